@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from services.directory.tests.care.conftest import Care
 from services.directory.tests.care.test_relevance import included, matches
+
+from creneau_directory.domain.care.criteria import Criteria
+from creneau_directory.domain.care.situation import LOTS, SMALL_LOTS, lot_of, small_lot_of
+from creneau_directory.storage.care_search import samples
+from creneau_shared.clock import FixedClock
 
 RENNES = "48.11|-1.67"
 
@@ -92,6 +99,35 @@ async def test_pages_hold_everybody_once(care: Care) -> None:
         bundle = answer.json()
         seen += [match["id"] for match in matches(bundle)]
     assert len(seen) == len(set(seen)) == bundle["total"] == 90
+
+
+async def test_who_comes_first_of_equals_is_drawn_each_day_and_pages_keep_to_theirs(care: Care) -> None:
+    """Nobody is always first, nor never; who leafs through at midnight misses nobody."""
+    fhir = care.directory.fhir
+    assert fhir is not None
+    clock = fhir.service.clock
+    assert isinstance(clock, FixedClock)
+    today = await care.find("dentiste", _count="30")
+    again = await care.find("dentiste", _count="30")
+    clock.advance(timedelta(days=1))
+    try:
+        tomorrow = await care.find("dentiste", _count="30")
+        url = next(link["url"] for link in today["link"] if link["relation"] == "next")
+        rest = (await care.directory.client.get(url, headers={"Authorization": ""})).json()
+    finally:
+        clock.advance(timedelta(days=-1))
+    first, same, others, last = ([m["id"] for m in matches(b)] for b in (today, again, tomorrow, rest))
+    assert first == same
+    assert first != others
+    assert len({*first, *last}) == 60
+
+
+def test_whoever_is_one_of_many_is_drawn_as_often_as_everybody_else() -> None:
+    anywhere = Criteria(cares=((("G15:40",), 1.0),))
+    year = [samples(anywhere, day) for day in range(256)]
+    assert Counter(day[0] for day in year) == {(small_lot_of(lot),): 1 for lot in range(SMALL_LOTS)}
+    assert Counter(day[1] for day in year) == {(lot_of(lot),): 4 for lot in range(LOTS)}
+    assert Counter(lot for day in year for lot in day[2]) == {lot_of(lot): 32 for lot in range(LOTS)}
 
 
 async def test_dentists_come_before_orthodontists(care: Care) -> None:

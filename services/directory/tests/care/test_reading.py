@@ -40,6 +40,19 @@ def read() -> Reader:
         ("dentiste en Bretagne", "r:53"),
         ("médecin saint-pierre réunion", "c:97416"),
         ("médecin saint-denis 974", "c:97411"),
+        ("infirmiere rene", "c:35238"),
+        ("cardiologue st nazere", "c:44184"),
+        ("dentiste lyon3", "c:69383"),
+        ("dentiste paris15e", "c:75115"),
+        ("dentiste 69003lyon", "c:69383"),
+        ("test covid19", None),
+        ("kiné stbrieuc", "c:22278"),
+        ("kiné lehavre", "c:76351"),
+        ("kiné clermnot", "c:63113"),
+        ("dentiste neuily", "c:92051"),
+        ("dentiste bdx", "c:33063"),
+        ("kiné lomme", "c:59350"),
+        ("dentiste léhon", "c:22050"),
         ("dentiste", None),
     ],
 )
@@ -81,9 +94,21 @@ def test_what_is_not_wished(read: Reader) -> None:
         ("envie d'en finir", ("3114",), False),
         ("urgence dentaire", (), True),
         ("après un avc", (), True),
+        ("après avoir fait un infarctus", (), True),
+        ("séquelles de méningite", (), True),
+        ("infarctus il y a 3 ans", (), True),
+        ("stroke rehabilitation", (), True),
+        ("mort subite prévention", (), True),
+        ("avc après le repas", ("15",), False),
+        ("après le sport il fait un infarctus", ("15",), True),
+        ("après un accident de voiture aujourd'hui", ("15",), False),
+        ("vertige suivi de convulsions", ("15",), True),
+        ("l'an dernier non mais là il ne respire plus", ("15",), False),
+        ("mon petit a bu du produit vaisselle", ("15",), True),
+        ("je ne veux plus être là", ("3114",), False),
     ],
 )
-def test_emergencies_are_told_and_not_taken_for_a_need(
+def test_emergencies_are_told_and_not_taken_for_a_need_unless_they_are_over(
     read: Reader, text: str, numbers: tuple[str, ...], cares: bool
 ) -> None:
     intent = read.read(text)
@@ -111,6 +136,12 @@ def test_a_named_profession_counts_before_what_it_is_for(read: Reader) -> None:
     assert read.read("kiné mal au dos").cares == (("kinesitherapie", 1.0),)
     assert read.read("médecin mal au dos").cares[0][0] == "medecine-generale"
     assert read.read("dermatologue acné").cares == (("dermatologie", 1.0),)
+
+
+def test_a_word_that_was_written_as_several_is_one(read: Reader) -> None:
+    """As dictation writes it."""
+    assert read.read("os théo pathe").cares == (("osteopathie", 1.0),)
+    assert read.read("ort au dontiste").cares == (("orthodontie", 1.0),)
 
 
 def test_what_is_not_understood_is_said(read: Reader) -> None:

@@ -6,6 +6,7 @@ from collections import Counter
 
 import pytest
 
+from creneau_directory.domain.care.places import gazetteer, place_key
 from creneau_directory.domain.care.plan import SECTORS
 from creneau_directory.domain.care.situation import FACETS
 from creneau_directory.domain.care.vocabulary import FILTERS, KINDS, read_table, vocabulary
@@ -57,8 +58,11 @@ def test_every_row_is_whole() -> None:
             for key, share in term.targets:
                 assert key in CARES, term
                 assert 0 < share <= 1, term
-        elif term.kind in FILTERS or term.kind == "emergency":
+        elif term.kind in FILTERS:
             assert term.targets, term
+        assert bool(term.calls) == (term.kind in ("emergency", "event")), term
+        if term.kind in ("event", "past"):
+            assert {key for key, _ in term.targets} <= set(CARES), term
 
 
 def test_cares_propose_others_that_exist() -> None:
@@ -70,7 +74,7 @@ def test_cares_propose_others_that_exist() -> None:
 
 
 def test_every_number_to_call_is_told() -> None:
-    numbers = {value for term in vocabulary().terms if term.kind == "emergency" for value, _ in term.targets}
+    numbers = {number for term in vocabulary().terms for number in term.calls}
     assert numbers == {"15", "3114"}
     assert {f"call-{number}" for number in numbers} <= set(ISSUE_CODES)
 
@@ -79,3 +83,11 @@ def test_filters_are_what_situations_have() -> None:
     assert set(FACETS) - {"profession", "specialty", "commune"} <= set(FILTERS)
     sectors = {value for term in vocabulary().terms if term.kind == "sector" for value, _ in term.targets}
     assert {code for value in sectors for code in SECTORS.get(value, (value,))} <= {"0", "1", "2", "3"}
+
+
+def test_other_names_are_those_of_places_that_exist() -> None:
+    for row in read_table("place_names.csv"):
+        kind, _, code = row["place"].partition(":")
+        assert code in (gazetteer().communes if kind == "c" else gazetteer().region_of.values()), row
+    counted = Counter(place_key(row["name"]) for row in read_table("place_names.csv"))
+    assert [name for name, count in counted.items() if count > 1] == []

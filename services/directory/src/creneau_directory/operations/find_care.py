@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import date
 from typing import Any
 
 from creneau_directory.domain.care.criteria import Near
@@ -16,6 +17,7 @@ from creneau_directory.operations.definitions import parameter, read_operation
 from creneau_directory.storage import care
 from creneau_directory.storage.care_search import Found, find
 from creneau_directory.views import require_ror_headers
+from creneau_shared.clock import PARIS, Clock
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import BadRequest
 from creneau_shared.fhir.json import dumps, loads
@@ -126,21 +128,22 @@ class FindCareOperation:
             require_ror_headers(request)
         asked = self._asked(OperationInput.of(request))
         url = f"{service.base_url}/PractitionerRole/$find-care"
-        digest = query_digest("PractitionerRole/$find-care", asked.pairs)
+        digest = query_digest("PractitionerRole/$find-care of a day", asked.pairs)
+        day = _day(service.clock)
         begin: tuple[int, int] | None = None
         cursor = OperationInput.of(request).first(CURSOR_PARAMETER)
         if cursor:
-            at, offset = service.cursors.decode(str(cursor), digest).place.values
-            begin = int(at), int(offset)
+            day, at, offset = map(int, service.cursors.decode(str(cursor), digest).place.values)
+            begin = at, offset
         async with service.connection() as connection:
             intent = await self.understand(connection, asked.text)
             wanted = Wanted(intent, asked.near, {**intent.filters, **asked.filters}, asked.codes)
-            number, step, found = await self._find(connection, wanted, asked, begin)
+            number, step, found = await self._find(connection, wanted, asked, begin, day)
             entries = await self._entries(connection, found, service, access)
         links = [Link("self", query_url(url, asked.pairs))]
         offset = begin[1] if begin else 0
         if found.hits and offset + len(found.hits) < found.total:
-            place = RowPlace((number, offset + len(found.hits)))
+            place = RowPlace((day, number, offset + len(found.hits)))
             text = service.cursors.encode(Cursor(place), digest)
             links.append(Link("next", query_url(url, [*asked.pairs, (CURSOR_PARAMETER, text)])))
         told = understood(
@@ -169,11 +172,11 @@ class FindCareOperation:
         return intent
 
     async def _find(
-        self, connection: Connection, wanted: Wanted, asked: Asked, begin: tuple[int, int] | None
+        self, connection: Connection, wanted: Wanted, asked: Asked, begin: tuple[int, int] | None, day: int
     ) -> tuple[int, Step, Found]:
         """The first step that finds somebody, its number, and what it finds."""
         words = vocabulary()
-        order = replace(order_of(wanted, words, by_distance=asked.by_distance), count=asked.count)
+        order = replace(order_of(wanted, words, by_distance=asked.by_distance), count=asked.count, day=day)
         plan = list(steps(wanted, words))
         if asked.text and not asked.codes and (wanted.intent.lost or wanted.intent.empty):
             return 0, plan[0], Found()
@@ -256,6 +259,11 @@ class FindCareOperation:
         explain = _boolean(given, "explain")
         pairs += [("explain", "true")] if explain else []
         return Asked(text, near, filters, codes, sort == "distance", count, bool(explain), tuple(pairs))
+
+
+def _day(clock: Clock) -> int:
+    """Which day it is in Paris: those who come first by chance are others tomorrow."""
+    return (clock.now().astimezone(PARIS).date() - date(1970, 1, 1)).days
 
 
 def _collect(role: Any, referred: dict[str, dict[str, None]]) -> None:

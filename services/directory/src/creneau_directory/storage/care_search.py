@@ -13,7 +13,15 @@ from math import cos, radians
 from typing import Any
 
 from creneau_directory.domain.care.criteria import Criteria, Order
-from creneau_directory.domain.care.situation import FACETS, KM_PER_DEGREE, PLAIN, cells_around
+from creneau_directory.domain.care.situation import (
+    FACETS,
+    KM_PER_DEGREE,
+    LOTS,
+    PLAIN,
+    cells_around,
+    lot_of,
+    small_lot_of,
+)
 from creneau_shared.database.pool import Connection
 
 WHAT, WHERE, WHO = 0.55, 0.25, 0.2
@@ -28,9 +36,8 @@ CODES_FIRST = 8
 """of the terms of a situation, among which its codes are: comparing with all of them takes three times as long"""
 SAMPLE_FROM = 250
 """rows of some lots from which on these stand for all: of 8 of the 64 lots, 2,000 altogether; of one of the 256, 64,000"""
-_SMALL_LOT = ("l:007",)
-_ONE_LOT = ("b:07",)
-_EIGHT_LOTS = tuple(f"b:{lot:02d}" for lot in range(7, 64, 8))
+_SAMPLE_STEP = 8
+"""each which of the 64 lots is in the larger sample"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +65,9 @@ class Found:
 async def find(
     connection: Connection, criteria: Criteria, order: Order, *, compared_max: int, facets: bool = True
 ) -> Found:
-    """The situations that fit. Where they are many, those of some lots, drawn once, stand for all: on every page the same."""
-    for lots in _lots(criteria):
+    """The situations that fit. Where they are many, those of some lots stand for all: of each day others, and the same on
+    every page."""
+    for lots in samples(criteria, order.day):
         sampled = (
             replace(criteria, every=(*criteria.every, *lots))
             if len(lots) == 1
@@ -71,15 +79,16 @@ async def find(
     return await _find(connection, criteria, order, compared_max, facets=facets)
 
 
-def _lots(criteria: Criteria) -> Sequence[tuple[str, ...]]:
-    """The samples that may be enough, the smallest first."""
+def samples(criteria: Criteria, day: int) -> Sequence[tuple[str, ...]]:
+    """The samples that may be enough, the smallest first; whoever is in one is drawn as often as everybody else."""
     if criteria.circle is not None or not (criteria.cares or criteria.names):
         return ()
+    small_lot, one_lot = (small_lot_of(day),), (lot_of(day),)
+    eight_lots = tuple(lot_of(lot) for lot in range(day % _SAMPLE_STEP, LOTS, _SAMPLE_STEP))
     if criteria.within is not None:
         is_area = criteria.within.startswith(("d:", "r:"))
-        return () if not criteria.large else (_ONE_LOT, _EIGHT_LOTS) if is_area else (_EIGHT_LOTS,)
-    # Rows of before there were small lots are in none: there the next larger one is asked.
-    return (_EIGHT_LOTS,) if criteria.names else (_SMALL_LOT, _ONE_LOT, _EIGHT_LOTS)
+        return () if not criteria.large else (one_lot, eight_lots) if is_area else (eight_lots,)
+    return (eight_lots,) if criteria.names else (small_lot, one_lot, eight_lots)
 
 
 async def _find(
@@ -106,9 +115,11 @@ def statement(
         arguments.append(value)
         return f"${len(arguments)}::{kind}"
 
+    drawn = f"hashtextextended(role, {order.day})"
+    best = f"score DESC, distance NULLS LAST, {drawn}"
     conditions, scores = _conditions(criteria, argument), _scores(criteria, argument)
     turn = (
-        f"CASE WHEN care <= {order.in_turn} THEN row_number() OVER (PARTITION BY care ORDER BY {_BEST})"
+        f"CASE WHEN care <= {order.in_turn} THEN row_number() OVER (PARTITION BY care ORDER BY {best})"
         f" ELSE 1000000 END"
         if order.in_turn > 1
         else "0"
@@ -133,13 +144,10 @@ SELECT page.*, (SELECT count(*) FROM found) AS total, (SELECT count(*) FROM fitt
   CASE WHEN row_number() OVER () = 1 THEN {counted} END AS facets
 FROM (
   SELECT role, score, what, place, who, distance FROM (SELECT *, {turn} AS turn FROM scored) AS ordered
-  ORDER BY {first}, hashtextextended(role, 7), role OFFSET {order.offset} LIMIT {order.count}
+  ORDER BY {first}, {drawn}, role OFFSET {order.offset} LIMIT {order.count}
 ) AS page
 """
     return sql, arguments
-
-
-_BEST = "score DESC, distance NULLS LAST, hashtextextended(role, 7)"
 
 
 def _conditions(criteria: Criteria, argument: Any) -> list[str]:

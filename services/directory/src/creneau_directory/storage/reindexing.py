@@ -1,4 +1,5 @@
-"""By what is stored already is found: its entries are made anew, after a version that finds by more.
+"""By what is stored already is found: its entries are made anew, after a version that finds by more. The rows of people's
+search are put down for the worker.
 
 Batch by batch, each in a transaction with its rows locked; versions, bytes and events stay as they are. Broken off, it begins
 anew and does no harm; what is written meanwhile has its entries already.
@@ -11,6 +12,7 @@ from typing import Any
 
 import orjson
 
+from creneau_directory.storage import care
 from creneau_directory.storage.bulk import BulkStore
 from creneau_directory.storage.tables import TYPES
 from creneau_shared.database.pool import Connection, Database
@@ -70,6 +72,8 @@ async def _batch(connection: Connection, store: BulkStore, after: str) -> tuple[
         )
         for kind, found in sides.items():
             found += [(row["key"], *entry) for entry in getattr(entries, f"{kind}s")]
+    if store.resource_type == "PractitionerRole":
+        await care.put_off(connection, "PractitionerRole", [row["id"] for row in rows])
     keys = [row["key"] for row in rows]
     for kind, wanted in (("string", needs.strings), ("date", needs.dates), ("number", needs.numbers)):
         if wanted:

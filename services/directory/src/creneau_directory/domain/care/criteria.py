@@ -40,5 +40,7 @@ class Order:
     by_distance: bool = False
     in_turn: int = 0
     """of how many cares, the first ones, the best are shown in turn"""
+    day: int = 0
+    """by which it is drawn who stands for many, and who comes first among equals: days since 1970, in Paris"""
     offset: int = 0
     count: int = 20

@@ -2,11 +2,13 @@
 
 Names, postal codes and positions of communes: `creneau_french`. Here how many people live there and, of arrondissements,
 where they are (`data/population.csv`; about the town hall of each, ours), and the départements with their regions
-(`data/departments.csv`): INSEE, code officiel géographique 2026.
+(`data/departments.csv`): INSEE, code officiel géographique 2026. What else people call them (`bdx`, towns that have merged,
+quarters, regions of before 2016): `data/place_names.csv`, ours.
 """
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -89,12 +91,11 @@ _IN_WORDS = {
 _ROMAN_OR_WORD = frozenset(["i", "v", "x", "ii", "vi", "iv", "xi", "e", "er"])
 """Roman numerals that are too often something else to be one of Paris without its name"""
 _SAINTS = {"st": "saint", "ste": "sainte", "sts": "saints", "stes": "saintes"}
-_REGION_WORDS = {
-    "idf": "11", "paca": "93", "aura": "84", "rhone alpes": "84", "auvergne": "84", "alsace": "44", "lorraine": "44",
-    "champagne": "44", "picardie": "32", "nord pas de calais": "32", "aquitaine": "75", "limousin": "75",
-    "languedoc": "76", "midi pyrenees": "76", "region parisienne": "11", "bourgogne": "27", "franche comte": "27",
-    "basse normandie": "28", "haute normandie": "28",
-}  # fmt: skip
+_LOOKS_LARGER = 500
+"""times the inhabitants of a hamlet that a city has whose name is written alike but for doubled or silent letters: those who
+write the city's so are then more than those who mean the hamlet (`rene`: Rennes)"""
+SHORT_LETTERS_MIN = 6
+"""of the beginning of a name that is found although it is misspelt: `carhais`"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,19 +147,30 @@ class Commune:
 class Gazetteer:
     """Places by name. Everything is made once, and only read after that."""
 
-    def __init__(self, communes: Sequence[Commune], departments: Sequence[Mapping[str, str]]) -> None:
+    def __init__(
+        self,
+        communes: Sequence[Commune],
+        departments: Sequence[Mapping[str, str]],
+        other_names: Sequence[Mapping[str, str]],
+    ) -> None:
         self.communes = {commune.insee: commune for commune in communes}
         self._by_name: dict[str, list[Commune]] = defaultdict(list)
         self._by_postal: dict[str, list[Commune]] = defaultdict(list)
         self._short: dict[str, Commune] = {}
         self._arrondissements: dict[tuple[str, int], Commune] = {}
         self.region_of = {row["code"]: row["region_code"] for row in departments}
-        self._areas = _areas(departments)
+        self._areas = _areas(departments, other_names)
         self._areas_singular = {_singular(n): place for n, place in self._areas.items() if " " in n}
         largest_first = sorted(communes, key=lambda commune: -commune.population)
         for commune in largest_first:
             self._enter(commune)
+        self._other_names = {
+            _key_of_typed(row["name"]): self.communes[row["place"][2:]].place
+            for row in other_names
+            if row["place"].startswith("c:")
+        }
         names = [name for name in self._by_name if self._by_name[name][0].population >= TYPED_WRONG_FROM]
+        self._looking_larger = self._city_alike(names[:CITIES])
         self._areas_joined = {
             joined(name.split()): place
             for name, place in self._areas.items()
@@ -166,8 +178,13 @@ class Gazetteer:
         }
         spelt = [*(joined(name.split()) for name in names[:CITIES]), *self._areas_joined]
         spelt += [joined(name.split()) for name in names[CITIES:]]
+        shorts = [name for name in self._short if len(name) >= SHORT_LETTERS_MIN and name not in names]
+        spelt += [joined(name.split()) for name in shorts]
+        self._joined = {joined(name.split()): name for name in [*shorts, *reversed(names)]}
+        # `lehavre`, `lemans`: with the article that names are compared without.
+        self._joined |= {joined(fold(self._by_name[name][0].name).split()): name for name in reversed(names)}
+        spelt += list(self._joined)
         self._alike = Alike(list(dict.fromkeys(spelt)), importance=4.0)
-        self._joined = {joined(name.split()): name for name in reversed(names)}
         self._found_misspelt = lru_cache(NAMES_REMEMBERED_MAX)(self._find_misspelt)
         self.longest = max(len(name.split()) for name in (*self._by_name, *self._areas))
         self._sorted = sorted((name, -found[0].population) for name, found in self._by_name.items())
@@ -203,6 +220,9 @@ class Gazetteer:
     def named(self, words: Sequence[str]) -> tuple[Place, float] | None:
         """The place of exactly this name (folded words, small ones left out), and how sure that is (0 to 1)."""
         name = " ".join(_SAINTS.get(word, word) for word in words)
+        other = self._other_names.get(name)
+        if other is not None:
+            return other, 0.95
         area = self._areas.get(name) or self._areas_singular.get(_singular(name))
         communes = self._by_name.get(name)
         if area is not None and (communes is None or communes[0].population < 100_000):
@@ -252,14 +272,33 @@ class Gazetteer:
         """The commune, département or region whose name sounds or is spelt nearly so."""
         return self._found_misspelt(joined(_SAINTS.get(word, word) for word in words))
 
+    def looking_larger(self, word: str) -> Place | None:
+        """The city for whose name that of a hamlet is taken."""
+        city = self._looking_larger.get(word)
+        return city.place if city is not None else None
+
+    def _city_alike(self, cities: Sequence[str]) -> Mapping[str, Commune]:
+        by_letters = {_bare_letters(name): self._by_name[name][0] for name in reversed(cities)}
+        found = {}
+        for name, own in self._by_name.items():
+            city = by_letters.get(_bare_letters(name))
+            if city is not None and city.population > _LOOKS_LARGER * max(1, own[0].population):
+                found[name] = city
+        return found
+
     def _find_misspelt(self, name: str) -> tuple[Place, float] | None:
         if len(name) < 4 or any(c.isdigit() for c in name):
             return None
+        exact = self._joined.get(_without_abbreviated_saint(name))
+        if exact is not None:
+            place = self.named(exact.split())
+            return (place[0], 0.7) if place is not None else None
         for alike, sure in ((self._alike.sounding(name), 0.5), (self._alike.spelt(name), 0.4)):
             if alike in self._areas_joined:
                 return self._areas_joined[alike], sure
-            if alike is not None:
-                return self._by_name[self._joined[alike]][0].place, sure
+            found = self.named(self._joined[alike].split()) if alike is not None else None
+            if found is not None:
+                return found[0], sure
         return None
 
     def beginning(self, text: str, most: int) -> list[Place]:
@@ -293,6 +332,21 @@ class Gazetteer:
         return commune.insee if commune else None
 
 
+def _key_of_typed(name: str) -> str:
+    """The words by which a name is looked up, as `named` is given them."""
+    return " ".join(_SAINTS.get(word, word) for word in place_key(name).split())
+
+
+def _without_abbreviated_saint(name: str) -> str:
+    """`stbrieuc` → `saintbrieuc`"""
+    return re.sub(r"^(ste?)(?=[a-z]{4})", lambda found: _SAINTS[found[1]], name)
+
+
+def _bare_letters(name: str) -> str:
+    """A name without doubled letters and the silent ones at its end: `rennes`, `rene` → `ren`."""
+    return re.sub(r"(?<=..)e?s?$", "", re.sub(r"(.)\1+", r"\1", name))
+
+
 def place_key(name: str) -> str:
     """The words by which a place is found: `L'Haÿ-les-Roses` → `hay roses`."""
     words = fold(name).split()
@@ -317,8 +371,10 @@ def _ordinal(text: str) -> int | None:
     return None
 
 
-def _areas(departments: Sequence[Mapping[str, str]]) -> dict[str, Place]:
-    """Départements by name and by `#number`, regions by name."""
+def _areas(
+    departments: Sequence[Mapping[str, str]], other_names: Sequence[Mapping[str, str]]
+) -> dict[str, Place]:
+    """Départements by name and by `#number`, regions by name and by what else they are called."""
     found: dict[str, Place] = {}
     regions: dict[str, Place] = {}
     for row in departments:
@@ -333,8 +389,9 @@ def _areas(departments: Sequence[Mapping[str, str]]) -> dict[str, Place]:
         regions.setdefault(row["region_code"], region)
     for region in regions.values():
         found.setdefault(place_key(region.name), region)
-    for words, code in _REGION_WORDS.items():
-        found.setdefault(place_key(words), regions[code])
+    for row in other_names:
+        if row["place"].startswith("r:"):
+            found.setdefault(place_key(row["name"]), regions[row["place"][2:]])
     return found
 
 
@@ -364,4 +421,4 @@ def _communes() -> list[Commune]:
 @cache
 def gazetteer() -> Gazetteer:
     """The places of the package."""
-    return Gazetteer(_communes(), read_table("departments.csv"))
+    return Gazetteer(_communes(), read_table("departments.csv"), read_table("place_names.csv"))

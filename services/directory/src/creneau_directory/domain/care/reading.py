@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from itertools import pairwise, product
 from typing import Literal
@@ -32,6 +32,7 @@ PLACE_WORDS = frozenset(["a", "au", "aux", "en", "sur", "vers", "dans", "in", "n
 """before the name of a place"""
 NEVER_WRONG = frozenset({"saint", "sainte", "saints", "saintes"})
 """the beginnings of names of places"""
+SAINT = frozenset({"st", "ste", "saint", "sainte"})
 NAMED_LETTERS_MAX = 8
 """a shorter word after a title is a name rather than misspelt: `dr Marie` has nothing to do with caries"""
 HEARD_LETTERS_MIN = 4
@@ -44,6 +45,9 @@ PieceKind = Literal[
     "motive",
     "filter",
     "emergency",
+    "event",
+    "past",
+    "after",
     "place",
     "near",
     "nearme",
@@ -136,6 +140,7 @@ class Reader:
         self._places = places
         # Most texts are made of the same words, and what a misspelt one stands for costs as much as all the rest.
         self._corrected = lru_cache(WORDS_REMEMBERED_MAX)(self._correction)
+        self._heard = lru_cache(WORDS_REMEMBERED_MAX)(words.alike.sounding)
 
     def name_pieces(self, text: str) -> list[str]:
         """What of a text could be a name: each word, and two neighbours as one (`le goff`, `n diaye`)."""
@@ -199,7 +204,7 @@ class Reader:
                 if len(chosen) > self._vocabulary.longest:
                     return
                 yield from self._phrases(start, end, chosen)
-                if len(chosen) == 2:
+                if len(chosen) in (2, 3):
                     yield from self._split(words, start, end)
             exact = self._vocabulary.phrases.get(tuple(words[start:end]))
             if exact is not None and len(words[start:end]) > 1:
@@ -214,11 +219,17 @@ class Reader:
                 yield _term_piece(start, end, term, min(sure for _, sure in spelling), len(spelling))
 
     def _split(self, words: Sequence[str], start: int, end: int) -> Iterator[Piece]:
-        """One word that was written as two: `dermato logue`, `ophtalmo-logue`."""
+        """One word that was written, or dictated, as two or three: `dermato logue`, `ophtalmo-logue`, `os théo pathe`."""
         one = joined(words[start:end])
-        term = self._vocabulary.phrases.get((stem(one),)) if len(one) >= JOINED_LETTERS_MIN else None
-        if term is not None and term.kind in ("care", "motive"):
-            yield _term_piece(start, end, term, 0.9, 2)
+        if len(one) < JOINED_LETTERS_MIN:
+            return
+        term = self._vocabulary.phrases.get((stem(one),))
+        sure = 0.9
+        if term is None:
+            heard = self._heard(stem(one))
+            term, sure = (self._vocabulary.phrases.get((heard,)) if heard else None), 0.7
+        if term is not None and (term.kind == "care" or (sure == 0.9 and term.kind == "motive")):
+            yield _term_piece(start, end, term, sure, 2)
 
     def _named_places(self, words: Sequence[str], start: int) -> Iterator[Piece]:
         introduced = 0.35 if start and words[start - 1] in PLACE_WORDS else 0.0
@@ -236,8 +247,14 @@ class Reader:
             if _is_counted(words, end - 1):
                 return
             content.append(word)
+            if len(content) == 1 and (
+                (not introduced and self._says_nothing(word)) or self._begins_a_saint(words, start)
+            ):
+                continue
             found = self._places.named(content)
-            if len(content) == 1 and not introduced and self._says_nothing(word):
+            larger = self._places.looking_larger(word) if len(content) == 1 else None
+            if larger is not None and found is not None:
+                yield Piece(start, end, "place", found[1] + introduced, larger, corrected=True)
                 continue
             if found is not None:
                 place, sure = found
@@ -252,6 +269,11 @@ class Reader:
                     yield Piece(start, end, "place", worth, alike[0], corrected=True)
             if word in SMALL and len(content) > self._places.longest:
                 return
+
+    def _begins_a_saint(self, words: Sequence[str], at: int) -> bool:
+        """Whether `st` begins the name of a saint, and is not Le Saint: `st nazere`."""
+        after = words[at + 1] if at + 1 < len(words) else ""
+        return words[at] in SAINT and after.isalpha() and stem(after) not in self._vocabulary.words
 
     def _says_nothing(self, word: str) -> bool:
         """Whether a word is one that says nothing of care, though some hamlet bears it: `hôpital`, `maison`."""
@@ -336,6 +358,7 @@ class Reader:
         filters, excluded = _filters(said, words)
         place, near = _place(said)
         covered = {at for piece in pieces for at in range(piece.start, piece.end)}
+        said = _with_what_is_over(said, _between(words, pieces))
         terms = [(p, p.meaning) for p in said if isinstance(p.meaning, Term)]
         return Intent(
             cares=self._cares(terms, has_names=bool(names)),
@@ -347,13 +370,13 @@ class Reader:
             excluded=excluded,
             emergencies=tuple(
                 dict.fromkeys(
-                    value for p, term in terms if p.kind == "emergency" for value, _ in term.targets
+                    number for p, term in terms if p.kind in ("emergency", "event") for number in term.calls
                 )
             ),
             times=tuple(
                 dict.fromkeys(value for p, term in terms if p.kind == "when" for value, _ in term.targets)
             ),
-            understood=tuple(self._told(words, piece) for piece in said if piece.kind != "negation"),
+            understood=tuple(self._told(words, piece) for piece in said if piece.kind not in _LEADING),
             ignored=tuple(word for at, word in enumerate(words) if at not in covered and word not in SMALL),
         )
 
@@ -382,8 +405,16 @@ class Reader:
         text = " ".join(words[piece.start : piece.end])
         meaning = piece.meaning
         if isinstance(meaning, Term):
-            kind = meaning.kind
+            kind = (
+                "emergency"
+                if piece.kind == "event"
+                else meaning.kind
+                if piece.kind == "filter"
+                else piece.kind
+            )
             cares = self._vocabulary.cares
+            if kind == "emergency":
+                return Understood(text, kind, ", ".join(meaning.calls), piece.corrected)
             if kind in ("care", "motive"):
                 keys = tuple(key for key, _ in meaning.targets)
                 return Understood(
@@ -395,6 +426,9 @@ class Reader:
         return Understood(text, piece.kind, ", ".join(meaning or ()), piece.corrected)
 
 
+_LEADING = frozenset({"negation", "past", "after"})
+"""kinds that only change what others mean"""
+_NOW = frozenset({"now", "today", "night"})
 GENERAL, CHILDREN = "medecine-generale", "pediatrie"
 _GENERIC = frozenset({"medecin", "toubib", "doctor", "physician", "doc", "docteur"})
 _TITLES_OF_DOCTORS = frozenset({"dr", "docteur", "docteurs"})
@@ -450,13 +484,21 @@ def _is_title(words: Vocabulary, text: Sequence[str], at: int) -> bool:
     return (term is not None and term.kind == "title") or text[at] in ("docteur", "dr")
 
 
+_GLUED = re.compile(
+    r"(?:(?<=\bparis)|(?<=\blyon)|(?<=\bmarseille))(?=[0-9])|(?<=[a-z]{3})(?=[0-9]{5}\b)|(?<=\b[0-9]{5})(?=[a-z]{3})"
+)
+"""between a word and a number that were typed as one: `lyon3`, `paris15e`, `dentiste13008`, `69003lyon`"""
+
+
 def _words(text: str) -> list[str]:
-    return fold(text).split()[:WORDS_MAX]
+    return _GLUED.sub(" ", fold(text)).split()[:WORDS_MAX]
 
 
 def _term_piece(start: int, end: int, term: Term, sure: float, content: int) -> Piece:
     kind: PieceKind = "filter" if term.kind in FILTERS else term.kind  # type: ignore[assignment]
-    weight = {"skip": 0.3, "title": 0.6, "near": 0.7, "when": 0.6}.get(term.kind, 1.0)
+    weight = {"skip": 0.3, "title": 0.6, "near": 0.7, "when": 0.6, "past": 0.9, "after": 0.5}.get(
+        term.kind, 1.0
+    )
     worth = weight * sure * (content + 0.3 * (content - 1)) * (0.97 if term.kind == "motive" else 1.0)
     return Piece(start, end, kind, worth, term, corrected=sure < 1)
 
@@ -503,6 +545,37 @@ def _with_name(best: Sequence[Piece], pieces: Sequence[Piece]) -> Sequence[Piece
         if name is not None:
             return [name if piece is town else piece for piece in best]
     return best
+
+
+def _between(words: Sequence[str], pieces: Sequence[Piece]) -> frozenset[int]:
+    """Which words lead from one piece to another: small ones, and those that say nothing."""
+    small = {at for at, word in enumerate(words) if word in SMALL}
+    return frozenset(small.union(*(range(p.start, p.end) for p in pieces if p.kind == "skip")))
+
+
+def _with_what_is_over(said: Sequence[Piece], between: frozenset[int]) -> list[Piece]:
+    """What happened once is a need of today where the text says that it is over, and an emergency where it does not:
+    `séquelles d'avc`, `a fait un infarctus l'an dernier`. The words that say so may be a need themselves (`rééducation`)."""
+    is_now = any(
+        piece.kind == "when" and isinstance(piece.meaning, Term) and _NOW & dict(piece.meaning.targets).keys()
+        for piece in said
+    )
+    is_over = not is_now and any(piece.kind == "past" for piece in said)
+    ends = () if is_now else [piece.end for piece in said if piece.kind == "after"]
+
+    def is_need(piece: Piece) -> bool:
+        if piece.kind != "event":
+            return piece.kind == "past"
+        return is_over or any(
+            end <= piece.start and between.issuperset(range(end, piece.start)) for end in ends
+        )
+
+    return [
+        replace(piece, kind="motive")
+        if isinstance(piece.meaning, Term) and piece.meaning.targets and is_need(piece)
+        else piece
+        for piece in said
+    ]
 
 
 def _place(pieces: Sequence[Piece]) -> tuple[Place | None, bool]:

@@ -113,6 +113,16 @@ class Around:
     organization: Resource | None = None
 
 
+def lot_of(drawn: int) -> str:
+    """The term of one of `LOTS`."""
+    return f"b:{drawn % LOTS:02d}"
+
+
+def small_lot_of(drawn: int) -> str:
+    """The term of one of `SMALL_LOTS`."""
+    return f"l:{drawn % SMALL_LOTS:03d}"
+
+
 def situation_of(found: Around, words: Vocabulary, places: Gazetteer) -> Situation | None:
     """The row of a role; None when nobody should find it: it or the professional is not active, or the offer is a
     sensitive unit, which no search finds."""
@@ -138,8 +148,8 @@ def situation_of(found: Around, words: Vocabulary, places: Gazetteer) -> Situati
             *(f"n:{name}" for name in (*own_names, *other_names)),
             *traits,
             *(() if any(code.partition(":")[0] in _EXPERTISE for code in codes) else (PLAIN,)),
-            f"b:{drawn % LOTS:02d}",
-            f"l:{drawn % SMALL_LOTS:03d}",
+            lot_of(drawn),
+            small_lot_of(drawn),
         )
     )
     facets = [*_care_facets(codes), *(f"commune|{code}" for code in communes[:1])]

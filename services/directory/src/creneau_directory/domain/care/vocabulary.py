@@ -20,10 +20,12 @@ from creneau_shared.spelling import fold
 
 TermKind = Literal[
     "care", "motive", "mode", "sector", "gender", "language", "accessibility", "new-patient",
-    "emergency", "near", "nearme", "title", "negation", "when", "skip",
+    "emergency", "event", "past", "after", "near", "nearme", "title", "negation", "when", "skip",
 ]  # fmt: skip
 KINDS: tuple[str, ...] = get_args(TermKind)
 FILTERS = ("mode", "sector", "gender", "language", "accessibility", "new-patient")
+NEEDS = ("care", "motive", "event", "past")
+"""kinds whose targets are cares"""
 IDLE = ("skip", "when")
 """kinds that tell neither whom nor where: a surname that is such a word (`Petit`, `Matin`) needs more to be one"""
 JOINED_LETTERS_MIN = 7
@@ -52,8 +54,10 @@ class Term:
     language: str
     kind: TermKind
     targets: tuple[tuple[str, float], ...]
-    """(key of a care, share) of a care or a motive; (value, 1) of a filter; (number to call, 1) of an emergency"""
+    """(key of a care, share) of a care, a motive, an event or what is past; (value, 1) of a filter"""
     weight: float
+    calls: tuple[str, ...] = ()
+    """numbers to call first, of an emergency or an event"""
 
 
 def read_table(name: str) -> list[dict[str, str]]:
@@ -125,14 +129,16 @@ def _care(row: dict[str, str]) -> Care:
 
 def _term(row: dict[str, str]) -> Term:
     kind: TermKind = row["kind"]  # type: ignore[assignment]  # a test holds the column to the kinds
-    targets = []
+    targets, calls = [], []
     for text in row["targets"].split():
-        if kind in ("care", "motive"):
-            key, _, share = text.partition(":")
-            targets.append((key, float(share or 1)))
+        key, _, value = text.partition(":")
+        if key == "emergency":
+            calls.append(value)
+        elif kind in NEEDS:
+            targets.append((key, float(value or 1)))
         else:
-            targets.append((text.partition(":")[2], 1.0))
-    return Term(row["term"], row["language"], kind, tuple(targets), float(row["weight"]))
+            targets.append((value, 1.0))
+    return Term(row["term"], row["language"], kind, tuple(targets), float(row["weight"]), tuple(calls))
 
 
 def by_target(kind: str) -> Mapping[str, list[str]]:

@@ -1,6 +1,7 @@
 """`python -m tests.load.pages`: people on the pages, as a part of `make bench`, on a system with the demonstration data.
 
-Arrivals at JOURNEY_RATES people a second (5,20,50), each from the first page to a confirmed appointment; beside them, how
+What each page of the journey costs (requests of the FHIR base, CPU by kind of process), one person after the other. Then
+arrivals at JOURNEY_RATES people a second (5,20,50), each from the first page to a confirmed appointment; beside them, how
 fast one page comes by itself, and its yardsticks: a static file by nginx, and what the page asks the FHIR base for.
 """
 
@@ -14,12 +15,15 @@ from collections.abc import Iterator
 from urllib.parse import urlencode
 
 import httpx
+from tests.load.costs.by_page import tell_costs
 from tests.load.measures.figures import SECONDS, report, report_alone, telling_cores
 from tests.load.measures.journey import Person, alone, journeys, prepare
 from tests.load.system import System, running
 
 RATES = tuple(float(rate) for rate in os.environ.get("JOURNEY_RATES", "5,20,50").split(","))
 WARM_UP = 20
+COUNTED = 60
+"""people of whose pages the costs are told"""
 GOAL = 0.5
 """a page of times against its one search, answers a second"""
 
@@ -27,8 +31,9 @@ GOAL = 0.5
 async def measure(system: System) -> None:
     """Single pages first, then people."""
     counts = [int(rate * SECONDS) for rate in RATES]
-    people = iter(await prepare(system, sum(counts) + WARM_UP))
+    people = iter(await prepare(system, sum(counts) + WARM_UP + COUNTED))
     await journeys(system, list(_some(people, WARM_UP)), 5.0)
+    await tell_costs(system, list(_some(people, COUNTED)))
     one = next(iter(await prepare(system, 1)))
     await _singly(system, one)
     for rate, count in zip(RATES, counts, strict=True):

@@ -79,10 +79,8 @@ async def test_what_is_asked_for_says_that_it_is_not_booked_until_when_and_what_
 async def test_that_a_practice_agrees_to_each_visit_is_said_before_one_asks(
     person: Person, fhir: FhirBase
 ) -> None:
-    fhir.on("GET", "/Slot", searchset(SLOT))
-    fhir.on("GET", "/Slot/slot-1", SLOT)
     agrees = {"url": f"{OURS}schedule-confirmation-required", "valueBoolean": True}
-    fhir.on("GET", "/Schedule/role-1", {**SCHEDULE, "extension": [agrees]})
+    fhir.on("GET", "/Slot", searchset(SLOT, {**SCHEDULE, "extension": [agrees]}))
     fhir.on("POST", "/Appointment/$hold", asked(), 201, Expires="Mon, 30 Nov 2026 08:10:00 GMT")
     check = await person.follow(await choose(person))
     assert "accepte lui-même chaque rendez-vous" in check.text
@@ -236,9 +234,8 @@ async def test_a_series_names_its_others_and_is_cancelled_as_far_as_one_wants(
 
 async def test_a_group_says_how_many_places_are_left(person: Person, fhir: FhirBase) -> None:
     group = {**SLOT, "extension": [{"url": f"{OURS}slot-places-left", "valueUnsignedInt": 3}]}
-    fhir.on("GET", "/Slot", searchset(group))
+    fhir.on("GET", "/Slot", searchset(group, SCHEDULE))
     fhir.on("GET", "/Slot/slot-1", group)
-    fhir.on("GET", "/Schedule/role-1", SCHEDULE)
     fhir.on("POST", "/Appointment/$hold", asked(), 201, Expires="Mon, 30 Nov 2026 08:10:00 GMT")
     assert "groupe, 3 places" in (await person.open("/soignants/role-1/creneaux")).text
     assert "Séance en groupe" in (await person.follow(await choose(person))).text

@@ -40,9 +40,8 @@ MOTHER: dict[str, Any] = {
 @pytest.fixture(autouse=True)
 async def standing(person: Person, fhir: FhirBase) -> None:
     fhir.on("GET", "/PractitionerRole", searchset(ROLE, PRACTITIONER, PLACE))
-    fhir.on("GET", "/Slot", searchset(SLOT))
+    fhir.on("GET", "/Slot", searchset(SLOT, SCHEDULE))
     fhir.on("GET", "/Slot/slot-1", SLOT)
-    fhir.on("GET", "/Schedule/role-1", SCHEDULE)
     fhir.on("POST", "/Patient/_search", searchset(CAMILLE))
     fhir.on("POST", "/Appointment/_search", searchset(OTHER))
     fhir.on("POST", "/Appointment/$hold", appointment(), 201, Expires=EXPIRES)
@@ -139,7 +138,7 @@ async def test_a_person_hides_an_appointment_from_those_who_act_for_them(
     person: Person, fhir: FhirBase
 ) -> None:
     """P12: the label goes with the hold; the page says what follows of it."""
-    fhir.on("POST", "/RelatedPerson/_search", searchset(MOTHER))
+    fhir.on("POST", "/Patient/_search", searchset(CAMILLE, MOTHER))
     check = await check_of(person, fhir)
     assert "Anne Martin" in check.text
     [first] = [a for a in fhir.asked if a.path.endswith("$hold")]
@@ -158,14 +157,13 @@ async def test_a_person_hides_an_appointment_from_those_who_act_for_them(
 
 async def test_nobody_is_asked_who_has_no_representatives(person: Person, fhir: FhirBase) -> None:
     """P12: an invitation that nobody has taken up shows nothing to anybody."""
-    fhir.on("POST", "/RelatedPerson/_search", searchset({**MOTHER, "extension": []}))
+    fhir.on("POST", "/Patient/_search", searchset(CAMILLE, {**MOTHER, "extension": []}))
     assert "représentants" not in (await check_of(person, fhir)).text
 
 
 async def test_whoever_acts_for_somebody_reads_so_and_hides_nothing(person: Person, fhir: FhirBase) -> None:
     """P13, P12: a banner names them; only the person themselves hides."""
     fhir.on("POST", "/Patient/_search", searchset(CAMILLE, LOU))
-    fhir.on("POST", "/RelatedPerson/_search", searchset({**MOTHER, "patient": {"reference": "Patient/lou"}}))
     who = await check_of(person, fhir)
     assert who.url.path.endswith("/pour-qui")
     check = await person.follow(await person.send(who.url.path, qui="lou"))

@@ -19,9 +19,8 @@ EXPIRES = "Mon, 30 Nov 2026 08:10:00 GMT"
 @pytest.fixture(autouse=True)
 def directory(fhir: FhirBase) -> None:
     fhir.on("GET", "/PractitionerRole", searchset(ROLE, PRACTITIONER, PLACE))
-    fhir.on("GET", "/Slot", searchset(SLOT))
+    fhir.on("GET", "/Slot", searchset(SLOT, SCHEDULE))
     fhir.on("GET", "/Slot/slot-1", SLOT)
-    fhir.on("GET", "/Schedule/role-1", SCHEDULE)
     fhir.on("POST", "/Patient/_search", searchset(CAMILLE))
     fhir.on("POST", "/Appointment/$hold", appointment(), 201, Expires=EXPIRES)
     fhir.on("POST", "/Appointment/a-1/$book", appointment("booked"))
@@ -57,7 +56,7 @@ async def test_what_is_held_says_what_it_is_for(person: Person, fhir: FhirBase) 
 async def test_another_professional_s_time_is_not_there(person: Person, fhir: FhirBase) -> None:
     """A form that was tampered with: the recap would name one, and the booking would be with another."""
     elsewhere = {**SCHEDULE, "actor": [{"reference": "PractitionerRole/role-2"}]}
-    fhir.on("GET", "/Schedule/role-1", elsewhere)
+    fhir.on("GET", "/Slot", searchset(SLOT, elsewhere))
     await person.sign_in()
     await person.open("/soignants/role-1/creneaux")
     assert (await person.send("/soignants/role-1/creneaux", creneau="slot-1")).status_code == 404

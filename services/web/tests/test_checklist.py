@@ -18,9 +18,12 @@ ASKED = {"form_key", "prenom", "nom_de_naissance", "nom_utilise", "jour", "mois"
 @pytest.fixture(autouse=True)
 def directory(fhir: FhirBase) -> None:
     fhir.on("GET", "/PractitionerRole", searchset(ROLE, PRACTITIONER, PLACE))
-    fhir.on("GET", "/Slot", searchset(SLOT, {**SLOT, "id": "slot-2", "serviceType": [{"text": "Biopsie"}]}))
+    fhir.on(
+        "GET",
+        "/Slot",
+        searchset(SLOT, {**SLOT, "id": "slot-2", "serviceType": [{"text": "Biopsie"}]}, SCHEDULE),
+    )
     fhir.on("GET", "/Slot/slot-1", SLOT)
-    fhir.on("GET", "/Schedule/role-1", SCHEDULE)
     fhir.on("POST", "/Appointment/$hold", appointment(), 201, Expires=EXPIRES)
 
 

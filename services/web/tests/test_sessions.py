@@ -16,9 +16,8 @@ from .samples import PLACE, PRACTITIONER, ROLE, SCHEDULE, SLOT
 @pytest.fixture(autouse=True)
 def directory(fhir: FhirBase) -> None:
     fhir.on("GET", "/PractitionerRole", searchset(ROLE, PRACTITIONER, PLACE))
-    fhir.on("GET", "/Slot", searchset(SLOT))
+    fhir.on("GET", "/Slot", searchset(SLOT, SCHEDULE))
     fhir.on("GET", "/Slot/slot-1", SLOT)
-    fhir.on("GET", "/Schedule/role-1", SCHEDULE)
 
 
 async def test_reading_needs_no_cookie(person: Person) -> None:

@@ -9,7 +9,7 @@ import icalendar
 import pytest
 
 from .conftest import FhirBase, Person, searchset
-from .samples import CAMILLE, PLACE, PRACTITIONER, ROLE, SCHEDULE, SLOT, ZONE, appointment
+from .samples import CAMILLE, PLACE, PRACTITIONER, ROLE, SLOT, ZONE, appointment
 from .test_visits import booked
 
 
@@ -54,7 +54,6 @@ async def test_the_page_says_all_that_one_needs_to_go_there(person: Person, fhir
 async def test_what_the_appointment_does_not_say_its_slot_does(person: Person, fhir: FhirBase) -> None:
     """P4: what was chosen is on the page, though the appointment holds a slot and no more."""
     fhir.on("GET", "/Slot/slot-1", SLOT)
-    fhir.on("GET", "/Schedule/role-1", SCHEDULE)
     assert "Suivi d&#39;acné" in (await person.open("/rendez-vous/a-1")).text
     assert {a.token for a in fhir.asked if a.path == "/Slot/slot-1"} == {None}
 

@@ -28,9 +28,8 @@ async def signed_in(person: Person, fhir: FhirBase) -> None:
     fhir.on("GET", "/PractitionerRole", searchset(ROLE, PRACTITIONER, PLACE))
     fhir.on("POST", "/Patient/_search", searchset(CAMILLE))
     fhir.on("GET", "/Appointment/a-1", booked(), ETag='W/"3"')
-    fhir.on("GET", "/Slot", searchset(SLOT))
+    fhir.on("GET", "/Slot", searchset(SLOT, SCHEDULE))
     fhir.on("GET", "/Slot/slot-1", SLOT)
-    fhir.on("GET", "/Schedule/role-1", SCHEDULE)
     fhir.on("GET", "/Slot/slot-2", LATER)
     await person.sign_in()
 

@@ -12,7 +12,7 @@ import json
 import secrets
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
@@ -156,26 +156,35 @@ async def journeys(system: System, people: Sequence[Person], rate: float) -> Jou
 
 
 async def _walk(system: System, person: Person, search: tuple[str, str], found: Journeys) -> None:
+    try:
+        async for _ in steps(system, person, search, found):
+            pass
+        found.done += 1
+    except NotAsWantedError as error:
+        found.failures[str(error)] += 1
+
+
+async def steps(
+    system: System, person: Person, search: tuple[str, str], found: Journeys
+) -> AsyncGenerator[str]:
+    """One person's way, a step (STEPS) each time that it is asked for. NotAsWantedError where it ends."""
     browser = _Browser(*await asyncio.open_connection(*system.address), system.host, person, found)
     what, where = search
     times = f"/soignants/{person.role}/creneaux"
     try:
-        await browser.get("home", "/", 200)
-        await browser.get("results", f"/recherche?quoi={quote(what)}&ou={quote(where)}", 200)
-        await browser.get("times", times, 200)
-        draft = await browser.post("choose", times, {"creneau": person.slot})
-        check = await browser.get("held", draft, 303)
-        await browser.get("check", check, 200)
-        appointment = await browser.post("confirm", check, {"message": ""})
-        await browser.get("done", appointment, 200)
-        found.done += 1
-    except _NotAsWantedError as error:
-        found.failures[str(error)] += 1
+        yield await browser.get("home", "/", 200)
+        yield await browser.get("results", f"/recherche?quoi={quote(what)}&ou={quote(where)}", 200)
+        yield await browser.get("times", times, 200)
+        yield (draft := await browser.post("choose", times, {"creneau": person.slot}))
+        yield (check := await browser.get("held", draft, 303))
+        yield await browser.get("check", check, 200)
+        yield (appointment := await browser.post("confirm", check, {"message": ""}))
+        yield await browser.get("done", appointment, 200)
     finally:
         browser.writer.close()
 
 
-class _NotAsWantedError(Exception):
+class NotAsWantedError(Exception):
     """A step that was answered otherwise."""
 
 
@@ -215,7 +224,7 @@ class _Browser:
         status, leads = int(answer[9:12]), names.get("location", "")
         if status != wanted or leads.endswith("/pris"):
             said = page.decode().partition('class="lead">')[2].partition("<")[0]
-            raise _NotAsWantedError(f"{step}: {status} {leads.rpartition('/')[2]} {said}".strip())
+            raise NotAsWantedError(f"{step}: {status} {leads.rpartition('/')[2]} {said}".strip())
         return leads
 
 

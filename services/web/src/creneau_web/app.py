@@ -23,6 +23,7 @@ from creneau_shared.security.gateway_headers import GatewayHeaders
 from creneau_web.assets import Assets
 from creneau_web.auth.keeping import Keeping
 from creneau_web.auth.login import Login
+from creneau_web.care.directory import Directory
 from creneau_web.care.finding import Finding
 from creneau_web.drawing import template_engine
 from creneau_web.fhir.wire import HttpWire, Wire
@@ -120,6 +121,7 @@ def create_site(
         longest=timedelta(hours=settings.session_max_h),
     )
     login = Login(settings, clock, providers)
+    directory = Directory(settings.directory_cache_s)
     return Site(
         settings=settings,
         clock=clock,
@@ -129,7 +131,8 @@ def create_site(
         keeping=Keeping(login, sessions),
         cookie=SessionCookie(settings),
         entrance=GatewayHeaders(settings.gateway_secret.get_secret_value()),
-        finding=Finding(clock, settings.results_cache_s),
+        directory=directory,
+        finding=Finding(clock, directory, settings.results_cache_s),
         reports=Reports(
             database, keep=timedelta(days=settings.reports_keep_days), most=settings.reports_per_hour_max
         ),

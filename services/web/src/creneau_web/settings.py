@@ -69,7 +69,12 @@ class WebSettings(LoginSettings):
     results_cache_s: float = Field(
         10.0,
         ge=0,
-        description="what anybody may read (professionals, first free times) is kept so long, seconds",
+        description="who fits the words of a search is kept so long, seconds; when they are free is asked each time",
+    )
+    directory_cache_s: float = Field(
+        60.0,
+        ge=0,
+        description="what anybody may read of a professional and their place is kept so long, seconds",
     )
 
     close_visits_days: int = Field(

@@ -12,6 +12,7 @@ from creneau_shared.security.gateway_headers import GatewayHeaders
 from creneau_web.assets import Assets
 from creneau_web.auth.keeping import Keeping
 from creneau_web.auth.login import Login
+from creneau_web.care.directory import Directory
 from creneau_web.care.finding import Finding
 from creneau_web.fhir.wire import Wire
 from creneau_web.ops.collecting import Collector
@@ -36,6 +37,7 @@ class Site:
     keeping: Keeping
     cookie: SessionCookie
     entrance: GatewayHeaders
+    directory: Directory
     finding: Finding
     reports: Reports
     wordings: Mapping[Language, Wording]

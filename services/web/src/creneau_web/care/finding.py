@@ -7,20 +7,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Literal
 
 from creneau_shared.clock import Clock
+from creneau_web.care.directory import Directory
 from creneau_web.care.kept import Kept
 from creneau_web.care.model import Availability, Card, Professional
 from creneau_web.care.reading import professionals_of
-from creneau_web.care.soonest import first_openings
+from creneau_web.care.soonest import first_openings, first_starts
 from creneau_web.care.towns import Town, choices_of, town_of
 from creneau_web.care.understood import Told, parameters_of, told_of
 from creneau_web.fhir.client import Fhir
 
 Mode = Literal["", "sur-place", "video", "domicile"]
-MODES: dict[Mode, str] = {"sur-place": "AMB", "video": "VR", "domicile": "HH"}
+MODES: dict[Mode, str] = {"": "", "sur-place": "AMB", "video": "VR", "domicile": "HH"}
 
 FIND, SUGGEST = "$find-care", "$suggest"
 TEXT_MAX = 300
@@ -28,14 +29,16 @@ TEXT_MAX = 300
 ASKED = 60
 """professionals whose first free times are compared"""
 PAGE = 10
-INCLUDES = ("practitioner", "location", "service")
+SOON = timedelta(minutes=1)
+"""what begins earlier is not offered"""
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
     """What a search has come to. Either `choices` (which town is meant?) or results."""
 
-    cards: tuple[Card, ...] = ()
+    people: tuple[Professional, ...] = ()
+    """those who are free soonest first"""
     total: int = 0
     compared: int = 0
     """of how many the first free times were compared"""
@@ -44,32 +47,58 @@ class Found:
     choices: tuple[Town, ...] = ()
     town_unknown: bool = False
     typed: str = ""
+    cards: tuple[Card, ...] = ()
+    """of the page that is shown"""
 
     @property
     def who(self) -> str | None:
         """Whom the page is about: a kind of care, or a name as it was typed."""
         return self.told.who or (self.typed if self.told.named else None)
 
+    @property
+    def pages(self) -> int:
+        return max(1, -(-len(self.people) // PAGE))
+
 
 class Finding:
-    """Searches for people; what anybody may read is kept for some seconds."""
+    """Searches for people. Who fits is kept for some seconds; when they are free is asked each time, and what several ask
+    at the same moment is asked once for all of them: nobody's rights are in these questions."""
 
-    def __init__(self, clock: Clock, kept_s: float) -> None:
+    def __init__(self, clock: Clock, directory: Directory, kept_s: float) -> None:
         self._clock = clock
-        self._kept: Kept[Found] = Kept(kept_s)
-        self._people: Kept[Professional] = Kept(kept_s)
+        self._directory = directory
+        self._fitting: Kept[Found] = Kept(kept_s)
+        self._starts: Kept[dict[str, datetime]] = Kept(0)
+        self._openings: Kept[dict[str, Availability]] = Kept(0)
 
-    async def find(self, fhir: Fhir, what: str, where: str, mode: Mode = "") -> Found:
-        """Everybody who fits, those who are free soonest first."""
+    async def find(self, fhir: Fhir, what: str, where: str, mode: Mode = "", page: int = 1) -> Found:
+        """Everybody who fits, and a page of them with their first free times."""
         public = fhir.as_(None)
-        found = await self._kept.get(
+        found = await self._fitting.get(
             (what, where, fhir.language), lambda: self._search(public, what.strip(), where.strip())
         )
-        fitting = _in_mode(found.cards, mode)
-        total = found.total if not mode else len(fitting)
-        return replace(found, cards=tuple(sorted(fitting, key=_soonest)), total=total)
+        if not found.people:
+            return found
+        self._directory.remember(found.people)
+        code, after = MODES[mode], self._clock.now() + SOON
+        starts = await self._starts.get(
+            (_ids(found.people), code), lambda: first_starts(public, found.people, after, code)
+        )
+        fitting = _soonest_first(found.people, starts, only_free=bool(mode))
+        shown = fitting[(page - 1) * PAGE : page * PAGE]
+        free = tuple(p for p in shown if p.id in starts)
+        openings = await self._openings.get(
+            (_ids(free), code), lambda: first_openings(public, free, after, code)
+        )
+        return replace(
+            found,
+            people=fitting,
+            total=len(fitting) if mode else found.total,
+            cards=tuple(Card(p, openings.get(p.id, Availability())) for p in shown),
+        )
 
     async def _search(self, fhir: Fhir, what: str, where: str) -> Found:
+        """Who fits, in the directory's order."""
         text = f"{what} à {where}" if where else what
         bundle = await fhir.search(
             f"PractitionerRole/{FIND}", [("text", text[:TEXT_MAX]), ("_count", str(ASKED))]
@@ -83,41 +112,22 @@ class Finding:
             town = town_of(parameters)
             if choices or town is None:
                 return Found(told=told, choices=tuple(choices), town_unknown=not choices)
-        people = professionals_of(bundle)
-        free = await first_openings(fhir, people, self._clock.now() + timedelta(minutes=1))
-        cards = tuple(Card(person, free[person.id]) for person in people)
-        total = bundle.get("total", len(cards))
-        return Found(cards, total, len(cards), told, town_of(parameters), typed=what)
-
-    async def professional(self, fhir: Fhir, role: str) -> Professional:
-        """One professional with their place. RefusedError (404) when there is none of this id."""
-        public = fhir.as_(None)
-
-        async def ask() -> Professional:
-            query = [("_id", role), *(("_include", f"PractitionerRole:{name}") for name in INCLUDES)]
-            found = professionals_of(await public.search("PractitionerRole", query))
-            if not found:
-                await public.read("PractitionerRole", role)
-            return found[0]
-
-        return await self._people.get(role, ask)
+        people = tuple(professionals_of(bundle))
+        total = bundle.get("total", len(people))
+        return Found(people, total, len(people), told, town_of(parameters), typed=what)
 
 
-def _in_mode(cards: Sequence[Card], mode: Mode) -> list[Card]:
-    """Only the free times of one way of seeing each other, and who has some."""
-    if not mode:
-        return list(cards)
-    code = MODES[mode]
-    kept = (
-        replace(
-            card,
-            availability=Availability(tuple(o for o in card.availability.openings if code in o.modes)),
-        )
-        for card in cards
-    )
-    return [card for card in kept if card.availability.openings]
+def _ids(people: Sequence[Professional]) -> tuple[str, ...]:
+    return tuple(professional.id for professional in people)
 
 
-def _soonest(card: Card) -> tuple[bool, float, str]:
-    start = card.availability.next_start
-    return (start is None, start.timestamp() if start else 0.0, card.professional.name)
+def _soonest_first(
+    people: Sequence[Professional], starts: dict[str, datetime], *, only_free: bool
+) -> tuple[Professional, ...]:
+    """In the order of their first free time, then of their names; who has none comes last, or not at all."""
+
+    def key(one: Professional) -> tuple[bool, float, str]:
+        start = starts.get(one.id)
+        return (start is None, start.timestamp() if start else 0.0, one.name)
+
+    return tuple(sorted((p for p in people if p.id in starts or not only_free), key=key))

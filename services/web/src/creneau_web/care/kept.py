@@ -1,4 +1,5 @@
-"""What anybody may read, kept for some seconds: many people look at the same page at the same time."""
+"""What anybody may read, kept for some seconds, or for as long as it is being asked for: many people look at the same page
+at the same time."""
 
 from __future__ import annotations
 
@@ -9,11 +10,12 @@ from typing import Generic, TypeVar
 
 Value = TypeVar("Value")
 
-ROOM = 512
+ROOM = 2048
 
 
 class Kept(Generic[Value]):
-    """Values by key for `seconds`; who asks for one that is being made waits for it."""
+    """Values by key for `seconds` from when they were asked for; who asks for one that is being made waits for it.
+    Nought seconds: the answer is shared by those who wait for it, and kept for nobody else."""
 
     def __init__(self, seconds: float, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._seconds = seconds
@@ -24,21 +26,40 @@ class Kept(Generic[Value]):
         """The kept value, or a new one. What fails is not kept."""
         now = self._monotonic()
         kept = self._found.get(key)
-        if kept is not None and now - kept[0] <= self._seconds:
+        if kept is not None and self._holds(kept, now):
             return await asyncio.shield(kept[1])
         making: asyncio.Future[Value] = asyncio.ensure_future(make())
-        self._found[key] = (now, making)
-        self._make_room(now)
-        try:
-            return await asyncio.shield(making)
-        except Exception:
-            self._found.pop(key, None)
-            raise
+        self._keep(key, making, now)
+        making.add_done_callback(lambda made: self._forget_what_does_not_hold(key, made))
+        return await asyncio.shield(making)
 
-    def _make_room(self, now: float) -> None:
+    def known(self, key: Hashable) -> Value | None:
+        """The kept value; None where it would have to be made, or is being made."""
+        kept = self._found.get(key)
+        if kept is None or not kept[1].done() or not self._holds(kept, self._monotonic()):
+            return None
+        return kept[1].result()
+
+    def put(self, key: Hashable, value: Value) -> None:
+        """Keep what was come by otherwise."""
+        made: asyncio.Future[Value] = asyncio.get_running_loop().create_future()
+        made.set_result(value)
+        self._keep(key, made, self._monotonic())
+
+    def _forget_what_does_not_hold(self, key: Hashable, made: asyncio.Future[Value]) -> None:
+        failed = made.cancelled() or made.exception() is not None
+        kept = self._found.get(key)
+        if kept is not None and kept[1] is made and (failed or not self._seconds):
+            del self._found[key]
+
+    def _holds(self, kept: tuple[float, asyncio.Future[Value]], now: float) -> bool:
+        return not kept[1].done() or now - kept[0] < self._seconds
+
+    def _keep(self, key: Hashable, future: asyncio.Future[Value], now: float) -> None:
+        self._found[key] = (now, future)
         if len(self._found) <= ROOM:
             return
-        for key in [key for key, (at, _) in self._found.items() if now - at > self._seconds]:
-            del self._found[key]
+        for old in [old for old, kept in self._found.items() if not self._holds(kept, now)]:
+            del self._found[old]
         while len(self._found) > ROOM:
             del self._found[next(iter(self._found))]

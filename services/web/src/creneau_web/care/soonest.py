@@ -1,7 +1,7 @@
 """When professionals are free: the first times of each of several agendas.
 
-The one module that knows how this is asked: the index of first free times (`Slot/$soonest`) says who has any, and only of
-these the first few are searched.
+The one module that knows how this is asked: the index of first free times (`Slot/$soonest`) says who is free when, and the
+first few are searched of those who are shown.
 """
 
 from __future__ import annotations
@@ -11,57 +11,54 @@ from datetime import datetime, timedelta
 from urllib.parse import urlencode
 
 from creneau_web.care.model import Availability, Opening, Professional
-from creneau_web.care.reading import openings_of
-from creneau_web.fhir.client import Fhir
-from creneau_web.fhir.values import entries
+from creneau_web.care.reading import VISIT, openings_of
+from creneau_web.fhir.client import Fhir, Resource
+from creneau_web.fhir.values import entries, instant
 
 FIRST = 12
 """free times of one agenda that a card may need: three days of four"""
-TOGETHER = 30
-"""searches in one batch"""
 AGENDAS = 100
 """first free times of agendas that are asked for at once"""
-ELEMENTS = "schedule,start,end,serviceType,appointmentType,status,extension"
 
 
-async def first_openings(
-    fhir: Fhir, professionals: Sequence[Professional], after: datetime
-) -> dict[str, Availability]:
-    """The first free times of each professional, by the id of their PractitionerRole."""
-    found: dict[str, Availability] = {}
-    for begin in range(0, len(professionals), TOGETHER):
-        some = professionals[begin : begin + TOGETHER]
-        free = await _having_free_time(fhir, some, after)
-        found |= {p.id: Availability() for p in some if p not in free}
-        bundles = await fhir.together([_path(p.id, after, FIRST) for p in free])
-        for professional, bundle in zip(free, bundles, strict=True):
-            found[professional.id] = (
-                Availability(known=False)
-                if bundle is None
-                else Availability(tuple(openings_of(bundle, professional.zone)))
-            )
-    return found
-
-
-async def _having_free_time(
-    fhir: Fhir, professionals: Sequence[Professional], after: datetime
-) -> list[Professional]:
-    """Those of them who have a free time from an instant on, in their order."""
+async def first_starts(
+    fhir: Fhir, professionals: Sequence[Professional], after: datetime, mode: str = ""
+) -> dict[str, datetime]:
+    """When each of them is free first from an instant on, by the id of their PractitionerRole; who is not, is not there.
+    `mode`: only of this way of seeing each other (ActCode)."""
+    if not professionals:
+        return {}
     query = [
         ("practitioner-role", ",".join(p.id for p in professionals)),
         ("after", after.isoformat()),
+        *([("mode", mode)] if mode else []),
         ("facets", "false"),
         ("_count", str(AGENDAS)),
     ]
-    bundle = await fhir.search("Slot/$soonest", query)
-    if any(link["relation"] == "next" for link in bundle.get("link", ())):
-        return list(professionals)  # more agendas than one answer holds: each is searched
-    named = {
-        actor.get("reference", "")
-        for agenda in entries(bundle, "Schedule")
-        for actor in agenda.get("actor", ())
+    bundle: Resource | None = await fhir.search("Slot/$soonest", query)
+    roles = {f"PractitionerRole/{p.id}": p.id for p in professionals}
+    found: dict[str, datetime] = {}
+    while bundle is not None:
+        agendas = {f"Schedule/{one['id']}": one for one in entries(bundle, "Schedule")}
+        for slot in entries(bundle, "Slot"):
+            for actor in agendas.get(slot["schedule"]["reference"], {}).get("actor", ()):
+                if (role := roles.get(actor.get("reference", ""))) is not None:
+                    found.setdefault(role, instant(slot["start"]))
+        bundle = await fhir.follow(bundle)
+    return found
+
+
+async def first_openings(
+    fhir: Fhir, professionals: Sequence[Professional], after: datetime, mode: str = ""
+) -> dict[str, Availability]:
+    """The first free times of each professional, by the id of their PractitionerRole."""
+    bundles = await fhir.together([_path(p.id, after, FIRST, mode) for p in professionals])
+    return {
+        professional.id: Availability(known=False)
+        if bundle is None
+        else Availability(tuple(openings_of(bundle, professional.zone)))
+        for professional, bundle in zip(professionals, bundles, strict=True)
     }
-    return [p for p in professionals if f"PractitionerRole/{p.id}" in named]
 
 
 async def openings_between(
@@ -97,21 +94,23 @@ async def is_connected(fhir: Fhir, professional: Professional) -> bool:
         ("actor", f"PractitionerRole/{professional.id}"),
         ("active", "true"),
         ("_count", "1"),
-        ("_elements", "id"),
+        ("_total", "none"),
     ]
     return any(entries(await fhir.search("Schedule", query), "Schedule"))
 
 
-def _query(role: str, after: datetime, count: int) -> list[tuple[str, str]]:
+def _query(role: str, after: datetime, count: int, mode: str = "") -> list[tuple[str, str]]:
+    """Whole Slots: to have some of their elements chosen costs the server more than to send them all."""
     return [
         ("schedule.actor", f"PractitionerRole/{role}"),
         ("status", "free"),
         ("start", f"ge{after.isoformat()}"),
+        *([("service-type", f"{VISIT}|{mode}")] if mode else []),
         ("_sort", "start"),
-        ("_elements", ELEMENTS),
         ("_count", str(count)),
+        ("_total", "none"),
     ]
 
 
-def _path(role: str, after: datetime, count: int) -> str:
-    return f"Slot?{urlencode(_query(role, after, count))}"
+def _path(role: str, after: datetime, count: int, mode: str) -> str:
+    return f"Slot?{urlencode(_query(role, after, count, mode))}"

@@ -31,7 +31,7 @@ async def professional(
         if "psc" in page.site.login.offered:
             return page.go("/auth/connexion", par="psc", retour=page.here)
         return page.go("/connexion", retour=page.here)
-    found = await page.site.finding.professional(page.fhir, role)
+    found = await page.site.directory.professional(page.fhir, role)
     openings = await next_openings(page.fhir, found, page.site.clock.now(), LOOKED_AT)
     connected = bool(openings) or await is_connected(page.fhir, found)
     return await page.show(

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Query
 from fastapi.responses import HTMLResponse
 from pydantic import BaseModel, Field
 
-from creneau_web.care.finding import PAGE, Found, Mode
+from creneau_web.care.finding import Found, Mode
 from creneau_web.care.model import Card, Opening
 from creneau_web.care.wanted import all_wanted
 from creneau_web.page import CurrentPage
@@ -42,17 +42,15 @@ class Day:
 @router.get("/recherche", response_class=HTMLResponse)
 async def results(page: CurrentPage, search: Annotated[Search, Query()]) -> HTMLResponse:
     """Cards, soonest first; a page of choices where the town is not clear; words where nobody is found."""
-    found = await page.site.finding.find(page.fhir, search.quoi, search.ou, search.comment)
+    found = await page.site.finding.find(page.fhir, search.quoi, search.ou, search.comment, search.page)
     if found.choices:
         return await page.show("choose_town.html", search=search, found=found)
-    begin = (search.page - 1) * PAGE
-    shown = found.cards[begin : begin + PAGE]
     return await page.show_form(
         "results.html",
         search=search,
         found=found,
-        cards=[(card, days_of(card)) for card in shown],
-        pages=max(1, -(-len(found.cards) // PAGE)),
+        cards=[(card, days_of(card)) for card in found.cards],
+        pages=found.pages,
         heading=_subject(page, found),
         wanted=all_wanted(),
     )

@@ -48,7 +48,7 @@ class Day:
 @router.get("/soignants/{role}/creneaux", response_class=HTMLResponse)
 async def times(page: CurrentPage, role: str, wish: Annotated[Wish, Query()]) -> HTMLResponse:
     """Seven days as headings with their times. Coming back here gives up what one had held with this professional."""
-    professional = await page.site.finding.professional(page.fhir, role)
+    professional = await page.site.directory.professional(page.fhir, role)
     released = await release_holds_at(page, role)
     return await show_week(page, professional, wish, "times.html", released=released)
 

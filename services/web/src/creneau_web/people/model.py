@@ -5,8 +5,39 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
+from typing import Protocol, TypeVar
 
 EVERYTHING = frozenset({"see", "book", "cancel", "register", "manage"})
+
+
+class Represented(Protocol):
+    """Somebody for whom the account acts, as far as its rights tell."""
+
+    @property
+    def id(self) -> str: ...
+
+    @property
+    def oneself(self) -> bool: ...
+
+    @property
+    def may(self) -> frozenset[str]: ...
+
+
+Whom = TypeVar("Whom", bound=Represented)
+
+
+@dataclass(frozen=True, slots=True)
+class Acting:
+    """For whom an account acts, nothing of whose record is known."""
+
+    id: str
+    """of the Patient"""
+    oneself: bool
+    """whether this is the person in front of the page"""
+    may: frozenset[str]
+    """what the account may do for them"""
+    by: str | None = None
+    """id of the RelatedPerson by which it acts"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +72,11 @@ class Person:
         return tuple(contact for contact in (self.email, self.phone) if contact)
 
 
-def own(people: Iterable[Person]) -> Person | None:
+def own(people: Iterable[Whom]) -> Whom | None:
     """The person in front of the page among those for whom they act; None when only others are known."""
     return next((person for person in people if person.oneself), None)
 
 
-def bookable(people: Iterable[Person]) -> list[Person]:
+def bookable(people: Iterable[Whom]) -> list[Whom]:
     """Those for whom the account may take appointments."""
     return [person for person in people if "book" in person.may]

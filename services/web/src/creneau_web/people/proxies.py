@@ -9,6 +9,8 @@ from typing import Any
 
 from creneau_web.fhir.client import Fhir
 from creneau_web.fhir.values import codes, entries
+from creneau_web.people.model import Person
+from creneau_web.people.records import person_of
 
 OWN = "https://creneau.sante.fr/fhir/StructureDefinition/"
 SCOPE, ACCEPTED = OWN + "proxy-scope", OWN + "proxy-accepted-on"
@@ -67,6 +69,18 @@ async def proxies_of(fhir: Fhir, people: Sequence[str], today: date) -> list[Pro
     bundle = await fhir.search_privately("RelatedPerson", [("patient", patients), ("_count", "100")])
     found = (proxy_of(one, today) for one in entries(bundle, "RelatedPerson"))
     return [proxy for proxy in found if proxy.live]
+
+
+async def person_with_proxies(
+    fhir: Fhir, id_: str, today: date, *, proxies: bool
+) -> tuple[Person | None, list[Proxy]]:
+    """A Patient, None for who is not to be seen, and, where `proxies` are wanted, the live representations of them: one
+    search for both."""
+    wanted = [("_revinclude", "RelatedPerson:patient")] if proxies else []
+    bundle = await fhir.search_privately("Patient", [("_id", id_), *wanted, ("_total", "none")])
+    person = next((person_of(one) for one in entries(bundle, "Patient") if one["id"] == id_), None)
+    found = (proxy_of(one, today) for one in entries(bundle, "RelatedPerson"))
+    return person, [proxy for proxy in found if proxy.live]
 
 
 async def invite(fhir: Fhir, patient: str, name: str, scopes: Sequence[str], today: date, until: date) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from typing import Any
@@ -14,7 +14,7 @@ import orjson
 from creneau_web.fhir.client import Fhir
 from creneau_web.fhir.refusal import RefusedError
 from creneau_web.fhir.values import codes, contact, entries
-from creneau_web.people.model import Person
+from creneau_web.people.model import Acting, Person
 
 LANGUAGE = "urn:ietf:bcp:47"
 BIRTH_DATE_LENGTH = 10
@@ -24,36 +24,49 @@ NOT_THERE = 404
 
 async def people_of(fhir: Fhir) -> list[Person]:
     """Everybody whom the account may see as a Patient: the person themselves first, then those whom they represent."""
-    bundle, acting = await asyncio.gather(
-        fhir.search_privately("Patient", [("_sort", "_id"), ("_count", PEOPLE_MAX)]), _acting_for(fhir)
-    )
+    query = [("_sort", "_id"), ("_count", PEOPLE_MAX), ("_total", "none")]
+    bundle, acting = await asyncio.gather(fhir.search_privately("Patient", query), _acting_for(fhir))
     found = [person_of(patient) for patient in entries(bundle, "Patient")]
     if acting is None:
         return [replace(person, oneself=person is found[0]) for person in found]
-    known = [replace(person, **acting[person.id]) for person in found if person.id in acting]
+    by_id = {one.id: one for one in acting}
+    known = [_acted_for(person, by_id[person.id]) for person in found if person.id in by_id]
     return sorted(known, key=lambda person: not person.oneself)
 
 
-async def _acting_for(fhir: Fhir) -> dict[str, dict[str, Any]] | None:
-    """Id of a Patient → whether that is the person themselves, what the account may do and by what (`$acting-for`); None
-    where the base does not tell."""
+async def represented(fhir: Fhir) -> list[Acting]:
+    """The same people, the person themselves first, of whose records nothing is needed."""
+    acting = await _acting_for(fhir)
+    if acting is None:
+        return [Acting(one.id, one.oneself, one.may, one.by) for one in await people_of(fhir)]
+    return acting
+
+
+async def _acting_for(fhir: Fhir) -> list[Acting] | None:
+    """For whom the account acts, the person themselves first (`$acting-for`); None where the base does not tell."""
     try:
         answered = await fhir.operation("Patient/$acting-for")
     except RefusedError as error:
         if error.refusal.status != NOT_THERE:
             raise
         return None
-    found: dict[str, dict[str, Any]] = {}
-    for parameter in answered.resource.get("parameter", ()):
-        parts = parameter.get("part", ())
-        patient = next(str(p["valueReference"]["reference"]) for p in parts if p["name"] == "patient")
-        oneself = any(p.get("valueBoolean") is True for p in parts if p["name"] == "oneself")
-        may = frozenset(str(p["valueCode"]) for p in parts if p["name"] == "may")
-        by = next((str(p["valueReference"]["reference"]) for p in parts if p["name"] == "by"), None)
-        found[patient.removeprefix("Patient/")] = {
-            "oneself": oneself, "may": may, "by": by.removeprefix("RelatedPerson/") if by else None,
-        }  # fmt: skip
-    return found
+    found = [_acting(parameter.get("part", ())) for parameter in answered.resource.get("parameter", ())]
+    return sorted(found, key=lambda one: not one.oneself)
+
+
+def _acting(parts: Sequence[Mapping[str, Any]]) -> Acting:
+    patient = next(str(p["valueReference"]["reference"]) for p in parts if p["name"] == "patient")
+    by = next((str(p["valueReference"]["reference"]) for p in parts if p["name"] == "by"), None)
+    return Acting(
+        patient.removeprefix("Patient/"),
+        any(p.get("valueBoolean") is True for p in parts if p["name"] == "oneself"),
+        frozenset(str(p["valueCode"]) for p in parts if p["name"] == "may"),
+        by.removeprefix("RelatedPerson/") if by else None,
+    )
+
+
+def _acted_for(person: Person, acting: Acting) -> Person:
+    return replace(person, oneself=acting.oneself, may=acting.may, by=acting.by)
 
 
 async def person(fhir: Fhir, id_: str) -> Person:

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from creneau_web.care.finding import INCLUDES
+from creneau_web.care.directory import Directory
 from creneau_web.care.model import Professional
-from creneau_web.care.reading import opening_of, professionals_of
+from creneau_web.care.reading import opening_of
 from creneau_web.fhir.client import Fhir, next_cursor
 from creneau_web.fhir.refusal import RefusedError
 from creneau_web.fhir.values import entries, instant
@@ -32,12 +32,12 @@ class NoTimeYetError(Exception):
     """The appointment (id) has no time: it waits for one."""
 
 
-async def visit(fhir: Fhir, id_: str) -> Visit:
+async def visit(fhir: Fhir, directory: Directory, id_: str) -> Visit:
     """One appointment with its professional. RefusedError (404) for somebody else's; NoTimeYetError."""
     read = await fhir.read("Appointment", id_)
     if "start" not in read.resource or "end" not in read.resource:
         raise NoTimeYetError(id_)
-    people = await _professionals(fhir, [read.resource])
+    people = await _professionals(fhir, directory, [read.resource])
     found = visit_of(read.resource, people, read.etag)
     return found if found.reason else await _with_reason_of_slot(fhir, found)
 
@@ -63,28 +63,36 @@ class Visits:
     """cursor of the next page"""
 
 
-async def visits_from(fhir: Fhir, start: datetime, patient: str | None, cursor: str | None = None) -> Visits:
+async def visits_from(
+    fhir: Fhir, directory: Directory, start: datetime, patient: str | None, cursor: str | None = None
+) -> Visits:
     """Appointments that begin from an instant on and still stand, by their start; of everybody, or of one patient."""
     query = [("date", f"ge{start.isoformat()}"), ("status", ",".join(sorted(LIVE))), ("_sort", "date")]
-    return await _page(fhir, query, patient, cursor)
+    return await _page(fhir, directory, query, patient, cursor)
 
 
-async def visits_before(fhir: Fhir, end: datetime, patient: str | None, cursor: str | None = None) -> Visits:
+async def visits_before(
+    fhir: Fhir, directory: Directory, end: datetime, patient: str | None, cursor: str | None = None
+) -> Visits:
     """Those that began before, the latest first."""
-    return await _page(fhir, [("date", f"lt{end.isoformat()}"), ("_sort", "-date")], patient, cursor)
+    return await _page(
+        fhir, directory, [("date", f"lt{end.isoformat()}"), ("_sort", "-date")], patient, cursor
+    )
 
 
-async def visits_off(fhir: Fhir, start: datetime, patient: str | None) -> Visits:
+async def visits_off(fhir: Fhir, directory: Directory, start: datetime, patient: str | None) -> Visits:
     """Those that would begin from an instant on, and do not: cancelled, above all."""
     query = [("date", f"ge{start.isoformat()}"), ("status", ",".join(OFF)), ("_sort", "-date")]
-    return await _page(fhir, query, patient, None)
+    return await _page(fhir, directory, query, patient, None)
 
 
-async def visits_around(fhir: Fhir, patient: str, moment: datetime, days: int) -> list[Visit]:
+async def visits_around(
+    fhir: Fhir, directory: Directory, patient: str, moment: datetime, days: int
+) -> list[Visit]:
     """Those of one person so many days before and after an instant."""
     begin, end = moment - timedelta(days=days), moment + timedelta(days=days)
     query = [("patient", f"Patient/{patient}"), ("date", f"ge{begin.isoformat()}"), ("_sort", "date")]
-    return await _search(fhir, [*query, ("date", f"le{end.isoformat()}"), ("status", "booked")])
+    return await _search(fhir, directory, [*query, ("date", f"le{end.isoformat()}"), ("status", "booked")])
 
 
 async def cancel(fhir: Fhir, id_: str, etag: str | None, reason: str | None = None) -> None:
@@ -108,13 +116,13 @@ async def cancel_series(
     )
 
 
-async def series_of(fhir: Fhir, visit: Visit) -> list[Visit]:
+async def series_of(fhir: Fhir, directory: Directory, visit: Visit) -> list[Visit]:
     """The other visits of its series that still stand, by their start; none for who may not see them (a link's account)."""
     if visit.series is None:
         return []
     query = [("identifier", visit.series), ("status", ",".join(sorted(LIVE))), ("_sort", "date")]
     try:
-        return [other for other in await _search(fhir, query) if other.id != visit.id]
+        return [other for other in await _search(fhir, directory, query) if other.id != visit.id]
     except RefusedError:
         return []
 
@@ -170,43 +178,48 @@ async def messages_about(fhir: Fhir, visit: Visit) -> list[dict[str, Any]]:
 
 
 async def _page(
-    fhir: Fhir, query: Sequence[tuple[str, str]], patient: str | None, cursor: str | None
+    fhir: Fhir,
+    directory: Directory,
+    query: Sequence[tuple[str, str]],
+    patient: str | None,
+    cursor: str | None,
 ) -> Visits:
     whose = [("patient", f"Patient/{patient}")] if patient else []
     bundle = await fhir.page_of("Appointment", [*query, *whose, ("_count", LISTED)], cursor)
-    return Visits(tuple(await _visits_of(fhir, bundle)), next_cursor(bundle))
+    return Visits(tuple(await _visits_of(fhir, directory, bundle)), next_cursor(bundle))
 
 
-async def _search(fhir: Fhir, query: Sequence[tuple[str, str]]) -> list[Visit]:
-    return await _visits_of(fhir, await fhir.search_privately("Appointment", [*query, ("_count", PAGE)]))
+async def _search(fhir: Fhir, directory: Directory, query: Sequence[tuple[str, str]]) -> list[Visit]:
+    return await _visits_of(
+        fhir, directory, await fhir.search_privately("Appointment", [*query, ("_count", PAGE)])
+    )
 
 
-async def _visits_of(fhir: Fhir, bundle: Mapping[str, Any]) -> list[Visit]:
+async def _visits_of(fhir: Fhir, directory: Directory, bundle: Mapping[str, Any]) -> list[Visit]:
     found = [
         a for a in entries(bundle, "Appointment") if "start" in a and "end" in a and not was_only_held(a)
     ]
-    people = await _professionals(fhir, found)
+    people = await _professionals(fhir, directory, found)
     return [visit for a in found if not (visit := visit_of(a, people)).held]
 
 
-async def _professionals(fhir: Fhir, appointments: Sequence[Mapping[str, Any]]) -> dict[str, Professional]:
+async def _professionals(
+    fhir: Fhir, directory: Directory, appointments: Sequence[Mapping[str, Any]]
+) -> dict[str, Professional]:
     """The professionals whom these appointments name, with their places: by the ids of roles and of people."""
     references = [
         str(p.get("actor", {}).get("reference", "")) for a in appointments for p in a.get("participant", ())
     ]
     roles = sorted({*ids(references, "PractitionerRole")})
     people = sorted({*ids(references, "Practitioner")})
-    found: dict[str, Professional] = {}
-    for parameter, wanted in (("_id", roles), ("practitioner", people)):
-        if not wanted or (parameter == "practitioner" and roles):
-            continue
-        query = [(parameter, ",".join(wanted)), *(("_include", f"PractitionerRole:{n}") for n in INCLUDES)]
-        for professional in professionals_of(
-            await fhir.as_(None).search("PractitionerRole", [*query, ("_count", "200")])
-        ):
-            found[professional.id] = professional
-            if professional.practitioner:
-                found.setdefault(professional.practitioner, professional)
+    if roles:
+        named = await directory.of_roles(fhir, roles)
+    else:
+        named = await directory.of_practitioners(fhir, people) if people else []
+    found = {professional.id: professional for professional in named}
+    for professional in named:
+        if professional.practitioner:
+            found.setdefault(professional.practitioner, professional)
     return found
 
 

@@ -23,7 +23,7 @@ async def ask(page: SignedInPage, id_: str) -> HTMLResponse | RedirectResponse:
     other = None if draft.booked or draft.held is None else await near_to(page, draft)
     if other is None:
         return await next_step(page, draft)
-    professional = await page.site.finding.professional(page.fhir, draft.role)
+    professional = await page.site.directory.professional(page.fhir, draft.role)
     until = other.reschedulable_until
     return await page.show_form(
         "booking/beside.html",

@@ -12,8 +12,9 @@ from creneau_web.page import Page, SignedInPage
 from creneau_web.pages.booking.draft import Draft, keep, load, release
 from creneau_web.pages.booking.holding import book, extend
 from creneau_web.pages.booking.step import TAKEN, keep_the_time, next_step
-from creneau_web.people.proxies import proxies_of
-from creneau_web.people.records import people_of
+from creneau_web.people.model import Person
+from creneau_web.people.proxies import Proxy, person_with_proxies
+from creneau_web.people.records import represented
 from creneau_web.visits.records import visit
 
 router = APIRouter()
@@ -101,22 +102,25 @@ async def give_up(page: SignedInPage, id_: str) -> RedirectResponse:
 
 
 async def _show(page: Page, draft: Draft) -> HTMLResponse:
-    professional = await page.site.finding.professional(page.fhir, draft.role)
-    people = await people_of(page.fhir)
-    person = next((person for person in people if person.id == draft.patient), None)
-    oneself = person is not None and person.oneself
-    proxies: list[str] = []
-    if person is not None and oneself and not draft.moving:
-        found = await proxies_of(page.fhir, [person.id], page.site.clock.now().date())
-        proxies = [proxy.name for proxy in found if proxy.accepted and not proxy.oneself]
+    professional = await page.site.directory.professional(page.fhir, draft.role)
+    whom = next((one for one in await represented(page.fhir) if one.id == draft.patient), None)
+    person: Person | None = None
+    proxies: list[Proxy] = []
+    if whom is not None:
+        person, proxies = await person_with_proxies(
+            page.fhir,
+            whom.id,
+            page.site.clock.now().date(),
+            proxies=whom.oneself and not draft.moving,
+        )
     return await page.show_form(
         "booking/check.html",
         draft=draft,
         professional=professional,
         person=person,
-        acting=None if oneself else person,
-        proxies=proxies,
-        other=await visit(page.fhir, draft.moving) if draft.moving else None,
+        acting=None if whom is None or whom.oneself else person,
+        proxies=[proxy.name for proxy in proxies if proxy.accepted and not proxy.oneself],
+        other=await visit(page.fhir, page.site.directory, draft.moving) if draft.moving else None,
         start=draft.start.astimezone(professional.zone),
         end=draft.end.astimezone(professional.zone),
         until=draft.held.until.astimezone(professional.zone) if draft.held else None,

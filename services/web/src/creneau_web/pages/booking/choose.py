@@ -19,7 +19,7 @@ async def choose(
     page: CurrentPage, role: str, creneau: Annotated[str, Form(max_length=64)]
 ) -> RedirectResponse:
     """Begin a draft with this slot, and go on to what is missing."""
-    professional = await page.site.finding.professional(page.fhir, role)
+    professional = await page.site.directory.professional(page.fhir, role)
     draft = Draft(role=role, **dict(await chosen(page, professional, creneau)))
     await keep(page, draft)
     return page.go(draft.path)

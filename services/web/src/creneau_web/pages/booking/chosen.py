@@ -6,7 +6,7 @@ from starlette.exceptions import HTTPException
 
 from creneau_web.care.model import Professional
 from creneau_web.care.reading import opening_of
-from creneau_web.fhir.values import extension
+from creneau_web.fhir.values import entries, extension
 from creneau_web.page import Page
 from creneau_web.pages.booking.draft import Chosen
 
@@ -16,9 +16,13 @@ AGREES = "https://creneau.sante.fr/fhir/StructureDefinition/schedule-confirmatio
 async def chosen(page: Page, professional: Professional, slot: str) -> Chosen:
     """404 for a slot that is not there, or of another agenda: what is summed up before it is confirmed must be what is
     booked, whoever made the form."""
-    resource = (await page.fhir.read("Slot", slot)).resource
+    query = [("_id", slot), ("_include", "Slot:schedule"), ("_total", "none")]
+    bundle = await page.fhir.search("Slot", query)
+    resource = next(entries(bundle, "Slot"), None)
+    agenda = next(entries(bundle, "Schedule"), None)
+    if resource is None or agenda is None:
+        raise HTTPException(404)
     opening = opening_of(resource, professional.zone)
-    agenda = (await page.fhir.read("Schedule", opening.schedule)).resource
     actors = {actor.get("reference") for actor in agenda.get("actor", ())}
     if f"PractitionerRole/{professional.id}" not in actors:
         raise HTTPException(404)

@@ -113,7 +113,7 @@ async def _ask_again(
 
 
 async def _show(page: Page, draft: Draft, people: list[Person], form: IdentityForm) -> HTMLResponse:
-    professional = await page.site.finding.professional(page.fhir, draft.role)
+    professional = await page.site.directory.professional(page.fhir, draft.role)
     return await page.show_form(
         "booking/identity.html",
         draft=draft,

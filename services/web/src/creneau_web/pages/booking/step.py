@@ -12,7 +12,7 @@ from creneau_web.page import CurrentPage, Page, check_patient
 from creneau_web.pages.booking.draft import Draft, keep, load, release
 from creneau_web.pages.booking.holding import hold
 from creneau_web.people.model import bookable, own
-from creneau_web.people.records import people_of
+from creneau_web.people.records import represented
 from creneau_web.visits.close import close_visit
 from creneau_web.visits.model import Visit
 from creneau_web.visits.records import visits_around
@@ -37,7 +37,7 @@ async def next_step(page: Page, draft: Draft) -> RedirectResponse:
         return page.go("/connexion", retour=draft.path)
     check_patient(page.account)
     if draft.patient is None:
-        people = bookable(await people_of(page.fhir))
+        people = bookable(await represented(page.fhir))
         if not people:
             return page.go(f"{draft.path}/identite")
         oneself = own(people)
@@ -81,6 +81,6 @@ async def near_to(page: Page, draft: Draft) -> Visit | None:
     days = page.site.settings.close_visits_days
     if draft.patient is None or days == 0:
         return None
-    professional = await page.site.finding.professional(page.fhir, draft.role)
-    around = await visits_around(page.fhir, draft.patient, draft.start, days)
+    professional = await page.site.directory.professional(page.fhir, draft.role)
+    around = await visits_around(page.fhir, page.site.directory, draft.patient, draft.start, days)
     return close_visit(around, draft.start, professional, timedelta(days=days))

@@ -20,7 +20,7 @@ router = APIRouter()
 async def taken(page: SignedInPage, id_: str) -> HTMLResponse:
     """Names the time that was lost and offers the three nearest; what was typed is kept."""
     draft = await load(page, id_)
-    professional = await page.site.finding.professional(page.fhir, draft.role)
+    professional = await page.site.directory.professional(page.fhir, draft.role)
     now = page.site.clock.now()
     ran_out = draft.held is not None and draft.held.until <= now
     nearest = await nearest_openings(page.fhir, professional, draft.start, now)
@@ -41,7 +41,7 @@ async def choose_another(
 ) -> RedirectResponse:
     """Another slot for the same draft."""
     draft = await load(page, id_)
-    professional = await page.site.finding.professional(page.fhir, draft.role)
+    professional = await page.site.directory.professional(page.fhir, draft.role)
     draft = draft.model_copy(update=dict(await chosen(page, professional, creneau)))
     draft.held = None
     draft.attempt += 1

@@ -11,7 +11,7 @@ from creneau_web.page import SignedInPage
 from creneau_web.pages.booking.draft import keep, load
 from creneau_web.pages.booking.step import keep_the_time
 from creneau_web.people.model import bookable, own
-from creneau_web.people.records import people_of
+from creneau_web.people.records import people_of, represented
 
 router = APIRouter()
 
@@ -23,7 +23,7 @@ async def ask(page: SignedInPage, id_: str, erreur: Annotated[str, Query(max_len
     """Radios, one already chosen. `erreur`: the form came back without a choice."""
     draft = await load(page, id_)
     people = await people_of(page.fhir)
-    professional = await page.site.finding.professional(page.fhir, draft.role)
+    professional = await page.site.directory.professional(page.fhir, draft.role)
     return await page.show_form(
         "booking/who.html",
         draft=draft,
@@ -44,7 +44,7 @@ async def answer(
         draft.somebody_new = True
         await keep(page, draft)
         return page.go(f"{draft.path}/identite")
-    people = bookable(await people_of(page.fhir))
+    people = bookable(await represented(page.fhir))
     if qui not in {person.id for person in people}:
         return page.go(f"{draft.path}/pour-qui", erreur="1")
     draft.patient = qui

@@ -36,7 +36,7 @@ async def answer(
 ) -> HTMLResponse | RedirectResponse:
     """Take the other time, keep the one that stands, or give the visit up. `moment`: the time that was shown; another one
     that is proposed meanwhile is shown first."""
-    visit = await read_visit(page.fhir, id_)
+    visit = await read_visit(page.fhir, page.site.directory, id_)
     if not visit.waits_for_answer:
         return page.go(f"/rendez-vous/{id_}")
     if reponse == "accepter" and moment != shown(visit).isoformat():
@@ -66,7 +66,7 @@ def _said(visit: Visit, answer: Answer) -> tuple[str, tuple[datetime, datetime] 
 
 
 async def _show(page: Page, id_: str, problem: str | None, status: int) -> HTMLResponse | RedirectResponse:
-    visit = await read_visit(page.fhir, id_)
+    visit = await read_visit(page.fhir, page.site.directory, id_)
     if not visit.waits_for_answer or is_by_link(page):
         return page.go(f"/rendez-vous/{id_}")
     return await page.show_form(

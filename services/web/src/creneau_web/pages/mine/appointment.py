@@ -32,7 +32,7 @@ async def appointment(page: SignedInPage, id_: str) -> HTMLResponse | RedirectRe
     if clean and clean[0] != id_:
         return page.go(f"/rendez-vous/{clean[0]}")  # a mark that a mail program has drawn into the link
     try:
-        visit = await read_visit(page.fhir, id_)
+        visit = await read_visit(page.fhir, page.site.directory, id_)
     except NoTimeYetError:
         return page.go(f"/liste-attente/{id_}")
     if visit.offered:
@@ -43,7 +43,7 @@ async def appointment(page: SignedInPage, id_: str) -> HTMLResponse | RedirectRe
         patient_of(page, visit),
         messages_about(page.fhir, visit),
         time_before(page.fhir, visit) if live and not by_link else _nothing(),
-        series_of(page.fhir, visit),
+        series_of(page.fhir, page.site.directory, visit),
     )
     return await page.show(
         "mine/appointment.html",
@@ -64,7 +64,7 @@ async def appointment(page: SignedInPage, id_: str) -> HTMLResponse | RedirectRe
 @router.get("/{id_}/agenda.ics")
 async def calendar(page: SignedInPage, id_: str) -> Response:
     """The appointment for a calendar (P17)."""
-    visit = await read_visit(page.fhir, id_)
+    visit = await read_visit(page.fhir, page.site.directory, id_)
     url = f"{page.site.settings.public_site_url}/rendez-vous/{visit.id}"
     content = calendar_file(visit, page.wording, url, page.site.clock.now())
     headers = {**PERSONAL, "Content-Disposition": 'attachment; filename="rendez-vous.ics"'}

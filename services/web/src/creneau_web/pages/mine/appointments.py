@@ -68,12 +68,12 @@ async def appointments(page: SignedInPage, wanted: Annotated[Wanted, Query()]) -
 async def _lists(page: Page, wanted: Wanted, begin: datetime, patient: str | None) -> tuple[Visits, Visits]:
     """What is to come, and the rest: a page of one of them, or the first of both."""
     if wanted.liste == "avenir":
-        return await visits_from(page.fhir, begin, patient, wanted.suite), NOTHING
+        return await visits_from(page.fhir, page.site.directory, begin, patient, wanted.suite), NOTHING
     if wanted.liste == "passes":
-        return NOTHING, await visits_before(page.fhir, begin, patient, wanted.suite)
-    coming = await visits_from(page.fhir, begin, patient)
-    off = await visits_off(page.fhir, begin, patient)
-    before = await visits_before(page.fhir, begin, patient)
+        return NOTHING, await visits_before(page.fhir, page.site.directory, begin, patient, wanted.suite)
+    coming = await visits_from(page.fhir, page.site.directory, begin, patient)
+    off = await visits_off(page.fhir, page.site.directory, begin, patient)
+    before = await visits_before(page.fhir, page.site.directory, begin, patient)
     return coming, Visits((*off.visits, *before.visits), before.following)
 
 

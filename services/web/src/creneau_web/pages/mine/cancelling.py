@@ -37,7 +37,7 @@ async def answer(
     combien: Annotated[Scope, Form()] = "this",
 ) -> HTMLResponse | RedirectResponse:
     """Cancel what was shown; sent twice, it is cancelled once."""
-    visit = await read_visit(page.fhir, id_)
+    visit = await read_visit(page.fhir, page.site.directory, id_)
     if visit.status == "cancelled":
         return page.go(f"/rendez-vous/{id_}")
     reason = raison if raison in REASONS else None
@@ -58,7 +58,7 @@ async def answer(
 
 
 async def _show(page: Page, id_: str, problem: str | None, status: int) -> HTMLResponse | RedirectResponse:
-    visit = await read_visit(page.fhir, id_)
+    visit = await read_visit(page.fhir, page.site.directory, id_)
     now = page.site.clock.now()
     if not visit.is_live(now):
         return page.go(f"/rendez-vous/{id_}")
@@ -69,7 +69,7 @@ async def _show(page: Page, id_: str, problem: str | None, status: int) -> HTMLR
         possible=visit.may_still(visit.cancelable_until, now) and problem is None,
         until=visit.cancelable_until.astimezone(visit.zone) if visit.cancelable_until else None,
         reasons=REASONS,
-        series=await series_of(page.fhir, visit),
+        series=await series_of(page.fhir, page.site.directory, visit),
         scopes=SCOPES,
         acting=await acting_for(page, visit),
         problem=problem,

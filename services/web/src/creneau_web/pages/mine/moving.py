@@ -85,7 +85,7 @@ async def confirm(
 @router.get("/{id_}/deplacer/pris", response_class=HTMLResponse)
 async def taken(page: SignedInPage, id_: str, creneau: Annotated[str, Query(max_length=64)]) -> HTMLResponse:
     """Somebody was faster (P7): the three nearest times; the appointment stands as it was."""
-    visit = await read_visit(page.fhir, id_)
+    visit = await read_visit(page.fhir, page.site.directory, id_)
     lost = await _opening(page, visit, creneau)
     now = page.site.clock.now()
     who = visit.professional
@@ -99,7 +99,7 @@ async def taken(page: SignedInPage, id_: str, creneau: Annotated[str, Query(max_
 
 
 async def _week(page: Page, id_: str, wish: OtherTime) -> HTMLResponse | RedirectResponse:
-    visit = await read_visit(page.fhir, id_)
+    visit = await read_visit(page.fhir, page.site.directory, id_)
     if not _is_movable(page, visit) or visit.professional is None:
         return page.go(f"/rendez-vous/{id_}")
     if not wish.tous:
@@ -118,7 +118,7 @@ async def _week(page: Page, id_: str, wish: OtherTime) -> HTMLResponse | Redirec
 async def _check(
     page: Page, id_: str, slot: str, problem: str | None, status: int
 ) -> HTMLResponse | RedirectResponse:
-    visit = await read_visit(page.fhir, id_)
+    visit = await read_visit(page.fhir, page.site.directory, id_)
     if not _is_movable(page, visit):
         return page.go(f"/rendez-vous/{id_}")
     if visit.slot == slot:

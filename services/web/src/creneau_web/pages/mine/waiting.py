@@ -115,7 +115,7 @@ async def whom_of(page: Page, wish: Waiting) -> str | None:
     if wish.whom or wish.role is None:
         return wish.whom
     try:
-        return (await page.site.finding.professional(page.fhir, wish.role)).name
+        return (await page.site.directory.professional(page.fhir, wish.role)).name
     except RefusedError:
         return None
 
@@ -124,10 +124,10 @@ async def _about(page: Page, wanted: Wanted) -> tuple[Professional | None, Visit
     """With whom, the visit that would be given up, and for whom one may ask."""
     people = bookable(await people_of(page.fhir))
     if wanted.visite and ID.fullmatch(wanted.visite):
-        visit = await read_visit(page.fhir, wanted.visite)
+        visit = await read_visit(page.fhir, page.site.directory, wanted.visite)
         return visit.professional, visit, people
     if wanted.soignant and ID.fullmatch(wanted.soignant):
-        return await page.site.finding.professional(page.fhir, wanted.soignant), None, people
+        return await page.site.directory.professional(page.fhir, wanted.soignant), None, people
     return None, None, people
 
 
@@ -159,7 +159,7 @@ async def _show(page: Page, id_: str, problem: str | None, status: int) -> HTMLR
     found = await waiting(page.fhir, id_)
     if not found.waits and found.start:
         return page.go(f"/rendez-vous/{id_}")
-    visit = await read_visit(page.fhir, id_) if found.is_offer else None
+    visit = await read_visit(page.fhir, page.site.directory, id_) if found.is_offer else None
     zone = visit.zone if visit else PARIS
     return await page.show_form(
         "mine/waiting.html",

@@ -1,0 +1,60 @@
+"""Professionals with their places, as anybody may read them: kept in memory for a stated time, asked for when they are not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from creneau_web.care.kept import Kept
+from creneau_web.care.model import Professional
+from creneau_web.care.reading import professionals_of
+from creneau_web.fhir.client import Fhir
+
+INCLUDES = ("practitioner", "location", "service")
+MOST = 200
+"""professionals of one answer"""
+
+
+class Directory:
+    """The public face of professionals. `kept_s`: how old what is said of them may be, seconds."""
+
+    def __init__(self, kept_s: float) -> None:
+        self._people: Kept[Professional] = Kept(kept_s)
+
+    async def professional(self, fhir: Fhir, role: str) -> Professional:
+        """One professional with their place. RefusedError (404) when there is none of this id."""
+        public = fhir.as_(None)
+
+        async def ask() -> Professional:
+            found = await _search(public, "_id", [role])
+            if not found:
+                await public.read("PractitionerRole", role)
+            return found[0]
+
+        return await self._people.get(role, ask)
+
+    async def of_roles(self, fhir: Fhir, roles: Iterable[str]) -> list[Professional]:
+        """Those of these PractitionerRoles (ids) that there are; who is not known yet is asked for in one search."""
+        known = {role: self._people.known(role) for role in roles}
+        unknown = [role for role, professional in known.items() if professional is None]
+        self.remember(found := await _search(fhir.as_(None), "_id", unknown) if unknown else [])
+        return [*(one for one in known.values() if one is not None), *found]
+
+    async def of_practitioners(self, fhir: Fhir, people: Iterable[str]) -> list[Professional]:
+        """Wherever these Practitioners (ids) work."""
+        self.remember(found := await _search(fhir.as_(None), "practitioner", people))
+        return found
+
+    def remember(self, people: Iterable[Professional]) -> None:
+        """Keep what an answer has said of them anyhow."""
+        for professional in people:
+            self._people.put(professional.id, professional)
+
+
+async def _search(fhir: Fhir, parameter: str, ids: Iterable[str]) -> list[Professional]:
+    query = [
+        (parameter, ",".join(ids)),
+        *(("_include", f"PractitionerRole:{name}") for name in INCLUDES),
+        ("_count", str(MOST)),
+        ("_total", "none"),
+    ]
+    return professionals_of(await fhir.search("PractitionerRole", query))

@@ -130,7 +130,7 @@ def _matched(known: Sequence[Known], sent: Sequence[Sent]) -> dict[int, int]:
         (_time_of_known, lambda s: _time(s.said)),
     )
     for names_of_known, names in ways:
-        if len(partners) == len(sent):
+        if len(partners) in (len(sent), len(known)):
             break
         waiting: dict[Hashable, deque[int]] = defaultdict(deque)
         for index, one in enumerate(known):

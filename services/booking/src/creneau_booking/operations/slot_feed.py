@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any
 
 from creneau_booking.domain.refusals import SlotOfAnotherAgenda, SlotOutsideWindow, TooManySlots
-from creneau_booking.storage.slot_rows import Kinds, take_apart
+from creneau_booking.storage.slot_rows import Kinds, SlotKind, kind_of, row_of
 from creneau_booking.storage.slot_sync import SlotSent, Window
 from creneau_shared.clock import PARIS
 from creneau_shared.errors import BadRequest, CreneauError, Issue, Unprocessable
@@ -27,7 +27,6 @@ from creneau_shared.fhir.rest.reading import ID
 from creneau_shared.fhir.search.dates import LATEST, interval
 from creneau_shared.fhir.storage.store import Resource
 from creneau_shared.fhir.validation import check
-from creneau_shared.ids import new_id
 from creneau_shared.refusal import Refusal
 
 FROM, TO = ("from", "start", "_from"), ("to", "end", "_to")
@@ -66,11 +65,11 @@ async def read_feed(
         )
     slots: list[SlotSent] = []
     kinds: Kinds = {}
-    valid: set[bytes] = set()
+    forms: dict[bytes, SlotKind] = {}
     for number, slot in enumerate(resources, start=1):
         if number > most:
             raise TooManySlots(most)
-        one = _one(slot, number, schedule, base_url, bounds, kinds, valid)
+        one = _one(slot, number, schedule, base_url, bounds, kinds, forms)
         if (start is not None and one.row.start < start) or (end is not None and one.row.start >= end):
             raise SlotOutsideWindow(number)
         slots.append(one)
@@ -150,19 +149,22 @@ def _one(
     base_url: str,
     bounds: ResourceBounds,
     kinds: Kinds,
-    valid: set[bytes],
+    forms: dict[bytes, SlotKind],
 ) -> SlotSent:
-    """`valid`: the forms (`_form`) of those before that were found valid; added to."""
+    """`forms`: the form (`_form`) of each slot before that was found valid, and its kind; added to."""
     slot.setdefault("schedule", {"reference": f"Schedule/{schedule}"})
     try:
         bounds.check(slot)
-        if (form := _form(slot)) is None or form not in valid:
+        form = _form(slot)
+        kind = None if form is None else forms.get(form)
+        if kind is None:
             check(slot, "Slot")
             broken = [issue for issue in profile_issues(slot) if issue.severity == "error"]
             if broken:
                 raise _numbered(number, broken, Unprocessable)
+            kind = kind_of(slot, base_url, kinds)
             if form is not None:
-                valid.add(form)
+                forms[form] = kind
         id_ = slot.get("id")
         if id_ is not None and not ID.match(id_):
             raise BadRequest(
@@ -171,7 +173,7 @@ def _one(
                 code="value",
                 expression="Slot.id",
             )
-        row, kind = take_apart(slot, id_ or new_id(), base_url, kinds)
+        row = row_of(slot, id_, base_url, kind)
     except CreneauError as error:
         raise _numbered(number, error.issues, type(error)) from error
     except Refusal as refusal:
@@ -185,7 +187,7 @@ def _one(
 def _form(slot: Resource) -> bytes | None:
     """The slot but for what every one says of itself: id, times and values of identifiers, each of which is valid by its own
     datatype. Nothing that is checked sets these in relation to anything else, so that slots of one form are valid or none
-    is. None: one of them is not valid, or the slot claims a profile, which may ask for more."""
+    is; nor has a kind anything of them. None: one of them is not valid, or the slot claims a profile, which may ask for more."""
     if "profile" in slot.get("meta", ()):
         return None
     form = slot.copy()

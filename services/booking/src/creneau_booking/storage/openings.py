@@ -32,7 +32,7 @@ from creneau_booking.storage.slot_rows import (
     SUPERSEDED,
     SUPERSEDED_COLUMNS,
     SlotKind,
-    take_apart,
+    kind_of,
 )
 from creneau_shared.clock import PARIS
 from creneau_shared.database.closing import announce
@@ -263,7 +263,7 @@ class OpeningStore:
         found = {}
         for kind in {slot.kind for slot in expansion.wanted}:
             slot = stated.slot_of(kind, id_) | {"status": "free", "start": _EPOCH, "end": _EPOCH_LATER}
-            found[kind] = take_apart(slot, str(new_uuid()), self._base_url)[1]
+            found[kind] = kind_of(slot, self._base_url, {})
         return found
 
     # -- what there is ---------------------------------------------------------------------------------------

@@ -22,6 +22,7 @@ from creneau_shared.fhir.search.index import terms_of
 from creneau_shared.fhir.search.words import Text, texts_of, vector_of
 from creneau_shared.fhir.storage.generic import stamp
 from creneau_shared.fhir.storage.store import Resource, Stored
+from creneau_shared.ids import new_uuid
 
 UUID_PATTERN = "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
 KEY_SQL = (
@@ -123,22 +124,26 @@ def _members(part: Resource) -> str:
 def take_apart(
     slot: Resource, id_: str, base_url: str, kinds: Kinds | None = None
 ) -> tuple[SlotRow, SlotKind]:
-    """The row and the kind of a valid Slot; `kinds` are looked up, and added to.
+    """The row and the kind of a valid Slot; `kinds` are looked up, and added to. Errors: those of `row_of` and `kind_of`."""
+    kind = kind_of(slot, base_url, {} if kinds is None else kinds)
+    return row_of(slot, id_, base_url, kind), kind
+
+
+def row_of(slot: Resource, id_: str | None, base_url: str, kind: SlotKind) -> SlotRow:
+    """The row of a valid Slot of this kind; without an id it is given one.
 
     SlotOrder when it does not end after it starts (no R4 invariant says so; ISiK-app-1 in spirit), OutOfReach and
-    LastsTooLong as `domain.times` says, SlotFraction when an instant is finer than a microsecond, NoAgendaNamed when its
-    schedule is no reference to a Schedule of this base.
+    LastsTooLong as `domain.times` says, SlotFraction when an instant is finer than a microsecond.
     """
     start, end = _instant(slot, "start"), _instant(slot, "end")
     if end <= start:
         raise SlotOrder()
     require_sensible("Slot", start, end)
-    kind = _kind(slot, base_url, {} if kinds is None else kinds)
     extra = {name: slot[name] for name in _EXTRA if name in slot}
     own = terms_of("Slot", {"identifier": extra["identifier"]}, base_url) if "identifier" in extra else ()
-    row = SlotRow(
-        id=slot_key(id_),
-        name=slot_name(id_),
+    return SlotRow(
+        id=new_uuid() if id_ is None else slot_key(id_),
+        name=None if id_ is None else slot_name(id_),
         start=start,
         end=end,
         status=slot["status"],
@@ -146,10 +151,11 @@ def take_apart(
         terms=tuple(own) or None,
         words=vector_of((*texts_of(extra), *kind.texts)) if extra else None,
     )
-    return row, kind
 
 
-def _kind(slot: Resource, base_url: str, kinds: Kinds) -> SlotKind:
+def kind_of(slot: Resource, base_url: str, kinds: Kinds) -> SlotKind:
+    """The kind of a valid Slot; `kinds` are looked up, and added to. NoAgendaNamed when its schedule is no reference to a
+    Schedule of this base."""
     meta = {
         name: value
         for name, value in slot.get("meta", {}).items()

@@ -13,7 +13,7 @@ import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -42,7 +42,7 @@ from creneau_shared.errors import CreneauError
 from creneau_shared.fhir.json import dumps
 from creneau_shared.fhir.search.sql import Arguments
 from creneau_shared.fhir.storage.generic import require_owned, to_milliseconds
-from creneau_shared.fhir.storage.store import Stored, Write
+from creneau_shared.fhir.storage.store import Stored, Write, WriteContext
 from creneau_shared.refusal import Refusal
 
 _PLACES = "SELECT id, schedule_key, start FROM slot WHERE id = ANY($1::uuid[])"
@@ -147,11 +147,14 @@ class SlotToWrite:
 
 @dataclass(frozen=True, slots=True)
 class VersionToWrite:
-    """The version of a slot that will be written: in which agenda (key), and after which one."""
+    """The version of a slot that will be written: in which agenda (key), after which one, and at what time (whole
+    milliseconds) if that one is not of later."""
 
-    slot: SlotToWrite
+    row: SlotRow
+    kind: SlotKind
     agenda: int
     after: Record | None
+    moment: datetime
 
     @property
     def number(self) -> int:
@@ -159,18 +162,18 @@ class VersionToWrite:
 
     @property
     def now(self) -> datetime:
-        now = to_milliseconds(self.slot.write.context.now)
-        return max(now, self.after["last_updated"]) if self.after else now
+        return max(self.moment, self.after["last_updated"]) if self.after else self.moment
 
 
 async def write_many(connection: Connection, writes: Sequence[Write], base_url: str) -> list[Stored | None]:
     """See `store.WritesMany`."""
     slots = await _taken_apart(writes, base_url)
-    versions = await _acceptable(connection, slots)
+    accepted = await _acceptable(connection, slots)
     answers: list[Stored | None] = [None] * len(writes)
-    if not versions:
+    if not accepted:
         return answers
-    kinds = await keys_of_kinds(connection, versions)
+    versions, context = [version for _, version in accepted], writes[0].context  # all are of one caller
+    kinds = await keys_of_kinds(connection, context, versions)
     fresh = [version for version in versions if version.after is None]
     rows = await connection.fetch(INSERT_MANY, *columns_of(fresh, kinds)) if fresh else []
     if places := [(version, version.after) for version in versions if version.after is not None]:
@@ -178,10 +181,9 @@ async def write_many(connection: Connection, writes: Sequence[Write], base_url: 
         starts = [after["start"] for _, after in places]
         known = [version for version, _ in places]
         rows += await connection.fetch(REPLACE_MANY, *columns_of(known, kinds), agendas, starts)
-    note_awaited(connection, rows, versions[0].slot.write.context.now)
+    note_awaited(connection, rows, context.now)
     written = {row["id"]: row for row in rows}
-    for version in versions:
-        slot = version.slot
+    for slot, version in accepted:
         if (row := written.get(slot.row.id)) is not None:
             resource = {**slot.write.resource, "status": row["served"]}
             answers[slot.index] = as_served(
@@ -200,7 +202,9 @@ async def _taken_apart(writes: Sequence[Write], base_url: str) -> list[SlotToWri
     return slots
 
 
-async def _acceptable(connection: Connection, slots: Sequence[SlotToWrite]) -> list[VersionToWrite]:
+async def _acceptable(
+    connection: Connection, slots: Sequence[SlotToWrite]
+) -> list[tuple[SlotToWrite, VersionToWrite]]:
     """The versions to be written, everything that they depend on locked."""
     if not slots:
         return []
@@ -212,15 +216,16 @@ async def _acceptable(connection: Connection, slots: Sequence[SlotToWrite]) -> l
     unused = await _claim(
         connection, [slot for slot in named if slot.row.id not in found and slot.write.may_create]
     )
-    versions = []
+    moment = to_milliseconds(slots[0].write.context.now)  # all are of one request
+    accepted = []
     for slot in slots:
         agenda = agendas.get(slot.kind.schedule_id)
         if agenda is None or not _owned(slot.write, agenda):
             continue
         after = current.get(slot.row.id)
         if slot.is_new or slot.row.id in unused or (after is not None and _may_replace(slot, agenda, after)):
-            versions.append(VersionToWrite(slot, agenda["key"], after))
-    return versions
+            accepted.append((slot, VersionToWrite(slot.row, slot.kind, agenda["key"], after, moment)))
+    return accepted
 
 
 async def _agendas(
@@ -273,17 +278,17 @@ def _may_replace(slot: SlotToWrite, agenda: Record, current: Record) -> bool:
 
 
 async def keys_of_kinds(
-    connection: Connection, versions: Sequence[VersionToWrite]
+    connection: Connection, context: WriteContext, versions: Sequence[VersionToWrite]
 ) -> Mapping[tuple[int, bytes], int]:
     """The keys of the kinds, by agenda and digest, made if they are new; the agendas know how long their slots are."""
-    longest: dict[int, Any] = {}
+    longest: dict[int, timedelta] = {}
     wanted: dict[tuple[int, bytes], SlotKind] = {}
     for version in versions:
-        row, kind = version.slot.row, version.slot.kind
-        longest[version.agenda] = max(longest.get(version.agenda, row.end - row.start), row.end - row.start)
-        wanted[version.agenda, kind.digest] = kind
+        length = version.row.end - version.row.start
+        longest[version.agenda] = max(longest.get(version.agenda, length), length)
+        wanted[version.agenda, version.kind.digest] = version.kind
     agendas, digests = zip(*wanted, strict=True)
-    spoken = spoken_at(versions[0].slot.write.context)  # all are of one caller
+    spoken = spoken_at(context)
     rows = await connection.fetch(
         _KINDS, list(longest), list(longest.values()), list(agendas), list(digests), spoken
     )
@@ -319,11 +324,11 @@ def columns_of(versions: Sequence[VersionToWrite], kinds: Mapping[tuple[int, byt
             dumps(row.terms).decode() if row.terms else None,
             row.words,
             version.agenda,
-            kinds[version.agenda, version.slot.kind.digest],
+            kinds[version.agenda, version.kind.digest],
             version.now,
             version.number,
         )
         for version in versions
-        for row in (version.slot.row,)
+        for row in (version.row,)
     ]
     return [list(column) for column in zip(*rows, strict=True)]

@@ -377,7 +377,7 @@ async def test_what_was_stored_before_is_found_after_reindexing(ror: RorGraph) -
     terms = await ror.directory.database.pool.fetchval("SELECT terms FROM location WHERE id = $1", place)
     assert "~owner=Organization/x" in terms
     assert [(await ror.directory.client.get(f"/fhir/Location/{place}")).headers["ETag"]] == before
-    due, roles = await ror.directory.database.pool.fetchrow(
-        "SELECT (SELECT count(*) FROM care_due), (SELECT count(*) FROM practitioner_role WHERE NOT deleted)"
-    )
+    pool = ror.directory.database.pool
+    due = await pool.fetchval("SELECT count(*) FROM care_due")
+    roles = await pool.fetchval("SELECT count(*) FROM practitioner_role WHERE NOT deleted")
     assert due == roles > 0, "people's search follows by the worker"

@@ -123,7 +123,8 @@ async def test_when_somebody_is_free_is_asked_each_time(person: Person, fhir: Fh
 
 async def test_what_several_ask_at_once_is_asked_once() -> None:
     """And never kept for who comes after it was answered, nor for anybody when it failed."""
-    kept, asked, may_answer = Kept[int](0), [], asyncio.Event()
+    kept, may_answer = Kept[int](0), asyncio.Event()
+    asked: list[None] = []
 
     async def make() -> int:
         asked.append(None)

@@ -151,9 +151,10 @@ async def test_visits_that_share_a_slot_on_purpose_ring_no_alarm(fresh: Practice
     group = await fresh.open_agenda(1, **capacity(2))
     full = await fresh.open_agenda(1)
     over = {"extension": [{"url": OVERBOOKING_REASON, "valueString": "urgence"}]}
-    for agenda, more in ((group, {}), (group, {}), (full, {}), (full, over)):
+    for agenda, said in ((group, {}), (group, {}), (full, {}), (full, over)):
         who = await fresh.new_patient()
-        await fresh.create(appointment("booked", slots=agenda.slots, patient=who, start=agenda.start, **more))
+        visit = appointment("booked", slots=agenda.slots, patient=who, start=agenda.start)
+        await fresh.create({**visit, **said})
     await fresh.jobs().watch()
     assert REGISTRY.get_sample_value("creneau_double_bookings") == 0
 

@@ -14,7 +14,7 @@ from typing import Any
 import asyncpg
 import pytest
 from services.booking.tests.api.test_access_rules import waiting_for_a_lock
-from services.booking.tests.factories import BASE, appointment, schedule, slot, unique, utc
+from services.booking.tests.factories import BASE, SLOT_LENGTH, appointment, schedule, slot, unique, utc
 from services.booking.tests.practice import Agenda, Practice
 from services.booking.tests.surgery import hear, open_surgery, role_resource
 from services.booking.tests.telling import in_words
@@ -315,6 +315,25 @@ async def test_feeds_that_are_an_agendas_first_are_all_heard(fresh: Practice) ->
     await rival
     content = await fresh.database.pool.fetchval("SELECT content FROM schedule WHERE id = $1", agenda.id)
     assert content.count(SYNCHRONISED_AT.encode()) == 1
+
+
+async def test_a_visit_without_a_slot_waits_for_who_frees_its_people(practice: Practice) -> None:
+    """A slot that is given back beside it is not free: the person comes to be taken while it is."""
+    agenda = await practice.open_agenda(1)
+    beside = await practice.open_agenda(
+        1, practitioner=agenda.practitioner, start=agenda.at(0) + SLOT_LENGTH / 2
+    )
+    booked = await practice.create(appointment("booked", slots=agenda.slots, start=agenda.at(0)))
+    without = appointment("booked", actors=[agenda.practitioner], start=agenda.at(0) + SLOT_LENGTH)
+    async with practice.database.transaction() as connection:
+        current = await practice.repository.store.lock(connection, booked.id)
+        assert current is not None
+        cancelled = {**practice.repository.resource(current), "status": "cancelled"}
+        await practice.handlers.change(connection, practice.context(), current, cancelled, Manner())
+        rival = asyncio.create_task(practice.create(without))
+        await waiting_for_a_lock(practice, rival)
+    await rival
+    assert await practice.slot_statuses([*agenda.slots, *beside.slots]) == ["free", "busy-unavailable"]
 
 
 async def test_a_hold_that_has_run_out_does_not_stand_in_its_own_way(practice: Practice) -> None:

@@ -87,6 +87,13 @@ _LOCK = f"""{_FOUND}, resolved AS MATERIALIZED (
 SELECT *, {_BESIDE} FROM locked
 UNION ALL {_FACTS.format(out_of_reach="true", known_only=_KNOWN_ONLY, slots="{slots}", more=f", {_BESIDE}")} WHERE {_OUT_OF_REACH}
 """
+# Without a slot nothing would be joined with `turn`, and PostgreSQL would not look at it.
+_TURN_ALONE = f"""
+WITH resolved AS ({RESOLVED.format(roles="$2::text[]", places="$3::text[]")}), own_people AS MATERIALIZED (
+  SELECT unnest($1::text[]) AS actor UNION SELECT exclusive FROM resolved
+)
+SELECT count(pg_advisory_xact_lock({TURN.format(actor="actor")})) FROM {CONCERNED.format(people="own_people")} AS people
+"""
 _LOCK_ANYWHERE = _LOCK.format(slots="slot", whole=f"NOT {_OUT_OF_REACH}")
 _LOCK_IN_MONTH = _LOCK.format(
     slots="{slots}",
@@ -138,6 +145,9 @@ async def lock_slots(
     `near`, the appointment's own start, lets PostgreSQL look into one month; slots that are not all found there are looked
     for everywhere.
     """
+    if not ids:
+        await connection.execute(_TURN_ALONE, list(people), *by_kind(named))
+        return Locked((), False, None, None, 0, ())
     keys = [slot_key(id_) for id_ in ids]
     arguments = (
         keys,
@@ -151,9 +161,9 @@ async def lock_slots(
     )
     month = month_of(connection, "slot", near, near, now) if near is not None else "slot"
     rows: Sequence[Any] = []
-    if keys and month != "slot":
+    if month != "slot":
         rows = await connection.fetch(_LOCK_IN_MONTH.format(slots=month), *arguments)
-    if len(rows) < len(keys) or not keys:
+    if len(rows) < len(keys):
         rows = await connection.fetch(_LOCK_ANYWHERE, *arguments)
     if len(rows) < len(keys):
         # One whose kind or time a feed has written meanwhile is locked, and left out: PostgreSQL joins it as it was.

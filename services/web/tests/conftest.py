@@ -104,11 +104,7 @@ class FhirBase:
         return self._nothing(asked)
 
     def _nothing(self, asked: Asked) -> httpx.Response:
-        """What is asked of nobody: an empty searchset, a batch of them, or 404."""
-        if asked.method == "POST" and asked.path == "":
-            entries = [{"resource": searchset(), "response": {"status": "200"}} for _ in asked.body["entry"]]
-            bundle = {"resourceType": "Bundle", "type": "batch-response", "entry": entries}
-            return httpx.Response(200, content=orjson.dumps(bundle), headers=FHIR)
+        """What is asked of nobody: an empty searchset, or 404."""
         if "/" not in asked.path.strip("/") or asked.path.endswith("/_search"):
             return httpx.Response(200, content=orjson.dumps(searchset()), headers=FHIR)
         outcome = {"resourceType": "OperationOutcome", "issue": [{"severity": "error", "code": "not-found"}]}

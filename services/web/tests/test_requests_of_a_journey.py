@@ -22,7 +22,7 @@ from .samples import CAMILLE, PLACE, PRACTITIONER, ROLE, SCHEDULE, SLOT, appoint
 EXPIRES = "Mon, 30 Nov 2026 08:10:00 GMT"
 ASKED = {
     "home": [],
-    "results": ["GET /PractitionerRole/$find-care", "GET /Slot/$soonest", "POST "],
+    "results": ["GET /PractitionerRole/$find-care", "GET /Slot/$soonest"],
     "times": ["GET /Slot"],
     "choose": ["GET /Slot"],
     "held": ["POST /Patient/$acting-for", "POST /Appointment/$hold", "POST /Appointment/_search"],
@@ -70,8 +70,6 @@ def base(fhir: FhirBase) -> None:
     fhir.on("GET", "/PractitionerRole/$find-care", searchset(ROLE, PRACTITIONER, PLACE))
     fhir.on("GET", "/Slot/$soonest", searchset(SLOT, SCHEDULE))
     fhir.on("GET", "/Slot", searchset(SLOT, SCHEDULE))
-    openings = {"resource": searchset(SLOT), "response": {"status": "200"}}
-    fhir.on("POST", "", {"resourceType": "Bundle", "type": "batch-response", "entry": [openings]})
     fhir.on("POST", "/Patient/_search", searchset(CAMILLE))
     fhir.on(
         "POST",
@@ -119,6 +117,18 @@ async def test_when_somebody_is_free_is_asked_each_time(person: Person, fhir: Fh
     assert "mardi 1er décembre" not in later.text
     asked = [a.path for a in fhir.asked]
     assert (asked.count("/PractitionerRole/$find-care"), asked.count("/Slot/$soonest")) == (1, 2)
+
+
+async def test_while_agendas_cannot_be_asked_who_is_there_still_shows(person: Person, fhir: FhirBase) -> None:
+    """The directory answers, booking does not: people find whom to telephone; and who asks too much is told so."""
+    for status in (502, 503):
+        fhir.refuse("GET", "/Slot/$soonest", status, "unavailable")
+        page = await person.open("/recherche?quoi=dermatologue")
+        assert page.status_code == 200
+        assert "téléphonez" in page.text
+        assert PRACTITIONER["name"][0]["family"] in page.text
+    fhir.refuse("GET", "/Slot/$soonest", 429, "throttled")
+    assert (await person.open("/recherche?quoi=dermatologue")).status_code == 429
 
 
 async def test_what_several_ask_at_once_is_asked_once() -> None:

@@ -375,6 +375,31 @@ def agendas_of(bundle: Any, monday: datetime) -> list[tuple[int, str]]:
     ]
 
 
+async def test_what_follows_the_first_comes_beside_it(
+    callers: Callers, quarter: Quarter, monday: datetime
+) -> None:
+    """`per-agenda`: as many slots of each as a card of results shows, every one of them bookable; the agendas stay the
+    matches, and their order and number those of the first slots."""
+    long = await quarter.open(*(monday + n * timedelta(hours=1) for n in range(5)))
+    await quarter.practice.create(
+        appointment("booked", slots=long.slots[1:2], start=monday + timedelta(hours=1))
+    )
+    short = await quarter.open(monday + timedelta(minutes=30))
+    bundle = await asked(
+        callers.nobody(), near=quarter.near, **{"per-agenda": "3", "_include": "Slot:schedule"}
+    )
+    assert slots_of(bundle) == [long.slots[0], short.slots[0]]
+    assert bundle["total"] == 2
+    beside = [e["resource"] for e in bundle["entry"] if e["search"]["mode"] == "include"]
+    assert tuple(r["id"] for r in beside if r["resourceType"] == "Slot") == long.slots[2:4]
+    assert {r["resourceType"] for r in beside} == {"Slot", "Schedule"}
+    without = await asked(callers.nobody(), near=quarter.near, _include="Slot:schedule")
+    assert slots_of(without) == slots_of(bundle)
+    assert {e["resource"]["resourceType"] for e in without["entry"] if e["search"]["mode"] == "include"} == {
+        "Schedule"
+    }
+
+
 async def test_post_and_logical_references(callers: Callers, quarter: Quarter, monday: datetime) -> None:
     """A Parameters says the same; a professional by their number; the link to the next page is an address."""
     number = {"system": "urn:oid:1.2.250.1.71.4.2.1", "value": unique("81")}
@@ -401,6 +426,8 @@ async def test_post_and_logical_references(callers: Callers, quarter: Quarter, m
         ({"times": "nuit"}, 400),
         ({"after": "2026-12-02", "before": "2026-12-01"}, 422),
         ({"_count": "zéro"}, 400),
+        ({"per-agenda": "0"}, 400),
+        ({"_include": "Schedule:location"}, 400),
         ({"cursor": "inventé"}, 400),
     ],
 )

@@ -97,7 +97,7 @@ class PrefetchOperation:
             wanted = replace(
                 wanted,
                 conditions=(*wanted.conditions, to_come(request.now), *conditions),
-                count=count_of(given, COUNT_DEFAULT, COUNT_MAX),
+                count=count_of(given, "_count", COUNT_DEFAULT, COUNT_MAX),
                 limits=Limits(total_counted_max=TOTAL_MAX),
             )
             catalog = service.catalog.with_table(SlotTable(consumer=consumer))

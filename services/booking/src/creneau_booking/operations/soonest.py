@@ -1,4 +1,5 @@
-"""`Slot/$soonest`: the first free slot of each agenda that fits, soonest or nearest first, with whose it is and where.
+"""`Slot/$soonest`: the first free slot of each agenda that fits, soonest or nearest first, with whose it is and where, and
+with those that follow where more are wanted (`per-agenda`).
 
 No guide has this operation; its parameters are named as those of `Appointment/$find` and of the directory's searches.
 """
@@ -16,6 +17,7 @@ from creneau_booking.operations.soonest_query import (
     KNOWN,
     count_of,
     identifiers_of,
+    included_by,
     pairs_of,
     sought,
 )
@@ -45,6 +47,7 @@ from creneau_shared.ids import new_id
 
 COUNT_DEFAULT = 20
 COUNT_MAX = 100
+PER_AGENDA_MAX = 24
 STATES_TOLD_MAX = 30
 """of how many who are named it is said why they have no free slot"""
 CODE = "string"
@@ -77,6 +80,8 @@ DEFINITION = operation_definition(
         parameter("sort", "code"),
         parameter("facets", "boolean"),
         parameter("patient-reference", "string", maximum="*"),
+        parameter("per-agenda", "positiveInt"),
+        parameter("_include", "string", maximum="*"),
         parameter("_count", "integer"),
         parameter("cursor", "string"),
         parameter("return", "Bundle", use="out", minimum=1),
@@ -85,15 +90,15 @@ DEFINITION = operation_definition(
     resource="Slot",
 )
 
-INCLUDES = tuple(
-    Include(source, (parameters_of(source)[name],), iterate=source != "Slot")
+INCLUDES = {
+    f"{source}:{name}": Include(source, (parameters_of(source)[name],), iterate=source != "Slot")
     for source, name in (
         ("Slot", "schedule"),
         ("Schedule", "actor"),
         ("PractitionerRole", "practitioner"),
         ("PractitionerRole", "location"),
     )
-)
+}
 
 
 class SoonestOperation:
@@ -112,7 +117,10 @@ class SoonestOperation:
         given = OperationInput.of(request)
         access = request.access("Slot", "s")
         pairs = pairs_of(given)
-        count = count_of(given, COUNT_DEFAULT, COUNT_MAX)
+        count = count_of(given, "_count", COUNT_DEFAULT, COUNT_MAX)
+        per_agenda = count_of(given, "per-agenda", 1, PER_AGENDA_MAX)
+        named = included_by(given, INCLUDES)
+        includes = tuple(include for name, include in INCLUDES.items() if name in named)
         digest = query_digest("Slot/$soonest", pairs)
         scope = searching.scope_of(access)
         async with service.connection() as connection:
@@ -136,7 +144,8 @@ class SoonestOperation:
                 now=request.now, read_max=self._read_max, counting=with_facets,
             )  # fmt: skip
             page = await search.page(count, after)
-            includer = Includer(catalog, scope, INCLUDES, Limits())
+            further = await search.following(page.found, per_agenda) if per_agenda > 1 else []
+            includer = Includer(catalog, scope, includes, Limits())
             included = await includer.follow(connection, [_followed(one) for one in page.found])
             facets = search.facets() if with_facets else None
             states = (
@@ -146,6 +155,8 @@ class SoonestOperation:
             if judged:  # the practices' rules looked at their age and appointments
                 await service.auditor.record(connection, request, Event("E", "Slot", patients=judged))
         entries = [_match(service.base_url, one) for one in page.found]
+        matches = {one.row.id for one in page.found}
+        included = [*(one.row for one in further if one.row.id not in matches), *included]
         entries += [
             Entry(f"{service.base_url}/{row.type}/{row.id}", row.content, {"mode": "include"})
             for row in included

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, time, timedelta
 from typing import Any
 
@@ -57,7 +57,8 @@ AFTER, BEFORE = ("after", "start"), ("before", "end")
 CURSORS = (CURSOR_PARAMETER, "cursor")
 OTHERS = (
     *AFTER, *BEFORE, *CURSORS, "service-type", "visit-type", "mode", "new-patient", "near", "days", "times", "time",
-    "sort", "_sort", "_count", "facets", "patient-reference", "patient", "patient-resource", "_format", "_pretty",
+    "sort", "_sort", "_count", "per-agenda", "_include", "facets", "patient-reference", "patient", "patient-resource",
+    "_format", "_pretty",
 )  # fmt: skip
 KNOWN = frozenset((*OTHERS, *CODED, *(name for names in PEOPLE.values() for name in names)))
 
@@ -123,14 +124,23 @@ def sought(given: OperationInput, now: datetime, base_url: str, logical: Logical
     )
 
 
-def count_of(given: OperationInput, default: int, most: int) -> int:
-    """`_count`, which is at least 1, cut down to `most`."""
-    value = given.first("_count")
+def count_of(given: OperationInput, name: str, default: int, most: int) -> int:
+    """A number (`_count`, `per-agenda`), which is at least 1, cut down to `most`."""
+    value = given.first(name)
     if value is None or value == "":
         return default
     if not str(value).isdigit() or int(value) < 1:
-        raise _bad("_count", "un nombre entier positif", "a positive whole number", value)
+        raise _bad(name, "un nombre entier positif", "a positive whole number", value)
     return min(int(value), most)
+
+
+def included_by(given: OperationInput, known: Collection[str]) -> frozenset[str]:
+    """Which references (`_include`: `Type:parameter`) are followed; all that are known unless some are named."""
+    named = given.texts("_include")
+    for one in named:
+        if one not in known:
+            raise _bad("_include", ", ".join(known), ", ".join(known), one)
+    return frozenset(named or known)
 
 
 def pairs_of(given: OperationInput) -> list[tuple[str, str]]:

@@ -164,6 +164,11 @@ class SoonestSearch:
     def _place_of(self, one: First) -> tuple[Any, int]:
         return one.place(by_distance=self._sought.by_distance)
 
+    async def following(self, firsts: Sequence[First], most: int) -> list[First]:
+        """Of each of these agendas up to `most` slots that the caller could book, `firsts` among them, in their order."""
+        heads = [Head(one.schedule, one.start, one.row.distance_m) for one in firsts]
+        return await self._probe(heads, ">=", most)
+
     def facets(self) -> tuple[int | None, dict[str, dict[str, int]]]:
         """Once there is a page: how many agendas that have a free slot fit (None: more than are gathered), and for each
         facet how many of them for each of its codes."""
@@ -494,7 +499,7 @@ class SoonestSearch:
         left = [head for head in heads if head.schedule not in known]
         return found + await self._probe(left, ">=")
 
-    async def _probe(self, heads: Sequence[Head], compared: str) -> list[First]:
+    async def _probe(self, heads: Sequence[Head], compared: str, most: int = 1) -> list[First]:
         if not heads:
             return []
         compiler = Compiler(self._catalog, self._scope)
@@ -511,7 +516,7 @@ class SoonestSearch:
             f" WHERE {row}.schedule_key = head.schedule_key AND {row}.start {compared} head.since"
             f" AND {where} AND {self._where.in_time(row, arguments)} AND EXISTS (SELECT FROM found_by AS k"
             f" WHERE k.kind_key = {row}.kind_key AND {self._where.fits('k', arguments)})"
-            f" ORDER BY {row}.start, {row}.id LIMIT 1) AS found"
+            f" ORDER BY {row}.start, {row}.id LIMIT {most}) AS found"
             " JOIN schedule ON schedule.key = head.schedule_key"
         )
         distances = {head.schedule: head.distance_m for head in heads}

@@ -5,20 +5,21 @@ The one module that knows how the directory is asked: by its search for people, 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Literal
 
 from creneau_shared.clock import Clock
 from creneau_web.care.directory import Directory
 from creneau_web.care.kept import Kept
-from creneau_web.care.model import Availability, Card, Professional
+from creneau_web.care.model import Availability, Card, Opening, Professional
 from creneau_web.care.reading import professionals_of
-from creneau_web.care.soonest import first_openings, first_starts
+from creneau_web.care.soonest import FIRST, first_openings
 from creneau_web.care.towns import Town, choices_of, town_of
 from creneau_web.care.understood import Told, parameters_of, told_of
 from creneau_web.fhir.client import Fhir
+from creneau_web.fhir.refusal import RefusedError, UnreachableError
 
 Mode = Literal["", "sur-place", "video", "domicile"]
 MODES: dict[Mode, str] = {"": "", "sur-place": "AMB", "video": "VR", "domicile": "HH"}
@@ -68,8 +69,7 @@ class Finding:
         self._clock = clock
         self._directory = directory
         self._fitting: Kept[Found] = Kept(kept_s)
-        self._starts: Kept[dict[str, datetime]] = Kept(0)
-        self._openings: Kept[dict[str, Availability]] = Kept(0)
+        self._openings: Kept[dict[str, tuple[Opening, ...]]] = Kept(0)
 
     async def find(self, fhir: Fhir, what: str, where: str, mode: Mode = "", page: int = 1) -> Found:
         """Everybody who fits, and a page of them with their first free times."""
@@ -80,21 +80,35 @@ class Finding:
         if not found.people:
             return found
         self._directory.remember(found.people)
-        code, after = MODES[mode], self._clock.now() + SOON
-        starts = await self._starts.get(
-            (_ids(found.people), code), lambda: first_starts(public, found.people, after, code)
-        )
-        fitting = _soonest_first(found.people, starts, only_free=bool(mode))
-        shown = fitting[(page - 1) * PAGE : page * PAGE]
-        free = tuple(p for p in shown if p.id in starts)
-        openings = await self._openings.get(
-            (_ids(free), code), lambda: first_openings(public, free, after, code)
-        )
+        begin, end = (page - 1) * PAGE, page * PAGE
+        # Of a page of people all is asked at once; of more first who comes first.
+        few = len(found.people) <= PAGE
+        try:
+            first = await self._free(public, found.people, mode, FIRST if few else 1)
+            fitting = _soonest_first(found.people, first, only_free=bool(mode))
+            shown = fitting[begin:end]
+            free = tuple(p for p in shown if p.id in first)
+            openings = first if few else await self._free(public, free, mode, FIRST)
+        except (UnreachableError, RefusedError) as error:
+            if isinstance(error, RefusedError) and error.refusal.status < 500:
+                raise
+            # Who is there, and their telephone numbers, help while the agendas cannot be asked.
+            unknown = Availability(known=False)
+            return replace(found, cards=tuple(Card(p, unknown) for p in found.people[begin:end]))
         return replace(
             found,
             people=fitting,
             total=len(fitting) if mode else found.total,
-            cards=tuple(Card(p, openings.get(p.id, Availability())) for p in shown),
+            cards=tuple(Card(p, Availability(openings.get(p.id, ())[:FIRST])) for p in shown),
+        )
+
+    async def _free(
+        self, fhir: Fhir, people: Sequence[Professional], mode: Mode, count: int
+    ) -> dict[str, tuple[Opening, ...]]:
+        after = self._clock.now() + SOON
+        asked = (tuple(professional.id for professional in people), mode, count)
+        return await self._openings.get(
+            asked, lambda: first_openings(fhir, people, after, MODES[mode], count)
         )
 
     async def _search(self, fhir: Fhir, what: str, where: str) -> Found:
@@ -117,17 +131,13 @@ class Finding:
         return Found(people, total, len(people), told, town_of(parameters), typed=what)
 
 
-def _ids(people: Sequence[Professional]) -> tuple[str, ...]:
-    return tuple(professional.id for professional in people)
-
-
 def _soonest_first(
-    people: Sequence[Professional], starts: dict[str, datetime], *, only_free: bool
+    people: Sequence[Professional], openings: Mapping[str, Sequence[Opening]], *, only_free: bool
 ) -> tuple[Professional, ...]:
     """In the order of their first free time, then of their names; who has none comes last, or not at all."""
 
     def key(one: Professional) -> tuple[bool, float, str]:
-        start = starts.get(one.id)
-        return (start is None, start.timestamp() if start else 0.0, one.name)
+        free = openings.get(one.id)
+        return (not free, free[0].start.timestamp() if free else 0.0, one.name)
 
-    return tuple(sorted((p for p in people if p.id in starts or not only_free), key=key))
+    return tuple(sorted((p for p in people if p.id in openings or not only_free), key=key))

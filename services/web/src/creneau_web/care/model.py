@@ -99,14 +99,8 @@ class Availability:
     """The first free times of a professional."""
 
     openings: tuple[Opening, ...] = ()
-    connected: bool = True
-    """whether an agenda is here at all; without one, people call"""
     known: bool = True
     """False when the agenda could not be asked"""
-
-    @property
-    def next_start(self) -> datetime | None:
-        return self.openings[0].start if self.openings else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
@@ -88,9 +88,9 @@ def place_of(location: Resource) -> Place:
     )
 
 
-def openings_of(bundle: Resource, zone: ZoneInfo) -> list[Opening]:
-    """The Slots of a searchset, by their start, in the place's own time."""
-    return sorted((opening_of(slot, zone) for slot in entries(bundle, "Slot")), key=lambda o: o.start)
+def openings_of(slots: Iterable[Resource], zone: ZoneInfo) -> list[Opening]:
+    """Slots by their start, in the place's own time."""
+    return sorted((opening_of(slot, zone) for slot in slots), key=lambda o: o.start)
 
 
 def opening_of(slot: Resource, zone: ZoneInfo) -> Opening:

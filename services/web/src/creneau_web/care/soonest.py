@@ -1,19 +1,19 @@
 """When professionals are free: the first times of each of several agendas.
 
-The one module that knows how this is asked: the index of first free times (`Slot/$soonest`) says who is free when, and the
-first few are searched of those who are shown.
+The one module that knows how this is asked: the index of first free times (`Slot/$soonest`) says who is free when, and of
+those who are shown what follows.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from urllib.parse import urlencode
 
-from creneau_web.care.model import Availability, Opening, Professional
-from creneau_web.care.reading import VISIT, openings_of
+from creneau_web.care.model import Opening, Professional
+from creneau_web.care.reading import openings_of
 from creneau_web.fhir.client import Fhir, Resource
-from creneau_web.fhir.values import entries, instant
+from creneau_web.fhir.values import entries
 
 FIRST = 12
 """free times of one agenda that a card may need: three days of four"""
@@ -21,43 +21,34 @@ AGENDAS = 100
 """first free times of agendas that are asked for at once"""
 
 
-async def first_starts(
-    fhir: Fhir, professionals: Sequence[Professional], after: datetime, mode: str = ""
-) -> dict[str, datetime]:
-    """When each of them is free first from an instant on, by the id of their PractitionerRole; who is not, is not there.
-    `mode`: only of this way of seeing each other (ActCode)."""
+async def first_openings(
+    fhir: Fhir, professionals: Sequence[Professional], after: datetime, mode: str = "", count: int = FIRST
+) -> dict[str, tuple[Opening, ...]]:
+    """The first free times of each of them from an instant on, by the id of their PractitionerRole; who has none is not
+    there. `mode`: only of this way of seeing each other (ActCode). At least `count` of each, where there are so many."""
     if not professionals:
         return {}
     query = [
         ("practitioner-role", ",".join(p.id for p in professionals)),
         ("after", after.isoformat()),
         *([("mode", mode)] if mode else []),
+        ("per-agenda", str(count)),
+        ("_include", "Slot:schedule"),
         ("facets", "false"),
         ("_count", str(AGENDAS)),
     ]
     bundle: Resource | None = await fhir.search("Slot/$soonest", query)
-    roles = {f"PractitionerRole/{p.id}": p.id for p in professionals}
-    found: dict[str, datetime] = {}
+    found: dict[str, list[Resource]] = defaultdict(list)
     while bundle is not None:
         agendas = {f"Schedule/{one['id']}": one for one in entries(bundle, "Schedule")}
         for slot in entries(bundle, "Slot"):
             for actor in agendas.get(slot["schedule"]["reference"], {}).get("actor", ()):
-                if (role := roles.get(actor.get("reference", ""))) is not None:
-                    found.setdefault(role, instant(slot["start"]))
+                found[actor.get("reference", "")].append(slot)
         bundle = await fhir.follow(bundle)
-    return found
-
-
-async def first_openings(
-    fhir: Fhir, professionals: Sequence[Professional], after: datetime, mode: str = ""
-) -> dict[str, Availability]:
-    """The first free times of each professional, by the id of their PractitionerRole."""
-    bundles = await fhir.together([_path(p.id, after, FIRST, mode) for p in professionals])
     return {
-        professional.id: Availability(known=False)
-        if bundle is None
-        else Availability(tuple(openings_of(bundle, professional.zone)))
-        for professional, bundle in zip(professionals, bundles, strict=True)
+        p.id: tuple(openings_of(slots, p.zone))
+        for p in professionals
+        if (slots := found.get(f"PractitionerRole/{p.id}"))
     }
 
 
@@ -66,7 +57,7 @@ async def openings_between(
 ) -> list[Opening]:
     """The free times of one professional from `start` until before `end`."""
     query = [*_query(professional.id, start, most), ("start", f"lt{end.isoformat()}")]
-    return openings_of(await fhir.search("Slot", query), professional.zone)
+    return openings_of(entries(await fhir.search("Slot", query), "Slot"), professional.zone)
 
 
 async def next_openings(
@@ -74,7 +65,7 @@ async def next_openings(
 ) -> list[Opening]:
     """The first free times from an instant on."""
     bundle = await fhir.search("Slot", _query(professional.id, after, count))
-    return openings_of(bundle, professional.zone)
+    return openings_of(entries(bundle, "Slot"), professional.zone)
 
 
 async def nearest_openings(
@@ -99,18 +90,13 @@ async def is_connected(fhir: Fhir, professional: Professional) -> bool:
     return any(entries(await fhir.search("Schedule", query), "Schedule"))
 
 
-def _query(role: str, after: datetime, count: int, mode: str = "") -> list[tuple[str, str]]:
+def _query(role: str, after: datetime, count: int) -> list[tuple[str, str]]:
     """Whole Slots: to have some of their elements chosen costs the server more than to send them all."""
     return [
         ("schedule.actor", f"PractitionerRole/{role}"),
         ("status", "free"),
         ("start", f"ge{after.isoformat()}"),
-        *([("service-type", f"{VISIT}|{mode}")] if mode else []),
         ("_sort", "start"),
         ("_count", str(count)),
         ("_total", "none"),
     ]
-
-
-def _path(role: str, after: datetime, count: int, mode: str) -> str:
-    return f"Slot?{urlencode(_query(role, after, count, mode))}"

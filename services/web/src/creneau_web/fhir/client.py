@@ -80,18 +80,6 @@ class Fhir:
         path = url.path.partition("/fhir")[2]
         return (await self._ask("GET", path, params=parse_qsl(url.query, keep_blank_values=True))).resource
 
-    async def together(self, paths: Sequence[str]) -> list[Resource | None]:
-        """Several reads or searches in one batch, in their order; None where one was refused."""
-        if not paths:
-            return []
-        entries = [{"request": {"method": "GET", "url": path}} for path in paths]
-        bundle = {"resourceType": "Bundle", "type": "batch", "entry": entries}
-        answer = (await self._ask("POST", "", bundle)).resource
-        return [
-            entry.get("resource") if entry["response"]["status"].startswith("2") else None
-            for entry in answer["entry"]
-        ]
-
     async def create(self, resource: Resource, *, key: str | None = None) -> Answered:
         """`key`: the same for the same wish, so that it comes true once (Idempotency-Key)."""
         headers = {"Idempotency-Key": key} if key else {}

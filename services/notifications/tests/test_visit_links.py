@@ -289,6 +289,25 @@ async def test_a_token_is_kept_nowhere(service: Service, client: httpx.AsyncClie
         assert not any(token[24:] in row["row"] for row in rows), table
 
 
+async def test_an_offer_says_until_when_and_has_no_time_once_it_has_ended(
+    client: httpx.AsyncClient, service: Service, mailbox: Mailbox
+) -> None:
+    """P15: who refused waits on, and their link shows no time that is somebody else's meanwhile."""
+    until = BOOKED_AT + timedelta(hours=12)
+    await service.learn(contact=KNOWN)
+    await service.hear(replace(event(Change.OFFERED, status="pending"), held_until=until))
+    await service.smtp_sender(mailbox).send_due()
+    token = token_in(mailbox.mails[-1])
+    shown = values(await opened(client, token))
+    assert (shown["status"], shown["start"][:10]) == ("pending", "2026-12-01")
+    assert datetime.fromisoformat(shown["until"]) == until
+    await service.hear(event(Change.UPDATED, 2, version=2, time=BOOKED_AT, status="waitlist"))
+    ended = values(await opened(client, token, "1984"))
+    assert ended["status"] == "waitlist"
+    assert not ended.keys() & {"start", "end", "until"}
+    assert ended["access-token"], "to leave the list"
+
+
 async def test_whoever_is_erased_has_no_links(
     client: httpx.AsyncClient, service: Service, token: str
 ) -> None:

@@ -152,16 +152,37 @@ async def test_what_the_practice_has_written_down_waits_for_the_patient(
     assert 'value="garder"' not in page
 
 
-async def test_who_came_by_a_link_logs_in_to_answer(person: Person, fhir: FhirBase) -> None:
-    """P14: a link moves and cancels, and gives no answers."""
+async def test_who_came_by_a_link_answers_without_logging_in(person: Person, fhir: FhirBase) -> None:
+    """P14: one press away; what takes an account says so."""
     fhir.on("GET", "/Appointment/a-1", proposed())
+    fhir.on("POST", "/AppointmentResponse", {"resourceType": "AppointmentResponse", "id": "r-2"}, 201)
     await person.sign_in("link", provider="link")
     page = (await person.open("/rendez-vous/a-1")).text
-    assert 'href="/connexion?retour=/rendez-vous/a-1/repondre"' in page
+    assert 'href="/rendez-vous/a-1/repondre"' in page
     assert 'href="/connexion?retour=/liste-attente%3Frendez-vous%3Da-1"' in page, (
         "P15: and to wait for something earlier"
     )
-    assert (await person.open("/rendez-vous/a-1/repondre")).headers["location"] == "/rendez-vous/a-1"
+    form = (await person.open("/rendez-vous/a-1/repondre")).text
+    moment = form.partition('name="moment" value="')[2].partition('"')[0]
+    sent = await person.send("/rendez-vous/a-1/repondre", reponse="accepter", moment=moment)
+    assert sent.headers["location"] == "/rendez-vous/a-1"
+    [made] = [one for one in fhir.asked if one.path == "/AppointmentResponse"]
+    assert made.headers["authorization"] == "Bearer token of link"
+    assert made.body["actor"] == {"reference": "Patient/camille"}
+
+
+async def test_what_a_link_may_not_answer_is_said_in_the_words_of_the_refusal(
+    person: Person, fhir: FhirBase
+) -> None:
+    """The visit has become somebody else's while the page stood open: nothing breaks."""
+    fhir.on("GET", "/Appointment/a-1", proposed())
+    fhir.refuse(
+        "POST", "/AppointmentResponse", 403, "not-yours", "Vous ne pouvez écrire que ce qui vous concerne."
+    )
+    await person.sign_in("link", provider="link")
+    await person.open("/rendez-vous/a-1/repondre")
+    refused = await person.send("/rendez-vous/a-1/repondre", reponse="refuser", moment="")
+    assert (refused.status_code, "ce qui vous concerne" in refused.text) == (403, True)
 
 
 async def test_what_was_moved_says_from_when_and_why_and_leads_to_other_times(

@@ -9,6 +9,8 @@ import pytest
 
 from .conftest import Asked, FhirBase, Person
 from .samples import appointment
+from .test_agreeing import proposed
+from .test_waiting_list import offer, wish
 
 EXPIRES = "2026-11-30T09:00:00Z"
 TOKEN = "aVeryLongTokenOfALink-_123"
@@ -121,6 +123,46 @@ async def test_a_link_shows_little_and_one_fact_opens_the_visit(
     visit = await person.follow(await person.send("/rdv", reponse="1984"))
     assert visit.url.path == "/rendez-vous/a-1"
     assert visit.status_code == 200
+
+
+async def test_a_link_leads_first_to_what_waits_for_an_answer(person: Person, fhir: FhirBase) -> None:
+    """Every message does, whichever it was: to the practice's question, or to what the waiting list offers."""
+    opening(fhir, "1984")
+    fhir.on("GET", "/Appointment/a-1", proposed())
+    await person.follow(await person.open(f"/rdv/{TOKEN}"))
+    asked = await person.send("/rdv", reponse="1984")
+    assert asked.headers["location"] == "/rendez-vous/a-1/repondre"
+    fhir.on("GET", "/Appointment/a-1", offer())
+    await person.follow(await person.open(f"/rdv/{TOKEN}"))
+    offered = await person.follow(await person.send("/rdv", reponse="1984"))
+    assert offered.url.path == "/liste-attente/a-1"
+    fhir.on("PATCH", "/Appointment/a-1", appointment("booked"))
+    accepted = await person.send("/liste-attente/a-1/accepter")
+    assert accepted.headers["location"] == "/rendez-vous/a-1"
+    [patched] = [one for one in fhir.asked if one.method == "PATCH"]
+    assert patched.headers["authorization"] == "Bearer for one appointment"
+    fhir.on("GET", "/Appointment/a-1", wish(id="a-1"))
+    assert (await person.open("/rendez-vous/a-1/repondre")).headers["location"] == "/rendez-vous/a-1"
+
+
+@pytest.mark.parametrize(
+    ("said", "heading"),
+    [
+        ({"status": {"valueCode": "pending"}, "until": {"valueInstant": EXPIRES}}, "Une place se libère"),
+        ({"status": {"valueCode": "waitlist"}, "start": None, "end": None}, "sur une liste d"),
+    ],
+)
+async def test_the_entry_says_what_the_link_is_about(
+    person: Person, fhir: FhirBase, said: dict[str, Any], heading: str
+) -> None:
+    """An offer, until when it is kept; who waits on, no time that is theirs no more."""
+    shown = {name: value for name, value in {**SHOWN, **said}.items() if value is not None}
+    fhir.on("POST", "/Appointment/$open-link", parameters(**shown))
+    page = await person.follow(await person.open(f"/rdv/{TOKEN}"))
+    assert page.status_code == 200
+    assert heading in page.text
+    assert ("10 h" in page.text) == ("start" in shown)
+    assert "Vous avez un rendez-vous" not in page.text
 
 
 async def test_a_link_that_was_ended_can_be_renewed(person: Person, fhir: FhirBase) -> None:

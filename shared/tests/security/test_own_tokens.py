@@ -86,7 +86,7 @@ async def test_a_token_for_one_appointment_is_for_nothing_else(issuers: Issuers)
     token, _ = TokenSigner(KEY, "creneau").sign("message/1", NOW, HOUR, only)
     principal = await issuers.verify(token)
     assert (principal.appointment, principal.patient) == ("visit-1", "12")
-    assert {s.resource_type for s in principal.scopes} == {"Appointment", *PUBLIC}
+    assert {s.resource_type for s in principal.scopes} == {"Appointment", "AppointmentResponse", *PUBLIC}
     assert _unpacked(json.loads(json.dumps(_packed(principal)))) == principal
     # Whoever leaves the limit out, or makes it unreadable, has no more by it.
     for appointment in ("", None, 12, "a b"):

@@ -63,9 +63,11 @@ def test_a_token_for_one_appointment_reaches_it_and_what_is_public(
     mine, nobodys = Rights(limited, {"12": BY_LINK}), Rights(limited)
     for rights in (mine, nobodys):
         if rights.reach(kind, action) is not None:
-            assert (kind == "Appointment" and action in "rsu") or (kind in PUBLIC and action in "rs")
+            within = {"Appointment": "rsu", "AppointmentResponse": "c"}
+            assert action in within.get(kind, "rs" if kind in PUBLIC else "")
     if mine.reach(kind, action) == "own":
-        assert mine.access(kind, action).required == ("_id=visit-1",)
+        tied = {"Appointment": "_id=visit-1", "AppointmentResponse": "appointment=Appointment/visit-1"}[kind]
+        assert mine.access(kind, action).required == (tied,)
         assert nobodys.access(kind, action).required == ()
 
 

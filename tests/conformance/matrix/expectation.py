@@ -18,7 +18,7 @@ from creneau_shared.type_table import TYPES
 
 ReachOf = Callable[[Role, str, Action], Reach]
 READING: tuple[Action, ...] = ("r", "s")
-BY_LINK: tuple[Action, ...] = ("r", "s", "u")
+BY_LINK: Mapping[str, tuple[Action, ...]] = {"Appointment": ("r", "s", "u"), "AppointmentResponse": ("c",)}
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ class Expectation:
         """How far they reach; `none`: they are refused."""
         caller = known_by(caller, kind)
         is_open = action in READING and TYPES[kind].public
-        if caller.appointment and not is_open and (kind != "Appointment" or action not in BY_LINK):
+        if caller.appointment and not is_open and action not in BY_LINK.get(kind, ()):
             return "none"
         if not is_open and not any(scope.covers(kind, action) for scope in caller.scopes):
             return "none"
@@ -170,4 +170,6 @@ class Expectation:
 
 def _wanted(kind: str, action: Action) -> set[str]:
     wanted = {needed(kind, action)}
+    if (kind, action) == ("AppointmentResponse", "c"):
+        return wanted | {"answer"}
     return wanted | {"cancel"} if wanted == {"book"} and action in ("u", "d") else wanted

@@ -1,4 +1,5 @@
-"""Whoever comes by the link of a message reads, cancels and moves that one appointment, and nothing else."""
+"""Whoever comes by the link of a message reads, cancels and moves that one appointment, and nothing else (what they
+answer: `test_answering_by_link`)."""
 
 from __future__ import annotations
 

@@ -59,7 +59,8 @@ class OneAppointment:
     @property
     def scopes(self) -> str:
         """What such a token says; rights are less still."""
-        return " ".join(["patient/Appointment.rus", *(f"patient/{name}.rs" for name in sorted(PUBLIC))])
+        own = ["patient/Appointment.rus", "patient/AppointmentResponse.c"]
+        return " ".join([*own, *(f"patient/{name}.rs" for name in sorted(PUBLIC))])
 
 
 class OwnTokens:

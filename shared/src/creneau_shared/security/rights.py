@@ -14,8 +14,13 @@ from creneau_shared.type_table import COMPARTMENT, PUBLIC, TYPES
 
 MAY_ALL = frozenset({"see", "book", "cancel", "register", "manage"})
 """What oneself may do for oneself, or a practice for itself."""
-BY_LINK = frozenset({"see", "cancel", "move"})
-"""What whoever was sent a link to an appointment may do with it."""
+BY_LINK = frozenset({"see", "cancel", "move", "answer"})
+"""What whoever was sent a link to an appointment may do with it. To answer: what its practice asks, for the patient."""
+_WITHIN_LINK: Mapping[str, tuple[str, str]] = {
+    "Appointment": ("rsu", "_id="),
+    "AppointmentResponse": ("c", "appointment=Appointment/"),
+}
+"""What of a person's a token for one appointment is for: by which interactions, and the term that ties it to that one."""
 REGULATION = "@regulation"
 """Owner of the regulators' accounts: no Organization can have this id."""
 
@@ -152,6 +157,8 @@ class Access:
         wanted = {needed(self.resource_type, self.action)}
         if wanted == {"book"} and self.action in ("u", "d"):
             wanted.add("cancel")
+        if self.resource_type == "AppointmentResponse" and self.action == "c":
+            wanted.add("answer")
         return frozenset(id_ for id_, allowed in scopes.items() if allowed & wanted)
 
     @property
@@ -167,7 +174,8 @@ class Access:
         partly = row is not None and row.partly and self.action in ("r", "s")
         if self.reach == "own" and self.principal.appointment is not None:
             # That it is the person's at all was looked up with the rights.
-            return (f"_id={self.principal.appointment}",) if self._allowed(self.rights.people) else ()
+            tied = f"{_WITHIN_LINK[resource_type][1]}{self.principal.appointment}"
+            return (tied,) if self._allowed(self.rights.people) else ()
         if self.reach == "own":
             return terms_of(resource_type, self._allowed(self.rights.people), self.rights.oneself)
         if self.reach == "practice":
@@ -184,10 +192,11 @@ class Access:
 
 
 def _is_within_link(resource_type: str, action: Action) -> bool:
-    """Whether a token for one appointment can be for this at all: that appointment, and what is open to everybody."""
+    """Whether a token for one appointment can be for this at all: that appointment, an answer to it, and what is open to
+    everybody."""
     if resource_type in PUBLIC:
         return action in ("r", "s")
-    return resource_type == "Appointment" and action in ("r", "s", "u")
+    return resource_type in _WITHIN_LINK and action in _WITHIN_LINK[resource_type][0]
 
 
 def terms_of(resource_type: str, patients: Iterable[str], oneself: frozenset[str]) -> tuple[str, ...]:

@@ -96,12 +96,21 @@ class ResponseStore(GenericStore):
             resource["participantStatus"],
             _instant(resource.get("start")),
             _instant(resource.get("end")),
+            says_more=_says_more(resource),
         )
         await self._answers.hear(connection, context, given)
 
     def _reference(self, resource: Resource, name: str) -> str | None:
         reference = resource.get(name, {}).get("reference")
         return relative(reference, self._base) if reference else None
+
+
+def _says_more(resource: Resource) -> bool:
+    """Whether there is anything in it beside the answer: an element of its own, or a text with a reference."""
+    references = [resource.get(name, {}) for name in ("appointment", "actor")]
+    return not (
+        resource.keys() <= {"resourceType", *ANSWERED} and all(r.keys() <= {"reference"} for r in references)
+    )
 
 
 def _instant(text: str | None) -> datetime | None:

@@ -893,6 +893,11 @@ class MayOnlyCancel(Refusal):
 
 
 @dataclass(eq=False)
+class MayOnlyAnswer(Refusal):
+    """Whoever came by the link of a message accepts or declines, and says something else."""
+
+
+@dataclass(eq=False)
 class AppointmentUnknown(Refusal):
     """The appointment that somebody answers is none that they may see."""
 

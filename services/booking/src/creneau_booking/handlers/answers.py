@@ -16,6 +16,7 @@ from creneau_booking.domain.appointment import CANCELLATION_REASONS, OF_PERSONS,
 from creneau_booking.domain.refusals import (
     AnswerForAnotherPractice,
     AppointmentUnknown,
+    MayOnlyAnswer,
     MayOnlyCancel,
     NoSlotThen,
     ProposalNotFree,
@@ -53,6 +54,8 @@ class Given:
     status: str
     start: datetime | None = None
     end: datetime | None = None
+    says_more: bool = False
+    """whether there is anything beside these in it: a comment, a name"""
 
 
 class Answering:
@@ -158,10 +161,7 @@ class Answering:
     ) -> None:
         if context.patient_ids is not None:
             await self._handlers.word.require_answerable(connection, context, before, given.actor)
-            allowed = ("book", "cancel") if given.status == "declined" else ("book",)
-            patients = [p.removeprefix("Patient/") for p in before.patients]
-            if not any(context.may(what, id_) for what in allowed for id_ in patients):
-                raise MayOnlyCancel()
+            _require_may_say(context, before, given)
             return
         assert given.actor is not None
         if context.organizations is None or given.actor.split("/", 1)[0] in OF_PERSONS:
@@ -195,6 +195,21 @@ class Answering:
             except NoSlotThen as error:
                 raise ProposalNotFree(after.start) from error
         return {**rest, "slot": [{"reference": f"Slot/{id_}"} for id_ in slots]} if slots else rest
+
+
+def _require_may_say(context: WriteContext, before: Appointment, given: Given) -> None:
+    """MayOnlyCancel of a representative who books nothing; MayOnlyAnswer of whoever came by a link, who says yes or no."""
+
+    def may(what: str) -> bool:
+        return any(context.may(what, patient.removeprefix("Patient/")) for patient in before.patients)
+
+    if may("book"):
+        return
+    if may("answer"):
+        if given.says_more or given.status not in ("accepted", "declined"):
+            raise MayOnlyAnswer()
+    elif given.status != "declined" or not may("cancel"):
+        raise MayOnlyCancel()
 
 
 def _is_theirs(context: WriteContext, current: Stored) -> bool:

@@ -7,6 +7,7 @@ from creneau_booking.domain.refusals import (
     AnswerForAnotherPractice,
     AnswerOrder,
     AnswerTimes,
+    MayOnlyAnswer,
     ProposalNotFree,
 )
 from creneau_shared.clock import shown
@@ -23,6 +24,18 @@ def _(_: AnswerForAnotherPractice) -> CreneauError:
         "A practice answers for its own people and for its patient, never for another practice.",
         expression="AppointmentResponse.actor",
         details_code="actor-not-yours",
+    )
+
+
+@WORDS.says(MayOnlyAnswer)
+def _(_: MayOnlyAnswer) -> CreneauError:
+    return Forbidden(
+        "Ce lien permet d'accepter ou de refuser, sans rien dire d'autre : pour proposer une autre heure ou écrire au"
+        " cabinet, connectez-vous ou téléphonez.",
+        "This link lets you accept or decline, and say nothing else: to propose another time or to write to the practice,"
+        " log in or telephone.",
+        expression="AppointmentResponse",
+        details_code="link-only",
     )
 
 

@@ -50,18 +50,22 @@ from creneau_shared.security.own_tokens import OneAppointment, TokenSigner
 PLACES = ("Location/", "Organization/")
 """whose name is told to whoever has the link: that of an offer or a professional might tell what the visit is for"""
 
+WAITS = "waitlist"
+
 OPEN_LINK = definition(
     "open-link",
     "Open the link of a message about an appointment",
-    "When and where the visit is; with the right `answer` (the year of birth, or the first three letters of the birth name)"
-    " a bearer token to read, move and cancel this one appointment. Five wrong answers end the link. POST with a Parameters"
-    " body only, and in no Bundle.",
+    "When and where the visit is, and `until` when what the waiting list offers is kept; somebody who waits has no time yet."
+    " With the right `answer` (the year of birth, or the first three letters of the birth name) a bearer token to read, move"
+    " and cancel this one appointment, and to answer what it waits for. Five wrong answers end the link. POST with a"
+    " Parameters body only, and in no Bundle.",
     [
         parameter("token", "string"),
         parameter("answer", "string", minimum=0),
         parameter("status", "code", use="out"),
-        parameter("start", "dateTime", use="out"),
-        parameter("end", "dateTime", use="out"),
+        parameter("start", "dateTime", use="out", minimum=0),
+        parameter("end", "dateTime", use="out", minimum=0),
+        parameter("until", "instant", use="out", minimum=0),
         parameter("timezone", "code", use="out"),
         parameter("place", "string", use="out", minimum=0),
         parameter("address", "string", use="out", minimum=0),
@@ -241,9 +245,12 @@ def _shown(link: VisitLink, known: Mapping[str, Fact]) -> Iterator[Resource]:
     appointment = link.event.appointment
     visit = visit_of(appointment, known)
     yield {"name": "status", "valueCode": appointment.status}
-    for name, moment in (("start", appointment.start), ("end", appointment.end)):
-        local = moment.astimezone(visit.zone).replace(microsecond=0)
-        yield {"name": name, "valueDateTime": local.isoformat()}
+    if appointment.status != WAITS:  # its event still has the time of an offer that has ended
+        for name, moment in (("start", appointment.start), ("end", appointment.end)):
+            local = moment.astimezone(visit.zone).replace(microsecond=0)
+            yield {"name": name, "valueDateTime": local.isoformat()}
+    if link.event.held_until is not None:
+        yield {"name": "until", "valueInstant": instant(link.event.held_until)}
     yield {"name": "timezone", "valueCode": visit.zone.key}
     if visit.mode is Mode.PRACTICE:
         named = sorted(

@@ -16,6 +16,7 @@ from creneau_web.fhir.refusal import RefusedError
 from creneau_web.page import CurrentPage, Page
 from creneau_web.sessions.session import Account
 from creneau_web.visits.by_link import linked_visit, opened
+from creneau_web.visits.records import waits_for_answer
 
 router = APIRouter(prefix="/rdv")
 
@@ -52,7 +53,7 @@ async def show(page: CurrentPage) -> HTMLResponse:
 async def answer(
     page: CurrentPage, reponse: Annotated[str, Form(max_length=60)] = ""
 ) -> HTMLResponse | RedirectResponse:
-    """The right answer opens this one appointment for half an hour."""
+    """The right answer opens this one appointment for half an hour: what it waits for first."""
     link = page.session.content.link if page.session else None
     if not link:
         return await _over(page, 404)
@@ -74,7 +75,8 @@ async def answer(
     )
     session.content = session.content.model_copy(update={"account": account, "link": None})
     await page.site.sessions.rotate(session)
-    return page.go(f"/rendez-vous/{given.appointment}")
+    asked = await waits_for_answer(page.fhir, given.appointment)
+    return page.go(f"/rendez-vous/{given.appointment}{'/repondre' if asked else ''}")
 
 
 @router.post("/nouveau-lien", response_model=None)

@@ -14,8 +14,10 @@ class LinkedVisit:
     """The visit of a link, by the clock of its place."""
 
     status: str
-    start: datetime
-    end: datetime
+    start: datetime | None
+    """None: somebody waits for a time"""
+    kept_until: datetime | None
+    """until when what the waiting list offers is kept"""
     place: str | None
     address: str | None
     phone: str | None
@@ -38,8 +40,8 @@ def linked_visit(parameters: Mapping[str, Any]) -> LinkedVisit:
     zone = ZoneInfo(said.get("timezone") or "Europe/Paris")
     return LinkedVisit(
         status=said["status"],
-        start=datetime.fromisoformat(said["start"]).astimezone(zone),
-        end=datetime.fromisoformat(said["end"]).astimezone(zone),
+        start=_moment(said, "start", zone),
+        kept_until=_moment(said, "until", zone),
         place=said.get("place"),
         address=said.get("address"),
         phone=(said.get("phone") or {}).get("value"),
@@ -57,6 +59,10 @@ def opened(parameters: Mapping[str, Any]) -> Opened | None:
         said["access-token"],
         datetime.fromisoformat(said["expires"]),
     )
+
+
+def _moment(said: Mapping[str, Any], name: str, zone: ZoneInfo) -> datetime | None:
+    return datetime.fromisoformat(said[name]).astimezone(zone) if name in said else None
 
 
 def _values(parameters: Mapping[str, Any]) -> dict[str, Any]:

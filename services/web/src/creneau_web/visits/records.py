@@ -42,6 +42,18 @@ async def visit(fhir: Fhir, directory: Directory, id_: str) -> Visit:
     return found if found.reason else await _with_reason_of_slot(fhir, found)
 
 
+async def waits_for_answer(fhir: Fhir, id_: str) -> bool:
+    """Whether the practice waits for the patient's answer to an appointment; not where it cannot be read."""
+    try:
+        read = await fhir.read("Appointment", id_)
+    except RefusedError:
+        return False
+    if "start" not in read.resource:
+        return False
+    found = visit_of(read.resource, {})
+    return found.waits_for_answer and not found.offered
+
+
 async def _with_reason_of_slot(fhir: Fhir, visit: Visit) -> Visit:
     """An appointment that was held says nothing of what it is for: its slot does, if everybody may still see it."""
     if visit.slot is None:

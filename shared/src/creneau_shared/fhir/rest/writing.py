@@ -360,13 +360,16 @@ def require_meant(request: FhirRequest, found: str | None) -> None:
 def require_compartment(
     access: Access, store: ResourceStore, resource: Resource, request: FhirRequest
 ) -> None:
-    """A person may only write what is about them, or somebody whom they represent, and about nobody else. What a practice
-    writes is judged where it is known whose it will be (`generic.require_owned`)."""
+    """A person may only write what is about them, or somebody whom they represent, and about nobody else; by a link, only
+    about its one appointment. What a practice writes is judged where it is known whose it will be
+    (`generic.require_owned`)."""
     if access.reach != "own" or store.resource_type == "Patient":
         return
     terms = index_resource(store.resource_type, resource, base_url=request.base_url).terms
     about = {term.partition("=Patient/")[2] for term in person_terms(store.resource_type, terms)}
-    if not about or not about <= (access.patient_ids or frozenset()):
+    by_link = access.principal.appointment is not None and access.action == "c"
+    beyond = by_link and set(access.required or ()).isdisjoint(terms)
+    if beyond or not about or not about <= (access.patient_ids or frozenset()):
         raise Forbidden(
             "Vous ne pouvez écrire que ce qui vous concerne, vous ou une personne que vous représentez.",
             "You can only write what concerns you or someone you represent.",

@@ -10,9 +10,9 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 
 from creneau_web.fhir.refusal import RefusedError
 from creneau_web.page import Page, SignedInPage
-from creneau_web.pages.mine.appointment import acting_for, is_by_link
+from creneau_web.pages.mine.appointment import acting_for
 from creneau_web.visits.model import Visit
-from creneau_web.visits.records import answer_for
+from creneau_web.visits.records import NoTimeYetError, answer_for
 from creneau_web.visits.records import visit as read_visit
 
 router = APIRouter(prefix="/rendez-vous")
@@ -36,8 +36,8 @@ async def answer(
 ) -> HTMLResponse | RedirectResponse:
     """Take the other time, keep the one that stands, or give the visit up. `moment`: the time that was shown; another one
     that is proposed meanwhile is shown first."""
-    visit = await read_visit(page.fhir, page.site.directory, id_)
-    if not visit.waits_for_answer:
+    visit = await _asked(page, id_)
+    if visit is None:
         return page.go(f"/rendez-vous/{id_}")
     if reponse == "accepter" and moment != shown(visit).isoformat():
         return await _show(page, id_, "answer.changed", 409)
@@ -65,9 +65,18 @@ def _said(visit: Visit, answer: Answer) -> tuple[str, tuple[datetime, datetime] 
     return "accepted", (visit.other_time.start, visit.other_time.end) if visit.other_time else None
 
 
+async def _asked(page: Page, id_: str) -> Visit | None:
+    """The appointment, if its practice waits for the patient's answer to it."""
+    try:
+        visit = await read_visit(page.fhir, page.site.directory, id_)
+    except NoTimeYetError:
+        return None
+    return visit if visit.waits_for_answer and not visit.offered else None
+
+
 async def _show(page: Page, id_: str, problem: str | None, status: int) -> HTMLResponse | RedirectResponse:
-    visit = await read_visit(page.fhir, page.site.directory, id_)
-    if not visit.waits_for_answer or is_by_link(page):
+    visit = await _asked(page, id_)
+    if visit is None:
         return page.go(f"/rendez-vous/{id_}")
     return await page.show_form(
         "mine/answer.html",

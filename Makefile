@@ -15,7 +15,7 @@ DEV := .venv/.dev-$(DEV_KEY)
 export BROKER CRENEAU_PORT CRENEAU_HOST CRENEAU_FOLDER
 
 .DEFAULT_GOAL := help
-.PHONY: help run stop clean token demo scale-data test test-slow fuzz resilience lint tour review bench cost lock
+.PHONY: help run stop clean token demo scale-data test test-slow fuzz resilience lint tour review bench bench-scale cost lock
 
 help: ## these lines
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -72,6 +72,12 @@ bench: $(DEV) ## the benchmarks, each beside its yardstick
 	@$(BIN)/python -m tests.load.bench
 	@$(BIN)/python -m tests.load.pages
 	@$(BIN)/python -m tests.load.openings
+	@$(BIN)/python -m tests.load.sync
+
+bench-scale: $(DEV) ## those at the size of a country: 250,000 professionals, 10 million slots (an hour)
+	@AGENDAS=250000 $(BIN)/python -m tests.load.soonest
+	@$(BIN)/python -m tests.load.slot_growth
+	@$(BIN)/python -m tests.load.care
 
 cost: $(DEV) ## what one of each operation costs: statements, WAL, CPU (COST_OPERATIONS=100 of each)
 	@$(BIN)/python -m tests.load.cost

@@ -74,6 +74,7 @@ class Bench:
         print(f"behind an option: {slots:,} slots of {whole:.0f} bytes with their indexes")
         for name, query in (
             ("$find of one practitioner", self.agenda.find_query()),
+            ("$find of two together", self.agenda.find_together_query()),
             ("$find of a specialty", self.agenda.find_by_specialty_query()),
             ("the soonest of a specialty", self.agenda.soonest_query()),
         ):

@@ -83,6 +83,11 @@ class Agenda:
         whom = f"Practitioner/bench-{AGENDAS - 1}"
         return f"/fhir/Appointment/$find?start={low}&end={high}&practitioner={whom}&_count=20"
 
+    def find_together_query(self) -> str:
+        """Times at which two practitioners are free, each in an agenda of their own."""
+        other = f"practitioner=Practitioner/bench-{AGENDAS - 2}&all-required=true"
+        return f"{self.find_query()}&{other}"
+
     def find_by_specialty_query(self) -> str:
         """Anybody's of a specialty: every slot of every agenda stands behind it."""
         low, high = _coming_weeks()

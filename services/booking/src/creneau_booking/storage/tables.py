@@ -313,6 +313,7 @@ found_by = Table(
     Column("latitude", Double, nullable=True),
     Column("longitude", Double, nullable=True),
     Index("ix_found_by_terms", "terms", postgresql_using="gin", postgresql_with={"fastupdate": False}),
+    Index("ix_found_by_place", text("point(longitude, latitude)"), postgresql_using="gist"),
 )
 """What a kind of slots is found by, kept by triggers of whatever says it."""
 

@@ -21,13 +21,13 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from pathlib import Path
 from urllib.parse import urlencode
 
 import asyncpg
 import httpx
 from services.booking.tests.client import serving
 from tests.fixtures.postgres import running_postgres
+from tests.load.processes import cpu_s
 
 from creneau_booking.app import create_app
 from creneau_booking.settings import BookingSettings
@@ -165,16 +165,11 @@ async def measured(calls: Sequence[Callable[[], Awaitable[None]]], watch: asyncp
     sessions = [row["pid"] for row in rows]
     found = []
     for call in calls:
-        began, database, process = time.perf_counter(), _cpu_s(sessions), time.process_time()
+        began, database, process = time.perf_counter(), cpu_s(sessions), time.process_time()
         await call()
-        took = time.perf_counter() - began, _cpu_s(sessions) - database, time.process_time() - process
+        took = time.perf_counter() - began, cpu_s(sessions) - database, time.process_time() - process
         found.append(Taken(*(seconds * 1000 for seconds in took)))
     return found
-
-
-def _cpu_s(pids: Sequence[int]) -> float:
-    """Seconds of CPU of processes so far, of Linux."""
-    return sum(int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) for pid in pids) / 1e9
 
 
 def told(name: str, taken: Sequence[Taken]) -> str:

@@ -19,7 +19,7 @@ import math
 from bisect import bisect_right
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from asyncpg import Record
@@ -35,6 +35,8 @@ from creneau_shared.fhir.search.sql import Arguments, Catalog, Compiler, SearchS
 
 GATHERED_MAX = 1_500
 """kinds of slots up to which the heads of all are gathered; of more of them, those that are read as they come hold a page"""
+GATHERED_NEAREST_MAX = 300
+"""the same, nearest first, where nobody wants them counted: a circle that holds a page is soon found"""
 CIRCLE_M = 300.0
 """how far around the point is looked at first, nearest first"""
 CIRCLE_HOLDS = 80
@@ -49,6 +51,8 @@ AT_AN_INSTANT_MAX = 1_000
 """slots that begin at one moment up to which all of them are looked at; of more, agendas that fit soon have one"""
 AT_AN_INSTANT_FIRST = 60
 """agendas that have one, at first"""
+LOOKED_AT_FIRST = timedelta(days=28)
+"""from the beginning of a later search on, for the first slot of a kind; after that only where there is none"""
 NO_AGENDA = 2**63 - 1
 """after all of them, in the order of their keys"""
 KIND = "CROSS JOIN LATERAL (SELECT * FROM found_by WHERE found_by.kind_key = {of}.kind_key OFFSET 0) AS k"
@@ -230,11 +234,12 @@ class SoonestSearch:
         if (around := self._around(arguments)) is not None:
             fitting = around
         elif sought.specialties:
-            fitting = f"specialty = ANY({arguments.add(self._codes, 'text[]')})"
+            fitting = self._of_specialties(arguments)
         else:
             return None
+        most = GATHERED_NEAREST_MAX if sought.by_distance and not self._counting else GATHERED_MAX
         return await self._fetch_kinds(
-            f"SELECT kind_key FROM found_in WHERE {fitting}", arguments.values, most=GATHERED_MAX
+            f"SELECT kind_key FROM found_in WHERE {fitting}", arguments.values, most=most
         )
 
     async def _rare(self) -> Sequence[int] | None:
@@ -275,10 +280,11 @@ class SoonestSearch:
         )
         counts = ""
         if self._counting:
-            of_facets = " OR ".join(f"starts_with(t, '{name}=')" for name in FACETS)
+            facets = arguments.add(FACETS, "text[]")
             counts = (
                 " UNION ALL SELECT NULL, NULL, NULL, t, count(*) FROM (SELECT DISTINCT schedule_key, t"
-                f" FROM fitting, unnest(terms) AS t WHERE ({of_facets}) AND strpos(t, '|') = 0) AS said GROUP BY t"
+                " FROM (SELECT schedule_key, unnest(terms) AS t FROM fitting OFFSET 0) AS one"
+                f" WHERE split_part(t, '=', 1) = ANY({facets}) AND strpos(t, '|') = 0) AS said GROUP BY t"
             )
         rows = await self._connection.fetch(
             f"WITH fitting AS MATERIALIZED ({self._fitting(source, arguments)})"
@@ -300,24 +306,40 @@ class SoonestSearch:
     def _fitting(self, source: str, arguments: Arguments) -> str:
         """SQL: of the kinds `k` of `source` those that fit and of which something is free: whose, from when on, how far
         (reckoned once, as `place`), found by what."""
-        start, end = "f.start", ""
+        end = ""
         if self._sought.end is not None:
-            end = f" AND {{start}} < {arguments.add(self._sought.end, 'timestamptz')}"
-        if self._later:
-            since = arguments.add(self._sought.start, "timestamptz")
-            start = (
-                f"CASE WHEN f.start >= {since} THEN f.start ELSE (SELECT slot.start FROM slot"
-                " WHERE (slot.schedule_key, slot.kind_key, slot.status) = (k.schedule_key, k.kind_key, 'free')"
-                f" AND slot.start >= {since}{end.format(start='slot.start')} ORDER BY slot.start LIMIT 1) END"
-            )
-        # Hardly any agenda is closed, so that to look for it among these is least.
+            end = f" AND head.start < {arguments.add(self._sought.end, 'timestamptz')}"
+        # Each is looked up for a kind: the planner, who does not know how few these are, would read all that there are. Hardly
+        # any agenda is closed, so that to look for it among these is least.
         return (
-            f"SELECT * FROM (SELECT k.schedule_key, {start} AS start, place.distance, k.terms FROM {source}"
-            " JOIN first_free AS f ON (f.schedule_key, f.kind_key) = (k.schedule_key, k.kind_key)"
-            f" WHERE f.start IS NOT NULL AND {self._where.fits('k', arguments, 'place.distance')}"
+            f"SELECT k.schedule_key, head.start, place.distance, k.terms FROM {source}"
+            " CROSS JOIN LATERAL (SELECT start FROM first_free WHERE (first_free.schedule_key, first_free.kind_key)"
+            " = (k.schedule_key, k.kind_key) AND first_free.start IS NOT NULL OFFSET 0) AS free"
+            f" CROSS JOIN LATERAL (SELECT {self._head_start(arguments)} AS start OFFSET 0) AS head"
+            f" WHERE {self._where.fits('k', arguments, 'place.distance')} AND head.start IS NOT NULL{end}"
             " AND NOT EXISTS (SELECT FROM agenda WHERE agenda.schedule_key = k.schedule_key AND NOT agenda.open)"
-            f") AS head WHERE start IS NOT NULL{end.format(start='start')}"
         )
+
+    def _head_start(self, arguments: Arguments) -> str:
+        """SQL: from when on the first slot of the kind `k` is to be looked for, of which something is `free`."""
+        if not self._later:
+            return "free.start"
+        since = arguments.add(self._sought.start, "timestamptz")
+        soon = arguments.add(self._sought.start + LOOKED_AT_FIRST, "timestamptz")
+        end = ""
+        if self._sought.end is not None:
+            end = f" AND slot.start < {arguments.add(self._sought.end, 'timestamptz')}"
+        first = (
+            "(SELECT slot.start FROM slot"
+            " WHERE (slot.schedule_key, slot.kind_key, slot.status) = (k.schedule_key, k.kind_key, 'free')"
+            f" AND slot.start >= {{since}}{end}{{until}} ORDER BY slot.start LIMIT 1)"
+        )
+        # Most have one soon, for which one month is looked into, or two; without an end all would be.
+        near, far = (
+            first.format(since=since, until=f" AND slot.start < {soon}"),
+            first.format(since=soon, until=""),
+        )
+        return f"CASE WHEN free.start >= {since} THEN free.start ELSE coalesce({near}, {far}) END"
 
     async def _circles(
         self, after: tuple[Any, int] | None
@@ -494,16 +516,11 @@ class SoonestSearch:
         around = self._around(arguments)
         if around is None and not self._sought.specialties:
             return f"SELECT schedule_key, kind_key FROM found_by WHERE schedule_key > {after} ORDER BY schedule_key"
-        of_them = around or f"specialty = ANY({arguments.add(self._codes, 'text[]')})"
+        of_them = around or self._of_specialties(arguments)
         return (
             f"SELECT DISTINCT schedule_key, kind_key FROM found_in WHERE {of_them}"
             f" AND schedule_key > {after} ORDER BY schedule_key, kind_key"
         )
-
-    @property
-    def _codes(self) -> list[str]:
-        """The specialities by which the index of places is entered."""
-        return sorted(set(self._sought.specialties)) or [""]
 
     def _around(self, arguments: Arguments) -> str | None:
         """Condition on the index of places: of the specialities in the surroundings; None: these are too wide, or anywhere."""
@@ -511,8 +528,14 @@ class SoonestSearch:
         cells = cells_around(near) if near is not None else None
         if cells is None:
             return None
-        codes = arguments.add(self._codes, "text[]")
-        return f"specialty = ANY({codes}) AND cell = ANY({arguments.add(cells, 'integer[]')})"
+        return f"{self._of_specialties(arguments)} AND cell = ANY({arguments.add(cells, 'integer[]')})"
+
+    def _of_specialties(self, arguments: Arguments) -> str:
+        """Condition on the index of places; of one speciality its agendas come in their order."""
+        codes = sorted(set(self._sought.specialties)) or [""]
+        if len(codes) == 1:
+            return f"specialty = {arguments.add(codes[0], 'text')}"
+        return f"specialty = ANY({arguments.add(codes, 'text[]')})"
 
     async def _own(self) -> list[Head]:
         """The agendas of whose slots the caller's own account holds some: these are free to it."""

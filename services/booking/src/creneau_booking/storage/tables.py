@@ -324,6 +324,7 @@ found_in = Table(
     Column("cell", Integer, primary_key=True),
     Column("schedule_key", BigInteger, primary_key=True, autoincrement=False, index=True),
     Column("kind_key", BigInteger, primary_key=True, autoincrement=False),
+    Index("ix_found_in_specialty", "specialty", "schedule_key", "kind_key"),
 )
 """Which kinds are for a speciality (a code; empty: for any) in a cell of a tenth of a degree (`found_cell`; 0: nowhere)."""
 

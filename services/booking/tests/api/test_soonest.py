@@ -427,10 +427,11 @@ def sorted_by_place(offers: list[tuple[float, int, Offer, int]]) -> list[tuple[f
 
 
 async def every_page(callers: Callers, query: dict[str, str]) -> list[str]:
-    """The agendas of all matches, from the first page to the last."""
+    """The agendas of all matches, from the first page to the last; each page says how many, where the first does."""
     bundle = await asked(callers.nobody(), **query)
-    found: list[str] = []
+    total, found = bundle.get("total"), list[str]()
     while True:
+        assert total is None or bundle["total"] == total
         found += [
             e["resource"]["schedule"]["reference"] for e in bundle["entry"] if e["search"]["mode"] == "match"
         ]

@@ -13,12 +13,12 @@ import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import asyncpg
 from tests.fixtures.postgres import running_postgres
+from tests.load.processes import cpu_s
 
 from creneau_booking.app import create_fhir
 from creneau_booking.settings import BookingSettings
@@ -35,7 +35,6 @@ BASE = "http://127.0.0.1/fhir"
 AGENDAS = 3
 POOL = 8
 REPEATED = int(os.environ.get("FEEDS_REPEATED", "20"))
-_TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
 
 
 class Meter:
@@ -58,11 +57,7 @@ class Meter:
 
     def server_s(self) -> float:
         """Processor time of the servers so far."""
-        ticks = 0
-        for pid in self._servers:
-            parts = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-            ticks += int(parts[11]) + int(parts[12])
-        return ticks / _TICKS_A_SECOND
+        return cpu_s(self._servers)
 
 
 @asynccontextmanager

@@ -2,8 +2,10 @@
 
 For each of SLOT_GROWTH (`100000,10000000`) a database of its own, filled as `tests.load.soonest` does (40 slots an agenda;
 about 0.5 kB each), and BOOKINGS (300) made in it by software, of free slots anywhere, one after the other in one process.
-Everything is counted, so that what else the machine does makes no difference: statements, pages and WAL to the number; CPU
-time nearly so. Nothing is vacuumed meanwhile, and no page is written whole.
+Of each agenda a slot has been booked just before, so that both sizes are measured warm: PostgreSQL holds what a booking
+touches, as it does where somebody has just searched it. Everything is counted, so that what else the machine does makes no
+difference: statements, pages and WAL to the number; CPU time nearly so. Nothing is vacuumed meanwhile, and no page is
+written whole. The last line has the ratios of the largest to the smallest.
 """
 
 from __future__ import annotations
@@ -32,16 +34,17 @@ from creneau_shared.security.principal import Principal, Scope
 
 SIZES = [int(size) for size in os.environ.get("SLOT_GROWTH", "100000,10000000").split(",")]
 BOOKINGS = int(os.environ.get("BOOKINGS", "300"))
-WARM_UP = 60
 SETTINGS = {"shared_preload_libraries": "pg_stat_statements", "autovacuum": "off", "max_wal_size": "8GB"}
 _FREE = """
 SELECT slot.id, slot.start, slot."end", substr(schedule.id, 2) AS whose
-FROM (SELECT DISTINCT 1 + floor(random() * $2)::bigint AS n FROM generate_series(1, $1::integer * 2)) AS one
+FROM (SELECT DISTINCT 1 + floor(random() * $2)::bigint AS n FROM generate_series(1, $1::integer * 2)
+  LIMIT $1::integer) AS one
 JOIN schedule ON schedule.id = 's' || one.n
-CROSS JOIN LATERAL (SELECT * FROM slot WHERE slot.schedule_key = schedule.key AND slot.status = 'free'
-  ORDER BY slot.start LIMIT 1) AS slot
-LIMIT $1::integer
+CROSS JOIN LATERAL (SELECT *, row_number() OVER (ORDER BY slot.start) AS nth FROM slot
+  WHERE slot.schedule_key = schedule.key AND slot.status = 'free' ORDER BY slot.start LIMIT 2) AS slot
+ORDER BY slot.nth, random()
 """
+"""of so many agendas, of so many that there are, the first free slot, and then of each of them the second"""
 _COUNTED = """
 SELECT sum(shared_blks_hit + shared_blks_read) AS pages, sum(shared_blks_read) AS read FROM pg_stat_statements
 JOIN pg_database ON pg_database.oid = dbid WHERE datname = current_database() AND query !~ 'pg_stat_statements'
@@ -61,12 +64,19 @@ class Cost:
     postgres_ms: float
     process_ms: float
 
-    def told(self, least: Cost) -> str:
+    def told(self) -> str:
         return (
-            f"{self.statements:5.2f} statements   {self.pages:6.1f} pages (\u00d7 {self.pages / least.pages:.2f}),"
-            f" {self.read:.1f} read   {self.wal:6.0f} bytes of WAL (\u00d7 {self.wal / least.wal:.2f})   CPU PostgreSQL"
-            f" {self.postgres_ms:.2f} ms (\u00d7 {self.postgres_ms / least.postgres_ms:.2f}),"
-            f" process {self.process_ms:.2f} ms (\u00d7 {self.process_ms / least.process_ms:.2f})"
+            f"{self.statements:5.2f} statements   {self.pages:6.1f} pages, {self.read:.1f} read   {self.wal:6.0f} bytes of WAL"
+            f"   CPU PostgreSQL {self.postgres_ms:.2f} ms, process {self.process_ms:.2f} ms"
+        )
+
+    def against(self, least: Cost) -> str:
+        """How many times as much as another."""
+        whole = (self.postgres_ms + self.process_ms) / (least.postgres_ms + least.process_ms)
+        return (
+            f"CPU of PostgreSQL \u00d7 {self.postgres_ms / least.postgres_ms:.2f}, of the process"
+            f" \u00d7 {self.process_ms / least.process_ms:.2f}, of both \u00d7 {whole:.2f};"
+            f" pages \u00d7 {self.pages / least.pages:.2f}, WAL \u00d7 {self.wal / least.wal:.2f}"
         )
 
 
@@ -123,21 +133,21 @@ async def measure(url: str, agendas: int, bookings: int = BOOKINGS) -> Cost:
         software = Software(create_fhir(settings, database, SystemClock()))
         async with database.connection() as connection:
             await connection.execute("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
-            slots = await connection.fetch(_FREE, WARM_UP + bookings, agendas)
+            slots = await connection.fetch(_FREE, bookings, agendas)
         # Each for a patient of its own, who cannot be in two places.
         for number in range(len(slots)):
             body = {"resourceType": "Patient", "id": f"patient-{number}", "name": [{"family": "Durand"}]}
             await software.send("PUT", "Patient", f"patient-{number}", body=body)
         meter = Meter()
         await meter.watch(database)
-        for number, slot in enumerate(slots[:WARM_UP]):
+        for number, slot in enumerate(slots[:bookings]):
             await software.book(number, slot)
         async with database.connection() as connection:
             await connection.execute("CHECKPOINT")
             await connection.execute("SELECT pg_stat_statements_reset()")
             wal, meter.statements = await connection.fetchval(_WAL), 0
         served, used = meter.server_s(), time.process_time()
-        for number, slot in enumerate(slots[WARM_UP:], start=WARM_UP):
+        for number, slot in enumerate(slots[bookings:], start=bookings):
             await software.book(number, slot)
         served, used = meter.server_s() - served, time.process_time() - used
         statements = meter.statements
@@ -162,16 +172,16 @@ async def _cost(
 
 
 async def run() -> None:
-    """One line a size."""
-    least: Cost | None = None
+    """One line a size, and the ratios."""
+    costs: list[Cost] = []
     with running_postgres(settings=SETTINGS) as server:
         for size in SIZES:
             url = server.create_database(f"slots_{size}")
             await migrate(find_migrations("creneau_booking"), url)
             await fill(url, size // SLOTS_EACH)
-            cost = await measure(url, size // SLOTS_EACH)
-            least = least or cost
-            print(f"{size:>11,} slots: {cost.told(least)}", flush=True)
+            costs.append(await measure(url, size // SLOTS_EACH))
+            print(f"{size:>11,} slots: {costs[-1].told()}", flush=True)
+    print(f"a booking at {SIZES[-1]:,} slots against {SIZES[0]:,}, warm: {costs[-1].against(costs[0])}")
 
 
 def main() -> int:

@@ -2,9 +2,9 @@
 
 A PostgreSQL of its own with booking's tables, filled by SQL: AGENDAS agendas (20,000) of one professional each in towns of
 very different sizes, SLOTS_EACH slots of each (40), a third of which are taken. Then anybody asks over HTTP, in one process:
-a speciality around a town, both drawn as they are frequent. Each line says
-the CPU of a call as well, of the database and of the process, which others on the machine do not change. Beside it, in the
-same run: one row read by its key, as the yardstick of what this machine does at that moment. No table that grows may be
+a speciality around a town, both drawn as they are frequent. QUESTIONS: of which of the lines, a regular expression. Each
+says the CPU of a call as well, of the database and of the process, which others on the machine hardly change. Beside it, in
+the same run: one row read by its key, as the yardstick of what this machine does at that moment. No table that grows may be
 read from end to end: that is counted.
 """
 
@@ -13,19 +13,21 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+import re
 import statistics
 import sys
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from pathlib import Path
 from urllib.parse import urlencode
 
 import asyncpg
 import httpx
 from services.booking.tests.client import serving
 from tests.fixtures.postgres import running_postgres
+from tests.load.processes import cpu_s
 
 from creneau_booking.app import create_app
 from creneau_booking.settings import BookingSettings
@@ -35,6 +37,9 @@ from creneau_shared.database.migrations import find_migrations, migrate
 AGENDAS = int(os.environ.get("AGENDAS", "20000"))
 SLOTS_EACH = int(os.environ.get("SLOTS_EACH", "40"))
 CALLS = int(os.environ.get("CALLS", "200"))
+WARM_UP = 15
+"""calls before those that are measured"""
+QUESTIONS = re.compile(os.environ.get("QUESTIONS", ""))
 TOWNS = 400
 AT_ONCE = 5_000
 """agendas whose slots are made by one statement"""
@@ -52,6 +57,8 @@ FROM generate_series(1, $TOWNS) AS n;
 CREATE UNLOGGED TABLE bench_specialty AS
 SELECT code, sum(weight) OVER (ORDER BY n) / sum(weight) OVER () AS share
 FROM unnest($CODES::text[], $WEIGHTS::float[]) WITH ORDINALITY AS s (code, weight, n);
+CREATE INDEX ON bench_town (share);
+CREATE INDEX ON bench_specialty (share);
 CREATE UNLOGGED TABLE bench_person AS
 SELECT person.n, (SELECT code FROM bench_specialty WHERE share >= person.chance ORDER BY share LIMIT 1) AS code,
   town.latitude + (random() + random() - 1) * 0.12 AS latitude, town.longitude + (random() + random() - 1) * 0.17 AS longitude
@@ -143,31 +150,38 @@ async def fill(url: str, agendas: int = AGENDAS) -> Sequence[tuple[float, float]
     return [tuple(row) for row in towns]
 
 
-async def measured(calls: Sequence[Callable[[], Awaitable[None]]]) -> list[float]:
-    """Milliseconds of each call, one after the other, sorted."""
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """Milliseconds of one call: of time, and of CPU in the database's sessions and in this process with its client."""
+
+    time: float
+    database: float
+    process: float
+
+
+async def measured(calls: Sequence[Callable[[], Awaitable[None]]], watch: asyncpg.Connection) -> list[Taken]:
+    """What each call takes, one after the other."""
+    rows = await watch.fetch("SELECT pid FROM pg_stat_activity WHERE datname = current_database()")
+    sessions = [row["pid"] for row in rows]
     found = []
     for call in calls:
-        began = time.perf_counter()
+        began, database, process = time.perf_counter(), cpu_s(sessions), time.process_time()
         await call()
-        found.append((time.perf_counter() - began) * 1000)
-    return sorted(found)
+        took = time.perf_counter() - began, cpu_s(sessions) - database, time.process_time() - process
+        found.append(Taken(*(seconds * 1000 for seconds in took)))
+    return found
 
 
-async def cpu_s(watch: asyncpg.Connection) -> tuple[float, float]:
-    """Seconds of CPU that the database's sessions and this process have had: what others do meanwhile does not count."""
-    rows = await watch.fetch("SELECT pid FROM pg_stat_activity WHERE datname = current_database()")
-    return sum(_cpu_of(row["pid"]) for row in rows), time.process_time()
-
-
-def _cpu_of(pid: int) -> float:
-    """Seconds of CPU of a process, of Linux."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def told(name: str, times: list[float]) -> str:
-    quantile = statistics.quantiles(times, n=100, method="inclusive")
-    return f"{name:<58} p50 {quantile[49]:8.1f} ms   p95 {quantile[94]:8.1f} ms   p99 {quantile[98]:8.1f} ms"
+def told(name: str, taken: Sequence[Taken]) -> str:
+    time_, database, process = (
+        statistics.quantiles([getattr(one, what) for one in taken], n=100, method="inclusive")
+        for what in ("time", "database", "process")
+    )
+    return (
+        f"{name:<56} p50 {time_[49]:6.1f} ms   p95 {time_[94]:6.1f} ms   p99 {time_[98]:6.1f} ms"
+        f"   CPU of the database p50 {database[49]:5.1f}   p95 {database[94]:5.1f}"
+        f"   of the process {process[49]:4.1f}   {process[94]:4.1f}"
+    )
 
 
 async def bench(url: str, towns: Sequence[tuple[float, float]]) -> None:
@@ -191,19 +205,35 @@ async def bench(url: str, towns: Sequence[tuple[float, float]]) -> None:
     def a_specialty() -> str:
         return f"{SYSTEM}|{chance.choices(codes, weights)[0]}"
 
-    tomorrow = (FIRST + timedelta(days=2, hours=3)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    third_day = (FIRST + timedelta(days=2, hours=3)).strftime("%Y-%m-%dT%H:%M:%SZ")
     questions: dict[str, Callable[[], dict[str, str]]] = {
         "a speciality within 20 km": lambda: {"specialty": a_specialty(), "near": a_town()},
         "… without counts": lambda: {"specialty": a_specialty(), "near": a_town(), "facets": "false"},
         "… nearest first": lambda: {"specialty": a_specialty(), "near": a_town(), "sort": "distance"},
-        "… general practice": lambda: {"specialty": f"{SYSTEM}|SM54", "near": a_town()},
+        "general practice within 20 km, nearest first": lambda: {
+            "specialty": f"{SYSTEM}|SM54",
+            "near": a_town(),
+            "sort": "distance",
+        },
+        "anybody within 20 km, nearest first": lambda: {"near": a_town(), "sort": "distance"},
+        "a speciality, nearest first, from the third day on": lambda: {
+            "specialty": a_specialty(),
+            "near": a_town(),
+            "sort": "distance",
+            "after": third_day,
+        },
+        "general practice within 20 km": lambda: {"specialty": f"{SYSTEM}|SM54", "near": a_town()},
         "anybody within 20 km": lambda: {"near": a_town()},
         "a speciality anywhere": lambda: {"specialty": a_specialty()},
         "a speciality anywhere, from the third day on": lambda: {
             "specialty": a_specialty(),
-            "after": tomorrow,
+            "after": third_day,
         },
-        "… within 20 km": lambda: {"specialty": a_specialty(), "near": a_town(), "after": tomorrow},
+        "a speciality within 20 km, from the third day on": lambda: {
+            "specialty": a_specialty(),
+            "near": a_town(),
+            "after": third_day,
+        },
         "a speciality within 20 km, in the morning": lambda: {
             "specialty": a_specialty(),
             "near": a_town(),
@@ -235,22 +265,18 @@ async def bench(url: str, towns: Sequence[tuple[float, float]]) -> None:
         async def turn(page: str) -> None:
             await client.get(f"/fhir/{page}")
 
-        pages = await following(questions["a speciality within 20 km"])
         asked = {
-            name: [partial(ask, question()) for _ in range(15 + CALLS)]
+            name: [partial(ask, question()) for _ in range(WARM_UP + CALLS)]
             for name, question in questions.items()
+            if QUESTIONS.search(name)
         }
-        asked["the next page of a speciality within 20 km"] = [partial(turn, page) for page in pages]
+        for of in ("a speciality within 20 km", "… nearest first"):
+            if QUESTIONS.search(name := f"the next page: {of}"):
+                asked[name] = [partial(turn, page) for page in await following(questions[of])]
         for name, calls in asked.items():
-            await measured(calls[:15])
-            before_cpu = await cpu_s(watch)
-            times = await measured(calls[15:])
-            after_cpu = await cpu_s(watch)
-            database, process = (
-                (b - a) * 1000 / len(times) for a, b in zip(before_cpu, after_cpu, strict=True)
-            )
-            print(f"{told(name, times)}   CPU {database:6.1f} + {process:4.1f} ms", flush=True)
-        print(told("yardstick: one row by its key", await measured([key] * CALLS)))
+            await measured(calls[:WARM_UP], watch)
+            print(told(name, await measured(calls[WARM_UP:], watch)), flush=True)
+        print(told("yardstick: one row by its key", await measured([key] * CALLS, watch)))
     await asyncio.sleep(1)
     after: dict[str, int] = {row[0]: row[1] for row in await watch.fetch(_READ_WHOLE)}
     whole = {name: after[name] - before.get(name, 0) for name in after if after[name] > before.get(name, 0)}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import math
+import random
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -364,6 +366,95 @@ async def test_however_they_are_looked_for(
                 bundle = (await callers.nobody().get(following[0].partition("/fhir/")[2])).json()
                 found += agendas_of(bundle, monday)
             assert found == sorted(expected, key=lambda one: one[0]), query
+
+
+NEAREST_WAYS: dict[str, dict[str, float]] = {
+    "gathered": {},
+    "in circles": {"GATHERED_MAX": 0},
+    "in narrow circles": {"GATHERED_MAX": 0, "CIRCLE_M": 40, "CIRCLE_HOLDS": 1, "READ_FIRST": 1},
+    "in circles, and gathered, as few fit": {
+        "CIRCLE_M": 40,
+        "RARE_AFTER": 1,
+        "RARE": 1.1,
+        "GATHERED_MAX": 20,
+    },
+}
+
+
+async def test_nearest_first_is_what_a_full_scan_finds(
+    callers: Callers, quarter: Quarter, monday: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However they are looked for, page by page, from now and from a later day on: several at one place, in the order of
+    their keys; of several kinds; on all sides; who does not fit between those who do; nobody beyond the distance."""
+    chance, language = random.Random(3), unique("x")
+    spoken = {"communication": [{"coding": [{"code": language}]}]}
+    offers: list[tuple[float, int, Offer, int]] = []
+    for n in range(36):
+        # Some at the very point, others on the diagonals, where a square around a circle reaches farthest.
+        out, angle = chance.choice(
+            ((0, 0), (0.3, 45), (2, 135), (2.2, 0), (6, 250), (19.5, 45), (19.9, 90), (21, 45))
+        )
+        north, east = out * math.sin(math.radians(angle)), out * math.cos(math.radians(angle))
+        place = {
+            "latitude": quarter.latitude + north / 111.195,
+            "longitude": quarter.longitude + east / 111.195,
+        }
+        fits, day = n % 4 > 0, chance.choice((0, 1, 2))
+        offer = await quarter.open(
+            monday + day * DAY, person=spoken if fits else {}, place={"position": place}
+        )
+        if n % 5 == 0:
+            await quarter.practice.fill(offer.ids["Schedule"], 1, monday + 2 * DAY, serviceType=[VIDEO])
+        if fits and out < 20:
+            offers.append((out, n, offer, 2 if n % 5 == 0 else day))
+    for way, values in NEAREST_WAYS.items():
+        with monkeypatch.context() as patched:
+            patched.setattr(soonest, "PROBED_FIRST", 2)
+            for name, value in values.items():
+                patched.setattr(soonest, name, value)
+            for since, count in itertools.product((0, 2), ("1", "4", "50")):
+                query = {"near": quarter.near, "sort": "distance", "language": language, "_count": count}
+                query |= {"after": utc(monday + since * DAY)} if since else {}
+                expected = [
+                    offer.ref("Schedule") for *_, offer, last in sorted_by_place(offers) if last >= since
+                ]
+                assert await every_page(callers, query) == expected, (way, query)
+
+
+def sorted_by_place(offers: list[tuple[float, int, Offer, int]]) -> list[tuple[float, int, Offer, int]]:
+    """By distance, then by which was made first, which is the order of keys."""
+    return sorted(offers, key=lambda one: one[:2])
+
+
+async def every_page(callers: Callers, query: dict[str, str]) -> list[str]:
+    """The agendas of all matches, from the first page to the last; each page says how many, where the first does."""
+    bundle = await asked(callers.nobody(), **query)
+    total, found = bundle.get("total"), list[str]()
+    while True:
+        assert total is None or bundle["total"] == total
+        found += [
+            e["resource"]["schedule"]["reference"] for e in bundle["entry"] if e["search"]["mode"] == "match"
+        ]
+        following = [link["url"] for link in bundle["link"] if link["relation"] == "next"]
+        if not following:
+            return found
+        bundle = (await callers.nobody().get(following[0].partition("/fhir/")[2])).json()
+
+
+async def test_facets_count_all_or_nothing(
+    callers: Callers, quarter: Quarter, monday: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nearest first, the counts are of all who fit, however few are shown; where too many fit to count them there are none,
+    rather than those of a circle."""
+    for n in range(4):
+        await quarter.open(monday, east_km=n)
+    query = {"near": quarter.near, "sort": "distance", "_count": "1"}
+    assert facets_of(await asked(callers.nobody(), **query))["agendas"] == 4
+    monkeypatch.setattr(soonest, "GATHERED_MAX", 3)
+    bundle = await asked(callers.nobody(), **query)
+    [counted] = [e["resource"] for e in bundle["entry"] if e["resource"]["resourceType"] == "Parameters"]
+    assert "parameter" not in counted
+    assert len(slots_of(bundle)) == 1
 
 
 def agendas_of(bundle: Any, monday: datetime) -> list[tuple[int, str]]:

@@ -126,10 +126,10 @@ class SoonestOperation:
         async with service.connection() as connection:
             logical = await identified(connection, identifiers_of(given))
             wanted = sought(given, request.now, service.base_url, logical)
-            after = None
+            after, counted = None, None
             if text := given.first(*CURSORS):
-                values = service.cursors.decode(str(text), digest).place.values
-                after = (values[0], values[1])
+                cursor = service.cursors.decode(str(text), digest)
+                after, counted = (cursor.place.values[0], cursor.place.values[1]), cursor.total
             with_facets = after is None and str(given.first("facets")).lower() != "false"
             consumer = await consumer_for(
                 connection, access, given, request.now, per_agenda_max=self._per_agenda_max
@@ -144,6 +144,7 @@ class SoonestOperation:
                 now=request.now, read_max=self._read_max, counting=with_facets,
             )  # fmt: skip
             page = await search.page(count, after)
+            total = page.total if counted is None else counted
             further = await search.following(page.found, per_agenda) if per_agenda > 1 else []
             includer = Includer(catalog, scope, includes, Limits())
             included = await includer.follow(connection, [_followed(one) for one in page.found])
@@ -172,9 +173,9 @@ class SoonestOperation:
         links = [Link("self", query_url(url, own))]
         if page.more:
             last = page.found[-1].place(by_distance=wanted.by_distance)
-            cursor = service.cursors.encode(Cursor(RowPlace(last), page.total), digest)
-            links.append(Link("next", query_url(url, [*shown, (CURSOR_PARAMETER, cursor)])))
-        return Answer(200, write_bundle("searchset", entries, total=page.total, links=links))
+            place = service.cursors.encode(Cursor(RowPlace(last), total), digest)
+            links.append(Link("next", query_url(url, [*shown, (CURSOR_PARAMETER, place)])))
+        return Answer(200, write_bundle("searchset", entries, total=total, links=links))
 
 
 async def _states(connection: Connection, wanted: Sought, page: Soonest, now: datetime) -> list[Issue]:

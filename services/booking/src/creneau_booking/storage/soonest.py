@@ -10,14 +10,16 @@ keeps the first from them. Nothing is shown that the one truth (`storage.availab
 - Otherwise heads are read as they come, whosever they are: of what fits many agendas, some of the next few always do.
 - If the first of these hardly ever fit, those that do are gathered by all that they are to be found by.
 - Where the search begins later than now, and many agendas fit, slots are read as they come in place of heads.
+- Nearest first, where many fit, circles around the point are looked at that grow until one holds the page.
 """
 
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from asyncpg import Record
@@ -25,16 +27,22 @@ from asyncpg import Record
 from creneau_booking.storage.agenda_states import agendas_of
 from creneau_booking.storage.candidates import Consumer
 from creneau_booking.storage.slot_rows import slot_key
-from creneau_booking.storage.soonest_conditions import Conditions, Sought, cells_around
+from creneau_booking.storage.soonest_conditions import Conditions, Sought, boxes_around, cells_around
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.search.includes import Row
-from creneau_shared.fhir.search.request import Condition
+from creneau_shared.fhir.search.request import Condition, NearValue
 from creneau_shared.fhir.search.sql import Arguments, Catalog, Compiler, SearchScope
 
 GATHERED_MAX = 1_500
 """kinds of slots up to which the heads of all are gathered; of more of them, those that are read as they come hold a page"""
-NEAREST_M = 5_000.0
-"""surroundings that are not narrowed any more: about the cell in which one is, and those around it"""
+GATHERED_NEAREST_MAX = 300
+"""the same, nearest first, where nobody wants them counted: a circle that holds a page is soon found"""
+CIRCLE_M = 300.0
+"""how far around the point is looked at first, nearest first"""
+CIRCLE_HOLDS = 80
+"""kinds that fit which a circle is to hold, as far as those before it tell how many there are"""
+CIRCLE_GROWS = 2.0, 16.0
+"""by how much the area of a circle grows: at the least, and at the most"""
 READ_FIRST, READ_MAX = 1_000, 20_000
 """rows that are read as they come in one go: at first, and at the most"""
 RARE, RARE_AFTER = 0.006, 2_000
@@ -43,6 +51,8 @@ AT_AN_INSTANT_MAX = 1_000
 """slots that begin at one moment up to which all of them are looked at; of more, agendas that fit soon have one"""
 AT_AN_INSTANT_FIRST = 60
 """agendas that have one, at first"""
+LOOKED_AT_FIRST = timedelta(days=28)
+"""from the beginning of a later search on, for the first slot of a kind; after that only where there is none"""
 NO_AGENDA = 2**63 - 1
 """after all of them, in the order of their keys"""
 KIND = "CROSS JOIN LATERAL (SELECT * FROM found_by WHERE found_by.kind_key = {of}.kind_key OFFSET 0) AS k"
@@ -119,7 +129,6 @@ class SoonestSearch:
         self._read_max = read_max
         self._kinds: Sequence[int] | None = None
         self._cut = False
-        self._whole = False
         self._counting = counting
         self._agendas_fitting: int | None = None
         self._counts: dict[str, dict[str, int]] = {}
@@ -136,19 +145,10 @@ class SoonestSearch:
 
     async def page(self, count: int, after: tuple[Any, int] | None) -> Soonest:
         """The next `count` of the answer after a place in its order."""
-        asked = self._sought
-        page = await self._page(count, after)
-        if asked.by_distance and page.cut and not page.more:
-            # The nearest surroundings do not hold a page more: all that were asked for are gathered.
-            self._sought, self._cut, self._whole = asked, False, True
-            page = await self._page(count, after)
-        return page
-
-    async def _page(self, count: int, after: tuple[Any, int] | None) -> Soonest:
         found: list[First] = []
         wanted: list[First] = []
         whole = False
-        async for heads, frontier in self._heads():
+        async for heads, frontier in self._heads(after):
             found += await self._first_slots(heads)
             found.sort(key=self._place_of)
             wanted = [one for one in found if after is None or self._place_of(one) > after]
@@ -158,6 +158,8 @@ class SoonestSearch:
                 if len(settled) > count:
                     wanted = settled
                     break
+        # Circles leave out what comes before.
+        whole = whole and (after is None or not self._sought.by_distance or self._kinds is not None)
         total = len(found) if whole and not self._cut else None
         return Soonest(tuple(wanted[:count]), len(wanted) > count, total, cut=self._cut)
 
@@ -176,17 +178,18 @@ class SoonestSearch:
 
     # -- heads -----------------------------------------------------------------------------------------------
 
-    async def _heads(self) -> AsyncIterator[tuple[Sequence[Head], tuple[Any, int] | None]]:
+    async def _heads(
+        self, after: tuple[Any, int] | None
+    ) -> AsyncIterator[tuple[Sequence[Head], tuple[Any, int] | None]]:
         """Agendas in the order of the answer, as far as heads tell it, some at a time; each time up to which place all
         of them are among those that were given (None: these were all)."""
         own = await self._own()
         if own:
-            yield own, (self._begin(), 0)
+            yield own, self._begin()
         known = {head.schedule for head in own}
         self._kinds = await self._gathered()
         if self._kinds is None:
-            come = self._instants() if self._later else self._as_they_come()
-            async for heads, place in come:
+            async for heads, place in self._come(after):
                 new = [head for head in heads if head.schedule not in known]
                 known |= {head.schedule for head in new}
                 for some, last in self._portions(new):
@@ -198,6 +201,14 @@ class SoonestSearch:
             for some, last in self._portions(heads):
                 yield some, None if last else self._place(some[-1])
 
+    def _come(
+        self, after: tuple[Any, int] | None
+    ) -> AsyncIterator[tuple[list[Head], tuple[Any, int] | None]]:
+        """Where too many fit to be gathered: those that come first, until there are enough."""
+        if self._sought.by_distance:
+            return self._circles(after)
+        return self._instants() if self._later else self._as_they_come()
+
     @staticmethod
     def _portions(heads: Sequence[Head]) -> Iterator[tuple[Sequence[Head], bool]]:
         """Few at first, since a page needs few; each time whether these are the last, which may be none."""
@@ -207,8 +218,9 @@ class SoonestSearch:
             yield some, begin >= len(heads)
             size = min(size * 3, PROBED_MAX)
 
-    def _begin(self) -> Any:
-        return -1.0 if self._sought.by_distance else datetime.min.replace(tzinfo=self._now.tzinfo)
+    def _begin(self) -> tuple[Any, int]:
+        """Before all places."""
+        return -1.0 if self._sought.by_distance else datetime.min.replace(tzinfo=self._now.tzinfo), 0
 
     def _place(self, head: Head) -> tuple[Any, int]:
         if self._sought.by_distance:
@@ -223,27 +235,17 @@ class SoonestSearch:
             return await self._fetch_kinds(
                 "SELECT kind_key FROM found_by WHERE schedule_key = ANY($1::bigint[])", [sorted(agendas)]
             )
-        specialties = sorted(set(sought.specialties)) or [""]
-        near = sought.near
-        if self._whole and (kinds := await self._rare()) is not None:
-            return kinds
-        while True:
-            cells = cells_around(near) if near is not None else None
-            kinds = None
-            narrowest = near is not None and near.distance_m < NEAREST_M
-            most = None if sought.by_distance and (narrowest or self._whole) else GATHERED_MAX
-            if cells is not None:
-                sql = "SELECT kind_key FROM found_in WHERE specialty = ANY($1::text[]) AND cell = ANY($2::integer[])"
-                kinds = await self._fetch_kinds(sql, [specialties, cells], most=most)
-            elif specialties != [""]:
-                sql = "SELECT kind_key FROM found_in WHERE specialty = ANY($1::text[])"
-                kinds = await self._fetch_kinds(sql, [specialties], most=most)
-            if kinds is not None or near is None or not sought.by_distance:
-                return kinds
-            # Of too many, the nearest are among those of narrower surroundings.
-            self._cut = True
-            near = replace(near, distance_m=near.distance_m / 2)
-            self._sought = sought = replace(sought, near=near)
+        arguments = Arguments()
+        if (around := self._around(arguments)) is not None:
+            fitting = around
+        elif sought.specialties:
+            fitting = self._of_specialties(arguments)
+        else:
+            return None
+        most = GATHERED_NEAREST_MAX if sought.by_distance and not self._counting else GATHERED_MAX
+        return await self._fetch_kinds(
+            f"SELECT kind_key FROM found_in WHERE {fitting}", arguments.values, most=most
+        )
 
     async def _rare(self) -> Sequence[int] | None:
         """The kinds that fit, by all that they are to be found by; None: too many do, or there is nothing of that kind."""
@@ -277,32 +279,20 @@ class SoonestSearch:
         """The heads of the agendas of the gathered kinds; what they are is counted beside, where that is wanted."""
         arguments = Arguments()
         kinds = arguments.add(self._kinds or [], "bigint[]")
-        start, end = "f.start", ""
-        if self._sought.end is not None:
-            end = f" AND {{start}} < {arguments.add(self._sought.end, 'timestamptz')}"
-        if self._later:
-            since = arguments.add(self._sought.start, "timestamptz")
-            start = (
-                f"CASE WHEN f.start >= {since} THEN f.start ELSE (SELECT slot.start FROM slot"
-                " WHERE (slot.schedule_key, slot.kind_key, slot.status) = (k.schedule_key, k.kind_key, 'free')"
-                f" AND slot.start >= {since}{end.format(start='slot.start')} ORDER BY slot.start LIMIT 1) END"
-            )
+        source = (
+            f"unnest({kinds}) AS wanted (kind_key) {KIND.format(of='wanted')}"
+            f" CROSS JOIN LATERAL (SELECT {self._where.distance('k', arguments)} AS distance OFFSET 0) AS place"
+        )
         counts = ""
         if self._counting:
-            of_facets = " OR ".join(f"starts_with(t, '{name}=')" for name in FACETS)
+            facets = arguments.add(FACETS, "text[]")
             counts = (
                 " UNION ALL SELECT NULL, NULL, NULL, t, count(*) FROM (SELECT DISTINCT schedule_key, t"
-                f" FROM fitting, unnest(terms) AS t WHERE ({of_facets}) AND strpos(t, '|') = 0) AS said GROUP BY t"
+                " FROM (SELECT schedule_key, unnest(terms) AS t FROM fitting OFFSET 0) AS one"
+                f" WHERE split_part(t, '=', 1) = ANY({facets}) AND strpos(t, '|') = 0) AS said GROUP BY t"
             )
-        # Each distance is reckoned once; and hardly any agenda is closed, so that to look for it among these is least.
         rows = await self._connection.fetch(
-            f"WITH fitting AS MATERIALIZED (SELECT * FROM (SELECT k.schedule_key, {start} AS start, place.distance, k.terms"
-            f" FROM unnest({kinds}) AS wanted (kind_key) {KIND.format(of='wanted')}"
-            f" CROSS JOIN LATERAL (SELECT {self._where.distance('k', arguments)} AS distance OFFSET 0) AS place"
-            " JOIN first_free AS f ON (f.schedule_key, f.kind_key) = (k.schedule_key, k.kind_key)"
-            f" WHERE f.start IS NOT NULL AND {self._where.fits('k', arguments, 'place.distance')}"
-            " AND NOT EXISTS (SELECT FROM agenda WHERE agenda.schedule_key = k.schedule_key AND NOT agenda.open)"
-            f") AS head WHERE start IS NOT NULL{end.format(start='start')})"
+            f"WITH fitting AS MATERIALIZED ({self._fitting(source, arguments)})"
             " SELECT schedule_key, min(start) AS start, min(distance) AS distance, NULL::text AS term, 0 AS count"
             f" FROM fitting GROUP BY schedule_key{counts}",
             *arguments.values,
@@ -317,6 +307,101 @@ class SoonestSearch:
             if code:
                 self._counts.setdefault(name, {})[code] = row["count"]
         return heads
+
+    def _fitting(self, source: str, arguments: Arguments) -> str:
+        """SQL: of the kinds `k` of `source` those that fit and of which something is free: whose, from when on, how far
+        (reckoned once, as `place`), found by what."""
+        end = ""
+        if self._sought.end is not None:
+            end = f" AND head.start < {arguments.add(self._sought.end, 'timestamptz')}"
+        # Each is looked up for a kind: the planner, who does not know how few these are, would read all that there are. Hardly
+        # any agenda is closed, so that to look for it among these is least.
+        return (
+            f"SELECT k.schedule_key, head.start, place.distance, k.terms FROM {source}"
+            " CROSS JOIN LATERAL (SELECT start FROM first_free WHERE (first_free.schedule_key, first_free.kind_key)"
+            " = (k.schedule_key, k.kind_key) AND first_free.start IS NOT NULL OFFSET 0) AS free"
+            f" CROSS JOIN LATERAL (SELECT {self._head_start(arguments)} AS start OFFSET 0) AS head"
+            f" WHERE {self._where.fits('k', arguments, 'place.distance')} AND head.start IS NOT NULL{end}"
+            " AND NOT EXISTS (SELECT FROM agenda WHERE agenda.schedule_key = k.schedule_key AND NOT agenda.open)"
+        )
+
+    def _head_start(self, arguments: Arguments) -> str:
+        """SQL: from when on the first slot of the kind `k` is to be looked for, of which something is `free`."""
+        if not self._later:
+            return "free.start"
+        since = arguments.add(self._sought.start, "timestamptz")
+        soon = arguments.add(self._sought.start + LOOKED_AT_FIRST, "timestamptz")
+        end = ""
+        if self._sought.end is not None:
+            end = f" AND slot.start < {arguments.add(self._sought.end, 'timestamptz')}"
+        first = (
+            "(SELECT slot.start FROM slot"
+            " WHERE (slot.schedule_key, slot.kind_key, slot.status) = (k.schedule_key, k.kind_key, 'free')"
+            f" AND slot.start >= {{since}}{end}{{until}} ORDER BY slot.start LIMIT 1)"
+        )
+        # Most have one soon, for which one month is looked into, or two; without an end all would be.
+        near, far = (
+            first.format(since=since, until=f" AND slot.start < {soon}"),
+            first.format(since=soon, until=""),
+        )
+        return f"CASE WHEN free.start >= {since} THEN free.start ELSE coalesce({near}, {far}) END"
+
+    async def _circles(
+        self, after: tuple[Any, int] | None
+    ) -> AsyncIterator[tuple[list[Head], tuple[Any, int] | None]]:
+        """Heads in the order of distance, from a place of it on, circle by circle around the point; each is as large as
+        those before it make one think that it has to be, and rows that were looked at are not looked at again."""
+        near = self._sought.near
+        assert near is not None
+        passed = 0.0 if after is None else after[0] ** 2
+        area, inner, read, fitting = CIRCLE_M**2, 0.0, 0, 0
+        beyond: list[Head] = []
+        while True:
+            radius = min(math.sqrt(passed + area), near.distance_m)
+            found, looked_at = await self._ring(near, inner, radius, after)
+            heads = sorted((*beyond, *found), key=self._place)
+            within = bisect_right(heads, (radius, NO_AGENDA), key=self._place)
+            heads, beyond = heads[:within], heads[within:]
+            read, fitting, inner = read + looked_at, fitting + within, radius
+            if radius >= near.distance_m:
+                yield heads, None
+                return
+            yield heads, (radius, NO_AGENDA)
+            if read >= self._read_max:
+                self._cut = True
+                return
+            if read >= RARE_AFTER and fitting < read * RARE:
+                self._kinds = await self._rare()
+                if self._kinds is not None:
+                    return
+            least, most = CIRCLE_GROWS
+            wanted = min(CIRCLE_HOLDS / max(fitting, 1), max(READ_FIRST, 3 * read) / max(read, 1))
+            area *= min(max(wanted, least), most)
+
+    async def _ring(
+        self, near: NearValue, inner: float, outer: float, after: tuple[Any, int] | None
+    ) -> tuple[list[Head], int]:
+        """The heads that fit after a place in the order of distance, of what lies in the square around a circle (metres) and
+        not in that around the one before; and how many rows there are after that place."""
+        arguments = Arguments()
+        lies = self._where.in_boxes("k", boxes_around(near, outer), arguments)
+        if inner:
+            lies += f" AND NOT {self._where.in_boxes('k', boxes_around(near, inner), arguments)}"
+        beyond = after or self._begin()
+        metres, key = arguments.add(beyond[0], "double precision"), arguments.add(beyond[1], "bigint")
+        distance = self._where.distance("k", arguments)
+        source = "looked AS k CROSS JOIN LATERAL (SELECT k.distance OFFSET 0) AS place"
+        rows = await self._connection.fetch(
+            f"WITH looked AS MATERIALIZED (SELECT * FROM (SELECT k.*, {distance} AS distance FROM found_by AS k"
+            f" WHERE {lies} OFFSET 0) AS k WHERE (distance, schedule_key) > ({metres}, {key})),"
+            f" fitting AS MATERIALIZED ({self._fitting(source, arguments)})"
+            " SELECT schedule_key, min(start) AS start, min(distance) AS distance, 0 AS looked_at"
+            " FROM fitting GROUP BY schedule_key"
+            " UNION ALL SELECT NULL, NULL, NULL, count(*) FROM looked",
+            *arguments.values,
+        )
+        *found, looked = rows
+        return [_head(row) for row in found], looked["looked_at"]
 
     async def _as_they_come(self) -> AsyncIterator[tuple[list[Head], tuple[Any, int] | None]]:
         """Heads in the order of time, whosever they are."""
@@ -436,16 +521,11 @@ class SoonestSearch:
         around = self._around(arguments)
         if around is None and not self._sought.specialties:
             return f"SELECT schedule_key, kind_key FROM found_by WHERE schedule_key > {after} ORDER BY schedule_key"
-        of_them = around or f"specialty = ANY({arguments.add(self._codes, 'text[]')})"
+        of_them = around or self._of_specialties(arguments)
         return (
             f"SELECT DISTINCT schedule_key, kind_key FROM found_in WHERE {of_them}"
             f" AND schedule_key > {after} ORDER BY schedule_key, kind_key"
         )
-
-    @property
-    def _codes(self) -> list[str]:
-        """The specialities by which the index of places is entered."""
-        return sorted(set(self._sought.specialties)) or [""]
 
     def _around(self, arguments: Arguments) -> str | None:
         """Condition on the index of places: of the specialities in the surroundings; None: these are too wide, or anywhere."""
@@ -453,8 +533,14 @@ class SoonestSearch:
         cells = cells_around(near) if near is not None else None
         if cells is None:
             return None
-        codes = arguments.add(self._codes, "text[]")
-        return f"specialty = ANY({codes}) AND cell = ANY({arguments.add(cells, 'integer[]')})"
+        return f"{self._of_specialties(arguments)} AND cell = ANY({arguments.add(cells, 'integer[]')})"
+
+    def _of_specialties(self, arguments: Arguments) -> str:
+        """Condition on the index of places; of one speciality its agendas come in their order."""
+        codes = sorted(set(self._sought.specialties)) or [""]
+        if len(codes) == 1:
+            return f"specialty = {arguments.add(codes[0], 'text')}"
+        return f"specialty = ANY({arguments.add(codes, 'text[]')})"
 
     async def _own(self) -> list[Head]:
         """The agendas of whose slots the caller's own account holds some: these are free to it."""

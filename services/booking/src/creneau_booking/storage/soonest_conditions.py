@@ -16,6 +16,8 @@ from creneau_shared.fhir.search.sql import Arguments
 CELLS_MAX = 400
 """cells of a tenth of a degree that are looked into; a wider search reads as it comes"""
 METRES_A_DEGREE = 111_195.0
+WIDEST = 89.0
+"""degrees of latitude beyond which a circle is taken to go around the pole"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,16 @@ class Conditions:
             parts.append(f"({alias}.latitude IS NOT NULL AND {reckoned} <= {metres})")
         return " AND ".join(parts)
 
+    @staticmethod
+    def in_boxes(alias: str, boxes: Sequence[Box], arguments: Arguments) -> str:
+        """Condition on a row of `found_by`: it lies in one of these, by their index."""
+        parts = []
+        for box in boxes:
+            west, south, east, north = (arguments.add(side, "double precision") for side in box)
+            place = f"point({alias}.longitude, {alias}.latitude)"
+            parts.append(f"{place} <@ box(point({west}, {south}), point({east}, {north}))")
+        return f"({' OR '.join(parts)})"
+
     def distance(self, alias: str, arguments: Arguments) -> str:
         """SQL: metres from the point, by the great circle."""
         near = self.sought.near
@@ -84,6 +96,27 @@ class Conditions:
             f" + cos(radians({latitude})) * cos(radians({alias}.latitude))"
             f" * sin(radians({alias}.longitude - {longitude}) / 2) ^ 2))))"
         )
+
+
+Box = tuple[float, float, float, float]
+"""west, south, east, north, in degrees"""
+
+
+def boxes_around(near: NearValue, metres: float) -> list[Box]:
+    """Where everything lies that is not farther than `metres` from the point: one, or two where the date changes."""
+    up = metres / METRES_A_DEGREE * 1.001
+    south, north = near.latitude - up, near.latitude + up
+    widest = max(abs(south), abs(north))
+    across = up / math.cos(math.radians(widest)) if widest < WIDEST else 180.0
+    if across >= 180:
+        return [(-180.0, south, 180.0, north)]
+    west, east = near.longitude - across, near.longitude + across
+    boxes = [(west, south, east, north)]
+    if west < -180:
+        boxes.append((west + 360, south, 180.0, north))
+    if east > 180:
+        boxes.append((-180.0, south, east - 360, north))
+    return boxes
 
 
 def cells_around(near: NearValue) -> list[int] | None:

@@ -313,6 +313,7 @@ found_by = Table(
     Column("latitude", Double, nullable=True),
     Column("longitude", Double, nullable=True),
     Index("ix_found_by_terms", "terms", postgresql_using="gin", postgresql_with={"fastupdate": False}),
+    Index("ix_found_by_place", text("point(longitude, latitude)"), postgresql_using="gist"),
 )
 """What a kind of slots is found by, kept by triggers of whatever says it."""
 
@@ -323,6 +324,7 @@ found_in = Table(
     Column("cell", Integer, primary_key=True),
     Column("schedule_key", BigInteger, primary_key=True, autoincrement=False, index=True),
     Column("kind_key", BigInteger, primary_key=True, autoincrement=False),
+    Index("ix_found_in_specialty", "specialty", "schedule_key", "kind_key"),
 )
 """Which kinds are for a speciality (a code; empty: for any) in a cell of a tenth of a degree (`found_cell`; 0: nowhere)."""
 

@@ -96,7 +96,9 @@ RULES = _rules(
     Rule("retention", "what-is-past-keeping-is-not-removed", ("CreneauRetentionFails",)),
     Rule("starved", "requests-are-refused", ("CreneauStarved", "CreneauCountsAlone")),
     Rule(
-        "turned-away", "people-are-asked-to-come-back", ("CreneauPagesTurnAway", "CreneauPagesRefuseEverybody")
+        "turned-away",
+        "people-are-asked-to-come-back",
+        ("CreneauPagesTurnAway", "CreneauPagesRefuseEverybody"),
     ),
 )
 

@@ -13,6 +13,7 @@ from tests.browser.conftest import Visiting
 from tests.browser.keyboard import Keyboard
 from tests.browser.letters import Letters
 from tests.browser.people import Somebody
+from tests.browser.practice import Practice
 from tests.browser.visitor import MOMENT, Visitor
 from tests.fixtures.local_run import LocalRun
 
@@ -291,6 +292,26 @@ def test_p14_by_link_nothing_is_said_before_the_answer(
     other.press("Continuer")
     assert other.path.startswith("/rendez-vous/")
     assert moment in other.heading
+
+
+def test_p14_the_link_leads_to_what_the_practice_asks_and_the_answer_counts(
+    patient: Visitor, visitors: Visiting, letters: Letters, practice: Practice
+) -> None:
+    """Another time is proposed: from the message in another browser, without an account, to the visit at that time."""
+    patient.book()
+    before, visit = patient.heading, patient.path
+    practice.proposes_another_time(visit.rpartition("/")[2])
+    other = visitors()
+    other.page.goto(letters.link(patient.who.email))
+    other.page.locator("#reponse").fill(patient.who.born[:4])
+    other.press("Continuer")
+    assert other.path == f"{visit}/repondre"
+    other.page.locator("button[value=accepter]").click()
+    assert other.path == visit
+    assert other.heading != before
+    patient.open(visit)
+    assert patient.heading == other.heading
+    assert not patient.page.get_by_text("Répondre").count(), "nothing is left to be answered"
 
 
 # -- P9, P19, X2: few actions, keyboard, small screen, languages --------------------------------------------------

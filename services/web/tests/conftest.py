@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -173,20 +174,24 @@ def clock() -> FixedClock:
     return FixedClock(NOW)
 
 
+@asynccontextmanager
+async def running(
+    url: str, transport: httpx.AsyncBaseTransport, clock: FixedClock, **said: Any
+) -> AsyncIterator[WebApplication]:
+    """The pages over this database and this way to a FHIR base, with these settings beside the usual ones."""
+    usual = {"public_site_url": SITE, "fhir_url": f"{SITE}/fhir", "results_cache_s": 0}
+    settings = WebSettings(database_url=url, _env_file=None, **{**usual, **said})
+    app = create_app(settings, clock, WireTo(transport, f"{SITE}/fhir"))
+    app.site.templates.bytecode_cache = COMPILED
+    async with app.pages.router.lifespan_context(app.pages):
+        yield app
+
+
 @pytest.fixture
 async def app(
     new_database: Any, migrated_web: str, fhir: FhirBase, clock: FixedClock
 ) -> AsyncIterator[WebApplication]:
-    settings = WebSettings(
-        database_url=new_database(template=migrated_web),
-        public_site_url=SITE,
-        fhir_url=f"{SITE}/fhir",
-        results_cache_s=0,
-        _env_file=None,
-    )
-    app = create_app(settings, clock, WireTo(httpx.MockTransport(fhir), f"{SITE}/fhir"))
-    app.site.templates.bytecode_cache = COMPILED
-    async with app.pages.router.lifespan_context(app.pages):
+    async with running(new_database(template=migrated_web), httpx.MockTransport(fhir), clock) as app:
         yield app
 
 

@@ -304,6 +304,7 @@ def test_no_name_of_a_person_is_a_label() -> None:
             "feed",
             "function",
             "job",
+            "kind",
             "limit",
             "method",
             "organization",

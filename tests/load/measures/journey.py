@@ -144,20 +144,26 @@ def _every(client: httpx.Client, path: str) -> Iterator[dict[str, Any]]:
         path = f"{parts.path}?{parts.query}" if following else ""
 
 
-async def journeys(system: System, people: Sequence[Person], rate: float) -> Journeys:
-    """All of them, `rate` a second, however long the pages take."""
+async def journeys(
+    system: System, people: Sequence[Person], rate: float, *, looking: bool = True
+) -> Journeys:
+    """All of them, `rate` a second, however long the pages take. Not `looking`: each has found their time already."""
     found, began, walking = Journeys(), time.perf_counter(), []
     for number, person in enumerate(people):
         await asyncio.sleep(max(0.0, began + number / rate - time.perf_counter()))
-        walking.append(asyncio.create_task(_walk(system, person, SEARCHES[number % len(SEARCHES)], found)))
+        walking.append(
+            asyncio.create_task(_walk(system, person, SEARCHES[number % len(SEARCHES)], found, looking))
+        )
     await asyncio.gather(*walking)
     found.lasted = time.perf_counter() - began
     return found
 
 
-async def _walk(system: System, person: Person, search: tuple[str, str], found: Journeys) -> None:
+async def _walk(
+    system: System, person: Person, search: tuple[str, str], found: Journeys, looking: bool
+) -> None:
     try:
-        async for _ in steps(system, person, search, found):
+        async for _ in steps(system, person, search, found, looking=looking):
             pass
         found.done += 1
     except NotAsWantedError as error:
@@ -165,16 +171,17 @@ async def _walk(system: System, person: Person, search: tuple[str, str], found: 
 
 
 async def steps(
-    system: System, person: Person, search: tuple[str, str], found: Journeys
+    system: System, person: Person, search: tuple[str, str], found: Journeys, *, looking: bool = True
 ) -> AsyncGenerator[str]:
     """One person's way, a step (STEPS) each time that it is asked for. NotAsWantedError where it ends."""
     browser = _Browser(*await asyncio.open_connection(*system.address), system.host, person, found)
     what, where = search
     times = f"/soignants/{person.role}/creneaux"
     try:
-        yield await browser.get("home", "/", 200)
-        yield await browser.get("results", f"/recherche?quoi={quote(what)}&ou={quote(where)}", 200)
-        yield await browser.get("times", times, 200)
+        if looking:
+            yield await browser.get("home", "/", 200)
+            yield await browser.get("results", f"/recherche?quoi={quote(what)}&ou={quote(where)}", 200)
+            yield await browser.get("times", times, 200)
         yield (draft := await browser.post("choose", times, {"creneau": person.slot}))
         yield (check := await browser.get("held", draft, 303))
         yield await browser.get("check", check, 200)

@@ -20,6 +20,7 @@ from creneau_shared.http.edge import EdgeMiddleware
 from creneau_shared.http.health import Health
 from creneau_shared.metrics import tell_process
 from creneau_shared.security.gateway_headers import GatewayHeaders
+from creneau_web.admission.gate import Gate
 from creneau_web.assets import Assets
 from creneau_web.auth.keeping import Keeping
 from creneau_web.auth.login import Login
@@ -98,6 +99,7 @@ def create_app(
 
     pages = FastAPI(title="Créneau", docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
     pages.state.site = site
+    pages.add_middleware(Gate, site=site)
     pages.add_middleware(PageHeaders, site=site)
     for router in routers():
         pages.include_router(router, dependencies=[Depends(check_form)])

@@ -74,12 +74,23 @@ class Page:
 
     async def show(self, template: str, status: int = 200, **values: Any) -> HTMLResponse:
         """Draw a template. Personal pages, and whatever has a form, are kept by no cache."""
-        said = await self._said()
+        return self.drawn(template, status, {}, said=await self._said(), **values)
+
+    def drawn(
+        self,
+        template: str,
+        status: int,
+        headers: Mapping[str, str],
+        *,
+        said: str | None = None,
+        **values: Any,
+    ) -> HTMLResponse:
+        """The same without the sentence that is said once: it needs nothing but the template."""
         text = self.site.templates.get_template(template).render(
             page=self, w=self.wording, t=self.wording.t, tn=self.wording.tn, said=said, **values
         )
-        headers = {"Content-Language": self.wording.tag, **PERSONAL, "Vary": "Cookie, Accept-Language"}
-        return HTMLResponse(text, status, headers=headers)
+        always = {"Content-Language": self.wording.tag, **PERSONAL, "Vary": "Cookie, Accept-Language"}
+        return HTMLResponse(text, status, headers={**always, **headers})
 
     async def show_form(self, template: str, status: int = 200, **values: Any) -> HTMLResponse:
         """Draw a template that has a form which changes something."""

@@ -83,6 +83,30 @@ class WebSettings(LoginSettings):
         description="who books again for the same speciality within so many days is asked whether to keep both; 0: nobody is",
     )
 
+    admission_looking_below: int = Field(
+        32,
+        ge=1,
+        description="pages that only look (home, results, times) are made while fewer requests are in progress in one"
+        " process; beyond that they wait",
+    )
+    admission_finishing_below: int = Field(
+        256,
+        ge=1,
+        description="all others, and those of whoever holds a time, are made while fewer requests are in progress in one"
+        " process",
+    )
+    admission_wait_s: float = Field(
+        2.0,
+        ge=0,
+        description="longest that a request waits to be let in, seconds; then it is asked to come back",
+    )
+    admission_waiting_max: int = Field(
+        128, ge=0, description="requests of either kind that wait so at once in one process"
+    )
+    admission_retry_s: int = Field(
+        10, ge=1, description="who was asked to come back does so after so long, to twice as long, seconds"
+    )
+
     theme_folder: DirectoryPath | None = Field(
         None,
         description="folder whose `templates/` and `static/` stand before the package's own: another header, footer, colours",

@@ -32,6 +32,7 @@ LAG_EVENTS = 1000
 POLL_AGE_S = 60.0
 MEMORY_BYTES = 200 * 1024 * 1024
 ASYNC_S = 600.0
+TURNED_AWAY = 20
 SLACK = 3
 """rehearsals in a row that must be missing before there is no news"""
 CHECKED = {
@@ -94,6 +95,11 @@ RULES = _rules(
     Rule("async", "asynchronous-requests-wait", ("CreneauAsyncWaits", "CreneauAsyncGivenUp")),
     Rule("retention", "what-is-past-keeping-is-not-removed", ("CreneauRetentionFails",)),
     Rule("starved", "requests-are-refused", ("CreneauStarved", "CreneauCountsAlone")),
+    Rule(
+        "turned-away",
+        "people-are-asked-to-come-back",
+        ("CreneauPagesTurnAway", "CreneauPagesRefuseEverybody"),
+    ),
 )
 
 WANTED = frozenset(
@@ -122,6 +128,7 @@ WANTED = frozenset(
         "creneau_notification_overdue",
         "creneau_openings_failed_total",
         "creneau_outbox_lag_seconds",
+        "creneau_pages_turned_away_total",
         "creneau_process_info",
         "creneau_rehearsal_failing_timestamp_seconds",
         "creneau_rehearsal_step_failed",
@@ -514,6 +521,7 @@ def _others(memory: Memory, now: float) -> list[Line]:
                 *grown("creneau_limits_unavailable_total", 3),
             },
         ),
+        ("turned-away", grown("creneau_pages_turned_away_total", TURNED_AWAY, now - JUDGED_S)),
     ]
     return [
         Line("others", RULES[code], ", ".join(sorted(names)), "bad", None, {"named": sorted(names)})

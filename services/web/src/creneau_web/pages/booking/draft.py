@@ -13,6 +13,8 @@ from creneau_web.fhir.refusal import RefusedError
 from creneau_web.page import Page
 from creneau_web.people.model import Person
 from creneau_web.people.records import people_of
+from creneau_web.sessions.session import Session
+from creneau_web.site import Site
 
 ID_BYTES = 16
 
@@ -121,13 +123,24 @@ async def release(page: Page, draft: Draft) -> bool:
     return True
 
 
+async def holds_a_time(site: Site, session: Session) -> bool:
+    """Whether a slot is kept for this session and not booked yet."""
+    now = site.clock.now()
+    return any(
+        draft.held is not None and draft.held.until > now and not draft.booked
+        for draft in await _drafts(site, session)
+    )
+
+
+async def _drafts(site: Site, session: Session) -> list[Draft]:
+    return [Draft.model_validate(content) for _, content in await site.sessions.drafts_of(session)]
+
+
 async def release_holds_at(page: Page, role: str) -> bool:
     """Give back what this session holds with one professional: who looks at their times again chooses again."""
     if page.session is None or page.account is None:
         return False
-    drafts = [
-        Draft.model_validate(content) for _, content in await page.site.sessions.drafts_of(page.session)
-    ]
+    drafts = await _drafts(page.site, page.session)
     released = [
         await release(page, draft)
         for draft in drafts

@@ -54,7 +54,10 @@ def settings_for(url: str, issuer: str | None = None) -> BookingSettings:
         contact_keys=json.dumps({"keys": [public_part(CONTACT_KEY)]}),
         contact_secret=CONTACT_SECRET,
         database_pool_size=16,
-        database_pool_wait_s=60,  # on a busy machine a crowd of rivals waits, and is not turned away
+        # On a busy machine a crowd of rivals waits, and is not turned away.
+        database_pool_wait_s=60,
+        database_statement_timeout_s=60,
+        request_timeout_s=120,
     )
 
 
@@ -74,7 +77,7 @@ def at_the_beginning(shared_clock: FixedClock) -> None:
 async def practice(postgres_server: Any, template: str, shared_clock: FixedClock) -> AsyncIterator[Practice]:
     """The database that most tests share."""
     url = postgres_server.create_database("booking_shared", template=template)
-    async with Database(url, size=20, statement_timeout_s=20, name="test") as database:
+    async with Database(url, size=20, statement_timeout_s=60, name="test") as database:
         yield Practice(database, settings_for(url), shared_clock)
 
 
@@ -82,7 +85,7 @@ async def practice(postgres_server: Any, template: str, shared_clock: FixedClock
 async def fresh(new_database: Callable[..., str], template: str) -> AsyncIterator[Practice]:
     """A database of the test's own."""
     url = new_database(template=template)
-    async with Database(url, size=20, statement_timeout_s=20, name="test") as database:
+    async with Database(url, size=20, statement_timeout_s=60, name="test") as database:
         yield Practice(database, settings_for(url), FixedClock(NOW))
 
 

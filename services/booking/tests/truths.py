@@ -44,7 +44,8 @@ WAITING = {
       WHERE (status = 'waitlist' AND waiting.offered IS DISTINCT FROM false)
         OR (status IS DISTINCT FROM 'waitlist' AND NOT waiting.offered)""",
     "nobody in the line can be found": """
-      SELECT appointment_id FROM waiting WHERE NOT EXISTS (
+      SELECT appointment_id FROM waiting
+      WHERE agendas || people || services || places || specialties <> '{}' AND NOT EXISTS (
         SELECT FROM waiting_key WHERE waiting_key.appointment_id = waiting.appointment_id
           AND (waiting_key.rank, waiting_key.since) = (waiting.rank, waiting.since))""",
     "a hold is of nothing that is pending": f"""

@@ -121,7 +121,7 @@ async def test_every_session_is_dropped_when_one_finds_itself_on_a_demoted_prima
     pair: Pair, address: Address
 ) -> None:
     address.server = pair.standby
-    async with Database(await address.open(), size=3, statement_timeout_s=20) as database:
+    async with Database(await address.open(), size=3, statement_timeout_s=60) as database:
         old = [await database.pool.acquire() for _ in range(3)]
         pids = {await connection.fetchval("SELECT pg_backend_pid()") for connection in old}
         for connection in old:

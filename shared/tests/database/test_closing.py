@@ -19,7 +19,7 @@ TALLIES = ClosingInsert("tally", ("text",), ("text",))
 
 @pytest.fixture
 async def database(new_database: Any) -> AsyncIterator[Database]:
-    async with Database(new_database(), size=3, statement_timeout_s=5) as database:
+    async with Database(new_database(), size=3, statement_timeout_s=60) as database:
         await database.pool.execute(
             "CREATE TABLE note (place bigint GENERATED ALWAYS AS IDENTITY, text text, number integer);"
             "CREATE TABLE tally (text text UNIQUE)"

@@ -33,7 +33,7 @@ CREATE INDEX ix_trace_at ON trace (at)
 
 @pytest.fixture
 async def database(new_database: NewDatabase) -> AsyncIterator[Database]:
-    async with Database(new_database(), size=8, statement_timeout_s=20, name="test") as database:
+    async with Database(new_database(), size=8, statement_timeout_s=60, name="test") as database:
         for statement in (TABLE, *FUNCTIONS):
             await database.pool.execute(statement)
         yield database

@@ -29,7 +29,7 @@ async def encrypted(new_database: NewDatabase, tmp_path: Path) -> AsyncIterator[
 
 
 async def ask_pool(url: str) -> int:
-    async with Database(url, size=1, statement_timeout_s=5) as database:
+    async with Database(url, size=1, statement_timeout_s=60) as database:
         return int(await database.pool.fetchval("SELECT 1"))
 
 

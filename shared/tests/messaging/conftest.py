@@ -215,13 +215,15 @@ class Bench:
         """Wait until everything is published and the consumer has read every log to its end, repeats included."""
 
         async def condition() -> bool:
+            if await self.unpublished():  # first: what is published meanwhile is still to be read
+                return False
             behind = await self.database.pool.fetchval(
                 "SELECT count(*) FROM outbox_log LEFT JOIN inbox_log "
                 "ON consumer = $1 AND (inbox_log.topic, inbox_log.partition) = (outbox_log.topic, outbox_log.partition) "
                 "WHERE outbox_log.log_offset >= 0 AND inbox_log.log_offset IS DISTINCT FROM outbox_log.log_offset",
                 consumer,
             )
-            return behind == 0 and await self.unpublished() == 0
+            return bool(behind == 0)
 
         await eventually(condition, f"{consumer} has read every log to its end")
 
@@ -296,7 +298,7 @@ def database_url(new_database: NewDatabase, messaging_template: str) -> str:
 async def open_bench(database_url: str) -> AsyncIterator[OpenBench]:
     """Call it with a broker for a bench on it."""
     async with AsyncExitStack() as stack:
-        database = await stack.enter_async_context(Database(database_url, size=10, statement_timeout_s=20))
+        database = await stack.enter_async_context(Database(database_url, size=10, statement_timeout_s=60))
 
         async def make(broker: Broker | Kafka, *, compacted: bool = False) -> Bench:
             settings = ServiceSettings(

@@ -32,7 +32,7 @@ PATIENT = QUICK.model_copy(
 async def another_process(bench: Bench) -> AsyncIterator[Database]:
     """The same database, as another process has it."""
     url = str(bench.settings.database_url)
-    async with Database(url, size=2, statement_timeout_s=5) as database:
+    async with Database(url, size=2, statement_timeout_s=60) as database:
         yield database
 
 

@@ -92,7 +92,7 @@ def issuer() -> FakeIssuer:
 @pytest.fixture
 async def database(new_database: Callable[..., str]) -> AsyncIterator[Database]:
     """A database with the tables that tokens need."""
-    async with Database(new_database(), size=4, statement_timeout_s=5, name="test") as opened:
+    async with Database(new_database(), size=4, statement_timeout_s=60, name="test") as opened:
         for table in (revoked_token_table, used_proof_table):
             ddl = CreateTable(table(MetaData())).compile(dialect=postgresql.dialect())
             await opened.pool.execute(str(ddl))

@@ -165,7 +165,7 @@ async def running(url: str) -> AsyncIterator[Small]:
     connection = await asyncpg.connect(url)
     await connection.execute(ddl())
     await connection.close()
-    async with Database(url, size=6, statement_timeout_s=10, name=SERVICE) as database:
+    async with Database(url, size=6, statement_timeout_s=60, name=SERVICE) as database:
         server = small_server(url, database)
         async with server.service.limits.database:
             yield Small(server, database, url)

@@ -120,7 +120,7 @@ async def test_the_rival_commits(small: Small, method: str) -> None:
 
 async def test_two_processes_at_once(small: Small) -> None:
     """Twenty transactions, in five spellings, through two processes: one practice, and everybody is of it."""
-    async with Database(small.url, size=6, statement_timeout_s=10, name=SERVICE) as database:
+    async with Database(small.url, size=6, statement_timeout_s=60, name=SERVICE) as database:
         server = small_server(small.url, database)
         async with server.service.limits.database:
             both = [small.system, Caller(server, small.system.principal)]

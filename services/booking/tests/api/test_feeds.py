@@ -267,15 +267,15 @@ def said(answer: Any) -> tuple[int, str]:
 async def worlds(new_database: Callable[..., str], template: str) -> AsyncIterator[tuple[World, World]]:
     """Two copies of one world."""
     first = new_database(template=template)
-    async with Database(first, size=4, statement_timeout_s=20, name="test") as database:
+    async with Database(first, size=4, statement_timeout_s=60, name="test") as database:
         await fill(Practice(database, settings_for(first), FixedClock(NOW)))
     urls = [new_database(template=first.rpartition("/")[2]) for _ in range(2)]
     async with running_issuer() as issuer:
         clock = FixedClock(NOW + timedelta(minutes=1))
         apps = [create_app(settings_for(url, issuer.url), clock) for url in urls]
         async with (
-            Database(urls[0], size=4, statement_timeout_s=20, name="test") as one,
-            Database(urls[1], size=4, statement_timeout_s=20, name="test") as other,
+            Database(urls[0], size=4, statement_timeout_s=60, name="test") as one,
+            Database(urls[1], size=4, statement_timeout_s=60, name="test") as other,
             serving(apps[0]) as to_one,
             serving(apps[1]) as to_other,
         ):

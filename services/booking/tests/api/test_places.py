@@ -308,7 +308,7 @@ async def test_no_more_come_than_there_are_places(fresh: Practice) -> None:
     people = [await fresh.new_patient() for _ in range(CLIENTS)]
     agenda = await fresh.open_agenda(ROUNDS, **capacity(PLACES))
     url = str(fresh.settings.database_url)
-    async with Database(url, size=AT_ONCE, statement_timeout_s=20, name="other") as database:
+    async with Database(url, size=AT_ONCE, statement_timeout_s=60, name="other") as database:
         doors = (fresh, Practice(database, fresh.settings, fresh.clock))
         for number in range(ROUNDS):
             ended = await asyncio.gather(

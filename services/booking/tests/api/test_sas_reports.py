@@ -94,7 +94,7 @@ def by_number() -> Resource:
 @pytest.fixture
 async def desk(new_database: Callable[..., str], template: str) -> AsyncIterator[Desk]:
     url = new_database(template=template)
-    async with Database(url, size=8, statement_timeout_s=20, name="test") as database:
+    async with Database(url, size=8, statement_timeout_s=60, name="test") as database:
         settings = settings_for(url).model_copy(update={"sas_platform_url": "http://127.0.0.1:9/fhir"})
         practice = Practice(database, settings, FixedClock(NOW))
         surgery = await open_surgery(practice, 6)

@@ -29,7 +29,7 @@ async def test_every_account_is_told_of_as_a_change_would_have_told(
     config.set_main_option("script_location", str(find_migrations("creneau_booking")))
     config.attributes["url"] = url
     async with (
-        Database(url, size=2, statement_timeout_s=20) as database,
+        Database(url, size=2, statement_timeout_s=60) as database,
         database.transaction() as connection,
     ):
         for link in (*LINKS, Link("3", False, until=datetime(2020, 1, 1, tzinfo=UTC))):
@@ -38,7 +38,7 @@ async def test_every_account_is_told_of_as_a_change_would_have_told(
     await asyncio.to_thread(command.downgrade, config, "0011")
     await asyncio.to_thread(command.upgrade, config, "head")
     expected = [account_event(ACCOUNT, LINKS, None), account_event(OTHER, [Link("4")], None)]
-    async with Database(url, size=2, statement_timeout_s=20) as database:
+    async with Database(url, size=2, statement_timeout_s=60) as database:
         rows = await database.pool.fetch("SELECT topic, key, type, subject, source, data FROM outbox")
     told = {row["key"]: (*row[:5], orjson.loads(row["data"])) for row in rows}
     assert told == {e.key: (e.topic, e.key, e.type, e.subject, e.source, e.data) for e in expected}

@@ -131,8 +131,8 @@ async def test_it_is_what_a_full_scan_finds(new_database: Callable[..., str], te
     clock, chance = FixedClock(NOW), random.Random(11)
     agendas = {name: unique(name) for name in AGENDAS}
     async with (
-        Database(url, size=10, statement_timeout_s=20, name="one") as one,
-        Database(url, size=10, statement_timeout_s=20, name="two") as two,
+        Database(url, size=10, statement_timeout_s=60, name="one") as one,
+        Database(url, size=10, statement_timeout_s=60, name="two") as two,
     ):
         here, there = (Practice(database, settings_for(url), clock) for database in (one, two))
         for name, actors in (
@@ -171,7 +171,7 @@ async def test_rivals_who_write_in_opposite_order_do_not_wait_for_each_other(
 ) -> None:
     """Two transactions free the same two kinds the other way round: nothing of the index is locked before they close."""
     url = new_database(template=template)
-    async with Database(url, size=4, statement_timeout_s=20, name="both") as database:
+    async with Database(url, size=4, statement_timeout_s=60, name="both") as database:
         practice = Practice(database, settings_for(url), FixedClock(NOW))
         agenda = unique("agenda")
         await practice.put(schedule(agenda, ["HealthcareService/c"]))

@@ -35,15 +35,15 @@ async def test_rows_get_the_starts_that_a_write_would_have_given(
     config = Config()
     config.set_main_option("script_location", str(find_migrations("creneau_booking")))
     config.attributes["url"] = url
-    async with Database(url, size=2, statement_timeout_s=20) as database:
+    async with Database(url, size=2, statement_timeout_s=60) as database:
         practice = Practice(database, settings_for(url), FixedClock(NOW))
         await practice.put({**PATIENT, "id": unique("patient")})
         before = [tuple(row) for row in await database.pool.fetch(STARTS)]
     assert ("family:start", "moreau de saint exupery", "") in before
     assert ("address-city:start", "saint malo", "") in before
     await asyncio.to_thread(command.downgrade, config, "0018-1")
-    async with Database(url, size=2, statement_timeout_s=20) as database:
+    async with Database(url, size=2, statement_timeout_s=60) as database:
         assert await database.pool.fetch(STARTS) == []
     await asyncio.to_thread(command.upgrade, config, "head")
-    async with Database(url, size=2, statement_timeout_s=20) as database:
+    async with Database(url, size=2, statement_timeout_s=60) as database:
         assert [tuple(row) for row in await database.pool.fetch(STARTS)] == before

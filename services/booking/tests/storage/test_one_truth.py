@@ -270,7 +270,7 @@ async def check_tables(town: Town) -> None:
 @asynccontextmanager
 async def a_town(url: str, seed: int) -> AsyncIterator[tuple[Town, Callers]]:
     async with (
-        Database(url, size=20, statement_timeout_s=20, name="test") as database,
+        Database(url, size=20, statement_timeout_s=60, name="test") as database,
         running_issuer() as issuer,
     ):
         settings = boundless(settings_for(url, issuer.url))
@@ -316,7 +316,7 @@ async def test_what_is_shown_can_be_booked_after_rivals(
     url = new_database(template=template)
     async with (
         a_town(url, 1) as (town, callers),
-        Database(url, size=20, statement_timeout_s=20, name="other") as database,
+        Database(url, size=20, statement_timeout_s=60, name="other") as database,
     ):
         watching = onlookers(town, callers)
         for _ in range(ROUNDS):

@@ -29,13 +29,13 @@ async def test_a_slot_of_before_says_how_many_places_are_left(
     config = Config()
     config.set_main_option("script_location", str(find_migrations("creneau_booking")))
     config.attributes["url"] = url
-    async with Database(url, size=2, statement_timeout_s=20) as database:
+    async with Database(url, size=2, statement_timeout_s=60) as database:
         agenda = await Practice(database, settings_for(url), FixedClock(NOW)).open_agenda(1)
     await asyncio.to_thread(command.downgrade, config, "0028")
-    async with Database(url, size=2, statement_timeout_s=20) as database:
+    async with Database(url, size=2, statement_timeout_s=60) as database:
         await database.pool.execute(KIND)
     await asyncio.to_thread(command.upgrade, config, "head")
-    async with Database(url, size=2, statement_timeout_s=20) as database:
+    async with Database(url, size=2, statement_timeout_s=60) as database:
         practice = Practice(database, settings_for(url), FixedClock(NOW))
         before = await practice.slot(agenda.slots[0])
         assert before["extension"] == [{"url": "urn:a", "valueString": "b"}]

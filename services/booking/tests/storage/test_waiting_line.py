@@ -185,7 +185,7 @@ def test_the_line_is_as_it_was_published(new_database: Callable[..., str], templ
     """A database of its own, driven from a thread."""
     loop = Loop()
     url = new_database(template=template)
-    database = Database(url, size=4, statement_timeout_s=20, name="line")
+    database = Database(url, size=4, statement_timeout_s=60, name="line")
 
     def run(work: Coroutine[Any, Any, T]) -> T:
         return loop.run(work)

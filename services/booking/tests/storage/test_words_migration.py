@@ -64,12 +64,12 @@ async def test_rows_get_the_words_that_a_write_would_have_given(
     config = Config()
     config.set_main_option("script_location", str(find_migrations("creneau_booking")))
     config.attributes["url"] = url
-    async with Database(url, size=2, statement_timeout_s=20) as database:
+    async with Database(url, size=2, statement_timeout_s=60) as database:
         practice = Practice(database, settings_for(url), FixedClock(NOW))
         await _fill(practice)
         before = await _words(practice)
     assert sum(bool(words) for words in before.values()) == 3, before
     await asyncio.to_thread(command.downgrade, config, "0002")
     await asyncio.to_thread(command.upgrade, config, "head")
-    async with Database(url, size=2, statement_timeout_s=20) as database:
+    async with Database(url, size=2, statement_timeout_s=60) as database:
         assert await _words(Practice(database, settings_for(url), FixedClock(NOW))) == before

@@ -7,7 +7,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from creneau_booking.handlers.ics_reading import CalendarUnreadableError, busy_times
+from creneau_booking.domain.not_read import NotReadError
+from creneau_booking.handlers.ics_reading import busy_times
 
 PARIS = ZoneInfo("Europe/Paris")
 WITHIN = (datetime(2026, 10, 19, tzinfo=UTC), datetime(2026, 11, 9, tzinfo=UTC))
@@ -19,7 +20,7 @@ def calendar(*events: str) -> bytes:
 
 
 def starts(content: bytes) -> list[str]:
-    return [f"{start:%m-%d %H:%M}" for start, _ in busy_times(content, WITHIN, PARIS)]
+    return [f"{start:%m-%d %H:%M}" for start, _ in busy_times([content], WITHIN, PARIS)]
 
 
 def test_nine_o_clock_stays_nine_o_clock() -> None:
@@ -38,7 +39,7 @@ def test_exceptions_moves_and_ends() -> None:
 
 
 def test_days_are_the_places_own() -> None:
-    [(start, end)] = busy_times(calendar("DTSTART;VALUE=DATE:20261025"), WITHIN, PARIS)
+    [(start, end)] = busy_times([calendar("DTSTART;VALUE=DATE:20261025")], WITHIN, PARIS)
     assert end - start == timedelta(hours=25)
     assert start.astimezone(PARIS).hour == 0
 
@@ -54,8 +55,8 @@ def test_days_are_the_places_own() -> None:
     ],
 )
 def test_what_means_harm_is_refused(content: bytes) -> None:
-    with pytest.raises(CalendarUnreadableError):
-        busy_times(content, WITHIN, PARIS)
+    with pytest.raises(NotReadError):
+        busy_times([content], WITHIN, PARIS)
 
 
 def test_so_many_times_and_no_more() -> None:

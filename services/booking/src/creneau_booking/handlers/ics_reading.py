@@ -6,7 +6,7 @@ and no repetition is followed beyond the window that is looked at.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from itertools import islice
 from typing import Any
@@ -15,6 +15,7 @@ from dateutil.rrule import rrulestr
 from icalendar import Calendar
 
 from creneau_booking.domain.busy_times import Period, merged
+from creneau_booking.domain.not_read import NotReadError, TooLargeError, UnreadableError
 
 EVENTS_MAX = 5_000
 REPEATED_MAX = 300
@@ -26,28 +27,24 @@ OLDEST = timedelta(days=366 * 15)
 FREQUENCIES = frozenset({"DAILY", "WEEKLY", "MONTHLY", "YEARLY"})
 
 
-class CalendarUnreadableError(Exception):
-    """The file is no calendar, or more of one than is read."""
-
-
-def busy_times(content: bytes, within: Period, zone: tzinfo) -> list[Period]:
-    """When the calendar's owner is busy; `zone` holds where an event names none. CalendarUnreadableError."""
+def busy_times(contents: Sequence[bytes], within: Period, zone: tzinfo) -> list[Period]:
+    """When the owner of what these files hold together is busy; `zone` holds where an event names none. NotReadError."""
     try:
-        calendar = Calendar.from_ical(content)
-        return merged(_periods(calendar, within, zone), within)
-    except CalendarUnreadableError:
+        parts = [part for content in contents for part in Calendar.from_ical(content).walk()]
+        return merged(_periods(parts, within, zone), within)
+    except NotReadError:
         raise
     except Exception as error:
         # The library raises whatever its parts raise: IndexError, TypeError, OverflowError beside ValueError.
-        raise CalendarUnreadableError(type(error).__name__) from error
+        raise UnreadableError(type(error).__name__) from error
 
 
-def _periods(calendar: Any, within: Period, zone: tzinfo) -> Iterator[Period]:
-    events = [part for part in calendar.walk() if part.name == "VEVENT"]
+def _periods(parts: Sequence[Any], within: Period, zone: tzinfo) -> Iterator[Period]:
+    events = [part for part in parts if part.name == "VEVENT"]
     if len(events) > EVENTS_MAX:
-        raise CalendarUnreadableError("too many events")
+        raise TooLargeError("too many events")
     if sum("RRULE" in event for event in events) > REPEATED_MAX:
-        raise CalendarUnreadableError("too many repetitions")
+        raise TooLargeError("too many repetitions")
     moved: dict[str, set[datetime]] = {}
     for event in events:
         if "RECURRENCE-ID" in event:
@@ -63,10 +60,11 @@ def _periods(calendar: Any, within: Period, zone: tzinfo) -> Iterator[Period]:
         for period in _repeated(event, span, within, zone, moved.get(str(event.get("UID", "")), set())):
             left -= 1
             if left < 0:
-                raise CalendarUnreadableError("too many occurrences")
+                raise TooLargeError("too many occurrences")
             yield period
-    for part in calendar.walk("VFREEBUSY"):
-        yield from _freebusy(part)
+    for part in parts:
+        if part.name == "VFREEBUSY":
+            yield from _freebusy(part)
 
 
 def _blocks(event: Any) -> bool:
@@ -104,7 +102,7 @@ def _repeated(
     for rule in rules if isinstance(rules, list) else [rules]:
         frequency = str((rule.get("FREQ") or [""])[0]).upper()
         if frequency not in FREQUENCIES:
-            raise CalendarUnreadableError("repeats too often")
+            raise TooLargeError("repeats too often")
         if within[0] - first > OLDEST:
             continue
         # Counted by the clock of the event's own zone: nine o'clock stays nine o'clock across a change of clocks.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from creneau_booking.domain.not_read import PasswordLostError
 from creneau_booking.handlers.known_outside import Credentials
-from creneau_shared.fhir.json import dumps, loads
 from creneau_shared.security.sealing import Seal, UnsealableError
 
 
@@ -22,16 +21,18 @@ class CalendarPasswords:
     def close(self, credentials: Credentials, schedule: str, url: str) -> str:
         """Sealed, for the calendar (URL) of an agenda (id)."""
         assert self._seal is not None
-        return self._seal.close(dumps([credentials.user, credentials.password]), _bound(schedule, url))
+        said = f"{credentials.user}:{credentials.password}"  # no user's name has a colon (RFC 7617 §2)
+        return self._seal.close(said.encode(), _bound(schedule, url))
 
     def open(self, sealed: str, schedule: str, url: str) -> Credentials:
         """What `close` was given; PasswordLostError."""
         if self._seal is None:
             raise PasswordLostError("no secret")
         try:
-            user, password = loads(self._seal.open(sealed, _bound(schedule, url)))
+            said = self._seal.open(sealed, _bound(schedule, url)).decode()
         except UnsealableError as error:
             raise PasswordLostError("another secret") from error
+        user, _, password = said.partition(":")
         return Credentials(user, password)
 
 

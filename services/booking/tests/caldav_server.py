@@ -34,7 +34,8 @@ def is_loopback(address: Address) -> bool:
 
 
 async def resolve(host: str, _: int) -> list[Any]:
-    """`exemple.fr` and what stands below it is here; every other name is a private address."""
+    """`exemple.fr` and what stands below it is here; every other name is a private address, if it is a name."""
+    host.encode("idna")
     return [ipaddress.ip_address(LOOPBACK if host.endswith("exemple.fr") else "10.0.0.7")]
 
 

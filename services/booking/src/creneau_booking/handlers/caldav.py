@@ -5,6 +5,7 @@ What is answered comes from a stranger: a document type, and with it every entit
 
 from __future__ import annotations
 
+import re
 import xml.etree.ElementTree as ET
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -36,6 +37,9 @@ _DATA = f"""<D:prop><C:calendar-data><C:comp name="VCALENDAR"><C:prop name="VERS
 <C:comp name="VEVENT">{_READ}</C:comp><C:comp name="VTIMEZONE"><C:allprop/><C:allcomp/></C:comp></C:comp></C:calendar-data>
 </D:prop>"""
 """Of an event only when it is, where the server can leave out the rest (RFC 4791 §9.6.1)."""
+
+
+_STATUS = re.compile(r"HTTP/\S+ (\d{3})(?!\d)", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,11 +164,10 @@ def _found(content: bytes) -> Iterator[tuple[str, dict[str, ET.Element]]]:
 
 
 def _code(status: ET.Element | None) -> int:
-    """The number in `HTTP/1.1 200 OK`; 200 where nothing is said."""
-    words = _text(status).split()
-    if not words:
-        return 200
-    return int(words[1]) if len(words) > 1 and words[1].isdecimal() else 0
+    """The number in `HTTP/1.1 200 OK`; 200 where nothing is said, 0 where it is nothing."""
+    said = _text(status)
+    found = _STATUS.match(said)
+    return int(found[1]) if found else 0 if said else 200
 
 
 def _text(element: ET.Element | None) -> str:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from urllib.parse import quote, urljoin
 
 from creneau_booking.domain.busy_times import Period
 from creneau_booking.domain.not_read import NotAllowedError, TooLargeError, UnreadableError
@@ -24,12 +23,11 @@ from creneau_booking.handlers.caldav import (
     query,
     resources,
 )
-from creneau_booking.handlers.outside import OutsideAnswer, Visit, refusal
+from creneau_booking.handlers.outside import OutsideAnswer, Visit, named_at, refusal
 
 CALENDARS_MAX = 25
 WELL_KNOWN = "/.well-known/caldav"
 MULTISTATUS = 207
-_SPELLING = "/:?#[]@!$&'()*+,;=%~"
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +93,7 @@ async def _listed(visit: Visit, homes: Sequence[str]) -> Calendars:
         if found is None:
             raise refusal(answer.status)
         by_url |= {
-            _address(answer.url, one.href): one
+            named_at(answer.url, one.href): one
             for one in found
             if one.is_calendar and one.of_events and one.takes_time
         }
@@ -108,7 +106,7 @@ async def _listed(visit: Visit, homes: Sequence[str]) -> Calendars:
 
 async def _discovered(visit: Visit, url: str) -> Calendars:
     forbidden = False
-    for start in (url, urljoin(url, WELL_KNOWN)):
+    for start in (url, named_at(url, WELL_KNOWN)):
         answer, found = await _look(visit, start, 0)
         if answer.status == 401:
             raise refusal(answer.status)
@@ -129,10 +127,10 @@ async def _discovered(visit: Visit, url: str) -> Calendars:
 async def _homes(visit: Visit, url: str, one: DavResource) -> list[str]:
     """Where the calendars are of whoever asks (§6.2.1), by what a resource or its principal says."""
     if not one.homes and one.principal:
-        answer, found = await _look(visit, _address(url, one.principal), 0)
+        answer, found = await _look(visit, named_at(url, one.principal), 0)
         if found:
             url, one = answer.url, found[0]
-    return [_address(url, home) for home in one.homes]
+    return [named_at(url, home) for home in one.homes]
 
 
 async def _look(visit: Visit, url: str, depth: int) -> tuple[OutsideAnswer, list[DavResource] | None]:
@@ -143,7 +141,3 @@ async def _look(visit: Visit, url: str, depth: int) -> tuple[OutsideAnswer, list
 
 def _headers(depth: int) -> dict[str, str]:
     return {"Depth": str(depth), "Content-Type": "application/xml; charset=utf-8"}
-
-
-def _address(base: str, href: str) -> str:
-    return urljoin(base, quote(href, safe=_SPELLING))

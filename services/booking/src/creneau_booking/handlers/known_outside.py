@@ -37,16 +37,21 @@ class Known(httpx.Auth):
             raise StrayedError("another host")
 
     def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        # A challenge that cannot be read, or asks for what is not spoken here: the refusal stands.
+        with suppress(ValueError, KeyError, NotImplementedError, httpx.ProtocolError):
+            yield from self._said(request)
+
+    def _said(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
         if self._asks_for_digest:
             yield from self._digest.auth_flow(request)
             return
         answer = yield next(self._basic.auth_flow(request))
-        if answer.status_code == 401 and "digest " in answer.headers.get("WWW-Authenticate", "").lower():
+        if answer.status_code == 401 and "digest" in answer.headers.get("WWW-Authenticate", "").lower():
             self._asks_for_digest = True
             del request.headers["Authorization"]
             flow = self._digest.auth_flow(request)
             next(flow)
-            with suppress(StopIteration):  # what it asks for cannot be read
+            with suppress(StopIteration):  # there is no such challenge after all
                 yield flow.send(answer)
 
 

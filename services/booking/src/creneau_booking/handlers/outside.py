@@ -15,7 +15,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import quote, urljoin, urlsplit
 
 import httpcore
 import httpx
@@ -38,6 +38,8 @@ REQUESTS_MAX = 60
 AGENT = "Creneau/1.0"
 SPELT = {"webcal": "https", "webcals": "https", "caldav": "https", "caldavs": "https"}
 """how calendars call a web address"""
+SPELLING = "/:?#[]@!$&'()*+,;=%~"
+"""what stands in an address as it is (RFC 3986 §2.2)"""
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -69,6 +71,14 @@ def require_web_address(url: str) -> str:
     if not _may_be_public(parts.hostname):
         raise NotPublicError("no public host")
     return url
+
+
+def named_at(base: str, reference: str) -> str:
+    """The address (URL) that a reference means which stands at another one; NotPublicError for what is none."""
+    try:
+        return urljoin(base, quote(reference, safe=SPELLING))
+    except ValueError as error:
+        raise NotPublicError("unreadable") from error
 
 
 def _may_be_public(host: str) -> bool:
@@ -109,7 +119,7 @@ class _Guarded(httpcore.AsyncNetworkBackend):
     ) -> httpcore.AsyncNetworkStream:
         try:
             addresses = await self._outside.resolve(host, port)
-        except OSError as error:
+        except (OSError, UnicodeError) as error:  # a name that none can be
             raise UnreachableError("no such host") from error
         if not addresses or not all(map(self._outside.allowed, addresses)):
             raise NotPublicError("no public host")
@@ -166,7 +176,6 @@ class Outside:
             httpcore.NetworkError,
             httpcore.ProtocolError,
             httpcore.TimeoutException,
-            httpx.ProtocolError,
             httpx.InvalidURL,
         ) as error:
             raise UnreachableError(type(error).__name__) from error
@@ -190,8 +199,7 @@ class Visit:
             answer = await self._known_as(method, url, headers, body)
             if answer.status not in REDIRECTS:
                 return answer
-            named = dict(answer.headers).get(b"location", b"")
-            url = urljoin(url, named.decode("latin-1"))
+            url = named_at(url, dict(answer.headers).get(b"location", b"").decode("latin-1"))
         raise UnreachableError("too many redirects")
 
     async def _known_as(

@@ -112,7 +112,10 @@ ISSUE_CODES: Final[Mapping[str, tuple[str, str]]] = {
     "no-professional": ("Agenda sans professionnel", "Agenda without a professional"),
     "calendars-off": ("Calendriers extérieurs non lus", "Calendars from elsewhere are not read"),
     "address-not-public": ("Adresse hors de l'internet public", "Address outside the public internet"),
-    "calendar-passwords-off": ("Mots de passe de calendriers non gardés", "Passwords of calendars are not kept"),
+    "calendar-passwords-off": (
+        "Mots de passe de calendriers non gardés",
+        "Passwords of calendars are not kept",
+    ),
     "password-unencrypted": ("Mot de passe sans chiffrement", "Password without encryption"),
     "calendar-not-reached": ("Calendrier non joint", "Calendar not reached"),
     "calendar-led-away": ("Adresse de calendrier qui mène ailleurs", "Calendar address that leads elsewhere"),

@@ -19,7 +19,7 @@ from services.booking.tests.caldav_server import (
 )
 from services.booking.tests.client import Caller, code, serving
 from services.booking.tests.conftest import Callers, settings_for
-from services.booking.tests.factories import unique
+from services.booking.tests.factories import appointment, unique
 from services.booking.tests.issuer import running_issuer
 from services.booking.tests.practice import Agenda, Practice
 from services.booking.tests.surgery import hear, open_surgery
@@ -126,10 +126,8 @@ async def test_a_calendar_over_caldav_blocks_time(
     calendars = reader(practice, radicale)
     assert await calendars.read_all() == 1
     assert await practice.slot_statuses(agenda.slots) == ["free", "busy-unavailable", "free", "free"]
-    kept = await practice.database.pool.fetch(
-        "SELECT * FROM external_calendar WHERE schedule = $1", agenda.id
-    )
-    assert all(word not in str(kept) for word in ("Dentiste", PASSWORD))
+    for word in ("Dentiste", PASSWORD):
+        assert await tables_that_hold(practice, word) == []
     first = len(asked)
     assert asked[first - 1] == f"REPORT {CALENDAR}"
 
@@ -137,6 +135,10 @@ async def test_a_calendar_over_caldav_blocks_time(
     assert await calendars.read_all() == 1
     assert asked[first:] == [f"PROPFIND /{USER}/"], "unchanged, it costs one request"
     assert await practice.slot_statuses(agenda.slots) == ["free", "busy-unavailable", "free", "free"]
+
+    practice.clock.advance(timedelta(days=1))
+    assert await calendars.read_all() == 1
+    assert asked[first + 1 :] == [f"PROPFIND /{USER}/", f"REPORT {CALENDAR}"], "the time ahead has moved"
 
     await radicale.delete(f"{CALENDAR}{agenda.id}.ics")
     practice.clock.advance(timedelta(minutes=16))
@@ -149,6 +151,49 @@ async def test_a_calendar_over_caldav_blocks_time(
     answer = await software.post(f"Schedule/{agenda.id}/$follow-calendar", stated(remove=True))
     assert answer.status_code == 200
     assert await how_it_stands(software, agenda) == {"following": False}
+
+
+async def tables_that_hold(practice: Practice, word: str) -> list[str]:
+    """Where in the whole database it stands, in texts or in bytes: the trail, events and answers that are kept among it."""
+    tables = await practice.database.pool.fetch(
+        "SELECT format('%I', tablename) AS name FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'slot'"
+    )
+    held = []
+    for name in (row["name"] for row in tables):
+        found = await practice.database.pool.fetchval(
+            f"SELECT EXISTS (SELECT FROM {name} AS one WHERE strpos(one::text, $1) + strpos(one::text, $2) > 0)",
+            word,
+            word.encode().hex(),
+        )
+        held += [name] if found else []
+    return held
+
+
+async def test_a_visit_that_goes_leaves_its_professional_busy(
+    practice: Practice, following: Callers, radicale: Radicale, asked: list[str]
+) -> None:
+    """What a visit had within a busy period is busy again when the visit is cancelled, though nothing has changed there."""
+    agenda, software = await practice.open_agenda(3), following.software()
+    visit = await practice.create(
+        appointment(
+            "booked",
+            slots=[agenda.slots[1]],
+            patient=await practice.new_patient(),
+            actors=[agenda.practitioner],
+        )
+    )
+    await radicale.put(f"{CALENDAR}{agenda.id}.ics", at(agenda, 0, 3))
+    await follow(software, agenda)
+    calendars = reader(practice, radicale)
+    await calendars.read_all()
+    assert await practice.slot_statuses(agenda.slots) == ["busy-unavailable", "busy", "busy-unavailable"]
+    await practice.change(visit.id, status="cancelled")
+    practice.clock.advance(timedelta(minutes=16))
+    await calendars.read_all()
+    assert await practice.slot_statuses(agenda.slots) == ["busy-unavailable"] * 3
+    assert sum(request.startswith("REPORT") for request in asked) == 1
+    await software.post(f"Schedule/{agenda.id}/$follow-calendar", stated(remove=True))
+    await radicale.delete(f"{CALENDAR}{agenda.id}.ics")
 
 
 async def test_any_address_of_the_calendar_will_do(
@@ -170,7 +215,9 @@ async def test_any_address_of_the_calendar_will_do(
     assert asked[:2] == [f"PROPFIND {CALENDAR}", f"REPORT {CALENDAR}"], "its own address costs no search"
 
 
-async def test_what_is_wrong_is_told(practice: Practice, following: Callers, radicale: Radicale) -> None:
+async def test_what_is_wrong_is_told(
+    practice: Practice, following: Callers, radicale: Radicale, capsys: pytest.CaptureFixture[str]
+) -> None:
     """To the practice in words and to the operator as a number, each kind apart; what was read before stays busy."""
     agenda, software = await practice.open_agenda(2), following.software()
     await radicale.put(f"{CALENDAR}{agenda.id}.ics", at(agenda, 0, 1))
@@ -197,6 +244,10 @@ async def test_what_is_wrong_is_told(practice: Practice, following: Callers, rad
     await software.post(f"Schedule/{agenda.id}/$follow-calendar", stated(remove=True))
     await reader(practice, radicale).read_all()
     assert FAILING.labels("too-large")._value.get() == 0
+    logged = capsys.readouterr()
+    assert "calendar not read" in logged.out
+    for word in (PASSWORD, USER, "exemple"):
+        assert word not in logged.out + logged.err
 
 
 async def follow_anything(caller: Caller, agenda: Agenda, path: str, **other: Any) -> None:

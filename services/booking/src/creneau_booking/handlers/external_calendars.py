@@ -15,6 +15,7 @@ from creneau_booking.domain.not_read import NotReadError
 from creneau_booking.handlers.caldav_reading import contents, find
 from creneau_booking.handlers.calendar_password import CalendarPasswords
 from creneau_booking.handlers.ics_reading import busy_times
+from creneau_booking.handlers.known_outside import Known
 from creneau_booking.handlers.outside import Outside
 from creneau_booking.storage.calendars import keep_busy, zone_of_agenda
 from creneau_booking.storage.followed_calendars import (
@@ -92,7 +93,7 @@ class ExternalCalendars:
             content = await self.outside.get(followed.url)
             return replace(followed, busy=await _busy([content], within, zone))
         credentials = self.passwords.open(followed.credentials, followed.schedule, followed.url)
-        async with self.outside.visit(credentials, followed.url) as visit:
+        async with self.outside.visit(Known(credentials, followed.url)) as visit:
             calendars = await find(visit, followed.url, followed.homes)
             if _is_as_read(followed, calendars.state, within):
                 return replace(followed, busy=tuple(merged(followed.busy, within)))

@@ -22,7 +22,8 @@ class Credentials:
 
 
 class Known(httpx.Auth):
-    """Basic (RFC 7617), or Digest (RFC 7616) where the server asks for that; over https, and within one domain."""
+    """Basic (RFC 7617), or Digest (RFC 7616) where the server asks for that; over https, and within the domain of `home`
+    (URL)."""
 
     def __init__(self, credentials: Credentials, home: str) -> None:
         self._basic = httpx.BasicAuth(credentials.user, credentials.password)

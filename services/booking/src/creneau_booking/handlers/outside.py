@@ -28,7 +28,7 @@ from creneau_booking.domain.not_read import (
     UnreachableError,
     UnreadableError,
 )
-from creneau_booking.handlers.known_outside import Credentials, Known
+from creneau_booking.handlers.known_outside import Known
 
 PORTS = {"http": 80, "https": 443}
 REDIRECTS = (301, 302, 303, 307, 308)
@@ -158,11 +158,9 @@ class Outside:
         return answer.content
 
     @asynccontextmanager
-    async def visit(
-        self, credentials: Credentials | None = None, home: str | None = None
-    ) -> AsyncIterator[Visit]:
-        """Requests that belong together: what comes of all of them, and how long they take, is bounded. The password is
-        told to the host of `home` (URL) and to those of its domain. NotReadError."""
+    async def visit(self, known: Known | None = None) -> AsyncIterator[Visit]:
+        """Requests that belong together: what comes of all of them, and how long they take, is bounded. `known`: with a
+        password. NotReadError."""
         try:
             async with (
                 asyncio.timeout(self.timeout_s),
@@ -170,7 +168,7 @@ class Outside:
                     ssl_context=self.trust(), network_backend=_Guarded(self), max_connections=1
                 ) as pool,
             ):
-                yield Visit(pool, self.bytes_max, Known(credentials, home) if credentials and home else None)
+                yield Visit(pool, self.bytes_max, known)
         except (
             TimeoutError,
             httpcore.NetworkError,
@@ -209,14 +207,15 @@ class Visit:
             return await self._send(method, url, headers, body)
         self._known.require_told(url)
         flow = self._known.auth_flow(httpx.Request(method, url))
-        request = next(flow)
-        while True:
+        request = next(flow, None)
+        while request is not None:
             told = {name: request.headers[name] for name in ("Authorization",) if name in request.headers}
             answer = await self._send(method, url, {**headers, **told}, body)
             try:
                 request = flow.send(httpx.Response(answer.status, headers=answer.headers, request=request))
             except StopIteration:
                 return answer
+        raise NotAllowedError("a challenge that is not spoken here")
 
     async def _send(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> OutsideAnswer:
         self._asked += 1

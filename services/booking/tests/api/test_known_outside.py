@@ -77,7 +77,7 @@ async def site(folder: Path, answer: Callable[[str, str], Said]) -> AsyncIterato
     ("elsewhere", "refused"),
     [
         ("https://127.0.0.1/secret", NotPublicError),
-        ("https://interne.exemple.org/secret", StrayedError),
+        ("https://autre-exemple.fr/secret", StrayedError),
         ("http://agenda.exemple.fr/secret", StrayedError),
         ("https://exemple.fr:8443/secret", NotPublicError),
         ("https://[exemple.fr/secret", NotPublicError),

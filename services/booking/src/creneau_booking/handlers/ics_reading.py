@@ -7,6 +7,7 @@ and no repetition is followed beyond the window that is looked at.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from itertools import islice
 from typing import Any
@@ -110,18 +111,44 @@ def _repeated(
         own = local.tzinfo or zone
         text = rule.to_ical().decode()
         bound = (within[1].astimezone(own).replace(tzinfo=None) + timedelta(days=1)).strftime("%Y%m%dT%H%M%S")
-        # The window bounds every rule: one that never holds would be counted for ever.
+        # The window bounds every rule: one that goes on would be counted for ever.
         parts = [part for part in text.split(";") if not part.upper().startswith(("UNTIL=", "COUNT="))]
         until, count = rule.get("UNTIL"), rule.get("COUNT")
         last = _instant(until[0], zone) if until else None
         skipped = _skipped(event, zone) | moved
         bounded = rrulestr(";".join([*parts, f"UNTIL={bound}"]), dtstart=local.replace(tzinfo=None))
-        for naive in islice(bounded, int(count[0]) if count else None):
+        for naive in islice(_looked_for(bounded, within[1] - first), int(count[0]) if count else None):
             moment = naive.replace(tzinfo=own).astimezone(UTC)
             if moment >= within[1] or (last is not None and moment > last + _day_of(until)):
                 break
             if moment + length > within[0] and moment not in skipped:
                 yield moment, moment + length
+
+
+class _Months(tuple[int, ...]):
+    """The months of a rule, of which each day that is looked at is asked: so the days are counted."""
+
+    left: int
+
+    def __contains__(self, month: object) -> bool:
+        self.left -= 1
+        if self.left < 0:
+            raise _NeverError
+        return super().__contains__(month)
+
+
+class _NeverError(Exception):
+    pass
+
+
+def _looked_for(rule: Any, during: timedelta) -> Iterator[datetime]:
+    """What a rule makes from its start on. One that never holds (each 30 February) is looked for so long, and the rest of
+    two years; dateutil itself does it until the year 9999, which takes ten seconds."""
+    months = _Months(rule._bymonth or range(1, 13))
+    months.left = max(0, during.days) + 2 * 366
+    rule._bymonth = months
+    with suppress(_NeverError):
+        yield from rule
 
 
 def _day_of(until: Any) -> timedelta:

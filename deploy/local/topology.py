@@ -191,6 +191,7 @@ class Topology:
         if self._broker_is_embedded:
             own["KAFKA_BROKER"] = "in-memory"
         if service == "booking":
+            own["CALENDAR_SECRET"] = self.folder.secret("calendars")
             own["BULK_PUBLISH_FOLDER"] = str(self.folder.published)
             own["BULK_PUBLISH_INTERVAL_S"] = "60"  # whoever tries it out sees it soon
         return self.environment(name, **own)

@@ -54,9 +54,18 @@ def test_the_pages_have_a_database_of_their_own(compose: dict[str, Any]) -> None
         container = compose["services"][name]
         assert container["command"] == ["creneau-web", role]
         assert container["environment"]["DATABASE_URL"].endswith("@postgres:5432/creneau_web")
-        assert not {"CURSOR_SECRET", "VOUCHING_SECRET"} & set(container["environment"]), (
+        assert not {"CURSOR_SECRET", "VOUCHING_SECRET", "CALENDAR_SECRET"} & set(container["environment"]), (
             "the pages have no service's secret"
         )
+
+
+def test_passwords_of_calendars_are_bookings_alone(compose: dict[str, Any]) -> None:
+    """The API seals them, the worker opens them; nobody else has what it takes."""
+    having = {
+        name for name, one in compose["services"].items() if "CALENDAR_SECRET" in one.get("environment", {})
+    }
+    assert {"booking-api", "booking-worker"} <= having
+    assert all(name.startswith("booking-") for name in having)
 
 
 def test_who_may_what_in_the_databases(compose: dict[str, Any]) -> None:

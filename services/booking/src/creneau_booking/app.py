@@ -17,6 +17,7 @@ from creneau_booking.domain.quotas import Quotas
 from creneau_booking.domain.series import SeriesLimits
 from creneau_booking.handlers.answers import Answering
 from creneau_booking.handlers.appointments import AppointmentHandlers
+from creneau_booking.handlers.calendar_password import CalendarPasswords
 from creneau_booking.handlers.departures import Departures
 from creneau_booking.handlers.ended_patients import EndedPatients
 from creneau_booking.handlers.erasure import PatientErasure, PersonalStores
@@ -203,6 +204,11 @@ def create_sas_reports(settings: BookingSettings, database: Database, clock: Clo
     return SasReports(database, platform, clock)
 
 
+def calendar_passwords(settings: BookingSettings) -> CalendarPasswords:
+    """What seals the passwords of practitioners' own calendars, and opens them."""
+    return CalendarPasswords(settings.calendar_secret.get_secret_value())
+
+
 def create_external_calendars(
     settings: BookingSettings, database: Database, clock: Clock
 ) -> ExternalCalendars | None:
@@ -213,6 +219,7 @@ def create_external_calendars(
         database,
         clock,
         Outside(settings.external_calendar_bytes_max, settings.external_calendar_timeout_s),
+        calendar_passwords(settings),
         timedelta(seconds=settings.external_calendar_interval_s),
         timedelta(days=settings.external_calendar_days),
     )
@@ -287,7 +294,9 @@ def create_fhir(settings: BookingSettings, database: Database, clock: Clock) -> 
             ActingForOperation().declare(),
             EraseOperation(stores.patients, create_erasure(settings)).declare(),
             BulkPublishOperation(timedelta(seconds=settings.bulk_publish_interval_s)).declare(),
-            *CalendarOperations(settings.site_url, may_follow=settings.external_calendars).declare(),
+            *CalendarOperations(
+                settings.site_url, calendar_passwords(settings), may_follow=settings.external_calendars
+            ).declare(),
             SyncSlotsOperation(stores.schedules, settings.sync_slots_max).declare(),
             *EverythingOperation(
                 stores.patients, AuditEventTable(SERVICE), Vouchers(settings.vouching_secret)

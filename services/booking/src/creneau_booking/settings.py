@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import time, timedelta
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 
 from creneau_booking.domain.erasure import KeepingTimes
 from creneau_booking.domain.openings.rules import OpeningLimits
@@ -142,6 +142,11 @@ class BookingSettings(ServiceSettings):
     )
     external_calendars: bool = Field(
         False, description="whether practitioners' own calendars (public addresses only) may block their time"
+    )
+    calendar_secret: SecretStr = Field(
+        SecretStr(""),
+        description="key that seals the passwords of practitioners' own calendars (CalDAV), the same in API and worker; with"
+        " another one practices give them again; empty: only calendars without a password are followed",
     )
     external_calendar_interval_s: float = Field(
         900.0, gt=0, description="pause between two readings of a calendar, seconds"

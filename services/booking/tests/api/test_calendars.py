@@ -16,16 +16,12 @@ from services.booking.tests.conftest import Callers
 from services.booking.tests.factories import appointment, parameters, unique
 from services.booking.tests.practice import Practice
 
+from creneau_booking.domain.not_read import NotPublicError, NotReadError
+from creneau_booking.handlers.calendar_password import CalendarPasswords
 from creneau_booking.handlers.external_calendars import ExternalCalendars
-from creneau_booking.handlers.outside import (
-    NotPublicError,
-    Outside,
-    OutsideUnreachableError,
-    is_public,
-    require_web_address,
-)
+from creneau_booking.handlers.outside import Outside, is_public, require_web_address
 from creneau_booking.operations.calendars import CalendarOperations
-from creneau_booking.storage.calendars import follow_calendar, leave_calendar
+from creneau_booking.storage.followed_calendars import follow_calendar, leave_calendar
 
 HOST = "calendar.exemple.fr"
 
@@ -148,7 +144,12 @@ async def test_busy_elsewhere_is_busy_here(practice: Practice) -> None:
     pages = {"/own.ics": (200, CALENDAR.format(first=stamp(agenda.at(0)), last=stamp(agenda.at(2))))}
     async with site(pages) as port:
         calendars = ExternalCalendars(
-            practice.database, practice.clock, outside(port), timedelta(minutes=15), timedelta(days=60)
+            practice.database,
+            practice.clock,
+            outside(port),
+            CalendarPasswords(""),
+            timedelta(minutes=15),
+            timedelta(days=60),
         )
         async with practice.database.transaction() as connection:
             await follow_calendar(connection, agenda.id, f"http://{HOST}/own.ics", practice.clock.now())
@@ -218,9 +219,10 @@ async def test_no_address_leads_into_our_own_network() -> None:
             await web.get(f"http://{HOST}/away")
         with pytest.raises(NotPublicError):
             await web.get("http://rebound.exemple.fr/own.ics")
-        for path in ("loop", "large", "missing"):
-            with pytest.raises(OutsideUnreachableError):
+        for path, problem in (("loop", "not-reached"), ("large", "too-large"), ("missing", "unreadable")):
+            with pytest.raises(NotReadError) as refused:
                 await web.get(f"http://{HOST}/{path}")
+            assert refused.value.problem == problem
 
 
 async def test_following_is_a_setting(callers: Callers, practice: Practice) -> None:
@@ -229,5 +231,5 @@ async def test_following_is_a_setting(callers: Callers, practice: Practice) -> N
         f"Schedule/{agenda.id}/$follow-calendar", parameters(url=f"https://{HOST}/own.ics")
     )
     assert (refused.status_code, code(refused)) == (422, "calendars-off")
-    operations = CalendarOperations("https://creneau.exemple", may_follow=True)
+    operations = CalendarOperations("https://creneau.exemple", CalendarPasswords(""), may_follow=True)
     assert operations._checked(f"webcal://{HOST}/own.ics") == f"https://{HOST}/own.ics"

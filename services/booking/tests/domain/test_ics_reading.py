@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
 
-from creneau_booking.handlers.ics_reading import CalendarUnreadableError, busy_times
+from creneau_booking.domain.not_read import NotReadError
+from creneau_booking.handlers.ics_reading import busy_times
 
 PARIS = ZoneInfo("Europe/Paris")
 WITHIN = (datetime(2026, 10, 19, tzinfo=UTC), datetime(2026, 11, 9, tzinfo=UTC))
@@ -19,7 +21,7 @@ def calendar(*events: str) -> bytes:
 
 
 def starts(content: bytes) -> list[str]:
-    return [f"{start:%m-%d %H:%M}" for start, _ in busy_times(content, WITHIN, PARIS)]
+    return [f"{start:%m-%d %H:%M}" for start, _ in busy_times([content], WITHIN, PARIS)]
 
 
 def test_nine_o_clock_stays_nine_o_clock() -> None:
@@ -38,7 +40,7 @@ def test_exceptions_moves_and_ends() -> None:
 
 
 def test_days_are_the_places_own() -> None:
-    [(start, end)] = busy_times(calendar("DTSTART;VALUE=DATE:20261025"), WITHIN, PARIS)
+    [(start, end)] = busy_times([calendar("DTSTART;VALUE=DATE:20261025")], WITHIN, PARIS)
     assert end - start == timedelta(hours=25)
     assert start.astimezone(PARIS).hour == 0
 
@@ -54,8 +56,8 @@ def test_days_are_the_places_own() -> None:
     ],
 )
 def test_what_means_harm_is_refused(content: bytes) -> None:
-    with pytest.raises(CalendarUnreadableError):
-        busy_times(content, WITHIN, PARIS)
+    with pytest.raises(NotReadError):
+        busy_times([content], WITHIN, PARIS)
 
 
 def test_so_many_times_and_no_more() -> None:
@@ -65,5 +67,23 @@ def test_so_many_times_and_no_more() -> None:
 
 def test_what_never_happens_ends() -> None:
     """A date that no year has is looked for within the window only, not for ever."""
-    never = "DTSTART:20200101T090000Z\r\nDURATION:PT1H\r\nRRULE:FREQ=DAILY;BYMONTH=2;BYMONTHDAY=30"
-    assert starts(calendar(never, f"{never};COUNT=3")) == []
+    event = "DTSTART:20200101T090000Z\r\nDURATION:PT1H\r\nRRULE:FREQ="
+    for rule in ("DAILY;BYMONTH=2;BYMONTHDAY=30", "DAILY;BYSETPOS=2", "WEEKLY;BYMONTH=6;BYWEEKNO=52",
+                 "MONTHLY;BYMONTHDAY=31;BYMONTH=4", "YEARLY;INTERVAL=4;BYYEARDAY=366;BYMONTH=1"):  # fmt: skip
+        begun = time.thread_time()
+        assert starts(calendar(event + rule, f"{event}{rule};COUNT=3")) == []
+        assert time.thread_time() - begun < 1, "until the year 9999 it takes twenty seconds"
+
+
+def test_what_happens_seldom_is_found() -> None:
+    """Up to the last day of the window, from the first year that is followed on."""
+    event = "DTSTART:20120101T090000Z\r\nDURATION:PT1H\r\nRRULE:FREQ="
+    for rule in (
+        "YEARLY;BYMONTH=11;BYMONTHDAY=8",
+        "YEARLY;INTERVAL=14;BYMONTH=11;BYMONTHDAY=8",
+        "YEARLY;BYYEARDAY=312",
+        "MONTHLY;INTERVAL=2;BYMONTHDAY=8",
+        "WEEKLY;BYDAY=SU;BYMONTH=11;BYMONTHDAY=8",
+        "DAILY;BYMONTH=11;BYMONTHDAY=8",
+    ):
+        assert starts(calendar(event + rule)) == ["11-08 09:00"], rule

@@ -336,7 +336,9 @@ def test_what_is_shared_with_others_is_named() -> None:
     reports = {key("creneau_sas_reports_total", outcome=o): 0.0 for o in ("told", "again", "refused")}
     numbers = {
         key("creneau_agendas_not_up_to_date"): 3.0,
-        key("creneau_external_calendars_failing"): 2.0,
+        key("creneau_external_calendars_failing", problem="not-reached"): 0.0,
+        key("creneau_external_calendars_failing", problem="not-allowed"): 1.0,
+        key("creneau_external_calendars_failing", problem="too-large"): 1.0,
         **reports,
     }
     world = well().process("booking-worker", {**well().memory.processes["booking-worker"].now(), **numbers})

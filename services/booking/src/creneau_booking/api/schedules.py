@@ -11,6 +11,7 @@ from creneau_booking.storage.agenda_rules import schedule_changed
 from creneau_booking.storage.availability.actors import stop_taking
 from creneau_booking.storage.availability.agendas import beside_others
 from creneau_booking.storage.availability.freshness import SYNCHRONISED_AT
+from creneau_booking.storage.followed_calendars import leave_calendar
 from creneau_booking.storage.openings import OpeningStore
 from creneau_booking.storage.ownership import schedule_belonging
 from creneau_booking.storage.unshown import real
@@ -94,8 +95,10 @@ class ScheduleStore(GenericStore):
         )
 
     async def delete(self, connection: Connection, context: WriteContext, current: Stored) -> Stored:
-        """Conflict while there are visits to come in it, those that are being booked at this moment among them."""
+        """Conflict while there are visits to come in it, those that are being booked at this moment among them. The calendar
+        that it follows goes with it, password and all."""
         require_not_kept("Schedule", current.id)
+        await leave_calendar(connection, current.id, context.now)
         await stop_taking(connection, schedules=[current.id], now=context.now)
         require_no_visits("Schedule", current.id, await visits_in(connection, current.id, context.now))
         return await super().delete(connection, context, current)

@@ -13,6 +13,7 @@ from creneau_booking.handlers.appointments import AppointmentHandlers
 from creneau_booking.storage.appointments import AppointmentRepository
 from creneau_booking.storage.availability.actors import wait_for_turn
 from creneau_booking.storage.availability.agendas import alone
+from creneau_booking.storage.followed_calendars import calendars_of_the_last, leave_calendar
 from creneau_booking.storage.holds import hold_of
 from creneau_booking.storage.upcoming import visits_with
 from creneau_shared.database.pool import Connection
@@ -33,8 +34,15 @@ class Departures:
         visits = await visits_with(connection, reference, now)
         locked = [await self._repository.store.lock(connection, id_) for id_ in visits]
         to_come = tuple(visit for visit in locked if visit and self._repository.is_to_come(visit, now))
-        await wait_for_turn(connection, *(visit.id for visit in to_come), beside=reference)
+        person = [reference] if reference.startswith("Practitioner/") else []
+        await wait_for_turn(connection, *(visit.id for visit in to_come), beside=reference, people=person)
         return to_come
+
+    async def leave_calendars(self, connection: Connection, reference: str, now: datetime) -> None:
+        """A professional's own calendar goes with them, password and all; where others have the agenda, with the last."""
+        if reference.startswith("Practitioner/"):
+            for agenda in await calendars_of_the_last(connection, reference):
+                await leave_calendar(connection, agenda, now)
 
     async def cancel(self, connection: Connection, visits: Iterable[Stored], now: datetime) -> None:
         """Cancel these visits, which are locked. Whoever was only offered one, or waits for an answer to it, waits on."""

@@ -6,7 +6,8 @@ and no repetition is followed beyond the window that is looked at.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from itertools import islice
 from typing import Any
@@ -15,6 +16,7 @@ from dateutil.rrule import rrulestr
 from icalendar import Calendar
 
 from creneau_booking.domain.busy_times import Period, merged
+from creneau_booking.domain.not_read import NotReadError, TooLargeError, UnreadableError
 
 EVENTS_MAX = 5_000
 REPEATED_MAX = 300
@@ -26,28 +28,24 @@ OLDEST = timedelta(days=366 * 15)
 FREQUENCIES = frozenset({"DAILY", "WEEKLY", "MONTHLY", "YEARLY"})
 
 
-class CalendarUnreadableError(Exception):
-    """The file is no calendar, or more of one than is read."""
-
-
-def busy_times(content: bytes, within: Period, zone: tzinfo) -> list[Period]:
-    """When the calendar's owner is busy; `zone` holds where an event names none. CalendarUnreadableError."""
+def busy_times(contents: Sequence[bytes], within: Period, zone: tzinfo) -> list[Period]:
+    """When the owner of what these files hold together is busy; `zone` holds where an event names none. NotReadError."""
     try:
-        calendar = Calendar.from_ical(content)
-        return merged(_periods(calendar, within, zone), within)
-    except CalendarUnreadableError:
+        parts = [part for content in contents for part in Calendar.from_ical(content).walk()]
+        return merged(_periods(parts, within, zone), within)
+    except NotReadError:
         raise
     except Exception as error:
         # The library raises whatever its parts raise: IndexError, TypeError, OverflowError beside ValueError.
-        raise CalendarUnreadableError(type(error).__name__) from error
+        raise UnreadableError(type(error).__name__) from error
 
 
-def _periods(calendar: Any, within: Period, zone: tzinfo) -> Iterator[Period]:
-    events = [part for part in calendar.walk() if part.name == "VEVENT"]
+def _periods(parts: Sequence[Any], within: Period, zone: tzinfo) -> Iterator[Period]:
+    events = [part for part in parts if part.name == "VEVENT"]
     if len(events) > EVENTS_MAX:
-        raise CalendarUnreadableError("too many events")
+        raise TooLargeError("too many events")
     if sum("RRULE" in event for event in events) > REPEATED_MAX:
-        raise CalendarUnreadableError("too many repetitions")
+        raise TooLargeError("too many repetitions")
     moved: dict[str, set[datetime]] = {}
     for event in events:
         if "RECURRENCE-ID" in event:
@@ -63,10 +61,11 @@ def _periods(calendar: Any, within: Period, zone: tzinfo) -> Iterator[Period]:
         for period in _repeated(event, span, within, zone, moved.get(str(event.get("UID", "")), set())):
             left -= 1
             if left < 0:
-                raise CalendarUnreadableError("too many occurrences")
+                raise TooLargeError("too many occurrences")
             yield period
-    for part in calendar.walk("VFREEBUSY"):
-        yield from _freebusy(part)
+    for part in parts:
+        if part.name == "VFREEBUSY":
+            yield from _freebusy(part)
 
 
 def _blocks(event: Any) -> bool:
@@ -104,7 +103,7 @@ def _repeated(
     for rule in rules if isinstance(rules, list) else [rules]:
         frequency = str((rule.get("FREQ") or [""])[0]).upper()
         if frequency not in FREQUENCIES:
-            raise CalendarUnreadableError("repeats too often")
+            raise TooLargeError("repeats too often")
         if within[0] - first > OLDEST:
             continue
         # Counted by the clock of the event's own zone: nine o'clock stays nine o'clock across a change of clocks.
@@ -112,18 +111,44 @@ def _repeated(
         own = local.tzinfo or zone
         text = rule.to_ical().decode()
         bound = (within[1].astimezone(own).replace(tzinfo=None) + timedelta(days=1)).strftime("%Y%m%dT%H%M%S")
-        # The window bounds every rule: one that never holds would be counted for ever.
+        # The window bounds every rule: one that goes on would be counted for ever.
         parts = [part for part in text.split(";") if not part.upper().startswith(("UNTIL=", "COUNT="))]
         until, count = rule.get("UNTIL"), rule.get("COUNT")
         last = _instant(until[0], zone) if until else None
         skipped = _skipped(event, zone) | moved
         bounded = rrulestr(";".join([*parts, f"UNTIL={bound}"]), dtstart=local.replace(tzinfo=None))
-        for naive in islice(bounded, int(count[0]) if count else None):
+        for naive in islice(_looked_for(bounded, within[1] - first), int(count[0]) if count else None):
             moment = naive.replace(tzinfo=own).astimezone(UTC)
             if moment >= within[1] or (last is not None and moment > last + _day_of(until)):
                 break
             if moment + length > within[0] and moment not in skipped:
                 yield moment, moment + length
+
+
+class _Months(tuple[int, ...]):
+    """The months of a rule, of which each day that is looked at is asked: so the days are counted."""
+
+    left: int
+
+    def __contains__(self, month: object) -> bool:
+        self.left -= 1
+        if self.left < 0:
+            raise _NeverError
+        return super().__contains__(month)
+
+
+class _NeverError(Exception):
+    pass
+
+
+def _looked_for(rule: Any, during: timedelta) -> Iterator[datetime]:
+    """What a rule makes from its start on. One that never holds (each 30 February) is looked for so long, and the rest of
+    two years; dateutil itself does it until the year 9999, which takes ten seconds."""
+    months = _Months(rule._bymonth or range(1, 13))
+    months.left = max(0, during.days) + 2 * 366
+    rule._bymonth = months
+    with suppress(_NeverError):
+        yield from rule
 
 
 def _day_of(until: Any) -> timedelta:

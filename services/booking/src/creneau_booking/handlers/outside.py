@@ -11,26 +11,37 @@ import asyncio
 import ipaddress
 import socket
 import ssl
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import quote, urljoin, urlsplit
 
 import httpcore
+import httpx
+
+from creneau_booking.domain.not_read import (
+    NotAllowedError,
+    NotPublicError,
+    NotReadError,
+    TooLargeError,
+    UnreachableError,
+    UnreadableError,
+)
+from creneau_booking.handlers.known_outside import Known
 
 PORTS = {"http": 80, "https": 443}
+REDIRECTS = (301, 302, 303, 307, 308)
 REDIRECTS_MAX = 3
-AGENT = b"Creneau/1.0"
+REQUESTS_MAX = 60
+"""of one visit, redirects among them"""
+AGENT = "Creneau/1.0"
+SPELT = {"webcal": "https", "webcals": "https", "caldav": "https", "caldavs": "https"}
+"""how calendars call a web address"""
+SPELLING = "/:?#[]@!$&'()*+,;=%~"
+"""what stands in an address as it is (RFC 3986 §2.2)"""
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
-
-
-class NotPublicError(Exception):
-    """The address leads, or may lead, into a network that is not the public internet."""
-
-
-class OutsideUnreachableError(Exception):
-    """Nothing that can be used came from there."""
 
 
 def is_public(address: Address) -> bool:
@@ -46,10 +57,8 @@ def is_public(address: Address) -> bool:
 
 def require_web_address(url: str) -> str:
     """The address as it is asked for (`webcal` is https); NotPublicError for what can be none on the public internet."""
-    url = url.strip()
-    for calendar, web in (("webcal://", "https://"), ("webcals://", "https://")):
-        if url.lower().startswith(calendar):
-            url = web + url[len(calendar) :]
+    scheme, colon, rest = url.strip().partition(":")
+    url = f"{SPELT.get(scheme.lower(), scheme)}{colon}{rest}"
     try:
         parts = urlsplit(url)
         port = parts.port
@@ -62,6 +71,14 @@ def require_web_address(url: str) -> str:
     if not _may_be_public(parts.hostname):
         raise NotPublicError("no public host")
     return url
+
+
+def named_at(base: str, reference: str) -> str:
+    """The address (URL) that a reference means which stands at another one; NotPublicError for what is none."""
+    try:
+        return urljoin(base, quote(reference, safe=SPELLING))
+    except ValueError as error:
+        raise NotPublicError("unreadable") from error
 
 
 def _may_be_public(host: str) -> bool:
@@ -102,8 +119,8 @@ class _Guarded(httpcore.AsyncNetworkBackend):
     ) -> httpcore.AsyncNetworkStream:
         try:
             addresses = await self._outside.resolve(host, port)
-        except OSError as error:
-            raise OutsideUnreachableError("no such host") from error
+        except (OSError, UnicodeError) as error:  # a name that none can be
+            raise UnreachableError("no such host") from error
         if not addresses or not all(map(self._outside.allowed, addresses)):
             raise NotPublicError("no public host")
         return await self._inner.connect_tcp(
@@ -112,56 +129,123 @@ class _Guarded(httpcore.AsyncNetworkBackend):
 
 
 @dataclass(frozen=True)
+class OutsideAnswer:
+    """What came, and from where (URL), redirects followed."""
+
+    url: str
+    status: int
+    headers: list[tuple[bytes, bytes]]
+    content: bytes = b""
+
+
+@dataclass(frozen=True)
 class Outside:
-    """How the internet is asked. `allowed`, `resolve` and `port_of` are other ones in tests only."""
+    """How the internet is asked. `allowed`, `resolve`, `port_of` and `trust` are other ones in tests only."""
 
     bytes_max: int
     timeout_s: float
     allowed: Callable[[Address], bool] = is_public
     resolve: Callable[[str, int], Any] = resolved
     port_of: Callable[[int], int] = own_port
+    trust: Callable[[], ssl.SSLContext] = ssl.create_default_context
 
     async def get(self, url: str) -> bytes:
-        """What stands there. NotPublicError, OutsideUnreachableError."""
+        """What stands there. NotReadError."""
+        async with self.visit() as visit:
+            answer = await visit.ask("GET", url, {"Accept": "text/calendar"})
+        if answer.status != 200:
+            raise refusal(answer.status)
+        return answer.content
+
+    @asynccontextmanager
+    async def visit(self, known: Known | None = None) -> AsyncIterator[Visit]:
+        """Requests that belong together: what comes of all of them, and how long they take, is bounded. `known`: with a
+        password. NotReadError."""
         try:
-            async with asyncio.timeout(self.timeout_s):
-                return await self._follow(require_web_address(url))
+            async with (
+                asyncio.timeout(self.timeout_s),
+                httpcore.AsyncConnectionPool(
+                    ssl_context=self.trust(), network_backend=_Guarded(self), max_connections=1
+                ) as pool,
+            ):
+                yield Visit(pool, self.bytes_max, known)
         except (
             TimeoutError,
             httpcore.NetworkError,
             httpcore.ProtocolError,
             httpcore.TimeoutException,
+            httpx.InvalidURL,
         ) as error:
-            raise OutsideUnreachableError(type(error).__name__) from error
+            raise UnreachableError(type(error).__name__) from error
 
-    async def _follow(self, url: str) -> bytes:
-        backend = _Guarded(self)
-        async with httpcore.AsyncConnectionPool(
-            ssl_context=ssl.create_default_context(), network_backend=backend, max_connections=1
-        ) as pool:
-            for _ in range(REDIRECTS_MAX + 1):
-                headers = [
-                    (b"Accept", b"text/calendar"),
-                    (b"User-Agent", AGENT),
-                    (b"Accept-Encoding", b"identity"),
-                ]
-                headers.append((b"Host", urlsplit(url).netloc.encode()))
-                async with pool.stream("GET", url, headers=headers) as answer:
-                    if answer.status in (301, 302, 303, 307, 308):
-                        named = dict(answer.headers).get(b"Location") or dict(answer.headers).get(
-                            b"location", b""
-                        )
-                        url = require_web_address(urljoin(url, named.decode("latin-1")))
-                        continue
-                    if answer.status != 200:
-                        raise OutsideUnreachableError(str(answer.status))
-                    return await self._read(answer)
-        raise OutsideUnreachableError("too many redirects")
+
+class Visit:
+    """One visit to a server; its bytes are counted together."""
+
+    def __init__(self, pool: httpcore.AsyncConnectionPool, bytes_max: int, known: Known | None) -> None:
+        self._pool = pool
+        self._left = bytes_max
+        self._asked = 0
+        self._known = known
+
+    async def ask(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes = b""
+    ) -> OutsideAnswer:
+        """What is answered, whatever the status is, once no redirect is left. NotReadError."""
+        for _ in range(REDIRECTS_MAX + 1):
+            url = require_web_address(url)
+            answer = await self._known_as(method, url, headers, body)
+            if answer.status not in REDIRECTS:
+                return answer
+            url = named_at(url, dict(answer.headers).get(b"location", b"").decode("latin-1"))
+        raise UnreachableError("too many redirects")
+
+    async def _known_as(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes
+    ) -> OutsideAnswer:
+        if self._known is None:
+            return await self._send(method, url, headers, body)
+        self._known.require_told(url)
+        flow = self._known.auth_flow(httpx.Request(method, url))
+        request = next(flow, None)
+        while request is not None:
+            told = {name: request.headers[name] for name in ("Authorization",) if name in request.headers}
+            answer = await self._send(method, url, {**headers, **told}, body)
+            try:
+                request = flow.send(httpx.Response(answer.status, headers=answer.headers, request=request))
+            except StopIteration:
+                return answer
+        raise NotAllowedError("a challenge that is not spoken here")
+
+    async def _send(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> OutsideAnswer:
+        self._asked += 1
+        if self._asked > REQUESTS_MAX:
+            raise TooLargeError("too many requests")
+        sent = {"Host": urlsplit(url).netloc, "User-Agent": AGENT, "Accept-Encoding": "identity", **headers}
+        if body:
+            sent["Content-Length"] = str(len(body))
+        pairs = [(name.encode(), value.encode()) for name, value in sent.items()]
+        async with self._pool.stream(method, url, headers=pairs, content=body) as answer:
+            content = b"" if answer.status in REDIRECTS else await self._read(answer)
+            came = [(name.lower(), value) for name, value in answer.headers]
+        return OutsideAnswer(url, answer.status, came, content)
 
     async def _read(self, answer: httpcore.Response) -> bytes:
         content = bytearray()
         async for chunk in answer.aiter_stream():
             content += chunk
-            if len(content) > self.bytes_max:
-                raise OutsideUnreachableError("too large")
+            self._left -= len(chunk)
+            if self._left < 0:
+                raise TooLargeError("too many bytes")
         return bytes(content)
+
+
+def refusal(status: int) -> NotReadError:
+    """What a status says that is not the one that was hoped for."""
+    if status in (401, 403):
+        return NotAllowedError(str(status))
+    if status in (413, 507):
+        return TooLargeError(str(status))
+    if status in (408, 425, 429) or (status >= 500 and status != 501):
+        return UnreachableError(str(status))
+    return UnreadableError(str(status))

@@ -91,6 +91,7 @@ class DirectoryReplica:
         was_gone = await is_gone(connection, event.key)
         if event.raw is None:
             visits = await self._departures.foresee(connection, event.key, now)
+            await self._departures.leave_calendars(connection, event.key, now)
             await store.forget(connection, id_)
         else:
             # Read anew rather than from `data`, so that decimals stay as they were written.

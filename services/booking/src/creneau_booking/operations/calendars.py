@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import secrets
-from typing import Any
+from typing import Any, TypeGuard
 from urllib.parse import urlsplit
 
-from creneau_booking.handlers.outside import NotPublicError, require_web_address
+from creneau_booking.domain.not_read import NotPublicError
+from creneau_booking.handlers.calendar_password import CalendarPasswords
+from creneau_booking.handlers.known_outside import Credentials
+from creneau_booking.handlers.outside import require_web_address
+from creneau_booking.operations.calendar_state import host, told
 from creneau_booking.operations.definitions import operation_definition, parameter
-from creneau_booking.storage.calendars import (
-    close_feed,
+from creneau_booking.storage.calendars import close_feed, open_feed, people_of
+from creneau_booking.storage.followed_calendars import (
     follow_calendar,
+    last_reading,
     leave_calendar,
-    open_feed,
-    people_of,
 )
 from creneau_booking.storage.slot_sync import own_agenda
 from creneau_shared.database.pool import Connection
@@ -27,6 +30,8 @@ from creneau_shared.fhir.rest.writing import write_context
 
 TYPE = "Schedule"
 URL_CHARACTERS_MAX = 2_000
+WORD_CHARACTERS_MAX = 500
+"""of a user and of a password"""
 
 FEED = {
     **operation_definition(
@@ -59,12 +64,30 @@ FOLLOW = {
     **operation_definition(
         "follow-calendar",
         "Busy times from a calendar elsewhere",
-        "The busy times of a calendar (iCalendar, by its address on the public internet) block the time of the agenda's"
-        " professionals, in every agenda of theirs. Nothing of it is kept but when. With remove it blocks nothing any more.",
+        "The busy times of a calendar (iCalendar or CalDAV, by its address on the public internet) block the time of the"
+        " agenda's professionals, in every agenda of theirs. Nothing of it is kept but when. With remove it blocks nothing any"
+        " more. With neither url nor remove it says how it stands.",
         [
-            parameter("url", "url", documentation="https or webcal; never shown again."),
+            parameter(
+                "url",
+                "url",
+                documentation="https or webcal; never shown again. With a password that of a calendar, its owner or the server.",
+            ),
+            parameter(
+                "user", "string", documentation="With a password: as whom the calendar is read (CalDAV)."
+            ),
+            parameter(
+                "password",
+                "string",
+                documentation="Over https only, kept sealed, never shown again, gone with the calendar; best one that is good for"
+                " calendars alone. Without it the address is that of an iCalendar file.",
+            ),
             parameter("remove", "boolean"),
+            parameter("following", "boolean", use="out", documentation="Whether a calendar is followed."),
             parameter("host", "string", use="out", documentation="Of which host a calendar is followed now."),
+            parameter("read-at", "instant", use="out", documentation="When it was read last."),
+            parameter("failing-since", "instant", use="out", documentation="Since when it cannot be read."),
+            parameter("problem", "OperationOutcome", use="out", documentation="Why it cannot be read."),
             parameter("removed", "boolean", use="out"),
         ],
         affects_state=True,
@@ -79,8 +102,9 @@ FOLLOW = {
 class CalendarOperations:
     """Both, on a Schedule of the caller's practice. What they take or answer is a secret, and recorded nowhere."""
 
-    def __init__(self, site_url: str, *, may_follow: bool) -> None:
+    def __init__(self, site_url: str, passwords: CalendarPasswords, *, may_follow: bool) -> None:
         self._site_url = site_url
+        self._passwords = passwords
         self._may_follow = may_follow
 
     def declare(self) -> list[Operation]:
@@ -100,12 +124,17 @@ class CalendarOperations:
 
     async def follow(self, call: OperationCall) -> Answer:
         given = OperationInput.of(call.request)
+        _require_unlogged(call)
         async with call.service.transaction() as connection:
             schedule = await self._own(connection, call)
             if _is_true(given.first("remove")):
                 await leave_calendar(connection, schedule, call.request.now)
                 return _answer({"name": "removed", "valueBoolean": True})
+            if not given.names & {"url", "user", "password"}:
+                last = await last_reading(connection, schedule)
+                return _answer(*told(last, call.request.language))
             url = self._checked(given.first("url"))
+            credentials = self._sealed(given, schedule, url)
             if not await people_of(connection, schedule):
                 raise Unprocessable(
                     "Cet agenda n'a pas de professionnel dont un calendrier pourrait prendre le temps.",
@@ -113,8 +142,8 @@ class CalendarOperations:
                     expression="Schedule.actor",
                     details_code="no-professional",
                 )
-            await follow_calendar(connection, schedule, url, call.request.now)
-        return _answer({"name": "host", "valueString": urlsplit(url).hostname or ""})
+            await follow_calendar(connection, schedule, url, call.request.now, credentials)
+        return _answer(host(url))
 
     def _checked(self, url: object) -> str:
         if not self._may_follow:
@@ -142,6 +171,36 @@ class CalendarOperations:
                 details_code="address-not-public",
             ) from error
 
+    def _sealed(self, given: OperationInput, schedule: str, url: str) -> str | None:
+        """The user and the password, sealed; None where there is none of both."""
+        user, password = given.first("user"), given.first("password")
+        if user is None and password is None:
+            return None
+        if not (_is_word(user) and _is_word(password)) or ":" in user:
+            raise BadRequest(
+                "Donnez l'utilisateur (user, sans « : ») et le mot de passe (password), ou ni l'un ni l'autre.",
+                "Give both the user (without “:”) and the password, or neither.",
+                code="required",
+                expression="Parameters.parameter",
+            )
+        if not self._passwords.kept:
+            raise Unprocessable(
+                "Cette installation ne garde pas de mots de passe : donnez l'adresse d'un calendrier iCalendar (.ics), sans mot"
+                " de passe.",
+                "This installation keeps no passwords: give the address of an iCalendar file (.ics), without a password.",
+                code="not-supported",
+                expression="Parameters.parameter",
+                details_code="calendar-passwords-off",
+            )
+        if urlsplit(url).scheme != "https":
+            raise Unprocessable(
+                "Un mot de passe ne voyage que chiffré : donnez une adresse https.",
+                "A password travels encrypted only: give an https address.",
+                expression="Parameters.parameter",
+                details_code="password-unencrypted",
+            )
+        return self._passwords.close(Credentials(user, password), schedule, url)
+
     @staticmethod
     async def _own(connection: Connection, call: OperationCall) -> str:
         """The agenda's id, once it is known to be the caller's practice's."""
@@ -152,9 +211,23 @@ class CalendarOperations:
         return call.id
 
 
+def _require_unlogged(call: OperationCall) -> None:
+    """A password stands in the body: addresses are logged on their way."""
+    if "password" in {name for name, _ in call.request.query}:
+        raise BadRequest(
+            "Donnez le mot de passe dans le corps de la requête, pas dans son adresse.",
+            "Give the password in the body of the request, not in its address.",
+            expression="Parameters.parameter",
+        )
+
+
+def _is_word(value: object) -> TypeGuard[str]:
+    return isinstance(value, str) and 0 < len(value) <= WORD_CHARACTERS_MAX and value.isprintable()
+
+
 def _is_true(value: object) -> bool:
     return value is True or value == "true"
 
 
-def _answer(part: dict[str, Any]) -> Answer:
-    return Answer(200, dumps({"resourceType": "Parameters", "parameter": [part]}))
+def _answer(*parts: dict[str, Any]) -> Answer:
+    return Answer(200, dumps({"resourceType": "Parameters", "parameter": parts}))

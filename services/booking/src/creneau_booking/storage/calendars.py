@@ -38,11 +38,6 @@ _PEOPLE = """
 SELECT actor FROM agenda_actor JOIN schedule ON schedule.key = schedule_key
 WHERE schedule.id = $1 AND NOT schedule.deleted AND starts_with(actor, 'Practitioner/') ORDER BY 1
 """
-_DUE = """
-UPDATE external_calendar SET due_at = $2 WHERE schedule = (
-  SELECT schedule FROM external_calendar WHERE due_at <= $1 ORDER BY due_at LIMIT 1 FOR UPDATE SKIP LOCKED)
-RETURNING schedule, url
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,56 +97,6 @@ async def shown_visits(
     """The visits of the agenda (id) that begin in `[start, end)`."""
     rows = await connection.fetch(_SHOWN, f"{AGENDA}{schedule}", _SHOWN_STATUSES, start, end, most)
     return [ShownVisit(*row) for row in rows]
-
-
-async def follow_calendar(connection: Connection, schedule: str, url: str, now: datetime) -> None:
-    """From now on the busy times at this address block the time of the agenda's (id) professionals."""
-    await connection.execute(
-        "INSERT INTO external_calendar (schedule, url, due_at) VALUES ($1, $2, $3)"
-        " ON CONFLICT (schedule) DO UPDATE SET url = excluded.url, due_at = excluded.due_at, failing_since = NULL",
-        schedule,
-        url,
-        now,
-    )
-
-
-async def leave_calendar(connection: Connection, schedule: str, now: datetime) -> None:
-    """The agenda follows no calendar any more, and nobody is busy because of it."""
-    await connection.execute("DELETE FROM external_calendar WHERE schedule = $1", schedule)
-    await keep_busy(connection, schedule, (), (now, now), now)
-
-
-async def next_calendar(connection: Connection, now: datetime, again_at: datetime) -> tuple[str, str] | None:
-    """The agenda (id) whose calendar (URL) is to be read next; nobody else reads it until then."""
-    row = await connection.fetchrow(_DUE, now, again_at)
-    return (row["schedule"], row["url"]) if row is not None else None
-
-
-async def still_follows(connection: Connection, schedule: str, url: str) -> bool:
-    """Whether the agenda (id) follows this calendar; it goes on until the transaction ends."""
-    sql = "SELECT EXISTS (SELECT FROM external_calendar WHERE schedule = $1 AND url = $2 FOR SHARE)"
-    return bool(await connection.fetchval(sql, schedule, url))
-
-
-async def calendar_read(connection: Connection, schedule: str, now: datetime) -> None:
-    await connection.execute(
-        "UPDATE external_calendar SET read_at = $2, failing_since = NULL WHERE schedule = $1", schedule, now
-    )
-
-
-async def calendar_failed(connection: Connection, schedule: str, now: datetime) -> None:
-    await connection.execute(
-        "UPDATE external_calendar SET failing_since = coalesce(failing_since, $2) WHERE schedule = $1",
-        schedule,
-        now,
-    )
-
-
-async def failing_calendars(connection: Connection) -> int:
-    """How many calendars could not be read the last time."""
-    return int(
-        await connection.fetchval("SELECT count(*) FROM external_calendar WHERE failing_since IS NOT NULL")
-    )
 
 
 async def people_of(connection: Connection, schedule: str) -> list[str]:

@@ -559,6 +559,12 @@ external_calendar = Table(
     Column("due_at", DateTime(timezone=True), nullable=False, index=True),
     Column("read_at", DateTime(timezone=True), nullable=True),
     Column("failing_since", DateTime(timezone=True), nullable=True),
+    Column("credentials", Text, nullable=True),
+    Column("homes", ARRAY(Text), nullable=False, server_default=text("'{}'")),
+    Column("state", Text, nullable=True),
+    Column("busy", TSTZMULTIRANGE, nullable=True),
+    Column("busy_until", DateTime(timezone=True), nullable=True),
+    Column("problem", Text, nullable=True),
 )
 """The calendars elsewhere whose busy times block the time of an agenda's (Schedule id) professionals."""
 

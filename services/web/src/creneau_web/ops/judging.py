@@ -352,8 +352,10 @@ def _shared(memory: Memory, now: float) -> list[Line]:
     read; appointments that the SAS platform does not take; agendas whose slots cannot be made from their rules."""
     lines = []
     for rule, name, why in SHARED:
-        count = max((value for _, value in _all(memory, name)), default=0.0)
-        if count:
+        counts: dict[str, float] = {}
+        for key, value in _all(memory, name):
+            counts[key["problem"]] = max(value, counts.get(key["problem"], 0.0))
+        if count := sum(counts.values()):
             lines.append(Line("whom", RULES[rule], f"{count:.0f}", "bad", None, {}, (why,)))
     seen = list(memory.processes.values())
     untold = figures.increase(seen, "creneau_sas_reports_total", _is_untold, now - JUDGED_S)

@@ -16,8 +16,8 @@ from uuid import UUID
 import orjson
 
 from creneau_shared.errors import BadRequest
-from creneau_shared.fhir.search.sealing import Seal, UnsealableError
 from creneau_shared.fhir.search.sql import RowPlace
+from creneau_shared.security.sealing import Seal, UnsealableError
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from creneau_web.sessions.session import Session
 from creneau_web.site import Site
 
 log = structlog.get_logger(__name__)
-UNKNOWN = (Unavailable, *DATABASE_FAILURES)
+UNKNOWN: tuple[type[Exception], ...] = (Unavailable, *DATABASE_FAILURES)
 """the pages' database does not answer: then nobody is known, and who looks is one who looks"""
 App = Callable[[MutableMapping[str, Any], Any, Any], Awaitable[None]]
 

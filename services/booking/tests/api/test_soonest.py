@@ -303,6 +303,7 @@ async def test_pages_follow_each_other(
 ) -> None:  # fmt: skip
     """However agendas are found: every agenda once, in order, also where heads are past or of several kinds."""
     monkeypatch.setattr(soonest, "GATHERED_MAX", gathered)
+    monkeypatch.setattr(soonest, "GATHERED_NEAREST_MAX", gathered)
     monkeypatch.setattr(soonest, "PROBED_FIRST", 2)
     monkeypatch.setattr(soonest, "READ_FIRST", 3)
     offers = [

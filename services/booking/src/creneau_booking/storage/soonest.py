@@ -280,8 +280,8 @@ class SoonestSearch:
         arguments = Arguments()
         kinds = arguments.add(self._kinds or [], "bigint[]")
         source = (
-            f"unnest({kinds}) AS wanted (kind_key) {KIND.format(of='wanted')}"
-            f" CROSS JOIN LATERAL (SELECT {self._where.distance('k', arguments)} AS distance OFFSET 0) AS place"
+            f"SELECT k.*, {self._where.distance('k', arguments)} AS distance"
+            f" FROM unnest({kinds}) AS wanted (kind_key) {KIND.format(of='wanted')}"
         )
         counts = ""
         if self._counting:
@@ -309,26 +309,30 @@ class SoonestSearch:
         return heads
 
     def _fitting(self, source: str, arguments: Arguments) -> str:
-        """SQL: of the kinds `k` of `source` those that fit and of which something is free: whose, from when on, how far
-        (reckoned once, as `place`), found by what."""
+        """SQL: of the kinds of `source`, whose `distance` is known, those that fit and of which something is free: whose, from
+        when on, how far, found by what."""
         end = ""
         if self._sought.end is not None:
-            end = f" AND head.start < {arguments.add(self._sought.end, 'timestamptz')}"
-        # Each is looked up for a kind: the planner, who does not know how few these are, would read all that there are. Hardly
-        # any agenda is closed, so that to look for it among these is least.
+            end = f" AND k.start < {arguments.add(self._sought.end, 'timestamptz')}"
+        # Step by step, each value looked up for a kind once: joined, the planner, who does not know how few these are, would
+        # read all that there are, or remember what nobody asks for again. Hardly any agenda is closed, so that to look for it
+        # among these is least.
+        free = (
+            "SELECT k.*, (SELECT first_free.start FROM first_free WHERE (first_free.schedule_key, first_free.kind_key)"
+            f" = (k.schedule_key, k.kind_key)) AS free FROM ({source} OFFSET 0) AS k"
+            f" WHERE {self._where.fits('k', arguments, 'k.distance')}"
+            " AND NOT EXISTS (SELECT FROM agenda WHERE agenda.schedule_key = k.schedule_key AND NOT agenda.open OFFSET 0)"
+        )
+        heads = f"SELECT k.*, {self._head_start(arguments)} AS start FROM ({free} OFFSET 0) AS k WHERE k.free IS NOT NULL"
         return (
-            f"SELECT k.schedule_key, head.start, place.distance, k.terms FROM {source}"
-            " CROSS JOIN LATERAL (SELECT start FROM first_free WHERE (first_free.schedule_key, first_free.kind_key)"
-            " = (k.schedule_key, k.kind_key) AND first_free.start IS NOT NULL OFFSET 0) AS free"
-            f" CROSS JOIN LATERAL (SELECT {self._head_start(arguments)} AS start OFFSET 0) AS head"
-            f" WHERE {self._where.fits('k', arguments, 'place.distance')} AND head.start IS NOT NULL{end}"
-            " AND NOT EXISTS (SELECT FROM agenda WHERE agenda.schedule_key = k.schedule_key AND NOT agenda.open)"
+            f"SELECT k.schedule_key, k.start, k.distance, k.terms FROM ({heads} OFFSET 0) AS k"
+            f" WHERE k.start IS NOT NULL{end}"
         )
 
     def _head_start(self, arguments: Arguments) -> str:
-        """SQL: from when on the first slot of the kind `k` is to be looked for, of which something is `free`."""
+        """SQL: from when on the first slot of the kind `k` is to be looked for, of which something is `free` since."""
         if not self._later:
-            return "free.start"
+            return "k.free"
         since = arguments.add(self._sought.start, "timestamptz")
         soon = arguments.add(self._sought.start + LOOKED_AT_FIRST, "timestamptz")
         end = ""
@@ -344,7 +348,7 @@ class SoonestSearch:
             first.format(since=since, until=f" AND slot.start < {soon}"),
             first.format(since=soon, until=""),
         )
-        return f"CASE WHEN free.start >= {since} THEN free.start ELSE coalesce({near}, {far}) END"
+        return f"CASE WHEN k.free >= {since} THEN k.free ELSE coalesce({near}, {far}) END"
 
     async def _circles(
         self, after: tuple[Any, int] | None
@@ -390,11 +394,10 @@ class SoonestSearch:
         beyond = after or self._begin()
         metres, key = arguments.add(beyond[0], "double precision"), arguments.add(beyond[1], "bigint")
         distance = self._where.distance("k", arguments)
-        source = "looked AS k CROSS JOIN LATERAL (SELECT k.distance OFFSET 0) AS place"
         rows = await self._connection.fetch(
             f"WITH looked AS MATERIALIZED (SELECT * FROM (SELECT k.*, {distance} AS distance FROM found_by AS k"
             f" WHERE {lies} OFFSET 0) AS k WHERE (distance, schedule_key) > ({metres}, {key})),"
-            f" fitting AS MATERIALIZED ({self._fitting(source, arguments)})"
+            f" fitting AS MATERIALIZED ({self._fitting('SELECT * FROM looked', arguments)})"
             " SELECT schedule_key, min(start) AS start, min(distance) AS distance, 0 AS looked_at"
             " FROM fitting GROUP BY schedule_key"
             " UNION ALL SELECT NULL, NULL, NULL, count(*) FROM looked",

@@ -289,7 +289,8 @@ async def stand_before(broker_port: int, port: int) -> asyncio.Server:
 
 
 async def _run(command: Command, broker_port: int, port: int) -> int:
-    """Run the broker until it ends or we are told to; its exit code."""
+    """Run the broker until it ends or we are told to; its exit code. A broker that does not come to listen is ended: whoever
+    runs us starts another one, and nobody is served by waiting."""
     given = command.popen_arguments() | {"start_new_session": False}
     process = await asyncio.create_subprocess_exec(*command.argv, **given)
     asked = asyncio.Event()
@@ -298,10 +299,10 @@ async def _run(command: Command, broker_port: int, port: int) -> int:
     try:
         if await _listens(broker_port, unless=ended):
             await stand_before(broker_port, port)
-        await asyncio.wait({ended, told}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({ended, told}, return_when=asyncio.FIRST_COMPLETED)
     finally:
         if not ended.done():
-            process.terminate()
+            process.kill()  # it keeps nothing
     code = await ended
     return 0 if asked.is_set() else code
 

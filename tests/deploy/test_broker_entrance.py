@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import struct
+import sys
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,6 +14,7 @@ from aiokafka.protocol.fetch import FetchRequest_v11
 from aiokafka.protocol.produce import ProduceRequest_v3
 from deploy.local import broker_entrance
 from deploy.local.broker_entrance import FETCH, PRODUCE, Request, stand_before
+from deploy.local.child import Command
 from deploy.local.ports import LOOPBACK, free_port
 
 HOUR_MS = 3_600_000
@@ -166,3 +168,13 @@ async def test_what_cannot_be_read_closes_one_connection_and_no_other(
     with pytest.raises(asyncio.IncompleteReadError):
         await bad._reader.readexactly(1)
     await good.fetch(wait_ms=1)
+
+
+async def test_a_broker_that_does_not_come_to_listen_is_ended_for_another_to_be_started(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """An entrance that waits for it, and lets nobody in, would never be started again."""
+    monkeypatch.setattr(broker_entrance, "STARTED_WITHIN_S", 0.1)
+    deaf = Command((sys.executable, "-c", "import time; time.sleep(600)"))
+    async with asyncio.timeout(WITHIN_S):
+        assert await broker_entrance._run(deaf, free_port(), free_port()) != 0

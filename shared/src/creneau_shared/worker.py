@@ -18,6 +18,7 @@ import uvicorn
 import uvloop
 from prometheus_client import Counter
 
+from creneau_shared.database.failures import UNREACHABLE
 from creneau_shared.database.pool import Database
 from creneau_shared.database.schema import schema_of
 from creneau_shared.http.health import Check, Health, HealthApp
@@ -30,6 +31,8 @@ from creneau_shared.tasks import Task
 
 RESTART_MIN_S = 0.5
 RESTART_MAX_S = 30.0
+AWAY_MAX_S = 5.0
+"""longest pause of a task that what it stands on has failed: it is back before long, and the task is not to be late"""
 STEADY_AFTER_S = 60.0
 """A task that has run this long before it crashed starts its pauses from the least again."""
 
@@ -86,13 +89,19 @@ async def _supervise(task: Task, stop: asyncio.Event) -> None:
                 raise
             CRASHES.labels(task.name).inc()
             crashes = 1 if loop.time() - started > STEADY_AFTER_S else crashes + 1
-            pause_s = backoff_s(crashes, least_s=RESTART_MIN_S, most_s=RESTART_MAX_S)
+            pause_s = pause_after(error, crashes)
             log.exception("task crashed", task=task.name, restart_in_s=pause_s)
             await wait(stop, pause_s)
         else:
             if not stop.is_set():
                 log.info("task ended", task=task.name)
             return
+
+
+def pause_after(error: BaseException, crashes: int) -> float:
+    """Before a task is started again that has crashed so often in a row, the last time with this; seconds."""
+    most_s = AWAY_MAX_S if isinstance(error, UNREACHABLE) else RESTART_MAX_S
+    return backoff_s(crashes, least_s=RESTART_MIN_S, most_s=most_s)
 
 
 async def _drain(running: Sequence[asyncio.Task[None]], grace_s: float) -> None:

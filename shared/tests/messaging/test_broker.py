@@ -22,7 +22,7 @@ from creneau_shared.messaging.topic_keeper import TopicKeeper
 from creneau_shared.messaging.topics import Topic
 from creneau_shared.settings import ServiceSettings
 
-from .conftest import PARTITIONS, OpenBench
+from .conftest import PARTITIONS, OpenBench, eventually
 
 SOURCES = Path(creneau_shared.__file__).parent
 ADAPTER = SOURCES / "messaging" / "broker"
@@ -117,3 +117,35 @@ async def test_the_embedded_broker_widens_an_empty_topic(
 @pytest.mark.kafka
 async def test_kafka_widens_an_empty_topic(open_bench: OpenBench, kafka: Kafka) -> None:
     await widens_an_empty_topic(open_bench, kafka)
+
+
+async def reads_what_its_topic_gains(open_bench: OpenBench, running: EmbeddedBroker | Kafka) -> None:
+    """A group has shared its topic out before the topic gets its partitions, as when a consumer comes back to an emptied
+    broker long before the relay does: it shares out the new ones too, and again when there are more."""
+    bench = await open_bench(running)
+    name, broker = bench.topic.name, broker_of(bench.settings)
+    wider = broker_of(bench.settings.model_copy(update={"kafka_partitions": 2 * PARTITIONS}))
+    async with bench.admin() as admin, broker.consumer(f"{name}-group") as member:
+        await admin.create_topics([NewTopic(name, 1, 1)])
+        member.subscribe([name])
+
+        async def shared_out() -> bool:
+            return {place.partition for place in member.assignment()} == set(range(size))
+
+        size = 1
+        await eventually(shared_out, "the group has shared out what there is")
+        for one, size in ((broker, PARTITIONS), (wider, 2 * PARTITIONS)):
+            async with TopicKeeper(one.settings, [bench.topic]) as keeper, one.consumer() as reader:
+                await keeper.ensure(reader, {})
+            await eventually(shared_out, f"the group has shared out {size} partitions")
+
+
+async def test_a_group_on_the_embedded_broker_reads_what_its_topic_gains(
+    open_bench: OpenBench, broker: EmbeddedBroker
+) -> None:
+    await reads_what_its_topic_gains(open_bench, broker)
+
+
+@pytest.mark.kafka
+async def test_a_group_on_kafka_reads_what_its_topic_gains(open_bench: OpenBench, kafka: Kafka) -> None:
+    await reads_what_its_topic_gains(open_bench, kafka)

@@ -6,10 +6,12 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
 
+import asyncpg
 import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
 
 from creneau_shared.database.pool import Connection
+from creneau_shared.messaging import retention
 from creneau_shared.messaging.broker.choice import broker_of
 from creneau_shared.messaging.events import ReceivedEvent
 from creneau_shared.messaging.sending import Ack, Batch, send
@@ -249,3 +251,20 @@ def test_what_is_acknowledged_is_in_two_replicas_where_there_are_three(
     topic = Topic(name="t", compacted=compacted)
     configuration = topic.configuration(MessagingSettings(), replicas)
     assert configuration.get("min.insync.replicas") == in_sync
+
+
+async def test_a_long_outbox_is_put_back_however_long_that_takes(bench: Bench, database_url: str) -> None:
+    """A client that gives the statement up begins it again, and nothing is ever published any more."""
+    async with bench.running(bench.relay()):
+        await bench.happen(5)
+        await bench.published()
+    hurried = await asyncpg.connect(database_url, command_timeout=0.5)
+    try:
+        async with bench.database.transaction() as other:
+            await other.execute("SELECT FROM outbox FOR UPDATE")  # so it takes its time
+            lost = {(bench.topic.name, partition): 0 for partition in range(PARTITIONS)}
+            putting_back = asyncio.create_task(retention.requeue(hurried, lost, [bench.topic.name]))
+            await asyncio.wait([putting_back], timeout=1.5)
+        assert await putting_back == 5
+    finally:
+        await hurried.close()

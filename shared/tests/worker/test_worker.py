@@ -10,9 +10,12 @@ import textwrap
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 
+import asyncpg
 import httpx
 import pytest
 from deploy.local.ports import free_port
+
+from creneau_shared.worker import AWAY_MAX_S, RESTART_MAX_S, pause_after
 
 Start = Callable[..., Awaitable["Worker"]]
 
@@ -168,3 +171,11 @@ async def test_a_task_that_crashes_is_said_and_started_again(start: Start, failu
     _, errors = await asyncio.wait_for(worker.process.communicate(), 60)
     assert worker.process.returncode == 0
     assert errors.count(b"task crashed") == 2
+
+
+def test_what_a_database_that_was_away_has_failed_is_not_late_when_it_is_back() -> None:
+    """A task that fails by itself is left alone for longer and longer; one that fails with the database or the broker is
+    wanted as soon as these are there."""
+    assert max(pause_after(ConnectionRefusedError(), crashes) for crashes in range(20)) == AWAY_MAX_S
+    assert max(pause_after(asyncpg.CannotConnectNowError(), crashes) for crashes in range(20)) == AWAY_MAX_S
+    assert pause_after(ValueError(), 20) == RESTART_MAX_S

@@ -23,7 +23,7 @@ OWN_CHANNEL = "creneau_hearing"
 HEARD_WITHIN_S = 5.0
 """A session that has not heard itself by then hears nobody."""
 RETRY_MIN_S = 0.5
-RETRY_MAX_S = 30.0
+RETRY_MAX_S = 5.0
 
 HEARS = Gauge("creneau_wakeups_heard", "1 while this process is woken by what others commit")
 

@@ -9,6 +9,9 @@ next event proceeds.
 However long that takes, it goes forward: what is buried is committed at once, and after `CONSUMER_ROUND_S` the
 consumer polls again and reads the rest of its batch anew. So neither liveness nor the group ends it in the middle of
 a batch that the next process would begin from the front.
+
+Nor does it wait for ever for a client that has given up unsaid, or for a group that does not come to an end: one that
+has not heard of the brokers for `CONSUMER_SILENT_AFTER_S` opens its connections anew.
 """
 
 from __future__ import annotations
@@ -34,6 +37,7 @@ from creneau_shared.database.pool import Connection, Database
 from creneau_shared.errors import Unavailable
 from creneau_shared.messaging import buried, cloudevents, inbox, metrics, rebuild
 from creneau_shared.messaging.broker.choice import broker_of
+from creneau_shared.messaging.broker.clients import works
 from creneau_shared.messaging.buried import Letter
 from creneau_shared.messaging.dead_letter import DeadLetters
 from creneau_shared.messaging.events import ReceivedEvent
@@ -87,17 +91,32 @@ class Rewound(Exception):  # noqa: N818 - not an error: a command came in betwee
     """The partition is to be read from its beginning: nothing of this batch may be recorded."""
 
 
-class _Assignments(ConsumerRebalanceListener):  # type: ignore[misc]
-    """Tells the loop that it holds other partitions than before."""
+class _Hearing(ConsumerRebalanceListener):  # type: ignore[misc]
+    """What a client hears of its brokers: that it holds other partitions than before, and answers to its fetches."""
 
-    def __init__(self, changed: asyncio.Event) -> None:
-        self._changed = changed
+    def __init__(self) -> None:
+        self.changed = asyncio.Event()
+        self._between = True
+        """no partitions are ours until the group has shared them out"""
+        self._last: int | None = None
 
     def on_partitions_revoked(self, revoked: Sequence[TopicPartition]) -> None:
-        self._changed.set()
+        self._between = True
+        self.changed.set()
 
     def on_partitions_assigned(self, assigned: Sequence[TopicPartition]) -> None:
-        self._changed.set()
+        self._between = False
+        self.changed.set()
+
+    def hears(self, kafka: AIOKafkaConsumer) -> bool:
+        """Whether a fetch was answered since this was asked last; a member with nothing to fetch hears enough."""
+        if self._between or not works(kafka):
+            return False
+        if not kafka.assignment():
+            return True
+        before = self._last
+        self._last = max(kafka.last_poll_timestamp(place) or 0 for place in kafka.assignment())
+        return self._last != before
 
 
 class Consumer:
@@ -208,9 +227,10 @@ class Consumer:
         return None
 
     async def _consume(self, kafka: AIOKafkaConsumer, letters: DeadLetters, stop: asyncio.Event) -> None:
-        changed = asyncio.Event()
-        kafka.subscribe(self.topics, listener=_Assignments(changed))
+        hearing = _Hearing()
+        kafka.subscribe(self.topics, listener=hearing)
         check_at = prune_at = 0.0
+        silent_at = self._seconds() + self._limits.consumer_silent_after_s
         while not stop.is_set():
             if self._seconds() >= prune_at:
                 await self._prune()
@@ -220,8 +240,12 @@ class Consumer:
                 check_at = self._seconds() + self._limits.consumer_check_interval_s
             batches = await self._poll(kafka, stop, within_s=check_at - self._seconds())
             self._moved()
-            if changed.is_set():
-                changed.clear()
+            if batches or hearing.hears(kafka):
+                silent_at = self._seconds() + self._limits.consumer_silent_after_s
+            elif self._seconds() >= silent_at or not works(kafka):
+                raise KafkaError("the brokers have not been heard of")
+            if hearing.changed.is_set():
+                hearing.changed.clear()
                 self._look_at = -math.inf
                 await self._load_generations(kafka)
             offsets: dict[TopicPartition, int] = {}
@@ -251,7 +275,8 @@ class Consumer:
         )
         told = asyncio.ensure_future(self._ordered.wait(stop, None, since=self._heard))
         try:
-            await asyncio.wait({fetching, told}, return_when=asyncio.FIRST_COMPLETED)
+            # Not by its own timeout alone: that begins once the group has shared its partitions out.
+            await asyncio.wait({fetching, told}, timeout=longest_s, return_when=asyncio.FIRST_COMPLETED)
             return fetching.result() if fetching.done() else {}
         finally:
             fetching.cancel()
@@ -540,8 +565,10 @@ class Consumer:
             self._look_at = -math.inf
         lag = dict.fromkeys(self.topics, 0)
         read: dict[rebuild.Place, int] = {}
-        for place, position in positions.items():
-            end = kafka.highwater(place)
+        # Others have gone to other members meanwhile.
+        ends = {place: kafka.highwater(place) for place in positions.keys() & kafka.assignment()}
+        for place, end in ends.items():
+            position = positions[place]
             lag[place.topic] += max(0, (end or 0) - position)
             emptied = self._broker.is_stranded(position, end)
             if emptied or stored.get((place.topic, place.partition)) == inbox.REBUILD:

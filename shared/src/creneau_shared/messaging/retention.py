@@ -16,6 +16,8 @@ from creneau_shared.messaging import metrics
 from creneau_shared.messaging.topics import Topic
 
 WINDOW_ROWS = 10_000
+AS_LONG_AS_IT_TAKES_S = 24 * 3600.0
+"""for what is done with all of an outbox in one statement: given up sooner it would begin again, and so for ever"""
 
 Partition = tuple[str, int]
 """A topic's name and a partition of it."""
@@ -47,6 +49,7 @@ async def requeue(connection: Connection, lost: Mapping[Partition, int], compact
                 topic,
                 partition,
                 end,
+                within_s=AS_LONG_AS_IT_TAKES_S,
             )
             await connection.execute(
                 "UPDATE outbox_log SET log_offset = $3 - 1 WHERE topic = $1 AND partition = $2",
@@ -79,6 +82,7 @@ async def republish(database: Database, topic: Topic) -> int:
             "UPDATE outbox SET published_at = NULL, partition = NULL, log_offset = NULL "
             "WHERE topic = $1 AND published_at IS NOT NULL",
             topic.name,
+            within_s=AS_LONG_AS_IT_TAKES_S,
         )
 
 
@@ -116,10 +120,14 @@ async def prune(database: Database, compacted: Sequence[str], before: datetime) 
 async def _drop_superseded(connection: Connection, topic: str) -> None:
     """Only the last event of a key may come back: an old state must not follow a new one."""
     await connection.execute(
-        f"DELETE FROM outbox AS old WHERE topic = $1 AND published_at IS NOT NULL AND {SUPERSEDED}", topic
+        f"DELETE FROM outbox AS old WHERE topic = $1 AND published_at IS NOT NULL AND {SUPERSEDED}",
+        topic,
+        timeout=AS_LONG_AS_IT_TAKES_S,
     )
 
 
-async def _count(connection: Connection | asyncpg.Pool, statement: str, *arguments: object) -> int:
-    status = await connection.execute(statement, *arguments)
+async def _count(
+    connection: Connection | asyncpg.Pool, statement: str, *arguments: object, within_s: float | None = None
+) -> int:
+    status = await connection.execute(statement, *arguments, timeout=within_s)
     return int(status.rpartition(" ")[2])

@@ -62,6 +62,10 @@ class MessagingSettings(BaseSettings):
         15.0,
         description="longest that fetched events are worked on before the next poll; the rest is read again, seconds",
     )
+    consumer_silent_after_s: float = Field(
+        60.0,
+        description="a consumer that has heard nothing of its brokers for opens its connections anew, seconds",
+    )
     consumer_stuck_after_s: float = Field(
         60.0, description="a consumer that has neither polled nor done with an event for is stuck, seconds"
     )

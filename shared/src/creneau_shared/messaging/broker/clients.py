@@ -92,7 +92,12 @@ async def _abandon(producer: AIOKafkaProducer) -> None:
 
 @asynccontextmanager
 async def open_consumer(
-    settings: ServiceSettings, *, group: str | None, session_timeout_s: float, fetch_wait_ms: int
+    settings: ServiceSettings,
+    *,
+    group: str | None,
+    session_timeout_s: float,
+    fetch_wait_ms: int,
+    assignor: Any,
 ) -> AsyncIterator[AIOKafkaConsumer]:
     """A started consumer that commits nothing by itself and begins at the earliest record.
 
@@ -108,13 +113,35 @@ async def open_consumer(
         request_timeout_ms=REQUEST_TIMEOUT_MS,
         session_timeout_ms=int(session_timeout_s * 1000),
         heartbeat_interval_ms=int(session_timeout_s * 1000 / 10),
+        partition_assignment_strategy=(assignor,),
     )
     try:
         async with asyncio.timeout(START_TIMEOUT_S):
             await consumer.start()
         yield consumer
     finally:
-        await _stop_within("consumer", consumer.stop)
+        if not await _stop_within("consumer", consumer.stop):
+            _leave_off(consumer)
+
+
+def works(consumer: AIOKafkaConsumer) -> bool:
+    """Whether all that a started consumer has running for it still does. aiokafka does not say when one has ended by an
+    exception that it did not expect (uvloop's RuntimeError for a connection that was reset a moment ago is one), and then
+    no record, or no new assignment, ever comes."""
+    tasks = (
+        consumer._client._sync_task,
+        consumer._fetcher._fetch_task,
+        getattr(consumer._coordinator, "_coordination_task", None),
+    )
+    return not any(task is not None and task.done() for task in tasks)
+
+
+def _leave_off(consumer: AIOKafkaConsumer) -> None:
+    """A member that could not leave its group says no more that it lives: it would keep its partitions, and nobody reads
+    them for it."""
+    heartbeat = getattr(consumer._coordinator, "_heartbeat_task", None)
+    if heartbeat is not None:
+        heartbeat.cancel()
 
 
 @asynccontextmanager
@@ -129,13 +156,15 @@ async def open_admin(settings: ServiceSettings) -> AsyncIterator[AIOKafkaAdminCl
         await _stop_within("admin", admin.close)
 
 
-async def _stop_within(name: str, stop: Callable[[], Awaitable[None]]) -> None:
-    """Stop a client; leave it behind when it hangs (aiokafka #583, #647) or the broker is gone."""
+async def _stop_within(name: str, stop: Callable[[], Awaitable[None]]) -> bool:
+    """Stop a client; False when it is left behind, for it hangs (aiokafka #583, #647) or the broker is gone."""
     try:
         async with asyncio.timeout(STOP_TIMEOUT_S):
             await stop()
     except (TimeoutError, KafkaError, OSError) as error:
         log.warning("kafka client did not stop", client=name, error=type(error).__name__)
+        return False
+    return True
 
 
 async def check_kafka(settings: ServiceSettings) -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 
 from creneau_shared.messaging.broker import clients
 from creneau_shared.messaging.settings import MessagingSettings
@@ -43,7 +44,12 @@ class Broker(ABC):
             group=group,
             session_timeout_s=session_timeout_s,
             fetch_wait_ms=self.fetch_wait_ms,
+            assignor=self.assignor(),
         )
+
+    def assignor(self) -> Any:
+        """How the leader of a group shares the partitions out; one for each consumer."""
+        return RoundRobinPartitionAssignor
 
     def admin(self) -> AbstractAsyncContextManager[AIOKafkaAdminClient]:
         """A started administrator of topics."""

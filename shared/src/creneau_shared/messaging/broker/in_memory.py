@@ -15,16 +15,22 @@ What it does otherwise than Apache Kafka, found by experiment, and who makes up 
   decides it: the relay's `TopicKeeper` puts that right while the topic is empty;
 - a restart forgets records, topics, groups and committed offsets: the relay publishes again; members are told that
   they are unknown, join again and begin at the earliest record;
-- the first member of a group waits 3 to 6 s for its assignment.
+- the first member of a group waits 3 to 6 s for its assignment;
+- a member that joins again saying the same as before is told what was assigned then, whatever the leader assigns now:
+  a group that had shared its topic out before it was widened would never read the rest. `Retelling` says something else.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.cluster import ClusterMetadata
+from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
+from aiokafka.coordinator.protocol import ConsumerProtocolMemberMetadata
 
 from creneau_shared.messaging.broker.clients import REQUEST_TIMEOUT_MS
 from creneau_shared.messaging.broker.contract import Broker
@@ -37,6 +43,10 @@ class InMemory(Broker):
 
     idempotent = False
     fetch_wait_ms = 1000
+
+    def assignor(self) -> Any:
+        """One that tells the broker when there is something new to share out."""
+        return Retelling()
 
     async def ends(
         self, reader: AIOKafkaConsumer, expected: Mapping[TopicPartition, int | None]
@@ -80,3 +90,35 @@ class InMemory(Broker):
         """Delete and create. Should the second fail, the next look at the topics makes up for it."""
         await admin.delete_topics([topic.name])
         await admin.create_topics([topic])
+
+
+class Retelling(RoundRobinPartitionAssignor):  # type: ignore[misc]
+    """Shares out like every other consumer. Whoever led the group, and joins it again since a topic has another size than
+    when they shared it out, says so by another number: then the broker takes what they assign."""
+
+    def __init__(self) -> None:
+        self._cluster: ClusterMetadata | None = None
+        self._shared: dict[str, int] = {}
+        """the sizes of the topics by which partitions were shared out last"""
+        self._times = 0
+
+    def assign(self, cluster: ClusterMetadata, members: Mapping[str, Any]) -> Any:
+        """The partitions of each member."""
+        self._cluster = cluster
+        self._shared = _sizes(
+            cluster, {topic for member in members.values() for topic in member.subscription}
+        )
+        return super().assign(cluster, members)
+
+    def metadata(self, topics: Iterable[str]) -> ConsumerProtocolMemberMetadata:
+        """What a member says of itself as it joins."""
+        if self._cluster is not None:
+            sizes = _sizes(self._cluster, self._shared)
+            self._times += sizes != self._shared
+            self._shared = sizes
+        return ConsumerProtocolMemberMetadata(self.version, list(topics), str(self._times).encode())
+
+
+def _sizes(cluster: ClusterMetadata, topics: Iterable[str]) -> dict[str, int]:
+    """The number of partitions of each topic."""
+    return {topic: len(cluster.partitions_for_topic(topic) or ()) for topic in topics}

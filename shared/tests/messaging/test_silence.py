@@ -1,0 +1,146 @@
+"""A client that has given up unsaid, or whose group does not come to an end, is not waited for for ever."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from creneau_shared.messaging.broker import clients
+from creneau_shared.messaging.broker.choice import broker_of
+from creneau_shared.messaging.consumer import Consumer
+
+from .conftest import QUICK, Bench, NewBroker, OpenBench, eventually
+
+End = Callable[[AIOKafkaConsumer], None]
+
+
+def opened_by(consumer: Consumer, *instead: Any) -> list[AIOKafkaConsumer]:
+    """The clients that a consumer opens from now on; the first ones are those given."""
+    opened: list[AIOKafkaConsumer] = []
+    waiting, open_one = list(instead), consumer._broker.consumer
+
+    @asynccontextmanager
+    async def opening(*args: Any, **named: Any) -> AsyncIterator[AIOKafkaConsumer]:
+        if waiting:
+            opened.append(waiting.pop(0))
+            yield opened[-1]
+            return
+        async with open_one(*args, **named) as client:
+            opened.append(client)
+            yield client
+
+    consumer._broker.consumer = opening  # type: ignore[method-assign]
+    return opened
+
+
+def no_more_metadata(client: AIOKafkaConsumer) -> None:
+    client._client._sync_task.cancel()
+
+
+def no_more_fetches(client: AIOKafkaConsumer) -> None:
+    client._fetcher._fetch_task.cancel()
+
+
+@pytest.mark.parametrize("end", [no_more_metadata, no_more_fetches])
+async def test_a_client_whose_own_work_has_ended_is_opened_anew(bench: Bench, end: End) -> None:
+    """It polls as before and gets nothing: a look at where it stands tells that it never will."""
+    consumer = bench.consumer()
+    opened = opened_by(consumer)
+    async with bench.running(bench.relay(), consumer):
+        await bench.happen(10)
+        await bench.arrived(10)
+        end(opened[0])
+        await bench.happen(10)
+        await bench.arrived(20)
+
+        async def anew() -> bool:
+            return len(opened) == 2
+
+        await eventually(anew, "another client")
+    assert sorted(number for _, number in await bench.effects()) == list(range(20))
+
+
+async def test_metadata_that_fail_unexpectedly_while_the_broker_dies_stop_nobody(
+    open_bench: OpenBench, new_broker: NewBroker
+) -> None:
+    """What uvloop raises for a connection that was reset a moment ago: aiokafka asks for metadata no more, and whoever looks
+    for the group waits for them for ever."""
+    broker = new_broker()
+    bench = await open_bench(broker)
+    consumer = bench.consumer()
+    opened = opened_by(consumer)
+    async with bench.running(bench.relay(), consumer):
+        await bench.happen(10)
+        await bench.arrived(10)
+
+        async def reset(*_: object) -> bool:
+            raise RuntimeError(
+                "unable to perform operation on <TCPTransport closed=True>; the handler is closed"
+            )
+
+        opened[0]._client._metadata_update = reset
+        broker.kill()
+        broker.start()
+        await bench.happen(10)
+        await bench.arrived(20)
+    assert sorted({number for _, number in await bench.effects()}) == list(range(20))
+
+
+class _Unheard:
+    """A client that is never told which partitions are its own, as of a group that does not come to an end."""
+
+    _client = _fetcher = _coordinator = type(
+        "_Works", (), {"_sync_task": None, "_fetch_task": None, "_coordination_task": None}
+    )
+
+    def subscribe(self, topics: Sequence[str], listener: object) -> None:
+        pass
+
+    def assignment(self) -> set[TopicPartition]:
+        return set()
+
+    async def getmany(self, **_: object) -> None:
+        await asyncio.get_running_loop().create_future()
+
+
+async def test_a_group_that_does_not_come_to_an_end_is_left(bench: Bench) -> None:
+    """And until then the consumer goes on looking at what else it has to look at."""
+    consumer = bench.consumer(messaging=QUICK.model_copy(update={"consumer_silent_after_s": 12.0}))
+    opened = opened_by(consumer, _Unheard())
+    async with bench.running(bench.relay(), consumer):
+        await bench.happen(5)
+        await bench.arrived(5)
+        assert len(opened) == 2
+
+
+async def test_a_member_that_cannot_leave_its_group_says_no_more_that_it_lives(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its partitions would be its own for as long as the process lives, and be read by nobody."""
+    monkeypatch.setattr(clients, "STOP_TIMEOUT_S", 0.1)
+    async with clients.open_consumer(
+        bench.settings,
+        group=f"{bench.topic.name}-group",
+        session_timeout_s=6.0,
+        fetch_wait_ms=500,
+        assignor=broker_of(bench.settings).assignor(),
+    ) as client:
+        client.subscribe([bench.topic.name])
+
+        async def shared_out() -> bool:
+            return bool(client.assignment())
+
+        await eventually(shared_out, "the group has shared out what there is")
+        heartbeat = client._coordinator._heartbeat_task
+
+        async def hang() -> None:
+            await asyncio.get_running_loop().create_future()
+
+        monkeypatch.setattr(client._coordinator, "close", hang)
+    await asyncio.wait([heartbeat], timeout=5)
+    assert heartbeat.done()

@@ -7,7 +7,7 @@ booked when. What a visit has already, it keeps.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -119,6 +119,17 @@ async def leave_calendar(connection: Connection, schedule: str, now: datetime) -
     """The agenda follows no calendar any more, and nobody is busy because of it."""
     await connection.execute("DELETE FROM external_calendar WHERE schedule = $1", schedule)
     await keep_busy(connection, schedule, (), (now, now), now)
+
+
+async def handed_over(
+    connection: Connection, schedule: str, had: Collection[str], has: Collection[str], now: datetime
+) -> None:
+    """Whose the agenda (id) is has changed (internal terms). When somebody has it no more, the secret address that it had
+    opens nothing, and the calendar that it followed blocks nothing: they were theirs to give. Nobody takes its people's
+    time meanwhile."""
+    if not set(had) <= set(has):
+        await close_feed(connection, schedule)
+        await leave_calendar(connection, schedule, now)
 
 
 async def next_calendar(connection: Connection, now: datetime, again_at: datetime) -> tuple[str, str] | None:

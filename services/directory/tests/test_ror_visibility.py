@@ -218,3 +218,26 @@ async def test_6_6_19_what_becomes_sensitive_was_so(directory: Directory) -> Non
             text = await numbers(directory, path, as_(directory, who, practice))
             assert (f"Unité {service}" in text) is sees, (who, path)
             assert f'"id":"{service}"' in text
+
+
+async def test_6_6_19_checking_a_sensitive_unit_tells_nothing_of_it(directory: Directory) -> None:
+    """`$validate` of what is stored judges what its caller may read of it."""
+    practice, whole = await entered(directory, sensitive=True)
+    bare = unique("offre")
+    flag = said("ror-healthcareservice-sensitive-unit", valueBoolean=True)
+    unit = {
+        "resourceType": "HealthcareService",
+        "id": bare,
+        "extension": [flag],
+        "providedBy": {"reference": f"Organization/{practice}"},
+    }
+    assert (await directory.put(unit)).status_code == 201
+
+    async def judged(id_: str, who: str) -> list[str]:
+        path = f"/fhir/HealthcareService/{id_}/$validate?profile={ROR}ror-healthcareservice"
+        outcome = orjson.loads(await numbers(directory, path, as_(directory, who, practice)))
+        return sorted(str(issue.get("expression")) for issue in outcome["issue"])
+
+    for stranger in ("nobody", "professional"):
+        assert await judged(whole, stranger) == await judged(bare, stranger)
+    assert await judged(whole, "own") != await judged(bare, "own")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 from uuid import uuid4
 
 import httpx
@@ -105,6 +105,18 @@ async def test_files_are_parts(directory: Directory, ror: RorGraph) -> None:
     assert [output["count"] for output in told["output"]] == [10, 10, 3]
     found = await files(directory, told["output"])
     assert len({one["id"] for one in found}) == 23
+
+
+async def test_no_address_is_more_than_a_file(directory: Directory, ror: RorGraph) -> None:
+    """Whoever writes an address themselves is not given the whole directory in one answer, which one process would hold."""
+    tag = await ror.many_offers(23)
+    told = await manifest(
+        directory, "/fhir/$export", _type="HealthcareService", _typeFilter=f"HealthcareService?_tag={tag}"
+    )
+    address, _, said = below(told["output"][0]["url"]).partition("?")
+    query = {**dict(parse_qsl(said, keep_blank_values=True)), "_until": "~"}
+    answer = await directory.client.get(address, params=query)
+    assert (answer.status_code, answer.json()["issue"][0]["code"]) == (400, "too-costly")
 
 
 async def test_since_tells_what_changed_and_what_was_deleted(directory: Directory) -> None:

@@ -173,3 +173,71 @@ async def test_6_6_18_where_it_is_demanded_the_ror_knows_who_asks(postgres_serve
             )
             assert (await directory.client.get(by_id)).status_code == 403, by_id
             assert (await directory.client.get(by_id, headers=said)).status_code == 200, by_id
+
+
+async def test_6_6_19_no_condition_asks_what_a_sensitive_unit_is(directory: Directory) -> None:
+    """A conditional interaction designates what its caller's search finds: otherwise its answer would tell another practice
+    what it may not read."""
+    practice, service = await entered(directory, sensitive=True)
+    stranger, own = as_(directory, "professional"), as_(directory, "own", practice)
+    guess = {"_id": service, "name": f"Unité {service}", "specialty": "437"}
+    wrong = {**guess, "specialty": "999"}
+    change = [{"op": "add", "path": "/comment", "value": "fermé le lundi"}]
+
+    async def asked(method: str, query: dict[str, str], body: Any, headers: dict[str, str]) -> int:
+        kind = {"Content-Type": "application/json-patch+json"} if method == "PATCH" else {}
+        content = orjson.dumps(body) if body is not None else None
+        answer = await directory.client.request(
+            method, "/fhir/HealthcareService", params=query, content=content, headers={**headers, **kind}
+        )
+        return answer.status_code
+
+    assert (
+        await asked("PATCH", guess, change, stranger) == await asked("PATCH", wrong, change, stranger) == 404
+    )
+    assert await asked("DELETE", guess, None, stranger) == await asked("DELETE", wrong, None, stranger) == 204
+    assert await asked("PATCH", guess, change, own) == 200
+
+
+async def test_6_6_19_what_becomes_sensitive_was_so(directory: Directory) -> None:
+    """Earlier versions tell no more of a unit than the present one may: it is declared so because it never ought to have
+    been shown."""
+    practice, service = await entered(directory, sensitive=False)
+    before = (await directory.client.get(f"/fhir/HealthcareService/{service}")).json()
+    flag = f"{ROR}ror-healthcareservice-sensitive-unit"
+    extension = [{**one, "valueBoolean": True} if one["url"] == flag else one for one in before["extension"]]
+    answer = await directory.put({**before, "extension": extension})
+    assert answer.status_code == 200, answer.text
+    for who, sees in (("nobody", False), ("professional", False), ("own", True), ("system", True)):
+        for path in (
+            f"/fhir/HealthcareService/{service}/_history/1",
+            f"/fhir/HealthcareService/{service}/_history",
+            "/fhir/HealthcareService/_history?_count=500",
+            "/fhir/_history?_count=500",
+        ):
+            text = await numbers(directory, path, as_(directory, who, practice))
+            assert (f"Unité {service}" in text) is sees, (who, path)
+            assert f'"id":"{service}"' in text
+
+
+async def test_6_6_19_checking_a_sensitive_unit_tells_nothing_of_it(directory: Directory) -> None:
+    """`$validate` of what is stored judges what its caller may read of it."""
+    practice, whole = await entered(directory, sensitive=True)
+    bare = unique("offre")
+    flag = said("ror-healthcareservice-sensitive-unit", valueBoolean=True)
+    unit = {
+        "resourceType": "HealthcareService",
+        "id": bare,
+        "extension": [flag],
+        "providedBy": {"reference": f"Organization/{practice}"},
+    }
+    assert (await directory.put(unit)).status_code == 201
+
+    async def judged(id_: str, who: str) -> list[str]:
+        path = f"/fhir/HealthcareService/{id_}/$validate?profile={ROR}ror-healthcareservice"
+        outcome = orjson.loads(await numbers(directory, path, as_(directory, who, practice)))
+        return sorted(str(issue.get("expression")) for issue in outcome["issue"])
+
+    for stranger in ("nobody", "professional"):
+        assert await judged(whole, stranger) == await judged(bare, stranger)
+    assert await judged(whole, "own") != await judged(bare, "own")

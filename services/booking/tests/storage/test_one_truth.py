@@ -33,11 +33,13 @@ from creneau_booking.app import create_app
 from creneau_booking.domain.status import SLOT_STATUS_OF
 from creneau_booking.storage.availability import agenda_walk
 from creneau_booking.storage.availability.rule import JUDGED
+from creneau_booking.storage.publication import published_agendas, published_slots
 from creneau_booking.views import sas_codes
 from creneau_booking.views.identifiers import NATIONAL_PERSON
 from creneau_shared.clock import FixedClock
 from creneau_shared.database.pool import Connection, Database
 from creneau_shared.errors import CreneauError
+from creneau_shared.fhir.json import loads
 from creneau_shared.fhir.storage.store import WriteContext
 
 STEPS = 110
@@ -186,6 +188,19 @@ async def shown_free(town: Town, who: Onlooker) -> dict[str, tuple[set[str], Cal
         answer = await who.caller.get(f"Slot?{query}")
         assert answer.status_code == 200, answer.text
         found["SAS"] = _free(answer.json()), lambda row: town.is_for_sas(row) and row["start"] >= now
+    if who.name == "nobody":
+        found["published in bulk"] = await _published(town, now), lambda row: True
+    return found
+
+
+async def _published(town: Town, now: datetime) -> set[str]:
+    """What stands in the files that are written at this moment."""
+    week, found = timedelta(days=7), set[str]()
+    async with town.practice.database.connection() as connection, connection.transaction():
+        agendas = {agenda.key for agenda in await published_agendas(connection, now)}
+        async for agenda, content in published_slots(connection, now, now - week, now + 9 * week):
+            if agenda in agendas:
+                found.add(loads(content)["id"])
     return found
 
 

@@ -7,7 +7,15 @@ from creneau_directory.judging import entry_issues
 from creneau_directory.settings import DirectorySettings
 from creneau_directory.storage.ownership import entry_belonging
 from creneau_directory.storage.tables import TYPES
-from creneau_directory.views import ROR_TYPES, RorPolicy, indexed, require_ror_headers, shown
+from creneau_directory.views import (
+    OFFERS,
+    ROR_TYPES,
+    RorPolicy,
+    in_hindsight,
+    indexed,
+    require_ror_headers,
+    shown,
+)
 from creneau_shared.fhir.profiles import profiles_of
 from creneau_shared.fhir.rest.declaration import ServedType
 from creneau_shared.fhir.rest.trail import served_trail
@@ -25,13 +33,14 @@ def served_types(settings: DirectorySettings, names: NameOf) -> list[ServedType]
         )
     }
     hooks = {"Practitioner": PractitionerChanged(base_url)}
-    policy = RorPolicy(settings.ror_headers_required)
+    policy = RorPolicy()
     public = [
         ServedType(
             GenericStore(name, base_url, hooks.get(name, resource_changed), entry_belonging, indexed=indexed),
             profiles=profiles_of(name),
             search_policy=policy,
             shown=shown if name in ROR_TYPES else None,
+            in_hindsight=in_hindsight if name == OFFERS else None,
             own_rules=entry_issues,
             asked_by=require_ror_headers if settings.ror_headers_required and name in ROR_TYPES else None,
             search_limits=limits.get(name),

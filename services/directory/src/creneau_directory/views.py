@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from creneau_directory.domain.refusals import RorHeadersMissing
 from creneau_directory.domain.ror.visibility import (
@@ -10,6 +11,7 @@ from creneau_directory.domain.ror.visibility import (
     MARKS,
     SENSITIVE_TERM,
     Viewer,
+    belongs_to,
     is_sensitive,
     masked,
     seen_by,
@@ -23,7 +25,7 @@ from creneau_shared.fhir.search.generic import GenericTable, literal
 from creneau_shared.fhir.search.request import SearchRequest
 from creneau_shared.fhir.search.sql import SearchTable
 from creneau_shared.fhir.storage.generic import owned_by
-from creneau_shared.fhir.storage.store import Resource
+from creneau_shared.fhir.storage.store import Resource, Stored
 from creneau_shared.security.access import Access
 from creneau_shared.security.principal import ANONYMOUS
 from creneau_shared.security.role_table import STAFF
@@ -57,6 +59,32 @@ def shown(access: Access, content: bytes) -> bytes:
     resource = loads(content)
     seen = seen_by(viewer, resource)
     return content if seen is resource or seen == resource else dumps(seen)
+
+
+async def in_hindsight(
+    connection: Connection, access: Access, versions: Sequence[Stored]
+) -> Sequence[Stored]:
+    """Versions of offers without what those of sensitive units tell: one that is declared so ought never to have been shown,
+    whatever was said of it before."""
+    viewer = viewer_of(access)
+    if viewer.everything or viewer.regulates:
+        return versions
+    rows = await connection.fetch(
+        "SELECT id FROM healthcare_service WHERE id = ANY($1::text[]) AND terms @> ARRAY[$2]",
+        list({version.id for version in versions}),
+        SENSITIVE_TERM,
+    )
+    sensitive = {row["id"] for row in rows}
+    return [_masked(viewer, version) if version.id in sensitive else version for version in versions]
+
+
+def _masked(viewer: Viewer, version: Stored) -> Stored:
+    if version.content is None:
+        return version
+    resource = loads(version.content)
+    if belongs_to(resource, viewer.organizations):
+        return version
+    return replace(version, content=dumps(masked(resource)))
 
 
 def indexed(resource: Resource) -> Resource:
@@ -95,8 +123,6 @@ class OpenOffers(GenericTable):
 class RorPolicy:
     """Searches of the directory: sensitive units are neither found nor led through but by those who may see them."""
 
-    headers_required: bool
-
     def narrow(self, access: Access, pairs: Pairs) -> Pairs:
         return pairs
 
@@ -106,8 +132,6 @@ class RorPolicy:
     async def table(
         self, connection: Connection, access: Access, request: FhirRequest, wanted: SearchRequest
     ) -> SearchTable | None:
-        if self.headers_required and wanted.resource_type in ROR_TYPES:
-            require_ror_headers(request)
         viewer = viewer_of(access)
         if viewer.everything or viewer.regulates:
             return None

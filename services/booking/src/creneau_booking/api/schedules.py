@@ -11,7 +11,7 @@ from creneau_booking.storage.agenda_rules import schedule_changed
 from creneau_booking.storage.availability.actors import stop_taking
 from creneau_booking.storage.availability.agendas import beside_others
 from creneau_booking.storage.availability.freshness import SYNCHRONISED_AT
-from creneau_booking.storage.followed_calendars import leave_calendar
+from creneau_booking.storage.followed_calendars import handed_over, leave_calendar
 from creneau_booking.storage.openings import OpeningStore
 from creneau_booking.storage.ownership import schedule_belonging
 from creneau_booking.storage.unshown import real
@@ -21,6 +21,7 @@ from creneau_shared.fhir.datatypes import exact_instant
 from creneau_shared.fhir.json import loads
 from creneau_shared.fhir.storage.generic import GenericStore
 from creneau_shared.fhir.storage.store import ChangeKind, Resource, Stored, WriteContext
+from creneau_shared.security.rights import OWNER
 
 
 class ScheduleStore(GenericStore):
@@ -69,9 +70,14 @@ class ScheduleStore(GenericStore):
         keeping: bool = False,
     ) -> Stored:
         require_not_kept("Schedule", current.id)
-        return await super().replace(
+        stored = await super().replace(
             connection, context, current, resource, belonging=belonging, keeping=keeping
         )
+        if context.organizations is None or len(context.organizations) > 1:  # others give nothing away
+            had = [term for term in current.terms or () if term.startswith(OWNER)]
+            has = await connection.fetchval("SELECT terms FROM schedule WHERE id = $1", stored.id)
+            await handed_over(connection, stored.id, had, has, context.now)
+        return stored
 
     async def lock(self, connection: Connection, id_: str) -> Stored | None:
         """Before the row the lock of those who write agendas: whoever hears the directory takes them in this order."""

@@ -72,6 +72,12 @@ class Heard:
         """Of what was accepted of the waiting list's offer and waits for its practice: since when the person waits."""
         return self.hold.in_line_since if self.hold is not None and self.waits else None
 
+    @property
+    def was_in_line(self) -> bool:
+        """Whether it is a wish: one that waits, that is offered something, or that has accepted it and waits for its
+        practice. What it would replace was judged when its author said so."""
+        return self.before.status == "waitlist" or self.before.is_offer or self.in_line_since is not None
+
 
 class AppointmentHandlers:
     """The commands on appointments. Stateless; one a process."""
@@ -188,7 +194,8 @@ class AppointmentHandlers:
         after = await self._next(connection, context, change, how)
         moved = changes.is_moved(before, after)
         await self._require_still_theirs(connection, context, before, after)
-        await self._give_up_replaced(connection, context, before, after)
+        if change.was_in_line:
+            await self._give_up_replaced(connection, context, after)
         after, whose = await self._exchange.between(connection, context, before, after, move=how.move)
         require_still_apart(before, after, whose.schedules)
         after = after.replacing(how.replaces)
@@ -227,7 +234,7 @@ class AppointmentHandlers:
         if before.status == "pending":
             hold = await (forget_hold if after.status != "pending" else hold_of)(connection, before.id)
         change = Heard(current, said_before, before, resource, after, hold)
-        from_line = before.is_offer or change.in_line_since is not None
+        from_line = change.was_in_line and before.status != "waitlist"
         if from_line and after.status == "cancelled" and (how.by or acting(context)) != "patient":
             # A practice that has no time for somebody gives the time back: their place in line is theirs to leave.
             rest = {name: value for name, value in resource.items() if name != "cancelationReason"}
@@ -312,15 +319,11 @@ class AppointmentHandlers:
             await require_changeable(connection, context, before)
 
     async def _give_up_replaced(
-        self, connection: Connection, context: WriteContext, before: Appointment, accepted: Appointment
+        self, connection: Connection, context: WriteContext, accepted: Appointment
     ) -> None:
         """Whoever accepts what they waited for gives up the visit that it replaces, if there still is one, by the rule of
         the practice on late cancellations."""
-        if (
-            accepted.replaces is None
-            or accepted.status != "booked"
-            or before.status not in ("waitlist", "pending")
-        ):
+        if accepted.replaces is None or accepted.status != "booked":
             return
         current = await self._repository.store.lock(connection, accepted.replaces)
         if current is None or current.deleted:

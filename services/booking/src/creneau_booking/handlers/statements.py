@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from creneau_booking.domain.refusals import AppointmentNotSeen, PatientsNamedIn, UnknownTarget
 from creneau_booking.storage.patients import require_registered
 from creneau_shared.database.pool import Connection
@@ -11,6 +13,17 @@ from creneau_shared.fhir.storage.store import Resource, Stored, WriteContext
 from creneau_shared.security.rights import OWNER, SHARED
 
 PERSONAL = ("Appointment", "AppointmentResponse", "Patient", "RelatedPerson")
+
+
+def is_seen(context: WriteContext, terms: Collection[str]) -> bool:
+    """Whether the caller sees an appointment with these terms: a practice its own; a consumer what is about themselves, and
+    what is shared with them of those whom they represent."""
+    if context.organizations is not None and set(terms).isdisjoint(owned_by(context.organizations)):
+        return False
+    if context.patient_ids is None:
+        return True
+    own = {p for p in context.patient_ids if f"patient=Patient/{p}" in terms}
+    return any(f"{SHARED}{p}" in terms or not context.represents(p) for p in own)
 
 
 async def response_belonging(
@@ -23,17 +36,9 @@ async def response_belonging(
     terms = await connection.fetchval(
         "SELECT terms FROM appointment WHERE id = $1 AND NOT deleted", reference.removeprefix("Appointment/")
     )
-    belonging = [t for t in terms or () if t.startswith((OWNER, SHARED))]
-    people = {t.partition("=Patient/")[2] for t in terms or () if t.startswith("patient=Patient/")}
-    seen = terms is not None
-    if context.organizations is not None:
-        seen = seen and not set(belonging).isdisjoint(owned_by(context.organizations))
-    if context.patient_ids is not None:
-        own = people & context.patient_ids
-        shared = {p for p in own if f"{SHARED}{p}" in belonging or not context.represents(p)}
-        seen = seen and bool(shared)
-    if not seen:
+    if terms is None or not is_seen(context, terms):
         raise AppointmentNotSeen(reference or None)
+    belonging = [t for t in terms if t.startswith((OWNER, SHARED))]
     actor = _relative(resource.get("actor", {}).get("reference", "")).partition("Patient/")[2]
     await _require_people(connection, context, [actor] if actor else [], "answer")
     return [t for t in belonging if t.startswith(OWNER) or t == f"{SHARED}{actor}"]

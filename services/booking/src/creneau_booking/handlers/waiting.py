@@ -19,6 +19,7 @@ from creneau_booking.domain.participants import SAID_BY_SLOT
 from creneau_booking.domain.refusals import ReplacedNotTheirs
 from creneau_booking.domain.waiting import Patience
 from creneau_booking.handlers.claiming import Claiming
+from creneau_booking.handlers.statements import is_seen
 from creneau_booking.handlers.telling import tell
 from creneau_booking.storage import waiting as storage
 from creneau_booking.storage.appointments import AppointmentRepository, Whose
@@ -57,9 +58,10 @@ class WaitingList:
     ) -> tuple[Appointment, Whose | None]:
         """A new appointment that is to wait, from now on; whose it is, where it waits for an agenda.
 
-        UnreadableWish; ReplacedNotTheirs when it would replace what is not the same person's.
+        UnreadableWish; ReplacedNotTheirs when it would replace what is not the same person's, or what its author does not
+        see.
         """
-        await self._require_own_replaced(connection, wanted)
+        await self._require_own_replaced(connection, context, wanted)
         agendas = wish_of(resource, self._repository.base_url).agendas
         terms = await storage.agendas_named(connection, sorted(agendas)) if agendas else {}
         owners = owners_among([term for of in terms.values() for term in of])
@@ -80,13 +82,14 @@ class WaitingList:
     ) -> Appointment:
         """What a changed appointment is to the line: since when it waits. Another agenda, professional, place or speciality
         is another line, at whose end it stands. `in_line_since`: of one that was accepted and waits for its practice."""
+        stood = before.status == "waitlist" or before.is_offer or in_line_since is not None
+        if after.replaces != before.replaces if stood else after.status == "waitlist":
+            await self._require_own_replaced(connection, context, after)
         if after.status == "pending" == before.status:
             asks = after.confirmation == "asked"
             return replace(after, waiting_since=None if asks else before.waiting_since)
         if after.status != "waitlist":
             return replace(after, waiting_since=None)
-        if after.replaces != before.replaces:
-            await self._require_own_replaced(connection, after)
         wish = wish_of(resource, self._repository.base_url)
         since = before.waiting_since or in_line_since
         if since is None:
@@ -118,11 +121,13 @@ class WaitingList:
         await self._repository.update(connection, context, current, resource, after)
         return replace(after, start=before.start, end=before.end, slots=before.slots)
 
-    async def _require_own_replaced(self, connection: Connection, wanted: Appointment) -> None:
+    async def _require_own_replaced(
+        self, connection: Connection, context: WriteContext, wanted: Appointment
+    ) -> None:
         if wanted.replaces is None:
             return
         stored = await self._repository.store.read(connection, wanted.replaces)
-        if stored is None or stored.content is None:
+        if stored is None or stored.content is None or not is_seen(context, stored.terms or ()):
             raise ReplacedNotTheirs
         other = self._repository.stored_facts(stored)
         if other.status != "booked" or set(other.patients) != set(wanted.patients):

@@ -20,7 +20,7 @@ from creneau_shared.fhir.outcome import operation_outcome
 from creneau_shared.fhir.rest.exchange import Answer, http_date
 from creneau_shared.fhir.rest.idempotency import remember, remembered
 from creneau_shared.fhir.rest.operation import OperationCall
-from creneau_shared.fhir.rest.reading import read_current
+from creneau_shared.fhir.rest.reading import read_current, require_still_visible
 from creneau_shared.fhir.rest.writing import require_compartment, write_context
 from creneau_shared.fhir.search.bundle import Entry, Link, outcome_entry, write_bundle
 from creneau_shared.fhir.storage.store import Resource, Stored, WriteContext
@@ -134,6 +134,7 @@ async def in_transaction(call: OperationCall, desk: Desk, action: Action, work: 
             if key is not None:
                 earlier = await remembered(connection, request, key, said)
                 if earlier is not None:
+                    await require_still_visible(connection, desk.store, access, earlier)
                     await service.audit_replay(connection, request, "Appointment", earlier)
                     return earlier
             answer = await work(Session(call, connection, access, write_context(request, access), desk))

@@ -128,7 +128,7 @@ async def answer_with_series(session: Session, taken: Taken, *, created: bool) -
         for stored in taken.stored
     ]
     links = [Link("self", f"{service.base_url}/{'/'.join(session.call.request.path)}")]
-    headers = {"Location": service.location(taken.stored[0])} if created else {}
+    headers = {"Location": service.location(taken.stored[0])}
     facts = session.desk.repository.stored_facts
     undecided = [facts(s).held_until for s in taken.stored if s.id in session.context.undecided]
     ends = [until for until in (taken.until, *undecided) if until is not None]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -10,7 +10,7 @@ from asyncpg import Range
 
 from creneau_booking.domain.busy_times import Period
 from creneau_booking.domain.not_read import PROBLEMS, Problem
-from creneau_booking.storage.calendars import keep_busy
+from creneau_booking.storage.calendars import close_feed, keep_busy
 from creneau_shared.database.pool import Connection
 
 _FOLLOW = """
@@ -81,6 +81,17 @@ async def leave_calendar(connection: Connection, schedule: str, now: datetime) -
     )
     if left:
         await keep_busy(connection, schedule, (), (now, now), now)
+
+
+async def handed_over(
+    connection: Connection, schedule: str, had: Collection[str], has: Collection[str], now: datetime
+) -> None:
+    """Whose the agenda (id) is has changed (internal terms). When somebody has it no more, the secret address that it had
+    opens nothing, and the calendar that it followed blocks nothing: they were theirs to give. Nobody takes its people's
+    time meanwhile."""
+    if not set(had) <= set(has):
+        await close_feed(connection, schedule)
+        await leave_calendar(connection, schedule, now)
 
 
 async def calendars_of_the_last(connection: Connection, practitioner: str) -> list[str]:

@@ -13,6 +13,7 @@ from datetime import datetime
 from creneau_booking.domain.refusals import ActorOfNobody, ActorOfOthers, ActorsNamedIn
 from creneau_booking.storage.availability.actors import stop_taking
 from creneau_booking.storage.availability.agendas import alone, beside_others
+from creneau_booking.storage.followed_calendars import handed_over
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.search.layout import table_name
 from creneau_shared.fhir.storage.generic import owned_by
@@ -151,17 +152,18 @@ async def actor_known(connection: Connection, reference: str, now: datetime) -> 
         "SELECT id, terms FROM schedule WHERE terms && $1::text[] AND NOT deleted ORDER BY id FOR UPDATE",
         named,
     )
-    others: dict[str, list[str]] = {}
+    others: dict[str, tuple[set[str], list[str]]] = {}
     for row in rows:
         actors = [t.partition("=")[2] for t in row["terms"] if t.startswith("actor=") and t.count("/") == 1]
         owners = owners_of_agenda(actors, await organizations_of(connection, actors))
         had = {t for t in row["terms"] if t.startswith(OWNER)}
         if owners and had != set(owned_by(owners)):
-            others[row["id"]] = owned_by(owners)
+            others[row["id"]] = had, owned_by(owners)
     if others:
         await stop_taking(connection, schedules=sorted(others), now=now)
-    for schedule, terms in others.items():
-        await _hand_over(connection, schedule, terms)
+    for schedule, (had, has) in others.items():
+        await _hand_over(connection, schedule, has)
+        await handed_over(connection, schedule, had, has, now)
 
 
 async def _hand_over(connection: Connection, schedule: str, owners: list[str]) -> None:

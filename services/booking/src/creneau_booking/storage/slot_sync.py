@@ -30,7 +30,7 @@ from creneau_booking.storage.slots_together import (
     keys_of_kinds,
 )
 from creneau_shared.database.pool import Connection
-from creneau_shared.fhir.storage.generic import require_owned, to_milliseconds
+from creneau_shared.fhir.storage.generic import owned_by, require_owned, to_milliseconds
 from creneau_shared.fhir.storage.store import WriteContext
 
 COMPARED_AGAIN_MAX = 5
@@ -64,10 +64,14 @@ JOIN slot ON slot.schedule_key = $1 AND slot.start = place.start AND slot.id = p
 ORDER BY slot.start, slot.id FOR UPDATE OF slot
 """
 _USED = """
-SELECT id, true AS there, 0 AS version, NULL::timestamptz AS last_updated FROM slot WHERE id = ANY($1::uuid[])
-UNION ALL (SELECT DISTINCT ON (id) id, false, version, last_updated FROM slot_history WHERE id = ANY($1::uuid[])
-  ORDER BY id, version DESC)
+SELECT id, true AS taken, 0 AS version, NULL::timestamptz AS last_updated FROM slot WHERE id = ANY($1::uuid[])
+UNION ALL (SELECT DISTINCT ON (id) id,
+    NOT EXISTS (SELECT FROM schedule WHERE schedule.key = schedule_key AND ($2::text[] IS NULL OR terms && $2)),
+    version, last_updated
+  FROM slot_history WHERE id = ANY($1::uuid[]) ORDER BY id, version DESC)
 """
+"""Which of these ids are taken: of a slot that is there, or of one that was in an agenda of others than these ($2: internal
+terms; NULL: whoever's). The others with the last version that there was."""
 _CLOSURES = """
 SELECT lower(period) AS start, upper(period) AS until FROM agenda_closure WHERE schedule_key = $1 AND upper(period) > $2
 """
@@ -248,7 +252,7 @@ async def _write(
 ) -> None:
     now = to_milliseconds(context.now)
     changed = [_changed(agenda, sent[index], rows[at], now) for at, index in found.updated]
-    fresh = await _fresh(connection, agenda, [sent[index] for index in found.created], now)
+    fresh = await _fresh(connection, context, agenda, [sent[index] for index in found.created], now)
     if not changed and not fresh:
         return
     kinds = await keys_of_kinds(connection, context, [*changed, *fresh])
@@ -276,15 +280,17 @@ def _changed(agenda: int, one: SlotSent, row: Record, now: datetime) -> VersionT
 
 
 async def _fresh(
-    connection: Connection, agenda: int, sent: Sequence[SlotSent], now: datetime
+    connection: Connection, context: WriteContext, agenda: int, sent: Sequence[SlotSent], now: datetime
 ) -> list[VersionToWrite]:
-    """First versions of slots under ids of ours or, for those that have been before, under their own, the next ones."""
+    """First versions of slots under ids of ours or, for those that have been before, under their own, the next ones. An id
+    that was another practice's stays so."""
     chosen = [one.row.id for one in sent if one.id is not None]
     before: dict[UUID, Record] = {}
     if chosen:
         await connection.execute(CLAIM, chosen)
-        for row in await connection.fetch(_USED, chosen):
-            if row["there"]:
+        ours = None if context.organizations is None else owned_by(context.organizations)
+        for row in await connection.fetch(_USED, chosen, ours):
+            if row["taken"]:
                 raise SlotMadeMeanwhile(next(one.id or "" for one in sent if one.row.id == row["id"]))
             before[row["id"]] = row
     return [VersionToWrite(one.row, one.kind, agenda, before.get(one.row.id), now) for one in sent]

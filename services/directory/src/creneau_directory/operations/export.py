@@ -31,6 +31,8 @@ from creneau_shared.fhir.search.sql import Catalog
 from creneau_shared.fhir.storage.generic import instant
 
 NDJSON: Final = "application/fhir+ndjson"
+GROWN: Final = 2
+"""how many times as large a file may have become since its manifest: what was deleted may be there again"""
 _FORMATS: Final = {
     "": "ndjson",
     NDJSON: "ndjson",
@@ -152,7 +154,15 @@ class Exports:
                 return _deleted(name, ids)
             wanted = Wanted(name, at, since, _conditions(_filters(said, name), name, request))
             after, until = (str(said.first(end) or "") for end in ("_after", "_until"))
-            found = await contents_of(connection, self._seen(request), wanted, after, until)
+            most = GROWN * self.file_resources
+            found = await contents_of(connection, self._seen(request), wanted, after, until, most + 1)
+        if len(found) > most:
+            raise BadRequest(
+                "Ce n'est pas l'adresse d'un fichier : prenez celles du manifeste.",
+                "This is not the address of a file: take those of the manifest.",
+                code="too-costly",
+                expression="http._until",
+            )
         access = request.access(name, "s")
         return _written(form, name, [shown(access, content) for content in found], self.base_url)
 

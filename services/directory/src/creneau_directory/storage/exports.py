@@ -55,14 +55,15 @@ async def parts_of(connection: Connection, catalog: Catalog, wanted: Wanted, siz
 
 
 async def contents_of(
-    connection: Connection, catalog: Catalog, wanted: Wanted, after: str, until: str
+    connection: Connection, catalog: Catalog, wanted: Wanted, after: str, until: str, most: int
 ) -> Sequence[bytes]:
-    """The resources of a file, by id."""
+    """The resources of a file, by id, the first `most` of them."""
     compiler, where = _compiled(catalog, wanted)
     first, last = (compiler.arguments.add(end, "text") for end in (after, until))
+    limit = compiler.arguments.add(most, "bigint")
     rows = await connection.fetch(
         f"SELECT m.content FROM {catalog.table(wanted.resource_type).source('m')}"
-        f" WHERE {where} AND m.id > {first} AND m.id <= {last} ORDER BY m.id",
+        f" WHERE {where} AND m.id > {first} AND m.id <= {last} ORDER BY m.id LIMIT {limit}",
         *compiler.arguments.values,
     )
     return [row["content"] for row in rows]

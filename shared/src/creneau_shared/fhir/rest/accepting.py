@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from creneau_shared.errors import BadRequest
 from creneau_shared.fhir.rest.asynchronous import PATH
-from creneau_shared.fhir.rest.batch import check_bundle
+from creneau_shared.fhir.rest.batch import check_bundle, split_url
 from creneau_shared.fhir.rest.exchange import FhirRequest, json_object
 from creneau_shared.fhir.rest.operation import Operation
 from creneau_shared.fhir.rest.provenance import provenance_of
@@ -63,4 +64,12 @@ def _holds_secrets(request: FhirRequest, operations: Sequence[Operation]) -> boo
         return bool(secret & set(request.path[-1:]))
     entries = request.resource().get("entry", ())
     urls = [json_object(json_object(entry).get("request")).get("url", "") for entry in entries]
-    return any(str(url).partition("?")[0].rpartition("/")[2] in secret for url in urls)
+    return any(secret & set(_path(str(url), request.base_url)[-1:]) for url in urls)
+
+
+def _path(url: str, base_url: str) -> tuple[str, ...]:
+    """The path of an entry's address, as it is understood when the entry is carried out; nothing of what will be refused."""
+    try:
+        return split_url(url, base_url, 0)[0]
+    except BadRequest:
+        return ()

@@ -88,9 +88,8 @@ class AsyncRequests:
 
     async def _add(self, connection: Connection, owner: Owner, request: FhirRequest) -> UUID:
         """The id of the request, or of the one recorded before it under the same Idempotency-Key."""
-        key, said = request.headers.get("idempotency-key"), digest(request)
+        key, said = _key(request), digest(request)
         if key is not None:
-            check_key(key)
             earlier = await async_requests.find_by_key(connection, owner, key)
             if earlier is not None:
                 await commit_barrier(connection)
@@ -119,6 +118,15 @@ class AsyncRequests:
 
 def _owner(request: FhirRequest) -> Owner:
     return Owner(request.principal.issuer, request.principal.subject)
+
+
+def _key(request: FhirRequest) -> str | None:
+    """The Idempotency-Key, if there is one, and through which client: two of one person may choose the same."""
+    key = request.headers.get("idempotency-key")
+    if key is None:
+        return None
+    check_key(key)
+    return dumps([request.principal.client, key]).decode()
 
 
 def _body(request: FhirRequest) -> bytes:

@@ -14,7 +14,7 @@ from creneau_shared.fhir.rest.judging import OwnRules
 from creneau_shared.fhir.rest.views import SearchView
 from creneau_shared.fhir.search.request import Limits, SearchRequest
 from creneau_shared.fhir.search.sql import SearchTable
-from creneau_shared.fhir.storage.store import ResourceStore
+from creneau_shared.fhir.storage.store import ResourceStore, Stored
 from creneau_shared.security.access import Access
 
 Interaction = Literal[
@@ -55,6 +55,15 @@ class Completion(Protocol):
     ) -> Sequence[bytes]: ...
 
 
+class Hindsight(Protocol):
+    """Versions of resources of one type, superseded ones among them, as the caller may see them by what is said of those
+    resources now; in their order."""
+
+    async def __call__(
+        self, connection: Connection, access: Access, versions: Sequence[Stored]
+    ) -> Sequence[Stored]: ...
+
+
 class EmptyRemarks(Protocol):
     """What there is to say of a search of one type that has found nothing."""
 
@@ -80,6 +89,8 @@ class ServedType:
     """what is said of resources of the type beside what is stored, to this caller at this moment, on read and search"""
     shown: Callable[[Access, bytes], bytes] | None = None
     """a resource of the type as the caller may see it, where they may not see the whole of what is stored"""
+    in_hindsight: Hindsight | None = None
+    """what earlier versions may not tell any more"""
     own_rules: OwnRules | None = None
     asked_by: Callable[[FhirRequest], None] | None = None
     """refuses who may not read the type in this way, whatever they may read"""

@@ -121,6 +121,10 @@ class Answer:
             stored,
         )
 
+    def id_of(self, resource_type: str) -> str | None:
+        """The id of the resource of the type that its Location names."""
+        return self.headers.get("Location", "").partition(f"/{resource_type}/")[2].partition("/")[0] or None
+
 
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")

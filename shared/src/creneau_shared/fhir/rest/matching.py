@@ -15,7 +15,7 @@ from urllib.parse import parse_qsl
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import BadRequest, PreconditionFailed
 from creneau_shared.fhir.rest.exchange import FhirRequest
-from creneau_shared.fhir.rest.searching import parse, scope_of
+from creneau_shared.fhir.rest.searching import catalog_for, parse, scope_of
 from creneau_shared.fhir.rest.service import FhirService
 from creneau_shared.fhir.search.execute import search as run_search
 from creneau_shared.fhir.search.normal_form import meeting_points, normal_form
@@ -70,12 +70,14 @@ async def take_turn(connection: Connection, criteria: Iterable[Criteria]) -> Non
 async def matching_ids(
     service: FhirService, connection: Connection, request: FhirRequest, criteria: Criteria
 ) -> list[str]:
-    """The ids of none, one or two of what a condition designates, within what the caller may see."""
+    """The ids of none, one or two of what a condition designates: of what the caller's own search of the type finds, so that
+    no answer tells of anything else."""
     # Regulators' accounts bear the same national numbers as the entries of the same people in the directory.
     reading = request.principal.role != "regulator"
-    scope = scope_of(request.access(criteria.wanted.resource_type, "s" if reading else "u"))
+    access = request.access(criteria.wanted.resource_type, "s" if reading else "u")
+    catalog = await catalog_for(service, connection, request, access, criteria.wanted)
     result = await run_search(
-        connection, service.catalog, criteria.wanted, cursor_codec=service.cursors, scope=scope
+        connection, catalog, criteria.wanted, cursor_codec=service.cursors, scope=scope_of(access)
     )
     return [row.id for row in result.matches]
 

@@ -62,8 +62,8 @@ def unpack(packed: bytes, body: bytes, *, now: datetime, base_url: str) -> FhirR
 
 
 def digest(request: FhirRequest) -> bytes:
-    """What tells two requests apart: method, address and body."""
-    target = orjson.dumps([request.method, request.path, request.query])
+    """What tells two requests apart: who asks, with which rights, method, address and body."""
+    target = orjson.dumps([request.method, request.path, request.query, _packed(request.principal)])
     return hashlib.sha256(target + b"\n" + request.body).digest()
 
 

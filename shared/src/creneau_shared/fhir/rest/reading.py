@@ -94,6 +94,16 @@ async def _bears(
     return f"_id={id_}" in terms or not set(terms).isdisjoint(stored.terms)
 
 
+async def require_still_visible(
+    connection: Connection, store: ResourceStore, access: Access, answer: Answer
+) -> None:
+    """NotFound unless what a kept answer is about lies within what the caller reaches now: their right may have ended, or the
+    token be for somebody else."""
+    id_ = answer.id_of(store.resource_type)
+    if id_ is not None:
+        await require_visible(connection, store, access, id_)
+
+
 async def require_once_visible(
     connection: Connection, store: ResourceStore, access: Access, id_: str
 ) -> None:
@@ -161,9 +171,10 @@ async def vread(
                 f"{store.resource_type}/{id_} has no version {version}.",
             )
         await service.audit(connection, request, "R", stored)
+        [shown] = await service.versions_as_shown(connection, access, (stored,))
     if stored.deleted:
         raise deleted_resource(stored)
-    return _answer(request, service.as_shown(access, stored))
+    return _answer(request, shown)
 
 
 def _answer(request: FhirRequest, stored: Stored) -> Answer:

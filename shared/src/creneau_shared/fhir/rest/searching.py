@@ -147,8 +147,9 @@ async def _run(
     together: list[Touched] | None = None,
 ) -> SearchResult:
     """The result, its trace left; with `together`, what it touched is added there for a trace of several searches."""
+    service.require_asked_rightly(request, wanted.resource_type)
     async with service.connection() as connection:
-        catalog = await _catalog(service, connection, request, access, wanted)
+        catalog = await catalog_for(service, connection, request, access, wanted)
         result = await run_search(connection, catalog, wanted, cursor_codec=service.cursors, scope=scope)
         remarks = service.served(wanted.resource_type).remarks
         if remarks is not None and not result.matches and not wanted.count_only and wanted.cursor is None:
@@ -186,7 +187,7 @@ async def _completed(
     return replace(result, matches=tuple(rows[:count]), included=tuple(rows[count:]))
 
 
-async def _catalog(
+async def catalog_for(
     service: FhirService,
     connection: Connection,
     request: FhirRequest,

@@ -148,6 +148,15 @@ class FhirService:
         """The pairs of a query as a link may say them."""
         return self._query_seal.close(pairs) if request.query_is_private else pairs
 
+    async def versions_as_shown(
+        self, connection: Connection, access: Access, versions: Sequence[Stored]
+    ) -> Sequence[Stored]:
+        """Versions of resources of one type as the caller may see them now."""
+        served = self.types[access.resource_type]
+        if served.in_hindsight is not None:
+            versions = await served.in_hindsight(connection, access, versions)
+        return [self.as_shown(access, version) for version in versions]
+
     # -- connections -----------------------------------------------------------------------------------------
 
     def connection(self) -> AbstractAsyncContextManager[Connection]:
@@ -187,6 +196,5 @@ class FhirService:
     ) -> None:
         """Leave the trace of an answer that is given once more."""
         patients = patients_answered(answer.content or b"")
-        id_ = answer.headers.get("Location", "").partition(f"/{resource_type}/")[2].partition("/")[0] or None
-        event = Event("R", resource_type, id_, patients=frozenset(patients))
+        event = Event("R", resource_type, answer.id_of(resource_type), patients=frozenset(patients))
         await self.auditor.record(connection, request, event)

@@ -53,8 +53,9 @@ async def _validate(call: OperationCall) -> Answer:
         async with call.service.connection() as connection:
             stored = await read_current(connection, store, access, call.id)
             await call.service.audit(connection, request, "R", stored)
-        assert stored.content is not None
-        resource = loads(stored.content)
+        content = call.service.as_shown(access, stored).content
+        assert content is not None
+        resource = loads(content)
     if resource is None and question.mode != "delete":
         raise BadRequest(
             "Envoyez la ressource à vérifier, seule ou dans Parameters.parameter « resource ».",

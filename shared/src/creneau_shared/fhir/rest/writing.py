@@ -25,7 +25,14 @@ from creneau_shared.fhir.rest.exchange import Answer, FhirRequest
 from creneau_shared.fhir.rest.idempotency import remember, remembered
 from creneau_shared.fhir.rest.matching import designated
 from creneau_shared.fhir.rest.negotiation import entity_version
-from creneau_shared.fhir.rest.reading import ID, UUID, read_current, require_visible, unknown_resource
+from creneau_shared.fhir.rest.reading import (
+    ID,
+    UUID,
+    read_current,
+    require_still_visible,
+    require_visible,
+    unknown_resource,
+)
 from creneau_shared.fhir.rest.service import FhirService
 from creneau_shared.fhir.search.index import index_resource
 from creneau_shared.fhir.storage.store import (
@@ -77,6 +84,7 @@ async def create(
     if key is not None:
         earlier = await remembered(connection, request, key, resource)
         if earlier is not None:
+            await require_still_visible(connection, store, access, earlier)
             await service.audit_replay(connection, request, store.resource_type, earlier)
             return earlier
     answer = await _create(service, connection, request, access, store, resource)

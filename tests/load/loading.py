@@ -1,14 +1,17 @@
 """`python -m tests.load.loading`: how fast an extraction of the Annuaire Santé is loaded, beside PostgreSQL's own COPY.
 
-A PostgreSQL of its own with the directory's tables. LINES lines (100,000) about invented people: one in three has a second
-situation, one in five another skill. Loaded once into nothing, once more unchanged, once with a hundredth of the lines
-changed; then the same rows are copied out and COPYed into tables alike (the same indexes), which nothing can beat.
+A PostgreSQL of its own with the directory's tables. LINES lines (100,000), a situation each, of PEOPLE invented people
+(two thirds as many): further situations in other structures, or of other skills. Loaded once into nothing, once more
+unchanged, once with a hundredth of the lines changed; then the same rows are copied out and COPYed into tables alike (the
+same indexes), which nothing can beat. Of each the seconds, and the CPU of this process and of PostgreSQL apart, which others
+on the machine do not lengthen as much.
+
+`LINES=1200000 PEOPLE=250000 python -m tests.load.loading once`: a whole France, into nothing alone.
 """
 
 from __future__ import annotations
 
 import asyncio
-import io
 import os
 import random
 import resource
@@ -16,11 +19,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
+from deploy.local.postgres import Postgres
 from services.directory.tests.test_loading import HEADER, line
 from stdnum import luhn
 from tests.fixtures.postgres import running_postgres
+from tests.load.processes import cpu_ms
 
 from creneau_directory.loading.annuaire import Annuaire
 from creneau_directory.loading.runner import Loading
@@ -31,6 +37,9 @@ from creneau_shared.database.migrations import find_migrations, migrate
 from creneau_shared.database.pool import Database
 
 LINES = int(os.environ.get("LINES", "100000"))
+PEOPLE = int(os.environ.get("PEOPLE", LINES * 2 // 3))
+SHARED_STRUCTURES = 4000
+SKILLS = ("SM49", "SM24", "SM26", "SM05")
 TOWNS = (
     ("29232", "29000", "Quimper"),
     ("44109", "44000", "Nantes"),
@@ -44,7 +53,7 @@ SIDES = ("practitioner_string", "organization_string", "location_string", "pract
 def lines(changed: float) -> Iterator[str]:
     """The lines of a file; of the share `changed`, the name is another."""
     chance, other = random.Random(13), random.Random(14)
-    number, person = 0, 0
+    number, person, further = 0, 0, 2 * (LINES / PEOPLE - 1)
     while number < LINES:
         person += 1
         body = f"{person:010d}"
@@ -54,11 +63,12 @@ def lines(changed: float) -> Iterator[str]:
         said = {"Nom": name, "Code_commune": code, "Code_postal": postal, "Libellé_commune": town}
         yield line(rpps, **said)
         number += 1
-        if chance.random() < 0.33:
-            yield line(rpps, Code_mode="S", Identifiant_technique=f"F{person % 4000:09d}", **said)
-            number += 1
-        if chance.random() < 0.2:
-            yield line(rpps, Code_savoir="SM49", **said)
+        for n in range(int(chance.random() * further + 0.5)):
+            if n % 2:
+                yield line(rpps, Code_savoir=SKILLS[n // 2 % len(SKILLS)], **said)
+            else:
+                structure = (person * 7 + n * 13) % SHARED_STRUCTURES
+                yield line(rpps, Code_mode="S", Identifiant_technique=f"F{structure:09d}", **said)
             number += 1
 
 
@@ -69,58 +79,80 @@ def written(path: Path, changed: float = 0.0) -> Path:
     return path
 
 
-async def loaded(database: Database, path: Path) -> tuple[Load, float, float]:
-    """What it counted, the seconds that it took, and those that this process computed."""
-    began, computed = time.perf_counter(), time.process_time()
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """Seconds: on the clock, and of CPU of this process and of PostgreSQL's."""
+
+    clock: float
+    here: float
+    server: float
+
+    @classmethod
+    def until_now(cls, server: Postgres) -> Spent:
+        used = cpu_ms({"postgres": server.child.pid})["postgres"] / 1000
+        return cls(time.perf_counter(), time.process_time(), used)
+
+    def since(self, before: Spent) -> Spent:
+        return Spent(self.clock - before.clock, self.here - before.here, self.server - before.server)
+
+    def told(self, what: str, number: int) -> str:
+        computed = self.here + self.server
+        return (
+            f"{number} {what} in {self.clock:.1f} s: {number / self.clock:.0f}/s; CPU {self.here:.1f} s here,"
+            f" {self.server:.1f} s PostgreSQL: {number / computed:.0f} a second of one core for both"
+        )
+
+
+async def loaded(database: Database, path: Path) -> Load:
+    """What a load of the file counted."""
     loading = Loading(database, SystemClock(), "http://127.0.0.1/fhir", Annuaire(1 << 24), LoadSettings())
-    load = await loading.run(path, whole=True)
-    return load, time.perf_counter() - began, time.process_time() - computed
+    return await loading.run(path, whole=True)
 
 
-async def copied(database: Database) -> tuple[int, float]:
-    """Rows of tables alike, and the seconds that COPY takes for all of them."""
-    rows, seconds = 0, 0.0
+async def copied(database: Database, server: Postgres, folder: Path) -> tuple[int, Spent]:
+    """Rows of tables alike, and what COPY takes for all of them."""
+    rows, total = 0, Spent(0, 0, 0)
     async with database.transaction() as connection:
         await connection.execute("SET LOCAL statement_timeout = 0")
         for table in (*TABLES, *SIDES):
-            bytes_ = io.BytesIO()
-            await connection.copy_from_query(f"SELECT * FROM {table}", output=bytes_)
+            file = folder / f"{table}.copy"
+            await connection.copy_from_query(f"SELECT * FROM {table}", output=file)
             await connection.execute(f"CREATE TABLE alike (LIKE {table} INCLUDING ALL EXCLUDING IDENTITY)")
-            bytes_.seek(0)
-            began = time.perf_counter()
-            status = await connection.copy_to_table("alike", source=bytes_)
-            seconds += time.perf_counter() - began
+            before = Spent.until_now(server)
+            status = await connection.copy_to_table("alike", source=file)
+            spent = Spent.until_now(server).since(before)
+            total = Spent(
+                total.clock + spent.clock, total.here + spent.here, total.server + spent.server
+            )
             rows += int(status.split()[-1])
             await connection.execute("DROP TABLE alike")
-    return rows, seconds
+            file.unlink()
+    return rows, total
 
 
 async def main() -> None:
-    with tempfile.TemporaryDirectory() as folder, running_postgres() as server:
+    with tempfile.TemporaryDirectory() as name, running_postgres() as server:
+        folder = Path(name)
         url = server.create_database("loading")
         await migrate(find_migrations("creneau_directory"), url)
-        first = written(Path(folder) / "first.txt")
-        again = written(Path(folder) / "again.txt")
-        changed = written(Path(folder) / "changed.txt", changed=0.01)
-        async with Database(url, size=4, statement_timeout_s=600, name="loading") as database:
-            for name, path in (
-                ("into nothing", first),
-                ("unchanged", again),
-                ("a hundredth changed", changed),
-            ):
-                load, seconds, computed = await loaded(database, path)
+        files = [("into nothing", written(folder / "first.txt"))]
+        if "once" not in sys.argv:
+            files.append(("unchanged", written(folder / "again.txt")))
+            files.append(("a hundredth changed", written(folder / "changed.txt", changed=0.01)))
+        async with Database(url, size=4, statement_timeout_s=3600, name="loading") as database:
+            for title, path in files:
+                before = Spent.until_now(server)
+                load = await loaded(database, path)
+                spent = Spent.until_now(server).since(before)
                 made = sum(load.counts.get(key, 0) for key in ("created", "updated", "unchanged"))
-                print(
-                    f"{name}: {load.counts['read']} lines, {made} resources in {seconds:.1f} s:"
-                    f" {load.counts['read'] / seconds:.0f} lines/s, {made / seconds:.0f} resources/s"
-                    f" ({computed:.1f} s of it computing here: {made / computed:.0f} resources a second of a core);"
-                    f" memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024} MB",
-                    flush=True,
-                )
-            rows, seconds = await copied(database)
-            print(
-                f"yardstick: COPY of the same {rows} rows with their indexes in {seconds:.1f} s", flush=True
-            )
+                memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+                print(f"{title}: {load.counts}")
+                print(f"  {spent.told('resources', made)}; memory {memory} MB", flush=True)
+            async with database.connection() as connection:
+                size = await connection.fetchval("SELECT pg_database_size(current_database())")
+            print(f"the database has {size / 1e9:.2f} GB")
+            rows, spent = await copied(database, server, folder)
+            print(f"yardstick: COPY of the same {spent.told('rows with their indexes', rows)}", flush=True)
 
 
 if __name__ == "__main__":

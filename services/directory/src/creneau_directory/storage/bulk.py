@@ -6,12 +6,15 @@ The bytes, terms and words are those that a single write makes; only the way int
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from datetime import datetime
+from operator import itemgetter
 
+from creneau_directory.domain.ror.visibility import MARKS
 from creneau_directory.storage import care
 from creneau_directory.storage.ownership import entry_belonging
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.json import dumps
-from creneau_shared.fhir.search.index import IndexEntries
+from creneau_shared.fhir.search.index import IndexEntries, index_resource
 from creneau_shared.fhir.search.layout import table_name
 from creneau_shared.fhir.search.registry import storage_needs
 from creneau_shared.fhir.storage.generic import stamp, to_milliseconds
@@ -46,37 +49,47 @@ class BulkStore(ManyStore):
     ) -> list[Stored]:
         if not versions:
             return []
-        now = to_milliseconds(context.now)
         table = table_name(self.resource_type)
         rows = await connection.fetch(
-            "SELECT nextval(pg_get_serial_sequence($1, 'key')) AS key FROM generate_series(1, $2)",
+            "SELECT nextval(sequence.name) AS key"
+            " FROM CAST(pg_get_serial_sequence($1, 'key') AS regclass) AS sequence (name), generate_series(1, $2)",
             table,
             len(versions),
         )
         keys = [row["key"] for row in rows]
-        stamped = [stamp(version.resource, version.resource["id"], 1, now) for version in versions]
-        stored = [Stored(self.resource_type, one["id"], 1, now, dumps(one)) for one in stamped]
-        entries = [self._entries(one) for one in stamped]
-        for of_one, version in zip(entries, versions, strict=True):
-            of_one.terms.extend(version.belonging)
         needs = storage_needs(self.resource_type)
         columns = ["id", "key", "version", "last_updated", "content", "terms", "words"]
         columns += ["occurrences"] if needs.occurrences else []
         columns += ["latitude", "longitude"] if needs.position else []
-        lines = (
-            _line(one, key, of_one, occurrences=needs.occurrences, position=needs.position)
-            for one, key, of_one in zip(stored, keys, entries, strict=True)
-        )
-        await connection.copy_to_table(table, source=_chunks(lines), columns=columns, format="csv")
+        stored: list[Stored] = []
+        sides: dict[str, list[tuple[object, ...]]] = {"string": [], "date": [], "number": []}
+
+        def lines() -> Iterator[str]:
+            """Made while they are sent, so that the server writes what it has meanwhile."""
+            for version, key in zip(versions, keys, strict=True):
+                one, entries = self._new(version, to_milliseconds(context.now))
+                stored.append(one)
+                for kind, records in sides.items():
+                    records += [(key, *entry) for entry in getattr(entries, f"{kind}s")]
+                yield _line(one, key, entries, occurrences=needs.occurrences, position=needs.position)
+
+        await connection.copy_to_table(table, source=_chunks(lines()), columns=columns, format="csv")
         for kind, wanted in (("string", needs.strings), ("date", needs.dates), ("number", needs.numbers)):
             if wanted:
-                records = [
-                    (key, *entry)
-                    for key, of_one in zip(keys, entries, strict=True)
-                    for entry in getattr(of_one, f"{kind}s")
-                ]
-                await self.copy_side(connection, kind, records)
+                await self.copy_side(connection, kind, sides[kind])
         return stored
+
+    def _new(self, version: Version, now: datetime) -> tuple[Stored, IndexEntries]:
+        """The first version of a resource, and what it is found by."""
+        resource = version.resource
+        stamped = stamp(resource, resource["id"], 1, now)
+        content = dumps(stamped)
+        if any(mark in content for mark in MARKS):
+            entries = self._entries(stamped)
+        else:  # nothing that anybody may not see
+            entries = index_resource(self.resource_type, stamped, base_url=self._base_url)
+        entries.terms.extend(version.belonging)
+        return Stored(self.resource_type, resource["id"], 1, now, content), entries
 
     async def copy_side(
         self, connection: Connection, kind: str, records: Sequence[tuple[object, ...]]
@@ -85,7 +98,9 @@ class BulkStore(ManyStore):
         if records:
             columns = ["key", "parameter", *_SIDE_COLUMNS[kind]]
             table = f"{table_name(self.resource_type)}_{kind}"
-            await connection.copy_records_to_table(table, records=records, columns=columns)
+            # In the order of its index, where neighbours meet the same pages.
+            ordered = sorted(records, key=itemgetter(1, 2))
+            await connection.copy_records_to_table(table, records=ordered, columns=columns)
 
     def entries_of(self, resource: Resource) -> IndexEntries:
         """What a resource is found by."""

@@ -10,9 +10,9 @@ are one word on both sides.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from functools import lru_cache
 
-from creneau_shared.spelling import fold
+from creneau_shared.spelling import REMEMBERED_CHARACTERS_MAX, fold
 
 START = ":start"
 """Behind a parameter's index name: its texts from each of their words on."""
@@ -45,17 +45,20 @@ def same_saint(folded: str) -> str:
     return _SAINT.sub("saint", folded) if "st" in folded or "sainte" in folded else folded
 
 
-def text_starts(text: str) -> Iterator[str]:
+@lru_cache(maxsize=16_384)
+def _starts(folded: str) -> tuple[str, ...]:
+    words = same_saint(folded).split()
+    starts = (" ".join(words[number:]) for number in range(min(len(words), WORDS_MAX)))
+    return tuple(start for number, start in enumerate(starts) if number or start != folded)
+
+
+def text_starts(text: str) -> tuple[str, ...]:
     """What a text is found by beside its own folded form: itself from each further word on, with one spelling of Saint.
 
     `"Le Gall-Moreau"` → `"gall moreau"`, `"moreau"`; `"St Malo"` → `"saint malo"`, `"malo"`.
     """
     folded = fold(text)
-    words = same_saint(folded).split()
-    for number in range(min(len(words), WORDS_MAX)):
-        start = " ".join(words[number:])
-        if number or start != folded:
-            yield start
+    return _starts(folded) if len(folded) <= REMEMBERED_CHARACTERS_MAX else _starts.__wrapped__(folded)
 
 
 def phrases(folded: str) -> list[str]:

@@ -121,9 +121,7 @@ async def copied(database: Database, server: Postgres, folder: Path) -> tuple[in
             before = Spent.until_now(server)
             status = await connection.copy_to_table("alike", source=file)
             spent = Spent.until_now(server).since(before)
-            total = Spent(
-                total.clock + spent.clock, total.here + spent.here, total.server + spent.server
-            )
+            total = Spent(total.clock + spent.clock, total.here + spent.here, total.server + spent.server)
             rows += int(status.split()[-1])
             await connection.execute("DROP TABLE alike")
             file.unlink()

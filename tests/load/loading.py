@@ -89,6 +89,7 @@ class Spent:
 
     @classmethod
     def until_now(cls, server: Postgres) -> Spent:
+        assert server.child.pid is not None
         used = cpu_ms({"postgres": server.child.pid})["postgres"] / 1000
         return cls(time.perf_counter(), time.process_time(), used)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import aiosmtplib
 import httpx
 import pytest
+from deploy.local import mailbox
 from deploy.local.mail_pages import create_app
 from deploy.local.mail_store import MailStore
 from deploy.local.mailbox import accept
@@ -74,6 +75,41 @@ async def test_a_message_sent_by_smtp_is_listed(smtp_port: int, client: httpx.As
     file = await client.get(attachment["url"])
     assert file.headers["content-type"].startswith("text/calendar")
     assert file.text.replace("\r\n", "\n") == CALENDAR.replace("\r\n", "\n")
+
+
+HEAD = (b"EHLO me", b"MAIL FROM:<a@exemple.fr>", b"RCPT TO:<b@exemple.fr>", b"DATA")
+
+
+async def say(port: int, *lines: bytes) -> bytes:
+    """All that is answered to these lines, until the server hangs up."""
+    async with asyncio.timeout(30):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"".join(line + b"\r\n" for line in lines))
+        said = await reader.read()
+        writer.close()
+    return said
+
+
+async def test_a_message_is_kept_as_it_was_written(smtp_port: int, store: MailStore) -> None:
+    """Dots at the beginning of lines, long lines, several messages over one connection, a text without a line."""
+    texts = [b"S: 1\r\n\r\n.\r\n..\r\n.a\r\nb.\r\n", b".\r\n", b"S: 2\r\n\r\n" + 3000 * b"x" + b"\r\n"]
+    async with aiosmtplib.SMTP(hostname="127.0.0.1", port=smtp_port) as client:
+        for text in texts:
+            await client.sendmail("a@exemple.fr", ["b@exemple.fr"], text)
+        with pytest.raises(aiosmtplib.SMTPResponseException):
+            await client.data(b"nobody was named")
+    said = await say(smtp_port, *HEAD, b".", b"QUIT")
+    assert b"250 OK" in said.partition(b"354 ")[2]
+    kept = [message.source.partition(b"b@exemple.fr\r\n")[2] for message in store.newest_first()]
+    assert kept[::-1] == [*texts, b""]
+
+
+async def test_a_message_that_is_too_large_is_refused(
+    smtp_port: int, store: MailStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mailbox.Session, "line_length_limit", 1000)
+    assert b"\r\n552 " in await say(smtp_port, *HEAD, 5000 * b"x")
+    assert not list(store.newest_first())
 
 
 async def test_the_newest_comes_first_and_one_address_can_be_asked_for(

@@ -18,6 +18,7 @@ from creneau_booking.app import create_fhir
 from creneau_booking.storage.appointment_mapper import REPLACES
 from creneau_booking.storage.calendars import keep_busy
 from creneau_booking.storage.followed_calendars import follow_calendar
+from creneau_booking.storage.publication import published_named
 from creneau_shared.fhir.rest.async_runner import AsyncRunner
 from creneau_shared.fhir.rest.settings import AsyncSettings
 from creneau_shared.fhir.storage.store import Resource
@@ -215,3 +216,30 @@ class TestAnswersThatAreKept:
         assert (await person.delete(statement)).status_code == 204
         answer = await carer.post("Appointment", wanted, **key)
         assert answer.status_code == 404, answer.text
+
+
+async def test_a_masked_offer_tells_not_where_it_is(callers: Callers, practice: Practice) -> None:
+    """Of a sensitive unit booking is told whose it is and where, to know whose its agenda is: nobody is led to that, nor can
+    ask for it."""
+    unit, place, agenda = unique("unite"), f"Location/{unique('lieu')}", unique("agenda")
+    security = [{"system": "http://terminology.hl7.org/CodeSystem/v3-ObservationValue", "code": "MASKED"}]
+    offer: Resource = {
+        "resourceType": "HealthcareService",
+        "id": unit,
+        "meta": {"versionId": "1", "lastUpdated": "2026-11-01T08:00:00Z", "security": security},
+        "providedBy": ref(f"Organization/{unique('org')}"),
+        "location": [ref(place)],
+    }
+    await hear(practice, offer)
+    await practice.put(schedule(agenda, [f"HealthcareService/{unit}"]))
+    for path in (
+        f"Schedule?_id={agenda}&_include=Schedule:actor",
+        f"Schedule?_id={agenda}&actor:HealthcareService.location={place}",
+    ):
+        answer = await callers.nobody().get(path)
+        assert answer.status_code == 200, answer.text
+        assert place not in answer.text.replace(f"location={place}", ""), path
+    assert answer.json()["total"] == 0
+    async with practice.database.connection() as connection, connection.transaction():
+        named = [content async for content in published_named(connection, "HealthcareService")]
+    assert unit not in str(named)

@@ -14,6 +14,13 @@ from creneau_shared.fhir.search.generic import GenericTable, literal
 from creneau_shared.fhir.search.parameters import SearchParameter
 from creneau_shared.fhir.search.sql import Selection
 
+_MASKED = literal("_security=http://terminology.hl7.org/CodeSystem/v3-ObservationValue|MASKED")
+
+
+def is_shown(offer: str) -> str:
+    """Condition: the directory has told everything of the offer (alias), which is no sensitive unit."""
+    return f"NOT {offer}.terms && ARRAY[{_MASKED}]"
+
 
 @dataclass(frozen=True, slots=True)
 class RealTable(GenericTable):
@@ -48,7 +55,17 @@ class PractitionerRoleTable(GenericTable):
         return f"{alias}.id = ANY(ARRAY({places}))"
 
 
+@dataclass(frozen=True, slots=True)
+class OfferTable(GenericTable):
+    """HealthcareService without the sensitive units: of these the directory tells us whose they are and where, so that we know
+    whose their agendas are, and nobody else is to be led to it."""
+
+    def live(self, alias: str) -> str:
+        return f"{GenericTable.live(self, alias)} AND {is_shown(alias)}"
+
+
 TABLES = {
+    "HealthcareService": OfferTable,
     "Schedule": ScheduleTable,
     "PractitionerRole": PractitionerRoleTable,
     "Appointment": RealTable,

@@ -12,6 +12,7 @@ from datetime import datetime
 
 from creneau_booking.storage.availability.freshness import is_fresh
 from creneau_booking.storage.availability.rule import agenda_of, is_free, is_open
+from creneau_booking.storage.narrow import is_shown
 from creneau_booking.storage.slot_rows import content_sql
 from creneau_booking.storage.slot_visibility import is_public
 from creneau_booking.storage.unshown import real_slot
@@ -32,7 +33,7 @@ FROM schedule JOIN agenda ON agenda.schedule_key = schedule.key
 WHERE NOT schedule.deleted AND agenda.open AND agenda.horizon_end > $1 AND {is_fresh("agenda", "$1")} AND {real_slot("agenda")}
 """
 _NAMED = """
-SELECT content FROM {table} AS named WHERE NOT deleted AND content IS NOT NULL AND (
+SELECT content FROM {table} AS named WHERE NOT deleted AND content IS NOT NULL AND {shown} AND (
   id IN (SELECT substr(reference, {length}) FROM agenda_named JOIN agenda USING (schedule_key)
     WHERE open AND starts_with(reference, '{type}/')){more})
 ORDER BY key
@@ -91,7 +92,10 @@ async def published_agendas(connection: Connection, now: datetime) -> list[Publi
 async def published_named(connection: Connection, resource_type: str) -> AsyncIterator[bytes]:
     """The places, roles or offers (JSON) of open agendas, as the directory says them."""
     table, more = _TABLES[resource_type]
-    sql = _NAMED.format(table=table, type=resource_type, length=len(resource_type) + 2, more=more)
+    shown = is_shown("named") if resource_type == "HealthcareService" else "true"
+    sql = _NAMED.format(
+        table=table, type=resource_type, length=len(resource_type) + 2, more=more, shown=shown
+    )
     async for row in connection.cursor(sql, prefetch=ROWS_A_FETCH):
         yield row["content"]
 

@@ -78,8 +78,8 @@ def _(r: UnknownAgenda) -> CreneauError:
 @WORDS.says(SlotMadeMeanwhile)
 def _(r: SlotMadeMeanwhile) -> CreneauError:
     return Conflict(
-        f"L'identifiant {r.id} vient d'être créé par une autre requête.",
-        f"The id {r.id} was created by another request just now.",
+        f"L'identifiant {r.id} est déjà celui d'un autre créneau.",
+        f"The id {r.id} is another slot's already.",
         expression="Slot.id",
     )
 

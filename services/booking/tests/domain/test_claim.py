@@ -12,7 +12,7 @@ from services.booking.tests.domain.facts import LENGTH, NINE, NOW, a_slot, an_ap
 from services.booking.tests.telling import in_words
 
 from creneau_booking.domain.appointment import Appointment, SlotFact
-from creneau_booking.domain.refusals import AgendaClosed, SlotTaken, UnknownSlots
+from creneau_booking.domain.refusals.slots import AgendaClosed, SlotTaken, UnknownSlots
 from creneau_booking.domain.rules import Claim, claim_for, not_overruled, to_resolve
 from creneau_shared.errors import Conflict, CreneauError, Forbidden, Unprocessable
 from creneau_shared.refusal import Refusal

@@ -10,7 +10,7 @@ from services.booking.tests.telling import in_words
 
 from creneau_booking.domain import participants as rules
 from creneau_booking.domain.appointment import Participant
-from creneau_booking.domain.refusals import ParticipantsNotTheirs
+from creneau_booking.domain.refusals.participants import ParticipantsNotTheirs
 from creneau_booking.domain.status import APPOINTMENT_STATUSES
 from creneau_booking.words import told
 from creneau_shared.errors import CreneauError, Forbidden, Unprocessable

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from creneau_booking.domain.refusals import OccurrenceWithoutDay, RecurrenceUnread, SeriesOffPattern
+from creneau_booking.domain.refusals.series import OccurrenceWithoutDay, RecurrenceUnread, SeriesOffPattern
 from creneau_booking.domain.series import LAST, Monthly, Recurrence, occurrences
 from creneau_booking.storage.series_mapper import RECURRENCE_TEMPLATE, recurrence_of
 

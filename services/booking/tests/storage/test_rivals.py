@@ -21,7 +21,7 @@ from services.booking.tests.telling import in_words
 
 from creneau_booking.api.schedules import ScheduleStore
 from creneau_booking.app import create_stores
-from creneau_booking.domain.refusals import SlotMadeMeanwhile
+from creneau_booking.domain.refusals.offering import SlotMadeMeanwhile
 from creneau_booking.handlers.manner import Manner
 from creneau_booking.storage.availability.freshness import SYNCHRONISED_AT
 from creneau_shared.database.pool import Connection

@@ -4,20 +4,37 @@ from __future__ import annotations
 
 from dataclasses import fields
 from datetime import UTC, datetime, timedelta
+from importlib import import_module
+from pkgutil import iter_modules
+from types import ModuleType
 from typing import Any, get_args, get_type_hints
 
 import pytest
 
 from creneau_booking.domain import refusals
 from creneau_booking.domain.openings import refusals as of_openings
+from creneau_booking.domain.refusals.offering import (
+    BookableUnclear,
+    RuleFault,
+    SlotMadeMeanwhile,
+    SlotsNotSearchedBy,
+    UnreadRule,
+)
+from creneau_booking.domain.refusals.proxies import UnknownProxy
+from creneau_booking.domain.refusals.slots import SlotTaken
 from creneau_booking.words import CATALOGUE, told
 from creneau_shared.fhir.terminology.issue_codes import ISSUE_CODES
 from creneau_shared.refusal import Refusal
 
+
+def _modules(package: ModuleType) -> list[ModuleType]:
+    return [import_module(f"{package.__name__}.{found.name}") for found in iter_modules(package.__path__)]
+
+
 REFUSALS = sorted(
     (
         one
-        for module in (refusals, of_openings)
+        for module in (*_modules(refusals), of_openings)
         for one in vars(module).values()
         if isinstance(one, type) and issubclass(one, Refusal) and one != Refusal
     ),
@@ -32,10 +49,10 @@ NOT_OF_AN_ELEMENT = {
 }
 """a rate is about what somebody did, not about what they sent; an erased id about none of its elements"""
 AS_THE_PLATFORM = {
-    refusals.SlotMadeMeanwhile,
-    refusals.BookableUnclear,
-    refusals.SlotsNotSearchedBy,
-    refusals.UnknownProxy,
+    SlotMadeMeanwhile,
+    BookableUnclear,
+    SlotsNotSearchedBy,
+    UnknownProxy,
 }
 """told as the platform tells the same of other types, which has no code of its own for it"""
 
@@ -49,15 +66,13 @@ FACTS: dict[Any, Any] = {
     int | None: 216,
     bool: True,
     tuple[tuple[int, str], ...]: ((0, "x"), (1, "y")),
-    tuple[refusals.UnreadRule, ...]: tuple(
-        refusals.UnreadRule(1, fault, "e", "x") for fault in get_args(refusals.RuleFault)
-    ),
+    tuple[UnreadRule, ...]: tuple(UnreadRule(1, fault, "e", "x") for fault in get_args(RuleFault)),
     tuple[of_openings.UnreadOpening, ...]: tuple(
         of_openings.UnreadOpening(1, fault, "e", "x") for fault in get_args(of_openings.OpeningFault)
     ),
     str | None: None,
     datetime | None: datetime(2026, 12, 1, 9, tzinfo=UTC),
-    Refusal: refusals.SlotTaken("x", datetime(2026, 12, 1, 9, tzinfo=UTC), "busy"),
+    Refusal: SlotTaken("x", datetime(2026, 12, 1, 9, tzinfo=UTC), "busy"),
 }
 
 
@@ -95,4 +110,4 @@ def test_each_is_told_whole(refusal: type[Refusal]) -> None:
 @pytest.mark.parametrize("refusal", REFUSALS, ids=lambda one: one.__name__)
 def test_equal_facts_are_equal_refusals(refusal: type[Refusal]) -> None:
     assert an_example(refusal) == an_example(refusal)
-    assert an_example(refusal) != refusals.SlotTaken("z", FACTS[datetime], "busy")
+    assert an_example(refusal) != SlotTaken("z", FACTS[datetime], "busy")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from creneau_booking.domain.changes import is_moved
-from creneau_booking.domain.refusals import ScopeUnfit
+from creneau_booking.domain.refusals.series import ScopeUnfit
 from creneau_booking.domain.status import SLOT_STATUS_OF, claims
 from creneau_booking.handlers.appointments import AppointmentHandlers
 from creneau_booking.handlers.series import Series, Wanted

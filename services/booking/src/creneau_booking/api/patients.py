@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from functools import partial
 
 from creneau_booking.domain.appointment import patient_actor
+from creneau_booking.domain.deletion import require_no_visits
 from creneau_booking.domain.ended_patients import ended
-from creneau_booking.domain.refusals import require_no_visits
 from creneau_booking.domain.rehearsal import require_not_kept
 from creneau_booking.handlers.ended_patients import EndedPatients
 from creneau_booking.handlers.patients import (

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from creneau_booking.domain.answers import OPEN
-from creneau_booking.domain.refusals import AppointmentUnknown
+from creneau_booking.domain.refusals.registered import AppointmentUnknown
 from creneau_booking.handlers.answers import Answering, Given
 from creneau_booking.handlers.statements import response_belonging
 from creneau_booking.storage.appointment_mapper import relative

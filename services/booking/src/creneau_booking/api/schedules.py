@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
-from creneau_booking.domain.refusals import require_no_visits
+from creneau_booking.domain.deletion import require_no_visits
 from creneau_booking.domain.rehearsal import require_not_kept
 from creneau_booking.storage.agenda_rules import schedule_changed
 from creneau_booking.storage.availability.actors import stop_taking

@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime, time, timedelta, tzinfo
 
 from dateutil.relativedelta import relativedelta
 
-from creneau_booking.domain.refusals import (
+from creneau_booking.domain.refusals.agendas import (
     AgeOutsideLimit,
     BirthDateUnknown,
     ChangeTooLate,

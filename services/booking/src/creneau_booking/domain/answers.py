@@ -17,11 +17,7 @@ from datetime import datetime
 from typing import Literal
 
 from creneau_booking.domain.appointment import OF_PERSONS, Appointment, CounterProposal, Participant
-from creneau_booking.domain.refusals import (
-    AnsweredAfterEnd,
-    AnswerOrder,
-    AnswerTimes,
-)
+from creneau_booking.domain.refusals.answers import AnsweredAfterEnd, AnswerOrder, AnswerTimes
 from creneau_booking.domain.status import AppointmentStatus
 
 Effect = Literal["nothing", "answer", "book", "cancel", "propose", "move", "reopen"]

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from creneau_booking.domain.appointment import EXCLUSIVE_TYPES, Appointment
-from creneau_booking.domain.refusals import (
+from creneau_booking.domain.refusals.changes import (
     AlreadyEnded,
     AlreadyStarted,
     HoldExpired,

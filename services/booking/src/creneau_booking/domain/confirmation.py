@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from creneau_booking.domain.appointment import Appointment, SlotFact
-from creneau_booking.domain.refusals import AnsweredTooLate
+from creneau_booking.domain.refusals.changes import AnsweredTooLate
 
 
 def deadline(now: datetime, start: datetime | None, patience: timedelta) -> datetime:

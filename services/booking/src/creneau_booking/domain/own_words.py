@@ -9,10 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from creneau_booking.domain.refusals import (
-    AddressesUnreachable,
-    StatedByStaff,
-)
+from creneau_booking.domain.refusals.people import AddressesUnreachable, StatedByStaff
 from creneau_shared.contact_points import email_address
 
 Members = Mapping[str, Any]

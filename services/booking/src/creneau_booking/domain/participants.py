@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 
 from creneau_booking.domain.appointment import Appointment, Participant, SlotFact
-from creneau_booking.domain.refusals import (
+from creneau_booking.domain.refusals.participants import (
     ActorsNotTheirs,
     AnswerForOthers,
     NoActorOfTheirs,

@@ -11,9 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from creneau_booking.domain.refusals import (
-    ElementsNotTheirs,
-)
+from creneau_booking.domain.refusals.participants import ElementsNotTheirs
 from creneau_booking.domain.status import AppointmentStatus
 
 Phase = Literal["request", "held", "booked", "closed"]

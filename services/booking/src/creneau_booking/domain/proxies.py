@@ -11,7 +11,7 @@ from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
 from creneau_booking.domain.access_rules import Birth, local_instant, months_later
-from creneau_booking.domain.refusals import (
+from creneau_booking.domain.refusals.people import (
     AccountOfTheirOwn,
     GuardianAtPractice,
     MinorOnParents,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
-from creneau_booking.domain.refusals import (
+from creneau_booking.domain.refusals.quotas import (
     Among,
     TooManyBookings,
     TooManyCancellations,

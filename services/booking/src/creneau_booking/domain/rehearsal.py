@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from creneau_booking.domain.appointment import Appointment
-from creneau_booking.domain.refusals import RehearsalApart, RehearsalKept
+from creneau_booking.domain.refusals.rehearsal import RehearsalApart, RehearsalKept
 
 ORGANIZATION = "creneau-rehearsal"
 """id of the Organization whose the agenda is: for whom the caller that rehearses has to speak. No directory has it."""

@@ -9,16 +9,16 @@ from itertools import groupby, pairwise
 
 from creneau_booking.domain.appointment import EXCLUSIVE_TYPES, Appointment, SlotFact, patient_actor
 from creneau_booking.domain.participants import require_only_agendas_people, require_said_by_slots
-from creneau_booking.domain.refusals import (
+from creneau_booking.domain.refusals.feeds import AgendaNotUpToDate
+from creneau_booking.domain.refusals.participants import NotOnePatient
+from creneau_booking.domain.refusals.slots import (
     ActorsTaken,
     AgendaClosed,
-    AgendaNotUpToDate,
     AppointmentOrder,
     GroupFull,
     NoPartOfSlot,
     NoSlot,
     NoTime,
-    NotOnePatient,
     OutsideHorizon,
     OutsideSlots,
     PartOfSlot,

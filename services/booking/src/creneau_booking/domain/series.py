@@ -10,7 +10,7 @@ from itertools import count
 from typing import Literal
 
 from creneau_booking.domain.access_rules import local_instant
-from creneau_booking.domain.refusals import (
+from creneau_booking.domain.refusals.series import (
     OccurrenceWithoutDay,
     RecurrenceUnread,
     SeriesOffPattern,

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from creneau_booking.domain.refusals import LastsTooLong, OutOfReach
+from creneau_booking.domain.refusals.slots import LastsTooLong, OutOfReach
 
 REACH = datetime(1900, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 """from when (inclusive) to when (exclusive) something may take place"""

@@ -13,14 +13,10 @@ from datetime import datetime
 from creneau_booking.domain import changes, confirmation
 from creneau_booking.domain.answers import Answer, Outcome, agreed, all_have_accepted, outcome_of
 from creneau_booking.domain.appointment import CANCELLATION_REASONS, OF_PERSONS, Appointment
-from creneau_booking.domain.refusals import (
-    AnswerForAnotherPractice,
-    AppointmentUnknown,
-    MayOnlyAnswer,
-    MayOnlyCancel,
-    NoSlotThen,
-    ProposalNotFree,
-)
+from creneau_booking.domain.refusals.answers import AnswerForAnotherPractice, MayOnlyAnswer, ProposalNotFree
+from creneau_booking.domain.refusals.proxies import MayOnlyCancel
+from creneau_booking.domain.refusals.registered import AppointmentUnknown
+from creneau_booking.domain.refusals.slots import NoSlotThen
 from creneau_booking.domain.status import claims
 from creneau_booking.handlers.access import require_changeable
 from creneau_booking.handlers.appointments import AppointmentHandlers

@@ -18,7 +18,7 @@ from creneau_booking.domain.appointment import (
 )
 from creneau_booking.domain.events import Actor, AppointmentEvent
 from creneau_booking.domain.quotas import Quotas
-from creneau_booking.domain.refusals import OfferNotMovable
+from creneau_booking.domain.refusals.waiting import OfferNotMovable
 from creneau_booking.domain.rehearsal import require_apart, require_still_apart
 from creneau_booking.domain.status import claims
 from creneau_booking.domain.transitions import MOVABLE, TRANSITIONS, told

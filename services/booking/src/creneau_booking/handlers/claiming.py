@@ -14,7 +14,8 @@ from functools import partial
 from creneau_booking.domain import rules
 from creneau_booking.domain.appointment import Appointment, SlotFact
 from creneau_booking.domain.quotas import Quotas
-from creneau_booking.domain.refusals import ActorsTaken, PatientsUnavailable, SlotTaken
+from creneau_booking.domain.refusals.registered import PatientsUnavailable
+from creneau_booking.domain.refusals.slots import ActorsTaken, SlotTaken
 from creneau_booking.domain.status import claims
 from creneau_booking.handlers.access import require_bookable
 from creneau_booking.handlers.expiry import HoldExpiry

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from creneau_booking.domain.refusals import HoldNotExtensible, NotAHold, TooManyHolds
+from creneau_booking.domain.refusals.changes import HoldNotExtensible, NotAHold
+from creneau_booking.domain.refusals.quotas import TooManyHolds
 from creneau_booking.handlers.own_holds import OwnHold
 
 

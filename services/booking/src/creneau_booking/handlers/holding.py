@@ -8,7 +8,7 @@ from datetime import datetime
 from creneau_booking.domain import changes
 from creneau_booking.domain.appointment import Appointment
 from creneau_booking.domain.events import AppointmentEvent
-from creneau_booking.domain.refusals import OfferNotMovable
+from creneau_booking.domain.refusals.waiting import OfferNotMovable
 from creneau_booking.domain.transitions import TRANSITIONS
 from creneau_booking.handlers.exchange import Exchange
 from creneau_booking.handlers.hold_policy import HoldPolicy

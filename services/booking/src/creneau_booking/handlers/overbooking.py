@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from creneau_booking.domain import rules
 from creneau_booking.domain.appointment import Appointment, patient_actor
-from creneau_booking.domain.refusals import ActorsTaken
+from creneau_booking.domain.refusals.slots import ActorsTaken
 from creneau_booking.handlers.access import require_known_patients
 from creneau_booking.handlers.claiming import Claiming
 from creneau_booking.storage.agenda import agendas_of

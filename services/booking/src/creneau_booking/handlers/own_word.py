@@ -13,7 +13,9 @@ from dataclasses import dataclass, replace
 from creneau_booking.domain import changes, participants, patient_elements, quotas
 from creneau_booking.domain.appointment import OF_PERSONS, Appointment, SlotFact
 from creneau_booking.domain.quotas import ActionKind, Quotas
-from creneau_booking.domain.refusals import AppointmentUnknown, ParticipantsNotTheirs, UnknownSlots
+from creneau_booking.domain.refusals.participants import ParticipantsNotTheirs
+from creneau_booking.domain.refusals.registered import AppointmentUnknown
+from creneau_booking.domain.refusals.slots import UnknownSlots
 from creneau_booking.domain.status import claims
 from creneau_booking.handlers.access import require_known_patients
 from creneau_booking.storage import appointment_mapper as mapper

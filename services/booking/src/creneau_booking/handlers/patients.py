@@ -7,7 +7,7 @@ from datetime import datetime
 
 from creneau_booking.domain.identity import address_digest, addresses_of, ins_of, unverified_official_ins
 from creneau_booking.domain.own_words import require_own_words, require_reachable
-from creneau_booking.domain.refusals import IdentityRegistered, OfficialInsUnverified
+from creneau_booking.domain.refusals.people import IdentityRegistered, OfficialInsUnverified
 from creneau_booking.publishing import contact_event
 from creneau_booking.storage import identities
 from creneau_shared.database.pool import Connection, Database

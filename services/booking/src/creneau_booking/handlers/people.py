@@ -6,7 +6,7 @@ from datetime import datetime
 
 from creneau_booking.domain.proxies import SCOPES, Proxy, is_minor
 from creneau_booking.domain.quotas import Quotas, require_few_patients
-from creneau_booking.domain.refusals import BirthDateSettled
+from creneau_booking.domain.refusals.registered import BirthDateSettled
 from creneau_booking.handlers.accounts import tell
 from creneau_booking.handlers.proxies import RelatedPersonStore, of_the_deployment
 from creneau_booking.storage import accounts

@@ -13,7 +13,7 @@ from creneau_booking.domain.proxies import (
     majority_ending,
     require_may_decide,
 )
-from creneau_booking.domain.refusals import ProxyEnded, ProxyOfAnother, UnknownProxy
+from creneau_booking.domain.refusals.proxies import ProxyEnded, ProxyOfAnother, UnknownProxy
 from creneau_booking.handlers.accounts import tell
 from creneau_booking.storage import accounts
 from creneau_booking.storage.agenda_rules import births_of

@@ -6,7 +6,7 @@ Who may see it at all is in its terms, which SQL asks (`appointment_terms`); thi
 from __future__ import annotations
 
 from creneau_booking.domain.appointment import Appointment
-from creneau_booking.domain.refusals import HiddenLate, HidingNotTheirs, MayOnlyCancel
+from creneau_booking.domain.refusals.proxies import HiddenLate, HidingNotTheirs, MayOnlyCancel
 from creneau_booking.storage.appointment_mapper import CONFIDENTIALITY, HIDDEN
 from creneau_shared.fhir.storage.store import Resource, WriteContext
 

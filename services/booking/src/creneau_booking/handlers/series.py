@@ -16,7 +16,7 @@ from creneau_booking.domain import changes, rules
 from creneau_booking.domain.appointment import Appointment, Occurrence
 from creneau_booking.domain.events import ToldOccurrence
 from creneau_booking.domain.participants import SAID_BY_SLOT
-from creneau_booking.domain.refusals import (
+from creneau_booking.domain.refusals.series import (
     OccurrenceRefused,
     ScopeUnfit,
     SeriesBusy,

@@ -16,7 +16,7 @@ import structlog
 from creneau_booking.domain.appointment import Appointment, Confirmation, patient_actor
 from creneau_booking.domain.events import AppointmentEvent
 from creneau_booking.domain.participants import SAID_BY_SLOT
-from creneau_booking.domain.refusals import ReplacedNotTheirs
+from creneau_booking.domain.refusals.waiting import ReplacedNotTheirs
 from creneau_booking.domain.waiting import Patience
 from creneau_booking.handlers.claiming import Claiming
 from creneau_booking.handlers.statements import is_seen

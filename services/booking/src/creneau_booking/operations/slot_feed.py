@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from creneau_booking.domain.refusals import SlotOfAnotherAgenda, SlotOutsideWindow, TooManySlots
+from creneau_booking.domain.refusals.feeds import SlotOfAnotherAgenda, SlotOutsideWindow, TooManySlots
 from creneau_booking.storage.slot_rows import Kinds, SlotKind, kind_of, row_of
 from creneau_booking.storage.slot_sync import SlotSent, Window
 from creneau_shared.clock import PARIS

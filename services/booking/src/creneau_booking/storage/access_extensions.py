@@ -18,7 +18,7 @@ from creneau_booking.domain.access_rules import (
     AgeLimit,
     BookingWindow,
 )
-from creneau_booking.domain.refusals import RuleFault, RulesUnread, UnreadRule
+from creneau_booking.domain.refusals.offering import RuleFault, RulesUnread, UnreadRule
 from creneau_shared.fhir.datatypes import time_of
 from creneau_shared.fhir.storage.store import Resource
 

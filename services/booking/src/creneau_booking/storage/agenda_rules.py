@@ -24,7 +24,7 @@ from creneau_booking.domain.access_rules import (
     strictest,
 )
 from creneau_booking.domain.quotas import Upcoming
-from creneau_booking.domain.refusals import UnknownZones
+from creneau_booking.domain.refusals.offering import UnknownZones
 from creneau_booking.domain.status import SLOT_STATUS_OF
 from creneau_booking.storage.access_extensions import rules_of, understood_rules_of
 from creneau_booking.storage.agenda import SLOT_LENGTH_MAX

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from creneau_booking.domain.refusals import PatientsUnclear
+from creneau_booking.domain.refusals.registered import PatientsUnclear
 from creneau_booking.storage.appointment_mapper import relative
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.search.layout import table_name

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from creneau_booking.domain.erasure import is_same_person
-from creneau_booking.domain.refusals import (
+from creneau_booking.domain.refusals.registered import (
     OtherPerson,
     PatientErased,
     PatientsNamedIn,

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from creneau_booking.domain.refusals import RulesUnread, UnreadRule
+from creneau_booking.domain.refusals.offering import RulesUnread, UnreadRule
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.storage.store import Resource
 

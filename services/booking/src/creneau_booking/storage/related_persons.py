@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from creneau_booking.domain.proxies import SCOPES, Proxy
-from creneau_booking.domain.refusals import NoPatientNamed, UnknownProxyScope
+from creneau_booking.domain.refusals.proxies import NoPatientNamed, UnknownProxyScope
 from creneau_shared.clock import PARIS
 from creneau_shared.fhir.datatypes import parse_interval
 from creneau_shared.fhir.storage.store import Resource

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 
-from creneau_booking.domain.refusals import NoSlotThen
+from creneau_booking.domain.refusals.slots import NoSlotThen
 from creneau_booking.storage.agenda import SLOT_LENGTH_MAX
 from creneau_booking.storage.availability.actors import CONCERNED, TURN
 from creneau_booking.storage.slot_rows import slot_key

@@ -17,7 +17,7 @@ from datetime import date
 from typing import Any
 
 from creneau_booking.domain.appointment import Occurrence
-from creneau_booking.domain.refusals import RecurrenceUnread, ScopeUnfit
+from creneau_booking.domain.refusals.series import RecurrenceUnread, ScopeUnfit
 from creneau_booking.domain.series import LAST, SCOPES, Monthly, Recurrence, Scope
 from creneau_shared.clock import zone_named
 from creneau_shared.fhir.storage.store import Resource

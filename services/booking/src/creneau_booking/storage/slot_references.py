@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 from asyncpg import Record
 
-from creneau_booking.domain.refusals import SlotsUnclear
+from creneau_booking.domain.refusals.slots import SlotsUnclear
 from creneau_booking.storage.appointment_mapper import relative
 from creneau_booking.storage.slot_visibility import is_public
 from creneau_shared.database.pool import Connection

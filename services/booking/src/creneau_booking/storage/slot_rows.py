@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from creneau_booking.domain.refusals import NoAgendaNamed, SlotFraction, SlotOrder
+from creneau_booking.domain.refusals.offering import NoAgendaNamed, SlotFraction, SlotOrder
 from creneau_booking.domain.times import require_sensible
 from creneau_booking.storage import places
 from creneau_shared.fhir.datatypes import exact_instant, instant_of

@@ -14,7 +14,8 @@ from uuid import UUID
 
 from asyncpg import Record
 
-from creneau_booking.domain.refusals import AgendaWrittenMeanwhile, SlotMadeMeanwhile, SlotSentTwice
+from creneau_booking.domain.refusals.feeds import AgendaWrittenMeanwhile, SlotSentTwice
+from creneau_booking.domain.refusals.offering import SlotMadeMeanwhile
 from creneau_booking.domain.synchronising import ECHOES, Difference, Known, SaidSlot, Sent, difference
 from creneau_booking.storage.availability.actors import write_beside
 from creneau_booking.storage.availability.freshness import IS_BACK

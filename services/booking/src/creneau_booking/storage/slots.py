@@ -9,7 +9,8 @@ from uuid import UUID
 
 from asyncpg import Record
 
-from creneau_booking.domain.refusals import NewAgendaBusy, SlotClaimed, SlotMadeMeanwhile, UnknownAgenda
+from creneau_booking.domain.refusals.feeds import NewAgendaBusy
+from creneau_booking.domain.refusals.offering import SlotClaimed, SlotMadeMeanwhile, UnknownAgenda
 from creneau_booking.storage import slot_visibility, slots_together
 from creneau_booking.storage.availability.actors import TURN_BESIDE, try_beside
 from creneau_booking.storage.availability.freshness import IS_BACK, WORD_COUNTS, heard, spoken_at

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from creneau_booking.domain.refusals import UnreadableWish
+from creneau_booking.domain.refusals.waiting import UnreadableWish
 from creneau_booking.domain.waiting import PARTS_OF_DAY, Near, Wish
 from creneau_booking.storage.appointment_mapper import REPLACES, WORDS, relative, slot_ids, visit_of
 from creneau_shared.clock import PARIS

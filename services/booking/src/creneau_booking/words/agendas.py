@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from creneau_booking.domain.refusals import (
+from creneau_booking.domain.refusals.agendas import (
     AgeOutsideLimit,
     BirthDateUnknown,
     ChangeTooLate,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from creneau_booking.domain.access_rules import AGE_YEARS_MAX, DAYS_MAX
-from creneau_booking.domain.refusals import (
+from creneau_booking.domain.refusals.offering import (
     ActorOfNobody,
     ActorOfOthers,
     ActorsNamedIn,

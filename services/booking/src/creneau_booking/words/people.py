@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from creneau_booking.domain.own_words import OWN
-from creneau_booking.domain.refusals import (
+from creneau_booking.domain.refusals.people import (
     AccountOfTheirOwn,
     AddressesUnreachable,
     GuardianAtPractice,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from creneau_booking.domain.refusals import RehearsalApart, RehearsalKept
+from creneau_booking.domain.refusals.rehearsal import RehearsalApart, RehearsalKept
 from creneau_shared.errors import CreneauError, Forbidden, Unprocessable
 from creneau_shared.words import Theme
 

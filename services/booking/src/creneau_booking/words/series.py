@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from creneau_booking.domain.refusals import (
+from creneau_booking.domain.refusals.series import (
     OccurrenceRefused,
     OccurrenceWithoutDay,
     RecurrenceUnread,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from creneau_booking.domain.refusals import (
+from creneau_booking.domain.refusals.slots import (
     ActorsTaken,
     AgendaClosed,
     AppointmentOrder,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from creneau_booking.domain.refusals import OfferNotMovable, ReplacedNotTheirs, UnreadableWish
+from creneau_booking.domain.refusals.waiting import OfferNotMovable, ReplacedNotTheirs, UnreadableWish
 from creneau_shared.errors import CreneauError, Unprocessable
 from creneau_shared.words import Theme
 

@@ -14,7 +14,7 @@ from datetime import datetime
 from uuid import UUID
 
 from creneau_booking.domain.appointment import SlotFact
-from creneau_booking.domain.refusals import GroupFull, PlaceTaken
+from creneau_booking.domain.refusals.slots import GroupFull, PlaceTaken
 from creneau_booking.storage.freed import note_agendas
 from creneau_booking.storage.places import GROUP, balance_sql, left_sql, status_sql
 from creneau_booking.storage.slot_rows import SUPERSEDE, SUPERSEDED, slot_key

@@ -1,0 +1,42 @@
+"""Refused: answers of participants that cannot be given so."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from creneau_shared.refusal import Refusal
+
+
+@dataclass(eq=False)
+class AnswerForAnotherPractice(Refusal):
+    """A practice answers for somebody of another."""
+
+
+@dataclass(eq=False)
+class AnsweredAfterEnd(Refusal):
+    """What has begun or is over (`status`) is answered."""
+
+    status: str
+
+
+@dataclass(eq=False)
+class AnswerOrder(Refusal):
+    """An answer says only one end of a time, or its end is not after its start."""
+
+
+@dataclass(eq=False)
+class AnswerTimes(Refusal):
+    """An answer other than a counter-proposal says a time that nobody has proposed."""
+
+
+@dataclass(eq=False)
+class ProposalNotFree(Refusal):
+    """What was proposed is accepted, and its time is not to be had."""
+
+    start: datetime
+
+
+@dataclass(eq=False)
+class MayOnlyAnswer(Refusal):
+    """Whoever came by the link of a message accepts or declines, and says something else."""

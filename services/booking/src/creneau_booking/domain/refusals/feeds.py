@@ -1,0 +1,57 @@
+"""Refused: what practices' software says of its agendas, and how patients are told when it says nothing any more."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from creneau_shared.refusal import Refusal
+
+
+@dataclass(eq=False)
+class AgendaNotUpToDate(Refusal):
+    """The agenda's (id) software has not synchronised it within the time that it states."""
+
+    schedule: str
+
+
+@dataclass(eq=False)
+class TooManySlots(Refusal):
+    """More slots are sent at once than `most`."""
+
+    most: int
+
+
+@dataclass(eq=False)
+class SlotOfAnotherAgenda(Refusal):
+    """One of the slots that are sent (the `number`th) names another agenda."""
+
+    number: int
+    reference: str
+
+
+@dataclass(eq=False)
+class SlotOutsideWindow(Refusal):
+    """One of the slots that are sent (the `number`th) does not start within the period of which they are the whole."""
+
+    number: int
+
+
+@dataclass(eq=False)
+class SlotSentTwice(Refusal):
+    """Two of the slots that are sent have the same id."""
+
+    id: str
+
+
+@dataclass(eq=False)
+class AgendaWrittenMeanwhile(Refusal):
+    """Others kept writing the slots of the agenda (id) while it was synchronised."""
+
+    schedule: str
+
+
+@dataclass(eq=False)
+class NewAgendaBusy(Refusal):
+    """A slot goes to an agenda (id) of whose people somebody takes or frees time at this moment."""
+
+    schedule: str

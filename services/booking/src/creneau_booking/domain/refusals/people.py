@@ -1,0 +1,55 @@
+"""Refused: patients: who represents them, what their account states of them, which identity is theirs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from creneau_shared.refusal import Refusal
+
+
+@dataclass(eq=False)
+class ProxyNotTheirs(Refusal):
+    """They do not say who represents the person."""
+
+
+@dataclass(eq=False)
+class AccountOfTheirOwn(Refusal):
+    """The person has an account of their own, and decides about it."""
+
+
+@dataclass(eq=False)
+class GuardianAtPractice(Refusal):
+    """A protective measure is the practice's to state."""
+
+
+@dataclass(eq=False)
+class MinorOnParents(Refusal):
+    """A minor would decide who their parents are."""
+
+
+@dataclass(eq=False)
+class StatedByStaff(Refusal):
+    """Elements of a Patient that its account does not state."""
+
+    elements: tuple[str, ...]
+
+
+@dataclass(eq=False)
+class AddressesUnreachable(Refusal):
+    """E-mail addresses (indexes of Patient.telecom) at which nothing can arrive."""
+
+    indexes: tuple[int, ...]
+
+
+@dataclass(eq=False)
+class OfficialInsUnverified(Refusal):
+    """An INS (index of Patient.identifier) that is called official, of an identity that is stated not to be validated."""
+
+    index: int
+
+
+@dataclass(eq=False)
+class IdentityRegistered(Refusal):
+    """The national identity is another Patient's: its id, for whom may see it."""
+
+    holder: str | None

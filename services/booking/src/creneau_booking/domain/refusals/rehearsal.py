@@ -1,0 +1,19 @@
+"""Refused: what booking keeps to rehearse with, and lends to nobody."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from creneau_shared.refusal import Refusal
+
+
+@dataclass(eq=False)
+class RehearsalApart(Refusal):
+    """The rehearsal's agenda for somebody, or its patient elsewhere, or somebody else beside them."""
+
+
+@dataclass(eq=False)
+class RehearsalKept(Refusal):
+    """What booking keeps for its rehearsals is nobody's to write."""
+
+    resource_type: str

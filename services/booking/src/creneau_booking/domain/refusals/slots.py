@@ -1,0 +1,180 @@
+"""Refused: slots and what they are taken with: not there, not open, not fitting, or taken already."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from creneau_shared.refusal import Refusal
+
+
+@dataclass(eq=False)
+class SlotTaken(Refusal):
+    """Somebody else was faster, or is at it: `status` is the slot's."""
+
+    id: str
+    start: datetime
+    status: str
+
+
+@dataclass(eq=False)
+class GroupFull(Refusal):
+    """A slot of several places has not as many left as are wanted."""
+
+    id: str
+    start: datetime
+    left: int
+    wanted: int
+
+
+@dataclass(eq=False)
+class PlaceTaken(Refusal):
+    """Somebody (references) has a place in a slot already, by another appointment."""
+
+    id: str
+    start: datetime
+    persons: tuple[str, ...]
+
+
+@dataclass(eq=False)
+class ActorsTaken(Refusal):
+    """People, rooms or devices (references, in order) are taken at that time, perhaps through another agenda."""
+
+    actors: tuple[str, ...]
+    start: datetime
+
+
+@dataclass(eq=False)
+class UnknownSlots(Refusal):
+    """Slots (ids, in order) that do not exist, or not for whoever names them."""
+
+    ids: tuple[str, ...]
+
+
+@dataclass(eq=False)
+class NoTime(Refusal):
+    """Neither a slot, nor a start and an end."""
+
+
+@dataclass(eq=False)
+class AppointmentOrder(Refusal):
+    """The end is not after the start."""
+
+
+@dataclass(eq=False)
+class OutOfReach(Refusal):
+    """An end (`element`) of a slot or an appointment (`kind`) lies in none of the years `first` … `last`."""
+
+    kind: str
+    element: str
+    first: int
+    last: int
+
+
+@dataclass(eq=False)
+class LastsTooLong(Refusal):
+    """A slot or an appointment (`kind`) that lasts longer than so many days."""
+
+    kind: str
+    days: int
+
+
+@dataclass(eq=False)
+class OutsideSlots(Refusal):
+    """The period `[start, end)` reaches beyond its slots, `[first, last)`."""
+
+    start: datetime
+    end: datetime
+    first: datetime
+    last: datetime
+
+
+@dataclass(eq=False)
+class NoPartOfSlot(Refusal):
+    """A slot lies outside the period `[start, end)`."""
+
+    id: str
+    start: datetime
+    end: datetime
+
+
+@dataclass(eq=False)
+class PartOfSlot(Refusal):
+    """A part of a slot that is taken whole, or one that leaves what nobody could use."""
+
+    id: str
+
+
+@dataclass(eq=False)
+class VisitOfTooManySlots(Refusal):
+    """A patient's visit is made of more slots of one agenda than it allows."""
+
+    count: int
+    most: int
+
+
+@dataclass(eq=False)
+class SlotsNotAdjacent(Refusal):
+    """Two slots of one agenda do not follow each other."""
+
+    before: str
+    after: str
+
+
+@dataclass(eq=False)
+class SlotsOfTwoKinds(Refusal):
+    """Two slots of one agenda are not for the same."""
+
+    one: str
+    other: str
+
+
+@dataclass(eq=False)
+class AgendaClosed(Refusal):
+    """The agenda (id) is not open for booking any more."""
+
+    schedule: str
+
+
+@dataclass(eq=False)
+class NoSlot(Refusal):
+    """A patient books without a slot."""
+
+
+@dataclass(eq=False)
+class SlotBegun(Refusal):
+    """The slot has begun."""
+
+    start: datetime
+
+
+@dataclass(eq=False)
+class OutsideHorizon(Refusal):
+    """The slot lies outside the period that its agenda covers."""
+
+    id: str
+
+
+@dataclass(eq=False)
+class VisitsToCome(Refusal):
+    """What is to be deleted has `count` appointments to come; `first` is the id of one."""
+
+    resource_type: str
+    id: str
+    first: str
+    count: int
+
+
+@dataclass(eq=False)
+class NoSlotThen(Refusal):
+    """The agenda (id) has no slot at that time."""
+
+    schedule: str
+    start: datetime
+
+
+@dataclass(eq=False)
+class SlotsUnclear(Refusal):
+    """References to slots (index, what is said) that mean none, or more than one."""
+
+    said: tuple[tuple[int, str], ...]

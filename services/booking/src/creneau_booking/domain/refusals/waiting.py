@@ -1,0 +1,24 @@
+"""Refused: the waiting list: what cannot be waited for, and what an offer is not for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from creneau_shared.refusal import Refusal
+
+
+@dataclass(eq=False)
+class UnreadableWish(Refusal):
+    """An extension (its url) of a waiting-list request says what cannot be read."""
+
+    url: str
+
+
+@dataclass(eq=False)
+class ReplacedNotTheirs(Refusal):
+    """What a waiting-list request would replace is no booked appointment of the same person."""
+
+
+@dataclass(eq=False)
+class OfferNotMovable(Refusal):
+    """An offer of the waiting list is accepted or refused, and neither moved nor put off."""

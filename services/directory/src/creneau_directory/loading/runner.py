@@ -12,6 +12,7 @@ import asyncio
 import gc
 import hashlib
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -55,7 +56,8 @@ class Lately:
     """What a file has said lately: each professional of a hospital tells of it in the same words, which add nothing."""
 
     def __init__(self) -> None:
-        self._digests: dict[bytes, None] = {}
+        # Not a dict, which looks for its first entry behind all that were taken out.
+        self._digests: OrderedDict[bytes, None] = OrderedDict()
 
     def again(self, content: bytes, *, gone: bool, merges: bool) -> bool:
         """Whether a fragment need not be laid down once more. What is gone, or is the last word, counts where it stands."""
@@ -64,11 +66,10 @@ class Lately:
             return False
         digest = hashlib.blake2b(content, digest_size=16).digest()
         known = digest in self._digests
-        if known:
-            del self._digests[digest]
-        elif len(self._digests) == _REMEMBERED_MAX:
-            del self._digests[next(iter(self._digests))]
         self._digests[digest] = None
+        self._digests.move_to_end(digest)
+        if len(self._digests) > _REMEMBERED_MAX:
+            self._digests.popitem(last=False)
         return known
 
 

@@ -46,6 +46,16 @@ TOWNS = (
     ("35238", "35000", "Rennes"),
     ("75115", "75015", "Paris"),
 )
+_SAID = {
+    "Nom": "{name}",
+    "Code_commune": "{code}",
+    "Code_postal": "{postal}",
+    "Libellé_commune": "{town}",
+}
+ALONE = line("{rpps}", **_SAID)
+ELSEWHERE = line("{rpps}", Code_mode="S", Identifiant_technique="{structure}", **_SAID)
+SKILLED = line("{rpps}", Code_savoir="{skill}", **_SAID)
+TOLD_EACH_S = 60.0
 TABLES = ("practitioner", "organization", "location", "practitioner_role")
 SIDES = ("practitioner_string", "organization_string", "location_string", "practitioner_role_string")
 
@@ -60,15 +70,15 @@ def lines(changed: float) -> Iterator[str]:
         rpps = body + luhn.calc_check_digit(body)
         code, postal, town = chance.choice(TOWNS)
         name = "LE BIHAN" if other.random() < changed else f"NOM{person % 5000}"
-        said = {"Nom": name, "Code_commune": code, "Code_postal": postal, "Libellé_commune": town}
-        yield line(rpps, **said)
+        said = {"rpps": rpps, "name": name, "code": code, "postal": postal, "town": town}
+        yield ALONE.format(**said)
         number += 1
         for n in range(int(chance.random() * further + 0.5)):
             if n % 2:
-                yield line(rpps, Code_savoir=SKILLS[n // 2 % len(SKILLS)], **said)
+                yield SKILLED.format(**said, skill=SKILLS[n // 2 % len(SKILLS)])
             else:
                 structure = (person * 7 + n * 13) % SHARED_STRUCTURES
-                yield line(rpps, Code_mode="S", Identifiant_technique=f"F{structure:09d}", **said)
+                yield ELSEWHERE.format(**said, structure=f"F{structure:09d}")
             number += 1
 
 
@@ -104,10 +114,22 @@ class Spent:
         )
 
 
-async def loaded(database: Database, path: Path) -> Load:
-    """What a load of the file counted."""
-    loading = Loading(database, SystemClock(), "http://127.0.0.1/fhir", Annuaire(1 << 24), LoadSettings())
-    return await loading.run(path, whole=True)
+async def loaded(database: Database, path: Path, server: Postgres) -> tuple[Load, Spent]:
+    """What a load of the file counted, and what it took; told as it goes on."""
+    before = Spent.until_now(server)
+
+    def tell(phase: str, load: Load) -> None:
+        spent = Spent.until_now(server).since(before)
+        print(f"  … {phase}: line {load.lines}; {spent.told('resources', made(load))}", flush=True)
+
+    settings = LoadSettings(load_progress_s=TOLD_EACH_S)
+    source = Annuaire(1 << 24)
+    loading = Loading(database, SystemClock(), "http://127.0.0.1/fhir", source, settings, tell=tell)
+    return await loading.run(path, whole=True), Spent.until_now(server).since(before)
+
+
+def made(load: Load) -> int:
+    return sum(load.counts.get(key, 0) for key in ("created", "updated", "unchanged"))
 
 
 async def copied(database: Database, server: Postgres, folder: Path) -> tuple[int, Spent]:
@@ -140,13 +162,10 @@ async def main() -> None:
             files.append(("a hundredth changed", written(folder / "changed.txt", changed=0.01)))
         async with Database(url, size=4, statement_timeout_s=3600, name="loading") as database:
             for title, path in files:
-                before = Spent.until_now(server)
-                load = await loaded(database, path)
-                spent = Spent.until_now(server).since(before)
-                made = sum(load.counts.get(key, 0) for key in ("created", "updated", "unchanged"))
+                load, spent = await loaded(database, path, server)
                 memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
                 print(f"{title}: {load.counts}")
-                print(f"  {spent.told('resources', made)}; memory {memory} MB", flush=True)
+                print(f"  {spent.told('resources', made(load))}; memory {memory} MB", flush=True)
             async with database.connection() as connection:
                 size = await connection.fetchval("SELECT pg_database_size(current_database())")
             print(f"the database has {size / 1e9:.2f} GB")

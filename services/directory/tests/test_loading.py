@@ -23,7 +23,7 @@ from creneau_directory.loading.finess import Finess
 from creneau_directory.loading.json_records import BrokenArrayError, records
 from creneau_directory.loading.pieces import Source
 from creneau_directory.loading.projections import national
-from creneau_directory.loading.runner import Loading, LoadRefusedError, SourceBusyError
+from creneau_directory.loading.runner import Lately, Loading, LoadRefusedError, SourceBusyError
 from creneau_directory.loading.settings import LoadSettings
 from creneau_directory.storage import loads as kept
 from creneau_directory.storage.loads import Load
@@ -311,6 +311,50 @@ async def test_broken_off_it_goes_on(
     assert (done.counts["read"], done.counts["created"], done.counts.get("unchanged", 0)) == (8, 32, 0)
     for number in numbers:
         assert await directory.ids("Practitioner", identifier=number) == [f"idnps-8{number}"]
+
+
+async def test_what_is_said_again_is_laid_down_once(
+    directory: Directory, source_name: str, tmp_path: Path
+) -> None:
+    """Each line of a hospital repeats the hospital; 270,000 such fragments of 2,000 structures made a batch of a load take
+    fifteen seconds and as much memory as they have bytes."""
+    hospital = finess()
+    said = [
+        line(rpps(), Code_mode="S", Numéro_FINESS_site=hospital, Identifiant_technique=f"F{hospital}")
+        for _ in range(7)
+    ]
+    path = write(tmp_path / "a.txt", HEADER, *said)
+    laid: list[int] = []
+
+    async def count(load: Load) -> None:
+        async with directory.database.connection() as connection:
+            sql = "SELECT count(*) FROM load_fragment WHERE load = $1"
+            laid.append(await connection.fetchval(sql, load.id))
+
+    loading = Loading(directory.database, FixedClock(NOW), BASE, annuaire(source_name), SETTINGS)
+    write_ = loading._write
+
+    async def counted(load: Load) -> None:
+        await count(load)
+        await write_(load)
+
+    loading._write = counted  # type: ignore[method-assign]
+    done = await loading.run(path, whole=True)
+    assert laid == [7 + 7 + 1 + 1]
+    assert done.counts["created"] == 16
+
+
+def test_what_is_gone_is_said_again() -> None:
+    """There, gone, and there again: the last word counts."""
+    lately = Lately()
+    said = [(b"a", False), (b"a", False), (b"b", True), (b"a", False)]
+    assert [lately.again(content, gone=gone, merges=True) for content, gone in said] == [
+        False,
+        True,
+        False,
+        False,
+    ]
+    assert not any(lately.again(b"a", gone=False, merges=False) for _ in range(2))
 
 
 async def test_one_at_a_time(directory: Directory, source_name: str, tmp_path: Path) -> None:

@@ -195,7 +195,7 @@ def test_a_surname_that_is_an_everyday_word_needs_more_to_be_a_name(
         ("sagefemme rennes", "sage-femme"),
         ("dermato logue lyon", "dermatologie"),
         ("slt g mal o dos", "medecine-generale"),
-        ("psychologue pour ma fille de 12 ans", "psychologie"),
+        ("psychologue pour ma fille", "psychologie"),
     ],
 )
 def test_words_written_together_apart_or_in_short(text: str, key: str) -> None:
@@ -250,3 +250,62 @@ def test_after_a_given_name_comes_a_name() -> None:
     known = KnownNames({name: ((name,), 1.0) for name in ("celine", "riviere")})
     intent = reader().read("docteur céline rivière", known)
     assert [word.typed for word in intent.names] == ["celine", "riviere"]
+
+
+@pytest.mark.parametrize(
+    ("text", "ignored"),
+    [
+        ("médecin tiers payant carhaix", ("tiers payant",)),
+        ("dentiste qui accepte la CMU lyon 7", ("cmu",)),
+        ("psychiatre c2s, carte vitale", ("c2s", "carte vitale")),
+        ("psychologue pour ma fille de 12 ans", ("12 ans",)),
+        ("je cherche un bon dentiste gentil à Nantes svp", ("bon", "gentil")),
+        ("dermato parking licorne", ("parking", "licorne")),
+        ("pas de fièvre", ("pas",)),
+        ("opération du genou il y a deux ans", ("il y a deux ans",)),
+        ("séquelles d'avc il y a deux ans", ()),
+        ("kiné pas secteur 2", ()),
+        ("je voudrais prendre rendez-vous avec un dermato", ()),
+    ],
+)
+def test_what_changes_nothing_of_the_answer_is_told(text: str, ignored: tuple[str, ...]) -> None:
+    """Words that the directory has nothing to compare with were dropped without a word: whoever asked for `tiers payant`
+    believed that they had been heard."""
+    assert reader().read(text).ignored == ignored
+
+
+def test_words_aside_are_no_unknown_ones() -> None:
+    """They say nothing of whether what is looked for was understood, and are looked up as nobody's name."""
+    intent = reader().read("tiers payant rennes")
+    assert (intent.ignored, intent.unknown, intent.lost) == (("tiers payant",), (), False)
+
+
+@pytest.mark.parametrize(
+    ("text", "town"),
+    [
+        ("gynéco ajaxio", "Ajaccio"),
+        ("orthoptiste le man", "Le Mans"),
+        ("kiné le manss", "Le Mans"),
+        ("kine st brieux", "Saint-Brieuc"),
+        ("dentiste st etiebne", "Saint-Étienne"),
+        ("dentiste strasbpurg", "Strasbourg"),
+        ("ophtalmo montoellier", "Montpellier"),
+        ("dermato asnierres sur seine", "Asnières-sur-Seine"),
+        ("pédiatre champignu sur marne", "Champigny-sur-Marne"),
+        ("opticien à l'ail les roses", "L'Haÿ-les-Roses"),
+        ("dentiste kyon", "Lyon"),
+        ("dentiste arle", "Arles"),
+        ("payé rennes", "Rennes"),
+        ("mal à la tête le havre", "Le Havre"),
+    ],
+)
+def test_towns_however_they_are_spelt(text: str, town: str) -> None:
+    """A letter wrong at any place, doubled letters, names of four letters, of several words, with an article, with Saint."""
+    place = reader().read(text).place
+    assert place is not None
+    assert place.name == town
+
+
+def test_no_dictated_word_is_made_of_words_that_say_nothing() -> None:
+    """`qui n'est` was heard as `kiné`."""
+    assert [key for key, _ in reader().read("dentiste qui n'est pas loin").cares] == ["chirurgie-dentaire"]

@@ -2,8 +2,8 @@
 
 `queries.csv` was written before the search, from the point of view of whoever types it: `half` a is what the vocabulary and
 the weights were tuned on, b was only measured; c is a second set, written by somebody else much later, measured before
-anything was mended for it; d (mended for) and e (measured before and after) are a third writer's. `codes`: one of them;
-`where`: INSEE code, `d:` département, `r:` region.
+anything was mended for it; d (mended for) and e (measured before and after) are a third writer's; f a fourth's, measured
+before anything was mended for it. `codes`: one of them; `where`: INSEE code, `d:` département, `r:` region.
 """
 
 from __future__ import annotations

@@ -37,6 +37,43 @@ def test_no_term_stands_twice() -> None:
     assert [term for term, count in counted.items() if count > 1] == []
 
 
+@pytest.mark.parametrize(
+    "term",
+    [
+        "tiers payant",
+        "cmu",
+        "c2s",
+        "ame",
+        "carte vitale",
+        "mutuelle",
+        "gratuit",
+        "remboursé",
+        "prix",
+        "disponible",
+        "meilleur",
+        "gentil",
+        "spécialiste",
+        "hôpital",
+        "parking",
+        "quartier",
+        "étudiant",
+        "gonflé",
+        "rouge",
+        "chronique",
+        "semaine",
+        "opération",
+        "cheap",
+        "insurance",
+        "best",
+        "week",
+    ],
+)
+def test_a_word_that_carries_meaning_is_not_among_those_that_say_nothing(term: str) -> None:
+    """What the directory has nothing to compare with is aside, and told; `skip` is dropped without a word."""
+    [row] = [row for row in read_table("words.csv") if row["term"] == term]
+    assert row["kind"] == "aside"
+
+
 @pytest.mark.parametrize("row", read_table("words.csv")[::97], ids=lambda row: str(row["term"]))
 def test_some_rows_read_as_they_are_written(row: dict[str, str]) -> None:
     assert row["kind"] in KINDS

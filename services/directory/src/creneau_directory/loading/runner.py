@@ -12,6 +12,7 @@ import asyncio
 import gc
 import hashlib
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -36,6 +37,8 @@ from creneau_shared.fhir.storage.store import WriteContext
 from creneau_shared.messaging.outbox import append
 
 _EDGE_BYTES = 1 << 16
+_REMEMBERED_MAX = 100_000
+"""fragments that are known again: some 15 MB"""
 _COLLECTED_FROM = 50_000
 """objects after which the collector looks for circles: a batch makes twice as many, and no circle"""
 Tell = Callable[[str, Load], None]
@@ -47,6 +50,27 @@ class LoadRefusedError(Exception):
 
 class SourceBusyError(Exception):
     """Another process loads from this source now."""
+
+
+class Lately:
+    """What a file has said lately: each professional of a hospital tells of it in the same words, which add nothing."""
+
+    def __init__(self) -> None:
+        # Not a dict, which looks for its first entry behind all that were taken out.
+        self._digests: OrderedDict[bytes, None] = OrderedDict()
+
+    def again(self, content: bytes, *, gone: bool, merges: bool) -> bool:
+        """Whether a fragment need not be laid down once more. What is gone, or is the last word, counts where it stands."""
+        if gone or not merges:
+            self._digests.clear()
+            return False
+        digest = hashlib.blake2b(content, digest_size=16).digest()
+        known = digest in self._digests
+        self._digests[digest] = None
+        self._digests.move_to_end(digest)
+        if len(self._digests) > _REMEMBERED_MAX:
+            self._digests.popitem(last=False)
+        return known
 
 
 @dataclass
@@ -61,11 +85,13 @@ class Loading:
     accept_gone: bool = False
     tell: Tell = lambda _, __: None
     _stores: dict[str, BulkStore] = field(default_factory=dict)
+    _said: Lately = field(default_factory=Lately)
     _told_at: float = 0.0
 
     async def run(self, path: Path, *, whole: bool) -> Load:
         """Load a file. LoadRefusedError, SourceBusyError; ValueError for a file of another kind."""
         self._stores = {name: BulkStore(name, self.base_url, indexed) for name in TYPES}
+        self._said = Lately()
         held, done = asyncio.get_running_loop().create_future(), asyncio.Event()
         guard = asyncio.create_task(self._hold(held, done))
         try:
@@ -124,8 +150,9 @@ class Loading:
             refused = False
             for piece in line.pieces:
                 if isinstance(piece, Fragment):
-                    one = piece.resource
-                    fragments.append((one["resourceType"], one["id"], line.number, piece.gone, dumps(one)))
+                    one, content = piece.resource, dumps(piece.resource)
+                    if not self._said.again(content, gone=piece.gone, merges=self.source.merges):
+                        fragments.append((one["resourceType"], one["id"], line.number, piece.gone, content))
                 elif isinstance(piece, Refused):
                     refused = True
                     told.append((line.number, "refused", piece.reason, piece.detail))

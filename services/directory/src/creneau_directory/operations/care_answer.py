@@ -152,7 +152,7 @@ def _remarks(wanted: Wanted, step: Step, found: Found, *, calls: bool) -> Iterat
     intent = wanted.intent
     place = intent.place.name if intent.place else None
     if intent.lost and not calls:
-        words = ", ".join(f"« {word} »" for word in intent.ignored[:5])
+        words = ", ".join(f"« {word} »" for word in intent.unknown[:5])
         yield _note(
             "care-not-understood",
             f"Ces mots n'ont pas été compris : {words}. Essayez une profession, un besoin ou un nom.",

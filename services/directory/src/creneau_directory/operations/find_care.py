@@ -164,7 +164,7 @@ class FindCareOperation:
         reading = reader()
         known = await care.known_names(connection, reading.name_pieces(text))
         intent = reading.read(text, known)
-        unknown = [word for word in intent.ignored if len(word) >= 4 and not word.isdigit()]
+        unknown = [word for word in intent.unknown if len(word) >= 4 and not word.isdigit()]
         if unknown and not intent.emergencies:
             alike = await care.alike_names(connection, unknown[:3])
             if alike.names:

@@ -96,15 +96,22 @@ def texts_of(resource: Mapping[str, Any]) -> list[Text]:
 
 
 def _collect(name: str, value: Any, texts: list[Text]) -> None:
-    if isinstance(value, str):
-        if name not in _UNREAD and not _NOT_TEXT.fullmatch(value):
-            texts.append((_plain(value) if name == "div" else value, ""))
-    elif isinstance(value, dict):
+    if isinstance(value, dict):
         for child_name, child in value.items():
-            _collect(child_name, child, texts)
+            if not isinstance(child, str):
+                _collect(child_name, child, texts)
+            elif child_name not in _UNREAD:
+                _add(child_name, child, texts)
     elif isinstance(value, list):
         for child in value:
             _collect(name, child, texts)
+    elif isinstance(value, str) and name not in _UNREAD:
+        _add(name, value, texts)
+
+
+def _add(name: str, value: str, texts: list[Text]) -> None:
+    if not _NOT_TEXT.fullmatch(value):
+        texts.append((_plain(value) if name == "div" else value, ""))
 
 
 def _plain(div: str) -> str:

@@ -10,13 +10,20 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import Literal
 
-from creneau_directory.domain.care.spelling import SMALL, Alike, joined, stem
+from creneau_directory.domain.care.spelling import (
+    SMALL,
+    Alike,
+    edits_allowed,
+    joined,
+    stem,
+    undoubled,
+)
 from creneau_directory.domain.care.vocabulary import read_table
 from creneau_french.communes import communes
 from creneau_shared.spelling import fold
@@ -28,6 +35,14 @@ TYPED_WRONG_FROM = 2_000
 AREA_LETTERS_MIN = 6
 """of the name of a département or region that is found although it is misspelt: `finistair`"""
 NAMES_REMEMBERED_MAX = 16_384
+NAME_LETTERS_MIN = 4
+"""of a name that is found although it is misspelt"""
+SHORT_NAME_LETTERS = 5
+"""a shorter name has one letter wrong of one of the largest communes, or is none"""
+TOWN_FROM = 20_000
+"""inhabitants of a commune whose name is no part of a longer one that is misspelt"""
+COMMON_FROM = 4
+"""towns whose names go on with a word: `seine`, `marne`, `bois`"""
 CITIES = 60
 """the largest communes, which are meant before a département whose name is as near"""
 SHORT_FROM = 3_000
@@ -90,6 +105,8 @@ _IN_WORDS = {
 } | {"second": 2, "seconde": 2, "premiere": 1}
 _ROMAN_OR_WORD = frozenset(["i", "v", "x", "ii", "vi", "iv", "xi", "e", "er"])
 """Roman numerals that are too often something else to be one of Paris without its name"""
+_BETWEEN = frozenset({"en", "sur", "sous", "et"})
+"""words within a name, with which nobody ends it"""
 _SAINTS = {"st": "saint", "ste": "sainte", "sts": "saints", "stes": "saintes"}
 _LOOKS_LARGER = 500
 """times the inhabitants of a hamlet that a city has whose name is written alike but for doubled or silent letters: those who
@@ -171,20 +188,13 @@ class Gazetteer:
         }
         names = [name for name in self._by_name if self._by_name[name][0].population >= TYPED_WRONG_FROM]
         self._looking_larger = self._city_alike(names[:CITIES])
-        self._areas_joined = {
-            joined(name.split()): place
-            for name, place in self._areas.items()
-            if len(name) >= AREA_LETTERS_MIN
-        }
-        spelt = [*(joined(name.split()) for name in names[:CITIES]), *self._areas_joined]
-        spelt += [joined(name.split()) for name in names[CITIES:]]
-        shorts = [name for name in self._short if len(name) >= SHORT_LETTERS_MIN and name not in names]
-        spelt += [joined(name.split()) for name in shorts]
-        self._joined = {joined(name.split()): name for name in [*shorts, *reversed(names)]}
-        # `lehavre`, `lemans`: with the article that names are compared without.
-        self._joined |= {joined(fold(self._by_name[name][0].name).split()): name for name in reversed(names)}
-        spelt += list(self._joined)
-        self._alike = Alike(list(dict.fromkeys(spelt)), importance=4.0)
+        self._city_from = self._by_name[names[CITIES - 1]][0].population
+        self._meant = self._spellings(names)
+        self._alike = Alike(tuple(self._meant), importance=6.0)
+        self._cities = next(at for at, place in enumerate(self._meant.values()) if isinstance(place, Place))
+        self._first_words = frozenset(name.split()[0] for name in names)
+        ends = Counter(word for name in names for word in name.split()[1:])
+        self._last_words = frozenset(word for word, number in ends.items() if number >= COMMON_FROM)
         self._found_misspelt = lru_cache(NAMES_REMEMBERED_MAX)(self._find_misspelt)
         self.longest = max(len(name.split()) for name in (*self._by_name, *self._areas))
         self._sorted = sorted((name, -found[0].population) for name, found in self._by_name.items())
@@ -269,8 +279,26 @@ class Gazetteer:
         return commune.place if commune else None
 
     def misspelt(self, words: Sequence[str]) -> tuple[Place, float] | None:
-        """The commune, département or region whose name sounds or is spelt nearly so."""
+        """The commune, département or region whose name sounds or is spelt nearly so. An article before it counts as one of
+        the words."""
         return self._found_misspelt(joined(_SAINTS.get(word, word) for word in words))
+
+    def ends(self, word: str) -> bool:
+        """Whether the names of several towns go on with the word, which then is no town that is misspelt: `seine`."""
+        return word in self._last_words
+
+    def is_town(self, word: str) -> bool:
+        """Whether the word is all of a town's name."""
+        communes = self._by_name.get(word)
+        return communes is not None and communes[0].population >= TOWN_FROM
+
+    def is_large(self, place: Place) -> bool:
+        """Whether it is one of `CITIES`."""
+        return place.kind == "commune" and place.population >= self._city_from
+
+    def begins(self, word: str) -> bool:
+        """Whether the name of a town begins with the word: `saint`, `petit`."""
+        return _SAINTS.get(word, word) in self._first_words
 
     def looking_larger(self, word: str) -> Place | None:
         """The city for whose name that of a hamlet is taken."""
@@ -286,20 +314,52 @@ class Gazetteer:
                 found[name] = city
         return found
 
+    def _spellings(self, names: Sequence[str]) -> Mapping[str, str | Place]:
+        """What is compared with a misspelt name, the more important ones first → a name, or an area. `lehavre`, `lemans`:
+        with the article that names are compared without, too."""
+
+        def communes_of(some: Sequence[str]) -> dict[str, str | Place]:
+            found: dict[str, str | Place] = {}
+            for name in some:
+                for spelling in (name, fold(self._by_name[name][0].name)):
+                    found.setdefault(undoubled(joined(spelling.split())), name)
+            return found
+
+        areas: dict[str, str | Place] = {
+            undoubled(joined(name.split())): place
+            for name, place in self._areas.items()
+            if len(name) >= AREA_LETTERS_MIN
+        }
+        known = set(names)
+        shorts: dict[str, str | Place] = {
+            undoubled(joined(name.split())): name
+            for name in self._short
+            if len(name) >= SHORT_LETTERS_MIN and name not in known and name.split()[-1] not in _BETWEEN
+        }
+        found = communes_of(names[:CITIES])
+        for more in (areas, communes_of(names[CITIES:]), shorts):
+            found |= {spelling: meant for spelling, meant in more.items() if spelling not in found}
+        return found
+
     def _find_misspelt(self, name: str) -> tuple[Place, float] | None:
-        if len(name) < 4 or any(c.isdigit() for c in name):
+        if len(name) < NAME_LETTERS_MIN or any(c.isdigit() for c in name):
             return None
-        exact = self._joined.get(_without_abbreviated_saint(name))
-        if exact is not None:
-            place = self.named(exact.split())
-            return (place[0], 0.7) if place is not None else None
-        for alike, sure in ((self._alike.sounding(name), 0.5), (self._alike.spelt(name), 0.4)):
-            if alike in self._areas_joined:
-                return self._areas_joined[alike], sure
-            found = self.named(self._joined[alike].split()) if alike is not None else None
+        few = len(name) < SHORT_NAME_LETTERS
+        most, among = (1, self._cities) if few else (edits_allowed(len(name)), None)
+        for spelling in dict.fromkeys((undoubled(name), undoubled(_without_abbreviated_saint(name)))):
+            if spelling in self._meant:
+                return self._meant_by(spelling, 0.7)
+            found = self._alike.nearest(spelling, most, among)
             if found is not None:
-                return found[0], sure
+                return self._meant_by(found[0], 0.5 if found[1] else 0.4)
         return None
+
+    def _meant_by(self, spelling: str, sure: float) -> tuple[Place, float] | None:
+        meant = self._meant[spelling]
+        if isinstance(meant, Place):
+            return meant, sure
+        found = self.named(meant.split())
+        return (found[0], sure) if found is not None else None
 
     def beginning(self, text: str, most: int) -> list[Place]:
         """Communes whose name begins so, the largest first; or of a postal code that begins so."""
@@ -344,7 +404,7 @@ def _without_abbreviated_saint(name: str) -> str:
 
 def _bare_letters(name: str) -> str:
     """A name without doubled letters and the silent ones at its end: `rennes`, `rene` → `ren`."""
-    return re.sub(r"(?<=..)e?s?$", "", re.sub(r"(.)\1+", r"\1", name))
+    return re.sub(r"(?<=..)e?s?$", "", undoubled(name))
 
 
 def place_key(name: str) -> str:

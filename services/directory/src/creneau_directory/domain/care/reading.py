@@ -33,6 +33,11 @@ PLACE_WORDS = frozenset(["a", "au", "aux", "en", "sur", "vers", "dans", "in", "n
 NEVER_WRONG = frozenset({"saint", "sainte", "saints", "saintes"})
 """the beginnings of names of places"""
 SAINT = frozenset({"st", "ste", "saint", "sainte"})
+ARTICLES = frozenset({"le", "la", "les", "l"})
+ARTICLE_LETTERS_MIN = 5
+"""of a misspelt name with its article"""
+NAME_WORDS_MAX = 4
+"""of the name of a town that is found although it is misspelt"""
 NAMED_LETTERS_MAX = 8
 """a shorter word after a title is a name rather than misspelt: `dr Marie` has nothing to do with caries"""
 HEARD_LETTERS_MIN = 4
@@ -54,6 +59,7 @@ PieceKind = Literal[
     "name",
     "title",
     "when",
+    "aside",
     "skip",
     "negation",
 ]
@@ -120,6 +126,9 @@ class Intent:
     """when, as the text says it: `night`, `sunday`, `tomorrow` …; the directory has no free times to compare it with"""
     understood: tuple[Understood, ...] = ()
     ignored: tuple[str, ...] = ()
+    """what changes nothing of the answer, in the order of the text: words that nobody knows, and those aside"""
+    unknown: tuple[str, ...] = ()
+    """those of the ignored that nobody knows"""
 
     @property
     def empty(self) -> bool:
@@ -129,7 +138,7 @@ class Intent:
     def lost(self) -> bool:
         """Whether what is looked for was not understood, whatever was of where: `licorne rennes`; or is no appointment:
         `urgences rennes`."""
-        return bool(self.ignored or self.emergencies) and not (self.cares or self.names or self.filters)
+        return bool(self.unknown or self.emergencies) and not (self.cares or self.names or self.filters)
 
 
 class Reader:
@@ -225,16 +234,17 @@ class Reader:
             return
         term = self._vocabulary.phrases.get((stem(one),))
         sure = 0.9
-        if term is None:
+        if term is None and any(len(w) > 1 and not self._says_nothing(w) for w in words[start:end]):
             heard = self._heard(stem(one))
             term, sure = (self._vocabulary.phrases.get((heard,)) if heard else None), 0.7
         if term is not None and (term.kind == "care" or (sure == 0.9 and term.kind == "motive")):
             yield _term_piece(start, end, term, sure, 2)
 
     def _named_places(self, words: Sequence[str], start: int) -> Iterator[Piece]:
-        introduced = 0.35 if start and words[start - 1] in PLACE_WORDS else 0.0
+        introduced = 0.35 if self._is_introduced(words, start) else 0.0
         if _is_counted(words, start):
-            yield Piece(start, start + 1, "skip", 0.05)
+            yield Piece(start, start + 1, "aside", 0.05)
+            yield Piece(start, start + 2, "aside", 0.36)
             return
         ordinal = self._places.arrondissement(None, words[start])
         if ordinal is not None:
@@ -261,14 +271,53 @@ class Reader:
                 worth = sure * (1 + 1.15 * (len(content) - 1)) + introduced
                 yield Piece(start, end, "place", worth, place)
                 yield from self._arrondissements(words, content, start, end, worth)
-            elif len(content) <= 3:
+            elif len(content) <= NAME_WORDS_MAX and self._may_be_misspelt(content):
                 alike = self._places.misspelt(content)
-                exact = any(stem(one) in self._vocabulary.words for one in content)
-                if alike is not None and not exact:
-                    worth = alike[1] * (1 + 0.5 * (len(content) - 1)) + introduced
+                if alike is not None:
+                    worth = _worth_of_misspelt(alike[1], len(content)) + introduced
                     yield Piece(start, end, "place", worth, alike[0], corrected=True)
+            if words[start] in ARTICLES and len(content) < NAME_WORDS_MAX:
+                yield from self._with_article(words[start:end], content, start, introduced)
             if word in SMALL and len(content) > self._places.longest:
                 return
+
+    def _is_introduced(self, words: Sequence[str], at: int) -> bool:
+        """Whether a word that leads to a place stands before; `sur` within a name leads to a river: `sur marne`."""
+        before = words[at - 1] if at else ""
+        return before in PLACE_WORDS and not (before == "sur" and self._places.ends(words[at]))
+
+    def _may_be_misspelt(self, content: Sequence[str]) -> bool:
+        """Whether some words may be the name of a town with something wrong: one of them nobody knows, and none says whom or
+        how. What says nothing may be one of several: `asnierres sur seine`."""
+        if len(content) == 1 and self._places.ends(content[0]):
+            return False
+        if any(self._places.is_town(word) and not self._places.ends(word) for word in content):
+            return False
+        known = [stem(word) in self._vocabulary.words and word not in SAINT for word in content]
+        if not any(known):
+            return True
+        if all(known) or content[-1] in PLACE_WORDS or (known[0] and not self._places.begins(content[0])):
+            return False
+        terms = [self._vocabulary.phrases.get((stem(word),)) for word in content]
+        return all(term is None or term.kind in IDLE for term in terms)
+
+    def _with_article(
+        self, words: Sequence[str], content: Sequence[str], start: int, introduced: float
+    ) -> Iterator[Piece]:
+        """A name that has an article: `le manss`, `l ail les roses`; of a large town although the rest is a word: `le man`."""
+        if len(joined(words)) < ARTICLE_LETTERS_MIN or (
+            len(content) > 1 and not self._may_be_misspelt(content)
+        ):
+            return
+        alike = self._places.misspelt(words)
+        if alike is None or fold(alike[0].name).split()[0] != words[0]:
+            return
+        place, sure = alike
+        is_word = len(content) == 1 and stem(content[0]) in self._vocabulary.words
+        if is_word and not (self._places.is_large(place) and sure > 0.4):
+            return
+        worth = _worth_of_misspelt(sure, len(content) + 1) + introduced
+        yield Piece(start, start + len(words), "place", worth, place, corrected=True)
 
     def _begins_a_saint(self, words: Sequence[str], at: int) -> bool:
         """Whether `st` begins the name of a saint, and is not Le Saint: `st nazere`."""
@@ -349,7 +398,7 @@ class Reader:
     # -- meaning ---------------------------------------------------------------------------------------------
 
     def _intent(self, words: Sequence[str], pieces: Sequence[Piece]) -> Intent:
-        said = [piece for piece in pieces if piece.kind != "skip"]
+        said = [piece for piece in pieces if piece.kind not in _IDLE_PIECES]
         names = tuple(
             NameWord(joined(words[p.start : p.end]), p.meaning, 1.0 if not p.corrected else 0.8)
             for p in said
@@ -357,7 +406,7 @@ class Reader:
         )
         filters, excluded = _filters(said, words)
         place, near = _place(said)
-        covered = {at for piece in pieces for at in range(piece.start, piece.end)}
+        ignored = _ignored(words, pieces)
         said = _with_what_is_over(said, _between(words, pieces))
         terms = [(p, p.meaning) for p in said if isinstance(p.meaning, Term)]
         return Intent(
@@ -377,7 +426,8 @@ class Reader:
                 dict.fromkeys(value for p, term in terms if p.kind == "when" for value, _ in term.targets)
             ),
             understood=tuple(self._told(words, piece) for piece in said if piece.kind not in _LEADING),
-            ignored=tuple(word for at, word in enumerate(words) if at not in covered and word not in SMALL),
+            ignored=tuple(text for text, _ in ignored),
+            unknown=tuple(text for text, known in ignored if not known),
         )
 
     def _cares(
@@ -428,6 +478,7 @@ class Reader:
 
 _LEADING = frozenset({"negation", "past", "after"})
 """kinds that only change what others mean"""
+_IDLE_PIECES = frozenset({"aside", "skip"})
 _NOW = frozenset({"now", "today", "night"})
 GENERAL, CHILDREN = "medecine-generale", "pediatrie"
 _GENERIC = frozenset({"medecin", "toubib", "doctor", "physician", "doc", "docteur"})
@@ -496,11 +547,22 @@ def _words(text: str) -> list[str]:
 
 def _term_piece(start: int, end: int, term: Term, sure: float, content: int) -> Piece:
     kind: PieceKind = "filter" if term.kind in FILTERS else term.kind  # type: ignore[assignment]
-    weight = {"skip": 0.3, "title": 0.6, "near": 0.7, "when": 0.6, "past": 0.9, "after": 0.5}.get(
-        term.kind, 1.0
-    )
+    weight = {
+        "skip": 0.3,
+        "aside": 0.3,
+        "title": 0.6,
+        "near": 0.7,
+        "when": 0.6,
+        "past": 0.9,
+        "after": 0.5,
+    }.get(term.kind, 1.0)
     worth = weight * sure * (content + 0.3 * (content - 1)) * (0.97 if term.kind == "motive" else 1.0)
     return Piece(start, end, kind, worth, term, corrected=sure < 1)
+
+
+def _worth_of_misspelt(sure: float, content: int) -> float:
+    """A whole name of several words rather than some towns that each of them is like."""
+    return sure * (1 + 1.8 * (content - 1))
 
 
 def _best_cover(words: Sequence[str], pieces: Sequence[Piece]) -> list[Piece]:
@@ -550,7 +612,7 @@ def _with_name(best: Sequence[Piece], pieces: Sequence[Piece]) -> Sequence[Piece
 def _between(words: Sequence[str], pieces: Sequence[Piece]) -> frozenset[int]:
     """Which words lead from one piece to another: small ones, and those that say nothing."""
     small = {at for at, word in enumerate(words) if word in SMALL}
-    return frozenset(small.union(*(range(p.start, p.end) for p in pieces if p.kind == "skip")))
+    return frozenset(small.union(*(range(p.start, p.end) for p in pieces if p.kind in _IDLE_PIECES)))
 
 
 def _with_what_is_over(said: Sequence[Piece], between: frozenset[int]) -> list[Piece]:
@@ -620,11 +682,32 @@ def _filters(
     for piece in pieces:
         if piece.kind != "filter" or not isinstance(piece.meaning, Term):
             continue
-        before = next((words[at] for at in range(piece.start - 1, -1, -1) if words[at] not in SMALL), "")
-        negated = any(other.kind == "negation" and words[other.start] == before for other in pieces)
-        target = refused if negated else wanted
+        target = refused if _negation_of(piece, pieces, words) else wanted
         target.setdefault(piece.meaning.kind, []).extend(value for value, _ in piece.meaning.targets)
     return _unique(wanted), _unique(refused)
+
+
+def _negation_of(wish: Piece, pieces: Sequence[Piece], words: Sequence[str]) -> Piece | None:
+    """The negation right before a wish."""
+    before = next((at for at in range(wish.start - 1, -1, -1) if words[at] not in SMALL), -1)
+    return next((piece for piece in pieces if piece.kind == "negation" and piece.end == before + 1), None)
+
+
+def _ignored(words: Sequence[str], pieces: Sequence[Piece]) -> list[tuple[str, bool]]:
+    """What of a text changes nothing of the answer, and whether it is known: words that no piece covers; pieces aside; a
+    negation of what is no wish, and what says that something is over where nothing happened."""
+    used = [_negation_of(piece, pieces, words) for piece in pieces if piece.kind == "filter"]
+    happened = any(piece.kind == "event" for piece in pieces)
+
+    def is_ignored(piece: Piece) -> bool:
+        if piece.kind == "past":
+            return not happened and isinstance(piece.meaning, Term) and not piece.meaning.targets
+        return piece.kind == "aside" or (piece.kind == "negation" and piece not in used)
+
+    covered = {at for piece in pieces for at in range(piece.start, piece.end)}
+    found = [(at, word, False) for at, word in enumerate(words) if at not in covered and word not in SMALL]
+    found += [(p.start, " ".join(words[p.start : p.end]), True) for p in pieces if is_ignored(p)]
+    return [(text, known) for _, text, known in sorted(found)]
 
 
 def _unique(found: Mapping[str, list[str]]) -> dict[str, tuple[str, ...]]:

@@ -3,6 +3,7 @@ and edit distance."""
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
@@ -42,6 +43,9 @@ HEARD_MIN = 3
 """sounds of a word that is known by them alone"""
 EDITS_FROM = ((5, 1), (8, 2))
 """from how many letters on how many of them may be wrong, missing, added or changed about"""
+
+HEARD_WRONG = 0.5
+"""as how many wrong letters counts that a word is only heard so"""
 
 # What everyday words need beside what names do.
 _SPELT = (("psych", "psik"), ("tch", "ch"))
@@ -121,7 +125,25 @@ class Alike:
 
     def spelt(self, word: str) -> str | None:
         """The word that is nearest in spelling, within the edits that a word of its length may have."""
-        most = edits_allowed(len(word))
+        found = self._spelt(word, edits_allowed(len(word)), len(self._words))
+        return None if found is None else self._words[found[1]]
+
+    def nearest(self, word: str, most: int, among: int | None = None) -> tuple[str, bool] | None:
+        """Of the word that sounds the same and the one that is nearest in spelling, `most` letters wrong, the one that is
+        meant rather, and whether it is by its sound: a town that sounds so may be so much smaller than one that is written
+        nearly so. `among`: what is only spelt so is one of so many, the most important ones."""
+        among = len(self._words) if among is None else among
+        found = self._spelt(word, most, among)
+        heard = sound(word)
+        number = self._sounds.get(heard) if len(heard) >= HEARD_MIN else None
+        if number is not None:
+            rank = (HEARD_WRONG + number * self._worse, number)
+            if found is None or rank <= found:
+                return self._words[number], True
+        return None if found is None else (self._words[found[1]], False)
+
+    def _spelt(self, word: str, most: int, among: int) -> tuple[float, int] | None:
+        """How many letters are wrong, and some for unimportance; the number of the word."""
         if not most:
             return None
         letters, pairs = _marks(word)
@@ -134,13 +156,19 @@ class Alike:
                 for own_letters, own_pairs, number in self._by_length.get(length, ())
                 if (own_letters ^ letters).bit_count() <= letters_most
                 and (own_pairs ^ pairs).bit_count() <= pairs_most
+                and number < among
             ]
             for number in near:
                 distance = edit_distance(word, self._words[number], most)
                 if distance <= most:
                     rank = (distance + number * self._worse, number)
                     best = rank if best is None else min(best, rank)
-        return None if best is None else self._words[best[1]]
+        return best
+
+
+def undoubled(text: str) -> str:
+    """Without doubled letters, which nobody hears: `ajaccio` → `ajacio`."""
+    return re.sub(r"(.)\1+", r"\1", text)
 
 
 def joined(words: Iterable[str]) -> str:

@@ -55,7 +55,7 @@ def endings(text: str) -> Sequence[str]:
 
     def says_nothing(word: str) -> bool:
         term = skipped.phrases.get((word,))
-        return term is not None and term.kind in ("title", "skip")
+        return term is not None and term.kind in ("title", "aside", "skip")
 
     return [word for word in words if not says_nothing(word)][-3:]
 

@@ -20,13 +20,15 @@ from creneau_shared.spelling import fold
 
 TermKind = Literal[
     "care", "motive", "mode", "sector", "gender", "language", "accessibility", "new-patient",
-    "emergency", "event", "past", "after", "near", "nearme", "title", "negation", "when", "skip",
+    "emergency", "event", "past", "after", "near", "nearme", "title", "negation", "when", "aside", "skip",
 ]  # fmt: skip
+"""`aside`: says something that the directory has nothing to compare with (`tiers payant`, `gentil`, `rouge`), and is told as
+ignored; `skip`: says nothing of whom or how (`je cherche`)"""
 KINDS: tuple[str, ...] = get_args(TermKind)
 FILTERS = ("mode", "sector", "gender", "language", "accessibility", "new-patient")
 NEEDS = ("care", "motive", "event", "past")
 """kinds whose targets are cares"""
-IDLE = ("skip", "when")
+IDLE = ("skip", "aside", "when")
 """kinds that tell neither whom nor where: a surname that is such a word (`Petit`, `Matin`) needs more to be one"""
 JOINED_LETTERS_MIN = 7
 """of several words that people write as one: `sagefemme`, `grainsdebeauté`"""
@@ -81,7 +83,7 @@ class Vocabulary:
     def alike(self) -> Alike:
         """The single words of the phrases, however they are spelt; those of cares before those of motives."""
         words: dict[str, None] = {}
-        for kinds in (("care",), tuple(kind for kind in KINDS if kind not in ("care", "skip"))):
+        for kinds in (("care",), tuple(kind for kind in KINDS if kind not in ("care", "aside", "skip"))):
             for phrase, term in self.phrases.items():
                 if term.kind in kinds:
                     words.update(dict.fromkeys(word for word in phrase if len(word) > 2))

@@ -85,9 +85,9 @@ def test_the_french_text_is_as_agreed(kind):
     previous = START - timedelta(days=1) if kind is Kind.CHANGE else None
     by = "provider" if kind is Kind.CANCELLATION else None
     until = START - timedelta(days=5) if kind is Kind.OFFER else None
-    mail = mail_of(
-        occasion(kind, event=event(change, previous_start=previous, cancelled_by=by, held_until=until))
-    )
+    proposed = START + timedelta(days=1, hours=2) if kind is Kind.PROPOSAL else None
+    said = event(change, previous_start=previous, cancelled_by=by, held_until=until, proposed=proposed)
+    mail = mail_of(occasion(kind, event=said))
     assert f"{mail['Subject']}\n\n{text_of(mail)}" == (GOLDEN / f"{kind}.fr.txt").read_text()
 
 

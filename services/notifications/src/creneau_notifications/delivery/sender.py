@@ -24,7 +24,7 @@ from creneau_notifications.delivery.ledger import Ledger, Outcome, count
 from creneau_notifications.domain.address import InvalidAddressError
 from creneau_notifications.domain.civil import civil_after
 from creneau_notifications.domain.contact import Contact
-from creneau_notifications.domain.plan import Kind
+from creneau_notifications.domain.plan import ASKING, Kind
 from creneau_notifications.domain.retry import RetryPolicy
 from creneau_notifications.domain.visit import Fact, Visit, visit_of
 from creneau_notifications.rendering.letter import Occasion
@@ -263,13 +263,13 @@ class Sender:
         return self._at_a_civil_hour(message, contact, visit, now)
 
     def _at_a_civil_hour(self, message: Message, contact: Contact, visit: Visit, now: datetime) -> Decision:
-        """A reminder waits for the morning, unless that is too late, and so does an offer by a channel that wakes people; what
+        """A reminder waits for the morning, unless that is too late, and so does a question by a channel that wakes people; what
         answers an act of today does not.
 
         Planning has put reminders at a civil hour already: this is for those that are late, or whose place
         turned out to be in another zone.
         """
-        wakes = message.kind is Kind.OFFER and self._ways[message.channel].channel.rules.wakes
+        wakes = message.kind in ASKING and self._ways[message.channel].channel.rules.wakes
         if message.kind is Kind.REMINDER or wakes:
             civil = civil_after(now, visit.zone)
             if now < civil < message.expires_at:

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from creneau_notifications.domain.plan import Kind
+from creneau_notifications.domain.plan import ASKING, Kind
 
 UNCONFIRMED = "address-unconfirmed"
 TOO_MANY = "too-many-messages"
-NEWS = frozenset({Kind.CHANGE, Kind.CANCELLATION, Kind.OFFER})
+NEWS = frozenset({Kind.CHANGE, Kind.CANCELLATION, *ASKING})
 
 
 @dataclass(frozen=True, slots=True)

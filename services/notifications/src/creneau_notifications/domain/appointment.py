@@ -47,6 +47,8 @@ class Appointment:
     sequence: int
     organizations: tuple[str, ...] = ()
     """ids of the organisations whose appointment it is"""
+    proposed: datetime | None = None
+    """another start, which the practice proposes and the patient has not answered"""
     hidden: bool = False
     """from those who represent the patient, whose address the patient's may be: no message leaves"""
 

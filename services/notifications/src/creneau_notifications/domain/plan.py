@@ -27,6 +27,11 @@ class Kind(StrEnum):
     CANCELLATION = "cancellation"
     REMINDER = "reminder"
     OFFER = "offer"
+    PROPOSAL = "proposal"
+
+
+ASKING = frozenset({Kind.OFFER, Kind.PROPOSAL})
+"""what waits for an answer"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,9 +116,7 @@ def _notices(
     patient = event.appointment.patient
     if patient is None:
         return []
-    told_by = [
-        name for name, rules in channels.items() if rules.notices or (rules.offers and kind is Kind.OFFER)
-    ]
+    told_by = [name for name, rules in channels.items() if rules.notices or (rules.offers and kind in ASKING)]
     return [_message(event, patient, kind, name) for name in told_by]
 
 
@@ -135,7 +138,9 @@ def _message(
 
 def _notice_kind(event: AppointmentEvent, known: Appointment | None) -> Kind | None:
     """What to tell at once. A hold that lapses or is let go was never announced, so its end is not either; whoever asked a
-    practice is told when it refuses, or does not answer."""
+    practice is told when it refuses, or does not answer, or would rather have another time."""
+    if _is_asked_anew(event, known):
+        return Kind.PROPOSAL
     match event.change:
         case Change.BOOKED:
             return Kind.CONFIRMATION
@@ -146,8 +151,9 @@ def _notice_kind(event: AppointmentEvent, known: Appointment | None) -> Kind | N
                 return None if event.cancelled_by == "patient" else Kind.CANCELLATION
             return None if known is not None and known.status == "pending" else Kind.CANCELLATION
         case Change.UPDATED:
-            both_booked = known is not None and known.status == event.appointment.status == "booked"
-            return Kind.CHANGE if both_booked else None
+            if known is None or not known.status == event.appointment.status == "booked":
+                return None
+            return Kind.CHANGE if _told(known) != _told(event.appointment) else None
         case Change.OFFERED:
             return Kind.OFFER
         case Change.HELD | Change.HOLD_EXPIRED:
@@ -156,9 +162,18 @@ def _notice_kind(event: AppointmentEvent, known: Appointment | None) -> Kind | N
 
 def _leaves_all_as_it_is(event: AppointmentEvent, known: Appointment | None) -> bool:
     """Whether the pending messages stay right: a hold has none, and an update may touch nothing they say."""
+    after = event.appointment
     if event.change is Change.UPDATED and known is not None:
-        return known.status == event.appointment.status and _told(known) == _told(event.appointment)
-    return event.change is Change.HELD
+        same = (known.status, known.proposed) == (after.status, after.proposed)
+        return same and _told(known) == _told(after)
+    return event.change is Change.HELD and not _is_asked_anew(event, known)
+
+
+def _is_asked_anew(event: AppointmentEvent, known: Appointment | None) -> bool:
+    """Whether the practice proposes a time that the last version did not."""
+    after = event.appointment
+    asked = event.change in (Change.UPDATED, Change.HELD) and after.status in ("pending", "booked")
+    return asked and after.proposed is not None and (known is None or known.proposed != after.proposed)
 
 
 def _told(appointment: Appointment) -> tuple[object, ...]:

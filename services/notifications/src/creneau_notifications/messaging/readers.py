@@ -44,6 +44,7 @@ def read_appointment(
             mode=mode_of([(coding.get("system"), coding.get("code")) for coding in data["serviceType"]]),
             sequence=data["sequence"],
             organizations=tuple(data.get("organizations", ())),
+            proposed=_proposed(data),
             hidden=data.get("hidden", False),
         ),
         previous_start=datetime.fromisoformat(previous["start"]) if previous else None,
@@ -53,6 +54,14 @@ def read_appointment(
         together=_occurrences(data),
         told_elsewhere="series" in data and "occurrences" not in data["series"],
     )
+
+
+def _proposed(data: Mapping[str, Any]) -> datetime | None:
+    """What the patient is asked; what they propose themselves, or who represents them, they know."""
+    proposal = data.get("proposal")
+    if proposal is None or proposal["by"].startswith(("Patient/", "RelatedPerson/")):
+        return None
+    return datetime.fromisoformat(proposal["start"])
 
 
 def _occurrences(data: Mapping[str, Any]) -> tuple[Occurrence, ...]:

@@ -10,12 +10,12 @@ from zoneinfo import ZoneInfo
 from creneau_notifications.domain.appointment import AppointmentEvent, Mode, Occurrence
 from creneau_notifications.domain.contact import Contact, Language
 from creneau_notifications.domain.greeting import addressed_as
-from creneau_notifications.domain.plan import Kind
+from creneau_notifications.domain.plan import ASKING, Kind
 from creneau_notifications.domain.visit import PARIS, Visit
 from creneau_notifications.rendering.dates import is_elsewhere, moment
 from creneau_notifications.rendering.wording import WORDINGS, Wording
 
-WITHOUT_CALENDAR = frozenset({Kind.REMINDER, Kind.OFFER})
+WITHOUT_CALENDAR = frozenset({Kind.REMINDER, *ASKING})
 """what comes without a calendar file: the visit is in the calendar already, or is not to be there yet"""
 OF_SEVERAL = frozenset({Kind.CONFIRMATION, Kind.CHANGE, Kind.CANCELLATION})
 """what is told of a series as a whole; a reminder is of one visit"""
@@ -67,6 +67,12 @@ class Occasion:
         return self.event.together if tells else (own,)
 
     @property
+    def start(self) -> datetime:
+        """Of what the message is about: the visit, or the other time that is proposed for it."""
+        visit = self.event.appointment
+        return visit.proposed if self.kind is Kind.PROPOSAL and visit.proposed is not None else visit.start
+
+    @property
     def page_url(self) -> str:
         """Where the appointment can be seen, moved and cancelled."""
         return f"{self.site_url}/rdv/{self.visit_token}"
@@ -88,11 +94,10 @@ def compose(occasion: Occasion) -> Letter:
     """
     language = occasion.contact.writes_in
     wording = WORDINGS[language]
-    start = occasion.event.appointment.start
     return Letter(
         language=language,
         colon=wording.colon,
-        subject=_subject(occasion, wording, start),
+        subject=_subject(occasion, wording),
         greeting=_greeting(occasion.contact, wording),
         lead=_lead(occasion, wording),
         details=_details(occasion, wording),
@@ -103,10 +108,10 @@ def compose(occasion: Occasion) -> Letter:
     )
 
 
-def _subject(occasion: Occasion, wording: Wording, start: datetime) -> str:
+def _subject(occasion: Occasion, wording: Wording) -> str:
     count = len(occasion.occurrences)
     if count == 1:
-        return wording.subject[occasion.kind].format(when=occasion.told(start))
+        return wording.subject[occasion.kind].format(when=occasion.told(occasion.start))
     first = occasion.told(occasion.occurrences[0].start)
     return wording.subject_of_several[occasion.kind].format(count=count, when=first)
 
@@ -135,12 +140,15 @@ def _lead(occasion: Occasion, wording: Wording) -> tuple[str, ...]:
         sentences.append(wording.waits_on)
     if occasion.kind is Kind.OFFER and event.held_until is not None:
         sentences.append(wording.offered_until.format(until=occasion.told(event.held_until)))
+    if occasion.kind is Kind.PROPOSAL:
+        sentences.append(wording.instead_of.format(when=occasion.told(event.appointment.start)))
     return tuple(sentences)
 
 
 def _details(occasion: Occasion, wording: Wording) -> tuple[tuple[str, tuple[str, ...]], ...]:
     visit = occasion.visit
-    when = tuple(occasion.told(one.start, year=True) for one in occasion.occurrences)
+    starts = (occasion.start,) if occasion.kind in ASKING else (one.start for one in occasion.occurrences)
+    when = tuple(occasion.told(start, year=True) for start in starts)
     details: list[tuple[str, tuple[str, ...]]] = [(wording.when, when)]
     if visit.professional:
         details.append((wording.who, (visit.professional,)))
@@ -153,14 +161,14 @@ def _details(occasion: Occasion, wording: Wording) -> tuple[tuple[str, tuple[str
 def _action(occasion: Occasion, wording: Wording) -> tuple[str, str]:
     if occasion.kind is Kind.CANCELLATION:
         return wording.book_again, occasion.site_url
-    if occasion.kind is Kind.OFFER:
+    if occasion.kind in ASKING:
         return wording.answer, occasion.page_url
     return wording.manage, occasion.page_url
 
 
 def _remarks(occasion: Occasion, wording: Wording) -> tuple[str, ...]:
     cancelled, remarks = occasion.kind is Kind.CANCELLATION, []
-    if not cancelled and occasion.kind is not Kind.OFFER:
+    if not cancelled and occasion.kind not in ASKING:
         remarks.append(wording.manage_hint)
     if occasion.kind not in WITHOUT_CALENDAR:
         remarks.append(wording.calendar_hint)

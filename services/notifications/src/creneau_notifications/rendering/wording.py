@@ -36,6 +36,8 @@ class Wording:
     modes: Mapping[Mode, str]
     offered_until: str
     """`{until}`: until when what is offered is kept"""
+    instead_of: str
+    """`{when}`: the time that another one is proposed for"""
     answer: str
     manage: str
     manage_hint: str
@@ -60,6 +62,7 @@ FRENCH = Wording(
         Kind.CANCELLATION: "Votre rendez-vous du {when} est annulé",
         Kind.REMINDER: "Rappel : votre rendez-vous du {when}",
         Kind.OFFER: "Un créneau se libère : {when}",
+        Kind.PROPOSAL: "Une autre heure vous est proposée : {when}",
     },
     lead={
         Kind.CONFIRMATION: "Votre rendez-vous est confirmé.",
@@ -67,6 +70,7 @@ FRENCH = Wording(
         Kind.CANCELLATION: "Le rendez-vous ci-dessous n’aura pas lieu.",
         Kind.REMINDER: "Nous vous rappelons votre rendez-vous.",
         Kind.OFFER: "Vous êtes sur une liste d’attente, et un créneau se libère pour vous.",
+        Kind.PROPOSAL: "Le cabinet vous propose une autre heure pour votre rendez-vous.",
     },
     subject_of_several={
         Kind.CONFIRMATION: "Vos {count} rendez-vous à partir du {when}",
@@ -96,6 +100,8 @@ FRENCH = Wording(
     },
     offered_until="Il vous est gardé jusqu’au {until}. Sans réponse de votre part, il sera proposé à la personne suivante ; "
     "vous gardez votre place sur la liste.",
+    instead_of="Rien n’est changé pour l’instant : vous pouvez accepter cette heure, garder celle du {when} ou renoncer au "
+    "rendez-vous.",
     answer="Accepter ou refuser",
     manage="Déplacer ou annuler",
     manage_hint="Si vous ne pouvez pas venir, prévenez dès que possible : quelqu’un attend peut-être.",
@@ -122,6 +128,7 @@ ENGLISH = Wording(
         Kind.CANCELLATION: "Your appointment on {when} is cancelled",
         Kind.REMINDER: "Reminder: your appointment on {when}",
         Kind.OFFER: "A time has become free: {when}",
+        Kind.PROPOSAL: "Another time is proposed to you: {when}",
     },
     lead={
         Kind.CONFIRMATION: "Your appointment is confirmed.",
@@ -129,6 +136,7 @@ ENGLISH = Wording(
         Kind.CANCELLATION: "The appointment below will not take place.",
         Kind.REMINDER: "This is a reminder of your appointment.",
         Kind.OFFER: "You are on a waiting list, and a time has become free for you.",
+        Kind.PROPOSAL: "The practice proposes another time for your appointment.",
     },
     subject_of_several={
         Kind.CONFIRMATION: "Your {count} appointments from {when}",
@@ -158,6 +166,7 @@ ENGLISH = Wording(
     },
     offered_until="It is kept for you until {until}. Without an answer from you it will be offered to the next person; "
     "you keep your place on the list.",
+    instead_of="Nothing has changed yet: you can accept this time, keep the one on {when}, or give the appointment up.",
     answer="Accept or refuse",
     manage="Move or cancel",
     manage_hint="If you cannot come, please say so as soon as possible: someone else may be waiting.",

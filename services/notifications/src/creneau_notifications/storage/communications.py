@@ -34,6 +34,7 @@ SUMMARIES = {
     Kind.CANCELLATION: "Annulation d’un rendez-vous",
     Kind.REMINDER: "Rappel d’un rendez-vous",
     Kind.OFFER: "Proposition de la liste d’attente",
+    Kind.PROPOSAL: "Proposition d’une autre heure",
 }
 
 REASONS = {

@@ -40,6 +40,7 @@ def load_event(content: str) -> AppointmentEvent:
             mode=Mode(appointment["mode"]) if appointment["mode"] else None,
             sequence=appointment["sequence"],
             organizations=tuple(appointment.get("organizations", ())),
+            proposed=datetime.fromisoformat(at) if (at := appointment.get("proposed")) else None,
             hidden=appointment.get("hidden", False),
         ),
         previous_start=datetime.fromisoformat(previous_start) if previous_start else None,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 
 from creneau_notifications.channels.sms.wording import WORDINGS
-from creneau_notifications.domain.plan import Kind
+from creneau_notifications.domain.plan import ASKING, Kind
 from creneau_notifications.rendering.letter import Occasion
 
 GSM_ALPHABET = frozenset(
@@ -29,12 +29,11 @@ def build_sms(occasion: Occasion) -> str:
 
 def _text(occasion: Occasion, *, brief: bool) -> str:
     wording = WORDINGS[occasion.contact.writes_in]
-    when = occasion.told(occasion.event.appointment.start, brief=brief)
-    sentence = wording.sentence[occasion.kind].format(when=when)
-    answer, until = wording.manage, occasion.event.held_until
+    sentence = wording.sentence[occasion.kind].format(when=occasion.told(occasion.start, brief=brief))
+    until = occasion.event.held_until
     if occasion.kind is Kind.OFFER and until is not None:
         sentence = f"{sentence}, {wording.offered_until.format(until=occasion.told(until, brief=brief))}"
-        answer = wording.answer
+    answer = wording.answer if occasion.kind in ASKING else wording.manage
     text = f"{sentence}. {answer.format(url=occasion.page_url)}"
     if occasion.confirm_url is not None:
         text += f". {wording.confirm.format(url=occasion.confirm_url)}"

@@ -1,0 +1,105 @@
+"""Another time that a practice proposes: told once by every channel, for nobody answers what they have not heard of."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from creneau_notifications.channels.registry import CHANNELS
+from creneau_notifications.channels.sms.render import SMS_CHARS, build_sms
+from creneau_notifications.domain.appointment import AppointmentEvent, Change
+from creneau_notifications.domain.plan import Kind, plan
+from creneau_notifications.messaging.readers import read_appointment
+from creneau_notifications.rendering.letter import compose
+from creneau_notifications.storage.snapshot import dump_event, load_event
+
+from .factories import CAMILLE, PATIENT, START, appointment, event, occasion, visit
+
+OTHER = START + timedelta(days=1)
+BOTH = {name: channel.rules for name, channel in CHANNELS.items()}
+
+
+def proposed(change: Change = Change.UPDATED, **changes: Any) -> AppointmentEvent:
+    return event(change, number=2, version=2, **{"proposed": OTHER, **changes})
+
+
+def kinds(of: AppointmentEvent, known: Any) -> list[tuple[Kind, str]]:
+    found = plan(of, known=known, now=of.time, zone=visit().zone, channels=BOTH).messages
+    return [(m.kind, m.channel) for m in found if m.kind is not Kind.REMINDER]
+
+
+@pytest.mark.parametrize(
+    ("change", "status"), [(Change.UPDATED, "booked"), (Change.UPDATED, "pending"), (Change.HELD, "pending")]
+)
+def test_it_is_told_by_every_channel(change: Change, status: str) -> None:
+    """Of a visit that stands, and of one that the practice has been asked for."""
+    before = appointment(status=status)
+    assert kinds(proposed(change, status=status), before) == [(Kind.PROPOSAL, name) for name in BOTH]
+
+
+def test_it_is_told_once_and_anew_when_it_is_another_one() -> None:
+    made = proposed()
+    again = event(Change.UPDATED, number=3, version=3, proposed=OTHER, status="booked")
+    assert kinds(again, made.appointment) == []
+    other = event(Change.UPDATED, number=3, version=3, proposed=OTHER + timedelta(hours=1))
+    assert {kind for kind, _ in kinds(other, made.appointment)} == {Kind.PROPOSAL}
+
+
+def test_the_reminders_of_a_visit_that_stands_stay() -> None:
+    made = proposed(time=START - timedelta(days=10))
+    found = plan(made, known=appointment(), now=made.time, zone=visit().zone, channels=BOTH)
+    assert any(message.kind is Kind.REMINDER for message in found.messages)
+
+
+def test_what_is_withdrawn_is_not_told_any_more_and_is_no_change() -> None:
+    withdrawn = event(Change.UPDATED, number=3, version=3)
+    found = plan(
+        withdrawn, known=proposed().appointment, now=withdrawn.time, zone=visit().zone, channels=BOTH
+    )
+    assert found.supersedes
+    assert all(message.kind is Kind.REMINDER for message in found.messages)
+
+
+def test_what_is_accepted_is_told_as_what_it_is() -> None:
+    moved = event(Change.MOVED, number=3, version=3, start=OTHER, previous_start=START)
+    assert {kind for kind, _ in kinds(moved, proposed().appointment)} == {Kind.CHANGE}
+
+
+def test_of_a_hidden_visit_nothing_leaves() -> None:
+    assert kinds(proposed(hidden=True), appointment(hidden=True)) == []
+
+
+@pytest.mark.parametrize(
+    ("by", "asked"), [("Practitioner/one", OTHER), (PATIENT, None), ("RelatedPerson/one", None)]
+)
+def test_only_what_others_propose_is_read(by: str, asked: datetime | None) -> None:
+    """Whoever proposes a time knows it."""
+    data = {
+        "appointment": "a", "version": 2, "status": "pending", "start": START.isoformat(), "end": OTHER.isoformat(),
+        "actors": [], "serviceType": [], "sequence": 0,
+        "proposal": {"by": by, "start": OTHER.isoformat(), "end": OTHER.isoformat()},
+    }  # fmt: skip
+    read = read_appointment("1", "fr.creneau.booking.appointment.updated.v1", START, data)
+    assert read.appointment.proposed == asked
+
+
+def test_it_says_both_times_and_where_to_answer() -> None:
+    """In French and in English; a text message of one part, which names nobody."""
+    french = compose(occasion(Kind.PROPOSAL, event=proposed()))
+    assert "mercredi 2 décembre à 10 h 00" in french.subject
+    assert "garder celle du mardi 1er décembre à 10 h 00" in " ".join(french.lead)
+    assert french.action[0] == "Accepter ou refuser"
+    english = compose(occasion(Kind.PROPOSAL, event=proposed(), contact=replace(CAMILLE, language="en")))
+    assert "keep the one on Tuesday 1 December at 10:00" in " ".join(english.lead)
+    assert not any("rendez-vous.ics" in remark for remark in (*french.remarks, *english.remarks))
+    text = build_sms(occasion(Kind.PROPOSAL, event=proposed()))
+    assert "Autre heure proposée : mercredi 2 décembre" in text.replace("  ", " ")
+    assert len(text) <= SMS_CHARS
+    assert "Lefèvre" not in text
+
+
+def test_it_is_kept_as_it_was_told() -> None:
+    assert load_event(dump_event(proposed())) == proposed()

@@ -48,9 +48,13 @@ def test_it_is_told_once_and_anew_when_it_is_another_one() -> None:
     assert {kind for kind, _ in kinds(other, made.appointment)} == {Kind.PROPOSAL}
 
 
-def test_the_reminders_of_a_visit_that_stands_stay() -> None:
-    made = proposed(time=START - timedelta(days=10))
-    found = plan(made, known=appointment(), now=made.time, zone=visit().zone, channels=BOTH)
+def test_what_was_to_be_told_of_a_visit_that_stands_still_is() -> None:
+    """Its reminders, and a confirmation that has not left yet."""
+    made = proposed()
+    assert not plan(made, known=appointment(), now=made.time, zone=visit().zone, channels=BOTH).supersedes
+    other = event(Change.UPDATED, number=3, version=3, proposed=OTHER + timedelta(hours=1))
+    found = plan(other, known=made.appointment, now=other.time, zone=visit().zone, channels=BOTH)
+    assert found.supersedes, "the time that was proposed before is proposed no more"
     assert any(message.kind is Kind.REMINDER for message in found.messages)
 
 

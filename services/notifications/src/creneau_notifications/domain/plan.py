@@ -75,16 +75,15 @@ def plan(
     `known` is the last version of the appointment seen before; `zone` is the place's; `channels` are those by
     which this recipient can be planned for, with their rules. What is already useless at `now` is left out.
     """
-    if _leaves_all_as_it_is(event, known):
-        return Plan(supersedes=False)
+    supersedes = not _leaves_all_as_it_is(event, known)
     kind = None if event.told_elsewhere else _notice_kind(event, known)
     messages = _notices(event, kind, channels) if kind is not None else []
-    if event.appointment.status == "booked":
+    if supersedes and event.appointment.status == "booked":
         messages += reminders(event, now=now, zone=zone, channels=channels)
     if event.appointment.hidden:
         messages = []
     return Plan(
-        supersedes=True,
+        supersedes=supersedes,
         messages=tuple(m for m in messages if now < m.expires_at),
     )
 
@@ -161,12 +160,13 @@ def _notice_kind(event: AppointmentEvent, known: Appointment | None) -> Kind | N
 
 
 def _leaves_all_as_it_is(event: AppointmentEvent, known: Appointment | None) -> bool:
-    """Whether the pending messages stay right: a hold has none, and an update may touch nothing they say."""
+    """Whether the pending messages stay right: a hold has none, an update may touch nothing they say, and what is proposed
+    the first time takes nothing back."""
     after = event.appointment
-    if event.change is Change.UPDATED and known is not None:
-        same = (known.status, known.proposed) == (after.status, after.proposed)
-        return same and _told(known) == _told(after)
-    return event.change is Change.HELD and not _is_asked_anew(event, known)
+    if known is None or known.proposed in (None, after.proposed):
+        same = known is not None and known.status == after.status and _told(known) == _told(after)
+        return event.change is Change.HELD or (event.change is Change.UPDATED and same)
+    return False
 
 
 def _is_asked_anew(event: AppointmentEvent, known: Appointment | None) -> bool:

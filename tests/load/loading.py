@@ -55,6 +55,7 @@ _SAID = {
 ALONE = line("{rpps}", **_SAID)
 ELSEWHERE = line("{rpps}", Code_mode="S", Identifiant_technique="{structure}", **_SAID)
 SKILLED = line("{rpps}", Code_savoir="{skill}", **_SAID)
+HOUR_S = 3600
 TOLD_EACH_S = 60.0
 TABLES = ("practitioner", "organization", "location", "practitioner_role")
 SIDES = ("practitioner_string", "organization_string", "location_string", "practitioner_role_string")
@@ -139,10 +140,10 @@ async def copied(database: Database, server: Postgres, folder: Path) -> tuple[in
         await connection.execute("SET LOCAL statement_timeout = 0")
         for table in (*TABLES, *SIDES):
             file = folder / f"{table}.copy"
-            await connection.copy_from_query(f"SELECT * FROM {table}", output=file)
+            await connection.copy_from_query(f"SELECT * FROM {table}", output=file, timeout=HOUR_S)
             await connection.execute(f"CREATE TABLE alike (LIKE {table} INCLUDING ALL EXCLUDING IDENTITY)")
             before = Spent.until_now(server)
-            status = await connection.copy_to_table("alike", source=file)
+            status = await connection.copy_to_table("alike", source=file, timeout=HOUR_S)
             spent = Spent.until_now(server).since(before)
             total = Spent(total.clock + spent.clock, total.here + spent.here, total.server + spent.server)
             rows += int(status.split()[-1])

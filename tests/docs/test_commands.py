@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -64,3 +65,11 @@ def test_the_readme_names_every_target_that_a_newcomer_needs() -> None:
     assert {"run", "demo", "token", "test", "lint"} <= set(
         re.findall(r"make (?:-s )?([a-z-]+)", said(Path("README.md")))
     )
+
+
+def test_make_test_runs_the_tests_of_every_distribution() -> None:
+    """pytest looks where `testpaths` says and nowhere else: what is not named there never fails."""
+    configured = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))
+    named = set(configured["tool"]["pytest"]["ini_options"]["testpaths"])
+    there = {str(folder.relative_to(REPOSITORY)) for folder in REPOSITORY.glob("services/*/tests")}
+    assert {"shared/tests", "tests", *there} == named

@@ -23,8 +23,8 @@ from stdnum import luhn
 
 from creneau_booking.domain.access_rules import AccessRules, AgeLimit
 from creneau_booking.domain.openings.expansion import Place, expand
-from creneau_booking.storage.access_extensions import rules_of
-from creneau_booking.storage.opening_extensions import Actors, stated_by
+from creneau_booking.storage.agendas.access_extensions import rules_of
+from creneau_booking.storage.openings.extensions import Actors, stated_by
 from creneau_directory.handlers import wrong_numbers
 from creneau_shared.fhir import json as fhir_json
 from creneau_shared.fhir.validation import check

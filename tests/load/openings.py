@@ -24,7 +24,7 @@ from tests.load.feeds import POOL, Meter
 from creneau_booking.api.schedules import ScheduleStore
 from creneau_booking.domain.openings.rules import OpeningLimits
 from creneau_booking.handlers.openings import OpeningsJob
-from creneau_booking.storage.openings import OpeningStore
+from creneau_booking.storage.openings.made_slots import OpeningStore
 from creneau_booking.storage.partitions import ensure_partitions
 from creneau_shared.clock import FixedClock
 from creneau_shared.database.migrations import find_migrations, migrate

@@ -17,7 +17,7 @@ import httpx
 from deploy.gateway.certificates import self_signed
 from deploy.local.ports import LOOPBACK, free_port
 
-from creneau_booking.handlers.outside import Address, Outside
+from creneau_booking.handlers.outside.fetching import Address, Outside
 
 HOST = "agenda.exemple.fr"
 USER, PASSWORD = "docteur", "très secret : 42"

@@ -7,7 +7,7 @@ from typing import Any
 
 from services.booking.tests.factories import GENERAL, schedule
 
-from creneau_booking.storage.opening_extensions import AVAILABILITY, DURATION
+from creneau_booking.storage.openings.extensions import AVAILABILITY, DURATION
 from creneau_shared.fhir.storage.store import Resource
 
 OWN = "https://creneau.sante.fr/fhir/StructureDefinition/"

@@ -14,12 +14,12 @@ from services.booking.tests.telling import in_words
 
 from creneau_booking.app import create_erasure, create_handlers, create_rehearsal
 from creneau_booking.handlers.appointments import AppointmentHandlers
-from creneau_booking.handlers.departures import Departures
 from creneau_booking.handlers.manner import Manner
+from creneau_booking.handlers.people.departures import Departures
 from creneau_booking.jobs import Jobs
 from creneau_booking.messaging.directory_replica import DirectoryReplica
 from creneau_booking.settings import BookingSettings
-from creneau_booking.storage.agenda_rules import schedule_changed
+from creneau_booking.storage.agendas.rules import schedule_changed
 from creneau_booking.storage.appointments import AppointmentRepository
 from creneau_booking.storage.slots import SlotStore
 from creneau_shared.clock import FixedClock

@@ -17,18 +17,18 @@ from creneau_booking.domain.quotas import Quotas
 from creneau_booking.domain.series import SeriesLimits
 from creneau_booking.handlers.answers import Answering
 from creneau_booking.handlers.appointments import AppointmentHandlers
-from creneau_booking.handlers.calendar_password import CalendarPasswords
-from creneau_booking.handlers.departures import Departures
-from creneau_booking.handlers.ended_patients import EndedPatients
-from creneau_booking.handlers.erasure import PatientErasure, PersonalStores
-from creneau_booking.handlers.external_calendars import ExternalCalendars
 from creneau_booking.handlers.hold_policy import HoldPolicy
-from creneau_booking.handlers.outside import Outside
-from creneau_booking.handlers.patients import ContactSecrets
-from creneau_booking.handlers.people import People, known
-from creneau_booking.handlers.proxies import RelatedPersonStore
-from creneau_booking.handlers.publication import BulkPublication, PublicationPlace
-from creneau_booking.handlers.sas_reports import Platform, SasReports, appointment_changed
+from creneau_booking.handlers.outside.calendar_password import CalendarPasswords
+from creneau_booking.handlers.outside.external_calendars import ExternalCalendars
+from creneau_booking.handlers.outside.fetching import Outside
+from creneau_booking.handlers.outside.publication import BulkPublication, PublicationPlace
+from creneau_booking.handlers.outside.sas_reports import Platform, SasReports, appointment_changed
+from creneau_booking.handlers.people.departures import Departures
+from creneau_booking.handlers.people.ended_patients import EndedPatients
+from creneau_booking.handlers.people.erasure import PatientErasure, PersonalStores
+from creneau_booking.handlers.people.patients import ContactSecrets
+from creneau_booking.handlers.people.proxies import RelatedPersonStore
+from creneau_booking.handlers.people.registrations import People, known
 from creneau_booking.handlers.series import Series
 from creneau_booking.handlers.statements import provenance_belonging
 from creneau_booking.messaging.directory_replica import DirectoryReplica
@@ -53,8 +53,8 @@ from creneau_booking.operations.sync_slots import SyncSlotsOperation
 from creneau_booking.settings import BookingSettings
 from creneau_booking.storage import narrow
 from creneau_booking.storage.appointments import AppointmentRepository
-from creneau_booking.storage.feeds import Feeds
-from creneau_booking.storage.openings import OpeningStore
+from creneau_booking.storage.openings.made_slots import OpeningStore
+from creneau_booking.storage.outside.feeds import Feeds
 from creneau_booking.storage.rehearsal import Rehearsal
 from creneau_booking.storage.slot_table import SlotTable
 from creneau_booking.storage.slots import SlotStore

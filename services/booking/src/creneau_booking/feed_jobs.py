@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import structlog
 
-from creneau_booking.handlers.external_calendars import ExternalCalendars
-from creneau_booking.handlers.publication import BulkPublication
-from creneau_booking.handlers.sas_reports import SasReports
+from creneau_booking.handlers.outside.external_calendars import ExternalCalendars
+from creneau_booking.handlers.outside.publication import BulkPublication
+from creneau_booking.handlers.outside.sas_reports import SasReports
 from creneau_booking.settings import BookingSettings
 from creneau_shared.clock import Clock
 from creneau_shared.messaging.waiting import every

@@ -20,7 +20,7 @@ from creneau_booking.app import (
     create_sas_reports,
 )
 from creneau_booking.feed_jobs import feed_tasks
-from creneau_booking.handlers.patients import tell_all_contacts
+from creneau_booking.handlers.people.patients import tell_all_contacts
 from creneau_booking.jobs import Jobs
 from creneau_booking.settings import BookingSettings
 from creneau_booking.storage.partitions import ensure_partitions

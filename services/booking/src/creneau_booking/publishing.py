@@ -10,7 +10,7 @@ from typing import Any
 from creneau_booking.domain.appointment import CANCELLATION_REASONS, Appointment
 from creneau_booking.domain.events import AppointmentEvent, Together
 from creneau_booking.domain.identity import AddressKind, address_digest, spelled
-from creneau_booking.storage.accounts import Account, Link
+from creneau_booking.storage.people.accounts import Account, Link
 from creneau_booking.topics import ACCOUNTS, APPOINTMENTS, CONTACTS
 from creneau_shared.contact_points import email_address, mended, phone_of
 from creneau_shared.fhir.current import current, current_name, spoken

@@ -9,7 +9,7 @@ from creneau_booking.api.patients import PatientStore
 from creneau_booking.api.responses import ResponseStore
 from creneau_booking.api.schedules import ScheduleStore
 from creneau_booking.handlers.appointments import AppointmentHandlers
-from creneau_booking.handlers.proxies import RelatedPersonStore
+from creneau_booking.handlers.people.proxies import RelatedPersonStore
 from creneau_booking.handlers.series import Series
 from creneau_booking.storage.appointments import AppointmentRepository
 from creneau_booking.storage.slots import SlotStore

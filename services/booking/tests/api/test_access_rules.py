@@ -16,7 +16,7 @@ from services.booking.tests.practice import Agenda, Practice
 from services.booking.tests.storage.test_agenda_rules import age, notice, window
 
 from creneau_booking.api.slots import ConsumersSlots
-from creneau_booking.storage import access_extensions as said
+from creneau_booking.storage.agendas import access_extensions as said
 from creneau_shared.errors import Unprocessable
 from creneau_shared.fhir.storage.store import Resource
 from creneau_shared.security.access import Rights

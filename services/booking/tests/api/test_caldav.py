@@ -25,8 +25,8 @@ from services.booking.tests.practice import Agenda, Practice
 from services.booking.tests.surgery import hear, open_surgery
 
 from creneau_booking.app import calendar_passwords, create_app
-from creneau_booking.handlers.external_calendars import FAILING, ExternalCalendars
-from creneau_booking.handlers.outside import Visit
+from creneau_booking.handlers.outside.external_calendars import FAILING, ExternalCalendars
+from creneau_booking.handlers.outside.fetching import Visit
 from creneau_booking.messaging.directory_replica import RESOURCE_CHANGED
 from creneau_booking.settings import BookingSettings
 from creneau_booking.topics import DIRECTORY

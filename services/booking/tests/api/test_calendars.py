@@ -17,11 +17,11 @@ from services.booking.tests.factories import appointment, parameters, unique
 from services.booking.tests.practice import Practice
 
 from creneau_booking.domain.not_read import NotPublicError, NotReadError
-from creneau_booking.handlers.calendar_password import CalendarPasswords
-from creneau_booking.handlers.external_calendars import ExternalCalendars
-from creneau_booking.handlers.outside import Outside, is_public, require_web_address
+from creneau_booking.handlers.outside.calendar_password import CalendarPasswords
+from creneau_booking.handlers.outside.external_calendars import ExternalCalendars
+from creneau_booking.handlers.outside.fetching import Outside, is_public, require_web_address
 from creneau_booking.operations.calendars import CalendarOperations
-from creneau_booking.storage.followed_calendars import follow_calendar, leave_calendar
+from creneau_booking.storage.outside.followed_calendars import follow_calendar, leave_calendar
 
 HOST = "calendar.exemple.fr"
 

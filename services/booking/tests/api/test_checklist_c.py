@@ -14,7 +14,7 @@ from services.booking.tests.openings import FOLLOW_UP, OWN, minutes, opening, ru
 from services.booking.tests.practice import Agenda, Practice
 from services.booking.tests.surgery import hear, role_resource
 
-from creneau_booking.storage.joint_agendas import zones_of
+from creneau_booking.storage.agendas.joint import zones_of
 from creneau_shared.fhir.storage.store import Resource
 
 DAY = timedelta(days=1)

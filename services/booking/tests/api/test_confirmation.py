@@ -16,7 +16,7 @@ from services.booking.tests.practice import Agenda, Practice
 from services.booking.tests.surgery import Surgery, open_surgery
 
 from creneau_booking.handlers.manner import Manner
-from creneau_booking.storage.access_extensions import CONFIRMATION_REQUIRED
+from creneau_booking.storage.agendas.access_extensions import CONFIRMATION_REQUIRED
 from creneau_booking.storage.appointment_mapper import HELD_UNTIL
 from creneau_shared.fhir.storage.store import Resource
 

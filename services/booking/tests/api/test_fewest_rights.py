@@ -16,9 +16,9 @@ from services.booking.tests.surgery import Surgery, hear, open_surgery, role_res
 
 from creneau_booking.app import create_fhir
 from creneau_booking.storage.appointment_mapper import REPLACES
-from creneau_booking.storage.calendars import keep_busy
-from creneau_booking.storage.followed_calendars import follow_calendar
-from creneau_booking.storage.publication import published_named
+from creneau_booking.storage.outside.calendars import keep_busy
+from creneau_booking.storage.outside.followed_calendars import follow_calendar
+from creneau_booking.storage.outside.publication import published_named
 from creneau_shared.fhir.rest.async_runner import AsyncRunner
 from creneau_shared.fhir.rest.settings import AsyncSettings
 from creneau_shared.fhir.storage.store import Resource

@@ -15,7 +15,7 @@ from services.booking.tests.practice import Practice
 from tests.contract.closing import closed_validator
 
 from creneau_booking.domain.identity import ins_of
-from creneau_booking.handlers.patients import tell_all_contacts
+from creneau_booking.handlers.people.patients import tell_all_contacts
 from creneau_shared.fhir.storage.store import Resource
 from creneau_shared.security.answers import Answers
 

@@ -23,8 +23,8 @@ from creneau_booking.domain.not_read import (
     StrayedError,
     UnreachableError,
 )
-from creneau_booking.handlers.known_outside import Credentials, Known, is_of_domain
-from creneau_booking.handlers.outside import REDIRECTS_MAX, REQUESTS_MAX, OutsideAnswer
+from creneau_booking.handlers.outside.fetching import REDIRECTS_MAX, REQUESTS_MAX, OutsideAnswer
+from creneau_booking.handlers.outside.known_outside import Credentials, Known, is_of_domain
 
 CREDENTIALS = Credentials(USER, PASSWORD)
 HOME = f"https://{HOST}/"

@@ -19,8 +19,8 @@ from services.booking.tests.practice import Agenda, Practice
 
 from creneau_booking.app import create_app, create_erasure, create_rehearsal
 from creneau_booking.jobs import Jobs
-from creneau_booking.storage.access_extensions import APPOINTMENTS_MAX
 from creneau_booking.storage.actions import account_key
+from creneau_booking.storage.agendas.access_extensions import APPOINTMENTS_MAX
 from creneau_shared.fhir.storage.store import Resource
 
 CANCELLED = [{"op": "replace", "path": "/status", "value": "cancelled"}]

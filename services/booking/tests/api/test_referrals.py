@@ -13,7 +13,7 @@ from services.booking.tests.openings import OWN
 from services.booking.tests.practice import Agenda, Practice
 from services.booking.tests.surgery import open_surgery
 
-from creneau_booking.storage.access_extensions import KNOWN_PATIENTS_ONLY, REFERRAL_REQUIRED
+from creneau_booking.storage.agendas.access_extensions import KNOWN_PATIENTS_ONLY, REFERRAL_REQUIRED
 
 ON_REFERRAL = [{"url": REFERRAL_REQUIRED, "valueBoolean": True}]
 KNOWN_ONLY = [{"url": KNOWN_PATIENTS_ONLY, "valueBoolean": True}]

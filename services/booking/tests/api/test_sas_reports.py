@@ -18,7 +18,7 @@ from services.booking.tests.practice import Practice
 from services.booking.tests.surgery import hear, open_surgery
 
 from creneau_booking.app import create_sas_reports
-from creneau_booking.handlers.sas_reports import SasReports
+from creneau_booking.handlers.outside.sas_reports import SasReports
 from creneau_booking.views.sas_appointment import OF_PLATFORM, OPERATOR, OPERATOR_OF_CORE, SOS_PROFILE
 from creneau_shared.clock import FixedClock
 from creneau_shared.database.pool import Database

@@ -27,8 +27,8 @@ from services.booking.tests.factories import (
 from services.booking.tests.practice import Practice
 from services.booking.tests.surgery import hear, role_resource
 
-from creneau_booking.storage import access_extensions as said
-from creneau_booking.storage import soonest
+from creneau_booking.storage.agendas import access_extensions as said
+from creneau_booking.storage.finding import soonest
 from creneau_shared.fhir.storage.store import Resource
 
 DAY = timedelta(days=1)

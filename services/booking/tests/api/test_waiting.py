@@ -13,7 +13,7 @@ from services.booking.tests.factories import GENERAL, SKIN, appointment, paramet
 from services.booking.tests.practice import Agenda, Practice
 from services.booking.tests.surgery import open_surgery
 
-from creneau_booking.storage.access_extensions import CONFIRMATION_REQUIRED
+from creneau_booking.storage.agendas.access_extensions import CONFIRMATION_REQUIRED
 from creneau_booking.storage.appointment_mapper import (
     HELD_UNTIL,
     REPLACES,

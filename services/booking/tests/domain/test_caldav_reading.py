@@ -13,10 +13,10 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from creneau_booking.domain.not_read import NotReadError
-from creneau_booking.handlers.caldav import calendar_objects, query, resources
-from creneau_booking.handlers.caldav_reading import Calendars, contents, find
-from creneau_booking.handlers.ics_reading import busy_times
-from creneau_booking.handlers.outside import OutsideAnswer
+from creneau_booking.handlers.outside.caldav import calendar_objects, query, resources
+from creneau_booking.handlers.outside.caldav_reading import Calendars, contents, find
+from creneau_booking.handlers.outside.fetching import OutsideAnswer
+from creneau_booking.handlers.outside.ics_reading import busy_times
 
 PARIS = ZoneInfo("Europe/Paris")
 WITHIN = (datetime(2026, 10, 19, tzinfo=UTC), datetime(2026, 11, 9, tzinfo=UTC))

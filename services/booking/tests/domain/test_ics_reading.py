@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from creneau_booking.domain.not_read import NotReadError
-from creneau_booking.handlers.ics_reading import busy_times
+from creneau_booking.handlers.outside.ics_reading import busy_times
 
 PARIS = ZoneInfo("Europe/Paris")
 WITHIN = (datetime(2026, 10, 19, tzinfo=UTC), datetime(2026, 11, 9, tzinfo=UTC))

@@ -21,8 +21,8 @@ from services.booking.tests.life.world import (
 )
 from services.booking.tests.surgery import hear, role_resource
 
-from creneau_booking.storage.calendars import keep_busy
-from creneau_booking.storage.followed_calendars import follow_calendar
+from creneau_booking.storage.outside.calendars import keep_busy
+from creneau_booking.storage.outside.followed_calendars import follow_calendar
 from creneau_shared.fhir.storage.store import Resource
 
 AGENDAS = ("cabinet", "annexe", "salle", "groupe", "confirme", "flux", "regles")

@@ -24,7 +24,7 @@ from services.booking.tests.town import ROOM, boundless
 
 from creneau_booking.app import create_app
 from creneau_booking.settings import BookingSettings
-from creneau_booking.storage import access_extensions as said
+from creneau_booking.storage.agendas import access_extensions as said
 from creneau_booking.storage.partitions import ensure_partitions
 from creneau_booking.storage.places import ADJACENT_MAX, PARTS, SCHEDULE_CAPACITY
 from creneau_shared.clock import FixedClock

@@ -11,7 +11,7 @@ from alembic import command
 from alembic.config import Config
 
 from creneau_booking.publishing import account_event
-from creneau_booking.storage.accounts import Account, Link, keep_link
+from creneau_booking.storage.people.accounts import Account, Link, keep_link
 from creneau_shared.database.migrations import find_migrations
 from creneau_shared.database.pool import Database
 

@@ -23,8 +23,8 @@ from creneau_booking.domain.access_rules import (
     BookingWindow,
 )
 from creneau_booking.messaging.directory_replica import RESOURCE_CHANGED
-from creneau_booking.storage import access_extensions as said
-from creneau_booking.storage.agenda_rules import rules_of_schedules, schedule_changed
+from creneau_booking.storage.agendas import access_extensions as said
+from creneau_booking.storage.agendas.rules import rules_of_schedules, schedule_changed
 from creneau_booking.storage.availability.rule import is_open, takes_age
 from creneau_shared.errors import Unprocessable
 from creneau_shared.fhir.json import dumps

@@ -17,7 +17,7 @@ from services.booking.tests.factories import BASE, NOW
 from creneau_booking.app import create_catalog
 from creneau_booking.domain.access_rules import Birth
 from creneau_booking.storage.availability import agenda_walk
-from creneau_booking.storage.candidates import Candidate, Consumer
+from creneau_booking.storage.finding.candidates import Candidate, Consumer
 from creneau_booking.storage.slot_table import SlotTable
 from creneau_booking.storage.slot_visibility import VISIBILITY_TERM
 from creneau_shared.clock import FixedClock

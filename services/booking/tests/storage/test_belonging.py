@@ -9,7 +9,7 @@ from services.booking.tests.factories import appointment, ref, schedule, slot, u
 from services.booking.tests.practice import Agenda, Practice
 
 from creneau_booking.domain.refusals.participants import ActorsNotTheirs
-from creneau_booking.storage.belonging import Actors, actors_of
+from creneau_booking.storage.agendas.belonging import Actors, actors_of
 from creneau_shared.errors import CreneauError, Forbidden, Unprocessable
 from creneau_shared.fhir.storage.store import Resource, Stored
 from creneau_shared.security.rights import OWNER

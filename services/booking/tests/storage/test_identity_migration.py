@@ -10,7 +10,7 @@ from services.booking.tests.factories import patient
 from services.booking.tests.practice import Practice
 
 from creneau_booking.domain.identity import address_digest, addresses_of, ins_of
-from creneau_booking.storage.identities import vouched
+from creneau_booking.storage.people.identities import vouched
 from creneau_shared.database.migrations import find_migrations
 
 INS = {"system": "urn:oid:1.2.250.1.213.1.4.10", "value": "2 55 06 99 999 000 02"}

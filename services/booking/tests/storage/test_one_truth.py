@@ -33,7 +33,7 @@ from creneau_booking.app import create_app
 from creneau_booking.domain.status import SLOT_STATUS_OF
 from creneau_booking.storage.availability import agenda_walk
 from creneau_booking.storage.availability.rule import JUDGED
-from creneau_booking.storage.publication import published_agendas, published_slots
+from creneau_booking.storage.outside.publication import published_agendas, published_slots
 from creneau_booking.views import sas_codes
 from creneau_booking.views.identifiers import NATIONAL_PERSON
 from creneau_shared.clock import FixedClock

@@ -15,7 +15,7 @@ from services.booking.tests.practice import Practice
 from services.booking.tests.surgery import hear, open_surgery
 
 from creneau_booking.app import create_app, create_publication
-from creneau_booking.handlers.publication import AVAILABILITY, DEEP_LINK
+from creneau_booking.handlers.outside.publication import AVAILABILITY, DEEP_LINK
 from creneau_booking.storage.availability.freshness import STALE_AFTER
 from creneau_shared.fhir.storage.store import Resource
 

@@ -16,7 +16,7 @@ from services.booking.tests.practice import Agenda, Practice
 from services.booking.tests.telling import in_words
 
 from creneau_booking.app import create_catalog
-from creneau_booking.storage.candidates import Candidate, Consumer
+from creneau_booking.storage.finding.candidates import Candidate, Consumer
 from creneau_booking.storage.slot_table import SlotTable
 from creneau_shared.errors import BadRequest
 from creneau_shared.fhir.rest.searching import KNOWN_TYPES

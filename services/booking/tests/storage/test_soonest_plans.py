@@ -15,10 +15,10 @@ import pytest
 from services.booking.tests.factories import BASE, NOW
 
 from creneau_booking.app import create_catalog
-from creneau_booking.storage import soonest
+from creneau_booking.storage.finding import soonest
+from creneau_booking.storage.finding.soonest import SoonestSearch
+from creneau_booking.storage.finding.soonest_conditions import Sought
 from creneau_booking.storage.slot_table import SlotTable
-from creneau_booking.storage.soonest import SoonestSearch
-from creneau_booking.storage.soonest_conditions import Sought
 from creneau_shared.clock import FixedClock
 from creneau_shared.fhir.rest.searching import KNOWN_TYPES
 from creneau_shared.fhir.search.parse import parse_search

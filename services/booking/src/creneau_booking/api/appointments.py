@@ -9,7 +9,7 @@ from creneau_booking.domain.refusals.series import ScopeUnfit
 from creneau_booking.domain.status import SLOT_STATUS_OF, claims
 from creneau_booking.handlers.appointments import AppointmentHandlers
 from creneau_booking.handlers.series import Series, Wanted
-from creneau_booking.storage.agenda import period_of
+from creneau_booking.storage.agendas.slots_of_agendas import period_of
 from creneau_booking.storage.appointments import AppointmentRepository
 from creneau_booking.storage.choreography import appointment_moved_by_itself, is_on_its_way, onto
 from creneau_booking.storage.series_mapper import RECURRENCE_TEMPLATE, scope_of, template_of, without_series

@@ -12,7 +12,7 @@ from fastapi import FastAPI, Request
 from icalendar import Calendar, Event
 from starlette.responses import Response
 
-from creneau_booking.storage.calendars import ShownVisit, feed_of, shown_visits
+from creneau_booking.storage.outside.calendars import ShownVisit, feed_of, shown_visits
 from creneau_shared.clock import Clock
 from creneau_shared.database.pool import Database
 from creneau_shared.fhir.datatypes import instant_of

@@ -9,16 +9,16 @@ from creneau_booking.domain.appointment import patient_actor
 from creneau_booking.domain.deletion import require_no_visits
 from creneau_booking.domain.ended_patients import ended
 from creneau_booking.domain.rehearsal import require_not_kept
-from creneau_booking.handlers.ended_patients import EndedPatients
-from creneau_booking.handlers.patients import (
+from creneau_booking.handlers.people.ended_patients import EndedPatients
+from creneau_booking.handlers.people.patients import (
     ContactSecrets,
     patient_removed,
     patient_written,
     require_writable,
 )
-from creneau_booking.handlers.people import People
+from creneau_booking.handlers.people.registrations import People
 from creneau_booking.storage.availability.actors import stop_taking
-from creneau_booking.storage.patients import require_same_person
+from creneau_booking.storage.people.patients import require_same_person
 from creneau_booking.storage.unshown import real
 from creneau_booking.storage.upcoming import visits_of
 from creneau_shared.database.pool import Connection

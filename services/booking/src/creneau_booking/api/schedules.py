@@ -7,13 +7,13 @@ from functools import partial
 
 from creneau_booking.domain.deletion import require_no_visits
 from creneau_booking.domain.rehearsal import require_not_kept
-from creneau_booking.storage.agenda_rules import schedule_changed
+from creneau_booking.storage.agendas.ownership import schedule_belonging
+from creneau_booking.storage.agendas.rules import schedule_changed
 from creneau_booking.storage.availability.actors import stop_taking
 from creneau_booking.storage.availability.agendas import beside_others
 from creneau_booking.storage.availability.freshness import SYNCHRONISED_AT
-from creneau_booking.storage.followed_calendars import handed_over, leave_calendar
-from creneau_booking.storage.openings import OpeningStore
-from creneau_booking.storage.ownership import schedule_belonging
+from creneau_booking.storage.openings.made_slots import OpeningStore
+from creneau_booking.storage.outside.followed_calendars import handed_over, leave_calendar
 from creneau_booking.storage.unshown import real
 from creneau_booking.storage.upcoming import visits_in
 from creneau_shared.database.pool import Connection

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from creneau_booking.domain.rehearsal import ORGANIZATION
-from creneau_booking.storage.candidates import Account, consumer_of
+from creneau_booking.storage.finding.candidates import Account, consumer_of
 from creneau_booking.storage.slot_table import SlotTable
 from creneau_booking.storage.tables import SLOT_STATUSES
 from creneau_shared.database.pool import Connection

@@ -9,9 +9,9 @@ from creneau_booking.domain.access_rules import AgendaRules
 from creneau_booking.domain.appointment import Appointment, SlotFact
 from creneau_booking.domain.quotas import Quotas, require_room_to_come
 from creneau_booking.domain.refusals.agendas import NotOpenToNewPatients, ReferralRequired
-from creneau_booking.storage.agenda_rules import births_of, rules_of_slots, standing_of, upcoming_of
-from creneau_booking.storage.known_patients import known_at
-from creneau_booking.storage.patients import require_all, require_registered
+from creneau_booking.storage.agendas.rules import births_of, rules_of_slots, standing_of, upcoming_of
+from creneau_booking.storage.people.known_patients import known_at
+from creneau_booking.storage.people.patients import require_all, require_registered
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.storage.store import WriteContext
 

@@ -22,8 +22,8 @@ from creneau_booking.handlers.access import require_changeable
 from creneau_booking.handlers.appointments import AppointmentHandlers
 from creneau_booking.handlers.manner import Manner
 from creneau_booking.handlers.telling import acting
-from creneau_booking.storage import belonging
-from creneau_booking.storage.agenda import schedules_of, slots_between
+from creneau_booking.storage.agendas import belonging
+from creneau_booking.storage.agendas.slots_of_agendas import schedules_of, slots_between
 from creneau_booking.storage.appointment_mapper import said
 from creneau_booking.storage.availability.actors import resolve
 from creneau_booking.storage.holds import hold_of

@@ -38,14 +38,14 @@ from creneau_booking.handlers.own_word import Change, OwnWord
 from creneau_booking.handlers.proxys_word import heard, require_may_hide
 from creneau_booking.handlers.telling import acting, tell
 from creneau_booking.handlers.waiting import WaitingList
-from creneau_booking.storage.agenda import agendas_of
+from creneau_booking.storage.agendas.ownership import owners_among
+from creneau_booking.storage.agendas.slots_of_agendas import agendas_of
 from creneau_booking.storage.appointment_mapper import said as said_over
 from creneau_booking.storage.appointment_mapper import with_reason_in_code, without_ours
 from creneau_booking.storage.appointments import AppointmentRepository, Whose
 from creneau_booking.storage.holds import Hold, forget_hold, hold_of
 from creneau_booking.storage.known_references import with_known_references
-from creneau_booking.storage.named_people import with_known_people
-from creneau_booking.storage.ownership import owners_among
+from creneau_booking.storage.people.named_people import with_known_people
 from creneau_booking.storage.slot_references import with_known_slots
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.storage.store import Resource, Stored, WriteContext

@@ -10,7 +10,7 @@ from creneau_booking.domain.participants import SAID_BY_SLOT
 from creneau_booking.handlers.appointments import AppointmentHandlers
 from creneau_booking.handlers.manner import Manner
 from creneau_booking.storage.appointments import AppointmentRepository
-from creneau_booking.storage.closing import FreeTime
+from creneau_booking.storage.openings.closing import FreeTime
 from creneau_booking.storage.slots import SlotStore
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.datatypes import exact_instant

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from creneau_booking.domain.refusals.registered import AppointmentNotSeen, PatientsNamedIn, UnknownTarget
-from creneau_booking.storage.patients import require_registered
+from creneau_booking.storage.people.patients import require_registered
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.search.layout import table_name
 from creneau_shared.fhir.storage.generic import owned_by

@@ -12,8 +12,8 @@ from creneau_booking.domain.events import Actor, AppointmentEvent, Together, Tol
 from creneau_booking.domain.rehearsal import is_rehearsal
 from creneau_booking.domain.transitions import EventKind
 from creneau_booking.publishing import appointment_event
-from creneau_booking.storage.agenda import schedules_of
-from creneau_booking.storage.ownership import owners_of
+from creneau_booking.storage.agendas.ownership import owners_of
+from creneau_booking.storage.agendas.slots_of_agendas import schedules_of
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.storage.store import WriteContext
 from creneau_shared.messaging.outbox import append

@@ -22,10 +22,10 @@ from creneau_booking.handlers.claiming import Claiming
 from creneau_booking.handlers.statements import is_seen
 from creneau_booking.handlers.telling import tell
 from creneau_booking.storage import waiting as storage
+from creneau_booking.storage.agendas.ownership import owners_among
 from creneau_booking.storage.appointments import AppointmentRepository, Whose
 from creneau_booking.storage.freed import Freed, take_freed
 from creneau_booking.storage.holds import OFFER, keep_hold
-from creneau_booking.storage.ownership import owners_among
 from creneau_booking.storage.waiting import FreeSlot
 from creneau_booking.storage.wishes import wish_of
 from creneau_shared.clock import PARIS, zone_named

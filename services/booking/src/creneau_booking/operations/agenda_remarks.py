@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from creneau_booking.storage.agenda_states import AgendaState, agendas_of, state_of
+from creneau_booking.storage.agendas.states import AgendaState, agendas_of, state_of
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import Issue
 

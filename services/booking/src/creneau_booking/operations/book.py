@@ -38,9 +38,9 @@ from creneau_booking.operations.subject import (
     with_contained_slots,
     with_patients,
 )
-from creneau_booking.storage.agenda import slots_between
+from creneau_booking.storage.agendas.slots_of_agendas import slots_between
 from creneau_booking.storage.appointment_mapper import said
-from creneau_booking.storage.named_people import with_known_people
+from creneau_booking.storage.people.named_people import with_known_people
 from creneau_booking.storage.series_mapper import template_of, without_series
 from creneau_shared.errors import BadRequest, Conflict, Unprocessable
 from creneau_shared.fhir.datatypes import instant_of

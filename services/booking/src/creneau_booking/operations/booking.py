@@ -10,7 +10,7 @@ from creneau_booking.api.patients import PatientStore
 from creneau_booking.handlers.appointments import AppointmentHandlers
 from creneau_booking.handlers.series import Series
 from creneau_booking.storage.appointments import AppointmentRepository
-from creneau_booking.storage.patients import is_born_and_named_as, with_identifiers
+from creneau_booking.storage.people.patients import is_born_and_named_as, with_identifiers
 from creneau_booking.storage.slots import SlotStore
 from creneau_shared.clock import shown
 from creneau_shared.database.pool import Connection

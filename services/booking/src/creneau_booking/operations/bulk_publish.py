@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from datetime import timedelta
 
-from creneau_booking.handlers.publication import since
+from creneau_booking.handlers.outside.publication import since
 from creneau_booking.operations.definitions import operation_definition, parameter
-from creneau_booking.storage.publication import last_publication
+from creneau_booking.storage.outside.publication import last_publication
 from creneau_shared.errors import NotAcceptable, NotFound
 from creneau_shared.fhir.json import dumps
 from creneau_shared.fhir.rest.exchange import Answer, http_date, parse_http_date

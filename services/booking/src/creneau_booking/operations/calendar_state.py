@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from creneau_booking.domain.not_read import Problem
-from creneau_booking.storage.followed_calendars import LastReading
+from creneau_booking.storage.outside.followed_calendars import LastReading
 from creneau_shared.errors import Issue
 from creneau_shared.fhir.datatypes import exact_instant
 from creneau_shared.fhir.outcome import Language, operation_outcome

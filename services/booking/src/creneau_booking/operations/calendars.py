@@ -7,13 +7,13 @@ from typing import Any, TypeGuard
 from urllib.parse import urlsplit
 
 from creneau_booking.domain.not_read import NotPublicError
-from creneau_booking.handlers.calendar_password import CalendarPasswords
-from creneau_booking.handlers.known_outside import Credentials
-from creneau_booking.handlers.outside import require_web_address
+from creneau_booking.handlers.outside.calendar_password import CalendarPasswords
+from creneau_booking.handlers.outside.fetching import require_web_address
+from creneau_booking.handlers.outside.known_outside import Credentials
 from creneau_booking.operations.calendar_state import host, told
 from creneau_booking.operations.definitions import operation_definition, parameter
-from creneau_booking.storage.calendars import close_feed, open_feed, people_of
-from creneau_booking.storage.followed_calendars import (
+from creneau_booking.storage.outside.calendars import close_feed, open_feed, people_of
+from creneau_booking.storage.outside.followed_calendars import (
     follow_calendar,
     last_reading,
     leave_calendar,

@@ -18,15 +18,15 @@ from creneau_booking.operations.booking import Desk
 from creneau_booking.operations.definitions import operation_definition, parameter
 from creneau_booking.operations.moments import window_of
 from creneau_booking.operations.references import id_of
-from creneau_booking.storage.agenda_rules import rules_of_schedules
-from creneau_booking.storage.closing import (
+from creneau_booking.storage.agendas.rules import rules_of_schedules
+from creneau_booking.storage.openings.closing import (
     FreeTime,
     Hit,
     agendas_of_appointment,
     appointments_hit,
     nearest_free,
 )
-from creneau_booking.storage.openings import OpeningStore, reopen
+from creneau_booking.storage.openings.made_slots import OpeningStore, reopen
 from creneau_shared.clock import PARIS
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import BadRequest, CreneauError, Issue

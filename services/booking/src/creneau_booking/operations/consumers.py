@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from creneau_booking.domain.access_rules import Birth
 from creneau_booking.operations.references import id_of
-from creneau_booking.storage.candidates import Account, Candidate, Consumer, consumer_of
+from creneau_booking.storage.finding.candidates import Account, Candidate, Consumer, consumer_of
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.datatypes import parse_interval
 from creneau_shared.fhir.rest.parameters import OperationInput

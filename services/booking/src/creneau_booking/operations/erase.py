@@ -8,11 +8,11 @@ from typing import Any
 
 from creneau_booking.domain.erasure import confirms
 from creneau_booking.domain.rehearsal import require_not_kept
-from creneau_booking.handlers.erasure import Outcome, PatientErasure
+from creneau_booking.handlers.people.erasure import Outcome, PatientErasure
 from creneau_booking.operations.definitions import operation_definition, parameter
 from creneau_booking.operations.person import access_to_person
-from creneau_booking.storage.erasures import erasure_of, keep_erasure
-from creneau_booking.storage.patients import family_names
+from creneau_booking.storage.people.erasures import erasure_of, keep_erasure
+from creneau_booking.storage.people.patients import family_names
 from creneau_shared.database.barrier import commit_barrier
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import Unprocessable

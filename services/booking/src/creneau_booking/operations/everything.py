@@ -11,8 +11,8 @@ from datetime import UTC, date, datetime, time, timedelta
 
 from creneau_booking.operations.definitions import operation_definition, parameter
 from creneau_booking.operations.person import access_to_person
-from creneau_booking.storage.erasures import named_in
-from creneau_booking.storage.record import TYPES, sources
+from creneau_booking.storage.people.erasures import named_in
+from creneau_booking.storage.people.record import TYPES, sources
 from creneau_shared.clock import PARIS
 from creneau_shared.errors import BadRequest
 from creneau_shared.fhir.rest.exchange import Answer, FhirRequest, asked_count

@@ -32,9 +32,9 @@ from creneau_booking.operations.references import id_of
 from creneau_booking.operations.services import conditions_of
 from creneau_booking.operations.soonest_query import CURSORS, pairs_of
 from creneau_booking.operations.unknown_names import known_names, unknown_names
-from creneau_booking.storage.agenda import actors_of_schedules
-from creneau_booking.storage.candidates import Period
-from creneau_booking.storage.joint_agendas import visits_of, zones_of
+from creneau_booking.storage.agendas.joint import visits_of, zones_of
+from creneau_booking.storage.agendas.slots_of_agendas import actors_of_schedules
+from creneau_booking.storage.finding.candidates import Period
 from creneau_booking.storage.logical import identified
 from creneau_booking.storage.slot_table import SlotTable
 from creneau_shared.clock import PARIS

@@ -20,7 +20,7 @@ from typing import Any
 
 from creneau_booking.domain.joint import Series
 from creneau_booking.operations.references import id_of
-from creneau_booking.storage.local_times import LocalTimes
+from creneau_booking.storage.finding.local_times import LocalTimes
 from creneau_shared.errors import BadRequest, Unprocessable
 from creneau_shared.fhir.rest.parameters import OperationInput
 from creneau_shared.fhir.storage.store import Resource

@@ -34,9 +34,9 @@ from creneau_booking.operations.find_query import (
     times,
 )
 from creneau_booking.operations.references import id_of
-from creneau_booking.storage.agenda import actors_of_schedules
-from creneau_booking.storage.agenda_states import agendas_of
-from creneau_booking.storage.joint_agendas import cutting_of, ids_of_agendas, keys_of_agendas, zones_of
+from creneau_booking.storage.agendas.joint import cutting_of, ids_of_agendas, keys_of_agendas, zones_of
+from creneau_booking.storage.agendas.slots_of_agendas import actors_of_schedules
+from creneau_booking.storage.agendas.states import agendas_of
 from creneau_booking.storage.logical import identified
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import Unprocessable

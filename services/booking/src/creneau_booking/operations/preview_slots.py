@@ -16,9 +16,9 @@ from creneau_booking.domain.openings.rules import Wanted
 from creneau_booking.operations.definitions import operation_definition, parameter
 from creneau_booking.operations.moments import window_of
 from creneau_booking.operations.references import id_of
-from creneau_booking.storage.access_extensions import rules_of
-from creneau_booking.storage.openings import OpeningStore, Plan
-from creneau_booking.storage.ownership import schedule_belonging
+from creneau_booking.storage.agendas.access_extensions import rules_of
+from creneau_booking.storage.agendas.ownership import schedule_belonging
+from creneau_booking.storage.openings.made_slots import OpeningStore, Plan
 from creneau_booking.storage.slots import SlotStore
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import BadRequest

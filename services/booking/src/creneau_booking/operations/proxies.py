@@ -12,13 +12,13 @@ from datetime import timedelta
 
 from creneau_booking.domain.access_rules import Birth
 from creneau_booking.domain.proxies import Proxy, is_minor, same_person
-from creneau_booking.handlers.accounts import tell
-from creneau_booking.handlers.proxies import RelatedPersonStore
+from creneau_booking.handlers.people.accounts import tell
+from creneau_booking.handlers.people.proxies import RelatedPersonStore
 from creneau_booking.operations.definitions import operation_definition, parameter
-from creneau_booking.storage import accounts, invitations
-from creneau_booking.storage.accounts import Account, Link
-from creneau_booking.storage.agenda_rules import births_of
+from creneau_booking.storage.agendas.rules import births_of
 from creneau_booking.storage.appointment_mapper import fhir_instant
+from creneau_booking.storage.people import accounts, invitations
+from creneau_booking.storage.people.accounts import Account, Link
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import BadRequest, Forbidden, Unprocessable
 from creneau_shared.fhir.json import dumps

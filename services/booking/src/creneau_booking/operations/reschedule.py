@@ -19,7 +19,7 @@ from creneau_booking.operations.definitions import operation_definition, paramet
 from creneau_booking.operations.references import id_of
 from creneau_booking.operations.series import answer_with_series, scope_in
 from creneau_booking.operations.subject import id_of_subject
-from creneau_booking.storage.agenda import schedules_of, slots_between
+from creneau_booking.storage.agendas.slots_of_agendas import schedules_of, slots_between
 from creneau_shared.clock import PARIS
 from creneau_shared.errors import BadRequest
 from creneau_shared.fhir.datatypes import exact_instant, parse_interval

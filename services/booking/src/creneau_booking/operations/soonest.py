@@ -22,10 +22,10 @@ from creneau_booking.operations.soonest_query import (
     sought,
 )
 from creneau_booking.operations.unknown_names import unknown_names
+from creneau_booking.storage.finding.soonest import First, Soonest, SoonestSearch
+from creneau_booking.storage.finding.soonest_conditions import Sought
 from creneau_booking.storage.logical import identified
 from creneau_booking.storage.slot_table import SlotTable
-from creneau_booking.storage.soonest import First, Soonest, SoonestSearch
-from creneau_booking.storage.soonest_conditions import Sought
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import Issue
 from creneau_shared.fhir.audit import Event

@@ -19,8 +19,8 @@ from creneau_booking.operations.booking import Session
 from creneau_booking.operations.find import PROPOSAL_PREFIX
 from creneau_booking.operations.find_together import JOINT_PREFIX, read_joint_id
 from creneau_booking.operations.references import id_of
-from creneau_booking.storage.agenda import agenda_actors
-from creneau_booking.storage.joint_agendas import slots_covering
+from creneau_booking.storage.agendas.joint import slots_covering
+from creneau_booking.storage.agendas.slots_of_agendas import agenda_actors
 from creneau_booking.storage.slots import SlotStore
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import BadRequest, NotFound, Unprocessable

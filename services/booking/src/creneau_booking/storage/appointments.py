@@ -9,8 +9,8 @@ from datetime import datetime
 from creneau_booking.domain.appointment import Appointment
 from creneau_booking.domain.status import ENDED, claims
 from creneau_booking.domain.waiting import rank_of
+from creneau_booking.storage.agendas.ownership import organizations_of, require_theirs, show_patients
 from creneau_booking.storage.appointment_mapper import WAITING_SINCE, facts, said
-from creneau_booking.storage.ownership import organizations_of, require_theirs, show_patients
 from creneau_booking.storage.waiting import agendas_of_slots, leave_line, stand_in_line
 from creneau_booking.storage.wishes import wish_of
 from creneau_shared.database.pool import Connection

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from creneau_booking.storage.named_people import with_known_people
+from creneau_booking.storage.people.named_people import with_known_people
 from creneau_booking.storage.slot_references import with_known_slots
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.storage.store import Resource, WriteContext

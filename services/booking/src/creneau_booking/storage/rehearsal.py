@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from uuid import NAMESPACE_URL, uuid5
 
 from creneau_booking.domain.rehearsal import DEVICE, ORGANIZATION, PATIENT, SCHEDULE
-from creneau_booking.storage.agenda_rules import schedule_changed
+from creneau_booking.storage.agendas.rules import schedule_changed
 from creneau_booking.storage.appointments import AppointmentRepository
 from creneau_booking.storage.availability.actors import wait_for_turn
 from creneau_booking.storage.availability.taking import give_back

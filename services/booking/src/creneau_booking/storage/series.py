@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, tzinfo
 
 from creneau_booking.domain.refusals.slots import NoSlotThen
-from creneau_booking.storage.agenda import SLOT_LENGTH_MAX
+from creneau_booking.storage.agendas.slots_of_agendas import SLOT_LENGTH_MAX
 from creneau_booking.storage.availability.actors import CONCERNED, TURN
 from creneau_booking.storage.slot_rows import slot_key
 from creneau_shared.clock import PARIS, zone_named

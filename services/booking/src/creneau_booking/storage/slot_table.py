@@ -14,8 +14,8 @@ from creneau_booking.domain.refusals.offering import BookableUnclear, SlotsNotSe
 from creneau_booking.storage import slot_visibility
 from creneau_booking.storage.availability import agenda_walk
 from creneau_booking.storage.availability.rule import JUDGED, agenda_of, is_free, is_open, takes_age
-from creneau_booking.storage.candidates import Consumer
-from creneau_booking.storage.local_times import LocalTimes
+from creneau_booking.storage.finding.candidates import Consumer
+from creneau_booking.storage.finding.local_times import LocalTimes
 from creneau_booking.storage.slot_rows import KEY_SQL, content_sql, slot_key
 from creneau_booking.storage.tables import SLOT_STATUSES
 from creneau_booking.storage.unshown import real_slot

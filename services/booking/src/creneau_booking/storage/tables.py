@@ -296,7 +296,7 @@ first_free = Table(
     metadata,
     Column("schedule_key", BigInteger, primary_key=True, autoincrement=False),
     Column("kind_key", BigInteger, primary_key=True, autoincrement=False),
-    # Absent: none is free. Once it is past, the first from then on is looked up (`storage.soonest`).
+    # Absent: none is free. Once it is past, the first from then on is looked up (`storage.finding.soonest`).
     Column("start", DateTime(timezone=True), nullable=True),
     Index("ix_first_free_start", "start", "schedule_key", postgresql_where=text("start IS NOT NULL")),
     postgresql_with={"fillfactor": 80},

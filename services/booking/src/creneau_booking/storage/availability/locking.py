@@ -14,7 +14,7 @@ from typing import Any
 from creneau_booking.domain.appointment import SlotFact
 from creneau_booking.storage.appointment_mapper import offered
 from creneau_booking.storage.availability.actors import CONCERNED, RESOLVED, TURN, by_kind
-from creneau_booking.storage.known_patients import KNOWN_ONLY
+from creneau_booking.storage.people.known_patients import KNOWN_ONLY
 from creneau_booking.storage.slot_rows import slot_key
 from creneau_booking.storage.slot_visibility import VISIBILITY_TERM
 from creneau_shared.database.partitions import month_of

@@ -6,7 +6,7 @@ The conditions stand on the slot's row and on its agenda's, which `agenda_of` jo
 | who | what they could book |
 |---|---|
 | anybody | what is `free` in an open agenda that is up to date, within its horizon: `is_free` |
-| a consumer (patient, counsellor, the public) | of that, what has not begun, within its rules: `storage.candidates` |
+| a consumer (patient, counsellor, the public) | of that, what has not begun, within its rules: `storage.finding.candidates` |
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from creneau_booking.storage.availability.groups import claim_places, group_of, 
 from creneau_booking.storage.availability.rule import JUDGED
 from creneau_booking.storage.freed import IS_AWAITED, note_freed
 from creneau_booking.storage.overbookings import left
-from creneau_booking.storage.patients import UNAVAILABLE
+from creneau_booking.storage.people.patients import UNAVAILABLE
 from creneau_booking.storage.places import GROUP
 from creneau_booking.storage.slot_rows import IS_OVERBOOKED, SUPERSEDE, SUPERSEDED, slot_key
 from creneau_shared.database.partitions import add_months, month_of

@@ -1,0 +1,143 @@
+"""A CalDAV server asked for busy times: first where its calendars are, then what has changed, then when its owner is busy.
+
+The address that was given may be that of a calendar, of its owner or of the whole server (RFC 6764 §6): what the resource
+says of itself leads on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from creneau_booking.domain.busy_times import Period
+from creneau_booking.domain.not_read import NotAllowedError, TooLargeError, UnreadableError
+from creneau_booking.handlers.outside.caldav import (
+    FREE_BUSY,
+    LOOK,
+    QUERY,
+    DavResource,
+    calendar_objects,
+    free_busy,
+    multiget,
+    query,
+    resources,
+)
+from creneau_booking.handlers.outside.fetching import OutsideAnswer, Visit, named_at, refusal
+
+CALENDARS_MAX = 25
+WELL_KNOWN = "/.well-known/caldav"
+MULTISTATUS = 207
+
+
+@dataclass(frozen=True, slots=True)
+class Calendars:
+    """Calendars (by URL), and where they are listed (URLs); nowhere: the address that was given is the calendar's own."""
+
+    by_url: dict[str, DavResource]
+    homes: tuple[str, ...] = ()
+
+    @property
+    def state(self) -> str | None:
+        """Another one whenever something in one of them has changed; None: some server does not say."""
+        said = [(url, one.state) for url, one in sorted(self.by_url.items())]
+        if any(state is None for _, state in said):
+            return None
+        return hashlib.sha256(repr(said).encode()).hexdigest()
+
+
+async def find(visit: Visit, url: str, homes: Sequence[str]) -> Calendars:
+    """The calendars of an address; `homes`: where they were listed the last time. NotReadError."""
+    if homes:
+        try:
+            return await _listed(visit, homes)
+        except UnreadableError:  # they have moved
+            return await _discovered(visit, url)
+    return await _discovered(visit, url)
+
+
+async def contents(visit: Visit, calendars: Calendars, within: Period) -> list[bytes]:
+    """What says when the owner is busy, as iCalendar files. NotReadError."""
+    found: list[bytes] = []
+    for url, calendar in calendars.by_url.items():
+        if FREE_BUSY in calendar.reports and QUERY not in calendar.reports:
+            found.append((await _reported(visit, url, free_busy(within), 200)).content)
+        else:
+            found += await _objects(visit, url, within)
+    return found
+
+
+async def _objects(visit: Visit, url: str, within: Period) -> list[bytes]:
+    answer = await _reported(visit, url, query(within), MULTISTATUS)
+    first = calendar_objects(answer.content)
+    if not first.missing:
+        return list(first.contents)
+    second = calendar_objects((await _reported(visit, url, multiget(first.missing), MULTISTATUS)).content)
+    if second.missing:
+        raise UnreadableError("events without content")
+    return [*first.contents, *second.contents]
+
+
+async def _reported(visit: Visit, url: str, body: bytes, wanted: int) -> OutsideAnswer:
+    answer = await visit.ask("REPORT", url, _headers(1), body)
+    if answer.status != wanted:
+        raise refusal(answer.status)
+    return answer
+
+
+async def _listed(visit: Visit, homes: Sequence[str]) -> Calendars:
+    """The calendars in these places that may hold events which make their owner busy."""
+    by_url: dict[str, DavResource] = {}
+    for home in homes:
+        answer, found = await _look(visit, home, 1)
+        if found is None:
+            raise refusal(answer.status)
+        by_url |= {
+            named_at(answer.url, one.href): one
+            for one in found
+            if one.is_calendar and one.of_events and one.takes_time
+        }
+    if not by_url:
+        raise UnreadableError("no calendar of events")
+    if len(by_url) > CALENDARS_MAX:
+        raise TooLargeError("too many calendars")
+    return Calendars(by_url, tuple(homes))
+
+
+async def _discovered(visit: Visit, url: str) -> Calendars:
+    forbidden = False
+    for start in (url, named_at(url, WELL_KNOWN)):
+        answer, found = await _look(visit, start, 0)
+        if answer.status == 401:
+            raise refusal(answer.status)
+        forbidden = forbidden or answer.status == 403
+        if not found:
+            continue
+        one = found[0]
+        if one.is_calendar:
+            if not one.of_events:
+                raise UnreadableError("no calendar of events")
+            return Calendars({answer.url: one})
+        homes = await _homes(visit, answer.url, one)
+        if homes:
+            return await _listed(visit, homes)
+    raise NotAllowedError("403") if forbidden else UnreadableError("no calendar")
+
+
+async def _homes(visit: Visit, url: str, one: DavResource) -> list[str]:
+    """Where the calendars are of whoever asks (§6.2.1), by what a resource or its principal says."""
+    if not one.homes and one.principal:
+        answer, found = await _look(visit, named_at(url, one.principal), 0)
+        if found:
+            url, one = answer.url, found[0]
+    return [named_at(url, home) for home in one.homes]
+
+
+async def _look(visit: Visit, url: str, depth: int) -> tuple[OutsideAnswer, list[DavResource] | None]:
+    """What a resource says of itself, with those in it where `depth` is 1; None: it is none of WebDAV."""
+    answer = await visit.ask("PROPFIND", url, _headers(depth), LOOK)
+    return answer, resources(answer.content) if answer.status == MULTISTATUS else None
+
+
+def _headers(depth: int) -> dict[str, str]:
+    return {"Depth": str(depth), "Content-Type": "application/xml; charset=utf-8"}

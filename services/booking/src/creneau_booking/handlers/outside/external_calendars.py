@@ -1,0 +1,121 @@
+"""A practitioner's own calendar blocks their time here: read again and again, and nothing kept of it but when."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, replace
+from datetime import timedelta, tzinfo
+from zoneinfo import ZoneInfo
+
+import structlog
+from prometheus_client import Gauge
+
+from creneau_booking.domain.busy_times import Period, merged
+from creneau_booking.domain.not_read import NotReadError
+from creneau_booking.handlers.outside.caldav_reading import contents, find
+from creneau_booking.handlers.outside.calendar_password import CalendarPasswords
+from creneau_booking.handlers.outside.fetching import Outside
+from creneau_booking.handlers.outside.ics_reading import busy_times
+from creneau_booking.handlers.outside.known_outside import Known
+from creneau_booking.storage.outside.calendars import keep_busy, zone_of_agenda
+from creneau_booking.storage.outside.followed_calendars import (
+    Followed,
+    calendar_failed,
+    calendar_read,
+    failing_calendars,
+    next_calendar,
+    still_follows,
+)
+from creneau_shared.clock import Clock
+from creneau_shared.database.pool import Database
+
+FAILING = Gauge(
+    "creneau_external_calendars_failing",
+    "Calendars of practitioners that could not be read the last time, by why: what they said before still holds",
+    ["problem"],
+)
+READ_ANEW = timedelta(days=1)
+"""how much of the time ahead may not have been looked at yet before an unchanged calendar is read all the same"""
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class ExternalCalendars:
+    """Reads the calendars that agendas follow."""
+
+    database: Database
+    clock: Clock
+    outside: Outside
+    passwords: CalendarPasswords
+    interval: timedelta
+    ahead: timedelta
+
+    async def read_all(self) -> int:
+        """Read those that are due; how many. What cannot be read leaves what was read before."""
+        count = 0
+        while await self._read_next():
+            count += 1
+        async with self.database.connection() as connection:
+            for problem, failing in (await failing_calendars(connection)).items():
+                FAILING.labels(problem).set(failing)
+        return count
+
+    async def _read_next(self) -> bool:
+        now = self.clock.now()
+        async with self.database.transaction() as connection:
+            followed = await next_calendar(connection, now, now + self.interval)
+            if followed is None:
+                return False
+            zone = ZoneInfo(await zone_of_agenda(connection, followed.schedule))
+        within = (now, now + self.ahead)
+        try:
+            read = await self._read(followed, within, zone)
+        except NotReadError as error:
+            # Neither the address nor what stands there: the one is a secret, the other somebody's life.
+            log.warning(
+                "calendar not read", schedule=followed.schedule, problem=error.problem, error=str(error)
+            )
+            async with self.database.transaction() as connection:
+                await calendar_failed(connection, followed, error.problem, now)
+            return True
+        async with self.database.transaction() as connection:
+            if not await still_follows(connection, followed):
+                return True
+            changed = await keep_busy(connection, read.schedule, read.busy, within, self.clock.now())
+            await calendar_read(connection, read, now)
+        log.info("calendar read", schedule=read.schedule, periods=len(read.busy), changed=changed)
+        return True
+
+    async def _read(self, followed: Followed, within: Period, zone: tzinfo) -> Followed:
+        """The calendar, with what it says now; NotReadError."""
+        if followed.credentials is None:
+            content = await self.outside.get(followed.url)
+            return replace(followed, busy=await _busy([content], within, zone))
+        credentials = self.passwords.open(followed.credentials, followed.schedule, followed.url)
+        async with self.outside.visit(Known(credentials, followed.url)) as visit:
+            calendars = await find(visit, followed.url, followed.homes)
+            if _is_as_read(followed, calendars.state, within):
+                return replace(followed, busy=tuple(merged(followed.busy, within)))
+            said = await contents(visit, calendars, within)
+        return replace(
+            followed,
+            homes=calendars.homes,
+            state=calendars.state,
+            busy=await _busy(said, within, zone),
+            busy_until=within[1],
+        )
+
+
+def _is_as_read(followed: Followed, state: str | None, within: Period) -> bool:
+    """Whether all that counts was read in this state of the calendar."""
+    return (
+        state is not None
+        and state == followed.state
+        and followed.busy_until is not None
+        and within[1] - followed.busy_until < READ_ANEW
+    )
+
+
+async def _busy(said: list[bytes], within: Period, zone: tzinfo) -> tuple[Period, ...]:
+    return tuple(await asyncio.to_thread(busy_times, said, within, zone))

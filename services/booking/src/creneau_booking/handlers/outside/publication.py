@@ -1,0 +1,269 @@
+"""Free slots published in bulk, in the form of SMART Scheduling Links: files of NDJSON, and the manifest that names them.
+
+A file is named by its content, so that it never changes: one that is the same as before keeps its name and its time, and a
+client that was given the manifest of a minute ago still finds all its files. They are served as they are, by nginx.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import IO, Any
+
+from creneau_booking.storage.outside.publication import (
+    Publication,
+    PublishedAgenda,
+    is_ours_to_publish,
+    keep_publication,
+    last_publication,
+    published_agendas,
+    published_named,
+    published_slots,
+)
+from creneau_shared.database.pool import Connection, Database
+from creneau_shared.fhir.datatypes import exact_instant
+from creneau_shared.fhir.json import dumps, loads
+from creneau_shared.fhir.storage.store import Resource
+
+EXTENSIONS = "http://fhir-registry.smarthealthit.org/StructureDefinition/"
+DEEP_LINK, PHONE, AVAILABILITY = (
+    f"{EXTENSIONS}{name}" for name in ("booking-deep-link", "booking-phone", "has-availability")
+)
+WEEK = timedelta(days=7)
+MONDAY = datetime(2024, 1, 1, tzinfo=UTC)
+DIGEST_CHARACTERS = 16
+OVERSEAS = "97"
+
+
+@dataclass(frozen=True, slots=True)
+class PublicationPlace:
+    """Where the files are written, under which address they are read, and the pages to which a slot leads."""
+
+    folder: Path
+    files_url: str
+    site_url: str
+    days: int
+    kept: timedelta
+
+
+@dataclass(slots=True)
+class _File:
+    """A file of NDJSON that is being written."""
+
+    out: IO[bytes]
+    digest: Any = field(default_factory=hashlib.sha256)
+    lines: int = 0
+
+    def add(self, line: bytes) -> None:
+        self.out.write(line + b"\n")
+        self.digest.update(line)
+        self.lines += 1
+
+
+class BulkPublication:
+    """Builds what is published, and takes away what no manifest names any more."""
+
+    def __init__(self, database: Database, place: PublicationPlace) -> None:
+        self._database = database
+        self._place = place
+
+    async def publish(self, now: datetime) -> int | None:
+        """Publish what is free now; how many slots, None when another process is publishing."""
+        self._place.folder.mkdir(parents=True, exist_ok=True)
+        async with (
+            self._database.connection() as connection,
+            connection.transaction(isolation="repeatable_read"),
+        ):
+            if not await is_ours_to_publish(connection):
+                return None
+            before = await last_publication(connection)
+            known = _changed_at(before)
+            outputs, slots = await self._write_all(connection, now, known)
+            manifest = {
+                "transactionTime": exact_instant(now),
+                "request": f"{self._place.site_url}/fhir/$bulk-publish",
+                "requiresAccessToken": False,
+                "output": outputs,
+                "error": [],
+            }
+            names = "\n".join(output["url"] for output in outputs)
+            etag = f'"{hashlib.sha256(names.encode()).hexdigest()[:DIGEST_CHARACTERS]}"'
+            await keep_publication(
+                connection, Publication(now, etag, json.dumps(manifest, ensure_ascii=False))
+            )
+        self._clear({output["url"].rpartition("/")[2] for output in outputs}, now)
+        return slots
+
+    async def _write_all(
+        self, connection: Connection, now: datetime, known: Mapping[str, str]
+    ) -> tuple[list[Resource], int]:
+        agendas = await published_agendas(connection, now)
+        phones, states = _Phones(), set[str]()
+        outputs: list[Resource] = []
+
+        async def places() -> AsyncIterator[bytes]:
+            async for content in published_named(connection, "Location"):
+                place = loads(content)
+                phones.note("Location", place)
+                states.update(_state(place))
+                yield content
+
+        async def roles() -> AsyncIterator[bytes]:
+            async for content in published_named(connection, "PractitionerRole"):
+                phones.note("PractitionerRole", loads(content))
+                yield content
+
+        files: list[tuple[str, str, AsyncIterator[bytes]]] = [
+            ("Location", "locations", places()),
+            ("PractitionerRole", "practitioner-roles", roles()),
+            ("HealthcareService", "healthcare-services", published_named(connection, "HealthcareService")),
+        ]
+        for type_, name, lines in files:
+            outputs += await self._write(type_, name, lines, known, now)
+        links = {agenda.key: self._extensions(agenda, phones) for agenda in agendas}
+        offering: set[int] = set()
+        count = 0
+        for start, end in _weeks(now, self._place.days):
+
+            async def slots(start: datetime = start, end: datetime = end) -> AsyncIterator[bytes]:
+                async for key, content in published_slots(connection, now, start, end):
+                    if key in links:
+                        offering.add(key)
+                        yield _linked(content, links[key])
+
+            week = f"slots-{start:%G-W%V}"
+            written = await self._write("Slot", week, slots(), known, now)
+            count += sum(int(output["count"]) for output in written)
+            outputs += written
+
+        async def schedules() -> AsyncIterator[bytes]:
+            for agenda in agendas:
+                yield dumps(_schedule(agenda, agenda.key in offering))
+
+        outputs += await self._write("Schedule", "schedules", schedules(), known, now)
+        for output in outputs:
+            output["extension"]["state"] = sorted(states)
+        return outputs, count
+
+    async def _write(
+        self, type_: str, name: str, lines: AsyncIterator[bytes], known: Mapping[str, str], now: datetime
+    ) -> list[Resource]:
+        """One file, as the manifest names it; none, where there is nothing to say."""
+        with self._draft() as (draft, written):
+            async for line in lines:
+                written.add(line)
+            written.out.flush()
+            if not written.lines:
+                return []
+            file = f"{name}-{written.digest.hexdigest()[:DIGEST_CHARACTERS]}.ndjson"
+            draft.replace(self._place.folder / file)
+        url = f"{self._place.files_url}/{file}"
+        said = {"lastModified": known.get(url) or exact_instant(now)}
+        return [{"type": type_, "url": url, "count": written.lines, "extension": said}]
+
+    @contextmanager
+    def _draft(self) -> Iterator[tuple[Path, _File]]:
+        """A file under a name that no manifest has; gone, unless it was given another."""
+        draft = self._place.folder / f".draft-{os.getpid()}"
+        try:
+            with draft.open("wb") as out:
+                draft.chmod(0o644)
+                yield draft, _File(out)
+        finally:
+            draft.unlink(missing_ok=True)
+
+    def _extensions(self, agenda: PublishedAgenda, phones: _Phones) -> list[Resource]:
+        """Where an appointment of the agenda is made: on the page of its role, or by telephone."""
+        said: list[Resource] = []
+        if agenda.role is not None:
+            said.append({"url": DEEP_LINK, "valueUrl": f"{self._place.site_url}/soignants/{agenda.role}"})
+        phone = phones.of(agenda)
+        if phone is not None:
+            said.append({"url": PHONE, "valueString": phone})
+        return said
+
+    def _clear(self, named: set[str], now: datetime) -> None:
+        """Take away the files that no manifest has named for a while."""
+        oldest = (now - self._place.kept).timestamp()
+        for path in self._place.folder.glob("*.ndjson"):
+            if path.name in named:
+                os.utime(path, (now.timestamp(), now.timestamp()))
+            elif path.stat().st_mtime < oldest:
+                path.unlink(missing_ok=True)
+
+
+class _Phones:
+    """The first telephone number of roles and places."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, str] = {}
+
+    def note(self, type_: str, resource: Resource) -> None:
+        for point in resource.get("telecom", ()):
+            if point.get("system") == "phone" and point.get("value"):
+                self._known[f"{type_}/{resource['id']}"] = point["value"]
+                return
+
+    def of(self, agenda: PublishedAgenda) -> str | None:
+        names = [f"PractitionerRole/{agenda.role}", *(f"Location/{place}" for place in agenda.places)]
+        return next((self._known[name] for name in names if name in self._known), None)
+
+
+def since(manifest: Resource, moment: datetime) -> Resource:
+    """The manifest with those files only that have changed after a moment."""
+    later = [
+        output
+        for output in manifest["output"]
+        if datetime.fromisoformat(output["extension"]["lastModified"]) > moment
+    ]
+    return {**manifest, "output": later}
+
+
+def _changed_at(before: Publication | None) -> dict[str, str]:
+    """URL → since when that file is published."""
+    if before is None:
+        return {}
+    outputs = json.loads(before.manifest)["output"]
+    return {output["url"]: output["extension"]["lastModified"] for output in outputs}
+
+
+def _weeks(now: datetime, days: int) -> Iterator[tuple[datetime, datetime]]:
+    """Half-open weeks (UTC) from now on, each whole, so that a slot stays in its file."""
+    start = MONDAY + ((now - MONDAY) // WEEK) * WEEK
+    while start < now + timedelta(days=days):
+        yield start, start + WEEK
+        start += WEEK
+
+
+def _schedule(agenda: PublishedAgenda, offers: bool) -> Resource:
+    """A Schedule whose first actor is its place, as SMART Scheduling Links has it."""
+    schedule = loads(agenda.content)
+    actors = schedule.get("actor", [])
+    named = [a for a in actors if str(a.get("reference", "")).startswith("Location/")]
+    places = named or [{"reference": f"Location/{place}"} for place in agenda.places]
+    others = [a for a in actors if a not in named]
+    said = {"url": AVAILABILITY, "valueCode": "some" if offers else "none"}
+    return {**schedule, "actor": [*places, *others], "extension": [*schedule.get("extension", ()), said]}
+
+
+def _linked(content: bytes, said: list[Resource]) -> bytes:
+    """A slot with extensions, put in without reading it where it has none."""
+    if not said:
+        return content
+    if b'"extension"' not in content:
+        return content[:-1] + b',"extension":' + json.dumps(said).encode() + b"}"
+    slot = loads(content)
+    return dumps({**slot, "extension": [*slot.get("extension", ()), *said]})
+
+
+def _state(place: Resource) -> Iterator[str]:
+    """The département of a place, which stands for the state of the specification."""
+    code = str(place.get("address", {}).get("postalCode", ""))
+    if len(code) == 5 and code.isdigit():
+        yield code[:3] if code.startswith(OVERSEAS) else code[:2]

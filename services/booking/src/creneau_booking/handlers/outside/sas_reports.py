@@ -1,0 +1,199 @@
+"""The SAS platform is told of the appointments that were made for a regulator (INT_R03): once, in order, in the end.
+
+What is to be told is noted in the transaction that changes the appointment; a worker tells it. The first word is a POST;
+whatever may have reached the platform before is a PUT by our identifier, which creates what it does not know: so a word
+that is said twice has the effect of one, also after a crash between its answer and our note of it.
+"""
+
+from __future__ import annotations
+
+import random
+import ssl
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import httpx
+import structlog
+from prometheus_client import Counter
+
+from creneau_booking.storage.outside.sas_reports import (
+    DueReport,
+    appointment_to_report,
+    claim_report,
+    forget_report,
+    people_named,
+    report_again,
+    report_begun,
+    report_due,
+    report_refused,
+    report_told,
+)
+from creneau_booking.views.identifiers import person_number
+from creneau_booking.views.sas_appointment import (
+    OPERATOR,
+    is_begun,
+    is_sos,
+    operators_of,
+    regulator_number,
+    sas_appointment,
+    told_status,
+)
+from creneau_shared.clock import Clock
+from creneau_shared.database.pool import Connection, Database
+from creneau_shared.fhir.json import dumps, loads
+from creneau_shared.fhir.storage.store import ChangeKind, Resource, Stored, WriteContext
+from creneau_shared.logging import describe
+
+FHIR_JSON = "application/fhir+json"
+LATER = frozenset({408, 425, 429})
+"""refusals, beside the server's own failures, that say: not now"""
+KNOWN_ALREADY = frozenset({409, 412})
+"""what a platform says to a POST of what it has"""
+TOLD = Counter("creneau_sas_reports_total", "Words to the SAS platform on appointments", ["outcome"])
+FACTOR, JITTER = 2.0, 0.2
+
+log = structlog.get_logger(__name__)
+
+
+async def appointment_changed(
+    connection: Connection, context: WriteContext, kind: ChangeKind, stored: Stored, resource: Resource | None
+) -> None:
+    """The hook of Appointment: what was made for somebody is noted, to be told of."""
+    if resource is None or not operators_of(resource) or told_status(resource) is None:
+        return
+    new = is_begun(resource)
+    await report_due(connection, stored.id, stored.version, context.now, new=new)
+
+
+@dataclass(frozen=True, slots=True)
+class Platform:
+    """Where the platform is, how it knows us, and how patient we are with it."""
+
+    url: str
+    system: str
+    """the system of our technical ids"""
+    timeout: timedelta
+    delay_first: timedelta
+    delay_max: timedelta
+    certificate: str = ""
+    key: str = ""
+
+    def client(self) -> httpx.AsyncClient:
+        """A client with our certificate, where the platform asks for one (mTLS)."""
+        verify: ssl.SSLContext | bool = True
+        if self.certificate:
+            verify = ssl.create_default_context()
+            verify.load_cert_chain(Path(self.certificate), Path(self.key) if self.key else None)
+        return httpx.AsyncClient(verify=verify, timeout=self.timeout.total_seconds(), follow_redirects=False)
+
+    def again_at(self, attempts: int, now: datetime) -> datetime:
+        """When to try again after that many tries: for ever, ever more slowly."""
+        delay_s = min(
+            self.delay_first.total_seconds() * FACTOR ** min(attempts - 1, 64), self.delay_max.total_seconds()
+        )
+        return now + timedelta(seconds=delay_s * (1 + JITTER * (2 * random.random() - 1)))  # noqa: S311
+
+
+class SasReports:
+    """Tells the platform what is due."""
+
+    def __init__(self, database: Database, platform: Platform, clock: Clock) -> None:
+        self._database = database
+        self._platform = platform
+        self._clock = clock
+
+    async def tell_all(self) -> int:
+        """Tell everything that is due now; how many words were said."""
+        said = 0
+        async with self._platform.client() as client:
+            while (due := await self._claim()) is not None:
+                await self._tell(client, due)
+                said += 1
+        return said
+
+    async def _claim(self) -> DueReport | None:
+        now = self._clock.now()
+        async with self._database.transaction() as connection:
+            return await claim_report(connection, now, now + 2 * self._platform.timeout)
+
+    async def _tell(self, client: httpx.AsyncClient, due: DueReport) -> None:
+        async with self._database.transaction() as connection:
+            found = await appointment_to_report(connection, due.appointment)
+            if found is None:
+                await forget_report(connection, due.appointment)
+                return
+            content, version = found
+            report = await self._report(connection, loads(content))
+            if report is None:
+                # Of no regulator, or of a professional without a number: nothing that the platform could take.
+                TOLD.labels("not-reportable").inc()
+                await report_refused(
+                    connection, due.appointment, version, "not-reportable", self._clock.now()
+                )
+                return
+            if not due.begun:
+                await report_begun(connection, due.appointment)
+        try:
+            status = await self._send(client, report, first=not due.begun)
+        except httpx.HTTPError as error:
+            log.warning("SAS platform not reached", appointment=due.appointment, error=describe(error))
+            status = 503
+        await self._note(due, version, status)
+
+    async def _send(self, client: httpx.AsyncClient, report: Resource, *, first: bool) -> int:
+        headers = {"Content-Type": FHIR_JSON, "Accept": FHIR_JSON}
+        body, base = dumps(report), f"{self._platform.url.rstrip('/')}/Appointment"
+        if first:
+            answer = await client.post(base, content=body, headers=headers)
+            if answer.status_code not in KNOWN_ALREADY:
+                return answer.status_code
+        [identifier] = report["identifier"]
+        query = {"identifier": f"{identifier['system']}|{identifier['value']}"}
+        answer = await client.put(base, params=query, content=body, headers=headers)
+        return answer.status_code
+
+    async def _note(self, due: DueReport, version: int, status: int) -> None:
+        now = self._clock.now()
+        async with self._database.transaction() as connection:
+            if 200 <= status < 300:
+                TOLD.labels("told").inc()
+                await report_told(connection, due.appointment, version, now)
+            elif status >= 500 or status in LATER:
+                TOLD.labels("again").inc()
+                await report_again(connection, due.appointment, self._platform.again_at(due.attempts, now))
+            else:
+                TOLD.labels("refused").inc()
+                log.error("SAS platform refuses an appointment", appointment=due.appointment, status=status)
+                await report_refused(connection, due.appointment, version, str(status), now)
+
+    async def _report(self, connection: Connection, appointment: Resource) -> Resource | None:
+        regulator = await self._regulator(connection, appointment)
+        if regulator is None or "start" not in appointment or "end" not in appointment:
+            return None
+        named = [p.get("actor", {}).get("reference", "") for p in appointment.get("participant", ())]
+        people = await people_named(connection, _ids(named, "Practitioner"), _ids(named, "PractitionerRole"))
+        numbers = (person_number(loads(person).get("identifier", ())) for person in people)
+        professional = next((number for number in numbers if number), None)
+        if professional is None and not is_sos(appointment):
+            return None
+        return sas_appointment(appointment, regulator, professional, self._platform.system)
+
+    async def _regulator(self, connection: Connection, appointment: Resource) -> tuple[str, str] | None:
+        for operator in operators_of(appointment):
+            ids = _ids([operator.get("reference", "")], "Practitioner")
+            accounts = await people_named(connection, ids, []) if ids else []
+            own = any(
+                e.get("valueReference") == operator and e["url"] == OPERATOR for e in appointment["extension"]
+            )
+            if accounts or own:
+                number = regulator_number(operator, loads(accounts[0]) if accounts else None)
+                if number is not None:
+                    return number
+        return None
+
+
+def _ids(references: list[str], kind: str) -> list[str]:
+    """The ids of those of the references that are of this type."""
+    parts = [reference.split("/_history/")[0].split("/")[-2:] for reference in references]
+    return [part[1] for part in parts if len(part) == 2 and part[0] == kind]

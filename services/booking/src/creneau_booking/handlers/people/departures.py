@@ -1,0 +1,62 @@
+"""Those whom the directory has deleted: their visits to come are cancelled, and those concerned are told.
+
+The directory knows of no visit, so it cannot refuse. Whoever is only inactive or has ended keeps the visits that there
+are: the practice moves or cancels them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from creneau_booking.handlers.appointments import AppointmentHandlers
+from creneau_booking.storage.appointments import AppointmentRepository
+from creneau_booking.storage.availability.actors import wait_for_turn
+from creneau_booking.storage.availability.agendas import alone
+from creneau_booking.storage.holds import hold_of
+from creneau_booking.storage.outside.followed_calendars import calendars_of_the_last, leave_calendar
+from creneau_booking.storage.upcoming import visits_with
+from creneau_shared.database.pool import Connection
+from creneau_shared.fhir.storage.store import Stored, WriteContext
+
+
+class Departures:
+    """Cancels what cannot take place any more."""
+
+    def __init__(self, repository: AppointmentRepository, handlers: AppointmentHandlers) -> None:
+        self._repository = repository
+        self._handlers = handlers
+
+    async def foresee(self, connection: Connection, reference: str, now: datetime) -> tuple[Stored, ...]:
+        """The visits to come of an actor (`Practitioner/12`), and of the agendas that name it, locked; and it is our turn to
+        dispose of everybody's time whom its going concerns. Before anything else is written because of it."""
+        await alone(connection)
+        visits = await visits_with(connection, reference, now)
+        locked = [await self._repository.store.lock(connection, id_) for id_ in visits]
+        to_come = tuple(visit for visit in locked if visit and self._repository.is_to_come(visit, now))
+        person = [reference] if reference.startswith("Practitioner/") else []
+        await wait_for_turn(connection, *(visit.id for visit in to_come), beside=reference, people=person)
+        return to_come
+
+    async def leave_calendars(self, connection: Connection, reference: str, now: datetime) -> None:
+        """A professional's own calendar goes with them, password and all; where others have the agenda, with the last."""
+        if reference.startswith("Practitioner/"):
+            for agenda in await calendars_of_the_last(connection, reference):
+                await leave_calendar(connection, agenda, now)
+
+    async def cancel(self, connection: Connection, visits: Iterable[Stored], now: datetime) -> None:
+        """Cancel these visits, which are locked. Whoever was only offered one, or waits for an answer to it, waits on."""
+        context = WriteContext(now=now, by_service=True)
+        for current in visits:
+            if await self._is_of_the_line(connection, current):
+                waiting = {**self._repository.resource(current), "status": "waitlist"}
+                await self._handlers.change(connection, context, current, waiting)
+            else:
+                await self._handlers.withdraw(connection, context, current, by="provider")
+
+    async def _is_of_the_line(self, connection: Connection, current: Stored) -> bool:
+        facts = self._repository.stored_facts(current)
+        if facts.status != "pending" or facts.is_offer:
+            return facts.is_offer
+        hold = await hold_of(connection, current.id)
+        return hold is not None and hold.in_line_since is not None

@@ -1,0 +1,83 @@
+"""Visits to come of a Patient whose record has ended: handed to the record that replaces it, or cancelled and told."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from creneau_booking.domain.appointment import Appointment, Participant, patient_actor
+from creneau_booking.domain.ended_patients import Ended
+from creneau_booking.handlers.appointments import AppointmentHandlers
+from creneau_booking.storage.agendas.ownership import owners_of, show_patients
+from creneau_booking.storage.appointment_mapper import said
+from creneau_booking.storage.availability.actors import stop_taking
+from creneau_booking.storage.availability.taking import hand_over
+from creneau_booking.storage.upcoming import visits_of
+from creneau_shared.database.pool import Connection
+from creneau_shared.fhir.storage.generic import owned_by
+from creneau_shared.fhir.storage.store import Stored, WriteContext
+
+
+class EndedPatients:
+    """Looks again at what was booked for somebody for whom nothing can be booked any more."""
+
+    def __init__(self, handlers: AppointmentHandlers) -> None:
+        self._handlers = handlers
+        self._repository = handlers.repository
+
+    async def look_again(
+        self, connection: Connection, context: WriteContext, patient: str, how: Ended
+    ) -> None:
+        """The visits to come of a Patient (id); those of several patients are the practice's to decide."""
+        people = [patient_actor(f"Patient/{patient}", hidden=hidden) for hidden in (False, True)]
+        await stop_taking(connection, people=people, now=context.now)
+        successor = f"Patient/{how.successor}" if how.successor else None
+        if successor is not None and not await self._can_follow(connection, how.successor):
+            successor = None
+        for id_ in await visits_of(connection, patient, context.now):
+            current = await self._repository.store.lock(connection, id_)
+            if current is None or not self._repository.is_to_come(current, context.now):
+                continue
+            if len(set(self._repository.stored_facts(current).patients)) > 1:
+                continue
+            if successor is None:
+                await self._handlers.withdraw(connection, context, current, by="provider", reason=how.reason)
+            else:
+                await self._hand_over(connection, context, current, f"Patient/{patient}", successor)
+
+    async def _can_follow(self, connection: Connection, patient: str | None) -> bool:
+        return bool(
+            await connection.fetchval(
+                "SELECT EXISTS (SELECT FROM patient WHERE id = $1 AND NOT deleted"
+                " AND NOT terms && ARRAY['active=false', 'deceased=true'])",
+                patient,
+            )
+        )
+
+    async def _hand_over(
+        self, connection: Connection, context: WriteContext, current: Stored, old: str, new: str
+    ) -> None:
+        before = self._repository.stored_facts(current)
+        await show_patients(connection, [new], owned_by(await owners_of(connection, before.id)))
+        after = replace(before, participants=tuple(_renamed(p, old, new) for p in before.participants))
+        of_deployment = replace_rights(context)
+        await self._handlers.change(
+            connection, of_deployment, current, said(after, self._repository.resource(current))
+        )
+        await hand_over(connection, before.id, _actor(before, old), _actor(before, new))
+
+
+def replace_rights(context: WriteContext) -> WriteContext:
+    """The same write, limited to nobody: whose record it is was decided when the record was written."""
+    return replace(context, patient_ids=None, people=None, organizations=None)
+
+
+def _renamed(participant: Participant, old: str, new: str) -> Participant:
+    if participant.reference != old:
+        return participant
+    return replace(
+        participant, reference=new, description={**participant.description, "actor": {"reference": new}}
+    )
+
+
+def _actor(appointment: Appointment, patient: str) -> str:
+    return patient_actor(patient, hidden=appointment.hidden)

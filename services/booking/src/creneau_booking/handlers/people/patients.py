@@ -1,0 +1,121 @@
+"""What a written Patient brings with it: an INS of its own, who answers for its addresses, and the news of both."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from creneau_booking.domain.identity import address_digest, addresses_of, ins_of, unverified_official_ins
+from creneau_booking.domain.own_words import require_own_words, require_reachable
+from creneau_booking.domain.refusals.people import IdentityRegistered, OfficialInsUnverified
+from creneau_booking.publishing import contact_event
+from creneau_booking.storage.people import identities
+from creneau_shared.database.pool import Connection, Database
+from creneau_shared.fhir.json import loads
+from creneau_shared.fhir.storage.generic import owned_by
+from creneau_shared.fhir.storage.store import Resource, WriteContext
+from creneau_shared.messaging.outbox import append
+from creneau_shared.security.answers import Answers
+from creneau_shared.security.contact_accounts import ContactAccounts
+
+TOLD_TOGETHER = 500
+
+
+@dataclass(frozen=True, slots=True)
+class ContactSecrets:
+    """What is known by keys of those who come without an account: who has proven which contact, and what is asked of
+    whoever comes by a link."""
+
+    accounts: ContactAccounts
+    answers: Answers
+
+
+def answers_for_addresses(context: WriteContext) -> bool:
+    """Whether the author has seen or spoken to the person: everybody but the person's own account, whatever scopes
+    it writes with. A counsellor sits beside them."""
+    return context.patient_ids is None or context.role == "counsellor"
+
+
+def require_writable(context: WriteContext, before: Resource | None, after: Resource) -> None:
+    """Forbidden when who acts for a person, a counsellor too, says more of them than is their own to say;
+    Unprocessable when they give an address that is none."""
+    if context.patient_ids is not None:
+        require_own_words(before, after)
+        require_reachable(before, after)
+
+
+async def patient_written(
+    connection: Connection,
+    context: WriteContext,
+    secrets: ContactSecrets,
+    id_: str,
+    before: Resource | None,
+    after: Resource,
+) -> None:
+    """Unprocessable when an INS is called official of an identity that is not validated; Conflict when another Patient holds
+    it. Addresses that staff add are vouched for by them; what they only write again stays what it was. Who logged in by a
+    code has shown that they read what comes to the contact."""
+    if (index := unverified_official_ins(after)) is not None:
+        raise OfficialInsUnverified(index)
+    await _hold_ins(connection, context, id_, before, after)
+    added = addresses_of(after) - addresses_of(before)
+    if not answers_for_addresses(context):
+        added = frozenset(
+            address
+            for address in added
+            if secrets.accounts.is_proven(context.issuer, context.subject, *address)
+        )
+    if added:
+        await identities.vouch(connection, id_, [address_digest(id_, *address) for address in added])
+    await tell_contact(connection, id_, after, secrets.answers, context.correlation_id, context.now)
+
+
+async def patient_removed(connection: Connection, context: WriteContext, id_: str) -> None:
+    """Let go of the INS, and tell everybody to forget how the person was reached."""
+    await identities.forget(connection, id_)
+    await append(connection, [contact_event(id_, None, context.correlation_id, now=context.now)])
+
+
+async def tell_contact(
+    connection: Connection,
+    id_: str,
+    patient: Resource,
+    answers: Answers,
+    correlation_id: str | None,
+    now: datetime,
+) -> None:
+    """Tell how the patient is reached, and which addresses somebody answers for."""
+    vouched = await identities.vouched(connection, id_)
+    await append(connection, [contact_event(id_, patient, correlation_id, vouched, answers, now=now)])
+
+
+async def tell_all_contacts(database: Database, answers: Answers, now: datetime) -> int:
+    """Tell of every Patient again, a batch a transaction; how many there were."""
+    told, last = 0, ""
+    while True:
+        async with database.transaction() as connection:
+            batch = await identities.patients_after(connection, last, TOLD_TOGETHER)
+            for id_, content in batch:
+                await tell_contact(connection, id_, loads(content), answers, None, now)
+        if not batch:
+            return told
+        told, last = told + len(batch), batch[-1][0]
+
+
+async def _hold_ins(
+    connection: Connection, context: WriteContext, id_: str, before: Resource | None, after: Resource
+) -> None:
+    wanted = ins_of(after)
+    if wanted == ins_of(before):
+        return
+    holders = set((await identities.hold_ins(connection, id_, wanted)).values()) - {id_}
+    if holders:
+        holder = min(holders)
+        raise IdentityRegistered(holder if await _sees(connection, context, holder) else None)
+
+
+async def _sees(connection: Connection, context: WriteContext, patient_id: str) -> bool:
+    """Whether the author may see the Patient: it is of a practice for which they write, or they see all."""
+    if context.organizations is None:
+        return context.patient_ids is None
+    return await identities.is_of(connection, patient_id, owned_by(context.organizations))

@@ -1,0 +1,190 @@
+"""RelatedPersons: who may state whom, what a statement means for the accounts that act by it, and when it ends."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from creneau_booking.domain.proxies import (
+    Person,
+    Proxy,
+    end_of_minority,
+    is_minor,
+    majority_ending,
+    require_may_decide,
+)
+from creneau_booking.domain.refusals.proxies import ProxyEnded, ProxyOfAnother, UnknownProxy
+from creneau_booking.handlers.people.accounts import tell
+from creneau_booking.storage.agendas.rules import births_of
+from creneau_booking.storage.people import accounts
+from creneau_booking.storage.people.patients import require_registered
+from creneau_booking.storage.people.related_persons import (
+    accepted,
+    proxy_of,
+    renounced,
+    with_acceptance_of,
+    with_majority,
+)
+from creneau_shared.database.pool import Connection
+from creneau_shared.fhir.json import loads
+from creneau_shared.fhir.storage.generic import GenericStore
+from creneau_shared.fhir.storage.store import ChangeKind, Resource, Stored, WriteContext
+from creneau_shared.security.rights import OWNER
+
+
+def of_the_deployment(context: WriteContext) -> WriteContext:
+    """The same act where it was decided already that it may be done: it is not judged as its caller's word."""
+    return replace(context, people=None, patient_ids=None, organizations=None)
+
+
+class RelatedPersonStore(GenericStore):
+    """Every write is judged by who decides for the Patient, and followed by the accounts that act by it."""
+
+    def __init__(self, base_url: str) -> None:
+        super().__init__("RelatedPerson", base_url, self._followed, self._known_to)
+
+    def proxy(self, stored: Stored) -> Proxy:
+        """What a stored RelatedPerson that is not deleted states."""
+        assert stored.content is not None
+        return proxy_of(loads(stored.content), self._base_url)
+
+    async def create(
+        self,
+        connection: Connection,
+        context: WriteContext,
+        resource: Resource,
+        id_: str | None = None,
+        *,
+        belonging: Sequence[str] | None = None,
+    ) -> Stored:
+        said = await self._said(connection, context, resource, None)
+        return await super().create(connection, context, said, id_, belonging=belonging)
+
+    async def replace(
+        self,
+        connection: Connection,
+        context: WriteContext,
+        current: Stored,
+        resource: Resource,
+        *,
+        belonging: Sequence[str] | None = None,
+        keeping: bool = False,
+    ) -> Stored:
+        said = await self._said(connection, context, resource, current)
+        return await super().replace(connection, context, current, said, belonging=belonging, keeping=keeping)
+
+    async def delete(self, connection: Connection, context: WriteContext, current: Stored) -> Stored:
+        if current.content is not None:
+            await self._require_may_decide(connection, context, self.proxy(current), None)
+        return await super().delete(connection, context, current)
+
+    async def require_may_invite(
+        self, connection: Connection, context: WriteContext, current: Stored
+    ) -> None:
+        """Refused when the caller may give nobody a code for the locked statement; ProxyEnded once it has ended."""
+        proxy = self.proxy(current)
+        if context.role != "counsellor":
+            await self._require_may_decide(connection, context, proxy, None)
+        elif not context.may("register", proxy.patient):
+            raise UnknownProxy(current.id)
+        if proxy.has_ended(context.now):
+            raise ProxyEnded()
+
+    async def accept(self, connection: Connection, context: WriteContext, current: Stored) -> Stored:
+        """An account has taken the locked statement up: which its versions tell, to both sides."""
+        assert current.content is not None
+        taken = accepted(loads(current.content), context.now)
+        return await super().replace(connection, of_the_deployment(context), current, taken)
+
+    async def renounce(self, connection: Connection, context: WriteContext, current: Stored) -> Stored:
+        """Whoever acts by the locked statement does so no longer, of their own will."""
+        assert current.content is not None
+        left = renounced(loads(current.content))
+        return await super().replace(connection, of_the_deployment(context), current, left)
+
+    async def end_at_majority_of(self, connection: Connection, context: WriteContext, patient: str) -> None:
+        """The birth date of a Patient (id) may be another than it was: so is the end of what ends at their majority."""
+        rows = await connection.fetch(
+            "SELECT id FROM related_person WHERE terms @> ARRAY['patient=Patient/' || $1] AND NOT deleted ORDER BY id",
+            patient,
+        )
+        birth = (await births_of(connection, [patient])).get(patient)
+        if birth is None:
+            return
+        for row in rows:
+            current = await self.lock(connection, row["id"])
+            if current is None or current.content is None or not self.proxy(current).ends_at_majority:
+                continue
+            before = loads(current.content)
+            after = with_majority(before, end_of_minority(birth))
+            if after != before:
+                await super().replace(connection, of_the_deployment(context), current, after)
+
+    async def _said(
+        self, connection: Connection, context: WriteContext, resource: Resource, current: Stored | None
+    ) -> Resource:
+        """What is stored when this is said: refused when it is not the caller's to say, with what the server states."""
+        stored = loads(current.content) if current is not None and current.content is not None else None
+        before = proxy_of(stored, self._base_url) if stored is not None else None
+        proxy = proxy_of(resource, self._base_url)
+        await self._require_may_decide(connection, context, proxy, before)
+        birth = (await births_of(connection, [proxy.patient])).get(proxy.patient)
+        end = majority_ending(proxy, birth, context.now)
+        return with_majority(with_acceptance_of(resource, stored), end)
+
+    async def _require_may_decide(
+        self, connection: Connection, context: WriteContext, one: Proxy, other: Proxy | None
+    ) -> None:
+        if context.people is None:
+            return
+        patient = one.patient
+        birth = (await births_of(connection, [patient])).get(patient)
+        person = Person(is_minor(birth, context.now), await accounts.is_somebodys(connection, patient))
+        require_may_decide(
+            one.relationships | (other.relationships if other is not None else frozenset()),
+            person,
+            manages=context.may("manage", patient),
+            is_person=patient in context.oneself,
+        )
+
+    # -- hooks -----------------------------------------------------------------------------------------------
+
+    async def _followed(
+        self,
+        connection: Connection,
+        context: WriteContext,
+        kind: ChangeKind,
+        stored: Stored,
+        resource: Resource | None,
+    ) -> None:
+        """What is stated holds at once, and what is withdrawn holds no longer."""
+        proxy = proxy_of(resource, self._base_url) if resource is not None else None
+        if proxy is None or not proxy.active:
+            changed = await accounts.end_proxy(connection, stored.id)
+        elif kind == "update":
+            birth = (await births_of(connection, [proxy.patient])).get(proxy.patient)
+            may = proxy.may(minor=is_minor(birth, context.now))
+            changed = await accounts.follow(
+                connection, stored.id, may=may, since=proxy.since, until=proxy.until
+            )
+        else:
+            changed = []
+        await tell(connection, changed, context.now, context.correlation_id)
+
+    async def _known_to(
+        self, connection: Connection, context: WriteContext, resource: Resource, current: Stored | None
+    ) -> list[str]:
+        """A RelatedPerson is known to the practices that know the Patient."""
+        patient = proxy_of(resource, self._base_url).patient
+        owners = await connection.fetchval(
+            "SELECT ARRAY(SELECT t FROM unnest(terms) AS t WHERE starts_with(t, $2))"
+            " FROM patient WHERE id = $1 AND NOT deleted",
+            patient,
+            OWNER,
+        )
+        if owners is None and context.organizations is None and context.patient_ids is None:
+            # Others are told the same of who is not theirs and of who is not there.
+            await require_registered(connection, (patient,), "proxy")
+        if current is not None and current.content is not None and self.proxy(current).patient != patient:
+            raise ProxyOfAnother()
+        return list(owners or ())

@@ -1,0 +1,118 @@
+"""Patients and who acts for them: what a registration, a correction or an end means for the accounts concerned."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from creneau_booking.domain.proxies import SCOPES, Proxy, is_minor
+from creneau_booking.domain.quotas import Quotas, require_few_patients
+from creneau_booking.domain.refusals.registered import BirthDateSettled
+from creneau_booking.handlers.people.accounts import tell
+from creneau_booking.handlers.people.proxies import RelatedPersonStore, of_the_deployment
+from creneau_booking.storage.agendas.rules import births_of
+from creneau_booking.storage.people import accounts
+from creneau_booking.storage.people.accounts import Account, Link
+from creneau_booking.storage.people.related_persons import CARER, PARENT, UNTIL_MAJORITY, resource_of
+from creneau_shared.database.pool import Connection
+from creneau_shared.fhir.json import loads
+from creneau_shared.fhir.storage.generic import owned_by
+from creneau_shared.fhir.storage.store import ChangeKind, Resource, Stored, WriteContext
+from creneau_shared.security.access import Known
+from creneau_shared.security.memberships import practices_of
+from creneau_shared.security.principal import Principal
+from creneau_shared.security.rights import BY_LINK, OWNER, SHARED
+
+
+async def known(connection: Connection, principal: Principal, now: datetime) -> Known:
+    """For whom a principal acts: the Patients of their account, or the practices for which they speak."""
+    if principal.role != "patient":
+        return Known(practices=await practices_of(connection, principal, now))
+    if principal.appointment is not None:
+        return await _by_link(connection, principal.appointment, principal.patient or "")
+    links = await accounts.links_of(connection, principal.issuer, principal.subject, now)
+    return Known(
+        people={link.patient: link.may for link in links},
+        oneself=frozenset(link.patient for link in links if link.oneself),
+        statements={link.patient: link.related_person for link in links if link.related_person},
+    )
+
+
+async def _by_link(connection: Connection, appointment: str, patient: str) -> Known:
+    """What a link to an appointment lets its holder do: nothing once it is another person's, hidden or deleted."""
+    is_theirs = await connection.fetchval(
+        "SELECT EXISTS (SELECT FROM appointment WHERE id = $1 AND NOT deleted AND terms @> ARRAY[$2, $3])",
+        appointment,
+        f"patient=Patient/{patient}",
+        f"{SHARED}{patient}",
+    )
+    return Known(people={patient: BY_LINK}) if is_theirs else Known()
+
+
+class People:
+    """The hooks of Patient, in the transaction of each write."""
+
+    def __init__(self, related_persons: RelatedPersonStore, quotas: Quotas) -> None:
+        self._related_persons = related_persons
+        self._quotas = quotas
+
+    async def patient_changed(
+        self,
+        connection: Connection,
+        context: WriteContext,
+        kind: ChangeKind,
+        stored: Stored,
+        resource: Resource | None,
+    ) -> None:
+        """One that a person registers is theirs to act for; one that is deleted is nobody's any more."""
+        if kind == "create" and context.role == "patient":
+            await self._link(connection, context, stored.id)
+            registered = await accounts.count_patients(connection, Account(context.issuer, context.subject))
+            require_few_patients(self._quotas, registered)
+        if kind == "update":
+            await self._related_persons.end_at_majority_of(connection, context, stored.id)
+        if kind == "delete":
+            ended = await accounts.end_links(connection, stored.id)
+            await tell(connection, ended, context.now, context.correlation_id)
+
+    async def patient_belonging(
+        self, connection: Connection, context: WriteContext, resource: Resource, current: Stored | None
+    ) -> list[str] | None:
+        """A Patient is of the practice that registers them; others come to know them by an appointment."""
+        if current is None:
+            return owned_by(context.organizations or ())
+        if context.people is not None and current.content is not None:
+            await self._require_same_majority(connection, loads(current.content), resource)
+        return None
+
+    async def _require_same_majority(self, connection: Connection, before: Resource, after: Resource) -> None:
+        """BirthDateSettled when a consumer's correction of the birth date would move the end of a parent's authority, once
+        somebody else knows the person: a practice, or the account that is their own."""
+        if before.get("birthDate") == after.get("birthDate"):
+            return
+        patient = str(after["id"])
+        is_settled = await connection.fetchval(
+            "SELECT EXISTS (SELECT FROM related_person WHERE terms @> ARRAY['patient=Patient/' || $1]"
+            " AND NOT deleted AND position(convert_to($2, 'UTF8') IN content) > 0)"
+            " AND EXISTS (SELECT FROM patient, unnest(terms) AS t WHERE id = $1 AND starts_with(t, $3)"
+            " UNION ALL SELECT FROM patient_account WHERE patient_id = $1 AND oneself)",
+            patient,
+            UNTIL_MAJORITY,
+            OWNER,
+        )
+        if is_settled:
+            raise BirthDateSettled()
+
+    async def _link(self, connection: Connection, context: WriteContext, patient: str) -> None:
+        """The first Patient of an account is its holder; further ones are whom they represent, which is stated."""
+        account = Account(context.issuer, context.subject)
+        link = Link(patient)
+        if await accounts.has_oneself(connection, account):
+            birth = (await births_of(connection, [patient])).get(patient)
+            minor = is_minor(birth, context.now)
+            kind, codings = ("PRN", PARENT) if minor else ("CAREGIVER", CARER)
+            said = resource_of(Proxy(patient, frozenset({kind}), frozenset(SCOPES), None, None), codings)
+            stated = await self._related_persons.create(connection, of_the_deployment(context), said)
+            proxy = self._related_persons.proxy(stated)
+            link = Link(patient, False, proxy.may(minor=minor), stated.id, proxy.since, proxy.until)
+        linked = await accounts.keep_link(connection, account, link)
+        await tell(connection, linked, context.now, context.correlation_id)

@@ -1,0 +1,203 @@
+"""Whose an agenda is: the organisations of its actors, by what the directory says of them.
+
+A role, an offer, a place and a device belong to one organisation each; a professional works for those of their roles. An
+agenda belongs to the organisations of its roles, offers, places and devices, and where it names none of them, to those
+for which its professionals work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime
+
+from creneau_booking.domain.refusals.offering import ActorOfNobody, ActorOfOthers, ActorsNamedIn
+from creneau_booking.storage.availability.actors import stop_taking
+from creneau_booking.storage.availability.agendas import alone, beside_others
+from creneau_booking.storage.outside.followed_calendars import handed_over
+from creneau_shared.database.pool import Connection
+from creneau_shared.fhir.search.layout import table_name
+from creneau_shared.fhir.storage.generic import owned_by
+from creneau_shared.fhir.storage.store import Resource, Stored, WriteContext
+from creneau_shared.security.rights import AGENDA, OWNER
+
+BELONGING_TYPES = ("PractitionerRole", "HealthcareService", "Location", "Device")
+"""Types each of whose resources names its one organisation (search parameter `organization`)."""
+
+_START = "organization=Organization/"
+_OF_TYPE = f"""
+SELECT '{{name}}/' || id AS reference,
+       (SELECT substr(t, {len(_START) + 1}) FROM unnest(terms) AS t WHERE starts_with(t, '{_START}') LIMIT 1) AS organization
+FROM {{table}} WHERE id = ANY($1) AND NOT deleted
+"""
+_DIRECT = " UNION ALL ".join(
+    _OF_TYPE.format(name=name, table=table_name(name)).replace("$1", f"${n + 1}")
+    for n, name in enumerate(BELONGING_TYPES)
+)
+_OF_PRACTITIONERS = f"""
+SELECT 'Practitioner/' || person.id AS reference, substr(t, {len(_START) + 1}) AS organization
+FROM unnest($1::text[]) AS person (id)
+LEFT JOIN practitioner_role AS role ON role.terms && ARRAY['practitioner=Practitioner/' || person.id]
+  AND NOT role.deleted AND NOT role.terms @> ARRAY['active=false']
+  AND NOT EXISTS (SELECT FROM practitioner_role_date AS period WHERE period.key = role.key
+    AND period.parameter = 'date' AND (period.low > now() OR period.high <= now()))
+LEFT JOIN LATERAL unnest(role.terms) AS t ON starts_with(t, '{_START}')
+"""
+_OF_DEVICES = f"""
+SELECT DISTINCT substr(named, 7) AS reference, substr(owner, {len(OWNER) + 1}) AS organization
+FROM schedule, unnest(terms) AS named, unnest(terms) AS owner
+WHERE terms && $1::text[] AND NOT deleted AND named = ANY($1::text[]) AND starts_with(owner, '{OWNER}')
+"""
+# After the lock of what agendas are made of (`availability.agendas`): a consumer's transaction learns of many actors in
+# whatever order, and takes that one too; a writer who waited for them in another order would wait for ever.
+_LOCK = "SELECT pg_advisory_xact_lock{shared}(hashtextextended('owners by ' || t, 0)) FROM unnest($1::text[]) AS t"
+
+
+async def organizations_of(connection: Connection, references: Iterable[str]) -> Mapping[str, frozenset[str]]:
+    """The organisations (ids) to which each actor (`PractitionerRole/12`) belongs; actors that nothing is known of are
+    missing, and so are those that belong to nobody."""
+    by_type: dict[str, list[str]] = {}
+    for reference in dict.fromkeys(references):
+        kind, _, id_ = reference.partition("/")
+        by_type.setdefault(kind, []).append(id_)
+    rows: list[tuple[str, str | None]] = []
+    if by_type.keys() & set(BELONGING_TYPES):
+        ids = [by_type.get(name, []) for name in BELONGING_TYPES]
+        rows += [tuple(row) for row in await connection.fetch(_DIRECT, *ids)]
+    if people := by_type.get("Practitioner"):
+        rows += [tuple(row) for row in await connection.fetch(_OF_PRACTITIONERS, people)]
+    known = {reference for reference, organization in rows if organization is not None}
+    # One that the directory does not know is of whose agenda names it.
+    if named := [f"actor=Device/{id_}" for id_ in by_type.get("Device", ()) if f"Device/{id_}" not in known]:
+        rows += [tuple(row) for row in await connection.fetch(_OF_DEVICES, named)]
+    found: dict[str, set[str]] = {}
+    for reference, organization in rows:
+        if organization is not None:
+            found.setdefault(reference, set()).add(organization)
+    return {reference: frozenset(owners) for reference, owners in found.items()}
+
+
+def owners_of_agenda(actors: Sequence[str], belonging: Mapping[str, frozenset[str]]) -> frozenset[str]:
+    """Whose an agenda with these actors is."""
+    direct = [belonging.get(a, frozenset()) for a in actors if a.split("/", 1)[0] in BELONGING_TYPES]
+    if owners := frozenset[str]().union(*direct):
+        return owners
+    return frozenset[str]().union(*(belonging.get(a, frozenset()) for a in actors))
+
+
+async def schedule_belonging(
+    connection: Connection, context: WriteContext, resource: Resource, current: Stored | None
+) -> list[str]:
+    """The internal terms of a Schedule. A practice may only keep agendas of its own people, offers and places:
+    ActorOfOthers for somebody else's, ActorOfNobody for those whom the directory does not know (yet)."""
+    actors = actors_of(resource)
+    # Whoever writes an agenda and whoever learns of one of its actors meanwhile wait for each other.
+    await beside_others(connection)
+    await connection.execute(
+        _LOCK.format(shared="_shared"), [f"actor={actor}" for actor in sorted(set(actors))]
+    )
+    belonging = await organizations_of(connection, actors)
+    owners = owners_of_agenda(actors, belonging)
+    if context.organizations is not None:
+        require_theirs(actors, belonging, context.organizations, "schedule")
+        owners = owners & context.organizations or context.organizations
+    return owned_by(owners)
+
+
+def actors_of(schedule: Resource) -> list[str]:
+    """The actors of a Schedule, as references within this base."""
+    named = (str(actor.get("reference", "")) for actor in schedule.get("actor", ()))
+    return ["/".join(name.split("/_history/")[0].split("/")[-2:]) for name in named if "/" in name]
+
+
+def require_theirs(
+    actors: Iterable[str],
+    belonging: Mapping[str, frozenset[str]],
+    organizations: Collection[str],
+    named_in: ActorsNamedIn,
+) -> None:
+    """ActorOfOthers when an actor is another organisation's, ActorOfNobody when it is not known whose."""
+    for actor in actors:
+        owners = belonging.get(actor, frozenset())
+        if owners and owners.isdisjoint(organizations):
+            raise ActorOfOthers(actor, named_in)
+        if not owners and not actor.startswith("Device/"):
+            raise ActorOfNobody(actor, named_in)
+
+
+async def owners_of(connection: Connection, appointment: str) -> frozenset[str]:
+    """The organisations (ids) whose a stored appointment (id) is."""
+    terms = await connection.fetchval("SELECT terms FROM appointment WHERE id = $1", appointment)
+    return owners_among(terms or ())
+
+
+def owners_among(terms: Iterable[str]) -> frozenset[str]:
+    """The organisations (ids) that internal terms name as owners."""
+    return frozenset(term.removeprefix(OWNER) for term in terms if term.startswith(OWNER))
+
+
+async def actor_known(connection: Connection, reference: str, now: datetime) -> None:
+    """What the directory says of a role, an offer or a place has changed: so may whose the agendas are that name it,
+    or its professional, and with them their appointments and patients: those that are being booked at this moment, too."""
+    named = [f"actor={reference}"]
+    if reference.startswith("PractitionerRole/"):
+        person = await connection.fetchval(
+            "SELECT t FROM practitioner_role, unnest(terms) AS t"
+            " WHERE id = $1 AND starts_with(t, 'practitioner=Practitioner/')",
+            reference.partition("/")[2],
+        )
+        named += [f"actor={person.partition('=')[2]}"] if person else []
+    await alone(connection)
+    await connection.execute(_LOCK.format(shared=""), sorted(named))
+    rows = await connection.fetch(
+        "SELECT id, terms FROM schedule WHERE terms && $1::text[] AND NOT deleted ORDER BY id FOR UPDATE",
+        named,
+    )
+    others: dict[str, tuple[set[str], list[str]]] = {}
+    for row in rows:
+        actors = [t.partition("=")[2] for t in row["terms"] if t.startswith("actor=") and t.count("/") == 1]
+        owners = owners_of_agenda(actors, await organizations_of(connection, actors))
+        had = {t for t in row["terms"] if t.startswith(OWNER)}
+        if owners and had != set(owned_by(owners)):
+            others[row["id"]] = had, owned_by(owners)
+    if others:
+        await stop_taking(connection, schedules=sorted(others), now=now)
+    for schedule, (had, has) in others.items():
+        await _hand_over(connection, schedule, has)
+        await handed_over(connection, schedule, had, has, now)
+
+
+async def _hand_over(connection: Connection, schedule: str, owners: list[str]) -> None:
+    """The agenda is theirs from now on; of its appointments and patients, they see those that there are."""
+    await connection.execute(
+        f"UPDATE schedule SET terms = ARRAY(SELECT t FROM unnest(terms) AS t WHERE NOT starts_with(t, '{OWNER}')) || $2"
+        " WHERE id = $1",
+        schedule,
+        owners,
+    )
+    rows = await connection.fetch(
+        "UPDATE appointment SET terms = terms || ARRAY(SELECT unnest($2::text[]) EXCEPT SELECT unnest(terms))"
+        " WHERE terms && ARRAY[$1] AND NOT terms @> $2 RETURNING terms",
+        f"{AGENDA}{schedule}",
+        owners,
+    )
+    patients = {t.partition("=")[2] for row in rows for t in row["terms"] if t.startswith("patient=Patient/")}
+    await show_patients(connection, sorted(patients), owners)
+
+
+async def show_patients(connection: Connection, patients: Sequence[str], owners: Sequence[str]) -> None:
+    """These organisations (internal terms) see these Patients (references) and their representatives from now on."""
+    if not patients or not owners:
+        return
+    new = await connection.fetch(
+        "UPDATE patient SET terms = terms || ARRAY(SELECT unnest($2::text[]) EXCEPT SELECT unnest(terms))"
+        " WHERE id = ANY($1) AND NOT terms @> $2 AND NOT deleted RETURNING id",
+        [reference.removeprefix("Patient/") for reference in patients],
+        list(owners),
+    )
+    if new:
+        await connection.execute(
+            "UPDATE related_person SET terms = terms || ARRAY(SELECT unnest($2::text[]) EXCEPT SELECT unnest(terms))"
+            " WHERE terms && $1::text[] AND NOT terms @> $2",
+            [f"patient=Patient/{row['id']}" for row in new],
+            list(owners),
+        )

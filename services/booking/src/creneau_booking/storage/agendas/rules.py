@@ -1,0 +1,343 @@
+"""Each agenda's rules, as columns of `agenda`: what its Schedule states, over what its offers (HealthcareService) state.
+
+They are written with the Schedule, and anew when an offer or a place of the agenda changes. Schedules are written side
+by side; whoever writes rules because of an actor waits for them, and they for him, so that neither misses what the other
+has changed.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from asyncpg import Record
+
+from creneau_booking.domain.access_rules import (
+    AccessRules,
+    AgeLimit,
+    AgendaRules,
+    Birth,
+    BookingWindow,
+    strictest,
+)
+from creneau_booking.domain.quotas import Upcoming
+from creneau_booking.domain.refusals.offering import UnknownZones
+from creneau_booking.domain.status import SLOT_STATUS_OF
+from creneau_booking.storage.agendas.access_extensions import rules_of, understood_rules_of
+from creneau_booking.storage.agendas.slots_of_agendas import SLOT_LENGTH_MAX
+from creneau_booking.storage.availability.actors import stop_taking
+from creneau_booking.storage.availability.agendas import alone, beside_others, keep_agendas
+from creneau_booking.storage.availability.freshness import keep_freshness
+from creneau_booking.storage.availability.groups import resize
+from creneau_booking.storage.places import SlotsSaid, slots_said
+from creneau_booking.storage.slot_rows import slot_key
+from creneau_shared.clock import PARIS, zone_named
+from creneau_shared.database.pool import Connection
+from creneau_shared.fhir.json import loads
+from creneau_shared.fhir.storage.store import ChangeKind, Resource, Stored, WriteContext
+from creneau_shared.fhir.zones import unknown_zones, zone_of
+from creneau_shared.security.rights import SHARED
+
+INHERITED = ("HealthcareService", "Location")
+"""What of an agenda's actors its rules depend on: the offers for the rules, the places for the time zone."""
+
+_COLUMNS = (
+    "zone, minimum_notice_min, window_days, opens_at, age_from_months, age_below_months,"
+    " appointments_max, change_deadline_min, confirmation_required, referral_required, known_patients_only"
+)
+_PUT = f"""
+UPDATE agenda SET ({_COLUMNS}) = ROW ($2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+WHERE schedule_key = (SELECT key FROM schedule WHERE id = $1)
+"""
+_OTHERWISE = """
+SELECT capacity IS DISTINCT FROM $2::smallint AS capacity,
+  (capacity, parts, adjacent_max) IS DISTINCT FROM ($2::smallint, $3::boolean, $4::smallint) AS any
+FROM agenda JOIN schedule ON schedule_key = key WHERE schedule.id = $1
+"""
+_PUT_SLOTS = """
+UPDATE agenda SET (capacity, parts, adjacent_max) = ROW ($2, $3, $4)
+WHERE schedule_key = (SELECT key FROM schedule WHERE id = $1)
+"""
+_ZONED = ("PractitionerRole", "Practitioner")
+"""What else of an agenda's actors says by which clock it lives: where its roles are, and what people say of themselves."""
+_ACTORS = """
+SELECT 0 AS rank, id, content FROM healthcare_service WHERE id = ANY($1) AND NOT deleted
+UNION ALL SELECT 1, id, content FROM location WHERE id = ANY($2) AND NOT deleted
+UNION ALL SELECT 2, place.id, place.content FROM role_place JOIN location AS place ON place.id = role_place.place
+  WHERE role_place.role = ANY($3) AND NOT place.deleted
+UNION ALL SELECT 3, id, content FROM practitioner_role WHERE id = ANY($3) AND NOT deleted
+UNION ALL SELECT 4, id, content FROM practitioner WHERE id = ANY($4) AND NOT deleted
+ORDER BY rank, id
+"""
+_ROLES_AT = "SELECT 'PractitionerRole/' || role AS reference FROM role_place WHERE place = $1"
+_OTHER_ZONE = """
+SELECT DISTINCT schedule.id, schedule.content FROM agenda_named AS named JOIN schedule ON schedule.key = named.schedule_key
+JOIN agenda ON agenda.schedule_key = schedule.key
+WHERE named.reference = ANY($1::text[]) AND NOT schedule.deleted AND agenda.zone <> $2 ORDER BY schedule.id
+"""
+_TO_COME = """
+FROM appointment JOIN appointment_date ON appointment_date.key = appointment.key AND appointment_date.parameter = 'date'
+WHERE appointment.terms @> ARRAY['patient=' || $1] AND appointment.terms && $2::text[]
+  AND appointment_date.low > $3 AND appointment.id <> ALL($4::text[]) AND ($5 OR appointment.terms @> ARRAY[$6 || substr($1, 9)])
+"""
+_AGENDAS = """
+SELECT slot.id, schedule.id AS schedule,
+  ARRAY(SELECT substr(term, 11) FROM unnest(kind.terms) AS term WHERE term ~ '^specialty=.*[^|]$') AS specialties
+FROM slot JOIN slot_kind kind ON kind.key = slot.kind_key
+JOIN schedule ON schedule.key = slot.schedule_key
+WHERE slot.id = ANY($1::uuid[]) AND slot.start > $2 AND slot.start < $3
+"""
+_STANDING = f"""
+SELECT standing.to_come, ruled.* FROM (SELECT count(*) AS to_come {_TO_COME}) AS standing
+LEFT JOIN (SELECT schedule.id, {_COLUMNS} FROM schedule JOIN agenda ON schedule_key = key) AS ruled
+  ON ruled.id = ANY($7)
+"""
+_TAKING = [f"status={status}" for status in SLOT_STATUS_OF]
+
+
+async def schedule_changed(
+    connection: Connection, context: WriteContext, kind: ChangeKind, stored: Stored, resource: Resource | None
+) -> None:
+    """The hook of Schedule: keep what availability knows of it, and its rules. UnknownZones or RulesUnread
+    when it states one that cannot be read."""
+    if resource is not None and (zones := tuple(unknown_zones(resource))):
+        raise UnknownZones(zones)
+    rules = rules_of(resource) if resource is not None else None
+    slots = slots_said(resource) if resource is not None else SlotsSaid()
+    await beside_others(connection)
+    key = await connection.fetchval("SELECT key FROM schedule WHERE id = $1", stored.id)
+    await keep_agendas(connection, [key], context.now)
+    if resource is not None and rules is not None:
+        await _keep(connection, stored.id, resource, rules)
+        await _keep_slots(connection, stored.id, slots, context.now)
+        await keep_freshness(connection, stored.id, resource, context.now)
+
+
+async def _keep_slots(connection: Connection, id_: str, said: SlotsSaid, now: datetime) -> None:
+    """What an agenda says of its slots. When it is how many places they have, those of which some are taken follow, once
+    nobody takes or frees them."""
+    values = (said.capacity, said.parts, said.adjacent_max)
+    row = await connection.fetchrow(_OTHERWISE, id_, *values)
+    if row is None or not row["any"]:
+        return
+    if row["capacity"]:
+        await stop_taking(connection, schedules=[id_], now=now)
+    await connection.execute(_PUT_SLOTS, id_, *values)
+    if row["capacity"]:
+        await resize(connection, id_, now)
+
+
+async def actor_changed(connection: Connection, reference: str) -> None:
+    """An offer or a place (`HealthcareService/12`) has changed: so may the rules of the agendas that name it."""
+    await alone(connection)
+    rows = await connection.fetch(
+        "SELECT id, content FROM schedule WHERE terms && ARRAY['actor=' || $1] AND NOT deleted ORDER BY id",
+        reference,
+    )
+    for row in rows:
+        resource = loads(row["content"])
+        await _keep(connection, row["id"], resource, understood_rules_of(resource))
+
+
+async def place_said(connection: Connection, reference: str) -> None:
+    """A place, a role or a professional may live by another clock than agendas do that name them, or roles at the place."""
+    kind, _, id_ = reference.partition("/")
+    named = [reference]
+    if kind == "Location":
+        named = [row["reference"] for row in await connection.fetch(_ROLES_AT, id_)]
+        if not named:
+            return
+    await alone(connection)
+    zone = _zone_in(await _said_by_actors(connection, {kind: [id_]}))
+    for row in await connection.fetch(_OTHER_ZONE, named, str(zone)):
+        resource = loads(row["content"])
+        await _keep(connection, row["id"], resource, understood_rules_of(resource))
+
+
+async def _said_by_actors(connection: Connection, ids: Mapping[str, Sequence[str]]) -> list[Resource]:
+    """What is known of actors (ids by type), and of the places of roles, as resources: what counts most comes first."""
+    rows = await connection.fetch(_ACTORS, *(list(ids.get(kind, ())) for kind in (*INHERITED, *_ZONED)))
+    return [loads(row["content"]) for row in rows if row["content"] is not None]
+
+
+def _zone_in(resources: Iterable[Resource]) -> ZoneInfo:
+    return next((zone for zone in map(zone_of, resources) if zone is not None), PARIS)
+
+
+async def _keep(connection: Connection, id_: str, schedule: Resource, own: AccessRules) -> None:
+    ids: dict[str, list[str]] = {}
+    for actor in schedule.get("actor", ()):
+        kind, _, name = actor.get("reference", "").split("/_history/")[0].rpartition("/")
+        ids.setdefault(kind.rpartition("/")[2], []).append(name)
+    resources = await _said_by_actors(connection, ids) if ids.keys() & {*INHERITED, *_ZONED} else []
+    offers = [understood_rules_of(r) for r in resources if r["resourceType"] == "HealthcareService"]
+    rules = own.over(strictest(offers))
+    await connection.execute(_PUT, id_, str(_zone_in((schedule, *resources))), *_values(rules))
+
+
+def _values(rules: AccessRules) -> tuple[Any, ...]:
+    window, age = rules.window, rules.age
+    return (
+        _minutes(rules.minimum_notice),
+        window.days if window else None,
+        window.opens_at if window else None,
+        age.from_months if age else None,
+        age.below_months if age else None,
+        rules.appointments_max,
+        _minutes(rules.change_deadline),
+        rules.confirmation_required,
+        rules.referral_required,
+        rules.known_patients_only,
+    )
+
+
+def _minutes(duration: timedelta | None) -> int | None:
+    return None if duration is None else int(duration.total_seconds()) // 60
+
+
+def _rules(row: Record) -> AgendaRules:
+    def duration(minutes: int | None) -> timedelta | None:
+        return None if minutes is None else timedelta(minutes=minutes)
+
+    window, age = row["window_days"], row["age_from_months"]
+    rules = AccessRules(
+        minimum_notice=duration(row["minimum_notice_min"]),
+        window=None if window is None else BookingWindow(window, row["opens_at"]),
+        age=None if age is None else AgeLimit(age, row["age_below_months"]),
+        appointments_max=row["appointments_max"],
+        change_deadline=duration(row["change_deadline_min"]),
+        confirmation_required=row["confirmation_required"],
+        referral_required=row["referral_required"],
+        known_patients_only=row["known_patients_only"],
+    )
+    return AgendaRules(row["id"], rules, zone_named(row["zone"]) or PARIS)
+
+
+async def rules_of_schedules(connection: Connection, schedules: Sequence[str]) -> dict[str, AgendaRules]:
+    """The rules of the agendas (ids), by id."""
+    rows = await connection.fetch(
+        f"SELECT id, {_COLUMNS} FROM schedule JOIN agenda ON schedule_key = key WHERE id = ANY($1)",
+        schedules,
+    )
+    return {row["id"]: _rules(row) for row in rows}
+
+
+async def standing_of(
+    connection: Connection,
+    schedules: Sequence[str],
+    patient: str,
+    now: datetime,
+    *,
+    besides: Sequence[str],
+    hidden_too: bool,
+) -> tuple[dict[str, AgendaRules], int]:
+    """The rules of the agendas (ids), and how many appointments to come a patient has, those of `besides` not counted;
+    `hidden_too`: see `upcoming_of`."""
+    rows = await connection.fetch(_STANDING, patient, _TAKING, now, besides, hidden_too, SHARED, schedules)
+    return {row["id"]: _rules(row) for row in rows if row["id"] is not None}, rows[0]["to_come"]
+
+
+async def rules_of_slots(connection: Connection, slots: Sequence[str]) -> list[AgendaRules]:
+    """The rules of the agendas of these slots (ids)."""
+    rows = await connection.fetch(
+        f"SELECT DISTINCT schedule.id, {_COLUMNS} FROM slot JOIN schedule ON schedule.key = slot.schedule_key"
+        " JOIN agenda ON agenda.schedule_key = schedule.key WHERE slot.id = ANY($1::uuid[])",
+        [slot_key(id_) for id_ in slots],
+    )
+    return [_rules(row) for row in rows]
+
+
+async def change_deadlines(
+    connection: Connection, slots: Sequence[str], first: datetime, last: datetime
+) -> dict[str, timedelta]:
+    """Of those of these slots (ids) whose agenda says how long before the start a patient may last cancel or move: that.
+    `first` and `last`: when the earliest and the latest of their appointments start."""
+    rows = await connection.fetch(
+        "SELECT coalesce(slot.name, slot.id::text) AS id, change_deadline_min FROM slot JOIN agenda USING (schedule_key)"
+        " WHERE slot.id = ANY($1::uuid[]) AND slot.start > $2 AND slot.start < $3 AND change_deadline_min IS NOT NULL",
+        [slot_key(id_) for id_ in slots],
+        first - SLOT_LENGTH_MAX,
+        last + SLOT_LENGTH_MAX,
+    )
+    return {row["id"]: timedelta(minutes=row["change_deadline_min"]) for row in rows}
+
+
+async def births_of(connection: Connection, patients: Sequence[str]) -> dict[str, Birth]:
+    """When the Patients of this base (ids) were born, as far as it is known, by id."""
+    rows = await connection.fetch(
+        "SELECT id, (low AT TIME ZONE $2)::date AS first, (high AT TIME ZONE $2)::date - 1 AS last"
+        " FROM patient JOIN patient_date ON patient_date.key = patient.key AND parameter = 'birthdate'"
+        " WHERE id = ANY($1)",
+        list(patients),
+        str(PARIS),
+    )
+    return {row["id"]: Birth(row["first"], row["last"]) for row in rows}
+
+
+async def future_appointments(
+    connection: Connection,
+    patient: str,
+    now: datetime,
+    *,
+    besides: Sequence[str] = (),
+    hidden_too: bool = True,
+) -> dict[str, int]:
+    """How many appointments to come a patient (reference) has in each agenda (id), those of `besides` not counted;
+    `hidden_too`: see `upcoming_of`."""
+    upcoming = await upcoming_of(connection, patient, now, besides=besides, hidden_too=hidden_too)
+    return dict(Counter(agenda for one in upcoming for agenda in one.agendas))
+
+
+async def upcoming_of(
+    connection: Connection, patient: str, now: datetime, *, besides: Sequence[str] = (), hidden_too: bool
+) -> list[Upcoming]:
+    """The appointments to come of a patient (reference), those of `besides` (ids) left out; without `hidden_too`, those
+    that their representatives see: an answer to them must not tell of others."""
+    rows = await connection.fetch(
+        f"SELECT appointment.terms, appointment_date.low {_TO_COME}",
+        patient,
+        _TAKING,
+        now,
+        besides,
+        hidden_too,
+        SHARED,
+    )
+    of_each = [
+        [slot_key(t.removeprefix("slot=Slot/")) for t in row["terms"] if t.startswith("slot=Slot/")]
+        for row in rows
+    ]
+    if not any(of_each):
+        return [Upcoming(frozenset(), frozenset()) for _ in rows]
+    starts = [row["low"] for row in rows]
+    slots = await connection.fetch(
+        _AGENDAS,
+        [key for keys in of_each for key in keys],
+        min(starts) - SLOT_LENGTH_MAX,
+        max(starts) + SLOT_LENGTH_MAX,
+    )
+    known = {row["id"]: (row["schedule"], row["specialties"]) for row in slots}
+    return [
+        Upcoming(
+            frozenset(known[key][0] for key in keys if key in known),
+            frozenset(specialty for key in keys if key in known for specialty in known[key][1]),
+        )
+        for keys in of_each
+    ]
+
+
+async def count_requests(connection: Connection, patient: str, *, besides: str, hidden_too: bool) -> int:
+    """How many requests of a patient (reference) wait to be answered, `besides` not counted; `hidden_too`: see
+    `upcoming_of`."""
+    count = await connection.fetchval(
+        "SELECT count(*) FROM appointment WHERE terms @> ARRAY['patient=' || $1] AND terms && $2::text[] AND id <> $3"
+        " AND ($4 OR terms @> ARRAY[$5 || substr($1, 9)])",
+        patient,
+        ["status=proposed", "status=waitlist"],
+        besides,
+        hidden_too,
+        SHARED,
+    )
+    return int(count)

@@ -1,0 +1,543 @@
+"""Slots made from what an agenda states: read, compare, and write the difference, in SQL.
+
+Slots that are made so are stored as all others are. One at a time makes an agenda's slots (its row of `agenda_opening`);
+then, as whoever writes slots does, it waits for its turn beside those who take or free the agenda's people, and last it
+locks what it would take away. What somebody has taken meanwhile stays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from creneau_booking.domain.openings import days_off
+from creneau_booking.domain.openings.clock import day_of, utc, whole_day
+from creneau_booking.domain.openings.difference import Difference, There, difference
+from creneau_booking.domain.openings.expansion import Expansion, Place, expand
+from creneau_booking.domain.openings.refusals import TooManySlots
+from creneau_booking.domain.openings.rules import Interval, Kind, OpeningLimits, Statement
+from creneau_booking.storage.agendas.slots_of_agendas import SLOT_LENGTH_MAX
+from creneau_booking.storage.availability.actors import ROOM, write_beside
+from creneau_booking.storage.availability.agendas import rejudge
+from creneau_booking.storage.availability.rule import JUDGED
+from creneau_booking.storage.freed import AWAITED, note_freed
+from creneau_booking.storage.openings.extensions import Actors, Stated, stated_by, states_rules, understood
+from creneau_booking.storage.places import HOLDER, left_sql, status_sql
+from creneau_booking.storage.slot_rows import (
+    SUPERSEDE,
+    SUPERSEDED,
+    SUPERSEDED_COLUMNS,
+    SlotKind,
+    kind_of,
+)
+from creneau_shared.clock import PARIS
+from creneau_shared.database.closing import announce
+from creneau_shared.database.pool import Connection
+from creneau_shared.fhir.datatypes import parse_interval
+from creneau_shared.fhir.json import loads
+from creneau_shared.fhir.storage.generic import to_milliseconds
+from creneau_shared.fhir.storage.store import Resource
+from creneau_shared.fhir.zones import zone_of
+from creneau_shared.ids import new_uuid
+
+_ACTORS = f"""
+SELECT 'role' AS what, 0 AS rank, content FROM practitioner_role WHERE id = ANY($1) AND NOT deleted
+UNION ALL SELECT 'offer', 0, content FROM healthcare_service WHERE id = ANY($2) AND NOT deleted
+UNION ALL SELECT CASE WHEN {ROOM.format(place="place")} THEN 'room' ELSE 'place' END, 0, content
+  FROM location AS place WHERE id = ANY($3) AND NOT deleted AND content IS NOT NULL
+UNION ALL SELECT 'place', 1, place.content FROM role_place JOIN location AS place ON place.id = role_place.place
+  WHERE role_place.role = ANY($1) AND NOT place.deleted
+UNION ALL SELECT 'person', 0, content FROM practitioner WHERE id = ANY($4) AND NOT deleted
+ORDER BY rank
+"""
+_THERE = f"""
+SELECT slot.id::text, extract(epoch FROM slot.start)::bigint, extract(epoch FROM slot."end")::bigint, kind.digest,
+  coalesce(slot.generated, false) AND slot.start > $2 AND slot.said IN ('free', 'busy-unavailable'), slot.said = 'free',
+  {HOLDER}
+FROM slot JOIN slot_kind AS kind ON kind.key = slot.kind_key
+WHERE slot.schedule_key = $1 AND slot.start > $3 AND slot."end" > $2 ORDER BY slot.start, slot.id
+"""
+_LOCK = """
+SELECT FROM slot JOIN unnest($2::uuid[], $3::timestamptz[]) AS named (id, start) USING (id, start)
+WHERE slot.schedule_key = $1 ORDER BY slot.schedule_key, slot.start, slot.id FOR UPDATE OF slot
+"""
+_REMOVE = f"""
+WITH gone AS (
+  DELETE FROM slot USING unnest($2::uuid[], $3::timestamptz[]) AS named (id, start)
+  WHERE slot.schedule_key = $1 AND slot.start = named.start AND slot.id = named.id RETURNING slot.*
+)
+{SUPERSEDE}
+SELECT schedule_key, id, version, start, "end", kind_key, last_updated, status, name, extra, places,
+  $4::timestamptz FROM gone
+UNION ALL
+SELECT schedule_key, id, version + 1, start, "end", kind_key, $4, NULL, name, NULL, NULL, $4 FROM gone
+"""
+_SAY = f"""
+WITH told AS (
+  UPDATE slot SET said = $4::slot_status,
+    status = CASE WHEN places IS NULL THEN slot.status
+      ELSE {status_sql("$4::slot_status", left_sql("slot", "slot.kind_key"))} END,
+    version = slot.version + (places IS NOT NULL)::integer,
+    last_updated = CASE WHEN places IS NULL THEN slot.last_updated ELSE $5 END
+  FROM unnest($2::uuid[], $3::timestamptz[]) AS named (id, start)
+  WHERE slot.schedule_key = $1 AND slot.start = named.start AND slot.id = named.id
+  RETURNING {SUPERSEDED}, new.version > old.version AS is_new
+)
+{SUPERSEDE} SELECT {SUPERSEDED_COLUMNS} FROM told WHERE is_new
+"""
+_KIND = """
+INSERT INTO slot_kind (schedule_key, digest, members, meta, terms, words)
+VALUES ($1, $2, $3, $4, $5, $6::text::tsvector)
+ON CONFLICT (schedule_key, digest) DO UPDATE SET digest = excluded.digest RETURNING key
+"""
+_INSERT = f"""
+WITH fresh AS MATERIALIZED (
+  SELECT id, start, "end", kind_key, $1::bigint AS schedule_key, 'free'::slot_status AS said
+  FROM unnest($2::uuid[], $3::timestamptz[], $4::timestamptz[], $5::bigint[]) AS given (id, start, "end", kind_key)
+), made AS (
+  INSERT INTO slot (id, start, "end", status, said, schedule_key, kind_key, last_updated, version, generated)
+  SELECT id, start, "end", {JUDGED.format(slot="fresh", besides="''")}, said, schedule_key, kind_key, $6, 1, true FROM fresh
+  RETURNING id, start, {AWAITED.format(slot="slot")} AS awaited
+)
+SELECT id, start FROM made WHERE awaited
+"""
+_LONGEST = "UPDATE agenda SET slot_length_max = $2 WHERE schedule_key = $1 AND slot_length_max < $2"
+_PUT_OFF = "UPDATE agenda_opening SET due_at = $2, failed = 0 WHERE schedule_key = $1"
+_KNOWN = """
+SELECT key, EXISTS (SELECT FROM agenda_opening WHERE schedule_key = key) AS known FROM schedule WHERE id = $1
+"""
+_CLAIM = """
+INSERT INTO agenda_opening (schedule_key, due_at) VALUES ($1, $2)
+ON CONFLICT (schedule_key) DO UPDATE SET due_at = excluded.due_at
+"""
+_NEXT = """
+SELECT opening.schedule_key AS key, schedule.id, schedule.content, schedule.deleted
+FROM agenda_opening AS opening JOIN schedule ON schedule.key = opening.schedule_key
+WHERE opening.due_at <= $1 ORDER BY opening.due_at LIMIT 1 FOR UPDATE OF opening SKIP LOCKED
+"""
+_DUE_BY_ACTOR = """
+UPDATE agenda_opening SET due_at = $2 WHERE due_at > $2 AND schedule_key IN (
+  SELECT schedule_key FROM agenda_named WHERE reference = ANY($1::text[]))
+"""
+_ROLES_AT = "SELECT 'PractitionerRole/' || role AS reference FROM role_place WHERE place = $1"
+_CLOSED = """
+SELECT lower(period) AS start, upper(period) AS "end" FROM agenda_closure WHERE schedule_key = $1 AND upper(period) > $2
+"""
+_CLOSE = """
+INSERT INTO agenda_closure (id, schedule_key, period, reason, closed_at, closed_by)
+SELECT $1, $2, tstzrange($3, $4), $5, $6, $7
+WHERE NOT EXISTS (SELECT FROM agenda_closure WHERE schedule_key = $2 AND period @> tstzrange($3, $4))
+"""
+_UNCLOSE = """
+WITH ended AS (
+  DELETE FROM agenda_closure USING schedule
+  WHERE schedule.id = $1 AND schedule_key = schedule.key AND period && tstzrange($2, $3) RETURNING agenda_closure.*
+), left_closed AS (
+  INSERT INTO agenda_closure (id, schedule_key, period, reason, closed_at, closed_by)
+  SELECT gen_random_uuid(), schedule_key, part, reason, closed_at, closed_by
+  FROM ended, unnest(tstzmultirange(period) - tstzmultirange(tstzrange($2, $3))) AS part
+)
+SELECT id FROM ended
+"""
+_BLOCK = f"""
+WITH closed AS MATERIALIZED (
+  SELECT schedule_key, start, id, generated FROM slot
+  WHERE schedule_key = $1 AND start < $3 AND "end" > $2 AND start > $4 AND said = 'free'
+  ORDER BY schedule_key, start, id FOR UPDATE
+), blocked AS (
+  UPDATE slot SET said = 'busy-unavailable',
+    status = CASE WHEN taken_by IS NULL OR places IS NOT NULL THEN 'busy-unavailable'::slot_status ELSE status END,
+    version = slot.version + 1, last_updated = $5
+  FROM closed WHERE (slot.schedule_key, slot.start, slot.id) = (closed.schedule_key, closed.start, closed.id)
+  RETURNING {SUPERSEDED}
+), kept AS (
+  -- What rules made, rules open again.
+  INSERT INTO agenda_closed_slot (schedule_key, start, id) SELECT schedule_key, start, id FROM closed WHERE generated IS NOT TRUE
+  ON CONFLICT DO NOTHING
+), superseded AS ({SUPERSEDE} SELECT * FROM blocked)
+SELECT count(*) FROM blocked
+"""
+_CLOSED_NO_MORE = """
+WITH kept AS MATERIALIZED (
+  DELETE FROM agenda_closed_slot AS closed USING slot
+  WHERE closed.schedule_key = $1 AND (slot.schedule_key, slot.start, slot.id) = (closed.schedule_key, closed.start, closed.id)
+    AND NOT EXISTS (SELECT FROM agenda_closure WHERE agenda_closure.schedule_key = $1
+      AND agenda_closure.period && tstzrange(slot.start, slot."end"))
+  RETURNING closed.*
+)
+SELECT slot.id, slot.start FROM slot JOIN kept USING (schedule_key, start, id)
+WHERE slot.said = 'busy-unavailable' AND slot.start > $2
+ORDER BY slot.schedule_key, slot.start, slot.id FOR UPDATE OF slot
+"""
+_LEFT_OUT = 'SELECT start, "end" FROM opening_left_out WHERE schedule_key = $1 AND "end" > $2'
+REGENERATED_AGAIN_AFTER = timedelta(minutes=1)
+"""before the slots of an agenda are made again that could not be made"""
+_EPOCH, _EPOCH_LATER = "1970-01-01T00:00:00Z", "1970-01-01T00:00:01Z"
+_INHERITED = ("PractitionerRole", "HealthcareService", "Location")
+DUE_CHANNEL = "openings_due"
+"""on which those who make slots are woken"""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What an agenda's rules ask for, and how its slots look."""
+
+    expansion: Expansion
+    kinds: Mapping[Kind, SlotKind]
+    zone: ZoneInfo
+    stated: Stated
+    closed: tuple[Interval, ...] = ()
+
+
+_NOTHING = Plan(Expansion((), (), True), {}, PARIS, Stated(Statement(), {}, {}, own=False))
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What was done for one agenda; whether that is all."""
+
+    appeared: int
+    vanished: int
+    complete: bool
+
+
+class OpeningStore:
+    """Makes slots from what agendas state."""
+
+    def __init__(self, base_url: str, limits: OpeningLimits | None = None) -> None:
+        self._base_url = base_url
+        self._limits = limits or OpeningLimits()
+
+    # -- what is asked for -----------------------------------------------------------------------------------
+
+    async def plan(
+        self,
+        connection: Connection,
+        schedule: Resource,
+        key: int | None,
+        now: datetime,
+        *,
+        strict: bool,
+    ) -> Plan:
+        """What a Schedule asks for as it stands here; `key`: its agenda, where it has one already. `strict`: OpeningsUnread
+        for what cannot be read, TooManySlots for what nobody could want."""
+        actors = await _actors_of(connection, schedule)
+        stated = (stated_by if strict else understood)(schedule, actors, now)
+        zone, place = _place(schedule, actors)
+        rows = await connection.fetch(_CLOSED, key, now) if key is not None else []
+        closed = tuple(_interval(row) for row in rows)
+        expansion = Expansion((), (), True)
+        if stated.own and _is_active(schedule):
+            expansion = expand(
+                stated.statement,
+                place,
+                self._window(schedule, zone, now),
+                closures=closed,
+                most=self._limits.slots_max,
+            )
+        if strict and not expansion.complete:
+            raise TooManySlots(self._limits.slots_max)
+        return Plan(expansion, self._kinds(stated, expansion, schedule), zone, stated, closed)
+
+    def _window(self, schedule: Resource, zone: ZoneInfo, now: datetime) -> Interval:
+        """From when to when slots are made: over the planning horizon, else over whole days from today on."""
+        moment = int(now.timestamp())
+        horizon = schedule.get("planningHorizon", {})
+        since, last = moment + 1, now + timedelta(days=self._limits.horizon_days_max)
+        if "start" in horizon:
+            since = max(since, int(parse_interval(horizon["start"], zone)[0].timestamp()))
+        if "end" in horizon:
+            low, high = parse_interval(horizon["end"], zone)
+            until = int((low if "T" in horizon["end"] else high).timestamp())
+        else:
+            day = day_of(moment, zone) + timedelta(days=self._limits.horizon_days)
+            until = whole_day(day, zone)[1]
+        return since, min(until, int(last.timestamp()))
+
+    def _kinds(self, stated: Stated, expansion: Expansion, schedule: Resource) -> dict[Kind, SlotKind]:
+        id_ = str(schedule.get("id", "new"))
+        found = {}
+        for kind in {slot.kind for slot in expansion.wanted}:
+            slot = stated.slot_of(kind, id_) | {"status": "free", "start": _EPOCH, "end": _EPOCH_LATER}
+            found[kind] = kind_of(slot, self._base_url, {})
+        return found
+
+    # -- what there is ---------------------------------------------------------------------------------------
+
+    async def compare(self, connection: Connection, plan: Plan, key: int | None, now: datetime) -> Difference:
+        """How the slots of an agenda would become those that are planned; nothing is locked."""
+        if key is None:
+            return difference(plan.expansion, ())
+        there = await self._there(connection, plan, key, now)
+        if not _is_active(plan.stated.schedule):
+            there = [slot._replace(generated=False) for slot in there]
+        return difference(plan.expansion, there, await _left_out(connection, key, now), plan.closed)
+
+    async def _there(self, connection: Connection, plan: Plan, key: int, now: datetime) -> list[There]:
+        by_digest = {kind.digest: name for name, kind in plan.kinds.items()}
+        rows = await connection.fetch(_THERE, key, now, now - SLOT_LENGTH_MAX)
+        return [There(id_, start, end, by_digest.get(kind), *more) for id_, start, end, kind, *more in rows]
+
+    # -- writing ---------------------------------------------------------------------------------------------
+
+    async def stated(
+        self,
+        connection: Connection,
+        schedule_id: str,
+        schedule: Resource | None,
+        now: datetime,
+        *,
+        is_new: bool = False,
+    ) -> None:
+        """A Schedule was written (None: deleted), in this transaction: its slots follow. OpeningsUnread or TooManySlots."""
+        asks = schedule is not None and states_rules(schedule)
+        if is_new and not asks:
+            return
+        row = await connection.fetchrow(_KNOWN, schedule_id)
+        if row is None or not (asks or row["known"]):
+            return
+        key = row["key"]
+        await connection.execute(_CLAIM, key, now)
+        plan = _NOTHING
+        if schedule is not None:
+            if not _is_active(schedule):
+                await self.plan(connection, schedule, key, now, strict=True)
+                return
+            plan = await self.plan(connection, schedule, key, now, strict=True)
+        made = await self._write(connection, key, plan, now)
+        if not asks and made.complete:
+            await connection.execute("DELETE FROM agenda_opening WHERE schedule_key = $1", key)
+        else:
+            await self._put_off(connection, key, plan, now, made)
+            if not made.complete:
+                announce(connection, DUE_CHANNEL)
+
+    async def next_due(
+        self, connection: Connection, now: datetime
+    ) -> tuple[int, str, Resource | None] | None:
+        """An agenda (key, id, Schedule) whose slots are to be made again and that nobody else is at, locked."""
+        row = await connection.fetchrow(_NEXT, now)
+        if row is None:
+            return None
+        schedule = None if row["deleted"] or row["content"] is None else loads(row["content"])
+        return row["key"], row["id"], schedule
+
+    async def carry_on(
+        self, connection: Connection, key: int, schedule: Resource | None, now: datetime
+    ) -> Made:
+        """Make the slots of an agenda that `next_due` has given anew."""
+        if schedule is not None and not _is_active(schedule):
+            await connection.execute(_PUT_OFF, key, now + timedelta(days=1))
+            return Made(0, 0, True)
+        plan = _NOTHING
+        if schedule is not None:
+            plan = await self.plan(connection, schedule, key, now, strict=False)
+        made = await self._write(connection, key, plan, now)
+        if (schedule is None or not states_rules(schedule)) and made.complete:
+            await connection.execute("DELETE FROM agenda_opening WHERE schedule_key = $1", key)
+        else:
+            await self._put_off(connection, key, plan, now, made)
+        return made
+
+    async def failed(self, connection: Connection, key: int, now: datetime) -> None:
+        """The slots of an agenda could not be made: others first, and then it again, ever later."""
+        await connection.execute(
+            "UPDATE agenda_opening SET failed = failed + 1, due_at = $2::timestamptz + least(failed + 1, 60) * $3::interval"
+            " WHERE schedule_key = $1",
+            key,
+            now,
+            REGENERATED_AGAIN_AFTER,
+        )
+
+    async def _put_off(self, connection: Connection, key: int, plan: Plan, now: datetime, made: Made) -> None:
+        """Until the next day of the place; at once where not everything could be written."""
+        tomorrow = whole_day(day_of(int(now.timestamp()), plan.zone), plan.zone)[1]
+        await connection.execute(_PUT_OFF, key, utc(tomorrow) if made.complete else now)
+
+    async def _write(self, connection: Connection, key: int, plan: Plan, now: datetime) -> Made:
+        left_out = await _left_out(connection, key, now)
+
+        def compared(there: Sequence[There]) -> Difference:
+            return difference(plan.expansion, there, left_out, plan.closed)
+
+        change = compared(await self._there(connection, plan, key, now))
+        touched = (*change.vanish, *change.reopened, *change.withdrawn)
+        if not change.appear and not touched:
+            return Made(0, 0, True)
+        await write_beside(connection, [key])
+        everything = True
+        if touched:
+            locked = {slot.id for slot in touched}
+            await connection.fetch(_LOCK, key, *_places(touched))
+            there = await self._there(connection, plan, key, now)
+            change = compared(there)
+            others = {s.id for s in (*change.vanish, *change.reopened, *change.withdrawn)} - locked
+            if others:
+                # Given back while we waited: left for the next time, rather than locked out of turn.
+                everything = False
+                change = compared([s._replace(generated=False) if s.id in others else s for s in there])
+        moment = to_milliseconds(now)
+        if change.vanish:
+            await connection.execute(_REMOVE, key, *_places(change.vanish), moment)
+        if change.withdrawn:
+            await connection.execute(_SAY, key, *_places(change.withdrawn), "busy-unavailable", moment)
+        if change.reopened:
+            await connection.execute(_SAY, key, *_places(change.reopened), "free", moment)
+            await rejudge(connection, [key], moment)
+            note_freed(connection, [(UUID(s.id), utc(s.start)) for s in change.reopened], now)
+        appear = change.appear[: self._limits.at_once_max]
+        if appear:
+            await self._insert(connection, key, plan, appear, moment)
+        everything = everything and len(appear) == len(change.appear)
+        return Made(len(appear), len(change.vanish), everything)
+
+    async def _insert(
+        self, connection: Connection, key: int, plan: Plan, appear: Sequence[Any], now: datetime
+    ) -> None:
+        longest = max(slot.end - slot.start for slot in appear)
+        await connection.execute(_LONGEST, key, timedelta(seconds=longest))
+        keys = {
+            kind: await connection.fetchval(
+                _KIND, key, made.digest, made.members, made.meta, list(made.terms), made.words
+            )
+            for kind, made in plan.kinds.items()
+        }
+        awaited = await connection.fetch(
+            _INSERT,
+            key,
+            [new_uuid() for _ in appear],
+            [utc(slot.start) for slot in appear],
+            [utc(slot.end) for slot in appear],
+            [keys[slot.kind] for slot in appear],
+            now,
+        )
+        note_freed(connection, [(row["id"], row["start"]) for row in awaited], now)
+
+    # -- closing ---------------------------------------------------------------------------------------------
+
+    async def close(
+        self,
+        connection: Connection,
+        schedule_id: str,
+        period: tuple[datetime, datetime],
+        reason: str | None,
+        now: datetime,
+        by: str,
+    ) -> int:
+        """Close a time of an agenda: its slots are blocked, those that are taken once they are given back, and none are made
+        there; how many were blocked."""
+        key = await connection.fetchval("SELECT key FROM schedule WHERE id = $1", schedule_id)
+        await connection.execute("SELECT FROM agenda_opening WHERE schedule_key = $1 FOR UPDATE", key)
+        await connection.execute(_CLOSE, new_uuid(), key, *period, reason, now, by)
+        await write_beside(connection, [key])
+        blocked = await connection.fetchval(
+            _BLOCK, key, *period, period[0] - SLOT_LENGTH_MAX, to_milliseconds(now)
+        )
+        return int(blocked)
+
+
+async def reopen(
+    connection: Connection, schedule_id: str, period: tuple[datetime, datetime], now: datetime
+) -> int:
+    """Close no more what was closed of an agenda (id) in that time; how many closures were shortened or ended. The slots that
+    its rules ask for are made anew after it; those that its software has pushed are free as they were."""
+    rows = await connection.fetch(_UNCLOSE, schedule_id, *period)
+    key = await connection.fetchval("SELECT key FROM schedule WHERE id = $1", schedule_id)
+    await write_beside(connection, [key])
+    back = await connection.fetch(_CLOSED_NO_MORE, key, now)
+    if back:
+        ids, starts = [row["id"] for row in back], [row["start"] for row in back]
+        moment = to_milliseconds(now)
+        await connection.execute(_SAY, key, ids, starts, "free", moment)
+        await rejudge(connection, [key], moment)
+        note_freed(connection, list(zip(ids, starts, strict=True)), now)
+    return len(rows)
+
+
+async def actor_of_openings(
+    connection: Connection, reference: str, now: datetime, *, states_zone: bool = False
+) -> None:
+    """The directory has said something of a role, an offer or a place, or by which clock somebody lives: the slots of the
+    agendas that depend on it are due."""
+    kind, _, id_ = reference.partition("/")
+    if kind not in _INHERITED and not states_zone:
+        return
+    named = [reference]
+    if kind == "Location":
+        named += [row["reference"] for row in await connection.fetch(_ROLES_AT, id_)]
+    if await connection.execute(_DUE_BY_ACTOR, named, now) != "UPDATE 0":
+        announce(connection, DUE_CHANNEL)
+
+
+async def due(connection: Connection, now: datetime) -> int:
+    """How many agendas wait for their slots to be made."""
+    return int(await connection.fetchval("SELECT count(*) FROM agenda_opening WHERE due_at <= $1", now))
+
+
+async def forget_past_openings(connection: Connection, now: datetime) -> None:
+    """What was left out or closed before `now` is of no use any more; closures are kept a year, for whoever asks why."""
+    await connection.execute('DELETE FROM opening_left_out WHERE "end" < $1', now)
+    await connection.execute("DELETE FROM agenda_closed_slot WHERE start < $1", now)
+    await connection.execute("DELETE FROM agenda_closure WHERE upper(period) < $1", now - timedelta(days=365))
+
+
+async def _left_out(connection: Connection, key: int, now: datetime) -> list[Interval]:
+    return [_interval(row) for row in await connection.fetch(_LEFT_OUT, key, now)]
+
+
+def _interval(row: Any) -> Interval:
+    return int(row["start"].timestamp()), int(row["end"].timestamp())
+
+
+def _places(slots: Sequence[There]) -> tuple[list[str], list[datetime]]:
+    return [slot.id for slot in slots], [datetime.fromtimestamp(slot.start, UTC) for slot in slots]
+
+
+def _is_active(schedule: Resource) -> bool:
+    return schedule.get("active", True) is not False
+
+
+async def _actors_of(connection: Connection, schedule: Resource) -> Actors:
+    named = [
+        str(actor.get("reference", "")).split("/_history/")[0].split("/")[-2:]
+        for actor in schedule.get("actor", ())
+    ]
+    ids: dict[str, list[str]] = {}
+    for parts in named:
+        if len(parts) == 2:
+            ids.setdefault(parts[0], []).append(parts[1])
+    rows = []
+    kinds = (*_INHERITED, "Practitioner")
+    if ids.keys() & set(kinds):
+        rows = await connection.fetch(_ACTORS, *(ids.get(kind, []) for kind in kinds))
+    found: dict[str, list[Resource]] = {}
+    for row in rows:
+        if row["content"] is not None:
+            found.setdefault(row["what"], []).append(loads(row["content"]))
+    roles, rooms = found.get("role", []), found.get("room", [])
+    alone = bool(ids.keys() & {"Practitioner", "Device"}) or bool(rooms)
+    return Actors(
+        roles,
+        found.get("offer", []),
+        [*rooms, *found.get("place", [])],
+        alone or any("practitioner" in role for role in roles),
+        found.get("person", []),
+    )
+
+
+def _place(schedule: Resource, actors: Actors) -> tuple[ZoneInfo, Place]:
+    """Where an agenda is: what it states, else where its places are, else by which clock its people live."""
+    resources = (schedule, *actors.offers, *actors.places, *actors.roles, *actors.people)
+    zone = next((zone for zone in map(zone_of, resources) if zone is not None), PARIS)
+    codes = (days_off.code_of(place.get("address")) for place in actors.places)
+    code = next((code for code in codes if code is not None), None)
+    part, school = days_off.part_of_france(code, zone.key), days_off.school_zone(code)
+    return zone, Place(
+        zone,
+        lambda day: days_off.is_public_holiday(part, day),
+        lambda day: days_off.is_school_holiday(school, day),
+    )

@@ -1,0 +1,1 @@
+"""What comes from elsewhere and goes there: feeds, calendars, the SAS platform, bulk publication."""

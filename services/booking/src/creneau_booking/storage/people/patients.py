@@ -1,0 +1,117 @@
+"""Who is registered: a Patient that others refer to is there, and an id that was once a person's is never another's."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from creneau_booking.domain.erasure import is_same_person
+from creneau_booking.domain.refusals.registered import (
+    OtherPerson,
+    PatientErased,
+    PatientsNamedIn,
+    PatientsUnavailable,
+    UnknownPatients,
+)
+from creneau_booking.storage.people.erasures import erasure_of
+from creneau_shared.database.pool import Connection
+from creneau_shared.fhir.json import loads
+from creneau_shared.fhir.storage.generic import owned_by
+from creneau_shared.fhir.storage.store import Resource, Stored
+from creneau_shared.spelling import fold
+
+UNAVAILABLE = """ARRAY(SELECT id FROM patient WHERE id = ANY({ids})
+    AND (deleted OR terms && ARRAY['active=false', 'deceased=true']) ORDER BY id)"""
+"""SQL: those of the Patients (ids) for whom nothing can be booked: deleted, inactive or deceased."""
+
+
+async def require_available(connection: Connection, patients: Collection[str]) -> None:
+    """PatientsUnavailable when nothing can be booked for one of these Patients (references)."""
+    ids = [reference.removeprefix("Patient/") for reference in patients]
+    found = await connection.fetchval(f"SELECT {UNAVAILABLE.format(ids='$1::text[]')}", ids) if ids else []
+    if found:
+        raise PatientsUnavailable(tuple(found))
+
+
+async def require_registered(
+    connection: Connection,
+    ids: Collection[str],
+    named_in: PatientsNamedIn,
+    owners: Collection[str] | None = None,
+) -> None:
+    """As `require_all`, of what is stored."""
+    if not ids:
+        return
+    rows = await connection.fetch(
+        "SELECT id FROM patient WHERE id = ANY($1) AND NOT deleted AND ($2::text[] IS NULL OR terms && $2)",
+        list(ids),
+        None if owners is None else owned_by(owners),
+    )
+    require_all(ids, {row["id"] for row in rows}, named_in, owners)
+
+
+def require_all(
+    ids: Collection[str],
+    known: Collection[str],
+    named_in: PatientsNamedIn,
+    owners: Collection[str] | None = None,
+) -> None:
+    """UnknownPatients when one of the Patients (ids) is not known: not there, or deleted; nothing is said of nobody. With
+    `owners` (Organization ids), also when none of these practices knows them: booking for somebody opens no record."""
+    unknown = set(ids) - set(known)
+    if not unknown:
+        return
+    raise UnknownPatients(tuple(sorted(unknown)), named_in, to_practice=owners is not None)
+
+
+async def require_same_person(connection: Connection, deleted: Stored, resource: Resource) -> None:
+    """PatientErased when the Patient was erased, OtherPerson when it was somebody else: a deleted Patient is restored as who they
+    were."""
+    if await erasure_of(connection, deleted.id) is not None:
+        raise PatientErased(deleted.id, deleted.version)
+    last = await connection.fetchval(
+        "SELECT content FROM resource_history WHERE resource_type = 'Patient' AND id = $1"
+        " AND content IS NOT NULL ORDER BY version DESC LIMIT 1",
+        deleted.id,
+    )
+    if last is None or not is_same_person(_traits(loads(last)), _traits(resource)):
+        raise OtherPerson(deleted.id)
+
+
+def family_names(patient: Resource) -> frozenset[str]:
+    """Every family name of a Patient, former ones too."""
+    return frozenset(str(name["family"]) for name in patient.get("name", ()) if name.get("family"))
+
+
+def _traits(patient: Resource) -> tuple[frozenset[str], frozenset[str], str | None]:
+    identifiers = frozenset(
+        f"{i.get('system', '')}|{i['value']}" for i in patient.get("identifier", ()) if i.get("value")
+    )
+    return identifiers, family_names(patient), patient.get("birthDate")
+
+
+async def with_identifiers(connection: Connection, identifiers: Sequence[Resource]) -> list[str]:
+    """The Patients (ids) in use who have one of these identifiers, each with its system."""
+    terms = [
+        f"identifier={i['system']}|{i['value']}" for i in identifiers if i.get("system") and i.get("value")
+    ]
+    rows = await connection.fetch(
+        "SELECT id FROM patient WHERE terms && $1::text[] AND NOT deleted AND NOT terms && ARRAY['active=false']"
+        " ORDER BY id LIMIT 20",
+        terms,
+    )
+    return [row["id"] for row in rows]
+
+
+def is_born_and_named_as(one: Resource, other: Resource) -> bool:
+    """Whether two Patients have a family name, a given name and the date of birth in common, and both say these."""
+    born = one.get("birthDate")
+    return born is not None and born == other.get("birthDate") and bool(_spoken(one) & _spoken(other))
+
+
+def _spoken(patient: Resource) -> set[tuple[str, str]]:
+    return {
+        (fold(str(name["family"])), fold(str(given)))
+        for name in patient.get("name", ())
+        if name.get("family")
+        for given in name.get("given", ())
+    }

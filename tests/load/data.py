@@ -218,7 +218,7 @@ async def _fill_directory(url: str) -> None:
             store = GenericStore(name, BASE)
             for number in range(count):
                 await store.create(connection, context, make(number), f"bench-{number}")
-    await connection.execute("VACUUM ANALYZE")
+    await _analyze(connection)
     await connection.close()
 
 
@@ -237,7 +237,7 @@ async def _fill_notifications(url: str) -> None:
                 f"Practitioner/bench-{number}", f"Dr Prénom{number} {FAMILIES[number % len(FAMILIES)]}"
             )
             await facts.save(connection, fact, now)
-    await connection.execute("VACUUM ANALYZE")
+    await _analyze(connection)
     await connection.close()
 
 
@@ -256,7 +256,7 @@ async def _fill_booking(url: str) -> list[Slot]:
         " JOIN schedule ON schedule.key = schedule_key WHERE schedule.id = ANY($1) ORDER BY start, schedule.key",
         [f"bench-{number}" for number in range(AGENDAS - 1)],
     )
-    await connection.execute("VACUUM ANALYZE")
+    await _analyze(connection)
     await connection.close()
     return [
         Slot(
@@ -270,6 +270,16 @@ def _agendas() -> Iterator[int]:
     """Those that are worked in first, so that the yardsticks' have keys that follow on each other."""
     own = AGENDAS + YARD_AGENDAS
     yield from range(max(own, SLOTS // (DAYS * SLOTS_A_DAY)))
+
+
+async def _analyze(connection: asyncpg.Connection) -> None:
+    """As autovacuum would: of tables that nothing stands in, nothing is said. A table that is known to be empty is read
+    from end to end by whoever has planned for it, long after it has been filled."""
+    filled = await connection.fetch(
+        "SELECT oid::regclass::text AS name FROM pg_class WHERE relkind = 'r' AND pg_relation_size(oid) > 0"
+        " AND relnamespace = 'public'::regnamespace"
+    )
+    await connection.execute(f"VACUUM ANALYZE {', '.join(row['name'] for row in filled)}")
 
 
 async def _open(connection: asyncpg.Connection, context: WriteContext, agenda: int) -> None:

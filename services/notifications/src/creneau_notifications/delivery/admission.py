@@ -129,14 +129,13 @@ class Admission:
         )
 
     async def _said(self, connection: Connection, one: _Addressed, now: datetime, *, known: bool) -> Occasion:
-        occasion = replace(
-            one.candidate.occasion, visit_token=self._keyring.visit_token(one.candidate.message.id)
+        occasion = one.candidate.occasion
+        return replace(
+            occasion,
+            visit_token=self._keyring.visit_token(one.candidate.message.id),
+            contact=one.candidate.channel.reached_at(occasion.contact, one.address),
+            confirm_url=None if known else await self._link(connection, one, now),
         )
-        contact = one.candidate.channel.reached_at(occasion.contact, one.address)
-        if known:
-            return replace(occasion, contact=contact)
-        url = await self._link(connection, one, now)
-        return replace(occasion, contact=contact, confirm_url=url)
 
     async def _link(self, connection: Connection, one: _Addressed, now: datetime) -> str:
         message, occasion = one.candidate.message, one.candidate.occasion

@@ -11,8 +11,9 @@ import math
 import random
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from itertools import islice
 from zoneinfo import ZoneInfo
 
 import structlog
@@ -39,6 +40,8 @@ log = structlog.get_logger(__name__)
 
 LET_GO_AFTER_S = 10.0
 """Carriers that have had nothing to carry for so long let go of their connections."""
+FRESH_FOR = timedelta(seconds=1)
+"""How long it holds that a message is not superseded: several are looked at together, and a lane may be slow."""
 LEASE_SHARE = 4
 """A message whose turn comes after this part of its lease is held anew."""
 
@@ -77,7 +80,21 @@ class Leaving:
 
     message: Message
     occasion: Occasion
-    claimed_at: datetime
+    held_at: datetime
+    """since when its lease runs"""
+    looked_at: datetime | None
+    """when it was known whether it is superseded; None: not since others of its batch leave"""
+    superseded: bool = False
+
+
+@dataclass(slots=True)
+class _Batch:
+    """What the lanes share of what they send."""
+
+    waiting: deque[Leaving]
+    written: list[asyncio.Task[None]] = field(default_factory=list)
+    """what puts down that something has left"""
+    looking: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 Decision = Closing | Later | Occasion
@@ -146,41 +163,39 @@ class Sender:
     async def send_due(self, stop: asyncio.Event | None = None) -> int:
         """Claim one batch and deal with each message of it; how many there were."""
         claimed, looked_at = await self._claim()
-        waiting = deque(claimed)
-        written: list[asyncio.Task[None]] = []
+        batch = _Batch(deque(claimed))
         try:
             worked = await asyncio.gather(
-                *(self._work_off(lane, waiting, written, stop) for lane in self._lanes[: len(claimed)]),
+                *(self._work_off(lane, batch, stop) for lane in self._lanes[: len(claimed)]),
                 return_exceptions=True,
             )
         finally:
             # What has left is put down whatever became of the rest.
-            put_down = await asyncio.gather(*written, return_exceptions=True)
-            if waiting:
-                await self._give_back([one.message for one in waiting])
+            put_down = await asyncio.gather(*batch.written, return_exceptions=True)
+            if batch.waiting:
+                await self._give_back([one.message for one in batch.waiting])
         for error in (*worked, *put_down):
             if isinstance(error, BaseException):
                 raise error
         return looked_at
 
-    async def _work_off(
-        self,
-        lane: Mapping[str, Way],
-        waiting: deque[Leaving],
-        written: list[asyncio.Task[None]],
-        stop: asyncio.Event | None,
-    ) -> None:
+    async def _work_off(self, lane: Mapping[str, Way], batch: _Batch, stop: asyncio.Event | None) -> None:
         """Send what waits, one after the other, beside the other lanes."""
-        at_once = True
-        while waiting and not (stop and stop.is_set()):
-            if self._has_waited(waiting[0]) and not all(task.done() for task in written):
-                await asyncio.wait(written)  # before the lease of what has left already runs out
+        while batch.waiting and not (stop and stop.is_set()):
+            one = batch.waiting[0]
+            if self._has_waited(one) and not all(task.done() for task in batch.written):
+                await asyncio.wait(batch.written)  # before the lease of what has left already runs out
                 continue
-            one = waiting.popleft()
-            outcome = await self._deal_with(one, lane, at_once=at_once)
-            at_once = False
-            if outcome is not None:
-                written.append(asyncio.create_task(self._ledger.put_down(outcome)))
+            if not self._is_fresh(one):
+                await self._look_again(batch)
+                continue
+            batch.waiting.popleft()
+            outcome = (
+                Outcome(one.message, _SUPERSEDED)
+                if one.superseded
+                else await self._try(one.message, one.occasion, lane)
+            )
+            batch.written.append(asyncio.create_task(self._ledger.put_down(outcome)))
 
     async def _let_go(self) -> None:
         for lane in self._lanes:
@@ -216,7 +231,11 @@ class Sender:
             await self._communications.show(connection, shown, now)
         for message, closing in closed:
             count(message, closing)
-        return [Leaving(m, decision.occasion, now) for m, decision in leaving], len(due)
+        # What leaves at once has just been looked at.
+        return [
+            Leaving(m, decision.occasion, held_at=now, looked_at=now if number < len(self._lanes) else None)
+            for number, (m, decision) in enumerate(leaving)
+        ], len(due)
 
     async def _decide(
         self, connection: Connection, due: Sequence[Message], now: datetime
@@ -279,32 +298,42 @@ class Sender:
 
     # -- sending ---------------------------------------------------------------------------------------------
 
-    async def _deal_with(self, leaving: Leaving, lane: Mapping[str, Way], *, at_once: bool) -> Outcome | None:
-        """Send it, unless that is too late; what is to be put down, if it is still ours to put down. `at_once`: it has just
-        been claimed, and no other was sent since."""
-        message = leaving.message
-        if at_once and not self._has_waited(leaving):
-            return await self._try(message, leaving.occasion, lane)
-        superseded = await self._superseded_since(leaving)
-        if superseded is None:
-            log.warning("lease lost before sending", message=str(message.id), kind=message.kind)
-            return None
-        return (
-            Outcome(message, _SUPERSEDED) if superseded else await self._try(message, leaving.occasion, lane)
-        )
+    async def _look_again(self, batch: _Batch) -> None:
+        """Look, for as many of what waits as there are lanes to take it, whether it was superseded while others were sent.
+        What somebody else has meanwhile, as its lease ran out, is left to them. The lease begins anew with what has
+        waited, so that it need outlast one sending and not a whole batch."""
+        async with batch.looking:
+            if not batch.waiting or self._is_fresh(batch.waiting[0]):
+                return  # another lane has looked
+            now, ones = self._clock.now(), list(islice(batch.waiting, len(self._lanes)))
+            waited = any(map(self._has_waited, ones))
+            claimed = [one.message for one in ones]
+            async with self._database.connection() as connection:
+                if waited:
+                    found = await messages.keep(connection, claimed, now + self._limits.lease)
+                else:
+                    found = await messages.superseded_since(connection, claimed)
+            for one in ones:
+                batch.waiting.popleft()
+                if one.message.id not in found:
+                    log.warning("lease lost before sending", message=str(one.message.id), kind=one.message.kind)
+            batch.waiting.extendleft(
+                replace(
+                    one,
+                    looked_at=now,
+                    held_at=now if waited else one.held_at,
+                    superseded=found[one.message.id],
+                )
+                for one in reversed(ones)
+                if one.message.id in found
+            )
 
-    async def _superseded_since(self, leaving: Leaving) -> bool | None:
-        """Whether the message was superseded while others of its batch were sent; None: its lease ran out meanwhile, and
-        another sender has it. The lease begins anew with a message that has waited, so that it need outlast one sending and
-        not a whole batch."""
-        async with self._database.connection() as connection:
-            if self._has_waited(leaving):
-                lease_until = self._clock.now() + self._limits.lease
-                return await messages.keep(connection, leaving.message, lease_until)
-            return await messages.is_superseded(connection, leaving.message)
+    def _is_fresh(self, one: Leaving) -> bool:
+        """Whether it was looked at for the lane that takes it now."""
+        return one.looked_at is not None and self._clock.now() - one.looked_at < FRESH_FOR
 
-    def _has_waited(self, leaving: Leaving) -> bool:
-        return self._clock.now() - leaving.claimed_at >= self._limits.lease / LEASE_SHARE
+    def _has_waited(self, one: Leaving) -> bool:
+        return self._clock.now() - one.held_at >= self._limits.lease / LEASE_SHARE
 
     async def _try(self, message: Message, occasion: Occasion, lane: Mapping[str, Way]) -> Outcome:
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 
 NAME_CHARS_MAX = 70
 """longer than the longest of French civil names; what is longer is a text, not a name"""
@@ -21,12 +22,14 @@ _SPACES = frozenset({"Zs", "Zl", "Zp", "Cc"})
 _HYPHENS = str.maketrans({"‐": "-", "–": "-"})
 
 
+@lru_cache(maxsize=256)
 def addressed_as(name: str) -> str | None:
     """`name` on one line, or None when it is not one that a person is greeted by.
 
     Compatible forms are made plain first (`ｅｖｉｌ．ｃｏｍ` is `evil.com`), what cannot be seen is left out. What then
     holds anything but letters, their marks, hyphens, apostrophes and the points of initials (a link, a number, an
-    address, markup, pictures), or is longer than a name, is not repeated in part either.
+    address, markup, pictures), or is longer than a name, is not repeated in part either. Kept for a moment: a message asks
+    it several times.
     """
     if len(name) > 2 * NAME_CHARS_MAX:
         return None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 from zoneinfo import ZoneInfo
@@ -21,6 +22,8 @@ from creneau_notifications.rendering.wording import WORDINGS, Wording
 PRODID = "-//Creneau//Notifications 1.0//FR"
 _BEGINNING = b"BEGIN:VCALENDAR\r\nVERSION:2.0\r\n" + text_line("PRODID", PRODID) + b"CALSCALE:GREGORIAN\r\n"
 ALARMS = ("-P1D", "-PT2H")
+_ACCEPTED = {"CUTYPE": "INDIVIDUAL", "PARTSTAT": "ACCEPTED", "ROLE": "REQ-PARTICIPANT", "RSVP": "FALSE"}
+_NAME = re.compile(r"(?:[^\W\d_]|[ '’.-])+")
 
 
 def method_of(occasion: Occasion) -> str:
@@ -66,7 +69,7 @@ def _event(
     yield text_line("UID", f"{appointment.appointment}@creneau")
     yield raw_line("SEQUENCE", str(appointment.sequence))
     if len(occasion.occurrences) == 1:
-        yield _party_line("ATTENDEE", _attendee(occasion.contact))
+        yield attendee_line(occasion.contact)
     yield b"CLASS:PRIVATE\r\n"
     yield text_line("DESCRIPTION", _description(occasion, appointment, wording))
     if visit.mode is Mode.PRACTICE:
@@ -136,17 +139,20 @@ def _party_line(name: str, party: vCalAddress) -> bytes:
     return line + b"\r\n"
 
 
-def _address(address: str, name: str, parameters: dict[str, str]) -> vCalAddress:
+def _address(address: str, name: str, parameters: Mapping[str, str]) -> vCalAddress:
     party = vCalAddress(f"mailto:{address}")
     named = {"CN": name} if name else {}
-    for key, value in (named | parameters).items():
+    for key, value in {**named, **parameters}.items():
         party.params[key] = vText(value)
     return party
 
 
-def _attendee(contact: Contact) -> vCalAddress:
+def attendee_line(contact: Contact) -> bytes:
+    """Already accepted, no answer wanted: the patient chose the time. A name that is one is written as it is, between
+    quotes; for any other the library knows what is to be escaped."""
     if contact.email is None:
         raise ValueError("a calendar file needs the attendee's address")
-    # Already accepted, no answer wanted: the patient chose the time.
-    answer = {"ROLE": "REQ-PARTICIPANT", "PARTSTAT": "ACCEPTED", "RSVP": "FALSE", "CUTYPE": "INDIVIDUAL"}
-    return _address(contact.email, contact.name, answer)
+    if not _NAME.fullmatch(contact.name):
+        return _party_line("ATTENDEE", _address(contact.email, contact.name, _ACCEPTED))
+    answer = "".join(f";{key}={value}" for key, value in _ACCEPTED.items())
+    return raw_line(f'ATTENDEE;CN="{contact.name}"{answer}', f"mailto:{contact.email}")

@@ -313,26 +313,32 @@ async def close(
     ]
 
 
-async def is_superseded(connection: Connection, claimed: Message) -> bool | None:
-    """Whether a claimed message has been superseded since; None when the claim holds no longer: somebody else has it."""
-    superseded: bool | None = await connection.fetchval(
-        "SELECT superseded FROM message WHERE id = $1 AND status = 'sending' AND attempts = $2",
-        claimed.id,
-        claimed.attempts,
+async def superseded_since(connection: Connection, claimed: Sequence[Message]) -> Mapping[UUID, bool]:
+    """Of claimed messages, whether each has been superseded since; without those whose claim holds no longer: somebody
+    else has them."""
+    rows = await connection.fetch(
+        "SELECT id, superseded FROM message JOIN unnest($1::uuid[], $2::integer[]) AS given (id, number) USING (id)"
+        " WHERE status = 'sending' AND attempts = number",
+        [message.id for message in claimed],
+        [message.attempts for message in claimed],
     )
-    return superseded
+    return {row["id"]: row["superseded"] for row in rows}
 
 
-async def keep(connection: Connection, claimed: Message, lease_until: datetime) -> bool | None:
-    """As `is_superseded`, and hold the message until then."""
-    superseded: bool | None = await connection.fetchval(
-        "UPDATE message SET lease_until = $3 WHERE id = $1 AND status = 'sending' AND attempts = $2"
-        " RETURNING superseded",
-        claimed.id,
-        claimed.attempts,
+async def keep(
+    connection: Connection, claimed: Sequence[Message], lease_until: datetime
+) -> Mapping[UUID, bool]:
+    """As `superseded_since`, and hold the messages until then."""
+    rows = await connection.fetch(
+        f"WITH {_CLAIMED}"
+        " UPDATE message SET lease_until = $1"
+        " FROM locked JOIN unnest($2::uuid[], $3::integer[]) AS given (id, attempts) USING (id)"
+        f" WHERE {_STILL_CLAIMED} RETURNING message.id, superseded",
         lease_until,
+        [message.id for message in claimed],
+        [message.attempts for message in claimed],
     )
-    return superseded
+    return {row["id"]: row["superseded"] for row in rows}
 
 
 async def release(connection: Connection, claimed: Sequence[Message], next_attempt_at: datetime) -> None:

@@ -69,7 +69,7 @@ class EmailChannel:
         return email_address(given)
 
     def reached_at(self, contact: Contact, address: Address) -> Contact:
-        return replace(contact, email=address.value)
+        return contact if contact.email == address.value else replace(contact, email=address.value)
 
     def open(self) -> Carrier:
         settings = EmailSettings()

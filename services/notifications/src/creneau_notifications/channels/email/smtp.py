@@ -11,11 +11,13 @@ from aiosmtplib import (
     SMTPConnectError,
     SMTPDataError,
     SMTPException,
-    SMTPRecipientsRefused,
+    SMTPHeloError,
+    SMTPRecipientRefused,
     SMTPResponseException,
 )
 
 from creneau_notifications.channels.channel import DeliveryError
+from creneau_notifications.channels.email.envelope import hand_over
 
 PORTS = {"smtp": 25, "smtps": 465}
 
@@ -53,10 +55,8 @@ class SmtpTransport:
     async def send(self, sender: str, recipient: str, content: bytes) -> None:
         client = await self._connected()
         try:
-            await client.sendmail(sender, [recipient], content)
-        except SMTPRecipientsRefused as error:
-            raise _refused(error.recipients[0]) from error
-        except SMTPDataError as error:
+            await hand_over(client, sender, recipient, content)
+        except (SMTPRecipientRefused, SMTPDataError) as error:
             raise _refused(error) from error
         except SMTPResponseException as error:
             await self.close()
@@ -86,6 +86,8 @@ class SmtpTransport:
         )
         try:
             await client.connect()
+            if client.is_ehlo_or_helo_needed:
+                await _greet(client)
         except (SMTPException, OSError, TimeoutError) as error:
             client.close()
             code = error.code if isinstance(error, SMTPResponseException) else None
@@ -93,6 +95,13 @@ class SmtpTransport:
             raise DeliveryError(f"{prefix}{_said(error)}", permanent=False, smtp_code=code) from error
         self._client = client
         return client
+
+
+async def _greet(client: SMTP) -> None:
+    try:
+        await client.ehlo()
+    except SMTPHeloError:
+        await client.helo()
 
 
 def _refused(error: SMTPResponseException) -> DeliveryError:

@@ -67,7 +67,7 @@ class SmsChannel:
         return sms_address(given)
 
     def reached_at(self, contact: Contact, address: Address) -> Contact:
-        return replace(contact, phone=address.value)
+        return contact if contact.phone == address.value else replace(contact, phone=address.value)
 
     def open(self) -> Carrier:
         return SmsCarrier(LoggedSms())

@@ -9,8 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from icalendar import Event
+from icalendar.parser import Contentline
 from icalendar.prop import vText
 
+from creneau_notifications.domain.contact import Contact
+from creneau_notifications.rendering.calendar import attendee_line
 from creneau_notifications.rendering.content_lines import moment_line, raw_line, text_line
 
 texts = st.text(alphabet=st.sampled_from("aé漢😀\\,;:\n\"' ^"), max_size=200)
@@ -50,3 +53,19 @@ def test_a_value_cannot_bring_a_line_of_its_own():
     """An id or a link with a line break would be another property."""
     with pytest.raises(ValueError, match="line breaks"):
         raw_line("URL", "https://example.org\r\nATTENDEE:mailto:somebody@example.org")
+
+
+@given(
+    st.text(
+        alphabet=st.sampled_from("aéA 漢'’.-\"^,;:\\1") | st.characters(categories=["L", "Mn"]), max_size=70
+    )
+)
+def test_an_attendee_is_read_as_the_library_writes_one(name):
+    """Whatever the name is made of; most are written without the library."""
+    contact = Contact("Patient/1", name, email="camille@exemple.fr")
+    line = attendee_line(contact)
+    assert all(len(part) <= 75 for part in line.split(b"\r\n"))
+    told, parameters, value = Contentline.from_ical(line.replace(b"\r\n ", b"").strip(b"\r\n")).parts()
+    assert (told, value) == ("ATTENDEE", "mailto:camille@exemple.fr")
+    expected = {"CUTYPE": "INDIVIDUAL", "PARTSTAT": "ACCEPTED", "ROLE": "REQ-PARTICIPANT", "RSVP": "FALSE"}
+    assert dict(parameters) == ({"CN": name} if name else {}) | expected

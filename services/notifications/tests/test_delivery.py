@@ -17,6 +17,7 @@ from creneau_notifications.channels.email.transport import LoggedEmails
 from creneau_notifications.channels.registry import CHANNELS
 from creneau_notifications.delivery import sender as sender_module
 from creneau_notifications.delivery.ledger import Ledger, Outcome
+from creneau_notifications.delivery.sender import FRESH_FOR
 from creneau_notifications.domain.appointment import Change
 from creneau_notifications.storage import messages
 from creneau_notifications.storage.messages import Attempt, Claimed, Closing, Message, Postponement, Status
@@ -530,6 +531,73 @@ async def test_a_cancellation_stops_what_is_claimed_and_not_begun(service):
         "SELECT status, reason FROM message WHERE kind = 'confirmation' ORDER BY status"
     )
     assert [tuple(row) for row in closed] == [("cancelled", "superseded"), ("sent", None)]
+
+
+async def hear_in_order(service, count):
+    for number in range(1, count + 1):
+        time = BOOKED_AT - timedelta(seconds=count - number)
+        await service.hear(event(number=number, id=f"appointment-{number}", time=time))
+
+
+async def test_several_lanes_look_together_and_send_nothing_that_was_superseded(service):
+    """Two lanes, six messages: what each lane takes at once leaves, of the others those leave that nobody has cancelled."""
+    await service.learn()
+    await hear_in_order(service, 6)
+
+    async def some_are_cancelled():
+        for number in (3, 4, 6):
+            cancelled = event(Change.CANCELLED, number + 6, version=2, id=f"appointment-{number}")
+            await service.hear(cancelled)
+
+    cancelled, mails = asyncio.Event(), []
+
+    class Cancelling(LoggedEmails):
+        async def send(self, sender, recipient, content):
+            mails.append(content)
+            if not cancelled.is_set():
+                await some_are_cancelled()
+                cancelled.set()
+
+    class Beside(LoggedEmails):
+        async def send(self, sender, recipient, content):
+            mails.append(content)
+            await asyncio.wait_for(cancelled.wait(), 30)
+
+    lanes = [{"email": EmailCarrier(Beside(), SENDER, "Créneau")}]
+    await service.sender(Cancelling(), lanes=lanes).send_due()
+    rows = await service.database.pool.fetch(
+        "SELECT appointment, status FROM message WHERE kind = 'confirmation' ORDER BY appointment"
+    )
+    expected = {number: "cancelled" if number in (3, 4, 6) else "sent" for number in range(1, 7)}
+    assert {int(row["appointment"][-1]): row["status"] for row in rows} == expected
+    assert len(mails) == 3
+
+
+async def test_a_look_does_not_hold_for_long(service):
+    """Two are looked at together; one lane takes long, and what it has not begun meanwhile is looked at once more."""
+    await service.learn()
+    await hear_in_order(service, 4)
+    long_ago, sent = asyncio.Event(), []
+
+    class Waiting(LoggedEmails):
+        async def send(self, sender, recipient, content):
+            await asyncio.wait_for(long_ago.wait(), 30)
+
+    class Slow(LoggedEmails):
+        async def send(self, sender, recipient, content):
+            sent.append(content)
+            await asyncio.sleep(0)  # the other lane has its turn
+            if len(sent) == 2:
+                service.clock.advance(FRESH_FOR)
+                await service.hear(event(Change.CANCELLED, 9, version=2, id="appointment-4"))
+                long_ago.set()
+
+    lanes = [{"email": EmailCarrier(Waiting(), SENDER, "Créneau")}]
+    await service.sender(Slow(), lanes=lanes).send_due()
+    status = await service.database.pool.fetchval(
+        "SELECT status FROM message WHERE appointment = 'appointment-4' AND kind = 'confirmation'"
+    )
+    assert (status, len(sent)) == ("cancelled", 2)
 
 
 async def test_a_batch_that_outlasts_its_lease_is_not_sent_twice(service):

@@ -18,10 +18,14 @@ lines = st.lists(st.text("ab. \t", max_size=6).map(str.encode), min_size=1, max_
 @given(lines)
 def test_text_travels_as_the_library_would_send_it(text: list[bytes]) -> None:
     content = b"\r\n".join(text)
-    assert as_it_travels(content) == PERIOD_REGEX.sub(b"..", normalize_message_line_endings(content)) + b".\r\n"
+    assert (
+        as_it_travels(content) == PERIOD_REGEX.sub(b"..", normalize_message_line_endings(content)) + b".\r\n"
+    )
 
 
-@pytest.mark.parametrize("content", [b"a\n", b"a\r", b"a\n.\nQUIT\r\n", b"a\r.\r\n", b"\r\n.\r\r\n", b"a\n\r\n"])
+@pytest.mark.parametrize(
+    "content", [b"a\n", b"a\r", b"a\n.\nQUIT\r\n", b"a\r.\r\n", b"\r\n.\r\r\n", b"a\n\r\n"]
+)
 def test_lines_that_end_otherwise_are_refused(content: bytes) -> None:
     """A server that takes a bare line feed for an end would find the end of the message, and a command behind it."""
     with pytest.raises(ValueError, match="CRLF"):

@@ -18,7 +18,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from icalendar import Calendar
 
-from creneau_notifications.channels.email.render import build_email
+from creneau_notifications.channels.email.frame import POLICY
+from creneau_notifications.channels.email.render import PLAIN, build_email, header
 from creneau_notifications.channels.sms.render import GSM_ALPHABET, build_sms, gsm
 from creneau_notifications.domain.address import InvalidAddressError
 from creneau_notifications.domain.appointment import Change, Mode
@@ -229,6 +230,16 @@ def test_no_text_breaks_out_of_a_header(text):
     assert len(mail["To"].addresses) == 1
     assert mail["To"].addresses[0].addr_spec == "camille.martin@example.org"
     assert mail["Bcc"] is None
+
+
+@given(st.text(alphabet=st.sampled_from("aA1 .,;:=?_@<>\"'()-"), max_size=90))
+def test_a_header_that_needs_no_breaks_is_written_as_the_library_writes_it(value):
+    assert header("Subject", value) == POLICY.fold_binary("Subject", value)
+
+
+@pytest.mark.parametrize("value", ["a\r\nBcc: b@c.fr", "a\n", "\x00", "é", " a", "a "])
+def test_what_a_header_cannot_hold_is_left_to_the_library(value):
+    assert not PLAIN.fullmatch(value)
 
 
 @pytest.mark.parametrize("address", [None, "", "camille", "a@b", "a@b.fr\r\nBcc: c@d.fr", "a@b.fr, c@d.fr"])

@@ -40,8 +40,8 @@ log = structlog.get_logger(__name__)
 
 LET_GO_AFTER_S = 10.0
 """Carriers that have had nothing to carry for so long let go of their connections."""
-FRESH_FOR = timedelta(seconds=1)
-"""How long it holds that a message is not superseded: several are looked at together, and a lane may be slow."""
+FRESH_FOR = timedelta(seconds=0.2)
+"""How long what was seen of a message holds: the lanes' next ones are looked at together, and a lane may be slow."""
 LEASE_SHARE = 4
 """A message whose turn comes after this part of its lease is held anew."""
 
@@ -316,7 +316,9 @@ class Sender:
             for one in ones:
                 batch.waiting.popleft()
                 if one.message.id not in found:
-                    log.warning("lease lost before sending", message=str(one.message.id), kind=one.message.kind)
+                    log.warning(
+                        "lease lost before sending", message=str(one.message.id), kind=one.message.kind
+                    )
             batch.waiting.extendleft(
                 replace(
                     one,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 from contextlib import suppress
 from typing import Any
 
@@ -19,6 +20,10 @@ from deploy.local.ports import LOOPBACK
 
 MESSAGE_BYTES_MAX = 10 * 1024 * 1024
 LINE_END, TEXT_END = b"\r\n", b"\r\n.\r\n"
+_PATH = re.compile(
+    r"<([\w+-]+(?:\.[\w+-]+)*@[a-z0-9-]+(?:\.[a-z0-9-]+)*)>(?: +(\S.*))?", re.ASCII | re.IGNORECASE
+)
+"""an address of the usual form as commands have it, and the parameters behind it"""
 
 
 class Receiver:
@@ -35,9 +40,18 @@ class Receiver:
 
 
 class Session(SMTP):
-    """One SMTP connection. The text of a message is read in few pieces: line by line it is most of what a message costs."""
+    """One SMTP connection. The text of a message is read in few pieces, and an address of the usual form by itself: line by
+    line, and by a reader of headers of any kind, they are most of what a message costs."""
 
     line_length_limit = MESSAGE_BYTES_MAX
+
+    def _getaddr(self, arg: str) -> tuple[str | None, str | None]:
+        """The address of a command, and its parameters."""
+        plain = _PATH.fullmatch(arg)
+        if plain is not None:
+            return plain[1], plain[2] or ""
+        address: tuple[str | None, str | None] = super()._getaddr(arg)
+        return address
 
     async def smtp_DATA(self, arg: str) -> None:  # noqa: N802 - its name
         """Take a message. What comes out of its turn is refused as everywhere."""

@@ -10,6 +10,7 @@ from pathlib import Path
 import aiosmtplib
 import httpx
 import pytest
+from aiosmtpd.smtp import SMTP
 from deploy.local import mailbox
 from deploy.local.mail_pages import create_app
 from deploy.local.mail_store import MailStore
@@ -102,6 +103,25 @@ async def test_a_message_is_kept_as_it_was_written(smtp_port: int, store: MailSt
     assert b"250 OK" in said.partition(b"354 ")[2]
     kept = [message.source.partition(b"b@exemple.fr\r\n")[2] for message in store.newest_first()]
     assert kept[::-1] == [*texts, b""]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *(
+            "<a@b.fr>",
+            "<a.b+c-d_e@B-c.fr> SIZE=12 BODY=8BITMIME",
+            "<a@b>  SIZE=1",
+            "a@b.fr",
+            '<"a b"@c.fr>',
+            "<>",
+        ),
+        *("<a..b@c.fr>", "<a@b.fr", "<é@b.fr>", "<a@b.fr>x", "<.a@b.fr>", "", "<a@[127.0.0.1]>", "<a@b..fr>"),
+    ],
+)
+def test_an_address_is_read_as_the_library_reads_it(store: MailStore, path: str) -> None:
+    session = accept(store)
+    assert session._getaddr(path) == SMTP._getaddr(session, path)
 
 
 async def test_a_message_that_is_too_large_is_refused(

@@ -7,12 +7,14 @@ from datetime import datetime
 from typing import Any
 
 from creneau_notifications.domain.plan import Kind
+from creneau_notifications.storage.communication_index import TYPE, entries_of
 from creneau_notifications.storage.messages import Message, Status
 from creneau_shared.database.pool import Connection
+from creneau_shared.fhir.search.index import IndexEntries
 from creneau_shared.fhir.storage.generic import instant, owned_by
 from creneau_shared.fhir.storage.many import ManyStore, Version
 from creneau_shared.fhir.storage.purging import purge
-from creneau_shared.fhir.storage.store import WriteContext
+from creneau_shared.fhir.storage.store import Resource, WriteContext
 from creneau_shared.security.rights import SHARED
 
 CATEGORY_SYSTEM = "http://terminology.hl7.org/CodeSystem/communication-category"
@@ -59,6 +61,13 @@ REASONS = {
 """Why a message did not leave: code of the not-done-reason system, and the French sentence."""
 
 
+class _Store(ManyStore):
+    """The rows of Communications, indexed as `communication_index` does."""
+
+    def _entries(self, resource: Resource) -> IndexEntries:
+        return entries_of(resource, self._base_url)
+
+
 class Communications:
     """Keeps the Communication of each message in step with it, in the same transaction.
 
@@ -66,7 +75,7 @@ class Communications:
     """
 
     def __init__(self, base_url: str, media: Mapping[str, Mapping[str, str]]) -> None:
-        self._store = ManyStore("Communication", base_url)
+        self._store = _Store(TYPE, base_url)
         self._media = media
 
     async def announce(self, connection: Connection, messages: Sequence[Message], now: datetime) -> None:

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from creneau_directory.domain.care.reading import KnownNames, Reader, reader
+from creneau_directory.domain.care.reading.facts import KnownNames
+from creneau_directory.domain.care.reading.reader import Reader, reader
 from creneau_directory.domain.care.spelling import edit_distance, sound
 from creneau_shared.spelling import fold
 
@@ -309,3 +310,8 @@ def test_towns_however_they_are_spelt(text: str, town: str) -> None:
 def test_no_dictated_word_is_made_of_words_that_say_nothing() -> None:
     """`qui n'est` was heard as `kiné`."""
     assert [key for key, _ in reader().read("dentiste qui n'est pas loin").cares] == ["chirurgie-dentaire"]
+
+
+def test_every_request_is_read_by_one_reader() -> None:
+    """What misspelt words stand for is worked out once a process: in a reader of its own each request did it again."""
+    assert reader() is reader()

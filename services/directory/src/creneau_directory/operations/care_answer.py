@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from creneau_directory.domain.care.places import Place, gazetteer
 from creneau_directory.domain.care.plan import Step, Wanted
-from creneau_directory.domain.care.reading import Understood
+from creneau_directory.domain.care.reading.facts import Understood
 from creneau_directory.domain.care.vocabulary import vocabulary
 from creneau_directory.storage.care_search import FAR_KM, WHAT, WHERE, WHO, Found
 from creneau_shared.errors import Issue

@@ -65,7 +65,7 @@ DEFINITION = read_operation(
     " PractitionerRoles with a score and, once a place is known, the distance (extension location-distance); what they"
     " refer to is included once. An entry with the mode outcome holds Parameters: what was understood, ignored, widened,"
     " facets with counts. Words of an emergency are answered first by an OperationOutcome that says whom to call (15,"
-    " 112, 3114); nothing is diagnosed.",
+    " 112, 3114, 119, 3919); nothing is diagnosed.",
     [
         parameter("text", "string", "What somebody types: “dermato lyon 3”, “rage de dent”, “dr Payet”."),
         parameter("near", "string", "latitude|longitude|distance|km (or m): where somebody is."),

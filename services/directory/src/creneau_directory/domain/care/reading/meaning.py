@@ -41,7 +41,10 @@ def intent_of(
         excluded=excluded,
         emergencies=tuple(
             dict.fromkeys(
-                number for p, term in terms if p.kind in ("emergency", "event") for number in term.calls
+                number
+                for p, term in terms
+                if p.kind in ("emergency", "event") or term.kind == "motive"
+                for number in term.calls
             )
         ),
         times=tuple(

@@ -23,7 +23,8 @@ PRODID = "-//Creneau//Notifications 1.0//FR"
 _BEGINNING = b"BEGIN:VCALENDAR\r\nVERSION:2.0\r\n" + text_line("PRODID", PRODID) + b"CALSCALE:GREGORIAN\r\n"
 ALARMS = ("-P1D", "-PT2H")
 _ACCEPTED = {"CUTYPE": "INDIVIDUAL", "PARTSTAT": "ACCEPTED", "ROLE": "REQ-PARTICIPANT", "RSVP": "FALSE"}
-_NAME = re.compile(r"(?:[^\W\d_]|[ '’.-])+")
+_ANSWER = "".join(f";{key}={value}" for key, value in _ACCEPTED.items())
+_NAME = re.compile(r"(?:[^\W\d_]|[ '’.-])*")
 
 
 def method_of(occasion: Occasion) -> str:
@@ -154,5 +155,5 @@ def attendee_line(contact: Contact) -> bytes:
         raise ValueError("a calendar file needs the attendee's address")
     if not _NAME.fullmatch(contact.name):
         return _party_line("ATTENDEE", _address(contact.email, contact.name, _ACCEPTED))
-    answer = "".join(f";{key}={value}" for key, value in _ACCEPTED.items())
-    return raw_line(f'ATTENDEE;CN="{contact.name}"{answer}', f"mailto:{contact.email}")
+    named = f';CN="{contact.name}"' if contact.name else ""
+    return raw_line(f"ATTENDEE{named}{_ANSWER}", f"mailto:{contact.email}")

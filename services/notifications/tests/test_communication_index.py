@@ -20,7 +20,13 @@ from creneau_shared.fhir.storage.generic import stamp
 from .factories import BOOKED_AT, event
 
 BASE = "http://127.0.0.1/fhir"
-RECIPIENTS = ("Patient/1", "Patient/a-b.C", f"Patient/{uuid4()}", f"{BASE}/Patient/1", "RelatedPerson/2")
+RECIPIENTS = (
+    "Patient/1",
+    "Patient/a-b.C",
+    "Patient/0193a5c0-0003-7000-8000-000000000001",
+    f"{BASE}/Patient/1",
+    "RelatedPerson/2",
+)
 
 
 def message(kind: Kind, status: Status, recipient: str, reason: str | None) -> Message:

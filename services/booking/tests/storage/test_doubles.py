@@ -29,11 +29,11 @@ def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 def looked_at(plan: dict[str, Any]) -> float:
     """How many rows the nodes of a plan have given or thrown away."""
-    return sum(
-        node["Actual Loops"]
-        * (node["Actual Rows"] + sum(v for k, v in node.items() if k.startswith("Rows Removed")))
-        for node in nodes(plan)
-    )
+    total = 0.0
+    for node in nodes(plan):
+        removed = sum(value for name, value in node.items() if name.startswith("Rows Removed"))
+        total += node["Actual Loops"] * (node["Actual Rows"] + removed)
+    return total
 
 
 async def test_appointments_are_not_compared_with_all_others(fresh: Practice) -> None:

@@ -52,8 +52,8 @@ DEFINITION = operation_definition(
     [
         parameter("schedule", "Reference"),
         parameter("period", "Period"),
-        parameter("start", "dateTime"),
-        parameter("end", "dateTime"),
+        parameter("start", "dateTime", documentation="Also from."),
+        parameter("end", "dateTime", documentation="Also to."),
         parameter("reason", "string"),
         parameter("action", "code"),
         parameter("confirm", "boolean"),

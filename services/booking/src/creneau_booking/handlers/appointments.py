@@ -246,7 +246,7 @@ class AppointmentHandlers:
         )
         if from_line and after.status == "waitlist":
             said = await self.waiting.wish_again(connection, said_before, before.id)
-        if change.waits and hold is not None and after.status == "booked":
+        if change.waits and hold is not None and (after.status == "booked" or how.asks_until is not None):
             confirmation.require_in_time(hold.expires_at, context.now)
         return replace(change, said=said, after=self._repository.next(current, said))
 

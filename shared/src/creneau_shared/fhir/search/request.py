@@ -282,6 +282,8 @@ class SearchRequest:
     summary: Summary = "false"
     elements: tuple[str, ...] = ()
     total: TotalMode = "default"
+    at_least: bool = False
+    """whether it is to be known on each page how many matches there are at least, where there is no total"""
     cursor: str | None = None
     issues: tuple[Issue, ...] = ()
     used: tuple[tuple[str, str], ...] = ()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from creneau_directory.domain.refusals import RorHeadersMissing
 from creneau_directory.domain.ror.visibility import (
@@ -62,7 +63,7 @@ def shown(access: Access, content: bytes) -> bytes:
 
 
 async def in_hindsight(
-    connection: Connection, access: Access, versions: Sequence[Stored]
+    connection: Connection, access: Access, now: datetime, versions: Sequence[Stored]
 ) -> Sequence[Stored]:
     """Versions of offers without what those of sensitive units tell: one that is declared so ought never to have been shown,
     whatever was said of it before."""
@@ -137,6 +138,9 @@ class RorPolicy:
             return None
         plain = GenericTable.of(OFFERS)
         return OpenOffers(OFFERS, plain.name, plain.needs, (), tuple(sorted(viewer.organizations)))
+
+    def leaves_nothing_to_complete(self, wanted: SearchRequest) -> bool:
+        return True
 
 
 def require_ror_headers(request: FhirRequest) -> None:

@@ -20,6 +20,7 @@ from creneau_booking.storage.availability.rule import is_open, takes_age
 from creneau_booking.storage.people.known_patients import NOWHERE, KnownAt, known_at
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.search.sql import Arguments
+from creneau_shared.security.access import Access
 
 Period = tuple[datetime, datetime]
 
@@ -164,6 +165,26 @@ async def consumer_of(
         for group in groups.get(one.appointment, ())
     ]
     return Consumer(now, await found({besides}), tuple(held), tuple(places))
+
+
+async def consumer_with(
+    connection: Connection,
+    access: Access,
+    now: datetime,
+    *,
+    per_agenda_max: int,
+    patients: Collection[str] | None = None,
+) -> Consumer:
+    """The consumer who asks, for all for whom they act, or those of them (`patients`, ids) who are named."""
+    acts_for, principal = access.patient_ids or frozenset(), access.principal
+    return await consumer_of(
+        connection,
+        Account(principal.issuer, principal.subject, acts_for),
+        sorted(acts_for & frozenset(patients or ()) or acts_for),
+        now,
+        per_agenda_max=per_agenda_max,
+        oneself=access.rights.oneself,
+    )
 
 
 async def _candidates(

@@ -85,6 +85,8 @@ class JudgedSlots:
 
 def _as_now(version: Stored, present: _Present | None) -> Stored:
     """A version as a read of the slot has it, if it is the present one."""
-    if version.content is None or present is None or present.version != version.version or present.could:
+    if version.content is None or not says_free(version.content):
+        return version
+    if present is None or present.version != version.version or present.could:
         return version
     return replace(version, content=with_status(version.content, "busy-unavailable"))

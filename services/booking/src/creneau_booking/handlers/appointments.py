@@ -428,9 +428,12 @@ class AppointmentHandlers:
         return stored
 
     async def remove(self, connection: Connection, context: WriteContext, current: Stored) -> Stored:
-        """Delete a locked appointment; what it had taken is given back."""
+        """Delete a locked appointment; what it had taken is given back. A patient deletes what they could cancel: a visit that has
+        begun or is over is the practice's to correct."""
         before = self._repository.stored_facts(current)
         await self._word.hear_removal(connection, context, before)
+        if context.patient_ids is not None:
+            changes.require_transition(before.status, "cancelled", by_patient=True)
         if not claims(before.status):
             return await self._repository.delete(connection, context, current)
         changes.require_to_come(before, context.now, by_patient=context.patient_ids is not None)

@@ -236,7 +236,16 @@ async def test_since_tells_what_is_not_shown_any_more(directory: Directory) -> N
 
     async def says(id_: str, *, sensitive: bool, **more: Any) -> None:
         provided = {"reference": f"Organization/{practice}"}
-        resource = offer(id_, f"52/{id_}", "437", patients(0, 99), sensitive=sensitive, name=id_, providedBy=provided, **more)
+        resource = offer(
+            id_,
+            f"52/{id_}",
+            "437",
+            patients(0, 99),
+            sensitive=sensitive,
+            name=id_,
+            providedBy=provided,
+            **more,
+        )
         resource.setdefault("meta", {}).setdefault("tag", []).append({"system": OWN_TAG, "code": tag})
         answer = await directory.put(resource)
         assert answer.status_code in (200, 201), answer.text

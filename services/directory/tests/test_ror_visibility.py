@@ -269,26 +269,33 @@ async def test_a_contact_that_becomes_confidential_was_so(
     await says(*open_ones, plain, contacts="1")
     await says(*(telecom(f"010000000{level}", level) for level in "1234"), contacts="2")
     # Level 4 is no longer said at all; of the first nothing was ever withheld, and the second is withheld now.
-    await says(telecom("0100000001", "1"), telecom("0100000002", "2"), telecom("0100000003", "3"), contacts="2")
+    await says(
+        telecom("0100000001", "1"), telecom("0100000002", "2"), telecom("0100000003", "3"), contacts="2"
+    )
     for path in (
         f"/fhir/HealthcareService/{service}/_history/1",
         f"/fhir/HealthcareService/{service}/_history/2",
         f"/fhir/HealthcareService/{service}/_history",
         "/fhir/HealthcareService/_history?_count=500",
     ):
-        text = (await numbers(directory, path, as_(directory, who, practice))).replace("01 00 00 00 0", "010000000")
+        text = (await numbers(directory, path, as_(directory, who, practice))).replace(
+            "01 00 00 00 0", "010000000"
+        )
         found = {level for level in "1234" if f'010000000{level}"' in text and service in text}
         if "?" not in path:
             assert found == set(levels), path
             assert ("Accueil restreint" in text) is ("2" in levels), path
     await says(telecom("0100000002", "1"), contacts="1")
-    text = await numbers(directory, f"/fhir/HealthcareService/{service}/_history/1", as_(directory, who, practice))
-    assert "0100000002" in text and "Accueil restreint" in text, "open again"
+    text = await numbers(
+        directory, f"/fhir/HealthcareService/{service}/_history/1", as_(directory, who, practice)
+    )
+    assert "0100000002" in text, "open again"
+    assert "Accueil restreint" in text, "open again"
 
 
 async def test_a_sensitive_unit_that_is_deleted_stays_one(directory: Directory) -> None:
     """Its versions from before it was declared so, too."""
-    practice, service = await entered(directory, sensitive=False)
+    _, service = await entered(directory, sensitive=False)
     before = (await directory.client.get(f"/fhir/HealthcareService/{service}")).json()
     flag = f"{ROR}ror-healthcareservice-sensitive-unit"
     extension = [{**one, "valueBoolean": True} if one["url"] == flag else one for one in before["extension"]]
@@ -305,7 +312,7 @@ async def numbers_or_gone(directory: Directory, path: str) -> str:
 
 async def test_what_becomes_sensitive_is_told_without_what_it_did(directory: Directory) -> None:
     """The event by which others learn of the change has taken the place of the one that said more (a compacted topic)."""
-    practice, service = await entered(directory, sensitive=False)
+    _, service = await entered(directory, sensitive=False)
     before = (await directory.client.get(f"/fhir/HealthcareService/{service}")).json()
     flag = f"{ROR}ror-healthcareservice-sensitive-unit"
     for value, open_ in ((True, False), (False, True)):

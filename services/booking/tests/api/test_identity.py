@@ -190,7 +190,7 @@ async def test_an_account_corrects_an_address_that_is_none_and_a_practice_keeps_
     assert [(answer.status_code, code(answer)) for answer in refused] == [(422, "no-email-address")] * 2
     assert refused[0].json()["issue"][0]["expression"] == ["Patient.telecom[1].value"]
     for system in ("phone", "sms"):
-        for value in ("06", "abc", "+33", "00000000000000000000", "camille@exemple.fr"):
+        for value in ("06", "abc", "+33", "00000000000000000000", "secretariat@exemple.fr"):
             answer = await changed(callers, camille, telecom=[{"system": system, "value": value}])
             assert (answer.status_code, code(answer)) == (422, "no-phone-number"), value
             assert answer.json()["issue"][0]["expression"] == ["Patient.telecom[0].value"]

@@ -88,7 +88,9 @@ async def statuses(caller: Caller, agenda: Agenda) -> dict[str, str | None]:
     }
 
     def of(answer: Any) -> str | None:
-        resources = [answer] if answer["resourceType"] == "Slot" else [e["resource"] for e in answer.get("entry", ())]
+        resources = (
+            [answer] if answer["resourceType"] == "Slot" else [e["resource"] for e in answer.get("entry", ())]
+        )
         found = [one["status"] for one in resources if one["resourceType"] == "Slot"]
         return found[0] if found else None
 

@@ -340,8 +340,11 @@ class TestTheTrailOfWhoWorksForTwoPractices:
             events = [entry["resource"] for entry in (await staff.get(path)).json().get("entry", ())]
             assert {event["subtype"][0]["code"] for event in events} == seen
             assert theirs.organization not in str(events), "nor whom else they work for"
-        whole = await callers.software().get(f"AuditEvent?patient={patient_}&agent=Practitioner/{who}&_count=50")
-        assert ours.organization in whole.text and theirs.organization not in whole.text
+        whole = await callers.software().get(
+            f"AuditEvent?patient={patient_}&agent=Practitioner/{who}&_count=50"
+        )
+        assert ours.organization in whole.text
+        assert theirs.organization not in whole.text
 
     async def test_what_touched_nobodys_data_is_for_neither(
         self, callers: Callers, practice: Practice
@@ -351,4 +354,6 @@ class TestTheTrailOfWhoWorksForTwoPractices:
         both = callers.staff(role="practitioner", creneau_practitioner=who)
         assert await ids(both, f"Appointment?_id={unique('rien')}") == []
         for surgery in (ours, theirs):
-            assert await ids(callers.staff(surgery.organization), f"AuditEvent?agent=Practitioner/{who}") == []
+            assert (
+                await ids(callers.staff(surgery.organization), f"AuditEvent?agent=Practitioner/{who}") == []
+            )

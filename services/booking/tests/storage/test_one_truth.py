@@ -231,7 +231,11 @@ async def _met_otherwise(town: Town, who: Onlooker) -> dict[str, tuple[set[str],
         met = await bundle(f"Schedule?_id={agendas}&_has:Slot:schedule:{name}={codes}&_count=500")
         of = {e["resource"]["id"] for e in met.get("entry", ()) if e["search"]["mode"] == "match"}
         could = await bundle(f"Slot?schedule={agendas}&status=free&_count=500")
-        expected = {e["resource"]["schedule"]["reference"][9:] for e in could.get("entry", ()) if e["search"]["mode"] == "match"}
+        expected = {
+            e["resource"]["schedule"]["reference"][9:]
+            for e in could.get("entry", ())
+            if e["search"]["mode"] == "match"
+        }
         assert of == expected, f"{who.name} by _has and {way} at {town.practice.clock.now()}\n{town.tell()}"
     return found
 
@@ -263,7 +267,9 @@ async def look(town: Town, who: Onlooker, *, swept: bool) -> int:
         lost = {row["id"]: dict(row) for row in rows if row["id"] in could - shown}
         told = f"{who.name} by {reader} at {town.practice.clock.now()}, {swept=}\n{town.tell()}"
         assert not wrong, f"shown, and cannot be booked: {wrong}\n{told}"
-        assert not lost or not swept, f"could be booked, and is not shown by {reader} to {who.name}: {lost}\n{told}"
+        assert not lost or not swept, (
+            f"could be booked, and is not shown by {reader} to {who.name}: {lost}\n{told}"
+        )
     await look_for_the_first(town, who, [row for row in rows if not answers[row["id"]]], swept=swept)
     return sum(not why for why in answers.values())
 

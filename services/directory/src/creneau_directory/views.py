@@ -96,7 +96,7 @@ async def _without_confidential(
     connection: Connection, viewer: Viewer, resource_type: str, versions: Sequence[Stored]
 ) -> Sequence[Stored]:
     """Versions without the contacts that a later version withholds, unless the present one shows them again."""
-    oldest = {}
+    oldest: dict[str, int] = {}
     for version in versions:
         oldest[version.id] = min(version.version, oldest.get(version.id, version.version))
     rows = await connection.fetch(
@@ -117,7 +117,11 @@ async def _without_confidential(
     withheld = {place: withheld_from(viewer, resource) for place, resource in said.items()}
 
     def seen(version: Stored) -> Stored:
-        later = [found for (id_, number), found in withheld.items() if id_ == version.id and number > version.version]
+        later = [
+            found
+            for (id_, number), found in withheld.items()
+            if id_ == version.id and number > version.version
+        ]
         gone = reduce(or_, later, Withheld())
         if version.id in present:
             gone = gone.but(seen_by(viewer, present[version.id]))

@@ -52,7 +52,8 @@ _INPUTS: Final = (
 )
 _DOCUMENTATION: Final = (
     "The directory as files. Answered by 202 and Content-Location; there, once it is done, by a manifest: for each type the"
-    " addresses of its files (NDJSON), and of the entries that were deleted since `_since`, or are not shown to the caller any more. DELETE there cancels."
+    " addresses of its files (NDJSON), and of the entries that were deleted since"
+    " `_since`, or are not shown to the caller any more. DELETE there cancels."
 )
 
 

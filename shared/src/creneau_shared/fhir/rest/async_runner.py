@@ -13,8 +13,8 @@ import structlog
 from prometheus_client import Counter, Gauge, Histogram
 
 from creneau_shared.correlation import set_correlation_id
-from creneau_shared.database.pool import Connection
 from creneau_shared.database.failures import DATABASE_FAILURES, UNREACHABLE
+from creneau_shared.database.pool import Connection
 from creneau_shared.errors import CreneauError, Unavailable
 from creneau_shared.fhir.outcome import Language
 from creneau_shared.fhir.rest.exchange import Answer, FhirRequest
@@ -121,9 +121,7 @@ class AsyncRunner:
                 return
             request = self._request(leased)
             answer = await self._answer(leased, request)
-            kept = Kept(
-                answer.status, answer.headers, answer.content, await self._reach(connection, request)
-            )
+            kept = Kept(answer.status, answer.headers, answer.content, await self._reach(connection, request))
             await async_requests.keep(connection, leased.id, rights_digest(request.principal), kept)
         age_s = (self._service.clock.now() - leased.created_at).total_seconds()
         DURATION.labels(str(answer.status)).observe(max(age_s, 0.0))

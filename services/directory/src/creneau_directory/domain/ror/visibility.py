@@ -132,10 +132,7 @@ def withheld_from(viewer: Viewer, resource: dict[str, Any]) -> Withheld:
         return Withheld()
     levels = _levels_of(viewer)
     above = [
-        part
-        for element in _WITH_LEVELS
-        for part in _parts(resource.get(element))
-        if _is_above(part, levels)
+        part for element in _WITH_LEVELS for part in _parts(resource.get(element)) if _is_above(part, levels)
     ]
     addresses = frozenset(address for part in above for address in _addresses(part))
     return Withheld(addresses, frozenset(map(_plain, above)))

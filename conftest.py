@@ -8,6 +8,7 @@ pytest_plugins = [
     "tests.fixtures.stack",
     "tests.fixtures.local_run",
     "tests.fixtures.bells",
+    "tests.fixtures.long_first",
 ]
 
 # How long an example takes says what else the machine does, not whether the rule holds.

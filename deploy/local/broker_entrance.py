@@ -38,6 +38,8 @@ PARTIAL_WAIT_S = 0.1
 not taken everything yet, and what comes there must not wait."""
 PARTIAL_MAX = 50
 """After so many such fetches in a row the others are taken for given up: they are another client's."""
+LOOKS_MS = (1, 10, 100, 1000)
+"""the time that the broker is given for a fetch, at first and whenever that was not enough"""
 STARTED_WITHIN_S = 15.0
 LOOK_S = 0.02
 
@@ -103,9 +105,9 @@ class Request:
         """How long a fetch may be kept."""
         return Form(self.data, self.body + 4).int32() / 1000
 
-    def at_once(self) -> bytes:
-        """The same fetch, to be answered after a millisecond: without any time the broker looks for nothing."""
-        return self.data[: self.body + 4] + struct.pack(">i", 1) + self.data[self.body + 8 :]
+    def within(self, wait_ms: int) -> bytes:
+        """The same fetch, to be answered after so long; without any time the broker looks for nothing."""
+        return self.data[: self.body + 4] + struct.pack(">i", wait_ms) + self.data[self.body + 8 :]
 
     def fetched(self) -> tuple[frozenset[str], int]:
         """The topics of a fetch, and the number of their partitions."""
@@ -137,25 +139,27 @@ class Request:
         return frozenset(topics)
 
 
-def found_nothing(answer: bytes, version: int) -> bool:
-    """Whether the answer to a fetch has neither records nor errors."""
+def looked_at(answer: bytes, version: int) -> int | None:
+    """Of how many partitions the answer to a fetch says that there is nothing; None if it has records or errors."""
     form = Form(answer, 8)
     if version >= 7 and form.int16():
-        return False
+        return None
     form.skip(4 if version >= 7 else 0)
+    partitions = 0
     for _ in form.times():
         form.text()
         for _ in form.times():
+            partitions += 1
             form.skip(4)
             if form.int16():
-                return False
+                return None
             form.skip(16 + (8 if version >= 5 else 0))
             form.skip(16 * form.int32())
             form.skip(4 if version >= 11 else 0)
             length = form.int32()
             if length > 0:
-                return False
-    return True
+                return None
+    return partitions
 
 
 class Changes:
@@ -236,14 +240,25 @@ class Client:
         while True:
             state = self._changes.state_of(topics)
             if request.what != self._asked or state != self._state:
-                answer = await self._ask(request.at_once())
-                if not found_nothing(answer, request.version):
+                answer, is_nothing = await self._look(request, partitions)
+                if not is_nothing:
                     self._asked, self._answered_at = None, now()
                     return answer
                 self._asked, self._nothing, self._state = request.what, answer, state
             if now() >= until:
                 return request.data[4:8] + self._nothing[4:]
             await self._changes.after(self._state, topics, until - now())
+
+    async def _look(self, request: Request, partitions: int) -> tuple[bytes, bool]:
+        """What the broker has for a fetch now, and whether that is surely nothing. Where the time that it is given is over
+        before it has looked, as on a busy machine, it says nothing of the partitions, and is asked again with more."""
+        answer = b""
+        for wait_ms in LOOKS_MS:
+            answer = await self._ask(request.within(wait_ms))
+            looked = looked_at(answer, request.version)
+            if looked is None or looked >= partitions:
+                return answer, looked is not None
+        return answer, False
 
     def _patience_s(self, request: Request, partitions: int) -> float:
         """How long this fetch may be kept."""

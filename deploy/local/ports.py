@@ -2,24 +2,48 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import random
 import socket
+import tempfile
 import time
 from collections.abc import Callable
+from pathlib import Path
+from typing import IO
 
 LOOPBACK = "127.0.0.1"
 
 FIRST_PORT, LAST_PORT = 20_000, 32_000
 """Below the range that the system gives to outgoing connections, so that a part can come back on its port."""
 
+_ANY = random.SystemRandom()
+"""Not the module's own numbers: tests set them to begin anew, each process with the same ones."""
+_kept: list[IO[bytes]] = []
+
 
 def free_port() -> int:
-    """A port of the loopback that nobody listens on at this moment."""
+    """A port of the loopback that nobody listens on at this moment, and that no other process is given by this function
+    until this one ends: whoever is to listen there may take its time to start."""
     for _ in range(200):
-        port = random.randint(FIRST_PORT, LAST_PORT)  # noqa: S311 - not a secret
-        if can_bind(port):
+        port = _ANY.randint(FIRST_PORT, LAST_PORT)
+        if _keep(port) and can_bind(port):
             return port
     raise RuntimeError(f"no free port between {FIRST_PORT} and {LAST_PORT}")
+
+
+def _keep(port: int) -> bool:
+    """Put a port aside for this process, unless another one has."""
+    folder = Path(tempfile.gettempdir()) / f"creneau-ports-{os.getuid()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    mark = (folder / str(port)).open("ab")
+    try:
+        fcntl.flock(mark, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        mark.close()
+        return False
+    _kept.append(mark)
+    return True
 
 
 def can_bind(port: int, host: str = LOOPBACK) -> bool:

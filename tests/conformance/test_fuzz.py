@@ -21,9 +21,9 @@ from schemathesis.core.result import Ok
 
 from tests.fixtures.stack import Stack
 
-EXAMPLES = int(os.environ.get("CRENEAU_FUZZ_EXAMPLES", "2"))
+EXAMPLES = int(os.environ.get("CRENEAU_FUZZ_EXAMPLES", "1"))
 """of each operation, well-formed and malformed each"""
-STRINGS = EXAMPLES * 120
+STRINGS = EXAMPLES * 200
 """of the search grammar"""
 SERVICES = ("booking", "directory", "notifications")
 

@@ -73,6 +73,10 @@ def booking(stack: Stack) -> ServiceApplication:
         contact_keys=stack.contact_keys,
         public_base_url=stack.fhir,
         database_pool_size=4,
+        # On a busy machine the rights are asked for all the same.
+        database_pool_wait_s=60,
+        database_statement_timeout_s=60,
+        request_timeout_s=120,
         anonymous_requests_per_s=0,
         patient_requests_per_s=0,
         staff_requests_per_s=0,

@@ -30,6 +30,8 @@ class CountingBroker:
     asked: list[int] = field(default_factory=list)
     """the kind of each request"""
     records: bytes = b""
+    too_busy: int = 0
+    """how many fetches more it answers without having looked"""
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -37,15 +39,20 @@ class CountingBroker:
                 (length,) = struct.unpack(">i", await reader.readexactly(4))
                 request = Request.of(await reader.readexactly(length))
                 self.asked.append(request.key)
-                answer = request.data[4:8] + (self._fetched() if request.key == FETCH else b"")
+                answer = request.data[4:8] + (self._fetched(request) if request.key == FETCH else b"")
                 writer.write(struct.pack(">i", len(answer)) + answer)
         except asyncio.IncompleteReadError:
             writer.close()
 
-    def _fetched(self) -> bytes:
-        """Version 11: one topic of one partition."""
-        head = struct.pack(">ihi i h1s i", 0, 0, 0, 1, 1, b"t", 1)
-        return head + struct.pack(">ihqqqiii", 0, 0, 0, 0, 0, 0, -1, len(self.records)) + self.records
+    def _fetched(self, request: Request) -> bytes:
+        """Version 11: one topic, whose partitions all hold the same."""
+        if self.too_busy:
+            self.too_busy -= 1
+            return struct.pack(">ihi i", 0, 0, 0, 0)
+        _, partitions = request.fetched()
+        head = struct.pack(">ihi i h1s i", 0, 0, 0, 1, 1, b"t", partitions)
+        of_each = struct.pack(">ihqqqiii", 0, 0, 0, 0, 0, 0, -1, len(self.records)) + self.records
+        return head + of_each * partitions
 
 
 class Client:
@@ -132,6 +139,26 @@ async def test_a_fetch_waits_for_its_topic(broker: CountingBroker, connect: Conn
     await writer.produce("t")
     assert RECORD in await asyncio.wait_for(fetching, WITHIN_S)
     assert broker.asked == [FETCH, PRODUCE, PRODUCE, FETCH]
+
+
+async def test_a_broker_that_had_no_time_to_look_is_asked_again(
+    broker: CountingBroker, connect: Connect
+) -> None:
+    """What it had would otherwise be kept from the client until something else is produced."""
+    reader = await connect()
+    broker.records, broker.too_busy = RECORD, 2
+    assert RECORD in await asyncio.wait_for(reader.fetch(), WITHIN_S)
+    assert broker.asked == [FETCH] * 3
+
+
+async def test_a_broker_that_never_looks_is_not_taken_at_its_word(
+    broker: CountingBroker, connect: Connect
+) -> None:
+    """The client is answered, asks again, and gets what there is."""
+    reader = await connect()
+    broker.records, broker.too_busy = RECORD, len(broker_entrance.LOOKS_MS)
+    assert RECORD not in await asyncio.wait_for(reader.fetch(), WITHIN_S)
+    assert RECORD in await asyncio.wait_for(reader.fetch(), WITHIN_S)
 
 
 async def test_a_fetch_that_leaves_partitions_out_is_not_kept(

@@ -12,6 +12,7 @@ from deploy.local.folder import REPOSITORY
 from deploy.local.tokens import SCOPES
 from deploy.local.topology import SERVICES
 from tests.docs import markdown
+from tests.fixtures.long_first import LONG
 from typer.main import get_command
 
 PAGES = [
@@ -73,3 +74,8 @@ def test_make_test_runs_the_tests_of_every_distribution() -> None:
     named = set(configured["tool"]["pytest"]["ini_options"]["testpaths"])
     there = {str(folder.relative_to(REPOSITORY)) for folder in REPOSITORY.glob("services/*/tests")}
     assert {"shared/tests", "tests", *there} == named
+
+
+@pytest.mark.parametrize("file", LONG)
+def test_every_file_of_tests_that_is_begun_first_is_there(file: str) -> None:
+    assert (REPOSITORY / file).is_file()

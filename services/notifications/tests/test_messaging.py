@@ -23,7 +23,6 @@ from creneau_notifications.messaging.consumers import (
 )
 from creneau_notifications.messaging.readers import read_appointment, read_fact
 from creneau_notifications.settings import NotificationsSettings
-from creneau_shared.messaging.consumer import Together
 from creneau_shared.messaging.events import ReceivedEvent
 
 from .factories import BOOKED_AT
@@ -58,7 +57,7 @@ def received(
 
 
 class Bus:
-    """Hands events to the handler that the service's own consumers have for them."""
+    """Hands events to the service's own consumers."""
 
     def __init__(self, service: Any) -> None:
         self.service = service
@@ -71,12 +70,7 @@ class Bus:
     async def tell(self, topic: str, event_type: str, key: str, data: dict[str, Any] | None) -> None:
         self.count += 1
         event = received(self.count, topic, event_type, key, data)
-        handler = self.by_topic[(topic,)]._handlers[event_type]
-        async with self.service.database.transaction() as connection:
-            if isinstance(handler, Together):
-                await handler.handle(connection, [event])
-            else:
-                await handler(connection, event)
+        await self.by_topic[(topic,)].effects.apply([event])
 
     async def appointment(self, change: str, variant: str = "") -> None:
         data = example(f"booking/appointment.{change}.v1{variant}")

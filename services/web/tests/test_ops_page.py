@@ -16,7 +16,7 @@ from tests.docs.runbook import DRAWN, guide
 
 from creneau_shared.clock import FixedClock
 from creneau_web.app import WebApplication, create_app
-from creneau_web.ops.judging import RULES
+from creneau_web.ops.judging.lines import RULES
 from creneau_web.ops.memory import Look, Seen
 from creneau_web.ops.reading import read
 from creneau_web.settings import WebSettings

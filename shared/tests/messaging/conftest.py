@@ -23,7 +23,8 @@ from creneau_shared.clock import SystemClock
 from creneau_shared.database.metadata import new_metadata
 from creneau_shared.database.pool import Connection, Database
 from creneau_shared.messaging import outbox
-from creneau_shared.messaging.consumer import Consumer, Handler, Together
+from creneau_shared.messaging.consumer import Consumer
+from creneau_shared.messaging.effects import Handler, Together
 from creneau_shared.messaging.events import Event, ReceivedEvent
 from creneau_shared.messaging.inbox import inbox_table
 from creneau_shared.messaging.outbox import outbox_table

@@ -14,7 +14,7 @@ from aiokafka import ConsumerRecord, TopicPartition
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import Unprocessable
 from creneau_shared.messaging import cloudevents
-from creneau_shared.messaging.consumer import TOGETHER_MAX, Together
+from creneau_shared.messaging.effects import TOGETHER_MAX, Together
 from creneau_shared.messaging.events import ReceivedEvent
 
 from .conftest import TYPE, Bench, leave_effect, number_of

@@ -12,8 +12,8 @@ from aiokafka import ConsumerRecord
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import Unprocessable
 from creneau_shared.messaging.broker.choice import broker_of
-from creneau_shared.messaging.consumer import Together
 from creneau_shared.messaging.dead_letter import DeadLetters
+from creneau_shared.messaging.effects import Together
 from creneau_shared.messaging.events import ReceivedEvent
 from creneau_shared.messaging.replay import Replayed, replay
 from creneau_shared.messaging.topics import dead_letter_topic

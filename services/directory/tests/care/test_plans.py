@@ -7,7 +7,8 @@ from services.directory.tests.care.conftest import Care
 
 from creneau_directory.domain.care.criteria import Near
 from creneau_directory.domain.care.plan import Wanted, order_of, steps
-from creneau_directory.domain.care.reading import KnownNames, reader
+from creneau_directory.domain.care.reading.facts import KnownNames
+from creneau_directory.domain.care.reading.reader import reader
 from creneau_directory.domain.care.vocabulary import vocabulary
 from creneau_directory.storage.care_search import statement
 

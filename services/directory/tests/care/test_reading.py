@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from creneau_directory.domain.care.reading import KnownNames, Reader, reader
+from creneau_directory.domain.care.reading.facts import KnownNames
+from creneau_directory.domain.care.reading.reader import Reader, reader
 from creneau_directory.domain.care.spelling import edit_distance, sound
 from creneau_shared.spelling import fold
 
@@ -106,6 +107,10 @@ def test_what_is_not_wished(read: Reader) -> None:
         ("l'an dernier non mais là il ne respire plus", ("15",), False),
         ("mon petit a bu du produit vaisselle", ("15",), True),
         ("je ne veux plus être là", ("3114",), False),
+        ("mon mari me frappe", ("3919",), True),
+        ("violences conjugales rennes", ("3919",), True),
+        ("enfant maltraité", ("119",), True),
+        ("accouchement imminent", ("15",), False),
     ],
 )
 def test_emergencies_are_told_and_not_taken_for_a_need_unless_they_are_over(
@@ -309,3 +314,16 @@ def test_towns_however_they_are_spelt(text: str, town: str) -> None:
 def test_no_dictated_word_is_made_of_words_that_say_nothing() -> None:
     """`qui n'est` was heard as `kiné`."""
     assert [key for key, _ in reader().read("dentiste qui n'est pas loin").cares] == ["chirurgie-dentaire"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["echographie 2eme trimestre", "cheville foulée", "deuxième avis cardiologue", "brulure 2eme degre"],
+)
+def test_what_numbers_and_hurts_are_no_places(text: str) -> None:
+    assert reader().read(text).place is None
+
+
+def test_every_request_is_read_by_one_reader() -> None:
+    """What misspelt words stand for is worked out once a process: in a reader of its own each request did it again."""
+    assert reader() is reader()

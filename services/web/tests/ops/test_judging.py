@@ -10,7 +10,10 @@ from deploy.local.folder import REPOSITORY
 from tests.docs.markdown import anchors
 
 from creneau_web.ops.figures import quantile_of
-from creneau_web.ops.judging import RULES, WANTED, Line, function_figures, judge
+from creneau_web.ops.judging import judge
+from creneau_web.ops.judging.functions import function_figures
+from creneau_web.ops.judging.lines import RULES, Line
+from creneau_web.ops.judging.wanted import WANTED
 from creneau_web.ops.memory import Look, Memory, Seen
 from creneau_web.ops.reading import Key, read
 from creneau_web.ops.report import Tracker, report
@@ -367,8 +370,9 @@ def test_page_and_alerts_agree() -> None:
 
 def test_everything_that_is_judged_is_read() -> None:
     """A series that is asked for and never read would be well for ever."""
-    source = (REPOSITORY / "services/web/src/creneau_web/ops/judging.py").read_text(encoding="utf-8")
-    body = source.partition("def judge")[2] + "process_start_time_seconds creneau_process_info"
+    rooms = (REPOSITORY / "services/web/src/creneau_web/ops/judging").glob("*.py")
+    sources = [room.read_text(encoding="utf-8") for room in rooms if room.name != "wanted.py"]
+    body = " ".join([*sources, "process_start_time_seconds creneau_process_info"])
     assert {name for name in WANTED if name.removesuffix("_timestamp_seconds") not in body} <= {
         "creneau_feed_failing_timestamp_seconds",
         "creneau_feed_received_timestamp_seconds",

@@ -19,49 +19,30 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import timedelta
-from uuid import UUID
 
 import asyncpg
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
-from aiokafka.abc import ConsumerRebalanceListener
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 
 from creneau_shared.clock import Clock
-from creneau_shared.correlation import set_correlation_id
 from creneau_shared.database.failures import UNREACHABLE
-from creneau_shared.database.pool import Connection, Database
+from creneau_shared.database.pool import Database
 from creneau_shared.errors import Unavailable
 from creneau_shared.messaging import buried, cloudevents, inbox, metrics, rebuild
 from creneau_shared.messaging.broker.choice import broker_of
 from creneau_shared.messaging.broker.clients import works
 from creneau_shared.messaging.buried import Letter
 from creneau_shared.messaging.dead_letter import DeadLetters
+from creneau_shared.messaging.effects import TOGETHER_MAX, Effects, Handler, Rewound, Together
 from creneau_shared.messaging.events import ReceivedEvent
+from creneau_shared.messaging.hearing import Hearing
 from creneau_shared.messaging.rebuild import Replica
 from creneau_shared.messaging.settings import MessagingSettings
 from creneau_shared.messaging.waiting import backoff_s, is_cancelled, wait
 from creneau_shared.settings import ServiceSettings
-
-Handler = Callable[[Connection, ReceivedEvent], Awaitable[None]]
-"""Gives one event its effect, in the connection's transaction. It sends nothing and calls no one."""
-
-BatchHandler = Callable[[Connection, Sequence[ReceivedEvent]], Awaitable[None]]
-"""Gives several events, in their order, their effects, in the connection's transaction."""
-
-TOGETHER_MAX = 50
-"""events that a `BatchHandler` is given at once: no longer does it go on without a look at the time"""
-
-
-@dataclass(frozen=True, slots=True)
-class Together:
-    """Event types whose events are handled several at once, where several come one after the other."""
-
-    handle: BatchHandler
-
 
 TRANSIENT: tuple[type[Exception], ...] = (
     *UNREACHABLE,
@@ -85,38 +66,6 @@ KAFKA_CALL_TIMEOUT_S = 5.0
 """Longest wait for an answer of the broker within the loop; the loop goes on without it."""
 
 log = structlog.get_logger(__name__)
-
-
-class Rewound(Exception):  # noqa: N818 - not an error: a command came in between
-    """The partition is to be read from its beginning: nothing of this batch may be recorded."""
-
-
-class _Hearing(ConsumerRebalanceListener):  # type: ignore[misc]
-    """What a client hears of its brokers: that it holds other partitions than before, and answers to its fetches."""
-
-    def __init__(self) -> None:
-        self.changed = asyncio.Event()
-        self._between = True
-        """no partitions are ours until the group has shared them out"""
-        self._last: int | None = None
-
-    def on_partitions_revoked(self, revoked: Sequence[TopicPartition]) -> None:
-        self._between = True
-        self.changed.set()
-
-    def on_partitions_assigned(self, assigned: Sequence[TopicPartition]) -> None:
-        self._between = False
-        self.changed.set()
-
-    def hears(self, kafka: AIOKafkaConsumer) -> bool:
-        """Whether a fetch was answered since this was asked last; a member with nothing to fetch hears enough."""
-        if self._between or not works(kafka):
-            return False
-        if not kafka.assignment():
-            return True
-        before = self._last
-        self._last = max(kafka.last_poll_timestamp(place) or 0 for place in kafka.assignment())
-        return self._last != before
 
 
 class Consumer:
@@ -153,9 +102,7 @@ class Consumer:
         self.settings = settings
         self.clock = clock
         self._broker = broker_of(settings)
-        self._handlers = dict(handlers)
         self._personal = frozenset(personal)
-        self._alone = alone
         self._replica = replica
         self._database = database
         self._limits = messaging or MessagingSettings()
@@ -167,6 +114,15 @@ class Consumer:
         """when to look whether a rebuild was ordered"""
         self._seconds = seconds
         self._moved_at = seconds()
+        self.effects = Effects(
+            name,
+            handlers,
+            database,
+            alone=alone,
+            replica=replica,
+            seconds=seconds,
+            moved=self._moved,
+        )
         metrics.CONSUMER_POLL_AGE_SECONDS.labels(name).set_function(self.poll_age_s)
 
     @property
@@ -219,7 +175,7 @@ class Consumer:
         """
         try:
             event = _read(record, topic)
-            await self._apply([event])
+            await self.effects.apply([event])
         except TRANSIENT:
             raise
         except Exception as error:
@@ -227,7 +183,7 @@ class Consumer:
         return None
 
     async def _consume(self, kafka: AIOKafkaConsumer, letters: DeadLetters, stop: asyncio.Event) -> None:
-        hearing = _Hearing()
+        hearing = Hearing()
         kafka.subscribe(self.topics, listener=hearing)
         check_at = prune_at = 0.0
         silent_at = self._seconds() + self._limits.consumer_silent_after_s
@@ -300,12 +256,9 @@ class Consumer:
             return False  # a partition that is seen for the first time, or has to be read anew
         try:
             events = [_read(record, record.topic) for record in records]
-            handlers = [self._handlers.get(event.type) for event in events]
-            if not all(handler is None or isinstance(handler, Together) for handler in handlers):
+            if not self.effects.go_together(events):
                 return False
-            if any(self._alone(event) for event in events):
-                return False
-            await self._apply(events, recorded=True)
+            await self.effects.apply(events, recorded=True)
         except Exception as error:
             log.info("partitions handled apart", consumer=self.name, error=type(error).__name__)
             return False
@@ -333,8 +286,8 @@ class Consumer:
                 if done and self._seconds() >= until:
                     self._later(kafka, place, records[done].offset)
                     return
-                together = events[done : done + self._together(events[done:])]
-                done += await self._apply(together, recorded=True, until=until)
+                together = events[done : done + self.effects.share_a_transaction(events[done:])]
+                done += await self.effects.apply(together, recorded=True, until=until)
                 offsets[place] = records[done - 1].offset + 1
         except Rewound:
             offsets.pop(place, None)
@@ -346,12 +299,6 @@ class Consumer:
                 self._again(kafka, place, records[done].offset, error)
         except Exception:
             await self._one_by_one(kafka, letters, place, records[done:], offsets, until)
-
-    def _together(self, events: Sequence[ReceivedEvent]) -> int:
-        """How many of these events, from the first on, may share a transaction."""
-        if self._alone(events[0]):
-            return 1
-        return next((n for n, event in enumerate(events) if self._alone(event)), len(events))
 
     async def _one_by_one(
         self,
@@ -432,7 +379,7 @@ class Consumer:
         """Try one record as often as the setting says; return the last failure. Raises what passes."""
         for attempt in range(1, self._limits.consumer_attempts_max + 1):
             try:
-                await self._apply([_read(record, record.topic)], recorded=True)
+                await self.effects.apply([_read(record, record.topic)], recorded=True)
             except Rewound:
                 raise
             except TRANSIENT:
@@ -446,65 +393,6 @@ class Consumer:
             else:
                 return None
         return None
-
-    async def _apply(
-        self,
-        events: Sequence[ReceivedEvent],
-        *,
-        recorded: bool = False,
-        until: float = math.inf,
-    ) -> int:
-        """One transaction: inbox rows, effects and, if that is `recorded`, how far their partitions are handled; how many
-        events it took in.
-
-        Those are all of them, or as many (one at the least) as were handled until this moment.
-        """
-        mine = [event for event in events if event.type in self._handlers]
-        handled: list[ReceivedEvent] = []
-        done = len(events)
-        async with self._database.transaction() as connection:
-            fresh = await inbox.first_times(connection, self.name, [event.id for event in mine])
-            begun = 0
-            for handler, step, after in self._steps(events, _once(mine, fresh)):
-                if begun and self._seconds() >= until:
-                    done = begun
-                    await inbox.forget(connection, self.name, fresh - {event.id for event in handled})
-                    break
-                if step:
-                    set_correlation_id(step[0].correlation_id)
-                    await _handle(handler, connection, step)
-                    handled += step
-                    self._moved()
-                begun = after
-            if recorded:
-                if self._replica is not None:
-                    said = [event.key for event in events[:done] if event.raw is not None]
-                    await rebuild.mark(connection, self.name, said)
-                if not await inbox.advance(connection, self.name, _reached(events[:done])):
-                    raise Rewound
-        for event in handled:
-            metrics.HANDLED.labels(self.name, event.type).inc()
-        taken = sum(event.type in self._handlers for event in events[:done])
-        metrics.DUPLICATES.labels(self.name).inc(taken - len(handled))
-        metrics.SKIPPED.labels(self.name).inc(done - taken)
-        return done
-
-    def _steps(
-        self, events: Sequence[ReceivedEvent], first: Sequence[ReceivedEvent]
-    ) -> Iterator[tuple[Handler | Together | None, list[ReceivedEvent], int]]:
-        """What is handled one after the other: by whom, which events, and the number of the event after them. Those that
-        are not among `first` are passed over."""
-        wanted, number = {id(event) for event in first}, 0
-        while number < len(events):
-            handler = self._handlers.get(events[number].type)
-            most = TOGETHER_MAX if isinstance(handler, Together) else 1
-            after = number + 1
-            while (
-                after < min(len(events), number + most) and self._handlers.get(events[after].type) is handler
-            ):
-                after += 1
-            yield handler, [event for event in events[number:after] if id(event) in wanted], after
-            number = after
 
     def _later(self, kafka: AIOKafkaConsumer, place: TopicPartition, offset: int) -> None:
         """Have the partition read again from `offset`, after the others have had their turn."""
@@ -639,33 +527,6 @@ class Consumer:
         handled = await inbox.handled(self._database, self.name, place.topic, place.partition)
         end = (await self._broker.ends(kafka, {place: handled + 1}))[place]
         await rebuild.begun(self._database, self.name, (place.topic, place.partition), end, handled)
-
-
-async def _handle(
-    handler: Handler | Together | None, connection: Connection, events: Sequence[ReceivedEvent]
-) -> None:
-    if isinstance(handler, Together):
-        await handler.handle(connection, events)
-    elif handler is not None:
-        await handler(connection, events[0])
-
-
-def _reached(events: Sequence[ReceivedEvent]) -> Mapping[tuple[str, int], tuple[int, int]]:
-    """For each partition of the events (topic, number): the last offset, and the greatest generation."""
-    reached: dict[tuple[str, int], tuple[int, int]] = {}
-    for event in events:
-        offset, generation = reached.get((event.topic, event.partition), (event.offset, event.generation))
-        reached[event.topic, event.partition] = (
-            max(offset, event.offset),
-            max(generation, event.generation),
-        )
-    return reached
-
-
-def _once(events: Sequence[ReceivedEvent], fresh: set[UUID]) -> list[ReceivedEvent]:
-    """Those whose id is in `fresh`, each the first time only: a batch may hold an event twice."""
-    first = {event.id: event for event in reversed(events)}
-    return [event for event in events if event.id in fresh and first[event.id] is event]
 
 
 def _read(record: ConsumerRecord, topic: str) -> ReceivedEvent:

@@ -21,7 +21,7 @@ from creneau_shared.fhir.search.layout import table_name
 from creneau_shared.fhir.storage.replica import ReplicaStore
 from creneau_shared.fhir.storage.store import Stored
 from creneau_shared.fhir.zones import stated_zone
-from creneau_shared.messaging.consumer import Handler
+from creneau_shared.messaging.effects import Handler
 from creneau_shared.messaging.events import ReceivedEvent
 from creneau_shared.messaging.rebuild import Replica
 

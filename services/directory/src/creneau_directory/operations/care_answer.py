@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from creneau_directory.domain.care.places import Place, gazetteer
 from creneau_directory.domain.care.plan import Step, Wanted
-from creneau_directory.domain.care.reading import Understood
+from creneau_directory.domain.care.reading.facts import Understood
 from creneau_directory.domain.care.vocabulary import vocabulary
 from creneau_directory.storage.care_search import FAR_KM, WHAT, WHERE, WHO, Found
 from creneau_shared.errors import Issue
@@ -74,6 +74,18 @@ _CALL: Mapping[str, tuple[str, str]] = {
         " immédiat, appelez le 15 ou le 112.",
         "If you think of suicide, or worry about somebody: call 3114, free, day and night. In immediate danger, call 15 or"
         " 112.",
+    ),
+    "3919": (
+        "Si quelqu'un vous fait violence, ou à une femme que vous connaissez : appelez le 3919, gratuit, anonyme, jour et"
+        " nuit ; l'appel n'apparaît pas sur les factures. En danger immédiat, appelez le 17 ou le 112, ou le 114 par SMS.",
+        "If somebody is violent to you, or to a woman whom you know: call 3919, free, anonymous, day and night; the call is"
+        " on no bill. In immediate danger, call 17 or 112, or text 114.",
+    ),
+    "119": (
+        "Si un enfant est en danger ou risque de l'être : appelez le 119, gratuit, jour et nuit ; l'appel n'apparaît pas sur"
+        " les factures. En danger immédiat, appelez le 17 ou le 112, ou le 114 par SMS.",
+        "If a child is in danger, or may be: call 119, free, day and night; the call is on no bill. In immediate danger,"
+        " call 17 or 112, or text 114.",
     ),
 }
 

@@ -9,7 +9,9 @@ from typing import Any
 
 from creneau_directory.domain.care.criteria import Near
 from creneau_directory.domain.care.plan import Step, Wanted, order_of, steps
-from creneau_directory.domain.care.reading import Intent, KnownNames, reader
+from creneau_directory.domain.care.reading.facts import Intent, KnownNames
+from creneau_directory.domain.care.reading.names import name_pieces
+from creneau_directory.domain.care.reading.reader import reader
 from creneau_directory.domain.care.situation import term_of
 from creneau_directory.domain.care.vocabulary import FILTERS, vocabulary
 from creneau_directory.operations.care_answer import outcomes, understood
@@ -63,7 +65,7 @@ DEFINITION = read_operation(
     " PractitionerRoles with a score and, once a place is known, the distance (extension location-distance); what they"
     " refer to is included once. An entry with the mode outcome holds Parameters: what was understood, ignored, widened,"
     " facets with counts. Words of an emergency are answered first by an OperationOutcome that says whom to call (15,"
-    " 112, 3114); nothing is diagnosed.",
+    " 112, 3114, 119, 3919); nothing is diagnosed.",
     [
         parameter("text", "string", "What somebody types: “dermato lyon 3”, “rage de dent”, “dr Payet”."),
         parameter("near", "string", "latitude|longitude|distance|km (or m): where somebody is."),
@@ -162,7 +164,7 @@ class FindCareOperation:
     async def understand(self, connection: Connection, text: str) -> Intent:
         """What a text means; names of the directory that it may hold are looked up first."""
         reading = reader()
-        known = await care.known_names(connection, reading.name_pieces(text))
+        known = await care.known_names(connection, name_pieces(text))
         intent = reading.read(text, known)
         unknown = [word for word in intent.unknown if len(word) >= 4 and not word.isdigit()]
         if unknown and not intent.emergencies:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from creneau_directory.domain.care.places import gazetteer
-from creneau_directory.domain.care.reading import KnownNames
+from creneau_directory.domain.care.reading.facts import KnownNames
 from creneau_directory.domain.care.situation import Around, Situation, situation_of
 from creneau_directory.domain.care.spelling import edit_distance, edits_allowed, sound
 from creneau_directory.domain.care.vocabulary import vocabulary

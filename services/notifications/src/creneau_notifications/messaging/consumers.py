@@ -17,7 +17,8 @@ from creneau_notifications.messaging.readers import (
 from creneau_notifications.settings import NotificationsSettings
 from creneau_shared.clock import Clock
 from creneau_shared.database.pool import Connection, Database
-from creneau_shared.messaging.consumer import Consumer, Together
+from creneau_shared.messaging.consumer import Consumer
+from creneau_shared.messaging.effects import Together
 from creneau_shared.messaging.events import ReceivedEvent
 from creneau_shared.messaging.rebuild import Replica
 

@@ -11,7 +11,7 @@ import httpx
 import orjson
 import structlog
 
-from creneau_web.ops.judging import WANTED
+from creneau_web.ops.judging.wanted import WANTED
 from creneau_web.ops.memory import Look, Memory, Seen
 from creneau_web.ops.reading import Numbers, read
 from creneau_web.ops.report import Report, Tracker, as_of, report

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from creneau_web.ops.judging import FUNCTIONS, FunctionFigures, Line, Section, function_figures, judge
+from creneau_web.ops.judging import judge
+from creneau_web.ops.judging.functions import FunctionFigures, function_figures
+from creneau_web.ops.judging.lines import FUNCTIONS, Line, Section
 from creneau_web.ops.memory import Memory, Seen
 from creneau_web.ops.settings import OpsSettings
 

@@ -32,7 +32,9 @@ ISSUE_CODES: Final[Mapping[str, tuple[str, str]]] = {
     "identifier-key": ("Clé d'identifiant national fausse", "Wrong key of a national identifier"),
     # People's search
     "call-15": ("Appelez le 15 ou le 112", "Call 15 or 112"),
+    "call-119": ("Appelez le 119", "Call 119"),
     "call-3114": ("Appelez le 3114", "Call 3114"),
+    "call-3919": ("Appelez le 3919", "Call 3919"),
     "care-not-understood": ("Mots non compris", "Words not understood"),
     "care-nobody": ("Personne n'a été trouvé", "Nobody was found"),
     "care-widened": ("Recherche élargie", "Search widened"),

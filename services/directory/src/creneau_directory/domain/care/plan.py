@@ -9,7 +9,7 @@ from typing import Literal
 
 from creneau_directory.domain.care.criteria import Criteria, Near, Order
 from creneau_directory.domain.care.places import Place
-from creneau_directory.domain.care.reading import INTERLEAVED_FROM, Intent
+from creneau_directory.domain.care.reading.facts import Intent
 from creneau_directory.domain.care.vocabulary import FILTERS, Vocabulary
 
 AROUND_KM = 15.0
@@ -31,6 +31,9 @@ SECTORS: Mapping[str, tuple[str, ...]] = {
 Widened = Literal[
     "exact", "around", "anywhere", "instead", "wishes", "name-elsewhere", "name-other-care", "without-name"
 ]
+
+INTERLEAVED_FROM = 0.75
+"""cares whose share is this part of the first one's are shown in turn: for a backache a doctor, a physiotherapist …"""
 
 
 @dataclass(frozen=True, slots=True)

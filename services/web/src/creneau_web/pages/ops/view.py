@@ -8,7 +8,8 @@ from zoneinfo import ZoneInfo
 
 from markupsafe import Markup
 
-from creneau_web.ops.judging import FunctionFigures, Line
+from creneau_web.ops.judging.functions import FunctionFigures
+from creneau_web.ops.judging.lines import Line
 from creneau_web.ops.report import NAMED_MAX, Report
 from creneau_web.wording import Wording
 

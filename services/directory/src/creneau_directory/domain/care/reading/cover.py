@@ -1,0 +1,56 @@
+"""Which pieces of a text fit best together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from creneau_directory.domain.care.places import Place
+from creneau_directory.domain.care.reading.facts import Piece
+
+
+def best_cover(words: Sequence[str], pieces: Sequence[Piece]) -> list[Piece]:
+    """The pieces that do not overlap and are worth most together."""
+    by_end: dict[int, list[Piece]] = {}
+    for piece in pieces:
+        by_end.setdefault(piece.end, []).append(piece)
+    best: list[tuple[float, tuple[Piece, ...]]] = [(0.0, ())]
+    for end in range(1, len(words) + 1):
+        choice = best[end - 1]
+        for piece in by_end.get(end, ()):
+            worth, before = best[piece.start]
+            # Of two covers worth the same, the one of fewer pieces.
+            if worth + piece.worth - 0.01 > choice[0]:
+                choice = (worth + piece.worth - 0.01, (*before, piece))
+        best.append(choice)
+    return list(best[-1][1])
+
+
+def with_place(words: Sequence[str], best: Sequence[Piece], pieces: Sequence[Piece]) -> Sequence[Piece]:
+    """Where it is said whom, but not where, a misspelt word is a town rather than a complaint: `dermatologue reines`."""
+    guessed = [piece for piece in best if piece.kind == "motive" and piece.corrected]
+    if not guessed or not any(piece.kind == "care" for piece in best) or _names_a_place(best):
+        return best
+    other = best_cover(
+        words, [p for p in pieces if not (p.kind == "motive" and p.corrected) and p.kind != "name"]
+    )
+    return other if _names_a_place(other) else best
+
+
+def with_name(best: Sequence[Piece], pieces: Sequence[Piece]) -> Sequence[Piece]:
+    """Of two towns, one that somebody is called like is their name: `Laval Rennes`."""
+    places = [piece for piece in best if isinstance(piece.meaning, Place)]
+    towns = [
+        piece for piece in places if isinstance(piece.meaning, Place) and piece.meaning.kind == "commune"
+    ]
+    if len(towns) < 2 or any(piece.kind == "name" for piece in best):
+        return best
+    names = {(p.start, p.end): p for p in pieces if p.kind == "name" and not p.corrected}
+    for town in sorted(towns, key=lambda piece: piece.worth):
+        name = names.get((town.start, town.end))
+        if name is not None:
+            return [name if piece is town else piece for piece in best]
+    return best
+
+
+def _names_a_place(pieces: Sequence[Piece]) -> bool:
+    return any(isinstance(piece.meaning, Place) for piece in pieces)

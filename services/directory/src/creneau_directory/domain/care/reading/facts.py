@@ -1,0 +1,109 @@
+"""What reading a text works on, and what it comes to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from creneau_directory.domain.care.places import Place
+from creneau_directory.domain.care.vocabulary import Term
+
+PieceKind = Literal[
+    "care",
+    "motive",
+    "filter",
+    "emergency",
+    "event",
+    "past",
+    "after",
+    "place",
+    "near",
+    "nearme",
+    "name",
+    "title",
+    "when",
+    "aside",
+    "skip",
+    "negation",
+]
+
+
+IDLE_PIECES = frozenset({"aside", "skip"})
+"""kinds that mean nothing"""
+
+
+@dataclass(frozen=True, slots=True)
+class KnownNames:
+    """Which pieces of a text are names that the directory has: piece → (names, how sure that is)."""
+
+    names: Mapping[str, tuple[tuple[str, ...], float]] = field(default_factory=dict)
+
+    def of(self, piece: str) -> tuple[tuple[str, ...], float] | None:
+        return self.names.get(piece)
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Some words of the text that mean one thing."""
+
+    start: int
+    end: int
+    kind: PieceKind
+    worth: float
+    meaning: Term | Place | tuple[str, ...] | None = None
+    corrected: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class NameWord:
+    """A word of a name as it was typed, and the names of the directory that it may be."""
+
+    typed: str
+    names: tuple[str, ...]
+    sure: float
+
+
+@dataclass(frozen=True, slots=True)
+class Understood:
+    """A part of the text and what it was taken for."""
+
+    text: str
+    kind: str
+    meaning: str
+    corrected: bool = False
+    keys: tuple[str, ...] = ()
+    """of cares"""
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """What somebody looks for. `cares`: (key of a care, share from 0 to 1), the first first."""
+
+    cares: tuple[tuple[str, float], ...] = ()
+    place: Place | None = None
+    near: bool = False
+    """around the place rather than within it"""
+    near_me: bool = False
+    names: tuple[NameWord, ...] = ()
+    filters: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    excluded: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    emergencies: tuple[str, ...] = ()
+    """numbers to call first"""
+    times: tuple[str, ...] = ()
+    """when, as the text says it: `night`, `sunday`, `tomorrow` …; the directory has no free times to compare it with"""
+    understood: tuple[Understood, ...] = ()
+    ignored: tuple[str, ...] = ()
+    """what changes nothing of the answer, in the order of the text: words that nobody knows, and those aside"""
+    unknown: tuple[str, ...] = ()
+    """those of the ignored that nobody knows"""
+
+    @property
+    def empty(self) -> bool:
+        return not (self.cares or self.place or self.names or self.filters or self.near_me)
+
+    @property
+    def lost(self) -> bool:
+        """Whether what is looked for was not understood, whatever was of where: `licorne rennes`; or is no appointment:
+        `urgences rennes`."""
+        return bool(self.unknown or self.emergencies) and not (self.cares or self.names or self.filters)

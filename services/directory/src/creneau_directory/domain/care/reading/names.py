@@ -1,0 +1,76 @@
+"""Which words of a text may name somebody whom the directory has."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+
+from creneau_directory.domain.care.places import Gazetteer
+from creneau_directory.domain.care.reading.facts import KnownNames, Piece
+from creneau_directory.domain.care.reading.typed_words import is_title, says_nothing, words_of
+from creneau_directory.domain.care.spelling import SMALL, joined, stem
+from creneau_directory.domain.care.vocabulary import Vocabulary
+
+HEARD_LETTERS_MIN = 4
+"""of what may be a name by its sound alone"""
+
+
+def name_pieces(text: str) -> list[str]:
+    """What of a text could be a name: each word, and two neighbours as one (`le goff`, `n diaye`)."""
+    words = words_of(text)
+    pairs = [joined(pair) for pair in pairwise(words)]
+    return list(dict.fromkeys(word for word in (*words, *pairs) if len(word) > 1 and not word.isdigit()))
+
+
+class NamePieces:
+    """Finds names in texts; `vocabulary` and `places` say what a word means besides."""
+
+    def __init__(self, vocabulary: Vocabulary, places: Gazetteer) -> None:
+        self._vocabulary = vocabulary
+        self._places = places
+
+    def of(self, words: Sequence[str], known: KnownNames) -> Iterator[Piece]:
+        for start in range(len(words)):
+            yield from self._beginning(words, start, known)
+
+    def _beginning(self, words: Sequence[str], start: int, known: KnownNames) -> Iterator[Piece]:
+        titled = start > 0 and is_title(self._vocabulary, words, start - 1)
+        for length in (1, 2):
+            end = start + length
+            if end > len(words):
+                return
+            piece = joined(words[start:end])
+            found = known.of(piece)
+            if found is None or (length == 1 and piece in SMALL):
+                continue
+            names, sure = found
+            if sure < 1 and (
+                len(piece) < HEARD_LETTERS_MIN or any(w in self._vocabulary.words for w in words[start:end])
+            ):
+                continue
+            worth = 0.8 * sure + (1.0 if titled else 0.0) + (0.25 if length == 2 else 0.0)
+            if start > 0 and sure == 1 and self._is_surely_name(words[start - 1], known):
+                worth += 0.5  # `Céline Rivière`: after a name that is nothing else, a name rather than a town
+            yield Piece(start, end, "name", worth, names, corrected=sure < 1)
+
+    def is_idle(self, words: Sequence[str], piece: Piece, known: KnownNames) -> bool:
+        """Whether a name is also a word of every day (`un bon dentiste`, `demain matin`) and nothing beside it says that
+        it is a name: no title, no other name (`dr Petit`, `Jean Petit`)."""
+        if piece.kind != "name" or not all(
+            says_nothing(self._vocabulary, w) for w in words[piece.start : piece.end]
+        ):
+            return False
+        beside = [at for at in (piece.start - 1, piece.end) if 0 <= at < len(words)]
+        return not any(
+            is_title(self._vocabulary, words, at) or self._is_surely_name(words[at], known) for at in beside
+        )
+
+    def _is_surely_name(self, word: str, known: KnownNames) -> bool:
+        """A name of the directory, and nothing else that is known."""
+        found = known.of(word)
+        return (
+            found is not None
+            and found[1] == 1
+            and stem(word) not in self._vocabulary.words
+            and self._places.named([word]) is None
+        )

@@ -1,0 +1,143 @@
+"""Which words of a text may name a place: a town, misspelt or not, an arrondissement, a département, a postal code."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from creneau_directory.domain.care.places import Gazetteer
+from creneau_directory.domain.care.reading.facts import Piece
+from creneau_directory.domain.care.reading.typed_words import is_counted, says_nothing
+from creneau_directory.domain.care.spelling import SMALL, joined, stem
+from creneau_directory.domain.care.vocabulary import IDLE, Vocabulary
+from creneau_shared.spelling import fold
+
+PLACE_WORDS = frozenset(["a", "au", "aux", "en", "sur", "vers", "dans", "in", "near", "at"])
+"""before the name of a place"""
+SAINT = frozenset({"st", "ste", "saint", "sainte"})
+ARTICLES = frozenset({"le", "la", "les", "l"})
+ARTICLE_LETTERS_MIN = 5
+"""of a misspelt name with its article"""
+NAME_WORDS_MAX = 4
+"""of the name of a town that is found although it is misspelt"""
+BEFORE_A_NUMBER = frozenset({"dans", "le", "du", "en"})
+AFTER_A_NUMBER = frozenset({"e", "er", "eme", "ieme", "arrondissement", "arr", "ardt"})
+
+
+class PlacePieces:
+    """Finds places in texts; `vocabulary` says which words mean something else."""
+
+    def __init__(self, places: Gazetteer, vocabulary: Vocabulary) -> None:
+        self._places = places
+        self._vocabulary = vocabulary
+
+    def of(self, words: Sequence[str]) -> Iterator[Piece]:
+        for start in range(len(words)):
+            yield from self._beginning(words, start)
+
+    def _beginning(self, words: Sequence[str], start: int) -> Iterator[Piece]:
+        introduced = 0.35 if self._is_introduced(words, start) else 0.0
+        if is_counted(words, start):
+            yield Piece(start, start + 1, "aside", 0.05)
+            yield Piece(start, start + 2, "aside", 0.36)
+            return
+        ordinal = self._places.arrondissement(None, words[start])
+        if ordinal is not None:
+            yield Piece(start, start + 1, "place", 0.8, ordinal)
+        content: list[str] = []
+        for end in range(start + 1, min(len(words), start + self._places.longest + 2) + 1):
+            word = words[end - 1]
+            if word in SMALL:
+                continue
+            if is_counted(words, end - 1):
+                return
+            content.append(word)
+            if len(content) == 1 and (
+                (not introduced and says_nothing(self._vocabulary, word))
+                or self._begins_a_saint(words, start)
+            ):
+                continue
+            found = self._places.named(content)
+            larger = self._places.looking_larger(word) if len(content) == 1 else None
+            if larger is not None and found is not None:
+                yield Piece(start, end, "place", found[1] + introduced, larger, corrected=True)
+                continue
+            if found is not None:
+                place, sure = found
+                worth = sure * (1 + 1.15 * (len(content) - 1)) + introduced
+                yield Piece(start, end, "place", worth, place)
+                yield from self._arrondissements(words, content, start, end, worth)
+            elif len(content) <= NAME_WORDS_MAX and self._may_be_misspelt(content):
+                alike = self._places.misspelt(content)
+                if alike is not None:
+                    worth = _worth_of_misspelt(alike[1], len(content)) + introduced
+                    yield Piece(start, end, "place", worth, alike[0], corrected=True)
+            if words[start] in ARTICLES and len(content) < NAME_WORDS_MAX:
+                yield from self._with_article(words[start:end], content, start, introduced)
+            if word in SMALL and len(content) > self._places.longest:
+                return
+
+    def _is_introduced(self, words: Sequence[str], at: int) -> bool:
+        """Whether a word that leads to a place stands before; `sur` within a name leads to a river: `sur marne`."""
+        before = words[at - 1] if at else ""
+        return before in PLACE_WORDS and not (before == "sur" and self._places.ends(words[at]))
+
+    def _may_be_misspelt(self, content: Sequence[str]) -> bool:
+        """Whether some words may be the name of a town with something wrong: one of them nobody knows, and none says whom or
+        how. What says nothing may be one of several: `asnierres sur seine`."""
+        if len(content) == 1 and self._places.ends(content[0]):
+            return False
+        if any(self._places.is_town(word) and not self._places.ends(word) for word in content):
+            return False
+        known = [stem(word) in self._vocabulary.words and word not in SAINT for word in content]
+        if not any(known):
+            return True
+        if all(known) or content[-1] in PLACE_WORDS or (known[0] and not self._places.begins(content[0])):
+            return False
+        terms = [self._vocabulary.phrases.get((stem(word),)) for word in content]
+        return all(term is None or term.kind in IDLE for term in terms)
+
+    def _with_article(
+        self, words: Sequence[str], content: Sequence[str], start: int, introduced: float
+    ) -> Iterator[Piece]:
+        """A name that has an article: `le manss`, `l ail les roses`; of a large town although the rest is a word: `le man`."""
+        if len(joined(words)) < ARTICLE_LETTERS_MIN or (
+            len(content) > 1 and not self._may_be_misspelt(content)
+        ):
+            return
+        alike = self._places.misspelt(words)
+        if alike is None or fold(alike[0].name).split()[0] != words[0]:
+            return
+        place, sure = alike
+        is_word = len(content) == 1 and stem(content[0]) in self._vocabulary.words
+        if is_word and not (self._places.is_large(place) and sure > 0.4):
+            return
+        worth = _worth_of_misspelt(sure, len(content) + 1) + introduced
+        yield Piece(start, start + len(words), "place", worth, place, corrected=True)
+
+    def _begins_a_saint(self, words: Sequence[str], at: int) -> bool:
+        """Whether `st` begins the name of a saint, and is not Le Saint: `st nazere`."""
+        after = words[at + 1] if at + 1 < len(words) else ""
+        return words[at] in SAINT and after.isalpha() and stem(after) not in self._vocabulary.words
+
+    def _arrondissements(
+        self, words: Sequence[str], content: Sequence[str], start: int, end: int, worth: float
+    ) -> Iterator[Piece]:
+        """`lyon 3`, `paris 18 eme`, `paris dans le 15e`."""
+        if len(content) != 1:
+            return
+        at = end
+        while at < len(words) and words[at] in BEFORE_A_NUMBER:
+            at += 1
+        if at == len(words):
+            return
+        place = self._places.arrondissement(content[0], words[at])
+        if place is not None:
+            at += 1
+            while at < len(words) and words[at] in AFTER_A_NUMBER:
+                at += 1
+            yield Piece(start, at, "place", worth + 1.3, place)
+
+
+def _worth_of_misspelt(sure: float, content: int) -> float:
+    """A whole name of several words rather than some towns that each of them is like."""
+    return sure * (1 + 1.8 * (content - 1))

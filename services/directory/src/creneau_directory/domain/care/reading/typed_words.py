@@ -1,0 +1,77 @@
+"""A text as words, and what a word is by those beside it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from creneau_directory.domain.care.vocabulary import IDLE, Vocabulary
+from creneau_shared.spelling import fold
+
+WORDS_MAX = 40
+"""of a text; what follows is not read"""
+_GLUED = re.compile(
+    r"(?:(?<=\bparis)|(?<=\blyon)|(?<=\bmarseille))(?=[0-9])|(?<=[a-z]{3})(?=[0-9]{5}\b)|(?<=\b[0-9]{5})(?=[a-z]{3})"
+)
+"""between a word and a number that were typed as one: `lyon3`, `paris15e`, `dentiste13008`, `69003lyon`"""
+
+
+def words_of(text: str) -> list[str]:
+    return _GLUED.sub(" ", fold(text)).split()[:WORDS_MAX]
+
+
+_NUMBER = re.compile(r"[0-9]+(?:er|e|eme|ieme)?")
+_UNITS = frozenset(
+    [
+        *(
+            "an",
+            "ans",
+            "mois",
+            "semaine",
+            "semaines",
+            "jour",
+            "jours",
+            "trimestre",
+            "trimestres",
+            "degre",
+            "etage",
+            "avis",
+            "heure",
+            "heures",
+            "minute",
+            "minutes",
+        ),
+        *(
+            "kilo",
+            "kilos",
+            "kg",
+            "cm",
+            "km",
+            "m",
+            "fois",
+            "enfants",
+            "years",
+            "months",
+            "weeks",
+            "days",
+            "hours",
+        ),
+    ]
+)
+"""what numbers count"""
+
+
+def is_counted(words: Sequence[str], at: int) -> bool:
+    """Whether a number counts what follows and is no place: `12 ans` is not the Aveyron, `9eme mois` no arrondissement."""
+    return at + 1 < len(words) and words[at + 1] in _UNITS and _NUMBER.fullmatch(words[at]) is not None
+
+
+def is_title(words: Vocabulary, text: Sequence[str], at: int) -> bool:
+    term = words.phrases.get((text[at],))
+    return (term is not None and term.kind == "title") or text[at] in ("docteur", "dr")
+
+
+def says_nothing(vocabulary: Vocabulary, word: str) -> bool:
+    """Whether a word is one that says nothing of care, though some hamlet bears it: `hôpital`, `maison`."""
+    term = vocabulary.phrases.get((word,))
+    return term is not None and term.kind in IDLE

@@ -1,0 +1,50 @@
+"""How somebody wants it, what they do not want, and what of a text changes nothing of the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from creneau_directory.domain.care.reading.facts import Piece
+from creneau_directory.domain.care.spelling import SMALL
+from creneau_directory.domain.care.vocabulary import Term
+
+
+def wishes_of(
+    pieces: Sequence[Piece], words: Sequence[str]
+) -> tuple[dict[str, tuple[str, ...]], dict[str, tuple[str, ...]]]:
+    """Wishes by their kind, and those that are negated right before."""
+    wanted: dict[str, list[str]] = {}
+    refused: dict[str, list[str]] = {}
+    for piece in pieces:
+        if piece.kind != "filter" or not isinstance(piece.meaning, Term):
+            continue
+        target = refused if _negation_of(piece, pieces, words) else wanted
+        target.setdefault(piece.meaning.kind, []).extend(value for value, _ in piece.meaning.targets)
+    return _unique(wanted), _unique(refused)
+
+
+def _negation_of(wish: Piece, pieces: Sequence[Piece], words: Sequence[str]) -> Piece | None:
+    """The negation right before a wish."""
+    before = next((at for at in range(wish.start - 1, -1, -1) if words[at] not in SMALL), -1)
+    return next((piece for piece in pieces if piece.kind == "negation" and piece.end == before + 1), None)
+
+
+def ignored_of(words: Sequence[str], pieces: Sequence[Piece]) -> list[tuple[str, bool]]:
+    """What of a text changes nothing of the answer, and whether it is known: words that no piece covers; pieces aside; a
+    negation of what is no wish, and what says that something is over where nothing happened."""
+    used = [_negation_of(piece, pieces, words) for piece in pieces if piece.kind == "filter"]
+    happened = any(piece.kind == "event" for piece in pieces)
+
+    def isignored_of(piece: Piece) -> bool:
+        if piece.kind == "past":
+            return not happened and isinstance(piece.meaning, Term) and not piece.meaning.targets
+        return piece.kind == "aside" or (piece.kind == "negation" and piece not in used)
+
+    covered = {at for piece in pieces for at in range(piece.start, piece.end)}
+    found = [(at, word, False) for at, word in enumerate(words) if at not in covered and word not in SMALL]
+    found += [(p.start, " ".join(words[p.start : p.end]), True) for p in pieces if isignored_of(p)]
+    return [(text, known) for _, text, known in sorted(found)]
+
+
+def _unique(found: Mapping[str, list[str]]) -> dict[str, tuple[str, ...]]:
+    return {kind: tuple(dict.fromkeys(values)) for kind, values in found.items()}

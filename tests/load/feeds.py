@@ -7,6 +7,7 @@ Processor times say more than the clock on a machine that does other things besi
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import sys
 import time
@@ -78,6 +79,9 @@ async def booking() -> AsyncIterator[tuple[FhirServer, Meter]]:
             await send(server, "transaction", agendas)
             meter = Meter()
             await meter.watch(database)
+            # As in a process that serves (`creneau_shared.app`): what was loaded to start is not searched for garbage.
+            gc.collect()
+            gc.freeze()
             yield server, meter
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 from uuid import uuid4
@@ -13,8 +14,10 @@ from services.directory.tests.conftest import Directory
 from services.directory.tests.ror import OWN_TAG, RorGraph, offer, patients
 from services.directory.tests.test_directory import unique
 
+from creneau_shared.clock import FixedClock
 from creneau_shared.fhir.rest.async_runner import AsyncRunner
 from creneau_shared.fhir.rest.settings import AsyncSettings
+from creneau_shared.fhir.storage.generic import instant
 
 
 @pytest.fixture(scope="module")
@@ -218,3 +221,69 @@ async def test_too_many_at_once(directory: Directory) -> None:
     assert int(answers[-1].headers["Retry-After"]) > 0
     assert (await directory.client.get("/fhir/$export", headers={"Authorization": ""})).status_code == 401
     await worked(directory)
+
+
+async def test_since_tells_what_is_not_shown_any_more(directory: Directory) -> None:
+    """A unit that becomes sensitive has gone for those who may not see it, and for nobody else; one that was never shown to
+    them is not mentioned; one that ceases to be sensitive is there."""
+    assert directory.fhir is not None
+    clock = directory.fhir.service.clock
+    assert isinstance(clock, FixedClock)
+    practice, tag = unique("org"), unique("sensible")
+    assert (
+        await directory.put({"resourceType": "Organization", "id": practice, "name": "Centre"})
+    ).status_code == 201
+
+    async def says(id_: str, *, sensitive: bool, **more: Any) -> None:
+        provided = {"reference": f"Organization/{practice}"}
+        resource = offer(
+            id_,
+            f"52/{id_}",
+            "437",
+            patients(0, 99),
+            sensitive=sensitive,
+            name=id_,
+            providedBy=provided,
+            **more,
+        )
+        resource.setdefault("meta", {}).setdefault("tag", []).append({"system": OWN_TAG, "code": tag})
+        answer = await directory.put(resource)
+        assert answer.status_code in (200, 201), answer.text
+
+    before = clock.now()
+    hides, always, opens, fresh = (f"{tag}-{name}" for name in ("hides", "always", "opens", "fresh"))
+    await says(hides, sensitive=False)
+    await says(always, sensitive=True)
+    await says(opens, sensitive=True)
+    try:
+        clock.advance(timedelta(minutes=10))
+        since = clock.now() - timedelta(minutes=5)
+        await says(hides, sensitive=True)
+        await says(always, sensitive=True, comment="autre")
+        await says(opens, sensitive=False)
+        await says(fresh, sensitive=False)
+        await says(fresh, sensitive=True)
+        expected = {
+            "stranger": ({opens}, {hides}),
+            "own": ({hides, always, opens, fresh}, set()),
+            "system": ({hides, always, opens, fresh}, set()),
+        }
+        for who, (shown, gone) in expected.items():
+            token = {
+                "stranger": directory.staff(unique("autre")),
+                "own": directory.staff(practice),
+                "system": directory.staff(creneau_role="system", scope="system/*.cruds"),
+            }[who]
+            headers = {"Authorization": f"Bearer {token}"}
+            told = await manifest(
+                directory, "/fhir/$export", headers, _since=instant(since), _type="HealthcareService",
+                _typeFilter=f"HealthcareService?_tag={OWN_TAG}|{tag}",
+            )  # fmt: skip
+            assert {one["id"] for one in await files(directory, told["output"], headers)} == shown, who
+            found = set()
+            for file in told["deleted"]:
+                bundle = (await directory.client.get(below(file["url"]), headers=headers)).json()
+                found |= {entry["request"]["url"].rpartition("/")[2] for entry in bundle["entry"]}
+            assert {id_ for id_ in found if id_.startswith(tag)} == gone, who
+    finally:
+        clock.instant = before

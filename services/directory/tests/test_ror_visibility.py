@@ -241,3 +241,84 @@ async def test_6_6_19_checking_a_sensitive_unit_tells_nothing_of_it(directory: D
     for stranger in ("nobody", "professional"):
         assert await judged(whole, stranger) == await judged(bare, stranger)
     assert await judged(whole, "own") != await judged(bare, "own")
+
+
+@pytest.mark.parametrize(
+    ("who", "levels"),
+    [("nobody", "1"), ("patient", "1"), ("professional", "12"), ("own", "1234"), ("system", "1234")],
+)
+async def test_a_contact_that_becomes_confidential_was_so(
+    directory: Directory, who: str, levels: str
+) -> None:
+    """What the present version withholds, or one in between withheld, earlier versions tell to nobody either, however it was
+    written; what is open again is open."""
+    practice, service = unique("org"), unique("offre")
+    await directory.put({"resourceType": "Organization", "id": practice, "name": "Centre"})
+
+    async def says(*telecoms: dict[str, Any], contacts: str, **more: Any) -> None:
+        resource = offer(
+            service, f"52/{service}", "437", patients(0, 99), sensitive=False, name=f"Unité {service}",
+            providedBy={"reference": f"Organization/{practice}"},
+            telecom=list(telecoms), extension=[contact("restreint", contacts)], **more,
+        )  # fmt: skip
+        answer = await directory.put(resource)
+        assert answer.status_code in (200, 201), answer.text
+
+    plain = {**telecom("01 00 00 00 03", "1"), "use": "work"}
+    open_ones = [telecom(f"010000000{level}", "1") for level in "124"]
+    await says(*open_ones, plain, contacts="1")
+    await says(*(telecom(f"010000000{level}", level) for level in "1234"), contacts="2")
+    # Level 4 is no longer said at all; of the first nothing was ever withheld, and the second is withheld now.
+    await says(
+        telecom("0100000001", "1"), telecom("0100000002", "2"), telecom("0100000003", "3"), contacts="2"
+    )
+    for path in (
+        f"/fhir/HealthcareService/{service}/_history/1",
+        f"/fhir/HealthcareService/{service}/_history/2",
+        f"/fhir/HealthcareService/{service}/_history",
+        "/fhir/HealthcareService/_history?_count=500",
+    ):
+        text = (await numbers(directory, path, as_(directory, who, practice))).replace(
+            "01 00 00 00 0", "010000000"
+        )
+        found = {level for level in "1234" if f'010000000{level}"' in text and service in text}
+        if "?" not in path:
+            assert found == set(levels), path
+            assert ("Accueil restreint" in text) is ("2" in levels), path
+    await says(telecom("0100000002", "1"), contacts="1")
+    text = await numbers(
+        directory, f"/fhir/HealthcareService/{service}/_history/1", as_(directory, who, practice)
+    )
+    assert "0100000002" in text, "open again"
+    assert "Accueil restreint" in text, "open again"
+
+
+async def test_a_sensitive_unit_that_is_deleted_stays_one(directory: Directory) -> None:
+    """Its versions from before it was declared so, too."""
+    _, service = await entered(directory, sensitive=False)
+    before = (await directory.client.get(f"/fhir/HealthcareService/{service}")).json()
+    flag = f"{ROR}ror-healthcareservice-sensitive-unit"
+    extension = [{**one, "valueBoolean": True} if one["url"] == flag else one for one in before["extension"]]
+    assert (await directory.put({**before, "extension": extension})).status_code == 200
+    assert (await directory.client.delete(f"/fhir/HealthcareService/{service}")).status_code == 204
+    for version in ("", "/1", "/2"):
+        text = await numbers_or_gone(directory, f"/fhir/HealthcareService/{service}/_history{version}")
+        assert f"Unité {service}" not in text
+
+
+async def numbers_or_gone(directory: Directory, path: str) -> str:
+    return (await directory.client.get(path, headers=as_(directory, "nobody"))).text
+
+
+async def test_what_becomes_sensitive_is_told_without_what_it_did(directory: Directory) -> None:
+    """The event by which others learn of the change has taken the place of the one that said more (a compacted topic)."""
+    _, service = await entered(directory, sensitive=False)
+    before = (await directory.client.get(f"/fhir/HealthcareService/{service}")).json()
+    flag = f"{ROR}ror-healthcareservice-sensitive-unit"
+    for value, open_ in ((True, False), (False, True)):
+        extension = [
+            {**one, "valueBoolean": value} if one["url"] == flag else one for one in before["extension"]
+        ]
+        assert (await directory.put({**before, "extension": extension})).status_code == 200
+        told = orjson.loads((await directory.told(f"HealthcareService/{service}"))[-1] or b"null")["resource"]
+        assert ("name" in told) is open_

@@ -149,7 +149,7 @@ def create_fhir_server(
         database=database,
         clock=clock,
         policy=AccessPolicy(memberships, anonymous_read=settings.anonymous_read),
-        auditor=Auditor(),
+        auditor=Auditor(served.name for served in types),
         types=types,
         catalog=catalog,
         cursor_secret=settings.cursor_secret,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from creneau_booking.api.agendas_said import with_synchronisation
 from creneau_booking.api.deadlines import WithDeadlines
 from creneau_booking.api.slots import ConsumersSlots
+from creneau_booking.api.slots_judged import JudgedSlots, is_consumer
 from creneau_booking.domain.own_words import OWN
 from creneau_booking.operations.nothing_free import why_nothing_is_free
 from creneau_booking.settings import BookingSettings
@@ -20,6 +21,7 @@ from creneau_shared.fhir.storage.audit_events import NameOf
 def served_types(stores: Stores, settings: BookingSettings, names: NameOf) -> list[ServedType]:
     """The types that booking serves."""
     consumers = ConsumersSlots(settings.find_window_days_max, settings.future_appointments_per_agenda_max)
+    judged = JudgedSlots(settings.future_appointments_per_agenda_max)
     return [
         ServedType(
             stores.schedules,
@@ -34,6 +36,9 @@ def served_types(stores: Stores, settings: BookingSettings, names: NameOf) -> li
             profiles=profiles_of("Slot"),
             views=(SasView(),),
             search_policy=consumers,
+            completed=judged.completed,
+            completed_for=is_consumer,
+            in_hindsight=judged.in_hindsight,
             remarks=why_nothing_is_free,
             documentation="Free and taken time. A slot that is booked or held changes only through its appointment. "
             + consumers.documentation,

@@ -256,6 +256,23 @@ class TestCounterProposals:
         assert (seen["status"], seen["slot"]) == ("pending", [ref(f"Slot/{agenda.slots[0]}")])
         assert await practice.slot_statuses(agenda.slots) == ["busy-tentative", "busy", "free"]
 
+    @pytest.mark.parametrize("by_patient", [True, False])
+    async def test_74_what_has_run_out_is_not_proposed_for_any_more(
+        self, callers: Callers, practice: Practice, agenda: Agenda, camille: str, by_patient: bool
+    ) -> None:
+        """74, 61: another proposal would keep the time beyond the practice's deadline, from whoever may have it now."""
+        path = f"Appointment/{(await asked(callers.patient(camille), agenda, camille))['id']}"
+        caller = callers.answering(camille) if by_patient else callers.software()
+        actor = camille if by_patient else agenda.practitioner
+        ahead = timedelta(seconds=practice.settings.confirmation_deadline_s)
+        practice.clock.advance(ahead)
+        try:
+            late = await given(caller, path, actor, "tentative", time_of(agenda, 1))
+        finally:
+            practice.clock.advance(-ahead)
+        assert (late.status_code, code(late)) == (422, "answered-too-late"), late.text
+        assert proposal(await read(callers.software(), path)) == {}
+
     async def test_74_a_patient_proposes_for_what_is_booked(
         self, callers: Callers, practice: Practice, camille: str
     ) -> None:

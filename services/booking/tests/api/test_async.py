@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
+from services.booking.tests.api.test_proxies import People
 from services.booking.tests.client import Caller, as_stored
 from services.booking.tests.conftest import Callers
 from services.booking.tests.factories import BASE, appointment, patient, unique
@@ -218,6 +219,57 @@ async def test_nobody_else_comes_for_the_answer(
     assert (await caller.get("_async/booking/not-a-uuid")).status_code == 404
     assert (await caller.get(at.replace("booking", "directory"))).status_code == 404
     assert (await caller.put(at, {})).status_code == 405
+
+
+async def test_an_answer_is_for_the_rights_that_it_was_asked_with(
+    practice: Practice, agenda: Agenda, camille: str, callers: Callers, runner: AsyncRunner
+) -> None:
+    """The same account through another client, with fewer scopes, or for other practices comes for nothing, and withdraws
+    nothing; a refreshed token, which says the same, does."""
+    subject, client = unique("compte"), callers.client
+
+    def holder(**claims: object) -> Caller:
+        said = {"client_id": "page", **claims}
+        return Caller(client, callers.issuer.token("patient", subject, camille.partition("/")[2], **said))
+
+    at = address(await holder().post("Appointment/$book", wish(agenda, camille), **ASYNC))
+    others = [
+        holder(client_id="another"),
+        holder(scope="patient/Slot.rs"),
+        holder(creneau_organizations=["cabinet"]),
+        holder(creneau_role="practitioner"),
+    ]
+    for moment in ("waiting", "answered"):
+        for other in others:
+            assert (await other.get(at)).status_code == 404, moment
+            assert (await other.delete(at)).status_code == 404, moment
+        assert await runner.run_next() == (moment == "waiting")
+    assert (await holder(jti=unique("token")).get(at)).status_code == 201
+
+
+async def test_an_answer_is_not_given_once_the_right_to_it_has_ended(
+    callers: Callers, runner: AsyncRunner
+) -> None:
+    """To a carer whose part the person has ended meanwhile. What ends one's own part answers all the same."""
+    people = People(callers)
+    person, of, carer, statement = await people.carer("see")
+
+    async def later(who: Caller, method: str, path: str, body: Resource | None = None) -> str:
+        sent = await callers.client.request(
+            method, f"/fhir/{path}", json=body, headers={**who._headers, **ASYNC}
+        )
+        at = address(sent)
+        assert await runner.run_next()
+        return at
+
+    seen = await later(carer, "GET", f"Appointment?patient={of}")
+    assert (await carer.get(seen)).status_code == 200
+    assert (await person.delete(statement)).status_code == 204
+    assert (await carer.get(seen)).status_code == 404
+
+    _, _, other, part = await people.carer("see")
+    ended = await later(other, "POST", f"{part}/$renounce", {"resourceType": "Parameters"})
+    assert (await other.get(ended)).status_code == 200
 
 
 async def test_what_can_be_refused_is_refused_at_once(

@@ -311,3 +311,34 @@ class TestOneVisitOfOneKind:
         refused = await callers.software().post("Appointment", wanted)
         assert (refused.status_code, code(refused)) == (422, "slots-of-two-kinds")
         assert await practice.slot_statuses([agenda.slots[2], video]) == ["free", "free"]
+
+
+async def test_nobody_is_booked_who_has_declined(
+    callers: Callers, practice: Practice, agenda: Agenda, camille: str
+) -> None:
+    """Neither by whichever way of booking, nor afterwards: who does not come cancels, and the slot is free again. Their time is
+    theirs, so that one patient would have been booked in two places."""
+    caller, software = callers.patient(camille), callers.software()
+    declined = [{"actor": ref(camille), "status": "declined"}]
+    wanted = {
+        **appointment("proposed", slots=agenda.slots[:1], patient=camille, start=agenda.start),
+        "participant": declined,
+    }
+    for who in (caller, software):
+        answers = [
+            await who.post("Appointment", {**wanted, "status": "booked"}),
+            await who.post("Appointment/$book", wanted),
+            await who.post("Appointment/$hold", parameters(appointment=wanted)),
+        ]
+        assert [(answer.status_code, code(answer)) for answer in answers] == [(422, "patient-declined")] * 3
+    assert await practice.slot_statuses(agenda.slots[:1]) == ["free"]
+    booked = appointment("booked", slots=agenda.slots[:1], patient=camille, start=agenda.start)
+    stored = (await caller.post("Appointment", booked)).json()
+    place = next(n for n, one in enumerate(stored["participant"]) if one["actor"] == ref(camille))
+    decline = [{"op": "replace", "path": f"/participant/{place}/status", "value": "declined"}]
+    for who in (caller, software):
+        refused = await who.patch(f"Appointment/{stored['id']}", decline)
+        assert (refused.status_code, code(refused)) == (422, "patient-declined")
+    both = [*decline, {"op": "replace", "path": "/status", "value": "cancelled"}]
+    assert (await caller.patch(f"Appointment/{stored['id']}", both)).status_code == 200
+    assert await practice.slot_statuses(agenda.slots[:1]) == ["free"]

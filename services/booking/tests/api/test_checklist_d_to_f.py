@@ -348,14 +348,16 @@ class TestEndedPatients:
         assert (await told(practice, seen["id"]))[-1][0] == "cancelled"
         assert (await read(software, f"Appointment/{past}"))["status"] == "fulfilled"
 
+    @pytest.mark.parametrize("said", [{"active": False}, {}], ids=["inactive", "by its link alone"])
     async def test_84_a_merged_record_hands_its_visits_over(
-        self, callers: Callers, practice: Practice, agenda: Agenda, camille: str
+        self, callers: Callers, practice: Practice, agenda: Agenda, camille: str, said: Resource
     ) -> None:
-        """84: to the record that replaces it, whose account sees it then, and who is nowhere else at that time."""
+        """84: to the record that replaces it, whose account sees it then, and who is nowhere else at that time. R4: a record
+        that a link says is replaced must no longer be used, so nothing more is booked for it."""
         path, software = await booked(callers.patient(camille), agenda, camille), callers.software()
         other = await practice.new_patient(given="Camille")
         stored = (await software.get(camille)).json()
-        merged = {**stored, "active": False, "link": [{"other": ref(other), "type": "replaced-by"}]}
+        merged = {**stored, **said, "link": [{"other": ref(other), "type": "replaced-by"}]}
         assert (await software.put(camille, merged)).status_code == 200
         seen = await read(callers.patient(other), path)
         assert (seen["status"], seen["participant"][0]["actor"]) == ("booked", ref(other))
@@ -364,3 +366,7 @@ class TestEndedPatients:
         assert len(await practice.occupied(other)) == 1
         kind, data = (await told(practice, seen["id"]))[-1]
         assert (kind, data["patient"]) == ("updated", other)
+        late = appointment("booked", slots=agenda.slots[1:2], patient=camille, start=agenda.at(1))
+        for caller in (callers.patient(camille), software):
+            refused = await caller.post("Appointment", late)
+            assert (refused.status_code, code(refused)) == (422, "patient-unavailable")

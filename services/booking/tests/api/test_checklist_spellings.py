@@ -87,7 +87,10 @@ def _named(path: str) -> Resource:
     return {"name": "appointment", "valueReference": {"reference": path}}
 
 
-@pytest.mark.parametrize("way", ["start", "start and end", "type", "known id", "known id by schedule time"])
+@pytest.mark.parametrize(
+    "way",
+    ["start", "start and end", "type", "bare", "in time alone", "known id", "known id by schedule time"],
+)
 async def test_77_moved_in_every_spelling(
     callers: Callers, practice: Practice, agenda: Agenda, camille: str, way: str
 ) -> None:
@@ -103,6 +106,15 @@ async def test_77_moved_in_every_spelling(
         if way.endswith("time"):
             wanted |= {"start": agenda.at(2).isoformat(), "end": agenda.at(3).isoformat()}
         answer = await caller.post("Appointment/$book", wanted)
+    elif way in ("bare", "in time alone"):
+        rest = {name: value for name, value in (await read(caller, path)).items() if name != "slot"}
+        slot = {"slot": [ref(f"Slot/{agenda.slots[2]}")]} if way == "bare" else {}
+        wanted = {**rest, **slot, "start": start, "end": end}
+        given = {"name": "appt-resource", "resource": wanted}
+        address = f"{path}/$reschedule" if way == "bare" else "Appointment/$reschedule"
+        answer = await caller.post(
+            address, wanted if way == "bare" else {"resourceType": "Parameters", "parameter": [given]}
+        )
     else:
         said = {"start": start} if way == "start" else {"start": start, "end": end}
         whole = parameters(**said)
@@ -153,6 +165,25 @@ async def test_f_sync_takes_its_period_as_one(callers: Callers, practice: Practi
     )
     told = {p["name"]: p.get("valueInteger") for p in answer.json()["parameter"]}
     assert (answer.status_code, told["deleted"]) == (200, 3), answer.text
+
+
+async def test_83_a_closure_takes_its_period_as_a_feed_does(
+    callers: Callers, practice: Practice, agenda: Agenda
+) -> None:
+    """83: from and to, which `$sync-slots` takes, mean what start and end do."""
+    answer = await callers.software().post(
+        f"Schedule/{agenda.id}/$close",
+        {
+            "resourceType": "Parameters",
+            "parameter": [
+                {"name": "from", "valueInstant": utc(agenda.at(1))},
+                {"name": "to", "valueInstant": utc(agenda.at(2))},
+                {"name": "confirm", "valueBoolean": True},
+            ],
+        },
+    )
+    assert answer.status_code == 200, answer.text
+    assert await practice.slot_statuses(agenda.slots) == ["free", "busy-unavailable", "free"]
 
 
 async def test_82_who_is_waited_for_by_a_number(callers: Callers, practice: Practice, camille: str) -> None:

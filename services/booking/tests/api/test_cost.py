@@ -36,7 +36,11 @@ COSTS = {
     "transaction of 20 slots": Cost(round_trips=11, wal_bytes=8_664),
     "read by id": Cost(round_trips=2, wal_bytes=880),
     "a patient reads by id": Cost(round_trips=4, wal_bytes=904),
-    "a patient's page": Cost(round_trips=6, wal_bytes=1_632),
+    # Of which eleven judge slots that are free (of visits that were cancelled) for the patient, who holds another.
+    "a patient's page": Cost(round_trips=17, wal_bytes=1_632),
+    "a slot by id": Cost(round_trips=3, wal_bytes=0),
+    "a free week of the public": Cost(round_trips=1, wal_bytes=0),
+    "an agenda with its slots": Cost(round_trips=3, wal_bytes=0),
     "free week": Cost(round_trips=1, wal_bytes=0),
     "$find": Cost(round_trips=4, wal_bytes=0),
 }
@@ -137,6 +141,16 @@ async def feed_and_look(practice: Practice, agenda: Agenda, software: Caller, me
     week = {"schedule": f"Schedule/{agenda.id}", "status": "free", "_count": "50", "_total": "none"}
     async with measuring("free week"):
         seen = await software.get("Slot", **week, start=f"ge{start:%Y-%m-%d}")
+    expect(seen, 200)
+    public = Caller(software._client, None)
+    async with measuring("a free week of the public"):
+        seen = await public.get("Slot", **week, start=f"ge{start:%Y-%m-%d}")
+    expect(seen, 200)
+    async with measuring("a slot by id"):
+        seen = await public.get(f"Slot/{fed[0]['id']}")
+    expect(seen, 200)
+    async with measuring("an agenda with its slots"):
+        seen = await public.get("Schedule", _id=agenda.id, _revinclude="Slot:schedule")
     expect(seen, 200)
     window = parameters(
         start=f"{start:%Y-%m-%dT%H:%M:%SZ}",

@@ -107,6 +107,30 @@ async def test_a_name_that_was_anothers_is_not_taken_by_synchronising(
     assert (await sync(us, ours.agenda)).status_code == 200
 
 
+@pytest.mark.parametrize("status", ["arrived", "checked-in", "fulfilled", "noshow", "entered-in-error"])
+async def test_a_patient_deletes_no_visit_that_they_could_not_cancel(
+    callers: Callers, practice: Practice, agenda: Agenda, camille: str, status: str
+) -> None:
+    """Its slot would be sold again while they sit in the waiting room, and what the practice has put down be gone."""
+    caller = callers.patient(camille)
+    wanted = appointment("booked", slots=agenda.slots[:1], patient=camille, start=agenda.start)
+    booked = (await caller.post("Appointment", wanted)).json()
+    said = [{"op": "replace", "path": "/status", "value": status}]
+    before = practice.clock.instant
+    try:
+        # Nobody has missed what has not begun; what is refused after its begin is refused for another reason.
+        practice.clock.instant = agenda.start if status == "noshow" else before
+        answer = await callers.software().patch(f"Appointment/{booked['id']}", said)
+        assert answer.status_code == 200, answer.text
+    finally:
+        practice.clock.instant = before
+    taken = await practice.slot_statuses(agenda.slots[:1])
+    refused = await caller.delete(f"Appointment/{booked['id']}")
+    assert refused.status_code == (403 if status in ("arrived", "checked-in") else 422), refused.text
+    assert (await caller.get(f"Appointment/{booked['id']}")).json()["status"] == status
+    assert await practice.slot_statuses(agenda.slots[:1]) == taken
+
+
 class TestAWishThatReplaces:
     async def test_a_visit_that_its_author_does_not_see_is_not_given_up_for_it(
         self, people: People, practice: Practice, agenda: Agenda

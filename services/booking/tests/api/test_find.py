@@ -21,6 +21,7 @@ from services.booking.tests.factories import (
 from services.booking.tests.practice import Agenda, Practice
 
 from creneau_booking.operations import find
+from creneau_booking.storage.availability import agenda_walk
 
 
 def window(agenda: Agenda, days: int = 1) -> dict[str, str]:
@@ -210,10 +211,36 @@ async def test_nobody_is_offered_the_past(callers: Callers, practice: Practice) 
 async def test_a_wide_search_says_that_there_is_more_than_it_counts(
     callers: Callers, practice: Practice, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Counting is bounded: then there is no total rather than a wrong one, and the sentence says that there are more."""
+    """Counting is bounded: IHE wants a total, which then is how many were counted, and the sentence says that it is the least;
+    on the next page as well."""
     monkeypatch.setattr(find, "TOTAL_MAX", 4)
     agenda = await practice.open_agenda(8)
     asked = parameters(**window(agenda), schedule=ref(f"Schedule/{agenda.id}"), _count="2")
     bundle = (await callers.nobody().post("Appointment/$find", asked)).json()
-    assert "total" not in bundle
-    assert bundle["entry"][-1]["resource"]["issue"][0]["details"]["text"].startswith("Plus de 2 créneaux")
+    [following] = [link["url"] for link in bundle["link"] if link["relation"] == "next"]
+    next_page = (await callers.nobody().get(following.partition("/fhir/")[2])).json()
+    for page in (bundle, next_page):
+        assert page["total"] == 5
+        assert page["entry"][-1]["resource"]["issue"][0]["details"]["text"].startswith("Au moins 5 créneaux")
+
+
+async def test_of_a_speciality_alone_there_is_a_total(
+    callers: Callers, practice: Practice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whosever agendas they are, and however many: exact as long as few slots have to be looked through."""
+    skill = unique("SM")
+    said = {"specialty": [{"coding": [{"system": "urn:test", "code": skill}]}]}
+    start = practice.clock.now().replace(hour=9, minute=0, second=0) + timedelta(days=25)
+    agendas = [
+        await practice.open_agenda(3, start=start, slot_members=said)
+        for _ in range(agenda_walk.WINDOWS_FROM + 2)
+    ]
+    asked = parameters(**window(agendas[0]), specialty=skill, _count="10")
+    for walked, expected in ((5_000, 3 * len(agendas)), (50, None)):
+        monkeypatch.setattr(agenda_walk, "ROWS_COUNTED_MAX", walked)
+        bundle = (await callers.nobody().post("Appointment/$find", asked)).json()
+        if expected:
+            assert bundle["total"] == expected
+        else:
+            assert 0 < bundle["total"] < 3 * len(agendas)
+            assert bundle["entry"][-1]["resource"]["issue"][0]["details"]["text"].startswith("Au moins")

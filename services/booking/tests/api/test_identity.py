@@ -189,7 +189,16 @@ async def test_an_account_corrects_an_address_that_is_none_and_a_practice_keeps_
     ]
     assert [(answer.status_code, code(answer)) for answer in refused] == [(422, "no-email-address")] * 2
     assert refused[0].json()["issue"][0]["expression"] == ["Patient.telecom[1].value"]
-    pasted = [{"system": "email", "value": " mailto:camille@exemple.fr\u200b"}]
+    for system in ("phone", "sms"):
+        for value in ("06", "abc", "+33", "00000000000000000000", "secretariat@exemple.fr"):
+            answer = await changed(callers, camille, telecom=[{"system": system, "value": value}])
+            assert (answer.status_code, code(answer)) == (422, "no-phone-number"), value
+            assert answer.json()["issue"][0]["expression"] == ["Patient.telecom[0].value"]
+    pasted = [
+        {"system": "email", "value": " mailto:camille@exemple.fr\u200b"},
+        {"system": "phone", "value": "tel:06.39.98.00.01"},
+        {"system": "fax", "value": "au secrétariat"},
+    ]
     assert (await changed(callers, camille, telecom=pasted)).status_code == 200
     kept = await callers.software().post("Patient", patient(telecom=wrong))
     assert kept.status_code == 201

@@ -300,3 +300,60 @@ async def test_the_same_key_of_two_clients_is_two_keys(callers: Callers, practic
     first, again, other = (answer.json()["id"] for answer in answers)
     assert first == again
     assert other != first
+
+
+async def of_two_practices(practice: Practice) -> tuple[Surgery, Surgery, str]:
+    """Two practices, and a professional (id) with a role in each."""
+    ours, theirs = await open_surgery(practice), await open_surgery(practice)
+    who = ours.practitioner.partition("/")[2]
+    meta = {"versionId": "1", "lastUpdated": "2026-11-01T08:00:00Z"}
+    await hear(practice, {"resourceType": "Practitioner", "id": who, "meta": meta, "active": True})
+    await hear(practice, role_resource(unique("role"), ours.practitioner, theirs.organization))
+    return ours, theirs, who
+
+
+class TestTheTrailOfWhoWorksForTwoPractices:
+    """A professional of two practices, whose token names neither: each sees what was done with its own, and only that."""
+
+    @pytest.mark.parametrize("named", [False, True], ids=["by their roles", "a token that names both"])
+    async def test_only_the_practice_whose_data_it_was_sees_it(
+        self, callers: Callers, practice: Practice, named: bool
+    ) -> None:
+        ours, theirs, who = await of_two_practices(practice)
+        organizations = (ours.organization, theirs.organization) if named else ()
+        both = callers.staff(*organizations, role="practitioner", creneau_practitioner=who)
+        camille, patient_ = await someone(callers)
+        id_ = (await booked(camille, ours, patient_))["id"]
+        comment = [{"op": "add", "path": "/comment", "value": "salle 2"}]
+        asked = {
+            "read": lambda: both.get(f"Appointment/{id_}"),
+            "vread": lambda: both.get(f"Appointment/{id_}/_history/1"),
+            "history-instance": lambda: both.get(f"Appointment/{id_}/_history"),
+            "search-type": lambda: both.get(f"Appointment?_id={id_}"),
+            "patch": lambda: both.patch(f"Appointment/{id_}", comment),
+        }
+        for ask in asked.values():
+            assert (await ask()).status_code == 200
+        for surgery, seen in ((ours, set(asked)), (theirs, set())):
+            staff = callers.staff(surgery.organization)
+            path = f"AuditEvent?entity=Appointment/{id_}&agent=Practitioner/{who}&_count=50"
+            events = [entry["resource"] for entry in (await staff.get(path)).json().get("entry", ())]
+            assert {event["subtype"][0]["code"] for event in events} == seen
+            assert theirs.organization not in str(events), "nor whom else they work for"
+        whole = await callers.software().get(
+            f"AuditEvent?patient={patient_}&agent=Practitioner/{who}&_count=50"
+        )
+        assert ours.organization in whole.text
+        assert theirs.organization not in whole.text
+
+    async def test_what_touched_nobodys_data_is_for_neither(
+        self, callers: Callers, practice: Practice
+    ) -> None:
+        """A search that finds nothing does not tell one that they work for the other."""
+        ours, theirs, who = await of_two_practices(practice)
+        both = callers.staff(role="practitioner", creneau_practitioner=who)
+        assert await ids(both, f"Appointment?_id={unique('rien')}") == []
+        for surgery in (ours, theirs):
+            assert (
+                await ids(callers.staff(surgery.organization), f"AuditEvent?agent=Practitioner/{who}") == []
+            )

@@ -204,6 +204,37 @@ class TestTaking:
         assert await practice.slot_statuses(agenda.slots[::2][:4]) == ["busy"] * 4
         await require_one_truth(practice.database.pool)
 
+    async def test_a_series_that_is_held_again_is_answered_as_it_is(
+        self, callers: Callers, practice: Practice, agenda: Agenda, camille: str
+    ) -> None:
+        someone = callers.patient(camille, subject=unique("citoyen"))
+        wanted = parameters(appt_resource=first_of(agenda, camille, template=weekly(3)))
+        held = [await someone.post("Appointment/$hold", wanted) for _ in range(2)]
+        first, again = ([one["id"] for one in resources(answer)] for answer in held)
+        assert first == again
+        booked = await someone.post(f"Appointment/{first[2]}/$book", parameters())
+        assert [one["id"] for one in resources(booked)] == first
+
+    @pytest.mark.parametrize("alone", [0, 1])
+    async def test_what_was_held_alone_is_of_the_series_that_is_held_then(
+        self, callers: Callers, practice: Practice, agenda: Agenda, camille: str, alone: int
+    ) -> None:
+        """And the other way round: whoever holds one of them anew, alone, books that one."""
+        someone = callers.patient(camille, subject=unique("citoyen"))
+        one = parameters(appt_resource=first_of(agenda, camille, week=alone))
+        assert (await someone.post("Appointment/$hold", one)).status_code == 201
+        wanted = parameters(appt_resource=first_of(agenda, camille, template=weekly(3)))
+        held = resources(await someone.post("Appointment/$hold", wanted))
+        assert [said(each, RECURRENCE_ID) for each in held] == [1, 2, 3]
+        assert len({each["identifier"][0]["value"] for each in held}) == 1
+        again = await someone.post("Appointment/$hold", one)
+        assert (again.status_code, said(again.json(), RECURRENCE_ID)) == (201, None), again.text
+        booked = await someone.post(f"Appointment/{again.json()['id']}/$book", parameters())
+        assert booked.json()["resourceType"] == "Appointment", booked.text
+        expected = ["busy" if week == alone else "busy-tentative" for week in range(3)]
+        assert await practice.slot_statuses(agenda.slots[::2][:3]) == expected
+        await require_one_truth(practice.database.pool)
+
     @pytest.mark.parametrize(
         ("how", "expected"),
         [

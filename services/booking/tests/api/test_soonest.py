@@ -28,7 +28,7 @@ from services.booking.tests.practice import Practice
 from services.booking.tests.surgery import hear, role_resource
 
 from creneau_booking.storage.agendas import access_extensions as said
-from creneau_booking.storage.finding import soonest
+from creneau_booking.storage.finding.soonest import bounds
 from creneau_shared.fhir.storage.store import Resource
 
 DAY = timedelta(days=1)
@@ -302,10 +302,10 @@ async def test_pages_follow_each_other(
     gathered: int, sort: str,
 ) -> None:  # fmt: skip
     """However agendas are found: every agenda once, in order, also where heads are past or of several kinds."""
-    monkeypatch.setattr(soonest, "GATHERED_MAX", gathered)
-    monkeypatch.setattr(soonest, "GATHERED_NEAREST_MAX", gathered)
-    monkeypatch.setattr(soonest, "PROBED_FIRST", 2)
-    monkeypatch.setattr(soonest, "READ_FIRST", 3)
+    monkeypatch.setattr(bounds, "GATHERED_MAX", gathered)
+    monkeypatch.setattr(bounds, "GATHERED_NEAREST_MAX", gathered)
+    monkeypatch.setattr(bounds, "PROBED_FIRST", 2)
+    monkeypatch.setattr(bounds, "READ_FIRST", 3)
     offers = [
         await quarter.open(
             practice.clock.now() - timedelta(minutes=30), monday + (n * 5 % 7) * DAY, east_km=n % 4 + n / 10
@@ -339,8 +339,8 @@ async def test_however_they_are_looked_for(
 ) -> None:
     """The same answer, in surroundings and anywhere, from now and from a later day on, at any hour and at some."""
     for name, value in WAYS[way].items():
-        monkeypatch.setattr(soonest, name, value)
-    monkeypatch.setattr(soonest, "PROBED_FIRST", 1)
+        monkeypatch.setattr(bounds, name, value)
+    monkeypatch.setattr(bounds, "PROBED_FIRST", 1)
     language = unique("x")
     person = {"communication": [{"coding": [{"code": language}]}]}
     hours = [(0, 50), (24, 48), (0,), (48, 49), (27, 48), (48,)]
@@ -410,9 +410,9 @@ async def test_nearest_first_is_what_a_full_scan_finds(
             offers.append((out, n, offer, 2 if n % 5 == 0 else day))
     for way, values in NEAREST_WAYS.items():
         with monkeypatch.context() as patched:
-            patched.setattr(soonest, "PROBED_FIRST", 2)
+            patched.setattr(bounds, "PROBED_FIRST", 2)
             for name, value in values.items():
-                patched.setattr(soonest, name, value)
+                patched.setattr(bounds, name, value)
             for since, count in itertools.product((0, 2), ("1", "4", "50")):
                 query = {"near": quarter.near, "sort": "distance", "language": language, "_count": count}
                 query |= {"after": utc(monday + since * DAY)} if since else {}
@@ -451,7 +451,7 @@ async def test_facets_count_all_or_nothing(
         await quarter.open(monday, east_km=n)
     query = {"near": quarter.near, "sort": "distance", "_count": "1"}
     assert facets_of(await asked(callers.nobody(), **query))["agendas"] == 4
-    monkeypatch.setattr(soonest, "GATHERED_MAX", 3)
+    monkeypatch.setattr(bounds, "GATHERED_MAX", 3)
     bundle = await asked(callers.nobody(), **query)
     [counted] = [e["resource"] for e in bundle["entry"] if e["resource"]["resourceType"] == "Parameters"]
     assert "parameter" not in counted

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from services.booking.tests.api.test_answers import given
 from services.booking.tests.client import Caller, code
 from services.booking.tests.conftest import Callers
 from services.booking.tests.factories import GENERAL, SKIN, appointment, parameters, ref, slot, unique, utc
@@ -332,6 +333,24 @@ class TestAnOffer:
             assert answer.status_code == 201, answer.text
         found = [(await read(callers, *one))["status"] for one in zip(people, wishes, strict=True)]
         assert found == ["waitlist", "booked"]
+
+    async def test_74_a_yes_is_to_the_time_that_its_practice_proposes_instead(
+        self, callers: Callers, practice: Practice, agenda: Agenda
+    ) -> None:
+        """74, 82: as of any other visit: the offered time goes back, and a yes to a time that nobody said is none."""
+        patient = await practice.new_patient()
+        wish = await join(callers, patient, extension=[agenda_wish(agenda.id)])
+        await cancel(callers, practice, agenda)
+        path, answering = f"Appointment/{wish}", callers.answering(patient)
+        later = utc(agenda.at(1)), utc(agenda.at(2))
+        nobodys = await given(answering, path, patient, "accepted", later)
+        assert (nobodys.status_code, code(nobodys)) == (422, "answer-times"), nobodys.text
+        proposed = await given(callers.software(), path, agenda.practitioner, "tentative", later)
+        assert proposed.status_code == 201, proposed.text
+        assert (await given(answering, path, patient, "accepted")).status_code == 201
+        seen = await read(callers, patient, wish)
+        assert (seen["status"], seen["start"]) == ("booked", later[0])
+        assert await practice.slot_statuses(agenda.slots[:2]) == ["free", "busy"]
 
     async def test_it_is_booked_by_the_operation_and_neither_moved_nor_extended(
         self, callers: Callers, practice: Practice, agenda: Agenda

@@ -11,7 +11,7 @@ from services.booking.tests.telling import in_words
 from creneau_booking.domain import participants as rules
 from creneau_booking.domain.appointment import Participant
 from creneau_booking.domain.refusals.participants import ParticipantsNotTheirs
-from creneau_booking.domain.status import APPOINTMENT_STATUSES
+from creneau_booking.domain.status import APPOINTMENT_STATUSES, claims
 from creneau_booking.words import told
 from creneau_shared.errors import CreneauError, Forbidden, Unprocessable
 
@@ -35,6 +35,24 @@ def test_one_patient_of_ones_own_whatever_the_status(status: str) -> None:
         with pytest.raises(Unprocessable) as unfit, in_words():
             rules.require_one_own_patient(an_appointment(status=status, participants=several), {"c", "d"})
         assert code(unfit) == "one-patient"
+
+
+@pytest.mark.parametrize("status", APPOINTMENT_STATUSES)
+def test_nothing_is_taken_for_patients_who_have_all_declined(status: str) -> None:
+    """They would take a slot and none of their own time. What was so before is not what a change is refused for."""
+    away = an_appointment(status=status, participants=people("Patient/c", "Patient/d", status="declined"))
+    some = an_appointment(
+        status=status, participants=(*people("Patient/c", status="declined"), *people("Patient/d"))
+    )
+    rules.require_somebody_comes(None, some)
+    rules.require_somebody_comes(away, away)
+    if not claims(away.status):
+        rules.require_somebody_comes(None, away)
+        return
+    for before in (None, some):
+        with pytest.raises(Unprocessable) as refused, in_words():
+            rules.require_somebody_comes(before, away)
+        assert code(refused) == "patient-declined"
 
 
 def test_strangers_are_named_by_their_place() -> None:

@@ -7,9 +7,19 @@ from typing import Any
 
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
+from services.booking.tests.client import Caller
 from services.booking.tests.factories import appointment, parameters, ref
-from services.booking.tests.life.comparing import Comparing, agendas, patch, patients, picks, respond, sides
-from services.booking.tests.life.facts import Visit
+from services.booking.tests.life.comparing import (
+    Comparing,
+    agendas,
+    patch,
+    patients,
+    picks,
+    respond,
+    sides,
+    speakers,
+)
+from services.booking.tests.life.facts import Side, Visit
 from services.booking.tests.life.model import Model
 from services.booking.tests.life.world import (
     BLOCKS,
@@ -36,9 +46,17 @@ class Becoming(Comparing):
         def then(model: Model, _: Any) -> bool:
             if how == "$confirm":
                 return model.confirm(visit.id)
-            return model.book(visit.id, by_patient=by_patient)
+            return all(model.book(id_, by_patient=by_patient) for id_ in self._booked_with(model, visit, how))
 
         self.do(f"{by} {how} {visit.id[-6:]}", send, then)
+
+    @staticmethod
+    def _booked_with(model: Model, visit: Visit, how: str) -> list[str]:
+        """Of a series that is held, `$book` means all."""
+        if how != "$book" or visit.series is None:
+            return [visit.id]
+        members = [v for v in model.visits.values() if v.series == visit.series and v.status == "pending"]
+        return [v.id for v in sorted(members, key=lambda v: v.number)]
 
     @precondition(lambda self: self.order)
     @rule(which=picks, by_patient=sides, how=st.sampled_from(["$cancel", "patch"]))
@@ -83,14 +101,63 @@ class Becoming(Comparing):
     def answer_as_practice(self, which: int, yes: bool) -> None:
         asked = [id_ for id_ in self.order if self.model.visits[id_].keeps == "asked"]
         visit = self.model.visits[asked[which % len(asked)]]
-        agenda = self.model.agendas[self.model.of(visit)[0].agenda]
-        who = next(p for p in agenda.people if p.startswith("Practitioner/"))
+        who = self.professional(self.model.of(visit)[0])
         send = respond(self.town.software(), visit.id, who, "accepted" if yes else "declined")
         self.do(
             f"practice answers {yes} {visit.id[-6:]}",
             send,
-            lambda model, _: (model.book if yes else model.cancel)(visit.id, by_patient=False),
+            lambda model, _: (
+                model.accept(visit.id, "practice") if yes else model.refuse(visit.id, "practice")
+            ),
         )
+
+    # -- another time ----------------------------------------------------------------------------------------
+
+    def _one_side(self, visit: Visit, by: Side) -> tuple[Caller, str]:
+        """Who answers, and for which participant."""
+        if by == "patient":
+            who = f"Patient/{visit.patient}"
+            return self.town.callers.with_scopes("answering", who), who
+        return self.town.software(), self.professional(self.model.of(visit)[0])
+
+    @precondition(lambda self: self.order)
+    @rule(which=picks, by=speakers, pick=picks, elsewhere=st.one_of(st.none(), st.none(), st.none(), agendas))
+    def propose(self, which: int, by: Side, pick: int, elsewhere: str | None) -> None:
+        """Another time of the same agenda; or one that another agenda has, and this one may not."""
+        visit = self.a_visit(which, "pending", "booked", "arrived", "cancelled")
+        if visit is None or not visit.slots:
+            return
+        other = self.a_slot(elsewhere or self.model.of(visit)[0].agenda, pick)
+        if other is None or (other.start, other.end) == (visit.start, visit.end):
+            return
+        caller, who = self._one_side(visit, by)
+        self.do(
+            f"{by} proposes {other.start:%d %H:%M} for {visit.id[-6:]}",
+            respond(caller, visit.id, who, "tentative", (other.start, other.end)),
+            lambda model, _: model.propose(visit.id, by, other.start, other.end),
+        )
+
+    @precondition(lambda self: any(v.counter is not None for v in self.model.visits.values()))
+    @rule(which=picks, by=speakers, said=st.sampled_from(["yes", "yes", "yes, then", "as it is", "no"]))
+    def answer_a_proposal(self, which: int, by: Side, said: str) -> None:
+        proposed = [id_ for id_ in self.order if self.model.visits[id_].counter is not None]
+        visit = self.model.visits[proposed[which % len(proposed)]]
+        assert visit.counter is not None
+        assert visit.start is not None
+        assert visit.end is not None
+        own = visit.counter.by == by
+        if own and (said == "yes, then" or visit.keeps in ("hold", "offer")):
+            return  # a yes to what one has proposed oneself; to a hold or an offer: see there
+        caller, who = self._one_side(visit, by)
+        times = {"yes, then": (visit.counter.start, visit.counter.end), "as it is": (visit.start, visit.end)}
+        send = respond(caller, visit.id, who, "declined" if said == "no" else "accepted", times.get(said))
+
+        def then(model: Model, _: Any) -> bool:
+            if said == "no":
+                return model.refuse(visit.id, by)
+            return model.accept(visit.id, by, as_it_is=said == "as it is")
+
+        self.do(f"{by} says {said} to what is proposed for {visit.id[-6:]}", send, then)
 
     @precondition(lambda self: self.order)
     @rule(which=picks, agenda=agendas, pick=picks, by_patient=sides)
@@ -160,7 +227,7 @@ class Becoming(Comparing):
         if wanted is None:
             return
         reason = {"url": OVERBOOKING_REASON, "valueString": "urgence"}
-        resource = self.wanted(patient, [wanted], "booked", extension=[reason])
+        resource = self.wanted(patient, [wanted], "booked", False, extension=[reason])
         key = wanted.key
 
         def then(model: Model, body: Any) -> bool:

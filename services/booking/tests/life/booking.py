@@ -35,15 +35,19 @@ class Booking(Comparing):
         times = {"start": utc(part[0]), "end": utc(part[1])} if part else {}
         keys = [s.key for s in slots]
         if how == "hold":
-            send = caller.post("Appointment/$hold", {**self.wanted(patient, slots, "proposed"), **times})
+            send = caller.post(
+                "Appointment/$hold", {**self.wanted(patient, slots, "proposed", by_patient), **times}
+            )
         elif instead is not None:
-            wanted = {**self.wanted(patient, slots, "proposed"), **times}
+            wanted = {**self.wanted(patient, slots, "proposed", by_patient), **times}
             call = {"appt-resource": wanted, "cancelled-appt-id": instead}
             send = caller.post("Appointment/$book", call_of(call))
         elif how == "book":
-            send = caller.post("Appointment/$book", {**self.wanted(patient, slots, "proposed"), **times})
+            send = caller.post(
+                "Appointment/$book", {**self.wanted(patient, slots, "proposed", by_patient), **times}
+            )
         else:
-            send = caller.post("Appointment", {**self.wanted(patient, slots, "booked"), **times})
+            send = caller.post("Appointment", {**self.wanted(patient, slots, "booked", by_patient), **times})
 
         def then(model: Model, body: Any) -> bool:
             if how == "hold" and by_patient and (same := model.same_hold(patient, keys)) is not None:

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine
 from services.booking.tests.client import Caller
 from services.booking.tests.factories import appointment, ref, utc
-from services.booking.tests.life.facts import Key, Offer, Slot, Visit
+from services.booking.tests.life.facts import Counter, Key, Offer, Side, Slot, Visit
 from services.booking.tests.life.model import Model
 from services.booking.tests.life.world import (
     PATIENTS,
@@ -27,6 +27,7 @@ from services.booking.tests.life.world import (
 from services.booking.tests.one_place import require_one_truth
 from services.booking.tests.truths import require_found
 
+from creneau_booking.storage.appointment_mapper import COUNTER_PROPOSAL
 from creneau_shared.fhir.storage.store import Resource
 
 T = TypeVar("T")
@@ -37,7 +38,7 @@ SELECT schedule.id AS agenda, slot.start, slot."end", coalesce(slot.name, slot.i
 FROM slot JOIN schedule ON schedule.key = slot.schedule_key
 """
 _VISITS = """
-SELECT id, convert_from(content, 'UTF8')::json ->> 'status' AS status FROM appointment WHERE NOT deleted
+SELECT id, convert_from(content, 'UTF8')::jsonb AS said FROM appointment WHERE NOT deleted
 """
 _OCCUPIED = "SELECT actor, lower(period), upper(period) FROM occupancy"
 _TOLD = """
@@ -49,6 +50,7 @@ patients = st.sampled_from(PATIENTS)
 picks = st.integers(0, 40)
 agendas = st.sampled_from(AGENDAS)
 sides = st.booleans()
+speakers: st.SearchStrategy[Side] = st.sampled_from(["patient", "practice"])
 
 
 class Loop:
@@ -151,8 +153,11 @@ class Comparing(RuleBasedStateMachine):
         }
         everybody = self.model.occupied()
         assert occupied == everybody, f"taken beside: {occupied - everybody}, and not: {everybody - occupied}"
-        visits = {row["id"]: row["status"] for row in await pool.fetch(_VISITS)}
-        expected = {visit.id: visit.status for visit in self.model.visits.values()}
+        visits = {}
+        for row in await pool.fetch(_VISITS):
+            resource = json.loads(row["said"])
+            visits[row["id"]] = resource["status"], proposed_in(resource)
+        expected = {visit.id: (visit.status, visit.counter) for visit in self.model.visits.values()}
         assert visits == expected, _difference(visits, expected)
 
     def teardown(self) -> None:
@@ -183,8 +188,17 @@ class Comparing(RuleBasedStateMachine):
     def named(self, slots: Sequence[Slot]) -> list[str]:
         return [self.ids[s.key] for s in slots]
 
-    def wanted(self, patient: str, slots: Sequence[Slot], status: str, **more: Any) -> Resource:
-        resource = appointment(status, slots=self.named(slots), patient=f"Patient/{patient}", **more)
+    def professional(self, slot: Slot) -> str:
+        return next(who for who in self.model.people(slot) if who.startswith("Practitioner/"))
+
+    def wanted(
+        self, patient: str, slots: Sequence[Slot], status: str, by_patient: bool, **more: Any
+    ) -> Resource:
+        """A practice says itself who sees its patient; for a patient, the agenda does."""
+        actors = [] if by_patient else sorted({self.professional(slot) for slot in slots})
+        resource = appointment(
+            status, slots=self.named(slots), patient=f"Patient/{patient}", actors=actors, **more
+        )
         start, end = min(s.start for s in slots), max(s.end for s in slots)
         return {"start": utc(start), "end": utc(end), **resource}
 
@@ -207,6 +221,25 @@ def _difference(there: dict[Any, Any], said: dict[Any, Any]) -> str:
     )
 
 
+def proposed_in(said: Resource) -> Counter | None:
+    """The other time that an Appointment says is proposed."""
+    proposal = next((e for e in said.get("extension", ()) if e["url"] == COUNTER_PROPOSAL), None)
+    if proposal is None:
+        return None
+    by, start, end = (
+        next(
+            value
+            for part in proposal["extension"]
+            if part["url"] == url
+            for value in part.values()
+            if value != url
+        )
+        for url in ("by", "start", "end")
+    )
+    side: Side = "patient" if by["reference"].startswith("Patient/") else "practice"
+    return Counter(side, datetime.fromisoformat(start), datetime.fromisoformat(end))
+
+
 def offer_of(data: dict[str, Any]) -> Offer:
     [agenda] = data["schedules"]
     start, end, until = (datetime.fromisoformat(data[name]) for name in ("start", "end", "heldUntil"))
@@ -217,12 +250,16 @@ def patch(caller: Caller, path: str, status: str) -> Coroutine[Any, Any, httpx.R
     return caller.patch(path, [{"op": "replace", "path": "/status", "value": status}])
 
 
-def respond(caller: Caller, id_: str, actor: str, status: str) -> Coroutine[Any, Any, httpx.Response]:
+def respond(
+    caller: Caller, id_: str, actor: str, status: str, at: tuple[datetime, datetime] | None = None
+) -> Coroutine[Any, Any, httpx.Response]:
+    times = {"start": utc(at[0]), "end": utc(at[1])} if at else {}
     said = {
         "resourceType": "AppointmentResponse",
         "appointment": ref(f"Appointment/{id_}"),
         "actor": ref(actor),
         "participantStatus": status,
+        **times,
     }
     return caller.post("AppointmentResponse", said)
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 Keeps = Literal["hold", "asked", "offer"]
+Side = Literal["patient", "practice"]
 Key = tuple[str, datetime, datetime]
 """agenda, start and end: of one agenda no two slots are at the same time"""
 TAKING = ("pending", "booked", "arrived", "fulfilled", "noshow")
@@ -82,6 +83,10 @@ class Visit:
     """the slots that were offered to it"""
     agreed: bool = False
     """offered, and its practice has agreed beforehand"""
+    counter: Counter | None = None
+    """another time that is proposed"""
+    yes: set[Side] = field(default_factory=set)
+    """of what waits for its practice: who has said yes to its time"""
     replaces: str | None = None
     extended: int = 0
     brings: frozenset[str] = frozenset()
@@ -92,6 +97,15 @@ class Visit:
     @property
     def takes(self) -> bool:
         return self.status in TAKING
+
+
+@dataclass(frozen=True)
+class Counter:
+    """Another time that one side proposes to the other."""
+
+    by: Side
+    start: datetime
+    end: datetime
 
 
 @dataclass(frozen=True)

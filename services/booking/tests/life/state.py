@@ -160,7 +160,7 @@ class State:
         note = self._watch()
         self._leave(visit, self.of(visit))
         visit.status, visit.keeps, visit.until, visit.slots = status, None, OPEN_END, []
-        visit.agreed = False
+        visit.agreed, visit.counter, visit.yes = False, None, set()
         if status == "waitlist":
             visit.start = visit.end = None
         note()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
@@ -29,31 +29,43 @@ AGENDAS = ("cabinet", "annexe", "salle", "groupe", "confirme", "flux", "regles")
 class Together(Comparing):
     """Series, and the waiting list."""
 
-    @rule(patient=patients, position=st.integers(0, WIDTH - 1), by_patient=sides)
-    def take_a_series(self, patient: str, position: int, by_patient: bool) -> None:
+    @rule(
+        patient=patients,
+        position=st.integers(0, WIDTH - 1),
+        by_patient=sides,
+        how=st.sampled_from(["book", "hold"]),
+    )
+    def take_a_series(
+        self, patient: str, position: int, by_patient: bool, how: Literal["book", "hold"]
+    ) -> None:
         """Nine in the morning (or a little later) on three Saturdays, of which the clocks change between two."""
         moments = [BLOCKS[n] + position * VISIT for n in (0, 2, 3)]
         keys = [("cabinet", moment, moment + VISIT) for moment in moments]
         first = self.model.at(keys[0])
         if first is None:
             return
-        wanted = self.wanted(patient, [first], "proposed", extension=[weekly(3)])
-        send = self.caller(patient, by_patient).post("Appointment/$book", parameters(appt_resource=wanted))
+        wanted = self.wanted(patient, [first], "proposed", by_patient, extension=[weekly(3)])
+        send = self.caller(patient, by_patient).post(f"Appointment/${how}", parameters(appt_resource=wanted))
 
         def then(model: Model, body: Any) -> bool:
-            series = len(model.visits)
+            same = model.same_series(patient, keys) if by_patient and how == "hold" else []
+            series = (
+                same[0].series if same else 1 + max((v.series or 0 for v in model.visits.values()), default=0)
+            )
             ids = [entry["resource"]["id"] for entry in body["entry"]] if body else ["n0", "n1", "n2"]
             if body:
-                self.order += ids
+                assert ids[: len(same)] == [visit.id for visit in same]
+                self.order += ids[len(same) :]
             for number, (id_, key) in enumerate(zip(ids, keys, strict=True)):
                 visit = Visit(
                     id_, patient, "", account=patient if by_patient else None, series=series, number=number
                 )
-                if not model.new(visit, [key], "booked", by_patient=by_patient):
+                status: Literal["held", "booked"] = "held" if how == "hold" else "booked"
+                if number >= len(same) and not model.new(visit, [key], status, by_patient=by_patient):
                     return False
             return True
 
-        self.do(f"{'patient' if by_patient else 'practice'} series {patient} {position}", send, then)
+        self.do(f"{'patient' if by_patient else 'practice'} {how} series {patient} {position}", send, then)
 
     def _of_series(self, model: Model, visit: Visit, scope: str) -> list[Visit]:
         """Those that a change is about: of those to come the later ones, or all, and the one that is named."""
@@ -71,11 +83,11 @@ class Together(Comparing):
         ]
 
     def _of_some_series(self, which: int) -> Visit | None:
-        """One of the visits of a series that are booked."""
+        """One of the visits of a series that are held or booked."""
         found = [
             visit
             for id_ in self.order
-            if (visit := self.model.visits[id_]).series is not None and visit.status == "booked"
+            if (visit := self.model.visits[id_]).series is not None and visit.status in ("pending", "booked")
         ]
         return found[which % len(found)] if found else None
 

@@ -42,7 +42,7 @@ from creneau_shared.errors import CreneauError
 from creneau_shared.fhir.json import loads
 from creneau_shared.fhir.storage.store import WriteContext
 
-STEPS = 110
+STEPS = 80
 SEEDS: Mapping[int, Mapping[str, Any]] = {
     1: {},
     2: {"WINDOWS_FROM": 1, "MANY": "50000"},
@@ -170,6 +170,8 @@ async def shown_free(town: Town, who: Onlooker) -> dict[str, tuple[set[str], Cal
         answer = await who.caller.get(f"Slot?schedule={agendas}&{query}&_count=500".replace("&&", "&"))
         assert answer.status_code == 200, (name, answer.text)
         found[name] = _free(answer.json()), lambda row: True
+    if who.is_consumer and not who.for_patient:
+        found |= await _met_otherwise(town, who)
     window = {"start": utc(now), "end": utc(now + timedelta(days=30)), "_count": "500"}
     named = {"patient_reference": ref(who.for_patient)} if who.for_patient else {}
     proposals: list[str] = []
@@ -190,6 +192,51 @@ async def shown_free(town: Town, who: Onlooker) -> dict[str, tuple[set[str], Cal
         found["SAS"] = _free(answer.json()), lambda row: town.is_for_sas(row) and row["start"] >= now
     if who.name == "nobody":
         found["published in bulk"] = await _published(town, now), lambda row: True
+    return found
+
+
+async def _met_otherwise(town: Town, who: Onlooker) -> dict[str, tuple[set[str], Callable[[Row], bool]]]:
+    """What is free to them of slots that they do not search for: led to, by their id, in a history."""
+    agendas = ",".join(town.agenda(name) for name in town.agendas)
+    rows = [row for row in await town.slots() if who.shown(row)]
+
+    async def bundle(path: str) -> Any:
+        answer = await who.caller.get(path)
+        assert answer.status_code == 200, (path, answer.text)
+        return answer.json()
+
+    ids = ",".join(row["id"] for row in rows)
+    paths = {
+        "_revinclude": f"Schedule?_id={agendas}&_revinclude=Slot:schedule&_count=500",
+        "_include": f"Slot?_id={ids}&_include=Slot:schedule&_revinclude:iterate=Slot:schedule&_count=500",
+        "_id and a status": f"Slot?_id={ids}&status:not=busy&_filter=status eq free or status eq busy-unavailable&_count=500",
+    }
+    shown = {name: _free(await bundle(path)) for name, path in paths.items()}
+    shown["by id"], shown["_history"] = set(), set()
+    for row in rows:
+        read = await bundle(f"Slot/{row['id']}")
+        if read["status"] == "free":
+            shown["by id"].add(row["id"])
+        present = (await bundle(f"Slot/{row['id']}/_history?_count=1"))["entry"][0]["resource"]
+        if present["status"] == "free":
+            shown["_history"].add(row["id"])
+        assert read == await bundle(f"Slot/{row['id']}/_history/{read['meta']['versionId']}")
+    # What they hold themselves is theirs to have, and is told as held where they do not ask what is free.
+    found: dict[str, tuple[set[str], Callable[[Row], bool]]] = {
+        name: (met, (lambda row: True) if "status" in name else (lambda row: row["status"] == "free"))
+        for name, met in shown.items()
+    }
+    for way in ("status=free", "status:not=busy,busy-tentative,busy-unavailable,entered-in-error"):
+        name, _, codes = way.partition("=")
+        met = await bundle(f"Schedule?_id={agendas}&_has:Slot:schedule:{name}={codes}&_count=500")
+        of = {e["resource"]["id"] for e in met.get("entry", ()) if e["search"]["mode"] == "match"}
+        could = await bundle(f"Slot?schedule={agendas}&status=free&_count=500")
+        expected = {
+            e["resource"]["schedule"]["reference"][9:]
+            for e in could.get("entry", ())
+            if e["search"]["mode"] == "match"
+        }
+        assert of == expected, f"{who.name} by _has and {way} at {town.practice.clock.now()}\n{town.tell()}"
     return found
 
 
@@ -220,7 +267,9 @@ async def look(town: Town, who: Onlooker, *, swept: bool) -> int:
         lost = {row["id"]: dict(row) for row in rows if row["id"] in could - shown}
         told = f"{who.name} by {reader} at {town.practice.clock.now()}, {swept=}\n{town.tell()}"
         assert not wrong, f"shown, and cannot be booked: {wrong}\n{told}"
-        assert not lost or not swept, f"could be booked, and is not shown: {lost}\n{told}"
+        assert not lost or not swept, (
+            f"could be booked, and is not shown by {reader} to {who.name}: {lost}\n{told}"
+        )
     await look_for_the_first(town, who, [row for row in rows if not answers[row["id"]]], swept=swept)
     return sum(not why for why in answers.values())
 

@@ -7,7 +7,7 @@ import random
 
 import pytest
 
-from creneau_booking.storage.finding.soonest_conditions import boxes_around
+from creneau_booking.storage.finding.soonest.conditions import boxes_around
 from creneau_shared.fhir.search.request import NearValue
 
 EARTH_M = 6_371_008.8

@@ -15,9 +15,9 @@ import pytest
 from services.booking.tests.factories import BASE, NOW
 
 from creneau_booking.app import create_catalog
-from creneau_booking.storage.finding import soonest
-from creneau_booking.storage.finding.soonest import SoonestSearch
-from creneau_booking.storage.finding.soonest_conditions import Sought
+from creneau_booking.storage.finding.soonest import bounds
+from creneau_booking.storage.finding.soonest.conditions import Sought
+from creneau_booking.storage.finding.soonest.search import SoonestSearch
 from creneau_booking.storage.slot_table import SlotTable
 from creneau_shared.clock import FixedClock
 from creneau_shared.fhir.rest.searching import KNOWN_TYPES
@@ -130,6 +130,6 @@ async def test_a_page_reads_what_it_looks_at(
     """Never all first free starts, all kinds or all slots of everybody, of which a planner thinks that this is least."""
     sought, values, most = WAYS[way]
     for name, value in values.items():
-        monkeypatch.setattr(soonest, name, value)
+        monkeypatch.setattr(bounds, name, value)
     read = await rows_read(country, sought, generic=generic)
     assert {name: read[name] for name in most if read[name] > most[name]} == {}

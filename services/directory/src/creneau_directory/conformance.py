@@ -8,7 +8,6 @@ from creneau_directory.settings import DirectorySettings
 from creneau_directory.storage.ownership import entry_belonging
 from creneau_directory.storage.tables import TYPES
 from creneau_directory.views import (
-    OFFERS,
     ROR_TYPES,
     RorPolicy,
     in_hindsight,
@@ -40,7 +39,7 @@ def served_types(settings: DirectorySettings, names: NameOf) -> list[ServedType]
             profiles=profiles_of(name),
             search_policy=policy,
             shown=shown if name in ROR_TYPES else None,
-            in_hindsight=in_hindsight if name == OFFERS else None,
+            in_hindsight=in_hindsight if name in ROR_TYPES else None,
             own_rules=entry_issues,
             asked_by=require_ror_headers if settings.ror_headers_required and name in ROR_TYPES else None,
             search_limits=limits.get(name),

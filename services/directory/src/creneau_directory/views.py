@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import reduce
+from operator import or_
 
 from creneau_directory.domain.refusals import RorHeadersMissing
 from creneau_directory.domain.ror.visibility import (
@@ -11,10 +14,12 @@ from creneau_directory.domain.ror.visibility import (
     MARKS,
     SENSITIVE_TERM,
     Viewer,
+    Withheld,
     belongs_to,
     is_sensitive,
     masked,
     seen_by,
+    withheld_from,
 )
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import Unauthenticated
@@ -22,6 +27,7 @@ from creneau_shared.fhir.json import dumps, loads
 from creneau_shared.fhir.rest.declaration import Pairs
 from creneau_shared.fhir.rest.exchange import FhirRequest
 from creneau_shared.fhir.search.generic import GenericTable, literal
+from creneau_shared.fhir.search.layout import table_name
 from creneau_shared.fhir.search.request import SearchRequest
 from creneau_shared.fhir.search.sql import SearchTable
 from creneau_shared.fhir.storage.generic import owned_by
@@ -62,13 +68,21 @@ def shown(access: Access, content: bytes) -> bytes:
 
 
 async def in_hindsight(
-    connection: Connection, access: Access, versions: Sequence[Stored]
+    connection: Connection, access: Access, now: datetime, versions: Sequence[Stored]
 ) -> Sequence[Stored]:
-    """Versions of offers without what those of sensitive units tell: one that is declared so ought never to have been shown,
-    whatever was said of it before."""
+    """Versions without what the resources withhold by now: of one that is declared sensitive or confidential, it ought never to
+    have been shown, whatever was said of it before."""
     viewer = viewer_of(access)
-    if viewer.everything or viewer.regulates:
+    if viewer.everything or not versions:
         return versions
+    if access.resource_type == OFFERS and not viewer.regulates:
+        versions = await _without_sensitive(connection, viewer, versions)
+    return await _without_confidential(connection, viewer, access.resource_type, versions)
+
+
+async def _without_sensitive(
+    connection: Connection, viewer: Viewer, versions: Sequence[Stored]
+) -> Sequence[Stored]:
     rows = await connection.fetch(
         "SELECT id FROM healthcare_service WHERE id = ANY($1::text[]) AND terms @> ARRAY[$2]",
         list({version.id for version in versions}),
@@ -76,6 +90,48 @@ async def in_hindsight(
     )
     sensitive = {row["id"] for row in rows}
     return [_masked(viewer, version) if version.id in sensitive else version for version in versions]
+
+
+async def _without_confidential(
+    connection: Connection, viewer: Viewer, resource_type: str, versions: Sequence[Stored]
+) -> Sequence[Stored]:
+    """Versions without the contacts that a later version withholds, unless the present one shows them again."""
+    oldest: dict[str, int] = {}
+    for version in versions:
+        oldest[version.id] = min(version.version, oldest.get(version.id, version.version))
+    rows = await connection.fetch(
+        f"""SELECT id, version, content, true AS present FROM {table_name(resource_type)}
+          WHERE id = ANY($1::text[]) AND content IS NOT NULL
+        UNION ALL SELECT past.id, version, content, false FROM resource_history AS past
+          JOIN unnest($1::text[], $3::integer[]) AS shown (id, oldest) ON shown.id = past.id AND version > shown.oldest
+          WHERE resource_type = $2 AND position($4::bytea IN content) > 0""",
+        list(oldest),
+        resource_type,
+        list(oldest.values()),
+        MARKS[0],
+    )
+    said = {(row["id"], row["version"]): loads(row["content"]) for row in rows if MARKS[0] in row["content"]}
+    if not said:
+        return versions
+    present = {row["id"]: loads(row["content"]) for row in rows if row["present"]}
+    withheld = {place: withheld_from(viewer, resource) for place, resource in said.items()}
+
+    def seen(version: Stored) -> Stored:
+        later = [
+            found
+            for (id_, number), found in withheld.items()
+            if id_ == version.id and number > version.version
+        ]
+        gone = reduce(or_, later, Withheld())
+        if version.id in present:
+            gone = gone.but(seen_by(viewer, present[version.id]))
+        if version.content is None or not gone:
+            return version
+        resource = loads(version.content)
+        left = gone.taken_out_of(resource)
+        return version if left is resource else replace(version, content=dumps(left))
+
+    return [seen(version) for version in versions]
 
 
 def _masked(viewer: Viewer, version: Stored) -> Stored:
@@ -137,6 +193,9 @@ class RorPolicy:
             return None
         plain = GenericTable.of(OFFERS)
         return OpenOffers(OFFERS, plain.name, plain.needs, (), tuple(sorted(viewer.organizations)))
+
+    def leaves_nothing_to_complete(self, wanted: SearchRequest) -> bool:
+        return True
 
 
 def require_ror_headers(request: FhirRequest) -> None:

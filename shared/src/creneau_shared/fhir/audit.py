@@ -19,6 +19,7 @@ from sqlalchemy.dialects.postgresql import UUID
 from creneau_shared.database.closing import ClosingInsert
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import BadRequest
+from creneau_shared.fhir.search.layout import table_name
 from creneau_shared.fhir.search.registry import REGISTRY, parameters_of
 from creneau_shared.fhir.search.sealing import READABLE
 from creneau_shared.ids import new_uuid
@@ -223,12 +224,71 @@ def audit_table(metadata: MetaData) -> Table:
 class Auditor:
     """Records accesses to what is about persons, and what operators do; public types leave no trace."""
 
+    def __init__(self, types: Iterable[str]) -> None:
+        """`types`: those that the service has, in tables of their own."""
+        self._types = RECORDED & frozenset(types)
+
     async def record(self, connection: Connection, request: TracedRequest, event: Event) -> None:
         """Leave the row of one interaction: as the transaction of `connection` closes, at once outside one."""
         types = {event.resource_type, *(touched.type for touched in event.touched)}
         if not (types & RECORDED or event.patients or event.operates):
             return
-        await AUDIT_INSERT.run(connection, [_row(request, event)])
+        practices = await self._practices(connection, request, event)
+        await AUDIT_INSERT.run(connection, [_row(request, event, practices)])
+
+    async def _practices(
+        self, connection: Connection, request: TracedRequest, event: Event
+    ) -> tuple[str, ...] | None:
+        """The organisations (ids) for which this was done; None: it cannot be told for which of those they speak for.
+
+        Whoever speaks for one has done it for that one. Whoever may speak for several has for those whose data it was, as
+        no other of them is to learn of it, and for the one that their token names.
+        """
+        spoken = request.rights.organizations if request.rights is not None else frozenset[str]()
+        if len(spoken) <= 1:
+            return tuple(spoken)
+        named = request.principal.organizations
+        found = spoken & named if len(named) == 1 else frozenset[str]()
+        if event.outcome == SUCCESS:
+            found |= spoken & await self._owners(connection, request, event)
+        return tuple(sorted(found)) or None
+
+    async def _owners(self, connection: Connection, request: TracedRequest, event: Event) -> frozenset[str]:
+        """Whose (Organizations, ids) is what an interaction touched: in the versions that it was about."""
+        touched: dict[str, set[str]] = {}
+        for one in event.touched:
+            touched.setdefault(one.type, set()).add(one.id)
+        if event.resource_id is not None:
+            touched.setdefault(event.resource_type, set()).add(event.resource_id)
+        if not touched.keys() & self._types:
+            touched["Patient"] = set(event.patients)
+        versions, owners = _versions_of(request, event), set[str]()
+        for name in sorted(touched.keys() & self._types):
+            rows = await connection.fetch(
+                _OWNERS.format(table=table_name(name)), name, sorted(touched[name]), *(versions or (0, 0))
+            )
+            owners.update(row["owner"] for row in rows)
+        return frozenset(owners)
+
+
+_OWNERS = f"""
+SELECT DISTINCT substr(term, {len(OWNER) + 1}) AS owner FROM (
+  SELECT terms FROM {{table}} WHERE id = ANY($2::text[]) AND ($4::integer = 0 OR version BETWEEN $3 AND $4)
+  UNION ALL SELECT compartment FROM resource_history
+  WHERE resource_type = $1 AND id = ANY($2::text[]) AND version BETWEEN $3::integer AND $4
+) AS versions (terms), unnest(terms) AS term WHERE starts_with(term, '{OWNER}')
+"""
+"""The owners of resources ($1: type, $2: ids) by their present versions, or by those from $3 to $4, where that is not 0."""
+_LAST = 2**31 - 1
+
+
+def _versions_of(request: TracedRequest, event: Event) -> tuple[int, int] | None:
+    """The first and the last version that an interaction was about; None: the present one."""
+    if "_history" in request.path:
+        return (0, _LAST) if event.version is None else (event.version, event.version)
+    if event.action in ("U", "D") and event.version is not None:
+        return event.version - 1, event.version
+    return None
 
 
 def purpose_of(request: TracedRequest, role: str) -> str:
@@ -258,8 +318,9 @@ class _Agent:
     organizations: tuple[str, ...]
 
     @staticmethod
-    def of(request: TracedRequest, patients: set[str]) -> _Agent:
-        """`patients`: whose data it was. A person who touches somebody else's acts on that person's behalf."""
+    def of(request: TracedRequest, patients: set[str], practices: tuple[str, ...] | None) -> _Agent:
+        """`patients`: whose data it was; `practices`: for whom it was done, if that can be told. A person who touches somebody
+        else's acts on that person's behalf."""
         principal, rights = request.principal, request.rights
         oneself = sorted(rights.oneself) if rights is not None else []
         others = sorted(patients - set(oneself)) if oneself else []
@@ -269,11 +330,12 @@ class _Agent:
         who = f"Practitioner/{principal.practitioner}" if principal.practitioner else None
         if who is None and len(oneself) == 1:
             who = f"Patient/{oneself[0]}"
-        practices = tuple(sorted(rights.organizations)) if rights is not None else ()
+        if practices is None:
+            practices = tuple(sorted(rights.organizations)) if rights is not None else ()
         return _Agent(who, f"Patient/{for_whom}" if for_whom else None, practices)
 
 
-def _row(request: TracedRequest, event: Event) -> tuple[object, ...]:
+def _row(request: TracedRequest, event: Event, practices: tuple[str, ...] | None) -> tuple[object, ...]:
     principal = request.principal
     interaction = interaction_of(request, event)
     resource_type = event.resource_type or next((touched.type for touched in event.touched), "Bundle")
@@ -281,14 +343,14 @@ def _row(request: TracedRequest, event: Event) -> tuple[object, ...]:
     entities = dict.fromkeys(f"{touched.type}/{touched.id}" for touched in event.touched)
     others = [reference for reference in entities if reference != instance]
     patients = set(event.patients).union(*(touched.patients for touched in event.touched))
-    agent = _Agent.of(request, patients)
+    agent = _Agent.of(request, patients, practices)
     terms = [
         f"{ALTID}{principal.subject}",
         # A patient as agent is found by their own data: a second entry of the index for each of their acts, for nothing.
         *([f"{AGENT}{agent.who}"] if agent.who and not agent.who.startswith("Patient/") else ()),
         *(f"{AGENT}Organization/{id_}" for id_ in agent.organizations),
         # Whom what was refused is about, and whether it exists, is not for those to see to whom it was refused.
-        *(f"{OWNER}{id_}" for id_ in (agent.organizations if event.outcome == SUCCESS else ())),
+        *(f"{OWNER}{id_}" for id_ in ((practices or ()) if event.outcome == SUCCESS else ())),
         *([f"{ENTITY}{instance}"] if instance else ()),
         *(f"{ENTITY}{reference}" for reference in others[:ENTITIES_MAX]),
         *(f"{PATIENT}{id_}" for id_ in sorted(patients)),

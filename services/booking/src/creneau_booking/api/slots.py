@@ -6,14 +6,20 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from creneau_booking.domain.rehearsal import ORGANIZATION
-from creneau_booking.storage.finding.candidates import Account, consumer_of
+from creneau_booking.storage.finding.candidates import consumer_with
 from creneau_booking.storage.slot_table import SlotTable
 from creneau_booking.storage.tables import SLOT_STATUSES
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import Unprocessable
 from creneau_shared.fhir.rest.declaration import Pairs
 from creneau_shared.fhir.rest.exchange import FhirRequest
-from creneau_shared.fhir.search.request import DateValue, SearchRequest, clauses_of, every_clause_of
+from creneau_shared.fhir.search.request import (
+    DateValue,
+    SearchRequest,
+    TokenValue,
+    asked_of,
+    clauses_of,
+)
 from creneau_shared.fhir.search.sql import SearchTable
 from creneau_shared.security.access import Access
 
@@ -42,7 +48,9 @@ class ConsumersSlots:
             "A search without status, _id or identifier gives patients and anonymous callers the free slots only "
             "(link[self] says status=free); every slot can be read by its id. Free slots that a rule of their agenda "
             "(booking window, minimum notice, ages) or a visit of their own at that time keeps them from booking are not "
-            "among them (link[self] says bookable=true), unless the search names bookable. Their searches span at most "
+            "among them (link[self] says bookable=true), unless the search names bookable. However they come to a slot "
+            "(by its id, an include, a history, a chain), what they could not book is not free to them but busy-unavailable. "
+            "Their searches span at most "
             f"{self.window_days_max} days (422 too-costly); software with user or system scopes is not limited."
         )
 
@@ -70,12 +78,15 @@ class ConsumersSlots:
         self, connection: Connection, access: Access, request: FhirRequest, wanted: SearchRequest
     ) -> SearchTable | None:
         """For a patient, what `bookable` is judged by: those for whom they act, or those of them who are named; and what
-        their account holds itself, which is theirs to have. Whoever rehearses, and speaks for nobody else, finds the slots
+        their account holds itself, which is theirs to have. Where they ask for a status without naming `bookable`, within a
+        chain for instance, it is the one that they are shown. Whoever rehearses, and speaks for nobody else, finds the slots
         to do it with."""
         if access.organizations == frozenset({ORGANIZATION}):
             return SlotTable(rehearsal=True)
-        asked = {clause.parameter.name for clause in every_clause_of(wanted.conditions)}
-        if not access.patient_ids or "bookable" not in asked:
+        if access.patient_ids is None:
+            return None
+        asked = {clause.parameter.name for name, clause in asked_of(wanted) if name == "Slot"}
+        if not asked & {"bookable", "status"} or not (access.patient_ids or "bookable" not in asked):
             return None
         named = {
             part.strip().rpartition("/")[2]
@@ -83,16 +94,19 @@ class ConsumersSlots:
             if name.partition(":")[0] == "bookable-by"
             for part in value.split(",")
         }
-        principal = access.principal
-        consumer = await consumer_of(
-            connection,
-            Account(principal.issuer, principal.subject, access.patient_ids),
-            sorted(access.patient_ids & named or access.patient_ids),
-            request.now,
-            per_agenda_max=self.per_agenda_max,
-            oneself=access.rights.oneself,
+        consumer = await consumer_with(
+            connection, access, request.now, per_agenda_max=self.per_agenda_max, patients=named
         )
-        return SlotTable(consumer=consumer)
+        return SlotTable(consumer=consumer, as_shown="bookable" not in asked)
+
+    def leaves_nothing_to_complete(self, wanted: SearchRequest) -> bool:
+        """A search for what can be booked, and for nothing else."""
+        return any(
+            clause.parameter.name == "bookable"
+            and clause.modifier is None
+            and {value.code for value in clause.values if isinstance(value, TokenValue)} == {"true"}
+            for clause in clauses_of(wanted.conditions)
+        )
 
     def check(self, access: Access, wanted: SearchRequest) -> None:
         if access.patient_ids is None:

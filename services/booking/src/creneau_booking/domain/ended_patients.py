@@ -31,7 +31,12 @@ def ended(before: Mapping[str, Any] | None, after: Mapping[str, Any]) -> Ended |
 
 
 def _is_over(patient: Mapping[str, Any]) -> bool:
-    return patient.get("active") is False or _is_dead(patient)
+    return patient.get("active") is False or _is_dead(patient) or _is_replaced(patient)
+
+
+def _is_replaced(patient: Mapping[str, Any]) -> bool:
+    """R4 Patient.link: the record "must no longer be used", whether or not it says that it is inactive."""
+    return any(link.get("type") == "replaced-by" for link in patient.get("link", ()))
 
 
 def _is_dead(patient: Mapping[str, Any]) -> bool:

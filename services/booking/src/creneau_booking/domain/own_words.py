@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from creneau_booking.domain.refusals.people import AddressesUnreachable, StatedByStaff
-from creneau_shared.contact_points import email_address
+from creneau_booking.domain.refusals.people import AddressesUnreachable, StatedByStaff, UnreachableKind
+from creneau_shared.contact_points import email_address, phone_of
 
 Members = Mapping[str, Any]
 
@@ -40,18 +40,23 @@ def require_own_words(before: Members | None, after: Members) -> None:
         raise StatedByStaff(tuple(touched))
 
 
+_KINDS: Mapping[object, UnreachableKind] = {"email": "email", "phone": "phone", "sms": "phone"}
+"""ContactPoint.system → what people are told by way of it"""
+
+
 def require_reachable(before: Members | None, after: Members) -> None:
-    """Refused when an account gives an e-mail address at which nothing can arrive: who types it can correct it.
+    """Refused when an account gives an e-mail address or a telephone number at which nothing can arrive: who types it can
+    correct it.
 
     What software of a practice writes is kept as it stands there, and said of the messages that do not leave.
     """
     known = [telecom.get("value") for telecom in (before or {}).get("telecom", ())]
     wrong = [
-        index
+        (index, kind)
         for index, telecom in enumerate(after.get("telecom", ()))
-        if telecom.get("system") == "email"
+        if (kind := _KINDS.get(telecom.get("system"))) is not None
         and (value := telecom.get("value")) not in (None, *known)
-        and email_address(value) is None
+        and (email_address(value) if kind == "email" else phone_of(value)) is None
     ]
     if wrong:
         raise AddressesUnreachable(tuple(wrong))

@@ -10,6 +10,7 @@ from creneau_booking.domain.refusals.participants import (
     ActorsNotTheirs,
     AnswerForOthers,
     NoActorOfTheirs,
+    NobodyComes,
     NotOffered,
     NotOnePatient,
     ParticipantsNotTheirs,
@@ -17,6 +18,7 @@ from creneau_booking.domain.refusals.participants import (
     PatientNotTheirs,
     UnknownActors,
 )
+from creneau_booking.domain.status import claims
 
 SAID_BY_SLOT = ("serviceCategory", "serviceType", "specialty", "appointmentType")
 """What an appointment in a slot is for, where the slot says it: same elements, same meaning."""
@@ -41,6 +43,19 @@ def require_one_own_patient(appointment: Appointment, own: Collection[str]) -> s
             )
         )
     return patient
+
+
+def require_somebody_comes(before: Appointment | None, after: Appointment) -> None:
+    """Refused when a visit takes time for patients of whom none comes: whoever has declined takes none of their own, so that
+    they could be given two visits at one time."""
+    was_so = before is not None and claims(before.status) and _is_declined(before)
+    if claims(after.status) and _is_declined(after) and not was_so:
+        raise NobodyComes()
+
+
+def _is_declined(appointment: Appointment) -> bool:
+    patients = [p.status for p in appointment.participants if p.type == "Patient"]
+    return bool(patients) and all(status == "declined" for status in patients)
 
 
 def strangers(appointment: Appointment, allowed: Collection[str | None]) -> tuple[int, ...]:

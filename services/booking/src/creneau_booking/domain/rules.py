@@ -8,7 +8,11 @@ from datetime import datetime, timedelta
 from itertools import groupby, pairwise
 
 from creneau_booking.domain.appointment import EXCLUSIVE_TYPES, Appointment, SlotFact, patient_actor
-from creneau_booking.domain.participants import require_only_agendas_people, require_said_by_slots
+from creneau_booking.domain.participants import (
+    require_only_agendas_people,
+    require_said_by_slots,
+    require_somebody_comes,
+)
 from creneau_booking.domain.refusals.feeds import AgendaNotUpToDate
 from creneau_booking.domain.refusals.participants import NotOnePatient
 from creneau_booking.domain.refusals.slots import (
@@ -115,6 +119,7 @@ def claim_for(
     new = [slot for slot in slots if slot.id not in kept]
     _require_known(appointment, [s for s in slots if s not in new or _is_shown(s, by_patient, practices)])
     _require_open(new)
+    require_somebody_comes(None, appointment)
     if by_patient:
         _require_one_patient(appointment)
         _require_slot(slots)

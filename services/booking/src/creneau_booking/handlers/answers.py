@@ -74,7 +74,7 @@ class Answering:
         before = self._repository.stored_facts(current)
         await self._require_theirs(connection, context, before, given)
         assert given.actor is not None
-        if before.is_offer and given.actor in before.patients and given.status in OFFER_ANSWERED:
+        if before.is_offer and given.actor in before.patients and _is_about_the_offer(before, given):
             status = OFFER_ANSWERED[given.status]
             resource = {**self._repository.resource(current), "status": status}
             return await self._handlers.change(connection, context, current, resource)
@@ -206,6 +206,15 @@ def _require_may_say(context: WriteContext, before: Appointment, given: Given) -
             raise MayOnlyAnswer()
     elif given.status != "declined" or not may("cancel"):
         raise MayOnlyCancel()
+
+
+def _is_about_the_offer(before: Appointment, given: Given) -> bool:
+    """Whether an answer ends an offer of the waiting list: a no; a yes to its time, which a yes without any is only as long as
+    its practice proposes no other."""
+    if given.status != "accepted" or given.start is not None or given.end is not None:
+        as_offered = (given.start, given.end) == (before.start, before.end)
+        return given.status == "declined" or (given.status == "accepted" and as_offered)
+    return before.counter is None or before.counter.by in before.patients
 
 
 def _is_theirs(context: WriteContext, current: Stored) -> bool:

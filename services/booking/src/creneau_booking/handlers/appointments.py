@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from creneau_booking.domain import changes, confirmation
+from creneau_booking.domain import changes, confirmation, participants
 from creneau_booking.domain.answers import practice_has_accepted
 from creneau_booking.domain.appointment import (
     CANCELLATION_REASONS,
@@ -147,6 +147,7 @@ class AppointmentHandlers:
         """Take what a new appointment claims; what it has become, its agendas and whose they are."""
         require_may_hide(context, wanted)
         changes.require_allowed_status(wanted.status, by_patient=context.patient_ids is not None)
+        participants.require_somebody_comes(None, wanted)
         takes = TRANSITIONS[None, wanted.status].time == "takes"
         await self._word.hear_new(connection, context, resource, wanted, "booked" if takes else "asked")
         if takes:
@@ -246,7 +247,7 @@ class AppointmentHandlers:
         )
         if from_line and after.status == "waitlist":
             said = await self.waiting.wish_again(connection, said_before, before.id)
-        if change.waits and hold is not None and after.status == "booked":
+        if change.waits and hold is not None and (after.status == "booked" or how.asks_until is not None):
             confirmation.require_in_time(hold.expires_at, context.now)
         return replace(change, said=said, after=self._repository.next(current, said))
 
@@ -255,6 +256,7 @@ class AppointmentHandlers:
     ) -> None:
         by_patient = context.patient_ids is not None
         changes.require_transition(before.status, after.status, by_patient=by_patient)
+        participants.require_somebody_comes(before, after)
         if by_patient:
             changes.require_same_patient(before, after)
             if not move:
@@ -428,9 +430,12 @@ class AppointmentHandlers:
         return stored
 
     async def remove(self, connection: Connection, context: WriteContext, current: Stored) -> Stored:
-        """Delete a locked appointment; what it had taken is given back."""
+        """Delete a locked appointment; what it had taken is given back. A patient deletes what they could cancel: a visit that
+        has begun or is over is the practice's to correct."""
         before = self._repository.stored_facts(current)
         await self._word.hear_removal(connection, context, before)
+        if context.patient_ids is not None:
+            changes.require_transition(before.status, "cancelled", by_patient=True)
         if not claims(before.status):
             return await self._repository.delete(connection, context, current)
         changes.require_to_come(before, context.now, by_patient=context.patient_ids is not None)

@@ -9,7 +9,8 @@ import structlog
 from prometheus_client import Counter, Gauge
 
 from creneau_booking.storage.availability.agendas import beside_others
-from creneau_booking.storage.openings.made_slots import DUE_CHANNEL, Made, OpeningStore, due
+from creneau_booking.storage.openings.made_slots import Made, OpeningStore, due
+from creneau_booking.storage.openings.whose import DUE_CHANNEL
 from creneau_shared.clock import Clock
 from creneau_shared.database.pool import Database
 from creneau_shared.logging import describe

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from creneau_booking.domain import rules
-from creneau_booking.domain.appointment import Appointment
+from creneau_booking.domain.appointment import Appointment, Occurrence
 from creneau_booking.domain.events import AppointmentEvent
 from creneau_booking.domain.participants import SAID_BY_SLOT
 from creneau_booking.handlers.telling import acting, tell
@@ -46,6 +46,7 @@ class OwnHold:
             and self.facts.hidden == wanted.hidden
             and (wanted.start is None or wanted.start == self.facts.start)
             and (wanted.end is None or wanted.end == self.facts.end)
+            and _place(self.facts.occurrence) == _place(wanted.occurrence)
             and all(self.said.get(element) == said.get(element) for element in SAID_OF_A_HOLD)
         )
 
@@ -99,6 +100,13 @@ class OwnHolds:
             await self._repository.update(connection, context, own.stored, own.said, after, Whose(schedules))
             event = AppointmentEvent("cancelled", after, schedules, by=acting(context))
             await tell(connection, context, event, own.facts)
+
+
+def _place(occurrence: Occurrence | None) -> tuple[object, ...] | None:
+    """Which one of a series it is, and of which: what has the same first one is of the same."""
+    if occurrence is None:
+        return None
+    return occurrence.number, occurrence.origin, occurrence.template
 
 
 def _people(appointment: Appointment) -> set[str | None]:

@@ -184,11 +184,18 @@ class Series:
                         replaces=None if taken else replaces,
                         own_id=own_id,
                     )
+            if not taken:
+                series = self._series_of(stored)  # that which is held already, where it is answered as it is
             taken.append(stored)
         await keep_series(
             connection, series, [(one.number, stored.id) for one, stored in zip(planned, taken, strict=True)]
         )
         return Taken(tuple(taken), until)
+
+    def _series_of(self, stored: Stored) -> str:
+        occurrence = self._repository.stored_facts(stored).occurrence
+        assert occurrence is not None
+        return occurrence.series
 
     async def _planned(
         self, connection: Connection, context: WriteContext, wanted: Sequence[Wanted]

@@ -12,7 +12,7 @@ from creneau_booking.handlers.people.departures import Departures
 from creneau_booking.storage.agendas.ownership import BELONGING_TYPES, actor_known
 from creneau_booking.storage.agendas.rules import INHERITED, actor_changed, place_said
 from creneau_booking.storage.availability.agendas import actor_stated, is_gone
-from creneau_booking.storage.openings.made_slots import actor_of_openings
+from creneau_booking.storage.openings.whose import actor_of_openings
 from creneau_booking.storage.tables import REPLICA_TYPES
 from creneau_shared.clock import Clock
 from creneau_shared.database.pool import Connection

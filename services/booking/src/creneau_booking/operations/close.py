@@ -26,7 +26,8 @@ from creneau_booking.storage.openings.closing import (
     appointments_hit,
     nearest_free,
 )
-from creneau_booking.storage.openings.made_slots import OpeningStore, reopen
+from creneau_booking.storage.openings.closures import close, reopen
+from creneau_booking.storage.openings.made_slots import OpeningStore
 from creneau_shared.clock import PARIS
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import BadRequest, CreneauError, Issue
@@ -52,8 +53,8 @@ DEFINITION = operation_definition(
     [
         parameter("schedule", "Reference"),
         parameter("period", "Period"),
-        parameter("start", "dateTime"),
-        parameter("end", "dateTime"),
+        parameter("start", "dateTime", documentation="Also from."),
+        parameter("end", "dateTime", documentation="Also to."),
         parameter("reason", "string"),
         parameter("action", "code"),
         parameter("confirm", "boolean"),
@@ -144,7 +145,7 @@ class CloseOperation:
             if confirmed:
                 context = write_context(call.request, access)
                 by = f"{context.issuer} {context.subject}".strip()
-                blocked = await self._openings.close(connection, id_, closure.period, closure.reason, now, by)
+                blocked = await close(connection, id_, closure.period, closure.reason, now, by)
                 await call.service.audit(connection, call.request, "E", current)
             hits, total = await appointments_hit(connection, id_, closure.period, now, self._appointments_max)
             done: list[_Done] = []

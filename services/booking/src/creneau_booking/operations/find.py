@@ -65,7 +65,8 @@ COUNT_MAX = 500
 REMARKS_MAX = 10
 """of how many who are named it is said why nothing is proposed"""
 TOTAL_MAX = 5_000
-"""slots are counted so far; of more, or where too much would have to be looked through, there is no total"""
+"""slots are counted so far; of more, or where too much would have to be looked through, the total is how many were counted,
+and it is said that there are at least so many"""
 
 DEFINITION = operation_definition(
     "find",
@@ -175,6 +176,7 @@ class FindOperation:
             conditions=(*wanted.conditions, to_come(request.now), *conditions),
             count=asked.count,
             limits=Limits(total_counted_max=TOTAL_MAX),
+            at_least=True,
         )
         scope = searching.scope_of(asked.access)
         result = await run_search(connection, catalog, wanted, cursor_codec=service.cursors, scope=scope)
@@ -185,7 +187,12 @@ class FindOperation:
             _proposal(slot, actors.get(schedule, ()), asked.patients)
             for slot, schedule in zip(slots, schedules, strict=True)
         ]
-        return _Page([[proposal] for proposal in proposals], result.total, result.next_cursor)
+        return _Page(
+            [[proposal] for proposal in proposals],
+            result.at_least if result.total is None else result.total,
+            result.next_cursor,
+            whole=result.total is not None,
+        )
 
     async def _together(
         self, connection: Connection, asked: _Asked, catalog: Catalog, elsewhere: Sequence[Period]
@@ -230,7 +237,7 @@ class FindOperation:
             if asked.series is not None:
                 told = with_series(told, asked.series, zones[visits[0].agendas[0]])
             proposals.append(told)
-        return _Page(proposals, None if common.cut else len(common.found), cursor)
+        return _Page(proposals, len(common.found), cursor, whole=not common.cut)
 
     @staticmethod
     def _proposed(one: Together, common: Common, patients: Sequence[Resource]) -> Resource:
@@ -273,11 +280,12 @@ class _Asked:
 
 @dataclass(frozen=True)
 class _Page:
-    """Proposals, each with the later visits of its series; `total` None: not known."""
+    """Proposals, each with the later visits of its series. `total`: how many there are, or, unless it is `whole`, at least."""
 
     proposals: list[list[Resource]]
-    total: int | None
+    total: int
     cursor: str | None
+    whole: bool
 
 
 def _answer(asked: _Asked, page: _Page, remarks: Sequence[Issue]) -> Answer:
@@ -293,7 +301,7 @@ def _answer(asked: _Asked, page: _Page, remarks: Sequence[Issue]) -> Answer:
     ]
     issues = list(remarks)
     if page.cursor is not None:
-        issues.append(_more(page.total, len(page.proposals)))
+        issues.append(_more(page))
     if issues:
         entries.append(outcome_entry(dumps(operation_outcome(issues, request.language))))
     url, pairs = f"{service.base_url}/Appointment/$find", service.shown(request, pairs_of(asked.given))
@@ -441,12 +449,11 @@ def _proposal(slot: Resource, actors: Sequence[str], patients: Sequence[Resource
     }
 
 
-def _more(total: int | None, shown: int) -> Issue:
-    fr, en = ("Plus de ", "More than ") if total is None else ("", "")
-    found = shown if total is None else total
+def _more(page: _Page) -> Issue:
+    fr, en = ("", "") if page.whole else ("Au moins ", "At least ")
     return Issue(
         "informational",
-        f"{fr}{found} créneaux conviennent ; les premiers sont proposés. Augmentez _count pour en voir plus.",
-        f"{en}{found} slots fit; the first ones are proposed. Raise _count to see more.",
+        f"{fr}{page.total} créneaux conviennent ; les premiers sont proposés. Augmentez _count pour en voir plus.",
+        f"{en}{page.total} slots fit; the first ones are proposed. Raise _count to see more.",
         severity="information",
     )

@@ -13,8 +13,8 @@ from creneau_shared.fhir.rest.parameters import OperationInput
 def window_of(given: OperationInput, zone: tzinfo = PARIS) -> tuple[datetime | None, datetime | None]:
     """From when (inclusive) to when (exclusive); a day as an end is within. BadRequest for what is no date."""
     period = next((value for value in given.all("period") if isinstance(value, dict)), {})
-    start = period.get("start") or given.first("start")
-    end = period.get("end") or given.first("end")
+    start = period.get("start") or given.first("start", "from", "_from")
+    end = period.get("end") or given.first("end", "to", "_to")
     return _read(start, "start", zone, last=False), _read(end, "end", zone, last=True)
 
 

@@ -18,7 +18,7 @@ from creneau_booking.operations.booking import Desk, Session, answer_with, in_tr
 from creneau_booking.operations.definitions import operation_definition, parameter
 from creneau_booking.operations.references import id_of
 from creneau_booking.operations.series import answer_with_series, scope_in
-from creneau_booking.operations.subject import id_of_subject
+from creneau_booking.operations.subject import BARE, RESOURCE_NAMES, id_of_subject, with_contained_slots
 from creneau_booking.storage.agendas.slots_of_agendas import schedules_of, slots_between
 from creneau_shared.clock import PARIS
 from creneau_shared.errors import BadRequest
@@ -35,6 +35,9 @@ DEFINITION = operation_definition(
     "Moves an appointment to another slot; the old one is given back only if the new one is taken.",
     [
         parameter("appointment", "Reference"),
+        parameter(
+            "appt-resource", "Appointment", documentation="As it is to be: its slots, or its start and end."
+        ),
         parameter("slot", "Reference", maximum="*"),
         parameter("start", "dateTime"),
         parameter("end", "dateTime"),
@@ -57,7 +60,7 @@ class RescheduleOperation:
         return Operation(DEFINITION, self.handle)
 
     async def handle(self, call: OperationCall) -> Answer:
-        given = OperationInput.of(call.request)
+        given = OperationInput.of(call.request, bare=BARE, read_as=with_contained_slots)
         return await in_transaction(call, self._desk, "u", lambda session: self._move(session, given))
 
     async def _move(self, session: Session, given: OperationInput) -> Answer:
@@ -82,8 +85,9 @@ class RescheduleOperation:
     ) -> Resource:
         """The appointment in the slots that the call names, or at `start` for as long as it lasts now."""
         rest = {name: value for name, value in resource.items() if name not in ("start", "end")}
-        period = _period(given, before)
-        slots = [id_of(reference) for reference in given.references("slot")]
+        wanted = _sent(given)
+        period = _period(given, wanted, before)
+        slots = [id_of(reference) for reference in given.references("slot") or wanted.get("slot", ())]
         if period is not None:
             rest |= {"start": exact_instant(period[0]), "end": exact_instant(period[1])}
             named = [id_of(schedule) for schedule in given.references("schedule")]
@@ -111,16 +115,23 @@ class RescheduleOperation:
         return {name: slot[name] for name in SAID_BY_SLOT if name in slot}
 
 
-def _period(given: OperationInput, before: Appointment) -> tuple[datetime, datetime] | None:
-    """From `start` on, until `end` or as long as the appointment lasts now; None when the call gives no start."""
-    start = _moment(given, "start")
+def _sent(given: OperationInput) -> Resource:
+    """The appointment as it is to be, where the call sends it."""
+    sent = (value for value in given.all(*RESOURCE_NAMES) if isinstance(value, dict))
+    return next((value for value in sent if value.get("resourceType") == "Appointment"), {})
+
+
+def _period(given: OperationInput, wanted: Resource, before: Appointment) -> tuple[datetime, datetime] | None:
+    """From `start` on, until `end` or as long as the appointment lasts now; None when neither the call nor the Appointment
+    that it sends gives a start."""
+    start = _moment(given, wanted, "start")
     if start is None or before.start is None or before.end is None:
         return None
-    return start, _moment(given, "end") or start + (before.end - before.start)
+    return start, _moment(given, wanted, "end") or start + (before.end - before.start)
 
 
-def _moment(given: OperationInput, name: str) -> datetime | None:
-    said = given.first(name)
+def _moment(given: OperationInput, wanted: Resource, name: str) -> datetime | None:
+    said = wanted.get(name) if (told := given.first(name)) is None else told
     if said is None:
         return None
     try:

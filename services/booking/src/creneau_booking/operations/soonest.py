@@ -22,8 +22,9 @@ from creneau_booking.operations.soonest_query import (
     sought,
 )
 from creneau_booking.operations.unknown_names import unknown_names
-from creneau_booking.storage.finding.soonest import First, Soonest, SoonestSearch
-from creneau_booking.storage.finding.soonest_conditions import Sought
+from creneau_booking.storage.finding.soonest.conditions import Sought
+from creneau_booking.storage.finding.soonest.heads import First
+from creneau_booking.storage.finding.soonest.search import Soonest, SoonestSearch
 from creneau_booking.storage.logical import identified
 from creneau_booking.storage.slot_table import SlotTable
 from creneau_shared.database.pool import Connection

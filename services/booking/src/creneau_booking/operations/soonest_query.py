@@ -8,7 +8,7 @@ from datetime import datetime, time, timedelta
 from typing import Any
 
 from creneau_booking.operations.references import id_of
-from creneau_booking.storage.finding.soonest_conditions import Sought
+from creneau_booking.storage.finding.soonest.conditions import Sought
 from creneau_shared.clock import PARIS
 from creneau_shared.errors import BadRequest, Unprocessable
 from creneau_shared.fhir.datatypes import parse_interval

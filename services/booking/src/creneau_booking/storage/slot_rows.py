@@ -207,6 +207,7 @@ def schedule_id(slot: Resource, base_url: str) -> str:
     return relative.removeprefix("Schedule/").split("/_history/")[0]
 
 
+_BEGINNING = b'{"resourceType":"Slot","id":"'
 LAST_UPDATED = """to_char({column} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')"""
 _WHOLE = """to_char({column} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')"""
 _FRACTION = """rtrim(to_char({column} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US'), '0') || 'Z'"""
@@ -218,7 +219,7 @@ def content_sql(row: str, kind: str, status: str | None = None) -> str:
     """The SQL expression (bytea) of the Slot as it is served, over aliases of slot (or slot_history) and slot_kind.
     `status`: SQL of the status, where it is not the row's own."""
     parts = [
-        """'{"resourceType":"Slot","id":"'""",
+        f"'{_BEGINNING.decode()}'",
         f"coalesce({row}.name, {row}.id::text)",
         """'","meta":{"versionId":"'""",
         f"{row}.version::text",
@@ -238,6 +239,27 @@ def content_sql(row: str, kind: str, status: str | None = None) -> str:
         "'\"}'",
     ]
     return f"convert_to({' || '.join(parts)}, 'UTF8')"
+
+
+_FREE_SLOT = b',"status":"free","start":"'
+"""as `content_sql` has it; within a string of JSON the quotes would be escaped, and of a contained Slot the order may differ
+or what follows: the last of several is the slot's own"""
+
+
+def says_free(content: bytes) -> bool:
+    """Whether a Slot as it is served is free."""
+    return content.rfind(_FREE_SLOT) == content.rfind(b',"status":"') != -1
+
+
+def with_status(content: bytes, status: str) -> bytes:
+    """A Slot that `says_free`, as other bytes with this status."""
+    before, _, after = content.rpartition(_FREE_SLOT)
+    return b"".join((before, f',"status":"{status}","start":"'.encode(), after))
+
+
+def id_of_served(content: bytes) -> str:
+    """The id of a Slot as it is served."""
+    return content[len(_BEGINNING) : content.index(b'"', len(_BEGINNING))].decode()
 
 
 def row_values(row: SlotRow) -> tuple[Any, ...]:

@@ -19,12 +19,12 @@ from creneau_booking.domain.refusals.offering import SlotMadeMeanwhile
 from creneau_booking.domain.synchronising import ECHOES, Difference, Known, SaidSlot, Sent, difference
 from creneau_booking.storage.availability.actors import write_beside
 from creneau_booking.storage.availability.freshness import IS_BACK
-from creneau_booking.storage.freed import note_agendas, note_awaited
+from creneau_booking.storage.freed import note_agendas, note_awaited, note_freed
 from creneau_booking.storage.places import HOLDER
 from creneau_booking.storage.slot_rows import OVERBOOKED, SUPERSEDE, SlotKind, SlotRow
 from creneau_booking.storage.slots_together import (
     CLAIM,
-    INSERT_MANY,
+    INSERT_UNSEEN,
     REPLACE_MANY,
     VersionToWrite,
     columns_of,
@@ -264,9 +264,9 @@ async def _write(
         written = await connection.fetch(REPLACE_MANY, *values, [agenda] * len(places), starts)
         note_awaited(connection, written, context.now)
     if fresh:
-        made = await connection.fetch(INSERT_MANY, *columns_of(fresh, kinds))
-        note_awaited(connection, made, context.now)
-        if len(made) < len(fresh):
+        [made] = await connection.fetch(INSERT_UNSEEN, *columns_of(fresh, kinds))
+        note_freed(connection, zip(made["ids"] or (), made["starts"] or (), strict=True), context.now)
+        if made["made"] < len(fresh):
             raise SlotMadeMeanwhile(fresh[0].row.name or str(fresh[0].row.id))
 
 

@@ -6,7 +6,7 @@ a range of one agenda's slots, or of one status, by index.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime
 from typing import cast
 
@@ -57,7 +57,8 @@ class SlotTable:
 
     `consumer`: for whom `bookable` is judged; without one it is judged for anybody. `besides`: an appointment (id) that
     is to be moved, so that its slots and its people count as free. `rehearsal`: those of the rehearsal's agenda are shown.
-    `times`: what is free counts on these days and at these hours alone.
+    `times`: what is free counts on these days and at these hours alone. `as_shown`: a status that is asked for is the one that
+    the consumer is shown; without, `free` is what is free to anybody.
     """
 
     resource_type = "Slot"
@@ -71,12 +72,14 @@ class SlotTable:
         besides: str | None = None,
         rehearsal: bool = False,
         times: LocalTimes | None = None,
+        as_shown: bool = False,
     ) -> None:
         self._clock = clock or SystemClock()
         self._consumer = consumer
         self._besides = besides
         self._rehearsal = rehearsal
         self._times = times
+        self._as_shown = as_shown
 
     @property
     def _now(self) -> datetime:
@@ -113,6 +116,7 @@ class SlotTable:
             besides=self._besides,
             rehearsal=self._rehearsal,
             times=self._times,
+            as_shown=self._as_shown,
         )
         tables = agenda_walk.Tables(_KindTable(self._clock, rehearsal=self._rehearsal), joined)
         return await agenda_walk.steps_of(connection, catalog, scope, request, tables)
@@ -249,6 +253,9 @@ class SlotTable:
         if any(v.code is None or v.code == "" for v in values if v.system == STATUS_SYSTEM):
             codes = list(SLOT_STATUSES)
         status = self._shown_status(alias)
+        if self._as_shown:
+            found = self._shown_as(codes, alias, arguments)
+            return f"NOT ({found})" if clause.modifier == "not" else found
         if clause.modifier == "not":
             return f"NOT {status} = ANY({arguments.add(codes, 'slot_status[]')})"
         others = [code for code in codes if code != "free"]
@@ -256,6 +263,16 @@ class SlotTable:
         if others or not ways:
             ways.append(f"{status} = ANY({arguments.add(others, 'slot_status[]')})")
         return f"({' OR '.join(ways)})" if len(ways) > 1 else ways[0]
+
+    def _shown_as(self, codes: Collection[str], alias: str, arguments: Arguments) -> str:
+        """Condition: the consumer is shown the slot with one of these statuses."""
+        shown, could = self._shown_status(alias), self._could(alias, arguments)
+        ways = [f"{shown} = ANY({arguments.add([c for c in codes if c != 'free'], 'slot_status[]')})"]
+        if "free" in codes:
+            ways.append(could)
+        if "busy-unavailable" in codes:
+            ways.append(f"({shown} = 'free' AND NOT {could})")
+        return f"({' OR '.join(ways)})"
 
     def _free(self, alias: str, arguments: Arguments) -> str:
         """Condition: the slot is free, as the one truth has it (`storage.availability`)."""
@@ -289,12 +306,16 @@ class SlotTable:
             raise BookableUnclear()
         if len(wanted) == 2:
             return "false" if clause.modifier == "not" else "true"
+        could = self._could(alias, arguments)
+        return could if ("true" in wanted) == (clause.modifier is None) else f"NOT {could}"
+
+    def _could(self, alias: str, arguments: Arguments) -> str:
+        """Condition: the slot could be booked by the consumer, or, without one, by somebody."""
         if self._consumer is None:
             opened = is_open(alias, arguments.add(self._clock.now(), "timestamptz"))
         else:
             opened = self._consumer.condition(alias, arguments)
-        could = f"({self._free(alias, arguments)} AND {opened})"
-        return could if ("true" in wanted) == (clause.modifier is None) else f"NOT {could}"
+        return f"({self._free(alias, arguments)} AND {opened})"
 
     def _schedule(self, clause: Clause, alias: str, arguments: Arguments) -> str:
         if clause.modifier == "identifier":

@@ -45,6 +45,8 @@ from creneau_shared.fhir.storage.generic import require_owned, to_milliseconds
 from creneau_shared.fhir.storage.store import Stored, Write, WriteContext
 from creneau_shared.refusal import Refusal
 
+_TERM_END = "\x1f"
+"""between terms: no text of FHIR has it"""
 _PLACES = "SELECT id, schedule_key, start FROM slot WHERE id = ANY($1::uuid[])"
 _NAMED = (
     "schedule_key IN (SELECT unnest($2::bigint[]) UNION SELECT key FROM schedule WHERE id = ANY($1::text[]))"
@@ -93,20 +95,27 @@ ON CONFLICT (schedule_key, digest) DO UPDATE SET digest = excluded.digest RETURN
 _GIVEN = f"""
 SELECT id, name, start, "end", said::slot_status AS asked, extra,
   {UNDER_CLOSURES.format(said="said::slot_status", start="start", until='"end"', schedule_key="given.schedule_key")} AS said,
-  CASE WHEN terms IS NOT NULL THEN ARRAY(SELECT json_array_elements_text(terms::json)) END AS terms,
+  string_to_array(terms, E'\\x1f') AS terms,
   words::tsvector AS words, schedule_key, kind_key, last_updated, version{{more}}
 FROM unnest($1::uuid[], $2::text[], $3::timestamptz[], $4::timestamptz[], $5::text[], $6::text[], $7::text[],
   $8::text[], $9::bigint[], $10::bigint[], $11::timestamptz[], $12::integer[]{{arrays}})
   AS given (id, name, start, "end", said, extra, terms, words, schedule_key, kind_key, last_updated, version{{more}})
 """
-INSERT_MANY = f"""
-WITH fresh AS MATERIALIZED ({_GIVEN.format(more="", arrays="")}), closed AS ({KEEP_CLOSED.format(slots="fresh")})
-INSERT INTO slot (id, name, start, "end", status, said, extra, terms, words, schedule_key, kind_key, last_updated, version)
-SELECT id, name, start, "end", {JUDGED.format(slot="fresh", besides="''")}, said, extra, terms, words, schedule_key,
-  kind_key, last_updated, version
-FROM fresh ON CONFLICT DO NOTHING RETURNING id, start, status::text AS served,
-  (SELECT capacity FROM slot_kind WHERE slot_kind.key = kind_key) AS places_left, {AWAITED.format(slot="slot")} AS awaited
+_INSERT = f"""
+WITH fresh AS MATERIALIZED ({_GIVEN.format(more="", arrays="")}), closed AS ({KEEP_CLOSED.format(slots="fresh")}), made AS (
+  INSERT INTO slot (id, name, start, "end", status, said, extra, terms, words, schedule_key, kind_key, last_updated, version)
+  SELECT id, name, start, "end", {JUDGED.format(slot="fresh", besides="''")}, said, extra, terms, words, schedule_key,
+    kind_key, last_updated, version
+  FROM fresh ON CONFLICT DO NOTHING RETURNING id, start, status, kind_key, {AWAITED.format(slot="slot")} AS awaited
+)"""
+INSERT_MANY = f"""{_INSERT}
+SELECT id, start, status::text AS served, (SELECT capacity FROM slot_kind WHERE slot_kind.key = kind_key) AS places_left, awaited
+FROM made
 """
+INSERT_UNSEEN = f"""{_INSERT}
+SELECT count(*) AS made, array_agg(id) FILTER (WHERE awaited) AS ids, array_agg(start) FILTER (WHERE awaited) AS starts FROM made
+"""
+"""The same for a caller who is not told of each: how many there are, and those for which somebody waits."""
 REPLACE_MANY = f"""
 WITH said AS MATERIALIZED ({
     _GIVEN.format(more=", was_in, was_at", arrays=", $13::bigint[], $14::timestamptz[]")
@@ -321,7 +330,7 @@ def columns_of(versions: Sequence[VersionToWrite], kinds: Mapping[tuple[int, byt
             row.end,
             row.status,
             row.extra,
-            dumps(row.terms).decode() if row.terms else None,
+            _TERM_END.join(row.terms) if row.terms else None,
             row.words,
             version.agenda,
             kinds[version.agenda, version.kind.digest],

@@ -7,6 +7,7 @@ from creneau_booking.domain.refusals.participants import (
     AnswerForOthers,
     ElementsNotTheirs,
     NoActorOfTheirs,
+    NobodyComes,
     NotOffered,
     NotOnePatient,
     ParticipantsNotTheirs,
@@ -27,6 +28,18 @@ def _(_: NotOnePatient) -> CreneauError:
         "An appointment is for one person: one Patient participant, and only one.",
         expression="Appointment.participant",
         details_code="one-patient",
+    )
+
+
+@WORDS.says(NobodyComes)
+def _(_: NobodyComes) -> CreneauError:
+    return Unprocessable(
+        "Qui a décliné ne vient pas : un rendez-vous n'est pas pris pour un patient « declined ». Pour y renoncer,"
+        " annulez-le (status: cancelled).",
+        "Whoever has declined does not come: no visit is booked for a patient who is “declined”. To give it up, cancel it"
+        " (status: cancelled).",
+        expression="Appointment.participant",
+        details_code="patient-declined",
     )
 
 

@@ -70,7 +70,8 @@ def _(r: StatedByStaff) -> CreneauError:
 
 @WORDS.says(AddressesUnreachable)
 def _(r: AddressesUnreachable) -> CreneauError:
-    return Unprocessable(issues=[_unreachable(index) for index in r.indexes])
+    said = {"email": _no_email_address, "phone": _no_phone_number}
+    return Unprocessable(issues=[said[kind](index) for index, kind in r.places])
 
 
 @WORDS.says(OfficialInsUnverified)
@@ -120,7 +121,17 @@ def _stated_by_staff(element: str) -> Issue:
     )
 
 
-def _unreachable(index: int) -> Issue:
+def _no_phone_number(index: int) -> Issue:
+    return Issue(
+        code="value",
+        fr="Ce n'est pas un numéro de téléphone. Corrigez-le, par exemple 06 39 98 00 01, ou +32 … avec l'indicatif du pays.",
+        en="This is no telephone number. Correct it, for example 06 39 98 00 01, or +32 … with the code of the country.",
+        expression=(f"Patient.telecom[{index}].value",),
+        details_code="no-phone-number",
+    )
+
+
+def _no_email_address(index: int) -> Issue:
     return Issue(
         code="value",
         fr="Aucun message ne peut arriver à cette adresse électronique. Corrigez-la, par exemple camille@exemple.fr "

@@ -60,8 +60,9 @@ def _unclear(index: int, said: str) -> Issue:
 def _(r: PatientsUnavailable) -> CreneauError:
     names = _patients(r.ids)
     return Unprocessable(
-        f"Aucun rendez-vous ne peut être pris pour {names} : dossier supprimé, inactif ou d'une personne décédée.",
-        f"No appointment can be booked for {names}: deleted, inactive or deceased.",
+        f"Aucun rendez-vous ne peut être pris pour {names} : dossier supprimé, inactif, remplacé par un autre ou"
+        " d'une personne décédée.",
+        f"No appointment can be booked for {names}: deleted, inactive, replaced by another or deceased.",
         expression="Appointment.participant",
         details_code="patient-unavailable",
     )

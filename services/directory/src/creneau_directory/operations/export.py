@@ -13,10 +13,11 @@ from datetime import datetime
 from typing import Any, Final
 from urllib.parse import parse_qsl, quote, unquote
 
-from creneau_directory.storage.exports import Wanted, contents_of, deleted_since, parts_of
+from creneau_directory.storage.exports import Wanted, contents_of, deleted_since, no_longer_shown, parts_of
 from creneau_directory.storage.tables import TYPES
 from creneau_directory.views import OFFERS, OpenOffers, require_ror_headers, shown, viewer_of
 from creneau_shared.clock import PARIS
+from creneau_shared.database.pool import Connection
 from creneau_shared.errors import BadRequest, Unauthenticated
 from creneau_shared.fhir.json import dumps, loads
 from creneau_shared.fhir.rest.exchange import Answer, FhirRequest
@@ -51,7 +52,8 @@ _INPUTS: Final = (
 )
 _DOCUMENTATION: Final = (
     "The directory as files. Answered by 202 and Content-Location; there, once it is done, by a manifest: for each type the"
-    " addresses of its files (NDJSON), and of the entries that were deleted since `_since`. DELETE there cancels."
+    " addresses of its files (NDJSON), and of the entries that were deleted since"
+    " `_since`, or are not shown to the caller any more. DELETE there cancels."
 )
 
 
@@ -128,7 +130,7 @@ class Exports:
                     manifest["output"].append(
                         {"type": name, "url": self._url(pairs, filters), "count": part.count}
                     )
-                if since is not None and (gone := await deleted_since(connection, name, since, at)):
+                if since is not None and (gone := await self._gone(connection, request, name, since, at)):
                     pairs = {"_type": name, **own, "_deleted": "true"}
                     manifest["deleted"].append(
                         {"type": "Bundle", "url": self._url(pairs, ()), "count": len(gone)}
@@ -150,7 +152,7 @@ class Exports:
             )
         async with call.service.connection() as connection:
             if said.first("_deleted") == "true" and since is not None:
-                ids = await deleted_since(connection, name, since, at)
+                ids = await self._gone(connection, request, name, since, at)
                 return _deleted(name, ids)
             wanted = Wanted(name, at, since, _conditions(_filters(said, name), name, request))
             after, until = (str(said.first(end) or "") for end in ("_after", "_until"))
@@ -175,6 +177,17 @@ class Exports:
         return self.catalog.with_table(
             OpenOffers(OFFERS, plain.name, plain.needs, (), tuple(sorted(viewer.organizations)))
         )
+
+    async def _gone(
+        self, connection: Connection, request: FhirRequest, name: str, since: datetime, at: datetime
+    ) -> Sequence[str]:
+        """The ids of a type that were deleted after `since`, and of those that the caller may see no longer."""
+        deleted = await deleted_since(connection, name, since, at)
+        viewer = viewer_of(request.access(OFFERS, "s"))
+        if name != OFFERS or viewer.everything or viewer.regulates:
+            return deleted
+        hidden = await no_longer_shown(connection, viewer.organizations, since, at)
+        return sorted({*deleted, *hidden})
 
     def _require_known(self, request: FhirRequest) -> None:
         if request.principal.anonymous:

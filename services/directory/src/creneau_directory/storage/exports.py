@@ -6,15 +6,17 @@ hour. What changed in between comes changed, and once more with the next `_since
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from creneau_directory.domain.ror.visibility import SENSITIVE_TERM
 from creneau_shared.database.conditions import all_of
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.search.layout import table_name
 from creneau_shared.fhir.search.request import Condition
 from creneau_shared.fhir.search.sql import EVERYTHING, Catalog, Compiler
+from creneau_shared.fhir.storage.generic import owned_by
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,30 @@ async def deleted_since(
         at,
     )
     return [row["id"] for row in rows]
+
+
+async def no_longer_shown(
+    connection: Connection, organizations: Collection[str], since: datetime, at: datetime
+) -> Sequence[str]:
+    """The ids of the offers that have become sensitive units after `since`, or another's, and were shown before to whoever
+    speaks for these organizations (ids) and no others. Where no version of then is kept, it may have been shown."""
+    rows = await connection.fetch(
+        f"""SELECT id FROM healthcare_service AS unit
+        WHERE {_HIDDEN.format(terms="terms")} AND NOT deleted AND last_updated > $3 AND last_updated <= $4 AND version > 1
+        AND NOT EXISTS (SELECT FROM resource_history AS past WHERE resource_type = 'HealthcareService' AND past.id = unit.id
+          AND (past.version = 1 AND past.last_updated > $3
+            OR past.last_updated <= $3 AND past.superseded_at > $3
+              AND (past.content IS NULL OR {_HIDDEN.format(terms="past.compartment")})))
+        ORDER BY id""",
+        SENSITIVE_TERM,
+        owned_by(organizations),
+        since,
+        at,
+    )
+    return [row["id"] for row in rows]
+
+
+_HIDDEN = "({terms} @> ARRAY[$1::text] AND NOT {terms} && $2::text[])"
 
 
 def _compiled(catalog: Catalog, wanted: Wanted) -> tuple[Compiler, str]:

@@ -14,16 +14,17 @@ from prometheus_client import Counter, Gauge, Histogram
 
 from creneau_shared.correlation import set_correlation_id
 from creneau_shared.database.failures import DATABASE_FAILURES, UNREACHABLE
+from creneau_shared.database.pool import Connection
 from creneau_shared.errors import CreneauError, Unavailable
 from creneau_shared.fhir.outcome import Language
-from creneau_shared.fhir.rest.exchange import Answer
+from creneau_shared.fhir.rest.exchange import Answer, FhirRequest
 from creneau_shared.fhir.rest.failure import RIVALS, failure
-from creneau_shared.fhir.rest.packing import unpack
+from creneau_shared.fhir.rest.packing import rights_digest, unpack
 from creneau_shared.fhir.rest.returning import as_preferred
 from creneau_shared.fhir.rest.server import FhirServer
 from creneau_shared.fhir.rest.settings import AsyncSettings
 from creneau_shared.fhir.storage import async_requests
-from creneau_shared.fhir.storage.async_requests import Kept, Leased
+from creneau_shared.fhir.storage.async_requests import Kept, Leased, Reach, reach_of
 from creneau_shared.logging import describe
 from creneau_shared.messaging.waiting import every
 from creneau_shared.tasks import Task
@@ -118,18 +119,29 @@ class AsyncRunner:
         async with self._service.transaction() as connection:
             if not await async_requests.hold(connection, leased):
                 return
-            answer = await self._answer(leased)
-            await async_requests.keep(
-                connection, leased.id, Kept(answer.status, answer.headers, answer.content)
-            )
+            request = self._request(leased)
+            answer = await self._answer(leased, request)
+            kept = Kept(answer.status, answer.headers, answer.content, await self._reach(connection, request))
+            await async_requests.keep(connection, leased.id, rights_digest(request.principal), kept)
         age_s = (self._service.clock.now() - leased.created_at).total_seconds()
         DURATION.labels(str(answer.status)).observe(max(age_s, 0.0))
 
-    async def _answer(self, leased: Leased) -> Answer:
-        """What the request answers, a failure too. Raises what may pass, as long as there are attempts left."""
+    def _request(self, leased: Leased) -> FhirRequest:
         service = self._service
         request = unpack(leased.request, leased.body, now=service.clock.now(), base_url=service.base_url)
         set_correlation_id(request.correlation_id)
+        return request
+
+    async def _reach(self, connection: Connection, request: FhirRequest) -> Reach:
+        """Whom its holder must reach to come back for the answer: whom they reached, and after a write whom they still do, for
+        it may have ended a right of theirs itself (`$erase`, `$renounce`)."""
+        if request.method not in ("GET", "HEAD"):
+            await self._service.resolve_again(connection, request)
+        return reach_of(request.rights) if request.rights is not None else Reach()
+
+    async def _answer(self, leased: Leased, request: FhirRequest) -> Answer:
+        """What the request answers, a failure too. Raises what may pass, as long as there are attempts left."""
+        service = self._service
         if leased.attempts > self._settings.async_attempts_max:
             return _given_up(leased, request.language)
         try:

@@ -16,11 +16,11 @@ from creneau_shared.fhir.json import dumps
 from creneau_shared.fhir.outcome import operation_outcome
 from creneau_shared.fhir.rest.exchange import Answer, FhirRequest
 from creneau_shared.fhir.rest.idempotency import check_key
-from creneau_shared.fhir.rest.packing import digest, pack
+from creneau_shared.fhir.rest.packing import digest, pack, rights_digest
 from creneau_shared.fhir.rest.service import FhirService
 from creneau_shared.fhir.rest.settings import AsyncSettings
 from creneau_shared.fhir.storage import async_requests
-from creneau_shared.fhir.storage.async_requests import Owner, Progress
+from creneau_shared.fhir.storage.async_requests import Owner, Progress, Reach, reach_of
 from creneau_shared.limits.callers import Counted, Limit
 
 PATH = "_async"
@@ -56,12 +56,15 @@ class AsyncRequests:
         return Answer(202, dumps(operation_outcome([said], request.language)), headers)
 
     async def poll(self, service: FhirService, request: FhirRequest, id_: str) -> Answer:
-        """GET of the address: 202 while the request is under way, then its own answer, as often as wanted."""
+        """GET of the address: 202 while the request is under way, then its own answer, as often as wanted: for whoever asks
+        as they asked then, and still reaches whom they reached."""
         owner = _owner(request)
         key = service.limits.callers.key("poll", owner.issuer, owner.subject, id_)
         await service.limits.limiter.take([Counted(key, self._polls)], 1)
         async with service.connection() as connection:
             found = await _progress(connection, owner, id_)
+            if found.answer is not None and not found.answer.is_for(_reach(request)):
+                raise _unknown()
             if found.answer is None:
                 return _under_way(found, request)
             answer = Answer(found.answer.status, found.answer.content, dict(found.answer.headers))
@@ -117,7 +120,12 @@ class AsyncRequests:
 
 
 def _owner(request: FhirRequest) -> Owner:
-    return Owner(request.principal.issuer, request.principal.subject)
+    principal = request.principal
+    return Owner(principal.issuer, principal.subject, rights_digest(principal))
+
+
+def _reach(request: FhirRequest) -> Reach:
+    return reach_of(request.rights) if request.rights is not None else Reach()
 
 
 def _key(request: FhirRequest) -> str | None:
@@ -146,17 +154,21 @@ def _same(earlier: tuple[UUID, bytes], said: bytes) -> UUID:
 
 
 async def _progress(connection: Connection, owner: Owner, id_: str) -> Progress:
-    """How far the owner's request is; NotFound for what is unknown, forgotten or somebody else's alike."""
+    """How far the owner's request is; NotFound for what is unknown, forgotten, somebody else's, or asked with other rights."""
     try:
         found = await async_requests.progress(connection, owner, UUID(id_))
     except ValueError:
         found = None
     if found is None:
-        raise NotFound(
-            "Il n'y a pas, ou plus, de demande à cette adresse.",
-            "There is no request at this address, or no longer.",
-        )
+        raise _unknown()
     return found
+
+
+def _unknown() -> NotFound:
+    return NotFound(
+        "Il n'y a pas, ou plus, de demande à cette adresse.",
+        "There is no request at this address, or no longer.",
+    )
 
 
 def _under_way(found: Progress, request: FhirRequest) -> Answer:

@@ -43,12 +43,18 @@ class SearchPolicy(Protocol):
     async def table(
         self, connection: Connection, access: Access, request: FhirRequest, wanted: SearchRequest
     ) -> SearchTable | None:
-        """The type's table as it is for this caller at this moment; None: as it is for everybody."""
+        """The type's table as it is for this caller at this moment, in a search of the type or one that asks something of it
+        by a chain; None: as it is for everybody."""
+        ...
+
+    def leaves_nothing_to_complete(self, wanted: SearchRequest) -> bool:
+        """Whether a search finds of the type only what is shown as it is stored."""
         ...
 
 
 class Completion(Protocol):
-    """Completes resources of one type for a caller; in their order."""
+    """Completes resources of one type for a caller; in their order. What it says anew is other bytes, even of the same
+    text: it may be otherwise at the next look, though the version is the same."""
 
     async def __call__(
         self, connection: Connection, access: Access, now: datetime, contents: Sequence[bytes]
@@ -60,7 +66,7 @@ class Hindsight(Protocol):
     resources now; in their order."""
 
     async def __call__(
-        self, connection: Connection, access: Access, versions: Sequence[Stored]
+        self, connection: Connection, access: Access, now: datetime, versions: Sequence[Stored]
     ) -> Sequence[Stored]: ...
 
 
@@ -87,10 +93,12 @@ class ServedType:
     """what one search of the type may ask for, and how long its pages are; None: as everywhere"""
     completed: Completion | None = None
     """what is said of resources of the type beside what is stored, to this caller at this moment, on read and search"""
+    completed_for: Callable[[Access], bool] = lambda access: True
+    """to whom anything is said beside what is stored"""
     shown: Callable[[Access, bytes], bytes] | None = None
     """a resource of the type as the caller may see it, where they may not see the whole of what is stored"""
     in_hindsight: Hindsight | None = None
-    """what earlier versions may not tell any more"""
+    """what versions in a history may not tell, or not any more"""
     own_rules: OwnRules | None = None
     asked_by: Callable[[FhirRequest], None] | None = None
     """refuses who may not read the type in this way, whatever they may read"""
@@ -101,3 +109,7 @@ class ServedType:
     @property
     def name(self) -> str:
         return self.store.resource_type
+
+    def completion(self, access: Access) -> Completion | None:
+        """What completes resources of the type for this caller, if anything does."""
+        return self.completed if self.completed is not None and self.completed_for(access) else None

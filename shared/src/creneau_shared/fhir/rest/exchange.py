@@ -65,6 +65,13 @@ class FhirRequest:
             raise RuntimeError("the rights of a request are resolved before it is carried out")
         return self.rights.access(resource_type, action)
 
+    def access_if_any(self, resource_type: str, action: Action) -> Access | None:
+        """The access that this request has; None when it has none."""
+        found = self.rights.reach(resource_type, action) if self.rights is not None else None
+        return (
+            Access(self.rights, resource_type, action, found) if self.rights is not None and found else None
+        )
+
     def parameter(self, name: str) -> str | None:
         """The last value of a query parameter."""
         return next((value for key, value in reversed(self.query) if key == name), None)

@@ -185,7 +185,7 @@ async def history(
         touched = tuple(Touched(v.resource_type, v.id, v.content) for v in page)
         read = next((s.resource_type for s in stores if s.resource_type in RECORDED), "")
         await service.auditor.record(connection, request, Event("R", read, id_, touched=touched))
-        seen = await _as_shown(service, connection, accesses, page)
+        seen = await _as_shown(service, connection, accesses, request.now, page)
     url = "/".join((request.base_url, *request.path))
     links = page_links(url, request.query, asked.cursor, [Place.of(v) for v in page], more, total)
     entries = [history_entry(stored, request.base_url) for stored in seen]
@@ -193,13 +193,17 @@ async def history(
 
 
 async def _as_shown(
-    service: FhirService, connection: Connection, accesses: Mapping[str, Access], page: Sequence[Stored]
+    service: FhirService,
+    connection: Connection,
+    accesses: Mapping[str, Access],
+    now: datetime,
+    page: Sequence[Stored],
 ) -> list[Stored]:
     """The versions of a page, of whatever types, as the caller may see them, in their order."""
     seen: dict[Place, Stored] = {}
     for name in {stored.resource_type for stored in page}:
         of_type = [stored for stored in page if stored.resource_type == name]
-        shown = await service.versions_as_shown(connection, accesses[name], of_type)
+        shown = await service.versions_as_shown(connection, accesses[name], now, of_type)
         seen |= dict(zip(map(Place.of, of_type), shown, strict=True))
     return [seen[Place.of(stored)] for stored in page]
 

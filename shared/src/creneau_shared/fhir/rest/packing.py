@@ -67,6 +67,11 @@ def digest(request: FhirRequest) -> bytes:
     return hashlib.sha256(target + b"\n" + request.body).digest()
 
 
+def rights_digest(principal: Principal) -> bytes:
+    """What tells two tokens of one account apart: through which client, in which role, for whom and with which scopes."""
+    return hashlib.sha256(orjson.dumps(_packed(principal))).digest()
+
+
 def _packed(principal: Principal) -> dict[str, Any]:
     return {
         "issuer": principal.issuer,

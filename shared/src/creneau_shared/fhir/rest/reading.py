@@ -138,19 +138,21 @@ async def read(
 ) -> Answer:
     """GET [type]/[id]."""
     service.require_asked_rightly(request, store.resource_type)
-    completed = service.types[store.resource_type].completed
+    completed = service.types[store.resource_type].completion(access)
     together = access.required is None and completed is None
     gathered = service.gathered_reads(store.resource_type) if together else None
     if gathered is not None:
         found = await gathered.read(id_) if ID.match(id_) else None
         return _answer(request, service.as_shown(access, _existing(store.resource_type, id_, found)))
+    said_anew = False
     async with service.connection() as connection:
         stored = await read_current(connection, store, access, id_)
         await service.audit(connection, request, "R", stored)
         if completed is not None and stored.content is not None:
             [content] = await completed(connection, access, request.now, [stored.content])
+            said_anew = content is not stored.content
             stored = replace(stored, content=content)
-    return _answer(request, service.as_shown(access, stored))
+    return _answer(request, service.as_shown(access, stored), said_anew=said_anew)
 
 
 async def vread(
@@ -171,15 +173,16 @@ async def vread(
                 f"{store.resource_type}/{id_} has no version {version}.",
             )
         await service.audit(connection, request, "R", stored)
-        [shown] = await service.versions_as_shown(connection, access, (stored,))
+        [shown] = await service.versions_as_shown(connection, access, request.now, (stored,))
     if stored.deleted:
         raise deleted_resource(stored)
     return _answer(request, shown)
 
 
-def _answer(request: FhirRequest, stored: Stored) -> Answer:
-    """304 when the client has it already; the stored bytes, unless it asked for a part of them."""
-    if not_modified(request, stored):
+def _answer(request: FhirRequest, stored: Stored, *, said_anew: bool = False) -> Answer:
+    """304 when the client has it already; the stored bytes, unless it asked for a part of them. What was `said_anew` for this
+    caller the client cannot have, whichever version it has."""
+    if not said_anew and not_modified(request, stored):
         return Answer(304, None, {"ETag": stored.etag}, stored)
     answer = Answer.of(stored)
     assert stored.content is not None

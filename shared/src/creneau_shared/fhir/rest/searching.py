@@ -21,7 +21,7 @@ from creneau_shared.fhir.search.execute import SearchResult
 from creneau_shared.fhir.search.execute import search as run_search
 from creneau_shared.fhir.search.includes import Row
 from creneau_shared.fhir.search.parse import parse_search
-from creneau_shared.fhir.search.request import SearchRequest
+from creneau_shared.fhir.search.request import SearchRequest, asked_of
 from creneau_shared.fhir.search.sql import Catalog, SearchScope
 from creneau_shared.fhir.summary import cut_down
 from creneau_shared.security.rights import Access
@@ -165,25 +165,35 @@ async def _run(
             await service.auditor.record(connection, request, event)
         else:
             together += touched
-        return await _completed(service, connection, request, result)
+        return await _completed(service, connection, request, wanted, result)
 
 
 async def _completed(
-    service: FhirService, connection: Connection, request: FhirRequest, result: SearchResult
+    service: FhirService,
+    connection: Connection,
+    request: FhirRequest,
+    wanted: SearchRequest,
+    result: SearchResult,
 ) -> SearchResult:
     """The rows with what is said of them to this caller beside what is stored."""
     rows = [*result.matches, *result.included]
-    for name in {row.type for row in rows}:
+    count = len(result.matches)
+    policy = service.served(wanted.resource_type).search_policy
+    ready = count if policy is not None and policy.leaves_nothing_to_complete(wanted) else 0
+    for name in {row.type for row in rows[ready:]}:
         served = service.types.get(name)
         if served is None or served.completed is None:
             continue
-        places = [place for place, row in enumerate(rows) if row.type == name]
         access = request.access(name, "s")
-        contents = [rows[place].content for place in places]
-        contents = list(await served.completed(connection, access, request.now, contents))
+        completed = served.completion(access)
+        if completed is None:
+            continue
+        places = [place for place, row in enumerate(rows) if row.type == name and place >= ready]
+        contents = list(
+            await completed(connection, access, request.now, [rows[place].content for place in places])
+        )
         for place, content in zip(places, contents, strict=True):
             rows[place] = rows[place]._replace(content=content)
-    count = len(result.matches)
     return replace(result, matches=tuple(rows[:count]), included=tuple(rows[count:]))
 
 
@@ -194,10 +204,18 @@ async def catalog_for(
     access: Access,
     wanted: SearchRequest,
 ) -> Catalog:
-    """What is searched, with the type's own table as its policy has it for this caller."""
-    policy = service.served(wanted.resource_type).search_policy
-    table = await policy.table(connection, access, request, wanted) if policy is not None else None
-    return service.catalog if table is None else service.catalog.with_table(table)
+    """What is searched, with the tables of the types that it asks something of as their policies have them for this
+    caller."""
+    catalog = service.catalog
+    for name in sorted({wanted.resource_type, *(name for name, _ in asked_of(wanted))}):
+        policy = service.types[name].search_policy if name in service.types else None
+        own = access if name == wanted.resource_type else request.access_if_any(name, "s")
+        # What somebody may not search is empty to them, whatever is asked of it (`scope_of`).
+        if policy is None or own is None:
+            continue
+        table = await policy.table(connection, own, request, wanted)
+        catalog = catalog if table is None else catalog.with_table(table)
+    return catalog
 
 
 def _bundle(

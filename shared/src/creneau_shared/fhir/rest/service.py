@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import replace
+from datetime import datetime
 
 from creneau_shared.clock import Clock
 from creneau_shared.database.pool import Connection, Database
@@ -149,12 +150,12 @@ class FhirService:
         return self._query_seal.close(pairs) if request.query_is_private else pairs
 
     async def versions_as_shown(
-        self, connection: Connection, access: Access, versions: Sequence[Stored]
+        self, connection: Connection, access: Access, now: datetime, versions: Sequence[Stored]
     ) -> Sequence[Stored]:
         """Versions of resources of one type as the caller may see them now."""
         served = self.types[access.resource_type]
         if served.in_hindsight is not None:
-            versions = await served.in_hindsight(connection, access, versions)
+            versions = await served.in_hindsight(connection, access, now, versions)
         return [self.as_shown(access, version) for version in versions]
 
     # -- connections -----------------------------------------------------------------------------------------

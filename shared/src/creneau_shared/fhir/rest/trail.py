@@ -53,6 +53,9 @@ class TrailPolicy:
     ) -> SearchTable | None:
         return None
 
+    def leaves_nothing_to_complete(self, wanted: SearchRequest) -> bool:
+        return True
+
 
 def _is_theirs(condition: Condition, own: set[str]) -> bool:
     if not isinstance(condition, Clause):

@@ -29,7 +29,7 @@ from creneau_shared.fhir.search.steps import InSteps, Steps
 
 @dataclass(frozen=True, slots=True)
 class SearchResult:
-    """A page. `total` counts all matches (None: not asked for, or too many to count unasked)."""
+    """A page. `total` counts all matches (None: not asked for, or too many to count unasked); `at_least` so many there are."""
 
     matches: tuple[Row, ...]
     included: tuple[Row, ...]
@@ -39,6 +39,7 @@ class SearchResult:
     issues: tuple[Issue, ...]
     last_cursor: str | None = None
     """of the page that ends with the last match; none on a page that nothing follows"""
+    at_least: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +68,8 @@ async def search(
     Raises BadRequest for a foreign cursor, or a chain through a type that is not held here.
     """
     if request.count_only:
-        total = await _total(connection, catalog, scope, request, exact=request.total != "estimate")
-        return SearchResult((), (), total, None, None, request.issues)
+        total, at_least = await _total(connection, catalog, scope, request, exact=request.total != "estimate")
+        return SearchResult((), (), total, None, None, request.issues, at_least=at_least)
     digest = query_digest(request.resource_type, request.used)
     cursor = cursor_codec.decode(request.cursor, digest) if request.cursor else None
     counted = cursor.total if cursor is not None else None
@@ -86,7 +87,7 @@ async def search(
     included: Sequence[Row] = await includer.follow(connection, page.found) if request.includes else ()
     matches = [found.row for found in page.found]
     matched, included = await with_distances(connection, catalog, scope, request, matches, included)
-    total = await _page_total(connection, catalog, scope, request, cursor, page, counted, steps)
+    total, at_least = await _page_total(connection, catalog, scope, request, cursor, page, counted, steps)
     backward = cursor is not None and cursor.place.backward
     has_next = (page.more or backward) and not (cursor is not None and cursor.place == FROM_THE_END)
     has_previous = page.more if backward else cursor is not None
@@ -102,6 +103,7 @@ async def search(
         previous_cursor=link(page.first) if has_previous else None,
         issues=(*request.issues, *check_includes(catalog, request), *includer.issues),
         last_cursor=link(FROM_THE_END) if has_next else None,
+        at_least=at_least,
     )
 
 
@@ -157,31 +159,35 @@ async def _page_total(
     page: _Page,
     counted: int | None,
     steps: Steps | None,
-) -> int | None:
+) -> tuple[int | None, int]:
+    """The total, where it is to be known, and how many matches there are at least."""
+    shown = len(page.found)
     if request.total == "none":
-        return None
-    if cursor is not None:
-        return cursor.total
-    if not page.more:
-        return len(page.found)
+        return None, shown
+    if cursor is not None and (cursor.total is not None or not request.at_least):
+        return cursor.total, cursor.total or shown
+    if cursor is None and not page.more:
+        return shown, shown
     if counted is not None and counted <= request.limits.sorted_whole_max:
-        return counted
+        return counted, counted
     if steps is not None and request.total == "default":
-        return await steps.count(connection, request.limits.total_counted_max)
+        found = await steps.count(connection, request.limits.total_counted_max)
+        return found.number if found.whole else None, max(found.number, shown)
     return await _total(connection, catalog, scope, request, exact=request.total == "accurate")
 
 
 async def _total(
     connection: Connection, catalog: Catalog, scope: SearchScope, request: SearchRequest, *, exact: bool
-) -> int | None:
-    """Exact, or exact up to a limit and beyond it None or, when asked for, the planner's estimate."""
+) -> tuple[int | None, int]:
+    """Exact, or exact up to a limit and beyond it None or, when asked for, the planner's estimate; and how many there are at
+    least."""
     most = None if exact else request.limits.total_counted_max
-    total = await _count_up_to(connection, catalog, scope, request, most)
-    if most is None or total <= most:
-        return total
+    counted = await _count_up_to(connection, catalog, scope, request, most)
+    if most is None or counted <= most:
+        return counted, counted
     if request.total != "estimate":
-        return None
-    return max(total, await _estimate(connection, compile_count(catalog, scope, request, None)))
+        return None, counted
+    return max(counted, await _estimate(connection, compile_count(catalog, scope, request, None))), counted
 
 
 async def _count_up_to(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -282,6 +282,8 @@ class SearchRequest:
     summary: Summary = "false"
     elements: tuple[str, ...] = ()
     total: TotalMode = "default"
+    at_least: bool = False
+    """whether it is to be known on each page how many matches there are at least, where there is no total"""
     cursor: str | None = None
     issues: tuple[Issue, ...] = ()
     used: tuple[tuple[str, str], ...] = ()
@@ -316,6 +318,28 @@ def every_clause_of(conditions: tuple[Condition, ...]) -> Iterator[Clause]:
             yield from every_clause_of(condition.conditions)
         elif isinstance(condition, Not):
             yield from every_clause_of((condition.condition,))
+
+
+def asked_of(request: SearchRequest) -> Iterator[tuple[str, Clause]]:
+    """Every condition on a resource, of whatever type it is, with that type: those within chains too."""
+    return _asked_of(request.resource_type, request.conditions)
+
+
+def _asked_of(resource_type: str, conditions: Iterable[Condition]) -> Iterator[tuple[str, Clause]]:
+    for condition in conditions:
+        if isinstance(condition, Clause):
+            yield resource_type, condition
+        elif isinstance(condition, Together):
+            yield from ((resource_type, clause) for clause in condition.clauses)
+        elif isinstance(condition, And | Or):
+            yield from _asked_of(resource_type, condition.conditions)
+        elif isinstance(condition, Not | Above):
+            yield from _asked_of(resource_type, (condition.condition,))
+        elif isinstance(condition, Has):
+            yield from _asked_of(condition.resource_type, condition.conditions)
+        else:
+            for branch in condition.branches:
+                yield from _asked_of(branch.resource_type, (branch.condition,))
 
 
 def merge_reverse_chains(conditions: tuple[Condition, ...]) -> tuple[Condition, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from creneau_shared.database.pool import Connection
@@ -10,6 +11,14 @@ from creneau_shared.fhir.search.pages import PageRecords
 from creneau_shared.fhir.search.parameters import SearchParameter
 from creneau_shared.fhir.search.request import SearchRequest
 from creneau_shared.fhir.search.sql import Catalog, RowPlace, SearchScope
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """How many matches were counted; `whole`: there are no others."""
+
+    number: int
+    whole: bool
 
 
 class Steps(Protocol):
@@ -21,8 +30,9 @@ class Steps(Protocol):
         """The page after (or before) `place`, and whether there is more, as `pages.compile_matches` has it."""
         ...
 
-    async def count(self, connection: Connection, most: int) -> int | None:
-        """The number of matches; None: more than `most`, or more to look through than a number is worth."""
+    async def count(self, connection: Connection, most: int) -> Counted:
+        """The number of matches: the whole of it unless there are more than `most`, or more to look through than a number is
+        worth."""
         ...
 
 

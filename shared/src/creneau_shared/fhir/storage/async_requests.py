@@ -8,8 +8,8 @@ being leased and being locked.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
@@ -19,17 +19,44 @@ from sqlalchemy import Column, DateTime, Index, Integer, LargeBinary, MetaData, 
 from creneau_shared.database.closing import announce
 from creneau_shared.database.pool import Connection
 from creneau_shared.ids import new_uuid
+from creneau_shared.security.rights import Rights
 
 CHANNEL = "creneau_async_request"
 """on which those who carry out requests are woken"""
+_OWNED = "issuer = $2 AND subject = $3 AND (asked_with = $4 OR (asked_with IS NULL AND finished_at IS NULL))"
+"""Condition: the owner's. One that an older version has recorded is told by its account alone until it is answered."""
 
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """Who asked, and who alone may come back for the answer."""
+    """Who asked, and who alone may come back for the answer: with the same rights (`asked_with`, a digest of what their token
+    says)."""
 
     issuer: str
     subject: str
+    asked_with: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """Whom and what the holder of a token reached, beyond what the token itself says: Patients and Organizations (references)
+    with what they may do for each, those of the Patients who they are."""
+
+    may: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    oneself: Sequence[str] = ()
+
+    def covers(self, other: Reach) -> bool:
+        """Whether nothing of the other is missing here."""
+        return set(other.oneself) <= set(self.oneself) and all(
+            set(allowed) <= set(self.may.get(whom, ())) for whom, allowed in other.may.items()
+        )
+
+
+def reach_of(rights: Rights) -> Reach:
+    """What these rights are beyond their token."""
+    scopes = (("Patient", rights.people), ("Organization", rights.practices))
+    may = {f"{kind}/{id_}": sorted(allowed) for kind, known in scopes for id_, allowed in known.items()}
+    return Reach(may, sorted(rights.oneself))
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +72,16 @@ class Leased:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A finished request's answer, as it is given to whoever comes back for it."""
+    """A finished request's answer, as it is given to whoever comes back for it and still has that reach."""
 
     status: int
     headers: Mapping[str, str]
     content: bytes | None
+    reach: Reach
+
+    def is_for(self, reach: Reach) -> bool:
+        """Whether the answer is for somebody who reaches so far now."""
+        return reach.covers(self.reach)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +93,8 @@ class Progress:
 
 
 def async_request_table(metadata: MetaData) -> Table:
-    """`async_request`: one row a request; its words (`request`, `body`) are erased once it is finished."""
+    """`async_request`: one row a request; its words (`request`, `body`) are erased once it is finished. What an older version
+    has answered bears no `asked_with`, and is given to nobody."""
     return Table(
         "async_request",
         metadata,
@@ -79,6 +112,8 @@ def async_request_table(metadata: MetaData) -> Table:
         Column("status", Integer, nullable=True),
         Column("headers", LargeBinary, nullable=True),
         Column("content", LargeBinary, nullable=True),
+        Column("asked_with", LargeBinary, nullable=True),
+        Column("reach", LargeBinary, nullable=True),
         Index("ix_async_request_waiting", "created_at", "id", postgresql_where=text("finished_at IS NULL")),
         Index(
             "ix_async_request_finished_at",
@@ -102,8 +137,8 @@ async def add(
 ) -> UUID | None:
     """Record a request; its id, or None when its owner has used this Idempotency-Key before."""
     found: UUID | None = await connection.fetchval(
-        "INSERT INTO async_request (id, issuer, subject, idempotency_key, digest, request, body)"
-        " VALUES ($1, $2, $3, $4, $5, $6, $7)"
+        "INSERT INTO async_request (id, issuer, subject, idempotency_key, digest, request, body, asked_with)"
+        " VALUES ($1, $2, $3, $4, $5, $6, $7, $8)"
         " ON CONFLICT (issuer, subject, idempotency_key) WHERE idempotency_key IS NOT NULL DO NOTHING RETURNING id",
         new_uuid(),
         owner.issuer,
@@ -112,6 +147,7 @@ async def add(
         digest,
         request,
         body,
+        owner.asked_with,
     )
     announce(connection, CHANNEL)
     return found
@@ -162,42 +198,46 @@ async def hold(connection: Connection, leased: Leased) -> bool:
     return bool(held)
 
 
-async def keep(connection: Connection, id_: UUID, answer: Kept) -> None:
+async def keep(connection: Connection, id_: UUID, asked_with: bytes, answer: Kept) -> None:
     """Finish a held request with its answer; what was asked is erased."""
     await connection.execute(
         "UPDATE async_request SET finished_at = now(), lease_until = NULL, request = NULL, body = NULL,"
-        " status = $2, headers = $3, content = $4 WHERE id = $1",
+        " status = $2, headers = $3, content = $4, asked_with = $5, reach = $6 WHERE id = $1",
         id_,
         answer.status,
         orjson.dumps(dict(answer.headers)),
         answer.content,
+        asked_with,
+        orjson.dumps(answer.reach),
     )
 
 
 async def progress(connection: Connection, owner: Owner, id_: UUID) -> Progress | None:
     """How far one of the owner's requests is; None when they have none with this id."""
     row = await connection.fetchrow(
-        "SELECT attempts, status, headers, content FROM async_request"
-        " WHERE id = $1 AND issuer = $2 AND subject = $3",
+        f"SELECT attempts, status, headers, content, reach FROM async_request WHERE id = $1 AND {_OWNED}",
         id_,
         owner.issuer,
         owner.subject,
+        owner.asked_with,
     )
     if row is None:
         return None
     if row["status"] is None:
         return Progress(row["attempts"] > 0, None)
-    return Progress(True, Kept(row["status"], orjson.loads(row["headers"]), row["content"]))
+    reach = Reach(**orjson.loads(row["reach"]))
+    return Progress(True, Kept(row["status"], orjson.loads(row["headers"]), row["content"], reach))
 
 
 async def remove(connection: Connection, owner: Owner, id_: UUID) -> bool:
     """Take one of the owner's requests away, unless it is being carried out at this moment (False)."""
     removed = await connection.fetchval(
         "DELETE FROM async_request WHERE id = (SELECT id FROM async_request"
-        " WHERE id = $1 AND issuer = $2 AND subject = $3 FOR UPDATE SKIP LOCKED) RETURNING true",
+        f" WHERE id = $1 AND {_OWNED} FOR UPDATE SKIP LOCKED) RETURNING true",
         id_,
         owner.issuer,
         owner.subject,
+        owner.asked_with,
     )
     return bool(removed)
 

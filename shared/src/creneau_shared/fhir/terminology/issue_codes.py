@@ -189,6 +189,7 @@ ISSUE_CODES: Final[Mapping[str, tuple[str, str]]] = {
     "outside-slot": ("Rendez-vous qui déborde de ses créneaux", "Appointment that reaches beyond its slots"),
     "one-patient": ("Un patient, et un seul", "One patient and only one"),
     "other-patient": ("Changement de patient", "Change of patient"),
+    "patient-declined": ("Le patient a décliné", "The patient has declined"),
     "patient-unavailable": (
         "Patient qui ne peut avoir de rendez-vous",
         "Patient who cannot have appointments",

@@ -13,6 +13,11 @@ class NotOnePatient(Refusal):
 
 
 @dataclass(eq=False)
+class NobodyComes(Refusal):
+    """A visit whose patients have all declined."""
+
+
+@dataclass(eq=False)
 class PatientNotTheirs(Refusal):
     """The caller does not act for the patient, who is named at these indexes."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from creneau_shared.refusal import Refusal
 
@@ -34,11 +35,14 @@ class StatedByStaff(Refusal):
     elements: tuple[str, ...]
 
 
+UnreachableKind = Literal["email", "phone"]
+
+
 @dataclass(eq=False)
 class AddressesUnreachable(Refusal):
-    """E-mail addresses (indexes of Patient.telecom) at which nothing can arrive."""
+    """Addresses and numbers (indexes of Patient.telecom, and what each was to be) at which nothing can arrive."""
 
-    indexes: tuple[int, ...]
+    places: tuple[tuple[int, UnreachableKind], ...]
 
 
 @dataclass(eq=False)

@@ -11,6 +11,7 @@ from creneau_booking.storage.agendas.ownership import owners_of, show_patients
 from creneau_booking.storage.appointment_mapper import said
 from creneau_booking.storage.availability.actors import stop_taking
 from creneau_booking.storage.availability.taking import hand_over
+from creneau_booking.storage.people.patients import IS_OVER
 from creneau_booking.storage.upcoming import visits_of
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.storage.generic import owned_by
@@ -47,8 +48,7 @@ class EndedPatients:
     async def _can_follow(self, connection: Connection, patient: str | None) -> bool:
         return bool(
             await connection.fetchval(
-                "SELECT EXISTS (SELECT FROM patient WHERE id = $1 AND NOT deleted"
-                " AND NOT terms && ARRAY['active=false', 'deceased=true'])",
+                f"SELECT EXISTS (SELECT FROM patient WHERE id = $1 AND NOT {IS_OVER.format(patient='patient')})",
                 patient,
             )
         )

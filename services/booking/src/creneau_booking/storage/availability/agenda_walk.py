@@ -49,6 +49,7 @@ from creneau_shared.fhir.search.sql import (
     SearchScope,
     SearchTable,
 )
+from creneau_shared.fhir.search.steps import Counted
 
 KINDS_MAX = 50_000
 """kinds of slots up to which their agendas are walked; a search that fits more is as any other"""
@@ -174,10 +175,10 @@ class AgendaWalk:
                 break
         return PageRecords(records, 1, backward)
 
-    async def count(self, connection: Connection, most: int) -> int | None:
-        """By walking through a bounded number of the agendas' slots."""
+    async def count(self, connection: Connection, most: int) -> Counted:
+        """By walking through a bounded number of the agendas' slots, or, where many agendas fit, of slots as they come."""
         if self.fitting is None or len(self.fitting.agendas) > ROWS_COUNTED_MAX:
-            return None
+            return await self._counted(connection, most, *self._as_they_come())
         compiler = Compiler(self.catalog, self._judged())
         row, arguments, table = compiler.alias(), compiler.arguments, self.catalog.table("Slot")
         in_time = compiler.where(table, filter(_is_of_time, self.asked.of_slots), row)
@@ -188,13 +189,40 @@ class AgendaWalk:
         )
         walked = _walked(row, in_time, agendas, "", f"({of_kind} AND {matching}) AS fits")
         limit = arguments.add(ROWS_COUNTED_MAX + 1, "bigint")
-        statement = compiler.statement(
-            f"SELECT count(*) AS walked, count(*) FILTER (WHERE fits) AS matching FROM ({walked} LIMIT {limit}) AS slots"
+        return await self._counted(
+            connection,
+            most,
+            compiler,
+            f"SELECT count(*) AS walked, count(*) FILTER (WHERE fits) AS matching FROM ({walked} LIMIT {limit}) AS slots",
         )
-        counted = await connection.fetchrow(statement.sql, *statement.values)
-        if counted is None or counted["walked"] > ROWS_COUNTED_MAX or counted["matching"] > most:
-            return None
-        return int(counted["matching"])
+
+    def _as_they_come(self) -> tuple[Compiler, str]:
+        compiler = Compiler(self.catalog.with_table(self.tables.slots), self.scope)
+        table, row = self.catalog.table("Slot"), compiler.alias()
+        in_time = " AND ".join(
+            table.predicate(clause, row, compiler.arguments)
+            for clause in clauses_of(self.asked.of_slots)
+            if _is_of_time(clause)
+        )
+        limit = compiler.arguments.add(ROWS_COUNTED_MAX + 1, "bigint")
+        selection = compiler.select("Slot", self.request.conditions)
+        matching = selection.select("count(*)").replace(
+            f"slot AS {selection.alias} ", f"next AS {selection.alias} ", 1
+        )
+        return compiler, (
+            f"WITH next AS MATERIALIZED (SELECT {row}.* FROM slot AS {row} WHERE {in_time or 'true'}"
+            f" ORDER BY {row}.start LIMIT {limit})"
+            f" SELECT (SELECT count(*) FROM next) AS walked, ({matching}) AS matching"
+        )
+
+    @staticmethod
+    async def _counted(connection: Connection, most: int, compiler: Compiler, sql: str) -> Counted:
+        """`sql`: how many slots were looked through (`walked`), and how many of them fit (`matching`)."""
+        statement = compiler.statement(sql)
+        row = await connection.fetchrow(statement.sql, *statement.values)
+        assert row is not None
+        matching = int(row["matching"])
+        return Counted(matching, whole=row["walked"] <= ROWS_COUNTED_MAX and matching <= most)
 
     # -- the statements of a page ----------------------------------------------------------------------------
 

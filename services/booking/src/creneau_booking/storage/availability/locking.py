@@ -54,13 +54,14 @@ JOIN agenda ON agenda.schedule_key = slot.schedule_key
 _KNOWN_ONLY = KNOWN_ONLY.format(new_patients="kind.new_patients", agenda="agenda")
 _OUT_OF_REACH = "EXISTS (SELECT FROM found WHERE out_of_reach)"
 # Of each Patient who is there: the id, and after it to whom they are known. Of each role and room: who is taken with it.
-# Of whoever holds: how many live holds they have, and which of them have these slots.
+# Of whoever holds: how many live holds they have (a series is one), and which of them have these slots.
 _BESIDE = f"""ARRAY(
   SELECT patient.id || ' ' || array_to_string(ARRAY(
     SELECT term FROM unnest(patient.terms) AS term WHERE starts_with(term, '{OWNER}')), ' ')
   FROM patient WHERE patient.id = ANY($5::text[]) AND NOT patient.deleted) AS patients,
 ARRAY(SELECT named || ' ' || exclusive FROM resolved) AS resolved,
-(SELECT count(*) FROM hold WHERE hold.issuer = $8 AND hold.subject = $9 AND hold.expires_at > $3) AS holds,
+(SELECT count(DISTINCT coalesce(series, appointment_id)) FROM hold LEFT JOIN appointment_series USING (appointment_id)
+  WHERE hold.issuer = $8 AND hold.subject = $9 AND hold.expires_at > $3) AS holds,
 ARRAY(
   SELECT hold.appointment_id FROM hold WHERE hold.appointment_id IN (SELECT taken_by FROM found
       UNION ALL SELECT slot_place.appointment_id FROM slot_place JOIN found ON slot_place.slot_id = found.id

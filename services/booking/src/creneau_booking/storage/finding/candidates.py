@@ -8,7 +8,7 @@ slot: it is refused when it is done.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 
@@ -20,6 +20,7 @@ from creneau_booking.storage.availability.rule import is_open, takes_age
 from creneau_booking.storage.people.known_patients import NOWHERE, KnownAt, known_at
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.search.sql import Arguments
+from creneau_shared.security.access import Access
 
 Period = tuple[datetime, datetime]
 
@@ -151,7 +152,9 @@ async def consumer_of(
     if not patients:
         return Consumer(now)
     visits = await _visits(connection, account, now)
-    found = partial(_candidates, connection, patients, now, visits, per_agenda_max, oneself=oneself)
+    births, known = await births_of(connection, patients), await known_at(connection, patients, now)
+    people = [Candidate(births.get(id_), known=known[id_]) for id_ in patients]
+    found = partial(_candidates, connection, patients, people, now, visits, per_agenda_max, oneself=oneself)
     own = sorted({visit.appointment for visit in visits if visit.is_own_hold} - {besides})
     held = [OwnHeld(appointment, await found({besides, appointment})) for appointment in own]
     groups = await groups_of(connection, own) if own else {}
@@ -166,9 +169,30 @@ async def consumer_of(
     return Consumer(now, await found({besides}), tuple(held), tuple(places))
 
 
+async def consumer_with(
+    connection: Connection,
+    access: Access,
+    now: datetime,
+    *,
+    per_agenda_max: int,
+    patients: Collection[str] | None = None,
+) -> Consumer:
+    """The consumer who asks, for all for whom they act, or those of them (`patients`, ids) who are named."""
+    acts_for, principal = access.patient_ids or frozenset(), access.principal
+    return await consumer_of(
+        connection,
+        Account(principal.issuer, principal.subject, acts_for),
+        sorted(acts_for & frozenset(patients or ()) or acts_for),
+        now,
+        per_agenda_max=per_agenda_max,
+        oneself=access.rights.oneself,
+    )
+
+
 async def _candidates(
     connection: Connection,
     patients: Sequence[str],
+    people: Sequence[Candidate],
     now: datetime,
     visits: Sequence[_Visit],
     per_agenda_max: int,
@@ -176,13 +200,13 @@ async def _candidates(
     *,
     oneself: Collection[str],
 ) -> tuple[Candidate, ...]:
-    births, known = await births_of(connection, patients), await known_at(connection, patients, now)
+    """The people with the agendas that have enough of them, and when they are elsewhere: of what is not `besides`."""
     busy: dict[str, tuple[Period, ...]] = {}
     for visit in visits:
         if visit.appointment not in besides:
             busy[visit.actor] = (*busy.get(visit.actor, ()), (visit.start, visit.until))
     found = []
-    for id_ in patients:
+    for id_, person in zip(patients, people, strict=True):
         counts = await future_appointments(
             connection, f"Patient/{id_}", now, besides=sorted(besides), hidden_too=id_ in oneself
         )
@@ -196,7 +220,7 @@ async def _candidates(
         elsewhere = busy.get(patient_actor(f"Patient/{id_}", hidden=False), ())
         if id_ in oneself:
             elsewhere += busy.get(patient_actor(f"Patient/{id_}", hidden=True), ())
-        found.append(Candidate(births.get(id_), tuple(sorted(full)), elsewhere, known[id_]))
+        found.append(replace(person, full=tuple(sorted(full)), elsewhere=elsewhere))
     return tuple(found)
 
 

@@ -14,23 +14,22 @@ from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from creneau_booking.domain.openings import days_off
 from creneau_booking.domain.openings.clock import day_of, utc, whole_day
 from creneau_booking.domain.openings.difference import Difference, There, difference
-from creneau_booking.domain.openings.expansion import Expansion, Place, expand
+from creneau_booking.domain.openings.expansion import Expansion, expand
 from creneau_booking.domain.openings.refusals import TooManySlots
 from creneau_booking.domain.openings.rules import Interval, Kind, OpeningLimits, Statement
 from creneau_booking.storage.agendas.slots_of_agendas import SLOT_LENGTH_MAX
-from creneau_booking.storage.availability.actors import ROOM, write_beside
+from creneau_booking.storage.availability.actors import write_beside
 from creneau_booking.storage.availability.agendas import rejudge
 from creneau_booking.storage.availability.rule import JUDGED
 from creneau_booking.storage.freed import AWAITED, note_freed
-from creneau_booking.storage.openings.extensions import Actors, Stated, stated_by, states_rules, understood
-from creneau_booking.storage.places import HOLDER, left_sql, status_sql
+from creneau_booking.storage.openings.extensions import Stated, stated_by, states_rules, understood
+from creneau_booking.storage.openings.saying import SAY
+from creneau_booking.storage.openings.whose import DUE_CHANNEL, actors_of, place_of
+from creneau_booking.storage.places import HOLDER
 from creneau_booking.storage.slot_rows import (
     SUPERSEDE,
-    SUPERSEDED,
-    SUPERSEDED_COLUMNS,
     SlotKind,
     kind_of,
 )
@@ -41,19 +40,8 @@ from creneau_shared.fhir.datatypes import parse_interval
 from creneau_shared.fhir.json import loads
 from creneau_shared.fhir.storage.generic import to_milliseconds
 from creneau_shared.fhir.storage.store import Resource
-from creneau_shared.fhir.zones import zone_of
 from creneau_shared.ids import new_uuid
 
-_ACTORS = f"""
-SELECT 'role' AS what, 0 AS rank, content FROM practitioner_role WHERE id = ANY($1) AND NOT deleted
-UNION ALL SELECT 'offer', 0, content FROM healthcare_service WHERE id = ANY($2) AND NOT deleted
-UNION ALL SELECT CASE WHEN {ROOM.format(place="place")} THEN 'room' ELSE 'place' END, 0, content
-  FROM location AS place WHERE id = ANY($3) AND NOT deleted AND content IS NOT NULL
-UNION ALL SELECT 'place', 1, place.content FROM role_place JOIN location AS place ON place.id = role_place.place
-  WHERE role_place.role = ANY($1) AND NOT place.deleted
-UNION ALL SELECT 'person', 0, content FROM practitioner WHERE id = ANY($4) AND NOT deleted
-ORDER BY rank
-"""
 _THERE = f"""
 SELECT slot.id::text, extract(epoch FROM slot.start)::bigint, extract(epoch FROM slot."end")::bigint, kind.digest,
   coalesce(slot.generated, false) AND slot.start > $2 AND slot.said IN ('free', 'busy-unavailable'), slot.said = 'free',
@@ -75,19 +63,6 @@ SELECT schedule_key, id, version, start, "end", kind_key, last_updated, status, 
   $4::timestamptz FROM gone
 UNION ALL
 SELECT schedule_key, id, version + 1, start, "end", kind_key, $4, NULL, name, NULL, NULL, $4 FROM gone
-"""
-_SAY = f"""
-WITH told AS (
-  UPDATE slot SET said = $4::slot_status,
-    status = CASE WHEN places IS NULL THEN slot.status
-      ELSE {status_sql("$4::slot_status", left_sql("slot", "slot.kind_key"))} END,
-    version = slot.version + (places IS NOT NULL)::integer,
-    last_updated = CASE WHEN places IS NULL THEN slot.last_updated ELSE $5 END
-  FROM unnest($2::uuid[], $3::timestamptz[]) AS named (id, start)
-  WHERE slot.schedule_key = $1 AND slot.start = named.start AND slot.id = named.id
-  RETURNING {SUPERSEDED}, new.version > old.version AS is_new
-)
-{SUPERSEDE} SELECT {SUPERSEDED_COLUMNS} FROM told WHERE is_new
 """
 _KIND = """
 INSERT INTO slot_kind (schedule_key, digest, members, meta, terms, words)
@@ -119,67 +94,13 @@ SELECT opening.schedule_key AS key, schedule.id, schedule.content, schedule.dele
 FROM agenda_opening AS opening JOIN schedule ON schedule.key = opening.schedule_key
 WHERE opening.due_at <= $1 ORDER BY opening.due_at LIMIT 1 FOR UPDATE OF opening SKIP LOCKED
 """
-_DUE_BY_ACTOR = """
-UPDATE agenda_opening SET due_at = $2 WHERE due_at > $2 AND schedule_key IN (
-  SELECT schedule_key FROM agenda_named WHERE reference = ANY($1::text[]))
-"""
-_ROLES_AT = "SELECT 'PractitionerRole/' || role AS reference FROM role_place WHERE place = $1"
 _CLOSED = """
 SELECT lower(period) AS start, upper(period) AS "end" FROM agenda_closure WHERE schedule_key = $1 AND upper(period) > $2
-"""
-_CLOSE = """
-INSERT INTO agenda_closure (id, schedule_key, period, reason, closed_at, closed_by)
-SELECT $1, $2, tstzrange($3, $4), $5, $6, $7
-WHERE NOT EXISTS (SELECT FROM agenda_closure WHERE schedule_key = $2 AND period @> tstzrange($3, $4))
-"""
-_UNCLOSE = """
-WITH ended AS (
-  DELETE FROM agenda_closure USING schedule
-  WHERE schedule.id = $1 AND schedule_key = schedule.key AND period && tstzrange($2, $3) RETURNING agenda_closure.*
-), left_closed AS (
-  INSERT INTO agenda_closure (id, schedule_key, period, reason, closed_at, closed_by)
-  SELECT gen_random_uuid(), schedule_key, part, reason, closed_at, closed_by
-  FROM ended, unnest(tstzmultirange(period) - tstzmultirange(tstzrange($2, $3))) AS part
-)
-SELECT id FROM ended
-"""
-_BLOCK = f"""
-WITH closed AS MATERIALIZED (
-  SELECT schedule_key, start, id, generated FROM slot
-  WHERE schedule_key = $1 AND start < $3 AND "end" > $2 AND start > $4 AND said = 'free'
-  ORDER BY schedule_key, start, id FOR UPDATE
-), blocked AS (
-  UPDATE slot SET said = 'busy-unavailable',
-    status = CASE WHEN taken_by IS NULL OR places IS NOT NULL THEN 'busy-unavailable'::slot_status ELSE status END,
-    version = slot.version + 1, last_updated = $5
-  FROM closed WHERE (slot.schedule_key, slot.start, slot.id) = (closed.schedule_key, closed.start, closed.id)
-  RETURNING {SUPERSEDED}
-), kept AS (
-  -- What rules made, rules open again.
-  INSERT INTO agenda_closed_slot (schedule_key, start, id) SELECT schedule_key, start, id FROM closed WHERE generated IS NOT TRUE
-  ON CONFLICT DO NOTHING
-), superseded AS ({SUPERSEDE} SELECT * FROM blocked)
-SELECT count(*) FROM blocked
-"""
-_CLOSED_NO_MORE = """
-WITH kept AS MATERIALIZED (
-  DELETE FROM agenda_closed_slot AS closed USING slot
-  WHERE closed.schedule_key = $1 AND (slot.schedule_key, slot.start, slot.id) = (closed.schedule_key, closed.start, closed.id)
-    AND NOT EXISTS (SELECT FROM agenda_closure WHERE agenda_closure.schedule_key = $1
-      AND agenda_closure.period && tstzrange(slot.start, slot."end"))
-  RETURNING closed.*
-)
-SELECT slot.id, slot.start FROM slot JOIN kept USING (schedule_key, start, id)
-WHERE slot.said = 'busy-unavailable' AND slot.start > $2
-ORDER BY slot.schedule_key, slot.start, slot.id FOR UPDATE OF slot
 """
 _LEFT_OUT = 'SELECT start, "end" FROM opening_left_out WHERE schedule_key = $1 AND "end" > $2'
 REGENERATED_AGAIN_AFTER = timedelta(minutes=1)
 """before the slots of an agenda are made again that could not be made"""
 _EPOCH, _EPOCH_LATER = "1970-01-01T00:00:00Z", "1970-01-01T00:00:01Z"
-_INHERITED = ("PractitionerRole", "HealthcareService", "Location")
-DUE_CHANNEL = "openings_due"
-"""on which those who make slots are woken"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,9 +146,9 @@ class OpeningStore:
     ) -> Plan:
         """What a Schedule asks for as it stands here; `key`: its agenda, where it has one already. `strict`: OpeningsUnread
         for what cannot be read, TooManySlots for what nobody could want."""
-        actors = await _actors_of(connection, schedule)
+        actors = await actors_of(connection, schedule)
         stated = (stated_by if strict else understood)(schedule, actors, now)
-        zone, place = _place(schedule, actors)
+        zone, place = place_of(schedule, actors)
         rows = await connection.fetch(_CLOSED, key, now) if key is not None else []
         closed = tuple(_interval(row) for row in rows)
         expansion = Expansion((), (), True)
@@ -384,9 +305,9 @@ class OpeningStore:
         if change.vanish:
             await connection.execute(_REMOVE, key, *_places(change.vanish), moment)
         if change.withdrawn:
-            await connection.execute(_SAY, key, *_places(change.withdrawn), "busy-unavailable", moment)
+            await connection.execute(SAY, key, *_places(change.withdrawn), "busy-unavailable", moment)
         if change.reopened:
-            await connection.execute(_SAY, key, *_places(change.reopened), "free", moment)
+            await connection.execute(SAY, key, *_places(change.reopened), "free", moment)
             await rejudge(connection, [key], moment)
             note_freed(connection, [(UUID(s.id), utc(s.start)) for s in change.reopened], now)
         appear = change.appear[: self._limits.at_once_max]
@@ -417,61 +338,6 @@ class OpeningStore:
         )
         note_freed(connection, [(row["id"], row["start"]) for row in awaited], now)
 
-    # -- closing ---------------------------------------------------------------------------------------------
-
-    async def close(
-        self,
-        connection: Connection,
-        schedule_id: str,
-        period: tuple[datetime, datetime],
-        reason: str | None,
-        now: datetime,
-        by: str,
-    ) -> int:
-        """Close a time of an agenda: its slots are blocked, those that are taken once they are given back, and none are made
-        there; how many were blocked."""
-        key = await connection.fetchval("SELECT key FROM schedule WHERE id = $1", schedule_id)
-        await connection.execute("SELECT FROM agenda_opening WHERE schedule_key = $1 FOR UPDATE", key)
-        await connection.execute(_CLOSE, new_uuid(), key, *period, reason, now, by)
-        await write_beside(connection, [key])
-        blocked = await connection.fetchval(
-            _BLOCK, key, *period, period[0] - SLOT_LENGTH_MAX, to_milliseconds(now)
-        )
-        return int(blocked)
-
-
-async def reopen(
-    connection: Connection, schedule_id: str, period: tuple[datetime, datetime], now: datetime
-) -> int:
-    """Close no more what was closed of an agenda (id) in that time; how many closures were shortened or ended. The slots that
-    its rules ask for are made anew after it; those that its software has pushed are free as they were."""
-    rows = await connection.fetch(_UNCLOSE, schedule_id, *period)
-    key = await connection.fetchval("SELECT key FROM schedule WHERE id = $1", schedule_id)
-    await write_beside(connection, [key])
-    back = await connection.fetch(_CLOSED_NO_MORE, key, now)
-    if back:
-        ids, starts = [row["id"] for row in back], [row["start"] for row in back]
-        moment = to_milliseconds(now)
-        await connection.execute(_SAY, key, ids, starts, "free", moment)
-        await rejudge(connection, [key], moment)
-        note_freed(connection, list(zip(ids, starts, strict=True)), now)
-    return len(rows)
-
-
-async def actor_of_openings(
-    connection: Connection, reference: str, now: datetime, *, states_zone: bool = False
-) -> None:
-    """The directory has said something of a role, an offer or a place, or by which clock somebody lives: the slots of the
-    agendas that depend on it are due."""
-    kind, _, id_ = reference.partition("/")
-    if kind not in _INHERITED and not states_zone:
-        return
-    named = [reference]
-    if kind == "Location":
-        named += [row["reference"] for row in await connection.fetch(_ROLES_AT, id_)]
-    if await connection.execute(_DUE_BY_ACTOR, named, now) != "UPDATE 0":
-        announce(connection, DUE_CHANNEL)
-
 
 async def due(connection: Connection, now: datetime) -> int:
     """How many agendas wait for their slots to be made."""
@@ -499,45 +365,3 @@ def _places(slots: Sequence[There]) -> tuple[list[str], list[datetime]]:
 
 def _is_active(schedule: Resource) -> bool:
     return schedule.get("active", True) is not False
-
-
-async def _actors_of(connection: Connection, schedule: Resource) -> Actors:
-    named = [
-        str(actor.get("reference", "")).split("/_history/")[0].split("/")[-2:]
-        for actor in schedule.get("actor", ())
-    ]
-    ids: dict[str, list[str]] = {}
-    for parts in named:
-        if len(parts) == 2:
-            ids.setdefault(parts[0], []).append(parts[1])
-    rows = []
-    kinds = (*_INHERITED, "Practitioner")
-    if ids.keys() & set(kinds):
-        rows = await connection.fetch(_ACTORS, *(ids.get(kind, []) for kind in kinds))
-    found: dict[str, list[Resource]] = {}
-    for row in rows:
-        if row["content"] is not None:
-            found.setdefault(row["what"], []).append(loads(row["content"]))
-    roles, rooms = found.get("role", []), found.get("room", [])
-    alone = bool(ids.keys() & {"Practitioner", "Device"}) or bool(rooms)
-    return Actors(
-        roles,
-        found.get("offer", []),
-        [*rooms, *found.get("place", [])],
-        alone or any("practitioner" in role for role in roles),
-        found.get("person", []),
-    )
-
-
-def _place(schedule: Resource, actors: Actors) -> tuple[ZoneInfo, Place]:
-    """Where an agenda is: what it states, else where its places are, else by which clock its people live."""
-    resources = (schedule, *actors.offers, *actors.places, *actors.roles, *actors.people)
-    zone = next((zone for zone in map(zone_of, resources) if zone is not None), PARIS)
-    codes = (days_off.code_of(place.get("address")) for place in actors.places)
-    code = next((code for code in codes if code is not None), None)
-    part, school = days_off.part_of_france(code, zone.key), days_off.school_zone(code)
-    return zone, Place(
-        zone,
-        lambda day: days_off.is_public_holiday(part, day),
-        lambda day: days_off.is_school_holiday(school, day),
-    )

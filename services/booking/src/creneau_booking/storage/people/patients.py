@@ -19,9 +19,12 @@ from creneau_shared.fhir.storage.generic import owned_by
 from creneau_shared.fhir.storage.store import Resource, Stored
 from creneau_shared.spelling import fold
 
-UNAVAILABLE = """ARRAY(SELECT id FROM patient WHERE id = ANY({ids})
-    AND (deleted OR terms && ARRAY['active=false', 'deceased=true']) ORDER BY id)"""
-"""SQL: those of the Patients (ids) for whom nothing can be booked: deleted, inactive or deceased."""
+IS_OVER = """({patient}.deleted OR {patient}.terms && ARRAY['active=false', 'deceased=true']
+    OR position('"type":"replaced-by"'::bytea IN {patient}.content) > 0)"""
+"""SQL: the record of a Patient (a row) is not to be used: deleted, inactive, of somebody who has died, or replaced by another.
+A link says so by its type, which no search parameter tells; within a text the quotes would be escaped."""
+UNAVAILABLE = f"""ARRAY(SELECT id FROM patient WHERE id = ANY({{ids}}) AND {IS_OVER.format(patient="patient")} ORDER BY id)"""
+"""SQL: those of the Patients (ids) for whom nothing can be booked."""
 
 
 async def require_available(connection: Connection, patients: Collection[str]) -> None:

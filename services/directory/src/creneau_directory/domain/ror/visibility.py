@@ -7,7 +7,9 @@ the organisation's own, the regulators and the deployment; to everybody else onl
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+import json
+import re
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -22,6 +24,10 @@ MARKS: Final = (b"confidentiality-level", b"sensitive-unit")
 
 _WITH_LEVELS: Final = ("telecom", "contact", "extension")
 """The elements of a resource within which levels of confidentiality stand."""
+
+_CONTACT_SYSTEMS: Final = ("phone", "fax", "email", "pager", "url", "sms", "other")
+"""ContactPoint.system"""
+_SPACES: Final = re.compile(r"[\s.\-]")
 
 _OWNERS: Final = {
     "Organization": ("partOf",),
@@ -69,7 +75,7 @@ def seen_by(viewer: Viewer, resource: dict[str, Any]) -> dict[str, Any]:
         return resource
     if is_sensitive(resource) and not viewer.regulates:
         return masked(resource)
-    levels = {_FREE, _RESTRICTED} if viewer.cares or viewer.regulates else {_FREE}
+    levels = _levels_of(viewer)
     if not any(element in resource for element in _WITH_LEVELS):
         return resource
     left = {
@@ -77,6 +83,96 @@ def seen_by(viewer: Viewer, resource: dict[str, Any]) -> dict[str, Any]:
         for name, value in resource.items()
     }
     return {name: value for name, value in left.items() if value not in ([], {})}
+
+
+@dataclass(frozen=True, slots=True)
+class Withheld:
+    """What of some versions of a resource a viewer may not see: contacts by the addresses that they have, and whatever else bears
+    a level, as it is without it."""
+
+    addresses: frozenset[str] = frozenset()
+    parts: frozenset[str] = frozenset()
+
+    def __bool__(self) -> bool:
+        return bool(self.addresses or self.parts)
+
+    def __or__(self, other: Withheld) -> Withheld:
+        return Withheld(self.addresses | other.addresses, self.parts | other.parts)
+
+    def but(self, resource: Resource) -> Withheld:
+        """The same without what this resource shows."""
+        shown = [part for element in _WITH_LEVELS for part in _parts(resource.get(element))]
+        return Withheld(
+            self.addresses - {address for part in shown for address in _addresses(part)},
+            self.parts - {_plain(part) for part in shown},
+        )
+
+    def taken_out_of(self, resource: dict[str, Any]) -> dict[str, Any]:
+        """The resource without it; the very same when it has nothing of it."""
+        left = {
+            name: self._out_of(value) if name in _WITH_LEVELS else value for name, value in resource.items()
+        }
+        left = {name: value for name, value in left.items() if value not in ([], {})}
+        return resource if left == resource else left
+
+    def _out_of(self, value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return {name: self._out_of(part) for name, part in value.items()}
+        if isinstance(value, list):
+            return [self._out_of(part) for part in value if not self._has(part)]
+        return value
+
+    def _has(self, part: Any) -> bool:
+        return not self.addresses.isdisjoint(_addresses(part)) or _plain(part) in self.parts
+
+
+def withheld_from(viewer: Viewer, resource: dict[str, Any]) -> Withheld:
+    """What of this resource the viewer may not see for its level of confidentiality."""
+    if viewer.everything or belongs_to(resource, viewer.organizations):
+        return Withheld()
+    levels = _levels_of(viewer)
+    above = [
+        part for element in _WITH_LEVELS for part in _parts(resource.get(element)) if _is_above(part, levels)
+    ]
+    addresses = frozenset(address for part in above for address in _addresses(part))
+    return Withheld(addresses, frozenset(map(_plain, above)))
+
+
+def _parts(value: Any) -> Iterator[Any]:
+    """The members of lists, at whatever depth."""
+    if isinstance(value, Mapping):
+        for part in value.values():
+            yield from _parts(part)
+    elif isinstance(value, list):
+        for part in value:
+            yield part
+            yield from _parts(part)
+
+
+def _addresses(part: Any) -> Iterator[str]:
+    """The values of the ContactPoints that something is or has, however they are spaced."""
+    if isinstance(part, Mapping):
+        if isinstance(part.get("value"), str) and "system" in part and part["system"] in _CONTACT_SYSTEMS:
+            yield _SPACES.sub("", part["value"]).lower()
+        for value in part.values():
+            yield from _addresses(value)
+    elif isinstance(part, list):
+        for value in part:
+            yield from _addresses(value)
+
+
+def _plain(part: Any) -> str:
+    """Something without the levels that it states, in one spelling."""
+    return json.dumps(_without_levels(part), sort_keys=True, default=str)
+
+
+def _without_levels(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        found = {name: _without_levels(part) for name, part in value.items()}
+        return {name: part for name, part in found.items() if part not in ([], {})}
+    if isinstance(value, list):
+        return [_without_levels(part) for part in value if not _is_level(part)]
+    return value
 
 
 def masked(resource: Resource, keeping: Collection[str] = ()) -> dict[str, Any]:
@@ -107,6 +203,11 @@ def _without_confidential(value: Any, levels: Collection[str]) -> Any:
     return value
 
 
+def _levels_of(viewer: Viewer) -> set[str]:
+    """The levels of what the viewer may see of others."""
+    return {_FREE, _RESTRICTED} if viewer.cares or viewer.regulates else {_FREE}
+
+
 def _is_above(part: Any, levels: Collection[str]) -> bool:
     """Whether an element states a level of its own that is not among these."""
     if not isinstance(part, Mapping):
@@ -114,7 +215,13 @@ def _is_above(part: Any, levels: Collection[str]) -> bool:
     stated = [
         code
         for extension in part.get("extension", ())
-        if str(extension.get("url", "")).startswith(EXTENSION) and extension["url"].endswith(_LEVEL)
+        if _is_level(extension)
         for code in codes(value_of(extension))
     ]
     return any(code not in levels for code in stated)
+
+
+def _is_level(part: Any) -> bool:
+    """Whether this is the extension that states a level."""
+    url = str(part.get("url", "")) if isinstance(part, Mapping) else ""
+    return url.startswith(EXTENSION) and url.endswith(_LEVEL)

@@ -1,0 +1,92 @@
+"""What a Slot is to a consumer who meets it otherwise than by a search for free slots: by its id, led to from its agenda or an
+appointment, in a history.
+
+*Free* is what they could book at this moment (`storage.availability`). What nobody has and they could not book all the same
+(it has begun, it is inside the minimum notice, its agenda has ended …) is `busy-unavailable` to them. Whoever is no
+consumer reads what is written, as they may have to write it again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import NamedTuple
+
+from creneau_booking.storage.finding.candidates import consumer_with
+from creneau_booking.storage.slot_rows import id_of_served, says_free, with_status
+from creneau_booking.storage.slot_table import SlotTable
+from creneau_shared.database.pool import Connection
+from creneau_shared.fhir.search.registry import parameters_of
+from creneau_shared.fhir.search.request import Clause, TokenValue
+from creneau_shared.fhir.search.sql import Catalog, Compiler
+from creneau_shared.fhir.storage.store import Stored
+from creneau_shared.security.access import Access
+
+
+def is_consumer(access: Access) -> bool:
+    """Whether the caller books under the practices' rules: a patient, whoever acts for one, the public."""
+    return access.patient_ids is not None
+
+
+class _Present(NamedTuple):
+    """A slot as it is now: its version, and whether the caller could book it."""
+
+    version: int
+    could: bool
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedSlots:
+    """The `Completion` and the `Hindsight` of Slot, for consumers."""
+
+    per_agenda_max: int
+    """appointments to come that a patient may have in an agenda that says no number itself"""
+
+    async def completed(
+        self, connection: Connection, access: Access, now: datetime, contents: Sequence[bytes]
+    ) -> Sequence[bytes]:
+        """Present Slots (JSON), those that nobody has as the caller is to see them."""
+        free = {place: id_of_served(content) for place, content in enumerate(contents) if says_free(content)}
+        if not free:
+            return contents
+        present = await self._present(connection, access, now, sorted(set(free.values())))
+        judged = list(contents)
+        for place, id_ in free.items():
+            could = id_ in present and present[id_].could
+            judged[place] = with_status(contents[place], "free" if could else "busy-unavailable")
+        return judged
+
+    async def in_hindsight(
+        self, connection: Connection, access: Access, now: datetime, versions: Sequence[Stored]
+    ) -> Sequence[Stored]:
+        """Versions, the present ones among them as a read has them. A superseded one says what was, and offers nothing."""
+        free = sorted({v.id for v in versions if v.content is not None and says_free(v.content)})
+        if not free or not is_consumer(access):
+            return versions
+        present = await self._present(connection, access, now, free)
+        return [_as_now(version, present.get(version.id)) for version in versions]
+
+    async def _present(
+        self, connection: Connection, access: Access, now: datetime, ids: Sequence[str]
+    ) -> dict[str, _Present]:
+        consumer = await consumer_with(connection, access, now, per_agenda_max=self.per_agenda_max)
+        table, of_slot = SlotTable(consumer=consumer), parameters_of("Slot")
+        compiler = Compiler(Catalog([table]))
+        named = Clause(of_slot["_id"], None, (tuple(TokenValue(None, id_) for id_ in ids),))
+        bookable = Clause(of_slot["bookable"], None, ((TokenValue(None, "true"),),))
+        slots = compiler.select("Slot", (named,))
+        columns = table.columns(slots.alias)
+        could = table.predicate(bookable, slots.alias, compiler.arguments)
+        statement = compiler.statement(slots.select(f"{columns.id} AS id, {columns.version}, {could}"))
+        rows = await connection.fetch(statement.sql, *statement.values)
+        return {row["id"]: _Present(row[1], bool(row[2])) for row in rows}
+
+
+def _as_now(version: Stored, present: _Present | None) -> Stored:
+    """A version as a read of the slot has it, if it is the present one."""
+    if version.content is None or not says_free(version.content):
+        return version
+    if present is None or present.version != version.version or present.could:
+        return version
+    return replace(version, content=with_status(version.content, "busy-unavailable"))

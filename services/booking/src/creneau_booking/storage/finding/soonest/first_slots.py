@@ -1,0 +1,102 @@
+"""Of agendas the first slots that the caller could book: the one truth, whatever heads say."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from creneau_booking.storage.finding.candidates import Consumer
+from creneau_booking.storage.finding.soonest.heads import First, Head, first_of, head_of
+from creneau_booking.storage.finding.soonest.question import KIND, Question
+from creneau_booking.storage.slot_rows import slot_key
+from creneau_shared.fhir.search.request import Condition
+from creneau_shared.fhir.search.sql import Arguments, Catalog, Compiler, SearchScope
+
+
+@dataclass(frozen=True)
+class FirstSlots:
+    """`scope`, `conditions` (on Slot) and `consumer` say which slots are for the caller."""
+
+    question: Question
+    catalog: Catalog
+    scope: SearchScope
+    conditions: tuple[Condition, ...]
+    consumer: Consumer | None
+
+    async def of(self, heads: Sequence[Head]) -> list[First]:
+        """Of each of these agendas the first slot that the caller could book."""
+        exact = [
+            head
+            for head in heads
+            if head.start >= self.question.sought.start and head.start > self.question.now
+        ]
+        found = await self._probe(exact, "=")
+        known = {one.schedule for one in found}
+        left = [head for head in heads if head.schedule not in known]
+        return found + await self._probe(left, ">=")
+
+    async def following(self, firsts: Sequence[First], most: int) -> list[First]:
+        """Of each of these agendas up to `most` slots that the caller could book, `firsts` among them, in their order."""
+        heads = [Head(one.schedule, one.start, one.row.distance_m) for one in firsts]
+        return await self._probe(heads, ">=", most)
+
+    async def own_heads(self) -> list[Head]:
+        """The agendas of whose slots the caller's own account holds some: these are free to it."""
+        if self.consumer is None or not self.consumer.holders:
+            return []
+        held = [own.appointment for own in self.consumer.own]
+        groups = [place.group.removeprefix("Slot/") for place in self.consumer.places]
+        slots = await self.question.connection.fetch(
+            "SELECT substr(t, 11) AS id FROM appointment, unnest(terms) AS t"
+            " WHERE appointment.id = ANY($1) AND starts_with(t, 'slot=Slot/')",
+            held,
+        )
+        arguments = Arguments()
+        ids = arguments.add([slot_key(id_) for id_ in (*(row["id"] for row in slots), *groups)], "uuid[]")
+        rows = await self.question.connection.fetch(
+            f"SELECT own.schedule_key, min(own.start) AS start, min({self.question.where.distance('k', arguments)}) AS distance"
+            f" FROM slot AS own {KIND.format(of='own')}"
+            f" WHERE own.id = ANY({ids}) AND {self.question.where.fits('k', arguments)} GROUP BY own.schedule_key",
+            *arguments.values,
+        )
+        if not rows:
+            return []
+        keys = [row["schedule_key"] for row in rows]
+        before = Arguments()
+        firsts = await self.question.connection.fetch(
+            "SELECT k.schedule_key, min(f.start) AS start FROM found_by AS k JOIN first_free AS f USING (kind_key)"
+            f" WHERE k.schedule_key = ANY({before.add(keys, 'bigint[]')}) AND {self.question.where.fits('k', before)}"
+            " GROUP BY k.schedule_key",
+            *before.values,
+        )
+        free = {row["schedule_key"]: row["start"] for row in firsts if row["start"] is not None}
+        heads = [head_of(row) for row in rows]
+        return [replace(head, start=min(head.start, free.get(head.schedule, head.start))) for head in heads]
+
+    async def _probe(self, heads: Sequence[Head], compared: str, most: int = 1) -> list[First]:
+        if not heads:
+            return []
+        compiler = Compiler(self.catalog, self.scope)
+        arguments, table, row = compiler.arguments, self.catalog.table("Slot"), compiler.alias()
+        where = compiler.where(table, self.conditions, row)
+        columns = table.columns(row)
+        keys = arguments.add([head.schedule for head in heads], "bigint[]")
+        since = arguments.add(
+            [max(head.start, self.question.sought.start) for head in heads], "timestamptz[]"
+        )
+        statement = compiler.statement(
+            f"SELECT head.schedule_key, schedule.id AS agenda, found.*"
+            f" FROM unnest({keys}, {since}) AS head (schedule_key, since)"
+            f" CROSS JOIN LATERAL (SELECT {row}.start, {columns.id} AS id, {columns.version} AS version,"
+            f" {columns.last_updated} AS last_updated, {columns.content} AS content FROM {table.source(row)}"
+            f" WHERE {row}.schedule_key = head.schedule_key AND {row}.start {compared} head.since"
+            f" AND {where} AND {self.question.where.in_time(row, arguments)} AND EXISTS (SELECT FROM found_by AS k"
+            f" WHERE k.kind_key = {row}.kind_key AND {self.question.where.fits('k', arguments)})"
+            f" ORDER BY {row}.start, {row}.id LIMIT {most}) AS found"
+            " JOIN schedule ON schedule.key = head.schedule_key"
+        )
+        distances = {head.schedule: head.distance_m for head in heads}
+        return [
+            first_of(record, distances)
+            for record in await self.question.connection.fetch(statement.sql, *statement.values)
+        ]

@@ -1,0 +1,88 @@
+"""Single values in what an agenda states, and what is told where one of them cannot be read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+
+from creneau_booking.domain.openings.refusals import OpeningFault
+from creneau_booking.domain.openings.rules import Moment
+from creneau_shared.fhir.datatypes import instant_of, parse_interval
+from creneau_shared.fhir.storage.store import Resource
+
+LASTS_MAX_S = 86_400
+"""of a service, a buffer, a grid, seconds"""
+DAYS = {name: place for place, name in enumerate(("MO", "TU", "WE", "TH", "FR", "SA", "SU"))}
+_UNITS = {"s": 1, "min": 60, "h": 3600, "d": 86_400}
+_UNIT_WORDS = {"second": "s", "seconde": "s", "minute": "min", "mn": "min", "hour": "h", "heure": "h"}
+DATED = len("2026-11-28")
+
+
+class UnreadError(Exception):
+    def __init__(self, fault: OpeningFault, element: str = "", detail: str = "") -> None:
+        super().__init__(fault)
+        self.fault, self.element, self.detail = fault, element, detail
+
+
+def code(extension: Resource, known: Iterable[str], where: str) -> str:
+    code = extension.get("valueCode") or extension.get("valueCoding", {}).get("code")
+    if code is None:
+        code = extension.get("valueString")
+    if code not in known:
+        raise UnreadError("code", where, ", ".join(sorted(known)))
+    return str(code)
+
+
+def concept(extension: Resource, where: str) -> Resource:
+    concept = extension.get("valueCodeableConcept")
+    if isinstance(concept, dict):
+        return concept
+    if isinstance(coding := extension.get("valueCoding"), dict):
+        return {"coding": [coding]}
+    raise UnreadError("missing", where, "valueCodeableConcept")
+
+
+def boolean(extension: Resource) -> bool:
+    value = extension.get("valueBoolean")
+    if not isinstance(value, bool):
+        raise UnreadError("missing", "valueBoolean", "valueBoolean")
+    return value
+
+
+def lasts(quantity: object, element: str, *, least: int = 60) -> timedelta:
+    """A Duration, whole seconds, at least `least` of them."""
+    if not isinstance(quantity, dict) or quantity.get("value") is None:
+        raise UnreadError("missing", element, "value")
+    said = str(quantity.get("code") or quantity.get("unit") or "min")
+    unit = _UNITS.get(said) or _UNITS.get(_UNIT_WORDS.get(said.rstrip("s").casefold(), ""))
+    seconds = Decimal(str(quantity["value"])) * (unit or 0)
+    if unit is None or seconds % 1 or not least <= seconds <= LASTS_MAX_S:
+        raise UnreadError("duration", element, ", ".join(_UNITS))
+    return timedelta(seconds=int(seconds))
+
+
+def dated(part: Resource | None) -> object:
+    return (
+        None
+        if part is None
+        else part.get("valueDateTime") or part.get("valueInstant") or part.get("valueDate")
+    )
+
+
+def moment(part: Resource, name: str) -> Moment:
+    said = str(dated(part))
+    if len(said) < DATED:
+        raise UnreadError("date", f"extension.where(url='{name}')")
+    return read_moment(said)
+
+
+def read_moment(said: str) -> Moment:
+    return date.fromisoformat(said) if len(said) == DATED else instant_of(said)
+
+
+def order(moment: Moment, *, last: bool = False) -> datetime:
+    """Near enough for what comes before what."""
+    if isinstance(moment, datetime):
+        return moment
+    return parse_interval(moment.isoformat(), UTC)[last]

@@ -1,0 +1,93 @@
+"""Whose openings they are: the actors of an agenda, who may state hours, and the place that says its clock and days off."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from creneau_booking.domain.openings import days_off
+from creneau_booking.domain.openings.expansion import Place
+from creneau_booking.storage.availability.actors import ROOM
+from creneau_booking.storage.openings.extensions import Actors
+from creneau_shared.clock import PARIS
+from creneau_shared.database.closing import announce
+from creneau_shared.database.pool import Connection
+from creneau_shared.fhir.json import loads
+from creneau_shared.fhir.storage.store import Resource
+from creneau_shared.fhir.zones import zone_of
+
+_ACTORS = f"""
+SELECT 'role' AS what, 0 AS rank, content FROM practitioner_role WHERE id = ANY($1) AND NOT deleted
+UNION ALL SELECT 'offer', 0, content FROM healthcare_service WHERE id = ANY($2) AND NOT deleted
+UNION ALL SELECT CASE WHEN {ROOM.format(place="place")} THEN 'room' ELSE 'place' END, 0, content
+  FROM location AS place WHERE id = ANY($3) AND NOT deleted AND content IS NOT NULL
+UNION ALL SELECT 'place', 1, place.content FROM role_place JOIN location AS place ON place.id = role_place.place
+  WHERE role_place.role = ANY($1) AND NOT place.deleted
+UNION ALL SELECT 'person', 0, content FROM practitioner WHERE id = ANY($4) AND NOT deleted
+ORDER BY rank
+"""
+_DUE_BY_ACTOR = """
+UPDATE agenda_opening SET due_at = $2 WHERE due_at > $2 AND schedule_key IN (
+  SELECT schedule_key FROM agenda_named WHERE reference = ANY($1::text[]))
+"""
+_ROLES_AT = "SELECT 'PractitionerRole/' || role AS reference FROM role_place WHERE place = $1"
+_INHERITED = ("PractitionerRole", "HealthcareService", "Location")
+DUE_CHANNEL = "openings_due"
+"""on which those who make slots are woken"""
+
+
+async def actor_of_openings(
+    connection: Connection, reference: str, now: datetime, *, states_zone: bool = False
+) -> None:
+    """The directory has said something of a role, an offer or a place, or by which clock somebody lives: the slots of the
+    agendas that depend on it are due."""
+    kind, _, id_ = reference.partition("/")
+    if kind not in _INHERITED and not states_zone:
+        return
+    named = [reference]
+    if kind == "Location":
+        named += [row["reference"] for row in await connection.fetch(_ROLES_AT, id_)]
+    if await connection.execute(_DUE_BY_ACTOR, named, now) != "UPDATE 0":
+        announce(connection, DUE_CHANNEL)
+
+
+async def actors_of(connection: Connection, schedule: Resource) -> Actors:
+    named = [
+        str(actor.get("reference", "")).split("/_history/")[0].split("/")[-2:]
+        for actor in schedule.get("actor", ())
+    ]
+    ids: dict[str, list[str]] = {}
+    for parts in named:
+        if len(parts) == 2:
+            ids.setdefault(parts[0], []).append(parts[1])
+    rows = []
+    kinds = (*_INHERITED, "Practitioner")
+    if ids.keys() & set(kinds):
+        rows = await connection.fetch(_ACTORS, *(ids.get(kind, []) for kind in kinds))
+    found: dict[str, list[Resource]] = {}
+    for row in rows:
+        if row["content"] is not None:
+            found.setdefault(row["what"], []).append(loads(row["content"]))
+    roles, rooms = found.get("role", []), found.get("room", [])
+    alone = bool(ids.keys() & {"Practitioner", "Device"}) or bool(rooms)
+    return Actors(
+        roles,
+        found.get("offer", []),
+        [*rooms, *found.get("place", [])],
+        alone or any("practitioner" in role for role in roles),
+        found.get("person", []),
+    )
+
+
+def place_of(schedule: Resource, actors: Actors) -> tuple[ZoneInfo, Place]:
+    """Where an agenda is: what it states, else where its places are, else by which clock its people live."""
+    resources = (schedule, *actors.offers, *actors.places, *actors.roles, *actors.people)
+    zone = next((zone for zone in map(zone_of, resources) if zone is not None), PARIS)
+    codes = (days_off.code_of(place.get("address")) for place in actors.places)
+    code = next((code for code in codes if code is not None), None)
+    part, school = days_off.part_of_france(code, zone.key), days_off.school_zone(code)
+    return zone, Place(
+        zone,
+        lambda day: days_off.is_public_holiday(part, day),
+        lambda day: days_off.is_school_holiday(school, day),
+    )

@@ -8,7 +8,7 @@ pytest_plugins = [
     "tests.fixtures.stack",
     "tests.fixtures.local_run",
     "tests.fixtures.bells",
-    "tests.fixtures.long_first",
+    "tests.fixtures.sharing_out",
 ]
 
 # How long an example takes says what else the machine does, not whether the rule holds.

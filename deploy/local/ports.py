@@ -10,7 +10,6 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO
 
 LOOPBACK = "127.0.0.1"
 
@@ -19,7 +18,6 @@ FIRST_PORT, LAST_PORT = 20_000, 32_000
 
 _ANY = random.SystemRandom()
 """Not the module's own numbers: tests set them to begin anew, each process with the same ones."""
-_kept: list[IO[bytes]] = []
 
 
 def free_port() -> int:
@@ -36,14 +34,13 @@ def _keep(port: int) -> bool:
     """Put a port aside for this process, unless another one has."""
     folder = Path(tempfile.gettempdir()) / f"creneau-ports-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)
-    mark = (folder / str(port)).open("ab")
+    mark = os.open(folder / str(port), os.O_CREAT | os.O_RDWR)
     try:
         fcntl.flock(mark, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
-        mark.close()
+        os.close(mark)
         return False
-    _kept.append(mark)
-    return True
+    return True  # the mark stays open, and the lock with it, as long as this process lives
 
 
 def can_bind(port: int, host: str = LOOPBACK) -> bool:

@@ -12,7 +12,7 @@ from deploy.local.folder import REPOSITORY
 from deploy.local.tokens import SCOPES
 from deploy.local.topology import SERVICES
 from tests.docs import markdown
-from tests.fixtures.long_first import LONG
+from tests.fixtures.sharing_out import LONG
 from typer.main import get_command
 
 PAGES = [

@@ -62,9 +62,11 @@ ENDED = ("cancelled", "noshow", "fulfilled", "entered-in-error")
 
 
 def boundless(settings: BookingSettings) -> BookingSettings:
-    """The settings without limits on accounts, which are no property of a slot."""
+    """The settings without limits on accounts, which are no property of a slot, and on requests: the clock stands still
+    while somebody looks in every way."""
     return settings.model_copy(
-        update={
+        update={name: 0 for name in BookingSettings.model_fields if name.endswith("_requests_per_s")}
+        | {
             name: 1_000_000
             for name in BookingSettings.model_fields
             if name.endswith("_max")

@@ -42,14 +42,14 @@ from creneau_shared.errors import CreneauError
 from creneau_shared.fhir.json import loads
 from creneau_shared.fhir.storage.store import WriteContext
 
-STEPS = 80
+STEPS = 50
 SEEDS: Mapping[int, Mapping[str, Any]] = {
     1: {},
     2: {"WINDOWS_FROM": 1, "MANY": "50000"},
     3: {"WINDOWS_FROM": 1, "MANY": "1", "READ_AS_THEY_COME": 3},
 }
 """Of each story, how free slots are looked for: as in a small town, and as where there are many agendas."""
-ROUNDS, RIVALS, STEPS_OF_A_RIVAL = 4, 12, 20
+ROUNDS, RIVALS, STEPS_OF_A_RIVAL = 3, 12, 20
 NOT_THEIRS = ("actor-not-yours", "not-yours")
 Row = Mapping[str, Any]
 Ways = Callable[[], list[tuple[WriteContext, str | None]]]

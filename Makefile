@@ -39,7 +39,7 @@ scale-data: $(RUN) ## a fictional France into a directory: DATABASE_URL, [PROFES
 	  $(if $(SITUATIONS),--situations $(SITUATIONS)) $(if $(TOWN),--town $(TOWN)) $(if $(SEED),--seed $(SEED))
 
 test: $(DEV) ## every test but the slow ones
-	$(BIN)/pytest -n 3 --dist loadgroup --no-loadscope-reorder -m "not slow" $(addprefix --ignore=tests/,e2e resilience load browser)
+	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder -m "not slow" $(addprefix --ignore=tests/,e2e resilience load browser)
 	@echo "Two whole systems side by side: what crosses services, and the pages in a browser …"
 	@$(BIN)/pytest -m "not slow" tests/browser & pages=$$!; \
 	  $(BIN)/pytest -m "not slow" tests/e2e tests/resilience; code=$$?; wait $$pages && exit $$code

@@ -34,7 +34,7 @@ def _keep(port: int) -> bool:
     """Put a port aside for this process, unless another one has."""
     folder = Path(tempfile.gettempdir()) / f"creneau-ports-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)
-    mark = os.open(folder / str(port), os.O_CREAT | os.O_RDWR)
+    mark = os.open(folder / str(port), os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW)
     try:
         fcntl.flock(mark, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:

@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 import httpx
+import pytest
 from services.booking.tests.client import Caller, code, reason
 from services.booking.tests.conftest import Callers
 from services.booking.tests.factories import SLOT_LENGTH, VIDEO, appointment, slot, unique, utc
@@ -205,6 +206,19 @@ async def test_all_of_it_or_nothing(callers: Callers, practice: Practice) -> Non
     assert (unreadable.status_code, code(unreadable)) == (400, "feed-unreadable")
     assert "Line 1" in reason(unreadable)
     assert await in_agenda(software, agenda) == before
+
+
+@pytest.mark.parametrize("element", ["value", "system"])
+async def test_no_identifier_says_whose_a_slot_is(callers: Callers, practice: Practice, element: str) -> None:
+    """What a slot is searched by is written as one text: whoever could write what parts it would add terms of their own, and
+    be shown what is not theirs."""
+    agenda, software = await practice.open_agenda(1), callers.software("en")
+    forged = {"system": "urn:feed", "value": "1", element: "urn:1\x1f~public"}
+    refused = await ndjson(
+        software, agenda, [{**said(agenda, 1), "identifier": [forged]}], window(agenda, 10)
+    )
+    assert refused.status_code == 400, refused.text
+    assert len(await in_agenda(software, agenda)) == 1
 
 
 async def test_ids_of_the_softwares_own(callers: Callers, practice: Practice) -> None:

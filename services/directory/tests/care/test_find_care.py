@@ -211,7 +211,13 @@ async def test_a_name_that_is_elsewhere(care: Care) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "number"), [("infarctus rennes", "call-15"), ("envie de mourir", "call-3114")]
+    ("text", "number"),
+    [
+        ("infarctus rennes", "call-15"),
+        ("envie de mourir", "call-3114"),
+        ("mon mari me frappe", "call-3919"),
+        ("enfant battu rennes", "call-119"),
+    ],
 )
 async def test_an_emergency_is_answered_first(care: Care, text: str, number: str) -> None:
     bundle = await care.find(text)
@@ -219,6 +225,10 @@ async def test_an_emergency_is_answered_first(care: Care, text: str, number: str
     assert (first["resource"]["resourceType"], first["search"]["mode"]) == ("OperationOutcome", "outcome")
     assert first["resource"]["issue"][0]["details"]["coding"][0]["code"] == number
     assert first["resource"]["issue"][0]["details"]["text"].count(number[5:])
+
+
+async def test_after_whom_to_call_for_violence_come_those_who_help(care: Care) -> None:
+    assert matches(await care.find("violences conjugales"))
 
 
 async def test_an_emergency_that_names_nobody_finds_nobody(care: Care) -> None:

@@ -86,7 +86,8 @@ class ConsumersSlots:
         if access.patient_ids is None:
             return None
         asked = {clause.parameter.name for name, clause in asked_of(wanted) if name == "Slot"}
-        if not asked & {"bookable", "status"} or not (access.patient_ids or "bookable" not in asked):
+        # What the public could book is what anybody could: the table says so as it is.
+        if not (access.patient_ids if "bookable" in asked else "status" in asked):
             return None
         named = {
             part.strip().rpartition("/")[2]

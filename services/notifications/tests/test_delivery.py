@@ -577,16 +577,17 @@ async def test_a_look_does_not_hold_for_long(service):
     """Two are looked at together; one lane takes long, and what it has not begun meanwhile is looked at once more."""
     await service.learn()
     await hear_in_order(service, 4)
-    long_ago, sent = asyncio.Event(), []
+    begun, long_ago, sent = asyncio.Event(), asyncio.Event(), []
 
     class Waiting(LoggedEmails):
         async def send(self, sender, recipient, content):
+            begun.set()
             await asyncio.wait_for(long_ago.wait(), 30)
 
     class Slow(LoggedEmails):
         async def send(self, sender, recipient, content):
             sent.append(content)
-            await asyncio.sleep(0)  # the other lane has its turn
+            await asyncio.wait_for(begun.wait(), 30)
             if len(sent) == 2:
                 service.clock.advance(FRESH_FOR)
                 await service.hear(event(Change.CANCELLED, 9, version=2, id="appointment-4"))

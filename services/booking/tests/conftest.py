@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -144,10 +145,17 @@ class Callers:
         return Caller(self.client, None)
 
 
-@pytest.fixture(scope="session")
-async def callers(practice: Practice) -> AsyncIterator[Callers]:
-    """The API over the shared database."""
+@asynccontextmanager
+async def callers_of(practice: Practice) -> AsyncIterator[Callers]:
+    """The API over a database."""
     async with running_issuer() as issuer:
         settings = settings_for(str(practice.settings.database_url), issuer.url)
         async with serving(create_app(settings, practice.clock)) as client:
             yield Callers(client, issuer, practice.clock)
+
+
+@pytest.fixture(scope="session")
+async def callers(practice: Practice) -> AsyncIterator[Callers]:
+    """The API over the shared database."""
+    async with callers_of(practice) as callers:
+        yield callers

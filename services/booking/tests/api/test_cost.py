@@ -14,14 +14,12 @@ from datetime import timedelta
 import asyncpg
 import httpx
 import pytest
-from services.booking.tests.client import Caller, serving
-from services.booking.tests.conftest import Callers, settings_for
+from services.booking.tests.client import Caller
+from services.booking.tests.conftest import Callers, callers_of
 from services.booking.tests.factories import appointment, parameters, ref, slot, unique, utc
-from services.booking.tests.issuer import running_issuer
 from services.booking.tests.meter import Cost, Meter
 from services.booking.tests.practice import Agenda, Practice
 
-from creneau_booking.app import create_app
 from creneau_shared.database import pool
 from creneau_shared.fhir.storage.store import Resource
 
@@ -69,10 +67,8 @@ async def meter(fresh: Practice, monkeypatch: pytest.MonkeyPatch) -> AsyncIterat
 @pytest.fixture
 async def metered(fresh: Practice, meter: Meter) -> AsyncIterator[Callers]:
     """The API with sessions that say what they send."""
-    async with running_issuer() as issuer:
-        settings = settings_for(str(fresh.settings.database_url), issuer.url)
-        async with serving(create_app(settings, fresh.clock)) as client:
-            yield Callers(client, issuer, fresh.clock)
+    async with callers_of(fresh) as callers:
+        yield callers
 
 
 def expect(answer: httpx.Response, status: int) -> httpx.Response:

@@ -8,7 +8,7 @@ from email.utils import parsedate_to_datetime
 
 import pytest
 from services.booking.tests.client import Caller, code
-from services.booking.tests.conftest import Callers
+from services.booking.tests.conftest import Callers, callers_of
 from services.booking.tests.factories import appointment, parameters, ref, unique, utc
 from services.booking.tests.practice import Agenda, Practice
 
@@ -212,26 +212,27 @@ async def test_a_hold_runs_out(callers: Callers, practice: Practice, agenda: Age
 
 
 async def test_a_hold_is_ended_when_it_runs_out_whatever_the_pause(
-    callers: Callers, practice: Practice, agenda: Agenda, camille: str, monkeypatch: pytest.MonkeyPatch
+    fresh: Practice, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The pause is an hour, but the sweeper knows when the next hold runs out; and it was asleep before the hold began."""
     pauses: list[float] = []
+    agenda, camille = await fresh.open_agenda(), await fresh.new_patient()
 
     async def pause(stop: asyncio.Event, seconds: float) -> bool:
         pauses.append(seconds)
         if len(pauses) == 1:
             await hold(callers.patient(camille), agenda.slots[0], camille)
-        practice.clock.advance(timedelta(seconds=seconds))
+        fresh.clock.advance(timedelta(seconds=seconds))
         if len(pauses) > 1:
             stop.set()
         return stop.is_set()
 
     monkeypatch.setattr(booking_jobs, "wait", pause)
-    settings = practice.settings.model_copy(update={"hold_look_max_s": 36_000.0})
-    await practice.database.pool.execute("DELETE FROM hold")
-    await practice.jobs(settings).sweep_holds(asyncio.Event())
-    assert pauses[0] == practice.settings.hold_duration_s, "no hold that begins meanwhile runs out earlier"
-    assert await practice.slot_statuses(agenda.slots[:1]) == ["free"]
+    settings = fresh.settings.model_copy(update={"hold_look_max_s": 36_000.0})
+    async with callers_of(fresh) as callers:
+        await fresh.jobs(settings).sweep_holds(asyncio.Event())
+    assert pauses[0] == fresh.settings.hold_duration_s, "no hold that begins meanwhile runs out earlier"
+    assert await fresh.slot_statuses(agenda.slots[:1]) == ["free"]
 
 
 async def test_a_hold_that_has_run_out_is_confirmed_by_nobody(

@@ -307,12 +307,21 @@ class TestWhoTakesPart:
         wish = appointment("proposed", slots=agenda.slots[:1], patient=camille)
         other = {"actor": ref("Practitioner/autre"), "status": "accepted"}
         cancelled = {**wish, "status": "cancelled", "participant": [*wish["participant"], other]}
-        assert code(await caller.post("Appointment", cancelled)) == "participant-not-yours"
+        assert code(await caller.post("Appointment", cancelled)) == "status-not-yours"
         stored = (await caller.post("Appointment", wish)).json()
         answer = await caller.put(f"Appointment/{stored['id']}", {**cancelled, "id": stored["id"]})
         assert (answer.status_code, code(answer)) == (403, "participant-not-yours")
         withdrawn = [{"op": "replace", "path": "/status", "value": "cancelled"}]
         assert (await caller.patch(f"Appointment/{stored['id']}", withdrawn)).status_code == 200
+
+    async def test_nothing_begins_as_cancelled(
+        self, callers: Callers, practice: Practice, agenda: Agenda, camille: str
+    ) -> None:
+        """A visit that never was is nobody's to tell but software's, which brings what there was elsewhere."""
+        ended = appointment("cancelled", slots=agenda.slots[:1], patient=camille, start=agenda.start)
+        answer = await callers.patient(camille).post("Appointment", ended)
+        assert (answer.status_code, code(answer)) == (403, "status-not-yours")
+        assert (await callers.software().post("Appointment", ended)).status_code == 201
 
     async def test_a_move_takes_nobody_along_whom_the_practice_added(
         self, callers: Callers, practice: Practice, agenda: Agenda, camille: str

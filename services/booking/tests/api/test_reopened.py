@@ -142,6 +142,25 @@ async def test_83_a_feed_does_not_open_what_the_practice_has_closed(
         assert statuses == (["busy-unavailable"] * 3 + ["free"] if action == "cancel" else ["free"] * 4)
 
 
+async def test_83_nor_once_that_time_is_over(callers: Callers, practice: Practice) -> None:
+    """What is said of yesterday, as a whole or slot by slot, stands as closed: two ways to write are one rule."""
+    agenda, software = await practice.open_agenda(2), callers.software()
+    said = {"start": utc(agenda.at(0)), "end": utc(agenda.at(2)), "confirm": "true", "action": "cancel"}
+    closed = await software.post(f"Schedule/{agenda.id}/$close", parameters(**said))
+    assert closed.status_code == 200, closed.text
+    practice.clock.instant = agenda.at(3)
+    fed = slot("", agenda.id, agenda.at(0))
+    del fed["id"]
+    bundle = {"resourceType": "Bundle", "type": "collection", "entry": [{"resource": fed}]}
+    window = f"from={utc(agenda.at(0))}&to={utc(agenda.at(1))}"
+    synced = await software.post(f"Schedule/{agenda.id}/$sync-slots?{window}", bundle)
+    assert synced.status_code == 200, synced.text
+    alone = slot(agenda.slots[1], agenda.id, agenda.at(1))
+    assert (await software.put(f"Slot/{agenda.slots[1]}", alone)).status_code == 200
+    found = await software.get("Slot", schedule=f"Schedule/{agenda.id}")
+    assert [e["resource"]["status"] for e in found.json()["entry"]] == ["busy-unavailable"] * 2
+
+
 @pytest.mark.parametrize("way", ["PUT", "POST", "transaction"])
 async def test_a_slot_written_alone_does_not_either(callers: Callers, practice: Practice, way: str) -> None:
     """Software that says its agenda slot by slot, again or anew, while its practitioner is ill: nobody is offered that day.

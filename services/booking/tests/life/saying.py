@@ -49,7 +49,7 @@ class Saying(State):
         if not self.is_fresh(agenda):
             self.free_again(agenda)
         self.synchronised[agenda] = self.now
-        closures = [(a, b) for a, b in self.closed.get(agenda, ()) if b > self.now]
+        closures = self.closed.get(agenda, ())
         closed = {
             key
             for key, status in said.items()

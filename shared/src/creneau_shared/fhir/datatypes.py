@@ -53,8 +53,9 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff]")
 
 
 def _is_text(value: Any) -> bool:
-    """A string of R4: not empty, not above 1 MB, no control character but tab, line feed and return."""
-    if type(value) is not str or not value or len(value) > STRING_LENGTH_MAX:
+    """A string of R4: not empty, nor of blanks alone, which XML would make empty; not above 1 MB; no control character but
+    tab, line feed and return."""
+    if type(value) is not str or not value or value.isspace() or len(value) > STRING_LENGTH_MAX:
         return False
     return value.isprintable() or _CONTROL.search(value) is None
 
@@ -137,8 +138,8 @@ def _text_type(name: str, accepts: Callable[[Any], bool], fr: str, en: str) -> P
     return Primitive(name, (str,), accepts, fr, en)
 
 
-_TEXT_FR = "du texte non vide, sans caractère de commande"
-_TEXT_EN = "text that is not empty, without control characters"
+_TEXT_FR = "du texte, ni vide ni seulement d’espaces, sans caractère de commande"
+_TEXT_EN = "text that is neither empty nor only blanks, without control characters"
 _URI_FR = "une URI, sans espace"
 _URI_EN = "a URI, without blanks"
 

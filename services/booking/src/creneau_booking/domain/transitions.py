@@ -66,7 +66,8 @@ _ROWS = (
     _Row("check in", ("booked", "arrived"), "checked-in", "keeps", "updated"),
     _Row("fulfil", ("booked", "arrived", "checked-in"), "fulfilled", "keeps", "updated"),
     _Row("miss", ("booked",), "noshow", "keeps", "updated"),
-    _Row("cancel", (None, "proposed", "waitlist"), "cancelled", "none", None, by_patient=True),
+    _Row("record", (None,), "cancelled", "none", None),
+    _Row("cancel", ("proposed", "waitlist"), "cancelled", "none", None, by_patient=True),
     _Row(
         "cancel",
         ("pending", "booked"),

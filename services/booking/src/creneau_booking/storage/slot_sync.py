@@ -74,7 +74,8 @@ UNION ALL (SELECT DISTINCT ON (id) id,
 """Which of these ids are taken: of a slot that is there, or of one that was in an agenda of others than these ($2: internal
 terms; NULL: whoever's). The others with the last version that there was."""
 _CLOSURES = """
-SELECT lower(period) AS start, upper(period) AS until FROM agenda_closure WHERE schedule_key = $1 AND upper(period) > $2
+SELECT lower(period) AS start, upper(period) AS until FROM agenda_closure
+WHERE schedule_key = $1 AND period && tstzrange($2, $3)
 """
 _KEEP_CLOSED = """
 INSERT INTO agenda_closed_slot (schedule_key, start, id)
@@ -145,7 +146,7 @@ async def synchronise(
     """Bring the slots of the agenda (id, key) to what is sent, and say what that was. SlotSentTwice, SlotMadeMeanwhile
     (an id that another agenda's slot has), AgendaWrittenMeanwhile."""
     _require_distinct(sent)
-    sent, closed = await _under_closures(connection, agenda, sent, context.now)
+    sent, closed = await _under_closures(connection, agenda, sent)
     said = [_sent(one) for one in sent]
     for _ in range(COMPARED_AGAIN_MAX):
         rows = await _known(connection, agenda, sent, said, window)
@@ -166,11 +167,14 @@ async def synchronise(
 
 
 async def _under_closures(
-    connection: Connection, agenda: int, sent: Sequence[SlotSent], now: datetime
+    connection: Connection, agenda: int, sent: Sequence[SlotSent]
 ) -> tuple[Sequence[SlotSent], list[datetime]]:
     """What is sent as it is to stand: what the practice has closed (`Schedule/$close`) is not opened by a feed that knows
     nothing of it, but free again once the closure is taken back. With the starts of those slots."""
-    closures = await connection.fetch(_CLOSURES, agenda, now)
+    if not sent:
+        return sent, []
+    low, high = min(one.row.start for one in sent), max(one.row.end for one in sent)
+    closures = await connection.fetch(_CLOSURES, agenda, low, high)
     if not closures:
         return sent, []
     under, starts = list(sent), []

@@ -16,6 +16,7 @@ from services.booking.tests.surgery import open_surgery
 
 from creneau_booking.storage.agendas.access_extensions import CONFIRMATION_REQUIRED
 from creneau_booking.storage.appointment_mapper import (
+    COUNTER_PROPOSAL,
     HELD_UNTIL,
     REPLACES,
     RESCHEDULABLE_UNTIL,
@@ -351,6 +352,22 @@ class TestAnOffer:
         seen = await read(callers, patient, wish)
         assert (seen["status"], seen["start"]) == ("booked", later[0])
         assert await practice.slot_statuses(agenda.slots[:2]) == ["free", "busy"]
+
+    async def test_74_a_time_that_its_practice_refuses_is_proposed_no_more(
+        self, callers: Callers, practice: Practice, agenda: Agenda
+    ) -> None:
+        """74, 82: they wait on, as if they had proposed nothing."""
+        patient = await practice.new_patient()
+        wish = await join(callers, patient, extension=[agenda_wish(agenda.id)])
+        await cancel(callers, practice, agenda)
+        path, later = f"Appointment/{wish}", (utc(agenda.at(1)), utc(agenda.at(2)))
+        proposed = await given(callers.answering(patient), path, patient, "tentative", later)
+        assert proposed.status_code == 201, proposed.text
+        assert COUNTER_PROPOSAL in str(await read(callers, patient, wish))
+        refused = await given(callers.software(), path, agenda.practitioner, "declined")
+        assert refused.status_code == 201, refused.text
+        waits = await read(callers, patient, wish)
+        assert (waits["status"], COUNTER_PROPOSAL in str(waits)) == ("waitlist", False)
 
     async def test_it_is_booked_by_the_operation_and_neither_moved_nor_extended(
         self, callers: Callers, practice: Practice, agenda: Agenda

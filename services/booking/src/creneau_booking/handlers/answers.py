@@ -111,7 +111,7 @@ class Answering:
         asks_until: datetime | None = None
         match outcome.effect:
             case "cancel" if before.is_offer or in_line:
-                after = replace(before, status="waitlist")  # they keep their place in line
+                after = replace(before, status="waitlist", counter=None)  # they keep their place in line
             case "cancel":
                 await self._require_cancellable(connection, context, before)
                 resource = _cancelled(resource, DECLINED_BY[answer.by_patient])

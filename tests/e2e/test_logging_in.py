@@ -37,6 +37,12 @@ def page(context: BrowserContext) -> Iterator[Page]:
     page.close()
 
 
+@pytest.fixture
+def stack(full_stack: Stack) -> Stack:
+    """The whole system, which runs for other tests here: none is started for logging in alone."""
+    return full_stack
+
+
 def log_in(page: Page, stack: Stack, given: str, path: str = "/mes-rendez-vous") -> None:
     """By the page of test people, as somebody of whom nobody knew."""
     page.goto(f"{stack.url}{path}")

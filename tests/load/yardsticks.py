@@ -19,6 +19,7 @@ from creneau_shared.fhir.search.index import index_resource
 _SAMPLE = data.Slot("0199aaaa-bbbb-7ccc-8ddd-eeeeffff0000", 1, "2026-12-01T08:00:00Z", "2026-12-01T08:15:00Z")
 
 
+_SAMPLE_SLOT = f"slot=Slot/{_SAMPLE.id}"
 _TOLD = f"'\\x{b'x'.hex() * 700}'::bytea"
 """an event of ordinary length"""
 
@@ -72,6 +73,11 @@ def _audited(action: str, interaction: str, role: str, resource_type: str, resou
 def _book() -> str:
     resource = data.appointment(_SAMPLE)
     entries = index_resource("Appointment", resource)
+    # Each in a slot of its own: thousands in one would be looked into as double bookings for as long as is measured.
+    terms = _array(entries.terms).replace(
+        _literal(_SAMPLE_SLOT), f"{_literal('slot=Slot/')} || gen_random_uuid()"
+    )
+    assert "gen_random_uuid" in terms
     ctes = [
         "claimed AS (UPDATE slot SET status = 'busy', taken_by = gen_random_uuid()::text, version = slot.version + 1,"
         " last_updated = clock_timestamp() WHERE schedule_key = :agenda AND start = to_timestamp(:at)"
@@ -81,7 +87,7 @@ def _book() -> str:
         " VALUES (gen_random_uuid()::text, 'Practitioner/' || gen_random_uuid(), tstzrange(now(), now() + interval '15 min'))"
         " ON CONFLICT ON CONSTRAINT ex_occupancy DO NOTHING)",
         "resource AS (INSERT INTO appointment (id, version, last_updated, content, terms)"
-        f" VALUES (gen_random_uuid()::text, 1, now(), {_bytes(dumps(resource))}, {_array(entries.terms)}) RETURNING key)",
+        f" VALUES (gen_random_uuid()::text, 1, now(), {_bytes(dumps(resource))}, {terms}) RETURNING key)",
         *_side_inserts("appointment", "resource", entries),
         # As if told already: the relay would be at these for minutes, ahead of what is measured next.
         "told AS (INSERT INTO outbox (event_id, topic, key, type, subject, source, data, time, published_at)"

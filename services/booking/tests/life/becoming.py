@@ -90,11 +90,15 @@ class Becoming(Comparing):
         else:
             caller = self.town.callers.with_scopes("answering", f"Patient/{visit.patient}")
             send = respond(caller, visit.id, f"Patient/{visit.patient}", "accepted" if yes else "declined")
-        self.do(
-            f"patient {'accepts' if yes else 'declines'} the offer {visit.id[-6:]} by {how}",
-            send,
-            lambda model, _: model.book(visit.id, by_patient=True) if yes else model.decline(visit.id),
-        )
+
+        def then(model: Model, _: Any) -> bool:
+            if not yes:
+                return model.decline(visit.id)
+            if how == "patch":
+                return model.book(visit.id, by_patient=True)
+            return model.accept(visit.id, "patient")  # to what the practice proposes instead, if it does
+
+        self.do(f"patient {'accepts' if yes else 'declines'} the offer {visit.id[-6:]} by {how}", send, then)
 
     @precondition(lambda self: any(v.keeps == "asked" for v in self.model.visits.values()))
     @rule(which=picks, yes=sides)

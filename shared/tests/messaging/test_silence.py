@@ -91,6 +91,18 @@ async def test_metadata_that_fail_unexpectedly_while_the_broker_dies_stop_nobody
     assert sorted({number for _, number in await bench.effects()}) == list(range(20))
 
 
+async def test_what_had_ended_a_clients_work_does_not_come_up_as_it_is_stopped(bench: Bench) -> None:
+    """It would end the consumer, which is about to open another client."""
+    async with broker_of(bench.settings).consumer("test", session_timeout_s=10.0) as client:
+
+        async def ended() -> None:
+            raise RuntimeError("the handler is closed")
+
+        no_more_metadata(client)
+        client._client._sync_task = asyncio.create_task(ended())
+        await asyncio.wait({client._client._sync_task})
+
+
 class _Unheard:
     """A client that is never told which partitions are its own, as of a group that does not come to an end."""
 

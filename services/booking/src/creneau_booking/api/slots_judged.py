@@ -72,7 +72,7 @@ class JudgedSlots:
     ) -> dict[str, _Present]:
         consumer = await consumer_with(connection, access, now, per_agenda_max=self.per_agenda_max)
         table, of_slot = SlotTable(consumer=consumer), parameters_of("Slot")
-        compiler = Compiler(Catalog([table]))
+        compiler = Compiler(Catalog([table]), planned_once=True)
         named = Clause(of_slot["_id"], None, (tuple(TokenValue(None, id_) for id_ in ids),))
         bookable = Clause(of_slot["bookable"], None, ((TokenValue(None, "true"),),))
         slots = compiler.select("Slot", (named,))

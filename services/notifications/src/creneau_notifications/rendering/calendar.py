@@ -142,7 +142,8 @@ def _party_line(name: str, party: vCalAddress) -> bytes:
 
 def _address(address: str, name: str, parameters: Mapping[str, str]) -> vCalAddress:
     party = vCalAddress(f"mailto:{address}")
-    named = {"CN": name} if name else {}
+    # A parameter knows no escape (RFC 5545 §3.1), but many a reader takes a backslash for one, and what follows for the name.
+    named = {"CN": name.replace("\\", "/")} if name else {}
     for key, value in {**named, **parameters}.items():
         party.params[key] = vText(value)
     return party

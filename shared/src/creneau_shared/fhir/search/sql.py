@@ -31,15 +31,22 @@ from creneau_shared.fhir.search.request import (
 
 
 class Arguments:
-    """The values of a statement; `add` gives the placeholder."""
+    """The values of a statement; `add` gives the placeholder.
 
-    def __init__(self) -> None:
+    `hidden` from the planner, which then finds no plan for particular values better than the one for all, and plans once a
+    connection: for statements whose plan is always the same and takes longer to make than to carry out.
+    """
+
+    def __init__(self, *, hidden: bool = False) -> None:
         self.values: list[Any] = []
+        self._hidden = hidden
 
     def add(self, value: Any, sql_type: str) -> str:
         """`$n::type` for `value`."""
         self.values.append(value)
-        return f"${len(self.values)}::{sql_type}"
+        placeholder = f"${len(self.values)}::{sql_type}"
+        # The second cast makes of it a value that is an array, where ANY would take the rows of a query.
+        return f"(SELECT {placeholder})::{sql_type}" if self._hidden else placeholder
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,12 +252,15 @@ FROM_THE_END = RowPlace((), backward=True)
 
 
 class Compiler:
-    """Compiles conditions for one statement. Use one per statement: it numbers arguments and aliases."""
+    """Compiles conditions for one statement. Use one per statement: it numbers arguments and aliases. `planned_once`: its
+    arguments are hidden (see there)."""
 
-    def __init__(self, catalog: Catalog, scope: SearchScope = EVERYTHING) -> None:
+    def __init__(
+        self, catalog: Catalog, scope: SearchScope = EVERYTHING, *, planned_once: bool = False
+    ) -> None:
         self.catalog = catalog
         self.scope = scope
-        self.arguments = Arguments()
+        self.arguments = Arguments(hidden=planned_once)
         self._aliases = 0
 
     def statement(self, sql: str) -> Statement:

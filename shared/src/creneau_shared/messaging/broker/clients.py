@@ -11,7 +11,6 @@ from typing import Any
 import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import KafkaError
 
 from creneau_shared.settings import ServiceSettings
 
@@ -157,11 +156,12 @@ async def open_admin(settings: ServiceSettings) -> AsyncIterator[AIOKafkaAdminCl
 
 
 async def _stop_within(name: str, stop: Callable[[], Awaitable[None]]) -> bool:
-    """Stop a client; False when it is left behind, for it hangs (aiokafka #583, #647) or the broker is gone."""
+    """Stop a client; False when it is left behind, for it hangs (aiokafka #583, #647), the broker is gone, or what had ended
+    its own work comes up again as it is stopped: any exception, which would end whoever goes on with another client."""
     try:
         async with asyncio.timeout(STOP_TIMEOUT_S):
             await stop()
-    except (TimeoutError, KafkaError, OSError) as error:
+    except Exception as error:
         log.warning("kafka client did not stop", client=name, error=type(error).__name__)
         return False
     return True

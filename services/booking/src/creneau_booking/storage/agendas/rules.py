@@ -270,7 +270,7 @@ async def births_of(connection: Connection, patients: Sequence[str]) -> dict[str
     rows = await connection.fetch(
         "SELECT id, (low AT TIME ZONE $2)::date AS first, (high AT TIME ZONE $2)::date - 1 AS last"
         " FROM patient JOIN patient_date ON patient_date.key = patient.key AND parameter = 'birthdate'"
-        " WHERE id = ANY($1)",
+        " WHERE id = ANY((SELECT $1::text[])::text[])",
         list(patients),
         str(PARIS),
     )

@@ -14,21 +14,21 @@ AgendaState = Literal["no-free-slot", "agenda-not-connected", "agenda-not-up-to-
 
 CONCERNED = """
 WITH roles AS MATERIALIZED (
-  SELECT id, terms FROM practitioner_role WHERE terms && $2::text[] AND NOT deleted
+  SELECT id, terms FROM practitioner_role WHERE terms && (SELECT $2::text[]) AND NOT deleted
   UNION ALL SELECT id, terms FROM practitioner_role WHERE NOT deleted AND id = ANY(ARRAY(
-    SELECT role FROM role_place WHERE place = ANY($3::text[])
-    UNION SELECT substr(r, 18) FROM unnest($1::text[]) AS r WHERE starts_with(r, 'PractitionerRole/')))
+    SELECT role FROM role_place WHERE place = ANY((SELECT $3::text[])::text[])
+    UNION SELECT substr(r, 18) FROM unnest((SELECT $1::text[])) AS r WHERE starts_with(r, 'PractitionerRole/')))
 )
 SELECT schedule_key FROM agenda_named WHERE reference = ANY(ARRAY(
-  SELECT unnest($1::text[])
+  SELECT unnest((SELECT $1::text[]))
   UNION SELECT 'PractitionerRole/' || id FROM roles
   UNION SELECT substr(t, 14) FROM roles, unnest(roles.terms) AS t WHERE starts_with(t, 'practitioner=Practitioner/')
-  UNION SELECT 'Location/' || id FROM location WHERE terms && $4::text[] AND NOT deleted
-  UNION SELECT 'HealthcareService/' || id FROM healthcare_service WHERE terms && $4::text[] AND NOT deleted))
-UNION SELECT key FROM schedule WHERE id = ANY($5::text[]) AND NOT deleted
+  UNION SELECT 'Location/' || id FROM location WHERE terms && (SELECT $4::text[]) AND NOT deleted
+  UNION SELECT 'HealthcareService/' || id FROM healthcare_service WHERE terms && (SELECT $4::text[]) AND NOT deleted))
+UNION SELECT key FROM schedule WHERE id = ANY((SELECT $5::text[])::text[]) AND NOT deleted
 """
 """The agendas that may have to do with somebody: $1 references, $2 terms of roles, $3 places (ids), $4 organisations (terms),
-$5 agendas (ids)."""
+$5 agendas (ids). Planned once: by hidden values (`Arguments`)."""
 
 # Connected: slots were once published in it, and no Endpoint that the directory gives for it is out of use.
 _STATES = f"""

@@ -22,13 +22,14 @@ _PRACTITIONER, _ORGANIZATION = "general-practitioner=", "organization="
 # A request that a patient makes shows them to a practice, and is no visit. What staff state of a Patient is theirs to say.
 _KNOWN_AT = f"""
 SELECT DISTINCT who.id AS person, term
-FROM unnest($1::text[]) AS who (id) JOIN appointment ON appointment.terms @> ARRAY['patient=Patient/' || who.id]
+FROM unnest((SELECT $1::text[])) AS who (id) JOIN appointment ON appointment.terms @> ARRAY['patient=Patient/' || who.id]
 JOIN appointment_date AS began ON began.key = appointment.key AND began.parameter = 'date',
 unnest(appointment.terms) AS term
-WHERE (appointment.terms && $2::text[] OR (appointment.terms @> ARRAY['status=booked'] AND began.low < $3))
+WHERE (appointment.terms && (SELECT $2::text[])
+    OR (appointment.terms @> ARRAY['status=booked'] AND began.low < (SELECT $3::timestamptz)))
   AND (starts_with(term, '{AGENDA}') OR starts_with(term, '{OWNER}'))
 UNION ALL SELECT id, term FROM patient, unnest(terms) AS term
-WHERE id = ANY($1::text[]) AND NOT deleted
+WHERE id = ANY((SELECT $1::text[])::text[]) AND NOT deleted
   AND (starts_with(term, '{_PRACTITIONER}') OR starts_with(term, '{_ORGANIZATION}Organization/'))
 """
 

@@ -76,7 +76,7 @@ class FirstSlots:
     async def _probe(self, heads: Sequence[Head], compared: str, most: int = 1) -> list[First]:
         if not heads:
             return []
-        compiler = Compiler(self.catalog, self.scope)
+        compiler = Compiler(self.catalog, self.scope, planned_once=True)
         arguments, table, row = compiler.arguments, self.catalog.table("Slot"), compiler.alias()
         where = compiler.where(table, self.conditions, row)
         columns = table.columns(row)

@@ -42,7 +42,7 @@ from creneau_shared.errors import CreneauError
 from creneau_shared.fhir.json import loads
 from creneau_shared.fhir.storage.store import WriteContext
 
-STEPS = 50
+STEPS = 70
 SEEDS: Mapping[int, Mapping[str, Any]] = {
     1: {},
     2: {"WINDOWS_FROM": 1, "MANY": "50000"},

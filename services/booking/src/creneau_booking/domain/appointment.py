@@ -145,6 +145,11 @@ class Appointment:
         return tuple([r for p in self.participants if (r := p.reference) and r.startswith("Patient/")])
 
     @property
+    def names_practice(self) -> bool:
+        """Whether it says with whom, where or for what it is, beside for whom."""
+        return any(p.reference and p.type not in OF_PERSONS for p in self.participants)
+
+    @property
     def is_offer(self) -> bool:
         """Whether it is what the waiting list offers, until its hold ends."""
         return self.status == "pending" and self.waiting_since is not None

@@ -50,6 +50,38 @@ async def test_the_calendar_file_is_the_e_mail_s_event_in_the_place_s_zone(perso
     assert answer.headers["cache-control"] == "no-store"
 
 
+async def test_with_whom_it_is_stands_in_the_agenda_where_it_names_nobody(
+    person: Person, fhir: FhirBase
+) -> None:
+    """What software has booked for the patient alone: with whom, where, and by the clock of that place."""
+    alone = [{"actor": {"reference": "Patient/camille"}, "status": "accepted"}]
+    fhir.on("GET", "/Appointment/a-1", booked(participant=alone), ETag='W/"3"')
+    page = await person.open("/rendez-vous/a-1")
+    assert "Dr Inès Bianchi" in page.text
+    assert "Cabinet du Belvédère" in page.text
+    assert "10 h" in page.text
+    fhir.on("POST", "/Appointment/_search", searchset(booked(participant=alone)))
+    assert "Dr Inès Bianchi" in (await person.open("/mes-rendez-vous")).text
+
+
+async def test_whoever_names_no_role_is_looked_for_beside_those_who_do(
+    person: Person, fhir: FhirBase
+) -> None:
+    """Two appointments of one list: by the role of one professional, and by another professional alone."""
+    other = {**PRACTITIONER, "id": "p-2", "name": [{"text": "Dr Yann Le Goff"}]}
+    role = {**ROLE, "id": "role-2", "practitioner": {"reference": "Practitioner/p-2"}}
+    by_person = [
+        {"actor": {"reference": "Patient/camille"}, "status": "accepted"},
+        {"actor": {"reference": "Practitioner/p-2"}, "status": "accepted"},
+    ]
+    both = searchset(booked(), {**booked(participant=by_person), "id": "a-2"})
+    fhir.on("POST", "/Appointment/_search", both)
+    fhir.on("GET", "/PractitionerRole", searchset(ROLE, PRACTITIONER, PLACE, role, other))
+    page = (await person.open("/mes-rendez-vous")).text
+    assert "Dr Inès Bianchi" in page
+    assert "Dr Yann Le Goff" in page
+
+
 async def test_it_is_cancelled_without_a_reason_and_once(person: Person, fhir: FhirBase) -> None:
     """P16: the version that was shown, and what follows said first."""
     fhir.on("PATCH", "/Appointment/a-1", appointment("cancelled"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import httpx
 import icalendar
 import pytest
 
@@ -76,7 +77,17 @@ async def test_whoever_names_no_role_is_looked_for_beside_those_who_do(
     ]
     both = searchset(booked(), {**booked(participant=by_person), "id": "a-2"})
     fhir.on("POST", "/Appointment/_search", both)
-    fhir.on("GET", "/PractitionerRole", searchset(ROLE, PRACTITIONER, PLACE, role, other))
+    by_parameter = {
+        "_id": searchset(ROLE, PRACTITIONER, PLACE),
+        "practitioner": searchset(role, other, PLACE),
+    }
+    fhir.rules.append(
+        lambda asked: (
+            httpx.Response(200, json=by_parameter[asked.query[0][0]])
+            if asked.path == "/PractitionerRole"
+            else None
+        )
+    )
     page = (await person.open("/mes-rendez-vous")).text
     assert "Dr Inès Bianchi" in page
     assert "Dr Yann Le Goff" in page

@@ -65,6 +65,30 @@ async def test_with_whom_it_is_stands_in_the_agenda_where_it_names_nobody(
     assert "Dr Inès Bianchi" in (await person.open("/mes-rendez-vous")).text
 
 
+@pytest.mark.parametrize(
+    ("names", "shown", "hidden"),
+    [
+        ("Location/l-2", "Cabinet du Piton", "Belvédère"),
+        ("Location/l-1", "Cabinet du Belvédère", "Piton"),
+        (None, "10 h", "Cabinet du"),
+    ],
+)
+async def test_of_somebody_with_two_places_the_one_is_shown_that_is_named(
+    person: Person, fhir: FhirBase, names: str | None, shown: str, hidden: str
+) -> None:
+    """None where the appointment names none: a wrong address is worse; the clock that both share is told all the same."""
+    role = {**ROLE, "id": "role-2", "location": [{"reference": "Location/l-2"}]}
+    other = {**PLACE, "id": "l-2", "name": "Cabinet du Piton"}
+    fhir.on("GET", "/PractitionerRole", searchset(ROLE, PRACTITIONER, PLACE, role, other))
+    actors = ["Patient/camille", "Practitioner/p-1", *([names] if names else [])]
+    named = [{"actor": {"reference": actor}, "status": "accepted"} for actor in actors]
+    fhir.on("GET", "/Appointment/a-1", booked(participant=named), ETag='W/"3"')
+    page = (await person.open("/rendez-vous/a-1")).text
+    assert "Dr Inès Bianchi" in page
+    assert shown in page
+    assert hidden not in page
+
+
 async def test_whoever_names_no_role_is_looked_for_beside_those_who_do(
     person: Person, fhir: FhirBase
 ) -> None:

@@ -52,7 +52,7 @@ async def waits_for_answer(fhir: Fhir, id_: str) -> bool:
         return False
     if "start" not in read.resource:
         return False
-    found = visit_of(read.resource, {})
+    found = visit_of(read.resource, ())
     return found.waits_for_answer and not found.offered
 
 
@@ -220,22 +220,16 @@ async def _visits_of(fhir: Fhir, directory: Directory, bundle: Mapping[str, Any]
 
 async def _professionals(
     fhir: Fhir, directory: Directory, appointments: Sequence[Mapping[str, Any]]
-) -> dict[str, Professional]:
-    """The professionals whom these appointments name, with their places: by the ids of roles and of people."""
+) -> list[Professional]:
+    """The professionals whom these appointments name, with their places: by their roles, else wherever they work."""
     references = [
         str(p.get("actor", {}).get("reference", "")) for a in appointments for p in a.get("participant", ())
     ]
     roles = sorted({*ids(references, "PractitionerRole")})
-    people = sorted({*ids(references, "Practitioner")})
     named = await directory.of_roles(fhir, roles) if roles else []
     met = {professional.practitioner for professional in named}
-    if alone := [id_ for id_ in people if id_ not in met]:
-        named = [*named, *await directory.of_practitioners(fhir, alone)]
-    found = {professional.id: professional for professional in named}
-    for professional in named:
-        if professional.practitioner:
-            found.setdefault(professional.practitioner, professional)
-    return found
+    alone = sorted({*ids(references, "Practitioner")} - met)
+    return [*named, *(await directory.of_practitioners(fhir, alone) if alone else ())]
 
 
 def recent(now: datetime) -> datetime:

@@ -8,7 +8,7 @@ from typing import Any
 from creneau_web.fhir.client import Fhir
 from creneau_web.fhir.refusal import RefusedError
 from creneau_web.fhir.values import by_reference
-from creneau_web.visits.reading import PATIENTS_SIDE, ids
+from creneau_web.visits.reading import PRACTICES_SIDE, ids
 
 Appointment = Mapping[str, Any]
 SLOTS_MAX = "200"
@@ -36,7 +36,7 @@ async def with_company(fhir: Fhir, appointments: Sequence[Appointment]) -> list[
 
 def _names_practice(appointment: Appointment) -> bool:
     references = (str(p.get("actor", {}).get("reference", "")) for p in appointment.get("participant", ()))
-    return any(reference and not reference.startswith(PATIENTS_SIDE) for reference in references)
+    return any(reference.startswith(PRACTICES_SIDE) for reference in references)
 
 
 def _slots(appointment: Appointment) -> list[str]:

@@ -25,6 +25,7 @@ RESCHEDULE_REASON = f"{_OURS}reschedule-reason"
 CANCELLED_BY, REPLACED_BY = f"{_OURS}cancelled-by", f"{_OURS}replaced-by"
 NOTE, RECURRENCE_ID = f"{_R5}note", f"{_R5}recurrenceId"
 PATIENTS_SIDE = ("Patient/", "RelatedPerson/")
+PRACTICES_SIDE = ("Device/", "HealthcareService/", "Location/", "Practitioner/", "PractitionerRole/")
 SERIES = "https://creneau.sante.fr/fhir/identifier/series"
 
 

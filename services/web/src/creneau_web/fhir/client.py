@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
 
@@ -41,6 +42,8 @@ class Fhir:
     """The FHIR base as one person sees it. Every method raises RefusedError and UnreachableError."""
 
     wire: Wire
+    at: datetime
+    """when they ask: of several names and addresses, what holds then is theirs"""
     language: str = "fr"
     token: str | None = None
     address: str | None = None

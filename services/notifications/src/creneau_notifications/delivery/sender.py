@@ -29,7 +29,7 @@ from creneau_notifications.domain.plan import ASKING, Kind
 from creneau_notifications.domain.retry import RetryPolicy
 from creneau_notifications.domain.visit import Fact, Visit, visit_of
 from creneau_notifications.rendering.letter import Occasion
-from creneau_notifications.storage import facts, messages, recipients
+from creneau_notifications.storage import appointments, facts, messages, recipients
 from creneau_notifications.storage.communications import Communications
 from creneau_notifications.storage.messages import Attempt, Claimed, Closing, Message, Postponement, Status
 from creneau_shared.clock import Clock, zone_named
@@ -243,8 +243,11 @@ class Sender:
         contacts = await recipients.find(connection, {message.recipient for message in due})
         actors = {actor for message in due for actor in message.event.appointment.actors}
         known = await facts.find(connection, actors)
+        several = {one.appointment for message in due for one in message.tells_of}
+        states = await appointments.find(connection, several)
         return [
-            (message, self._weigh(message, contacts.get(message.recipient), known, now)) for message in due
+            (message, self._weigh(message.as_it_is(states), contacts.get(message.recipient), known, now))
+            for message in due
         ]
 
     async def _admit(

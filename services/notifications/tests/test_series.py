@@ -81,6 +81,17 @@ async def test_what_none_of_them_is_any_more_is_not_told(service: Service, mailb
     assert (await service.statuses())["confirmation"] == ("cancelled", "superseded")
 
 
+async def test_one_that_is_hidden_is_not_told_with_the_others(service: Service, mailbox: Mailbox) -> None:
+    await hear_all(service)
+    await service.hear(event(Change.UPDATED, 9, version=2, id="rdv-1", start=WEEKS[1].start, hidden=True))
+    later = tuple(replace(one, sequence=2) for one in WEEKS)
+    await service.hear(replace(event(Change.CANCELLED, 10, version=3, id="rdv-0"), together=later))
+    assert await sent(service, mailbox) == [
+        "Votre rendez-vous du mardi 15 décembre à 10 h 00",
+        "Vos 2 rendez-vous à partir du mardi 1er décembre à 10 h 00 sont annulés",
+    ]
+
+
 async def test_one_that_is_only_amended_is_still_confirmed_with_the_others(
     service: Service, mailbox: Mailbox
 ) -> None:

@@ -19,6 +19,8 @@ from services.notifications.tests.life.judging import require_right_departure, r
 from services.notifications.tests.life.model import Model
 from services.notifications.tests.life.world import Town
 
+from creneau_notifications.domain.plan import Kind, message_id
+
 T = TypeVar("T")
 picks = st.integers(0, 40)
 mostly = st.sampled_from([True, True, True, False])
@@ -82,7 +84,7 @@ class Comparing(RuleBasedStateMachine):
         accepted = [d.message for d in departures if d.outcome == "accept"]
         assert len(accepted) == len(set(accepted)), f"told twice: {departures}"
         for departure in departures:
-            one = next((o for o in self.model.owed if o.row == departure.message), None)
+            one = self._owed_as(departure.message)
             assert one is not None, f"not to be told: {departure}"
             self.readers[departure.message] = one.recipient
             require_right_departure(self.model, one, departure)
@@ -93,31 +95,31 @@ class Comparing(RuleBasedStateMachine):
                 self.judged.discard(id_)
             elif id_ not in self.judged:
                 self.judged.add(id_)
-                one = next((o for o in self.model.owed if o.row == id_), None)
+                one = self._owed_as(id_)
                 if one is not None:
                     outcomes = [d.outcome for d in departures if d.message == id_]
                     require_right_end(self.model, one, row, outcomes)
                     self.model.end(one, told=row["status"] == "sent")
 
+    def _owed_as(self, id_: UUID) -> Owed | None:
+        return next((one for one in self.model.owed if _id_of(one) == id_), None)
+
     def _match(self, rows: dict[UUID, asyncpg.Record]) -> None:
         """What is owed is planned, and nothing else is."""
         pending = {id_: r for id_, r in rows.items() if r["finished_at"] is None and r["superseded"] is False}
         for one in self.model.owed:
-            found = [id_ for id_, row in pending.items() if _is_of(row, one)]
-            assert found, f"owed, and not planned: {one}; there is {_brief(rows)}"
-            one.row = found[0]
-            del pending[found[0]]
+            row = pending.pop(_id_of(one), None)
+            assert row is not None, f"owed, and not planned: {one}; there is {_brief(rows)}"
+            assert row["due_at"] == one.due, f"due at {row['due_at']}: {one}"
+            assert row["expires_at"] == one.expires, f"of use until {row['expires_at']}: {one}"
         # Of several, a sender sees that all have become something else.
         wrong = {id_: row for id_, row in pending.items() if row["of_several"] is None}
         assert not wrong, f"planned, and not owed: {_brief(wrong)}"
 
 
-def _is_of(row: asyncpg.Record, one: Owed) -> bool:
-    if one.row is not None:
-        return bool(row["id"] == one.row)
-    names = ("appointment", "kind", "rule", "channel", "recipient", "due_at", "expires_at")
-    expected = (one.about, one.kind, one.rule, one.channel, one.recipient, one.due, one.expires)
-    return tuple(row[name] for name in names) == expected
+def _id_of(one: Owed) -> UUID:
+    """As it is made of what the message is: so that nothing is planned twice."""
+    return message_id(str(UUID(int=one.basis)), Kind(one.kind), one.rule, one.recipient, one.channel)
 
 
 def _brief(rows: dict[UUID, asyncpg.Record]) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 START = datetime(2027, 3, 10, 9, 0, tzinfo=UTC)
@@ -20,6 +21,9 @@ PLACES = {
     "Location/ouest": "America/Martinique",
 }
 """whose clocks are hours before or behind those of Paris"""
+ROLES = {place.replace("Location", "PractitionerRole"): place for place in PLACES}
+"""situations in which a professional practises, and where that is"""
+DESCRIBED = (*PLACES, *PROFESSIONALS, *ROLES)
 STANDS_ASKED = ("pending", "booked")
 OVER = ("arrived", "fulfilled", "noshow")
 
@@ -98,6 +102,8 @@ class Heard:
     basis: int
     told_at: datetime
     until: datetime | None = None
+    of_series: bool = False
+    """whether what it is now was told with others"""
 
     @property
     def told(self) -> tuple[object, ...]:
@@ -117,17 +123,14 @@ class Owed:
     due: datetime
     expires: datetime
     basis: int
-    about: str
-    """the visit by whose event it is owed"""
-    row: object = None
-    """its id in the database, once it was found there"""
+    """the event by which it is owed"""
 
 
 @dataclass(frozen=True)
 class Departure:
     """What came to the mail server or the provider of text messages, and what became of it there."""
 
-    message: object
+    message: UUID
     channel: Channel
     address: str
     said: str

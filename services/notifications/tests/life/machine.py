@@ -7,7 +7,7 @@ import sys
 from datetime import timedelta
 
 from hypothesis.stateful import rule
-from services.notifications.tests.life.facts import OVER, PLACES, PROFESSIONALS
+from services.notifications.tests.life.facts import DESCRIBED, OVER
 from services.notifications.tests.life.people import People
 from services.notifications.tests.life.sending import Sending
 from services.notifications.tests.life.series import Series
@@ -33,8 +33,9 @@ class Life(Series, People, Sending):
         self._require_known()
 
     def _hear_all(self) -> None:
-        self.loop.run(self.town.answer_slow())
-        for which in (*PLACES, *PROFESSIONALS):
+        if self.town.slow is not None:
+            self.be_answered()
+        for which in DESCRIBED:
             if which not in self.model.facts:
                 self._describe(which, there=True)
         for who in self.contacts:
@@ -60,3 +61,12 @@ class Life(Series, People, Sending):
         """Every life comes to rest, but one that has failed."""
         if sys.exc_info()[0] is None:
             self.come_to_rest()
+            self._live_on()
+
+    def _live_on(self) -> None:
+        """What is to come is told in its time."""
+        while self.model.owed:
+            self.advance(max(min(o.due for o in self.model.owed) - self.model.now, timedelta(hours=1)))
+            self.loop.run(self.town.drain())
+            self.check("life goes on")
+        self._require_known()

@@ -11,14 +11,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from services.notifications.tests.life import rules
-from services.notifications.tests.life.facts import PARIS, PLACES, Channel, Heard, Owed, Person, Said
+from services.notifications.tests.life.facts import PARIS, PLACES, ROLES, Channel, Heard, Owed, Person, Said
 
 Settled = tuple[str, int, str, Channel]
+
+
+@dataclass(frozen=True)
+class Reached:
+    """How people are reached, and what the readers of addresses have said."""
+
+    people: Mapping[str, Person]
+    confirmed: Collection[tuple[str, str]]
+    refused: Collection[str]
+
+    def may_go(self, one: Owed, address: str) -> bool:
+        """Whether the message may go to that address."""
+        person = self.people.get(one.recipient)
+        if person is None or address != person.given(one.channel):
+            return False
+        return person.vouched or (address, one.recipient) in self.confirmed or address not in self.refused
 
 
 @dataclass
@@ -50,9 +67,14 @@ class Model:
     """what somebody got last about a visit: what it was, and when that is"""
     untold: set[tuple[str, str]] = field(default_factory=set)
     """visits of which something could not be told to somebody"""
+    in_hand: Reached | None = None
+    """how everybody was reached when a slow sender took what it has in hand"""
 
     def zone(self, visit: Heard) -> ZoneInfo:
-        place = next((a for a in sorted(visit.actors) if a in PLACES and a in self.facts), None)
+        """Of the place that is known, of the visit or of the situation in which it takes place."""
+        known = visit.actors & self.facts
+        places = [*(known & PLACES.keys()), *(ROLES[role] for role in known & ROLES.keys())]
+        place = next((place for place in places if place in self.facts), None)
         return ZoneInfo(PLACES[place]) if place else PARIS
 
     def is_gone(self, recipient: str | None) -> bool:
@@ -70,6 +92,7 @@ class Model:
             self._withdraw(after, kept)
         elif before is not None:
             after.basis, after.told_at, after.until = before.basis, before.told_at, before.until
+            after.of_series = before.of_series
             if before.proposed is not None and not kept:
                 self._take_back_proposal(after.id)
         self.visits[after.id] = after
@@ -96,6 +119,7 @@ class Model:
             basis=said.number,
             told_at=said.time,
             until=said.at("heldUntil") if said.change == "offered" else None,
+            of_series="series" in data,
         )
 
     def _withdraw(self, visit: Heard, kept: set[str]) -> None:
@@ -114,7 +138,11 @@ class Model:
         series = said.data.get("series")
         elsewhere = series is not None and "occurrences" not in series
         kind = None if elsewhere else rules.news(before, after, said)
-        if kind is None or after.patient is None or after.hidden:
+        if after.patient is None or after.hidden:
+            return
+        if kind is None:
+            if said.change == "cancelled" and not elsewhere:
+                self.untold.add((after.id, after.patient))  # who has taken back what they asked for knows it
             return
         if after.patient in self.leaving and kind != "cancellation":
             return
@@ -131,7 +159,7 @@ class Model:
             self.untold |= {(visit, after.patient) for visit in tells}
         else:
             self.owed += [
-                Owed(kind, "", how, after.patient, dict(tells), said.time, expires, said.number, after.id)
+                Owed(kind, "", how, after.patient, dict(tells), said.time, expires, said.number)
                 for how in channels
             ]
 
@@ -142,7 +170,7 @@ class Model:
             return True
         same = (known.start, known.end) == tuple(datetime.fromisoformat(told[n]) for n in ("start", "end"))
         stands = (known.status == "booked") == (kind != "cancellation")
-        return same and stands and known.patient == recipient and not known.hidden
+        return known.of_series and same and stands and known.patient == recipient and not known.hidden
 
     def _remind(self, visit: Heard) -> None:
         """Owe the reminders that lie ahead and are not owed yet, for visits that stand."""
@@ -159,7 +187,7 @@ class Model:
             if due > max(self.now, visit.told_at) and known not in self.settled and not is_owed:
                 tells = {visit.id: visit.version}
                 self.owed.append(
-                    Owed("reminder", rule, channel, person, tells, due, visit.start, visit.basis, visit.id)
+                    Owed("reminder", rule, channel, person, tells, due, visit.start, visit.basis)
                 )
 
     # -- people and places -----------------------------------------------------------------------------------
@@ -208,6 +236,9 @@ class Model:
         for visit in self.visits.values():
             if visit.patient == recipient:
                 visit.patient = None
+
+    def reached(self) -> Reached:
+        return Reached(dict(self.people), frozenset(self.confirmed), frozenset(self.refused))
 
     # -- what became of what was owed ------------------------------------------------------------------------
 

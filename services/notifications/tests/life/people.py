@@ -6,9 +6,9 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from hypothesis import strategies as st
-from hypothesis.stateful import precondition, rule
+from hypothesis.stateful import initialize, precondition, rule
 from services.notifications.tests.life.comparing import mostly, picks
-from services.notifications.tests.life.facts import PLACES, PROFESSIONALS, Person
+from services.notifications.tests.life.facts import DESCRIBED, PATIENTS, PLACES, PROFESSIONALS, ROLES, Person
 from services.notifications.tests.life.hearing import Hearing
 from services.notifications.tests.life.rules import LANDLINE
 from services.notifications.tests.life.saying import instant
@@ -23,8 +23,11 @@ from creneau_notifications.messaging.consumers import (
     RESOURCES,
 )
 
-emails = st.sampled_from(["ana@exemple.fr", "bao@exemple.fr", "famille@exemple.fr", "pas une adresse", None])
-phones = st.sampled_from(["+33639980001", "+33639980002", LANDLINE, "12", None])
+EMAILS = ("ana@exemple.fr", "bao@exemple.fr", "famille@exemple.fr")
+PHONES = ("+33639980001", "+33639980002")
+emails = st.sampled_from([*EMAILS, *EMAILS, *EMAILS, "pas une adresse", None])
+phones = st.sampled_from([*PHONES, *PHONES, *PHONES, LANDLINE, "12", None])
+languages = st.sampled_from(["fr", "fr", "en"])
 
 
 class Told(NamedTuple):
@@ -44,6 +47,11 @@ class People(Hearing):
         self.contacts: dict[str, list[Told]] = {}
         self.met: dict[str, int] = {}
         """of each person, how many records of their log were heard"""
+
+    def _is_away(self, who: str) -> bool:
+        """Whether nobody is to write to them, as far as that was told."""
+        log = self.contacts.get(who)
+        return not log or log[-1].data is None
 
     def _put(self, who: str, kind: str, data: dict[str, Any] | None) -> None:
         self.number += 1
@@ -75,21 +83,32 @@ class People(Hearing):
             person = Person(data.get("email"), data.get("phone"), vouched, data["language"])
             self.model.meet(who, person, told.time)
 
-    @rule(who=patients, email=emails, phone=phones, vouched=mostly, heard=mostly,
-          language=st.sampled_from(["fr", "fr", "en"]))  # fmt: skip
+    @initialize(vouched=st.tuples(mostly, mostly, mostly), there=mostly)
+    def begin_known(self, vouched: tuple[bool, bool, bool], there: bool) -> None:
+        """Most are known before anything happens."""
+        for which in DESCRIBED if there else ():
+            self._describe(which, there=True)
+        for who, email, phone, sure in zip(PATIENTS, EMAILS, (*PHONES, None), vouched, strict=True):
+            self._reach(who, email, phone, sure, "fr")
+            self._hear_of(who, f"is at {email} {phone} {sure}")
+
+    @rule(who=patients, email=emails, phone=phones, vouched=mostly, heard=mostly, language=languages)
     def reach(
         self, who: str, email: str | None, phone: str | None, vouched: bool, heard: bool, language: str
     ) -> None:
-        """Their contact is told, for the first time or as it is now."""
+        """Their contact is told, as it is now."""
         if who in self.erased:
             return
+        self._reach(who, email, phone, vouched, language)
+        if heard:
+            self._hear_of(who, f"is at {email} {phone} {vouched}")
+
+    def _reach(self, who: str, email: str | None, phone: str | None, vouched: bool, language: str) -> None:
         given = {name: value for name, value in (("email", email), ("phone", phone)) if value is not None}
         vouches = {"emailVouched": vouched, "phoneVouched": vouched}
         self._put(
             who, CONTACT_TYPE, {"recipient": who, "name": "Ana B", "language": language, **given, **vouches}
         )
-        if heard:
-            self._hear_of(who, f"is at {email} {phone} {vouched}")
 
     @precondition(lambda self: self.contacts)
     @rule(pick=picks, anew=st.booleans())
@@ -100,7 +119,7 @@ class People(Hearing):
     @rule(who=patients, how=st.sampled_from(["dead", "out of use"]), heard=mostly)
     def go(self, who: str, how: str, heard: bool) -> None:
         """Nobody is to write to them any more; the visits of the dead are cancelled."""
-        if who in self.erased or who not in self.contacts:
+        if any(map(self._is_away, PATIENTS)):
             return
         self._put(who, CONTACT_TYPE, None)
         if how == "dead":
@@ -111,10 +130,25 @@ class People(Hearing):
             self._hear_of(who, how)
 
     @precondition(lambda self: self.visits)
+    @rule(who=patients, other=patients, heard=mostly)
+    def be_replaced(self, who: str, other: str, heard: bool) -> None:
+        """Another record takes the place of theirs, and has their visits."""
+        if who == other or any(map(self._is_away, PATIENTS)):
+            return
+        self._put(who, CONTACT_TYPE, None)
+        handed = [v for v in self.visits.values() if v.patient == who and v.status in ("booked", "pending")]
+        for visit in handed:
+            visit.patient = other
+            self.tell(visit, "updated")
+        if heard:
+            self._hear_of(who, f"is replaced by {other}")
+            self.hear_visits([visit.id for visit in handed], "handed over")
+
+    @precondition(lambda self: self.visits)
     @rule(who=patients, heard=mostly, by_tombstone=st.booleans())
     def be_erased(self, who: str, heard: bool, by_tombstone: bool) -> None:
         """Their visits are cancelled, then they are forgotten; sometimes the tombstone is all that is left of it."""
-        if who in self.erased:
+        if self.erased:
             return
         self.erased.add(who)
         cancelled = []
@@ -151,7 +185,7 @@ class People(Hearing):
 
     # -- the directory ---------------------------------------------------------------------------------------
 
-    @rule(which=st.sampled_from([*PLACES, *PROFESSIONALS]), there=mostly)
+    @rule(which=st.sampled_from(DESCRIBED), there=mostly)
     def describe(self, which: str, there: bool) -> None:
         """The directory says something, or that it is no more."""
         self._describe(which, there)
@@ -165,6 +199,9 @@ class People(Hearing):
         if which in PLACES:
             zone = {"url": "http://hl7.org/fhir/StructureDefinition/timezone", "valueCode": PLACES[which]}
             resource |= {"name": id_, "extension": [zone]}
+        elif which in ROLES:
+            person, place = {"reference": PROFESSIONALS[0]}, {"reference": ROLES[which]}
+            resource |= {"practitioner": person, "location": [place]}
         else:
             resource |= {"name": [{"family": id_, "given": ["Lou"]}]}
         data = {"resource": resource} if there else None

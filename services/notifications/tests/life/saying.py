@@ -43,8 +43,14 @@ class Saying(Comparing):
         return said
 
     def tell_together(self, visits: Sequence[Visit], change: str, **more: Any) -> None:
-        """Several of a series: the first in time tells of all."""
-        in_order = sorted(visits, key=lambda v: (v.start, v.id))
+        """Several of a series: the first in time tells of all. What is hidden is told by itself."""
+        for hidden in (visit for visit in visits if visit.hidden):
+            self.tell(hidden, change, **more)
+        in_order = sorted((visit for visit in visits if not visit.hidden), key=lambda v: (v.start, v.id))
+        if len(in_order) < 2:
+            for alone in in_order:
+                self.tell(alone, change, **more)
+            return
         occurrences = [
             {"appointment": v.id, "start": instant(v.start), "end": instant(v.end), "sequence": v.version}
             for v in in_order

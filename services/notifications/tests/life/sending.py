@@ -6,9 +6,11 @@ from datetime import timedelta
 
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
-from services.notifications.tests.life.comparing import picks
+from services.notifications.tests.life.comparing import mostly, picks
 from services.notifications.tests.life.hearing import Hearing
 from services.notifications.tests.life.post import OUTCOMES
+
+outcomes = st.lists(st.sampled_from([*OUTCOMES, "accept", "accept"]), max_size=4)
 
 
 class Sending(Hearing):
@@ -18,14 +20,17 @@ class Sending(Hearing):
         self.town.service.clock.advance(by)
         self.model.now = self.town.service.clock.now()
 
-    @rule(outcomes=st.lists(st.sampled_from([*OUTCOMES, "accept"]), max_size=4),
-          seconds=st.sampled_from([0, 3, 20, 70]))  # fmt: skip
+    @rule(outcomes=outcomes, seconds=st.sampled_from([0, 3, 20, 70]))
     def look(self, outcomes: list[str], seconds: int) -> None:
         self.advance(timedelta(seconds=seconds))
+        self._drain(outcomes, f"{seconds} seconds have passed", once=True)
+
+    def _drain(self, outcomes: list[str], what: str, *, once: bool = False) -> None:
+        """Senders look, and the first that they send has these outcomes."""
         self.town.post.outcomes.extend(outcomes)
-        count = self.loop.run(self.town.look())
+        self.loop.run(self.town.look() if once else self.town.drain())
         self.town.post.outcomes.clear()
-        self.check(f"a sender has looked: {count} due {outcomes}")
+        self.check(f"{what} {outcomes}")
 
     @rule()
     def look_and_end(self) -> None:
@@ -37,6 +42,7 @@ class Sending(Hearing):
     @rule()
     def look_slowly(self) -> None:
         self.loop.run(self.town.look_slowly())
+        self.model.in_hand = self.model.reached()
         self.check("a sender waits for an answer")
 
     @precondition(lambda self: self.town.slow is not None)
@@ -44,14 +50,24 @@ class Sending(Hearing):
     def be_answered(self) -> None:
         self.loop.run(self.town.answer_slow())
         self.check("the slow sender is answered")
+        self.model.in_hand = None
 
-    @rule(minutes=st.sampled_from([1, 4, 6, 70, 300, 720, 1440, 2880, 5000]), seen=st.booleans())
-    def pass_time(self, minutes: int, seen: bool) -> None:
+    @rule(minutes=st.sampled_from([1, 4, 6, 70, 300, 720, 1440, 2880, 5000]), seen=mostly, outcomes=outcomes)
+    def pass_time(self, minutes: int, seen: bool, outcomes: list[str]) -> None:
         """With a sender that looks at its end, or without."""
         self.advance(timedelta(minutes=minutes))
         if seen:
-            self.loop.run(self.town.drain())
-        self.check(f"{minutes} minutes have passed")
+            self._drain(outcomes, f"{minutes} minutes have passed")
+        else:
+            self.check(f"{minutes} minutes have passed unseen")
+
+    @precondition(lambda self: any(o.due > self.model.now for o in self.model.owed))
+    @rule(outcomes=outcomes, late=st.sampled_from([0, 0, 1, 700]))
+    def wait_for_what_is_due(self, outcomes: list[str], late: int) -> None:
+        """The next reminder's time has come, or passed a while ago."""
+        due = min(o.due for o in self.model.owed if o.due > self.model.now)
+        self.advance(due - self.model.now + timedelta(minutes=late))
+        self._drain(outcomes, f"due, {late} minutes ago")
 
     # -- readers ---------------------------------------------------------------------------------------------
 

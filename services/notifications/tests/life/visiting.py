@@ -33,15 +33,23 @@ class Visiting(Hearing):
         else:
             self.check(f"{visit.id}: {what}")
 
-    @rule(patient=patients, when=whens, place=places, professional=professionals, heard=mostly,
+    @rule(patient=patients, when=whens, place=places, professional=professionals, heard=mostly, by_role=st.booleans(),
           how=st.sampled_from(["book", "book", "book", "hold", "ask", "offer"]))  # fmt: skip
     def begin(
-        self, patient: str, when: tuple[int, time], place: str, professional: str, heard: bool, how: str
+        self,
+        patient: str,
+        when: tuple[int, time],
+        place: str,
+        professional: str,
+        heard: bool,
+        by_role: bool,
+        how: str,
     ) -> None:
         if patient in self.erased:
             return
         status = "booked" if how == "book" else "pending"
-        visit = self.new_visit(patient, self.when(*when), (professional, place), status)
+        actors = (place.replace("Location", "PractitionerRole"),) if by_role else (professional, place)
+        visit = self.new_visit(patient, self.when(*when), actors, status)
         match how:
             case "book":
                 self.tell(visit, "booked")

@@ -35,10 +35,12 @@ def as_they_are(
 
 
 def _is_as_told(one: Occurrence, event: AppointmentEvent, kind: Kind, known: AppointmentEvent | None) -> bool:
-    """Whether it is still so, as far as one has heard (SEQUENCE is the version less one)."""
-    if known is None or known.appointment.version <= one.sequence + 1:
+    """Whether it is still so, as far as one has heard (SEQUENCE is the version less one). What is hidden stays so."""
+    if known is None:
         return True
     now = known.appointment
+    if now.version <= one.sequence + 1:
+        return not now.hidden
     of_series = known.told_elsewhere or bool(known.together)
     stands = (now.status == "booked") == (kind is not Kind.CANCELLATION)
     same = (now.start, now.end, now.patient) == (one.start, one.end, event.appointment.patient)

@@ -71,6 +71,9 @@ class Hearing(Saying):
         self._arrive(self.logs[id_][: self.heard[id_]], "read anew", anew=True)
 
     def hear_everything(self) -> None:
+        """First the next event of each visit, then all the others."""
+        following = [log[self.heard.get(id_, 0) :][:1] for id_, log in sorted(self.logs.items())]
+        self._arrive([said for one in following for said in one], "the next", anew=False)
         self.hear_visits(sorted(self.logs), "all")
 
 

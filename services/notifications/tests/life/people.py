@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 from typing import Any, NamedTuple
 
 from hypothesis import strategies as st
@@ -11,7 +11,7 @@ from services.notifications.tests.life.comparing import mostly, picks
 from services.notifications.tests.life.facts import DESCRIBED, PATIENTS, PLACES, PROFESSIONALS, ROLES, Person
 from services.notifications.tests.life.hearing import Hearing
 from services.notifications.tests.life.rules import LANDLINE
-from services.notifications.tests.life.saying import instant
+from services.notifications.tests.life.saying import instant, whens
 from services.notifications.tests.life.visiting import patients
 from services.notifications.tests.life.world import received
 
@@ -110,6 +110,14 @@ class People(Hearing):
             who, CONTACT_TYPE, {"recipient": who, "name": "Ana B", "language": language, **given, **vouches}
         )
 
+    @precondition(lambda self: any(self._is_away(who) and who not in self.erased for who in PATIENTS))
+    @rule(email=emails, phone=phones)
+    def come_back(self, email: str | None, phone: str | None) -> None:
+        """They were put out of use by mistake."""
+        who = next(who for who in PATIENTS if self._is_away(who) and who not in self.erased)
+        self._reach(who, email, phone, True, "fr")
+        self._hear_of(who, f"comes back to {email} {phone}")
+
     @precondition(lambda self: self.contacts)
     @rule(pick=picks, anew=st.booleans())
     def hear_of_somebody(self, pick: int, anew: bool) -> None:
@@ -145,11 +153,19 @@ class People(Hearing):
             self.hear_visits([visit.id for visit in handed], "handed over")
 
     @precondition(lambda self: self.visits)
-    @rule(who=patients, heard=mostly, by_tombstone=st.booleans())
-    def be_erased(self, who: str, heard: bool, by_tombstone: bool) -> None:
-        """Their visits are cancelled, then they are forgotten; sometimes the tombstone is all that is left of it."""
+    @rule(who=patients, when=whens, heard=mostly, by_tombstone=st.booleans(), booked=st.booleans())
+    def be_erased(
+        self, who: str, when: tuple[int, time], heard: bool, by_tombstone: bool, booked: bool
+    ) -> None:
+        """Their visits are cancelled, also one that was `booked` only just, then they are forgotten; sometimes the tombstone is
+        all that is left of it."""
         if self.erased:
             return
+        if booked:
+            self.tell(
+                self.new_visit(who, self.when(*when), ("Practitioner/un", "Location/nord"), "booked"),
+                "booked",
+            )
         self.erased.add(who)
         cancelled = []
         for visit in self.visits.values():

@@ -23,6 +23,8 @@ PLACES = {
 """whose clocks are hours before or behind those of Paris"""
 ROLES = {place.replace("Location", "PractitionerRole"): place for place in PLACES}
 """situations in which a professional practises, and where that is"""
+WORKS = PROFESSIONALS[0]
+"""whose situations all of these are"""
 DESCRIBED = (*PLACES, *PROFESSIONALS, *ROLES)
 STANDS_ASKED = ("pending", "booked")
 OVER = ("arrived", "fulfilled", "noshow")

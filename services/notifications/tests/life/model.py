@@ -17,7 +17,17 @@ from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from services.notifications.tests.life import rules
-from services.notifications.tests.life.facts import PARIS, PLACES, ROLES, Channel, Heard, Owed, Person, Said
+from services.notifications.tests.life.facts import (
+    PARIS,
+    PLACES,
+    ROLES,
+    WORKS,
+    Channel,
+    Heard,
+    Owed,
+    Person,
+    Said,
+)
 
 Settled = tuple[str, int, str, Channel]
 
@@ -71,11 +81,14 @@ class Model:
     """how everybody was reached when a slow sender took what it has in hand"""
 
     def zone(self, visit: Heard) -> ZoneInfo:
-        """Of the place that is known, of the visit or of the situation in which it takes place."""
-        known = visit.actors & self.facts
-        places = [*(known & PLACES.keys()), *(ROLES[role] for role in known & ROLES.keys())]
-        place = next((place for place in places if place in self.facts), None)
-        return ZoneInfo(PLACES[place]) if place else PARIS
+        """Of the place that is known, of the visit or of the situation in which it takes place; of a professional alone, by the
+        clock of all places where they work."""
+        roles = visit.actors & ROLES.keys()
+        if visit.actors == {WORKS}:
+            roles = frozenset(ROLES)
+        places = (visit.actors & PLACES.keys()) | {ROLES[role] for role in roles & self.facts}
+        zones = {PLACES[place] for place in places & self.facts}
+        return ZoneInfo(zones.pop()) if len(zones) == 1 else PARIS
 
     def is_gone(self, recipient: str | None) -> bool:
         return recipient in self.leaving and self.leaving[recipient].done

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, precondition, rule
 from services.notifications.tests.life.comparing import mostly, picks
-from services.notifications.tests.life.facts import DESCRIBED, PATIENTS, PLACES, PROFESSIONALS, ROLES, Person
+from services.notifications.tests.life.facts import DESCRIBED, PATIENTS, PLACES, ROLES, WORKS, Person
 from services.notifications.tests.life.hearing import Hearing
 from services.notifications.tests.life.rules import LANDLINE
 from services.notifications.tests.life.saying import instant, whens
@@ -216,7 +216,7 @@ class People(Hearing):
             zone = {"url": "http://hl7.org/fhir/StructureDefinition/timezone", "valueCode": PLACES[which]}
             resource |= {"name": id_, "extension": [zone]}
         elif which in ROLES:
-            person, place = {"reference": PROFESSIONALS[0]}, {"reference": ROLES[which]}
+            person, place = {"reference": WORKS}, {"reference": ROLES[which]}
             resource |= {"practitioner": person, "location": [place]}
         else:
             resource |= {"name": [{"family": id_, "given": ["Lou"]}]}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from dataclasses import replace
 from datetime import timedelta
@@ -10,10 +11,13 @@ from typing import Any
 
 import pytest
 
+from creneau_notifications.channels.email.transport import LoggedEmails
+from creneau_notifications.delivery.ledger import Ledger, Outcome
 from creneau_notifications.domain.appointment import Change
 from creneau_notifications.domain.contact import Contact
 from creneau_notifications.jobs import Departures
-from creneau_notifications.messaging.consumers import CONTACTS, ERASED_TYPE
+from creneau_notifications.messaging.consumers import CONTACT_TYPE, CONTACTS, ERASED_TYPE
+from creneau_notifications.storage.messages import Attempt, Closing, Status
 
 from .factories import APPOINTMENT, PATIENT, event
 from .test_messaging import Bus
@@ -113,6 +117,68 @@ async def test_whoever_cannot_be_told_is_forgotten_all_the_same_when_the_time_ha
     assert await departures.forget_due() == 0
     service.clock.advance(timedelta(hours=2))
     assert await departures.forget_due() == 1
+    assert await left(service) == []
+
+
+async def test_nothing_but_cancellations_is_planned_for_whoever_leaves(service, mailbox, departures):
+    """What happened before arrives after the erasure: appointments and people have topics of their own."""
+    await service.learn(contact=CANARY)
+    await erase(service)
+    await service.hear(event())
+    await drain(service, mailbox)
+    assert mailbox.mails == []
+    await service.hear(event(Change.CANCELLED, 2, version=2, cancelled_by="patient"))
+    await drain(service, mailbox)
+    assert ["annulé" in mail["Subject"] for mail in mailbox.mails] == [True]
+    assert await departures.forget_due() == 1
+
+
+async def test_what_is_being_planned_as_somebody_leaves_is_withdrawn(service, departures):
+    """Two consumers, neither of which sees what the other has not committed: the later one waits, then sees it."""
+    waiting = (
+        "SELECT EXISTS (SELECT FROM pg_stat_activity"
+        " WHERE datname = current_database() AND wait_event_type = 'Lock' AND wait_event = 'advisory')"
+    )
+    await service.learn(contact=CANARY)
+    async with asyncio.TaskGroup() as rivals, service.database.transaction() as connection:
+        await service.notifications.appointments_changed(connection, [event()])
+        erasing = rivals.create_task(erase(service))
+        while not erasing.done() and not await service.database.pool.fetchval(waiting):  # noqa: ASYNC110
+            await asyncio.sleep(0)
+    assert {status for status, _ in (await service.statuses()).values()} == {"cancelled"}
+
+
+@pytest.mark.parametrize("erased", [True, False])
+async def test_what_is_in_a_sender_s_hands_is_not_tried_again(service, mailbox, erased):
+    """Nor once whoever had it in hand is gone."""
+    await service.learn(contact=CANARY)
+    await service.hear(event())
+    await service.database.pool.execute(
+        "UPDATE message SET status = 'sending', lease_until = $1 WHERE kind = 'confirmation'",
+        service.clock.now() + timedelta(minutes=5),
+    )
+    if erased:
+        await erase(service)
+    else:
+        await Bus(service).tell(CONTACTS, CONTACT_TYPE, PATIENT, None)
+        service.clock.advance(timedelta(seconds=1))
+        await service.learn(contact=CANARY)
+    service.clock.advance(timedelta(minutes=6))
+    await drain(service, mailbox)
+    assert mailbox.mails == []
+    assert (await service.statuses())["confirmation"] == ("cancelled", "superseded")
+
+
+async def test_a_sender_that_is_late_puts_nothing_down_of_whoever_was_forgotten(service, departures):
+    await service.learn(contact=CANARY)
+    await service.hear(event())
+    claimed, _ = await service.sender(LoggedEmails())._claim()
+    await erase(service, cancelled=())
+    service.clock.advance(timedelta(hours=25))
+    assert await departures.forget_due() == 1
+    tried = Attempt(service.clock.now(), "accepted", sent_to=CANARY.email)
+    ledger = Ledger(service.database, service.communications, service.clock)
+    await ledger.put_down(Outcome(claimed[0].message, Closing(Status.SENT, None), tried))
     assert await left(service) == []
 
 

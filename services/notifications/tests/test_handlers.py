@@ -100,11 +100,33 @@ async def test_a_forgotten_contact_is_told_nothing_more(service):
     assert await service.database.pool.fetchval("SELECT count(*) FROM recipient") == 0
 
 
-async def test_an_older_contact_read_again_does_not_replace_a_newer_one(service):
+async def test_whoever_is_reached_again_is_reminded(service):
+    """A record was put out of use by mistake, and its contact is told anew; the visit stands."""
     await service.learn()
+    await service.hear(event())
+    async with service.database.transaction() as connection:
+        await service.notifications.contact_deleted(connection, PATIENT)
+    await service.learn()
+    found = await service.statuses()
+    assert {name: status for name, (status, _) in found.items()} == {
+        "confirmation": "cancelled",
+        "7-days": "planned",
+        "2-days": "planned",
+        "2-hours": "planned",
+    }
+    for row in await service.messages():
+        shown = await status_shown(service, row["id"])
+        assert shown == ("not-done" if row["kind"] == "confirmation" else "preparation")
+
+
+async def test_an_older_contact_read_again_does_not_replace_a_newer_one(service):
+    """Nor is anything planned by it."""
+    await service.learn(contact=replace(CAMILLE, phone=None))
+    await service.hear(event())
     service.clock.advance(-timedelta(days=1))
     await service.learn(contact=replace(CAMILLE, email="old@example.org"))
     assert await service.database.pool.fetchval("SELECT email FROM recipient") == CAMILLE.email
+    assert "2-hours" not in await service.statuses()
 
 
 async def test_no_message_row_holds_personal_data(service):

@@ -46,6 +46,14 @@ def test_its_end_withdraws_what_was_not_sent_and_says_nothing() -> None:
         assert (found.supersedes, found.messages) == (True, ())
 
 
+def test_once_it_is_accepted_it_is_not_told_any_more() -> None:
+    """Where the practice has to agree, the visit is kept for that; a text message that waits for the morning would offer it
+    anew."""
+    asked = event(Change.HELD, number=2, version=2, status="pending", awaited=True)
+    found = plan(asked, known=offered().appointment, now=asked.time, zone=visit().zone, channels=BOTH)
+    assert (found.supersedes, Kind.OFFER in found.withdraws, found.messages) == (True, True, ())
+
+
 def test_it_says_until_when_and_where_to_answer() -> None:
     """In French and in English; a text message of one part, without a name."""
     french = compose(occasion(Kind.OFFER, event=offered()))

@@ -24,8 +24,8 @@ REMINDER_RULES = [rule for rules in BOTH.values() for rule in rules.reminders]
 ZONES = [PARIS, *(ZoneInfo(name) for name in sorted(set(OVERSEAS.values())))]
 
 
-def planned(made, *, known=None, now=None, zone=PARIS, channels=BOTH):
-    return plan(made, known=known, now=now or made.time, zone=zone, channels=channels)
+def planned(made, *, known=None, now=None, zone=PARIS, channels=BOTH, leaves=False):
+    return plan(made, known=known, now=now or made.time, zone=zone, channels=channels, leaves=leaves)
 
 
 def kinds(made, **options):
@@ -136,6 +136,17 @@ def test_another_practitioner_is_told_and_reminders_are_planned_anew():
 def test_a_visit_that_is_over_or_under_way_is_not_reminded_of(status):
     result = planned(event(Change.UPDATED, 2, status=status), known=appointment())
     assert (result.supersedes, result.messages) == (True, ())
+
+
+def test_a_visit_that_is_hidden_later_is_not_reminded_of():
+    result = planned(event(Change.UPDATED, 2, hidden=True), known=appointment())
+    assert (Kind.REMINDER in result.withdraws, result.messages) == (True, ())
+
+
+def test_whoever_leaves_is_told_of_cancellations_alone():
+    assert planned(event(), leaves=True).messages == ()
+    cancelled = planned(event(Change.CANCELLED, 2), known=appointment(), leaves=True)
+    assert [m.kind for m in cancelled.messages] == [Kind.CANCELLATION]
 
 
 def test_an_appointment_without_patient_has_nobody_to_tell():

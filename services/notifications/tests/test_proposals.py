@@ -16,6 +16,7 @@ from creneau_notifications.messaging.readers import read_appointment
 from creneau_notifications.rendering.letter import compose
 from creneau_notifications.storage.snapshot import dump_event, load_event
 
+from .conftest import Service
 from .factories import CAMILLE, PATIENT, START, appointment, event, occasion, visit
 
 OTHER = START + timedelta(days=1)
@@ -49,22 +50,39 @@ def test_it_is_told_once_and_anew_when_it_is_another_one() -> None:
 
 
 def test_what_was_to_be_told_of_a_visit_that_stands_still_is() -> None:
-    """Its reminders, and a confirmation that has not left yet."""
+    """Its reminders, and a confirmation that has not left yet; what is proposed no more takes only itself away."""
     made = proposed()
-    assert not plan(made, known=appointment(), now=made.time, zone=visit().zone, channels=BOTH).supersedes
-    other = event(Change.UPDATED, number=3, version=3, proposed=OTHER + timedelta(hours=1))
+    assert not plan(made, known=appointment(), now=made.time, zone=visit().zone, channels=BOTH).withdraws
+    for at in (OTHER + timedelta(hours=1), None):
+        later = event(Change.UPDATED, number=3, version=3, proposed=at)
+        found = plan(later, known=made.appointment, now=later.time, zone=visit().zone, channels=BOTH)
+        assert (found.supersedes, found.withdraws) == (False, frozenset({Kind.PROPOSAL}))
+        assert all(message.kind is Kind.PROPOSAL for message in found.messages)
+
+
+async def test_a_visit_is_confirmed_and_reminded_of_though_another_time_was_proposed_meanwhile(
+    service: Service,
+) -> None:
+    await service.learn()
+    await service.hear(event())
+    await service.hear(proposed())
+    await service.hear(event(Change.UPDATED, number=3, version=3))
+    assert await service.statuses() == {
+        "confirmation": ("planned", None),
+        "7-days": ("planned", None),
+        "2-days": ("planned", None),
+        "2-hours": ("planned", None),
+        "proposal": ("cancelled", "superseded"),
+    }
+
+
+def test_what_still_waits_for_an_answer_outlives_another_change() -> None:
+    """With another professional, and the same other time."""
+    made = proposed()
+    other = proposed(actors=("Practitioner/other", "Location/lieu-marais"))
     found = plan(other, known=made.appointment, now=other.time, zone=visit().zone, channels=BOTH)
-    assert found.supersedes, "the time that was proposed before is proposed no more"
-    assert any(message.kind is Kind.REMINDER for message in found.messages)
-
-
-def test_what_is_withdrawn_is_not_told_any_more_and_is_no_change() -> None:
-    withdrawn = event(Change.UPDATED, number=3, version=3)
-    found = plan(
-        withdrawn, known=proposed().appointment, now=withdrawn.time, zone=visit().zone, channels=BOTH
-    )
-    assert found.supersedes
-    assert all(message.kind is Kind.REMINDER for message in found.messages)
+    assert Kind.PROPOSAL not in found.withdraws
+    assert {Kind.CONFIRMATION, Kind.REMINDER} < found.withdraws
 
 
 def test_what_is_accepted_is_told_as_what_it_is() -> None:

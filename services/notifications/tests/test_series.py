@@ -16,7 +16,9 @@ from creneau_notifications.rendering.calendar import calendar_file
 from creneau_notifications.rendering.letter import compose
 from creneau_notifications.storage.snapshot import dump_event, load_event
 
+from .conftest import Service
 from .factories import BOOKED_AT, START, event, occasion, visit
+from .mailbox import Mailbox
 
 BOTH = {name: channel.rules for name, channel in CHANNELS.items()}
 WEEKS = tuple(
@@ -27,6 +29,75 @@ WEEKS = tuple(
 
 def booked_together(change: Change = Change.BOOKED) -> AppointmentEvent:
     return replace(event(change, id="rdv-0"), together=WEEKS)
+
+
+async def hear_all(service: Service) -> None:
+    """The three of the series, one of which tells of all; nothing has left yet."""
+    await service.learn()
+    for number, one in enumerate(WEEKS):
+        told = event(number=number + 1, id=one.appointment, start=one.start, end=one.end)
+        tells = {"together": WEEKS} if number == 0 else {"told_elsewhere": True}
+        await service.hear(replace(told, **tells))
+
+
+async def sent(service: Service, mailbox: Mailbox) -> list[str]:
+    sender = service.smtp_sender(mailbox)
+    while await sender.send_due():
+        pass
+    return [str(mail["Subject"]) for mail in mailbox.mails]
+
+
+@pytest.mark.parametrize("number", [0, 1])
+async def test_one_that_is_moved_before_all_are_confirmed_leaves_the_others(
+    service: Service, mailbox: Mailbox, number: int
+) -> None:
+    """Whether or not it is the one whose event tells of all: the mail server refused for now."""
+    await hear_all(service)
+    moved = event(Change.MOVED, 9, version=2, id=f"rdv-{number}", start=START + timedelta(days=40))
+    await service.hear(moved)
+    assert sorted(await sent(service, mailbox)) == [
+        f"Vos 2 rendez-vous à partir du mardi {'1er' if number else '8'} décembre à 10 h 00",
+        "Votre rendez-vous est modifié : dimanche 10 janvier à 10 h 00",
+    ]
+
+
+async def test_the_last_one_that_is_left_is_told_as_one(service: Service, mailbox: Mailbox) -> None:
+    await hear_all(service)
+    for number in (0, 1):
+        await service.hear(event(Change.CANCELLED, 10 + number, version=2, id=f"rdv-{number}"))
+    assert "Votre rendez-vous du mardi 15 décembre à 10 h 00" in await sent(service, mailbox)
+
+
+async def test_what_none_of_them_is_any_more_is_not_told(service: Service, mailbox: Mailbox) -> None:
+    await hear_all(service)
+    cancelled = tuple(replace(one, sequence=1) for one in WEEKS)
+    for number, one in enumerate(WEEKS):
+        told = event(Change.CANCELLED, 20 + number, version=2, id=one.appointment, start=one.start)
+        tells = {"together": cancelled} if number == 0 else {"told_elsewhere": True}
+        await service.hear(replace(told, **tells))
+    assert await sent(service, mailbox) == [
+        "Vos 3 rendez-vous à partir du mardi 1er décembre à 10 h 00 sont annulés"
+    ]
+    assert (await service.statuses())["confirmation"] == ("cancelled", "superseded")
+
+
+async def test_one_that_is_hidden_is_not_told_with_the_others(service: Service, mailbox: Mailbox) -> None:
+    await hear_all(service)
+    await service.hear(event(Change.UPDATED, 9, version=2, id="rdv-1", start=WEEKS[1].start, hidden=True))
+    later = tuple(replace(one, sequence=2) for one in WEEKS)
+    await service.hear(replace(event(Change.CANCELLED, 10, version=3, id="rdv-0"), together=later))
+    assert await sent(service, mailbox) == [
+        "Votre rendez-vous du mardi 15 décembre à 10 h 00",
+        "Vos 2 rendez-vous à partir du mardi 1er décembre à 10 h 00 sont annulés",
+    ]
+
+
+async def test_one_that_is_only_amended_is_still_confirmed_with_the_others(
+    service: Service, mailbox: Mailbox
+) -> None:
+    await hear_all(service)
+    await service.hear(event(Change.UPDATED, 9, version=2, id="rdv-0", end=WEEKS[0].end))
+    assert await sent(service, mailbox) == ["Vos 3 rendez-vous à partir du mardi 1er décembre à 10 h 00"]
 
 
 @pytest.mark.parametrize(

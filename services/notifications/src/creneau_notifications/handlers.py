@@ -52,10 +52,10 @@ class Notifications:
     async def _appointments_changed(self, connection: Connection, events: Sequence[AppointmentEvent]) -> None:
         patients = {patient for event in events if (patient := event.appointment.patient)}
         await recipients.lock(connection, patients)
-        gone = await departures.gone_among(connection, patients)
-        events = [_without(event, gone) for event in events]
+        left = await departures.left_among(connection, patients)
+        events = [_without(event, left.gone) for event in events]
         known = await appointments.lock(connection, [event.appointment.id for event in events])
-        decided = await self._decide(connection, events, known)
+        decided = await self._decide(connection, events, known, left.leaving)
         kept = [_as_told(event, plan, known.get(event.appointment.id)) for event, plan in decided]
         saved = await appointments.save(connection, kept)
         now, ready = (
@@ -66,26 +66,25 @@ class Notifications:
                 if event.appointment.id in saved
             ],
         )
-        told = {
-            event.appointment.id: known.get(event.appointment.id, event)
-            for event, plan in ready
-            if plan.supersedes
-        }
-        withdrawn = await messages.supersede(connection, told, now)
+        told = {event.appointment.id: known.get(event.appointment.id, event) for event, _ in ready}
+        kinds = {event.appointment.id: plan.withdraws for event, plan in ready if plan.withdraws}
+        withdrawn = await messages.supersede(connection, told, kinds, now)
         await self._communications.show(connection, withdrawn, now)
         await self._plan(
             connection, [Planned(event, message) for event, plan in ready for message in plan.messages]
         )
 
     async def contact_changed(self, connection: Connection, contact: Contact, at: datetime) -> None:
-        """Keep the contact, and plan the reminders that it makes possible (a telephone number was added).
+        """Keep the contact, and plan the reminders that it makes possible (a telephone number was added, or the person is
+        reached again).
 
         Of somebody who was erased nothing is kept any more: this is a log that is read again.
         """
         await recipients.lock(connection, [contact.recipient])
         if await departures.is_leaving(connection, contact.recipient):
             return
-        await recipients.save(connection, contact, at)
+        if not await recipients.save(connection, contact, at):
+            return
         channels = self._planned_for(contact)
         now = self._clock.now()
         for event in await appointments.ahead_of(connection, contact.recipient, now):
@@ -93,7 +92,9 @@ class Notifications:
                 known = await facts.find(connection, event.appointment.actors)
                 zone = visit_of(event.appointment, known).zone
                 possible = reminders(event, now=now, zone=zone, channels=channels)
-                await self._plan(connection, [Planned(event, message) for message in possible])
+                wanted = [Planned(event, message) for message in possible]
+                # What was withdrawn has its Communication already.
+                await self._communications.show(connection, await messages.plan(connection, wanted, now), now)
 
     async def contact_deleted(self, connection: Connection, recipient: str) -> None:
         """Forget the recipient and withdraw what was still to be told."""
@@ -127,6 +128,7 @@ class Notifications:
         awaited: Collection[str] | None,
     ) -> None:
         """Withdraw all that was to be told but cancellations; once those have left, the recipient is forgotten."""
+        await recipients.lock(connection, [recipient])
         await departures.begin(connection, recipient, at, forget_by, awaited)
         withdrawn = await messages.cancel_for(
             connection, recipient, "contact-deleted", self._clock.now(), besides=(Kind.CANCELLATION,)
@@ -146,6 +148,7 @@ class Notifications:
         connection: Connection,
         events: Sequence[AppointmentEvent],
         known: Mapping[str, AppointmentEvent],
+        leaving: Collection[str],
     ) -> list[tuple[AppointmentEvent, Plan]]:
         patients = {patient for event in events if (patient := event.appointment.patient)}
         contacts = await recipients.find(connection, patients)
@@ -160,6 +163,7 @@ class Notifications:
                     now=self._clock.now(),
                     zone=visit_of(event.appointment, told).zone,
                     channels=self._planned_for(contacts.get(event.appointment.patient or "")),
+                    leaves=event.appointment.patient in leaving,
                 ),
             )
             for event in events

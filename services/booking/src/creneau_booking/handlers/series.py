@@ -85,7 +85,10 @@ class _Planned:
     """when it is, by what it says or by its slots"""
 
     def told(self, appointment: str, sequence: int) -> list[ToldOccurrence]:
-        return [ToldOccurrence(appointment, *self.time, sequence)] if self.time is not None else []
+        """As one of those that are told together; what is hidden is told by its own event alone."""
+        if self.time is None or self.facts.hidden:
+            return []
+        return [ToldOccurrence(appointment, *self.time, sequence)]
 
     def refused(self, total: int, refusal: Refusal) -> OccurrenceRefused:
         return OccurrenceRefused(self.number, total, self.facts.start, self.where, self.itself, refusal)
@@ -298,11 +301,11 @@ class Series:
         before = [self._repository.stored_facts(member) for _, member in members]
         await self._lock(connection, context, (), before)
         changed = []
-        # What waits for its practice is told otherwise, or not at all.
+        # What waits for its practice, or is hidden, is told otherwise, or not at all.
         told = [
             ToldOccurrence(f.id, f.start, f.end, f.version)
             for f in before
-            if f.start is not None and f.end is not None and (book or f.status == "booked")
+            if f.start is not None and f.end is not None and not f.hidden and (book or f.status == "booked")
         ]
         series = next((f.occurrence.series for f in before if f.occurrence is not None), None)
         for (number, member), facts in zip(members, before, strict=True):

@@ -23,13 +23,14 @@ from creneau_notifications.delivery import metrics
 from creneau_notifications.delivery.admission import Admission, Admitted, Answer, Candidate, Withheld
 from creneau_notifications.delivery.ledger import Ledger, Outcome, count
 from creneau_notifications.domain.address import InvalidAddressError
+from creneau_notifications.domain.appointment import AppointmentEvent
 from creneau_notifications.domain.civil import civil_after
 from creneau_notifications.domain.contact import Contact
 from creneau_notifications.domain.plan import ASKING, Kind
 from creneau_notifications.domain.retry import RetryPolicy
 from creneau_notifications.domain.visit import Fact, Visit, visit_of
 from creneau_notifications.rendering.letter import Occasion
-from creneau_notifications.storage import facts, messages, recipients
+from creneau_notifications.storage import appointments, facts, messages, recipients
 from creneau_notifications.storage.communications import Communications
 from creneau_notifications.storage.messages import Attempt, Claimed, Closing, Message, Postponement, Status
 from creneau_shared.clock import Clock, zone_named
@@ -85,6 +86,12 @@ class Leaving:
     looked_at: datetime | None
     """when it was known whether it is superseded; None: not since others of its batch leave"""
     superseded: bool = False
+
+    def as_it_is(self, known: Mapping[str, AppointmentEvent], *, superseded: bool) -> Leaving:
+        """What leaves by now: of several of a series, those that are still so."""
+        message = self.message.as_it_is(known)
+        occasion = replace(self.occasion, event=message.event)
+        return replace(self, occasion=occasion, superseded=superseded or message.superseded)
 
 
 @dataclass(slots=True)
@@ -243,9 +250,16 @@ class Sender:
         contacts = await recipients.find(connection, {message.recipient for message in due})
         actors = {actor for message in due for actor in message.event.appointment.actors}
         known = await facts.find(connection, actors)
+        states = await self._series_of(connection, due)
         return [
-            (message, self._weigh(message, contacts.get(message.recipient), known, now)) for message in due
+            (message, self._weigh(message.as_it_is(states), contacts.get(message.recipient), known, now))
+            for message in due
         ]
+
+    @staticmethod
+    async def _series_of(connection: Connection, due: Sequence[Message]) -> Mapping[str, AppointmentEvent]:
+        """The last events heard of the visits of which messages tell together."""
+        return await appointments.find(connection, {one.appointment for m in due for one in m.tells_of})
 
     async def _admit(
         self, connection: Connection, decided: Sequence[tuple[Message, Decision]], now: datetime
@@ -313,6 +327,7 @@ class Sender:
                     found = await messages.keep(connection, claimed, now + self._limits.lease)
                 else:
                     found = await messages.superseded_since(connection, claimed)
+                states = await self._series_of(connection, claimed)
             for one in ones:
                 batch.waiting.popleft()
                 if one.message.id not in found:
@@ -321,10 +336,9 @@ class Sender:
                     )
             batch.waiting.extendleft(
                 replace(
-                    one,
+                    one.as_it_is(states, superseded=found[one.message.id]),
                     looked_at=now,
                     held_at=now if waited else one.held_at,
-                    superseded=found[one.message.id],
                 )
                 for one in reversed(ones)
                 if one.message.id in found

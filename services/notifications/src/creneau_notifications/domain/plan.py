@@ -32,6 +32,10 @@ class Kind(StrEnum):
 
 ASKING = frozenset({Kind.OFFER, Kind.PROPOSAL})
 """what waits for an answer"""
+ANSWERABLE = frozenset({"pending", "booked"})
+"""in which status another time is proposed"""
+OF_SEVERAL = frozenset({Kind.CONFIRMATION, Kind.CHANGE, Kind.CANCELLATION})
+"""what is told of a series as a whole; a reminder is of one visit"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +55,13 @@ class PlannedMessage:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to do: withdraw what is still pending for the appointment, then keep these messages."""
+    """What to do: withdraw what is still pending of these kinds for the appointment, then keep these messages.
+
+    `supersedes`: what messages say of the appointment is another thing since.
+    """
 
     supersedes: bool
+    withdraws: frozenset[Kind] = frozenset()
     messages: tuple[PlannedMessage, ...] = ()
 
 
@@ -69,13 +77,15 @@ def plan(
     now: datetime,
     zone: ZoneInfo,
     channels: Mapping[str, ChannelRules],
+    leaves: bool = False,
 ) -> Plan:
     """The plan for `event`.
 
     `known` is the last version of the appointment seen before; `zone` is the place's; `channels` are those by
-    which this recipient can be planned for, with their rules. What is already useless at `now` is left out.
+    which this recipient can be planned for, with their rules; `leaves`: they were erased, and are told of cancellations
+    alone. What is already useless at `now` is left out.
     """
-    supersedes = not _leaves_all_as_it_is(event, known)
+    supersedes = _is_told_anew(event, known)
     kind = None if event.told_elsewhere else _notice_kind(event, known)
     messages = _notices(event, kind, channels) if kind is not None else []
     if supersedes and event.appointment.status == "booked":
@@ -84,7 +94,10 @@ def plan(
         messages = []
     return Plan(
         supersedes=supersedes,
-        messages=tuple(m for m in messages if now < m.expires_at),
+        withdraws=_withdrawn(event, known, supersedes=supersedes),
+        messages=tuple(
+            m for m in messages if now < m.expires_at and (not leaves or m.kind is Kind.CANCELLATION)
+        ),
     )
 
 
@@ -159,29 +172,44 @@ def _notice_kind(event: AppointmentEvent, known: Appointment | None) -> Kind | N
             return None
 
 
-def _leaves_all_as_it_is(event: AppointmentEvent, known: Appointment | None) -> bool:
-    """Whether the pending messages stay right: a hold has none, an update may touch nothing they say, and what is proposed
-    the first time takes nothing back."""
-    after = event.appointment
-    if known is None or known.proposed in (None, after.proposed):
-        same = known is not None and known.status == after.status and _told(known) == _told(after)
-        return event.change is Change.HELD or (event.change is Change.UPDATED and same)
-    return False
+def _is_told_anew(event: AppointmentEvent, known: Appointment | None) -> bool:
+    """Whether what messages say of the appointment is another thing since: a hold that is new has none, an update may touch
+    nothing that they say."""
+    if known is None:
+        return event.change is not Change.HELD
+    same = known.status == event.appointment.status and _told(known) == _told(event.appointment)
+    return event.change is not Change.UPDATED or not same
+
+
+def _withdrawn(event: AppointmentEvent, known: Appointment | None, *, supersedes: bool) -> frozenset[Kind]:
+    """What is not to be told any more. A time that is still proposed goes on waiting for its answer, and one that is
+    proposed no more takes nothing with it."""
+    stands = known is not None and _is_still_proposed(known, event.appointment)
+    if supersedes:
+        return frozenset(Kind) - {Kind.PROPOSAL} if stands else frozenset(Kind)
+    was_proposed = known is not None and known.proposed is not None
+    return frozenset({Kind.PROPOSAL}) if was_proposed and not stands else frozenset()
+
+
+def _is_still_proposed(known: Appointment, after: Appointment) -> bool:
+    same = (known.patient, known.proposed) == (after.patient, after.proposed)
+    return same and after.proposed is not None and after.status in ANSWERABLE and not after.hidden
 
 
 def _is_asked_anew(event: AppointmentEvent, known: Appointment | None) -> bool:
     """Whether the practice proposes a time that the last version did not."""
     after = event.appointment
-    asked = event.change in (Change.UPDATED, Change.HELD) and after.status in ("pending", "booked")
+    asked = event.change in (Change.UPDATED, Change.HELD) and after.status in ANSWERABLE
     return asked and after.proposed is not None and (known is None or known.proposed != after.proposed)
 
 
 def _told(appointment: Appointment) -> tuple[object, ...]:
-    """What a message tells of the appointment, and whom: when, who and where, how."""
+    """What a message tells of the appointment, and whom, if anybody: when, who and where, how."""
     return (
         appointment.patient,
         appointment.start,
         appointment.end,
         frozenset(appointment.actors),
         appointment.mode,
+        appointment.hidden,
     )

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from creneau_notifications.domain.appointment import AppointmentEvent, Mode, Occurrence
 from creneau_notifications.domain.contact import Contact, Language
 from creneau_notifications.domain.greeting import addressed_as
-from creneau_notifications.domain.plan import ASKING, Kind
+from creneau_notifications.domain.plan import ASKING, OF_SEVERAL, Kind
 from creneau_notifications.domain.visit import PARIS, Visit
 from creneau_notifications.rendering.dates import is_elsewhere, moment
 from creneau_notifications.rendering.wording import WORDINGS, Wording
@@ -17,8 +17,6 @@ from creneau_shared.contact_points import readable_phone
 
 WITHOUT_CALENDAR = frozenset({Kind.REMINDER, *ASKING})
 """what comes without a calendar file: the visit is in the calendar already, or is not to be there yet"""
-OF_SEVERAL = frozenset({Kind.CONFIRMATION, Kind.CHANGE, Kind.CANCELLATION})
-"""what is told of a series as a whole; a reminder is of one visit"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,17 @@ async def lock(connection: Connection, appointments: Collection[str]) -> Mapping
     return {row["appointment"]: load_event(row["event"]) for row in rows}
 
 
+async def find(connection: Connection, appointments: Collection[str]) -> Mapping[str, AppointmentEvent]:
+    """The last event seen of each of these appointments."""
+    if not appointments:
+        return {}
+    rows = await connection.fetch(
+        "SELECT appointment, event FROM appointment_state WHERE appointment = ANY($1::text[])",
+        list(appointments),
+    )
+    return {row["appointment"]: load_event(row["event"]) for row in rows}
+
+
 async def save(connection: Connection, events: Sequence[AppointmentEvent]) -> frozenset[str]:
     """Make each event, of an appointment of its own, the last one of it. The appointments (ids) of which no version as
     great was there already."""

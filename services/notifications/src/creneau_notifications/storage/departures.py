@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import dataclass
 from datetime import datetime
 
 from creneau_notifications.storage import addresses, messages, recipients
@@ -52,13 +53,25 @@ async def is_leaving(connection: Connection, recipient: str) -> bool:
     )
 
 
-async def gone_among(connection: Connection, recipients: Collection[str]) -> frozenset[str]:
-    """Those of these recipients who have been forgotten: nothing is told to them any more."""
+@dataclass(frozen=True, slots=True)
+class Left:
+    """Of some recipients, those who are leaving, and those who have been forgotten: to these nothing is told any more."""
+
+    leaving: frozenset[str]
+    gone: frozenset[str]
+
+
+async def left_among(connection: Connection, recipients: Collection[str]) -> Left:
+    """Those of these recipients who were erased; none of them is forgotten before the transaction ends."""
     rows = await connection.fetch(
-        "SELECT recipient FROM departure WHERE recipient = ANY($1::text[]) AND done_at IS NOT NULL",
+        "SELECT recipient, done_at IS NOT NULL AS gone FROM departure WHERE recipient = ANY($1::text[])"
+        " ORDER BY recipient FOR SHARE",
         list(recipients),
     )
-    return frozenset(row["recipient"] for row in rows)
+    return Left(
+        leaving=frozenset(row["recipient"] for row in rows if not row["gone"]),
+        gone=frozenset(row["recipient"] for row in rows if row["gone"]),
+    )
 
 
 async def due(connection: Connection, now: datetime, limit: int) -> list[str]:

@@ -5,8 +5,10 @@ sending it has run out. Who finishes a claim says which attempt it was: a sender
 changes nothing any more. Times come from the caller's clock, never from the database's.
 
 What a message tells of stands once, with its appointment (`appointments`): all that is pending for an appointment tells
-of the last event of it, and whatever another event withdraws is not sent any more. A row of `message` is narrow, and a
-claim changes no column of an index. Statements that change several messages lock them in the order of their ids.
+of the last event of it, and whatever another event withdraws is not sent any more. A message that tells of several of a
+series has its own event (`of_several`), which no event of one of them withdraws: it tells of those that are still as it
+says. A row of `message` is narrow, and a claim changes no column of an index. Statements that change several messages
+lock them in the order of their ids.
 """
 
 from __future__ import annotations
@@ -19,9 +21,10 @@ from uuid import UUID
 
 import asyncpg
 
-from creneau_notifications.domain.appointment import AppointmentEvent
-from creneau_notifications.domain.plan import Kind, PlannedMessage
-from creneau_notifications.storage.snapshot import load_event
+from creneau_notifications.domain.appointment import AppointmentEvent, Occurrence
+from creneau_notifications.domain.plan import OF_SEVERAL, Kind, PlannedMessage
+from creneau_notifications.domain.several import as_they_are
+from creneau_notifications.storage.snapshot import dump_event, load_event
 from creneau_shared.database.closing import announce
 from creneau_shared.database.pool import Connection
 
@@ -63,6 +66,18 @@ class Message:
     finished_at: datetime | None
     counted_for: bytes | None
     """the letter box (a keyed hash) whose allowance it has been counted against"""
+
+    @property
+    def tells_of(self) -> tuple[Occurrence, ...]:
+        """Those of a series, of a message that tells of several."""
+        return self.event.together if self.kind in OF_SEVERAL else ()
+
+    def as_it_is(self, known: Mapping[str, AppointmentEvent]) -> Message:
+        """The message, about those of its series that still are as it says; superseded if none is."""
+        if not self.tells_of:
+            return self
+        event = as_they_are(self.event, self.kind, known)
+        return replace(self, superseded=True) if event is None else replace(self, event=event)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +147,8 @@ _OF_MESSAGE = ", ".join(f"message.{name}" for name in _FIELDS)
 _STILL_CLAIMED = "message.id = locked.id AND message.status = 'sending' AND message.attempts = given.attempts"
 _GIVEN_UP = "given.again_at IS NOT NULL AND superseded"
 _TOLD = (
-    "(SELECT told.event FROM appointment_state AS told WHERE told.appointment = message.appointment) AS event"
+    "coalesce(message.of_several,"
+    " (SELECT told.event FROM appointment_state AS told WHERE told.appointment = message.appointment)) AS event"
 )
 
 
@@ -142,27 +158,44 @@ def _locked(condition: str) -> str:
     return f"locked AS MATERIALIZED (SELECT id FROM message WHERE {condition} ORDER BY id FOR NO KEY UPDATE)"
 
 
-_PENDING_FOR = _locked("appointment = ANY($1::text[]) AND finished_at IS NULL")
-_PLANNED_FOR = _locked("recipient = $1 AND status = 'planned' AND NOT kind = ANY($4::text[])")
+_PENDING_FOR = _locked(
+    "appointment = ANY($1::text[]) AND finished_at IS NULL AND of_several IS NULL"
+    " AND (appointment, kind) IN (SELECT * FROM unnest($1::text[], $3::text[]))"
+)
+_PENDING_TO = _locked("recipient = $1 AND finished_at IS NULL AND NOT kind = ANY($4::text[])")
 _CLAIMED = _locked("id = ANY($2::uuid[])")
 _ALL_FOR = _locked("recipient = $1")
+_SUPERSEDED = "'superseded'"
+
+
+def _withdrawing(reason: str, now: str) -> str:
+    """SQL: pending messages are withdrawn. What is being sent at this moment cannot be called back; it is marked, so that it
+    is not tried again."""
+    return (
+        "superseded = true,"
+        " status = CASE status WHEN 'planned' THEN 'cancelled' ELSE status END,"
+        f" reason = CASE status WHEN 'planned' THEN {reason} ELSE reason END,"
+        f" finished_at = CASE status WHEN 'planned' THEN {now}::timestamptz ELSE finished_at END"
+    )
 
 
 async def plan(connection: Connection, planned: Sequence[Planned], now: datetime) -> list[Message]:
-    """Keep those of the messages that are not kept yet, and return these. Their events are their appointments' last ones,
-    and kept already."""
+    """Keep those of the messages that are not kept yet, or were withdrawn while nobody knew how to reach their recipient,
+    and return these. Their events are their appointments' last ones, and kept already."""
     if not planned:
         return []
     wanted = {one.message.id: _as_planned(one, now) for one in planned}
     messages = list(wanted.values())
     rows = await connection.fetch(
         "INSERT INTO message"
-        " (id, appointment, recipient, kind, rule, channel, planned_at, due_at, expires_at, next_attempt_at)"
-        " SELECT id, appointment, recipient, kind, rule, channel, $1, due_at, expires_at, due_at"
+        " (id, appointment, recipient, kind, rule, channel, planned_at, due_at, expires_at, next_attempt_at, of_several)"
+        " SELECT id, appointment, recipient, kind, rule, channel, $1, due_at, expires_at, due_at, of_several::jsonb"
         " FROM unnest($2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::timestamptz[],"
-        " $9::timestamptz[])"
-        " AS planned (id, appointment, recipient, kind, rule, channel, due_at, expires_at)"
-        " ON CONFLICT (id) DO NOTHING RETURNING id",
+        " $9::timestamptz[], $10::text[])"
+        " AS planned (id, appointment, recipient, kind, rule, channel, due_at, expires_at, of_several)"
+        " ON CONFLICT (id) DO UPDATE SET status = 'planned', reason = NULL, finished_at = NULL, superseded = false,"
+        " planned_at = excluded.planned_at, due_at = excluded.due_at, next_attempt_at = excluded.next_attempt_at"
+        " WHERE message.status = 'cancelled' AND message.reason = 'contact-deleted' RETURNING id",
         now,
         [message.id for message in messages],
         [message.appointment for message in messages],
@@ -172,6 +205,7 @@ async def plan(connection: Connection, planned: Sequence[Planned], now: datetime
         [message.channel for message in messages],
         [message.due_at for message in messages],
         [message.expires_at for message in messages],
+        [dump_event(message.event) if message.tells_of else None for message in messages],
     )
     if rows:
         announce(connection, CHANNEL)
@@ -179,43 +213,43 @@ async def plan(connection: Connection, planned: Sequence[Planned], now: datetime
 
 
 async def supersede(
-    connection: Connection, told: Mapping[str, AppointmentEvent], now: datetime
+    connection: Connection,
+    told: Mapping[str, AppointmentEvent],
+    withdrawn: Mapping[str, Collection[Kind]],
+    now: datetime,
 ) -> list[Message]:
-    """Withdraw what is pending for these appointments; the messages cancelled. `told`: by appointment (id) the event that
-    was told of so far.
-
-    What is being sent at this moment cannot be called back; it is marked, so that it is not tried again.
-    """
-    if not told:
+    """Withdraw what is pending of these kinds for these appointments (ids); the messages cancelled. `told`: by appointment
+    the event that was told of so far."""
+    if not withdrawn:
         return []
+    pairs = [(appointment, kind) for appointment, kinds in withdrawn.items() for kind in kinds]
     rows = await connection.fetch(
         f"WITH {_PENDING_FOR}"
-        " UPDATE message SET superseded = true,"
-        " status = CASE status WHEN 'planned' THEN 'cancelled' ELSE status END,"
-        " reason = CASE status WHEN 'planned' THEN 'superseded' ELSE reason END,"
-        " finished_at = CASE status WHEN 'planned' THEN $2 ELSE finished_at END"
+        f" UPDATE message SET {_withdrawing(_SUPERSEDED, '$2')}"
         f" FROM locked WHERE message.id = locked.id RETURNING {_OF_MESSAGE}",
-        list(told),
+        [appointment for appointment, _ in pairs],
         now,
+        [kind for _, kind in pairs],
     )
-    withdrawn = [_message(row, told[row["appointment"]]) for row in rows]
-    return [message for message in withdrawn if message.status is Status.CANCELLED]
+    found = [_message(row, told[row["appointment"]]) for row in rows]
+    return [message for message in found if message.status is Status.CANCELLED]
 
 
 async def cancel_for(
     connection: Connection, recipient: str, reason: str, now: datetime, besides: Collection[Kind] = ()
 ) -> list[Message]:
-    """Withdraw what is planned for a recipient who is no longer known, but for these kinds; the messages cancelled."""
+    """Withdraw what is pending for a recipient who is no longer known, but for these kinds; the messages cancelled."""
     rows = await connection.fetch(
-        f"WITH {_PLANNED_FOR}"
-        " UPDATE message SET status = 'cancelled', reason = $2, finished_at = $3"
+        f"WITH {_PENDING_TO}"
+        f" UPDATE message SET {_withdrawing('$2', '$3')}"
         f" FROM locked WHERE message.id = locked.id RETURNING {_OF_MESSAGE}, {_TOLD}",
         recipient,
         reason,
         now,
         list(besides),
     )
-    return [_with_event(row) for row in rows]
+    found = [_with_event(row) for row in rows]
+    return [message for message in found if message.status is Status.CANCELLED]
 
 
 async def look_for_due(
@@ -228,7 +262,7 @@ async def look_for_due(
     attempt of a sender that vanished is put down as interrupted: nobody knows whether it got through.
     """
     rows = await connection.fetch(
-        "WITH due AS MATERIALIZED (SELECT message.*, told.event AS told"
+        "WITH due AS MATERIALIZED (SELECT message.*, coalesce(of_several, told.event) AS told"
         " FROM message JOIN appointment_state AS told USING (appointment)"
         " WHERE finished_at IS NULL AND next_attempt_at <= $1 AND (status = 'planned' OR lease_until <= $1)"
         " AND channel = ANY($3::text[])"
@@ -392,7 +426,7 @@ async def finish(
 
 
 async def add_attempts(connection: Connection, attempts: Sequence[tuple[UUID, Attempt]]) -> None:
-    """Put down tries; errors are cut to `ERROR_CHARS_MAX` characters."""
+    """Put down tries of the messages that are still kept; errors are cut to `ERROR_CHARS_MAX` characters."""
     if not attempts:
         return
     rows = [
@@ -411,7 +445,8 @@ async def add_attempts(connection: Connection, attempts: Sequence[tuple[UUID, At
     await connection.execute(
         "INSERT INTO attempt (message, at, result, smtp_code, error, message_id, sent_to, subject)"
         " SELECT * FROM unnest($1::uuid[], $2::timestamptz[], $3::text[], $4::integer[], $5::text[], $6::text[],"
-        " $7::text[], $8::text[])",
+        " $7::text[], $8::text[]) AS tried (message, at, result, smtp_code, error, message_id, sent_to, subject)"
+        " WHERE EXISTS (SELECT FROM message WHERE message.id = tried.message)",
         *[list(column) for column in zip(*rows, strict=True)],
     )
 

@@ -9,9 +9,9 @@ from creneau_notifications.domain.contact import Contact
 from creneau_shared.database.pool import Connection
 
 
-async def save(connection: Connection, contact: Contact, changed_at: datetime) -> None:
-    """Keep `contact`, unless something newer is kept already (a log read again from its beginning)."""
-    await connection.execute(
+async def save(connection: Connection, contact: Contact, changed_at: datetime) -> bool:
+    """Keep `contact`, unless something newer is kept already (a log read again from its beginning); whether it is kept."""
+    status: str = await connection.execute(
         "INSERT INTO recipient (reference, name, email, phone, language, email_vouched, phone_vouched, zone,"
         " answers, changed_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT (reference) DO UPDATE SET"
         " name = excluded.name, email = excluded.email, phone = excluded.phone, language = excluded.language,"
@@ -28,6 +28,7 @@ async def save(connection: Connection, contact: Contact, changed_at: datetime) -
         list(contact.answers),
         changed_at,
     )
+    return status != "INSERT 0 0"
 
 
 async def lock(connection: Connection, references: Collection[str]) -> None:

@@ -119,6 +119,8 @@ message = Table(
     Column("reason", Text),
     # Of rows of before migration 0018; read by the version before alone.
     Column("event", JSONB),
+    # What a message that tells of several of a series tells of; all others tell of their appointment's last event.
+    Column("of_several", JSONB),
     Column("attempts", Integer, nullable=False, server_default=text("0")),
     Column("next_attempt_at", DateTime(timezone=True), nullable=False),
     Column("lease_until", DateTime(timezone=True)),

@@ -1,0 +1,47 @@
+"""What is told of several of a series, as it is when it leaves: meanwhile one of them may have been moved or cancelled."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from creneau_notifications.domain.appointment import AppointmentEvent, Occurrence
+from creneau_notifications.domain.plan import Kind
+
+
+def as_they_are(
+    event: AppointmentEvent, kind: Kind, known: Mapping[str, AppointmentEvent]
+) -> AppointmentEvent | None:
+    """The event, about those of its series that still are as it says; None: about nobody any more. What has become of the
+    others is told by events of their own. `known`: the last events heard of them."""
+    left = tuple(o for o in event.together if _is_as_told(o, event, kind, known.get(o.appointment)))
+    if not left or left == event.together:
+        return event if left else None
+    first = left[0]
+    is_own = first.appointment == event.appointment.id
+    about = replace(
+        event.appointment,
+        id=first.appointment,
+        start=first.start,
+        end=first.end,
+        sequence=first.sequence,
+    )
+    return replace(
+        event,
+        appointment=about,
+        together=left if len(left) > 1 else (),
+        previous_start=event.previous_start if is_own else None,
+    )
+
+
+def _is_as_told(one: Occurrence, event: AppointmentEvent, kind: Kind, known: AppointmentEvent | None) -> bool:
+    """Whether it is still so, as far as one has heard (SEQUENCE is the version less one). What is hidden stays so."""
+    if known is None:
+        return True
+    now = known.appointment
+    if now.version <= one.sequence + 1:
+        return not now.hidden
+    of_series = known.told_elsewhere or bool(known.together)
+    stands = (now.status == "booked") == (kind is not Kind.CANCELLATION)
+    same = (now.start, now.end, now.patient) == (one.start, one.end, event.appointment.patient)
+    return of_series and stands and same and not now.hidden

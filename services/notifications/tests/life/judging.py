@@ -1,0 +1,86 @@
+"""Whether a message that has left might leave, and whether one that will not might end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+import asyncpg
+from services.notifications.tests.life import rules
+from services.notifications.tests.life.facts import Departure, Heard, Owed
+from services.notifications.tests.life.model import Model
+from services.notifications.tests.life.reading import kind_of, spoken
+
+RETRY_MAX = timedelta(hours=1)
+TAKEN = ("accept", "hang up")
+
+
+def require_right_departure(model: Model, one: Owed, left: Departure) -> None:
+    """It is of use, to whom it is for, at an hour at which it may come, and says what is so."""
+    about = f"{left} of {one}"
+    assert one.due <= model.now < one.expires, f"too early or too late: {about}"
+    assert not model.wait_until_civil(one, model.now), f"in the night: {about}"
+    person = model.people.get(one.recipient)
+    assert person is not None, f"to somebody who is not reached any more: {about}"
+    reached = [view for view in (model.reached(), model.in_hand) if view is not None]
+    assert any(view.may_go(one, left.address) for view in reached), f"to an address that may not be: {about}"
+    if one.recipient in model.leaving:
+        assert one.kind == "cancellation", f"to somebody who leaves: {about}"
+    assert kind_of(left.said) == one.kind, f"another kind of message: {about}"
+    languages = [view.people[one.recipient].language for view in reached if one.recipient in view.people]
+    _require_right_times(model, one, left, languages)
+    if left.outcome in TAKEN:
+        for visit in one.tells:
+            known = model.visits.get(visit)
+            start = known.start if known is not None else left.times[visit]
+            model.told[visit, one.recipient] = one.kind, start
+
+
+def _require_right_times(model: Model, one: Owed, left: Departure, languages: Sequence[str]) -> None:
+    visits = [model.visits[id_] for id_ in one.tells if id_ in model.visits]
+    for visit in visits:
+        assert _is_right(visit, one), f"{left} tells of {visit}"
+    if one.kind in ("confirmation", "change", "cancellation"):
+        assert one.tells.keys() <= left.times.keys(), f"tells too little: {left} of {one}"
+        for id_, time in left.times.items():
+            known = model.visits.get(id_)
+            assert known is None or known.start == time, f"tells another time: {left} of {known}"
+            assert known is None or id_ in one.tells or _is_right(known, one), f"{left} tells of {known}"
+        return
+    [visit] = visits
+    start = visit.proposed if one.kind == "proposal" else visit.start
+    assert start is not None
+    whens = [spoken(start, model.zone(visit), language) for language in languages]
+    assert any(when in left.said for when in whens), f"{left} does not say {whens}"
+
+
+def _is_right(visit: Heard, one: Owed) -> bool:
+    """Whether a message of that kind may be told of the visit as it is."""
+    if visit.hidden or visit.patient != one.recipient:
+        return False
+    stands = {
+        "confirmation": ("booked",),
+        "change": ("booked",),
+        "reminder": ("booked",),
+        "offer": ("pending",),
+        "proposal": ("pending", "booked"),
+    }
+    return visit.status in stands[one.kind] if one.kind in stands else visit.status != "booked"
+
+
+def require_right_end(model: Model, one: Owed, row: asyncpg.Record, outcomes: Sequence[str]) -> None:
+    """What is still owed ends by being told, or because it cannot be."""
+    person = model.people.get(one.recipient)
+    given = person.given(one.channel) if person is not None else None
+    allowed = {
+        None: row["status"] == "sent",
+        "too-late": model.now >= one.expires,
+        "no-contact": person is None,
+        "no-address": person is not None and given is None,
+        "invalid-address": given in rules.NO_ADDRESSES,
+        "no-text-messages": given == rules.LANDLINE,
+        "address-unconfirmed": person is not None and not model.is_sure(one),
+        "refused": "never" in outcomes,
+        "exhausted": model.now + 1.2 * RETRY_MAX >= one.expires,
+    }
+    assert allowed.get(row["reason"], False), f"ended as {row['status']} {row['reason']}: {one}"

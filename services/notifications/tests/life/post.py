@@ -1,0 +1,108 @@
+"""The mail server and the provider of text messages of the town: they take what comes, refuse it, or hang up."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections import deque
+from dataclasses import dataclass, field
+from datetime import datetime
+from email import message_from_bytes
+from email.message import EmailMessage
+from email.policy import default
+from uuid import UUID
+
+from icalendar import Calendar
+from services.notifications.tests.conftest import ADDRESS_KEY
+from services.notifications.tests.factories import SITE
+from services.notifications.tests.life.facts import Departure
+
+from creneau_notifications.channels.channel import DeliveryError
+from creneau_notifications.storage.addresses import Keyring
+
+OUTCOMES = ("accept", "later", "never", "hang up")
+_VISIT = re.compile(rf"{re.escape(SITE)}/rdv/([A-Za-z0-9_-]+)")
+_CONFIRM = re.compile(rf"{re.escape(SITE)}/confirmer/([A-Za-z0-9_-]+)")
+
+
+@dataclass
+class Post:
+    """What has come so far; `outcomes`: of what comes next, in order, and then all is taken."""
+
+    came: list[Departure] = field(default_factory=list)
+    outcomes: deque[str] = field(default_factory=deque)
+    held: asyncio.Event | None = None
+    """until it is set, nothing is answered"""
+    confirmations: dict[str, tuple[str, UUID]] = field(default_factory=dict)
+    """tokens by which an address is confirmed or refused: of which, and of which message"""
+    links: dict[str, UUID] = field(default_factory=dict)
+    """tokens of links to visits, and of which message"""
+
+    async def take(self, departure: Departure) -> None:
+        outcome = self.outcomes.popleft() if self.outcomes else "accept"
+        self.came.append(
+            Departure(
+                departure.message,
+                departure.channel,
+                departure.address,
+                departure.said,
+                departure.times,
+                outcome,
+            )
+        )
+        if self.held is not None:
+            await self.held.wait()
+        if outcome != "accept":
+            raise DeliveryError(outcome, permanent=outcome == "never")
+
+    def note_links(self, text: str, address: str, message: UUID | None = None) -> UUID:
+        """What the reader can open; the message that the text is of."""
+        for token in _VISIT.findall(text):
+            read = Keyring(ADDRESS_KEY).read_visit_token(token)
+            assert read is not None, f"no token of a visit: {token}"
+            assert message in (None, read[0]), "a link of another message"
+            self.links[token] = message = read[0]
+        assert message is not None, "nothing says of which message it is"
+        self.confirmations |= dict.fromkeys(_CONFIRM.findall(text), (address, message))
+        return message
+
+
+@dataclass
+class Mails:
+    """An `EmailTransport` to it."""
+
+    post: Post
+
+    async def send(self, sender: str, recipient: str, content: bytes) -> None:
+        mail = message_from_bytes(content, policy=default)
+        assert isinstance(mail, EmailMessage)
+        message = UUID(str(mail["Message-ID"]).strip("<>").partition("@")[0])
+        body = mail.get_body(("plain",))
+        assert body is not None
+        self.post.note_links(str(body.get_content()), recipient, message)
+        subject = str(mail["Subject"])
+        await self.post.take(Departure(message, "email", recipient, subject, _times(mail)))
+
+    async def close(self) -> None:
+        """Nothing to let go of."""
+
+
+@dataclass
+class Texts:
+    """An `SmsTransport` to it."""
+
+    post: Post
+
+    async def send(self, number: str, text: str) -> None:
+        await self.post.take(Departure(self.post.note_links(text, number), "sms", number, text))
+
+
+def _times(mail: EmailMessage) -> dict[str, datetime]:
+    """When each visit of the calendar file begins."""
+    files = [part.get_content() for part in mail.walk() if part.get_content_type() == "text/calendar"]
+    if not files:
+        return {}
+    calendar = Calendar.from_ical(files[0])
+    return {
+        str(one["UID"]).removesuffix("@creneau"): one.decoded("DTSTART") for one in calendar.walk("VEVENT")
+    }

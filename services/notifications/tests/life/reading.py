@@ -1,0 +1,39 @@
+"""What a message says: what it is, by its subject, and how a time stands in it."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+KINDS = {
+    "confirmation": r"Votre rendez-vous du .*\d|Vos \d rendez-vous à partir du .*\d|Your appointment on .*\d"
+    r"|Your \d appointments from .*\d",
+    "change": r".*modifiés?\b.*|Your .* changed.*",
+    "cancellation": r"(?:Votre|Vos) .* annulés?|Your .* cancelled",
+    "reminder": r"Rappel : .*|Reminder: .*",
+    "offer": r"Un créneau se libère : .*|Créneau libéré : .*|A time has become free: .*|Time free: .*",
+    "proposal": r"(?:Une autre heure|Autre heure|Another time) .*",
+}
+MONTHS = {
+    "fr": ("janvier", "février", "mars", "avril", "mai", "juin"),
+    "en": ("January", "February", "March", "April", "May", "June"),
+}
+"""those of a life"""
+_ZONE = re.compile(r" \([^)]*\)")
+
+
+def kind_of(said: str) -> str:
+    """By its subject, or the text of a text message."""
+    bare = _ZONE.sub("", said.replace("\N{NO-BREAK SPACE}", " ").replace("\N{NARROW NO-BREAK SPACE}", " "))
+    return next((kind for kind, pattern in KINDS.items() if re.fullmatch(pattern, bare, re.DOTALL)), bare)
+
+
+def spoken(instant: datetime, zone: ZoneInfo, language: str) -> str:
+    """As it stands in a message, but for the day of the week."""
+    local = instant.astimezone(zone)
+    month = MONTHS[language][local.month - 1]
+    if language == "en":
+        return f"{local.day} {month} at {local:%H:%M}"
+    first = "er" if local.day == 1 else ""
+    return f"{local.day}{first} {month} à {local.hour} h {local.minute:02}"

@@ -1,0 +1,75 @@
+"""The rules of telling, each in a few lines that know nothing of the code: what is news, when one is reminded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+from services.notifications.tests.life.facts import STANDS_ASKED, Channel, Heard, Person, Said
+
+NOTICE_LIFE = timedelta(hours=72)
+REMINDERS: dict[str, tuple[Channel, timedelta, timedelta, timedelta]] = {
+    "7-days": ("email", timedelta(days=7), timedelta(0), timedelta(days=10)),
+    "2-days": ("email", timedelta(days=2), timedelta(0), timedelta(days=3)),
+    "2-hours": ("sms", timedelta(0), timedelta(hours=2), timedelta(hours=6)),
+}
+"""by name: how, how many days of the calendar and hours before, and how long ahead one must have known of the visit"""
+ASKING = ("offer", "proposal")
+LANDLINE = "+33199000001"
+NO_ADDRESSES = ("pas une adresse", "12")
+
+
+def is_civil(instant: datetime, zone: ZoneInfo) -> bool:
+    return 8 <= instant.astimezone(zone).hour < 20
+
+
+def reminders(visit: Heard, zone: ZoneInfo) -> Iterator[tuple[str, Channel, datetime]]:
+    """Those of a visit: name, channel and when, at an hour at which nobody sleeps."""
+    for name, (channel, days, before, ahead) in REMINDERS.items():
+        if visit.start - visit.told_at > ahead:
+            local = visit.start.astimezone(zone) - days
+            due = local.astimezone(UTC) - before
+            if not is_civil(due, zone):
+                shown = due.astimezone(zone)
+                evening = shown.date() - timedelta(days=1 if shown.hour < 8 else 0)
+                due = datetime.combine(evening, time(19, 30), zone).astimezone(UTC)
+            yield name, channel, due
+
+
+def takes_texts(person: Person | None) -> bool:
+    """Whether text messages are planned; of what is no number it is then seen that nothing can be sent to it."""
+    return person is not None and person.phone not in (None, LANDLINE)
+
+
+def is_anew(before: Heard | None, after: Heard, change: str) -> bool:
+    """Whether the visit is another one for whoever was told of it, so that what was to be told is not right any more."""
+    if change == "held":
+        return before is not None
+    return change != "updated" or before is None or (before.status, before.told) != (after.status, after.told)
+
+
+def stays_proposed(before: Heard | None, after: Heard) -> bool:
+    """Whether the time that the practice proposed is still to be answered."""
+    asked = before is not None and after.proposed is not None and before.proposed == after.proposed
+    return asked and after.status in STANDS_ASKED and not after.hidden
+
+
+def news(before: Heard | None, after: Heard, said: Said) -> str | None:
+    """What the patient is told at once."""
+    proposed = after.proposed is not None and (before is None or before.proposed != after.proposed)
+    if said.change in ("held", "updated") and proposed and after.status in STANDS_ASKED:
+        return "proposal"
+    if said.change == "cancelled":
+        return _end(before, said)
+    if said.change == "updated":
+        stood = before is not None and before.status == after.status == "booked"
+        return "change" if stood and before is not None and before.told != after.told else None
+    return {"booked": "confirmation", "moved": "change", "offered": "offer"}.get(said.change)
+
+
+def _end(before: Heard | None, said: Said) -> str | None:
+    """A hold that nobody was told of ends unsaid, and so does what the patient asked for and takes back themselves."""
+    if said.data.get("awaits") == "practice":
+        return None if said.data["cancellation"]["by"] == "patient" else "cancellation"
+    return None if before is not None and before.status == "pending" else "cancellation"

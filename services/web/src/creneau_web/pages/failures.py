@@ -13,7 +13,9 @@ from creneau_shared.database.failures import DATABASE_FAILURES
 from creneau_shared.errors import Unavailable
 from creneau_web.fhir.refusal import RefusedError, UnreachableError
 from creneau_web.page import ForeignFormError, NotAPatientError, Page, SignInNeededError
+from creneau_web.pages.booking.draft import BookedAlreadyError
 from creneau_web.site import Site
+from creneau_web.visits.records import NoTimeYetError
 
 log = structlog.get_logger(__name__)
 
@@ -23,6 +25,8 @@ EXPIRED, FORBIDDEN, GONE = 401, 403, (404, 410)
 def handle(pages: FastAPI) -> None:
     """Tell the application what to do with each kind of failure."""
     pages.add_exception_handler(SignInNeededError, _sign_in)
+    pages.add_exception_handler(BookedAlreadyError, _booked_already)
+    pages.add_exception_handler(NoTimeYetError, _no_time_yet)
     pages.add_exception_handler(RefusedError, _refused)
     pages.add_exception_handler(UnreachableError, _unreachable)
     pages.add_exception_handler(ForeignFormError, _foreign_form)
@@ -38,6 +42,16 @@ def handle(pages: FastAPI) -> None:
 async def _sign_in(request: Request, error: Exception) -> Response:
     assert isinstance(error, SignInNeededError)
     return _page(request).go("/connexion", retour=error.back)
+
+
+async def _booked_already(request: Request, error: Exception) -> Response:
+    assert isinstance(error, BookedAlreadyError)
+    return _page(request).go(f"/rendez-vous/{error.appointment}")
+
+
+async def _no_time_yet(request: Request, error: Exception) -> Response:
+    assert isinstance(error, NoTimeYetError)
+    return _page(request).go(f"/liste-attente/{error.appointment}")
 
 
 async def _refused(request: Request, error: Exception) -> Response:

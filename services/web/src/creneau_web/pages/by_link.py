@@ -24,6 +24,8 @@ router = APIRouter(prefix="/rdv")
 TOKEN = re.compile(r"[A-Za-z0-9_-]+")
 """what follows (a bracket, a full stop) a mail program has drawn into the link"""
 OVER = (404, 410)
+RENEWABLE = ("link-blocked", "link-replaced")
+"""of what is over: another link can be sent instead, for the visit still stands"""
 WRONG = 422
 TOO_OFTEN = 429
 
@@ -118,7 +120,7 @@ async def _told(page: Page, error: RefusedError) -> HTMLResponse:
     """A link that opens nothing (any more), in the words of the refusal."""
     if error.refusal.status in (*OVER, WRONG, TOO_OFTEN):
         return await _over(
-            page, error.refusal.status, error.refusal.text, renewable=error.refusal.status in OVER
+            page, error.refusal.status, error.refusal.text, renewable=error.refusal.code in RENEWABLE
         )
     raise error
 

@@ -111,6 +111,16 @@ async def test_another_language_leads_to_a_page_where_a_form_was_refused(
     assert f'href="/langue/en?retour={back}"' in refused.text
 
 
+async def test_an_address_of_nothing_is_answered_in_the_language_and_to_the_person(person: Person) -> None:
+    """No route asks who it is there: the page itself does."""
+    await person.open("/langue/en")
+    page = await person.open("/nowhere")
+    assert page.status_code == 404
+    assert '<html lang="en">' in page.text
+    assert 'href="/auth/deconnexion"' in page.text
+    assert "nowhere" in page.text, "another language leads back here"
+
+
 async def test_a_heading_is_escaped_once(person: Person, fhir: FhirBase) -> None:
     read = {"name": "text", "valueString": "l'haÿ"}, {"name": "kind", "valueCode": "care"}
     told = {"name": "understood", "part": [*read, {"name": "meaning", "valueString": "Médecin d'urgence"}]}

@@ -116,6 +116,8 @@ class Topology:
     settings: Settings
     folder: Folder
     programs: Programs = field(default_factory=installed_programs)
+    given: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
+    """what every process finds in its environment: the person's shell"""
 
     @cached_property
     def postgres(self) -> Postgres | None:
@@ -163,13 +165,13 @@ class Topology:
         return with_database(given, name)
 
     def environment(self, name: str, **own: str) -> dict[str, str]:
-        """The environment of one process: ours, its port, and `own`.
+        """The environment of one process: what was given, its port, and `own`.
 
         Compiled modules are kept even where the person's shell forbids it: without them each start and each return
         of a part compiles thousands of files again. The owner of the databases is for migrations only.
         """
-        ours = {key: value for key, value in os.environ.items() if key not in KEPT_BACK}
-        return {**ours, "HOST": LOOPBACK, "PORT": str(self.folder.port(name)), **own}
+        kept = {key: value for key, value in self.given.items() if key not in KEPT_BACK}
+        return {**kept, "HOST": LOOPBACK, "PORT": str(self.folder.port(name)), **own}
 
     def service_environment(self, service: str, name: str) -> dict[str, str]:
         """What a process of a service is told: see creneau_shared/settings.py."""
@@ -323,7 +325,7 @@ class Topology:
         del environment["DATABASE_URL"]
         environment |= {
             "OIDC_ISSUER": self._issuer_url,
-            "REHEARSAL_CLIENT_SECRET": os.environ.get("REHEARSAL_CLIENT_SECRET") or DEVELOPMENT_SECRET,
+            "REHEARSAL_CLIENT_SECRET": self.given.get("REHEARSAL_CLIENT_SECRET") or DEVELOPMENT_SECRET,
         }
         command = Command((*self.programs["web"], "rehearse"), environment)
         return Part("web-rehearsal", command, probes.http(port), port)

@@ -222,6 +222,20 @@ def test_what_the_environment_gives_is_not_started(tmp_path: Path) -> None:
     assert "KAFKA_BROKER" not in told
 
 
+def test_a_process_finds_what_its_run_was_given_and_nothing_of_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two runs out of one process, with settings of their own: neither is told what the other is."""
+    monkeypatch.setenv("PATIENT_BODY_BYTES_MAX", "1")
+    given = {"PATIENT_BODY_BYTES_MAX": "8000000", "DATABASE_OWNER_URL": "postgresql://owner@db.example/x"}
+    topology = Topology(Settings(), Folder(tmp_path), given=given)
+    assert topology.environment("booking-api-1") == {
+        "PATIENT_BODY_BYTES_MAX": "8000000",
+        "HOST": "127.0.0.1",
+        "PORT": str(topology.folder.port("booking-api-1")),
+    }
+
+
 def test_the_services_are_told_of_the_embedded_broker_alone(tmp_path: Path) -> None:
     for broker, expected in (("embedded", "in-memory"), ("kafka", None)):
         topology = Topology(Settings(broker=broker), Folder(tmp_path))

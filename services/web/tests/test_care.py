@@ -122,10 +122,40 @@ def test_a_professional_is_read_with_their_place() -> None:
     assert opening_of(SLOT, found.zone).start.hour == 10
 
 
-def test_an_impossible_zone_is_paris() -> None:
-    place = PLACE | {"extension": [{"url": PLACE["extension"][0]["url"], "valueCode": "../../etc/passwd"}]}
+@pytest.mark.parametrize(
+    ("stated", "postal_code", "zone"),
+    [
+        (None, "97400", "Indian/Reunion"),
+        (None, "97 400", "Indian/Reunion"),
+        (None, "35000", "Europe/Paris"),
+        (None, None, "Europe/Paris"),
+        ("../../etc/passwd", "97400", "Indian/Reunion"),
+        ("America/Cayenne", "97400", "America/Cayenne"),
+    ],
+)
+def test_a_place_lives_by_the_clock_that_it_says_or_that_its_address_means(
+    stated: str | None, postal_code: str | None, zone: str
+) -> None:
+    """As messages tell it and openings are cut: by one rule."""
+    said = [{"url": PLACE["extension"][0]["url"], "valueCode": stated}] if stated else []
+    address = {"city": "Saint-Denis", **({"postalCode": postal_code} if postal_code else {})}
+    place = PLACE | {"extension": said, "address": address}
     [found] = professionals_of(searchset(ROLE, PRACTITIONER, place))
-    assert found.zone.key == "Europe/Paris"
+    assert found.zone.key == zone
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ({"prefix": ["DR"], "given": ["Océane", "Marie"], "family": "Payet"}, "Dr Océane Payet"),
+        ({"prefix": ["Pr"], "text": "Pr Océane Payet"}, "Pr Océane Payet"),
+        ({"family": "Payet"}, "Payet"),
+    ],
+)
+def test_a_professional_is_named_with_their_title(name: dict[str, Any], shown: str) -> None:
+    """As messages name them."""
+    [found] = professionals_of(searchset(ROLE, {**PRACTITIONER, "name": [name]}, PLACE))
+    assert found.name == shown
 
 
 def test_majority_comes_with_the_birthday() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import httpx
 import icalendar
 import pytest
 
@@ -48,6 +49,72 @@ async def test_the_calendar_file_is_the_e_mail_s_event_in_the_place_s_zone(perso
     assert event["dtstart"].dt.hour == 10
     assert b"BEGIN:VTIMEZONE" in answer.content
     assert answer.headers["cache-control"] == "no-store"
+
+
+async def test_with_whom_it_is_stands_in_the_agenda_where_it_names_nobody(
+    person: Person, fhir: FhirBase
+) -> None:
+    """What software has booked for the patient alone: with whom, where, and by the clock of that place."""
+    alone = [{"actor": {"reference": "Patient/camille"}, "status": "accepted"}]
+    fhir.on("GET", "/Appointment/a-1", booked(participant=alone), ETag='W/"3"')
+    page = await person.open("/rendez-vous/a-1")
+    assert "Dr Inès Bianchi" in page.text
+    assert "Cabinet du Belvédère" in page.text
+    assert "10 h" in page.text
+    fhir.on("POST", "/Appointment/_search", searchset(booked(participant=alone)))
+    assert "Dr Inès Bianchi" in (await person.open("/mes-rendez-vous")).text
+
+
+@pytest.mark.parametrize(
+    ("names", "shown", "hidden"),
+    [
+        ("Location/l-2", "Cabinet du Piton", "Belvédère"),
+        ("Location/l-1", "Cabinet du Belvédère", "Piton"),
+        (None, "10 h", "Cabinet du"),
+    ],
+)
+async def test_of_somebody_with_two_places_the_one_is_shown_that_is_named(
+    person: Person, fhir: FhirBase, names: str | None, shown: str, hidden: str
+) -> None:
+    """None where the appointment names none: a wrong address is worse; the clock that both share is told all the same."""
+    role = {**ROLE, "id": "role-2", "location": [{"reference": "Location/l-2"}]}
+    other = {**PLACE, "id": "l-2", "name": "Cabinet du Piton"}
+    fhir.on("GET", "/PractitionerRole", searchset(ROLE, PRACTITIONER, PLACE, role, other))
+    actors = ["Patient/camille", "Practitioner/p-1", *([names] if names else [])]
+    named = [{"actor": {"reference": actor}, "status": "accepted"} for actor in actors]
+    fhir.on("GET", "/Appointment/a-1", booked(participant=named), ETag='W/"3"')
+    page = (await person.open("/rendez-vous/a-1")).text
+    assert "Dr Inès Bianchi" in page
+    assert shown in page
+    assert hidden not in page
+
+
+async def test_whoever_names_no_role_is_looked_for_beside_those_who_do(
+    person: Person, fhir: FhirBase
+) -> None:
+    """Two appointments of one list: by the role of one professional, and by another professional alone."""
+    other = {**PRACTITIONER, "id": "p-2", "name": [{"text": "Dr Yann Le Goff"}]}
+    role = {**ROLE, "id": "role-2", "practitioner": {"reference": "Practitioner/p-2"}}
+    by_person = [
+        {"actor": {"reference": "Patient/camille"}, "status": "accepted"},
+        {"actor": {"reference": "Practitioner/p-2"}, "status": "accepted"},
+    ]
+    both = searchset(booked(), {**booked(participant=by_person), "id": "a-2"})
+    fhir.on("POST", "/Appointment/_search", both)
+    by_parameter = {
+        "_id": searchset(ROLE, PRACTITIONER, PLACE),
+        "practitioner": searchset(role, other, PLACE),
+    }
+    fhir.rules.append(
+        lambda asked: (
+            httpx.Response(200, json=by_parameter[asked.query[0][0]])
+            if asked.path == "/PractitionerRole"
+            else None
+        )
+    )
+    page = (await person.open("/mes-rendez-vous")).text
+    assert "Dr Inès Bianchi" in page
+    assert "Dr Yann Le Goff" in page
 
 
 async def test_it_is_cancelled_without_a_reason_and_once(person: Person, fhir: FhirBase) -> None:

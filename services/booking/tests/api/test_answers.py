@@ -12,7 +12,7 @@ from services.booking.tests.api.test_access_rules import deadline
 from services.booking.tests.api.test_confirmation import CANCELLED, CONFIRMS, answers, asked, told, until
 from services.booking.tests.client import Caller, code
 from services.booking.tests.conftest import Callers
-from services.booking.tests.factories import appointment, ref, schedule, utc
+from services.booking.tests.factories import appointment, ref, schedule, unique, utc
 from services.booking.tests.practice import Agenda, Practice
 from services.booking.tests.surgery import open_surgery
 from services.booking.tests.telling import in_words
@@ -236,6 +236,30 @@ class TestCounterProposals:
         assert (moved["status"], moved["start"], proposal(moved), until(moved)) == ("booked", start, {}, None)
         assert set(answers(moved).values()) == {"accepted"}
         assert await practice.slot_statuses(agenda.slots) == ["free", "free", "busy"]
+
+    @pytest.mark.parametrize("agenda_names", ["Practitioner", "PractitionerRole"])
+    async def test_74_who_is_of_the_agenda_need_not_be_named(
+        self, callers: Callers, practice: Practice, camille: str, agenda_names: str
+    ) -> None:
+        """74: software that names nobody but the patient takes the agenda's people all the same, and they answer."""
+        who = await practice.put({"resourceType": "Practitioner", "id": unique("prat")})
+        role = {"resourceType": "PractitionerRole", "id": unique("role"), "practitioner": ref(who)}
+        of_agenda = {"Practitioner": who, "PractitionerRole": await practice.put(role)}[agenda_names]
+        agenda, software = await practice.open_agenda(practitioner=of_agenda), callers.software()
+        path = await booked(software, agenda, camille)
+        assert set(answers(await read(software, path))) == {camille}
+        assert (await given(software, path, who, "accepted")).status_code == 201
+        assert (await read(software, path))["status"] == "booked"
+        said = await given(software, path, who, "tentative", time_of(agenda, 2))
+        assert said.status_code == 201, said.text
+        assert proposal(await read(software, path))["by"] == of_agenda
+        assert (await given(callers.answering(camille), path, camille, "accepted")).status_code == 201
+        moved = await read(software, path)
+        assert (moved["status"], moved["start"], proposal(moved)) == ("booked", time_of(agenda, 2)[0], {})
+        assert await practice.slot_statuses(agenda.slots) == ["free", "free", "busy"]
+        assert (await given(software, path, who, "declined")).status_code == 201
+        assert (await read(software, path))["status"] == "cancelled"
+        assert await practice.slot_statuses(agenda.slots) == ["free", "free", "free"]
 
     async def test_74_a_proposed_time_that_is_gone(
         self, callers: Callers, practice: Practice, agenda: Agenda, camille: str

@@ -9,7 +9,7 @@ import pytest
 from services.booking.tests.api.test_answers import booked, read
 from services.booking.tests.api.test_waiting import agenda_wish
 from services.booking.tests.conftest import Callers
-from services.booking.tests.factories import appointment, parameters, ref, unique, utc
+from services.booking.tests.factories import BASE, appointment, parameters, ref, unique, utc
 from services.booking.tests.practice import Agenda, Practice
 from services.booking.tests.surgery import hear, open_surgery
 
@@ -203,3 +203,22 @@ async def test_82_who_is_waited_for_by_a_number(callers: Callers, practice: Prac
     assert joined.status_code == 201, joined.text
     await practice.fill(surgery.agenda, 1)
     assert (await read(caller, f"Appointment/{joined.json()['id']}"))["status"] == "pending"
+
+
+@pytest.mark.parametrize("spelling", ["{base}/{who}", "{who}/_history/1", "{base}/{who}/_history/1"])
+async def test_whoever_is_of_this_base_is_named_by_type_and_id(
+    callers: Callers, practice: Practice, agenda: Agenda, camille: str, spelling: str
+) -> None:
+    """By the whole address or a version, as some software spells it: read back as everybody else's, by pages as well."""
+    software = callers.software()
+    wanted = appointment("booked", slots=agenda.slots[:1], start=agenda.start)
+    people = (camille, agenda.practitioner)
+    wanted["participant"] = [
+        {"actor": ref(spelling.format(base=BASE, who=who)), "status": "accepted"} for who in people
+    ]
+    answer = await software.post("Appointment", wanted)
+    assert answer.status_code == 201, answer.text
+    assert [p["actor"] for p in answer.json()["participant"]] == [ref(who) for who in people]
+    again = await software.put(f"Appointment/{answer.json()['id']}", {**answer.json(), **wanted})
+    assert again.status_code == 200, again.text
+    assert [p["actor"] for p in again.json()["participant"]] == [ref(who) for who in people]

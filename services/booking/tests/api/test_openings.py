@@ -465,11 +465,24 @@ async def test_slots_that_software_pushes_and_rules_do_not_overlap(callers: Call
     ("postal_code", "closed"),
     [("75011", False), ("67000", True), ("57000", True), ("97110", False), ("98713", False)],
 )
+@pytest.mark.parametrize("of", ["Location", "Practitioner"])
 async def test_public_holidays_are_those_of_the_place(
-    callers: Callers, practice: Practice, postal_code: str, closed: bool
+    callers: Callers, practice: Practice, postal_code: str, closed: bool, of: str
 ) -> None:
-    """26 December is one in Alsace and Moselle only; an agenda may say that it is open."""
+    """26 December is one in Alsace and Moselle only; an agenda may say that it is open. Of a person alone, where they work."""
     place = unique("lieu")
+    actor = {"Location": f"Location/{place}", "Practitioner": f"Practitioner/{unique('prat')}"}[of]
+    if of == "Practitioner":
+        await hear(
+            practice,
+            {
+                "resourceType": "PractitionerRole",
+                "id": unique("role"),
+                "meta": {"versionId": "1", "lastUpdated": "2026-11-01T08:00:00Z"},
+                "practitioner": ref(actor),
+                "location": [ref(f"Location/{place}")],
+            },
+        )
     await hear(
         practice,
         {
@@ -481,7 +494,7 @@ async def test_public_holidays_are_those_of_the_place(
     )
     software = callers.software()
     daily = opening("2026-12-24", "2026-12-24", freq="DAILY", until="2026-12-26")
-    agenda = ruled(unique("agenda"), [f"Location/{place}"], daily, service(FOLLOW_UP, 720))
+    agenda = ruled(unique("agenda"), [actor], daily, service(FOLLOW_UP, 720))
     await put(software, agenda)
     made = await preview(software, f"Schedule/{agenda['id']}/$preview-slots", {"resourceType": "Parameters"})
     assert made["stay"] == [2 if closed else 4]

@@ -96,6 +96,25 @@ async def test_a_life(callers: Callers, practice: Practice, agenda: Agenda, cami
     assert events[4][1]["cancellation"] == {"reason": "pat", "by": "patient"}
 
 
+@pytest.mark.parametrize("beside", [[], ["https://ailleurs.example/fhir/Practitioner/12"]])
+async def test_of_software_that_names_nobody_the_agendas_people_are_told(
+    callers: Callers, practice: Practice, agenda: Agenda, camille: str, beside: list[str]
+) -> None:
+    """By an appointment of the patient alone, or with somebody of another base: a message says with whom and where, in the
+    zone of the place."""
+    software = callers.software()
+    wanted = appointment("booked", slots=agenda.slots[:1], patient=camille, start=agenda.start, actors=beside)
+    path = f"Appointment/{(await software.post('Appointment', wanted)).json()['id']}"
+    await software.patch(path, [{"op": "replace", "path": "/status", "value": "cancelled"}])
+    events = await told(practice, path.partition("/")[2])
+    assert [kind for kind, _ in events] == ["booked", "cancelled"]
+    for _, data in events:
+        told_of = {actor["reference"] for actor in data["actors"]}
+        assert told_of == {agenda.practitioner, agenda.location, *beside}
+    stays = (await software.get(path)).json()["participant"]
+    assert [participant["actor"]["reference"] for participant in stays] == [camille, *beside]
+
+
 async def test_what_a_writer_put_into_codes_and_labels_is_not_told(
     practice: Practice, agenda: Agenda
 ) -> None:

@@ -193,6 +193,42 @@ async def test_its_offer_and_its_place_say_the_rest(practice: Practice) -> None:
     assert (await stored(practice, id_)).rules == AccessRules(timedelta(hours=2))  # type: ignore[union-attr]
 
 
+async def test_an_agenda_of_a_person_alone_lives_where_they_work(practice: Practice) -> None:
+    """Whichever comes first, the agenda or their role and its place, and only as long as their places share a clock."""
+    id_, who, one, two, role = (unique(name) for name in ("agenda", "prat", "volcan", "seine", "role"))
+
+    async def clock() -> str:
+        return str((await stored(practice, id_)).zone)  # type: ignore[union-attr]
+
+    async def works_at(version: int, *places: str, **more: object) -> None:
+        said = {
+            "resourceType": "PractitionerRole",
+            "id": role,
+            "meta": {"versionId": str(version), "lastUpdated": f"2026-11-0{version}T08:00:00Z"},
+            "practitioner": {"reference": f"Practitioner/{who}"},
+            "location": [{"reference": f"Location/{place}"} for place in places],
+            **more,
+        }
+        await deliver(practice, f"PractitionerRole/{role}", dumps({"resource": said}))
+
+    await write(practice, schedule(id_, [f"Practitioner/{who}"]))
+    assert await clock() == "Europe/Paris"
+    await works_at(1, one)
+    await hear(practice, "Location", one, 1, zone("Indian/Reunion"))
+    assert await clock() == "Indian/Reunion"
+    await hear(practice, "Location", two, 1, zone("Europe/Paris"))
+    await works_at(2, one, two)
+    assert await clock() == "Europe/Paris", "one of two"
+    await works_at(3, one)
+    assert await clock() == "Indian/Reunion"
+    await write(practice, schedule(id_, [f"Practitioner/{who}", f"Location/{two}"]))
+    assert await clock() == "Europe/Paris", "it says where"
+    await write(practice, schedule(id_, [f"Practitioner/{who}"]))
+    assert await clock() == "Indian/Reunion"
+    await works_at(4, one, active=False)
+    assert await clock() == "Europe/Paris", "they work there no more"
+
+
 async def test_an_offer_and_an_agenda_written_at_once(practice: Practice) -> None:
     """Neither misses the other, whoever commits first."""
     for attempt in range(10):

@@ -52,5 +52,14 @@ def spoken(name: Json) -> list[str]:
     return [str(part) for part in whole if _is_said(part)]
 
 
+def titled(name: Json) -> str:
+    """A professional's HumanName in one line, with the title unless it is a text of its own: `Dr Océane Payet`."""
+    said = spoken(name)
+    titles = (
+        [title for title in name.get("prefix") or () if _is_said(title)] if said != [name.get("text")] else []
+    )
+    return " ".join(["Dr" if title.upper() == "DR" else title for title in titles[:1]] + said)
+
+
 def _is_said(part: object) -> bool:
     return isinstance(part, str) and part[:BLANKS_MAX].strip() != ""

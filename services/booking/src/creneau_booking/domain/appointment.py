@@ -24,6 +24,8 @@ def patient_actor(reference: str, *, hidden: bool) -> str:
 
 OF_PERSONS = ("Patient", "RelatedPerson")
 """those who take part on the patient's side"""
+OF_PRACTICES = ("Device", "HealthcareService", "Location", "Practitioner", "PractitionerRole")
+"""those of this base who take part on the practice's side"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +145,11 @@ class Appointment:
     def patients(self) -> tuple[str, ...]:
         # A list, and no property within it: it is asked for many times of each.
         return tuple([r for p in self.participants if (r := p.reference) and r.startswith("Patient/")])
+
+    @property
+    def names_practice(self) -> bool:
+        """Whether it says with whom, where or for what it is, of those of this base; beside for whom."""
+        return any(p.type in OF_PRACTICES for p in self.participants)
 
     @property
     def is_offer(self) -> bool:

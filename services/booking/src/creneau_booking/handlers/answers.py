@@ -23,7 +23,7 @@ from creneau_booking.handlers.appointments import AppointmentHandlers
 from creneau_booking.handlers.manner import Manner
 from creneau_booking.handlers.telling import acting
 from creneau_booking.storage.agendas import belonging
-from creneau_booking.storage.agendas.slots_of_agendas import schedules_of, slots_between
+from creneau_booking.storage.agendas.slots_of_agendas import all_agenda_actors, schedules_of, slots_between
 from creneau_booking.storage.appointment_mapper import said
 from creneau_booking.storage.availability.actors import resolve
 from creneau_booking.storage.holds import hold_of
@@ -74,15 +74,15 @@ class Answering:
         before = self._repository.stored_facts(current)
         await self._require_theirs(connection, context, before, given)
         assert given.actor is not None
+        before = await self._with_agenda(connection, before, given.actor)
         if before.is_offer and given.actor in before.patients and _is_about_the_offer(before, given):
             status = OFFER_ANSWERED[given.status]
             resource = {**self._repository.resource(current), "status": status}
             return await self._handlers.change(connection, context, current, resource)
-        actors = await self._counts_for(connection, before, given.actor)
+        named = _named(before)
+        actors = await _counts_for(connection, named, given.actor)
         proposers = (
-            await self._counts_for(connection, before, before.counter.by)
-            if before.counter
-            else frozenset[str]()
+            await _counts_for(connection, named, before.counter.by) if before.counter else frozenset[str]()
         )
         answer = Answer(given.response, actors, given.status, given.start, given.end, proposers)
         hold = await hold_of(connection, before.id) if before.status == "pending" else None
@@ -142,15 +142,12 @@ class Answering:
             ),
         )
 
-    async def _counts_for(self, connection: Connection, before: Appointment, actor: str) -> frozenset[str]:
-        """The participants for whom an actor answers: a role and its Practitioner are one person."""
-        named = {p.reference for p in before.participants if p.reference}
-        roles = {r for r in {*named, actor} if r.startswith("PractitionerRole/")}
-        if not roles:
-            return frozenset({actor})
-        people = await resolve(connection, sorted(roles))
-        person = people.get(actor, actor)
-        return frozenset({actor, person, *(role for role, who in people.items() if who == person)})
+    async def _with_agenda(self, connection: Connection, before: Appointment, actor: str) -> Appointment:
+        """With an actor of its slots' agendas who answers and is not named: software may book with nobody but the patient."""
+        if await _counts_for(connection, named := _named(before), actor) & named:
+            return before
+        agenda = await all_agenda_actors(connection, before.slots)
+        return before.in_other_agendas((), await _counts_for(connection, agenda, actor) & agenda)
 
     async def _require_theirs(
         self, connection: Connection, context: WriteContext, before: Appointment, given: Given
@@ -191,6 +188,20 @@ class Answering:
             except NoSlotThen as error:
                 raise ProposalNotFree(after.start) from error
         return {**rest, "slot": [{"reference": f"Slot/{id_}"} for id_ in slots]} if slots else rest
+
+
+def _named(appointment: Appointment) -> frozenset[str]:
+    return frozenset(p.reference for p in appointment.participants if p.reference)
+
+
+async def _counts_for(connection: Connection, named: frozenset[str], actor: str) -> frozenset[str]:
+    """Those for whom an actor answers, of all who are named: a role and its Practitioner are one person."""
+    roles = {r for r in {*named, actor} if r.startswith("PractitionerRole/")}
+    if not roles:
+        return frozenset({actor})
+    people = await resolve(connection, sorted(roles))
+    person = people.get(actor, actor)
+    return frozenset({actor, person, *(role for role, who in people.items() if who == person)})
 
 
 def _require_may_say(context: WriteContext, before: Appointment, given: Given) -> None:

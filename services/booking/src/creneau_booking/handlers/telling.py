@@ -13,7 +13,7 @@ from creneau_booking.domain.rehearsal import is_rehearsal
 from creneau_booking.domain.transitions import EventKind
 from creneau_booking.publishing import appointment_event
 from creneau_booking.storage.agendas.ownership import owners_of
-from creneau_booking.storage.agendas.slots_of_agendas import schedules_of
+from creneau_booking.storage.agendas.slots_of_agendas import all_agenda_actors, schedules_of
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.storage.store import WriteContext
 from creneau_shared.messaging.outbox import append
@@ -48,6 +48,10 @@ async def tell(
         return
     if not event.schedules:
         event = replace(event, schedules=await schedules_of(connection, event.appointment.slots))
+    if event.appointment.slots and not event.appointment.names_practice:
+        # Software may name nobody but the patient, who is told all the same with whom and where it is.
+        agenda = await all_agenda_actors(connection, event.appointment.slots)
+        event = replace(event, appointment=event.appointment.in_other_agendas((), agenda))
     if event.owners is None:
         event = replace(event, owners=await owners_of(connection, event.appointment.id))
     after, together = event.appointment, _together.get()

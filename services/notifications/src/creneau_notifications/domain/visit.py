@@ -50,11 +50,14 @@ class Visit:
 
 def references_of(appointment: Appointment, facts: Mapping[str, Fact]) -> frozenset[str]:
     """The directory resources that the appointment's messages need, as far as `facts` tells."""
-    roles = [facts[actor] for actor in appointment.actors if actor in facts]
+    behind = _roles_behind(appointment, facts)
+    at_one_place = behind if len({frozenset(role.locations) for role in behind}) == 1 else ()
+    named = (*_directory_actors(appointment), *(role.reference for role in at_one_place))
+    roles = [facts[actor] for actor in named if actor in facts]
     people = {role.practitioner for role in roles if role.practitioner}
     # A place that the appointment names itself is the place; a role may have several.
     places = set() if appointment.actors_of("Location") else {p for role in roles for p in role.locations}
-    return frozenset(_directory_actors(appointment)) | people | places
+    return frozenset(named) | people | places
 
 
 def visit_of(appointment: Appointment, facts: Mapping[str, Fact]) -> Visit:
@@ -66,7 +69,7 @@ def visit_of(appointment: Appointment, facts: Mapping[str, Fact]) -> Visit:
     place = places[0] if places else None
     others = [fact for fact in known if fact not in people and fact not in places]
     zones = (zone_named(fact.zone) for fact in [*places, *others])
-    zone = next((zone for zone in zones if zone is not None), None)
+    zone = next((zone for zone in zones if zone is not None), None) or _common_zone(appointment, facts)
     return Visit(
         professional=next((fact.name for fact in people if fact.name), None),
         place=next((fact.name for fact in [*places, *others] if fact.name), None),
@@ -78,6 +81,21 @@ def visit_of(appointment: Appointment, facts: Mapping[str, Fact]) -> Visit:
         mode=appointment.mode or Mode.PRACTICE,
         complete=len(known) == len(needed),
     )
+
+
+def _roles_behind(appointment: Appointment, facts: Mapping[str, Fact]) -> tuple[Fact, ...]:
+    """The roles of professionals whom the appointment names without saying where: software has agendas of a person alone."""
+    if any(map(appointment.actors_of, ("Location", "PractitionerRole", "HealthcareService"))):
+        return ()
+    people = appointment.actors_of("Practitioner")
+    return tuple(fact for fact in facts.values() if fact.practitioner in people)
+
+
+def _common_zone(appointment: Appointment, facts: Mapping[str, Fact]) -> ZoneInfo | None:
+    """By which clock all places live where these professionals work."""
+    places = {place for role in _roles_behind(appointment, facts) for place in role.locations}
+    zones = {zone_named(facts[place].zone) for place in places if place in facts}
+    return next(iter(zones)) if len(zones) == 1 else None
 
 
 def _directory_actors(appointment: Appointment) -> tuple[str, ...]:

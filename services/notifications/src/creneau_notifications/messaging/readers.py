@@ -19,7 +19,7 @@ from creneau_notifications.domain.appointment import (
 from creneau_notifications.domain.contact import Contact
 from creneau_notifications.domain.visit import Fact
 from creneau_notifications.storage.accounts import Person
-from creneau_shared.fhir.current import current, current_name, spoken
+from creneau_shared.fhir.current import current, current_name, titled
 from creneau_shared.fhir.zones import stated_zone, zone_of
 
 
@@ -141,12 +141,7 @@ def _name(resource: Mapping[str, Any], now: datetime) -> str | None:
     name = resource.get("name")
     if not isinstance(name, list):
         return name
-    official = current_name(name, now)
-    said = spoken(official)
-    titles = (
-        [title for title in official.get("prefix") or () if title] if said != [official.get("text")] else []
-    )
-    return " ".join(["Dr" if title.upper() == "DR" else title for title in titles[:1]] + said) or None
+    return titled(current_name(name, now)) or None
 
 
 def _address_lines(address: Mapping[str, Any]) -> tuple[str, ...]:

@@ -41,9 +41,11 @@ async def forget(connection: Connection, reference: str) -> None:
 
 
 async def find(connection: Connection, references: Iterable[str]) -> Mapping[str, Fact]:
-    """The facts of `references`, and of the people and places that roles among them point to."""
+    """The facts of `references` and of the roles of professionals among them, and of the people and places that these point
+    to."""
     rows = await connection.fetch(
-        f"WITH named AS (SELECT {_COLUMNS} FROM directory_fact WHERE reference = ANY($1::text[])),"
+        f"WITH named AS (SELECT {_COLUMNS} FROM directory_fact WHERE reference = ANY($1::text[])"
+        f" UNION SELECT {_COLUMNS} FROM directory_fact WHERE practitioner = ANY($1::text[])),"
         " pointed AS (SELECT practitioner AS reference FROM named UNION SELECT unnest(locations) FROM named)"
         f" SELECT {_COLUMNS} FROM named UNION"
         f" SELECT {_COLUMNS} FROM directory_fact WHERE reference IN (SELECT reference FROM pointed)",

@@ -74,6 +74,7 @@ directory_fact = Table(
     Column("longitude", Double),
     Column("practitioner", Text),
     Column("locations", ARRAY(Text), nullable=False, server_default=text("'{}'")),
+    Index("ix_directory_fact_practitioner", "practitioner"),
     comment="Replica of what messages say of professionals and places, fed by the directory's events.",
 )
 

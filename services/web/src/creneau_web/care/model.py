@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
@@ -58,10 +58,18 @@ class Professional:
     remarks: str | None = None
     practitioner: str | None = None
     """id of the Practitioner"""
+    clock: ZoneInfo = PARIS
+    """by which they live where no place is known"""
 
     @property
     def zone(self) -> ZoneInfo:
-        return self.place.zone if self.place else PARIS
+        return self.place.zone if self.place else self.clock
+
+    def or_as(self, other: Professional) -> Professional:
+        """The same person where it is not known in which of two roles: without a place, unless both are there."""
+        if self.place == other.place:
+            return self
+        return replace(self, place=None, phone=None, clock=self.zone if self.zone == other.zone else PARIS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from creneau_shared.fhir.current import titled
+from creneau_shared.fhir.zones import zone_of
 from creneau_web.care.model import PARIS, Hours, Opening, Place, Professional
 from creneau_web.fhir.values import (
     by_reference,
@@ -22,8 +23,6 @@ from creneau_web.fhir.values import (
 
 Resource = Mapping[str, Any]
 
-TIME_ZONE = "https://creneau.sante.fr/fhir/StructureDefinition/time-zone"
-TIME_ZONES = (TIME_ZONE, "http://hl7.org/fhir/StructureDefinition/timezone")
 VISIT = "http://terminology.hl7.org/CodeSystem/v3-ActCode"
 APPOINTMENT_TYPE = "http://terminology.hl7.org/CodeSystem/v2-0276"
 WALK_IN = "WALKIN"
@@ -62,13 +61,13 @@ def professional_of(role: Resource, known: Mapping[str, Resource]) -> Profession
 
 
 def name_of(person: Resource) -> str | None:
-    """The name that a person goes by: the usual one before the official one, ended ones not at all."""
+    """The name that a professional goes by, with the title: the usual one before the official one, ended ones not at all."""
     names = [n for n in person.get("name", ()) if n.get("use") not in ("old", "maiden")]
     by_use = {n.get("use"): n for n in reversed(names)}
     name = by_use.get("usual") or by_use.get("official") or (names[0] if names else None)
     if name is None:
         return None
-    return name.get("text") or " ".join([*name.get("given", ())[:1], name.get("family", "")]).strip() or None
+    return titled(name) or None
 
 
 def place_of(location: Resource) -> Place:
@@ -81,7 +80,7 @@ def place_of(location: Resource) -> Place:
         lines=tuple(address.get("line", ())),
         postal_code=address.get("postalCode") or "",
         city=address.get("city") or "",
-        zone=_zone(location),
+        zone=zone_of(dict(location)) or PARIS,
         latitude=position.get("latitude"),
         longitude=position.get("longitude"),
         phone=contact(location.get("telecom", ()), "phone"),
@@ -117,20 +116,6 @@ def _places(slot: Resource) -> int | None:
 
 def _local(text: str, zone: ZoneInfo) -> datetime:
     return instant(text).astimezone(zone)
-
-
-def _zone(location: Resource) -> ZoneInfo:
-    found = (extension(location, url) for url in TIME_ZONES)
-    name = next((e.get("valueCode") for e in found if e), None)
-    return _zone_named(name) if name else PARIS
-
-
-@lru_cache(maxsize=64)
-def _zone_named(name: str) -> ZoneInfo:
-    try:
-        return ZoneInfo(name)
-    except (KeyError, ValueError, OSError):
-        return PARIS
 
 
 def _specialties(role: Resource, service: Resource) -> Iterator[str]:

@@ -7,9 +7,10 @@ those who are shown what follows.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
+from creneau_web.care.alone import agendas_of_person, references_of
 from creneau_web.care.model import Opening, Professional
 from creneau_web.care.reading import openings_of
 from creneau_web.fhir.client import Fhir, Resource
@@ -42,30 +43,30 @@ async def first_openings(
     while bundle is not None:
         agendas = {f"Schedule/{one['id']}": one for one in entries(bundle, "Schedule")}
         for slot in entries(bundle, "Slot"):
-            for actor in agendas.get(slot["schedule"]["reference"], {}).get("actor", ()):
-                found[actor.get("reference", "")].append(slot)
+            actors = references_of(agendas.get(slot["schedule"]["reference"], {}))
+            for actor in [a for a in actors if a.startswith("PractitionerRole/")] or actors:
+                found[actor].append(slot)
         bundle = await fhir.follow(bundle)
-    return {
-        p.id: tuple(openings_of(slots, p.zone))
-        for p in professionals
-        if (slots := found.get(f"PractitionerRole/{p.id}"))
-    }
+    openings = {}
+    for p in professionals:
+        slots = found.get(f"PractitionerRole/{p.id}") or await _alone(fhir, p, found)
+        if slots:
+            openings[p.id] = tuple(openings_of(slots, p.zone))
+    return openings
 
 
 async def openings_between(
     fhir: Fhir, professional: Professional, start: datetime, end: datetime, *, most: int = 200
 ) -> list[Opening]:
     """The free times of one professional from `start` until before `end`."""
-    query = [*_query(professional.id, start, most), ("start", f"lt{end.isoformat()}")]
-    return openings_of(entries(await fhir.search("Slot", query), "Slot"), professional.zone)
+    return await _openings(fhir, professional, [*_query(start, most), ("start", f"lt{end.isoformat()}")])
 
 
 async def next_openings(
     fhir: Fhir, professional: Professional, after: datetime, count: int = 1
 ) -> list[Opening]:
     """The first free times from an instant on."""
-    bundle = await fhir.search("Slot", _query(professional.id, after, count))
-    return openings_of(entries(bundle, "Slot"), professional.zone)
+    return await _openings(fhir, professional, _query(after, count))
 
 
 async def nearest_openings(
@@ -87,13 +88,34 @@ async def is_connected(fhir: Fhir, professional: Professional) -> bool:
         ("_count", "1"),
         ("_total", "none"),
     ]
-    return any(entries(await fhir.search("Schedule", query), "Schedule"))
+    named = any(entries(await fhir.search("Schedule", query), "Schedule"))
+    return named or bool(await agendas_of_person(fhir, professional))
 
 
-def _query(role: str, after: datetime, count: int) -> list[tuple[str, str]]:
+async def _alone(
+    fhir: Fhir, professional: Professional, found: Mapping[str, Sequence[Resource]]
+) -> list[Resource]:
+    """Of the slots that were found, by whom their agendas name, those of the person alone."""
+    slots = found.get(f"Practitioner/{professional.practitioner}", ())
+    agendas = await agendas_of_person(fhir, professional) if slots else frozenset[str]()
+    return [slot for slot in slots if slot["schedule"]["reference"].partition("/")[2] in agendas]
+
+
+async def _openings(
+    fhir: Fhir, professional: Professional, query: Sequence[tuple[str, str]]
+) -> list[Opening]:
+    """The free times that are asked for: of the agendas that name the role, or where there are none of the person alone."""
+    whose = ("schedule.actor", f"PractitionerRole/{professional.id}")
+    slots = list(entries(await fhir.search("Slot", [whose, *query]), "Slot"))
+    if not slots and (agendas := await agendas_of_person(fhir, professional)):
+        whose = ("schedule", ",".join(f"Schedule/{id_}" for id_ in sorted(agendas)))
+        slots = list(entries(await fhir.search("Slot", [whose, *query]), "Slot"))
+    return openings_of(slots, professional.zone)
+
+
+def _query(after: datetime, count: int) -> list[tuple[str, str]]:
     """Whole Slots: to have some of their elements chosen costs the server more than to send them all."""
     return [
-        ("schedule.actor", f"PractitionerRole/{role}"),
         ("status", "free"),
         ("start", f"ge{after.isoformat()}"),
         ("_sort", "start"),

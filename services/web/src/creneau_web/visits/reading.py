@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import reduce
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -24,17 +25,17 @@ RESCHEDULE_REASON = f"{_OURS}reschedule-reason"
 CANCELLED_BY, REPLACED_BY = f"{_OURS}cancelled-by", f"{_OURS}replaced-by"
 NOTE, RECURRENCE_ID = f"{_R5}note", f"{_R5}recurrenceId"
 PATIENTS_SIDE = ("Patient/", "RelatedPerson/")
+PRACTICES_SIDE = ("Device/", "HealthcareService/", "Location/", "Practitioner/", "PractitionerRole/")
 SERIES = "https://creneau.sante.fr/fhir/identifier/series"
 
 
 def visit_of(
-    appointment: Mapping[str, Any], professionals: Mapping[str, Professional], etag: str | None = None
+    appointment: Mapping[str, Any], professionals: Sequence[Professional], etag: str | None = None
 ) -> Visit:
-    """One Appointment; `professionals`: by the id of the PractitionerRole, and of the Practitioner."""
+    """One Appointment; `professionals`: those among whom is whom it names."""
     actors = [p.get("actor", {}) for p in appointment.get("participant", ())]
     references = [str(actor.get("reference", "")) for actor in actors]
-    named = [*ids(references, "PractitionerRole"), *ids(references, "Practitioner")]
-    professional = next((professionals[id_] for id_ in named if id_ in professionals), None)
+    professional = _professional(references, professionals)
     zone = professional.zone if professional else PARIS
     services = appointment.get("serviceType", ())
     slots = ids([s.get("reference", "") for s in appointment.get("slot", ())], "Slot")
@@ -73,6 +74,18 @@ def visit_of(
         series=_series(appointment),
         number=int((extension(appointment, RECURRENCE_ID) or {}).get("valuePositiveInt", 1)),
     )
+
+
+def _professional(references: Sequence[str], professionals: Sequence[Professional]) -> Professional | None:
+    """Whom an appointment is with: in the role that it names, else as they are at the place that it names, else in all of
+    their roles, as far as these agree."""
+    by_role = {one.id: one for one in professionals}
+    named = [by_role[id_] for id_ in ids(references, "PractitionerRole") if id_ in by_role]
+    person = next(iter(ids(references, "Practitioner")), None)
+    meant = named[:1] or [one for one in professionals if person is not None and one.practitioner == person]
+    places = ids(references, "Location")
+    there = [one for one in meant if one.place is not None and one.place.id in places]
+    return reduce(Professional.or_as, there or meant) if meant else None
 
 
 def _asked(appointment: Mapping[str, Any]) -> tuple[bool, bool, bool]:

@@ -13,6 +13,7 @@ from creneau_web.care.reading import opening_of
 from creneau_web.fhir.client import Fhir, next_cursor
 from creneau_web.fhir.refusal import RefusedError
 from creneau_web.fhir.values import entries, instant
+from creneau_web.visits.company import with_company
 from creneau_web.visits.model import LIVE, Visit
 from creneau_web.visits.reading import ids, visit_of, was_only_held
 
@@ -41,8 +42,9 @@ async def visit(fhir: Fhir, directory: Directory, id_: str) -> Visit:
     read = await fhir.read("Appointment", id_)
     if "start" not in read.resource or "end" not in read.resource:
         raise NoTimeYetError(id_)
-    people = await _professionals(fhir, directory, [read.resource])
-    found = visit_of(read.resource, people, read.etag)
+    [appointment] = await with_company(fhir, [read.resource])
+    people = await _professionals(fhir, directory, [appointment])
+    found = visit_of(appointment, people, read.etag)
     return found if found.reason else await _with_reason_of_slot(fhir, found)
 
 
@@ -54,7 +56,7 @@ async def waits_for_answer(fhir: Fhir, id_: str) -> bool:
         return False
     if "start" not in read.resource:
         return False
-    found = visit_of(read.resource, {})
+    found = visit_of(read.resource, ())
     return found.waits_for_answer and not found.offered
 
 
@@ -212,31 +214,26 @@ async def _search(fhir: Fhir, directory: Directory, query: Sequence[tuple[str, s
 
 
 async def _visits_of(fhir: Fhir, directory: Directory, bundle: Mapping[str, Any]) -> list[Visit]:
-    found = [
+    found: list[Mapping[str, Any]] = [
         a for a in entries(bundle, "Appointment") if "start" in a and "end" in a and not was_only_held(a)
     ]
+    found = await with_company(fhir, found)
     people = await _professionals(fhir, directory, found)
     return [visit for a in found if not (visit := visit_of(a, people)).held]
 
 
 async def _professionals(
     fhir: Fhir, directory: Directory, appointments: Sequence[Mapping[str, Any]]
-) -> dict[str, Professional]:
-    """The professionals whom these appointments name, with their places: by the ids of roles and of people."""
+) -> list[Professional]:
+    """The professionals whom these appointments name, with their places: by their roles, else wherever they work."""
     references = [
         str(p.get("actor", {}).get("reference", "")) for a in appointments for p in a.get("participant", ())
     ]
     roles = sorted({*ids(references, "PractitionerRole")})
-    people = sorted({*ids(references, "Practitioner")})
-    if roles:
-        named = await directory.of_roles(fhir, roles)
-    else:
-        named = await directory.of_practitioners(fhir, people) if people else []
-    found = {professional.id: professional for professional in named}
-    for professional in named:
-        if professional.practitioner:
-            found.setdefault(professional.practitioner, professional)
-    return found
+    named = await directory.of_roles(fhir, roles) if roles else []
+    met = {professional.practitioner for professional in named}
+    alone = sorted({*ids(references, "Practitioner")} - met)
+    return [*named, *(await directory.of_practitioners(fhir, alone) if alone else ())]
 
 
 def recent(now: datetime) -> datetime:

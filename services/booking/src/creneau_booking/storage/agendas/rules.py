@@ -28,6 +28,7 @@ from creneau_booking.domain.refusals.offering import UnknownZones
 from creneau_booking.domain.status import SLOT_STATUS_OF
 from creneau_booking.storage.agendas.access_extensions import rules_of, understood_rules_of
 from creneau_booking.storage.agendas.slots_of_agendas import SLOT_LENGTH_MAX
+from creneau_booking.storage.agendas.working_places import named_with, working_places
 from creneau_booking.storage.availability.actors import stop_taking
 from creneau_booking.storage.availability.agendas import alone, beside_others, keep_agendas
 from creneau_booking.storage.availability.freshness import keep_freshness
@@ -72,12 +73,15 @@ UNION ALL SELECT 3, id, content FROM practitioner_role WHERE id = ANY($3) AND NO
 UNION ALL SELECT 4, id, content FROM practitioner WHERE id = ANY($4) AND NOT deleted
 ORDER BY rank, id
 """
-_ROLES_AT = "SELECT 'PractitionerRole/' || role AS reference FROM role_place WHERE place = $1"
 _OTHER_ZONE = """
 SELECT DISTINCT schedule.id, schedule.content FROM agenda_named AS named JOIN schedule ON schedule.key = named.schedule_key
 JOIN agenda ON agenda.schedule_key = schedule.key
-WHERE named.reference = ANY($1::text[]) AND NOT schedule.deleted AND agenda.zone <> $2 ORDER BY schedule.id
+WHERE named.reference = ANY($1::text[]) AND NOT schedule.deleted
+  AND (agenda.zone <> $2 OR starts_with(named.reference, 'Practitioner/') AND NOT EXISTS (
+    SELECT FROM unnest(schedule.terms) AS t WHERE t ~ '^actor=(HealthcareService|Location|PractitionerRole)/'))
+ORDER BY schedule.id
 """
+"""Agendas that live by another clock, and those of a person alone, who may work elsewhere as well."""
 _TO_COME = """
 FROM appointment JOIN appointment_date ON appointment_date.key = appointment.key AND appointment_date.parameter = 'date'
 WHERE appointment.terms @> ARRAY['patient=' || $1] AND appointment.terms && $2::text[]
@@ -143,13 +147,14 @@ async def actor_changed(connection: Connection, reference: str) -> None:
 
 
 async def place_said(connection: Connection, reference: str) -> None:
-    """A place, a role or a professional may live by another clock than agendas do that name them, or roles at the place."""
+    """A place, a role or a professional may live by another clock than agendas do that name them, or roles at the place, or
+    whose roles these are."""
     kind, _, id_ = reference.partition("/")
-    named = [reference]
+    named = await named_with(connection, reference)
     if kind == "Location":
-        named = [row["reference"] for row in await connection.fetch(_ROLES_AT, id_)]
-        if not named:
-            return
+        named.remove(reference)  # see `actor_changed`
+    if not named:
+        return
     await alone(connection)
     zone = _zone_in(await _said_by_actors(connection, {kind: [id_]}))
     for row in await connection.fetch(_OTHER_ZONE, named, str(zone)):
@@ -173,9 +178,10 @@ async def _keep(connection: Connection, id_: str, schedule: Resource, own: Acces
         kind, _, name = actor.get("reference", "").split("/_history/")[0].rpartition("/")
         ids.setdefault(kind.rpartition("/")[2], []).append(name)
     resources = await _said_by_actors(connection, ids) if ids.keys() & {*INHERITED, *_ZONED} else []
+    places = await working_places(connection, ids.get("Practitioner", ()), ids.keys())
     offers = [understood_rules_of(r) for r in resources if r["resourceType"] == "HealthcareService"]
     rules = own.over(strictest(offers))
-    await connection.execute(_PUT, id_, str(_zone_in((schedule, *resources))), *_values(rules))
+    await connection.execute(_PUT, id_, str(_zone_in((schedule, *places, *resources))), *_values(rules))
 
 
 def _values(rules: AccessRules) -> tuple[Any, ...]:

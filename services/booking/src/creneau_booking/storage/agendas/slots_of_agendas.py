@@ -103,3 +103,9 @@ async def agenda_actors(
         [slot_key(id_) for id_ in slot_ids],
     )
     return {row["id"]: tuple(row["actors"]) for row in rows}
+
+
+async def all_agenda_actors(connection: Connection, slot_ids: Sequence[str]) -> frozenset[str]:
+    """The actors of the agendas of these slots, as references."""
+    of_slots = await agenda_actors(connection, slot_ids)
+    return frozenset(actor for actors in of_slots.values() for actor in actors)

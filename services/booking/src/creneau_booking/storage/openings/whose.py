@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 from creneau_booking.domain.openings import days_off
 from creneau_booking.domain.openings.expansion import Place
+from creneau_booking.storage.agendas.working_places import named_with, working_places
 from creneau_booking.storage.availability.actors import ROOM
 from creneau_booking.storage.openings.extensions import Actors
 from creneau_shared.clock import PARIS
@@ -30,7 +31,6 @@ _DUE_BY_ACTOR = """
 UPDATE agenda_opening SET due_at = $2 WHERE due_at > $2 AND schedule_key IN (
   SELECT schedule_key FROM agenda_named WHERE reference = ANY($1::text[]))
 """
-_ROLES_AT = "SELECT 'PractitionerRole/' || role AS reference FROM role_place WHERE place = $1"
 _INHERITED = ("PractitionerRole", "HealthcareService", "Location")
 DUE_CHANNEL = "openings_due"
 """on which those who make slots are woken"""
@@ -41,12 +41,9 @@ async def actor_of_openings(
 ) -> None:
     """The directory has said something of a role, an offer or a place, or by which clock somebody lives: the slots of the
     agendas that depend on it are due."""
-    kind, _, id_ = reference.partition("/")
-    if kind not in _INHERITED and not states_zone:
+    if reference.partition("/")[0] not in _INHERITED and not states_zone:
         return
-    named = [reference]
-    if kind == "Location":
-        named += [row["reference"] for row in await connection.fetch(_ROLES_AT, id_)]
+    named = await named_with(connection, reference)
     if await connection.execute(_DUE_BY_ACTOR, named, now) != "UPDATE 0":
         announce(connection, DUE_CHANNEL)
 
@@ -69,11 +66,12 @@ async def actors_of(connection: Connection, schedule: Resource) -> Actors:
         if row["content"] is not None:
             found.setdefault(row["what"], []).append(loads(row["content"]))
     roles, rooms = found.get("role", []), found.get("room", [])
+    behind = await working_places(connection, ids.get("Practitioner", []), ids.keys())
     alone = bool(ids.keys() & {"Practitioner", "Device"}) or bool(rooms)
     return Actors(
         roles,
         found.get("offer", []),
-        [*rooms, *found.get("place", [])],
+        [*rooms, *found.get("place", []), *behind],
         alone or any("practitioner" in role for role in roles),
         found.get("person", []),
     )

@@ -2,7 +2,7 @@
 
 | actor | who is meant |
 |---|---|
-| `Patient/12`, or the same within this base | that one; whether they are known is asked with what is taken |
+| `Patient/12`, or the same within this base | that one, and is written so; whether they are known is asked with what is taken |
 | an identifier alone, with its system | the one who bears it, of those whom the writer may see |
 | a Patient contained, of another server, by `urn:uuid:`, or in words | nobody whom one can book for: PatientsUnclear |
 | anybody else | whoever it is, they are taken by no appointment |
@@ -40,28 +40,37 @@ async def with_known_people(
     *,
     before: Collection[Any] = (),
 ) -> Resource:
-    """The appointment in which each participant who is named by an identifier alone has the reference, too, if there is one
-    such. PatientsUnclear, naming each, when somebody is said to be a Patient and is none of this base (whom a person's own
+    """The appointment in which each participant of this base is named as `Type/id`, also who was named by an identifier
+    alone. PatientsUnclear, naming each, when somebody is said to be a Patient and is none of this base (whom a person's own
     account may name, its own word says). Who was a participant `before` stays as they are."""
     kept = [participant.get("actor") for participant in before]
     people, unclear = [], []
     for index, participant in enumerate(appointment.get("participant", ())):
-        actor = participant.get("actor")
-        if actor and actor not in kept:
-            if reference := await _borne_by(connection, context, actor):
-                participant = {**participant, "actor": {"reference": reference, **actor}}
-            elif context.patient_ids is None and _is_patient_of_nowhere(actor, appointment, base_url):
-                unclear.append((index, _said(actor)))
+        said = participant.get("actor")
+        if said and said not in kept:
+            actor = await _named_here(connection, context, said, base_url)
+            participant = {**participant, "actor": actor}
+            if context.patient_ids is None and _is_patient_of_nowhere(actor, appointment):
+                unclear.append((index, _said(said)))
         people.append(participant)
     if unclear:
         raise PatientsUnclear(tuple(unclear))
     return {**appointment, "participant": people}
 
 
+async def _named_here(
+    connection: Connection, context: WriteContext, actor: Resource, base_url: str
+) -> Resource:
+    """The actor by a reference of this base, if it has one or bears an identifier of somebody here."""
+    said = actor.get("reference")
+    reference = relative(said, base_url) if said else await _borne_by(connection, context, actor)
+    return {**actor, "reference": reference} if reference else actor
+
+
 async def _borne_by(connection: Connection, context: WriteContext, actor: Resource) -> str | None:
-    """The one who bears the actor's identifier, where it is all that names them."""
+    """The one who bears the actor's identifier."""
     identifier = actor.get("identifier", {})
-    if "reference" in actor or not identifier.get("system") or not identifier.get("value"):
+    if not identifier.get("system") or not identifier.get("value"):
         return None
     rows = await connection.fetch(
         _FOUND,
@@ -75,9 +84,9 @@ async def _borne_by(connection: Connection, context: WriteContext, actor: Resour
     return str(found.pop()) if len(found) == 1 else None
 
 
-def _is_patient_of_nowhere(actor: Resource, appointment: Resource, base_url: str) -> bool:
+def _is_patient_of_nowhere(actor: Resource, appointment: Resource) -> bool:
     """Whether somebody is said to be a Patient, and not one of this base."""
-    reference = relative(actor.get("reference", ""), base_url)
+    reference = actor.get("reference", "")
     if reference.startswith("Patient/"):
         return False
     contained = {f"#{one.get('id')}": one.get("resourceType") for one in appointment.get("contained", ())}

@@ -1,0 +1,44 @@
+"""Where the people of an agenda work that says no place, role or offer: software has agendas of a person alone."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from creneau_shared.database.pool import Connection
+from creneau_shared.fhir.json import loads
+from creneau_shared.fhir.storage.store import Resource
+from creneau_shared.fhir.zones import zone_of
+
+_SAYING_WHERE = {"HealthcareService", "Location", "PractitionerRole"}
+_OF_PEOPLE = """
+SELECT DISTINCT ON (place.id) place.content FROM practitioner_role AS role
+JOIN role_place ON role_place.role = role.id JOIN location AS place ON place.id = role_place.place
+WHERE role.terms && ARRAY(SELECT 'practitioner=Practitioner/' || id FROM unnest($1::text[]) AS id)
+  AND NOT role.deleted AND NOT role.terms @> ARRAY['active=false'] AND NOT place.deleted AND place.content IS NOT NULL
+ORDER BY place.id
+"""
+_NAMED_WITH = """
+WITH roles AS (
+  SELECT id, terms FROM practitioner_role WHERE 'PractitionerRole/' || id = $1
+  UNION ALL SELECT id, terms FROM practitioner_role WHERE id IN (
+    SELECT role FROM role_place WHERE 'Location/' || place = $1)
+)
+SELECT $1::text AS reference UNION SELECT 'PractitionerRole/' || id FROM roles
+UNION SELECT substr(t, 14) FROM roles, unnest(terms) AS t WHERE starts_with(t, 'practitioner=Practitioner/')
+"""
+
+
+async def working_places(
+    connection: Connection, people: Sequence[str], kinds: Collection[str]
+) -> list[Resource]:
+    """The places of the roles of these Practitioners (ids), of an agenda that has actors of these types. None where one of
+    these says where it is, or where the places do not live by one clock."""
+    if not people or _SAYING_WHERE & set(kinds):
+        return []
+    places = [loads(row["content"]) for row in await connection.fetch(_OF_PEOPLE, list(people))]
+    return places if len({zone_of(place) for place in places}) == 1 else []
+
+
+async def named_with(connection: Connection, reference: str) -> list[str]:
+    """By what agendas may name a role or a place (`Location/12`): itself, its roles, and whose roles these are."""
+    return [row["reference"] for row in await connection.fetch(_NAMED_WITH, reference)]

@@ -1,0 +1,93 @@
+"""With whom and where a visit is, by what the directory has said of whom it names: the rules."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from creneau_notifications.domain.visit import Fact, Visit, visit_of
+from creneau_notifications.storage import facts
+
+from .conftest import Service
+from .factories import EPOCH, LOCATION, PRACTITIONER, appointment
+
+REUNION = replace(
+    LOCATION,
+    reference="Location/volcan",
+    name="Cabinet du Volcan",
+    phone="+262262980143",
+    zone="Indian/Reunion",
+)
+OTHER = replace(REUNION, reference="Location/piton", name="Cabinet du Piton")
+
+
+def role(name: str, *places: Fact, phone: str | None = None) -> Fact:
+    return Fact(
+        f"PractitionerRole/{name}",
+        phone=phone,
+        practitioner=PRACTITIONER.reference,
+        locations=tuple(place.reference for place in places),
+    )
+
+
+def alone(*known: Fact) -> Visit:
+    """A visit that names the professional and nobody else."""
+    return visit_of(
+        appointment(actors=(PRACTITIONER.reference,)), {f.reference: f for f in (PRACTITIONER, *known)}
+    )
+
+
+def test_whoever_works_at_one_place_is_met_there() -> None:
+    """An agenda of a person alone: where, whom to telephone and by which clock, their only role says."""
+    told = alone(role("one", REUNION), REUNION)
+    assert (told.professional, told.place, told.phone) == (PRACTITIONER.name, REUNION.name, REUNION.phone)
+    assert (str(told.zone), told.zone_known, told.complete) == ("Indian/Reunion", True, True)
+    two = alone(role("one", REUNION), role("two", REUNION), REUNION)
+    assert (two.place, str(two.zone)) == (REUNION.name, "Indian/Reunion")
+
+
+def test_it_waits_for_the_place_of_that_role() -> None:
+    assert not alone(role("one", REUNION)).complete
+    assert alone().complete
+
+
+def test_of_several_places_none_is_told_but_the_clock_that_they_share() -> None:
+    told = alone(role("one", REUNION), role("two", OTHER), REUNION, OTHER)
+    assert (told.place, told.address, told.phone) == (None, (), None)
+    assert (str(told.zone), told.zone_known, told.complete) == ("Indian/Reunion", True, True)
+
+
+def test_of_clocks_that_differ_none_is_known() -> None:
+    told = alone(role("one", REUNION), role("two", LOCATION), REUNION, LOCATION)
+    assert (told.place, str(told.zone), told.zone_known) == (None, "Europe/Paris", False)
+
+
+@pytest.mark.parametrize("named", [LOCATION.reference, "PractitionerRole/named", "HealthcareService/offre"])
+def test_what_is_named_counts_whatever_other_roles_say(named: str) -> None:
+    known = [
+        PRACTITIONER,
+        LOCATION,
+        role("named", LOCATION),
+        Fact("HealthcareService/offre", name="Consultation", locations=(LOCATION.reference,)),
+        role("other", REUNION),
+        REUNION,
+    ]
+    told = visit_of(
+        appointment(actors=(PRACTITIONER.reference, named)), {fact.reference: fact for fact in known}
+    )
+    assert (told.place, str(told.zone)) == (LOCATION.name, "Europe/Paris")
+
+
+async def test_the_roles_of_a_person_are_found_with_their_places(service: Service) -> None:
+    one = role("one", REUNION)
+    async with service.database.transaction() as connection:
+        for fact in (
+            PRACTITIONER,
+            REUNION,
+            one,
+            replace(one, reference="PractitionerRole/x", practitioner="Practitioner/x"),
+        ):
+            await facts.save(connection, fact, EPOCH)
+        found = await facts.find(connection, [PRACTITIONER.reference])
+    assert found == {fact.reference: fact for fact in (PRACTITIONER, REUNION, one)}

@@ -1,0 +1,62 @@
+"""Agendas of a professional alone: they name the person, and no role. Much software has only these.
+
+They are shown with a role where it is clear that one is received there: at the place that the agenda names, or, where it
+names none, where all roles of the person are at one place.
+"""
+
+from __future__ import annotations
+
+from creneau_web.care.model import Professional
+from creneau_web.fhir.client import Fhir, Resource
+from creneau_web.fhir.values import entries
+
+MOST = "100"
+
+
+async def agendas_of_person(fhir: Fhir, professional: Professional) -> frozenset[str]:
+    """The ids of the agendas (Schedule) that are on and of the person alone, in this role."""
+    person = professional.practitioner
+    if person is None:
+        return frozenset()
+    query = [("actor", f"Practitioner/{person}"), ("active", "true"), ("_count", MOST), ("_total", "none")]
+    alone = [
+        one
+        for one in entries(await fhir.search("Schedule", query), "Schedule")
+        if not _named(one, "PractitionerRole")
+    ]
+    there = frozenset(
+        one["id"] for one in alone if professional.place and professional.place.id in _named(one, "Location")
+    )
+    anywhere = frozenset(one["id"] for one in alone if not _named(one, "Location"))
+    if anywhere and not await _is_at_one_place(fhir, person):
+        return there
+    return there | anywhere
+
+
+async def _is_at_one_place(fhir: Fhir, person: str) -> bool:
+    query = [
+        ("practitioner", f"Practitioner/{person}"),
+        ("active:not", "false"),
+        ("_count", MOST),
+        ("_total", "none"),
+    ]
+    roles = entries(await fhir.search("PractitionerRole", query), "PractitionerRole")
+    return (
+        len(
+            {
+                tuple(sorted(place.get("reference", "") for place in role.get("location", ())))
+                for role in roles
+            }
+        )
+        == 1
+    )
+
+
+def references_of(schedule: Resource) -> list[str]:
+    """Whom an agenda names: `Type/id`."""
+    return [str(actor.get("reference", "")) for actor in schedule.get("actor", ())]
+
+
+def _named(schedule: Resource, kind: str) -> list[str]:
+    """The ids of the actors of one type."""
+    return [r.partition("/")[2] for r in references_of(schedule) if r.startswith(f"{kind}/")]

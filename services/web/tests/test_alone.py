@@ -1,0 +1,83 @@
+"""Agendas that name a professional and no role: shown where it is clear in which role they are, and only there."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+import pytest
+
+from .conftest import Asked, FhirBase, Person, searchset
+from .samples import PLACE, PRACTITIONER, ROLE, SLOT
+
+PERSON = {"reference": "Practitioner/p-1"}
+ELSEWHERE = {**ROLE, "id": "role-2", "location": [{"reference": "Location/l-2"}]}
+SAME_PLACE = {**ROLE, "id": "role-3"}
+
+
+def agenda(*actors: str) -> dict[str, Any]:
+    return {"resourceType": "Schedule", "id": "seul", "actor": [{"reference": actor} for actor in actors]}
+
+
+ALONE = agenda("Practitioner/p-1")
+AT_THEIR_PLACE = agenda("Practitioner/p-1", "Location/l-1")
+AT_ANOTHER = agenda("Practitioner/p-1", "Location/l-2")
+OF_ANOTHER_ROLE = agenda("Practitioner/p-1", "PractitionerRole/role-2")
+
+
+def of_base(schedule: dict[str, Any], *roles: dict[str, Any]) -> Any:
+    """A base with this one agenda, which has one free slot, and these roles of the person."""
+    slot = {**SLOT, "schedule": {"reference": "Schedule/seul"}}
+    named = {actor["reference"] for actor in schedule["actor"]}
+
+    def answer(asked: Asked) -> httpx.Response | None:
+        query = dict(asked.query)
+        found: list[dict[str, Any]]
+        if asked.path == "/Slot/$soonest":
+            found = [slot, schedule]
+        elif asked.path == "/Slot":
+            found = (
+                [slot]
+                if query.get("schedule.actor") in named or query.get("schedule") == "Schedule/seul"
+                else []
+            )
+        elif asked.path == "/Schedule":
+            found = [schedule] if query["actor"] in named else []
+        elif asked.path == "/PractitionerRole":
+            found = [*(roles if "practitioner" in query else roles[:1]), PRACTITIONER, PLACE]
+        elif asked.path == "/PractitionerRole/$find-care":
+            found = [*roles[:1], PRACTITIONER, PLACE]
+        else:
+            return None
+        return httpx.Response(200, json=searchset(*found))
+
+    return answer
+
+
+SHOWN = [
+    pytest.param(ALONE, [ROLE], True, id="the only role"),
+    pytest.param(ALONE, [ROLE, SAME_PLACE], True, id="two roles at one place"),
+    pytest.param(ALONE, [ROLE, ELSEWHERE], False, id="at which of two places nobody knows"),
+    pytest.param(AT_THEIR_PLACE, [ROLE, ELSEWHERE], True, id="it says at which place"),
+    pytest.param(AT_ANOTHER, [ROLE, ELSEWHERE], False, id="at the other place"),
+    pytest.param(OF_ANOTHER_ROLE, [ROLE, ELSEWHERE], False, id="in the other role"),
+]
+
+
+@pytest.mark.parametrize(("schedule", "roles", "shown"), SHOWN)
+@pytest.mark.parametrize(
+    "page", ["/soignants/role-1", "/soignants/role-1/creneaux", "/recherche?quoi=dermato"]
+)
+async def test_where_an_agenda_of_a_person_is_shown(
+    person: Person,
+    fhir: FhirBase,
+    page: str,
+    schedule: dict[str, Any],
+    roles: list[dict[str, Any]],
+    shown: bool,
+) -> None:
+    """What software publishes for a person alone can be had on the pages as through the base: results, profile, times."""
+    fhir.rules.append(of_base(schedule, *roles))
+    text = (await person.open(page)).text
+    assert "Dr Inès Bianchi" in text
+    assert ("10 h" in text) is shown

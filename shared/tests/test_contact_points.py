@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from creneau_shared.contact_points import Phone, email_address, mended, phone_of
+from creneau_shared.contact_points import Phone, email_address, mended, phone_of, readable_phone
 
 
 @pytest.mark.parametrize(
@@ -101,3 +101,21 @@ def test_any_text_is_an_address_in_normal_form_or_none(text: str) -> None:
     address, phone = email_address(text), phone_of(text)
     assert address is None or (address.isascii() and email_address(address) == address == mended(address))
     assert phone is None or phone_of(phone.number) == phone
+
+
+@pytest.mark.parametrize(
+    ("stored", "shown"),
+    [
+        ("+33199000001", "01 99 00 00 01"),
+        ("0199000001", "01 99 00 00 01"),
+        ("0262980143", "0262 98 01 43"),
+        ("+262262980143", "0262 98 01 43"),
+        ("+687231234", "23.12.34"),
+        ("+442079460000", "+44 20 7946 0000"),
+        ("poste 12, le matin", "poste 12, le matin"),
+        ("15", "15"),
+    ],
+)
+def test_a_number_is_shown_as_it_is_dialled(stored: str, shown: str) -> None:
+    """On pages and in messages alike."""
+    assert readable_phone(stored) == shown

@@ -150,7 +150,7 @@ async def test_a_role_leads_to_its_person_and_its_place_overseas(service, mailbo
     text = mail.get_body(("plain",)).get_content()
     assert "Dr Jules Hoarau" in text
     assert "En téléconsultation" in text
-    assert "Appelez le 02 62 99 00 02." in text
+    assert "Appelez le 0262 99 00 02." in text
 
 
 async def test_a_lapsed_hold_leaves_no_trace_for_the_patient(service, mailbox, bus):

@@ -47,6 +47,11 @@ def test_whoever_works_at_one_place_is_met_there() -> None:
     assert (two.place, str(two.zone)) == (REUNION.name, "Indian/Reunion")
 
 
+def test_the_number_of_the_role_is_nearer_than_that_of_the_place() -> None:
+    """As pages have it: whoever calls reaches who keeps that agenda."""
+    assert alone(role("one", REUNION, phone="+262262000009"), REUNION).phone == "+262262000009"
+
+
 def test_it_waits_for_the_place_of_that_role() -> None:
     assert not alone(role("one", REUNION)).complete
     assert alone().complete

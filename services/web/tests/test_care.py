@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
@@ -15,9 +15,12 @@ from creneau_web.care.towns import choices_of
 from creneau_web.care.understood import told_of
 from creneau_web.care.wanted import all_wanted
 from creneau_web.people.identity_form import IdentityForm, age, problems_of
+from creneau_web.people.records import corrected, person_of
 
 from .conftest import searchset
 from .samples import PLACE, PRACTITIONER, ROLE, SLOT
+
+NOW = datetime(2026, 11, 30, 8, tzinfo=UTC)
 
 
 def told(*parameters: dict[str, Any]) -> dict[str, Any]:
@@ -113,7 +116,7 @@ def test_folding_is_idempotent(text: str) -> None:
 
 
 def test_a_professional_is_read_with_their_place() -> None:
-    [found] = professionals_of(searchset(ROLE, PRACTITIONER, PLACE))
+    [found] = professionals_of(searchset(ROLE, PRACTITIONER, PLACE), NOW)
     assert found.name == "Dr Inès Bianchi"
     assert found.specialties == ("Dermatologie et Vénéréologie",)
     assert found.place is not None
@@ -140,7 +143,7 @@ def test_a_place_lives_by_the_clock_that_it_says_or_that_its_address_means(
     said = [{"url": PLACE["extension"][0]["url"], "valueCode": stated}] if stated else []
     address = {"city": "Saint-Denis", **({"postalCode": postal_code} if postal_code else {})}
     place = PLACE | {"extension": said, "address": address}
-    [found] = professionals_of(searchset(ROLE, PRACTITIONER, place))
+    [found] = professionals_of(searchset(ROLE, PRACTITIONER, place), NOW)
     assert found.zone.key == zone
 
 
@@ -154,8 +157,52 @@ def test_a_place_lives_by_the_clock_that_it_says_or_that_its_address_means(
 )
 def test_a_professional_is_named_with_their_title(name: dict[str, Any], shown: str) -> None:
     """As messages name them."""
-    [found] = professionals_of(searchset(ROLE, {**PRACTITIONER, "name": [name]}, PLACE))
+    [found] = professionals_of(searchset(ROLE, {**PRACTITIONER, "name": [name]}, PLACE), NOW)
     assert found.name == shown
+
+
+def test_what_has_ended_is_not_shown_of_a_professional() -> None:
+    """`period` and `use` decide, as for messages: name, number, address."""
+    ended = {"period": {"end": "2025-12-31"}}
+    person = {
+        **PRACTITIONER,
+        "name": [
+            {"text": "Dr Inès Roux", **ended},
+            {"use": "maiden", "text": "Inès Petit"},
+            PRACTITIONER["name"][0],
+        ],
+    }
+    numbers = [
+        {"system": "phone", "value": "0262000001", **ended},
+        {"system": "phone", "value": "0262000002", "use": "old"},
+        {"system": "phone", "value": "0262980143"},
+    ]
+    role = {**ROLE, "telecom": numbers}
+    place = {**PLACE, "telecom": numbers, "address": {"text": "83 boulevard de la République"}}
+    [found] = professionals_of(searchset(role, person, place), NOW)
+    assert (found.name, found.phone) == ("Dr Inès Bianchi", "0262980143")
+    assert found.place is not None
+    assert (found.place.phone, found.place.address) == ("0262980143", "83 boulevard de la République")
+
+
+def test_a_person_is_shown_and_corrected_by_what_holds_now() -> None:
+    """An address that has ended stays as it was: what is put into it would never be written to."""
+    ended = {"system": "email", "value": "avant@exemple.fr", "period": {"end": "2025-12-31"}}
+    held = {"system": "email", "value": "camille@exemple.fr", "rank": 1}
+    patient = {
+        "resourceType": "Patient",
+        "id": "camille",
+        "name": [
+            {"use": "usual", "family": "Roux", "given": ["Camille"], "period": {"end": "2025-12-31"}},
+            {"use": "official", "family": "Martin", "given": ["Camille"]},
+        ],
+        "telecom": [ended, held],
+    }
+    shown = person_of(patient, NOW)
+    assert (shown.email, shown.birth_name, shown.usual_name) == ("camille@exemple.fr", "Martin", None)
+    changed = corrected(patient, NOW, "", "nouveau@exemple.fr", "", "fr")
+    assert changed["telecom"] == [ended, {**held, "value": "nouveau@exemple.fr"}]
+    assert corrected(patient, NOW, "", "", "", "fr")["telecom"] == [ended]
 
 
 def test_majority_comes_with_the_birthday() -> None:

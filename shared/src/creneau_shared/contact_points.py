@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass
+from functools import lru_cache
 
 import phonenumbers
 from email_validator import EmailNotValidError, validate_email
@@ -17,6 +18,8 @@ _OVERSEAS = ("RE", "YT", "GP", "GF", "MQ")
 _TAKES_TEXTS = frozenset({PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE_OR_MOBILE})
 _TEN_DIGITS = frozenset({33, 262, 590, 594, 596})
 """country codes of the French numbers of ten digits, of which 06 and 07 are mobile, given out already or not"""
+_FRENCH = _TEN_DIGITS | {508, 681, 687, 689}
+"""country codes of France and its places overseas"""
 _NO_NUMBER = re.compile(r"[^\d\s().+/‐-―-]")
 
 
@@ -64,6 +67,20 @@ def phone_of(text: str) -> Phone | None:
     read = _overseas(read) or read
     number = phonenumbers.format_number(read, PhoneNumberFormat.E164)
     return Phone(number, _takes_texts(read))
+
+
+@lru_cache(maxsize=4096)
+def readable_phone(text: str) -> str:
+    """A telephone number as people in France write it: `01 99 00 00 01`; of elsewhere with its country. What is none stays
+    as it is."""
+    phone = phone_of(text)
+    if phone is None:
+        return text
+    read = phonenumbers.parse(phone.number)
+    french = read.country_code in _FRENCH
+    return phonenumbers.format_number(
+        read, PhoneNumberFormat.NATIONAL if french else PhoneNumberFormat.INTERNATIONAL
+    )
 
 
 def _takes_texts(number: PhoneNumber) -> bool:

@@ -5,28 +5,12 @@ from __future__ import annotations
 from datetime import datetime
 from pathlib import Path
 
-import phonenumbers
 from jinja2 import ChoiceLoader, Environment, FileSystemLoader, PackageLoader, StrictUndefined
-from phonenumbers import PhoneNumberFormat
 
+from creneau_shared.contact_points import readable_phone
 from creneau_web.sessions.forms import FIELD
 from creneau_web.settings import WebSettings
 from creneau_web.wording import LANGUAGES, Wording
-
-FRENCH_CODES = frozenset({33, 262, 508, 590, 594, 596, 681, 687, 689})
-"""of France and its overseas places"""
-
-
-def national(number: str) -> str:
-    """A telephone number as people in France write it: `02 61 91 00 01`; of elsewhere, with its country."""
-    try:
-        parsed = phonenumbers.parse(number, "FR")
-    except phonenumbers.NumberParseException:
-        return number
-    form = (
-        PhoneNumberFormat.NATIONAL if parsed.country_code in FRENCH_CODES else PhoneNumberFormat.INTERNATIONAL
-    )
-    return phonenumbers.format_number(parsed, form)
 
 
 def _hour(start: datetime, wording: Wording) -> str:
@@ -50,7 +34,7 @@ def template_engine(settings: WebSettings, theme: Path | None = None) -> Environ
         auto_reload=False,
     )
     # As filters, because each of a hundred calls of a method costs a template more than what the method does.
-    engine.filters.update(national=national, hour=_hour, moment=_moment)
+    engine.filters.update(national=readable_phone, hour=_hour, moment=_moment)
     engine.globals.update(settings=settings, languages=LANGUAGES, FORM_KEY=FIELD)
     return engine
 

@@ -60,6 +60,7 @@ class Page:
         account = self.account
         return Fhir(
             self.site.wire,
+            self.site.clock.now(),
             self.wording.tag,
             account.access_token if account else None,
             handed.address if handed else None,

@@ -68,13 +68,14 @@ def visit_of(appointment: Appointment, facts: Mapping[str, Fact]) -> Visit:
     places = [fact for fact in known if fact.reference.startswith("Location/")]
     place = places[0] if places else None
     others = [fact for fact in known if fact not in people and fact not in places]
+    roles = [fact for fact in others if fact.reference.startswith("PractitionerRole/")]
     zones = (zone_named(fact.zone) for fact in [*places, *others])
     zone = next((zone for zone in zones if zone is not None), None) or _common_zone(appointment, facts)
     return Visit(
         professional=next((fact.name for fact in people if fact.name), None),
         place=next((fact.name for fact in [*places, *others] if fact.name), None),
         address=place.address if place else (),
-        phone=next((fact.phone for fact in [*places, *others, *people] if fact.phone), None),
+        phone=next((fact.phone for fact in [*roles, *places, *others, *people] if fact.phone), None),
         zone=zone or PARIS,
         zone_known=zone is not None,
         position=_position(place),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
@@ -14,13 +13,12 @@ from creneau_notifications.domain.plan import ASKING, Kind
 from creneau_notifications.domain.visit import PARIS, Visit
 from creneau_notifications.rendering.dates import is_elsewhere, moment
 from creneau_notifications.rendering.wording import WORDINGS, Wording
+from creneau_shared.contact_points import readable_phone
 
 WITHOUT_CALENDAR = frozenset({Kind.REMINDER, *ASKING})
 """what comes without a calendar file: the visit is in the calendar already, or is not to be there yet"""
 OF_SEVERAL = frozenset({Kind.CONFIRMATION, Kind.CHANGE, Kind.CANCELLATION})
 """what is told of a series as a whole; a reminder is of one visit"""
-FRENCH_PHONE = re.compile(r"\+(?:33|262|590|594|596)(\d{9})")
-"""The country codes that share France's ten-digit numbering: metropolitan France and the overseas departments."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,12 +176,3 @@ def _remarks(occasion: Occasion, wording: Wording) -> tuple[str, ...]:
         sentence = wording.phone_rebook if cancelled else wording.phone
         remarks.append(sentence.format(phone=readable_phone(occasion.visit.phone)))
     return tuple(remarks)
-
-
-def readable_phone(phone: str) -> str:
-    """`+33199000001` → `01 99 00 00 01`; what is no number of France stays as it is."""
-    match = FRENCH_PHONE.fullmatch(phone)
-    if match is None:
-        return phone
-    national = f"0{match[1]}"
-    return " ".join(national[i : i + 2] for i in range(0, 10, 2))

@@ -58,4 +58,4 @@ async def _search(fhir: Fhir, parameter: str, ids: Iterable[str]) -> list[Profes
         ("_count", str(MOST)),
         ("_total", "none"),
     ]
-    return professionals_of(await fhir.search("PractitionerRole", query))
+    return professionals_of(await fhir.search("PractitionerRole", query), fhir.at)

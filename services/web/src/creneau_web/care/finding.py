@@ -126,7 +126,7 @@ class Finding:
             town = town_of(parameters)
             if choices or town is None:
                 return Found(told=told, choices=tuple(choices), town_unknown=not choices)
-        people = tuple(professionals_of(bundle))
+        people = tuple(professionals_of(bundle, fhir.at))
         total = bundle.get("total", len(people))
         return Found(people, total, len(people), told, town_of(parameters), typed=what)
 

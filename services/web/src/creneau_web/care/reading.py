@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from creneau_shared.fhir.current import titled
+from creneau_shared.fhir.current import current, current_name, titled
 from creneau_shared.fhir.zones import zone_of
 from creneau_web.care.model import PARIS, Hours, Opening, Place, Professional
 from creneau_web.fhir.values import (
@@ -30,13 +30,13 @@ CAPACITY = "https://creneau.sante.fr/fhir/StructureDefinition/slot-capacity"
 PLACES_LEFT = "https://creneau.sante.fr/fhir/StructureDefinition/slot-places-left"
 
 
-def professionals_of(bundle: Resource) -> list[Professional]:
-    """The PractitionerRoles of a searchset with what was included, in its order."""
+def professionals_of(bundle: Resource, at: datetime) -> list[Professional]:
+    """The PractitionerRoles of a searchset with what was included, in its order, as they are at an instant."""
     known = by_reference(bundle)
-    return [professional_of(role, known) for role in entries(bundle, "PractitionerRole")]
+    return [professional_of(role, known, at) for role in entries(bundle, "PractitionerRole")]
 
 
-def professional_of(role: Resource, known: Mapping[str, Resource]) -> Professional:
+def professional_of(role: Resource, known: Mapping[str, Resource], at: datetime) -> Professional:
     """One PractitionerRole; `known`: `Type/id` → what came with it."""
     whom = role.get("practitioner") or {}
     person = known.get(whom.get("reference", ""), {})
@@ -46,10 +46,13 @@ def professional_of(role: Resource, known: Mapping[str, Resource]) -> Profession
     service = known.get(offer or "", {})
     return Professional(
         id=role["id"],
-        name=name_of(person) or whom.get("display") or (role.get("organization") or {}).get("display") or "–",
+        name=name_of(person, at)
+        or whom.get("display")
+        or (role.get("organization") or {}).get("display")
+        or "–",
         specialties=tuple(_specialties(role, service)),
-        place=place_of(place) if place else None,
-        phone=contact(role.get("telecom", ()), "phone") or contact((place or {}).get("telecom", ()), "phone"),
+        place=place_of(place, at) if place else None,
+        phone=_phone(role, at) or _phone(place or {}, at),
         languages=tuple(_displays(person.get("communication", ()))),
         organization=(role.get("organization") or {}).get("display"),
         service=offer.partition("/")[2] if offer else None,
@@ -60,31 +63,37 @@ def professional_of(role: Resource, known: Mapping[str, Resource]) -> Profession
     )
 
 
-def name_of(person: Resource) -> str | None:
-    """The name that a professional goes by, with the title: the usual one before the official one, ended ones not at all."""
-    names = [n for n in person.get("name", ()) if n.get("use") not in ("old", "maiden")]
-    by_use = {n.get("use"): n for n in reversed(names)}
-    name = by_use.get("usual") or by_use.get("official") or (names[0] if names else None)
-    if name is None:
-        return None
-    return titled(name) or None
+def name_of(person: Resource, at: datetime) -> str | None:
+    """The name that a professional goes by at an instant, with the title."""
+    return titled(current_name(person.get("name", ()), at)) or None
 
 
-def place_of(location: Resource) -> Place:
+def _phone(resource: Resource, at: datetime) -> str | None:
+    return contact(current(resource.get("telecom", ()), at), "phone")
+
+
+def place_of(location: Resource, at: datetime) -> Place:
     """A Location as a page shows it."""
     address = location.get("address") or {}
     position = location.get("position") or {}
     return Place(
         id=location["id"],
         name=location.get("name") or "",
-        lines=tuple(address.get("line", ())),
+        lines=tuple(_lines(address)),
         postal_code=address.get("postalCode") or "",
         city=address.get("city") or "",
         zone=zone_of(dict(location)) or PARIS,
         latitude=position.get("latitude"),
         longitude=position.get("longitude"),
-        phone=contact(location.get("telecom", ()), "phone"),
+        phone=_phone(location, at),
     )
+
+
+def _lines(address: Resource) -> Iterator[str]:
+    """Above the town; where the address says no more than a text, that."""
+    yield from address.get("line", ())
+    if address.get("text") and not any(address.get(name) for name in ("line", "postalCode", "city")):
+        yield address["text"]
 
 
 def openings_of(slots: Iterable[Resource], zone: ZoneInfo) -> list[Opening]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
 
@@ -54,6 +55,8 @@ class Fhir:
     nothing that there is."""
 
     wire: Wire
+    at: datetime
+    """when they ask: of several names and addresses, what holds then is theirs"""
     language: str = "fr"
     token: str | None = None
     address: str | None = None

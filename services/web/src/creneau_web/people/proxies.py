@@ -78,7 +78,7 @@ async def person_with_proxies(
     search for both."""
     wanted = [("_revinclude", "RelatedPerson:patient")] if proxies else []
     bundle = await fhir.search_privately("Patient", [("_id", id_), *wanted, ("_total", "none")])
-    person = next((person_of(one) for one in entries(bundle, "Patient") if one["id"] == id_), None)
+    person = next((person_of(one, fhir.at) for one in entries(bundle, "Patient") if one["id"] == id_), None)
     found = (proxy_of(one, today) for one in entries(bundle, "RelatedPerson"))
     return person, [proxy for proxy in found if proxy.live]
 

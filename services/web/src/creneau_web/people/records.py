@@ -6,11 +6,12 @@ import asyncio
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 import orjson
 
+from creneau_shared.fhir.current import current
 from creneau_web.fhir.client import Fhir
 from creneau_web.fhir.refusal import RefusedError
 from creneau_web.fhir.values import codes, contact, entries
@@ -26,7 +27,7 @@ async def people_of(fhir: Fhir) -> list[Person]:
     """Everybody whom the account may see as a Patient: the person themselves first, then those whom they represent."""
     query = [("_sort", "_id"), ("_count", PEOPLE_MAX), ("_total", "none")]
     bundle, acting = await asyncio.gather(fhir.search_privately("Patient", query), _acting_for(fhir))
-    found = [person_of(patient) for patient in entries(bundle, "Patient")]
+    found = [person_of(patient, fhir.at) for patient in entries(bundle, "Patient")]
     if acting is None:
         return [replace(person, oneself=person is found[0]) for person in found]
     by_id = {one.id: one for one in acting}
@@ -72,14 +73,14 @@ def _acted_for(person: Person, acting: Acting) -> Person:
 async def person(fhir: Fhir, id_: str) -> Person:
     """One of them, with the version that was read. RefusedError (404) for anybody else."""
     read = await fhir.read("Patient", id_)
-    return person_of(read.resource, read.etag)
+    return person_of(read.resource, fhir.at, read.etag)
 
 
 async def register(fhir: Fhir, resource: Mapping[str, Any]) -> Person:
     """A new Patient of the account. The same words register once, however often the form is sent."""
     key = hashlib.sha256(orjson.dumps(resource)).hexdigest()
     created = await fhir.create(dict(resource), key=f"register-{key}")
-    return person_of(created.resource, created.etag)
+    return person_of(created.resource, fhir.at, created.etag)
 
 
 async def correct(
@@ -88,11 +89,11 @@ async def correct(
     """Change what a person may say of themselves, and leave the rest as it was read. RefusedError: 412 when somebody
     else changed it meanwhile, 422 for a contact that is none."""
     resource = (await fhir.read("Patient", id_)).resource
-    await fhir.update(corrected(resource, usual_name, email, phone, language), etag=etag)
+    await fhir.update(corrected(resource, fhir.at, usual_name, email, phone, language), etag=etag)
 
 
 def corrected(
-    patient: Mapping[str, Any], usual_name: str, email: str, phone: str, language: str
+    patient: Mapping[str, Any], at: datetime, usual_name: str, email: str, phone: str, language: str
 ) -> dict[str, Any]:
     """The Patient with these in the place of what it said before; other contacts and names stay."""
     names = [name for name in patient.get("name", ()) if name.get("use") != "usual"]
@@ -101,33 +102,30 @@ def corrected(
         names.append({"use": "usual", "family": usual_name, "given": official.get("given", [])})
     telecom = list(patient.get("telecom", ()))
     for system, value in (("email", email), ("phone", phone)):
-        telecom = _with_contact(telecom, system, value)
+        telecom = _with_contact(telecom, at, system, value)
     changed = {**patient, "name": names, "telecom": telecom, "communication": [_spoken(language)]}
     return {name: value for name, value in changed.items() if value != []}
 
 
-def _with_contact(telecom: list[Any], system: str, value: str) -> list[Any]:
-    """The contacts with the current one of a system replaced, put in or taken out."""
-    place = next(
-        (i for i, t in enumerate(telecom) if t.get("system") == system and t.get("use") != "old"), None
-    )
-    if place is None:
+def _with_contact(telecom: list[Any], at: datetime, system: str, value: str) -> list[Any]:
+    """The contacts with the one of a system that holds now replaced, put in or taken out."""
+    held = next((t for t in current(telecom, at) if t.get("system") == system and t.get("value")), None)
+    if held is None:
         return [*telecom, {"system": system, "value": value}] if value else telecom
-    if not value:
-        return telecom[:place] + telecom[place + 1 :]
-    return [*telecom[:place], {**telecom[place], "value": value}, *telecom[place + 1 :]]
+    instead = [{**held, "value": value}] if value else []
+    return [one for t in telecom for one in (instead if t is held else [t])]
 
 
 def _spoken(language: str) -> dict[str, Any]:
     return {"language": {"coding": [{"system": LANGUAGE, "code": language}]}, "preferred": True}
 
 
-def person_of(patient: Mapping[str, Any], etag: str | None = None) -> Person:
-    """What a Patient says; ended names and contacts are not used."""
-    names = [n for n in patient.get("name", ()) if n.get("use") != "old"]
+def person_of(patient: Mapping[str, Any], at: datetime, etag: str | None = None) -> Person:
+    """What a Patient says at an instant; ended names and contacts are not used."""
+    names = current(patient.get("name", ()), at)
     official = next((n for n in names if n.get("use") == "official"), names[0] if names else {})
     usual: Mapping[str, Any] = next((n for n in names if n.get("use") == "usual"), {})
-    current = [t for t in patient.get("telecom", ()) if t.get("use") != "old"]
+    telecom = current(patient.get("telecom", ()), at)
     born = patient.get("birthDate", "")
     return Person(
         id=patient["id"],
@@ -135,8 +133,8 @@ def person_of(patient: Mapping[str, Any], etag: str | None = None) -> Person:
         birth_name=official.get("family", ""),
         usual_name=usual.get("family"),
         birth_date=date.fromisoformat(born) if len(born) == BIRTH_DATE_LENGTH else None,
-        email=contact(current, "email"),
-        phone=contact(current, "phone"),
+        email=contact(telecom, "email"),
+        phone=contact(telecom, "phone"),
         etag=etag,
         language=_language(patient),
     )

@@ -15,7 +15,7 @@ DEV := .venv/.dev-$(DEV_KEY)
 export BROKER CRENEAU_PORT CRENEAU_HOST CRENEAU_FOLDER
 
 .DEFAULT_GOAL := help
-.PHONY: help run stop clean token demo scale-data test test-slow fuzz resilience lint tour review bench bench-scale cost lock
+.PHONY: help run stop clean token demo scale-data test test-slow fuzz resilience walks lint tour review bench bench-scale cost lock
 
 help: ## these lines
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,10 +39,10 @@ scale-data: $(RUN) ## a fictional France into a directory: DATABASE_URL, [PROFES
 	  $(if $(SITUATIONS),--situations $(SITUATIONS)) $(if $(TOWN),--town $(TOWN)) $(if $(SEED),--seed $(SEED))
 
 test: $(DEV) ## every test but the slow ones
-	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder -m "not slow" $(addprefix --ignore=tests/,e2e resilience load browser)
+	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder -m "not slow" $(addprefix --ignore=tests/,e2e resilience load browser walks)
 	@echo "Two whole systems side by side: what crosses services, and the pages in a browser …"
 	@$(BIN)/pytest -m "not slow" tests/browser & pages=$$!; \
-	  $(BIN)/pytest -m "not slow" tests/e2e tests/resilience; code=$$?; wait $$pages && exit $$code
+	  $(BIN)/pytest -m "not slow" tests/e2e tests/resilience tests/walks; code=$$?; wait $$pages && exit $$code
 
 test-slow: $(DEV) ## long resilience and load tests
 	$(BIN)/pytest -m slow
@@ -61,6 +61,9 @@ lint: $(DEV) ## style, types, who may know whom, migrations, generated descripti
 
 resilience: $(DEV) ## 20 rounds of the races, and every part killed during 2,000 bookings
 	DEMONSTRATION=off $(BIN)/pytest -s -m slow tests/resilience
+
+walks: $(DEV) ## people who go through the pages as chance has it (WALKS=3 of a thousand steps)
+	$(BIN)/pytest -s -m slow tests/walks
 
 tour: $(DEV) ## a browser is led through one booking and leaves docs/pictures (SITE=http://… : of a running system)
 	@$(BIN)/python -m tests.browser.tour $(if $(SITE),--site "$(SITE)")

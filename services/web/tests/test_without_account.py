@@ -142,7 +142,7 @@ async def test_a_link_leads_first_to_what_waits_for_an_answer(person: Person, fh
     [patched] = [one for one in fhir.asked if one.method == "PATCH"]
     assert patched.headers["authorization"] == "Bearer for one appointment"
     fhir.on("GET", "/Appointment/a-1", wish(id="a-1"))
-    assert (await person.open("/rendez-vous/a-1/repondre")).headers["location"] == "/rendez-vous/a-1"
+    assert (await person.open("/rendez-vous/a-1/repondre")).headers["location"] == "/liste-attente/a-1"
 
 
 @pytest.mark.parametrize(
@@ -173,6 +173,20 @@ async def test_a_link_that_was_ended_can_be_renewed(person: Person, fhir: FhirBa
     sent = await person.send("/rdv/nouveau-lien")
     assert sent.headers["location"] == "/rdv/envoye", "loaded anew, it sends no second link"
     assert "est parti" in (await person.follow(sent)).text
+
+
+@pytest.mark.parametrize(
+    ("status", "code"), [(404, "link-unknown"), (410, "link-ended"), (410, "link-cancelled")]
+)
+async def test_what_cannot_be_renewed_is_not_offered(
+    person: Person, fhir: FhirBase, status: int, code: str
+) -> None:
+    """The button would lead to the same page again, whatever somebody does."""
+    fhir.refuse("POST", "/Appointment/$open-link", status, code, "Ce lien ne fonctionne plus.")
+    over = await person.follow(await person.open(f"/rdv/{TOKEN}"))
+    assert over.status_code == status
+    assert "Ce lien ne fonctionne plus." in over.text
+    assert "/rdv/nouveau-lien" not in over.text
 
 
 async def test_nobody_s_link_opens_nothing(person: Person) -> None:

@@ -32,7 +32,7 @@ from creneau_web.headers import PageHeaders
 from creneau_web.ops.collecting import Collector
 from creneau_web.ops.settings import OpsSettings
 from creneau_web.page import check_form
-from creneau_web.pages import back_channel, failures, routers
+from creneau_web.pages import back_channel, failures, routers, shown_paths
 from creneau_web.sessions.cookie import SessionCookie
 from creneau_web.sessions.store import Sessions
 from creneau_web.settings import WebSettings
@@ -99,6 +99,7 @@ def create_app(
 
     pages = FastAPI(title="Créneau", docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
     pages.state.site = site
+    pages.state.shown = shown_paths()
     pages.add_middleware(Gate, site=site)
     pages.add_middleware(PageHeaders, site=site)
     for router in routers():

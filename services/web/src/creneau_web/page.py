@@ -123,9 +123,19 @@ class Page:
 
     @property
     def here(self) -> str:
-        """The address of this page, without the origin."""
-        query = self.request.url.query
-        return f"{self.request.url.path}?{query}" if query else self.request.url.path
+        """The address at which this page can be asked for again, without the origin. What only takes a form has none: there
+        it is that of the page above it."""
+        url = self.request.url
+        path = url.path if self.request.method in ("GET", "HEAD") else self._above(url.path)
+        return f"{path}?{url.query}" if url.query else path
+
+    def _above(self, path: str) -> str:
+        """The path, or so much of it as leads to a page."""
+        shown: frozenset[str] = self.request.app.state.shown
+        taken = getattr(self.request.scope.get("route"), "path", "")
+        while taken and taken not in shown:
+            taken, path = taken.rpartition("/")[0], path.rpartition("/")[0]
+        return path if taken else "/"
 
     def asset(self, name: str) -> str:
         return self.site.assets.url(name)

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from creneau_web.care.kept import Kept
 from creneau_web.care.model import Professional
 from creneau_web.care.reading import professionals_of
-from creneau_web.fhir.client import Fhir
+from creneau_web.fhir.client import ID, Fhir, checked
 
 INCLUDES = ("practitioner", "location", "service")
 MOST = 200
@@ -22,6 +22,7 @@ class Directory:
 
     async def professional(self, fhir: Fhir, role: str) -> Professional:
         """One professional with their place. RefusedError (404) when there is none of this id."""
+        checked(ID, role)
         public = fhir.as_(None)
 
         async def ask() -> Professional:

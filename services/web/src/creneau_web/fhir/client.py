@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -11,10 +12,14 @@ from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
 import orjson
 
 from creneau_web.fhir.query import Query
-from creneau_web.fhir.refusal import RefusedError, UnreachableError, refusal_of
+from creneau_web.fhir.refusal import Refusal, RefusedError, UnreachableError, refusal_of
 from creneau_web.fhir.wire import Response, Wire
 
 JSON = "application/fhir+json"
+
+ID = re.compile(r"(?!\.+$)[A-Za-z0-9.-]{1,64}")
+PART = re.compile(r"\$?(?!\.+$)[A-Za-z0-9.-]{1,64}")
+"""of the path of an operation: a type, an id, the operation"""
 
 Resource = dict[str, Any]
 
@@ -31,6 +36,13 @@ class Answered:
         return self.headers.get("etag")
 
 
+def checked(pattern: re.Pattern[str], *parts: str) -> None:
+    """RefusedError (404) for a part of a path that is none: it may come from an address that somebody has typed, and would
+    make another question of this one."""
+    if not all(pattern.fullmatch(part) for part in parts):
+        raise RefusedError(Refusal(404, "not-found", ""))
+
+
 def next_cursor(bundle: Resource) -> str | None:
     """What leads to the next page of a searchset: opaque, and sealed by the server."""
     url = next((link["url"] for link in bundle.get("link", ()) if link["relation"] == "next"), None)
@@ -39,7 +51,8 @@ def next_cursor(bundle: Resource) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Fhir:
-    """The FHIR base as one person sees it. Every method raises RefusedError and UnreachableError."""
+    """The FHIR base as one person sees it. Every method raises RefusedError and UnreachableError; what is no id names
+    nothing that there is."""
 
     wire: Wire
     at: datetime
@@ -54,10 +67,12 @@ class Fhir:
         return replace(self, token=token)
 
     async def read(self, type_: str, id_: str) -> Answered:
+        checked(ID, id_)
         return await self._ask("GET", f"/{type_}/{id_}")
 
     async def history(self, type_: str, id_: str) -> Resource:
         """The latest versions of a resource, the present one first."""
+        checked(ID, id_)
         return (await self._ask("GET", f"/{type_}/{id_}/_history", params=[("_count", "20")])).resource
 
     async def search(self, type_: str, query: Query) -> Resource:
@@ -92,6 +107,7 @@ class Fhir:
         self, type_: str, id_: str, changes: Sequence[Mapping[str, Any]], *, etag: str | None = None
     ) -> Answered:
         """A JSON Patch; `etag`: only of the version that was shown."""
+        checked(ID, id_)
         headers = {"Content-Type": "application/json-patch+json"} | ({"If-Match": etag} if etag else {})
         return await self._ask("PATCH", f"/{type_}/{id_}", list(changes), headers=headers)
 
@@ -103,6 +119,7 @@ class Fhir:
         )
 
     async def delete(self, type_: str, id_: str) -> None:
+        checked(ID, id_)
         await self._ask("DELETE", f"/{type_}/{id_}")
 
     async def operation(
@@ -114,13 +131,15 @@ class Fhir:
         etag: str | None = None,
     ) -> Answered:
         """`path`: `Appointment/$hold`, `Appointment/id/$book` …"""
+        checked(PART, *path.split("/"))
         body = {"resourceType": "Parameters", **({"parameter": list(parameters)} if parameters else {})}
         headers = {name: value for name, value in (("Idempotency-Key", key), ("If-Match", etag)) if value}
         return await self._ask("POST", f"/{path}", body, headers=headers)
 
     async def download(self, path: str) -> Response:
-        """What is no FHIR in JSON (an archive), as it is."""
-        return await self._send("GET", path, headers={"Accept": "*/*"})
+        """What is no FHIR in JSON (an archive), as it is. `path` as that of an operation."""
+        checked(PART, *path.split("/"))
+        return await self._send("GET", f"/{path}", headers={"Accept": "*/*"})
 
     async def exchange(
         self, method: str, path: str, body: object = None, *, media_type: str = JSON

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fastapi import APIRouter
+from starlette.routing import Route
 
 from creneau_web.pages import (
     about,
@@ -44,3 +45,9 @@ def routers() -> list[APIRouter]:
         by_link, language, login, about, report, console, board, letters, runbook, assets,
     )  # fmt: skip
     return [screen.router for screen in screens]
+
+
+def shown_paths() -> frozenset[str]:
+    """The paths, as routes write them, at which there is something to see; the others only take forms."""
+    routes = (route for router in routers() for route in router.routes if isinstance(route, Route))
+    return frozenset(route.path for route in routes if "GET" in (route.methods or ()))

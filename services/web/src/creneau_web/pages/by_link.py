@@ -15,6 +15,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from creneau_web.fhir.refusal import RefusedError
 from creneau_web.page import CurrentPage, Page
 from creneau_web.sessions.session import Account
+from creneau_web.typed import NAME_MAX, TYPED_MAX, too_long
 from creneau_web.visits.by_link import linked_visit, opened
 from creneau_web.visits.records import waits_for_answer
 
@@ -23,6 +24,8 @@ router = APIRouter(prefix="/rdv")
 TOKEN = re.compile(r"[A-Za-z0-9_-]+")
 """what follows (a bracket, a full stop) a mail program has drawn into the link"""
 OVER = (404, 410)
+RENEWABLE = ("link-blocked", "link-replaced")
+"""of what is over: another link can be sent instead, for the visit still stands"""
 WRONG = 422
 TOO_OFTEN = 429
 
@@ -51,14 +54,17 @@ async def show(page: CurrentPage) -> HTMLResponse:
 
 @router.post("", response_model=None)
 async def answer(
-    page: CurrentPage, reponse: Annotated[str, Form(max_length=60)] = ""
+    page: CurrentPage, reponse: Annotated[str, Form(max_length=TYPED_MAX)] = ""
 ) -> HTMLResponse | RedirectResponse:
     """The right answer opens this one appointment for half an hour: what it waits for first."""
     link = page.session.content.link if page.session else None
     if not link:
         return await _over(page, 404)
+    problems = too_long({"reponse": reponse}, {"reponse": NAME_MAX})
     if not reponse.strip():
-        return await _show(page, {"reponse": "link.problem.empty"}, 422)
+        problems["reponse"] = "link.problem.empty"
+    if problems:
+        return await _show(page, problems, 422)
     parameters = [{"name": "token", "valueString": link}, {"name": "answer", "valueString": reponse.strip()}]
     try:
         answered = await page.fhir.as_(None).operation("Appointment/$open-link", parameters)
@@ -114,7 +120,7 @@ async def _told(page: Page, error: RefusedError) -> HTMLResponse:
     """A link that opens nothing (any more), in the words of the refusal."""
     if error.refusal.status in (*OVER, WRONG, TOO_OFTEN):
         return await _over(
-            page, error.refusal.status, error.refusal.text, renewable=error.refusal.status in OVER
+            page, error.refusal.status, error.refusal.text, renewable=error.refusal.code in RENEWABLE
         )
     raise error
 

@@ -12,17 +12,23 @@ from starlette.responses import Response
 from creneau_shared.database.failures import DATABASE_FAILURES
 from creneau_shared.errors import Unavailable
 from creneau_web.fhir.refusal import RefusedError, UnreachableError
-from creneau_web.page import ForeignFormError, NotAPatientError, Page, SignInNeededError
+from creneau_web.page import ForeignFormError, NotAPatientError, Page, SignInNeededError, get_page
+from creneau_web.pages.booking.draft import BookedAlreadyError
 from creneau_web.site import Site
+from creneau_web.visits.records import NoTimeYetError
 
 log = structlog.get_logger(__name__)
 
+WITHOUT_SESSIONS: tuple[type[Exception], ...] = (Unavailable, *DATABASE_FAILURES)
+"""what reading a session ends with while the database cannot be reached"""
 EXPIRED, FORBIDDEN, GONE = 401, 403, (404, 410)
 
 
 def handle(pages: FastAPI) -> None:
     """Tell the application what to do with each kind of failure."""
     pages.add_exception_handler(SignInNeededError, _sign_in)
+    pages.add_exception_handler(BookedAlreadyError, _booked_already)
+    pages.add_exception_handler(NoTimeYetError, _no_time_yet)
     pages.add_exception_handler(RefusedError, _refused)
     pages.add_exception_handler(UnreachableError, _unreachable)
     pages.add_exception_handler(ForeignFormError, _foreign_form)
@@ -38,6 +44,16 @@ def handle(pages: FastAPI) -> None:
 async def _sign_in(request: Request, error: Exception) -> Response:
     assert isinstance(error, SignInNeededError)
     return _page(request).go("/connexion", retour=error.back)
+
+
+async def _booked_already(request: Request, error: Exception) -> Response:
+    assert isinstance(error, BookedAlreadyError)
+    return _page(request).go(f"/rendez-vous/{error.appointment}")
+
+
+async def _no_time_yet(request: Request, error: Exception) -> Response:
+    assert isinstance(error, NoTimeYetError)
+    return _page(request).go(f"/liste-attente/{error.appointment}")
 
 
 async def _refused(request: Request, error: Exception) -> Response:
@@ -76,7 +92,7 @@ async def _unreadable(request: Request, _: Exception) -> Response:
 async def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     kind = "not_found" if error.status_code in (404, 405) else "refused"
-    return await _told(_page(request), kind, error.status_code)
+    return await _told(await _page_of_anybody(request), kind, error.status_code)
 
 
 async def _unexpected(request: Request, error: Exception) -> Response:
@@ -90,6 +106,18 @@ async def _told(page: Page, kind: str, status: int, text: str = "") -> Response:
     except Exception as error:
         log.error("page.failure_failed", exc_info=error)
         return HTMLResponse("<!doctype html><title>Créneau</title><h1>Créneau</h1>", status)
+
+
+async def _page_of_anybody(request: Request) -> Page:
+    """The page with its session, which no route has asked for where there is none; without it while sessions cannot be
+    read."""
+    if hasattr(request.state, "session"):
+        return _page(request)
+    try:
+        return await get_page(request)
+    except WITHOUT_SESSIONS as error:
+        log.warning("page.without_session", error=error)
+        return _page(request)
 
 
 def _page(request: Request) -> Page:

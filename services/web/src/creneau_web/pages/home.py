@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from fastapi import APIRouter
 from fastapi.responses import HTMLResponse, RedirectResponse
 
+from creneau_web.care.finding import Mode
 from creneau_web.care.wanted import all_wanted
-from creneau_web.page import CurrentPage
+from creneau_web.page import CurrentPage, Page
 
 router = APIRouter()
 
@@ -19,4 +22,24 @@ async def home(page: CurrentPage, state: str | None = None) -> HTMLResponse | Re
     from after logging out; nobody needs it in the address."""
     if state is not None:
         return page.go("/")
-    return await page.show("home.html", shortcuts=all_wanted()[:SHORTCUTS], what="", where="", mode="")
+    return await show_home(page)
+
+
+async def show_home(
+    page: Page,
+    status: int = 200,
+    what: str = "",
+    where: str = "",
+    mode: Mode = "",
+    problems: Mapping[str, str] | None = None,
+) -> HTMLResponse:
+    """The search box with what was typed into it. `problems`: field → key of what is wrong."""
+    return await page.show(
+        "home.html",
+        status,
+        shortcuts=all_wanted()[:SHORTCUTS],
+        what=what,
+        where=where,
+        mode=mode,
+        problems=problems or {},
+    )

@@ -10,6 +10,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 
 from creneau_web.page import CurrentPage, local_path
 from creneau_web.storage.reports import Report
+from creneau_web.typed import TYPED_MAX
 
 router = APIRouter()
 
@@ -35,7 +36,7 @@ async def report(
     page: CurrentPage,
     page_: Annotated[str, Form(alias="page", max_length=2000)] = "/",
     raison: Annotated[Reason, Form()] = "",
-    texte: Annotated[str, Form(max_length=4000)] = "",
+    texte: Annotated[str, Form(max_length=TYPED_MAX)] = "",
 ) -> HTMLResponse | RedirectResponse:
     """Keep it, and thank."""
     problems = {} if raison else {"raison": "report.problem.reason"}

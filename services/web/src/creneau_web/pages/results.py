@@ -15,18 +15,22 @@ from creneau_web.care.finding import Found, Mode
 from creneau_web.care.model import Card, Opening
 from creneau_web.care.wanted import all_wanted
 from creneau_web.page import CurrentPage
+from creneau_web.pages.home import show_home
+from creneau_web.typed import TYPED_MAX, too_long
 
 router = APIRouter()
 
+MOST = {"quoi": 200, "ou": 200}
+"""characters of each field"""
 DAYS_SHOWN = 3
 TIMES_A_DAY = 4
 
 
 class Search(BaseModel):
-    """The three fields of the home page; what is too long was not typed by a person."""
+    """The three fields of the home page."""
 
-    quoi: str = Field("", max_length=200)
-    ou: str = Field("", max_length=200)
+    quoi: str = Field("", max_length=TYPED_MAX)
+    ou: str = Field("", max_length=TYPED_MAX)
     comment: Mode = ""
     page: int = Field(1, ge=1, le=100)
 
@@ -41,7 +45,11 @@ class Day:
 
 @router.get("/recherche", response_class=HTMLResponse)
 async def results(page: CurrentPage, search: Annotated[Search, Query()]) -> HTMLResponse:
-    """Cards, soonest first; a page of choices where the town is not clear; words where nobody is found."""
+    """Cards, soonest first; a page of choices where the town is not clear; words where nobody is found. More than a search
+    takes is shown in its fields again."""
+    problems = too_long(search.model_dump(), MOST)
+    if problems:
+        return await show_home(page, 422, search.quoi, search.ou, search.comment, problems)
     found = await page.site.finding.find(page.fhir, search.quoi, search.ou, search.comment, search.page)
     if found.choices:
         return await page.show("choose_town.html", search=search, found=found)
@@ -68,7 +76,7 @@ def _subject(page: CurrentPage, found: Found) -> str:
     whom = found.who
     town = found.town.name if found.town else None
     if whom and town:
-        return str(page.wording.t("results.subject.both", who=whom, town=town))
+        return page.wording.t("results.subject.both", who=whom, town=town)
     if town:
-        return str(page.wording.t("results.subject.town", town=town))
-    return whom or str(page.wording.t("results.subject.all"))
+        return page.wording.t("results.subject.town", town=town)
+    return whom or page.wording.t("results.subject.all")

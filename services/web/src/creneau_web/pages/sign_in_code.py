@@ -12,6 +12,7 @@ from creneau_web.fhir.refusal import RefusedError
 from creneau_web.fhir.values import instant
 from creneau_web.page import CurrentPage, Page, local_path
 from creneau_web.sessions.session import Account, CodeSent
+from creneau_web.typed import CODE_MAX, EMAIL_MAX, TYPED_MAX, too_long
 
 router = APIRouter(prefix="/connexion/code")
 
@@ -27,14 +28,17 @@ async def ask(page: CurrentPage, retour: Annotated[str, Query(max_length=2000)] 
 @router.post("", response_model=None)
 async def send(
     page: CurrentPage,
-    contact: Annotated[str, Form(max_length=300)] = "",
+    contact: Annotated[str, Form(max_length=TYPED_MAX)] = "",
     retour: Annotated[str, Form(max_length=2000)] = "/",
 ) -> HTMLResponse | RedirectResponse:
     """Have a code sent; the same page with the sentence of the refusal where it was not."""
     back, given = local_path(retour), contact.strip()
     system: Literal["email", "phone"] = "email" if "@" in given else "phone"
+    problems = too_long({"contact": contact}, {"contact": EMAIL_MAX})
     if not given:
-        return await _asked_again(page, back, given, {"contact": "code.problem.contact"}, 422)
+        problems["contact"] = "code.problem.contact"
+    if problems:
+        return await _asked_again(page, back, contact, problems, 422)
     parameters: list[dict[str, Any]] = [
         {"name": "telecom", "valueContactPoint": {"system": system, "value": given}},
         {"name": "language", "valueCode": page.wording.tag},
@@ -64,17 +68,18 @@ async def type_(page: CurrentPage) -> HTMLResponse | RedirectResponse:
 
 @router.post("/saisir", response_model=None)
 async def verify(
-    page: CurrentPage, code: Annotated[str, Form(max_length=60)] = ""
+    page: CurrentPage, code: Annotated[str, Form(max_length=TYPED_MAX)] = ""
 ) -> HTMLResponse | RedirectResponse:
     """Log in with the code and go on where one was."""
     session = await page.own_session()
     sent = session.content.code
     if sent is None:
         return page.go("/connexion/code")
+    problems = too_long({"code": code}, {"code": CODE_MAX})
     if not code.strip():
-        return await page.show_form(
-            "sign_in/code.html", 422, sent=sent, problems={"code": "code.problem.code"}
-        )
+        problems["code"] = "code.problem.code"
+    if problems:
+        return await page.show_form("sign_in/code.html", 422, sent=sent, problems=problems)
     parameters: list[dict[str, Any]] = [
         {"name": "telecom", "valueContactPoint": {"system": sent.system, "value": sent.value}},
         {"name": "code", "valueString": code},

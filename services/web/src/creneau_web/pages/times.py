@@ -24,6 +24,8 @@ PARTS: dict[PartOfDay, tuple[time, time]] = {
     "soir": (time(18), time.max),
 }
 WEEK = timedelta(days=7)
+AHEAD_MAX = timedelta(days=3_653)
+"""no agenda says anything of weeks that are further away"""
 FIRST = 60
 """free times that are asked for at first: more than most weeks have"""
 
@@ -91,7 +93,7 @@ async def show_week(
 
 def _first_day(wish: Wish, first: list[Opening], now: datetime) -> date:
     """The Monday of the week that is shown, or today in the present week."""
-    wished = wish.du or (first[0].day if first else now.date())
+    wished = min(wish.du or (first[0].day if first else now.date()), now.date() + AHEAD_MAX)
     monday = wished - timedelta(days=wished.weekday())
     return max(monday, now.date() - timedelta(days=now.weekday()))
 

@@ -7,7 +7,16 @@ from datetime import date
 
 from pydantic import BaseModel, Field
 
-NAME_MAX = 100
+from creneau_web.typed import EMAIL_MAX, NAME_MAX, PHONE_MAX, TYPED_MAX, too_long
+
+MOST = {
+    "prenom": NAME_MAX,
+    "nom_de_naissance": NAME_MAX,
+    "nom_utilise": NAME_MAX,
+    "courriel": EMAIL_MAX,
+    "telephone": PHONE_MAX,
+}
+"""characters of each field"""
 OLDEST_YEARS = 130
 MAJORITY_YEARS = 18
 _LETTER = re.compile(r"[^\W\d_]")
@@ -18,14 +27,14 @@ _PHONE = re.compile(r"\+?[\d\s.()-]{9,24}")
 class IdentityForm(BaseModel):
     """As it was typed; everything is text, so that nothing that was typed is lost."""
 
-    prenom: str = Field("", max_length=200)
-    nom_de_naissance: str = Field("", max_length=200)
-    nom_utilise: str = Field("", max_length=200)
-    jour: str = Field("", max_length=20)
-    mois: str = Field("", max_length=20)
-    annee: str = Field("", max_length=20)
-    courriel: str = Field("", max_length=300)
-    telephone: str = Field("", max_length=60)
+    prenom: str = Field("", max_length=TYPED_MAX)
+    nom_de_naissance: str = Field("", max_length=TYPED_MAX)
+    nom_utilise: str = Field("", max_length=TYPED_MAX)
+    jour: str = Field("", max_length=TYPED_MAX)
+    mois: str = Field("", max_length=TYPED_MAX)
+    annee: str = Field("", max_length=TYPED_MAX)
+    courriel: str = Field("", max_length=TYPED_MAX)
+    telephone: str = Field("", max_length=TYPED_MAX)
     lien: str = Field("", max_length=20)
     """`moi`, `enfant` or `proche`: who this is to the person"""
 
@@ -34,7 +43,7 @@ class IdentityForm(BaseModel):
         """The date of the three fields; None when there is no such day."""
         try:
             return date(int(self.annee), int(self.mois), int(self.jour))
-        except ValueError:
+        except (ValueError, OverflowError):
             return None
 
     @property
@@ -54,7 +63,7 @@ def problems_of(form: IdentityForm, today: date, *, first: bool) -> dict[str, st
     found: dict[str, str] = {}
     for field in ("prenom", "nom_de_naissance"):
         text = getattr(form, field).strip()
-        if not _LETTER.search(text) or len(text) > NAME_MAX:
+        if not _LETTER.search(text):
             found[field] = f"identity.problem.{field}"
     born = form.birth_date
     if born is None or not 0 <= today.year - born.year <= OLDEST_YEARS or born > today:
@@ -69,7 +78,7 @@ def problems_of(form: IdentityForm, today: date, *, first: bool) -> dict[str, st
         found["lien"] = "identity.problem.relation"
     if not first and form.lien == "enfant" and born is not None and age(born, today) >= MAJORITY_YEARS:
         found["lien"] = "identity.problem.grown_up"
-    return found
+    return found | too_long(form.model_dump(), MOST)
 
 
 def age(born: date, today: date) -> int:

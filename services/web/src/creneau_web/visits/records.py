@@ -32,6 +32,10 @@ FIRST_MOVE = 2
 class NoTimeYetError(Exception):
     """The appointment (id) has no time: it waits for one."""
 
+    def __init__(self, appointment: str) -> None:
+        super().__init__(appointment)
+        self.appointment = appointment
+
 
 async def visit(fhir: Fhir, directory: Directory, id_: str) -> Visit:
     """One appointment with its professional. RefusedError (404) for somebody else's; NoTimeYetError."""

@@ -20,7 +20,7 @@ REPLACE, KEEP = "remplacer", "garder"
 async def ask(page: SignedInPage, id_: str) -> HTMLResponse | RedirectResponse:
     """Names both times; nothing is chosen beforehand, and nothing is refused."""
     draft = await load(page, id_)
-    other = None if draft.booked or draft.held is None else await near_to(page, draft)
+    other = None if draft.held is None else await near_to(page, draft)
     if other is None:
         return await next_step(page, draft)
     professional = await page.site.directory.professional(page.fhir, draft.role)
@@ -41,8 +41,6 @@ async def answer(
 ) -> RedirectResponse:
     """Keep the answer with the draft; nothing is moved before the check is confirmed."""
     draft = await load(page, id_)
-    if draft.booked:
-        return await next_step(page, draft)
     other = await near_to(page, draft)
     draft.moving = other.id if other is not None and choix == REPLACE else None
     draft.settled = draft.wish

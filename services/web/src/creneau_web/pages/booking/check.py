@@ -15,6 +15,7 @@ from creneau_web.pages.booking.step import TAKEN, keep_the_time, next_step
 from creneau_web.people.model import Person
 from creneau_web.people.proxies import Proxy, person_with_proxies
 from creneau_web.people.records import represented
+from creneau_web.typed import TYPED_MAX
 from creneau_web.visits.records import visit
 
 router = APIRouter()
@@ -26,9 +27,9 @@ TOO_LATE = "change-too-late"
 
 @router.get("/reservation/{id_}/verifier", response_model=None)
 async def check(page: SignedInPage, id_: str) -> HTMLResponse | RedirectResponse:
-    """The recap. What is not ready for it is led to what is missing; what is booked already, to the appointment."""
+    """The recap. What is not ready for it is led to what is missing."""
     draft = await load(page, id_)
-    if draft.booked or draft.patient is None or draft.held is None:
+    if draft.patient is None or draft.held is None:
         return await next_step(page, draft)
     if draft.held.until <= page.site.clock.now():
         return page.go(f"{draft.path}/pris")
@@ -37,12 +38,12 @@ async def check(page: SignedInPage, id_: str) -> HTMLResponse | RedirectResponse
 
 @router.post("/reservation/{id_}/verifier", response_model=None)
 async def confirm(
-    page: SignedInPage, id_: str, message: Annotated[str, Form(max_length=4000)] = ""
+    page: SignedInPage, id_: str, message: Annotated[str, Form(max_length=TYPED_MAX)] = ""
 ) -> RedirectResponse:
     """Book. Sent twice, it is booked once. A message that is too long is kept and said on the page, by a redirect: a page
     that answered a form itself is one to which no browser's way back leads."""
     draft = await load(page, id_)
-    if draft.booked or draft.patient is None or draft.held is None:
+    if draft.patient is None or draft.held is None:
         return await next_step(page, draft)
     draft.comment = message.strip()
     await keep(page, draft)
@@ -84,7 +85,7 @@ async def hide(
     """Whether those who act for the person will see the appointment. It is decided as the time is taken: the time is held
     anew, and the account's own hold gives way to it at once."""
     draft = await load(page, id_)
-    if draft.booked or draft.moving or draft.held is None:
+    if draft.moving or draft.held is None:
         return await next_step(page, draft)
     draft.hidden = cacher == "oui"
     draft.held = None

@@ -85,12 +85,24 @@ class Draft(Chosen):
         return f"/reservation/{self.id}"
 
 
+class BookedAlreadyError(Exception):
+    """A step of what is booked: its page was still in the browser. The appointment (id) is changed on its own pages."""
+
+    def __init__(self, appointment: str) -> None:
+        super().__init__(appointment)
+        self.appointment = appointment
+
+
 async def load(page: Page, id_: str) -> Draft:
-    """The draft of this session; 404 for anybody else's."""
+    """The draft of this session; 404 for anybody else's, BookedAlreadyError once it is an appointment: no step of it may
+    give its time back or take another."""
     content = await page.site.sessions.find_draft(page.session, id_) if page.session else None
     if content is None:
         raise HTTPException(404)
-    return Draft.model_validate(content)
+    draft = Draft.model_validate(content)
+    if draft.booked:
+        raise BookedAlreadyError(draft.booked)
+    return draft
 
 
 async def acting_for(page: Page, draft: Draft) -> Person | None:

@@ -31,8 +31,6 @@ async def step(page: CurrentPage, id_: str) -> RedirectResponse:
 
 async def next_step(page: Page, draft: Draft) -> RedirectResponse:
     """Where the draft goes on. RefusedError for what no page can mend."""
-    if draft.booked:
-        return page.go(f"/rendez-vous/{draft.booked}")
     if page.account is None:
         return page.go("/connexion", retour=draft.path)
     check_patient(page.account)

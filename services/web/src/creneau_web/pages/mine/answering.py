@@ -12,7 +12,7 @@ from creneau_web.fhir.refusal import RefusedError
 from creneau_web.page import Page, SignedInPage
 from creneau_web.pages.mine.appointment import acting_for
 from creneau_web.visits.model import Visit
-from creneau_web.visits.records import NoTimeYetError, answer_for
+from creneau_web.visits.records import answer_for
 from creneau_web.visits.records import visit as read_visit
 
 router = APIRouter(prefix="/rendez-vous")
@@ -67,10 +67,7 @@ def _said(visit: Visit, answer: Answer) -> tuple[str, tuple[datetime, datetime] 
 
 async def _asked(page: Page, id_: str) -> Visit | None:
     """The appointment, if its practice waits for the patient's answer to it."""
-    try:
-        visit = await read_visit(page.fhir, page.site.directory, id_)
-    except NoTimeYetError:
-        return None
+    visit = await read_visit(page.fhir, page.site.directory, id_)
     return visit if visit.waits_for_answer and not visit.offered else None
 
 

@@ -15,7 +15,7 @@ from creneau_web.people.messages import message_of
 from creneau_web.people.records import people_of
 from creneau_web.visits.calendar import calendar_file
 from creneau_web.visits.model import Visit
-from creneau_web.visits.records import NoTimeYetError, messages_about, series_of, time_before
+from creneau_web.visits.records import messages_about, series_of, time_before
 from creneau_web.visits.records import visit as read_visit
 
 router = APIRouter(prefix="/rendez-vous")
@@ -31,10 +31,7 @@ async def appointment(page: SignedInPage, id_: str) -> HTMLResponse | RedirectRe
     clean = ID.match(id_)
     if clean and clean[0] != id_:
         return page.go(f"/rendez-vous/{clean[0]}")  # a mark that a mail program has drawn into the link
-    try:
-        visit = await read_visit(page.fhir, page.site.directory, id_)
-    except NoTimeYetError:
-        return page.go(f"/liste-attente/{id_}")
+    visit = await read_visit(page.fhir, page.site.directory, id_)
     if visit.offered:
         return page.go(f"/liste-attente/{id_}")
     now = page.site.clock.now()

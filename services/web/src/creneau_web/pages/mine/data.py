@@ -14,18 +14,21 @@ from creneau_web.page import PERSONAL, Page, SignedInPage, local_path
 from creneau_web.people.model import Person
 from creneau_web.people.records import correct, people_of
 from creneau_web.people.records import person as read_person
+from creneau_web.typed import EMAIL_MAX, NAME_MAX, PHONE_MAX, TYPED_MAX, too_long
 
 router = APIRouter(prefix="/mes-donnees")
 
 CHANGED_MEANWHILE = 412
+MOST = {"nom_utilise": NAME_MAX, "courriel": EMAIL_MAX, "telephone": PHONE_MAX}
+"""characters of each field of a correction"""
 
 
 class Correction(BaseModel):
     """What a person says anew of themselves, as it was typed."""
 
-    nom_utilise: str = Field("", max_length=200)
-    courriel: str = Field("", max_length=300)
-    telephone: str = Field("", max_length=60)
+    nom_utilise: str = Field("", max_length=TYPED_MAX)
+    courriel: str = Field("", max_length=TYPED_MAX)
+    telephone: str = Field("", max_length=TYPED_MAX)
     langue: str = Field("fr", pattern="^(fr|en)$")
     version: str = Field("", max_length=40)
     retour: str = Field("/mes-donnees", max_length=2000)
@@ -46,7 +49,7 @@ async def take_away(page: SignedInPage, id_: str) -> HTMLResponse:
 @router.get("/emporter/{id_}/archive.zip")
 async def archive(page: SignedInPage, id_: str) -> Response:
     """Everything about the person: a page to read, and FHIR to go on with (`$archive`)."""
-    answer = await page.fhir.download(f"/Patient/{id_}/$archive")
+    answer = await page.fhir.download(f"Patient/{id_}/$archive")
     name = 'attachment; filename="creneau-mes-donnees.zip"'
     return Response(
         answer.content, media_type="application/zip", headers={**PERSONAL, "Content-Disposition": name}
@@ -61,20 +64,23 @@ async def ask_to_erase(page: SignedInPage, id_: str) -> HTMLResponse:
 
 @router.post("/effacer/{id_}", response_model=None)
 async def erase(
-    page: SignedInPage, id_: str, nom: Annotated[str, Form(max_length=200)] = ""
+    page: SignedInPage, id_: str, nom: Annotated[str, Form(max_length=TYPED_MAX)] = ""
 ) -> HTMLResponse | RedirectResponse:
     """Erase for good, once the name at birth has been written."""
+    problems = too_long({"nom": nom}, {"nom": NAME_MAX})
     if not nom.strip():
-        return await _erasure(page, id_, {"nom": "erase.problem.name"}, 422)
+        problems["nom"] = "erase.problem.name"
+    if problems:
+        return await _erasure(page, id_, problems, 422, nom)
     try:
         confirmed = [{"name": "confirm", "valueString": nom.strip()}]
         answered = await page.fhir.operation(f"Patient/{id_}/$erase", confirmed)
     except RefusedError as error:
         if error.refusal.status != 422:
             raise
-        return await _erasure(page, id_, {"nom": error.refusal.text}, 422)
+        return await _erasure(page, id_, {"nom": error.refusal.text}, 422, nom)
     if not _values(answered.resource, "done"):
-        return await _erasure(page, id_, {"nom": "erase.problem.name"}, 422)
+        return await _erasure(page, id_, {"nom": "erase.problem.name"}, 422, nom)
     if not await people_of(page.fhir):
         return page.go("/auth/deconnexion")
     await page.say_next("erase.done")
@@ -103,6 +109,9 @@ async def correct_record(
     page: SignedInPage, id_: str, form: Annotated[Correction, Form()]
 ) -> HTMLResponse | RedirectResponse:
     """Keep what was changed, and go back to where one came from."""
+    long = too_long(form.model_dump(), MOST)
+    if long:
+        return await _record(page, await read_person(page.fhir, id_), form, long, 422)
     try:
         await correct(
             page.fhir,
@@ -140,13 +149,20 @@ async def _record(
     return await page.show_form("mine/record.html", status, person=person, form=form, problems=problems)
 
 
-async def _erasure(page: Page, id_: str, problems: dict[str, str], status: int) -> HTMLResponse:
+async def _erasure(
+    page: Page, id_: str, problems: dict[str, str], status: int, name: str = ""
+) -> HTMLResponse:
     person = await read_person(page.fhir, id_)
     told = (await page.fhir.operation(f"Patient/{id_}/$erase")).resource
     parts = [p.get("part", ()) for p in told.get("parameter", ()) if p["name"] == "kept"]
     kept = [next((str(one["valueString"]) for one in part if one["name"] == "why"), "") for part in parts]
     return await page.show_form(
-        "mine/erase.html", status, person=person, kept=[why for why in kept if why], problems=problems
+        "mine/erase.html",
+        status,
+        person=person,
+        kept=[why for why in kept if why],
+        name=name,
+        problems=problems,
     )
 
 

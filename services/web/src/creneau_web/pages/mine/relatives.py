@@ -15,6 +15,7 @@ from creneau_web.page import Page, SignedInPage
 from creneau_web.people import proxies
 from creneau_web.people.model import Person, own
 from creneau_web.people.records import people_of
+from creneau_web.typed import CODE_MAX, NAME_MAX, TYPED_MAX, too_long
 
 router = APIRouter(prefix="/mes-proches")
 
@@ -25,7 +26,7 @@ class Invitation(BaseModel):
     """Whom one lets act, for whom, how far and how long; as it was typed."""
 
     pour: str = Field("", max_length=64)
-    nom: str = Field("", max_length=200)
+    nom: str = Field("", max_length=TYPED_MAX)
     etendue: str = Field("see", pattern="^(see|cancel|book|register)$")
     duree: int = Field(12, ge=1, le=12)
     """months"""
@@ -51,7 +52,9 @@ async def give(page: SignedInPage, form: Annotated[Invitation, Form()]) -> HTMLR
     """Give access. By a redirect: a page with the code that is loaded anew makes no second invitation."""
     people = await people_of(page.fhir)
     person = next((one for one in givers_of(people) if one.id == form.pour), None)
-    problems = {} if form.nom.strip() else {"nom": "proxy.problem.name"}
+    problems = too_long({"nom": form.nom}, {"nom": NAME_MAX})
+    if not form.nom.strip():
+        problems["nom"] = "proxy.problem.name"
     if person is None:
         problems["pour"] = "proxy.problem.person"
     if problems or person is None:
@@ -78,17 +81,20 @@ async def invitation(page: SignedInPage) -> HTMLResponse | RedirectResponse:
 
 @router.post("/accepter", response_model=None)
 async def take_up(
-    page: SignedInPage, code: Annotated[str, Form(max_length=200)] = ""
+    page: SignedInPage, code: Annotated[str, Form(max_length=TYPED_MAX)] = ""
 ) -> HTMLResponse | RedirectResponse:
     """Take up what somebody has given."""
+    problems = too_long({"code": code}, {"code": CODE_MAX})
     if not code.strip():
-        return await _show(page, Invitation(), {"code": "proxy.problem.code"}, 422)
+        problems["code"] = "proxy.problem.code"
+    if problems:
+        return await _show(page, Invitation(), problems, 422, code)
     try:
         await proxies.accept(page.fhir, code.strip())
     except RefusedError as error:
         if error.refusal.status != CODE_REFUSED:
             raise
-        return await _show(page, Invitation(), {"code": error.refusal.text}, 422)
+        return await _show(page, Invitation(), {"code": error.refusal.text}, 422, code)
     await page.say_next("proxy.accepted")
     return page.go("/mes-proches")
 
@@ -119,7 +125,9 @@ async def _known(page: Page, id_: str) -> None:
         raise HTTPException(404)
 
 
-async def _show(page: Page, form: Invitation, problems: dict[str, str], status: int) -> HTMLResponse:
+async def _show(
+    page: Page, form: Invitation, problems: dict[str, str], status: int, code: str = ""
+) -> HTMLResponse:
     people = await people_of(page.fhir)
     today = page.site.clock.now().date()
     found = await proxies.proxies_of(page.fhir, [person.id for person in people], today)
@@ -131,6 +139,7 @@ async def _show(page: Page, form: Invitation, problems: dict[str, str], status: 
         oneself=oneself.id if oneself else None,
         givers=givers_of(people),
         form=form,
+        code=code,
         problems=problems,
         scopes=tuple(SCOPES_UP_TO),
     )

@@ -16,6 +16,7 @@ from creneau_web.fhir.refusal import RefusedError
 from creneau_web.page import Page, SignedInPage
 from creneau_web.people.model import Person, bookable
 from creneau_web.people.records import people_of
+from creneau_web.typed import TYPED_MAX
 from creneau_web.visits.model import Visit
 from creneau_web.visits.records import visit as read_visit
 from creneau_web.visits.waiting import PARTS, Waiting, answer, join, waiting
@@ -41,7 +42,7 @@ class Wish(Wanted):
 
     qui: str = Field("", max_length=64)
     moment: list[str] = Field(default_factory=list, max_length=3)
-    jusqu_au: str = Field("", max_length=10)
+    jusqu_au: str = Field("", max_length=TYPED_MAX)
     cle: str = Field("", max_length=80)
 
 

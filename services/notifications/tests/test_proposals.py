@@ -49,6 +49,15 @@ def test_it_is_told_once_and_anew_when_it_is_another_one() -> None:
     assert {kind for kind, _ in kinds(other, made.appointment)} == {Kind.PROPOSAL}
 
 
+def test_whoever_takes_over_the_visit_is_asked_as_well() -> None:
+    """Another record has taken the place of theirs (a merge): what was to be told to the former one is not told any more."""
+    other = event(Change.UPDATED, number=3, version=3, proposed=OTHER, patient="Patient/other")
+    known = proposed().appointment
+    assert {kind for kind, _ in kinds(other, known)} == {Kind.PROPOSAL}
+    found = plan(other, known=known, now=other.time, zone=visit().zone, channels=BOTH)
+    assert Kind.PROPOSAL in found.withdraws
+
+
 def test_what_was_to_be_told_of_a_visit_that_stands_still_is() -> None:
     """Its reminders, and a confirmation that has not left yet; what is proposed no more takes only itself away."""
     made = proposed()

@@ -51,13 +51,17 @@ def is_anew(before: Heard | None, after: Heard, change: str) -> bool:
 
 def stays_proposed(before: Heard | None, after: Heard) -> bool:
     """Whether the time that the practice proposed is still to be answered."""
-    asked = before is not None and after.proposed is not None and before.proposed == after.proposed
+    asked = after.proposed is not None and not _is_asked_anew(before, after)
     return asked and after.status in STANDS_ASKED and not after.hidden
+
+
+def _is_asked_anew(before: Heard | None, after: Heard) -> bool:
+    return before is None or (before.patient, before.proposed) != (after.patient, after.proposed)
 
 
 def news(before: Heard | None, after: Heard, said: Said) -> str | None:
     """What the patient is told at once."""
-    proposed = after.proposed is not None and (before is None or before.proposed != after.proposed)
+    proposed = after.proposed is not None and _is_asked_anew(before, after)
     if said.change in ("held", "updated") and proposed and after.status in STANDS_ASKED:
         return "proposal"
     if said.change == "cancelled":

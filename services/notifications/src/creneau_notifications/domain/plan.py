@@ -197,10 +197,12 @@ def _is_still_proposed(known: Appointment, after: Appointment) -> bool:
 
 
 def _is_asked_anew(event: AppointmentEvent, known: Appointment | None) -> bool:
-    """Whether the practice proposes a time that the last version did not."""
+    """Whether the practice proposes a time that the last version did not, or not to this person: another record may have
+    taken the place of theirs."""
     after = event.appointment
     asked = event.change in (Change.UPDATED, Change.HELD) and after.status in ANSWERABLE
-    return asked and after.proposed is not None and (known is None or known.proposed != after.proposed)
+    heard = known is not None and (known.patient, known.proposed) == (after.patient, after.proposed)
+    return asked and after.proposed is not None and not heard
 
 
 def _told(appointment: Appointment) -> tuple[object, ...]:

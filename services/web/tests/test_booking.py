@@ -93,6 +93,24 @@ async def test_somebody_faster_leads_to_the_nearest_times(person: Person, fhir: 
     assert found.url.path.endswith("/verifier")
 
 
+async def test_what_a_rule_stands_against_says_why_and_what_is_left(person: Person, fhir: FhirBase) -> None:
+    """P11: another time, another person, the telephone; once it is possible, it goes on where it was."""
+    await person.sign_in()
+    fhir.refuse("POST", "/Appointment/$hold", 422, "too-old", "Cet agenda reçoit les moins de 16 ans.")
+    refused = await choose(person)
+    assert refused.url.path.endswith("/impossible")
+    assert "mardi 1er décembre à 10 h" in refused.text
+    assert "Cet agenda reçoit les moins de 16 ans." in refused.text
+    draft = refused.url.path.removesuffix("/impossible")
+    for way in ("/soignants/role-1/creneaux", f"{draft}/pour-qui", "tel:+262262980143"):
+        assert f'href="{way}"' in refused.text
+    fhir.on("POST", "/Appointment/$hold", appointment(), 201, Expires=EXPIRES)
+    found = await person.follow(await person.open(draft))
+    assert found.url.path.endswith("/verifier")
+    again = await person.follow(await person.open(f"{draft}/impossible"))
+    assert again.url.path.endswith("/verifier")
+
+
 async def test_a_hold_that_has_run_out_is_a_page(person: Person, clock: FixedClock) -> None:
     await person.sign_in()
     check = await choose(person)

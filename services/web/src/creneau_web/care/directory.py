@@ -8,6 +8,7 @@ from creneau_web.care.kept import Kept
 from creneau_web.care.model import Professional
 from creneau_web.care.reading import professionals_of
 from creneau_web.fhir.client import ID, Fhir, checked
+from creneau_web.fhir.refusal import Refusal, RefusedError
 
 INCLUDES = ("practitioner", "location", "service")
 MOST = 200
@@ -29,6 +30,7 @@ class Directory:
             found = await _search(public, "_id", [role])
             if not found:
                 await public.read("PractitionerRole", role)
+                raise RefusedError(Refusal(404, "not-found", ""))  # it came while it was asked for
             return found[0]
 
         return await self._people.get(role, ask)

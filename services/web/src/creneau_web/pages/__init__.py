@@ -20,7 +20,7 @@ from creneau_web.pages import (
     sign_in_code,
     times,
 )
-from creneau_web.pages.booking import beside, check, choose, identity, step, taken, who
+from creneau_web.pages.booking import against, beside, check, choose, identity, step, taken, who
 from creneau_web.pages.mine import (
     answering,
     appointment,
@@ -40,7 +40,7 @@ from creneau_web.pages.ops import board, letters, runbook
 def routers() -> list[APIRouter]:
     """Every screen, in the order of the journey."""
     screens = (
-        home, results, professional, times, choose, step, who, identity, beside, check, taken, appointments, appointment,
+        home, results, professional, times, choose, step, who, identity, beside, check, taken, against, appointments, appointment,
         cancelling, answering, moving, waiting, space, journal, data, messages, relatives, sign_in, sign_in_code,
         by_link, language, login, about, report, console, board, letters, runbook, assets,
     )  # fmt: skip

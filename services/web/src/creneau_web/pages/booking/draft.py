@@ -67,6 +67,8 @@ class Draft(Chosen):
     """id of the appointment that came of it"""
     asked: bool = False
     """whether it waits for its practice"""
+    against: str | None = None
+    """what stands against this time for this person, in the words of the refusal"""
     attempt: int = 0
     """how many times another slot or person was chosen: what is asked anew is another wish"""
 

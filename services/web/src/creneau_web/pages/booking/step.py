@@ -20,6 +20,7 @@ from creneau_web.visits.records import visits_around
 router = APIRouter()
 
 TAKEN = 409
+AGAINST = 422
 
 
 @router.get("/reservation/{id_}")
@@ -48,17 +49,22 @@ async def next_step(page: Page, draft: Draft) -> RedirectResponse:
 
 
 async def keep_the_time(page: Page, draft: Draft) -> RedirectResponse:
-    """Have the slot held for the draft's patient and go on to the check; to another page where somebody was faster."""
+    """Have the slot held for the draft's patient and go on to the check; to another page where somebody was faster, or a
+    rule stands against it."""
     now = page.site.clock.now()
     if draft.held is not None and (draft.held.patient != draft.patient or draft.held.until <= now):
         await release(page, draft)
     if draft.held is None:
+        draft.against = None
         try:
             await hold(page, draft)
         except RefusedError as error:
-            if error.refusal.status != TAKEN:
+            if error.refusal.status not in (TAKEN, AGAINST):
                 raise
-            return page.go(f"{draft.path}/pris")
+            if error.refusal.status == AGAINST:
+                draft.against = error.refusal.text
+                await keep(page, draft)
+            return page.go(f"{draft.path}/{'impossible' if draft.against else 'pris'}")
     return await ask_about_another(page, draft)
 
 

@@ -17,13 +17,14 @@ WHERE role.terms && ARRAY(SELECT 'practitioner=Practitioner/' || id FROM unnest(
   AND NOT role.deleted AND NOT role.terms @> ARRAY['active=false'] AND NOT place.deleted AND place.content IS NOT NULL
 ORDER BY place.id
 """
+_ROLES = {
+    "PractitionerRole": "SELECT id, terms FROM practitioner_role WHERE id = $1",
+    "Location": "SELECT id, terms FROM practitioner_role WHERE id IN (SELECT role FROM role_place WHERE place = $1)",
+}
+"""of a role itself, and of a place"""
 _NAMED_WITH = """
-WITH roles AS (
-  SELECT id, terms FROM practitioner_role WHERE 'PractitionerRole/' || id = $1
-  UNION ALL SELECT id, terms FROM practitioner_role WHERE id IN (
-    SELECT role FROM role_place WHERE 'Location/' || place = $1)
-)
-SELECT $1::text AS reference UNION SELECT 'PractitionerRole/' || id FROM roles
+WITH roles AS ({roles})
+SELECT 'PractitionerRole/' || id AS reference FROM roles
 UNION SELECT substr(t, 14) FROM roles, unnest(terms) AS t WHERE starts_with(t, 'practitioner=Practitioner/')
 """
 
@@ -41,4 +42,8 @@ async def working_places(
 
 async def named_with(connection: Connection, reference: str) -> list[str]:
     """By what agendas may name a role or a place (`Location/12`): itself, its roles, and whose roles these are."""
-    return [row["reference"] for row in await connection.fetch(_NAMED_WITH, reference)]
+    kind, _, id_ = reference.partition("/")
+    if kind not in _ROLES:
+        return [reference]
+    rows = await connection.fetch(_NAMED_WITH.format(roles=_ROLES[kind]), id_)
+    return sorted({reference, *(row["reference"] for row in rows)})

@@ -81,12 +81,12 @@ class Model:
     """how everybody was reached when a slow sender took what it has in hand"""
 
     def zone(self, visit: Heard) -> ZoneInfo:
-        """Of the place that is known, of the visit or of the situation in which it takes place; of a professional alone, by the
-        clock of all places where they work."""
+        """Of the place that the visit names, else of that of the situation in which it takes place; of a professional alone, by
+        the clock of all places where they work. Only what is known counts."""
         roles = visit.actors & ROLES.keys()
         if visit.actors == {WORKS}:
             roles = frozenset(ROLES)
-        places = (visit.actors & PLACES.keys()) | {ROLES[role] for role in roles & self.facts}
+        places = visit.actors & PLACES.keys() or {ROLES[role] for role in roles & self.facts}
         zones = {PLACES[place] for place in places & self.facts}
         return ZoneInfo(zones.pop()) if len(zones) == 1 else PARIS
 

@@ -26,6 +26,7 @@ NO_PAGES = re.compile(
 )
 """what answers with a file, or leads on"""
 
+PAEDIATRICS = "SM40"
 WIDE_OPEN = "a" * 501
 """longer than a message to the practice may be"""
 
@@ -57,6 +58,7 @@ class Walk:
         for visitor, part in (
             (self.stranger, self._looking),
             (self.patient, self._booking),
+            (self._visit(Somebody()), self._against),
             (self.patient, self._afterwards),
             (self.stranger, self._by_code),
             (self.stranger, self._by_link),
@@ -160,6 +162,25 @@ class Walk:
         visitor.choose()
         yield "another one near"
         visitor.keep_both()
+
+    def _against(self, visitor: Visitor) -> Iterator[str]:
+        """Whose age is known only once the time is chosen: before, it would not be offered."""
+        visitor.log_in()
+        self._look_for_a_childrens_doctor(visitor)
+        visitor.choose()
+        visitor.identify()
+        yield "against a rule"
+
+    def _look_for_a_childrens_doctor(self, visitor: Visitor) -> None:
+        """The first free time of those who receive children alone, whatever the demonstration has this week."""
+        site = urlsplit(visitor.page.url)
+        asked = f"{site.scheme}://{site.netloc}/fhir/Slot/$soonest?specialty={PAEDIATRICS}&_count=1"
+        found = [entry["resource"] for entry in visitor.page.request.get(asked).json()["entry"]]
+        slot = next(one for one in found if one["resourceType"] == "Slot")
+        agenda = next(one for one in found if one["resourceType"] == "Schedule")
+        named = [actor["reference"] for actor in agenda["actor"]]
+        role = next(name for name in named if name.startswith("PractitionerRole/")).partition("/")[2]
+        visitor.open(f"/soignants/{role}/creneaux?du={slot['start'][:10]}")
 
     def _somebody_takes(self, visitor: Visitor, slot: str) -> None:
         """Another person books the very time that this one wanted, who had begun a second time with it."""

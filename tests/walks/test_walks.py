@@ -24,7 +24,7 @@ from tests.walks.walker import Town, Walker
 WALKS = int(os.environ.get("WALKS", "3"))
 PEOPLE = 3
 """who walk at once, in turn"""
-FEW_STEPS, MANY_STEPS = 90, 1000
+FEW_STEPS, MANY_STEPS = 60, 1000
 SETTLED_S = 2.0
 """until what was booked last is told to everybody"""
 

@@ -227,6 +227,14 @@ async def test_an_agenda_of_a_person_alone_lives_where_they_work(practice: Pract
     assert await clock() == "Indian/Reunion"
     await works_at(4, one, active=False)
     assert await clock() == "Europe/Paris", "they work there no more"
+    await works_at(5, one)
+    assert await clock() == "Indian/Reunion"
+    await works_at(6, one, practitioner={"reference": "Practitioner/somebody-else"})
+    assert await clock() == "Europe/Paris", "the role is another's"
+    await works_at(7, one)
+    assert await clock() == "Indian/Reunion"
+    await deliver(practice, f"PractitionerRole/{role}", None)
+    assert await clock() == "Europe/Paris", "the role is no more"
 
 
 async def test_an_offer_and_an_agenda_written_at_once(practice: Practice) -> None:

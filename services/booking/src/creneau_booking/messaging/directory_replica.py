@@ -6,11 +6,13 @@ puts an older state over a newer one.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from creneau_booking.handlers.people.departures import Departures
 from creneau_booking.storage.agendas.ownership import BELONGING_TYPES, actor_known
 from creneau_booking.storage.agendas.rules import INHERITED, actor_changed, place_said
+from creneau_booking.storage.agendas.working_places import named_with
 from creneau_booking.storage.availability.agendas import actor_stated, is_gone
 from creneau_booking.storage.openings.whose import actor_of_openings
 from creneau_booking.storage.tables import REPLICA_TYPES
@@ -62,22 +64,32 @@ class DirectoryReplica:
     async def _forget(self, connection: Connection, key: str) -> None:
         resource_type, _, id_ = key.partition("/")
         was_gone = await is_gone(connection, key)
+        named = await named_with(connection, key)
         await self._stores[resource_type].forget(connection, id_)
-        await self._follow(connection, key, self._clock.now(), was_gone=was_gone)
+        await self._follow(connection, key, named, self._clock.now(), was_gone=was_gone)
 
     async def _follow(
-        self, connection: Connection, key: str, now: datetime, *, was_gone: bool, states_zone: bool = False
+        self,
+        connection: Connection,
+        key: str,
+        named_before: Sequence[str],
+        now: datetime,
+        *,
+        was_gone: bool,
+        states_zone: bool = False,
     ) -> None:
-        """The agendas follow what is known of an actor now. `states_zone`: it says by which clock it lives."""
+        """The agendas follow what is known of an actor now. `named_before`: by what they could name it (`named_with`) until
+        now: whose role it was, for one. `states_zone`: it says by which clock it lives."""
         resource_type = key.partition("/")[0]
+        named = sorted({*named_before, *await named_with(connection, key)})
         if resource_type in BELONGING_TYPES:
             await actor_known(connection, key, now)
         if resource_type in INHERITED:
             await actor_changed(connection, key)
         if resource_type in ("Location", "PractitionerRole") or states_zone:
-            await place_said(connection, key)
+            await place_said(connection, key, named)
         await actor_stated(connection, key, now, was_gone=was_gone)
-        await actor_of_openings(connection, key, now, states_zone=states_zone)
+        await actor_of_openings(connection, key, named, now, states_zone=states_zone)
 
     async def apply(self, connection: Connection, event: ReceivedEvent) -> None:
         """Store the resource as it is now, or forget it when the event is a tombstone."""
@@ -89,6 +101,7 @@ class DirectoryReplica:
         visits: tuple[Stored, ...] = ()
         states_zone = False
         was_gone = await is_gone(connection, event.key)
+        named = await named_with(connection, event.key)
         if event.raw is None:
             visits = await self._departures.foresee(connection, event.key, now)
             await self._departures.leave_calendars(connection, event.key, now)
@@ -98,5 +111,5 @@ class DirectoryReplica:
             resource = loads(event.raw)["resource"]
             await store.apply(connection, resource)
             states_zone = stated_zone(resource) is not None
-        await self._follow(connection, event.key, now, was_gone=was_gone, states_zone=states_zone)
+        await self._follow(connection, event.key, named, now, was_gone=was_gone, states_zone=states_zone)
         await self._departures.cancel(connection, visits, now)

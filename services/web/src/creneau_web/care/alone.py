@@ -41,15 +41,8 @@ async def _is_at_one_place(fhir: Fhir, person: str) -> bool:
         ("_total", "none"),
     ]
     roles = entries(await fhir.search("PractitionerRole", query), "PractitionerRole")
-    return (
-        len(
-            {
-                tuple(sorted(place.get("reference", "") for place in role.get("location", ())))
-                for role in roles
-            }
-        )
-        == 1
-    )
+    places = {frozenset(str(place.get("reference")) for place in role.get("location", ())) for role in roles}
+    return len(places) == 1
 
 
 def references_of(schedule: Resource) -> list[str]:

@@ -28,7 +28,7 @@ from creneau_booking.domain.refusals.offering import UnknownZones
 from creneau_booking.domain.status import SLOT_STATUS_OF
 from creneau_booking.storage.agendas.access_extensions import rules_of, understood_rules_of
 from creneau_booking.storage.agendas.slots_of_agendas import SLOT_LENGTH_MAX
-from creneau_booking.storage.agendas.working_places import named_with, working_places
+from creneau_booking.storage.agendas.working_places import working_places
 from creneau_booking.storage.availability.actors import stop_taking
 from creneau_booking.storage.availability.agendas import alone, beside_others, keep_agendas
 from creneau_booking.storage.availability.freshness import keep_freshness
@@ -146,18 +146,17 @@ async def actor_changed(connection: Connection, reference: str) -> None:
         await _keep(connection, row["id"], resource, understood_rules_of(resource))
 
 
-async def place_said(connection: Connection, reference: str) -> None:
+async def place_said(connection: Connection, reference: str, named: Sequence[str]) -> None:
     """A place, a role or a professional may live by another clock than agendas do that name them, or roles at the place, or
-    whose roles these are."""
+    whose roles these are (`named`: see `named_with`)."""
     kind, _, id_ = reference.partition("/")
-    named = await named_with(connection, reference)
     if kind == "Location":
-        named.remove(reference)  # see `actor_changed`
+        named = [one for one in named if one != reference]  # see `actor_changed`
     if not named:
         return
     await alone(connection)
     zone = _zone_in(await _said_by_actors(connection, {kind: [id_]}))
-    for row in await connection.fetch(_OTHER_ZONE, named, str(zone)):
+    for row in await connection.fetch(_OTHER_ZONE, list(named), str(zone)):
         resource = loads(row["content"])
         await _keep(connection, row["id"], resource, understood_rules_of(resource))
 

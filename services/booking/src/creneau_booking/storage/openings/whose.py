@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from creneau_booking.domain.openings import days_off
 from creneau_booking.domain.openings.expansion import Place
-from creneau_booking.storage.agendas.working_places import named_with, working_places
+from creneau_booking.storage.agendas.working_places import working_places
 from creneau_booking.storage.availability.actors import ROOM
 from creneau_booking.storage.openings.extensions import Actors
 from creneau_shared.clock import PARIS
@@ -37,14 +38,18 @@ DUE_CHANNEL = "openings_due"
 
 
 async def actor_of_openings(
-    connection: Connection, reference: str, now: datetime, *, states_zone: bool = False
+    connection: Connection,
+    reference: str,
+    named: Sequence[str],
+    now: datetime,
+    *,
+    states_zone: bool = False,
 ) -> None:
     """The directory has said something of a role, an offer or a place, or by which clock somebody lives: the slots of the
-    agendas that depend on it are due."""
+    agendas that depend on it are due. `named`: by what these name it (`named_with`)."""
     if reference.partition("/")[0] not in _INHERITED and not states_zone:
         return
-    named = await named_with(connection, reference)
-    if await connection.execute(_DUE_BY_ACTOR, named, now) != "UPDATE 0":
+    if await connection.execute(_DUE_BY_ACTOR, list(named), now) != "UPDATE 0":
         announce(connection, DUE_CHANNEL)
 
 

@@ -122,13 +122,24 @@ async def test_an_address_of_nothing_is_answered_in_the_language_and_to_the_pers
 
 
 async def test_a_heading_is_escaped_once(person: Person, fhir: FhirBase) -> None:
-    read = {"name": "text", "valueString": "l'haÿ"}, {"name": "kind", "valueCode": "care"}
-    told = {"name": "understood", "part": [*read, {"name": "meaning", "valueString": "Médecin d'urgence"}]}
-    parameters = {"resourceType": "Parameters", "parameter": [told]}
+    meant = [
+        {"name": "text", "valueString": "urgence"},
+        {"name": "kind", "valueCode": "care"},
+        {"name": "meaning", "valueString": "Médecin d'urgence"},
+    ]
+    town = [
+        {"name": "kind", "valueCode": "commune"},
+        {"name": "name", "valueString": "L'Haÿ-les-Roses"},
+        {"name": "department", "valueCode": "94"},
+    ]
+    parameters = {
+        "resourceType": "Parameters",
+        "parameter": [{"name": "understood", "part": meant}, {"name": "place", "part": town}],
+    }
     fhir.on("GET", "/PractitionerRole/$find-care", searchset(parameters))
-    page = await person.open("/recherche?quoi=urgence&ou=rennes")
-    assert "&amp;#39;" not in page.text
-    assert "&lt;" not in page.text
+    page = (await person.open("/recherche?quoi=urgence")).text
+    assert "<h1>Médecin d&#39;urgence – L&#39;Haÿ-les-Roses</h1>" in page
+    assert "&amp;#39;" not in page
 
 
 # -- too much --------------------------------------------------------------------------------------------------

@@ -261,6 +261,35 @@ class TestCounterProposals:
         assert (await read(software, path))["status"] == "cancelled"
         assert await practice.slot_statuses(agenda.slots) == ["free", "free", "free"]
 
+    async def test_74_only_the_practice_answers_for_its_agendas_people(
+        self, callers: Callers, practice: Practice, camille: str
+    ) -> None:
+        """74: of a visit that names nobody but its patient: no neighbour, no other patient, and not its own patient."""
+        ours, theirs = await open_surgery(practice), await open_surgery(practice)
+        us = callers.staff(ours.organization, role="software")
+        wanted = appointment("booked", slots=ours.slots[:1], patient=camille, start=ours.start)
+        path = f"Appointment/{(await callers.software().post('Appointment', wanted)).json()['id']}"
+        before = await read(us, path)
+        assert before["status"] == "booked"
+        other = await practice.slot(ours.slots[1])
+        times = (other["start"], other["end"])
+        rival = await practice.new_patient()
+        for caller in (
+            callers.staff(theirs.organization, role="software"),
+            callers.staff(theirs.organization),
+            callers.answering(rival),
+            callers.answering(camille),
+        ):
+            for who in (ours.practitioner, ours.role, theirs.practitioner):
+                for status, at in (("declined", None), ("tentative", times)):
+                    refused = await given(caller, path, who, status, at)
+                    assert refused.status_code in (403, 422), refused.text
+        stranger = await given(us, path, theirs.practitioner, "declined")
+        assert (stranger.status_code, code(stranger)) == (403, "actor-not-yours"), stranger.text
+        assert await read(us, path) == before
+        assert (await given(us, path, ours.practitioner, "tentative", times)).status_code == 201
+        assert proposal(await read(us, path))["start"] == times[0]
+
     async def test_74_a_proposed_time_that_is_gone(
         self, callers: Callers, practice: Practice, agenda: Agenda, camille: str
     ) -> None:

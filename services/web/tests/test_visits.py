@@ -87,6 +87,8 @@ async def test_of_somebody_with_two_places_the_one_is_shown_that_is_named(
     assert "Dr Inès Bianchi" in page
     assert shown in page
     assert hidden not in page
+    [asked] = [asked for asked in fhir.asked if asked.path == "/PractitionerRole"]
+    assert ("active:not", "false") in asked.query, "a role that has ended is no place of theirs"
 
 
 async def test_whoever_names_no_role_is_looked_for_beside_those_who_do(

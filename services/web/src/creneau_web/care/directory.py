@@ -43,8 +43,8 @@ class Directory:
         return [*(one for one in known.values() if one is not None), *found]
 
     async def of_practitioners(self, fhir: Fhir, people: Iterable[str]) -> list[Professional]:
-        """Wherever these Practitioners (ids) work."""
-        self.remember(found := await _search(fhir.as_(None), "practitioner", people))
+        """Wherever these Practitioners (ids) work, not where they did."""
+        self.remember(found := await _search(fhir.as_(None), "practitioner", people, ("active:not", "false")))
         return found
 
     def remember(self, people: Iterable[Professional]) -> None:
@@ -53,9 +53,12 @@ class Directory:
             self._people.put(professional.id, professional)
 
 
-async def _search(fhir: Fhir, parameter: str, ids: Iterable[str]) -> list[Professional]:
+async def _search(
+    fhir: Fhir, parameter: str, ids: Iterable[str], *besides: tuple[str, str]
+) -> list[Professional]:
     query = [
         (parameter, ",".join(ids)),
+        *besides,
         *(("_include", f"PractitionerRole:{name}") for name in INCLUDES),
         ("_count", str(MOST)),
         ("_total", "none"),

@@ -158,10 +158,10 @@ class AppointmentHandlers:
             return await self._exchange.take(connection, context, wanted, reach)
         await require_known_patients(connection, context, wanted)
         wanted = await self._word.with_asked_company(connection, context, wanted)
-        whose = Whose(*await agendas_of(connection, context, wanted.slots))
         if wanted.status == "waitlist":
-            wanted, awaited = await self.waiting.joining(connection, context, wanted, resource)
-            whose = awaited or whose
+            wanted, whose = await self.waiting.joining(connection, context, wanted, resource)
+        else:
+            whose = Whose(*await agendas_of(connection, context, wanted.slots), alone=True)
         require_apart(wanted, whose.schedules)
         return wanted, whose
 
@@ -173,8 +173,7 @@ class AppointmentHandlers:
             return
         kind = told(None, after.status)
         if kind is not None:
-            known = whose.owners if whose.schedules else None
-            await tell(connection, context, AppointmentEvent(kind, after, whose.schedules, owners=known))
+            await tell(connection, context, AppointmentEvent(kind, after, whose.schedules, owners=whose.told))
 
     # -- changes ---------------------------------------------------------------------------------------------
 
@@ -199,6 +198,8 @@ class AppointmentHandlers:
             await self._give_up_replaced(connection, context, after)
         after, whose = await self._exchange.between(connection, context, before, after, move=how.move)
         require_still_apart(before, after, whose.schedules)
+        if not whose.alone:
+            whose = await self._whose_by_now(connection, context, change, after, whose)
         after = after.replacing(how.replaces)
         if moved and claims(before.status) and not how.with_series:
             after = after.off_pattern()
@@ -207,6 +208,19 @@ class AppointmentHandlers:
             await self.waiting.left(connection, after)
         await self._settle(connection, context, change, after, whose, how)
         return stored
+
+    async def _whose_by_now(
+        self, connection: Connection, context: WriteContext, change: Heard, after: Appointment, whose: Whose
+    ) -> Whose:
+        """Of one that takes no other time: who waits may name others; what several were asked for is whose agenda has it,
+        once it is booked."""
+        if after.status == "waitlist" == change.before.status:
+            return await self.waiting.amended(connection, context, after, change.said_before, change.said)
+        settled = after.status == "booked" != change.before.status
+        if settled and after.slots and len(owners_among(change.current.terms or ())) > 1:
+            everywhere = WriteContext(now=context.now, by_service=True)
+            return Whose(*await agendas_of(connection, everywhere, after.slots), alone=True)
+        return whose
 
     async def _hear(
         self,
@@ -348,7 +362,7 @@ class AppointmentHandlers:
     ) -> None:
         """Once it is stored: its practice is asked, a hold goes on or ends, and everybody concerned is told."""
         before, terms = change.before, change.current.terms
-        owners = whose.owners | owners_among(terms) if terms is not None else None
+        owners = whose.told if whose.alone else owners_among(terms) if terms is not None else None
         moved = changes.is_moved(before, after)
         anew = how.asks_until is not None or (moved and context.patient_ids is not None)
         if after.confirmation == "asked" and (anew or not change.waits):

@@ -90,7 +90,7 @@ class Exchange:
         wanted = await self._word.with_company(connection, context, wanted, locked.wanted, before)
         claim = await self._claiming.take(connection, context, wanted, locked)
         require_apart(wanted, claim.schedules)
-        whose = Whose(claim.schedules, claim.owners, locked.patients or {})
+        whose = Whose(claim.schedules, claim.owners, locked.patients or {}, alone=_leaves(before, wanted))
         return wanted.within(claim.start, claim.end), whose
 
     async def between(
@@ -128,9 +128,8 @@ class Exchange:
             after = after.in_other_agendas(leaving, joining)
         after = await self._word.with_company(connection, context, after, locked.wanted, before)
         claim = await self._claiming.take(connection, context, after, locked)
-        return after.within(claim.start, claim.end), Whose(
-            claim.schedules, claim.owners, locked.patients or {}
-        )
+        whose = Whose(claim.schedules, claim.owners, locked.patients or {}, alone=_leaves(before, after))
+        return after.within(claim.start, claim.end), whose
 
     async def give_back(
         self, connection: Connection, context: WriteContext, before: Appointment
@@ -173,3 +172,9 @@ class Exchange:
             now=context.now,
             patience=self._policy.confirmation,
         )
+
+
+def _leaves(before: Appointment | None, after: Appointment) -> bool:
+    """Whether it is no longer whose it was: what was asked of several practices is theirs until one of them has it."""
+    asked = before is not None and (before.status in ("proposed", "waitlist") or before.is_offer)
+    return not asked or after.status == "booked"

@@ -108,6 +108,5 @@ class Holding:
         await keep_hold(
             connection, held.id, until, context.issuer, context.subject, extensions, held.confirmation
         )
-        known = whose.owners if whose.schedules else None
-        event = AppointmentEvent("held", held, whose.schedules, held_until=until, owners=known)
+        event = AppointmentEvent("held", held, whose.schedules, held_until=until, owners=whose.told)
         await tell(connection, context, event)

@@ -49,5 +49,5 @@ class Overbooking:
         if missing:
             raise ActorsTaken(tuple(sorted(missing)), start)
         await mark(connection, wanted.slots, context.now)
-        whose = Whose(*await agendas_of(connection, context, wanted.slots))
+        whose = Whose(*await agendas_of(connection, context, wanted.slots), alone=True)
         return wanted.within(start, end), whose

@@ -23,7 +23,8 @@ from creneau_booking.handlers.statements import is_seen
 from creneau_booking.handlers.telling import tell
 from creneau_booking.storage import waiting as storage
 from creneau_booking.storage.agendas.ownership import owners_among
-from creneau_booking.storage.appointments import AppointmentRepository, Whose
+from creneau_booking.storage.agendas.slots_of_agendas import agendas_of
+from creneau_booking.storage.appointments import NOBODY_ELSE, AppointmentRepository, Whose
 from creneau_booking.storage.freed import Freed, take_freed
 from creneau_booking.storage.holds import OFFER, keep_hold
 from creneau_booking.storage.waiting import FreeSlot
@@ -55,20 +56,43 @@ class WaitingList:
 
     async def joining(
         self, connection: Connection, context: WriteContext, wanted: Appointment, resource: Resource
-    ) -> tuple[Appointment, Whose | None]:
-        """A new appointment that is to wait, from now on; whose it is, where it waits for an agenda.
+    ) -> tuple[Appointment, Whose]:
+        """A new appointment that is to wait, from now on; whose it is.
 
         UnreadableWish; ReplacedNotTheirs when it would replace what is not the same person's, or what its author does not
         see.
         """
         await self._require_own_replaced(connection, context, wanted)
-        agendas = wish_of(resource, self._repository.base_url).agendas
+        whose = await self._awaited(connection, context, wanted, resource)
+        return replace(wanted, waiting_since=context.now), whose
+
+    async def amended(
+        self,
+        connection: Connection,
+        context: WriteContext,
+        after: Appointment,
+        said_before: Resource,
+        said: Resource,
+    ) -> Whose:
+        """Whose one is that waits on: for others, if it names others now. A practice adds itself, and takes nobody away."""
+        before, wish = (wish_of(one, self._repository.base_url) for one in (said_before, said))
+        if wish.place_in_line == before.place_in_line:
+            return NOBODY_ELSE
+        whose = await self._awaited(connection, context, after, said)
+        return whose if context.organizations is None else replace(whose, alone=False)
+
+    async def _awaited(
+        self, connection: Connection, context: WriteContext, waits: Appointment, said: Resource
+    ) -> Whose:
+        """The agendas for which it waits, or whose slots it names, and whose they are; a practice speaks for its own."""
+        agendas = wish_of(said, self._repository.base_url).agendas
         terms = await storage.agendas_named(connection, sorted(agendas)) if agendas else {}
+        if not terms:
+            return Whose(*await agendas_of(connection, context, waits.slots), alone=True)
         owners = owners_among([term for of in terms.values() for term in of])
         if context.organizations is not None:
             owners = owners & context.organizations or context.organizations
-        schedules = tuple(f"Schedule/{id_}" for id_ in sorted(terms))
-        return replace(wanted, waiting_since=context.now), Whose(schedules, owners) if schedules else None
+        return Whose(tuple(f"Schedule/{id_}" for id_ in sorted(terms)), owners, alone=True)
 
     async def standing(
         self,

@@ -32,6 +32,13 @@ class Whose:
     owners: frozenset[str] = frozenset()
     known: Mapping[str, frozenset[str]] = field(default_factory=dict)
     """Patient (id) → to whom they are known already, as far as that was looked up"""
+    alone: bool = False
+    """whether it is theirs alone from now on: whose it was has the versions that it had"""
+
+    @property
+    def told(self) -> frozenset[str] | None:
+        """The organisations that an event names; None: to be looked up, once it is stored."""
+        return self.owners if self.schedules else None
 
     def strangers(self, patients: Sequence[str]) -> list[str]:
         """Those of the patients (references) who may be unknown to one of the owners."""
@@ -41,7 +48,7 @@ class Whose:
 
 
 NOBODY_ELSE = Whose()
-"""it comes to no other agendas"""
+"""it comes to no other agendas, and leaves none"""
 
 
 def appointment_terms(facts: Appointment, whose: Whose) -> list[str]:
@@ -124,13 +131,15 @@ class AppointmentRepository:
         facts: Appointment,
         whose: Whose = NOBODY_ELSE,
     ) -> Stored:
-        """Store the next version as its facts are; agendas and organisations that it comes to are named, those that it had
-        are kept."""
+        """Store the next version as its facts are, for those whose it is from now on (`whose.alone`), or for whom it was as
+        well."""
+        if whose.alone and not whose.schedules:
+            whose = replace(whose, owners=await self._owners_of_people(connection, context, facts))
         await show_patients(connection, whose.strangers(facts.patients), owned_by(whose.owners))
         belonging = appointment_terms(facts, whose)
         written = said(facts, resource)
         stored = await self.store.replace(
-            connection, context, current, written, belonging=belonging, keeping=True
+            connection, context, current, written, belonging=belonging, keeping=not whose.alone
         )
         await self._keep_in_line(connection, facts, written, waited=_waited(current))
         return stored

@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 from services.booking.tests.client import code
 from services.booking.tests.conftest import Callers
-from services.booking.tests.factories import appointment, schedule, unique
+from services.booking.tests.factories import BASE, appointment, schedule, unique
 from services.booking.tests.practice import Agenda, Practice
 from services.booking.tests.storage.test_agenda_rules import deliver
 from services.booking.tests.surgery import hear
 
+from creneau_booking.api.schedules import ScheduleStore
 from creneau_shared.fhir.storage.store import Resource
 
 
@@ -134,6 +135,72 @@ async def test_who_works_elsewhere_too_is_there_when_one_place_is_closed(
     agenda, who = Agenda(id_, f"PractitionerRole/{role}", "", start, slots), await practice.new_patient()
     await hear(practice, said("Location", one, 1, status="inactive"))
     assert await offered(callers, who, agenda) == (True, True, 201, "")
+
+
+class TestAPersonAlone:
+    """An agenda that names a professional and nothing else is where their situations are, and nowhere without any."""
+
+    async def open(self, practice: Practice, *roles: Resource) -> Agenda:
+        """The agenda of somebody in these situations; the directory has said them already."""
+        for role in roles:
+            await hear(practice, role)
+        who, id_ = roles[0]["practitioner"]["reference"], unique("agenda")
+        async with practice.database.transaction() as connection:
+            await ScheduleStore(BASE).create(connection, practice.context(), schedule(id_, [who]), id_)
+        start, slots = await practice.fill(id_, 2)
+        return Agenda(id_, who, "", start, slots)
+
+    def role(self, person: str, version: int = 1, id_: str | None = None, **more: Any) -> Resource:
+        of = {"reference": f"Organization/{unique('cabinet')}"}
+        members = {"active": True, "practitioner": {"reference": person}, "organization": of}
+        return said("PractitionerRole", id_ or unique("role"), version, **members, **more)
+
+    @pytest.mark.parametrize("ended", ["active", "period", "Organization", "Location", "deleted"])
+    async def test_is_gone_with_the_last_of_them(
+        self, callers: Callers, practice: Practice, ended: str
+    ) -> None:
+        """And back with the first that there is."""
+        person, place = f"Practitioner/{unique('prat')}", unique("lieu")
+        at = [{"reference": f"Location/{place}"}]
+        one, other = (self.role(person, location=at) for _ in range(2))
+        agenda, who = await self.open(practice, one, other), await practice.new_patient()
+        over: dict[str, Any] = {"active": False} if ended == "active" else {"period": {"end": "2026-11-20"}}
+        for role, left in ((one, True), (other, False)):
+            organization = role["organization"]["reference"].partition("/")[2]
+            if ended == "deleted":
+                await deliver(practice, f"PractitionerRole/{role['id']}", None)
+            elif ended == "Organization":
+                await hear(practice, said("Organization", organization, 1, active=False))
+            elif ended != "Location":
+                changed = {**role, "meta": {**role["meta"], "versionId": "2"}, **over}
+                await hear(practice, changed)
+            elif not left:
+                await hear(practice, said("Location", place, 1, status="inactive"))
+            answer = await callers.patient(who).get(f"Slot?schedule={agenda.id}&status=free")
+            assert (answer.json()["total"] > 0) is left
+        shown, proposed, status, _ = await offered(callers, who, agenda)
+        assert (shown, proposed, status) == (False, False, 422)
+        await hear(practice, self.role(person, id_=unique("role")))
+        assert await offered(callers, who, agenda) == (True, True, 201, "")
+
+    async def test_of_whom_no_situation_was_said_is_there(self, callers: Callers, practice: Practice) -> None:
+        """The smallest agenda that software has: nothing is held against it."""
+        id_, person, who = unique("agenda"), f"Practitioner/{unique('prat')}", await practice.new_patient()
+        await practice.put(schedule(id_, [person]))
+        start, slots = await practice.fill(id_, 1)
+        alone = Agenda(id_, person, "", start, slots)
+        assert await offered(callers, who, alone) == (True, True, 201, "")
+
+    async def test_at_a_place_of_its_own_is_there(self, callers: Callers, practice: Practice) -> None:
+        """Who says where it is does not go by situations."""
+        person, place, id_ = f"Practitioner/{unique('prat')}", f"Location/{unique('lieu')}", unique("agenda")
+        role = self.role(person)
+        await hear(practice, role)
+        await practice.put(schedule(id_, [person, place]))
+        start, slots = await practice.fill(id_, 1)
+        await hear(practice, {**role, "meta": {**role["meta"], "versionId": "2"}, "active": False})
+        who = await practice.new_patient()
+        assert await offered(callers, who, Agenda(id_, person, place, start, slots)) == (True, True, 201, "")
 
 
 async def test_an_agenda_that_is_closed(callers: Callers, practice: Practice) -> None:

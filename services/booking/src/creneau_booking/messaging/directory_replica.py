@@ -88,7 +88,7 @@ class DirectoryReplica:
             await actor_changed(connection, key)
         if resource_type in ("Location", "PractitionerRole") or states_zone:
             await place_said(connection, key, named)
-        await actor_stated(connection, key, now, was_gone=was_gone)
+        await actor_stated(connection, key, named, now, was_gone=was_gone)
         await actor_of_openings(connection, key, named, now, states_zone=states_zone)
 
     async def apply(self, connection: Connection, event: ReceivedEvent) -> None:

@@ -3,9 +3,10 @@ reads one row an agenda.
 
 An agenda is open while it is active and nobody and nothing that it names has gone: a professional, a situation of
 practice, an offer, a place, or the organisation of one of these (R4 `active`, `Location.status`). A place has gone with
-the building that it is part of, and a situation with the last of its places. Of whom the directory has said nothing yet,
-nothing is held against it. Its period is its planning horizon, within the periods of the
-situations that it names: a role that ends closes the agenda from then on without anybody saying so again.
+the building that it is part of, and a situation with the last of its places. A person who is named without a situation, an
+offer or a place is where their situations are, and has gone with the last of these. Of whom the directory has said nothing
+yet, nothing is held against it. Its period is its planning horizon, within the periods of the situations that it names, or
+of those of the person alone: a role that ends closes the agenda from then on without anybody saying so again.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from creneau_booking.storage.availability.rule import JUDGED
 from creneau_booking.storage.freed import AWAITED, note_agendas, note_awaited
 from creneau_booking.storage.slot_rows import SUPERSEDE, SUPERSEDED, SUPERSEDED_COLUMNS
 from creneau_shared.database.pool import Connection
+from creneau_shared.security.rights import OWNER
 
 STATED = ("Practitioner", "PractitionerRole", "HealthcareService", "Location", "Organization", "Device")
 """Types of the directory whose state an agenda depends on."""
@@ -38,13 +40,13 @@ _PLACE_GONE = f"""EXISTS (
 _NOWHERE = f"""coalesce((
     SELECT bool_and({_PLACE_GONE.format(id="substr(t, 19)")}) FROM unnest({{row}}.terms) AS t
     WHERE starts_with(t, 'location=Location/')), false)"""
+_ROLE_GONE = f"""({_INACTIVE.format(row="role")} OR {_PRACTITIONER_GONE.format(row="role")}
+      OR {_ORGANIZATION_GONE.format(row="role")} OR {_NOWHERE.format(row="role")})"""
 _GONE = f"""CASE named.type
   WHEN 'Practitioner' THEN EXISTS (
     SELECT FROM practitioner WHERE id = named.id AND {_INACTIVE.format(row="practitioner")})
   WHEN 'PractitionerRole' THEN EXISTS (
-    SELECT FROM practitioner_role AS role WHERE role.id = named.id AND ({_INACTIVE.format(row="role")}
-      OR {_PRACTITIONER_GONE.format(row="role")} OR {_ORGANIZATION_GONE.format(row="role")}
-      OR {_NOWHERE.format(row="role")}))
+    SELECT FROM practitioner_role AS role WHERE role.id = named.id AND {_ROLE_GONE})
   WHEN 'HealthcareService' THEN EXISTS (
     SELECT FROM healthcare_service AS offer WHERE offer.id = named.id
       AND ({_INACTIVE.format(row="offer")} OR {_ORGANIZATION_GONE.format(row="offer")}))
@@ -56,19 +58,39 @@ _NAMED = """named AS MATERIALIZED (
   FROM schedule, unnest(schedule.terms) AS t
   WHERE schedule.key = ANY($1) AND t ~ '^actor=[A-Za-z]+/[^/]+$'
 )"""
+# A role that was deleted no longer says whose it was; that the agenda is somebody's says that there was one.
+_ALONE = f"""alone AS MATERIALIZED (
+  SELECT key, count(*) = 1 AS single FROM named GROUP BY key
+  HAVING bool_or(type = 'Practitioner') AND NOT bool_or(type IN ('HealthcareService', 'Location', 'PractitionerRole'))
+), working AS MATERIALIZED (
+  SELECT named.key, named.id, within.low, within.high, role.key IS NULL AS unknown,
+    role.key IS NOT NULL AND NOT {_ROLE_GONE} AS works
+  FROM named JOIN alone USING (key)
+  LEFT JOIN practitioner_role AS role ON role.terms @> ARRAY['practitioner=Practitioner/' || named.id]
+  LEFT JOIN practitioner_role_date AS within ON within.key = role.key AND within.parameter = 'date'
+  WHERE named.type = 'Practitioner'
+), idle AS (
+  SELECT working.key FROM working JOIN alone USING (key) JOIN schedule USING (key)
+  GROUP BY working.key, working.id, alone.single, schedule.terms
+  HAVING NOT bool_or(works) AND (NOT bool_or(unknown)
+    OR single AND EXISTS (SELECT FROM unnest(schedule.terms) AS t WHERE starts_with(t, '{OWNER}')))
+)"""
 _KEEP_STATE = f"""
-WITH {_NAMED}, period AS (
+WITH {_NAMED}, {_ALONE}, period AS (
   SELECT key, low, high FROM schedule_date WHERE key = ANY($1) AND parameter = 'date'
   UNION ALL
   SELECT named.key, within.low, within.high FROM named
   JOIN practitioner_role AS role ON named.type = 'PractitionerRole' AND role.id = named.id
   JOIN practitioner_role_date AS within ON within.key = role.key AND within.parameter = 'date'
+  UNION ALL
+  SELECT key, min(coalesce(low, '-infinity')), max(coalesce(high, 'infinity')) FROM working WHERE works GROUP BY key, id
 ), horizon AS (
   SELECT key, max(low) AS first, min(high) AS last FROM period GROUP BY key
 ), state AS MATERIALIZED (
   SELECT schedule.key AS schedule_key,
     NOT schedule.deleted AND NOT schedule.terms @> ARRAY['active=false']
-      AND NOT EXISTS (SELECT FROM named WHERE named.key = schedule.key AND {_GONE}) AS open,
+      AND NOT EXISTS (SELECT FROM named WHERE named.key = schedule.key AND {_GONE})
+      AND schedule.key NOT IN (SELECT key FROM idle) AS open,
     coalesce(horizon.first, '-infinity') AS horizon_start, coalesce(horizon.last, 'infinity') AS horizon_end
   FROM schedule LEFT JOIN horizon USING (key) WHERE schedule.key = ANY($1)
 )
@@ -122,8 +144,10 @@ SELECT id, starts AS start, awaited FROM changed WHERE awaited
 _DEPENDING = """
 SELECT key FROM schedule WHERE terms && (
   SELECT array_agg('actor=' || ref) FROM (
-    SELECT $1::text AS ref
+    SELECT unnest($1::text[]) AS ref
     UNION ALL SELECT 'PractitionerRole/' || id FROM practitioner_role WHERE terms && $2
+    UNION ALL SELECT substr(t, 14) FROM practitioner_role AS role, unnest(role.terms) AS t
+      WHERE role.terms && $2 AND starts_with(t, 'practitioner=Practitioner/')
     UNION ALL SELECT 'HealthcareService/' || id FROM healthcare_service WHERE terms && $2
     UNION ALL SELECT 'Location/' || id FROM location WHERE terms && $2
   ) AS named) ORDER BY key
@@ -138,6 +162,9 @@ SELECT key FROM schedule WHERE terms && (
     SELECT 'Location/' || id AS ref FROM parts
     UNION ALL SELECT 'PractitionerRole/' || id FROM practitioner_role
       WHERE terms && ARRAY(SELECT 'location=Location/' || id FROM parts)
+    UNION ALL SELECT substr(t, 14) FROM practitioner_role AS role, unnest(role.terms) AS t
+      WHERE role.terms && ARRAY(SELECT 'location=Location/' || id FROM parts)
+        AND starts_with(t, 'practitioner=Practitioner/')
   ) AS named) ORDER BY key
 """
 """The agendas at a place, or in a part of it ($1: reference)."""
@@ -191,10 +218,13 @@ async def is_gone(connection: Connection, reference: str) -> bool:
     return asked is not None and bool(await connection.fetchval(asked, id_))
 
 
-async def actor_stated(connection: Connection, reference: str, now: datetime, *, was_gone: bool) -> None:
+async def actor_stated(
+    connection: Connection, reference: str, named: Sequence[str], now: datetime, *, was_gone: bool
+) -> None:
     """The directory has said something of an actor, or of the organisation of one: the agendas that depend on it follow.
 
-    `was_gone`: `is_gone`, before it said so. Of people and organisations nothing else matters, and little is ever said;
+    `named`: by what they could name it, whose role it is, for one (`agendas.working_places.named_with`). `was_gone`:
+    `is_gone`, before it said so. Of people and organisations nothing else matters, and little is ever said;
     then, as with the others, no Schedule is written meanwhile that would not know it.
     """
     kind = reference.partition("/")[0]
@@ -208,5 +238,5 @@ async def actor_stated(connection: Connection, reference: str, now: datetime, *,
     if kind == "Location" and await is_gone(connection, reference) != was_gone:
         rows = await connection.fetch(_AT, reference)
     else:
-        rows = await connection.fetch(_DEPENDING, reference, through)
+        rows = await connection.fetch(_DEPENDING, list(named), through)
     await keep_agendas(connection, [row["key"] for row in rows], now)

@@ -22,9 +22,11 @@ from services.booking.tests.factories import (
     utc,
 )
 from services.booking.tests.practice import Agenda, Practice
-from services.booking.tests.surgery import open_surgery
+from services.booking.tests.surgery import Surgery, hear, open_surgery
 
 from creneau_shared.fhir.storage.store import Resource
+
+META = {"versionId": "1", "lastUpdated": "2026-11-01T08:00:00Z"}
 
 
 @pytest.fixture
@@ -169,6 +171,58 @@ class TestForWhom:
         refused = await callers.patient(camille).post("Appointment/$book", asked)
         assert (refused.status_code, code(refused)) == (422, "unknown-patient")
         assert await practice.slot_statuses(agenda.slots[:1]) == ["free"]
+
+
+class TestHoweverAnAgendaNamesItsPeople:
+    """Nobody is given twice: whom an agenda names by a number is whoever bears it."""
+
+    NUMBER = "urn:oid:1.2.250.1.71.4.2.1"
+
+    async def doctor(self, practice: Practice, surgery: Surgery) -> Resource:
+        """The number of the professional of a practice, of whom the directory has told us."""
+        number = {"system": self.NUMBER, "value": unique("8999")}
+        id_ = surgery.practitioner.removeprefix("Practitioner/")
+        await hear(
+            practice, {"resourceType": "Practitioner", "id": id_, "meta": META, "identifier": [number]}
+        )
+        return {"identifier": number}
+
+    @pytest.mark.parametrize("said", [{}, {"type": "Practitioner"}])
+    async def test_their_time_is_theirs(
+        self, callers: Callers, practice: Practice, camille: str, said: Resource
+    ) -> None:
+        surgery = await open_surgery(practice)
+        us, who = callers.staff(surgery.organization, role="software"), await self.doctor(practice, surgery)
+        body = {"resourceType": "Schedule", "active": True, "actor": [{**who, **said}]}
+        made = await us.post("Schedule", body)
+        assert made.status_code == 201, made.text
+        named = {**who, **said, "reference": surgery.practitioner}
+        assert made.json()["actor"] == [named]
+        again = await us.put(f"Schedule/{made.json()['id']}", {**body, "id": made.json()["id"]})
+        assert again.json()["actor"] == [named]
+        start, slots = await practice.fill(made.json()["id"], 1, start=surgery.start)
+        wanted = appointment("booked", slots=surgery.slots[:1], patient=camille, start=surgery.start)
+        assert (await callers.patient(camille).post("Appointment", wanted)).status_code == 201
+        assert await practice.slot_statuses(slots) == ["busy-unavailable"]
+        other = await practice.new_patient()
+        second = appointment("booked", slots=slots, patient=other, start=start)
+        refused = await callers.patient(other).post("Appointment", second)
+        assert (refused.status_code, code(refused)) == (409, "actor-occupied")
+
+    async def test_anothers_are_in_no_agenda_of_ones_own(self, callers: Callers, practice: Practice) -> None:
+        """As by their reference; nor is somebody of whom the directory has not told."""
+        ours, theirs = await open_surgery(practice), await open_surgery(practice)
+        us = callers.staff(ours.organization, role="software")
+        stranger = {"identifier": {"system": self.NUMBER, "value": unique("8999")}}
+        for who, status, said in (
+            (await self.doctor(practice, theirs), 403, "not-yours"),
+            (stranger, 422, "unknown-actor"),
+        ):
+            for actors in ([who], [ref(ours.role), who]):
+                body = {"resourceType": "Schedule", "active": True, "actor": actors}
+                for path, sent in (("Schedule", body), ("Schedule/$preview-slots", body)):
+                    answer = await us.post(path, sent)
+                    assert (answer.status_code, code(answer)) == (status, said), (path, answer.text)
 
 
 class TestHoweverThePersonIsNamed:

@@ -14,6 +14,7 @@ from creneau_booking.storage.availability.agendas import beside_others
 from creneau_booking.storage.availability.freshness import SYNCHRONISED_AT
 from creneau_booking.storage.openings.made_slots import OpeningStore
 from creneau_booking.storage.outside.followed_calendars import handed_over, leave_calendar
+from creneau_booking.storage.people.named_people import with_known_actors
 from creneau_booking.storage.unshown import real
 from creneau_booking.storage.upcoming import visits_in
 from creneau_shared.database.pool import Connection
@@ -29,6 +30,7 @@ class ScheduleStore(GenericStore):
 
     def __init__(self, base_url: str, openings: OpeningStore | None = None) -> None:
         self._openings = openings or OpeningStore(base_url)
+        self.base_url = base_url
         super().__init__(
             "Schedule", base_url, self._follow, schedule_belonging, listed=partial(real, "Schedule")
         )
@@ -57,6 +59,7 @@ class ScheduleStore(GenericStore):
         belonging: Sequence[str] | None = None,
     ) -> Stored:
         require_not_kept("Schedule", id_)
+        resource = await with_known_actors(connection, context, resource, self.base_url)
         return await super().create(connection, context, resource, id_, belonging=belonging)
 
     async def replace(
@@ -70,6 +73,7 @@ class ScheduleStore(GenericStore):
         keeping: bool = False,
     ) -> Stored:
         require_not_kept("Schedule", current.id)
+        resource = await with_known_actors(connection, context, resource, self.base_url)
         stored = await super().replace(
             connection, context, current, resource, belonging=belonging, keeping=keeping
         )

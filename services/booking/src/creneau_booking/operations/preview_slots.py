@@ -19,6 +19,7 @@ from creneau_booking.operations.references import id_of
 from creneau_booking.storage.agendas.access_extensions import rules_of
 from creneau_booking.storage.agendas.ownership import schedule_belonging
 from creneau_booking.storage.openings.made_slots import OpeningStore, Plan
+from creneau_booking.storage.people.named_people import with_known_actors
 from creneau_booking.storage.slots import SlotStore
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import BadRequest
@@ -102,7 +103,9 @@ class PreviewSlotsOperation:
             return loads(current.content), current
         schedule = {**sent, "id": id_ or "new"}
         check(schedule, "Schedule")
-        await schedule_belonging(connection, write_context(call.request, access), schedule, current)
+        context = write_context(call.request, access)
+        schedule = await with_known_actors(connection, context, schedule, self._schedules.base_url)
+        await schedule_belonging(connection, context, schedule, current)
         rules_of(schedule)
         return schedule, current
 

@@ -98,7 +98,7 @@ async def schedule_belonging(
     belonging = await organizations_of(connection, actors)
     owners = owners_of_agenda(actors, belonging)
     if context.organizations is not None:
-        require_theirs(actors, belonging, context.organizations, "schedule")
+        require_theirs([*actors, *_unknown(resource)], belonging, context.organizations, "schedule")
         owners = owners & context.organizations or context.organizations
     return owned_by(owners)
 
@@ -107,6 +107,12 @@ def actors_of(schedule: Resource) -> list[str]:
     """The actors of a Schedule, as references within this base."""
     named = (str(actor.get("reference", "")) for actor in schedule.get("actor", ()))
     return ["/".join(name.split("/_history/")[0].split("/")[-2:]) for name in named if "/" in name]
+
+
+def _unknown(schedule: Resource) -> list[str]:
+    """The actors of a Schedule whom it names by an identifier (`system|value`) that nobody here bears."""
+    named = [a["identifier"] for a in schedule.get("actor", ()) if "identifier" in a and "reference" not in a]
+    return [f"{identifier.get('system', '')}|{identifier.get('value', '')}" for identifier in named]
 
 
 def require_theirs(

@@ -1,4 +1,4 @@
-"""Whom an Appointment means by its participants, however it refers to them.
+"""Whom an Appointment means by its participants, and an agenda by its actors, however they are referred to.
 
 | actor | who is meant |
 |---|---|
@@ -56,6 +56,18 @@ async def with_known_people(
     if unclear:
         raise PatientsUnclear(tuple(unclear))
     return {**appointment, "participant": people}
+
+
+async def with_known_actors(
+    connection: Connection, context: WriteContext, schedule: Resource, base_url: str
+) -> Resource:
+    """The agenda in which whoever of this base was named by an identifier alone is named as `Type/id` too: their time is
+    theirs, and whose they are counts, however an agenda names them."""
+    actors = [
+        one if one.get("reference") else await _named_here(connection, context, one, base_url)
+        for one in schedule.get("actor", ())
+    ]
+    return {**schedule, "actor": actors} if actors else schedule
 
 
 async def _named_here(

@@ -5,9 +5,17 @@ from __future__ import annotations
 import pytest
 from services.booking.tests.client import Caller
 from services.booking.tests.conftest import Callers
-from services.booking.tests.factories import appointment, parameters, patient, ref, unique
+from services.booking.tests.factories import (
+    SLOT_LENGTH,
+    appointment,
+    parameters,
+    patient,
+    ref,
+    schedule,
+    unique,
+)
 from services.booking.tests.practice import Practice
-from services.booking.tests.surgery import Surgery, open_surgery
+from services.booking.tests.surgery import Surgery, hear, open_surgery, role_resource
 
 from creneau_booking.storage.outside.calendars import shown_visits
 from creneau_booking.storage.upcoming import visits_with
@@ -87,6 +95,36 @@ class TestThePracticeThatItLeft:
         events = await practice.events(id_)
         told = [loads(event["data"])["organizations"] for event in events]
         assert told == [[left.organization], [joined.organization]]
+
+
+class TestAnAgendaThatIsGivenAway:
+    @pytest.mark.parametrize("by", ["its software", "the directory"])
+    async def test_takes_its_visits_along(self, callers: Callers, practice: Practice, by: str) -> None:
+        """Those to come are its new practice's alone, which could not have changed them; who came is known to both."""
+        left, joined = await open_surgery(practice), await open_surgery(practice)
+        camille = callers.patient()
+        who = f"Patient/{(await camille.post('Patient', patient())).json()['id']}"
+        made = []
+        for index in range(2):
+            at = left.start + index * SLOT_LENGTH
+            wanted = appointment("booked", slots=left.slots[index : index + 1], patient=who, start=at)
+            made.append((await camille.post("Appointment", wanted)).json()["id"])
+        came, to_come = made
+        them, us = callers.staff(left.organization), callers.staff(joined.organization)
+        fulfilled = [{**CANCELLED[0], "value": "fulfilled"}]
+        assert (await them.patch(f"Appointment/{came}", fulfilled)).status_code == 200
+        assert (await seen(to_come, them, us), await seen(came, them, us)) == ((200, 404), (200, 404))
+        if by == "the directory":
+            role = role_resource(left.role.partition("/")[2], left.practitioner, joined.organization)
+            await hear(practice, {**role, "meta": {**role["meta"], "versionId": "2"}})
+        else:
+            software = callers.staff(left.organization, joined.organization, role="software")
+            given = schedule(left.agenda, [joined.practitioner, joined.role])
+            answer = await software.put(f"Schedule/{left.agenda}", given)
+            assert answer.status_code == 200, answer.text
+        assert (await seen(to_come, them, us), await seen(came, them, us)) == ((404, 200), (200, 200))
+        assert (await us.get(who)).status_code == (await them.get(who)).status_code == 200
+        assert (await us.patch(f"Appointment/{to_come}", CANCELLED)).status_code == 200
 
 
 class TestWhatSeveralWereAskedFor:

@@ -7,13 +7,13 @@ from functools import partial
 
 from creneau_booking.domain.deletion import require_no_visits
 from creneau_booking.domain.rehearsal import require_not_kept
-from creneau_booking.storage.agendas.ownership import schedule_belonging
+from creneau_booking.storage.agendas.ownership import agenda_handed_over, schedule_belonging
 from creneau_booking.storage.agendas.rules import schedule_changed
 from creneau_booking.storage.availability.actors import stop_taking
 from creneau_booking.storage.availability.agendas import beside_others
 from creneau_booking.storage.availability.freshness import SYNCHRONISED_AT
 from creneau_booking.storage.openings.made_slots import OpeningStore
-from creneau_booking.storage.outside.followed_calendars import handed_over, leave_calendar
+from creneau_booking.storage.outside.followed_calendars import leave_calendar
 from creneau_booking.storage.people.named_people import with_known_actors
 from creneau_booking.storage.unshown import real
 from creneau_booking.storage.upcoming import visits_in
@@ -80,7 +80,8 @@ class ScheduleStore(GenericStore):
         if context.organizations is None or len(context.organizations) > 1:  # others give nothing away
             had = [term for term in current.terms or () if term.startswith(OWNER)]
             has = await connection.fetchval("SELECT terms FROM schedule WHERE id = $1", stored.id)
-            await handed_over(connection, stored.id, had, has, context.now)
+            has = [term for term in has if term.startswith(OWNER)]
+            await agenda_handed_over(connection, stored.id, had, has, context.now)
         return stored
 
     async def lock(self, connection: Connection, id_: str) -> Stored | None:

@@ -52,6 +52,22 @@ WHERE terms && $1::text[] AND NOT deleted AND named = ANY($1::text[]) AND starts
 _LOCK = "SELECT pg_advisory_xact_lock{shared}(hashtextextended('owners by ' || t, 0)) FROM unnest($1::text[]) AS t"
 
 
+_NOW_OF = f"""
+UPDATE schedule SET terms = ARRAY(SELECT t FROM unnest(terms) AS t WHERE NOT starts_with(t, '{OWNER}')) || $2 WHERE id = $1
+"""
+_OF_ITS_AGENDAS = f"""ARRAY(
+  SELECT DISTINCT owner FROM unnest(appointment.terms) AS t JOIN schedule ON schedule.id = substr(t, {len(AGENDA) + 1})
+  CROSS JOIN unnest(schedule.terms) AS owner WHERE starts_with(t, '{AGENDA}') AND starts_with(owner, '{OWNER}'))"""
+_HAND_OVER = f"""
+UPDATE appointment SET terms = CASE
+  WHEN terms @> ARRAY['status=booked'] AND EXISTS (
+    SELECT FROM appointment_date AS began WHERE began.key = appointment.key AND began.parameter = 'date' AND began.low > $3)
+  THEN ARRAY(SELECT t FROM unnest(terms) AS t WHERE NOT starts_with(t, '{OWNER}')) || {_OF_ITS_AGENDAS}
+  ELSE terms || ARRAY(SELECT unnest($2::text[]) EXCEPT SELECT unnest(terms)) END
+WHERE terms && ARRAY[$1] RETURNING terms
+"""
+
+
 async def organizations_of(connection: Connection, references: Iterable[str]) -> Mapping[str, frozenset[str]]:
     """The organisations (ids) to which each actor (`PractitionerRole/12`) belongs; actors that nothing is known of are
     missing, and so are those that belong to nobody."""
@@ -168,24 +184,30 @@ async def actor_known(connection: Connection, reference: str, now: datetime) -> 
     if others:
         await stop_taking(connection, schedules=sorted(others), now=now)
     for schedule, (had, has) in others.items():
-        await _hand_over(connection, schedule, has)
+        await connection.execute(_NOW_OF, schedule, has)
+        await visits_handed_over(connection, schedule, has, now)
         await handed_over(connection, schedule, had, has, now)
 
 
-async def _hand_over(connection: Connection, schedule: str, owners: list[str]) -> None:
-    """The agenda is theirs from now on; of its appointments and patients, they see those that there are."""
-    await connection.execute(
-        f"UPDATE schedule SET terms = ARRAY(SELECT t FROM unnest(terms) AS t WHERE NOT starts_with(t, '{OWNER}')) || $2"
-        " WHERE id = $1",
-        schedule,
-        owners,
-    )
-    rows = await connection.fetch(
-        "UPDATE appointment SET terms = terms || ARRAY(SELECT unnest($2::text[]) EXCEPT SELECT unnest(terms))"
-        " WHERE terms && ARRAY[$1] AND NOT terms @> $2 RETURNING terms",
-        f"{AGENDA}{schedule}",
-        owners,
-    )
+async def agenda_handed_over(
+    connection: Connection, schedule: str, had: Collection[str], has: Sequence[str], now: datetime
+) -> None:
+    """Whoever wrote an agenda (id) gave it to others: from these owners (internal terms) to those. What is in it follows,
+    also what is being booked at this moment."""
+    if set(had) == set(has):
+        return
+    if has:  # what is left to nobody stays whose it was
+        await stop_taking(connection, schedules=[schedule], now=now)
+        await visits_handed_over(connection, schedule, has, now)
+    await handed_over(connection, schedule, had, has, now)
+
+
+async def visits_handed_over(
+    connection: Connection, schedule: str, owners: Sequence[str], now: datetime
+) -> None:
+    """What is in an agenda (id) that is theirs from now on: visits to come are no longer whose they were, the others are
+    theirs as well, and so are the patients."""
+    rows = await connection.fetch(_HAND_OVER, f"{AGENDA}{schedule}", list(owners), now)
     patients = {t.partition("=")[2] for row in rows for t in row["terms"] if t.startswith("patient=Patient/")}
     await show_patients(connection, sorted(patients), owners)
 

@@ -127,3 +127,71 @@ async def test_a_patients_own_device_is_not_for_the_directory(directory: Directo
     worn = entry("Device", ours, patient={"reference": "Patient/1"})
     answer = await directory.put(worn, directory.staff(ours))
     assert (answer.status_code, code(answer)) == (422, "patients-device")
+
+
+class TestWhoIsNamedByANumber:
+    """An identifier alone names whoever bears it, with all that follows from naming them."""
+
+    SYSTEM = "https://acme.example/annuaire"
+
+    async def bearer(
+        self, directory: Directory, kind: str, token: str | None = None, **more: Any
+    ) -> dict[str, Any]:
+        """An entry with a number of its own: how another may name it."""
+        number = {"system": self.SYSTEM, "value": unique("n")}
+        resource = {"resourceType": kind, "id": unique("porteur"), "identifier": [number], **more}
+        answer = await directory.put(resource, token)
+        assert answer.status_code == 201, answer.text
+        return {"identifier": number, "reference": f"{kind}/{resource['id']}"}
+
+    async def test_is_named_by_their_reference_too(self, directory: Directory) -> None:
+        organization = await self.bearer(directory, "Organization", name="Cabinet")
+        place = await self.bearer(directory, "Location", name="Lieu")
+        doctor = await self.bearer(directory, "Practitioner")
+        told = {"practitioner": doctor, "organization": organization, "location": [place]}
+        role = {
+            "resourceType": "PractitionerRole",
+            "id": unique("role"),
+            "practitioner": by_number(doctor),
+            "organization": by_number(organization),
+            "location": [by_number(place)],
+        }
+        for status in (201, 200):
+            answer = await directory.put(role)
+            assert answer.status_code == status, answer.text
+            assert {name: answer.json()[name] for name in told} == told
+        id_ = doctor["reference"].partition("/")[2]
+        for path in (f"practitioner={id_}", f"practitioner.identifier={doctor['identifier']['value']}"):
+            found = await directory.client.get(f"/fhir/PractitionerRole?{path}")
+            assert [one["resource"]["id"] for one in found.json()["entry"]] == [role["id"]]
+
+    async def test_a_stranger_is_given_no_role(self, directory: Directory) -> None:
+        """With one their time could be taken, whether they are named by id or by number."""
+        ours, theirs = await practice(directory), await practice(directory)
+        doctor = await self.bearer(directory, "Practitioner", directory.staff(theirs))
+        for named in (doctor, by_number(doctor)):
+            answer = await directory.put(
+                entry("PractitionerRole", ours, practitioner=named), directory.staff(ours)
+            )
+            assert answer.status_code == 403, answer.text
+
+    async def test_what_nobody_bears_or_several_do_stays_as_it_is(self, directory: Directory) -> None:
+        ours = await practice(directory)
+        one, other = [await self.bearer(directory, "Practitioner", directory.staff(ours)) for _ in range(2)]
+        other_id = other["reference"].partition("/")[2]
+        twin = {"resourceType": "Practitioner", "id": other_id, "identifier": [one["identifier"]]}
+        assert (await directory.put(twin, directory.staff(ours))).status_code == 200
+        for number in (
+            one["identifier"],
+            {"system": self.SYSTEM, "value": unique("n")},
+            {"value": unique("n")},
+        ):
+            named = {"identifier": number}
+            answer = await directory.put(
+                entry("PractitionerRole", ours, practitioner=named), directory.staff(ours)
+            )
+            assert answer.json()["practitioner"] == named
+
+
+def by_number(named: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in named.items() if name != "reference"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from creneau_directory.handlers import PractitionerChanged, resource_changed
 from creneau_directory.judging import entry_issues
 from creneau_directory.settings import DirectorySettings
+from creneau_directory.storage.entries import EntryStore
 from creneau_directory.storage.ownership import entry_belonging
 from creneau_directory.storage.tables import TYPES
 from creneau_directory.views import (
@@ -20,7 +21,6 @@ from creneau_shared.fhir.rest.declaration import ServedType
 from creneau_shared.fhir.rest.trail import served_trail
 from creneau_shared.fhir.search.request import Limits
 from creneau_shared.fhir.storage.audit_events import NameOf
-from creneau_shared.fhir.storage.generic import GenericStore
 
 
 def served_types(settings: DirectorySettings, names: NameOf) -> list[ServedType]:
@@ -35,7 +35,7 @@ def served_types(settings: DirectorySettings, names: NameOf) -> list[ServedType]
     policy = RorPolicy()
     public = [
         ServedType(
-            GenericStore(name, base_url, hooks.get(name, resource_changed), entry_belonging, indexed=indexed),
+            EntryStore(name, base_url, hooks.get(name, resource_changed), entry_belonging, indexed=indexed),
             profiles=profiles_of(name),
             search_policy=policy,
             shown=shown if name in ROR_TYPES else None,

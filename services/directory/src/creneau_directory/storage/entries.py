@@ -1,0 +1,102 @@
+"""Entries of the directory as they are written: whom they name by an identifier alone is whoever bears it.
+
+A role that names its professional by a number alone would be nobody's: neither found by the professional's name nor in the
+way of another who takes the same time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from creneau_directory.domain.ror.visibility import SENSITIVE_TERM
+from creneau_shared.database.pool import Connection
+from creneau_shared.fhir.search.layout import table_name
+from creneau_shared.fhir.search.terms import bounded, token_term
+from creneau_shared.fhir.storage.generic import GenericStore, owned_by
+from creneau_shared.fhir.storage.store import Resource, Stored, WriteContext
+from creneau_shared.security.rights import REGULATION
+
+NAMED: Mapping[str, Mapping[str, str]] = {
+    "Device": {"owner": "Organization", "location": "Location"},
+    "Endpoint": {"managingOrganization": "Organization"},
+    "HealthcareService": {"providedBy": "Organization", "location": "Location"},
+    "Location": {"managingOrganization": "Organization", "partOf": "Location"},
+    "Organization": {"partOf": "Organization"},
+    "OrganizationAffiliation": {
+        "organization": "Organization",
+        "participatingOrganization": "Organization",
+        "location": "Location",
+        "healthcareService": "HealthcareService",
+    },
+    "PractitionerRole": {
+        "practitioner": "Practitioner",
+        "organization": "Organization",
+        "location": "Location",
+        "healthcareService": "HealthcareService",
+    },
+}
+"""type → element → the type of the entry that the element names"""
+
+
+class EntryStore(GenericStore):
+    """The generic store of one type of the directory, whose entries name others by their references."""
+
+    async def create(
+        self,
+        connection: Connection,
+        context: WriteContext,
+        resource: Resource,
+        id_: str | None = None,
+        *,
+        belonging: Sequence[str] | None = None,
+    ) -> Stored:
+        resource = await with_known_entries(connection, resource)
+        return await super().create(connection, context, resource, id_, belonging=belonging)
+
+    async def replace(
+        self,
+        connection: Connection,
+        context: WriteContext,
+        current: Stored,
+        resource: Resource,
+        *,
+        belonging: Sequence[str] | None = None,
+        keeping: bool = False,
+    ) -> Stored:
+        resource = await with_known_entries(connection, resource)
+        return await super().replace(
+            connection, context, current, resource, belonging=belonging, keeping=keeping
+        )
+
+
+async def with_known_entries(connection: Connection, resource: Resource) -> Resource:
+    """The entry in which what was named by an identifier alone is named as `Type/id` too, where one entry bears it."""
+    said: dict[str, Any] = dict(resource)
+    for element, kind in NAMED.get(resource["resourceType"], {}).items():
+        value = said.get(element)
+        if isinstance(value, list):
+            said[element] = [await _known(connection, one, kind) for one in value]
+        elif value is not None:
+            said[element] = await _known(connection, value, kind)
+    return said
+
+
+async def _known(connection: Connection, named: Resource, kind: str) -> Resource:
+    identifier = named.get("identifier", {})
+    if named.get("reference") or not identifier.get("system") or not identifier.get("value"):
+        return named
+    bearers = await _bearers(connection, kind, identifier["system"], identifier["value"])
+    return {**named, "reference": f"{kind}/{bearers[0]}"} if len(bearers) == 1 else named
+
+
+async def _bearers(connection: Connection, kind: str, system: str, value: str) -> Sequence[str]:
+    """The ids of those that bear an identifier, at most two. A sensitive unit is found by none, and a regulator's account is
+    no professional's entry."""
+    unfound: Collection[str] = (SENSITIVE_TERM, *owned_by([REGULATION]))
+    rows = await connection.fetch(
+        f"SELECT id FROM {table_name(kind)} WHERE terms @> ARRAY[$1] AND NOT terms && $2::text[] AND NOT deleted LIMIT 2",
+        bounded(token_term("identifier", system, value)),
+        list(unfound),
+    )
+    return [row["id"] for row in rows]

@@ -6,12 +6,9 @@ import subprocess
 import sys
 
 import httpx
-import pytest
 from deploy.local.ports import wait_until
 
 from tests.fixtures.local_run import LocalRun, is_running
-
-pytestmark = pytest.mark.timeout(1200)
 
 KEPT = ("Practitioner", "Slot", "Schedule", "Patient", "Appointment", "Communication")
 

@@ -29,11 +29,21 @@ def require_right_departure(model: Model, one: Owed, left: Departure) -> None:
     assert kind_of(left.said) == one.kind, f"another kind of message: {about}"
     languages = [view.people[one.recipient].language for view in reached if one.recipient in view.people]
     _require_right_times(model, one, left, languages)
+    _require_later_entries(model, one, left)
     if left.outcome in TAKEN:
         for visit in one.tells:
             known = model.visits.get(visit)
             start = known.start if known is not None else left.times[visit]
             model.told[visit, one.recipient] = one.kind, start
+
+
+def _require_later_entries(model: Model, one: Owed, left: Departure) -> None:
+    """What comes later counts in a calendar only if its sequence is greater."""
+    for visit, sequence in left.sequences.items():
+        message, last = model.entries.get((visit, one.recipient), (left.message, sequence))
+        assert sequence > last or (message, sequence) == (left.message, last), f"no later than {last}: {left}"
+        if left.outcome in TAKEN:
+            model.entries[visit, one.recipient] = left.message, sequence
 
 
 def _require_right_times(model: Model, one: Owed, left: Departure, languages: Sequence[str]) -> None:

@@ -10,7 +10,10 @@ import asyncpg
 from creneau_notifications.domain.visit import Fact
 from creneau_shared.database.pool import Connection
 
-_COLUMNS = "reference, name, address, phone, zone, latitude, longitude, practitioner, locations, organization, active, since, until"
+_COLUMNS = (
+    "reference, name, address, phone, zone, latitude, longitude, practitioner, locations,"
+    " organization, active, since, until"
+)
 
 
 async def save(connection: Connection, fact: Fact, last_updated: datetime) -> None:

@@ -135,8 +135,9 @@ def test_what_is_named_counts_whatever_other_roles_say(named: str) -> None:
 
 
 async def test_the_roles_of_a_person_are_found_with_their_places(service: Service) -> None:
-    period = {"since": EPOCH, "until": START}
-    one = replace(role("one", REUNION), organization=PRACTICE.reference, active=False, **period)
+    one = replace(
+        role("one", REUNION), organization=PRACTICE.reference, active=False, since=EPOCH, until=START
+    )
     async with service.database.transaction() as connection:
         for fact in (
             PRACTITIONER,

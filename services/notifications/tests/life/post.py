@@ -83,7 +83,7 @@ class Mails:
         subject = str(mail["Subject"])
         visits = {str(one["UID"]).removesuffix("@creneau"): one for one in _entries(mail)}
         times = {id_: one.decoded("DTSTART") for id_, one in visits.items()}
-        sequences = {id_: int(one["SEQUENCE"]) for id_, one in visits.items()}
+        sequences = {id_: int(str(one["SEQUENCE"])) for id_, one in visits.items()}
         await self.post.take(Departure(message, "email", recipient, subject, times, sequences))
 
     async def close(self) -> None:

@@ -3,7 +3,7 @@ or an organisation is there at all."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -38,12 +38,12 @@ def holds(period: Json | None, now: datetime) -> bool:
     return (start is None or start <= now) and (end is None or now < end)
 
 
-def is_active(resource: Json) -> bool:
+def is_active(resource: Mapping[str, Any]) -> bool:
     """Whether what a resource of a directory describes is in use: by its `active`, a place by its `status`."""
     return resource.get("active") is not False and resource.get("status") not in OUT_OF_USE
 
 
-def is_there(resource: Json, now: datetime) -> bool:
+def is_there(resource: Mapping[str, Any], now: datetime) -> bool:
     """Whether what a resource of a directory describes is in use, and its period, if it has one, covers `now`."""
     return is_active(resource) and holds(resource.get("period"), now)
 

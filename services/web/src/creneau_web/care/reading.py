@@ -52,7 +52,7 @@ def roles_now(bundle: Resource, at: datetime) -> list[Resource]:
     return [
         role
         for role in entries(bundle, "PractitionerRole")
-        if is_there(dict(role), at)
+        if is_there(role, at)
         and is_there(known.get((role.get("organization") or {}).get("reference", ""), {}), at)
         and (not role.get("location") or places_now(role, known, at))
     ]

@@ -68,8 +68,10 @@ def endings(text: str) -> Sequence[Sequence[Sequence[str]]]:
         if word not in PARTICLES:
             led.append(as_one(" ".join(leading)))
             leading = []
-    led = led[-BEGINNINGS_MAX:]
-    return [reading for reading in ([plain] if leading or led == plain else [plain, led]) if reading]
+    readings: list[Sequence[Sequence[str]]] = [plain]
+    if not leading and led[-BEGINNINGS_MAX:] != plain:
+        readings.append(led[-BEGINNINGS_MAX:])
+    return [reading for reading in readings if reading]
 
 
 def _terms(end: str, before: str, most: int) -> list[Suggestion]:

@@ -62,7 +62,7 @@ def appointment(**changes: Any) -> Appointment:
 
 def event(change: Change = Change.BOOKED, number: int = 1, **changes: Any) -> AppointmentEvent:
     """An event about `appointment(**changes)`; what else is said of it is its own."""
-    names = ("time", "previous_start", "cancelled_by", "awaited", "held_until")
+    names = ("time", "previous_start", "cancelled_by", "awaited", "held_until", "was_booked")
     own = {name: changes.pop(name) for name in names if name in changes}
     if change is Change.CANCELLED:
         changes.setdefault("status", "cancelled")

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 import asyncpg
 import pytest
+from icalendar import Calendar
 
 from creneau_notifications.channels.channel import DeliveryError
 from creneau_notifications.channels.email.channel import EmailCarrier
@@ -207,6 +208,26 @@ async def test_what_is_cancelled_before_it_leaves_does_not_leave(service, mailbo
     assert "annulé" in mail["Subject"]
     service.at(START - timedelta(hours=2))
     assert await sender.send_due() == 0
+
+
+async def test_what_was_moved_to_where_it_waits_and_is_then_cancelled_leaves_the_calendar(service, mailbox):
+    """By the same UID and a later SEQUENCE, though the patient withdraws it themselves."""
+    await service.learn()
+    other = START + timedelta(days=1)
+    await service.hear(event())
+    await service.smtp_sender(mailbox).send_due()
+    asked = {"status": "pending", "awaited": True, "start": other}
+    await service.hear(event(Change.UPDATED, 2, version=2, sequence=1, **asked))
+    await service.hear(event(Change.UPDATED, 3, version=3, sequence=2, **asked))
+    withdrawn = {"cancelled_by": "patient", "awaited": True, "start": other}
+    await service.hear(event(Change.CANCELLED, 4, version=4, sequence=3, **withdrawn))
+    await service.smtp_sender(mailbox).send_due()
+    files = [next(mail.iter_attachments()).get_content() for mail in mailbox.mails]
+    entered, taken_off = (Calendar.from_ical(file) for file in files)
+    assert (entered["METHOD"], taken_off["METHOD"]) == ("REQUEST", "CANCEL")
+    [before], [after] = entered.walk("VEVENT"), taken_off.walk("VEVENT")
+    assert before["UID"] == after["UID"]
+    assert (before["SEQUENCE"], after["SEQUENCE"]) == (0, 3)
 
 
 async def test_what_is_superseded_while_it_is_sent_is_not_tried_again(service, mailbox):
@@ -531,6 +552,54 @@ async def test_a_cancellation_stops_what_is_claimed_and_not_begun(service):
         "SELECT status, reason FROM message WHERE kind = 'confirmation' ORDER BY status"
     )
     assert [tuple(row) for row in closed] == [("cancelled", "superseded"), ("sent", None)]
+
+
+@pytest.mark.parametrize(
+    ("contact", "sent_to", "ends"),
+    [
+        (
+            replace(CAMILLE, email="camille.ailleurs@example.org"),
+            ["camille.martin@example.org", "camille.ailleurs@example.org"],
+            [("sent", None), ("sent", None)],
+        ),
+        (
+            replace(CAMILLE, email=None),
+            ["camille.martin@example.org"],
+            [("failed", "no-address"), ("sent", None)],
+        ),
+        (replace(CAMILLE, name="Camille Durand"), ["camille.martin@example.org"] * 2, [("sent", None)] * 2),
+    ],
+    ids=["to another address", "to none", "by another name"],
+)
+async def test_what_waits_goes_to_where_its_reader_is_by_then(service, contact, sent_to, ends):
+    """A batch is claimed at once; what waits while its first message is sent is for where somebody is reached since."""
+    await service.learn()
+    await hear_in_order(service, 2)
+    transport = DuringTheFirst(lambda: service.learn(contact=contact))
+    sender = service.sender(transport)
+    assert await sender.send_due() == 2
+    service.clock.advance(timedelta(hours=1))
+    await sender.send_due()
+    rows = await service.database.pool.fetch("SELECT sent_to FROM attempt ORDER BY key")
+    assert [row["sent_to"] for row in rows] == sent_to
+    rows = await service.database.pool.fetch(
+        "SELECT status, reason FROM message WHERE kind = 'confirmation' ORDER BY status"
+    )
+    assert [tuple(row) for row in rows] == ends
+    greeted = b"Durand" if contact.name != CAMILLE.name else b"Martin"
+    assert greeted in transport.mails[-1]
+
+
+async def test_what_is_given_back_is_counted_for_the_letter_box_that_it_goes_to(service):
+    """And for no other twice: the first was counted for both of the batch, the second for the one that moved on."""
+    await service.learn()
+    await hear_in_order(service, 2)
+    elsewhere = replace(CAMILLE, email="camille.ailleurs@example.org")
+    sender = service.sender(DuringTheFirst(lambda: service.learn(contact=elsewhere)))
+    await sender.send_due()
+    await sender.send_due()
+    counts = await service.database.pool.fetch("SELECT day_sent FROM address_standing ORDER BY 1")
+    assert [row["day_sent"] for row in counts] == [1, 2]
 
 
 async def hear_in_order(service, count):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -186,6 +186,19 @@ def test_names_places_and_zones_are_read_from_the_resources():
     assert location.address == ("12 rue des Exemples", "75004 Paris")
     assert (location.phone, location.zone) == ("+33199000001", "Europe/Paris")
     assert overseas.zone == "Indian/Reunion", "by its postal code"
+
+
+@pytest.mark.parametrize(
+    ("said", "active"), [({}, True), ({"active": False}, False), ({"status": "suspended"}, False)]
+)
+def test_whether_it_is_in_use_and_until_when_is_read_from_the_resource(said, active):
+    data = example("directory/resource.changed.v1.practitioner")
+    period = {"start": "2026-11-01", "end": "2026-11-28"}
+    data["resource"] |= {"period": period, "organization": {"reference": "Organization/o"}, **said}
+    fact, _ = read_fact(data, BOOKED_AT)
+    assert (fact.active, fact.organization) == (active, "Organization/o")
+    assert fact.since == datetime(2026, 10, 31, 23, tzinfo=UTC)
+    assert fact.until == datetime(2026, 11, 28, 23, tzinfo=UTC), "the last day is a day of it"
 
 
 def test_declined_participants_are_not_told_of():

@@ -120,6 +120,23 @@ def test_whoever_asked_a_practice_is_told_that_it_refused_or_did_not_answer(by, 
     assert [m.kind for m in planned(refused, known=appointment(status="pending")).messages] == kinds
 
 
+@pytest.mark.parametrize("awaited", [True, False])
+def test_what_was_booked_before_it_waited_is_told_whoever_cancels_it(awaited):
+    withdrawn = event(Change.CANCELLED, 3, cancelled_by="patient", awaited=awaited, was_booked=True)
+    told = planned(withdrawn, known=appointment(status="pending")).messages
+    assert [m.kind for m in told] == [Kind.CANCELLATION]
+
+
+def test_a_visit_is_in_the_calendar_from_when_it_was_booked_until_it_is_cancelled():
+    booked = event()
+    asked = event(Change.UPDATED, 2, status="pending").following(booked)
+    asked_anew = event(Change.HELD, 3, status="pending").following(asked)
+    cancelled = event(Change.CANCELLED, 4).following(asked_anew)
+    assert [e.was_booked for e in (asked, asked_anew, cancelled)] == [True] * 3
+    for before in (None, event(Change.HELD, status="pending"), cancelled, event(patient="Patient/other")):
+        assert not event(Change.CANCELLED, 5).following(before).was_booked
+
+
 def test_an_update_that_changes_nothing_told_leaves_the_reminders_alone():
     result = planned(event(Change.UPDATED, 2, version=2), known=appointment())
     assert (result.supersedes, result.messages) == (False, ())

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -10,7 +12,7 @@ from creneau_notifications.domain.visit import Fact, Visit, visit_of
 from creneau_notifications.storage import facts
 
 from .conftest import Service
-from .factories import EPOCH, LOCATION, PRACTITIONER, appointment
+from .factories import EPOCH, LOCATION, PRACTITIONER, START, appointment
 
 REUNION = replace(
     LOCATION,
@@ -68,6 +70,54 @@ def test_of_clocks_that_differ_none_is_known() -> None:
     assert (told.place, str(told.zone), told.zone_known) == (None, "Europe/Paris", False)
 
 
+PRACTICE = Fact("Organization/volcan", name="Cabinet du Volcan")
+ENDED: list[Any] = [
+    pytest.param([replace(role("two", OTHER), active=False), OTHER], id="a role that is out of use"),
+    pytest.param([replace(role("two", OTHER), until=START), OTHER], id="a role that has ended by then"),
+    pytest.param(
+        [replace(role("two", OTHER), since=START + timedelta(days=1)), OTHER], id="a role that begins later"
+    ),
+    pytest.param([role("two", OTHER), replace(OTHER, active=False)], id="a place that is closed"),
+    pytest.param(
+        [
+            replace(role("two", OTHER), organization=PRACTICE.reference),
+            replace(PRACTICE, active=False),
+            OTHER,
+        ],
+        id="an organisation that is no more",
+    ),
+    pytest.param(
+        [role("two", REUNION, OTHER), replace(OTHER, active=False)], id="one of two places is closed"
+    ),
+]
+
+
+@pytest.mark.parametrize("ended", ENDED)
+def test_where_somebody_does_not_work_on_that_day_keeps_no_address_out(ended: list[Fact]) -> None:
+    told = alone(role("one", REUNION), REUNION, *ended)
+    assert (told.place, told.phone, str(told.zone)) == (REUNION.name, REUNION.phone, "Indian/Reunion")
+    assert told.complete
+
+
+def test_a_role_that_ends_after_the_visit_counts_and_one_that_has_ended_tells_nothing() -> None:
+    one = role("one", REUNION)
+    until, since = START + timedelta(hours=1), START - timedelta(days=9)
+    assert alone(replace(one, since=since, until=until), REUNION).place == REUNION.name
+    told = alone(replace(one, until=since), REUNION)
+    assert (told.place, told.phone, told.zone_known) == (None, None, False)
+
+
+def test_a_named_role_is_met_at_those_of_its_places_that_are_open() -> None:
+    """At whatever it says, where none is: the visit stands."""
+    closed = replace(REUNION, active=False)
+    named = replace(role("named", closed, LOCATION), active=False)
+    visit = appointment(actors=(named.reference,))
+    known = {fact.reference: fact for fact in (PRACTITIONER, named, closed, LOCATION)}
+    assert visit_of(visit, known).place == LOCATION.name
+    known |= {LOCATION.reference: replace(LOCATION, active=False), named.reference: role("named", LOCATION)}
+    assert visit_of(visit, known).place == LOCATION.name
+
+
 @pytest.mark.parametrize("named", [LOCATION.reference, "PractitionerRole/named", "HealthcareService/offre"])
 def test_what_is_named_counts_whatever_other_roles_say(named: str) -> None:
     known = [
@@ -85,14 +135,17 @@ def test_what_is_named_counts_whatever_other_roles_say(named: str) -> None:
 
 
 async def test_the_roles_of_a_person_are_found_with_their_places(service: Service) -> None:
-    one = role("one", REUNION)
+    one = replace(
+        role("one", REUNION), organization=PRACTICE.reference, active=False, since=EPOCH, until=START
+    )
     async with service.database.transaction() as connection:
         for fact in (
             PRACTITIONER,
             REUNION,
+            PRACTICE,
             one,
             replace(one, reference="PractitionerRole/x", practitioner="Practitioner/x"),
         ):
             await facts.save(connection, fact, EPOCH)
         found = await facts.find(connection, [PRACTITIONER.reference])
-    assert found == {fact.reference: fact for fact in (PRACTITIONER, REUNION, one)}
+    assert found == {fact.reference: fact for fact in (PRACTITIONER, REUNION, PRACTICE, one)}

@@ -13,6 +13,12 @@ from .samples import PLACE, PRACTITIONER, ROLE, SLOT
 PERSON = {"reference": "Practitioner/p-1"}
 ELSEWHERE = {**ROLE, "id": "role-2", "location": [{"reference": "Location/l-2"}]}
 SAME_PLACE = {**ROLE, "id": "role-3"}
+CLOSED_PRACTICE = {"reference": "Organization/o-ferme"}
+AT_CLOSED_PLACE = {**ROLE, "id": "role-4", "location": [{"reference": "Location/l-ferme"}]}
+ENDED = (
+    {"resourceType": "Organization", "id": "o-ferme", "active": False},
+    {"resourceType": "Location", "id": "l-ferme", "status": "suspended"},
+)
 
 
 def agenda(*actors: str) -> dict[str, Any]:
@@ -44,7 +50,7 @@ def of_base(schedule: dict[str, Any], *roles: dict[str, Any]) -> Any:
         elif asked.path == "/Schedule":
             found = [schedule] if query["actor"] in named else []
         elif asked.path == "/PractitionerRole":
-            found = [*(roles if "practitioner" in query else roles[:1]), PRACTITIONER, PLACE]
+            found = [*(roles if "practitioner" in query else roles[:1]), PRACTITIONER, PLACE, *ENDED]
         elif asked.path == "/PractitionerRole/$find-care":
             found = [*roles[:1], PRACTITIONER, PLACE]
         else:
@@ -58,6 +64,11 @@ SHOWN = [
     pytest.param(ALONE, [ROLE], True, id="the only role"),
     pytest.param(ALONE, [ROLE, SAME_PLACE], True, id="two roles at one place"),
     pytest.param(ALONE, [ROLE, ELSEWHERE], False, id="at which of two places nobody knows"),
+    pytest.param(ALONE, [ROLE, {**ELSEWHERE, "period": {"end": "2020"}}], True, id="at the other no more"),
+    pytest.param(
+        ALONE, [ROLE, {**ELSEWHERE, "organization": CLOSED_PRACTICE}], True, id="of a closed practice"
+    ),
+    pytest.param(ALONE, [ROLE, AT_CLOSED_PLACE], True, id="the other place is closed"),
     pytest.param(AT_THEIR_PLACE, [ROLE, ELSEWHERE], True, id="it says at which place"),
     pytest.param(AT_ANOTHER, [ROLE, ELSEWHERE], False, id="at the other place"),
     pytest.param(OF_ANOTHER_ROLE, [ROLE, ELSEWHERE], False, id="in the other role"),

@@ -1,4 +1,4 @@
-"""Texts made comparable: folded, and as a French speaker hears them."""
+"""Texts made comparable: folded, as a French speaker hears them, and names with their particles apart or together."""
 
 from __future__ import annotations
 
@@ -37,6 +37,43 @@ _SOUNDS = tuple(
 )
 
 
+SAINTS = ("saint", "sainte", "st", "ste")
+"""one word, however it is spelt"""
+_ELIDED = frozenset({"d", "l"})
+"""before a vowel, or an h"""
+_BEFORE_CONSONANTS = frozenset({"m", "n", "o"})
+_NEVER_SECOND = frozenset({"d", "m", "n", "o"})
+PARTICLES = _ELIDED.union(
+    _BEFORE_CONSONANTS,
+    SAINTS,
+    (
+        "al",
+        "ait",
+        "bel",
+        "ben",
+        "da",
+        "de",
+        "del",
+        "della",
+        "den",
+        "der",
+        "des",
+        "di",
+        "do",
+        "dos",
+        "du",
+        "el",
+    ),
+    ("la", "le", "les", "mac", "mc", "ould", "van", "von"),
+)
+"""what names begin with (folded) and people write apart, with an apostrophe or a hyphen, or together: Le Goff, d'Aubigné,
+Saint-Martin, Ben Ali, N'Diaye"""
+_LED_TO_MIN = 3
+"""letters of what a particle leads to where the two are written together"""
+_PARTICLES_MAX = 3
+WAYS_MAX = 16
+"""ways in which one name may be written"""
+
 REMEMBERED_CHARACTERS_MAX = 200
 """longer texts are not met twice, and 16,384 of them would be much to remember"""
 
@@ -52,6 +89,47 @@ def fold(text: str) -> str:
 def phonetic(text: str) -> str:
     """How a French speaker hears `text`, roughly: Lefèvre meets Lefebvre, Tibaud meets Thibault."""
     return _heard(text) if len(text) <= REMEMBERED_CHARACTERS_MAX else _hear(text)
+
+
+def ways_of_writing(folded: str) -> tuple[str, ...]:
+    """A folded name as it is, and with the particles that it begins with apart from what they lead to, and together. Saint is
+    one word where it stands apart.
+
+    `"le goff"` → `"le goff", "legoff"`; `"daubigne"` → `"daubigne", "d aubigne"`; `"stmartin"` → `…, "saint martin",
+    "saintmartin", …`; `"go"`, `"du"` and `"martin"` are written in one way.
+    """
+    words = folded.split()
+    leading = 0
+    while leading < len(words) and words[leading] in PARTICLES:
+        leading += 1
+    if leading == len(words):
+        return (folded,)
+    rest = " ".join(words[leading + 1 :])
+    ways = _apart_and_together("".join(words[: leading + 1]), 0)
+    return tuple(dict.fromkeys((folded, *(f"{way} {rest}".rstrip() for way in ways))))[:WAYS_MAX]
+
+
+def _apart_and_together(letters: str, particles: int) -> list[str]:
+    """How `letters` may be written behind so many particles."""
+    found = [letters]
+    for particle in sorted(PARTICLES - _NEVER_SECOND if particles else PARTICLES):
+        led_to = letters.removeprefix(particle)
+        if particles == _PARTICLES_MAX or led_to == letters or not _leads(particle, led_to):
+            continue
+        for way in _apart_and_together(led_to, particles + 1):
+            if particle in SAINTS:
+                found += [f"saint {way}", *(saint + way for saint in SAINTS)]
+            else:
+                found.append(f"{particle} {way}")
+    return found
+
+
+def _leads(particle: str, led_to: str) -> bool:
+    if len(led_to) < _LED_TO_MIN:
+        return False
+    if particle in _ELIDED:
+        return led_to[0] in "aeiouyh"
+    return particle not in _BEFORE_CONSONANTS or led_to[0] not in "aeiouyh"
 
 
 def _fold(text: str) -> str:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from services.booking.tests.api.test_answers import booked, read
 from services.booking.tests.api.test_waiting import agenda_wish
+from services.booking.tests.client import code
 from services.booking.tests.conftest import Callers
 from services.booking.tests.factories import BASE, appointment, parameters, ref, unique, utc
 from services.booking.tests.practice import Agenda, Practice
@@ -222,3 +224,25 @@ async def test_whoever_is_of_this_base_is_named_by_type_and_id(
     again = await software.put(f"Appointment/{answer.json()['id']}", {**answer.json(), **wanted})
     assert again.status_code == 200, again.text
     assert [p["actor"] for p in again.json()["participant"]] == [ref(who) for who in people]
+
+
+@pytest.mark.parametrize("status", ["proposed", "waitlist", "pending", "booked"])
+@pytest.mark.parametrize("by", ["patient", "practice"])
+async def test_a_version_of_a_slot_is_the_slot_and_of_one_that_never_was_nothing(
+    callers: Callers, agenda: Agenda, camille: str, status: str, by: str
+) -> None:
+    """Asked for or taken, by whomever: `Slot/[id]/_history/99` means the slot, if there is one."""
+    caller = callers.patient(camille) if by == "patient" else callers.software()
+    slot, never = f"Slot/{agenda.slots[0]}", f"Slot/{uuid4()}"
+    assert (await caller.get(f"{never}/_history/99")).status_code == 404
+    wanted = appointment(status, slots=agenda.slots[:1], patient=camille, start=agenda.start)
+    for missing in ("Slot/x/_history/99", f"{BASE}/{never}/_history/99", never):
+        refused = await caller.post("Appointment", {**wanted, "slot": [ref(missing)]})
+        assert (refused.status_code, code(refused)) == (422, "unknown-slot"), refused.text
+    answer = await caller.post("Appointment", {**wanted, "slot": [ref(f"{slot}/_history/99")]})
+    assert answer.status_code == 201, answer.text
+    assert answer.json()["slot"] == [ref(slot)]
+    if status in ("proposed", "waitlist"):
+        elsewhere = {**answer.json(), "slot": [ref(f"{never}/_history/99")]}
+        changed = await caller.put(f"Appointment/{answer.json()['id']}", elsewhere)
+        assert (changed.status_code, code(changed)) == (422, "unknown-slot"), changed.text

@@ -166,6 +166,20 @@ async def test_72_a_patient_confirms_nothing(
     assert await practice.slot_statuses(agenda.slots[:1]) == ["free"]
 
 
+@pytest.mark.parametrize("by", ["patient", "provider"])
+async def test_72_what_is_asked_for_and_deleted_is_told_as_what_waited(
+    callers: Callers, practice: Practice, agenda: Agenda, camille: str, by: str
+) -> None:
+    """72: as if it had been cancelled, so that whoever waits for the practice hears of it."""
+    one = await asked(callers.patient(camille), agenda, camille)
+    caller = callers.patient(camille) if by == "patient" else callers.software()
+    answer = await caller.delete(f"Appointment/{one['id']}")
+    assert answer.status_code in (200, 204), answer.text
+    assert await practice.slot_statuses(agenda.slots[:1]) == ["free"]
+    [_, (kind, data)] = await told(practice, one["id"])
+    assert (kind, data["cancellation"]["by"], data.get("awaits")) == ("cancelled", by, "practice")
+
+
 async def test_72_only_the_practice_whose_it_is(callers: Callers, practice: Practice) -> None:
     """72: to the practice next door it is not there."""
     ours, theirs = await open_surgery(practice), await open_surgery(practice)

@@ -132,13 +132,16 @@ async def write(practice: Practice, resource: Resource) -> None:
         await store.put(connection, practice.context(), resource["id"], resource)
 
 
-async def hear(practice: Practice, kind: str, id_: str, version: int, *extensions: Resource) -> None:
+async def hear(
+    practice: Practice, kind: str, id_: str, version: int, *extensions: Resource, **more: object
+) -> None:
     """The directory tells of an offer or a place; without extensions of their own when none are given."""
     resource = {
         "resourceType": kind,
         "id": id_,
         "meta": {"versionId": str(version), "lastUpdated": "2026-11-16T08:00:00Z"},
         **({"extension": list(extensions)} if extensions else {}),
+        **more,
     }
     await deliver(practice, f"{kind}/{id_}", dumps({"resource": resource}))
 
@@ -204,7 +207,7 @@ async def test_an_agenda_of_a_person_alone_lives_where_they_work(practice: Pract
         said = {
             "resourceType": "PractitionerRole",
             "id": role,
-            "meta": {"versionId": str(version), "lastUpdated": f"2026-11-0{version}T08:00:00Z"},
+            "meta": {"versionId": str(version), "lastUpdated": f"2026-11-{version:02}T08:00:00Z"},
             "practitioner": {"reference": f"Practitioner/{who}"},
             "location": [{"reference": f"Location/{place}"} for place in places],
             **more,
@@ -227,11 +230,16 @@ async def test_an_agenda_of_a_person_alone_lives_where_they_work(practice: Pract
     assert await clock() == "Indian/Reunion"
     await works_at(4, one, active=False)
     assert await clock() == "Europe/Paris", "they work there no more"
-    await works_at(5, one)
-    assert await clock() == "Indian/Reunion"
-    await works_at(6, one, practitioner={"reference": "Practitioner/somebody-else"})
-    assert await clock() == "Europe/Paris", "the role is another's"
+    await works_at(5, one, period={"end": "2026-10-31"})
+    assert await clock() == "Europe/Paris", "nor in a role that has ended"
+    await works_at(6, one, two)
+    await hear(practice, "Location", two, 2, zone("Europe/Paris"), status="inactive")
+    assert await clock() == "Indian/Reunion", "the other place is closed"
     await works_at(7, one)
+    assert await clock() == "Indian/Reunion"
+    await works_at(8, one, practitioner={"reference": "Practitioner/somebody-else"})
+    assert await clock() == "Europe/Paris", "the role is another's"
+    await works_at(9, one)
     assert await clock() == "Indian/Reunion"
     await deliver(practice, f"PractitionerRole/{role}", None)
     assert await clock() == "Europe/Paris", "the role is no more"

@@ -55,6 +55,7 @@ class Notifications:
         left = await departures.left_among(connection, patients)
         events = [_without(event, left.gone) for event in events]
         known = await appointments.lock(connection, [event.appointment.id for event in events])
+        events = [event.following(known.get(event.appointment.id)) for event in events]
         decided = await self._decide(connection, events, known, left.leaving)
         kept = [_as_told(event, plan, known.get(event.appointment.id)) for event, plan in decided]
         saved = await appointments.save(connection, kept)

@@ -106,6 +106,8 @@ class Heard:
     until: datetime | None = None
     of_series: bool = False
     """whether what it is now was told with others"""
+    in_calendar: bool = False
+    """whether it was booked for the same person when it was heard of before, whatever is asked since"""
 
     @property
     def told(self) -> tuple[object, ...]:
@@ -138,6 +140,8 @@ class Departure:
     said: str
     times: Mapping[str, datetime] = field(default_factory=dict)
     """of the visits in the calendar file"""
+    sequences: Mapping[str, int] = field(default_factory=dict)
+    """of the visits in the calendar file: which of several versions is the later one"""
     outcome: str = "accept"
 
 

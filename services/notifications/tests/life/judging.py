@@ -29,11 +29,21 @@ def require_right_departure(model: Model, one: Owed, left: Departure) -> None:
     assert kind_of(left.said) == one.kind, f"another kind of message: {about}"
     languages = [view.people[one.recipient].language for view in reached if one.recipient in view.people]
     _require_right_times(model, one, left, languages)
+    _require_later_entries(model, one, left)
     if left.outcome in TAKEN:
         for visit in one.tells:
             known = model.visits.get(visit)
-            start = known.start if known is not None else left.times[visit]
+            start = left.times[visit] if known is None or _is_behind(known, one) else known.start
             model.told[visit, one.recipient] = one.kind, start
+
+
+def _require_later_entries(model: Model, one: Owed, left: Departure) -> None:
+    """What comes later counts in a calendar only if its sequence is greater."""
+    for visit, sequence in left.sequences.items():
+        message, last = model.entries.get((visit, one.recipient), (left.message, sequence))
+        assert sequence > last or (message, sequence) == (left.message, last), f"no later than {last}: {left}"
+        if left.outcome in TAKEN:
+            model.entries[visit, one.recipient] = left.message, sequence
 
 
 def _require_right_times(model: Model, one: Owed, left: Departure, languages: Sequence[str]) -> None:
@@ -44,14 +54,21 @@ def _require_right_times(model: Model, one: Owed, left: Departure, languages: Se
         assert one.tells.keys() <= left.times.keys(), f"tells too little: {left} of {one}"
         for id_, time in left.times.items():
             known = model.visits.get(id_)
-            assert known is None or known.start == time, f"tells another time: {left} of {known}"
-            assert known is None or id_ in one.tells or _is_right(known, one), f"{left} tells of {known}"
+            if known is None or _is_behind(known, one):
+                continue
+            assert known.start == time, f"tells another time: {left} of {known}"
+            assert id_ in one.tells or _is_right(known, one), f"{left} tells of {known}"
         return
     [visit] = visits
     start = visit.proposed if one.kind == "proposal" else visit.start
     assert start is not None
     whens = [spoken(start, model.zone(visit), language) for language in languages]
     assert any(when in left.said for when in whens), f"{left} does not say {whens}"
+
+
+def _is_behind(visit: Heard, one: Owed) -> bool:
+    """Whether the message tells of a version that was not heard of by itself yet: one event of a series tells of all."""
+    return visit.version < one.tells.get(visit.id, 0)
 
 
 def _is_right(visit: Heard, one: Owed) -> bool:

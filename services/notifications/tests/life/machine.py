@@ -6,9 +6,10 @@ from __future__ import annotations
 import sys
 from datetime import timedelta
 
-from hypothesis.stateful import rule
+from hypothesis.stateful import precondition, rule
+from services.notifications.tests.life.comparing import mostly, picks
 from services.notifications.tests.life.facts import DESCRIBED, OVER
-from services.notifications.tests.life.people import People
+from services.notifications.tests.life.people import People, emails
 from services.notifications.tests.life.sending import Sending
 from services.notifications.tests.life.series import Series
 
@@ -18,6 +19,15 @@ WAITS = (timedelta(0), timedelta(seconds=70), timedelta(minutes=6), timedelta(mi
 
 class Life(Series, People, Sending):
     """One life of the town."""
+
+    @precondition(lambda self: self.town.slow is not None)
+    @rule(pick=picks, email=emails, vouched=mostly)
+    def be_answered_once_somebody_has_moved(self, pick: int, email: str | None, vouched: bool) -> None:
+        """What waits behind the slow one goes to where they are reached by then."""
+        waiting = sorted({one.recipient for one in self.model.owed if one.due <= self.model.now})
+        if waiting:
+            self.reach(waiting[pick % len(waiting)], email, None, vouched, heard=True, language="fr")
+        self.be_answered()
 
     @rule()
     def come_to_rest(self) -> None:

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from services.notifications.tests.life import rules
@@ -75,6 +76,8 @@ class Model:
     refused: set[str] = field(default_factory=set)
     told: dict[tuple[str, str], tuple[str, datetime]] = field(default_factory=dict)
     """what somebody got last about a visit: what it was, and when that is"""
+    entries: dict[tuple[str, str], tuple[UUID, int]] = field(default_factory=dict)
+    """of a visit and a person the calendar entry that came last: with which message, and its sequence"""
     untold: set[tuple[str, str]] = field(default_factory=set)
     """visits of which something could not be told to somebody"""
     in_hand: Reached | None = None
@@ -100,6 +103,7 @@ class Model:
         if before is not None and said.data["version"] <= before.version:
             return
         after = self._read(said)
+        after.in_calendar = rules.is_in_calendar(before, after)
         kept = {"proposal"} if rules.stays_proposed(before, after) else set()
         if rules.is_anew(before, after, said.change):
             self._withdraw(after, kept)

@@ -6,13 +6,12 @@ import asyncio
 import re
 from collections import deque
 from dataclasses import dataclass, field
-from datetime import datetime
 from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import default
 from uuid import UUID
 
-from icalendar import Calendar
+from icalendar import Calendar, Component
 from services.notifications.tests.conftest import ADDRESS_KEY
 from services.notifications.tests.factories import SITE
 from services.notifications.tests.life.facts import Departure
@@ -47,6 +46,7 @@ class Post:
                 departure.address,
                 departure.said,
                 departure.times,
+                departure.sequences,
                 outcome,
             )
         )
@@ -81,7 +81,10 @@ class Mails:
         assert body is not None
         self.post.note_links(str(body.get_content()), recipient, message)
         subject = str(mail["Subject"])
-        await self.post.take(Departure(message, "email", recipient, subject, _times(mail)))
+        visits = {str(one["UID"]).removesuffix("@creneau"): one for one in _entries(mail)}
+        times = {id_: one.decoded("DTSTART") for id_, one in visits.items()}
+        sequences = {id_: int(str(one["SEQUENCE"])) for id_, one in visits.items()}
+        await self.post.take(Departure(message, "email", recipient, subject, times, sequences))
 
     async def close(self) -> None:
         """Nothing to let go of."""
@@ -97,12 +100,7 @@ class Texts:
         await self.post.take(Departure(self.post.note_links(text, number), "sms", number, text))
 
 
-def _times(mail: EmailMessage) -> dict[str, datetime]:
-    """When each visit of the calendar file begins."""
+def _entries(mail: EmailMessage) -> list[Component]:
+    """The visits of the calendar file."""
     files = [part.get_content() for part in mail.walk() if part.get_content_type() == "text/calendar"]
-    if not files:
-        return {}
-    calendar = Calendar.from_ical(files[0])
-    return {
-        str(one["UID"]).removesuffix("@creneau"): one.decoded("DTSTART") for one in calendar.walk("VEVENT")
-    }
+    return Calendar.from_ical(files[0]).walk("VEVENT") if files else []

@@ -65,15 +65,25 @@ def news(before: Heard | None, after: Heard, said: Said) -> str | None:
     if said.change in ("held", "updated") and proposed and after.status in STANDS_ASKED:
         return "proposal"
     if said.change == "cancelled":
-        return _end(before, said)
+        return _end(before, after, said)
     if said.change == "updated":
         stood = before is not None and before.status == after.status == "booked"
         return "change" if stood and before is not None and before.told != after.told else None
     return {"booked": "confirmation", "moved": "change", "offered": "offer"}.get(said.change)
 
 
-def _end(before: Heard | None, said: Said) -> str | None:
-    """A hold that nobody was told of ends unsaid, and so does what the patient asked for and takes back themselves."""
+def is_in_calendar(before: Heard | None, after: Heard) -> bool:
+    """Whether the person has an entry of what the visit was before."""
+    if before is None or before.patient != after.patient:
+        return False
+    return before.status == "booked" or (before.status == "pending" and before.in_calendar)
+
+
+def _end(before: Heard | None, after: Heard, said: Said) -> str | None:
+    """A hold that nobody was told of ends unsaid, and so does what the patient asked for and takes back themselves; but what
+    is in their calendar is taken off it."""
+    if after.in_calendar:
+        return "cancellation"
     if said.data.get("awaits") == "practice":
         return None if said.data["cancellation"]["by"] == "patient" else "cancellation"
     return None if before is not None and before.status == "pending" else "cancellation"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 from hypothesis import strategies as st
@@ -49,6 +50,8 @@ class Sending(Hearing):
     @rule()
     def be_answered(self) -> None:
         self.loop.run(self.town.answer_slow())
+        if self.model.in_hand is not None:
+            self.model.in_hand = replace(self.model.in_hand, people=self.model.people)
         self.check("the slow sender is answered")
         self.model.in_hand = None
 

@@ -1,8 +1,9 @@
-"""Which of several names, addresses or numbers holds now: `period` and `use` decide, then `rank`."""
+"""Which of several names, addresses or numbers holds now: `period` and `use` decide, then `rank`. And whether a role, a place
+or an organisation is there at all."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -17,16 +18,34 @@ a former or hidden one"""
 
 BLANKS_MAX = 1024
 """what begins with more blanks than that is no name, however long it goes on"""
+OUT_OF_USE = frozenset({"inactive", "suspended"})
+"""Location.status of where nobody is received"""
+
+
+def bounds(period: Json | None) -> tuple[datetime | None, datetime | None]:
+    """From when on and until when (exclusive) a Period is; None: without that end. One that cannot be read says nothing."""
+    period = period or {}
+    try:
+        start = parse_interval(period["start"], PARIS)[0] if "start" in period else None
+        return start, parse_interval(period["end"], PARIS)[1] if "end" in period else None
+    except (ValueError, TypeError):
+        return None, None
 
 
 def holds(period: Json | None, now: datetime) -> bool:
-    """Whether a Period covers `now`; one that cannot be read says nothing."""
-    period = period or {}
-    try:
-        begun = "start" not in period or parse_interval(period["start"], PARIS)[0] <= now
-        return begun and ("end" not in period or now < parse_interval(period["end"], PARIS)[1])
-    except (ValueError, TypeError):
-        return True
+    """Whether a Period covers `now`."""
+    start, end = bounds(period)
+    return (start is None or start <= now) and (end is None or now < end)
+
+
+def is_active(resource: Mapping[str, Any]) -> bool:
+    """Whether what a resource of a directory describes is in use: by its `active`, a place by its `status`."""
+    return resource.get("active") is not False and resource.get("status") not in OUT_OF_USE
+
+
+def is_there(resource: Mapping[str, Any], now: datetime) -> bool:
+    """Whether what a resource of a directory describes is in use, and its period, if it has one, covers `now`."""
+    return is_active(resource) and holds(resource.get("period"), now)
 
 
 def current(elements: Iterable[Json], now: datetime) -> list[Json]:

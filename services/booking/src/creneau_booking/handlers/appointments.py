@@ -456,9 +456,11 @@ class AppointmentHandlers:
         await require_changeable(connection, context, before)
         await self._exchange.give_back(connection, context, before)
         hold = await forget_hold(connection, before.id)
+        awaited = hold is not None and hold.confirmation == "asked"
         if hold is not None and hold.in_line_since is not None:
             await self.waiting.left(connection, before.cancelled())
         stored = await self._repository.delete(connection, context, current)
         gone = replace(before.cancelled(), version=stored.version)
-        await tell(connection, context, AppointmentEvent("cancelled", gone, by=acting(context)))
+        event = AppointmentEvent("cancelled", gone, by=acting(context), awaits_practice=awaited)
+        await tell(connection, context, event)
         return stored

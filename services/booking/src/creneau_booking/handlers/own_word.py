@@ -34,6 +34,9 @@ from creneau_booking.storage.wishes import wish_of, without_wishes
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.storage.store import Resource, WriteContext
 
+ASKED = ("proposed", "waitlist")
+"""the status of a request, which takes nothing"""
+
 
 @dataclass(frozen=True, slots=True)
 class Change:
@@ -71,7 +74,7 @@ class OwnWord:
             await self._require_actors(connection, context, wanted, None, said)
             return
         told = without_true_words(said, wanted, context.now)
-        asks = wanted.status in ("waitlist", "proposed")
+        asks = wanted.status in ASKED
         patient_elements.require_sayable(without_wishes(told) if asks else told)
         patient = participants.require_one_own_patient(wanted, context.patient_ids)
         await self._count(connection, context, patient, kind, wanted)
@@ -168,14 +171,17 @@ class OwnWord:
         wanted: Appointment,
         before: Appointment | None = None,
     ) -> Appointment:
-        """The same for a request, which takes nothing: without slots it may say for whom of those with an agenda."""
-        if context.patient_ids is None:
+        """The same for a request, which takes nothing: without slots it may say for whom of those with an agenda. Whoever
+        asks, the slots are there; of what is over, a practice may write any."""
+        if context.patient_ids is None and wanted.status not in ASKED:
             return wanted
-        found = await agenda_actors(connection, wanted.slots, public_only=True) if wanted.slots else {}
+        found = await agenda_actors(connection, wanted.slots, context) if wanted.slots else {}
         had = before.slots if before is not None else ()
         missing = sorted(set(wanted.slots) - set(found) - set(had))
         if missing:
             raise UnknownSlots(tuple(missing))
+        if context.patient_ids is None:
+            return wanted
         agenda = tuple(dict.fromkeys(actor for actors in found.values() for actor in actors))
         if not wanted.slots:
             asked = {p.reference for p in wanted.participants if p.reference and p.type not in OF_PERSONS}
@@ -344,5 +350,4 @@ def _kind_of(before: Appointment, after: Appointment) -> ActionKind | None:
         return "cancelled"
     if before.is_offer and after.status == "waitlist":
         return None
-    asked = ("proposed", "waitlist")
-    return "asked" if after.status in asked and before.status not in asked else None
+    return "asked" if after.status in ASKED and before.status not in ASKED else None

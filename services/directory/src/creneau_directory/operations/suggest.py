@@ -51,12 +51,17 @@ class SuggestOperation:
         text = str(given.first("text", "q") or "")[: self._text_characters_max].strip()
         most = _count(given)
         found = suggestions(text, most) if len(text) >= LETTERS_MIN else []
-        beginnings = endings(text)
-        if beginnings and len(beginnings[-1]) >= LETTERS_MIN:
+        readings = [reading for reading in endings(text) if len(reading[-1][0]) >= LETTERS_MIN]
+        if readings:
             async with call.service.connection() as connection:
-                rows = await professionals_starting(connection, beginnings, most)
+                rows = {
+                    row
+                    for reading in readings
+                    for row in await professionals_starting(connection, reading, most)
+                }
             found += [
-                Suggestion("professional", label, label, f"PractitionerRole/{role}") for role, label in rows
+                Suggestion("professional", label, label, f"PractitionerRole/{role}")
+                for role, label in sorted(rows, key=lambda row: row[::-1])[:most]
             ]
         found.sort(key=lambda one: GROUPS.index(one.group))
         parameters: Resource = {"resourceType": "Parameters"}

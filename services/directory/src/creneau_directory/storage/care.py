@@ -14,7 +14,7 @@ from typing import Any
 from creneau_directory.domain.care.places import gazetteer
 from creneau_directory.domain.care.reading.facts import KnownNames
 from creneau_directory.domain.care.situation import Around, Situation, situation_of
-from creneau_directory.domain.care.spelling import edit_distance, edits_allowed, sound
+from creneau_directory.domain.care.spelling import as_one, edit_distance, edits_allowed, sound
 from creneau_directory.domain.care.vocabulary import vocabulary
 from creneau_directory.domain.ror.visibility import EVERYBODY, is_sensitive, seen_by
 from creneau_shared.database.pool import Connection
@@ -181,10 +181,11 @@ async def refresh_due(connection: Connection) -> int:
 # -- names ---------------------------------------------------------------------------------------------------
 
 _KNOWN = """
-SELECT piece.name AS piece, array_agg(found.name) AS names, bool_or(found.name = piece.name) AS exact
-FROM unnest($1::text[], $2::text[]) AS piece (name, heard)
+SELECT piece.typed, array_agg(DISTINCT found.name) AS names,
+  array_agg(DISTINCT found.name) FILTER (WHERE found.name = piece.name) AS exact
+FROM unnest($1::text[], $2::text[], $3::text[]) AS piece (typed, name, heard)
 JOIN care_name AS found ON found.name = piece.name OR found.heard = piece.heard
-GROUP BY piece.name
+GROUP BY piece.typed
 """
 _ALIKE = """
 SELECT name, similarity(name, $1) AS alike FROM care_name WHERE name % $1 ORDER BY alike DESC, name LIMIT 20
@@ -198,10 +199,11 @@ async def known_names(connection: Connection, pieces: Sequence[str]) -> KnownNam
     """Those of the pieces that are names of the directory, or sound like some."""
     if not pieces:
         return KnownNames()
-    rows = await connection.fetch(_KNOWN, list(pieces), [sound(piece) for piece in pieces])
+    spelled = [(piece, name, sound(piece)) for piece in pieces for name in as_one(piece)]
+    rows = await connection.fetch(_KNOWN, *(list(column) for column in zip(*spelled, strict=True)))
     return KnownNames(
         {
-            row["piece"]: ((row["piece"],), EXACT) if row["exact"] else (tuple(row["names"][:8]), HEARD)
+            row["typed"]: (tuple(row["exact"]), EXACT) if row["exact"] else (tuple(row["names"][:8]), HEARD)
             for row in rows
         }
     )
@@ -224,15 +226,19 @@ async def alike_names(connection: Connection, pieces: Sequence[str]) -> KnownNam
 
 
 async def professionals_starting(
-    connection: Connection, beginnings: Sequence[str], most: int
+    connection: Connection, beginnings: Sequence[Sequence[str]], most: int
 ) -> list[tuple[str, str]]:
-    """(role, label) of situations whose names begin so, each beginning in another name."""
+    """(role, label) of situations whose names begin so, each beginning, in one of its spellings, in another name."""
     groups = []
-    for beginning in beginnings:
-        rows = await connection.fetch(_STARTING, f"{beginning}%")
-        if not rows:
+    for spellings in beginnings:
+        names = [
+            f"n:{row['name']}"
+            for spelling in spellings
+            for row in await connection.fetch(_STARTING, f"{spelling}%")
+        ]
+        if not names:
             return []
-        groups.append([f"n:{row['name']}" for row in rows])
+        groups.append(names)
     conditions = " AND ".join(f"terms && ${n}::text[]" for n in range(1, len(groups) + 1))
     rows = await connection.fetch(
         f"SELECT role, label FROM (SELECT role, label FROM care_situation WHERE {conditions} LIMIT 200) AS found"

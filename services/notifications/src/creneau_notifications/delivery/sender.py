@@ -81,10 +81,12 @@ class Leaving:
 
     message: Message
     occasion: Occasion
+    contact: Contact
+    """by which it was decided, before its address was read"""
     held_at: datetime
     """since when its lease runs"""
     looked_at: datetime | None
-    """when it was known whether it is superseded; None: not since others of its batch leave"""
+    """when it was known whether it is superseded, and to whom it goes; None: not since others of its batch leave"""
     superseded: bool = False
 
     def as_it_is(self, known: Mapping[str, AppointmentEvent], *, superseded: bool) -> Leaving:
@@ -227,10 +229,14 @@ class Sender:
             admitted = await self._admit(connection, decided, now)
             closed = [(m, decision) for m, decision in admitted if isinstance(decision, Closing)]
             put_off = [(m, decision.at) for m, decision in admitted if isinstance(decision, Later)]
-            leaving = [(m, decision) for m, decision in admitted if isinstance(decision, Admitted)]
+            leaving = [
+                (m, decision, by.contact)
+                for (m, decision), (_, by) in zip(admitted, decided, strict=True)
+                if isinstance(decision, Admitted) and isinstance(by, Occasion)
+            ]
             await messages.claim(
                 connection,
-                [Claimed(m, decision.mailbox) for m, decision in leaving],
+                [Claimed(m, decision.mailbox) for m, decision, _ in leaving],
                 now + self._limits.lease,
             )
             await messages.put_off(connection, put_off)
@@ -240,8 +246,8 @@ class Sender:
             count(message, closing)
         # What leaves at once has just been looked at.
         return [
-            Leaving(m, decision.occasion, held_at=now, looked_at=now if number < len(self._lanes) else None)
-            for number, (m, decision) in enumerate(leaving)
+            Leaving(m, decision.occasion, contact, now, looked_at=now if number < len(self._lanes) else None)
+            for number, (m, decision, contact) in enumerate(leaving)
         ], len(due)
 
     async def _decide(
@@ -314,8 +320,9 @@ class Sender:
 
     async def _look_again(self, batch: _Batch) -> None:
         """Look, for as many of what waits as there are lanes to take it, whether it was superseded while others were sent.
-        What somebody else has meanwhile, as its lease ran out, is left to them. The lease begins anew with what has
-        waited, so that it need outlast one sending and not a whole batch."""
+        What is for somebody who is reached otherwise by now is given back, to be decided anew. What somebody else has
+        meanwhile, as its lease ran out, is left to them. The lease begins anew with what has waited, so that it need outlast
+        one sending and not a whole batch."""
         async with batch.looking:
             if not batch.waiting or self._is_fresh(batch.waiting[0]):
                 return  # another lane has looked
@@ -328,6 +335,14 @@ class Sender:
                 else:
                     found = await messages.superseded_since(connection, claimed)
                 states = await self._series_of(connection, claimed)
+                contacts = await recipients.find(connection, {message.recipient for message in claimed})
+            elsewhere = {
+                one.message.id: one.message
+                for one in ones
+                if found.get(one.message.id) is False and contacts.get(one.message.recipient) != one.contact
+            }
+            if elsewhere:
+                await self._give_back(list(elsewhere.values()))
             for one in ones:
                 batch.waiting.popleft()
                 if one.message.id not in found:
@@ -341,7 +356,7 @@ class Sender:
                     held_at=now if waited else one.held_at,
                 )
                 for one in reversed(ones)
-                if one.message.id in found
+                if one.message.id in found.keys() - elsewhere.keys()
             )
 
     def _is_fresh(self, one: Leaving) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
@@ -86,6 +86,16 @@ class AppointmentEvent:
     """all of the series that changed with it, in order of time: told with this event"""
     told_elsewhere: bool = False
     """whether another event of its series tells of it"""
+    was_booked: bool = False
+    """whether it was booked for the same patient before, and has not been cancelled since: it is in their calendar"""
+
+    def following(self, known: AppointmentEvent | None) -> AppointmentEvent:
+        """The event, as it follows the last one that was heard of the appointment. What was booked and waits for its practice
+        again (moved to an agenda that has to agree) is in the patient's calendar still."""
+        if known is None or known.appointment.patient != self.appointment.patient:
+            return self
+        status = known.appointment.status
+        return replace(self, was_booked=status == "booked" or (status == "pending" and known.was_booked))
 
 
 def mode_of(codings: Sequence[tuple[str | None, str | None]]) -> Mode | None:

@@ -149,8 +149,7 @@ def _message(
 
 
 def _notice_kind(event: AppointmentEvent, known: Appointment | None) -> Kind | None:
-    """What to tell at once. A hold that lapses or is let go was never announced, so its end is not either; whoever asked a
-    practice is told when it refuses, or does not answer, or would rather have another time."""
+    """What to tell at once. A hold that lapses was never announced, so its end is not either."""
     if _is_asked_anew(event, known):
         return Kind.PROPOSAL
     match event.change:
@@ -159,9 +158,7 @@ def _notice_kind(event: AppointmentEvent, known: Appointment | None) -> Kind | N
         case Change.MOVED:
             return Kind.CHANGE
         case Change.CANCELLED:
-            if event.awaited:
-                return None if event.cancelled_by == "patient" else Kind.CANCELLATION
-            return None if known is not None and known.status == "pending" else Kind.CANCELLATION
+            return Kind.CANCELLATION if _is_end_told(event, known) else None
         case Change.UPDATED:
             if known is None or not known.status == event.appointment.status == "booked":
                 return None
@@ -170,6 +167,16 @@ def _notice_kind(event: AppointmentEvent, known: Appointment | None) -> Kind | N
             return Kind.OFFER
         case Change.HELD | Change.HOLD_EXPIRED:
             return None
+
+
+def _is_end_told(event: AppointmentEvent, known: Appointment | None) -> bool:
+    """Of a hold that is let go nobody was told. Whoever asked a practice is told when it refuses, or does not answer, not of
+    what they withdraw themselves; but what was booked before it waited is taken off their calendar."""
+    if event.was_booked:
+        return True
+    if event.awaited:
+        return event.cancelled_by != "patient"
+    return known is None or known.status != "pending"
 
 
 def _is_told_anew(event: AppointmentEvent, known: Appointment | None) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from creneau_notifications.domain.appointment import Appointment, Mode
@@ -29,6 +30,17 @@ class Fact:
     """for a PractitionerRole: the reference to the person"""
     locations: tuple[str, ...] = ()
     """for a PractitionerRole or HealthcareService: the references to its places"""
+    organization: str | None = None
+    """for a PractitionerRole: the reference to its organisation"""
+    active: bool = True
+    """whether it is in use"""
+    since: datetime | None = None
+    until: datetime | None = None
+    """within which period, the end excluded; None: without that end"""
+
+    def is_there(self, at: datetime) -> bool:
+        begun = self.since is None or self.since <= at
+        return self.active and begun and (self.until is None or at < self.until)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +63,13 @@ class Visit:
 def references_of(appointment: Appointment, facts: Mapping[str, Fact]) -> frozenset[str]:
     """The directory resources that the appointment's messages need, as far as `facts` tells."""
     behind = _roles_behind(appointment, facts)
-    at_one_place = behind if len({frozenset(role.locations) for role in behind}) == 1 else ()
+    at_one_place = behind if len({_places_of(role, appointment, facts) for role in behind}) == 1 else ()
     named = (*_directory_actors(appointment), *(role.reference for role in at_one_place))
     roles = [facts[actor] for actor in named if actor in facts]
     people = {role.practitioner for role in roles if role.practitioner}
     # A place that the appointment names itself is the place; a role may have several.
-    places = set() if appointment.actors_of("Location") else {p for role in roles for p in role.locations}
+    named_place = bool(appointment.actors_of("Location"))
+    places = set() if named_place else {p for role in roles for p in _places_of(role, appointment, facts)}
     return frozenset(named) | people | places
 
 
@@ -85,16 +98,36 @@ def visit_of(appointment: Appointment, facts: Mapping[str, Fact]) -> Visit:
 
 
 def _roles_behind(appointment: Appointment, facts: Mapping[str, Fact]) -> tuple[Fact, ...]:
-    """The roles of professionals whom the appointment names without saying where: software has agendas of a person alone."""
+    """The roles that professionals have at the time of the visit whom it names without saying where: software has agendas of
+    a person alone. A role has gone with its organisation, and with the last of its places."""
     if any(map(appointment.actors_of, ("Location", "PractitionerRole", "HealthcareService"))):
         return ()
     people = appointment.actors_of("Practitioner")
-    return tuple(fact for fact in facts.values() if fact.practitioner in people)
+    return tuple(
+        fact
+        for fact in facts.values()
+        if fact.practitioner in people
+        and all(_is_there(one, appointment, facts) for one in (fact.reference, fact.organization))
+        and (not fact.locations or any(_is_there(place, appointment, facts) for place in fact.locations))
+    )
+
+
+def _places_of(role: Fact, appointment: Appointment, facts: Mapping[str, Fact]) -> frozenset[str]:
+    """Where a role, or an offer, is: at those of its places that are in use, if any is."""
+    in_use = frozenset(place for place in role.locations if _is_there(place, appointment, facts))
+    return in_use or frozenset(role.locations)
+
+
+def _is_there(reference: str | None, appointment: Appointment, facts: Mapping[str, Fact]) -> bool:
+    """Whether it is in use when the visit takes place. Of what nothing was said yet, nothing is held against it."""
+    fact = facts.get(reference or "")
+    return fact is None or fact.is_there(appointment.start)
 
 
 def _common_zone(appointment: Appointment, facts: Mapping[str, Fact]) -> ZoneInfo | None:
     """By which clock all places live where these professionals work."""
-    places = {place for role in _roles_behind(appointment, facts) for place in role.locations}
+    behind = _roles_behind(appointment, facts)
+    places = {place for role in behind for place in _places_of(role, appointment, facts)}
     zones = {zone_named(facts[place].zone) for place in places if place in facts}
     return next(iter(zones)) if len(zones) == 1 else None
 

@@ -19,7 +19,7 @@ from creneau_notifications.domain.appointment import (
 from creneau_notifications.domain.contact import Contact
 from creneau_notifications.domain.visit import Fact
 from creneau_notifications.storage.accounts import Person
-from creneau_shared.fhir.current import current, current_name, titled
+from creneau_shared.fhir.current import bounds, current, current_name, is_active, titled
 from creneau_shared.fhir.zones import stated_zone, zone_of
 
 
@@ -123,6 +123,7 @@ def read_fact(data: Mapping[str, Any], now: datetime) -> tuple[Fact, datetime]:
     postal = address if isinstance(address, dict) else {}
     position = resource.get("position", {})
     places = resource.get("location", [])
+    since, until = bounds(resource.get("period"))
     fact = Fact(
         reference=f"{resource['resourceType']}/{resource['id']}",
         name=_name(resource, now),
@@ -133,6 +134,10 @@ def read_fact(data: Mapping[str, Any], now: datetime) -> tuple[Fact, datetime]:
         longitude=position.get("longitude"),
         practitioner=resource.get("practitioner", {}).get("reference"),
         locations=tuple(place["reference"] for place in places if "reference" in place),
+        organization=resource.get("organization", {}).get("reference"),
+        active=is_active(resource),
+        since=since,
+        until=until,
     )
     return fact, datetime.fromisoformat(resource["meta"]["lastUpdated"])
 

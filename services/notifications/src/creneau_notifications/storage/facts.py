@@ -10,17 +10,21 @@ import asyncpg
 from creneau_notifications.domain.visit import Fact
 from creneau_shared.database.pool import Connection
 
-_COLUMNS = "reference, name, address, phone, zone, latitude, longitude, practitioner, locations"
+_COLUMNS = (
+    "reference, name, address, phone, zone, latitude, longitude, practitioner, locations,"
+    " organization, active, since, until"
+)
 
 
 async def save(connection: Connection, fact: Fact, last_updated: datetime) -> None:
     """Keep `fact`, unless something newer is kept already (a log read again from its beginning)."""
     await connection.execute(
         f"INSERT INTO directory_fact ({_COLUMNS}, last_updated)"
-        " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT (reference) DO UPDATE SET"
+        " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) ON CONFLICT (reference) DO UPDATE SET"
         " name = excluded.name, address = excluded.address, phone = excluded.phone, zone = excluded.zone,"
         " latitude = excluded.latitude, longitude = excluded.longitude, practitioner = excluded.practitioner,"
-        " locations = excluded.locations, last_updated = excluded.last_updated"
+        " locations = excluded.locations, organization = excluded.organization, active = excluded.active,"
+        " since = excluded.since, until = excluded.until, last_updated = excluded.last_updated"
         " WHERE directory_fact.last_updated <= excluded.last_updated",
         fact.reference,
         fact.name,
@@ -31,6 +35,10 @@ async def save(connection: Connection, fact: Fact, last_updated: datetime) -> No
         fact.longitude,
         fact.practitioner,
         list(fact.locations),
+        fact.organization,
+        fact.active,
+        fact.since,
+        fact.until,
         last_updated,
     )
 
@@ -41,12 +49,13 @@ async def forget(connection: Connection, reference: str) -> None:
 
 
 async def find(connection: Connection, references: Iterable[str]) -> Mapping[str, Fact]:
-    """The facts of `references` and of the roles of professionals among them, and of the people and places that these point
-    to."""
+    """The facts of `references` and of the roles of professionals among them, and of the people, places and organisations
+    that these point to."""
     rows = await connection.fetch(
         f"WITH named AS (SELECT {_COLUMNS} FROM directory_fact WHERE reference = ANY($1::text[])"
         f" UNION SELECT {_COLUMNS} FROM directory_fact WHERE practitioner = ANY($1::text[])),"
-        " pointed AS (SELECT practitioner AS reference FROM named UNION SELECT unnest(locations) FROM named)"
+        " pointed AS (SELECT practitioner AS reference FROM named UNION SELECT organization FROM named"
+        " UNION SELECT unnest(locations) FROM named)"
         f" SELECT {_COLUMNS} FROM named UNION"
         f" SELECT {_COLUMNS} FROM directory_fact WHERE reference IN (SELECT reference FROM pointed)",
         list(references),

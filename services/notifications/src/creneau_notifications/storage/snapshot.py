@@ -57,4 +57,5 @@ def load_event(content: str) -> AppointmentEvent:
             for o in values.get("together", ())
         ),
         told_elsewhere=values.get("told_elsewhere", False),
+        was_booked=values.get("was_booked", False),
     )

@@ -74,6 +74,11 @@ directory_fact = Table(
     Column("longitude", Double),
     Column("practitioner", Text),
     Column("locations", ARRAY(Text), nullable=False, server_default=text("'{}'")),
+    Column("organization", Text),
+    # Whether it is in use, and within which period.
+    Column("active", Boolean, nullable=False, server_default=text("true")),
+    Column("since", DateTime(timezone=True)),
+    Column("until", DateTime(timezone=True)),
     Index("ix_directory_fact_practitioner", "practitioner"),
     comment="Replica of what messages say of professionals and places, fed by the directory's events.",
 )

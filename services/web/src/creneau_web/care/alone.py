@@ -1,14 +1,15 @@
 """Agendas of a professional alone: they name the person, and no role. Much software has only these.
 
 They are shown with a role where it is clear that one is received there: at the place that the agenda names, or, where it
-names none, where all roles of the person are at one place.
+names none, where all roles that the person has by now are at one place.
 """
 
 from __future__ import annotations
 
 from creneau_web.care.model import Professional
+from creneau_web.care.reading import places_now, roles_now
 from creneau_web.fhir.client import Fhir, Resource
-from creneau_web.fhir.values import entries
+from creneau_web.fhir.values import by_reference, entries
 
 MOST = "100"
 
@@ -37,12 +38,14 @@ async def _is_at_one_place(fhir: Fhir, person: str) -> bool:
     query = [
         ("practitioner", f"Practitioner/{person}"),
         ("active:not", "false"),
+        ("_include", "PractitionerRole:location"),
+        ("_include", "PractitionerRole:organization"),
         ("_count", MOST),
         ("_total", "none"),
     ]
-    roles = entries(await fhir.search("PractitionerRole", query), "PractitionerRole")
-    places = {frozenset(str(place.get("reference")) for place in role.get("location", ())) for role in roles}
-    return len(places) == 1
+    found = await fhir.search("PractitionerRole", query)
+    known = by_reference(found)
+    return len({places_now(role, known, fhir.at) for role in roles_now(found, fhir.at)}) == 1
 
 
 def references_of(schedule: Resource) -> list[str]:

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 from creneau_web.care.kept import Kept
 from creneau_web.care.model import Professional
-from creneau_web.care.reading import professionals_of
-from creneau_web.fhir.client import ID, Fhir, checked
+from creneau_web.care.reading import professionals_now, professionals_of
+from creneau_web.fhir.client import ID, Fhir, Resource, checked
 from creneau_web.fhir.refusal import Refusal, RefusedError
 
 INCLUDES = ("practitioner", "location", "service")
@@ -27,7 +27,7 @@ class Directory:
         public = fhir.as_(None)
 
         async def ask() -> Professional:
-            found = await _search(public, "_id", [role])
+            found = professionals_of(await _search(public, "_id", [role]), fhir.at)
             if not found:
                 await public.read("PractitionerRole", role)
                 raise RefusedError(Refusal(404, "not-found", ""))  # it came while it was asked for
@@ -39,12 +39,20 @@ class Directory:
         """Those of these PractitionerRoles (ids) that there are; who is not known yet is asked for in one search."""
         known = {role: self._people.known(role) for role in roles}
         unknown = [role for role, professional in known.items() if professional is None]
-        self.remember(found := await _search(fhir.as_(None), "_id", unknown) if unknown else [])
+        answered = await _search(fhir.as_(None), "_id", unknown) if unknown else {}
+        self.remember(found := professionals_of(answered, fhir.at))
         return [*(one for one in known.values() if one is not None), *found]
 
     async def of_practitioners(self, fhir: Fhir, people: Iterable[str]) -> list[Professional]:
         """Wherever these Practitioners (ids) work, not where they did."""
-        self.remember(found := await _search(fhir.as_(None), "practitioner", people, ("active:not", "false")))
+        bundle = await _search(
+            fhir.as_(None),
+            "practitioner",
+            people,
+            ("active:not", "false"),
+            ("_include", "PractitionerRole:organization"),
+        )
+        self.remember(found := professionals_now(bundle, fhir.at))
         return found
 
     def remember(self, people: Iterable[Professional]) -> None:
@@ -53,9 +61,7 @@ class Directory:
             self._people.put(professional.id, professional)
 
 
-async def _search(
-    fhir: Fhir, parameter: str, ids: Iterable[str], *besides: tuple[str, str]
-) -> list[Professional]:
+async def _search(fhir: Fhir, parameter: str, ids: Iterable[str], *besides: tuple[str, str]) -> Resource:
     query = [
         (parameter, ",".join(ids)),
         *besides,
@@ -63,4 +69,4 @@ async def _search(
         ("_count", str(MOST)),
         ("_total", "none"),
     ]
-    return professionals_of(await fhir.search("PractitionerRole", query), fhir.at)
+    return await fhir.search("PractitionerRole", query)

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from creneau_shared.fhir.current import current, current_name, titled
+from creneau_shared.fhir.current import current, current_name, is_there, titled
 from creneau_shared.fhir.zones import zone_of
 from creneau_web.care.model import PARIS, Hours, Opening, Place, Professional
 from creneau_web.fhir.values import (
@@ -32,8 +32,36 @@ PLACES_LEFT = "https://creneau.sante.fr/fhir/StructureDefinition/slot-places-lef
 
 def professionals_of(bundle: Resource, at: datetime) -> list[Professional]:
     """The PractitionerRoles of a searchset with what was included, in its order, as they are at an instant."""
+    return _professionals(entries(bundle, "PractitionerRole"), bundle, at)
+
+
+def professionals_now(bundle: Resource, at: datetime) -> list[Professional]:
+    """Of `professionals_of` those whose role it is by then."""
+    return _professionals(roles_now(bundle, at), bundle, at)
+
+
+def _professionals(roles: Iterable[Resource], bundle: Resource, at: datetime) -> list[Professional]:
     known = by_reference(bundle)
-    return [professional_of(role, known, at) for role in entries(bundle, "PractitionerRole")]
+    return [professional_of(role, known, at) for role in roles]
+
+
+def roles_now(bundle: Resource, at: datetime) -> list[Resource]:
+    """Those PractitionerRoles of a searchset that somebody has at an instant. A role has gone with its organisation, and with
+    the last of its places, as far as these came with it."""
+    known = by_reference(bundle)
+    return [
+        role
+        for role in entries(bundle, "PractitionerRole")
+        if is_there(role, at)
+        and is_there(known.get((role.get("organization") or {}).get("reference", ""), {}), at)
+        and (not role.get("location") or places_now(role, known, at))
+    ]
+
+
+def places_now(role: Resource, known: Mapping[str, Resource], at: datetime) -> frozenset[str]:
+    """The places (references) of a role where one is received at an instant."""
+    references = [str(place.get("reference", "")) for place in role.get("location", ())]
+    return frozenset(one for one in references if is_there(known.get(one, {}), at))
 
 
 def professional_of(role: Resource, known: Mapping[str, Resource], at: datetime) -> Professional:

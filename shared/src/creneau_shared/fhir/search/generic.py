@@ -20,8 +20,9 @@ from creneau_shared.fhir.search.name_words import (
     START,
     found_by_words,
     found_in_any_order,
-    phrases,
+    readings,
     same_saint,
+    spellings,
 )
 from creneau_shared.fhir.search.parameters import SearchParameter
 from creneau_shared.fhir.search.registry import StorageNeeds, storage_needs
@@ -289,23 +290,33 @@ class GenericTable:
     def _names(self, clause: Clause, alias: str, arguments: Arguments) -> str:
         """A clause on names, which are found from each word on: as a union, so that each way has its index."""
         values = [cast(StringValue, value) for value in clause.values]
-        ways = [self._name(clause, value.folded, arguments) for value in values]
+        ways = [
+            self._name(clause, asked, arguments) for value in values for asked in self._asked(clause, value)
+        ]
         return f"{alias}.key IN ({' UNION ALL '.join(ways)})"
 
-    def _name(self, clause: Clause, folded: str, arguments: Arguments) -> str:
+    def _asked(self, clause: Clause, value: StringValue) -> list[list[str]]:
+        """Ways to read a name as phrases that must all be found."""
+        if clause.modifier is None and found_in_any_order(self.resource_type, clause.parameter.name):
+            return [asked for asked in readings(value.folded) if asked] or [[value.folded]]
+        return [[value.folded]]
+
+    def _spellings(self, clause: Clause, phrase: str) -> Sequence[str]:
+        if clause.modifier is None:
+            return spellings(self.resource_type, clause.parameter.name, phrase)
+        return tuple(dict.fromkeys((phrase, same_saint(phrase))))
+
+    def _name(self, clause: Clause, asked: Sequence[str], arguments: Arguments) -> str:
         """SELECT of the keys of what is named so; of a person, all the phrases hold, wherever in the name they stand."""
         name = clause.parameter.index_name
         stored = f"ANY(ARRAY[{literal(name)}, {literal(name + START)}])"
-        asked = [folded]
-        if clause.modifier is None and found_in_any_order(self.resource_type, clause.parameter.name):
-            asked = phrases(folded) or [folded]
         first, *others = (
             f"{row}.parameter = {stored} AND "
             + any_of(
                 _begins(spelling, arguments, row)
                 if clause.modifier is None
                 else f"{row}.value LIKE {arguments.add(f'%{_like(spelling)}%', 'text')}"
-                for spelling in dict.fromkeys((phrase, same_saint(phrase)))
+                for spelling in self._spellings(clause, phrase)
             )
             if phrase
             else FALSE

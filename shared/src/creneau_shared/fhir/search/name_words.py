@@ -4,15 +4,17 @@ FHIR R4 lets a string search begin at the start of the text only, and leaves to 
 (search.html#string). People know "de La Tour du Pin" by "tour", Mme Le Gall-Moreau by "moreau". So a text of such a
 parameter is stored once more from each of its words on (`text_starts`), under a name of its own (`START`), by which
 one range of the same index finds it; the text itself stays what it is compared and sorted by. Saint, Sainte, St and Ste
-are one word on both sides.
+are one word on both sides. A person is found with the particles of the name apart or together (`Le Goff`, `legoff`): what is
+asked for is looked for in each of these spellings, and nothing more is stored.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from functools import lru_cache
 
-from creneau_shared.spelling import REMEMBERED_CHARACTERS_MAX, fold
+from creneau_shared.spelling import PARTICLES, REMEMBERED_CHARACTERS_MAX, fold, ways_of_writing
 
 START = ":start"
 """Behind a parameter's index name: its texts from each of their words on."""
@@ -25,6 +27,7 @@ _BASES = frozenset(
 )
 _NAMES = frozenset({"address", "address-city", "family", "given", "name"})
 _PEOPLE = frozenset({"Patient", "Practitioner", "RelatedPerson"})
+_OF_PEOPLE = frozenset({"family", "given", "name"})
 _SAINT = re.compile(r"\b(?:sainte|ste|st)\b")
 _PARTICLE_CHARACTERS = 2
 """words so short (de, la, d, le) select next to nothing; they are looked for together with the word they lead to"""
@@ -38,6 +41,13 @@ def found_by_words(base: str, parameter: str) -> bool:
 def found_in_any_order(base: str, parameter: str) -> bool:
     """Whether the words may stand in several parts of the value, in any order: the name of a person."""
     return base in _PEOPLE and parameter == "name"
+
+
+def spellings(base: str, parameter: str, phrase: str) -> tuple[str, ...]:
+    """How a folded phrase may stand at the beginning of a text or of its start: a person's name with its particles apart or
+    together."""
+    written = ways_of_writing(phrase) if base in _PEOPLE and parameter in _OF_PEOPLE else (phrase,)
+    return tuple(dict.fromkeys((*written, same_saint(phrase))))
 
 
 def same_saint(folded: str) -> str:
@@ -66,11 +76,25 @@ def phrases(folded: str) -> list[str]:
 
     `"dupont jean"` → `["dupont", "jean"]`; `"jean de la tour"` → `["jean", "de la tour"]`.
     """
+    return _led_by(folded, lambda word: len(word) <= _PARTICLE_CHARACTERS)
+
+
+def readings(folded: str) -> list[list[str]]:
+    """The `phrases` of a name, and where a longer word may be a particle too, those with it: `"ben ali"` may be two names
+    and may be one."""
+    either = (
+        phrases(folded),
+        _led_by(folded, lambda word: len(word) <= _PARTICLE_CHARACTERS or word in PARTICLES),
+    )
+    return [either[0]] if either[0] == either[1] else list(either)
+
+
+def _led_by(folded: str, leads: Callable[[str], bool]) -> list[str]:
     found: list[str] = []
     leading: list[str] = []
     for word in folded.split():
         leading.append(word)
-        if len(word) > _PARTICLE_CHARACTERS:
+        if not leads(word):
             found.append(" ".join(leading))
             leading = []
     return [*found, " ".join(leading)] if leading else found

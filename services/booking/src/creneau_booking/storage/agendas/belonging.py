@@ -10,14 +10,15 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
+from creneau_booking.storage.availability.agendas import IN_PERIOD
 from creneau_booking.storage.slot_rows import slot_key
 from creneau_booking.storage.slot_visibility import is_public
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.storage.generic import owned_by
 
-_ROLE = """NOT role.deleted AND role.terms && $3 AND NOT role.terms @> ARRAY['active=false']
-  AND NOT EXISTS (SELECT FROM practitioner_role_date AS period WHERE period.key = role.key
-    AND period.parameter = 'date' AND (period.low > now() OR period.high <= now()))"""
+_ROLE = (
+    f"""NOT role.deleted AND role.terms && $3 AND NOT role.terms @> ARRAY['active=false'] AND {IN_PERIOD}"""
+)
 _BELONGS = f"""CASE split_part({{ref}}, '/', 1)
   WHEN 'Practitioner' THEN EXISTS (
     SELECT FROM practitioner_role role WHERE role.terms @> ARRAY['practitioner=' || {{ref}}] AND {_ROLE})

@@ -12,7 +12,7 @@ from datetime import datetime
 
 from creneau_booking.domain.refusals.offering import ActorOfNobody, ActorOfOthers, ActorsNamedIn
 from creneau_booking.storage.availability.actors import stop_taking
-from creneau_booking.storage.availability.agendas import alone, beside_others
+from creneau_booking.storage.availability.agendas import IN_PERIOD, alone, beside_others
 from creneau_booking.storage.outside.followed_calendars import handed_over
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.search.layout import table_name
@@ -37,9 +37,7 @@ _OF_PRACTITIONERS = f"""
 SELECT 'Practitioner/' || person.id AS reference, substr(t, {len(_START) + 1}) AS organization
 FROM unnest($1::text[]) AS person (id)
 LEFT JOIN practitioner_role AS role ON role.terms && ARRAY['practitioner=Practitioner/' || person.id]
-  AND NOT role.deleted AND NOT role.terms @> ARRAY['active=false']
-  AND NOT EXISTS (SELECT FROM practitioner_role_date AS period WHERE period.key = role.key
-    AND period.parameter = 'date' AND (period.low > now() OR period.high <= now()))
+  AND NOT role.deleted AND NOT role.terms @> ARRAY['active=false'] AND {IN_PERIOD}
 LEFT JOIN LATERAL unnest(role.terms) AS t ON starts_with(t, '{_START}')
 """
 _OF_DEVICES = f"""

@@ -91,16 +91,18 @@ async def actors_of_schedules(connection: Connection, ids: Sequence[str]) -> dic
 
 
 async def agenda_actors(
-    connection: Connection, slot_ids: Sequence[str], *, public_only: bool = False
+    connection: Connection, slot_ids: Sequence[str], seen_by: WriteContext | None = None
 ) -> dict[str, tuple[str, ...]]:
-    """The actors of each slot's agenda, as references; with `public_only`, of the slots that are open to everybody."""
-    shown = is_public("kind") if public_only else "true"
+    """The actors of each slot's agenda, as references; of those alone that a writer may see, if one is given."""
+    sees_all = seen_by is None or (seen_by.patient_ids is None and seen_by.organizations is None)
     rows = await connection.fetch(
         "SELECT coalesce(slot.name, slot.id::text) AS id,"
         f" {_ACTORS} AS actors"
         " FROM slot JOIN schedule ON schedule.key = slot.schedule_key JOIN slot_kind kind ON kind.key = slot.kind_key"
-        f" WHERE slot.id = ANY($1::uuid[]) AND {shown}",
+        f" WHERE slot.id = ANY($1::uuid[]) AND ($2 OR schedule.terms && $3 OR {is_public('kind')})",
         [slot_key(id_) for id_ in slot_ids],
+        sees_all,
+        owned_by(seen_by.organizations or () if seen_by is not None else ()),
     )
     return {row["id"]: tuple(row["actors"]) for row in rows}
 

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
+from creneau_booking.storage.availability.agendas import IN_PERIOD, PLACE_GONE, ROLE_GONE
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.json import loads
 from creneau_shared.fhir.storage.store import Resource
 from creneau_shared.fhir.zones import zone_of
 
 _SAYING_WHERE = {"HealthcareService", "Location", "PractitionerRole"}
-_OF_PEOPLE = """
+_OF_PEOPLE = f"""
 SELECT DISTINCT ON (place.id) place.content FROM practitioner_role AS role
 JOIN role_place ON role_place.role = role.id JOIN location AS place ON place.id = role_place.place
 WHERE role.terms && ARRAY(SELECT 'practitioner=Practitioner/' || id FROM unnest($1::text[]) AS id)
-  AND NOT role.deleted AND NOT role.terms @> ARRAY['active=false'] AND NOT place.deleted AND place.content IS NOT NULL
+  AND NOT {ROLE_GONE} AND {IN_PERIOD} AND NOT {PLACE_GONE} AND place.content IS NOT NULL
 ORDER BY place.id
 """
 _ROLES = {
@@ -32,8 +33,8 @@ UNION SELECT substr(t, 14) FROM roles, unnest(terms) AS t WHERE starts_with(t, '
 async def working_places(
     connection: Connection, people: Sequence[str], kinds: Collection[str]
 ) -> list[Resource]:
-    """The places of the roles of these Practitioners (ids), of an agenda that has actors of these types. None where one of
-    these says where it is, or where the places do not live by one clock."""
+    """The places of the roles that these Practitioners (ids) have by now, of an agenda that has actors of these types. None
+    where one of these says where it is, or where the places do not live by one clock."""
     if not people or _SAYING_WHERE & set(kinds):
         return []
     places = [loads(row["content"]) for row in await connection.fetch(_OF_PEOPLE, list(people))]

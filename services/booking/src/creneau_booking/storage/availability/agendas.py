@@ -40,13 +40,19 @@ _PLACE_GONE = f"""EXISTS (
 _NOWHERE = f"""coalesce((
     SELECT bool_and({_PLACE_GONE.format(id="substr(t, 19)")}) FROM unnest({{row}}.terms) AS t
     WHERE starts_with(t, 'location=Location/')), false)"""
-_ROLE_GONE = f"""({_INACTIVE.format(row="role")} OR {_PRACTITIONER_GONE.format(row="role")}
-      OR {_ORGANIZATION_GONE.format(row="role")} OR {_NOWHERE.format(row="role")})"""
+ROLE_GONE = f"""({_INACTIVE.format(row="role")} OR {_PRACTITIONER_GONE.format(row="role")}
+  OR {_ORGANIZATION_GONE.format(row="role")} OR {_NOWHERE.format(row="role")})"""
+"""SQL: a situation (`role`) is out of use, or its professional, its organisation or all its places are."""
+PLACE_GONE = _PLACE_GONE.format(id="place.id")
+"""SQL: a place (`place`) is out of use, or the building that it is part of."""
+IN_PERIOD = """NOT EXISTS (SELECT FROM practitioner_role_date AS period WHERE period.key = role.key
+    AND period.parameter = 'date' AND (period.low > now() OR period.high <= now()))"""
+"""SQL: a situation (`role`) has begun, and has not ended."""
 _GONE = f"""CASE named.type
   WHEN 'Practitioner' THEN EXISTS (
     SELECT FROM practitioner WHERE id = named.id AND {_INACTIVE.format(row="practitioner")})
   WHEN 'PractitionerRole' THEN EXISTS (
-    SELECT FROM practitioner_role AS role WHERE role.id = named.id AND {_ROLE_GONE})
+    SELECT FROM practitioner_role AS role WHERE role.id = named.id AND {ROLE_GONE})
   WHEN 'HealthcareService' THEN EXISTS (
     SELECT FROM healthcare_service AS offer WHERE offer.id = named.id
       AND ({_INACTIVE.format(row="offer")} OR {_ORGANIZATION_GONE.format(row="offer")}))
@@ -64,7 +70,7 @@ _ALONE = f"""alone AS MATERIALIZED (
   HAVING bool_or(type = 'Practitioner') AND NOT bool_or(type IN ('HealthcareService', 'Location', 'PractitionerRole'))
 ), working AS MATERIALIZED (
   SELECT named.key, named.id, within.low, within.high, role.key IS NULL AS unknown,
-    role.key IS NOT NULL AND NOT {_ROLE_GONE} AS works
+    role.key IS NOT NULL AND NOT {ROLE_GONE} AS works
   FROM named JOIN alone USING (key)
   LEFT JOIN practitioner_role AS role ON role.terms @> ARRAY['practitioner=Practitioner/' || named.id]
   LEFT JOIN practitioner_role_date AS within ON within.key = role.key AND within.parameter = 'date'

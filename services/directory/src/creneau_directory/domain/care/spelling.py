@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
-from creneau_shared.spelling import fold, phonetic
+from creneau_shared.spelling import fold, phonetic, ways_of_writing
 
 SMALL = frozenset(
     [
@@ -173,3 +173,9 @@ def undoubled(text: str) -> str:
 
 def joined(words: Iterable[str]) -> str:
     return "".join(words)
+
+
+def as_one(name: str) -> tuple[str, ...]:
+    """A name (folded) as one word, in each spelling of the particles that it begins with: `le goff` → `legoff`;
+    `st martin` → `stmartin`, `saintmartin` …"""
+    return tuple(dict.fromkeys(joined(way.split()) for way in ways_of_writing(name)))

@@ -9,9 +9,9 @@ from functools import cache
 from typing import Literal
 
 from creneau_directory.domain.care.places import gazetteer
-from creneau_directory.domain.care.spelling import SMALL
+from creneau_directory.domain.care.spelling import SMALL, as_one
 from creneau_directory.domain.care.vocabulary import Term, vocabulary
-from creneau_shared.spelling import fold
+from creneau_shared.spelling import PARTICLES, fold
 
 Group = Literal["speciality", "motive", "professional", "place"]
 GROUPS: tuple[Group, ...] = ("speciality", "motive", "professional", "place")
@@ -19,6 +19,8 @@ ENDING_WORDS_MAX = 4
 """of the end of a text, that may be the beginning of one suggestion"""
 
 
+BEGINNINGS_MAX = 3
+"""names of one professional, that the end of a text may begin"""
 SUGGESTED_FROM = 0.5
 """weight of a term that is suggested: one below it is understood, and too coarse or too little to be put into a mouth"""
 
@@ -48,16 +50,28 @@ def suggestions(text: str, most: int) -> list[Suggestion]:
     return []
 
 
-def endings(text: str) -> Sequence[str]:
-    """The last words of a text, folded, by which a professional is looked for (`dr pay`, `le goff j`)."""
+def endings(text: str) -> Sequence[Sequence[Sequence[str]]]:
+    """How the last words of a text may name a professional (`dr pay`, `le goff j`): as words, and where particles lead to
+    some, as one with these. Each as beginnings of different names, and each of these in its spellings, folded."""
     skipped = vocabulary()
-    words = [word for word in fold(text).split() if word not in SMALL]
 
     def says_nothing(word: str) -> bool:
         term = skipped.phrases.get((word,))
-        return term is not None and term.kind in ("title", "aside", "skip")
+        return word not in PARTICLES and term is not None and term.kind in ("title", "aside", "skip")
 
-    return [word for word in words if not says_nothing(word)][-3:]
+    words = [word for word in fold(text).split() if not says_nothing(word)]
+    plain = [as_one(word) for word in words if word not in SMALL][-BEGINNINGS_MAX:]
+    led: list[Sequence[str]] = []
+    leading: list[str] = []
+    for word in words:
+        leading.append(word)
+        if word not in PARTICLES:
+            led.append(as_one(" ".join(leading)))
+            leading = []
+    readings: list[Sequence[Sequence[str]]] = [plain]
+    if not leading and led[-BEGINNINGS_MAX:] != plain:
+        readings.append(led[-BEGINNINGS_MAX:])
+    return [reading for reading in readings if reading]
 
 
 def _terms(end: str, before: str, most: int) -> list[Suggestion]:

@@ -10,16 +10,25 @@ from creneau_directory.domain.care.reading.facts import KnownNames, Piece
 from creneau_directory.domain.care.reading.typed_words import is_title, says_nothing, words_of
 from creneau_directory.domain.care.spelling import SMALL, joined, stem
 from creneau_directory.domain.care.vocabulary import Vocabulary
+from creneau_shared.spelling import PARTICLES
 
 HEARD_LETTERS_MIN = 4
 """of what may be a name by its sound alone"""
 
 
 def name_pieces(text: str) -> list[str]:
-    """What of a text could be a name: each word, and two neighbours as one (`le goff`, `n diaye`)."""
+    """What of a text could be a name: each word, two neighbours as one (`le goff`, `n diaye`), and what two particles lead
+    to with these (`de la tour`)."""
     words = words_of(text)
     pairs = [joined(pair) for pair in pairwise(words)]
-    return list(dict.fromkeys(word for word in (*words, *pairs) if len(word) > 1 and not word.isdigit()))
+    led = [
+        joined(three)
+        for three in zip(words, words[1:], words[2:], strict=False)
+        if PARTICLES.issuperset(three[:2])
+    ]
+    return list(
+        dict.fromkeys(word for word in (*words, *pairs, *led) if len(word) > 1 and not word.isdigit())
+    )
 
 
 class NamePieces:
@@ -35,23 +44,29 @@ class NamePieces:
 
     def _beginning(self, words: Sequence[str], start: int, known: KnownNames) -> Iterator[Piece]:
         titled = start > 0 and is_title(self._vocabulary, words, start - 1)
-        for length in (1, 2):
+        for length in (1, 2, 3):
             end = start + length
             if end > len(words):
                 return
             piece = joined(words[start:end])
             found = known.of(piece)
-            if found is None or (length == 1 and piece in SMALL):
+            if found is None or (length == 1 and (piece in SMALL or self._leads(words, start, known))):
                 continue
             names, sure = found
             if sure < 1 and (
                 len(piece) < HEARD_LETTERS_MIN or any(w in self._vocabulary.words for w in words[start:end])
             ):
                 continue
-            worth = 0.8 * sure + (1.0 if titled else 0.0) + (0.25 if length == 2 else 0.0)
+            worth = 0.8 * sure + (1.0 if titled else 0.0) + 0.25 * (length - 1)
             if start > 0 and sure == 1 and self._is_surely_name(words[start - 1], known):
                 worth += 0.5  # `Céline Rivière`: after a name that is nothing else, a name rather than a town
             yield Piece(start, end, "name", worth, names, corrected=sure < 1)
+
+    @staticmethod
+    def _leads(words: Sequence[str], at: int, known: KnownNames) -> bool:
+        """Whether a word begins a name with the next one, of which both are one in the directory: `ben` in `ben ali`."""
+        one = known.of(joined(words[at : at + 2])) if words[at] in PARTICLES else None
+        return one is not None and one[1] == 1
 
     def is_idle(self, words: Sequence[str], piece: Piece, known: KnownNames) -> bool:
         """Whether a name is also a word of every day (`un bon dentiste`, `demain matin`) and nothing beside it says that

@@ -13,6 +13,7 @@ from starlette.responses import Response
 from creneau_web.fhir.client import Fhir
 from creneau_web.sessions.forms import FIELD, comes_from_here, has_key
 from creneau_web.sessions.session import PATIENT, Account, Content, Language, Session
+from creneau_web.sessions.unsent import NOTHING_UNSENT, Unsent
 from creneau_web.site import Site
 from creneau_web.wording import LANGUAGES, Wording
 
@@ -117,6 +118,19 @@ class Page:
         return key
 
     @property
+    def unsent(self) -> Unsent:
+        """What was typed into this page's form when the language was changed; empty where nothing was."""
+        kept = self.session.content.unsent if self.session else None
+        return kept if kept is not None and kept.page == self.here else NOTHING_UNSENT
+
+    async def forget_unsent(self) -> None:
+        """A form of this page has been sent: what was kept of it is old."""
+        kept = self.session.content.unsent if self.session else None
+        if self.session is not None and kept is not None and _path(kept.page) == _path(self.here):
+            self.session.content = self.session.content.model_copy(update={"unsent": None})
+            await self.site.sessions.save(self.session)
+
+    @property
     def form_key(self) -> str:
         """What each form of this session sends back."""
         return self.session.form_key if self.session else ""
@@ -187,6 +201,7 @@ async def check_form(page: CurrentPage) -> None:
         page.session, form.get(FIELD)
     ):
         raise ForeignFormError
+    await page.forget_unsent()
 
 
 def local_path(text: str, otherwise: str = "/") -> str:
@@ -203,6 +218,10 @@ def carry_cookie(request: Request, response: Response, site: Site) -> None:
         site.cookie.write(response, session.key)
     elif session is None and getattr(request.state, "cookie_is_dead", False):
         site.cookie.remove(response)
+
+
+def _path(address: str) -> str:
+    return address.partition("?")[0]
 
 
 def _language(request: Request, session: Session | None) -> Language:

@@ -49,7 +49,7 @@ async def arrive(page: CurrentPage, token: str) -> RedirectResponse:
 @router.get("", response_class=HTMLResponse)
 async def show(page: CurrentPage) -> HTMLResponse:
     """When and where; one question opens the rest."""
-    return await _show(page, {}, 200)
+    return await _show(page, page.unsent.problems, 200, page.unsent.text("reponse"))
 
 
 @router.post("", response_model=None)
@@ -64,13 +64,13 @@ async def answer(
     if not reponse.strip():
         problems["reponse"] = "link.problem.empty"
     if problems:
-        return await _show(page, problems, 422)
+        return await _show(page, problems, 422, reponse)
     parameters = [{"name": "token", "valueString": link}, {"name": "answer", "valueString": reponse.strip()}]
     try:
         answered = await page.fhir.as_(None).operation("Appointment/$open-link", parameters)
     except RefusedError as error:
         if error.refusal.status == WRONG:
-            return await _show(page, {"reponse": error.refusal.text}, 422)
+            return await _show(page, {"reponse": error.refusal.text}, 422, reponse)
         return await _told(page, error)
     given = opened(answered.resource)
     if given is None:
@@ -102,7 +102,7 @@ async def renew(page: CurrentPage) -> HTMLResponse | RedirectResponse:
     return page.go("/rdv/envoye")
 
 
-async def _show(page: Page, problems: dict[str, str], status: int) -> HTMLResponse:
+async def _show(page: Page, problems: dict[str, str], status: int, answer: str = "") -> HTMLResponse:
     link = page.session.content.link if page.session else None
     if not link:
         return await _over(page, 404)
@@ -113,7 +113,7 @@ async def _show(page: Page, problems: dict[str, str], status: int) -> HTMLRespon
     except RefusedError as error:
         return await _told(page, error)
     visit = linked_visit(shown.resource)
-    return await page.show_form("by_link/visit.html", status, visit=visit, problems=problems)
+    return await page.show_form("by_link/visit.html", status, visit=visit, answer=answer, problems=problems)
 
 
 async def _told(page: Page, error: RefusedError) -> HTMLResponse:

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from creneau_web.sessions.seal import Seal
+from creneau_web.sessions.unsent import Unsent
 
 Language = Literal["fr", "en", "simple"]
 
@@ -70,6 +71,8 @@ class Content(BaseModel):
     """what calls made from the console have learnt (ids of a demonstration's resources)"""
     said: str | None = None
     """key of a sentence for the next page, said once"""
+    unsent: Unsent | None = None
+    """what was typed into a page's form when the language was changed: until that form is sent"""
 
 
 class Session:

@@ -150,6 +150,14 @@ async def _drafts(site: Site, session: Session) -> list[Draft]:
     return [Draft.model_validate(content) for _, content in await site.sessions.drafts_of(session)]
 
 
+async def message_begun(page: Page, role: str) -> str:
+    """What was last written to this professional in this session and not sent: another time takes it along."""
+    if page.session is None:
+        return ""
+    drafts = await _drafts(page.site, page.session)
+    return next((draft.comment for draft in drafts if draft.role == role and not draft.booked), "")
+
+
 async def release_holds_at(page: Page, role: str) -> bool:
     """Give back what this session holds with one professional: who looks at their times again chooses again."""
     if page.session is None or page.account is None:

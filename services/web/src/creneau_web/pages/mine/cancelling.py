@@ -69,6 +69,8 @@ async def _show(page: Page, id_: str, problem: str | None, status: int) -> HTMLR
         possible=visit.may_still(visit.cancelable_until, now) and problem is None,
         until=visit.cancelable_until.astimezone(visit.zone) if visit.cancelable_until else None,
         reasons=REASONS,
+        reason=page.unsent.text("raison"),
+        scope=page.unsent.text("combien", "this"),
         series=await series_of(page.fhir, page.site.directory, visit),
         scopes=SCOPES,
         acting=await acting_for(page, visit),

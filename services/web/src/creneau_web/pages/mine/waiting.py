@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import date
 from secrets import token_hex
 from typing import Annotated
@@ -49,7 +50,8 @@ class Wish(Wanted):
 @router.get("", response_model=None)
 async def ask(page: SignedInPage, wanted: Annotated[Wanted, Query()]) -> HTMLResponse | RedirectResponse:
     """What one waits for is said before one joins."""
-    return await _ask(page, Wish.model_validate(wanted.model_dump(by_alias=True)), None, 200)
+    wish = page.unsent.read(Wish) or Wish.model_validate(wanted.model_dump(by_alias=True))
+    return await _ask(page, wish, page.unsent.problems, 200)
 
 
 @router.post("", response_model=None)
@@ -60,11 +62,11 @@ async def join_list(page: SignedInPage, wish: Annotated[Wish, Form()]) -> HTMLRe
         return page.go("/")
     patient = visit.patient if visit else wish.qui
     if patient is None or patient not in {person.id for person in people}:
-        return await _ask(page, wish, "waiting.problem.who", 422)
+        return await _ask(page, wish, {"wish" if visit else "qui": "waiting.problem.who"}, 422)
     try:
         until = _until(wish, visit)
     except ValueError:
-        return await _ask(page, wish, "waiting.problem.date", 422)
+        return await _ask(page, wish, {"jusqu_au": "waiting.problem.date"}, 422)
     try:
         await join(
             page.fhir,
@@ -78,7 +80,7 @@ async def join_list(page: SignedInPage, wish: Annotated[Wish, Form()]) -> HTMLRe
     except RefusedError as error:
         if error.refusal.status not in BY_RULE:
             raise
-        return await _ask(page, wish, error.refusal.text, error.refusal.status)
+        return await _ask(page, wish, {_field(error): error.refusal.text}, error.refusal.status)
     await page.say_next("waiting.joined")
     return page.go("/mes-rendez-vous")
 
@@ -139,7 +141,14 @@ def _until(wish: Wish, visit: Visit | None) -> date | None:
     return visit.start.date() if visit else None
 
 
-async def _ask(page: Page, wish: Wish, problem: str | None, status: int) -> HTMLResponse | RedirectResponse:
+def _field(error: RefusedError) -> str:
+    """The field that a refusal is about: the day, where the period is what cannot be; else the whole form."""
+    return "jusqu_au" if any("requestedPeriod" in one for one in error.refusal.expressions) else "wish"
+
+
+async def _ask(
+    page: Page, wish: Wish, problems: Mapping[str, str], status: int
+) -> HTMLResponse | RedirectResponse:
     professional, visit, people = await _about(page, wish)
     if professional is None:
         return page.go("/")
@@ -152,7 +161,7 @@ async def _ask(page: Page, wish: Wish, problem: str | None, status: int) -> HTML
         parts=PARTS,
         wish=wish,
         fresh=token_hex(16),
-        problem=problem,
+        problems=problems,
     )
 
 

@@ -56,7 +56,12 @@ def test_every_page_on_which_one_types_has_the_button() -> None:
 @pytest.mark.parametrize(
     ("shown", "sent", "fields", "told"),
     [
-        ("/signaler?page=/aide", "/signaler", {"page": "/aide", "texte": "Numéro faux"}, "Choose what it is about"),
+        (
+            "/signaler?page=/aide",
+            "/signaler",
+            {"page": "/aide", "texte": "Numéro faux"},
+            "Choose what it is about",
+        ),
         ("/mes-donnees/effacer/camille", "/mes-donnees/effacer/camille", {"nom": "a" * 101}, "too long"),
         (
             "/mes-donnees/camille",

@@ -17,6 +17,7 @@ from creneau_web.visits.calendar import calendar_file
 from creneau_web.visits.model import Visit
 from creneau_web.visits.records import messages_about, series_of, time_before
 from creneau_web.visits.records import visit as read_visit
+from creneau_web.visits.waiting import waits_for_earlier
 
 router = APIRouter(prefix="/rendez-vous")
 
@@ -36,18 +37,21 @@ async def appointment(page: SignedInPage, id_: str) -> HTMLResponse | RedirectRe
         return page.go(f"/liste-attente/{id_}")
     now = page.site.clock.now()
     live, by_link = visit.is_live(now), is_by_link(page)
-    (whom, acting), sent, before, series = await asyncio.gather(
+    movable = visit.professional is not None and visit.may_still(visit.reschedulable_until, now)
+    (whom, acting), sent, before, series, earlier = await asyncio.gather(
         patient_of(page, visit),
         messages_about(page.fhir, visit),
         time_before(page.fhir, visit) if live and not by_link else _nothing(),
         series_of(page.fhir, page.site.directory, visit),
+        waits_for_earlier(page.fhir, visit.id, visit.patient) if movable else _nothing(),
     )
     return await page.show(
         "mine/appointment.html",
         visit=visit,
         live=live,
         cancelable=visit.may_still(visit.cancelable_until, now),
-        movable=visit.professional is not None and visit.may_still(visit.reschedulable_until, now),
+        movable=movable,
+        earlier=earlier,
         whom=whom,
         acting=whom if acting else None,
         by_link=by_link,

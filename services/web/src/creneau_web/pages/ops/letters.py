@@ -32,7 +32,11 @@ async def replay(page: OperatorsPage, id: Id) -> Response:  # noqa: A002 - the f
 
 
 @router.post("/ops/messages-morts/abandonner", response_model=None)
-async def discard(page: OperatorsPage, id: Id, reason: Annotated[str, Form(max_length=TYPED_MAX)] = "") -> Response:  # noqa: A002
+async def discard(
+    page: OperatorsPage,
+    id: Id,  # noqa: A002
+    reason: Annotated[str, Form(max_length=TYPED_MAX)] = "",
+) -> Response:
     """Give one letter up; a reason that will not do stands in its field again, and nothing is done."""
     problem = problem_of(reason.strip())
     if problem:

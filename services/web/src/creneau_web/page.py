@@ -176,7 +176,15 @@ CurrentPage = Annotated[Page, Depends(get_page)]
 
 
 async def get_signed_in(page: CurrentPage) -> Page:
-    """The same for a patient who is logged in; SignInNeededError or NotAPatientError otherwise."""
+    """The same for a patient who is logged in; SignInNeededError or NotAPatientError otherwise. Whoever came by a link has
+    no account for what is more than one visit."""
+    if page.account is not None and page.account.is_for_one_visit:
+        raise SignInNeededError(page.here if page.request.method == "GET" else "/")
+    return await get_at_a_visit(page)
+
+
+async def get_at_a_visit(page: CurrentPage) -> Page:
+    """The same for whoever came by the visit's link too."""
     if page.account is None:
         raise SignInNeededError(page.here if page.request.method == "GET" else "/")
     check_patient(page.account)
@@ -190,6 +198,7 @@ def check_patient(account: Account) -> None:
 
 
 SignedInPage = Annotated[Page, Depends(get_signed_in)]
+VisitPage = Annotated[Page, Depends(get_at_a_visit)]
 
 
 async def check_form(page: CurrentPage) -> None:

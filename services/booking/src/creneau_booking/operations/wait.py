@@ -6,11 +6,12 @@ instead of what is the visit's. What waits for it already is answered as it is.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date, datetime, time, timedelta
 
 from creneau_booking.domain.appointment import Appointment
 from creneau_booking.domain.refusals.proxies import MayOnlyCancel
-from creneau_booking.domain.refusals.waiting import NothingEarlier
+from creneau_booking.domain.refusals.waiting import NothingEarlier, ReplacedNotTheirs
 from creneau_booking.operations.booking import Desk, Session, answer_with, checked, in_transaction
 from creneau_booking.operations.definitions import operation_definition, parameter
 from creneau_booking.operations.subject import id_of_subject
@@ -59,15 +60,19 @@ class WaitOperation:
         current = await session.locked(await id_of_subject(session, given))
         visit = repository.stored_facts(current)
         _require_may_move(session, visit)
+        last = _end_of(given)
         known = await waits_instead(session.connection, visit)
         if known is not None:
             stored = await repository.store.read(session.connection, known)
             assert stored is not None
             return await answer_with(session, stored, created=False, wants_bundle=False)
-        if visit.start is not None and visit.start <= session.context.now:
+        if visit.status != "booked" or visit.start is None:
+            raise ReplacedNotTheirs()
+        if visit.start <= session.context.now:
             raise NothingEarlier()
+        end = min(visit.start, last or visit.start)
         agendas = await schedules_of(session.connection, visit.slots)
-        wish = checked(_wish(repository.resource(current), visit, list(agendas), given))
+        wish = checked(_wish(repository.resource(current), visit, agendas, given.texts("times"), end))
         stored = await self._desk.handlers.create(session.connection, session.context, wish)
         return await answer_with(session, stored, created=True, wants_bundle=False)
 
@@ -81,19 +86,20 @@ def _require_may_move(session: Session, visit: Appointment) -> None:
         raise MayOnlyCancel()
 
 
-def _wish(said: Resource, visit: Appointment, agendas: list[str], given: OperationInput) -> Resource:
-    """What waits: the same person, agenda and kind of visit, before it begins."""
-    assert visit.start is not None
+def _wish(
+    said: Resource, visit: Appointment, agendas: Sequence[str], times: Sequence[str], end: datetime
+) -> Resource:
+    """What waits: the same person, agenda and kind of visit, at these times of day, until `end`."""
     extensions: list[Resource] = [
         {"url": WAITING_AGENDA, "valueReference": {"reference": agenda}} for agenda in agendas
     ]
-    extensions += [{"url": WAITING_TIMES, "valueCode": part} for part in given.texts("times")]
+    extensions += [{"url": WAITING_TIMES, "valueCode": part} for part in times]
     extensions.append({"url": REPLACES, "valueReference": {"reference": f"Appointment/{visit.id}"}})
     return {
         "resourceType": "Appointment",
         "status": "waitlist",
         **{name: said[name] for name in ("serviceType",) if name in said},
-        "requestedPeriod": [{"end": exact_instant(min(visit.start, _end_of(given) or visit.start))}],
+        "requestedPeriod": [{"end": exact_instant(end)}],
         "extension": extensions,
         "participant": [
             {"actor": {"reference": patient}, "status": "accepted"} for patient in visit.patients

@@ -14,7 +14,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 
 from creneau_web.fhir.refusal import RefusedError
 from creneau_web.page import CurrentPage, Page
-from creneau_web.sessions.session import Account
+from creneau_web.sessions.session import BY_LINK, Account
 from creneau_web.typed import NAME_MAX, TYPED_MAX, too_long
 from creneau_web.visits.by_link import linked_visit, opened
 from creneau_web.visits.records import waits_for_answer
@@ -64,20 +64,20 @@ async def answer(
     if not reponse.strip():
         problems["reponse"] = "link.problem.empty"
     if problems:
-        return await _show(page, problems, 422, reponse)
+        return await _show(page, problems, 422)
     parameters = [{"name": "token", "valueString": link}, {"name": "answer", "valueString": reponse.strip()}]
     try:
         answered = await page.fhir.as_(None).operation("Appointment/$open-link", parameters)
     except RefusedError as error:
         if error.refusal.status == WRONG:
-            return await _show(page, {"reponse": error.refusal.text}, 422, reponse)
+            return await _show(page, {"reponse": error.refusal.text}, 422)
         return await _told(page, error)
     given = opened(answered.resource)
     if given is None:
         return await _show(page, {}, 200)
     session = await page.own_session()
     account = Account(
-        subject="link", access_token=given.access_token, expires_at=given.expires, provider="link"
+        subject="link", access_token=given.access_token, expires_at=given.expires, provider=BY_LINK
     )
     session.content = session.content.model_copy(update={"account": account, "link": None})
     await page.site.sessions.rotate(session)

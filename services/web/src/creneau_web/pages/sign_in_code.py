@@ -81,7 +81,7 @@ async def verify(
     if not code.strip():
         problems["code"] = "code.problem.code"
     if problems:
-        return await _ask_for_code(page, sent, code, problems, 422)
+        return await _ask_for_code(page, sent, "", problems, 422)
     parameters: list[dict[str, Any]] = [
         {"name": "telecom", "valueContactPoint": {"system": sent.system, "value": sent.value}},
         {"name": "code", "valueString": code},
@@ -91,7 +91,7 @@ async def verify(
     except RefusedError as error:
         if error.refusal.status not in SHOWN_BESIDE_THE_FIELD:
             raise
-        return await _ask_for_code(page, sent, code, {"code": error.refusal.text}, error.refusal.status)
+        return await _ask_for_code(page, sent, "", {"code": error.refusal.text}, error.refusal.status)
     account = Account(
         subject=f"{sent.system}:{sent.value}",
         access_token=value_of(answered.resource, "access-token", "valueString"),

@@ -14,6 +14,8 @@ from creneau_web.sessions.unsent import Unsent
 Language = Literal["fr", "en", "simple"]
 
 PATIENT = "patient"
+BY_LINK = "link"
+"""provider of an account that is for one visit: its person came by the link of a message"""
 
 KEY_BYTES = 24
 """192 random bits in the cookie (OWASP asks for 64, frontends.md §5 for 128)"""
@@ -42,6 +44,11 @@ class Account(BaseModel):
     def role(self) -> str:
         """As what the provider knows them; who came by a one-time code is a patient."""
         return str(self.identity.get("role", PATIENT))
+
+    @property
+    def is_for_one_visit(self) -> bool:
+        """Whether it opens the visit of a link, and nothing else that is somebody's own."""
+        return self.provider == BY_LINK
 
 
 class CodeSent(BaseModel):

@@ -12,7 +12,7 @@ from creneau_web.page import Page, SignedInPage
 from creneau_web.pages.booking.draft import Draft, keep, load, release
 from creneau_web.pages.booking.holding import book, extend
 from creneau_web.pages.booking.step import TAKEN, keep_the_time, next_step
-from creneau_web.people.model import Person
+from creneau_web.people.model import Person, bookable
 from creneau_web.people.proxies import Proxy, person_with_proxies
 from creneau_web.people.records import represented
 from creneau_web.typed import TYPED_MAX
@@ -21,8 +21,10 @@ from creneau_web.visits.records import visit
 router = APIRouter()
 
 COMMENT_MAX = 500
-RUN_OUT = frozenset({"hold-expired"})
+RUN_OUT = frozenset({"hold-expired", "illegal-transition"})
+"""the time is not kept any more: by the clock, or because somebody has given it back"""
 TOO_LATE = "change-too-late"
+NOT_THEIRS = (403, 404)
 Message = Annotated[str, Form(max_length=TYPED_MAX)]
 Line = Literal["pour-qui", "coordonnees", "deja"]
 """a line of the recap that is changed on a page from which one comes back to it"""
@@ -58,9 +60,15 @@ async def confirm(page: SignedInPage, id_: str, message: Message = "") -> Redire
             draft.moving = draft.settled = None
             await keep(page, draft)
             return page.go(f"{draft.path}/deja")
+        if error.refusal.status in NOT_THEIRS and not await _is_theirs(page, draft):
+            draft.patient = draft.held = None
+            draft.attempt += 1
+            await keep(page, draft)
+            await page.say_next("who.no_longer")
+            return page.go(f"{draft.path}/pour-qui")
         if error.refusal.status != TAKEN and error.refusal.code not in RUN_OUT:
             raise
-        draft.held = None
+        draft.held, draft.ran_out = None, error.refusal.code in RUN_OUT
         draft.attempt += 1
         await keep(page, draft)
         return page.go(f"{draft.path}/pris")
@@ -108,11 +116,18 @@ async def hide(
 
 
 @router.post("/reservation/{id_}/abandonner")
-async def give_up(page: SignedInPage, id_: str, message: Message | None = None) -> RedirectResponse:
+async def give_up(
+    page: SignedInPage, id_: str, message: Annotated[str | None, Form(max_length=TYPED_MAX)] = None
+) -> RedirectResponse:
     """Give the time back and go to choose another one. Other pages have this button too, without a message."""
     draft = await load(page, id_) if message is None else await load_with(page, id_, message)
     await release(page, draft)
     return page.go(f"/soignants/{draft.role}/creneaux")
+
+
+async def _is_theirs(page: Page, draft: Draft) -> bool:
+    """Whether the account may still book for the draft's patient: what a relative has given they may have taken back."""
+    return any(one.id == draft.patient for one in bookable(await represented(page.fhir)))
 
 
 async def load_with(page: Page, id_: str, message: str) -> Draft:

@@ -67,6 +67,8 @@ class Draft(Chosen):
     """id of the appointment that came of it"""
     asked: bool = False
     """whether it waits for its practice"""
+    ran_out: bool = False
+    """whether its time was not kept any more when it was to be booked"""
     against: str | None = None
     """what stands against this time for this person, in the words of the refusal"""
     attempt: int = 0

@@ -10,7 +10,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from starlette.responses import Response
 
 from creneau_web.care.model import PARIS
-from creneau_web.page import PERSONAL, Page, SignedInPage
+from creneau_web.page import PERSONAL, Page, VisitPage
 from creneau_web.people.messages import message_of
 from creneau_web.people.records import people_of
 from creneau_web.visits.calendar import calendar_file
@@ -22,12 +22,10 @@ from creneau_web.visits.waiting import waits_for_earlier
 router = APIRouter(prefix="/rendez-vous")
 
 ID = re.compile(r"[A-Za-z0-9.-]*[A-Za-z0-9]")
-BY_LINK = "link"
-"""provider of an account that may see this one appointment"""
 
 
 @router.get("/{id_}", response_model=None)
-async def appointment(page: SignedInPage, id_: str) -> HTMLResponse | RedirectResponse:
+async def appointment(page: VisitPage, id_: str) -> HTMLResponse | RedirectResponse:
     """The appointment, also as what a confirmed booking comes to."""
     clean = ID.match(id_)
     if clean and clean[0] != id_:
@@ -63,7 +61,7 @@ async def appointment(page: SignedInPage, id_: str) -> HTMLResponse | RedirectRe
 
 
 @router.get("/{id_}/agenda.ics")
-async def calendar(page: SignedInPage, id_: str) -> Response:
+async def calendar(page: VisitPage, id_: str) -> Response:
     """The appointment for a calendar (P17)."""
     visit = await read_visit(page.fhir, page.site.directory, id_)
     url = f"{page.site.settings.public_site_url}/rendez-vous/{visit.id}"
@@ -78,7 +76,7 @@ async def _nothing() -> None:
 
 def is_by_link(page: Page) -> bool:
     """Whether the account is that of a message's link."""
-    return page.account is not None and page.account.provider == BY_LINK
+    return page.account is not None and page.account.is_for_one_visit
 
 
 async def acting_for(page: Page, visit: Visit) -> str | None:

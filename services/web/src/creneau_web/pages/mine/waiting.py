@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field
 
 from creneau_web.care.model import PARIS, Professional
 from creneau_web.fhir.refusal import RefusedError
-from creneau_web.page import Page, SignedInPage
+from creneau_web.page import Page, SignInNeededError, VisitPage
 from creneau_web.pages.mine.appointment import is_by_link
 from creneau_web.people.model import Person, bookable
 from creneau_web.people.records import people_of
@@ -54,14 +54,14 @@ class _Said(TypedDict):
 
 
 @router.get("", response_model=None)
-async def ask(page: SignedInPage, wanted: Annotated[Wanted, Query()]) -> HTMLResponse | RedirectResponse:
+async def ask(page: VisitPage, wanted: Annotated[Wanted, Query()]) -> HTMLResponse | RedirectResponse:
     """What one waits for is said before one joins."""
     wish = page.unsent.read(Wish) or Wish.model_validate(wanted.model_dump(by_alias=True))
     return await _ask(page, wish, page.unsent.problems, 200)
 
 
 @router.post("", response_model=None)
-async def join_list(page: SignedInPage, wish: Annotated[Wish, Form()]) -> HTMLResponse | RedirectResponse:
+async def join_list(page: VisitPage, wish: Annotated[Wish, Form()]) -> HTMLResponse | RedirectResponse:
     """Join; sent twice, it is one request."""
     professional, visit, people = await _about(page, wish)
     if professional is None:
@@ -86,13 +86,13 @@ async def join_list(page: SignedInPage, wish: Annotated[Wish, Form()]) -> HTMLRe
 
 
 @router.get("/{id_}", response_model=None)
-async def show(page: SignedInPage, id_: str) -> HTMLResponse | RedirectResponse:
+async def show(page: VisitPage, id_: str) -> HTMLResponse | RedirectResponse:
     """What is waited for; what is offered, until when, and the two answers."""
     return await _show(page, id_, None, 200)
 
 
 @router.post("/{id_}/{how}", response_model=None)
-async def respond(page: SignedInPage, id_: str, how: str) -> HTMLResponse | RedirectResponse:
+async def respond(page: VisitPage, id_: str, how: str) -> HTMLResponse | RedirectResponse:
     """Accept, refuse or leave. What has ended meanwhile is said, with what is so now."""
     if how not in ANSWERS or ID.fullmatch(id_) is None:
         return page.go("/mes-rendez-vous")
@@ -127,6 +127,8 @@ async def whom_of(page: Page, wish: Waiting) -> str | None:
 
 async def _about(page: Page, wanted: Wanted) -> tuple[Professional | None, Visit | None, list[Person]]:
     """With whom, the visit that would be given up, and for whom one may ask."""
+    if is_by_link(page) and not wanted.visite:
+        raise SignInNeededError(page.here if page.request.method == "GET" else "/")
     people = [] if is_by_link(page) else bookable(await people_of(page.fhir))
     if wanted.visite and ID.fullmatch(wanted.visite):
         visit = await read_visit(page.fhir, page.site.directory, wanted.visite)

@@ -461,7 +461,8 @@ class Walker:
         return None
 
     def _wording(self, sheet: Sheet) -> Iterator[str]:
-        expected = {"en": "en", "?": sheet.language}.get(self.language, "fr")
+        asked = "langue=" in urlsplit(sheet.url).query  # it counts as long as nothing was chosen
+        expected = {"en": "en", "?": sheet.language}.get("?" if asked else self.language, "fr")
         yield from rules.wording(sheet, expected, "\n".join(map(plain, self.typed[-400:])))
 
     def _of_others(self, sheet: Sheet) -> Iterator[str]:

@@ -5,8 +5,6 @@ from __future__ import annotations
 
 import pytest
 
-from creneau_web.sessions.session import BY_LINK
-
 from .conftest import FhirBase, Person, searchset
 from .samples import CAMILLE, appointment
 from .test_booking import EXPIRES, choose, directory  # noqa: F401
@@ -14,7 +12,7 @@ from .test_booking import EXPIRES, choose, directory  # noqa: F401
 
 async def test_who_came_by_a_link_is_asked_to_log_in_for_all_else(person: Person, fhir: FhirBase) -> None:
     """Not told of tokens: and the page of the ways to log in does not send them back again."""
-    await person.sign_in("link", provider=BY_LINK)
+    await person.sign_in("link", provider="link")
     fhir.refuse("POST", "/Patient/_search", 403, "forbidden", "Votre jeton ne permet pas cela.")
     for path in ("/mes-rendez-vous", "/mes-donnees", "/liste-attente?soignant=role-1"):
         page = await person.follow(await person.open(path))
@@ -88,6 +86,7 @@ async def test_a_time_that_is_not_kept_any_more_has_not_been_taken_by_somebody(
     assert lost.url.path.endswith("/pris")
     assert "plus gardé" in lost.text
     assert "quelqu'un vient" not in lost.text
+    assert "n'est plus libre" not in lost.text, "it may be free, and be among the nearest"
 
 
 async def test_every_button_of_the_recap_keeps_the_message(person: Person, fhir: FhirBase) -> None:

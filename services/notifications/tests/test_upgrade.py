@@ -18,7 +18,7 @@ from alembic.script import ScriptDirectory
 from creneau_notifications.domain.appointment import Change
 from creneau_notifications.storage.snapshot import dump_event
 from creneau_shared.database.migrations import find_migrations, migrate
-from creneau_shared.messaging.consumer import TRANSIENT
+from creneau_shared.messaging.failures import TRANSIENT
 
 from .conftest import Service
 from .factories import BOOKED_AT, PATIENT, START, event

@@ -23,6 +23,7 @@ from creneau_shared.clock import SystemClock
 from creneau_shared.database.metadata import new_metadata
 from creneau_shared.database.pool import Connection, Database
 from creneau_shared.messaging import outbox
+from creneau_shared.messaging.broker.contract import Broker as KindOfBroker
 from creneau_shared.messaging.consumer import Consumer
 from creneau_shared.messaging.effects import Handler, Together
 from creneau_shared.messaging.events import Event, ReceivedEvent
@@ -140,6 +141,7 @@ class Bench:
         personal: bool = False,
         alone: Callable[[ReceivedEvent], bool] = lambda _: False,
         replica: Replica | None = None,
+        broker: KindOfBroker | None = None,
         seconds: Callable[[], float] = time.monotonic,
     ) -> Consumer:
         """A consumer in a group of its own name."""
@@ -155,6 +157,7 @@ class Bench:
             personal=[self.topic.name] if personal else (),
             alone=alone,
             replica=replica,
+            broker=broker,
             seconds=seconds,
         )
 

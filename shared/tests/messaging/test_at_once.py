@@ -14,6 +14,7 @@ from aiokafka import ConsumerRecord, TopicPartition
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import Unprocessable
 from creneau_shared.messaging import cloudevents
+from creneau_shared.messaging.batches import Polled
 from creneau_shared.messaging.effects import TOGETHER_MAX, Together
 from creneau_shared.messaging.events import ReceivedEvent
 
@@ -21,7 +22,6 @@ from .conftest import TYPE, Bench, leave_effect, number_of
 
 OTHER = "fr.creneau.test.other.v1"
 """handled event by event"""
-Batches = Mapping[TopicPartition, Sequence[ConsumerRecord]]
 
 
 async def handle(connection: Connection, events: Sequence[ReceivedEvent]) -> None:
@@ -32,7 +32,7 @@ async def handle(connection: Connection, events: Sequence[ReceivedEvent]) -> Non
 
 
 @dataclass
-class Polled:
+class Brought:
     """What one poll has brought: each partition's events one after the other."""
 
     bench: Bench
@@ -47,7 +47,7 @@ class Polled:
     def place(self, partition: int) -> TopicPartition:
         return TopicPartition(self.bench.topic.name, partition)
 
-    def batches(self) -> Batches:
+    def polled(self) -> Polled:
         last = self.numbers[-1][-1]
         return {
             self.place(partition): [
@@ -90,16 +90,16 @@ class Polled:
             handlers={TYPE: Together(handle), OTHER: leave_effect}, alone=lambda event: number_of(event) == 7
         )
         for partition in self.seen:
-            consumer._generations[self.place(partition)] = 1
+            consumer.partitions.generations[self.place(partition)] = 1
         offsets: dict[TopicPartition, int] = {}
-        done = await consumer._handle_at_once(self.batches(), offsets)
+        done = await consumer.batches.handle_at_once(self.polled(), offsets)
         assert done == bool(offsets)
         return offsets if done else None
 
 
 async def test_events_of_two_partitions_are_one_transaction(bench: Bench) -> None:
-    polled = Polled(bench)
-    assert await polled.handled() == {polled.place(0): 12, polled.place(1): 11}
+    brought = Brought(bench)
+    assert await brought.handled() == {brought.place(0): 12, brought.place(1): 11}
     assert sorted(number for _, number in await bench.effects()) == [1, 2, 3]
     transactions = await bench.database.pool.fetchval("SELECT count(DISTINCT xmin::text) FROM effect")
     assert transactions == 1
@@ -129,5 +129,5 @@ async def test_events_of_two_partitions_are_one_transaction(bench: Bench) -> Non
 async def test_what_keeps_them_apart_is_noticed_before_anything_is_done(
     bench: Bench, changes: dict[str, Any]
 ) -> None:
-    assert await Polled(bench, **changes).handled() is None
+    assert await Brought(bench, **changes).handled() is None
     assert await bench.effects() == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import cast
 
 import pytest
+from aiokafka import ConsumerRecord
 
 from creneau_shared.database.pool import Connection
 from creneau_shared.messaging import cloudevents
@@ -39,7 +40,21 @@ def headers(generation: int = 1) -> cloudevents.Headers:
 
 
 def read(value: bytes | None, pairs: cloudevents.Headers) -> ReceivedEvent:
-    return cloudevents.read(topic="creneau.test", partition=3, offset=9, value=value, headers=pairs)
+    return cloudevents.read(
+        ConsumerRecord(
+            topic="creneau.test",
+            partition=3,
+            offset=9,
+            timestamp=0,
+            timestamp_type=0,
+            key=None,
+            value=value,
+            checksum=None,
+            serialized_key_size=0,
+            serialized_value_size=len(value or b""),
+            headers=pairs,
+        )
+    )
 
 
 def test_headers_are_those_of_the_kafka_protocol_binding() -> None:

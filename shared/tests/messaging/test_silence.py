@@ -12,17 +12,18 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from creneau_shared.messaging.broker import clients
 from creneau_shared.messaging.broker.choice import broker_of
-from creneau_shared.messaging.consumer import Consumer
+from creneau_shared.messaging.broker.contract import Broker
 
 from .conftest import QUICK, Bench, NewBroker, OpenBench, eventually
 
 End = Callable[[AIOKafkaConsumer], None]
 
 
-def opened_by(consumer: Consumer, *instead: Any) -> list[AIOKafkaConsumer]:
-    """The clients that a consumer opens from now on; the first ones are those given."""
+def watched(bench: Bench, *instead: Any) -> tuple[Broker, list[AIOKafkaConsumer]]:
+    """The broker of a bench, and the clients that are opened of it; the first ones are those given."""
     opened: list[AIOKafkaConsumer] = []
-    waiting, open_one = list(instead), consumer._broker.consumer
+    broker = broker_of(bench.settings)
+    waiting, open_one = list(instead), broker.consumer
 
     @asynccontextmanager
     async def opening(*args: Any, **named: Any) -> AsyncIterator[AIOKafkaConsumer]:
@@ -34,8 +35,8 @@ def opened_by(consumer: Consumer, *instead: Any) -> list[AIOKafkaConsumer]:
             opened.append(client)
             yield client
 
-    consumer._broker.consumer = opening  # type: ignore[method-assign]
-    return opened
+    broker.consumer = opening  # type: ignore[method-assign]
+    return broker, opened
 
 
 def no_more_metadata(client: AIOKafkaConsumer) -> None:
@@ -49,8 +50,8 @@ def no_more_fetches(client: AIOKafkaConsumer) -> None:
 @pytest.mark.parametrize("end", [no_more_metadata, no_more_fetches])
 async def test_a_client_whose_own_work_has_ended_is_opened_anew(bench: Bench, end: End) -> None:
     """It polls as before and gets nothing: a look at where it stands tells that it never will."""
-    consumer = bench.consumer()
-    opened = opened_by(consumer)
+    seen, opened = watched(bench)
+    consumer = bench.consumer(broker=seen)
     async with bench.running(bench.relay(), consumer):
         await bench.happen(10)
         await bench.arrived(10)
@@ -72,8 +73,8 @@ async def test_metadata_that_fail_unexpectedly_while_the_broker_dies_stop_nobody
     for the group waits for them for ever."""
     broker = new_broker()
     bench = await open_bench(broker)
-    consumer = bench.consumer()
-    opened = opened_by(consumer)
+    seen, opened = watched(bench)
+    consumer = bench.consumer(broker=seen)
     async with bench.running(bench.relay(), consumer):
         await bench.happen(10)
         await bench.arrived(10)
@@ -122,8 +123,10 @@ class _Unheard:
 
 async def test_a_group_that_does_not_come_to_an_end_is_left(bench: Bench) -> None:
     """And until then the consumer goes on looking at what else it has to look at."""
-    consumer = bench.consumer(messaging=QUICK.model_copy(update={"consumer_silent_after_s": 12.0}))
-    opened = opened_by(consumer, _Unheard())
+    seen, opened = watched(bench, _Unheard())
+    consumer = bench.consumer(
+        messaging=QUICK.model_copy(update={"consumer_silent_after_s": 12.0}), broker=seen
+    )
     async with bench.running(bench.relay(), consumer):
         await bench.happen(5)
         await bench.arrived(5)

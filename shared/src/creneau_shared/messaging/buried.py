@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Literal
 from uuid import NAMESPACE_URL, UUID, uuid5
 
+from aiokafka import ConsumerRecord
 from prometheus_client import Gauge
 from sqlalchemy import BigInteger, Column, DateTime, Index, Integer, MetaData, Table, Text, Uuid, text
 
@@ -21,6 +22,7 @@ State = Literal["waiting", "replayed", "discarded", "lost"]
 LETTERS_MAX = 1_000
 """letters that are told of at once"""
 REASON_CHARACTERS_MAX = 500
+TYPE_CHARACTERS_MAX = 200
 
 WAITING = Gauge(
     "creneau_dead_letters_waiting",
@@ -84,6 +86,33 @@ class Letter:
 def letter_id(consumer: str, topic: str, partition: int, offset: int) -> UUID:
     """The id of the letter of one record: that which dies again has the same."""
     return uuid5(NAMESPACE_URL, f"dead-letter/{consumer}/{topic}/{partition}/{offset}")
+
+
+def letter_of(
+    consumer: str,
+    record: ConsumerRecord,
+    error: BaseException,
+    *,
+    topic: str,
+    dead_offset: int,
+    attempts: int,
+    at: datetime,
+) -> Letter:
+    """What an operator is told of a record of `topic` that could not be handled, and stands at `dead_offset` of the
+    dead-letter topic."""
+    type_ = next((value for name, value in record.headers if name == "ce_type" and value), b"")
+    return Letter(
+        letter_id(consumer, topic, record.partition, record.offset),
+        consumer,
+        topic,
+        record.partition,
+        record.offset,
+        dead_offset,
+        type_.decode("utf-8", "replace")[:TYPE_CHARACTERS_MAX],
+        type(error).__name__,
+        attempts,
+        at,
+    )
 
 
 async def keep(connection: Connection, letter: Letter) -> None:

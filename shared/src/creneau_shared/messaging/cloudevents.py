@@ -6,11 +6,12 @@ Source: CloudEvents Kafka Protocol Binding 1.0.2 section 3.2; the extensions `pa
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import datetime
 from uuid import UUID
 
 import orjson
+from aiokafka import ConsumerRecord
 
 from creneau_shared.messaging.events import ReceivedEvent
 
@@ -63,24 +64,18 @@ def generation(headers: Iterable[tuple[str, bytes | None]]) -> int:
     return 1
 
 
-def read(
-    *,
-    topic: str,
-    partition: int,
-    offset: int,
-    value: bytes | None,
-    headers: Sequence[tuple[str, bytes | None]],
-) -> ReceivedEvent:
-    """The event of one Kafka record. Raises UnreadableEvent."""
+def read(record: ConsumerRecord, topic: str | None = None) -> ReceivedEvent:
+    """The event of one Kafka record; `topic`: where it stood first, if that is not where the record stands. Raises
+    UnreadableEvent."""
     try:
-        found = {name.lower(): content.decode() for name, content in headers if content is not None}
+        found = {name.lower(): content.decode() for name, content in record.headers if content is not None}
         if found["ce_specversion"] != SPECVERSION:
             raise UnreadableEvent(f"CloudEvents version {found['ce_specversion']} is not read here")
-        data = None if value is None else orjson.loads(value)
+        data = None if record.value is None else orjson.loads(record.value)
         if data is not None and not isinstance(data, dict):
             raise UnreadableEvent("the data is no JSON object")
         return ReceivedEvent(
-            topic=topic,
+            topic=topic or record.topic,
             key=found["ce_partitionkey"],
             type=found["ce_type"],
             subject=found.get("ce_subject", ""),
@@ -90,10 +85,10 @@ def read(
             id=UUID(found["ce_id"]),
             correlation_id=found.get("ce_correlationid"),
             traceparent=found.get("ce_traceparent"),
-            partition=partition,
-            offset=offset,
-            raw=value,
-            generation=generation(headers),
+            partition=record.partition,
+            offset=record.offset,
+            raw=record.value,
+            generation=generation(record.headers),
         )
     except KeyError as error:
         raise UnreadableEvent(f"the header {error.args[0]} is missing") from error

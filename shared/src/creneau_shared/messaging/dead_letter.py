@@ -26,7 +26,7 @@ MESSAGE_CHARACTERS_MAX = 500
 
 
 class DeadLetters:
-    """The dead-letter topics of one consumer group. Opens its producer with the first dead letter."""
+    """The dead-letter topics of one consumer group. Opens its producer with the first dead letter; may be opened again."""
 
     def __init__(self, settings: ServiceSettings, group: str, clock: Clock) -> None:
         self._settings = settings
@@ -44,6 +44,7 @@ class DeadLetters:
     ) -> None:
         await self._clients.aclose()
         self._producer = None
+        self._created.clear()
 
     async def bury(
         self,

@@ -36,7 +36,7 @@ async def replay(consumer: Consumer, topic: str) -> Replayed:
     Their order is lost by then: a handler compares versions, and the replica of a compacted topic is better
     rebuilt (`rebuild.rebuild`). A letter that refers to a record which is there no more (it has been superseded) has
     nothing left to be handled; one that an operator has discarded is passed over. Raises what passes
-    (`consumer.TRANSIENT`); what was handled until then stays handled.
+    (`failures.TRANSIENT`); what was handled until then stays handled.
     """
     handled = failed = 0
     dead = dead_letter_topic(topic, consumer.group)
@@ -87,8 +87,10 @@ async def _again(
     offset = await letters.bury(
         found, error, topic=topic, attempts=1, by_reference=by_reference, origin=origin
     )
+    letter = buried.letter_of(
+        consumer.name, found, error, topic=topic, dead_offset=offset, attempts=1, at=consumer.clock.now()
+    )
     async with consumer.database.transaction() as connection:
-        letter = consumer.letter(found, topic, offset, error, 1)
         await buried.keep(connection, replace(letter, id=_letter_id(consumer, record, topic)))
     return error
 

@@ -1,0 +1,73 @@
+"""What a consumer could not handle is put aside, so that the next event proceeds."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import structlog
+from aiokafka import ConsumerRecord
+
+from creneau_shared.clock import Clock
+from creneau_shared.database.pool import Database
+from creneau_shared.messaging import buried, metrics, rebuild
+from creneau_shared.messaging.dead_letter import DeadLetters
+from creneau_shared.messaging.rebuild import Replica
+
+log = structlog.get_logger(__name__)
+
+
+class Burial:
+    """Buries the records of one consumer: on the dead-letter topic, and where an operator sees that it is there.
+
+    `personal` are the topics whose events name people: their records are buried without their value. `replica` is what
+    the consumer keeps of compacted topics.
+    """
+
+    def __init__(
+        self,
+        consumer: str,
+        letters: DeadLetters,
+        database: Database,
+        clock: Clock,
+        *,
+        personal: Collection[str],
+        replica: Replica | None,
+    ) -> None:
+        self._consumer = consumer
+        self._letters = letters
+        self._database = database
+        self._clock = clock
+        self._personal = frozenset(personal)
+        self._replica = replica
+
+    async def bury(self, record: ConsumerRecord, error: Exception, attempts: int) -> None:
+        """It is buried when this returns. Raises KafkaError, OSError, TimeoutError or a failure of the database when it is
+        not, or not wholly: then it is to be buried again."""
+        topic = record.topic
+        dead_offset = await self._letters.bury(
+            record, error, topic=topic, attempts=attempts, by_reference=topic in self._personal
+        )
+        async with self._database.transaction() as connection:
+            letter = buried.letter_of(
+                self._consumer,
+                record,
+                error,
+                topic=topic,
+                dead_offset=dead_offset,
+                attempts=attempts,
+                at=self._clock.now(),
+            )
+            await buried.keep(connection, letter)
+        if self._replica is not None and record.key is not None:
+            # It could not be handled, but it is there: a rebuild leaves alone what was known of it.
+            async with self._database.transaction() as connection:
+                await rebuild.mark(connection, self._consumer, [record.key.decode("utf-8", "replace")])
+        metrics.DEAD.labels(self._consumer, topic).inc()
+        log.error(
+            "event buried",
+            consumer=self._consumer,
+            topic=topic,
+            partition=record.partition,
+            offset=record.offset,
+            error=type(error).__name__,
+        )

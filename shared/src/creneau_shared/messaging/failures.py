@@ -1,0 +1,26 @@
+"""Which failures of a consumer pass by themselves."""
+
+from __future__ import annotations
+
+import asyncpg
+from aiokafka.errors import KafkaError
+
+from creneau_shared.database.failures import UNREACHABLE
+from creneau_shared.errors import Unavailable
+
+TRANSIENT: tuple[type[Exception], ...] = (
+    *UNREACHABLE,
+    KafkaError,
+    Unavailable,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.TransactionRollbackError,
+    asyncpg.LockNotAvailableError,
+)
+"""What passes by itself: connections, capacity, shutdown, statement timeouts, collisions and locks."""
+
+COLLISIONS: tuple[type[Exception], ...] = (
+    asyncpg.QueryCanceledError,  # the statement timeout
+    asyncpg.TransactionRollbackError,
+    asyncpg.LockNotAvailableError,
+)
+"""Those of them that a batch may meet because it is long, and its events by themselves may not."""

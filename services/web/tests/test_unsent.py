@@ -104,6 +104,20 @@ async def test_so_does_what_was_not_sent(person: Person) -> None:
     assert "à moitié" not in (await person.open("/signaler?page=/aide")).text, "sent"
 
 
+async def test_so_do_the_words_of_a_search(person: Person) -> None:
+    page = await person.open("/")
+    assert 'form="search" formaction="/langue/en" name="retour" value="/"' in page.text
+    english = await person.follow(
+        await person.open("/langue/en?retour=/&quoi=dent+de+lait&ou=Rennes&comment=video")
+    )
+    assert '<html lang="en">' in english.text
+    for kept in ('value="dent de lait"', 'value="Rennes"', 'value="video" selected'):
+        assert kept in english.text
+    refused = await person.open("/recherche?quoi=x&ou=" + "a" * 300)
+    assert refused.status_code == 422
+    assert 'name="retour" value="/recherche"' in refused.text, "where it is judged again"
+
+
 async def test_a_refusal_of_the_base_is_not_shown_in_the_language_of_before(
     person: Person, fhir: FhirBase
 ) -> None:

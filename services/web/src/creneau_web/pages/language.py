@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping
 from typing import Annotated
+from urllib.parse import urlencode
 
 import orjson
 from fastapi import APIRouter, Query
@@ -22,6 +23,8 @@ PROBLEMS = "problemes"
 """what the page had said is wrong with its form: the button's own value"""
 A_PROBLEM = ".problem."
 """in the key of each sentence that says so"""
+SEARCH = ("quoi", "ou", "comment")
+"""fields of the search box"""
 SAID_BY_THE_BASE = "form.problem.again"
 MOST_CHARACTERS = 5 * TYPED_MAX
 """of all fields of a form; more was not typed by a person"""
@@ -31,11 +34,14 @@ MOST_CHARACTERS = 5 * TYPED_MAX
 async def choose(
     page: CurrentPage, language: Language, retour: Annotated[str, Query()] = "/"
 ) -> RedirectResponse:
-    """Remember the language for this session, and go back to the same step.
+    """Remember the language for this session, and go back to the same step, with the words of a search that was not sent:
+    they stand in addresses anyway.
 
     A link, for it works from any page and changes nothing but the words.
     """
-    return await _choose(page, local_path(retour), {"language": language})
+    typed = {name: said for name in SEARCH if (said := page.request.query_params.get(name))}
+    back = local_path(retour)
+    return await _choose(page, f"{back}?{urlencode(typed)}" if typed else back, {"language": language})
 
 
 @router.post("/{language}")

@@ -23,16 +23,9 @@ from tests.fixtures.local_run import LocalRun
 Visiting = Callable[..., Visitor]
 
 
-FIRST_TEST_MAX_S = 600
-"""the first one waits for the system, and another for the walk through all pages"""
-
-
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     here = Path(__file__).parent
     items.sort(key=lambda item: here in item.path.parents)
-    for item in items:
-        if here in item.path.parents and item.get_closest_marker("timeout") is None:
-            item.add_marker(pytest.mark.timeout(FIRST_TEST_MAX_S))
 
 
 @pytest.fixture(scope="session")

@@ -19,7 +19,7 @@ from tests.fixtures.local_run import READY_AGAIN_WITHIN_S, LocalRun
 PARTS = ("web", "booking-api-1", "booking-api-2", "directory-api", "gateway", "nginx", "postgres", "broker")
 MESSAGE = "Je viendrai avec une canne et un chien."
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = pytest.mark.slow
 
 
 @pytest.mark.parametrize("part", PARTS)

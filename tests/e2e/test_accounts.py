@@ -6,13 +6,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import httpx
-import pytest
 from deploy.local.ports import wait_until
 
 from tests.conformance.builders import Agenda, appointment, created, patient, resources, unique
 from tests.fixtures.stack import Stack
 
-pytestmark = pytest.mark.timeout(600)
 WITHIN_S = 60
 PROXY_SCOPE = "https://creneau.sante.fr/fhir/StructureDefinition/proxy-scope"
 

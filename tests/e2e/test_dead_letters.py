@@ -5,13 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import httpx
-import pytest
 from aiokafka import AIOKafkaProducer
 from deploy.local.ports import wait_until
 
 from tests.fixtures.stack import Stack
 
-pytestmark = pytest.mark.timeout(600)
 TOPIC = "creneau.directory.resources"
 WITHIN_S = 90
 

@@ -22,8 +22,6 @@ from tests.fixtures.canaries import Canaries
 from tests.fixtures.local_run import eventually
 from tests.fixtures.stack import Stack, running_full_stack
 
-pytestmark = pytest.mark.timeout(600)
-
 WITHIN_S = 120.0
 PUBLIC = {"resourceType": "Parameters", "parameter": [{"name": "confirm", "valueBoolean": True}]}
 

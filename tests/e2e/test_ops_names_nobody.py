@@ -6,13 +6,11 @@ import re
 from typing import Any
 
 import httpx
-import pytest
 from deploy.local.ports import LOOPBACK
 
 from tests.fixtures.local_run import LocalRun
 from tests.resilience.office import Office
 
-pytestmark = pytest.mark.timeout(900)
 OTHERS = {"postgres", "broker", "issuer", "mailbox", "nginx"}
 TRAITS = ("Kerlédanvy", "Ysoline", "0612098765", "+33612098765", "ysoline.k@exemple.fr", "1987-03-29")
 PERSON: dict[str, Any] = {

@@ -26,8 +26,6 @@ from tests.fixtures.canary_words import Canaries
 from tests.fixtures.local_run import LocalRun, eventually, running
 from tests.resilience.office import Office, Resource
 
-pytestmark = pytest.mark.timeout(1800)
-
 CONTACTS = "creneau.booking.contacts"
 APPOINTMENTS = "creneau.booking.appointments"
 MET_WITHIN_S = 180.0

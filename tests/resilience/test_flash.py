@@ -7,12 +7,9 @@ from collections import Counter
 from contextlib import AsyncExitStack
 
 import httpx
-import pytest
 
 from tests.fixtures.local_run import LocalRun
 from tests.resilience.client import Answer, Client
-
-pytestmark = pytest.mark.timeout(300)
 
 PATIENTS = 200
 PATIENT = {"resourceType": "Patient", "name": [{"family": "Éclair", "given": ["Camille"]}]}

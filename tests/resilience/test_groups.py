@@ -8,14 +8,10 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from uuid import uuid4
 
-import pytest
-
 from tests.fixtures.local_run import LocalRun
 from tests.resilience.client import Answer, Client
 from tests.resilience.office import Office, Resource, Slot
 from tests.resilience.test_race import APPOINTMENT, ROUNDS, deadlocks, require_truth
-
-pytestmark = pytest.mark.timeout(1800)
 
 CLIENTS, PLACES = 64, 10
 SERIES, WEEKS = 16, 4

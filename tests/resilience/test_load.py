@@ -15,7 +15,7 @@ from services.directory.tests.test_loading import HEADER, line, rpps
 
 from tests.fixtures.local_run import LocalRun, eventually, running
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
+pytestmark = pytest.mark.slow
 
 PEOPLE = 1500
 CONVERGED_WITHIN_S = 300.0

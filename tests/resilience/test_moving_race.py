@@ -6,8 +6,6 @@ import asyncio
 import random
 from collections import defaultdict
 
-import pytest
-
 from tests.fixtures.local_run import LocalRun
 from tests.resilience.client import Client
 from tests.resilience.office import Office, Resource, Slot
@@ -21,8 +19,6 @@ from tests.resilience.test_race import (
     deadlocks,
     require_truth,
 )
-
-pytestmark = pytest.mark.timeout(1800)
 
 TARGETS = 10
 NOTHING: Resource = {"resourceType": "Parameters"}

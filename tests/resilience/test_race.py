@@ -20,8 +20,6 @@ from tests.fixtures.local_run import LocalRun
 from tests.resilience.client import Client
 from tests.resilience.office import Office, Slot
 
-pytestmark = pytest.mark.timeout(1800)
-
 CLIENTS = 64
 SLOTS = 50
 PAIRS = 12

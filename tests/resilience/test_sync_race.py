@@ -8,8 +8,6 @@ import random
 from typing import Any
 from urllib.parse import quote
 
-import pytest
-
 from tests.fixtures.local_run import LocalRun
 from tests.resilience.client import Client
 from tests.resilience.office import VISIT, Office, Slot
@@ -24,8 +22,6 @@ from tests.resilience.test_race import (
     require_stored,
     require_truth,
 )
-
-pytestmark = pytest.mark.timeout(1800)
 
 SLOTS = 24
 SYSTEM = "https://agenda.exemple.fr/creneau"

@@ -31,8 +31,6 @@ from creneau_notifications.app import create_app as create_notifications
 from creneau_notifications.settings import NotificationsSettings
 from creneau_shared.clock import FixedClock
 
-pytestmark = pytest.mark.timeout(300)
-
 FOLDER = Path(__file__).parents[1] / "fixtures" / "upgrade"
 NOW = datetime(2026, 11, 28, 5, 1, tzinfo=UTC)
 """a minute after the last of them was dumped: the newest holds are still kept"""

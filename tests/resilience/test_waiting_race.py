@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 
-import pytest
-
 from tests.fixtures.local_run import LocalRun
 from tests.resilience.client import Client
 from tests.resilience.office import Office, Resource, Slot
@@ -18,8 +16,6 @@ from tests.resilience.test_race import (
     deadlocks,
     require_truth,
 )
-
-pytestmark = pytest.mark.timeout(1800)
 
 
 def for_nobody(office: Office, slot: Slot) -> Resource:

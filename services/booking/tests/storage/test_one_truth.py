@@ -10,6 +10,7 @@ takes is not shown, although it could be had: less is shown than could be booked
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -42,14 +43,19 @@ from creneau_shared.errors import CreneauError
 from creneau_shared.fhir.json import loads
 from creneau_shared.fhir.storage.store import WriteContext
 
-STEPS = 70
+STEPS = {"short": 44, "long": int(os.environ.get("TRUTH_STEPS", "200"))}
+"""of a history: as many as `make test` has time for, or many (`-m slow`)"""
 SEEDS: Mapping[int, Mapping[str, Any]] = {
     1: {},
     2: {"WINDOWS_FROM": 1, "MANY": "50000"},
     3: {"WINDOWS_FROM": 1, "MANY": "1", "READ_AS_THEY_COME": 3},
 }
 """Of each story, how free slots are looked for: as in a small town, and as where there are many agendas."""
-ROUNDS, RIVALS, STEPS_OF_A_RIVAL = 3, 12, 20
+ROUNDS = {"short": 2, "long": 10}
+RIVALS, STEPS_OF_A_RIVAL = 12, 20
+HISTORIES = pytest.mark.parametrize(
+    "history", ["short", pytest.param("long", marks=[pytest.mark.slow, pytest.mark.timeout(3600)])]
+)
 NOT_THEIRS = ("actor-not-yours", "not-yours")
 Row = Mapping[str, Any]
 Ways = Callable[[], list[tuple[WriteContext, str | None]]]
@@ -345,9 +351,10 @@ async def a_town(url: str, seed: int) -> AsyncIterator[tuple[Town, Callers]]:
             yield town, callers
 
 
+@HISTORIES
 @pytest.mark.parametrize("seed", SEEDS)
 async def test_what_is_shown_can_be_booked_and_the_other_way_round(
-    new_database: Callable[..., str], template: str, monkeypatch: pytest.MonkeyPatch, seed: int
+    new_database: Callable[..., str], template: str, monkeypatch: pytest.MonkeyPatch, seed: int, history: str
 ) -> None:
     """To everybody, by every reader, whatever has happened; and the tables agree with each other."""
     for name, value in SEEDS[seed].items():
@@ -355,7 +362,7 @@ async def test_what_is_shown_can_be_booked_and_the_other_way_round(
     free = places = 0
     async with a_town(new_database(template=template), seed) as (town, callers):
         watching = onlookers(town, callers)
-        for number in range(STEPS):
+        for number in range(STEPS[history]):
             await town.step()
             if number % 2:
                 continue
@@ -365,12 +372,13 @@ async def test_what_is_shown_can_be_booked_and_the_other_way_round(
             await check_tables(town)
             places += await town.practice.database.pool.fetchval("SELECT count(*) FROM slot_place")
             free += await look(town, watching[number // 2 % len(watching)], swept=swept)
-    assert free > STEPS // 2, free  # there was something to see
+    assert free > STEPS[history] // 2, free  # there was something to see
     assert places
 
 
+@HISTORIES
 async def test_what_is_shown_can_be_booked_after_rivals(
-    new_database: Callable[..., str], template: str
+    new_database: Callable[..., str], template: str, history: str
 ) -> None:
     """Everybody at once, through two pools: nobody waits in a circle, and when all is quiet it all agrees again.
 
@@ -383,7 +391,7 @@ async def test_what_is_shown_can_be_booked_after_rivals(
         Database(url, size=20, statement_timeout_s=60, name="other") as database,
     ):
         watching = onlookers(town, callers)
-        for _ in range(ROUNDS):
+        for _ in range(ROUNDS[history]):
             for _ in range(STEPS_OF_A_RIVAL):
                 await town.step()
             here = replace(town, hands_change=False)

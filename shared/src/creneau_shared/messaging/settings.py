@@ -30,7 +30,10 @@ class MessagingSettings(BaseSettings):
     inbox_prune_interval_s: float = Field(3600.0, description="pause between two prunings, seconds")
 
     relay_batch_events_max: int = Field(500, description="events that are sent and recorded together")
-    relay_poll_min_s: float = Field(0.02, description="pause after a poll that found events, seconds")
+    relay_poll_min_s: float = Field(
+        0.05,
+        description="pause after a poll that found events, seconds: what is committed meanwhile goes together",
+    )
     relay_poll_max_s: float = Field(
         1.0, description="longest pause between two polls that no commit has asked for, seconds"
     )

@@ -102,6 +102,10 @@ async def test_every_button_of_the_recap_keeps_the_message(person: Person, fhir:
     ):
         await person.send(f"{draft}/{path}", message=f"par {path}", **fields)
         assert f"par {path}" in (await person.open(check.url.path)).text
+    await person.send(f"/langue/en?retour={check.url.path}", message="then in English")
+    assert "then in English" in (await person.open(check.url.path)).text
+    await person.send(f"{draft}/modifier", message="changed since", quoi="pour-qui")
+    assert "changed since" in (await person.open(check.url.path)).text, "what was written last"
     given_up = await person.send(f"{draft}/abandonner", message="la fin")
     assert given_up.headers["location"] == "/soignants/role-1/creneaux"
     assert "la fin" in (await choose(person)).text, "the next time takes it along"

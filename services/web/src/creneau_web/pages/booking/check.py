@@ -38,7 +38,10 @@ async def check(page: SignedInPage, id_: str) -> HTMLResponse | RedirectResponse
         return await next_step(page, draft)
     if draft.held.until <= page.site.clock.now():
         return page.go(f"{draft.path}/pris")
-    draft.comment = page.unsent.text("message", draft.comment)
+    if page.unsent.fields:
+        draft.comment = page.unsent.text("message")
+        await keep(page, draft)
+        await page.forget_unsent()
     return await _show(page, draft)
 
 
@@ -81,7 +84,7 @@ async def change(
     page: SignedInPage, id_: str, quoi: Annotated[Line, Form()], message: Message = ""
 ) -> RedirectResponse:
     """To where a line is changed; the message is kept until one comes back."""
-    draft = await load_with(page, id_, message)
+    draft = await _load_with(page, id_, message)
     if quoi == "coordonnees" and draft.patient is not None:
         return page.go(f"/mes-donnees/{draft.patient}", retour=f"{draft.path}/verifier")
     return page.go(f"{draft.path}/{'deja' if quoi == 'deja' else 'pour-qui'}")
@@ -90,7 +93,7 @@ async def change(
 @router.post("/reservation/{id_}/garder")
 async def keep_longer(page: SignedInPage, id_: str, message: Message = "") -> RedirectResponse:
     """More time to make up one's mind."""
-    draft = await load_with(page, id_, message)
+    draft = await _load_with(page, id_, message)
     if draft.held is not None:
         try:
             await extend(page, draft)
@@ -105,7 +108,7 @@ async def hide(
 ) -> RedirectResponse:
     """Whether those who act for the person will see the appointment. It is decided as the time is taken: the time is held
     anew, and the account's own hold gives way to it at once."""
-    draft = await load_with(page, id_, message)
+    draft = await _load_with(page, id_, message)
     if draft.moving or draft.held is None:
         return await next_step(page, draft)
     draft.hidden = cacher == "oui"
@@ -120,7 +123,7 @@ async def give_up(
     page: SignedInPage, id_: str, message: Annotated[str | None, Form(max_length=TYPED_MAX)] = None
 ) -> RedirectResponse:
     """Give the time back and go to choose another one. Other pages have this button too, without a message."""
-    draft = await load(page, id_) if message is None else await load_with(page, id_, message)
+    draft = await load(page, id_) if message is None else await _load_with(page, id_, message)
     await release(page, draft)
     return page.go(f"/soignants/{draft.role}/creneaux")
 
@@ -130,7 +133,7 @@ async def _is_theirs(page: Page, draft: Draft) -> bool:
     return any(one.id == draft.patient for one in bookable(await represented(page.fhir)))
 
 
-async def load_with(page: Page, id_: str, message: str) -> Draft:
+async def _load_with(page: Page, id_: str, message: str) -> Draft:
     """The draft, with the message as it stands on the page now."""
     draft = await load(page, id_)
     draft.comment = message.strip()

@@ -242,6 +242,8 @@ class Walk:
         visitor.open(f"/liste-attente?rendez-vous={own.rpartition('/')[2]}")
         yield "waiting list: joining"
         visitor.page.locator("main form button").last.click()
+        yield "appointment, something earlier waited for"
+        visitor.open("/mes-rendez-vous")
         yield "appointments, one waited for"
         visitor.page.locator("a[href^='/liste-attente/']").first.click()
         yield "waiting list"

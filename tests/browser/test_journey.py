@@ -248,9 +248,13 @@ def test_p8_one_step_remains_and_each_line_can_be_changed(patient: Visitor) -> N
             expect(line.locator(".act a, .act button").first).to_have_accessible_name(
                 re.compile("Modifier .+")
             )
-    patient.page.locator(".recap a[href$='/pour-qui']").click()
+    patient.page.locator("#message").fill("Je viens en fauteuil")
+    patient.page.locator(".recap button[value=pour-qui]").click()
     patient.press("Continuer")
     assert patient.page.url == recap
+    patient.page.locator(".notice button").click()
+    assert patient.page.url == recap
+    assert patient.page.locator("#message").input_value() == "Je viens en fauteuil", "nobody writes it again"
 
 
 # -- P10, P14: without an account ----------------------------------------------------------------------------------
@@ -415,8 +419,10 @@ def test_p19_switching_the_language_keeps_the_step(patient: Visitor) -> None:
     patient.choose()
     patient.identify()
     recap, headings = patient.page.url, set()
+    patient.page.locator("#message").fill("Je viens en fauteuil")
     for name in ("English", "Version simple", "Français"):
-        patient.page.get_by_role("link", name=name).click()
+        patient.page.get_by_role("button", name=name).click()
         assert patient.page.url == recap
+        assert patient.page.locator("#message").input_value() == "Je viens en fauteuil"
         headings.add(patient.page.locator(".lead").inner_text())
     assert len(headings) == 3

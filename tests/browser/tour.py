@@ -96,7 +96,7 @@ def caring(visitor: Visitor, album: Album) -> None:
     """A parent takes an appointment for a child, and sees for whom they act."""
     visitor.search("dentiste", "rennes")
     visitor.times.first.click()
-    visitor.page.locator(".recap a[href$='/pour-qui']").click()
+    visitor.page.locator(".recap button[value=pour-qui]").click()
     visitor.page.locator("#qui-0").check()
     visitor.press("Continuer")
     visitor.page.locator("#lien-enfant").check()

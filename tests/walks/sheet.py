@@ -80,7 +80,16 @@ class Sheet:
 
     @cached_property
     def forms(self) -> list[Form]:
-        return [self._form(element) for element in self.root.iter("form")]
+        """Each form as its own buttons send it; before them, once more for each button that leads elsewhere, wherever on
+        the page it stands (`form`, `formaction`)."""
+        forms = list(self.root.iter("form"))
+        by_id = {str(form.get("id")): form for form in forms if form.get("id")}
+        elsewhere = []
+        for button in self.root.iter("button", "input"):
+            form = by_id.get(str(button.get("form")), next(button.iterancestors("form"), None))
+            if _is_button(button) and button.get("formaction") and form is not None:
+                elsewhere.append(self._form(form, button))
+        return [*elsewhere, *(self._form(form) for form in forms)]
 
     @cached_property
     def ids(self) -> list[str]:
@@ -99,11 +108,13 @@ class Sheet:
         """Each piece of text with its language: what an element says itself, without what stands in blocks within."""
         yield from _blocks(self.root, self.language)
 
-    def _form(self, element: html.HtmlElement) -> Form:
-        buttons = [b for b in element.iter("button", "input") if _is_button(b)]
+    def _form(self, element: html.HtmlElement, pressed: html.HtmlElement | None = None) -> Form:
+        own = (b for b in element.iter("button", "input") if _is_button(b) and not b.get("formaction"))
+        buttons = [pressed] if pressed is not None else list(own)
+        said = {**element.attrib, **(_instead(pressed) if pressed is not None else {})}
         return Form(
-            urljoin(self.url, str(element.get("action") or self.url)),
-            str(element.get("method") or "get").lower(),
+            urljoin(self.url, str(said.get("action") or self.url)),
+            str(said.get("method") or "get").lower(),
             tuple(_fields(element)),
             tuple(
                 (str(b.get("name")), str(b.get("value") or "")) if b.get("name") else None for b in buttons
@@ -132,6 +143,13 @@ def _blocks(element: html.HtmlElement, language: str) -> Iterator[tuple[str, str
 
 def _has_blocks(element: html.HtmlElement) -> bool:
     return any(one.tag in BLOCKS or one.get("lang") for one in element.iter() if isinstance(one.tag, str))
+
+
+def _instead(button: html.HtmlElement) -> dict[str, str]:
+    """What a button says instead of its form."""
+    return {
+        name: str(button.get(f"form{name}")) for name in ("action", "method") if button.get(f"form{name}")
+    }
 
 
 def _is_button(element: html.HtmlElement) -> bool:

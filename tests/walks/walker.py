@@ -142,6 +142,7 @@ class Walker:
             self._again: 3,
             self._home: 2,
             self._switch_language: 2,
+            self._switch_while_typing: 4,
             self._log_in: 1 if self.is_in else 12,
             self._log_out: 1,
             self._by_mail: 2,
@@ -198,6 +199,19 @@ class Walker:
         back = f"{here.path}?{here.query}" if here.query else here.path
         others = [one for one in ("fr", "en", "simple") if one != self.language]
         self._go(f"/langue/{self.random.choice(others)}?retour={quote(back)}")
+
+    def _switch_while_typing(self) -> None:
+        """By a button of a form; what was typed must be there again."""
+        forms = [form for form in self.sheet.forms if self._is_switch(form)]
+        if not forms:
+            return self._fill()
+        form = self.random.choice(forms)
+        sent = [pair for one in form.fields for pair in self._answer(one)]
+        return self._send(form, [*sent, *(button for button in form.buttons if button)])
+
+    @staticmethod
+    def _is_switch(form: Form) -> bool:
+        return urlsplit(form.action).path.startswith("/langue/")
 
     def _log_in(self) -> None:
         self._go("/auth/connexion?par=issuer&retour=/mon-espace")
@@ -377,8 +391,12 @@ class Walker:
             f"send {form.method} {form.action} {[(n, v[:60]) for n, v in sent if n != 'form_key']}"
         )
         self.typed += [value for _, value in sent]
-        fresh, self.last_sent = self.is_fresh, (form, sent)
+        fresh, self.last_sent, before = self.is_fresh, (form, sent), self.sheet.path
         sheet = self._asked(lambda: self.window.send(form.method, form.action, sent))
+        if sheet is not None and self._is_switch(form) and not sheet.path.startswith("/langue/"):
+            self.language = urlsplit(form.action).path.split("/")[2]
+            if fresh and sheet.status == 200 and sheet.path == before:
+                self._judge_kept(sheet, form, sent)
         if sheet is not None and fresh and sheet.url.startswith(self.town.site):
             self._judge_refusal(sheet, form, sent)
         self._look(sheet)
@@ -388,16 +406,21 @@ class Walker:
             self._fault(sheet, f"a form of the page leads to {sheet.status}: {form.action}")
         if sheet.status not in REFUSED and not sheet.root.xpath("//main//*[@aria-invalid]"):
             return
-        shown = {one.name for f in sheet.forms for one in f.fields}
-        typed = [one for one in form.fields if one.name not in UNTYPED and one.name in shown]
         if sheet.status == 400:
             self._fault(sheet, f"what a browser may send was not understood: {form.action}")
-        for what in rules.kept(sheet, Form(form.action, form.method, tuple(typed), ()), sent):
-            self._fault(sheet, f"{sheet.status}, of {kind_of(form.method.upper(), form.action)}: {what}")
+        typed = self._judge_kept(sheet, form, sent)
         if sheet.status in (400, 422) and typed and not rules.refusal_is_at_a_field(sheet):
             self._fault(
                 sheet, f"{sheet.status}, of {kind_of(form.method.upper(), form.action)}: no field says why"
             )
+
+    def _judge_kept(self, sheet: Sheet, form: Form, sent: list[tuple[str, str]]) -> list[Field]:
+        """Whether what was typed stands there again; the fields that it was typed into, as far as the page has them."""
+        shown = {one.name for f in sheet.forms for one in f.fields}
+        typed = [one for one in form.fields if one.name not in UNTYPED and one.name in shown]
+        for what in rules.kept(sheet, Form(form.action, form.method, tuple(typed), ()), sent):
+            self._fault(sheet, f"{sheet.status}, of {kind_of(form.method.upper(), form.action)}: {what}")
+        return typed
 
     def _asked(self, ask: Callable[[], Sheet]) -> Sheet | None:
         try:
@@ -438,7 +461,8 @@ class Walker:
         return None
 
     def _wording(self, sheet: Sheet) -> Iterator[str]:
-        expected = {"en": "en", "?": sheet.language}.get(self.language, "fr")
+        asked = "langue=" in urlsplit(sheet.url).query  # it counts as long as nothing was chosen
+        expected = {"en": "en", "?": sheet.language}.get("?" if asked else self.language, "fr")
         yield from rules.wording(sheet, expected, "\n".join(map(plain, self.typed[-400:])))
 
     def _of_others(self, sheet: Sheet) -> Iterator[str]:

@@ -153,15 +153,13 @@ async def test_what_the_practice_has_written_down_waits_for_the_patient(
 
 
 async def test_who_came_by_a_link_answers_without_logging_in(person: Person, fhir: FhirBase) -> None:
-    """P14: one press away; what takes an account says so."""
+    """P14: one press away."""
     fhir.on("GET", "/Appointment/a-1", proposed())
     fhir.on("POST", "/AppointmentResponse", {"resourceType": "AppointmentResponse", "id": "r-2"}, 201)
     await person.sign_in("link", provider="link")
     page = (await person.open("/rendez-vous/a-1")).text
     assert 'href="/rendez-vous/a-1/repondre"' in page
-    assert 'href="/connexion?retour=/liste-attente%3Frendez-vous%3Da-1"' in page, (
-        "P15: and to wait for something earlier"
-    )
+    assert 'href="/liste-attente?rendez-vous=a-1"' in page, "P15: and to wait for something earlier"
     form = (await person.open("/rendez-vous/a-1/repondre")).text
     moment = form.partition('name="moment" value="')[2].partition('"')[0]
     sent = await person.send("/rendez-vous/a-1/repondre", reponse="accepter", moment=moment)

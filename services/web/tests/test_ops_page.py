@@ -231,6 +231,23 @@ async def test_one_is_given_up_with_a_reason_only(well: Person, letters: FhirBas
     assert {"name": "reason", "valueString": "ancien"} in asked.body["parameter"]
 
 
+@pytest.mark.parametrize("reason", ["é" * 501, "ab"])
+async def test_a_reason_that_will_not_do_is_shown_again_and_nothing_is_done(
+    well: Person, letters: FhirBase, reason: str
+) -> None:
+    """What may be written is said before it is."""
+    await enter(well)
+    shown = (await well.open("/ops")).text
+    assert "De 3 à 500 caractères" in shown
+    assert 'maxlength="500"' in shown
+    answer = await well.send("/ops/messages-morts/abandonner", id=LETTER, reason=reason)
+    assert answer.status_code == 422
+    assert f'value="{reason}"' in answer.text
+    assert 'id="why-1-problem"' in answer.text
+    assert 'aria-describedby="why-1-hint why-1-problem"' in answer.text
+    assert not [one for one in letters.asked if one.path == "/$discard-dead-letter"]
+
+
 async def test_who_was_slower_is_told(well: Person, letters: FhirBase) -> None:
     await enter(well)
     letters.refuse("POST", "/$replay-dead-letter", 409, "letter-closed")

@@ -108,7 +108,7 @@ async def test_another_language_leads_to_a_page_where_a_form_was_refused(
     await person.open("/signaler")
     refused = await person.send(sent)
     assert refused.status_code in (404, 422)
-    assert f'href="/langue/en?retour={back}"' in refused.text
+    assert f'="/langue/en?retour={back}"' in refused.text
 
 
 async def test_an_address_of_nothing_is_answered_in_the_language_and_to_the_person(person: Person) -> None:

@@ -13,6 +13,13 @@ OURS = "https://creneau.sante.fr/fhir/StructureDefinition/"
 SINCE = {"url": f"{OURS}waiting-since", "valueInstant": "2026-11-30T08:00:00Z"}
 UNTIL = {"url": f"{OURS}held-until", "valueInstant": "2026-12-01T20:00:00Z"}
 
+UNTIL_LATER = [
+    {"url": f"{OURS}{name}-until", "valueInstant": "2030-01-01T00:00:00Z"}
+    for name in ("cancelable", "reschedulable")
+]
+REPLACES = "http://hl7.org/fhir/5.0/StructureDefinition/extension-Appointment.replaces"
+A_1 = {"reference": "Appointment/a-1"}
+
 
 def offer(**other: Any) -> dict[str, Any]:
     return appointment("pending", extension=[SINCE, UNTIL], **other)
@@ -88,29 +95,50 @@ async def test_ones_appointments_show_what_is_offered_and_what_is_waited_for(
 
 
 async def test_p15_one_waits_for_something_earlier_than_a_visit(person: Person, fhir: FhirBase) -> None:
-    """For the same person, with the same professional, until the day of the visit, which it would replace."""
-    later = "2030-01-01T00:00:00Z"
-    rights = [
-        {"url": f"{OURS}{name}-until", "valueInstant": later} for name in ("cancelable", "reschedulable")
-    ]
-    fhir.on("GET", "/Appointment/a-1", appointment("booked", extension=rights))
-    fhir.on("POST", "/Appointment", wish(), status=201)
+    """Of which it is, and instead of which, the base knows; and the visit says that one waits."""
+    fhir.on("GET", "/Appointment/a-1", appointment("booked", extension=UNTIL_LATER))
+    fhir.on("POST", "/Appointment/a-1/$wait", wish(), status=201)
     assert "/liste-attente?rendez-vous=a-1" in (await person.open("/rendez-vous/a-1")).text
     await person.open("/liste-attente?rendez-vous=a-1")
-    sent = await person.send("/liste-attente", **{"rendez-vous": "a-1", "moment": "morning", "cle": "k1"})
-    assert sent.headers["location"] == "/mes-rendez-vous", sent.text
-    [made] = [asked for asked in fhir.asked if (asked.method, asked.path) == ("POST", "/Appointment")]
+    said = {"rendez-vous": "a-1", "moment": "morning", "jusqu_au": "2026-12-01", "cle": "k1"}
+    sent = await person.send("/liste-attente", **said)
+    assert sent.headers["location"] == "/rendez-vous/a-1", sent.text
+    [made] = [asked for asked in fhir.asked if asked.path == "/Appointment/a-1/$wait"]
     assert made.headers["idempotency-key"] == "k1"
-    assert made.body["status"] == "waitlist"
-    assert made.body["requestedPeriod"] == [{"end": "2026-12-01"}]
-    assert [e.get("valueCode") or e["valueReference"]["reference"] for e in made.body["extension"]] == [
-        "morning",
-        "Appointment/a-1",
+    assert made.body["parameter"] == [
+        {"name": "times", "valueCode": "morning"},
+        {"name": "until", "valueDate": "2026-12-01"},
     ]
-    assert [p["actor"]["reference"] for p in made.body["participant"]] == [
-        "Patient/camille",
-        "PractitionerRole/role-1",
-    ]
+    replacing = {"url": REPLACES, "valueReference": {"reference": "Appointment/a-1"}}
+    fhir.on("POST", "/Appointment/_search", searchset(wish(extension=[SINCE, replacing])))
+    told = (await person.open("/rendez-vous/a-1")).text
+    assert 'href="/liste-attente/w-1"' in told
+    assert "/liste-attente?rendez-vous=a-1" not in told, "one waits already"
+
+
+async def test_p15_who_came_by_a_link_waits_for_something_earlier(person: Person, fhir: FhirBase) -> None:
+    """With the link's own token, and without an account: nobody is looked up for whom they might act."""
+    await person.sign_in("link", provider="link")
+    fhir.on("GET", "/Appointment/a-1", appointment("booked", extension=UNTIL_LATER))
+    fhir.on("POST", "/Appointment/a-1/$wait", wish(), status=201)
+    assert 'href="/liste-attente?rendez-vous=a-1"' in (await person.open("/rendez-vous/a-1")).text
+    assert (await person.open("/liste-attente?rendez-vous=a-1")).status_code == 200
+    sent = await person.send("/liste-attente", **{"rendez-vous": "a-1"})
+    assert sent.headers["location"] == "/rendez-vous/a-1", sent.text
+    assert not [asked for asked in fhir.asked if asked.path.startswith("/Patient")]
+    fhir.on("GET", "/Appointment/w-1", wish(extension=[SINCE, {"url": REPLACES, "valueReference": A_1}]))
+    page = (await person.open("/liste-attente/w-1")).text
+    assert "/liste-attente/w-1/quitter" in page
+    assert "Dr Inès Bianchi" in page
+    assert 'href="/rendez-vous/a-1"' in page
+
+
+async def test_a_day_that_is_over_is_told_at_its_field(person: Person) -> None:
+    await person.open("/liste-attente?soignant=role-1")
+    over = await person.send("/liste-attente", soignant="role-1", qui="camille", jusqu_au="2026-11-29")
+    assert over.status_code == 422
+    assert 'id="jusqu_au-problem"' in over.text
+    assert "Ce jour est passé" in over.text
 
 
 async def test_one_waits_for_who_has_no_free_time(person: Person, fhir: FhirBase) -> None:

@@ -31,11 +31,13 @@ class Operations:
     def on_instances(self) -> Iterator[Question]:
         """Each operation on each appointment, sent so that whoever may do it does not succeed either."""
         nothing = {"resourceType": "Parameters"}
+        unreadable = {**nothing, "parameter": [{"name": "until", "valueString": "never"}]}
         for caller in self.callers:
             for item in self.world.living("Appointment"):
                 yield self._on(caller, item, "hold", nothing)
                 yield self._on(caller, item, "book", {**item.resource, "status": "noshow"})
                 yield self._on(caller, item, "reschedule", nothing)
+                yield self._on(caller, item, "wait", unreadable)
             for kind in self.world.types:
                 yield from (self._validate(caller, item) for item in self.world.living(kind))
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import re
 import secrets
 import time
 from collections import Counter, defaultdict
@@ -36,6 +37,7 @@ SEARCHES = (
 PAGE = 200
 DEMONSTRATION = "demo-"
 ROLE = "PractitionerRole/"
+NUMBER = re.compile(r"\d+(?:[ \u00a0]?[h:][ \u00a0]?\d*)?")
 STEPS = ("home", "results", "times", "choose", "held", "check", "confirm", "done")
 
 
@@ -191,6 +193,11 @@ async def steps(
         browser.writer.close()
 
 
+def without_numbers(said: str) -> str:
+    """The same for all refusals that differ in seconds, days or times of day alone, so that they are counted as one."""
+    return NUMBER.sub("…", said)
+
+
 class NotAsWantedError(Exception):
     """A step that was answered otherwise."""
 
@@ -230,7 +237,7 @@ class _Browser:
         self.found.seconds[step].append(time.perf_counter() - sent_at)
         status, leads = int(answer[9:12]), names.get("location", "")
         if status != wanted or leads.endswith("/pris"):
-            said = page.decode().partition('class="lead">')[2].partition("<")[0]
+            said = without_numbers(page.decode().partition('class="lead">')[2].partition("<")[0])
             raise NotAsWantedError(f"{step}: {status} {leads.rpartition('/')[2]} {said}".strip())
         return leads
 

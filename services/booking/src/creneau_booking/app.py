@@ -50,6 +50,7 @@ from creneau_booking.operations.proxies import AcceptOperation, InviteOperation,
 from creneau_booking.operations.reschedule import RescheduleOperation
 from creneau_booking.operations.soonest import SoonestOperation
 from creneau_booking.operations.sync_slots import SyncSlotsOperation
+from creneau_booking.operations.wait import WaitOperation
 from creneau_booking.settings import BookingSettings
 from creneau_booking.storage import narrow
 from creneau_booking.storage.appointments import AppointmentRepository
@@ -278,6 +279,7 @@ def create_fhir(settings: BookingSettings, database: Database, clock: Clock) -> 
             CancelOperation(desk).declare(),
             ConfirmOperation(desk).declare(),
             RescheduleOperation(desk).declare(),
+            WaitOperation(desk).declare(),
             PreviewSlotsOperation(
                 stores.schedules, stores.slots, openings, settings.preview_listed_max
             ).declare(),

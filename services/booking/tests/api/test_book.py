@@ -44,6 +44,21 @@ async def test_a_held_appointment_is_confirmed(
     )
 
 
+async def test_a_hold_that_was_given_back_for_a_reason_is_not_confirmed(
+    callers: Callers, practice: Practice, agenda: Agenda, camille: str
+) -> None:
+    """That it stands no more is said, not that its reason does not go with what it would become."""
+    subject = unique("s")
+    context = practice.context(subject, [camille], issuer=callers.issuer.url)
+    held = await practice.hold(appointment("proposed", slots=agenda.slots[:1], patient=camille), context)
+    reasoned = parameters(reason="pat")
+    assert (await callers.software().post(f"Appointment/{held.id}/$cancel", reasoned)).status_code == 200
+    answer = await callers.patient(camille, subject=subject).post(
+        f"Appointment/{held.id}/$book", parameters()
+    )
+    assert (answer.status_code, code(answer)) == (422, "illegal-transition"), answer.text
+
+
 async def test_isik_bare_body(callers: Callers, practice: Practice, agenda: Agenda, camille: str) -> None:
     """The Appointment itself as body, with an id of its own making: 201 with Location and ETag."""
     body = appointment("proposed", slots=agenda.slots[:1], patient=camille, start=agenda.start)

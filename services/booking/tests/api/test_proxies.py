@@ -308,7 +308,7 @@ async def test_who_only_sees_changes_nothing(people: People, agenda: Agenda) -> 
 
 
 async def test_who_may_cancel_does_nothing_else(people: People, agenda: Agenda) -> None:
-    """Cancel by PATCH, PUT or DELETE; no comment on the way, no move, no booking."""
+    """Cancel by PATCH, PUT or DELETE; no comment on the way, no move, no booking, no waiting for another time."""
     person, of, carer, _ = await people.carer("see", "cancel")
     stored = [(await books(person, of, agenda, index)).json() for index in range(3)]
     first = f"Appointment/{stored[0]['id']}"
@@ -319,8 +319,9 @@ async def test_who_may_cancel_does_nothing_else(people: People, agenda: Agenda) 
         await carer.put(first, {**stored[0], "status": "cancelled", "description": "autre"}),
         await carer.post(f"{first}/$reschedule", slot),
         await books(carer, of, agenda, 5),
+        await carer.post(f"{first}/$wait", parameters()),
     ]
-    assert [r.status_code for r in refused] == [403] * 5, [r.text for r in refused]
+    assert [r.status_code for r in refused] == [403] * 6, [r.text for r in refused]
     assert code(refused[0]) == "proxy-cancels-only"
     reason = {"coding": [{"system": REASONS, "code": "pat"}]}
     assert (await carer.patch(first, CANCEL)).status_code == 200

@@ -35,6 +35,7 @@ def template_engine(settings: WebSettings, theme: Path | None = None) -> Environ
     )
     # As filters, because each of a hundred calls of a method costs a template more than what the method does.
     engine.filters.update(national=readable_phone, hour=_hour, moment=_moment)
+    engine.policies["json.dumps_kwargs"] = {}  # problems stay in the order of their fields
     engine.globals.update(settings=settings, languages=LANGUAGES, FORM_KEY=FIELD)
     return engine
 

@@ -13,6 +13,7 @@ from starlette.responses import Response
 from creneau_web.fhir.client import Fhir
 from creneau_web.sessions.forms import FIELD, comes_from_here, has_key
 from creneau_web.sessions.session import PATIENT, Account, Content, Language, Session
+from creneau_web.sessions.unsent import NOTHING_UNSENT, Unsent
 from creneau_web.site import Site
 from creneau_web.wording import LANGUAGES, Wording
 
@@ -117,6 +118,19 @@ class Page:
         return key
 
     @property
+    def unsent(self) -> Unsent:
+        """What was typed into this page's form when the language was changed; empty where nothing was."""
+        kept = self.session.content.unsent if self.session else None
+        return kept if kept is not None and kept.page == self.here else NOTHING_UNSENT
+
+    async def forget_unsent(self) -> None:
+        """A form of this page has been sent: what was kept of it is old."""
+        kept = self.session.content.unsent if self.session else None
+        if self.session is not None and kept is not None and _path(kept.page) == _path(self.here):
+            self.session.content = self.session.content.model_copy(update={"unsent": None})
+            await self.site.sessions.save(self.session)
+
+    @property
     def form_key(self) -> str:
         """What each form of this session sends back."""
         return self.session.form_key if self.session else ""
@@ -162,7 +176,15 @@ CurrentPage = Annotated[Page, Depends(get_page)]
 
 
 async def get_signed_in(page: CurrentPage) -> Page:
-    """The same for a patient who is logged in; SignInNeededError or NotAPatientError otherwise."""
+    """The same for a patient who is logged in; SignInNeededError or NotAPatientError otherwise. Whoever came by a link has
+    no account for what is more than one visit."""
+    if page.account is not None and page.account.is_for_one_visit:
+        raise SignInNeededError(page.here if page.request.method == "GET" else "/")
+    return await get_at_a_visit(page)
+
+
+async def get_at_a_visit(page: CurrentPage) -> Page:
+    """The same for whoever came by the visit's link too."""
     if page.account is None:
         raise SignInNeededError(page.here if page.request.method == "GET" else "/")
     check_patient(page.account)
@@ -176,6 +198,7 @@ def check_patient(account: Account) -> None:
 
 
 SignedInPage = Annotated[Page, Depends(get_signed_in)]
+VisitPage = Annotated[Page, Depends(get_at_a_visit)]
 
 
 async def check_form(page: CurrentPage) -> None:
@@ -187,6 +210,7 @@ async def check_form(page: CurrentPage) -> None:
         page.session, form.get(FIELD)
     ):
         raise ForeignFormError
+    await page.forget_unsent()
 
 
 def local_path(text: str, otherwise: str = "/") -> str:
@@ -203,6 +227,10 @@ def carry_cookie(request: Request, response: Response, site: Site) -> None:
         site.cookie.write(response, session.key)
     elif session is None and getattr(request.state, "cookie_is_dead", False):
         site.cookie.remove(response)
+
+
+def _path(address: str) -> str:
+    return address.partition("?")[0]
 
 
 def _language(request: Request, session: Session | None) -> Language:

@@ -16,11 +16,8 @@ MAY_ALL = frozenset({"see", "book", "cancel", "register", "manage"})
 """What oneself may do for oneself, or a practice for itself."""
 BY_LINK = frozenset({"see", "cancel", "move", "answer"})
 """What whoever was sent a link to an appointment may do with it. To answer: what its practice asks, for the patient."""
-_WITHIN_LINK: Mapping[str, tuple[str, str]] = {
-    "Appointment": ("rsu", "_id="),
-    "AppointmentResponse": ("c", "appointment=Appointment/"),
-}
-"""What of a person's a token for one appointment is for: by which interactions, and the term that ties it to that one."""
+_WITHIN_LINK: Mapping[str, str] = {"Appointment": "rsu", "AppointmentResponse": "c"}
+"""What of a person's a token for one appointment is for, and by which interactions."""
 REGULATION = "@regulation"
 """Owner of the regulators' accounts: no Organization can have this id."""
 
@@ -30,6 +27,8 @@ AGENDA = "~agenda=Schedule/"
 """Internal term of an appointment: in whose agenda it is."""
 SHARED = "~shared=Patient/"
 """Internal term: a person's representatives see it too."""
+INSTEAD = "~instead=Appointment/"
+"""Internal term of an appointment: in the place of which other one it stands, or waits to, and whose both are."""
 OPEN = "~public"
 """Internal term of a slot that is open to everybody."""
 
@@ -174,8 +173,8 @@ class Access:
         partly = row is not None and row.partly and self.action in ("r", "s")
         if self.reach == "own" and self.principal.appointment is not None:
             # That it is the person's at all was looked up with the rights.
-            tied = f"{_WITHIN_LINK[resource_type][1]}{self.principal.appointment}"
-            return (tied,) if self._allowed(self.rights.people) else ()
+            people = self._allowed(self.rights.people)
+            return _tied(resource_type, self.principal.appointment, people) if people else ()
         if self.reach == "own":
             return terms_of(resource_type, self._allowed(self.rights.people), self.rights.oneself)
         if self.reach == "practice":
@@ -196,7 +195,20 @@ def _is_within_link(resource_type: str, action: Action) -> bool:
     everybody."""
     if resource_type in PUBLIC:
         return action in ("r", "s")
-    return resource_type in _WITHIN_LINK and action in _WITHIN_LINK[resource_type][0]
+    return action in _WITHIN_LINK.get(resource_type, "")
+
+
+def _tied(resource_type: str, appointment: str, people: Iterable[str]) -> tuple[str, ...]:
+    """The terms that tie something of a person's to the one appointment of a link: that one, what waits for an earlier time
+    of it or has taken its place, and the answers to it."""
+    if resource_type == "Appointment":
+        return (f"_id={appointment}", *(instead_of(appointment, f"Patient/{id_}") for id_ in sorted(people)))
+    return (f"appointment=Appointment/{appointment}",)
+
+
+def instead_of(appointment: str, patient: str) -> str:
+    """The term of what stands in the place of an Appointment (id) of a Patient (reference), or waits to."""
+    return f"{INSTEAD}{appointment}|{patient}"
 
 
 def terms_of(resource_type: str, patients: Iterable[str], oneself: frozenset[str]) -> tuple[str, ...]:

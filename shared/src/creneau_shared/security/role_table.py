@@ -56,6 +56,9 @@ OPERATIONS: Mapping[str, OperationRow] = {
     "follow-calendar": OperationRow(("Schedule", "u"), "on an agenda of the caller's own practices"),
     "sync-slots": OperationRow(("Slot", "u"), "on an agenda of the caller's own practices"),
     "reschedule": OperationRow(("Appointment", "u")),
+    "wait": OperationRow(
+        ("Appointment", "u"), "whoever may move the appointment, by the link of a message too"
+    ),
     "confirm": OperationRow(
         ("Appointment", "u"), "the practice whose agenda it is; a patient only a hold of their own"
     ),

@@ -7,6 +7,7 @@ With `cancelled-appt-id` the old appointment is cancelled only if the new one is
 from __future__ import annotations
 
 from creneau_booking.domain.appointment import Appointment
+from creneau_booking.domain.changes import require_transition
 from creneau_booking.domain.transitions import BOOKABLE
 from creneau_booking.handlers.manner import Manner
 from creneau_booking.handlers.series import Taken, Wanted
@@ -190,6 +191,7 @@ class BookOperation:
         if sent is None or checked(sent)["status"] in ("proposed", "pending"):
             resource = with_patients(repository.resource(current), patients)
             before = repository.stored_facts(current)
+            require_transition(before.status, "booked", by_patient=session.context.patient_ids is not None)
             resource = await self._at_another_time(session, _commented(resource, given), sent, before)
             resource = {**resource, "status": "booked"}
         else:

@@ -18,7 +18,7 @@ from creneau_shared.fhir.json import loads
 from creneau_shared.fhir.storage.generic import GenericStore, owned_by
 from creneau_shared.fhir.storage.store import Resource, Stored, WriteContext
 from creneau_shared.ids import new_id
-from creneau_shared.security.rights import AGENDA, SHARED
+from creneau_shared.security.rights import AGENDA, SHARED, instead_of
 
 TAKEN_TYPES = ("Practitioner", "PractitionerRole", "Device", "Location", "HealthcareService")
 """types of actors who belong to somebody"""
@@ -52,10 +52,12 @@ NOBODY_ELSE = Whose()
 
 
 def appointment_terms(facts: Appointment, whose: Whose) -> list[str]:
-    """The internal terms of an appointment: its agendas, their organisations, and whose representatives see it."""
+    """The internal terms of an appointment: its agendas, their organisations, whose representatives see it, and what it
+    stands in the place of, or would."""
     agendas = [f"{AGENDA}{schedule.removeprefix('Schedule/')}" for schedule in whose.schedules]
     shared = [] if facts.hidden else [f"{SHARED}{p.removeprefix('Patient/')}" for p in facts.patients]
-    return [*agendas, *owned_by(whose.owners), *shared]
+    instead = [instead_of(facts.replaces, p) for p in facts.patients] if facts.replaces and shared else []
+    return [*agendas, *owned_by(whose.owners), *shared, *instead]
 
 
 class AppointmentRepository:

@@ -16,7 +16,7 @@ from uuid import UUID
 
 import asyncpg
 
-from creneau_booking.domain.appointment import patient_actor
+from creneau_booking.domain.appointment import Appointment, patient_actor
 from creneau_booking.domain.waiting import AFTERNOON_H, EVENING_H, Near, Wish
 from creneau_booking.storage.availability.actors import CONCERNED, TURN
 from creneau_booking.storage.availability.rule import agenda_of, is_free, is_open
@@ -26,6 +26,7 @@ from creneau_booking.storage.slot_visibility import is_public
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.search.registry import parameters_of
 from creneau_shared.fhir.storage.store import Resource
+from creneau_shared.security.rights import instead_of
 
 _ELEMENTS = {
     "serviceCategory": "service-category",
@@ -131,6 +132,10 @@ _LOCK = """
 SELECT id, version, last_updated, content FROM appointment
 WHERE id = $1 AND terms @> ARRAY['status=waitlist'] AND NOT deleted FOR UPDATE SKIP LOCKED
 """
+_INSTEAD = """
+SELECT id FROM appointment
+WHERE terms @> ARRAY[$1] AND terms && ARRAY['status=waitlist', 'status=pending'] AND NOT deleted ORDER BY id LIMIT 1
+"""
 _CELL = "#{}:{}"
 _KM_A_DEGREE = 111.0
 
@@ -166,6 +171,15 @@ async def line_for(
 async def try_turn_for(connection: Connection, slot: UUID, start: datetime, patient: str) -> bool:
     """Whether it is our turn at once to dispose of the time of the slot's people and of the patient (as in `occupancy`)."""
     return bool(await connection.fetchval(_TRY, slot, start, patient))
+
+
+async def waits_instead(connection: Connection, visit: Appointment) -> str | None:
+    """The Appointment (id) that waits for something earlier than this visit, or is offered it."""
+    for patient in visit.patients:
+        found: str | None = await connection.fetchval(_INSTEAD, instead_of(visit.id, patient))
+        if found is not None:
+            return found
+    return None
 
 
 async def lock_waiting(connection: Connection, appointment_id: str) -> Any:

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from creneau_booking.domain.refusals.waiting import OfferNotMovable, ReplacedNotTheirs, UnreadableWish
+from creneau_booking.domain.refusals.waiting import (
+    NothingEarlier,
+    OfferNotMovable,
+    ReplacedNotTheirs,
+    UnreadableWish,
+)
 from creneau_shared.errors import CreneauError, Unprocessable
 from creneau_shared.words import Theme
 
@@ -27,6 +32,16 @@ def _(r: ReplacedNotTheirs) -> CreneauError:
         "A request on the waiting list can only replace an appointment that is booked for the same person.",
         expression="Appointment.extension",
         details_code="replaced-not-yours",
+    )
+
+
+@WORDS.says(NothingEarlier)
+def _(r: NothingEarlier) -> CreneauError:
+    return Unprocessable(
+        "Ce rendez-vous a commencé : aucune place plus tôt ne peut être attendue.",
+        "This appointment has begun: nothing earlier can be waited for.",
+        expression="Appointment.start",
+        details_code="already-started",
     )
 
 

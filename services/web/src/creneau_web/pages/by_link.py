@@ -14,7 +14,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 
 from creneau_web.fhir.refusal import RefusedError
 from creneau_web.page import CurrentPage, Page
-from creneau_web.sessions.session import Account
+from creneau_web.sessions.session import BY_LINK, Account
 from creneau_web.typed import NAME_MAX, TYPED_MAX, too_long
 from creneau_web.visits.by_link import linked_visit, opened
 from creneau_web.visits.records import waits_for_answer
@@ -49,7 +49,7 @@ async def arrive(page: CurrentPage, token: str) -> RedirectResponse:
 @router.get("", response_class=HTMLResponse)
 async def show(page: CurrentPage) -> HTMLResponse:
     """When and where; one question opens the rest."""
-    return await _show(page, {}, 200)
+    return await _show(page, page.unsent.problems, 200, page.unsent.text("reponse"))
 
 
 @router.post("", response_model=None)
@@ -77,7 +77,7 @@ async def answer(
         return await _show(page, {}, 200)
     session = await page.own_session()
     account = Account(
-        subject="link", access_token=given.access_token, expires_at=given.expires, provider="link"
+        subject="link", access_token=given.access_token, expires_at=given.expires, provider=BY_LINK
     )
     session.content = session.content.model_copy(update={"account": account, "link": None})
     await page.site.sessions.rotate(session)
@@ -102,7 +102,7 @@ async def renew(page: CurrentPage) -> HTMLResponse | RedirectResponse:
     return page.go("/rdv/envoye")
 
 
-async def _show(page: Page, problems: dict[str, str], status: int) -> HTMLResponse:
+async def _show(page: Page, problems: dict[str, str], status: int, answer: str = "") -> HTMLResponse:
     link = page.session.content.link if page.session else None
     if not link:
         return await _over(page, 404)
@@ -113,7 +113,7 @@ async def _show(page: Page, problems: dict[str, str], status: int) -> HTMLRespon
     except RefusedError as error:
         return await _told(page, error)
     visit = linked_visit(shown.resource)
-    return await page.show_form("by_link/visit.html", status, visit=visit, problems=problems)
+    return await page.show_form("by_link/visit.html", status, visit=visit, answer=answer, problems=problems)
 
 
 async def _told(page: Page, error: RefusedError) -> HTMLResponse:

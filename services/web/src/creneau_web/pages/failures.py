@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -14,6 +16,7 @@ from creneau_shared.errors import Unavailable
 from creneau_web.fhir.refusal import RefusedError, UnreachableError
 from creneau_web.page import ForeignFormError, NotAPatientError, Page, SignInNeededError, get_page
 from creneau_web.pages.booking.draft import BookedAlreadyError
+from creneau_web.sessions.forms import comes_from_here
 from creneau_web.site import Site
 from creneau_web.visits.records import NoTimeYetError
 
@@ -21,6 +24,8 @@ log = structlog.get_logger(__name__)
 
 WITHOUT_SESSIONS: tuple[type[Exception], ...] = (Unavailable, *DATABASE_FAILURES)
 """what reading a session ends with while the database cannot be reached"""
+WRITTEN = ("message", "texte", "reason")
+"""fields of several words"""
 EXPIRED, FORBIDDEN, GONE = 401, 403, (404, 410)
 
 
@@ -66,7 +71,7 @@ async def _refused(request: Request, error: Exception) -> Response:
         await page.site.sessions.save(session)
         return page.go("/connexion", retour=page.here if request.method == "GET" else "/")
     if refusal.status in GONE:
-        return await _told(page, "not_found", 404)
+        return await _told(page, "not_found" if request.method in ("GET", "HEAD") else "gone", 404)
     if refusal.status == FORBIDDEN:
         return await _told(page, "forbidden", 403, refusal.text)
     return await _told(page, "refused", refusal.status, refusal.text)
@@ -78,7 +83,15 @@ async def _unreachable(request: Request, error: Exception) -> Response:
 
 
 async def _foreign_form(request: Request, _: Exception) -> Response:
-    return await _told(_page(request), "form_expired", 403)
+    """Most often the session has ended: where to go on, and what was written in many words, to be copied. Nothing of it is
+    kept, and what another site sends is not shown."""
+    page = _page(request)
+    written: list[str] = []
+    if comes_from_here(request.headers, page.site.settings.public_site_url):
+        form = await request.form()
+        texts = (form.get(name) for name in WRITTEN)
+        written = [text for text in texts if isinstance(text, str) and text.strip()]
+    return await _told(page, "form_expired", 403, written=written, again=page.here)
 
 
 async def _not_a_patient(request: Request, _: Exception) -> Response:
@@ -100,9 +113,11 @@ async def _unexpected(request: Request, error: Exception) -> Response:
     return await _told(_page(request), "unreachable", 500)
 
 
-async def _told(page: Page, kind: str, status: int, text: str = "") -> Response:
+async def _told(
+    page: Page, kind: str, status: int, text: str = "", *, written: Sequence[str] = (), again: str = ""
+) -> Response:
     try:
-        return await page.show("failure.html", status, kind=kind, text=text)
+        return await page.show("failure.html", status, kind=kind, text=text, written=written, again=again)
     except Exception as error:
         log.error("page.failure_failed", exc_info=error)
         return HTMLResponse("<!doctype html><title>Créneau</title><h1>Créneau</h1>", status)

@@ -26,8 +26,14 @@ async def ask(
     page: CurrentPage, page_: Annotated[str, Query(alias="page", max_length=2000)] = "/"
 ) -> HTMLResponse:
     """Which page it is, why, and a few words."""
+    unsent = page.unsent
     return await page.show_form(
-        "report.html", path=_path(page_), reason="", text="", problems={}, reasons=REASONS
+        "report.html",
+        path=_path(unsent.text("page", page_)),
+        reason=unsent.text("raison"),
+        text=unsent.text("texte"),
+        problems=unsent.problems,
+        reasons=REASONS,
     )
 
 

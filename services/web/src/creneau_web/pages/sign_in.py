@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated
 
 from fastapi import APIRouter, Query
@@ -11,13 +12,18 @@ from creneau_web.page import CurrentPage, local_path
 
 router = APIRouter()
 
+DRAFT = re.compile(r"/reservation/([\w-]+)")
+
 
 @router.get("/connexion", response_model=None)
 async def sign_in(
     page: CurrentPage, retour: Annotated[str, Query(max_length=500)] = "/"
 ) -> HTMLResponse | RedirectResponse:
-    """The choice of ways; who is logged in goes on."""
-    back = local_path(retour)
-    if page.account is not None:
+    """The choice of ways; who is logged in goes on. What is said of one's choices is so: they end with their session."""
+    back, lead = local_path(retour), None
+    if page.account is not None and not page.account.is_for_one_visit:
         return page.go(back)
-    return await page.show_form("sign_in.html", back=back)
+    if draft := DRAFT.match(back):
+        kept = await page.site.sessions.find_draft(page.session, draft[1]) if page.session else None
+        back, lead = (back, "sign_in.lead") if kept else ("/", "sign_in.choices_gone")
+    return await page.show_form("sign_in.html", back=back, lead=lead)

@@ -22,7 +22,9 @@ SHOWN_BESIDE_THE_FIELD = frozenset({400, 422, 429, 501, 503})
 @router.get("", response_class=HTMLResponse)
 async def ask(page: CurrentPage, retour: Annotated[str, Query(max_length=2000)] = "/") -> HTMLResponse:
     """One field: where the code is to go."""
-    return await page.show_form("sign_in/contact.html", back=local_path(retour), contact="", problems={})
+    unsent = page.unsent
+    back, contact = local_path(unsent.text("retour", retour)), unsent.text("contact")
+    return await page.show_form("sign_in/contact.html", back=back, contact=contact, problems=unsent.problems)
 
 
 @router.post("", response_model=None)
@@ -63,7 +65,7 @@ async def type_(page: CurrentPage) -> HTMLResponse | RedirectResponse:
     sent = page.session.content.code if page.session else None
     if sent is None:
         return page.go("/connexion/code")
-    return await page.show_form("sign_in/code.html", sent=sent, problems={})
+    return await _ask_for_code(page, sent, page.unsent.text("code"), page.unsent.problems, 200)
 
 
 @router.post("/saisir", response_model=None)
@@ -79,7 +81,7 @@ async def verify(
     if not code.strip():
         problems["code"] = "code.problem.code"
     if problems:
-        return await page.show_form("sign_in/code.html", 422, sent=sent, problems=problems)
+        return await _ask_for_code(page, sent, "", problems, 422)
     parameters: list[dict[str, Any]] = [
         {"name": "telecom", "valueContactPoint": {"system": sent.system, "value": sent.value}},
         {"name": "code", "valueString": code},
@@ -89,9 +91,7 @@ async def verify(
     except RefusedError as error:
         if error.refusal.status not in SHOWN_BESIDE_THE_FIELD:
             raise
-        return await page.show_form(
-            "sign_in/code.html", error.refusal.status, sent=sent, problems={"code": error.refusal.text}
-        )
+        return await _ask_for_code(page, sent, "", {"code": error.refusal.text}, error.refusal.status)
     account = Account(
         subject=f"{sent.system}:{sent.value}",
         access_token=value_of(answered.resource, "access-token", "valueString"),
@@ -102,6 +102,12 @@ async def verify(
     session.content = session.content.model_copy(update={"code": None, "account": account})
     await page.site.sessions.rotate(session)
     return page.go(sent.back)
+
+
+async def _ask_for_code(
+    page: Page, sent: CodeSent, code: str, problems: dict[str, str], status: int
+) -> HTMLResponse:
+    return await page.show_form("sign_in/code.html", status, sent=sent, code=code, problems=problems)
 
 
 def value_of(parameters: Resource, name: str, type_: str) -> Any:

@@ -9,10 +9,13 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from creneau_web.sessions.seal import Seal
+from creneau_web.sessions.unsent import Unsent
 
 Language = Literal["fr", "en", "simple"]
 
 PATIENT = "patient"
+BY_LINK = "link"
+"""provider of an account that is for one visit: its person came by the link of a message"""
 
 KEY_BYTES = 24
 """192 random bits in the cookie (OWASP asks for 64, frontends.md §5 for 128)"""
@@ -42,6 +45,11 @@ class Account(BaseModel):
         """As what the provider knows them; who came by a one-time code is a patient."""
         return str(self.identity.get("role", PATIENT))
 
+    @property
+    def is_for_one_visit(self) -> bool:
+        """Whether it opens the visit of a link, and nothing else that is somebody's own."""
+        return self.provider == BY_LINK
+
 
 class CodeSent(BaseModel):
     """Where a one-time code went, and where the person goes on once they have typed it."""
@@ -70,6 +78,8 @@ class Content(BaseModel):
     """what calls made from the console have learnt (ids of a demonstration's resources)"""
     said: str | None = None
     """key of a sentence for the next page, said once"""
+    unsent: Unsent | None = None
+    """what was typed into a page's form when the language was changed: until that form is sent"""
 
 
 class Session:

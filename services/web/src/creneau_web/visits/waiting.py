@@ -95,13 +95,10 @@ async def join(
     *,
     times: Sequence[str],
     until: date | None,
-    replaces: str | None,
     key: str,
 ) -> None:
     """Wait for a time of this professional. RefusedError: 422 when too many wait already."""
     said: list[dict[str, Any]] = [{"url": TIMES, "valueCode": part} for part in PARTS if part in times]
-    if replaces:
-        said.append({"url": REPLACES, "valueReference": {"reference": f"Appointment/{replaces}"}})
     role = {"reference": f"PractitionerRole/{professional.id}", "display": professional.name}
     await fhir.create(
         {
@@ -116,6 +113,21 @@ async def join(
         },
         key=key,
     )
+
+
+async def join_for_earlier(
+    fhir: Fhir, visit: str, *, times: Sequence[str], until: date | None, key: str
+) -> None:
+    """Wait for an earlier time of a visit (id), by a link too. RefusedError: 422 when it has begun, or stands no more."""
+    said: list[dict[str, Any]] = [{"name": "times", "valueCode": part} for part in PARTS if part in times]
+    if until:
+        said.append({"name": "until", "valueDate": until.isoformat()})
+    await fhir.operation(f"Appointment/{visit}/$wait", said, key=key)
+
+
+async def waits_for_earlier(fhir: Fhir, visit: str, patient: str | None) -> Waiting | None:
+    """What waits for an earlier time of a visit (id), or is offered one."""
+    return next((one for one in await all_waiting(fhir, patient) if one.replaces == visit), None)
 
 
 async def answer(fhir: Fhir, id_: str, status: str) -> None:

@@ -20,5 +20,10 @@ class ReplacedNotTheirs(Refusal):
 
 
 @dataclass(eq=False)
+class NothingEarlier(Refusal):
+    """Something earlier is waited for than a visit that has begun."""
+
+
+@dataclass(eq=False)
 class OfferNotMovable(Refusal):
     """An offer of the waiting list is accepted or refused, and neither moved nor put off."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Form
 from fastapi.responses import HTMLResponse, RedirectResponse
@@ -12,7 +12,7 @@ from creneau_web.page import Page, SignedInPage
 from creneau_web.pages.booking.draft import Draft, keep, load, release
 from creneau_web.pages.booking.holding import book, extend
 from creneau_web.pages.booking.step import TAKEN, keep_the_time, next_step
-from creneau_web.people.model import Person
+from creneau_web.people.model import Person, bookable
 from creneau_web.people.proxies import Proxy, person_with_proxies
 from creneau_web.people.records import represented
 from creneau_web.typed import TYPED_MAX
@@ -21,8 +21,13 @@ from creneau_web.visits.records import visit
 router = APIRouter()
 
 COMMENT_MAX = 500
-RUN_OUT = frozenset({"hold-expired"})
+RUN_OUT = frozenset({"hold-expired", "illegal-transition"})
+"""the time is not kept any more: by the clock, or because somebody has given it back"""
 TOO_LATE = "change-too-late"
+NOT_THEIRS = (403, 404)
+Message = Annotated[str, Form(max_length=TYPED_MAX)]
+Line = Literal["pour-qui", "coordonnees", "deja"]
+"""a line of the recap that is changed on a page from which one comes back to it"""
 
 
 @router.get("/reservation/{id_}/verifier", response_model=None)
@@ -33,13 +38,15 @@ async def check(page: SignedInPage, id_: str) -> HTMLResponse | RedirectResponse
         return await next_step(page, draft)
     if draft.held.until <= page.site.clock.now():
         return page.go(f"{draft.path}/pris")
+    if page.unsent.fields:
+        draft.comment = page.unsent.text("message")
+        await keep(page, draft)
+        await page.forget_unsent()
     return await _show(page, draft)
 
 
 @router.post("/reservation/{id_}/verifier", response_model=None)
-async def confirm(
-    page: SignedInPage, id_: str, message: Annotated[str, Form(max_length=TYPED_MAX)] = ""
-) -> RedirectResponse:
+async def confirm(page: SignedInPage, id_: str, message: Message = "") -> RedirectResponse:
     """Book. Sent twice, it is booked once. A message that is too long is kept and said on the page, by a redirect: a page
     that answered a form itself is one to which no browser's way back leads."""
     draft = await load(page, id_)
@@ -56,9 +63,15 @@ async def confirm(
             draft.moving = draft.settled = None
             await keep(page, draft)
             return page.go(f"{draft.path}/deja")
+        if error.refusal.status in NOT_THEIRS and not await _is_theirs(page, draft):
+            draft.patient = draft.held = None
+            draft.attempt += 1
+            await keep(page, draft)
+            await page.say_next("who.no_longer")
+            return page.go(f"{draft.path}/pour-qui")
         if error.refusal.status != TAKEN and error.refusal.code not in RUN_OUT:
             raise
-        draft.held = None
+        draft.held, draft.ran_out = None, error.refusal.code in RUN_OUT
         draft.attempt += 1
         await keep(page, draft)
         return page.go(f"{draft.path}/pris")
@@ -66,10 +79,21 @@ async def confirm(
     return page.go(f"/rendez-vous/{appointment}")
 
 
+@router.post("/reservation/{id_}/modifier")
+async def change(
+    page: SignedInPage, id_: str, quoi: Annotated[Line, Form()], message: Message = ""
+) -> RedirectResponse:
+    """To where a line is changed; the message is kept until one comes back."""
+    draft = await _load_with(page, id_, message)
+    if quoi == "coordonnees" and draft.patient is not None:
+        return page.go(f"/mes-donnees/{draft.patient}", retour=f"{draft.path}/verifier")
+    return page.go(f"{draft.path}/{'deja' if quoi == 'deja' else 'pour-qui'}")
+
+
 @router.post("/reservation/{id_}/garder")
-async def keep_longer(page: SignedInPage, id_: str) -> RedirectResponse:
+async def keep_longer(page: SignedInPage, id_: str, message: Message = "") -> RedirectResponse:
     """More time to make up one's mind."""
-    draft = await load(page, id_)
+    draft = await _load_with(page, id_, message)
     if draft.held is not None:
         try:
             await extend(page, draft)
@@ -80,11 +104,11 @@ async def keep_longer(page: SignedInPage, id_: str) -> RedirectResponse:
 
 @router.post("/reservation/{id_}/cacher")
 async def hide(
-    page: SignedInPage, id_: str, cacher: Annotated[str, Form(pattern="^(oui|non)$")]
+    page: SignedInPage, id_: str, cacher: Annotated[str, Form(pattern="^(oui|non)$")], message: Message = ""
 ) -> RedirectResponse:
     """Whether those who act for the person will see the appointment. It is decided as the time is taken: the time is held
     anew, and the account's own hold gives way to it at once."""
-    draft = await load(page, id_)
+    draft = await _load_with(page, id_, message)
     if draft.moving or draft.held is None:
         return await next_step(page, draft)
     draft.hidden = cacher == "oui"
@@ -95,11 +119,26 @@ async def hide(
 
 
 @router.post("/reservation/{id_}/abandonner")
-async def give_up(page: SignedInPage, id_: str) -> RedirectResponse:
-    """Give the time back and go to choose another one."""
-    draft = await load(page, id_)
+async def give_up(
+    page: SignedInPage, id_: str, message: Annotated[str | None, Form(max_length=TYPED_MAX)] = None
+) -> RedirectResponse:
+    """Give the time back and go to choose another one. Other pages have this button too, without a message."""
+    draft = await load(page, id_) if message is None else await _load_with(page, id_, message)
     await release(page, draft)
     return page.go(f"/soignants/{draft.role}/creneaux")
+
+
+async def _is_theirs(page: Page, draft: Draft) -> bool:
+    """Whether the account may still book for the draft's patient: what a relative has given they may have taken back."""
+    return any(one.id == draft.patient for one in bookable(await represented(page.fhir)))
+
+
+async def _load_with(page: Page, id_: str, message: str) -> Draft:
+    """The draft, with the message as it stands on the page now."""
+    draft = await load(page, id_)
+    draft.comment = message.strip()
+    await keep(page, draft)
+    return draft
 
 
 async def _show(page: Page, draft: Draft) -> HTMLResponse:

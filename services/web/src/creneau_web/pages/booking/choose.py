@@ -9,7 +9,7 @@ from fastapi.responses import RedirectResponse
 
 from creneau_web.page import CurrentPage
 from creneau_web.pages.booking.chosen import chosen
-from creneau_web.pages.booking.draft import Draft, keep
+from creneau_web.pages.booking.draft import Draft, keep, message_begun
 
 router = APIRouter()
 
@@ -20,6 +20,7 @@ async def choose(
 ) -> RedirectResponse:
     """Begin a draft with this slot, and go on to what is missing."""
     professional = await page.site.directory.professional(page.fhir, role)
-    draft = Draft(role=role, **dict(await chosen(page, professional, creneau)))
+    comment = await message_begun(page, role)
+    draft = Draft(role=role, comment=comment, **dict(await chosen(page, professional, creneau)))
     await keep(page, draft)
     return page.go(draft.path)

@@ -67,6 +67,8 @@ class Draft(Chosen):
     """id of the appointment that came of it"""
     asked: bool = False
     """whether it waits for its practice"""
+    ran_out: bool = False
+    """whether its time was not kept any more when it was to be booked"""
     against: str | None = None
     """what stands against this time for this person, in the words of the refusal"""
     attempt: int = 0
@@ -148,6 +150,14 @@ async def holds_a_time(site: Site, session: Session) -> bool:
 
 async def _drafts(site: Site, session: Session) -> list[Draft]:
     return [Draft.model_validate(content) for _, content in await site.sessions.drafts_of(session)]
+
+
+async def message_begun(page: Page, role: str) -> str:
+    """What was last written to this professional in this session and not sent: another time takes it along."""
+    if page.session is None:
+        return ""
+    drafts = await _drafts(page.site, page.session)
+    return next((draft.comment for draft in drafts if draft.role == role and not draft.booked), "")
 
 
 async def release_holds_at(page: Page, role: str) -> bool:

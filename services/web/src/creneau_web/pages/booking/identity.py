@@ -29,11 +29,14 @@ async def ask(page: SignedInPage, id_: str) -> HTMLResponse | RedirectResponse:
     """
     draft = await load(page, id_)
     people = await people_of(page.fhir)
+    unsent = page.unsent.read(IdentityForm)
+    if unsent is not None:
+        return await _show(page, draft, people, unsent, page.unsent.problems)
     if draft.typed is not None:
-        return await _show(page, draft, people, IdentityForm.model_validate(draft.typed))
+        return await _show(page, draft, people, IdentityForm.model_validate(draft.typed), draft.problems)
     if bookable(people) and not draft.somebody_new:
         return page.go(f"{draft.path}/pour-qui")
-    return await _show(page, draft, people, IdentityForm() if own(people) else _known(page))
+    return await _show(page, draft, people, IdentityForm() if own(people) else _known(page), {})
 
 
 @router.post("/reservation/{id_}/identite", response_model=None)
@@ -112,7 +115,9 @@ async def _ask_again(
     return page.go(f"{draft.path}/identite")
 
 
-async def _show(page: Page, draft: Draft, people: list[Person], form: IdentityForm) -> HTMLResponse:
+async def _show(
+    page: Page, draft: Draft, people: list[Person], form: IdentityForm, problems: dict[str, str]
+) -> HTMLResponse:
     professional = await page.site.directory.professional(page.fhir, draft.role)
     return await page.show_form(
         "booking/identity.html",
@@ -120,5 +125,5 @@ async def _show(page: Page, draft: Draft, people: list[Person], form: IdentityFo
         professional=professional,
         first=own(people) is None,
         form=form,
-        problems=draft.problems,
+        problems=problems,
     )

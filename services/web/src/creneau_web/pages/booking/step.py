@@ -32,7 +32,7 @@ async def step(page: CurrentPage, id_: str) -> RedirectResponse:
 
 async def next_step(page: Page, draft: Draft) -> RedirectResponse:
     """Where the draft goes on. RefusedError for what no page can mend."""
-    if page.account is None:
+    if page.account is None or page.account.is_for_one_visit:
         return page.go("/connexion", retour=draft.path)
     check_patient(page.account)
     if draft.patient is None:

@@ -22,7 +22,7 @@ async def taken(page: SignedInPage, id_: str) -> HTMLResponse:
     draft = await load(page, id_)
     professional = await page.site.directory.professional(page.fhir, draft.role)
     now = page.site.clock.now()
-    ran_out = draft.held is not None and draft.held.until <= now
+    ran_out = draft.ran_out or (draft.held is not None and draft.held.until <= now)
     nearest = await nearest_openings(page.fhir, professional, draft.start, now)
     return await page.show_form(
         "booking/taken.html",
@@ -43,7 +43,7 @@ async def choose_another(
     draft = await load(page, id_)
     professional = await page.site.directory.professional(page.fhir, draft.role)
     draft = draft.model_copy(update=dict(await chosen(page, professional, creneau)))
-    draft.held = None
+    draft.held, draft.ran_out = None, False
     draft.attempt += 1
     await keep(page, draft)
     return await next_step(page, draft)

@@ -30,6 +30,7 @@ async def ask(page: SignedInPage, id_: str, erreur: Annotated[str, Query(max_len
         professional=professional,
         people=bookable(people),
         known=own(people) is not None,
+        chosen=page.unsent.text("qui", draft.patient or ""),
         problem="who.problem" if erreur else None,
     )
 

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Form
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from creneau_web.fhir.refusal import RefusedError
-from creneau_web.page import Page, SignedInPage
+from creneau_web.page import Page, VisitPage
 from creneau_web.pages.mine.appointment import acting_for
 from creneau_web.visits.model import Visit
 from creneau_web.visits.records import answer_for
@@ -22,14 +22,14 @@ BY_RULE = (403, 409, 412, 422)
 
 
 @router.get("/{id_}/repondre", response_model=None)
-async def ask(page: SignedInPage, id_: str) -> HTMLResponse | RedirectResponse:
+async def ask(page: VisitPage, id_: str) -> HTMLResponse | RedirectResponse:
     """Both times, and what each answer does."""
     return await _show(page, id_, None, 200)
 
 
 @router.post("/{id_}/repondre", response_model=None)
 async def answer(
-    page: SignedInPage,
+    page: VisitPage,
     id_: str,
     reponse: Annotated[Answer, Form()],
     moment: Annotated[str, Form(max_length=40)] = "",

@@ -10,23 +10,22 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from starlette.responses import Response
 
 from creneau_web.care.model import PARIS
-from creneau_web.page import PERSONAL, Page, SignedInPage
+from creneau_web.page import PERSONAL, Page, VisitPage
 from creneau_web.people.messages import message_of
 from creneau_web.people.records import people_of
 from creneau_web.visits.calendar import calendar_file
 from creneau_web.visits.model import Visit
 from creneau_web.visits.records import messages_about, series_of, time_before
 from creneau_web.visits.records import visit as read_visit
+from creneau_web.visits.waiting import waits_for_earlier
 
 router = APIRouter(prefix="/rendez-vous")
 
 ID = re.compile(r"[A-Za-z0-9.-]*[A-Za-z0-9]")
-BY_LINK = "link"
-"""provider of an account that may see this one appointment"""
 
 
 @router.get("/{id_}", response_model=None)
-async def appointment(page: SignedInPage, id_: str) -> HTMLResponse | RedirectResponse:
+async def appointment(page: VisitPage, id_: str) -> HTMLResponse | RedirectResponse:
     """The appointment, also as what a confirmed booking comes to."""
     clean = ID.match(id_)
     if clean and clean[0] != id_:
@@ -36,18 +35,21 @@ async def appointment(page: SignedInPage, id_: str) -> HTMLResponse | RedirectRe
         return page.go(f"/liste-attente/{id_}")
     now = page.site.clock.now()
     live, by_link = visit.is_live(now), is_by_link(page)
-    (whom, acting), sent, before, series = await asyncio.gather(
+    movable = visit.professional is not None and visit.may_still(visit.reschedulable_until, now)
+    (whom, acting), sent, before, series, earlier = await asyncio.gather(
         patient_of(page, visit),
         messages_about(page.fhir, visit),
         time_before(page.fhir, visit) if live and not by_link else _nothing(),
         series_of(page.fhir, page.site.directory, visit),
+        waits_for_earlier(page.fhir, visit.id, visit.patient) if movable else _nothing(),
     )
     return await page.show(
         "mine/appointment.html",
         visit=visit,
         live=live,
         cancelable=visit.may_still(visit.cancelable_until, now),
-        movable=visit.professional is not None and visit.may_still(visit.reschedulable_until, now),
+        movable=movable,
+        earlier=earlier,
         whom=whom,
         acting=whom if acting else None,
         by_link=by_link,
@@ -59,7 +61,7 @@ async def appointment(page: SignedInPage, id_: str) -> HTMLResponse | RedirectRe
 
 
 @router.get("/{id_}/agenda.ics")
-async def calendar(page: SignedInPage, id_: str) -> Response:
+async def calendar(page: VisitPage, id_: str) -> Response:
     """The appointment for a calendar (P17)."""
     visit = await read_visit(page.fhir, page.site.directory, id_)
     url = f"{page.site.settings.public_site_url}/rendez-vous/{visit.id}"
@@ -74,7 +76,7 @@ async def _nothing() -> None:
 
 def is_by_link(page: Page) -> bool:
     """Whether the account is that of a message's link."""
-    return page.account is not None and page.account.provider == BY_LINK
+    return page.account is not None and page.account.is_for_one_visit
 
 
 async def acting_for(page: Page, visit: Visit) -> str | None:

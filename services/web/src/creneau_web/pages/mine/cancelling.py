@@ -8,7 +8,7 @@ from fastapi import APIRouter, Form
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from creneau_web.fhir.refusal import RefusedError
-from creneau_web.page import Page, SignedInPage
+from creneau_web.page import Page, VisitPage
 from creneau_web.pages.mine.appointment import acting_for
 from creneau_web.visits.records import REASONS, cancel, cancel_series, series_of
 from creneau_web.visits.records import visit as read_visit
@@ -23,14 +23,14 @@ SCOPES: tuple[Scope, ...] = ("this", "this-and-following", "all")
 
 
 @router.get("/{id_}/annuler", response_model=None)
-async def ask(page: SignedInPage, id_: str) -> HTMLResponse | RedirectResponse:
+async def ask(page: VisitPage, id_: str) -> HTMLResponse | RedirectResponse:
     """What happens then; too late: until when it was possible, and the telephone."""
     return await _show(page, id_, None, 200)
 
 
 @router.post("/{id_}/annuler", response_model=None)
 async def answer(
-    page: SignedInPage,
+    page: VisitPage,
     id_: str,
     version: Annotated[str, Form(max_length=60)] = "",
     raison: Annotated[str, Form(max_length=40)] = "",
@@ -69,6 +69,8 @@ async def _show(page: Page, id_: str, problem: str | None, status: int) -> HTMLR
         possible=visit.may_still(visit.cancelable_until, now) and problem is None,
         until=visit.cancelable_until.astimezone(visit.zone) if visit.cancelable_until else None,
         reasons=REASONS,
+        reason=page.unsent.text("raison"),
+        scope=page.unsent.text("combien", "this"),
         series=await series_of(page.fhir, page.site.directory, visit),
         scopes=SCOPES,
         acting=await acting_for(page, visit),

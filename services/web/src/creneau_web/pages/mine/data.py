@@ -59,7 +59,7 @@ async def archive(page: SignedInPage, id_: str) -> Response:
 @router.get("/effacer/{id_}", response_class=HTMLResponse)
 async def ask_to_erase(page: SignedInPage, id_: str) -> HTMLResponse:
     """What would go and what stays, before anything is done (`$erase` without a word)."""
-    return await _erasure(page, id_, {}, 200)
+    return await _erasure(page, id_, page.unsent.problems, 200, page.unsent.text("nom"))
 
 
 @router.post("/effacer/{id_}", response_model=None)
@@ -93,7 +93,7 @@ async def record(
 ) -> HTMLResponse:
     """One record: what a practice has verified, and what the person may say themselves."""
     person = await read_person(page.fhir, id_)
-    form = Correction(
+    form = page.unsent.read(Correction) or Correction(
         nom_utilise=person.usual_name or "",
         courriel=person.email or "",
         telephone=person.phone or "",
@@ -101,7 +101,7 @@ async def record(
         version=person.etag or "",
         retour=local_path(retour, "/mes-donnees"),
     )
-    return await _record(page, person, form, {}, 200)
+    return await _record(page, person, form, page.unsent.problems, 200)
 
 
 @router.post("/{id_}", response_model=None)

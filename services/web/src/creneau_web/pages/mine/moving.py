@@ -12,7 +12,7 @@ from creneau_web.care.model import Opening
 from creneau_web.care.reading import opening_of
 from creneau_web.care.soonest import nearest_openings
 from creneau_web.fhir.refusal import RefusedError
-from creneau_web.page import Page, SignedInPage
+from creneau_web.page import Page, VisitPage
 from creneau_web.pages.mine.appointment import acting_for
 from creneau_web.pages.times import Wish, show_week
 from creneau_web.visits.model import Visit
@@ -36,23 +36,21 @@ class OtherTime(Wish):
 
 @router.get("/{id_}/deplacer", response_model=None)
 async def choose(
-    page: SignedInPage, id_: str, wish: Annotated[OtherTime, Query()]
+    page: VisitPage, id_: str, wish: Annotated[OtherTime, Query()]
 ) -> HTMLResponse | RedirectResponse:
     """A week of the same professional's times."""
     return await _week(page, id_, wish)
 
 
 @router.post("/{id_}/deplacer")
-async def chosen(
-    page: SignedInPage, id_: str, creneau: Annotated[str, Form(max_length=64)]
-) -> RedirectResponse:
+async def chosen(page: VisitPage, id_: str, creneau: Annotated[str, Form(max_length=64)]) -> RedirectResponse:
     """A time is chosen; nothing is moved yet."""
     return page.go(f"/rendez-vous/{id_}/deplacer/verifier", creneau=creneau)
 
 
 @router.get("/{id_}/deplacer/verifier", response_model=None)
 async def check(
-    page: SignedInPage, id_: str, creneau: Annotated[str, Query(max_length=64)]
+    page: VisitPage, id_: str, creneau: Annotated[str, Query(max_length=64)]
 ) -> HTMLResponse | RedirectResponse:
     """Both times, the old and the new."""
     return await _check(page, id_, creneau, None, 200)
@@ -60,7 +58,7 @@ async def check(
 
 @router.post("/{id_}/deplacer/verifier", response_model=None)
 async def confirm(
-    page: SignedInPage,
+    page: VisitPage,
     id_: str,
     creneau: Annotated[str, Form(max_length=64)],
     version: Annotated[str, Form(max_length=60)] = "",
@@ -83,7 +81,7 @@ async def confirm(
 
 
 @router.get("/{id_}/deplacer/pris", response_class=HTMLResponse)
-async def taken(page: SignedInPage, id_: str, creneau: Annotated[str, Query(max_length=64)]) -> HTMLResponse:
+async def taken(page: VisitPage, id_: str, creneau: Annotated[str, Query(max_length=64)]) -> HTMLResponse:
     """Somebody was faster (P7): the three nearest times; the appointment stands as it was."""
     visit = await read_visit(page.fhir, page.site.directory, id_)
     lost = await _opening(page, visit, creneau)

@@ -44,7 +44,8 @@ SCOPES_UP_TO = {
 @router.get("", response_class=HTMLResponse)
 async def relatives(page: SignedInPage) -> HTMLResponse:
     """Each person of the account, with who may act for them."""
-    return await _show(page, Invitation(), {}, 200)
+    form = page.unsent.read(Invitation) or Invitation()
+    return await _show(page, form, page.unsent.problems, 200, page.unsent.text("code"))
 
 
 @router.post("/inviter", response_model=None)

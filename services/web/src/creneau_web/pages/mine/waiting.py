@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import date
 from secrets import token_hex
-from typing import Annotated
+from typing import Annotated, TypedDict
 
 from fastapi import APIRouter, Form, Query
 from fastapi.responses import HTMLResponse, RedirectResponse
@@ -13,19 +14,19 @@ from pydantic import BaseModel, Field
 
 from creneau_web.care.model import PARIS, Professional
 from creneau_web.fhir.refusal import RefusedError
-from creneau_web.page import Page, SignedInPage
+from creneau_web.page import Page, SignInNeededError, VisitPage
+from creneau_web.pages.mine.appointment import is_by_link
 from creneau_web.people.model import Person, bookable
 from creneau_web.people.records import people_of
 from creneau_web.typed import TYPED_MAX
 from creneau_web.visits.model import Visit
 from creneau_web.visits.records import visit as read_visit
-from creneau_web.visits.waiting import PARTS, Waiting, answer, join, waiting
+from creneau_web.visits.waiting import PARTS, Waiting, answer, join, join_for_earlier, waiting
 
 router = APIRouter(prefix="/liste-attente")
 
 ID = re.compile(r"[A-Za-z0-9.-]{1,64}")
 BY_RULE = (403, 409, 422)
-BY_LINK = "link"
 ANSWERS = {"accepter": "booked", "refuser": "waitlist", "quitter": "cancelled"}
 """what each button makes of the request"""
 
@@ -46,51 +47,52 @@ class Wish(Wanted):
     cle: str = Field("", max_length=80)
 
 
+class _Said(TypedDict):
+    times: list[str]
+    until: date | None
+    key: str
+
+
 @router.get("", response_model=None)
-async def ask(page: SignedInPage, wanted: Annotated[Wanted, Query()]) -> HTMLResponse | RedirectResponse:
+async def ask(page: VisitPage, wanted: Annotated[Wanted, Query()]) -> HTMLResponse | RedirectResponse:
     """What one waits for is said before one joins."""
-    return await _ask(page, Wish.model_validate(wanted.model_dump(by_alias=True)), None, 200)
+    wish = page.unsent.read(Wish) or Wish.model_validate(wanted.model_dump(by_alias=True))
+    return await _ask(page, wish, page.unsent.problems, 200)
 
 
 @router.post("", response_model=None)
-async def join_list(page: SignedInPage, wish: Annotated[Wish, Form()]) -> HTMLResponse | RedirectResponse:
+async def join_list(page: VisitPage, wish: Annotated[Wish, Form()]) -> HTMLResponse | RedirectResponse:
     """Join; sent twice, it is one request."""
     professional, visit, people = await _about(page, wish)
     if professional is None:
         return page.go("/")
-    patient = visit.patient if visit else wish.qui
-    if patient is None or patient not in {person.id for person in people}:
-        return await _ask(page, wish, "waiting.problem.who", 422)
+    if not visit and wish.qui not in {person.id for person in people}:
+        return await _ask(page, wish, {"qui": "waiting.problem.who"}, 422)
+    until, problem = _until(wish, page.site.clock.now().astimezone(professional.zone).date())
+    if problem:
+        return await _ask(page, wish, {"jusqu_au": problem}, 422)
+    said: _Said = {"times": wish.moment, "until": until, "key": wish.cle}
     try:
-        until = _until(wish, visit)
-    except ValueError:
-        return await _ask(page, wish, "waiting.problem.date", 422)
-    try:
-        await join(
-            page.fhir,
-            patient,
-            professional,
-            times=wish.moment,
-            until=until,
-            replaces=visit.id if visit else None,
-            key=wish.cle,
-        )
+        if visit:
+            await join_for_earlier(page.fhir, visit.id, **said)
+        else:
+            await join(page.fhir, wish.qui, professional, **said)
     except RefusedError as error:
         if error.refusal.status not in BY_RULE:
             raise
-        return await _ask(page, wish, error.refusal.text, error.refusal.status)
+        return await _ask(page, wish, {_field(error): error.refusal.text}, error.refusal.status)
     await page.say_next("waiting.joined")
-    return page.go("/mes-rendez-vous")
+    return page.go(f"/rendez-vous/{visit.id}" if visit else "/mes-rendez-vous")
 
 
 @router.get("/{id_}", response_model=None)
-async def show(page: SignedInPage, id_: str) -> HTMLResponse | RedirectResponse:
+async def show(page: VisitPage, id_: str) -> HTMLResponse | RedirectResponse:
     """What is waited for; what is offered, until when, and the two answers."""
     return await _show(page, id_, None, 200)
 
 
 @router.post("/{id_}/{how}", response_model=None)
-async def respond(page: SignedInPage, id_: str, how: str) -> HTMLResponse | RedirectResponse:
+async def respond(page: VisitPage, id_: str, how: str) -> HTMLResponse | RedirectResponse:
     """Accept, refuse or leave. What has ended meanwhile is said, with what is so now."""
     if how not in ANSWERS or ID.fullmatch(id_) is None:
         return page.go("/mes-rendez-vous")
@@ -107,15 +109,17 @@ async def respond(page: SignedInPage, id_: str, how: str) -> HTMLResponse | Redi
     await page.say_next(f"waiting.done.{how}")
     if how == "accepter":
         return page.go(f"/rendez-vous/{id_}")
-    by_link = page.account is not None and page.account.provider == BY_LINK
-    return page.go(f"/liste-attente/{id_}" if how == "refuser" or by_link else "/mes-rendez-vous")
+    return page.go(f"/liste-attente/{id_}" if how == "refuser" or is_by_link(page) else "/mes-rendez-vous")
 
 
 async def whom_of(page: Page, wish: Waiting) -> str | None:
-    """For whom somebody waits, by name: a request names a professional, or says only which agenda or kind of care."""
-    if wish.whom or wish.role is None:
+    """For whom somebody waits, by name: a request names a professional, is for something earlier than a visit, or says only
+    which agenda or kind of care."""
+    if wish.whom or (wish.role is None and wish.replaces is None):
         return wish.whom
     try:
+        if wish.role is None:
+            return (await read_visit(page.fhir, page.site.directory, str(wish.replaces))).with_whom
         return (await page.site.directory.professional(page.fhir, wish.role)).name
     except RefusedError:
         return None
@@ -123,7 +127,9 @@ async def whom_of(page: Page, wish: Waiting) -> str | None:
 
 async def _about(page: Page, wanted: Wanted) -> tuple[Professional | None, Visit | None, list[Person]]:
     """With whom, the visit that would be given up, and for whom one may ask."""
-    people = bookable(await people_of(page.fhir))
+    if is_by_link(page) and not wanted.visite:
+        raise SignInNeededError(page.here if page.request.method == "GET" else "/")
+    people = [] if is_by_link(page) else bookable(await people_of(page.fhir))
     if wanted.visite and ID.fullmatch(wanted.visite):
         visit = await read_visit(page.fhir, page.site.directory, wanted.visite)
         return visit.professional, visit, people
@@ -132,14 +138,24 @@ async def _about(page: Page, wanted: Wanted) -> tuple[Professional | None, Visit
     return None, None, people
 
 
-def _until(wish: Wish, visit: Visit | None) -> date | None:
-    """The last day that will do: the one that was said, else the eve of what would be given up. ValueError."""
-    if wish.jusqu_au.strip():
-        return date.fromisoformat(wish.jusqu_au.strip())
-    return visit.start.date() if visit else None
+def _until(wish: Wish, today: date) -> tuple[date | None, str | None]:
+    """The last day that will do, and the key of what is wrong with it."""
+    said = wish.jusqu_au.strip()
+    try:
+        until = date.fromisoformat(said) if said else None
+    except ValueError:
+        return None, "waiting.problem.date"
+    return until, "waiting.problem.past" if until is not None and until < today else None
 
 
-async def _ask(page: Page, wish: Wish, problem: str | None, status: int) -> HTMLResponse | RedirectResponse:
+def _field(error: RefusedError) -> str:
+    """The field that a refusal is about: the day, where the period is what cannot be; else the whole form."""
+    return "jusqu_au" if any("requestedPeriod" in one for one in error.refusal.expressions) else "wish"
+
+
+async def _ask(
+    page: Page, wish: Wish, problems: Mapping[str, str], status: int
+) -> HTMLResponse | RedirectResponse:
     professional, visit, people = await _about(page, wish)
     if professional is None:
         return page.go("/")
@@ -149,10 +165,11 @@ async def _ask(page: Page, wish: Wish, problem: str | None, status: int) -> HTML
         professional=professional,
         visit=visit,
         people=people,
+        may=is_by_link(page) or (visit.patient if visit else "") in {"", *(person.id for person in people)},
         parts=PARTS,
         wish=wish,
         fresh=token_hex(16),
-        problem=problem,
+        problems=problems,
     )
 
 
@@ -170,6 +187,6 @@ async def _show(page: Page, id_: str, problem: str | None, status: int) -> HTMLR
         visit=visit,
         until=found.until.astimezone(zone) if found.until else None,
         since=found.since.astimezone(PARIS) if found.since else None,
-        by_link=page.account is not None and page.account.provider == BY_LINK,
+        by_link=is_by_link(page),
         problem=problem,
     )

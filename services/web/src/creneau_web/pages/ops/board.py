@@ -15,6 +15,10 @@ from creneau_web.pages.ops.view import Words, sparkline
 
 router = APIRouter()
 
+REASON_CHARACTERS_MIN = 3
+REASON_CHARACTERS_MAX = 500
+"""of why a letter is given up; as the base takes it"""
+
 
 @dataclass(frozen=True, slots=True)
 class Letters:
@@ -25,19 +29,40 @@ class Letters:
     unavailable: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class GivingUp:
+    """A letter that is being given up: its id, the reason as it was typed, and what is wrong with that."""
+
+    letter: str = ""
+    reason: str = ""
+    problem: str | None = None
+
+
 @router.get("/ops", response_class=HTMLResponse)
 async def board(page: OperatorsPage) -> HTMLResponse:
     """Drawn from what is in memory: it answers also when nothing else does."""
+    unsent = page.unsent
+    giving_up = GivingUp(unsent.text("id"), unsent.text("reason"), next(iter(unsent.problems.values()), None))
+    return await show_board(page, giving_up)
+
+
+async def show_board(page: Page, giving_up: GivingUp, status: int = 200) -> HTMLResponse:
+    """The page, with the one form that was begun."""
     acts = is_operator(page.account)
     letters = await _letters(page) if acts else Letters(known=False)
     report = page.site.collector.report()
     show = page.show_form if acts and letters.letters else page.show
     return await show(
         "ops/board.html",
+        status,
         report=report,
         says=Words(page.wording, report),
         sparkline=sparkline,
         letters=letters,
+        giving_up=giving_up,
+        begun=next((n for n, one in enumerate(letters.letters, 1) if one["id"] == giving_up.letter), 0),
+        reason_least=REASON_CHARACTERS_MIN,
+        reason_most=REASON_CHARACTERS_MAX,
         acts=acts,
         differing=differing(report.processes),
         grafana=page.site.collector.metrics_url,

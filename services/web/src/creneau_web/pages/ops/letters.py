@@ -9,12 +9,13 @@ from starlette.responses import Response
 
 from creneau_web.fhir.refusal import RefusedError
 from creneau_web.page import Page
+from creneau_web.pages.ops.board import REASON_CHARACTERS_MAX, REASON_CHARACTERS_MIN, GivingUp, show_board
 from creneau_web.pages.ops.entering import OperatorsPage
+from creneau_web.typed import TYPED_MAX
 
 router = APIRouter()
 
 Id = Annotated[str, Form(max_length=100)]
-REASON_CHARACTERS_MIN = 3
 OUTCOMES = {"replayed": "ops.letters.replayed", "lost": "ops.letters.lost", "waiting": "ops.letters.again"}
 
 
@@ -31,11 +32,15 @@ async def replay(page: OperatorsPage, id: Id) -> Response:  # noqa: A002 - the f
 
 
 @router.post("/ops/messages-morts/abandonner", response_model=None)
-async def discard(page: OperatorsPage, id: Id, reason: Annotated[str, Form(max_length=500)] = "") -> Response:  # noqa: A002
-    """Give one letter up; without a reason the page asks for it."""
-    if len(reason.strip()) < REASON_CHARACTERS_MIN:
-        await page.say_next("ops.letters.why_needed")
-        return page.go("/ops")
+async def discard(
+    page: OperatorsPage,
+    id: Id,  # noqa: A002
+    reason: Annotated[str, Form(max_length=TYPED_MAX)] = "",
+) -> Response:
+    """Give one letter up; a reason that will not do stands in its field again, and nothing is done."""
+    problem = problem_of(reason.strip())
+    if problem:
+        return await show_board(page, GivingUp(id, reason, problem), 422)
     said = [{"name": "id", "valueString": id}, {"name": "reason", "valueString": reason.strip()}]
     try:
         await page.fhir.operation("$discard-dead-letter", said)
@@ -43,6 +48,13 @@ async def discard(page: OperatorsPage, id: Id, reason: Annotated[str, Form(max_l
         return await _refused(page, refused)
     await page.say_next("ops.letters.discarded")
     return page.go("/ops")
+
+
+def problem_of(reason: str) -> str | None:
+    """Key of what is wrong with a reason."""
+    if len(reason) < REASON_CHARACTERS_MIN:
+        return "ops.letters.problem.why"
+    return "form.problem.long" if len(reason) > REASON_CHARACTERS_MAX else None
 
 
 async def _refused(page: Page, refused: RefusedError) -> Response:

@@ -1,0 +1,123 @@
+"""`Appointment/[id]/$wait`: wait for an earlier time of the same visit.
+
+For whoever may move it, by the link of a message too. They say which times will do, and nothing else: with whom, for what and
+instead of what is the visit's. What waits for it already is answered as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, datetime, time, timedelta
+
+from creneau_booking.domain.appointment import Appointment
+from creneau_booking.domain.refusals.proxies import MayOnlyCancel
+from creneau_booking.domain.refusals.waiting import NothingEarlier, ReplacedNotTheirs
+from creneau_booking.operations.booking import Desk, Session, answer_with, checked, in_transaction
+from creneau_booking.operations.definitions import operation_definition, parameter
+from creneau_booking.operations.subject import id_of_subject
+from creneau_booking.storage.agendas.slots_of_agendas import schedules_of
+from creneau_booking.storage.appointment_mapper import REPLACES
+from creneau_booking.storage.waiting import waits_instead
+from creneau_booking.storage.wishes import WAITING_AGENDA, WAITING_TIMES
+from creneau_shared.clock import PARIS
+from creneau_shared.errors import BadRequest
+from creneau_shared.fhir.datatypes import exact_instant
+from creneau_shared.fhir.rest.exchange import Answer
+from creneau_shared.fhir.rest.operation import Operation, OperationCall
+from creneau_shared.fhir.rest.parameters import OperationInput
+from creneau_shared.fhir.storage.store import Resource
+
+DEFINITION = operation_definition(
+    "wait",
+    "Wait for an earlier time",
+    "Puts the person of a booked appointment on the waiting list for an earlier time in the same agenda.",
+    [
+        parameter("appointment", "Reference"),
+        parameter("times", "code", maximum="3", documentation="morning, afternoon, evening; none: all."),
+        parameter("until", "date", documentation="The last day that will do, in Paris."),
+        parameter("return", "Appointment", use="out", minimum=1),
+    ],
+    affects_state=True,
+    instance=True,
+)
+
+
+class WaitOperation:
+    """`$wait` on an instance, and on the type with `appointment`."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    def declare(self) -> Operation:
+        return Operation(DEFINITION, self.handle)
+
+    async def handle(self, call: OperationCall) -> Answer:
+        given = OperationInput.of(call.request, bare="appointment")
+        return await in_transaction(call, self._desk, "u", lambda session: self._wait(session, given))
+
+    async def _wait(self, session: Session, given: OperationInput) -> Answer:
+        repository = self._desk.repository
+        current = await session.locked(await id_of_subject(session, given))
+        visit = repository.stored_facts(current)
+        _require_may_move(session, visit)
+        last = _end_of(given)
+        known = await waits_instead(session.connection, visit)
+        if known is not None:
+            stored = await repository.store.read(session.connection, known)
+            assert stored is not None
+            return await answer_with(session, stored, created=False, wants_bundle=False)
+        if visit.status != "booked" or visit.start is None:
+            raise ReplacedNotTheirs()
+        if visit.start <= session.context.now:
+            raise NothingEarlier()
+        end = min(visit.start, last or visit.start)
+        agendas = await schedules_of(session.connection, visit.slots)
+        wish = checked(_wish(repository.resource(current), visit, agendas, given.texts("times"), end))
+        stored = await self._desk.handlers.create(session.connection, session.context, wish)
+        return await answer_with(session, stored, created=True, wants_bundle=False)
+
+
+def _require_may_move(session: Session, visit: Appointment) -> None:
+    context = session.context
+    people = [reference.removeprefix("Patient/") for reference in visit.patients]
+    if context.people is not None and not any(
+        context.may(right, id_) for right in ("book", "move") for id_ in people
+    ):
+        raise MayOnlyCancel()
+
+
+def _wish(
+    said: Resource, visit: Appointment, agendas: Sequence[str], times: Sequence[str], end: datetime
+) -> Resource:
+    """What waits: the same person, agenda and kind of visit, at these times of day, until `end`."""
+    extensions: list[Resource] = [
+        {"url": WAITING_AGENDA, "valueReference": {"reference": agenda}} for agenda in agendas
+    ]
+    extensions += [{"url": WAITING_TIMES, "valueCode": part} for part in times]
+    extensions.append({"url": REPLACES, "valueReference": {"reference": f"Appointment/{visit.id}"}})
+    return {
+        "resourceType": "Appointment",
+        "status": "waitlist",
+        **{name: said[name] for name in ("serviceType",) if name in said},
+        "requestedPeriod": [{"end": exact_instant(end)}],
+        "extension": extensions,
+        "participant": [
+            {"actor": {"reference": patient}, "status": "accepted"} for patient in visit.patients
+        ],
+    }
+
+
+def _end_of(given: OperationInput) -> datetime | None:
+    """The end of the last day that will do."""
+    said = given.first("until")
+    if said is None:
+        return None
+    try:
+        return datetime.combine(date.fromisoformat(str(said)) + timedelta(days=1), time(0), PARIS)
+    except (ValueError, OverflowError) as error:
+        raise BadRequest(
+            f"« until » n'est pas une date FHIR : {said}.",
+            f"“until” is not a FHIR date: {said}.",
+            code="value",
+            expression="Parameters.parameter.where(name='until')",
+        ) from error

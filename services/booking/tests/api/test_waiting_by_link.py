@@ -1,0 +1,138 @@
+"""Whoever comes by the link of a message waits for an earlier time of that visit, and leaves the list: `$wait`."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from services.booking.tests.api.test_by_link import book
+from services.booking.tests.api.test_waiting import ACCEPTED, CANCELLED, REFUSED, cancel, extension
+from services.booking.tests.client import Caller, code
+from services.booking.tests.conftest import Callers
+from services.booking.tests.factories import appointment, parameters, ref
+from services.booking.tests.practice import Agenda, Practice
+
+from creneau_booking.storage.appointment_mapper import CONFIDENTIALITY, HIDDEN, REPLACES
+from creneau_booking.storage.wishes import WAITING_AGENDA, WAITING_TIMES
+from creneau_shared.fhir.storage.store import Stored
+
+LABEL = {"system": CONFIDENTIALITY, "code": HIDDEN}
+
+
+@pytest.fixture
+async def late(practice: Practice, agenda: Agenda, camille: str) -> Stored:
+    """The last time of the agenda is theirs."""
+    return await book(practice, agenda, camille, len(agenda.slots) - 1)
+
+
+@pytest.fixture
+def link(callers: Callers, late: Stored, camille: str) -> Caller:
+    return callers.by_link(late.id, camille)
+
+
+async def wait(caller: Caller, visit: str, **said: Any) -> Any:
+    return await caller.post(f"Appointment/{visit}/$wait", parameters(**said))
+
+
+async def test_it_waits_for_something_earlier_of_its_own_visit_and_says_when(
+    callers: Callers, agenda: Agenda, late: Stored, link: Caller, camille: str
+) -> None:
+    """With whom, for what and instead of what is not for it to say. Sent twice, it waits once."""
+    answer = await wait(link, late.id, times=["morning", "evening"])
+    assert answer.status_code == 201, answer.text
+    wish = answer.json()
+    assert wish["status"] == "waitlist"
+    assert extension(wish, REPLACES) == ref(f"Appointment/{late.id}")
+    assert extension(wish, WAITING_AGENDA) == ref(f"Schedule/{agenda.id}")
+    assert [e["valueCode"] for e in wish["extension"] if e["url"] == WAITING_TIMES] == ["morning", "evening"]
+    visit = (await link.get(f"Appointment/{late.id}")).json()
+    assert wish["requestedPeriod"] == [{"end": visit["start"]}], "not later on the same day"
+    assert [one["actor"]["reference"] for one in wish["participant"]] == [camille]
+    again = await wait(link, late.id)
+    assert (again.status_code, again.json()["id"]) == (200, wish["id"])
+    seen = await callers.patient(camille).get(f"Appointment/{wish['id']}")
+    assert seen.status_code == 200
+
+
+async def test_it_sees_accepts_and_then_has_what_stands_in_the_place_of_its_visit(
+    callers: Callers, practice: Practice, agenda: Agenda, late: Stored, link: Caller
+) -> None:
+    wish = (await wait(link, late.id)).json()["id"]
+    await cancel(callers, practice, agenda)
+    found = (await link.get("Appointment")).json()
+    assert {e["resource"]["id"]: e["resource"]["status"] for e in found["entry"]} == {
+        late.id: "booked",
+        wish: "pending",
+    }
+    assert (await link.patch(f"Appointment/{wish}", REFUSED)).json()["status"] == "waitlist"
+    await cancel(callers, practice, agenda, 1)
+    accepted = await link.patch(f"Appointment/{wish}", ACCEPTED)
+    assert (accepted.status_code, accepted.json()["status"]) == (200, "booked"), accepted.text
+    assert (await link.get(f"Appointment/{late.id}")).json()["status"] == "cancelled"
+    assert (await link.get(f"Appointment/{wish}")).status_code == 200
+
+
+async def test_it_leaves_the_list(late: Stored, link: Caller) -> None:
+    wish = (await wait(link, late.id)).json()["id"]
+    assert (await link.patch(f"Appointment/{wish}", CANCELLED)).json()["status"] == "cancelled"
+    anew = await wait(link, late.id)
+    assert (anew.status_code, anew.json()["id"] != wish) == (201, True), "and may come back"
+
+
+async def test_it_says_nothing_else_of_what_waits(late: Stored, link: Caller) -> None:
+    path = f"Appointment/{(await wait(link, late.id)).json()['id']}"
+    for patch in (
+        [{"op": "add", "path": "/comment", "value": "vite"}],
+        [{"op": "remove", "path": "/requestedPeriod"}],
+        [{"op": "remove", "path": "/extension"}],
+        [{"op": "replace", "path": "/status", "value": "proposed"}],
+    ):
+        assert (await link.patch(path, patch)).status_code in (403, 422)
+    assert (await link.get(f"{path}/_history")).status_code == 403
+
+
+async def test_no_other_wish_is_there_and_none_is_made_otherwise(
+    callers: Callers, practice: Practice, agenda: Agenda, camille: str, late: Stored, link: Caller
+) -> None:
+    """Neither of the same person nor of another who names this visit; and a POST is as before."""
+    mine = callers.patient(camille)
+    free = await mine.post("Appointment", appointment("waitlist", patient=camille))
+    other = await book(practice, agenda, await practice.new_patient(), 0)
+    assert (await link.get(f"Appointment/{free.json()['id']}")).status_code == 404
+    assert (await wait(link, other.id)).status_code == 404
+    replacing = {"url": REPLACES, "valueReference": ref(f"Appointment/{late.id}")}
+    posted = await link.post("Appointment", appointment("waitlist", patient=camille, extension=[replacing]))
+    assert posted.status_code == 403, posted.text
+    stranger = await practice.new_patient()
+    strange = await practice.create(appointment("waitlist", patient=stranger))
+    foreign = {**(await callers.software().get(f"Appointment/{strange.id}")).json(), "extension": [replacing]}
+    await callers.software().put(f"Appointment/{strange.id}", foreign)
+    assert (await link.get(f"Appointment/{strange.id}")).status_code == 404
+
+
+async def test_what_is_hidden_is_not_waited_for_by_link(
+    callers: Callers, agenda: Agenda, camille: str
+) -> None:
+    hidden = await callers.patient(camille).post(
+        "Appointment",
+        appointment(
+            "booked", slots=agenda.slots[2:3], patient=camille, start=agenda.at(2), meta={"security": [LABEL]}
+        ),
+    )
+    id_ = hidden.json()["id"]
+    assert (await wait(callers.by_link(id_, camille), id_)).status_code == 404
+
+
+async def test_a_visit_that_is_no_more_or_has_begun_has_nothing_earlier(
+    callers: Callers, late: Stored, link: Caller, camille: str
+) -> None:
+    start = (await link.get(f"Appointment/{late.id}")).json()["start"]
+    before = callers.clock.now()
+    callers.clock.advance(datetime.fromisoformat(start) - before + timedelta(minutes=1))
+    begun = await wait(callers.by_link(late.id, camille), late.id)
+    assert (begun.status_code, code(begun)) == (422, "already-started")
+    callers.clock.advance(before - callers.clock.now())
+    await link.patch(f"Appointment/{late.id}", CANCELLED)
+    gone = await wait(link, late.id)
+    assert (gone.status_code, code(gone)) == (422, "replaced-not-yours")

@@ -48,7 +48,7 @@ STEPS = {"short": 44, "long": int(os.environ.get("TRUTH_STEPS", "200"))}
 SEEDS: Mapping[int, Mapping[str, Any]] = {
     1: {},
     2: {"WINDOWS_FROM": 1, "MANY": "50000"},
-    3: {"WINDOWS_FROM": 1, "MANY": "1", "READ_AS_THEY_COME": 3},
+    4: {"WINDOWS_FROM": 1, "MANY": "1", "READ_AS_THEY_COME": 3},
 }
 """Of each story, how free slots are looked for: as in a small town, and as where there are many agendas."""
 ROUNDS = {"short": 2, "long": 10}

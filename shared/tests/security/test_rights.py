@@ -58,7 +58,8 @@ def test_a_right_is_never_more_than_the_table_says(role: Role, kind: str, action
 def test_a_token_for_one_appointment_reaches_it_and_what_is_public(
     role: Role, kind: str, action: Action
 ) -> None:
-    """Whatever role and scopes it would have: the limit is in the rights, and so in every SQL made of them."""
+    """Whatever role and scopes it would have: the limit is in the rights, and so in every SQL made of them. What waits for
+    an earlier time of the visit is within it."""
     limited = holder(role, appointment="visit-1", patient="12")
     mine, nobodys = Rights(limited, {"12": BY_LINK}), Rights(limited)
     for rights in (mine, nobodys):
@@ -66,8 +67,11 @@ def test_a_token_for_one_appointment_reaches_it_and_what_is_public(
             within = {"Appointment": "rsu", "AppointmentResponse": "c"}
             assert action in within.get(kind, "rs" if kind in PUBLIC else "")
     if mine.reach(kind, action) == "own":
-        tied = {"Appointment": "_id=visit-1", "AppointmentResponse": "appointment=Appointment/visit-1"}[kind]
-        assert mine.access(kind, action).required == (tied,)
+        tied = {
+            "Appointment": ("_id=visit-1", "~instead=Appointment/visit-1|Patient/12"),
+            "AppointmentResponse": ("appointment=Appointment/visit-1",),
+        }
+        assert mine.access(kind, action).required == tied[kind]
         assert nobodys.access(kind, action).required == ()
 
 

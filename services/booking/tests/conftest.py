@@ -59,6 +59,8 @@ def settings_for(url: str, issuer: str | None = None) -> BookingSettings:
         database_pool_wait_s=60,
         database_statement_timeout_s=60,
         request_timeout_s=120,
+        # All who say no name are one address here, and the clock by which they are counted stands still.
+        anonymous_requests_per_s=0,
     )
 
 

@@ -69,6 +69,15 @@ async def numbers(directory: Directory, path: str, headers: dict[str, str]) -> s
     return answer.text
 
 
+async def every_page(directory: Directory, path: str, headers: dict[str, str]) -> str:
+    """The same of a Bundle and of those that follow it."""
+    text = await numbers(directory, path, headers)
+    following = [link["url"] for link in orjson.loads(text).get("link", ()) if link["relation"] == "next"]
+    for url in following:
+        text += await every_page(directory, "/fhir" + url.partition("/fhir")[2], headers)
+    return text
+
+
 @pytest.mark.parametrize(
     ("who", "levels"),
     [("nobody", "1"), ("patient", "1"), ("professional", "12"), ("own", "123"), ("system", "123")],
@@ -215,7 +224,7 @@ async def test_6_6_19_what_becomes_sensitive_was_so(directory: Directory) -> Non
             "/fhir/HealthcareService/_history?_count=500",
             "/fhir/_history?_count=500",
         ):
-            text = await numbers(directory, path, as_(directory, who, practice))
+            text = await every_page(directory, path, as_(directory, who, practice))
             assert (f"Unité {service}" in text) is sees, (who, path)
             assert f'"id":"{service}"' in text
 

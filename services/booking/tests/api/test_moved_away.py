@@ -110,6 +110,8 @@ class TestAnAgendaThatIsGivenAway:
             wanted = appointment("booked", slots=left.slots[index : index + 1], patient=who, start=at)
             made.append((await camille.post("Appointment", wanted)).json()["id"])
         came, to_come = made
+        held = appointment("pending", slots=left.slots[2:3], patient=who, start=left.start + 2 * SLOT_LENGTH)
+        waits = (await camille.post("Appointment", held)).json()["id"]
         them, us = callers.staff(left.organization), callers.staff(joined.organization)
         fulfilled = [{**CANCELLED[0], "value": "fulfilled"}]
         assert (await them.patch(f"Appointment/{came}", fulfilled)).status_code == 200
@@ -123,6 +125,7 @@ class TestAnAgendaThatIsGivenAway:
             answer = await software.put(f"Schedule/{left.agenda}", given)
             assert answer.status_code == 200, answer.text
         assert (await seen(to_come, them, us), await seen(came, them, us)) == ((404, 200), (200, 200))
+        assert await seen(waits, them, us) == (404, 200)
         assert (await us.get(who)).status_code == (await them.get(who)).status_code == 200
         assert (await us.patch(f"Appointment/{to_come}", CANCELLED)).status_code == 200
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -10,8 +11,9 @@ from services.booking.tests.api.test_by_link import book
 from services.booking.tests.api.test_waiting import ACCEPTED, CANCELLED, REFUSED, cancel, extension
 from services.booking.tests.client import Caller, code
 from services.booking.tests.conftest import Callers
-from services.booking.tests.factories import appointment, parameters, ref
+from services.booking.tests.factories import SLOT_LENGTH, appointment, parameters, patient, ref
 from services.booking.tests.practice import Agenda, Practice
+from services.booking.tests.surgery import open_surgery
 
 from creneau_booking.storage.appointment_mapper import CONFIDENTIALITY, HIDDEN, REPLACES
 from creneau_booking.storage.wishes import WAITING_AGENDA, WAITING_TIMES
@@ -71,6 +73,39 @@ async def test_it_sees_accepts_and_then_has_what_stands_in_the_place_of_its_visi
     assert (accepted.status_code, accepted.json()["status"]) == (200, "booked"), accepted.text
     assert (await link.get(f"Appointment/{late.id}")).json()["status"] == "cancelled"
     assert (await link.get(f"Appointment/{wish}")).status_code == 200
+
+
+async def test_pressed_twice_at_once_it_waits_once(late: Stored, link: Caller) -> None:
+    answers = await asyncio.gather(*(wait(link, late.id) for _ in range(4)))
+    assert sorted(answer.status_code for answer in answers) == [200, 200, 200, 201]
+    assert len({answer.json()["id"] for answer in answers}) == 1
+
+
+async def test_where_else_they_wait_is_not_told_to_the_practice_of_the_visit(
+    callers: Callers, practice: Practice
+) -> None:
+    """Its own request for them is another one, and the neighbour's is not seen in it."""
+    here, elsewhere = await open_surgery(practice), await open_surgery(practice)
+    patient_of = callers.patient()
+    who = f"Patient/{(await patient_of.post('Patient', patient())).json()['id']}"
+    wanted = appointment("booked", slots=here.slots[1:2], patient=who, start=here.start + SLOT_LENGTH)
+    visit = (await patient_of.post("Appointment", wanted)).json()["id"]
+    wish = appointment(
+        "waitlist",
+        patient=who,
+        extension=[
+            {"url": WAITING_AGENDA, "valueReference": ref(f"Schedule/{elsewhere.agenda}")},
+            {"url": REPLACES, "valueReference": ref(f"Appointment/{visit}")},
+        ],
+    )
+    theirs = (await patient_of.post("Appointment", wish)).json()["id"]
+    assert (await wait(patient_of, visit)).json()["id"] == theirs, "whose it is has it"
+    staff = callers.staff(here.organization)
+    answer = await wait(staff, visit)
+    assert answer.status_code == 201, answer.text
+    assert answer.json()["id"] != theirs
+    assert elsewhere.agenda not in answer.text
+    assert (await wait(staff, visit)).json()["id"] == answer.json()["id"]
 
 
 async def test_it_leaves_the_list(late: Stored, link: Caller) -> None:

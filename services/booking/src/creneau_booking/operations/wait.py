@@ -61,11 +61,11 @@ class WaitOperation:
         visit = repository.stored_facts(current)
         _require_may_move(session, visit)
         last = _end_of(given)
-        known = await waits_instead(session.connection, visit)
-        if known is not None:
-            stored = await repository.store.read(session.connection, known)
-            assert stored is not None
-            return await answer_with(session, stored, created=False, wants_bundle=False)
+        for known in await waits_instead(session.connection, visit):
+            # Where else somebody waits is nothing to the practice of the visit.
+            if await session.visible(known):
+                stored = await session.locked(known)
+                return await answer_with(session, stored, created=False, wants_bundle=False)
         if visit.status != "booked" or visit.start is None:
             raise ReplacedNotTheirs()
         if visit.start <= session.context.now:

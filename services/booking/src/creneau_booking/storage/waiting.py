@@ -134,7 +134,7 @@ WHERE id = $1 AND terms @> ARRAY['status=waitlist'] AND NOT deleted FOR UPDATE S
 """
 _INSTEAD = """
 SELECT id FROM appointment
-WHERE terms @> ARRAY[$1] AND terms && ARRAY['status=waitlist', 'status=pending'] AND NOT deleted ORDER BY id LIMIT 1
+WHERE terms && $1::text[] AND terms && ARRAY['status=waitlist', 'status=pending'] AND NOT deleted ORDER BY id
 """
 _CELL = "#{}:{}"
 _KM_A_DEGREE = 111.0
@@ -173,13 +173,10 @@ async def try_turn_for(connection: Connection, slot: UUID, start: datetime, pati
     return bool(await connection.fetchval(_TRY, slot, start, patient))
 
 
-async def waits_instead(connection: Connection, visit: Appointment) -> str | None:
-    """The Appointment (id) that waits for something earlier than this visit, or is offered it."""
-    for patient in visit.patients:
-        found: str | None = await connection.fetchval(_INSTEAD, instead_of(visit.id, patient))
-        if found is not None:
-            return found
-    return None
+async def waits_instead(connection: Connection, visit: Appointment) -> list[str]:
+    """The Appointments (ids) that wait for something earlier than this visit, or are offered it, wherever that is."""
+    terms = [instead_of(visit.id, patient) for patient in visit.patients]
+    return [row["id"] for row in await connection.fetch(_INSTEAD, terms)]
 
 
 async def lock_waiting(connection: Connection, appointment_id: str) -> Any:

@@ -58,7 +58,7 @@ _OF_ITS_AGENDAS = f"""ARRAY(
   CROSS JOIN unnest(schedule.terms) AS owner WHERE starts_with(t, '{AGENDA}') AND starts_with(owner, '{OWNER}'))"""
 _HAND_OVER = f"""
 UPDATE appointment SET terms = CASE
-  WHEN terms @> ARRAY['status=booked'] AND EXISTS (
+  WHEN terms && ARRAY['status=booked', 'status=pending'] AND EXISTS (
     SELECT FROM appointment_date AS began WHERE began.key = appointment.key AND began.parameter = 'date' AND began.low > $3)
   THEN ARRAY(SELECT t FROM unnest(terms) AS t WHERE NOT starts_with(t, '{OWNER}')) || {_OF_ITS_AGENDAS}
   ELSE terms || ARRAY(SELECT unnest($2::text[]) EXCEPT SELECT unnest(terms)) END
@@ -203,8 +203,8 @@ async def agenda_handed_over(
 async def visits_handed_over(
     connection: Connection, schedule: str, owners: Sequence[str], now: datetime
 ) -> None:
-    """What is in an agenda (id) that is theirs from now on: visits to come are no longer whose they were, the others are
-    theirs as well, and so are the patients."""
+    """What is in an agenda (id) that is theirs from now on: visits to come, booked or held, are no longer whose they were, the
+    others are theirs as well, and so are the patients."""
     rows = await connection.fetch(_HAND_OVER, f"{AGENDA}{schedule}", list(owners), now)
     patients = {t.partition("=")[2] for row in rows for t in row["terms"] if t.startswith("patient=Patient/")}
     await show_patients(connection, sorted(patients), owners)

@@ -49,6 +49,9 @@ class ScheduleStore(GenericStore):
             connection, stored.id, resource, context.now, is_new=kind == "create" and stored.version == 1
         )
 
+    async def as_known(self, connection: Connection, context: WriteContext, resource: Resource) -> Resource:
+        return await with_known_actors(connection, context, resource, self.base_url)
+
     async def create(
         self,
         connection: Connection,
@@ -59,7 +62,6 @@ class ScheduleStore(GenericStore):
         belonging: Sequence[str] | None = None,
     ) -> Stored:
         require_not_kept("Schedule", id_)
-        resource = await with_known_actors(connection, context, resource, self.base_url)
         return await super().create(connection, context, resource, id_, belonging=belonging)
 
     async def replace(
@@ -73,7 +75,6 @@ class ScheduleStore(GenericStore):
         keeping: bool = False,
     ) -> Stored:
         require_not_kept("Schedule", current.id)
-        resource = await with_known_actors(connection, context, resource, self.base_url)
         stored = await super().replace(
             connection, context, current, resource, belonging=belonging, keeping=keeping
         )

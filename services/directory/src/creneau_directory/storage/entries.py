@@ -14,7 +14,7 @@ from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.search.layout import table_name
 from creneau_shared.fhir.search.terms import bounded, token_term
 from creneau_shared.fhir.storage.generic import GenericStore, owned_by
-from creneau_shared.fhir.storage.store import Resource, Stored, WriteContext
+from creneau_shared.fhir.storage.store import Resource, WriteContext
 from creneau_shared.security.rights import REGULATION
 
 NAMED: Mapping[str, Mapping[str, str]] = {
@@ -42,32 +42,8 @@ NAMED: Mapping[str, Mapping[str, str]] = {
 class EntryStore(GenericStore):
     """The generic store of one type of the directory, whose entries name others by their references."""
 
-    async def create(
-        self,
-        connection: Connection,
-        context: WriteContext,
-        resource: Resource,
-        id_: str | None = None,
-        *,
-        belonging: Sequence[str] | None = None,
-    ) -> Stored:
-        resource = await with_known_entries(connection, resource)
-        return await super().create(connection, context, resource, id_, belonging=belonging)
-
-    async def replace(
-        self,
-        connection: Connection,
-        context: WriteContext,
-        current: Stored,
-        resource: Resource,
-        *,
-        belonging: Sequence[str] | None = None,
-        keeping: bool = False,
-    ) -> Stored:
-        resource = await with_known_entries(connection, resource)
-        return await super().replace(
-            connection, context, current, resource, belonging=belonging, keeping=keeping
-        )
+    async def as_known(self, connection: Connection, context: WriteContext, resource: Resource) -> Resource:
+        return await with_known_entries(connection, resource)
 
 
 async def with_known_entries(connection: Connection, resource: Resource) -> Resource:

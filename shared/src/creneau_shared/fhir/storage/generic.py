@@ -175,6 +175,11 @@ class GenericStore:
 
     # -- writing ---------------------------------------------------------------------------------------------
 
+    async def as_known(self, connection: Connection, context: WriteContext, resource: Resource) -> Resource:
+        """What is kept of a resource that is created or replaced: what was sent, unless a type adds what this base knows of
+        it."""
+        return resource
+
     async def create(
         self,
         connection: Connection,
@@ -204,6 +209,7 @@ class GenericStore:
         rivals: bool,
     ) -> Stored:
         now = to_milliseconds(context.now)
+        resource = await self.as_known(connection, context, resource)
         stored_resource = stamp(resource, resource["id"], 1, now)
         stored = Stored(self.resource_type, stored_resource["id"], 1, now, dumps(stored_resource))
         if belonging is None:
@@ -233,6 +239,7 @@ class GenericStore:
         """`belonging`: the internal terms, where the caller knows them already; with `keeping`, beside those that say
         whose it is by now."""
         now = max(to_milliseconds(context.now), current.last_updated)
+        resource = await self.as_known(connection, context, resource)
         stored_resource = stamp(resource, current.id, current.version + 1, now)
         stored = Stored(self.resource_type, current.id, current.version + 1, now, dumps(stored_resource))
         if belonging is None:

@@ -10,9 +10,10 @@ import httpx
 import pytest
 from services.booking.tests.api.test_access_rules import deadline
 from services.booking.tests.api.test_confirmation import CANCELLED, CONFIRMS, answers, asked, told, until
+from services.booking.tests.api.test_series import first_of, open_weeks, resources, weekly
 from services.booking.tests.client import Caller, code
 from services.booking.tests.conftest import Callers
-from services.booking.tests.factories import appointment, ref, schedule, unique, utc
+from services.booking.tests.factories import appointment, parameters, ref, schedule, unique, utc
 from services.booking.tests.practice import Agenda, Practice
 from services.booking.tests.surgery import open_surgery
 from services.booking.tests.telling import in_words
@@ -371,6 +372,36 @@ class TestCounterProposals:
             times[0],
             {"accepted"},
         )
+
+    @pytest.mark.parametrize("says_when", [False, True], ids=["by-slot", "by-slot-and-time"])
+    @pytest.mark.parametrize("scope", ["this", "all"])
+    async def test_74_who_moves_to_where_they_are_changes_nothing(
+        self, callers: Callers, practice: Practice, camille: str, scope: str, says_when: bool
+    ) -> None:
+        """A move that is asked for again, or leads nowhere, is answered; what is proposed of the visit stands."""
+        agenda = await open_weeks(practice)
+        someone, staff = callers.patient(camille), callers.software()
+        recurs = parameters(appt_resource=first_of(agenda, camille, template=weekly(2)))
+        paths = [
+            f"Appointment/{one['id']}" for one in resources(await someone.post("Appointment/$book", recurs))
+        ]
+        answer = await given(staff, paths[1], agenda.practitioner, "tentative", time_of(agenda, 5))
+        assert answer.status_code == 201, answer.text
+        before = [await read(someone, path) for path in paths]
+        assert proposal(before[1])
+        when = [{"name": "start", "valueDateTime": before[1]["start"]}] if says_when else []
+        call = {
+            "resourceType": "Parameters",
+            "parameter": [
+                {"name": "slot", "valueReference": before[1]["slot"][0]},
+                {"name": "scope", "valueCode": scope},
+                *when,
+            ],
+        }
+        for caller in (someone, staff):
+            moved = await caller.post(f"{paths[1]}/$reschedule", call)
+            assert moved.status_code == 200, moved.text
+            assert [await read(someone, path) for path in paths] == before
 
     async def test_74_times_that_nobody_proposed(
         self, callers: Callers, practice: Practice, agenda: Agenda, camille: str

@@ -221,6 +221,10 @@ class Visiting(Taking, Saying):
         visit = self.visits[id_]
         if visit.status not in ("pending", "booked"):
             return self.no("not in that state, or not theirs")
+        whole = (min(key[1] for key in keys), max(key[2] for key in keys))
+        moved = [s.key for s in self.of(visit)] != list(keys) or (visit.start, visit.end) != whole
+        if not moved and not self.has_run_out(visit):
+            return True
         if by_patient:
             if visit.keeps == "offer" or not self._may_change(visit):
                 return self.no("not in that state, or not theirs")
@@ -228,9 +232,8 @@ class Visiting(Taking, Saying):
                 return self.no("has run out")
             if visit.keeps == "hold" and visit.account != visit.patient:
                 return self.no("the practice holds it for them")
-            if [slot.key for slot in self.of(visit)] != list(keys):
+            if moved:
                 self._give_up_own(visit, keys, besides=visit.id)
-        moved = [slot.key for slot in self.of(visit)] != list(keys)
         if {slot.agenda for slot in self.of(visit)} != {key[0] for key in keys}:
             visit.yes.discard("practice")  # they have said nothing of that agenda
             visit.agreed = False

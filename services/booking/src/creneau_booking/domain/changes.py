@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 
 from creneau_booking.domain.appointment import EXCLUSIVE_TYPES, Appointment
@@ -74,6 +74,15 @@ def require_movable(status: AppointmentStatus) -> None:
 def is_moved(before: Appointment, after: Appointment) -> bool:
     """Whether the change touches when, or which slots."""
     return (before.start, before.end, set(before.slots)) != (after.start, after.end, set(after.slots))
+
+
+def is_there(
+    before: Appointment, slots: Collection[str], time: tuple[datetime, datetime], now: datetime
+) -> bool:
+    """Whether what is to be moved to these slots and that time has them already, and has not run out: the call is one that
+    was answered before, or changes nothing, not even what is proposed of it."""
+    has_run_out = before.held_until is not None and before.held_until <= now
+    return (before.start, before.end, set(before.slots)) == (*time, set(slots)) and not has_run_out
 
 
 def takes_others(before: Appointment, after: Appointment) -> bool:

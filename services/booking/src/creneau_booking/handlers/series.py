@@ -120,8 +120,8 @@ class Series:
                     Wanted(resource, first.where, number=1)
                 ]  # to be refused as any that names such a slot
             raise SeriesWithoutTime()
-        start = facts.start or slots[0].start
-        pattern = Pattern(slots, start, facts.end or max(slot.until for slot in slots))
+        pattern = Pattern.of(facts, slots)
+        start = pattern.start
         most = self._limits.most(by_patient=context.patient_ids is not None)
         found: list[Wanted] = []
         dates = occurrences(recurrence, start, pattern.zone, most)
@@ -330,16 +330,17 @@ class Series:
         slots = await slots_named(connection, wanted.slots)
         if not slots or before.start is None:
             raise SeriesWithoutTime()
-        start = wanted.start or slots[0].start
-        pattern = Pattern(slots, start, wanted.end or max(slot.until for slot in slots))
+        pattern = Pattern.of(wanted, slots)
+        start = pattern.start
         planned: list[tuple[Stored, _Planned]] = []
+        stay: list[tuple[int, Stored]] = []
         for number, member in members:
             facts = self._repository.stored_facts(member)
             assert facts.start is not None
             moment = moved_alike(facts.start, before.start, start, pattern.zone)
             where = f"Appointment/{member.id}"
             if member.id == current.id:
-                own = resource
+                own, ids = resource, list(wanted.slots)
             else:
                 try:
                     changes.require_movable(facts.status)
@@ -348,12 +349,15 @@ class Series:
                     raise OccurrenceRefused(number, len(members), moment, where, False, refusal) from refusal
                 own = _moved(self._repository.resource(member), resource, moment, pattern, ids)
             when = (moment, moment + (pattern.until - pattern.start))
+            if changes.is_there(facts, ids, when, context.now):
+                stay.append((number, member))
+                continue
             planned.append((member, _Planned(own, self._repository.facts(own), number, where, False, when)))
         had = [self._repository.stored_facts(member) for member, _ in planned]
         await self._lock(connection, context, [one.facts for _, one in planned], had)
         # Where one goes another may be, until it has gone itself.
         planned.sort(key=lambda each: each[1].number, reverse=start > before.start)
-        moved: list[tuple[int, Stored]] = []
+        moved = stay
         series = before.occurrence.series if before.occurrence is not None else None
         was_booked = {facts.id for facts in had if facts.status == "booked"}
         told = [t for m, one in planned if m.id in was_booked for t in one.told(m.id, m.version)]

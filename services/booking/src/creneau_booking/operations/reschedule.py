@@ -10,7 +10,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from creneau_booking.domain.appointment import Appointment
-from creneau_booking.domain.changes import require_movable
+from creneau_booking.domain.changes import is_there, require_movable
 from creneau_booking.domain.participants import SAID_BY_SLOT
 from creneau_booking.handlers.manner import Manner
 from creneau_booking.handlers.series import Taken
@@ -20,6 +20,7 @@ from creneau_booking.operations.references import id_of
 from creneau_booking.operations.series import answer_with_series, scope_in
 from creneau_booking.operations.subject import BARE, RESOURCE_NAMES, id_of_subject, with_contained_slots
 from creneau_booking.storage.agendas.slots_of_agendas import schedules_of, slots_between
+from creneau_booking.storage.series import Pattern, slots_named
 from creneau_shared.clock import PARIS
 from creneau_shared.errors import BadRequest
 from creneau_shared.fhir.datatypes import exact_instant, parse_interval
@@ -75,10 +76,20 @@ class RescheduleOperation:
                 session.connection, session.context, current, resource, scope
             )
             return await answer_with_series(session, Taken(tuple(moved)), created=False)
+        if await self._is_there(session, before, repository.facts(resource)):
+            return await answer_with(session, current, created=False, wants_bundle=False)
         stored = await self._desk.handlers.change(
             session.connection, session.context, current, resource, Manner(move=True)
         )
         return await answer_with(session, stored, created=False, wants_bundle=False)
+
+    @staticmethod
+    async def _is_there(session: Session, before: Appointment, wanted: Appointment) -> bool:
+        slots = await slots_named(session.connection, wanted.slots)
+        if not slots:
+            return False
+        place = Pattern.of(wanted, slots)
+        return is_there(before, wanted.slots, (place.start, place.until), session.context.now)
 
     async def _moved(
         self, session: Session, resource: Resource, before: Appointment, given: OperationInput

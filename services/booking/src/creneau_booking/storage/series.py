@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 
+from creneau_booking.domain.appointment import Appointment
 from creneau_booking.domain.refusals.slots import NoSlotThen
 from creneau_booking.storage.agendas.slots_of_agendas import SLOT_LENGTH_MAX
 from creneau_booking.storage.availability.actors import CONCERNED, TURN
@@ -64,6 +65,12 @@ class Pattern:
     slots: tuple[SlotThen, ...]
     start: datetime
     until: datetime
+
+    @classmethod
+    def of(cls, wanted: Appointment, slots: tuple[SlotThen, ...]) -> Pattern:
+        """What is wanted in these slots: from when to when it says, else all of them."""
+        start = wanted.start or slots[0].start
+        return cls(slots, start, wanted.end or max(slot.until for slot in slots))
 
     @property
     def zone(self) -> tzinfo:

@@ -15,7 +15,7 @@ DEV := .venv/.dev-$(DEV_KEY)
 export BROKER CRENEAU_PORT CRENEAU_HOST CRENEAU_FOLDER
 
 .DEFAULT_GOAL := help
-.PHONY: help run stop clean token demo scale-data test test-slow fuzz resilience walks lint tour review bench bench-scale cost lock
+.PHONY: help run stop clean token demo scale-data test test-slow fuzz resilience walks lint lint-types lint-rest tour review bench bench-scale cost lock
 
 help: ## these lines
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,7 +39,7 @@ scale-data: $(RUN) ## a fictional France into a directory: DATABASE_URL, [PROFES
 	  $(if $(SITUATIONS),--situations $(SITUATIONS)) $(if $(TOWN),--town $(TOWN)) $(if $(SEED),--seed $(SEED))
 
 test: $(DEV) ## every test but the slow ones
-	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder -m "not slow" $(addprefix --ignore=tests/,e2e resilience load browser walks)
+	$(BIN)/pytest -n 4 --dist loadfile --no-loadscope-reorder -m "not slow" $(addprefix --ignore=tests/,e2e resilience load browser walks)
 	@echo "Two whole systems side by side: what crosses services, and the pages in a browser …"
 	@$(BIN)/pytest -m "not slow" tests/browser & pages=$$!; \
 	  $(BIN)/pytest -m "not slow" tests/e2e tests/resilience tests/walks; code=$$?; wait $$pages && exit $$code
@@ -51,10 +51,15 @@ fuzz: $(DEV) ## a longer fuzz of the running API from its own description (EXAMP
 	CRENEAU_FUZZ_EXAMPLES=$(or $(EXAMPLES),40) $(BIN)/pytest -s tests/conformance/test_fuzz.py
 
 lint: $(DEV) ## style, types, who may know whom, migrations, generated descriptions
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=line lint-types lint-rest
+
+lint-types:
 	$(BIN)/mypy $(addprefix -p ,$(PACKAGES))
 	$(BIN)/mypy conftest.py $(wildcard $(DISTRIBUTIONS:=/tests))
+
+lint-rest:
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
 	$(BIN)/python -m deploy.check_migrations
 	$(BIN)/python -m deploy.contracts --check

@@ -134,7 +134,10 @@ async def at_rest(run: LocalRun) -> None:
     """Wait until everything is ready and nothing is left to send of what came before."""
 
     async def idle() -> bool:
-        due = "SELECT count(*) FROM message WHERE status = 'sending' OR (status = 'planned' AND due_at <= now())"
+        due = (
+            "SELECT count(*) FROM message"
+            " WHERE status = 'sending' OR (status = 'planned' AND next_attempt_at <= now())"
+        )
         return not await run.value("notifications", due)
 
     await asyncio.to_thread(run.wait_ready)

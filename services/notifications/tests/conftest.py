@@ -77,10 +77,13 @@ class Service:
         allowance: Allowance | None = None,
         look_max_s: float = 0.01,
         lanes: Sequence[Mapping[str, Carrier]] = (),
+        batch_rows: int = 10,
+        batch_rows_max: int = 10,
     ) -> Sender:
         """`lanes`: more than the one of `email` and `sms`."""
         limits = DeliveryLimits(
-            batch_rows=10,
+            batch_rows=batch_rows,
+            batch_rows_max=batch_rows_max,
             lease=timedelta(minutes=5),
             poll_s=0.01,
             look_max_s=look_max_s,

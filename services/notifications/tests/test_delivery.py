@@ -428,6 +428,18 @@ async def test_senders_share_the_work_and_no_mail_leaves_twice(service, mailbox)
     assert mailbox.connections <= 4, "connections are kept"
 
 
+async def test_a_sender_claims_more_at_a_time_while_there_is_more(service):
+    """A backlog costs fewer transactions; what is left for others by one who has little to do is not held back from them."""
+    await service.learn()
+    for number in range(1, 14):
+        await service.hear(event(number=number, id=f"appointment-{number}"))
+    sender = service.sender(LoggedEmails(), batch_rows=2, batch_rows_max=6)
+    assert [await sender.send_due() for _ in range(4)] == [2, 4, 6, 1]
+    for number in range(14, 18):
+        await service.hear(event(number=number, id=f"appointment-{number}"))
+    assert [await sender.send_due() for _ in range(3)] == [2, 2, 0]
+
+
 async def test_a_sender_that_is_told_to_stop_gives_back_what_it_has_not_begun(service, mailbox):
     await service.learn()
     for number in range(5):

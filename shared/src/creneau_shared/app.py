@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Callable, MutableMapping, Sequence
 from contextlib import AsyncExitStack
 from typing import Any, cast
@@ -113,9 +112,6 @@ class ServiceApplication:
             except Exception as error:
                 await send({"type": "lifespan.startup.failed", "message": repr(error)})
                 return
-            # What was loaded to start is there to stay: the collector need not look at it again and again.
-            gc.collect()
-            gc.freeze()
             await send({"type": "lifespan.startup.complete"})
             await receive()
         await send({"type": "lifespan.shutdown.complete"})

@@ -18,6 +18,7 @@ import uvicorn
 import uvloop
 from prometheus_client import Counter
 
+from creneau_shared.collector import settle
 from creneau_shared.database.failures import UNREACHABLE
 from creneau_shared.database.pool import Database
 from creneau_shared.database.schema import schema_of
@@ -67,6 +68,7 @@ async def run_worker(
     _stop_on_signals(stop, health)
     server, serving = _serve(settings, health)
     running = [asyncio.create_task(_supervise(task, stop), name=task.name) for task in tasks]
+    settle()
     log.info("worker started", tasks=[task.name for task in tasks])
     await stop.wait()
     log.info("worker stops")

@@ -172,6 +172,7 @@ def _sender(
         ZoneInfo(settings.reader_zone),
         DeliveryLimits(
             batch_rows=settings.delivery_batch_rows,
+            batch_rows_max=max(settings.delivery_batch_rows, settings.delivery_batch_rows_max),
             lease=timedelta(seconds=settings.delivery_lease_s),
             poll_s=settings.delivery_poll_s,
             look_max_s=settings.delivery_look_max_s,

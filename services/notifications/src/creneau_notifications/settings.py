@@ -42,6 +42,11 @@ class NotificationsSettings(ServiceSettings):
         5, ge=1, description="messages that one sender sends at once, each over a connection of its own"
     )
     delivery_batch_rows: int = Field(10, ge=1, description="messages that one sender claims at a time")
+    delivery_batch_rows_max: int = Field(
+        40,
+        ge=1,
+        description="the same while more is due than a sender claims: each time twice as many, up to this",
+    )
     delivery_lease_s: float = Field(
         300.0,
         description="a message claimed longer ago may be claimed again: its sender is gone; seconds",

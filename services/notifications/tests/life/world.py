@@ -106,7 +106,7 @@ class Town:
             "email": EmailCarrier(Mails(post), "ne-pas-repondre@creneau.example", "Créneau"),
             "sms": SmsCarrier(Texts(post)),
         }
-        limits = DeliveryLimits(10, LEASE, 0.01, 0.01, PATIENCE, timedelta(seconds=2), RetryPolicy(1000))
+        limits = DeliveryLimits(10, 10, LEASE, 0.01, 0.01, PATIENCE, timedelta(seconds=2), RetryPolicy(1000))
         return Sender(
             service.database,
             service.communications,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 from pathlib import Path
 from typing import Annotated
 
@@ -30,9 +29,6 @@ def serve() -> None:
     configure_logging(settings, SERVICE)
     app = create_app(settings)
     compile_all(app.site.templates)
-    # What was loaded to start is there to stay: the collector need not look at it again and again.
-    gc.collect()
-    gc.freeze()
     serve_app(app, settings)
 
 

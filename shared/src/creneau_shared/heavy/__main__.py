@@ -5,13 +5,13 @@ The parent's death ends standard input, and with it this process.
 
 from __future__ import annotations
 
-import gc
 import os
 import signal
 import sys
 from contextlib import suppress
 from typing import BinaryIO
 
+from creneau_shared.collector import settle
 from creneau_shared.errors import CreneauError
 from creneau_shared.heavy.jobs import JOBS, warm_up
 from creneau_shared.heavy.wire import LENGTH, packed, unpacked
@@ -27,8 +27,7 @@ def main() -> None:
     )  # a terminal's Ctrl-C is for the parent, which then closes the pipe
     os.nice(NICENESS)
     warm_up()
-    gc.collect()
-    gc.freeze()
+    settle()
     with suppress(BrokenPipeError):
         serve(sys.stdin.buffer, sys.stdout.buffer)
 

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 import uvicorn
 
+from creneau_shared.collector import settle
 from creneau_shared.http.health import Health
 from creneau_shared.http.protocol import PatientProtocol
 
@@ -83,11 +84,15 @@ class CalmServer(uvicorn.Server):
 
 
 class _DrainingServer(CalmServer):
-    """Tells readiness of the coming end before it stops accepting."""
+    """Tells readiness of the coming end before it stops accepting; what was loaded until it accepts is there to stay."""
 
     def __init__(self, config: uvicorn.Config, health: Health) -> None:
         super().__init__(config)
         self._health = health
+
+    async def main_loop(self) -> None:
+        settle()
+        await super().main_loop()
 
     def handle_exit(self, sig: int, frame: Any) -> None:
         self._health.draining = True

@@ -52,6 +52,9 @@ class DeliveryLimits:
     """How a sender works."""
 
     batch_rows: int
+    """messages claimed at a time"""
+    batch_rows_max: int
+    """the same, of a sender that has always found as many as it wanted: each time twice as many, up to this"""
     lease: timedelta
     poll_s: float
     look_max_s: float
@@ -141,6 +144,7 @@ class Sender:
         self._admission = admission
         self._clock = clock
         self._chance = chance
+        self._rows = limits.batch_rows
 
     async def run(self, stop: asyncio.Event) -> None:
         """Send until `stop` is set; the message in hand is finished, the rest of its batch given back."""
@@ -172,6 +176,10 @@ class Sender:
     async def send_due(self, stop: asyncio.Event | None = None) -> int:
         """Claim one batch and deal with each message of it; how many there were."""
         claimed, looked_at = await self._claim()
+        there_is_more = looked_at == self._rows
+        self._rows = (
+            min(2 * self._rows, self._limits.batch_rows_max) if there_is_more else self._limits.batch_rows
+        )
         batch = _Batch(deque(claimed))
         try:
             worked = await asyncio.gather(
@@ -222,7 +230,7 @@ class Sender:
         put off. What is to leave, and how many there were."""
         now = self._clock.now()
         async with self._database.transaction() as connection:
-            due = await messages.look_for_due(connection, now, self._limits.batch_rows, self._ways)
+            due = await messages.look_for_due(connection, now, self._rows, self._ways)
             if not due:
                 return [], 0
             decided = await self._decide(connection, due, now)

@@ -9,6 +9,7 @@ import pytest
 from .conftest import Asked, FhirBase, Person, searchset
 from .samples import CAMILLE, PLACE, PRACTITIONER, ROLE, appointment
 from .test_mine import LOU
+from .test_waiting_list import offer
 
 NEXT = "https://creneau.example/fhir/Appointment?_cursor=sealed"
 
@@ -50,6 +51,18 @@ async def test_what_is_to_come_stands_before_what_is_past_or_cancelled(
     assert "/rendez-vous/a-1" in coming
     assert [id_ in past for id_ in ("/a-1", "/a-2", "/a-3", "/a-4")] == [False, True, True, True]
     assert "annulé" in past
+
+
+async def test_what_is_offered_is_told_by_the_clock_of_its_place(person: Person, fhir: FhirBase) -> None:
+    """Whoever accepts from the list comes at that hour; times of far away say whose they are."""
+    fhir.on("GET", "/Appointment/a-1", offer())
+    answer_by(fhir, searchset(), searchset(), searchset())
+    fhir.on("POST", "/Appointment/_search", searchset(offer()))
+    page = (await person.open("/mes-rendez-vous")).text
+    assert "Une place se libère" in page
+    assert "1er décembre à 10 h" in page, "not at 7 h, as it is in Paris"
+    assert "2 décembre à 0 h" in page
+    assert "Les heures sont celles de Saint-Denis" in page
 
 
 async def test_a_time_that_was_only_held_is_no_appointment(person: Person, fhir: FhirBase) -> None:

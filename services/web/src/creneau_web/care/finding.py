@@ -41,6 +41,8 @@ class Found:
     people: tuple[Professional, ...] = ()
     """those who are free soonest first"""
     total: int = 0
+    known: int = 0
+    """of how many the directory knows that they fit, whether they are free in the way that is wished or not"""
     compared: int = 0
     """of how many the first free times were compared"""
     told: Told = field(default_factory=Told)
@@ -128,7 +130,7 @@ class Finding:
                 return Found(told=told, choices=tuple(choices), town_unknown=not choices)
         people = tuple(professionals_of(bundle, fhir.at))
         total = bundle.get("total", len(people))
-        return Found(people, total, len(people), told, town_of(parameters), typed=what)
+        return Found(people, total, total, len(people), told, town_of(parameters), typed=what)
 
 
 def _soonest_first(

@@ -7,7 +7,7 @@ those who are shown what follows.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from creneau_web.care.alone import agendas_of_person, references_of
@@ -20,6 +20,10 @@ FIRST = 12
 """free times of one agenda that a card may need: three days of four"""
 AGENDAS = 100
 """first free times of agendas that are asked for at once"""
+MANY = 200
+"""free times of one professional that are asked for at once"""
+LOOKED_AT_MAX = 2_000
+"""free times among which the first is looked for that fits: some weeks of somebody who vaccinates every five minutes"""
 
 
 async def first_openings(
@@ -56,17 +60,32 @@ async def first_openings(
 
 
 async def openings_between(
-    fhir: Fhir, professional: Professional, start: datetime, end: datetime, *, most: int = 200
+    fhir: Fhir, professional: Professional, start: datetime, end: datetime
 ) -> list[Opening]:
-    """The free times of one professional from `start` until before `end`."""
-    return await _openings(fhir, professional, [*_query(start, most), ("start", f"lt{end.isoformat()}")])
+    """All free times of one professional from `start` until before `end`, however many."""
+    query = [*_query(start, MANY), ("start", f"lt{end.isoformat()}")]
+    return [opening async for page in _pages(fhir, professional, query) for opening in page]
 
 
 async def next_openings(
     fhir: Fhir, professional: Professional, after: datetime, count: int = 1
 ) -> list[Opening]:
     """The first free times from an instant on."""
-    return await _openings(fhir, professional, _query(after, count))
+    return await _first_page(fhir, professional, _query(after, count))
+
+
+async def next_fitting(
+    fhir: Fhir, professional: Professional, after: datetime, fits: Callable[[Opening], bool]
+) -> Opening | None:
+    """The first free time from an instant on that fits, among the next `LOOKED_AT_MAX`."""
+    looked_at = 0
+    async for page in _pages(fhir, professional, _query(after, MANY)):
+        if (found := next(filter(fits, page), None)) is not None:
+            return found
+        looked_at += len(page)
+        if looked_at >= LOOKED_AT_MAX:
+            break
+    return None
 
 
 async def nearest_openings(
@@ -74,7 +93,8 @@ async def nearest_openings(
 ) -> list[Opening]:
     """The free times that are nearest to an instant, in the order of time."""
     around = timedelta(days=7)
-    before = await openings_between(fhir, professional, max(now, moment - around), moment)
+    last = [*_query(max(now, moment - around), count, "-start"), ("start", f"lt{moment.isoformat()}")]
+    before = await _first_page(fhir, professional, last)
     after = await next_openings(fhir, professional, moment, count)
     nearest = sorted([*before, *after], key=lambda opening: abs(opening.start - moment))[:count]
     return sorted(nearest, key=lambda opening: opening.start)
@@ -101,24 +121,36 @@ async def _alone(
     return [slot for slot in slots if slot["schedule"]["reference"].partition("/")[2] in agendas]
 
 
-async def _openings(
+async def _first_page(
     fhir: Fhir, professional: Professional, query: Sequence[tuple[str, str]]
 ) -> list[Opening]:
-    """The free times that are asked for: of the agendas that name the role, or where there are none of the person alone."""
+    async for page in _pages(fhir, professional, query):
+        return page
+    return []
+
+
+async def _pages(
+    fhir: Fhir, professional: Professional, query: Sequence[tuple[str, str]]
+) -> AsyncIterator[list[Opening]]:
+    """The free times that are asked for, page by page: of the agendas that name the role, or where there are none of the
+    person alone."""
     whose = ("schedule.actor", f"PractitionerRole/{professional.id}")
-    slots = list(entries(await fhir.search("Slot", [whose, *query]), "Slot"))
-    if not slots and (agendas := await agendas_of_person(fhir, professional)):
+    first: Resource = await fhir.search("Slot", [whose, *query])
+    if not any(entries(first, "Slot")) and (agendas := await agendas_of_person(fhir, professional)):
         whose = ("schedule", ",".join(f"Schedule/{id_}" for id_ in sorted(agendas)))
-        slots = list(entries(await fhir.search("Slot", [whose, *query]), "Slot"))
-    return openings_of(slots, professional.zone)
+        first = await fhir.search("Slot", [whose, *query])
+    bundle: Resource | None = first
+    while bundle is not None and (slots := list(entries(bundle, "Slot"))):
+        yield openings_of(slots, professional.zone)
+        bundle = await fhir.follow(bundle)
 
 
-def _query(after: datetime, count: int) -> list[tuple[str, str]]:
+def _query(after: datetime, count: int, order: str = "start") -> list[tuple[str, str]]:
     """Whole Slots: to have some of their elements chosen costs the server more than to send them all."""
     return [
         ("status", "free"),
         ("start", f"ge{after.isoformat()}"),
-        ("_sort", "start"),
+        ("_sort", order),
         ("_count", str(count)),
         ("_total", "none"),
     ]

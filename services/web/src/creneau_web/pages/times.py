@@ -11,7 +11,7 @@ from fastapi.responses import HTMLResponse
 from pydantic import BaseModel, Field
 
 from creneau_web.care.model import Opening, Professional
-from creneau_web.care.soonest import is_connected, next_openings, openings_between
+from creneau_web.care.soonest import is_connected, next_fitting, next_openings, openings_between
 from creneau_web.page import CurrentPage, Page
 from creneau_web.pages.booking.draft import release_holds_at
 
@@ -72,8 +72,7 @@ async def show_week(
     fitting = [opening for opening in openings if _fits(opening, wish)]
     following = None
     if not fitting:
-        later = await next_openings(page.fhir, professional, end, 100)
-        following = next((opening for opening in later if _fits(opening, wish)), None)
+        following = await next_fitting(page.fhir, professional, end, lambda opening: _fits(opening, wish))
     connected = bool(first) or await is_connected(page.fhir, professional)
     return await page.show_form(
         template,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Literal
 
@@ -15,7 +16,8 @@ from creneau_web.pages.mine.waiting import whom_of
 from creneau_web.people.records import people_of
 from creneau_web.visits.model import Visit
 from creneau_web.visits.records import Visits, recent, visits_before, visits_from, visits_off
-from creneau_web.visits.waiting import all_waiting
+from creneau_web.visits.records import visit as read_visit
+from creneau_web.visits.waiting import Waiting, all_waiting
 
 router = APIRouter()
 
@@ -57,12 +59,23 @@ async def appointments(page: SignedInPage, wanted: Annotated[Wanted, Query()]) -
         coming=live,
         waits=waits,
         whom={one.id: await whom_of(page, one) for one in waits},
+        places=await _places(page, waits, coming.visits),
         zone=PARIS,
         past=[*_over(coming, now), *past.visits],
         more_coming=coming.following,
         more_past=past.following,
         since=str(int(begin.timestamp())),
     )
+
+
+async def _places(page: Page, waits: Sequence[Waiting], coming: Sequence[Visit]) -> dict[str, Visit]:
+    """The visits that are offered, by id: where they would be, and by which clock."""
+    known = {visit.id: visit for visit in coming}
+    return {
+        one.id: known.get(one.id) or await read_visit(page.fhir, page.site.directory, one.id)
+        for one in waits
+        if one.is_offer
+    }
 
 
 async def _lists(page: Page, wanted: Wanted, begin: datetime, patient: str | None) -> tuple[Visits, Visits]:

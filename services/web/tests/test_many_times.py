@@ -1,0 +1,75 @@
+"""Agendas with more free times, and searches with more people, than one answer holds."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from .conftest import Asked, FhirBase, Person, searchset
+from .samples import PLACE, PRACTITIONER, ROLE, SCHEDULE, SLOT
+
+NEXT = "https://creneau.example/fhir/Slot?_cursor=second"
+MONDAY = datetime(2026, 12, 7, 4, tzinfo=UTC)
+"""8 h in La Réunion"""
+
+
+@pytest.fixture(autouse=True)
+def town(fhir: FhirBase) -> None:
+    fhir.on("GET", "/PractitionerRole", searchset(ROLE, PRACTITIONER, PLACE))
+
+
+def slot(number: int, start: datetime) -> dict[str, Any]:
+    end = start + timedelta(minutes=5)
+    return {**SLOT, "id": f"slot-{number}", "start": start.isoformat(), "end": end.isoformat()}
+
+
+def in_two_pages(fhir: FhirBase, first: list[dict[str, Any]], second: list[dict[str, Any]]) -> None:
+    """What is asked for is answered with some of it, and a link to the rest."""
+    more = {**searchset(*first), "link": [{"relation": "next", "url": NEXT}]}
+    fhir.on("GET", "/Slot", more)
+    rest = FhirBase()
+    rest.on("GET", "/Slot", searchset(*second))
+
+    def say(asked: Asked) -> Any:
+        return rest.rules[0](asked) if ("_cursor", "second") in asked.query else None
+
+    fhir.rules.append(say)
+
+
+def _of_this_week(asked: Asked) -> bool:
+    return any(name == "start" and value.startswith("lt") for name, value in asked.query)
+
+
+async def test_p2_a_week_shows_all_its_times(person: Person, fhir: FhirBase) -> None:
+    """Whoever vaccinates every five minutes has more free times in a week than an answer holds."""
+    friday = MONDAY + timedelta(days=4)
+    in_two_pages(fhir, [slot(1, MONDAY)], [slot(2, friday)])
+    page = (await person.open("/soignants/role-1/creneaux?du=2026-12-07")).text
+    assert 'value="slot-1"' in page
+    assert 'value="slot-2"' in page, "free, and not said to be taken"
+
+
+async def test_p2_the_next_time_that_fits_is_found_behind_many_that_do_not(
+    person: Person, fhir: FhirBase
+) -> None:
+    evening = MONDAY + timedelta(days=9, hours=11)
+    mornings = [slot(n, MONDAY + timedelta(days=7, minutes=5 * n)) for n in range(20)]
+    in_two_pages(fhir, mornings, [slot(99, evening)])
+    nothing = FhirBase()
+    nothing.on("GET", "/Slot", searchset())
+    fhir.rules.append(lambda asked: nothing.rules[0](asked) if _of_this_week(asked) else None)
+    page = (await person.open("/soignants/role-1/creneaux?du=2026-12-01&moment=soir")).text
+    assert "mercredi 16 décembre" in page
+
+
+async def test_p1_who_is_left_out_of_a_comparison_is_said_with_a_way_of_meeting_too(
+    person: Person, fhir: FhirBase
+) -> None:
+    """More fit than are compared: what is shown by video is not all that there is by video."""
+    fhir.on("GET", "/PractitionerRole/$find-care", searchset(ROLE, PRACTITIONER, PLACE, total=109))
+    fhir.on("GET", "/Slot/$soonest", searchset(SLOT, SCHEDULE))
+    for way in ("", "&comment=sur-place"):
+        page = (await person.open(f"/recherche?quoi=dermatologue{way}")).text
+        assert "précisez la ville pour les voir tous" in page, way

@@ -85,6 +85,8 @@ class RescheduleOperation:
 
     @staticmethod
     async def _is_there(session: Session, before: Appointment, wanted: Appointment) -> bool:
+        if set(wanted.slots) != set(before.slots):
+            return False
         slots = await slots_named(session.connection, wanted.slots)
         if not slots:
             return False

@@ -30,6 +30,7 @@ from shared.tests.fhir.official import ROOT as OFFICIAL
 from creneau_directory.domain.communes import StatedCommune, is_commune_code, remark_on
 from creneau_directory.domain.identifiers import finess_key_holds
 from creneau_directory.domain.ror.facets import facet_faults
+from creneau_french.communes import commune_position
 
 SHARED = OFFICIAL
 FOLDERS = ("ror/coherent-set", "ror/examples-hand", "annuaire/examples", "frcore-2.2.0/examples")
@@ -343,3 +344,10 @@ async def test_6_6_20_validate_knows_the_facets(directory: Directory) -> None:
     profiles = {one["type"]: one.get("supportedProfile", []) for one in served}
     assert f"{ROR}ror-healthcareservice" in profiles["HealthcareService"]
     assert f"{ROR}ror-practitionerrole" in profiles["PractitionerRole"]
+
+
+def test_an_arrondissement_is_where_it_is() -> None:
+    """Not all of them in the middle of the city: within three kilometres of the 15th is not the 11th."""
+    places = {code: commune_position(code) for code in ("75056", "75111", "75115", "13055", "13208", "69389")}
+    assert len(set(places.values())) == len(places)
+    assert places["75115"] == pytest.approx((48.84, 2.29), abs=0.005)

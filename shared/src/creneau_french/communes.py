@@ -2,7 +2,8 @@
 postal codes, positions.
 
 Positions: GeoNames (CC BY 4.0), which locate the town. A commune that it lacks has the mean of those with its postal code
-(`approximate` c), or of the postal codes around (z); 37 have none.
+(`approximate` c), or of the postal codes around (z); 37 have none. Arrondissements have the middle of where their people
+live, to some hundred metres (m).
 """
 
 from __future__ import annotations

@@ -14,6 +14,7 @@ from creneau_booking.views.identifiers import (
     SIRENE,
     person_number,
     person_tokens,
+    siret_tokens,
     structure_number,
 )
 from creneau_booking.views.phones import international
@@ -49,6 +50,11 @@ def test_a_query_with_or_without_prefix_finds_every_stored_form(asked: str) -> N
         f"{NATIONAL_PERSON}|99000000016",
         f"{RPPS}|99000000016",
     ]
+
+
+@pytest.mark.parametrize("asked", ["377480085838565", "77480085838565"])
+def test_a_siret_is_found_as_it_is_usually_written_too(asked: str) -> None:
+    assert f"{SIRENE}|774 800 858 38565" in siret_tokens(asked)
 
 
 def test_a_number_of_another_shape_is_searched_as_it_is() -> None:

@@ -126,6 +126,32 @@ def names(bundle: Resource) -> list[str]:
     return [f"{resource['resourceType']}/{resource['id']}" for resource in found]
 
 
+def test_a_place_where_nobody_is_received_any_more_is_not_where_a_caller_is_sent() -> None:
+    shut = {**OTHER, "status": "suspended", "address": {**ADDRESS, "city": "Quimper", "postalCode": "29000"}}
+    situation = {**ROLE, "location": [{"reference": "Location/other"}, {"reference": "Location/l"}]}
+    graph = (agenda("Practitioner/p", "PractitionerRole/r"), PERSON, situation, PLACE, shut, OWNER)
+    found = {e["resource"]["resourceType"]: e["resource"] for e in answer([slot("1")], graph)["entry"]}
+    [place] = found["PractitionerRole"]["contained"]
+    assert place["address"]["city"] == "Rennes"
+
+
+def test_names_and_numbers_are_those_that_hold() -> None:
+    """The profile says of none that it is a former one: a regulator would call the first."""
+    person = {
+        **PERSON,
+        "name": [{"use": "old", "family": "Avant"}, {"family": "Maintenant"}],
+        "telecom": [
+            {"system": "phone", "value": "02 99 00 00 09", "use": "old"},
+            {"system": "phone", "value": "02 99 00 00 08", "period": {"end": "2020-01-01"}},
+            {"system": "phone", "value": "02 99 00 00 01"},
+        ],
+    }
+    graph = [person if one is PERSON else one for one in GRAPH]
+    found = {e["resource"]["resourceType"]: e["resource"] for e in answer([slot("1")], graph)["entry"]}
+    assert found["Practitioner"]["telecom"] == [{"system": "phone", "value": "+33299000001"}]
+    assert [name["family"] for name in found["Practitioner"]["name"]] == ["Maintenant"]
+
+
 def test_the_search_goes_further_than_what_is_asked_for() -> None:
     """Nothing that has begun, every place and structure; a cursor stays valid while time goes on."""
     wanted = VIEW.widen(asked(), NOW)

@@ -81,10 +81,13 @@ def siret_number(identifiers: Sequence[Resource]) -> str | None:
 
 
 def siret_tokens(value: str) -> list[str]:
-    """Every token (`system|value`) under which a structure may be stored whose SIRET, prefixed or not, is `value`."""
+    """Every token (`system|value`) under which a structure may be stored whose SIRET, prefixed or not, is `value`; as it is
+    usually written, with blanks, too."""
     full = value if _SIRET.fullmatch(value) else f"3{value}"
     bare = full[1:]
-    return [f"{NATIONAL_STRUCTURE}|{full}", f"{NATIONAL_STRUCTURE}|{bare}", f"{SIRENE}|{bare}"]
+    written = f"{bare[:3]} {bare[3:6]} {bare[6:9]} {bare[9:]}"
+    national = [f"{NATIONAL_STRUCTURE}|{number}" for number in (full, bare)]
+    return [*national, *(f"{SIRENE}|{number}" for number in (bare, written))]
 
 
 def _structure_numbers(identifiers: Sequence[Resource]) -> list[str]:

@@ -59,7 +59,7 @@ class SasView:
     def bundle(self, request: FhirRequest, asked: SearchRequest, result: SearchResult) -> bytes:
         """The searchset; `total` counts the slots in it, and is left out when there are more than fit on a page."""
         cpts = asks_for(asked, *CPTS)
-        graph = Graph(Facts(result.included, request.base_url), cpts=cpts)
+        graph = Graph(Facts(result.included, request.base_url, request.now), cpts=cpts)
         found = [
             answer for row in result.matches if (answer := graph.slot(orjson.loads(row.content))) is not None
         ]

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import datetime
 
 import orjson
 
 from creneau_booking.views.sas_cpts import cpts_organization, cpts_service, cpts_slot, service_references
 from creneau_booking.views.sas_resources import location, practitioner, role, schedule, slot
+from creneau_shared.fhir.current import current
 from creneau_shared.fhir.search.includes import Row
 from creneau_shared.fhir.storage.store import Resource
 
 
 @dataclass(frozen=True)
 class Facts:
-    """The included rows, read when they are asked for, by relative reference."""
+    """The included rows, read when they are asked for, by relative reference; of their names and numbers those that hold
+    at `now`: what is given on says of none that it is a former one."""
 
     rows: Iterable[Row]
     base_url: str
+    now: datetime
     _by_reference: dict[str, Row] = field(init=False, default_factory=dict)
     _read: dict[str, Resource] = field(init=False, default_factory=dict)
 
@@ -29,8 +33,20 @@ class Facts:
         """The resource that a reference names; None: it is not held here."""
         name = self.relative(reference)
         if name not in self._read and name in self._by_reference:
-            self._read[name] = orjson.loads(self._by_reference[name].content)
+            self._read[name] = self._as_it_is(orjson.loads(self._by_reference[name].content))
         return self._read.get(name)
+
+    def _as_it_is(self, stored: Resource) -> Resource:
+        held = {
+            name: current(stored[name], self.now)
+            for name in ("telecom", "name")
+            if _are_several(stored, name)
+        }
+        return (
+            {**stored, **held, "name": held["name"] or stored["name"]}
+            if "name" in held
+            else {**stored, **held}
+        )
 
     def relative(self, reference: str) -> str:
         """`Type/id`, for a reference to a resource of this base however it is written."""
@@ -40,6 +56,11 @@ class Facts:
         """The references of a type, relative, each once."""
         names = (self.relative(reference.get("reference", "")) for reference in references)
         return list(dict.fromkeys(name for name in names if name.startswith(f"{resource_type}/")))
+
+
+def _are_several(stored: Resource, name: str) -> bool:
+    """A person has names, a place or an organisation one."""
+    return isinstance(stored.get(name), list)
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from creneau_booking.views.identifiers import (
     structure_number,
 )
 from creneau_booking.views.phones import international
+from creneau_shared.fhir.current import is_active
 from creneau_shared.fhir.datatypes import instant_of
 from creneau_shared.fhir.profiles import SPECIALTIES
 from creneau_shared.fhir.storage.store import Resource
@@ -105,14 +106,14 @@ def role(
 
 
 def location(stored: Resource, system: str) -> Resource | None:
-    """FrLocationAgregateur, to be contained; None when its address is not complete.
+    """FrLocationAgregateur, to be contained; None when its address is not complete, or nobody is received there.
 
     A place without an identifier that the profile takes gets its id here, as an internal one of `system`.
     """
     address = stored.get("address", {})
     line = ", ".join(address.get("line", []))
     city, code = address.get("city"), postal_code(address.get("postalCode", ""))
-    if not (line and city and code) or stored.get("status") == "inactive":
+    if not (line and city and code) or not is_active(stored):
         return None
     identifiers = [kept for given in stored.get("identifier", []) if (kept := place_identifier(given))]
     return resource(

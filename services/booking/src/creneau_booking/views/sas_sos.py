@@ -92,7 +92,7 @@ class SosView:
 
     def bundle(self, request: FhirRequest, asked: SearchRequest, result: SearchResult) -> bytes:
         """The searchset, with its profile unless it is empty, which the profile cannot express."""
-        graph = _Graph(Facts(result.included, request.base_url))
+        graph = _Graph(Facts(result.included, request.base_url, request.now))
         found = [
             chain for row in result.matches if (chain := graph.of(orjson.loads(row.content))) is not None
         ]

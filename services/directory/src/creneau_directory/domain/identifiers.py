@@ -26,6 +26,10 @@ FINESS = "https://finess.esante.gouv.fr"
 SIRENE = "https://sirene.fr"
 
 
+_STRUCTURE_LENGTHS = frozenset({9, 10, 12, 14, 15})
+"""digits of an IDNST: a FINESS, a rank of ADELI, a SIRET, a rank of RPPS, with their prefix or without"""
+
+
 def _digits(value: str, length: int) -> bool:
     return len(value) == length and value.isascii() and value.isdigit()
 
@@ -36,10 +40,18 @@ def is_rpps(value: str) -> bool:
 
 
 def is_national_person_id(value: str) -> bool:
-    """`8` + RPPS; other prefixes (ADELI, internal numbers behind a structure) have no key to check."""
-    if value.startswith("8") and _digits(value, 12):
+    """`8` + RPPS, or an RPPS that came without its prefix; `0` + ADELI, or an ADELI. Other prefixes (numbers within a
+    structure) have no key to check. Digits of another length, or with blanks between, are nobody's number."""
+    plain = value.replace(" ", "")
+    if not (plain.isascii() and plain.isdigit()):
+        return bool(plain)
+    if value.startswith("8") and len(value) == 12:
         return is_rpps(value[1:])
-    return bool(value)
+    if len(value) == 11:
+        return is_rpps(value)
+    return value == plain and (
+        len(value) == 9 or (value[0] == "0" and len(value) == 10) or value[0] not in "08"
+    )
 
 
 def is_sirene(value: str) -> bool:
@@ -64,17 +76,21 @@ def is_finess(value: str) -> bool:
 
 
 def is_national_structure_id(value: str) -> bool:
-    """`1` + FINESS or `3` + SIRET; other prefixes (ranks of RPPS and ADELI) have no key to check."""
+    """`1` + FINESS or `3` + SIRET; other prefixes (ranks of RPPS and ADELI) have no key to check. Digits of another length, or
+    with blanks between, are no structure's number."""
+    plain = value.replace(" ", "")
     if value.startswith("3") and _digits(value, 15):
         return bool(siret.is_valid(value[1:]))
     if value.startswith("1") and len(value) == 10:
         return is_finess(value[1:])
-    return bool(value)
+    if plain.isascii() and plain.isdigit():
+        return value == plain and len(plain) in _STRUCTURE_LENGTHS
+    return bool(plain)
 
 
 _FORMS: Mapping[str, str] = {
     "RPPS": r"[0-9]{11}",
-    "IDNPS": r"8[0-9]{11}",
+    "IDNPS": r"8?[0-9]{11}",
     "IDNST": r"3[0-9]{14}",
     "SIREN/SIRET": r"[0-9]{9}|[0-9]{14}",
 }

@@ -27,6 +27,8 @@ _STRUCTURE: Final = (
     "libsph", "dateouv", "dateautor", "datemaj", "numuai",
 )  # fmt: skip
 _PLACED: Final = ("record", "nofinesset", "coordx", "coordy", "sourcecoordet", "datemaj")
+_NEEDED: Final = (frozenset(_STRUCTURE[1:18]) | {"categetab", "siret"}) - {"libdepartement"}
+"""columns of a file with a header of its own without which it says too little"""
 _OVERSEAS: Final = {"9A": "971", "9B": "972", "9C": "973", "9D": "974", "9E": "975", "9F": "976"}
 """How the column département writes those overseas."""
 
@@ -81,6 +83,8 @@ def _titles(fields: Sequence[str]) -> Sequence[str] | None:
     titles = [field.strip().lower() for field in fields]
     if "nofinesset" not in titles:
         raise ValueError("no file of FINESS: the first line says neither finess nor nofinesset")
+    if missing := sorted(_NEEDED - set(titles)):
+        raise ValueError(f"no file of FINESS that can be read: it has no column {', '.join(missing)}")
     return titles
 
 
@@ -159,8 +163,11 @@ def _position(row: Mapping[str, str]) -> Iterator[Piece]:
     yield Fragment({"resourceType": "Location", "id": f"site-finess-{row['nofinesset']}", "position": found})
 
 
-def _of_entity(entity: Mapping[str, Any]) -> Iterator[Piece]:
-    said = entity.get("informationsGeneralesPMEJ") or {}
+def _of_entity(entity: Any) -> Iterator[Piece]:
+    if not isinstance(entity, dict):
+        yield Refused("shape", "a pmej that is no object")
+        return
+    said = _object(entity.get("informationsGeneralesPMEJ"))
     number = str(said.get("numFinessPm") or "")
     if not _NUMBER.fullmatch(number):
         yield Refused("shift", "a pmej without a FINESS number")
@@ -172,18 +179,21 @@ def _of_entity(entity: Mapping[str, Any]) -> Iterator[Piece]:
         gone=closed,
     )
     for establishment in entity.get("ege") or ():
-        yield from _of_establishment(establishment, number)
+        if isinstance(establishment, dict):
+            yield from _of_establishment(establishment, number)
+        else:
+            yield Refused("shape", "an ege that is no object")
 
 
 def _of_establishment(establishment: Mapping[str, Any], legal: str) -> Iterator[Piece]:
-    said = establishment.get("informationsGeneralesEGE") or {}
+    said = _object(establishment.get("informationsGeneralesEGE"))
     number = str(said.get("numFinessEge") or "")
     if not _NUMBER.fullmatch(number):
         yield Refused("shift", "an ege without a FINESS number")
         return
-    address = next(iter(establishment.get("adresse") or ()), None) or {}
-    where = address.get("coordonneesGeographique") or {}
-    telecom = next((one.get("telecom") or {} for one in establishment.get("contact") or ()), {})
+    address = _first_object(establishment.get("adresse"))
+    where = _object(address.get("coordonneesGeographique"))
+    telecom = _object(_first_object(establishment.get("contact")).get("telecom"))
     street = _street(*(str(address.get(name) or "") for name in ("numeroVoie", "typeVoie", "libelleVoie")))
     yield from _establishment(
         number=number,
@@ -210,11 +220,23 @@ def _of_establishment(establishment: Mapping[str, Any], legal: str) -> Iterator[
     )
 
 
+def _object(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _first_object(values: Any) -> Mapping[str, Any]:
+    """The first of several, or the one where a file says it alone."""
+    return _object(values[0] if isinstance(values, list) and values else values)
+
+
 def _degrees(latitude: Any, longitude: Any) -> tuple[float, float] | None:
+    """Degrees of the globe; None for what is no place on it, and for 0/0, by which files say that they know none."""
     try:
-        return float(latitude), float(longitude)
+        found = float(latitude), float(longitude)
     except (TypeError, ValueError):
         return None
+    on_the_globe = abs(found[0]) <= 90 and abs(found[1]) <= 180  # NaN is not
+    return found if on_the_globe and found != (0.0, 0.0) else None
 
 
 def _filled(*texts: Any) -> list[str]:

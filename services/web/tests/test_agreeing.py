@@ -21,6 +21,7 @@ RIGHTS = [
     {"url": f"{OURS}{name}-until", "valueInstant": "2026-12-01T06:00:00Z"}
     for name in ("cancelable", "reschedulable")
 ]
+AGREES = {"url": f"{OURS}schedule-confirmation-required", "valueBoolean": True}
 OTHER = {
     "url": f"{OURS}counter-proposal",
     "extension": [
@@ -79,13 +80,34 @@ async def test_what_is_asked_for_says_that_it_is_not_booked_until_when_and_what_
 async def test_that_a_practice_agrees_to_each_visit_is_said_before_one_asks(
     person: Person, fhir: FhirBase
 ) -> None:
-    agrees = {"url": f"{OURS}schedule-confirmation-required", "valueBoolean": True}
-    fhir.on("GET", "/Slot", searchset(SLOT, {**SCHEDULE, "extension": [agrees]}))
+    fhir.on("GET", "/Slot", searchset(SLOT, {**SCHEDULE, "extension": [AGREES]}))
     fhir.on("POST", "/Appointment/$hold", asked(), 201, Expires="Mon, 30 Nov 2026 08:10:00 GMT")
     check = await person.follow(await choose(person))
     assert "accepte lui-même chaque rendez-vous" in check.text
     assert "Demander ce rendez-vous" in check.text
     assert "Confirmer le rendez-vous" not in check.text
+
+
+async def test_moving_says_that_the_visit_ends_by_asking_and_that_it_is_asked_for(
+    person: Person, fhir: FhirBase
+) -> None:
+    """Where the practice agrees to each visit, the old time is given back as the new one is asked for."""
+    later = {**SLOT, "id": "slot-2", "start": "2026-12-03T07:00:00Z", "end": "2026-12-03T07:15:00Z"}
+    fhir.on("GET", "/Slot", searchset(later, {**SCHEDULE, "extension": [AGREES]}))
+    fhir.on("GET", "/Appointment/a-1", booked(), ETag='W/"3"')
+    check = await person.open("/rendez-vous/a-1/deplacer/verifier?creneau=slot-2")
+    assert "accepte lui-même chaque rendez-vous" in check.text
+    assert "vous rendez tout de suite votre rendez-vous du mardi 1er décembre à 10 h" in check.text
+    assert "Demander cette heure" in check.text
+    fhir.on("POST", "/Appointment/a-1/$reschedule", asked(), 202)
+    sent = await person.send("/rendez-vous/a-1/deplacer/verifier", creneau="slot-2", version='W/"3"')
+    fhir.on("GET", "/Appointment/a-1", asked())
+    page = (await person.follow(sent)).text
+    assert "Votre demande est envoyée au cabinet." in page
+    assert "est déplacé" not in page
+    again = (await person.open("/rendez-vous/a-1/deplacer/verifier?creneau=slot-2")).text
+    assert "accepte lui-même chaque rendez-vous" in again
+    assert "vous rendez" not in again, "what is only asked for is no visit to lose"
 
 
 async def test_what_is_only_held_is_not_among_ones_appointments(person: Person, fhir: FhirBase) -> None:

@@ -21,6 +21,8 @@ Status = Literal[
     "checked-in",
     "waitlist",
 ]
+ASKED: Status = "pending"
+"""what a visit is that was booked, moved or accepted where the practice has still to agree"""
 LIVE: frozenset[str] = frozenset({"proposed", "booked", "pending", "arrived", "checked-in"})
 By = Literal["patient", "provider", "system"]
 

@@ -145,17 +145,23 @@ async def series_of(fhir: Fhir, directory: Directory, visit: Visit) -> list[Visi
         return []
 
 
-async def time_before(fhir: Fhir, visit: Visit) -> datetime | None:
-    """When the visit was to begin before it was moved last; None where it was not, or who asks may not know."""
+async def time_before(fhir: Fhir, directory: Directory, visit: Visit) -> datetime | None:
+    """When the visit was to begin before it was moved last, by the clock of where it was to be; None where it was not moved,
+    or who asks may not know."""
     if visit.sequence < FIRST_MOVE and visit.moved_because is None:
         return None
     try:
         read = await fhir.history("Appointment", visit.id)
     except RefusedError:
         return None
-    booked = [a for a in entries(read, "Appointment") if a["status"] == "booked" and "start" in a]
-    starts = (instant(a["start"]).astimezone(visit.zone) for a in booked)
-    return next((start for start in starts if start != visit.start), None)
+    booked = [
+        a for a in entries(read, "Appointment") if a["status"] == "booked" and "start" in a and "end" in a
+    ]
+    before = next((a for a in booked if instant(a["start"]) != visit.start), None)
+    if before is None:
+        return None
+    [accompanied] = await with_company(fhir, [before])
+    return visit_of(accompanied, await _professionals(fhir, directory, [accompanied])).start
 
 
 async def answer_for(
@@ -175,11 +181,13 @@ async def answer_for(
     )
 
 
-async def move(fhir: Fhir, id_: str, slot: str, key: str, *, etag: str | None = None) -> None:
+async def move(fhir: Fhir, id_: str, slot: str, key: str, *, etag: str | None = None) -> str:
     """Move it to another slot, `etag`: only the version that was shown. The old time is given back if the new one is had.
-    RefusedError: 409 when somebody was faster, 412 when it was changed meanwhile, 422 when it is too late."""
+    Gives the status that it has then: `pending` where the practice has still to agree. RefusedError: 409 when somebody
+    was faster, 412 when it was changed meanwhile, 422 when it is too late."""
     to = {"name": "slot", "valueReference": {"reference": f"Slot/{slot}"}}
-    await fhir.operation(f"Appointment/{id_}/$reschedule", [to], key=key, etag=etag)
+    moved = await fhir.operation(f"Appointment/{id_}/$reschedule", [to], key=key, etag=etag)
+    return str(moved.resource.get("status", ""))
 
 
 async def messages_about(fhir: Fhir, visit: Visit) -> list[dict[str, Any]]:

@@ -39,7 +39,7 @@ async def appointment(page: VisitPage, id_: str) -> HTMLResponse | RedirectRespo
     (whom, acting), sent, before, series, earlier = await asyncio.gather(
         patient_of(page, visit),
         messages_about(page.fhir, visit),
-        time_before(page.fhir, visit) if live and not by_link else _nothing(),
+        time_before(page.fhir, page.site.directory, visit) if live and not by_link else _nothing(),
         series_of(page.fhir, page.site.directory, visit),
         waits_for_earlier(page.fhir, visit.id, visit.patient) if movable else _nothing(),
     )

@@ -7,15 +7,16 @@ from typing import Annotated
 
 from fastapi import APIRouter, Form, Query
 from fastapi.responses import HTMLResponse, RedirectResponse
+from starlette.exceptions import HTTPException
 
-from creneau_web.care.model import Opening
-from creneau_web.care.reading import opening_of
 from creneau_web.care.soonest import nearest_openings
 from creneau_web.fhir.refusal import RefusedError
 from creneau_web.page import Page, VisitPage
+from creneau_web.pages.booking.chosen import chosen
+from creneau_web.pages.booking.draft import Chosen
 from creneau_web.pages.mine.appointment import acting_for
 from creneau_web.pages.times import Wish, show_week
-from creneau_web.visits.model import Visit
+from creneau_web.visits.model import ASKED, Visit
 from creneau_web.visits.records import move
 from creneau_web.visits.records import visit as read_visit
 
@@ -43,7 +44,9 @@ async def choose(
 
 
 @router.post("/{id_}/deplacer")
-async def chosen(page: VisitPage, id_: str, creneau: Annotated[str, Form(max_length=64)]) -> RedirectResponse:
+async def choose_time(
+    page: VisitPage, id_: str, creneau: Annotated[str, Form(max_length=64)]
+) -> RedirectResponse:
     """A time is chosen; nothing is moved yet."""
     return page.go(f"/rendez-vous/{id_}/deplacer/verifier", creneau=creneau)
 
@@ -63,10 +66,12 @@ async def confirm(
     creneau: Annotated[str, Form(max_length=64)],
     version: Annotated[str, Form(max_length=60)] = "",
 ) -> HTMLResponse | RedirectResponse:
-    """Move it. Sent twice, it is moved once."""
+    """Move it, to a time of the professional whom the check named. Sent twice, it is moved once."""
+    visit = await read_visit(page.fhir, page.site.directory, id_)
+    await _chosen(page, visit, creneau)
     key = f"move-{id_}-{NO_NUMBER.sub('', version)}-{creneau}"
     try:
-        await move(page.fhir, id_, creneau, key, etag=version or None)
+        status = await move(page.fhir, id_, creneau, key, etag=version or None)
     except RefusedError as error:
         if error.refusal.status == TAKEN:
             return page.go(f"/rendez-vous/{id_}/deplacer/pris", creneau=creneau)
@@ -76,7 +81,7 @@ async def confirm(
         if error.refusal.status != BY_RULE:
             raise
         return await _check(page, id_, creneau, error.refusal.text, error.refusal.status)
-    await page.say_next("move.done")
+    await page.say_next("done.asked" if status == ASKED else "move.done")
     return page.go(f"/rendez-vous/{id_}")
 
 
@@ -84,7 +89,7 @@ async def confirm(
 async def taken(page: VisitPage, id_: str, creneau: Annotated[str, Query(max_length=64)]) -> HTMLResponse:
     """Somebody was faster (P7): the three nearest times; the appointment stands as it was."""
     visit = await read_visit(page.fhir, page.site.directory, id_)
-    lost = await _opening(page, visit, creneau)
+    lost = await _chosen(page, visit, creneau)
     now = page.site.clock.now()
     who = visit.professional
     return await page.show_form(
@@ -125,14 +130,17 @@ async def _check(
         "mine/move_check.html",
         status,
         visit=visit,
-        opening=await _opening(page, visit, slot),
+        chosen=await _chosen(page, visit, slot),
         acting=await acting_for(page, visit),
         problem=problem,
     )
 
 
-async def _opening(page: Page, visit: Visit, slot: str) -> Opening:
-    return opening_of((await page.fhir.as_(None).read("Slot", slot)).resource, visit.zone)
+async def _chosen(page: Page, visit: Visit, slot: str) -> Chosen:
+    """404 for a time of somebody else: a visit stays with its professional."""
+    if visit.professional is None:
+        raise HTTPException(404)
+    return await chosen(page, visit.professional, slot)
 
 
 def _is_movable(page: Page, visit: Visit) -> bool:

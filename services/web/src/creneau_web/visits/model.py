@@ -79,6 +79,8 @@ class Visit:
     """whether it is what the waiting list offers"""
     held: bool = False
     """whether it is only kept while somebody makes up their mind"""
+    hidden: bool = False
+    """whether it is not shown to those who act for the patient; nobody is written to about it"""
     asks_practice: bool = False
     """whether the practice has still to agree"""
     asked_until: datetime | None = None

@@ -190,8 +190,9 @@ async def move(fhir: Fhir, id_: str, slot: str, key: str, *, etag: str | None = 
     return str(moved.resource.get("status", ""))
 
 
-async def messages_about(fhir: Fhir, visit: Visit) -> list[dict[str, Any]]:
-    """The Communications about an appointment, the latest first; none for who may not see them (a link's account)."""
+async def messages_to_patient(fhir: Fhir, visit: Visit) -> list[dict[str, Any]]:
+    """The Communications to the patient of a visit, about others too, the latest first; none for who may not see them (a
+    link's account)."""
     if visit.patient is None:
         return []
     query = [("recipient", f"Patient/{visit.patient}"), ("_sort", "-sent"), ("_count", PAGE)]
@@ -199,8 +200,7 @@ async def messages_about(fhir: Fhir, visit: Visit) -> list[dict[str, Any]]:
         bundle = await fhir.search_privately("Communication", query)
     except RefusedError:
         return []
-    about = {"reference": f"Appointment/{visit.id}"}
-    return [one for one in entries(bundle, "Communication") if about in one.get("about", ())]
+    return list(entries(bundle, "Communication"))
 
 
 async def _page(

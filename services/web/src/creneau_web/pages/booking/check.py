@@ -14,6 +14,7 @@ from creneau_web.pages.booking.holding import book, extend
 from creneau_web.pages.booking.step import TAKEN, keep_the_time, next_step
 from creneau_web.people.model import Person, bookable
 from creneau_web.people.proxies import Proxy, person_with_proxies
+from creneau_web.people.reach import reach_of
 from creneau_web.people.records import represented
 from creneau_web.typed import TYPED_MAX
 from creneau_web.visits.records import visit
@@ -158,6 +159,7 @@ async def _show(page: Page, draft: Draft) -> HTMLResponse:
         draft=draft,
         professional=professional,
         person=person,
+        reach=reach_of(person, hidden=draft.hidden),
         acting=None if whom is None or whom.oneself else person,
         proxies=[proxy.name for proxy in proxies if proxy.accepted and not proxy.oneself],
         other=await visit(page.fhir, page.site.directory, draft.moving) if draft.moving else None,

@@ -10,13 +10,8 @@ from creneau_web.fhir.client import Answered
 from creneau_web.page import Page
 from creneau_web.pages.booking.draft import Draft, Held, keep
 from creneau_web.visits.model import ASKED
+from creneau_web.visits.reading import HIDDEN
 from creneau_web.visits.records import move
-
-HIDDEN = {
-    "system": "https://creneau.sante.fr/fhir/CodeSystem/confidentiality",
-    "code": "HIDDEN-FROM-PROXIES",
-}
-"""label of an appointment that representatives do not see (docs/guides/patient-frontend.md)"""
 
 WORDS_WHILE = ("pending", "booked")
 """as long as a patient may say something to the practice"""

@@ -14,8 +14,9 @@ from creneau_web.fhir.refusal import RefusedError
 from creneau_web.page import Page, VisitPage
 from creneau_web.pages.booking.chosen import chosen
 from creneau_web.pages.booking.draft import Chosen
-from creneau_web.pages.mine.appointment import acting_for
+from creneau_web.pages.mine.appointment import acting_for, patient_of
 from creneau_web.pages.times import Wish, show_week
+from creneau_web.people.reach import reach_of
 from creneau_web.visits.model import ASKED, Visit
 from creneau_web.visits.records import move
 from creneau_web.visits.records import visit as read_visit
@@ -126,12 +127,14 @@ async def _check(
         return page.go(f"/rendez-vous/{id_}")
     if visit.slot == slot:
         return page.go(f"/rendez-vous/{id_}")  # it is done already
+    whom = await patient_of(page, visit)
     return await page.show_form(
         "mine/move_check.html",
         status,
         visit=visit,
         chosen=await _chosen(page, visit, slot),
-        acting=await acting_for(page, visit),
+        acting=whom.name if whom.acting else None,
+        reach=reach_of(whom.person, hidden=visit.hidden),
         problem=problem,
     )
 

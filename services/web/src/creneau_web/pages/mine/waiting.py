@@ -16,8 +16,9 @@ from creneau_web.care.agenda import practice_agrees, slot_and_agenda
 from creneau_web.care.model import PARIS, Professional
 from creneau_web.fhir.refusal import RefusedError
 from creneau_web.page import Page, SignInNeededError, VisitPage
-from creneau_web.pages.mine.appointment import is_by_link
+from creneau_web.pages.mine.appointment import is_by_link, patient_of
 from creneau_web.people.model import Person, bookable
+from creneau_web.people.reach import reach_of
 from creneau_web.people.records import people_of
 from creneau_web.typed import TYPED_MAX
 from creneau_web.visits.model import ASKED, Visit
@@ -82,7 +83,9 @@ async def join_list(page: VisitPage, wish: Annotated[Wish, Form()]) -> HTMLRespo
         if error.refusal.status not in BY_RULE:
             raise
         return await _ask(page, wish, {_field(error): error.refusal.text}, error.refusal.status)
-    await page.say_next("waiting.joined")
+    person = next((one for one in people if one.id == (visit.patient if visit else wish.qui)), None)
+    is_told = reach_of(person, hidden=False) == "reached"
+    await page.say_next("waiting.joined" if is_told else "waiting.joined.untold")
     return page.go(f"/rendez-vous/{visit.id}" if visit else "/mes-rendez-vous")
 
 
@@ -180,6 +183,8 @@ async def _show(page: Page, id_: str, problem: str | None, status: int) -> HTMLR
     if not found.waits and found.start:
         return page.go(f"/rendez-vous/{id_}")
     visit = await read_visit(page.fhir, page.site.directory, id_) if found.is_offer else None
+    asks_practice = visit is not None and await _asks_practice(page, found, visit)
+    whom = await patient_of(page, visit) if visit is not None and asks_practice else None
     zone = visit.zone if visit else PARIS
     return await page.show_form(
         "mine/waiting.html",
@@ -187,7 +192,8 @@ async def _show(page: Page, id_: str, problem: str | None, status: int) -> HTMLR
         wish=found,
         whom=await whom_of(page, found),
         visit=visit,
-        asks_practice=visit is not None and await _asks_practice(page, found, visit),
+        asks_practice=asks_practice,
+        reach=reach_of(whom.person, hidden=visit.hidden) if whom and visit else None,
         until=found.until.astimezone(zone) if found.until else None,
         since=found.since.astimezone(PARIS) if found.since else None,
         by_link=is_by_link(page),

@@ -160,6 +160,13 @@ async def test_only_the_time_that_was_shown_is_accepted(person: Person, fhir: Fh
         "/rendez-vous/a-1/repondre", reponse="accepter", moment="2026-12-02T11:00:00+04:00"
     )
     assert (gone.status_code, "Ce créneau est pris." in gone.text) == (409, True)
+    own = "Patient/camille a déjà un rendez-vous à cette heure."
+    fhir.refuse("POST", "/AppointmentResponse", 409, "actor-occupied", own)
+    elsewhere = await person.send(
+        "/rendez-vous/a-1/repondre", reponse="accepter", moment="2026-12-02T11:00:00+04:00"
+    )
+    assert "déjà un rendez-vous à cette heure" in elsewhere.text
+    assert "Patient/camille" not in elsewhere.text
 
 
 async def test_what_the_practice_has_written_down_waits_for_the_patient(

@@ -93,6 +93,51 @@ async def test_somebody_faster_leads_to_the_nearest_times(person: Person, fhir: 
     assert found.url.path.endswith("/verifier")
 
 
+OWN = "Patient/camille a déjà un rendez-vous à cette heure (mardi 1er décembre, 10 h). Choisissez un autre créneau."
+PROFESSIONAL = OWN.replace("Patient/camille", "Practitioner/p-1")
+
+
+async def test_ones_own_visit_at_that_time_is_nobody_who_was_faster(person: Person, fhir: FhirBase) -> None:
+    """As the time is held, and as it is booked: said in a sentence that names no id, with a way to one's appointments."""
+    await person.sign_in()
+    check = await choose(person)
+    fhir.refuse("POST", "/Appointment/a-1/$book", 409, "actor-occupied", OWN)
+    late = await person.follow(await person.send(check.url.path))
+    fhir.refuse("POST", "/Appointment/$hold", 409, "actor-occupied", OWN)
+    for page in (late, await choose(person)):
+        assert page.url.path.endswith("/impossible")
+        assert "déjà un rendez-vous à cette heure" in page.text
+        assert "Patient/camille" not in page.text
+        assert "quelqu'un vient" not in page.text
+        assert 'href="/mes-rendez-vous">Voir' in page.text
+
+
+@pytest.mark.parametrize(
+    ("code", "text", "leads_to"),
+    [
+        ("slot-held", "Non.", "/pris"),
+        ("group-full", "Non.", "/pris"),
+        ("actor-occupied", PROFESSIONAL, "/pris"),
+        ("place-taken", "Patient/camille a déjà une place au créneau.", "/impossible"),
+    ],
+)
+async def test_why_a_time_cannot_be_had_is_told_by_the_code(
+    person: Person, fhir: FhirBase, code: str, text: str, leads_to: str
+) -> None:
+    await person.sign_in()
+    fhir.refuse("POST", "/Appointment/$hold", 409, code, text)
+    page = await choose(person)
+    assert page.url.path.endswith(leads_to)
+    assert "Patient/" not in page.text
+
+
+async def test_what_passes_by_itself_is_said_in_its_own_words(person: Person, fhir: FhirBase) -> None:
+    await person.sign_in()
+    fhir.refuse("POST", "/Appointment/$hold", 409, "agenda-busy", "Cet agenda est occupé. Réessayez.")
+    page = await choose(person)
+    assert (page.status_code, "Réessayez" in page.text) == (409, True)
+
+
 async def test_what_a_rule_stands_against_says_why_and_what_is_left(person: Person, fhir: FhirBase) -> None:
     """P11: another time, another person, the telephone; once it is possible, it goes on where it was."""
     await person.sign_in()

@@ -12,6 +12,7 @@ from .conftest import FhirBase, Person, searchset
 from .samples import CAMILLE, PLACE, PRACTITIONER, ROLE, SCHEDULE, SLOT, appointment
 
 LATER = {**SLOT, "id": "slot-2", "start": "2026-12-03T07:00:00Z", "end": "2026-12-03T07:15:00Z"}
+OWN = "Patient/camille a déjà un rendez-vous à cette heure (jeudi 3 décembre, 11 h)."
 UNTIL = "https://creneau.sante.fr/fhir/StructureDefinition/cancelable-until"
 
 
@@ -227,6 +228,16 @@ async def test_somebody_faster_leaves_the_appointment_as_it_was(person: Person, 
     assert page.url.path == "/rendez-vous/a-1/deplacer/pris"
     assert "pas changé : mardi 1er décembre à 10 h" in page.text.replace("\xa0", " ")
     assert 'value="slot-1"' in page.text
+
+
+async def test_ones_own_other_visit_keeps_a_move_from_being_made(person: Person, fhir: FhirBase) -> None:
+    fhir.refuse("POST", "/Appointment/a-1/$reschedule", 409, "actor-occupied", OWN)
+    await person.open("/rendez-vous/a-1/deplacer/verifier?creneau=slot-2")
+    page = await person.send("/rendez-vous/a-1/deplacer/verifier", creneau="slot-2", version='W/"3"')
+    assert page.status_code == 409
+    assert "déjà un rendez-vous à cette heure" in page.text
+    assert "Patient/camille" not in page.text
+    assert 'href="/mes-rendez-vous">Voir' in page.text
 
 
 async def test_for_somebody_else_a_banner_says_so(person: Person, fhir: FhirBase) -> None:

@@ -70,7 +70,7 @@ class Draft(Chosen):
     ran_out: bool = False
     """whether its time was not kept any more when it was to be booked"""
     against: str | None = None
-    """what stands against this time for this person, in the words of the refusal"""
+    """what stands against this time for this person, in the words of the refusal, or a key of ours"""
     attempt: int = 0
     """how many times another slot or person was chosen: what is asked anew is another wish"""
 

@@ -14,16 +14,16 @@ from creneau_web.fhir.refusal import RefusedError
 from creneau_web.page import Page, VisitPage
 from creneau_web.pages.booking.chosen import chosen
 from creneau_web.pages.booking.draft import Chosen
-from creneau_web.pages.mine.appointment import acting_for, patient_of
+from creneau_web.pages.mine.appointment import acting_for, is_by_link, patient_of
 from creneau_web.pages.times import Wish, show_week
 from creneau_web.people.reach import reach_of
+from creneau_web.visits.conflicts import is_own, is_taken, words_of
 from creneau_web.visits.model import ASKED, Visit
 from creneau_web.visits.records import move
 from creneau_web.visits.records import visit as read_visit
 
 router = APIRouter(prefix="/rendez-vous")
 
-TAKEN = 409
 CHANGED_MEANWHILE = 412
 BY_RULE = 422
 NO_NUMBER = re.compile(r"\D")
@@ -74,14 +74,14 @@ async def confirm(
     try:
         status = await move(page.fhir, id_, creneau, key, etag=version or None)
     except RefusedError as error:
-        if error.refusal.status == TAKEN:
+        if is_taken(error.refusal):
             return page.go(f"/rendez-vous/{id_}/deplacer/pris", creneau=creneau)
         if error.refusal.status == CHANGED_MEANWHILE:
             await page.say_next("cancel.changed")
             return page.go(f"/rendez-vous/{id_}/deplacer/verifier", creneau=creneau)
-        if error.refusal.status != BY_RULE:
+        if error.refusal.status != BY_RULE and not is_own(error.refusal):
             raise
-        return await _check(page, id_, creneau, error.refusal.text, error.refusal.status)
+        return await _check(page, id_, creneau, words_of(error.refusal), error.refusal.status)
     await page.say_next("done.asked" if status == ASKED else "move.done")
     return page.go(f"/rendez-vous/{id_}")
 
@@ -134,6 +134,7 @@ async def _check(
         visit=visit,
         chosen=await _chosen(page, visit, slot),
         acting=whom.name if whom.acting else None,
+        by_link=is_by_link(page),
         reach=reach_of(whom.person, hidden=visit.hidden),
         problem=problem,
     )

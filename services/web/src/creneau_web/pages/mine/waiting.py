@@ -21,6 +21,7 @@ from creneau_web.people.model import Person, bookable
 from creneau_web.people.reach import reach_of
 from creneau_web.people.records import people_of
 from creneau_web.typed import TYPED_MAX
+from creneau_web.visits.conflicts import words_of
 from creneau_web.visits.model import ASKED, Visit
 from creneau_web.visits.records import visit as read_visit
 from creneau_web.visits.waiting import PARTS, Waiting, answer, join, join_for_earlier, waiting
@@ -109,7 +110,7 @@ async def respond(page: VisitPage, id_: str, how: str) -> HTMLResponse | Redirec
     except RefusedError as error:
         if error.refusal.status not in BY_RULE:
             raise
-        return await _show(page, id_, error.refusal.text, error.refusal.status)
+        return await _show(page, id_, words_of(error.refusal), error.refusal.status)
     asked = how == "accepter" and status == ASKED
     await page.say_next("done.asked" if asked else f"waiting.done.{how}")
     if how == "accepter":
@@ -184,7 +185,7 @@ async def _show(page: Page, id_: str, problem: str | None, status: int) -> HTMLR
         return page.go(f"/rendez-vous/{id_}")
     visit = await read_visit(page.fhir, page.site.directory, id_) if found.is_offer else None
     asks_practice = visit is not None and await _asks_practice(page, found, visit)
-    whom = await patient_of(page, visit) if visit is not None and asks_practice else None
+    patient = await patient_of(page, visit) if visit is not None else None
     zone = visit.zone if visit else PARIS
     return await page.show_form(
         "mine/waiting.html",
@@ -193,7 +194,8 @@ async def _show(page: Page, id_: str, problem: str | None, status: int) -> HTMLR
         whom=await whom_of(page, found),
         visit=visit,
         asks_practice=asks_practice,
-        reach=reach_of(whom.person, hidden=visit.hidden) if whom and visit else None,
+        acting=patient.name if patient is not None and patient.acting else None,
+        reach=reach_of(patient.person, hidden=visit.hidden) if patient and visit else None,
         until=found.until.astimezone(zone) if found.until else None,
         since=found.since.astimezone(PARIS) if found.since else None,
         by_link=is_by_link(page),

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from .conftest import FhirBase, Person, searchset
-from .samples import CAMILLE, PLACE, PRACTITIONER, ROLE, SCHEDULE, SLOT, appointment
+from .samples import CAMILLE, PLACE, PRACTITIONER, ROLE, SCHEDULE, SLOT, VISIT, appointment
 from .test_booking import choose
 from .test_visits import booked
 
@@ -138,6 +138,7 @@ async def test_another_time_that_the_practice_proposes_is_answered(
     page = (await person.open("/rendez-vous/a-1/repondre")).text
     assert "mardi 1er décembre à 10 h" in page
     assert "Accepter mercredi 2 décembre à 11 h" in page
+    assert "Ne venir à aucun des deux" in page
     moment = page.partition('name="moment" value="')[2].partition('"')[0]
     sent = await person.send("/rendez-vous/a-1/repondre", reponse=button, moment=moment)
     assert sent.headers["location"] == "/rendez-vous/a-1"
@@ -172,13 +173,18 @@ async def test_only_the_time_that_was_shown_is_accepted(person: Person, fhir: Fh
 async def test_what_the_practice_has_written_down_waits_for_the_patient(
     person: Person, fhir: FhirBase
 ) -> None:
-    fhir.on("GET", "/Appointment/a-1", appointment("pending", participant=people("needs-action", "accepted")))
+    home = [{"coding": [{"system": VISIT, "code": "HH"}]}]
+    waits = appointment("pending", participant=people("needs-action", "accepted"), serviceType=home)
+    fhir.on("GET", "/Appointment/a-1", waits)
     visit = (await person.open("/rendez-vous/a-1")).text
     assert "/rendez-vous/a-1/repondre" in visit
     assert "téléphonez au cabinet" not in visit, "there is something to do here"
     page = (await person.open("/rendez-vous/a-1/repondre")).text
     assert "Accepter mardi 1er décembre à 10 h" in page
     assert 'value="garder"' not in page
+    assert "aucun des deux" not in page, "there is one time only"
+    assert "Refuser ce rendez-vous" in page
+    assert "<dt>Où</dt><dd>À domicile</dd>" in page
 
 
 async def test_who_came_by_a_link_answers_without_logging_in(person: Person, fhir: FhirBase) -> None:

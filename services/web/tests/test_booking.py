@@ -11,8 +11,15 @@ from creneau_shared.clock import FixedClock
 from creneau_web.pages.times import FIRST
 
 from .conftest import NOW, FhirBase, Person, searchset
-from .samples import CAMILLE, PLACE, PRACTITIONER, ROLE, SCHEDULE, SLOT, appointment
+from .samples import CAMILLE, PLACE, PRACTITIONER, ROLE, SCHEDULE, SLOT, VISIT, appointment
 
+UNTIL_LATER = [
+    {
+        "url": f"https://creneau.sante.fr/fhir/StructureDefinition/{name}-until",
+        "valueInstant": "2026-12-01T05:00:00Z",
+    }
+    for name in ("cancelable", "reschedulable")
+]
 EXPIRES = "Mon, 30 Nov 2026 08:10:00 GMT"
 
 
@@ -51,6 +58,22 @@ async def test_what_is_held_says_what_it_is_for(person: Person, fhir: FhirBase) 
     await choose(person)
     held = next(a.body for a in fhir.asked if a.path == "/Appointment/$hold")
     assert held["parameter"][0]["resource"]["serviceType"] == SLOT["serviceType"]
+
+
+async def test_a_visit_at_home_is_one_before_it_is_confirmed(person: Person, fhir: FhirBase) -> None:
+    """Nobody is led to read that they go to the practice."""
+    home = {**SLOT, "serviceType": [{"coding": [{"system": VISIT, "code": "HH"}]}]}
+    fhir.on("GET", "/Slot", searchset(home, SCHEDULE))
+    await person.sign_in()
+    check = (await choose(person)).text
+    assert "<dt>Où</dt><dd>À domicile</dd>" in check
+    assert "83 boulevard" not in check
+    visit = appointment("booked", serviceType=home["serviceType"], extension=UNTIL_LATER)
+    fhir.on("GET", "/Appointment/a-1", visit)
+    for path in ("/rendez-vous/a-1", "/rendez-vous/a-1/deplacer/verifier?creneau=slot-2"):
+        page = (await person.open(path)).text
+        assert "<dt>Où</dt><dd>À domicile</dd>" in page, path
+        assert "83 boulevard" not in page, path
 
 
 async def test_another_professional_s_time_is_not_there(person: Person, fhir: FhirBase) -> None:

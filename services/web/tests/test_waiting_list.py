@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from .conftest import FhirBase, Person, searchset
-from .samples import CAMILLE, PLACE, PRACTITIONER, ROLE, SCHEDULE, SLOT, appointment
+from .samples import CAMILLE, PLACE, PRACTITIONER, ROLE, SCHEDULE, SLOT, VISIT, appointment
 
 OURS = "https://creneau.sante.fr/fhir/StructureDefinition/"
 SINCE = {"url": f"{OURS}waiting-since", "valueInstant": "2026-11-30T08:00:00Z"}
@@ -97,7 +97,9 @@ async def test_an_offer_to_which_the_practice_has_agreed_beforehand_asks_nobody(
         {"actor": {"reference": "Patient/camille"}, "status": "needs-action"},
         {"actor": {"reference": "PractitionerRole/role-1"}, "status": "accepted"},
     ]
-    fhir.on("GET", "/Appointment/a-1", offer(participant=people))
+    home = [{"coding": [{"system": VISIT, "code": "HH"}]}]
+    fhir.on("GET", "/Appointment/a-1", offer(participant=people, serviceType=home))
+    assert "<dt>Où</dt><dd>À domicile</dd>" in (await person.open("/liste-attente/a-1")).text
     assert "accepte lui-même" not in (await person.open("/liste-attente/a-1")).text
 
 

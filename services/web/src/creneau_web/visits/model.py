@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Literal
 from zoneinfo import ZoneInfo
 
-from creneau_web.care.model import PARIS, Professional
+from creneau_web.care.model import PARIS, Professional, Way, way_of
 
 Status = Literal[
     "proposed",
@@ -105,9 +105,9 @@ class Visit:
         return self.professional.name if self.professional else self.professional_name
 
     @property
-    def by_video(self) -> bool:
-        """By video and in no other way."""
-        return self.modes == {"VR"}
+    def way(self) -> Way:
+        """Where one meets."""
+        return way_of(self.modes)
 
     def may_still(self, until: datetime | None, now: datetime) -> bool:
         """Whether something may be done that may be done until then; where nothing is said, this account may not: it only

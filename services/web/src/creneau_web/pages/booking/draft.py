@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
+from creneau_web.care.model import Way, way_of
 from creneau_web.fhir.refusal import RefusedError
 from creneau_web.page import Page
 from creneau_web.people.model import Person
@@ -41,6 +42,11 @@ class Chosen(BaseModel):
     in_group: bool = False
     practice_agrees: bool = False
     """whether its practice agrees to each appointment: what is booked is asked for"""
+
+    @property
+    def way(self) -> Way:
+        """Where one meets."""
+        return way_of(self.modes)
 
 
 class Draft(Chosen):

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from .conftest import FhirBase, Person, searchset
-from .samples import CAMILLE, PLACE, PRACTITIONER, ROLE, SCHEDULE, SLOT, appointment
+from .samples import CAMILLE, PLACE, PRACTITIONER, ROLE, SCHEDULE, SLOT, VISIT, appointment
 from .test_booking import choose
 from .test_visits import booked
 
@@ -21,6 +21,7 @@ RIGHTS = [
     {"url": f"{OURS}{name}-until", "valueInstant": "2026-12-01T06:00:00Z"}
     for name in ("cancelable", "reschedulable")
 ]
+AGREES = {"url": f"{OURS}schedule-confirmation-required", "valueBoolean": True}
 OTHER = {
     "url": f"{OURS}counter-proposal",
     "extension": [
@@ -79,13 +80,34 @@ async def test_what_is_asked_for_says_that_it_is_not_booked_until_when_and_what_
 async def test_that_a_practice_agrees_to_each_visit_is_said_before_one_asks(
     person: Person, fhir: FhirBase
 ) -> None:
-    agrees = {"url": f"{OURS}schedule-confirmation-required", "valueBoolean": True}
-    fhir.on("GET", "/Slot", searchset(SLOT, {**SCHEDULE, "extension": [agrees]}))
+    fhir.on("GET", "/Slot", searchset(SLOT, {**SCHEDULE, "extension": [AGREES]}))
     fhir.on("POST", "/Appointment/$hold", asked(), 201, Expires="Mon, 30 Nov 2026 08:10:00 GMT")
     check = await person.follow(await choose(person))
     assert "accepte lui-même chaque rendez-vous" in check.text
     assert "Demander ce rendez-vous" in check.text
     assert "Confirmer le rendez-vous" not in check.text
+
+
+async def test_moving_says_that_the_visit_ends_by_asking_and_that_it_is_asked_for(
+    person: Person, fhir: FhirBase
+) -> None:
+    """Where the practice agrees to each visit, the old time is given back as the new one is asked for."""
+    later = {**SLOT, "id": "slot-2", "start": "2026-12-03T07:00:00Z", "end": "2026-12-03T07:15:00Z"}
+    fhir.on("GET", "/Slot", searchset(later, {**SCHEDULE, "extension": [AGREES]}))
+    fhir.on("GET", "/Appointment/a-1", booked(), ETag='W/"3"')
+    check = await person.open("/rendez-vous/a-1/deplacer/verifier?creneau=slot-2")
+    assert "accepte lui-même chaque rendez-vous" in check.text
+    assert "vous rendez tout de suite votre rendez-vous du mardi 1er décembre à 10 h" in check.text
+    assert "Demander cette heure" in check.text
+    fhir.on("POST", "/Appointment/a-1/$reschedule", asked(), 202)
+    sent = await person.send("/rendez-vous/a-1/deplacer/verifier", creneau="slot-2", version='W/"3"')
+    fhir.on("GET", "/Appointment/a-1", asked())
+    page = (await person.follow(sent)).text
+    assert "Votre demande est envoyée au cabinet." in page
+    assert "est déplacé" not in page
+    again = (await person.open("/rendez-vous/a-1/deplacer/verifier?creneau=slot-2")).text
+    assert "accepte lui-même chaque rendez-vous" in again
+    assert "vous rendez" not in again, "what is only asked for is no visit to lose"
 
 
 async def test_what_is_only_held_is_not_among_ones_appointments(person: Person, fhir: FhirBase) -> None:
@@ -116,6 +138,7 @@ async def test_another_time_that_the_practice_proposes_is_answered(
     page = (await person.open("/rendez-vous/a-1/repondre")).text
     assert "mardi 1er décembre à 10 h" in page
     assert "Accepter mercredi 2 décembre à 11 h" in page
+    assert "Ne venir à aucun des deux" in page
     moment = page.partition('name="moment" value="')[2].partition('"')[0]
     sent = await person.send("/rendez-vous/a-1/repondre", reponse=button, moment=moment)
     assert sent.headers["location"] == "/rendez-vous/a-1"
@@ -138,18 +161,30 @@ async def test_only_the_time_that_was_shown_is_accepted(person: Person, fhir: Fh
         "/rendez-vous/a-1/repondre", reponse="accepter", moment="2026-12-02T11:00:00+04:00"
     )
     assert (gone.status_code, "Ce créneau est pris." in gone.text) == (409, True)
+    own = "Patient/camille a déjà un rendez-vous à cette heure."
+    fhir.refuse("POST", "/AppointmentResponse", 409, "actor-occupied", own)
+    elsewhere = await person.send(
+        "/rendez-vous/a-1/repondre", reponse="accepter", moment="2026-12-02T11:00:00+04:00"
+    )
+    assert "déjà un rendez-vous à cette heure" in elsewhere.text
+    assert "Patient/camille" not in elsewhere.text
 
 
 async def test_what_the_practice_has_written_down_waits_for_the_patient(
     person: Person, fhir: FhirBase
 ) -> None:
-    fhir.on("GET", "/Appointment/a-1", appointment("pending", participant=people("needs-action", "accepted")))
+    home = [{"coding": [{"system": VISIT, "code": "HH"}]}]
+    waits = appointment("pending", participant=people("needs-action", "accepted"), serviceType=home)
+    fhir.on("GET", "/Appointment/a-1", waits)
     visit = (await person.open("/rendez-vous/a-1")).text
     assert "/rendez-vous/a-1/repondre" in visit
     assert "téléphonez au cabinet" not in visit, "there is something to do here"
     page = (await person.open("/rendez-vous/a-1/repondre")).text
     assert "Accepter mardi 1er décembre à 10 h" in page
     assert 'value="garder"' not in page
+    assert "aucun des deux" not in page, "there is one time only"
+    assert "Refuser ce rendez-vous" in page
+    assert "<dt>Où</dt><dd>À domicile</dd>" in page
 
 
 async def test_who_came_by_a_link_answers_without_logging_in(person: Person, fhir: FhirBase) -> None:

@@ -75,6 +75,24 @@ async def test_a_near_appointment_is_asked_about_and_replaced_by_a_move(
     assert asked(fhir, "$book") == []
 
 
+async def test_a_replacement_that_the_practice_has_to_accept_is_asked_for(
+    person: Person, fhir: FhirBase
+) -> None:
+    """The check says that the old appointment is given up by asking; afterwards nothing is said to be confirmed."""
+    agrees = {
+        "url": "https://creneau.sante.fr/fhir/StructureDefinition/schedule-confirmation-required",
+        "valueBoolean": True,
+    }
+    fhir.on("GET", "/Slot", searchset(SLOT, {**SCHEDULE, "extension": [agrees]}))
+    fhir.on("POST", "/Appointment/a-0/$reschedule", {**OTHER, "status": "pending"}, 202)
+    question = await choose(person)
+    check = await person.follow(await person.send(question.url.path, choix="remplacer"))
+    assert "vous rendez tout de suite votre rendez-vous du jeudi 3 décembre à 10 h" in check.text
+    done = await person.follow(await person.send(check.url.path))
+    assert "Votre demande est envoyée au cabinet." in done.text
+    assert "est confirmé" not in done.text
+
+
 async def test_both_are_kept_when_the_person_says_so(person: Person, fhir: FhirBase) -> None:
     """P22: never blocked, and asked once."""
     question = await choose(person)

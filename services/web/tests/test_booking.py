@@ -11,8 +11,15 @@ from creneau_shared.clock import FixedClock
 from creneau_web.pages.times import FIRST
 
 from .conftest import NOW, FhirBase, Person, searchset
-from .samples import CAMILLE, PLACE, PRACTITIONER, ROLE, SCHEDULE, SLOT, appointment
+from .samples import CAMILLE, PLACE, PRACTITIONER, ROLE, SCHEDULE, SLOT, VISIT, appointment
 
+UNTIL_LATER = [
+    {
+        "url": f"https://creneau.sante.fr/fhir/StructureDefinition/{name}-until",
+        "valueInstant": "2026-12-01T05:00:00Z",
+    }
+    for name in ("cancelable", "reschedulable")
+]
 EXPIRES = "Mon, 30 Nov 2026 08:10:00 GMT"
 
 
@@ -53,6 +60,22 @@ async def test_what_is_held_says_what_it_is_for(person: Person, fhir: FhirBase) 
     assert held["parameter"][0]["resource"]["serviceType"] == SLOT["serviceType"]
 
 
+async def test_a_visit_at_home_is_one_before_it_is_confirmed(person: Person, fhir: FhirBase) -> None:
+    """Nobody is led to read that they go to the practice."""
+    home = {**SLOT, "serviceType": [{"coding": [{"system": VISIT, "code": "HH"}]}]}
+    fhir.on("GET", "/Slot", searchset(home, SCHEDULE))
+    await person.sign_in()
+    check = (await choose(person)).text
+    assert "<dt>Où</dt><dd>À domicile</dd>" in check
+    assert "83 boulevard" not in check
+    visit = appointment("booked", serviceType=home["serviceType"], extension=UNTIL_LATER)
+    fhir.on("GET", "/Appointment/a-1", visit)
+    for path in ("/rendez-vous/a-1", "/rendez-vous/a-1/deplacer/verifier?creneau=slot-2"):
+        page = (await person.open(path)).text
+        assert "<dt>Où</dt><dd>À domicile</dd>" in page, path
+        assert "83 boulevard" not in page, path
+
+
 async def test_another_professional_s_time_is_not_there(person: Person, fhir: FhirBase) -> None:
     """A form that was tampered with: the recap would name one, and the booking would be with another."""
     elsewhere = {**SCHEDULE, "actor": [{"reference": "PractitionerRole/role-2"}]}
@@ -91,6 +114,51 @@ async def test_somebody_faster_leads_to_the_nearest_times(person: Person, fhir: 
     fhir.on("POST", "/Appointment/$hold", appointment(), 201, Expires=EXPIRES)
     found = await person.follow(await person.send(lost.url.path, creneau="slot-1"))
     assert found.url.path.endswith("/verifier")
+
+
+OWN = "Patient/camille a déjà un rendez-vous à cette heure (mardi 1er décembre, 10 h). Choisissez un autre créneau."
+PROFESSIONAL = OWN.replace("Patient/camille", "Practitioner/p-1")
+
+
+async def test_ones_own_visit_at_that_time_is_nobody_who_was_faster(person: Person, fhir: FhirBase) -> None:
+    """As the time is held, and as it is booked: said in a sentence that names no id, with a way to one's appointments."""
+    await person.sign_in()
+    check = await choose(person)
+    fhir.refuse("POST", "/Appointment/a-1/$book", 409, "actor-occupied", OWN)
+    late = await person.follow(await person.send(check.url.path))
+    fhir.refuse("POST", "/Appointment/$hold", 409, "actor-occupied", OWN)
+    for page in (late, await choose(person)):
+        assert page.url.path.endswith("/impossible")
+        assert "déjà un rendez-vous à cette heure" in page.text
+        assert "Patient/camille" not in page.text
+        assert "quelqu'un vient" not in page.text
+        assert 'href="/mes-rendez-vous">Voir' in page.text
+
+
+@pytest.mark.parametrize(
+    ("code", "text", "leads_to"),
+    [
+        ("slot-held", "Non.", "/pris"),
+        ("group-full", "Non.", "/pris"),
+        ("actor-occupied", PROFESSIONAL, "/pris"),
+        ("place-taken", "Patient/camille a déjà une place au créneau.", "/impossible"),
+    ],
+)
+async def test_why_a_time_cannot_be_had_is_told_by_the_code(
+    person: Person, fhir: FhirBase, code: str, text: str, leads_to: str
+) -> None:
+    await person.sign_in()
+    fhir.refuse("POST", "/Appointment/$hold", 409, code, text)
+    page = await choose(person)
+    assert page.url.path.endswith(leads_to)
+    assert "Patient/" not in page.text
+
+
+async def test_what_passes_by_itself_is_said_in_its_own_words(person: Person, fhir: FhirBase) -> None:
+    await person.sign_in()
+    fhir.refuse("POST", "/Appointment/$hold", 409, "agenda-busy", "Cet agenda est occupé. Réessayez.")
+    page = await choose(person)
+    assert (page.status_code, "Réessayez" in page.text) == (409, True)
 
 
 async def test_what_a_rule_stands_against_says_why_and_what_is_left(person: Person, fhir: FhirBase) -> None:

@@ -9,7 +9,7 @@ import icalendar
 import pytest
 
 from .conftest import FhirBase, Person, searchset
-from .samples import CAMILLE, PLACE, PRACTITIONER, ROLE, SLOT, ZONE, appointment
+from .samples import CAMILLE, PLACE, PRACTITIONER, ROLE, SCHEDULE, SLOT, ZONE, appointment
 from .test_visits import booked
 
 
@@ -113,7 +113,7 @@ async def test_a_cancelled_one_says_so_and_leads_on(person: Person, fhir: FhirBa
 
 async def test_a_rule_that_changed_meanwhile_is_said_in_its_own_words(person: Person, fhir: FhirBase) -> None:
     """P16, and the same for a move: nothing is lost."""
-    fhir.on("GET", "/Slot/slot-2", {**SLOT, "id": "slot-2"})
+    fhir.on("GET", "/Slot", searchset({**SLOT, "id": "slot-2"}, SCHEDULE))
     for method, path in (("PATCH", "/Appointment/a-1"), ("POST", "/Appointment/a-1/$reschedule")):
         fhir.refuse(method, path, 422, "change-too-late", "Jusqu'à deux jours avant.")
     await person.open("/rendez-vous/a-1/annuler")

@@ -12,6 +12,7 @@ from .conftest import FhirBase, Person, searchset
 from .samples import CAMILLE, PLACE, PRACTITIONER, ROLE, SCHEDULE, SLOT, appointment
 
 LATER = {**SLOT, "id": "slot-2", "start": "2026-12-03T07:00:00Z", "end": "2026-12-03T07:15:00Z"}
+OWN = "Patient/camille a déjà un rendez-vous à cette heure (jeudi 3 décembre, 11 h)."
 UNTIL = "https://creneau.sante.fr/fhir/StructureDefinition/cancelable-until"
 
 
@@ -24,6 +25,17 @@ def booked(until: str = "2026-11-30T18:00:00Z", **other: Any) -> dict[str, Any]:
     return appointment("booked", **{"meta": {"versionId": "3"}, "extension": said, **other})
 
 
+def with_agenda(fhir: FhirBase, slot: dict[str, Any], agenda: dict[str, Any]) -> None:
+    """Who asks for this slot gets it with its agenda."""
+    fhir.rules.append(
+        lambda asked: (
+            httpx.Response(200, json=searchset(slot, agenda))
+            if asked.path == "/Slot" and ("_id", slot["id"]) in asked.query
+            else None
+        )
+    )
+
+
 @pytest.fixture(autouse=True)
 async def signed_in(person: Person, fhir: FhirBase) -> None:
     fhir.on("GET", "/PractitionerRole", searchset(ROLE, PRACTITIONER, PLACE))
@@ -31,7 +43,7 @@ async def signed_in(person: Person, fhir: FhirBase) -> None:
     fhir.on("GET", "/Appointment/a-1", booked(), ETag='W/"3"')
     fhir.on("GET", "/Slot", searchset(SLOT, SCHEDULE))
     fhir.on("GET", "/Slot/slot-1", SLOT)
-    fhir.on("GET", "/Slot/slot-2", LATER)
+    with_agenda(fhir, LATER, SCHEDULE)
     await person.sign_in()
 
 
@@ -157,6 +169,56 @@ async def test_it_is_moved_once_and_both_times_are_named(person: Person, fhir: F
     assert {a.headers["if-match"] for a in fhir.asked if a.path.endswith("$reschedule")} == {'W/"3"'}
 
 
+async def test_a_visit_stays_with_its_professional(person: Person, fhir: FhirBase) -> None:
+    """An address or a form that names a time of somebody else: the check would name one, and the other be booked."""
+    await person.open("/rendez-vous/a-1/deplacer")
+    elsewhere = {**SCHEDULE, "id": "s-2", "actor": [{"reference": "PractitionerRole/role-2"}]}
+    with_agenda(fhir, LATER, elsewhere)
+    assert (await person.open("/rendez-vous/a-1/deplacer/verifier?creneau=slot-2")).status_code == 404
+    sent = await person.send("/rendez-vous/a-1/deplacer/verifier", creneau="slot-2", version='W/"3"')
+    assert sent.status_code == 404
+    assert not [a for a in fhir.asked if a.path.endswith("$reschedule")]
+
+
+async def test_a_visit_moves_within_an_agenda_of_its_professional_alone(
+    person: Person, fhir: FhirBase
+) -> None:
+    alone = {**SCHEDULE, "actor": [{"reference": "Practitioner/p-1"}, {"reference": "Location/l-1"}]}
+    fhir.on("GET", "/Schedule", searchset(alone))
+    with_agenda(fhir, LATER, alone)
+    check = await person.open("/rendez-vous/a-1/deplacer/verifier?creneau=slot-2")
+    assert "jeudi 3 décembre à 11 h" in check.text
+
+
+async def test_the_time_before_a_move_is_told_by_the_clock_of_where_it_was(
+    person: Person, fhir: FhirBase
+) -> None:
+    """Moved by the practice from Rennes to La Réunion."""
+    rennes = {**PLACE, "id": "l-2", "extension": [], "address": {"city": "Rennes", "postalCode": "35000"}}
+    there = {**ROLE, "id": "role-2", "location": [{"reference": "Location/l-2"}]}
+    by_role = {
+        "role-1": searchset(ROLE, PRACTITIONER, PLACE),
+        "role-2": searchset(there, PRACTITIONER, rennes),
+    }
+    fhir.rules.append(
+        lambda asked: (
+            httpx.Response(200, json=by_role[asked.query[0][1]])
+            if asked.path == "/PractitionerRole"
+            else None
+        )
+    )
+    actors = ("Patient/camille", "PractitionerRole/role-2")
+    before = booked(
+        start="2026-12-03T08:00:00Z",
+        end="2026-12-03T08:15:00Z",
+        participant=[{"actor": {"reference": actor}, "status": "accepted"} for actor in actors],
+    )
+    fhir.on("GET", "/Appointment/a-1/_history", searchset(booked(), before))
+    page = (await person.open("/rendez-vous/a-1")).text
+    assert "mardi 1er décembre à 10 h" in page
+    assert "Avant, c'était le jeudi 3 décembre à 9 h." in page
+
+
 async def test_somebody_faster_leaves_the_appointment_as_it_was(person: Person, fhir: FhirBase) -> None:
     fhir.refuse("POST", "/Appointment/a-1/$reschedule", 409, "slot-taken")
     await person.open("/rendez-vous/a-1/deplacer/verifier?creneau=slot-2")
@@ -166,6 +228,16 @@ async def test_somebody_faster_leaves_the_appointment_as_it_was(person: Person, 
     assert page.url.path == "/rendez-vous/a-1/deplacer/pris"
     assert "pas changé : mardi 1er décembre à 10 h" in page.text.replace("\xa0", " ")
     assert 'value="slot-1"' in page.text
+
+
+async def test_ones_own_other_visit_keeps_a_move_from_being_made(person: Person, fhir: FhirBase) -> None:
+    fhir.refuse("POST", "/Appointment/a-1/$reschedule", 409, "actor-occupied", OWN)
+    await person.open("/rendez-vous/a-1/deplacer/verifier?creneau=slot-2")
+    page = await person.send("/rendez-vous/a-1/deplacer/verifier", creneau="slot-2", version='W/"3"')
+    assert page.status_code == 409
+    assert "déjà un rendez-vous à cette heure" in page.text
+    assert "Patient/camille" not in page.text
+    assert 'href="/mes-rendez-vous">Voir' in page.text
 
 
 async def test_for_somebody_else_a_banner_says_so(person: Person, fhir: FhirBase) -> None:

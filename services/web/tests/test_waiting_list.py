@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from .conftest import FhirBase, Person, searchset
-from .samples import CAMILLE, PLACE, PRACTITIONER, ROLE, appointment
+from .samples import CAMILLE, PLACE, PRACTITIONER, ROLE, SCHEDULE, SLOT, VISIT, appointment
 
 OURS = "https://creneau.sante.fr/fhir/StructureDefinition/"
 SINCE = {"url": f"{OURS}waiting-since", "valueInstant": "2026-11-30T08:00:00Z"}
@@ -52,6 +52,55 @@ async def test_p15_an_offer_says_until_when_and_is_accepted_in_one_action(
     assert (accepted.status_code, accepted.headers["location"]) == (303, "/rendez-vous/a-1")
     patched = [asked.body for asked in fhir.asked if asked.method == "PATCH"]
     assert patched == [[{"op": "replace", "path": "/status", "value": "booked"}]]
+
+
+async def test_an_offer_of_a_practice_that_agrees_to_each_visit_says_so_and_is_asked_for(
+    person: Person, fhir: FhirBase
+) -> None:
+    """Before and after; the visit that would be replaced is kept until the practice has answered."""
+    agenda = {
+        **SCHEDULE,
+        "extension": [{"url": f"{OURS}schedule-confirmation-required", "valueBoolean": True}],
+    }
+    fhir.on("GET", "/Slot", searchset(SLOT, agenda))
+    replaces = {"url": REPLACES, "valueReference": {"reference": "Appointment/a-0"}}
+    fhir.on("GET", "/Appointment/a-1", appointment("pending", extension=[SINCE, UNTIL, replaces]))
+    page = (await person.open("/liste-attente/a-1")).text
+    assert "accepte lui-même chaque rendez-vous" in page
+    assert "vous gardez votre rang" in page
+    assert "reste à vous jusqu'à sa réponse" in page
+    assert "En acceptant, vous rendez" not in page
+    people = [
+        {"actor": {"reference": "Patient/camille"}, "status": "accepted"},
+        {"actor": {"reference": "PractitionerRole/role-1"}, "status": "needs-action"},
+    ]
+    fhir.on("PATCH", "/Appointment/a-1", appointment("pending", participant=people), 202)
+    sent = await person.send("/liste-attente/a-1/accepter")
+    fhir.on("GET", "/Appointment/a-1", appointment("pending", participant=people))
+    told = (await person.follow(sent)).text
+    assert "Votre demande est envoyée au cabinet." in told
+    assert "est pris." not in told
+    assert "vous y gardez votre rang" in told, (
+        "who came by the waiting list stays on it until the practice agrees"
+    )
+
+
+async def test_an_offer_to_which_the_practice_has_agreed_beforehand_asks_nobody(
+    person: Person, fhir: FhirBase
+) -> None:
+    agenda = {
+        **SCHEDULE,
+        "extension": [{"url": f"{OURS}schedule-confirmation-required", "valueBoolean": True}],
+    }
+    fhir.on("GET", "/Slot", searchset(SLOT, agenda))
+    people = [
+        {"actor": {"reference": "Patient/camille"}, "status": "needs-action"},
+        {"actor": {"reference": "PractitionerRole/role-1"}, "status": "accepted"},
+    ]
+    home = [{"coding": [{"system": VISIT, "code": "HH"}]}]
+    fhir.on("GET", "/Appointment/a-1", offer(participant=people, serviceType=home))
+    assert "<dt>Où</dt><dd>À domicile</dd>" in (await person.open("/liste-attente/a-1")).text
+    assert "accepte lui-même" not in (await person.open("/liste-attente/a-1")).text
 
 
 async def test_an_offer_is_refused_or_the_list_left(person: Person, fhir: FhirBase) -> None:

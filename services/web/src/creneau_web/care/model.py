@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
+from typing import Literal
 from zoneinfo import ZoneInfo
 
+Way = Literal["practice", "video", "home"]
 PARIS = ZoneInfo("Europe/Paris")
 
 
@@ -91,6 +94,13 @@ class Opening:
     @property
     def day(self) -> date:
         return self.start.date()
+
+
+def way_of(modes: Collection[str]) -> Way:
+    """Where one meets, by the modes of a visit; where several are left open, at the practice."""
+    if set(modes) == {"VR"}:
+        return "video"
+    return "home" if "HH" in modes and "AMB" not in modes else "practice"
 
 
 @dataclass(frozen=True, slots=True)

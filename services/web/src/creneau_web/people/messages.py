@@ -16,6 +16,8 @@ STATES = {
     "stopped": "stopped",
     "not-done": "not_sent",
 }
+UNCONFIRMED = "L’adresse n’a pas été confirmée"
+"""how the reason of what was kept back begins (docs/guides/vouched-contacts.md)"""
 CHANNELS = {"EMAILWRIT": "email", "SMSWRIT": "sms"}
 
 
@@ -31,6 +33,13 @@ class Message:
     why: str | None
     """why it was not sent, in the service's words"""
     appointment: str | None
+    updated: str = ""
+    """when it became so, as the server writes it"""
+
+    @property
+    def is_unconfirmed(self) -> bool:
+        """Whether it was kept back because nobody has confirmed the address."""
+        return self.state == "not_sent" and (self.why or "").startswith(UNCONFIRMED)
 
 
 def message_of(communication: Mapping[str, Any]) -> Message:
@@ -45,5 +54,6 @@ def message_of(communication: Mapping[str, Any]) -> Message:
         channel=next((CHANNELS[code] for code in medium if code in CHANNELS), None),
         state=STATES.get(communication.get("status", ""), "planned"),
         why=(communication.get("statusReason") or {}).get("text"),
+        updated=communication.get("meta", {}).get("lastUpdated", ""),
         appointment=next((r.partition("/")[2] for r in about if r.startswith("Appointment/")), None),
     )

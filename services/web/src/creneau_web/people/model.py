@@ -52,6 +52,8 @@ class Person:
     birth_date: date | None
     email: str | None
     phone: str | None
+    gets_texts: bool = False
+    """whether text messages reach one of their numbers: a landline gets none"""
     etag: str | None = None
     language: str = "fr"
     """of messages"""

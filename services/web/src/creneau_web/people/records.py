@@ -11,6 +11,7 @@ from typing import Any
 
 import orjson
 
+from creneau_shared.contact_points import phone_of
 from creneau_shared.fhir.current import current
 from creneau_web.fhir.client import Fhir
 from creneau_web.fhir.refusal import RefusedError
@@ -21,6 +22,7 @@ LANGUAGE = "urn:ietf:bcp:47"
 BIRTH_DATE_LENGTH = 10
 PEOPLE_MAX = "50"
 NOT_THERE = 404
+NUMBERS = ("phone", "sms")
 
 
 async def people_of(fhir: Fhir) -> list[Person]:
@@ -135,9 +137,15 @@ def person_of(patient: Mapping[str, Any], at: datetime, etag: str | None = None)
         birth_date=date.fromisoformat(born) if len(born) == BIRTH_DATE_LENGTH else None,
         email=contact(telecom, "email"),
         phone=contact(telecom, "phone"),
+        gets_texts=any(_gets_texts(one) for one in telecom),
         etag=etag,
         language=_language(patient),
     )
+
+
+def _gets_texts(telecom: Mapping[str, Any]) -> bool:
+    phone = phone_of(telecom.get("value", "")) if telecom.get("system") in NUMBERS else None
+    return phone is not None and phone.takes_texts
 
 
 def _language(patient: Mapping[str, Any]) -> str:

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Literal
 from zoneinfo import ZoneInfo
 
-from creneau_web.care.model import PARIS, Professional
+from creneau_web.care.model import PARIS, Professional, Way, way_of
 
 Status = Literal[
     "proposed",
@@ -21,6 +21,8 @@ Status = Literal[
     "checked-in",
     "waitlist",
 ]
+ASKED: Status = "pending"
+"""what a visit is that was booked, moved or accepted where the practice has still to agree"""
 LIVE: frozenset[str] = frozenset({"proposed", "booked", "pending", "arrived", "checked-in"})
 By = Literal["patient", "provider", "system"]
 
@@ -77,6 +79,8 @@ class Visit:
     """whether it is what the waiting list offers"""
     held: bool = False
     """whether it is only kept while somebody makes up their mind"""
+    hidden: bool = False
+    """whether it is not shown to those who act for the patient; nobody is written to about it"""
     asks_practice: bool = False
     """whether the practice has still to agree"""
     asked_until: datetime | None = None
@@ -101,9 +105,9 @@ class Visit:
         return self.professional.name if self.professional else self.professional_name
 
     @property
-    def by_video(self) -> bool:
-        """By video and in no other way."""
-        return self.modes == {"VR"}
+    def way(self) -> Way:
+        """Where one meets."""
+        return way_of(self.modes)
 
     def may_still(self, until: datetime | None, now: datetime) -> bool:
         """Whether something may be done that may be done until then; where nothing is said, this account may not: it only

@@ -26,6 +26,11 @@ CANCELLED_BY, REPLACED_BY = f"{_OURS}cancelled-by", f"{_OURS}replaced-by"
 NOTE, RECURRENCE_ID = f"{_R5}note", f"{_R5}recurrenceId"
 PATIENTS_SIDE = ("Patient/", "RelatedPerson/")
 PRACTICES_SIDE = ("Device/", "HealthcareService/", "Location/", "Practitioner/", "PractitionerRole/")
+HIDDEN = {
+    "system": "https://creneau.sante.fr/fhir/CodeSystem/confidentiality",
+    "code": "HIDDEN-FROM-PROXIES",
+}
+"""label of an appointment that representatives do not see (docs/guides/patient-frontend.md)"""
 SERIES = "https://creneau.sante.fr/fhir/identifier/series"
 
 
@@ -65,6 +70,8 @@ def visit_of(
         offered=appointment["status"] == "pending" and extension(appointment, WAITING) is not None,
         sequence=max(0, int(version or 1) - 1) if str(version or "1").isdigit() else 0,
         held=held,
+        hidden=HIDDEN["code"]
+        in [label.get("code") for label in appointment.get("meta", {}).get("security", ())],
         asks_practice=asks_practice,
         asked_until=_instant(appointment, HELD_UNTIL) if asks_practice else None,
         asks_patient=asks_patient,

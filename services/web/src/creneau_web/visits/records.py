@@ -145,17 +145,23 @@ async def series_of(fhir: Fhir, directory: Directory, visit: Visit) -> list[Visi
         return []
 
 
-async def time_before(fhir: Fhir, visit: Visit) -> datetime | None:
-    """When the visit was to begin before it was moved last; None where it was not, or who asks may not know."""
+async def time_before(fhir: Fhir, directory: Directory, visit: Visit) -> datetime | None:
+    """When the visit was to begin before it was moved last, by the clock of where it was to be; None where it was not moved,
+    or who asks may not know."""
     if visit.sequence < FIRST_MOVE and visit.moved_because is None:
         return None
     try:
         read = await fhir.history("Appointment", visit.id)
     except RefusedError:
         return None
-    booked = [a for a in entries(read, "Appointment") if a["status"] == "booked" and "start" in a]
-    starts = (instant(a["start"]).astimezone(visit.zone) for a in booked)
-    return next((start for start in starts if start != visit.start), None)
+    booked = [
+        a for a in entries(read, "Appointment") if a["status"] == "booked" and "start" in a and "end" in a
+    ]
+    before = next((a for a in booked if instant(a["start"]) != visit.start), None)
+    if before is None:
+        return None
+    [accompanied] = await with_company(fhir, [before])
+    return visit_of(accompanied, await _professionals(fhir, directory, [accompanied])).start
 
 
 async def answer_for(
@@ -175,15 +181,18 @@ async def answer_for(
     )
 
 
-async def move(fhir: Fhir, id_: str, slot: str, key: str, *, etag: str | None = None) -> None:
+async def move(fhir: Fhir, id_: str, slot: str, key: str, *, etag: str | None = None) -> str:
     """Move it to another slot, `etag`: only the version that was shown. The old time is given back if the new one is had.
-    RefusedError: 409 when somebody was faster, 412 when it was changed meanwhile, 422 when it is too late."""
+    Gives the status that it has then: `pending` where the practice has still to agree. RefusedError: 409 when somebody
+    was faster, 412 when it was changed meanwhile, 422 when it is too late."""
     to = {"name": "slot", "valueReference": {"reference": f"Slot/{slot}"}}
-    await fhir.operation(f"Appointment/{id_}/$reschedule", [to], key=key, etag=etag)
+    moved = await fhir.operation(f"Appointment/{id_}/$reschedule", [to], key=key, etag=etag)
+    return str(moved.resource.get("status", ""))
 
 
-async def messages_about(fhir: Fhir, visit: Visit) -> list[dict[str, Any]]:
-    """The Communications about an appointment, the latest first; none for who may not see them (a link's account)."""
+async def messages_to_patient(fhir: Fhir, visit: Visit) -> list[dict[str, Any]]:
+    """The Communications to the patient of a visit, about others too, the latest first; none for who may not see them (a
+    link's account)."""
     if visit.patient is None:
         return []
     query = [("recipient", f"Patient/{visit.patient}"), ("_sort", "-sent"), ("_count", PAGE)]
@@ -191,8 +200,7 @@ async def messages_about(fhir: Fhir, visit: Visit) -> list[dict[str, Any]]:
         bundle = await fhir.search_privately("Communication", query)
     except RefusedError:
         return []
-    about = {"reference": f"Appointment/{visit.id}"}
-    return [one for one in entries(bundle, "Communication") if about in one.get("about", ())]
+    return list(entries(bundle, "Communication"))
 
 
 async def _page(

@@ -10,7 +10,7 @@ from typing import Any
 from creneau_web.care.model import Professional
 from creneau_web.fhir.client import Fhir
 from creneau_web.fhir.values import entries, extension, instant
-from creneau_web.visits.reading import ids
+from creneau_web.visits.reading import PRACTICES_SIDE, ids
 
 _OURS = "https://creneau.sante.fr/fhir/StructureDefinition/"
 SINCE, TIMES, HELD_UNTIL = f"{_OURS}waiting-since", f"{_OURS}waiting-times", f"{_OURS}held-until"
@@ -41,6 +41,8 @@ class Waiting:
     etag: str | None
     waits: bool
     """whether it is on the list at all, with or without an offer"""
+    practice_agreed: bool
+    """whether the practice has agreed to what is offered, before the patient has answered"""
 
     @property
     def is_offer(self) -> bool:
@@ -68,6 +70,7 @@ def waiting_of(appointment: Mapping[str, Any], etag: str | None = None) -> Waiti
         replaces=replaced.removeprefix("Appointment/") or None,
         etag=etag or _version(appointment),
         waits=status == "waitlist" or offered,
+        practice_agreed=offered and _has_agreed(appointment),
     )
 
 
@@ -130,9 +133,21 @@ async def waits_for_earlier(fhir: Fhir, visit: str, patient: str | None) -> Wait
     return next((one for one in await all_waiting(fhir, patient) if one.replaces == visit), None)
 
 
-async def answer(fhir: Fhir, id_: str, status: str) -> None:
-    """Accept (`booked`), refuse (`waitlist`) or leave (`cancelled`). RefusedError: 422 when the offer has ended."""
-    await fhir.patch("Appointment", id_, [{"op": "replace", "path": "/status", "value": status}])
+async def answer(fhir: Fhir, id_: str, status: str) -> str:
+    """Accept (`booked`), refuse (`waitlist`) or leave (`cancelled`). Gives the status that it has then: what is accepted is
+    `pending` where the practice has still to agree. RefusedError: 422 when the offer has ended."""
+    answered = await fhir.patch("Appointment", id_, [{"op": "replace", "path": "/status", "value": status}])
+    return str(answered.resource.get("status", ""))
+
+
+def _has_agreed(appointment: Mapping[str, Any]) -> bool:
+    """Whether everybody of the practice has accepted; who has not been asked yet is tentative."""
+    theirs = [
+        p.get("status")
+        for p in appointment.get("participant", ())
+        if str(p.get("actor", {}).get("reference", "")).startswith(PRACTICES_SIDE)
+    ]
+    return bool(theirs) and all(status == "accepted" for status in theirs)
 
 
 def _instant(appointment: Mapping[str, Any], url: str) -> datetime | None:

@@ -11,11 +11,13 @@ from creneau_web.fhir.refusal import RefusedError
 from creneau_web.page import Page, SignedInPage
 from creneau_web.pages.booking.draft import Draft, keep, load, release
 from creneau_web.pages.booking.holding import book, extend
-from creneau_web.pages.booking.step import TAKEN, keep_the_time, next_step
+from creneau_web.pages.booking.step import keep_the_time, lead_away, next_step
 from creneau_web.people.model import Person, bookable
 from creneau_web.people.proxies import Proxy, person_with_proxies
+from creneau_web.people.reach import reach_of
 from creneau_web.people.records import represented
 from creneau_web.typed import TYPED_MAX
+from creneau_web.visits.conflicts import is_own, is_taken
 from creneau_web.visits.records import visit
 
 router = APIRouter()
@@ -69,12 +71,13 @@ async def confirm(page: SignedInPage, id_: str, message: Message = "") -> Redire
             await keep(page, draft)
             await page.say_next("who.no_longer")
             return page.go(f"{draft.path}/pour-qui")
-        if error.refusal.status != TAKEN and error.refusal.code not in RUN_OUT:
+        run_out = error.refusal.code in RUN_OUT
+        if not run_out and not is_taken(error.refusal) and not is_own(error.refusal):
             raise
-        draft.held, draft.ran_out = None, error.refusal.code in RUN_OUT
+        draft.held, draft.ran_out = None, run_out
         draft.attempt += 1
         await keep(page, draft)
-        return page.go(f"{draft.path}/pris")
+        return page.go(f"{draft.path}/pris") if run_out else await lead_away(page, draft, error)
     await page.say_next("done.asked" if draft.asked else "done.booked")
     return page.go(f"/rendez-vous/{appointment}")
 
@@ -158,6 +161,7 @@ async def _show(page: Page, draft: Draft) -> HTMLResponse:
         draft=draft,
         professional=professional,
         person=person,
+        reach=reach_of(person, hidden=draft.hidden),
         acting=None if whom is None or whom.oneself else person,
         proxies=[proxy.name for proxy in proxies if proxy.accepted and not proxy.oneself],
         other=await visit(page.fhir, page.site.directory, draft.moving) if draft.moving else None,

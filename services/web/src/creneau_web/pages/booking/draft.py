@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
+from creneau_web.care.model import Way, way_of
 from creneau_web.fhir.refusal import RefusedError
 from creneau_web.page import Page
 from creneau_web.people.model import Person
@@ -42,6 +43,11 @@ class Chosen(BaseModel):
     practice_agrees: bool = False
     """whether its practice agrees to each appointment: what is booked is asked for"""
 
+    @property
+    def way(self) -> Way:
+        """Where one meets."""
+        return way_of(self.modes)
+
 
 class Draft(Chosen):
     """A choice on its way to an appointment."""
@@ -70,7 +76,7 @@ class Draft(Chosen):
     ran_out: bool = False
     """whether its time was not kept any more when it was to be booked"""
     against: str | None = None
-    """what stands against this time for this person, in the words of the refusal"""
+    """what stands against this time for this person, in the words of the refusal, or a key of ours"""
     attempt: int = 0
     """how many times another slot or person was chosen: what is asked anew is another wish"""
 

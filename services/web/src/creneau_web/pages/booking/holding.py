@@ -9,13 +9,9 @@ from typing import Any
 from creneau_web.fhir.client import Answered
 from creneau_web.page import Page
 from creneau_web.pages.booking.draft import Draft, Held, keep
+from creneau_web.visits.model import ASKED
+from creneau_web.visits.reading import HIDDEN
 from creneau_web.visits.records import move
-
-HIDDEN = {
-    "system": "https://creneau.sante.fr/fhir/CodeSystem/confidentiality",
-    "code": "HIDDEN-FROM-PROXIES",
-}
-"""label of an appointment that representatives do not see (docs/guides/patient-frontend.md)"""
 
 WORDS_WHILE = ("pending", "booked")
 """as long as a patient may say something to the practice"""
@@ -64,10 +60,11 @@ async def book(page: Page, draft: Draft) -> str:
             change = {"op": "add", "path": "/comment", "value": draft.comment}
             await page.fhir.patch("Appointment", id_, [change], etag=read.etag)
     if draft.moving:
-        await move(page.fhir, id_, draft.slot, f"move-{draft.key}")
+        status = await move(page.fhir, id_, draft.slot, f"move-{draft.key}")
     else:
         answered = await page.fhir.operation(f"Appointment/{id_}/$book", key=f"book-{draft.key}")
-        draft.asked = answered.resource.get("status") == "pending"
+        status = str(answered.resource.get("status", ""))
+    draft.asked = status == ASKED
     draft.booked = id_
     await keep(page, draft)
     return id_

@@ -69,6 +69,8 @@ async def answer(page: SignedInPage, id_: str, form: Annotated[IdentityForm, For
         if field is None:
             raise
         return await _ask_again(page, draft, form, {field: error.refusal.text})
+    if person.contacts:
+        await page.say_next("reach.confirm")
     draft.patient = person.id
     draft.typed, draft.problems, draft.somebody_new = None, {}, False
     await keep(page, draft)

@@ -14,12 +14,12 @@ from creneau_web.pages.booking.holding import hold
 from creneau_web.people.model import bookable, own
 from creneau_web.people.records import represented
 from creneau_web.visits.close import close_visit
+from creneau_web.visits.conflicts import is_own, is_taken, words_of
 from creneau_web.visits.model import Visit
 from creneau_web.visits.records import visits_around
 
 router = APIRouter()
 
-TAKEN = 409
 AGAINST = 422
 
 
@@ -59,13 +59,21 @@ async def keep_the_time(page: Page, draft: Draft) -> RedirectResponse:
         try:
             await hold(page, draft)
         except RefusedError as error:
-            if error.refusal.status not in (TAKEN, AGAINST):
-                raise
-            if error.refusal.status == AGAINST:
-                draft.against = error.refusal.text
-                await keep(page, draft)
-            return page.go(f"{draft.path}/{'impossible' if draft.against else 'pris'}")
+            return await lead_away(page, draft, error)
     return await ask_about_another(page, draft)
+
+
+async def lead_away(page: Page, draft: Draft, error: RefusedError) -> RedirectResponse:
+    """To the page of a time that cannot be had: somebody was faster, or something stands against it. What is neither is
+    raised again."""
+    refusal = error.refusal
+    if is_taken(refusal):
+        return page.go(f"{draft.path}/pris")
+    if refusal.status != AGAINST and not is_own(refusal):
+        raise error
+    draft.against = words_of(refusal)
+    await keep(page, draft)
+    return page.go(f"{draft.path}/impossible")
 
 
 async def ask_about_another(page: Page, draft: Draft) -> RedirectResponse:

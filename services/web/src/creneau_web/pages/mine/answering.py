@@ -10,7 +10,8 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 
 from creneau_web.fhir.refusal import RefusedError
 from creneau_web.page import Page, VisitPage
-from creneau_web.pages.mine.appointment import acting_for
+from creneau_web.pages.mine.appointment import acting_for, is_by_link
+from creneau_web.visits.conflicts import words_of
 from creneau_web.visits.model import Visit
 from creneau_web.visits.records import answer_for
 from creneau_web.visits.records import visit as read_visit
@@ -46,7 +47,7 @@ async def answer(
     except RefusedError as error:
         if error.refusal.status not in BY_RULE:
             raise
-        return await _show(page, id_, error.refusal.text, error.refusal.status)
+        return await _show(page, id_, words_of(error.refusal), error.refusal.status)
     await page.say_next(f"answer.done.{reponse}")
     return page.go(f"/rendez-vous/{id_}")
 
@@ -80,6 +81,7 @@ async def _show(page: Page, id_: str, problem: str | None, status: int) -> HTMLR
         status,
         visit=visit,
         moment=shown(visit),
+        by_link=is_by_link(page),
         acting=await acting_for(page, visit),
         problem=problem,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from dataclasses import dataclass
 
 from fastapi import APIRouter
 from fastapi.responses import HTMLResponse, RedirectResponse
@@ -12,16 +13,34 @@ from starlette.responses import Response
 from creneau_web.care.model import PARIS
 from creneau_web.page import PERSONAL, Page, VisitPage
 from creneau_web.people.messages import message_of
+from creneau_web.people.model import Person
+from creneau_web.people.reach import reach_of
 from creneau_web.people.records import people_of
 from creneau_web.visits.calendar import calendar_file
 from creneau_web.visits.model import Visit
-from creneau_web.visits.records import messages_about, series_of, time_before
+from creneau_web.visits.records import messages_to_patient, series_of, time_before
 from creneau_web.visits.records import visit as read_visit
 from creneau_web.visits.waiting import waits_for_earlier
 
 router = APIRouter(prefix="/rendez-vous")
 
 ID = re.compile(r"[A-Za-z0-9.-]*[A-Za-z0-9]")
+TOLD = frozenset({"done.booked", "move.done", "cancel.done", "cancel.done.series", "waiting.done.accepter"})
+"""what has just been done that a message tells as well, to whom one reaches"""
+
+
+@dataclass(frozen=True, slots=True)
+class Whom:
+    """For whom a visit is."""
+
+    name: str | None
+    person: Person | None = None
+    """what the account may see of them"""
+
+    @property
+    def acting(self) -> bool:
+        """Whether it is somebody whom the account represents."""
+        return self.person is not None and not self.person.oneself
 
 
 @router.get("/{id_}", response_model=None)
@@ -36,13 +55,14 @@ async def appointment(page: VisitPage, id_: str) -> HTMLResponse | RedirectRespo
     now = page.site.clock.now()
     live, by_link = visit.is_live(now), is_by_link(page)
     movable = visit.professional is not None and visit.may_still(visit.reschedulable_until, now)
-    (whom, acting), sent, before, series, earlier = await asyncio.gather(
+    whom, sent, before, series, earlier = await asyncio.gather(
         patient_of(page, visit),
-        messages_about(page.fhir, visit),
-        time_before(page.fhir, visit) if live and not by_link else _nothing(),
+        messages_to_patient(page.fhir, visit),
+        time_before(page.fhir, page.site.directory, visit) if live and not by_link else _nothing(),
         series_of(page.fhir, page.site.directory, visit),
         waits_for_earlier(page.fhir, visit.id, visit.patient) if movable else _nothing(),
     )
+    messages = [message_of(one) for one in sent]
     return await page.show(
         "mine/appointment.html",
         visit=visit,
@@ -50,12 +70,15 @@ async def appointment(page: VisitPage, id_: str) -> HTMLResponse | RedirectRespo
         cancelable=visit.may_still(visit.cancelable_until, now),
         movable=movable,
         earlier=earlier,
-        whom=whom,
-        acting=whom if acting else None,
+        whom=whom.name,
+        acting=whom.name if whom.acting else None,
+        person=whom.person,
+        reach=reach_of(whom.person, hidden=visit.hidden, sent=messages),
+        is_told=TOLD,
         by_link=by_link,
         before=before,
         series=series,
-        messages=[message_of(one) for one in sent],
+        messages=[one for one in messages if one.appointment == visit.id],
         zone=PARIS,
     )
 
@@ -81,15 +104,14 @@ def is_by_link(page: Page) -> bool:
 
 async def acting_for(page: Page, visit: Visit) -> str | None:
     """The name of the patient when it is somebody whom the account represents."""
-    whom, acting = await patient_of(page, visit)
-    return whom if acting else None
+    whom = await patient_of(page, visit)
+    return whom.name if whom.acting else None
 
 
-async def patient_of(page: Page, visit: Visit) -> tuple[str | None, bool]:
-    """The name of the patient, and whether it is somebody whom the account represents. The appointment itself need not
-    name them, and a link's account sees no Patient."""
+async def patient_of(page: Page, visit: Visit) -> Whom:
+    """For whom it is. The appointment itself need not name them, and a link's account sees no Patient."""
     if is_by_link(page):
-        return visit.patient_name, False
+        return Whom(visit.patient_name)
     people = await people_of(page.fhir)
     known = next((person for person in people if person.id == visit.patient), None)
-    return (known.name, not known.oneself) if known else (visit.patient_name, False)
+    return Whom(known.name, known) if known else Whom(visit.patient_name)

@@ -10,6 +10,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from creneau_web.fhir.refusal import RefusedError
 from creneau_web.page import Page, VisitPage
 from creneau_web.pages.mine.appointment import acting_for
+from creneau_web.visits.model import Visit
 from creneau_web.visits.records import REASONS, cancel, cancel_series, series_of
 from creneau_web.visits.records import visit as read_visit
 
@@ -53,8 +54,15 @@ async def answer(
         if error.refusal.status not in BY_RULE:
             raise
         return await _show(page, id_, error.refusal.text, error.refusal.status)
-    await page.say_next("cancel.done" if combien == "this" else "cancel.done.series")
+    await page.say_next(_done(visit, combien))
     return page.go(f"/rendez-vous/{id_}")
+
+
+def _done(visit: Visit, scope: Scope) -> str:
+    """Of what was only asked for, whoever withdraws it is not told by a message."""
+    if scope != "this":
+        return "cancel.done.series"
+    return "cancel.done.asked" if visit.asks_practice else "cancel.done"
 
 
 async def _show(page: Page, id_: str, problem: str | None, status: int) -> HTMLResponse | RedirectResponse:

@@ -7,21 +7,23 @@ from typing import Annotated
 
 from fastapi import APIRouter, Form, Query
 from fastapi.responses import HTMLResponse, RedirectResponse
+from starlette.exceptions import HTTPException
 
-from creneau_web.care.model import Opening
-from creneau_web.care.reading import opening_of
 from creneau_web.care.soonest import nearest_openings
 from creneau_web.fhir.refusal import RefusedError
 from creneau_web.page import Page, VisitPage
-from creneau_web.pages.mine.appointment import acting_for
+from creneau_web.pages.booking.chosen import chosen
+from creneau_web.pages.booking.draft import Chosen
+from creneau_web.pages.mine.appointment import acting_for, is_by_link, patient_of
 from creneau_web.pages.times import Wish, show_week
-from creneau_web.visits.model import Visit
+from creneau_web.people.reach import reach_of
+from creneau_web.visits.conflicts import is_own, is_taken, words_of
+from creneau_web.visits.model import ASKED, Visit
 from creneau_web.visits.records import move
 from creneau_web.visits.records import visit as read_visit
 
 router = APIRouter(prefix="/rendez-vous")
 
-TAKEN = 409
 CHANGED_MEANWHILE = 412
 BY_RULE = 422
 NO_NUMBER = re.compile(r"\D")
@@ -43,7 +45,9 @@ async def choose(
 
 
 @router.post("/{id_}/deplacer")
-async def chosen(page: VisitPage, id_: str, creneau: Annotated[str, Form(max_length=64)]) -> RedirectResponse:
+async def choose_time(
+    page: VisitPage, id_: str, creneau: Annotated[str, Form(max_length=64)]
+) -> RedirectResponse:
     """A time is chosen; nothing is moved yet."""
     return page.go(f"/rendez-vous/{id_}/deplacer/verifier", creneau=creneau)
 
@@ -63,20 +67,22 @@ async def confirm(
     creneau: Annotated[str, Form(max_length=64)],
     version: Annotated[str, Form(max_length=60)] = "",
 ) -> HTMLResponse | RedirectResponse:
-    """Move it. Sent twice, it is moved once."""
+    """Move it, to a time of the professional whom the check named. Sent twice, it is moved once."""
+    visit = await read_visit(page.fhir, page.site.directory, id_)
+    await _chosen(page, visit, creneau)
     key = f"move-{id_}-{NO_NUMBER.sub('', version)}-{creneau}"
     try:
-        await move(page.fhir, id_, creneau, key, etag=version or None)
+        status = await move(page.fhir, id_, creneau, key, etag=version or None)
     except RefusedError as error:
-        if error.refusal.status == TAKEN:
+        if is_taken(error.refusal):
             return page.go(f"/rendez-vous/{id_}/deplacer/pris", creneau=creneau)
         if error.refusal.status == CHANGED_MEANWHILE:
             await page.say_next("cancel.changed")
             return page.go(f"/rendez-vous/{id_}/deplacer/verifier", creneau=creneau)
-        if error.refusal.status != BY_RULE:
+        if error.refusal.status != BY_RULE and not is_own(error.refusal):
             raise
-        return await _check(page, id_, creneau, error.refusal.text, error.refusal.status)
-    await page.say_next("move.done")
+        return await _check(page, id_, creneau, words_of(error.refusal), error.refusal.status)
+    await page.say_next("done.asked" if status == ASKED else "move.done")
     return page.go(f"/rendez-vous/{id_}")
 
 
@@ -84,7 +90,7 @@ async def confirm(
 async def taken(page: VisitPage, id_: str, creneau: Annotated[str, Query(max_length=64)]) -> HTMLResponse:
     """Somebody was faster (P7): the three nearest times; the appointment stands as it was."""
     visit = await read_visit(page.fhir, page.site.directory, id_)
-    lost = await _opening(page, visit, creneau)
+    lost = await _chosen(page, visit, creneau)
     now = page.site.clock.now()
     who = visit.professional
     return await page.show_form(
@@ -121,18 +127,24 @@ async def _check(
         return page.go(f"/rendez-vous/{id_}")
     if visit.slot == slot:
         return page.go(f"/rendez-vous/{id_}")  # it is done already
+    whom = await patient_of(page, visit)
     return await page.show_form(
         "mine/move_check.html",
         status,
         visit=visit,
-        opening=await _opening(page, visit, slot),
-        acting=await acting_for(page, visit),
+        chosen=await _chosen(page, visit, slot),
+        acting=whom.name if whom.acting else None,
+        by_link=is_by_link(page),
+        reach=reach_of(whom.person, hidden=visit.hidden),
         problem=problem,
     )
 
 
-async def _opening(page: Page, visit: Visit, slot: str) -> Opening:
-    return opening_of((await page.fhir.as_(None).read("Slot", slot)).resource, visit.zone)
+async def _chosen(page: Page, visit: Visit, slot: str) -> Chosen:
+    """404 for a time of somebody else: a visit stays with its professional."""
+    if visit.professional is None:
+        raise HTTPException(404)
+    return await chosen(page, visit.professional, slot)
 
 
 def _is_movable(page: Page, visit: Visit) -> bool:

@@ -12,14 +12,17 @@ from fastapi import APIRouter, Form, Query
 from fastapi.responses import HTMLResponse, RedirectResponse
 from pydantic import BaseModel, Field
 
+from creneau_web.care.agenda import practice_agrees, slot_and_agenda
 from creneau_web.care.model import PARIS, Professional
 from creneau_web.fhir.refusal import RefusedError
 from creneau_web.page import Page, SignInNeededError, VisitPage
-from creneau_web.pages.mine.appointment import is_by_link
+from creneau_web.pages.mine.appointment import is_by_link, patient_of
 from creneau_web.people.model import Person, bookable
+from creneau_web.people.reach import reach_of
 from creneau_web.people.records import people_of
 from creneau_web.typed import TYPED_MAX
-from creneau_web.visits.model import Visit
+from creneau_web.visits.conflicts import words_of
+from creneau_web.visits.model import ASKED, Visit
 from creneau_web.visits.records import visit as read_visit
 from creneau_web.visits.waiting import PARTS, Waiting, answer, join, join_for_earlier, waiting
 
@@ -81,7 +84,9 @@ async def join_list(page: VisitPage, wish: Annotated[Wish, Form()]) -> HTMLRespo
         if error.refusal.status not in BY_RULE:
             raise
         return await _ask(page, wish, {_field(error): error.refusal.text}, error.refusal.status)
-    await page.say_next("waiting.joined")
+    person = next((one for one in people if one.id == (visit.patient if visit else wish.qui)), None)
+    is_told = reach_of(person, hidden=False) == "reached"
+    await page.say_next("waiting.joined" if is_told else "waiting.joined.untold")
     return page.go(f"/rendez-vous/{visit.id}" if visit else "/mes-rendez-vous")
 
 
@@ -101,12 +106,13 @@ async def respond(page: VisitPage, id_: str, how: str) -> HTMLResponse | Redirec
         await page.say_next("waiting.over")
         return page.go(f"/rendez-vous/{id_}" if found.start else f"/liste-attente/{id_}")
     try:
-        await answer(page.fhir, id_, ANSWERS[how])
+        status = await answer(page.fhir, id_, ANSWERS[how])
     except RefusedError as error:
         if error.refusal.status not in BY_RULE:
             raise
-        return await _show(page, id_, error.refusal.text, error.refusal.status)
-    await page.say_next(f"waiting.done.{how}")
+        return await _show(page, id_, words_of(error.refusal), error.refusal.status)
+    asked = how == "accepter" and status == ASKED
+    await page.say_next("done.asked" if asked else f"waiting.done.{how}")
     if how == "accepter":
         return page.go(f"/rendez-vous/{id_}")
     return page.go(f"/liste-attente/{id_}" if how == "refuser" or is_by_link(page) else "/mes-rendez-vous")
@@ -178,6 +184,8 @@ async def _show(page: Page, id_: str, problem: str | None, status: int) -> HTMLR
     if not found.waits and found.start:
         return page.go(f"/rendez-vous/{id_}")
     visit = await read_visit(page.fhir, page.site.directory, id_) if found.is_offer else None
+    asks_practice = visit is not None and await _asks_practice(page, found, visit)
+    patient = await patient_of(page, visit) if visit is not None else None
     zone = visit.zone if visit else PARIS
     return await page.show_form(
         "mine/waiting.html",
@@ -185,8 +193,19 @@ async def _show(page: Page, id_: str, problem: str | None, status: int) -> HTMLR
         wish=found,
         whom=await whom_of(page, found),
         visit=visit,
+        asks_practice=asks_practice,
+        acting=patient.name if patient is not None and patient.acting else None,
+        reach=reach_of(patient.person, hidden=visit.hidden) if patient and visit else None,
         until=found.until.astimezone(zone) if found.until else None,
         since=found.since.astimezone(PARIS) if found.since else None,
         by_link=is_by_link(page),
         problem=problem,
     )
+
+
+async def _asks_practice(page: Page, wish: Waiting, offered: Visit) -> bool:
+    """Whether the practice has still to agree to what is offered, once it is accepted."""
+    if wish.practice_agreed or offered.slot is None:
+        return False
+    found = await slot_and_agenda(page.fhir, offered.slot)
+    return found is not None and practice_agrees(found[1])

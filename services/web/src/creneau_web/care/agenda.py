@@ -1,0 +1,31 @@
+"""The agenda of a time: whose it is, and whether its practice agrees to each visit."""
+
+from __future__ import annotations
+
+from creneau_web.care.alone import agendas_of_person, references_of
+from creneau_web.care.model import Professional
+from creneau_web.fhir.client import Fhir, Resource
+from creneau_web.fhir.values import entries, extension
+
+AGREES = "https://creneau.sante.fr/fhir/StructureDefinition/schedule-confirmation-required"
+
+
+async def slot_and_agenda(fhir: Fhir, slot: str) -> tuple[Resource, Resource] | None:
+    """A Slot (id) with its Schedule; None for one that is not there, or not to be seen."""
+    bundle = await fhir.search("Slot", [("_id", slot), ("_include", "Slot:schedule"), ("_total", "none")])
+    found = next(entries(bundle, "Slot"), None)
+    agenda = next(entries(bundle, "Schedule"), None)
+    return None if found is None or agenda is None else (found, agenda)
+
+
+def practice_agrees(agenda: Resource) -> bool:
+    """Whether its practice agrees to each visit: what is booked there is asked for."""
+    return (extension(agenda, AGREES) or {}).get("valueBoolean") is True
+
+
+async def is_of(fhir: Fhir, agenda: Resource, professional: Professional) -> bool:
+    """Whether its times are those of a professional in this role: it names the role, or the person alone where that is
+    clear."""
+    if f"PractitionerRole/{professional.id}" in references_of(agenda):
+        return True
+    return agenda["id"] in await agendas_of_person(fhir, professional)

@@ -1,0 +1,26 @@
+"""Why a time cannot be had: somebody was faster, or the person is elsewhere at that hour."""
+
+from __future__ import annotations
+
+from creneau_web.fhir.refusal import Refusal
+
+TAKEN = frozenset({"slot-taken", "slot-held", "group-full"})
+OCCUPIED = "actor-occupied"
+HAS_A_PLACE = "place-taken"
+A_PATIENT = "Patient/"
+"""how the refusal names whoever is elsewhere, where that is no professional"""
+
+
+def is_own(refusal: Refusal) -> bool:
+    """Whether the patient has another visit at that time, or a place in that group already."""
+    return refusal.code == HAS_A_PLACE or (refusal.code == OCCUPIED and A_PATIENT in refusal.text)
+
+
+def is_taken(refusal: Refusal) -> bool:
+    """Whether the time is somebody else's by now: the slot, or its professional by another agenda."""
+    return refusal.code in TAKEN or (refusal.code == OCCUPIED and not is_own(refusal))
+
+
+def words_of(refusal: Refusal) -> str:
+    """What a page says of a refusal: its own sentence, or the key of ours where that names the person by an id."""
+    return "against.own" if is_own(refusal) else refusal.text

@@ -67,7 +67,7 @@ async def _refused(request: Request, error: Exception) -> Response:
     if refusal.status == EXPIRED and page.session is not None and page.account is not None:
         # The token holds no more: who was logged in logs in again and comes back to where they were.
         session = page.session
-        session.content = session.content.model_copy(update={"account": None})
+        session.content = session.content.logged_out()
         await page.site.sessions.save(session)
         return page.go("/connexion", retour=page.here if request.method == "GET" else "/")
     if refusal.status in GONE:

@@ -27,6 +27,7 @@ class Account(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     subject: str
+    """who it is at their provider; of a link, the id of its appointment"""
     name: str | None = None
     access_token: str
     expires_at: datetime | None = None
@@ -44,6 +45,11 @@ class Account(BaseModel):
     def role(self) -> str:
         """As what the provider knows them; who came by a one-time code is a patient."""
         return str(self.identity.get("role", PATIENT))
+
+    @property
+    def whose(self) -> str:
+        """Whose a session is that they are logged in to: the same at each of their log-ins, and nobody else's."""
+        return f"{self.provider}:{self.subject}"
 
     @property
     def is_for_one_visit(self) -> bool:
@@ -66,6 +72,8 @@ class Content(BaseModel):
 
     language: Language | None = None
     account: Account | None = None
+    former: str | None = None
+    """whose all this is once their token has ended (`Account.whose`): it waits for them, and for nobody else"""
     login: dict[str, Any] | None = None
     """a log-in that was begun: what `auth` must find again when the person comes back"""
     code: CodeSent | None = None
@@ -80,6 +88,15 @@ class Content(BaseModel):
     """key of a sentence for the next page, said once"""
     unsent: Unsent | None = None
     """what was typed into a page's form when the language was changed: until that form is sent"""
+
+    @property
+    def whose(self) -> str | None:
+        """Who has logged in last; None: nobody yet, and it is for whoever does."""
+        return self.account.whose if self.account else self.former
+
+    def logged_out(self) -> Content:
+        """The same without an account: its token holds no more."""
+        return self.model_copy(update={"account": None, "former": self.whose})
 
 
 class Session:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from html import unescape
 from typing import Any
 
 import httpx
@@ -66,6 +68,67 @@ async def test_a_contact_that_is_none_stands_beside_its_field(person: Person, fh
     assert answer.status_code == 422
     assert "en est pas une" in answer.text
     assert 'value="x"' in answer.text
+
+
+def second_tab(fhir: FhirBase, **changed: Any) -> None:
+    """What was read as version 3 is version 4 by now."""
+    fhir.rules.append(
+        lambda asked: (
+            httpx.Response(412, json={"resourceType": "OperationOutcome", "issue": []})
+            if asked.method == "PUT" and asked.headers["if-match"] == 'W/"3"'
+            else None
+        )
+    )
+    fhir.on("GET", "/Patient/camille", {**CAMILLE, **changed}, ETag='W/"4"')
+
+
+def version_in(page: httpx.Response) -> str:
+    found = re.search(r'name="version" value="([^"]*)"', page.text)
+    assert found is not None
+    return unescape(found[1])
+
+
+async def test_a_form_of_a_second_tab_is_kept_once_what_stands_now_was_seen(
+    person: Person, fhir: FhirBase
+) -> None:
+    fhir.on("PUT", "/Patient/camille", CAMILLE)
+    typed = {"courriel": "autre@exemple.fr", "telephone": "06 39 98 00 42", "langue": "fr"}
+    await person.open("/mes-donnees/camille")
+    second_tab(fhir, telecom=[{"system": "email", "value": "tab1@exemple.fr"}])
+    stale = await person.send("/mes-donnees/camille", version='W/"3"', **typed)
+    assert stale.status_code == 422
+    for told in (
+        "ce dossier a changé",
+        "maintenant\N{NO-BREAK SPACE}: tab1@exemple.fr",
+        "maintenant\N{NO-BREAK SPACE}: rien",
+    ):
+        assert told in stale.text
+    for kept in typed.values():
+        assert f'value="{kept}"' in stale.text
+    assert "Quelqu" not in stale.text, "it may have been oneself"
+    again = await person.send("/mes-donnees/camille", version=version_in(stale), **typed)
+    assert again.headers["location"] == "/mes-donnees"
+    sent = [a for a in fhir.asked if a.method == "PUT"][-1]
+    assert (sent.headers["if-match"], sent.body["telecom"][0]["value"]) == ('W/"4"', "autre@exemple.fr")
+
+
+async def test_what_a_second_tab_has_kept_already_is_kept(person: Person, fhir: FhirBase) -> None:
+    await person.open("/mes-donnees/camille")
+    second_tab(fhir)
+    same = {"courriel": "camille@exemple.fr", "langue": "fr"}
+    answer = await person.send("/mes-donnees/camille", version='W/"3"', **same)
+    assert answer.headers["location"] == "/mes-donnees"
+
+
+async def test_a_language_that_has_changed_is_told_at_its_choice(person: Person, fhir: FhirBase) -> None:
+    await person.open("/mes-donnees/camille")
+    second_tab(fhir)
+    page = await person.send(
+        "/mes-donnees/camille", version='W/"3"', courriel="camille@exemple.fr", langue="en"
+    )
+    assert '<a href="#langue">Entre-temps' in page.text
+    assert 'id="langue"' in page.text
+    assert "maintenant\N{NO-BREAK SPACE}: Français" in page.text
 
 
 async def test_nobody_is_led_elsewhere_afterwards(person: Person, fhir: FhirBase) -> None:

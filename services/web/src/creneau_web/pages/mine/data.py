@@ -21,6 +21,7 @@ router = APIRouter(prefix="/mes-donnees")
 CHANGED_MEANWHILE = 412
 MOST = {"nom_utilise": NAME_MAX, "courriel": EMAIL_MAX, "telephone": PHONE_MAX}
 """characters of each field of a correction"""
+CHANGED = "record.problem.changed"
 
 
 class Correction(BaseModel):
@@ -93,14 +94,7 @@ async def record(
 ) -> HTMLResponse:
     """One record: what a practice has verified, and what the person may say themselves."""
     person = await read_person(page.fhir, id_)
-    form = page.unsent.read(Correction) or Correction(
-        nom_utilise=person.usual_name or "",
-        courriel=person.email or "",
-        telephone=person.phone or "",
-        langue=person.language,
-        version=person.etag or "",
-        retour=local_path(retour, "/mes-donnees"),
-    )
+    form = page.unsent.read(Correction) or _as_it_stands(person, local_path(retour, "/mes-donnees"))
     return await _record(page, person, form, page.unsent.problems, 200)
 
 
@@ -123,19 +117,51 @@ async def correct_record(
             language=form.langue,
         )
     except RefusedError as error:
+        if error.refusal.status == CHANGED_MEANWHILE:
+            return await _changed_meanwhile(page, id_, form)
         problem = _problem(error)
         if problem is None:
             raise
         return await _record(page, await read_person(page.fhir, id_), form, problem, 422)
+    return await _kept(page, form)
+
+
+async def _kept(page: Page, form: Correction) -> RedirectResponse:
     await page.say_next("record.kept")
     return page.go(local_path(form.retour, "/mes-donnees"))
+
+
+async def _changed_meanwhile(page: Page, id_: str, form: Correction) -> HTMLResponse | RedirectResponse:
+    """The form of a version that is no more, as of a second tab: what was typed and, beside it, what stands now; sent again,
+    it is kept. Where both are the same there is nothing to decide."""
+    person = await read_person(page.fhir, id_)
+    differing = _differing(form, person)
+    if not differing:
+        return await _kept(page, form)
+    form = form.model_copy(update={"version": person.etag or ""})
+    return await _record(page, person, form, {next(iter(differing)): CHANGED}, 422)
+
+
+def _as_it_stands(person: Person, back: str) -> Correction:
+    return Correction(
+        nom_utilise=person.usual_name or "",
+        courriel=person.email or "",
+        telephone=person.phone or "",
+        langue=person.language,
+        version=person.etag or "",
+        retour=back,
+    )
+
+
+def _differing(form: Correction, person: Person) -> dict[str, str]:
+    """Field → what stands now, where something else was typed."""
+    now, typed = _as_it_stands(person, form.retour).model_dump(), form.model_dump()
+    return {name: now[name] for name in (*MOST, "langue") if now[name] != typed[name].strip()}
 
 
 def _problem(error: RefusedError) -> dict[str, str] | None:
     """The field that a refusal is about, with its sentence; None for what is no question of a field."""
     refusal = error.refusal
-    if refusal.status == CHANGED_MEANWHILE:
-        return {"nom_utilise": "record.problem.changed"}
     if refusal.status not in (400, 403, 422):
         return None
     about_names = any("name" in expression for expression in refusal.expressions)
@@ -146,7 +172,10 @@ def _problem(error: RefusedError) -> dict[str, str] | None:
 async def _record(
     page: Page, person: Person, form: Correction, problems: dict[str, str], status: int
 ) -> HTMLResponse:
-    return await page.show_form("mine/record.html", status, person=person, form=form, problems=problems)
+    stands = _differing(form, person) if CHANGED in problems.values() else {}
+    return await page.show_form(
+        "mine/record.html", status, person=person, form=form, problems=problems, stands=stands
+    )
 
 
 async def _erasure(

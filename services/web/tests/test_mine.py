@@ -156,14 +156,57 @@ async def test_nothing_is_erased_before_the_name_is_written(person: Person, fhir
     assert "La trace des accès." in page.text
     assert (await person.send("/mes-donnees/effacer/camille")).status_code == 422
     assert all("parameter" not in a.body for a in fhir.asked if a.path.endswith("$erase"))
-    fhir.on(
-        "POST",
-        "/Patient/camille/$erase",
-        {"resourceType": "Parameters", "parameter": [{"name": "done", "valueBoolean": True}]},
-    )
-    fhir.on("POST", "/Patient/_search", searchset())
-    done = await person.send("/mes-donnees/effacer/camille", nom="Martin")
-    assert done.headers["location"] == "/auth/deconnexion", "nobody is left: the session ends"
+
+
+RECEIPT: dict[str, Any] = {
+    "resourceType": "Parameters",
+    "parameter": [
+        {"name": "done", "valueBoolean": True},
+        {"name": "patient", "valueReference": {"reference": "Patient/camille"}},
+        {"name": "cancelled", "valueReference": {"reference": "Appointment/a-1"}},
+        {
+            "name": "kept",
+            "part": [
+                {"name": "why", "valueString": "La trace des accès."},
+                {"name": "until", "valueDate": "2029-11-30"},
+            ],
+        },
+        {"name": "kept", "part": [{"name": "why", "valueString": "Le numéro du dossier."}]},
+    ],
+}
+
+
+async def erase(person: Person, fhir: FhirBase, *left: dict[str, Any]) -> httpx.Response:
+    await person.open("/mes-donnees/effacer/camille")
+    fhir.on("POST", "/Patient/camille/$erase", RECEIPT)
+    fhir.on("POST", "/Patient/_search", searchset(*left))
+    return await person.send("/mes-donnees/effacer/camille", nom="Martin")
+
+
+async def test_the_receipt_of_an_erasure_is_read_logged_out(person: Person, fhir: FhirBase) -> None:
+    """X13: what was erased, what stays and until when; in an address that names nobody."""
+    fhir.on("POST", "/Patient/camille/$erase", {"resourceType": "Parameters"})
+    done = await erase(person, fhir)
+    assert done.headers["location"] == "/mes-donnees/efface"
+    receipt = await person.follow(done)
+    for told in ("est effacé", "1 rendez-vous à venir est annulé", "La trace des accès.", "30 novembre 2029"):
+        assert told in receipt.text
+    assert "Camille" not in receipt.text
+    assert "Vous êtes déconnecté" in receipt.text
+    assert "La trace" in (await person.open("/mes-donnees/efface")).text, "loaded anew"
+    assert (await person.open("/mes-donnees")).headers["location"].startswith("/connexion")
+
+
+async def test_whoever_has_others_left_reads_it_and_stays(person: Person, fhir: FhirBase) -> None:
+    fhir.on("POST", "/Patient/camille/$erase", {"resourceType": "Parameters"})
+    receipt = await person.follow(await erase(person, fhir, LOU))
+    assert "La trace des accès." in receipt.text
+    assert "déconnecté" not in receipt.text
+    assert (await person.open("/mes-donnees")).status_code == 200
+
+
+async def test_without_an_erasure_there_is_no_receipt(person: Person) -> None:
+    assert (await person.open("/mes-donnees/efface")).headers["location"] == "/mes-donnees"
 
 
 async def test_who_looked_is_told_in_words(person: Person, fhir: FhirBase) -> None:

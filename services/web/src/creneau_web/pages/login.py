@@ -17,7 +17,7 @@ from creneau_web.auth.metrics import DONE, LOGIN_SECONDS, LOGINS
 from creneau_web.page import PERSONAL, CurrentPage, Page, local_path
 from creneau_web.pages.sign_in import let_in
 from creneau_web.sessions.forms import comes_from_here
-from creneau_web.sessions.session import Session
+from creneau_web.sessions.session import Account, Session
 
 log = structlog.get_logger(__name__)
 
@@ -90,13 +90,22 @@ async def log_out(page: CurrentPage) -> Response:
     """The session is gone here; then the browser goes to the provider, to be logged out there too."""
     if not comes_from_here(page.request.headers, page.site.settings.public_site_url):
         return page.go("/")  # another site's link logs nobody out
-    account = page.account
-    if account is None:
-        return page.go("/")
-    await page.begin_anew(said="login.logged_out")
-    tokens = tokens_of(account)
-    url = await page.site.login.end(account.provider, tokens) if tokens else None
+    if page.account is not None:
+        url = await log_out_here(page, page.account, said="login.logged_out")
+    elif page.session is not None and page.session.content.leave is not None:
+        url = page.session.content.leave
+        await page.begin_anew(said="login.logged_out")
+    else:
+        url = None
     return RedirectResponse(url or "/", 303, headers=PERSONAL)
+
+
+async def log_out_here(page: Page, account: Account, **kept: Any) -> str | None:
+    """Another session in the place of who was logged in, with `kept` of its content, and their token is given back. Gives
+    where the browser has to go to be logged out at the provider too, if there is such a place."""
+    await page.begin_anew(**kept)
+    tokens = tokens_of(account)
+    return await page.site.login.end(account.provider, tokens) if tokens else None
 
 
 def _by_its_own_name(page: Page) -> str | None:

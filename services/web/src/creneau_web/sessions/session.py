@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -67,6 +67,29 @@ class CodeSent(BaseModel):
     back: str = "/"
 
 
+class Kept(BaseModel):
+    """What stays after an erasure."""
+
+    model_config = ConfigDict(frozen=True)
+
+    why: str
+    """in the words of the base"""
+    until: date | None = None
+    """None: for ever"""
+
+
+class Erased(BaseModel):
+    """The receipt of an erasure. It names nobody."""
+
+    model_config = ConfigDict(frozen=True)
+
+    language: str
+    """in which the base spoke"""
+    cancelled: int = 0
+    """appointments that were to come"""
+    kept: tuple[Kept, ...] = ()
+
+
 class Content(BaseModel):
     """What a session holds beside its keys; one JSON document, sealed."""
 
@@ -84,6 +107,10 @@ class Content(BaseModel):
     """an invitation that was made last: for whom (`who`), to whom (`name`), and its `code`, which the base tells once"""
     console: dict[str, str] = Field(default_factory=dict)
     """what calls made from the console have learnt (ids of a demonstration's resources)"""
+    erased: Erased | None = None
+    """what was erased last, to be read by whoever did it; they may have no account any more"""
+    leave: str | None = None
+    """where the browser goes to be logged out at the provider of who has erased their account"""
     said: str | None = None
     """key of a sentence for the next page, said once"""
     unsent: Unsent | None = None

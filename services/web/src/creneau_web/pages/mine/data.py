@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, Query
@@ -10,10 +11,12 @@ from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from creneau_web.fhir.refusal import RefusedError
-from creneau_web.page import PERSONAL, Page, SignedInPage, local_path
+from creneau_web.page import PERSONAL, CurrentPage, Page, SignedInPage, local_path
+from creneau_web.pages.login import log_out_here
 from creneau_web.people.model import Person
 from creneau_web.people.records import correct, people_of
 from creneau_web.people.records import person as read_person
+from creneau_web.sessions.session import Erased, Kept
 from creneau_web.typed import EMAIL_MAX, NAME_MAX, PHONE_MAX, TYPED_MAX, too_long
 
 router = APIRouter(prefix="/mes-donnees")
@@ -82,10 +85,17 @@ async def erase(
         return await _erasure(page, id_, {"nom": error.refusal.text}, 422, nom)
     if not _values(answered.resource, "done"):
         return await _erasure(page, id_, {"nom": "erase.problem.name"}, 422, nom)
-    if not await people_of(page.fhir):
-        return page.go("/auth/deconnexion")
-    await page.say_next("erase.done")
-    return page.go("/mes-donnees")
+    await _keep_receipt(page, answered.resource, is_last=not await people_of(page.fhir))
+    return page.go("/mes-donnees/efface")
+
+
+@router.get("/efface", response_model=None)
+async def erased(page: CurrentPage) -> HTMLResponse | RedirectResponse:
+    """What was erased, and what stays: to whoever has just done it, and may be logged in no more."""
+    content = page.session.content if page.session else None
+    if content is None or content.erased is None:
+        return page.go("/mes-donnees")
+    return await page.show("mine/erased.html", erased=content.erased, leave=content.leave is not None)
 
 
 @router.get("/{id_}", response_class=HTMLResponse)
@@ -183,16 +193,44 @@ async def _erasure(
 ) -> HTMLResponse:
     person = await read_person(page.fhir, id_)
     told = (await page.fhir.operation(f"Patient/{id_}/$erase")).resource
-    parts = [p.get("part", ()) for p in told.get("parameter", ()) if p["name"] == "kept"]
-    kept = [next((str(one["valueString"]) for one in part if one["name"] == "why"), "") for part in parts]
     return await page.show_form(
         "mine/erase.html",
         status,
         person=person,
-        kept=[why for why in kept if why],
+        kept=[one.why for one in _kept_parts(told)],
         name=name,
         problems=problems,
     )
+
+
+async def _keep_receipt(page: Page, told: dict[str, Any], *, is_last: bool) -> None:
+    """With the session; with another one, logged out, where the account has nobody any more. The browser goes to the provider
+    by a link of the receipt: from a form it may not be led to another site."""
+    receipt = _receipt(told, page.wording.tag)
+    session, account = await page.own_session(), page.account
+    changed: dict[str, Any] = {"erased": receipt}
+    if is_last and account is not None:
+        changed["leave"] = await log_out_here(page, account, former=account.whose)
+        session = await page.own_session()
+    session.content = session.content.model_copy(update=changed)
+    await page.site.sessions.save(session)
+
+
+def _receipt(told: dict[str, Any], language: str) -> Erased:
+    said = told.get("parameter", ())
+    return Erased(
+        language=language,
+        cancelled=sum(one["name"] == "cancelled" for one in said),
+        kept=tuple(_kept_parts(told)),
+    )
+
+
+def _kept_parts(told: dict[str, Any]) -> Iterator[Kept]:
+    """What stays, as `$erase` tells it before and after."""
+    for parameter in told.get("parameter", ()):
+        part = {one["name"]: one for one in parameter.get("part", ())}
+        if parameter["name"] == "kept" and part.get("why", {}).get("valueString"):
+            yield Kept(why=part["why"]["valueString"], until=part.get("until", {}).get("valueDate"))
 
 
 def _values(parameters: dict[str, Any], name: str) -> bool:

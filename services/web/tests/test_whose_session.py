@@ -176,15 +176,19 @@ async def test_nor_does_a_log_in_after_a_link_or_another_link(person: Person, fh
 async def test_whoever_came_by_a_link_keeps_the_time_that_they_choose_through_the_log_in(
     person: Person,
 ) -> None:
-    """They need an account for it: what the link opened is left behind, and the choice is not."""
+    """They need an account for it: the time comes along, and nothing else. Until then the link's visit is there."""
     await by_link(person)
     await person.open("/soignants/role-1/creneaux")
     answer = await person.follow(await person.send("/soignants/role-1/creneaux", creneau="slot-1"))
     assert answer.url.path == "/connexion"
     begun = answer.url.params["retour"]
-    assert (await person.open("/rendez-vous/a-1")).headers["location"].startswith("/connexion")
+    assert (await person.open("/rendez-vous/a-1")).status_code == 200
+    await leaves_something(person)
     assert (await by_code(person, BORIS, begun)).headers["location"] == begun
-    assert not await finds_nothing(person)
+    session = await session_of(person)
+    [(id_, kept)] = await person.app.site.sessions.drafts_of(session)
+    assert (f"/reservation/{id_}", kept["slot"], session.content.invited) == (begun, "slot-1", {})
+    assert "comment" not in kept
 
 
 async def test_back_after_the_right_answer_leads_to_the_visit(person: Person) -> None:

@@ -121,6 +121,11 @@ class Content(BaseModel):
         """Who has logged in last; None: nobody yet, and it is for whoever does."""
         return self.account.whose if self.account else self.former
 
+    @property
+    def is_for_one_visit(self) -> bool:
+        """Whether whoever was there last came by a link."""
+        return (self.whose or "").startswith(f"{BY_LINK}:")
+
     def logged_out(self) -> Content:
         """The same without an account: its token holds no more."""
         return self.model_copy(update={"account": None, "former": self.whose})

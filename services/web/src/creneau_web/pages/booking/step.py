@@ -32,9 +32,7 @@ async def step(page: CurrentPage, id_: str) -> RedirectResponse:
 
 async def next_step(page: Page, draft: Draft) -> RedirectResponse:
     """Where the draft goes on. RefusedError for what no page can mend."""
-    if page.account is not None and page.account.is_for_one_visit:
-        await _leave_the_visit(page, draft)
-    if page.account is None:
+    if page.account is None or page.account.is_for_one_visit:
         return page.go("/connexion", retour=draft.path)
     check_patient(page.account)
     if draft.patient is None:
@@ -48,13 +46,6 @@ async def next_step(page: Page, draft: Draft) -> RedirectResponse:
         if oneself is None or len(people) > 1:
             return page.go(f"{draft.path}/pour-qui")
     return await keep_the_time(page, draft)
-
-
-async def _leave_the_visit(page: Page, draft: Draft) -> None:
-    """Whoever came by a link and chooses another time has to log in: the choice is then nobody's yet, as that of a stranger,
-    and what the link opened is left behind."""
-    await page.begin_anew()
-    await keep(page, draft)
 
 
 async def keep_the_time(page: Page, draft: Draft) -> RedirectResponse:

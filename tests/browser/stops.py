@@ -64,6 +64,7 @@ class Walk:
             (self.stranger, self._by_link),
             (self.patient, self._practice_acts),
             (self.patient, self._everything_else),
+            (self._visit(Somebody()), self._leaving),
         ):
             for stop in part(visitor):
                 self._saw(visitor.path)
@@ -292,6 +293,18 @@ class Walk:
                 yield kind
                 self._saw(visitor.path)
             waiting += self._links(visitor)
+
+    def _leaving(self, visitor: Visitor) -> Iterator[str]:
+        """Whose name is known to nobody before, and to nobody afterwards."""
+        visitor.log_in()
+        visitor.look_for_times()
+        visitor.choose()
+        visitor.identify()
+        visitor.open("/mes-donnees")
+        visitor.page.locator("a[href^='/mes-donnees/effacer/']").first.click()
+        visitor.page.locator("#nom").fill(visitor.who.family)
+        visitor.page.locator("main form button.danger").click()
+        yield "erased"
 
     @staticmethod
     def _is_page(visitor: Visitor, path: str) -> bool:

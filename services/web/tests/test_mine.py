@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from html import unescape
 from typing import Any
 
 import httpx
@@ -68,6 +70,67 @@ async def test_a_contact_that_is_none_stands_beside_its_field(person: Person, fh
     assert 'value="x"' in answer.text
 
 
+def second_tab(fhir: FhirBase, **changed: Any) -> None:
+    """What was read as version 3 is version 4 by now."""
+    fhir.rules.append(
+        lambda asked: (
+            httpx.Response(412, json={"resourceType": "OperationOutcome", "issue": []})
+            if asked.method == "PUT" and asked.headers["if-match"] == 'W/"3"'
+            else None
+        )
+    )
+    fhir.on("GET", "/Patient/camille", {**CAMILLE, **changed}, ETag='W/"4"')
+
+
+def version_in(page: httpx.Response) -> str:
+    found = re.search(r'name="version" value="([^"]*)"', page.text)
+    assert found is not None
+    return unescape(found[1])
+
+
+async def test_a_form_of_a_second_tab_is_kept_once_what_stands_now_was_seen(
+    person: Person, fhir: FhirBase
+) -> None:
+    fhir.on("PUT", "/Patient/camille", CAMILLE)
+    typed = {"courriel": "autre@exemple.fr", "telephone": "06 39 98 00 42", "langue": "fr"}
+    await person.open("/mes-donnees/camille")
+    second_tab(fhir, telecom=[{"system": "email", "value": "tab1@exemple.fr"}])
+    stale = await person.send("/mes-donnees/camille", version='W/"3"', **typed)
+    assert stale.status_code == 422
+    for told in (
+        "ce dossier a changé",
+        "maintenant\N{NO-BREAK SPACE}: tab1@exemple.fr",
+        "maintenant\N{NO-BREAK SPACE}: rien",
+    ):
+        assert told in stale.text
+    for kept in typed.values():
+        assert f'value="{kept}"' in stale.text
+    assert "Quelqu" not in stale.text, "it may have been oneself"
+    again = await person.send("/mes-donnees/camille", version=version_in(stale), **typed)
+    assert again.headers["location"] == "/mes-donnees"
+    sent = [a for a in fhir.asked if a.method == "PUT"][-1]
+    assert (sent.headers["if-match"], sent.body["telecom"][0]["value"]) == ('W/"4"', "autre@exemple.fr")
+
+
+async def test_what_a_second_tab_has_kept_already_is_kept(person: Person, fhir: FhirBase) -> None:
+    await person.open("/mes-donnees/camille")
+    second_tab(fhir)
+    same = {"courriel": "camille@exemple.fr", "langue": "fr"}
+    answer = await person.send("/mes-donnees/camille", version='W/"3"', **same)
+    assert answer.headers["location"] == "/mes-donnees"
+
+
+async def test_a_language_that_has_changed_is_told_at_its_choice(person: Person, fhir: FhirBase) -> None:
+    await person.open("/mes-donnees/camille")
+    second_tab(fhir)
+    page = await person.send(
+        "/mes-donnees/camille", version='W/"3"', courriel="camille@exemple.fr", langue="en"
+    )
+    assert '<a href="#langue">Entre-temps' in page.text
+    assert 'id="langue"' in page.text
+    assert "maintenant\N{NO-BREAK SPACE}: Français" in page.text
+
+
 async def test_nobody_is_led_elsewhere_afterwards(person: Person, fhir: FhirBase) -> None:
     fhir.on("PUT", "/Patient/camille", CAMILLE)
     await person.open("/mes-donnees/camille")
@@ -93,14 +156,57 @@ async def test_nothing_is_erased_before_the_name_is_written(person: Person, fhir
     assert "La trace des accès." in page.text
     assert (await person.send("/mes-donnees/effacer/camille")).status_code == 422
     assert all("parameter" not in a.body for a in fhir.asked if a.path.endswith("$erase"))
-    fhir.on(
-        "POST",
-        "/Patient/camille/$erase",
-        {"resourceType": "Parameters", "parameter": [{"name": "done", "valueBoolean": True}]},
-    )
-    fhir.on("POST", "/Patient/_search", searchset())
-    done = await person.send("/mes-donnees/effacer/camille", nom="Martin")
-    assert done.headers["location"] == "/auth/deconnexion", "nobody is left: the session ends"
+
+
+RECEIPT: dict[str, Any] = {
+    "resourceType": "Parameters",
+    "parameter": [
+        {"name": "done", "valueBoolean": True},
+        {"name": "patient", "valueReference": {"reference": "Patient/camille"}},
+        {"name": "cancelled", "valueReference": {"reference": "Appointment/a-1"}},
+        {
+            "name": "kept",
+            "part": [
+                {"name": "why", "valueString": "La trace des accès."},
+                {"name": "until", "valueDate": "2029-11-30"},
+            ],
+        },
+        {"name": "kept", "part": [{"name": "why", "valueString": "Le numéro du dossier."}]},
+    ],
+}
+
+
+async def erase(person: Person, fhir: FhirBase, *left: dict[str, Any]) -> httpx.Response:
+    await person.open("/mes-donnees/effacer/camille")
+    fhir.on("POST", "/Patient/camille/$erase", RECEIPT)
+    fhir.on("POST", "/Patient/_search", searchset(*left))
+    return await person.send("/mes-donnees/effacer/camille", nom="Martin")
+
+
+async def test_the_receipt_of_an_erasure_is_read_logged_out(person: Person, fhir: FhirBase) -> None:
+    """X13: what was erased, what stays and until when; in an address that names nobody."""
+    fhir.on("POST", "/Patient/camille/$erase", {"resourceType": "Parameters"})
+    done = await erase(person, fhir)
+    assert done.headers["location"] == "/mes-donnees/efface"
+    receipt = await person.follow(done)
+    for told in ("est effacé", "1 rendez-vous à venir est annulé", "La trace des accès.", "30 novembre 2029"):
+        assert told in receipt.text
+    assert "Camille" not in receipt.text
+    assert "Vous êtes déconnecté" in receipt.text
+    assert "La trace" in (await person.open("/mes-donnees/efface")).text, "loaded anew"
+    assert (await person.open("/mes-donnees")).headers["location"].startswith("/connexion")
+
+
+async def test_whoever_has_others_left_reads_it_and_stays(person: Person, fhir: FhirBase) -> None:
+    fhir.on("POST", "/Patient/camille/$erase", {"resourceType": "Parameters"})
+    receipt = await person.follow(await erase(person, fhir, LOU))
+    assert "La trace des accès." in receipt.text
+    assert "déconnecté" not in receipt.text
+    assert (await person.open("/mes-donnees")).status_code == 200
+
+
+async def test_without_an_erasure_there_is_no_receipt(person: Person) -> None:
+    assert (await person.open("/mes-donnees/efface")).headers["location"] == "/mes-donnees"
 
 
 async def test_who_looked_is_told_in_words(person: Person, fhir: FhirBase) -> None:

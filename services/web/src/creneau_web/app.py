@@ -28,11 +28,11 @@ from creneau_web.care.directory import Directory
 from creneau_web.care.finding import Finding
 from creneau_web.drawing import template_engine
 from creneau_web.fhir.wire import HttpWire, Wire
-from creneau_web.headers import PageHeaders
+from creneau_web.headers import PageHeaders, with_head
 from creneau_web.ops.collecting import Collector
 from creneau_web.ops.settings import OpsSettings
 from creneau_web.page import check_form
-from creneau_web.pages import back_channel, failures, routers, shown_paths
+from creneau_web.pages import all_routes, back_channel, failures, routers, shown_paths
 from creneau_web.sessions.cookie import SessionCookie
 from creneau_web.sessions.store import Sessions
 from creneau_web.settings import WebSettings
@@ -54,6 +54,7 @@ class WebApplication:
         self.site = site
         self.database = database
         self.health = Health({"database": database.ping})
+        self._answer = with_head(pages)
         self._app = EdgeMiddleware(self._dispatch, frozenset())
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:
@@ -64,7 +65,7 @@ class WebApplication:
 
     async def _dispatch(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         if not await health_http.answer(self.health, scope, send):
-            await self.pages(scope, receive, send)
+            await self._answer(scope, receive, send)
 
 
 def create_app(
@@ -100,6 +101,7 @@ def create_app(
     pages = FastAPI(title="Créneau", docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
     pages.state.site = site
     pages.state.shown = shown_paths()
+    pages.state.routes = all_routes()
     pages.add_middleware(Gate, site=site)
     pages.add_middleware(PageHeaders, site=site)
     for router in routers():

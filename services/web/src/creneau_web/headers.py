@@ -28,6 +28,24 @@ PROTECTION = {
 App = Callable[[MutableMapping[str, Any], Any, Any], Awaitable[None]]
 
 
+def with_head(app: App) -> App:
+    """Around all routes: HEAD is answered as GET is, with its headers and without its body (RFC 9110 §9.3.2)."""
+
+    async def answer(scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:
+        if scope["type"] != "http" or scope["method"] != "HEAD":
+            await app(scope, receive, send)
+            return
+
+        async def send_on(message: MutableMapping[str, Any]) -> None:
+            if message["type"] == "http.response.body":
+                message = {**message, "body": b""}
+            await send(message)
+
+        await app({**scope, "method": "GET"}, receive, send_on)
+
+    return answer
+
+
 class PageHeaders:
     """Pure ASGI around the pages."""
 

@@ -74,6 +74,17 @@ class Page:
             self.request.state.session = self.session
         return self.session
 
+    async def let_in(self, account: Account) -> bool:
+        """Somebody has logged in, in whatever way. Whether what had been begun in this session is theirs too, and is kept."""
+        before = await self.own_session()
+        self.session = self.request.state.session = await self.site.sessions.let_in(before, account)
+        return self.session is before
+
+    async def begin_anew(self, **kept: Any) -> None:
+        """What was begun in this session is over, and whoever was logged in is so no more. `kept`: of the new one's content."""
+        before = await self.own_session()
+        self.session = self.request.state.session = await self.site.sessions.begin_anew(before, **kept)
+
     async def show(self, template: str, status: int = 200, **values: Any) -> HTMLResponse:
         """Draw a template. Personal pages, and whatever has a form, are kept by no cache."""
         return self.drawn(template, status, {}, said=await self._said(), **values)

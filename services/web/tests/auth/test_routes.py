@@ -30,7 +30,10 @@ SOMEWHERE = "/recherche?quoi=dermatologue&ou=Rennes"
 
 
 def no_records(request: httpx.Request) -> httpx.Response:
-    """A FHIR base that holds nothing."""
+    """A FHIR base that holds nothing, any more."""
+    if request.url.path.endswith("/$erase"):
+        done = {"name": "done", "valueBoolean": True}
+        return httpx.Response(200, json={"resourceType": "Parameters", "parameter": [done]})
     if request.url.path.rpartition("/")[0].endswith("/PractitionerRole"):
         return httpx.Response(404, json={"resourceType": "OperationOutcome", "issue": []})
     return httpx.Response(200, json={"resourceType": "Bundle", "type": "searchset", "total": 0})
@@ -313,6 +316,25 @@ async def test_logging_out_ends_it_here_and_leads_to_the_provider(visitor: Visit
     revived = await visitor.app.site.login._issuer.endpoints()
     with pytest.raises(Exception, match="invalid_grant"):
         await revived.refresh(account.refresh_token or "")
+
+
+async def test_whoever_erased_their_account_is_led_to_the_provider_by_a_link(visitor: Visitor) -> None:
+    """A form may lead to no other site: they are logged out here, and there once they have read what was done."""
+    await visitor.log_in()
+    before, account, session = visitor.cookie, await visitor.account(), await visitor.session()
+    assert session is not None
+    form = {"form_key": session.form_key, "nom": "Martin"}
+    answer = await visitor.web.post("/mes-donnees/effacer/camille", data=form)
+    assert answer.headers["location"] == "/mes-donnees/efface"
+    assert await visitor.session(before) is None
+    after = await visitor.session()
+    assert after is not None
+    assert (after.account, after.content.whose) == (None, account.whose), "nobody else will read it"
+    assert "/auth/deconnexion" in (await visitor.web.get("/mes-donnees/efface")).text
+    answer = await visitor.web.get("/auth/deconnexion")
+    at_the_provider = await visitor.http.get(answer.headers["location"])
+    assert at_the_provider.headers["location"].partition("?")[0] == f"{SITE}/"
+    assert "Vous êtes déconnecté" in (await visitor.web.get("/")).text
 
 
 async def test_another_sites_link_logs_nobody_out(visitor: Visitor) -> None:

@@ -51,9 +51,12 @@ class Keeping:
             RENEWALS.labels(error.reason).inc()
             return session
         RENEWALS.labels(DONE if tokens else "ended").inc()
-        changed = with_tokens(account, tokens) if tokens else None
-        if changed != account:
-            session.content = session.content.model_copy(update={"account": changed})
+        content = session.content
+        if tokens is None:
+            session.content = content.logged_out()
+        else:
+            session.content = content.model_copy(update={"account": with_tokens(account, tokens)})
+        if session.content != content:
             await self._sessions.save(session)
         return session
 

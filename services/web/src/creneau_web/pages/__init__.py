@@ -8,6 +8,7 @@ from starlette.routing import Route
 from creneau_web.pages import (
     about,
     assets,
+    back_channel,
     by_link,
     console,
     home,
@@ -47,7 +48,12 @@ def routers() -> list[APIRouter]:
     return [screen.router for screen in screens]
 
 
+def all_routes() -> list[Route]:
+    """Every address, with what can be asked of it; also that which only providers know."""
+    every = (*routers(), back_channel.router)
+    return [route for router in every for route in router.routes if isinstance(route, Route)]
+
+
 def shown_paths() -> frozenset[str]:
     """The paths, as routes write them, at which there is something to see; the others only take forms."""
-    routes = (route for router in routers() for route in router.routes if isinstance(route, Route))
-    return frozenset(route.path for route in routes if "GET" in (route.methods or ()))
+    return frozenset(route.path for route in all_routes() if "GET" in (route.methods or ()))

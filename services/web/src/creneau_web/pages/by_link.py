@@ -6,6 +6,7 @@ what follows holds it.
 
 from __future__ import annotations
 
+import asyncio
 import re
 from typing import Annotated
 
@@ -14,10 +15,11 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 
 from creneau_web.fhir.refusal import RefusedError
 from creneau_web.page import CurrentPage, Page
-from creneau_web.sessions.session import BY_LINK, Account
+from creneau_web.people.records import represented
+from creneau_web.sessions.session import BY_LINK, PATIENT, Account
 from creneau_web.typed import NAME_MAX, TYPED_MAX, too_long
-from creneau_web.visits.by_link import linked_visit, opened
-from creneau_web.visits.records import waits_for_answer
+from creneau_web.visits.by_link import Opened, linked_visit, opened
+from creneau_web.visits.records import patient_of, waits_for_answer
 
 router = APIRouter(prefix="/rdv")
 
@@ -46,9 +48,11 @@ async def arrive(page: CurrentPage, token: str) -> RedirectResponse:
     return page.go("/rdv")
 
 
-@router.get("", response_class=HTMLResponse)
-async def show(page: CurrentPage) -> HTMLResponse:
-    """When and where; one question opens the rest."""
+@router.get("", response_model=None)
+async def show(page: CurrentPage) -> HTMLResponse | RedirectResponse:
+    """When and where; one question opens the rest. Whoever has answered it and goes back is led there again."""
+    if (visit := _opened_before(page)) is not None:
+        return await _to_the_visit(page, visit)
     return await _show(page, page.unsent.problems, 200, page.unsent.text("reponse"))
 
 
@@ -57,6 +61,8 @@ async def answer(
     page: CurrentPage, reponse: Annotated[str, Form(max_length=TYPED_MAX)] = ""
 ) -> HTMLResponse | RedirectResponse:
     """The right answer opens this one appointment for half an hour: what it waits for first."""
+    if (visit := _opened_before(page)) is not None:
+        return await _to_the_visit(page, visit)
     link = page.session.content.link if page.session else None
     if not link:
         return await _over(page, 404)
@@ -75,14 +81,48 @@ async def answer(
     given = opened(answered.resource)
     if given is None:
         return await _show(page, {}, 200)
+    await _let_in(page, given)
+    return await _to_the_visit(page, given.appointment)
+
+
+def _opened_before(page: Page) -> str | None:
+    """The appointment that this session's last link has opened, while its account is there; None while another link waits
+    for its answer."""
+    account, waits = page.account, page.session is not None and page.session.content.link is not None
+    return account.subject if account is not None and account.is_for_one_visit and not waits else None
+
+
+async def _let_in(page: Page, given: Opened) -> None:
+    """To the one appointment; whoever has logged in and sees it as their own stays so, with what they have begun."""
+    if await _is_their_own(page, given.appointment):
+        return
     session = await page.own_session()
-    account = Account(
-        subject="link", access_token=given.access_token, expires_at=given.expires, provider=BY_LINK
+    session.content = session.content.model_copy(update={"link": None})
+    await page.let_in(
+        Account(
+            subject=given.appointment,
+            access_token=given.access_token,
+            expires_at=given.expires,
+            provider=BY_LINK,
+        )
     )
-    session.content = session.content.model_copy(update={"account": account, "link": None})
-    await page.site.sessions.rotate(session)
-    asked = await waits_for_answer(page.fhir, given.appointment)
-    return page.go(f"/rendez-vous/{given.appointment}{'/repondre' if asked else ''}")
+
+
+async def _is_their_own(page: Page, appointment: str) -> bool:
+    """Whether the visit is that of whoever has logged in with an account, and not of somebody else at the same browser."""
+    account = page.account
+    if account is None or account.is_for_one_visit or account.role != PATIENT:
+        return False
+    try:
+        patient, acting = await asyncio.gather(patient_of(page.fhir, appointment), represented(page.fhir))
+    except RefusedError:
+        return False
+    return any(one.oneself and one.id == patient for one in acting)
+
+
+async def _to_the_visit(page: Page, appointment: str) -> RedirectResponse:
+    asked = await waits_for_answer(page.fhir, appointment)
+    return page.go(f"/rendez-vous/{appointment}{'/repondre' if asked else ''}")
 
 
 @router.post("/nouveau-lien", response_model=None)

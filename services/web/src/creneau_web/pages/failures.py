@@ -10,6 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.routing import Route
 
 from creneau_shared.database.failures import DATABASE_FAILURES
 from creneau_shared.errors import Unavailable
@@ -27,6 +28,7 @@ WITHOUT_SESSIONS: tuple[type[Exception], ...] = (Unavailable, *DATABASE_FAILURES
 WRITTEN = ("message", "texte", "reason")
 """fields of several words"""
 EXPIRED, FORBIDDEN, GONE = 401, 403, (404, 410)
+NOT_FOUND, WRONG_METHOD = 404, 405
 
 
 def handle(pages: FastAPI) -> None:
@@ -67,7 +69,7 @@ async def _refused(request: Request, error: Exception) -> Response:
     if refusal.status == EXPIRED and page.session is not None and page.account is not None:
         # The token holds no more: who was logged in logs in again and comes back to where they were.
         session = page.session
-        session.content = session.content.model_copy(update={"account": None})
+        session.content = session.content.logged_out()
         await page.site.sessions.save(session)
         return page.go("/connexion", retour=page.here if request.method == "GET" else "/")
     if refusal.status in GONE:
@@ -104,8 +106,19 @@ async def _unreadable(request: Request, _: Exception) -> Response:
 
 async def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    kind = "not_found" if error.status_code in (404, 405) else "refused"
-    return await _told(await _page_of_anybody(request), kind, error.status_code)
+    kind = "not_found" if error.status_code in (NOT_FOUND, WRONG_METHOD) else "refused"
+    answer = await _told(await _page_of_anybody(request), kind, error.status_code)
+    if error.status_code == WRONG_METHOD:
+        answer.headers["Allow"] = ", ".join(sorted(_methods_at(request)))
+    return answer
+
+
+def _methods_at(request: Request) -> set[str]:
+    """What can be asked of an address, by all of its routes; HEAD wherever GET is."""
+    routes: Sequence[Route] = request.app.state.routes
+    there = (route for route in routes if route.path_regex.fullmatch(request.url.path))
+    found = {method for route in there for method in route.methods or ()}
+    return found | {"HEAD"} if "GET" in found else found
 
 
 async def _unexpected(request: Request, error: Exception) -> Response:

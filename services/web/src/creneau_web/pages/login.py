@@ -13,11 +13,11 @@ from starlette.responses import Response
 from creneau_web.auth.accounts import account_of, tokens_of
 from creneau_web.auth.facts import Pending
 from creneau_web.auth.failure import LoginError, Reason
-from creneau_web.auth.login import LoggedIn
 from creneau_web.auth.metrics import DONE, LOGIN_SECONDS, LOGINS
 from creneau_web.page import PERSONAL, CurrentPage, Page, local_path
+from creneau_web.pages.sign_in import let_in
 from creneau_web.sessions.forms import comes_from_here
-from creneau_web.sessions.session import Content, Session
+from creneau_web.sessions.session import Account, Session
 
 log = structlog.get_logger(__name__)
 
@@ -71,9 +71,10 @@ async def come_back(page: CurrentPage) -> Response:
             done = await page.site.login.complete(pending, returned)
     except LoginError as error:
         return _failed(page, error, pending.provider, pending.back)
-    await _let_in(page, done)
     LOGINS.labels(pending.provider, DONE).inc()
-    return page.go(pending.back)
+    session = await page.own_session()
+    session.content = session.content.model_copy(update={"login": None})
+    return await let_in(page, account_of(done), pending.back)
 
 
 @router.get("/echec", response_class=HTMLResponse)
@@ -89,17 +90,22 @@ async def log_out(page: CurrentPage) -> Response:
     """The session is gone here; then the browser goes to the provider, to be logged out there too."""
     if not comes_from_here(page.request.headers, page.site.settings.public_site_url):
         return page.go("/")  # another site's link logs nobody out
-    session, account = page.session, page.account
-    if session is None or account is None:
-        return page.go("/")
-    await page.site.sessions.end(session)
-    page.session = None
-    tokens = tokens_of(account)
-    url = await page.site.login.end(account.provider, tokens) if tokens else None
-    page.request.state.session = page.session = await page.site.sessions.begin(
-        Content(language=session.content.language, said="login.logged_out")
-    )
+    if page.account is not None:
+        url = await log_out_here(page, page.account, said="login.logged_out")
+    elif page.session is not None and page.session.content.leave is not None:
+        url = page.session.content.leave
+        await page.begin_anew(said="login.logged_out")
+    else:
+        url = None
     return RedirectResponse(url or "/", 303, headers=PERSONAL)
+
+
+async def log_out_here(page: Page, account: Account, **kept: Any) -> str | None:
+    """Another session in the place of who was logged in, with `kept` of its content, and their token is given back. Gives
+    where the browser has to go to be logged out at the provider too, if there is such a place."""
+    await page.begin_anew(**kept)
+    tokens = tokens_of(account)
+    return await page.site.login.end(account.provider, tokens) if tokens else None
 
 
 def _by_its_own_name(page: Page) -> str | None:
@@ -128,21 +134,6 @@ async def _take(page: Page, state: str) -> Pending | None:
     session.content = session.content.model_copy(update={"login": kept or None})
     await page.site.sessions.save(session)
     return Pending.model_validate(found)
-
-
-async def _let_in(page: Page, done: LoggedIn) -> None:
-    """A session under another key: with what one had begun before, unless that was somebody else's."""
-    session, account = page.session, account_of(done)
-    assert session is not None
-    sessions = page.site.sessions
-    before = session.account
-    if before is not None and before.id_token is not None and before.subject != account.subject:
-        await sessions.end(session)
-        page.session = await sessions.begin(Content(language=session.content.language, account=account))
-    else:
-        session.content = session.content.model_copy(update={"account": account, "login": None})
-        await sessions.rotate(session)
-    page.request.state.session = page.session
 
 
 def _failed(page: Page, error: LoginError, provider: str, back: str) -> Response:

@@ -11,6 +11,7 @@ from creneau_web.fhir.client import Resource
 from creneau_web.fhir.refusal import RefusedError
 from creneau_web.fhir.values import instant
 from creneau_web.page import CurrentPage, Page, local_path
+from creneau_web.pages.sign_in import let_in
 from creneau_web.sessions.session import Account, CodeSent
 from creneau_web.typed import CODE_MAX, EMAIL_MAX, TYPED_MAX, too_long
 
@@ -93,15 +94,14 @@ async def verify(
             raise
         return await _ask_for_code(page, sent, "", {"code": error.refusal.text}, error.refusal.status)
     account = Account(
-        subject=f"{sent.system}:{sent.value}",
+        subject=f"{sent.system}:{''.join(sent.value.split()).casefold()}",
         access_token=value_of(answered.resource, "access-token", "valueString"),
         expires_at=instant(value_of(answered.resource, "expires", "valueInstant")),
         provider="code",
         contact=sent.value,
     )
-    session.content = session.content.model_copy(update={"code": None, "account": account})
-    await page.site.sessions.rotate(session)
-    return page.go(sent.back)
+    session.content = session.content.model_copy(update={"code": None})
+    return await let_in(page, account, sent.back)
 
 
 async def _ask_for_code(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -27,6 +27,7 @@ class Account(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     subject: str
+    """who it is at their provider; of a link, the id of its appointment"""
     name: str | None = None
     access_token: str
     expires_at: datetime | None = None
@@ -46,6 +47,11 @@ class Account(BaseModel):
         return str(self.identity.get("role", PATIENT))
 
     @property
+    def whose(self) -> str:
+        """Whose a session is that they are logged in to: the same at each of their log-ins, and nobody else's."""
+        return f"{self.provider}:{self.subject}"
+
+    @property
     def is_for_one_visit(self) -> bool:
         """Whether it opens the visit of a link, and nothing else that is somebody's own."""
         return self.provider == BY_LINK
@@ -61,11 +67,36 @@ class CodeSent(BaseModel):
     back: str = "/"
 
 
+class Kept(BaseModel):
+    """What stays after an erasure."""
+
+    model_config = ConfigDict(frozen=True)
+
+    why: str
+    """in the words of the base"""
+    until: date | None = None
+    """None: for ever"""
+
+
+class Erased(BaseModel):
+    """The receipt of an erasure. It names nobody."""
+
+    model_config = ConfigDict(frozen=True)
+
+    language: str
+    """in which the base spoke"""
+    cancelled: int = 0
+    """appointments that were to come"""
+    kept: tuple[Kept, ...] = ()
+
+
 class Content(BaseModel):
     """What a session holds beside its keys; one JSON document, sealed."""
 
     language: Language | None = None
     account: Account | None = None
+    former: str | None = None
+    """whose all this is once their token has ended (`Account.whose`): it waits for them, and for nobody else"""
     login: dict[str, Any] | None = None
     """a log-in that was begun: what `auth` must find again when the person comes back"""
     code: CodeSent | None = None
@@ -76,10 +107,28 @@ class Content(BaseModel):
     """an invitation that was made last: for whom (`who`), to whom (`name`), and its `code`, which the base tells once"""
     console: dict[str, str] = Field(default_factory=dict)
     """what calls made from the console have learnt (ids of a demonstration's resources)"""
+    erased: Erased | None = None
+    """what was erased last, to be read by whoever did it; they may have no account any more"""
+    leave: str | None = None
+    """where the browser goes to be logged out at the provider of who has erased their account"""
     said: str | None = None
     """key of a sentence for the next page, said once"""
     unsent: Unsent | None = None
     """what was typed into a page's form when the language was changed: until that form is sent"""
+
+    @property
+    def whose(self) -> str | None:
+        """Who has logged in last; None: nobody yet, and it is for whoever does."""
+        return self.account.whose if self.account else self.former
+
+    @property
+    def is_for_one_visit(self) -> bool:
+        """Whether whoever was there last came by a link."""
+        return (self.whose or "").startswith(f"{BY_LINK}:")
+
+    def logged_out(self) -> Content:
+        """The same without an account: its token holds no more."""
+        return self.model_copy(update={"account": None, "former": self.whose})
 
 
 class Session:

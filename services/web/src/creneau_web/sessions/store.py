@@ -12,7 +12,7 @@ import orjson
 from creneau_shared.clock import Clock
 from creneau_shared.database.pool import Database
 from creneau_web.sessions.seal import Seal
-from creneau_web.sessions.session import Content, Session, new_key
+from creneau_web.sessions.session import Account, Content, Session, new_key
 
 SEEN_EVERY = timedelta(minutes=1)
 """how old the note of the last request may be: not every page writes a row"""
@@ -85,6 +85,20 @@ class Sessions:
         """Keep what has changed in its content."""
         async with self._database.connection() as connection:
             await connection.execute(SAVE, session.key_hash, _sealed(session.seal, session.content))
+
+    async def let_in(self, session: Session, account: Account) -> Session:
+        """The session of whoever has logged in, under another key: with what had been begun before, unless that was another
+        person's. Then theirs has ended, and of it there is left the language."""
+        if session.content.whose in (None, account.whose):
+            session.content = session.content.model_copy(update={"account": account, "former": None})
+            await self.rotate(session)
+            return session
+        return await self.begin_anew(session, account=account)
+
+    async def begin_anew(self, session: Session, **kept: Any) -> Session:
+        """Another session in the place of one that is over: of that there is left the language."""
+        await self.end(session)
+        return await self.begin(Content(language=session.content.language, **kept))
 
     async def rotate(self, session: Session) -> None:
         """Another key and another form key for the same session, with its drafts: what was known before somebody logged

@@ -48,6 +48,14 @@ async def visit(fhir: Fhir, directory: Directory, id_: str) -> Visit:
     return found if found.reason else await _with_reason_of_slot(fhir, found)
 
 
+async def patient_of(fhir: Fhir, id_: str) -> str | None:
+    """Whose appointment it is (id of the Patient), with a time or without. RefusedError where it cannot be read."""
+    actors = [
+        p.get("actor", {}) for p in (await fhir.read("Appointment", id_)).resource.get("participant", ())
+    ]
+    return next(iter(ids([str(actor.get("reference", "")) for actor in actors], "Patient")), None)
+
+
 async def waits_for_answer(fhir: Fhir, id_: str) -> bool:
     """Whether the practice waits for the patient's answer to an appointment; not where it cannot be read."""
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, Query
@@ -10,10 +11,12 @@ from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from creneau_web.fhir.refusal import RefusedError
-from creneau_web.page import PERSONAL, Page, SignedInPage, local_path
+from creneau_web.page import PERSONAL, CurrentPage, Page, SignedInPage, local_path
+from creneau_web.pages.login import log_out_here
 from creneau_web.people.model import Person
 from creneau_web.people.records import correct, people_of
 from creneau_web.people.records import person as read_person
+from creneau_web.sessions.session import Erased, Kept
 from creneau_web.typed import EMAIL_MAX, NAME_MAX, PHONE_MAX, TYPED_MAX, too_long
 
 router = APIRouter(prefix="/mes-donnees")
@@ -21,6 +24,7 @@ router = APIRouter(prefix="/mes-donnees")
 CHANGED_MEANWHILE = 412
 MOST = {"nom_utilise": NAME_MAX, "courriel": EMAIL_MAX, "telephone": PHONE_MAX}
 """characters of each field of a correction"""
+CHANGED = "record.problem.changed"
 
 
 class Correction(BaseModel):
@@ -81,10 +85,17 @@ async def erase(
         return await _erasure(page, id_, {"nom": error.refusal.text}, 422, nom)
     if not _values(answered.resource, "done"):
         return await _erasure(page, id_, {"nom": "erase.problem.name"}, 422, nom)
-    if not await people_of(page.fhir):
-        return page.go("/auth/deconnexion")
-    await page.say_next("erase.done")
-    return page.go("/mes-donnees")
+    await _keep_receipt(page, answered.resource, is_last=not await people_of(page.fhir))
+    return page.go("/mes-donnees/efface")
+
+
+@router.get("/efface", response_model=None)
+async def erased(page: CurrentPage) -> HTMLResponse | RedirectResponse:
+    """What was erased, and what stays: to whoever has just done it, and may be logged in no more."""
+    content = page.session.content if page.session else None
+    if content is None or content.erased is None:
+        return page.go("/mes-donnees")
+    return await page.show("mine/erased.html", erased=content.erased, leave=content.leave is not None)
 
 
 @router.get("/{id_}", response_class=HTMLResponse)
@@ -93,14 +104,7 @@ async def record(
 ) -> HTMLResponse:
     """One record: what a practice has verified, and what the person may say themselves."""
     person = await read_person(page.fhir, id_)
-    form = page.unsent.read(Correction) or Correction(
-        nom_utilise=person.usual_name or "",
-        courriel=person.email or "",
-        telephone=person.phone or "",
-        langue=person.language,
-        version=person.etag or "",
-        retour=local_path(retour, "/mes-donnees"),
-    )
+    form = page.unsent.read(Correction) or _as_it_stands(person, local_path(retour, "/mes-donnees"))
     return await _record(page, person, form, page.unsent.problems, 200)
 
 
@@ -123,19 +127,51 @@ async def correct_record(
             language=form.langue,
         )
     except RefusedError as error:
+        if error.refusal.status == CHANGED_MEANWHILE:
+            return await _changed_meanwhile(page, id_, form)
         problem = _problem(error)
         if problem is None:
             raise
         return await _record(page, await read_person(page.fhir, id_), form, problem, 422)
+    return await _kept(page, form)
+
+
+async def _kept(page: Page, form: Correction) -> RedirectResponse:
     await page.say_next("record.kept")
     return page.go(local_path(form.retour, "/mes-donnees"))
+
+
+async def _changed_meanwhile(page: Page, id_: str, form: Correction) -> HTMLResponse | RedirectResponse:
+    """The form of a version that is no more, as of a second tab: what was typed and, beside it, what stands now; sent again,
+    it is kept. Where both are the same there is nothing to decide."""
+    person = await read_person(page.fhir, id_)
+    differing = _differing(form, person)
+    if not differing:
+        return await _kept(page, form)
+    form = form.model_copy(update={"version": person.etag or ""})
+    return await _record(page, person, form, {next(iter(differing)): CHANGED}, 422)
+
+
+def _as_it_stands(person: Person, back: str) -> Correction:
+    return Correction(
+        nom_utilise=person.usual_name or "",
+        courriel=person.email or "",
+        telephone=person.phone or "",
+        langue=person.language,
+        version=person.etag or "",
+        retour=back,
+    )
+
+
+def _differing(form: Correction, person: Person) -> dict[str, str]:
+    """Field → what stands now, where something else was typed."""
+    now, typed = _as_it_stands(person, form.retour).model_dump(), form.model_dump()
+    return {name: now[name] for name in (*MOST, "langue") if now[name] != typed[name].strip()}
 
 
 def _problem(error: RefusedError) -> dict[str, str] | None:
     """The field that a refusal is about, with its sentence; None for what is no question of a field."""
     refusal = error.refusal
-    if refusal.status == CHANGED_MEANWHILE:
-        return {"nom_utilise": "record.problem.changed"}
     if refusal.status not in (400, 403, 422):
         return None
     about_names = any("name" in expression for expression in refusal.expressions)
@@ -146,7 +182,10 @@ def _problem(error: RefusedError) -> dict[str, str] | None:
 async def _record(
     page: Page, person: Person, form: Correction, problems: dict[str, str], status: int
 ) -> HTMLResponse:
-    return await page.show_form("mine/record.html", status, person=person, form=form, problems=problems)
+    stands = _differing(form, person) if CHANGED in problems.values() else {}
+    return await page.show_form(
+        "mine/record.html", status, person=person, form=form, problems=problems, stands=stands
+    )
 
 
 async def _erasure(
@@ -154,16 +193,44 @@ async def _erasure(
 ) -> HTMLResponse:
     person = await read_person(page.fhir, id_)
     told = (await page.fhir.operation(f"Patient/{id_}/$erase")).resource
-    parts = [p.get("part", ()) for p in told.get("parameter", ()) if p["name"] == "kept"]
-    kept = [next((str(one["valueString"]) for one in part if one["name"] == "why"), "") for part in parts]
     return await page.show_form(
         "mine/erase.html",
         status,
         person=person,
-        kept=[why for why in kept if why],
+        kept=[one.why for one in _kept_parts(told)],
         name=name,
         problems=problems,
     )
+
+
+async def _keep_receipt(page: Page, told: dict[str, Any], *, is_last: bool) -> None:
+    """With the session; with another one, logged out, where the account has nobody any more. The browser goes to the provider
+    by a link of the receipt: from a form it may not be led to another site."""
+    receipt = _receipt(told, page.wording.tag)
+    session, account = await page.own_session(), page.account
+    changed: dict[str, Any] = {"erased": receipt}
+    if is_last and account is not None:
+        changed["leave"] = await log_out_here(page, account, former=account.whose)
+        session = await page.own_session()
+    session.content = session.content.model_copy(update=changed)
+    await page.site.sessions.save(session)
+
+
+def _receipt(told: dict[str, Any], language: str) -> Erased:
+    said = told.get("parameter", ())
+    return Erased(
+        language=language,
+        cancelled=sum(one["name"] == "cancelled" for one in said),
+        kept=tuple(_kept_parts(told)),
+    )
+
+
+def _kept_parts(told: dict[str, Any]) -> Iterator[Kept]:
+    """What stays, as `$erase` tells it before and after."""
+    for parameter in told.get("parameter", ()):
+        part = {one["name"]: one for one in parameter.get("part", ())}
+        if parameter["name"] == "kept" and part.get("why", {}).get("valueString"):
+            yield Kept(why=part["why"]["valueString"], until=part.get("until", {}).get("valueDate"))
 
 
 def _values(parameters: dict[str, Any], name: str) -> bool:

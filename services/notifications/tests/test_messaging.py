@@ -186,6 +186,9 @@ def test_names_places_and_zones_are_read_from_the_resources():
     assert location.address == ("12 rue des Exemples", "75004 Paris")
     assert (location.phone, location.zone) == ("+33199000001", "Europe/Paris")
     assert overseas.zone == "Indian/Reunion", "by its postal code"
+    room = example("directory/resource.changed.v1.location")
+    room["resource"]["partOf"] = {"reference": "Location/site"}
+    assert read_fact(room, BOOKED_AT)[0].part_of == "Location/site"
 
 
 @pytest.mark.parametrize(

@@ -135,6 +135,7 @@ def read_fact(data: Mapping[str, Any], now: datetime) -> tuple[Fact, datetime]:
         practitioner=resource.get("practitioner", {}).get("reference"),
         locations=tuple(place["reference"] for place in places if "reference" in place),
         organization=resource.get("organization", {}).get("reference"),
+        part_of=resource.get("partOf", {}).get("reference"),
         active=is_active(resource),
         since=since,
         until=until,

@@ -79,6 +79,7 @@ directory_fact = Table(
     Column("active", Boolean, nullable=False, server_default=text("true")),
     Column("since", DateTime(timezone=True)),
     Column("until", DateTime(timezone=True)),
+    Column("part_of", Text),
     Index("ix_directory_fact_practitioner", "practitioner"),
     comment="Replica of what messages say of professionals and places, fed by the directory's events.",
 )

@@ -212,6 +212,21 @@ def test_declined_participants_are_not_told_of():
     assert read.appointment.mode is Mode.PRACTICE
 
 
+@pytest.mark.parametrize(
+    "said", [{"reason": "pat-dec"}, {"reason": "other", "recordEnded": True}], ids=["dead", "out of use"]
+)
+async def test_whoever_has_died_is_told_nothing_of_it(service, bus, said):
+    """Their visits may be heard of before their contact ends."""
+    await bus.contact()
+    await bus.appointment("booked")
+    cancelled = example("booking/appointment.cancelled.v1.by-provider")
+    cancelled["cancellation"] = {"by": "provider", **said}
+    await bus.tell(
+        APPOINTMENTS, "fr.creneau.booking.appointment.cancelled.v1", cancelled["appointment"], cancelled
+    )
+    assert set((await service.statuses()).values()) == {("cancelled", "superseded")}
+
+
 async def test_for_whom_an_account_acts_is_as_the_last_event_says(service) -> None:
     """The whole of it each time; a tombstone leaves nothing."""
     bus = Bus(service)

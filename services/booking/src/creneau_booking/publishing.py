@@ -72,7 +72,8 @@ def appointment_event(event: AppointmentEvent, correlation_id: str | None) -> Ev
     if event.kind == "cancelled":
         code = appointment.cancelation_reason
         reason = {"reason": code} if code and display(CANCELLATION_REASONS, code) is not None else {}
-        data["cancellation"] = {**reason, "by": event.by}
+        ended = {"recordEnded": True} if event.record_ended else {}
+        data["cancellation"] = {**reason, "by": event.by, **ended}
     if event.held_until is not None:
         data["heldUntil"] = instant(event.held_until)
     if (counter := appointment.counter) is not None:

@@ -78,6 +78,8 @@ class AppointmentEvent:
     previous_start: datetime | None = None
     cancelled_by: str | None = None
     """`patient`, `provider` or `system`, when cancelled"""
+    record_ended: bool = False
+    """whether it was cancelled because the patient has died, or their record is out of use"""
     held_until: datetime | None = None
     """until when what is offered is kept"""
     awaited: bool = False

@@ -171,7 +171,10 @@ def _notice_kind(event: AppointmentEvent, known: Appointment | None) -> Kind | N
 
 def _is_end_told(event: AppointmentEvent, known: Appointment | None) -> bool:
     """Of a hold that is let go nobody was told. Whoever asked a practice is told when it refuses, or does not answer, not of
-    what they withdraw themselves; but what was booked before it waited is taken off their calendar."""
+    what they withdraw themselves; but what was booked before it waited is taken off their calendar. Nobody writes to the
+    dead, whose contact may be heard of later than their visits."""
+    if event.record_ended:
+        return False
     if event.was_booked:
         return True
     if event.awaited:

@@ -22,6 +22,9 @@ from creneau_notifications.storage.accounts import Person
 from creneau_shared.fhir.current import bounds, current, current_name, is_active, titled
 from creneau_shared.fhir.zones import stated_zone, zone_of
 
+DECEASED = "pat-dec"
+"""of http://terminology.hl7.org/CodeSystem/appointment-cancellation-reason"""
+
 
 def read_appointment(
     event_id: str, event_type: str, time: datetime, data: Mapping[str, Any]
@@ -49,11 +52,17 @@ def read_appointment(
         ),
         previous_start=datetime.fromisoformat(previous["start"]) if previous else None,
         cancelled_by=cancellation["by"] if cancellation else None,
+        record_ended=_is_record_ended(cancellation or {}),
         held_until=datetime.fromisoformat(data["heldUntil"]) if change is Change.OFFERED else None,
         awaited=data.get("awaits") == "practice",
         together=_occurrences(data),
         told_elsewhere="series" in data and "occurrences" not in data["series"],
     )
+
+
+def _is_record_ended(cancellation: Mapping[str, Any]) -> bool:
+    """Events of before say it of the dead alone, and a practice of what it cancels itself, by the reason."""
+    return cancellation.get("recordEnded") is True or cancellation.get("reason") == DECEASED
 
 
 def _proposed(data: Mapping[str, Any]) -> datetime | None:

@@ -43,6 +43,7 @@ def read_appointment(
             start=datetime.fromisoformat(data["start"]),
             end=datetime.fromisoformat(data["end"]),
             patient=data.get("patient"),
+            others=tuple(data.get("patients", ()))[1:],
             actors=tuple(a["reference"] for a in data["actors"] if a["status"] != "declined"),
             mode=mode_of([(coding.get("system"), coding.get("code")) for coding in data["serviceType"]]),
             sequence=data["sequence"],

@@ -36,6 +36,7 @@ def load_event(content: str) -> AppointmentEvent:
             start=datetime.fromisoformat(appointment["start"]),
             end=datetime.fromisoformat(appointment["end"]),
             patient=appointment["patient"],
+            others=tuple(appointment.get("others", ())),
             actors=tuple(appointment["actors"]),
             mode=Mode(appointment["mode"]) if appointment["mode"] else None,
             sequence=appointment["sequence"],

@@ -1,4 +1,4 @@
-"""Visits to come of a Patient whose record has ended: handed to the record that replaces it, or cancelled and told."""
+"""Visits to come of a Patient whose record has ended: handed to the record that replaces it, or cancelled, unsaid to them."""
 
 from __future__ import annotations
 

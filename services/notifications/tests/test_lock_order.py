@@ -80,7 +80,7 @@ async def test_who_withdraws_and_who_puts_down_lock_in_one_order(
     async def withdraw() -> None:
         async with database.transaction() as connection:
             told = {message.appointment: message.event for message in mine}
-            await messages.supersede(connection, told, dict.fromkeys(told, tuple(Kind)), now)
+            await messages.supersede(connection, told, dict.fromkeys(told, tuple(Kind)), {}, now)
 
     async def put_down() -> None:
         async with database.transaction() as connection:

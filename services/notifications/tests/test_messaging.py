@@ -186,6 +186,9 @@ def test_names_places_and_zones_are_read_from_the_resources():
     assert location.address == ("12 rue des Exemples", "75004 Paris")
     assert (location.phone, location.zone) == ("+33199000001", "Europe/Paris")
     assert overseas.zone == "Indian/Reunion", "by its postal code"
+    room = example("directory/resource.changed.v1.location")
+    room["resource"]["partOf"] = {"reference": "Location/site"}
+    assert read_fact(room, BOOKED_AT)[0].part_of == "Location/site"
 
 
 @pytest.mark.parametrize(
@@ -207,6 +210,21 @@ def test_declined_participants_are_not_told_of():
     read = read_appointment("1", "fr.creneau.booking.appointment.booked.v1", BOOKED_AT, data)
     assert read.appointment.actors == ("Location/lieu-marais",)
     assert read.appointment.mode is Mode.PRACTICE
+
+
+@pytest.mark.parametrize(
+    "said", [{"reason": "pat-dec"}, {"reason": "other", "recordEnded": True}], ids=["dead", "out of use"]
+)
+async def test_whoever_has_died_is_told_nothing_of_it(service, bus, said):
+    """Their visits may be heard of before their contact ends."""
+    await bus.contact()
+    await bus.appointment("booked")
+    cancelled = example("booking/appointment.cancelled.v1.by-provider")
+    cancelled["cancellation"] = {"by": "provider", **said}
+    await bus.tell(
+        APPOINTMENTS, "fr.creneau.booking.appointment.cancelled.v1", cancelled["appointment"], cancelled
+    )
+    assert set((await service.statuses()).values()) == {("cancelled", "superseded")}
 
 
 async def test_for_whom_an_account_acts_is_as_the_last_event_says(service) -> None:

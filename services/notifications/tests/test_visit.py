@@ -134,6 +134,63 @@ def test_what_is_named_counts_whatever_other_roles_say(named: str) -> None:
     assert (told.place, str(told.zone)) == (LOCATION.name, "Europe/Paris")
 
 
+ROOM = Fact("Location/a-salle-3", name="Salle 3", part_of="Location/a-batiment")
+BUILDING = Fact("Location/a-batiment", name="Bâtiment B", part_of=REUNION.reference)
+
+
+def named(*actors: Fact, known: tuple[Fact, ...] = ()) -> Visit:
+    visit = appointment(actors=tuple(fact.reference for fact in actors))
+    return visit_of(visit, {fact.reference: fact for fact in (*actors, *known)})
+
+
+@pytest.mark.parametrize(
+    "actors", [(ROOM,), (ROOM, REUNION), (REUNION, ROOM)], ids=["room", "both", "site first"]
+)
+def test_a_room_is_told_with_the_site_that_it_is_part_of(actors: tuple[Fact, ...]) -> None:
+    told = named(PRACTITIONER, *actors, known=(BUILDING, REUNION))
+    assert told.place == "Cabinet du Volcan, Bâtiment B, Salle 3"
+    assert (told.address, told.phone) == (REUNION.address, REUNION.phone)
+    assert (str(told.zone), told.position) == ("Indian/Reunion", (REUNION.latitude, REUNION.longitude))
+    assert told.complete
+
+
+def test_what_a_room_says_itself_counts_and_a_circle_of_rooms_ends() -> None:
+    own = replace(ROOM, phone="+262262000003", latitude=-20.9, longitude=55.5)
+    told = named(own, known=(BUILDING, REUNION))
+    assert (told.phone, told.position, told.address) == (own.phone, (-20.9, 55.5), REUNION.address)
+    told = named(ROOM, known=(replace(BUILDING, part_of=ROOM.reference),))
+    assert (told.place, told.address, told.zone_known) == ("Bâtiment B, Salle 3", (), False)
+
+
+def test_it_waits_for_what_a_room_is_part_of() -> None:
+    assert not named(ROOM).complete
+    assert not named(ROOM, known=(BUILDING,)).complete
+
+
+def test_a_room_of_which_nothing_is_said_is_at_the_only_place_of_the_role() -> None:
+    """A place with an address is elsewhere; of several places of the role none is told but the clock that they share."""
+    bare = replace(ROOM, part_of=None)
+    told = named(PRACTITIONER, role("one", REUNION), bare, known=(REUNION,))
+    assert (told.place, told.address) == ("Cabinet du Volcan, Salle 3", REUNION.address)
+    assert (str(told.zone), told.phone, told.complete) == ("Indian/Reunion", REUNION.phone, True)
+    told = named(PRACTITIONER, role("one", REUNION, OTHER), bare, known=(REUNION, OTHER))
+    assert (told.place, told.address, str(told.zone)) == ("Salle 3", (), "Indian/Reunion")
+    assert named(role("one", REUNION), LOCATION, known=(REUNION,)).place == LOCATION.name
+
+
+def test_of_several_places_with_addresses_the_first_that_is_named_is_told() -> None:
+    assert named(OTHER, LOCATION).place == OTHER.name
+    assert named(LOCATION, OTHER).place == LOCATION.name
+
+
+async def test_the_site_of_a_room_is_found_with_it(service: Service) -> None:
+    async with service.database.transaction() as connection:
+        for fact in (ROOM, BUILDING, REUNION, OTHER):
+            await facts.save(connection, fact, EPOCH)
+        found = await facts.find(connection, [ROOM.reference])
+    assert found == {fact.reference: fact for fact in (ROOM, BUILDING, REUNION)}
+
+
 async def test_the_roles_of_a_person_are_found_with_their_places(service: Service) -> None:
     one = replace(
         role("one", REUNION), organization=PRACTICE.reference, active=False, since=EPOCH, until=START

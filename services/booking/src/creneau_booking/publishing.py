@@ -41,12 +41,13 @@ def _exact(moment: datetime | None) -> str | None:
 
 
 def appointment_event(event: AppointmentEvent, correlation_id: str | None) -> Event:
-    """`fr.creneau.booking.appointment.<kind>.v1`: no name, no free text; the patient only as a reference.
+    """`fr.creneau.booking.appointment.<kind>.v1`: no name, no free text; the patients only as references.
 
     A code and its label are written by whoever writes the appointment: they may say anything. Told are the codes of
     the systems that we know, each with its publisher's label.
     """
     appointment = event.appointment
+    patients = list(dict.fromkeys(appointment.patients))
     data: dict[str, Any] = {
         "appointment": appointment.id,
         "version": appointment.version,
@@ -55,7 +56,8 @@ def appointment_event(event: AppointmentEvent, correlation_id: str | None) -> Ev
         "end": _exact(appointment.end),
         "slots": [f"Slot/{id_}" for id_ in appointment.slots],
         "schedules": list(event.schedules),
-        "patient": next(iter(appointment.patients), None),
+        "patient": patients[0] if patients else None,
+        "patients": patients if len(patients) > 1 else None,
         "actors": _actors(appointment),
         "serviceType": [
             {"system": c.system, "code": c.code, "display": label}
@@ -72,7 +74,8 @@ def appointment_event(event: AppointmentEvent, correlation_id: str | None) -> Ev
     if event.kind == "cancelled":
         code = appointment.cancelation_reason
         reason = {"reason": code} if code and display(CANCELLATION_REASONS, code) is not None else {}
-        data["cancellation"] = {**reason, "by": event.by}
+        ended = {"recordEnded": True} if event.record_ended else {}
+        data["cancellation"] = {**reason, "by": event.by, **ended}
     if event.held_until is not None:
         data["heldUntil"] = instant(event.held_until)
     if (counter := appointment.counter) is not None:

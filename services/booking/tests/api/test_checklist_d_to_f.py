@@ -336,7 +336,7 @@ class TestEndedPatients:
     async def test_84_what_was_booked_is_looked_at_again(
         self, callers: Callers, practice: Practice, agenda: Agenda, camille: str, how: Resource, why: str
     ) -> None:
-        """84: cancelled with why, the slot free, the practice told; what is past stays."""
+        """84: cancelled with why, the slot free, the practice told, and that the patient is told nothing; what is past stays."""
         path, software = await booked(callers.patient(camille), agenda, camille), callers.software()
         was = appointment("fulfilled", patient=camille, start=practice.clock.now() - timedelta(days=9))
         past = (await software.post("Appointment", was)).json()["id"]
@@ -345,7 +345,8 @@ class TestEndedPatients:
         seen = await read(software, path)
         assert (seen["status"], seen["cancelationReason"]["coding"][0]["code"]) == ("cancelled", why)
         assert await practice.slot_statuses(agenda.slots[:1]) == ["free"]
-        assert (await told(practice, seen["id"]))[-1][0] == "cancelled"
+        kind, data = (await told(practice, seen["id"]))[-1]
+        assert (kind, data["cancellation"]["recordEnded"]) == ("cancelled", True)
         assert (await read(software, f"Appointment/{past}"))["status"] == "fulfilled"
 
     @pytest.mark.parametrize("said", [{"active": False}, {}], ids=["inactive", "by its link alone"])

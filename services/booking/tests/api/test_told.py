@@ -51,6 +51,22 @@ async def test_whatever_is_told_wakes_the_relay(
             await asyncio.wait_for(committed.wait(asyncio.Event(), None, since=rung), 30)
 
 
+async def test_a_visit_of_several_names_all_of_them(
+    callers: Callers, practice: Practice, agenda: Agenda, camille: str
+) -> None:
+    """By their references; of one, the reference that there always was."""
+    other = await practice.new_patient(given="Denis")
+    software = callers.software()
+    for place, people in enumerate(([camille, other], [camille])):
+        wanted = appointment(
+            "booked", slots=agenda.slots[place : place + 1], actors=people, start=agenda.at(place)
+        )
+        made = await software.post("Appointment", wanted)
+        assert made.status_code == 201, made.text
+        [(_, data)] = await told(practice, made.json()["id"])
+        assert (data["patient"], data.get("patients")) == (camille, people if len(people) > 1 else None)
+
+
 async def test_a_life(callers: Callers, practice: Practice, agenda: Agenda, camille: str) -> None:
     """Held, booked, moved, amended, cancelled: each event says what its consumers need, and no name."""
     caller = callers.patient(camille)

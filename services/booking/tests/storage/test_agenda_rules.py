@@ -26,6 +26,7 @@ from creneau_booking.messaging.directory_replica import RESOURCE_CHANGED
 from creneau_booking.storage.agendas import access_extensions as said
 from creneau_booking.storage.agendas.rules import rules_of_schedules, schedule_changed
 from creneau_booking.storage.availability.rule import is_open, takes_age
+from creneau_booking.storage.openings.whose import actors_of, place_of
 from creneau_shared.errors import Unprocessable
 from creneau_shared.fhir.json import dumps
 from creneau_shared.fhir.storage.generic import GenericStore
@@ -243,6 +244,31 @@ async def test_an_agenda_of_a_person_alone_lives_where_they_work(practice: Pract
     assert await clock() == "Indian/Reunion"
     await deliver(practice, f"PractitionerRole/{role}", None)
     assert await clock() == "Europe/Paris", "the role is no more"
+
+
+async def test_an_agenda_of_a_room_lives_where_its_site_is(practice: Practice) -> None:
+    """Whichever comes first, the room or the site; what the room says itself counts, and a circle of places ends."""
+    id_, room, floor, site = (unique(name) for name in ("agenda", "salle", "etage", "site"))
+    part_of_floor, part_of_site = ({"partOf": {"reference": f"Location/{one}"}} for one in (floor, site))
+
+    async def clock() -> str:
+        return str((await stored(practice, id_)).zone)  # type: ignore[union-attr]
+
+    async def openings() -> str:
+        async with practice.database.transaction() as connection:
+            agenda = schedule(id_, [f"Location/{room}"])
+            return place_of(agenda, await actors_of(connection, agenda))[0].key
+
+    await write(practice, schedule(id_, [f"Location/{room}"]))
+    await hear(practice, "Location", site, 1, zone("Indian/Reunion"))
+    await hear(practice, "Location", room, 1, **part_of_floor)
+    assert await clock() == "Europe/Paris"
+    await hear(practice, "Location", floor, 1, **part_of_site)
+    assert (await clock(), await openings()) == ("Indian/Reunion", "Indian/Reunion")
+    await hear(practice, "Location", site, 2, zone("Pacific/Noumea"), **part_of_floor)
+    assert (await clock(), await openings()) == ("Pacific/Noumea", "Pacific/Noumea")
+    await hear(practice, "Location", room, 2, zone("America/Miquelon"), **part_of_floor)
+    assert (await clock(), await openings()) == ("America/Miquelon", "America/Miquelon")
 
 
 async def test_an_offer_and_an_agenda_written_at_once(practice: Practice) -> None:

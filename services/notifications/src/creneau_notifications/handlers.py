@@ -50,13 +50,13 @@ class Notifications:
             await self._appointments_changed(connection, together)
 
     async def _appointments_changed(self, connection: Connection, events: Sequence[AppointmentEvent]) -> None:
-        patients = {patient for event in events if (patient := event.appointment.patient)}
+        patients = {patient for event in events for patient in event.appointment.patients}
         await recipients.lock(connection, patients)
-        left = await departures.left_among(connection, patients)
-        events = [_without(event, left.gone) for event in events]
+        departed = await departures.left_among(connection, patients)
+        events = [_without(event, departed.gone) for event in events]
         known = await appointments.lock(connection, [event.appointment.id for event in events])
         events = [event.following(known.get(event.appointment.id)) for event in events]
-        decided = await self._decide(connection, events, known, left.leaving)
+        decided = await self._decide(connection, events, known, departed.leaving)
         kept = [_as_told(event, plan, known.get(event.appointment.id)) for event, plan in decided]
         saved = await appointments.save(connection, kept)
         now, ready = (
@@ -69,10 +69,16 @@ class Notifications:
         )
         told = {event.appointment.id: known.get(event.appointment.id, event) for event, _ in ready}
         kinds = {event.appointment.id: plan.withdraws for event, plan in ready if plan.withdraws}
-        withdrawn = await messages.supersede(connection, told, kinds, now)
+        left = {event.appointment.id: plan.leavers for event, plan in ready if plan.leavers}
+        withdrawn = await messages.supersede(connection, told, kinds, left, now)
         await self._communications.show(connection, withdrawn, now)
         await self._plan(
-            connection, [Planned(event, message) for event, plan in ready for message in plan.messages]
+            connection,
+            [
+                Planned(event.told_to(message.recipient), message)
+                for event, plan in ready
+                for message in plan.messages
+            ],
         )
 
     async def contact_changed(self, connection: Connection, contact: Contact, at: datetime) -> None:
@@ -88,7 +94,8 @@ class Notifications:
             return
         channels = self._planned_for(contact)
         now = self._clock.now()
-        for event in await appointments.ahead_of(connection, contact.recipient, now):
+        for last in await appointments.ahead_of(connection, contact.recipient, now):
+            event = last.told_to(contact.recipient)
             if event.appointment.status == "booked":
                 known = await facts.find(connection, event.appointment.actors)
                 zone = visit_of(event.appointment, known).zone
@@ -151,24 +158,39 @@ class Notifications:
         known: Mapping[str, AppointmentEvent],
         leaving: Collection[str],
     ) -> list[tuple[AppointmentEvent, Plan]]:
-        patients = {patient for event in events if (patient := event.appointment.patient)}
+        patients = {patient for event in events for patient in event.appointment.patients}
         contacts = await recipients.find(connection, patients)
         actors = {actor for event in events for actor in event.appointment.actors}
         told = await facts.find(connection, actors)
         return [
-            (
-                event,
-                plan(
-                    event,
-                    known=before.appointment if (before := known.get(event.appointment.id)) else None,
-                    now=self._clock.now(),
-                    zone=visit_of(event.appointment, told).zone,
-                    channels=self._planned_for(contacts.get(event.appointment.patient or "")),
-                    leaves=event.appointment.patient in leaving,
-                ),
-            )
+            (event, self._planned_of(event, known.get(event.appointment.id), told, contacts, leaving))
             for event in events
         ]
+
+    def _planned_of(
+        self,
+        event: AppointmentEvent,
+        before: AppointmentEvent | None,
+        told: Mapping[str, Fact],
+        contacts: Mapping[str, Contact],
+        leaving: Collection[str],
+    ) -> Plan:
+        """What each of its patients is told; with none, what is withdrawn."""
+        now, zone = self._clock.now(), visit_of(event.appointment, told).zone
+        plans = [
+            plan(
+                event,
+                known=before.appointment if before else None,
+                now=now,
+                zone=zone,
+                channels=self._planned_for(contacts.get(patient or "")),
+                leaves=patient in leaving,
+                to=patient,
+                basis=before,
+            )
+            for patient in event.appointment.patients or (None,)
+        ]
+        return replace(plans[0], messages=tuple(message for one in plans for message in one.messages))
 
     def _planned_for(self, contact: Contact | None) -> Mapping[str, ChannelRules]:
         """The rules of the channels by which the recipient is planned for."""
@@ -196,10 +218,13 @@ def _of_different_appointments(events: Sequence[AppointmentEvent]) -> Iterator[l
 
 
 def _without(event: AppointmentEvent, gone: Collection[str]) -> AppointmentEvent:
-    """The event, about nobody if it is about one of those who have been forgotten."""
-    if event.appointment.patient not in gone:
+    """The event, about none of those who have been forgotten."""
+    appointment = event.appointment
+    if not set(gone) & set(appointment.patients):
         return event
-    return replace(event, appointment=replace(event.appointment, patient=None))
+    patient = None if appointment.patient in gone else appointment.patient
+    others = tuple(other for other in appointment.others if other not in gone)
+    return replace(event, appointment=replace(appointment, patient=patient, others=others))
 
 
 def _as_told(event: AppointmentEvent, plan: Plan, known: AppointmentEvent | None) -> AppointmentEvent:

@@ -126,14 +126,14 @@ class People(Hearing):
     @precondition(lambda self: self.contacts)
     @rule(who=patients, how=st.sampled_from(["dead", "out of use"]), heard=mostly)
     def go(self, who: str, how: str, heard: bool) -> None:
-        """Nobody is to write to them any more; the visits of the dead are cancelled."""
+        """Nobody is to write to them any more; the visits of the dead are cancelled, and nobody is told."""
         if any(map(self._is_away, PATIENTS)):
             return
         self._put(who, CONTACT_TYPE, None)
         if how == "dead":
             for visit in self.visits.values():
                 if visit.patient == who and visit.status in ("booked", "pending"):
-                    self.cancel(visit, "provider")
+                    self.cancel(visit, "provider", recordEnded=True)
         if heard:
             self._hear_of(who, how)
 

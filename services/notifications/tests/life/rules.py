@@ -81,7 +81,9 @@ def is_in_calendar(before: Heard | None, after: Heard) -> bool:
 
 def _end(before: Heard | None, after: Heard, said: Said) -> str | None:
     """A hold that nobody was told of ends unsaid, and so does what the patient asked for and takes back themselves; but what
-    is in their calendar is taken off it."""
+    is in their calendar is taken off it. Nobody writes to the dead."""
+    if said.data["cancellation"].get("recordEnded"):
+        return None
     if after.in_calendar:
         return "cancellation"
     if said.data.get("awaits") == "practice":

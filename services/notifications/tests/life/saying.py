@@ -59,11 +59,11 @@ class Saying(Comparing):
             own = {"occurrences": occurrences} if visit is in_order[0] else {}
             self.tell(visit, change, series={"id": "series", **own}, **more)
 
-    def cancel(self, visit: Visit, by: str, status: str = "cancelled") -> None:
+    def cancel(self, visit: Visit, by: str, status: str = "cancelled", **why: Any) -> None:
         """Whoever does it; what waited for its practice says so."""
         awaited = {"awaits": "practice"} if visit.asked else {}
         visit.status, visit.asked, visit.offered, visit.proposed = status, False, False, None
-        self.tell(visit, "cancelled", cancellation={"by": by}, **awaited)
+        self.tell(visit, "cancelled", cancellation={"by": by, **why}, **awaited)
 
     def some(self, pick: int, *statuses: str) -> Visit | None:
         found = [v for v in self.visits.values() if v.status in statuses]

@@ -43,6 +43,8 @@ class AppointmentEvent:
     schedules: tuple[str, ...] = ()
     previous: tuple[datetime, datetime] | None = None
     by: Actor = "system"
+    record_ended: bool = False
+    """whether it was cancelled because the patient has died, or their record is out of use: nobody is told of it"""
     held_until: datetime | None = None
     awaits_practice: bool = False
     """whether it is kept until then for the practice to answer"""

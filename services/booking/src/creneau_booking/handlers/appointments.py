@@ -412,11 +412,12 @@ class AppointmentHandlers:
         by: Actor = "patient",
         reason: str | None = None,
         replaced_by: str | None = None,
+        record_ended: bool = False,
     ) -> Stored:
         """Cancel a locked appointment because the person for whom it was, or with whom, is leaving.
 
         No rule of the practice on late cancellations keeps them; slots come back and everybody is told as ever. `reason`: a
-        code of CANCELLATION_REASONS.
+        code of CANCELLATION_REASONS; `record_ended`: see `AppointmentEvent`.
         """
         before = self._repository.stored_facts(current)
         if claims(before.status):
@@ -439,7 +440,9 @@ class AppointmentHandlers:
             after = replace(after, cancelation_reason=reason)
         stored = await self._repository.update(connection, context, current, resource, after)
         if told(before.status, after.status) is not None:
-            event = AppointmentEvent("cancelled", after, by=by, awaits_practice=awaited)
+            event = AppointmentEvent(
+                "cancelled", after, by=by, record_ended=record_ended, awaits_practice=awaited
+            )
             await tell(connection, context, event, before)
         return stored
 

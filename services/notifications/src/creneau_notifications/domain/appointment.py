@@ -51,6 +51,17 @@ class Appointment:
     """another start, which the practice proposes and the patient has not answered"""
     hidden: bool = False
     """from those who represent the patient, whose address the patient's may be: no message leaves"""
+    others: tuple[str, ...] = ()
+    """whose visit it is as well, beside `patient`: a couple's, or a family's"""
+
+    @property
+    def patients(self) -> tuple[str, ...]:
+        """All whose visit it is, each of whom is told."""
+        return self.others if self.patient is None else (self.patient, *self.others)
+
+    def stays_with(self, before: Appointment) -> bool:
+        """Whether it is the visit of one of those still whose it was `before`."""
+        return self.patients == before.patients or not set(self.patients).isdisjoint(before.patients)
 
     def actors_of(self, resource_type: str) -> tuple[str, ...]:
         """The references to actors of one type, in the event's order."""
@@ -78,6 +89,8 @@ class AppointmentEvent:
     previous_start: datetime | None = None
     cancelled_by: str | None = None
     """`patient`, `provider` or `system`, when cancelled"""
+    record_ended: bool = False
+    """whether it was cancelled because the patient has died, or their record is out of use"""
     held_until: datetime | None = None
     """until when what is offered is kept"""
     awaited: bool = False
@@ -92,10 +105,16 @@ class AppointmentEvent:
     def following(self, known: AppointmentEvent | None) -> AppointmentEvent:
         """The event, as it follows the last one that was heard of the appointment. What was booked and waits for its practice
         again (moved to an agenda that has to agree) is in the patient's calendar still."""
-        if known is None or known.appointment.patient != self.appointment.patient:
+        if known is None or not self.appointment.stays_with(known.appointment):
             return self
         status = known.appointment.status
         return replace(self, was_booked=status == "booked" or (status == "pending" and known.was_booked))
+
+    def told_to(self, recipient: str) -> AppointmentEvent:
+        """The event as one of several is told of it: of the others, nothing."""
+        if not self.appointment.others:
+            return self
+        return replace(self, appointment=replace(self.appointment, patient=recipient, others=()))
 
 
 def mode_of(codings: Sequence[tuple[str | None, str | None]]) -> Mode | None:

@@ -63,6 +63,8 @@ class Plan:
     supersedes: bool
     withdraws: frozenset[Kind] = frozenset()
     messages: tuple[PlannedMessage, ...] = ()
+    leavers: frozenset[str] = frozenset()
+    """whose visit it is no more while it stays that of others: all that is pending for them is withdrawn"""
 
 
 def message_id(event: str, kind: Kind, rule: str, recipient: str, channel: str) -> UUID:
@@ -78,18 +80,23 @@ def plan(
     zone: ZoneInfo,
     channels: Mapping[str, ChannelRules],
     leaves: bool = False,
+    to: str | None = None,
+    basis: AppointmentEvent | None = None,
 ) -> Plan:
-    """The plan for `event`.
+    """The plan for `event`, as far as one recipient is concerned: `to`, of several patients.
 
-    `known` is the last version of the appointment seen before; `zone` is the place's; `channels` are those by
-    which this recipient can be planned for, with their rules; `leaves`: they were erased, and are told of cancellations
-    alone. What is already useless at `now` is left out.
+    `known` is the last version of the appointment seen before, `basis` the event that its pending messages tell of; `zone`
+    is the place's; `channels` are those by which this recipient can be planned for, with their rules; `leaves`: they were
+    erased, and are told of cancellations alone. What is already useless at `now` is left out.
     """
     supersedes = _is_told_anew(event, known)
-    kind = None if event.told_elsewhere else _notice_kind(event, known)
-    messages = _notices(event, kind, channels) if kind is not None else []
-    if supersedes and event.appointment.status == "booked":
-        messages += reminders(event, now=now, zone=zone, channels=channels)
+    to = to or event.appointment.patient
+    event_to = event if to is None else event.told_to(to)
+    kind = None if event.told_elsewhere else _notice_kind(event, known, to)
+    messages = _notices(event_to, kind, channels) if kind is not None else []
+    reminded_by = event_to if supersedes else _joined(event_to, known, basis)
+    if reminded_by is not None and event.appointment.status == "booked":
+        messages += reminders(reminded_by, now=now, zone=zone, channels=channels)
     if event.appointment.hidden:
         messages = []
     return Plan(
@@ -98,6 +105,7 @@ def plan(
         messages=tuple(
             m for m in messages if now < m.expires_at and (not leaves or m.kind is Kind.CANCELLATION)
         ),
+        leavers=frozenset() if known is None or supersedes else _leavers(event.appointment, known),
     )
 
 
@@ -148,9 +156,22 @@ def _message(
     )
 
 
-def _notice_kind(event: AppointmentEvent, known: Appointment | None) -> Kind | None:
+def _joined(
+    event: AppointmentEvent, known: Appointment | None, basis: AppointmentEvent | None
+) -> AppointmentEvent | None:
+    """Of what somebody is reminded who comes to a visit that is others' and stays as it is: of what these are."""
+    if known is None or basis is None or event.appointment.patient in known.patients:
+        return None
+    return replace(basis, appointment=event.appointment)
+
+
+def _leavers(after: Appointment, known: Appointment) -> frozenset[str]:
+    return frozenset(known.patients) - frozenset(after.patients)
+
+
+def _notice_kind(event: AppointmentEvent, known: Appointment | None, to: str | None) -> Kind | None:
     """What to tell at once. A hold that lapses was never announced, so its end is not either."""
-    if _is_asked_anew(event, known):
+    if _is_asked_anew(event, known, to):
         return Kind.PROPOSAL
     match event.change:
         case Change.BOOKED:
@@ -162,7 +183,9 @@ def _notice_kind(event: AppointmentEvent, known: Appointment | None) -> Kind | N
         case Change.UPDATED:
             if known is None or not known.status == event.appointment.status == "booked":
                 return None
-            return Kind.CHANGE if _told(known) != _told(event.appointment) else None
+            if _is_otherwise(event.appointment, known):
+                return Kind.CHANGE
+            return Kind.CONFIRMATION if to not in known.patients else None
         case Change.OFFERED:
             return Kind.OFFER
         case Change.HELD | Change.HOLD_EXPIRED:
@@ -171,7 +194,10 @@ def _notice_kind(event: AppointmentEvent, known: Appointment | None) -> Kind | N
 
 def _is_end_told(event: AppointmentEvent, known: Appointment | None) -> bool:
     """Of a hold that is let go nobody was told. Whoever asked a practice is told when it refuses, or does not answer, not of
-    what they withdraw themselves; but what was booked before it waited is taken off their calendar."""
+    what they withdraw themselves; but what was booked before it waited is taken off their calendar. Nobody writes to the
+    dead, whose contact may be heard of later than their visits."""
+    if event.record_ended:
+        return False
     if event.was_booked:
         return True
     if event.awaited:
@@ -184,7 +210,7 @@ def _is_told_anew(event: AppointmentEvent, known: Appointment | None) -> bool:
     nothing that they say."""
     if known is None:
         return event.change is not Change.HELD
-    same = known.status == event.appointment.status and _told(known) == _told(event.appointment)
+    same = known.status == event.appointment.status and not _is_otherwise(event.appointment, known)
     return event.change is not Change.UPDATED or not same
 
 
@@ -199,23 +225,27 @@ def _withdrawn(event: AppointmentEvent, known: Appointment | None, *, supersedes
 
 
 def _is_still_proposed(known: Appointment, after: Appointment) -> bool:
-    same = (known.patient, known.proposed) == (after.patient, after.proposed)
+    same = known.proposed == after.proposed and after.stays_with(known)
     return same and after.proposed is not None and after.status in ANSWERABLE and not after.hidden
 
 
-def _is_asked_anew(event: AppointmentEvent, known: Appointment | None) -> bool:
+def _is_asked_anew(event: AppointmentEvent, known: Appointment | None, to: str | None) -> bool:
     """Whether the practice proposes a time that the last version did not, or not to this person: another record may have
     taken the place of theirs."""
     after = event.appointment
     asked = event.change in (Change.UPDATED, Change.HELD) and after.status in ANSWERABLE
-    heard = known is not None and (known.patient, known.proposed) == (after.patient, after.proposed)
+    heard = known is not None and known.proposed == after.proposed and to in known.patients
     return asked and after.proposed is not None and not heard
 
 
+def _is_otherwise(after: Appointment, known: Appointment) -> bool:
+    """Whether messages say another thing of it since, or to others alone."""
+    return _told(known) != _told(after) or not after.stays_with(known)
+
+
 def _told(appointment: Appointment) -> tuple[object, ...]:
-    """What a message tells of the appointment, and whom, if anybody: when, who and where, how."""
+    """What a message tells of the appointment: when, who and where, how; and whether it tells anybody."""
     return (
-        appointment.patient,
         appointment.start,
         appointment.end,
         frozenset(appointment.actors),

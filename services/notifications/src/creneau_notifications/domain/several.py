@@ -43,5 +43,5 @@ def _is_as_told(one: Occurrence, event: AppointmentEvent, kind: Kind, known: App
         return not now.hidden
     of_series = known.told_elsewhere or bool(known.together)
     stands = (now.status == "booked") == (kind is not Kind.CANCELLATION)
-    same = (now.start, now.end, now.patient) == (one.start, one.end, event.appointment.patient)
+    same = (now.start, now.end) == (one.start, one.end) and now.stays_with(event.appointment)
     return of_series and stands and same and not now.hidden

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -32,6 +32,8 @@ class Fact:
     """for a PractitionerRole or HealthcareService: the references to its places"""
     organization: str | None = None
     """for a PractitionerRole: the reference to its organisation"""
+    part_of: str | None = None
+    """for a Location: the reference to the one that it is part of, as a room is of a site"""
     active: bool = True
     """whether it is in use"""
     since: datetime | None = None
@@ -48,7 +50,10 @@ class Visit:
     """What a message says of an appointment beside its time."""
 
     professional: str | None
+    site: str | None
+    """the names of its places alone"""
     place: str | None
+    """the same, failing that the name of whose place it is"""
     address: tuple[str, ...]
     phone: str | None
     zone: ZoneInfo
@@ -62,15 +67,11 @@ class Visit:
 
 def references_of(appointment: Appointment, facts: Mapping[str, Fact]) -> frozenset[str]:
     """The directory resources that the appointment's messages need, as far as `facts` tells."""
-    behind = _roles_behind(appointment, facts)
-    at_one_place = behind if len({_places_of(role, appointment, facts) for role in behind}) == 1 else ()
-    named = (*_directory_actors(appointment), *(role.reference for role in at_one_place))
-    roles = [facts[actor] for actor in named if actor in facts]
-    people = {role.practitioner for role in roles if role.practitioner}
-    # A place that the appointment names itself is the place; a role may have several.
-    named_place = bool(appointment.actors_of("Location"))
-    places = set() if named_place else {p for role in roles for p in _places_of(role, appointment, facts)}
-    return frozenset(named) | people | places
+    named = (*_directory_actors(appointment), *(r.reference for r in _roles_at_one_place(appointment, facts)))
+    people = {fact.practitioner for fact in _known(named, facts) if fact.practitioner}
+    places = _places(appointment, facts)
+    around = {fact.part_of for place in places for fact in _upwards(place, facts) if fact.part_of}
+    return frozenset(named) | people | around | frozenset(places)
 
 
 def visit_of(appointment: Appointment, facts: Mapping[str, Fact]) -> Visit:
@@ -78,15 +79,18 @@ def visit_of(appointment: Appointment, facts: Mapping[str, Fact]) -> Visit:
     needed = references_of(appointment, facts)
     known = [facts[reference] for reference in sorted(needed) if reference in facts]
     people = [fact for fact in known if fact.reference.startswith("Practitioner/")]
-    places = [fact for fact in known if fact.reference.startswith("Location/")]
+    own = _addressed_first(_places(appointment, facts), facts)
+    places = [_filled(place, facts) for place in own]
     place = places[0] if places else None
-    others = [fact for fact in known if fact not in people and fact not in places]
+    others = [fact for fact in known if not fact.reference.startswith(("Practitioner/", "Location/"))]
     roles = [fact for fact in others if fact.reference.startswith("PractitionerRole/")]
     zones = (zone_named(fact.zone) for fact in [*places, *others])
     zone = next((zone for zone in zones if zone is not None), None) or _common_zone(appointment, facts)
+    site = _site(own, facts)
     return Visit(
         professional=next((fact.name for fact in people if fact.name), None),
-        place=next((fact.name for fact in [*places, *others] if fact.name), None),
+        site=site,
+        place=site or next((fact.name for fact in others if fact.name), None),
         address=place.address if place else (),
         phone=next((fact.phone for fact in [*roles, *places, *others, *people] if fact.phone), None),
         zone=zone or PARIS,
@@ -95,6 +99,75 @@ def visit_of(appointment: Appointment, facts: Mapping[str, Fact]) -> Visit:
         mode=appointment.mode or Mode.PRACTICE,
         complete=len(known) == len(needed),
     )
+
+
+def _known(references: Iterable[str], facts: Mapping[str, Fact]) -> list[Fact]:
+    return [facts[reference] for reference in references if reference in facts]
+
+
+def _places(appointment: Appointment, facts: Mapping[str, Fact]) -> tuple[str, ...]:
+    """Where it is. A place that the appointment names itself is the place, for a role may have several; when nothing says the
+    address of that one, it is at the only place of whom it names."""
+    named = appointment.actors_of("Location")
+    roles = _roles_at_one_place(appointment, facts) or _known(_directory_actors(appointment), facts)
+    theirs = tuple(dict.fromkeys(place for role in roles for place in _places_of(role, appointment, facts)))
+    if not named:
+        return theirs
+    says_where = any(place not in facts or _filled(place, facts).address for place in named)
+    return named if says_where or len(theirs) != 1 else (*named, *theirs)
+
+
+def _upwards(place: str, facts: Mapping[str, Fact]) -> Iterator[Fact]:
+    """The place, and what it is part of, as far as is known: a room, its building, their site."""
+    seen: set[str] = set()
+    at = facts.get(place)
+    while at is not None and at.reference not in seen:
+        seen.add(at.reference)
+        yield at
+        at = facts.get(at.part_of or "")
+
+
+def _filled(place: str, facts: Mapping[str, Fact]) -> Fact:
+    """What is known of a place: what it does not say itself, what it is part of says."""
+    said = list(_upwards(place, facts))
+    placed = next((one for one in said if _position(one) is not None), said[0])
+    return replace(
+        said[0],
+        address=next((one.address for one in said if one.address), ()),
+        phone=next((one.phone for one in said if one.phone), None),
+        zone=next((one.zone for one in said if one.zone), None),
+        latitude=placed.latitude,
+        longitude=placed.longitude,
+    )
+
+
+def _addressed_first(places: Sequence[str], facts: Mapping[str, Fact]) -> list[str]:
+    """Those that are known, in the appointment's order but for those without an address."""
+    known = [place for place in places if place in facts]
+    return sorted(known, key=lambda place: not _filled(place, facts).address)
+
+
+def _site(places: Sequence[str], facts: Mapping[str, Fact]) -> str | None:
+    """What stands at the door and then, inside, what leads to the room. Of a place at another address, nothing."""
+    ways = [_way_in(place, facts) for place in places]
+    said = [one for way in ways if way[0] is ways[0][0] or not way[0].address for one in way]
+    return ", ".join(dict.fromkeys(one.name for one in said if one.name)) or None
+
+
+def _way_in(place: str, facts: Mapping[str, Fact]) -> list[Fact]:
+    """From what has the address to the place itself."""
+    way: list[Fact] = []
+    for one in _upwards(place, facts):
+        way.insert(0, one)
+        if one.address:
+            break
+    return way
+
+
+def _roles_at_one_place(appointment: Appointment, facts: Mapping[str, Fact]) -> tuple[Fact, ...]:
+    """The roles behind the visit, if all are at the same."""
+    behind = _roles_behind(appointment, facts)
+    return behind if len({frozenset(_places_of(role, appointment, facts)) for role in behind}) == 1 else ()
 
 
 def _roles_behind(appointment: Appointment, facts: Mapping[str, Fact]) -> tuple[Fact, ...]:
@@ -112,10 +185,10 @@ def _roles_behind(appointment: Appointment, facts: Mapping[str, Fact]) -> tuple[
     )
 
 
-def _places_of(role: Fact, appointment: Appointment, facts: Mapping[str, Fact]) -> frozenset[str]:
+def _places_of(role: Fact, appointment: Appointment, facts: Mapping[str, Fact]) -> tuple[str, ...]:
     """Where a role, or an offer, is: at those of its places that are in use, if any is."""
-    in_use = frozenset(place for place in role.locations if _is_there(place, appointment, facts))
-    return in_use or frozenset(role.locations)
+    in_use = tuple(place for place in role.locations if _is_there(place, appointment, facts))
+    return in_use or role.locations
 
 
 def _is_there(reference: str | None, appointment: Appointment, facts: Mapping[str, Fact]) -> bool:
@@ -126,9 +199,9 @@ def _is_there(reference: str | None, appointment: Appointment, facts: Mapping[st
 
 def _common_zone(appointment: Appointment, facts: Mapping[str, Fact]) -> ZoneInfo | None:
     """By which clock all places live where these professionals work."""
-    behind = _roles_behind(appointment, facts)
-    places = {place for role in behind for place in _places_of(role, appointment, facts)}
-    zones = {zone_named(facts[place].zone) for place in places if place in facts}
+    roles = _roles_behind(appointment, facts) or _known(_directory_actors(appointment), facts)
+    places = {place for role in roles for place in _places_of(role, appointment, facts)}
+    zones = {zone_named(_filled(place, facts).zone) for place in places if place in facts}
     return next(iter(zones)) if len(zones) == 1 else None
 
 

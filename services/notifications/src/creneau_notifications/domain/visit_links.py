@@ -26,7 +26,7 @@ class VisitLinkRules:
         self, appointment: Appointment, *, recipient: str, tries: int, is_newest: bool, now: datetime
     ) -> Situation:
         """Of a link that was sent to `recipient`, where wrong answers were given `tries` times."""
-        if appointment.patient != recipient or appointment.hidden:
+        if recipient not in appointment.patients or appointment.hidden:
             return "ended"
         if now >= appointment.start + self.after_visit:
             return "ended"

@@ -22,6 +22,9 @@ from creneau_notifications.storage.accounts import Person
 from creneau_shared.fhir.current import bounds, current, current_name, is_active, titled
 from creneau_shared.fhir.zones import stated_zone, zone_of
 
+DECEASED = "pat-dec"
+"""of http://terminology.hl7.org/CodeSystem/appointment-cancellation-reason"""
+
 
 def read_appointment(
     event_id: str, event_type: str, time: datetime, data: Mapping[str, Any]
@@ -40,6 +43,7 @@ def read_appointment(
             start=datetime.fromisoformat(data["start"]),
             end=datetime.fromisoformat(data["end"]),
             patient=data.get("patient"),
+            others=tuple(data.get("patients", ()))[1:],
             actors=tuple(a["reference"] for a in data["actors"] if a["status"] != "declined"),
             mode=mode_of([(coding.get("system"), coding.get("code")) for coding in data["serviceType"]]),
             sequence=data["sequence"],
@@ -49,11 +53,17 @@ def read_appointment(
         ),
         previous_start=datetime.fromisoformat(previous["start"]) if previous else None,
         cancelled_by=cancellation["by"] if cancellation else None,
+        record_ended=_is_record_ended(cancellation or {}),
         held_until=datetime.fromisoformat(data["heldUntil"]) if change is Change.OFFERED else None,
         awaited=data.get("awaits") == "practice",
         together=_occurrences(data),
         told_elsewhere="series" in data and "occurrences" not in data["series"],
     )
+
+
+def _is_record_ended(cancellation: Mapping[str, Any]) -> bool:
+    """Events of before say it of the dead alone, and a practice of what it cancels itself, by the reason."""
+    return cancellation.get("recordEnded") is True or cancellation.get("reason") == DECEASED
 
 
 def _proposed(data: Mapping[str, Any]) -> datetime | None:
@@ -135,6 +145,7 @@ def read_fact(data: Mapping[str, Any], now: datetime) -> tuple[Fact, datetime]:
         practitioner=resource.get("practitioner", {}).get("reference"),
         locations=tuple(place["reference"] for place in places if "reference" in place),
         organization=resource.get("organization", {}).get("reference"),
+        part_of=resource.get("partOf", {}).get("reference"),
         active=is_active(resource),
         since=since,
         until=until,

@@ -47,8 +47,9 @@ from creneau_shared.fhir.storage.store import Resource
 from creneau_shared.security.answers import Answers
 from creneau_shared.security.own_tokens import OneAppointment, TokenSigner
 
-PLACES = ("Location/", "Organization/")
-"""whose name is told to whoever has the link: that of an offer or a professional might tell what the visit is for"""
+WHOSE = "Organization/"
+"""whose name is told to whoever has the link, failing that of the place: that of an offer or a professional might tell what
+the visit is for"""
 
 WAITS = "waitlist"
 
@@ -253,12 +254,10 @@ def _shown(link: VisitLink, known: Mapping[str, Fact]) -> Iterator[Resource]:
         yield {"name": "until", "valueInstant": instant(link.event.held_until)}
     yield {"name": "timezone", "valueCode": visit.zone.key}
     if visit.mode is Mode.PRACTICE:
-        named = sorted(
-            (fact for fact in known.values() if fact.reference.startswith(PLACES) and fact.name),
-            key=lambda fact: fact.reference,
-        )
+        whose = (known[reference].name for reference in sorted(known) if reference.startswith(WHOSE))
+        named = visit.site or next(filter(None, whose), None)
         if named:
-            yield {"name": "place", "valueString": named[0].name}
+            yield {"name": "place", "valueString": named}
         if visit.address:
             yield {"name": "address", "valueString": ", ".join(visit.address)}
     if visit.phone:

@@ -36,13 +36,15 @@ async def save(connection: Connection, events: Sequence[AppointmentEvent]) -> fr
     great was there already."""
     appointments = [event.appointment for event in events]
     rows = await connection.fetch(
-        "INSERT INTO appointment_state (appointment, version, recipient, ends_at, event)"
-        " SELECT appointment, version, recipient, ends_at, event::jsonb"
+        "INSERT INTO appointment_state (appointment, version, recipient, ends_at, event, others)"
+        " SELECT appointment, version, recipient, ends_at, event::jsonb,"
+        " ARRAY(SELECT jsonb_array_elements_text(event::jsonb #> '{appointment,others}'))"
         " FROM unnest($1::text[], $2::integer[], $3::text[], $4::timestamptz[], $5::text[])"
         " AS given (appointment, version, recipient, ends_at, event) ORDER BY appointment"
         " ON CONFLICT (appointment) DO UPDATE SET"
         " version = excluded.version, recipient = excluded.recipient, ends_at = excluded.ends_at,"
-        " event = excluded.event WHERE appointment_state.version < excluded.version RETURNING appointment",
+        " event = excluded.event, others = excluded.others"
+        " WHERE appointment_state.version < excluded.version RETURNING appointment",
         [appointment.id for appointment in appointments],
         [appointment.version for appointment in appointments],
         [appointment.patient for appointment in appointments],
@@ -55,7 +57,11 @@ async def save(connection: Connection, events: Sequence[AppointmentEvent]) -> fr
 async def ahead_of(connection: Connection, recipient: str, now: datetime) -> list[AppointmentEvent]:
     """The last events of the recipient's appointments that have not ended."""
     rows = await connection.fetch(
-        "SELECT event FROM appointment_state WHERE recipient = $1 AND ends_at > $2", recipient, now
+        "SELECT event FROM appointment_state WHERE recipient = $1 AND ends_at > $2 UNION ALL"
+        " SELECT event FROM appointment_state"
+        " WHERE others <> '{}' AND others @> ARRAY[$1::text] AND ends_at > $2",
+        recipient,
+        now,
     )
     return [load_event(row["event"]) for row in rows]
 

@@ -94,6 +94,12 @@ async def forget(connection: Connection, recipient: str, now: datetime) -> int:
         recipient,
     )
     await connection.execute(
+        "UPDATE appointment_state SET others = array_remove(others, $1),"
+        " event = jsonb_set(event, '{appointment,others}', (event #> '{appointment,others}') - $1::text)"
+        " WHERE others <> '{}' AND others @> ARRAY[$1::text]",
+        recipient,
+    )
+    await connection.execute(
         "UPDATE audit SET agent = $1, terms = array_replace(terms, 'altid=' || agent, 'altid=' || $1)"
         " WHERE role = 'patient' AND who = $1 AND agent <> $1",
         recipient,

@@ -12,19 +12,22 @@ from creneau_shared.database.pool import Connection
 
 _COLUMNS = (
     "reference, name, address, phone, zone, latitude, longitude, practitioner, locations,"
-    " organization, active, since, until"
+    " organization, active, since, until, part_of"
 )
+_WIDER = ", ".join(f"wider.{column.strip()}" for column in _COLUMNS.split(","))
 
 
 async def save(connection: Connection, fact: Fact, last_updated: datetime) -> None:
     """Keep `fact`, unless something newer is kept already (a log read again from its beginning)."""
     await connection.execute(
         f"INSERT INTO directory_fact ({_COLUMNS}, last_updated)"
-        " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) ON CONFLICT (reference) DO UPDATE SET"
+        " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)"
+        " ON CONFLICT (reference) DO UPDATE SET"
         " name = excluded.name, address = excluded.address, phone = excluded.phone, zone = excluded.zone,"
         " latitude = excluded.latitude, longitude = excluded.longitude, practitioner = excluded.practitioner,"
         " locations = excluded.locations, organization = excluded.organization, active = excluded.active,"
-        " since = excluded.since, until = excluded.until, last_updated = excluded.last_updated"
+        " since = excluded.since, until = excluded.until, part_of = excluded.part_of,"
+        " last_updated = excluded.last_updated"
         " WHERE directory_fact.last_updated <= excluded.last_updated",
         fact.reference,
         fact.name,
@@ -39,6 +42,7 @@ async def save(connection: Connection, fact: Fact, last_updated: datetime) -> No
         fact.active,
         fact.since,
         fact.until,
+        fact.part_of,
         last_updated,
     )
 
@@ -49,15 +53,17 @@ async def forget(connection: Connection, reference: str) -> None:
 
 
 async def find(connection: Connection, references: Iterable[str]) -> Mapping[str, Fact]:
-    """The facts of `references` and of the roles of professionals among them, and of the people, places and organisations
-    that these point to."""
+    """The facts of `references` and of the roles of professionals among them, of the people, places and organisations that
+    these point to, and of what the places among all of these are part of."""
     rows = await connection.fetch(
-        f"WITH named AS (SELECT {_COLUMNS} FROM directory_fact WHERE reference = ANY($1::text[])"
+        f"WITH RECURSIVE named AS (SELECT {_COLUMNS} FROM directory_fact WHERE reference = ANY($1::text[])"
         f" UNION SELECT {_COLUMNS} FROM directory_fact WHERE practitioner = ANY($1::text[])),"
         " pointed AS (SELECT practitioner AS reference FROM named UNION SELECT organization FROM named"
-        " UNION SELECT unnest(locations) FROM named)"
-        f" SELECT {_COLUMNS} FROM named UNION"
-        f" SELECT {_COLUMNS} FROM directory_fact WHERE reference IN (SELECT reference FROM pointed)",
+        " UNION SELECT unnest(locations) FROM named),"
+        f" found AS ((SELECT {_COLUMNS} FROM named UNION"
+        f" SELECT {_COLUMNS} FROM directory_fact WHERE reference IN (SELECT reference FROM pointed))"
+        f" UNION SELECT {_WIDER} FROM found JOIN directory_fact AS wider ON wider.reference = found.part_of)"
+        f" SELECT {_COLUMNS} FROM found",
         list(references),
     )
     return {row["reference"]: _fact(row) for row in rows}

@@ -159,8 +159,9 @@ def _locked(condition: str) -> str:
 
 
 _PENDING_FOR = _locked(
-    "appointment = ANY($1::text[]) AND finished_at IS NULL AND of_several IS NULL"
-    " AND (appointment, kind) IN (SELECT * FROM unnest($1::text[], $3::text[]))"
+    "appointment = ANY($1::text[] || $4::text[]) AND finished_at IS NULL AND of_several IS NULL"
+    " AND ((appointment, kind) IN (SELECT * FROM unnest($1::text[], $3::text[]))"
+    " OR (appointment, recipient) IN (SELECT * FROM unnest($4::text[], $5::text[])))"
 )
 _PENDING_TO = _locked("recipient = $1 AND finished_at IS NULL AND NOT kind = ANY($4::text[])")
 _CLAIMED = _locked("id = ANY($2::uuid[])")
@@ -216,12 +217,16 @@ async def supersede(
     connection: Connection,
     told: Mapping[str, AppointmentEvent],
     withdrawn: Mapping[str, Collection[Kind]],
+    left: Mapping[str, Collection[str]],
     now: datetime,
 ) -> list[Message]:
-    """Withdraw what is pending of these kinds for these appointments (ids); the messages cancelled. `told`: by appointment
-    the event that was told of so far."""
-    if not withdrawn:
+    """Withdraw what is pending of these kinds for these appointments (ids), and all that is for recipients whom they have
+    `left`; the messages cancelled. `told`: by appointment the event that was told of so far."""
+    if not withdrawn and not left:
         return []
+    leavers = [
+        (appointment, recipient) for appointment, recipients in left.items() for recipient in recipients
+    ]
     pairs = [(appointment, kind) for appointment, kinds in withdrawn.items() for kind in kinds]
     rows = await connection.fetch(
         f"WITH {_PENDING_FOR}"
@@ -230,6 +235,8 @@ async def supersede(
         [appointment for appointment, _ in pairs],
         now,
         [kind for _, kind in pairs],
+        [appointment for appointment, _ in leavers],
+        [recipient for _, recipient in leavers],
     )
     found = [_message(row, told[row["appointment"]]) for row in rows]
     return [message for message in found if message.status is Status.CANCELLED]

@@ -36,6 +36,7 @@ def load_event(content: str) -> AppointmentEvent:
             start=datetime.fromisoformat(appointment["start"]),
             end=datetime.fromisoformat(appointment["end"]),
             patient=appointment["patient"],
+            others=tuple(appointment.get("others", ())),
             actors=tuple(appointment["actors"]),
             mode=Mode(appointment["mode"]) if appointment["mode"] else None,
             sequence=appointment["sequence"],
@@ -45,6 +46,7 @@ def load_event(content: str) -> AppointmentEvent:
         ),
         previous_start=datetime.fromisoformat(previous_start) if previous_start else None,
         cancelled_by=values["cancelled_by"],
+        record_ended=values.get("record_ended", False),
         held_until=datetime.fromisoformat(until) if (until := values.get("held_until")) else None,
         awaited=values.get("awaited", False),
         together=tuple(

@@ -79,6 +79,7 @@ directory_fact = Table(
     Column("active", Boolean, nullable=False, server_default=text("true")),
     Column("since", DateTime(timezone=True)),
     Column("until", DateTime(timezone=True)),
+    Column("part_of", Text),
     Index("ix_directory_fact_practitioner", "practitioner"),
     comment="Replica of what messages say of professionals and places, fed by the directory's events.",
 )
@@ -103,7 +104,15 @@ appointment_state = Table(
     Column("recipient", Text(collation="C")),
     Column("ends_at", DateTime(timezone=True), nullable=False),
     Column("event", JSONB, nullable=False),
+    # Of a visit of several, the patients beside the recipient.
+    Column("others", ARRAY(Text), nullable=False, server_default=text("'{}'")),
     Index("ix_appointment_state_recipient", "recipient", "ends_at"),
+    Index(
+        "ix_appointment_state_others",
+        "others",
+        postgresql_using="gin",
+        postgresql_where=text("others <> '{}'"),
+    ),
     Index("ix_appointment_state_ends_at", "ends_at"),
     comment="What each appointment's messages tell of: an event whose version is not greater has no effect.",
 )

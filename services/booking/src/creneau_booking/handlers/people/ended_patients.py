@@ -1,4 +1,4 @@
-"""Visits to come of a Patient whose record has ended: handed to the record that replaces it, or cancelled and told."""
+"""Visits to come of a Patient whose record has ended: handed to the record that replaces it, or cancelled, unsaid to them."""
 
 from __future__ import annotations
 
@@ -41,7 +41,9 @@ class EndedPatients:
             if len(set(self._repository.stored_facts(current).patients)) > 1:
                 continue
             if successor is None:
-                await self._handlers.withdraw(connection, context, current, by="provider", reason=how.reason)
+                await self._handlers.withdraw(
+                    connection, context, current, by="provider", reason=how.reason, record_ended=True
+                )
             else:
                 await self._hand_over(connection, context, current, f"Patient/{patient}", successor)
 

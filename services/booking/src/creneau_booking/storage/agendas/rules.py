@@ -28,7 +28,7 @@ from creneau_booking.domain.refusals.offering import UnknownZones
 from creneau_booking.domain.status import SLOT_STATUS_OF
 from creneau_booking.storage.agendas.access_extensions import rules_of, understood_rules_of
 from creneau_booking.storage.agendas.slots_of_agendas import SLOT_LENGTH_MAX
-from creneau_booking.storage.agendas.working_places import working_places
+from creneau_booking.storage.agendas.working_places import AROUND, working_places
 from creneau_booking.storage.availability.actors import stop_taking
 from creneau_booking.storage.availability.agendas import alone, beside_others, keep_agendas
 from creneau_booking.storage.availability.freshness import keep_freshness
@@ -64,14 +64,14 @@ WHERE schedule_key = (SELECT key FROM schedule WHERE id = $1)
 """
 _ZONED = ("PractitionerRole", "Practitioner")
 """What else of an agenda's actors says by which clock it lives: where its roles are, and what people say of themselves."""
-_ACTORS = """
-SELECT 0 AS rank, id, content FROM healthcare_service WHERE id = ANY($1) AND NOT deleted
-UNION ALL SELECT 1, id, content FROM location WHERE id = ANY($2) AND NOT deleted
-UNION ALL SELECT 2, place.id, place.content FROM role_place JOIN location AS place ON place.id = role_place.place
-  WHERE role_place.role = ANY($3) AND NOT place.deleted
-UNION ALL SELECT 3, id, content FROM practitioner_role WHERE id = ANY($3) AND NOT deleted
-UNION ALL SELECT 4, id, content FROM practitioner WHERE id = ANY($4) AND NOT deleted
-ORDER BY rank, id
+_ACTORS = f"""
+WITH RECURSIVE {AROUND.format(places="$2", roles="$3")}
+SELECT -1 AS rank, 0 AS depth, id, content FROM healthcare_service WHERE id = ANY($1) AND NOT deleted
+UNION ALL SELECT around.rank, around.depth, place.id, place.content
+  FROM around JOIN location AS place ON place.id = around.id WHERE NOT place.deleted
+UNION ALL SELECT 2, 0, id, content FROM practitioner_role WHERE id = ANY($3) AND NOT deleted
+UNION ALL SELECT 3, 0, id, content FROM practitioner WHERE id = ANY($4) AND NOT deleted
+ORDER BY rank, depth, id
 """
 _OTHER_ZONE = """
 SELECT DISTINCT schedule.id, schedule.content FROM agenda_named AS named JOIN schedule ON schedule.key = named.schedule_key

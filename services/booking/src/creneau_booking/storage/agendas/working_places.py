@@ -10,6 +10,16 @@ from creneau_shared.fhir.json import loads
 from creneau_shared.fhir.storage.store import Resource
 from creneau_shared.fhir.zones import zone_of
 
+PARTS_MAX = 9
+"""of how many places a room is looked for in: a floor, a building, a site"""
+AROUND = f"""around (rank, depth, id) AS (
+  SELECT 0, 0, id FROM location WHERE id = ANY({{places}})
+  UNION SELECT 1, 0, place FROM role_place WHERE role = ANY({{roles}})
+  UNION SELECT around.rank, around.depth + 1, substr(t, 17) FROM around
+    JOIN location AS part ON part.id = around.id CROSS JOIN unnest(part.terms) AS t
+    WHERE starts_with(t, 'partof=Location/') AND around.depth < {PARTS_MAX})"""
+"""SQL (WITH RECURSIVE): the places that an agenda names (rank 0), where its roles are (1), and by `depth` what these are part
+of: a room without a clock or an address has those of its site."""
 _SAYING_WHERE = {"HealthcareService", "Location", "PractitionerRole"}
 _OF_PEOPLE = f"""
 SELECT DISTINCT ON (place.id) place.content FROM practitioner_role AS role
@@ -20,12 +30,17 @@ ORDER BY place.id
 """
 _ROLES = {
     "PractitionerRole": "SELECT id, terms FROM practitioner_role WHERE id = $1",
-    "Location": "SELECT id, terms FROM practitioner_role WHERE id IN (SELECT role FROM role_place WHERE place = $1)",
+    "Location": """SELECT id, terms FROM practitioner_role
+      WHERE id IN (SELECT role FROM role_place WHERE place IN (SELECT id FROM parts))""",
 }
-"""of a role itself, and of a place"""
+"""of a role itself, and of a place and its rooms"""
 _NAMED_WITH = """
-WITH roles AS ({roles})
-SELECT 'PractitionerRole/' || id AS reference FROM roles
+WITH RECURSIVE parts (id) AS (
+  SELECT $1::text COLLATE "C"
+  UNION SELECT part.id FROM parts JOIN location AS part ON part.terms && ARRAY['partof=Location/' || parts.id]
+), roles AS ({roles})
+SELECT '{kind}/' || id AS reference FROM parts
+UNION SELECT 'PractitionerRole/' || id FROM roles
 UNION SELECT substr(t, 14) FROM roles, unnest(terms) AS t WHERE starts_with(t, 'practitioner=Practitioner/')
 """
 
@@ -42,9 +57,9 @@ async def working_places(
 
 
 async def named_with(connection: Connection, reference: str) -> list[str]:
-    """By what agendas may name a role or a place (`Location/12`): itself, its roles, and whose roles these are."""
+    """By what agendas may name a role or a place (`Location/12`): itself, its rooms, their roles, and whose roles these are."""
     kind, _, id_ = reference.partition("/")
     if kind not in _ROLES:
         return [reference]
-    rows = await connection.fetch(_NAMED_WITH.format(roles=_ROLES[kind]), id_)
-    return sorted({reference, *(row["reference"] for row in rows)})
+    rows = await connection.fetch(_NAMED_WITH.format(roles=_ROLES[kind], kind=kind), id_)
+    return sorted(row["reference"] for row in rows)

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from creneau_booking.domain.openings import days_off
 from creneau_booking.domain.openings.expansion import Place
-from creneau_booking.storage.agendas.working_places import working_places
+from creneau_booking.storage.agendas.working_places import AROUND, working_places
 from creneau_booking.storage.availability.actors import ROOM
 from creneau_booking.storage.openings.extensions import Actors
 from creneau_shared.clock import PARIS
@@ -19,14 +19,14 @@ from creneau_shared.fhir.storage.store import Resource
 from creneau_shared.fhir.zones import zone_of
 
 _ACTORS = f"""
-SELECT 'role' AS what, 0 AS rank, content FROM practitioner_role WHERE id = ANY($1) AND NOT deleted
-UNION ALL SELECT 'offer', 0, content FROM healthcare_service WHERE id = ANY($2) AND NOT deleted
-UNION ALL SELECT CASE WHEN {ROOM.format(place="place")} THEN 'room' ELSE 'place' END, 0, content
-  FROM location AS place WHERE id = ANY($3) AND NOT deleted AND content IS NOT NULL
-UNION ALL SELECT 'place', 1, place.content FROM role_place JOIN location AS place ON place.id = role_place.place
-  WHERE role_place.role = ANY($1) AND NOT place.deleted
-UNION ALL SELECT 'person', 0, content FROM practitioner WHERE id = ANY($4) AND NOT deleted
-ORDER BY rank
+WITH RECURSIVE {AROUND.format(places="$3", roles="$1")}
+SELECT 'role' AS what, 0 AS rank, 0 AS depth, content FROM practitioner_role WHERE id = ANY($1) AND NOT deleted
+UNION ALL SELECT 'offer', 0, 0, content FROM healthcare_service WHERE id = ANY($2) AND NOT deleted
+UNION ALL SELECT CASE WHEN (around.rank, around.depth) = (0, 0) AND {ROOM.format(place="place")} THEN 'room' ELSE 'place' END,
+  around.rank, around.depth, place.content
+  FROM around JOIN location AS place ON place.id = around.id WHERE NOT place.deleted AND place.content IS NOT NULL
+UNION ALL SELECT 'person', 0, 0, content FROM practitioner WHERE id = ANY($4) AND NOT deleted
+ORDER BY rank, depth
 """
 _DUE_BY_ACTOR = """
 UPDATE agenda_opening SET due_at = $2 WHERE due_at > $2 AND schedule_key IN (

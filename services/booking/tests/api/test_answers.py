@@ -13,7 +13,7 @@ from services.booking.tests.api.test_confirmation import CANCELLED, CONFIRMS, an
 from services.booking.tests.api.test_series import first_of, open_weeks, resources, weekly
 from services.booking.tests.client import Caller, code
 from services.booking.tests.conftest import Callers
-from services.booking.tests.factories import appointment, parameters, ref, schedule, unique, utc
+from services.booking.tests.factories import SLOT_LENGTH, appointment, parameters, ref, schedule, unique, utc
 from services.booking.tests.practice import Agenda, Practice
 from services.booking.tests.surgery import open_surgery
 from services.booking.tests.telling import in_words
@@ -303,12 +303,38 @@ class TestCounterProposals:
         refused = await given(answering, path, camille, "accepted", time_of(agenda, 1))
         assert refused.status_code == 409, refused.text
         nowhere = (utc(agenda.at(20)), utc(agenda.at(21)))
-        await given(software, path, agenda.practitioner, "tentative", nowhere)
-        refused = await given(answering, path, camille, "accepted")
+        await given(answering, path, camille, "tentative", nowhere)
+        refused = await given(software, path, agenda.practitioner, "accepted")
         assert (refused.status_code, code(refused)) == (409, "proposal-not-free"), refused.text
         seen = await read(software, path)
         assert (seen["status"], seen["slot"]) == ("pending", [ref(f"Slot/{agenda.slots[0]}")])
         assert await practice.slot_statuses(agenda.slots) == ["busy-tentative", "busy", "free"]
+
+    async def test_74_a_practice_proposes_what_its_agenda_has(
+        self, callers: Callers, practice: Practice, agenda: Agenda, camille: str
+    ) -> None:
+        """74: nobody is asked to accept a time that cannot be had; its own slot is one, however it is cut. A patient may ask
+        for what the agenda has not yet."""
+        answering, software = callers.answering(camille), callers.software()
+        path = f"Appointment/{(await asked(callers.patient(camille), agenda, camille))['id']}"
+        before = await read(software, path)
+        half = SLOT_LENGTH / 2
+        for start, end in (
+            (agenda.at(20), agenda.at(21)),
+            (agenda.at(3), agenda.at(4)),
+            (agenda.at(2), agenda.at(4)),
+            (agenda.at(0) - half, agenda.at(1)),
+        ):
+            at = (utc(start), utc(end))
+            refused = await given(software, path, agenda.practitioner, "tentative", at)
+            assert (refused.status_code, code(refused)) == (422, "proposal-not-in-agenda"), refused.text
+        assert await read(software, path) == before
+        own = (utc(agenda.at(0)), utc(agenda.at(0) + half))
+        assert (await given(software, path, agenda.practitioner, "tentative", own)).status_code == 201
+        assert proposal(await read(software, path))["end"] == own[1]
+        wished = time_of(agenda, 20)
+        assert (await given(answering, path, camille, "tentative", wished)).status_code == 201
+        assert proposal(await read(software, path))["start"] == wished[0]
 
     @pytest.mark.parametrize("by_patient", [True, False])
     async def test_74_what_has_run_out_is_not_proposed_for_any_more(
@@ -385,7 +411,7 @@ class TestCounterProposals:
         paths = [
             f"Appointment/{one['id']}" for one in resources(await someone.post("Appointment/$book", recurs))
         ]
-        answer = await given(staff, paths[1], agenda.practitioner, "tentative", time_of(agenda, 5))
+        answer = await given(staff, paths[1], agenda.practitioner, "tentative", time_of(agenda, 1))
         assert answer.status_code == 201, answer.text
         before = [await read(someone, path) for path in paths]
         assert proposal(before[1])

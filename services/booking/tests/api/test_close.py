@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
 from services.booking.tests.api.test_openings import an_agenda, book, put, slots_of, starts_of
 from services.booking.tests.client import Caller
 from services.booking.tests.conftest import Callers
-from services.booking.tests.factories import unique
-from services.booking.tests.openings import opening
+from services.booking.tests.factories import CONSULTATION, SKIN, VIDEO, appointment, unique
+from services.booking.tests.openings import FIRST_VISIT, FOLLOW_UP, opening
 from services.booking.tests.practice import Practice
 from services.booking.tests.surgery import hear, open_surgery, role_resource
 
+from creneau_booking.storage.appointment_mapper import OVERBOOKING_REASON
+from creneau_booking.storage.places import SLOT_CAPACITY
+from creneau_booking.storage.slot_visibility import SLOT_TYPE_SYSTEM
 from creneau_shared.fhir.storage.store import Resource
 
 TWO_DAYS = opening("2026-11-17T09:00:00+01:00", "2026-11-17T10:00:00+01:00", freq="DAILY", count=2)
+MORNING = datetime(2026, 11, 17, 8, 0, tzinfo=UTC)
 TUESDAY = {"start": "2026-11-17T00:00:00+01:00", "end": "2026-11-18T00:00:00+01:00"}
 
 
@@ -191,3 +197,94 @@ async def test_a_group_is_hit_with_everybody_in_it(callers: Callers, practice: P
     assert not [
         s for s in await starts_of(software, agenda["id"], status="free") if s.startswith("2026-11-17")
     ]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"serviceType": [FOLLOW_UP, VIDEO]},
+        {"serviceType": [FOLLOW_UP]},
+        {"serviceType": [FIRST_VISIT, CONSULTATION]},
+        {"specialty": [SKIN]},
+        {"serviceCategory": [FOLLOW_UP]},
+        {"appointmentType": {"coding": [{"code": "WALKIN"}]}},
+        {"meta": {"security": [{"system": SLOT_TYPE_SYSTEM, "code": "SNP"}]}},
+        {"extension": [{"url": SLOT_CAPACITY, "valuePositiveInt": 10}]},
+    ],
+    ids=lambda other: next(iter(other)),
+)
+async def test_nobody_is_moved_to_what_is_for_something_else(
+    callers: Callers, practice: Practice, other: Resource
+) -> None:
+    """Another mode, another visit, another speciality, a time that is kept for the regulation, a group: the visit waits for a
+    time as its own was, further away too."""
+    software, own = callers.software(), {"serviceType": [FOLLOW_UP, CONSULTATION]}
+    agenda = await practice.open_agenda(1, start=MORNING, slot_members=own)
+    await practice.fill(agenda.id, 1, MORNING + timedelta(days=1), **{**own, **other})
+    await book(software, await practice.slot(agenda.slots[0]), await practice.new_patient())
+    _, [foretold] = await close(software, agenda.id)
+    assert "slot" not in foretold
+    _, [left] = await close(software, agenda.id, confirm=True)
+    assert left["outcome"] == "left"
+    _, [alike] = await practice.fill(agenda.id, 1, MORNING + timedelta(days=5), **own)
+    _, [moved] = await close(software, agenda.id, confirm=True)
+    assert (moved["outcome"], moved["slot"]) == ("moved", f"Slot/{alike}")
+
+
+async def test_nobody_of_an_agenda_that_says_little_is_moved_to_what_says_more(
+    callers: Callers, practice: Practice
+) -> None:
+    software, bare = callers.software(), {"serviceType": [], "specialty": []}
+    agenda = await practice.open_agenda(1, start=MORNING, slot_members=bare)
+    await practice.fill(agenda.id, 1, MORNING + timedelta(days=1), **{**bare, "serviceType": [VIDEO]})
+    await book(software, await practice.slot(agenda.slots[0]), await practice.new_patient())
+    _, [left] = await close(software, agenda.id, confirm=True)
+    assert left["outcome"] == "left"
+
+
+@pytest.mark.parametrize("action", ["cancel", "move"])
+async def test_who_was_put_beside_another_is_hit_too(
+    callers: Callers, practice: Practice, action: str
+) -> None:
+    """A visit in a slot that somebody else has: it is listed, and cancelled or moved in the same call."""
+    software = callers.software()
+    agenda = await practice.open_agenda(1, start=MORNING)
+    for day in (1, 2):
+        await practice.fill(agenda.id, 1, MORNING + timedelta(days=day))
+    slot = await practice.slot(agenda.slots[0])
+    first = await book(software, slot, await practice.new_patient())
+    wanted = appointment(
+        "booked",
+        slots=agenda.slots,
+        patient=await practice.new_patient(),
+        start=MORNING,
+        extension=[{"url": OVERBOOKING_REASON, "valueString": "fièvre"}],
+    )
+    second = (await software.post("Appointment", wanted)).json()
+    both = {f"Appointment/{one['id']}" for one in (first, second)}
+    said, foretold = await close(software, agenda.id, action=action)
+    assert (said["total"], {one["reference"] for one in foretold}) == (2, both)
+    said, done = await close(software, agenda.id, action=action, confirm=True)
+    assert (said["total"], {one["reference"] for one in done}) == (2, both)
+    became = {"cancel": "cancelled", "move": "moved"}[action]
+    assert [one["outcome"] for one in done] == [became, became]
+    for one in (first, second):
+        assert (await practice.kinds(one["id"]))[-1] == became
+    slot = await practice.slot(agenda.slots[0])
+    assert (slot["status"], slot.get("overbooked")) == ("busy-unavailable", None)
+    assert (await close(software, agenda.id, confirm=True))[1] == []
+
+
+async def test_a_preview_says_that_a_hold_will_end(callers: Callers, practice: Practice) -> None:
+    """It is not moved: its person looks for another time."""
+    software, agenda = callers.software(), an_agenda(TWO_DAYS)
+    await put(software, agenda)
+    person = await practice.new_patient()
+    [slot, *_] = await slots_of(software, agenda["id"])
+    wanted = appointment("pending", slots=[slot["id"]], patient=person)
+    held = await callers.patient(person).post("Appointment/$hold", wanted)
+    assert held.status_code == 201, held.text
+    _, [foretold] = await close(software, agenda["id"])
+    assert (foretold["outcome"], "slot" in foretold) == ("cancelled", False)
+    _, [done] = await close(software, agenda["id"], confirm=True)
+    assert (done["outcome"], "slot" in done) == ("cancelled", False)

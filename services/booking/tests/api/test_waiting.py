@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -10,7 +11,19 @@ import pytest
 from services.booking.tests.api.test_answers import given
 from services.booking.tests.client import Caller, code
 from services.booking.tests.conftest import Callers
-from services.booking.tests.factories import GENERAL, SKIN, appointment, parameters, ref, slot, unique, utc
+from services.booking.tests.factories import (
+    CONSULTATION,
+    GENERAL,
+    SKIN,
+    VIDEO,
+    appointment,
+    parameters,
+    ref,
+    slot,
+    unique,
+    utc,
+)
+from services.booking.tests.openings import FIRST_VISIT, FOLLOW_UP
 from services.booking.tests.practice import Agenda, Practice
 from services.booking.tests.surgery import open_surgery
 
@@ -28,6 +41,7 @@ from creneau_booking.topics import DIRECTORY
 from creneau_shared.fhir.storage.store import Resource
 from creneau_shared.messaging.events import ReceivedEvent
 
+OTHER = {"coding": [{"system": "http://exemple.fr/motifs", "code": "vaccin"}]}
 CANCELLED = [{"op": "replace", "path": "/status", "value": "cancelled"}]
 ACCEPTED = [{"op": "replace", "path": "/status", "value": "booked"}]
 REFUSED = [{"op": "replace", "path": "/status", "value": "waitlist"}]
@@ -258,6 +272,51 @@ class TestWhatIsWaitedFor:
         at_place = {"actors": [agenda.location], "specialty": [GENERAL]}
         assert await self.offered(callers, practice, agenda, **at_place) == ids[0]
         assert await self.offered(callers, practice, agenda, **{**at_place, "specialty": [SKIN]}) is None
+
+    async def test_of_several_visit_types_any_will_do(self, callers: Callers, practice: Practice) -> None:
+        """And of several ways to come; a visit of the one kind in the way of the other is neither. What is offered says what it
+        is, and is booked."""
+        kinds = ([OTHER, CONSULTATION], [FIRST_VISIT, VIDEO], [FIRST_VISIT, CONSULTATION])
+        agenda = await practice.open_agenda(0)
+        ids: list[str] = []
+        for index, kind in enumerate(kinds):
+            ids += (await practice.fill(agenda.id, 1, agenda.at(index), serviceType=kind))[1]
+        agenda = replace(agenda, slots=tuple(ids))
+        both = {"coding": FOLLOW_UP["coding"] + FIRST_VISIT["coding"]}
+        for wanted, index in (
+            ([FOLLOW_UP, FIRST_VISIT], 1),
+            ([both], 1),
+            ([CONSULTATION], 0),
+            ([FOLLOW_UP, FIRST_VISIT, CONSULTATION], 2),
+            ([FIRST_VISIT, CONSULTATION, VIDEO], 1),
+            ([OTHER, VIDEO], None),
+            ([FOLLOW_UP], None),
+        ):
+            here = {"extension": [agenda_wish(agenda.id)], "serviceType": wanted}
+            found = await self.offered(callers, practice, agenda, **here)
+            assert found == (ids[index] if index is not None else None), wanted
+        camille = await practice.new_patient()
+        said = [FOLLOW_UP, FIRST_VISIT]
+        wish = await join(callers, camille, extension=[agenda_wish(agenda.id)], serviceType=said)
+        await cancel(callers, practice, agenda, 1)
+        assert (await read(callers, camille, wish))["serviceType"] == [FIRST_VISIT]
+        refused = await callers.patient(camille).patch(f"Appointment/{wish}", REFUSED)
+        assert refused.json()["serviceType"] == said
+        await cancel(callers, practice, agenda, 2)
+        accepted = await callers.patient(camille).patch(f"Appointment/{wish}", ACCEPTED)
+        assert (accepted.status_code, accepted.json()["status"]) == (200, "booked"), accepted.text
+
+    @pytest.mark.parametrize(
+        ("open_for", "index"), [([CONSULTATION], 0), ([FIRST_VISIT], 0), ([], 0), ([VIDEO], None)]
+    )
+    async def test_what_a_slot_leaves_open_is_no_reason_against_it(
+        self, callers: Callers, practice: Practice, open_for: list[Resource], index: int | None
+    ) -> None:
+        """Neither for what one comes nor how."""
+        agenda = await practice.open_agenda(1, slot_members={"serviceType": open_for})
+        wanted = {"extension": [agenda_wish(agenda.id)], "serviceType": [FIRST_VISIT, CONSULTATION]}
+        found = await self.offered(callers, practice, agenda, **wanted)
+        assert found == (agenda.slots[index] if index is not None else None)
 
     async def test_what_cannot_be_read(self, callers: Callers, practice: Practice) -> None:
         """Refused by name, rather than waited for in vain."""

@@ -7,11 +7,23 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from services.booking.tests.api.test_access_rules import deadline
 from services.booking.tests.api.test_by_link import book
 from services.booking.tests.api.test_waiting import ACCEPTED, CANCELLED, REFUSED, cancel, extension
 from services.booking.tests.client import Caller, code
 from services.booking.tests.conftest import Callers
-from services.booking.tests.factories import SLOT_LENGTH, appointment, parameters, patient, ref
+from services.booking.tests.factories import (
+    CONSULTATION,
+    SLOT_LENGTH,
+    VIDEO,
+    appointment,
+    parameters,
+    patient,
+    ref,
+    slot,
+    unique,
+)
+from services.booking.tests.openings import FIRST_VISIT, FOLLOW_UP
 from services.booking.tests.practice import Agenda, Practice
 from services.booking.tests.surgery import open_surgery
 
@@ -171,3 +183,72 @@ async def test_a_visit_that_is_no_more_or_has_begun_has_nothing_earlier(
     await link.patch(f"Appointment/{late.id}", CANCELLED)
     gone = await wait(link, late.id)
     assert (gone.status_code, code(gone)) == (422, "replaced-not-yours")
+
+
+async def test_it_waits_for_the_same_and_for_as_long(callers: Callers, practice: Practice) -> None:
+    """What the visit is for its slot says. Neither another visit, nor another way to come, nor a shorter time is offered."""
+    kind = {"serviceType": [FIRST_VISIT, CONSULTATION], "appointmentType": {"coding": [{"code": "ROUTINE"}]}}
+    agenda = await practice.open_agenda(1, slot_members=kind)
+    day, long = agenda.start - timedelta(days=1), SLOT_LENGTH * 2
+    visit = unique("long")
+    await practice.put(slot(visit, agenda.id, agenda.at(3), long, **kind))
+    who = await practice.new_patient()
+    booked = await practice.create(appointment("booked", slots=[visit], patient=who))
+    link = callers.by_link(booked.id, who)
+    wish = (await wait(link, booked.id)).json()
+    assert {name: wish[name] for name in kind} == kind
+    others = (
+        (SLOT_LENGTH, kind),
+        (long, {**kind, "serviceType": [FIRST_VISIT, VIDEO]}),
+        (long, {**kind, "serviceType": [FOLLOW_UP, CONSULTATION]}),
+        (long, {**kind, "appointmentType": {"coding": [{"code": "WALKIN"}]}}),
+    )
+    for index, (length, members) in enumerate(others):
+        await practice.put(slot(unique("autre"), agenda.id, day + index * long, length, **members))
+        assert (await link.get(f"Appointment/{wish['id']}")).json()["status"] == "waitlist", members
+    alike = unique("pareil")
+    await practice.put(slot(alike, agenda.id, day + timedelta(hours=4), long, **kind))
+    offer = (await link.get(f"Appointment/{wish['id']}")).json()
+    assert (offer["status"], offer["slot"]) == ("pending", [ref(f"Slot/{alike}")])
+
+
+async def test_what_a_visit_says_itself_is_waited_for(callers: Callers, practice: Practice) -> None:
+    """And how one comes is its slot's, where it says only for what."""
+    kind = {"serviceType": [FIRST_VISIT, FOLLOW_UP, CONSULTATION]}
+    agenda = await practice.open_agenda(slot_members=kind)
+    who = await practice.new_patient()
+    booked = await practice.create(
+        appointment("booked", slots=agenda.slots[2:], patient=who, serviceType=[FOLLOW_UP])
+    )
+    wish = (await wait(callers.by_link(booked.id, who), booked.id)).json()
+    assert wish["serviceType"] == [FOLLOW_UP, CONSULTATION]
+
+
+async def test_what_can_be_given_up_no_more_is_not_waited_instead_of(
+    callers: Callers, practice: Practice
+) -> None:
+    """A patient is told so at once, as by moving it; the practice may wait for them."""
+    agenda = await practice.open_agenda(extension=[deadline(8 * 24)])
+    who = await practice.new_patient()
+    late = await book(practice, agenda, who, 2)
+    refused = await wait(callers.by_link(late.id, who), late.id)
+    assert (refused.status_code, code(refused)) == (422, "change-too-late"), refused.text
+    assert (await wait(callers.software(), late.id)).status_code == 201
+
+
+@pytest.mark.parametrize(("hours", "offered"), [(8 * 24, False), (7 * 24 - 2, False), (6 * 24, True)])
+async def test_nothing_is_offered_that_could_not_be_accepted_until_the_offer_ends(
+    callers: Callers, practice: Practice, hours: int, offered: bool
+) -> None:
+    """The deadline of the visit that it would replace: past, before the offer ends, or after it."""
+    agenda = await practice.open_agenda(extension=[deadline(hours)])
+    who = await practice.new_patient()
+    late = await book(practice, agenda, who, 2)
+    wish = (await wait(callers.software(), late.id)).json()["id"]
+    _, earlier = await practice.fill(agenda.id, 1, agenda.start - timedelta(days=1))
+    found = (await callers.patient(who).get(f"Appointment/{wish}")).json()
+    assert found["status"] == ("pending" if offered else "waitlist")
+    assert await practice.slot_statuses(earlier) == ["busy-tentative" if offered else "free"]
+    if offered:
+        accepted = await callers.patient(who).patch(f"Appointment/{wish}", ACCEPTED)
+        assert accepted.status_code == 200, accepted.text

@@ -21,12 +21,22 @@ class Negotiating(Visiting):
         said = Counter(by, start, end)
         if visit.counter == said:
             return True
+        if by == "practice" and not self._have(visit, start, end):
+            return self.no("no such time")
         if visit.keeps == "asked" and self.has_run_out(visit):
             return self.no("too late")
         visit.counter, visit.agreed, visit.yes = said, False, set()
         if visit.keeps == "asked":
             assert visit.start is not None
             visit.until = self._answer_until(min(start, visit.start))
+        return True
+
+    def _have(self, visit: Visit, start: datetime, end: datetime) -> bool:
+        """Whether its agendas have slots for that time, whoever has them."""
+        for agenda in {slot.agenda for slot in self.of(visit)}:
+            there = [s for s in self.slots.values() if s.agenda == agenda and s.start < end and s.end > start]
+            if not there or min(s.start for s in there) > start or max(s.end for s in there) < end:
+                return False
         return True
 
     def accept(self, id_: str, by: Side, *, as_it_is: bool = False) -> bool:

@@ -17,6 +17,9 @@ from services.booking.tests.life.facts import (
     Visit,
 )
 
+from creneau_booking.domain.waiting import AnswerTime
+from creneau_shared.clock import PARIS
+
 
 @dataclass
 class State:
@@ -24,6 +27,8 @@ class State:
 
     agendas: dict[str, Agenda]
     now: datetime
+    patience: AnswerTime
+    """how long somebody may think about an offer"""
     slots: dict[int, Slot] = field(default_factory=dict)
     visits: dict[str, Visit] = field(default_factory=dict)
     busy: dict[str, list[tuple[str, datetime, datetime]]] = field(default_factory=dict)
@@ -194,8 +199,9 @@ class State:
             return
         if not self.is_open(slot.agenda) or not self.is_fresh(slot.agenda):
             return
+        ends = self.patience.until(self.now, slot.start, PARIS) or slot.start
         line = sorted(
-            (visit for visit in self.visits.values() if self._suits(visit, slot)),
+            (v for v in self.visits.values() if self._suits(v, slot) and self._may_replace(v, slot, ends)),
             key=lambda visit: (visit.rank, visit.since),
         )
         if not line:
@@ -225,6 +231,21 @@ class State:
             and slot.uid not in visit.asked_about
             and not self.takers(visit.patient, slot.start, slot.end)
         )
+
+    def _may_replace(self, wish: Visit, slot: Slot, ends: datetime) -> bool:
+        """Whether what it would replace can be given up until the offer ends, and takes no longer in the same agenda."""
+        visit = self.visits.get(wish.replaces or "")
+        if visit is None or visit.status not in ("booked", "pending"):
+            return True
+        assert visit.start is not None
+        assert visit.end is not None
+        theirs = [self.agendas[one.agenda] for one in self.of(visit)]
+        if visit.start <= ends or (
+            visit.status == "booked" and any(ends > visit.start - a.deadline for a in theirs)
+        ):
+            return False
+        shorter = slot.end - slot.start < visit.end - visit.start
+        return not (shorter and self.agendas[slot.agenda] in theirs)
 
     def _claim(self, visit: Visit, slot: Slot) -> None:
         if self.agendas[slot.agenda].capacity > 1:

@@ -157,7 +157,7 @@ def keys(agenda: str) -> Iterator[Key]:
 
 def new_model() -> Model:
     """The town as it is built."""
-    model = Model(agendas(), START)
+    model = Model(agendas(), START, settings_for("postgresql://town").patience.answer)
     for name in model.agendas:
         if name == "regles":
             model.restate(name, asked_by(0))

@@ -13,7 +13,12 @@ from datetime import datetime
 from creneau_booking.domain import changes, confirmation
 from creneau_booking.domain.answers import Answer, Outcome, agreed, all_have_accepted, outcome_of
 from creneau_booking.domain.appointment import CANCELLATION_REASONS, OF_PERSONS, Appointment
-from creneau_booking.domain.refusals.answers import AnswerForAnotherPractice, MayOnlyAnswer, ProposalNotFree
+from creneau_booking.domain.refusals.answers import (
+    AnswerForAnotherPractice,
+    MayOnlyAnswer,
+    ProposalNotFree,
+    ProposalNotInAgenda,
+)
 from creneau_booking.domain.refusals.proxies import MayOnlyCancel
 from creneau_booking.domain.refusals.registered import AppointmentUnknown
 from creneau_booking.domain.refusals.slots import NoSlotThen
@@ -23,7 +28,12 @@ from creneau_booking.handlers.appointments import AppointmentHandlers
 from creneau_booking.handlers.manner import Manner
 from creneau_booking.handlers.telling import acting
 from creneau_booking.storage.agendas import belonging
-from creneau_booking.storage.agendas.slots_of_agendas import all_agenda_actors, schedules_of, slots_between
+from creneau_booking.storage.agendas.slots_of_agendas import (
+    all_agenda_actors,
+    period_of,
+    schedules_of,
+    slots_between,
+)
 from creneau_booking.storage.appointment_mapper import said
 from creneau_booking.storage.availability.actors import resolve
 from creneau_booking.storage.holds import hold_of
@@ -109,6 +119,8 @@ class Answering:
     ) -> Stored:
         after, resource = outcome.appointment, self._repository.resource(current)
         asks_until: datetime | None = None
+        if outcome.effect == "propose" and not answer.by_patient:
+            await _require_in_agendas(connection, after)
         match outcome.effect:
             case "cancel" if before.is_offer or in_line:
                 after = replace(before, status="waitlist", counter=None)  # they keep their place in line
@@ -188,6 +200,21 @@ class Answering:
             except NoSlotThen as error:
                 raise ProposalNotFree(after.start) from error
         return {**rest, "slot": [{"reference": f"Slot/{id_}"} for id_ in slots]} if slots else rest
+
+
+async def _require_in_agendas(connection: Connection, proposed: Appointment) -> None:
+    """ProposalNotInAgenda when an agenda of the visit has no slots for the time that is proposed, whoever has them: nobody
+    could accept it."""
+    assert proposed.counter is not None
+    start, end = proposed.counter.start, proposed.counter.end
+    for agenda in await schedules_of(connection, proposed.slots):
+        try:
+            slots = await slots_between(connection, agenda.removeprefix("Schedule/"), start, end)
+        except NoSlotThen as error:
+            raise ProposalNotInAgenda(start) from error
+        there = await period_of(connection, slots)
+        if there is None or start < there[0] or end > there[1]:
+            raise ProposalNotInAgenda(start)
 
 
 def _named(appointment: Appointment) -> frozenset[str]:

@@ -13,22 +13,25 @@ from datetime import datetime
 
 import structlog
 
+from creneau_booking.domain import changes
 from creneau_booking.domain.appointment import Appointment, Confirmation, patient_actor
 from creneau_booking.domain.events import AppointmentEvent
 from creneau_booking.domain.participants import SAID_BY_SLOT
 from creneau_booking.domain.refusals.waiting import ReplacedNotTheirs
+from creneau_booking.domain.transitions import MOVABLE
 from creneau_booking.domain.waiting import Patience
+from creneau_booking.handlers.access import require_changeable
 from creneau_booking.handlers.claiming import Claiming
 from creneau_booking.handlers.statements import is_seen
 from creneau_booking.handlers.telling import tell
 from creneau_booking.storage import waiting as storage
 from creneau_booking.storage.agendas.ownership import owners_among
-from creneau_booking.storage.agendas.slots_of_agendas import agendas_of
+from creneau_booking.storage.agendas.slots_of_agendas import agendas_of, schedules_of
 from creneau_booking.storage.appointments import NOBODY_ELSE, AppointmentRepository, Whose
 from creneau_booking.storage.freed import Freed, take_freed
 from creneau_booking.storage.holds import OFFER, keep_hold
 from creneau_booking.storage.waiting import FreeSlot
-from creneau_booking.storage.wishes import wish_of
+from creneau_booking.storage.wishes import said_in, wish_of
 from creneau_shared.clock import PARIS, zone_named
 from creneau_shared.database.closing import Savepoint
 from creneau_shared.database.pool import Connection
@@ -202,14 +205,41 @@ class WaitingList:
         patient = patient_actor(before.patients[0], hidden=before.hidden)
         if not await storage.try_turn_for(connection, freed.slot, freed.start, patient):
             return False
+        replaced = await self._replaced(connection, before)
+        if replaced is not None and await _is_shorter(connection, slot, replaced):
+            return False
         try:
             async with connection.transaction():
                 with Savepoint():
+                    await self._require_replaceable(connection, replaced, before, until)
                     await self._hold_for(connection, freed, slot, current, before, until)
         except (Refusal, CreneauError) as refusal:
             log.info("passed over", appointment=id_, slot=slot.id, why=type(refusal).__name__)
             return False
         return True
+
+    async def _replaced(self, connection: Connection, wish: Appointment) -> Appointment | None:
+        """The visit that would be given up for what is waited for, if there still is one."""
+        stored = wish.replaces and await self._repository.store.read(connection, wish.replaces)
+        if not stored or stored.content is None:
+            return None
+        visit = self._repository.stored_facts(stored)
+        return visit if visit.status in MOVABLE and set(visit.patients) == set(wish.patients) else None
+
+    async def _require_replaceable(
+        self, connection: Connection, replaced: Appointment | None, wish: Appointment, until: datetime
+    ) -> None:
+        """Who is offered something may accept it until the offer ends: not where the visit that it replaces has begun by then,
+        or is too near to be given up."""
+        if replaced is None:
+            return
+        then = WriteContext(
+            now=until,
+            by_service=True,
+            patient_ids=frozenset(p.removeprefix("Patient/") for p in wish.patients),
+        )
+        changes.require_to_come(replaced, until, by_patient=True)
+        await require_changeable(connection, then, replaced)
 
     async def _hold_for(
         self,
@@ -246,11 +276,8 @@ class WaitingList:
 
     def _offered(self, said: Resource, slot: FreeSlot) -> Resource:
         """The Appointment in this slot: with its persons, who have not answered, and with what the slot says of the visit
-        where the wish says nothing."""
+        where the wish says nothing, or several things that would do."""
         rest = {name: value for name, value in said.items() if name not in ("start", "end", "slot")}
-        for element in SAID_BY_SLOT:
-            if element in slot.said and element not in rest:
-                rest[element] = slot.said[element]
         persons = [
             {**one, "status": "needs-action"}
             for one in said["participant"]
@@ -258,7 +285,16 @@ class WaitingList:
         ]
         return {
             **rest,
+            **said_in(slot.said, said),
             "status": "pending",
             "slot": [{"reference": f"Slot/{slot.id}"}],
             "participant": persons,
         }
+
+
+async def _is_shorter(connection: Connection, slot: FreeSlot, visit: Appointment) -> bool:
+    """Whether the slot is of an agenda of the visit, and too short for it: what takes as long elsewhere is not known."""
+    if visit.start is None or visit.end is None or slot.end - slot.start >= visit.end - visit.start:
+        return False
+    theirs = await schedules_of(connection, visit.slots)
+    return not set(theirs).isdisjoint(await schedules_of(connection, (slot.id,)))

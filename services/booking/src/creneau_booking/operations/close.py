@@ -150,11 +150,13 @@ class CloseOperation:
             hits, total = await appointments_hit(connection, id_, closure.period, now, self._appointments_max)
             done: list[_Done] = []
             for hit in hits:
-                to = None
-                if action == "move" and not confirmed:
-                    given_away = [one.to.slot for one in done if one.to is not None]
-                    to = await self._free_time(connection, closure, hit, now, given_away)
-                done.append(_Done(hit, to))
+                given_away = [one.to.slot for one in done if one.to is not None]
+                if confirmed or action == "cancel":
+                    done.append(_Done(hit))
+                elif hit.held:
+                    done.append(_Done(hit, None, "cancelled"))
+                else:
+                    done.append(_Done(hit, await self._free_time(connection, closure, hit, now, given_away)))
         return closure, blocked, done, total
 
     async def _reopen(

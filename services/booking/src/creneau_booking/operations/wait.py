@@ -12,16 +12,18 @@ from datetime import date, datetime, time, timedelta
 from creneau_booking.domain.appointment import Appointment
 from creneau_booking.domain.refusals.proxies import MayOnlyCancel
 from creneau_booking.domain.refusals.waiting import NothingEarlier, ReplacedNotTheirs
+from creneau_booking.handlers.access import require_changeable
 from creneau_booking.operations.booking import Desk, Session, answer_with, checked, in_transaction
 from creneau_booking.operations.definitions import operation_definition, parameter
 from creneau_booking.operations.subject import id_of_subject
 from creneau_booking.storage.agendas.slots_of_agendas import schedules_of
 from creneau_booking.storage.appointment_mapper import REPLACES
 from creneau_booking.storage.waiting import waits_instead
-from creneau_booking.storage.wishes import WAITING_AGENDA, WAITING_TIMES
+from creneau_booking.storage.wishes import WAITING_AGENDA, WAITING_TIMES, for_the_same
 from creneau_shared.clock import PARIS
 from creneau_shared.errors import BadRequest
 from creneau_shared.fhir.datatypes import exact_instant
+from creneau_shared.fhir.json import loads
 from creneau_shared.fhir.rest.exchange import Answer
 from creneau_shared.fhir.rest.operation import Operation, OperationCall
 from creneau_shared.fhir.rest.parameters import OperationInput
@@ -71,10 +73,17 @@ class WaitOperation:
         if visit.start <= session.context.now:
             raise NothingEarlier()
         end = min(visit.start, last or visit.start)
+        await require_changeable(session.connection, session.context, visit)
         agendas = await schedules_of(session.connection, visit.slots)
-        wish = checked(_wish(repository.resource(current), visit, agendas, given.texts("times"), end))
+        meant = for_the_same(repository.resource(current), await self._slots(session, visit))
+        wish = checked(_wish(meant, visit, agendas, given.texts("times"), end))
         stored = await self._desk.handlers.create(session.connection, session.context, wish)
         return await answer_with(session, stored, created=True, wants_bundle=False)
+
+    async def _slots(self, session: Session, visit: Appointment) -> list[Resource]:
+        """The slots of the visit, as they are served."""
+        found = [await self._desk.slots.read(session.connection, id_) for id_ in visit.slots]
+        return [loads(one.content) for one in found if one is not None and one.content is not None]
 
 
 def _require_may_move(session: Session, visit: Appointment) -> None:
@@ -87,9 +96,9 @@ def _require_may_move(session: Session, visit: Appointment) -> None:
 
 
 def _wish(
-    said: Resource, visit: Appointment, agendas: Sequence[str], times: Sequence[str], end: datetime
+    meant: Resource, visit: Appointment, agendas: Sequence[str], times: Sequence[str], end: datetime
 ) -> Resource:
-    """What waits: the same person, agenda and kind of visit, at these times of day, until `end`."""
+    """What waits: the same person and agenda, for what is `meant`, at these times of day, until `end`."""
     extensions: list[Resource] = [
         {"url": WAITING_AGENDA, "valueReference": {"reference": agenda}} for agenda in agendas
     ]
@@ -98,7 +107,7 @@ def _wish(
     return {
         "resourceType": "Appointment",
         "status": "waitlist",
-        **{name: said[name] for name in ("serviceType",) if name in said},
+        **meant,
         "requestedPeriod": [{"end": exact_instant(end)}],
         "extension": extensions,
         "participant": [

@@ -17,7 +17,7 @@ from uuid import UUID
 import asyncpg
 
 from creneau_booking.domain.appointment import Appointment, patient_actor
-from creneau_booking.domain.waiting import AFTERNOON_H, EVENING_H, Near, Wish
+from creneau_booking.domain.waiting import AFTERNOON_H, EVENING_H, MODES, Near, Wish
 from creneau_booking.storage.availability.actors import CONCERNED, TURN
 from creneau_booking.storage.availability.rule import agenda_of, is_free, is_open
 from creneau_booking.storage.freed import OWN_KEYS
@@ -35,20 +35,25 @@ _ELEMENTS = {
 }
 """what a visit is for, and under which parameter a slot's kind has it"""
 assert set(_ELEMENTS.values()) <= set(parameters_of("Slot"))
+_MODES = ", ".join(f"'service-type={code}'" for code in sorted(MODES))
+_KIND = f"CASE WHEN {{term}} IN ({_MODES}) THEN 'mode' ELSE split_part({{term}}, '=', 1) END"
+"""SQL: of which kind is what a term says of the visit"""
 
-_SUITS = """
+_SUITS = f"""
   NOT waiting.offered
   AND (waiting.periods IS NULL OR waiting.periods @> tstzrange(fact.start, fact."end"))
-  AND (waiting.times = '{}' OR fact.part_of_day = ANY(waiting.times))
-  AND (waiting.slots = '{}' OR fact.id = ANY(waiting.slots))
-  AND (waiting.agendas = '{}' OR waiting.agendas && fact.terms)
-  AND (waiting.people = '{}' OR waiting.people && fact.terms)
-  AND (waiting.services = '{}' OR waiting.services && fact.terms)
-  AND (waiting.places = '{}' OR waiting.places && fact.places)
-  AND (waiting.specialties = '{}' OR waiting.specialties && fact.terms)
+  AND (waiting.times = '{{}}' OR fact.part_of_day = ANY(waiting.times))
+  AND (waiting.slots = '{{}}' OR fact.id = ANY(waiting.slots))
+  AND (waiting.agendas = '{{}}' OR waiting.agendas && fact.terms)
+  AND (waiting.people = '{{}}' OR waiting.people && fact.terms)
+  AND (waiting.services = '{{}}' OR waiting.services && fact.terms)
+  AND (waiting.places = '{{}}' OR waiting.places && fact.places)
+  AND (waiting.specialties = '{{}}' OR waiting.specialties && fact.terms)
   AND NOT EXISTS (
-    SELECT FROM unnest(waiting.visit) AS wanted WHERE wanted <> ALL(fact.terms)
-      AND EXISTS (SELECT FROM unnest(fact.kind_terms) AS has WHERE starts_with(has, split_part(wanted, '=', 1) || '=')))
+    SELECT FROM (SELECT term, {_KIND.format(term="term")} AS kind FROM unnest(waiting.visit) AS term) AS wanted
+    WHERE wanted.kind IN (
+      SELECT {_KIND.format(term="has")} FROM unnest(fact.kind_terms) AS has WHERE has LIKE '%=%|_%')
+    GROUP BY wanted.kind HAVING NOT bool_or(wanted.term = ANY(fact.terms)))
   AND (waiting.radius_m IS NULL OR EXISTS (
     SELECT FROM location WHERE 'Location/' || location.id = ANY(fact.places) AND location.latitude IS NOT NULL
       AND earth_distance(ll_to_earth(location.latitude, location.longitude),

@@ -3,11 +3,20 @@ the extensions that R4 has no element for."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
+from creneau_booking.domain.participants import SAID_BY_SLOT
 from creneau_booking.domain.refusals.waiting import UnreadableWish
-from creneau_booking.domain.waiting import PARTS_OF_DAY, Near, Wish
-from creneau_booking.storage.appointment_mapper import REPLACES, WORDS, relative, slot_ids, visit_of
+from creneau_booking.domain.waiting import MODES, PARTS_OF_DAY, Near, Wish
+from creneau_booking.storage.appointment_mapper import (
+    REPLACES,
+    WORDS,
+    offered,
+    relative,
+    slot_ids,
+    visit_of,
+)
 from creneau_shared.clock import PARIS
 from creneau_shared.fhir.datatypes import parse_interval
 from creneau_shared.fhir.storage.store import Resource
@@ -58,6 +67,47 @@ def without_wishes(appointment: Resource) -> Resource:
     kept = [e for e in appointment.get("extension", ()) if e.get("url") not in {*WISHES, REPLACES}]
     rest = {name: value for name, value in appointment.items() if name != "extension"}
     return {**rest, "extension": kept} if kept else rest
+
+
+def for_the_same(visit: Resource, slots: Sequence[Resource]) -> Resource:
+    """What to wait for instead of a visit in these slots, by element: what it says, and where it says nothing of a kind, as
+    they do; most say nothing themselves."""
+    found: Resource = {}
+    for element in ("serviceCategory", "serviceType", "appointmentType"):
+        said = _concepts(visit, element)
+        kinds = {kind for concept in said for kind in _kinds(element, concept)}
+        for concept in (one for slot in slots for one in _concepts(slot, element)):
+            if concept not in said and _kinds(element, concept) - kinds:
+                said.append(concept)
+        if said:
+            found[element] = said[0] if element == "appointmentType" else said
+    return found
+
+
+def said_in(slot: Resource, wish: Resource) -> Resource:
+    """What an Appointment that waits is for in this slot, by element, where that is other than it says: of all that would
+    do what the slot has, and what the slot says where it leaves open what is waited for."""
+    wanted, found = visit_of(wish), {}
+    for element in SAID_BY_SLOT:
+        here = _concepts(slot, element)
+        codes = {code for code in wanted.get(element, ()) if not code.startswith(WORDS)}
+        has = offered(slot).get(element, frozenset())
+        if not here or (element in wanted and (not codes or wanted[element] <= has)):
+            continue
+        meant = [one for one in here if codes & offered({element: [one]})[element]] or here
+        found[element] = meant if isinstance(slot[element], list) else meant[0]
+    return found
+
+
+def _concepts(resource: Resource, element: str) -> list[Resource]:
+    said = resource.get(element, [])
+    return [said] if isinstance(said, dict) else list(said)
+
+
+def _kinds(element: str, concept: Resource) -> set[str]:
+    """Of which kinds is what a concept says; what is only said in words is of none."""
+    codes = visit_of({element: [concept]})[element]
+    return {"mode" if code in MODES else element for code in codes if not code.startswith(WORDS)}
 
 
 def _values(appointment: Resource, url: str, value: str) -> list[object]:

@@ -9,6 +9,7 @@ from creneau_booking.domain.refusals.answers import (
     AnswerTimes,
     MayOnlyAnswer,
     ProposalNotFree,
+    ProposalNotInAgenda,
 )
 from creneau_shared.clock import shown
 from creneau_shared.errors import Conflict, CreneauError, Forbidden, Unprocessable
@@ -68,6 +69,17 @@ def _(_: AnswerTimes) -> CreneauError:
         "This time is neither the appointment's nor the one that is proposed: to propose another, answer “tentative”.",
         expression=["AppointmentResponse.start", "AppointmentResponse.end"],
         details_code="answer-times",
+    )
+
+
+@WORDS.says(ProposalNotInAgenda)
+def _(r: ProposalNotInAgenda) -> CreneauError:
+    return Unprocessable(
+        f"L'agenda n'a pas de créneau à l'heure proposée ({shown(r.start)}) : ajoutez-y d'abord ce créneau, ou proposez une"
+        " autre heure.",
+        f"The agenda has no slot at the proposed time ({shown(r.start)}): add that slot first, or propose another time.",
+        expression=["AppointmentResponse.start", "AppointmentResponse.end"],
+        details_code="proposal-not-in-agenda",
     )
 
 

@@ -267,6 +267,10 @@ ISSUE_CODES: Final[Mapping[str, tuple[str, str]]] = {
         "Réponse à une heure que personne n'a proposée",
         "Answer to a time that nobody has proposed",
     ),
+    "proposal-not-in-agenda": (
+        "Heure proposée hors de l'agenda",
+        "Proposed time that the agenda does not have",
+    ),
     "proposal-not-free": ("Heure proposée indisponible", "Proposed time not free"),
     "answered-too-late": ("Réponse du cabinet trop tardive", "Practice's answer too late"),
     "hold-expired": ("Mise en attente terminée", "Hold that has run out"),

@@ -31,6 +31,13 @@ class AnswerTimes(Refusal):
 
 
 @dataclass(eq=False)
+class ProposalNotInAgenda(Refusal):
+    """A practice proposes a time that an agenda of the visit does not have."""
+
+    start: datetime
+
+
+@dataclass(eq=False)
 class ProposalNotFree(Refusal):
     """What was proposed is accepted, and its time is not to be had."""
 

@@ -7,28 +7,39 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from creneau_booking.storage.agendas.slots_of_agendas import SLOT_LENGTH_MAX, schedules_of
+from creneau_booking.storage.slot_rows import IS_OVERBOOKED
 from creneau_shared.database.pool import Connection
 
 LOOKED_AROUND = timedelta(days=93)
 """how far from its time another is looked for"""
 
-_HIT = """
-SELECT hit.id, hit.start, hit."end", count(*) OVER () AS total FROM (
-  SELECT appointment.id, min(slot.start) AS start, max(slot."end") AS "end"
+_NAMES_IT = f"{IS_OVERBOOKED.format(slot='slot')} AND {{}}.terms @> ARRAY['slot=Slot/' || coalesce(slot.name, slot.id::text)]"
+"""SQL: whether an appointment is in a slot that is somebody else's"""
+_HIT = f"""
+SELECT hit.id, hit.start, hit."end", hit.held, count(*) OVER () AS total FROM (
+  SELECT appointment.id, min(slot.start) AS start, max(slot."end") AS "end",
+    EXISTS (SELECT FROM hold WHERE hold.appointment_id = appointment.id) AS held
   FROM slot CROSS JOIN LATERAL (
-    SELECT slot.taken_by AS id UNION SELECT appointment_id FROM slot_place WHERE slot_place.slot_id = slot.id) AS has
+    SELECT slot.taken_by AS id UNION SELECT appointment_id FROM slot_place WHERE slot_place.slot_id = slot.id
+    UNION SELECT beside.id FROM appointment AS beside WHERE {_NAMES_IT.format("beside")} AND NOT beside.deleted) AS has
   JOIN appointment ON appointment.id = has.id
   WHERE slot.schedule_key = (SELECT key FROM schedule WHERE id = $1) AND slot.start < $3 AND slot."end" > $2
     AND slot.start > $4 AND slot."end" > $5 AND appointment.terms && ARRAY['status=booked', 'status=pending']
   GROUP BY appointment.id) AS hit
 WHERE hit.id <> ALL($7) ORDER BY hit.start, hit.id LIMIT $6
 """
-_NEAREST = """
+_IS_FOR = ("service-category", "service-type", "specialty", "appointment-type", "_security")
+_FOR = f"""ARRAY(
+  SELECT t FROM unnest(kind.terms) AS t WHERE split_part(t, '=', 1) IN ({", ".join(f"'{name}'" for name in _IS_FOR)})
+  ORDER BY t)"""
+"""SQL: for what and for whom the slots of a kind are"""
+_NEAREST = f"""
 WITH had AS MATERIALIZED (
-  SELECT ARRAY(SELECT t FROM unnest(kind.terms) AS t WHERE starts_with(t, 'service-type=')) AS services, kind.key
+  SELECT {_FOR} AS meant, kind.capacity, kind.key
   FROM slot JOIN slot_kind AS kind ON kind.key = slot.kind_key
   JOIN schedule ON schedule.key = slot.schedule_key
-  WHERE (slot.taken_by = $2 OR slot.id IN (SELECT slot_id FROM slot_place WHERE appointment_id = $2))
+  WHERE (slot.taken_by = $2 OR slot.id IN (SELECT slot_id FROM slot_place WHERE appointment_id = $2)
+      OR EXISTS (SELECT FROM appointment WHERE appointment.id = $2 AND {_NAMES_IT.format("appointment")}))
     AND schedule.id = $1 AND slot.start >= $3 AND slot.start < $4
   ORDER BY slot.start LIMIT 1
 )
@@ -39,7 +50,7 @@ WHERE slot.schedule_key = (SELECT key FROM schedule WHERE id = $1) AND slot.stat
   AND slot."end" - slot.start = $4::timestamptz - $3::timestamptz
   AND slot.start >= agenda.horizon_start AND slot."end" <= agenda.horizon_end
   AND ($5 <= slot.start - make_interval(mins => agenda.minimum_notice_min)) IS NOT FALSE
-  AND (had.services = '{}' OR kind.terms && had.services)
+  AND {_FOR} = had.meant AND kind.capacity IS NOT DISTINCT FROM had.capacity
   AND NOT (slot.start < $8 AND slot."end" > $7) AND coalesce(slot.name, slot.id::text) <> ALL($9::text[])
 ORDER BY abs(extract(epoch FROM slot.start - $3::timestamptz)), kind.key <> had.key, slot.id LIMIT 1
 """
@@ -52,6 +63,8 @@ class Hit:
     id: str
     start: datetime
     end: datetime
+    held: bool = False
+    """whether it is only held, or asked for: its person looks for another time themselves"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +89,9 @@ async def appointments_hit(
     rows = await connection.fetch(
         _HIT, schedule, *period, period[0] - SLOT_LENGTH_MAX, now, most, list(besides)
     )
-    return [Hit(row["id"], row["start"], row["end"]) for row in rows], rows[0]["total"] if rows else 0
+    return [Hit(row["id"], row["start"], row["end"], row["held"]) for row in rows], rows[0][
+        "total"
+    ] if rows else 0
 
 
 async def nearest_free(

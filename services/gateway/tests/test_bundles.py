@@ -124,3 +124,17 @@ async def test_definitions_are_answered_here_beside_the_rest(
     ]["etag"]
     again = await post(client, get("StructureDefinition/Slot", ifNoneMatch=etag), get("Slot/1"))
     assert again.json()["entry"][0]["response"] == {"status": "304", "etag": etag}
+
+
+async def test_a_key_goes_with_a_transaction_and_not_with_a_batch_of_several_services(
+    services: Services, client: httpx.AsyncClient
+) -> None:
+    services.answer("booking", "/fhir", bundle("transaction-response"), Idempotency_Replayed="true")
+    key = {"Idempotency-Key": "one"}
+    answer = await post(client, get("Slot/1"), kind="transaction", **key)
+    assert answer.headers["idempotency-replayed"] == "true"
+    assert services.asked[0].headers["idempotency-key"] == "one"
+    answer = await post(client, get("Slot/1"), get("Location/2"), **key)
+    assert answer.status_code == 400
+    assert answer.json()["issue"][0]["expression"] == ["http.idempotency-key"]
+    assert len(services.asked) == 1

@@ -78,3 +78,50 @@ async def test_a_batch_within_a_batch_is_carried_out(small: Small) -> None:
     assert entry["response"]["status"] == "200"
     assert [e["response"]["status"] for e in entry["resource"]["entry"]] == ["201", "400"]
     assert await small.count("patient") == 1
+
+
+async def test_a_transaction_that_is_sent_twice_happens_once(small: Small) -> None:
+    """By its Idempotency-Key; the trace of the answer that is given again names whom it tells of."""
+    person = {**PERSON, "managingOrganization": {"reference": urn(1)}}
+    asked = bundle("transaction", ("POST", "Patient", person), ("POST", "Organization", PLACE))
+    first = await small.system.ask("POST", "", asked, Idempotency_Key="one")
+    again = await small.system.ask("POST", "", asked, Idempotency_Key="one")
+    assert (again.status, again.answer.content) == (200, first.answer.content)
+    assert again.headers["Idempotency-Replayed"] == "true"
+    assert (await small.count("patient"), await small.count("organization")) == (1, 1)
+    traced = await small.database.pool.fetchval(
+        "SELECT terms FROM audit ORDER BY recorded DESC, id DESC LIMIT 1"
+    )
+    assert any(first.resource["entry"][0]["resource"]["id"] in term for term in traced)
+    other = await small.system.ask(
+        "POST", "", bundle("transaction", ("POST", "Patient", PERSON)), Idempotency_Key="one"
+    )
+    assert (other.status, other.code) == (422, "duplicate")
+
+
+async def test_a_transaction_that_failed_may_be_tried_again_with_its_key(small: Small) -> None:
+    wrong = bundle("transaction", ("POST", "Organization", PLACE), ("POST", "Patient", WRONG))
+    assert (await small.system.ask("POST", "", wrong, Idempotency_Key="two")).status == 400
+    right = bundle("transaction", ("POST", "Organization", PLACE))
+    assert (await small.system.ask("POST", "", right, Idempotency_Key="two")).status == 200
+
+
+async def test_the_answer_to_a_transaction_is_given_again_to_who_still_reaches_what_it_tells_of(
+    small: Small,
+) -> None:
+    """The same account, whose token is now for somebody else, also where the answer was minimal."""
+    await small.system.ask("PUT", "Patient/camille", {**PERSON, "id": "camille"})
+    asked = bundle("transaction", ("PUT", "Patient/camille", {**PERSON, "id": "camille", "active": True}))
+    for key, prefer in (("three", "return=representation"), ("four", "return=minimal")):
+        headers = {"Idempotency_Key": key, "Prefer": prefer}
+        assert (await small.patient("camille").ask("POST", "", asked, **headers)).status == 200
+        assert (await small.patient("camille").ask("POST", "", asked, **headers)).status == 200
+        assert (await small.patient("dominique").ask("POST", "", asked, **headers)).status == 404
+
+
+async def test_a_batch_takes_no_key_that_could_not_be_kept(small: Small) -> None:
+    said = await small.system.ask(
+        "POST", "", bundle("batch", ("POST", "Patient", PERSON)), Idempotency_Key="five"
+    )
+    assert (said.status, said.code) == (400, "not-supported")
+    assert await small.count("patient") == 0

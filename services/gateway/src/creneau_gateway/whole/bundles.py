@@ -17,7 +17,7 @@ from creneau_gateway.whole.own_types import OwnTypes
 from creneau_shared.errors import BadRequest, CreneauError, NotFound
 from creneau_shared.fhir.json import dumps
 from creneau_shared.fhir.outcome import Language
-from creneau_shared.fhir.rest.batch import check_bundle, response_bundle, split_url
+from creneau_shared.fhir.rest.batch import check_bundle, refuse_key, response_bundle, split_url
 from creneau_shared.fhir.rest.exchange import Answer
 from creneau_shared.fhir.rest.failure import failure
 from creneau_shared.fhir.storage.store import Resource
@@ -42,6 +42,7 @@ class Bundles:
         of_one = len(set(services)) == 1 and None not in services
         if bundle["type"] == "transaction" or (of_one and not any(map(self._is_own, entries))):
             return await self._whole(bundle, services, forwarded)
+        refuse_key(headers)
         return Answer(200, await self._split(entries, services, at_once(forwarded), language))
 
     async def _whole(

@@ -22,17 +22,21 @@ from creneau_shared import functions
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import BadRequest, CreneauError, PreconditionFailed
 from creneau_shared.fhir.audit import PURPOSE_HEADER
+from creneau_shared.fhir.json import loads
 from creneau_shared.fhir.rest.bounds import BUNDLE_ENTRIES_MAX
 from creneau_shared.fhir.rest.conditions import EXPRESSION, asked_condition
 from creneau_shared.fhir.rest.exchange import Answer, FhirRequest
 from creneau_shared.fhir.rest.failure import failure
+from creneau_shared.fhir.rest.idempotency import remember, remembered
 from creneau_shared.fhir.rest.matching import Criteria, Query, matching_ids, read_criteria, take_turn
+from creneau_shared.fhir.rest.reading import require_visible
 from creneau_shared.fhir.rest.service import FhirService
 from creneau_shared.fhir.rest.together import runs, write_together
 from creneau_shared.fhir.storage.generic import instant
 from creneau_shared.fhir.storage.store import Resource
 from creneau_shared.fhir.validation import check
 from creneau_shared.ids import new_id
+from creneau_shared.security.principal import Action
 
 URL_PARAMETERS_MAX = 200
 BATCH_PARALLEL = 4
@@ -79,15 +83,29 @@ async def process(service: FhirService, carrier: Carrier, request: FhirRequest) 
     functions.tell(
         e.request.path[0] for e in entries if e.request.method not in ("GET", "HEAD") and e.request.path
     )
-    minimal = request.prefer.returning == "minimal"
-    if bundle["type"] == "batch":
-        answers = await _batch(service, carrier, entries)
-    else:
-        answers = await _transaction(service, carrier, request, entries)
-    for entry, answer in zip(entries, answers, strict=True):
-        service.observe(entry.request, answer.status)
-    parts = [_response(answer, minimal) for answer in answers]
-    return Answer(200, response_bundle(bundle["type"], parts))
+    if bundle["type"] == "transaction":
+        return await _transaction(service, carrier, request, entries)
+    if not service.in_transaction:  # an asynchronous batch is one, and its key was kept when it was accepted
+        refuse_key(request.headers)
+    answers = await _batch(service, carrier, entries)
+    _observe(service, entries, answers)
+    return _told("batch", request, answers)
+
+
+def refuse_key(headers: Mapping[str, str]) -> None:
+    """BadRequest for an Idempotency-Key on a batch: its entries are carried out apart, so that no key could be kept with
+    all of them."""
+    if "idempotency-key" in headers:
+        raise BadRequest(
+            "Un batch n'accepte pas d'Idempotency-Key : ses entrées s'exécutent chacune pour soi. Envoyez une transaction,"
+            " ou chaque demande seule avec sa clé, ou le batch avec Prefer: respond-async s'il porte sur un seul service."
+            " Rien n'a été fait.",
+            "A batch takes no Idempotency-Key: its entries are carried out each for itself. Send a transaction, or each"
+            " request alone with its key, or the batch with Prefer: respond-async if it is about one service."
+            " Nothing was done.",
+            code="not-supported",
+            expression="http.idempotency-key",
+        )
 
 
 def entry_count(bundle: Resource) -> int:
@@ -270,29 +288,86 @@ async def _handle(service: FhirService, carrier: Carrier, entry: RequestEntry) -
 
 async def _transaction(
     service: FhirService, carrier: Carrier, outer: FhirRequest, entries: list[RequestEntry]
-) -> list[Answer]:
+) -> Answer:
+    """All or nothing, once for each Idempotency-Key."""
     _require_distinct(entries)
     _require_held(service, entries)
-    answers: list[Answer | None] = [None] * len(entries)
+    key, said = outer.headers.get("idempotency-key"), outer.resource()
     async with service.transaction() as connection:
-        for entry in entries:
-            entry.request.rights = outer.rights
-        given = await _give_ids(service, connection, entries)
-        for entry in entries:
-            if entry.request.parsed is not None:
-                await _rewrite(service, connection, entry, given)
-        written: dict[tuple[str, str], int] = {}
-        ordered = _in_order(entries, given)
-        for part in runs(service, [entry.request for entry in ordered]):
-            done = await write_together(service, [entry.request for entry in ordered[part]])
-            for entry, answer in zip(ordered[part], done, strict=True):
-                answers[entry.index] = answer or await _take_part(carrier, connection, outer, entry)
-                _require_once(entry, answers[entry.index], written)
-                if entry.request.method == "POST" and entry.request.path[0] in GIVING_RIGHTS:
-                    await service.resolve_again(connection, outer)
-                    for other in entries:
-                        other.request.rights = outer.rights
+        if key is not None:
+            earlier = await remembered(connection, outer, key, said)
+            if earlier is not None:
+                await _require_still_visible(service, connection, outer, earlier)
+                await service.audit_replay(connection, outer, "Bundle", earlier)
+                return earlier
+        answers = await _all(service, carrier, connection, outer, entries)
+        answer = _told("transaction", outer, answers)
+        if key is not None:
+            await remember(connection, outer, key, said, answer)
+    _observe(service, entries, answers)
+    return answer
+
+
+async def _all(
+    service: FhirService,
+    carrier: Carrier,
+    connection: Connection,
+    outer: FhirRequest,
+    entries: list[RequestEntry],
+) -> list[Answer]:
+    """Carry out the entries of a transaction; their answers, in the order in which they were sent."""
+    answers: list[Answer | None] = [None] * len(entries)
+    for entry in entries:
+        entry.request.rights = outer.rights
+    given = await _give_ids(service, connection, entries)
+    for entry in entries:
+        if entry.request.parsed is not None:
+            await _rewrite(service, connection, entry, given)
+    written: dict[tuple[str, str], int] = {}
+    ordered = _in_order(entries, given)
+    for part in runs(service, [entry.request for entry in ordered]):
+        done = await write_together(service, [entry.request for entry in ordered[part]])
+        for entry, answer in zip(ordered[part], done, strict=True):
+            answers[entry.index] = answer or await _take_part(carrier, connection, outer, entry)
+            _require_once(entry, answers[entry.index], written)
+            if entry.request.method == "POST" and entry.request.path[0] in GIVING_RIGHTS:
+                await service.resolve_again(connection, outer)
+                for other in entries:
+                    other.request.rights = outer.rights
     return [answer for answer in answers if answer is not None]
+
+
+async def _require_still_visible(
+    service: FhirService, connection: Connection, request: FhirRequest, answer: Answer
+) -> None:
+    """NotFound unless all that a kept answer tells of lies within what the caller reaches now; what the transaction itself
+    has given them, since they asked, counts."""
+    await service.resolve_again(connection, request)
+    for resource_type, id_ in sorted(_told_of(service, loads(answer.content or b"{}"))):
+        actions: tuple[Action, ...] = ("r", "c", "u")
+        reached = (request.access_if_any(resource_type, action) for action in actions)
+        access = next((access for access in reached if access is not None), None)
+        store = service.types[resource_type].store
+        await require_visible(connection, store, access or request.access(resource_type, "r"), id_)
+
+
+def _told_of(service: FhirService, answered: Resource) -> set[tuple[str, str]]:
+    """Types and ids of what a response Bundle holds, or says that it has written."""
+    found: set[tuple[str, str]] = set()
+    pending: list[Any] = [answered]
+    while pending:
+        node = pending.pop()
+        if isinstance(node, list):
+            pending += node
+        elif isinstance(node, dict):
+            if node.get("resourceType") in service.types:
+                found.add((node["resourceType"], str(node.get("id"))))
+                continue
+            if isinstance(location := node.get("location"), str):
+                resource_type, _, id_ = location.partition("/_history/")[0].rpartition("/")
+                found.add((resource_type.rpartition("/")[2], id_))
+            pending += node.values()
+    return {(resource_type, id_) for resource_type, id_ in found if resource_type in service.types}
 
 
 async def _take_part(
@@ -525,6 +600,17 @@ async def _resolve_condition(
             code="multiple-matches" if found else "not-found",
         )
     return f"{resource_type}/{found[0]}"
+
+
+def _observe(service: FhirService, entries: list[RequestEntry], answers: list[Answer]) -> None:
+    for entry, answer in zip(entries, answers, strict=True):
+        service.observe(entry.request, answer.status)
+
+
+def _told(kind: str, request: FhirRequest, answers: list[Answer]) -> Answer:
+    """200 with the response Bundle."""
+    minimal = request.prefer.returning == "minimal"
+    return Answer(200, response_bundle(kind, [_response(answer, minimal) for answer in answers]))
 
 
 def _response(answer: Answer, minimal: bool) -> dict[str, Any]:

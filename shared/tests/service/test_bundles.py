@@ -125,3 +125,20 @@ async def test_a_batch_takes_no_key_that_could_not_be_kept(small: Small) -> None
     )
     assert (said.status, said.code) == (400, "not-supported")
     assert await small.count("patient") == 0
+
+
+async def test_who_wants_little_back_gets_what_they_read(small: Small) -> None:
+    """`Prefer: return` is about what is written; a GET beside it was asked for its resource."""
+    await small.system.ask("PUT", "Patient/camille", {**PERSON, "id": "camille"})
+    for kind in ("batch", "transaction"):
+        asked = bundle(kind, ("POST", "Organization", PLACE), ("GET", "Patient/camille", None))
+        said = await small.system.ask("POST", "", asked, Prefer="return=minimal")
+        written, read = said.resource["entry"]
+        assert "resource" not in written
+        assert read["resource"]["name"] == PERSON["name"]
+        said = await small.system.ask("POST", "", asked, Prefer="return=OperationOutcome")
+        written, read = said.resource["entry"]
+        assert "resource" not in written
+        assert written["response"]["outcome"]["resourceType"] == "OperationOutcome"
+        assert written["response"]["location"].startswith("https://small.example/fhir/Organization/")
+        assert read["resource"]["name"] == PERSON["name"]

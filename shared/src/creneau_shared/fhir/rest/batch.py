@@ -30,6 +30,7 @@ from creneau_shared.fhir.rest.failure import failure
 from creneau_shared.fhir.rest.idempotency import remember, remembered
 from creneau_shared.fhir.rest.matching import Criteria, Query, matching_ids, read_criteria, take_turn
 from creneau_shared.fhir.rest.reading import require_visible
+from creneau_shared.fhir.rest.returning import done, is_written
 from creneau_shared.fhir.rest.service import FhirService
 from creneau_shared.fhir.rest.together import runs, write_together
 from creneau_shared.fhir.storage.generic import instant
@@ -89,7 +90,7 @@ async def process(service: FhirService, carrier: Carrier, request: FhirRequest) 
         refuse_key(request.headers)
     answers = await _batch(service, carrier, entries)
     _observe(service, entries, answers)
-    return _told("batch", request, answers)
+    return _told("batch", entries, answers)
 
 
 def refuse_key(headers: Mapping[str, str]) -> None:
@@ -301,7 +302,7 @@ async def _transaction(
                 await service.audit_replay(connection, outer, "Bundle", earlier)
                 return earlier
         answers = await _all(service, carrier, connection, outer, entries)
-        answer = _told("transaction", outer, answers)
+        answer = _told("transaction", entries, answers)
         if key is not None:
             await remember(connection, outer, key, said, answer)
     _observe(service, entries, answers)
@@ -607,14 +608,14 @@ def _observe(service: FhirService, entries: list[RequestEntry], answers: list[An
         service.observe(entry.request, answer.status)
 
 
-def _told(kind: str, request: FhirRequest, answers: list[Answer]) -> Answer:
+def _told(kind: str, entries: list[RequestEntry], answers: list[Answer]) -> Answer:
     """200 with the response Bundle."""
-    minimal = request.prefer.returning == "minimal"
-    return Answer(200, response_bundle(kind, [_response(answer, minimal) for answer in answers]))
+    told = [_response(entry.request, answer) for entry, answer in zip(entries, answers, strict=True)]
+    return Answer(200, response_bundle(kind, told))
 
 
-def _response(answer: Answer, minimal: bool) -> dict[str, Any]:
-    """The response entry, with the stored bytes spliced in."""
+def _response(request: FhirRequest, answer: Answer) -> dict[str, Any]:
+    """The response entry, with the stored bytes spliced in. `Prefer: return` is about what is written, not what is read."""
     response: dict[str, Any] = {"status": str(answer.status)}
     if location := answer.headers.get("Location"):
         response["location"] = location
@@ -622,10 +623,13 @@ def _response(answer: Answer, minimal: bool) -> dict[str, Any]:
         response["etag"] = etag
     if answer.stored is not None:
         response["lastModified"] = instant(answer.stored.last_updated)
+    returning = "representation" if request.method in ("GET", "HEAD") else request.prefer.returning
     part: dict[str, Any] = {}
     if answer.content is not None and answer.status >= 400:
         response["outcome"] = orjson.Fragment(answer.content)
-    elif answer.content is not None and not (minimal and answer.stored is not None):
+    elif returning == "OperationOutcome" and is_written(answer):
+        response["outcome"] = orjson.Fragment(done(request.language))
+    elif answer.content is not None and not (returning == "minimal" and answer.stored is not None):
         part["resource"] = orjson.Fragment(answer.content)
     part["response"] = response
     return part

@@ -11,7 +11,7 @@ import asyncio
 import base64
 import binascii
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -25,7 +25,7 @@ from creneau_shared.fhir.audit import PURPOSE_HEADER
 from creneau_shared.fhir.json import loads
 from creneau_shared.fhir.rest.bounds import BUNDLE_ENTRIES_MAX
 from creneau_shared.fhir.rest.conditions import EXPRESSION, asked_condition
-from creneau_shared.fhir.rest.exchange import Answer, FhirRequest
+from creneau_shared.fhir.rest.exchange import Answer, FhirRequest, json_object
 from creneau_shared.fhir.rest.failure import failure
 from creneau_shared.fhir.rest.idempotency import remember, remembered
 from creneau_shared.fhir.rest.matching import Criteria, Query, matching_ids, read_criteria, take_turn
@@ -246,6 +246,14 @@ def split_url(url: str, base_url: str, index: int) -> tuple[tuple[str, ...], lis
 
 
 async def _batch(service: FhirService, carrier: Carrier, entries: list[RequestEntry]) -> list[Answer]:
+    refused = {entry.index: answer for entry in entries if (answer := _refused_in_batch(entry)) is not None}
+    carried_out = [entry for entry in entries if entry.index not in refused]
+    answers = iter(await _each(service, carrier, carried_out))
+    return [refused.get(entry.index) or next(answers) for entry in entries]
+
+
+async def _each(service: FhirService, carrier: Carrier, entries: list[RequestEntry]) -> list[Answer]:
+    """Carry out the entries of a batch, a few at once; their answers, in their order."""
     parts = [entries[part] for part in runs(service, [entry.request for entry in entries])]
     if service.in_transaction:
         return [answer for part in parts for answer in await _run(service, carrier, part)]
@@ -558,6 +566,25 @@ _RESTFUL = re.compile(r"^(https?://.+/)[A-Z][A-Za-z]+/[A-Za-z0-9\-.]{1,64}\Z")
 _CONDITIONAL_REFERENCE = re.compile(r"^([A-Z][A-Za-z]+)\?(.+)$")
 
 
+_OF_THE_BUNDLE = ("urn:uuid:", "urn:oid:")
+"""what a reference to another entry begins with, which leads nowhere but within its Bundle"""
+
+
+def _texts(resource: Resource) -> Iterator[tuple[str, Resource, str, str]]:
+    """Every text of a resource: where it stands, in which element, by which name, and the text."""
+    pending: list[tuple[str, Any]] = [(str(resource.get("resourceType")), resource)]
+    while pending:
+        where, node = pending.pop()
+        if isinstance(node, list):
+            pending += ((f"{where}[{index}]", item) for index, item in enumerate(node))
+        elif isinstance(node, dict):
+            for name, value in node.items():
+                if isinstance(value, str):
+                    yield f"{where}.{name}", node, name, value
+                else:
+                    pending.append((f"{where}.{name}", value))
+
+
 async def _rewrite(
     service: FhirService, connection: Connection, entry: RequestEntry, given: Mapping[str, str]
 ) -> None:
@@ -566,29 +593,71 @@ async def _rewrite(
     A relative reference names the entry whose fullUrl it completes (FHIR R4 bundle.html#references).
     """
     root = _RESTFUL.match(entry.full_url or "")
-    pending: list[Any] = [entry.request.parsed]
-    while pending:
-        node = pending.pop()
-        if isinstance(node, list):
-            pending += node
-        elif isinstance(node, dict):
-            for name, value in node.items():
-                if not isinstance(value, str):
-                    pending.append(value)
-                elif value in given and name in ("reference", "url", "valueUri", "valueUrl", "uri"):
-                    node[name] = given[value]
-                    entry.refers_to.add(given[value])
-                elif name == "reference" and root and f"{root[1]}{value}" in given:
-                    node[name] = given[f"{root[1]}{value}"]
-                    entry.refers_to.add(node[name])
-                elif name == "reference" and (match := _CONDITIONAL_REFERENCE.match(value)):
-                    node[name] = await _resolve_condition(service, connection, entry, match[1], match[2])
+    resource = json_object(entry.request.parsed)
+    for where, node, name, value in _texts(resource):
+        if value in given and name in ("reference", "url", "valueUri", "valueUrl", "uri"):
+            node[name] = given[value]
+            entry.refers_to.add(given[value])
+        elif name == "reference" and root and f"{root[1]}{value}" in given:
+            node[name] = given[f"{root[1]}{value}"]
+            entry.refers_to.add(node[name])
+        elif name == "reference" and (match := _CONDITIONAL_REFERENCE.match(value)):
+            try:
+                node[name] = await _resolve_condition(service, connection, entry, match[1], match[2])
+            except CreneauError as error:
+                issues = [replace(issue, expression=(where,)) for issue in error.issues]
+                raise _located(type(error)(issues=issues, headers=error.headers), entry.index) from error
+    if lost := _lost_reference(resource):
+        raise _located(
+            BadRequest(
+                f"La référence « {lost[1]} » ne mène à aucune entrée de ce Bundle. Donnez ce fullUrl à l'entrée voulue, ou"
+                " la référence d'une ressource enregistrée (Patient/12). Rien n'a été fait.",
+                f"The reference “{lost[1]}” leads to no entry of this Bundle. Give that fullUrl to the entry that is meant,"
+                " or the reference of a stored resource (Patient/12). Nothing was done.",
+                code="value",
+                expression=lost[0],
+            ),
+            entry.index,
+        )
+
+
+def _lost_reference(resource: Resource) -> tuple[str, str] | None:
+    """The first reference that could only lead to an entry, and where it stands. A Bundle has entries of its own."""
+    if resource.get("resourceType") == "Bundle":
+        return None
+    texts = ((where, value) for where, _, name, value in _texts(resource) if name == "reference")
+    return next(((where, value) for where, value in texts if value.startswith(_OF_THE_BUNDLE)), None)
+
+
+def _refused_in_batch(entry: RequestEntry) -> Answer | None:
+    """The answer to an entry of a batch that refers to another, or to none."""
+    lost = _lost_reference(json_object(entry.request.parsed))
+    if lost is None:
+        return None
+    refusal = BadRequest(
+        f"La référence « {lost[1]} » ne mène à rien : les entrées d'un batch ne se connaissent pas. Envoyez une transaction,"
+        " ou la référence d'une ressource enregistrée (Patient/12).",
+        f"The reference “{lost[1]}” leads nowhere: the entries of a batch know nothing of each other. Send a transaction,"
+        " or the reference of a stored resource (Patient/12).",
+        code="value",
+        expression=lost[0],
+    )
+    return failure(refusal, entry.request.language)
 
 
 async def _resolve_condition(
     service: FhirService, connection: Connection, entry: RequestEntry, resource_type: str, query: str
 ) -> str:
-    criteria = read_criteria(service, entry.request, service.served(resource_type).name, query)
+    """The reference to what a condition designates, among what this service has or knows of another's."""
+    if resource_type not in service.types and service.catalog.find(resource_type) is None:
+        raise BadRequest(
+            f"Cette transaction ne peut pas chercher parmi les {resource_type}. Cherchez d'abord la ressource"
+            f" (GET {resource_type}?{query}), puis donnez sa référence ({resource_type}/12).",
+            f"This transaction cannot search for {resource_type}. Search for the resource first"
+            f" (GET {resource_type}?{query}), then give its reference ({resource_type}/12).",
+            code="not-supported",
+        )
+    criteria = read_criteria(service, entry.request, resource_type, query)
     found = await matching_ids(service, connection, entry.request, criteria)
     if len(found) != 1:
         how_many_fr, how_many_en = (
@@ -597,7 +666,6 @@ async def _resolve_condition(
         raise PreconditionFailed(
             f"La référence « {resource_type}?{query} » doit désigner exactement une ressource ; {how_many_fr} trouvée(s).",
             f"The reference “{resource_type}?{query}” must designate exactly one resource; {how_many_en} found.",
-            expression=f"Bundle.entry[{entry.index}].resource",
             code="multiple-matches" if found else "not-found",
         )
     return f"{resource_type}/{found[0]}"

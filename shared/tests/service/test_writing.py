@@ -132,3 +132,15 @@ async def test_a_conditional_update_that_finds_nothing_overwrites_nothing(small:
     assert (await ask("GET", "Organization/lilas")).headers["ETag"] == 'W/"1"'
     await ask("DELETE", "Organization/lilas")
     assert (await ask("PUT", condition, roses)).status == 201, "the id is free again"
+
+
+async def test_a_history_says_what_it_was_asked_and_understood(small: Small) -> None:
+    """A name that it does not know is refused where the client wants to know, else left out, also of its links."""
+    for address in (await created(small.system), "Organization", ""):
+        at = f"{address}/_history?_count=1&_type=Patient&colour=red"
+        said = await small.system.ask("GET", at)
+        (link,) = [link["url"] for link in said.resource["link"] if link["relation"] == "self"]
+        assert link.endswith("_history?_count=1")
+        said = await small.system.ask("GET", at, Prefer="handling=strict")
+        assert (said.status, said.code) == (400, "not-supported")
+        assert said.resource["issue"][0]["expression"] == ["http._type"]

@@ -12,6 +12,7 @@ from creneau_gateway.whole.joined import Whole
 from creneau_shared.errors import MethodNotAllowed
 from creneau_shared.fhir.outcome import Language
 from creneau_shared.fhir.rest.exchange import Answer
+from creneau_shared.fhir.rest.negotiation import Preference
 from creneau_shared.fhir.storage.store import Resource
 
 
@@ -70,4 +71,12 @@ class OwnTypes:
         elif method not in ("GET", "HEAD") or "_history" in rest:
             raise MethodNotAllowed.at_address(method, "" if "_history" in rest else "GET, HEAD")
         operations = await self._whole.operations() if kind == "OperationDefinition" else []
-        return self._conformance.read(kind, rest, query, headers.get("if-none-match"), operations)
+        return self._conformance.read(
+            kind,
+            rest,
+            query,
+            headers.get("if-none-match"),
+            operations,
+            strict=Preference.parse(headers.get("prefer")).strict,
+            language=language,
+        )

@@ -187,12 +187,14 @@ async def test_a_file_has_what_its_reader_may_see(directory: Directory) -> None:
         ({"_type": "Patient"}, "_type"),
         ({"_since": "yesterday"}, "_since"),
         ({"_outputFormat": "text/csv"}, "_outputFormat"),
+        ({"_colour": "red"}, "_colour"),
     ],
 )
 async def test_what_is_wrong_is_told_where_it_is_polled(
     directory: Directory, query: dict[str, str], parameter: str
 ) -> None:
-    answer = await directory.client.get("/fhir/$export", params=query)
+    strict = {"Prefer": "handling=strict"}
+    answer = await directory.client.get("/fhir/$export", params=query, headers=strict)
     assert answer.status_code == 202
     await worked(directory)
     done = await directory.client.get(below(answer.headers["Content-Location"]))

@@ -44,6 +44,14 @@ async def test_what_cannot_be_had_is_told_in_fhir(
     assert logged == []
 
 
+async def test_what_is_served_is_for_the_statement_to_say(client: httpx.AsyncClient) -> None:
+    """No list of its own, which told of types that nobody serves and left out those that are served here."""
+    answer = await client.get("/Observation", headers={"Accept-Language": "en"})
+    said = answer.json()["issue"][0]["details"]["text"]
+    assert "Subscription" not in said
+    assert "/fhir/metadata" in said
+
+
 async def test_head_says_what_get_would(client: httpx.AsyncClient) -> None:
     got, headed = await client.get("/CodeSystem"), await client.head("/CodeSystem")
     assert headed.content == b""

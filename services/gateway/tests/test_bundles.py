@@ -9,7 +9,7 @@ import httpx
 import pytest
 import structlog
 
-from .conftest import FHIR, Asked, Services, bundle, outcome
+from .conftest import FHIR, Asked, Services, bundle, match, outcome
 
 
 def get(url: str, **request: str) -> dict[str, Any]:
@@ -124,3 +124,45 @@ async def test_definitions_are_answered_here_beside_the_rest(
     ]["etag"]
     again = await post(client, get("StructureDefinition/Slot", ifNoneMatch=etag), get("Slot/1"))
     assert again.json()["entry"][0]["response"] == {"status": "304", "etag": etag}
+
+
+async def test_a_key_goes_with_a_transaction_and_not_with_a_batch_of_several_services(
+    services: Services, client: httpx.AsyncClient
+) -> None:
+    services.answer("booking", "/fhir", bundle("transaction-response"), Idempotency_Replayed="true")
+    key = {"Idempotency-Key": "one"}
+    answer = await post(client, get("Slot/1"), kind="transaction", **key)
+    assert answer.headers["idempotency-replayed"] == "true"
+    assert services.asked[0].headers["idempotency-key"] == "one"
+    answer = await post(client, get("Slot/1"), get("Location/2"), **key)
+    assert answer.status_code == 400
+    assert answer.json()["issue"][0]["expression"] == ["http.idempotency-key"]
+    assert len(services.asked) == 1
+
+
+async def test_a_provenance_is_not_dropped_without_a_word(
+    services: Services, client: httpx.AsyncClient
+) -> None:
+    """As an entry it would be kept; as a header of a Bundle it cannot be."""
+    for kind in ("batch", "transaction"):
+        answer = await post(client, get("Slot/1"), kind=kind, **{"X-Provenance": "{}"})
+        assert answer.status_code == 400
+        assert answer.json()["issue"][0]["expression"] == ["http.x-provenance"]
+    assert services.asked == []
+
+
+async def test_what_is_asked_of_the_whole_base_is_answered_as_an_entry_too(
+    services: Services, client: httpx.AsyncClient
+) -> None:
+    for service in ("booking", "directory", "notifications"):
+        rest = {"mode": "server", "resource": []}
+        services.answer(service, "/fhir/metadata", {"resourceType": "CapabilityStatement", "rest": [rest]})
+        services.answer(service, "/fhir/_history", bundle("history", total=0))
+    patient = {"resourceType": "Patient", "id": "1"}
+    services.answer("booking", "/fhir/Patient/_search", bundle("searchset", match(patient), total=1))
+    answer = await post(client, *map(get, ("metadata", "_history", "?_type=Patient&family=Lef%C3%A8vre")))
+    statement, history, search = answer.json()["entry"]
+    assert statement["resource"]["resourceType"] == "CapabilityStatement"
+    assert (history["resource"]["type"], history["resource"]["total"]) == ("history", 0)
+    assert [entry["resource"] for entry in search["resource"]["entry"]] == [patient]
+    assert "Lef" not in json.dumps(search["resource"]["link"]), "what came in a body stands in no link"

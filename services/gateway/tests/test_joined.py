@@ -221,3 +221,28 @@ async def test_an_event_is_read_wherever_it_is(services: Services, client: httpx
     assert (await client.get("/AuditEvent/2")).status_code == 404
     services.answer("directory", "/fhir/AuditEvent/1", b"oops", 500)
     assert (await client.get("/AuditEvent/1")).status_code == 503
+
+
+async def test_the_history_of_the_whole_links_to_what_was_understood(
+    services: Services, client: httpx.AsyncClient
+) -> None:
+    for service in ("booking", "directory", "notifications"):
+        services.answer(service, "/fhir/_history", bundle("history", total=0))
+    links = (await client.get("/_history?_count=1&colour=red")).json()["link"]
+    assert [link["url"] for link in links] == [f"{BASE}/_history?_count=1"]
+
+
+@pytest.mark.parametrize("query", ["colour=red", "_sort=colour,name", "colour:exact=red"])
+async def test_definitions_are_searched_by_one_rule(client: httpx.AsyncClient, query: str) -> None:
+    """What is not known is left out and said, or refused where the client wants that, as in every search."""
+    answer = await client.get(f"/CodeSystem?_count=1&{query}")
+    assert answer.status_code == 200
+    first, outcome = answer.json()["entry"]
+    assert first["resource"]["resourceType"] == "CodeSystem"
+    assert outcome["search"]["mode"] == "outcome"
+    (issue,) = outcome["resource"]["issue"]
+    assert issue["details"]["coding"][0]["code"] == "ignored"
+    assert all("colour" not in link["url"] for link in answer.json()["link"])
+    strict = await client.get(f"/CodeSystem?{query}", headers={"Prefer": "handling=strict"})
+    assert (strict.status_code, strict.json()["issue"][0]["code"]) == (400, "not-supported")
+    assert (await client.get("/CodeSystem?name:nothing=x")).status_code == 400, "a modifier is never left out"

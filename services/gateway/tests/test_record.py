@@ -64,6 +64,14 @@ async def test_everything_is_booking_s_part_and_then_the_messages(
     assert asked.query["patient"] == "Patient/p"
 
 
+async def test_links_say_what_was_understood(services: Services, client: httpx.AsyncClient) -> None:
+    """Booking is told of all, so that it can say what it leaves out."""
+    keep(services)
+    found = (await client.get("/Patient/p/$everything?colour=red&_count=5")).json()
+    assert services.of("booking")[0].query["colour"] == "red"
+    assert all("colour" not in link["url"] and "_count=5" in link["url"] for link in found["link"])
+
+
 async def test_who_is_refused_by_booking_is_refused(services: Services, client: httpx.AsyncClient) -> None:
     keep(services)
     services.answer("booking", "/fhir/Patient/p/$everything", outcome("not-found"), 404)

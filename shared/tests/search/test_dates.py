@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any, get_args
 from zoneinfo import ZoneInfo
 
@@ -36,6 +36,7 @@ from creneau_shared.fhir.search.sql import Arguments
         ("2026-07-01T10:30:15.123456789Z", "2026-07-01T10:30:15.123456Z", 1e-6 / 3600),
         ("2026-07-01T10:30:00-04:00", "2026-07-01T14:30:00Z", 1 / 3600),
         ("2026-07-01T10:30:00 04:00", "2026-07-01T06:30:00Z", 1 / 3600),
+        ("2016-12-31T23:59:60Z", "2016-12-31T23:59:59Z", 1 / 3600),
     ],
 )
 def test_interval(text: str, low: str, hours: float) -> None:
@@ -54,13 +55,40 @@ def test_another_zone() -> None:
 @pytest.mark.parametrize(
     "text",
     ["", "26", "2026-13", "2026-00", "2026-02-30", "2026-1-1", "20261201", "2026-12-01T", "2026-12-01T10",
-     "2026-12-01T24:00:00", "2026-12-01T10:00:61Z", "2026-12-01T10:00+2", "2026-12-01T10:00:00+15:00", "9999-12-31",
-     "0000", "2026-12-01 10:00", "２０２６", "now"],
+     "2026-12-01T24:00:00", "2026-12-01T10:00:61Z", "2026-12-01T10:00+2", "2026-12-01T10:00:00+15:00",
+     "0000", "10000", "2026-12-01 10:00", "２０２６", "now"],
 )  # fmt: skip
 def test_not_a_date(text: str) -> None:
     """Neither half a date nor another calendar's."""
     with pytest.raises(NotADateError):
         interval(text, PARIS)
+
+
+_OFFSETS = st.integers(-14 * 60, 14 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes)))
+_EDGES = st.one_of(
+    st.datetimes(datetime(9999, 12, 30), datetime.max),  # noqa: DTZ001, DTZ901
+    st.datetimes(datetime.min, datetime(1, 1, 2)),  # noqa: DTZ001, DTZ901
+)
+
+
+@given(_EDGES, _OFFSETS, st.sampled_from(["year", "month", "day", "minute", "second", "microsecond"]))
+def test_for_ever_and_since_ever_are_dates(moment: datetime, zone: timezone, precision: str) -> None:
+    """`9999-12-31` is how many systems end what does not end: each date of R4 is some span between the first moment that can
+    be kept and the last, in every zone, whole or as a point in time."""
+    offset = datetime(2026, 1, 1, tzinfo=zone).isoformat()[-6:]
+    text = {
+        "year": f"{moment.year:04}",
+        "month": f"{moment.year:04}-{moment.month:02}",
+        "day": moment.date().isoformat(),
+    }.get(precision) or moment.isoformat(timespec=f"{precision}s") + offset
+    low, high = interval(text, zone)
+    assert EARLIEST <= low < high <= LATEST
+    assert low.utcoffset() == high.utcoffset() == timedelta(0)
+    point = value_interval(text, zone, instant=True)
+    assert point is not None
+    assert point[0] == low
+    assert low < point[1] <= LATEST
+    assert value_interval({"end": text}, zone, instant=False) == (EARLIEST, high)
 
 
 def test_periods_may_be_open() -> None:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from creneau_shared.errors import BadRequest
+from creneau_shared.fhir.search.parse import parse_search
 from creneau_shared.fhir.search.published import search_parameters
 from creneau_shared.fhir.search.registry import REGISTRY, find_parameter, parameters_of, storage_needs
 
@@ -103,6 +106,17 @@ def test_a_parameter_of_several_types_tells_where_it_looks_in_each() -> None:
     every = published["Resource-lastUpdated"]
     assert (every["base"], every["expression"]) == (["Resource"], "Resource.meta.lastUpdated")
     assert published["Resource-content"]["base"] == ["Resource"]
+
+
+def test_what_slots_cannot_answer_is_not_declared() -> None:
+    """Their rows keep no words of a code: the modifier is refused, and no SearchParameter promises it."""
+    published = {resource["id"]: resource for resource in search_parameters(REGISTRY)}
+    assert "text" not in published["Slot-service-type"]["modifier"]
+    assert "text" in published["Schedule-service-type"]["modifier"]
+    assert {"text", "ofType"}.isdisjoint(published["Slot-status"]["modifier"])
+    assert "below" not in parameters_of("Slot")["_profile"].modifiers
+    with pytest.raises(BadRequest):
+        parse_search("Slot", [("service-type:text", "vid")], known_types={"Slot"}, now=datetime.now(UTC))
 
 
 def test_storage_needs_follow_from_the_parameters() -> None:

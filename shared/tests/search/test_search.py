@@ -21,7 +21,7 @@ from shared.tests.search.store import Store
         ("Slot?service-type=urn:example:service|", "l3"),
         ("Slot?service-type=|consultation", ""),
         ("Slot?service-type:not=consultation", "l1 l2 m1 s1"),
-        ("Slot?service-type:text=consul", "l3"),
+        ("PractitionerRole?specialty:text=medecine gen", "lefevre-paris"),
         ("Slot?service-type:missing=true", "l1 l2 m1 s1"),
         ("Slot?service-type:missing=false", "l3"),
         ("Organization?active=false", "lyon"),

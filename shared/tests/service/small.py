@@ -1,6 +1,6 @@
 """A FHIR service as small as one can be: the platform with two types of the generic store, one public (Organization),
-one personal (Patient), and what is kept beside them (Provenance, the trail). No rules, no HTTP: what fails here is the
-platform's."""
+one personal (Patient), what is kept beside them (Provenance, the trail), and a replica of another service's type
+(Practitioner). No rules, no HTTP: what fails here is the platform's."""
 
 from __future__ import annotations
 
@@ -41,13 +41,15 @@ BASE = "https://small.example/fhir"
 SERVICE = "creneau-small"
 NOW = datetime(2026, 11, 16, 8, 0, tzinfo=UTC)
 OWN, KEPT_BESIDE = ("Organization", "Patient"), ("Provenance",)
+REPLICA = "Practitioner"
+"""a type of another service, that is searched here and not served"""
 NAMES = names_in({"Patient": "patient"})
 
 
 def ddl() -> str:
     """The SQL that makes the service's database."""
     metadata = new_metadata()
-    for resource_type in (*OWN, *KEPT_BESIDE):
+    for resource_type in (*OWN, *KEPT_BESIDE, REPLICA):
         resource_tables(metadata, resource_type)
     for table in (history_table, idempotency_table, audit_table, async_request_table, rate_bucket_table):
         table(metadata)
@@ -62,7 +64,7 @@ def small_server(url: str, database: Database) -> FhirServer:
         ServedType(GenericStore("Provenance", BASE), interactions=READ_ONLY | {"create"}),
         served_trail(SERVICE, NAMES, "Who read or changed what."),
     ]
-    tables = [GenericTable.of(name) for name in (*OWN, *KEPT_BESIDE)]
+    tables = [GenericTable.of(name) for name in (*OWN, *KEPT_BESIDE, REPLICA)]
     return create_fhir_server(
         ServiceSettings(database_url=url, public_base_url=BASE),
         service=SERVICE,

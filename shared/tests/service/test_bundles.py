@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from shared.tests.service.small import Small, bundle, urn
+from typing import Any
+
+import pytest
+from shared.tests.service.small import BASE, Small, bundle, urn
+
+from creneau_shared.fhir.storage.replica import ReplicaStore
 
 PERSON = {"resourceType": "Patient", "name": [{"family": "Lefèvre"}]}
 WRONG = {"resourceType": "Patient", "gender": "x"}
@@ -78,3 +83,133 @@ async def test_a_batch_within_a_batch_is_carried_out(small: Small) -> None:
     assert entry["response"]["status"] == "200"
     assert [e["response"]["status"] for e in entry["resource"]["entry"]] == ["201", "400"]
     assert await small.count("patient") == 1
+
+
+async def test_a_transaction_that_is_sent_twice_happens_once(small: Small) -> None:
+    """By its Idempotency-Key; the trace of the answer that is given again names whom it tells of."""
+    person = {**PERSON, "managingOrganization": {"reference": urn(1)}}
+    asked = bundle("transaction", ("POST", "Patient", person), ("POST", "Organization", PLACE))
+    first = await small.system.ask("POST", "", asked, Idempotency_Key="one")
+    again = await small.system.ask("POST", "", asked, Idempotency_Key="one")
+    assert (again.status, again.answer.content) == (200, first.answer.content)
+    assert again.headers["Idempotency-Replayed"] == "true"
+    assert (await small.count("patient"), await small.count("organization")) == (1, 1)
+    traced = await small.database.pool.fetchval(
+        "SELECT terms FROM audit ORDER BY recorded DESC, id DESC LIMIT 1"
+    )
+    assert any(first.resource["entry"][0]["resource"]["id"] in term for term in traced)
+    other = await small.system.ask(
+        "POST", "", bundle("transaction", ("POST", "Patient", PERSON)), Idempotency_Key="one"
+    )
+    assert (other.status, other.code) == (422, "duplicate")
+
+
+async def test_a_transaction_that_failed_may_be_tried_again_with_its_key(small: Small) -> None:
+    wrong = bundle("transaction", ("POST", "Organization", PLACE), ("POST", "Patient", WRONG))
+    assert (await small.system.ask("POST", "", wrong, Idempotency_Key="two")).status == 400
+    right = bundle("transaction", ("POST", "Organization", PLACE))
+    assert (await small.system.ask("POST", "", right, Idempotency_Key="two")).status == 200
+
+
+async def test_the_answer_to_a_transaction_is_given_again_to_who_still_reaches_what_it_tells_of(
+    small: Small,
+) -> None:
+    """The same account, whose token is now for somebody else, also where the answer was minimal."""
+    await small.system.ask("PUT", "Patient/camille", {**PERSON, "id": "camille"})
+    asked = bundle("transaction", ("PUT", "Patient/camille", {**PERSON, "id": "camille", "active": True}))
+    for key, prefer in (("three", "return=representation"), ("four", "return=minimal")):
+        headers = {"Idempotency_Key": key, "Prefer": prefer}
+        assert (await small.patient("camille").ask("POST", "", asked, **headers)).status == 200
+        assert (await small.patient("camille").ask("POST", "", asked, **headers)).status == 200
+        assert (await small.patient("dominique").ask("POST", "", asked, **headers)).status == 404
+
+
+async def test_a_batch_takes_no_key_that_could_not_be_kept(small: Small) -> None:
+    said = await small.system.ask(
+        "POST", "", bundle("batch", ("POST", "Patient", PERSON)), Idempotency_Key="five"
+    )
+    assert (said.status, said.code) == (400, "not-supported")
+    assert await small.count("patient") == 0
+
+
+async def test_who_wants_little_back_gets_what_they_read(small: Small) -> None:
+    """`Prefer: return` is about what is written; a GET beside it was asked for its resource."""
+    await small.system.ask("PUT", "Patient/camille", {**PERSON, "id": "camille"})
+    for kind in ("batch", "transaction"):
+        asked = bundle(kind, ("POST", "Organization", PLACE), ("GET", "Patient/camille", None))
+        said = await small.system.ask("POST", "", asked, Prefer="return=minimal")
+        written, read = said.resource["entry"]
+        assert "resource" not in written
+        assert read["resource"]["name"] == PERSON["name"]
+        said = await small.system.ask("POST", "", asked, Prefer="return=OperationOutcome")
+        written, read = said.resource["entry"]
+        assert "resource" not in written
+        assert written["response"]["outcome"]["resourceType"] == "OperationOutcome"
+        assert written["response"]["location"].startswith("https://small.example/fhir/Organization/")
+        assert read["resource"]["name"] == PERSON["name"]
+
+
+async def practitioner(small: Small, id_: str, number: str) -> None:
+    """Another service's, of which this one knows."""
+    doctor: dict[str, Any] = {
+        "resourceType": "Practitioner",
+        "id": id_,
+        "meta": {"versionId": "1", "lastUpdated": "2026-11-16T08:00:00Z"},
+        "identifier": [{"system": "urn:example:rpps", "value": number}],
+    }
+    async with small.database.connection() as connection:
+        await ReplicaStore("Practitioner", BASE).apply(connection, doctor)
+
+
+async def test_a_conditional_reference_leads_to_what_another_service_holds_and_this_one_knows(
+    small: Small,
+) -> None:
+    await practitioner(small, "lea", "1")
+    for number, status in (("1", 200), ("2", 412)):
+        condition = f"Practitioner?identifier=urn:example:rpps|{number}"
+        person = {**PERSON, "generalPractitioner": [{"reference": condition}]}
+        said = await small.system.ask("POST", "", bundle("transaction", ("POST", "Patient", person)))
+        assert said.status == status, said.resource
+        if status == 200:
+            kept = said.resource["entry"][0]["resource"]["generalPractitioner"]
+            assert kept == [{"reference": "Practitioner/lea"}]
+        else:
+            where = "Bundle.entry[0].resource.generalPractitioner[0].reference"
+            assert said.resource["issue"][0]["expression"] == [where]
+
+
+@pytest.mark.parametrize("condition", ["Observation?code=1", "Practitioner?shoe-size=42"])
+async def test_a_conditional_reference_that_cannot_be_followed_is_refused_where_it_stands(
+    small: Small, condition: str
+) -> None:
+    person = {**PERSON, "generalPractitioner": [{"reference": condition}]}
+    said = await small.system.ask("POST", "", bundle("transaction", ("POST", "Patient", person)))
+    where = "Bundle.entry[0].resource.generalPractitioner[0].reference"
+    assert (said.status, said.resource["issue"][0]["expression"]) == (400, [where])
+    assert "served" not in said.resource["issue"][0]["details"]["text"]
+
+
+async def test_a_reference_to_an_entry_leads_to_one(small: Small) -> None:
+    """`urn:uuid:…` names nothing outside of its Bundle, and in a batch no other entry either: it is not stored."""
+    lost = {**PERSON, "managingOrganization": {"reference": urn(7)}}
+    said = await small.system.ask(
+        "POST", "", bundle("transaction", ("POST", "Organization", PLACE), ("POST", "Patient", lost))
+    )
+    where = "Bundle.entry[1].resource.managingOrganization.reference"
+    assert (said.status, said.resource["issue"][0]["expression"]) == (400, [where])
+    assert await small.count("organization") == 0
+    other = {**PERSON, "managingOrganization": {"reference": urn(0)}}
+    entries = [("POST", "Organization", PLACE), *[("POST", "Patient", one) for one in (lost, other, PERSON)]]
+    said = await small.system.ask("POST", "", bundle("batch", *entries))
+    assert [e["response"]["status"] for e in said.resource["entry"]] == ["201", "400", "400", "201"]
+    (issue,) = said.resource["entry"][2]["response"]["outcome"]["issue"]
+    assert issue["expression"] == ["Patient.managingOrganization.reference"]
+    assert await small.count("patient") == 1
+
+
+async def test_a_transaction_within_a_batch_knows_its_own_entries(small: Small) -> None:
+    person = {**PERSON, "managingOrganization": {"reference": urn(1)}}
+    inner = bundle("transaction", ("POST", "Patient", person), ("POST", "Organization", PLACE))
+    said = await small.system.ask("POST", "", bundle("batch", ("POST", "/", inner)))
+    (entry,) = said.resource["entry"]
+    assert entry["response"]["status"] == "200"

@@ -103,3 +103,13 @@ async def test_a_batch_keeps_its_savepoints_in_the_answers_transaction(
     said = (await small.system.ask("GET", at)).resource
     assert [entry["response"]["status"] for entry in said["entry"]] == ["201", "400", "201"]
     assert await small.count("patient") == 2
+
+
+async def test_a_batch_is_asked_for_once_with_its_key(small: Small, runner: AsyncRunner) -> None:
+    asked = bundle("batch", ("POST", "Patient", PERSON))
+    first, again = [await small.system.ask("POST", "", asked, Idempotency_Key="one", **LATER) for _ in "12"]
+    assert address(first) == address(again)
+    assert await runner.run_next()
+    said = await small.system.ask("GET", address(first))
+    assert [entry["response"]["status"] for entry in said.resource["entry"]] == ["201"]
+    assert await small.count("patient") == 1

@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 
 import pytest
-from shared.tests.service.small import Caller, Small, patient_principal, small_server
+from shared.tests.service.small import Caller, Small, bundle, patient_principal, small_server
 
 from creneau_shared.database.pool import Database
 
@@ -112,3 +112,35 @@ async def test_provenance_is_kept_with_the_version_that_it_tells_of(small: Small
 async def test_a_provenance_that_cannot_be_kept_stops_the_write(small: Small, header: str) -> None:
     assert (await small.system.ask("POST", "Patient", PERSON, X_Provenance=header)).status == 400
     assert await small.count("patient") == 0
+
+
+async def test_a_conditional_update_that_finds_nothing_overwrites_nothing(small: Small) -> None:
+    """If-Match says that there was something; an id in use belongs to what does not fit the condition (R5's rule)."""
+    ask = small.system.ask
+    condition = "Organization?name=Cabinet%20des%20Roses"
+    assert (await ask("PUT", condition, PLACE, If_Match='W/"1"')).status == 412
+    asked = bundle("transaction", ("PUT", condition, PLACE))
+    asked["entry"][0]["request"]["ifMatch"] = 'W/"1"'
+    assert (await ask("POST", "", asked)).status == 412
+    assert await small.count("organization") == 0
+    await ask("PUT", "Organization/lilas", {**PLACE, "id": "lilas"})
+    roses = {**PLACE, "id": "lilas", "name": "Cabinet des Roses"}
+    said = await ask("PUT", condition, roses)
+    assert (said.status, said.resource["issue"][0]["expression"]) == (409, ["Organization.id"])
+    said = await ask("POST", "", bundle("transaction", ("PUT", condition, roses)))
+    assert (said.status, said.resource["issue"][0]["expression"]) == (409, ["Bundle.entry[0].resource.id"])
+    assert (await ask("GET", "Organization/lilas")).headers["ETag"] == 'W/"1"'
+    await ask("DELETE", "Organization/lilas")
+    assert (await ask("PUT", condition, roses)).status == 201, "the id is free again"
+
+
+async def test_a_history_says_what_it_was_asked_and_understood(small: Small) -> None:
+    """A name that it does not know is refused where the client wants to know, else left out, also of its links."""
+    for address in (await created(small.system), "Organization", ""):
+        at = f"{address}/_history?_count=1&_type=Patient&colour=red"
+        said = await small.system.ask("GET", at)
+        (link,) = [link["url"] for link in said.resource["link"] if link["relation"] == "self"]
+        assert link.endswith("_history?_count=1")
+        said = await small.system.ask("GET", at, Prefer="handling=strict")
+        assert (said.status, said.code) == (400, "not-supported")
+        assert said.resource["issue"][0]["expression"] == ["http._type"]

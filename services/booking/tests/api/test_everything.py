@@ -109,6 +109,18 @@ async def test_what_cannot_be_understood_is_said(life: Life, query: dict[str, An
     assert answer.status_code == 400, answer.text
 
 
+async def test_what_is_not_known_is_left_out_and_said_or_refused(life: Life) -> None:
+    path = f"Patient/{life.id}/$everything"
+    found = (await life.caller.get(path, colour="red", _count="500")).json()
+    outcome = found["entry"][-1]
+    assert outcome["search"] == {"mode": "outcome"}
+    assert outcome["resource"]["issue"][0]["details"]["coding"][0]["code"] == "ignored"
+    assert all("colour" not in link["url"] for link in found["link"])
+    asked = {"resourceType": "Parameters", "parameter": [{"name": "colour", "valueString": "red"}]}
+    strict = await life.caller.post(path, asked, Prefer="handling=strict")
+    assert (strict.status_code, strict.json()["issue"][0]["expression"]) == (400, ["http.colour"])
+
+
 @pytest.mark.parametrize("operation", ["$everything", "$archive"])
 async def test_nobody_else_gets_it(life: Life, operation: str) -> None:
     path = f"Patient/{life.id}/{operation}"

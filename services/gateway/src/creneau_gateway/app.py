@@ -46,7 +46,6 @@ def create_app(
     return GatewayApplication(
         upstreams=upstreams,
         whole=whole,
-        conformance=conformance,
         own=own,
         record=PersonalRecord(upstreams, base_url, clock),
         letters=AllDeadLetters(upstreams),

@@ -11,16 +11,19 @@ from datetime import UTC, date, datetime, time, timedelta
 
 from creneau_booking.operations.definitions import operation_definition, parameter
 from creneau_booking.operations.person import access_to_person
+from creneau_booking.operations.unknown_names import known_names, unknown_names
 from creneau_booking.storage.people.erasures import named_in
 from creneau_booking.storage.people.record import TYPES, sources
 from creneau_shared.clock import PARIS
 from creneau_shared.errors import BadRequest
+from creneau_shared.fhir.json import dumps
+from creneau_shared.fhir.outcome import operation_outcome
 from creneau_shared.fhir.rest.exchange import Answer, FhirRequest, asked_count
 from creneau_shared.fhir.rest.operation import Operation, OperationCall
 from creneau_shared.fhir.rest.parameters import OperationInput
 from creneau_shared.fhir.rest.reading import read_current
 from creneau_shared.fhir.rest.record import RecordPage, entries_of, record_page
-from creneau_shared.fhir.search.bundle import Link, query_url, write_bundle
+from creneau_shared.fhir.search.bundle import Entry, Link, outcome_entry, query_url, write_bundle
 from creneau_shared.fhir.search.cursor import Cursor, query_digest
 from creneau_shared.fhir.search.parse import CURSOR_PARAMETER
 from creneau_shared.fhir.search.sql import RowPlace, SearchTable
@@ -54,6 +57,7 @@ EVERYTHING = operation_definition(
     instance=True,
     base="http://hl7.org/fhir/OperationDefinition/Patient-everything",
 )
+_KNOWN = known_names(EVERYTHING, CURSOR_PARAMETER) - {"_summary", "_elements"}
 ARCHIVE = operation_definition(
     "archive",
     "A person's archive",
@@ -109,7 +113,7 @@ class EverythingOperation:
         if page.following is not None:
             cursor = call.service.cursors.encode(Cursor(RowPlace(page.following)), digest)
             links.append(Link("next", query_url(url, [*wanted.pairs, (CURSOR_PARAMETER, cursor)])))
-        entries = entries_of(page.found, call.service.base_url)
+        entries = [*entries_of(page.found, call.service.base_url), *_remarks(call.request)]
         return Answer(200, write_bundle("searchset", entries, links=links), self._voucher(call))
 
     async def archive(self, call: OperationCall) -> Answer:
@@ -152,9 +156,17 @@ class EverythingOperation:
         return page
 
 
+def _remarks(request: FhirRequest) -> list[Entry]:
+    """What was left out of what was asked."""
+    issues = unknown_names(OperationInput.of(request), _KNOWN, "$everything")
+    return [outcome_entry(dumps(operation_outcome(issues, request.language)))] if issues else []
+
+
 def _wanted(request: FhirRequest) -> _Wanted:
     """The call's input, by query or as Parameters; BadRequest for what cannot be understood."""
     given = OperationInput.of(request)
+    if request.prefer.strict:
+        given.refuse_unknown(_KNOWN, "$everything")
     types = _allowed(request.principal, _types(given))
     start, end = _day(given, "start"), _day(given, "end")
     period = None

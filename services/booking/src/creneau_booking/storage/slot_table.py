@@ -137,7 +137,7 @@ class SlotTable:
             return self._schedule(clause, alias, arguments)
         if name == "bookable":
             return self._bookable(clause, alias, arguments)
-        if name == "bookable-by" or clause.modifier in ("text", "below"):
+        if name == "bookable-by" or clause.modifier == "below":
             raise SlotsNotSearchedBy(clause.parameter.name, clause.modifier)
         terms = arguments.add(clause_terms(clause), "text[]")
         found = self._bearing(name, terms, alias)

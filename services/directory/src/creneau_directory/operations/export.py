@@ -50,6 +50,7 @@ _INPUTS: Final = (
     ("_typeFilter", "string", "*"),
     ("includeAssociatedData", "string", "*"),
 )
+_KNOWN: Final = frozenset({*(name for name, _, _ in _INPUTS), "_format", "_pretty"})
 _DOCUMENTATION: Final = (
     "The directory as files. Answered by 202 and Content-Location; there, once it is done, by a manifest: for each type the"
     " addresses of its files (NDJSON), and of the entries that were deleted since"
@@ -107,6 +108,8 @@ class Exports:
         """The manifest."""
         request, said = call.request, OperationInput.of(call.request)
         self._require_known(request)
+        if request.prefer.strict:
+            said.refuse_unknown(_KNOWN, "$export")
         form = _format(said)
         at = call.service.clock.now()
         since = _instant(said, "_since")

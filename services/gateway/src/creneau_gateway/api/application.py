@@ -13,7 +13,6 @@ from creneau_gateway.operations.dead_letters import AllDeadLetters
 from creneau_gateway.operations.record import ZIP, PersonalRecord
 from creneau_gateway.upstreams.asking import Query, RefusedError
 from creneau_gateway.upstreams.calls import Upstreams
-from creneau_gateway.upstreams.routing import SERVICE_OF
 from creneau_gateway.whole.bundles import Bundles
 from creneau_gateway.whole.joined import Whole
 from creneau_gateway.whole.own_types import OwnTypes
@@ -67,7 +66,6 @@ class GatewayApplication:
         *,
         upstreams: Upstreams,
         whole: Whole,
-        conformance: ConformanceResources,
         own: OwnTypes,
         record: PersonalRecord,
         letters: AllDeadLetters,
@@ -81,7 +79,6 @@ class GatewayApplication:
         self.health = Health({name: partial(upstreams.check, name) for name in upstreams.services})
         self._upstreams = upstreams
         self._whole = whole
-        self._conformance = conformance
         self._own = own
         self._record = record
         self._letters = letters
@@ -173,14 +170,10 @@ class GatewayApplication:
         match parts:
             case () if method == "POST":
                 return await self._bundles.process(await self._resource(headers, body), headers, language)
-            case () if reading:
-                return Answer(200, await self._whole.search(query, headers))
+            case _ if reading and self._own.is_of_the_whole(parts):
+                return await self._own.of_the_whole(parts, query, headers)
             case ("_search",) if method == "POST":
                 return Answer(200, await self._whole.search(self._whole.seal.close(query), headers))
-            case ("metadata",) if reading:
-                return await self._whole.metadata(query, headers, self._conformance.declarations())
-            case ("_history",) if reading:
-                return Answer(200, await self._whole.history(query, headers))
             case _ if self._record.answers(parts):
                 said = await self._resource(headers, body) if method == "POST" and body.strip() else None
                 return await self._record.answer(method, parts, query, headers, said)
@@ -200,10 +193,9 @@ class GatewayApplication:
                 f"L'opération {parts[-1]} n'existe pas ici.",
                 f"The operation {parts[-1]} does not exist here.",
             )
-        known = ", ".join(sorted(SERVICE_OF))
         raise NotFound(
-            f"« {parts[0]} » n'est pas servi ici. Types servis : {known}.",
-            f"“{parts[0]}” is not served here. Types served: {known}.",
+            f"« {parts[0]} » n'est pas servi ici. GET /fhir/metadata dit quels types le sont.",
+            f"“{parts[0]}” is not served here. GET /fhir/metadata says which types are.",
             code="not-supported",
         )
 

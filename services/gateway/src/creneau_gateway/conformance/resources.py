@@ -6,14 +6,21 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any, Final
 
-from creneau_gateway.conformance.search import PARAMETERS, Query, check_criteria, matches, sorted_by
+from creneau_gateway.conformance.search import (
+    PARAMETERS,
+    Query,
+    check_criteria,
+    matches,
+    sorted_by,
+    unknown_names,
+)
 from creneau_shared.clock import Clock
-from creneau_shared.errors import BadRequest, NotFound, NotImplementedByServer
+from creneau_shared.errors import BadRequest, Issue, NotFound, NotImplementedByServer
 from creneau_shared.fhir.json import dumps
-from creneau_shared.fhir.outcome import Language
+from creneau_shared.fhir.outcome import Language, operation_outcome
 from creneau_shared.fhir.rest.capability import COUNT, with_etag
 from creneau_shared.fhir.rest.exchange import Answer, asked_count, json_object
-from creneau_shared.fhir.search.bundle import Entry, Link, query_url, write_bundle
+from creneau_shared.fhir.search.bundle import Entry, Link, outcome_entry, query_url, write_bundle
 from creneau_shared.fhir.search.parameters import SearchParameter
 from creneau_shared.fhir.search.parse import CURSOR_PARAMETER
 from creneau_shared.fhir.search.published import search_parameters
@@ -81,19 +88,27 @@ class ConformanceResources:
         query: Query,
         if_none_match: str | None,
         operations: Sequence[Resource],
+        *,
+        strict: bool,
+        language: Language,
     ) -> Answer:
-        """One resource by its id, or a searchset of those that match."""
+        """One resource by its id, or a searchset of those that match; `strict`: nothing that is unknown is left out."""
         resources = self._fixed.get(kind) or self.with_own(operations)
         if not rest:
-            return Answer(200, self._search(kind, resources, query))
+            remarks: list[Entry] = []
+            if not strict:
+                query, remarks = _understood(kind, query, language)
+            return Answer(200, self._search(kind, resources, query, remarks))
         found = next((r for r in resources if r["id"] == rest[0]), None) if len(rest) == 1 else None
         if found is None:
             address = "/".join((kind, *rest))
             raise NotFound(f"{address} n'existe pas.", f"{address} does not exist.")
         return with_etag(if_none_match, dumps(_part_of(query)(found)))
 
-    def _search(self, kind: str, resources: Sequence[Resource], query: Query) -> bytes:
-        criteria = [(name, value) for name, value in query if name.partition(":")[0] not in _RESULT and value]
+    def _search(
+        self, kind: str, resources: Sequence[Resource], query: Query, remarks: Sequence[Entry]
+    ) -> bytes:
+        criteria = _criteria(query)
         check_criteria(kind, criteria)
         found = [r for r in resources if all(matches(r, name, value) for name, value in criteria)]
         found = sorted_by(found, kind, _last(query, "_sort") or "")
@@ -105,7 +120,7 @@ class ConformanceResources:
             Entry(f"{self._base_url}/{kind}/{r['id']}", dumps(part(r)), {"mode": "match"}) for r in page
         ]
         links = self._links(kind, criteria, query, None if counted else (start, count, len(found)))
-        return write_bundle("searchset", entries, total=len(found), links=links)
+        return write_bundle("searchset", [*entries, *remarks], total=len(found), links=links)
 
     def _links(
         self, kind: str, criteria: Query, query: Query, page: tuple[int, int, int] | None
@@ -174,6 +189,35 @@ def _entry(part: Resource) -> tuple[str, Any]:
     """The name and value of one parameter of a Parameters resource."""
     value = next((v for key, v in part.items() if key.startswith("value")), part.get("resource"))
     return str(part["name"]), value
+
+
+def _criteria(query: Query) -> list[tuple[str, str]]:
+    return [(name, value) for name, value in query if name.partition(":")[0] not in _RESULT and value]
+
+
+def _understood(kind: str, query: Query, language: Language) -> tuple[Query, list[Entry]]:
+    """The query without the names that nothing is known of, and what is said of these."""
+    unknown = unknown_names(kind, _criteria(query), _last(query, "_sort") or "")
+    if not unknown:
+        return query, []
+    issues = [
+        Issue(
+            "not-supported",
+            f"{kind} ne se cherche pas par « {name} » ; ignoré",
+            f"{kind} is not searched by “{name}”; ignored",
+            expression=(f"http.{name}",),
+            severity="warning",
+            details_code="ignored",
+        )
+        for name in unknown
+    ]
+    kept = [(name, _without(value, unknown) if name == "_sort" else value) for name, value in query]
+    outcome = outcome_entry(dumps(operation_outcome(issues, language)))
+    return [(name, value) for name, value in kept if name not in unknown], [outcome]
+
+
+def _without(keys: str, unknown: Sequence[str]) -> str:
+    return ",".join(key for key in keys.split(",") if key.removeprefix("-") not in unknown)
 
 
 def _last(query: Query, name: str) -> str | None:

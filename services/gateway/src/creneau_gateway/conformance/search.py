@@ -107,6 +107,9 @@ _MODIFIERS: Final[Mapping[Kind, frozenset[str]]] = {
 }
 
 
+_INCLUDES: Final = ("_include", "_revinclude")
+
+
 def matches(resource: Resource, name: str, value: str) -> bool:
     """Whether a resource fulfils one `name[:modifier]=value`, whose alternatives commas separate.
 
@@ -121,6 +124,14 @@ def matches(resource: Resource, name: str, value: str) -> bool:
         return not any(_has_token(found, wanted) for wanted in alternatives)
     fits = _COMPARE[parameter.kind]
     return any(fits(found, wanted, modifier) for wanted in alternatives)
+
+
+def unknown_names(type_: str, criteria: Query, keys: str) -> list[str]:
+    """The names that may be left out, each once, of the criteria and of the keys of `_sort`. What begins with `_` would find
+    less by FHIR's own meaning: it is never left out."""
+    named = [name for name, _ in criteria if not name.startswith("_") or name.startswith(_INCLUDES)]
+    named += [key.removeprefix("-") for key in keys.split(",") if key]
+    return list(dict.fromkeys(name for name in named if name.partition(":")[0] not in PARAMETERS[type_]))
 
 
 def check_criteria(type_: str, criteria: Query) -> None:

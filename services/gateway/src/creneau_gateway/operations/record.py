@@ -36,6 +36,8 @@ from creneau_shared.fhir.search.parse import CURSOR_PARAMETER
 from creneau_shared.fhir.storage.store import Resource
 from creneau_shared.security.vouching import HEADER
 
+EVERYTHING_TAKES: Final = frozenset({"start", "end", "_since", "_type", "_count", "versions"})
+"""what booking's $everything knows, which says of all else that it is left out: its links say no more"""
 OPERATIONS: Final = ("$everything", "$archive")
 MESSAGES: Final = "Communication"
 COUNT: Final = 200
@@ -95,6 +97,7 @@ class PersonalRecord:
             following = next_cursor(bundle)
             cursor = _encode("notifications", following) if following else None
         url = f"{self._base_url}/Patient/{id_}/$everything"
+        asked = [(name, value) for name, value in asked if name in EVERYTHING_TAKES]
         links = [{"relation": "self", "url": query_url(url, asked)}]
         if cursor is not None:
             links.append({"relation": "next", "url": query_url(url, [*asked, (CURSOR_PARAMETER, cursor)])})

@@ -32,7 +32,13 @@ FORWARDED = (
 )
 CLOSED = (401, 403)
 """statuses by which a service says that the caller has nothing to read there"""
-PASSED_ON = ("Content-Location", "Preference-Applied", "Retry-After", "WWW-Authenticate")
+PASSED_ON = (
+    "Content-Location",
+    "Idempotency-Replayed",
+    "Preference-Applied",
+    "Retry-After",
+    "WWW-Authenticate",
+)
 
 
 class RefusedError(Exception):

@@ -17,9 +17,10 @@ from creneau_gateway.whole.own_types import OwnTypes
 from creneau_shared.errors import BadRequest, CreneauError, NotFound
 from creneau_shared.fhir.json import dumps
 from creneau_shared.fhir.outcome import Language
-from creneau_shared.fhir.rest.batch import check_bundle, response_bundle, split_url
+from creneau_shared.fhir.rest.batch import check_bundle, refuse_key, response_bundle, split_url
 from creneau_shared.fhir.rest.exchange import Answer
 from creneau_shared.fhir.rest.failure import failure
+from creneau_shared.fhir.rest.provenance import HEADER as PROVENANCE
 from creneau_shared.fhir.storage.store import Resource
 
 
@@ -35,6 +36,7 @@ class Bundles:
     async def process(self, bundle: Resource, headers: Mapping[str, str], language: Language) -> Answer:
         """The answer to a batch or transaction Bundle."""
         check_bundle(bundle)
+        _refuse_provenance(headers)
         forwarded = {name: headers[name] for name in (*FORWARDED, "idempotency-key") if name in headers}
         forwarded["content-type"] = forwarded["accept"] = "application/fhir+json"
         entries = bundle.get("entry", [])
@@ -42,6 +44,7 @@ class Bundles:
         of_one = len(set(services)) == 1 and None not in services
         if bundle["type"] == "transaction" or (of_one and not any(map(self._is_own, entries))):
             return await self._whole(bundle, services, forwarded)
+        refuse_key(headers)
         return Answer(200, await self._split(entries, services, at_once(forwarded), language))
 
     async def _whole(
@@ -107,9 +110,12 @@ class Bundles:
         query = self._own.as_of_an_entry(path, query)
         asked = {**headers, "if-none-match": wanted["ifNoneMatch"]} if "ifNoneMatch" in wanted else headers
         try:
-            answer = await self._own.answer(
-                wanted["method"], path, query, asked, entry.get("resource"), language
-            )
+            if self._own.is_of_the_whole(path):
+                answer = await self._own.of_the_whole(path, query, asked)
+            else:
+                answer = await self._own.answer(
+                    wanted["method"], path, query, asked, entry.get("resource"), language
+                )
         except RefusedError as refused:
             answer = refused.answer
         except CreneauError as error:
@@ -118,7 +124,9 @@ class Bundles:
 
     def _is_own(self, entry: Resource) -> bool:
         """Whether the gateway answers the entry itself."""
-        return self._own.answers(split_url(entry["request"]["url"], self._base_url, 0)[0])
+        path = split_url(entry["request"]["url"], self._base_url, 0)[0]
+        reads = entry["request"]["method"] in ("GET", "HEAD")
+        return self._own.answers(path) or (reads and self._own.is_of_the_whole(path))
 
     def _service(self, entry: Resource, index: int) -> Service | None:
         return service_of(split_url(entry["request"]["url"], self._base_url, index)[0])
@@ -126,6 +134,19 @@ class Bundles:
     def _type(self, entry: Resource, index: int) -> str:
         path, _ = split_url(entry["request"]["url"], self._base_url, index)
         return path[0] if path else ""
+
+
+def _refuse_provenance(headers: Mapping[str, str]) -> None:
+    """BadRequest for a Provenance that comes with a Bundle: it would be whose?"""
+    if PROVENANCE in headers:
+        raise BadRequest(
+            "X-Provenance ne se joint pas à un Bundle : faites de cette Provenance une de ses entrées, avec son target."
+            " Rien n'a été fait.",
+            "X-Provenance does not go with a Bundle: make this Provenance one of its entries, with its target."
+            " Nothing was done.",
+            code="not-supported",
+            expression=f"http.{PROVENANCE}",
+        )
 
 
 def _answered(service: Service, answer: httpx.Response, count: int) -> list[dict[str, Any]]:

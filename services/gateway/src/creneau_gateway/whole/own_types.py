@@ -1,5 +1,5 @@
-"""The types that the gateway answers for itself, asked alone or as an entry of a Bundle: definitions, terminology,
-and the audit trail of the whole."""
+"""What the gateway answers for itself, asked alone or as an entry of a Bundle: definitions, terminology, the audit trail
+of the whole, and the whole base's statement, history and search."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from creneau_gateway.whole.joined import Whole
 from creneau_shared.errors import MethodNotAllowed
 from creneau_shared.fhir.outcome import Language
 from creneau_shared.fhir.rest.exchange import Answer
+from creneau_shared.fhir.rest.negotiation import Preference
 from creneau_shared.fhir.storage.store import Resource
 
 
@@ -28,9 +29,23 @@ class OwnTypes:
             return False
         return path[0] in self._conformance.types or (path[0] == TRAIL and not path[-1].startswith("$"))
 
+    def is_of_the_whole(self, path: Sequence[str]) -> bool:
+        """Whether this address is read from all services together."""
+        return tuple(path) in ((), ("metadata",), ("_history",))
+
     def as_of_an_entry(self, path: Sequence[str], query: Query) -> Query:
         """The query of an entry of a Bundle: no link of the answer tells what came in a body."""
-        return self._whole.seal.close(query) if tuple(path) == (TRAIL,) else query
+        return self._whole.seal.close(query) if tuple(path) in ((), (TRAIL,)) else query
+
+    async def of_the_whole(self, path: Sequence[str], query: Query, headers: Mapping[str, str]) -> Answer:
+        """What is read of the whole base: its statement, its history, or a search over its types."""
+        match tuple(path):
+            case ("metadata",):
+                return await self._whole.metadata(query, headers, self._conformance.declarations())
+            case ("_history",):
+                return Answer(200, await self._whole.history(query, headers))
+            case _:
+                return Answer(200, await self._whole.search(query, headers))
 
     async def answer(
         self,
@@ -56,4 +71,12 @@ class OwnTypes:
         elif method not in ("GET", "HEAD") or "_history" in rest:
             raise MethodNotAllowed.at_address(method, "" if "_history" in rest else "GET, HEAD")
         operations = await self._whole.operations() if kind == "OperationDefinition" else []
-        return self._conformance.read(kind, rest, query, headers.get("if-none-match"), operations)
+        return self._conformance.read(
+            kind,
+            rest,
+            query,
+            headers.get("if-none-match"),
+            operations,
+            strict=Preference.parse(headers.get("prefer")).strict,
+            language=language,
+        )

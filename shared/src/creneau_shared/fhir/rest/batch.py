@@ -11,7 +11,7 @@ import asyncio
 import base64
 import binascii
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -22,17 +22,22 @@ from creneau_shared import functions
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import BadRequest, CreneauError, PreconditionFailed
 from creneau_shared.fhir.audit import PURPOSE_HEADER
+from creneau_shared.fhir.json import loads
 from creneau_shared.fhir.rest.bounds import BUNDLE_ENTRIES_MAX
 from creneau_shared.fhir.rest.conditions import EXPRESSION, asked_condition
-from creneau_shared.fhir.rest.exchange import Answer, FhirRequest
+from creneau_shared.fhir.rest.exchange import Answer, FhirRequest, json_object
 from creneau_shared.fhir.rest.failure import failure
+from creneau_shared.fhir.rest.idempotency import remember, remembered
 from creneau_shared.fhir.rest.matching import Criteria, Query, matching_ids, read_criteria, take_turn
+from creneau_shared.fhir.rest.reading import require_visible
+from creneau_shared.fhir.rest.returning import done, is_written
 from creneau_shared.fhir.rest.service import FhirService
 from creneau_shared.fhir.rest.together import runs, write_together
 from creneau_shared.fhir.storage.generic import instant
 from creneau_shared.fhir.storage.store import Resource
 from creneau_shared.fhir.validation import check
 from creneau_shared.ids import new_id
+from creneau_shared.security.principal import Action
 
 URL_PARAMETERS_MAX = 200
 BATCH_PARALLEL = 4
@@ -79,15 +84,29 @@ async def process(service: FhirService, carrier: Carrier, request: FhirRequest) 
     functions.tell(
         e.request.path[0] for e in entries if e.request.method not in ("GET", "HEAD") and e.request.path
     )
-    minimal = request.prefer.returning == "minimal"
-    if bundle["type"] == "batch":
-        answers = await _batch(service, carrier, entries)
-    else:
-        answers = await _transaction(service, carrier, request, entries)
-    for entry, answer in zip(entries, answers, strict=True):
-        service.observe(entry.request, answer.status)
-    parts = [_response(answer, minimal) for answer in answers]
-    return Answer(200, response_bundle(bundle["type"], parts))
+    if bundle["type"] == "transaction":
+        return await _transaction(service, carrier, request, entries)
+    if not service.in_transaction:  # an asynchronous batch is one, and its key was kept when it was accepted
+        refuse_key(request.headers)
+    answers = await _batch(service, carrier, entries)
+    _observe(service, entries, answers)
+    return _told("batch", entries, answers)
+
+
+def refuse_key(headers: Mapping[str, str]) -> None:
+    """BadRequest for an Idempotency-Key on a batch: its entries are carried out apart, so that no key could be kept with
+    all of them."""
+    if "idempotency-key" in headers:
+        raise BadRequest(
+            "Un batch n'accepte pas d'Idempotency-Key : ses entrées s'exécutent chacune pour soi. Envoyez une transaction,"
+            " ou chaque demande seule avec sa clé, ou le batch avec Prefer: respond-async s'il porte sur un seul service."
+            " Rien n'a été fait.",
+            "A batch takes no Idempotency-Key: its entries are carried out each for itself. Send a transaction, or each"
+            " request alone with its key, or the batch with Prefer: respond-async if it is about one service."
+            " Nothing was done.",
+            code="not-supported",
+            expression="http.idempotency-key",
+        )
 
 
 def entry_count(bundle: Resource) -> int:
@@ -227,6 +246,14 @@ def split_url(url: str, base_url: str, index: int) -> tuple[tuple[str, ...], lis
 
 
 async def _batch(service: FhirService, carrier: Carrier, entries: list[RequestEntry]) -> list[Answer]:
+    refused = {entry.index: answer for entry in entries if (answer := _refused_in_batch(entry)) is not None}
+    carried_out = [entry for entry in entries if entry.index not in refused]
+    answers = iter(await _each(service, carrier, carried_out))
+    return [refused.get(entry.index) or next(answers) for entry in entries]
+
+
+async def _each(service: FhirService, carrier: Carrier, entries: list[RequestEntry]) -> list[Answer]:
+    """Carry out the entries of a batch, a few at once; their answers, in their order."""
     parts = [entries[part] for part in runs(service, [entry.request for entry in entries])]
     if service.in_transaction:
         return [answer for part in parts for answer in await _run(service, carrier, part)]
@@ -270,29 +297,86 @@ async def _handle(service: FhirService, carrier: Carrier, entry: RequestEntry) -
 
 async def _transaction(
     service: FhirService, carrier: Carrier, outer: FhirRequest, entries: list[RequestEntry]
-) -> list[Answer]:
+) -> Answer:
+    """All or nothing, once for each Idempotency-Key."""
     _require_distinct(entries)
     _require_held(service, entries)
-    answers: list[Answer | None] = [None] * len(entries)
+    key, said = outer.headers.get("idempotency-key"), outer.resource()
     async with service.transaction() as connection:
-        for entry in entries:
-            entry.request.rights = outer.rights
-        given = await _give_ids(service, connection, entries)
-        for entry in entries:
-            if entry.request.parsed is not None:
-                await _rewrite(service, connection, entry, given)
-        written: dict[tuple[str, str], int] = {}
-        ordered = _in_order(entries, given)
-        for part in runs(service, [entry.request for entry in ordered]):
-            done = await write_together(service, [entry.request for entry in ordered[part]])
-            for entry, answer in zip(ordered[part], done, strict=True):
-                answers[entry.index] = answer or await _take_part(carrier, connection, outer, entry)
-                _require_once(entry, answers[entry.index], written)
-                if entry.request.method == "POST" and entry.request.path[0] in GIVING_RIGHTS:
-                    await service.resolve_again(connection, outer)
-                    for other in entries:
-                        other.request.rights = outer.rights
+        if key is not None:
+            earlier = await remembered(connection, outer, key, said)
+            if earlier is not None:
+                await _require_still_visible(service, connection, outer, earlier)
+                await service.audit_replay(connection, outer, "Bundle", earlier)
+                return earlier
+        answers = await _all(service, carrier, connection, outer, entries)
+        answer = _told("transaction", entries, answers)
+        if key is not None:
+            await remember(connection, outer, key, said, answer)
+    _observe(service, entries, answers)
+    return answer
+
+
+async def _all(
+    service: FhirService,
+    carrier: Carrier,
+    connection: Connection,
+    outer: FhirRequest,
+    entries: list[RequestEntry],
+) -> list[Answer]:
+    """Carry out the entries of a transaction; their answers, in the order in which they were sent."""
+    answers: list[Answer | None] = [None] * len(entries)
+    for entry in entries:
+        entry.request.rights = outer.rights
+    given = await _give_ids(service, connection, entries)
+    for entry in entries:
+        if entry.request.parsed is not None:
+            await _rewrite(service, connection, entry, given)
+    written: dict[tuple[str, str], int] = {}
+    ordered = _in_order(entries, given)
+    for part in runs(service, [entry.request for entry in ordered]):
+        done = await write_together(service, [entry.request for entry in ordered[part]])
+        for entry, answer in zip(ordered[part], done, strict=True):
+            answers[entry.index] = answer or await _take_part(carrier, connection, outer, entry)
+            _require_once(entry, answers[entry.index], written)
+            if entry.request.method == "POST" and entry.request.path[0] in GIVING_RIGHTS:
+                await service.resolve_again(connection, outer)
+                for other in entries:
+                    other.request.rights = outer.rights
     return [answer for answer in answers if answer is not None]
+
+
+async def _require_still_visible(
+    service: FhirService, connection: Connection, request: FhirRequest, answer: Answer
+) -> None:
+    """NotFound unless all that a kept answer tells of lies within what the caller reaches now; what the transaction itself
+    has given them, since they asked, counts."""
+    await service.resolve_again(connection, request)
+    for resource_type, id_ in sorted(_told_of(service, loads(answer.content or b"{}"))):
+        actions: tuple[Action, ...] = ("r", "c", "u")
+        reached = (request.access_if_any(resource_type, action) for action in actions)
+        access = next((access for access in reached if access is not None), None)
+        store = service.types[resource_type].store
+        await require_visible(connection, store, access or request.access(resource_type, "r"), id_)
+
+
+def _told_of(service: FhirService, answered: Resource) -> set[tuple[str, str]]:
+    """Types and ids of what a response Bundle holds, or says that it has written."""
+    found: set[tuple[str, str]] = set()
+    pending: list[Any] = [answered]
+    while pending:
+        node = pending.pop()
+        if isinstance(node, list):
+            pending += node
+        elif isinstance(node, dict):
+            if node.get("resourceType") in service.types:
+                found.add((node["resourceType"], str(node.get("id"))))
+                continue
+            if isinstance(location := node.get("location"), str):
+                resource_type, _, id_ = location.partition("/_history/")[0].rpartition("/")
+                found.add((resource_type.rpartition("/")[2], id_))
+            pending += node.values()
+    return {(resource_type, id_) for resource_type, id_ in found if resource_type in service.types}
 
 
 async def _take_part(
@@ -482,6 +566,25 @@ _RESTFUL = re.compile(r"^(https?://.+/)[A-Z][A-Za-z]+/[A-Za-z0-9\-.]{1,64}\Z")
 _CONDITIONAL_REFERENCE = re.compile(r"^([A-Z][A-Za-z]+)\?(.+)$")
 
 
+_OF_THE_BUNDLE = ("urn:uuid:", "urn:oid:")
+"""what a reference to another entry begins with, which leads nowhere but within its Bundle"""
+
+
+def _texts(resource: Resource) -> Iterator[tuple[str, Resource, str, str]]:
+    """Every text of a resource: where it stands, in which element, by which name, and the text."""
+    pending: list[tuple[str, Any]] = [(str(resource.get("resourceType")), resource)]
+    while pending:
+        where, node = pending.pop()
+        if isinstance(node, list):
+            pending += ((f"{where}[{index}]", item) for index, item in enumerate(node))
+        elif isinstance(node, dict):
+            for name, value in node.items():
+                if isinstance(value, str):
+                    yield f"{where}.{name}", node, name, value
+                else:
+                    pending.append((f"{where}.{name}", value))
+
+
 async def _rewrite(
     service: FhirService, connection: Connection, entry: RequestEntry, given: Mapping[str, str]
 ) -> None:
@@ -490,29 +593,71 @@ async def _rewrite(
     A relative reference names the entry whose fullUrl it completes (FHIR R4 bundle.html#references).
     """
     root = _RESTFUL.match(entry.full_url or "")
-    pending: list[Any] = [entry.request.parsed]
-    while pending:
-        node = pending.pop()
-        if isinstance(node, list):
-            pending += node
-        elif isinstance(node, dict):
-            for name, value in node.items():
-                if not isinstance(value, str):
-                    pending.append(value)
-                elif value in given and name in ("reference", "url", "valueUri", "valueUrl", "uri"):
-                    node[name] = given[value]
-                    entry.refers_to.add(given[value])
-                elif name == "reference" and root and f"{root[1]}{value}" in given:
-                    node[name] = given[f"{root[1]}{value}"]
-                    entry.refers_to.add(node[name])
-                elif name == "reference" and (match := _CONDITIONAL_REFERENCE.match(value)):
-                    node[name] = await _resolve_condition(service, connection, entry, match[1], match[2])
+    resource = json_object(entry.request.parsed)
+    for where, node, name, value in _texts(resource):
+        if value in given and name in ("reference", "url", "valueUri", "valueUrl", "uri"):
+            node[name] = given[value]
+            entry.refers_to.add(given[value])
+        elif name == "reference" and root and f"{root[1]}{value}" in given:
+            node[name] = given[f"{root[1]}{value}"]
+            entry.refers_to.add(node[name])
+        elif name == "reference" and (match := _CONDITIONAL_REFERENCE.match(value)):
+            try:
+                node[name] = await _resolve_condition(service, connection, entry, match[1], match[2])
+            except CreneauError as error:
+                issues = [replace(issue, expression=(where,)) for issue in error.issues]
+                raise _located(type(error)(issues=issues, headers=error.headers), entry.index) from error
+    if lost := _lost_reference(resource):
+        raise _located(
+            BadRequest(
+                f"La référence « {lost[1]} » ne mène à aucune entrée de ce Bundle. Donnez ce fullUrl à l'entrée voulue, ou"
+                " la référence d'une ressource enregistrée (Patient/12). Rien n'a été fait.",
+                f"The reference “{lost[1]}” leads to no entry of this Bundle. Give that fullUrl to the entry that is meant,"
+                " or the reference of a stored resource (Patient/12). Nothing was done.",
+                code="value",
+                expression=lost[0],
+            ),
+            entry.index,
+        )
+
+
+def _lost_reference(resource: Resource) -> tuple[str, str] | None:
+    """The first reference that could only lead to an entry, and where it stands. A Bundle has entries of its own."""
+    if resource.get("resourceType") == "Bundle":
+        return None
+    texts = ((where, value) for where, _, name, value in _texts(resource) if name == "reference")
+    return next(((where, value) for where, value in texts if value.startswith(_OF_THE_BUNDLE)), None)
+
+
+def _refused_in_batch(entry: RequestEntry) -> Answer | None:
+    """The answer to an entry of a batch that refers to another, or to none."""
+    lost = _lost_reference(json_object(entry.request.parsed))
+    if lost is None:
+        return None
+    refusal = BadRequest(
+        f"La référence « {lost[1]} » ne mène à rien : les entrées d'un batch ne se connaissent pas. Envoyez une transaction,"
+        " ou la référence d'une ressource enregistrée (Patient/12).",
+        f"The reference “{lost[1]}” leads nowhere: the entries of a batch know nothing of each other. Send a transaction,"
+        " or the reference of a stored resource (Patient/12).",
+        code="value",
+        expression=lost[0],
+    )
+    return failure(refusal, entry.request.language)
 
 
 async def _resolve_condition(
     service: FhirService, connection: Connection, entry: RequestEntry, resource_type: str, query: str
 ) -> str:
-    criteria = read_criteria(service, entry.request, service.served(resource_type).name, query)
+    """The reference to what a condition designates, among what this service has or knows of another's."""
+    if resource_type not in service.types and service.catalog.find(resource_type) is None:
+        raise BadRequest(
+            f"Cette transaction ne peut pas chercher parmi les {resource_type}. Cherchez d'abord la ressource"
+            f" (GET {resource_type}?{query}), puis donnez sa référence ({resource_type}/12).",
+            f"This transaction cannot search for {resource_type}. Search for the resource first"
+            f" (GET {resource_type}?{query}), then give its reference ({resource_type}/12).",
+            code="not-supported",
+        )
+    criteria = read_criteria(service, entry.request, resource_type, query)
     found = await matching_ids(service, connection, entry.request, criteria)
     if len(found) != 1:
         how_many_fr, how_many_en = (
@@ -521,14 +666,24 @@ async def _resolve_condition(
         raise PreconditionFailed(
             f"La référence « {resource_type}?{query} » doit désigner exactement une ressource ; {how_many_fr} trouvée(s).",
             f"The reference “{resource_type}?{query}” must designate exactly one resource; {how_many_en} found.",
-            expression=f"Bundle.entry[{entry.index}].resource",
             code="multiple-matches" if found else "not-found",
         )
     return f"{resource_type}/{found[0]}"
 
 
-def _response(answer: Answer, minimal: bool) -> dict[str, Any]:
-    """The response entry, with the stored bytes spliced in."""
+def _observe(service: FhirService, entries: list[RequestEntry], answers: list[Answer]) -> None:
+    for entry, answer in zip(entries, answers, strict=True):
+        service.observe(entry.request, answer.status)
+
+
+def _told(kind: str, entries: list[RequestEntry], answers: list[Answer]) -> Answer:
+    """200 with the response Bundle."""
+    told = [_response(entry.request, answer) for entry, answer in zip(entries, answers, strict=True)]
+    return Answer(200, response_bundle(kind, told))
+
+
+def _response(request: FhirRequest, answer: Answer) -> dict[str, Any]:
+    """The response entry, with the stored bytes spliced in. `Prefer: return` is about what is written, not what is read."""
     response: dict[str, Any] = {"status": str(answer.status)}
     if location := answer.headers.get("Location"):
         response["location"] = location
@@ -536,10 +691,13 @@ def _response(answer: Answer, minimal: bool) -> dict[str, Any]:
         response["etag"] = etag
     if answer.stored is not None:
         response["lastModified"] = instant(answer.stored.last_updated)
+    returning = "representation" if request.method in ("GET", "HEAD") else request.prefer.returning
     part: dict[str, Any] = {}
     if answer.content is not None and answer.status >= 400:
         response["outcome"] = orjson.Fragment(answer.content)
-    elif answer.content is not None and not (minimal and answer.stored is not None):
+    elif returning == "OperationOutcome" and is_written(answer):
+        response["outcome"] = orjson.Fragment(done(request.language))
+    elif answer.content is not None and not (returning == "minimal" and answer.stored is not None):
         part["resource"] = orjson.Fragment(answer.content)
     part["response"] = response
     return part

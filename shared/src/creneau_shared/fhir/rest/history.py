@@ -36,6 +36,7 @@ TOTAL_COUNTED_MAX = 100_000
 """versions up to which an unasked-for total is counted"""
 TOTALS = ("none", "estimate", "accurate")
 CURSOR = "_cursor"
+_KNOWN = frozenset({"_count", "_since", "_at", "_total", "_sort", "_list", "_format", "_pretty", CURSOR})
 
 T = TypeVar("T")
 Pairs = Sequence[tuple[str, str]]
@@ -134,6 +135,8 @@ class _Asked:
                 expression="http._total",
             )
         _refuse_unoffered(request)
+        if request.prefer.strict:
+            _refuse_unknown(request)
         return _Asked(
             count=history_count(request.query),
             since=request.instant_parameter("_since"),
@@ -240,8 +243,9 @@ def one_page(versions: Sequence[T], count: int, cursor: Cursor | None) -> tuple[
 def page_links(
     url: str, query: Pairs, cursor: Cursor | None, page: Sequence[Place], more: bool, total: int | None
 ) -> list[Link]:
-    """self, first, previous, next and last of a page (newest first); `more`: there is a page beyond it, in the
-    direction in which it was asked for."""
+    """self, first, previous, next and last of a page (newest first), by what was understood of the query; `more`: there is a
+    page beyond it, in the direction in which it was asked for."""
+    query = [(name, value) for name, value in query if name in _KNOWN]
     bare = [(name, value) for name, value in query if name != CURSOR]
     links = [Link("self", query_url(url, query))]
 
@@ -324,6 +328,19 @@ def _refuse_unoffered(request: FhirRequest) -> None:
             "A history goes from the newest to the oldest; _sort can only be -_lastUpdated.",
             code="not-supported",
             expression="http._sort",
+        )
+
+
+def _refuse_unknown(request: FhirRequest) -> None:
+    """BadRequest for a name that a history does not know: one that does not hold an OperationOutcome cannot say what it has
+    left out, and says it to who wants to know (`Prefer: handling=strict`)."""
+    unknown = next((name for name, _ in request.query if name not in _KNOWN), None)
+    if unknown is not None:
+        raise BadRequest(
+            f"Un historique ne connaît pas le paramètre « {unknown} » ; il connaît _count, _since, _at et _total.",
+            f"A history does not know the parameter “{unknown}”; it knows _count, _since, _at and _total.",
+            code="not-supported",
+            expression=f"http.{unknown}",
         )
 
 

@@ -6,7 +6,7 @@ them is meant; on GET, the parameters of the address are the input.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 from creneau_shared.errors import BadRequest
@@ -50,6 +50,17 @@ class OperationInput:
     @property
     def names(self) -> frozenset[str]:
         return frozenset(name for name, _ in self._entries)
+
+    def refuse_unknown(self, known: Collection[str], operation: str) -> None:
+        """BadRequest for a name that the operation does not know: for who wants to know (`Prefer: handling=strict`)."""
+        unknown = sorted(self.names.difference(known))
+        if unknown:
+            raise BadRequest(
+                f"Le paramètre « {unknown[0]} » n'est pas connu de {operation}.",
+                f"{operation} does not know the parameter “{unknown[0]}”.",
+                code="not-supported",
+                expression=f"http.{unknown[0]}",
+            )
 
     def all(self, *names: str) -> list[Any]:
         """The values under any of these names, in the order given."""

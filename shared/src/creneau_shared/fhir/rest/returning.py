@@ -19,11 +19,21 @@ def as_preferred(answer: Answer, request: FhirRequest) -> None:
         answer.headers.pop("Content-Location", None)
 
 
-def _as_outcome(answer: Answer, language: Language) -> None:
-    if answer.stored is None and answer.status != 204:
-        return
+def is_written(answer: Answer) -> bool:
+    """Whether the answer is that to a write that was made."""
+    return answer.stored is not None or answer.status == 204
+
+
+def done(language: Language) -> bytes:
+    """The OperationOutcome of a write that was made."""
     said = Issue("informational", "C'est fait.", "Done.", severity="information")
-    answer.content = dumps(operation_outcome([said], language))
+    return dumps(operation_outcome([said], language))
+
+
+def _as_outcome(answer: Answer, language: Language) -> None:
+    if not is_written(answer):
+        return
+    answer.content = done(language)
     answer.stored = None
     answer.headers.pop("Content-Location", None)
     if answer.status == 204:

@@ -85,12 +85,12 @@ class FhirService:
     # -- types -----------------------------------------------------------------------------------------------
 
     def served(self, resource_type: str) -> ServedType:
-        """The declaration of a type; NotFound, naming those that exist, when it is not served here."""
+        """The declaration of a type; NotFound, saying where those of the base are told, when it is not served here."""
         served = self.types.get(resource_type)
         if served is None:
             raise NotFound(
-                f"Le type « {resource_type} » n'est pas servi ici. Types servis : {', '.join(sorted(self.types))}.",
-                f"The type “{resource_type}” is not served here. Types served: {', '.join(sorted(self.types))}.",
+                f"Le type « {resource_type} » n'est pas servi ici. GET {self.base_url}/metadata dit lesquels le sont.",
+                f"The type “{resource_type}” is not served here. GET {self.base_url}/metadata says which types are.",
                 code="not-supported",
             )
         return served

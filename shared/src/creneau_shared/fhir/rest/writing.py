@@ -109,14 +109,22 @@ async def update(
 async def conditional_update(
     service: FhirService, connection: Connection, request: FhirRequest, access: Access, store: ResourceStore
 ) -> Answer:
-    """PUT [type]?search: none → create (with the client's id when it gives one), one → update, many → 412."""
+    """PUT [type]?search: none → create (with the client's id when it gives one that is free; with If-Match 412), one →
+    update, many → 412."""
     resource = checked(service, request, store)
     found = await designated(service, connection, request, store.resource_type, request.query, "PUT")
     require_meant(request, found)
     id_ = resource.get("id")
     if found is None:
+        if "if-match" in request.headers:
+            raise PreconditionFailed(
+                "Aucune ressource ne correspond à la recherche : il n'y a pas de version à laquelle comparer If-Match."
+                " Rien n'a été écrit.",
+                "No resource matches the search: there is no version that If-Match could be compared with. Nothing was"
+                " written.",
+            )
         if id_ is not None:
-            return await _put(service, connection, request, store, access, id_, resource)
+            return await _put(service, connection, request, store, access, id_, resource, free=True)
         access = request.access(store.resource_type, "c")
         return await _create(service, connection, request, access, store, resource)
     if id_ is not None and id_ != found:
@@ -216,12 +224,24 @@ async def _put(
     access: Access,
     id_: str,
     resource: Resource,
+    *,
+    free: bool = False,
 ) -> Answer:
+    """Write under an id; Conflict when it has to be `free` and is not."""
     _require_id(store, id_)
     current = await store.lock(connection, id_)
     if current is not None:
         await require_visible(connection, store, access, id_, current, advice=not chooses_ids(access, store))
     if current is not None and not current.deleted:
+        if free:
+            raise Conflict(
+                f"{store.resource_type}/{id_} existe déjà et ne correspond pas à la recherche. Corrigez la recherche, ou"
+                " envoyez un autre identifiant, ou aucun. Rien n'a été écrit.",
+                f"{store.resource_type}/{id_} exists already and does not match the search. Correct the search, or send"
+                " another id, or none. Nothing was written.",
+                code="duplicate",
+                expression=f"{store.resource_type}.id",
+            )
         if request.headers.get("if-none-match", "").strip() == "*":
             raise PreconditionFailed(
                 f"{store.resource_type}/{id_} existe déjà.", f"{store.resource_type}/{id_} exists already."

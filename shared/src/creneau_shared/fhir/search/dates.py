@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
 from typing import Any
 
 EARLIEST = datetime(1, 1, 1, tzinfo=UTC)
@@ -33,44 +33,67 @@ class NotADateError(ValueError):
 def interval(text: str, zone: tzinfo) -> tuple[datetime, datetime]:
     """The instants that `text` covers, `[low, high)` in UTC; `zone` holds where the text names none.
 
-    Raises NotADateError. A time that a clock change makes twice is taken the first time.
+    Raises NotADateError. A time that a clock change makes twice is taken the first time, a leap second counts as the second
+    before it, and what lies beyond the calendar as its first or last moment (`9999-12-31` is how many say “for ever”).
     """
     match = _DATE.fullmatch(text)
     if match is None:
         raise NotADateError(text)
     try:
         return _calendar(match, zone) if match["hour"] is None else _clock(match, zone)
-    except (ValueError, OverflowError) as error:
+    except ValueError as error:
         raise NotADateError(text) from error
 
 
 def _calendar(match: re.Match[str], zone: tzinfo) -> tuple[datetime, datetime]:
     year, month, day = int(match["year"]), int(match["month"] or 1), int(match["day"] or 1)
-    low = datetime(year, month, day, tzinfo=zone)
+    low = date(year, month, day)
     if match["day"]:
-        following = (datetime(year, month, day) + timedelta(days=1)).replace(tzinfo=zone)  # noqa: DTZ001
+        following = low + timedelta(days=1) if low < date.max else None
     elif match["month"]:
-        following = low.replace(year=year + month // 12, month=month % 12 + 1)
+        following = _first_of(year + month // 12, month % 12 + 1)
     else:
-        following = low.replace(year=year + 1)
-    return low.astimezone(UTC), following.astimezone(UTC)
+        following = _first_of(year + 1, 1)
+    return _midnight(low, zone), _midnight(following, zone) if following else LATEST
+
+
+def _first_of(year: int, month: int) -> date | None:
+    """None after the end of the calendar."""
+    return date(year, month, 1) if year <= date.max.year else None
+
+
+def _midnight(day: date, zone: tzinfo) -> datetime:
+    return _within_calendar(datetime(day.year, day.month, day.day, tzinfo=zone))
 
 
 def _clock(match: re.Match[str], zone: tzinfo) -> tuple[datetime, datetime]:
     fraction = (match["fraction"] or "")[:6]
-    low = datetime(
-        int(match["year"]),
-        int(match["month"]),
-        int(match["day"]),
-        int(match["hour"]),
-        int(match["minute"]),
-        int(match["second"] or 0),
-        int(fraction.ljust(6, "0")) if fraction else 0,
-        tzinfo=_offset(match["zone"]) or zone,
-    ).astimezone(UTC)
+    second = int(match["second"] or 0)
+    low = _within_calendar(
+        datetime(
+            int(match["year"]),
+            int(match["month"]),
+            int(match["day"]),
+            int(match["hour"]),
+            int(match["minute"]),
+            59 if second == 60 else second,
+            int(fraction.ljust(6, "0")) if fraction else 0,
+            tzinfo=_offset(match["zone"]) or zone,
+        )
+    )
     if fraction:
-        return low, low + timedelta(microseconds=10 ** (6 - len(fraction)))
-    return low, low + (timedelta(seconds=1) if match["second"] else timedelta(minutes=1))
+        length = timedelta(microseconds=10 ** (6 - len(fraction)))
+    else:
+        length = timedelta(seconds=1) if match["second"] else timedelta(minutes=1)
+    return low, low + length if low <= LATEST - length else LATEST
+
+
+def _within_calendar(moment: datetime) -> datetime:
+    """The moment in UTC, or the first or last that there is."""
+    try:
+        return min(moment.astimezone(UTC), LATEST - POINT)
+    except OverflowError:
+        return EARLIEST if moment.year == date.min.year else LATEST - POINT
 
 
 def _offset(text: str | None) -> tzinfo | None:
@@ -91,7 +114,7 @@ def _instant(text: str) -> datetime | None:
         moment = datetime.fromisoformat(text)
     except ValueError:
         return None
-    return moment if moment.tzinfo is not None else None
+    return _within_calendar(moment) if moment.tzinfo is not None else None
 
 
 def value_interval(value: Any, zone: tzinfo, *, instant: bool) -> tuple[datetime, datetime] | None:

@@ -46,7 +46,8 @@ class SearchParameter:
     holds the value: it is found out when it is asked for; `occurrence` is the expression of the element that repeats and
     within one occurrence of which all its parameters hold together; `unit` is what a quantity without one is in;
     `climbs` names the reference (`partof`) to what is above a resource: with `:above`, it or something above it
-    fulfils the condition (ROR).
+    fulfils the condition (ROR); `without` are modifiers of its kind that it does not take, for the type's table keeps
+    nothing that they look at.
     """
 
     name: str
@@ -64,6 +65,7 @@ class SearchParameter:
     occurrence: str | None = None
     unit: str | None = None
     climbs: str | None = None
+    without: frozenset[str] = frozenset()
 
     @property
     def includable(self) -> bool:
@@ -76,7 +78,8 @@ class SearchParameter:
         if self.full_text or self.name == "_filter":
             return ()
         climbing = ("above",) if self.climbs and "above" not in _MODIFIERS[self.type] else ()
-        return tuple(m for m in _MODIFIERS[self.type] if not (self.computed and m in _OF_STORED)) + climbing
+        without = self.without.union(_OF_STORED if self.computed else ())
+        return tuple(m for m in _MODIFIERS[self.type] if m not in without) + climbing
 
     @property
     def full_text(self) -> bool:

@@ -564,6 +564,17 @@ _BUILDERS = {
 _CLIMBING = {"Organization": dict.fromkeys(("identifier", "type", "name", "_lastUpdated"), "partof")}
 """Parameters that take `:above` for what a resource is a part of (ROR), and the reference that leads there."""
 
+_OF_SLOTS = {"token": frozenset({"text"}), "uri": frozenset({"below"})}
+"""Modifiers that Slot's narrow rows cannot answer: of a code they keep neither its words nor, of a status, its type."""
+
+
+def _without(parameter: SearchParameter) -> frozenset[str]:
+    """The modifiers that the table of the parameter's type refuses."""
+    if parameter.base != "Slot":
+        return frozenset()
+    refused = _OF_SLOTS.get(parameter.type, frozenset())
+    return refused | {"ofType"} if parameter.name == "status" else refused
+
 
 def _build() -> Mapping[str, Mapping[str, SearchParameter]]:
     registry: dict[str, Mapping[str, SearchParameter]] = {}
@@ -574,7 +585,9 @@ def _build() -> Mapping[str, Mapping[str, SearchParameter]]:
         base.parameters |= {parameter.name: parameter for parameter in ror_parameters(resource_type)}
         for name, reference in _CLIMBING.get(resource_type, {}).items():
             base.parameters[name] = replace(base.parameters[name], climbs=reference)
-        registry[resource_type] = MappingProxyType(base.parameters)
+        registry[resource_type] = MappingProxyType(
+            {name: replace(one, without=_without(one)) for name, one in base.parameters.items()}
+        )
     return MappingProxyType(registry)
 
 

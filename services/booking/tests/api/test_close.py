@@ -234,7 +234,8 @@ async def test_nobody_is_moved_to_what_is_for_something_else(
 async def test_nobody_of_an_agenda_that_says_little_is_moved_to_what_says_more(
     callers: Callers, practice: Practice
 ) -> None:
-    software, bare = callers.software(), {"serviceType": [], "specialty": []}
+    software = callers.software()
+    bare: Resource = {"serviceType": [], "specialty": []}
     agenda = await practice.open_agenda(1, start=MORNING, slot_members=bare)
     await practice.fill(agenda.id, 1, MORNING + timedelta(days=1), **{**bare, "serviceType": [VIDEO]})
     await book(software, await practice.slot(agenda.slots[0]), await practice.new_patient())

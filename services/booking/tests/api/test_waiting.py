@@ -283,7 +283,7 @@ class TestWhatIsWaitedFor:
             ids += (await practice.fill(agenda.id, 1, agenda.at(index), serviceType=kind))[1]
         agenda = replace(agenda, slots=tuple(ids))
         both = {"coding": FOLLOW_UP["coding"] + FIRST_VISIT["coding"]}
-        for wanted, index in (
+        fitting: tuple[tuple[list[Resource], int | None], ...] = (
             ([FOLLOW_UP, FIRST_VISIT], 1),
             ([both], 1),
             ([CONSULTATION], 0),
@@ -291,10 +291,11 @@ class TestWhatIsWaitedFor:
             ([FIRST_VISIT, CONSULTATION, VIDEO], 1),
             ([OTHER, VIDEO], None),
             ([FOLLOW_UP], None),
-        ):
+        )
+        for wanted, which in fitting:
             here = {"extension": [agenda_wish(agenda.id)], "serviceType": wanted}
             found = await self.offered(callers, practice, agenda, **here)
-            assert found == (ids[index] if index is not None else None), wanted
+            assert found == (ids[which] if which is not None else None), wanted
         camille = await practice.new_patient()
         said = [FOLLOW_UP, FIRST_VISIT]
         wish = await join(callers, camille, extension=[agenda_wish(agenda.id)], serviceType=said)

@@ -29,7 +29,7 @@ from services.booking.tests.surgery import open_surgery
 
 from creneau_booking.storage.appointment_mapper import CONFIDENTIALITY, HIDDEN, REPLACES
 from creneau_booking.storage.wishes import WAITING_AGENDA, WAITING_TIMES
-from creneau_shared.fhir.storage.store import Stored
+from creneau_shared.fhir.storage.store import Resource, Stored
 
 LABEL = {"system": CONFIDENTIALITY, "code": HIDDEN}
 
@@ -187,7 +187,10 @@ async def test_a_visit_that_is_no_more_or_has_begun_has_nothing_earlier(
 
 async def test_it_waits_for_the_same_and_for_as_long(callers: Callers, practice: Practice) -> None:
     """What the visit is for its slot says. Neither another visit, nor another way to come, nor a shorter time is offered."""
-    kind = {"serviceType": [FIRST_VISIT, CONSULTATION], "appointmentType": {"coding": [{"code": "ROUTINE"}]}}
+    kind: Resource = {
+        "serviceType": [FIRST_VISIT, CONSULTATION],
+        "appointmentType": {"coding": [{"code": "ROUTINE"}]},
+    }
     agenda = await practice.open_agenda(1, slot_members=kind)
     day, long = agenda.start - timedelta(days=1), SLOT_LENGTH * 2
     visit = unique("long")

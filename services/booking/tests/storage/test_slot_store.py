@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 from typing import Any
 
@@ -18,8 +19,9 @@ from services.booking.tests.factories import (
 )
 from services.booking.tests.practice import Agenda, Practice
 from services.booking.tests.telling import in_words
+from tests.fixtures.local_run import eventually
 
-from creneau_booking.storage.availability.actors import wait_for_turn
+from creneau_booking.storage.availability.actors import TURN, wait_for_turn
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import Conflict, Unprocessable
 from creneau_shared.fhir.json import loads
@@ -30,6 +32,11 @@ UUID_ID = "0199aaaa-bbbb-7ccc-8ddd-00000000000{}"
 
 def without_meta(resource: Resource) -> Resource:
     return {name: value for name, value in resource.items() if name != "meta"}
+
+
+async def somebody_waits(practice: Practice) -> bool:
+    waiting = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock')"
+    return bool(await practice.database.pool.fetchval(waiting))
 
 
 async def stored(practice: Practice, id_: str) -> Stored:
@@ -259,3 +266,30 @@ async def test_a_slot_does_not_go_where_somebody_takes_time_at_that_moment(pract
             await replace(practice, agenda.slots[0], **elsewhere)
     assert refused.value.issues[0].details_code == "agenda-busy"
     assert (await replace(practice, agenda.slots[0], **elsewhere)).version == 2
+
+
+async def test_who_waited_for_a_slot_that_went_elsewhere_writes_beside_those_who_are_there(
+    practice: Practice,
+) -> None:
+    """Locked beside the people of the agenda that it has left: whoever takes those of the other would be met in a circle."""
+    agenda, other = await practice.open_agenda(1), await practice.open_agenda(0)
+    [id_] = agenda.slots
+    elsewhere = slot(id_, other.id, agenda.start)
+
+    async def lock_it() -> tuple[Stored | None, bool]:
+        async with practice.database.transaction() as connection:
+            found = await practice.slots.lock(connection, id_)
+            async with practice.database.pool.acquire() as rival, rival.transaction():
+                taken = f"SELECT pg_try_advisory_xact_lock({TURN.format(actor='$1')})"
+                return found, bool(await rival.fetchval(taken, other.practitioner))
+
+    async with practice.database.transaction() as connection:
+        current = await practice.slots.lock(connection, id_)
+        assert current is not None
+        await practice.slots.replace(connection, practice.context(), current, elsewhere)
+        waiting = asyncio.create_task(lock_it())
+        await eventually(lambda: somebody_waits(practice), "somebody who waits for the slot", 60)
+    found, free_for_rivals = await waiting
+    assert found is not None
+    assert found.version == 2
+    assert not free_for_rivals, "nobody takes the people of the agenda in which it is by now"

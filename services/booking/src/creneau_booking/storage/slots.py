@@ -55,8 +55,10 @@ WITH turn AS MATERIALIZED (
 ), locked AS MATERIALIZED (
   SELECT slot.* FROM turn CROSS JOIN slot WHERE slot.id = $1 AND turn.waited >= 0 FOR UPDATE OF slot
 )
-SELECT {_COLUMNS} FROM locked AS slot LEFT {_OF_KIND.format(row="slot")}
+SELECT {_COLUMNS}, slot.schedule_key <> (SELECT seen.schedule_key FROM slot AS seen WHERE seen.id = $1) AS went
+FROM locked AS slot LEFT {_OF_KIND.format(row="slot")}
 """
+"""`went`: to another agenda than that beside whose people was waited, while the slot itself was"""
 _KEYS = f"""
 WITH longer AS (
   UPDATE agenda SET slot_length_max = greatest(slot_length_max, $3),
@@ -180,10 +182,18 @@ class SlotStore:
     async def lock(self, connection: Connection, id_: str) -> Stored | None:
         """The current version, locked, and beside it whoever takes or frees the agenda's people is waited for."""
         key = slot_key(id_)
-        row = await connection.fetchrow(_LOCK, key)
-        if row is not None and row[3] is None:  # of a kind that is newer than the statement, which waited
+        locked = await connection.fetchrow(_LOCK, key)
+        if locked is None:
+            return await self._gone(connection, key)
+        row: Sequence[Any] | None = tuple(locked)[:4]
+        if locked[3] is None:  # of a kind that is newer than the statement, which waited
             row = await connection.fetchrow(f"{_CURRENT} WHERE slot.id = $1", key)
-        return _stored(row) or await self._gone(connection, key)
+        stored = _stored(row)
+        if stored is None:
+            return await self._gone(connection, key)
+        if locked["went"]:
+            await self._require_room(connection, schedule_id(loads(stored.content or b"{}"), self._base_url))
+        return stored
 
     async def read_version(
         self, connection: Connection, id_: str, version: int, required: Sequence[str] | None = None
@@ -281,9 +291,13 @@ class SlotStore:
         """A slot that goes to another agenda was locked with the people of the one that it leaves: to wait for those of the
         other could be to wait in a circle."""
         assert current.content is not None
-        left = schedule_id(loads(current.content), self._base_url)
-        if left != kind.schedule_id and not await try_beside(connection, kind.schedule_id):
-            raise NewAgendaBusy(kind.schedule_id)
+        if schedule_id(loads(current.content), self._base_url) != kind.schedule_id:
+            await self._require_room(connection, kind.schedule_id)
+
+    @staticmethod
+    async def _require_room(connection: Connection, schedule: str) -> None:
+        if not await try_beside(connection, schedule):
+            raise NewAgendaBusy(schedule)
 
     async def write_many(self, connection: Connection, writes: Sequence[Write]) -> Sequence[Stored | None]:
         return await slots_together.write_many(connection, writes, self._base_url)

@@ -185,10 +185,9 @@ class SlotStore:
         locked = await connection.fetchrow(_LOCK, key)
         if locked is None:
             return await self._gone(connection, key)
-        row: Sequence[Any] | None = tuple(locked)[:4]
+        stored = _stored(tuple(locked)[:4])
         if locked[3] is None:  # of a kind that is newer than the statement, which waited
-            row = await connection.fetchrow(f"{_CURRENT} WHERE slot.id = $1", key)
-        stored = _stored(row)
+            stored = _stored(await connection.fetchrow(f"{_CURRENT} WHERE slot.id = $1", key))
         if stored is None:
             return await self._gone(connection, key)
         if locked["went"]:

@@ -59,6 +59,17 @@ _STOP_SLOTS = """
 SELECT FROM slot WHERE schedule_key = ANY(ARRAY(SELECT key FROM schedule WHERE id = ANY($1::text[]))) AND "end" > $2
 ORDER BY schedule_key, start, id FOR UPDATE
 """
+_CHANGING = CONCERNED.format(
+    people="(SELECT actor FROM agenda_actor WHERE schedule_key = ANY($1::bigint[]) UNION SELECT unnest($2::text[])) AS changing"
+)
+_STOP_AGENDAS = (
+    f"SELECT count(pg_advisory_xact_lock({TURN.format(actor='actor')})) FROM {_CHANGING} AS people"
+)
+_STOP_SLOTS_OF_NOBODY = """
+SELECT FROM slot WHERE "end" > $2 AND schedule_key = ANY(ARRAY(
+  SELECT unnest($1::bigint[]) EXCEPT SELECT schedule_key FROM agenda_actor))
+ORDER BY schedule_key, start, id FOR UPDATE
+"""
 _BESIDE = f"""CASE WHEN bool_or({{awaited}}) THEN pg_advisory_xact_lock({TURN.format(actor="actor")})
   ELSE pg_advisory_xact_lock_shared({TURN.format(actor="actor")}) END"""
 TURN_BESIDE = f"""(
@@ -122,6 +133,16 @@ async def stop_taking(
     await connection.execute(_STOP_PEOPLE, list(people), list(schedules))
     if schedules:
         await connection.execute(_STOP_SLOTS, list(schedules), now)
+
+
+async def stop_changing(
+    connection: Connection, agendas: Sequence[int], people: Sequence[str], now: datetime
+) -> None:
+    """Wait until nobody takes or frees time in these agendas (keys), nor of the people who join them, nor of who shares an
+    agenda with one of them; from then on nobody does, until we have ended. Who waits for us finds other people there, and sees it
+    (`taking.Taken`)."""
+    await connection.execute(_STOP_AGENDAS, list(agendas), list(people))
+    await connection.execute(_STOP_SLOTS_OF_NOBODY, list(agendas), now)
 
 
 async def write_beside(connection: Connection, schedules: Sequence[int]) -> None:

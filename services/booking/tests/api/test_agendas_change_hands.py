@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from typing import Any
 
 import httpx
 import pytest
@@ -102,7 +103,7 @@ class TestAScheduleNamesOthers:
         assert await practice.slot_statuses(later.slots) == ["busy-unavailable"]
 
     async def test_a_group_is_too(self, practice: Practice, software: Caller) -> None:
-        several = {"extension": [{"url": SCHEDULE_CAPACITY, "valuePositiveInt": 3}]}
+        several: dict[str, Any] = {"extension": [{"url": SCHEDULE_CAPACITY, "valuePositiveInt": 3}]}
         agenda = await practice.open_agenda(1, **several)
         earlier = await practice.open_agenda(1, practitioner=agenda.practitioner)
         later = await practice.open_agenda(1)

@@ -211,9 +211,11 @@ class Town:
         ):
             await self.practice.replica().apply(connection, event)
 
-    async def write_agenda(self, name: str, **members: Any) -> None:
-        """Write the Schedule anew, with some rules and some horizon."""
-        actors = [self.ref(actor) for actor in self.agendas[name]]
+    async def write_agenda(self, name: str, names: tuple[str, ...] | None = None, **members: Any) -> None:
+        """Write the Schedule anew, with some rules and some horizon; with other actors, unless one is elsewhere at the time of a
+        visit in it."""
+        names = names or self.agendas[name]
+        actors = [self.ref(actor) for actor in names]
         rules = self._rules(groups=name in GROUPS)
         resource = schedule(self.agenda(name), actors, **rules, **self._horizon(), **members)
         store = ScheduleStore(BASE)
@@ -223,6 +225,7 @@ class Town:
                 await store.create(connection, self.practice.context(), resource, resource["id"])
             else:
                 await store.replace(connection, self.practice.context(), current, resource)
+        self.agendas[name] = names
 
     def _rules(self, *, groups: bool = False) -> Resource:
         minutes = {"value": self.chance.choice([45, 1500, 3000]), "code": "min", "system": said.UCUM}
@@ -480,8 +483,7 @@ class Town:
         )
         actors = self.agendas[name]
         without = tuple(actor for actor in actors if actor != another)
-        self.agendas[name] = without if another in actors and without else (*without, another)
-        await self.write_agenda(name)
+        await self.write_agenda(name, without if another in actors and without else (*without, another))
 
     async def _speak(self) -> str:
         """Somebody goes, for a while or for good; a room becomes a site."""

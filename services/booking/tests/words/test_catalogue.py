@@ -62,6 +62,7 @@ FACTS: dict[Any, Any] = {
     int: 2,
     datetime: datetime(2026, 12, 1, 9, tzinfo=UTC),
     timedelta: timedelta(hours=2),
+    tuple[datetime, ...]: (datetime(2026, 12, 1, 9, tzinfo=UTC), datetime(2026, 12, 2, 9, tzinfo=UTC)),
     tuple[str, ...]: ("x", "y"),
     tuple[int, ...]: (0, 1),
     int | None: 216,

@@ -15,7 +15,7 @@ from creneau_booking.domain import rules
 from creneau_booking.domain.appointment import Appointment, SlotFact
 from creneau_booking.domain.quotas import Quotas
 from creneau_booking.domain.refusals.registered import PatientsUnavailable
-from creneau_booking.domain.refusals.slots import ActorsTaken, SlotTaken
+from creneau_booking.domain.refusals.slots import ActorsTaken, AgendaChangesHands, SlotTaken
 from creneau_booking.domain.status import claims
 from creneau_booking.handlers.access import require_bookable
 from creneau_booking.handlers.expiry import HoldExpiry
@@ -169,7 +169,7 @@ class Claiming:
     ) -> rules.Claim:
         """Take what `wanted` claims and give back what it no longer needs.
 
-        Refused as `rules.claim_for` says.
+        Refused as `rules.claim_for` says; AgendaChangesHands when its agendas have just got other people.
         """
         claim = await self._judge(connection, context, wanted, locked)
         if locked.has_time:
@@ -179,6 +179,8 @@ class Claiming:
                 connection, wanted.id, sorted(claim.kept), claim.slot_status, context.now
             )
         result = await storage.take(connection, wanted, claim, context.now, marked=locked.marked)
+        if result.others:
+            raise AgendaChangesHands()
         _require_available(result.unavailable_patients)
         missing = result.missing_actors
         if missing:

@@ -84,11 +84,12 @@ class DirectoryReplica:
         named = sorted({*named_before, *await named_with(connection, key)})
         if resource_type in BELONGING_TYPES:
             await actor_known(connection, key, now)
+        # Before rows of agendas are locked: whoever writes slots waits for their people, and then for these rows.
+        await actor_stated(connection, key, named, now, was_gone=was_gone)
         if resource_type in INHERITED:
             await actor_changed(connection, key)
         if resource_type in ("Location", "PractitionerRole") or states_zone:
             await place_said(connection, key, named)
-        await actor_stated(connection, key, named, now, was_gone=was_gone)
         await actor_of_openings(connection, key, named, now, states_zone=states_zone)
 
     async def apply(self, connection: Connection, event: ReceivedEvent) -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from creneau_booking.domain.refusals.slots import (
     ActorsTaken,
+    AgendaChangesHands,
     AgendaClosed,
     AppointmentOrder,
     GroupFull,
+    JoiningTaken,
     LastsTooLong,
     NoPartOfSlot,
     NoSlot,
@@ -31,6 +33,8 @@ from creneau_shared.errors import Conflict, CreneauError, Issue, Unprocessable
 from creneau_shared.words import Theme
 
 WORDS = Theme()
+TIMES_TOLD_MAX = 5
+"""visits whose times a refusal names; of more it says how many there are"""
 
 
 @WORDS.says(NoTime)
@@ -266,6 +270,34 @@ def _(r: ActorsTaken) -> CreneauError:
         expression="Appointment.participant",
         details_code="actor-occupied",
         diagnostics=", ".join(r.actors),
+    )
+
+
+@WORDS.says(JoiningTaken)
+def _(r: JoiningTaken) -> CreneauError:
+    who, count = ", ".join(r.actors), len(r.starts)
+    times = ", ".join(shown(start) for start in r.starts[:TIMES_TOLD_MAX])
+    times += ", …" if count > TIMES_TOLD_MAX else ""
+    return Conflict(
+        f"{who} n'est pas libre à l'heure de {count} rendez-vous déjà pris dans cet agenda ({times}). Déplacez ou annulez"
+        " d'abord ce qui se chevauche. Rien n'est changé.",
+        f"{who} is not free at the time of {count} appointment{'s' if count > 1 else ''} booked in this agenda ({times})."
+        " Move or cancel first what overlaps. Nothing is changed.",
+        code="conflict",
+        expression="Schedule.actor",
+        details_code="actor-occupied",
+        diagnostics=who,
+    )
+
+
+@WORDS.says(AgendaChangesHands)
+def _(_: AgendaChangesHands) -> CreneauError:
+    return Conflict(
+        "Cet agenda vient de changer de professionnel ou de salle : recommencez. Rien n'est réservé.",
+        "This agenda has just got another professional or room: try again. Nothing is booked.",
+        code="transient",
+        expression="Appointment.slot",
+        details_code="agenda-busy",
     )
 
 

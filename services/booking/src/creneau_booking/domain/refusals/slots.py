@@ -45,6 +45,20 @@ class ActorsTaken(Refusal):
 
 
 @dataclass(eq=False)
+class JoiningTaken(Refusal):
+    """People, rooms or devices (references, in order) who join an agenda have something else at the time of visits that are
+    taken in it (their starts, in order)."""
+
+    actors: tuple[str, ...]
+    starts: tuple[datetime, ...]
+
+
+@dataclass(eq=False)
+class AgendaChangesHands(Refusal):
+    """An agenda has got other people while somebody waited to take a slot of it."""
+
+
+@dataclass(eq=False)
 class UnknownSlots(Refusal):
     """Slots (ids, in order) that do not exist, or not for whoever names them."""
 

@@ -106,14 +106,15 @@ async def schedule_changed(
     connection: Connection, context: WriteContext, kind: ChangeKind, stored: Stored, resource: Resource | None
 ) -> None:
     """The hook of Schedule: keep what availability knows of it, and its rules. UnknownZones or RulesUnread
-    when it states one that cannot be read."""
+    when it states one that cannot be read; JoiningTaken when somebody whom it names anew is elsewhere at the time of what is
+    taken in it."""
     if resource is not None and (zones := tuple(unknown_zones(resource))):
         raise UnknownZones(zones)
     rules = rules_of(resource) if resource is not None else None
     slots = slots_said(resource) if resource is not None else SlotsSaid()
     await beside_others(connection)
     key = await connection.fetchval("SELECT key FROM schedule WHERE id = $1", stored.id)
-    await keep_agendas(connection, [key], context.now)
+    await keep_agendas(connection, [key], context.now, strict=True)
     if resource is not None and rules is not None:
         await _keep(connection, stored.id, resource, rules)
         await _keep_slots(connection, stored.id, slots, context.now)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from creneau_booking.storage.freed import AGENDA_AWAITED
+from creneau_booking.storage.slot_rows import KEY_SQL
 from creneau_shared.database.pool import Connection
 
 ROOM = """(convert_from({place}.content, 'UTF8')::jsonb @? '$.physicalType.coding[*] ?
@@ -45,7 +46,18 @@ _TAKEN = (
     )
     + " AS people"
 )
-_WAIT = f"SELECT count(pg_advisory_xact_lock({TURN.format(actor='actor')})) FROM {_TAKEN}"
+# Their slots with them, so that nobody gives the agenda to others until we have ended: who frees finds whom there are.
+_WAIT = f"""
+WITH turn AS MATERIALIZED (
+  SELECT count(pg_advisory_xact_lock({TURN.format(actor="actor")})) AS waited FROM {_TAKEN}
+), locked AS MATERIALIZED (
+  SELECT slot.id FROM turn CROSS JOIN slot WHERE turn.waited >= 0 AND slot.taken_by = ANY($1) AND slot.id = ANY(ARRAY(
+    SELECT {KEY_SQL.format(id="substr(t, 11)")} FROM appointment, unnest(terms) AS t
+    WHERE appointment.id = ANY($1) AND t ~ '^slot=Slot/[^/]+$'))
+  ORDER BY slot.schedule_key, slot.start, slot.id FOR UPDATE OF slot
+)
+SELECT waited, (SELECT count(*) FROM locked) FROM turn
+"""
 _TRY = (
     f"SELECT coalesce(bool_and(pg_try_advisory_xact_lock({TURN.format(actor='actor')})), true) FROM {_TAKEN}"
 )
@@ -59,6 +71,18 @@ _STOP_SLOTS = """
 SELECT FROM slot WHERE schedule_key = ANY(ARRAY(SELECT key FROM schedule WHERE id = ANY($1::text[]))) AND "end" > $2
 ORDER BY schedule_key, start, id FOR UPDATE
 """
+_CHANGING = CONCERNED.format(
+    people="(SELECT actor FROM agenda_actor WHERE schedule_key = ANY($1::bigint[]) UNION SELECT unnest($2::text[])) AS changing"
+)
+_STOP_AGENDAS = (
+    f"SELECT count(pg_advisory_xact_lock({TURN.format(actor='actor')})) FROM {_CHANGING} AS people"
+)
+_STOP_IN_AGENDAS = """
+SELECT FROM slot WHERE schedule_key = ANY($1::bigint[]) AND "end" > $2 AND (taken_by IS NOT NULL
+  OR NOT EXISTS (SELECT FROM agenda_actor WHERE agenda_actor.schedule_key = slot.schedule_key))
+ORDER BY schedule_key, start, id FOR UPDATE
+"""
+"""What is taken, for whoever gives it back; where an agenda has nobody whose turn it could be, all of it."""
 _BESIDE = f"""CASE WHEN bool_or({{awaited}}) THEN pg_advisory_xact_lock({TURN.format(actor="actor")})
   ELSE pg_advisory_xact_lock_shared({TURN.format(actor="actor")}) END"""
 TURN_BESIDE = f"""(
@@ -98,8 +122,8 @@ async def wait_for_turn(
     connection: Connection, *appointments: str, beside: str | None = None, people: Sequence[str] = ()
 ) -> None:
     """Wait until nobody else disposes of the time of those whom these appointments (ids) take, nor of those who share an
-    agenda with an actor (`beside`), nor of these `people`. Whoever frees several, or frees and then takes, waits for all
-    of them at once, their rows locked."""
+    agenda with an actor (`beside`), nor of these `people`; the slots that they have are locked. Whoever frees several, or
+    frees and then takes, waits for all of them at once, their rows locked."""
     await connection.execute(_WAIT, list(appointments), beside, list(people))
 
 
@@ -122,6 +146,16 @@ async def stop_taking(
     await connection.execute(_STOP_PEOPLE, list(people), list(schedules))
     if schedules:
         await connection.execute(_STOP_SLOTS, list(schedules), now)
+
+
+async def stop_changing(
+    connection: Connection, agendas: Sequence[int], people: Sequence[str], now: datetime
+) -> None:
+    """Wait until nobody takes or frees time in these agendas (keys), nor of the people who join them, nor of who shares an
+    agenda with one of them; from then on nobody does, until we have ended. Who waits for us finds other people there, and sees it
+    (`taking.Taken`)."""
+    await connection.execute(_STOP_AGENDAS, list(agendas), list(people))
+    await connection.execute(_STOP_IN_AGENDAS, list(agendas), now)
 
 
 async def write_beside(connection: Connection, schedules: Sequence[int]) -> None:

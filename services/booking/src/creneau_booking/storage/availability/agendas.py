@@ -15,6 +15,12 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from creneau_booking.storage.availability.actors import ROOM, write_beside
+from creneau_booking.storage.availability.hands import (
+    Hands,
+    agendas_with,
+    hand_over_what_is_taken,
+    stop_for,
+)
 from creneau_booking.storage.availability.rule import JUDGED
 from creneau_booking.storage.freed import AWAITED, note_agendas, note_awaited
 from creneau_booking.storage.slot_rows import SUPERSEDE, SUPERSEDED, SUPERSEDED_COLUMNS
@@ -109,8 +115,7 @@ SET open = excluded.open, horizon_start = excluded.horizon_start, horizon_end = 
 RETURNING schedule_key, (new.open
   AND (NOT old.open OR new.horizon_start < old.horizon_start OR new.horizon_end > old.horizon_end)) IS TRUE AS is_wider
 """
-_KEEP_ACTORS = f"""
-WITH {_NAMED}, wanted AS MATERIALIZED (
+_WANTED = f"""wanted AS MATERIALIZED (
   SELECT key, type || '/' || id AS actor FROM named WHERE type IN ('Practitioner', 'Device')
   UNION
   SELECT named.key, substr(t, 14) FROM named
@@ -120,7 +125,18 @@ WITH {_NAMED}, wanted AS MATERIALIZED (
   SELECT named.key, 'Location/' || place.id FROM named
   JOIN location AS place ON named.type = 'Location' AND place.id = named.id
   WHERE place.content IS NOT NULL AND {ROOM.format(place="place")}
-), left_out AS (
+)"""
+_CHANGING = f"""
+WITH {_NAMED}, {_WANTED}, had AS (
+  SELECT schedule_key AS key, actor FROM agenda_actor WHERE schedule_key = ANY($1)
+)
+SELECT key, actor, had.key IS NULL AS joins FROM wanted FULL JOIN had USING (key, actor)
+WHERE (wanted.key IS NULL OR had.key IS NULL) AND EXISTS (SELECT FROM agenda WHERE schedule_key = key)
+ORDER BY 1, 2
+"""
+"""Who joins or leaves those of these agendas ($1: keys) that are there already."""
+_KEEP_ACTORS = f"""
+WITH {_NAMED}, {_WANTED}, left_out AS (
   DELETE FROM agenda_actor WHERE schedule_key = ANY($1)
   AND (schedule_key, actor) NOT IN (SELECT key, actor FROM wanted) RETURNING schedule_key
 ), added AS (
@@ -197,17 +213,32 @@ async def beside_others(connection: Connection) -> None:
     await connection.execute(f"SELECT pg_advisory_xact_lock_shared({RULES})")
 
 
-async def keep_agendas(connection: Connection, schedules: Sequence[int], now: datetime) -> None:
-    """Bring the rows of these agendas (keys) up to what their Schedules and the directory say."""
+async def keep_agendas(
+    connection: Connection, schedules: Sequence[int], now: datetime, *, strict: bool
+) -> None:
+    """Bring the rows of these agendas (keys) up to what their Schedules and the directory say; what is taken in them to come
+    takes the people and rooms that they have now. `strict`: JoiningTaken where one of these is elsewhere then; else what
+    cannot be taken is told and left."""
     if not schedules:
         return
     keys = sorted(set(schedules))
+    changing = await connection.fetch(_CHANGING, keys)
+    people = Hands(
+        frozenset(row["key"] for row in changing),
+        joining=frozenset(row["actor"] for row in changing if row["joins"]),
+        leaving=frozenset(row["actor"] for row in changing if not row["joins"]),
+    )
+    if changing:
+        await stop_for(connection, people, now)
     wider = [row["schedule_key"] for row in await connection.fetch(_KEEP_STATE, keys) if row["is_wider"]]
     await note_agendas(connection, wider, now)
     rows = await connection.fetch(_KEEP_ACTORS, keys)
     changed = [row["schedule_key"] for row in rows]
     if changed:
         await write_beside(connection, changed)
+        if changing:
+            await hand_over_what_is_taken(connection, people, now, strict=strict)
+            changed += await agendas_with(connection, people)
         await rejudge(connection, changed, now)
 
 
@@ -245,4 +276,4 @@ async def actor_stated(
         rows = await connection.fetch(_AT, reference)
     else:
         rows = await connection.fetch(_DEPENDING, list(named), through)
-    await keep_agendas(connection, [row["key"] for row in rows], now)
+    await keep_agendas(connection, [row["key"] for row in rows], now, strict=False)

@@ -77,6 +77,9 @@ SELECT (SELECT count(*) FROM claimed) AS claimed, (SELECT coalesce(array_agg(act
   -- Whose the agendas are now: the directory may have said so while the slots were waited for.
   ARRAY(SELECT owner FROM schedule, unnest(schedule.terms) AS owner
     WHERE schedule.id = ANY((SELECT $12::text[])::text[]) AND starts_with(owner, '{OWNER}')) AS owners,
+  -- And whose time: their agenda may have been given to others.
+  ARRAY(SELECT DISTINCT actor FROM schedule JOIN agenda_actor ON schedule_key = schedule.key
+    WHERE schedule.id = ANY((SELECT $12::text[])::text[])) AS people,
   EXISTS (
     SELECT FROM {_PEOPLE} JOIN agenda_actor USING (actor) JOIN agenda USING (schedule_key)
     WHERE $2::timestamptz - slot_length_max < $10::timestamptz) AS reaches_back
@@ -184,6 +187,8 @@ class Taken:
     missing_actors: tuple[str, ...]
     unavailable_patients: tuple[str, ...]
     owners: frozenset[str]
+    others: bool
+    """other people have the agendas than those for whom it was judged: they were changed while we waited for our turn"""
 
 
 async def displaced_by_others(
@@ -233,6 +238,7 @@ async def take(
         missing_actors=tuple(sorted(missing)),
         unavailable_patients=tuple(row["unavailable"]),
         owners=frozenset(owner.removeprefix(OWNER) for owner in row["owners"]),
+        others=set(row["people"]) != {actor for slot in claim.slots for actor in slot.exclusive},
     )
 
 

@@ -25,7 +25,7 @@ from creneau_notifications.storage.messages import Attempt, Claimed, Closing, Me
 from creneau_shared.database.wakeups import Bell
 
 from .conftest import SENDER
-from .factories import BOOKED_AT, CAMILLE, PRACTITIONER, START, event
+from .factories import BOOKED_AT, CAMILLE, LOCATION, PRACTITIONER, START, event
 from .mailbox import open_mailbox
 
 HOUR_S = 3600.0
@@ -195,6 +195,24 @@ async def test_a_sender_whose_lease_ran_out_changes_nothing_any_more(service, ma
         assert await messages.finish(connection, [(slow, Postponement(START))], service.clock.now()) == []
         await messages.release(connection, [slow], START)
     assert (await service.statuses())["confirmation"] == ("sent", None)
+
+
+async def test_a_visit_that_is_cancelled_with_its_professional_is_told_as_it_was(service, mailbox):
+    """Their deletion comes first. The message says with whom and where all the same, by the clock of there, and at once."""
+    far = replace(LOCATION, zone="Indian/Reunion")
+    await service.learn(facts=(PRACTITIONER, far))
+    await service.hear(event())
+    sender = service.smtp_sender(mailbox)
+    await sender.send_due()
+    async with service.database.transaction() as connection:
+        for gone in (PRACTITIONER, far):
+            await service.notifications.fact_deleted(connection, gone.reference)
+    await service.hear(event(Change.CANCELLED, 2, version=2))
+    await sender.send_due()
+    text = mailbox.mails[-1].get_body(("plain",)).get_content()
+    assert PRACTITIONER.name in text
+    assert far.name in text
+    assert "(heure de La Réunion)" in text
 
 
 async def test_what_is_cancelled_before_it_leaves_does_not_leave(service, mailbox):

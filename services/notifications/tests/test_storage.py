@@ -16,7 +16,7 @@ from creneau_shared.fhir.validation import validate
 from creneau_shared.retention.job import Retention
 from creneau_shared.retention.settings import RetentionSettings
 
-from .factories import BOOKED_AT, START, event
+from .factories import BOOKED_AT, LOCATION, PRACTITIONER, START, event
 
 TABLES = (
     "message",
@@ -68,6 +68,22 @@ async def test_what_has_been_kept_long_enough_goes_with_all_its_traces(service):
     assert tuple(report) == (3, "MESSAGE_RETENTION_DAYS")
     for table in TABLES:
         assert await service.database.pool.fetchval(f"SELECT count(*) FROM {table}") == 0, table
+
+
+async def test_what_is_known_of_the_deleted_goes_once_nothing_is_to_be_told_of_them(service):
+    await service.learn()
+    async with service.database.transaction() as connection:
+        await service.notifications.fact_deleted(connection, PRACTITIONER.reference)
+    retention, kept = (
+        retention_of(service),
+        "SELECT array_agg(reference ORDER BY reference) FROM directory_fact",
+    )
+    service.at(service.clock.now() + timedelta(days=29))
+    await retention.apply()
+    assert len(await service.database.pool.fetchval(kept)) == 2
+    service.at(service.clock.now() + timedelta(days=2))
+    assert (await retention.apply())["deleted-facts"] == 1
+    assert await service.database.pool.fetchval(kept) == [LOCATION.reference]
 
 
 async def test_what_is_still_to_be_told_is_never_pruned(service):

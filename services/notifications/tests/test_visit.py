@@ -206,3 +206,12 @@ async def test_the_roles_of_a_person_are_found_with_their_places(service: Servic
             await facts.save(connection, fact, EPOCH)
         found = await facts.find(connection, [PRACTITIONER.reference])
     assert found == {fact.reference: fact for fact in (PRACTITIONER, REUNION, PRACTICE, one)}
+
+
+def test_all_who_are_there_are_named() -> None:
+    """A visit with two professionals, each by a role of their own."""
+    other = Fact("Practitioner/prat-hoarau", name="Dr Jules Hoarau")
+    theirs = replace(role("two", REUNION), practitioner=other.reference)
+    known = {fact.reference: fact for fact in (PRACTITIONER, other, role("one", REUNION), theirs, REUNION)}
+    told = visit_of(appointment(actors=("PractitionerRole/one", "PractitionerRole/two")), known)
+    assert told.professional == f"{other.name}, {PRACTITIONER.name}"

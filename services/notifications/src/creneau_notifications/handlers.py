@@ -148,8 +148,8 @@ class Notifications:
         await facts.save(connection, fact, last_updated)
 
     async def fact_deleted(self, connection: Connection, reference: str) -> None:
-        """Forget what a deleted directory resource said."""
-        await facts.forget(connection, reference)
+        """The directory has it no more."""
+        await facts.let_go(connection, reference, self._clock.now())
 
     async def _decide(
         self,

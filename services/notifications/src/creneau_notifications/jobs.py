@@ -9,7 +9,7 @@ import structlog
 
 from creneau_notifications.delivery.metrics import OVERDUE
 from creneau_notifications.settings import NotificationsSettings
-from creneau_notifications.storage import addresses, appointments, codes, departures, messages
+from creneau_notifications.storage import addresses, appointments, codes, departures, facts, messages
 from creneau_notifications.storage.communications import Communications
 from creneau_shared.clock import Clock
 from creneau_shared.database.pool import Connection, Database
@@ -89,6 +89,12 @@ def rules(
     return [
         Rule("one-time-codes", "CODES_KEPT_H", timedelta(hours=settings.codes_kept_h), codes.prune),
         Rule("address-counts", "UNCONFIRMED_COUNT_DAYS", counted, remove_counts),
+        Rule(
+            "deleted-facts",
+            "DELETED_FACTS_KEPT_DAYS",
+            timedelta(days=settings.deleted_facts_kept_days),
+            facts.prune,
+        ),
         Rule("messages", "MESSAGE_RETENTION_DAYS", kept, remove_messages),
         Rule("told-appointments", "MESSAGE_RETENTION_DAYS", kept, appointments.prune),
         Rule(

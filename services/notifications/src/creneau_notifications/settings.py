@@ -140,6 +140,11 @@ class NotificationsSettings(ServiceSettings):
     message_retention_days: int = Field(
         730, description="how long messages, their attempts and Communications are kept after the visit, days"
     )
+    deleted_facts_kept_days: int = Field(
+        30,
+        ge=1,
+        description="how long what the directory said of who or what was deleted is kept for the last messages, days",
+    )
     erasure_interval_s: float = Field(
         5.0, gt=0, description="pause between two looks for people who can be forgotten, seconds"
     )

@@ -67,6 +67,9 @@ class Model:
     people: dict[str, Person] = field(default_factory=dict)
     changed_at: dict[str, datetime] = field(default_factory=dict)
     facts: set[str] = field(default_factory=set)
+    """what the directory has"""
+    known: set[str] = field(default_factory=set)
+    """the same, and what it had"""
     leaving: dict[str, Leaving] = field(default_factory=dict)
     owed: list[Owed] = field(default_factory=list)
     settled: set[Settled] = field(default_factory=set)
@@ -85,12 +88,13 @@ class Model:
 
     def zone(self, visit: Heard) -> ZoneInfo:
         """Of the place that the visit names, else of that of the situation in which it takes place; of a professional alone, by
-        the clock of all places where they work. Only what is known counts."""
-        roles = visit.actors & ROLES.keys()
+        the clock of all places where they still work. Only what is known counts, of those that are gone too."""
+        roles = visit.actors & ROLES.keys() & self.known
         if visit.actors == {WORKS}:
-            roles = frozenset(ROLES)
-        places = visit.actors & PLACES.keys() or {ROLES[role] for role in roles & self.facts}
-        zones = {PLACES[place] for place in places & self.facts}
+            gone = self.known - self.facts
+            roles = frozenset(role for role in ROLES.keys() & self.facts if ROLES[role] not in gone)
+        places = visit.actors & PLACES.keys() or {ROLES[role] for role in roles}
+        zones = {PLACES[place] for place in places & self.known}
         return ZoneInfo(zones.pop()) if len(zones) == 1 else PARIS
 
     def is_gone(self, recipient: str | None) -> bool:

@@ -224,3 +224,4 @@ class People(Hearing):
         event = received(RESOURCES, which, RESOURCE_TYPE, self.number, self.model.now, data)
         self.loop.run(self.town.hear(RESOURCES, [event], anew=False))
         self.model.facts = self.model.facts | {which} if there else self.model.facts - {which}
+        self.model.known |= self.model.facts

@@ -50,6 +50,7 @@ class Visit:
     """What a message says of an appointment beside its time."""
 
     professional: str | None
+    """the names of all who are there"""
     site: str | None
     """the names of its places alone"""
     place: str | None
@@ -88,7 +89,7 @@ def visit_of(appointment: Appointment, facts: Mapping[str, Fact]) -> Visit:
     zone = next((zone for zone in zones if zone is not None), None) or _common_zone(appointment, facts)
     site = _site(own, facts)
     return Visit(
-        professional=next((fact.name for fact in people if fact.name), None),
+        professional=", ".join(dict.fromkeys(fact.name for fact in people if fact.name)) or None,
         site=site,
         place=site or next((fact.name for fact in others if fact.name), None),
         address=place.address if place else (),

@@ -123,7 +123,9 @@ def consumers(
                 "resources",
                 RESOURCES,
                 {RESOURCE_TYPE: listener.resource},
-                Replica("SELECT reference FROM directory_fact", notifications.fact_deleted),
+                Replica(
+                    "SELECT reference FROM directory_fact WHERE gone_at IS NULL", notifications.fact_deleted
+                ),
             ),
         )
     ]

@@ -27,7 +27,7 @@ async def save(connection: Connection, fact: Fact, last_updated: datetime) -> No
         " latitude = excluded.latitude, longitude = excluded.longitude, practitioner = excluded.practitioner,"
         " locations = excluded.locations, organization = excluded.organization, active = excluded.active,"
         " since = excluded.since, until = excluded.until, part_of = excluded.part_of,"
-        " last_updated = excluded.last_updated"
+        " last_updated = excluded.last_updated, gone_at = NULL"
         " WHERE directory_fact.last_updated <= excluded.last_updated",
         fact.reference,
         fact.name,
@@ -47,9 +47,24 @@ async def save(connection: Connection, fact: Fact, last_updated: datetime) -> No
     )
 
 
-async def forget(connection: Connection, reference: str) -> None:
-    """Forget what a deleted resource said."""
-    await connection.execute("DELETE FROM directory_fact WHERE reference = $1", reference)
+async def let_go(connection: Connection, reference: str, now: datetime) -> None:
+    """A resource was deleted: it is out of use, and what it said serves for its last messages (`prune`)."""
+    await connection.execute(
+        "UPDATE directory_fact SET active = false, gone_at = $2 WHERE reference = $1 AND gone_at IS NULL",
+        reference,
+        now,
+    )
+
+
+async def prune(connection: Connection, before: datetime, limit: int) -> int:
+    """Forget at most `limit` of those that have been gone since before; how many."""
+    rows = await connection.fetch(
+        "DELETE FROM directory_fact WHERE reference IN"
+        " (SELECT reference FROM directory_fact WHERE gone_at < $1 LIMIT $2) RETURNING reference",
+        before,
+        limit,
+    )
+    return len(rows)
 
 
 async def find(connection: Connection, references: Iterable[str]) -> Mapping[str, Fact]:

@@ -80,7 +80,10 @@ directory_fact = Table(
     Column("since", DateTime(timezone=True)),
     Column("until", DateTime(timezone=True)),
     Column("part_of", Text),
+    # Since when the directory has it no more: those whose visits are cancelled with it are still told with whom and where.
+    Column("gone_at", DateTime(timezone=True)),
     Index("ix_directory_fact_practitioner", "practitioner"),
+    Index("ix_directory_fact_gone_at", "gone_at", postgresql_where=text("gone_at IS NOT NULL")),
     comment="Replica of what messages say of professionals and places, fed by the directory's events.",
 )
 

@@ -205,7 +205,8 @@ def test_item_12_the_definitions_that_are_served_are_valid_r4(
             assert [issue.en for issue in validate(definition)] == [], definition["id"]
     first = definitions[0]
     assert resources(system.get("/OperationDefinition", params={"url": first["url"]})) == [first]
-    assert system.get("/OperationDefinition", params={"nonsense": "x"}).status_code == 400
+    strict = {"Prefer": "handling=strict"}
+    assert system.get("/OperationDefinition", params={"nonsense": "x"}, headers=strict).status_code == 400
     assert system.get("/SearchParameter/nonsense").status_code == 404
 
 

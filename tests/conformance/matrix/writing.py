@@ -100,8 +100,8 @@ class Writing:
         if refused := table.refusal(caller, item.type, action) or table.refusal(caller, item.type, "s"):
             return refused
         designated: Action = "u" if caller.role == "regulator" else "s"
-        if method != "PUT" and (item.now.deleted or not table.sees(caller, item, designated)):
-            return 204 if method == "DELETE" else 404
+        if item.now.deleted or not table.sees(caller, item, designated):
+            return {"PUT": 412, "PATCH": 404, "DELETE": 204}[method]
         return self._plain(table, caller, item, method)
 
     # -- creating --------------------------------------------------------------------------------------------

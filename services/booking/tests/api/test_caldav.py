@@ -46,7 +46,9 @@ async def radicale(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Ra
 @pytest.fixture(scope="module")
 async def following(practice: Practice) -> AsyncIterator[Callers]:
     """The API of an installation that follows calendars, with or without a password; none yet."""
-    await practice.database.pool.execute("DELETE FROM external_calendar")  # tests of other files have left some
+    await practice.database.pool.execute(
+        "DELETE FROM external_calendar"
+    )  # tests of other files have left some
     async with (
         running_issuer() as issuer,
         serving(create_app(settings(practice, issuer.url), practice.clock)) as client,

@@ -104,6 +104,16 @@ async def test_a_transaction_that_is_sent_twice_happens_once(small: Small) -> No
     assert (other.status, other.code) == (422, "duplicate")
 
 
+async def test_a_transaction_that_deletes_is_answered_again_too(small: Small) -> None:
+    """What it has deleted cannot be seen any more, and that is no reason to refuse its own answer."""
+    await small.system.ask("PUT", "Patient/camille", {**PERSON, "id": "camille"})
+    asked = bundle("transaction", ("DELETE", "Patient/camille", None), ("POST", "Organization", PLACE))
+    for _ in range(2):
+        said = await small.system.ask("POST", "", asked, Idempotency_Key="gone")
+        assert said.status == 200, said.resource
+    assert await small.count("organization") == 1
+
+
 async def test_a_transaction_that_failed_may_be_tried_again_with_its_key(small: Small) -> None:
     wrong = bundle("transaction", ("POST", "Organization", PLACE), ("POST", "Patient", WRONG))
     assert (await small.system.ask("POST", "", wrong, Idempotency_Key="two")).status == 400

@@ -17,8 +17,6 @@ ORDINARY = 5
 PARTS_OF_DAY = ("morning", "afternoon", "evening")
 AFTERNOON_H, EVENING_H = 12, 18
 """the local hours at which afternoon and evening begin"""
-MODES = frozenset(f"http://terminology.hl7.org/CodeSystem/v3-ActCode|{code}" for code in ("AMB", "HH", "VR"))
-"""codes of `serviceType` that say how one comes: another kind of thing than what one comes for"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +46,7 @@ class Wish:
     specialties: frozenset[str] = frozenset()
     visit: frozenset[tuple[str, str]] = frozenset()
     """element (`serviceType` …) and code of what the visit is for, the speciality left aside; each element is a kind, and
-    the MODES are one"""
+    the ways to come (`serviceType` too) are one"""
     times: frozenset[str] = frozenset()
     """parts of the day, by the clock of the agenda's place"""
     periods: tuple[tuple[datetime | None, datetime | None], ...] = ()

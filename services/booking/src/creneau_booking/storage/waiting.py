@@ -17,12 +17,13 @@ from uuid import UUID
 import asyncpg
 
 from creneau_booking.domain.appointment import Appointment, patient_actor
-from creneau_booking.domain.waiting import AFTERNOON_H, EVENING_H, MODES, Near, Wish
+from creneau_booking.domain.waiting import AFTERNOON_H, EVENING_H, Near, Wish
 from creneau_booking.storage.availability.actors import CONCERNED, TURN
 from creneau_booking.storage.availability.rule import agenda_of, is_free, is_open
 from creneau_booking.storage.freed import OWN_KEYS
 from creneau_booking.storage.slot_rows import slot_key
 from creneau_booking.storage.slot_visibility import is_public
+from creneau_booking.storage.wishes import MODES
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.search.registry import parameters_of
 from creneau_shared.fhir.storage.store import Resource

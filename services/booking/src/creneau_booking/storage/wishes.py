@@ -8,7 +8,7 @@ from datetime import datetime
 
 from creneau_booking.domain.participants import SAID_BY_SLOT
 from creneau_booking.domain.refusals.waiting import UnreadableWish
-from creneau_booking.domain.waiting import MODES, PARTS_OF_DAY, Near, Wish
+from creneau_booking.domain.waiting import PARTS_OF_DAY, Near, Wish
 from creneau_booking.storage.appointment_mapper import (
     REPLACES,
     WORDS,
@@ -20,6 +20,7 @@ from creneau_booking.storage.appointment_mapper import (
 from creneau_shared.clock import PARIS
 from creneau_shared.fhir.datatypes import parse_interval
 from creneau_shared.fhir.storage.store import Resource
+from creneau_shared.fhir.terminology.own import BOOKABLE_VISITS, VISIT_TYPES
 
 _OURS = "https://creneau.sante.fr/fhir/StructureDefinition/"
 WAITING_AGENDA = f"{_OURS}waiting-agenda"
@@ -30,6 +31,8 @@ WAITING_NEAR = f"{_OURS}waiting-near"
 """extension (string): where, as the search parameter `near` has it: latitude|longitude|distance|km"""
 WISHES = frozenset({WAITING_AGENDA, WAITING_TIMES, WAITING_NEAR})
 """extensions by which a person says what they wait for"""
+MODES = frozenset(f"{VISIT_TYPES}|{code}" for code in BOOKABLE_VISITS)
+"""codes of `serviceType` that say how one comes: another kind of thing than what one comes for"""
 RADIUS_KM_MAX = 100.0
 _METRES = {"km": 1.0, "m": 0.001}
 _PEOPLE = ("Practitioner", "PractitionerRole", "Device")

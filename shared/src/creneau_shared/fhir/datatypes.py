@@ -33,6 +33,10 @@ CALENDAR_END: Final = datetime(9999, 12, 30, tzinfo=UTC)
 """The moments that R4, Python and PostgreSQL can all tell, in every zone; what R4 allows beyond means the nearer of them
 (`9999-12-31` is how many say “for ever”)."""
 
+_WHOLE_DIGITS: Final = 18
+WHOLE_NUMBER_MAX: Final = 10**_WHOLE_DIGITS
+"""more than anything here is counted to; PostgreSQL has it as a bigint"""
+
 _YEAR = r"(?:[1-9]\d{3}|0(?:[1-9]\d{2}|0(?:[1-9]\d|0[1-9])))"
 _MONTH = r"(?:0[1-9]|1[0-2])"
 _DAY = r"(?:0[1-9]|[12]\d|3[01])"
@@ -59,6 +63,15 @@ def _is_text(value: Any) -> bool:
     if type(value) is not str or not value or value.isspace() or len(value) > STRING_LENGTH_MAX:
         return False
     return value.isprintable() or UNWRITABLE.search(value) is None
+
+
+def whole_number(value: Any) -> int | None:
+    """The whole number from 0 that a caller writes in the digits of ASCII, WHOLE_NUMBER_MAX for a greater one; None for what
+    is none (`²` and `٣` are digits to Python, and none of these)."""
+    text = "" if isinstance(value, bool) else str(value)
+    if not (text.isascii() and text.isdigit()):
+        return None
+    return int(text) if len(text) <= _WHOLE_DIGITS else WHOLE_NUMBER_MAX
 
 
 def _matching(pattern: re.Pattern[str]) -> Callable[[Any], bool]:

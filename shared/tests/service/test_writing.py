@@ -121,6 +121,30 @@ async def test_a_provenance_that_cannot_be_kept_stops_the_write(small: Small, he
 
 
 @pytest.mark.parametrize(
+    "condition", ["identifier=&name=Cabinet", "identifier=,&name=Cabinet", "name=Cabinet&active=%20", "name="]
+)
+async def test_a_condition_with_an_empty_criterion_is_refused(small: Small, condition: str) -> None:
+    """Whoever had no number to put there does not mean the only place of that name."""
+    ask = small.system.ask
+    address = await created(small.system, PLACE)
+    operations = [{"op": "replace", "path": "/name", "value": "Autre"}]
+    said = [
+        await ask("DELETE", f"Organization?{condition}"),
+        await ask("PUT", f"Organization?{condition}", PLACE),
+        await ask(
+            "PATCH", f"Organization?{condition}", operations, Content_Type="application/json-patch+json"
+        ),
+        await ask("POST", "Organization", PLACE, If_None_Exist=condition),
+        await ask("POST", "", bundle("transaction", ("DELETE", f"Organization?{condition}", None))),
+    ]
+    assert [one.status for one in said] == [400] * 5, [one.resource for one in said]
+    assert (await ask("GET", address)).headers["ETag"] == 'W/"1"'
+    assert await small.count("organization") == 1
+    found = (await ask("GET", f"Organization?{condition}")).resource
+    assert found["entry"], "a search leaves out what is empty"
+
+
+@pytest.mark.parametrize(
     ("header", "status"),
     [
         ('W/"1"', 200),

@@ -24,7 +24,7 @@ from creneau_shared.fhir.rest.conditions import EXPRESSION, asked_condition
 from creneau_shared.fhir.rest.exchange import Answer, FhirRequest
 from creneau_shared.fhir.rest.idempotency import remember, remembered
 from creneau_shared.fhir.rest.matching import designated
-from creneau_shared.fhir.rest.negotiation import entity_version
+from creneau_shared.fhir.rest.negotiation import entity_versions
 from creneau_shared.fhir.rest.reading import (
     ID,
     UUID,
@@ -338,8 +338,8 @@ async def _over(
     has changed it since the version that If-Match names; what the server itself has made of it is no such change."""
     header = request.headers.get("if-match")
     if header is not None and header.strip() != "*" and isinstance(store, MovesByItself):
-        version = entity_version(header, "If-Match")
-        if version is not None and version < current.version:
+        [version, *others] = sorted(entity_versions(header, "If-Match"))
+        if not others and version < current.version:
             rebased = await store.rebased(connection, current, version, resource or None)
             if rebased is not None:
                 return rebased
@@ -351,7 +351,7 @@ def _require_version(request: FhirRequest, current: Stored) -> None:
     header = request.headers.get("if-match")
     if header is None or header.strip() == "*":
         return
-    if entity_version(header, "If-Match") != current.version:
+    if current.version not in entity_versions(header, "If-Match"):
         raise PreconditionFailed(
             f"{current.resource_type}/{current.id} a changé : sa version est {current.version}, vous avez lu {header}."
             " Relisez-la et recommencez.",

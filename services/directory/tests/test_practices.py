@@ -108,6 +108,30 @@ async def test_a_professional_is_bound_by_themselves_or_by_whom_entered_them(dir
     assert (await directory.put(renamed, themselves)).status_code == 200
 
 
+async def delegated(directory: Directory, by: str, to: str, code_: str) -> None:
+    """One organisation (id) lets another act for it: its own word, which the other is not asked about."""
+    coding = {"system": "https://creneau.sante.fr/fhir/CodeSystem/delegation", "code": code_}
+    said = {"participatingOrganization": {"reference": f"Organization/{to}"}, "code": [{"coding": [coding]}]}
+    answer = await directory.put(
+        entry("OrganizationAffiliation", by, active=True, **said), directory.staff(by)
+    )
+    assert answer.status_code == 201, answer.text
+
+
+async def test_whom_a_practice_enters_is_not_of_those_that_delegate_to_it(directory: Directory) -> None:
+    """They could change the person's entry, and who has its number speaks for where the person works."""
+    ours, theirs = await practice(directory), await practice(directory)
+    await delegated(directory, theirs, ours, "manage")
+    person = {"resourceType": "Practitioner", "id": unique("prat"), "name": [{"family": "Exemple"}]}
+    assert (await directory.put(person, directory.staff(ours))).status_code == 201
+    renamed = {**person, "name": [{"family": "Autre"}]}
+    assert (await directory.put(renamed, directory.staff(theirs))).status_code == 403
+    assert (await directory.put(renamed, directory.staff(ours))).status_code == 200
+    place = entry("Location", theirs)
+    assert (await directory.put(place, directory.staff(ours))).status_code == 201, "what they delegated"
+    assert (await directory.put(place, directory.staff(theirs))).status_code == 200
+
+
 async def test_the_regulation_keeps_its_regulators(directory: Directory) -> None:
     """SAS INT_R02: it writes its own accounts, and nobody else's professionals."""
     ours = await practice(directory)

@@ -192,6 +192,24 @@ async def test_who_a_professional_is_tells_for_whom_they_work(callers: Callers, 
     assert (await doctor.get(f"Appointment/{id_}")).status_code == 403
 
 
+async def delegated(practice: Practice, by: str, to: str, *codes: str) -> None:
+    """One organisation (id) lets another act for it: its own word, which the other is not asked about."""
+    system = "https://creneau.sante.fr/fhir/CodeSystem/delegation"
+    await hear(
+        practice,
+        {
+            "resourceType": "OrganizationAffiliation",
+            "id": unique("delegation"),
+            "meta": {"versionId": "1", "lastUpdated": "2026-11-01T08:00:00Z"},
+            "active": True,
+            "period": {"start": "2026-01-01", "end": "2027-01-01"},
+            "organization": ref(f"Organization/{by}"),
+            "participatingOrganization": ref(f"Organization/{to}"),
+            "code": [{"coding": [{"system": system, "code": c}]} for c in codes],
+        },
+    )
+
+
 @pytest.mark.parametrize(
     ("codes", "sees", "books"), [(["see"], 200, 403), (["book"], 200, 201), (["own"], 404, 403)]
 )
@@ -202,22 +220,7 @@ async def test_a_secretariat_acts_by_delegation(
     ours, secretariat = await open_surgery(practice), unique("secretariat")
     camille, who = await someone(callers)
     id_ = (await booked(camille, ours, who))["id"]
-    await hear(
-        practice,
-        {
-            "resourceType": "OrganizationAffiliation",
-            "id": unique("delegation"),
-            "meta": {"versionId": "1", "lastUpdated": "2026-11-01T08:00:00Z"},
-            "active": True,
-            "period": {"start": "2026-01-01", "end": "2027-01-01"},
-            "organization": ref(f"Organization/{ours.organization}"),
-            "participatingOrganization": ref(f"Organization/{secretariat}"),
-            "code": [
-                {"coding": [{"system": "https://creneau.sante.fr/fhir/CodeSystem/delegation", "code": c}]}
-                for c in codes
-            ],
-        },
-    )
+    await delegated(practice, ours.organization, secretariat, *codes)
     desk = callers.staff(secretariat)
     assert (await desk.get(f"Appointment/{id_}")).status_code == sees
     wanted = appointment("booked", slots=ours.slots[1:2], patient=who, start=ours.start.replace(minute=20))
@@ -357,3 +360,94 @@ class TestTheTrailOfWhoWorksForTwoPractices:
             assert (
                 await ids(callers.staff(surgery.organization), f"AuditEvent?agent=Practitioner/{who}") == []
             )
+
+
+class TestADelegationMakesNothingOnesOwn:
+    """A practice delegates by its own word, and the other is not asked: if what the other writes became its own, it would see
+    whomever they register."""
+
+    @pytest.fixture(params=["book", "manage"])
+    async def two(
+        self, request: pytest.FixtureRequest, callers: Callers, practice: Practice
+    ) -> tuple[Surgery, Surgery]:
+        """A practice that acts, and one that has delegated to it."""
+        acting, delegating = await open_surgery(practice), await open_surgery(practice)
+        await delegated(practice, delegating.organization, acting.organization, request.param)
+        return acting, delegating
+
+    async def test_who_is_registered_is_known_to_who_registers_them(
+        self, callers: Callers, two: tuple[Surgery, Surgery]
+    ) -> None:
+        acting, delegating = (callers.staff(one.organization) for one in two)
+        who = f"Patient/{(await acting.post('Patient', patient('Yann'))).json()['id']}"
+        said = {"resourceType": "RelatedPerson", "patient": ref(who)}
+        carer = f"RelatedPerson/{(await acting.post('RelatedPerson', said)).json()['id']}"
+        stated = f"Provenance/{(await acting.post('Provenance', provenance(who))).json()['id']}"
+        for path in (who, f"{who}/_history/1", carer, stated):
+            assert (await acting.get(path)).status_code == 200, path
+            assert (await delegating.get(path)).status_code == 404, path
+
+    async def test_a_record_is_kept_by_the_practice_that_it_names(
+        self, callers: Callers, practice: Practice, two: tuple[Surgery, Surgery]
+    ) -> None:
+        """If the author speaks for it: a secretariat registers for whom the call is. Naming somebody else's opens nothing."""
+        stranger = await open_surgery(practice)
+        acting, delegating, other = (callers.staff(one.organization) for one in (*two, stranger))
+        for named, keeps in ((two[1], delegating), (two[0], acting), (stranger, acting)):
+            managing = {"managingOrganization": ref(f"Organization/{named.organization}")}
+            new = await acting.post("Patient", {**patient("Yann"), **managing})
+            assert new.status_code == 201, new.text
+            who = f"Patient/{new.json()['id']}"
+            assert (await acting.get(who)).status_code == 200, "by the delegation, where it is not theirs"
+            for caller in (delegating, other):
+                assert (await caller.get(who)).status_code == (200 if caller is keeps else 404)
+
+    async def test_who_is_registered_by_a_booking_is_known_to_whose_agenda_it_is(
+        self, callers: Callers, practice: Practice, two: tuple[Surgery, Surgery]
+    ) -> None:
+        """And to no other practice that has delegated something to the same secretariat."""
+        third = await open_surgery(practice)
+        await delegated(practice, third.organization, two[0].organization, "book")
+        acting, delegating, other = (callers.staff(one.organization) for one in (*two, third))
+        wanted = appointment("proposed", slots=two[1].slots[:1], start=two[1].start)
+        booking = parameters(appt_resource=wanted, patient_resource=patient("Yann"))
+        answer = await acting.post("Appointment/$book", booking)
+        assert answer.status_code == 201, answer.text
+        visit = answer.json()
+        actors = [p["actor"].get("reference", "") for p in visit["participant"]]
+        [who] = [actor for actor in actors if actor.startswith("Patient/")]
+        stated = await acting.post("Provenance", provenance(f"Appointment/{visit['id']}"))
+        for path in (who, f"Appointment/{visit['id']}", f"Provenance/{stated.json()['id']}"):
+            for caller, status in ((acting, 200), (delegating, 200), (other, 404)):
+                assert (await caller.get(path)).status_code == status, path
+
+    async def test_what_is_said_of_a_patient_of_both_is_said_by_one(
+        self, callers: Callers, practice: Practice, two: tuple[Surgery, Surgery]
+    ) -> None:
+        """Both know the person; what one of them states is not for the other to read."""
+        camille, who = await someone(callers)
+        for index, surgery in enumerate(two):
+            await booked(camille, surgery, who, index)
+        acting, delegating = (callers.staff(one.organization) for one in two)
+        stated = f"Provenance/{(await acting.post('Provenance', provenance(who))).json()['id']}"
+        assert (await acting.get(stated)).status_code == 200
+        assert (await delegating.get(stated)).status_code == 404
+
+    async def test_an_agenda_of_nobody_known_is_who_keeps_its(
+        self, callers: Callers, two: tuple[Surgery, Surgery]
+    ) -> None:
+        acting, delegating = (callers.staff(one.organization) for one in two)
+        said = {n: v for n, v in schedule("", [f"Device/{unique('irm')}"]).items() if n != "id"}
+        kept = (await acting.post("Schedule", said)).json()
+        path = f"Schedule/{kept['id']}"
+        assert (await delegating.put(path, kept)).status_code == 403
+        assert (await acting.put(path, kept)).status_code == 200
+
+
+def provenance(target: str) -> Resource:
+    return {
+        "resourceType": "Provenance",
+        "target": [ref(target)],
+        "recorded": "2026-11-16T08:00:00Z",
+        "agent": [{"who": {"display": "Accueil"}}],
+    }

@@ -1,12 +1,15 @@
 """For which practices a principal speaks, by what the directory says: over its own tables or a replica of them.
 
 Those that the issuer names, and those for which a professional has a role that holds at this moment; with each of them
-its parts (Organization.partOf); and those that have delegated something to one of them (OrganizationAffiliation), which
-is not passed on to others.
+its parts (Organization.partOf): these are their own. And those that have delegated something to one of them
+(OrganizationAffiliation), which is not passed on to others. Nobody is asked whether they want a delegation: it lets them
+do something, and makes nothing of theirs the delegating practice's.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 
 from creneau_shared.database.pool import Connection
@@ -59,10 +62,18 @@ AND NOT grant_.terms && ARRAY['service', 'location']
 """
 
 
-async def practices_of(
-    connection: Connection, principal: Principal, now: datetime
-) -> dict[str, frozenset[str]]:
-    """The Organizations (ids) for which the principal may do something, and what.
+@dataclass(frozen=True, slots=True)
+class Practices:
+    """The Organizations (ids) for which a principal speaks."""
+
+    may: Mapping[str, frozenset[str]]
+    """what they may do on behalf of which"""
+    own: frozenset[str]
+    """those that are theirs, and not by a delegation"""
+
+
+async def practices_of(connection: Connection, principal: Principal, now: datetime) -> Practices:
+    """For which practices the principal may do something, and what.
 
     A delegation that is narrowed to an offer or a place gives nothing: what it means cannot be kept to.
     """
@@ -77,11 +88,12 @@ async def practices_of(
         identifiers if is_known else [],
     )
     found: dict[str, frozenset[str]] = {}
+    own = frozenset(id_ for id_, codes in rows if codes is None)
     for id_, codes in rows:
         may = MAY_ALL if codes is None else frozenset().union(*(MAY.get(code, frozenset()) for code in codes))
         if may:
             found[id_] = found.get(id_, frozenset()) | may
-    return found
+    return Practices(found, own)
 
 
 def _identifiers(national_id: str) -> list[str]:

@@ -35,7 +35,7 @@ async def entry_belonging(
     if kind == "Practitioner" and is_account(resource):
         return owned_by([REGULATION])
     if kind == "Practitioner":
-        return None if current is not None else owned_by(context.organizations or ())
+        return None if current is not None else owned_by(context.own_organizations)
     if kind == "PractitionerRole":
         await _require_own_professional(connection, context, resource)
     owner = _referred(resource, ORGANIZATION_OF[kind], "Organization")

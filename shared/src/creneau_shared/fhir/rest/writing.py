@@ -60,6 +60,7 @@ def write_context(request: FhirRequest, access: Access) -> WriteContext:
         people=access.rights.people if access.patient_ids is not None else None,
         oneself=access.rights.oneself,
         organizations=access.organizations,
+        own_organizations=access.own_organizations,
         correlation_id=request.correlation_id,
     )
 

@@ -113,8 +113,7 @@ async def schedule_belonging(
     owners = owners_of_agenda(actors, belonging)
     if context.organizations is not None:
         require_theirs([*actors, *_unknown(resource)], belonging, context.organizations, "schedule")
-        owners = owners & context.organizations or context.organizations
-    return owned_by(owners)
+    return owned_by(context.owners(owners))
 
 
 def actors_of(schedule: Resource) -> list[str]:

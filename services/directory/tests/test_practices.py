@@ -9,6 +9,10 @@ import httpx
 import pytest
 from services.directory.tests.conftest import Directory
 from services.directory.tests.regulators import account
+from stdnum import luhn
+
+from creneau_directory.domain.identifiers import NATIONAL_PERSON_SYSTEMS, RPPS
+from creneau_shared.security.memberships import NATIONAL_ID_SYSTEM, RPPS_SYSTEMS
 
 OWN = {
     "Location": "managingOrganization",
@@ -130,6 +134,163 @@ async def test_whom_a_practice_enters_is_not_of_those_that_delegate_to_it(direct
     place = entry("Location", theirs)
     assert (await directory.put(place, directory.staff(ours))).status_code == 201, "what they delegated"
     assert (await directory.put(place, directory.staff(theirs))).status_code == 200
+
+
+class TestWhatOthersRelyOn:
+    """By a professional's national number, and by whether they are active, it is told who speaks for each practice where they
+    work: whoever entered them is one of these at most."""
+
+    async def working_at(
+        self, directory: Directory, *practices: str, entered_by: str, **said: Any
+    ) -> dict[str, Any]:
+        """A professional, entered by one practice, with a role at each of these."""
+        numbers = [{"system": RPPS, "value": a_number()}, {"system": LOCAL, "value": unique("n")}]
+        person = {
+            "resourceType": "Practitioner",
+            "id": unique("prat"),
+            "active": True,
+            "identifier": numbers,
+            "name": [{"family": "Exemple"}],
+        }
+        assert (await directory.put(person, directory.staff(entered_by))).status_code == 201
+        for one in practices:
+            role = entry(
+                "PractitionerRole", one, practitioner={"reference": f"Practitioner/{person['id']}"}, **said
+            )
+            assert (await directory.put(role)).status_code == 201
+        return person
+
+    async def patched(
+        self, directory: Directory, path: str, token: str, *operations: object
+    ) -> httpx.Response:
+        headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json-patch+json"}
+        return await directory.client.patch(f"/fhir/{path}", json=operations, headers=headers)
+
+    @pytest.mark.parametrize("system", sorted(NATIONAL_PERSON_SYSTEMS))
+    async def test_a_number_is_not_added_by_whoever_entered_them(
+        self, directory: Directory, system: str
+    ) -> None:
+        """Its bearer would speak for the other practice. By no way of writing: whole, in part, found, or in a transaction."""
+        ours, theirs = await practice(directory), await practice(directory)
+        person = await self.working_at(directory, ours, theirs, entered_by=theirs)
+        them, path = directory.staff(theirs), f"Practitioner/{person['id']}"
+        another = {"system": system, "value": a_number()}
+        changed = {**person, "identifier": [*person["identifier"], another]}
+        put = {"resource": changed, "request": {"method": "PUT", "url": path}}
+        headers = {"Authorization": f"Bearer {them}"}
+        condition = f"identifier={person['identifier'][1]['value']}"
+        for answer in (
+            await directory.put(changed, them),
+            await self.patched(
+                directory, path, them, {"op": "add", "path": "/identifier/-", "value": another}
+            ),
+            await directory.client.put(f"/fhir/Practitioner?{condition}", json=changed, headers=headers),
+            await directory.client.post(
+                "/fhir",
+                json={"resourceType": "Bundle", "type": "transaction", "entry": [put]},
+                headers=headers,
+            ),
+        ):
+            assert (answer.status_code, code(answer)) == (403, "not-yours"), answer.text
+            assert answer.json()["issue"][0]["expression"][-1].endswith("identifier")
+
+    async def test_nor_are_they_made_inactive_or_deleted(self, directory: Directory) -> None:
+        """At the other practice they would speak for nobody any more."""
+        ours, theirs = await practice(directory), await practice(directory)
+        person = await self.working_at(directory, ours, entered_by=theirs)
+        them, path = directory.staff(theirs), f"Practitioner/{person['id']}"
+        for answer in (
+            await directory.put({**person, "active": False}, them),
+            await self.patched(directory, path, them, {"op": "replace", "path": "/active", "value": False}),
+        ):
+            assert (answer.status_code, code(answer)) == (403, "not-yours"), answer.text
+            assert answer.json()["issue"][0]["expression"] == ["Practitioner.active"]
+        answer = await directory.client.delete(f"/fhir/{path}", headers={"Authorization": f"Bearer {them}"})
+        assert (answer.status_code, code(answer)) == (409, "still-named")
+
+    async def test_everything_else_stays_theirs_to_say(self, directory: Directory) -> None:
+        ours, theirs = await practice(directory), await practice(directory)
+        person = await self.working_at(directory, ours, entered_by=theirs)
+        local = {"system": LOCAL, "value": unique("n")}
+        said = {
+            **person,
+            "identifier": [{**person["identifier"][0], "use": "official"}, local],
+            "name": [{"family": "Autre"}],
+        }
+        del said["active"]  # who says nothing of it is active
+        assert (await directory.put(said, directory.staff(theirs))).status_code == 200
+
+    @pytest.mark.parametrize(
+        ("role", "status"),
+        [
+            ({"period": {"start": "2026-12-01"}}, 403),
+            ({"period": {"end": "2026-11-30"}}, 403),
+            ({"period": {"end": "2026-10-31"}}, 200),
+            ({"active": False}, 200),
+        ],
+        ids=["to come", "not over", "over", "not in use"],
+    )
+    async def test_as_long_as_they_work_for_others(
+        self, directory: Directory, role: dict[str, Any], status: int
+    ) -> None:
+        ours, theirs = await practice(directory), await practice(directory)
+        person = await self.working_at(directory, ours, entered_by=theirs, **role)
+        corrected = {**person, "identifier": [{"system": RPPS, "value": a_number()}]}
+        assert (await directory.put(corrected, directory.staff(theirs))).status_code == status
+
+    async def test_who_speaks_for_all_of_them_corrects_it(self, directory: Directory) -> None:
+        """And the deployment itself."""
+        ours, theirs = await practice(directory), await practice(directory)
+        person = await self.working_at(directory, ours, theirs, entered_by=theirs)
+        for token in (directory.staff(ours, theirs), None):
+            corrected = {**person, "identifier": [{"system": RPPS, "value": a_number()}]}
+            assert (await directory.put(corrected, token)).status_code == 200
+
+    async def test_nobody_changes_their_own_number(self, directory: Directory) -> None:
+        """With another's they would let that person speak for where they work, and go on when they have left."""
+        ours = await practice(directory)
+        person = await self.working_at(directory, ours, entered_by=ours)
+        themselves = directory.staff(ours, creneau_role="practitioner", creneau_practitioner=person["id"])
+        another = {"system": RPPS, "value": a_number()}
+        for numbers in ([*person["identifier"], another], [another], []):
+            said = {**person, "identifier": numbers} if numbers else without(person, "identifier")
+            answer = await directory.put(said, themselves)
+            assert (answer.status_code, code(answer)) == (403, "not-yours"), answer.text
+        renamed = {**person, "name": [{"family": "Autre"}]}
+        assert (await directory.put(renamed, themselves)).status_code == 200
+
+    async def test_who_has_a_role_before_an_entry_is_entered_by_none_but_those_for_whom_they_work(
+        self, directory: Directory
+    ) -> None:
+        """A role may name who is not entered yet: whoever enters them says who speaks for that practice."""
+        ours, theirs = await practice(directory), await practice(directory)
+        id_ = unique("prat")
+        role = entry("PractitionerRole", ours, practitioner={"reference": f"Practitioner/{id_}"})
+        assert (await directory.put(role)).status_code == 201
+        person = {
+            "resourceType": "Practitioner",
+            "id": id_,
+            "identifier": [{"system": RPPS, "value": a_number()}],
+        }
+        answer = await directory.put(person, directory.staff(theirs))
+        assert (answer.status_code, code(answer)) == (403, "not-yours")
+        assert (await directory.put(person, directory.staff(ours))).status_code == 201
+
+    def test_all_numbers_are_relied_on_by_which_a_token_finds_somebody(self) -> None:
+        assert {*RPPS_SYSTEMS, NATIONAL_ID_SYSTEM} <= NATIONAL_PERSON_SYSTEMS
+
+
+LOCAL = "https://acme.example/annuaire"
+
+
+def a_number() -> str:
+    """An RPPS that nobody bears."""
+    digits = f"1{uuid4().int % 10**9:09d}"
+    return digits + luhn.calc_check_digit(digits)
+
+
+def without(resource: dict[str, Any], element: str) -> dict[str, Any]:
+    return {name: value for name, value in resource.items() if name != element}
 
 
 async def test_the_regulation_keeps_its_regulators(directory: Directory) -> None:

@@ -81,17 +81,78 @@ async def test_entries_belong_to_the_organisation_that_they_name(directory: Dire
 
 async def test_an_organisation_opens_parts_of_itself_and_speaks_for_them(directory: Directory) -> None:
     ours, theirs = await practice(directory), await practice(directory)
-    part: dict[str, Any] = {
-        "resourceType": "Organization",
-        "id": unique("unite"),
-        "name": "Unité",
-        "partOf": {"reference": f"Organization/{ours}"},
-    }
+    part = unit(f"{ours}.unite", ours)
     assert (await directory.put(part, directory.staff(theirs))).status_code == 403
-    assert (await directory.put(part, directory.staff(ours))).status_code == 201
+    for status in (201, 200):
+        assert (await directory.put(part, directory.staff(ours))).status_code == status
     assert (await directory.put(entry("Location", part["id"]), directory.staff(ours))).status_code == 201
     alien = {"resourceType": "Organization", "id": unique("autre"), "name": "Autre"}
     assert (await directory.put(alien, directory.staff(ours))).status_code == 403
+
+
+def unit(id_: str, whole: str) -> dict[str, Any]:
+    """An organisation that says that it is a part of another."""
+    part_of = {"reference": f"Organization/{whole}"}
+    return {"resourceType": "Organization", "id": id_, "name": "Unité", "partOf": part_of}
+
+
+class TestTheIdOfAPart:
+    """A token may name an organisation that the directory does not have yet: who claimed its id as a part of theirs would
+    speak for it."""
+
+    async def test_is_not_anybody_elses(self, directory: Directory) -> None:
+        """Neither by its address, nor by a search that finds nothing, nor in a transaction; nor one that only begins alike."""
+        ours = await practice(directory)
+        us = directory.staff(ours)
+        headers = {"Authorization": f"Bearer {us}"}
+        for claimed in (unique("cabinet"), f"{ours}1", f"{ours}-1", ours[:-1]):
+            part = unit(claimed, ours)
+            put = {"resource": part, "request": {"method": "PUT", "url": f"Organization/{claimed}"}}
+            for answer in (
+                await directory.put(part, us),
+                await directory.client.put(
+                    f"/fhir/Organization?identifier={claimed}", json=part, headers=headers
+                ),
+                await directory.client.post(
+                    "/fhir",
+                    json={"resourceType": "Bundle", "type": "transaction", "entry": [put]},
+                    headers=headers,
+                ),
+            ):
+                assert (answer.status_code, code(answer)) == (403, "not-yours"), answer.text
+                assert "POST" in answer.text
+                assert answer.json()["issue"][0]["expression"][-1].endswith("id")
+            whose = await directory.put(entry("Location", claimed), us)
+            assert whose.status_code == 403, "nor do they speak for it"
+
+    async def test_is_the_servers(self, directory: Directory) -> None:
+        """Posted alone or in a transaction."""
+        ours = await practice(directory)
+        headers = {"Authorization": f"Bearer {directory.staff(ours)}"}
+        part = without(unit("", ours), "id")
+        post = {
+            "fullUrl": f"urn:uuid:{uuid4()}",
+            "resource": part,
+            "request": {"method": "POST", "url": "Organization"},
+        }
+        bundle = {"resourceType": "Bundle", "type": "transaction", "entry": [post]}
+        alone = await directory.client.post("/fhir/Organization", json=part, headers=headers)
+        assert alone.status_code == 201, alone.text
+        answer = await directory.client.post("/fhir", json=bundle, headers=headers)
+        assert answer.status_code == 200, answer.text
+        place = entry("Location", alone.json()["id"])
+        assert (await directory.put(place, directory.staff(ours))).status_code == 201
+
+    async def test_is_one_that_the_token_names(self, directory: Directory) -> None:
+        ours, named = await practice(directory), unique("unite")
+        assert (await directory.put(unit(named, ours), directory.staff(ours, named))).status_code == 201
+
+    async def test_stays_theirs_when_the_entry_is_deleted(self, directory: Directory) -> None:
+        ours, theirs = await practice(directory), await practice(directory)
+        headers = {"Authorization": f"Bearer {directory.staff(theirs)}"}
+        path = f"/fhir/Organization/{theirs}"
+        assert (await directory.client.delete(path, headers=headers)).status_code == 204
+        assert (await directory.put(unit(theirs, ours), directory.staff(ours))).status_code == 403
 
 
 async def test_a_professional_is_bound_by_themselves_or_by_whom_entered_them(directory: Directory) -> None:

@@ -10,6 +10,7 @@ from creneau_directory.domain.refusals import (
     EntryFault,
     EntryUnfit,
     OwnNumbersChanged,
+    PartsIdNotTheirs,
     PatientsDevice,
     ProfessionalNotTheirs,
     RegulatorKnown,
@@ -76,6 +77,18 @@ def _(r: ProfessionalNotTheirs) -> CreneauError:
         f"Practitioner/{r.person} was not entered by your practice and does not work there yet: adding this place of"
         " work is up to that professional, or to the deployment's administration.",
         expression="PractitionerRole.practitioner",
+        details_code="not-yours",
+    )
+
+
+@WORDS.says(PartsIdNotTheirs)
+def _(r: PartsIdNotTheirs) -> CreneauError:
+    return Forbidden(
+        f"L'identifiant {r.id} pourrait être celui d'une autre organisation. Envoyez cette unité par POST Organization, qui"
+        " lui en donne un, ou choisissez-en un qui commence par celui de votre cabinet et un point.",
+        f"The id {r.id} may be another organisation's. Send this unit by POST Organization, which gives it one, or choose"
+        " one that begins with your practice's own id and a dot.",
+        expression="Organization.id",
         details_code="not-yours",
     )
 

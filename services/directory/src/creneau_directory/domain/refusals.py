@@ -123,6 +123,13 @@ class ProfessionalNotTheirs(Refusal):
 
 
 @dataclass(eq=False)
+class PartsIdNotTheirs(Refusal):
+    """A practice gives a part of itself an id that may be another organisation's."""
+
+    id: str
+
+
+@dataclass(eq=False)
 class ReliedOnByOthers(Refusal):
     """A practice changes of a professional (id) who works for another one too what it is by that they speak for it
     (elements)."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from creneau_directory.domain.refusals import ProfessionalNotTheirs
+from creneau_directory.domain.refusals import PartsIdNotTheirs, ProfessionalNotTheirs
 from creneau_directory.domain.regulators import is_account
 from creneau_directory.domain.ror.visibility import SENSITIVE_TERM, is_sensitive
 from creneau_shared.database.pool import Connection
@@ -31,7 +31,10 @@ async def entry_belonging(
     """
     kind = resource["resourceType"]
     if kind == "Organization":
-        return owned_by(filter(None, (resource["id"], _referred(resource, "partOf", kind))))
+        whole = _referred(resource, "partOf", kind)
+        if current is None and context.names_new:
+            _require_own_id(context, resource["id"], whole)
+        return owned_by(filter(None, (resource["id"], whole)))
     if kind == "Practitioner" and is_account(resource):
         return owned_by([REGULATION])
     if kind == "Practitioner":
@@ -41,6 +44,17 @@ async def entry_belonging(
     owner = _referred(resource, ORGANIZATION_OF[kind], "Organization")
     sensitive = [SENSITIVE_TERM] if is_sensitive(resource) else []
     return [*owned_by([owner] if owner else ()), *sensitive]
+
+
+def _require_own_id(context: WriteContext, id_: str, whole: str | None) -> None:
+    """PartsIdNotTheirs when a practice chooses for a part of itself an id that it does not speak for, and that does not begin
+    with one that it does, and a dot: tokens may name an organisation before the directory has it, and whoever speaks for
+    the whole speaks for its parts."""
+    theirs = context.organizations
+    if theirs is None or whole not in theirs or id_ in theirs:
+        return
+    if not id_.startswith(tuple(f"{one}." for one in theirs)):
+        raise PartsIdNotTheirs(id_)
 
 
 async def _require_own_professional(connection: Connection, context: WriteContext, role: Resource) -> None:

@@ -6,6 +6,8 @@ answer leaves; a batch entry and a transaction entry go through the same functio
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from creneau_shared.database.barrier import commit_barrier
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import (
@@ -255,7 +257,7 @@ async def _put(
             f"{store.resource_type}/{id_} n'existe pas : aucune version à laquelle comparer If-Match.",
             f"{store.resource_type}/{id_} does not exist: no version that If-Match could be compared with.",
         )
-    context = write_context(request, access)
+    context = replace(write_context(request, access), names_new=True)
     stored = (
         await store.create(connection, context, resource, id_)
         if current is None

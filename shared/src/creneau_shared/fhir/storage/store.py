@@ -63,6 +63,8 @@ class WriteContext:
     """the Organizations (ids) to one of which what is written must belong; None: not limited to practices"""
     own_organizations: frozenset[str] = frozenset()
     """those of them that are theirs, and not by a delegation"""
+    names_new: bool = False
+    """whether the id of what is created is the client's choice (PUT), and none of ours"""
     correlation_id: str | None = None
     answer: dict[str, str] = field(default_factory=dict)
     """response headers that the write adds (such as a hold's Expires)"""

@@ -197,6 +197,22 @@ async def test_whom_a_practice_enters_is_not_of_those_that_delegate_to_it(direct
     assert (await directory.put(place, directory.staff(theirs))).status_code == 200
 
 
+async def test_who_works_for_two_practices_says_for_which_they_enter_somebody(directory: Directory) -> None:
+    """One of the two may have stated by itself that they work for it, by an entry with their number."""
+    ours, theirs, number = await practice(directory), await practice(directory), a_number()
+    bearing = {"resourceType": "Practitioner", "identifier": [{"system": RPPS, "value": number}]}
+    doctor = directory.staff(creneau_role="practitioner", SubjectNameID=f"8{number}")
+    for one, status in ((ours, 201), (theirs, 403)):
+        entered = {**bearing, "id": unique("prat")}
+        works = {"practitioner": {"reference": f"Practitioner/{entered['id']}"}}
+        for said in (entered, entry("PractitionerRole", one, **works)):
+            assert (await directory.put(said, directory.staff(one))).status_code == 201
+        answer = await directory.put({"resourceType": "Practitioner", "id": unique("prat")}, doctor)
+        assert answer.status_code == status, answer.text
+    assert code(answer) == "no-practice"
+    assert (await directory.put(entry("Location", ours), doctor)).status_code == 201, "which names it"
+
+
 class TestWhatOthersRelyOn:
     """By a professional's national number, and by whether they are active, it is told who speaks for each practice where they
     work: whoever entered them is one of these at most."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from uuid import uuid4
+
 import pytest
 from services.booking.tests.client import Caller, code
 from services.booking.tests.conftest import Callers
@@ -360,6 +362,71 @@ class TestTheTrailOfWhoWorksForTwoPractices:
             assert (
                 await ids(callers.staff(surgery.organization), f"AuditEvent?agent=Practitioner/{who}") == []
             )
+
+
+class TestWhoWorksForTwoPractices:
+    """A token that names neither does not say for which of them something is written. A practice states by itself that somebody
+    works for it: if what they write became its own for that, it would see whomever they register elsewhere."""
+
+    @pytest.fixture
+    async def two(self, callers: Callers, practice: Practice) -> tuple[Surgery, Surgery, Caller]:
+        """A doctor's practice; one that has entered a professional with the doctor's public number, and a role; the doctor,
+        who logs in by their number."""
+        ours, theirs = await open_surgery(practice), await open_surgery(practice)
+        rpps = f"{uuid4().int % 10**11:011d}"
+        numbers = [{"system": "https://rpps.esante.gouv.fr", "value": rpps}]
+        for surgery in (ours, theirs):
+            id_ = surgery.practitioner.partition("/")[2]
+            meta = {"versionId": "1", "lastUpdated": "2026-11-01T08:00:00Z"}
+            said = {"resourceType": "Practitioner", "id": id_, "meta": meta, "identifier": numbers}
+            await hear(practice, said)
+        return ours, theirs, callers.staff(role="practitioner", SubjectNameID=f"8{rpps}")
+
+    async def test_a_patient_is_of_the_one_that_is_named(
+        self, callers: Callers, two: tuple[Surgery, Surgery, Caller]
+    ) -> None:
+        """By the resource, or by the token; somebody whom neither names is not registered."""
+        ours, theirs, doctor = two
+        us, them = (callers.staff(one.organization) for one in (ours, theirs))
+        wanted = appointment("proposed", slots=ours.slots[:1], start=ours.start)
+        booking = parameters(appt_resource=wanted, patient_resource=patient("Yann"))
+        for answer in (
+            await doctor.post("Patient", patient("Yann")),
+            await doctor.post("Appointment/$book", booking),
+        ):
+            assert (answer.status_code, code(answer)) == (403, "no-practice"), answer.text
+            assert "managingOrganization" in answer.text
+        kept = {"managingOrganization": ref(f"Organization/{ours.organization}")}
+        named = await doctor.post("Patient", {**patient("Yann"), **kept})
+        narrowed = callers.staff(
+            ours.organization, role="practitioner", creneau_practitioner=ours.practitioner.partition("/")[2]
+        )
+        for answer in (named, await narrowed.post("Patient", patient("Solenn"))):
+            assert answer.status_code == 201, answer.text
+            who = f"Patient/{answer.json()['id']}"
+            assert [(await one.get(who)).status_code for one in (doctor, us, them)] == [200, 200, 404]
+
+    async def test_what_is_said_of_a_patient_is_for_whose_they_are(
+        self, callers: Callers, two: tuple[Surgery, Surgery, Caller]
+    ) -> None:
+        ours, theirs, doctor = two
+        camille, who = await someone(callers)
+        await booked(camille, ours, who)
+        stated = f"Provenance/{(await doctor.post('Provenance', provenance(who))).json()['id']}"
+        for surgery, status in ((ours, 200), (theirs, 404)):
+            assert (await callers.staff(surgery.organization).get(stated)).status_code == status
+
+    async def test_a_part_of_the_other_is_no_second_practice(
+        self, callers: Callers, practice: Practice, two: tuple[Surgery, Surgery, Caller]
+    ) -> None:
+        """Who works in a hospital and in a unit of it writes for the hospital."""
+        ours, theirs, doctor = two
+        meta = {"versionId": "1", "lastUpdated": "2026-11-01T08:00:00Z"}
+        part_of = ref(f"Organization/{theirs.organization}")
+        unit = {"resourceType": "Organization", "id": ours.organization, "meta": meta, "partOf": part_of}
+        await hear(practice, unit)
+        answer = await doctor.post("Patient", patient("Yann"))
+        assert answer.status_code == 201, answer.text
 
 
 class TestADelegationMakesNothingOnesOwn:

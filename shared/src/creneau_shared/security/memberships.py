@@ -44,15 +44,15 @@ WITH RECURSIVE own (id) AS (
       WHERE NOT person.deleted AND NOT person.terms @> ARRAY['active=false']
       AND (person.id = ANY($2::text[]) OR person.terms && $4::text[]))
   AND starts_with(t, '{_ORGANIZATION}') AND {_HOLDS.format(a="role", table="practitioner_role")}
-), whole (id) AS (
-  SELECT id FROM own
+), whole (id, root) AS (
+  SELECT id, id FROM own
   UNION
-  SELECT part.id FROM whole JOIN organization AS part
+  SELECT part.id, whole.root FROM whole JOIN organization AS part
     ON part.terms && ARRAY['partof=Organization/' || whole.id] AND NOT part.deleted
 )
-SELECT id, NULL AS may FROM whole
+SELECT id, root, NULL AS may FROM whole
 UNION ALL
-SELECT substr(t, {len(_PRIMARY) + 1}), array(
+SELECT substr(t, {len(_PRIMARY) + 1}), NULL, array(
     SELECT substr(code, {len(DELEGATIONS) + 7}) FROM unnest(grant_.terms) AS code
     WHERE starts_with(code, 'role={DELEGATIONS}|'))
 FROM organization_affiliation AS grant_, unnest(grant_.terms) AS t
@@ -69,7 +69,8 @@ class Practices:
     may: Mapping[str, frozenset[str]]
     """what they may do on behalf of which"""
     own: frozenset[str]
-    """those that are theirs, and not by a delegation"""
+    """those that are theirs, and not by a delegation, and for which they write what names none. Nobody has said which these
+    are where several practices, none a part of another, state that the same professional works for them."""
 
 
 async def practices_of(connection: Connection, principal: Principal, now: datetime) -> Practices:
@@ -88,12 +89,14 @@ async def practices_of(connection: Connection, principal: Principal, now: dateti
         identifiers if is_known else [],
     )
     found: dict[str, frozenset[str]] = {}
-    own = frozenset(id_ for id_, codes in rows if codes is None)
-    for id_, codes in rows:
+    for id_, _, codes in rows:
         may = MAY_ALL if codes is None else frozenset().union(*(MAY.get(code, frozenset()) for code in codes))
         if may:
             found[id_] = found.get(id_, frozenset()) | may
-    return Practices(found, own)
+    under = [(id_, root) for id_, root, _ in rows if root is not None]
+    parts = {id_ for id_, root in under if id_ != root}
+    is_said = bool(principal.organizations) or len({root for _, root in under} - parts) <= 1
+    return Practices(found, frozenset(id_ for id_, _ in under) if is_said else frozenset())
 
 
 def _identifiers(national_id: str) -> list[str]:

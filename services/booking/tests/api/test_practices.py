@@ -364,6 +364,20 @@ class TestTheTrailOfWhoWorksForTwoPractices:
             )
 
 
+async def test_a_delegation_hides_nothing_of_the_trail(callers: Callers, practice: Practice) -> None:
+    """What a practice's own professional asks and does not find is its to see, whoever has delegated something to it."""
+    ours, theirs = await open_surgery(practice), await open_surgery(practice)
+    await delegated(practice, theirs.organization, ours.organization, "book")
+    who = ours.practitioner.partition("/")[2]
+    meta = {"versionId": "1", "lastUpdated": "2026-11-01T08:00:00Z"}
+    await hear(practice, {"resourceType": "Practitioner", "id": who, "meta": meta, "active": True})
+    doctor = callers.staff(role="practitioner", creneau_practitioner=who)
+    assert await ids(doctor, f"Appointment?_id={unique('rien')}") == []
+    for surgery, told in ((ours, 1), (theirs, 0)):
+        found = await ids(callers.staff(surgery.organization), f"AuditEvent?agent=Practitioner/{who}")
+        assert len(found) == told
+
+
 class TestWhoWorksForTwoPractices:
     """A token that names neither does not say for which of them something is written. A practice states by itself that somebody
     works for it: if what they write became its own for that, it would see whomever they register elsewhere."""

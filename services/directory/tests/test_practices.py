@@ -96,6 +96,40 @@ def unit(id_: str, whole: str) -> dict[str, Any]:
     return {"resourceType": "Organization", "id": id_, "name": "Unité", "partOf": part_of}
 
 
+class TestWhoSaysThatSomethingIsAPart:
+    """Whoever speaks for the whole writes for its parts as well: an organisation that joined another by its own word would see
+    whomever that one registers."""
+
+    async def test_is_whoever_speaks_for_the_whole(self, directory: Directory) -> None:
+        ours, theirs = await practice(directory), await practice(directory)
+        new = unique("cabinet")
+        for joining, token in (
+            (unit(theirs, ours), directory.staff(theirs)),
+            (unit(new, ours), directory.staff(new)),
+            ({**unit(theirs, ours), "partOf": {"identifier": await numbered(directory, ours)}}, None),
+        ):
+            answer = await directory.put(joining, token or directory.staff(theirs))
+            assert (answer.status_code, code(answer)) == (403, "not-yours"), answer.text
+            assert answer.json()["issue"][0]["expression"] == ["Organization.partOf"]
+        assert (await directory.put(unit(theirs, ours), directory.staff(ours, theirs))).status_code == 200
+
+    async def test_the_part_goes_on_writing_its_own_entry_and_leaves(self, directory: Directory) -> None:
+        ours, theirs = await practice(directory), await practice(directory)
+        assert (await directory.put(unit(theirs, ours))).status_code == 200
+        renamed = {**unit(theirs, ours), "name": "Autre"}
+        for said in (renamed, without(renamed, "partOf")):
+            assert (await directory.put(said, directory.staff(theirs))).status_code == 200
+        assert (await directory.put(renamed, directory.staff(theirs))).status_code == 403, "nor again"
+
+
+async def numbered(directory: Directory, organization: str) -> dict[str, Any]:
+    """A number that an organisation gets, by which others may name it."""
+    number = {"system": LOCAL, "value": unique("n")}
+    said = {"resourceType": "Organization", "id": organization, "name": "Cabinet", "identifier": [number]}
+    assert (await directory.put(said)).status_code == 200
+    return number
+
+
 class TestTheIdOfAPart:
     """A token may name an organisation that the directory does not have yet: who claimed its id as a part of theirs would
     speak for it."""

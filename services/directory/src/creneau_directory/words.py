@@ -18,6 +18,7 @@ from creneau_directory.domain.refusals import (
     RorHeadersMissing,
     StillNamed,
     UnknownZone,
+    WholeNotTheirs,
     WrongNumber,
 )
 from creneau_directory.ror_words import ror_issue
@@ -77,6 +78,18 @@ def _(r: ProfessionalNotTheirs) -> CreneauError:
         f"Practitioner/{r.person} was not entered by your practice and does not work there yet: adding this place of"
         " work is up to that professional, or to the deployment's administration.",
         expression="PractitionerRole.practitioner",
+        details_code="not-yours",
+    )
+
+
+@WORDS.says(WholeNotTheirs)
+def _(r: WholeNotTheirs) -> CreneauError:
+    return Forbidden(
+        f"Vous n'agissez pas pour Organization/{r.whole} : c'est à cette organisation, ou à l'administration du déploiement,"
+        " de dire qui en fait partie.",
+        f"You do not act for Organization/{r.whole}: who is a part of it is up to that organisation, or to the deployment's"
+        " administration, to say.",
+        expression="Organization.partOf",
         details_code="not-yours",
     )
 

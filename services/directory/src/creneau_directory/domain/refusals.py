@@ -123,6 +123,13 @@ class ProfessionalNotTheirs(Refusal):
 
 
 @dataclass(eq=False)
+class WholeNotTheirs(Refusal):
+    """A practice says that it is a part of an organisation (id) for which it does not speak."""
+
+    whole: str
+
+
+@dataclass(eq=False)
 class PartsIdNotTheirs(Refusal):
     """A practice gives a part of itself an id that may be another organisation's."""
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from creneau_directory.domain.refusals import PartsIdNotTheirs, ProfessionalNotTheirs
+from creneau_directory.domain.refusals import PartsIdNotTheirs, ProfessionalNotTheirs, WholeNotTheirs
 from creneau_directory.domain.regulators import is_account
 from creneau_directory.domain.ror.visibility import SENSITIVE_TERM, is_sensitive
 from creneau_shared.database.pool import Connection
+from creneau_shared.fhir.json import loads
 from creneau_shared.fhir.storage.generic import owned_by
 from creneau_shared.fhir.storage.store import Resource, Stored, WriteContext
 from creneau_shared.security.rights import REGULATION
@@ -32,8 +33,8 @@ async def entry_belonging(
     kind = resource["resourceType"]
     if kind == "Organization":
         whole = _referred(resource, "partOf", kind)
-        if current is None and context.names_new:
-            _require_own_id(context, resource["id"], whole)
+        if whole is not None and context.organizations is not None:
+            _require_own_part(context, context.organizations, resource["id"], whole, current)
         return owned_by(filter(None, (resource["id"], whole)))
     if kind == "Practitioner" and is_account(resource):
         return owned_by([REGULATION])
@@ -46,14 +47,19 @@ async def entry_belonging(
     return [*owned_by([owner] if owner else ()), *sensitive]
 
 
-def _require_own_id(context: WriteContext, id_: str, whole: str | None) -> None:
-    """PartsIdNotTheirs when a practice chooses for a part of itself an id that it does not speak for, and that does not begin
-    with one that it does, and a dot: tokens may name an organisation before the directory has it, and whoever speaks for
-    the whole speaks for its parts."""
-    theirs = context.organizations
-    if theirs is None or whole not in theirs or id_ in theirs:
-        return
-    if not id_.startswith(tuple(f"{one}." for one in theirs)):
+def _require_own_part(
+    context: WriteContext, theirs: frozenset[str], id_: str, whole: str, current: Stored | None
+) -> None:
+    """What a practice says to be a part of an organisation; whoever speaks for the whole speaks, and writes, for its parts.
+
+    WholeNotTheirs when it does not speak for the whole, whose every new Patient would be known to the part. PartsIdNotTheirs
+    when it chooses an id that it does not speak for, and that does not begin with one that it does, and a dot: tokens may
+    name an organisation before the directory has it."""
+    before = loads(current.content) if current is not None and current.content is not None else {}
+    if whole not in theirs and whole != _referred(before, "partOf", "Organization"):
+        raise WholeNotTheirs(whole)
+    is_theirs = id_ in theirs or id_.startswith(tuple(f"{one}." for one in theirs))
+    if current is None and context.names_new and not is_theirs:
         raise PartsIdNotTheirs(id_)
 
 

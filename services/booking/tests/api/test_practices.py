@@ -122,6 +122,38 @@ async def test_a_device_is_whose_agenda_it_is_in(callers: Callers, practice: Pra
     assert (answer.status_code, code(answer)) == (403, "not-yours")
 
 
+@pytest.mark.parametrize("beside", [True, False], ids=["with a role", "alone"])
+async def test_an_agenda_is_not_taken_over_by_entering_a_device_that_it_names(
+    callers: Callers, practice: Practice, beside: bool
+) -> None:
+    """Everybody reads which devices an agenda names; one that the directory does not have yet can be entered by anybody, who
+    would see whoever comes there."""
+    ours, theirs = await open_surgery(practice), await open_surgery(practice)
+    us, them = callers.staff(ours.organization), callers.staff(theirs.organization)
+    scanner = f"Device/{unique('irm')}"
+    said = {n: v for n, v in schedule("", [*([ours.role] if beside else []), scanner]).items() if n != "id"}
+    agenda = f"Schedule/{(await us.post('Schedule', said)).json()['id']}"
+    who = f"Patient/{(await us.post('Patient', patient('Yann'))).json()['id']}"
+    free = {n: v for n, v in slot("", agenda.partition("/")[2], ours.start).items() if n != "id"}
+    taken = (await us.post("Slot", free)).json()["id"]
+    visit = await us.post("Appointment", appointment("booked", slots=[taken], patient=who, start=ours.start))
+    assert visit.status_code == 201, visit.text
+    meta = {"versionId": "1", "lastUpdated": "2026-11-01T08:00:00Z"}
+    claimed = {"resourceType": "Device", "id": scanner.partition("/")[2], "meta": meta}
+    await hear(practice, {**claimed, "owner": ref(f"Organization/{theirs.organization}")})
+    role = role_resource(ours.role.partition("/")[2], ours.practitioner, ours.organization)
+    await hear(practice, {**role, "meta": {**meta, "versionId": "2"}})
+    for path in (f"Appointment/{visit.json()['id']}", who):
+        assert [(await one.get(path)).status_code for one in (us, them)] == [200, 404], path
+    closed = {**(await us.get(agenda)).json(), "active": False}
+    assert [(await one.put(agenda, closed)).status_code for one in (them, us)] == [403, 200]
+    assert (await them.get(who)).status_code == 404
+    another = {**claimed, "id": unique("irm"), "owner": ref(f"Organization/{theirs.organization}")}
+    await hear(practice, another)
+    taking = {**closed, "actor": [*closed["actor"], ref(f"Device/{another['id']}")]}
+    assert (await us.put(agenda, taking)).status_code == 403, "nor is theirs taken so"
+
+
 async def test_a_practice_books_for_its_own_patients(callers: Callers, practice: Practice) -> None:
     """Whom it registered, or who has been there. Naming somebody's Patient in an appointment opens no record."""
     ours, theirs = await open_surgery(practice), await open_surgery(practice)

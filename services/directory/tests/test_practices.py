@@ -357,11 +357,13 @@ class TestWhatOthersRelyOn:
             corrected = {**person, "identifier": [{"system": RPPS, "value": a_number()}]}
             assert (await directory.put(corrected, token)).status_code == 200
 
-    async def test_nobody_changes_their_own_number(self, directory: Directory) -> None:
+    @pytest.mark.parametrize("claim", ["creneau_practitioner", "SubjectNameID"])
+    async def test_nobody_changes_their_own_number(self, directory: Directory, claim: str) -> None:
         """With another's they would let that person speak for where they work, and go on when they have left."""
         ours = await practice(directory)
         person = await self.working_at(directory, ours, entered_by=ours)
-        themselves = directory.staff(ours, creneau_role="practitioner", creneau_practitioner=person["id"])
+        who = person["id"] if claim == "creneau_practitioner" else f"8{person['identifier'][0]['value']}"
+        themselves = directory.staff(ours, creneau_role="practitioner", **{claim: who})
         another = {"system": RPPS, "value": a_number()}
         for numbers in ([*person["identifier"], another], [another], []):
             said = {**person, "identifier": numbers} if numbers else without(person, "identifier")

@@ -15,7 +15,7 @@ from creneau_directory.domain.identifiers import (
     has_form,
     is_finess,
 )
-from creneau_directory.domain.professionals import relied_on_changes
+from creneau_directory.domain.professionals import national_numbers, relied_on_changes
 from creneau_directory.domain.refusals import (
     AccountUnfit,
     DiscriminatingText,
@@ -45,6 +45,7 @@ from creneau_shared.fhir.storage.generic import GenericStore
 from creneau_shared.fhir.storage.store import ChangeKind, Resource, Stored, WriteContext
 from creneau_shared.fhir.zones import unknown_zones
 from creneau_shared.messaging.outbox import append
+from creneau_shared.security.memberships import numbers_named
 
 
 async def resource_changed(
@@ -156,7 +157,7 @@ class PractitionerChanged:
             return
         before = await _before(connection, stored)
         changed = tuple(relied_on_changes(before, resource))
-        if before and "identifier" in changed and context.practitioner == stored.id:
+        if "identifier" in changed and _is_oneself(context, before):
             raise OwnNumbersChanged()
         if changed and await works_for_others(connection, stored.id, context.organizations, context.now):
             raise ReliedOnByOthers(stored.id, changed)
@@ -169,6 +170,14 @@ class PractitionerChanged:
             if bearer.get("active") is not False or not account["active"]:
                 raise RegulatorKnown(other.id)
             await self._accounts.replace(connection, context, other, without_numbers(bearer, numbers))
+
+
+def _is_oneself(context: WriteContext, before: Resource) -> bool:
+    """Whether an entry, as it has been until now, is the author's own."""
+    numbers = numbers_named(context.national_id) if context.national_id else frozenset[tuple[str, str]]()
+    return bool(before) and (
+        context.practitioner == before["id"] or not numbers.isdisjoint(national_numbers(before))
+    )
 
 
 def wrong_numbers(resource: Resource) -> Iterator[WrongNumber]:

@@ -78,7 +78,8 @@ async def practices_of(connection: Connection, principal: Principal, now: dateti
 
     A delegation that is narrowed to an offer or a place gives nothing: what it means cannot be kept to.
     """
-    identifiers = _identifiers(principal.national_id) if principal.national_id else []
+    numbers = sorted(numbers_named(principal.national_id)) if principal.national_id else []
+    identifiers = [f"identifier={system}|{number}" for system, number in numbers]
     # An issuer that names the organisations has asked its user for which of them they act.
     is_known = bool(principal.practitioner or identifiers) and not principal.organizations
     rows = await connection.fetch(
@@ -99,8 +100,8 @@ async def practices_of(connection: Connection, principal: Principal, now: dateti
     return Practices(found, frozenset(id_ for id_, _ in under) if is_said else frozenset())
 
 
-def _identifiers(national_id: str) -> list[str]:
-    """The search terms of Practitioner.identifier by which the directory may know this professional."""
+def numbers_named(national_id: str) -> frozenset[tuple[str, str]]:
+    """The identifiers (system, value) by which the directory may know the professional whom a token names so."""
     numbers = {national_id, national_id[1:] if len(national_id) == 12 else national_id}
-    terms = [f"identifier={NATIONAL_ID_SYSTEM}|{national_id}"]
-    return terms + [f"identifier={system}|{number}" for system in RPPS_SYSTEMS for number in sorted(numbers)]
+    of_rpps = {(system, number) for system in RPPS_SYSTEMS for number in numbers}
+    return frozenset({(NATIONAL_ID_SYSTEM, national_id), *of_rpps})

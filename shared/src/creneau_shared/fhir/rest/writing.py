@@ -58,6 +58,7 @@ def write_context(request: FhirRequest, access: Access) -> WriteContext:
         role=request.principal.role,
         client=request.principal.client,
         practitioner=request.principal.practitioner,
+        national_id=request.principal.national_id,
         patient_ids=access.patient_ids,
         people=access.rights.people if access.patient_ids is not None else None,
         oneself=access.rights.oneself,

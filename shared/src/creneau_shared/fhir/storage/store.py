@@ -53,6 +53,8 @@ class WriteContext:
     """the OAuth client through which they write"""
     practitioner: str | None = None
     """id of the Practitioner who they are"""
+    national_id: str | None = None
+    """the national identifier of the professional who they are"""
     patient_ids: frozenset[str] | None = None
     """the Patients this subject acts for; None: not limited to a patient compartment"""
     people: Mapping[str, frozenset[str]] | None = None

@@ -6,6 +6,8 @@ answer leaves; a batch entry and a transaction entry go through the same functio
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from creneau_shared.database.barrier import commit_barrier
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import (
@@ -56,10 +58,12 @@ def write_context(request: FhirRequest, access: Access) -> WriteContext:
         role=request.principal.role,
         client=request.principal.client,
         practitioner=request.principal.practitioner,
+        national_id=request.principal.national_id,
         patient_ids=access.patient_ids,
         people=access.rights.people if access.patient_ids is not None else None,
         oneself=access.rights.oneself,
         organizations=access.organizations,
+        own_organizations=access.own_organizations,
         correlation_id=request.correlation_id,
     )
 
@@ -254,7 +258,7 @@ async def _put(
             f"{store.resource_type}/{id_} n'existe pas : aucune version à laquelle comparer If-Match.",
             f"{store.resource_type}/{id_} does not exist: no version that If-Match could be compared with.",
         )
-    context = write_context(request, access)
+    context = replace(write_context(request, access), names_new=True)
     stored = (
         await store.create(connection, context, resource, id_)
         if current is None

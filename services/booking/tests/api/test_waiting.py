@@ -19,6 +19,7 @@ from services.booking.tests.factories import (
     appointment,
     parameters,
     ref,
+    schedule,
     slot,
     unique,
     utc,
@@ -272,6 +273,27 @@ class TestWhatIsWaitedFor:
         at_place = {"actors": [agenda.location], "specialty": [GENERAL]}
         assert await self.offered(callers, practice, agenda, **at_place) == ids[0]
         assert await self.offered(callers, practice, agenda, **{**at_place, "specialty": [SKIN]}) is None
+
+    @pytest.mark.parametrize("where", ["at the place", "near it", "anywhere"])
+    async def test_the_speciality_of_a_slot_is_its_own_else_its_agendas(
+        self, callers: Callers, practice: Practice, where: str
+    ) -> None:
+        """Where the agenda says it for all its slots, and where one of them is of another than the agenda has beside it."""
+        place = unique("lieu")
+        point = {"latitude": 44.5, "longitude": 3.5}
+        await practice.put({"resourceType": "Location", "id": place, "name": "Cabinet", "position": point})
+        wish: Resource = {"specialty": [SKIN]}
+        if where == "at the place":
+            wish["actors"] = [f"Location/{place}"]
+        elif where == "near it":
+            wish["extension"] = [{"url": WAITING_NEAR, "valueString": "44.5|3.5|5|km"}]
+        for own in ([], [GENERAL]):
+            id_, practitioner = unique("agenda"), f"Practitioner/{unique('prat')}"
+            await practice.put(schedule(id_, [practitioner, f"Location/{place}"], specialty=[GENERAL, SKIN]))
+            start, ids = await practice.fill(id_, 1, specialty=own)
+            agenda = Agenda(id_, practitioner, f"Location/{place}", start, ids)
+            found = await self.offered(callers, practice, agenda, **wish)
+            assert found == (None if own else ids[0])
 
     async def test_of_several_visit_types_any_will_do(self, callers: Callers, practice: Practice) -> None:
         """And of several ways to come; a visit of the one kind in the way of the other is neither. What is offered says what it

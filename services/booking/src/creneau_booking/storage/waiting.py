@@ -49,7 +49,7 @@ _SUITS = f"""
   AND (waiting.people = '{{}}' OR waiting.people && fact.terms)
   AND (waiting.services = '{{}}' OR waiting.services && fact.terms)
   AND (waiting.places = '{{}}' OR waiting.places && fact.places)
-  AND (waiting.specialties = '{{}}' OR waiting.specialties && fact.terms)
+  AND (waiting.specialties = '{{}}' OR waiting.specialties && fact.specialties)
   AND NOT EXISTS (
     SELECT FROM (SELECT term, {_KIND.format(term="term")} AS kind FROM unnest(waiting.visit) AS term) AS wanted
     WHERE wanted.kind IN (
@@ -78,6 +78,8 @@ WITH found AS MATERIALIZED (
 ), fact AS MATERIALIZED (
   SELECT *, CASE WHEN hour < {AFTERNOON_H} THEN 'morning' WHEN hour < {EVENING_H} THEN 'afternoon' ELSE 'evening' END
       AS part_of_day,
+    ARRAY(SELECT t FROM unnest(CASE WHEN EXISTS (SELECT FROM unnest(kind_terms) AS own WHERE starts_with(own, 'specialty='))
+        THEN kind_terms ELSE schedule_terms END) AS t WHERE starts_with(t, 'specialty=')) AS specialties,
     ARRAY(
       SELECT substr(t, 7) FROM unnest(schedule_terms) AS t WHERE starts_with(t, 'actor=Location/')
       UNION SELECT 'Location/' || place FROM unnest(schedule_terms) AS t JOIN role_place ON role_place.role = substr(t, 24)
@@ -90,11 +92,10 @@ WITH found AS MATERIALIZED (
 ), pair AS MATERIALIZED (
   SELECT DISTINCT t AS key, '' AS place FROM fact, unnest(terms) AS t
   UNION
-  SELECT t, at.place FROM fact, unnest(kind_terms) AS t CROSS JOIN LATERAL (
+  SELECT t, at.place FROM fact, unnest(specialties) AS t CROSS JOIN LATERAL (
     SELECT unnest(places) AS place
     UNION SELECT '#' || floor(latitude) || ':' || floor(longitude) FROM location
       WHERE 'Location/' || location.id = ANY(places) AND latitude IS NOT NULL) AS at
-  WHERE starts_with(t, 'specialty=')
 )
 SELECT fact.start, fact."end", fact.slot, fact.zone, fact.members, fact.shared,
   ARRAY(SELECT appointment_id FROM (

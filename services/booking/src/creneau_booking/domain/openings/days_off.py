@@ -71,12 +71,15 @@ _SCHOOL_ZONES = {
 _EVERYWHERE = (
     (date(2025, 10, 18), date(2025, 11, 3)),
     (date(2025, 12, 20), date(2026, 1, 5)),
+    (date(2026, 5, 15), date(2026, 5, 18)),
     (date(2026, 7, 4), date(2026, 9, 1)),
     (date(2026, 10, 17), date(2026, 11, 2)),
     (date(2026, 12, 19), date(2027, 1, 4)),
+    (date(2027, 5, 7), date(2027, 5, 10)),
     (date(2027, 7, 3), date(2027, 9, 1)),
 )
-"""From the first day without school to the day on which it begins again."""
+"""From the first day without school to the day on which it begins again: holidays, and what follows the Thursday of
+Ascension."""
 _BY_ZONE = {
     "A": (
         (date(2026, 2, 7), date(2026, 2, 23)),

@@ -17,6 +17,7 @@ from services.booking.tests.surgery import hear, open_surgery
 from creneau_booking.app import create_app, create_publication
 from creneau_booking.handlers.outside.publication import AVAILABILITY, DEEP_LINK
 from creneau_booking.storage.availability.freshness import STALE_AFTER
+from creneau_booking.storage.outside.publication import last_publication
 from creneau_shared.fhir.storage.store import Resource
 
 
@@ -127,6 +128,37 @@ async def require_kept(
     practice.clock.advance(timedelta(days=900))
     await publication.publish(practice.clock.now())  # type: ignore[attr-defined]
     assert not (folder / name).exists()
+
+
+async def test_only_numbers_in_use_are_published_and_each_department_by_its_number(
+    fresh: Practice, tmp_path: Path
+) -> None:
+    """Overseas by three digits, Corsica by its two halves, whichever way the postal code is written."""
+    old = {"system": "phone", "value": "+33 1 00 00 00 08", "use": "old"}
+    ended = {"system": "phone", "value": "+33 1 00 00 00 09", "period": {"end": "2020-01-01"}}
+    for code_ in ("98800", "97400", "20200", "20167", "97133", "35 000"):
+        agenda = await fresh.open_agenda(1)
+        place = {"resourceType": "Location", "id": agenda.location.removeprefix("Location/")}
+        now = {"system": "phone", "value": f"n° {code_}"}
+        await fresh.put({**place, "address": {"postalCode": code_}, "telecom": [old, ended, now]})
+    manifest = await published(fresh, tmp_path)
+    phones = {e["valueString"] for s in read(tmp_path, manifest, "Slot") for e in s["extension"]}
+    assert phones == {f"n° {code_}" for code_ in ("98800", "97400", "20200", "20167", "97133", "35 000")}
+    states = {tuple(output["extension"]["state"]) for output in manifest["output"]}
+    assert states == {("2A", "2B", "35", "974", "977", "988")}
+
+
+async def published(practice: Practice, folder: Path) -> Resource:
+    """What is published now: the manifest."""
+    settings = practice.settings.model_copy(update={"bulk_publish_folder": str(folder)})
+    publication = create_publication(settings, practice.database)
+    assert publication is not None
+    await publication.publish(practice.clock.now())
+    async with practice.database.connection() as connection:
+        last = await last_publication(connection)
+    assert last is not None
+    manifest: Resource = json.loads(last.manifest)
+    return manifest
 
 
 async def test_without_a_folder_nothing_is_published(fresh: Practice) -> None:

@@ -109,14 +109,16 @@ class BulkPublication:
         outputs: list[Resource] = []
 
         async def places() -> AsyncIterator[bytes]:
-            async for content in published_named(connection, "Location"):
+            there = {place for agenda in agendas for place in agenda.places}
+            async for content in published_named(connection, "Location", there):
                 place = loads(content)
                 phones.note("Location", place)
                 states.update(_state(place))
                 yield content
 
         async def roles() -> AsyncIterator[bytes]:
-            async for content in published_named(connection, "PractitionerRole"):
+            led_to = {agenda.role for agenda in agendas if agenda.role is not None}
+            async for content in published_named(connection, "PractitionerRole", led_to):
                 phones.note("PractitionerRole", loads(content))
                 yield content
 

@@ -18,8 +18,8 @@ import asyncpg
 
 from creneau_booking.domain.appointment import Appointment, patient_actor
 from creneau_booking.domain.waiting import AFTERNOON_H, EVENING_H, Near, Wish
-from creneau_booking.storage.agendas.working_places import ROLES_ALONE
 from creneau_booking.storage.availability.actors import CONCERNED, TURN
+from creneau_booking.storage.availability.alone import ROLES_ALONE
 from creneau_booking.storage.availability.rule import agenda_of, is_free, is_open
 from creneau_booking.storage.freed import OWN_KEYS
 from creneau_booking.storage.slot_rows import slot_key

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from creneau_booking.storage.agendas.working_places import ROLES_ALONE
+from creneau_booking.storage.availability.alone import ROLES_ALONE
 from creneau_booking.storage.availability.freshness import is_fresh
 from creneau_booking.storage.availability.rule import agenda_of, is_free, is_open
 from creneau_booking.storage.narrow import is_shown

@@ -27,18 +27,23 @@ LANGUAGES: tuple[Language, ...] = ("fr", "en", "simple")
 TAGS: Mapping[Language, str] = {"fr": "fr", "en": "en", "simple": "fr"}
 """language of the words, as `lang` says it; the simple version is French"""
 
+WITHOUT_TEXTS = ".without_texts"
+
 _FIRST = re.compile(r"\b1 ")
 _BEFORE = re.compile(r" (?=[:;?!»])")
 
 
 class Wording:
-    """The sentences and the dates of one language."""
+    """The sentences and the dates of one language. Where no text messages are sent (`sends_texts`), a sentence that has a
+    version of its own for that (`….without_texts`) is that one."""
 
-    def __init__(self, language: Language, catalog: Catalog) -> None:
+    def __init__(self, language: Language, catalog: Catalog, *, sends_texts: bool = True) -> None:
         self.language: Language = language
         self.tag = TAGS[language]
         ids = (message.id for message in catalog if message.id)
         self.keys = frozenset(id_ if isinstance(id_, str) else id_[0] for id_ in ids)
+        if not sends_texts:
+            _leave_texts_out(catalog)
         if self.tag == "fr":
             _set_french_spaces(catalog)
         buffer = BytesIO()
@@ -105,6 +110,13 @@ def _parts(text: str) -> tuple[tuple[str, str | None], ...]:
     return tuple((before, name) for before, name, _, _ in Formatter().parse(text))
 
 
+def _leave_texts_out(catalog: Catalog) -> None:
+    for message in catalog:
+        without = catalog.get(f"{message.id}{WITHOUT_TEXTS}") if isinstance(message.id, str) else None
+        if message.id and without is not None:
+            message.string = without.string
+
+
 def _set_french_spaces(catalog: Catalog) -> None:
     """No line begins with `:` or `?`, none ends with `«`: the spaces there do not break."""
     for message in catalog:
@@ -133,11 +145,11 @@ def _day(day: date, tag: str, year: bool) -> str:
 
 
 @cache
-def read_catalogues() -> Mapping[Language, Wording]:
-    """The three languages, from the package's own files; read once."""
+def read_catalogues(*, sends_texts: bool = True) -> Mapping[Language, Wording]:
+    """The three languages, from the package's own files; read once. `sends_texts`: whether the deployment does."""
     folder = files("creneau_web").joinpath("locale")
     found: dict[Language, Wording] = {}
     for language in LANGUAGES:
         with folder.joinpath(f"{language}.po").open("rb") as file:
-            found[language] = Wording(language, read_po(file, locale=TAGS[language]))
+            found[language] = Wording(language, read_po(file, locale=TAGS[language]), sends_texts=sends_texts)
     return found

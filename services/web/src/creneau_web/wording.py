@@ -13,9 +13,10 @@ from functools import cache, lru_cache
 from importlib.resources import files
 from io import BytesIO
 from string import Formatter
+from zoneinfo import ZoneInfo
 
 from babel.core import Locale
-from babel.dates import format_date, format_time
+from babel.dates import format_date, format_time, get_timezone_location
 from babel.messages.catalog import Catalog
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
@@ -91,6 +92,10 @@ class Wording:
 
     def _write_moment(self, day: date, hour: int, minute: int) -> Markup:
         return self.t("when.moment", day=self.day(day), hour=self.hour(time(hour, minute)))
+
+    def city(self, zone: ZoneInfo) -> str:
+        """By what name a zone is known: `La Réunion`."""
+        return get_timezone_location(zone, locale=Locale(self.tag), return_city=True)
 
     def weekday(self, code: str) -> str:
         """FHIR's day (`mon`) by name."""

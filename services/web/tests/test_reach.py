@@ -43,8 +43,8 @@ def reached_by(fhir: FhirBase, *telecom: dict[str, Any]) -> None:
     fhir.on("POST", "/Patient/_search", searchset({**CAMILLE, "telecom": list(telecom)}))
 
 
-@pytest.fixture(autouse=True)
-async def signed_in(person: Person, fhir: FhirBase) -> None:
+def bookable(fhir: FhirBase) -> None:
+    """A time that can be held and booked, for who is reached by e-mail."""
     fhir.on("GET", "/PractitionerRole", searchset(ROLE, PRACTITIONER, PLACE))
     fhir.on("GET", "/Slot", searchset(SLOT, SCHEDULE))
     fhir.on("GET", "/Slot/slot-1", SLOT)
@@ -52,6 +52,11 @@ async def signed_in(person: Person, fhir: FhirBase) -> None:
     fhir.on("POST", "/Appointment/a-1/$book", appointment("booked"))
     fhir.on("GET", "/Appointment/a-1", booked(), ETag='W/"3"')
     reached_by(fhir, EMAIL)
+
+
+@pytest.fixture(autouse=True)
+async def signed_in(person: Person, fhir: FhirBase) -> None:
+    bookable(fhir)
     await person.sign_in()
 
 

@@ -15,12 +15,11 @@ from creneau_web.people.model import Person as Reader
 from creneau_web.people.reach import reach_of
 
 from .conftest import FhirBase, Person, running, searchset
-from .samples import CAMILLE, PLACE, PRACTITIONER, ROLE, SCHEDULE, SLOT, appointment
+from .samples import CAMILLE, SCHEDULE, SLOT, appointment
 from .test_agreeing import AGREES, asked
-from .test_booking import EXPIRES, choose
+from .test_booking import choose
 from .test_mine import RECEIPT
-from .test_reach import EMAIL, KEPT_BACK, LANDLINE, MOBILE, ON_ITS_WAY, letter, reached_by
-from .test_visits import booked
+from .test_reach import EMAIL, KEPT_BACK, LANDLINE, MOBILE, ON_ITS_WAY, bookable, letter, reached_by
 
 BY_E_MAIL_ONLY = "ils partent par courriel seulement"
 SAID = {"prenom": "Camille", "nom_de_naissance": "Martin", "jour": "17", "mois": "5", "annee": "1984"}
@@ -37,13 +36,7 @@ async def app(
 
 @pytest.fixture(autouse=True)
 async def signed_in(person: Person, fhir: FhirBase) -> None:
-    fhir.on("GET", "/PractitionerRole", searchset(ROLE, PRACTITIONER, PLACE))
-    fhir.on("GET", "/Slot", searchset(SLOT, SCHEDULE))
-    fhir.on("GET", "/Slot/slot-1", SLOT)
-    fhir.on("POST", "/Appointment/$hold", appointment(), 201, Expires=EXPIRES)
-    fhir.on("POST", "/Appointment/a-1/$book", appointment("booked"))
-    fhir.on("GET", "/Appointment/a-1", booked(), ETag='W/"3"')
-    reached_by(fhir, EMAIL)
+    bookable(fhir)
     await person.sign_in()
 
 

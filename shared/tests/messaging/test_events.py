@@ -98,6 +98,17 @@ def test_data_that_is_no_json_object_is_unreadable(value: bytes) -> None:
         read(value, headers())
 
 
+@pytest.mark.parametrize(
+    ("said", "generation"),
+    [(b"3", 3), (None, 1), (b"", 1), (b"-1", 1), ("²".encode(), 1), (b"9" * 10, 1), (b"9" * 5_000, 1)],
+)
+def test_a_generation_that_is_no_number_of_ours_keeps_nobody_from_what_comes_behind(
+    said: bytes | None, generation: int
+) -> None:
+    """It is read before it is known whether a record can be handled at all: what fails there is read again for ever."""
+    assert cloudevents.generation([("ce_generation", said)]) == generation
+
+
 async def test_an_event_that_no_broker_would_take_is_refused_where_it_is_made() -> None:
     event = Event(
         topic="t", key="a", type="x.v1", subject="s", source="/s", data={"text": "x" * EVENT_BYTES_MAX}

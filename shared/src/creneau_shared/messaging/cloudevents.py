@@ -16,6 +16,8 @@ from aiokafka import ConsumerRecord
 from creneau_shared.messaging.events import ReceivedEvent
 
 SPECVERSION = "1.0"
+GENERATION_DIGITS_MAX = 9
+"""as many as a column of four bytes holds whatever they are"""
 CONTENT_TYPE = "application/json"
 
 Headers = list[tuple[str, bytes]]
@@ -57,9 +59,15 @@ def headers(
 
 
 def generation(headers: Iterable[tuple[str, bytes | None]]) -> int:
-    """The generation of the log in which a record was written; 1 for a record that does not say."""
+    """The generation of the log in which a record was written; 1 for a record that does not say, or says no such number: it
+    is asked of records before they are known to be events."""
     for name, content in headers:
-        if name == "ce_generation" and content is not None and content.isdigit():
+        if (
+            name == "ce_generation"
+            and content
+            and content.isdigit()
+            and len(content) <= GENERATION_DIGITS_MAX
+        ):
             return int(content)
     return 1
 

@@ -347,7 +347,8 @@ def test_a_stranger_s_attempt_is_told_to_the_patient_and_tells_the_stranger_noth
         by_stranger, by_practice = resources(mine.get("/AuditEvent", params={"outcome": "4"}))
     assert by_practice["agent"][0]["name"] == practice.doctor
     assert by_practice["agent"][1]["name"] == practice.name
-    assert by_stranger["agent"][0]["who"]["reference"] == stranger
+    (prying,) = by_stranger["agent"]
+    assert prying["who"]["reference"] == stranger, "alone: they act on nobody's behalf"
     assert "identifier" not in by_stranger["agent"][0]["who"], "the name, not the account"
 
 

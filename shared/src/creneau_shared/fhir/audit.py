@@ -320,12 +320,15 @@ class _Agent:
     organizations: tuple[str, ...]
 
     @staticmethod
-    def of(request: TracedRequest, patients: set[str], practices: tuple[str, ...] | None) -> _Agent:
+    def of(
+        request: TracedRequest, patients: set[str], practices: tuple[str, ...] | None, *, refused: bool
+    ) -> _Agent:
         """`patients`: whose data it was; `practices`: for whom it was done, if that can be told. A person who touches somebody
-        else's acts on that person's behalf."""
+        else's acts on that person's behalf; a stranger who was refused does not."""
         principal, rights = request.principal, request.rights
         oneself = sorted(rights.oneself) if rights is not None else []
-        others = sorted(patients - set(oneself)) if oneself else []
+        theirs = patients if rights is None or not refused else patients & rights.people.keys()
+        others = sorted(theirs - set(oneself)) if oneself else []
         for_whom = principal.acting_for or (
             others[0] if len(others) == 1 and principal.role == "patient" else None
         )
@@ -345,7 +348,7 @@ def _row(request: TracedRequest, event: Event, practices: tuple[str, ...] | None
     entities = dict.fromkeys(f"{touched.type}/{touched.id}" for touched in event.touched)
     others = [reference for reference in entities if reference != instance]
     patients = set(event.patients).union(*(touched.patients for touched in event.touched))
-    agent = _Agent.of(request, patients, practices)
+    agent = _Agent.of(request, patients, practices, refused=event.outcome != SUCCESS)
     terms = [
         f"{ALTID}{principal.subject}",
         # A patient as agent is found by their own data: a second entry of the index for each of their acts, for nothing.

@@ -196,8 +196,8 @@ def _(r: UnknownSlots) -> CreneauError:
 @WORDS.says(NoSlotThen)
 def _(r: NoSlotThen) -> CreneauError:
     return Unprocessable(
-        f"L'agenda Schedule/{r.schedule} n'a pas de créneau à {r.start.isoformat()}.",
-        f"The agenda Schedule/{r.schedule} has no slot at {r.start.isoformat()}.",
+        f"L'agenda Schedule/{r.schedule} n'a pas de créneau à {shown(r.start)}.",
+        f"The agenda Schedule/{r.schedule} has no slot at {shown(r.start)}.",
         code="not-found",
         expression="Appointment.slot",
         details_code="unknown-slot",

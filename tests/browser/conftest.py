@@ -6,26 +6,45 @@ the same process (`make test` gives them one of their own).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, Error
 
 from tests.browser.chromium import ARGUMENTS, LAUNCH_MS, installed
 from tests.browser.letters import Letters
+from tests.browser.people import Somebody
 from tests.browser.practice import Practice
 from tests.browser.visitor import Visitor, visiting
 from tests.fixtures.local_run import LocalRun
 
 Visiting = Callable[..., Visitor]
+VISITORS = pytest.StashKey[list[Visitor]]()
+LOOK_MS = 2_000
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     here = Path(__file__).parent
     items.sort(key=lambda item: here in item.path.parents)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """With a failure goes what its visitors saw: a page that says why it is not the expected one."""
+    report = yield
+    if report.when == "call" and report.failed:
+        report.sections += [("page", _seen(visitor)) for visitor in item.stash.get(VISITORS, [])]
+    return report
+
+
+def _seen(visitor: Visitor) -> str:
+    try:
+        return f"{visitor.path}\n{visitor.page.locator('body').inner_text(timeout=LOOK_MS)}"
+    except Error as error:
+        return f"not to be seen any more: {error.message}"
 
 
 @pytest.fixture(scope="session")
@@ -63,10 +82,16 @@ def practice(local_run: LocalRun) -> Practice:
 
 
 @pytest.fixture
-def visitors(browser: Browser, site: str) -> Iterator[Visiting]:
+def visitors(request: pytest.FixtureRequest, browser: Browser, site: str) -> Iterator[Visiting]:
     """Makes visitors, each with a browser of their own: `visitors()`, `visitors(java_script_enabled=True)`."""
+    made = request.node.stash[VISITORS] = []
     with ExitStack() as stack:
-        yield lambda who=None, **options: stack.enter_context(visiting(browser, site, who, **options))
+
+        def visit(who: Somebody | None = None, **options: Any) -> Visitor:
+            made.append(stack.enter_context(visiting(browser, site, who, **options)))
+            return made[-1]
+
+        yield visit
 
 
 @pytest.fixture

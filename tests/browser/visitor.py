@@ -138,9 +138,9 @@ class Visitor:
         return self.path.rpartition("/")[2]
 
     def book(self, nth: int = 0) -> str:
-        """The whole way of one who is logged in."""
+        """The whole way of one who is logged in. The last time that is shown: the first may be over when it is chosen."""
         self.look_for_times(nth=nth)
-        self.choose()
+        self.choose(-1)
         self.identify()
         self.keep_both()
         return self.confirm()

@@ -76,6 +76,7 @@ class Practice:
             role=role,
             patient_ids=None if patients is None else frozenset(p.removeprefix("Patient/") for p in patients),
             organizations=None if organizations is None else frozenset(organizations),
+            own_organizations=frozenset(organizations or ()),
         )
 
     def replica(self) -> DirectoryReplica:

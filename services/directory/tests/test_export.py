@@ -99,6 +99,50 @@ async def test_6_6_17_the_whole_and_one_type(directory: Directory, ror: RorGraph
     assert set(ror.places.values()) <= {one["id"] for one in found}
 
 
+@pytest.mark.parametrize(
+    "written",
+    [
+        pytest.param("Organization?name={a},{b}&_tag={tag}", id="plain"),
+        pytest.param("Organization%3Fname%3D{a}%2C{b}%26_tag%3D{tag}", id="still encoded"),
+        pytest.param("Organization?name={a}%2C{b}&_tag={tag}", id="the comma encoded once more"),
+        pytest.param("Organization?name={a}&_tag={tag},Organization?name={b}&_tag={tag}", id="two queries"),
+        pytest.param(
+            "Organization%3Fname%3D{a}%26_tag%3D{tag},Organization%3Fname%3D{b}%26_tag%3D{tag}",
+            id="two still encoded",
+        ),
+        pytest.param(
+            "Location?status=active,Organization?name={a},{b}&_tag={tag}", id="beside another type's"
+        ),
+    ],
+)
+async def test_a_comma_stands_in_a_query_or_between_two(directory: Directory, written: str) -> None:
+    """One of several values is lost nowhere, nor what stands behind it; the files have what the manifest has counted."""
+    tag, a, b = unique("comma"), unique("Centre"), unique("Hopital")
+    for name in (a, b, unique("Maison")):
+        organization = {"resourceType": "Organization", "id": unique("org"), "name": name}
+        await directory.put({**organization, "meta": {"tag": [{"system": OWN_TAG, "code": tag}]}})
+        await directory.put({**organization, "id": unique("org")})
+    told = await manifest(
+        directory, "/fhir/$export", _type="Organization", _typeFilter=written.format(a=a, b=b, tag=tag)
+    )
+    found = await files(directory, told["output"])
+    assert sorted(one["name"] for one in found) == sorted((a, b))
+
+
+@pytest.mark.parametrize(
+    "written", ["Patient?name=x", "Organization?name=x,Patient?name=y", "name=x", "?name=x"]
+)
+async def test_a_filter_on_what_is_no_type_here_is_refused(directory: Directory, written: str) -> None:
+    """What would narrow nothing is said, not passed over."""
+    answer = await directory.client.get(
+        "/fhir/$export", params={"_type": "Organization", "_typeFilter": written}
+    )
+    assert answer.status_code == 202
+    await worked(directory)
+    done = await directory.client.get(below(answer.headers["Content-Location"]))
+    assert (done.status_code, done.json()["issue"][0]["expression"]) == (400, ["http._typeFilter"])
+
+
 async def test_files_are_parts(directory: Directory, ror: RorGraph) -> None:
     """Many resources are several files; together they are everything, once."""
     tag = await ror.many_offers(23)

@@ -25,6 +25,15 @@ def ids(pieces: list[Piece]) -> list[str]:
     return [piece.resource["id"] for piece in pieces if isinstance(piece, Fragment)]
 
 
+@pytest.mark.parametrize("start", ["\ufeff", "\r\n", "\t", "\ufeff \r\n\t", "\n\n"])
+def test_what_stands_before_the_first_brace_does_not_matter(tmp_path: Path, start: str) -> None:
+    """A byte order mark or blanks, as other systems write them: the file is JSON, and read whole."""
+    path = tmp_path / "finess.json"
+    path.write_bytes((start + json.dumps({"pmej": [ENTITY]})).encode())
+    pieces = [piece for line in READER.lines(path) for piece in line.pieces]
+    assert ids(pieces) == ["finess-350000030"]
+
+
 @pytest.mark.parametrize(
     ("odd", "refused"),
     [

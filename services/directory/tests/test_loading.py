@@ -522,6 +522,136 @@ async def test_fhir_files(directory: Directory, source_name: str, tmp_path: Path
     assert (await directory.client.get(f"/fhir/Location/{good}")).json()["status"] == "inactive"
 
 
+def organization(id_: str, **said: Any) -> dict[str, Any]:
+    return {"resourceType": "Organization", "id": id_, "active": True, "name": "Centre", **said}
+
+
+def ndjson(path: Path, *resources: Any) -> Path:
+    path.write_bytes(b"\n".join(one if isinstance(one, bytes) else orjson.dumps(one) for one in resources))
+    return path
+
+
+TRUSTING = SETTINGS.model_copy(update={"load_refused_share_max": 1, "load_gone_share_max": 1})
+
+
+async def test_what_a_file_holds_and_is_refused_is_not_missing(
+    directory: Directory, source_name: str, tmp_path: Path
+) -> None:
+    """An entry whose new version has a fault is still there: it keeps its former one, and is ended by no load."""
+    source = replace(FhirFiles(fault_of, 1 << 20), name=source_name)
+    kept_, wrong, gone = unique("org"), unique("org"), unique("org")
+    everything = ndjson(tmp_path / "1.ndjson", *(organization(one) for one in (kept_, wrong, gone)))
+    await load(directory, source, everything, settings=TRUSTING)
+    faulty = ndjson(
+        tmp_path / "2.ndjson",
+        organization(kept_),
+        organization(wrong, name=12),
+        {"resourceType": "Patient", "id": "p"},
+    )
+    done = await load(directory, source, faulty, settings=TRUSTING)
+    assert (done.counts["refused"], done.counts["ended"]) == (2, 1)
+
+    async def active(one: str) -> bool:
+        return bool((await directory.client.get(f"/fhir/Organization/{one}")).json()["active"])
+
+    assert [await active(one) for one in (kept_, wrong, gone)] == [True, True, False]
+
+
+@pytest.mark.parametrize(
+    "unread", [b'{"resourceType":"Organization","id":"', {"resourceType": "Organization"}]
+)
+async def test_nothing_is_ended_while_a_refused_line_may_have_been_it(
+    directory: Directory, source_name: str, tmp_path: Path, unread: Any
+) -> None:
+    """Which entry a broken line tells of nobody knows: the report says that nothing was ended, until the file is whole or
+    somebody believes it."""
+    source = replace(FhirFiles(fault_of, 1 << 20), name=source_name)
+    here, elsewhere = unique("org"), unique("org")
+    await load(
+        directory,
+        source,
+        ndjson(tmp_path / "1.ndjson", organization(here), organization(elsewhere)),
+        settings=TRUSTING,
+    )
+    odd = ndjson(tmp_path / "2.ndjson", organization(here), unread, {"resourceType": "Patient", "id": "p"})
+    done = await load(directory, source, odd, settings=TRUSTING)
+    assert "ended" not in done.counts
+    assert (3, "remark", "nothing-ended") in await report(directory, done)
+    assert (await directory.client.get(f"/fhir/Organization/{elsewhere}")).json()["active"]
+    done = await load(directory, source, odd, settings=TRUSTING, accept_gone=True)
+    assert done.counts["ended"] == 1
+
+
+@pytest.mark.parametrize("kind", ["fhir", "finess"])
+async def test_a_file_that_breaks_off_is_no_whole_file(
+    directory: Directory, source_name: str, tmp_path: Path, kind: str
+) -> None:
+    """Behind the place where it breaks off there may be anything: nothing is written and nothing is ended, whatever is
+    believed; as a delta it is what it has."""
+    if kind == "fhir":
+        source: Source = replace(FhirFiles(fault_of, 1 << 20), name=source_name)
+        ids = [unique("org") for _ in range(4)]
+        elements: list[Any] = [{"resource": organization(one)} for one in ids]
+        whole = json.dumps({"resourceType": "Bundle", "type": "collection", "entry": elements})
+    else:
+        source, numbers = finess_source(source_name), [finess() for _ in range(4)]
+        ids = [f"finess-{one}" for one in numbers]
+        elements = [{"informationsGeneralesPMEJ": {"numFinessPm": one}, "etatObjet": "A"} for one in numbers]
+        whole = json.dumps({"pmej": elements})
+    path = tmp_path / "whole.json"
+    path.write_text(whole)
+    await load(directory, source, path, settings=TRUSTING)
+    cut = tmp_path / "cut.json"
+    cut.write_text(whole[: whole.index(ids[2].removeprefix("finess-")) + 3])
+    with pytest.raises(LoadRefusedError, match="breaks off"):
+        await load(directory, source, cut, settings=TRUSTING, accept_gone=True)
+    for one in ids:
+        assert (await directory.client.get(f"/fhir/Organization/{one}")).json()["active"]
+    done = await load(directory, source, cut, settings=TRUSTING, whole=False)
+    assert (done.counts["unchanged"], done.counts["refused"]) == (2, 1)
+
+
+async def test_a_pack_that_breaks_off_is_not_believed(
+    directory: Directory, source_name: str, tmp_path: Path
+) -> None:
+    """Of half a download nothing is written, and the reason is a sentence."""
+    packed = gzip.compress("\n".join((HEADER, *(line(rpps()) for _ in range(50)))).encode())
+    path = tmp_path / "a.txt.gz"
+    path.write_bytes(packed[: len(packed) // 2])
+    with pytest.raises(ValueError, match="breaks off"):
+        await load(directory, annuaire(source_name), path)
+
+
+async def test_a_position_alone_makes_no_place(
+    directory: Directory, source_name: str, tmp_path: Path
+) -> None:
+    """The line of a structure is refused, that of its position is not: the place stays what it was, and is not ended; one
+    that never was there does not come to be."""
+    number, other, never = finess(), finess(), finess()
+    source, head = finess_source(source_name), "finess;etalab;93;x"
+    position = [f"geolocalisation;{one};172000;6794000;1,ATLASANTE;x" for one in (number, other, never)]
+    whole = write(tmp_path / "1.csv", head, structure(number, number), structure(other, other), *position[:2])
+    await load(directory, source, whole, settings=TRUSTING)
+    before = (await directory.client.get(f"/fhir/Location/site-finess-{number}")).json()
+    faulty = structure(number, number).replace("DE PARIS", "DE PARIS;BATIMENT B")
+    done = await load(
+        directory,
+        source,
+        write(tmp_path / "2.csv", head, faulty, structure(other, other), *position),
+        settings=TRUSTING,
+    )
+    place = (await directory.client.get(f"/fhir/Location/site-finess-{number}")).json()
+    assert place == before
+    assert (await directory.client.get(f"/fhir/Organization/finess-{number}")).json()["active"]
+    assert (await directory.client.get(f"/fhir/Location/site-finess-{never}")).status_code == 404
+    told = await report(directory, done)
+    assert [one for one in told if one[1] == "refused"] == [
+        (2, "refused", "columns"),
+        (4, "refused", "incomplete"),
+        (6, "refused", "incomplete"),
+    ]
+
+
 def test_records_of_a_long_array(tmp_path: Path) -> None:
     """One by one, however long the elements; a file that breaks off is told after what it had."""
     path = tmp_path / "a.json"

@@ -34,6 +34,10 @@ REFUSALS: list[Refusal] = [
     ),
     refusals.RegulatorKnown("12"),
     refusals.ProfessionalNotTheirs("12"),
+    refusals.WholeNotTheirs("12"),
+    refusals.PartsIdNotTheirs("12"),
+    refusals.ReliedOnByOthers("12", ("identifier", "active")),
+    refusals.OwnNumbersChanged(),
     refusals.RorHeadersMissing(("Ror-Role-Metier-Code",)),
 ]
 

@@ -28,6 +28,8 @@ def stranger(services: Services, **given: object) -> httpx.AsyncClient:
         ("POST", "/AuditEvent", 405, "not-supported"),
         ("GET", "/metadata?mode=x", 400, "value"),
         ("GET", "/CodeSystem/nothing", 404, "not-found"),
+        ("GET", "/CodeSystem?_cursor=%C2%B2", 400, "invalid"),
+        ("GET", "/CodeSystem?_cursor=%D9%A3", 400, "invalid"),
     ],
 )
 async def test_what_cannot_be_had_is_told_in_fhir(
@@ -50,6 +52,33 @@ async def test_what_is_served_is_for_the_statement_to_say(client: httpx.AsyncCli
     said = answer.json()["issue"][0]["details"]["text"]
     assert "Subscription" not in said
     assert "/fhir/metadata" in said
+
+
+@pytest.mark.parametrize("path", ["/CodeSystem?_cursor=" + "9" * 5_000, "/CodeSystem?_count=" + "9" * 5_000])
+async def test_a_number_of_any_length_is_answered(client: httpx.AsyncClient, path: str) -> None:
+    assert (await client.get(path)).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/metadata", "/CodeSystem/issue"])
+async def test_what_the_client_has_it_is_not_given_again(
+    services: Services, client: httpx.AsyncClient, path: str
+) -> None:
+    """If-None-Match is a list, compared weakly, or a star (RFC 9110 13.1.2); over several lines it is still one."""
+    for service in ("booking", "directory", "notifications"):
+        statement = {"resourceType": "CapabilityStatement", "rest": [{"resource": []}]}
+        services.answer(service, "/fhir/metadata", statement)
+    etag = (await client.get(path)).headers["etag"]
+    for known in (etag, etag.removeprefix("W/"), f'"x", {etag}', "*"):
+        assert (await client.get(path, headers={"If-None-Match": known})).status_code == 304, known
+    lines = [("If-None-Match", etag), ("If-None-Match", '"x"')]
+    assert (await client.get(path, headers=lines)).status_code == 304
+    assert (await client.get(path, headers={"If-None-Match": '"x"'})).status_code == 200
+
+
+async def test_preferences_over_several_lines_all_count(client: httpx.AsyncClient) -> None:
+    """RFC 7240 2: a wish to know of unknown names is not lost behind another wish."""
+    lines = [("Prefer", "handling=strict"), ("Prefer", "return=minimal")]
+    assert (await client.get("/CodeSystem?colour=red", headers=lines)).status_code == 400
 
 
 async def test_head_says_what_get_would(client: httpx.AsyncClient) -> None:

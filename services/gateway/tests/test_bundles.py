@@ -97,6 +97,20 @@ async def test_a_service_s_refusal_is_told_as_it_is_and_is_no_failure_of_the_gat
     assert logged == []
 
 
+async def test_what_nobody_foresaw_is_the_answer_to_its_entry_alone(
+    services: Services, client: httpx.AsyncClient
+) -> None:
+    """What the others wrote is written: their client is told so."""
+    services.says["booking", "/fhir"] = says_who
+    services.answer("directory", "/fhir", b'{"resourceType":"Bundle","entry":[]}', 200)
+    for service in ("booking", "directory", "notifications"):
+        services.answer(service, "/fhir/metadata", {"resourceType": "CapabilityStatement"})
+    answer = await post(client, get("Slot/1"), get("Location/2"), get("metadata"), Prefer="Respond-Async")
+    assert answer.status_code == 200
+    statuses = [entry["response"]["status"] for entry in answer.json()["entry"]]
+    assert statuses == ["200", "500", "500"]
+
+
 @pytest.mark.parametrize("content", [b"", b"Internal Server Error", b"<html>", b'{"status":"down"}', b"[]"])
 async def test_a_service_that_says_nothing_readable_is_away_for_its_entries_alone(
     services: Services, client: httpx.AsyncClient, content: bytes

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -79,8 +79,9 @@ class Service:
         lanes: Sequence[Mapping[str, Carrier]] = (),
         batch_rows: int = 10,
         batch_rows_max: int = 10,
+        offered: Collection[str] | None = None,
     ) -> Sender:
-        """`lanes`: more than the one of `email` and `sms`."""
+        """`lanes`: more than the one of `email` and `sms`. `offered`: channels by which is planned; None: all."""
         limits = DeliveryLimits(
             batch_rows=batch_rows,
             batch_rows_max=batch_rows_max,
@@ -105,6 +106,7 @@ class Service:
                 {name: Way(self.channels[name], carrier) for name, carrier in one.items()}
                 for one in (carriers, *lanes)
             ],
+            carriers if offered is None else offered,
             SITE,
             PARIS,
             limits,

@@ -179,7 +179,7 @@ async def running(
     url: str, transport: httpx.AsyncBaseTransport, clock: FixedClock, **said: Any
 ) -> AsyncIterator[WebApplication]:
     """The pages over this database and this way to a FHIR base, with these settings beside the usual ones."""
-    usual = {"public_site_url": SITE, "fhir_url": f"{SITE}/fhir", "results_cache_s": 0}
+    usual = {"public_site_url": SITE, "fhir_url": f"{SITE}/fhir", "results_cache_s": 0, "sms_sender": "log"}
     settings = WebSettings(database_url=url, _env_file=None, **{**usual, **said})
     app = create_app(settings, clock, WireTo(transport, f"{SITE}/fhir"))
     app.site.templates.bytecode_cache = COMPILED

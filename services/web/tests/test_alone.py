@@ -31,19 +31,19 @@ AT_ANOTHER = agenda("Practitioner/p-1", "Location/l-2")
 OF_ANOTHER_ROLE = agenda("Practitioner/p-1", "PractitionerRole/role-2")
 
 
-def of_base(schedule: dict[str, Any], *roles: dict[str, Any]) -> Any:
-    """A base with this one agenda, which has one free slot, and these roles of the person."""
-    slot = {**SLOT, "schedule": {"reference": "Schedule/seul"}}
+def of_base(schedule: dict[str, Any], *roles: dict[str, Any], full: bool = False) -> Any:
+    """A base with this one agenda, which has one free slot or is full, and these roles of the person."""
+    slots = [] if full else [{**SLOT, "schedule": {"reference": "Schedule/seul"}}]
     named = {actor["reference"] for actor in schedule["actor"]}
 
     def answer(asked: Asked) -> httpx.Response | None:
         query = dict(asked.query)
         found: list[dict[str, Any]]
         if asked.path == "/Slot/$soonest":
-            found = [slot, schedule]
+            found = [*slots, schedule] if slots else []
         elif asked.path == "/Slot":
             found = (
-                [slot]
+                slots
                 if query.get("schedule.actor") in named or query.get("schedule") == "Schedule/seul"
                 else []
             )
@@ -92,3 +92,19 @@ async def test_where_an_agenda_of_a_person_is_shown(
     text = (await person.open(page)).text
     assert "Dr Inès Bianchi" in text
     assert ("10 h" in text) is shown
+
+
+@pytest.mark.parametrize(("schedule", "roles", "shown"), SHOWN)
+@pytest.mark.parametrize("page", ["/soignants/role-1", "/soignants/role-1/creneaux"])
+async def test_where_one_waits_for_a_time_of_it(
+    person: Person,
+    fhir: FhirBase,
+    page: str,
+    schedule: dict[str, Any],
+    roles: list[dict[str, Any]],
+    shown: bool,
+) -> None:
+    """Once it is full, where its times would be shown: booking takes the role's name for the agenda by the same rule."""
+    fhir.rules.append(of_base(schedule, *roles, full=True))
+    text = (await person.open(page)).text
+    assert ('href="/liste-attente?soignant=role-1"' in text) is shown

@@ -167,8 +167,8 @@ async def test_that_an_address_is_to_be_confirmed_is_said_where_it_is_given(
 
 def test_a_message_that_left_later_or_by_another_way_reaches_the_person() -> None:
     sent = [message_of(one) for one in (letter("completed", "30"), KEPT_BACK)]
-    assert reach_of(None, hidden=False, sent=sent) == "reached"
+    assert reach_of(None, hidden=False, sends_texts=True, sent=sent) == "reached"
     by_text = [message_of(one) for one in (letter("completed", "20", channel="SMSWRIT"), KEPT_BACK)]
-    assert reach_of(None, hidden=False, sent=by_text) == "reached"
-    assert reach_of(None, hidden=False, sent=[message_of(KEPT_BACK)]) == "unconfirmed"
-    assert reach_of(None, hidden=True) == "hidden"
+    assert reach_of(None, hidden=False, sends_texts=True, sent=by_text) == "reached"
+    assert reach_of(None, hidden=False, sends_texts=True, sent=[message_of(KEPT_BACK)]) == "unconfirmed"
+    assert reach_of(None, hidden=True, sends_texts=True) == "hidden"

@@ -7,9 +7,10 @@ from typing import Any
 import httpx
 import pytest
 
-from .conftest import Asked, FhirBase, Person
-from .samples import appointment
+from .conftest import Asked, FhirBase, Person, searchset
+from .samples import PLACE, PRACTITIONER, ROLE, appointment
 from .test_agreeing import proposed
+from .test_visits import booked
 from .test_waiting_list import offer, wish
 
 EXPIRES = "2026-11-30T09:00:00Z"
@@ -191,3 +192,21 @@ async def test_what_cannot_be_renewed_is_not_offered(
 
 async def test_nobody_s_link_opens_nothing(person: Person) -> None:
     assert (await person.open("/rdv")).status_code == 404
+
+
+async def test_a_link_says_by_which_clock_the_visit_is(person: Person, fhir: FhirBase) -> None:
+    """Where it is not the one that most readers live by; before the question is answered, and on what it leads to."""
+    opening(fhir, "1984")
+    page = await person.follow(await person.open(f"/rdv/{TOKEN}"))
+    assert "Les heures sont celles de La Réunion." in page.text
+    fhir.on("GET", "/Appointment/a-1", booked())
+    fhir.on("GET", "/PractitionerRole", searchset(ROLE, PRACTITIONER, PLACE))
+    await person.send("/rdv", reponse="1984")
+    assert "Les heures sont celles de Saint-Denis." in (await person.open("/rendez-vous/a-1/annuler")).text
+
+
+async def test_a_link_to_a_visit_by_the_usual_clock_does_not(person: Person, fhir: FhirBase) -> None:
+    shown = {**SHOWN, "timezone": {"valueCode": "Europe/Paris"}}
+    fhir.on("POST", "/Appointment/$open-link", parameters(**shown))
+    page = await person.follow(await person.open(f"/rdv/{TOKEN}"))
+    assert "Les heures sont" not in page.text

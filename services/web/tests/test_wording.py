@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from creneau_web.wording import LANGUAGES, read_catalogues
+from creneau_web.wording import LANGUAGES, WITHOUT_TEXTS, read_catalogues
 
 SOURCES = Path(str(files("creneau_web")))
 WORDINGS = read_catalogues()
@@ -39,6 +39,21 @@ def test_the_same_places_are_filled_in(language: str) -> None:
         french = set(holes.findall(WORDINGS["fr"]._messages.gettext(key)))
         other = set(holes.findall(WORDINGS[language]._messages.gettext(key)))  # type: ignore[index]
         assert other <= french, key
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_where_no_texts_are_sent_no_sentence_speaks_of_them(language: str) -> None:
+    """Each such sentence has a version of its own, and each version its sentence."""
+    keys = WORDINGS["fr"].keys
+    wording = read_catalogues(sends_texts=False)[language]  # type: ignore[index]
+    own = {key.removesuffix(WITHOUT_TEXTS) for key in keys if key.endswith(WITHOUT_TEXTS)}
+    assert own <= keys
+    told = {key: wording._messages.gettext(key) for key in keys}
+    assert {key for key in own if told[key] != told[f"{key}{WITHOUT_TEXTS}"]} == set()
+    speaking = {
+        key for key, text in told.items() if re.search(r"(?i)\b(?:mobile|portable|sms|text message)", text)
+    }
+    assert speaking == {"messages.by.sms"}, "how an earlier message went"
 
 
 def test_the_simple_version_is_simple() -> None:

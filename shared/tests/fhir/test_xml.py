@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 from lxml import etree
 from shared.tests.fhir.resources import appointment, patient
 
 from creneau_shared.errors import BadRequest
 from creneau_shared.fhir.json import NESTING_MAX
+from creneau_shared.fhir.validation import validate
 from creneau_shared.fhir.xml import from_xml, to_xml
 
 FHIR = 'xmlns="http://hl7.org/fhir"'
@@ -127,6 +131,56 @@ ENTITIES = "".join(f'<!ENTITY l{n} "{f"&l{n - 1};" * 10}">' for n in range(1, 10
 def test_no_dtd_no_entities_no_network(body: bytes) -> None:
     with pytest.raises(BadRequest):
         from_xml(body)
+
+
+_PLACES: tuple[Callable[[str], dict[str, Any]], ...] = (
+    lambda text: patient(name=[{"text": text}]),
+    lambda text: patient(name=[{"id": text, "family": "x"}]),
+    lambda text: patient(language=text),
+    lambda text: patient(implicitRules=text),
+    lambda text: patient(identifier=[{"system": text, "value": text}]),
+    lambda text: patient(extension=[{"url": text, "valueMarkdown": text}]),
+    lambda text: patient(extension=[{"url": "u", "valueCode": text}]),
+    lambda text: patient(photo=[{"data": text}]),
+    lambda text: patient(contained=[patient(name=[{"text": text}])]),
+    lambda text: patient(text={"status": "generated", "div": text}),
+    lambda text: patient(
+        text={"status": "generated", "div": f'<div xmlns="http://www.w3.org/1999/xhtml">{text}</div>'}
+    ),
+    lambda text: patient(
+        text={"status": "generated", "div": f'{text}<div xmlns="http://www.w3.org/1999/xhtml">x</div>{text}'}
+    ),
+)
+"""a Patient with a text at each kind of place that takes one"""
+
+
+@pytest.mark.parametrize("place", _PLACES)
+@given(text=st.text(min_size=1, max_size=6))
+@example(text="x\ufffe")
+@example(text="x\uffff")
+@example(text="\ufeff")
+@example(text="\x7f\x85\u2028")
+@example(text="<?xml version='1.0' encoding='UTF-8'?>")
+@example(text="<?xml version='1.0' encoding='ISO-8859-1'?>")
+@example(text="<?x y?>")
+@example(text="<!-- x -->")
+def test_what_is_accepted_can_be_written(place: Callable[[str], dict[str, Any]], text: str) -> None:
+    """Whatever may be stored as JSON is read as XML too: nobody makes a resource that others cannot read."""
+    resource = place(text)
+    if not any(issue.severity in ("error", "fatal") for issue in validate(resource)):
+        from_xml(to_xml(resource))
+
+
+def test_what_was_stored_before_is_written_with_what_stands_for_the_unreadable() -> None:
+    """A character that XML cannot hold keeps nobody from reading the rest; a declaration within a narrative neither."""
+    div = '<div xmlns="http://www.w3.org/1999/xhtml">é</div>'
+    stored = patient(
+        name=[{"id": "a\ufffe", "text": "Cam\uffffille"}],
+        text={"status": "generated", "div": f'<?xml version="1.0" encoding="ISO-8859-1"?>{div}'},
+    )
+    read = from_xml(to_xml(stored))
+    assert read["name"] == [{"id": "a\ufffd", "text": "Cam\ufffdille"}]
+    assert read["text"]["div"] == div
 
 
 def test_unknown_property_is_a_programming_error() -> None:

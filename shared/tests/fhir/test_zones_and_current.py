@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from creneau_shared.clock import ZONES
-from creneau_shared.fhir.current import current, current_name, spoken
+from creneau_shared.fhir.current import current, current_name, next_change, spoken
 from creneau_shared.fhir.zones import (
     INSEE_CODE,
     OVERSEAS,
@@ -151,6 +151,22 @@ def test_an_address_holds_within_its_period() -> None:
     ]
     today = {"value": "g", "period": {"end": "2026-11-28"}}
     assert current([today], NOW) == [today], "the last day is a day of it"
+
+
+DAYS = st.integers(1, 28).map(lambda day: f"2026-11-{day:02}")
+HOURS = DAYS.map(lambda day: f"{day}T12:30:00+01:00")
+PERIODS = st.fixed_dictionaries({}, optional={"start": DAYS | HOURS, "end": DAYS | HOURS})
+POINTS = st.fixed_dictionaries({}, optional={"period": PERIODS, "use": st.sampled_from(["old", "home"])})
+
+
+@given(st.lists(POINTS, max_size=4), st.integers(0, 30 * 24))
+def test_what_holds_is_the_same_until_the_next_change(points: list[dict[str, Any]], hour: int) -> None:
+    """So that whoever is told at each change always knows which address is in use."""
+    now = datetime(2026, 11, 1, tzinfo=UTC) + timedelta(hours=hour)
+    at = next_change(points, now)
+    last = at - timedelta(seconds=1) if at is not None else datetime(2026, 12, 31, tzinfo=UTC)
+    assert last >= now
+    assert current(points, last) == current(points, now)
 
 
 @pytest.mark.parametrize(

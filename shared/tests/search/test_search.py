@@ -31,6 +31,11 @@ from shared.tests.search.store import Store
         ("Patient?deceased=true", "yann"),
         ("Patient?deceased=false", "camille sans"),
         ("Patient?phone=0612345678", "camille"),
+        ("Patient?phone=+33612345678", "camille"),
+        ("Patient?phone= 33612345678", "camille"),  # a plus that was not encoded
+        ("Patient?telecom=mobile| 33 6 12 34 56 78", "camille"),
+        ("Patient?phone=0199000000, 33612345678", "camille"),
+        ("Patient?phone= 06 12 34 56 78", "camille"),
         ("Patient?telecom=mobile|06 12 34 56 78", "camille"),
         ("Practitioner?email=f.lefevre@exemple.fr", "lefevre"),
         (

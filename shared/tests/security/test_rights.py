@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from creneau_shared.database.pool import Connection
 from creneau_shared.errors import Forbidden, Unauthenticated
+from creneau_shared.fhir.storage.store import WriteContext
+from creneau_shared.security.access import AccessPolicy, Known
 from creneau_shared.security.principal import (
     ANONYMOUS,
     ROLES,
@@ -116,6 +120,27 @@ def test_what_must_be_borne() -> None:
     assert Rights(ANONYMOUS).access("Slot", "s").required == (OPEN,)
     assert Rights(ANONYMOUS).access("Practitioner", "r").required is None
     assert Rights(holder("system")).access("Appointment", "d").required is None
+
+
+async def test_what_was_delegated_to_a_practice_is_not_its_own() -> None:
+    """It is written for where it is named; what names nobody is of the practice that writes, and of no other."""
+
+    async def delegated(connection: Connection, principal: Principal, now: datetime) -> Known:
+        return Known(practices={"a": MAY_ALL, "b": MAY_ALL, "c": frozenset({"see"})})
+
+    now, connection = datetime(2026, 11, 16, tzinfo=UTC), object()
+    secretary = holder("secretary", organizations=frozenset({"a"}))
+    rights = await AccessPolicy(delegated).rights(connection, secretary, now)  # type: ignore[arg-type]
+    access = rights.access("Patient", "c")
+    assert access.organizations == frozenset({"a", "b"})
+    assert access.own_organizations == frozenset({"a"})
+    context = WriteContext(
+        now, organizations=access.organizations, own_organizations=access.own_organizations
+    )
+    for named, owners in (((), "a"), ("b", "b"), ("ab", "ab"), ("bc", "b"), ("c", "a"), ("d", "a")):
+        assert context.owners(named) == set(owners)
+    assert WriteContext(now).owners("bd") == {"b", "d"}, "who is not limited to practices"
+    assert Rights(holder("system")).access("Patient", "c").own_organizations == frozenset()
 
 
 def test_a_chain_leads_no_further_than_a_search() -> None:

@@ -96,6 +96,12 @@ async def test_one_idempotency_key_creates_once(small: Small) -> None:
     assert (theirs.status, "Idempotency-Replayed" in theirs.headers) == (201, False), "a key is its account's"
 
 
+@pytest.mark.parametrize("version", ["²", "\u0661", "9" * 5_000])
+async def test_a_version_that_is_no_number_is_not_there(small: Small, version: str) -> None:
+    address = await created(small.system)
+    assert (await small.system.ask("GET", f"{address}/_history/{version}")).status == 404
+
+
 async def test_provenance_is_kept_with_the_version_that_it_tells_of(small: Small) -> None:
     said = {
         "resourceType": "Provenance",
@@ -112,6 +118,53 @@ async def test_provenance_is_kept_with_the_version_that_it_tells_of(small: Small
 async def test_a_provenance_that_cannot_be_kept_stops_the_write(small: Small, header: str) -> None:
     assert (await small.system.ask("POST", "Patient", PERSON, X_Provenance=header)).status == 400
     assert await small.count("patient") == 0
+
+
+@pytest.mark.parametrize(
+    "condition", ["identifier=&name=Cabinet", "identifier=,&name=Cabinet", "name=Cabinet&active=%20", "name="]
+)
+async def test_a_condition_with_an_empty_criterion_is_refused(small: Small, condition: str) -> None:
+    """Whoever had no number to put there does not mean the only place of that name."""
+    ask = small.system.ask
+    address = await created(small.system, PLACE)
+    operations = [{"op": "replace", "path": "/name", "value": "Autre"}]
+    said = [
+        await ask("DELETE", f"Organization?{condition}"),
+        await ask("PUT", f"Organization?{condition}", PLACE),
+        await ask(
+            "PATCH", f"Organization?{condition}", operations, Content_Type="application/json-patch+json"
+        ),
+        await ask("POST", "Organization", PLACE, If_None_Exist=condition),
+        await ask("POST", "", bundle("transaction", ("DELETE", f"Organization?{condition}", None))),
+    ]
+    assert [one.status for one in said] == [400] * 5, [one.resource for one in said]
+    assert (await ask("GET", address)).headers["ETag"] == 'W/"1"'
+    assert await small.count("organization") == 1
+    found = (await ask("GET", f"Organization?{condition}")).resource
+    assert found["entry"], "a search leaves out what is empty"
+
+
+@pytest.mark.parametrize(
+    ("header", "status"),
+    [
+        ('W/"1"', 200),
+        ('W/"7", W/"1"', 200),
+        ("*", 200),
+        ('W/"7", W/"8"', 412),
+        (f'W/"{"9" * 5_000}"', 412),
+        ('W/"²"', 400),
+        ('W/"\u0661"', 400),
+    ],
+)
+async def test_if_match_alone_and_in_a_transaction(small: Small, header: str, status: int) -> None:
+    """One of a list has to be the version; what is no version is the client's fault, of one entry too."""
+    address = await created(small.system)
+    changed = {**PERSON, "id": address.partition("/")[2]}
+    assert (await small.system.ask("PUT", address, changed, If_Match=header)).status == status
+    asked = bundle("transaction", ("PUT", address, changed))
+    current = (await small.system.ask("GET", address)).headers["ETag"]
+    asked["entry"][0]["request"]["ifMatch"] = header.replace('W/"1"', current)
+    assert (await small.system.ask("POST", "", asked)).status == status
 
 
 async def test_a_conditional_update_that_finds_nothing_overwrites_nothing(small: Small) -> None:

@@ -168,6 +168,8 @@ def test_subsumes(a: str, b: str, outcome: str) -> None:
         ("ValueSet/$expand", {}, BadRequest, "required"),
         ("ValueSet/$expand", {"url": "https://example.org/none"}, NotFound, "not-found"),
         ("ValueSet/$expand", {"url": BOOKABLE, "count": "-1"}, BadRequest, "value"),
+        ("ValueSet/$expand", {"url": BOOKABLE, "count": "²"}, BadRequest, "value"),
+        ("ValueSet/$expand", {"url": BOOKABLE, "offset": "9" * 5_000}, BadRequest, "value"),
         ("ValueSet/$expand", {"url": BOOKABLE, "activeOnly": "yes"}, BadRequest, "value"),
         ("ValueSet/$expand", {"url": BOOKABLE, "context": "x"}, BadRequest, "not-supported"),
         ("ValueSet/$validate-code", {"url": BOOKABLE, "code": "SM54"}, BadRequest, "required"),

@@ -11,6 +11,7 @@ import structlog
 from creneau_booking.handlers.expiry import HoldExpiry
 from creneau_booking.handlers.openings import OpeningsJob
 from creneau_booking.handlers.people.erasure import PatientErasure
+from creneau_booking.handlers.people.patients import tell_changed_contacts
 from creneau_booking.publishing import erasure_tombstone
 from creneau_booking.settings import BookingSettings
 from creneau_booking.storage import retention
@@ -45,6 +46,7 @@ from creneau_shared.retention.rules import (
     removing,
 )
 from creneau_shared.retention.settings import RetentionSettings
+from creneau_shared.security.answers import Answers
 from creneau_shared.tasks import Task
 
 log = structlog.get_logger(__name__)
@@ -100,6 +102,7 @@ class Jobs:
                 "first free starts",
                 lambda stop: every(self._settings.first_free_kept_s, self.keep_first_free, stop),
             ),
+            Task("contacts", lambda stop: every(self._settings.contacts_look_s, self.tell_contacts, stop)),
             Task("watch", lambda stop: every(self._settings.watch_interval_s, self.watch, stop)),
             Task("openings", lambda stop: self.openings.run(stop, self._settings.openings_look_s)),
             Task(
@@ -195,6 +198,11 @@ class Jobs:
             moved += now_moved
             if now_moved < FIRST_FREE_MAX:
                 return moved
+
+    async def tell_contacts(self) -> int:
+        """Tell of the contacts that a period has changed; how many."""
+        answers = Answers(self._settings.vouching_secret)
+        return await tell_changed_contacts(self._database, answers, self._clock.now())
 
     async def watch(self) -> None:
         """Measure what an operator watches: feeds, dead letters, and whether a slot is two appointments'."""

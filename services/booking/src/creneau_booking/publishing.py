@@ -13,7 +13,7 @@ from creneau_booking.domain.identity import AddressKind, address_digest, spelled
 from creneau_booking.storage.people.accounts import Account, Link
 from creneau_booking.topics import ACCOUNTS, APPOINTMENTS, CONTACTS
 from creneau_shared.contact_points import email_address, mended, phone_of
-from creneau_shared.fhir.current import current, current_name, spoken
+from creneau_shared.fhir.current import current, current_name, next_change, spoken
 from creneau_shared.fhir.datatypes import exact_instant
 from creneau_shared.fhir.storage.store import Resource
 from creneau_shared.fhir.terminology import display
@@ -143,6 +143,13 @@ def contact_event(
         else None,
         correlation_id=correlation_id,
     )
+
+
+def contact_changes_at(patient: Resource, now: datetime) -> datetime | None:
+    """When `contact_event` says otherwise of the patient though nobody has changed them; None: never."""
+    if not _is_written_to(patient):
+        return None
+    return next_change([e for name in ("telecom", "name", "address") for e in patient.get(name, ())], now)
 
 
 def _is_written_to(patient: Resource) -> bool:

@@ -224,6 +224,12 @@ class BookingSettings(ServiceSettings):
         description="pause between two looks of a worker at feeds, dead letters and double bookings, seconds",
     )
 
+    contacts_look_s: float = Field(
+        60.0,
+        gt=0,
+        description="pause between two looks for contacts that a period has changed, seconds",
+    )
+
     appointment_kept_days: int = Field(
         730,
         ge=1,

@@ -29,6 +29,7 @@ from creneau_booking.handlers.outside.external_calendars import FAILING, Externa
 from creneau_booking.handlers.outside.fetching import Visit
 from creneau_booking.messaging.directory_replica import RESOURCE_CHANGED
 from creneau_booking.settings import BookingSettings
+from creneau_booking.storage.outside.followed_calendars import leave_calendar
 from creneau_booking.topics import DIRECTORY
 from creneau_shared.messaging.events import ReceivedEvent
 
@@ -46,9 +47,10 @@ async def radicale(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Ra
 @pytest.fixture(scope="module")
 async def following(practice: Practice) -> AsyncIterator[Callers]:
     """The API of an installation that follows calendars, with or without a password; none yet."""
-    await practice.database.pool.execute(
-        "DELETE FROM external_calendar"
-    )  # tests of other files have left some
+    # Tests of other files have left some, and whoever is busy because of them.
+    for row in await practice.database.pool.fetch("SELECT schedule FROM external_calendar"):
+        async with practice.database.transaction() as connection:
+            await leave_calendar(connection, row["schedule"], practice.clock.now())
     async with (
         running_issuer() as issuer,
         serving(create_app(settings(practice, issuer.url), practice.clock)) as client,

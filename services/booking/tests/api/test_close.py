@@ -158,6 +158,26 @@ async def test_only_the_practice_closes(callers: Callers, practice: Practice) ->
     assert len(await starts_of(ours, agenda["id"], status="free")) == 3
 
 
+@pytest.mark.parametrize("action", ["move", "cancel"])
+async def test_whose_token_is_for_agendas_alone_closes_and_leaves_the_visits(
+    callers: Callers, practice: Practice, action: str
+) -> None:
+    """The time is closed; what is in it is another's to move, and each visit says why it is left."""
+    surgery = await open_surgery(practice, 2)
+    slot = await practice.slot(surgery.slots[0])
+    one = await book(callers.software(), slot, await practice.new_patient())
+    agendas_alone = callers.staff(surgery.organization, scope="user/Schedule.cruds user/Slot.cruds")
+    day = {"start": slot["start"], "end": slot["end"]}
+    wanted = closure(action=action, confirm=True)
+    wanted["parameter"][0] = {"name": "period", "valuePeriod": day}
+    answer = await agendas_alone.post(f"Schedule/{surgery.agenda}/$close", wanted)
+    assert answer.status_code == 200, answer.text
+    [left] = [part for part in answer.json()["parameter"] if part["name"] == "appointment"]
+    said = {part["name"]: _value(part) for part in left["part"]}
+    assert (said["outcome"], said["issue"]["issue"][0]["code"]) == ("left", "forbidden")
+    assert (await callers.software().get(f"Appointment/{one['id']}")).json()["status"] == "booked"
+
+
 async def test_a_period_that_is_none_is_refused(callers: Callers) -> None:
     software, agenda = callers.software(), an_agenda(TWO_DAYS)
     await put(software, agenda)

@@ -22,6 +22,7 @@ from services.booking.tests.factories import (
 )
 from services.booking.tests.practice import Agenda, Practice
 
+from creneau_booking.operations.find_together import JOINT_PREFIX
 from creneau_shared.fhir.storage.store import Resource
 
 DAY = timedelta(days=1)
@@ -149,6 +150,19 @@ async def test_a_joint_proposal_is_held_and_booked(
     assert await practice.slot_statuses([doctor.slots[1], other.slots[1]]) == ["busy", "busy"]
     again = await callers.software().post("Appointment/$book", named(second))
     assert again.status_code == 409 or again.json().get("total") == 0, again.text
+
+
+@pytest.mark.parametrize(
+    "id_", ["1.zzzzzzzzzzzzzzzzzzzz.1", "zzzzzzzzzzz.1.1", "1.1.zzzzzzzzzzzzzzzz", "-1.1.-1", "1.1", "1.0.1"]
+)
+async def test_what_names_no_joint_proposal_is_no_longer_there(
+    callers: Callers, practice: Practice, id_: str
+) -> None:
+    """Times and agendas beyond all that there are: refused as a proposal that has gone, by whoever makes one up."""
+    gone = await callers.patient(await practice.new_patient()).post(
+        "Appointment/$hold", parameters(appointment_reference=ref(f"Appointment/{JOINT_PREFIX}{id_}"))
+    )
+    assert gone.status_code == 404, gone.text
 
 
 async def test_preference_is_the_order_of_who_is_named(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from typing import Any
 
 import httpx
@@ -15,7 +16,7 @@ from services.booking.tests.practice import Practice
 from tests.contract.closing import closed_validator
 
 from creneau_booking.domain.identity import ins_of
-from creneau_booking.handlers.people.patients import tell_all_contacts
+from creneau_booking.handlers.people.patients import tell_all_contacts, tell_changed_contacts
 from creneau_shared.fhir.storage.store import Resource
 from creneau_shared.security.answers import Answers
 
@@ -380,6 +381,41 @@ async def test_every_contact_can_be_told_again(fresh: Practice) -> None:
     assert await tell_all_contacts(fresh.database, Answers("s"), fresh.clock.now()) == 3
     for reference in handed:
         assert (await told(fresh, reference))["emailVouched"] is False
+
+
+async def test_a_number_that_ends_between_booking_and_reminder_is_told_when_it_ends(fresh: Practice) -> None:
+    """A reminder that leaves next week goes to the number in use next week; each end is told once."""
+    until = (fresh.clock.now() + timedelta(days=3)).isoformat()
+    old = {"system": "sms", "value": "06 39 98 00 01", "period": {"end": until}}
+    new = {"system": "sms", "value": "06 39 98 00 02", "period": {"start": until}}
+    handed = await fresh.new_patient(telecom=[old, new])
+
+    async def look() -> int:
+        return await tell_changed_contacts(fresh.database, Answers("s"), fresh.clock.now())
+
+    await tell_all_contacts(fresh.database, Answers("s"), fresh.clock.now())
+    assert ((await told(fresh, handed))["phone"], await look()) == (old["value"], 0)
+    fresh.clock.advance(timedelta(days=4))
+    assert ((await told(fresh, handed))["phone"], await look()) == (old["value"], 1)
+    assert ((await told(fresh, handed))["phone"], await look()) == (new["value"], 0)
+
+
+async def test_whoever_writes_a_patient_whose_number_ends_waits_for_nobody(fresh: Practice) -> None:
+    """The job passes by whom somebody is writing, and looks again; what it tells is never older than what was written."""
+    ends = (fresh.clock.now() + timedelta(days=3)).isoformat()
+    handed = await fresh.new_patient(
+        telecom=[{"system": "sms", "value": "06 39 98 00 01", "period": {"end": ends}}]
+    )
+    await tell_all_contacts(fresh.database, Answers("s"), fresh.clock.now())
+    fresh.clock.advance(timedelta(days=4))
+    async with fresh.database.transaction() as connection:
+        await connection.execute(
+            "SELECT FROM patient WHERE id = $1 FOR UPDATE", handed.removeprefix("Patient/")
+        )
+        job = tell_changed_contacts(fresh.database, Answers("s"), fresh.clock.now())
+        assert await asyncio.create_task(job) == 0
+    assert await tell_changed_contacts(fresh.database, Answers("s"), fresh.clock.now()) == 1
+    assert "phone" not in await told(fresh, handed)
 
 
 async def test_an_official_ins_is_of_a_validated_identity(callers: Callers) -> None:

@@ -310,6 +310,30 @@ async def test_an_agenda_of_nobody_offers_no_time_twice(callers: Callers) -> Non
     assert Counter(len(one["serviceType"]) for one in slots) == {2: 2}
 
 
+async def test_all_offers_of_an_agenda_say_how_long_they_take(callers: Callers, practice: Practice) -> None:
+    """Each has slots of its own, whatever their role says; where none of them says it, every role does."""
+    software, person, organization = callers.software(), f"Practitioner/{unique('prat')}", unique("cabinet")
+    offers, roles = ([unique(name) for _ in range(2)] for name in ("offre", "role"))
+    said = [service(FOLLOW_UP, 20), service(FIRST_VISIT, 40)]
+    for id_, duration in zip(offers, said, strict=True):
+        await practice.put({"resourceType": "HealthcareService", "id": id_, "extension": [duration]})
+    for id_, duration in zip(roles, [service(FOLLOW_UP, 30), service(FIRST_VISIT, 60)], strict=True):
+        await hear(practice, role_resource(id_, person, organization, extension=[duration]))
+    lengths = []
+    for actors in (
+        [person, *(f"HealthcareService/{id_}" for id_ in offers), f"PractitionerRole/{roles[0]}"],
+        [person, *(f"PractitionerRole/{id_}" for id_ in roles)],
+    ):
+        agenda = schedule(unique("agenda"), actors, extension=[ONE_MORNING])
+        await put(software, agenda)
+        found = {(s["start"][11:16], s["end"][11:16]) for s in await slots_of(software, agenda["id"])}
+        lengths.append(found)
+    assert lengths == [
+        {("08:00", "08:20"), ("08:20", "08:40"), ("08:40", "09:00"), ("08:00", "08:40")},
+        {("08:00", "08:30"), ("08:30", "09:00"), ("08:00", "09:00")},
+    ]
+
+
 async def test_what_an_opening_is_for(callers: Callers, practice: Practice) -> None:
     """Which service, by video, to whom it is shown, whether for new patients: on its slots. Colleagues' time is nobody
     else's, and what is for known patients is no new one's."""

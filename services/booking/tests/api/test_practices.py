@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from uuid import uuid4
+
 import pytest
 from services.booking.tests.client import Caller, code
 from services.booking.tests.conftest import Callers
@@ -120,6 +122,38 @@ async def test_a_device_is_whose_agenda_it_is_in(callers: Callers, practice: Pra
     assert (answer.status_code, code(answer)) == (403, "not-yours")
 
 
+@pytest.mark.parametrize("beside", [True, False], ids=["with a role", "alone"])
+async def test_an_agenda_is_not_taken_over_by_entering_a_device_that_it_names(
+    callers: Callers, practice: Practice, beside: bool
+) -> None:
+    """Everybody reads which devices an agenda names; one that the directory does not have yet can be entered by anybody, who
+    would see whoever comes there."""
+    ours, theirs = await open_surgery(practice), await open_surgery(practice)
+    us, them = callers.staff(ours.organization), callers.staff(theirs.organization)
+    scanner = f"Device/{unique('irm')}"
+    said = {n: v for n, v in schedule("", [*([ours.role] if beside else []), scanner]).items() if n != "id"}
+    agenda = f"Schedule/{(await us.post('Schedule', said)).json()['id']}"
+    who = f"Patient/{(await us.post('Patient', patient('Yann'))).json()['id']}"
+    free = {n: v for n, v in slot("", agenda.partition("/")[2], ours.start).items() if n != "id"}
+    taken = (await us.post("Slot", free)).json()["id"]
+    visit = await us.post("Appointment", appointment("booked", slots=[taken], patient=who, start=ours.start))
+    assert visit.status_code == 201, visit.text
+    meta = {"versionId": "1", "lastUpdated": "2026-11-01T08:00:00Z"}
+    claimed = {"resourceType": "Device", "id": scanner.partition("/")[2], "meta": meta}
+    await hear(practice, {**claimed, "owner": ref(f"Organization/{theirs.organization}")})
+    role = role_resource(ours.role.partition("/")[2], ours.practitioner, ours.organization)
+    await hear(practice, {**role, "meta": {**meta, "versionId": "2"}})
+    for path in (f"Appointment/{visit.json()['id']}", who):
+        assert [(await one.get(path)).status_code for one in (us, them)] == [200, 404], path
+    closed = {**(await us.get(agenda)).json(), "active": False}
+    assert [(await one.put(agenda, closed)).status_code for one in (them, us)] == [403, 200]
+    assert (await them.get(who)).status_code == 404
+    another = {**claimed, "id": unique("irm"), "owner": ref(f"Organization/{theirs.organization}")}
+    await hear(practice, another)
+    taking = {**closed, "actor": [*closed["actor"], ref(f"Device/{another['id']}")]}
+    assert (await us.put(agenda, taking)).status_code == 403, "nor is theirs taken so"
+
+
 async def test_a_practice_books_for_its_own_patients(callers: Callers, practice: Practice) -> None:
     """Whom it registered, or who has been there. Naming somebody's Patient in an appointment opens no record."""
     ours, theirs = await open_surgery(practice), await open_surgery(practice)
@@ -192,6 +226,24 @@ async def test_who_a_professional_is_tells_for_whom_they_work(callers: Callers, 
     assert (await doctor.get(f"Appointment/{id_}")).status_code == 403
 
 
+async def delegated(practice: Practice, by: str, to: str, *codes: str) -> None:
+    """One organisation (id) lets another act for it: its own word, which the other is not asked about."""
+    system = "https://creneau.sante.fr/fhir/CodeSystem/delegation"
+    await hear(
+        practice,
+        {
+            "resourceType": "OrganizationAffiliation",
+            "id": unique("delegation"),
+            "meta": {"versionId": "1", "lastUpdated": "2026-11-01T08:00:00Z"},
+            "active": True,
+            "period": {"start": "2026-01-01", "end": "2027-01-01"},
+            "organization": ref(f"Organization/{by}"),
+            "participatingOrganization": ref(f"Organization/{to}"),
+            "code": [{"coding": [{"system": system, "code": c}]} for c in codes],
+        },
+    )
+
+
 @pytest.mark.parametrize(
     ("codes", "sees", "books"), [(["see"], 200, 403), (["book"], 200, 201), (["own"], 404, 403)]
 )
@@ -202,22 +254,7 @@ async def test_a_secretariat_acts_by_delegation(
     ours, secretariat = await open_surgery(practice), unique("secretariat")
     camille, who = await someone(callers)
     id_ = (await booked(camille, ours, who))["id"]
-    await hear(
-        practice,
-        {
-            "resourceType": "OrganizationAffiliation",
-            "id": unique("delegation"),
-            "meta": {"versionId": "1", "lastUpdated": "2026-11-01T08:00:00Z"},
-            "active": True,
-            "period": {"start": "2026-01-01", "end": "2027-01-01"},
-            "organization": ref(f"Organization/{ours.organization}"),
-            "participatingOrganization": ref(f"Organization/{secretariat}"),
-            "code": [
-                {"coding": [{"system": "https://creneau.sante.fr/fhir/CodeSystem/delegation", "code": c}]}
-                for c in codes
-            ],
-        },
-    )
+    await delegated(practice, ours.organization, secretariat, *codes)
     desk = callers.staff(secretariat)
     assert (await desk.get(f"Appointment/{id_}")).status_code == sees
     wanted = appointment("booked", slots=ours.slots[1:2], patient=who, start=ours.start.replace(minute=20))
@@ -357,3 +394,173 @@ class TestTheTrailOfWhoWorksForTwoPractices:
             assert (
                 await ids(callers.staff(surgery.organization), f"AuditEvent?agent=Practitioner/{who}") == []
             )
+
+
+async def test_a_delegation_hides_nothing_of_the_trail(callers: Callers, practice: Practice) -> None:
+    """What a practice's own professional asks and does not find is its to see, whoever has delegated something to it."""
+    ours, theirs = await open_surgery(practice), await open_surgery(practice)
+    await delegated(practice, theirs.organization, ours.organization, "book")
+    who = ours.practitioner.partition("/")[2]
+    meta = {"versionId": "1", "lastUpdated": "2026-11-01T08:00:00Z"}
+    await hear(practice, {"resourceType": "Practitioner", "id": who, "meta": meta, "active": True})
+    doctor = callers.staff(role="practitioner", creneau_practitioner=who)
+    assert await ids(doctor, f"Appointment?_id={unique('rien')}") == []
+    for surgery, told in ((ours, 1), (theirs, 0)):
+        found = await ids(callers.staff(surgery.organization), f"AuditEvent?agent=Practitioner/{who}")
+        assert len(found) == told
+
+
+class TestWhoWorksForTwoPractices:
+    """A token that names neither does not say for which of them something is written. A practice states by itself that somebody
+    works for it: if what they write became its own for that, it would see whomever they register elsewhere."""
+
+    @pytest.fixture
+    async def two(self, callers: Callers, practice: Practice) -> tuple[Surgery, Surgery, Caller]:
+        """A doctor's practice; one that has entered a professional with the doctor's public number, and a role; the doctor,
+        who logs in by their number."""
+        ours, theirs = await open_surgery(practice), await open_surgery(practice)
+        rpps = f"{uuid4().int % 10**11:011d}"
+        numbers = [{"system": "https://rpps.esante.gouv.fr", "value": rpps}]
+        for surgery in (ours, theirs):
+            id_ = surgery.practitioner.partition("/")[2]
+            meta = {"versionId": "1", "lastUpdated": "2026-11-01T08:00:00Z"}
+            said = {"resourceType": "Practitioner", "id": id_, "meta": meta, "identifier": numbers}
+            await hear(practice, said)
+        return ours, theirs, callers.staff(role="practitioner", SubjectNameID=f"8{rpps}")
+
+    async def test_a_patient_is_of_the_one_that_is_named(
+        self, callers: Callers, two: tuple[Surgery, Surgery, Caller]
+    ) -> None:
+        """By the resource, or by the token; somebody whom neither names is not registered."""
+        ours, theirs, doctor = two
+        us, them = (callers.staff(one.organization) for one in (ours, theirs))
+        wanted = appointment("proposed", slots=ours.slots[:1], start=ours.start)
+        booking = parameters(appt_resource=wanted, patient_resource=patient("Yann"))
+        for answer in (
+            await doctor.post("Patient", patient("Yann")),
+            await doctor.post("Appointment/$book", booking),
+        ):
+            assert (answer.status_code, code(answer)) == (403, "no-practice"), answer.text
+            assert "managingOrganization" in answer.text
+        kept = {"managingOrganization": ref(f"Organization/{ours.organization}")}
+        named = await doctor.post("Patient", {**patient("Yann"), **kept})
+        narrowed = callers.staff(
+            ours.organization, role="practitioner", creneau_practitioner=ours.practitioner.partition("/")[2]
+        )
+        for answer in (named, await narrowed.post("Patient", patient("Solenn"))):
+            assert answer.status_code == 201, answer.text
+            who = f"Patient/{answer.json()['id']}"
+            assert [(await one.get(who)).status_code for one in (doctor, us, them)] == [200, 200, 404]
+
+    async def test_what_is_said_of_a_patient_is_for_whose_they_are(
+        self, callers: Callers, two: tuple[Surgery, Surgery, Caller]
+    ) -> None:
+        ours, theirs, doctor = two
+        camille, who = await someone(callers)
+        await booked(camille, ours, who)
+        stated = f"Provenance/{(await doctor.post('Provenance', provenance(who))).json()['id']}"
+        for surgery, status in ((ours, 200), (theirs, 404)):
+            assert (await callers.staff(surgery.organization).get(stated)).status_code == status
+
+    async def test_a_part_of_the_other_is_no_second_practice(
+        self, callers: Callers, practice: Practice, two: tuple[Surgery, Surgery, Caller]
+    ) -> None:
+        """Who works in a hospital and in a unit of it writes for the hospital."""
+        ours, theirs, doctor = two
+        meta = {"versionId": "1", "lastUpdated": "2026-11-01T08:00:00Z"}
+        part_of = ref(f"Organization/{theirs.organization}")
+        unit = {"resourceType": "Organization", "id": ours.organization, "meta": meta, "partOf": part_of}
+        await hear(practice, unit)
+        answer = await doctor.post("Patient", patient("Yann"))
+        assert answer.status_code == 201, answer.text
+
+
+class TestADelegationMakesNothingOnesOwn:
+    """A practice delegates by its own word, and the other is not asked: if what the other writes became its own, it would see
+    whomever they register."""
+
+    @pytest.fixture(params=["book", "manage"])
+    async def two(
+        self, request: pytest.FixtureRequest, callers: Callers, practice: Practice
+    ) -> tuple[Surgery, Surgery]:
+        """A practice that acts, and one that has delegated to it."""
+        acting, delegating = await open_surgery(practice), await open_surgery(practice)
+        await delegated(practice, delegating.organization, acting.organization, request.param)
+        return acting, delegating
+
+    async def test_who_is_registered_is_known_to_who_registers_them(
+        self, callers: Callers, two: tuple[Surgery, Surgery]
+    ) -> None:
+        acting, delegating = (callers.staff(one.organization) for one in two)
+        who = f"Patient/{(await acting.post('Patient', patient('Yann'))).json()['id']}"
+        said = {"resourceType": "RelatedPerson", "patient": ref(who)}
+        carer = f"RelatedPerson/{(await acting.post('RelatedPerson', said)).json()['id']}"
+        stated = f"Provenance/{(await acting.post('Provenance', provenance(who))).json()['id']}"
+        for path in (who, f"{who}/_history/1", carer, stated):
+            assert (await acting.get(path)).status_code == 200, path
+            assert (await delegating.get(path)).status_code == 404, path
+
+    async def test_a_record_is_kept_by_the_practice_that_it_names(
+        self, callers: Callers, practice: Practice, two: tuple[Surgery, Surgery]
+    ) -> None:
+        """If the author speaks for it: a secretariat registers for whom the call is. Naming somebody else's opens nothing."""
+        stranger = await open_surgery(practice)
+        acting, delegating, other = (callers.staff(one.organization) for one in (*two, stranger))
+        for named, keeps in ((two[1], delegating), (two[0], acting), (stranger, acting)):
+            managing = {"managingOrganization": ref(f"Organization/{named.organization}")}
+            new = await acting.post("Patient", {**patient("Yann"), **managing})
+            assert new.status_code == 201, new.text
+            who = f"Patient/{new.json()['id']}"
+            assert (await acting.get(who)).status_code == 200, "by the delegation, where it is not theirs"
+            for caller in (delegating, other):
+                assert (await caller.get(who)).status_code == (200 if caller is keeps else 404)
+
+    async def test_who_is_registered_by_a_booking_is_known_to_whose_agenda_it_is(
+        self, callers: Callers, practice: Practice, two: tuple[Surgery, Surgery]
+    ) -> None:
+        """And to no other practice that has delegated something to the same secretariat."""
+        third = await open_surgery(practice)
+        await delegated(practice, third.organization, two[0].organization, "book")
+        acting, delegating, other = (callers.staff(one.organization) for one in (*two, third))
+        wanted = appointment("proposed", slots=two[1].slots[:1], start=two[1].start)
+        booking = parameters(appt_resource=wanted, patient_resource=patient("Yann"))
+        answer = await acting.post("Appointment/$book", booking)
+        assert answer.status_code == 201, answer.text
+        visit = answer.json()
+        actors = [p["actor"].get("reference", "") for p in visit["participant"]]
+        [who] = [actor for actor in actors if actor.startswith("Patient/")]
+        stated = await acting.post("Provenance", provenance(f"Appointment/{visit['id']}"))
+        for path in (who, f"Appointment/{visit['id']}", f"Provenance/{stated.json()['id']}"):
+            for caller, status in ((acting, 200), (delegating, 200), (other, 404)):
+                assert (await caller.get(path)).status_code == status, path
+
+    async def test_what_is_said_of_a_patient_of_both_is_said_by_one(
+        self, callers: Callers, practice: Practice, two: tuple[Surgery, Surgery]
+    ) -> None:
+        """Both know the person; what one of them states is not for the other to read."""
+        camille, who = await someone(callers)
+        for index, surgery in enumerate(two):
+            await booked(camille, surgery, who, index)
+        acting, delegating = (callers.staff(one.organization) for one in two)
+        stated = f"Provenance/{(await acting.post('Provenance', provenance(who))).json()['id']}"
+        assert (await acting.get(stated)).status_code == 200
+        assert (await delegating.get(stated)).status_code == 404
+
+    async def test_an_agenda_of_nobody_known_is_who_keeps_its(
+        self, callers: Callers, two: tuple[Surgery, Surgery]
+    ) -> None:
+        acting, delegating = (callers.staff(one.organization) for one in two)
+        said = {n: v for n, v in schedule("", [f"Device/{unique('irm')}"]).items() if n != "id"}
+        kept = (await acting.post("Schedule", said)).json()
+        path = f"Schedule/{kept['id']}"
+        assert (await delegating.put(path, kept)).status_code == 403
+        assert (await acting.put(path, kept)).status_code == 200
+
+
+def provenance(target: str) -> Resource:
+    return {
+        "resourceType": "Provenance",
+        "target": [ref(target)],
+        "recorded": "2026-11-16T08:00:00Z",
+        "agent": [{"who": {"display": "Accueil"}}],
+    }

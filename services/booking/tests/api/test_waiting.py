@@ -19,13 +19,14 @@ from services.booking.tests.factories import (
     appointment,
     parameters,
     ref,
+    schedule,
     slot,
     unique,
     utc,
 )
 from services.booking.tests.openings import FIRST_VISIT, FOLLOW_UP
 from services.booking.tests.practice import Agenda, Practice
-from services.booking.tests.surgery import open_surgery
+from services.booking.tests.surgery import hear, open_surgery, role_resource
 
 from creneau_booking.storage.agendas.access_extensions import CONFIRMATION_REQUIRED
 from creneau_booking.storage.appointment_mapper import (
@@ -272,6 +273,83 @@ class TestWhatIsWaitedFor:
         at_place = {"actors": [agenda.location], "specialty": [GENERAL]}
         assert await self.offered(callers, practice, agenda, **at_place) == ids[0]
         assert await self.offered(callers, practice, agenda, **{**at_place, "specialty": [SKIN]}) is None
+
+    @pytest.mark.parametrize("at", ["nowhere", "their place"])
+    @pytest.mark.parametrize("named", ["the role", "the person", "the place", "a speciality there"])
+    async def test_an_agenda_of_a_person_alone_is_waited_for_by_their_role_too(
+        self, callers: Callers, practice: Practice, at: str, named: str
+    ) -> None:
+        """As the pages name it: the situation of who is received at the agenda's place, or in one place only."""
+        role, person, place = await self.somebody_at_work(practice)
+        agenda = await self.agenda_of(practice, person, *([place] if at == "their place" else []))
+        wish: Resource = {"actors": [{"the role": role, "the person": person}.get(named, place)]}
+        if named == "a speciality there":
+            wish["specialty"] = [GENERAL]
+        assert await self.offered(callers, practice, agenda, **wish) == agenda.slots[0]
+
+    async def test_an_agenda_of_a_person_alone_is_no_other_places(
+        self, callers: Callers, practice: Practice
+    ) -> None:
+        """Nobody is asked to a place for which they did not wait: whose agenda names none is received in one place only."""
+        role, person, place = await self.somebody_at_work(practice)
+        other, _, elsewhere = await self.somebody_at_work(practice, person)
+        there = await self.agenda_of(practice, person, elsewhere)
+        assert await self.offered(callers, practice, there, actors=[other]) == there.slots[0]
+        camille = await practice.new_patient()
+        for actor in (role, place):
+            wish = appointment("waitlist", patient=camille, actors=[actor])
+            refused = await callers.patient(camille).post("Appointment", wish)
+            assert (refused.status_code, code(refused)) == (403, "participant-not-yours")
+        somewhere = await self.agenda_of(practice, person)
+        wish = appointment("waitlist", patient=camille, actors=[role])
+        assert (await callers.patient(camille).post("Appointment", wish)).status_code == 403
+        assert await self.offered(callers, practice, somewhere, actors=[person]) == somewhere.slots[0]
+
+    async def test_a_place_is_that_of_the_role_whose_agenda_it_is(
+        self, callers: Callers, practice: Practice
+    ) -> None:
+        """And that of the offer: the agenda does not say it again."""
+        role, _, place = await self.somebody_at_work(practice)
+        agenda = await self.agenda_of(practice, role)
+        assert await self.offered(callers, practice, agenda, actors=[place]) == agenda.slots[0]
+
+    async def somebody_at_work(self, practice: Practice, person: str | None = None) -> tuple[str, str, str]:
+        """A role at a place of its own, its person and the place, as the directory says them."""
+        role, place = unique("role"), unique("lieu")
+        person = person or f"Practitioner/{unique('prat')}"
+        await practice.put({"resourceType": "Location", "id": place, "status": "active", "name": "Cabinet"})
+        where = {"location": [ref(f"Location/{place}")]}
+        await hear(practice, role_resource(role, person, unique("cabinet"), **where))
+        return f"PractitionerRole/{role}", person, f"Location/{place}"
+
+    async def agenda_of(self, practice: Practice, *actors: str) -> Agenda:
+        """An agenda of these actors with one free slot, at an hour of its own."""
+        id_ = unique("agenda")
+        await practice.put(schedule(id_, list(actors)))
+        start = practice.clock.now() + timedelta(days=7, hours=len(actors))
+        start, ids = await practice.fill(id_, 1, start)
+        return Agenda(id_, actors[0], actors[-1], start, ids)
+
+    @pytest.mark.parametrize("where", ["at the place", "near it", "anywhere"])
+    async def test_the_speciality_of_a_slot_is_its_own_else_its_agendas(
+        self, callers: Callers, practice: Practice, where: str
+    ) -> None:
+        """Where the agenda says it for all its slots, and where one of them is of another than the agenda has beside it."""
+        place = unique("lieu")
+        point = {"latitude": 44.5, "longitude": 3.5}
+        await practice.put({"resourceType": "Location", "id": place, "name": "Cabinet", "position": point})
+        wish: Resource = {"specialty": [SKIN]}
+        if where == "at the place":
+            wish["actors"] = [f"Location/{place}"]
+        elif where == "near it":
+            wish["extension"] = [{"url": WAITING_NEAR, "valueString": "44.5|3.5|5|km"}]
+        for own in ([], [GENERAL]):
+            id_, practitioner = unique("agenda"), f"Practitioner/{unique('prat')}"
+            await practice.put(schedule(id_, [practitioner, f"Location/{place}"], specialty=[GENERAL, SKIN]))
+            start, ids = await practice.fill(id_, 1, specialty=own)
+            agenda = Agenda(id_, practitioner, f"Location/{place}", start, ids)
+            found = await self.offered(callers, practice, agenda, **wish)
+            assert found == (None if own else ids[0])
 
     async def test_of_several_visit_types_any_will_do(self, callers: Callers, practice: Practice) -> None:
         """And of several ways to come; a visit of the one kind in the way of the other is neither. What is offered says what it

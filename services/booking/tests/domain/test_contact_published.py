@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from creneau_booking.publishing import contact_event
+from creneau_booking.publishing import contact_changes_at, contact_event
 
 NOW = datetime(2026, 11, 28, tzinfo=UTC)
 
@@ -99,3 +99,17 @@ def test_the_clock_that_the_person_lives_by_is_told_and_no_more_of_the_address(a
 def test_the_name_by_which_the_person_is_addressed(names, told):
     """One that is in use, without holes; nobody is greeted by a former or hidden one."""
     assert contact(name=names)["name"] == told
+
+
+def test_a_contact_changes_by_itself_when_an_address_a_number_or_a_name_begins_or_ends():
+    ends, begins = {"end": "2026-12-24"}, {"start": "2026-12-01"}
+    moments = {
+        "telecom": [{"system": "email", "value": "a@exemple.fr", "period": ends}],
+        "address": [{"postalCode": "97400", "period": begins}],
+        "name": [{"family": "Dupont", "period": {"end": "2020"}}],
+    }
+    told = {part: contact_changes_at({part: value}, NOW) for part, value in moments.items()}
+    assert told["telecom"] == datetime(2026, 12, 24, 23, tzinfo=UTC), "the last day is a day of it, by Paris"
+    assert told["address"] == contact_changes_at(moments, NOW) == datetime(2026, 11, 30, 23, tzinfo=UTC)
+    assert told["name"] is None
+    assert contact_changes_at({**moments, "active": False}, NOW) is None, "nobody writes to them anyway"

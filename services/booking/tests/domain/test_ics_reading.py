@@ -7,9 +7,12 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
+from dateutil.rrule import rrulestr
+from icalendar import vRecur
 
-from creneau_booking.domain.not_read import NotReadError
+from creneau_booking.domain.not_read import NotReadError, TooLargeError
 from creneau_booking.handlers.outside.ics_reading import busy_times
+from creneau_booking.handlers.outside.ics_repeating import LOOKED_AT_MAX, Budget, repeated
 
 PARIS = ZoneInfo("Europe/Paris")
 WITHIN = (datetime(2026, 10, 19, tzinfo=UTC), datetime(2026, 11, 9, tzinfo=UTC))
@@ -63,6 +66,133 @@ def test_what_means_harm_is_refused(content: bytes) -> None:
 def test_so_many_times_and_no_more() -> None:
     twice = "DTSTART:20261020T090000Z\r\nDURATION:PT1H\r\nRRULE:FREQ=DAILY;COUNT=2"
     assert starts(calendar(twice)) == ["10-20 09:00", "10-21 09:00"]
+
+
+def lasting(content: bytes) -> list[str]:
+    return [f"{start:%m-%d %H:%M}/{end - start}" for start, end in busy_times([content], WITHIN, PARIS)]
+
+
+NINE = "DTSTART;TZID=Europe/Paris:20260105T090000\r\nDURATION:PT1H"
+
+
+def test_further_dates_are_busy_too() -> None:
+    """RDATE, beside a rule and without one: as long as the event, a whole day, or a period with a length of its own; unless
+    they are taken out again, or moved."""
+    dates = (
+        "RDATE;TZID=Europe/Paris:20261020T090000,20261021T090000\r\nRDATE:20261022T090000Z\r\n"
+        "RDATE;VALUE=PERIOD:20261023T090000Z/PT2H\r\nRDATE;VALUE=PERIOD;TZID=Europe/Paris:20261024T090000/20261024T093000\r\n"
+        "EXDATE;TZID=Europe/Paris:20261021T090000"
+    )
+    moved = "RECURRENCE-ID:20261022T090000Z\r\nDTSTART:20261022T150000Z\r\nDURATION:PT15M"
+    other = "DTSTART:20200101T000000Z\r\nDURATION:PT1M"
+    found = ["10-20 07:00/1:00:00", "10-22 15:00/0:15:00", "10-23 09:00/2:00:00", "10-24 07:00/0:30:00"]
+    assert lasting(calendar(f"{NINE}\r\n{dates}", other, moved)) == found
+    weekly = f"{NINE}\r\nRRULE:FREQ=WEEKLY;UNTIL=20261019T070000Z\r\n{dates}"
+    assert lasting(calendar(weekly, other, moved)) == ["10-19 07:00/1:00:00", *found]
+    days = "DTSTART;VALUE=DATE:20260105\r\nRDATE;VALUE=DATE:20261027,20261030"
+    assert lasting(calendar(days)) == ["10-26 23:00/1 day, 0:00:00", "10-29 23:00/1 day, 0:00:00"]
+
+
+def test_from_one_occurrence_on_all_are_changed() -> None:
+    """RANGE=THISANDFUTURE moves the later ones by the clock as it moves the first, and gives them its length; one of them that
+    is changed by itself is as it says."""
+    weekly, other = f"{NINE}\r\nRRULE:FREQ=WEEKLY", "DTSTART:20200101T000000Z\r\nDURATION:PT1M"
+    later = (
+        "RECURRENCE-ID;RANGE=THISANDFUTURE;TZID=Europe/Paris:20260914T090000\r\n"
+        "DTSTART;TZID=Europe/Paris:20260915T140000\r\nDURATION:PT2H"
+    )
+    alone = "RECURRENCE-ID;TZID=Europe/Paris:20261026T090000\r\nDTSTART:20261029T070000Z\r\nDURATION:PT1H"
+    found = ["10-20 12:00/2:00:00", "10-29 07:00/1:00:00", "11-03 13:00/2:00:00"]
+    assert lasting(calendar(weekly, other, later, other, alone)) == found
+    back = (
+        "RECURRENCE-ID;RANGE=THISANDFUTURE;TZID=Europe/Paris:20261102T090000\r\n"
+        "DTSTART;TZID=Europe/Paris:20261101T090000\r\nDURATION:PT30M"
+    )
+    found = ["10-19 07:00/1:00:00", "10-26 08:00/1:00:00", "11-01 08:00/0:30:00", "11-08 08:00/0:30:00"]
+    assert lasting(calendar(weekly, other, back)) == found, "the last from beyond the window"
+
+
+def test_from_one_occurrence_on_nobody_is_busy() -> None:
+    """Where the later ones are cancelled or do not block; and the other way round."""
+    weekly, other = f"{NINE}\r\nRRULE:FREQ=WEEKLY", "DTSTART:20200101T000000Z\r\nDURATION:PT1M"
+    later = (
+        "RECURRENCE-ID;RANGE=THISANDFUTURE;TZID=Europe/Paris:20261026T090000\r\n"
+        "DTSTART;TZID=Europe/Paris:20261026T090000\r\nDURATION:PT1H\r\n"
+    )
+    for said in ("STATUS:CANCELLED", "TRANSP:TRANSPARENT"):
+        assert starts(calendar(weekly, other, later + said)) == ["10-19 07:00"]
+    free = f"{weekly}\r\nTRANSP:TRANSPARENT"
+    assert starts(calendar(free, other, later + "TRANSP:OPAQUE")) == ["10-26 08:00", "11-02 08:00"]
+
+
+def test_a_long_absence_lasts_to_its_end() -> None:
+    """Stated once it may be as long as it is; what repeats is cut, so that nobody is away for ever by mistake."""
+    leave = "DTSTART;VALUE=DATE:20260401\r\nDTEND;VALUE=DATE:20270301"
+    assert busy_times([calendar(leave)], WITHIN, PARIS) == [WITHIN]
+    dated = "DTSTART;VALUE=DATE:20200101\r\nRDATE;VALUE=PERIOD:20260401T000000Z/20270301T000000Z"
+    assert busy_times([calendar(dated)], WITHIN, PARIS) == [WITHIN]
+    yearly = f"{leave}\r\nRRULE:FREQ=YEARLY"
+    assert busy_times([calendar(yearly)], WITHIN, PARIS) == []
+
+
+def local(*moment: int) -> datetime:
+    """What a clock shows."""
+    return datetime(*moment, tzinfo=UTC).replace(tzinfo=None)  # type: ignore[misc, arg-type]
+
+
+ALL_SECONDS = ";".join(
+    f"BY{unit}={','.join(map(str, range(most)))}"
+    for unit, most in (("HOUR", 24), ("MINUTE", 60), ("SECOND", 60))
+)
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        f"RRULE:FREQ=DAILY;{ALL_SECONDS}",
+        f"RRULE:FREQ=DAILY;COUNT=1000000000;{ALL_SECONDS}",
+        f"RRULE:FREQ=YEARLY;BYMONTH=1;BYMONTHDAY=1;COUNT=99999999;{ALL_SECONDS}",
+        f"RRULE:FREQ=MONTHLY;COUNT=5000;BYMONTHDAY={','.join(map(str, range(1, 32))) * 2000}".replace("311", "31,1"),
+        "\r\n".join(["RRULE:FREQ=DAILY;COUNT=9999;BYMONTH=2;BYMONTHDAY=30"] * 299),
+        "\r\n".join(["RRULE:FREQ=YEARLY"] * 301),
+    ],
+)  # fmt: skip
+def test_a_small_file_is_no_long_work(rule: str) -> None:
+    """However often its rules come, before the window too: so much is looked at in all, and no more."""
+    with pytest.raises(TooLargeError):
+        busy_times([calendar(f"DTSTART:20120101T000000Z\r\nDURATION:PT1S\r\n{rule}")], WITHIN, PARIS)
+
+
+@pytest.mark.parametrize(
+    "rule", ["DAILY", "WEEKLY;INTERVAL=3;BYDAY=MO,FR", "MONTHLY;BYDAY=-1FR", "MONTHLY", "YEARLY"]
+)
+def test_what_lies_behind_is_passed_over(rule: str) -> None:
+    """What began a hundred years ago costs no more than what began lately, unless its occurrences are counted."""
+    spent = []
+    for year in (1926, 2024):
+        budget = Budget(LOOKED_AT_MAX)
+        since, until = (moment.replace(tzinfo=None) for moment in WITHIN)
+        list(repeated(vRecur.from_ical(f"FREQ={rule}"), local(year, 1, 31, 9), since, until, budget))
+        spent.append(LOOKED_AT_MAX - budget.left)
+    assert max(spent) <= 3 * 366 + 100
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "DAILY;INTERVAL=5", "DAILY;BYMONTH=11;BYDAY=SU", "WEEKLY", "WEEKLY;INTERVAL=3;BYDAY=MO,SU;WKST=SU",
+        "WEEKLY;INTERVAL=3;BYDAY=MO,SU;WKST=MO", "MONTHLY", "MONTHLY;INTERVAL=5", "MONTHLY;BYDAY=MO,TU;BYSETPOS=-1",
+        "MONTHLY;INTERVAL=2;BYMONTHDAY=-1", "YEARLY", "YEARLY;BYMONTH=10,11", "YEARLY;INTERVAL=3", "YEARLY;BYWEEKNO=44",
+        "YEARLY;BYDAY=45MO", "YEARLY;BYDAY=-7MO,TU", "YEARLY;BYDAY=-1SU;BYMONTH=10", "DAILY;BYHOUR=8,18;BYMINUTE=0,30",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("first", [local(2023, 10, 31, 9), local(2020, 2, 29, 9, 30), local(2022, 11, 7, 23)])
+def test_what_is_passed_over_changes_nothing(rule: str, first: datetime) -> None:
+    """The same moments as by the library from the first one on."""
+    since, until = local(2026, 10, 19), local(2027, 11, 9)
+    found = repeated(vRecur.from_ical(f"FREQ={rule}"), first, since, until, Budget(LOOKED_AT_MAX))
+    whole = rrulestr(f"FREQ={rule}", dtstart=first).between(since, until, inc=True)
+    assert [moment for moment in found if moment >= since] == whole
 
 
 def test_what_never_happens_ends() -> None:

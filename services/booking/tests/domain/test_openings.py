@@ -370,6 +370,14 @@ def test_school_holidays_as_a_condition() -> None:
         )
 
 
+@pytest.mark.parametrize("zone", ["A", "B", "C"])
+@pytest.mark.parametrize("thursday", [date(2026, 5, 14), date(2027, 5, 6)])
+def test_schools_are_closed_after_ascension_until_monday(zone: str, thursday: date) -> None:
+    """The Thursday is a public holiday, and no more."""
+    days = [days_off.is_school_holiday(zone, thursday + timedelta(days=n)) for n in range(-1, 5)]
+    assert days == [False, False, True, True, True, False]
+
+
 def test_every_department_of_france_has_one_school_zone_or_none() -> None:
     departments = [f"{n:02}" for n in range(1, 96)]
     zones = {d: days_off.school_zone(f"{d}000") for d in departments}

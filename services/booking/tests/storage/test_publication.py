@@ -9,14 +9,15 @@ from pathlib import Path
 import httpx
 from services.booking.tests.client import code, serving
 from services.booking.tests.conftest import settings_for
-from services.booking.tests.factories import appointment, for_professionals
+from services.booking.tests.factories import appointment, for_professionals, ref, schedule, unique
 from services.booking.tests.issuer import running_issuer
 from services.booking.tests.practice import Practice
-from services.booking.tests.surgery import hear, open_surgery
+from services.booking.tests.surgery import hear, open_surgery, role_resource
 
 from creneau_booking.app import create_app, create_publication
-from creneau_booking.handlers.outside.publication import AVAILABILITY, DEEP_LINK
+from creneau_booking.handlers.outside.publication import AVAILABILITY, DEEP_LINK, PHONE
 from creneau_booking.storage.availability.freshness import STALE_AFTER
+from creneau_booking.storage.outside.publication import last_publication
 from creneau_shared.fhir.storage.store import Resource
 
 
@@ -127,6 +128,81 @@ async def require_kept(
     practice.clock.advance(timedelta(days=900))
     await publication.publish(practice.clock.now())  # type: ignore[attr-defined]
     assert not (folder / name).exists()
+
+
+async def test_an_agenda_of_a_person_alone_leads_where_they_are(fresh: Practice, tmp_path: Path) -> None:
+    """To the page of the role that the pages show it with, by the telephone of its place, which stands in the files; of who is
+    received at two places only where the agenda says at which."""
+    placed, alone_there, undecided = (f"Practitioner/{unique('prat')}" for _ in range(3))
+    agendas: dict[str, list[str]] = {
+        await at_work(fresh, placed, "un", "+33 1 00 00 00 01"): [placed],
+        await at_work(fresh, alone_there, "deux", "+33 1 00 00 00 02"): [alone_there, "Location/deux"],
+        await at_work(fresh, undecided, "quatre", "+33 1 00 00 00 04"): [undecided],
+    }
+    await at_work(fresh, alone_there, "a-trois", "+33 1 00 00 00 03")
+    await at_work(fresh, undecided, "cinq", "+33 1 00 00 00 05")
+    for role, actors in agendas.items():
+        await fresh.put(schedule(f"agenda-{role}", actors))
+        await fresh.fill(f"agenda-{role}", 1)
+    manifest = await published(fresh, tmp_path)
+    found = {
+        slot["schedule"]["reference"]: {
+            e["url"]: e.get("valueUrl", e.get("valueString")) for e in slot["extension"]
+        }
+        if "extension" in slot
+        else {}
+        for slot in read(tmp_path, manifest, "Slot")
+    }
+    first, second, third = agendas
+    assert found == {
+        f"Schedule/agenda-{role}": {DEEP_LINK: f"http://127.0.0.1:8080/soignants/{role}", PHONE: phone}
+        for role, phone in ((first, "+33 1 00 00 00 01"), (second, "+33 1 00 00 00 02"))
+    } | {f"Schedule/agenda-{third}": {}}
+    actors_of = {s["id"]: s["actor"][0]["reference"] for s in read(tmp_path, manifest, "Schedule")}
+    assert list(actors_of.values()) == ["Location/un", "Location/deux", undecided]
+    assert {p["id"] for p in read(tmp_path, manifest, "Location")} == {"un", "deux"}
+    assert {r["id"] for r in read(tmp_path, manifest, "PractitionerRole")} == {first, second}
+
+
+async def test_only_numbers_in_use_are_published_and_each_department_by_its_number(
+    fresh: Practice, tmp_path: Path
+) -> None:
+    """Overseas by three digits, Corsica by its two halves, whichever way the postal code is written."""
+    old = {"system": "phone", "value": "+33 1 00 00 00 08", "use": "old"}
+    ended = {"system": "phone", "value": "+33 1 00 00 00 09", "period": {"end": "2020-01-01"}}
+    for code_ in ("98800", "97400", "20200", "20167", "97133", "35 000"):
+        agenda = await fresh.open_agenda(1)
+        place = {"resourceType": "Location", "id": agenda.location.removeprefix("Location/")}
+        now = {"system": "phone", "value": f"n° {code_}"}
+        await fresh.put({**place, "address": {"postalCode": code_}, "telecom": [old, ended, now]})
+    manifest = await published(fresh, tmp_path)
+    phones = {e["valueString"] for s in read(tmp_path, manifest, "Slot") for e in s["extension"]}
+    assert phones == {f"n° {code_}" for code_ in ("98800", "97400", "20200", "20167", "97133", "35 000")}
+    states = {tuple(output["extension"]["state"]) for output in manifest["output"]}
+    assert states == {("2A", "2B", "35", "974", "977", "988")}
+
+
+async def at_work(practice: Practice, person: str, place: str, phone: str) -> str:
+    """A role (its id) of the person at a place with a telephone."""
+    role = unique("role")
+    telecom = [{"system": "phone", "value": phone}]
+    await practice.put({"resourceType": "Location", "id": place, "name": place, "telecom": telecom})
+    there = {"location": [ref(f"Location/{place}")]}
+    await hear(practice, role_resource(role, person, unique("cabinet"), **there))
+    return role
+
+
+async def published(practice: Practice, folder: Path) -> Resource:
+    """What is published now: the manifest."""
+    settings = practice.settings.model_copy(update={"bulk_publish_folder": str(folder)})
+    publication = create_publication(settings, practice.database)
+    assert publication is not None
+    await publication.publish(practice.clock.now())
+    async with practice.database.connection() as connection:
+        last = await last_publication(connection)
+    assert last is not None
+    manifest: Resource = json.loads(last.manifest)
+    return manifest
 
 
 async def test_without_a_folder_nothing_is_published(fresh: Practice) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import asyncpg
 import orjson
 import pytest
-from services.booking.tests.factories import BASE, NOW
+from services.booking.tests.factories import BASE, NOW, unique
 
 from creneau_booking.app import create_catalog
 from creneau_booking.storage.finding.soonest import bounds
@@ -34,10 +34,12 @@ COMMON = Sought(NOW, terms=(("specialty=common",),), specialties=("common",))
 RARE = replace(COMMON, terms=(("specialty=rare",),), specialties=("rare",))
 
 
-@pytest.fixture(scope="module")
-async def country(postgres_server: Any, template: str) -> AsyncIterator[asyncpg.Connection]:
+@pytest.fixture(scope="module", params=["VACUUM ANALYZE", "ANALYZE"], ids=["vacuumed", "written of late"])
+async def country(
+    request: pytest.FixtureRequest, postgres_server: Any, template: str
+) -> AsyncIterator[asyncpg.Connection]:
     """All of them within some thirty kilometres, their first slot on the first day."""
-    url = postgres_server.create_database("booking_country", template=template)
+    url = postgres_server.create_database(unique("booking_country"), template=template)
     connection = await asyncpg.connect(url, server_settings={"jit": "off", "timezone": "UTC"})
     for statement in (
         "SET session_replication_role = replica",
@@ -55,7 +57,7 @@ async def country(postgres_server: Any, template: str) -> AsyncIterator[asyncpg.
         f" generate_series(0, {EACH - 1}) AS n, LATERAL (SELECT timestamptz '{NOW.isoformat()}' + n / 2 * interval '1 day'"
         " + (1 + n % 2) * interval '1 hour') AS t (at)",
         "INSERT INTO first_free SELECT schedule_key, kind_key, min(start) FROM slot GROUP BY 1, 2",
-        "VACUUM ANALYZE",
+        request.param,
     ):
         await connection.execute(statement)
     yield connection

@@ -68,7 +68,8 @@ def create_operations(settings: DirectorySettings) -> list[Operation]:
 
 async def known(connection: Connection, principal: Principal, now: datetime) -> Known:
     """For whom a principal acts here: the practices; the directory keeps nothing of patients."""
-    return Known(practices=await practices_of(connection, principal, now))
+    practices = await practices_of(connection, principal, now)
+    return Known(practices=practices.may, own_practices=practices.own)
 
 
 def create_app(settings: DirectorySettings | None = None, clock: Clock | None = None) -> ServiceApplication:

@@ -15,13 +15,16 @@ from creneau_directory.domain.identifiers import (
     has_form,
     is_finess,
 )
+from creneau_directory.domain.professionals import national_numbers, relied_on_changes
 from creneau_directory.domain.refusals import (
     AccountUnfit,
     DiscriminatingText,
     EntryFault,
     EntryUnfit,
+    OwnNumbersChanged,
     PatientsDevice,
     RegulatorKnown,
+    ReliedOnByOthers,
     StillNamed,
     UnknownZone,
     WrongCommune,
@@ -33,6 +36,7 @@ from creneau_directory.domain.ror.facets import facet_faults
 from creneau_directory.domain.texts import discriminating_texts
 from creneau_directory.publishing import resource_event
 from creneau_directory.storage import care
+from creneau_directory.storage.professionals import works_for_others
 from creneau_directory.storage.references import named_by
 from creneau_directory.storage.regulators import others_bearing
 from creneau_shared.database.pool import Connection
@@ -41,6 +45,7 @@ from creneau_shared.fhir.storage.generic import GenericStore
 from creneau_shared.fhir.storage.store import ChangeKind, Resource, Stored, WriteContext
 from creneau_shared.fhir.zones import unknown_zones
 from creneau_shared.messaging.outbox import append
+from creneau_shared.security.memberships import numbers_named
 
 
 async def resource_changed(
@@ -105,16 +110,23 @@ async def _stale(
     """Capacities of a place that were changed without being counted anew."""
     if stored.resource_type != "Location" or not any(capacities(resource)):
         return []
+    return list(stale_capacities(await _before(connection, stored), resource, context.now))
+
+
+async def _before(connection: Connection, stored: Stored) -> Resource:
+    """What an entry said before this version of it; nothing of one that is new, or was deleted."""
     before = await connection.fetchval(
-        "SELECT content FROM resource_history WHERE resource_type = 'Location' AND id = $1 AND version = $2",
+        "SELECT content FROM resource_history WHERE resource_type = $1 AND id = $2 AND version = $3",
+        stored.resource_type,
         stored.id,
         stored.version - 1,
     )
-    return list(stale_capacities(loads(before) if before else {}, resource, context.now))
+    return loads(before) if before else {}
 
 
 class PractitionerChanged:
-    """The hook of Practitioner: as for every type, and the rules of regulators' accounts (SAS, INT_R02)."""
+    """The hook of Practitioner: as for every type, what others rely on, and the rules of regulators' accounts (SAS,
+    INT_R02)."""
 
     def __init__(self, base_url: str) -> None:
         self._accounts = GenericStore("Practitioner", base_url, resource_changed)
@@ -127,12 +139,28 @@ class PractitionerChanged:
         stored: Stored,
         resource: Resource | None,
     ) -> None:
-        """AccountUnfit for an account that says too little, RegulatorKnown for one whose number another one bears."""
+        """ReliedOnByOthers, OwnNumbersChanged where a change is not the caller's to make; AccountUnfit for an account that says
+        too little, RegulatorKnown for one whose number another one bears."""
+        if resource is not None:
+            await self._require_theirs_to_say(connection, context, stored, resource)
         if resource is not None and (context.role == "regulator" or is_account(resource)):
             if lacks := tuple(account_lacks(resource)):
                 raise AccountUnfit(lacks)
             await self._take_numbers(connection, context, resource)
         await resource_changed(connection, context, kind, stored, resource)
+
+    async def _require_theirs_to_say(
+        self, connection: Connection, context: WriteContext, stored: Stored, resource: Resource
+    ) -> None:
+        """Whoever entered a professional would otherwise decide who speaks for every practice where that person works."""
+        if context.organizations is None:
+            return
+        before = await _before(connection, stored)
+        changed = tuple(relied_on_changes(before, resource))
+        if "identifier" in changed and _is_oneself(context, before):
+            raise OwnNumbersChanged()
+        if changed and await works_for_others(connection, stored.id, context.organizations, context.now):
+            raise ReliedOnByOthers(stored.id, changed)
 
     async def _take_numbers(self, connection: Connection, context: WriteContext, account: Resource) -> None:
         """An active account takes its numbers from those that are no longer active; they keep the rest."""
@@ -142,6 +170,14 @@ class PractitionerChanged:
             if bearer.get("active") is not False or not account["active"]:
                 raise RegulatorKnown(other.id)
             await self._accounts.replace(connection, context, other, without_numbers(bearer, numbers))
+
+
+def _is_oneself(context: WriteContext, before: Resource) -> bool:
+    """Whether an entry, as it has been until now, is the author's own."""
+    numbers = numbers_named(context.national_id) if context.national_id else frozenset[tuple[str, str]]()
+    return bool(before) and (
+        context.practitioner == before["id"] or not numbers.isdisjoint(national_numbers(before))
+    )
 
 
 def wrong_numbers(resource: Resource) -> Iterator[WrongNumber]:

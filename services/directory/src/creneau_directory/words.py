@@ -9,12 +9,16 @@ from creneau_directory.domain.refusals import (
     DiscriminatingText,
     EntryFault,
     EntryUnfit,
+    OwnNumbersChanged,
+    PartsIdNotTheirs,
     PatientsDevice,
     ProfessionalNotTheirs,
     RegulatorKnown,
+    ReliedOnByOthers,
     RorHeadersMissing,
     StillNamed,
     UnknownZone,
+    WholeNotTheirs,
     WrongNumber,
 )
 from creneau_directory.ror_words import ror_issue
@@ -74,6 +78,56 @@ def _(r: ProfessionalNotTheirs) -> CreneauError:
         f"Practitioner/{r.person} was not entered by your practice and does not work there yet: adding this place of"
         " work is up to that professional, or to the deployment's administration.",
         expression="PractitionerRole.practitioner",
+        details_code="not-yours",
+    )
+
+
+@WORDS.says(WholeNotTheirs)
+def _(r: WholeNotTheirs) -> CreneauError:
+    return Forbidden(
+        f"Vous n'agissez pas pour Organization/{r.whole} : c'est à cette organisation, ou à l'administration du déploiement,"
+        " de dire qui en fait partie.",
+        f"You do not act for Organization/{r.whole}: who is a part of it is up to that organisation, or to the deployment's"
+        " administration, to say.",
+        expression="Organization.partOf",
+        details_code="not-yours",
+    )
+
+
+@WORDS.says(PartsIdNotTheirs)
+def _(r: PartsIdNotTheirs) -> CreneauError:
+    return Forbidden(
+        f"L'identifiant {r.id} pourrait être celui d'une autre organisation. Envoyez cette unité par POST Organization, qui"
+        " lui en donne un, ou choisissez-en un qui commence par celui de votre cabinet et un point.",
+        f"The id {r.id} may be another organisation's. Send this unit by POST Organization, which gives it one, or choose"
+        " one that begins with your practice's own id and a dot.",
+        expression="Organization.id",
+        details_code="not-yours",
+    )
+
+
+@WORDS.says(ReliedOnByOthers)
+def _(r: ReliedOnByOthers) -> CreneauError:
+    return Forbidden(
+        f"Practitioner/{r.person} exerce aussi dans un autre cabinet, pour lequel vous n'agissez pas : ses numéros nationaux"
+        " (RPPS, ADELI, IDNPS) et son activité (active) disent qui agit pour ce cabinet. Les changer revient à"
+        " l'administration du déploiement.",
+        f"Practitioner/{r.person} works for another practice too, for which you do not act: their national numbers (RPPS,"
+        " ADELI, IDNPS) and whether they are active tell who acts for that practice. Changing them is up to the"
+        " deployment's administration.",
+        expression=tuple(f"Practitioner.{element}" for element in r.elements),
+        details_code="not-yours",
+    )
+
+
+@WORDS.says(OwnNumbersChanged)
+def _(r: OwnNumbersChanged) -> CreneauError:
+    return Forbidden(
+        "Vos numéros nationaux (RPPS, ADELI, IDNPS) disent qui vous êtes : ce n'est pas à vous de les changer, mais à un"
+        " cabinet qui vous a inscrit, ou à l'administration du déploiement.",
+        "Your national numbers (RPPS, ADELI, IDNPS) tell who you are: changing them is not up to you, but to a practice"
+        " that has entered you, or to the deployment's administration.",
+        expression="Practitioner.identifier",
         details_code="not-yours",
     )
 

@@ -287,6 +287,7 @@ async def test_posted_parameters_are_understood_alike(care: Care) -> None:
         {"mode": "fax"},
         {"sort": "price"},
         {"_count": "-1"},
+        {"_count": "²"},
         {"explain": "perhaps"},
         {"text": "a" * 400},
         {"gender": "x"},
@@ -299,6 +300,17 @@ async def test_what_cannot_be_understood_is_refused(care: Care, query: dict[str,
     )
     assert answer.status_code == 400
     assert answer.json()["issue"][0]["expression"]
+
+
+@pytest.mark.parametrize("operation", ["$find-care", "$suggest"])
+@pytest.mark.parametrize(("count", "status"), [("²", 400), ("9" * 5_000, 200)])
+async def test_a_count_of_any_length_or_script_is_answered(
+    care: Care, operation: str, count: str, status: int
+) -> None:
+    answer = await care.directory.client.get(
+        f"/fhir/PractitionerRole/{operation}", params={"text": "dentiste", "_count": count}
+    )
+    assert answer.status_code == status, answer.text
 
 
 @pytest.mark.parametrize(

@@ -168,6 +168,7 @@ def _sender(
             {name: Way(channel, channel.open()) for name, channel in CHANNELS.items()}
             for _ in range(settings.delivery_connections)
         ],
+        offered(),
         settings.public_site_url.rstrip("/"),
         ZoneInfo(settings.reader_zone),
         DeliveryLimits(

@@ -117,7 +117,8 @@ class Heard:
 
 @dataclass
 class Owed:
-    """A message that is to leave: of which versions of which visits it tells, from when until when."""
+    """A message that is to leave: of which versions of which visits it tells, from when until when. `channel`: by which it is
+    planned; what is told at once leaves by another where that one does not serve."""
 
     kind: str
     rule: str
@@ -128,6 +129,12 @@ class Owed:
     expires: datetime
     basis: int
     """the event by which it is owed"""
+    about: Heard | None = None
+    """of news: the visit whose event it was"""
+    starts: Mapping[str, datetime] = field(default_factory=dict)
+    """of news: when each visit is of which it tells"""
+    before: datetime | None = None
+    """of news: when that visit had been before"""
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,8 @@ def require_right_departure(model: Model, one: Owed, left: Departure) -> None:
     person = model.people.get(one.recipient)
     assert person is not None, f"to somebody who is not reached any more: {about}"
     reached = [view for view in (model.reached(), model.in_hand) if view is not None]
+    ways = {rules.way(one, view.people.get(one.recipient)) for view in reached}
+    assert left.channel in ways, f"not by {ways}: {about}"
     assert any(view.may_go(one, left.address) for view in reached), f"to an address that may not be: {about}"
     if one.recipient in model.leaving:
         assert one.kind == "cancellation", f"to somebody who leaves: {about}"
@@ -33,7 +35,8 @@ def require_right_departure(model: Model, one: Owed, left: Departure) -> None:
     if left.outcome in TAKEN:
         for visit in one.tells:
             known = model.visits.get(visit)
-            start = left.times[visit] if known is None or _is_behind(known, one) else known.start
+            is_behind = known is None or _is_behind(known, one)
+            start = left.times.get(visit, one.starts[visit]) if known is None or is_behind else known.start
             model.told[visit, one.recipient] = one.kind, start
 
 
@@ -50,7 +53,10 @@ def _require_right_times(model: Model, one: Owed, left: Departure, languages: Se
     visits = [model.visits[id_] for id_ in one.tells if id_ in model.visits]
     for visit in visits:
         assert _is_behind(visit, one) or _is_right(visit, one), f"{left} tells of {visit}"
-    if one.kind in ("confirmation", "change", "cancellation"):
+    if one.kind in rules.NEWS and left.channel == "sms":
+        _require_first_time(model, one, left, languages)
+        return
+    if one.kind in rules.NEWS:
         assert one.tells.keys() <= left.times.keys(), f"tells too little: {left} of {one}"
         for id_, time in left.times.items():
             known = model.visits.get(id_)
@@ -64,6 +70,15 @@ def _require_right_times(model: Model, one: Owed, left: Departure, languages: Se
     assert start is not None
     whens = [spoken(start, model.zone(visit), language) for language in languages]
     assert any(when in left.said for when in whens), f"{left} does not say {whens}"
+
+
+def _require_first_time(model: Model, one: Owed, left: Departure, languages: Sequence[str]) -> None:
+    """A text has no calendar file: it says when the visit is, or the first of several."""
+    assert one.about is not None
+    known = [(one.starts[id_], model.visits.get(id_)) for id_ in one.tells]
+    starts = {said if now is None or _is_behind(now, one) else now.start for said, now in known}
+    whens = [spoken(at, model.zone(one.about), language) for at in starts for language in languages]
+    assert any(when in left.said for when in whens), f"{left} does not say one of {whens}"
 
 
 def _is_behind(visit: Heard, one: Owed) -> bool:
@@ -88,7 +103,7 @@ def _is_right(visit: Heard, one: Owed) -> bool:
 def require_right_end(model: Model, one: Owed, row: asyncpg.Record, outcomes: Sequence[str]) -> None:
     """What is still owed ends by being told, or because it cannot be."""
     person = model.people.get(one.recipient)
-    given = person.given(one.channel) if person is not None else None
+    given = person.given(rules.way(one, person)) if person is not None else None
     allowed = {
         None: row["status"] == "sent",
         "too-late": model.now >= one.expires,

@@ -58,6 +58,8 @@ class Life(Series, People, Sending):
             who = visit.patient
             if who is None or visit.hidden or (visit.id, who) in self.model.untold or who in self.erased:
                 continue
+            if self.model.is_to_come(visit.id, who):
+                continue
             told = self.model.told.get((visit.id, who))
             if visit.status == "booked":
                 assert told is not None, f"was never told of: {visit}"

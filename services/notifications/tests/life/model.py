@@ -44,7 +44,7 @@ class Reached:
     def may_go(self, one: Owed, address: str) -> bool:
         """Whether the message may go to that address."""
         person = self.people.get(one.recipient)
-        if person is None or address != person.given(one.channel):
+        if person is None or address != person.given(rules.way(one, person)):
             return False
         return person.vouched or (address, one.recipient) in self.confirmed or address not in self.refused
 
@@ -170,17 +170,33 @@ class Model:
         several = series["occurrences"] if series is not None else []
         ends = [after.end, *(datetime.fromisoformat(o["end"]) for o in several)]
         expires = after.until or min(max(ends), said.time + rules.NOTICE_LIFE)
-        tells = {after.id: after.version}
+        tells, starts = {after.id: after.version}, {after.id: after.start}
         for other in several:
             if self._is_as_said(other, kind, after.patient):
                 tells[other["appointment"]] = int(other["sequence"]) + 1
+                starts[other["appointment"]] = datetime.fromisoformat(other["start"])
+        before_that = (
+            datetime.fromisoformat(said.data["previous"]["start"]) if "previous" in said.data else None
+        )
         texts = kind in rules.ASKING and rules.takes_texts(self.people.get(after.patient))
         channels: list[Channel] = ["email", "sms"] if texts else ["email"]
         if self.now >= expires:
             self.untold |= {(visit, after.patient) for visit in tells}
         else:
             self.owed += [
-                Owed(kind, "", how, after.patient, dict(tells), said.time, expires, said.number)
+                Owed(
+                    kind,
+                    "",
+                    how,
+                    after.patient,
+                    dict(tells),
+                    said.time,
+                    expires,
+                    said.number,
+                    after,
+                    starts,
+                    before_that,
+                )
                 for how in channels
             ]
 
@@ -275,22 +291,40 @@ class Model:
     def is_sure(self, one: Owed) -> bool:
         """Whether the address may be written to as often as one likes."""
         person = self.people[one.recipient]
-        given = person.given(one.channel)
+        given = person.given(rules.way(one, person))
         return person.vouched or (given is not None and (given.lower(), one.recipient) in self.confirmed)
 
     def overdue(self) -> list[Owed]:
         """What should have left by now: what waits for a civil hour waits no longer than that."""
         return [o for o in self.owed if o.due <= self.now and not self._waits_for_morning(o)]
 
+    def is_to_come(self, visit: str, recipient: str) -> bool:
+        """Whether something of it waits for the morning."""
+        return any(
+            visit in o.tells and o.recipient == recipient and self._waits_for_morning(o) for o in self.owed
+        )
+
     def _waits_for_morning(self, one: Owed) -> bool:
-        wakes = one.kind == "reminder" or (one.channel == "sms" and one.kind in rules.ASKING)
-        return wakes and not rules.is_civil(self.now, self.zone(self.visits[min(one.tells)]))
+        if not self._wakes(one) or rules.is_civil(self.now, self._zone_of(one)):
+            return False
+        told = [one.starts[visit] for visit in one.tells if visit in one.starts]
+        return one.kind not in rules.NEWS or not rules.may_wake(told, self.now, self._zone_of(one))
 
     def wait_until_civil(self, one: Owed, at: datetime) -> bool:
         """Whether it must not leave at `at`, since a civil hour comes before it is of no use."""
-        if not (one.kind == "reminder" or (one.channel == "sms" and one.kind in rules.ASKING)):
+        if not self._wakes(one):
             return False
-        zone, later = self.zone(self.visits[min(one.tells)]), at
+        zone, later = self._zone_of(one), at
+        told = [*one.starts.values(), *([one.before] if one.before is not None else [])]
+        if one.kind in rules.NEWS and rules.may_wake(told, at, zone):
+            return False
         while not rules.is_civil(later, zone):
             later += timedelta(minutes=1)
         return at < later.replace(second=0, microsecond=0) < one.expires
+
+    def _wakes(self, one: Owed) -> bool:
+        """Whether whoever sleeps hears it, or it is a reminder."""
+        return one.kind == "reminder" or rules.way(one, self.people.get(one.recipient)) == "sms"
+
+    def _zone_of(self, one: Owed) -> ZoneInfo:
+        return self.zone(one.about or self.visits[min(one.tells)])

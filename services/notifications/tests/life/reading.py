@@ -8,9 +8,10 @@ from zoneinfo import ZoneInfo
 
 KINDS = {
     "confirmation": r"Votre rendez-vous du .*\d|Vos \d rendez-vous à partir du .*\d|Your appointment on .*\d"
-    r"|Your \d appointments from .*\d",
-    "change": r".*modifiés?\b.*|Your .* changed.*",
-    "cancellation": r"(?:Votre|Vos) .* annulés?|Your .* cancelled",
+    r"|Your \d appointments from .*\d|(?:\d r|R)endez-vous confirmés? .*|(?:\d a|A)ppointments? confirmed.*",
+    "change": r".*modifiés?\b.*|(?:Your .*|.*ppointments?) changed.*",
+    "cancellation": r"(?:Votre|Vos) .* annulés?|Your .* cancelled|(?:\d r|R)endez-vous annulés? .*"
+    r"|(?:\d a|A)ppointments? cancelled.*",
     "reminder": r"Rappel : .*|Reminder: .*",
     "offer": r"Un créneau se libère : .*|Créneau libéré : .*|A time has become free: .*|Time free: .*",
     "proposal": r"(?:Une autre heure|Autre heure|Another time) .*",

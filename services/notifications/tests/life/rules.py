@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from services.notifications.tests.life.facts import STANDS_ASKED, Channel, Heard, Person, Said
+from services.notifications.tests.life.facts import STANDS_ASKED, Channel, Heard, Owed, Person, Said
 
 NOTICE_LIFE = timedelta(hours=72)
 REMINDERS: dict[str, tuple[Channel, timedelta, timedelta, timedelta]] = {
@@ -16,6 +16,7 @@ REMINDERS: dict[str, tuple[Channel, timedelta, timedelta, timedelta]] = {
 }
 """by name: how, how many days of the calendar and hours before, and how long ahead one must have known of the visit"""
 ASKING = ("offer", "proposal")
+NEWS = ("confirmation", "change", "cancellation")
 LANDLINE = "+33199000001"
 NO_ADDRESSES = ("pas une adresse", "12")
 
@@ -40,6 +41,22 @@ def reminders(visit: Heard, zone: ZoneInfo) -> Iterator[tuple[str, Channel, date
 def takes_texts(person: Person | None) -> bool:
     """Whether text messages are planned; of what is no number it is then seen that nothing can be sent to it."""
     return person is not None and person.phone not in (None, LANDLINE)
+
+
+def way(one: Owed, person: Person | None) -> Channel:
+    """By which a message leaves: what is told at once by text to whoever has no e-mail address that serves."""
+    if person is None or one.kind not in NEWS or one.channel != "email":
+        return one.channel
+    has_mobile = takes_texts(person) and person.phone not in NO_ADDRESSES
+    return "sms" if person.email in (None, *NO_ADDRESSES) and has_mobile else "email"
+
+
+def may_wake(starts: Iterable[datetime], now: datetime, zone: ZoneInfo) -> bool:
+    """Whether news of visits at these times cannot wait for the morning: one is by noon."""
+    morning = now
+    while not is_civil(morning, zone):
+        morning = (morning + timedelta(minutes=1)).replace(second=0, microsecond=0)
+    return any(now <= start < morning + timedelta(hours=4) for start in starts)
 
 
 def is_anew(before: Heard | None, after: Heard, change: str) -> bool:

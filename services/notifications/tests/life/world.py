@@ -112,6 +112,7 @@ class Town:
             service.communications,
             ledger(service.database, service.communications, service.clock),
             [{name: Way(CHANNELS[name], carrier) for name, carrier in carriers.items()}],
+            carriers,
             SITE,
             PARIS,
             limits,

@@ -141,7 +141,7 @@ def create_site(
         reports=Reports(
             database, keep=timedelta(days=settings.reports_keep_days), most=settings.reports_per_hour_max
         ),
-        wordings=read_catalogues(),
+        wordings=read_catalogues(sends_texts=settings.sends_texts),
         templates=template_engine(settings, settings.theme_folder),
         assets=Assets(settings.theme_folder),
         collector=Collector(OpsSettings(), lambda: clock.now().timestamp()),

@@ -107,6 +107,11 @@ class WebSettings(LoginSettings):
         10, ge=1, description="who was asked to come back does so after so long, to twice as long, seconds"
     )
 
+    sms_sender: Literal["off", "log"] = Field(
+        "off",
+        description="the same as of notifications; off: the pages promise no message to whoever has a telephone alone",
+    )
+
     theme_folder: DirectoryPath | None = Field(
         None,
         description="folder whose `templates/` and `static/` stand before the package's own: another header, footer, colours",
@@ -133,6 +138,11 @@ class WebSettings(LoginSettings):
     log_format: Literal["json", "console"] = Field(
         "json", description="json for machines, console for people"
     )
+
+    @property
+    def sends_texts(self) -> bool:
+        """Whether this deployment sends text messages."""
+        return self.sms_sender != "off"
 
     @property
     def migration_url(self) -> str:

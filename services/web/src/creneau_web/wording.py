@@ -13,9 +13,10 @@ from functools import cache, lru_cache
 from importlib.resources import files
 from io import BytesIO
 from string import Formatter
+from zoneinfo import ZoneInfo
 
 from babel.core import Locale
-from babel.dates import format_date, format_time
+from babel.dates import format_date, format_time, get_timezone_location
 from babel.messages.catalog import Catalog
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
@@ -27,18 +28,23 @@ LANGUAGES: tuple[Language, ...] = ("fr", "en", "simple")
 TAGS: Mapping[Language, str] = {"fr": "fr", "en": "en", "simple": "fr"}
 """language of the words, as `lang` says it; the simple version is French"""
 
+WITHOUT_TEXTS = ".without_texts"
+
 _FIRST = re.compile(r"\b1 ")
 _BEFORE = re.compile(r" (?=[:;?!»])")
 
 
 class Wording:
-    """The sentences and the dates of one language."""
+    """The sentences and the dates of one language. Where no text messages are sent (`sends_texts`), a sentence that has a
+    version of its own for that (`….without_texts`) is that one."""
 
-    def __init__(self, language: Language, catalog: Catalog) -> None:
+    def __init__(self, language: Language, catalog: Catalog, *, sends_texts: bool = True) -> None:
         self.language: Language = language
         self.tag = TAGS[language]
         ids = (message.id for message in catalog if message.id)
         self.keys = frozenset(id_ if isinstance(id_, str) else id_[0] for id_ in ids)
+        if not sends_texts:
+            _leave_texts_out(catalog)
         if self.tag == "fr":
             _set_french_spaces(catalog)
         buffer = BytesIO()
@@ -87,6 +93,10 @@ class Wording:
     def _write_moment(self, day: date, hour: int, minute: int) -> Markup:
         return self.t("when.moment", day=self.day(day), hour=self.hour(time(hour, minute)))
 
+    def city(self, zone: ZoneInfo) -> str:
+        """By what name a zone is known: `La Réunion`."""
+        return get_timezone_location(zone, locale=Locale(self.tag), return_city=True)
+
     def weekday(self, code: str) -> str:
         """FHIR's day (`mon`) by name."""
         names = Locale(self.tag).days["format"]["wide"]
@@ -103,6 +113,13 @@ def _filled(text: str, values: Mapping[str, object]) -> Markup:
 def _parts(text: str) -> tuple[tuple[str, str | None], ...]:
     """What stands before each place of a sentence, and the place's name; None at the end."""
     return tuple((before, name) for before, name, _, _ in Formatter().parse(text))
+
+
+def _leave_texts_out(catalog: Catalog) -> None:
+    for message in catalog:
+        without = catalog.get(f"{message.id}{WITHOUT_TEXTS}") if isinstance(message.id, str) else None
+        if message.id and without is not None:
+            message.string = without.string
 
 
 def _set_french_spaces(catalog: Catalog) -> None:
@@ -133,11 +150,11 @@ def _day(day: date, tag: str, year: bool) -> str:
 
 
 @cache
-def read_catalogues() -> Mapping[Language, Wording]:
-    """The three languages, from the package's own files; read once."""
+def read_catalogues(*, sends_texts: bool = True) -> Mapping[Language, Wording]:
+    """The three languages, from the package's own files; read once. `sends_texts`: whether the deployment does."""
     folder = files("creneau_web").joinpath("locale")
     found: dict[Language, Wording] = {}
     for language in LANGUAGES:
         with folder.joinpath(f"{language}.po").open("rb") as file:
-            found[language] = Wording(language, read_po(file, locale=TAGS[language]))
+            found[language] = Wording(language, read_po(file, locale=TAGS[language]), sends_texts=sends_texts)
     return found

@@ -36,6 +36,8 @@ def no_records(request: httpx.Request) -> httpx.Response:
         return httpx.Response(200, json={"resourceType": "Parameters", "parameter": [done]})
     if request.url.path.rpartition("/")[0].endswith("/PractitionerRole"):
         return httpx.Response(404, json={"resourceType": "OperationOutcome", "issue": []})
+    if request.url.path.endswith("/Patient/camille"):
+        return httpx.Response(200, json={"resourceType": "Patient", "id": "camille"})
     return httpx.Response(200, json={"resourceType": "Bundle", "type": "searchset", "total": 0})
 
 

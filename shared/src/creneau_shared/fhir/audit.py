@@ -242,12 +242,14 @@ class Auditor:
         """The organisations (ids) for which this was done; None: it cannot be told for which of those they speak for.
 
         Whoever speaks for one has done it for that one. Whoever may speak for several has for those whose data it was, as
-        no other of them is to learn of it, and for the one that their token names.
+        no other of them is to learn of it, and for the one that their token names, or else the only one that is their own.
         """
-        spoken = request.rights.organizations if request.rights is not None else frozenset[str]()
+        if request.rights is None:
+            return ()
+        spoken = request.rights.organizations
         if len(spoken) <= 1:
             return tuple(spoken)
-        named = request.principal.organizations
+        named = request.principal.organizations or request.rights.own_practices
         found = spoken & named if len(named) == 1 else frozenset[str]()
         if event.outcome == SUCCESS:
             found |= spoken & await self._owners(connection, request, event)

@@ -54,6 +54,12 @@ def current(elements: Iterable[Json], now: datetime) -> list[Json]:
     return sorted(held, key=lambda e: e.get("rank", 99) if isinstance(e.get("rank"), int) else 99)
 
 
+def next_change(elements: Iterable[Json], now: datetime) -> datetime | None:
+    """When `current` says otherwise of them next, because a period begins or ends; None: never."""
+    ends = (end for e in elements if e.get("use") != "old" for end in bounds(e.get("period")))
+    return min((end for end in ends if end is not None and end > now), default=None)
+
+
 def current_name(names: Sequence[Json], now: datetime) -> Json:
     """The name by which somebody is addressed at `now`; of several of one use, the one that began last. Empty: none."""
     held = [name for name in current(names, now) if name.get("use") != "anonymous" and spoken(name)]

@@ -33,6 +33,10 @@ CALENDAR_END: Final = datetime(9999, 12, 30, tzinfo=UTC)
 """The moments that R4, Python and PostgreSQL can all tell, in every zone; what R4 allows beyond means the nearer of them
 (`9999-12-31` is how many say “for ever”)."""
 
+_WHOLE_DIGITS: Final = 18
+WHOLE_NUMBER_MAX: Final = 10**_WHOLE_DIGITS
+"""more than anything here is counted to; PostgreSQL has it as a bigint"""
+
 _YEAR = r"(?:[1-9]\d{3}|0(?:[1-9]\d{2}|0(?:[1-9]\d|0[1-9])))"
 _MONTH = r"(?:0[1-9]|1[0-2])"
 _DAY = r"(?:0[1-9]|[12]\d|3[01])"
@@ -43,21 +47,31 @@ _DATE = re.compile(rf"{_YEAR}(?:-{_MONTH}(?:-{_DAY})?)?", re.ASCII)
 _DATE_TIME = re.compile(rf"{_YEAR}(?:-{_MONTH}(?:-{_DAY}(?:T{_TIME}{_ZONE})?)?)?", re.ASCII)
 _INSTANT = re.compile(rf"{_YEAR}-{_MONTH}-{_DAY}T{_TIME}{_ZONE}", re.ASCII)
 _TIME_OF_DAY = re.compile(_TIME, re.ASCII)
-_VISIBLE = r"[^\s\x00-\x1f\ud800-\udfff]"
+_VISIBLE = r"[^\s\x00-\x1f\ud800-\udfff\ufffe\uffff]"
 _CODE = re.compile(rf"{_VISIBLE}+(?:[ \t\n\r]{_VISIBLE}+)*")
 _ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
 _URI = re.compile(rf"{_VISIBLE}+")
 _OID = re.compile(r"urn:oid:[0-2](?:\.(?:0|[1-9]\d*))+", re.ASCII)
 _UUID = re.compile(r"urn:uuid:[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
-_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff]")
+UNWRITABLE: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
+"""a character that XML cannot hold (XML 1.0, production 2)"""
 
 
 def _is_text(value: Any) -> bool:
     """A string of R4: not empty, nor of blanks alone, which XML would make empty; not above 1 MB; no control character but
-    tab, line feed and return."""
+    tab, line feed and return, nothing else that XML cannot hold."""
     if type(value) is not str or not value or value.isspace() or len(value) > STRING_LENGTH_MAX:
         return False
-    return value.isprintable() or _CONTROL.search(value) is None
+    return value.isprintable() or UNWRITABLE.search(value) is None
+
+
+def whole_number(value: Any) -> int | None:
+    """The whole number from 0 that a caller writes in the digits of ASCII, WHOLE_NUMBER_MAX for a greater one; None for what
+    is none (`²` and `٣` are digits to Python, and none of these)."""
+    text = "" if isinstance(value, bool) else str(value)
+    if not (text.isascii() and text.isdigit()):
+        return None
+    return int(text) if len(text) <= _WHOLE_DIGITS else WHOLE_NUMBER_MAX
 
 
 def _matching(pattern: re.Pattern[str]) -> Callable[[Any], bool]:

@@ -59,8 +59,17 @@ class Problem:
     en: str
 
 
+_INSTRUCTION: Final = Problem(
+    "txt-1",
+    "ni déclaration XML, ni entité, ni instruction de traitement n'y ont leur place",
+    "neither an XML declaration nor entities nor processing instructions have a place in it",
+)
+
+
 def _parser() -> etree.XMLParser:
-    return etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False)
+    return etree.XMLParser(
+        encoding="utf-8", resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False
+    )
 
 
 def problem(div: str) -> Problem | None:
@@ -86,7 +95,9 @@ def problem(div: str) -> Problem | None:
             f'un seul élément <div xmlns="{XHTML_NAMESPACE}"> est attendu',
             f'a single element <div xmlns="{XHTML_NAMESPACE}"> is expected',
         )
-    for element in root.iter():
+    if div.removeprefix("\ufeff").startswith("<?xml"):
+        return _INSTRUCTION
+    for element in (*root.itersiblings(preceding=True), *root.iter(), *root.itersiblings()):
         if found := _element_problem(element):
             return found
     if not "".join(map(str, root.itertext())).strip() and root.find(f".//{{{XHTML_NAMESPACE}}}img") is None:
@@ -98,11 +109,7 @@ def _element_problem(element: etree._Element) -> Problem | None:
     if isinstance(element, etree._Comment):
         return None
     if not isinstance(element.tag, str):
-        return Problem(
-            "txt-1",
-            "ni entité ni instruction de traitement n'y ont leur place",
-            "neither entities nor processing instructions have a place in it",
-        )
+        return _INSTRUCTION
     name = etree.QName(element)
     if name.namespace != XHTML_NAMESPACE or name.localname not in TAGS:
         return Problem(

@@ -15,6 +15,7 @@ from lxml import etree
 
 from creneau_shared.errors import BadRequest
 from creneau_shared.fhir import json
+from creneau_shared.fhir.datatypes import UNWRITABLE
 from creneau_shared.fhir.definitions import (
     ElementDefinition,
     TypeDefinition,
@@ -262,7 +263,8 @@ def _narrative_text(element: etree._Element) -> str:
 def to_xml(resource: dict[str, Any]) -> bytes:
     """The resource as an XML document in UTF-8, on one line.
 
-    Raises ValueError for what no definition knows: a resource must have been validated.
+    Raises ValueError for what no definition knows: a resource must have been validated. A character that XML cannot hold,
+    of what was stored before it was refused, is written as U+FFFD.
     """
     return etree.tostring(to_element(resource), encoding="UTF-8", xml_declaration=True)
 
@@ -286,7 +288,7 @@ def _write(
             continue
         written |= {name, beside}
         if name in attributes:
-            parent.set(name, value[name])
+            parent.set(name, _writable(value[name]))
         elif element.kind == "primitive":
             for item, extension in _pairs(value.get(name), value.get(beside)):
                 _write_primitive(parent, name, item, extension)
@@ -311,12 +313,17 @@ def _write_primitive(parent: etree._Element, name: str, value: Any, extension: A
     if extension is not None:
         _write(child, extension, type_definition("Element"), set())
     if value is not None:
-        child.set("value", str(value).lower() if isinstance(value, bool) else str(value))
+        child.set("value", str(value).lower() if isinstance(value, bool) else _writable(str(value)))
+
+
+def _writable(text: str) -> str:
+    return text if text.isprintable() else UNWRITABLE.sub("\ufffd", text)
 
 
 def _write_child(parent: etree._Element, definition: ElementDefinition, value: Any) -> None:
     if definition.kind == "xhtml":
-        parent.append(etree.fromstring(value))
+        # As bytes in UTF-8, whatever a declaration of its own says of those that it once was.
+        parent.append(etree.fromstring(value.encode(), etree.XMLParser(encoding="utf-8")))
         return
     child = etree.SubElement(parent, f"{{{FHIR_NAMESPACE}}}{definition.name}")
     if definition.kind == "resource":

@@ -27,6 +27,8 @@ class Known:
     """Patient (id) → the RelatedPerson (id) by which they act for them"""
     practices: Mapping[str, frozenset[str]] = field(default_factory=dict)
     """Organizations (ids) for which they work, or that have delegated something to those"""
+    own_practices: frozenset[str] = frozenset()
+    """those of them that are theirs, and not by a delegation"""
 
 
 class Memberships(Protocol):
@@ -70,14 +72,16 @@ class AccessPolicy:
             with_mandate = principal.acting_for if principal.mandate else None
             people = {with_mandate: MAY_ALL - {"manage"}} if with_mandate else {}
             oneself = set()
-        practices = dict(known.practices)
+        practices, own = dict(known.practices), known.own_practices
         if principal.role in STAFF:
             practices |= dict.fromkeys(principal.organizations, MAY_ALL)
+            own |= principal.organizations
         return Rights(
             principal,
             people,
             frozenset(oneself),
             practices,
+            own,
             anonymous_read=self.anonymous_read,
             statements=known.statements,
         )

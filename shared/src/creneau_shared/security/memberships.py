@@ -1,12 +1,15 @@
 """For which practices a principal speaks, by what the directory says: over its own tables or a replica of them.
 
 Those that the issuer names, and those for which a professional has a role that holds at this moment; with each of them
-its parts (Organization.partOf); and those that have delegated something to one of them (OrganizationAffiliation), which
-is not passed on to others.
+its parts (Organization.partOf): these are their own. And those that have delegated something to one of them
+(OrganizationAffiliation), which is not passed on to others. Nobody is asked whether they want a delegation: it lets them
+do something, and makes nothing of theirs the delegating practice's.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 
 from creneau_shared.database.pool import Connection
@@ -41,15 +44,15 @@ WITH RECURSIVE own (id) AS (
       WHERE NOT person.deleted AND NOT person.terms @> ARRAY['active=false']
       AND (person.id = ANY($2::text[]) OR person.terms && $4::text[]))
   AND starts_with(t, '{_ORGANIZATION}') AND {_HOLDS.format(a="role", table="practitioner_role")}
-), whole (id) AS (
-  SELECT id FROM own
+), whole (id, root) AS (
+  SELECT id, id FROM own
   UNION
-  SELECT part.id FROM whole JOIN organization AS part
+  SELECT part.id, whole.root FROM whole JOIN organization AS part
     ON part.terms && ARRAY['partof=Organization/' || whole.id] AND NOT part.deleted
 )
-SELECT id, NULL AS may FROM whole
+SELECT id, root, NULL AS may FROM whole
 UNION ALL
-SELECT substr(t, {len(_PRIMARY) + 1}), array(
+SELECT substr(t, {len(_PRIMARY) + 1}), NULL, array(
     SELECT substr(code, {len(DELEGATIONS) + 7}) FROM unnest(grant_.terms) AS code
     WHERE starts_with(code, 'role={DELEGATIONS}|'))
 FROM organization_affiliation AS grant_, unnest(grant_.terms) AS t
@@ -59,14 +62,24 @@ AND NOT grant_.terms && ARRAY['service', 'location']
 """
 
 
-async def practices_of(
-    connection: Connection, principal: Principal, now: datetime
-) -> dict[str, frozenset[str]]:
-    """The Organizations (ids) for which the principal may do something, and what.
+@dataclass(frozen=True, slots=True)
+class Practices:
+    """The Organizations (ids) for which a principal speaks."""
+
+    may: Mapping[str, frozenset[str]]
+    """what they may do on behalf of which"""
+    own: frozenset[str]
+    """those that are theirs, and not by a delegation, and for which they write what names none. Nobody has said which these
+    are where several practices, none a part of another, state that the same professional works for them."""
+
+
+async def practices_of(connection: Connection, principal: Principal, now: datetime) -> Practices:
+    """For which practices the principal may do something, and what.
 
     A delegation that is narrowed to an offer or a place gives nothing: what it means cannot be kept to.
     """
-    identifiers = _identifiers(principal.national_id) if principal.national_id else []
+    numbers = sorted(numbers_named(principal.national_id)) if principal.national_id else []
+    identifiers = [f"identifier={system}|{number}" for system, number in numbers]
     # An issuer that names the organisations has asked its user for which of them they act.
     is_known = bool(principal.practitioner or identifiers) and not principal.organizations
     rows = await connection.fetch(
@@ -77,15 +90,18 @@ async def practices_of(
         identifiers if is_known else [],
     )
     found: dict[str, frozenset[str]] = {}
-    for id_, codes in rows:
+    for id_, _, codes in rows:
         may = MAY_ALL if codes is None else frozenset().union(*(MAY.get(code, frozenset()) for code in codes))
         if may:
             found[id_] = found.get(id_, frozenset()) | may
-    return found
+    under = [(id_, root) for id_, root, _ in rows if root is not None]
+    parts = {id_ for id_, root in under if id_ != root}
+    is_said = bool(principal.organizations) or len({root for _, root in under} - parts) <= 1
+    return Practices(found, frozenset(id_ for id_, _ in under) if is_said else frozenset())
 
 
-def _identifiers(national_id: str) -> list[str]:
-    """The search terms of Practitioner.identifier by which the directory may know this professional."""
+def numbers_named(national_id: str) -> frozenset[tuple[str, str]]:
+    """The identifiers (system, value) by which the directory may know the professional whom a token names so."""
     numbers = {national_id, national_id[1:] if len(national_id) == 12 else national_id}
-    terms = [f"identifier={NATIONAL_ID_SYSTEM}|{national_id}"]
-    return terms + [f"identifier={system}|{number}" for system in RPPS_SYSTEMS for number in sorted(numbers)]
+    of_rpps = {(system, number) for system in RPPS_SYSTEMS for number in numbers}
+    return frozenset({(NATIONAL_ID_SYSTEM, national_id), *of_rpps})

@@ -44,6 +44,8 @@ class Rights:
     """those of the people who they are"""
     practices: Mapping[str, frozenset[str]] = field(default_factory=dict)
     """what they may do on behalf of which Organization (id)"""
+    own_practices: frozenset[str] = frozenset()
+    """those of the Organizations that are theirs, and not by a delegation: whose is what names no other"""
     anonymous_read: bool = True
     """whether public information is open to callers without a token"""
     statements: Mapping[str, str] = field(default_factory=dict)
@@ -151,6 +153,13 @@ class Access:
         if self.rights.role == "regulator":
             return frozenset({REGULATION})
         return self._allowed(self.rights.practices)
+
+    @property
+    def own_organizations(self) -> frozenset[str]:
+        """Those of `organizations` that are theirs, and not by a delegation."""
+        if self.reach != "practice":
+            return frozenset()
+        return frozenset({REGULATION}) if self.rights.role == "regulator" else self.rights.own_practices
 
     def _allowed(self, scopes: Mapping[str, frozenset[str]]) -> frozenset[str]:
         wanted = {needed(self.resource_type, self.action)}

@@ -24,10 +24,11 @@ from creneau_booking.storage.agendas import belonging
 from creneau_booking.storage.agendas.ownership import owners_among
 from creneau_booking.storage.agendas.rules import count_requests
 from creneau_booking.storage.agendas.slots_of_agendas import agenda_actors
+from creneau_booking.storage.agendas.with_an_agenda import with_an_agenda
 from creneau_booking.storage.appointments import AppointmentRepository
 from creneau_booking.storage.availability.actors import resolve
 from creneau_booking.storage.holds import Hold, holds_all
-from creneau_booking.storage.people.related import relatives_of, with_an_agenda
+from creneau_booking.storage.people.related import relatives_of
 from creneau_booking.storage.people.true_words import without_true_words
 from creneau_booking.storage.waiting import agendas_named
 from creneau_booking.storage.wishes import wish_of, without_wishes

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from creneau_booking.domain.refusals.registered import AppointmentNotSeen, PatientsNamedIn, UnknownTarget
+from creneau_booking.storage.agendas.ownership import owners_among
 from creneau_booking.storage.people.patients import require_registered
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.search.layout import table_name
@@ -48,19 +49,24 @@ async def provenance_belonging(
     connection: Connection, context: WriteContext, resource: Resource, current: Stored | None
 ) -> list[str]:
     """A Provenance is of the practice that says it, which says it of what is its own. Who did or asked for something is
-    there; what it was done to may be so no longer."""
+    there; what it was done to may be so no longer.
+
+    It is said for whose a target is: the author's own practices, or else, if it is none of theirs, those for which they
+    speak. What is said of what is nobody's is the author's own."""
     await _require_people(connection, context, _people_named(resource), "provenance")
     if context.organizations is None:
         return []
+    said_for = set[str]()
     for index, target in enumerate(resource.get("target", ())):
         kind, _, id_ = _relative(target.get("reference", "")).partition("/")
-        if kind in PERSONAL and not await connection.fetchval(
-            f"SELECT EXISTS (SELECT FROM {table_name(kind)} WHERE id = $1 AND terms && $2::text[])",
-            id_,
-            owned_by(context.organizations),
-        ):
+        if kind not in PERSONAL:
+            continue
+        terms = await connection.fetchval(f"SELECT terms FROM {table_name(kind)} WHERE id = $1", id_)
+        theirs = context.organizations & owners_among(terms or ())
+        if not theirs:
             raise UnknownTarget(index, kind, id_)
-    return owned_by(context.organizations)
+        said_for |= theirs & context.own_organizations or theirs
+    return owned_by(said_for or context.own_organizations)
 
 
 async def _require_people(

@@ -92,9 +92,7 @@ class WaitingList:
         terms = await storage.agendas_named(connection, sorted(agendas)) if agendas else {}
         if not terms:
             return Whose(*await agendas_of(connection, context, waits.slots), alone=True)
-        owners = owners_among([term for of in terms.values() for term in of])
-        if context.organizations is not None:
-            owners = owners & context.organizations or context.organizations
+        owners = context.owners(owners_among([term for of in terms.values() for term in of]))
         return Whose(tuple(f"Schedule/{id_}" for id_ in sorted(terms)), owners, alone=True)
 
     async def standing(

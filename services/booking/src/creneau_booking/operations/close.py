@@ -184,15 +184,17 @@ class CloseOperation:
         return start, end
 
     async def _carry_out(self, call: OperationCall, closure: Closure, hit: Hit, action: str) -> _Done:
-        """Move or cancel one appointment; where that is refused it is left, and told why."""
+        """Move or cancel one appointment; where that is refused it is left, and told why. Only where a free time was refused is
+        another one tried."""
         tried: list[str] = []
         while True:
+            before = len(tried)
             try:
                 with call.service.in_words():
                     async with call.service.transaction() as connection:
                         return await self._settle(call, connection, closure, hit, action, tried)
             except CreneauError as error:
-                if action == "cancel" or len(tried) >= TRIES_MAX:
+                if len(tried) in (before, TRIES_MAX):
                     return _Done(hit, None, "left", tuple(error.issues))
 
     async def _settle(

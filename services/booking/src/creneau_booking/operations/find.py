@@ -41,7 +41,7 @@ from creneau_shared.clock import PARIS
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import BadRequest, Issue, Unprocessable
 from creneau_shared.fhir.audit import Event
-from creneau_shared.fhir.datatypes import parse_interval
+from creneau_shared.fhir.datatypes import parse_interval, whole_number
 from creneau_shared.fhir.json import dumps, loads
 from creneau_shared.fhir.outcome import operation_outcome
 from creneau_shared.fhir.rest import searching
@@ -424,14 +424,15 @@ def _count(given: OperationInput) -> int:
     value = given.first("_count")
     if value is None or value == "":
         return COUNT_DEFAULT
-    if not str(value).isdigit():
+    count = whole_number(value)
+    if count is None:
         raise BadRequest(
             f"_count attend un nombre entier ; reçu « {value} ».",
             f"_count takes a whole number; got “{value}”.",
             code="value",
             expression="Parameters.parameter.where(name='_count')",
         )
-    return min(int(value), COUNT_MAX)
+    return min(count, COUNT_MAX)
 
 
 def _proposal(slot: Resource, actors: Sequence[str], patients: Sequence[Resource]) -> Resource:

@@ -22,6 +22,7 @@ from creneau_booking.domain.joint import Series
 from creneau_booking.operations.references import id_of
 from creneau_booking.storage.finding.local_times import LocalTimes
 from creneau_shared.errors import BadRequest, Unprocessable
+from creneau_shared.fhir.datatypes import whole_number
 from creneau_shared.fhir.rest.parameters import OperationInput
 from creneau_shared.fhir.storage.store import Resource
 
@@ -190,11 +191,12 @@ def times_of(given: OperationInput) -> LocalTimes | None:
 
 def _whole(value: Any, name: str, least: int, most: int) -> int:
     text = str(value).removesuffix(".0")
-    if not text.isdigit() or not least <= int(text) <= most:
+    number = whole_number(text)
+    if number is None or not least <= number <= most:
         raise BadRequest(
             f"« {name} » attend un nombre de {least} à {most} ; reçu « {value} ».",
             f"“{name}” takes a number from {least} to {most}; got “{value}”.",
             code="value",
             expression=f"Parameters.parameter.where(name='{name}')",
         )
-    return int(text)
+    return number

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from creneau_booking.domain.joint import (
@@ -40,7 +40,7 @@ from creneau_booking.storage.agendas.states import agendas_of
 from creneau_booking.storage.logical import identified
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import Unprocessable
-from creneau_shared.fhir.datatypes import instant_of
+from creneau_shared.fhir.datatypes import WHOLE_NUMBER_MAX, instant_of
 from creneau_shared.fhir.json import loads
 from creneau_shared.fhir.rest import searching
 from creneau_shared.fhir.rest.operation import OperationCall
@@ -272,13 +272,16 @@ def joint_id(one: Together, keys: Mapping[str, int]) -> str:
     return JOINT_PREFIX + ".".join(_base36(n) for n in (minutes, length, *(keys[a] for a in one.agendas)))
 
 
-def read_joint_id(id_: str) -> tuple[int, timedelta, list[int]] | None:
-    """Start (minutes since 1970), length and agendas (keys) of a joint proposal; None: it is none."""
+def read_joint_id(id_: str) -> tuple[datetime, datetime, list[int]] | None:
+    """Start, end and agendas (keys) of a joint proposal; None: it is none."""
     try:
         minutes, length, *keys = (int(part, 36) for part in id_.removeprefix(JOINT_PREFIX).split("."))
-    except ValueError:
+        start = datetime.fromtimestamp(minutes * 60, UTC)
+        end = start + timedelta(minutes=length)
+    except (ValueError, OverflowError, OSError):
         return None
-    return (minutes, timedelta(minutes=length), keys) if keys and length > 0 else None
+    plausible = keys and start < end and all(0 < key <= WHOLE_NUMBER_MAX for key in keys)
+    return (start, end, keys) if plausible else None
 
 
 def _base36(number: int) -> str:

@@ -11,7 +11,7 @@ from creneau_booking.operations.references import id_of
 from creneau_booking.storage.finding.soonest.conditions import Sought
 from creneau_shared.clock import PARIS
 from creneau_shared.errors import BadRequest, Unprocessable
-from creneau_shared.fhir.datatypes import parse_interval
+from creneau_shared.fhir.datatypes import parse_interval, whole_number
 from creneau_shared.fhir.rest.parameters import OperationInput
 from creneau_shared.fhir.search.parse import CURSOR_PARAMETER
 from creneau_shared.fhir.search.registry import parameters_of
@@ -129,9 +129,10 @@ def count_of(given: OperationInput, name: str, default: int, most: int) -> int:
     value = given.first(name)
     if value is None or value == "":
         return default
-    if not str(value).isdigit() or int(value) < 1:
+    count = whole_number(value)
+    if not count:
         raise _bad(name, "un nombre entier positif", "a positive whole number", value)
-    return min(int(value), most)
+    return min(count, most)
 
 
 def included_by(given: OperationInput, known: Collection[str]) -> frozenset[str]:
@@ -245,9 +246,10 @@ def _window(given: OperationInput, now: datetime) -> tuple[datetime, datetime | 
     start = max(start, now)
     weekdays: list[int] = []
     for text in given.texts("days") or [str(value) for value in given.all("days")]:
-        if text.isdigit() and 0 < int(text) <= DAYS_MAX:
+        days = whole_number(text)
+        if days is not None and 0 < days <= DAYS_MAX:
             local = start.astimezone(PARIS)
-            last = (local + timedelta(days=int(text))).astimezone(start.tzinfo)
+            last = (local + timedelta(days=days)).astimezone(start.tzinfo)
             end = last if end is None else min(end, last)
         elif text.lower()[:3] in WEEKDAYS:
             weekdays.append(WEEKDAYS[text.lower()[:3]])

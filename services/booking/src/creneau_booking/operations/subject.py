@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from creneau_booking.domain.participants import SAID_BY_SLOT
 from creneau_booking.operations.booking import Session
@@ -135,14 +134,13 @@ async def _joint_resource(
     read = read_joint_id(id_)
     if read is None:
         raise _no_longer()
-    minutes, length, agendas = read
-    start = datetime.fromtimestamp(minutes * 60, UTC)
-    found = await slots_covering(connection, agendas, start, start + length)
+    start, end, agendas = read
+    found = await slots_covering(connection, agendas, start, end)
     if found is None:
         raise _no_longer()
     resources = [await _shown(connection, request, slots, slot_id) for slot_id in found]
-    begin, end = (moment.strftime("%Y-%m-%dT%H:%M:%SZ") for moment in (start, start + length))
-    return await _resource_of(connection, resources, begin, end)
+    begins, ends = (moment.strftime("%Y-%m-%dT%H:%M:%SZ") for moment in (start, end))
+    return await _resource_of(connection, resources, begins, ends)
 
 
 async def _shown(connection: Connection, request: FhirRequest, slots: SlotStore, slot_id: str) -> Resource:

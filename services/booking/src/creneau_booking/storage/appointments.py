@@ -169,11 +169,9 @@ class AppointmentRepository:
         """Whose an appointment in no agenda is: its people's and places' organisations'. A practice takes its own only."""
         actors = [p.reference for p in facts.participants if p.reference and p.type in TAKEN_TYPES]
         belonging = await organizations_of(connection, actors) if actors else {}
-        if context.organizations is None:
-            return frozenset().union(*belonging.values())
-        require_theirs(actors, belonging, context.organizations, "appointment")
-        theirs = frozenset().union(*belonging.values()) & context.organizations
-        return theirs or context.organizations
+        if context.organizations is not None:
+            require_theirs(actors, belonging, context.organizations, "appointment")
+        return context.owners(frozenset[str]().union(*belonging.values()))
 
     async def delete(self, connection: Connection, context: WriteContext, current: Stored) -> Stored:
         if _waited(current):

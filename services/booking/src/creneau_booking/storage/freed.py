@@ -16,8 +16,22 @@ _TOPIC = "freed"
 
 OWN_KEYS = """schedule.terms || kind.terms || ('schedule=Schedule/' || schedule.id)
   || ARRAY(SELECT 'actor=' || actor FROM agenda_actor WHERE agenda_actor.schedule_key = schedule.key)"""
-"""SQL: by what those who wait for a slot are found; `schedule` and `kind` are rows of its agenda and kind."""
-IS_AWAITED = f"EXISTS (SELECT FROM waiting_key WHERE waiting_key.key = ANY({OWN_KEYS}))"
+"""SQL: what an agenda and a kind of its slots (rows `schedule` and `kind`) say themselves of what may be waited for."""
+_ROLES = """(
+  SELECT substr(t, 24) AS id FROM unnest(schedule.terms) AS t WHERE starts_with(t, 'actor=PractitionerRole/')
+  UNION SELECT own.id FROM unnest(schedule.terms) AS t JOIN practitioner_role AS own
+      ON own.terms @> ARRAY['practitioner=' || substr(t, 7)]
+    WHERE starts_with(t, 'actor=Practitioner/')
+      AND NOT EXISTS (SELECT FROM unnest(schedule.terms) AS named WHERE starts_with(named, 'actor=PractitionerRole/')))"""
+"""FROM item: the situations that an agenda names, else all of its people"""
+_MAY_BE_KEYS = f"""{OWN_KEYS}
+  || ARRAY(SELECT 'actor=PractitionerRole/' || id FROM {_ROLES} AS role
+    UNION ALL SELECT 'actor=Location/' || place FROM {_ROLES} AS role JOIN role_place ON role_place.role = role.id
+    UNION ALL SELECT 'actor=' || substr(at, 10) FROM unnest(schedule.terms) AS t
+      JOIN healthcare_service AS offer ON offer.id = substr(t, 25) CROSS JOIN LATERAL unnest(offer.terms) AS at
+      WHERE starts_with(t, 'actor=HealthcareService/') AND starts_with(at, 'location=Location/'))"""
+"""SQL: by what those who wait for a slot may be found, where its agenda leaves it to the directory too"""
+IS_AWAITED = f"EXISTS (SELECT FROM waiting_key WHERE waiting_key.key = ANY({_MAY_BE_KEYS}))"
 """Condition: somebody may wait for what is in this agenda (`schedule`) and of this kind (`kind`)."""
 AGENDA_AWAITED = f"""((SELECT EXISTS (SELECT FROM waiting_key)) AND EXISTS (
   SELECT FROM schedule CROSS JOIN LATERAL (

@@ -592,3 +592,12 @@ vouched_address = Table(
     Column("digest", LargeBinary, primary_key=True),
 )
 """The addresses (SHA-256 with the Patient's id) that somebody other than the patient's account has given."""
+
+contact_change = Table(
+    "contact_change",
+    metadata,
+    Column("patient_id", Text(collation="C"), primary_key=True),
+    Column("at", DateTime(timezone=True), nullable=False),
+    Index("contact_change_at", "at"),
+)
+"""When a period next begins or ends that decides how a Patient is reached, and notifications are told again."""

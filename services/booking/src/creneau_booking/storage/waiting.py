@@ -19,6 +19,7 @@ import asyncpg
 from creneau_booking.domain.appointment import Appointment, patient_actor
 from creneau_booking.domain.waiting import AFTERNOON_H, EVENING_H, Near, Wish
 from creneau_booking.storage.availability.actors import CONCERNED, TURN
+from creneau_booking.storage.availability.alone import ROLES_ALONE
 from creneau_booking.storage.availability.rule import agenda_of, is_free, is_open
 from creneau_booking.storage.freed import OWN_KEYS
 from creneau_booking.storage.slot_rows import slot_key
@@ -49,7 +50,7 @@ _SUITS = f"""
   AND (waiting.people = '{{}}' OR waiting.people && fact.terms)
   AND (waiting.services = '{{}}' OR waiting.services && fact.terms)
   AND (waiting.places = '{{}}' OR waiting.places && fact.places)
-  AND (waiting.specialties = '{{}}' OR waiting.specialties && fact.terms)
+  AND (waiting.specialties = '{{}}' OR waiting.specialties && fact.specialties)
   AND NOT EXISTS (
     SELECT FROM (SELECT term, {_KIND.format(term="term")} AS kind FROM unnest(waiting.visit) AS term) AS wanted
     WHERE wanted.kind IN (
@@ -68,33 +69,37 @@ _SUITS = f"""
 _LINE = f"""
 WITH found AS MATERIALIZED (
   SELECT slot.start, slot."end", slot.id, coalesce(slot.name, slot.id::text) AS slot, slot_agenda.zone,
-    kind.terms AS kind_terms, kind.members, coalesce(kind.capacity, 1) > 1 AS shared, {OWN_KEYS} AS terms,
-    schedule.terms AS schedule_terms,
+    kind.terms AS kind_terms, kind.members, coalesce(kind.capacity, 1) > 1 AS shared, {OWN_KEYS} AS own_terms,
+    schedule.terms AS schedule_terms, ARRAY(
+      SELECT substr(t, 24) FROM unnest(schedule.terms) AS t WHERE starts_with(t, 'actor=PractitionerRole/')
+      UNION SELECT alone.id FROM {ROLES_ALONE} AS alone) AS roles,
     extract(hour FROM slot.start AT TIME ZONE slot_agenda.zone) AS hour
   FROM slot {agenda_of("slot")} JOIN slot_kind AS kind ON kind.key = slot.kind_key
   JOIN schedule ON schedule.key = slot.schedule_key
   WHERE slot.id = (SELECT $1::uuid) AND slot.start = (SELECT $2::timestamptz)
     AND {is_free("slot", "$3")} AND {is_open("slot", "$3")} AND {is_public("kind")}
 ), fact AS MATERIALIZED (
-  SELECT *, CASE WHEN hour < {AFTERNOON_H} THEN 'morning' WHEN hour < {EVENING_H} THEN 'afternoon' ELSE 'evening' END
+  SELECT *, own_terms || ARRAY(SELECT 'actor=PractitionerRole/' || role FROM unnest(roles) AS role) AS terms,
+    CASE WHEN hour < {AFTERNOON_H} THEN 'morning' WHEN hour < {EVENING_H} THEN 'afternoon' ELSE 'evening' END
       AS part_of_day,
+    ARRAY(SELECT t FROM unnest(CASE WHEN EXISTS (SELECT FROM unnest(kind_terms) AS own WHERE starts_with(own, 'specialty='))
+        THEN kind_terms ELSE schedule_terms END) AS t WHERE starts_with(t, 'specialty=')) AS specialties,
     ARRAY(
       SELECT substr(t, 7) FROM unnest(schedule_terms) AS t WHERE starts_with(t, 'actor=Location/')
-      UNION SELECT 'Location/' || place FROM unnest(schedule_terms) AS t JOIN role_place ON role_place.role = substr(t, 24)
-        WHERE starts_with(t, 'actor=PractitionerRole/')
+      UNION SELECT 'Location/' || place FROM role_place WHERE role = ANY(roles)
       UNION SELECT substr(at, 10) FROM unnest(schedule_terms) AS t
         JOIN healthcare_service AS offer ON offer.id = substr(t, 25) CROSS JOIN LATERAL unnest(offer.terms) AS at
         WHERE starts_with(t, 'actor=HealthcareService/') AND starts_with(at, 'location=Location/')
     ) AS places
   FROM found
 ), pair AS MATERIALIZED (
-  SELECT DISTINCT t AS key, '' AS place FROM fact, unnest(terms) AS t
+  SELECT t AS key, '' AS place FROM fact, unnest(terms) AS t
+  UNION SELECT 'actor=' || at, '' FROM fact, unnest(places) AS at
   UNION
-  SELECT t, at.place FROM fact, unnest(kind_terms) AS t CROSS JOIN LATERAL (
+  SELECT t, at.place FROM fact, unnest(specialties) AS t CROSS JOIN LATERAL (
     SELECT unnest(places) AS place
     UNION SELECT '#' || floor(latitude) || ':' || floor(longitude) FROM location
       WHERE 'Location/' || location.id = ANY(places) AND latitude IS NOT NULL) AS at
-  WHERE starts_with(t, 'specialty=')
 )
 SELECT fact.start, fact."end", fact.slot, fact.zone, fact.members, fact.shared,
   ARRAY(SELECT appointment_id FROM (

@@ -22,6 +22,10 @@ from stdnum.fr import siren, siret
 RPPS = "https://rpps.esante.gouv.fr"
 NATIONAL_PERSON_ID = "urn:oid:1.2.250.1.71.4.2.1"
 NATIONAL_STRUCTURE_ID = "urn:oid:1.2.250.1.71.4.2.2"
+NATIONAL_PERSON_SYSTEMS = frozenset(
+    {RPPS, "http://rpps.fr", "https://adeli.esante.gouv.fr", NATIONAL_PERSON_ID}
+)
+"""the systems of the numbers by which a professional is known nationally"""
 FINESS = "https://finess.esante.gouv.fr"
 SIRENE = "https://sirene.fr"
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from creneau_directory.domain.professionals import ReliedOn
 from creneau_directory.domain.ror.capacities import StaleCapacity
 from creneau_directory.domain.ror.facets import FacetFault
 from creneau_shared.refusal import Refusal
@@ -119,6 +120,34 @@ class ProfessionalNotTheirs(Refusal):
     """A practice gives a role to a professional (id) who is not its own."""
 
     person: str
+
+
+@dataclass(eq=False)
+class WholeNotTheirs(Refusal):
+    """A practice says that it is a part of an organisation (id) for which it does not speak."""
+
+    whole: str
+
+
+@dataclass(eq=False)
+class PartsIdNotTheirs(Refusal):
+    """A practice gives a part of itself an id that may be another organisation's."""
+
+    id: str
+
+
+@dataclass(eq=False)
+class ReliedOnByOthers(Refusal):
+    """A practice changes of a professional (id) who works for another one too what it is by that they speak for it
+    (elements)."""
+
+    person: str
+    elements: tuple[ReliedOn, ...]
+
+
+@dataclass(eq=False)
+class OwnNumbersChanged(Refusal):
+    """A professional changes the national numbers by which they are known themselves."""
 
 
 @dataclass(eq=False)

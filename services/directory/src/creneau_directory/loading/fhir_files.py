@@ -39,7 +39,7 @@ class FhirFiles:
 
     def _file(self, path: Path) -> Iterator[tuple[Piece, ...]]:
         with opened(path) as file:
-            first = next(raw_lines(file, self.bytes_max), b"")
+            first = next((raw for raw in raw_lines(file, self.bytes_max) if raw.strip()), b"")
         head = first.lstrip()[:4096]
         if not first.rstrip().endswith(b"}") or b'"resourceType":"Bundle"' in head.replace(b" ", b""):
             yield from self._bundle(path)
@@ -53,7 +53,7 @@ class FhirFiles:
                 for entry in records(file, "entry", self.bytes_max):
                     yield self._entry(entry)
             except BrokenArrayError as error:
-                yield (Refused("broken-file", str(error)),)
+                yield (Refused("broken-file", str(error), breaks_off=True),)
 
     def _line(self, raw: bytes) -> tuple[Piece, ...]:
         if len(raw) >= self.bytes_max - 1:
@@ -70,14 +70,18 @@ class FhirFiles:
             kind, _, id_ = str(request.get("url", "")).partition("/")
             if kind in TYPES and id_:
                 return (Fragment({"resourceType": kind, "id": id_}, gone=True),)
-            return (Refused("delete", f"cannot tell what {request.get('url')} names"),)
+            return (Refused("delete", f"cannot tell what {request.get('url')} names", entries=()),)
         return self._resource(entry.get("resource") if isinstance(entry, dict) else None)
 
     def _resource(self, resource: Any) -> tuple[Piece, ...]:
-        if not isinstance(resource, dict) or resource.get("resourceType") not in TYPES:
-            kind = resource.get("resourceType") if isinstance(resource, dict) else type(resource).__name__
-            return (Refused("type", f"no type of the directory: {kind}"),)
+        kind = resource.get("resourceType") if isinstance(resource, dict) else None
+        if not isinstance(kind, str) or not kind:
+            return (Refused("type", f"a {type(resource).__name__} that is no resource"),)
+        if kind not in TYPES:
+            return (Refused("type", f"no type of the directory: {kind}", entries=()),)
         if not resource.get("id"):
             return (Refused("id", "a resource without an id"),)
         fault = self.check(resource)
-        return (Refused("invalid", fault),) if fault is not None else (Fragment(resource),)
+        if fault is None:
+            return (Fragment(resource),)
+        return (Refused("invalid", fault, entries=((kind, str(resource["id"])),)),)

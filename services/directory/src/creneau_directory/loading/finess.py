@@ -13,11 +13,12 @@ from creneau_directory.domain.communes import StatedCommune, is_commune_code, re
 from creneau_directory.domain.identifiers import FINESS, NATIONAL_STRUCTURE_ID, SIRENE, finess_key_holds
 from creneau_directory.loading.json_records import BrokenArrayError, records
 from creneau_directory.loading.nos import ESTABLISHMENT, MARK, STRUCTURE_ID, coding, is_deprecated
-from creneau_directory.loading.pieces import Fragment, Line, Piece, Refused, Remark, Resource
+from creneau_directory.loading.pieces import Entry, Fragment, Line, Piece, Refused, Remark, Resource
 from creneau_directory.loading.places import a_place
 from creneau_directory.loading.projections import national
-from creneau_directory.loading.text_lines import decoded, opened, raw_lines
+from creneau_directory.loading.text_lines import BOM, decoded, opened, raw_lines
 
+_START_BYTES: Final = 4096
 _SOURCE: Final = "https://finess.esante.gouv.fr"
 _NUMBER: Final = re.compile(r"[0-9][0-9A-Z][0-9]{7}")
 _STRUCTURE: Final = (
@@ -44,8 +45,8 @@ class Finess:
     def lines(self, path: Path) -> Iterator[Line]:
         """ValueError when the file is none of FINESS's."""
         with opened(path) as file:
-            start = file.read(1)
-        if start in (b"{", b" ", b"\n"):
+            start = file.read(_START_BYTES).removeprefix(BOM).lstrip()
+        if start.startswith(b"{"):
             yield from self._of_json(path)
         else:
             yield from self._of_csv(path)
@@ -73,7 +74,7 @@ class Finess:
                 for number, entity in enumerate(records(file, "pmej", self.bytes_max), 1):
                     yield Line(number, tuple(_of_entity(entity)))
             except BrokenArrayError as error:
-                yield Line(number + 1, (Refused("broken-file", str(error)),))
+                yield Line(number + 1, (Refused("broken-file", str(error), breaks_off=True),))
 
 
 def _titles(fields: Sequence[str]) -> Sequence[str] | None:
@@ -89,18 +90,21 @@ def _titles(fields: Sequence[str]) -> Sequence[str] | None:
 
 
 def _of_fields(fields: Sequence[str], titles: Sequence[str] | None) -> Iterator[Piece]:
-    names = titles if titles is not None else _PLACED if fields[0] == "geolocalisation" else _STRUCTURE
+    placing = titles is None and fields[0] == "geolocalisation"
+    names = titles if titles is not None else _PLACED if placing else _STRUCTURE
     if titles is None and fields[0] not in ("structureet", "geolocalisation"):
         yield Refused("record", f"unknown kind of record: {fields[0][:40]}")
         return
+    at = names.index("nofinesset")
+    entries = () if placing else _entries(fields[at].strip()) if at < len(fields) else None
     if len(fields) != len(names):
-        yield Refused("columns", f"{len(fields)} columns instead of {len(names)}")
+        yield Refused("columns", f"{len(fields)} columns instead of {len(names)}", entries)
         return
     row = {name: field.strip() for name, field in zip(names, fields, strict=True)}
     if not _NUMBER.fullmatch(row["nofinesset"]):
-        yield Refused("shift", "what stands under nofinesset is no FINESS number")
+        yield Refused("shift", "what stands under nofinesset is no FINESS number", entries)
         return
-    if titles is None and fields[0] == "geolocalisation":
+    if placing:
         yield from _position(row)
         return
     for name, pattern in (
@@ -109,7 +113,7 @@ def _of_fields(fields: Sequence[str], titles: Sequence[str] | None) -> Iterator[
         ("siret", re.compile(r"([0-9]{14})?")),
     ):
         if row.get(name) and not pattern.fullmatch(row[name]):
-            yield Refused("shift", f"what stands under {name} is nothing of the kind")
+            yield Refused("shift", f"what stands under {name} is nothing of the kind", entries)
             return
     department = _OVERSEAS.get(row["departement"], row["departement"])
     commune = row.get("cog") or _commune(department, row["commune"])
@@ -137,6 +141,13 @@ def _of_fields(fields: Sequence[str], titles: Sequence[str] | None) -> Iterator[
     )
 
 
+def _entries(number: str) -> tuple[Entry, ...] | None:
+    """What a line about the structure of this number tells of; None: it is no number of FINESS."""
+    if not _NUMBER.fullmatch(number):
+        return None
+    return ("Organization", f"finess-{number}"), ("Location", f"site-finess-{number}")
+
+
 def _commune(department: str, part: str) -> str:
     """INSEE code of a commune from its département and its own three digits (two overseas)."""
     return f"{department}{part[-2:] if len(department) == 3 else part}" if part else ""
@@ -156,11 +167,12 @@ def _position(row: Mapping[str, str]) -> Iterator[Piece]:
         department = _OVERSEAS.get(department, row["nofinesset"][:3])
     position = _metres(department, row["coordx"], row["coordy"])
     if position is None:
-        yield Refused("position", "no coordinates")
+        yield Refused("position", "no coordinates", entries=())
         return
     latitude, longitude = position
     found = {"longitude": round(longitude, 6), "latitude": round(latitude, 6)}
-    yield Fragment({"resourceType": "Location", "id": f"site-finess-{row['nofinesset']}", "position": found})
+    place = {"resourceType": "Location", "id": f"site-finess-{row['nofinesset']}", "position": found}
+    yield Fragment(place, completes=True)
 
 
 def _of_entity(entity: Any) -> Iterator[Piece]:

@@ -8,22 +8,30 @@ from pathlib import Path
 from typing import Any, Protocol
 
 Resource = dict[str, Any]
+Entry = tuple[str, str]
+"""type and id of a resource"""
 
 
 @dataclass(frozen=True, slots=True)
 class Fragment:
-    """A part of a resource, or the whole: `resource` has its type and id. `gone`: the file says that it is no more."""
+    """A part of a resource, or the whole: `resource` has its type and id. `gone`: the file says that it is no more.
+    `completes`: it adds to what other lines say of the resource, and is none by itself."""
 
     resource: Resource
     gone: bool = False
+    completes: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """Why a line is not taken: a word for the kind of reason, and what of it."""
+    """Why a line is not taken: a word for the kind of reason, and what of it. `entries`: of which entries it tells, which
+    the file therefore has; none when it tells of nothing that the directory holds, None when nobody can know.
+    `breaks_off`: what stands behind it was not read."""
 
     reason: str
     detail: str
+    entries: tuple[Entry, ...] | None = None
+    breaks_off: bool = False
 
 
 @dataclass(frozen=True, slots=True)

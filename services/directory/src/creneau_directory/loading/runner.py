@@ -2,8 +2,9 @@
 
 Reading: lines become fragments, batch by batch, in a transaction with how far it is. Writing: the fragments of each
 resource are put together, compared by digest with what the source gave last, and what is new or changed is stored, told to
-others and remembered in one transaction. Missing: what the source had given and a whole file does not have is ended. Each
-step can be broken off and goes on where it was; doing it twice changes nothing.
+others and remembered in one transaction. Missing: what the source had given and a whole file does not have is ended, unless
+a line that was refused may have been about it. Each step can be broken off and goes on where it was; doing it twice changes
+nothing.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from pathlib import Path
 import orjson
 
 from creneau_directory.loading.merging import ended, merged
-from creneau_directory.loading.pieces import Fragment, Line, Refused, Resource, Source
+from creneau_directory.loading.pieces import Entry, Fragment, Line, Refused, Resource, Source
 from creneau_directory.loading.settings import LoadSettings
 from creneau_directory.publishing import resource_event
 from creneau_directory.storage import loads as kept
@@ -41,6 +42,10 @@ _REMEMBERED_MAX = 100_000
 """fragments that are known again: some 15 MB"""
 _COLLECTED_FROM = 50_000
 """objects after which the collector looks for circles: a batch makes twice as many, and no circle"""
+UNNAMED, BROKEN_OFF = "refused unnamed", "broken off"
+"""counted of a load: refused lines of which nobody can know what they are about; files that were not read to their end"""
+Told = tuple[int, str, str, str]
+"""a line of the report: its line, refusal or remark, reason, detail"""
 Tell = Callable[[str, Load], None]
 
 
@@ -143,8 +148,9 @@ class Loading:
             await kept.keep(connection, load)
 
     async def _lay_down(self, connection: Connection, load: Load, batch: Sequence[Line]) -> None:
-        fragments: list[tuple[str, str, int, bool, bytes]] = []
-        told: list[tuple[int, str, str, str]] = []
+        fragments: list[tuple[str, str, int, bool, bool, bytes]] = []
+        told: list[Told] = []
+        had: set[Entry] = set()
         for line in batch:
             load.count("read")
             refused = False
@@ -152,20 +158,33 @@ class Loading:
                 if isinstance(piece, Fragment):
                     one, content = piece.resource, dumps(piece.resource)
                     if not self._said.again(content, gone=piece.gone, merges=self.source.merges):
-                        fragments.append((one["resourceType"], one["id"], line.number, piece.gone, content))
+                        place = (one["resourceType"], one["id"], line.number)
+                        fragments.append((*place, piece.gone, piece.completes, content))
                 elif isinstance(piece, Refused):
                     refused = True
                     told.append((line.number, "refused", piece.reason, piece.detail))
+                    had.update(piece.entries or ())
+                    if piece.entries is None:
+                        load.count(UNNAMED)
+                    if piece.breaks_off:
+                        load.count(BROKEN_OFF)
                 else:
                     told.append((line.number, "remark", piece.kind, piece.detail))
                     load.count(f"remark:{piece.kind}")
             load.count("refused", refused)
-        room = self.settings.load_refusals_kept_max - load.counts.get("told", 0)
-        load.count("told", min(len(told), max(room, 0)))
         await kept.lay_down(connection, load, fragments)
-        await kept.refuse(connection, load, told[: max(room, 0)])
+        if had:
+            await kept.seen(connection, load, sorted(had))
+        await self._report(connection, load, told)
+
+    async def _report(self, connection: Connection, load: Load, told: Sequence[Told]) -> None:
+        room = max(self.settings.load_refusals_kept_max - load.counts.get("told", 0), 0)
+        load.count("told", min(len(told), room))
+        await kept.refuse(connection, load, told[:room])
 
     async def _check_refused(self, load: Load) -> None:
+        if load.whole and load.counts.get(BROKEN_OFF):
+            await self._give_up(load, "The file breaks off: no whole file. Nothing was written.")
         read, refused = load.counts.get("read", 0), load.counts.get("refused", 0)
         if refused > read * self.settings.load_refused_share_max and refused > 1:
             await self._give_up(
@@ -179,7 +198,9 @@ class Loading:
         while True:
             async with self.database.transaction() as connection:
                 said = await kept.next_said(connection, load, self.settings.load_batch_resources)
-                for resource_type, of_type in groupby(said, key=lambda one: one.resource_type):
+                await self._report_incomplete(connection, load, [one for one in said if one.incomplete])
+                whole = (one for one in said if not one.incomplete)
+                for resource_type, of_type in groupby(whole, key=lambda one: one.resource_type):
                     await self._write_batch(connection, load, resource_type, list(of_type))
                 if said:
                     load.after = (said[-1].resource_type, said[-1].id)
@@ -189,6 +210,18 @@ class Loading:
             if not said:
                 return
             self._say("writing", load)
+
+    async def _report_incomplete(self, connection: Connection, load: Load, said: Sequence[Said]) -> None:
+        """Of a place whose position alone is told nothing is taken: it would be nothing else afterwards."""
+        if not said:
+            return
+        load.count("incomplete", len(said))
+        detail = "only completes what no line says of it"
+        await self._report(
+            connection,
+            load,
+            [(one.line, "refused", "incomplete", f"{one.resource_type}/{one.id} {detail}") for one in said],
+        )
 
     async def _write_batch(
         self, connection: Connection, load: Load, resource_type: str, said: Sequence[Said]
@@ -245,6 +278,9 @@ class Loading:
             return
         async with self.database.transaction() as connection:
             missing, given = await kept.missing(connection, load)
+        if missing and load.counts.get(UNNAMED) and not self.accept_gone:
+            await self._end_nothing(load, missing)
+            return
         too_many = missing > max(given * self.settings.load_gone_share_max, self.settings.load_gone_free)
         if too_many and not self.accept_gone:
             await self._give_up(
@@ -261,6 +297,17 @@ class Loading:
             if not entries:
                 return
             self._say("missing", load)
+
+    async def _end_nothing(self, load: Load, missing: int) -> None:
+        """Say that what is missing may be what was refused."""
+        said = (
+            f"{missing} entries are missing, and {load.counts[UNNAMED]} refused lines may be about them: none was ended;"
+            " --accept-gone ends them"
+        )
+        async with self.database.transaction() as connection:
+            await kept.refuse(connection, load, [(load.lines, "remark", "nothing-ended", said)])
+            load.count("missing left", missing)
+            await kept.keep(connection, load)
 
     async def _end(self, connection: Connection, load: Load, resource_type: str, ids: Sequence[str]) -> None:
         not_ours = await kept.given_by_others(connection, load.source, resource_type, ids)

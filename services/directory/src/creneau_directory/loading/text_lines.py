@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,20 +17,28 @@ _GZIP, _ZIP = b"\x1f\x8b", b"PK\x03\x04"
 
 @contextmanager
 def opened(path: Path) -> Iterator[IO[bytes]]:
-    """The bytes of a file, unpacked when it is packed; of a zip, its largest member."""
-    with path.open("rb") as file:
-        start = file.read(4)
-        file.seek(0)
-        if start.startswith(_GZIP):
-            with gzip.open(file) as unpacked:
-                yield io.BufferedReader(unpacked, 1 << 20)
-        elif start.startswith(_ZIP):
-            with zipfile.ZipFile(file) as archive:
-                member = max(archive.infolist(), key=lambda one: one.file_size)
-                with archive.open(member) as unpacked:
-                    yield unpacked
-        else:
-            yield file
+    """The bytes of a file, unpacked when it is packed; of a zip, its largest member. ValueError when the pack is damaged."""
+    try:
+        with path.open("rb") as file, _unpacked(file) as unpacked:
+            yield unpacked
+    except (EOFError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile) as error:
+        raise ValueError(f"{path.name} breaks off, or is packed wrongly: {error}") from error
+
+
+@contextmanager
+def _unpacked(file: IO[bytes]) -> Iterator[IO[bytes]]:
+    start = file.read(4)
+    file.seek(0)
+    if start.startswith(_GZIP):
+        with gzip.open(file) as unpacked:
+            yield io.BufferedReader(unpacked, 1 << 20)
+    elif start.startswith(_ZIP):
+        with zipfile.ZipFile(file) as archive:
+            member = max(archive.infolist(), key=lambda one: one.file_size)
+            with archive.open(member) as unpacked:
+                yield unpacked
+    else:
+        yield file
 
 
 def raw_lines(file: IO[bytes], bytes_max: int) -> Iterator[bytes]:

@@ -7,6 +7,7 @@ see.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -50,6 +51,8 @@ _INPUTS: Final = (
     ("_typeFilter", "string", "*"),
     ("includeAssociatedData", "string", "*"),
 )
+_NEXT_FILTER: Final = re.compile(r",\s*(?=[A-Z][A-Za-z]+(?:\?|%3[Ff]))")
+"""the comma before another query of a `_typeFilter`; any other stands in one (`specialty=SM01,SM02`)"""
 _KNOWN: Final = frozenset({*(name for name, _, _ in _INPUTS), "_format", "_pretty"})
 _DOCUMENTATION: Final = (
     "The directory as files. Answered by 202 and Content-Location; there, once it is done, by a manifest: for each type the"
@@ -259,13 +262,21 @@ def _types(call: OperationCall, said: OperationInput) -> list[str]:
 
 
 def _filters(said: OperationInput, name: str) -> list[str]:
-    """The queries of `_typeFilter` on a type (`HealthcareService?_tag=…|11`), of which one is to be fulfilled."""
+    """The queries of `_typeFilter` on a type (`HealthcareService?_tag=…|11`), of which one is to be fulfilled; read again,
+    each is itself. BadRequest for one on what is no type here."""
     found: list[str] = []
     for text in said.all("_typeFilter"):
-        for part in str(text).split(","):
-            query = part if "?" in part else unquote(part)
-            if query.strip().partition("?")[0] == name:
-                found.append(query.strip())
+        for part in filter(None, map(str.strip, _NEXT_FILTER.split(str(text)))):
+            resource_type, mark, query = (part if "?" in part else unquote(part)).partition("?")
+            if resource_type not in TYPES:
+                raise BadRequest(
+                    f"_typeFilter attend Type?requête, d'un de ces types : {', '.join(TYPES)} ; reçu « {part} ».",
+                    f"_typeFilter takes Type?query, of one of these types: {', '.join(TYPES)}; got “{part}”.",
+                    code="not-supported",
+                    expression="http._typeFilter",
+                )
+            if resource_type == name:
+                found.append(f"{resource_type}{mark}{query.replace(',', '%2C')}")
     return found
 
 

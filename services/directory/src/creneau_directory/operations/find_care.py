@@ -22,6 +22,7 @@ from creneau_directory.views import require_ror_headers
 from creneau_shared.clock import PARIS, Clock
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import BadRequest
+from creneau_shared.fhir.datatypes import whole_number
 from creneau_shared.fhir.json import dumps, loads
 from creneau_shared.fhir.rest.exchange import Answer
 from creneau_shared.fhir.rest.operation import Operation, OperationCall
@@ -354,11 +355,12 @@ def _count(given: OperationInput) -> int:
     value = given.first("_count")
     if value is None or value == "":
         return COUNT_DEFAULT
-    if not str(value).isdigit():
+    count = whole_number(value)
+    if count is None:
         raise BadRequest(
             f"_count attend un nombre entier positif ; reçu « {value} ».",
             f"_count takes a positive whole number; got “{value}”.",
             code="value",
             expression=_where("_count"),
         )
-    return max(1, min(int(str(value)), COUNT_MAX))
+    return max(1, min(count, COUNT_MAX))

@@ -46,6 +46,7 @@ def load_tables(metadata: MetaData) -> None:
         Column("id", Text(collation="C"), nullable=False),
         Column("line", BigInteger, nullable=False),
         Column("gone", Boolean, nullable=False),
+        Column("completes", Boolean, nullable=False, server_default=text("false")),
         Column("content", LargeBinary, nullable=False),
         Index("ix_load_fragment_place", "load", "resource_type", "id", "line"),
         prefixes=["UNLOGGED"],

@@ -32,12 +32,15 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """What a file says of one resource: its fragments in the order of their lines, and whether the last says it is gone."""
+    """What a file says of one resource: its fragments in the order of their lines, of which the first is `line`; whether the
+    last says it is gone; whether all only complete what no line says."""
 
     resource_type: str
     id: str
     contents: tuple[bytes, ...]
     gone: bool
+    incomplete: bool
+    line: int
 
 
 async def lock_source(connection: Connection, source: str) -> bool:
@@ -101,13 +104,13 @@ async def keep(connection: Connection, load: Load) -> None:
 
 
 async def lay_down(
-    connection: Connection, load: Load, rows: Sequence[tuple[str, str, int, bool, bytes]]
+    connection: Connection, load: Load, rows: Sequence[tuple[str, str, int, bool, bool, bytes]]
 ) -> None:
-    """Keep fragments: type, id, line, gone, content."""
+    """Keep fragments: type, id, line, gone, completes, content."""
     await connection.copy_records_to_table(
         "load_fragment",
         records=[(load.id, *row) for row in rows],
-        columns=["load", "resource_type", "id", "line", "gone", "content"],
+        columns=["load", "resource_type", "id", "line", "gone", "completes", "content"],
     )
 
 
@@ -134,7 +137,7 @@ WITH ids AS (
     WHERE load = $1 AND (resource_type, id) > ($2, $3) ORDER BY resource_type, id LIMIT $4
 )
 SELECT f.resource_type, f.id, array_agg(f.content ORDER BY f.line) AS contents,
-       (array_agg(f.gone ORDER BY f.line DESC))[1] AS gone
+       (array_agg(f.gone ORDER BY f.line DESC))[1] AS gone, bool_and(f.completes) AS incomplete, min(f.line) AS line
 FROM ids JOIN load_fragment AS f ON f.load = $1 AND f.resource_type = ids.resource_type AND f.id = ids.id
 GROUP BY f.resource_type, f.id ORDER BY f.resource_type, f.id
 """
@@ -143,7 +146,7 @@ GROUP BY f.resource_type, f.id ORDER BY f.resource_type, f.id
 async def next_said(connection: Connection, load: Load, most: int) -> list[Said]:
     """What the file says of the next resources."""
     rows = await connection.fetch(_NEXT, load.id, *load.after, most)
-    return [Said(row["resource_type"], row["id"], tuple(row["contents"]), row["gone"]) for row in rows]
+    return [Said(**{**row, "contents": tuple(row["contents"])}) for row in rows]
 
 
 async def known_digests(
@@ -191,6 +194,18 @@ async def remember(
         list(digests),
         list(digests.values()),
         [id_ in gone for id_ in digests],
+    )
+
+
+async def seen(connection: Connection, load: Load, entries: Sequence[tuple[str, str]]) -> None:
+    """Remember of entries (type, id) that the file has them, though not what it says of them."""
+    await connection.execute(
+        "UPDATE load_known SET load = $2 FROM unnest($3::text[], $4::text[]) AS had (resource_type, id)"
+        " WHERE source = $1 AND load_known.resource_type = had.resource_type AND load_known.id = had.id",
+        load.source,
+        load.id,
+        [resource_type for resource_type, _ in entries],
+        [id_ for _, id_ in entries],
     )
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from creneau_directory.domain.refusals import ProfessionalNotTheirs
+from creneau_directory.domain.refusals import PartsIdNotTheirs, ProfessionalNotTheirs, WholeNotTheirs
 from creneau_directory.domain.regulators import is_account
 from creneau_directory.domain.ror.visibility import SENSITIVE_TERM, is_sensitive
 from creneau_shared.database.pool import Connection
+from creneau_shared.fhir.json import loads
 from creneau_shared.fhir.storage.generic import owned_by
 from creneau_shared.fhir.storage.store import Resource, Stored, WriteContext
 from creneau_shared.security.rights import REGULATION
@@ -31,16 +32,35 @@ async def entry_belonging(
     """
     kind = resource["resourceType"]
     if kind == "Organization":
-        return owned_by(filter(None, (resource["id"], _referred(resource, "partOf", kind))))
+        whole = _referred(resource, "partOf", kind)
+        if whole is not None and context.organizations is not None:
+            _require_own_part(context, context.organizations, resource["id"], whole, current)
+        return owned_by(filter(None, (resource["id"], whole)))
     if kind == "Practitioner" and is_account(resource):
         return owned_by([REGULATION])
     if kind == "Practitioner":
-        return None if current is not None else owned_by(context.organizations or ())
+        return None if current is not None else owned_by(context.own_organizations)
     if kind == "PractitionerRole":
         await _require_own_professional(connection, context, resource)
     owner = _referred(resource, ORGANIZATION_OF[kind], "Organization")
     sensitive = [SENSITIVE_TERM] if is_sensitive(resource) else []
     return [*owned_by([owner] if owner else ()), *sensitive]
+
+
+def _require_own_part(
+    context: WriteContext, theirs: frozenset[str], id_: str, whole: str, current: Stored | None
+) -> None:
+    """What a practice says to be a part of an organisation; whoever speaks for the whole speaks, and writes, for its parts.
+
+    WholeNotTheirs when it does not speak for the whole, whose every new Patient would be known to the part. PartsIdNotTheirs
+    when it chooses an id that it does not speak for, and that does not begin with one that it does, and a dot: tokens may
+    name an organisation before the directory has it."""
+    before = loads(current.content) if current is not None and current.content is not None else {}
+    if whole not in theirs and whole != _referred(before, "partOf", "Organization"):
+        raise WholeNotTheirs(whole)
+    is_theirs = id_ in theirs or id_.startswith(tuple(f"{one}." for one in theirs))
+    if current is None and context.names_new and not is_theirs:
+        raise PartsIdNotTheirs(id_)
 
 
 async def _require_own_professional(connection: Connection, context: WriteContext, role: Resource) -> None:

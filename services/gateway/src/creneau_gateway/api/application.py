@@ -22,7 +22,7 @@ from creneau_shared.fhir.outcome import Language, negotiate_language
 from creneau_shared.fhir.rest import well_known
 from creneau_shared.fhir.rest.exchange import Answer
 from creneau_shared.fhir.rest.failure import failure
-from creneau_shared.fhir.rest.incoming import declared_bytes, read_body, read_form, read_query
+from creneau_shared.fhir.rest.incoming import declared_bytes, read_body, read_form, read_headers, read_query
 from creneau_shared.fhir.rest.negotiation import CONTENT_TYPE, Format, accepted_format, body_format
 from creneau_shared.fhir.storage.store import Resource
 from creneau_shared.fhir.xml import from_xml, to_xml
@@ -109,7 +109,7 @@ class GatewayApplication:
             await self._fhir(scope, scope["path"].rstrip("/"), receive, send)
 
     async def _fhir(self, scope: dict[str, Any], path: str, receive: Any, send: Any) -> None:
-        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        headers = read_headers(scope["headers"])
         language = negotiate_language(headers.get("accept-language"))
         output: Format = "json"
         try:

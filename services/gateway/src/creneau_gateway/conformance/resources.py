@@ -16,6 +16,7 @@ from creneau_gateway.conformance.search import (
 )
 from creneau_shared.clock import Clock
 from creneau_shared.errors import BadRequest, Issue, NotFound, NotImplementedByServer
+from creneau_shared.fhir.datatypes import whole_number
 from creneau_shared.fhir.json import dumps
 from creneau_shared.fhir.outcome import Language, operation_outcome
 from creneau_shared.fhir.rest.capability import COUNT, with_etag
@@ -227,14 +228,15 @@ def _last(query: Query, name: str) -> str | None:
 def _start(query: Query) -> int:
     """Where the page starts: what is searched changes with the release only, so that a number is cursor enough."""
     text = _last(query, CURSOR_PARAMETER) or "0"
-    if not text.isdecimal():
+    start = whole_number(text)
+    if start is None:
         raise BadRequest(
             "Ce lien de page est illisible ; repartez de la première page.",
             "This page link is unreadable; start again from the first page.",
             expression=f"http.{CURSOR_PARAMETER}",
             details_code="cursor",
         )
-    return int(text)
+    return start
 
 
 def _part_of(query: Query) -> Callable[[Resource], Resource]:

@@ -96,7 +96,7 @@ def at_once(headers: Mapping[str, str]) -> dict[str, str]:
     """The headers without the preference for a later answer: what is put together from several services is answered
     at once, and then says nothing of `Preference-Applied`."""
     words = headers.get("prefer", "").replace(";", ",").split(",")
-    kept = ",".join(word for word in words if word.strip() != "respond-async")
+    kept = ",".join(word for word in words if word.partition("=")[0].strip().lower() != "respond-async")
     return {**headers, "prefer": kept} if kept else {n: v for n, v in headers.items() if n != "prefer"}
 
 

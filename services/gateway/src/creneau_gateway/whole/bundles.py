@@ -14,7 +14,7 @@ from creneau_gateway.upstreams.asking import FORWARDED, RefusedError, at_once, p
 from creneau_gateway.upstreams.calls import Upstreams
 from creneau_gateway.upstreams.routing import Service, service_of
 from creneau_gateway.whole.own_types import OwnTypes
-from creneau_shared.errors import BadRequest, CreneauError, NotFound
+from creneau_shared.errors import BadRequest, NotFound
 from creneau_shared.fhir.json import dumps
 from creneau_shared.fhir.outcome import Language
 from creneau_shared.fhir.rest.batch import check_bundle, refuse_key, response_bundle, split_url
@@ -91,7 +91,7 @@ class Bundles:
                         service, "POST", "/fhir", headers=headers, content=dumps(bundle)
                     )
                     answered = _answered(service, answer, len(indexes))
-                except CreneauError as error:
+                except Exception as error:
                     answered = [_failed(error, language)] * len(indexes)
             for place, part in zip(indexes, answered, strict=True):
                 parts[place] = part
@@ -104,7 +104,7 @@ class Bundles:
     async def _answer(
         self, entry: Resource, index: int, headers: Mapping[str, str], language: Language
     ) -> dict[str, Any]:
-        """What an entry is answered that the gateway answers itself."""
+        """What an entry is answered that the gateway answers itself, whatever fails in it: others may have written."""
         wanted = entry["request"]
         path, query = split_url(wanted["url"], self._base_url, index)
         query = self._own.as_of_an_entry(path, query)
@@ -118,7 +118,7 @@ class Bundles:
                 )
         except RefusedError as refused:
             answer = refused.answer
-        except CreneauError as error:
+        except Exception as error:
             return _failed(error, language)
         return _entry(answer)
 
@@ -153,8 +153,10 @@ def _answered(service: Service, answer: httpx.Response, count: int) -> list[dict
     """The entries of a service's batch-response; what it refuses the whole with is the answer to each."""
     if answer.status_code != 200:
         return [_entry(refusal(service, answer))] * count
-    entries = orjson.loads(answer.content).get("entry", [])
-    return list(entries)
+    entries = list(orjson.loads(answer.content).get("entry", []))
+    if len(entries) != count:
+        raise ValueError(f"{service} answered {len(entries)} entries of {count}")
+    return entries
 
 
 def _entry(answer: Answer) -> dict[str, Any]:
@@ -170,7 +172,7 @@ def _entry(answer: Answer) -> dict[str, Any]:
     return {"resource": content, "response": response}
 
 
-def _failed(error: CreneauError, language: Language) -> dict[str, Any]:
+def _failed(error: Exception, language: Language) -> dict[str, Any]:
     return _entry(failure(error, language))
 
 

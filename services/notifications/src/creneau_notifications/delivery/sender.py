@@ -10,7 +10,7 @@ import asyncio
 import math
 import random
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import islice
@@ -22,11 +22,12 @@ from creneau_notifications.channels.channel import Carrier, Channel, DeliveryErr
 from creneau_notifications.delivery import metrics
 from creneau_notifications.delivery.admission import Admission, Admitted, Answer, Candidate, Withheld
 from creneau_notifications.delivery.ledger import Ledger, Outcome, count
+from creneau_notifications.delivery.ways import by_its_way
 from creneau_notifications.domain.address import InvalidAddressError
 from creneau_notifications.domain.appointment import AppointmentEvent
-from creneau_notifications.domain.civil import civil_after
+from creneau_notifications.domain.civil import waits_until
 from creneau_notifications.domain.contact import Contact
-from creneau_notifications.domain.plan import ASKING, Kind
+from creneau_notifications.domain.plan import NOTICES, Kind
 from creneau_notifications.domain.retry import RetryPolicy
 from creneau_notifications.domain.visit import Fact, Visit, visit_of
 from creneau_notifications.rendering.letter import Occasion
@@ -116,8 +117,9 @@ class Sender:
     """Sends what is due by the channels that it is given: as many messages at a time as it has lanes, of which each has
     carriers of its own. Run several, in as many processes as are wanted, for more at once.
 
-    `lanes`: the ways by the names of their channels. `site_url`: the pages that messages link to, no trailing slash.
-    `reader_zone`: of recipients who live one knows not where. `ledger`: shared by the senders of a process.
+    `lanes`: the ways by the names of their channels; `offered`: those by which this deployment plans. `site_url`: the
+    pages that messages link to, no trailing slash. `reader_zone`: of recipients who live one knows not where.
+    `ledger`: shared by the senders of a process.
     """
 
     def __init__(
@@ -126,6 +128,7 @@ class Sender:
         communications: Communications,
         ledger: Ledger,
         lanes: Sequence[Mapping[str, Way]],
+        offered: Collection[str],
         site_url: str,
         reader_zone: ZoneInfo,
         limits: DeliveryLimits,
@@ -138,6 +141,8 @@ class Sender:
         self._ledger = ledger
         self._lanes = lanes
         self._ways = lanes[0]
+        self._channels = {name: way.channel for name, way in self._ways.items()}
+        self._offered = frozenset(offered)
         self._site_url = site_url
         self._reader_zone = reader_zone
         self._limits = limits
@@ -265,9 +270,10 @@ class Sender:
         actors = {actor for message in due for actor in message.event.appointment.actors}
         known = await facts.find(connection, actors)
         states = await self._series_of(connection, due)
+        leaving = [by_its_way(message, contacts, self._channels, self._offered) for message in due]
         return [
             (message, self._weigh(message.as_it_is(states), contacts.get(message.recipient), known, now))
-            for message in due
+            for message in leaving
         ]
 
     @staticmethod
@@ -280,7 +286,7 @@ class Sender:
     ) -> list[tuple[Message, Closing | Later | Admitted]]:
         """What is to leave asks whether its address may be written to."""
         candidates = [
-            Candidate(self._ways[message.channel].channel, message, decision)
+            Candidate(self._channels[message.channel], message, decision)
             for message, decision in decided
             if isinstance(decision, Occasion)
         ]
@@ -299,7 +305,7 @@ class Sender:
             return Closing(Status.EXPIRED, "too-late")
         visit = visit_of(message.event.appointment, known)
         patient_until = max(message.due_at, message.planned_at) + self._limits.facts_patience
-        given = self._ways[message.channel].channel.given(contact) if contact is not None else None
+        given = self._channels[message.channel].given(contact) if contact is not None else None
         if contact is None or given is None or not visit.complete:
             if now < patient_until:
                 return Later(now + self._limits.facts_retry)
@@ -310,15 +316,15 @@ class Sender:
         return self._at_a_civil_hour(message, contact, visit, now)
 
     def _at_a_civil_hour(self, message: Message, contact: Contact, visit: Visit, now: datetime) -> Decision:
-        """A reminder waits for the morning, unless that is too late, and so does a question by a channel that wakes people; what
-        answers an act of today does not.
+        """A reminder waits for the morning, unless that is too late, and so does whatever comes by a channel that wakes people;
+        but what changes where one is to be in that morning does not, nor what comes unheard and answers an act of today.
 
         Planning has put reminders at a civil hour already: this is for those that are late, or whose place
         turned out to be in another zone.
         """
-        wakes = message.kind in ASKING and self._ways[message.channel].channel.rules.wakes
-        if message.kind is Kind.REMINDER or wakes:
-            civil = civil_after(now, visit.zone)
+        if message.kind is Kind.REMINDER or self._channels[message.channel].rules.wakes:
+            pressing = message.event.moments if message.kind in NOTICES else ()
+            civil = waits_until(pressing, now, visit.zone)
             if now < civil < message.expires_at:
                 return Later(civil)
         reader_zone = zone_named(contact.zone) or self._reader_zone

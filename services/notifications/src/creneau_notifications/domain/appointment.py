@@ -110,6 +110,12 @@ class AppointmentEvent:
         status = known.appointment.status
         return replace(self, was_booked=status == "booked" or (status == "pending" and known.was_booked))
 
+    @property
+    def moments(self) -> tuple[datetime, ...]:
+        """At which somebody is to come, or was: of the visit, of those told with it, and of what was before."""
+        before = () if self.previous_start is None else (self.previous_start,)
+        return (self.appointment.start, *(one.start for one in self.together), *before)
+
     def told_to(self, recipient: str) -> AppointmentEvent:
         """The event as one of several is told of it: of the others, nothing."""
         if not self.appointment.others:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
@@ -9,6 +10,9 @@ OPENS = time(8, 0)
 CLOSES = time(20, 0)
 LAST_PLANNED = time(19, 30)
 """Where a reminder that would fall in the night is put: early enough for a retry before `CLOSES`."""
+
+SETTING_OUT = timedelta(hours=4)
+"""Whoever is to be somewhere so soon after the morning has come may have set out before they read what came in it."""
 
 
 def is_civil(instant: datetime, zone: ZoneInfo) -> bool:
@@ -35,3 +39,9 @@ def civil_after(instant: datetime, zone: ZoneInfo) -> datetime:
         return instant.astimezone(UTC)
     morning = local.date() if local.time() < OPENS else local.date() + timedelta(days=1)
     return datetime.combine(morning, OPENS, zone).astimezone(UTC)
+
+
+def waits_until(moments: Iterable[datetime], now: datetime, zone: ZoneInfo) -> datetime:
+    """When one may be woken at the earliest by news of visits at these moments (UTC): now, or in the morning if it can wait."""
+    morning = civil_after(now, zone)
+    return now if any(now <= moment < morning + SETTING_OUT for moment in moments) else morning

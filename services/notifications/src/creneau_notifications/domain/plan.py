@@ -34,7 +34,9 @@ ASKING = frozenset({Kind.OFFER, Kind.PROPOSAL})
 """what waits for an answer"""
 ANSWERABLE = frozenset({"pending", "booked"})
 """in which status another time is proposed"""
-OF_SEVERAL = frozenset({Kind.CONFIRMATION, Kind.CHANGE, Kind.CANCELLATION})
+NOTICES = frozenset({Kind.CONFIRMATION, Kind.CHANGE, Kind.CANCELLATION})
+"""what tells at once of what has happened"""
+OF_SEVERAL = NOTICES
 """what is told of a series as a whole; a reminder is of one visit"""
 
 

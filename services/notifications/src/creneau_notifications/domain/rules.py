@@ -32,10 +32,11 @@ class ReminderRule:
 @dataclass(frozen=True, slots=True)
 class ChannelRules:
     """What one channel is for. `notices`: it tells at once of what happens to an appointment; `offers`: of what the waiting
-    list offers, too, which waits for an answer."""
+    list offers, too, which waits for an answer; `stands_in`: of what happens too, to whom no channel of `notices` reaches."""
 
     notices: bool
     reminders: tuple[ReminderRule, ...]
     offers: bool = False
+    stands_in: bool = False
     wakes: bool = False
     """whoever sleeps hears it come"""

@@ -54,6 +54,7 @@ class Message:
     kind: Kind
     rule: str
     channel: str
+    """by which it was planned; once it was tried, or is over, by which it left"""
     planned_at: datetime
     due_at: datetime
     expires_at: datetime
@@ -310,15 +311,17 @@ async def next_due(connection: Connection, now: datetime, channels: Collection[s
 
 
 async def claim(connection: Connection, claimed: Sequence[Claimed], lease_until: datetime) -> None:
-    """Take due messages, which are locked, for sending until then."""
+    """Take due messages, which are locked, for sending until then, by the channels that they have now."""
     if claimed:
         await connection.execute(
             "UPDATE message SET status = 'sending', lease_until = $1, attempts = attempts + 1,"
-            " counted_for = coalesce(given.mailbox, counted_for)"
-            " FROM unnest($2::uuid[], $3::bytea[]) AS given (id, mailbox) WHERE message.id = given.id",
+            " counted_for = coalesce(given.mailbox, counted_for), channel = given.channel"
+            " FROM unnest($2::uuid[], $3::bytea[], $4::text[]) AS given (id, mailbox, channel)"
+            " WHERE message.id = given.id",
             lease_until,
             [one.message.id for one in claimed],
             [one.mailbox for one in claimed],
+            [one.message.channel for one in claimed],
         )
 
 
@@ -340,13 +343,14 @@ async def close(
     if closed:
         await connection.execute(
             "UPDATE message SET status = given.status, reason = given.reason, finished_at = $1, lease_until = NULL,"
-            " attempts = attempts + 1"
-            " FROM unnest($2::uuid[], $3::text[], $4::text[]) AS given (id, status, reason)"
+            " attempts = attempts + 1, channel = given.channel"
+            " FROM unnest($2::uuid[], $3::text[], $4::text[], $5::text[]) AS given (id, status, reason, channel)"
             " WHERE message.id = given.id",
             now,
             [message.id for message, _ in closed],
             [closing.status for _, closing in closed],
             [closing.reason for _, closing in closed],
+            [message.channel for message, _ in closed],
         )
     return [
         replace(message, status=closing.status, reason=closing.reason, finished_at=now)

@@ -8,21 +8,28 @@ from typing import Literal
 from creneau_web.people.messages import Message
 from creneau_web.people.model import Person
 
-Reach = Literal["reached", "nobody", "landline", "unconfirmed", "hidden"]
+Reach = Literal["reached", "nobody", "phone_alone", "unconfirmed", "hidden"]
+"""`phone_alone`: all there is is a number that no text message reaches"""
 
 
-def reach_of(person: Person | None, *, hidden: bool, sent: Sequence[Message] = ()) -> Reach:
+def reach_of(
+    person: Person | None, *, hidden: bool, sends_texts: bool, sent: Sequence[Message] = ()
+) -> Reach:
     """`person`: for whom the visit is; None where nothing is known of them: whoever came by the link of a message is reached.
-    `hidden`: whether it is hidden from representatives, who may read the person's mail. `sent`: earlier messages to them."""
+    `hidden`: whether it is hidden from representatives, who may read the person's mail. `sends_texts`: whether the deployment
+    does. `sent`: earlier messages to them."""
     if hidden:
         return "hidden"
-    if person is not None and not person.email and not person.gets_texts:
-        return "landline" if person.phone else "nobody"
+    if person is not None and not person.email and not (sends_texts and person.gets_texts):
+        return "phone_alone" if person.phone else "nobody"
     return "unconfirmed" if _stopped(sent) else "reached"
 
 
 def _stopped(sent: Sequence[Message]) -> bool:
-    """Whether the last message by each channel was kept back, because nobody has confirmed its address."""
-    done = sorted((one for one in sent if one.state in ("sent", "not_sent")), key=lambda one: one.updated)
+    """Whether the last message by each channel was kept back, because nobody has confirmed its address. What did not leave for
+    another reason (there is no such address, the visit was cancelled before) says nothing of it."""
+    done = sorted(
+        (one for one in sent if one.state == "sent" or one.is_unconfirmed), key=lambda one: one.updated
+    )
     last = {one.channel: one for one in done}
     return bool(last) and all(one.is_unconfirmed for one in last.values())

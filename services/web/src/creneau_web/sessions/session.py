@@ -87,6 +87,8 @@ class Erased(BaseModel):
     """in which the base spoke"""
     cancelled: int = 0
     """appointments that were to come"""
+    told: bool = False
+    """whether a message says so"""
     kept: tuple[Kept, ...] = ()
 
 

@@ -14,6 +14,7 @@ class LinkedVisit:
     """The visit of a link, by the clock of its place."""
 
     status: str
+    zone: ZoneInfo
     start: datetime | None
     """None: somebody waits for a time"""
     kept_until: datetime | None
@@ -40,6 +41,7 @@ def linked_visit(parameters: Mapping[str, Any]) -> LinkedVisit:
     zone = ZoneInfo(said.get("timezone") or "Europe/Paris")
     return LinkedVisit(
         status=said["status"],
+        zone=zone,
         start=_moment(said, "start", zone),
         kept_until=_moment(said, "until", zone),
         place=said.get("place"),

@@ -11,6 +11,7 @@ from creneau_shared.fhir.json import dumps
 from creneau_shared.fhir.rest.bounds import BUNDLE_ENTRIES_MAX
 from creneau_shared.fhir.rest.declaration import Interaction, ServedType
 from creneau_shared.fhir.rest.exchange import Answer, FhirRequest
+from creneau_shared.fhir.rest.negotiation import names_entity
 from creneau_shared.fhir.rest.operation import Operation
 from creneau_shared.fhir.rest.service import FhirService
 from creneau_shared.fhir.search.registry import parameters_of
@@ -87,7 +88,7 @@ def with_etag(if_none_match: str | None, content: bytes) -> Answer:
         "ETag": f'W/"{hashlib.blake2b(content, digest_size=8).hexdigest()}"',
         "Cache-Control": "no-cache",
     }
-    if if_none_match == headers["ETag"]:
+    if names_entity(if_none_match or "", headers["ETag"]):
         return Answer(304, headers=headers)
     return Answer(200, content, headers)
 

@@ -25,6 +25,7 @@ from creneau_shared.fhir.rest.incoming import (
     declared_bytes,
     read_body,
     read_form,
+    read_headers,
     read_query,
 )
 from creneau_shared.fhir.rest.negotiation import (
@@ -73,7 +74,7 @@ class FhirEndpoint:
         self._limiter = server.service.limits.limiter
 
     async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
-        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        headers = read_headers(scope["headers"])
         for name in HANDED_ON:
             headers.pop(name, None)
         language = negotiate_language(headers.get("accept-language"))

@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Any
 
 from creneau_shared.errors import BadRequest
-from creneau_shared.fhir.datatypes import instant_of
+from creneau_shared.fhir.datatypes import instant_of, whole_number
 from creneau_shared.fhir.json import loads
 from creneau_shared.fhir.outcome import Language
 from creneau_shared.fhir.rest.negotiation import Preference, body_format
@@ -151,7 +151,7 @@ def parse_http_date(text: str) -> datetime | None:
     """The moment that an HTTP date names; None when it is unreadable (the header is then ignored, RFC 9110)."""
     try:
         return parsedate_to_datetime(text).astimezone(UTC)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
 
 
@@ -165,11 +165,12 @@ def asked_count(query: Sequence[tuple[str, str]], default: int, most: int) -> in
     text = next((value for name, value in reversed(query) if name == "_count"), "")
     if not text:
         return default
-    if not (text.isascii() and text.isdigit()):
+    count = whole_number(text)
+    if count is None:
         raise BadRequest(
             f"_count attend un nombre entier ; reçu « {text} ».",
             f"_count takes a whole number; got “{text}”.",
             code="value",
             expression="http._count",
         )
-    return min(int(text[:9]), most)
+    return min(count, most)

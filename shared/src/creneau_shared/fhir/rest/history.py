@@ -21,7 +21,7 @@ from creneau_shared.errors import BadRequest
 from creneau_shared.fhir.audit import Event, Touched
 from creneau_shared.fhir.datatypes import parse_interval
 from creneau_shared.fhir.rest.exchange import Answer, FhirRequest, asked_count
-from creneau_shared.fhir.rest.reading import ID, require_once_visible
+from creneau_shared.fhir.rest.reading import ID, VERSION_MAX, require_once_visible
 from creneau_shared.fhir.rest.service import FhirService
 from creneau_shared.fhir.search.bundle import Entry, Link, query_url, write_bundle
 from creneau_shared.fhir.search.dates import EARLIEST, LATEST
@@ -43,7 +43,6 @@ Pairs = Sequence[tuple[str, str]]
 
 _BEFORE_EVERY_ID, _AFTER_EVERY_ID = "", "~"
 """In the order of code points, against the characters that an id may have."""
-_VERSION_MAX = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -94,9 +93,9 @@ class Cursor:
             raw = urlsafe_b64decode(text.encode("ascii") + b"=" * (-len(text) % 4))
             moment, resource_type, id_, version, backward, total = orjson.loads(raw)
             place = Place(datetime.fromisoformat(moment), str(resource_type), str(id_), int(version))
-            if place.last_updated.tzinfo is None or not ID.match(place.id) or place.version > _VERSION_MAX:
+            if place.last_updated.tzinfo is None or not ID.match(place.id) or place.version > VERSION_MAX:
                 raise ValueError(text)
-            if backward not in (False, True) or not (total is None or 0 <= int(total) <= _VERSION_MAX):
+            if backward not in (False, True) or not (total is None or 0 <= int(total) <= VERSION_MAX):
                 raise ValueError(text)
         except (ValueError, TypeError) as error:
             raise BadRequest(

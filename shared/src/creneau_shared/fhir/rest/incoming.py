@@ -16,6 +16,8 @@ Receive = Callable[[], Awaitable[dict[str, Any]]]
 Pairs = list[tuple[str, str]]
 
 QUERY_PARAMETERS_MAX = 200
+LISTS = frozenset({"accept", "accept-language", "if-match", "if-none-match", "prefer"})
+"""headers that are lists, of those that are read"""
 FORM = "application/x-www-form-urlencoded"
 
 
@@ -37,6 +39,17 @@ class BodyLimits:
             return max(of_caller, self.feed)
         takes_bundles = not path or path[-1] == "$validate"
         return of_caller if takes_bundles else min(of_caller, self.resource)
+
+
+def read_headers(lines: Sequence[tuple[bytes, bytes]]) -> dict[str, str]:
+    """The headers of a request by their names, in lower case as ASGI has them. Several lines of one that is a list are that
+    list (RFC 9110 5.3); of any other the last counts."""
+    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in lines}
+    if len(headers) < len(lines):
+        for listed in LISTS.intersection(headers):
+            said = [value for name, value in lines if name == listed.encode()]
+            headers[listed] = b", ".join(said).decode("latin-1")
+    return headers
 
 
 def declared_bytes(headers: Mapping[str, str]) -> int:

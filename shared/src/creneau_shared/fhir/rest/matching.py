@@ -46,9 +46,17 @@ class Criteria:
 
 
 def read_criteria(service: FhirService, request: FhirRequest, resource_type: str, query: Query) -> Criteria:
-    """A condition must be understood whole: an unknown name is an error, not a wider match."""
+    """A condition must be understood whole: an unknown name is an error, and a value that is not there, not a wider match."""
     pairs = parse_qsl(query, keep_blank_values=True) if isinstance(query, str) else list(query)
     pairs = [(name, value) for name, value in pairs if name not in ("_format", "_pretty")]
+    empty = next((name for name, value in pairs if not value.replace(",", "").strip()), None)
+    if empty is not None:
+        raise BadRequest(
+            f"Le critère « {empty} » n'a pas de valeur : une interaction conditionnelle n'en laisse aucun de côté.",
+            f"The criterion “{empty}” has no value: a conditional interaction leaves none aside.",
+            code="value",
+            expression=f"http.{empty}",
+        )
     wanted = parse(service, request, resource_type, pairs, strict=True)
     if not wanted.conditions:
         raise BadRequest(

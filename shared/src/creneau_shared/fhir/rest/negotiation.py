@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Literal
 
 from creneau_shared.errors import BadRequest, NotAcceptable, UnsupportedMedia
+from creneau_shared.fhir.datatypes import whole_number
 
 Format = Literal["json", "xml"]
 Return = Literal["minimal", "representation", "OperationOutcome"]
@@ -42,7 +43,8 @@ SPELLINGS_REMEMBERED = 256
 
 @dataclass(frozen=True, slots=True)
 class Preference:
-    """The `Prefer` header: `return`, `handling` and `respond-async` (FHIR R4 http.html#ops, RFC 7240)."""
+    """The `Prefer` header: `return`, `handling` and `respond-async` (FHIR R4 http.html#ops), as RFC 7240 writes them: the
+    first of a repeated preference counts, names have no case, values may be quoted."""
 
     returning: Return = "representation"
     strict: bool = False
@@ -51,15 +53,17 @@ class Preference:
     @staticmethod
     @lru_cache(SPELLINGS_REMEMBERED)
     def parse(header: str | None) -> Preference:
-        words = [word.strip() for word in (header or "").replace(";", ",").split(",")]
-        pairs = dict(word.split("=", 1) for word in words if "=" in word)
+        pairs: dict[str, str] = {}
+        for word in (header or "").replace(";", ",").split(","):
+            name, _, value = (part.strip() for part in word.partition("="))
+            pairs.setdefault(name.lower(), value.strip('"'))
         returning = pairs.get("return", "representation")
         if returning not in ("minimal", "representation", "OperationOutcome"):
             returning = "representation"
         return Preference(
             returning,  # type: ignore[arg-type]
             strict=pairs.get("handling") == "strict",
-            respond_async="respond-async" in words,
+            respond_async="respond-async" in pairs,
         )
 
 
@@ -124,16 +128,27 @@ def body_format(content_type: str | None) -> Format:
     return readable
 
 
-def entity_version(header: str, name: str) -> int:
-    """The version in an `If-Match` header: `W/"3"`; a bare or strong tag is understood too."""
-    tag = header.strip().removeprefix("W/").strip('"')
-    if not tag.isdigit():
+def entity_versions(header: str, name: str) -> frozenset[int]:
+    """The versions in an `If-Match` header, of which one has to be the current one (RFC 9110 13.1.1): `W/"3"`, or a list;
+    a bare or strong tag is understood too. BadRequest for what is none."""
+    versions = [whole_number(_opaque(tag)) for tag in header.split(",")]
+    if None in versions:
         raise BadRequest(
             f'L\'en-tête {name} doit citer une version : W/"3" ; reçu « {header} ».',
             f'The header {name} must quote a version: W/"3"; got “{header}”.',
             code="value",
         )
-    return int(tag)
+    return frozenset(version for version in versions if version is not None)
+
+
+def names_entity(header: str, etag: str) -> bool:
+    """Whether an `If-None-Match` header names an entity: in a list, compared weakly, or any (`*`) (RFC 9110 13.1.2)."""
+    tags = {_opaque(tag) for tag in header.split(",")}
+    return "*" in tags or _opaque(etag) in tags
+
+
+def _opaque(tag: str) -> str:
+    return tag.strip().removeprefix("W/").strip('"')
 
 
 def _not_acceptable(asked: str) -> NotAcceptable:

@@ -8,8 +8,10 @@ from dataclasses import replace
 
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import BadRequest, Forbidden, Gone, NotFound
+from creneau_shared.fhir.datatypes import whole_number
 from creneau_shared.fhir.json import dumps, loads
 from creneau_shared.fhir.rest.exchange import Answer, FhirRequest, parse_http_date
+from creneau_shared.fhir.rest.negotiation import names_entity
 from creneau_shared.fhir.rest.service import FhirService
 from creneau_shared.fhir.storage.store import ResourceStore, Stored
 from creneau_shared.fhir.summary import SummaryMode, select_elements, summarise
@@ -19,6 +21,8 @@ ID = re.compile(r"^[A-Za-z0-9\-.]{1,64}\Z")
 UUID = re.compile(r"^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}\Z")
 """an id that is the same in capitals (RFC 9562 §4)"""
 _UUID_LENGTH = 36
+VERSION_MAX = 2**31 - 1
+"""what the column of versions can hold"""
 SUMMARIES: frozenset[SummaryMode] = frozenset(("true", "text", "data"))
 
 
@@ -126,8 +130,7 @@ def not_modified(request: FhirRequest, stored: Stored) -> bool:
     """Conditional read: If-None-Match first, else If-Modified-Since (RFC 9110 §13.2.2)."""
     tags = request.headers.get("if-none-match")
     if tags is not None:
-        versions = {tag.strip().removeprefix("W/").strip('"') for tag in tags.split(",")}
-        return "*" in versions or str(stored.version) in versions
+        return names_entity(tags, stored.etag)
     header = request.headers.get("if-modified-since")
     since = parse_http_date(header) if header else None
     return since is not None and stored.last_updated.replace(microsecond=0) <= since
@@ -162,9 +165,10 @@ async def vread(
     service.require_asked_rightly(request, store.resource_type)
     async with service.connection() as connection:
         await require_once_visible(connection, store, access, id_)
+        number = whole_number(version)
         stored = (
-            await store.read_version(connection, id_, int(version), access.required)
-            if version.isdigit() and len(version) < 10
+            await store.read_version(connection, id_, number, access.required)
+            if number is not None and number <= VERSION_MAX
             else None
         )
         if stored is None:

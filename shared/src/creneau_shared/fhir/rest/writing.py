@@ -6,6 +6,8 @@ answer leaves; a batch entry and a transaction entry go through the same functio
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from creneau_shared.database.barrier import commit_barrier
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import (
@@ -24,7 +26,7 @@ from creneau_shared.fhir.rest.conditions import EXPRESSION, asked_condition
 from creneau_shared.fhir.rest.exchange import Answer, FhirRequest
 from creneau_shared.fhir.rest.idempotency import remember, remembered
 from creneau_shared.fhir.rest.matching import designated
-from creneau_shared.fhir.rest.negotiation import entity_version
+from creneau_shared.fhir.rest.negotiation import entity_versions
 from creneau_shared.fhir.rest.reading import (
     ID,
     UUID,
@@ -56,10 +58,12 @@ def write_context(request: FhirRequest, access: Access) -> WriteContext:
         role=request.principal.role,
         client=request.principal.client,
         practitioner=request.principal.practitioner,
+        national_id=request.principal.national_id,
         patient_ids=access.patient_ids,
         people=access.rights.people if access.patient_ids is not None else None,
         oneself=access.rights.oneself,
         organizations=access.organizations,
+        own_organizations=access.own_organizations,
         correlation_id=request.correlation_id,
     )
 
@@ -254,7 +258,7 @@ async def _put(
             f"{store.resource_type}/{id_} n'existe pas : aucune version à laquelle comparer If-Match.",
             f"{store.resource_type}/{id_} does not exist: no version that If-Match could be compared with.",
         )
-    context = write_context(request, access)
+    context = replace(write_context(request, access), names_new=True)
     stored = (
         await store.create(connection, context, resource, id_)
         if current is None
@@ -338,8 +342,8 @@ async def _over(
     has changed it since the version that If-Match names; what the server itself has made of it is no such change."""
     header = request.headers.get("if-match")
     if header is not None and header.strip() != "*" and isinstance(store, MovesByItself):
-        version = entity_version(header, "If-Match")
-        if version is not None and version < current.version:
+        [version, *others] = sorted(entity_versions(header, "If-Match"))
+        if not others and version < current.version:
             rebased = await store.rebased(connection, current, version, resource or None)
             if rebased is not None:
                 return rebased
@@ -351,7 +355,7 @@ def _require_version(request: FhirRequest, current: Stored) -> None:
     header = request.headers.get("if-match")
     if header is None or header.strip() == "*":
         return
-    if entity_version(header, "If-Match") != current.version:
+    if current.version not in entity_versions(header, "If-Match"):
         raise PreconditionFailed(
             f"{current.resource_type}/{current.id} a changé : sa version est {current.version}, vous avez lu {header}."
             " Relisez-la et recommencez.",

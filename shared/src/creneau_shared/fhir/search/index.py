@@ -16,7 +16,7 @@ from creneau_shared.fhir.search.layout import NARROW, SEPARATOR, keys_and_others
 from creneau_shared.fhir.search.name_words import START, found_by_words, text_starts
 from creneau_shared.fhir.search.occurrences import Occurrence, occurrences_of, within
 from creneau_shared.fhir.search.parameters import SearchParameter
-from creneau_shared.fhir.search.quantities import common_unit, unit_of
+from creneau_shared.fhir.search.quantities import in_common_unit, unit_of
 from creneau_shared.fhir.search.registry import parameters_of
 from creneau_shared.fhir.search.terms import bounded, escape, relative_reference
 from creneau_shared.fhir.search.words import has_words, words_vector
@@ -399,9 +399,8 @@ def _quantity(name: str, default: str | None) -> _Emit:
         unit = unit_of(value, default) if isinstance(value, dict) else None
         if unit is None:
             return
-        common, factor = common_unit(*unit)
         try:
-            number = Decimal(str(value.get("value"))) * factor
+            common, number = in_common_unit(Decimal(str(value.get("value"))), *unit)
         except InvalidOperation:
             return
         collector.numbers[NumberEntry(f"{name}|{common}", number)] = None

@@ -33,11 +33,13 @@ from creneau_shared.fhir.search.request import (
     TotalMode,
 )
 from creneau_shared.fhir.search.values import (
+    CONTACTS,
     BadValueError,
     Reading,
     read_clause_values,
     reference_types,
     split,
+    with_plus,
 )
 
 CURSOR_PARAMETER = "_cursor"
@@ -269,8 +271,10 @@ class _Parser:
         if modifier == "above" and parameter.climbs is not None:
             plain = self._clause(parameter, None, name, text)
             return None if plain is None else above(parameter, plain)
-        texts = [part.strip() for part in split(text, ",")]
-        texts = [part for part in texts if part]
+        written = split(text, ",")
+        if parameter.name in CONTACTS:
+            written = [with_plus(part) for part in written]
+        texts = [part for part in map(str.strip, written) if part]
         if not texts:
             return None
         limits = self.reading.limits

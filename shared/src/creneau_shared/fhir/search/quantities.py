@@ -7,37 +7,49 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any, Final
 
 _UCUM: Final = ("unitsofmeasure.org", "TRE_R247-UcumUniteMesure")
 """what the addresses of UCUM have in them: HL7's, its https form (ROR), the NOS's copy"""
 
-_YEAR_DAYS: Final = Decimal("365.25")
-_COMMON: Final[Mapping[str, tuple[str, Decimal]]] = {
-    "a": ("a", Decimal(1)),
-    "mo": ("a", 1 / Decimal(12)),
-    "wk": ("a", 7 / _YEAR_DAYS),
-    "d": ("a", 1 / _YEAR_DAYS),
-    "h": ("a", 1 / (_YEAR_DAYS * 24)),
-    "min": ("a", 1 / (_YEAR_DAYS * 24 * 60)),
-    "km": ("m", Decimal(1000)),
-    "m": ("m", Decimal(1)),
-    "cm": ("m", Decimal("0.01")),
-    "mm": ("m", Decimal("0.001")),
-    "kg": ("kg", Decimal(1)),
-    "g": ("kg", Decimal("0.001")),
-    "t": ("kg", Decimal(1000)),
+_DECIMALS: Final = 18
+"""to which a quantity is rounded, once, when it has been brought into another unit exactly"""
+_DAY: Final = Fraction(4, 1461)
+"""of a year of 365.25 days"""
+_COMMON: Final[Mapping[str, tuple[str, Fraction]]] = {
+    "a": ("a", Fraction(1)),
+    "mo": ("a", Fraction(1, 12)),
+    "wk": ("a", 7 * _DAY),
+    "d": ("a", _DAY),
+    "h": ("a", _DAY / 24),
+    "min": ("a", _DAY / (24 * 60)),
+    "km": ("m", Fraction(1000)),
+    "m": ("m", Fraction(1)),
+    "cm": ("m", Fraction(1, 100)),
+    "mm": ("m", Fraction(1, 1000)),
+    "kg": ("kg", Fraction(1)),
+    "g": ("kg", Fraction(1, 1000)),
+    "t": ("kg", Fraction(1000)),
 }
 """UCUM code → the common unit of its kind, and how much of it it is"""
 
 
-def common_unit(system: str, code: str) -> tuple[str, Decimal]:
-    """By which name quantities in a unit are kept, and what to multiply them by."""
+def in_common_unit(number: Decimal, system: str, code: str) -> tuple[str, Decimal]:
+    """By which name a quantity is kept, and its number there: the same for what is as much in another unit of its kind."""
+    name, factor = _common_unit(system, code)
+    if factor == 1:
+        return name, number
+    scaled = round(Fraction(number) * factor * 10**_DECIMALS)
+    return name, Decimal(f"{scaled}e-{_DECIMALS}")
+
+
+def _common_unit(system: str, code: str) -> tuple[str, Fraction]:
     known = _COMMON.get(code) if not system or any(part in system for part in _UCUM) else None
     if known is not None:
         return known
     foreign = system and not any(part in system for part in _UCUM)
-    return (f"{system}|{code}" if foreign else code), Decimal(1)
+    return (f"{system}|{code}" if foreign else code), Fraction(1)
 
 
 def unit_of(quantity: Mapping[str, Any], default: str | None) -> tuple[str, str] | None:

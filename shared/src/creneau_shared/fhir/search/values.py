@@ -13,7 +13,7 @@ from creneau_shared.fhir.national import commune_position
 from creneau_shared.fhir.search.coded import UnknownCodesError, hierarchy_tokens, value_set_tokens
 from creneau_shared.fhir.search.dates import EARLIEST, LATEST, NotADateError, interval
 from creneau_shared.fhir.search.parameters import SearchParameter
-from creneau_shared.fhir.search.quantities import common_unit
+from creneau_shared.fhir.search.quantities import in_common_unit
 from creneau_shared.fhir.search.request import (
     DateValue,
     Limits,
@@ -34,6 +34,9 @@ from creneau_shared.fhir.search.words import WordsError, words_query
 from creneau_shared.fhir.text import contact_key, string_key
 from creneau_shared.spelling import fold
 
+CONTACTS = frozenset({"telecom", "email", "phone", "contact"})
+"""parameters whose values are contact points"""
+_BLANK_FOR_PLUS = re.compile(r"(^|\|) (?=[1-9])", re.ASCII)
 _PREFIX = re.compile(r"(eq|ne|gt|lt|ge|le|sa|eb|ap)(?=[\d+\-.])")
 _ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
 _LOCAL = re.compile(r"(?P<type>[A-Z][A-Za-z]+)/(?P<id>[A-Za-z0-9\-.]{1,64})(/_history/[A-Za-z0-9\-.]{1,64})?")
@@ -203,9 +206,14 @@ def _token(text: str) -> TokenValue:
     return TokenValue(unescape(system), unescape(code) or None)
 
 
+def with_plus(text: str) -> str:
+    """A telephone number whose country stands behind a blank, into which an address makes the `+` that is not encoded."""
+    return _BLANK_FOR_PLUS.sub(r"\1+", text)
+
+
 def _read_token(parameter: SearchParameter, text: str, reading: Reading) -> TokenValue:
     value = _implied(parameter, _token(text))
-    if parameter.name in ("telecom", "email", "phone", "contact") and value.code is not None:
+    if parameter.name in CONTACTS and value.code is not None:
         return TokenValue(value.system, contact_key(value.code))
     return value
 
@@ -289,8 +297,9 @@ def _read_quantity(parameter: SearchParameter, text: str, reading: Reading) -> N
     if not unit and parameter.unit is None:
         return value
     system, code = (unit[0], unit[1]) if len(unit) == 2 else ("", unit[0] if unit else str(parameter.unit))
-    name, factor = common_unit(system, code)
-    return NumberValue(value.prefix, value.number * factor, value.low * factor, value.high * factor, name)
+    name, exact = in_common_unit(value.number, system, code)
+    low, high = (in_common_unit(bound, system, code)[1] for bound in (value.low, value.high))
+    return NumberValue(value.prefix, exact, low, high, name)
 
 
 def _read_uri(parameter: SearchParameter, text: str, reading: Reading) -> UriValue:

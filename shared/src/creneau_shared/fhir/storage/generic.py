@@ -67,10 +67,19 @@ def owned_by(organizations: Iterable[str]) -> list[str]:
     return [f"{OWNER}{id_}" for id_ in sorted(set(organizations))]
 
 
-def require_owned(context: WriteContext, resource_type: str, belonging: Iterable[str]) -> None:
+def require_owned(context: WriteContext, resource_type: str, belonging: Collection[str]) -> None:
     """Forbidden when a practice writes what would belong to none of the organisations for which it speaks."""
     if context.organizations is None or not set(belonging).isdisjoint(owned_by(context.organizations)):
         return
+    if not context.own_organizations and not any(term.startswith(OWNER) for term in belonging):
+        raise Forbidden(
+            f"Vous exercez dans plusieurs cabinets, et rien ne dit pour lequel vous écrivez ({resource_type}) : nommez-le"
+            " dans la ressource (pour un patient : managingOrganization), ou utilisez un jeton qui le nomme.",
+            f"You work for several practices, and nothing says for which of them you write ({resource_type}): name it in"
+            " the resource (of a patient: managingOrganization), or use a token that names it.",
+            expression=resource_type,
+            details_code="no-practice",
+        )
     raise Forbidden(
         f"Ce que vous écrivez n'appartient à aucun des cabinets pour lesquels vous agissez ({resource_type}).",
         f"What you write belongs to none of the practices for which you act ({resource_type}).",

@@ -6,7 +6,7 @@ The REST layer knows types only through `ResourceStore`: the generic one keeps a
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, Protocol, runtime_checkable
@@ -53,6 +53,8 @@ class WriteContext:
     """the OAuth client through which they write"""
     practitioner: str | None = None
     """id of the Practitioner who they are"""
+    national_id: str | None = None
+    """the national identifier of the professional who they are"""
     patient_ids: frozenset[str] | None = None
     """the Patients this subject acts for; None: not limited to a patient compartment"""
     people: Mapping[str, frozenset[str]] | None = None
@@ -61,6 +63,10 @@ class WriteContext:
     """those of the Patients who they are"""
     organizations: frozenset[str] | None = None
     """the Organizations (ids) to one of which what is written must belong; None: not limited to practices"""
+    own_organizations: frozenset[str] = frozenset()
+    """those of them that are theirs, and not by a delegation"""
+    names_new: bool = False
+    """whether the id of what is created is the client's choice (PUT), and none of ours"""
     correlation_id: str | None = None
     answer: dict[str, str] = field(default_factory=dict)
     """response headers that the write adds (such as a hold's Expires)"""
@@ -68,6 +74,14 @@ class WriteContext:
     """ids of what was written and waits for somebody's decision: answered by 202"""
     besides: list[Stored] = field(default_factory=list)
     """others of the type that the same write has changed: each leaves its trace"""
+
+    def owners(self, named: Iterable[str]) -> frozenset[str]:
+        """Whose (Organizations, ids) is what names these: of a caller who is limited to practices, those for which they
+        speak; where it is none of these, their own. What was delegated to them is no owner by that alone: whoever
+        delegates asks nobody, and would come to see whatever the others write."""
+        if self.organizations is None:
+            return frozenset(named)
+        return self.organizations.intersection(named) or self.own_organizations
 
     def may(self, what: str, patient: str) -> bool:
         """Whether they may do this for a Patient (id); whoever does not act as a consumer is not limited so."""

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from creneau_shared.errors import BadRequest, NotFound
+from creneau_shared.fhir.datatypes import whole_number
 from creneau_shared.fhir.outcome import Language
 from creneau_shared.fhir.terminology import questions
 from creneau_shared.fhir.terminology.catalogue import catalogue, value_set_catalogue
@@ -65,9 +66,10 @@ class Call:
         value = self.first(name)
         if value is None or value == "":
             return None
-        if isinstance(value, bool) or not str(value).isdecimal() or int(value) > CODE_MAX:
+        number = whole_number(value)
+        if number is None or number > CODE_MAX:
             raise _wrong(name, "un entier à partir de 0", "a whole number from 0")
-        return int(value)
+        return number
 
     def flag(self, name: str) -> bool:
         """true or false; false when it is not there."""

@@ -38,6 +38,8 @@ _AFTER_EASTER_OF = {"57": (-2,), "67": (-2,), "68": (-2,), "971": (-24, -2), "97
 """Good Friday, and in Guadeloupe the Thursday of the middle of Lent."""
 _PARTS_OF_CODES = {"97133": "977", "97150": "978", "97123": "977", "97127": "978"}
 """Saint-Barthélemy and Saint-Martin have codes among Guadeloupe's."""
+_UPPER_CORSICA = "202"
+"""with which the postal codes of Haute-Corse begin; those of Corse-du-Sud are before them"""
 _OF_ZONE = {
     "America/Guadeloupe": "971",
     "America/Martinique": "972",
@@ -71,12 +73,15 @@ _SCHOOL_ZONES = {
 _EVERYWHERE = (
     (date(2025, 10, 18), date(2025, 11, 3)),
     (date(2025, 12, 20), date(2026, 1, 5)),
+    (date(2026, 5, 15), date(2026, 5, 18)),
     (date(2026, 7, 4), date(2026, 9, 1)),
     (date(2026, 10, 17), date(2026, 11, 2)),
     (date(2026, 12, 19), date(2027, 1, 4)),
+    (date(2027, 5, 7), date(2027, 5, 10)),
     (date(2027, 7, 3), date(2027, 9, 1)),
 )
-"""From the first day without school to the day on which it begins again."""
+"""From the first day without school to the day on which it begins again: holidays, and what follows the Thursday of
+Ascension."""
 _BY_ZONE = {
     "A": (
         (date(2026, 2, 7), date(2026, 2, 23)),
@@ -105,10 +110,17 @@ def part_of_france(code: str | None, zone: str) -> str | None:
     """The department or territory of a place, by its postal code or its commune's, else by its clock; empty where that tells
     no more than France, None abroad."""
     if code is not None:
-        return _PARTS_OF_CODES.get(code) or (code[:3] if code.startswith(("97", "98")) else code[:2])
+        return part_of_code(code)
     if zone not in _FRENCH_ZONES:
         return None
     return _OF_ZONE.get(zone, "")
+
+
+def part_of_code(code: str) -> str:
+    """The department or territory of a postal code in five digits: `35`, `2A`, `974`."""
+    if code.startswith("20"):
+        return "2A" if code < _UPPER_CORSICA else "2B"
+    return _PARTS_OF_CODES.get(code) or (code[:3] if code.startswith(("97", "98")) else code[:2])
 
 
 def is_public_holiday(part: str | None, day: date) -> bool:

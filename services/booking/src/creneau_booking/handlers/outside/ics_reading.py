@@ -1,31 +1,29 @@
 """Busy times out of an iCalendar file (RFC 5545): when, and nothing else; titles are never looked at.
 
-A file that is not ours may be hostile: its size, its events, its repetitions and what each of these may make are bounded,
+A file that is not ours may be hostile: its size, its events, its repetitions and all that is looked at for them are bounded,
 and no repetition is followed beyond the window that is looked at.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
-from datetime import UTC, date, datetime, time, timedelta, tzinfo
-from itertools import islice
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta, tzinfo
+from itertools import chain
 from typing import Any
 
-from dateutil.rrule import rrulestr
 from icalendar import Calendar
 
 from creneau_booking.domain.busy_times import Period, merged
 from creneau_booking.domain.not_read import NotReadError, TooLargeError, UnreadableError
+from creneau_booking.handlers.outside.ics_repeating import LOOKED_AT_MAX, Budget, repeated
 
 EVENTS_MAX = 5_000
 REPEATED_MAX = 300
 OCCURRENCES_MAX = 20_000
 LONGEST = timedelta(days=62)
-"""a longer event is cut: nobody is away for ever by mistake"""
-OLDEST = timedelta(days=366 * 15)
-"""a repetition that began before is not followed"""
-FREQUENCIES = frozenset({"DAILY", "WEEKLY", "MONTHLY", "YEARLY"})
+"""what repeats by a rule and is longer is cut: nobody is away for ever by mistake"""
+_A_DAY = timedelta(days=1)
 
 
 def busy_times(contents: Sequence[bytes], within: Period, zone: tzinfo) -> list[Period]:
@@ -40,25 +38,39 @@ def busy_times(contents: Sequence[bytes], within: Period, zone: tzinfo) -> list[
         raise UnreadableError(type(error).__name__) from error
 
 
+@dataclass(frozen=True, slots=True)
+class _Later:
+    """How an event is from one of its occurrences on (RECURRENCE-ID with RANGE=THISANDFUTURE)."""
+
+    since: datetime
+    event: Any
+
+
+@dataclass(slots=True)
+class _Changed:
+    """What is said of single occurrences of an event (UID): those that stand elsewhere, and from when on it is another."""
+
+    moved: set[datetime] = field(default_factory=set)
+    later: list[_Later] = field(default_factory=list)
+
+
 def _periods(parts: Sequence[Any], within: Period, zone: tzinfo) -> Iterator[Period]:
     events = [part for part in parts if part.name == "VEVENT"]
     if len(events) > EVENTS_MAX:
         raise TooLargeError("too many events")
-    if sum("RRULE" in event for event in events) > REPEATED_MAX:
+    if sum(len(_listed(event, "RRULE")) for event in events) > REPEATED_MAX:
         raise TooLargeError("too many repetitions")
-    moved: dict[str, set[datetime]] = {}
+    changed: dict[str, _Changed] = {}
     for event in events:
         if "RECURRENCE-ID" in event:
+            of_event = changed.setdefault(str(event.get("UID", "")), _Changed())
             instead = _instant(event["RECURRENCE-ID"].dt, zone)
-            moved.setdefault(str(event.get("UID", "")), set()).add(instead)
-    left = OCCURRENCES_MAX
+            of_event.moved.add(instead)
+            if str(event["RECURRENCE-ID"].params.get("RANGE", "")).upper() == "THISANDFUTURE":
+                of_event.later.append(_Later(instead, event))
+    budget, left = Budget(LOOKED_AT_MAX), OCCURRENCES_MAX
     for event in events:
-        if not _blocks(event):
-            continue
-        span = _span(event, zone)
-        if span is None:
-            continue
-        for period in _repeated(event, span, within, zone, moved.get(str(event.get("UID", "")), set())):
+        for period in _busy(event, within, zone, changed.get(str(event.get("UID", "")), _Changed()), budget):
             left -= 1
             if left < 0:
                 raise TooLargeError("too many occurrences")
@@ -74,97 +86,107 @@ def _blocks(event: Any) -> bool:
     ).upper() != ("CANCELLED")
 
 
-def _span(event: Any, zone: tzinfo) -> tuple[datetime | date, timedelta] | None:
-    """The first start, as it is said, and how long it lasts."""
-    if "DTSTART" not in event:
-        return None
+def _length(event: Any, zone: tzinfo) -> timedelta:
+    """How long it lasts; nothing, where it is a moment."""
     start = event["DTSTART"].dt
-    all_day = not isinstance(start, datetime)
     if "DTEND" in event:
-        length = _instant(event["DTEND"].dt, zone) - _instant(start, zone)
-    elif "DURATION" in event:
-        length = event["DURATION"].dt
-    else:
-        length = (
-            _instant(start + timedelta(days=1), zone) - _instant(start, zone) if all_day else timedelta(0)
-        )
-    return (start, min(length, LONGEST)) if length > timedelta(0) else None
+        return _instant(event["DTEND"].dt, zone) - _instant(start, zone)
+    if "DURATION" in event:
+        length: timedelta = event["DURATION"].dt
+        return length
+    if isinstance(start, datetime):
+        return timedelta(0)
+    return _instant(start + timedelta(days=1), zone) - _instant(start, zone)
 
 
-def _repeated(
-    event: Any, span: tuple[datetime | date, timedelta], within: Period, zone: tzinfo, moved: set[datetime]
-) -> Iterator[Period]:
-    start, length = span
-    first = _instant(start, zone)
-    if "RRULE" not in event or "RECURRENCE-ID" in event:
-        yield first, first + length
+def _busy(event: Any, within: Period, zone: tzinfo, changed: _Changed, budget: Budget) -> Iterator[Period]:
+    """When one is busy with an event: with all of its occurrences, or with the one that it stands for."""
+    if "DTSTART" not in event:
         return
-    rules = event["RRULE"]
-    for rule in rules if isinstance(rules, list) else [rules]:
-        frequency = str((rule.get("FREQ") or [""])[0]).upper()
-        if frequency not in FREQUENCIES:
-            raise TooLargeError("repeats too often")
-        if within[0] - first > OLDEST:
+    start = event["DTSTART"].dt
+    first, length = _instant(start, zone), _length(event, zone)
+    if "RECURRENCE-ID" in event:
+        if _blocks(event) and length > timedelta(0):
+            yield first, first + length
+        return
+    # By the clock of the event's own zone: nine o'clock stays nine o'clock across a change of clocks.
+    own = (start.tzinfo if isinstance(start, datetime) else None) or zone
+    later = sorted(
+        (one for one in changed.later if "DTSTART" in one.event), key=lambda one: one.since, reverse=True
+    )
+    shifts = [_wall(_instant(one.event["DTSTART"].dt, zone), own) - _wall(one.since, own) for one in later]
+    lengths = [min(_length(one.event, zone), LONGEST) for one in later]
+    around = (
+        within[0] - max([min(length, LONGEST), *lengths]) - max([timedelta(0), *shifts]),
+        within[1] - min([timedelta(0), *shifts]),
+    )
+    skipped = {
+        _instant(one.dt, zone) for dates in _listed(event, "EXDATE") for one in dates.dts
+    } | changed.moved
+    blocks = _blocks(event)
+    stated = (
+        [(first, length)] if "RRULE" not in event else _by_rules(event, around, own, zone, length, budget)
+    )
+    for moment, lasts in chain(stated, _further(event, zone, length, budget)):
+        if moment in skipped:
             continue
-        # Counted by the clock of the event's own zone: nine o'clock stays nine o'clock across a change of clocks.
-        local = start if isinstance(start, datetime) else datetime.combine(start, time.min, zone)
-        own = local.tzinfo or zone
-        text = rule.to_ical().decode()
-        bound = (within[1].astimezone(own).replace(tzinfo=None) + timedelta(days=1)).strftime("%Y%m%dT%H%M%S")
-        # The window bounds every rule: one that goes on would be counted for ever.
-        parts = [part for part in text.split(";") if not part.upper().startswith(("UNTIL=", "COUNT="))]
-        until, count = rule.get("UNTIL"), rule.get("COUNT")
-        last = _instant(until[0], zone) if until else None
-        skipped = _skipped(event, zone) | moved
-        bounded = rrulestr(";".join([*parts, f"UNTIL={bound}"]), dtstart=local.replace(tzinfo=None))
-        for naive in islice(_looked_for(bounded, within[1] - first), int(count[0]) if count else None):
-            moment = naive.replace(tzinfo=own).astimezone(UTC)
-            if moment >= within[1] or (last is not None and moment > last + _day_of(until)):
+        begin, end, there = moment, moment + lasts, blocks
+        for one, shift, its_length in zip(later, shifts, lengths, strict=True):
+            if moment >= one.since:
+                begin = (_wall(moment, own) + shift).replace(tzinfo=own).astimezone(UTC)
+                end, there = begin + its_length, _blocks(one.event)
                 break
-            if moment + length > within[0] and moment not in skipped:
-                yield moment, moment + length
+        if there and begin < within[1] and end > max(begin, within[0]):
+            yield begin, end
 
 
-class _Months(tuple[int, ...]):
-    """The months of a rule, of which each day that is looked at is asked: so the days are counted."""
+def _by_rules(
+    event: Any, within: Period, own: tzinfo, zone: tzinfo, length: timedelta, budget: Budget
+) -> Iterator[tuple[datetime, timedelta]]:
+    """When the rules of an event let it begin, each with how long it lasts."""
+    first = _wall(_instant(event["DTSTART"].dt, zone), own)
+    since, until = (_wall(moment, own) for moment in within)
+    for rule in _listed(event, "RRULE"):
+        ends = rule.get("UNTIL")
+        last = _instant(ends[0], zone) + _day_of(ends) if ends else None
+        for naive in repeated(rule, first, since - _A_DAY, until + _A_DAY, budget):
+            moment = naive.replace(tzinfo=own).astimezone(UTC)
+            if last is not None and moment > last:
+                break
+            yield moment, min(length, LONGEST)
 
-    left: int
 
-    def __contains__(self, month: object) -> bool:
-        self.left -= 1
-        if self.left < 0:
-            raise _NeverError
-        return super().__contains__(month)
-
-
-class _NeverError(Exception):
-    pass
-
-
-def _looked_for(rule: Any, during: timedelta) -> Iterator[datetime]:
-    """What a rule makes from its start on. One that never holds (each 30 February) is looked for so long, and the rest of
-    two years; dateutil itself does it until the year 9999, which takes ten seconds."""
-    months = _Months(rule._bymonth or range(1, 13))
-    months.left = max(0, during.days) + 2 * 366
-    rule._bymonth = months
-    with suppress(_NeverError):
-        yield from rule
+def _further(
+    event: Any, zone: tzinfo, length: timedelta, budget: Budget
+) -> Iterator[tuple[datetime, timedelta]]:
+    """The further dates of an event (RDATE); a period lasts as long as it says."""
+    for dates in _listed(event, "RDATE"):
+        for one in dates.dts:
+            budget.spend()
+            if not isinstance(one.dt, tuple):
+                yield _instant(one.dt, zone), length
+                continue
+            start, end = _instant(one.dt[0], zone), one.dt[1]
+            yield start, end if isinstance(end, timedelta) else _instant(end, zone) - start
 
 
 def _day_of(until: Any) -> timedelta:
     """A day that is named as the last one belongs to the repetition."""
-    return timedelta(0) if isinstance(until[0], datetime) else timedelta(days=1) - timedelta(microseconds=1)
+    return timedelta(0) if isinstance(until[0], datetime) else _A_DAY - timedelta(microseconds=1)
 
 
-def _skipped(event: Any, zone: tzinfo) -> set[datetime]:
-    said = event.get("EXDATE", [])
-    lists = said if isinstance(said, list) else [said]
-    return {_instant(one.dt, zone) for dates in lists for one in dates.dts}
+def _listed(event: Any, name: str) -> list[Any]:
+    said = event.get(name, [])
+    return said if isinstance(said, list) else [said]
+
+
+def _wall(moment: datetime, zone: tzinfo) -> datetime:
+    """What the clock shows."""
+    return moment.astimezone(zone).replace(tzinfo=None)
 
 
 def _freebusy(part: Any) -> Iterator[Period]:
-    said = part.get("FREEBUSY", [])
-    for one in said if isinstance(said, list) else [said]:
+    for one in _listed(part, "FREEBUSY"):
         if str(one.params.get("FBTYPE", "BUSY")).upper() == "FREE":
             continue
         start, end = one.start, one.end

@@ -16,6 +16,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import IO, Any
 
+from creneau_booking.domain.openings.days_off import code_of, part_of_code
 from creneau_booking.storage.outside.publication import (
     Publication,
     PublishedAgenda,
@@ -27,6 +28,7 @@ from creneau_booking.storage.outside.publication import (
     published_slots,
 )
 from creneau_shared.database.pool import Connection, Database
+from creneau_shared.fhir.current import current
 from creneau_shared.fhir.datatypes import exact_instant
 from creneau_shared.fhir.json import dumps, loads
 from creneau_shared.fhir.storage.store import Resource
@@ -38,7 +40,6 @@ DEEP_LINK, PHONE, AVAILABILITY = (
 WEEK = timedelta(days=7)
 MONDAY = datetime(2024, 1, 1, tzinfo=UTC)
 DIGEST_CHARACTERS = 16
-OVERSEAS = "97"
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,18 +105,20 @@ class BulkPublication:
         self, connection: Connection, now: datetime, known: Mapping[str, str]
     ) -> tuple[list[Resource], int]:
         agendas = await published_agendas(connection, now)
-        phones, states = _Phones(), set[str]()
+        phones, states = _Phones(now), set[str]()
         outputs: list[Resource] = []
 
         async def places() -> AsyncIterator[bytes]:
-            async for content in published_named(connection, "Location"):
+            there = {place for agenda in agendas for place in agenda.places}
+            async for content in published_named(connection, "Location", there):
                 place = loads(content)
                 phones.note("Location", place)
                 states.update(_state(place))
                 yield content
 
         async def roles() -> AsyncIterator[bytes]:
-            async for content in published_named(connection, "PractitionerRole"):
+            led_to = {agenda.role for agenda in agendas if agenda.role is not None}
+            async for content in published_named(connection, "PractitionerRole", led_to):
                 phones.note("PractitionerRole", loads(content))
                 yield content
 
@@ -199,13 +202,14 @@ class BulkPublication:
 
 
 class _Phones:
-    """The first telephone number of roles and places."""
+    """The first telephone number of roles and places, of those in use."""
 
-    def __init__(self) -> None:
+    def __init__(self, now: datetime) -> None:
+        self._now = now
         self._known: dict[str, str] = {}
 
     def note(self, type_: str, resource: Resource) -> None:
-        for point in resource.get("telecom", ()):
+        for point in current(resource.get("telecom", ()), self._now):
             if point.get("system") == "phone" and point.get("value"):
                 self._known[f"{type_}/{resource['id']}"] = point["value"]
                 return
@@ -264,6 +268,6 @@ def _linked(content: bytes, said: list[Resource]) -> bytes:
 
 def _state(place: Resource) -> Iterator[str]:
     """The département of a place, which stands for the state of the specification."""
-    code = str(place.get("address", {}).get("postalCode", ""))
-    if len(code) == 5 and code.isdigit():
-        yield code[:3] if code.startswith(OVERSEAS) else code[:2]
+    code = code_of(place.get("address"))
+    if code is not None:
+        yield part_of_code(code)

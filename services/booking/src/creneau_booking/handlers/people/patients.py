@@ -8,8 +8,8 @@ from datetime import datetime
 from creneau_booking.domain.identity import address_digest, addresses_of, ins_of, unverified_official_ins
 from creneau_booking.domain.own_words import require_own_words, require_reachable
 from creneau_booking.domain.refusals.people import IdentityRegistered, OfficialInsUnverified
-from creneau_booking.publishing import contact_event
-from creneau_booking.storage.people import identities
+from creneau_booking.publishing import contact_changes_at, contact_event
+from creneau_booking.storage.people import contact_changes, identities
 from creneau_shared.database.pool import Connection, Database
 from creneau_shared.fhir.json import loads
 from creneau_shared.fhir.storage.generic import owned_by
@@ -84,9 +84,25 @@ async def tell_contact(
     correlation_id: str | None,
     now: datetime,
 ) -> None:
-    """Tell how the patient is reached, and which addresses somebody answers for."""
+    """Tell how the patient, who is locked, is reached, and which addresses somebody answers for; again when a period has
+    made it otherwise."""
     vouched = await identities.vouched(connection, id_)
     await append(connection, [contact_event(id_, patient, correlation_id, vouched, answers, now=now)])
+    if (changes_at := contact_changes_at(patient, now)) is not None:
+        await contact_changes.expect(connection, id_, changes_at)
+
+
+async def tell_changed_contacts(database: Database, answers: Answers, now: datetime) -> int:
+    """Tell again of the Patients whose contact time has changed, a batch a transaction; how many."""
+    told = 0
+    while True:
+        async with database.transaction() as connection:
+            due = await contact_changes.take_due(connection, now, TOLD_TOGETHER)
+            for id_, content in due:
+                await tell_contact(connection, id_, loads(content), answers, None, now)
+        told += len(due)
+        if len(due) < TOLD_TOGETHER:
+            return told
 
 
 async def tell_all_contacts(database: Database, answers: Answers, now: datetime) -> int:

@@ -26,7 +26,8 @@ from creneau_shared.security.rights import BY_LINK, OWNER, SHARED
 async def known(connection: Connection, principal: Principal, now: datetime) -> Known:
     """For whom a principal acts: the Patients of their account, or the practices for which they speak."""
     if principal.role != "patient":
-        return Known(practices=await practices_of(connection, principal, now))
+        practices = await practices_of(connection, principal, now)
+        return Known(practices=practices.may, own_practices=practices.own)
     if principal.appointment is not None:
         return await _by_link(connection, principal.appointment, principal.patient or "")
     links = await accounts.links_of(connection, principal.issuer, principal.subject, now)
@@ -77,9 +78,12 @@ class People:
     async def patient_belonging(
         self, connection: Connection, context: WriteContext, resource: Resource, current: Stored | None
     ) -> list[str] | None:
-        """A Patient is of the practice that registers them; others come to know them by an appointment."""
+        """A Patient is of the practice that registers them: the one that the resource names, if the author speaks for it,
+        else the author's own. Others come to know them by an appointment."""
         if current is None:
-            return owned_by(context.organizations or ())
+            if context.organizations is None:
+                return []
+            return owned_by(context.owners(_managing_organization(resource)))
         if context.people is not None and current.content is not None:
             await self._require_same_majority(connection, loads(current.content), resource)
         return None
@@ -116,3 +120,10 @@ class People:
             link = Link(patient, False, proxy.may(minor=minor), stated.id, proxy.since, proxy.until)
         linked = await accounts.keep_link(connection, account, link)
         await tell(connection, linked, context.now, context.correlation_id)
+
+
+def _managing_organization(patient: Resource) -> list[str]:
+    """The id of the Organization that keeps a Patient's record, if the Patient names one."""
+    reference = str(patient.get("managingOrganization", {}).get("reference", "")).split("/_history/")[0]
+    kind, _, id_ = reference.rpartition("/")
+    return [id_] if kind.rpartition("/")[2] == "Organization" else []

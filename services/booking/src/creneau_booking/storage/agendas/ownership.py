@@ -110,11 +110,11 @@ async def schedule_belonging(
         _LOCK.format(shared="_shared"), [f"actor={actor}" for actor in sorted(set(actors))]
     )
     belonging = await organizations_of(connection, actors)
-    owners = owners_of_agenda(actors, belonging)
     if context.organizations is not None:
+        if current is not None:
+            belonging = _without_claims(belonging, current.terms or ())
         require_theirs([*actors, *_unknown(resource)], belonging, context.organizations, "schedule")
-        owners = owners & context.organizations or context.organizations
-    return owned_by(owners)
+    return owned_by(context.owners(owners_of_agenda(actors, belonging)))
 
 
 def actors_of(schedule: Resource) -> list[str]:
@@ -175,8 +175,9 @@ async def actor_known(connection: Connection, reference: str, now: datetime) -> 
     others: dict[str, tuple[set[str], list[str]]] = {}
     for row in rows:
         actors = [t.partition("=")[2] for t in row["terms"] if t.startswith("actor=") and t.count("/") == 1]
-        owners = owners_of_agenda(actors, await organizations_of(connection, actors))
         had = {t for t in row["terms"] if t.startswith(OWNER)}
+        belonging = _without_claims(await organizations_of(connection, actors), row["terms"])
+        owners = owners_of_agenda(actors, belonging)
         if owners and had != set(owned_by(owners)):
             others[row["id"]] = had, owned_by(owners)
     if others:
@@ -185,6 +186,22 @@ async def actor_known(connection: Connection, reference: str, now: datetime) -> 
         await connection.execute(_NOW_OF, schedule, has)
         await visits_handed_over(connection, schedule, has, now)
         await handed_over(connection, schedule, had, has, now)
+
+
+def _without_claims(
+    belonging: Mapping[str, frozenset[str]], terms: Collection[str]
+) -> Mapping[str, frozenset[str]]:
+    """To whom the actors of an agenda (`terms`: of its row) belong, without devices that it names and that are said to be
+    others' than whose the agenda is. It may have named one before the directory had it, and anybody enters one under an id
+    that they have read there."""
+    owners = owners_among(terms)
+    return {
+        actor: whose
+        for actor, whose in belonging.items()
+        if not (
+            actor.startswith("Device/") and f"actor={actor}" in terms and owners and whose.isdisjoint(owners)
+        )
+    }
 
 
 async def agenda_handed_over(

@@ -189,10 +189,10 @@ def _take(extension: Resource, schedule: Resource, reading: _Reading, now: datet
 
 def _put_together(schedule: Resource, reading: _Reading, actors: Actors) -> Stated:
     services, durations = dict(reading.services), dict(reading.durations)
-    for actor in (*actors.offers, *actors.roles):
+    for saying in (actors.offers, actors.roles):
         if durations:
             break
-        for extension in actor.get("extension", ()):
+        for extension in (one for actor in saying for one in actor.get("extension", ())):
             if extension.get("url") == DURATION:
                 try:
                     _take_service(extension, services, durations)

@@ -80,7 +80,7 @@ def _weekdays(values: Iterable[Any], frequency: str, where: str) -> Iterator[tup
             text = text[:2]
         day = DAYS.get(text[-2:])
         ordinal = text[:-2].lstrip("+") or "0"
-        if day is None or not ordinal.lstrip("-").isdigit() or abs(int(ordinal)) > 53:
+        if day is None or not ordinal.lstrip("-").isdecimal() or abs(int(ordinal)) > 53:
             raise UnreadError("day", element, text[:20])
         if ordinal != "0" and frequency not in ("MONTHLY", "YEARLY"):
             raise UnreadError("not-with", element, f"{text[:20]}, {frequency}")

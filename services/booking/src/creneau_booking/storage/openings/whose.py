@@ -20,13 +20,13 @@ from creneau_shared.fhir.zones import zone_of
 
 _ACTORS = f"""
 WITH RECURSIVE {AROUND.format(places="$3", roles="$1")}
-SELECT 'role' AS what, 0 AS rank, 0 AS depth, content FROM practitioner_role WHERE id = ANY($1) AND NOT deleted
-UNION ALL SELECT 'offer', 0, 0, content FROM healthcare_service WHERE id = ANY($2) AND NOT deleted
+SELECT 'role' AS what, 0 AS rank, 0 AS depth, id, content FROM practitioner_role WHERE id = ANY($1) AND NOT deleted
+UNION ALL SELECT 'offer', 0, 0, id, content FROM healthcare_service WHERE id = ANY($2) AND NOT deleted
 UNION ALL SELECT CASE WHEN (around.rank, around.depth) = (0, 0) AND {ROOM.format(place="place")} THEN 'room' ELSE 'place' END,
-  around.rank, around.depth, place.content
+  around.rank, around.depth, place.id, place.content
   FROM around JOIN location AS place ON place.id = around.id WHERE NOT place.deleted AND place.content IS NOT NULL
-UNION ALL SELECT 'person', 0, 0, content FROM practitioner WHERE id = ANY($4) AND NOT deleted
-ORDER BY rank, depth
+UNION ALL SELECT 'person', 0, 0, id, content FROM practitioner WHERE id = ANY($4) AND NOT deleted
+ORDER BY rank, depth, id
 """
 _DUE_BY_ACTOR = """
 UPDATE agenda_opening SET due_at = $2 WHERE due_at > $2 AND schedule_key IN (

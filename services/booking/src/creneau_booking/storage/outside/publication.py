@@ -6,10 +6,11 @@ What is free is what `storage.availability.rule` says of it, with the rules of i
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from creneau_booking.storage.availability.alone import ROLES_ALONE
 from creneau_booking.storage.availability.freshness import is_fresh
 from creneau_booking.storage.availability.rule import agenda_of, is_free, is_open
 from creneau_booking.storage.narrow import is_shown
@@ -21,31 +22,29 @@ from creneau_shared.database.pool import Connection
 ROWS_A_FETCH = 2_000
 TURN = "hashtextextended('bulk publication', 0)"
 
+_ROLES = f"""(
+  SELECT substr(t, 24) AS id FROM unnest(schedule.terms) AS t WHERE starts_with(t, 'actor=PractitionerRole/')
+  UNION SELECT alone.id FROM {ROLES_ALONE} AS alone) AS role"""
+"""FROM item: the situations that an agenda (a row `schedule`) names, else those of the person whose it is alone"""
 _AGENDAS = f"""
-SELECT schedule.key, schedule.content,
-  (SELECT min(substr(t, 24)) FROM unnest(schedule.terms) AS t WHERE starts_with(t, 'actor=PractitionerRole/')) AS role,
-  ARRAY(SELECT DISTINCT place FROM (
-    SELECT substr(t, 16) AS place FROM unnest(schedule.terms) AS t WHERE t ~ '^actor=Location/[^/]+$'
-    UNION ALL SELECT role_place.place FROM unnest(schedule.terms) AS t
-      JOIN role_place ON starts_with(t, 'actor=PractitionerRole/') AND role_place.role = substr(t, 24)
-  ) AS places ORDER BY 1) AS places
+SELECT schedule.key, schedule.content, (SELECT min(id) FROM {_ROLES}) AS role,
+  coalesce(
+    nullif(ARRAY(SELECT substr(t, 16) FROM unnest(schedule.terms) AS t WHERE t ~ '^actor=Location/[^/]+$' ORDER BY 1), '{{}}'),
+    ARRAY(SELECT DISTINCT place FROM {_ROLES} JOIN role_place ON role_place.role = role.id ORDER BY 1)) AS places
 FROM schedule JOIN agenda ON agenda.schedule_key = schedule.key
 WHERE NOT schedule.deleted AND agenda.open AND agenda.horizon_end > $1 AND {is_fresh("agenda", "$1")} AND {real_slot("agenda")}
+ORDER BY schedule.key
 """
 _NAMED = """
 SELECT content FROM {table} AS named WHERE NOT deleted AND content IS NOT NULL AND {shown} AND (
   id IN (SELECT substr(reference, {length}) FROM agenda_named JOIN agenda USING (schedule_key)
-    WHERE open AND starts_with(reference, '{type}/')){more})
+    WHERE open AND starts_with(reference, '{type}/')) OR id = ANY($1))
 ORDER BY key
 """
 _TABLES = {
-    "Location": (
-        "location",
-        """ OR id IN (SELECT place FROM role_place JOIN agenda_named ON reference = 'PractitionerRole/' || role
-          JOIN agenda USING (schedule_key) WHERE open)""",
-    ),
-    "PractitionerRole": ("practitioner_role", ""),
-    "HealthcareService": ("healthcare_service", ""),
+    "Location": "location",
+    "PractitionerRole": "practitioner_role",
+    "HealthcareService": "healthcare_service",
 }
 _SLOTS = f"""
 SELECT slot.schedule_key, {content_sql("slot", "slot_kind")} AS content
@@ -62,7 +61,8 @@ ON CONFLICT (id) DO UPDATE SET published_at = excluded.published_at, etag = excl
 
 @dataclass(frozen=True, slots=True)
 class PublishedAgenda:
-    """An agenda that is open: its Schedule (JSON), its role (id) and its places (ids)."""
+    """An agenda that is open: its Schedule (JSON), its role (id), and its places (ids): those that it names, else
+    those of its roles."""
 
     key: int
     content: bytes
@@ -89,14 +89,15 @@ async def published_agendas(connection: Connection, now: datetime) -> list[Publi
     return [PublishedAgenda(*row) for row in await connection.fetch(_AGENDAS, now)]
 
 
-async def published_named(connection: Connection, resource_type: str) -> AsyncIterator[bytes]:
-    """The places, roles or offers (JSON) of open agendas, as the directory says them."""
-    table, more = _TABLES[resource_type]
+async def published_named(
+    connection: Connection, resource_type: str, more: Collection[str] = ()
+) -> AsyncIterator[bytes]:
+    """The places, roles or offers (JSON) that open agendas name, and `more` (ids), as the directory says them."""
     shown = is_shown("named") if resource_type == "HealthcareService" else "true"
     sql = _NAMED.format(
-        table=table, type=resource_type, length=len(resource_type) + 2, more=more, shown=shown
+        table=_TABLES[resource_type], type=resource_type, length=len(resource_type) + 2, shown=shown
     )
-    async for row in connection.cursor(sql, prefetch=ROWS_A_FETCH):
+    async for row in connection.cursor(sql, sorted(more), prefetch=ROWS_A_FETCH):
         yield row["content"]
 
 

@@ -58,8 +58,8 @@ async def vouched(connection: Connection, patient_id: str) -> frozenset[bytes]:
 
 
 async def forget(connection: Connection, patient_id: str) -> None:
-    """The Patient is no more: holds nothing, and nobody answers for anything."""
-    for table in ("patient_ins", "vouched_address"):
+    """The Patient is no more: holds nothing, nobody answers for anything, and no contact changes."""
+    for table in ("patient_ins", "vouched_address", "contact_change"):
         await connection.execute(f"DELETE FROM {table} WHERE patient_id = $1", patient_id)
 
 

@@ -1,4 +1,5 @@
-"""Text messages as a channel: a reminder hours before, and what waits for an answer, for whoever has a number that can get it."""
+"""Text messages as a channel: a reminder hours before, and what waits for an answer, for whoever has a number that can get it;
+what happens to a visit for whoever has nothing else."""
 
 from __future__ import annotations
 
@@ -48,6 +49,7 @@ class SmsChannel:
         notices=False,
         reminders=(ReminderRule("2-hours", booked_ahead_min=timedelta(hours=6), hours=2),),
         offers=True,
+        stands_in=True,
         wakes=True,
     )
 

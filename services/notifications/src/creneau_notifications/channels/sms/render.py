@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import unicodedata
+from datetime import datetime
 
-from creneau_notifications.channels.sms.wording import WORDINGS
+from creneau_notifications.channels.sms.wording import WORDINGS, SmsWording
 from creneau_notifications.domain.plan import ASKING, Kind
 from creneau_notifications.rendering.letter import Occasion
 
@@ -29,15 +30,33 @@ def build_sms(occasion: Occasion) -> str:
 
 def _text(occasion: Occasion, *, brief: bool) -> str:
     wording = WORDINGS[occasion.contact.writes_in]
-    sentence = wording.sentence[occasion.kind].format(when=occasion.told(occasion.start, brief=brief))
+    sentence = _sentence(occasion, wording).format(
+        count=len(occasion.occurrences), when=occasion.told(_first(occasion), brief=brief)
+    )
     until = occasion.event.held_until
     if occasion.kind is Kind.OFFER and until is not None:
         sentence = f"{sentence}, {wording.offered_until.format(until=occasion.told(until, brief=brief))}"
-    answer = wording.answer if occasion.kind in ASKING else wording.manage
-    text = f"{sentence}. {answer.format(url=occasion.page_url)}"
+    text = f"{sentence}. {_link(occasion, wording).format(url=occasion.page_url)}"
     if occasion.confirm_url is not None:
         text += f". {wording.confirm.format(url=occasion.confirm_url)}"
     return gsm(text)
+
+
+def _sentence(occasion: Occasion, wording: SmsWording) -> str:
+    several = len(occasion.occurrences) > 1
+    if occasion.kind is Kind.CANCELLATION and occasion.event.cancelled_by == "provider":
+        return wording.cancelled_by_provider_of_several if several else wording.cancelled_by_provider
+    return (wording.sentence_of_several if several else wording.sentence)[occasion.kind]
+
+
+def _first(occasion: Occasion) -> datetime:
+    return occasion.start if len(occasion.occurrences) == 1 else occasion.occurrences[0].start
+
+
+def _link(occasion: Occasion, wording: SmsWording) -> str:
+    if occasion.kind is Kind.CANCELLATION:
+        return wording.see
+    return wording.answer if occasion.kind in ASKING else wording.manage
 
 
 def gsm(text: str) -> str:

@@ -14,5 +14,6 @@ class SmsSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="", extra="ignore", frozen=True)
 
     sms_sender: Literal["off", "log"] = Field(
-        "off", description="off: no text message is planned; log: they are planned and logged, not sent"
+        "off",
+        description="off: no text message is planned; log: they are planned and logged, not sent. The pages are told the same",
     )

@@ -14,10 +14,16 @@ class SmsWording:
     """The sentences of one language. `{when}` stands for the moment of the visit."""
 
     sentence: Mapping[Kind, str]
+    sentence_of_several: Mapping[Kind, str]
+    """`{count}` visits of a series, the first at `{when}`"""
+    cancelled_by_provider: str
+    cancelled_by_provider_of_several: str
     offered_until: str
     """`{until}`: until when what is offered is kept"""
     answer: str
     manage: str
+    see: str
+    """to what is cancelled: which it was"""
     confirm: str
 
 
@@ -30,9 +36,17 @@ FRENCH = SmsWording(
         Kind.OFFER: "Créneau libéré : {when}",
         Kind.PROPOSAL: "Autre heure proposée : {when}",
     },
+    sentence_of_several={
+        Kind.CONFIRMATION: "{count} rendez-vous confirmés à partir du {when}",
+        Kind.CHANGE: "{count} rendez-vous modifiés, à partir du {when}",
+        Kind.CANCELLATION: "{count} rendez-vous annulés à partir du {when}",
+    },
+    cancelled_by_provider="Rendez-vous annulé par le cabinet : {when}",
+    cancelled_by_provider_of_several="{count} rendez-vous annulés par le cabinet, à partir du {when}",
     offered_until="gardé pour vous jusqu'au {until}",
     answer="Répondre : {url}",
     manage="Déplacer ou annuler : {url}",
+    see="Voir : {url}",
     confirm="Ce numéro est-il le vôtre ? {url}",
 )
 
@@ -45,9 +59,17 @@ ENGLISH = SmsWording(
         Kind.OFFER: "Time free: {when}",
         Kind.PROPOSAL: "Another time proposed: {when}",
     },
+    sentence_of_several={
+        Kind.CONFIRMATION: "{count} appointments confirmed from {when}",
+        Kind.CHANGE: "{count} appointments changed, from {when}",
+        Kind.CANCELLATION: "{count} appointments cancelled from {when}",
+    },
+    cancelled_by_provider="Appointment cancelled by the practice: {when}",
+    cancelled_by_provider_of_several="{count} appointments cancelled by the practice, from {when}",
     offered_until="kept for you until {until}",
     answer="Answer: {url}",
     manage="Move or cancel: {url}",
+    see="See: {url}",
     confirm="Is this number yours? {url}",
 )
 

@@ -161,7 +161,7 @@ async def _show(page: Page, draft: Draft) -> HTMLResponse:
         draft=draft,
         professional=professional,
         person=person,
-        reach=reach_of(person, hidden=draft.hidden),
+        reach=reach_of(person, hidden=draft.hidden, sends_texts=page.site.settings.sends_texts),
         acting=None if whom is None or whom.oneself else person,
         proxies=[proxy.name for proxy in proxies if proxy.accepted and not proxy.oneself],
         other=await visit(page.fhir, page.site.directory, draft.moving) if draft.moving else None,

@@ -13,6 +13,7 @@ from creneau_web.pages.booking.draft import Draft, keep, load
 from creneau_web.pages.booking.step import keep_the_time
 from creneau_web.people.identity_form import IdentityForm, problems_of
 from creneau_web.people.model import Person, bookable, own
+from creneau_web.people.reach import Reach, reach_of
 from creneau_web.people.records import patient, people_of, register
 
 router = APIRouter()
@@ -69,12 +70,16 @@ async def answer(page: SignedInPage, id_: str, form: Annotated[IdentityForm, For
         if field is None:
             raise
         return await _ask_again(page, draft, form, {field: error.refusal.text})
-    if person.contacts:
+    if _reach(page, person) == "reached":
         await page.say_next("reach.confirm")
     draft.patient = person.id
     draft.typed, draft.problems, draft.somebody_new = None, {}, False
     await keep(page, draft)
     return await keep_the_time(page, draft)
+
+
+def _reach(page: Page, person: Person | None) -> Reach:
+    return reach_of(person, hidden=False, sends_texts=page.site.settings.sends_texts)
 
 
 def _field(error: RefusedError) -> str | None:
@@ -126,6 +131,7 @@ async def _show(
         draft=draft,
         professional=professional,
         first=own(people) is None,
+        reach=_reach(page, own(people)),
         form=form,
         problems=problems,
     )

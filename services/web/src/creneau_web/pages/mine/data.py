@@ -14,6 +14,7 @@ from creneau_web.fhir.refusal import RefusedError
 from creneau_web.page import PERSONAL, CurrentPage, Page, SignedInPage, local_path
 from creneau_web.pages.login import log_out_here
 from creneau_web.people.model import Person
+from creneau_web.people.reach import reach_of
 from creneau_web.people.records import correct, people_of
 from creneau_web.people.records import person as read_person
 from creneau_web.sessions.session import Erased, Kept
@@ -76,6 +77,8 @@ async def erase(
         problems["nom"] = "erase.problem.name"
     if problems:
         return await _erasure(page, id_, problems, 422, nom)
+    person = await read_person(page.fhir, id_)
+    reach = reach_of(person, hidden=False, sends_texts=page.site.settings.sends_texts)
     try:
         confirmed = [{"name": "confirm", "valueString": nom.strip()}]
         answered = await page.fhir.operation(f"Patient/{id_}/$erase", confirmed)
@@ -85,7 +88,8 @@ async def erase(
         return await _erasure(page, id_, {"nom": error.refusal.text}, 422, nom)
     if not _values(answered.resource, "done"):
         return await _erasure(page, id_, {"nom": "erase.problem.name"}, 422, nom)
-    await _keep_receipt(page, answered.resource, is_last=not await people_of(page.fhir))
+    receipt = _receipt(answered.resource, page.wording.tag, told=reach == "reached")
+    await _keep_receipt(page, receipt, is_last=not await people_of(page.fhir))
     return page.go("/mes-donnees/efface")
 
 
@@ -203,10 +207,9 @@ async def _erasure(
     )
 
 
-async def _keep_receipt(page: Page, told: dict[str, Any], *, is_last: bool) -> None:
+async def _keep_receipt(page: Page, receipt: Erased, *, is_last: bool) -> None:
     """With the session; with another one, logged out, where the account has nobody any more. The browser goes to the provider
     by a link of the receipt: from a form it may not be led to another site."""
-    receipt = _receipt(told, page.wording.tag)
     session, account = await page.own_session(), page.account
     changed: dict[str, Any] = {"erased": receipt}
     if is_last and account is not None:
@@ -216,12 +219,13 @@ async def _keep_receipt(page: Page, told: dict[str, Any], *, is_last: bool) -> N
     await page.site.sessions.save(session)
 
 
-def _receipt(told: dict[str, Any], language: str) -> Erased:
-    said = told.get("parameter", ())
+def _receipt(answered: dict[str, Any], language: str, *, told: bool) -> Erased:
+    said = answered.get("parameter", ())
     return Erased(
         language=language,
         cancelled=sum(one["name"] == "cancelled" for one in said),
-        kept=tuple(_kept_parts(told)),
+        told=told,
+        kept=tuple(_kept_parts(answered)),
     )
 
 

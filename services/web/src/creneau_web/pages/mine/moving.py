@@ -135,7 +135,7 @@ async def _check(
         chosen=await _chosen(page, visit, slot),
         acting=whom.name if whom.acting else None,
         by_link=is_by_link(page),
-        reach=reach_of(whom.person, hidden=visit.hidden),
+        reach=reach_of(whom.person, hidden=visit.hidden, sends_texts=page.site.settings.sends_texts),
         problem=problem,
     )
 

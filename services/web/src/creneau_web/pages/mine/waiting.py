@@ -85,7 +85,7 @@ async def join_list(page: VisitPage, wish: Annotated[Wish, Form()]) -> HTMLRespo
             raise
         return await _ask(page, wish, {_field(error): error.refusal.text}, error.refusal.status)
     person = next((one for one in people if one.id == (visit.patient if visit else wish.qui)), None)
-    is_told = reach_of(person, hidden=False) == "reached"
+    is_told = reach_of(person, hidden=False, sends_texts=page.site.settings.sends_texts) == "reached"
     await page.say_next("waiting.joined" if is_told else "waiting.joined.untold")
     return page.go(f"/rendez-vous/{visit.id}" if visit else "/mes-rendez-vous")
 
@@ -195,7 +195,9 @@ async def _show(page: Page, id_: str, problem: str | None, status: int) -> HTMLR
         visit=visit,
         asks_practice=asks_practice,
         acting=patient.name if patient is not None and patient.acting else None,
-        reach=reach_of(patient.person, hidden=visit.hidden) if patient and visit else None,
+        reach=reach_of(patient.person, hidden=visit.hidden, sends_texts=page.site.settings.sends_texts)
+        if patient and visit
+        else None,
         until=found.until.astimezone(zone) if found.until else None,
         since=found.since.astimezone(PARIS) if found.since else None,
         by_link=is_by_link(page),

@@ -38,7 +38,8 @@ class Gathering:
         if (around := self._question.around(arguments)) is not None:
             fitting = around
         elif sought.specialties:
-            fitting = self._question.of_specialties(arguments)
+            # In the order of its index, lest the whole table is read along until there are enough.
+            fitting = f"{self._question.of_specialties(arguments)} ORDER BY specialty, schedule_key"
         else:
             return
         most = (

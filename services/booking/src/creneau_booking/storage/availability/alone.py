@@ -1,0 +1,21 @@
+"""In which situations the people of an agenda are received that names none: software has agendas of a person alone."""
+
+from __future__ import annotations
+
+from creneau_booking.storage.availability.agendas import IN_PERIOD, PLACE_GONE, ROLE_GONE
+
+ROLES_ALONE = f"""(
+  SELECT works.id FROM (
+    SELECT role.id, at.places, min(at.places) OVER own = max(at.places) OVER own AS always_there
+    FROM unnest(schedule.terms) AS t JOIN practitioner_role AS role ON role.terms @> ARRAY['practitioner=' || substr(t, 7)]
+    CROSS JOIN LATERAL (SELECT ARRAY(
+      SELECT role_place.place FROM role_place LEFT JOIN location AS place ON place.id = role_place.place
+      WHERE role_place.role = role.id AND NOT {PLACE_GONE} ORDER BY 1) AS places) AS at
+    WHERE starts_with(t, 'actor=Practitioner/') AND NOT {ROLE_GONE} AND {IN_PERIOD}
+    WINDOW own AS (PARTITION BY t)) AS works
+  WHERE NOT EXISTS (SELECT FROM unnest(schedule.terms) AS t WHERE starts_with(t, 'actor=PractitionerRole/'))
+    AND CASE WHEN EXISTS (SELECT FROM unnest(schedule.terms) AS t WHERE starts_with(t, 'actor=Location/'))
+      THEN schedule.terms && ARRAY(SELECT 'actor=Location/' || place FROM unnest(works.places) AS place)
+      ELSE works.always_there END)"""
+"""FROM item: in which situations (ids) the people of an agenda (a row `schedule`) that names none are received there: those at
+the place that it names, else those of who has one place only."""

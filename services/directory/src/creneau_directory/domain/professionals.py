@@ -1,0 +1,33 @@
+"""What others rely on in a professional's entry: by their national numbers, and by whether they are active, it is told for
+which practices somebody who logs in speaks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal
+
+from creneau_directory.domain.identifiers import NATIONAL_PERSON_SYSTEMS
+
+ReliedOn = Literal["identifier", "active"]
+"""The elements of Practitioner."""
+
+
+def national_numbers(practitioner: Mapping[str, Any]) -> frozenset[tuple[str, str]]:
+    """The numbers by which a professional is known nationally: (system, value)."""
+    return frozenset(
+        (identifier["system"], str(identifier.get("value", "")))
+        for identifier in practitioner.get("identifier", ())
+        if identifier.get("system") in NATIONAL_PERSON_SYSTEMS
+    )
+
+
+def relied_on_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[ReliedOn]:
+    """What of it the second says otherwise than the first, which says nothing of one that is new."""
+    if national_numbers(before) != national_numbers(after):
+        yield "identifier"
+    if _is_active(before) != _is_active(after):
+        yield "active"
+
+
+def _is_active(practitioner: Mapping[str, Any]) -> bool:
+    return practitioner.get("active") is not False

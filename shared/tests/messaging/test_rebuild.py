@@ -12,7 +12,7 @@ from creneau_shared.database.pool import Connection
 from creneau_shared.messaging import inbox, outbox, retention
 from creneau_shared.messaging.consumer import Consumer
 from creneau_shared.messaging.events import ReceivedEvent
-from creneau_shared.messaging.rebuild import Replica, rebuild
+from creneau_shared.messaging.rebuild import Replica, rebuild, sweep_when_read
 from creneau_shared.messaging.topic_keeper import TopicKeeper
 
 from .conftest import TYPE, Bench, NewBroker, OpenBench, eventually, leave_effect, number_of
@@ -134,6 +134,92 @@ async def test_a_log_that_has_lost_records_makes_nobody_forget(
     async with TopicKeeper(bench.settings, [bench.topic]) as keeper:
         await keeper.create()
     async with bench.running(replica_consumer(bench)):
+        await rebuilt(bench)
+    assert await things(bench) == KEYS
+
+
+async def held_at(bench: Bench, count: int) -> None:
+    """Until so many sessions wait for a lock that another one has."""
+
+    async def condition() -> bool:
+        sql = (
+            "SELECT count(*) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        )
+        return int(await bench.database.pool.fetchval(sql)) >= count
+
+    await eventually(condition, f"{count} sessions wait")
+
+
+async def all_read(bench: Bench) -> None:
+    """Every partition is read: `k0` to `k6` are in the topic, and in the replica, and two more that are gone."""
+    await bench.database.pool.execute("INSERT INTO rebuild VALUES ('test', 'things', 0, 0)")
+    for table in ("thing (key)", "rebuild_key (key, consumer)"):
+        more = ", 'test'" if "consumer" in table else ""
+        await bench.database.pool.execute(
+            f"INSERT INTO {table} SELECT key{more} FROM unnest($1::text[]) AS key", KEYS
+        )
+    await stale(bench)
+
+
+async def test_two_processes_that_sweep_at_once_forget_what_is_gone_and_nothing_else(bench: Bench) -> None:
+    """One of them knows what is there when the other ends the rebuild, with its marks."""
+    await all_read(bench)
+    slow = Replica(f"{THINGS.keys}, pg_advisory_xact_lock(41)", forget)
+    async with bench.database.transaction() as gate:
+        await gate.execute("SELECT pg_advisory_xact_lock(41)")
+        late = asyncio.create_task(sweep_when_read(bench.database, "test", {}, slow))
+        await held_at(bench, 1)
+        quick = asyncio.create_task(sweep_when_read(bench.database, "test", {}, THINGS))
+        await held_at(bench, 2)
+    assert not any(await asyncio.gather(late, quick))
+    assert await things(bench) == KEYS
+    assert await bench.database.pool.fetchval("SELECT count(*) FROM rebuild") == 0
+
+
+async def test_a_sweep_does_not_end_the_rebuild_that_is_ordered_meanwhile(bench: Bench) -> None:
+    """What the first order found missing is to be read again by the second: nobody forgets it before."""
+    await all_read(bench)
+    await bench.database.pool.execute("INSERT INTO inbox_log VALUES ('test', 'things', 0, 9, 1)")
+    forgetting, go_on = asyncio.Event(), asyncio.Event()
+
+    async def slowly(connection: Connection, key: str) -> None:
+        forgetting.set()
+        await go_on.wait()
+        await forget(connection, key)
+
+    sweeping = asyncio.create_task(sweep_when_read(bench.database, "test", {}, Replica(THINGS.keys, slowly)))
+    await forgetting.wait()
+    again = asyncio.create_task(rebuild(bench.database, "test"))
+    await held_at(bench, 1)
+    go_on.set()
+    await asyncio.gather(sweeping, again)
+    assert await bench.database.pool.fetchval("SELECT count(*) FROM rebuild WHERE until IS NULL") == 1
+
+
+async def test_a_rebuild_that_is_ordered_again_at_once_forgets_what_is_gone_and_nothing_else(
+    bench: Bench,
+) -> None:
+    """The partitions are rewound by the first order, and nothing of them is handled yet when the second one comes."""
+    ordered, held, go_on = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def hold(connection: Connection, event: ReceivedEvent) -> None:
+        if ordered.is_set():
+            held.set()
+            await go_on.wait()
+        await keep(connection, event)
+
+    consumer = bench.consumer(handlers={TYPE: hold}, replica=THINGS)
+    async with bench.running(bench.relay(), consumer):
+        await bench.happen(50)
+        await bench.arrived(50)
+        await bench.settled()
+        await stale(bench)
+        ordered.set()
+        await rebuild(bench.database, "test")
+        await held.wait()
+        await rebuild(bench.database, "test")
+        go_on.set()
         await rebuilt(bench)
     assert await things(bench) == KEYS
 

@@ -197,6 +197,26 @@ async def test_its_offer_and_its_place_say_the_rest(practice: Practice) -> None:
     assert (await stored(practice, id_)).rules == AccessRules(timedelta(hours=2))  # type: ignore[union-attr]
 
 
+async def test_what_a_rebuild_did_not_find_comes_back_with_the_version_that_it_had(
+    practice: Practice,
+) -> None:
+    """And with no older one; what the directory has deleted does not come back by what it said before."""
+    id_, offer = unique("agenda"), unique("offre")
+    key = f"HealthcareService/{offer}"
+    await hear(practice, "HealthcareService", offer, 2, window(30))
+    await write(practice, schedule(id_, [key]))
+    async with practice.database.transaction() as connection:
+        await practice.replica().replica().forget(connection, key)
+    assert (await stored(practice, id_)).rules == NO_RULES  # type: ignore[union-attr]
+    await hear(practice, "HealthcareService", offer, 1, window(60))
+    assert (await stored(practice, id_)).rules == NO_RULES  # type: ignore[union-attr]
+    await hear(practice, "HealthcareService", offer, 2, window(30))
+    assert (await stored(practice, id_)).rules.window == BookingWindow(30)  # type: ignore[union-attr]
+    await deliver(practice, key, None)
+    await hear(practice, "HealthcareService", offer, 2, window(30))
+    assert (await stored(practice, id_)).rules == NO_RULES  # type: ignore[union-attr]
+
+
 async def test_an_agenda_of_a_person_alone_lives_where_they_work(practice: Practice) -> None:
     """Whichever comes first, the agenda or their role and its place, and only as long as their places share a clock."""
     id_, who, one, two, role = (unique(name) for name in ("agenda", "prat", "volcan", "seine", "role"))

@@ -18,6 +18,7 @@ from creneau_shared.messaging.outbox import AUTOVACUUM
 
 PRUNE_ROWS = 10_000
 REBUILD = -1
+REWOUND = -2
 
 
 def inbox_table(metadata: MetaData) -> Table:
@@ -26,7 +27,8 @@ def inbox_table(metadata: MetaData) -> Table:
     `inbox`: one row for each consumer and event handled.
     `inbox_log`: how far each consumer has handled each partition, and of which generation of the log. A
     record of a later generation says that the broker had lost records and was filled again: the log is then
-    read from its beginning. Generation `REBUILD` asks for the same by command.
+    read from its beginning. Generation `REBUILD` asks for the same by command; `REWOUND` says that it is being
+    done, and that nothing has been handled since: whatever comes next begins the log.
     And the tables of `rebuild` and `buried`.
     """
     table = Table(
@@ -124,7 +126,9 @@ async def prune(database: Database, consumer: str, before: datetime) -> int:
 async def generations(database: Database, consumer: str) -> dict[tuple[str, int], int]:
     """The generation of each partition that `consumer` is reading; `REBUILD` where it is to start anew."""
     rows = await database.pool.fetch(
-        "SELECT topic, partition, generation FROM inbox_log WHERE consumer = $1", consumer
+        "SELECT topic, partition, generation FROM inbox_log WHERE consumer = $1 AND generation <> $2",
+        consumer,
+        REWOUND,
     )
     return {(row["topic"], row["partition"]): row["generation"] for row in rows}
 
@@ -163,21 +167,14 @@ async def advance(
 
 
 async def restart(
-    database: Database, consumer: str, topic: str, partition: int, generation: int | None
+    connection: Connection, consumer: str, topic: str, partition: int, generation: int | None
 ) -> None:
-    """Record that a partition is read from its beginning, as a log of `generation` (None: of any)."""
-    if generation is None:
-        await database.pool.execute(
-            "DELETE FROM inbox_log WHERE consumer = $1 AND topic = $2 AND partition = $3",
-            consumer,
-            topic,
-            partition,
-        )
-    else:
-        await database.pool.execute(
-            "UPDATE inbox_log SET generation = $4 WHERE consumer = $1 AND topic = $2 AND partition = $3",
-            consumer,
-            topic,
-            partition,
-            generation,
-        )
+    """Record that a partition is read from its beginning, as a log of `generation` (None: of any). How far it had been
+    handled stays: a rebuild reads all partitions of which something was."""
+    await connection.execute(
+        "UPDATE inbox_log SET generation = $4 WHERE consumer = $1 AND topic = $2 AND partition = $3",
+        consumer,
+        topic,
+        partition,
+        REWOUND if generation is None else generation,
+    )

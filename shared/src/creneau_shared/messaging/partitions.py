@@ -132,14 +132,14 @@ class Partitions:
         try:
             async with asyncio.timeout(CALL_TIMEOUT_S):
                 start = (await kafka.beginning_offsets([place]))[place]
-                if self._replica is not None:
-                    await self._begin_rebuild(kafka, place, generation)
+                rebuilds = self._replica is not None and generation is None
+                handled, end = await self._extent(kafka, place) if rebuilds else (-1, 0)
             kafka.seek(place, start)
         except (IllegalStateError, *TRANSIENT) as error:
             log.info("partition not rewound yet", consumer=self._consumer, error=type(error).__name__)
             return
         if await commit(kafka, {place: start}, self._consumer):
-            await inbox.restart(self._database, self._consumer, place.topic, place.partition, generation)
+            await self._restart(place, generation, handled, end)
             self.generations.pop(place, None)
             if generation is not None:
                 self.generations[place] = generation
@@ -148,16 +148,23 @@ class Partitions:
                 "partition rewound", consumer=self._consumer, topic=place.topic, partition=place.partition
             )
 
-    async def _begin_rebuild(
-        self, kafka: AIOKafkaConsumer, place: TopicPartition, generation: int | None
-    ) -> None:
-        """If the partition is read again for a rebuild: up to where it is to be read, before anything is forgotten."""
-        if generation is not None:
-            await rebuild.abandon(self._database, self._consumer)
-            return
+    async def _extent(self, kafka: AIOKafkaConsumer, place: TopicPartition) -> tuple[int, int]:
+        """The last offset that was handled of a partition (-1: none), and that of its next record."""
         handled = await inbox.handled(self._database, self._consumer, place.topic, place.partition)
-        end = (await self._broker.ends(kafka, {place: handled + 1}))[place]
-        await rebuild.begun(self._database, self._consumer, (place.topic, place.partition), end, handled)
+        return handled, (await self._broker.ends(kafka, {place: handled + 1}))[place]
+
+    async def _restart(self, place: TopicPartition, generation: int | None, handled: int, end: int) -> None:
+        """Record that the partition begins anew and, for a rebuild, up to where it is to be read before anything is
+        forgotten: in one transaction, so that a rebuild that is ordered meanwhile rewinds it again."""
+        at = (place.topic, place.partition)
+        async with self._database.transaction() as connection:
+            await inbox.restart(connection, self._consumer, *at, generation)
+            if self._replica is None:
+                return
+            if generation is None:
+                await rebuild.begun(connection, self._consumer, at, end, handled)
+            else:
+                await rebuild.abandon(connection, self._consumer)
 
     def _looks(self) -> bool:
         """Whether to ask the database for an order to rebuild: if one was heard of, is being carried out, or now and

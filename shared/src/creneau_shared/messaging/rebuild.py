@@ -5,12 +5,16 @@ not. Once each partition has been read to where it ended when it was begun anew,
 marked is in the topic no more, and is forgotten. Nobody ever sees an empty replica.
 
 A log that has lost records says nothing of what is gone: then nothing is forgotten.
+
+Several processes may sweep at once, and another rebuild may be ordered meanwhile. So whatever is forgotten, and the end
+itself, is decided in a transaction that holds the rows of the rebuild, and finds that everything has been read.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import structlog
 
@@ -57,13 +61,13 @@ async def rebuild(database: Database, consumer: str) -> None:
         announce(connection, CHANNEL)
 
 
-async def begun(database: Database, consumer: str, place: Place, end: int, handled: int) -> None:
+async def begun(connection: Connection, consumer: str, place: Place, end: int, handled: int) -> None:
     """A partition is read from its beginning, and ends at `end` (the offset of its next record). `handled` is the last
     offset that was handled of it: a log that ends before has lost records, and the rebuild forgets nothing."""
     if end <= handled:
-        await abandon(database, consumer)
+        await abandon(connection, consumer)
         return
-    await database.pool.execute(
+    await connection.execute(
         "UPDATE rebuild SET until = $4 WHERE (consumer, topic, partition) = ($1, $2, $3) AND until IS NULL",
         consumer,
         *place,
@@ -71,11 +75,10 @@ async def begun(database: Database, consumer: str, place: Place, end: int, handl
     )
 
 
-async def abandon(database: Database, consumer: str) -> None:
+async def abandon(connection: Connection, consumer: str) -> None:
     """Forget nothing: the logs do not hold all that there is."""
-    async with database.transaction() as connection:
-        if await _end(connection, consumer):
-            log.warning("rebuild forgets nothing: a log has lost records", consumer=consumer)
+    if await _end(connection, consumer):
+        log.warning("rebuild forgets nothing: a log has lost records", consumer=consumer)
 
 
 async def mark(connection: Connection, consumer: str, keys: Sequence[str]) -> None:
@@ -120,27 +123,61 @@ async def sweep_when_read(
     return False
 
 
-async def _sweep(database: Database, consumer: str, replica: Replica) -> int:
-    # First what is there, then the marks: what comes in between has its mark before it can be seen.
-    present = await database.pool.fetch(f"SELECT key FROM ({replica.keys}) AS present (key)")
-    marked = await database.pool.fetch("SELECT key FROM rebuild_key WHERE consumer = $1", consumer)
+async def _sweep(database: Database, consumer: str, replica: Replica) -> None:
+    """Forget one by one what is not marked, until nothing is left of it; then the rebuild is over."""
     forgotten = 0
-    for key in sorted({row["key"] for row in present} - {row["key"] for row in marked}):
-        async with database.transaction() as connection:
-            # Whoever hears of it in this moment waits for the mark, and comes after.
-            if await connection.fetchval(
-                "INSERT INTO rebuild_key (consumer, key) VALUES ($1, $2) ON CONFLICT DO NOTHING RETURNING true",
-                consumer,
-                key,
-            ):
-                await replica.forget(connection, key)
-                forgotten += 1
+    while keys := await _unmarked(database, consumer, replica):
+        for key in keys:
+            forgotten += await _forget(database, consumer, replica, key)
+    if forgotten:
+        log.info("replica swept", consumer=consumer, forgotten=forgotten)
+
+
+async def _unmarked(database: Database, consumer: str, replica: Replica) -> Sequence[str]:
+    """What is there and was not found in the topics; if that is nothing, the rebuild is over. Nothing as well when
+    somebody else has ended it, or has ordered another one."""
     async with database.transaction() as connection:
-        await _end(connection, consumer)
-    log.info("replica rebuilt", consumer=consumer, forgotten=forgotten)
-    return forgotten
+        if not await _is_read(connection, consumer, "UPDATE"):
+            return ()
+        # In one statement: what has come meanwhile is seen with its mark, or not at all.
+        rows = await connection.fetch(
+            f"SELECT key FROM ({replica.keys}) AS present (key)"
+            " EXCEPT SELECT key FROM rebuild_key WHERE consumer = $1 ORDER BY key",
+            consumer,
+        )
+        if not rows:
+            await _end(connection, consumer)
+            log.info("replica rebuilt", consumer=consumer)
+        return [row["key"] for row in rows]
+
+
+async def _forget(database: Database, consumer: str, replica: Replica, key: str) -> bool:
+    """Forget one key, unless it has been marked, or this rebuild is over."""
+    async with database.transaction() as connection:
+        if not await _is_read(connection, consumer, "KEY SHARE"):
+            return False
+        # Whoever hears of it in this moment waits for the mark, and comes after.
+        first = await connection.fetchval(
+            "INSERT INTO rebuild_key (consumer, key) VALUES ($1, $2) ON CONFLICT DO NOTHING RETURNING true",
+            consumer,
+            key,
+        )
+        if first:
+            await replica.forget(connection, key)
+        return bool(first)
+
+
+async def _is_read(connection: Connection, consumer: str, strength: Literal["UPDATE", "KEY SHARE"]) -> bool:
+    """Whether a rebuild is under way that has read everything. It stays so until the transaction ends: its rows are
+    locked."""
+    rows = await connection.fetch(
+        f"SELECT until FROM rebuild WHERE consumer = $1 ORDER BY topic, partition FOR {strength}", consumer
+    )
+    return bool(rows) and all(row["until"] == 0 for row in rows)
 
 
 async def _end(connection: Connection, consumer: str) -> bool:
+    # First what others hold while they forget: who waits for them has none of their marks.
+    stood = await connection.fetch("DELETE FROM rebuild WHERE consumer = $1 RETURNING true", consumer)
     await connection.execute("DELETE FROM rebuild_key WHERE consumer = $1", consumer)
-    return bool(await connection.fetch("DELETE FROM rebuild WHERE consumer = $1 RETURNING true", consumer))
+    return bool(stood)

@@ -65,7 +65,7 @@ class DirectoryReplica:
         resource_type, _, id_ = key.partition("/")
         was_gone = await is_gone(connection, key)
         named = await named_with(connection, key)
-        await self._stores[resource_type].forget(connection, id_)
+        await self._stores[resource_type].sweep(connection, id_)
         await self._follow(connection, key, named, self._clock.now(), was_gone=was_gone)
 
     async def _follow(

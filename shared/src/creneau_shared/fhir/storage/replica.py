@@ -18,7 +18,8 @@ class ReplicaStore(GenericStore):
     """Writes what the owner of a type says of it; never older over newer."""
 
     async def apply(self, connection: Connection, resource: Resource) -> bool:
-        """Store the owner's version of a resource; False when this one or a later one is here already."""
+        """Store the owner's version of a resource; False when this one or a later one is here already. One that was swept
+        is not here: the topic has it after all."""
         meta = resource["meta"]
         stored = Stored(
             self.resource_type,
@@ -31,14 +32,22 @@ class ReplicaStore(GenericStore):
         current = await self.lock(connection, stored.id)
         if current is None:
             return await self._insert_version(connection, stored, entries, rivals=True)
-        if current.version >= stored.version:
+        if current.version > stored.version or (current.version == stored.version and not current.deleted):
             return False
         await self._overwrite(connection, stored, entries)
         return True
 
     async def forget(self, connection: Connection, id_: str) -> None:
         """The owner has deleted the resource; a later version may still bring it back."""
+        await self._remove(connection, id_, versions=1)
+
+    async def sweep(self, connection: Connection, id_: str) -> None:
+        """A rebuild has not found the resource, and nobody has said that it is deleted: the same version may still bring
+        it back."""
+        await self._remove(connection, id_, versions=0)
+
+    async def _remove(self, connection: Connection, id_: str, *, versions: int) -> None:
         current = await self.lock(connection, id_)
         if current is not None and not current.deleted:
-            gone = Stored(self.resource_type, id_, current.version + 1, current.last_updated, None)
+            gone = Stored(self.resource_type, id_, current.version + versions, current.last_updated, None)
             await self._overwrite(connection, gone, NOTHING)

@@ -23,6 +23,7 @@ from tests.fixtures.local_run import LocalRun
 
 Visiting = Callable[..., Visitor]
 VISITORS = pytest.StashKey[list[Visitor]]()
+"""of a test, or of all tests of a file"""
 LOOK_MS = 2_000
 
 
@@ -35,8 +36,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """With a failure goes what its visitors saw: a page that says why it is not the expected one."""
     report = yield
-    if report.when == "call" and report.failed:
-        report.sections += [("page", _seen(visitor)) for visitor in item.stash.get(VISITORS, [])]
+    if report.when != "teardown" and report.failed:
+        visitors = [visitor for node in item.listchain() for visitor in node.stash.get(VISITORS, [])]
+        report.sections += [("page", _seen(visitor)) for visitor in visitors]
     return report
 
 

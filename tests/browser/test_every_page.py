@@ -12,9 +12,11 @@ import pytest
 from playwright.sync_api import Browser, Response
 
 from creneau_web.headers import CONTENT_SECURITY_POLICY
+from tests.browser.conftest import VISITORS, Visiting
 from tests.browser.letters import Letters
 from tests.browser.looking import Findings, look_at
 from tests.browser.markup import problems_of
+from tests.browser.people import Somebody
 from tests.browser.practice import Practice
 from tests.browser.stops import Walk
 from tests.browser.visitor import ERROR, Visitor, visiting
@@ -45,27 +47,33 @@ class Seen:
 
 
 @pytest.fixture(scope="module")
-def seen(browser: Browser, site: str, letters: Letters, practice: Practice) -> Iterator[Seen]:
-    """The walk, once."""
-    seen = Seen()
+def visit(request: pytest.FixtureRequest, browser: Browser, site: str) -> Iterator[Visiting]:
+    """Makes visitors who stay until the end: a walk that stops is shown with what stood there."""
+    made = request.node.stash[VISITORS] = []
     with ExitStack() as stack:
 
-        def visit(*who: object) -> Visitor:
+        def visit(who: Somebody | None = None) -> Visitor:
             # axe is a script; what is looked at has none of its own (X9 says so).
-            visitor = stack.enter_context(visiting(browser, site, *who, java_script_enabled=True))  # type: ignore[arg-type]
-            seen.visitors.append(visitor)
-            return visitor
+            made.append(stack.enter_context(visiting(browser, site, who, java_script_enabled=True)))
+            return made[-1]
 
-        walk = Walk(visit, letters, practice)
-        for stop, visitor in walk.stops():
-            answers = _since_the_last_page(visitor.answers)
-            seen.weights[stop] = len(answers), sum(map(_bytes, answers))
-            seen.pages[stop] = answers[0].text()
-            seen.titles[stop] = visitor.page.title()
-            seen.addresses[stop] = visitor.page.url
-            look_at(visitor.page, stop, seen.findings)
-        seen.unseen = walk.unseen
-        yield seen
+        yield visit
+
+
+@pytest.fixture(scope="module")
+def seen(request: pytest.FixtureRequest, visit: Visiting, letters: Letters, practice: Practice) -> Seen:
+    """The walk, once."""
+    seen = Seen(visitors=request.node.stash[VISITORS])
+    walk = Walk(visit, letters, practice)
+    for stop, visitor in walk.stops():
+        answers = _since_the_last_page(visitor.answers)
+        seen.weights[stop] = len(answers), sum(map(_bytes, answers))
+        seen.pages[stop] = answers[0].text()
+        seen.titles[stop] = visitor.page.title()
+        seen.addresses[stop] = visitor.page.url
+        look_at(visitor.page, stop, seen.findings)
+    seen.unseen = walk.unseen
+    return seen
 
 
 def _since_the_last_page(answers: list[Response]) -> list[Response]:

@@ -173,8 +173,8 @@ def test_p4_a_form_sent_twice_books_once(patient: Visitor, local_run: LocalRun) 
 
 def test_p5_logging_in_on_the_way_loses_nothing(visitor: Visitor) -> None:
     visitor.look_for_times()
-    chosen = visitor.times.first.inner_text()
-    label = visitor.times.first.locator(".unseen").inner_text()
+    chosen = visitor.times.last.inner_text()
+    label = visitor.times.last.locator(".unseen").inner_text()
     visitor.choose()
     assert visitor.path == "/connexion"
     visitor.page.locator("main a.button").first.click()
@@ -219,9 +219,9 @@ def test_p7_two_race_for_the_last_time(visitors: Visiting) -> None:
         one.choose()
         one.identify()  # both are known from here on
         one.press("Modifier")
-    slot = first.times.first.get_attribute("value")
-    moment = first.times.first.locator(".unseen").inner_text().split(",")[0]
-    assert second.times.first.get_attribute("value") == slot
+    slot = first.times.last.get_attribute("value")
+    moment = first.times.last.locator(".unseen").inner_text().split(",")[0]
+    assert second.times.last.get_attribute("value") == slot
     first.choose()
     second.choose()
     expect(first.page.locator("h1")).to_have_text("Il reste une étape")

@@ -18,7 +18,7 @@ LOGS_MIN = 5
 def test_x15_a_form_of_another_site_changes_nothing(patient: Visitor) -> None:
     """It has the key even, as if it had leaked; the browser says where it comes from."""
     patient.look_for_times()
-    slot, key = patient.times.first.get_attribute("value"), patient.page.locator("[name=form_key]").first
+    slot, key = patient.times.last.get_attribute("value"), patient.page.locator("[name=form_key]").first
     form = (
         f'<form method="post" action="{patient.page.url.partition("?")[0]}">'
         f'<input name="form_key" value="{key.input_value()}"><input name="creneau" value="{slot}"><button>Gagner</button></form>'
@@ -35,7 +35,7 @@ def test_x15_a_form_of_another_site_changes_nothing(patient: Visitor) -> None:
 def test_x15_a_form_without_its_key_changes_nothing(patient: Visitor) -> None:
     patient.look_for_times()
     url = patient.page.url.partition("?")[0]
-    slot = patient.times.first.get_attribute("value") or ""
+    slot = patient.times.last.get_attribute("value") or ""
     forms: list[dict[str, str | float | bool]] = [{"creneau": slot}, {"creneau": slot, "form_key": "x" * 22}]
     for form in forms:
         assert patient.context.request.post(url, form=form, max_redirects=0).status == 403

@@ -95,7 +95,7 @@ def booking(visitor: Visitor, album: Album) -> None:
 def caring(visitor: Visitor, album: Album) -> None:
     """A parent takes an appointment for a child, and sees for whom they act."""
     visitor.search("dentiste", "rennes")
-    visitor.times.first.click()
+    visitor.times.last.click()
     visitor.page.locator(".recap button[value=pour-qui]").click()
     visitor.page.locator("#qui-0").check()
     visitor.press("Continuer")

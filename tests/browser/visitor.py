@@ -111,9 +111,9 @@ class Visitor:
         self.page.locator(f"{MANY_TIMES} h2 a").nth(nth).click()
         self.page.locator("main button[type=submit], main a.button").first.click()
 
-    def choose(self, nth: int = 0) -> str:
-        """Choose one of the times; its id. Leads to what is missing next."""
-        button = self.times.nth(nth)
+    def choose(self) -> str:
+        """Choose the last time that is shown; its id. Leads to what is missing next. The first may be over by then."""
+        button = self.times.last
         slot = button.get_attribute("value")
         assert slot is not None
         button.click()
@@ -138,9 +138,9 @@ class Visitor:
         return self.path.rpartition("/")[2]
 
     def book(self, nth: int = 0) -> str:
-        """The whole way of one who is logged in. The last time that is shown: the first may be over when it is chosen."""
+        """The whole way of one who is logged in."""
         self.look_for_times(nth=nth)
-        self.choose(-1)
+        self.choose()
         self.identify()
         self.keep_both()
         return self.confirm()

@@ -266,6 +266,36 @@ async def test_an_agenda_of_a_person_alone_lives_where_they_work(practice: Pract
     assert await clock() == "Europe/Paris", "the role is no more"
 
 
+async def test_an_agenda_of_a_person_alone_lives_where_the_site_of_their_room_is(practice: Practice) -> None:
+    """A room says no clock of its own; two rooms of two sites share none where the sites do not."""
+    id_, who, role = unique("agenda"), unique("prat"), unique("role")
+    rooms, sites = [unique("salle"), unique("salle")], [unique("site"), unique("site")]
+    agenda = schedule(id_, [f"Practitioner/{who}"])
+
+    async def clocks() -> set[str]:
+        async with practice.database.transaction() as connection:
+            openings = place_of(agenda, await actors_of(connection, agenda))[0].key
+        return {str((await stored(practice, id_)).zone), openings}  # type: ignore[union-attr]
+
+    await write(practice, agenda)
+    said = {
+        "resourceType": "PractitionerRole",
+        "id": role,
+        "meta": {"versionId": "1", "lastUpdated": "2026-11-01T08:00:00Z"},
+        "practitioner": {"reference": f"Practitioner/{who}"},
+        "location": [{"reference": f"Location/{room}"} for room in rooms],
+    }
+    await deliver(practice, f"PractitionerRole/{role}", dumps({"resource": said}))
+    for room, site in zip(rooms, sites, strict=True):
+        await hear(practice, "Location", room, 1, partOf={"reference": f"Location/{site}"})
+    await hear(practice, "Location", sites[0], 1, zone("Indian/Reunion"))
+    assert await clocks() == {"Europe/Paris"}, "the other site says none"
+    await hear(practice, "Location", sites[1], 1, zone("Indian/Reunion"))
+    assert await clocks() == {"Indian/Reunion"}
+    await hear(practice, "Location", sites[1], 2, zone("Pacific/Noumea"))
+    assert await clocks() == {"Europe/Paris"}
+
+
 async def test_an_agenda_of_a_room_lives_where_its_site_is(practice: Practice) -> None:
     """Whichever comes first, the room or the site; what the room says itself counts, and a circle of places ends."""
     id_, room, floor, site = (unique(name) for name in ("agenda", "salle", "etage", "site"))

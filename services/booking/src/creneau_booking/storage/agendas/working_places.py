@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from zoneinfo import ZoneInfo
 
 from creneau_booking.storage.availability.agendas import IN_PERIOD, PLACE_GONE, ROLE_GONE
 from creneau_shared.database.pool import Connection
@@ -22,11 +23,16 @@ AROUND = f"""around (rank, depth, id) AS (
 of: a room without a clock or an address has those of its site."""
 _SAYING_WHERE = {"HealthcareService", "Location", "PractitionerRole"}
 _OF_PEOPLE = f"""
-SELECT DISTINCT ON (place.id) place.content FROM practitioner_role AS role
-JOIN role_place ON role_place.role = role.id JOIN location AS place ON place.id = role_place.place
-WHERE role.terms && ARRAY(SELECT 'practitioner=Practitioner/' || id FROM unnest($1::text[]) AS id)
-  AND NOT {ROLE_GONE} AND {IN_PERIOD} AND NOT {PLACE_GONE} AND place.content IS NOT NULL
-ORDER BY place.id
+WITH RECURSIVE around (work, depth, id) AS (
+  SELECT place.id, 0, place.id FROM practitioner_role AS role
+    JOIN role_place ON role_place.role = role.id JOIN location AS place ON place.id = role_place.place
+    WHERE role.terms && ARRAY(SELECT 'practitioner=Practitioner/' || id FROM unnest($1::text[]) AS id)
+      AND NOT {ROLE_GONE} AND {IN_PERIOD} AND NOT {PLACE_GONE} AND place.content IS NOT NULL
+  UNION SELECT around.work, around.depth + 1, substr(t, 17) FROM around
+    JOIN location AS part ON part.id = around.id CROSS JOIN unnest(part.terms) AS t
+    WHERE starts_with(t, 'partof=Location/') AND around.depth < {PARTS_MAX})
+SELECT around.work, place.content FROM around JOIN location AS place ON place.id = around.id
+WHERE NOT place.deleted AND place.content IS NOT NULL ORDER BY around.depth, around.work
 """
 _ROLES = {
     "PractitionerRole": "SELECT id, terms FROM practitioner_role WHERE id = $1",
@@ -48,12 +54,16 @@ UNION SELECT substr(t, 14) FROM roles, unnest(terms) AS t WHERE starts_with(t, '
 async def working_places(
     connection: Connection, people: Sequence[str], kinds: Collection[str]
 ) -> list[Resource]:
-    """The places of the roles that these Practitioners (ids) have by now, of an agenda that has actors of these types. None
-    where one of these says where it is, or where the places do not live by one clock."""
+    """The places of the roles that these Practitioners (ids) have by now, and then what these are part of, of an agenda that
+    has actors of these types. None where one of these says where it is, or where the places do not live by one clock."""
     if not people or _SAYING_WHERE & set(kinds):
         return []
-    places = [loads(row["content"]) for row in await connection.fetch(_OF_PEOPLE, list(people))]
-    return places if len({zone_of(place) for place in places}) == 1 else []
+    places: list[Resource] = []
+    clocks: dict[str, ZoneInfo | None] = {}
+    for row in await connection.fetch(_OF_PEOPLE, list(people)):
+        places.append(loads(row["content"]))
+        clocks[row["work"]] = clocks.get(row["work"]) or zone_of(places[-1])
+    return places if len(set(clocks.values())) == 1 else []
 
 
 async def named_with(connection: Connection, reference: str) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -68,6 +69,19 @@ async def test_absurd_claims_are_refused(
     with pytest.raises(Unauthenticated) as refusal:
         await verifier.verify(issuer.token(**claims))
     assert 'error="invalid_token"' in refusal.value.headers["WWW-Authenticate"]
+
+
+@pytest.mark.parametrize(
+    "said", [{"crit": 5}, {"crit": None}, {"kid": 5}, {"alg": []}, {"typ": {}}, {"zip": "DEF"}, "x"]
+)
+async def test_whatever_an_unsigned_header_says_the_token_is_refused(
+    verifier: TokenVerifier, issuer: FakeIssuer, said: object
+) -> None:
+    """Anybody can write one."""
+    header = {"alg": "ES256", "kid": issuer.key.kid, **said} if isinstance(said, dict) else said
+    encoded = base64.urlsafe_b64encode(json.dumps(header).encode()).rstrip(b"=").decode()
+    with pytest.raises(Unauthenticated):
+        await verifier.verify(f"{encoded}.{issuer.token().partition('.')[2]}")
 
 
 @pytest.mark.parametrize("configured", [ISSUER, f"{ISSUER}/"])

@@ -7,11 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from cryptography.exceptions import UnsupportedAlgorithm
 from joserfc.errors import JoseError
 from joserfc.jwt import JWTClaimsRegistry
 
 from creneau_shared.security.refusal import refused
 
+UNREADABLE = (JoseError, UnsupportedAlgorithm, ValueError, TypeError, KeyError, RecursionError)
+"""what joserfc raises for a text that is no JWT of ours, whatever its header says"""
 CLOCK_SKEW_S = 30
 SUBJECT_LENGTH_MAX = 255
 """OpenID Connect Core, section 2"""

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 from urllib.parse import unquote, urlsplit
 
-from cryptography.exceptions import UnsupportedAlgorithm
 from joserfc import jws, jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import JWKRegistry, Key
 from joserfc.jwt import JWTClaimsRegistry
 
 from creneau_shared.errors import Unauthenticated
+from creneau_shared.security.claims import UNREADABLE
 from creneau_shared.security.refusal import ALGORITHMS, refused
 
 TYPE = "dpop+jwt"
@@ -110,7 +110,7 @@ def _verified(proof: str) -> tuple[Key, dict[str, Any]]:
             raise bad_proof("its key is too long")
         key = JWKRegistry.import_key(jwk)
         return key, dict(jwt.decode(proof, key, algorithms=ALGORITHMS).claims)
-    except (JoseError, UnsupportedAlgorithm, ValueError, TypeError, KeyError, RecursionError) as error:
+    except UNREADABLE as error:
         raise bad_proof(f"unreadable or not signed by its key ({type(error).__name__})") from error
 
 

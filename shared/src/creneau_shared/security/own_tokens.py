@@ -17,13 +17,12 @@ from typing import Any
 
 import orjson
 from joserfc import jwt
-from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, KeySet
 
 from creneau_shared.clock import Clock
 from creneau_shared.ids import new_id
 from creneau_shared.roles import ACTIONS
-from creneau_shared.security.claims import TokenRules, check_claims, check_type
+from creneau_shared.security.claims import UNREADABLE, TokenRules, check_claims, check_type
 from creneau_shared.security.confirmation import Confirmation, Presented
 from creneau_shared.security.contact_accounts import ISSUER
 from creneau_shared.security.gateway_headers import GatewayHeaders
@@ -84,7 +83,7 @@ class OwnTokens:
         """The principal of `token` as it was presented; Unauthenticated when it does not hold."""
         try:
             decoded = jwt.decode(token, self._keys, algorithms=[ALGORITHM])
-        except (JoseError, ValueError) as error:
+        except UNREADABLE as error:
             raise refused("signature", f"{type(error).__name__}: {error}") from error
         now = self._clock.now().timestamp()
         check_type(decoded.header, decoded.claims, self._rules)

@@ -14,13 +14,12 @@ from typing import Any
 import httpx
 import structlog
 from joserfc import jwt
-from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 
 from creneau_shared.clock import Clock
 from creneau_shared.database.pool import Database
 from creneau_shared.logging import describe
-from creneau_shared.security.claims import TokenRules, check_claims, check_type
+from creneau_shared.security.claims import UNREADABLE, TokenRules, check_claims, check_type
 from creneau_shared.security.confirmation import Confirmation, Presented
 from creneau_shared.security.discovery import DISCOVERY_FAILURES, discover, silent
 from creneau_shared.security.dpop import Proofs
@@ -130,7 +129,7 @@ class TokenVerifier:
             published = self._published or await self._fetch()
             try:
                 return jwt.decode(token, published.keys, algorithms=ALGORITHMS), published.issuer
-            except (JoseError, ValueError) as error:
+            except UNREADABLE as error:
                 if attempt == "fresh keys" or not await self._fetch_if_due():
                     raise refused("signature", f"{type(error).__name__}: {error}") from error
         raise AssertionError("unreachable")

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import binascii
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import quote, urlencode
@@ -205,7 +204,7 @@ def _decode(text: str) -> tuple[Service, str]:
     """Where a page goes on; the inner cursor is signed by its service."""
     try:
         service, inner = orjson.loads(base64.urlsafe_b64decode(text.encode() + b"=" * (-len(text) % 4)))
-    except (ValueError, binascii.Error):
+    except (ValueError, TypeError):
         service, inner = "", ""
     if service not in ("booking", "notifications") or not isinstance(inner, str):
         raise BadRequest(

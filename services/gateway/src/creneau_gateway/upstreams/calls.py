@@ -16,7 +16,7 @@ class Upstreams:
 
     def __init__(self, addresses: Mapping[Service, Sequence[str]], client: httpx.AsyncClient) -> None:
         self._addresses = addresses
-        self._turns = {name: itertools.cycle(several) for name, several in addresses.items()}
+        self._turns = {name: itertools.cycle(range(len(several))) for name, several in addresses.items()}
         self._client = client
 
     async def close(self) -> None:
@@ -34,8 +34,8 @@ class Upstreams:
         # As bytes: what a caller put into a header need not be ASCII.
         raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
         last: Exception | None = None
-        for _ in self._addresses[service]:
-            address = next(self._turns[service])
+        addresses, turn = self._addresses[service], next(self._turns[service])
+        for address in (*addresses[turn:], *addresses[:turn]):
             try:
                 return await self._client.request(method, f"{address}{path}", headers=raw, content=content)
             except (httpx.ConnectError, httpx.ConnectTimeout) as error:

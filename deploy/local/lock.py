@@ -6,6 +6,7 @@ import fcntl
 import json
 import os
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -44,12 +45,16 @@ def stop_holder(path: Path, within_s: float = 60.0) -> int | None:
     if not path.exists():
         return None
     with path.open("a+") as file:
-        if _try_lock(file):
-            return None
-        pid = _holder(file).pid
-        os.kill(pid, signal.SIGTERM)
-        wait_until(lambda: _try_lock(file), within_s=within_s, what=f"the end of pid {pid}", every_s=0.1)
-        return pid
+        while not _try_lock(file):
+            pid = _holder(file).pid
+            if pid > 0:
+                os.kill(pid, signal.SIGTERM)
+                wait_until(
+                    lambda: _try_lock(file), within_s=within_s, what=f"the end of pid {pid}", every_s=0.1
+                )
+                return pid
+            time.sleep(0.05)  # it has just begun, or is about to end: its name is not there, its lock is
+        return None
 
 
 def _try_lock(file: IO[str]) -> bool:

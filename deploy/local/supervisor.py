@@ -156,19 +156,26 @@ class Supervisor:
         pause_s = self._pauses.first_s
         while not self._stopping.is_set():
             began = time.monotonic()
-            code = await self._run(part)
+            how = await self._live(part)
             if self._stopping.is_set():
                 return
             if time.monotonic() - began >= self._pauses.healthy_s:
                 pause_s = self._pauses.first_s
             part.restarts += 1
             self._changed()
-            self._say(f"{part.name} {ending(code)}; starting it again in {pause_s:g} s")
+            self._say(f"{part.name} {how}; starting it again in {pause_s:g} s")
             if part.restarts % self.DEATHS_BEFORE_SHOWING_LOG == 0:
                 self._say(last_lines(self._log(part)))
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), pause_s)
             pause_s = self._pauses.next(pause_s)
+
+    async def _live(self, part: Part) -> str:
+        """One life of a part, and how it ended; what cannot even be prepared has had one, too."""
+        try:
+            return ending(await self._run(part))
+        except Exception as error:
+            return f"could not be started ({type(error).__name__}: {error})"
 
     async def _run(self, part: Part) -> int:
         """One life of a part: its exit code, negative for a signal."""

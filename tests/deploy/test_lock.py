@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,19 @@ def test_stopping_nothing_is_fine(tmp_path: Path) -> None:
     with hold(tmp_path / "lock", "http://127.0.0.1:8080"):
         pass
     assert stop_holder(tmp_path / "lock") is None
+
+
+def test_whoever_holds_it_without_a_name_yet_is_waited_for(tmp_path: Path) -> None:
+    """It has just begun, or is about to end; process 0 is whoever asks."""
+    path = tmp_path / "lock"
+    with hold(path, "http://127.0.0.1:8080"), ThreadPoolExecutor(1) as asking:
+        path.write_text("")
+        asked = asking.submit(stop_holder, path)
+        with pytest.raises(TimeoutError):
+            asked.result(0.3)
+        path.write_text('{"pid": 2147483646}')
+        with pytest.raises(ProcessLookupError):
+            asked.result()
 
 
 def test_a_port_is_remembered_until_someone_else_takes_it(tmp_path: Path) -> None:

@@ -103,6 +103,21 @@ async def test_the_pause_grows_for_a_part_that_keeps_dying(supervisor: Superviso
     assert any("no luck" in line for line in told), "the end of its log is shown"
 
 
+async def test_what_could_not_be_prepared_is_said_and_tried_again(supervisor: Supervisor, told: Told) -> None:
+    tries: list[int] = []
+
+    def prepare() -> None:
+        tries.append(len(tries))
+        if len(tries) == 1:
+            raise OSError("no space left on device")
+
+    part = Part("database", python("import time; time.sleep(600)"), always, prepare=prepare)
+    await supervisor.start(part)
+    await until(lambda: part.pid is not None, "it lives")
+    await supervisor.stop()
+    assert told[0].startswith("database could not be started (OSError: no space left on device); starting it")
+
+
 async def test_health_is_rewarded_with_the_first_pause(tmp_path: Path, told: Told) -> None:
     pauses = Pauses(first_s=0.05, longest_s=5, healthy_s=0)
     supervisor = Supervisor(tmp_path, say=told.append, pauses=pauses)

@@ -63,6 +63,14 @@ async def test_the_calendar_file_is_the_e_mail_s_event_in_the_place_s_zone(perso
     assert answer.headers["cache-control"] == "no-store"
 
 
+async def test_what_somebody_has_still_to_agree_to_is_no_certain_event(
+    person: Person, fhir: FhirBase
+) -> None:
+    fhir.on("GET", "/Appointment/a-1", appointment("pending"), ETag='W/"3"')
+    answer = await person.open("/rendez-vous/a-1/agenda.ics")
+    assert icalendar.Calendar.from_ical(answer.content).walk("VEVENT")[0]["status"] == "TENTATIVE"
+
+
 async def test_with_whom_it_is_stands_in_the_agenda_where_it_names_nobody(
     person: Person, fhir: FhirBase
 ) -> None:

@@ -84,6 +84,12 @@ async def test_the_same_person_finds_what_they_left(person: Person, again: str) 
     assert "live-code" in (await person.open("/mes-proches/invitation")).text
 
 
+async def test_a_number_written_otherwise_is_the_same_person_s(person: Person) -> None:
+    await by_code(person, "06 39 98 12 34")
+    begun = await leaves_something(person)
+    assert (await by_code(person, "+33 6.39.98.12.34", begun)).headers["location"] == begun
+
+
 async def test_what_a_stranger_began_is_theirs_once_they_log_in(person: Person) -> None:
     await person.open("/connexion/code")
     begun = await leaves_something(person)

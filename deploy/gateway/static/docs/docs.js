@@ -146,8 +146,16 @@ function filter(reference, wanted) {
   document.getElementById("count").textContent = texts.count(shown, all);
 }
 
+function named(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;  // a bare percent sign: nothing here is called so
+  }
+}
+
 function openTarget() {
-  const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  const target = document.getElementById(named(location.hash.slice(1)));
   if (target instanceof HTMLDetailsElement) {
     target.open = true;
     target.scrollIntoView();

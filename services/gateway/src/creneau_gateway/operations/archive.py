@@ -62,6 +62,9 @@ _STATUSES_FR = {
     "preparation": "prévu",
     "in-progress": "en cours d'envoi",
     "not-done": "non envoyé",
+    "checked-in": "accueilli",
+    "entered-in-error": "saisi par erreur",
+    "stopped": "interrompu",
 }
 
 WORDS: Mapping[Language, _Words] = {

@@ -8,7 +8,7 @@ from creneau_web.care.kept import Kept
 from creneau_web.care.model import Professional
 from creneau_web.care.reading import professionals_now, professionals_of
 from creneau_web.fhir.client import ID, Fhir, Resource, checked
-from creneau_web.fhir.refusal import Refusal, RefusedError
+from creneau_web.fhir.refusal import Refusal, RefusedError, is_about_who_asks
 
 INCLUDES = ("practitioner", "location", "service")
 MOST = 200
@@ -19,7 +19,7 @@ class Directory:
     """The public face of professionals. `kept_s`: how old what is said of them may be, seconds."""
 
     def __init__(self, kept_s: float) -> None:
-        self._people: Kept[Professional] = Kept(kept_s)
+        self._people: Kept[Professional] = Kept(kept_s, is_personal=is_about_who_asks)
 
     async def professional(self, fhir: Fhir, role: str) -> Professional:
         """One professional with their place. RefusedError (404) when there is none of this id."""

@@ -19,7 +19,7 @@ from creneau_web.care.soonest import FIRST, first_openings
 from creneau_web.care.towns import Town, choices_of, town_of
 from creneau_web.care.understood import Told, parameters_of, told_of
 from creneau_web.fhir.client import Fhir
-from creneau_web.fhir.refusal import RefusedError, UnreachableError
+from creneau_web.fhir.refusal import RefusedError, UnreachableError, is_about_who_asks
 
 Mode = Literal["", "sur-place", "video", "domicile"]
 MODES: dict[Mode, str] = {"": "", "sur-place": "AMB", "video": "VR", "domicile": "HH"}
@@ -70,8 +70,8 @@ class Finding:
     def __init__(self, clock: Clock, directory: Directory, kept_s: float) -> None:
         self._clock = clock
         self._directory = directory
-        self._fitting: Kept[Found] = Kept(kept_s)
-        self._openings: Kept[dict[str, tuple[Opening, ...]]] = Kept(0)
+        self._fitting: Kept[Found] = Kept(kept_s, is_personal=is_about_who_asks)
+        self._openings: Kept[dict[str, tuple[Opening, ...]]] = Kept(0, is_personal=is_about_who_asks)
 
     async def find(self, fhir: Fhir, what: str, where: str, mode: Mode = "", page: int = 1) -> Found:
         """Everybody who fits, and a page of them with their first free times."""

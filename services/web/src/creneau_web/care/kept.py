@@ -15,11 +15,19 @@ ROOM = 2048
 
 class Kept(Generic[Value]):
     """Values by key for `seconds` from when they were asked for; who asks for one that is being made waits for it.
-    Nought seconds: the answer is shared by those who wait for it, and kept for nobody else."""
+    Nought seconds: the answer is shared by those who wait for it, and kept for nobody else. `is_personal`: whether a
+    failure says something of who asked, so that whoever waited asks for themselves."""
 
-    def __init__(self, seconds: float, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        seconds: float,
+        monotonic: Callable[[], float] = time.monotonic,
+        *,
+        is_personal: Callable[[Exception], bool] = lambda _: False,
+    ) -> None:
         self._seconds = seconds
         self._monotonic = monotonic
+        self._is_personal = is_personal
         self._found: dict[Hashable, tuple[float, asyncio.Future[Value]]] = {}
 
     async def get(self, key: Hashable, make: Callable[[], Awaitable[Value]]) -> Value:
@@ -27,7 +35,12 @@ class Kept(Generic[Value]):
         now = self._monotonic()
         kept = self._found.get(key)
         if kept is not None and self._holds(kept, now):
-            return await asyncio.shield(kept[1])
+            try:
+                return await asyncio.shield(kept[1])
+            except Exception as error:
+                if not self._is_personal(error):
+                    raise
+                return await make()
         making: asyncio.Future[Value] = asyncio.ensure_future(make())
         self._keep(key, making, now)
         making.add_done_callback(lambda made: self._forget_what_does_not_hold(key, made))

@@ -28,6 +28,11 @@ class RefusedError(Exception):
         self.refusal = refusal
 
 
+def is_about_who_asks(error: Exception) -> bool:
+    """Whether it says nothing of what was asked for: others may be answered."""
+    return isinstance(error, RefusedError) and error.refusal.status == 429
+
+
 class UnreachableError(Exception):
     """The FHIR base did not answer in time, or not with FHIR: the way to it is broken, or a process behind it."""
 

@@ -8,7 +8,9 @@ from urllib.parse import urlsplit
 from fastapi import APIRouter, Form, Query
 from fastapi.responses import HTMLResponse, RedirectResponse
 
+from creneau_web.care.model import PARIS
 from creneau_web.page import CurrentPage, local_path
+from creneau_web.pages.ops.entering import is_operator
 from creneau_web.storage.reports import Report
 from creneau_web.typed import TYPED_MAX
 
@@ -18,7 +20,6 @@ Reason = Literal["", "discrimination", "wrong", "gone", "access", "other"]
 REASONS: tuple[Reason, ...] = ("discrimination", "wrong", "gone", "access", "other")
 TEXT_MAX = 500
 SHOWN = 200
-OPERATOR = "operator"
 
 
 @router.get("/signaler", response_class=HTMLResponse)
@@ -70,9 +71,10 @@ async def reports(page: CurrentPage) -> HTMLResponse | RedirectResponse:
     """What was reported, the latest first: for operators."""
     if page.account is None:
         return page.go("/connexion", retour="/ops/signalements")
-    if page.account.role != OPERATOR:
+    if not is_operator(page.account):
         return await page.show("failure.html", 403, kind="forbidden", text="")
-    return await page.show("reports.html", reports=await page.site.reports.latest(SHOWN))
+    latest = await page.site.reports.latest(SHOWN)
+    return await page.show("reports.html", reports=latest, zone=PARIS)
 
 
 def _path(text: str) -> str:

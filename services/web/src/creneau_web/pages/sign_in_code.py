@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Form, Query
 from fastapi.responses import HTMLResponse, RedirectResponse
 
+from creneau_shared.security.contact_accounts import proven_contact
 from creneau_web.fhir.client import Resource
 from creneau_web.fhir.refusal import RefusedError
 from creneau_web.fhir.values import instant
@@ -93,8 +94,9 @@ async def verify(
         if error.refusal.status not in SHOWN_BESIDE_THE_FIELD:
             raise
         return await _ask_for_code(page, sent, "", {"code": error.refusal.text}, error.refusal.status)
+    proven = proven_contact(sent.system, sent.value) or sent.value
     account = Account(
-        subject=f"{sent.system}:{''.join(sent.value.split()).casefold()}",
+        subject=f"{sent.system}:{proven}",
         access_token=value_of(answered.resource, "access-token", "valueString"),
         expires_at=instant(value_of(answered.resource, "expires", "valueInstant")),
         provider="code",

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
+from creneau_web.care.model import PARIS
 from creneau_web.fhir.values import instant
 
 ROLES = frozenset(
@@ -70,11 +71,16 @@ def runs_of(accesses: Iterable[Access], patient: str) -> list[tuple[bool, list[A
     for access in accesses:
         own = access.who == patient
         run = found[-1] if found else None
-        if own and run is not None and run[0] and run[1][-1].at.date() == access.at.date():
+        if own and run is not None and run[0] and _day(run[1][-1]) == _day(access):
             run[1].append(access)
         else:
             found.append((own, [access]))
     return found
+
+
+def _day(access: Access) -> date:
+    """By the clock by which the page tells the hour."""
+    return access.at.astimezone(PARIS).date()
 
 
 def _role(agent: Mapping[str, Any]) -> str:

@@ -23,7 +23,10 @@ def comes_from_here(headers: Mapping[str, str], site_url: str) -> bool:
     origin = headers.get("origin")
     if origin is None:
         return True
-    ours, theirs = urlsplit(site_url), urlsplit(origin)
+    try:
+        ours, theirs = urlsplit(site_url), urlsplit(origin)
+    except ValueError:
+        return False
     return (theirs.scheme, theirs.netloc) == (ours.scheme, ours.netloc)
 
 

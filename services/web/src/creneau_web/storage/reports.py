@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 
 from creneau_shared.database.pool import Database
 
-# The count and the row are one statement: a hundred at once are a hundred, not more.
+# One at a time: a hundred at once see each other's rows, and are not more than there may be.
+TURN = "SELECT pg_advisory_xact_lock(hashtext('creneau_web.report'))"
 KEEP = """
 INSERT INTO report (at, path, reason, text)
 SELECT $1, $2, $3, $4 WHERE (SELECT count(*) FROM report WHERE at > $5) < $6
@@ -37,9 +38,12 @@ class Reports:
 
     async def add(self, report: Report) -> bool:
         """Keep a report; False when too many have come within the hour."""
-        async with self._database.connection() as connection:
+        # A column of text holds all that somebody may send but this one character.
+        text = report.text.replace("\0", "")
+        async with self._database.transaction() as connection:
+            await connection.execute(TURN)
             done = await connection.execute(
-                KEEP, report.at, report.path, report.reason, report.text, report.at - HOUR, self._most
+                KEEP, report.at, report.path, report.reason, text, report.at - HOUR, self._most
             )
         return bool(done.endswith(" 1"))
 

@@ -11,6 +11,7 @@ from creneau_web.wording import Wording
 
 PRODID = "-//Creneau//Pages 1.0//FR"
 CANCELLED = frozenset({"cancelled", "entered-in-error", "noshow"})
+AGREED_BY_ONE = frozenset({"proposed", "pending"})
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 LOOKED_BACK = timedelta(days=366)
 
@@ -54,11 +55,17 @@ def _event(
     phone = visit.professional.phone if visit.professional else None
     manage = f"{wording.t('calendar.manage').unescape()}\n{address}"
     event.add("DESCRIPTION", "\n".join(line for line in (phone, visit.instructions, manage) if line))
-    event.add("STATUS", "CANCELLED" if visit.status in CANCELLED else "CONFIRMED")
+    event.add("STATUS", _status(visit))
     event.add("CLASS", "PRIVATE")
     event.add("TRANSP", "OPAQUE")
     event.add("URL", address)
     return event
+
+
+def _status(visit: Visit) -> str:
+    if visit.status in CANCELLED:
+        return "CANCELLED"
+    return "TENTATIVE" if visit.status in AGREED_BY_ONE else "CONFIRMED"
 
 
 def _times(visit: Visit) -> tuple[datetime, datetime]:

@@ -195,7 +195,7 @@ class Answering:
         for agenda in await schedules_of(connection, before.slots):
             try:
                 slots += await slots_between(
-                    connection, agenda.removeprefix("Schedule/"), after.start, after.end
+                    connection, agenda.removeprefix("Schedule/"), after.start, after.end, like=before.slots
                 )
             except NoSlotThen as error:
                 raise ProposalNotFree(after.start) from error
@@ -209,7 +209,9 @@ async def _require_in_agendas(connection: Connection, proposed: Appointment) -> 
     start, end = proposed.counter.start, proposed.counter.end
     for agenda in await schedules_of(connection, proposed.slots):
         try:
-            slots = await slots_between(connection, agenda.removeprefix("Schedule/"), start, end)
+            slots = await slots_between(
+                connection, agenda.removeprefix("Schedule/"), start, end, like=proposed.slots
+            )
         except NoSlotThen as error:
             raise ProposalNotInAgenda(start) from error
         there = await period_of(connection, slots)

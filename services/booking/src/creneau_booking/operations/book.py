@@ -258,7 +258,8 @@ class BookOperation:
                 expression="Appointment.slot",
             )
         start, end = (instant_of(resource[name]) for name in ("start", "end"))
-        slots = await slots_between(session.connection, schedule, start, end)
+        wanted = self._desk.repository.facts(resource).visit
+        slots = await slots_between(session.connection, schedule, start, end, wanted=wanted)
         return {**resource, "slot": [{"reference": f"Slot/{id_}"} for id_ in slots]}
 
     async def _cancel_replaced(self, session: Session, given: OperationInput, by: str) -> str | None:

@@ -105,7 +105,7 @@ class RescheduleOperation:
             rest |= {"start": exact_instant(period[0]), "end": exact_instant(period[1])}
             named = [id_of(schedule) for schedule in given.references("schedule")]
             for schedule in (named or await self._own_agendas(session, before)) if not slots else ():
-                slots += await slots_between(session.connection, schedule, *period)
+                slots += await slots_between(session.connection, schedule, *period, like=before.slots)
         if not slots:
             raise BadRequest(
                 "Indiquez le nouveau créneau : slot, ou start (avec schedule dans un autre agenda).",

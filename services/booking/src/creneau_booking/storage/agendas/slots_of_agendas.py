@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
+from itertools import pairwise
+from types import MappingProxyType
 
+from asyncpg import Record
+
+from creneau_booking.domain.participants import SAID_BY_SLOT
 from creneau_booking.domain.refusals.slots import NoSlotThen
 from creneau_booking.storage.slot_rows import slot_key
 from creneau_booking.storage.slot_visibility import is_public
@@ -20,23 +26,71 @@ _ACTORS = """ARRAY(SELECT substr(term, 7) FROM unnest(schedule.terms) AS term
   WHERE starts_with(term, 'actor=') AND strpos(term, '/') > 0 AND strpos(term, '/_history/') = 0 ORDER BY 1)"""
 
 
-async def slots_between(connection: Connection, schedule: str, start: datetime, end: datetime) -> list[str]:
-    """The ids of the slots of an agenda that lie in or reach into `[start, end)`, whatever their status, in order.
+_PARAMETERS = {element: re.sub("[A-Z]", lambda c: f"-{c[0].lower()}", element) for element in SAID_BY_SLOT}
+"""what a slot is for → under which search parameter its kind has it"""
+NOTHING_WANTED: Mapping[str, Collection[str]] = MappingProxyType({})
+_BETWEEN = f"""
+SELECT coalesce(slot.name, slot.id::text) AS id, slot.start, slot."end" AS until, slot.status = 'free' AS free,
+  slot.kind_key AS kind, ARRAY[
+    (NOT slot.kind_key = ANY(ARRAY(SELECT kind_key FROM slot WHERE id = ANY($5::uuid[]))))::int,
+    -cardinality(ARRAY(SELECT unnest(kind.terms) INTERSECT SELECT unnest($6::text[]))),
+    (NOT ({is_public("kind")}))::int] AS rank
+FROM slot JOIN schedule ON schedule.key = slot.schedule_key JOIN slot_kind AS kind ON kind.key = slot.kind_key
+WHERE schedule.id = $1 AND slot.start < $3 AND slot.start > $4 AND slot."end" > $2 AND slot.status <> 'entered-in-error'
+ORDER BY slot.start, slot.id
+"""
 
+
+async def slots_between(
+    connection: Connection,
+    schedule: str,
+    start: datetime,
+    end: datetime,
+    *,
+    like: Sequence[str] = (),
+    wanted: Mapping[str, Collection[str]] = NOTHING_WANTED,
+) -> list[str]:
+    """The ids of the slots of an agenda that make up `[start, end)`, in order: of one kind, whatever their status.
+
+    An agenda may offer several kinds at one time (twenty minutes of this, thirty of that). First comes the kind of the
+    slots `like` (ids), then one that is for what is `wanted` (as `Appointment.visit`), what patients may see, what
+    is just that long, and what is free. Where no kind covers the period: all that lie in or reach into it.
     NoSlotThen when there is none.
     """
+    terms = [f"{_PARAMETERS[element]}={code}" for element, codes in wanted.items() for code in codes]
     rows = await connection.fetch(
-        "SELECT coalesce(slot.name, slot.id::text) AS id FROM slot JOIN schedule ON schedule.key = slot.schedule_key"
-        ' WHERE schedule.id = $1 AND slot.start < $3 AND slot.start > $4 AND slot."end" > $2'
-        " AND slot.status <> 'entered-in-error' ORDER BY slot.start",
-        schedule,
-        start,
-        end,
-        start - SLOT_LENGTH_MAX,
+        _BETWEEN, schedule, start, end, start - SLOT_LENGTH_MAX, [slot_key(id_) for id_ in like], terms
     )
     if not rows:
         raise NoSlotThen(schedule, start)
-    return [row["id"] for row in rows]
+    of_kinds: dict[int, list[Record]] = {}
+    for row in rows:
+        of_kinds.setdefault(row["kind"], []).append(row)
+    chains = [_chain(of_kind, start, end) for of_kind in of_kinds.values()]
+    covering = [chain for chain in chains if chain]
+    if not covering:
+        return [row["id"] for row in rows]
+
+    def order(chain: list[Record]) -> tuple[object, ...]:
+        is_exact = (chain[0]["start"], chain[-1]["until"]) == (start, end)
+        return (*chain[0]["rank"], not is_exact, not all(row["free"] for row in chain), len(chain))
+
+    best = min(covering, key=order)
+    return [row["id"] for row in best]
+
+
+def _chain(slots: Sequence[Record], start: datetime, end: datetime) -> list[Record]:
+    """Slots of one kind, one after the other, that cover the period, the one that is just that long before others, and free
+    ones; empty where they leave a part of it out."""
+    exact = [slot for slot in slots if (slot["start"], slot["until"]) == (start, end)]
+    if exact:
+        return [min(exact, key=lambda slot: not slot["free"])]
+    chain: list[Record] = []
+    for slot in sorted(slots, key=lambda slot: (slot["start"], not slot["free"])):
+        if not chain or slot["start"] >= chain[-1]["until"]:
+            chain.append(slot)
+    is_covered = chain[0]["start"] <= start and chain[-1]["until"] >= end
+    return chain if is_covered and all(a["until"] == b["start"] for a, b in pairwise(chain)) else []
 
 
 async def period_of(connection: Connection, slots: Sequence[str]) -> tuple[datetime, datetime] | None:

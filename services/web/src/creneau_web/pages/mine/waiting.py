@@ -16,7 +16,7 @@ from creneau_web.care.agenda import practice_agrees, slot_and_agenda
 from creneau_web.care.model import PARIS, Professional
 from creneau_web.fhir.refusal import RefusedError
 from creneau_web.page import Page, SignInNeededError, VisitPage
-from creneau_web.pages.mine.appointment import is_by_link, patient_of
+from creneau_web.pages.mine.appointment import acting_for, is_by_link, patient_of
 from creneau_web.people.model import Person, bookable
 from creneau_web.people.reach import reach_of
 from creneau_web.people.records import people_of
@@ -173,6 +173,7 @@ async def _ask(
         people=people,
         may=is_by_link(page) or (visit.patient if visit else "") in {"", *(person.id for person in people)},
         parts=PARTS,
+        acting=await acting_for(page, visit) if visit else None,
         wish=wish,
         fresh=token_hex(16),
         problems=problems,

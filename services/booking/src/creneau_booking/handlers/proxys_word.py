@@ -33,13 +33,14 @@ def heard(
 ) -> Resource:
     """The next version as the caller may say it. `moving`: by `$reschedule`.
 
-    Hidden stays hidden, whoever writes and whatever is left out. Whoever may only cancel (and move, by a link) changes
+    Hidden stays hidden, whoever writes and whatever is left out, and what was to be seen is not hidden afterwards, by a
+    practice neither: its versions, its answers and its time tell of it (HiddenLate). Whoever may only cancel (and move, by a link) changes
     nothing else: MayOnlyCancel.
     """
     if before.hidden and not after.hidden:
         said = _labelled(said)
-    if after.hidden and not before.hidden and context.people is not None:
-        if any(context.represents(id_) for id_ in _ids(before)):
+    if after.hidden and not before.hidden:
+        if context.people is not None and any(context.represents(id_) for id_ in _ids(before)):
             raise HidingNotTheirs()
         raise HiddenLate()
     allowed = ("book", "move") if moving else ("book",)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -445,6 +445,24 @@ class TestCounterProposals:
         stranger = await given(software, path, elsewhere, "accepted")
         assert (stranger.status_code, await read(software, path)) == (201, kept), stranger.text
 
+    async def test_74_a_time_that_has_passed_is_no_proposal(
+        self, callers: Callers, practice: Practice, agenda: Agenda, camille: str
+    ) -> None:
+        """74: the request stands as it was, with its deadline; a wrong year is easily typed."""
+        patient, software = callers.answering(camille), callers.software()
+        path = f"Appointment/{(await asked(callers.patient(camille), agenda, camille))['id']}"
+        before = await read(software, path)
+        now = practice.clock.now()
+        for start, refusal in (
+            (now - timedelta(days=365), "proposal-begun"),
+            (now, "proposal-begun"),
+            (datetime(9999, 1, 1, tzinfo=UTC), "time-out-of-reach"),
+        ):
+            at = (utc(start), utc(start + SLOT_LENGTH))
+            refused = await given(patient, path, camille, "tentative", at)
+            assert (refused.status_code, code(refused)) == (422, refusal), refused.text
+        assert await read(software, path) == before
+
 
 class TestWithdrawing:
     @pytest.mark.parametrize("way", ["delete", "put", "post"])
@@ -470,6 +488,18 @@ class TestWithdrawing:
         assert (await practice.kinds(seen["id"]))[-1] == "updated"
         assert (await given(software, path, agenda.practitioner, "accepted")).status_code == 201
         assert (await read(software, path))["status"] == "booked"
+
+    async def test_74_a_yes_to_what_has_begun_is_withdrawn_and_nothing_comes_of_it(
+        self, callers: Callers, practice: Practice, agenda: Agenda, camille: str
+    ) -> None:
+        """74: the patient has come, or not; nobody is told that the practice did not answer."""
+        path = f"Appointment/{(await asked(callers.patient(camille), agenda, camille))['id']}"
+        software = callers.software()
+        yes = (await given(software, path, agenda.practitioner, "accepted")).json()
+        practice.clock.advance(agenda.at(0) - practice.clock.now())
+        assert (await software.delete(f"AppointmentResponse/{yes['id']}")).status_code == 204
+        seen = await read(software, path)
+        assert (seen["status"], answers(seen)[agenda.practitioner]) == ("booked", "needs-action")
 
     async def test_74_what_is_over_is_only_forgotten(
         self, callers: Callers, agenda: Agenda, camille: str

@@ -486,6 +486,25 @@ async def test_a_parent_until_majority_and_not_a_moment_longer(fresh: Practice) 
             assert (await parent.get(statement)).status_code == 404
 
 
+async def test_a_parent_does_not_outlive_the_majority_by_another_word(people: People) -> None:
+    """As a carer with everything that a carer may do, or by a carer whom they let in."""
+    parent, child, statement = await people.parent_of("2008-12-01")
+    current = (await parent.get(statement)).json()
+    as_carer = related(child, "CAREGIVER", "see", "book", "cancel", "register")
+    changed = await parent.put(statement, {**as_carer, "id": current["id"]})
+    assert changed.status_code == 200, changed.text
+    assert changed.json()["period"]["end"] == "2026-11-30"
+    assert {"url": UNTIL_MAJORITY, "valueBoolean": True} in changed.json()["extension"]
+
+
+async def test_whom_a_parent_lets_in_goes_with_them(people: People) -> None:
+    parent, child, _ = await people.parent_of("2008-12-01")
+    carer = (await parent.get(await states(parent, child, "GRMTH", "see"))).json()
+    assert carer["period"]["end"] == "2026-11-30"
+    own = (await parent.get(await states(parent, child, "ONESELF"))).json()
+    assert "period" not in own, "the account of the person"
+
+
 async def test_a_parents_change_of_their_own_statement_keeps_their_authority(people: People) -> None:
     parent, child, statement = await people.parent_of()
     named = [{"op": "add", "path": "/name", "value": [{"text": "Maman"}]}]

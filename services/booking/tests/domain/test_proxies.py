@@ -80,6 +80,15 @@ def test_no_period_of_a_parent_reaches_beyond_majority(relationship: str) -> Non
     assert majority_ending(proxy(relationship), birth, end) is None, "of age: like anybody else's"
 
 
+def test_what_a_parent_states_for_a_child_ends_with_their_own_word() -> None:
+    """But for the child's own account; what others state has no end of ours."""
+    birth, now = born(date(2019, 5, 4)), datetime(2026, 11, 16, tzinfo=UTC)
+    assert majority_ending(proxy("CAREGIVER"), birth, now, by_parent=True) == end_of_minority(birth)
+    assert majority_ending(proxy("ONESELF"), birth, now, by_parent=True) is None
+    assert majority_ending(proxy("CAREGIVER"), birth, now) is None
+    assert majority_ending(proxy("CAREGIVER"), birth, end_of_minority(birth), by_parent=True) is None
+
+
 def test_what_relationships_mean() -> None:
     """Parents answer for minors only; whoever is given less has less; whoever is given nothing sees."""
     for minor in (False, True):

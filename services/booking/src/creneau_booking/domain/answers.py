@@ -6,7 +6,7 @@
 | accepted, of the other side's counter-proposal | the appointment goes to that time |
 | declined | their status; of somebody who is required: cancelled |
 | tentative, with another time | a counter-proposal: everybody else is asked anew |
-| needs-action | the answer is withdrawn; what the practice had agreed to waits for it again |
+| needs-action | the answer is withdrawn; what the practice had agreed to, and has not begun, waits for it again |
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ from datetime import datetime
 from typing import Literal
 
 from creneau_booking.domain.appointment import OF_PERSONS, Appointment, CounterProposal, Participant
-from creneau_booking.domain.refusals.answers import AnsweredAfterEnd, AnswerOrder, AnswerTimes
+from creneau_booking.domain.refusals.answers import AnsweredAfterEnd, AnswerOrder, AnswerTimes, ProposalBegun
 from creneau_booking.domain.status import AppointmentStatus
+from creneau_booking.domain.times import require_sensible
 
 Effect = Literal["nothing", "answer", "book", "cancel", "propose", "move", "reopen"]
 OPEN: frozenset[AppointmentStatus] = frozenset({"proposed", "waitlist", "pending", "booked"})
@@ -54,10 +55,11 @@ class Outcome:
     appointment: Appointment
 
 
-def outcome_of(before: Appointment, answer: Answer, *, held: bool) -> Outcome:
+def outcome_of(before: Appointment, answer: Answer, now: datetime, *, held: bool) -> Outcome:
     """What `answer` makes of `before`. `held`: somebody holds it, who alone decides whether it is booked.
 
-    AnsweredAfterEnd of what has begun or is over; AnswerOrder and AnswerTimes of times that mean nothing. What is said for
+    AnsweredAfterEnd of what has begun or is over; AnswerOrder, AnswerTimes, OutOfReach and ProposalBegun of times that mean
+    nothing. What is said for
     somebody who has no part in it changes nothing: software keeps answers from elsewhere.
     """
     theirs = [p for p in before.participants if p.reference in answer.actors]
@@ -69,6 +71,8 @@ def outcome_of(before: Appointment, answer: Answer, *, held: bool) -> Outcome:
         raise AnsweredAfterEnd(before.status)
     other = _other_time(before, answer)
     if answer.status == "tentative" and other is not None:
+        if other[0] <= now:
+            raise ProposalBegun(other[0])
         return _proposed(before, answer, *other)
     after = before.answered_by(answer.actors, answer.status)
     own = before.counter is not None and before.counter.by in answer.actors
@@ -83,7 +87,8 @@ def outcome_of(before: Appointment, answer: Answer, *, held: bool) -> Outcome:
     if after == before:
         return Outcome("nothing", before)
     withdrawn = answer.status == "needs-action" and before.status == "booked" and not answer.by_patient
-    if withdrawn and any(map(_is_required, theirs)):
+    is_to_come = before.start is None or before.start > now
+    if withdrawn and is_to_come and any(map(_is_required, theirs)):
         return Outcome("reopen", after)
     return Outcome("answer", after)
 
@@ -170,6 +175,7 @@ def _other_time(before: Appointment, answer: Answer) -> tuple[datetime, datetime
         return None
     if answer.start is None or answer.end is None or answer.end <= answer.start:
         raise AnswerOrder()
+    require_sensible("AppointmentResponse", answer.start, answer.end)
     said = (answer.start, answer.end)
     return None if said == (before.start, before.end) else said
 

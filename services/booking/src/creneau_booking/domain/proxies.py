@@ -79,9 +79,13 @@ def end_of_minority(birth: Birth) -> datetime:
     return local_instant(majority(birth), _MIDNIGHT, _CIVIL_ZONE)
 
 
-def majority_ending(proxy: Proxy, birth: Birth | None, now: datetime) -> datetime | None:
-    """The end that majority sets to a parent's proxy; None: it sets none, or the stated one comes before it."""
-    if birth is None or not (proxy.relationships & PARENTS and is_minor(birth, now)):
+def majority_ending(
+    proxy: Proxy, birth: Birth | None, now: datetime, *, by_parent: bool = False
+) -> datetime | None:
+    """The end that majority sets to a proxy: a parent's, and whatever one states for the child (`by_parent`), but for the
+    child's own account. None: it sets none, or the stated one comes before it."""
+    ends = bool(proxy.relationships & PARENTS) or (by_parent and not proxy.is_oneself)
+    if birth is None or not (ends and is_minor(birth, now)):
         return None
     end = end_of_minority(birth)
     return end if proxy.until is None or proxy.until >= end else None

@@ -96,7 +96,8 @@ class Answering:
         )
         answer = Answer(given.response, actors, given.status, given.start, given.end, proposers)
         hold = await hold_of(connection, before.id) if before.status == "pending" else None
-        outcome = outcome_of(before, answer, held=hold is not None and hold.confirmation != "asked")
+        held = hold is not None and hold.confirmation != "asked"
+        outcome = outcome_of(before, answer, context.now, held=held)
         if outcome.effect == "nothing":
             return current
         waits = hold is not None and hold.confirmation == "asked"

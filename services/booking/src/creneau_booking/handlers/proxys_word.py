@@ -33,9 +33,9 @@ def heard(
 ) -> Resource:
     """The next version as the caller may say it. `moving`: by `$reschedule`.
 
-    Hidden stays hidden, whoever writes and whatever is left out, and what was to be seen is not hidden afterwards, by a
-    practice neither: its versions, its answers and its time tell of it (HiddenLate). Whoever may only cancel (and move, by a link) changes
-    nothing else: MayOnlyCancel.
+    Hidden stays hidden, whoever writes and whatever is left out; what was to be seen is not hidden afterwards, by a
+    practice neither, for its versions, its answers and its time tell of it: HiddenLate. Whoever may only cancel (and move,
+    by a link) changes nothing else: MayOnlyCancel.
     """
     if before.hidden and not after.hidden:
         said = _labelled(said)

@@ -8,6 +8,7 @@ from creneau_booking.domain.refusals.answers import (
     AnswerOrder,
     AnswerTimes,
     MayOnlyAnswer,
+    ProposalBegun,
     ProposalNotFree,
     ProposalNotInAgenda,
 )
@@ -69,6 +70,16 @@ def _(_: AnswerTimes) -> CreneauError:
         "This time is neither the appointment's nor the one that is proposed: to propose another, answer “tentative”.",
         expression=["AppointmentResponse.start", "AppointmentResponse.end"],
         details_code="answer-times",
+    )
+
+
+@WORDS.says(ProposalBegun)
+def _(_: ProposalBegun) -> CreneauError:
+    return Unprocessable(
+        "Cette heure est passée : proposez-en une qui est à venir.",
+        "This time has passed: propose one that is to come.",
+        expression="AppointmentResponse.start",
+        details_code="proposal-begun",
     )
 
 

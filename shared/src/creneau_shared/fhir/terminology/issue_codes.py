@@ -271,6 +271,7 @@ ISSUE_CODES: Final[Mapping[str, tuple[str, str]]] = {
         "Heure proposée hors de l'agenda",
         "Proposed time that the agenda does not have",
     ),
+    "proposal-begun": ("Heure proposée passée", "Proposed time that has passed"),
     "proposal-not-free": ("Heure proposée indisponible", "Proposed time not free"),
     "answered-too-late": ("Réponse du cabinet trop tardive", "Practice's answer too late"),
     "hold-expired": ("Mise en attente terminée", "Hold that has run out"),

@@ -38,6 +38,13 @@ class ProposalNotInAgenda(Refusal):
 
 
 @dataclass(eq=False)
+class ProposalBegun(Refusal):
+    """A time is proposed that is over, or has begun."""
+
+    start: datetime
+
+
+@dataclass(eq=False)
 class ProposalNotFree(Refusal):
     """What was proposed is accepted, and its time is not to be had."""
 

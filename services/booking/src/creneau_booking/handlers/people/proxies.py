@@ -129,7 +129,8 @@ class RelatedPersonStore(GenericStore):
         proxy = proxy_of(resource, self._base_url)
         await self._require_may_decide(connection, context, proxy, before)
         birth = (await births_of(connection, [proxy.patient])).get(proxy.patient)
-        end = majority_ending(proxy, birth, context.now)
+        by_parent = context.people is not None and proxy.patient not in context.oneself
+        end = majority_ending(proxy, birth, context.now, by_parent=by_parent)
         return with_majority(with_acceptance_of(resource, stored), end)
 
     async def _require_may_decide(

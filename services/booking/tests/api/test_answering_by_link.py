@@ -15,7 +15,7 @@ from services.booking.tests.conftest import Callers
 from services.booking.tests.factories import appointment, ref
 from services.booking.tests.practice import Agenda, Practice
 
-from creneau_booking.storage.appointment_mapper import CONFIDENTIALITY, HIDDEN, REPLACES
+from creneau_booking.storage.appointment_mapper import REPLACES
 from creneau_shared.fhir.storage.store import Resource
 
 CANCEL = [{"op": "replace", "path": "/status", "value": "cancelled"}]
@@ -226,7 +226,7 @@ async def test_a_bundle_opens_no_more(
     assert [entry["response"]["status"][:3] for entry in answer["entry"]] == ["201", "403"]
 
 
-@pytest.mark.parametrize("end", ["cancelled", "hidden", "other person"])
+@pytest.mark.parametrize("end", ["cancelled", "other person"])
 async def test_it_dies_with_the_visit(
     callers: Callers, practice: Practice, camille: str, visit: str, link: Caller, end: str
 ) -> None:
@@ -234,9 +234,6 @@ async def test_it_dies_with_the_visit(
     said = await read(software, visit)
     if end == "cancelled":
         assert (await software.patch(visit, CANCEL)).status_code == 200
-    elif end == "hidden":
-        said["meta"] = {"security": [{"system": CONFIDENTIALITY, "code": HIDDEN}]}
-        assert (await software.put(visit, said)).status_code == 200
     else:
         said["participant"][0]["actor"] = ref(await practice.new_patient())
         assert (await software.put(visit, said)).status_code == 200

@@ -154,20 +154,27 @@ async def test_it_does_not_delete_or_take_back(callers: Callers, booked: Stored,
     assert (await callers.software().get(path)).status_code == 410
 
 
-@pytest.mark.parametrize("change", ["other person", "hidden"])
 async def test_it_ends_when_the_appointment_is_no_longer_theirs_to_show(
-    callers: Callers, practice: Practice, booked: Stored, link: Caller, change: str
+    callers: Callers, practice: Practice, booked: Stored, link: Caller
 ) -> None:
-    """Looked up at each request: the practice has entered somebody else, or hidden it."""
+    """Looked up at each request: the practice has entered somebody else."""
     path, software = f"Appointment/{booked.id}", callers.software()
     said = (await software.get(path)).json()
-    if change == "hidden":
-        said["meta"] = {"security": [LABEL]}
-    else:
-        said["participant"][0]["actor"] = ref(await practice.new_patient())
+    said["participant"][0]["actor"] = ref(await practice.new_patient())
     assert (await software.put(path, said)).status_code == 200
     assert (await link.get(path)).status_code == 404
     assert (await link.patch(path, CANCEL)).status_code == 404
+    assert (await link.get("Appointment")).json()["total"] == 0
+
+
+async def test_a_link_to_what_is_hidden_opens_nothing(
+    callers: Callers, practice: Practice, agenda: Agenda, camille: str
+) -> None:
+    """A message goes to an address that may be a representative's."""
+    wanted = appointment("booked", slots=agenda.slots[:1], patient=camille, meta={"security": [LABEL]})
+    hidden = (await callers.patient(camille).post("Appointment", wanted)).json()
+    link = callers.by_link(hidden["id"], camille)
+    assert (await link.get(f"Appointment/{hidden['id']}")).status_code == 404
     assert (await link.get("Appointment")).json()["total"] == 0
 
 

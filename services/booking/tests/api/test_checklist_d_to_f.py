@@ -18,7 +18,7 @@ from services.booking.tests.practice import Agenda, Practice
 
 from creneau_booking.domain.status import APPOINTMENT_STATUSES
 from creneau_booking.domain.transitions import TRANSITIONS
-from creneau_booking.storage.appointment_mapper import REPLACES
+from creneau_booking.storage.appointment_mapper import DOUBLE_BOOKING_REASON, REPLACES
 from creneau_shared.fhir.storage.store import Resource
 
 
@@ -371,3 +371,24 @@ class TestEndedPatients:
         for caller in (callers.patient(camille), software):
             refused = await caller.post("Appointment", late)
             assert (refused.status_code, code(refused)) == (422, "patient-unavailable")
+
+    async def test_84_records_with_two_visits_at_one_time_are_merged(
+        self, callers: Callers, practice: Practice, agenda: Agenda, camille: str
+    ) -> None:
+        """84: both visits stand, of practices that may not know each other; the one that comes over says why."""
+        software, other = callers.software(), await practice.new_patient(given="Camille")
+        elsewhere = await practice.open_agenda(start=agenda.start)
+        path = await booked(callers.patient(camille), agenda, camille)
+        there = await booked(callers.patient(other), elsewhere, other)
+        stored = (await software.get(camille)).json()
+        merged = {**stored, "link": [{"other": ref(other), "type": "replaced-by"}]}
+        answer = await software.put(camille, merged)
+        assert answer.status_code == 200, answer.text
+        seen = await read(callers.patient(other), path)
+        assert (seen["status"], seen["participant"][0]["actor"]) == ("booked", ref(other))
+        assert DOUBLE_BOOKING_REASON in [extension["url"] for extension in seen["extension"]]
+        assert (await read(software, there))["status"] == "booked"
+        assert await practice.slot_statuses(agenda.slots[:1]) == ["busy"]
+        cancelled = [{"op": "replace", "path": "/status", "value": "cancelled"}]
+        assert (await software.patch(path, cancelled)).status_code == 200
+        assert len(await practice.occupied(other)) == 1, "the other visit's own"

@@ -8,14 +8,17 @@ from creneau_booking.domain.appointment import Appointment, Participant, patient
 from creneau_booking.domain.ended_patients import Ended
 from creneau_booking.handlers.appointments import AppointmentHandlers
 from creneau_booking.storage.agendas.ownership import owners_of, show_patients
-from creneau_booking.storage.appointment_mapper import said
+from creneau_booking.storage.appointment_mapper import DOUBLE_BOOKING_REASON, said
 from creneau_booking.storage.availability.actors import stop_taking
-from creneau_booking.storage.availability.taking import hand_over
+from creneau_booking.storage.availability.taking import hand_over, is_elsewhere
 from creneau_booking.storage.people.patients import IS_OVER
 from creneau_booking.storage.upcoming import visits_of
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.storage.generic import owned_by
 from creneau_shared.fhir.storage.store import Stored, WriteContext
+
+JOINED = "Dossiers réunis : la personne avait un autre rendez-vous à cette heure."
+"""why somebody has two visits at one time whom two records had taken for two people; the practice settles it"""
 
 
 class EndedPatients:
@@ -61,10 +64,17 @@ class EndedPatients:
         before = self._repository.stored_facts(current)
         await show_patients(connection, [new], owned_by(await owners_of(connection, before.id)))
         after = replace(before, participants=tuple(_renamed(p, old, new) for p in before.participants))
-        of_deployment = replace_rights(context)
-        await self._handlers.change(
-            connection, of_deployment, current, said(after, self._repository.resource(current))
-        )
+        of_deployment, resource = replace_rights(context), self._repository.resource(current)
+        if await is_elsewhere(connection, before.id, _actor(before, new)):
+            after = replace(after, double_booking_reason=JOINED)
+            resource = {
+                **resource,
+                "extension": [
+                    *(e for e in resource.get("extension", ()) if e.get("url") != DOUBLE_BOOKING_REASON),
+                    {"url": DOUBLE_BOOKING_REASON, "valueString": JOINED},
+                ],
+            }
+        await self._handlers.change(connection, of_deployment, current, said(after, resource))
         await hand_over(connection, before.id, _actor(before, old), _actor(before, new))
 
 

@@ -276,6 +276,18 @@ async def occupy_for(
     return tuple(sorted(set(actors) - {row["actor"] for row in rows}))
 
 
+async def is_elsewhere(connection: Connection, appointment_id: str, actor: str) -> bool:
+    """Whether somebody has another visit at the time that an appointment takes."""
+    return bool(
+        await connection.fetchval(
+            "SELECT EXISTS (SELECT FROM occupancy AS own JOIN occupancy AS other ON other.period && own.period"
+            " WHERE own.appointment_id = $1 AND other.actor = $2 AND other.appointment_id <> $1)",
+            appointment_id,
+            actor,
+        )
+    )
+
+
 async def hand_over(connection: Connection, appointment_id: str, old: str, new: str) -> None:
     """What an appointment takes of one person it takes of another, unless that one is elsewhere then: the visit stands, and
     is the practice's to settle."""

@@ -4,6 +4,7 @@ as a patient."""
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -28,11 +29,14 @@ from services.booking.tests.practice import Practice
 from services.booking.tests.surgery import hear, open_surgery, role_resource
 
 from creneau_booking.app import create_stores
+from creneau_booking.domain.openings.expansion import Expansion, expand
+from creneau_booking.storage.openings import made_slots
 from creneau_shared.fhir.storage.store import Resource
 
 MORNINGS = opening("2026-11-16T09:00:00+01:00", "2026-11-16T10:00:00+01:00", freq="WEEKLY", byDay=list(WEEK))
 ONE_MORNING = opening("2026-11-17T09:00:00+01:00", "2026-11-17T10:00:00+01:00")
 OF_THAT_MORNING = ["2026-11-17T08:00:00Z", "2026-11-17T08:20:00Z", "2026-11-17T08:40:00Z"]
+WAITED_S = 30.0
 
 
 async def slots_of(caller: Caller, agenda: str, **more: str) -> list[Resource]:
@@ -97,6 +101,25 @@ async def test_weekday_mornings_over_sixty_days(callers: Callers) -> None:
     assert not [one for one in slots if one["start"].startswith(("2026-12-25", "2027-01-01"))]
     assert slots[0]["serviceType"] == [FOLLOW_UP]
     assert {one["status"] for one in slots} == {"free"}
+
+
+async def test_others_are_answered_while_an_agenda_is_cut(
+    callers: Callers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Openings that are counted from years ago take seconds; a practice that states some keeps nobody waiting."""
+    begun, answered = threading.Event(), threading.Event()
+
+    def slowly(*args: Any, **named: Any) -> Expansion:
+        begun.set()
+        assert answered.wait(WAITED_S), "nobody is answered meanwhile"
+        return expand(*args, **named)
+
+    monkeypatch.setattr(made_slots, "expand", slowly)
+    stated = asyncio.create_task(put(callers.software(), an_agenda(MORNINGS)))
+    await asyncio.to_thread(begun.wait, WAITED_S)
+    assert (await callers.software().get("Slot", _count="1")).status_code == 200
+    answered.set()
+    await stated
 
 
 async def test_a_patient_finds_and_books_them(callers: Callers, practice: Practice) -> None:

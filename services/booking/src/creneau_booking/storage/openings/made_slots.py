@@ -7,6 +7,7 @@ locks what it would take away. What somebody has taken meanwhile stays.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -153,7 +154,9 @@ class OpeningStore:
         closed = tuple(_interval(row) for row in rows)
         expansion = Expansion((), (), True)
         if stated.own and _is_active(schedule):
-            expansion = expand(
+            # Beside the loop: what is counted from years ago takes seconds in which others are answered.
+            expansion = await asyncio.to_thread(
+                expand,
                 stated.statement,
                 place,
                 self._window(schedule, zone, now),

@@ -86,8 +86,10 @@ async def test_an_ins_is_kept_as_it_is_searched(callers: Callers) -> None:
 async def test_what_can_be_nobodys_ins_is_refused(callers: Callers, system: str, wrong: str) -> None:
     """Of another length, with other characters, or with the key of another number; nothing of it is said again."""
     practice = secretary(callers, unique("cabinet"))
-    fhir = {"meta": {"profile": ["https://hl7.fr/ig/fhir/core/StructureDefinition/fr-core-patient"]}}
-    for more in ({}, fhir):
+    core: Resource = {
+        "meta": {"profile": ["https://hl7.fr/ig/fhir/core/StructureDefinition/fr-core-patient"]}
+    }
+    for more in ({}, core):
         number = {"system": "urn:example:local", "value": wrong}
         refused = await practice.post("Patient", patient(identifier=[number, ins(wrong, system)], **more))
         assert (refused.status_code, code(refused)) == (422, "identifier-key"), refused.text

@@ -13,6 +13,7 @@ from services.booking.tests.practice import Practice
 
 from creneau_booking.jobs import DAYS_A_MONTH, rules
 from creneau_booking.settings import BookingSettings
+from creneau_booking.storage.outside.sas_reports import report_due
 from creneau_booking.storage.retention import UNDATED
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.storage.generic import GenericStore
@@ -74,13 +75,16 @@ async def test_appointments_go_when_their_time_is_over_with_all_that_is_about_th
     """A day before none goes, a day later all do: their answers, Provenances, versions and what they took."""
     ids = await past_visits(fresh, 5)
     await fresh.change(ids[0], comment="une version de plus")
+    async with fresh.database.transaction() as connection:
+        await report_due(connection, ids[0], 1, fresh.clock.now(), new=True)
     began = fresh.clock.now() + timedelta(days=7)
     fresh.clock.instant = began + timedelta(days=99)
     job = retention(fresh, appointment_kept_days=100)
     assert (await job.apply())["appointments"] == 0
     fresh.clock.advance(timedelta(days=3))
     assert (await job.apply())["appointments"] == 5
-    for table in ("appointment", "appointment_date", "appointment_response", "provenance", "occupancy"):
+    emptied = ("appointment", "appointment_date", "appointment_response", "provenance", "occupancy")
+    for table in (*emptied, "sas_report"):
         assert await count(fresh, table) == 0, table
     assert await count(fresh, "resource_history", "resource_type = 'Appointment'") == 0
     assert await count(fresh, "patient") == 1

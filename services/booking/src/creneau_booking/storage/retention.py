@@ -45,7 +45,7 @@ async def remove_appointments(connection: Connection, ids: Sequence[str]) -> int
     told_of = [*references, *(f"AppointmentResponse/{id_}" for id_ in responses)]
     provenances = await _found(connection, "provenance", [f"target={reference}" for reference in told_of])
     await purge(connection, "Provenance", provenances)
-    for table in ("occupancy", "hold", "appointment_series"):
+    for table in ("occupancy", "hold", "appointment_series", "sas_report"):
         await connection.execute(f"DELETE FROM {table} WHERE appointment_id = ANY($1::text[])", list(ids))
     await forget_places(connection, ids)
     return await purge(connection, "Appointment", ids)

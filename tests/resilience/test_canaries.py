@@ -131,7 +131,7 @@ async def _registers(caller: Caller, planted: Canaries) -> str:
     assert created.status_code == 201, created.text
     for number in range(2):
         other = _patient(planted, name=[{"family": planted.family, "given": [f"{planted.given}{number}"]}])
-        other["identifier"][0]["value"] = f"{int(planted.ins[:13]) + 1 + number}00"
+        other["identifier"][0]["value"] = str(int(planted.ins[:13]) + 1 + number)
         other.pop("telecom")
         added = await caller.send("POST", "/Patient", other)
         assert added.status_code == 201, added.text

@@ -151,7 +151,7 @@ PATIENT_INS = PATIENT | {
         },
     ],
     "identifier": [
-        identifier(FR_TYPES, "INS-NIR", "urn:oid:1.2.250.1.213.1.4.8", "2", use="official"),
+        identifier(FR_TYPES, "INS-NIR", "urn:oid:1.2.250.1.213.1.4.8", "200002A00000165", use="official"),
     ],
 }
 PRACTITIONER = {

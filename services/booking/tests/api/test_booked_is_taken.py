@@ -163,6 +163,21 @@ class TestForWhom:
         assert (await callers.software().post("Appointment/$book", taken)).status_code == 409
         assert await practice.database.pool.fetchval("SELECT count(*) FROM patient") == before
 
+    async def test_somebody_known_by_an_ins_however_it_is_typed(
+        self, callers: Callers, practice: Practice, agenda: Agenda
+    ) -> None:
+        """It is kept without blanks; whoever is known by it is booked for, and not refused as registered already."""
+        number = {"system": "urn:oid:1.2.250.1.213.1.4.10", "value": "2000099000021"}
+        known = await callers.software().post("Patient", patient("Yann", identifier=[number]))
+        assert known.status_code == 201, known.text
+        wanted = appointment("booked", slots=agenda.slots[:1], start=agenda.start)
+        typed = patient("Yann", identifier=[{**number, "value": "2 00 00 99 000 021"}])
+        asked = parameters(appointment=wanted, patient_resource=typed)
+        booked = await callers.software().post("Appointment/$book", asked)
+        assert booked.status_code == 201, booked.text
+        people = [p["actor"].get("reference") for p in booked.json()["participant"]]
+        assert f"Patient/{known.json()['id']}" in people
+
     async def test_a_person_registers_before_they_book(
         self, callers: Callers, practice: Practice, agenda: Agenda, camille: str
     ) -> None:

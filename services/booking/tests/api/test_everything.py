@@ -9,7 +9,7 @@ import pytest
 from services.booking.tests.api.test_erase import Life
 from services.booking.tests.client import Caller, code, serving
 from services.booking.tests.conftest import Callers, settings_for
-from services.booking.tests.factories import appointment, utc
+from services.booking.tests.factories import appointment, unique, utc
 from services.booking.tests.issuer import Issuer, running_issuer
 from services.booking.tests.practice import Practice
 
@@ -157,6 +157,48 @@ async def test_another_s_versions_and_answers_are_not_the_person_s(life: Life) -
     answer = await life.whole.get(f"Patient/{life.id}/$archive")
     assert other.within(answer.content) == before
     assert "corrigé" in answer.text
+
+
+async def test_who_changed_another_s_part_of_a_visit_is_not_the_person_s_to_know(life: Life) -> None:
+    """Who asked for it when it was somebody else's, or has it since it is no longer the person's: that names them."""
+    software, agenda = life.callers.software(), await life.practice.open_agenda(1)
+    other = await life.practice.new_patient()
+    wrong = appointment(
+        "booked", slots=agenda.slots, patient=other, actors=[agenda.practitioner], start=agenda.at(0)
+    )
+    made = (await software.post("Appointment", wrong)).json()
+    right = {**made}
+    right["participant"][0]["actor"] = {"reference": f"Patient/{life.id}"}
+    assert (await software.put(f"Appointment/{made['id']}", right)).status_code == 200
+    said = {}
+    for name, who in (("theirs", other), ("own", f"Patient/{life.id}"), ("staff", agenda.practitioner)):
+        provenance = {
+            "resourceType": "Provenance",
+            "target": [{"reference": f"Appointment/{made['id']}"}],
+            "recorded": utc(life.practice.clock.now()),
+            "agent": [{"who": {"reference": who, "display": name}}],
+        }
+        created = await software.post("Provenance", provenance)
+        assert created.status_code == 201, created.text
+        said[name] = created.json()["id"]
+    relative = await life.practice.put(
+        {"resourceType": "RelatedPerson", "id": unique("proche"), "patient": {"reference": other}}
+    )
+    answer = await life.practice.put(
+        {
+            "resourceType": "AppointmentResponse",
+            "id": unique("reponse"),
+            "appointment": {"reference": f"Appointment/{made['id']}"},
+            "actor": {"reference": relative},
+            "participantStatus": "accepted",
+        }
+    )
+    said["theirs too"] = answer.partition("/")[2]
+    for operation in ("$everything", "$archive"):
+        bundle = (await life.whole.get(f"Patient/{life.id}/{operation}")).json()
+        assert "link" not in bundle or all(link["relation"] != "next" for link in bundle["link"])
+        found = {r["id"] for r in resources([bundle])}
+        assert {name for name, id_ in said.items() if id_ in found} == {"own", "staff"}, operation
 
 
 async def test_looking_at_it_leaves_a_trace_and_the_next_archive_shows_it(life: Life) -> None:

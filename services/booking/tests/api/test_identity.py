@@ -30,7 +30,12 @@ def ins(value: str | None = None, system: str = TEST_INS, **more: Any) -> Resour
 
 
 def new_value() -> str:
-    return "2" + str(int(unique("x").rpartition("-")[2], 16)).zfill(15)[:12]
+    """A number, without its key, that is nobody's: it names no month of birth."""
+    return "20000" + str(int(unique("x").rpartition("-")[2], 16)).zfill(15)[-8:]
+
+
+def key_of(number: str) -> str:
+    return f"{97 - int(number) % 97:02d}"
 
 
 # -- one registration --------------------------------------------------------------------------------------------
@@ -41,11 +46,80 @@ async def test_a_second_registration_is_led_to_the_first(callers: Callers) -> No
     software, value = callers.software(), new_value()
     first = await software.post("Patient", patient(identifier=[ins(value)]))
     assert first.status_code == 201, first.text
-    for spelled in (value, f"{value[:1]} {value[1:]}", f"{value}97"):
+    for spelled in (value, f"{value[:1]} {value[1:]}", f"{value}{key_of(value)}"):
         again = await software.post("Patient", patient("Yann", identifier=[ins(spelled)]))
         assert (again.status_code, code(again)) == (409, "ins-registered-already")
         assert f"Patient/{first.json()['id']}" in reason(again)
         assert value not in again.text
+
+
+async def test_an_ins_is_kept_as_it_is_searched(callers: Callers) -> None:
+    """Typed or pasted with blanks (of every kind) and a small letter, it is found by its characters."""
+    software, value = callers.software(), f"200002A{new_value()[7:]}"
+    key = key_of(f"2000019{value[7:]}")
+    typed = f" {value[:1]} {value[1:7].lower()}\u00a0{value[7:]} {key}"
+    created = await software.post("Patient", patient(identifier=[ins(typed)]))
+    assert created.status_code == 201, created.text
+    assert created.json()["identifier"][0]["value"] == value + key
+    found = await software.get(f"Patient?identifier={TEST_INS}|{value}{key}")
+    assert [entry["resource"]["id"] for entry in found.json()["entry"]] == [created.json()["id"]]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "2",
+        "200000000001",
+        "20000000000012",
+        "2000000000001234",
+        "9000000000001",
+        "0000000000001",
+        "200002C000001",
+        "2000A2B000001",
+        "2-0000-00-000-001",
+        "２０００００００００００１",
+        "2000000000001" + "00",
+        "2000000000001" + "98",
+    ],
+)
+@pytest.mark.parametrize("system", [TEST_INS, REAL_INS])
+async def test_what_can_be_nobodys_ins_is_refused(callers: Callers, system: str, wrong: str) -> None:
+    """Of another length, with other characters, or with the key of another number; nothing of it is said again."""
+    practice = secretary(callers, unique("cabinet"))
+    core: Resource = {
+        "meta": {"profile": ["https://hl7.fr/ig/fhir/core/StructureDefinition/fr-core-patient"]}
+    }
+    for more in ({}, core):
+        number = {"system": "urn:example:local", "value": wrong}
+        refused = await practice.post("Patient", patient(identifier=[number, ins(wrong, system)], **more))
+        assert (refused.status_code, code(refused)) == (422, "identifier-key"), refused.text
+        assert refused.json()["issue"][0]["expression"] == ["Patient.identifier[1].value"]
+        assert "INS" in reason(refused)
+        assert len(wrong) < 12 or wrong not in refused.text
+
+
+async def test_what_stood_before_the_rule_hinders_nobody(callers: Callers, practice: Practice) -> None:
+    """A person changes their own words, a practice too, while the wrong number stands there; a new one is judged."""
+    id_ = (await practice.new_patient(identifier=[ins("255069999900002")])).removeprefix("Patient/")
+    path, software = f"Patient/{id_}", callers.software()
+    mine = callers.patient(path)
+    current = (await mine.get(path)).json()
+    assert (await mine.put(path, {**current, "birthDate": "1990-01-01"})).status_code == 200
+    current = (await software.get(path)).json()
+    assert (await software.put(path, {**current, "gender": "female"})).status_code == 200
+    again = await software.put(path, {**current, "identifier": [ins("255069999900003")]})
+    assert (again.status_code, code(again)) == (422, "identifier-key")
+
+
+async def test_the_deployment_is_told_of_a_key_that_does_not_hold(callers: Callers) -> None:
+    """What it takes over by FR Core, whose own example breaks its key; whoever claims no register has mistyped."""
+    profile = "https://hl7.fr/ig/fhir/core/StructureDefinition/fr-core-patient"
+    number, software = f"{new_value()}00", callers.software()
+    refused = await software.post("Patient", patient(identifier=[ins(number)]))
+    assert (refused.status_code, code(refused)) == (422, "identifier-key")
+    taken = await software.post("Patient", patient(identifier=[ins(number)], meta={"profile": [profile]}))
+    assert taken.status_code == 201, taken.text
+    assert taken.headers["Warning"] == '199 - "identifier[0]: key of INS does not hold"'
 
 
 async def test_of_many_at_once_one_registers(callers: Callers) -> None:

@@ -154,6 +154,40 @@ async def test_an_agenda_is_not_taken_over_by_entering_a_device_that_it_names(
     assert (await us.put(agenda, taking)).status_code == 403, "nor is theirs taken so"
 
 
+async def test_an_agenda_of_a_person_alone_is_not_joined_by_giving_them_a_role(
+    callers: Callers, practice: Practice
+) -> None:
+    """Whoever entered a professional gives them a role at their own practice, and nobody is asked: the agenda stays that of the
+    practice that opened it, whoever writes it and whatever the directory says again, as long as the person works there."""
+    ours, theirs = await open_surgery(practice), await open_surgery(practice)
+    us, them = callers.staff(ours.organization), callers.staff(theirs.organization)
+    said = {n: v for n, v in schedule("", [ours.practitioner]).items() if n != "id"}
+    agenda = f"Schedule/{(await us.post('Schedule', said)).json()['id']}"
+    who = f"Patient/{(await us.post('Patient', patient('Yann'))).json()['id']}"
+    free = {n: v for n, v in slot("", agenda.partition("/")[2], ours.start).items() if n != "id"}
+    taken = (await us.post("Slot", free)).json()["id"]
+    visit = await us.post("Appointment", appointment("booked", slots=[taken], patient=who, start=ours.start))
+    assert visit.status_code == 201, visit.text
+    seen = (f"Appointment/{visit.json()['id']}", who)
+
+    async def see() -> list[list[int]]:
+        return [[(await one.get(path)).status_code for path in seen] for one in (us, them)]
+
+    await hear(practice, role_resource(unique("role"), ours.practitioner, theirs.organization))
+    assert await see() == [[200, 200], [404, 404]]
+    for writer in (us, callers.software()):
+        again = await writer.put(agenda, {**(await us.get(agenda)).json(), "comment": unique("note")})
+        assert again.status_code == 200, again.text
+        assert await see() == [[200, 200], [404, 404]]
+    refused = await them.put(agenda, {**(await them.get(agenda)).json(), "active": False})
+    assert refused.status_code == 403
+    role = role_resource(ours.role.partition("/")[2], ours.practitioner, ours.organization)
+    for version, active in (("2", False), ("3", True)):
+        await hear(practice, {**role, "meta": {**role["meta"], "versionId": version}, "active": active})
+        visible = [(await one.get(seen[0])).status_code for one in (us, them)]
+        assert visible == ([200, 404] if active else [404, 200]), "it goes with the person who leaves"
+
+
 async def test_a_practice_books_for_its_own_patients(callers: Callers, practice: Practice) -> None:
     """Whom it registered, or who has been there. Naming somebody's Patient in an appointment opens no record."""
     ours, theirs = await open_surgery(practice), await open_surgery(practice)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -503,6 +503,46 @@ async def test_whom_a_parent_lets_in_goes_with_them(people: People) -> None:
     assert carer["period"]["end"] == "2026-11-30"
     own = (await parent.get(await states(parent, child, "ONESELF"))).json()
     assert "period" not in own, "the account of the person"
+
+
+@pytest.mark.parametrize("born", [None, ADULT], ids=["unknown", "put down wrongly"])
+async def test_a_parents_end_is_the_majority_also_when_the_birth_date_comes_later(
+    people: People, born: str | None
+) -> None:
+    """Else they would go on for ever seeing somebody who is of age. From then on they answer for a child; whoever represents
+    them otherwise keeps the period that was stated."""
+    practice, parent = people.staff(unique("cabinet")), people.account()
+    of = await people.registers(practice, born)
+    statement = await states(practice, of, "PRN", "see", "book", "cancel")
+    carer = await states(practice, of, "GRMTH", "see")
+    assert (await people.takes_up(practice, statement, parent)).status_code == 200
+    assert "period" not in (await practice.get(statement)).json()
+    assert (await parent.post("RelatedPerson", related(of, "FRND", "see"))).status_code == 403
+    current = (await practice.get(of)).json()
+    assert (await practice.put(of, {**current, "birthDate": CHILD})).status_code == 200
+    stated = (await practice.get(statement)).json()
+    year, _, rest = CHILD.partition("-")
+    eve = date.fromisoformat(f"{int(year) + 18}-{rest}") - timedelta(days=1)
+    assert stated["period"]["end"] == eve.isoformat()
+    assert {"url": UNTIL_MAJORITY, "valueBoolean": True} in stated["extension"]
+    assert "period" not in (await practice.get(carer)).json()
+    assert (await parent.post("RelatedPerson", related(of, "FRND", "see"))).status_code == 201
+
+
+async def test_nobody_becomes_the_parent_of_a_minor_by_making_them_younger(people: People) -> None:
+    """A parent of somebody of age, who may keep their record, would come to decide about them; the person corrects their own
+    birth date, until a practice has verified it."""
+    practice, parent, own = people.staff(unique("cabinet")), people.account(), people.account()
+    of = await people.registers(practice)
+    statement = await states(practice, of, "PRN", "see", "book", "cancel", "register")
+    assert (await people.takes_up(practice, statement, parent)).status_code == 200
+    assert (await people.takes_up(practice, await states(practice, of, "ONESELF"), own)).status_code == 200
+    for born in (CHILD, "1984-02-04"):
+        younger = [{"op": "replace", "path": "/birthDate", "value": born}]
+        refused = await parent.patch(of, younger)
+        assert (refused.status_code, code(refused)) == (403, "proxy-birth-date")
+    corrected = await own.patch(of, [{"op": "replace", "path": "/birthDate", "value": "1984-02-04"}])
+    assert corrected.status_code == 200, corrected.text
 
 
 async def test_a_parents_change_of_their_own_statement_keeps_their_authority(people: People) -> None:

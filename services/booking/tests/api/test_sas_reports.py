@@ -86,6 +86,13 @@ class Desk:
         )
         return (await self.practice.create(wanted)).id
 
+    async def delete(self, id_: str) -> None:
+        practice = self.practice
+        async with practice.database.transaction() as connection:
+            current = await practice.repository.store.lock(connection, id_)
+            assert current is not None
+            await practice.handlers.remove(connection, practice.context(), current)
+
 
 def by_number() -> Resource:
     return {"url": OPERATOR, "valueReference": {"identifier": REGULATOR}}
@@ -131,6 +138,24 @@ async def test_it_is_told_of_each_change_and_of_no_patient(desk: Desk) -> None:
         text = json.dumps(platform.words)
         assert "Patient" not in text
         assert "Secr" not in text
+
+
+async def test_what_is_deleted_is_told_as_cancelled(desk: Desk) -> None:
+    """By its last word, once; what the platform has never heard of it does not hear of by its deletion."""
+    async with standing_in() as platform:
+        reports = desk.reports(platform)
+        told, untold = await desk.book(0, by_number()), await desk.book(1)
+        early = await desk.book(2, by_number())
+        await desk.delete(early)
+        await reports.tell_all()
+        assert await platform.heard(1) == [("POST", 201, "booked")]
+        for id_ in (told, untold):
+            await desk.delete(id_)
+        assert await reports.tell_all() == 1
+        assert await platform.heard(1) == [("PUT", 200, "cancelled")]
+        booked, cancelled = (word["body"] for word in platform.words)
+        assert cancelled == {**booked, "status": "cancelled"}
+        assert await reports.tell_all() == 0
 
 
 async def test_what_fails_is_told_again_and_what_was_lost_is_not_told_twice(desk: Desk) -> None:

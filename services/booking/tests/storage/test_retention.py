@@ -13,6 +13,8 @@ from services.booking.tests.practice import Practice
 
 from creneau_booking.jobs import DAYS_A_MONTH, rules
 from creneau_booking.settings import BookingSettings
+from creneau_booking.storage.outside.sas_reports import report_due
+from creneau_booking.storage.retention import UNDATED
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.storage.generic import GenericStore
 from creneau_shared.retention.job import Retention
@@ -73,13 +75,16 @@ async def test_appointments_go_when_their_time_is_over_with_all_that_is_about_th
     """A day before none goes, a day later all do: their answers, Provenances, versions and what they took."""
     ids = await past_visits(fresh, 5)
     await fresh.change(ids[0], comment="une version de plus")
+    async with fresh.database.transaction() as connection:
+        await report_due(connection, ids[0], 1, fresh.clock.now(), new=True)
     began = fresh.clock.now() + timedelta(days=7)
     fresh.clock.instant = began + timedelta(days=99)
     job = retention(fresh, appointment_kept_days=100)
     assert (await job.apply())["appointments"] == 0
     fresh.clock.advance(timedelta(days=3))
     assert (await job.apply())["appointments"] == 5
-    for table in ("appointment", "appointment_date", "appointment_response", "provenance", "occupancy"):
+    emptied = ("appointment", "appointment_date", "appointment_response", "provenance", "occupancy")
+    for table in (*emptied, "sas_report"):
         assert await count(fresh, table) == 0, table
     assert await count(fresh, "resource_history", "resource_type = 'Appointment'") == 0
     assert await count(fresh, "patient") == 1
@@ -111,6 +116,41 @@ async def test_requests_without_a_date_go_after_their_last_change(fresh: Practic
     job = retention(fresh, request_kept_days=100)
     assert (await job.apply())["undated-requests"] == 1
     assert await count(fresh, "appointment") == 1
+
+
+async def test_a_request_that_was_withdrawn_goes_as_well(fresh: Practice) -> None:
+    """Cancelled, it names no date either, by which it would ever be past keeping; a visit that was cancelled keeps its own
+    time, and one that was deleted has nothing left to remove."""
+    camille = await fresh.new_patient()
+    agenda = await fresh.open_agenda(1)
+    for status in ("waitlist", "proposed", "proposed"):
+        wish = await fresh.create(
+            appointment(status, patient=camille, requestedPeriod=[{"start": "2026-11-20T08:00:00Z"}])
+        )
+        await fresh.change(wish.id, status="cancelled")
+    await fresh.database.pool.execute(
+        "UPDATE appointment SET content = NULL, deleted = true WHERE id = $1", wish.id
+    )
+    booked = await fresh.create(
+        appointment("booked", slots=agenda.slots, patient=camille, start=agenda.start)
+    )
+    await fresh.change(booked.id, status="cancelled")
+    job = retention(fresh, request_kept_days=100)
+    fresh.clock.advance(timedelta(days=99))
+    assert (await job.apply())["undated-requests"] == 0
+    fresh.clock.advance(timedelta(days=2))
+    assert (await job.apply())["undated-requests"] == 2
+    assert await count(fresh, "appointment", "NOT deleted") == 1
+
+
+async def test_requests_without_a_date_are_found_among_themselves(fresh: Practice) -> None:
+    """Not among all that was ever cancelled: by an index that holds nothing else, in the order in which they go."""
+    async with fresh.database.transaction() as connection:
+        await connection.execute("SET LOCAL enable_seqscan = off")
+        rows = await connection.fetch(f"EXPLAIN {UNDATED}", fresh.clock.now(), 10)
+    plan = " ".join(row[0] for row in rows)
+    assert "Index Scan using ix_appointment_undated" in plan
+    assert "Sort" not in plan
 
 
 async def test_a_version_is_kept_from_when_it_was_replaced_not_from_when_it_was_made(fresh: Practice) -> None:

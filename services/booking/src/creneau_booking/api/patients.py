@@ -8,6 +8,7 @@ from functools import partial
 from creneau_booking.domain.appointment import patient_actor
 from creneau_booking.domain.deletion import require_no_visits
 from creneau_booking.domain.ended_patients import ended
+from creneau_booking.domain.identity import with_plain_ins
 from creneau_booking.domain.rehearsal import require_not_kept
 from creneau_booking.handlers.people.ended_patients import EndedPatients
 from creneau_booking.handlers.people.patients import (
@@ -40,6 +41,9 @@ class PatientStore(GenericStore):
         )
         self._secrets = secrets
         self._visits = visits
+
+    async def as_known(self, connection: Connection, context: WriteContext, resource: Resource) -> Resource:
+        return with_plain_ins(resource)
 
     async def create(
         self,

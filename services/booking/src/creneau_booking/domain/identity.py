@@ -1,19 +1,27 @@
-"""The national identity (INS) of a person, and the addresses at which they are reached, as they are compared."""
+"""The national identity (INS) of a person: what its number must be; and how it and the addresses at which they are reached
+are compared."""
 
 from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
+from stdnum.fr import nir
+
 from creneau_booking.domain.own_words import is_stated_unverified
+from creneau_booking.domain.refusals.people import InsFault
 from creneau_shared.contact_points import mended
 
 INS_SYSTEMS = frozenset(f"urn:oid:1.2.250.1.213.1.4.{number}" for number in (8, 9, 10, 11))
 """INS-NIR and INS-NIA, and the NIR of tests and of demonstrations (referential INS, FR Core patient-ins)."""
 INS_CHARS = 13
 """what identifies; the two digits after it are its key"""
+_INS_FORM = re.compile(r"[1-8][0-9]{4}([0-9]{2}|2[AB])[0-9]{6}([0-9]{2})?", re.ASCII)
+"""sex (7, 8: provisional), year, month, place of birth (2A, 2B: Corsica), rank; then the key, where it is given"""
+FR_CORE = "https://hl7.fr/ig/fhir/core/"
+"""how the profiles of FR Core begin"""
 
 AddressKind = Literal["email", "phone"]
 ADDRESS_KINDS: Mapping[str, AddressKind] = {"email": "email", "phone": "phone", "sms": "phone"}
@@ -29,6 +37,40 @@ def ins_of(patient: Mapping[str, Any] | None) -> frozenset[bytes]:
         for identifier in patient.get("identifier", ())
         if identifier.get("system") in INS_SYSTEMS and identifier.get("value")
     )
+
+
+def ins_faults(before: Mapping[str, Any] | None, after: Mapping[str, Any]) -> Iterator[tuple[int, InsFault]]:
+    """Each identifier (its index) that is written as an INS and cannot be one: of another form than thirteen characters, or
+    fifteen with the key; or with a key that is not that of the number. What stood there before is let be."""
+    stood = {_spelled(identifier) for identifier in (before or {}).get("identifier", ())}
+    for index, identifier in enumerate(after.get("identifier", ())):
+        if identifier.get("system") not in INS_SYSTEMS or "value" not in identifier:
+            continue
+        system, value = _spelled(identifier)
+        if (system, value) in stood:
+            continue
+        if not _INS_FORM.fullmatch(value):
+            yield index, "form"
+        elif value[INS_CHARS:] not in ("", nir.calc_check_digits(value)):
+            yield index, "key"
+
+
+def with_plain_ins(patient: Mapping[str, Any]) -> dict[str, Any]:
+    """The Patient with each INS as it is searched: without blanks, its letter a capital."""
+    if not any(identifier.get("system") in INS_SYSTEMS for identifier in patient.get("identifier", ())):
+        return dict(patient)
+    identifiers = [
+        {**identifier, "value": _spelled(identifier)[1]}
+        if identifier.get("system") in INS_SYSTEMS and "value" in identifier
+        else identifier
+        for identifier in patient["identifier"]
+    ]
+    return {**patient, "identifier": identifiers}
+
+
+def claims_fr_core(patient: Mapping[str, Any]) -> bool:
+    """Whether the Patient claims to follow a profile of FR Core."""
+    return any(str(profile).startswith(FR_CORE) for profile in patient.get("meta", {}).get("profile", ()))
 
 
 def unverified_official_ins(patient: Mapping[str, Any]) -> int | None:
@@ -66,6 +108,11 @@ def spelled(kind: AddressKind, address: str) -> str:
 def address_digest(patient_id: str, kind: AddressKind, address: str) -> bytes:
     """What is kept of an address of a Patient that somebody answers for: nothing that could be read."""
     return _digest(patient_id, kind, address)
+
+
+def _spelled(identifier: Mapping[str, Any]) -> tuple[str, str]:
+    """System and value of an identifier, the value as an INS is spelled."""
+    return identifier.get("system", ""), re.sub(r"\s", "", identifier.get("value", "")).upper()
 
 
 def _digest(*parts: str) -> bytes:

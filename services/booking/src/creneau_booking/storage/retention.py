@@ -14,12 +14,11 @@ _PAST = (
     " WHERE began.parameter = 'date' AND began.high < $1 ORDER BY began.high LIMIT $2"
     " FOR UPDATE OF appointment SKIP LOCKED"
 )
-_UNDATED = (
-    "SELECT id FROM appointment WHERE terms && ARRAY['status=proposed', 'status=waitlist']"
-    " AND last_updated < $1 AND NOT EXISTS (SELECT FROM appointment_date AS began"
-    " WHERE began.key = appointment.key AND began.parameter = 'date')"
-    " ORDER BY last_updated LIMIT $2 FOR UPDATE SKIP LOCKED"
-)
+# In the words of ix_appointment_undated (migration 0040), which holds nothing else.
+UNDATED = """
+SELECT id FROM appointment WHERE is_undated(content) AND last_updated < $1
+ORDER BY last_updated LIMIT $2 FOR UPDATE SKIP LOCKED
+"""
 
 
 async def remove_past_appointments(connection: Connection, before: datetime, limit: int) -> int:
@@ -29,8 +28,8 @@ async def remove_past_appointments(connection: Connection, before: datetime, lim
 
 
 async def remove_undated_requests(connection: Connection, before: datetime, limit: int) -> int:
-    """Remove requests that name no date and have not changed since the instant; how many."""
-    rows = await connection.fetch(_UNDATED, before, limit)
+    """Remove requests that name no date, withdrawn or not, and have not changed since the instant; how many."""
+    rows = await connection.fetch(UNDATED, before, limit)
     return await remove_appointments(connection, [row["id"] for row in rows])
 
 
@@ -46,7 +45,7 @@ async def remove_appointments(connection: Connection, ids: Sequence[str]) -> int
     told_of = [*references, *(f"AppointmentResponse/{id_}" for id_ in responses)]
     provenances = await _found(connection, "provenance", [f"target={reference}" for reference in told_of])
     await purge(connection, "Provenance", provenances)
-    for table in ("occupancy", "hold", "appointment_series"):
+    for table in ("occupancy", "hold", "appointment_series", "sas_report"):
         await connection.execute(f"DELETE FROM {table} WHERE appointment_id = ANY($1::text[])", list(ids))
     await forget_places(connection, ids)
     return await purge(connection, "Appointment", ids)

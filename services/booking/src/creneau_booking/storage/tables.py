@@ -77,6 +77,12 @@ metadata = new_metadata()
 
 for resource_type in (*OWN_TYPES, *REPLICA_TYPES):
     resource_tables(metadata, resource_type)
+Index(
+    "ix_appointment_undated",
+    "last_updated",
+    postgresql_where=text("is_undated(content)"),
+    _table=metadata.tables["appointment"],
+)
 resource_history = history_table(metadata)
 Index(
     "ix_resource_history_compartment",

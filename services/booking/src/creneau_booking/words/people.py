@@ -8,6 +8,7 @@ from creneau_booking.domain.refusals.people import (
     AddressesUnreachable,
     GuardianAtPractice,
     IdentityRegistered,
+    InsWrong,
     MinorOnParents,
     OfficialInsUnverified,
     ProxyNotTheirs,
@@ -72,6 +73,12 @@ def _(r: StatedByStaff) -> CreneauError:
 def _(r: AddressesUnreachable) -> CreneauError:
     said = {"email": _no_email_address, "phone": _no_phone_number}
     return Unprocessable(issues=[said[kind](index) for index, kind in r.places])
+
+
+@WORDS.says(InsWrong)
+def _(r: InsWrong) -> CreneauError:
+    said = {"form": _no_ins, "key": _wrong_key}
+    return Unprocessable(issues=[said[fault](index) for index, fault in r.places])
 
 
 @WORDS.says(OfficialInsUnverified)
@@ -140,4 +147,25 @@ def _no_email_address(index: int) -> Issue:
         "before the @ sign).",
         expression=(f"Patient.telecom[{index}].value",),
         details_code="no-email-address",
+    )
+
+
+def _no_ins(index: int) -> Issue:
+    return Issue(
+        code="value",
+        fr="Ce n'est pas un matricule INS : 13 caractères (des chiffres ; 2A ou 2B pour la Corse), ou 15 avec la clé. Reprenez-le"
+        " tel que l'INSi le donne.",
+        en="This is no INS: 13 characters (digits; 2A or 2B for Corsica), or 15 with the key. Copy it as INSi gives it.",
+        expression=(f"Patient.identifier[{index}].value",),
+        details_code="identifier-key",
+    )
+
+
+def _wrong_key(index: int) -> Issue:
+    return Issue(
+        code="value",
+        fr="La clé de ce matricule INS (ses deux derniers chiffres) n'est pas celle du numéro : vérifiez tous ses chiffres.",
+        en="The key of this INS (its last two digits) is not that of the number: check all its digits.",
+        expression=(f"Patient.identifier[{index}].value",),
+        details_code="identifier-key",
     )

@@ -45,6 +45,16 @@ class AddressesUnreachable(Refusal):
     places: tuple[tuple[int, UnreachableKind], ...]
 
 
+InsFault = Literal["form", "key"]
+
+
+@dataclass(eq=False)
+class InsWrong(Refusal):
+    """Numbers given as an INS (indexes of Patient.identifier, and what is wrong with each) that nobody can have."""
+
+    places: tuple[tuple[int, InsFault], ...]
+
+
 @dataclass(eq=False)
 class OfficialInsUnverified(Refusal):
     """An INS (index of Patient.identifier) that is called official, of an identity that is stated not to be validated."""

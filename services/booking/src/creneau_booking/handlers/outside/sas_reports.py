@@ -59,10 +59,10 @@ log = structlog.get_logger(__name__)
 async def appointment_changed(
     connection: Connection, context: WriteContext, kind: ChangeKind, stored: Stored, resource: Resource | None
 ) -> None:
-    """The hook of Appointment: what was made for somebody is noted, to be told of."""
-    if resource is None or not operators_of(resource) or told_status(resource) is None:
+    """The hook of Appointment: what was made for somebody is noted, to be told of; so is that what was noted is deleted."""
+    if resource is not None and (not operators_of(resource) or told_status(resource) is None):
         return
-    new = is_begun(resource)
+    new = resource is not None and is_begun(resource)
     await report_due(connection, stored.id, stored.version, context.now, new=new)
 
 
@@ -120,11 +120,13 @@ class SasReports:
     async def _tell(self, client: httpx.AsyncClient, due: DueReport) -> None:
         async with self._database.transaction() as connection:
             found = await appointment_to_report(connection, due.appointment)
-            if found is None:
+            if found is None or (found.deleted and not due.begun):
                 await forget_report(connection, due.appointment)
                 return
-            content, version = found
-            report = await self._report(connection, loads(content))
+            version, appointment = found.version, loads(found.content)
+            if found.deleted:
+                appointment["status"] = "entered-in-error"
+            report = await self._report(connection, appointment)
             if report is None:
                 # Of no regulator, or of a professional without a number: nothing that the platform could take.
                 TOLD.labels("not-reportable").inc()

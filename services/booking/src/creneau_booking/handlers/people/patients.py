@@ -5,9 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from creneau_booking.domain.identity import address_digest, addresses_of, ins_of, unverified_official_ins
+from creneau_booking.domain.identity import (
+    address_digest,
+    addresses_of,
+    claims_fr_core,
+    ins_faults,
+    ins_of,
+    unverified_official_ins,
+)
 from creneau_booking.domain.own_words import require_own_words, require_reachable
-from creneau_booking.domain.refusals.people import IdentityRegistered, OfficialInsUnverified
+from creneau_booking.domain.refusals.people import IdentityRegistered, InsWrong, OfficialInsUnverified
 from creneau_booking.publishing import contact_changes_at, contact_event
 from creneau_booking.storage.people import contact_changes, identities
 from creneau_shared.database.pool import Connection, Database
@@ -38,10 +45,11 @@ def answers_for_addresses(context: WriteContext) -> bool:
 
 def require_writable(context: WriteContext, before: Resource | None, after: Resource) -> None:
     """Forbidden when who acts for a person, a counsellor too, says more of them than is their own to say;
-    Unprocessable when they give an address that is none."""
+    Unprocessable when they give an address that is none, or anybody an INS that is none."""
     if context.patient_ids is not None:
         require_own_words(before, after)
         require_reachable(before, after)
+    _require_ins(context, before, after)
 
 
 async def patient_written(
@@ -116,6 +124,19 @@ async def tell_all_contacts(database: Database, answers: Answers, now: datetime)
         if not batch:
             return told
         told, last = told + len(batch), batch[-1][0]
+
+
+def _require_ins(context: WriteContext, before: Resource | None, after: Resource) -> None:
+    """A key that does not hold is no reason to refuse what the deployment itself takes over by FR Core, whose own example
+    breaks its key: it is told of it, as in the directory."""
+    told = context.role == "system" and claims_fr_core(after)
+    faults = list(ins_faults(before, after))
+    if wrong := tuple((index, fault) for index, fault in faults if fault == "form" or not told):
+        raise InsWrong(wrong)
+    if faults:
+        context.answer["Warning"] = ", ".join(
+            f'199 - "identifier[{index}]: key of INS does not hold"' for index, _ in faults
+        )
 
 
 async def _hold_ins(

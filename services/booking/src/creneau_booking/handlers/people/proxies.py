@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime
 
 from creneau_booking.domain.proxies import (
     Person,
@@ -103,7 +104,8 @@ class RelatedPersonStore(GenericStore):
         return await super().replace(connection, of_the_deployment(context), current, left)
 
     async def end_at_majority_of(self, connection: Connection, context: WriteContext, patient: str) -> None:
-        """The birth date of a Patient (id) may be another than it was: so is the end of what ends at their majority."""
+        """The birth date of a Patient (id) may be another than it was: so is the end of what ends at their majority, and what
+        a parent states of somebody who turns out to be under age ends there."""
         rows = await connection.fetch(
             "SELECT id FROM related_person WHERE terms @> ARRAY['patient=Patient/' || $1] AND NOT deleted ORDER BY id",
             patient,
@@ -113,10 +115,16 @@ class RelatedPersonStore(GenericStore):
             return
         for row in rows:
             current = await self.lock(connection, row["id"])
-            if current is None or current.content is None or not self.proxy(current).ends_at_majority:
+            if current is None or current.content is None:
                 continue
-            before = loads(current.content)
-            after = with_majority(before, end_of_minority(birth))
+            proxy, before = self.proxy(current), loads(current.content)
+            if proxy.ends_at_majority:
+                end: datetime | None = end_of_minority(birth)
+            else:
+                end = None if proxy.has_ended(context.now) else majority_ending(proxy, birth, context.now)
+            if end is None:
+                continue
+            after = with_majority(before, end)
             if after != before:
                 await super().replace(connection, of_the_deployment(context), current, after)
 

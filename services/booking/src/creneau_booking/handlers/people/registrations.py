@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from creneau_booking.domain.proxies import SCOPES, Proxy, is_minor
+from creneau_booking.domain.proxies import PARENTS, SCOPES, Proxy, is_minor
 from creneau_booking.domain.quotas import Quotas, require_few_patients
 from creneau_booking.domain.refusals.registered import BirthDateSettled
 from creneau_booking.handlers.people.accounts import tell
@@ -85,23 +85,28 @@ class People:
                 return []
             return owned_by(context.owners(_managing_organization(resource)))
         if context.people is not None and current.content is not None:
-            await self._require_same_majority(connection, loads(current.content), resource)
+            oneself = current.id in context.oneself
+            await self._require_same_majority(connection, loads(current.content), resource, oneself=oneself)
         return None
 
-    async def _require_same_majority(self, connection: Connection, before: Resource, after: Resource) -> None:
-        """BirthDateSettled when a consumer's correction of the birth date would move the end of a parent's authority, once
-        somebody else knows the person: a practice, or the account that is their own."""
+    async def _require_same_majority(
+        self, connection: Connection, before: Resource, after: Resource, *, oneself: bool
+    ) -> None:
+        """BirthDateSettled when a consumer's correction of the birth date would move the end of a parent's authority, or give
+        it to a parent who is not the person (`oneself`), once somebody else knows the person: a practice, or the account that is
+        their own."""
         if before.get("birthDate") == after.get("birthDate"):
             return
         patient = str(after["id"])
         is_settled = await connection.fetchval(
             "SELECT EXISTS (SELECT FROM related_person WHERE terms @> ARRAY['patient=Patient/' || $1]"
-            " AND NOT deleted AND position(convert_to($2, 'UTF8') IN content) > 0)"
+            " AND NOT deleted AND (terms && $4::text[] OR position(convert_to($2, 'UTF8') IN content) > 0))"
             " AND EXISTS (SELECT FROM patient, unnest(terms) AS t WHERE id = $1 AND starts_with(t, $3)"
             " UNION ALL SELECT FROM patient_account WHERE patient_id = $1 AND oneself)",
             patient,
             UNTIL_MAJORITY,
             OWNER,
+            [] if oneself else [f"relationship={code}" for code in sorted(PARENTS)],
         )
         if is_settled:
             raise BirthDateSettled()

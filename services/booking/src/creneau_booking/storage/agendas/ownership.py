@@ -2,7 +2,8 @@
 
 A role, an offer, a place and a device belong to one organisation each; a professional works for those of their roles. An
 agenda belongs to the organisations of its roles, offers, places and devices, and where it names none of them, to those
-for which its professionals work.
+for which its professionals work: if a practice has opened it, to that one as long as they work there, since whoever entered a
+professional gives them a role of their own and asks nobody.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from creneau_shared.security.rights import AGENDA, OWNER
 BELONGING_TYPES = ("PractitionerRole", "HealthcareService", "Location", "Device")
 """Types each of whose resources names its one organisation (search parameter `organization`)."""
 
+OPENED = "~opened=Organization/"
+"""begin of the internal terms that say which practices wrote an agenda, or had it when another did"""
 _START = "organization=Organization/"
 _OF_TYPE = f"""
 SELECT '{{name}}/' || id AS reference,
@@ -90,12 +93,15 @@ async def organizations_of(connection: Connection, references: Iterable[str]) ->
     return {reference: frozenset(owners) for reference, owners in found.items()}
 
 
-def owners_of_agenda(actors: Sequence[str], belonging: Mapping[str, frozenset[str]]) -> frozenset[str]:
-    """Whose an agenda with these actors is."""
+def owners_of_agenda(
+    actors: Sequence[str], belonging: Mapping[str, frozenset[str]], opened: frozenset[str] = frozenset()
+) -> frozenset[str]:
+    """Whose an agenda with these actors is, which these organisations (`opened`) have opened."""
     direct = [belonging.get(a, frozenset()) for a in actors if a.split("/", 1)[0] in BELONGING_TYPES]
     if owners := frozenset[str]().union(*direct):
         return owners
-    return frozenset[str]().union(*(belonging.get(a, frozenset()) for a in actors))
+    alone = frozenset[str]().union(*(belonging.get(a, frozenset()) for a in actors))
+    return alone & opened or alone
 
 
 async def schedule_belonging(
@@ -110,11 +116,14 @@ async def schedule_belonging(
         _LOCK.format(shared="_shared"), [f"actor={actor}" for actor in sorted(set(actors))]
     )
     belonging = await organizations_of(connection, actors)
+    had: Collection[str] = (current.terms if current is not None else None) or ()
+    opened = _openers_among(had)
     if context.organizations is not None:
-        if current is not None:
-            belonging = _without_claims(belonging, current.terms or ())
+        belonging = _without_claims(belonging, had)
         require_theirs([*actors, *_unknown(resource)], belonging, context.organizations, "schedule")
-    return owned_by(context.owners(owners_of_agenda(actors, belonging)))
+        owners = context.owners(owners_of_agenda(actors, belonging))
+        return [*owned_by(owners), *_opened_by(owners | owners_among(had) | opened)]
+    return [*owned_by(owners_of_agenda(actors, belonging, opened)), *_opened_by(opened)]
 
 
 def actors_of(schedule: Resource) -> list[str]:
@@ -155,6 +164,14 @@ def owners_among(terms: Iterable[str]) -> frozenset[str]:
     return frozenset(term.removeprefix(OWNER) for term in terms if term.startswith(OWNER))
 
 
+def _openers_among(terms: Iterable[str]) -> frozenset[str]:
+    return frozenset(term.removeprefix(OPENED) for term in terms if term.startswith(OPENED))
+
+
+def _opened_by(organizations: Iterable[str]) -> list[str]:
+    return [f"{OPENED}{one}" for one in sorted(organizations)]
+
+
 async def actor_known(connection: Connection, reference: str, now: datetime) -> None:
     """What the directory says of a role, an offer or a place has changed: so may whose the agendas are that name it,
     or its professional, and with them their appointments and patients: those that are being booked at this moment, too."""
@@ -177,7 +194,7 @@ async def actor_known(connection: Connection, reference: str, now: datetime) -> 
         actors = [t.partition("=")[2] for t in row["terms"] if t.startswith("actor=") and t.count("/") == 1]
         had = {t for t in row["terms"] if t.startswith(OWNER)}
         belonging = _without_claims(await organizations_of(connection, actors), row["terms"])
-        owners = owners_of_agenda(actors, belonging)
+        owners = owners_of_agenda(actors, belonging, _openers_among(row["terms"]))
         if owners and had != set(owned_by(owners)):
             others[row["id"]] = had, owned_by(owners)
     if others:

@@ -34,7 +34,12 @@ _REFUSED = """
 UPDATE sas_report SET refused = $3, sending_until = NULL, due_at = CASE WHEN version > $2 THEN $4::timestamptz END
 WHERE appointment_id = $1
 """
-_APPOINTMENT = "SELECT content, version FROM appointment WHERE id = $1 AND NOT deleted"
+_APPOINTMENT = """
+SELECT coalesce(latest.content, last.content), latest.version, latest.deleted FROM appointment AS latest
+LEFT JOIN resource_history AS last ON latest.deleted AND last.resource_type = 'Appointment' AND last.id = latest.id
+  AND last.version = latest.version - 1
+WHERE latest.id = $1 AND coalesce(latest.content, last.content) IS NOT NULL
+"""
 _PEOPLE = """
 SELECT content FROM practitioner WHERE NOT deleted AND (id = ANY($1::text[]) OR id IN (
   SELECT substr(t, 27) FROM practitioner_role, unnest(terms) AS t
@@ -51,6 +56,15 @@ class DueReport:
     version: int
     attempts: int
     begun: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ToReport:
+    """An appointment (JSON) as it is, or as it was when it was deleted, and the version of which this is told."""
+
+    content: bytes
+    version: int
+    deleted: bool
 
 
 async def report_due(
@@ -90,10 +104,10 @@ async def forget_report(connection: Connection, appointment: str) -> None:
     await connection.execute("DELETE FROM sas_report WHERE appointment_id = $1", appointment)
 
 
-async def appointment_to_report(connection: Connection, id_: str) -> tuple[bytes, int] | None:
-    """The appointment (JSON) and its version; None: it is not there any more."""
+async def appointment_to_report(connection: Connection, id_: str) -> ToReport | None:
+    """The appointment to tell of; None: nothing of it is kept any more."""
     row = await connection.fetchrow(_APPOINTMENT, id_)
-    return (row["content"], row["version"]) if row is not None else None
+    return ToReport(*row) if row is not None else None
 
 
 async def people_named(connection: Connection, practitioners: list[str], roles: list[str]) -> list[bytes]:

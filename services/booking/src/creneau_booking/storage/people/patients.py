@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from creneau_booking.domain.erasure import is_same_person
+from creneau_booking.domain.identity import with_plain_ins
 from creneau_booking.domain.refusals.registered import (
     OtherPerson,
     PatientErased,
@@ -87,15 +88,20 @@ def family_names(patient: Resource) -> frozenset[str]:
 
 def _traits(patient: Resource) -> tuple[frozenset[str], frozenset[str], str | None]:
     identifiers = frozenset(
-        f"{i.get('system', '')}|{i['value']}" for i in patient.get("identifier", ()) if i.get("value")
+        f"{i.get('system', '')}|{i['value']}"
+        for i in with_plain_ins(patient).get("identifier", ())
+        if i.get("value")
     )
     return identifiers, family_names(patient), patient.get("birthDate")
 
 
 async def with_identifiers(connection: Connection, identifiers: Sequence[Resource]) -> list[str]:
-    """The Patients (ids) in use who have one of these identifiers, each with its system."""
+    """The Patients (ids) in use who have one of these identifiers, each with its system; an INS however it is typed."""
+    plain = with_plain_ins({"identifier": identifiers})["identifier"]
     terms = [
-        f"identifier={i['system']}|{i['value']}" for i in identifiers if i.get("system") and i.get("value")
+        f"identifier={i['system']}|{i['value']}"
+        for i in (*identifiers, *plain)
+        if i.get("system") and i.get("value")
     ]
     rows = await connection.fetch(
         "SELECT id FROM patient WHERE terms && $1::text[] AND NOT deleted AND NOT terms && ARRAY['active=false']"

@@ -24,9 +24,11 @@ EARLIEST = datetime(1, 1, 2, tzinfo=UTC)
 
 _NAMES = "{terms} && ARRAY['patient=Patient/' || $5::text]"
 _NOBODY_ELSE = (
-    "NOT EXISTS (SELECT FROM unnest({terms}) AS t"
-    " WHERE starts_with(t, 'patient=Patient/') AND t <> 'patient=Patient/' || $5::text)"
+    "NOT EXISTS (SELECT FROM unnest({terms}) AS t WHERE split_part(t, '=', 2) ~ '^(Patient|RelatedPerson)/'"
+    " AND split_part(t, '=', 2) <> ALL($5::text[]))"
 )
+"""Names no person but these (references)."""
+_NAMES_THEM = "EXISTS (SELECT FROM unnest({terms}) AS t WHERE split_part(t, '=', 2) = ANY($5::text[]))"
 _BETWEEN = (
     "EXISTS (SELECT FROM appointment_date AS began WHERE began.key = main.key AND began.parameter = 'date'"
     " AND began.low < ${until} AND began.high > ${begin})"
@@ -55,13 +57,14 @@ def sources(
     `since`: only what has changed since then; `period`: only appointments of that time; `versions`: superseded ones too.
     """
     since = since or EARLIEST
+    people = [f"Patient/{patient_id}", *(f"RelatedPerson/{id_}" for id_ in named.related_persons)]
     made = [
         _patient(patient_id, since, versions),
         Source("Person", _ACCOUNTS, (patient_id,)),
         _generic("RelatedPerson", "related_person", patient_id, named.related_persons, since, versions),
         _appointments(patient_id, named, since, period, versions),
-        _responses(patient_id, named, since, versions),
-        _provenances(named, since),
+        _responses(people, named, since, versions),
+        _provenances(people, named, since),
         trail_of(patient_id, trail, since),
     ]
     return [source for source in made if source.resource_type in types]
@@ -104,14 +107,20 @@ def _appointments(
     return Source("Appointment", select, arguments)
 
 
-def _responses(patient_id: str, named: Named, since: datetime, versions: bool) -> Source:
-    """The person's answers, and those of others to their appointments, unless they are another patient's."""
+def _responses(people: list[str], named: Named, since: datetime, versions: bool) -> Source:
+    """The answers of the person and theirs (`people`), and those of others to their appointments, unless they are another
+    patient's."""
     select = _versions("AppointmentResponse", "appointment_response", _NOBODY_ELSE, versions=versions)
-    return Source("AppointmentResponse", select, (list(named.responses), since, patient_id))
+    return Source("AppointmentResponse", select, (list(named.responses), since, people))
 
 
-def _provenances(named: Named, since: datetime) -> Source:
+def _provenances(people: list[str], named: Named, since: datetime) -> Source:
+    """Who changed what; not what another patient did with an appointment that was theirs before, or is since."""
+    wanted = f"({_NAMES_THEM} OR {_NOBODY_ELSE})".format(terms="terms")
     select = versions_of(
-        "Provenance", "provenance", "id = ANY($3::text[]) AND last_updated >= $4", superseded=None
+        "Provenance",
+        "provenance",
+        f"id = ANY($3::text[]) AND last_updated >= $4 AND {wanted}",
+        superseded=None,
     )
-    return Source("Provenance", select, (list(named.provenances), since))
+    return Source("Provenance", select, (list(named.provenances), since, people))

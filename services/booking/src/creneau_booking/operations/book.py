@@ -112,6 +112,7 @@ class BookOperation:
             )
         subject = subject_of(given, session.call.id)
         patients = await patients_of(session, given)
+        await self._lock_both(session, subject, given)
         existing, own_id = await self._existing(session, subject), new_id()
         replaced = await self._cancel_replaced(
             session, given, existing.id if existing is not None else own_id
@@ -163,6 +164,12 @@ class BookOperation:
         wanted = await series.expand(session.connection, session.context, first, template)
         taken = await series.take(session.connection, session.context, wanted, template, asked=asked)
         return await answer_with_series(session, taken, created=True)
+
+    async def _lock_both(self, session: Session, subject: Subject, given: OperationInput) -> None:
+        """What is booked and what is cancelled for it, before either is looked at."""
+        booked, cancelled = subject.id or (subject.resource or {}).get("id"), _replaced(given)
+        if cancelled and isinstance(booked, str):
+            await self._desk.repository.lock_all(session.connection, [booked, cancelled])
 
     async def _existing(self, session: Session, subject: Subject) -> Stored | None:
         """The stored appointment that the call is about, locked; None for a proposal or a new resource.
@@ -263,7 +270,7 @@ class BookOperation:
 
     async def _cancel_replaced(self, session: Session, given: OperationInput, by: str) -> str | None:
         """Cancel the one that `by` (an id) replaces; its id."""
-        id_ = next((id_of(reference) for reference in given.references("cancelled-appt-id")), None)
+        id_ = _replaced(given)
         if not id_:
             return None
         current = await session.locked(id_)
@@ -273,6 +280,11 @@ class BookOperation:
         )
         await session.call.service.audit(session.connection, session.call.request, "U", stored)
         return stored.id
+
+
+def _replaced(given: OperationInput) -> str | None:
+    """The one (id) that is to be cancelled for what is booked."""
+    return next((id_of(reference) for reference in given.references("cancelled-appt-id")), None)
 
 
 def _commented(resource: Resource, given: OperationInput) -> Resource:

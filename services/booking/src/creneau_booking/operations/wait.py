@@ -27,7 +27,8 @@ from creneau_shared.fhir.json import loads
 from creneau_shared.fhir.rest.exchange import Answer
 from creneau_shared.fhir.rest.operation import Operation, OperationCall
 from creneau_shared.fhir.rest.parameters import OperationInput
-from creneau_shared.fhir.storage.store import Resource
+from creneau_shared.fhir.rest.reading import read_current
+from creneau_shared.fhir.storage.store import Resource, Stored
 
 DEFINITION = operation_definition(
     "wait",
@@ -59,7 +60,7 @@ class WaitOperation:
 
     async def _wait(self, session: Session, given: OperationInput) -> Answer:
         repository = self._desk.repository
-        current = await session.locked(await id_of_subject(session, given))
+        current = await self._locked(session, await id_of_subject(session, given))
         visit = repository.stored_facts(current)
         _require_may_move(session, visit)
         last = _end_of(given)
@@ -79,6 +80,14 @@ class WaitOperation:
         wish = checked(_wish(meant, visit, agendas, given.texts("times"), end))
         stored = await self._desk.handlers.create(session.connection, session.context, wish)
         return await answer_with(session, stored, created=True, wants_bundle=False)
+
+    async def _locked(self, session: Session, id_: str) -> Stored:
+        """The visit, and what waits instead of it already, locked together."""
+        repository = self._desk.repository
+        seen = await read_current(session.connection, self._desk.store, session.access, id_)
+        known = await waits_instead(session.connection, repository.stored_facts(seen))
+        await repository.lock_all(session.connection, [id_, *known])
+        return await session.locked(id_)
 
     async def _slots(self, session: Session, visit: Appointment) -> list[Resource]:
         """The slots of the visit, as they are served."""

@@ -7,6 +7,7 @@ who is changing their own place at this moment is passed over, and keeps it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextvars import ContextVar
 from dataclasses import replace
 from datetime import datetime
@@ -17,7 +18,7 @@ from creneau_booking.domain import changes
 from creneau_booking.domain.appointment import Appointment, Confirmation, patient_actor
 from creneau_booking.domain.events import AppointmentEvent
 from creneau_booking.domain.participants import SAID_BY_SLOT
-from creneau_booking.domain.refusals.waiting import ReplacedNotTheirs
+from creneau_booking.domain.refusals.waiting import ReplacedNotTheirs, WishOver
 from creneau_booking.domain.transitions import MOVABLE
 from creneau_booking.domain.waiting import Patience
 from creneau_booking.handlers.access import require_changeable
@@ -31,7 +32,7 @@ from creneau_booking.storage.appointments import NOBODY_ELSE, AppointmentReposit
 from creneau_booking.storage.freed import Freed, take_freed
 from creneau_booking.storage.holds import OFFER, keep_hold
 from creneau_booking.storage.waiting import FreeSlot
-from creneau_booking.storage.wishes import said_in, wish_of
+from creneau_booking.storage.wishes import at_other_times, said_in, wish_of
 from creneau_shared.clock import PARIS, zone_named
 from creneau_shared.database.closing import Savepoint
 from creneau_shared.database.pool import Connection
@@ -62,10 +63,11 @@ class WaitingList:
     ) -> tuple[Appointment, Whose]:
         """A new appointment that is to wait, from now on; whose it is.
 
-        UnreadableWish; ReplacedNotTheirs when it would replace what is not the same person's, or what its author does not
-        see.
+        UnreadableWish; WishOver; ReplacedNotTheirs when it would replace what is not the same person's, or what its author
+        does not see.
         """
         await self._require_own_replaced(connection, context, wanted)
+        self._require_to_come(context, None, resource)
         whose = await self._awaited(connection, context, wanted, resource)
         return replace(wanted, waiting_since=context.now), whose
 
@@ -115,6 +117,8 @@ class WaitingList:
             return replace(after, waiting_since=None if asks else before.waiting_since)
         if after.status != "waitlist":
             return replace(after, waiting_since=None)
+        if not (stood and before.status == "pending"):  # what is waited for again may be over by now
+            self._require_to_come(context, said_before if stood else None, resource)
         wish = wish_of(resource, self._repository.base_url)
         since = before.waiting_since or in_line_since
         if since is None:
@@ -123,6 +127,31 @@ class WaitingList:
             wish.place_in_line == wish_of(said_before, self._repository.base_url).place_in_line
         )
         return replace(after, waiting_since=since if same else context.now)
+
+    async def say_again(
+        self,
+        connection: Connection,
+        context: WriteContext,
+        current: Stored,
+        times: Sequence[str],
+        end: datetime | None,
+    ) -> Stored:
+        """Of one that waits, or is offered something, and is locked: which times will do from now on, as `at_other_times`. It
+        keeps its place; the same version where that is nothing new."""
+        said = self._repository.resource(current)
+        resource = at_other_times(said, times, end)
+        if wish_of(resource, self._repository.base_url) == wish_of(said, self._repository.base_url):
+            return current
+        self._require_to_come(context, said, resource)
+        after = self._repository.next(current, resource)
+        return await self._repository.update(connection, context, current, resource, after)
+
+    def _require_to_come(self, context: WriteContext, before: Resource | None, said: Resource) -> None:
+        """WishOver where what is said of the time that would do (otherwise than `before`) is over."""
+        wish = wish_of(said, self._repository.base_url)
+        same = before is not None and wish_of(before, self._repository.base_url).periods == wish.periods
+        if not same and wish.is_over(context.now):
+            raise WishOver()
 
     async def wish_again(self, connection: Connection, offered: Resource, id_: str) -> Resource:
         """What an Appointment says once what was offered to it is not: what it said before."""

@@ -443,6 +443,30 @@ class TestWhatIsWaitedFor:
         callers.clock.advance(-timedelta(days=4))
         assert (kept.status_code, left.status_code) == (200, 200), kept.text
 
+    async def test_an_agenda_that_is_not_there(self, callers: Callers, practice: Practice) -> None:
+        """Named, as what else is not known; when it is said, so that who waits for one that has gone since may still leave."""
+        camille, there, gone = await practice.new_patient(), await practice.open_agenda(), unique("parti")
+        await practice.put(schedule(gone, [f"Practitioner/{unique('prat')}"]))
+        patient, software, unknown = callers.patient(camille), callers.software(), unique("inconnu")
+        for said in ([agenda_wish(unknown)], [agenda_wish(there.id), agenda_wish(unknown)]):
+            for caller in (patient, software):
+                refused = await caller.post(
+                    "Appointment", appointment("waitlist", patient=camille, extension=said)
+                )
+                assert (refused.status_code, code(refused)) == (422, "unknown-schedule"), refused.text
+                assert f"Schedule/{unknown}" in refused.json()["issue"][0]["details"]["text"]
+        both = [agenda_wish(there.id), agenda_wish(gone)]
+        one = (
+            await patient.post("Appointment", appointment("waitlist", patient=camille, extension=both))
+        ).json()
+        assert (await software.delete(f"Schedule/{gone}")).status_code == 204
+        late = await patient.put(f"Appointment/{one['id']}", {**one, "comment": "Vite."})
+        assert late.status_code == 200, late.text
+        other = {**late.json(), "extension": [*late.json()["extension"], agenda_wish(unknown)]}
+        refused = await patient.put(f"Appointment/{one['id']}", other)
+        assert (refused.status_code, code(refused)) == (422, "unknown-schedule"), refused.text
+        assert (await patient.patch(f"Appointment/{one['id']}", CANCELLED)).status_code == 200
+
 
 class TestReplacing:
     async def test_what_it_replaces_is_given_up_with_it(

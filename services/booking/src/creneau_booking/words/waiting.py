@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from creneau_booking.domain.refusals.waiting import (
+    AwaitedUnknown,
     NothingEarlier,
     OfferNotMovable,
     ReplacedNotTheirs,
@@ -33,6 +34,18 @@ def _(r: UnreadableWish) -> CreneauError:
         f"The extension “{name}” of this request cannot be read: see its definition (StructureDefinition).",
         expression=f"Appointment.extension.where(url='{r.url}')",
         details_code="unreadable-wish",
+    )
+
+
+@WORDS.says(AwaitedUnknown)
+def _(r: AwaitedUnknown) -> CreneauError:
+    named = ", ".join(f"Schedule/{id_}" for id_ in r.agendas)
+    return Unprocessable(
+        f"Agenda inconnu : {named}.",
+        f"Unknown agenda: {named}.",
+        code="not-found",
+        expression=f"Appointment.extension.where(url='{r.url}')",
+        details_code="unknown-schedule",
     )
 
 

@@ -15,6 +15,14 @@ class UnreadableWish(Refusal):
 
 
 @dataclass(eq=False)
+class AwaitedUnknown(Refusal):
+    """Agendas (ids) that an extension (its url) of a waiting-list request names do not exist."""
+
+    url: str
+    agendas: tuple[str, ...]
+
+
+@dataclass(eq=False)
 class WishOver(Refusal):
     """The time for which somebody would wait is over."""
 

@@ -193,11 +193,12 @@ class BookOperation:
         given: OperationInput,
         replaced: str | None,
     ) -> Stored:
-        """Confirm what is held, or carry out the change that a sent resource says (IHE: modify, cancel)."""
+        """Confirm what is held, or carry out the change that a sent resource says (IHE: modify, cancel). What is so already is
+        left as it is."""
         repository = self._desk.repository
+        stored, before = repository.resource(current), repository.stored_facts(current)
         if sent is None or checked(sent)["status"] in ("proposed", "pending"):
-            resource = with_patients(repository.resource(current), patients)
-            before = repository.stored_facts(current)
+            resource = with_patients(stored, patients)
             require_transition(before.status, "booked", by_patient=session.context.patient_ids is not None)
             resource = await self._at_another_time(session, _commented(resource, given), sent, before)
             resource = {**resource, "status": "booked"}
@@ -207,6 +208,8 @@ class BookOperation:
         if resource["status"] != "cancelled":
             require_a_patient(resource)
         session.require_own(resource)
+        if replaced in (None, before.replaces) and _meant(resource) == _meant(stored):
+            return current
         move = resource["status"] != "cancelled"
         return await self._desk.handlers.change(
             session.connection,
@@ -274,7 +277,10 @@ class BookOperation:
         if not id_:
             return None
         current = await session.locked(id_)
-        resource = {**self._desk.repository.resource(current), "status": "cancelled"}
+        resource = self._desk.repository.resource(current)
+        if resource["status"] == "cancelled":
+            return id_
+        resource["status"] = "cancelled"
         stored = await self._desk.handlers.change(
             session.connection, session.context, current, resource, Manner(replaced_by=by)
         )
@@ -285,6 +291,12 @@ class BookOperation:
 def _replaced(given: OperationInput) -> str | None:
     """The one (id) that is to be cancelled for what is booked."""
     return next((id_of(reference) for reference in given.references("cancelled-appt-id")), None)
+
+
+def _meant(resource: Resource) -> Resource:
+    """What a version says, without what the server writes of each."""
+    meta = {n: v for n, v in resource.get("meta", {}).items() if n not in ("versionId", "lastUpdated")}
+    return {**resource, "meta": meta}
 
 
 def _commented(resource: Resource, given: OperationInput) -> Resource:

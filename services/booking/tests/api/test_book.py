@@ -274,3 +274,48 @@ async def test_a_refusal_is_not_remembered_by_its_key(
     assert (await caller.post("Appointment", wanted, Idempotency_Key=key)).status_code == 409
     await practice.change(rival.id, status="cancelled")
     assert (await caller.post("Appointment", wanted, Idempotency_Key=key)).status_code == 201
+
+
+@pytest.mark.parametrize("way", ["instance", "reference", "as it was answered", "as it was asked for"])
+async def test_what_is_booked_already_is_not_written_again(
+    callers: Callers, practice: Practice, agenda: Agenda, camille: str, way: str
+) -> None:
+    """A client that has not heard the answer calls again: 200, the same version, and nobody is told twice."""
+    patient = callers.patient(camille)
+    wanted = appointment("proposed", slots=agenda.slots[:1], patient=camille)
+    held = (await patient.post("Appointment/$hold", parameters(appointment=wanted))).json()
+    first = await patient.post(f"Appointment/{held['id']}/$book", parameters(comment="merci"))
+    assert first.status_code == 200, first.text
+    booked = first.json()
+    path, said = {
+        "instance": (f"Appointment/{held['id']}/$book", parameters(comment="merci")),
+        "reference": ("Appointment/$book", parameters(appt_id=f"Appointment/{held['id']}")),
+        "as it was answered": ("Appointment/$book", parameters(appt_resource=booked)),
+        "as it was asked for": ("Appointment/$book", {**wanted, "id": held["id"]}),
+    }[way]
+    for caller in (patient, callers.software()):
+        again = await caller.post(path, said)
+        assert again.status_code == 200, again.text
+        resource = again.json()["entry"][0]["resource"] if "entry" in again.json() else again.json()
+        assert resource["meta"]["versionId"] == booked["meta"]["versionId"]
+    assert await practice.kinds(held["id"]) == ["held", "booked"]
+    more = await patient.post(f"Appointment/{held['id']}/$book", parameters(comment="merci encore"))
+    assert (more.status_code, more.json()["comment"]) == (200, "merci encore"), "what is new is written"
+
+
+async def test_what_was_booked_in_place_of_another_is_not_written_again(
+    callers: Callers, practice: Practice, agenda: Agenda, camille: str
+) -> None:
+    """Neither it nor the one that is cancelled for it."""
+    patient = callers.patient(camille)
+
+    first = appointment("proposed", slots=agenda.slots[:1], patient=camille)
+    old = (await patient.post("Appointment/$book", first)).json()
+    wanted = appointment("proposed", slots=agenda.slots[2:], patient=camille)
+    held = (await patient.post("Appointment/$hold", parameters(appointment=wanted))).json()
+    said = parameters(cancelled_appt_id=f"Appointment/{old['id']}")
+    answers = [await patient.post(f"Appointment/{held['id']}/$book", said) for _ in range(3)]
+    assert [answer.status_code for answer in answers] == [200, 200, 200], answers[1].text
+    assert len({answer.json()["meta"]["versionId"] for answer in answers}) == 1
+    now = (await patient.get(f"Appointment/{old['id']}")).json()
+    assert (now["status"], now["meta"]["versionId"]) == ("cancelled", "2")

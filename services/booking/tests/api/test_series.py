@@ -273,6 +273,21 @@ class TestChanging:
         assert booked.status_code == 201, booked.text
         return [one["id"] for one in resources(booked)]
 
+    @pytest.mark.parametrize("scope", ["this-and-following", "all"])
+    async def test_what_is_cancelled_already_is_not_cancelled_again(
+        self, callers: Callers, practice: Practice, camille: str, series: list[str], scope: str
+    ) -> None:
+        """Called again it is as it was; what has been left of the series goes, the one that is named stays as it is."""
+        someone = callers.patient(camille)
+        named = f"Appointment/{series[1]}"
+        assert (await someone.patch(named, [CANCELLED])).status_code == 200
+        for _ in range(2):
+            gone = await someone.post(f"{named}/$cancel", parameters(scope=scope))
+            assert gone.status_code == 200, gone.text
+            assert {one["meta"]["versionId"] for one in resources(gone)} == {"2"}
+            assert series[1] in [one["id"] for one in resources(gone)]
+        assert (await practice.kinds(series[3])) == ["booked", "cancelled"]
+
     @pytest.mark.parametrize(
         ("scope", "left"),
         [(None, [0, 2, 3]), ("this", [0, 2, 3]), ("this-and-following", [0]), ("all", [])],

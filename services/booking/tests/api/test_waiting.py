@@ -415,6 +415,58 @@ class TestWhatIsWaitedFor:
         )
         assert (answer.status_code, code(answer)) == (403, "element-not-yours"), answer.text
 
+    async def test_what_is_over_already(self, callers: Callers, practice: Practice) -> None:
+        """Refused, when it is said: nothing could be offered. Who has waited in vain may say something else, and leave."""
+        camille, agenda = await practice.new_patient(), await practice.open_agenda()
+        patient = callers.patient(camille)
+        here: Resource = {"extension": [agenda_wish(agenda.id)]}
+        now = callers.clock.now()
+        before, to_come = [
+            {"start": utc(now + timedelta(days=n)), "end": utc(now + timedelta(days=n, hours=1))}
+            for n in (-3, 3)
+        ]
+
+        def wish(*periods: Resource) -> Resource:
+            return appointment("waitlist", patient=camille, requestedPeriod=list(periods), **here)
+
+        for caller in (patient, callers.software()):
+            refused = await caller.post("Appointment", wish(before))
+            assert (refused.status_code, code(refused)) == (422, "wish-over"), refused.text
+            assert refused.json()["issue"][0]["expression"] == ["Appointment.requestedPeriod"]
+        one = (await patient.post("Appointment", wish(before, to_come))).json()
+        refused = await patient.put(f"Appointment/{one['id']}", {**one, "requestedPeriod": [before]})
+        assert (refused.status_code, code(refused)) == (422, "wish-over"), refused.text
+        callers.clock.advance(timedelta(days=4))
+        times = [*one["extension"], {"url": WAITING_TIMES, "valueCode": "morning"}]
+        kept = await callers.patient(camille).put(f"Appointment/{one['id']}", {**one, "extension": times})
+        left = await callers.patient(camille).patch(f"Appointment/{one['id']}", CANCELLED)
+        callers.clock.advance(-timedelta(days=4))
+        assert (kept.status_code, left.status_code) == (200, 200), kept.text
+
+    async def test_an_agenda_that_is_not_there(self, callers: Callers, practice: Practice) -> None:
+        """Named, as what else is not known; when it is said, so that who waits for one that has gone since may still leave."""
+        camille, there, gone = await practice.new_patient(), await practice.open_agenda(), unique("parti")
+        await practice.put(schedule(gone, [f"Practitioner/{unique('prat')}"]))
+        patient, software, unknown = callers.patient(camille), callers.software(), unique("inconnu")
+        for said in ([agenda_wish(unknown)], [agenda_wish(there.id), agenda_wish(unknown)]):
+            for caller in (patient, software):
+                refused = await caller.post(
+                    "Appointment", appointment("waitlist", patient=camille, extension=said)
+                )
+                assert (refused.status_code, code(refused)) == (422, "unknown-schedule"), refused.text
+                assert f"Schedule/{unknown}" in refused.json()["issue"][0]["details"]["text"]
+        both = [agenda_wish(there.id), agenda_wish(gone)]
+        one = (
+            await patient.post("Appointment", appointment("waitlist", patient=camille, extension=both))
+        ).json()
+        assert (await software.delete(f"Schedule/{gone}")).status_code == 204
+        late = await patient.put(f"Appointment/{one['id']}", {**one, "comment": "Vite."})
+        assert late.status_code == 200, late.text
+        other = {**late.json(), "extension": [*late.json()["extension"], agenda_wish(unknown)]}
+        refused = await patient.put(f"Appointment/{one['id']}", other)
+        assert (refused.status_code, code(refused)) == (422, "unknown-schedule"), refused.text
+        assert (await patient.patch(f"Appointment/{one['id']}", CANCELLED)).status_code == 200
+
 
 class TestReplacing:
     async def test_what_it_replaces_is_given_up_with_it(

@@ -27,7 +27,7 @@ from services.booking.tests.openings import FIRST_VISIT, FOLLOW_UP
 from services.booking.tests.practice import Agenda, Practice
 from services.booking.tests.surgery import open_surgery
 
-from creneau_booking.storage.appointment_mapper import CONFIDENTIALITY, HIDDEN, REPLACES
+from creneau_booking.storage.appointment_mapper import CONFIDENTIALITY, HIDDEN, REPLACES, WAITING_SINCE
 from creneau_booking.storage.wishes import WAITING_AGENDA, WAITING_TIMES
 from creneau_shared.fhir.storage.store import Resource, Stored
 
@@ -182,7 +182,82 @@ async def test_a_visit_that_is_no_more_or_has_begun_has_nothing_earlier(
     callers.clock.advance(before - callers.clock.now())
     await link.patch(f"Appointment/{late.id}", CANCELLED)
     gone = await wait(link, late.id)
-    assert (gone.status_code, code(gone)) == (422, "replaced-not-yours")
+    assert (gone.status_code, code(gone)) == (422, "visit-not-booked")
+    assert "a été annulé" in gone.json()["issue"][0]["details"]["text"]
+
+
+async def test_what_is_not_booked_is_told_what_it_is(
+    callers: Callers, agenda: Agenda, late: Stored, camille: str
+) -> None:
+    """A request that waits itself, and a time that is only held: whose they are is not in doubt."""
+    mine = callers.patient(camille)
+    wish = (await wait(mine, late.id)).json()["id"]
+    held = await mine.post(
+        "Appointment/$hold",
+        parameters(appointment=appointment("proposed", slots=agenda.slots[:1], patient=camille)),
+    )
+    for id_, what in ((wish, "liste d'attente"), (held.json()["id"], "n'est pas encore pris")):
+        refused = await wait(mine, id_)
+        assert (refused.status_code, code(refused)) == (422, "visit-not-booked"), refused.text
+        [issue] = refused.json()["issue"]
+        assert what in issue["details"]["text"]
+        assert issue["expression"] == ["Appointment.status"]
+
+
+async def test_a_day_that_is_over_is_not_waited_for(
+    callers: Callers, late: Stored, link: Caller, camille: str
+) -> None:
+    """Nothing could ever be offered: it is said at once, and nothing waits."""
+    today = callers.clock.now().date()
+    refused = await wait(link, late.id, until=str(today - timedelta(days=1)))
+    assert (refused.status_code, code(refused)) == (422, "wish-over"), refused.text
+    waiting = await callers.patient(camille).get("Appointment", patient=camille, status="waitlist")
+    assert "entry" not in waiting.json()
+    assert (await wait(link, late.id, until=str(today))).status_code == 201
+    again = await wait(link, late.id, until=str(today - timedelta(days=1)))
+    assert (again.status_code, code(again)) == (422, "wish-over"), again.text
+
+
+async def test_who_says_again_when_they_can_come_waits_for_that_from_where_they_stand(
+    late: Stored, link: Caller
+) -> None:
+    """What is not said again stays; what is as it was is written no more."""
+    first = (await wait(link, late.id, times=["morning"], until="2026-11-20")).json()
+    other = (await wait(link, late.id, times=["evening", "afternoon"])).json()
+    assert (other["id"], other["meta"]["versionId"]) == (first["id"], "2")
+    assert [e["valueCode"] for e in other["extension"] if e["url"] == WAITING_TIMES] == [
+        "evening",
+        "afternoon",
+    ]
+    assert other["requestedPeriod"] == first["requestedPeriod"] == [{"end": "2026-11-20T23:00:00Z"}]
+    assert extension(other, WAITING_SINCE) == extension(first, WAITING_SINCE)
+    sooner = (await wait(link, late.id, until="2026-11-18")).json()
+    assert sooner["requestedPeriod"] == [{"end": "2026-11-18T23:00:00Z"}]
+    for said in ({}, {"times": ["afternoon", "evening"]}, {"until": "2026-11-18"}):
+        same = await wait(link, late.id, **said)
+        assert (same.status_code, same.json()["meta"]["versionId"]) == (200, "3"), said
+    unread = await wait(link, late.id, times=["night"])
+    assert (unread.status_code, code(unread)) == (422, "unreadable-wish")
+
+
+async def test_what_is_offered_is_for_what_was_said_last(
+    practice: Practice, agenda: Agenda, late: Stored, link: Caller
+) -> None:
+    """Not what they asked for before; and who has an offer in hand says it for what comes after it."""
+    wish = (await wait(link, late.id, times=["evening"])).json()["id"]
+    assert (await wait(link, late.id, times=["morning"])).json()["id"] == wish
+    day = agenda.start - timedelta(days=2)
+    await practice.fill(agenda.id, 1, day.replace(hour=18))
+    assert (await link.get(f"Appointment/{wish}")).json()["status"] == "waitlist"
+    await practice.fill(agenda.id, 1, day)
+    offer = await wait(link, late.id, times=["evening"])
+    assert (offer.json()["id"], offer.json()["status"]) == (wish, "pending")
+    refused = await link.patch(f"Appointment/{wish}", REFUSED)
+    assert refused.json()["status"] == "waitlist"
+    await practice.fill(agenda.id, 1, day + timedelta(hours=1))
+    assert (await link.get(f"Appointment/{wish}")).json()["status"] == "waitlist", "no morning any more"
+    await practice.fill(agenda.id, 1, day.replace(hour=19))
+    assert (await link.get(f"Appointment/{wish}")).json()["status"] == "pending"
 
 
 async def test_it_waits_for_the_same_and_for_as_long(callers: Callers, practice: Practice) -> None:

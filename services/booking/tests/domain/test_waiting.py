@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from creneau_booking.domain.waiting import AnswerTime, rank_of
+from creneau_booking.domain.waiting import AnswerTime, Wish, rank_of
 
 PARIS = ZoneInfo("Europe/Paris")
 RULES = AnswerTime(
@@ -77,3 +77,19 @@ def test_without_quiet_hours_time_is_time() -> None:
 def test_who_comes_first_is_the_practices_word() -> None:
     """1 is highest, 9 lowest, nothing and 0 in the middle."""
     assert sorted([9, 0, 1, None, 4, 6, 12], key=rank_of) == [1, 4, 0, None, 6, 9, 12]
+
+
+def test_a_wish_is_over_once_nothing_of_its_time_is_to_come() -> None:
+    """Whenever will do is never over; a period that ends before it begins is none."""
+    now = datetime(2026, 11, 16, 8, 0, tzinfo=UTC)
+    day = timedelta(days=1)
+    past, to_come, none = (now - 2 * day, now), (None, now + day), (now + 2 * day, now + day)
+    for periods, over in (
+        ((), False),
+        ((past,), True),
+        ((past, to_come), False),
+        ((past, none), True),
+        (((now - day, None),), False),
+        ((to_come,), False),
+    ):
+        assert Wish(periods=periods).is_over(now) is over, periods

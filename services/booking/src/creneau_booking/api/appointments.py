@@ -41,7 +41,7 @@ class AppointmentStore:
         return await self._store.read_version(connection, id_, version, required)
 
     async def lock(self, connection: Connection, id_: str) -> Stored | None:
-        return await self._store.lock(connection, id_)
+        return await self._repository.lock(connection, id_)
 
     async def has_any_term(self, connection: Connection, id_: str, terms: Sequence[str]) -> bool:
         return await self._store.has_any_term(connection, id_, terms)

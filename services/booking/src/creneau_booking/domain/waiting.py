@@ -56,6 +56,15 @@ class Wish:
         """By what it is found: whoever changes that begins to wait anew."""
         return (self.slots, self.agendas, self.people, self.services, self.places, self.specialties)
 
+    def is_over(self, now: datetime) -> bool:
+        """Whether nothing of the time that would do is to come."""
+        if not self.periods:
+            return False
+        return all(
+            high is not None and (high <= now or (low is not None and high <= low))
+            for low, high in self.periods
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class AnswerTime:

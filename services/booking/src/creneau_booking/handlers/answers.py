@@ -78,7 +78,7 @@ class Answering:
         """
         if given.actor is None and context.patient_ids is None:
             return None
-        current = await self._repository.store.lock(connection, given.appointment)
+        current = await self._repository.lock(connection, given.appointment)
         if current is None or current.deleted or not _is_theirs(context, current):
             raise AppointmentUnknown()
         before = self._repository.stored_facts(current)

@@ -338,7 +338,7 @@ class AppointmentHandlers:
         self, connection: Connection, context: WriteContext, accepted: Appointment
     ) -> None:
         """Whoever accepts what they waited for gives up the visit that it replaces, if there still is one, by the rule of
-        the practice on late cancellations."""
+        the practice on late cancellations. It is locked already, with what replaces it (`AppointmentRepository.lock`)."""
         if accepted.replaces is None or accepted.status != "booked":
             return
         current = await self._repository.store.lock(connection, accepted.replaces)

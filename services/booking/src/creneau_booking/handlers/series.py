@@ -279,12 +279,20 @@ class Series:
         note: str | None = None,
     ) -> list[Stored]:
         """Cancel what is to come of a series, as `scope` has it from `current` on (locked, `resource` its next version, whose
-        reason is given for all, and `note`, a word to the other side). ScopeUnfit when it is in none."""
+        reason is given for all, and `note`, a word to the other side); it stays as it is where that is nothing new. ScopeUnfit
+        when it is in none."""
         members = await self._to_come(connection, context, current, scope)
+        stored = self._repository.resource(current)
+        if stored["status"] == "cancelled" and {**stored, "meta": None} == {**resource, "meta": None}:
+            rest = [member for member in members if member[1].id != current.id]
+        else:
+            rest = members
         said = {"status": "cancelled"}
         if "cancelationReason" in resource:
             said["cancelationReason"] = resource["cancelationReason"]
-        return await self._change_all(connection, context, current, resource, members, said, note=note)
+        changed = await self._change_all(connection, context, current, resource, rest, said, note=note)
+        by_id = {one.id: one for one in changed}
+        return [by_id.get(member.id, member) for _, member in members]
 
     async def _change_all(
         self,

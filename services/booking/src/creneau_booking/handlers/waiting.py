@@ -7,6 +7,7 @@ who is changing their own place at this moment is passed over, and keeps it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextvars import ContextVar
 from dataclasses import replace
 from datetime import datetime
@@ -17,9 +18,9 @@ from creneau_booking.domain import changes
 from creneau_booking.domain.appointment import Appointment, Confirmation, patient_actor
 from creneau_booking.domain.events import AppointmentEvent
 from creneau_booking.domain.participants import SAID_BY_SLOT
-from creneau_booking.domain.refusals.waiting import ReplacedNotTheirs
+from creneau_booking.domain.refusals.waiting import AwaitedUnknown, ReplacedNotTheirs, WishOver
 from creneau_booking.domain.transitions import MOVABLE
-from creneau_booking.domain.waiting import Patience
+from creneau_booking.domain.waiting import Patience, Wish
 from creneau_booking.handlers.access import require_changeable
 from creneau_booking.handlers.claiming import Claiming
 from creneau_booking.handlers.statements import is_seen
@@ -31,7 +32,7 @@ from creneau_booking.storage.appointments import NOBODY_ELSE, AppointmentReposit
 from creneau_booking.storage.freed import Freed, take_freed
 from creneau_booking.storage.holds import OFFER, keep_hold
 from creneau_booking.storage.waiting import FreeSlot
-from creneau_booking.storage.wishes import said_in, wish_of
+from creneau_booking.storage.wishes import WAITING_AGENDA, at_other_times, said_in, wish_of
 from creneau_shared.clock import PARIS, zone_named
 from creneau_shared.database.closing import Savepoint
 from creneau_shared.database.pool import Connection
@@ -62,10 +63,11 @@ class WaitingList:
     ) -> tuple[Appointment, Whose]:
         """A new appointment that is to wait, from now on; whose it is.
 
-        UnreadableWish; ReplacedNotTheirs when it would replace what is not the same person's, or what its author does not
-        see.
+        UnreadableWish; WishOver; AwaitedUnknown; ReplacedNotTheirs when it would replace what is not the same person's, or
+        what its author does not see.
         """
         await self._require_own_replaced(connection, context, wanted)
+        await self._require_possible(connection, context, None, resource)
         whose = await self._awaited(connection, context, wanted, resource)
         return replace(wanted, waiting_since=context.now), whose
 
@@ -115,6 +117,8 @@ class WaitingList:
             return replace(after, waiting_since=None if asks else before.waiting_since)
         if after.status != "waitlist":
             return replace(after, waiting_since=None)
+        if not (stood and before.status == "pending"):  # what is waited for again may be over by now
+            await self._require_possible(connection, context, said_before if stood else None, resource)
         wish = wish_of(resource, self._repository.base_url)
         since = before.waiting_since or in_line_since
         if since is None:
@@ -123,6 +127,38 @@ class WaitingList:
             wish.place_in_line == wish_of(said_before, self._repository.base_url).place_in_line
         )
         return replace(after, waiting_since=since if same else context.now)
+
+    async def say_again(
+        self,
+        connection: Connection,
+        context: WriteContext,
+        current: Stored,
+        times: Sequence[str],
+        end: datetime | None,
+    ) -> Stored:
+        """Of one that waits, or is offered something, and is locked: which times will do from now on, as `at_other_times`. It
+        keeps its place; the same version where that is nothing new."""
+        said = self._repository.resource(current)
+        resource = at_other_times(said, times, end)
+        if wish_of(resource, self._repository.base_url) == wish_of(said, self._repository.base_url):
+            return current
+        await self._require_possible(connection, context, said, resource)
+        after = self._repository.next(current, resource)
+        return await self._repository.update(connection, context, current, resource, after)
+
+    async def _require_possible(
+        self, connection: Connection, context: WriteContext, before: Resource | None, said: Resource
+    ) -> None:
+        """WishOver where the time that would do is over, AwaitedUnknown where an agenda is not there; what was said `before`
+        is not looked at again."""
+        wish = wish_of(said, self._repository.base_url)
+        had = wish_of(before, self._repository.base_url) if before is not None else Wish()
+        if wish.periods != had.periods and wish.is_over(context.now):
+            raise WishOver()
+        new = sorted(wish.agendas - had.agendas)
+        there = await storage.agendas_named(connection, new) if new else {}
+        if unknown := tuple(id_ for id_ in new if id_ not in there):
+            raise AwaitedUnknown(WAITING_AGENDA, unknown)
 
     async def wish_again(self, connection: Connection, offered: Resource, id_: str) -> Resource:
         """What an Appointment says once what was offered to it is not: what it said before."""

@@ -112,6 +112,7 @@ class BookOperation:
             )
         subject = subject_of(given, session.call.id)
         patients = await patients_of(session, given)
+        await self._lock_both(session, subject, given)
         existing, own_id = await self._existing(session, subject), new_id()
         replaced = await self._cancel_replaced(
             session, given, existing.id if existing is not None else own_id
@@ -164,6 +165,12 @@ class BookOperation:
         taken = await series.take(session.connection, session.context, wanted, template, asked=asked)
         return await answer_with_series(session, taken, created=True)
 
+    async def _lock_both(self, session: Session, subject: Subject, given: OperationInput) -> None:
+        """What is booked and what is cancelled for it, before either is looked at."""
+        booked, cancelled = subject.id or (subject.resource or {}).get("id"), _replaced(given)
+        if cancelled and isinstance(booked, str):
+            await self._desk.repository.lock_all(session.connection, [booked, cancelled])
+
     async def _existing(self, session: Session, subject: Subject) -> Stored | None:
         """The stored appointment that the call is about, locked; None for a proposal or a new resource.
 
@@ -186,11 +193,12 @@ class BookOperation:
         given: OperationInput,
         replaced: str | None,
     ) -> Stored:
-        """Confirm what is held, or carry out the change that a sent resource says (IHE: modify, cancel)."""
+        """Confirm what is held, or carry out the change that a sent resource says (IHE: modify, cancel). What is so already is
+        left as it is."""
         repository = self._desk.repository
+        stored, before = repository.resource(current), repository.stored_facts(current)
         if sent is None or checked(sent)["status"] in ("proposed", "pending"):
-            resource = with_patients(repository.resource(current), patients)
-            before = repository.stored_facts(current)
+            resource = with_patients(stored, patients)
             require_transition(before.status, "booked", by_patient=session.context.patient_ids is not None)
             resource = await self._at_another_time(session, _commented(resource, given), sent, before)
             resource = {**resource, "status": "booked"}
@@ -200,6 +208,8 @@ class BookOperation:
         if resource["status"] != "cancelled":
             require_a_patient(resource)
         session.require_own(resource)
+        if replaced in (None, before.replaces) and _meant(resource) == _meant(stored):
+            return current
         move = resource["status"] != "cancelled"
         return await self._desk.handlers.change(
             session.connection,
@@ -264,16 +274,30 @@ class BookOperation:
 
     async def _cancel_replaced(self, session: Session, given: OperationInput, by: str) -> str | None:
         """Cancel the one that `by` (an id) replaces; its id."""
-        id_ = next((id_of(reference) for reference in given.references("cancelled-appt-id")), None)
+        id_ = _replaced(given)
         if not id_:
             return None
         current = await session.locked(id_)
-        resource = {**self._desk.repository.resource(current), "status": "cancelled"}
+        resource = self._desk.repository.resource(current)
+        if resource["status"] == "cancelled":
+            return id_
+        resource["status"] = "cancelled"
         stored = await self._desk.handlers.change(
             session.connection, session.context, current, resource, Manner(replaced_by=by)
         )
         await session.call.service.audit(session.connection, session.call.request, "U", stored)
         return stored.id
+
+
+def _replaced(given: OperationInput) -> str | None:
+    """The one (id) that is to be cancelled for what is booked."""
+    return next((id_of(reference) for reference in given.references("cancelled-appt-id")), None)
+
+
+def _meant(resource: Resource) -> Resource:
+    """What a version says, without what the server writes of each."""
+    meta = {n: v for n, v in resource.get("meta", {}).items() if n not in ("versionId", "lastUpdated")}
+    return {**resource, "meta": meta}
 
 
 def _commented(resource: Resource, given: OperationInput) -> Resource:

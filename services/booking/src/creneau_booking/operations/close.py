@@ -25,6 +25,7 @@ from creneau_booking.storage.openings.closing import (
     agendas_of_appointment,
     appointments_hit,
     nearest_free,
+    still_hit,
 )
 from creneau_booking.storage.openings.closures import close, reopen
 from creneau_booking.storage.openings.made_slots import OpeningStore
@@ -206,14 +207,16 @@ class CloseOperation:
         action: str,
         tried: list[str],
     ) -> _Done:
-        """One try, in its transaction; `tried`: free times that others have got meanwhile, and this one."""
+        """One try, in its transaction; `tried`: free times that others have got meanwhile, and this one. Whoever has gone from
+        the closed time since it was looked up is left alone."""
         access = call.request.access("Appointment", "u")
         current = await read_current(connection, self._desk.store, access, hit.id, lock=True)
         before = self._desk.repository.stored_facts(current)
         context = write_context(call.request, access)
-        if before.status not in ("booked", "pending"):
+        now_hit = await still_hit(connection, closure.schedule, closure.period, context.now, hit.id)
+        if now_hit is None or before.status not in ("booked", "pending"):
             return _Done(hit, None, "left")
-        to = None
+        hit, to = now_hit, None
         if action == "cancel" or before.held_until is not None:
             stored = await self._closing.cancel(connection, context, current, closure.reason)
         else:

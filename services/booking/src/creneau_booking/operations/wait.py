@@ -1,7 +1,7 @@
 """`Appointment/[id]/$wait`: wait for an earlier time of the same visit.
 
 For whoever may move it, by the link of a message too. They say which times will do, and nothing else: with whom, for what and
-instead of what is the visit's. What waits for it already is answered as it is.
+instead of what is the visit's. What waits for it already waits, in its place, for the times that are said now.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from datetime import date, datetime, time, timedelta
 
 from creneau_booking.domain.appointment import Appointment
 from creneau_booking.domain.refusals.proxies import MayOnlyCancel
-from creneau_booking.domain.refusals.waiting import NothingEarlier, ReplacedNotTheirs
+from creneau_booking.domain.refusals.waiting import NothingEarlier, VisitNotBooked
 from creneau_booking.handlers.access import require_changeable
 from creneau_booking.operations.booking import Desk, Session, answer_with, checked, in_transaction
 from creneau_booking.operations.definitions import operation_definition, parameter
@@ -27,7 +27,8 @@ from creneau_shared.fhir.json import loads
 from creneau_shared.fhir.rest.exchange import Answer
 from creneau_shared.fhir.rest.operation import Operation, OperationCall
 from creneau_shared.fhir.rest.parameters import OperationInput
-from creneau_shared.fhir.storage.store import Resource
+from creneau_shared.fhir.rest.reading import read_current
+from creneau_shared.fhir.storage.store import Resource, Stored
 
 DEFINITION = operation_definition(
     "wait",
@@ -59,26 +60,36 @@ class WaitOperation:
 
     async def _wait(self, session: Session, given: OperationInput) -> Answer:
         repository = self._desk.repository
-        current = await session.locked(await id_of_subject(session, given))
+        current = await self._locked(session, await id_of_subject(session, given))
         visit = repository.stored_facts(current)
         _require_may_move(session, visit)
-        last = _end_of(given)
+        times, last = given.texts("times"), _end_of(given)
+        end = min(last, visit.start or last) if last is not None else None
         for known in await waits_instead(session.connection, visit):
             # Where else somebody waits is nothing to the practice of the visit.
             if await session.visible(known):
-                stored = await session.locked(known)
+                stored = await self._desk.handlers.waiting.say_again(
+                    session.connection, session.context, await session.locked(known), times, end
+                )
                 return await answer_with(session, stored, created=False, wants_bundle=False)
         if visit.status != "booked" or visit.start is None:
-            raise ReplacedNotTheirs()
+            raise VisitNotBooked(visit.status)
         if visit.start <= session.context.now:
             raise NothingEarlier()
-        end = min(visit.start, last or visit.start)
         await require_changeable(session.connection, session.context, visit)
         agendas = await schedules_of(session.connection, visit.slots)
         meant = for_the_same(repository.resource(current), await self._slots(session, visit))
-        wish = checked(_wish(meant, visit, agendas, given.texts("times"), end))
+        wish = checked(_wish(meant, visit, agendas, times, end or visit.start))
         stored = await self._desk.handlers.create(session.connection, session.context, wish)
         return await answer_with(session, stored, created=True, wants_bundle=False)
+
+    async def _locked(self, session: Session, id_: str) -> Stored:
+        """The visit, and what waits instead of it already, locked together."""
+        repository = self._desk.repository
+        seen = await read_current(session.connection, self._desk.store, session.access, id_)
+        known = await waits_instead(session.connection, repository.stored_facts(seen))
+        await repository.lock_all(session.connection, [id_, *known])
+        return await session.locked(id_)
 
     async def _slots(self, session: Session, visit: Appointment) -> list[Resource]:
         """The slots of the visit, as they are served."""

@@ -10,7 +10,7 @@ from creneau_booking.domain.appointment import Appointment
 from creneau_booking.domain.status import ENDED, claims
 from creneau_booking.domain.waiting import rank_of
 from creneau_booking.storage.agendas.ownership import organizations_of, require_theirs, show_patients
-from creneau_booking.storage.appointment_mapper import WAITING_SINCE, facts, said
+from creneau_booking.storage.appointment_mapper import REPLACES, WAITING_SINCE, facts, said
 from creneau_booking.storage.waiting import agendas_of_slots, leave_line, stand_in_line
 from creneau_booking.storage.wishes import wish_of
 from creneau_shared.database.pool import Connection
@@ -22,6 +22,14 @@ from creneau_shared.security.rights import AGENDA, SHARED, instead_of
 
 TAKEN_TYPES = ("Practitioner", "PractitionerRole", "Device", "Location", "HealthcareService")
 """types of actors who belong to somebody"""
+_LOCK = f"""
+SELECT id, version, last_updated, content, terms FROM appointment WHERE id = ANY($1::text[] || ARRAY(
+  SELECT substring(replaced #>> '{{}}' FROM 'Appointment/([^/]+)') FROM appointment AS own CROSS JOIN LATERAL jsonb_path_query(
+    convert_from(own.content, 'UTF8')::jsonb, '$.extension[*] ? (@.url == "{REPLACES}").valueReference.reference') AS replaced
+  WHERE own.id = ANY($1::text[]) AND own.terms && ARRAY['status=waitlist', 'status=pending']))
+ORDER BY id FOR UPDATE
+"""
+"""Whoever accepts what they waited for gives up what it replaces."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +74,16 @@ class AppointmentRepository:
     def __init__(self, store: GenericStore, base_url: str) -> None:
         self.store = store
         self.base_url = base_url
+
+    async def lock(self, connection: Connection, id_: str) -> Stored | None:
+        """The current version, locked, and with it the visit that would be given up for it: see `lock_all`."""
+        return (await self.lock_all(connection, [id_])).get(id_)
+
+    async def lock_all(self, connection: Connection, ids: Sequence[str]) -> Mapping[str, Stored]:
+        """The current versions of these, and of what those of them that wait would replace, by id and locked in that order: who
+        changes several at once locks them all before any of them is changed."""
+        rows = await connection.fetch(_LOCK, list(ids))
+        return {row["id"]: Stored("Appointment", *row) for row in rows}
 
     def new(self, resource: Resource, id_: str | None, version: int = 1) -> tuple[Resource, Appointment]:
         """A resource under the id that it will have, so that what it takes can name it, and its facts; without a hold,

@@ -18,7 +18,7 @@ from creneau_booking.storage.appointment_mapper import (
     visit_of,
 )
 from creneau_shared.clock import PARIS
-from creneau_shared.fhir.datatypes import parse_interval
+from creneau_shared.fhir.datatypes import exact_instant, parse_interval
 from creneau_shared.fhir.storage.store import Resource
 from creneau_shared.fhir.terminology.own import BOOKABLE_VISITS, VISIT_TYPES
 
@@ -70,6 +70,19 @@ def without_wishes(appointment: Resource) -> Resource:
     kept = [e for e in appointment.get("extension", ()) if e.get("url") not in {*WISHES, REPLACES}]
     rest = {name: value for name, value in appointment.items() if name != "extension"}
     return {**rest, "extension": kept} if kept else rest
+
+
+def at_other_times(wish: Resource, times: Sequence[str], end: datetime | None) -> Resource:
+    """The Appointment as one that waits for these parts of the day, and until then; nothing, None: as it says itself."""
+    changed = dict(wish)
+    if times:
+        others = [e for e in wish.get("extension", ()) if e.get("url") != WAITING_TIMES]
+        said = [{"url": WAITING_TIMES, "valueCode": part} for part in times]
+        changed["extension"] = [*others, *said]
+    if end is not None:
+        [first, *_] = wish.get("requestedPeriod") or [{}]
+        changed["requestedPeriod"] = [{**first, "end": exact_instant(end)}]
+    return changed
 
 
 def for_the_same(visit: Resource, slots: Sequence[Resource]) -> Resource:

@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 from creneau_booking.domain.refusals.waiting import (
+    AwaitedUnknown,
     NothingEarlier,
     OfferNotMovable,
     ReplacedNotTheirs,
     UnreadableWish,
+    VisitNotBooked,
+    WishOver,
 )
 from creneau_shared.errors import CreneauError, Unprocessable
 from creneau_shared.words import Theme
 
 WORDS = Theme()
+
+_NOT_BOOKED = {
+    "proposed": ("n'est pas encore pris", "is not booked yet"),
+    "pending": ("n'est pas encore pris", "is not booked yet"),
+    "waitlist": ("est lui-même une demande en liste d'attente", "is a request on the waiting list itself"),
+    "cancelled": ("a été annulé", "has been cancelled"),
+    "entered-in-error": ("a été saisi par erreur", "was entered in error"),
+}
+"""of a status, why nothing earlier is waited for; of the others, that the visit is not to come any more"""
 
 
 @WORDS.says(UnreadableWish)
@@ -22,6 +34,40 @@ def _(r: UnreadableWish) -> CreneauError:
         f"The extension “{name}” of this request cannot be read: see its definition (StructureDefinition).",
         expression=f"Appointment.extension.where(url='{r.url}')",
         details_code="unreadable-wish",
+    )
+
+
+@WORDS.says(AwaitedUnknown)
+def _(r: AwaitedUnknown) -> CreneauError:
+    named = ", ".join(f"Schedule/{id_}" for id_ in r.agendas)
+    return Unprocessable(
+        f"Agenda inconnu : {named}.",
+        f"Unknown agenda: {named}.",
+        code="not-found",
+        expression=f"Appointment.extension.where(url='{r.url}')",
+        details_code="unknown-schedule",
+    )
+
+
+@WORDS.says(WishOver)
+def _(_: WishOver) -> CreneauError:
+    return Unprocessable(
+        "La période souhaitée est passée : rien ne pourrait être proposé. Indiquez une date à venir.",
+        "The period that would do is over: nothing could be offered. Give a date to come.",
+        expression="Appointment.requestedPeriod",
+        details_code="wish-over",
+    )
+
+
+@WORDS.says(VisitNotBooked)
+def _(r: VisitNotBooked) -> CreneauError:
+    fr, en = _NOT_BOOKED.get(r.status, ("n'est plus à venir", "is not to come any more"))
+    return Unprocessable(
+        f"Ce rendez-vous {fr} : une place plus tôt ne s'attend que pour un rendez-vous pris.",
+        f"This appointment {en}: something earlier is only waited for instead of one that is booked.",
+        expression="Appointment.status",
+        details_code="visit-not-booked",
+        diagnostics=r.status,
     )
 
 

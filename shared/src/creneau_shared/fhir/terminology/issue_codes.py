@@ -243,6 +243,8 @@ ISSUE_CODES: Final[Mapping[str, tuple[str, str]]] = {
     "too-many-cancellations": ("Trop d'annulations en un jour", "Too many cancellations within a day"),
     "too-many-requests": ("Trop de demandes en attente", "Too many requests waiting"),
     "unreadable-wish": ("Demande de liste d'attente illisible", "Unreadable waiting-list request"),
+    "wish-over": ("Période souhaitée déjà passée", "Wanted period already over"),
+    "visit-not-booked": ("Rendez-vous qui n'est pas pris", "Appointment that is not booked"),
     "replaced-not-yours": (
         "Rendez-vous à remplacer d'une autre personne, ou qui n'est pas pris",
         "Appointment to be replaced of another person, or not booked",

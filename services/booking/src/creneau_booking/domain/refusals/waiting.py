@@ -15,6 +15,26 @@ class UnreadableWish(Refusal):
 
 
 @dataclass(eq=False)
+class AwaitedUnknown(Refusal):
+    """Agendas (ids) that an extension (its url) of a waiting-list request names do not exist."""
+
+    url: str
+    agendas: tuple[str, ...]
+
+
+@dataclass(eq=False)
+class WishOver(Refusal):
+    """The time for which somebody would wait is over."""
+
+
+@dataclass(eq=False)
+class VisitNotBooked(Refusal):
+    """Something earlier is waited for than what is no booked visit."""
+
+    status: str
+
+
+@dataclass(eq=False)
 class ReplacedNotTheirs(Refusal):
     """What a waiting-list request would replace is no booked appointment of the same person."""
 

@@ -83,24 +83,33 @@ SELECT FROM slot WHERE schedule_key = ANY($1::bigint[]) AND "end" > $2 AND (take
 ORDER BY schedule_key, start, id FOR UPDATE
 """
 """What is taken, for whoever gives it back; where an agenda has nobody whose turn it could be, all of it."""
-_BESIDE = f"""CASE WHEN bool_or({{awaited}}) THEN pg_advisory_xact_lock({TURN.format(actor="actor")})
+_BESIDE = f"""CASE WHEN bool_or({{alone}}) THEN pg_advisory_xact_lock({TURN.format(actor="actor")})
   ELSE pg_advisory_xact_lock_shared({TURN.format(actor="actor")}) END"""
-TURN_BESIDE = f"""(
+_AGENDA = """('agenda ' || schedule_key) COLLATE "C" """
+"""SQL: as whose turn that of an agenda itself stands, after all people: shared for whoever writes its slots, exclusive for
+whoever closes a time of it or opens it again. Whoever takes or frees has no need of it."""
+_TURN_OF_AGENDAS = f"""(
   SELECT count(locked) AS waited FROM (
-    SELECT {_BESIDE.format(awaited="awaited")} AS locked FROM (
-      SELECT actor, {AGENDA_AWAITED.format(agenda="agenda_actor.schedule_key")} AS awaited FROM agenda_actor
-      WHERE {{agendas}}) AS people
+    SELECT {_BESIDE.format(alone="alone")} AS locked FROM (
+      SELECT actor, {AGENDA_AWAITED.format(agenda="agenda_actor.schedule_key")} AS alone FROM agenda_actor
+      WHERE {{agendas}}
+      UNION ALL SELECT {_AGENDA}, {{closing}} FROM agenda WHERE {{agendas}}) AS people
     GROUP BY actor ORDER BY actor) AS turns)"""
+TURN_BESIDE = _TURN_OF_AGENDAS.format(agendas="{agendas}", closing="false")
 """FROM item (`waited`): waits until nobody takes or frees the people of these agendas (`agendas`: a condition on
-`agenda_actor`). Others may write slots meanwhile, but for agendas for which somebody waits: what is new there is taken for
-them before the transaction ends, by one who has it all."""
+`schedule_key`), nor closes a time of them. Others may write slots meanwhile, but for agendas for which somebody waits: what is
+new there is taken for them before the transaction ends, by one who has it all."""
 _TRY_BESIDE = f"""
 SELECT coalesce(bool_and(CASE WHEN awaited THEN pg_try_advisory_xact_lock({TURN.format(actor="actor")})
   ELSE pg_try_advisory_xact_lock_shared({TURN.format(actor="actor")}) END), true) FROM (
   SELECT actor, {AGENDA_AWAITED.format(agenda="schedule_key")} AS awaited FROM agenda_actor
-  WHERE schedule_key = (SELECT key FROM schedule WHERE id = $1)) AS people
+  WHERE schedule_key = (SELECT key FROM schedule WHERE id = $1)
+  UNION ALL SELECT {_AGENDA}, false FROM agenda WHERE schedule_key = (SELECT key FROM schedule WHERE id = $1)) AS people
 """
 _OF_AGENDA = f"SELECT waited FROM {TURN_BESIDE.format(agendas='schedule_key = ANY($1)')} AS turn"
+_OF_AGENDA_ALONE = (
+    f"SELECT waited FROM {_TURN_OF_AGENDAS.format(agendas='schedule_key = $1', closing='true')} AS turn"
+)
 
 
 def by_kind(references: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -133,8 +142,8 @@ async def try_turn(connection: Connection, appointment_id: str) -> bool:
 
 
 async def try_beside(connection: Connection, schedule: str) -> bool:
-    """Whether nobody takes or frees the people of this agenda (id), nor does before we have ended. Whoever writes beside
-    another agenda already must not wait for these people as well."""
+    """Whether nobody takes or frees the people of this agenda (id) or closes a time of it, nor does before we have ended. Whoever
+    writes beside another agenda already must not wait for these people as well."""
     return bool(await connection.fetchval(_TRY_BESIDE, schedule))
 
 
@@ -159,5 +168,11 @@ async def stop_changing(
 
 
 async def write_beside(connection: Connection, schedules: Sequence[int]) -> None:
-    """Wait until nobody takes or frees the people of these agendas (keys); others may write slots meanwhile."""
+    """Wait until nobody takes or frees the people of these agendas (keys), nor closes a time of them; others may write slots
+    meanwhile."""
     await connection.execute(_OF_AGENDA, list(schedules))
+
+
+async def write_alone(connection: Connection, schedule: int) -> None:
+    """The same of one agenda (key), and nobody else writes slots of it meanwhile: who waits for us knows what we leave."""
+    await connection.execute(_OF_AGENDA_ALONE, schedule)

@@ -15,6 +15,9 @@ LOOKED_AROUND = timedelta(days=93)
 
 _NAMES_IT = f"{IS_OVERBOOKED.format(slot='slot')} AND {{}}.terms @> ARRAY['slot=Slot/' || coalesce(slot.name, slot.id::text)]"
 """SQL: whether an appointment is in a slot that is somebody else's"""
+_HAS_IT = f"""(slot.taken_by = $2 OR slot.id IN (SELECT slot_id FROM slot_place WHERE appointment_id = $2)
+  OR EXISTS (SELECT FROM appointment WHERE appointment.id = $2 AND {_NAMES_IT.format("appointment")}))"""
+"""SQL: whether one appointment ($2) has a slot, one of its places, or is beside who has it"""
 _HIT = f"""
 SELECT hit.id, hit.start, hit."end", hit.held, count(*) OVER () AS total FROM (
   SELECT appointment.id, min(slot.start) AS start, max(slot."end") AS "end",
@@ -26,7 +29,14 @@ SELECT hit.id, hit.start, hit."end", hit.held, count(*) OVER () AS total FROM (
   WHERE slot.schedule_key = (SELECT key FROM schedule WHERE id = $1) AND slot.start < $3 AND slot."end" > $2
     AND slot.start > $4 AND slot."end" > $5 AND appointment.terms && ARRAY['status=booked', 'status=pending']
   GROUP BY appointment.id) AS hit
-WHERE hit.id <> ALL($7) ORDER BY hit.start, hit.id LIMIT $6
+ORDER BY hit.start, hit.id LIMIT $6
+"""
+_STILL_HIT = f"""
+SELECT min(slot.start) AS start, max(slot."end") AS "end",
+  EXISTS (SELECT FROM hold WHERE hold.appointment_id = $2) AS held
+FROM slot WHERE slot.schedule_key = (SELECT key FROM schedule WHERE id = $1) AND slot.start < $4 AND slot."end" > $3
+  AND slot.start > $5 AND slot."end" > $6 AND {_HAS_IT}
+HAVING count(*) > 0
 """
 _IS_FOR = ("service-category", "service-type", "specialty", "appointment-type", "_security")
 _FOR = f"""ARRAY(
@@ -38,9 +48,7 @@ WITH had AS MATERIALIZED (
   SELECT {_FOR} AS meant, kind.capacity, kind.key
   FROM slot JOIN slot_kind AS kind ON kind.key = slot.kind_key
   JOIN schedule ON schedule.key = slot.schedule_key
-  WHERE (slot.taken_by = $2 OR slot.id IN (SELECT slot_id FROM slot_place WHERE appointment_id = $2)
-      OR EXISTS (SELECT FROM appointment WHERE appointment.id = $2 AND {_NAMES_IT.format("appointment")}))
-    AND schedule.id = $1 AND slot.start >= $3 AND slot.start < $4
+  WHERE {_HAS_IT} AND schedule.id = $1 AND slot.start >= $3 AND slot.start < $4
   ORDER BY slot.start LIMIT 1
 )
 SELECT coalesce(slot.name, slot.id::text) AS id, slot.start, slot."end" FROM slot
@@ -82,16 +90,23 @@ async def appointments_hit(
     period: tuple[datetime, datetime],
     now: datetime,
     most: int,
-    besides: Collection[str] = (),
 ) -> tuple[list[Hit], int]:
     """The booked and held appointments to come with a slot in that time of the agenda (id), the first `most` of them; how
     many there are."""
-    rows = await connection.fetch(
-        _HIT, schedule, *period, period[0] - SLOT_LENGTH_MAX, now, most, list(besides)
+    rows = await connection.fetch(_HIT, schedule, *period, period[0] - SLOT_LENGTH_MAX, now, most)
+    hits = [Hit(row["id"], row["start"], row["end"], row["held"]) for row in rows]
+    return hits, rows[0]["total"] if rows else 0
+
+
+async def still_hit(
+    connection: Connection, schedule: str, period: tuple[datetime, datetime], now: datetime, appointment: str
+) -> Hit | None:
+    """An appointment (id) that is locked, as the closure hits it at this moment; None where it has no slot to come in that
+    time of the agenda (id) any more."""
+    row = await connection.fetchrow(
+        _STILL_HIT, schedule, appointment, *period, period[0] - SLOT_LENGTH_MAX, now
     )
-    return [Hit(row["id"], row["start"], row["end"], row["held"]) for row in rows], rows[0][
-        "total"
-    ] if rows else 0
+    return None if row is None else Hit(appointment, row["start"], row["end"], row["held"])
 
 
 async def nearest_free(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from creneau_booking.storage.agendas.slots_of_agendas import SLOT_LENGTH_MAX
-from creneau_booking.storage.availability.actors import write_beside
+from creneau_booking.storage.availability.actors import write_alone
 from creneau_booking.storage.availability.agendas import rejudge
 from creneau_booking.storage.freed import note_freed
 from creneau_booking.storage.openings.saying import SAY
@@ -30,10 +30,11 @@ WITH ended AS (
 )
 SELECT id FROM ended
 """
+_SAID_FREE = """schedule_key = $1 AND start < $3 AND "end" > $2 AND start > $4 AND said = 'free'"""
+_ANY_LEFT = f"SELECT EXISTS (SELECT FROM slot WHERE {_SAID_FREE})"
 _BLOCK = f"""
 WITH closed AS MATERIALIZED (
-  SELECT schedule_key, start, id, generated FROM slot
-  WHERE schedule_key = $1 AND start < $3 AND "end" > $2 AND start > $4 AND said = 'free'
+  SELECT schedule_key, start, id, generated FROM slot WHERE {_SAID_FREE}
   ORDER BY schedule_key, start, id FOR UPDATE
 ), blocked AS (
   UPDATE slot SET said = 'busy-unavailable',
@@ -72,14 +73,13 @@ async def close(
 ) -> int:
     """Close a time of an agenda: its slots are blocked, those that are taken once they are given back, and none are made
     there; how many were blocked."""
-    key = await connection.fetchval("SELECT key FROM schedule WHERE id = $1", schedule_id)
-    await connection.execute("SELECT FROM agenda_opening WHERE schedule_key = $1 FOR UPDATE", key)
+    key = await _nobody_else_writes(connection, schedule_id)
     await connection.execute(_CLOSE, new_uuid(), key, *period, reason, now, by)
-    await write_beside(connection, [key])
-    blocked = await connection.fetchval(
-        _BLOCK, key, *period, period[0] - SLOT_LENGTH_MAX, to_milliseconds(now)
-    )
-    return int(blocked)
+    within, blocked = (key, *period, period[0] - SLOT_LENGTH_MAX), 0
+    # A slot for which we wait may be booked in part meanwhile, and its rest is a slot that nobody has looked at.
+    while await connection.fetchval(_ANY_LEFT, *within):
+        blocked += await connection.fetchval(_BLOCK, *within, to_milliseconds(now))
+    return blocked
 
 
 async def reopen(
@@ -87,9 +87,8 @@ async def reopen(
 ) -> int:
     """Close no more what was closed of an agenda (id) in that time; how many closures were shortened or ended. The slots that
     its rules ask for are made anew after it; those that its software has pushed are free as they were."""
+    key = await _nobody_else_writes(connection, schedule_id)
     rows = await connection.fetch(_UNCLOSE, schedule_id, *period)
-    key = await connection.fetchval("SELECT key FROM schedule WHERE id = $1", schedule_id)
-    await write_beside(connection, [key])
     back = await connection.fetch(_CLOSED_NO_MORE, key, now)
     if back:
         ids, starts = [row["id"] for row in back], [row["start"] for row in back]
@@ -98,3 +97,12 @@ async def reopen(
         await rejudge(connection, [key], moment)
         note_freed(connection, list(zip(ids, starts, strict=True)), now)
     return len(rows)
+
+
+async def _nobody_else_writes(connection: Connection, schedule_id: str) -> int:
+    """The key of an agenda (id) of which nobody makes or writes slots until we have ended: whoever does either is seen, or
+    knows what is closed. Whoever makes slots from rules holds their row before they wait for people, and so do we."""
+    key: int = await connection.fetchval("SELECT key FROM schedule WHERE id = $1", schedule_id)
+    await connection.execute("SELECT FROM agenda_opening WHERE schedule_key = $1 FOR UPDATE", key)
+    await write_alone(connection, key)
+    return key

@@ -37,11 +37,12 @@ class CareIndex:
         await every(self._interval_s, self.enter_due, stop)
 
     async def enter_due(self) -> int:
-        """Enter all that is due, batch by batch; how many situations."""
-        entered = 0
+        """Enter all that is due, batch by batch, but for what somebody else enters now; how many situations."""
+        entered, place = 0, care.BEGINNING
         while True:
             async with self._database.transaction() as connection:
-                count = await care.refresh_due(connection)
+                count, last = await care.refresh_due(connection, place)
             entered += count
-            if count < care.BATCH:
+            if last is None:
                 return entered
+            place = last

@@ -3,7 +3,8 @@
 Rows are made by `domain.care.situation` of a role and what it refers to. Who makes a row again holds a lock of its own
 until the transaction ends, so that two changes at once do not leave a row of the state before one of them; the entries
 themselves are not locked: two who each write one entry of a situation would wait for each other. What would touch too
-many rows at once, or was written past the API, is put down in `care_due` and done by the worker.
+many rows at once, or was written past the API, is put down in `care_due` and done by the worker, once it has committed: each
+who puts a role down adds a row. The worker leaves for later what somebody else makes again now; it waits for nobody's lock.
 """
 
 from __future__ import annotations
@@ -27,6 +28,9 @@ AT_ONCE_MAX = 50
 """rows that one change brings up to date within its own transaction"""
 BATCH = 500
 """rows that the worker brings up to date in one transaction"""
+Place = tuple[str, int]
+"""where something stands among what was put down: its role, and which time that was put down"""
+BEGINNING: Place = ("", 0)
 COLUMNS = ("role", "practitioner", "terms", "facets", "latitude", "longitude", "label")
 
 _REFERENCES = {
@@ -49,6 +53,13 @@ _SHOWN = " UNION ALL ".join(
     for number, (kind, (_, table)) in enumerate(_REFERENCES.items(), start=1)
 )
 _LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('care ' || role, 0)) FROM unnest($1::text[]) AS role"
+_FREE = """
+SELECT role FROM unnest($1::text[]) AS role WHERE pg_try_advisory_xact_lock(hashtextextended('care ' || role, 0))
+"""
+_WAITING = """
+SELECT role, id FROM care_due WHERE (role, id) > ($1, $2) ORDER BY role, id LIMIT $3 FOR UPDATE SKIP LOCKED
+"""
+_ENTERED = "DELETE FROM care_due WHERE (role, id) IN (SELECT * FROM unnest($1::text[], $2::bigint[]))"
 _ROLES = "SELECT id, content FROM practitioner_role WHERE id = ANY($1::text[]) AND NOT deleted"
 _UPSERT = """
 INSERT INTO care_situation (role, practitioner, terms, facets, latitude, longitude, label)
@@ -73,8 +84,7 @@ async def changed(connection: Connection, resource_type: str, id_: str) -> None:
         )
         if len(rows) > AT_ONCE_MAX:
             await connection.execute(
-                "INSERT INTO care_due (role) SELECT id FROM practitioner_role WHERE terms @> ARRAY[$1] AND NOT deleted"
-                " ON CONFLICT DO NOTHING",
+                "INSERT INTO care_due (role) SELECT id FROM practitioner_role WHERE terms @> ARRAY[$1] AND NOT deleted",
                 f"{_PARAMETER[resource_type]}={resource_type}/{id_}",
             )
         elif rows:
@@ -84,12 +94,10 @@ async def changed(connection: Connection, resource_type: str, id_: str) -> None:
 async def put_off(connection: Connection, resource_type: str, ids: Sequence[str]) -> None:
     """Entries have been written in bulk: the rows that are made of them are left to the worker."""
     if resource_type == "PractitionerRole":
-        sql = "INSERT INTO care_due (role) SELECT unnest($1::text[]) ON CONFLICT DO NOTHING"
-        await connection.execute(sql, list(ids))
+        await connection.execute("INSERT INTO care_due (role) SELECT unnest($1::text[])", list(ids))
     elif resource_type in _PARAMETER:
         await connection.execute(
-            "INSERT INTO care_due (role) SELECT id FROM practitioner_role WHERE terms && $1::text[] AND NOT deleted"
-            " ON CONFLICT DO NOTHING",
+            "INSERT INTO care_due (role) SELECT id FROM practitioner_role WHERE terms && $1::text[] AND NOT deleted",
             [f"{_PARAMETER[resource_type]}={resource_type}/{id_}" for id_ in ids],
         )
 
@@ -166,16 +174,18 @@ def _referred(role: Resource, element: str) -> list[str]:
     return [r["reference"].split("/_history/")[0].rpartition("/")[2] for r in references if "reference" in r]
 
 
-async def refresh_due(connection: Connection) -> int:
-    """Bring up to date what was put down for later; how many that were."""
-    rows = await connection.fetch(
-        "DELETE FROM care_due WHERE role IN (SELECT role FROM care_due ORDER BY role LIMIT $1 FOR UPDATE SKIP LOCKED)"
-        " RETURNING role",
-        BATCH,
-    )
-    if rows:
-        await refresh(connection, [row["role"] for row in rows])
-    return len(rows)
+async def refresh_due(connection: Connection, after: Place = BEGINNING) -> tuple[int, Place | None]:
+    """Bring up to date what was put down for later behind a place, a batch of it; how many roles that were, and the last place
+    of the batch, None when nothing stands behind it. What others bring up to date now stays put down."""
+    waiting = await connection.fetch(_WAITING, *after, BATCH)
+    roles = sorted({row["role"] for row in waiting})
+    free = {row["role"] for row in await connection.fetch(_FREE, roles)}
+    taken = [row for row in waiting if row["role"] in free]
+    if taken:
+        await connection.execute(_ENTERED, [row["role"] for row in taken], [row["id"] for row in taken])
+        await refresh(connection, sorted(free))
+    last = waiting[-1] if len(waiting) == BATCH else None
+    return len(free), None if last is None else (last["role"], last["id"])
 
 
 # -- names ---------------------------------------------------------------------------------------------------

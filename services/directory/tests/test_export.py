@@ -10,14 +10,18 @@ from uuid import uuid4
 import httpx
 import orjson
 import pytest
-from services.directory.tests.conftest import Directory
+from services.directory.tests.conftest import BASE, Directory
 from services.directory.tests.ror import OWN_TAG, RorGraph, offer, patients
 from services.directory.tests.test_directory import unique
 
+from creneau_directory.settings import DirectorySettings
+from creneau_directory.storage.bulk import BulkStore
+from creneau_directory.views import indexed
 from creneau_shared.clock import FixedClock
 from creneau_shared.fhir.rest.async_runner import AsyncRunner
 from creneau_shared.fhir.rest.settings import AsyncSettings
 from creneau_shared.fhir.storage.generic import instant
+from creneau_shared.fhir.storage.store import WriteContext
 
 
 @pytest.fixture(scope="module")
@@ -188,6 +192,45 @@ async def test_since_tells_what_changed_and_what_was_deleted(directory: Director
     ]
     told = await manifest(directory, "/fhir/$export", _since="2026-11-16T09:00:00Z", **asked)
     assert (told["output"], told["deleted"]) == ([], [])
+
+
+@pytest.mark.parametrize(
+    "transaction", ["begun before", "begun after", "under way for as long as a request may take"]
+)
+async def test_what_commits_after_the_manifest_is_in_the_next(directory: Directory, transaction: str) -> None:
+    """A client comes back with `transactionTime`. What was written before that time and was not there yet, because its
+    transaction had not committed, or not begun while its request waited for a connection, would be in no export ever."""
+    assert directory.fhir is not None
+    clock = directory.fhir.service.clock
+    assert isinstance(clock, FixedClock)
+    id_, before = unique("late"), clock.now()
+    late = {"resourceType": "Organization", "id": id_, "name": "Centre"}
+    tag = {"system": OWN_TAG, "code": id_}
+    context = WriteContext(now=before, subject="slow")
+    store = BulkStore("Organization", BASE, indexed)
+    asked: dict[str, Any] = {
+        "_type": "Organization",
+        "_typeFilter": f"Organization?_tag={OWN_TAG}|{id_}",
+    }
+    try:
+        async with directory.database.pool.acquire() as writer:
+            slow = writer.transaction()
+            if transaction != "begun after":
+                await slow.start()
+                await store.write(writer, context, [late | {"meta": {"tag": [tag]}}])
+            longest = timedelta(seconds=DirectorySettings.model_fields["request_timeout_s"].default)
+            clock.advance(longest if transaction.startswith("under way") else longest / 2)
+            first = await manifest(directory, "/fhir/$export", **asked)
+            if transaction == "begun after":
+                await slow.start()
+                await store.write(writer, context, [late | {"meta": {"tag": [tag]}}])
+            await slow.commit()
+        clock.advance(timedelta(minutes=10))
+        second = await manifest(directory, "/fhir/$export", **asked, _since=first["transactionTime"])
+        assert first["output"] == []
+        assert [one["id"] for one in await files(directory, second["output"])] == [id_]
+    finally:
+        clock.instant = before
 
 
 async def test_6_6_17_plain_json(directory: Directory, ror: RorGraph) -> None:

@@ -10,11 +10,18 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 from urllib.parse import parse_qsl, quote, unquote
 
-from creneau_directory.storage.exports import Wanted, contents_of, deleted_since, no_longer_shown, parts_of
+from creneau_directory.storage.exports import (
+    Wanted,
+    contents_of,
+    deleted_since,
+    longest_under_way,
+    no_longer_shown,
+    parts_of,
+)
 from creneau_directory.storage.tables import TYPES
 from creneau_directory.views import OFFERS, OpenOffers, require_ror_headers, shown, viewer_of
 from creneau_shared.clock import PARIS
@@ -90,12 +97,14 @@ def definition(
 
 @dataclass(frozen=True, slots=True)
 class Exports:
-    """The two operations: the manifest, and one of its files."""
+    """The two operations: the manifest, and one of its files. `request_max`: how long after a request has come, whose time
+    is that of what it writes, its transaction may begin."""
 
     base_url: str
     catalog: Catalog
     file_resources: int
     headers_required: bool
+    request_max: timedelta
 
     def declare_export(self) -> Operation:
         return Operation(
@@ -117,30 +126,29 @@ class Exports:
         at = call.service.clock.now()
         since = _instant(said, "_since")
         types = _types(call, said)
-        manifest: dict[str, Any] = {
-            "transactionTime": instant(at),
-            "request": _address(request),
-            "requiresAccessToken": True,
-            "output": [],
-            "error": [],
-            "deleted": [],
-        }
+        output: list[dict[str, Any]] = []
+        deleted: list[dict[str, Any]] = []
         own = {"_outputFormat": form, "_at": instant(at), **({"_since": instant(since)} if since else {})}
         catalog = self._seen(request)
         async with call.service.connection() as connection:
+            complete_until = at - self.request_max - await longest_under_way(connection)
             for name in types:
                 filters = _filters(said, name)
                 wanted = Wanted(name, at, since, _conditions(filters, name, request))
                 for part in await parts_of(connection, catalog, wanted, self.file_resources):
                     pairs = {"_type": name, **own, "_after": part.after, "_until": part.until}
-                    manifest["output"].append(
-                        {"type": name, "url": self._url(pairs, filters), "count": part.count}
-                    )
+                    output.append({"type": name, "url": self._url(pairs, filters), "count": part.count})
                 if since is not None and (gone := await self._gone(connection, request, name, since, at)):
                     pairs = {"_type": name, **own, "_deleted": "true"}
-                    manifest["deleted"].append(
-                        {"type": "Bundle", "url": self._url(pairs, ()), "count": len(gone)}
-                    )
+                    deleted.append({"type": "Bundle", "url": self._url(pairs, ()), "count": len(gone)})
+        manifest = {
+            "transactionTime": instant(complete_until),
+            "request": _address(request),
+            "requiresAccessToken": True,
+            "output": output,
+            "error": [],
+            "deleted": deleted,
+        }
         return Answer(200, dumps(manifest), {"Content-Type": "application/json"})
 
     async def file(self, call: OperationCall) -> Answer:

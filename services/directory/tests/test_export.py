@@ -141,10 +141,7 @@ async def test_a_filter_on_what_is_no_type_here_is_refused(directory: Directory,
     answer = await directory.client.get(
         "/fhir/$export", params={"_type": "Organization", "_typeFilter": written}
     )
-    assert answer.status_code == 202
-    await worked(directory)
-    done = await directory.client.get(below(answer.headers["Content-Location"]))
-    assert (done.status_code, done.json()["issue"][0]["expression"]) == (400, ["http._typeFilter"])
+    assert (answer.status_code, answer.json()["issue"][0]["expression"]) == (400, ["http._typeFilter"])
 
 
 async def test_files_are_parts(directory: Directory, ror: RorGraph) -> None:
@@ -268,24 +265,46 @@ async def test_a_file_has_what_its_reader_may_see(directory: Directory) -> None:
     assert seen == {"own": [unit["id"]], "other": []}
 
 
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize("path", ["/fhir/$export", "/fhir/Location/$export"])
 @pytest.mark.parametrize(
-    ("query", "parameter"),
+    ("query", "code", "expression", "said"),
     [
-        ({"_type": "Patient"}, "_type"),
-        ({"_since": "yesterday"}, "_since"),
-        ({"_outputFormat": "text/csv"}, "_outputFormat"),
-        ({"_colour": "red"}, "_colour"),
+        ({"_type": "Patient"}, "not-supported", "http._type", "Patient"),
+        ({"_since": "yesterday"}, "value", "http._since", "yesterday"),
+        ({"_outputFormat": "text/csv"}, "value", "http._outputFormat", "text/csv"),
+        ({"_typeFilter": "Location?colour=red"}, "not-supported", "http.colour", "colour"),
+        ({"_colour": "red"}, "not-supported", "http._colour", "_colour"),
     ],
 )
-async def test_what_is_wrong_is_told_where_it_is_polled(
-    directory: Directory, query: dict[str, str], parameter: str
+async def test_what_is_wrong_is_said_at_once(
+    directory: Directory,
+    method: str,
+    path: str,
+    query: dict[str, str],
+    code: str,
+    expression: str,
+    said: str,
 ) -> None:
-    strict = {"Prefer": "handling=strict"}
-    answer = await directory.client.get("/fhir/$export", params=query, headers=strict)
-    assert answer.status_code == 202
-    await worked(directory)
-    done = await directory.client.get(below(answer.headers["Content-Location"]))
-    assert (done.status_code, done.json()["issue"][0]["expression"]) == (400, [f"http.{parameter}"])
+    """Nobody comes back, perhaps hours later, to read that their request could not be carried out (Bulk Data, kick-off)."""
+    headers = {"Prefer": "handling=strict", "Accept-Language": "fr"}
+    parts = [{"name": name, "valueString": value} for name, value in query.items()]
+    given = {"resourceType": "Parameters", "parameter": parts}
+    sent: dict[str, Any] = {"params": query} if method == "GET" else {"json": given}
+    answer = await directory.client.request(method, path, headers=headers, **sent)
+    assert answer.status_code == 400, answer.text
+    [issue] = answer.json()["issue"]
+    assert (issue["code"], issue["expression"]) == (code, [expression])
+    assert said in issue["details"]["text"]
+
+
+async def test_a_name_that_means_nothing_is_left_aside_unless_somebody_wants_to_know(
+    directory: Directory,
+) -> None:
+    """As everywhere: `Prefer: handling=strict` refuses it, nothing and `lenient` do not."""
+    for headers in ({}, {"Prefer": "handling=lenient"}):
+        told = await manifest(directory, "/fhir/Endpoint/$export", headers, _colour="red")
+        assert told["output"] == []
 
 
 async def test_cancelled_before_it_begins(directory: Directory) -> None:

@@ -8,7 +8,7 @@ see.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -62,8 +62,8 @@ _NEXT_FILTER: Final = re.compile(r",\s*(?=[A-Z][A-Za-z]+(?:\?|%3[Ff]))")
 """the comma before another query of a `_typeFilter`; any other stands in one (`specialty=SM01,SM02`)"""
 _KNOWN: Final = frozenset({*(name for name, _, _ in _INPUTS), "_format", "_pretty"})
 _DOCUMENTATION: Final = (
-    "The directory as files. Answered by 202 and Content-Location; there, once it is done, by a manifest: for each type the"
-    " addresses of its files (NDJSON), and of the entries that were deleted since"
+    "The directory as files. Answered by 400 for what cannot be given, else by 202 and Content-Location; there, once it"
+    " is done, by a manifest: for each type the addresses of its files (NDJSON), and of the entries that were deleted since"
     " `_since`, or are not shown to the caller any more. DELETE there cancels."
 )
 
@@ -96,6 +96,28 @@ def definition(
 
 
 @dataclass(frozen=True, slots=True)
+class _Asked:
+    """What an export is to have: in which form, changed after `since`; type → the queries of which one is to be fulfilled
+    (none: all), as they were written and as they are meant."""
+
+    form: str
+    since: datetime | None
+    filters: Mapping[str, Sequence[str]]
+    conditions: Mapping[str, tuple[Any, ...]]
+
+    @staticmethod
+    def of(call: OperationCall) -> _Asked:
+        """BadRequest for what cannot be meant."""
+        request, said = call.request, OperationInput.of(call.request)
+        if request.prefer.strict:
+            said.refuse_unknown(_KNOWN, "$export")
+        form, since = _format(said), _instant(said, "_since")
+        filters = {name: _filters(said, name) for name in _types(call, said)}
+        conditions = {name: _conditions(texts, name, request) for name, texts in filters.items()}
+        return _Asked(form, since, filters, conditions)
+
+
+@dataclass(frozen=True, slots=True)
 class Exports:
     """The two operations: the manifest, and one of its files. `request_max`: how long after a request has come, whose time
     is that of what it writes, its transaction may begin."""
@@ -108,7 +130,10 @@ class Exports:
 
     def declare_export(self) -> Operation:
         return Operation(
-            definition("export", _DOCUMENTATION, of_types=True, parameters=_INPUTS), self.export, later=True
+            definition("export", _DOCUMENTATION, of_types=True, parameters=_INPUTS),
+            self.export,
+            later=True,
+            check=self.check,
         )
 
     def declare_file(self) -> Operation:
@@ -116,25 +141,24 @@ class Exports:
         said = "One file of an $export: its address stands in the manifest."
         return Operation(definition("export-file", said, of_types=False, parameters=parameters), self.file)
 
+    def check(self, call: OperationCall) -> _Asked:
+        """What is asked for. Unauthenticated, BadRequest for what will not be given."""
+        self._require_known(call.request)
+        return _Asked.of(call)
+
     async def export(self, call: OperationCall) -> Answer:
         """The manifest."""
-        request, said = call.request, OperationInput.of(call.request)
-        self._require_known(request)
-        if request.prefer.strict:
-            said.refuse_unknown(_KNOWN, "$export")
-        form = _format(said)
-        at = call.service.clock.now()
-        since = _instant(said, "_since")
-        types = _types(call, said)
+        request, asked = call.request, self.check(call)
+        at, since = call.service.clock.now(), asked.since
         output: list[dict[str, Any]] = []
         deleted: list[dict[str, Any]] = []
-        own = {"_outputFormat": form, "_at": instant(at), **({"_since": instant(since)} if since else {})}
+        own = {"_outputFormat": asked.form, "_at": instant(at)}
+        own |= {"_since": instant(since)} if since else {}
         catalog = self._seen(request)
         async with call.service.connection() as connection:
             complete_until = at - self.request_max - await longest_under_way(connection)
-            for name in types:
-                filters = _filters(said, name)
-                wanted = Wanted(name, at, since, _conditions(filters, name, request))
+            for name, filters in asked.filters.items():
+                wanted = Wanted(name, at, since, asked.conditions[name])
                 for part in await parts_of(connection, catalog, wanted, self.file_resources):
                     pairs = {"_type": name, **own, "_after": part.after, "_until": part.until}
                     output.append({"type": name, "url": self._url(pairs, filters), "count": part.count})

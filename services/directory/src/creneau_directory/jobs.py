@@ -38,6 +38,7 @@ class CareIndex:
 
     async def enter_due(self) -> int:
         """Enter all that is due, batch by batch, but for what somebody else enters now; how many situations."""
+        await self._find_due()
         entered, place = 0, care.BEGINNING
         while True:
             async with self._database.transaction() as connection:
@@ -46,3 +47,10 @@ class CareIndex:
             if last is None:
                 return entered
             place = last
+
+    async def _find_due(self) -> None:
+        """What has changed, batch by batch: the situations that are made of it become due."""
+        count = care.BATCH
+        while count >= care.BATCH:
+            async with self._database.transaction() as connection:
+                count = await care.find_due(connection)

@@ -15,9 +15,12 @@ from creneau_directory.domain.care.places import gazetteer
 from creneau_directory.domain.care.situation import Around, cells, cells_around, situation_of
 from creneau_directory.domain.care.vocabulary import vocabulary
 from creneau_directory.domain.ror.urls import SENSITIVE_UNIT
+from creneau_directory.handlers import resource_changed
 from creneau_directory.jobs import CareIndex
 from creneau_directory.storage import care
 from creneau_directory.storage.bulk import BulkStore
+from creneau_directory.storage.entries import EntryStore
+from creneau_directory.storage.ownership import entry_belonging
 from creneau_directory.views import indexed
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.storage.store import WriteContext
@@ -175,6 +178,29 @@ async def test_what_is_put_down_again_while_the_worker_enters_it_is_entered_too(
     assert await due(directory, role) == []
 
 
+@pytest.mark.parametrize("last", ["the role", "the place"])
+async def test_a_role_and_its_place_written_at_once_end_as_both_say(directory: Directory, last: str) -> None:
+    """Neither sees the other: who changes a place finds none of its new roles, who enters a role finds the place of before.
+    Whichever commits last, with the worker looking between, people find the role where the place is."""
+    family = f"Simultan{last.removeprefix('the ')}"
+    person, place, role = entries(family)
+    await put(directory, person, place)
+    moved = place | {"address": {"city": "Brest", "postalCode": "29200"}}
+    context = WriteContext(now=NOW, subject="somebody")
+    worker = CareIndex(directory.database, 1.0)
+    async with under_way(directory) as writer:
+        if last == "the role":
+            roles = EntryStore("PractitionerRole", BASE, resource_changed, entry_belonging, indexed=indexed)
+            await roles.create(writer, context, role, role["id"])
+            await put(directory, moved)
+        else:
+            await BulkStore("Location", BASE, indexed).write(writer, context, [moved])
+            await put(directory, role)
+        await worker.enter_due()
+    await worker.enter_due()
+    assert await found(directory, f"{family} brest") == [role["id"]]
+
+
 async def test_the_worker_waits_for_nobody_who_writes(
     directory: Directory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -184,8 +210,9 @@ async def test_the_worker_waits_for_nobody_who_writes(
     person, place, role = entries("Patientin")
     other = role | {"id": f"{role['id']}-2"}
     await put(directory, person, place, role, other)
-    async with under_way(directory) as earlier:
-        await care.put_off(earlier, "PractitionerRole", [role["id"], other["id"]])
+    await CareIndex(directory.database, 1.0).enter_due()
+    for one in (role, other):
+        await directory.database.pool.execute("INSERT INTO care_due (role) VALUES ($1)", one["id"])
     async with under_way(directory) as writer:
         await care.refresh(writer, [role["id"]])
         await CareIndex(directory.database, 1.0).enter_due()
@@ -196,14 +223,16 @@ async def test_the_worker_waits_for_nobody_who_writes(
 
 
 async def test_what_is_put_down_by_many_at_once_makes_nobody_wait(directory: Directory) -> None:
-    """Two loads put down the same professional before either has committed; it is entered once both have."""
+    """Two loads write entries of the same professional before either has committed; they are entered once both have."""
     person, place, role = entries("Doublet")
     await put(directory, person, place, role)
+    await CareIndex(directory.database, 1.0).enter_due()
     async with under_way(directory) as one, under_way(directory) as two:
         for connection in (one, two):
             await care.put_off(connection, "PractitionerRole", [role["id"]])
-    assert await due(directory, role) == [role["id"]]
+    await directory.database.pool.execute("DELETE FROM care_situation WHERE role = $1", role["id"])
     await CareIndex(directory.database, 1.0).enter_due()
+    assert await found(directory, "doublet") == [role["id"]]
     assert await due(directory, role) == []
 
 

@@ -10,14 +10,18 @@ from uuid import uuid4
 import httpx
 import orjson
 import pytest
-from services.directory.tests.conftest import Directory
+from services.directory.tests.conftest import BASE, Directory
 from services.directory.tests.ror import OWN_TAG, RorGraph, offer, patients
 from services.directory.tests.test_directory import unique
 
+from creneau_directory.settings import DirectorySettings
+from creneau_directory.storage.bulk import BulkStore
+from creneau_directory.views import indexed
 from creneau_shared.clock import FixedClock
 from creneau_shared.fhir.rest.async_runner import AsyncRunner
 from creneau_shared.fhir.rest.settings import AsyncSettings
 from creneau_shared.fhir.storage.generic import instant
+from creneau_shared.fhir.storage.store import WriteContext
 
 
 @pytest.fixture(scope="module")
@@ -137,10 +141,7 @@ async def test_a_filter_on_what_is_no_type_here_is_refused(directory: Directory,
     answer = await directory.client.get(
         "/fhir/$export", params={"_type": "Organization", "_typeFilter": written}
     )
-    assert answer.status_code == 202
-    await worked(directory)
-    done = await directory.client.get(below(answer.headers["Content-Location"]))
-    assert (done.status_code, done.json()["issue"][0]["expression"]) == (400, ["http._typeFilter"])
+    assert (answer.status_code, answer.json()["issue"][0]["expression"]) == (400, ["http._typeFilter"])
 
 
 async def test_files_are_parts(directory: Directory, ror: RorGraph) -> None:
@@ -190,6 +191,45 @@ async def test_since_tells_what_changed_and_what_was_deleted(directory: Director
     assert (told["output"], told["deleted"]) == ([], [])
 
 
+@pytest.mark.parametrize(
+    "transaction", ["begun before", "begun after", "under way for as long as a request may take"]
+)
+async def test_what_commits_after_the_manifest_is_in_the_next(directory: Directory, transaction: str) -> None:
+    """A client comes back with `transactionTime`. What was written before that time and was not there yet, because its
+    transaction had not committed, or not begun while its request waited for a connection, would be in no export ever."""
+    assert directory.fhir is not None
+    clock = directory.fhir.service.clock
+    assert isinstance(clock, FixedClock)
+    id_, before = unique("late"), clock.now()
+    late = {"resourceType": "Organization", "id": id_, "name": "Centre"}
+    tag = {"system": OWN_TAG, "code": id_}
+    context = WriteContext(now=before, subject="slow")
+    store = BulkStore("Organization", BASE, indexed)
+    asked: dict[str, Any] = {
+        "_type": "Organization",
+        "_typeFilter": f"Organization?_tag={OWN_TAG}|{id_}",
+    }
+    try:
+        async with directory.database.pool.acquire() as writer:
+            slow = writer.transaction()
+            if transaction != "begun after":
+                await slow.start()
+                await store.write(writer, context, [late | {"meta": {"tag": [tag]}}])
+            longest = timedelta(seconds=DirectorySettings.model_fields["request_timeout_s"].default)
+            clock.advance(longest if transaction.startswith("under way") else longest / 2)
+            first = await manifest(directory, "/fhir/$export", **asked)
+            if transaction == "begun after":
+                await slow.start()
+                await store.write(writer, context, [late | {"meta": {"tag": [tag]}}])
+            await slow.commit()
+        clock.advance(timedelta(minutes=10))
+        second = await manifest(directory, "/fhir/$export", **asked, _since=first["transactionTime"])
+        assert first["output"] == []
+        assert [one["id"] for one in await files(directory, second["output"])] == [id_]
+    finally:
+        clock.instant = before
+
+
 async def test_6_6_17_plain_json(directory: Directory, ror: RorGraph) -> None:
     """What ANS's own server really gives: Bundles."""
     told = await manifest(
@@ -225,24 +265,46 @@ async def test_a_file_has_what_its_reader_may_see(directory: Directory) -> None:
     assert seen == {"own": [unit["id"]], "other": []}
 
 
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize("path", ["/fhir/$export", "/fhir/Location/$export"])
 @pytest.mark.parametrize(
-    ("query", "parameter"),
+    ("query", "code", "expression", "said"),
     [
-        ({"_type": "Patient"}, "_type"),
-        ({"_since": "yesterday"}, "_since"),
-        ({"_outputFormat": "text/csv"}, "_outputFormat"),
-        ({"_colour": "red"}, "_colour"),
+        ({"_type": "Patient"}, "not-supported", "http._type", "Patient"),
+        ({"_since": "yesterday"}, "value", "http._since", "yesterday"),
+        ({"_outputFormat": "text/csv"}, "value", "http._outputFormat", "text/csv"),
+        ({"_typeFilter": "Location?colour=red"}, "not-supported", "http.colour", "colour"),
+        ({"_colour": "red"}, "not-supported", "http._colour", "_colour"),
     ],
 )
-async def test_what_is_wrong_is_told_where_it_is_polled(
-    directory: Directory, query: dict[str, str], parameter: str
+async def test_what_is_wrong_is_said_at_once(
+    directory: Directory,
+    method: str,
+    path: str,
+    query: dict[str, str],
+    code: str,
+    expression: str,
+    said: str,
 ) -> None:
-    strict = {"Prefer": "handling=strict"}
-    answer = await directory.client.get("/fhir/$export", params=query, headers=strict)
-    assert answer.status_code == 202
-    await worked(directory)
-    done = await directory.client.get(below(answer.headers["Content-Location"]))
-    assert (done.status_code, done.json()["issue"][0]["expression"]) == (400, [f"http.{parameter}"])
+    """Nobody comes back, perhaps hours later, to read that their request could not be carried out (Bulk Data, kick-off)."""
+    headers = {"Prefer": "handling=strict", "Accept-Language": "fr"}
+    parts = [{"name": name, "valueString": value} for name, value in query.items()]
+    given = {"resourceType": "Parameters", "parameter": parts}
+    sent: dict[str, Any] = {"params": query} if method == "GET" else {"json": given}
+    answer = await directory.client.request(method, path, headers=headers, **sent)
+    assert answer.status_code == 400, answer.text
+    [issue] = answer.json()["issue"]
+    assert (issue["code"], issue["expression"]) == (code, [expression])
+    assert said in issue["details"]["text"]
+
+
+async def test_a_name_that_means_nothing_is_left_aside_unless_somebody_wants_to_know(
+    directory: Directory,
+) -> None:
+    """As everywhere: `Prefer: handling=strict` refuses it, nothing and `lenient` do not."""
+    for headers in ({}, {"Prefer": "handling=lenient"}):
+        told = await manifest(directory, "/fhir/Endpoint/$export", headers, _colour="red")
+        assert told["output"] == []
 
 
 async def test_cancelled_before_it_begins(directory: Directory) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from services.directory.tests.conftest import BASE, NOW, Directory
 from services.directory.tests.test_directory import unique
 from stdnum import luhn
 
+from creneau_directory.loading import runner
 from creneau_directory.loading.annuaire import Annuaire
 from creneau_directory.loading.command import fault_of
 from creneau_directory.loading.fhir_files import FhirFiles
@@ -26,8 +28,14 @@ from creneau_directory.loading.projections import national
 from creneau_directory.loading.runner import Lately, Loading, LoadRefusedError, SourceBusyError
 from creneau_directory.loading.settings import LoadSettings
 from creneau_directory.storage import loads as kept
+from creneau_directory.storage.bulk import BulkStore
 from creneau_directory.storage.loads import Load
+from creneau_directory.views import indexed
 from creneau_shared.clock import FixedClock
+from creneau_shared.database.pool import Connection
+from creneau_shared.fhir.storage.store import WriteContext
+from creneau_shared.messaging.events import Event
+from creneau_shared.messaging.outbox import append
 
 HEADER = (
     "Type d'identifiant PP|Identifiant PP|Identification nationale PP|Code civilité d'exercice|Libellé civilité d'exercice|"
@@ -555,6 +563,81 @@ async def test_what_a_file_holds_and_is_refused_is_not_missing(
         return bool((await directory.client.get(f"/fhir/Organization/{one}")).json()["active"])
 
     assert [await active(one) for one in (kept_, wrong, gone)] == [True, True, False]
+
+
+async def somebody_waits(directory: Directory) -> None:
+    """Until a statement waits for somebody else's lock."""
+    waiting = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock')"
+    async with asyncio.timeout(60):
+        while not await directory.database.pool.fetchval(waiting):
+            pass
+
+
+@pytest.mark.parametrize("how", ["missing from a whole file", "deleted by a file of changes"])
+async def test_what_is_ended_keeps_what_somebody_has_just_said_of_it(
+    directory: Directory, source_name: str, tmp_path: Path, how: str
+) -> None:
+    """A load ends what is there, not what it read before somebody's change had committed."""
+    source = replace(FhirFiles(fault_of, 1 << 20), name=source_name)
+    kept_, gone = unique("org"), unique("org")
+    await load(
+        directory,
+        source,
+        ndjson(tmp_path / "1.ndjson", organization(kept_), organization(gone)),
+        settings=TRUSTING,
+    )
+    whole = how.startswith("missing")
+    if whole:
+        path = ndjson(tmp_path / "2.ndjson", organization(kept_))
+    else:
+        path = tmp_path / "delta.json"
+        request = {"method": "DELETE", "url": f"Organization/{gone}"}
+        path.write_bytes(
+            orjson.dumps({"resourceType": "Bundle", "type": "transaction", "entry": [{"request": request}]})
+        )
+    async with directory.database.pool.acquire() as writer:
+        async with writer.transaction():
+            context = WriteContext(now=NOW, subject="practice")
+            store = BulkStore("Organization", BASE, indexed)
+            await store.write(writer, context, [organization(gone, name="Nouveau nom")])
+            ending = asyncio.create_task(load(directory, source, path, whole=whole, settings=TRUSTING))
+            await somebody_waits(directory)
+        await ending
+    read = (await directory.client.get(f"/fhir/Organization/{gone}")).json()
+    assert (read["name"], read["active"]) == ("Nouveau nom", False)
+
+
+@pytest.mark.parametrize("known", [True, False])
+async def test_who_has_the_last_word_has_it_over_who_loads_at_the_same_time(
+    directory: Directory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, known: bool
+) -> None:
+    """Of a structure that FINESS gives the Annuaire says nothing more, also where FINESS has not committed yet; both come to
+    their end."""
+    id_ = unique("org")
+    first, second = (replace(FhirFiles(fault_of, 1 << 20), name=name) for name in ("finess", "annuaire"))
+    if known:
+        await load(directory, second, ndjson(tmp_path / "0.ndjson", organization(id_)), whole=False)
+    written, go_on = asyncio.Event(), asyncio.Event()
+
+    async def slow(connection: Connection, events: Sequence[Event]) -> None:
+        await append(connection, events)
+        if not written.is_set():
+            written.set()
+            await go_on.wait()
+
+    monkeypatch.setattr(runner, "append", slow)
+    files = [
+        ndjson(tmp_path / f"{name}.ndjson", organization(id_, name=name)) for name in ("FINESS", "Annuaire")
+    ]
+    finess_ = asyncio.create_task(load(directory, first, files[0], whole=False))
+    await written.wait()
+    annuaire_ = asyncio.create_task(load(directory, second, files[1], whole=False))
+    await somebody_waits(directory)
+    go_on.set()
+    await finess_
+    done = await annuaire_
+    assert done.counts["left to others"] == 1
+    assert (await directory.client.get(f"/fhir/Organization/{id_}")).json()["name"] == "FINESS"
 
 
 @pytest.mark.parametrize(

@@ -371,6 +371,7 @@ async def test_what_was_stored_before_is_found_after_reindexing(ror: RorGraph) -
     tag = ("_tag", ror.tag)
     capacity = [("location.capacity-status", "02"), ("location.nb-capacity", "ge1"), tag]
     assert await offers(ror, *capacity) == set()
+    await ror.directory.database.pool.execute("DELETE FROM care_change")
     await reindex(ror.directory.database, BASE, indexed, lambda name, done: None)
     assert await offers(ror, *capacity) == {"psy"}
     assert await offers(ror, ("location.near-insee-code", "44162|3|km"), tag) == {"psy"}
@@ -378,6 +379,8 @@ async def test_what_was_stored_before_is_found_after_reindexing(ror: RorGraph) -
     assert "~owner=Organization/x" in terms
     assert [(await ror.directory.client.get(f"/fhir/Location/{place}")).headers["ETag"]] == before
     pool = ror.directory.database.pool
-    due = await pool.fetchval("SELECT count(*) FROM care_due")
+    due = await pool.fetchval(
+        "SELECT count(DISTINCT reference) FROM care_change WHERE starts_with(reference, 'PractitionerRole/')"
+    )
     roles = await pool.fetchval("SELECT count(*) FROM practitioner_role WHERE NOT deleted")
     assert due == roles > 0, "people's search follows by the worker"

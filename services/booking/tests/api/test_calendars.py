@@ -225,6 +225,20 @@ async def test_no_address_leads_into_our_own_network() -> None:
             assert refused.value.problem == problem
 
 
+@pytest.mark.parametrize(
+    ("operation", "name"),
+    [("$calendar-feed", "revoke"), ("$calendar-feed", "details"), ("$follow-calendar", "remove")],
+)
+async def test_what_is_neither_yes_nor_no_is_refused(
+    callers: Callers, practice: Practice, operation: str, name: str
+) -> None:
+    """Who meant to take an address back would have been given another one."""
+    agenda = await practice.open_agenda(1)
+    given = {"resourceType": "Parameters", "parameter": [{"name": name, "valueString": "oui"}]}
+    answer = await callers.software().post(f"Schedule/{agenda.id}/{operation}", given)
+    assert (answer.status_code, answer.json()["issue"][0]["expression"]) == (400, [f"http.{name}"])
+
+
 async def test_following_is_a_setting(callers: Callers, practice: Practice) -> None:
     agenda = await practice.open_agenda(1)
     refused = await callers.software().post(

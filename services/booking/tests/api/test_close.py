@@ -137,6 +137,23 @@ async def test_what_cannot_be_moved_is_left_and_told(callers: Callers, practice:
     assert moved["new-start"] == "2026-11-19T08:00:00Z"
 
 
+@pytest.mark.parametrize(
+    "said", [{"confirm": "oui"}, {"confirm": True, "dry_run": "1"}, {"confirm": True, "dry_run": "oui"}]
+)
+async def test_what_is_neither_yes_nor_no_closes_nothing(
+    callers: Callers, practice: Practice, said: dict[str, Any]
+) -> None:
+    """Who meant a rehearsal would have cancelled a morning; who meant to close would believe it closed."""
+    software, agenda = callers.software(), an_agenda(TWO_DAYS)
+    await put(software, agenda)
+    before = await slots_of(software, agenda["id"])
+    answer = await software.post(f"Schedule/{agenda['id']}/$close", closure(**said))
+    assert answer.status_code == 400, answer.text
+    name = "dry-run" if "dry_run" in said else "confirm"
+    assert answer.json()["issue"][0]["expression"] == [f"http.{name}"]
+    assert await slots_of(software, agenda["id"]) == before
+
+
 async def test_only_the_practice_closes(callers: Callers, practice: Practice) -> None:
     """On the type as well; a patient and another practice are refused, and nothing is closed."""
     organization, role = unique("cabinet"), unique("role")

@@ -102,7 +102,15 @@ async def test_what_is_asked_for_is_what_is_given(life: Life) -> None:
 
 
 @pytest.mark.parametrize(
-    "query", [{"_type": "Slot"}, {"start": "hier"}, {"_since": "2026"}, {"_cursor": "x"}, {"_count": "-1"}]
+    "query",
+    [
+        {"_type": "Slot"},
+        {"start": "hier"},
+        {"_since": "2026"},
+        {"_cursor": "x"},
+        {"_count": "-1"},
+        {"versions": "perhaps"},
+    ],
 )
 async def test_what_cannot_be_understood_is_said(life: Life, query: dict[str, Any]) -> None:
     answer = await life.caller.get(f"Patient/{life.id}/$everything", **query)

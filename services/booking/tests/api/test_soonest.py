@@ -522,6 +522,8 @@ async def test_post_and_logical_references(callers: Callers, quarter: Quarter, m
         ({"days": "²"}, 400),
         ({"days": "9" * 5_000}, 400),
         ({"per-agenda": "0"}, 400),
+        ({"facets": "perhaps"}, 400),
+        ({"new-patient": "perhaps"}, 400),
         ({"_include": "Schedule:location"}, 400),
         ({"cursor": "inventé"}, 400),
     ],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from creneau_directory.conformance import served_types
 from creneau_directory.domain.care.places import gazetteer
@@ -62,7 +62,13 @@ def create_operations(settings: DirectorySettings) -> list[Operation]:
     suggesting = SuggestOperation(
         settings.care_text_characters_max, headers_required=settings.ror_headers_required
     )
-    exporting = Exports(base, create_catalog(), settings.export_file_resources, settings.ror_headers_required)
+    exporting = Exports(
+        base,
+        create_catalog(),
+        settings.export_file_resources,
+        settings.ror_headers_required,
+        request_max=timedelta(seconds=settings.request_timeout_s),
+    )
     return [finding.declare(), suggesting.declare(), exporting.declare_export(), exporting.declare_file()]
 
 

@@ -37,11 +37,20 @@ class CareIndex:
         await every(self._interval_s, self.enter_due, stop)
 
     async def enter_due(self) -> int:
-        """Enter all that is due, batch by batch; how many situations."""
-        entered = 0
+        """Enter all that is due, batch by batch, but for what somebody else enters now; how many situations."""
+        await self._find_due()
+        entered, place = 0, care.BEGINNING
         while True:
             async with self._database.transaction() as connection:
-                count = await care.refresh_due(connection)
+                count, last = await care.refresh_due(connection, place)
             entered += count
-            if count < care.BATCH:
+            if last is None:
                 return entered
+            place = last
+
+    async def _find_due(self) -> None:
+        """What has changed, batch by batch: the situations that are made of it become due."""
+        count = care.BATCH
+        while count >= care.BATCH:
+            async with self._database.transaction() as connection:
+                count = await care.find_due(connection)

@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 from uuid import uuid4
 
 import pytest
-from services.directory.tests.conftest import Directory
+from services.directory.tests.conftest import BASE, NOW, Directory
 
 from creneau_directory.domain.care.places import gazetteer
 from creneau_directory.domain.care.situation import Around, cells, cells_around, situation_of
 from creneau_directory.domain.care.vocabulary import vocabulary
 from creneau_directory.domain.ror.urls import SENSITIVE_UNIT
+from creneau_directory.handlers import resource_changed
 from creneau_directory.jobs import CareIndex
 from creneau_directory.storage import care
+from creneau_directory.storage.bulk import BulkStore
+from creneau_directory.storage.entries import EntryStore
+from creneau_directory.storage.ownership import entry_belonging
+from creneau_directory.views import indexed
+from creneau_shared.database.pool import Connection
+from creneau_shared.fhir.storage.store import WriteContext
 
 R38 = "https://mos.esante.gouv.fr/NOS/TRE_R38-SpecialiteOrdinale/FHIR/TRE-R38-SpecialiteOrdinale"
 R282 = "https://mos.esante.gouv.fr/NOS/TRE_R282-CNAMAmeliSecteurConventionnement/FHIR/TRE-R282-CNAMAmeliSecteurConventionnement"
@@ -105,7 +114,7 @@ async def test_what_is_written_past_the_api_is_entered_by_the_worker(directory: 
     person, place, role = entries("Tardivon")
     await put(directory, person, place, role)
     await directory.database.pool.execute("DELETE FROM care_situation WHERE role = $1", role["id"])
-    await directory.database.pool.execute("INSERT INTO care_due VALUES ($1)", role["id"])
+    await directory.database.pool.execute("INSERT INTO care_due (role) VALUES ($1)", role["id"])
     assert await found(directory, "tardivon") == []
     assert await CareIndex(directory.database, 1.0).enter_due() >= 1
     assert await found(directory, "tardivon") == [role["id"]]
@@ -121,6 +130,110 @@ async def test_a_place_of_many_is_entered_by_the_worker(
     assert await found(directory, "nombrel brest") == []
     await CareIndex(directory.database, 1.0).enter_due()
     assert sorted(await found(directory, "nombrel brest")) == [role["id"], f"{role['id']}-2"]
+
+
+@asynccontextmanager
+async def under_way(directory: Directory) -> AsyncIterator[Connection]:
+    """A transaction beside those of the API and the worker; it commits when the block ends."""
+    async with directory.database.pool.acquire() as connection, connection.transaction():
+        yield connection
+
+
+async def due(directory: Directory, *roles: dict[str, Any]) -> list[str]:
+    """Which of the roles wait for the worker."""
+    rows = await directory.database.pool.fetch(
+        "SELECT DISTINCT role FROM care_due WHERE role = ANY($1::text[]) ORDER BY role",
+        [role["id"] for role in roles],
+    )
+    return [row["role"] for row in rows]
+
+
+@pytest.mark.parametrize("way", ["by the API", "by a load"])
+async def test_what_is_put_down_again_while_the_worker_enters_it_is_entered_too(
+    directory: Directory, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    """The worker looks between a change and its commit, and finds the state of before: the change is entered after it."""
+    person, place, role = entries(f"Entrelac{'a' if way == 'by a load' else 'b'}")
+    await put(directory, person, place, role)
+    name = person["name"][0]["family"]
+    moved = place | {"address": {"city": "Brest", "postalCode": "29200"}}
+    async with under_way(directory) as earlier:
+        await care.put_off(earlier, "Location", [place["id"]])
+    async with under_way(directory) as writer:
+        if way == "by a load":
+            context = WriteContext(now=NOW, subject="load:test")
+            await BulkStore("Location", BASE, indexed).write(writer, context, [moved])
+        else:
+            monkeypatch.setattr(care, "AT_ONCE_MAX", 0)
+            await writer.execute(
+                "UPDATE location SET content = convert_to(replace(replace(convert_from(content, 'UTF8'),"
+                " 'Morlaix', 'Brest'), '29600', '29200'), 'UTF8') WHERE id = $1",
+                place["id"],
+            )
+            await care.changed(writer, "Location", place["id"])
+        await CareIndex(directory.database, 1.0).enter_due()
+        assert await found(directory, f"{name} morlaix") == [role["id"]]
+    await CareIndex(directory.database, 1.0).enter_due()
+    assert await found(directory, f"{name} brest") == [role["id"]]
+    assert await due(directory, role) == []
+
+
+@pytest.mark.parametrize("last", ["the role", "the place"])
+async def test_a_role_and_its_place_written_at_once_end_as_both_say(directory: Directory, last: str) -> None:
+    """Neither sees the other: who changes a place finds none of its new roles, who enters a role finds the place of before.
+    Whichever commits last, with the worker looking between, people find the role where the place is."""
+    family = f"Simultan{last.removeprefix('the ')}"
+    person, place, role = entries(family)
+    await put(directory, person, place)
+    moved = place | {"address": {"city": "Brest", "postalCode": "29200"}}
+    context = WriteContext(now=NOW, subject="somebody")
+    worker = CareIndex(directory.database, 1.0)
+    async with under_way(directory) as writer:
+        if last == "the role":
+            roles = EntryStore("PractitionerRole", BASE, resource_changed, entry_belonging, indexed=indexed)
+            await roles.create(writer, context, role, role["id"])
+            await put(directory, moved)
+        else:
+            await BulkStore("Location", BASE, indexed).write(writer, context, [moved])
+            await put(directory, role)
+        await worker.enter_due()
+    await worker.enter_due()
+    assert await found(directory, f"{family} brest") == [role["id"]]
+
+
+async def test_the_worker_waits_for_nobody_who_writes(
+    directory: Directory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What somebody makes again now is left until they are done, and the rest entered, in whichever batch it is: each waiting
+    for what the other has, neither would ever come to an end."""
+    monkeypatch.setattr(care, "BATCH", 1)
+    person, place, role = entries("Patientin")
+    other = role | {"id": f"{role['id']}-2"}
+    await put(directory, person, place, role, other)
+    await CareIndex(directory.database, 1.0).enter_due()
+    for one in (role, other):
+        await directory.database.pool.execute("INSERT INTO care_due (role) VALUES ($1)", one["id"])
+    async with under_way(directory) as writer:
+        await care.refresh(writer, [role["id"]])
+        await CareIndex(directory.database, 1.0).enter_due()
+        assert await due(directory, role, other) == [role["id"]]
+        await care.refresh(writer, [other["id"]])
+    await CareIndex(directory.database, 1.0).enter_due()
+    assert await due(directory, role, other) == []
+
+
+async def test_what_is_put_down_by_many_at_once_makes_nobody_wait(directory: Directory) -> None:
+    """Two loads write entries of the same professional before either has committed; they are entered once both have."""
+    person, place, role = entries("Doublet")
+    await put(directory, person, place, role)
+    await CareIndex(directory.database, 1.0).enter_due()
+    async with under_way(directory) as one, under_way(directory) as two:
+        for connection in (one, two):
+            await care.put_off(connection, "PractitionerRole", [role["id"]])
+    await directory.database.pool.execute("DELETE FROM care_situation WHERE role = $1", role["id"])
+    await CareIndex(directory.database, 1.0).enter_due()
+    assert await found(directory, "doublet") == [role["id"]]
+    assert await due(directory, role) == []
 
 
 @pytest.mark.parametrize(

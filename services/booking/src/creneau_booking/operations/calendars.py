@@ -112,7 +112,7 @@ class CalendarOperations:
 
     async def feed(self, call: OperationCall) -> Answer:
         given = OperationInput.of(call.request)
-        revoke, details = _is_true(given.first("revoke")), _is_true(given.first("details"))
+        revoke, details = given.flag("revoke"), given.flag("details") is True
         async with call.service.transaction() as connection:
             schedule = await self._own(connection, call)
             if revoke:
@@ -125,9 +125,10 @@ class CalendarOperations:
     async def follow(self, call: OperationCall) -> Answer:
         given = OperationInput.of(call.request)
         _require_unlogged(call)
+        remove = given.flag("remove")
         async with call.service.transaction() as connection:
             schedule = await self._own(connection, call)
-            if _is_true(given.first("remove")):
+            if remove:
                 await leave_calendar(connection, schedule, call.request.now)
                 return _answer({"name": "removed", "valueBoolean": True})
             if not given.names & {"url", "user", "password"}:
@@ -223,10 +224,6 @@ def _require_unlogged(call: OperationCall) -> None:
 
 def _is_word(value: object) -> TypeGuard[str]:
     return isinstance(value, str) and 0 < len(value) <= WORD_CHARACTERS_MAX and value.isprintable()
-
-
-def _is_true(value: object) -> bool:
-    return value is True or value == "true"
 
 
 def _answer(*parts: dict[str, Any]) -> Answer:

@@ -121,7 +121,8 @@ class CloseOperation:
         action = str(given.first("action", "mode") or "move")
         if action not in ("move", "cancel", "reopen"):
             raise _unknown_action(action)
-        confirmed = _is_true(given, "confirm", "confirmed") and not _is_true(given, "dry-run", "dryRun")
+        rehearsal = given.flag("dry-run", "dryRun")
+        confirmed = given.flag("confirm", "confirmed") is True and not rehearsal
         with call.service.in_words():
             closure, blocked, done, total = await self._begin(call, given, action, confirmed=confirmed)
         if confirmed:
@@ -235,10 +236,6 @@ class CloseOperation:
         if len(await agendas_of_appointment(connection, hit.id)) > 1:
             return None
         return await nearest_free(connection, closure.schedule, hit, closure.period, now, besides)
-
-
-def _is_true(given: OperationInput, *names: str) -> bool:
-    return given.first(*names) in (True, "true")
 
 
 def _reason(given: OperationInput) -> str | None:

@@ -175,7 +175,7 @@ def _wanted(request: FhirRequest) -> _Wanted:
         until = _midnight(end + timedelta(days=1)) if end else datetime(2999, 1, 1, tzinfo=UTC)
         period = (begin, until)
     since = _instant(given)
-    versions = str(given.first("versions") or "").lower() == "true"
+    versions = given.flag("versions") is True
     pairs = [
         *([("start", start.isoformat())] if start else []),
         *([("end", end.isoformat())] if end else []),

@@ -135,6 +135,7 @@ class FindOperation:
             end=end,
             count=_count(given),
             series=series_of(given),
+            all_required=given.flag("all-required", "joint") is True,
         )
         others = [service.catalog.table(name) for name in service.catalog.types if name != "Slot"]
         async with service.connection() as connection:
@@ -209,6 +210,7 @@ class FindOperation:
                 *await conditions_of(connection, service, request, asked.given),
                 to_come(request.now),
             ),
+            all_required=asked.all_required,
             bookable=asked.access.patient_ids is not None,
             gathered_max=self._gathered_max,
         )
@@ -263,6 +265,8 @@ class _Asked:
     end: datetime
     count: int
     series: Series | None
+    all_required: bool
+    """whether of each kind everybody who is named has to take part"""
 
     @property
     def cursor(self) -> str:

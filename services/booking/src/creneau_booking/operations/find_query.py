@@ -89,11 +89,6 @@ def named_in(given: OperationInput) -> list[Named]:
     return [*(named for named in found if named.references), *agendas.values()]
 
 
-def all_required(given: OperationInput) -> bool:
-    """Whether of each kind everybody who is named has to take part."""
-    return str(given.first("all-required", "joint") or "").lower() == "true"
-
-
 def slot_query(given: OperationInput, start: datetime, end: datetime) -> Pairs:
     """The pairs of the search, for slots within `[start, end)`: whoever is named is of one agenda."""
     pairs = [*times(start, end)]

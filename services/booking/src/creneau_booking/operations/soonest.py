@@ -122,6 +122,7 @@ class SoonestOperation:
         per_agenda = count_of(given, "per-agenda", 1, PER_AGENDA_MAX)
         named = included_by(given, INCLUDES)
         includes = tuple(include for name, include in INCLUDES.items() if name in named)
+        facets_wanted = given.flag("facets") is not False
         digest = query_digest("Slot/$soonest", pairs)
         scope = searching.scope_of(access)
         async with service.connection() as connection:
@@ -131,11 +132,11 @@ class SoonestOperation:
             if text := given.first(*CURSORS):
                 cursor = service.cursors.decode(str(text), digest)
                 after, counted = (cursor.place.values[0], cursor.place.values[1]), cursor.total
-            with_facets = after is None and str(given.first("facets")).lower() != "false"
+            with_facets = after is None and facets_wanted
             consumer = await consumer_for(
                 connection, access, given, request.now, per_agenda_max=self._per_agenda_max
             )
-            if consumer is not None and str(given.first("new-patient")).lower() == "true":
+            if consumer is not None and given.flag("new-patient"):
                 consumer = replace(consumer, is_new=True)
             free = [("status", "free"), *([("bookable", "true")] if consumer is not None else [])]
             asked = searching.parse(service, request, "Slot", free, strict=True)

@@ -2,9 +2,9 @@
 
 Reading: lines become fragments, batch by batch, in a transaction with how far it is. Writing: the fragments of each
 resource are put together, compared by digest with what the source gave last, and what is new or changed is stored, told to
-others and remembered in one transaction. Missing: what the source had given and a whole file does not have is ended, unless
-a line that was refused may have been about it. Each step can be broken off and goes on where it was; doing it twice changes
-nothing.
+others and remembered in one transaction; of the loads of several sources one writes at a time, so that each knows what the
+others have given. Missing: what the source had given and a whole file does not have is ended, unless a line that was refused
+may have been about it. Each step can be broken off and goes on where it was; doing it twice changes nothing.
 """
 
 from __future__ import annotations
@@ -197,6 +197,7 @@ class Loading:
     async def _write(self, load: Load) -> None:
         while True:
             async with self.database.transaction() as connection:
+                await kept.take_turn(connection)
                 said = await kept.next_said(connection, load, self.settings.load_batch_resources)
                 await self._report_incomplete(connection, load, [one for one in said if one.incomplete])
                 whole = (one for one in said if not one.incomplete)
@@ -255,7 +256,7 @@ class Loading:
             return whole
         if len(whole) > 2:
             return ended(whole)
-        current = await self._stores[said.resource_type].read(connection, said.id)
+        current = await self._stores[said.resource_type].lock(connection, said.id)
         if current is None or current.content is None:
             return None
         return ended(_without_version(loads(current.content)))
@@ -290,6 +291,7 @@ class Loading:
             )
         while True:
             async with self.database.transaction() as connection:
+                await kept.take_turn(connection)
                 entries = await kept.next_missing(connection, load, self.settings.load_batch_resources)
                 for resource_type, of_type in groupby(entries, key=lambda entry: entry[0]):
                     await self._end(connection, load, resource_type, [id_ for _, id_ in of_type])
@@ -312,7 +314,7 @@ class Loading:
     async def _end(self, connection: Connection, load: Load, resource_type: str, ids: Sequence[str]) -> None:
         not_ours = await kept.given_by_others(connection, load.source, resource_type, ids)
         store = self._stores[resource_type]
-        current = await store.read_many(connection, [id_ for id_ in ids if id_ not in not_ours])
+        current = await store.lock_many(connection, [id_ for id_ in ids if id_ not in not_ours])
         resources = [
             _without_version(loads(one.content)) for one in current.values() if one.content is not None
         ]

@@ -8,13 +8,20 @@ see.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 from urllib.parse import parse_qsl, quote, unquote
 
-from creneau_directory.storage.exports import Wanted, contents_of, deleted_since, no_longer_shown, parts_of
+from creneau_directory.storage.exports import (
+    Wanted,
+    contents_of,
+    deleted_since,
+    longest_under_way,
+    no_longer_shown,
+    parts_of,
+)
 from creneau_directory.storage.tables import TYPES
 from creneau_directory.views import OFFERS, OpenOffers, require_ror_headers, shown, viewer_of
 from creneau_shared.clock import PARIS
@@ -55,8 +62,8 @@ _NEXT_FILTER: Final = re.compile(r",\s*(?=[A-Z][A-Za-z]+(?:\?|%3[Ff]))")
 """the comma before another query of a `_typeFilter`; any other stands in one (`specialty=SM01,SM02`)"""
 _KNOWN: Final = frozenset({*(name for name, _, _ in _INPUTS), "_format", "_pretty"})
 _DOCUMENTATION: Final = (
-    "The directory as files. Answered by 202 and Content-Location; there, once it is done, by a manifest: for each type the"
-    " addresses of its files (NDJSON), and of the entries that were deleted since"
+    "The directory as files. Answered by 400 for what cannot be given, else by 202 and Content-Location; there, once it"
+    " is done, by a manifest: for each type the addresses of its files (NDJSON), and of the entries that were deleted since"
     " `_since`, or are not shown to the caller any more. DELETE there cancels."
 )
 
@@ -89,17 +96,44 @@ def definition(
 
 
 @dataclass(frozen=True, slots=True)
+class _Asked:
+    """What an export is to have: in which form, changed after `since`; type → the queries of which one is to be fulfilled
+    (none: all), as they were written and as they are meant."""
+
+    form: str
+    since: datetime | None
+    filters: Mapping[str, Sequence[str]]
+    conditions: Mapping[str, tuple[Any, ...]]
+
+    @staticmethod
+    def of(call: OperationCall) -> _Asked:
+        """BadRequest for what cannot be meant."""
+        request, said = call.request, OperationInput.of(call.request)
+        if request.prefer.strict:
+            said.refuse_unknown(_KNOWN, "$export")
+        form, since = _format(said), _instant(said, "_since")
+        filters = {name: _filters(said, name) for name in _types(call, said)}
+        conditions = {name: _conditions(texts, name, request) for name, texts in filters.items()}
+        return _Asked(form, since, filters, conditions)
+
+
+@dataclass(frozen=True, slots=True)
 class Exports:
-    """The two operations: the manifest, and one of its files."""
+    """The two operations: the manifest, and one of its files. `request_max`: how long after a request has come, whose time
+    is that of what it writes, its transaction may begin."""
 
     base_url: str
     catalog: Catalog
     file_resources: int
     headers_required: bool
+    request_max: timedelta
 
     def declare_export(self) -> Operation:
         return Operation(
-            definition("export", _DOCUMENTATION, of_types=True, parameters=_INPUTS), self.export, later=True
+            definition("export", _DOCUMENTATION, of_types=True, parameters=_INPUTS),
+            self.export,
+            later=True,
+            check=self.check,
         )
 
     def declare_file(self) -> Operation:
@@ -107,40 +141,38 @@ class Exports:
         said = "One file of an $export: its address stands in the manifest."
         return Operation(definition("export-file", said, of_types=False, parameters=parameters), self.file)
 
+    def check(self, call: OperationCall) -> _Asked:
+        """What is asked for. Unauthenticated, BadRequest for what will not be given."""
+        self._require_known(call.request)
+        return _Asked.of(call)
+
     async def export(self, call: OperationCall) -> Answer:
         """The manifest."""
-        request, said = call.request, OperationInput.of(call.request)
-        self._require_known(request)
-        if request.prefer.strict:
-            said.refuse_unknown(_KNOWN, "$export")
-        form = _format(said)
-        at = call.service.clock.now()
-        since = _instant(said, "_since")
-        types = _types(call, said)
-        manifest: dict[str, Any] = {
-            "transactionTime": instant(at),
-            "request": _address(request),
-            "requiresAccessToken": True,
-            "output": [],
-            "error": [],
-            "deleted": [],
-        }
-        own = {"_outputFormat": form, "_at": instant(at), **({"_since": instant(since)} if since else {})}
+        request, asked = call.request, self.check(call)
+        at, since = call.service.clock.now(), asked.since
+        output: list[dict[str, Any]] = []
+        deleted: list[dict[str, Any]] = []
+        own = {"_outputFormat": asked.form, "_at": instant(at)}
+        own |= {"_since": instant(since)} if since else {}
         catalog = self._seen(request)
         async with call.service.connection() as connection:
-            for name in types:
-                filters = _filters(said, name)
-                wanted = Wanted(name, at, since, _conditions(filters, name, request))
+            complete_until = at - self.request_max - await longest_under_way(connection)
+            for name, filters in asked.filters.items():
+                wanted = Wanted(name, at, since, asked.conditions[name])
                 for part in await parts_of(connection, catalog, wanted, self.file_resources):
                     pairs = {"_type": name, **own, "_after": part.after, "_until": part.until}
-                    manifest["output"].append(
-                        {"type": name, "url": self._url(pairs, filters), "count": part.count}
-                    )
+                    output.append({"type": name, "url": self._url(pairs, filters), "count": part.count})
                 if since is not None and (gone := await self._gone(connection, request, name, since, at)):
                     pairs = {"_type": name, **own, "_deleted": "true"}
-                    manifest["deleted"].append(
-                        {"type": "Bundle", "url": self._url(pairs, ()), "count": len(gone)}
-                    )
+                    deleted.append({"type": "Bundle", "url": self._url(pairs, ()), "count": len(gone)})
+        manifest = {
+            "transactionTime": instant(complete_until),
+            "request": _address(request),
+            "requiresAccessToken": True,
+            "output": output,
+            "error": [],
+            "deleted": deleted,
+        }
         return Answer(200, dumps(manifest), {"Content-Type": "application/json"})
 
     async def file(self, call: OperationCall) -> Answer:

@@ -259,7 +259,7 @@ class FindCareOperation:
         pairs += [("specialty", code) for code in given.codes("specialty", "role")]
         pairs += [("sort", sort)] if sort != "relevance" else []
         pairs += [("_count", str(count))] if count != COUNT_DEFAULT else []
-        explain = _boolean(given, "explain")
+        explain = given.flag("explain")
         pairs += [("explain", "true")] if explain else []
         return Asked(text, near, filters, codes, sort == "distance", count, bool(explain), tuple(pairs))
 
@@ -315,7 +315,7 @@ def _filter(given: OperationInput, kind: str) -> tuple[str, ...]:
             raise _wrong("mode", unknown[0], "AMB, VR, HH")
         return tuple(dict.fromkeys(_MODES[fold(value)] for value in values))
     if kind == "new-patient":
-        return ("true",) if _boolean(given, kind) else ()
+        return ("true",) if given.flag(kind) else ()
     if kind == "gender":
         unknown = [value for value in values if value not in ("female", "male")]
         if unknown:
@@ -340,15 +340,6 @@ def _texts(given: OperationInput, name: str) -> Sequence[str]:
 def _code(text: str) -> str:
     """`https://…TRE_R38-…|SM15` or `R38:SM15` or `SM15` as a term of the index."""
     return term_of(*text.rpartition("|")[::2])
-
-
-def _boolean(given: OperationInput, name: str) -> bool | None:
-    value = given.first(name)
-    if value is None or value == "":
-        return None
-    if str(value).lower() not in ("true", "false"):
-        raise _wrong(name, value, "true, false")
-    return str(value).lower() == "true"
 
 
 def _count(given: OperationInput) -> int:

@@ -36,7 +36,7 @@ class BulkStore(ManyStore):
             Version(resource, await entry_belonging(connection, context, resource, None) or ())
             for resource in resources
         ]
-        current = await self._lock_many(connection, ids)
+        current = await self.lock_many(connection, ids)
         new = [version for version in versions if version.resource["id"] not in current]
         stored = await self._copy(connection, context, new)
         await self.put_many(connection, context, [v for v in versions if v.resource["id"] in current])

@@ -2,8 +2,11 @@
 
 Rows are made by `domain.care.situation` of a role and what it refers to. Who makes a row again holds a lock of its own
 until the transaction ends, so that two changes at once do not leave a row of the state before one of them; the entries
-themselves are not locked: two who each write one entry of a situation would wait for each other. What would touch too
-many rows at once, or was written past the API, is put down in `care_due` and done by the worker.
+themselves are not locked: two who each write one entry of a situation would wait for each other. So who changes a place does
+not see the role that somebody enters there at the same time, who finds the place of before: each change is put down
+(`care_change`), and once it has committed the worker makes again what is made of it then. Of two changes that did not see each
+other, whichever it comes to last finds both. So it does with what would touch too many rows at once, or was written in bulk. It
+leaves for later what somebody else makes again now, and waits for nobody's lock.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ from creneau_directory.domain.care.situation import Around, Situation, situation
 from creneau_directory.domain.care.spelling import as_one, edit_distance, edits_allowed, sound
 from creneau_directory.domain.care.vocabulary import vocabulary
 from creneau_directory.domain.ror.visibility import EVERYBODY, is_sensitive, seen_by
+from creneau_shared.database.closing import ClosingInsert
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.json import loads
 from creneau_shared.fhir.storage.store import Stored
@@ -27,6 +31,9 @@ AT_ONCE_MAX = 50
 """rows that one change brings up to date within its own transaction"""
 BATCH = 500
 """rows that the worker brings up to date in one transaction"""
+Place = tuple[str, int]
+"""where something stands among what was put down: its role, and which time that was put down"""
+BEGINNING: Place = ("", 0)
 COLUMNS = ("role", "practitioner", "terms", "facets", "latitude", "longitude", "label")
 
 _REFERENCES = {
@@ -49,6 +56,22 @@ _SHOWN = " UNION ALL ".join(
     for number, (kind, (_, table)) in enumerate(_REFERENCES.items(), start=1)
 )
 _LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('care ' || role, 0)) FROM unnest($1::text[]) AS role"
+_CHANGES = ClosingInsert("care_change", ("reference",), ("text",))
+_CHANGED = """
+DELETE FROM care_change WHERE id IN (SELECT id FROM care_change ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED)
+RETURNING reference
+"""
+_MADE_OF_THEM = """
+INSERT INTO care_due (role)
+SELECT unnest($1::text[]) UNION SELECT id FROM practitioner_role WHERE terms && $2::text[] AND NOT deleted
+"""
+_WAITING = """
+SELECT role, id FROM care_due WHERE (role, id) > ($1, $2) ORDER BY role, id LIMIT $3 FOR UPDATE SKIP LOCKED
+"""
+_FREE = """
+SELECT role FROM unnest($1::text[]) AS role WHERE pg_try_advisory_xact_lock(hashtextextended('care ' || role, 0))
+"""
+_ENTERED = "DELETE FROM care_due WHERE (role, id) IN (SELECT * FROM unnest($1::text[], $2::bigint[]))"
 _ROLES = "SELECT id, content FROM practitioner_role WHERE id = ANY($1::text[]) AND NOT deleted"
 _UPSERT = """
 INSERT INTO care_situation (role, practitioner, terms, facets, latitude, longitude, label)
@@ -62,36 +85,24 @@ INSERT INTO care_name (name, heard) SELECT * FROM unnest($1::text[], $2::text[])
 
 
 async def changed(connection: Connection, resource_type: str, id_: str) -> None:
-    """An entry has been written or deleted: the rows that are made of it follow."""
+    """An entry has been written or deleted: the rows that are made of it follow, at once unless they are too many."""
     if resource_type == "PractitionerRole":
         await refresh(connection, [id_])
     elif resource_type in _PARAMETER:
         rows = await connection.fetch(
             "SELECT id FROM practitioner_role WHERE terms @> ARRAY[$1] AND NOT deleted LIMIT $2",
-            f"{_PARAMETER[resource_type]}={resource_type}/{id_}",
+            _term(resource_type, id_),
             AT_ONCE_MAX + 1,
         )
-        if len(rows) > AT_ONCE_MAX:
-            await connection.execute(
-                "INSERT INTO care_due (role) SELECT id FROM practitioner_role WHERE terms @> ARRAY[$1] AND NOT deleted"
-                " ON CONFLICT DO NOTHING",
-                f"{_PARAMETER[resource_type]}={resource_type}/{id_}",
-            )
-        elif rows:
+        if 0 < len(rows) <= AT_ONCE_MAX:
             await refresh(connection, [row["id"] for row in rows])
+    await put_off(connection, resource_type, [id_])
 
 
 async def put_off(connection: Connection, resource_type: str, ids: Sequence[str]) -> None:
-    """Entries have been written in bulk: the rows that are made of them are left to the worker."""
-    if resource_type == "PractitionerRole":
-        sql = "INSERT INTO care_due (role) SELECT unnest($1::text[]) ON CONFLICT DO NOTHING"
-        await connection.execute(sql, list(ids))
-    elif resource_type in _PARAMETER:
-        await connection.execute(
-            "INSERT INTO care_due (role) SELECT id FROM practitioner_role WHERE terms && $1::text[] AND NOT deleted"
-            " ON CONFLICT DO NOTHING",
-            [f"{_PARAMETER[resource_type]}={resource_type}/{id_}" for id_ in ids],
-        )
+    """Entries have been written or deleted: the rows that are made of them are left to the worker."""
+    if resource_type == "PractitionerRole" or resource_type in _PARAMETER:
+        await _CHANGES.run(connection, [(f"{resource_type}/{id_}",) for id_ in ids])
 
 
 async def refresh(connection: Connection, roles: Sequence[str]) -> None:
@@ -166,16 +177,34 @@ def _referred(role: Resource, element: str) -> list[str]:
     return [r["reference"].split("/_history/")[0].rpartition("/")[2] for r in references if "reference" in r]
 
 
-async def refresh_due(connection: Connection) -> int:
-    """Bring up to date what was put down for later; how many that were."""
-    rows = await connection.fetch(
-        "DELETE FROM care_due WHERE role IN (SELECT role FROM care_due ORDER BY role LIMIT $1 FOR UPDATE SKIP LOCKED)"
-        " RETURNING role",
-        BATCH,
-    )
-    if rows:
-        await refresh(connection, [row["role"] for row in rows])
+async def find_due(connection: Connection) -> int:
+    """Find the rows that are made of what has changed, a batch of the changes; how many changes that were."""
+    rows = await connection.fetch(_CHANGED, BATCH)
+    named = [row["reference"].partition("/")[::2] for row in rows]
+    if named:
+        roles = [id_ for kind, id_ in named if kind == "PractitionerRole"]
+        terms = [_term(kind, id_) for kind, id_ in named if kind != "PractitionerRole"]
+        await connection.execute(_MADE_OF_THEM, roles, terms)
     return len(rows)
+
+
+def _term(resource_type: str, id_: str) -> str:
+    """By which the roles are found that name an entry."""
+    return f"{_PARAMETER[resource_type]}={resource_type}/{id_}"
+
+
+async def refresh_due(connection: Connection, after: Place = BEGINNING) -> tuple[int, Place | None]:
+    """Bring up to date what was found due behind a place, a batch of it; how many roles that were, and the last place
+    of the batch, None when nothing stands behind it. What others bring up to date now stays put down."""
+    waiting = await connection.fetch(_WAITING, *after, BATCH)
+    roles = sorted({row["role"] for row in waiting})
+    free = {row["role"] for row in await connection.fetch(_FREE, roles)}
+    taken = [row for row in waiting if row["role"] in free]
+    if taken:
+        await connection.execute(_ENTERED, [row["role"] for row in taken], [row["id"] for row in taken])
+        await refresh(connection, sorted(free))
+    last = waiting[-1] if len(waiting) == BATCH else None
+    return len(free), None if last is None else (last["role"], last["id"])
 
 
 # -- names ---------------------------------------------------------------------------------------------------

@@ -2,12 +2,14 @@
 
 `care_situation`: one row a situation that can be found (see `domain.care.situation` for its terms).
 `care_name`: the words of professionals' names, and how they sound; a word stays when its last bearer goes.
-`care_due`: PractitionerRoles whose rows are to be made again.
+`care_change`: entries (`Location/12`) that were written, as often as they were, of which the rows are still to be found.
+`care_due`: PractitionerRoles whose rows are to be made again, as often as they were found due: who puts one down meets no
+row of somebody else's, which may be taken before what they have changed has committed.
 """
 
 from __future__ import annotations
 
-from sqlalchemy import ARRAY, Column, Double, Index, MetaData, Table, Text
+from sqlalchemy import ARRAY, BigInteger, Column, Double, Identity, Index, MetaData, Table, Text
 
 
 def care_tables(metadata: MetaData) -> None:
@@ -39,4 +41,15 @@ def care_tables(metadata: MetaData) -> None:
             "ix_care_name_trigram", "name", postgresql_using="gin", postgresql_ops={"name": "gin_trgm_ops"}
         ),
     )
-    Table("care_due", metadata, Column("role", Text(collation="C"), primary_key=True))
+    Table(
+        "care_change",
+        metadata,
+        Column("id", BigInteger, Identity(always=True), primary_key=True),
+        Column("reference", Text(collation="C"), nullable=False),
+    )
+    Table(
+        "care_due",
+        metadata,
+        Column("role", Text(collation="C"), primary_key=True),
+        Column("id", BigInteger, Identity(always=True), primary_key=True),
+    )

@@ -1,14 +1,15 @@
 """What an `$export` reads: where its files begin and end, and the resources of one.
 
 A file is a range of ids, read when it is fetched: it has what there is then, but for what was created after the manifest's
-hour. What changed in between comes changed, and once more with the next `_since`: nothing is lost between two exports.
+hour. What changed in between comes changed, and once more with the next `_since`: nothing is lost between two exports, not
+even what had been written and was not committed yet, as the next `_since` lies before it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from creneau_directory.domain.ror.visibility import SENSITIVE_TERM
 from creneau_shared.database.conditions import all_of
@@ -36,6 +37,21 @@ class Wanted:
     at: datetime
     since: datetime | None
     filters: tuple[tuple[Condition, ...], ...]
+
+
+_LONGEST_UNDER_WAY = """
+SELECT greatest(clock_timestamp() - min(xact_start), interval '0') FROM pg_stat_activity
+WHERE datname = current_database() AND backend_type = 'client backend'
+"""
+
+
+async def longest_under_way(connection: Connection) -> timedelta:
+    """For how long the transaction that has been under way longest in this database has been, of those that this role may
+    see: its own, which all processes of the directory have. Whatever a statement after this one does not see yet has been
+    written by one of them, or by one that has begun since. An age, not a time: the server's clock may be another."""
+    age = await connection.fetchval(_LONGEST_UNDER_WAY)
+    assert isinstance(age, timedelta)  # this transaction at least is under way
+    return age
 
 
 async def parts_of(connection: Connection, catalog: Catalog, wanted: Wanted, size: int) -> list[Part]:

@@ -54,6 +54,12 @@ async def unlock_source(connection: Connection, source: str) -> None:
     await connection.execute("SELECT pg_advisory_unlock(hashtextextended('load ' || $1, 0))", source)
 
 
+async def take_turn(connection: Connection) -> None:
+    """Write alone of all loads until the transaction ends: two sources give the same entries, and who has the last word of one
+    is known only once the other has committed."""
+    await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended('load writes', 0))")
+
+
 async def begun(connection: Connection, source: str, file: str, fingerprint: str, *, whole: bool) -> Load:
     """The load of this very file that was broken off, or a new one; what other files had begun is dropped."""
     row = await connection.fetchrow(

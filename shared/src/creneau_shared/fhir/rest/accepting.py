@@ -35,7 +35,7 @@ def is_for_later(request: FhirRequest, operations: Sequence[Operation]) -> bool:
 
 def check_at_once(service: FhirService, request: FhirRequest, route: Route) -> None:
     """Refuse now what would only be refused later: beside the address and the right to it, which the route has shown,
-    a Provenance that cannot be kept and an unreadable body.
+    a Provenance that cannot be kept, an unreadable body, and what an operation can say of its input without looking anything up.
 
     A Bundle's entries fail one by one, and a search over the system asks type by type: both later.
     """
@@ -44,6 +44,8 @@ def check_at_once(service: FhirService, request: FhirRequest, route: Route) -> N
         request.resource()
     if request.method == "POST" and not request.path:
         check_bundle(request.resource())
+    if route.check is not None:
+        route.check()
 
 
 def _is_worth_waiting_for(request: FhirRequest) -> bool:

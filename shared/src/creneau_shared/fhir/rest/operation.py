@@ -32,6 +32,8 @@ class Operation:
     """whether what it takes or answers must be kept nowhere: it is carried out at once, never recorded"""
     later: bool = False
     """whether it is answered later whatever the client prefers (bulk data)"""
+    check: Callable[[OperationCall], object] | None = field(default=None, repr=False)
+    """raises what can be refused of a call before it is recorded to be answered later; `handler` does so again"""
 
     @property
     def code(self) -> str:

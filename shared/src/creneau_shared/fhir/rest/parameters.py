@@ -69,6 +69,22 @@ class OperationInput:
     def first(self, *names: str) -> Any | None:
         return next(iter(self.all(*names)), None)
 
+    def flag(self, *names: str) -> bool | None:
+        """The first value under any of these names, `true` or `false`, in letters of any case; None where nothing is said.
+        BadRequest for what is neither: whoever meant yes would be answered as if they had said no."""
+        name, value = next((entry for entry in self._entries if entry[0] in names), ("", None))
+        if value is None or value == "":
+            return None
+        said = str(value).strip().lower()
+        if said not in ("true", "false"):
+            raise BadRequest(
+                f"« {name} » attend true ou false ; reçu « {value} ».",
+                f"“{name}” takes true or false; got “{value}”.",
+                code="value",
+                expression=f"http.{name}",
+            )
+        return said == "true"
+
     def texts(self, *names: str) -> list[str]:
         """Values that are words: a GET may join several with commas."""
         found: list[str] = []

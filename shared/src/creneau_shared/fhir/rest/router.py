@@ -76,6 +76,8 @@ class Route:
     once: bool = False
     """whether `read` changes something by itself: it is not begun a second time"""
     write: Write | None = None
+    check: Callable[[], object] | None = None
+    """raises what `read` would refuse of the request's input"""
 
 
 class Router:
@@ -221,7 +223,8 @@ class Router:
                 if operation.right is not None:
                     request.access(*operation.right)
                 call = OperationCall(self._service, request, resource_type, id_)
-                return Route(read=partial(operation.handler, call), once=affects_state)
+                check = operation.check and partial(operation.check, call)
+                return Route(read=partial(operation.handler, call), once=affects_state, check=check)
         raise NotImplementedByServer(
             f"L'opération {code} n'existe pas ici.",
             f"The operation {code} does not exist here.",

@@ -50,7 +50,7 @@ class ManyStore(GenericStore):
         self, connection: Connection, context: WriteContext, versions: Sequence[Version]
     ) -> None:
         """Store each of these as the current version of its id, whether or not there was one."""
-        current = await self._lock_many(connection, [version.resource["id"] for version in versions])
+        current = await self.lock_many(connection, [version.resource["id"] for version in versions])
         now = to_milliseconds(context.now)
         known = [
             (version, before.version + 1, max(now, before.last_updated))
@@ -61,7 +61,8 @@ class ManyStore(GenericStore):
         await self._write(connection, self._update_many, known)
         await self.create_many(connection, context, new)
 
-    async def _lock_many(self, connection: Connection, ids: Sequence[str]) -> Mapping[str, Stored]:
+    async def lock_many(self, connection: Connection, ids: Sequence[str]) -> Mapping[str, Stored]:
+        """The current version of each id that was ever used; it stays that until the transaction ends."""
         rows = await connection.fetch(
             f"SELECT id, version, last_updated, content FROM {self._table} WHERE id = ANY($1::text[])"
             " ORDER BY id FOR UPDATE",

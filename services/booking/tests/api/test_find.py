@@ -190,6 +190,7 @@ async def test_what_would_be_refused_is_not_offered(callers: Callers, practice: 
         ({"start": "2026-11-24", "end": "2026-11-24", "_count": "-1"}, 400, ""),
         ({"start": "2026-11-24", "end": "2026-11-24", "_count": "beaucoup"}, 400, ""),
         ({"start": "2026-11-24", "end": "2026-11-24", "_count": "²"}, 400, ""),
+        ({"start": "2026-11-24", "end": "2026-11-24", "all-required": "oui"}, 400, ""),
         ({"start": "2026-11-24", "end": "2026-11-24", "occurrence-count": "²"}, 400, ""),
         ({"start": "2026-11-24", "end": "2026-11-24", "occurrence-count": "9" * 5_000}, 400, ""),
     ],

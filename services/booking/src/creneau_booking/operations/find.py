@@ -21,6 +21,7 @@ from creneau_booking.operations.find_query import (
     ACTORS,
     PATIENTS,
     SERVICE,
+    all_required,
     identifier_of,
     named_in,
     series_of,
@@ -135,6 +136,7 @@ class FindOperation:
             end=end,
             count=_count(given),
             series=series_of(given),
+            all_required=all_required(given),
         )
         others = [service.catalog.table(name) for name in service.catalog.types if name != "Slot"]
         async with service.connection() as connection:
@@ -209,6 +211,7 @@ class FindOperation:
                 *await conditions_of(connection, service, request, asked.given),
                 to_come(request.now),
             ),
+            all_required=asked.all_required,
             bookable=asked.access.patient_ids is not None,
             gathered_max=self._gathered_max,
         )
@@ -263,6 +266,7 @@ class _Asked:
     end: datetime
     count: int
     series: Series | None
+    all_required: bool
 
     @property
     def cursor(self) -> str:

@@ -91,7 +91,7 @@ def named_in(given: OperationInput) -> list[Named]:
 
 def all_required(given: OperationInput) -> bool:
     """Whether of each kind everybody who is named has to take part."""
-    return str(given.first("all-required", "joint") or "").lower() == "true"
+    return bool(given.boolean("all-required", "joint"))
 
 
 def slot_query(given: OperationInput, start: datetime, end: datetime) -> Pairs:

@@ -27,7 +27,6 @@ from creneau_booking.operations.find_query import (
     KINDS_OF_AGENDA,
     SERVICE,
     Pairs,
-    all_required,
     codes,
     identifier_of,
     named_in,
@@ -84,6 +83,7 @@ class TogetherSearch:
         given: OperationInput,
         *,
         conditions: tuple[Condition, ...],
+        all_required: bool,
         bookable: bool,
         gathered_max: int,
     ) -> None:
@@ -94,6 +94,7 @@ class TogetherSearch:
         self._catalog = catalog
         self._scope = scope
         self._given = given
+        self._all_required = all_required
         self._bookable = bookable
         self._gathered_max = gathered_max
         self._slots: dict[str, Resource] = {}
@@ -133,7 +134,7 @@ class TogetherSearch:
         order in which they were named; None: any does."""
         found: list[tuple[str, Mapping[str, int] | None]] = []
         for kind, references in await self._by_kind():
-            if all_required(self._given):
+            if self._all_required:
                 found += [(kind, await self._ranked([one])) for one in references]
             else:
                 found.append((kind, await self._ranked(references)))
@@ -151,7 +152,7 @@ class TogetherSearch:
                 kind, token = one.kind_of(r), identifier_of(r)
                 ids = logical.get((kind, token), ()) if token else [id_of(r)]
                 references.append([f"{kind}/{id_}" for id_ in ids])
-            if one.kind == "Schedule" and len(references) > 1 and not all_required(self._given):
+            if one.kind == "Schedule" and len(references) > 1 and not self._all_required:
                 found += await self._schedules_by_kind(references)
             else:
                 found.append((one.kind, references))

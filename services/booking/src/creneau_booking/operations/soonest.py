@@ -131,11 +131,11 @@ class SoonestOperation:
             if text := given.first(*CURSORS):
                 cursor = service.cursors.decode(str(text), digest)
                 after, counted = (cursor.place.values[0], cursor.place.values[1]), cursor.total
-            with_facets = after is None and str(given.first("facets")).lower() != "false"
+            with_facets = after is None and given.boolean("facets") is not False
             consumer = await consumer_for(
                 connection, access, given, request.now, per_agenda_max=self._per_agenda_max
             )
-            if consumer is not None and str(given.first("new-patient")).lower() == "true":
+            if consumer is not None and given.boolean("new-patient"):
                 consumer = replace(consumer, is_new=True)
             free = [("status", "free"), *([("bookable", "true")] if consumer is not None else [])]
             asked = searching.parse(service, request, "Slot", free, strict=True)

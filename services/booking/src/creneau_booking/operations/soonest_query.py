@@ -196,12 +196,7 @@ def _mode(text: str) -> str:
 
 
 def _never(given: OperationInput) -> tuple[str, ...]:
-    value = given.first("new-patient")
-    if value is None or str(value).lower() in ("", "false"):
-        return ()
-    if str(value).lower() != "true":
-        raise _bad("new-patient", "true ou false", "true or false", value)
-    return tuple(f"new-patient={code}" for code in NOT_NEW)
+    return tuple(f"new-patient={code}" for code in NOT_NEW) if given.boolean("new-patient") else ()
 
 
 def _near(given: OperationInput, now: datetime, base_url: str) -> NearValue | None:

@@ -77,6 +77,22 @@ class OperationInput:
                 found += [part.strip() for part in value.split(",") if part.strip()]
         return found
 
+    def boolean(self, *names: str) -> bool | None:
+        """The first value, as yes or no, whether it came as a boolean or as a word; None: not said. BadRequest for what is
+        neither."""
+        name, value = next(((name, value) for name, value in self._entries if name in names), ("", None))
+        if value is None or value == "":
+            return None
+        said = str(value).lower()
+        if said not in ("true", "false"):
+            raise BadRequest(
+                f"{name} attend true ou false ; reçu « {value} ».",
+                f"{name} takes true or false; got “{value}”.",
+                code="value",
+                expression=f"http.{name}",
+            )
+        return said == "true"
+
     def references(self, *names: str) -> list[Resource]:
         """Values that designate a resource, as FHIR References: literal, or logical (identifier only). A search's spellings
         are understood, too: `system|value`, and `name.identifier` or `name:identifier` with any value."""

@@ -94,18 +94,6 @@ def all_required(given: OperationInput) -> bool:
     return bool(given.boolean("all-required", "joint"))
 
 
-def slot_query(given: OperationInput, start: datetime, end: datetime) -> Pairs:
-    """The pairs of the search, for slots within `[start, end)`: whoever is named is of one agenda."""
-    pairs = [*times(start, end)]
-    for named in named_in(given):
-        if named.kind == SERVICE:
-            continue  # by its type as well: `operations.services`
-        for kind in dict.fromkeys(map(named.kind_of, named.references)):
-            path = "schedule" if kind == "Schedule" else f"schedule.actor:{kind}"
-            pairs += _by_reference([r for r in named.references if named.kind_of(r) == kind], path)
-    return [*pairs, *codes(given)]
-
-
 def times(start: datetime, end: datetime) -> Pairs:
     """Free slots within `[start, end)`."""
     return [("status", "free"), ("start", f"ge{start.isoformat()}"), ("end", f"le{end.isoformat()}")]

@@ -153,19 +153,21 @@ async def test_whom_an_agenda_names_by_a_role_is_found_by_name_and_by_place(
 
 
 async def test_an_agenda_is_where_it_says(callers: Callers, practice: Practice) -> None:
-    """That its professional is elsewhere, too, makes it no agenda of there; one that says no place is where they work."""
+    """That its professional is elsewhere, too, makes it no agenda of there; one that says no place is where they always
+    are, and nowhere while they have two places."""
     doctor, here, there = (f"{kind}/{unique('x')}" for kind in ("Practitioner", "Location", "Location"))
     for place in (here, there):
         await practice.put(a_role(doctor, place))
     agenda = await practice.open_agenda(actor=[ref(doctor), ref(here)])
-    silent = await practice.open_agenda(actor=[ref(doctor)])
-    assert set(await found(callers, **window(agenda), location_reference=ref(here))) == {
-        *agenda.slots,
-        *silent.slots,
-    }
+    everywhere = await practice.open_agenda(actor=[ref(doctor)])
+    settled = f"Practitioner/{unique('x')}"
+    await practice.put(a_role(settled, there))
+    silent = await practice.open_agenda(actor=[ref(settled)])
+    assert await found(callers, **window(agenda), location_reference=ref(here)) == list(agenda.slots)
     assert await found(callers, **window(agenda), location_reference=ref(there)) == list(silent.slots)
-    both = {"practitioner": ref(doctor), "location_reference": ref(there)}
+    both = {"practitioner": [ref(doctor), ref(settled)], "location_reference": ref(there)}
     assert await found(callers, **window(agenda), **both) == list(silent.slots)
+    assert set(everywhere.slots) < set(await found(callers, **window(agenda), practitioner=ref(doctor)))
 
 
 async def test_a_page_goes_on_for_whom_it_was_asked(callers: Callers, practice: Practice) -> None:

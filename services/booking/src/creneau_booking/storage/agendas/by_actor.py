@@ -1,21 +1,19 @@
-"""Whose agendas are whose: what an agenda names, its roles followed, as `found_by` has it for `$soonest`.
+"""Whose agendas are whose: what an agenda names, its roles followed.
 
-An agenda that names a role alone is its professional's, where the role is; one that names a professional alone is that of
-each of their roles. A place that an agenda names counts before those of roles.
+An agenda that names a role alone is its professional's, where the role is; one that names a professional alone is of the
+roles, and where they are, in which they are always received there (`availability.alone`). A place that an agenda names counts
+before those of roles.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from creneau_booking.storage.availability.alone import ROLES_ALONE
 from creneau_shared.database.pool import Connection
 
-_SAYS = "EXISTS (SELECT FROM agenda_named AS said WHERE said.schedule_key = named.schedule_key AND {of})"
-_SAYS_A_PLACE = _SAYS.format(of="starts_with(said.reference, 'Location/')")
-_SAYS_A_ROLE = _SAYS.format(of="starts_with(said.reference, 'PractitionerRole/')")
-_SAYS_ITS_PLACE = _SAYS.format(
-    of="said.reference = ANY(ARRAY(SELECT 'Location/' || place FROM role_place WHERE role_place.role = role.id))"
-)
+_SAYS_A_PLACE = """EXISTS (
+  SELECT FROM agenda_named AS said WHERE said.schedule_key = named.schedule_key AND starts_with(said.reference, 'Location/'))"""
 _OF_ACTORS = f"""
 WITH role AS MATERIALIZED (
   SELECT id, terms, false AS by_place FROM practitioner_role
@@ -32,9 +30,9 @@ WITH role AS MATERIALIZED (
   WHERE role.by_place AND NOT {_SAYS_A_PLACE}
   UNION ALL
   SELECT named.schedule_key FROM role CROSS JOIN unnest(role.terms) AS t JOIN agenda_named AS named
-    ON named.reference = substr(t, 14)
-  WHERE starts_with(t, 'practitioner=Practitioner/') AND NOT role.terms @> ARRAY['active=false'] AND NOT {_SAYS_A_ROLE}
-    AND (NOT {_SAYS_A_PLACE} OR NOT role.by_place AND {_SAYS_ITS_PLACE})
+    ON named.reference = substr(t, 14) JOIN schedule ON schedule.key = named.schedule_key
+  WHERE starts_with(t, 'practitioner=Practitioner/') AND NOT (role.by_place AND {_SAYS_A_PLACE})
+    AND EXISTS (SELECT FROM {ROLES_ALONE} AS alone WHERE alone.id = role.id)
   UNION ALL SELECT key FROM schedule WHERE id = ANY((SELECT $4::text[])::text[])
 )
 SELECT id FROM schedule WHERE key = ANY(ARRAY(SELECT schedule_key FROM own)) AND NOT deleted ORDER BY id

@@ -64,6 +64,20 @@ async def test_everything_is_booking_s_part_and_then_the_messages(
     assert asked.query["patient"] == "Patient/p"
 
 
+async def test_who_asks_for_messages_alone_gets_them_at_once(
+    services: Services, client: httpx.AsyncClient
+) -> None:
+    """Booking has nothing of that, says what it makes of the request, and gives its word for them."""
+    keep(services)
+    remark = {"resource": outcome("not-supported"), "search": {"mode": "outcome"}}
+    services.answer("booking", "/fhir/Patient/p/$everything", bundle("searchset", remark), 200, **VOUCHER)
+    found = (await client.get("/Patient/p/$everything?_type=Communication")).json()
+    assert [entry["resource"].get("id") for entry in found["entry"]] == [None, "m"]
+    assert following(found) is None
+    assert services.of("booking")[0].query["_type"] == "Communication"
+    assert services.of("notifications")[-1].headers[HEADER] == "booking's word"
+
+
 async def test_links_say_what_was_understood(services: Services, client: httpx.AsyncClient) -> None:
     """Booking is told of all, so that it can say what it leaves out."""
     keep(services)

@@ -82,12 +82,15 @@ class FhirBase:
 
         self.rules.append(say)
 
-    def refuse(self, method: str, path: str, status: int, code: str, text: str = "Non.") -> None:
-        """Refuse it with an OperationOutcome."""
+    def refuse(
+        self, method: str, path: str, status: int, code: str, text: str = "Non.", about: str | None = None
+    ) -> None:
+        """Refuse it with an OperationOutcome; `about`: its diagnostics."""
         issue = {
             "severity": "error",
             "code": "conflict",
             "details": {"coding": [{"code": code}], "text": text},
+            **({"diagnostics": about} if about is not None else {}),
         }
         self.on(method, path, {"resourceType": "OperationOutcome", "issue": [issue]}, status)
 

@@ -161,8 +161,8 @@ async def test_only_the_time_that_was_shown_is_accepted(person: Person, fhir: Fh
         "/rendez-vous/a-1/repondre", reponse="accepter", moment="2026-12-02T11:00:00+04:00"
     )
     assert (gone.status_code, "Ce créneau est pris." in gone.text) == (409, True)
-    own = "Patient/camille a déjà un rendez-vous à cette heure."
-    fhir.refuse("POST", "/AppointmentResponse", 409, "actor-occupied", own)
+    own = "La même personne a déjà un rendez-vous à cette heure."
+    fhir.refuse("POST", "/AppointmentResponse", 409, "actor-occupied", own, "Patient/camille")
     elsewhere = await person.send(
         "/rendez-vous/a-1/repondre", reponse="accepter", moment="2026-12-02T11:00:00+04:00"
     )

@@ -116,17 +116,16 @@ async def test_somebody_faster_leads_to_the_nearest_times(person: Person, fhir: 
     assert found.url.path.endswith("/verifier")
 
 
-OWN = "Patient/camille a déjà un rendez-vous à cette heure (mardi 1er décembre, 10 h). Choisissez un autre créneau."
-PROFESSIONAL = OWN.replace("Patient/camille", "Practitioner/p-1")
+OWN = "La même personne a déjà un rendez-vous à cette heure (mardi 1er décembre, 10 h). Choisissez un autre créneau."
 
 
 async def test_ones_own_visit_at_that_time_is_nobody_who_was_faster(person: Person, fhir: FhirBase) -> None:
     """As the time is held, and as it is booked: said in a sentence that names no id, with a way to one's appointments."""
     await person.sign_in()
     check = await choose(person)
-    fhir.refuse("POST", "/Appointment/a-1/$book", 409, "actor-occupied", OWN)
+    fhir.refuse("POST", "/Appointment/a-1/$book", 409, "actor-occupied", OWN, "Patient/camille")
     late = await person.follow(await person.send(check.url.path))
-    fhir.refuse("POST", "/Appointment/$hold", 409, "actor-occupied", OWN)
+    fhir.refuse("POST", "/Appointment/$hold", 409, "actor-occupied", OWN, "Patient/camille")
     for page in (late, await choose(person)):
         assert page.url.path.endswith("/impossible")
         assert "déjà un rendez-vous à cette heure" in page.text
@@ -136,19 +135,19 @@ async def test_ones_own_visit_at_that_time_is_nobody_who_was_faster(person: Pers
 
 
 @pytest.mark.parametrize(
-    ("code", "text", "leads_to"),
+    ("code", "about", "leads_to"),
     [
-        ("slot-held", "Non.", "/pris"),
-        ("group-full", "Non.", "/pris"),
-        ("actor-occupied", PROFESSIONAL, "/pris"),
-        ("place-taken", "Patient/camille a déjà une place au créneau.", "/impossible"),
+        ("slot-held", None, "/pris"),
+        ("group-full", None, "/pris"),
+        ("actor-occupied", "Practitioner/p-1", "/pris"),
+        ("place-taken", "Slot/slot-1: Patient/camille", "/impossible"),
     ],
 )
 async def test_why_a_time_cannot_be_had_is_told_by_the_code(
-    person: Person, fhir: FhirBase, code: str, text: str, leads_to: str
+    person: Person, fhir: FhirBase, code: str, about: str | None, leads_to: str
 ) -> None:
     await person.sign_in()
-    fhir.refuse("POST", "/Appointment/$hold", 409, code, text)
+    fhir.refuse("POST", "/Appointment/$hold", 409, code, about=about)
     page = await choose(person)
     assert page.url.path.endswith(leads_to)
     assert "Patient/" not in page.text

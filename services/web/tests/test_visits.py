@@ -12,7 +12,7 @@ from .conftest import FhirBase, Person, searchset
 from .samples import CAMILLE, PLACE, PRACTITIONER, ROLE, SCHEDULE, SLOT, appointment
 
 LATER = {**SLOT, "id": "slot-2", "start": "2026-12-03T07:00:00Z", "end": "2026-12-03T07:15:00Z"}
-OWN = "Patient/camille a déjà un rendez-vous à cette heure (jeudi 3 décembre, 11 h)."
+OWN = "La même personne a déjà un rendez-vous à cette heure (jeudi 3 décembre, 11 h)."
 UNTIL = "https://creneau.sante.fr/fhir/StructureDefinition/cancelable-until"
 
 
@@ -239,7 +239,7 @@ async def test_somebody_faster_leaves_the_appointment_as_it_was(person: Person, 
 
 
 async def test_ones_own_other_visit_keeps_a_move_from_being_made(person: Person, fhir: FhirBase) -> None:
-    fhir.refuse("POST", "/Appointment/a-1/$reschedule", 409, "actor-occupied", OWN)
+    fhir.refuse("POST", "/Appointment/a-1/$reschedule", 409, "actor-occupied", OWN, "Patient/camille")
     await person.open("/rendez-vous/a-1/deplacer/verifier?creneau=slot-2")
     page = await person.send("/rendez-vous/a-1/deplacer/verifier", creneau="slot-2", version='W/"3"')
     assert page.status_code == 409

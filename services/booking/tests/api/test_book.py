@@ -13,6 +13,7 @@ from services.booking.tests.factories import appointment, for_professionals, par
 from services.booking.tests.practice import Agenda, Practice
 
 from creneau_booking.storage.appointment_mapper import REPLACES
+from creneau_shared.clock import shown
 from creneau_shared.fhir.storage.store import Resource
 
 
@@ -134,7 +135,8 @@ async def test_the_slower_one_is_told_which_slot_in_their_language(
     for language, words in (("fr", "vient d'être pris"), ("en", "has just been taken")):
         answer = await callers.patient(camille, language=language).post("Appointment", wanted)
         assert (answer.status_code, code(answer)) == (409, "slot-taken")
-        assert f"Slot/{agenda.slots[0]}" in reason(answer)
+        assert answer.json()["issue"][0]["diagnostics"].startswith(f"Slot/{agenda.slots[0]} ")
+        assert shown(agenda.start) in reason(answer)
         assert words in reason(answer)
 
 
@@ -146,7 +148,7 @@ async def test_a_practitioner_who_is_elsewhere(callers: Callers, practice: Pract
         "Appointment", appointment("booked", slots=agenda.slots[:1], start=agenda.start)
     )
     assert (answer.status_code, code(answer)) == (409, "actor-occupied")
-    assert agenda.practitioner in reason(answer)
+    assert answer.json()["issue"][0]["diagnostics"] == agenda.practitioner
     assert await practice.slot_statuses(agenda.slots[:1]) == ["busy-unavailable"]
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from icalendar import Calendar
-from services.booking.tests.client import code
+from services.booking.tests.client import code, reason
 from services.booking.tests.conftest import Callers
 from services.booking.tests.factories import appointment, parameters, unique
 from services.booking.tests.practice import Practice
@@ -70,7 +70,9 @@ async def test_a_secret_address_shows_visits_and_no_patient(callers: Callers, pr
     await opened(revoke=True)
     assert (await callers.client.get(second)).status_code == 404
     for caller in (callers.patient(patient), callers.staff(unique("cabinet"))):
-        assert (await caller.post(path, {"resourceType": "Parameters"})).status_code == 403
+        refused = await caller.post(path, {"resourceType": "Parameters"})
+        assert refused.status_code == 403
+        assert "Schedule" in reason(refused)
 
 
 CALENDAR = """BEGIN:VCALENDAR\r

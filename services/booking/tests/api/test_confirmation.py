@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections import Counter
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
 from services.booking.tests.client import Caller, code
 from services.booking.tests.conftest import Callers
-from services.booking.tests.factories import appointment, parameters, ref, schedule, utc
+from services.booking.tests.factories import appointment, parameters, ref, schedule, unique, utc
 from services.booking.tests.practice import Agenda, Practice
 from services.booking.tests.surgery import Surgery, open_surgery
 
@@ -21,6 +23,7 @@ from creneau_booking.storage.appointment_mapper import HELD_UNTIL
 from creneau_shared.fhir.storage.store import Resource
 
 CONFIRMS = [{"url": CONFIRMATION_REQUIRED, "valueBoolean": True}]
+GUIDE = Path(__file__).parents[4] / "docs/guides/integrator.md"
 CANCELLED = [{"op": "replace", "path": "/status", "value": "cancelled"}]
 BOOKED = [{"op": "replace", "path": "/status", "value": "booked"}]
 
@@ -48,6 +51,28 @@ async def asked(caller: Caller, agenda: Agenda, patient: str, index: int = 0) ->
     assert answer.status_code == 202, answer.text
     found: Resource = answer.json()
     return found
+
+
+async def test_what_waits_for_a_professional_is_found_as_the_guide_says(
+    callers: Callers, practice: Practice
+) -> None:
+    """In one request, whether the agenda names them or a role of theirs; nothing that waits for somebody else."""
+    doctor, other = (f"Practitioner/{unique('prat')}" for _ in range(2))
+    role = {"resourceType": "PractitionerRole", "id": unique("role"), "practitioner": ref(doctor)}
+    of_role = await practice.open_agenda(1, extension=CONFIRMS, actor=[ref(await practice.put(role))])
+    waiting = set()
+    for whose, agenda in (
+        (doctor, of_role),
+        (doctor, await practice.open_agenda(1, extension=CONFIRMS, practitioner=doctor, start=of_role.at(4))),
+        (other, await practice.open_agenda(1, extension=CONFIRMS, practitioner=other)),
+    ):
+        patient = await practice.new_patient()
+        visit = await asked(callers.patient(patient), agenda, patient)
+        waiting |= {visit["id"]} if whose == doctor else set()
+    [query] = re.findall(r"Find what waits[^`]*`(Appointment\?[^`]+)`", GUIDE.read_text())
+    found = await callers.software().get(query.replace("Practitioner/<id>", doctor))
+    assert found.status_code == 200, found.text
+    assert {entry["resource"]["id"] for entry in found.json()["entry"]} == waiting
 
 
 async def told(practice: Practice, id_: str) -> list[tuple[str, Resource]]:

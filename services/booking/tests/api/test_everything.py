@@ -110,11 +110,26 @@ async def test_what_is_asked_for_is_what_is_given(life: Life) -> None:
         {"_cursor": "x"},
         {"_count": "-1"},
         {"versions": "perhaps"},
+        {"versions": "oui"},
     ],
 )
 async def test_what_cannot_be_understood_is_said(life: Life, query: dict[str, Any]) -> None:
     answer = await life.caller.get(f"Patient/{life.id}/$everything", **query)
     assert answer.status_code == 400, answer.text
+
+
+async def test_messages_are_of_the_record_though_others_keep_them(life: Life) -> None:
+    """Who asks for them alone gets nothing from here, and booking's word for who has them; a wrong type is told of them."""
+    path = f"Patient/{life.id}/$everything"
+    answer = await life.whole.get(path, _type="Communication")
+    assert answer.status_code == 200, answer.text
+    assert "entry" not in answer.json()
+    assert "_type=Communication" in answer.json()["link"][0]["url"]
+    assert answer.headers[HEADER]
+    both = (await life.whole.get(path, _type="Communication,Patient")).json()
+    assert [entry["resource"]["id"] for entry in both["entry"]] == [life.id]
+    refused = await life.whole.get(path, _type="Slot")
+    assert "Communication" in refused.json()["issue"][0]["details"]["text"]
 
 
 async def test_what_is_not_known_is_left_out_and_said_or_refused(life: Life) -> None:

@@ -110,6 +110,80 @@ async def test_and_between_kinds_or_within(callers: Callers, practice: Practice,
     )
 
 
+def a_role(practitioner: str, *places: str, **more: Any) -> dict[str, Any]:
+    """The directory's word on what a professional does, and where."""
+    return {
+        "resourceType": "PractitionerRole",
+        "id": unique("role"),
+        "practitioner": ref(practitioner),
+        "location": [ref(place) for place in places],
+        **more,
+    }
+
+
+@pytest.mark.parametrize("operation", ["Appointment/$find", "Slot/$prefetch"])
+async def test_whom_an_agenda_names_by_a_role_is_found_by_name_and_by_place(
+    callers: Callers, practice: Practice, operation: str
+) -> None:
+    """An agenda that names a role alone is its professional's, where the role is; as `$soonest` has it."""
+    doctor, here, there = (f"{kind}/{unique('x')}" for kind in ("Practitioner", "Location", "Location"))
+    roles = [await practice.put(a_role(doctor, place)) for place in (here, there)]
+    first, second = [await practice.open_agenda(actor=[ref(role)]) for role in roles]
+
+    async def found_by(**given: Any) -> set[str]:
+        answer = await callers.nobody().post(operation, parameters(**window(first), **given))
+        assert answer.status_code == 200, answer.text
+        matches = [e["resource"] for e in answer.json()["entry"] if e["search"]["mode"] == "match"]
+        return {r["id"] if r["resourceType"] == "Slot" else r["slot"][0]["reference"][5:] for r in matches}
+
+    of_first, of_second = set(first.slots), set(second.slots)
+    assert await found_by(practitioner=ref(doctor)) == of_first | of_second
+    assert await found_by(location_reference=ref(here)) == of_first
+    assert await found_by(practitioner=ref(doctor), location_reference=ref(there)) == of_second
+    assert await found_by(practitioner_role=ref(roles[0])) == of_first
+    assert await found_by(practitioner=ref(f"Practitioner/{unique('autre')}")) == set()
+    for name, of in (("practitioner", doctor), ("location-reference", here)):
+        soonest = await callers.nobody().get("Slot/$soonest", **{name: of})
+        agendas = {
+            e["resource"]["schedule"]["reference"]
+            for e in soonest.json()["entry"]
+            if "schedule" in e["resource"]
+        }
+        assert f"Schedule/{first.id}" in agendas
+
+
+async def test_an_agenda_is_where_it_says(callers: Callers, practice: Practice) -> None:
+    """That its professional is elsewhere, too, makes it no agenda of there; one that says no place is where they always
+    are, and nowhere while they have two places."""
+    doctor, here, there = (f"{kind}/{unique('x')}" for kind in ("Practitioner", "Location", "Location"))
+    for place in (here, there):
+        await practice.put(a_role(doctor, place))
+    agenda = await practice.open_agenda(actor=[ref(doctor), ref(here)])
+    everywhere = await practice.open_agenda(actor=[ref(doctor)])
+    settled = f"Practitioner/{unique('x')}"
+    await practice.put(a_role(settled, there))
+    silent = await practice.open_agenda(actor=[ref(settled)])
+    assert await found(callers, **window(agenda), location_reference=ref(here)) == list(agenda.slots)
+    assert await found(callers, **window(agenda), location_reference=ref(there)) == list(silent.slots)
+    both = {"practitioner": [ref(doctor), ref(settled)], "location_reference": ref(there)}
+    assert await found(callers, **window(agenda), **both) == list(silent.slots)
+    assert set(everywhere.slots) < set(await found(callers, **window(agenda), practitioner=ref(doctor)))
+
+
+async def test_a_page_goes_on_for_whom_it_was_asked(callers: Callers, practice: Practice) -> None:
+    """The place of a page is of one question: of somebody else's times it is none."""
+    one, other = await practice.open_agenda(), await practice.open_agenda()
+    asked = {**window(one), "_count": "2"}
+    first = (await callers.nobody().get("Appointment/$find", **asked, practitioner=one.practitioner)).json()
+    [following] = [link["url"] for link in first["link"] if link["relation"] == "next"]
+    rest = (await callers.nobody().get(following.partition("/fhir/")[2])).json()
+    assert slots_of(first) + slots_of(rest) == list(one.slots)
+    elsewhere = following.partition("/fhir/")[2].replace(
+        one.practitioner.rpartition("/")[2], other.practitioner.rpartition("/")[2]
+    )
+    assert (await callers.nobody().get(elsewhere)).status_code == 400
+
+
 async def test_by_organization_and_place(callers: Callers, practice: Practice) -> None:
     """Through the directory replica: the role's organisation, the place's address."""
     organization = await practice.put(
@@ -190,6 +264,7 @@ async def test_what_would_be_refused_is_not_offered(callers: Callers, practice: 
         ({"start": "2026-11-24", "end": "2026-11-24", "_count": "-1"}, 400, ""),
         ({"start": "2026-11-24", "end": "2026-11-24", "_count": "beaucoup"}, 400, ""),
         ({"start": "2026-11-24", "end": "2026-11-24", "_count": "²"}, 400, ""),
+        ({"start": "2026-11-24", "end": "2026-11-24", "all-required": "oui"}, 400, ""),
         ({"start": "2026-11-24", "end": "2026-11-24", "occurrence-count": "²"}, 400, ""),
         ({"start": "2026-11-24", "end": "2026-11-24", "all-required": "perhaps"}, 400, ""),
         ({"start": "2026-11-24", "end": "2026-11-24", "occurrence-count": "9" * 5_000}, 400, ""),

@@ -263,6 +263,47 @@ class TestWhoSaysHowMany:
         await callers.patient(people[1]).patch(f"Appointment/{ids[1]}", CANCELLED)
         assert await practice.slot_statuses(agenda.slots[:1]) == ["free"]
 
+    async def test_what_somebody_has_whole_has_no_place_left(
+        self, callers: Callers, practice: Practice
+    ) -> None:
+        """However its agenda counts by then: read, found, written again or held, until it is given back."""
+        agenda = await practice.open_agenda(2)
+        one, two, three = [await practice.new_patient() for _ in range(3)]
+        booked = await callers.patient(one).post("Appointment", place(agenda, one))
+        asked = parameters(appointment=appointment("proposed", slots=agenda.slots[1:], patient=two))
+        assert (await callers.patient(two).post("Appointment/$hold", asked)).status_code == 201
+        software = callers.software()
+        said = (await software.get(f"Schedule/{agenda.id}")).json()
+        assert (await software.put(f"Schedule/{agenda.id}", {**said, **capacity(2)})).status_code == 200
+        for number, status in enumerate(("busy", "busy-tentative")):
+            refused = await callers.patient(three).post("Appointment", place(agenda, three, number))
+            assert refused.status_code == 409
+            path = f"Slot/{agenda.slots[number]}"
+            shown = (await callers.patient(three).get(path)).json()
+            assert (shown["status"], left(shown)) == (status, 0)
+            [found] = (await software.get(f"Slot?_id={agenda.slots[number]}")).json()["entry"]
+            assert found["resource"] == shown
+            again = await software.put(path, shown)
+            assert (again.json()["status"], left(again.json())) == (status, 0)
+        cancelled = await callers.patient(one).patch(f"Appointment/{booked.json()['id']}", CANCELLED)
+        assert cancelled.status_code == 200, cancelled.text
+        assert left(await practice.slot(agenda.slots[0])) == 2
+
+    async def test_what_a_patient_could_not_book_has_no_place_left_for_them(
+        self, callers: Callers, practice: Practice
+    ) -> None:
+        """Who has a visit at that time is shown neither a free slot nor its places."""
+        agenda = await practice.open_agenda(1, **capacity(2))
+        elsewhere = await practice.open_agenda(1, start=agenda.start)
+        camille = await practice.new_patient()
+        someone = callers.patient(camille)
+        booked = await someone.post("Appointment", place(elsewhere, camille))
+        assert booked.status_code == 201, booked.text
+        shown = (await someone.get(f"Slot/{agenda.slots[0]}")).json()
+        assert (shown["status"], left(shown)) == ("busy-unavailable", 0)
+        shown = (await callers.software().get(f"Slot/{agenda.slots[0]}")).json()
+        assert (shown["status"], left(shown)) == ("free", 2)
+
     async def test_a_feed_that_says_it_again_frees_nothing(
         self, callers: Callers, practice: Practice
     ) -> None:
@@ -272,7 +313,7 @@ class TestWhoSaysHowMany:
         software, [id_] = callers.software(), agenda.slots
         await callers.patient(people[0]).post("Appointment", place(agenda, people[0]))
         closed = await software.put(f"Slot/{id_}", slot(id_, agenda.id, agenda.start, status="busy"))
-        assert (closed.json()["status"], left(closed.json())) == ("busy", 1)
+        assert (closed.json()["status"], left(closed.json())) == ("busy", 0)
         refused = await callers.patient(people[1]).post("Appointment", place(agenda, people[1]))
         assert refused.status_code == 409
         opened = await software.put(f"Slot/{id_}", slot(id_, agenda.id, agenda.start))

@@ -512,6 +512,8 @@ async def test_post_and_logical_references(callers: Callers, quarter: Quarter, m
     [
         ({"near": "ici"}, 400),
         ({"sort": "prix"}, 400),
+        ({"facets": "non"}, 400),
+        ({"new-patient": "oui"}, 400),
         ({"sort": "distance"}, 422),
         ({"mode": "fax"}, 400),
         ({"days": "0"}, 400),

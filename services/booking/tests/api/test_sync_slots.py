@@ -246,6 +246,9 @@ async def test_whose_agenda_it_is(callers: Callers, practice: Practice) -> None:
     ):
         refused = await ndjson(caller, agenda, [], window(agenda, 9))
         assert refused.status_code == status, refused.text
+    # The last has the right, on other agendas: it is the agenda that is not theirs.
+    assert (code(refused), refused.json()["issue"][0]["expression"]) == ("not-yours", ["Schedule"])
+    assert "Schedule" in reason(refused)
     missing = await callers.software().post("Schedule/nowhere/$sync-slots", said(agenda, 0))
     assert missing.status_code == 404
     assert len(await in_agenda(callers.software(), agenda)) == 2

@@ -13,6 +13,7 @@ import pytest
 
 from creneau_booking.domain import refusals
 from creneau_booking.domain.openings import refusals as of_openings
+from creneau_booking.domain.refusals.changes import IllegalTransition
 from creneau_booking.domain.refusals.offering import (
     BookableUnclear,
     RuleFault,
@@ -79,10 +80,10 @@ FACTS: dict[Any, Any] = {
 }
 
 
-def an_example(refusal: type[Refusal]) -> Refusal:
-    """The refusal with facts of the types that it declares."""
+def an_example(refusal: type[Refusal], **given: Any) -> Refusal:
+    """The refusal with facts of the types that it declares, where they are not given."""
     hints = get_type_hints(refusal)
-    chosen = {"among": "agenda", "zone": UTC}
+    chosen = {"among": "agenda", "zone": UTC, **given}
     return refusal(**{f.name: chosen.get(f.name) or _fact(hints[f.name]) for f in fields(refusal)})  # type: ignore[arg-type]
 
 
@@ -108,6 +109,52 @@ def test_each_is_told_whole(refusal: type[Refusal]) -> None:
         if refusal not in AS_THE_PLATFORM:
             assert issue.details_code in ISSUE_CODES
             assert (issue.expression and all(issue.expression)) or issue.details_code in NOT_OF_AN_ELEMENT
+
+
+RECORD = "r3c0rd"
+NAMES_OF_RECORDS = frozenset(
+    {
+        "id",
+        "ids",
+        "schedule",
+        "appointment",
+        "actor",
+        "actors",
+        "persons",
+        "before",
+        "after",
+        "one",
+        "other",
+        "holder",
+        "first",
+    }
+)
+"""facts that are ids, or references"""
+TOLD_TO_SOFTWARE = "creneau_booking.domain.refusals.feeds"
+"""what only the software of an agenda is told, of what it has sent"""
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [r for r in REFUSALS if r.__module__ != TOLD_TO_SOFTWARE and r not in (UnknownProxy, IllegalTransition)],
+    ids=lambda one: one.__name__,
+)
+def test_no_sentence_has_the_id_of_a_record(refusal: type[Refusal]) -> None:
+    """People read of the moment and the thing; which record it is, programs find in the diagnostics. (A proxy who is not
+    there is told as the platform tells it of an address; a step has states before and after it, not records.)"""
+    records = {
+        str: f"Practitioner/{RECORD}",
+        str | None: f"Practitioner/{RECORD}",
+        tuple[str, ...]: (f"Practitioner/{RECORD}", f"Location/{RECORD}"),
+    }
+    named = {
+        name: records[kind]
+        for name, kind in get_type_hints(refusal).items()
+        if name in NAMES_OF_RECORDS and kind in records
+    }
+    issues = told(an_example(refusal, **named)).issues
+    assert not [said for issue in issues for said in (issue.fr, issue.en) if RECORD in said]
+    assert not named or any(RECORD in (issue.diagnostics or "") for issue in issues)
 
 
 @pytest.mark.parametrize("refusal", REFUSALS, ids=lambda one: one.__name__)

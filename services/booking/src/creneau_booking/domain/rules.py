@@ -182,7 +182,7 @@ def _apart(actors: Sequence[str], slots: Sequence[SlotFact]) -> tuple[tuple[str,
 def _require_places(slot: SlotFact, cuts: Sequence[Cut], wanted: int) -> None:
     """A place is taken whole, and only while there is one."""
     if any(cut.slot is slot for cut in cuts):
-        raise PartOfSlot(slot.id)
+        raise PartOfSlot(slot.id, slot.start)
     if slot.places is not None and slot.places_left < wanted:
         raise GroupFull(slot.id, slot.start, slot.places_left, wanted)
     if slot.capacity < wanted:
@@ -236,7 +236,7 @@ def _cuts(slots: Sequence[SlotFact], start: datetime, end: datetime) -> tuple[Cu
     """Which of the slots reach beyond `[start, end)`. Refused when one has no part in it at all."""
     for slot in slots:
         if slot.end <= start or slot.start >= end:
-            raise NoPartOfSlot(slot.id, start, end)
+            raise NoPartOfSlot(slot.id, slot.start, start, end)
     parts = [Cut(slot, max(slot.start, start), min(slot.end, end)) for slot in slots]
     return tuple(part for part in parts if (part.start, part.end) != (part.slot.start, part.slot.end))
 
@@ -245,7 +245,7 @@ def _require_usable_parts(cuts: Sequence[Cut]) -> None:
     for cut in cuts:
         slot = cut.slot
         if not is_usable_part(slot.start, slot.end, slot.parts, cut.start, cut.end):
-            raise PartOfSlot(slot.id)
+            raise PartOfSlot(slot.id, slot.start)
 
 
 def is_usable_part(
@@ -276,7 +276,7 @@ def _require_few(slots: Sequence[SlotFact], adjacent_max: int) -> None:
 def _span(slots: Sequence[SlotFact], *, with_gap: bool) -> tuple[datetime, datetime]:
     for before, after in pairwise(slots):
         if before.end > after.start or (before.end < after.start and not with_gap):
-            raise SlotsNotAdjacent(before.id, after.id)
+            raise SlotsNotAdjacent(before.id, after.id, (before.start, after.start))
     return slots[0].start, slots[-1].end
 
 
@@ -324,7 +324,7 @@ def _require_of_one_kind(slots: Sequence[SlotFact]) -> None:
     for slot in slots:
         other = first.setdefault(slot.schedule, slot)
         if (slot.offers, slot.visibility) != (other.offers, other.visibility):
-            raise SlotsOfTwoKinds(other.id, slot.id)
+            raise SlotsOfTwoKinds(other.id, slot.id, (other.start, slot.start))
 
 
 def _require_known(appointment: Appointment, slots: Sequence[SlotFact]) -> None:
@@ -373,4 +373,4 @@ def _require_in_horizon(slot: SlotFact) -> None:
     before = slot.horizon_start is not None and slot.start < slot.horizon_start
     after = slot.horizon_end is not None and slot.end > slot.horizon_end
     if before or after:
-        raise OutsideHorizon(slot.id)
+        raise OutsideHorizon(slot.id, slot.start)

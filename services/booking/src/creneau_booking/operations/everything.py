@@ -13,7 +13,8 @@ from creneau_booking.operations.definitions import operation_definition, paramet
 from creneau_booking.operations.person import access_to_person
 from creneau_booking.operations.unknown_names import known_names, unknown_names
 from creneau_booking.storage.people.erasures import named_in
-from creneau_booking.storage.people.record import TYPES, sources
+from creneau_booking.storage.people.record import TYPES as KEPT_HERE
+from creneau_booking.storage.people.record import sources
 from creneau_shared.clock import PARIS
 from creneau_shared.errors import BadRequest
 from creneau_shared.fhir.json import dumps
@@ -33,6 +34,8 @@ from creneau_shared.security.vouching import HEADER, Vouchers
 
 COUNT_DEFAULT = 200
 COUNT_MAX = 1000
+TYPES = (*KEPT_HERE, "Communication")
+"""of which the record is; the messages are notifications', and are joined at the entrance"""
 _OF_THE_RECORD = frozenset({"Patient", "Person", "Provenance", "AuditEvent"})
 """Types that whoever may read the Patient gets with it; the others need their own scope."""
 

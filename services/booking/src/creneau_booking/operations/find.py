@@ -21,13 +21,15 @@ from creneau_booking.operations.find_query import (
     ACTORS,
     PATIENTS,
     SERVICE,
-    identifier_of,
+    all_required,
+    codes,
     named_in,
     series_of,
-    slot_query,
+    times,
     times_of,
 )
 from creneau_booking.operations.find_together import Common, TogetherSearch, proposal_of, with_series
+from creneau_booking.operations.named_agendas import meant_by, of_those_named
 from creneau_booking.operations.references import id_of
 from creneau_booking.operations.services import conditions_of
 from creneau_booking.operations.soonest_query import CURSORS, pairs_of
@@ -35,7 +37,6 @@ from creneau_booking.operations.unknown_names import known_names, unknown_names
 from creneau_booking.storage.agendas.joint import visits_of, zones_of
 from creneau_booking.storage.agendas.slots_of_agendas import actors_of_schedules
 from creneau_booking.storage.finding.candidates import Period
-from creneau_booking.storage.logical import identified
 from creneau_booking.storage.slot_table import SlotTable
 from creneau_shared.clock import PARIS
 from creneau_shared.database.pool import Connection
@@ -135,7 +136,7 @@ class FindOperation:
             end=end,
             count=_count(given),
             series=series_of(given),
-            all_required=given.flag("all-required", "joint") is True,
+            all_required=all_required(given),
         )
         others = [service.catalog.table(name) for name in service.catalog.types if name != "Slot"]
         async with service.connection() as connection:
@@ -165,16 +166,20 @@ class FindOperation:
     async def _slots(self, connection: Connection, asked: _Asked, catalog: Catalog) -> _Page:
         """Each slot is a proposal: whoever is named is of one agenda."""
         request, service = asked.call.request, asked.call.service
-        pairs = slot_query(asked.given, asked.start, asked.end)
+        pairs = [*times(asked.start, asked.end), *codes(asked.given)]
         if asked.access.patient_ids is not None:
             pairs.append(("bookable", "true"))
         if asked.cursor:
             pairs.append((CURSOR_PARAMETER, asked.cursor))
         wanted = searching.parse(service, request, "Slot", pairs, strict=True)
-        conditions = await conditions_of(connection, service, request, asked.given)
+        conditions = (
+            *await of_those_named(connection, asked.given),
+            *await conditions_of(connection, service, request, asked.given),
+        )
         wanted = replace(
             wanted,
             conditions=(*wanted.conditions, to_come(request.now), *conditions),
+            used=(*wanted.used, *pairs_of(asked.given)),
             count=asked.count,
             limits=Limits(total_counted_max=TOTAL_MAX),
             at_least=True,
@@ -266,7 +271,6 @@ class _Asked:
     count: int
     series: Series | None
     all_required: bool
-    """whether of each kind everybody who is named has to take part"""
 
     @property
     def cursor(self) -> str:
@@ -332,18 +336,7 @@ def to_come(now: datetime) -> Clause:
 async def _why_nothing(connection: Connection, asked: _Asked) -> list[Issue]:
     """Of each of a few who are named: why nothing is proposed."""
     named = [one for one in named_in(asked.given) if one.kind != "Device"]
-    logical = await identified(
-        connection,
-        [(n.kind_of(r), token) for n in named for r in n.references if (token := identifier_of(r))],
-    )
-    references = [
-        f"{one.kind_of(r)}/{id_}"
-        for one in named
-        for r in one.references
-        for id_ in (
-            [id_of(r)] if not identifier_of(r) else logical.get((one.kind_of(r), identifier_of(r)), ())
-        )
-    ]
+    references = [r for _, those in await meant_by(connection, named) for some in those for r in some]
     if not references:
         return [remark("agenda-not-connected" if named else "no-free-slot")]
     return await remarks_on(connection, references[:REMARKS_MAX], frozenset(), asked.call.request.now)

@@ -89,16 +89,9 @@ def named_in(given: OperationInput) -> list[Named]:
     return [*(named for named in found if named.references), *agendas.values()]
 
 
-def slot_query(given: OperationInput, start: datetime, end: datetime) -> Pairs:
-    """The pairs of the search, for slots within `[start, end)`: whoever is named is of one agenda."""
-    pairs = [*times(start, end)]
-    for named in named_in(given):
-        if named.kind == SERVICE:
-            continue  # by its type as well: `operations.services`
-        for kind in dict.fromkeys(map(named.kind_of, named.references)):
-            path = "schedule" if kind == "Schedule" else f"schedule.actor:{kind}"
-            pairs += _by_reference([r for r in named.references if named.kind_of(r) == kind], path)
-    return [*pairs, *codes(given)]
+def all_required(given: OperationInput) -> bool:
+    """Whether of each kind everybody who is named has to take part."""
+    return bool(given.flag("all-required", "joint"))
 
 
 def times(start: datetime, end: datetime) -> Pairs:

@@ -28,15 +28,14 @@ from creneau_booking.operations.find_query import (
     SERVICE,
     Pairs,
     codes,
-    identifier_of,
     named_in,
     times,
 )
+from creneau_booking.operations.named_agendas import meant_by
 from creneau_booking.operations.references import id_of
-from creneau_booking.storage.agendas.joint import cutting_of, ids_of_agendas, keys_of_agendas, zones_of
+from creneau_booking.storage.agendas.by_actor import agendas_of_actors
+from creneau_booking.storage.agendas.joint import cutting_of, keys_of_agendas, zones_of
 from creneau_booking.storage.agendas.slots_of_agendas import actors_of_schedules
-from creneau_booking.storage.agendas.states import agendas_of
-from creneau_booking.storage.logical import identified
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import Unprocessable
 from creneau_shared.fhir.datatypes import WHOLE_NUMBER_MAX, instant_of
@@ -144,15 +143,8 @@ class TogetherSearch:
     async def _by_kind(self) -> list[tuple[str, list[list[str]]]]:
         """Of each kind who is named (references), in order; agendas that one value names by kind of whose they are."""
         named = [one for one in named_in(self._given) if one.kind != SERVICE]
-        wanted = [(n.kind_of(r), token) for n in named for r in n.references if (token := identifier_of(r))]
-        logical = await identified(self._connection, wanted)
         found: list[tuple[str, list[list[str]]]] = []
-        for one in named:
-            references = []
-            for r in one.references:
-                kind, token = one.kind_of(r), identifier_of(r)
-                ids = logical.get((kind, token), ()) if token else [id_of(r)]
-                references.append([f"{kind}/{id_}" for id_ in ids])
+        for one, references in await meant_by(self._connection, named):
             if one.kind == "Schedule" and len(references) > 1 and not self._all_required:
                 found += await self._schedules_by_kind(references)
             else:
@@ -173,8 +165,7 @@ class TogetherSearch:
     async def _ranked(self, references: Sequence[Sequence[str]]) -> Mapping[str, int]:
         ranks: dict[str, int] = {}
         for place, some in enumerate(references):
-            keys = await agendas_of(self._connection, some) if some else frozenset()
-            for id_ in await ids_of_agendas(self._connection, sorted(keys)):
+            for id_ in await agendas_of_actors(self._connection, some) if some else ():
                 ranks.setdefault(id_, place)
         if len(ranks) > AGENDAS_MAX:
             raise Unprocessable(

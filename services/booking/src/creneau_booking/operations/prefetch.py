@@ -13,7 +13,8 @@ from creneau_booking.operations.agenda_remarks import remark
 from creneau_booking.operations.consumers import consumer_for, named_patients
 from creneau_booking.operations.definitions import operation_definition, parameter
 from creneau_booking.operations.find import moment_of, require_window, to_come
-from creneau_booking.operations.find_query import ACTORS, PATIENTS, slot_query
+from creneau_booking.operations.find_query import ACTORS, PATIENTS, codes, times
+from creneau_booking.operations.named_agendas import of_those_named
 from creneau_booking.operations.services import conditions_of
 from creneau_booking.operations.soonest_query import CURSORS, count_of, pairs_of
 from creneau_booking.operations.unknown_names import known_names, unknown_names
@@ -82,7 +83,7 @@ class PrefetchOperation:
         given = OperationInput.of(request)
         access = request.access("Slot", "s")
         start, end = self._window(given, request.now)
-        pairs = slot_query(given, start, end)
+        pairs = [*times(start, end), *codes(given)]
         own_cursor = str(given.first(*CURSORS) or "")
         if own_cursor:
             pairs.append((CURSOR_PARAMETER, own_cursor))
@@ -93,9 +94,13 @@ class PrefetchOperation:
             if consumer is not None:
                 pairs.append(("bookable", "true"))
             wanted = searching.parse(service, request, "Slot", pairs, strict=True)
-            conditions = await conditions_of(connection, service, request, given)
+            conditions = (
+                *await of_those_named(connection, given),
+                *await conditions_of(connection, service, request, given),
+            )
             wanted = replace(
                 wanted,
+                used=(*wanted.used, *pairs_of(given)),
                 conditions=(*wanted.conditions, to_come(request.now), *conditions),
                 count=count_of(given, "_count", COUNT_DEFAULT, COUNT_MAX),
                 limits=Limits(total_counted_max=TOTAL_MAX),

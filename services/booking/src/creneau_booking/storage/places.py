@@ -6,11 +6,12 @@
 | the slot | slot-capacity (positiveInt; SMART Scheduling Links: valueInteger) | `slot_kind.own_capacity` |
 | the agenda | schedule-parts (boolean): whether patients take parts of its slots | `agenda.parts` |
 | the agenda | schedule-adjacent-slots-max (positiveInt): of how many slots a patient's visit is made | `agenda.adjacent_max` |
-| us, of a slot of several | slot-places-left (unsignedInt) | `slot.places`, once somebody has one |
+| us, of a slot of several | slot-places-left (unsignedInt) | `slot.places`, once somebody has one; 0 of what is not free |
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -45,6 +46,8 @@ DELETE FROM occupancy USING unnest($1::uuid[]) AS slot (id)
 WHERE occupancy.appointment_id = '{GROUP}' || slot.id AND NOT EXISTS (SELECT FROM slot_place WHERE slot_id = slot.id)
 """
 _EXTENSIONS = '"extension":['
+_SHOWN_LEFT = re.compile(rb'(\{"url":"' + re.escape(PLACES_LEFT.encode()) + rb'","valueUnsignedInt":)\d+')
+"""as `members_sql` has it; within a string of JSON the quotes would be escaped"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,22 +97,34 @@ def of_kind(slot: Resource) -> Resource:
 
 
 def with_left(slot: Resource, left: int | None) -> Resource:
-    """The Slot with the number of places left, of several; None: it has one."""
+    """The Slot, in the status that it is served with, with the number of places left, of several; None: it has one. Of what
+    is not free nobody can have one."""
     rest = of_kind(slot)
     if left is None:
         return rest
-    return {**rest, "extension": [{"url": PLACES_LEFT, "valueUnsignedInt": left}, *rest.get("extension", ())]}
+    shown = left if slot["status"] == "free" else 0
+    return {
+        **rest,
+        "extension": [{"url": PLACES_LEFT, "valueUnsignedInt": shown}, *rest.get("extension", ())],
+    }
 
 
-def members_sql(row: str, kind: str) -> str:
-    """SQL: the members of a kind, for a slot of several places with how many are left."""
-    left = f"""'{{"url":"{PLACES_LEFT}","valueUnsignedInt":' || coalesce({row}.places, {kind}.capacity)::text || '}}'"""
+def members_sql(row: str, kind: str, status: str) -> str:
+    """SQL: the members of a kind, for a slot of several places with how many are left, as `with_left` has it. `status`: SQL of
+    the status that is shown."""
+    shown = f"CASE WHEN {status} = 'free' THEN coalesce({row}.places, {kind}.capacity) ELSE 0 END"
+    left = f"""'{{"url":"{PLACES_LEFT}","valueUnsignedInt":' || ({shown})::text || '}}'"""
     return (
         f"CASE WHEN {kind}.capacity IS NULL AND {row}.places IS NULL THEN {kind}.members"
         f" WHEN starts_with({kind}.members, '{_EXTENSIONS}')"
         f" THEN '{_EXTENSIONS}' || {left} || ',' || substr({kind}.members, {len(_EXTENSIONS) + 1})"
         f" ELSE '{_EXTENSIONS}' || {left} || '],' || {kind}.members END"
     )
+
+
+def with_none_left(content: bytes) -> bytes:
+    """A Slot as it is served, of several places or of one, as bytes that say of none that somebody could have it."""
+    return _SHOWN_LEFT.sub(rb"\g<1>0", content, count=1)
 
 
 def balance_sql(slot: str, kind_key: str) -> str:

@@ -218,6 +218,7 @@ INSTANT = f"CASE WHEN date_trunc('second', {{column}}) = {{column}} THEN {_WHOLE
 def content_sql(row: str, kind: str, status: str | None = None) -> str:
     """The SQL expression (bytea) of the Slot as it is served, over aliases of slot (or slot_history) and slot_kind.
     `status`: SQL of the status, where it is not the row's own."""
+    shown = status or f"{row}.status"
     parts = [
         f"'{_BEGINNING.decode()}'",
         f"coalesce({row}.name, {row}.id::text)",
@@ -229,9 +230,9 @@ def content_sql(row: str, kind: str, status: str | None = None) -> str:
         f"{kind}.meta",
         "'},'",
         f"coalesce({row}.extra, '')",
-        places.members_sql(row, kind),
+        places.members_sql(row, kind, f"({shown})"),
         """',"status":"'""",
-        f"({status or f'{row}.status'})::text",
+        f"({shown})::text",
         """'","start":"'""",
         INSTANT.format(column=f"{row}.start"),
         """'","end":"'""",
@@ -252,8 +253,10 @@ def says_free(content: bytes) -> bool:
 
 
 def with_status(content: bytes, status: str) -> bytes:
-    """A Slot that `says_free`, as other bytes with this status."""
+    """A Slot that `says_free`, as other bytes with this status, and with no place left if it is not free."""
     before, _, after = content.rpartition(_FREE_SLOT)
+    if status != "free":
+        before = places.with_none_left(before)
     return b"".join((before, f',"status":"{status}","start":"'.encode(), after))
 
 

@@ -124,7 +124,7 @@ async def own_agenda(connection: Connection, context: WriteContext, schedule: st
     agenda = await connection.fetchrow(_AGENDA, schedule)
     if agenda is None:
         return None
-    require_owned(context, "Slot", agenda["terms"])
+    require_owned(context, "Schedule", agenda["terms"])
     return int(agenda["key"])
 
 

@@ -20,6 +20,7 @@ from creneau_booking.domain.refusals.offering import (
     UnknownZones,
     UnreadRule,
 )
+from creneau_booking.words.phrases import things_in_words
 from creneau_shared.errors import BadRequest, Conflict, CreneauError, Forbidden, Issue, Unprocessable
 from creneau_shared.fhir.zones import zone_issue
 from creneau_shared.words import Theme
@@ -67,31 +68,33 @@ def _(r: NoAgendaNamed) -> CreneauError:
 @WORDS.says(UnknownAgenda)
 def _(r: UnknownAgenda) -> CreneauError:
     return Unprocessable(
-        f"L'agenda Schedule/{r.schedule} n'existe pas ; créez-le avant ses créneaux.",
-        f"The agenda Schedule/{r.schedule} does not exist; create it before its slots.",
+        "Cet agenda n'existe pas ; créez-le avant ses créneaux.",
+        "This agenda does not exist; create it before its slots.",
         code="not-found",
         expression="Slot.schedule",
         details_code="unknown-schedule",
+        diagnostics=f"Schedule/{r.schedule}",
     )
 
 
 @WORDS.says(SlotMadeMeanwhile)
 def _(r: SlotMadeMeanwhile) -> CreneauError:
     return Conflict(
-        f"L'identifiant {r.id} est déjà celui d'un autre créneau.",
-        f"The id {r.id} is another slot's already.",
+        "Cet identifiant est déjà celui d'un autre créneau.",
+        "This id is another slot's already.",
         expression="Slot.id",
+        diagnostics=f"Slot/{r.id}",
     )
 
 
 @WORDS.says(SlotClaimed)
 def _(r: SlotClaimed) -> CreneauError:
-    appointment = f"Appointment/{r.appointment}"
     return Conflict(
-        f"Le créneau Slot/{r.id} est pris par {appointment} : annulez ou déplacez d'abord ce rendez-vous.",
-        f"The slot Slot/{r.id} is taken by {appointment}: cancel or move that appointment first.",
+        "Ce créneau est pris par un rendez-vous : annulez ou déplacez d'abord ce rendez-vous.",
+        "This slot is taken by an appointment: cancel or move that appointment first.",
         expression="Slot.status",
         details_code="slot-claimed",
+        diagnostics=f"Slot/{r.id}: Appointment/{r.appointment}",
     )
 
 
@@ -118,23 +121,27 @@ def _(r: SlotsNotSearchedBy) -> CreneauError:
 
 @WORDS.says(ActorOfOthers)
 def _(r: ActorOfOthers) -> CreneauError:
+    fr, en = things_in_words([r.actor])
     return Forbidden(
-        f"{r.actor} appartient à un autre cabinet que ceux pour lesquels vous agissez.",
-        f"{r.actor} belongs to another practice than those for which you act.",
+        f"Appartient à un autre cabinet que ceux pour lesquels vous agissez : {fr}.",
+        f"Belongs to another practice than those for which you act: {en}.",
         expression=_ACTORS[r.named_in],
         details_code="not-yours",
+        diagnostics=r.actor,
     )
 
 
 @WORDS.says(ActorOfNobody)
 def _(r: ActorOfNobody) -> CreneauError:
+    fr, en = things_in_words([r.actor])
     return Unprocessable(
-        f"{r.actor} n'est pas, ou pas encore, connu ici comme appartenant à un cabinet : publiez-le d'abord dans"
-        " l'annuaire (avec son organisation), puis recommencez dans un instant.",
-        f"{r.actor} is not known here, or not yet, as belonging to a practice: publish it in the directory first"
-        " (with its organisation), then try again in a moment.",
+        f"N'est pas, ou pas encore, connu ici comme appartenant à un cabinet : {fr}. Publiez-le d'abord dans l'annuaire"
+        " (avec son organisation), puis recommencez dans un instant.",
+        f"Not known here, or not yet, as belonging to a practice: {en}. Publish it in the directory first (with its"
+        " organisation), then try again in a moment.",
         expression=_ACTORS[r.named_in],
         details_code="unknown-actor",
+        diagnostics=r.actor,
     )
 
 

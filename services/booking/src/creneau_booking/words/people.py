@@ -97,8 +97,8 @@ def _(r: OfficialInsUnverified) -> CreneauError:
 @WORDS.says(IdentityRegistered)
 def _(r: IdentityRegistered) -> CreneauError:
     if r.holder is not None:
-        fr = f"Cette identité (INS) est déjà enregistrée : Patient/{r.holder}. Utilisez cette fiche."
-        en = f"This identity (INS) is registered already: Patient/{r.holder}. Use that record."
+        fr = "Cette identité (INS) est déjà enregistrée dans une autre fiche. Utilisez cette fiche."
+        en = "This identity (INS) is registered already in another record. Use that record."
     else:
         fr = (
             "Cette identité (INS) est déjà enregistrée par un autre cabinet. Enregistrez la personne sans INS, ou "
@@ -109,7 +109,12 @@ def _(r: IdentityRegistered) -> CreneauError:
             "the operator of the service to attach their record to you."
         )
     return Conflict(
-        fr, en, code="duplicate", expression="Patient.identifier", details_code="ins-registered-already"
+        fr,
+        en,
+        code="duplicate",
+        expression="Patient.identifier",
+        details_code="ins-registered-already",
+        diagnostics=f"Patient/{r.holder}" if r.holder is not None else None,
     )
 
 

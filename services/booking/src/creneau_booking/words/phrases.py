@@ -2,7 +2,22 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
 from datetime import datetime, timedelta, tzinfo
+
+_THINGS = {
+    "Patient": ("patient", "patient"),
+    "RelatedPerson": ("proche", "proxy"),
+    "Practitioner": ("professionnel", "professional"),
+    "PractitionerRole": ("professionnel", "professional"),
+    "Location": ("lieu", "place"),
+    "Device": ("équipement", "device"),
+    "HealthcareService": ("offre", "offer"),
+    "Organization": ("structure", "organisation"),
+}
+"""what a reference is of, in French and in English; its id says nothing to people"""
+_ANYTHING = ("participant", "participant")
 
 
 def local(moment: datetime, zone: tzinfo) -> str:
@@ -44,3 +59,15 @@ def ages_in_words(from_months: int, below_months: int | None) -> tuple[str, str]
     if from_months == 0:
         return f"de moins de {below_fr}", f"younger than {below_en}"
     return f"de {from_fr} à moins de {below_fr}", f"from {from_en} to less than {below_en}"
+
+
+def things_in_words(references: Iterable[str]) -> tuple[str, str]:
+    """Whom or what references are of, each kind with how many: `1 professionnel, 2 patients`."""
+    kinds = Counter(_THINGS.get(reference.partition("/")[0], _ANYTHING) for reference in references)
+    said = [counted(number, fr, en) for (fr, en), number in kinds.items()]
+    return ", ".join(fr for fr, _ in said), ", ".join(en for _, en in said)
+
+
+def plain_references(references: Iterable[str]) -> str:
+    """References for a program, without what tells visits apart that one person keeps from another."""
+    return ", ".join(dict.fromkeys(reference.partition("#")[0] for reference in references))

@@ -28,16 +28,16 @@ _NAMED_IN: dict[PatientsNamedIn, str] = {
 
 @WORDS.says(UnknownPatients)
 def _(r: UnknownPatients) -> CreneauError:
-    names = _patients(r.ids)
     fr, en = ("n'existe pas", "does not exist")
     if r.to_practice:
         fr, en = ("n'est pas connu de votre cabinet", "is not known to your practice")
     return Unprocessable(
-        f"{names} {fr} : inscrivez d'abord cette personne (POST Patient).",
-        f"{names} {en}: register that person first (POST Patient).",
+        f"Ce patient {fr} : inscrivez d'abord cette personne (POST Patient).",
+        f"This patient {en}: register that person first (POST Patient).",
         code="not-found",
         expression=_NAMED_IN[r.named_in],
         details_code="unknown-patient",
+        diagnostics=_patients(r.ids),
     )
 
 
@@ -58,23 +58,23 @@ def _unclear(index: int, said: str) -> Issue:
 
 @WORDS.says(PatientsUnavailable)
 def _(r: PatientsUnavailable) -> CreneauError:
-    names = _patients(r.ids)
     return Unprocessable(
-        f"Aucun rendez-vous ne peut être pris pour {names} : dossier supprimé, inactif, remplacé par un autre ou"
+        "Aucun rendez-vous ne peut être pris pour ce patient : dossier supprimé, inactif, remplacé par un autre ou"
         " d'une personne décédée.",
-        f"No appointment can be booked for {names}: deleted, inactive, replaced by another or deceased.",
+        "No appointment can be booked for this patient: deleted, inactive, replaced by another or deceased.",
         expression="Appointment.participant",
         details_code="patient-unavailable",
+        diagnostics=_patients(r.ids),
     )
 
 
 @WORDS.says(PatientErased)
 def _(r: PatientErased) -> CreneauError:
     return Gone(
-        f"Patient/{r.id} a été effacé à la demande de la personne : ce numéro ne sert plus. Créez un nouveau"
-        " Patient.",
-        f"Patient/{r.id} was erased at the person's request: this id is used no more. Create a new Patient.",
+        "Ce patient a été effacé à la demande de la personne : ce numéro ne sert plus. Créez un nouveau Patient.",
+        "This patient was erased at the person's request: this id is used no more. Create a new Patient.",
         details_code="patient-erased",
+        diagnostics=f"Patient/{r.id}",
         headers={"ETag": f'W/"{r.version}"'},
     )
 
@@ -82,10 +82,11 @@ def _(r: PatientErased) -> CreneauError:
 @WORDS.says(OtherPerson)
 def _(r: OtherPerson) -> CreneauError:
     return Conflict(
-        f"Patient/{r.id} était une autre personne : un numéro n'est jamais réattribué. Créez un nouveau Patient.",
-        f"Patient/{r.id} was somebody else: an id is never given to another person. Create a new Patient.",
+        "Ce numéro était celui d'une autre personne : aucun n'est jamais réattribué. Créez un nouveau Patient.",
+        "This id was somebody else's: none is ever given to another person. Create a new Patient.",
         expression="Patient.id",
         details_code="id-of-another-person",
+        diagnostics=f"Patient/{r.id}",
     )
 
 
@@ -112,24 +113,25 @@ def _(_: AppointmentUnknown) -> CreneauError:
 
 @WORDS.says(AppointmentNotSeen)
 def _(r: AppointmentNotSeen) -> CreneauError:
-    what = r.reference or "AppointmentResponse.appointment"
     return Unprocessable(
-        f"{what} n'existe pas.",
-        f"{what} does not exist.",
+        "Le rendez-vous auquel cela répond n'existe pas.",
+        "The appointment that this answers does not exist.",
         code="not-found",
         expression="AppointmentResponse.appointment",
         details_code="unknown-appointment",
+        diagnostics=r.reference,
     )
 
 
 @WORDS.says(UnknownTarget)
 def _(r: UnknownTarget) -> CreneauError:
     return Unprocessable(
-        f"{r.resource_type}/{r.id} n'existe pas.",
-        f"{r.resource_type}/{r.id} does not exist.",
+        "Ce dont ceci dit la provenance n'existe pas.",
+        "That of which this says the provenance does not exist.",
         code="not-found",
         expression=f"Provenance.target[{r.index}]",
         details_code="unknown-target",
+        diagnostics=f"{r.resource_type}/{r.id}",
     )
 
 

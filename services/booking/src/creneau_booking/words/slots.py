@@ -28,6 +28,7 @@ from creneau_booking.domain.refusals.slots import (
     VisitOfTooManySlots,
     VisitsToCome,
 )
+from creneau_booking.words.phrases import plain_references, things_in_words
 from creneau_shared.clock import shown
 from creneau_shared.errors import Conflict, CreneauError, Issue, Unprocessable
 from creneau_shared.words import Theme
@@ -35,6 +36,7 @@ from creneau_shared.words import Theme
 WORDS = Theme()
 TIMES_TOLD_MAX = 5
 """visits whose times a refusal names; of more it says how many there are"""
+_WITH_VISITS = {"Patient": ("Ce patient", "This patient"), "Schedule": ("Cet agenda", "This agenda")}
 
 
 @WORDS.says(NoTime)
@@ -90,22 +92,24 @@ def _(r: OutsideSlots) -> CreneauError:
 @WORDS.says(NoPartOfSlot)
 def _(r: NoPartOfSlot) -> CreneauError:
     return Unprocessable(
-        f"Le créneau Slot/{r.id} n'a pas de part au rendez-vous ({shown(r.start)} – {shown(r.end)}).",
-        f"The slot Slot/{r.id} has no part in the appointment ({shown(r.start)} – {shown(r.end)}).",
+        f"Le créneau du {shown(r.at)} n'a pas de part au rendez-vous ({shown(r.start)} – {shown(r.end)}).",
+        f"The slot of {shown(r.at)} has no part in the appointment ({shown(r.start)} – {shown(r.end)}).",
         expression="Appointment.slot",
         details_code="outside-slot",
+        diagnostics=f"Slot/{r.id}",
     )
 
 
 @WORDS.says(PartOfSlot)
 def _(r: PartOfSlot) -> CreneauError:
     return Unprocessable(
-        f"Prenez le créneau Slot/{r.id} en entier ; d'un créneau de deux heures ou plus, une part par pas de cinq"
+        f"Prenez le créneau du {shown(r.start)} en entier ; d'un créneau de deux heures ou plus, une part par pas de cinq"
         " minutes depuis son début, qui en laisse au moins cinq.",
-        f"Take the slot Slot/{r.id} whole; of a slot of two hours or more, a part in steps of five minutes from"
+        f"Take the slot of {shown(r.start)} whole; of a slot of two hours or more, a part in steps of five minutes from"
         " its start, which leaves five at least.",
         expression="Appointment.start",
         details_code="part-of-slot",
+        diagnostics=f"Slot/{r.id}",
     )
 
 
@@ -121,33 +125,36 @@ def _(r: VisitOfTooManySlots) -> CreneauError:
 
 @WORDS.says(SlotsNotAdjacent)
 def _(r: SlotsNotAdjacent) -> CreneauError:
+    first, second = map(shown, r.starts)
     return Unprocessable(
-        f"Les créneaux Slot/{r.before} et Slot/{r.after} ne se suivent pas.",
-        f"The slots Slot/{r.before} and Slot/{r.after} do not follow each other.",
+        f"Les créneaux du {first} et du {second} ne se suivent pas.",
+        f"The slots of {first} and of {second} do not follow each other.",
         expression="Appointment.slot",
         details_code="slots-not-adjacent",
+        diagnostics=f"Slot/{r.before}, Slot/{r.after}",
     )
 
 
 @WORDS.says(SlotsOfTwoKinds)
 def _(r: SlotsOfTwoKinds) -> CreneauError:
+    first, second = map(shown, r.starts)
     return Unprocessable(
-        f"Les créneaux Slot/{r.one} et Slot/{r.other} ne sont pas pour la même chose : ils ne font pas un"
-        " seul rendez-vous.",
-        f"The slots Slot/{r.one} and Slot/{r.other} are not for the same thing: they do not make one"
-        " appointment.",
+        f"Les créneaux du {first} et du {second} ne sont pas pour la même chose : ils ne font pas un seul rendez-vous.",
+        f"The slots of {first} and of {second} are not for the same thing: they do not make one appointment.",
         expression="Appointment.slot",
         details_code="slots-of-two-kinds",
+        diagnostics=f"Slot/{r.one}, Slot/{r.other}",
     )
 
 
 @WORDS.says(AgendaClosed)
 def _(r: AgendaClosed) -> CreneauError:
     return Unprocessable(
-        f"L'agenda Schedule/{r.schedule} n'est plus ouvert à la réservation.",
-        f"The agenda Schedule/{r.schedule} is no longer open for booking.",
+        "Cet agenda n'est plus ouvert à la réservation.",
+        "This agenda is no longer open for booking.",
         expression="Appointment.slot",
         details_code="schedule-inactive",
+        diagnostics=f"Schedule/{r.schedule}",
     )
 
 
@@ -175,32 +182,39 @@ def _(r: SlotBegun) -> CreneauError:
 @WORDS.says(OutsideHorizon)
 def _(r: OutsideHorizon) -> CreneauError:
     return Unprocessable(
-        f"Le créneau Slot/{r.id} est hors de la période que couvre son agenda.",
-        f"The slot Slot/{r.id} lies outside the period that its agenda covers.",
+        f"Le créneau du {shown(r.start)} est hors de la période que couvre son agenda.",
+        f"The slot of {shown(r.start)} lies outside the period that its agenda covers.",
         expression="Appointment.slot",
         details_code="outside-horizon",
+        diagnostics=f"Slot/{r.id}",
     )
 
 
 @WORDS.says(UnknownSlots)
 def _(r: UnknownSlots) -> CreneauError:
+    fr, en = ("Ce créneau n'existe pas, ou plus.", "This slot does not exist, or no longer.")
+    if len(r.ids) > 1:
+        fr = f"{len(r.ids)} de ces créneaux n'existent pas, ou plus."
+        en = f"{len(r.ids)} of these slots do not exist, or no longer."
     return Unprocessable(
-        f"Créneau inconnu : {_named(r)}.",
-        f"Unknown slot: {_named(r)}.",
+        fr,
+        en,
         code="not-found",
         expression="Appointment.slot",
         details_code="unknown-slot",
+        diagnostics=", ".join(f"Slot/{id_}" for id_ in r.ids),
     )
 
 
 @WORDS.says(NoSlotThen)
 def _(r: NoSlotThen) -> CreneauError:
     return Unprocessable(
-        f"L'agenda Schedule/{r.schedule} n'a pas de créneau à {shown(r.start)}.",
-        f"The agenda Schedule/{r.schedule} has no slot at {shown(r.start)}.",
+        f"Cet agenda n'a pas de créneau à {shown(r.start)}.",
+        f"This agenda has no slot at {shown(r.start)}.",
         code="not-found",
         expression="Appointment.slot",
         details_code="unknown-slot",
+        diagnostics=f"Schedule/{r.schedule}",
     )
 
 
@@ -212,14 +226,14 @@ def _(r: SlotsUnclear) -> CreneauError:
 @WORDS.says(SlotTaken)
 def _(r: SlotTaken) -> CreneauError:
     return Conflict(
-        f"Le créneau du {shown(r.start)} (Slot/{r.id}) "
+        f"Le créneau du {shown(r.start)} "
         + (
             "est en cours de réservation par quelqu'un d'autre."
             if r.status == "busy-tentative"
             else "vient d'être pris."
         )
         + " Choisissez-en un autre.",
-        f"The slot of {shown(r.start)} (Slot/{r.id}) "
+        f"The slot of {shown(r.start)} "
         + ("is being booked by someone else." if r.status == "busy-tentative" else "has just been taken.")
         + " Choose another one.",
         code="conflict",
@@ -239,8 +253,8 @@ def _(r: GroupFull) -> CreneauError:
     else:
         fr, en = "est complet", "is full"
     return Conflict(
-        f"Le créneau du {shown(r.start)} (Slot/{r.id}) {fr}. Choisissez-en un autre.",
-        f"The slot of {shown(r.start)} (Slot/{r.id}) {en}. Choose another one.",
+        f"Le créneau du {shown(r.start)} {fr}. Choisissez-en un autre.",
+        f"The slot of {shown(r.start)} {en}. Choose another one.",
         code="conflict",
         expression="Appointment.slot",
         details_code="group-full",
@@ -250,43 +264,50 @@ def _(r: GroupFull) -> CreneauError:
 
 @WORDS.says(PlaceTaken)
 def _(r: PlaceTaken) -> CreneauError:
-    names = ", ".join(person.partition("#")[0] for person in r.persons)
     return Conflict(
-        f"{names} a déjà une place au créneau du {shown(r.start)} (Slot/{r.id}).",
-        f"{names} has a place in the slot of {shown(r.start)} (Slot/{r.id}) already.",
+        f"La même personne a déjà une place au créneau du {shown(r.start)}.",
+        f"The same person has a place in the slot of {shown(r.start)} already.",
         code="duplicate",
         expression="Appointment.participant",
         details_code="place-taken",
-        diagnostics=names,
+        diagnostics=f"Slot/{r.id}: {plain_references(r.persons)}",
     )
 
 
 @WORDS.says(ActorsTaken)
 def _(r: ActorsTaken) -> CreneauError:
+    when = shown(r.start)
+    if all(actor.startswith("Patient/") for actor in r.actors):
+        fr = f"La même personne a déjà un rendez-vous à cette heure ({when})."
+        en = f"The same person has an appointment at that time ({when}) already."
+    else:
+        who_fr, who_en = things_in_words(r.actors)
+        fr = f"Un autre rendez-vous a lieu à cette heure ({when}) avec : {who_fr}."
+        en = f"Another appointment is at that time ({when}) with: {who_en}."
     return Conflict(
-        f"{', '.join(r.actors)} a déjà un rendez-vous à cette heure ({shown(r.start)}). Choisissez un autre créneau.",
-        f"{', '.join(r.actors)} already has an appointment at that time ({shown(r.start)}). Choose another slot.",
+        f"{fr} Choisissez un autre créneau.",
+        f"{en} Choose another slot.",
         code="conflict",
         expression="Appointment.participant",
         details_code="actor-occupied",
-        diagnostics=", ".join(r.actors),
+        diagnostics=plain_references(r.actors),
     )
 
 
 @WORDS.says(JoiningTaken)
 def _(r: JoiningTaken) -> CreneauError:
-    who, count = ", ".join(r.actors), len(r.starts)
+    (who_fr, who_en), count = things_in_words(r.actors), len(r.starts)
     times = ", ".join(shown(start) for start in r.starts[:TIMES_TOLD_MAX])
     times += ", …" if count > TIMES_TOLD_MAX else ""
     return Conflict(
-        f"{who} n'est pas libre à l'heure de {count} rendez-vous déjà pris dans cet agenda ({times}). Déplacez ou annulez"
-        " d'abord ce qui se chevauche. Rien n'est changé.",
-        f"{who} is not free at the time of {count} appointment{'s' if count > 1 else ''} booked in this agenda ({times})."
+        f"À l'heure de {count} rendez-vous déjà pris dans cet agenda ({times}), n'est pas libre : {who_fr}. Déplacez ou"
+        " annulez d'abord ce qui se chevauche. Rien n'est changé.",
+        f"At the time of {count} appointment{'s' if count > 1 else ''} booked in this agenda ({times}), not free: {who_en}."
         " Move or cancel first what overlaps. Nothing is changed.",
         code="conflict",
         expression="Schedule.actor",
         details_code="actor-occupied",
-        diagnostics=who,
+        diagnostics=plain_references(r.actors),
     )
 
 
@@ -303,18 +324,15 @@ def _(_: AgendaChangesHands) -> CreneauError:
 
 @WORDS.says(VisitsToCome)
 def _(r: VisitsToCome) -> CreneauError:
-    what, first, count = f"{r.resource_type}/{r.id}", f"Appointment/{r.first}", r.count
+    fr, en = _WITH_VISITS[r.resource_type]
     return Conflict(
-        f"{what} a {count} rendez-vous à venir ({first}) : annulez-les ou déplacez-les d'abord.",
-        f"{what} has {count} appointment{'s' if count > 1 else ''} to come ({first}): cancel or move first.",
+        f"{fr} a {r.count} rendez-vous à venir : annulez-les ou déplacez-les d'abord.",
+        f"{en} has {r.count} appointment{'s' if r.count > 1 else ''} to come: cancel or move first.",
         code="conflict",
         expression=r.resource_type,
         details_code="visits-to-come",
+        diagnostics=f"{r.resource_type}/{r.id}: Appointment/{r.first}",
     )
-
-
-def _named(r: UnknownSlots) -> str:
-    return ", ".join(f"Slot/{id_}" for id_ in r.ids)
 
 
 def _unclear(index: int, said: str) -> Issue:

@@ -75,15 +75,16 @@ class PersonalRecord:
     # -- $everything -----------------------------------------------------------------------------------------
 
     async def _everything(self, id_: str, query: Query, headers: Mapping[str, str]) -> Answer:
-        """Booking's pages first, then those of the messages; the cursor says where."""
+        """Booking's pages first, then those of the messages; the cursor says where. Who asks for messages alone has them on the
+        first page, with what booking says of the request."""
         asked = [pair for pair in query if pair[0] not in (CURSOR_PARAMETER, "_format", "_pretty")]
         types = [t for name, value in asked if name == "_type" for t in value.split(",") if t]
         text = next((value for name, value in reversed(query) if name == CURSOR_PARAMETER), "")
         service, inner = _decode(text) if text else ("booking", "")
         with_messages = not types or MESSAGES in types
         if service == "booking":
-            own = _without_messages(asked, types)
-            bundle, _ = await self._booking(id_, "$everything", own, inner, headers)
+            bundle, voucher = await self._booking(id_, "$everything", asked, inner, headers)
+            entries = list(bundle.get("entry", ()))
             following = next_cursor(bundle)
             cursor = _encode("booking", following) if following else None
             if cursor is None and with_messages:
@@ -92,15 +93,18 @@ class PersonalRecord:
             _, voucher = await self._booking(
                 id_, "$everything", [("_type", "Patient"), ("_count", "1")], "", headers
             )
-            bundle = await self._messages(id_, asked, inner, headers, voucher)
-            following = next_cursor(bundle)
+            entries = []
+        if service == "notifications" or set(types) == {MESSAGES}:
+            messages = await self._messages(id_, asked, inner, headers, voucher)
+            entries += messages.get("entry", ())
+            following = next_cursor(messages)
             cursor = _encode("notifications", following) if following else None
         url = f"{self._base_url}/Patient/{id_}/$everything"
         asked = [(name, value) for name, value in asked if name in EVERYTHING_TAKES]
         links = [{"relation": "self", "url": query_url(url, asked)}]
         if cursor is not None:
             links.append({"relation": "next", "url": query_url(url, [*asked, (CURSOR_PARAMETER, cursor)])})
-        return Answer(200, bundle_of("searchset", list(bundle.get("entry", ())), links))
+        return Answer(200, bundle_of("searchset", entries, links))
 
     # -- $archive --------------------------------------------------------------------------------------------
 
@@ -176,13 +180,6 @@ class PersonalRecord:
         if answer.status_code != 200:
             raise RefusedError(refusal("notifications", answer))
         return loads(answer.content)
-
-
-def _without_messages(asked: Query, types: Sequence[str]) -> Query:
-    if not types:
-        return asked
-    kept = [t for t in types if t != MESSAGES] or ["Patient"]
-    return [*(pair for pair in asked if pair[0] != "_type"), ("_type", ",".join(kept))]
 
 
 def _pairs(body: Resource | None) -> Query:

@@ -16,6 +16,8 @@ class Refusal:
     """`details.coding.code` of the first error, such as `slot-taken`; else the issue's code"""
     text: str
     """in the language that was asked for; may be shown as it is"""
+    diagnostics: str = ""
+    """for programs: which records it is about"""
     expressions: tuple[str, ...] = ()
     retry_after_s: int | None = None
 
@@ -48,6 +50,7 @@ def refusal_of(status: int, body: Mapping[str, Any], headers: Mapping[str, str])
         status,
         codings[0].get("code") or first.get("code") or "unknown",
         details.get("text") or first.get("diagnostics") or "",
+        first.get("diagnostics") or "",
         tuple(expression for issue in issues for expression in issue.get("expression", ())),
         int(wait) if wait.isdigit() else None,
     )

@@ -8,12 +8,12 @@ TAKEN = frozenset({"slot-taken", "slot-held", "group-full"})
 OCCUPIED = "actor-occupied"
 HAS_A_PLACE = "place-taken"
 A_PATIENT = "Patient/"
-"""how the refusal names whoever is elsewhere, where that is no professional"""
+"""how the diagnostics name whoever is elsewhere, where that is no professional"""
 
 
 def is_own(refusal: Refusal) -> bool:
     """Whether the patient has another visit at that time, or a place in that group already."""
-    return refusal.code == HAS_A_PLACE or (refusal.code == OCCUPIED and A_PATIENT in refusal.text)
+    return refusal.code == HAS_A_PLACE or (refusal.code == OCCUPIED and A_PATIENT in refusal.diagnostics)
 
 
 def is_taken(refusal: Refusal) -> bool:
@@ -22,5 +22,5 @@ def is_taken(refusal: Refusal) -> bool:
 
 
 def words_of(refusal: Refusal) -> str:
-    """What a page says of a refusal: its own sentence, or the key of ours where that names the person by an id."""
+    """What a page says of a refusal: its own sentence, or the key of ours where it is the person who is elsewhere."""
     return "against.own" if is_own(refusal) else refusal.text

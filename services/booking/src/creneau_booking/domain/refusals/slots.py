@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal
 
 from creneau_shared.refusal import Refusal
+
+WithVisits = Literal["Patient", "Schedule"]
+"""What visits to come keep from being deleted."""
 
 
 @dataclass(eq=False)
@@ -105,9 +109,10 @@ class OutsideSlots(Refusal):
 
 @dataclass(eq=False)
 class NoPartOfSlot(Refusal):
-    """A slot lies outside the period `[start, end)`."""
+    """A slot, which begins at `at`, lies outside the period `[start, end)`."""
 
     id: str
+    at: datetime
     start: datetime
     end: datetime
 
@@ -117,6 +122,7 @@ class PartOfSlot(Refusal):
     """A part of a slot that is taken whole, or one that leaves what nobody could use."""
 
     id: str
+    start: datetime
 
 
 @dataclass(eq=False)
@@ -129,18 +135,20 @@ class VisitOfTooManySlots(Refusal):
 
 @dataclass(eq=False)
 class SlotsNotAdjacent(Refusal):
-    """Two slots of one agenda do not follow each other."""
+    """Two slots of one agenda do not follow each other; `starts`: when they begin."""
 
     before: str
     after: str
+    starts: tuple[datetime, ...]
 
 
 @dataclass(eq=False)
 class SlotsOfTwoKinds(Refusal):
-    """Two slots of one agenda are not for the same."""
+    """Two slots of one agenda are not for the same; `starts`: when they begin."""
 
     one: str
     other: str
+    starts: tuple[datetime, ...]
 
 
 @dataclass(eq=False)
@@ -167,13 +175,14 @@ class OutsideHorizon(Refusal):
     """The slot lies outside the period that its agenda covers."""
 
     id: str
+    start: datetime
 
 
 @dataclass(eq=False)
 class VisitsToCome(Refusal):
     """What is to be deleted has `count` appointments to come; `first` is the id of one."""
 
-    resource_type: str
+    resource_type: WithVisits
     id: str
     first: str
     count: int

@@ -20,14 +20,6 @@ FROM unnest($1::bigint[]) WITH ORDINALITY AS agenda (key, place) ORDER BY place
 """
 
 
-async def ids_of_agendas(connection: Connection, keys: Sequence[int]) -> list[str]:
-    """The ids of these agendas (keys)."""
-    rows = await connection.fetch(
-        "SELECT id FROM schedule WHERE key = ANY($1::bigint[]) ORDER BY key", list(keys)
-    )
-    return [row["id"] for row in rows]
-
-
 async def keys_of_agendas(connection: Connection, ids: Sequence[str]) -> dict[str, int]:
     """The keys of these agendas, by id."""
     rows = await connection.fetch("SELECT id, key FROM schedule WHERE id = ANY($1::text[])", list(ids))

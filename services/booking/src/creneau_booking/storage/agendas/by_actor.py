@@ -1,0 +1,55 @@
+"""Whose agendas are whose: what an agenda names, its roles followed.
+
+An agenda that names a role alone is its professional's, where the role is; one that names a professional alone is of the
+roles, and where they are, in which they are always received there (`availability.alone`). A place that an agenda names counts
+before those of roles.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from creneau_booking.storage.availability.alone import ROLES_ALONE
+from creneau_shared.database.pool import Connection
+
+_SAYS_A_PLACE = """EXISTS (
+  SELECT FROM agenda_named AS said WHERE said.schedule_key = named.schedule_key AND starts_with(said.reference, 'Location/'))"""
+_OF_ACTORS = f"""
+WITH role AS MATERIALIZED (
+  SELECT id, terms, false AS by_place FROM practitioner_role
+  WHERE NOT deleted AND id = ANY(ARRAY(
+    SELECT substr(r, 18) FROM unnest((SELECT $1::text[])) AS r WHERE starts_with(r, 'PractitionerRole/')))
+  UNION ALL SELECT id, terms, true FROM practitioner_role
+  WHERE NOT deleted AND id = ANY(ARRAY(SELECT role FROM role_place WHERE place = ANY((SELECT $3::text[])::text[])))
+), own AS (
+  SELECT schedule_key FROM agenda_named WHERE reference = ANY(ARRAY(
+    SELECT unnest((SELECT $1::text[]))
+    UNION ALL SELECT 'PractitionerRole/' || id FROM practitioner_role WHERE terms && (SELECT $2::text[]) AND NOT deleted))
+  UNION ALL
+  SELECT named.schedule_key FROM role JOIN agenda_named AS named ON named.reference = 'PractitionerRole/' || role.id
+  WHERE role.by_place AND NOT {_SAYS_A_PLACE}
+  UNION ALL
+  SELECT named.schedule_key FROM role CROSS JOIN unnest(role.terms) AS t JOIN agenda_named AS named
+    ON named.reference = substr(t, 14) JOIN schedule ON schedule.key = named.schedule_key
+  WHERE starts_with(t, 'practitioner=Practitioner/') AND NOT (role.by_place AND {_SAYS_A_PLACE})
+    AND EXISTS (SELECT FROM {ROLES_ALONE} AS alone WHERE alone.id = role.id)
+  UNION ALL SELECT key FROM schedule WHERE id = ANY((SELECT $4::text[])::text[])
+)
+SELECT id FROM schedule WHERE key = ANY(ARRAY(SELECT schedule_key FROM own)) AND NOT deleted ORDER BY id
+"""
+
+
+async def agendas_of_actors(connection: Connection, references: Sequence[str]) -> list[str]:
+    """The agendas (ids) of one of these at least: `Practitioner/12`, `PractitionerRole/4`, `Location/2`, `Schedule/7` …"""
+    ids: dict[str, list[str]] = {}
+    for reference in references:
+        kind, _, id_ = reference.partition("/")
+        ids.setdefault(kind, []).append(id_)
+    rows = await connection.fetch(
+        _OF_ACTORS,
+        [reference for reference in references if not reference.startswith("Schedule/")],
+        [f"practitioner=Practitioner/{id_}" for id_ in ids.get("Practitioner", ())],
+        ids.get("Location", []),
+        ids.get("Schedule", []),
+    )
+    return [row["id"] for row in rows]

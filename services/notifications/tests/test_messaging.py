@@ -67,10 +67,19 @@ class Bus:
             for consumer in consumers(service.notifications, service.database, SETTINGS, service.clock)
         }
 
-    async def tell(self, topic: str, event_type: str, key: str, data: dict[str, Any] | None) -> None:
+    async def tell(self, topic: str, event_type: str, key: str, data: dict[str, Any] | None) -> ReceivedEvent:
         self.count += 1
         event = received(self.count, topic, event_type, key, data)
-        await self.by_topic[(topic,)].effects.apply([event])
+        await self.hear(event)
+        return event
+
+    async def hear(self, event: ReceivedEvent) -> None:
+        await self.by_topic[(event.topic,)].effects.apply([event])
+
+    async def read_again(self, event: ReceivedEvent) -> None:
+        """As a rebuild does, and the replay of a letter: the inbox does not know it."""
+        await self.service.database.pool.execute("DELETE FROM inbox WHERE event_id = $1", event.id)
+        await self.hear(event)
 
     async def appointment(self, change: str, variant: str = "") -> None:
         data = example(f"booking/appointment.{change}.v1{variant}")
@@ -226,6 +235,87 @@ async def test_whoever_has_died_is_told_nothing_of_it(service, bus, said):
         APPOINTMENTS, "fr.creneau.booking.appointment.cancelled.v1", cancelled["appointment"], cancelled
     )
     assert set((await service.statuses()).values()) == {("cancelled", "superseded")}
+
+
+FAMILY = example("booking/account.changed.v1.parent-and-carer")
+ALONE = example("booking/account.changed.v1") | {"account": FAMILY["account"]}
+CONTACT = example("booking/contact.changed.v1")
+PLACE = example("directory/resource.changed.v1.location")
+KEPT = {
+    ACCOUNTS: ("account", FAMILY["account"], ACCOUNT_TYPE, FAMILY),
+    CONTACTS: ("contact", CONTACT["recipient"], CONTACT_TYPE, CONTACT),
+    RESOURCES: ("fact", f"Location/{PLACE['resource']['id']}", RESOURCE_TYPE, PLACE),
+}
+"""by topic: what is kept of it, its key, and an event that says it is there"""
+
+
+async def kept(service: Any) -> tuple[int, int, int]:
+    """How many people accounts act for, recipients, and what is in use of the directory."""
+    row = await service.database.pool.fetchrow(
+        "SELECT (SELECT count(*) FROM account_person), (SELECT count(*) FROM recipient),"
+        " (SELECT count(*) FROM directory_fact WHERE active)"
+    )
+    return tuple(row)
+
+
+async def test_a_right_that_has_ended_does_not_come_back_with_what_is_read_again(service, bus):
+    """A letter that is replayed, or a topic from its beginning: who was represented is so no more, at no moment."""
+    before = await bus.tell(ACCOUNTS, ACCOUNT_TYPE, FAMILY["account"], FAMILY)
+    after = await bus.tell(ACCOUNTS, ACCOUNT_TYPE, FAMILY["account"], ALONE)
+    await bus.read_again(before)
+    assert await kept(service) == (1, 0, 0)
+    await bus.read_again(after)
+    assert await kept(service) == (1, 0, 0)
+
+
+@pytest.mark.parametrize("topic", KEPT)
+async def test_what_is_gone_does_not_come_back_with_what_is_read_again(service, bus, topic):
+    _, key, type_, data = KEPT[topic]
+    said = await bus.tell(topic, type_, key, data)
+    gone = await bus.tell(topic, type_, key, None)
+    await bus.read_again(said)
+    assert await kept(service) == (0, 0, 0)
+    there = await bus.tell(topic, type_, key, data)
+    present = await kept(service)
+    assert sum(present) > 0, "it is there once more"
+    await bus.read_again(gone)
+    assert await kept(service) == present, "and that it was gone is no news"
+    await bus.read_again(there)
+    assert await kept(service) == present
+
+
+@pytest.mark.parametrize("topic", KEPT)
+async def test_an_end_that_is_heard_alone_stands_before_what_comes_late(service, bus, topic):
+    """What it ended could not be handled then: its letter is replayed days later."""
+    _, key, type_, data = KEPT[topic]
+    letter = received(1, topic, type_, key, data)
+    bus.count = 1
+    await bus.tell(topic, type_, key, None)
+    await bus.hear(letter)
+    assert await kept(service) == (0, 0, 0)
+
+
+@pytest.mark.parametrize("topic", KEPT)
+async def test_what_a_rebuild_has_swept_comes_back_with_the_same_word(service, bus, topic):
+    name, key, type_, data = KEPT[topic]
+    said = await bus.tell(topic, type_, key, data)
+    present = await kept(service)
+    async with service.database.transaction() as connection:
+        await getattr(service.notifications, f"{name}_missing")(connection, key)
+    assert await kept(service) == (0, 0, 0)
+    await bus.read_again(said)
+    assert await kept(service) == present
+
+
+@pytest.mark.parametrize("topic", KEPT)
+async def test_what_was_kept_by_the_version_before_takes_whatever_comes(service, bus, topic):
+    """It has no word yet; from then on it has one."""
+    _, key, type_, data = KEPT[topic]
+    await bus.tell(topic, type_, key, data)
+    await service.database.pool.execute("DELETE FROM last_word")
+    end = await bus.tell(topic, type_, key, None)
+    assert await kept(service) == (0, 0, 0)
+    assert await service.database.pool.fetchval("SELECT said_at FROM last_word") == end.time
 
 
 async def test_for_whom_an_account_acts_is_as_the_last_event_says(service) -> None:

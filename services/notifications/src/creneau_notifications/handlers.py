@@ -24,6 +24,7 @@ from creneau_notifications.storage import (
     facts,
     messages,
     recipients,
+    words,
 )
 from creneau_notifications.storage.accounts import Person
 from creneau_notifications.storage.addresses import Keyring
@@ -90,6 +91,8 @@ class Notifications:
         await recipients.lock(connection, [contact.recipient])
         if await departures.is_leaving(connection, contact.recipient):
             return
+        if not await words.is_last(connection, "contact", contact.recipient, at):
+            return
         if not await recipients.save(connection, contact, at):
             return
         channels = self._planned_for(contact)
@@ -104,9 +107,19 @@ class Notifications:
                 # What was withdrawn has its Communication already.
                 await self._communications.show(connection, await messages.plan(connection, wanted, now), now)
 
-    async def contact_deleted(self, connection: Connection, recipient: str) -> None:
+    async def contact_deleted(self, connection: Connection, recipient: str, at: datetime) -> None:
         """Forget the recipient and withdraw what was still to be told."""
         await recipients.lock(connection, [recipient])
+        if await words.is_last(connection, "contact", recipient, at, gone_at=self._clock.now()):
+            await self._forget_contact(connection, recipient)
+
+    async def contact_missing(self, connection: Connection, recipient: str) -> None:
+        """A rebuild has found nothing of the recipient."""
+        await recipients.lock(connection, [recipient])
+        await words.forget(connection, "contact", recipient)
+        await self._forget_contact(connection, recipient)
+
+    async def _forget_contact(self, connection: Connection, recipient: str) -> None:
         # Messages first: a sender locks them before it asks what is known of addresses.
         withdrawn = await messages.cancel_for(connection, recipient, "contact-deleted", self._clock.now())
         await self._forget_codes(connection, recipient)
@@ -123,9 +136,18 @@ class Notifications:
                 if given is not None:
                     await codes.forget(connection, self._keyring.hashed(channel.address(given)))
 
-    async def account_changed(self, connection: Connection, account: str, people: Sequence[Person]) -> None:
+    async def account_changed(
+        self, connection: Connection, account: str, people: Sequence[Person], at: datetime
+    ) -> None:
         """Keep for whom the account acts; nobody: forget it."""
-        await accounts.save(connection, account, people)
+        gone_at = None if people else self._clock.now()
+        if await words.is_last(connection, "account", account, at, gone_at=gone_at):
+            await accounts.save(connection, account, people)
+
+    async def account_missing(self, connection: Connection, account: str) -> None:
+        """A rebuild has found nothing of the account."""
+        await words.forget(connection, "account", account)
+        await accounts.save(connection, account, [])
 
     async def person_erased(
         self,
@@ -143,12 +165,22 @@ class Notifications:
         )
         await self._communications.show(connection, withdrawn, self._clock.now())
 
-    async def fact_changed(self, connection: Connection, fact: Fact, last_updated: datetime) -> None:
+    async def fact_changed(
+        self, connection: Connection, fact: Fact, last_updated: datetime, at: datetime
+    ) -> None:
         """Keep what a directory resource says."""
-        await facts.save(connection, fact, last_updated)
+        if await words.is_last(connection, "fact", fact.reference, at):
+            await facts.save(connection, fact, last_updated)
 
-    async def fact_deleted(self, connection: Connection, reference: str) -> None:
+    async def fact_deleted(self, connection: Connection, reference: str, at: datetime) -> None:
         """The directory has it no more."""
+        now = self._clock.now()
+        if await words.is_last(connection, "fact", reference, at, gone_at=now):
+            await facts.let_go(connection, reference, now)
+
+    async def fact_missing(self, connection: Connection, reference: str) -> None:
+        """A rebuild has found nothing of it."""
+        await words.forget(connection, "fact", reference)
         await facts.let_go(connection, reference, self._clock.now())
 
     async def _decide(

@@ -99,6 +99,17 @@ account_person = Table(
     comment="Replica: for which Patients (ids) an account, known by a digest alone, acts, from when until when.",
 )
 
+last_word = Table(
+    "last_word",
+    metadata,
+    Column("replica", Text, primary_key=True),
+    Column("key", Text(collation="C"), primary_key=True),
+    Column("said_at", DateTime(timezone=True), nullable=False),
+    Column("gone_at", DateTime(timezone=True)),
+    Index("ix_last_word_gone_at", "gone_at", postgresql_where=text("gone_at IS NOT NULL")),
+    comment="When each thing in a replica was last spoken of by its owner, and since when it is gone from it.",
+)
+
 appointment_state = Table(
     "appointment_state",
     metadata,

@@ -286,6 +286,20 @@ async def look_for_due(
     return [_with_event(row) for row in rows]
 
 
+async def beside_others(connection: Connection, ids: Collection[UUID]) -> frozenset[UUID]:
+    """Those of these messages beside which another tells the same recipient the same, by another channel; whatever has
+    become of that one."""
+    if not ids:
+        return frozenset()
+    rows = await connection.fetch(
+        "SELECT id FROM message WHERE id = ANY($1::uuid[]) AND EXISTS (SELECT FROM message AS other"
+        " WHERE (other.recipient, other.appointment, other.kind, other.due_at)"
+        " = (message.recipient, message.appointment, message.kind, message.due_at) AND other.id <> message.id)",
+        list(ids),
+    )
+    return frozenset(row["id"] for row in rows)
+
+
 async def count_overdue(connection: Connection, now: datetime) -> int:
     """How many messages wait, or are being sent, of which it is too late: `expires_at` has passed."""
     count: int = await connection.fetchval(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -11,6 +11,7 @@ from uuid import UUID
 import pytest
 
 from creneau_notifications.domain.appointment import Mode
+from creneau_notifications.domain.visit import Turn
 from creneau_notifications.messaging.consumers import (
     ACCOUNT_TYPE,
     ACCOUNTS,
@@ -21,11 +22,11 @@ from creneau_notifications.messaging.consumers import (
     RESOURCES,
     consumers,
 )
-from creneau_notifications.messaging.readers import read_appointment, read_fact
+from creneau_notifications.messaging.readers import MOMENTS_MAX, read_appointment, read_fact
 from creneau_notifications.settings import NotificationsSettings
 from creneau_shared.messaging.events import ReceivedEvent
 
-from .factories import BOOKED_AT
+from .factories import BOOKED_AT, START
 
 EVENTS = Path(__file__).parents[3] / "shared" / "contracts" / "events"
 SETTINGS = NotificationsSettings(database_url="postgresql://unused/unused")
@@ -212,6 +213,64 @@ def test_whether_it_is_in_use_and_until_when_is_read_from_the_resource(said, act
     assert (fact.active, fact.organization) == (active, "Organization/o")
     assert fact.since == datetime(2026, 10, 31, 23, tzinfo=UTC)
     assert fact.until == datetime(2026, 11, 28, 23, tzinfo=UTC), "the last day is a day of it"
+
+
+async def test_a_number_and_a_name_are_told_as_they_are_when_a_message_leaves(service, bus, mailbox):
+    """The number until the end of November, and the name of before she married, are known since the summer."""
+    practitioner = example("directory/resource.changed.v1.practitioner")
+    [name] = practitioner["resource"]["name"]
+    later = {**name, "family": "Payet", "period": {"start": "2026-11-29"}}
+    practitioner["resource"]["name"] = [{**name, "period": {"end": "2026-11-28"}}, later]
+    location = example("directory/resource.changed.v1.location")
+    location["resource"]["telecom"] = [
+        {"system": "phone", "value": "+33199000001", "period": {"end": "2026-11-28"}},
+        {"system": "phone", "value": "+33199000002", "period": {"start": "2026-11-29"}},
+    ]
+    await bus.contact()
+    for told in (practitioner["resource"], location["resource"]):
+        await bus.tell(RESOURCES, RESOURCE_TYPE, f"{told['resourceType']}/{told['id']}", {"resource": told})
+    await bus.appointment("booked")
+    service.clock.advance(timedelta(seconds=10))
+    sender = service.smtp_sender(mailbox)
+    await sender.send_due()
+    service.at(START - timedelta(days=2))
+    await sender.send_due()
+    first, *after = [mail.get_body(("plain",)).get_content() for mail in mailbox.mails]
+    assert "Dr Agathe Lefèvre" in first
+    assert "01 99 00 00 01" in first
+    assert after
+    for text in after:
+        assert "Dr Agathe Payet" in text
+        assert "01 99 00 00 02" in text
+        assert "Lefèvre" not in text
+
+
+def turned(*telecom: dict[str, Any]) -> list[Turn]:
+    data = example("directory/resource.changed.v1.practitioner-role")
+    data["resource"]["telecom"] = [{"system": "phone", **said} for said in telecom]
+    return list(read_fact(data, BOOKED_AT)[0].turns)
+
+
+def test_a_turn_is_where_another_number_is_told_and_no_other_period():
+    """One that is over, one that never comes first, and one that ends as the next begins."""
+    december, january = (datetime(2026, 11, 30, 23, tzinfo=UTC), datetime(2026, 12, 31, 23, tzinfo=UTC))
+    assert turned(
+        {"value": "1", "rank": 1, "period": {"end": "2026-11-30"}},
+        {"value": "2", "rank": 1, "period": {"start": "2026-12-01", "end": "2026-12-31"}},
+        {"value": "3", "rank": 1, "period": {"end": "2026-10-31"}},
+        {"value": "4", "rank": 2, "period": {"start": "2026-12-10", "end": "2026-12-20"}},
+        {"value": "5", "use": "old", "period": {"start": "2027-01-01"}},
+    ) == [Turn(december, None, "2"), Turn(january, None, None)]
+
+
+def test_of_thousands_of_periods_the_next_are_read():
+    """Whoever may write an entry of the directory holds no consumer up."""
+    days = (date(2026, 12, 1) + timedelta(days=number) for number in range(4000))
+    many = [
+        {"value": day.isoformat(), "period": {"start": day.isoformat(), "end": day.isoformat()}}
+        for day in days
+    ]
+    assert [turn.phone for turn in turned(*many)] == [said["value"] for said in many[:MOMENTS_MAX]]
 
 
 def test_declined_participants_are_not_told_of():

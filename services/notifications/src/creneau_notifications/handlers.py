@@ -100,7 +100,7 @@ class Notifications:
         for last in await appointments.ahead_of(connection, contact.recipient, now):
             event = last.told_to(contact.recipient)
             if event.appointment.status == "booked":
-                known = await facts.find(connection, event.appointment.actors)
+                known = await facts.find(connection, event.appointment.actors, now)
                 zone = visit_of(event.appointment, known).zone
                 possible = reminders(event, now=now, zone=zone, channels=channels)
                 wanted = [Planned(event, message) for message in possible]
@@ -193,7 +193,7 @@ class Notifications:
         patients = {patient for event in events for patient in event.appointment.patients}
         contacts = await recipients.find(connection, patients)
         actors = {actor for event in events for actor in event.appointment.actors}
-        told = await facts.find(connection, actors)
+        told = await facts.find(connection, actors, self._clock.now())
         return [
             (event, self._planned_of(event, known.get(event.appointment.id), told, contacts, leaving))
             for event in events

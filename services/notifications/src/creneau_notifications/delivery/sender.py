@@ -268,7 +268,7 @@ class Sender:
     ) -> list[tuple[Message, Decision]]:
         contacts = await recipients.find(connection, {message.recipient for message in due})
         actors = {actor for message in due for actor in message.event.appointment.actors}
-        known = await facts.find(connection, actors)
+        known = await facts.find(connection, actors, now)
         states = await self._series_of(connection, due)
         asking = [message.id for message in due if message.kind in ASKING]
         beside = await messages.beside_others(connection, asking)

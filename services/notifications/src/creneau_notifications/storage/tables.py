@@ -80,6 +80,8 @@ directory_fact = Table(
     Column("since", DateTime(timezone=True)),
     Column("until", DateTime(timezone=True)),
     Column("part_of", Text),
+    # From when on it says another name or number, as far as its periods tell.
+    Column("turns", JSONB),
     # Since when the directory has it no more: those whose visits are cancelled with it are still told with whom and where.
     Column("gone_at", DateTime(timezone=True)),
     Index("ix_directory_fact_practitioner", "practitioner"),

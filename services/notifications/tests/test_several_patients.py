@@ -90,6 +90,20 @@ async def test_whoever_comes_is_told_and_whoever_goes_is_reminded_no_more(known:
     assert {status for status, _ in (await planned(known, DENIS)).values()} == {"cancelled"}
 
 
+async def test_whoever_comes_back_is_reminded(known: Service) -> None:
+    """Taken off the visit by mistake, say: what was withdrawn then is planned once more."""
+    await known.hear(event())
+    await known.hear(both(Change.UPDATED, 2, version=2))
+    his = await planned(known, DENIS)
+    await known.hear(event(Change.UPDATED, 3, version=3))
+    await known.hear(both(Change.UPDATED, 4, version=4))
+    back = await planned(known, DENIS)
+    reminders = ("7-days", "2-days", "2-hours")
+    assert {name: back[name] for name in reminders} == {name: his[name] for name in reminders}
+    shown = [(await known.communication(back[name][1]))["status"] for name in reminders]
+    assert set(shown) == {"preparation"}
+
+
 @pytest.mark.parametrize("instead", [DENIS.recipient, None], ids=["another's", "nobody's"])
 async def test_of_a_visit_that_becomes_anothers_nobody_is_reminded_whose_number_arrives_at_once(
     known: Service, instead: str | None

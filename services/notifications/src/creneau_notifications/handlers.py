@@ -104,8 +104,8 @@ class Notifications:
                 zone = visit_of(event.appointment, known).zone
                 possible = reminders(event, now=now, zone=zone, channels=channels)
                 wanted = [Planned(event, message) for message in possible]
-                # What was withdrawn has its Communication already.
-                await self._communications.show(connection, await messages.plan(connection, wanted, now), now)
+                kept = await messages.plan(connection, wanted, now)
+                await self._communications.show(connection, [*kept.new, *kept.again], now)
 
     async def contact_deleted(self, connection: Connection, recipient: str, at: datetime) -> None:
         """Forget the recipient and withdraw what was still to be told."""
@@ -232,9 +232,11 @@ class Notifications:
 
     async def _plan(self, connection: Connection, wanted: Sequence[Planned]) -> None:
         now = self._clock.now()
-        planned = await messages.plan(connection, wanted, now)
+        kept = await messages.plan(connection, wanted, now)
         # What is due at once is shown once something has become of it: in a moment, and written once.
-        await self._communications.announce(connection, [m for m in planned if m.due_at > now], now)
+        await self._communications.announce(connection, [m for m in kept.new if m.due_at > now], now)
+        # What was withdrawn has its Communication already.
+        await self._communications.show(connection, kept.again, now)
 
 
 def _of_different_appointments(events: Sequence[AppointmentEvent]) -> Iterator[list[AppointmentEvent]]:

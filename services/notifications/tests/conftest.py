@@ -62,11 +62,12 @@ class Service:
         self, *, contact: Contact | None = CAMILLE, facts: Sequence[Fact] = (PRACTITIONER, LOCATION)
     ) -> None:
         """Feed the replicas."""
+        now = self.clock.now()
         async with self.database.transaction() as connection:
             if contact is not None:
-                await self.notifications.contact_changed(connection, contact, self.clock.now())
+                await self.notifications.contact_changed(connection, contact, now)
             for fact in facts:
-                await self.notifications.fact_changed(connection, fact, self.clock.now())
+                await self.notifications.fact_changed(connection, fact, now, now)
 
     def sender(
         self,

@@ -285,6 +285,61 @@ async def test_each_of_several_patients_is_told_their_own_way(service, phone, le
     assert (letters.count, len(phone.texts)) == (1, 1)
 
 
+UNTIL = BOOKED_AT + timedelta(hours=3)
+ASKED = {
+    "an offer": replace(event(Change.OFFERED, status="pending"), held_until=UNTIL),
+    "another time": event(Change.UPDATED, 2, version=2, proposed=START + timedelta(days=1)),
+}
+"""what waits for an answer"""
+
+
+async def ask(service, what: str) -> None:
+    """Another time is proposed of a visit that was told of long ago."""
+    if what == "another time":
+        await service.hear(event())
+        await service.database.pool.execute("UPDATE message SET status = 'sent', finished_at = $1", BOOKED_AT)
+    await service.hear(ASKED[what])
+
+
+@pytest.mark.parametrize("what", ASKED)
+@pytest.mark.parametrize("contact", [WITH_A_MOBILE, WITH_BOTH], ids=["a number alone", "both"])
+async def test_what_asks_before_the_contact_is_known_is_told_the_way_there_is(
+    service, phone, letters, what, contact
+):
+    """Booking's topics are heard one beside the other: the offer may come first."""
+    await ask(service, what)
+    sender = service.sender(letters, phone)
+    await drained(sender)
+    service.clock.advance(timedelta(seconds=2))
+    await service.learn(contact=contact)
+    await drained(sender)
+    assert (letters.count, len(phone.texts)) == ((0, 1) if contact is WITH_A_MOBILE else (1, 0))
+    [row] = [row for row in await service.messages() if row["kind"] in ("offer", "proposal")]
+    assert (row["status"], row["channel"]) == ("sent", "sms" if contact is WITH_A_MOBILE else "email")
+
+
+@pytest.mark.parametrize("what", ASKED)
+@pytest.mark.parametrize("known", [True, False], ids=["known before", "known later"])
+async def test_what_asks_is_one_message_whichever_address_comes_between_two_tries(
+    service, phone, letters, what, known
+):
+    """A text that could not leave, then an e-mail address: what was planned for both goes by both, what was planned for one
+    goes once."""
+    if known:
+        await service.learn(contact=WITH_A_MOBILE)
+    await ask(service, what)
+    if not known:
+        await service.learn(contact=WITH_A_MOBILE)
+    phone.faults = [DeliveryError("busy", permanent=False)]
+    sender = service.sender(letters, phone)
+    await drained(sender)
+    assert phone.texts == []
+    service.clock.advance(timedelta(minutes=5))
+    await service.learn(contact=WITH_BOTH, facts=())
+    await drained(sender)
+    assert (letters.count, len(phone.texts)) == ((1, 1) if known else (1, 0))
+
+
 async def test_what_asks_is_not_told_twice(service, phone, letters):
     """What waits for an answer goes both ways by itself."""
     await service.learn(contact=WITH_A_MOBILE, facts=(PRACTITIONER, LOCATION))

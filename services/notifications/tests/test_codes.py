@@ -265,7 +265,7 @@ async def test_whoever_is_deleted_or_erased_has_no_code(client, service, mailbox
     await service.learn(contact=CONTACT)
     await send(client, contact)
     async with service.database.transaction() as connection:
-        await service.notifications.contact_deleted(connection, CONTACT.recipient)
+        await service.notifications.contact_deleted(connection, CONTACT.recipient, service.clock.now())
     assert refusal(await verify(client, code_in(mailbox.mails[0]), contact)) == (422, "code-wrong")
     assert await service.database.pool.fetchval("SELECT cardinality(sent) FROM contact_code_sent") == 1
 

@@ -412,7 +412,7 @@ async def test_an_answer_that_is_none_is_not_guessed(service, web, link, content
 async def test_what_is_forgotten_leaves_no_link_and_no_confirmation(service, web, link):
     await web.post(link, data={"answer": "confirm"})
     async with service.database.transaction() as connection:
-        await service.notifications.contact_deleted(connection, PATIENT)
+        await service.notifications.contact_deleted(connection, PATIENT, service.clock.now())
     assert await confirmations(service) == 0
     assert (await web.get(link)).status_code == 404
 

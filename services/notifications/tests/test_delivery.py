@@ -208,7 +208,7 @@ async def test_a_visit_that_is_cancelled_with_its_professional_is_told_as_it_was
     await sender.send_due()
     async with service.database.transaction() as connection:
         for gone in (PRACTITIONER, far):
-            await service.notifications.fact_deleted(connection, gone.reference)
+            await service.notifications.fact_deleted(connection, gone.reference, service.clock.now())
     await service.hear(event(Change.CANCELLED, 2, version=2))
     await sender.send_due()
     text = mailbox.mails[-1].get_body(("plain",)).get_content()

@@ -95,7 +95,7 @@ async def test_a_forgotten_contact_is_told_nothing_more(service):
     await service.learn()
     await service.hear(event())
     async with service.database.transaction() as connection:
-        await service.notifications.contact_deleted(connection, PATIENT)
+        await service.notifications.contact_deleted(connection, PATIENT, service.clock.now())
     assert set((await service.statuses()).values()) == {("cancelled", "contact-deleted")}
     assert await service.database.pool.fetchval("SELECT count(*) FROM recipient") == 0
 
@@ -105,7 +105,7 @@ async def test_whoever_is_reached_again_is_reminded(service):
     await service.learn()
     await service.hear(event())
     async with service.database.transaction() as connection:
-        await service.notifications.contact_deleted(connection, PATIENT)
+        await service.notifications.contact_deleted(connection, PATIENT, service.clock.now())
     await service.learn()
     found = await service.statuses()
     assert {name: status for name, (status, _) in found.items()} == {

@@ -115,7 +115,7 @@ async def test_a_sender_and_what_forgets_a_recipient_lock_in_one_order(
     async def forget() -> None:
         async with service.database.transaction() as connection:
             if leaves == "the contact":
-                await service.notifications.contact_deleted(connection, PATIENT)
+                await service.notifications.contact_deleted(connection, PATIENT, service.clock.now())
             else:
                 await departures.forget(connection, PATIENT, now)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -11,6 +11,7 @@ from uuid import UUID
 import pytest
 
 from creneau_notifications.domain.appointment import Mode
+from creneau_notifications.domain.visit import Turn
 from creneau_notifications.messaging.consumers import (
     ACCOUNT_TYPE,
     ACCOUNTS,
@@ -21,11 +22,11 @@ from creneau_notifications.messaging.consumers import (
     RESOURCES,
     consumers,
 )
-from creneau_notifications.messaging.readers import read_appointment, read_fact
+from creneau_notifications.messaging.readers import MOMENTS_MAX, read_appointment, read_fact
 from creneau_notifications.settings import NotificationsSettings
 from creneau_shared.messaging.events import ReceivedEvent
 
-from .factories import BOOKED_AT
+from .factories import BOOKED_AT, START
 
 EVENTS = Path(__file__).parents[3] / "shared" / "contracts" / "events"
 SETTINGS = NotificationsSettings(database_url="postgresql://unused/unused")
@@ -67,10 +68,19 @@ class Bus:
             for consumer in consumers(service.notifications, service.database, SETTINGS, service.clock)
         }
 
-    async def tell(self, topic: str, event_type: str, key: str, data: dict[str, Any] | None) -> None:
+    async def tell(self, topic: str, event_type: str, key: str, data: dict[str, Any] | None) -> ReceivedEvent:
         self.count += 1
         event = received(self.count, topic, event_type, key, data)
-        await self.by_topic[(topic,)].effects.apply([event])
+        await self.hear(event)
+        return event
+
+    async def hear(self, event: ReceivedEvent) -> None:
+        await self.by_topic[(event.topic,)].effects.apply([event])
+
+    async def read_again(self, event: ReceivedEvent) -> None:
+        """As a rebuild does, and the replay of a letter: the inbox does not know it."""
+        await self.service.database.pool.execute("DELETE FROM inbox WHERE event_id = $1", event.id)
+        await self.hear(event)
 
     async def appointment(self, change: str, variant: str = "") -> None:
         data = example(f"booking/appointment.{change}.v1{variant}")
@@ -205,6 +215,64 @@ def test_whether_it_is_in_use_and_until_when_is_read_from_the_resource(said, act
     assert fact.until == datetime(2026, 11, 28, 23, tzinfo=UTC), "the last day is a day of it"
 
 
+async def test_a_number_and_a_name_are_told_as_they_are_when_a_message_leaves(service, bus, mailbox):
+    """The number until the end of November, and the name of before she married, are known since the summer."""
+    practitioner = example("directory/resource.changed.v1.practitioner")
+    [name] = practitioner["resource"]["name"]
+    later = {**name, "family": "Payet", "period": {"start": "2026-11-29"}}
+    practitioner["resource"]["name"] = [{**name, "period": {"end": "2026-11-28"}}, later]
+    location = example("directory/resource.changed.v1.location")
+    location["resource"]["telecom"] = [
+        {"system": "phone", "value": "+33199000001", "period": {"end": "2026-11-28"}},
+        {"system": "phone", "value": "+33199000002", "period": {"start": "2026-11-29"}},
+    ]
+    await bus.contact()
+    for told in (practitioner["resource"], location["resource"]):
+        await bus.tell(RESOURCES, RESOURCE_TYPE, f"{told['resourceType']}/{told['id']}", {"resource": told})
+    await bus.appointment("booked")
+    service.clock.advance(timedelta(seconds=10))
+    sender = service.smtp_sender(mailbox)
+    await sender.send_due()
+    service.at(START - timedelta(days=2))
+    await sender.send_due()
+    first, *after = [mail.get_body(("plain",)).get_content() for mail in mailbox.mails]
+    assert "Dr Agathe Lefèvre" in first
+    assert "01 99 00 00 01" in first
+    assert after
+    for text in after:
+        assert "Dr Agathe Payet" in text
+        assert "01 99 00 00 02" in text
+        assert "Lefèvre" not in text
+
+
+def turned(*telecom: dict[str, Any]) -> list[Turn]:
+    data = example("directory/resource.changed.v1.practitioner-role")
+    data["resource"]["telecom"] = [{"system": "phone", **said} for said in telecom]
+    return list(read_fact(data, BOOKED_AT)[0].turns)
+
+
+def test_a_turn_is_where_another_number_is_told_and_no_other_period():
+    """One that is over, one that never comes first, and one that ends as the next begins."""
+    december, january = (datetime(2026, 11, 30, 23, tzinfo=UTC), datetime(2026, 12, 31, 23, tzinfo=UTC))
+    assert turned(
+        {"value": "1", "rank": 1, "period": {"end": "2026-11-30"}},
+        {"value": "2", "rank": 1, "period": {"start": "2026-12-01", "end": "2026-12-31"}},
+        {"value": "3", "rank": 1, "period": {"end": "2026-10-31"}},
+        {"value": "4", "rank": 2, "period": {"start": "2026-12-10", "end": "2026-12-20"}},
+        {"value": "5", "use": "old", "period": {"start": "2027-01-01"}},
+    ) == [Turn(december, None, "2"), Turn(january, None, None)]
+
+
+def test_of_thousands_of_periods_the_next_are_read():
+    """Whoever may write an entry of the directory holds no consumer up."""
+    days = (date(2026, 12, 1) + timedelta(days=number) for number in range(4000))
+    many = [
+        {"value": day.isoformat(), "period": {"start": day.isoformat(), "end": day.isoformat()}}
+        for day in days
+    ]
+    assert [turn.phone for turn in turned(*many)] == [said["value"] for said in many[:MOMENTS_MAX]]
+
+
 def test_declined_participants_are_not_told_of():
     data = example("booking/appointment.booked.v1")
     data["actors"][0]["status"] = "declined"
@@ -226,6 +294,87 @@ async def test_whoever_has_died_is_told_nothing_of_it(service, bus, said):
         APPOINTMENTS, "fr.creneau.booking.appointment.cancelled.v1", cancelled["appointment"], cancelled
     )
     assert set((await service.statuses()).values()) == {("cancelled", "superseded")}
+
+
+FAMILY = example("booking/account.changed.v1.parent-and-carer")
+ALONE = example("booking/account.changed.v1") | {"account": FAMILY["account"]}
+CONTACT = example("booking/contact.changed.v1")
+PLACE = example("directory/resource.changed.v1.location")
+KEPT = {
+    ACCOUNTS: ("account", FAMILY["account"], ACCOUNT_TYPE, FAMILY),
+    CONTACTS: ("contact", CONTACT["recipient"], CONTACT_TYPE, CONTACT),
+    RESOURCES: ("fact", f"Location/{PLACE['resource']['id']}", RESOURCE_TYPE, PLACE),
+}
+"""by topic: what is kept of it, its key, and an event that says it is there"""
+
+
+async def kept(service: Any) -> tuple[int, int, int]:
+    """How many people accounts act for, recipients, and what is in use of the directory."""
+    row = await service.database.pool.fetchrow(
+        "SELECT (SELECT count(*) FROM account_person), (SELECT count(*) FROM recipient),"
+        " (SELECT count(*) FROM directory_fact WHERE active)"
+    )
+    return tuple(row)
+
+
+async def test_a_right_that_has_ended_does_not_come_back_with_what_is_read_again(service, bus):
+    """A letter that is replayed, or a topic from its beginning: who was represented is so no more, at no moment."""
+    before = await bus.tell(ACCOUNTS, ACCOUNT_TYPE, FAMILY["account"], FAMILY)
+    after = await bus.tell(ACCOUNTS, ACCOUNT_TYPE, FAMILY["account"], ALONE)
+    await bus.read_again(before)
+    assert await kept(service) == (1, 0, 0)
+    await bus.read_again(after)
+    assert await kept(service) == (1, 0, 0)
+
+
+@pytest.mark.parametrize("topic", KEPT)
+async def test_what_is_gone_does_not_come_back_with_what_is_read_again(service, bus, topic):
+    _, key, type_, data = KEPT[topic]
+    said = await bus.tell(topic, type_, key, data)
+    gone = await bus.tell(topic, type_, key, None)
+    await bus.read_again(said)
+    assert await kept(service) == (0, 0, 0)
+    there = await bus.tell(topic, type_, key, data)
+    present = await kept(service)
+    assert sum(present) > 0, "it is there once more"
+    await bus.read_again(gone)
+    assert await kept(service) == present, "and that it was gone is no news"
+    await bus.read_again(there)
+    assert await kept(service) == present
+
+
+@pytest.mark.parametrize("topic", KEPT)
+async def test_an_end_that_is_heard_alone_stands_before_what_comes_late(service, bus, topic):
+    """What it ended could not be handled then: its letter is replayed days later."""
+    _, key, type_, data = KEPT[topic]
+    letter = received(1, topic, type_, key, data)
+    bus.count = 1
+    await bus.tell(topic, type_, key, None)
+    await bus.hear(letter)
+    assert await kept(service) == (0, 0, 0)
+
+
+@pytest.mark.parametrize("topic", KEPT)
+async def test_what_a_rebuild_has_swept_comes_back_with_the_same_word(service, bus, topic):
+    name, key, type_, data = KEPT[topic]
+    said = await bus.tell(topic, type_, key, data)
+    present = await kept(service)
+    async with service.database.transaction() as connection:
+        await getattr(service.notifications, f"{name}_missing")(connection, key)
+    assert await kept(service) == (0, 0, 0)
+    await bus.read_again(said)
+    assert await kept(service) == present
+
+
+@pytest.mark.parametrize("topic", KEPT)
+async def test_what_was_kept_by_the_version_before_takes_whatever_comes(service, bus, topic):
+    """It has no word yet; from then on it has one."""
+    _, key, type_, data = KEPT[topic]
+    await bus.tell(topic, type_, key, data)
+    await service.database.pool.execute("DELETE FROM last_word")
+    end = await bus.tell(topic, type_, key, None)
+    assert await kept(service) == (0, 0, 0)
+    assert await service.database.pool.fetchval("SELECT said_at FROM last_word") == end.time
 
 
 async def test_for_whom_an_account_acts_is_as_the_last_event_says(service) -> None:

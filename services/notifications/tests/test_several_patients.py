@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -18,6 +20,8 @@ from .mailbox import Mailbox
 from .test_departures import CANARY, drain, erase, left
 from .test_messaging import example
 
+WAITING = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock')"
+"""whether a session waits for another"""
 DENIS = Contact("Patient/denis", "Denis Exemple", "denis@example.org", "+33639980044", "en", True, True)
 
 
@@ -84,6 +88,39 @@ async def test_whoever_comes_is_told_and_whoever_goes_is_reminded_no_more(known:
     await known.hear(event(Change.UPDATED, 3, version=3))
     assert await planned(known, CAMILLE) == hers
     assert {status for status, _ in (await planned(known, DENIS)).values()} == {"cancelled"}
+
+
+async def test_whoever_comes_back_is_reminded(known: Service) -> None:
+    """Taken off the visit by mistake, say: what was withdrawn then is planned once more."""
+    await known.hear(event())
+    await known.hear(both(Change.UPDATED, 2, version=2))
+    his = await planned(known, DENIS)
+    await known.hear(event(Change.UPDATED, 3, version=3))
+    await known.hear(both(Change.UPDATED, 4, version=4))
+    back = await planned(known, DENIS)
+    reminders = ("7-days", "2-days", "2-hours")
+    assert {name: back[name] for name in reminders} == {name: his[name] for name in reminders}
+    shown = [(await known.communication(back[name][1]))["status"] for name in reminders]
+    assert set(shown) == {"preparation"}
+
+
+@pytest.mark.parametrize("instead", [DENIS.recipient, None], ids=["another's", "nobody's"])
+async def test_of_a_visit_that_becomes_anothers_nobody_is_reminded_whose_number_arrives_at_once(
+    known: Service, instead: str | None
+) -> None:
+    """Their contact is heard of beside it, and must not see the visit as theirs still."""
+    without = replace(CAMILLE, phone=None)
+    known.clock.advance(timedelta(minutes=1))
+    await known.learn(contact=without, facts=())
+    await known.hear(event())
+    async with asyncio.TaskGroup() as rivals, known.database.transaction() as connection:
+        becomes = event(Change.UPDATED, 2, version=2, patient=instead)
+        await known.notifications.appointments_changed(connection, [becomes])
+        known.clock.advance(timedelta(minutes=1))
+        learning = rivals.create_task(known.learn(contact=CAMILLE, facts=()))
+        while not learning.done() and not await known.database.pool.fetchval(WAITING):  # noqa: ASYNC110
+            await asyncio.sleep(0)
+    assert {status for status, _ in (await planned(known, CAMILLE)).values()} == {"cancelled"}
 
 
 async def test_a_move_is_told_to_each_and_whoever_is_reached_later_is_reminded(service: Service) -> None:

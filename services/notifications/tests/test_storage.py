@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
+from uuid import UUID
 
 import asyncpg
 import pytest
@@ -13,10 +15,12 @@ from creneau_notifications.settings import NotificationsSettings
 from creneau_notifications.storage.tables import metadata
 from creneau_shared.database.migrations import check_migrations, find_migrations
 from creneau_shared.fhir.validation import validate
+from creneau_shared.messaging import buried
+from creneau_shared.messaging.buried import Letter
 from creneau_shared.retention.job import Retention
 from creneau_shared.retention.settings import RetentionSettings
 
-from .factories import BOOKED_AT, LOCATION, PRACTITIONER, START, event
+from .factories import BOOKED_AT, LOCATION, PATIENT, PRACTITIONER, START, event
 
 TABLES = (
     "message",
@@ -73,7 +77,7 @@ async def test_what_has_been_kept_long_enough_goes_with_all_its_traces(service):
 async def test_what_is_known_of_the_deleted_goes_once_nothing_is_to_be_told_of_them(service):
     await service.learn()
     async with service.database.transaction() as connection:
-        await service.notifications.fact_deleted(connection, PRACTITIONER.reference)
+        await service.notifications.fact_deleted(connection, PRACTITIONER.reference, service.clock.now())
     retention, kept = (
         retention_of(service),
         "SELECT array_agg(reference ORDER BY reference) FROM directory_fact",
@@ -84,6 +88,26 @@ async def test_what_is_known_of_the_deleted_goes_once_nothing_is_to_be_told_of_t
     service.at(service.clock.now() + timedelta(days=2))
     assert (await retention.apply())["deleted-facts"] == 1
     assert await service.database.pool.fetchval(kept) == [LOCATION.reference]
+
+
+async def test_the_last_word_of_what_is_gone_stays_while_letters_can_say_otherwise(service):
+    """As long as letters are kept; one that could not be handled once more is kept anew."""
+    await service.learn()
+    async with service.database.transaction() as connection:
+        await service.notifications.fact_deleted(connection, PRACTITIONER.reference, service.clock.now())
+    retention, words = retention_of(service), "SELECT array_agg(key ORDER BY key) FROM last_word"
+    there = [PATIENT, LOCATION.reference]
+    letter = Letter(UUID(int=1), "any", "topic", 0, 1, 1, "type", "ValueError", 1, service.clock.now())
+    service.at(service.clock.now() + timedelta(days=29))
+    async with service.database.transaction() as connection:
+        await buried.keep(connection, replace(letter, buried_at=service.clock.now()))
+    service.at(service.clock.now() + timedelta(days=2))
+    await retention.apply()
+    assert sorted(await service.database.pool.fetchval(words)) == sorted([*there, PRACTITIONER.reference])
+    async with service.database.transaction() as connection:
+        await buried.close(connection, [letter.id], "replayed", service.clock.now())
+    assert (await retention.apply())["last-words"] == 1
+    assert sorted(await service.database.pool.fetchval(words)) == sorted(there)
 
 
 async def test_what_is_still_to_be_told_is_never_pruned(service):

@@ -187,7 +187,7 @@ async def test_the_site_of_a_room_is_found_with_it(service: Service) -> None:
     async with service.database.transaction() as connection:
         for fact in (ROOM, BUILDING, REUNION, OTHER):
             await facts.save(connection, fact, EPOCH)
-        found = await facts.find(connection, [ROOM.reference])
+        found = await facts.find(connection, [ROOM.reference], START)
     assert found == {fact.reference: fact for fact in (ROOM, BUILDING, REUNION)}
 
 
@@ -204,7 +204,7 @@ async def test_the_roles_of_a_person_are_found_with_their_places(service: Servic
             replace(one, reference="PractitionerRole/x", practitioner="Practitioner/x"),
         ):
             await facts.save(connection, fact, EPOCH)
-        found = await facts.find(connection, [PRACTITIONER.reference])
+        found = await facts.find(connection, [PRACTITIONER.reference], START)
     assert found == {fact.reference: fact for fact in (PRACTITIONER, REUNION, PRACTICE, one)}
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import orjson
 import pytest
-from services.booking.tests.client import Caller, code
+from services.booking.tests.client import Caller, code, reason
 from services.booking.tests.conftest import Callers
 from services.booking.tests.factories import patient, unique
 from services.booking.tests.practice import Practice

@@ -24,6 +24,7 @@ from creneau_notifications.storage import (
     facts,
     messages,
     recipients,
+    words,
 )
 from creneau_notifications.storage.accounts import Person
 from creneau_notifications.storage.addresses import Keyring
@@ -90,6 +91,8 @@ class Notifications:
         await recipients.lock(connection, [contact.recipient])
         if await departures.is_leaving(connection, contact.recipient):
             return
+        if not await words.is_last(connection, "contact", contact.recipient, at):
+            return
         if not await recipients.save(connection, contact, at):
             return
         channels = self._planned_for(contact)
@@ -97,16 +100,26 @@ class Notifications:
         for last in await appointments.ahead_of(connection, contact.recipient, now):
             event = last.told_to(contact.recipient)
             if event.appointment.status == "booked":
-                known = await facts.find(connection, event.appointment.actors)
+                known = await facts.find(connection, event.appointment.actors, now)
                 zone = visit_of(event.appointment, known).zone
                 possible = reminders(event, now=now, zone=zone, channels=channels)
                 wanted = [Planned(event, message) for message in possible]
-                # What was withdrawn has its Communication already.
-                await self._communications.show(connection, await messages.plan(connection, wanted, now), now)
+                kept = await messages.plan(connection, wanted, now)
+                await self._communications.show(connection, [*kept.new, *kept.again], now)
 
-    async def contact_deleted(self, connection: Connection, recipient: str) -> None:
+    async def contact_deleted(self, connection: Connection, recipient: str, at: datetime) -> None:
         """Forget the recipient and withdraw what was still to be told."""
         await recipients.lock(connection, [recipient])
+        if await words.is_last(connection, "contact", recipient, at, gone_at=self._clock.now()):
+            await self._forget_contact(connection, recipient)
+
+    async def contact_missing(self, connection: Connection, recipient: str) -> None:
+        """A rebuild has found nothing of the recipient."""
+        await recipients.lock(connection, [recipient])
+        await words.forget(connection, "contact", recipient)
+        await self._forget_contact(connection, recipient)
+
+    async def _forget_contact(self, connection: Connection, recipient: str) -> None:
         # Messages first: a sender locks them before it asks what is known of addresses.
         withdrawn = await messages.cancel_for(connection, recipient, "contact-deleted", self._clock.now())
         await self._forget_codes(connection, recipient)
@@ -123,9 +136,18 @@ class Notifications:
                 if given is not None:
                     await codes.forget(connection, self._keyring.hashed(channel.address(given)))
 
-    async def account_changed(self, connection: Connection, account: str, people: Sequence[Person]) -> None:
+    async def account_changed(
+        self, connection: Connection, account: str, people: Sequence[Person], at: datetime
+    ) -> None:
         """Keep for whom the account acts; nobody: forget it."""
-        await accounts.save(connection, account, people)
+        gone_at = None if people else self._clock.now()
+        if await words.is_last(connection, "account", account, at, gone_at=gone_at):
+            await accounts.save(connection, account, people)
+
+    async def account_missing(self, connection: Connection, account: str) -> None:
+        """A rebuild has found nothing of the account."""
+        await words.forget(connection, "account", account)
+        await accounts.save(connection, account, [])
 
     async def person_erased(
         self,
@@ -143,12 +165,22 @@ class Notifications:
         )
         await self._communications.show(connection, withdrawn, self._clock.now())
 
-    async def fact_changed(self, connection: Connection, fact: Fact, last_updated: datetime) -> None:
+    async def fact_changed(
+        self, connection: Connection, fact: Fact, last_updated: datetime, at: datetime
+    ) -> None:
         """Keep what a directory resource says."""
-        await facts.save(connection, fact, last_updated)
+        if await words.is_last(connection, "fact", fact.reference, at):
+            await facts.save(connection, fact, last_updated)
 
-    async def fact_deleted(self, connection: Connection, reference: str) -> None:
+    async def fact_deleted(self, connection: Connection, reference: str, at: datetime) -> None:
         """The directory has it no more."""
+        now = self._clock.now()
+        if await words.is_last(connection, "fact", reference, at, gone_at=now):
+            await facts.let_go(connection, reference, now)
+
+    async def fact_missing(self, connection: Connection, reference: str) -> None:
+        """A rebuild has found nothing of it."""
+        await words.forget(connection, "fact", reference)
         await facts.let_go(connection, reference, self._clock.now())
 
     async def _decide(
@@ -161,7 +193,7 @@ class Notifications:
         patients = {patient for event in events for patient in event.appointment.patients}
         contacts = await recipients.find(connection, patients)
         actors = {actor for event in events for actor in event.appointment.actors}
-        told = await facts.find(connection, actors)
+        told = await facts.find(connection, actors, self._clock.now())
         return [
             (event, self._planned_of(event, known.get(event.appointment.id), told, contacts, leaving))
             for event in events
@@ -200,9 +232,11 @@ class Notifications:
 
     async def _plan(self, connection: Connection, wanted: Sequence[Planned]) -> None:
         now = self._clock.now()
-        planned = await messages.plan(connection, wanted, now)
+        kept = await messages.plan(connection, wanted, now)
         # What is due at once is shown once something has become of it: in a moment, and written once.
-        await self._communications.announce(connection, [m for m in planned if m.due_at > now], now)
+        await self._communications.announce(connection, [m for m in kept.new if m.due_at > now], now)
+        # What was withdrawn has its Communication already.
+        await self._communications.show(connection, kept.again, now)
 
 
 def _of_different_appointments(events: Sequence[AppointmentEvent]) -> Iterator[list[AppointmentEvent]]:

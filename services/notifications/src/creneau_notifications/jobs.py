@@ -9,7 +9,7 @@ import structlog
 
 from creneau_notifications.delivery.metrics import OVERDUE
 from creneau_notifications.settings import NotificationsSettings
-from creneau_notifications.storage import addresses, appointments, codes, departures, facts, messages
+from creneau_notifications.storage import addresses, appointments, codes, departures, facts, messages, words
 from creneau_notifications.storage.communications import Communications
 from creneau_shared.clock import Clock
 from creneau_shared.database.pool import Connection, Database
@@ -81,6 +81,7 @@ def rules(
         await communications.remove(connection, [str(id_) for id_ in ids])
         return len(ids)
 
+    letters_kept = timedelta(days=MessagingSettings().dead_letter_retention_days)
     counted = timedelta(days=settings.unconfirmed_count_days)
 
     async def remove_counts(connection: Connection, before: datetime, limit: int) -> int:
@@ -97,11 +98,7 @@ def rules(
         ),
         Rule("messages", "MESSAGE_RETENTION_DAYS", kept, remove_messages),
         Rule("told-appointments", "MESSAGE_RETENTION_DAYS", kept, appointments.prune),
-        Rule(
-            "dead-letters",
-            "DEAD_LETTER_RETENTION_DAYS",
-            timedelta(days=MessagingSettings().dead_letter_retention_days),
-            buried.prune,
-        ),
+        Rule("dead-letters", "DEAD_LETTER_RETENTION_DAYS", letters_kept, buried.prune),
+        Rule("last-words", "DEAD_LETTER_RETENTION_DAYS", letters_kept, words.prune),
         *common_rules(common, ("Communication",)),
     ]

@@ -27,7 +27,7 @@ from creneau_notifications.domain.address import InvalidAddressError
 from creneau_notifications.domain.appointment import AppointmentEvent
 from creneau_notifications.domain.civil import waits_until
 from creneau_notifications.domain.contact import Contact
-from creneau_notifications.domain.plan import NOTICES, Kind
+from creneau_notifications.domain.plan import ASKING, NOTICES, Kind
 from creneau_notifications.domain.retry import RetryPolicy
 from creneau_notifications.domain.visit import Fact, Visit, visit_of
 from creneau_notifications.rendering.letter import Occasion
@@ -268,9 +268,11 @@ class Sender:
     ) -> list[tuple[Message, Decision]]:
         contacts = await recipients.find(connection, {message.recipient for message in due})
         actors = {actor for message in due for actor in message.event.appointment.actors}
-        known = await facts.find(connection, actors)
+        known = await facts.find(connection, actors, now)
         states = await self._series_of(connection, due)
-        leaving = [by_its_way(message, contacts, self._channels, self._offered) for message in due]
+        asking = [message.id for message in due if message.kind in ASKING]
+        beside = await messages.beside_others(connection, asking)
+        leaving = [by_its_way(message, contacts, self._channels, self._offered, beside) for message in due]
         return [
             (message, self._weigh(message.as_it_is(states), contacts.get(message.recipient), known, now))
             for message in leaving

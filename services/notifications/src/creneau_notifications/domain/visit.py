@@ -14,6 +14,15 @@ PARIS = ZoneInfo("Europe/Paris")
 
 
 @dataclass(frozen=True, slots=True)
+class Turn:
+    """From when on a resource says another name or another number: a period begins then, or ends."""
+
+    at: datetime
+    name: str | None
+    phone: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Fact:
     """What one directory resource says that a message needs."""
 
@@ -39,6 +48,13 @@ class Fact:
     since: datetime | None = None
     until: datetime | None = None
     """within which period, the end excluded; None: without that end"""
+    turns: tuple[Turn, ...] = ()
+    """what was known already of later names and numbers, in order of time"""
+
+    def as_of(self, now: datetime) -> Fact:
+        """With the name and the number that hold now."""
+        turn = next((turn for turn in reversed(self.turns) if turn.at <= now), None)
+        return self if turn is None else replace(self, name=turn.name, phone=turn.phone)
 
     def is_there(self, at: datetime) -> bool:
         begun = self.since is None or self.since <= at

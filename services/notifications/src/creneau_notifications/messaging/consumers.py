@@ -57,16 +57,13 @@ class Listener:
 
     async def contact(self, connection: Connection, event: ReceivedEvent) -> None:
         if event.data is None:
-            await self._notifications.contact_deleted(connection, event.key)
+            await self._notifications.contact_deleted(connection, event.key, event.time)
         else:
             await self._notifications.contact_changed(connection, read_contact(event.data), event.time)
 
-    async def account_gone(self, connection: Connection, account: str) -> None:
-        await self._notifications.account_changed(connection, account, [])
-
     async def account(self, connection: Connection, event: ReceivedEvent) -> None:
         people = read_account(event.data) if event.data is not None else []
-        await self._notifications.account_changed(connection, event.key, people)
+        await self._notifications.account_changed(connection, event.key, people, event.time)
 
     async def erasure(self, connection: Connection, event: ReceivedEvent) -> None:
         """The tombstone says no more than that: it comes behind the event, or in its place once that is compacted."""
@@ -77,10 +74,10 @@ class Listener:
 
     async def resource(self, connection: Connection, event: ReceivedEvent) -> None:
         if event.data is None:
-            await self._notifications.fact_deleted(connection, event.key)
+            await self._notifications.fact_deleted(connection, event.key, event.time)
         else:
             fact, last_updated = read_fact(event.data, event.time)
-            await self._notifications.fact_changed(connection, fact, last_updated)
+            await self._notifications.fact_changed(connection, fact, last_updated, event.time)
 
 
 def consumers(
@@ -111,20 +108,20 @@ def consumers(
                 "contacts",
                 CONTACTS,
                 {CONTACT_TYPE: listener.contact, ERASED_TYPE: listener.erasure},
-                Replica(REACHED, notifications.contact_deleted),
+                Replica(REACHED, notifications.contact_missing),
             ),
             (
                 "accounts",
                 ACCOUNTS,
                 {ACCOUNT_TYPE: listener.account},
-                Replica("SELECT DISTINCT account FROM account_person", listener.account_gone),
+                Replica("SELECT DISTINCT account FROM account_person", notifications.account_missing),
             ),
             (
                 "resources",
                 RESOURCES,
                 {RESOURCE_TYPE: listener.resource},
                 Replica(
-                    "SELECT reference FROM directory_fact WHERE gone_at IS NULL", notifications.fact_deleted
+                    "SELECT reference FROM directory_fact WHERE gone_at IS NULL", notifications.fact_missing
                 ),
             ),
         )

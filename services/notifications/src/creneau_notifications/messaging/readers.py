@@ -5,7 +5,7 @@ The members that are, and no others, stand in `shared/contracts/events/expectati
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -17,13 +17,16 @@ from creneau_notifications.domain.appointment import (
     mode_of,
 )
 from creneau_notifications.domain.contact import Contact
-from creneau_notifications.domain.visit import Fact
+from creneau_notifications.domain.visit import Fact, Turn
 from creneau_notifications.storage.accounts import Person
 from creneau_shared.fhir.current import bounds, current, current_name, is_active, titled
 from creneau_shared.fhir.zones import stated_zone, zone_of
 
 DECEASED = "pat-dec"
 """of http://terminology.hl7.org/CodeSystem/appointment-cancellation-reason"""
+MOMENTS_MAX = 20
+"""Each costs a look at every name and number that a resource has, and it may have thousands: what begins or ends later is
+learnt from the directory's next word."""
 
 
 def read_appointment(
@@ -149,6 +152,7 @@ def read_fact(data: Mapping[str, Any], now: datetime) -> tuple[Fact, datetime]:
         active=is_active(resource),
         since=since,
         until=until,
+        turns=tuple(_turns(resource, now)),
     )
     return fact, datetime.fromisoformat(resource["meta"]["lastUpdated"])
 
@@ -158,6 +162,19 @@ def _name(resource: Mapping[str, Any], now: datetime) -> str | None:
     if not isinstance(name, list):
         return name
     return titled(current_name(name, now)) or None
+
+
+def _turns(resource: Mapping[str, Any], now: datetime) -> Iterator[Turn]:
+    """When, after `now`, it says another name or number, as far as its next `MOMENTS_MAX` periods tell."""
+    names = resource["name"] if isinstance(resource.get("name"), list) else []
+    dated = (bounds(element.get("period")) for element in (*names, *resource.get("telecom", [])))
+    moments = sorted({end for ends in dated for end in ends if end is not None and end > now})
+    said = _name(resource, now), _phone(resource, now)
+    for at in moments[:MOMENTS_MAX]:
+        then = _name(resource, at), _phone(resource, at)
+        if then != said:
+            yield Turn(at, *then)
+        said = then
 
 
 def _address_lines(address: Mapping[str, Any]) -> tuple[str, ...]:

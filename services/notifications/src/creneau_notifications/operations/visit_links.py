@@ -125,7 +125,7 @@ class OpenLinkOperation:
                 granted, refusal = await self._judge(connection, request, link, answer)
             else:
                 granted, refusal = [], _closed(situation)
-            known = await facts.find(connection, link.event.appointment.actors)
+            known = await facts.find(connection, link.event.appointment.actors, request.now)
         # Once the try is counted: an error within the transaction would undo it.
         if refusal is not None:
             raise refusal

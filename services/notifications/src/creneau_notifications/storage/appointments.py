@@ -55,11 +55,12 @@ async def save(connection: Connection, events: Sequence[AppointmentEvent]) -> fr
 
 
 async def ahead_of(connection: Connection, recipient: str, now: datetime) -> list[AppointmentEvent]:
-    """The last events of the recipient's appointments that have not ended."""
+    """The last events of the recipient's appointments that have not ended; none of them becomes another's before the
+    transaction ends."""
     rows = await connection.fetch(
-        "SELECT event FROM appointment_state WHERE recipient = $1 AND ends_at > $2 UNION ALL"
-        " SELECT event FROM appointment_state"
-        " WHERE others <> '{}' AND others @> ARRAY[$1::text] AND ends_at > $2",
+        "SELECT event FROM appointment_state"
+        " WHERE (recipient = $1 OR (others <> '{}' AND others @> ARRAY[$1::text])) AND ends_at > $2"
+        " ORDER BY appointment FOR SHARE",
         recipient,
         now,
     )

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
-from creneau_notifications.storage import addresses, messages, recipients
+from creneau_notifications.storage import addresses, messages, recipients, words
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.storage.purging import purge
 
@@ -84,6 +84,7 @@ async def forget(connection: Connection, recipient: str, now: datetime) -> int:
 
     What appointments have told stays, so that no event has its effect twice, without saying whose they were.
     """
+    await words.forget(connection, "contact", recipient)
     communications = [str(id_) for id_ in await messages.forget(connection, recipient)]
     await recipients.forget(connection, recipient)
     await addresses.forget(connection, recipient)

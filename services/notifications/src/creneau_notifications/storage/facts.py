@@ -6,13 +6,14 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 import asyncpg
+import orjson
 
-from creneau_notifications.domain.visit import Fact
+from creneau_notifications.domain.visit import Fact, Turn
 from creneau_shared.database.pool import Connection
 
 _COLUMNS = (
     "reference, name, address, phone, zone, latitude, longitude, practitioner, locations,"
-    " organization, active, since, until, part_of"
+    " organization, active, since, until, part_of, turns"
 )
 _WIDER = ", ".join(f"wider.{column.strip()}" for column in _COLUMNS.split(","))
 
@@ -21,12 +22,12 @@ async def save(connection: Connection, fact: Fact, last_updated: datetime) -> No
     """Keep `fact`, unless something newer is kept already (a log read again from its beginning)."""
     await connection.execute(
         f"INSERT INTO directory_fact ({_COLUMNS}, last_updated)"
-        " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)"
+        " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)"
         " ON CONFLICT (reference) DO UPDATE SET"
         " name = excluded.name, address = excluded.address, phone = excluded.phone, zone = excluded.zone,"
         " latitude = excluded.latitude, longitude = excluded.longitude, practitioner = excluded.practitioner,"
         " locations = excluded.locations, organization = excluded.organization, active = excluded.active,"
-        " since = excluded.since, until = excluded.until, part_of = excluded.part_of,"
+        " since = excluded.since, until = excluded.until, part_of = excluded.part_of, turns = excluded.turns,"
         " last_updated = excluded.last_updated, gone_at = NULL"
         " WHERE directory_fact.last_updated <= excluded.last_updated",
         fact.reference,
@@ -43,6 +44,7 @@ async def save(connection: Connection, fact: Fact, last_updated: datetime) -> No
         fact.since,
         fact.until,
         fact.part_of,
+        orjson.dumps(fact.turns).decode() if fact.turns else None,
         last_updated,
     )
 
@@ -67,9 +69,9 @@ async def prune(connection: Connection, before: datetime, limit: int) -> int:
     return len(rows)
 
 
-async def find(connection: Connection, references: Iterable[str]) -> Mapping[str, Fact]:
-    """The facts of `references` and of the roles of professionals among them, of the people, places and organisations that
-    these point to, and of what the places among all of these are part of."""
+async def find(connection: Connection, references: Iterable[str], now: datetime) -> Mapping[str, Fact]:
+    """The facts, with the names and numbers of `now`, of `references` and of the roles of professionals among them, of the
+    people, places and organisations that these point to, and of what the places among all of these are part of."""
     rows = await connection.fetch(
         f"WITH RECURSIVE named AS (SELECT {_COLUMNS} FROM directory_fact WHERE reference = ANY($1::text[])"
         f" UNION SELECT {_COLUMNS} FROM directory_fact WHERE practitioner = ANY($1::text[])),"
@@ -81,7 +83,7 @@ async def find(connection: Connection, references: Iterable[str]) -> Mapping[str
         f" SELECT {_COLUMNS} FROM found",
         list(references),
     )
-    return {row["reference"]: _fact(row) for row in rows}
+    return {row["reference"]: _fact(row).as_of(now) for row in rows}
 
 
 def name_in_facts(reference: str) -> str:
@@ -93,4 +95,6 @@ def _fact(row: asyncpg.Record) -> Fact:
     values = dict(row)
     for name in ("address", "locations"):
         values[name] = tuple(values[name])
+    turns = orjson.loads(values["turns"] or "[]")
+    values["turns"] = tuple(Turn(datetime.fromisoformat(t["at"]), t["name"], t["phone"]) for t in turns)
     return Fact(**values)

@@ -181,11 +181,19 @@ def _withdrawing(reason: str, now: str) -> str:
     )
 
 
-async def plan(connection: Connection, planned: Sequence[Planned], now: datetime) -> list[Message]:
-    """Keep those of the messages that are not kept yet, or were withdrawn while nobody knew how to reach their recipient,
-    and return these. Their events are their appointments' last ones, and kept already."""
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What planning has come to: messages that were not there, and those that were withdrawn and are planned once more."""
+
+    new: Sequence[Message] = ()
+    again: Sequence[Message] = ()
+
+
+async def plan(connection: Connection, planned: Sequence[Planned], now: datetime) -> Kept:
+    """Keep those of the messages that are not kept yet, or were withdrawn: while nobody knew how to reach their recipient, or
+    while the visit was not theirs. Their events are their appointments' last ones, and kept already."""
     if not planned:
-        return []
+        return Kept()
     wanted = {one.message.id: _as_planned(one, now) for one in planned}
     messages = list(wanted.values())
     rows = await connection.fetch(
@@ -197,7 +205,9 @@ async def plan(connection: Connection, planned: Sequence[Planned], now: datetime
         " AS planned (id, appointment, recipient, kind, rule, channel, due_at, expires_at, of_several)"
         " ON CONFLICT (id) DO UPDATE SET status = 'planned', reason = NULL, finished_at = NULL, superseded = false,"
         " planned_at = excluded.planned_at, due_at = excluded.due_at, next_attempt_at = excluded.next_attempt_at"
-        " WHERE message.status = 'cancelled' AND message.reason = 'contact-deleted' RETURNING id",
+        " WHERE message.status = 'cancelled' AND message.reason IN ('contact-deleted', 'superseded')"
+        # A row that has just been inserted was locked by nobody.
+        " RETURNING id, xmax = 0 AS is_new",
         now,
         [message.id for message in messages],
         [message.appointment for message in messages],
@@ -211,7 +221,10 @@ async def plan(connection: Connection, planned: Sequence[Planned], now: datetime
     )
     if rows:
         announce(connection, CHANNEL)
-    return [wanted[row["id"]] for row in rows]
+    return Kept(
+        [wanted[row["id"]] for row in rows if row["is_new"]],
+        [wanted[row["id"]] for row in rows if not row["is_new"]],
+    )
 
 
 async def supersede(
@@ -284,6 +297,20 @@ async def look_for_due(
         list(channels),
     )
     return [_with_event(row) for row in rows]
+
+
+async def beside_others(connection: Connection, ids: Collection[UUID]) -> frozenset[UUID]:
+    """Those of these messages beside which another tells the same recipient the same, by another channel; whatever has
+    become of that one."""
+    if not ids:
+        return frozenset()
+    rows = await connection.fetch(
+        "SELECT id FROM message WHERE id = ANY($1::uuid[]) AND EXISTS (SELECT FROM message AS other"
+        " WHERE (other.recipient, other.appointment, other.kind, other.due_at)"
+        " = (message.recipient, message.appointment, message.kind, message.due_at) AND other.id <> message.id)",
+        list(ids),
+    )
+    return frozenset(row["id"] for row in rows)
 
 
 async def count_overdue(connection: Connection, now: datetime) -> int:

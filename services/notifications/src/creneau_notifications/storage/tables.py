@@ -80,6 +80,8 @@ directory_fact = Table(
     Column("since", DateTime(timezone=True)),
     Column("until", DateTime(timezone=True)),
     Column("part_of", Text),
+    # From when on it says another name or number, as far as its periods tell.
+    Column("turns", JSONB),
     # Since when the directory has it no more: those whose visits are cancelled with it are still told with whom and where.
     Column("gone_at", DateTime(timezone=True)),
     Index("ix_directory_fact_practitioner", "practitioner"),
@@ -97,6 +99,17 @@ account_person = Table(
     Column("since", DateTime(timezone=True)),
     Column("until", DateTime(timezone=True)),
     comment="Replica: for which Patients (ids) an account, known by a digest alone, acts, from when until when.",
+)
+
+last_word = Table(
+    "last_word",
+    metadata,
+    Column("replica", Text, primary_key=True),
+    Column("key", Text(collation="C"), primary_key=True),
+    Column("said_at", DateTime(timezone=True), nullable=False),
+    Column("gone_at", DateTime(timezone=True)),
+    Index("ix_last_word_gone_at", "gone_at", postgresql_where=text("gone_at IS NOT NULL")),
+    comment="When each thing in a replica was last spoken of by its owner, and since when it is gone from it.",
 )
 
 appointment_state = Table(

@@ -137,6 +137,11 @@ def test_nobody_says_in_the_entrance_s_name(entrance: Entrance) -> None:
     assert "guessed" not in json.dumps(told)
 
 
+def test_nobody_is_sent_to_where_a_client_says_that_we_are(entrance: Entrance) -> None:
+    answer = entrance.get("/health", headers={"Host": "evil.example"}, follow_redirects=False)
+    assert answer.headers.get("location", "/health/") == "/health/"
+
+
 def test_the_client_behind_a_load_balancer_is_who_it_says(upstream: str, tmp_path: Path) -> None:
     with running_entrance(tmp_path / "n", upstream, gateway_proxies=LOOPBACK) as behind:
         sent = {"X-Forwarded-For": "203.0.113.9, 198.51.100.7"}

@@ -13,6 +13,7 @@ from shared.tests.search.store import Store, insert
 
 from creneau_shared.errors import BadRequest
 from creneau_shared.fhir.search.request import Limits
+from creneau_shared.fhir.search.sql import EVERYTHING, SearchScope
 
 _START = datetime(2026, 12, 1, 8, tzinfo=UTC)
 
@@ -197,6 +198,18 @@ async def test_a_cursor_is_good_for_its_own_query_only(empty: Store) -> None:
     for broken in (cursor[:middle] + swapped + cursor[middle + 1 :], cursor[:-4], "é", "x", "===="):
         with pytest.raises(BadRequest):
             await empty.result("Appointment?_count=5", cursor=broken)
+
+
+async def test_a_cursor_is_good_for_whoever_sees_the_same(empty: Store) -> None:
+    """It holds the total of its first page."""
+    await insert(empty.connection, [made(n) for n in range(9)])
+    ours = SearchScope({"Appointment": ("status=booked", "status=pending", "status=cancelled")})
+    cursor = (await empty.result("Appointment?_count=1", scope=ours)).next_cursor
+    assert cursor is not None
+    assert (await empty.result("Appointment?_count=1", cursor=cursor, scope=ours)).matches
+    for other in (SearchScope({"Appointment": ("status=booked",)}), EVERYTHING):
+        with pytest.raises(BadRequest):
+            await empty.result("Appointment?_count=1", cursor=cursor, scope=other)
 
 
 async def test_beyond_the_last_row(empty: Store) -> None:

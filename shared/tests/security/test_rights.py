@@ -184,6 +184,12 @@ def test_where_the_issuer_says_nothing_it_is_the_least(said: dict[str, object], 
     assert principal_of(claims(**said)).role == role
 
 
+@pytest.mark.parametrize("said", ["", " ", "\u200b", ["x"], {"a": 1}, 5, True])
+def test_what_says_nothing_is_no_mandate(said: object) -> None:
+    assert principal_of(claims(creneau_mandate=said)).mandate is None
+    assert principal_of(claims(creneau_mandate=" M-12 ")).mandate == "M-12"
+
+
 @pytest.mark.parametrize(
     "said", ["a b", ["a", "b"], "Organization/a,Organization/b", ["Organization/a", "b", "../x", ""]]
 )

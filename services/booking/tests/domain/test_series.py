@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -69,11 +69,19 @@ def test_81_by_days() -> None:
     ]
 
 
-def test_81_what_ends_in_far_years_ends() -> None:
-    """Without more occurrences than there are days to come."""
-    start = datetime(9998, 11, 30, 9, tzinfo=UTC)
-    found = occurrences(Recurrence(monthly=Monthly(day=30), count=9), start, UTC, 24)
-    assert [at - start for _, at in found] == [timedelta(0), timedelta(days=30)]
+@pytest.mark.parametrize(
+    "recurrence",
+    [
+        Recurrence(interval=1_000_000, count=3),
+        Recurrence(interval=1_000_000, daily=True, count=3),
+        Recurrence(monthly=Monthly(day=30), interval=100_000, count=3),
+        Recurrence(interval=1_000_000, last=date(9999, 12, 31)),
+    ],
+)
+def test_81_a_series_beyond_all_years_is_none(recurrence: Recurrence) -> None:
+    """All of them or none: it is not cut where the calendar ends."""
+    with pytest.raises(RecurrenceUnread):
+        occurrences(recurrence, datetime(2026, 11, 30, 9, tzinfo=UTC), UTC, 24)
 
 
 def template(kind: str, **more: list[dict[str, object]]) -> dict[str, object]:

@@ -114,7 +114,7 @@ def principal_of(claims: Mapping[str, Any], names: ClaimNames = STANDARD_NAMES) 
         practitioner=_id(claims.get(names.practitioner)),
         national_id=_matching(_NATIONAL_ID, claims.get(names.national_id)),
         acting_for=_id(claims.get(names.acting_for)),
-        mandate=str(claims[names.mandate])[:200] if claims.get(names.mandate) else None,
+        mandate=_words(claims.get(names.mandate)),
     )
 
 
@@ -127,6 +127,13 @@ def _role(claims: Mapping[str, Any], names: ClaimNames, scopes: Iterable[Scope])
     if claims.get(names.national_id):
         return "practitioner"
     return "patient" if all(scope.level == "patient" for scope in scopes) else "software"
+
+
+def _words(value: object) -> str | None:
+    """A text that says something: blanks and what nobody sees are no mandate."""
+    if not isinstance(value, str) or not any(c.isprintable() and not c.isspace() for c in value):
+        return None
+    return value.strip()[:200]
 
 
 def _id(value: object) -> str | None:

@@ -109,6 +109,11 @@ def occurrences(
                 raise SeriesOffPattern(start)
             continue
         found.append((number, start if number == 1 else local_instant(day, first.time(), zone)))
+    else:
+        if not recurrence.dates:  # the days of the calendar have ended before the series
+            raise RecurrenceUnread(
+                "occurrenceCount" if recurrence.count is not None else "lastOccurrenceDate"
+            )
     return found
 
 

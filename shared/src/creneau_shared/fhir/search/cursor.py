@@ -28,10 +28,14 @@ class Cursor:
     total: int | None = None
 
 
-def query_digest(resource_type: str, pairs: Iterable[tuple[str, str]]) -> bytes:
-    """What a cursor is good for: the query's pairs but for those that may change between pages."""
+def query_digest(
+    resource_type: str, pairs: Iterable[tuple[str, str]], seen: Iterable[str] | None = None
+) -> bytes:
+    """What a cursor is good for: the query's pairs but for those that may change between pages, of whoever sees what bears
+    one of these terms (`SearchScope`; None: all). With other rights it would tell how much another one sees."""
     kept = [[name, text] for name, text in pairs if name not in ("_count", "_format", "_pretty")]
-    return hashlib.sha256(orjson.dumps([resource_type, kept])).digest()
+    asked = [resource_type, kept, *([] if seen is None else [sorted(seen)])]
+    return hashlib.sha256(orjson.dumps(asked)).digest()
 
 
 class CursorCodec:

@@ -70,7 +70,7 @@ async def search(
     if request.count_only:
         total, at_least = await _total(connection, catalog, scope, request, exact=request.total != "estimate")
         return SearchResult((), (), total, None, None, request.issues, at_least=at_least)
-    digest = query_digest(request.resource_type, request.used)
+    digest = query_digest(request.resource_type, request.used, scope.required.get(request.resource_type))
     cursor = cursor_codec.decode(request.cursor, digest) if request.cursor else None
     counted = cursor.total if cursor is not None else None
     walking = can_walk(catalog, scope, request)

@@ -40,7 +40,7 @@ class Wanted:
 
 
 _LONGEST_UNDER_WAY = """
-SELECT greatest(clock_timestamp() - min(xact_start), interval '0') FROM pg_stat_activity
+SELECT clock_timestamp() - min(xact_start) FROM pg_stat_activity
 WHERE datname = current_database() AND backend_type = 'client backend'
 """
 
@@ -50,7 +50,7 @@ async def longest_under_way(connection: Connection) -> timedelta:
     see: its own, which all processes of the directory have. Whatever a statement after this one does not see yet has been
     written by one of them, or by one that has begun since. An age, not a time: the server's clock may be another."""
     age = await connection.fetchval(_LONGEST_UNDER_WAY)
-    assert isinstance(age, timedelta)  # this transaction at least is under way
+    assert isinstance(age, timedelta), "a role that sees not even its own transaction cannot tell"
     return age
 
 

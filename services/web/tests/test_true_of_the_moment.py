@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 
 from .conftest import FhirBase, Person, searchset
-from .samples import CAMILLE, appointment
+from .samples import CAMILLE, appointment, held
 from .test_booking import EXPIRES, choose, directory  # noqa: F401
 
 
@@ -94,6 +94,7 @@ async def test_every_button_of_the_recap_keeps_the_message(person: Person, fhir:
     check = await choose(person)
     draft = check.url.path.removesuffix("/verifier")
     fhir.on("POST", "/Appointment/a-1/$hold", appointment(), 200, Expires=EXPIRES)
+    fhir.on("GET", "/Appointment/a-1", held())
     fhir.on("PATCH", "/Appointment/a-1", appointment("cancelled"))
     for path, fields in (
         ("modifier", {"quoi": "pour-qui"}),

@@ -8,7 +8,6 @@ import httpx
 import pytest
 
 from creneau_web.pages.booking.draft import Draft
-from creneau_web.sessions.session import Session
 
 from .conftest import Asked, FhirBase, Person, searchset
 from .samples import CAMILLE, PLACE, PRACTITIONER, ROLE, SCHEDULE, SLOT, appointment
@@ -45,15 +44,9 @@ async def by_link(person: Person) -> httpx.Response:
     return await person.send("/rdv", reponse="1984")
 
 
-async def session_of(person: Person) -> Session:
-    found = await person.app.site.sessions.find(person.client.cookies["__Host-creneau"])
-    assert found is not None
-    return found
-
-
 async def leaves_something(person: Person) -> str:
     """A choice with a message, and an invitation. Gives the path of the choice."""
-    sessions, session = person.app.site.sessions, await session_of(person)
+    sessions, session = person.app.site.sessions, await person.session()
     draft = Draft(slot="slot-1", start=SLOT["start"], end=SLOT["end"], role="role-1", comment=MESSAGE)
     await sessions.keep_draft(session, draft.id, draft.model_dump(mode="json"))
     invited = {"who": "Alice Martin", "name": "Anne", "code": "live-code"}
@@ -63,7 +56,7 @@ async def leaves_something(person: Person) -> str:
 
 
 async def finds_nothing(person: Person) -> bool:
-    session = await session_of(person)
+    session = await person.session()
     return not session.content.invited and await person.app.site.sessions.drafts_of(session) == []
 
 
@@ -126,7 +119,7 @@ async def test_a_link_opens_nothing_of_whoever_was_there_before(person: Person, 
     await leaves_something(person)
     assert (await by_link(person)).headers["location"] == "/rendez-vous/a-1"
     assert await finds_nothing(person)
-    assert (await session_of(person)).content.whose == "link:a-1"
+    assert (await person.session()).content.whose == "link:a-1"
 
 
 async def test_whoever_follows_a_link_to_their_own_visit_stays_logged_in(
@@ -141,7 +134,7 @@ async def test_whoever_follows_a_link_to_their_own_visit_stays_logged_in(
     await leaves_something(person)
     assert (await by_link(person)).headers["location"] == "/rendez-vous/a-1"
     assert not await finds_nothing(person)
-    assert (await session_of(person)).content.whose == f"code:email:{ALICE}"
+    assert (await person.session()).content.whose == f"code:email:{ALICE}"
     assert (await person.open("/rdv")).status_code == 200, "and back"
 
 
@@ -185,7 +178,7 @@ async def test_whoever_came_by_a_link_keeps_the_time_that_they_choose_through_th
     assert (await person.open("/rendez-vous/a-1")).status_code == 200
     await leaves_something(person)
     assert (await by_code(person, BORIS, begun)).headers["location"] == begun
-    session = await session_of(person)
+    session = await person.session()
     [(id_, kept)] = await person.app.site.sessions.drafts_of(session)
     assert (f"/reservation/{id_}", kept["slot"], session.content.invited) == (begun, "slot-1", {})
     assert "comment" not in kept

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -38,6 +38,7 @@ INSERT INTO draft (id, session, began_at, content) VALUES ($1, $2, $3, $4)
 ON CONFLICT (id) DO UPDATE SET content = excluded.content WHERE draft.session = excluded.session
 """
 FIND_DRAFT = "SELECT content FROM draft WHERE id = $1 AND session = $2"
+LOCK_DRAFT = FIND_DRAFT + " FOR UPDATE"
 DRAFTS_OF = "SELECT id, content FROM draft WHERE session = $1 ORDER BY began_at DESC, id"
 SEAL_DRAFT = "UPDATE draft SET content = $2 WHERE id = $1"
 FORGET_DRAFT = "DELETE FROM draft WHERE id = $1 AND session = $2"
@@ -134,17 +135,22 @@ class Sessions:
         return int(done.rpartition(" ")[2])
 
     async def keep_draft(self, session: Session, id_: str, content: Mapping[str, Any]) -> None:
-        """Store a draft, new or changed."""
-        async with self._database.connection() as connection:
-            sealed = session.seal.close(orjson.dumps(content), id_)
+        """Store a draft, new or changed, whatever another request has made of it."""
+        await self.change_draft(session, id_, lambda _: content)
+
+    async def change_draft(
+        self, session: Session, id_: str, change: Callable[[dict[str, Any] | None], Mapping[str, Any]]
+    ) -> None:
+        """Store what `change` makes of the draft as it stands now (None: there is none); what it raises changes nothing."""
+        async with self._database.transaction() as connection:
+            stands = await connection.fetchval(LOCK_DRAFT, id_, session.key_hash)
+            sealed = session.seal.close(orjson.dumps(change(_opened(session, id_, stands))), id_)
             await connection.execute(KEEP_DRAFT, id_, session.key_hash, self._clock.now(), sealed)
 
     async def find_draft(self, session: Session, id_: str) -> dict[str, Any] | None:
         """A draft of this session; nobody else's is there."""
         async with self._database.connection() as connection:
-            sealed = await connection.fetchval(FIND_DRAFT, id_, session.key_hash)
-        content = None if sealed is None else session.seal.open(sealed, id_)
-        return None if content is None else orjson.loads(content)
+            return _opened(session, id_, await connection.fetchval(FIND_DRAFT, id_, session.key_hash))
 
     async def drafts_of(self, session: Session) -> list[tuple[str, dict[str, Any]]]:
         """All drafts of this session, the latest first."""
@@ -163,6 +169,12 @@ class Sessions:
         async with self._database.connection() as connection:
             done = await connection.execute(SWEEP, now - self._idle, now - self._longest)
         return int(done.rpartition(" ")[2])
+
+
+def _opened(session: Session, id_: str, sealed: bytes | None) -> dict[str, Any] | None:
+    """A draft as it stands; None for what is not this session's."""
+    content = None if sealed is None else session.seal.open(sealed, id_)
+    return None if content is None else orjson.loads(content)
 
 
 def _provider_session(content: Content) -> bytes | None:

@@ -55,8 +55,8 @@ async def confirm(page: SignedInPage, id_: str, message: Message = "") -> Redire
     if draft.patient is None or draft.held is None:
         return await next_step(page, draft)
     draft.comment = message.strip()
-    await keep(page, draft)
     if len(draft.comment) > COMMENT_MAX:
+        await keep(page, draft)
         return page.go(f"{draft.path}/verifier")
     try:
         appointment = await book(page, draft)

@@ -117,16 +117,24 @@ class Page:
     async def say_next(self, key: str) -> None:
         """A sentence for the next page, said once."""
         session = await self.own_session()
-        session.content = session.content.model_copy(update={"said": key})
-        await self.site.sessions.save(session)
+        await self.site.sessions.change(session, lambda content: content.model_copy(update={"said": key}))
 
     async def _said(self) -> str | None:
         if self.session is None or self.session.content.said is None:
             return None
         key = self.session.content.said
-        self.session.content = self.session.content.model_copy(update={"said": None})
-        await self.site.sessions.save(self.session)
+        await self._forget(said=key)
         return key
+
+    async def _forget(self, **known: Any) -> None:
+        """Take this out of the session's content, as far as it is still there."""
+        assert self.session is not None
+
+        def without(content: Content) -> Content:
+            there = {name: None for name, value in known.items() if getattr(content, name) == value}
+            return content.model_copy(update=there)
+
+        await self.site.sessions.change(self.session, without)
 
     @property
     def unsent(self) -> Unsent:
@@ -138,8 +146,7 @@ class Page:
         """A form of this page has been sent: what was kept of it is old."""
         kept = self.session.content.unsent if self.session else None
         if self.session is not None and kept is not None and _path(kept.page) == _path(self.here):
-            self.session.content = self.session.content.model_copy(update={"unsent": None})
-            await self.site.sessions.save(self.session)
+            await self._forget(unsent=kept)
 
     @property
     def form_key(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -254,6 +255,14 @@ async def test_two_pages_may_begin_a_log_in_at_once(visitor: Visitor) -> None:
     location = await choose(visitor.http, first, person="camille-martin")
     assert (await visitor.web.get(location.removeprefix(SITE))).headers["location"] == "/aide"
     assert second != first
+
+
+async def test_and_neither_forgets_the_other_that_began_at_the_same_moment(visitor: Visitor) -> None:
+    await visitor.web.get("/connexion")
+    answers = await asyncio.gather(*(visitor.leave(back=f"/aide?{n}") for n in range(4)))
+    session = await visitor.session()
+    assert session is not None
+    assert len(session.content.login or {}) == len(answers)
 
 
 async def test_only_a_few_are_kept(visitor: Visitor) -> None:

@@ -68,9 +68,8 @@ async def _refused(request: Request, error: Exception) -> Response:
     refusal, page = error.refusal, _page(request)
     if refusal.status == EXPIRED and page.session is not None and page.account is not None:
         # The token holds no more: who was logged in logs in again and comes back to where they were.
-        session = page.session
-        session.content = session.content.logged_out()
-        await page.site.sessions.save(session)
+        account = page.account
+        await page.site.sessions.change(page.session, lambda content: content.logged_out(account))
         return page.go("/connexion", retour=page.here if request.method == "GET" else "/")
     if refusal.status in GONE:
         return await _told(page, "not_found" if request.method in ("GET", "HEAD") else "gone", 404)

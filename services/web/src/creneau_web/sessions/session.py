@@ -128,8 +128,10 @@ class Content(BaseModel):
         """Whether whoever was there last came by a link."""
         return (self.whose or "").startswith(f"{BY_LINK}:")
 
-    def logged_out(self) -> Content:
-        """The same without an account: its token holds no more."""
+    def logged_out(self, account: Account) -> Content:
+        """The same without this account: its token holds no more. Who has another token by now stays logged in."""
+        if self.account is None or self.account.access_token != account.access_token:
+            return self
         return self.model_copy(update={"account": None, "former": self.whose})
 
 
@@ -140,7 +142,16 @@ class Session:
         self.seal = seal
         self.form_key = form_key
         self.content = content
+        self.read = content
+        """what is stored, as this request saw it last"""
         self.key = key
+
+    def changes(self) -> dict[str, Any]:
+        """Field of the content → what this request has made of it and has not stored yet."""
+        return {
+            name: value for name in Content.model_fields
+            if (value := getattr(self.content, name)) != getattr(self.read, name)
+        }  # fmt: skip
 
     @property
     def key_hash(self) -> bytes:

@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from creneau_shared.clock import Clock
-from creneau_shared.database.pool import Database
+from creneau_shared.database.pool import Connection, Database
 from creneau_web.sessions.seal import Seal
 from creneau_web.sessions.session import Account, Content, Session, new_key
 
@@ -24,6 +24,7 @@ SEE = "UPDATE session SET seen_at = $2 WHERE key_hash = $1"
 BEGIN = """
 INSERT INTO session (key_hash, form_key, began_at, seen_at, content, provider_session) VALUES ($1, $2, $3, $3, $4, $5)
 """
+LOCK = "SELECT content FROM session WHERE key_hash = $1 FOR NO KEY UPDATE"
 SAVE = "UPDATE session SET content = $2 WHERE key_hash = $1"
 ROTATE = """
 UPDATE session SET key_hash = $2, form_key = $3, began_at = $4, seen_at = $4, content = $5, provider_session = $6
@@ -83,9 +84,19 @@ class Sessions:
         return session
 
     async def save(self, session: Session) -> None:
-        """Keep what has changed in its content."""
-        async with self._database.connection() as connection:
-            await connection.execute(SAVE, session.key_hash, _sealed(session.seal, session.content))
+        """Keep what this request has changed in its content, and whatever another one has changed meanwhile."""
+        changes = session.changes()
+        await self.change(session, lambda content: content.model_copy(update=changes))
+
+    async def change(self, session: Session, change: Callable[[Content], Content]) -> None:
+        """Keep what `change` makes of its content as it stands now: what depends on that, and not on what was read. Of a
+        session that is gone nothing is kept."""
+        async with self._database.transaction() as connection:
+            stands = await _locked(connection, session)
+            changed = change(stands)
+            if changed != stands:
+                await connection.execute(SAVE, session.key_hash, _sealed(session.seal, changed))
+        session.content = session.read = changed
 
     async def let_in(self, session: Session, account: Account) -> Session:
         """The session of whoever has logged in, under another key: with what had been begun before, unless that was another
@@ -106,7 +117,9 @@ class Sessions:
         in opens nothing afterwards."""
         key = new_key()
         before, seal, form_key = session.seal, Seal(key), secrets.token_urlsafe(16)
+        changes = session.changes()
         async with self._database.transaction() as connection:
+            content = (await _locked(connection, session)).model_copy(update=changes)
             drafts = await connection.fetch(DRAFTS_OF, before.key_hash)
             await connection.execute(
                 ROTATE,
@@ -114,13 +127,14 @@ class Sessions:
                 seal.key_hash,
                 form_key,
                 self._clock.now(),
-                _sealed(seal, session.content),
-                _provider_session(session.content),
+                _sealed(seal, content),
+                _provider_session(content),
             )
             for draft in drafts:
-                content = before.open(draft["content"], draft["id"])
-                if content is not None:
-                    await connection.execute(SEAL_DRAFT, draft["id"], seal.close(content, draft["id"]))
+                opened = before.open(draft["content"], draft["id"])
+                if opened is not None:
+                    await connection.execute(SEAL_DRAFT, draft["id"], seal.close(opened, draft["id"]))
+        session.content = session.read = content
         session.seal, session.form_key, session.key = seal, form_key, key
 
     async def end(self, session: Session) -> None:
@@ -169,6 +183,13 @@ class Sessions:
         async with self._database.connection() as connection:
             done = await connection.execute(SWEEP, now - self._idle, now - self._longest)
         return int(done.rpartition(" ")[2])
+
+
+async def _locked(connection: Connection, session: Session) -> Content:
+    """Its content as it stands, until the transaction ends nobody else's to change; as it was read where it is gone."""
+    sealed = await connection.fetchval(LOCK, session.key_hash)
+    content = None if sealed is None else session.seal.open(sealed)
+    return session.read if content is None else Content.model_validate_json(content)
 
 
 def _opened(session: Session, id_: str, sealed: bytes | None) -> dict[str, Any] | None:

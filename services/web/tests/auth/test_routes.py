@@ -69,6 +69,13 @@ class Visitor:
     http: httpx.AsyncClient
     way: Counted
     clock: FixedClock
+    refuses_tokens: bool = False
+    """whether the FHIR base believes none"""
+
+    def fhir(self, request: httpx.Request) -> httpx.Response:
+        if self.refuses_tokens and "authorization" in request.headers:
+            return httpx.Response(401, json={"resourceType": "OperationOutcome", "issue": []})
+        return no_records(request)
 
     @property
     def cookie(self) -> str:
@@ -120,13 +127,16 @@ async def visitor(migrated_web: str, new_database: NewDatabase, tmp_path: Path) 
         database_url=new_database(template=migrated_web),
         **login_settings(issuer),  # type: ignore[arg-type]
     )
-    app = create_app(settings, clock, WireTo(httpx.MockTransport(no_records)), way)
+    believes: list[Visitor] = []
+    base = httpx.MockTransport(lambda request: believes[0].fhir(request))
+    app = create_app(settings, clock, WireTo(base), way)
     async with (
         app.pages.router.lifespan_context(app.pages),
         httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=SITE) as web,
         httpx.AsyncClient(transport=transport) as http,
     ):
-        yield Visitor(app, web, http, way, clock)
+        believes.append(Visitor(app, web, http, way, clock))
+        yield believes[0]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -383,6 +393,27 @@ async def test_who_was_logged_out_at_the_issuer_is_asked_to_log_in_again(visitor
     assert session.account is None
 
 
+async def test_who_outlives_a_silent_issuer_is_still_logged_in_when_it_is_back(visitor: Visitor) -> None:
+    """Their token has ended meanwhile, and the base refuses it: that the issuer is silent is told, and logs nobody out."""
+    await visitor.log_in()
+    account = await visitor.account()
+    visitor.way.silent = visitor.refuses_tokens = True
+    visitor.clock.advance(timedelta(minutes=16))
+    answer = await visitor.web.get("/mes-rendez-vous")
+    assert (answer.status_code, "ne répond pas" in answer.text) == (503, True)
+    assert await visitor.account() == account
+    visitor.way.silent = visitor.refuses_tokens = False
+    assert (await visitor.web.get("/mes-rendez-vous")).status_code == 200
+    assert (await visitor.account()).access_token != account.access_token
+
+
+async def test_a_token_that_is_refused_before_its_end_has_been_taken_back(visitor: Visitor) -> None:
+    await visitor.log_in()
+    visitor.refuses_tokens = True
+    answer = await visitor.web.get("/mes-rendez-vous")
+    assert answer.headers["location"] == "/connexion?retour=%2Fmes-rendez-vous"
+
+
 @pytest.mark.parametrize("who", ["oceane-payet", "sophie-garnier", "nadia-roussel", "marc-leclerc"])
 async def test_who_is_no_patient_sees_no_patients_pages(visitor: Visitor, who: str) -> None:
     """To a secretary's token, everybody's appointments would be "my appointments"."""
@@ -443,7 +474,9 @@ async def test_by_another_name_of_this_machine_one_is_led_to_the_right_one_first
     told = login_settings(issuer, public_site_url="http://127.0.0.1:8080")
     settings = WebSettings(database_url=new_database(template=migrated_web), **told)  # type: ignore[arg-type]
     way = httpx.ASGITransport(issuer_app(issuer, clock))
-    app = create_app(settings, clock, WireTo(httpx.MockTransport(no_records)), way)
+    believes: list[Visitor] = []
+    base = httpx.MockTransport(lambda request: believes[0].fhir(request))
+    app = create_app(settings, clock, WireTo(base), way)
     transport = httpx.ASGITransport(app)
     async with app.pages.router.lifespan_context(app.pages):
         async with httpx.AsyncClient(transport=transport, base_url="http://localhost:8080") as typed:

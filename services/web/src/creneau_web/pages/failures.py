@@ -67,8 +67,10 @@ async def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, RefusedError)
     refusal, page = error.refusal, _page(request)
     if refusal.status == EXPIRED and page.session is not None and page.account is not None:
-        # The token holds no more: who was logged in logs in again and comes back to where they were.
         account = page.account
+        if account.waits_for_issuer(page.site.clock.now()):
+            return await _unreachable(request, error)
+        # The token holds no more: who was logged in logs in again and comes back to where they were.
         await page.site.sessions.change(page.session, lambda content: content.logged_out(account))
         return page.go("/connexion", retour=page.here if request.method == "GET" else "/")
     if refusal.status in GONE:

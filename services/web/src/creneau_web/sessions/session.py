@@ -56,6 +56,11 @@ class Account(BaseModel):
         """Whether it opens the visit of a link, and nothing else that is somebody's own."""
         return self.provider == BY_LINK
 
+    def waits_for_issuer(self, now: datetime) -> bool:
+        """Whether its token has ended and could not be renewed: before each page that is tried, and who has ended at the
+        issuer is logged out by that."""
+        return self.refresh_token is not None and self.expires_at is not None and self.expires_at <= now
+
 
 class CodeSent(BaseModel):
     """Where a one-time code went, and where the person goes on once they have typed it."""

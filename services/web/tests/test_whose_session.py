@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import unquote, urlencode
 
 import httpx
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from creneau_web.pages.booking.draft import Draft
 
 from .conftest import Asked, FhirBase, Person, searchset
-from .samples import CAMILLE, PLACE, PRACTITIONER, ROLE, SCHEDULE, SLOT, appointment
+from .samples import CAMILLE, PLACE, PRACTITIONER, ROLE, SCHEDULE, SLOT, appointment, held
 from .test_without_account import EXPIRES, TOKEN, opening, parameters
 
 ALICE, BORIS = "alice@exemple.fr", "boris@exemple.fr"
@@ -192,3 +193,79 @@ async def test_back_after_the_right_answer_leads_to_the_visit(person: Person) ->
     await by_link(person)
     person.client.cookies.clear()
     assert (await person.open("/rdv")).status_code == 404, "nobody else is led there"
+
+
+CORRECTION = {"nom_utilise": "Durand-Petit", "langue": "en", "retour": "/mes-rendez-vous"}
+INVITATION = {"pour": "camille", "nom": "Anne Durand-Petit", "etendue": "see", "duree": "3"}
+WISH = {"soignant": "role-1", "qui": "camille", "moment": "evening", "jusqu_au": "2026-12-24"}
+
+
+@pytest.mark.parametrize("next_one", [ALICE, BORIS])
+@pytest.mark.parametrize("known", [True, False])
+@pytest.mark.parametrize(
+    ("shown", "sent", "fields"),
+    [
+        ("/mes-donnees/camille", "/mes-donnees/camille", CORRECTION),
+        ("/mes-proches", "/mes-proches/inviter", INVITATION),
+        ("/liste-attente?soignant=role-1", "/liste-attente", WISH),
+    ],
+)
+async def test_what_was_sent_after_the_tokens_end_waits_for_whoever_sent_it(
+    person: Person,
+    fhir: FhirBase,
+    shown: str,
+    sent: str,
+    fields: dict[str, str],
+    known: bool,
+    next_one: str,
+) -> None:
+    """A code's token lives an hour and is never renewed. `known`: another page has told already that it has ended."""
+    fhir.on("GET", "/Patient/camille", CAMILLE)
+    await by_code(person, ALICE)
+    await person.open(shown)
+    standing = len(fhir.rules)
+    fhir.rules.append(no_token)
+    if known:
+        await expired(person)
+    answer = await person.send(sent, **fields)
+    del fhir.rules[standing:]
+    back = shown.partition("?")[0]
+    assert answer.headers["location"] == f"/connexion?{urlencode({'retour': back})}"
+    typed = [value for name, value in fields.items() if name in ("nom", "nom_utilise", "jusqu_au")]
+    assert typed[0] not in (await person.follow(answer)).text, "for nobody before they have logged in"
+    page = await person.follow(await by_code(person, next_one, back))
+    assert (typed[0] in page.text) == (next_one == ALICE)
+
+
+async def expired(person: Person) -> None:
+    """Another tab has been told already that the token has ended; the form of this one is still open."""
+    form_key = person.form_key
+    assert (await person.open("/mes-rendez-vous")).headers["location"].startswith("/connexion?")
+    person.form_key = form_key
+
+
+def no_token(asked: Asked) -> httpx.Response | None:
+    if asked.token is None:
+        return None
+    return httpx.Response(401, json={"resourceType": "OperationOutcome", "issue": [{"code": "login"}]})
+
+
+@pytest.mark.parametrize("button", ["verifier", "garder"])
+async def test_who_confirms_after_the_tokens_end_comes_back_to_the_time_that_is_held(
+    person: Person, fhir: FhirBase, button: str
+) -> None:
+    fhir.on("POST", "/Appointment/$hold", held(), 201, Expires="Mon, 30 Nov 2026 08:10:00 GMT")
+    fhir.on("GET", "/Appointment/a-1", held())
+    await by_code(person, ALICE)
+    await person.open("/soignants/role-1/creneaux")
+    check = await person.follow(await person.send("/soignants/role-1/creneaux", creneau="slot-1"))
+    standing = len(fhir.rules)
+    fhir.rules.append(no_token)
+    await expired(person)
+    answer = await person.send(check.url.path.replace("verifier", button), message=MESSAGE)
+    del fhir.rules[standing:]
+    page = await person.follow(
+        await by_code(person, ALICE, unquote(answer.headers["location"].partition("=")[2]))
+    )
+    assert page.url.path == check.url.path
+    assert MESSAGE in page.text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping
 from typing import Annotated, Any
 from urllib.parse import quote, urlencode
@@ -15,9 +16,13 @@ from creneau_web.sessions.forms import FIELD, comes_from_here, has_key
 from creneau_web.sessions.session import PATIENT, Account, Content, Language, Session
 from creneau_web.sessions.unsent import NOTHING_UNSENT, Unsent
 from creneau_web.site import Site
+from creneau_web.typed import TYPED_MAX
 from creneau_web.wording import LANGUAGES, Wording
 
 PERSONAL = {"Cache-Control": "no-store"}
+READING = ("GET", "HEAD")
+MOST_CHARACTERS = 5 * TYPED_MAX
+"""of all fields of a form; more was not typed by a person"""
 
 
 class SignInNeededError(Exception):
@@ -138,14 +143,28 @@ class Page:
 
     @property
     def unsent(self) -> Unsent:
-        """What was typed into this page's form when the language was changed; empty where nothing was."""
-        kept = self.session.content.unsent if self.session else None
-        return kept if kept is not None and kept.page == self.here else NOTHING_UNSENT
+        """What was typed into this page's form and not done: the language was changed, or a log-in came in between; empty where
+        nothing was."""
+        return self.unsent_at(self.here)
 
-    async def forget_unsent(self) -> None:
-        """A form of this page has been sent: what was kept of it is old."""
+    def unsent_at(self, address: str) -> Unsent:
+        """The same of another page."""
         kept = self.session.content.unsent if self.session else None
-        if self.session is not None and kept is not None and _path(kept.page) == _path(self.here):
+        return kept if kept is not None and kept.page == address else NOTHING_UNSENT
+
+    async def keep_unsent(self) -> None:
+        """What this request has sent, for its page: whoever sent it has to log in first, and finds it there afterwards."""
+        if self.session is None or self.request.method in READING:
+            return
+        fields = await typed(self.request)
+        if fields:
+            kept = {"unsent": Unsent(page=self.here, fields=fields)}
+            await self.site.sessions.change(self.session, lambda content: content.model_copy(update=kept))
+
+    async def forget_unsent(self, address: str | None = None) -> None:
+        """A form of this page, or of that at an address, has been sent: what was kept of it is old."""
+        kept = self.session.content.unsent if self.session else None
+        if kept is not None and _path(kept.page) == _path(address or self.here):
             await self._forget(unsent=kept)
 
     @property
@@ -158,7 +177,7 @@ class Page:
         """The address at which this page can be asked for again, without the origin. What only takes a form has none: there
         it is that of the page above it."""
         url = self.request.url
-        path = url.path if self.request.method in ("GET", "HEAD") else self._above(url.path)
+        path = url.path if self.request.method in READING else self._above(url.path)
         return f"{path}?{url.query}" if url.query else path
 
     def _above(self, path: str) -> str:
@@ -197,14 +216,14 @@ async def get_signed_in(page: CurrentPage) -> Page:
     """The same for a patient who is logged in; SignInNeededError or NotAPatientError otherwise. Whoever came by a link has
     no account for what is more than one visit."""
     if page.account is not None and page.account.is_for_one_visit:
-        raise SignInNeededError(page.here if page.request.method == "GET" else "/")
+        raise SignInNeededError(page.here)
     return await get_at_a_visit(page)
 
 
 async def get_at_a_visit(page: CurrentPage) -> Page:
     """The same for whoever came by the visit's link too."""
     if page.account is None:
-        raise SignInNeededError(page.here if page.request.method == "GET" else "/")
+        raise SignInNeededError(page.here)
     check_patient(page.account)
     return page
 
@@ -221,7 +240,7 @@ VisitPage = Annotated[Page, Depends(get_at_a_visit)]
 
 async def check_form(page: CurrentPage) -> None:
     """Refuse what no form of ours has sent: the dependency of every route that changes something."""
-    if page.request.method in ("GET", "HEAD"):
+    if page.request.method in READING:
         return
     form = await page.request.form()
     if not comes_from_here(page.request.headers, page.site.settings.public_site_url) or not has_key(
@@ -229,6 +248,16 @@ async def check_form(page: CurrentPage) -> None:
     ):
         raise ForeignFormError
     await page.forget_unsent()
+
+
+async def typed(request: Request) -> dict[str, list[str]] | None:
+    """Field → values of the form that was sent, without the session's key; None for more than a person types."""
+    fields: dict[str, list[str]] = defaultdict(list)
+    for name, value in (await request.form()).multi_items():
+        if isinstance(value, str) and name != FIELD:
+            fields[name].append(value)
+    characters = sum(len(value) for values in fields.values() for value in values)
+    return fields if characters <= MOST_CHARACTERS else None
 
 
 def local_path(text: str, otherwise: str = "/") -> str:

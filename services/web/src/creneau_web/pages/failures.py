@@ -50,7 +50,9 @@ def handle(pages: FastAPI) -> None:
 
 async def _sign_in(request: Request, error: Exception) -> Response:
     assert isinstance(error, SignInNeededError)
-    return _page(request).go("/connexion", retour=error.back)
+    page = _page(request)
+    await page.keep_unsent()
+    return page.go("/connexion", retour=error.back)
 
 
 async def _booked_already(request: Request, error: Exception) -> Response:
@@ -72,7 +74,8 @@ async def _refused(request: Request, error: Exception) -> Response:
             return await _unreachable(request, error)
         # The token holds no more: who was logged in logs in again and comes back to where they were.
         await page.site.sessions.change(page.session, lambda content: content.logged_out(account))
-        return page.go("/connexion", retour=page.here if request.method == "GET" else "/")
+        await page.keep_unsent()
+        return page.go("/connexion", retour=page.here)
     if refusal.status in GONE:
         return await _told(page, "not_found" if request.method in ("GET", "HEAD") else "gone", 404)
     if refusal.status == FORBIDDEN:

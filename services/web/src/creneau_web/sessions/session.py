@@ -121,7 +121,7 @@ class Content(BaseModel):
     said: str | None = None
     """key of a sentence for the next page, said once"""
     unsent: Unsent | None = None
-    """what was typed into a page's form when the language was changed: until that form is sent"""
+    """what was typed into a page's form when the language was changed, or a log-in came in between: until it is sent"""
 
     @property
     def whose(self) -> str | None:

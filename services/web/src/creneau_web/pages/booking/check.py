@@ -40,10 +40,14 @@ async def check(page: SignedInPage, id_: str) -> HTMLResponse | RedirectResponse
         return await next_step(page, draft)
     if draft.held.until <= page.site.clock.now():
         return page.go(f"{draft.path}/pris")
-    if page.unsent.fields:
-        draft.comment = page.unsent.text("message")
-        await keep(page, draft)
-        await page.forget_unsent()
+    for address in (
+        page.here,
+        draft.path,
+    ):  # the other buttons of this page send to what has no page of its own
+        if unsent := page.unsent_at(address).fields:
+            draft.comment = unsent.get("message", [draft.comment])[-1]
+            await keep(page, draft)
+            await page.forget_unsent(address)
     return await _show(page, draft)
 
 

@@ -51,6 +51,9 @@ class Stored:
         await self.answers.wait()
         return self.gets
 
+    async def way_out(self, provider: str, tokens: Tokens) -> str | None:
+        return None
+
 
 async def several(stored: Stored, *, meanwhile: Any = None) -> list[Session | None]:
     keeping = Keeping(stored, stored)  # type: ignore[arg-type]

@@ -358,6 +358,44 @@ async def test_whoever_erased_their_account_is_led_to_the_provider_by_a_link(vis
     assert "Vous êtes déconnecté" in (await visitor.web.get("/")).text
 
 
+@pytest.mark.parametrize("ends", ["at the issuer", "at the base"])
+async def test_logging_out_after_the_tokens_end_leaves_nothing_to_the_next_person(
+    visitor: Visitor, ends: str
+) -> None:
+    """Neither what was begun, nor a log-in at the provider: at a shared computer the next one would be the former one there."""
+    await visitor.log_in()
+    session = await visitor.session()
+    assert session is not None
+    await visitor.app.site.sessions.keep_draft(session, "d1", {"slot": "s1"})
+    before, account = visitor.cookie, await visitor.account()
+    if ends == "at the issuer":
+        await (await visitor.app.site.login._issuer.endpoints()).revoke(account.refresh_token or "")
+        visitor.clock.advance(timedelta(minutes=16))
+    else:
+        visitor.refuses_tokens = True
+        assert (await visitor.web.get("/mes-rendez-vous")).status_code == 303
+        visitor.refuses_tokens = False
+    answer = await visitor.web.get("/auth/deconnexion", headers={"Sec-Fetch-Site": "same-origin"})
+    assert await visitor.session(before) is None
+    at_the_provider = await visitor.http.get(answer.headers["location"])
+    assert at_the_provider.headers["location"].partition("?")[0] == f"{SITE}/"
+    session = await visitor.session()
+    assert session is not None
+    assert (session.content.whose, await visitor.app.site.sessions.drafts_of(session)) == (None, [])
+    assert "Vous êtes déconnecté" in (await visitor.web.get("/")).text
+
+
+async def test_who_logs_in_again_after_the_tokens_end_is_led_out_by_the_new_log_in(visitor: Visitor) -> None:
+    await visitor.log_in()
+    visitor.refuses_tokens = True
+    await visitor.web.get("/mes-rendez-vous")
+    visitor.refuses_tokens = False
+    await visitor.log_in()
+    session = await visitor.session()
+    assert session is not None
+    assert session.content.leave is None
+
+
 async def test_another_sites_link_logs_nobody_out(visitor: Visitor) -> None:
     await visitor.log_in()
     answer = await visitor.web.get("/auth/deconnexion", headers={"Sec-Fetch-Site": "cross-site"})

@@ -53,11 +53,12 @@ class Keeping:
         RENEWALS.labels(DONE if tokens else "ended").inc()
         if tokens == due:
             return session
+        way_out = await self._login.way_out(account.provider, due) if tokens is None else None
 
         def renewed(content: Content) -> Content:
             """Unless another process has renewed them meanwhile."""
             if tokens is None:
-                return content.logged_out(account)
+                return content.logged_out(account, way_out)
             same = content.account == account
             return content.model_copy(update={"account": with_tokens(account, tokens)}) if same else content
 

@@ -14,6 +14,7 @@ from starlette.routing import Route
 
 from creneau_shared.database.failures import DATABASE_FAILURES
 from creneau_shared.errors import Unavailable
+from creneau_web.auth.accounts import tokens_of
 from creneau_web.fhir.refusal import RefusedError, UnreachableError
 from creneau_web.page import ForeignFormError, NotAPatientError, Page, SignInNeededError, get_page
 from creneau_web.pages.booking.draft import BookedAlreadyError
@@ -73,7 +74,9 @@ async def _refused(request: Request, error: Exception) -> Response:
         if account.waits_for_issuer(page.site.clock.now()):
             return await _unreachable(request, error)
         # The token holds no more: who was logged in logs in again and comes back to where they were.
-        await page.site.sessions.change(page.session, lambda content: content.logged_out(account))
+        tokens = tokens_of(account)
+        way_out = await page.site.login.way_out(account.provider, tokens) if tokens else None
+        await page.site.sessions.change(page.session, lambda content: content.logged_out(account, way_out))
         await page.keep_unsent()
         return page.go("/connexion", retour=page.here)
     if refusal.status in GONE:

@@ -89,12 +89,13 @@ async def failed(
 
 @router.get("/deconnexion")
 async def log_out(page: CurrentPage) -> Response:
-    """The session is gone here; then the browser goes to the provider, to be logged out there too."""
+    """The session is gone here, also that of whose account has ended before; then the browser goes to the provider, to be
+    logged out there too."""
     if not comes_from_here(page.request.headers, page.site.settings.public_site_url):
         return page.go("/")  # another site's link logs nobody out
     if page.account is not None:
         url = await log_out_here(page, page.account, said="login.logged_out")
-    elif page.session is not None and page.session.content.leave is not None:
+    elif page.session is not None and page.session.content.former is not None:
         url = page.session.content.leave
         await page.begin_anew(said="login.logged_out")
     else:

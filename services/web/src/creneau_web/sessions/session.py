@@ -117,7 +117,7 @@ class Content(BaseModel):
     erased: Erased | None = None
     """what was erased last, to be read by whoever did it; they may have no account any more"""
     leave: str | None = None
-    """where the browser goes to be logged out at the provider of who has erased their account"""
+    """where the browser goes to be logged out at the provider of whose account has ended, or was erased"""
     said: str | None = None
     """key of a sentence for the next page, said once"""
     unsent: Unsent | None = None
@@ -133,11 +133,12 @@ class Content(BaseModel):
         """Whether whoever was there last came by a link."""
         return (self.whose or "").startswith(f"{BY_LINK}:")
 
-    def logged_out(self, account: Account) -> Content:
-        """The same without this account: its token holds no more. Who has another token by now stays logged in."""
+    def logged_out(self, account: Account, leave: str | None = None) -> Content:
+        """The same without this account: its token holds no more. `leave`: where they log out at their provider. Who has
+        another token by now stays logged in."""
         if self.account is None or self.account.access_token != account.access_token:
             return self
-        return self.model_copy(update={"account": None, "former": self.whose})
+        return self.model_copy(update={"account": None, "former": self.whose, "leave": leave})
 
 
 class Session:

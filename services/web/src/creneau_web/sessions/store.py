@@ -102,7 +102,8 @@ class Sessions:
         """The session of whoever has logged in, under another key: with what had been begun before, unless that was another
         person's. Then theirs has ended, and of it there is left the language."""
         if session.content.whose in (None, account.whose):
-            session.content = session.content.model_copy(update={"account": account, "former": None})
+            back = {"account": account, "former": None, "leave": None}
+            session.content = session.content.model_copy(update=back)
             await self.rotate(session)
             return session
         return await self.begin_anew(session, account=account)

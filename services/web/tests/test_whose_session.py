@@ -12,6 +12,7 @@ from creneau_web.pages.booking.draft import Draft
 
 from .conftest import Asked, FhirBase, Person, searchset
 from .samples import CAMILLE, PLACE, PRACTITIONER, ROLE, SCHEDULE, SLOT, appointment, held
+from .test_booking import UNTIL_LATER
 from .test_without_account import EXPIRES, TOKEN, opening, parameters
 
 ALICE, BORIS = "alice@exemple.fr", "boris@exemple.fr"
@@ -269,3 +270,29 @@ async def test_who_confirms_after_the_tokens_end_comes_back_to_the_time_that_is_
     )
     assert page.url.path == check.url.path
     assert MESSAGE in page.text
+
+
+@pytest.mark.parametrize("known", [True, False])
+async def test_whoever_came_by_a_link_is_told_to_open_it_again_after_its_half_hour(
+    person: Person, fhir: FhirBase, known: bool
+) -> None:
+    """They have no account, and are not asked who they are; what they had typed is there when they are back."""
+    fhir.on("GET", "/Appointment/a-1", appointment("booked", extension=UNTIL_LATER), ETag='W/"1"')
+    await by_link(person)
+    await person.open("/rendez-vous/a-1/annuler")
+    form_key, standing = person.form_key, len(fhir.rules)
+    fhir.rules.append(no_token)
+    if known:
+        over = await person.follow(await person.open("/rendez-vous/a-1"))
+        assert (over.url.path, over.status_code) == ("/rendez-vous/a-1", 410)
+        assert "ouvrez de nouveau le lien de votre message" in over.text
+        person.form_key = form_key
+    over = await person.send("/rendez-vous/a-1/annuler", raison="pat-lt", version='W/"1"')
+    assert (over.status_code, "Qui êtes-vous" in over.text) == (410, False)
+    assert "ouvrez de nouveau le lien de votre message" in over.text
+    assert (await person.open("/")).status_code == 200, "what is everybody's is theirs too"
+    del fhir.rules[standing:]
+    account = await person.open("/mes-rendez-vous")
+    assert account.headers["location"].startswith("/connexion?"), "who has an account gets to it from there"
+    assert (await by_link(person)).headers["location"] == "/rendez-vous/a-1"
+    assert (await person.session()).content.unsent is not None

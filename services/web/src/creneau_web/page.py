@@ -33,6 +33,10 @@ class SignInNeededError(Exception):
         self.back = back
 
 
+class LinkTimeOverError(Exception):
+    """A page of the visit that a message's link has opened, after its half hour: who came by it has no other account."""
+
+
 class NotAPatientError(Exception):
     """A patient's page was asked for by somebody who is logged in as something else: what their token shows them are their
     practice's patients, not themselves."""
@@ -215,14 +219,17 @@ CurrentPage = Annotated[Page, Depends(get_page)]
 async def get_signed_in(page: CurrentPage) -> Page:
     """The same for a patient who is logged in; SignInNeededError or NotAPatientError otherwise. Whoever came by a link has
     no account for what is more than one visit."""
-    if page.account is not None and page.account.is_for_one_visit:
+    if page.account is None or page.account.is_for_one_visit:
         raise SignInNeededError(page.here)
-    return await get_at_a_visit(page)
+    check_patient(page.account)
+    return page
 
 
 async def get_at_a_visit(page: CurrentPage) -> Page:
-    """The same for whoever came by the visit's link too."""
+    """The same for whoever came by the visit's link too; LinkTimeOverError for whoever did so before."""
     if page.account is None:
+        if page.session is not None and page.session.content.is_for_one_visit:
+            raise LinkTimeOverError
         raise SignInNeededError(page.here)
     check_patient(page.account)
     return page

@@ -111,7 +111,8 @@ class Content(BaseModel):
     link: str | None = None
     """the token of a message's link: out of the address as soon as it has been opened"""
     invited: dict[str, str] = Field(default_factory=dict)
-    """an invitation that was made last: for whom (`who`), to whom (`name`), and its `code`, which the base tells once"""
+    """an invitation that was made last: for whom (`who`), to whom (`name`), its `code`, which the base tells once, until when
+    it works (`expires`), and of which `wish` it came"""
     console: dict[str, str] = Field(default_factory=dict)
     """what calls made from the console have learnt (ids of a demonstration's resources)"""
     erased: Erased | None = None

@@ -206,6 +206,39 @@ async def test_whoever_has_others_left_reads_it_and_stays(person: Person, fhir: 
     assert (await person.open("/mes-donnees")).status_code == 200
 
 
+async def test_who_is_left_cannot_be_asked_and_the_receipt_is_read(person: Person, fhir: FhirBase) -> None:
+    """The erasure is done: nobody is told to try again."""
+    fhir.on("POST", "/Patient/camille/$erase", {"resourceType": "Parameters"})
+    await person.open("/mes-donnees/effacer/camille")
+    fhir.on("POST", "/Patient/camille/$erase", RECEIPT)
+    fhir.on("POST", "/Patient/_search", {}, 504)
+    receipt = await person.follow(await person.send("/mes-donnees/effacer/camille", nom="Martin"))
+    assert receipt.url.path == "/mes-donnees/efface"
+    assert "La trace des accès." in receipt.text
+
+
+async def test_an_erasure_without_an_answer_gives_its_receipt_when_it_is_sent_again(
+    person: Person, fhir: FhirBase
+) -> None:
+    """The person is there no more by then; the base keeps its answer for whoever sends the same key."""
+    fhir.on("POST", "/Patient/camille/$erase", {"resourceType": "Parameters"})
+    await person.open("/mes-donnees/effacer/camille")
+    fhir.on("POST", "/Patient/camille/$erase", {}, 504)
+    assert (await person.send("/mes-donnees/effacer/camille", nom="Martin")).status_code == 503
+    fhir.refuse("GET", "/Patient/camille", 410, "deleted")
+    fhir.on("POST", "/Patient/camille/$erase", RECEIPT)
+    receipt = await person.follow(await person.send("/mes-donnees/effacer/camille", nom="Martin"))
+    assert "La trace des accès." in receipt.text
+    keys = [
+        a.headers.get("idempotency-key")
+        for a in fhir.asked
+        if a.path.endswith("$erase") and "parameter" in a.body
+    ]
+    assert len(keys) == 2
+    assert keys[0] == keys[1]
+    assert keys[0] is not None
+
+
 async def test_without_an_erasure_there_is_no_receipt(person: Person) -> None:
     assert (await person.open("/mes-donnees/efface")).headers["location"] == "/mes-donnees"
 

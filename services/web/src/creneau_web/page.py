@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping
+from datetime import date
 from typing import Annotated, Any
 from urllib.parse import quote, urlencode
 
@@ -11,6 +12,7 @@ from fastapi import Depends, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 from starlette.responses import Response
 
+from creneau_web.care.model import PARIS
 from creneau_web.fhir.client import Fhir
 from creneau_web.sessions.forms import FIELD, comes_from_here, has_key
 from creneau_web.sessions.session import PATIENT, Account, Content, Language, Session
@@ -75,6 +77,11 @@ class Page:
             account.access_token if account else None,
             handed.address if handed else None,
         )
+
+    @property
+    def today(self) -> date:
+        """The day by which ages and accesses are counted, as the base does: that of Paris."""
+        return self.site.clock.now().astimezone(PARIS).date()
 
     async def own_session(self) -> Session:
         """The session of who browses, begun now where there is none: a form needs its key."""

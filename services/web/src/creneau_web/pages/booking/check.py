@@ -27,6 +27,7 @@ RUN_OUT = frozenset({"hold-expired", "illegal-transition"})
 """the time is not kept any more: by the clock, or because somebody has given it back"""
 TOO_LATE = "change-too-late"
 NOT_THEIRS = (403, 404)
+BY_RULE = (409, 422)
 Message = Annotated[str, Form(max_length=TYPED_MAX)]
 Line = Literal["pour-qui", "coordonnees", "deja"]
 """a line of the recap that is changed on a page from which one comes back to it"""
@@ -104,7 +105,9 @@ async def keep_longer(page: SignedInPage, id_: str, message: Message = "") -> Re
     if draft.held is not None:
         try:
             await extend(page, draft)
-        except RefusedError:
+        except RefusedError as error:
+            if error.refusal.status not in BY_RULE:
+                raise
             await page.say_next("check.no_longer")
     return page.go(f"{draft.path}/verifier")
 
@@ -157,7 +160,7 @@ async def _show(page: Page, draft: Draft) -> HTMLResponse:
         person, proxies = await person_with_proxies(
             page.fhir,
             whom.id,
-            page.site.clock.now().date(),
+            page.today,
             proxies=whom.oneself and not draft.moving,
         )
     return await page.show_form(

@@ -80,7 +80,7 @@ async def give(page: SignedInPage, form: Annotated[Invitation, Form()]) -> HTMLR
         problems["pour"] = "proxy.problem.person"
     if problems or person is None:
         return await _show(page, form, problems, 422)
-    today = page.site.clock.now().date()
+    today = page.today
     until, name = _later(today, form.duree), form.nom.strip()
     scopes = SCOPES_UP_TO[form.etendue]
     try:
@@ -155,7 +155,7 @@ async def renounce(page: SignedInPage, id_: str) -> RedirectResponse:
 async def _known(page: Page, id_: str) -> None:
     """404 for what is no live representation of somebody of this account."""
     people = await people_of(page.fhir)
-    found = await proxies.proxies_of(page.fhir, [p.id for p in people], page.site.clock.now().date())
+    found = await proxies.proxies_of(page.fhir, [p.id for p in people], page.today)
     if id_ not in {proxy.id for proxy in found}:
         raise HTTPException(404)
 
@@ -164,7 +164,7 @@ async def _show(
     page: Page, form: Invitation, problems: dict[str, str], status: int, code: str = ""
 ) -> HTMLResponse:
     people = await people_of(page.fhir)
-    today = page.site.clock.now().date()
+    today = page.today
     found = await proxies.proxies_of(page.fhir, [person.id for person in people], today)
     oneself = own(people)
     return await page.show_form(

@@ -20,7 +20,7 @@ from services.web.tests.wire import WireTo
 from creneau_shared.clock import FixedClock
 from creneau_shared.database.migrations import find_migrations, migrate
 from creneau_web.app import WebApplication, create_app
-from creneau_web.sessions.session import Account, Content
+from creneau_web.sessions.session import Account, Content, Session
 from creneau_web.settings import WebSettings
 
 SITE = "https://creneau.example"
@@ -150,6 +150,12 @@ class Person:
         session = await self.app.site.sessions.begin(Content(account=account))
         assert session.key is not None
         self.client.cookies.set(self.app.site.settings.session_cookie, session.key, domain="creneau.example")
+
+    async def session(self) -> Session:
+        """Theirs, as it is kept."""
+        found = await self.app.site.sessions.find(self.client.cookies[self.app.site.settings.session_cookie])
+        assert found is not None
+        return found
 
     def _seen(self, answer: httpx.Response) -> httpx.Response:
         # No line ends within `9 h 20`; here it is read as people read it.

@@ -68,3 +68,10 @@ def appointment(status: str = "pending", **other: Any) -> dict[str, Any]:
         ],
         **other,
     }
+
+
+def held() -> dict[str, Any]:
+    """The same while its time is only kept: its professional is tentative."""
+    whom, with_whom = appointment()["participant"]
+    states = [{**whom, "status": "accepted"}, {**with_whom, "status": "tentative"}]
+    return appointment(participant=states)

@@ -13,12 +13,13 @@ from creneau_web.visits.close import close_visit
 from creneau_web.visits.model import Visit
 
 from .conftest import FhirBase, Person, searchset
-from .samples import CAMILLE, PLACE, PRACTITIONER, ROLE, SCHEDULE, SLOT, appointment
+from .samples import CAMILLE, PLACE, PRACTITIONER, ROLE, SCHEDULE, SLOT, appointment, held
 from .test_booking import EXPIRES, choose
 
 OTHER = {
     **appointment("booked"),
     "id": "a-0",
+    "slot": [{"reference": "Slot/slot-0"}],
     "start": "2026-12-03T06:00:00Z",
     "end": "2026-12-03T06:15:00Z",
 }
@@ -107,6 +108,7 @@ async def test_what_can_no_longer_be_moved_is_not_offered_to_be(person: Person, 
     """P22, P16: the practice's limit came between the question and the confirmation."""
     question = await choose(person)
     check = await person.follow(await person.send(question.url.path, choix="remplacer"))
+    fhir.on("GET", "/Appointment/a-1", held(), ETag='W/"1"')
     fhir.refuse("POST", "/Appointment/a-0/$reschedule", 422, "change-too-late")
     again = await person.follow(await person.send(check.url.path))
     assert again.url.path.endswith("/deja")

@@ -6,12 +6,15 @@ from datetime import timedelta
 
 import httpx
 import pytest
+from starlette.requests import Request
 
 from creneau_shared.clock import FixedClock
+from creneau_web.page import Page
+from creneau_web.pages.booking.draft import BookedAlreadyError, Draft, keep, release
 from creneau_web.pages.times import FIRST
 
-from .conftest import NOW, FhirBase, Person, searchset
-from .samples import CAMILLE, PLACE, PRACTITIONER, ROLE, SCHEDULE, SLOT, VISIT, appointment
+from .conftest import NOW, Asked, FhirBase, Person, searchset
+from .samples import CAMILLE, PLACE, PRACTITIONER, ROLE, SCHEDULE, SLOT, VISIT, appointment, held
 
 UNTIL_LATER = [
     {
@@ -90,6 +93,7 @@ async def test_the_same_wish_has_the_same_key(person: Person, fhir: FhirBase) ->
     await person.sign_in()
     check = await choose(person)
     fhir.on("POST", "/Appointment/a-1/$book", {}, 504)
+    fhir.on("GET", "/Appointment/a-1", held(), ETag='W/"1"')
     assert (await person.send(check.url.path)).status_code == 503
     fhir.on("POST", "/Appointment/a-1/$book", appointment("booked"))
     await person.open(check.url.path)
@@ -190,12 +194,118 @@ async def test_a_hold_that_has_run_out_is_a_page(person: Person, clock: FixedClo
 async def test_going_back_to_the_times_gives_the_held_one_back(person: Person, fhir: FhirBase) -> None:
     await person.sign_in()
     await choose(person)
+    fhir.on("GET", "/Appointment/a-1", held(), ETag='W/"3"')
     fhir.on("PATCH", "/Appointment/a-1", appointment("cancelled"))
     page = await person.open("/soignants/role-1/creneaux")
-    assert [a.body for a in fhir.asked if a.method == "PATCH"] == [
-        [{"op": "replace", "path": "/status", "value": "cancelled"}]
-    ]
+    [given_back] = [a for a in fhir.asked if a.method == "PATCH"]
+    assert given_back.body == [{"op": "replace", "path": "/status", "value": "cancelled"}]
+    assert given_back.headers["if-match"] == 'W/"3"', "it may have been booked in between"
     assert 'value="slot-1"' in page.text
+
+
+async def without_an_answer(person: Person, fhir: FhirBase) -> str:
+    """It is booked, and the answer is lost on the way. Gives the path of the choice."""
+    await person.sign_in()
+    check = await choose(person)
+    fhir.on("PATCH", "/Appointment/a-1", held())
+    fhir.on("POST", "/Appointment/a-1/$book", {}, 504)
+    assert (await person.send(check.url.path, message="En fauteuil")).status_code == 503
+    return check.url.path.removesuffix("/verifier")
+
+
+@pytest.mark.parametrize(
+    ("minutes", "step", "fields"),
+    [
+        (1, "/soignants/role-1/creneaux", None),
+        (1, "{draft}/abandonner", {}),
+        (1, "{draft}/cacher", {"cacher": "oui"}),
+        (1, "{draft}/pour-qui", {"qui": "other"}),
+        (11, "/soignants/role-1/creneaux", None),
+        (11, "{draft}/pris", {"creneau": "slot-1"}),
+        (11, "{draft}/verifier", None),
+        (11, "{draft}", None),
+    ],
+)
+async def test_what_was_booked_without_an_answer_is_given_back_by_no_step(
+    person: Person, fhir: FhirBase, clock: FixedClock, minutes: int, step: str, fields: dict[str, str] | None
+) -> None:
+    """Nor is it told as lost after the end of the hold: the person would book a second time."""
+    draft = await without_an_answer(person, fhir)
+    clock.advance(timedelta(minutes=minutes))
+    fhir.on("POST", "/Patient/_search", searchset(CAMILLE, {**CAMILLE, "id": "other"}))
+    holds = sum(a.path == "/Appointment/$hold" for a in fhir.asked)
+    path = step.format(draft=draft)
+    answer = await (person.open(path) if fields is None else person.send(path, **fields))
+    assert answer.headers["location"] == "/rendez-vous/a-1"
+    assert [a for a in fhir.asked if a.method == "PATCH" and a.body[0]["path"] == "/status"] == []
+    assert sum(a.path == "/Appointment/$hold" for a in fhir.asked) == holds
+    assert "Votre rendez-vous est confirmé" in (await person.follow(answer)).text
+    assert (await person.open("/soignants/role-1/creneaux")).status_code == 200, "told once"
+
+
+async def test_what_was_not_booked_goes_on_where_it_was(person: Person, fhir: FhirBase) -> None:
+    """The request was lost, and not its answer."""
+    draft = await without_an_answer(person, fhir)
+    fhir.on("GET", "/Appointment/a-1", held(), ETag='W/"3"')
+    assert "En fauteuil" in (await person.open(f"{draft}/verifier")).text
+    fhir.on("PATCH", "/Appointment/a-1", appointment("cancelled"))
+    given_up = await person.send(f"{draft}/abandonner")
+    assert given_up.headers["location"] == "/soignants/role-1/creneaux"
+    assert fhir.asked[-1].body == [{"op": "replace", "path": "/status", "value": "cancelled"}]
+
+
+async def test_a_hold_that_is_booked_as_it_is_given_back_stays_booked(person: Person, fhir: FhirBase) -> None:
+    draft = await without_an_answer(person, fhir)
+    answers = iter([held(), held(), appointment("booked")])
+
+    def read(asked: Asked) -> httpx.Response | None:
+        if (asked.method, asked.path) != ("GET", "/Appointment/a-1"):
+            return None
+        return httpx.Response(200, json=next(answers), headers={"ETag": 'W/"3"'})
+
+    fhir.rules.append(read)
+    fhir.refuse("PATCH", "/Appointment/a-1", 412, "version-conflict")
+    answer = await person.send(f"{draft}/abandonner")
+    assert answer.headers["location"] == "/rendez-vous/a-1"
+
+
+async def test_a_visit_that_was_moved_without_an_answer_is_moved(person: Person, fhir: FhirBase) -> None:
+    """Its hold has given way to it; at the other time it was not moved."""
+    await person.sign_in()
+    check = await choose(person)
+    path = check.url.path.removesuffix("/verifier")
+    sessions, session = person.app.site.sessions, await person.session()
+    kept = await sessions.find_draft(session, path.rpartition("/")[2])
+    assert kept is not None
+    await sessions.keep_draft(session, kept["id"], {**kept, "moving": "a-2"})
+    fhir.on("POST", "/Appointment/a-2/$reschedule", {}, 504)
+    assert (await person.send(check.url.path)).status_code == 503
+    fhir.on("GET", "/Appointment/a-1", held())
+    fhir.on(
+        "GET",
+        "/Appointment/a-2",
+        {**appointment("booked"), "id": "a-2", "slot": [{"reference": "Slot/before"}]},
+    )
+    assert (await person.open(check.url.path)).status_code == 200
+    fhir.on("GET", "/Appointment/a-2", {**appointment("booked"), "id": "a-2"})
+    assert (await person.open(check.url.path)).headers["location"] == "/rendez-vous/a-2"
+
+
+async def test_a_step_that_began_before_the_booking_undoes_nothing(person: Person, fhir: FhirBase) -> None:
+    """Two tabs: the one has read the choice as it was before the other confirmed it."""
+    await person.sign_in()
+    check = await choose(person)
+    sessions, session = person.app.site.sessions, await person.session()
+    [(id_, before)] = await sessions.drafts_of(session)
+    await person.send(check.url.path)
+    page = Page(Request({"type": "http", "headers": [], "query_string": b""}), person.app.site, session)
+    for step in (keep, release):
+        with pytest.raises(BookedAlreadyError):
+            await step(page, Draft.model_validate(before))
+    kept = await sessions.find_draft(session, id_)
+    assert kept is not None
+    assert kept["booked"] == "a-1"
+    assert [a for a in fhir.asked if a.method == "PATCH"] == []
 
 
 async def test_what_is_typed_wrong_is_kept_and_named(person: Person, fhir: FhirBase) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from html import unescape
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from .conftest import FhirBase, Person, searchset
+from .conftest import Asked, FhirBase, Person, searchset
 from .samples import CAMILLE
 
 LOU = {
@@ -205,6 +206,39 @@ async def test_whoever_has_others_left_reads_it_and_stays(person: Person, fhir: 
     assert (await person.open("/mes-donnees")).status_code == 200
 
 
+async def test_who_is_left_cannot_be_asked_and_the_receipt_is_read(person: Person, fhir: FhirBase) -> None:
+    """The erasure is done: nobody is told to try again."""
+    fhir.on("POST", "/Patient/camille/$erase", {"resourceType": "Parameters"})
+    await person.open("/mes-donnees/effacer/camille")
+    fhir.on("POST", "/Patient/camille/$erase", RECEIPT)
+    fhir.on("POST", "/Patient/_search", {}, 504)
+    receipt = await person.follow(await person.send("/mes-donnees/effacer/camille", nom="Martin"))
+    assert receipt.url.path == "/mes-donnees/efface"
+    assert "La trace des accès." in receipt.text
+
+
+async def test_an_erasure_without_an_answer_gives_its_receipt_when_it_is_sent_again(
+    person: Person, fhir: FhirBase
+) -> None:
+    """The person is there no more by then; the base keeps its answer for whoever sends the same key."""
+    fhir.on("POST", "/Patient/camille/$erase", {"resourceType": "Parameters"})
+    await person.open("/mes-donnees/effacer/camille")
+    fhir.on("POST", "/Patient/camille/$erase", {}, 504)
+    assert (await person.send("/mes-donnees/effacer/camille", nom="Martin")).status_code == 503
+    fhir.refuse("GET", "/Patient/camille", 410, "deleted")
+    fhir.on("POST", "/Patient/camille/$erase", RECEIPT)
+    receipt = await person.follow(await person.send("/mes-donnees/effacer/camille", nom="Martin"))
+    assert "La trace des accès." in receipt.text
+    keys = [
+        a.headers.get("idempotency-key")
+        for a in fhir.asked
+        if a.path.endswith("$erase") and "parameter" in a.body
+    ]
+    assert len(keys) == 2
+    assert keys[0] == keys[1]
+    assert keys[0] is not None
+
+
 async def test_without_an_erasure_there_is_no_receipt(person: Person) -> None:
     assert (await person.open("/mes-donnees/efface")).headers["location"] == "/mes-donnees"
 
@@ -300,6 +334,71 @@ async def test_access_is_given_shown_and_taken_back(person: Person, fhir: FhirBa
         [{"op": "add", "path": "/active", "value": False}]
     ]
     assert (await person.send("/mes-proches/another/retirer")).status_code == 404
+
+
+KEY = re.compile(r'name="cle" value="([^"]+)"')
+
+
+def with_codes(fhir: FhirBase) -> None:
+    """Each `$invite` gives another code, and only the last one works."""
+    codes = iter(range(1, 9))
+
+    def say(asked: Asked) -> httpx.Response | None:
+        if not asked.path.endswith("/$invite"):
+            return None
+        n = next(codes)
+        said = [
+            {"name": "code", "valueString": f"code-{n}"},
+            {"name": "expires", "valueInstant": f"2026-12-0{n}T08:00:00Z"},
+        ]
+        return httpx.Response(200, json={"resourceType": "Parameters", "parameter": said})
+
+    fhir.on("POST", "/RelatedPerson", {**PROXY, "id": "r-2"}, 201)
+    fhir.rules.append(say)
+
+
+async def test_an_invitation_that_is_sent_twice_is_one(person: Person, fhir: FhirBase) -> None:
+    """At once or one after the other: one representation, and the code that is shown is the one that works."""
+    with_codes(fhir)
+    [cle] = KEY.findall((await person.open("/mes-proches")).text)
+    fields = {"pour": "camille", "nom": "Ana", "etendue": "see", "duree": "3", "cle": cle}
+    await asyncio.gather(*(person.send("/mes-proches/inviter", **fields) for _ in range(3)))
+    given = sum(a.path.endswith("/$invite") for a in fhir.asked)
+    assert (await person.send("/mes-proches/inviter", **fields)).headers[
+        "location"
+    ] == "/mes-proches/invitation"
+    assert sum(a.path.endswith("/$invite") for a in fhir.asked) == given, "the code would work no more"
+    assert f"code-{given}" in (await person.open("/mes-proches/invitation")).text
+    assert len({a.headers["idempotency-key"] for a in fhir.asked if a.path == "/RelatedPerson"}) == 1
+    await person.send("/mes-proches/inviter", **{**fields, "nom": "Aïcha"})
+    assert len({a.headers["idempotency-key"] for a in fhir.asked if a.path == "/RelatedPerson"}) == 2
+    assert "Aïcha" in (await person.open("/mes-proches/invitation")).text
+    assert KEY.findall((await person.open("/mes-proches")).text) != [cle]
+
+
+async def test_an_invitation_without_its_code_gets_one_when_it_is_sent_again(
+    person: Person, fhir: FhirBase
+) -> None:
+    with_codes(fhir)
+    [cle] = KEY.findall((await person.open("/mes-proches")).text)
+    fields = {"pour": "camille", "nom": "Ana", "etendue": "see", "duree": "3", "cle": cle}
+    fhir.on("POST", "/RelatedPerson/r-2/$invite", {}, 504)
+    assert (await person.send("/mes-proches/inviter", **fields)).status_code == 503
+    fhir.rules.pop()
+    await person.send("/mes-proches/inviter", **fields)
+    assert "code-1" in (await person.open("/mes-proches/invitation")).text
+    assert len({a.headers["idempotency-key"] for a in fhir.asked if a.path == "/RelatedPerson"}) == 1
+
+
+async def test_why_an_invitation_is_refused_stands_in_its_form(person: Person, fhir: FhirBase) -> None:
+    fhir.refuse("POST", "/RelatedPerson", 422, "proxy-too-long", "Douze mois au plus.")
+    await person.open("/mes-proches")
+    refused = await person.send(
+        "/mes-proches/inviter", pour="camille", nom="Ana", etendue="cancel", duree="3"
+    )
+    assert (refused.status_code, "Douze mois au plus." in refused.text) == (422, True)
+    assert 'value="Ana"' in refused.text
+    assert 'value="cancel" checked' in refused.text
 
 
 async def test_nobody_of_another_account_is_named(person: Person, fhir: FhirBase) -> None:

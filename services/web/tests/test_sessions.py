@@ -5,11 +5,14 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from starlette.requests import Request
 
 from creneau_shared.clock import FixedClock
-from creneau_web.page import local_path
+from creneau_web.page import Page, local_path
+from creneau_web.sessions.session import Account, Content
+from creneau_web.sessions.unsent import Unsent
 
-from .conftest import SITE, FhirBase, Person, searchset
+from .conftest import NOW, SITE, FhirBase, Person, searchset
 from .samples import PLACE, PRACTITIONER, ROLE, SCHEDULE, SLOT
 
 
@@ -123,3 +126,69 @@ async def test_what_browsers_may_not_do(person: Person) -> None:
     assert headers["content-security-policy"].startswith("default-src 'none'")
     assert "unsafe" not in headers["content-security-policy"]
     assert headers["cache-control"] == "no-store"
+
+
+def account_with(refresh: str, access: str = "first") -> Account:
+    return Account(subject="s", access_token=access, refresh_token=refresh, id_token="i", expires_at=NOW)
+
+
+async def test_two_requests_of_a_session_keep_each_others_changes(person: Person) -> None:
+    """A slow form that ends in a sentence writes no refresh token back that another tab has used meanwhile."""
+    sessions = person.app.site.sessions
+    begun = await sessions.begin(Content(account=account_with("r1")))
+    assert begun.key is not None
+    slow, quick = await sessions.find(begun.key), await sessions.find(begun.key)
+    assert slow is not None
+    assert quick is not None
+    quick.content = quick.content.model_copy(update={"account": account_with("r2")})
+    await sessions.save(quick)
+    slow.content = slow.content.model_copy(update={"said": "done.booked"})
+    await sessions.save(slow)
+    kept = await sessions.find(begun.key)
+    for session in (kept, slow):
+        assert session is not None
+        assert session.account is not None
+        assert (session.account.refresh_token, session.content.said) == ("r2", "done.booked")
+
+
+async def test_nor_does_a_log_in_undo_what_was_kept_meanwhile(person: Person) -> None:
+    sessions = person.app.site.sessions
+    begun = await sessions.begin()
+    assert begun.key is not None
+    coming, typing = await sessions.find(begun.key), await sessions.find(begun.key)
+    assert coming is not None
+    assert typing is not None
+    typing.content = typing.content.model_copy(update={"unsent": Unsent(page="/", fields={"quoi": ["dent"]})})
+    await sessions.save(typing)
+    let_in = await sessions.let_in(coming, account_with("r1"))
+    assert let_in.content.unsent == typing.content.unsent
+    assert let_in.key is not None
+    kept = await sessions.find(let_in.key)
+    assert kept is not None
+    assert kept.content == let_in.content
+
+
+async def test_a_sentence_that_was_said_takes_no_later_one_along(person: Person) -> None:
+    await person.sign_in()
+    request = Request({"type": "http", "headers": [], "query_string": b""})
+
+    async def page() -> Page:
+        return Page(request, person.app.site, await person.session())
+
+    await (await page()).say_next("done.asked")
+    showing, acting = await page(), await page()
+    await acting.say_next("done.booked")
+    assert await showing._said() == "done.asked"
+    assert (await person.session()).content.said == "done.booked"
+    showing, acting = await page(), await page()
+    assert await showing._said() == "done.booked"
+    await acting.say_next("done.booked")
+    assert (await person.session()).content.said == "done.booked", "the same once more"
+
+
+def test_a_refused_token_logs_nobody_out_who_has_another_by_now() -> None:
+    """It was renewed while the request that it was refused to was on its way."""
+    before, after = account_with("r1", "first"), account_with("r2", "second")
+    assert Content(account=after).logged_out(before).account == after
+    assert Content(account=before).logged_out(before) == Content(former=before.whose)
+    assert Content(former="x").logged_out(before).former == "x"

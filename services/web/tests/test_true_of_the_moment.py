@@ -3,10 +3,14 @@ and what was written is not lost by it."""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 
+from creneau_shared.clock import FixedClock
+
 from .conftest import FhirBase, Person, searchset
-from .samples import CAMILLE, appointment
+from .samples import CAMILLE, appointment, held
 from .test_booking import EXPIRES, choose, directory  # noqa: F401
 
 
@@ -94,6 +98,7 @@ async def test_every_button_of_the_recap_keeps_the_message(person: Person, fhir:
     check = await choose(person)
     draft = check.url.path.removesuffix("/verifier")
     fhir.on("POST", "/Appointment/a-1/$hold", appointment(), 200, Expires=EXPIRES)
+    fhir.on("GET", "/Appointment/a-1", held())
     fhir.on("PATCH", "/Appointment/a-1", appointment("cancelled"))
     for path, fields in (
         ("modifier", {"quoi": "pour-qui"}),
@@ -109,3 +114,58 @@ async def test_every_button_of_the_recap_keeps_the_message(person: Person, fhir:
     given_up = await person.send(f"{draft}/abandonner", message="la fin")
     assert given_up.headers["location"] == "/soignants/role-1/creneaux"
     assert "la fin" in (await choose(person)).text, "the next time takes it along"
+
+
+@pytest.mark.parametrize(("status", "code"), [(429, "throttled"), (503, "overloaded"), (403, "forbidden")])
+async def test_what_keeps_a_time_from_being_kept_longer_is_told_as_what_it_is(
+    person: Person, fhir: FhirBase, status: int, code: str
+) -> None:
+    """Not that it cannot be kept: in a minute it can."""
+    await person.sign_in()
+    check = await choose(person)
+    fhir.refuse("POST", "/Appointment/a-1/$hold", status, code, "Attendez une minute.")
+    answer = await person.send(check.url.path.replace("verifier", "garder"), message="En fauteuil")
+    assert (answer.status_code, "Attendez une minute." in answer.text) == (status, True)
+    fhir.refuse("POST", "/Appointment/a-1/$hold", 422, "hold-extended-enough")
+    told = await person.follow(await person.send(check.url.path.replace("verifier", "garder")))
+    assert "plus longtemps" in told.text
+    assert told.url.path == check.url.path
+
+
+@pytest.mark.parametrize(("hour", "live"), [(22, True), (23, False)])
+async def test_an_access_ends_with_its_day_in_paris(
+    person: Person, fhir: FhirBase, clock: FixedClock, hour: int, live: bool
+) -> None:
+    """As the base counts: not an hour or two later."""
+    ends = {
+        "resourceType": "RelatedPerson",
+        "id": "r-1",
+        "patient": {"reference": "Patient/camille"},
+        "name": [{"text": "Jean Proche"}],
+        "period": {"end": "2026-11-30"},
+    }
+    fhir.on("POST", "/RelatedPerson/_search", searchset(ends))
+    await person.sign_in()
+    clock.advance(datetime(2026, 11, 30, hour, 30, tzinfo=UTC) - clock.now())
+    await person.sign_in()
+    assert ("Jean Proche" in (await person.open("/mes-proches")).text) == live
+
+
+async def test_a_child_of_today_is_of_today_in_paris(
+    person: Person, fhir: FhirBase, clock: FixedClock
+) -> None:
+    clock.advance(datetime(2026, 11, 30, 23, 30, tzinfo=UTC) - clock.now())
+    fhir.on("POST", "/Patient/_search", searchset())
+    fhir.on("POST", "/Patient", CAMILLE, 201)
+    await person.sign_in()
+    form = await choose(person)
+    sent = await person.send(
+        form.url.path,
+        prenom="Zoé",
+        nom_de_naissance="Touré",
+        jour="1",
+        mois="12",
+        annee="2026",
+        courriel="zoe@exemple.fr",
+    )
+    assert sent.headers["location"].endswith("/verifier")

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import unquote, urlencode
 
 import httpx
 import pytest
 
 from creneau_web.pages.booking.draft import Draft
-from creneau_web.sessions.session import Session
 
 from .conftest import Asked, FhirBase, Person, searchset
-from .samples import CAMILLE, PLACE, PRACTITIONER, ROLE, SCHEDULE, SLOT, appointment
+from .samples import CAMILLE, PLACE, PRACTITIONER, ROLE, SCHEDULE, SLOT, appointment, held
+from .test_booking import UNTIL_LATER
 from .test_without_account import EXPIRES, TOKEN, opening, parameters
 
 ALICE, BORIS = "alice@exemple.fr", "boris@exemple.fr"
@@ -45,15 +46,9 @@ async def by_link(person: Person) -> httpx.Response:
     return await person.send("/rdv", reponse="1984")
 
 
-async def session_of(person: Person) -> Session:
-    found = await person.app.site.sessions.find(person.client.cookies["__Host-creneau"])
-    assert found is not None
-    return found
-
-
 async def leaves_something(person: Person) -> str:
     """A choice with a message, and an invitation. Gives the path of the choice."""
-    sessions, session = person.app.site.sessions, await session_of(person)
+    sessions, session = person.app.site.sessions, await person.session()
     draft = Draft(slot="slot-1", start=SLOT["start"], end=SLOT["end"], role="role-1", comment=MESSAGE)
     await sessions.keep_draft(session, draft.id, draft.model_dump(mode="json"))
     invited = {"who": "Alice Martin", "name": "Anne", "code": "live-code"}
@@ -63,7 +58,7 @@ async def leaves_something(person: Person) -> str:
 
 
 async def finds_nothing(person: Person) -> bool:
-    session = await session_of(person)
+    session = await person.session()
     return not session.content.invited and await person.app.site.sessions.drafts_of(session) == []
 
 
@@ -132,7 +127,7 @@ async def test_a_link_opens_nothing_of_whoever_was_there_before(person: Person, 
     await leaves_something(person)
     assert (await by_link(person)).headers["location"] == "/rendez-vous/a-1"
     assert await finds_nothing(person)
-    assert (await session_of(person)).content.whose == "link:a-1"
+    assert (await person.session()).content.whose == "link:a-1"
 
 
 async def test_whoever_follows_a_link_to_their_own_visit_stays_logged_in(
@@ -147,7 +142,7 @@ async def test_whoever_follows_a_link_to_their_own_visit_stays_logged_in(
     await leaves_something(person)
     assert (await by_link(person)).headers["location"] == "/rendez-vous/a-1"
     assert not await finds_nothing(person)
-    assert (await session_of(person)).content.whose == f"code:email:{ALICE}"
+    assert (await person.session()).content.whose == f"code:email:{ALICE}"
     assert (await person.open("/rdv")).status_code == 200, "and back"
 
 
@@ -191,7 +186,7 @@ async def test_whoever_came_by_a_link_keeps_the_time_that_they_choose_through_th
     assert (await person.open("/rendez-vous/a-1")).status_code == 200
     await leaves_something(person)
     assert (await by_code(person, BORIS, begun)).headers["location"] == begun
-    session = await session_of(person)
+    session = await person.session()
     [(id_, kept)] = await person.app.site.sessions.drafts_of(session)
     assert (f"/reservation/{id_}", kept["slot"], session.content.invited) == (begun, "slot-1", {})
     assert "comment" not in kept
@@ -205,3 +200,105 @@ async def test_back_after_the_right_answer_leads_to_the_visit(person: Person) ->
     await by_link(person)
     person.client.cookies.clear()
     assert (await person.open("/rdv")).status_code == 404, "nobody else is led there"
+
+
+CORRECTION = {"nom_utilise": "Durand-Petit", "langue": "en", "retour": "/mes-rendez-vous"}
+INVITATION = {"pour": "camille", "nom": "Anne Durand-Petit", "etendue": "see", "duree": "3"}
+WISH = {"soignant": "role-1", "qui": "camille", "moment": "evening", "jusqu_au": "2026-12-24"}
+
+
+@pytest.mark.parametrize("next_one", [ALICE, BORIS])
+@pytest.mark.parametrize("known", [True, False])
+@pytest.mark.parametrize(
+    ("shown", "sent", "fields"),
+    [
+        ("/mes-donnees/camille", "/mes-donnees/camille", CORRECTION),
+        ("/mes-proches", "/mes-proches/inviter", INVITATION),
+        ("/liste-attente?soignant=role-1", "/liste-attente", WISH),
+    ],
+)
+async def test_what_was_sent_after_the_tokens_end_waits_for_whoever_sent_it(
+    person: Person,
+    fhir: FhirBase,
+    shown: str,
+    sent: str,
+    fields: dict[str, str],
+    known: bool,
+    next_one: str,
+) -> None:
+    """A code's token lives an hour and is never renewed. `known`: another page has told already that it has ended."""
+    fhir.on("GET", "/Patient/camille", CAMILLE)
+    await by_code(person, ALICE)
+    await person.open(shown)
+    standing = len(fhir.rules)
+    fhir.rules.append(no_token)
+    if known:
+        await expired(person)
+    answer = await person.send(sent, **fields)
+    del fhir.rules[standing:]
+    back = shown.partition("?")[0]
+    assert answer.headers["location"] == f"/connexion?{urlencode({'retour': back})}"
+    typed = [value for name, value in fields.items() if name in ("nom", "nom_utilise", "jusqu_au")]
+    assert typed[0] not in (await person.follow(answer)).text, "for nobody before they have logged in"
+    page = await person.follow(await by_code(person, next_one, back))
+    assert (typed[0] in page.text) == (next_one == ALICE)
+
+
+async def expired(person: Person) -> None:
+    """Another tab has been told already that the token has ended; the form of this one is still open."""
+    form_key = person.form_key
+    assert (await person.open("/mes-rendez-vous")).headers["location"].startswith("/connexion?")
+    person.form_key = form_key
+
+
+def no_token(asked: Asked) -> httpx.Response | None:
+    if asked.token is None:
+        return None
+    return httpx.Response(401, json={"resourceType": "OperationOutcome", "issue": [{"code": "login"}]})
+
+
+@pytest.mark.parametrize("button", ["verifier", "garder"])
+async def test_who_confirms_after_the_tokens_end_comes_back_to_the_time_that_is_held(
+    person: Person, fhir: FhirBase, button: str
+) -> None:
+    fhir.on("POST", "/Appointment/$hold", held(), 201, Expires="Mon, 30 Nov 2026 08:10:00 GMT")
+    fhir.on("GET", "/Appointment/a-1", held())
+    await by_code(person, ALICE)
+    await person.open("/soignants/role-1/creneaux")
+    check = await person.follow(await person.send("/soignants/role-1/creneaux", creneau="slot-1"))
+    standing = len(fhir.rules)
+    fhir.rules.append(no_token)
+    await expired(person)
+    answer = await person.send(check.url.path.replace("verifier", button), message=MESSAGE)
+    del fhir.rules[standing:]
+    page = await person.follow(
+        await by_code(person, ALICE, unquote(answer.headers["location"].partition("=")[2]))
+    )
+    assert page.url.path == check.url.path
+    assert MESSAGE in page.text
+
+
+@pytest.mark.parametrize("known", [True, False])
+async def test_whoever_came_by_a_link_is_told_to_open_it_again_after_its_half_hour(
+    person: Person, fhir: FhirBase, known: bool
+) -> None:
+    """They have no account, and are not asked who they are; what they had typed is there when they are back."""
+    fhir.on("GET", "/Appointment/a-1", appointment("booked", extension=UNTIL_LATER), ETag='W/"1"')
+    await by_link(person)
+    await person.open("/rendez-vous/a-1/annuler")
+    form_key, standing = person.form_key, len(fhir.rules)
+    fhir.rules.append(no_token)
+    if known:
+        over = await person.follow(await person.open("/rendez-vous/a-1"))
+        assert (over.url.path, over.status_code) == ("/rendez-vous/a-1", 410)
+        assert "ouvrez de nouveau le lien de votre message" in over.text
+        person.form_key = form_key
+    over = await person.send("/rendez-vous/a-1/annuler", raison="pat-lt", version='W/"1"')
+    assert (over.status_code, "Qui êtes-vous" in over.text) == (410, False)
+    assert "ouvrez de nouveau le lien de votre message" in over.text
+    assert (await person.open("/")).status_code == 200, "what is everybody's is theirs too"
+    del fhir.rules[standing:]
+    account = await person.open("/mes-rendez-vous")
+    assert account.headers["location"].startswith("/connexion?"), "who has an account gets to it from there"
+    assert (await by_link(person)).headers["location"] == "/rendez-vous/a-1"
+    assert (await person.session()).content.unsent is not None

@@ -13,6 +13,8 @@ from creneau_web.wording import LANGUAGES, WITHOUT_TEXTS, read_catalogues
 SOURCES = Path(str(files("creneau_web")))
 WORDINGS = read_catalogues()
 USED = re.compile(r"""\b(?:t|tn)\(\s*['"]([a-z_.\-]+)['"]""")
+QUOTED = re.compile(r"""['"]([\w.\-]+)['"]""")
+BEGUN = re.compile(r"""['"]([a-z_\-]+\.(?:[a-z_.\-]+\.)?)(?:['"]|\{)""")
 WORDS_MAX = 15
 """of a sentence of the simple version (frontends.md §7)"""
 
@@ -30,6 +32,24 @@ def test_every_key_that_is_used_is_there() -> None:
     }
     assert len(used) > 100
     assert used - WORDINGS["fr"].keys == set()
+
+
+def test_every_key_that_is_there_is_used() -> None:
+    """By its name, or by the beginning of one that a page completes."""
+    sources = "\n".join(path.read_text() for path in [*SOURCES.rglob("*.html"), *SOURCES.rglob("*.py")])
+    quoted, begun = set(QUOTED.findall(sources)), tuple(BEGUN.findall(sources))
+    names = {key.removesuffix(WITHOUT_TEXTS) for key in WORDINGS["fr"].keys}
+    assert {name for name in names - quoted if not name.startswith(begun)} == set()
+
+
+def test_what_a_summary_of_errors_leads_to_takes_the_keyboard_along() -> None:
+    groups = [
+        group
+        for path in SOURCES.rglob("*.html")
+        for group in re.findall(r"<fieldset id=[^>]*>", path.read_text())
+    ]
+    assert len(groups) > 2
+    assert [group for group in groups if 'tabindex="-1"' not in group] == []
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping
+from datetime import date
 from typing import Annotated, Any
 from urllib.parse import quote, urlencode
 
@@ -10,14 +12,19 @@ from fastapi import Depends, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 from starlette.responses import Response
 
+from creneau_web.care.model import PARIS
 from creneau_web.fhir.client import Fhir
 from creneau_web.sessions.forms import FIELD, comes_from_here, has_key
 from creneau_web.sessions.session import PATIENT, Account, Content, Language, Session
 from creneau_web.sessions.unsent import NOTHING_UNSENT, Unsent
 from creneau_web.site import Site
+from creneau_web.typed import TYPED_MAX
 from creneau_web.wording import LANGUAGES, Wording
 
 PERSONAL = {"Cache-Control": "no-store"}
+READING = ("GET", "HEAD")
+MOST_CHARACTERS = 5 * TYPED_MAX
+"""of all fields of a form; more was not typed by a person"""
 
 
 class SignInNeededError(Exception):
@@ -26,6 +33,10 @@ class SignInNeededError(Exception):
     def __init__(self, back: str) -> None:
         super().__init__(back)
         self.back = back
+
+
+class LinkTimeOverError(Exception):
+    """A page of the visit that a message's link has opened, after its half hour: who came by it has no other account."""
 
 
 class NotAPatientError(Exception):
@@ -66,6 +77,11 @@ class Page:
             account.access_token if account else None,
             handed.address if handed else None,
         )
+
+    @property
+    def today(self) -> date:
+        """The day by which ages and accesses are counted, as the base does: that of Paris."""
+        return self.site.clock.now().astimezone(PARIS).date()
 
     async def own_session(self) -> Session:
         """The session of who browses, begun now where there is none: a form needs its key."""
@@ -117,29 +133,50 @@ class Page:
     async def say_next(self, key: str) -> None:
         """A sentence for the next page, said once."""
         session = await self.own_session()
-        session.content = session.content.model_copy(update={"said": key})
-        await self.site.sessions.save(session)
+        await self.site.sessions.change(session, lambda content: content.model_copy(update={"said": key}))
 
     async def _said(self) -> str | None:
         if self.session is None or self.session.content.said is None:
             return None
         key = self.session.content.said
-        self.session.content = self.session.content.model_copy(update={"said": None})
-        await self.site.sessions.save(self.session)
+        await self._forget(said=key)
         return key
+
+    async def _forget(self, **known: Any) -> None:
+        """Take this out of the session's content, as far as it is still there."""
+        assert self.session is not None
+
+        def without(content: Content) -> Content:
+            there = {name: None for name, value in known.items() if getattr(content, name) == value}
+            return content.model_copy(update=there)
+
+        await self.site.sessions.change(self.session, without)
 
     @property
     def unsent(self) -> Unsent:
-        """What was typed into this page's form when the language was changed; empty where nothing was."""
-        kept = self.session.content.unsent if self.session else None
-        return kept if kept is not None and kept.page == self.here else NOTHING_UNSENT
+        """What was typed into this page's form and not done: the language was changed, or a log-in came in between; empty where
+        nothing was."""
+        return self.unsent_at(self.here)
 
-    async def forget_unsent(self) -> None:
-        """A form of this page has been sent: what was kept of it is old."""
+    def unsent_at(self, address: str) -> Unsent:
+        """The same of another page."""
         kept = self.session.content.unsent if self.session else None
-        if self.session is not None and kept is not None and _path(kept.page) == _path(self.here):
-            self.session.content = self.session.content.model_copy(update={"unsent": None})
-            await self.site.sessions.save(self.session)
+        return kept if kept is not None and kept.page == address else NOTHING_UNSENT
+
+    async def keep_unsent(self) -> None:
+        """What this request has sent, for its page: whoever sent it has to log in first, and finds it there afterwards."""
+        if self.session is None or self.request.method in READING:
+            return
+        fields = await typed(self.request)
+        if fields:
+            kept = {"unsent": Unsent(page=self.here, fields=fields)}
+            await self.site.sessions.change(self.session, lambda content: content.model_copy(update=kept))
+
+    async def forget_unsent(self, address: str | None = None) -> None:
+        """A form of this page, or of that at an address, has been sent: what was kept of it is old."""
+        kept = self.session.content.unsent if self.session else None
+        if kept is not None and _path(kept.page) == _path(address or self.here):
+            await self._forget(unsent=kept)
 
     @property
     def form_key(self) -> str:
@@ -151,7 +188,7 @@ class Page:
         """The address at which this page can be asked for again, without the origin. What only takes a form has none: there
         it is that of the page above it."""
         url = self.request.url
-        path = url.path if self.request.method in ("GET", "HEAD") else self._above(url.path)
+        path = url.path if self.request.method in READING else self._above(url.path)
         return f"{path}?{url.query}" if url.query else path
 
     def _above(self, path: str) -> str:
@@ -189,15 +226,18 @@ CurrentPage = Annotated[Page, Depends(get_page)]
 async def get_signed_in(page: CurrentPage) -> Page:
     """The same for a patient who is logged in; SignInNeededError or NotAPatientError otherwise. Whoever came by a link has
     no account for what is more than one visit."""
-    if page.account is not None and page.account.is_for_one_visit:
-        raise SignInNeededError(page.here if page.request.method == "GET" else "/")
-    return await get_at_a_visit(page)
+    if page.account is None or page.account.is_for_one_visit:
+        raise SignInNeededError(page.here)
+    check_patient(page.account)
+    return page
 
 
 async def get_at_a_visit(page: CurrentPage) -> Page:
-    """The same for whoever came by the visit's link too."""
+    """The same for whoever came by the visit's link too; LinkTimeOverError for whoever did so before."""
     if page.account is None:
-        raise SignInNeededError(page.here if page.request.method == "GET" else "/")
+        if page.session is not None and page.session.content.is_for_one_visit:
+            raise LinkTimeOverError
+        raise SignInNeededError(page.here)
     check_patient(page.account)
     return page
 
@@ -214,7 +254,7 @@ VisitPage = Annotated[Page, Depends(get_at_a_visit)]
 
 async def check_form(page: CurrentPage) -> None:
     """Refuse what no form of ours has sent: the dependency of every route that changes something."""
-    if page.request.method in ("GET", "HEAD"):
+    if page.request.method in READING:
         return
     form = await page.request.form()
     if not comes_from_here(page.request.headers, page.site.settings.public_site_url) or not has_key(
@@ -222,6 +262,16 @@ async def check_form(page: CurrentPage) -> None:
     ):
         raise ForeignFormError
     await page.forget_unsent()
+
+
+async def typed(request: Request) -> dict[str, list[str]] | None:
+    """Field → values of the form that was sent, without the session's key; None for more than a person types."""
+    fields: dict[str, list[str]] = defaultdict(list)
+    for name, value in (await request.form()).multi_items():
+        if isinstance(value, str) and name != FIELD:
+            fields[name].append(value)
+    characters = sum(len(value) for values in fields.values() for value in values)
+    return fields if characters <= MOST_CHARACTERS else None
 
 
 def local_path(text: str, otherwise: str = "/") -> str:

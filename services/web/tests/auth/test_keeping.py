@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from creneau_web.auth.accounts import with_tokens
 from creneau_web.auth.facts import Tokens
 from creneau_web.auth.keeping import Keeping
 from creneau_web.sessions.seal import Seal
@@ -30,14 +32,16 @@ class Stored:
     kept: Session | None = field(default_factory=session)
     answers: asyncio.Event = field(default_factory=asyncio.Event)
     renewed: list[Tokens] = field(default_factory=list)
+    gets: Tokens | None = FRESH
 
     async def find(self, key: str) -> Session | None:
         return None if self.kept is None else Session(Seal("cookie"), "form", self.kept.content)
 
-    async def save(self, changed: Session) -> None:
-        """An UPDATE: of a row that is gone it changes nothing."""
+    async def change(self, session: Session, change: Callable[[Content], Content]) -> None:
+        """Of a row that is gone it changes nothing."""
+        session.content = change(session.content if self.kept is None else self.kept.content)
         if self.kept is not None:
-            self.kept = changed
+            self.kept = session
 
     def is_due(self, tokens: Tokens) -> bool:
         return tokens.access_token == "first"
@@ -45,7 +49,10 @@ class Stored:
     async def renew(self, tokens: Tokens) -> Tokens | None:
         self.renewed.append(tokens)
         await self.answers.wait()
-        return FRESH
+        return self.gets
+
+    async def way_out(self, provider: str, tokens: Tokens) -> str | None:
+        return None
 
 
 async def several(stored: Stored, *, meanwhile: Any = None) -> list[Session | None]:
@@ -76,3 +83,14 @@ async def test_who_logs_out_meanwhile_is_logged_out_for_those_who_waited() -> No
     found = await several(stored, meanwhile=log_out)
     assert found[1:] == [None] * 4
     assert len(stored.renewed) == 1
+
+
+async def test_what_another_process_has_renewed_stays() -> None:
+    """The issuer takes the refresh token from one of the two, and calls it used for the other."""
+    stored = Stored(gets=None)
+    renewed = with_tokens(Account(subject="s", access_token=""), FRESH)
+
+    def elsewhere() -> None:
+        stored.kept = Session(Seal("cookie"), "form", Content(account=renewed))
+
+    assert [one and one.account for one in await several(stored, meanwhile=elsewhere)] == [renewed] * 5

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -68,6 +69,13 @@ class Visitor:
     http: httpx.AsyncClient
     way: Counted
     clock: FixedClock
+    refuses_tokens: bool = False
+    """whether the FHIR base believes none"""
+
+    def fhir(self, request: httpx.Request) -> httpx.Response:
+        if self.refuses_tokens and "authorization" in request.headers:
+            return httpx.Response(401, json={"resourceType": "OperationOutcome", "issue": []})
+        return no_records(request)
 
     @property
     def cookie(self) -> str:
@@ -119,13 +127,16 @@ async def visitor(migrated_web: str, new_database: NewDatabase, tmp_path: Path) 
         database_url=new_database(template=migrated_web),
         **login_settings(issuer),  # type: ignore[arg-type]
     )
-    app = create_app(settings, clock, WireTo(httpx.MockTransport(no_records)), way)
+    believes: list[Visitor] = []
+    base = httpx.MockTransport(lambda request: believes[0].fhir(request))
+    app = create_app(settings, clock, WireTo(base), way)
     async with (
         app.pages.router.lifespan_context(app.pages),
         httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=SITE) as web,
         httpx.AsyncClient(transport=transport) as http,
     ):
-        yield Visitor(app, web, http, way, clock)
+        believes.append(Visitor(app, web, http, way, clock))
+        yield believes[0]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -256,6 +267,14 @@ async def test_two_pages_may_begin_a_log_in_at_once(visitor: Visitor) -> None:
     assert second != first
 
 
+async def test_and_neither_forgets_the_other_that_began_at_the_same_moment(visitor: Visitor) -> None:
+    await visitor.web.get("/connexion")
+    answers = await asyncio.gather(*(visitor.leave(back=f"/aide?{n}") for n in range(4)))
+    session = await visitor.session()
+    assert session is not None
+    assert len(session.content.login or {}) == len(answers)
+
+
 async def test_only_a_few_are_kept(visitor: Visitor) -> None:
     for _ in range(8):
         await visitor.leave()
@@ -339,6 +358,44 @@ async def test_whoever_erased_their_account_is_led_to_the_provider_by_a_link(vis
     assert "Vous êtes déconnecté" in (await visitor.web.get("/")).text
 
 
+@pytest.mark.parametrize("ends", ["at the issuer", "at the base"])
+async def test_logging_out_after_the_tokens_end_leaves_nothing_to_the_next_person(
+    visitor: Visitor, ends: str
+) -> None:
+    """Neither what was begun, nor a log-in at the provider: at a shared computer the next one would be the former one there."""
+    await visitor.log_in()
+    session = await visitor.session()
+    assert session is not None
+    await visitor.app.site.sessions.keep_draft(session, "d1", {"slot": "s1"})
+    before, account = visitor.cookie, await visitor.account()
+    if ends == "at the issuer":
+        await (await visitor.app.site.login._issuer.endpoints()).revoke(account.refresh_token or "")
+        visitor.clock.advance(timedelta(minutes=16))
+    else:
+        visitor.refuses_tokens = True
+        assert (await visitor.web.get("/mes-rendez-vous")).status_code == 303
+        visitor.refuses_tokens = False
+    answer = await visitor.web.get("/auth/deconnexion", headers={"Sec-Fetch-Site": "same-origin"})
+    assert await visitor.session(before) is None
+    at_the_provider = await visitor.http.get(answer.headers["location"])
+    assert at_the_provider.headers["location"].partition("?")[0] == f"{SITE}/"
+    session = await visitor.session()
+    assert session is not None
+    assert (session.content.whose, await visitor.app.site.sessions.drafts_of(session)) == (None, [])
+    assert "Vous êtes déconnecté" in (await visitor.web.get("/")).text
+
+
+async def test_who_logs_in_again_after_the_tokens_end_is_led_out_by_the_new_log_in(visitor: Visitor) -> None:
+    await visitor.log_in()
+    visitor.refuses_tokens = True
+    await visitor.web.get("/mes-rendez-vous")
+    visitor.refuses_tokens = False
+    await visitor.log_in()
+    session = await visitor.session()
+    assert session is not None
+    assert session.content.leave is None
+
+
 async def test_another_sites_link_logs_nobody_out(visitor: Visitor) -> None:
     await visitor.log_in()
     answer = await visitor.web.get("/auth/deconnexion", headers={"Sec-Fetch-Site": "cross-site"})
@@ -372,6 +429,27 @@ async def test_who_was_logged_out_at_the_issuer_is_asked_to_log_in_again(visitor
     session = await visitor.session()
     assert session is not None, "what they had begun is still there"
     assert session.account is None
+
+
+async def test_who_outlives_a_silent_issuer_is_still_logged_in_when_it_is_back(visitor: Visitor) -> None:
+    """Their token has ended meanwhile, and the base refuses it: that the issuer is silent is told, and logs nobody out."""
+    await visitor.log_in()
+    account = await visitor.account()
+    visitor.way.silent = visitor.refuses_tokens = True
+    visitor.clock.advance(timedelta(minutes=16))
+    answer = await visitor.web.get("/mes-rendez-vous")
+    assert (answer.status_code, "ne répond pas" in answer.text) == (503, True)
+    assert await visitor.account() == account
+    visitor.way.silent = visitor.refuses_tokens = False
+    assert (await visitor.web.get("/mes-rendez-vous")).status_code == 200
+    assert (await visitor.account()).access_token != account.access_token
+
+
+async def test_a_token_that_is_refused_before_its_end_has_been_taken_back(visitor: Visitor) -> None:
+    await visitor.log_in()
+    visitor.refuses_tokens = True
+    answer = await visitor.web.get("/mes-rendez-vous")
+    assert answer.headers["location"] == "/connexion?retour=%2Fmes-rendez-vous"
 
 
 @pytest.mark.parametrize("who", ["oceane-payet", "sophie-garnier", "nadia-roussel", "marc-leclerc"])
@@ -434,7 +512,9 @@ async def test_by_another_name_of_this_machine_one_is_led_to_the_right_one_first
     told = login_settings(issuer, public_site_url="http://127.0.0.1:8080")
     settings = WebSettings(database_url=new_database(template=migrated_web), **told)  # type: ignore[arg-type]
     way = httpx.ASGITransport(issuer_app(issuer, clock))
-    app = create_app(settings, clock, WireTo(httpx.MockTransport(no_records)), way)
+    believes: list[Visitor] = []
+    base = httpx.MockTransport(lambda request: believes[0].fhir(request))
+    app = create_app(settings, clock, WireTo(base), way)
     transport = httpx.ASGITransport(app)
     async with app.pages.router.lifespan_context(app.pages):
         async with httpx.AsyncClient(transport=transport, base_url="http://localhost:8080") as typed:

@@ -12,7 +12,7 @@ from creneau_web.auth.facts import Tokens
 from creneau_web.auth.failure import LoginError
 from creneau_web.auth.login import Login
 from creneau_web.auth.metrics import DONE, RENEWALS
-from creneau_web.sessions.session import Session
+from creneau_web.sessions.session import Content, Session
 from creneau_web.sessions.store import Sessions
 
 log = structlog.get_logger(__name__)
@@ -51,13 +51,18 @@ class Keeping:
             RENEWALS.labels(error.reason).inc()
             return session
         RENEWALS.labels(DONE if tokens else "ended").inc()
-        content = session.content
-        if tokens is None:
-            session.content = content.logged_out()
-        else:
-            session.content = content.model_copy(update={"account": with_tokens(account, tokens)})
-        if session.content != content:
-            await self._sessions.save(session)
+        if tokens == due:
+            return session
+        way_out = await self._login.way_out(account.provider, due) if tokens is None else None
+
+        def renewed(content: Content) -> Content:
+            """Unless another process has renewed them meanwhile."""
+            if tokens is None:
+                return content.logged_out(account, way_out)
+            same = content.account == account
+            return content.model_copy(update={"account": with_tokens(account, tokens)}) if same else content
+
+        await self._sessions.change(session, renewed)
         return session
 
     def _due(self, session: Session) -> Tokens | None:

@@ -97,13 +97,17 @@ class Login:
         return self._tokens(kept, tokens.id_token, tokens.provider_session)
 
     async def end(self, provider: str, tokens: Tokens) -> str | None:
-        """Log out: our tokens are given back. Gives where the person must go to log out at the provider as well; None where
-        it has no such place, or does not answer: then nobody is kept here."""
+        """Log out: our tokens are given back. Gives the `way_out`."""
         try:
             if tokens.refresh_token is not None:
                 await (await self._issuer.endpoints()).revoke(tokens.refresh_token)
         except LoginError as error:
             log.warning("login.revocation_failed", detail=error.detail)
+        return await self.way_out(provider, tokens)
+
+    async def way_out(self, provider: str, tokens: Tokens) -> str | None:
+        """Where the person must go to log out at the provider as well; None where it has no such place, or does not answer:
+        then nobody is kept here."""
         party = self._parties.get(provider)
         if party is None:
             return None

@@ -14,8 +14,17 @@ from starlette.routing import Route
 
 from creneau_shared.database.failures import DATABASE_FAILURES
 from creneau_shared.errors import Unavailable
+from creneau_web.auth.accounts import tokens_of
 from creneau_web.fhir.refusal import RefusedError, UnreachableError
-from creneau_web.page import ForeignFormError, NotAPatientError, Page, SignInNeededError, get_page
+from creneau_web.page import (
+    READING,
+    ForeignFormError,
+    LinkTimeOverError,
+    NotAPatientError,
+    Page,
+    SignInNeededError,
+    get_page,
+)
 from creneau_web.pages.booking.draft import BookedAlreadyError
 from creneau_web.sessions.forms import comes_from_here
 from creneau_web.site import Site
@@ -28,12 +37,13 @@ WITHOUT_SESSIONS: tuple[type[Exception], ...] = (Unavailable, *DATABASE_FAILURES
 WRITTEN = ("message", "texte", "reason")
 """fields of several words"""
 EXPIRED, FORBIDDEN, GONE = 401, 403, (404, 410)
-NOT_FOUND, WRONG_METHOD = 404, 405
+NOT_FOUND, WRONG_METHOD, GONE_BY_TIME = 404, 405, 410
 
 
 def handle(pages: FastAPI) -> None:
     """Tell the application what to do with each kind of failure."""
     pages.add_exception_handler(SignInNeededError, _sign_in)
+    pages.add_exception_handler(LinkTimeOverError, _link_time_over)
     pages.add_exception_handler(BookedAlreadyError, _booked_already)
     pages.add_exception_handler(NoTimeYetError, _no_time_yet)
     pages.add_exception_handler(RefusedError, _refused)
@@ -50,7 +60,16 @@ def handle(pages: FastAPI) -> None:
 
 async def _sign_in(request: Request, error: Exception) -> Response:
     assert isinstance(error, SignInNeededError)
-    return _page(request).go("/connexion", retour=error.back)
+    page = _page(request)
+    await page.keep_unsent()
+    return page.go("/connexion", retour=error.back)
+
+
+async def _link_time_over(request: Request, _: Exception) -> Response:
+    page = _page(request)
+    await page.keep_unsent()
+    text = page.wording.t("link.time_over.text")
+    return await page.show_form("by_link/over.html", GONE_BY_TIME, heading="link.time_over", text=text)
 
 
 async def _booked_already(request: Request, error: Exception) -> Response:
@@ -67,11 +86,18 @@ async def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, RefusedError)
     refusal, page = error.refusal, _page(request)
     if refusal.status == EXPIRED and page.session is not None and page.account is not None:
+        account = page.account
+        if account.waits_for_issuer(page.site.clock.now()):
+            return await _unreachable(request, error)
         # The token holds no more: who was logged in logs in again and comes back to where they were.
-        session = page.session
-        session.content = session.content.logged_out()
-        await page.site.sessions.save(session)
-        return page.go("/connexion", retour=page.here if request.method == "GET" else "/")
+        tokens = tokens_of(account)
+        way_out = await page.site.login.way_out(account.provider, tokens) if tokens else None
+        await page.site.sessions.change(page.session, lambda content: content.logged_out(account, way_out))
+        if account.is_for_one_visit:
+            reads = request.method in READING  # a page of everybody's is shown without it
+            return page.go(page.here) if reads else await _link_time_over(request, error)
+        await page.keep_unsent()
+        return page.go("/connexion", retour=page.here)
     if refusal.status in GONE:
         return await _told(page, "not_found" if request.method in ("GET", "HEAD") else "gone", 404)
     if refusal.status == FORBIDDEN:

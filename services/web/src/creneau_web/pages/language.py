@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Mapping
 from typing import Annotated
 from urllib.parse import urlencode
@@ -11,11 +10,9 @@ import orjson
 from fastapi import APIRouter, Query
 from fastapi.responses import RedirectResponse
 
-from creneau_web.page import CurrentPage, Page, local_path
-from creneau_web.sessions.forms import FIELD
+from creneau_web.page import CurrentPage, Page, local_path, typed
 from creneau_web.sessions.session import Language
 from creneau_web.sessions.unsent import Unsent
-from creneau_web.typed import TYPED_MAX
 
 router = APIRouter(prefix="/langue")
 
@@ -26,8 +23,6 @@ A_PROBLEM = ".problem."
 SEARCH = ("quoi", "ou", "comment")
 """fields of the search box"""
 SAID_BY_THE_BASE = "form.problem.again"
-MOST_CHARACTERS = 5 * TYPED_MAX
-"""of all fields of a form; more was not typed by a person"""
 
 
 @router.get("/{language}")
@@ -50,14 +45,10 @@ async def choose_while_typing(
 ) -> RedirectResponse:
     """The same from a page with a form, of which this is one more button: what was typed is kept with the session and shown
     again. Nothing is done with it, and it stands in no address."""
-    fields: dict[str, list[str]] = defaultdict(list)
-    for name, value in (await page.request.form()).multi_items():
-        if isinstance(value, str) and name != FIELD:
-            fields[name].append(value)
-    problems = _problems(page, fields.pop(PROBLEMS, []))
-    back = local_path(retour)
+    fields, back = await typed(page.request), local_path(retour)
     changed: dict[str, object] = {"language": language}
-    if sum(len(value) for values in fields.values() for value in values) <= MOST_CHARACTERS:
+    if fields is not None:
+        problems = _problems(page, fields.pop(PROBLEMS, []))
         changed["unsent"] = Unsent(page=back, fields=fields, problems=problems)
     return await _choose(page, back, changed)
 

@@ -17,7 +17,7 @@ from creneau_web.auth.metrics import DONE, LOGIN_SECONDS, LOGINS
 from creneau_web.page import PERSONAL, CurrentPage, Page, local_path
 from creneau_web.pages.sign_in import let_in
 from creneau_web.sessions.forms import comes_from_here
-from creneau_web.sessions.session import Account, Session
+from creneau_web.sessions.session import Account, Content
 
 log = structlog.get_logger(__name__)
 
@@ -50,10 +50,12 @@ async def leave(
     except LoginError as error:
         return _failed(page, error, name, back)
     session = await page.own_session()
-    kept = {**_still_pending(session), state: pending.model_dump(mode="json")}
-    latest = dict(list(kept.items())[-PENDING_MAX:])
-    session.content = session.content.model_copy(update={"login": latest})
-    await page.site.sessions.save(session)
+
+    def with_this_one(content: Content) -> Content:
+        kept = {**(content.login or {}), state: pending.model_dump(mode="json")}
+        return content.model_copy(update={"login": dict(list(kept.items())[-PENDING_MAX:])})
+
+    await page.site.sessions.change(session, with_this_one)
     return RedirectResponse(url, 303, headers=PERSONAL)
 
 
@@ -87,12 +89,13 @@ async def failed(
 
 @router.get("/deconnexion")
 async def log_out(page: CurrentPage) -> Response:
-    """The session is gone here; then the browser goes to the provider, to be logged out there too."""
+    """The session is gone here, also that of whose account has ended before; then the browser goes to the provider, to be
+    logged out there too."""
     if not comes_from_here(page.request.headers, page.site.settings.public_site_url):
         return page.go("/")  # another site's link logs nobody out
     if page.account is not None:
         url = await log_out_here(page, page.account, said="login.logged_out")
-    elif page.session is not None and page.session.content.leave is not None:
+    elif page.session is not None and page.session.content.former is not None:
         url = page.session.content.leave
         await page.begin_anew(said="login.logged_out")
     else:
@@ -118,22 +121,19 @@ def _by_its_own_name(page: Page) -> str | None:
     return urlunsplit((site.scheme, site.netloc, asked.path, asked.query, ""))
 
 
-def _still_pending(session: Session) -> dict[str, Any]:
-    return dict(session.content.login or {})
-
-
 async def _take(page: Page, state: str) -> Pending | None:
     """The log-in that was begun with this state, in this browser; it is not there a second time."""
-    session = page.session
+    session, found = page.session, []
     if session is None:
         return None
-    kept = _still_pending(session)
-    found = kept.pop(state, None)
-    if found is None:
-        return None
-    session.content = session.content.model_copy(update={"login": kept or None})
-    await page.site.sessions.save(session)
-    return Pending.model_validate(found)
+
+    def without_it(content: Content) -> Content:
+        kept = dict(content.login or {})
+        found.append(kept.pop(state, None))
+        return content.model_copy(update={"login": kept or None})
+
+    await page.site.sessions.change(session, without_it)
+    return Pending.model_validate(found[0]) if found[0] is not None else None
 
 
 def _failed(page: Page, error: LoginError, provider: str, back: str) -> Response:

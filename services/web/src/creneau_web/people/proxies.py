@@ -83,8 +83,27 @@ async def person_with_proxies(
     return person, [proxy for proxy in found if proxy.live]
 
 
-async def invite(fhir: Fhir, patient: str, name: str, scopes: Sequence[str], today: date, until: date) -> str:
-    """State that somebody may act, and give the code by which they take it up; it is shown this once."""
+@dataclass(frozen=True, slots=True)
+class Code:
+    """By which somebody takes up a representation; the base shows it once."""
+
+    code: str
+    expires: str
+    """instant, as the base writes it: of two, the later one works"""
+
+
+async def invite(
+    fhir: Fhir,
+    patient: str,
+    name: str,
+    scopes: Sequence[str],
+    today: date,
+    until: date,
+    *,
+    key: str | None = None,
+) -> Code:
+    """State that somebody may act, and give the code by which they take it up. `key`: the same for the same wish, which is
+    stated once; its code is another one each time. RefusedError: 403, 409 or 422 by rule."""
     resource = {
         "resourceType": "RelatedPerson",
         "active": True,
@@ -94,14 +113,15 @@ async def invite(fhir: Fhir, patient: str, name: str, scopes: Sequence[str], tod
         "period": {"start": today.isoformat(), "end": until.isoformat()},
         "extension": [{"url": SCOPE, "valueCode": scope} for scope in scopes],
     }
-    created = await fhir.create(resource)
+    created = await fhir.create(resource, key=key)
     return await new_code(fhir, created.resource["id"])
 
 
-async def new_code(fhir: Fhir, id_: str) -> str:
+async def new_code(fhir: Fhir, id_: str) -> Code:
     """Another code for the same representation; the one before works no more."""
     answered = await fhir.operation(f"RelatedPerson/{id_}/$invite")
-    return next(str(p["valueString"]) for p in answered.resource["parameter"] if p["name"] == "code")
+    said = {parameter["name"]: parameter for parameter in answered.resource["parameter"]}
+    return Code(str(said["code"]["valueString"]), str(said.get("expires", {}).get("valueInstant", "")))
 
 
 async def accept(fhir: Fhir, code: str) -> None:

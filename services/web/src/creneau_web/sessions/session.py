@@ -56,6 +56,11 @@ class Account(BaseModel):
         """Whether it opens the visit of a link, and nothing else that is somebody's own."""
         return self.provider == BY_LINK
 
+    def waits_for_issuer(self, now: datetime) -> bool:
+        """Whether its token has ended and could not be renewed: before each page that is tried, and who has ended at the
+        issuer is logged out by that."""
+        return self.refresh_token is not None and self.expires_at is not None and self.expires_at <= now
+
 
 class CodeSent(BaseModel):
     """Where a one-time code went, and where the person goes on once they have typed it."""
@@ -106,17 +111,18 @@ class Content(BaseModel):
     link: str | None = None
     """the token of a message's link: out of the address as soon as it has been opened"""
     invited: dict[str, str] = Field(default_factory=dict)
-    """an invitation that was made last: for whom (`who`), to whom (`name`), and its `code`, which the base tells once"""
+    """an invitation that was made last: for whom (`who`), to whom (`name`), its `code`, which the base tells once, until when
+    it works (`expires`), and of which `wish` it came"""
     console: dict[str, str] = Field(default_factory=dict)
     """what calls made from the console have learnt (ids of a demonstration's resources)"""
     erased: Erased | None = None
     """what was erased last, to be read by whoever did it; they may have no account any more"""
     leave: str | None = None
-    """where the browser goes to be logged out at the provider of who has erased their account"""
+    """where the browser goes to be logged out at the provider of whose account has ended, or was erased"""
     said: str | None = None
     """key of a sentence for the next page, said once"""
     unsent: Unsent | None = None
-    """what was typed into a page's form when the language was changed: until that form is sent"""
+    """what was typed into a page's form when the language was changed, or a log-in came in between: until it is sent"""
 
     @property
     def whose(self) -> str | None:
@@ -128,9 +134,12 @@ class Content(BaseModel):
         """Whether whoever was there last came by a link."""
         return (self.whose or "").startswith(f"{BY_LINK}:")
 
-    def logged_out(self) -> Content:
-        """The same without an account: its token holds no more."""
-        return self.model_copy(update={"account": None, "former": self.whose})
+    def logged_out(self, account: Account, leave: str | None = None) -> Content:
+        """The same without this account: its token holds no more. `leave`: where they log out at their provider. Who has
+        another token by now stays logged in."""
+        if self.account is None or self.account.access_token != account.access_token:
+            return self
+        return self.model_copy(update={"account": None, "former": self.whose, "leave": leave})
 
 
 class Session:
@@ -140,7 +149,16 @@ class Session:
         self.seal = seal
         self.form_key = form_key
         self.content = content
+        self.read = content
+        """what is stored, as this request saw it last"""
         self.key = key
+
+    def changes(self) -> dict[str, Any]:
+        """Field of the content → what this request has made of it and has not stored yet."""
+        return {
+            name: value for name in Content.model_fields
+            if (value := getattr(self.content, name)) != getattr(self.read, name)
+        }  # fmt: skip
 
     @property
     def key_hash(self) -> bytes:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any
 
 import orjson
 
 from creneau_shared.clock import Clock
-from creneau_shared.database.pool import Database
+from creneau_shared.database.pool import Connection, Database
 from creneau_web.sessions.seal import Seal
 from creneau_web.sessions.session import Account, Content, Session, new_key
 
@@ -24,6 +24,7 @@ SEE = "UPDATE session SET seen_at = $2 WHERE key_hash = $1"
 BEGIN = """
 INSERT INTO session (key_hash, form_key, began_at, seen_at, content, provider_session) VALUES ($1, $2, $3, $3, $4, $5)
 """
+LOCK = "SELECT content FROM session WHERE key_hash = $1 FOR NO KEY UPDATE"
 SAVE = "UPDATE session SET content = $2 WHERE key_hash = $1"
 ROTATE = """
 UPDATE session SET key_hash = $2, form_key = $3, began_at = $4, seen_at = $4, content = $5, provider_session = $6
@@ -38,6 +39,7 @@ INSERT INTO draft (id, session, began_at, content) VALUES ($1, $2, $3, $4)
 ON CONFLICT (id) DO UPDATE SET content = excluded.content WHERE draft.session = excluded.session
 """
 FIND_DRAFT = "SELECT content FROM draft WHERE id = $1 AND session = $2"
+LOCK_DRAFT = FIND_DRAFT + " FOR UPDATE"
 DRAFTS_OF = "SELECT id, content FROM draft WHERE session = $1 ORDER BY began_at DESC, id"
 SEAL_DRAFT = "UPDATE draft SET content = $2 WHERE id = $1"
 FORGET_DRAFT = "DELETE FROM draft WHERE id = $1 AND session = $2"
@@ -82,15 +84,26 @@ class Sessions:
         return session
 
     async def save(self, session: Session) -> None:
-        """Keep what has changed in its content."""
-        async with self._database.connection() as connection:
-            await connection.execute(SAVE, session.key_hash, _sealed(session.seal, session.content))
+        """Keep what this request has changed in its content, and whatever another one has changed meanwhile."""
+        changes = session.changes()
+        await self.change(session, lambda content: content.model_copy(update=changes))
+
+    async def change(self, session: Session, change: Callable[[Content], Content]) -> None:
+        """Keep what `change` makes of its content as it stands now: what depends on that, and not on what was read. Of a
+        session that is gone nothing is kept."""
+        async with self._database.transaction() as connection:
+            stands = await _locked(connection, session)
+            changed = change(stands)
+            if changed != stands:
+                await connection.execute(SAVE, session.key_hash, _sealed(session.seal, changed))
+        session.content = session.read = changed
 
     async def let_in(self, session: Session, account: Account) -> Session:
         """The session of whoever has logged in, under another key: with what had been begun before, unless that was another
         person's. Then theirs has ended, and of it there is left the language."""
         if session.content.whose in (None, account.whose):
-            session.content = session.content.model_copy(update={"account": account, "former": None})
+            back = {"account": account, "former": None, "leave": None}
+            session.content = session.content.model_copy(update=back)
             await self.rotate(session)
             return session
         return await self.begin_anew(session, account=account)
@@ -105,7 +118,9 @@ class Sessions:
         in opens nothing afterwards."""
         key = new_key()
         before, seal, form_key = session.seal, Seal(key), secrets.token_urlsafe(16)
+        changes = session.changes()
         async with self._database.transaction() as connection:
+            content = (await _locked(connection, session)).model_copy(update=changes)
             drafts = await connection.fetch(DRAFTS_OF, before.key_hash)
             await connection.execute(
                 ROTATE,
@@ -113,13 +128,14 @@ class Sessions:
                 seal.key_hash,
                 form_key,
                 self._clock.now(),
-                _sealed(seal, session.content),
-                _provider_session(session.content),
+                _sealed(seal, content),
+                _provider_session(content),
             )
             for draft in drafts:
-                content = before.open(draft["content"], draft["id"])
-                if content is not None:
-                    await connection.execute(SEAL_DRAFT, draft["id"], seal.close(content, draft["id"]))
+                opened = before.open(draft["content"], draft["id"])
+                if opened is not None:
+                    await connection.execute(SEAL_DRAFT, draft["id"], seal.close(opened, draft["id"]))
+        session.content = session.read = content
         session.seal, session.form_key, session.key = seal, form_key, key
 
     async def end(self, session: Session) -> None:
@@ -134,17 +150,22 @@ class Sessions:
         return int(done.rpartition(" ")[2])
 
     async def keep_draft(self, session: Session, id_: str, content: Mapping[str, Any]) -> None:
-        """Store a draft, new or changed."""
-        async with self._database.connection() as connection:
-            sealed = session.seal.close(orjson.dumps(content), id_)
+        """Store a draft, new or changed, whatever another request has made of it."""
+        await self.change_draft(session, id_, lambda _: content)
+
+    async def change_draft(
+        self, session: Session, id_: str, change: Callable[[dict[str, Any] | None], Mapping[str, Any]]
+    ) -> None:
+        """Store what `change` makes of the draft as it stands now (None: there is none); what it raises changes nothing."""
+        async with self._database.transaction() as connection:
+            stands = await connection.fetchval(LOCK_DRAFT, id_, session.key_hash)
+            sealed = session.seal.close(orjson.dumps(change(_opened(session, id_, stands))), id_)
             await connection.execute(KEEP_DRAFT, id_, session.key_hash, self._clock.now(), sealed)
 
     async def find_draft(self, session: Session, id_: str) -> dict[str, Any] | None:
         """A draft of this session; nobody else's is there."""
         async with self._database.connection() as connection:
-            sealed = await connection.fetchval(FIND_DRAFT, id_, session.key_hash)
-        content = None if sealed is None else session.seal.open(sealed, id_)
-        return None if content is None else orjson.loads(content)
+            return _opened(session, id_, await connection.fetchval(FIND_DRAFT, id_, session.key_hash))
 
     async def drafts_of(self, session: Session) -> list[tuple[str, dict[str, Any]]]:
         """All drafts of this session, the latest first."""
@@ -163,6 +184,19 @@ class Sessions:
         async with self._database.connection() as connection:
             done = await connection.execute(SWEEP, now - self._idle, now - self._longest)
         return int(done.rpartition(" ")[2])
+
+
+async def _locked(connection: Connection, session: Session) -> Content:
+    """Its content as it stands, until the transaction ends nobody else's to change; as it was read where it is gone."""
+    sealed = await connection.fetchval(LOCK, session.key_hash)
+    content = None if sealed is None else session.seal.open(sealed)
+    return session.read if content is None else Content.model_validate_json(content)
+
+
+def _opened(session: Session, id_: str, sealed: bytes | None) -> dict[str, Any] | None:
+    """A draft as it stands; None for what is not this session's."""
+    content = None if sealed is None else session.seal.open(sealed, id_)
+    return None if content is None else orjson.loads(content)
 
 
 def _provider_session(content: Content) -> bytes | None:

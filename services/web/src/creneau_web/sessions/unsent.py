@@ -1,4 +1,5 @@
-"""What somebody had typed into a page's form, and not sent, when they changed the language: their own page shows it again."""
+"""What somebody had typed into a page's form when they changed the language, or had to log in first: the page shows it again
+to them."""
 
 from __future__ import annotations
 

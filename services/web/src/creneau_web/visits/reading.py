@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from creneau_web.care.model import PARIS, Professional
 from creneau_web.care.reading import VISIT
 from creneau_web.fhir.values import codes, extension, first_text, instant
-from creneau_web.visits.model import Cancellation, OtherTime, Visit
+from creneau_web.visits.model import LIVE, Cancellation, OtherTime, Visit
 
 CANCELABLE = "https://creneau.sante.fr/fhir/StructureDefinition/cancelable-until"
 RESCHEDULABLE = "https://creneau.sante.fr/fhir/StructureDefinition/reschedulable-until"
@@ -43,7 +43,7 @@ def visit_of(
     professional = _professional(references, professionals)
     zone = professional.zone if professional else PARIS
     services = appointment.get("serviceType", ())
-    slots = ids([s.get("reference", "") for s in appointment.get("slot", ())], "Slot")
+    slots = _slots(appointment)
     version = appointment.get("meta", {}).get("versionId")
     asks_practice, asks_patient, held = _asked(appointment)
     return Visit(
@@ -153,6 +153,20 @@ def was_only_held(appointment: Mapping[str, Any]) -> bool:
         if not str(p.get("actor", {}).get("reference", "")).startswith("Patient/")
     ]  # fmt: skip
     return appointment["status"] == "cancelled" and any(p.get("status") == "tentative" for p in others)
+
+
+def is_or_was_hold(appointment: Mapping[str, Any]) -> bool:
+    """Whether nothing has come of it but a time that is kept, or was."""
+    return _asked(appointment)[2] or was_only_held(appointment)
+
+
+def stands_at(appointment: Mapping[str, Any], slot: str) -> bool:
+    """Whether a visit that is still to be takes this slot."""
+    return appointment["status"] in LIVE and slot in _slots(appointment)
+
+
+def _slots(appointment: Mapping[str, Any]) -> list[str]:
+    return ids([s.get("reference", "") for s in appointment.get("slot", ())], "Slot")
 
 
 def ids(references: Iterable[str], kind: str) -> list[str]:

@@ -10,7 +10,7 @@ from typing import Any
 from creneau_web.care.directory import Directory
 from creneau_web.care.model import Professional
 from creneau_web.care.reading import opening_of
-from creneau_web.fhir.client import Fhir, next_cursor
+from creneau_web.fhir.client import Answered, Fhir, next_cursor
 from creneau_web.fhir.refusal import RefusedError
 from creneau_web.fhir.values import entries, instant
 from creneau_web.visits.company import with_company
@@ -24,7 +24,7 @@ CANCELLATION_REASON = "http://terminology.hl7.org/CodeSystem/appointment-cancell
 REASONS = ("pat", "pat-swl", "pat-fb", "pat-lt", "pat-mv", "oth-weath", "other")
 """why patients cancel, of the codes that they may give (docs/guides/patient-frontend.md)"""
 
-
+NOT_THEIRS = (403, 404, 410)
 FIRST_MOVE = 2
 """version, from nought, in which a visit that was held and booked can have been moved: before, nothing is asked"""
 
@@ -46,6 +46,16 @@ async def visit(fhir: Fhir, directory: Directory, id_: str) -> Visit:
     people = await _professionals(fhir, directory, [appointment])
     found = visit_of(appointment, people, read.etag)
     return found if found.reason else await _with_reason_of_slot(fhir, found)
+
+
+async def readable(fhir: Fhir, id_: str) -> Answered | None:
+    """An Appointment with its version; None where there is none for who asks."""
+    try:
+        return await fhir.read("Appointment", id_)
+    except RefusedError as error:
+        if error.refusal.status not in NOT_THEIRS:
+            raise
+        return None
 
 
 async def patient_of(fhir: Fhir, id_: str) -> str | None:

@@ -27,6 +27,7 @@ RUN_OUT = frozenset({"hold-expired", "illegal-transition"})
 """the time is not kept any more: by the clock, or because somebody has given it back"""
 TOO_LATE = "change-too-late"
 NOT_THEIRS = (403, 404)
+BY_RULE = (409, 422)
 Message = Annotated[str, Form(max_length=TYPED_MAX)]
 Line = Literal["pour-qui", "coordonnees", "deja"]
 """a line of the recap that is changed on a page from which one comes back to it"""
@@ -40,10 +41,14 @@ async def check(page: SignedInPage, id_: str) -> HTMLResponse | RedirectResponse
         return await next_step(page, draft)
     if draft.held.until <= page.site.clock.now():
         return page.go(f"{draft.path}/pris")
-    if page.unsent.fields:
-        draft.comment = page.unsent.text("message")
-        await keep(page, draft)
-        await page.forget_unsent()
+    for address in (
+        page.here,
+        draft.path,
+    ):  # the other buttons of this page send to what has no page of its own
+        if unsent := page.unsent_at(address).fields:
+            draft.comment = unsent.get("message", [draft.comment])[-1]
+            await keep(page, draft)
+            await page.forget_unsent(address)
     return await _show(page, draft)
 
 
@@ -55,8 +60,8 @@ async def confirm(page: SignedInPage, id_: str, message: Message = "") -> Redire
     if draft.patient is None or draft.held is None:
         return await next_step(page, draft)
     draft.comment = message.strip()
-    await keep(page, draft)
     if len(draft.comment) > COMMENT_MAX:
+        await keep(page, draft)
         return page.go(f"{draft.path}/verifier")
     try:
         appointment = await book(page, draft)
@@ -100,7 +105,9 @@ async def keep_longer(page: SignedInPage, id_: str, message: Message = "") -> Re
     if draft.held is not None:
         try:
             await extend(page, draft)
-        except RefusedError:
+        except RefusedError as error:
+            if error.refusal.status not in BY_RULE:
+                raise
             await page.say_next("check.no_longer")
     return page.go(f"{draft.path}/verifier")
 
@@ -153,7 +160,7 @@ async def _show(page: Page, draft: Draft) -> HTMLResponse:
         person, proxies = await person_with_proxies(
             page.fhir,
             whom.id,
-            page.site.clock.now().date(),
+            page.today,
             proxies=whom.oneself and not draft.moving,
         )
     return await page.show_form(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -10,14 +11,19 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
 from creneau_web.care.model import Way, way_of
+from creneau_web.fhir.client import Answered
 from creneau_web.fhir.refusal import RefusedError
 from creneau_web.page import Page
 from creneau_web.people.model import Person
 from creneau_web.people.records import people_of
 from creneau_web.sessions.session import Session
 from creneau_web.site import Site
+from creneau_web.visits.model import ASKED, LIVE
+from creneau_web.visits.reading import is_or_was_hold, stands_at
+from creneau_web.visits.records import cancel, readable
 
 ID_BYTES = 16
+CHANGED_MEANWHILE = 412
 
 
 class Held(BaseModel):
@@ -27,6 +33,8 @@ class Held(BaseModel):
     patient: str
     """id of the Patient for whom"""
     until: datetime
+    booking: bool = False
+    """whether its booking was sent: until the answer is kept, only the base knows whether it is done"""
 
 
 class Chosen(BaseModel):
@@ -105,14 +113,34 @@ class BookedAlreadyError(Exception):
 
 async def load(page: Page, id_: str) -> Draft:
     """The draft of this session; 404 for anybody else's, BookedAlreadyError once it is an appointment: no step of it may
-    give its time back or take another."""
+    give its time back or take another. So it is, too, where it was booked and the answer was lost."""
     content = await page.site.sessions.find_draft(page.session, id_) if page.session else None
     if content is None:
         raise HTTPException(404)
     draft = Draft.model_validate(content)
     if draft.booked:
         raise BookedAlreadyError(draft.booked)
+    if draft.held is not None and draft.held.booking and page.account is not None:
+        await _still_held(page, draft, draft.held)
     return draft
+
+
+async def _still_held(page: Page, draft: Draft, held: Held) -> Answered | None:
+    """The hold as it stands at the base, None for one that is not there; BookedAlreadyError, kept and said, where it is a
+    visit by now, or the visit that was to be moved is at its time."""
+    read = await readable(page.fhir, held.appointment)
+    booked = None if read is None or is_or_was_hold(read.resource) else read
+    if booked is None and draft.moving is not None:
+        other = await readable(page.fhir, draft.moving)
+        booked = other if other is not None and stands_at(other.resource, draft.slot) else None
+    if booked is None:
+        return read
+    status = booked.resource["status"]
+    draft.booked, draft.asked = str(booked.resource["id"]), status == ASKED
+    await keep(page, draft)
+    if status in LIVE:
+        await page.say_next("done.asked" if draft.asked else "done.booked")
+    raise BookedAlreadyError(draft.booked)
 
 
 async def acting_for(page: Page, draft: Draft) -> Person | None:
@@ -122,25 +150,40 @@ async def acting_for(page: Page, draft: Draft) -> Person | None:
 
 
 async def keep(page: Page, draft: Draft) -> None:
-    """Store it with the session."""
+    """Store it with the session. BookedAlreadyError where another request has booked it since it was read."""
     session = await page.own_session()
-    await page.site.sessions.keep_draft(session, draft.id, draft.model_dump(mode="json"))
+    await page.site.sessions.change_draft(session, draft.id, lambda stands: _after(stands, draft))
+
+
+def _after(stands: Mapping[str, Any] | None, draft: Draft) -> dict[str, Any]:
+    """What is stored of a draft; that it was booked, or was sent to be, is not forgotten."""
+    before = None if stands is None else Draft.model_validate(stands)
+    if before is not None and before.booked and not draft.booked:
+        raise BookedAlreadyError(before.booked)
+    held = before.held if before is not None else None
+    if held is not None and draft.held is not None and held.appointment == draft.held.appointment:
+        draft.held.booking |= held.booking
+    return draft.model_dump(mode="json")
 
 
 async def release(page: Page, draft: Draft) -> bool:
-    """Give the held slot back, so that anybody may have it. Whether there was something to give back."""
-    if draft.held is None:
+    """Give the held slot back, so that anybody may have it. Whether there was something to give back. BookedAlreadyError
+    where it is no hold any more: a visit is given up on its own page, by who sees it there."""
+    held = draft.held
+    if held is None:
         return False
-    held, draft.held = draft.held, None
+    live = held.until > page.site.clock.now()
+    read = await _still_held(page, draft, held) if live or held.booking else None
+    draft.held = None
     draft.attempt += 1
     await keep(page, draft)
-    if held.until <= page.site.clock.now():
+    if read is None or not live:
         return False
     try:
-        await page.fhir.patch(
-            "Appointment", held.appointment, [{"op": "replace", "path": "/status", "value": "cancelled"}]
-        )
-    except RefusedError:
+        await cancel(page.fhir, held.appointment, read.etag)
+    except RefusedError as error:
+        if error.refusal.status == CHANGED_MEANWHILE:
+            await _still_held(page, draft, held)
         return False  # it has run out meanwhile, or was given up elsewhere
     return True
 

@@ -51,8 +51,10 @@ async def extend(page: Page, draft: Draft) -> Held:
 
 async def book(page: Page, draft: Draft) -> str:
     """Take what is held, with what the person says to the practice; or move there what it is to take the place of. Gives
-    the id of the appointment."""
+    the id of the appointment. That it is being booked is kept before: the answer may be lost."""
     assert draft.held is not None
+    draft.held.booking = True
+    await keep(page, draft)
     id_ = draft.moving or draft.held.appointment
     if draft.comment:
         read = await page.fhir.read("Appointment", id_)

@@ -48,7 +48,7 @@ async def answer(page: SignedInPage, id_: str, form: Annotated[IdentityForm, For
     """
     draft = await load(page, id_)
     people = await people_of(page.fhir)
-    today = page.site.clock.now().date()
+    today = page.today
     oneself = own(people)
     problems = problems_of(form, today, first=oneself is None)
     born = form.birth_date

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from typing import Annotated, Any
 
+import structlog
 from fastapi import APIRouter, Form, Query
 from fastapi.responses import HTMLResponse, RedirectResponse
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
-from creneau_web.fhir.refusal import RefusedError
+from creneau_web.fhir.refusal import RefusedError, UnreachableError
 from creneau_web.page import PERSONAL, CurrentPage, Page, SignedInPage, local_path
 from creneau_web.pages.login import log_out_here
 from creneau_web.people.model import Person
@@ -20,9 +22,12 @@ from creneau_web.people.records import person as read_person
 from creneau_web.sessions.session import Erased, Kept
 from creneau_web.typed import EMAIL_MAX, NAME_MAX, PHONE_MAX, TYPED_MAX, too_long
 
+log = structlog.get_logger(__name__)
+
 router = APIRouter(prefix="/mes-donnees")
 
 CHANGED_MEANWHILE = 412
+GONE = (404, 410)
 MOST = {"nom_utilise": NAME_MAX, "courriel": EMAIL_MAX, "telephone": PHONE_MAX}
 """characters of each field of a correction"""
 CHANGED = "record.problem.changed"
@@ -71,25 +76,26 @@ async def ask_to_erase(page: SignedInPage, id_: str) -> HTMLResponse:
 async def erase(
     page: SignedInPage, id_: str, nom: Annotated[str, Form(max_length=TYPED_MAX)] = ""
 ) -> HTMLResponse | RedirectResponse:
-    """Erase for good, once the name at birth has been written."""
+    """Erase for good, once the name at birth has been written; sent twice, it gives the same receipt."""
     problems = too_long({"nom": nom}, {"nom": NAME_MAX})
     if not nom.strip():
         problems["nom"] = "erase.problem.name"
     if problems:
         return await _erasure(page, id_, problems, 422, nom)
-    person = await read_person(page.fhir, id_)
-    reach = reach_of(person, hidden=False, sends_texts=page.site.settings.sends_texts)
+    reached = await _is_reached(page, id_)
     try:
-        confirmed = [{"name": "confirm", "valueString": nom.strip()}]
-        answered = await page.fhir.operation(f"Patient/{id_}/$erase", confirmed)
+        answered = await page.fhir.operation(
+            f"Patient/{id_}/$erase",
+            [{"name": "confirm", "valueString": nom.strip()}],
+            key=f"erase-{hashlib.sha256(f'{page.form_key} {id_} {nom.strip()}'.encode()).hexdigest()}",
+        )
     except RefusedError as error:
         if error.refusal.status != 422:
             raise
         return await _erasure(page, id_, {"nom": error.refusal.text}, 422, nom)
     if not _values(answered.resource, "done"):
         return await _erasure(page, id_, {"nom": "erase.problem.name"}, 422, nom)
-    receipt = _receipt(answered.resource, page.wording.tag, told=reach == "reached")
-    await _keep_receipt(page, receipt, is_last=not await people_of(page.fhir))
+    await _keep_receipt(page, _receipt(answered.resource, page.wording.tag, told=reached))
     return page.go("/mes-donnees/efface")
 
 
@@ -207,16 +213,38 @@ async def _erasure(
     )
 
 
-async def _keep_receipt(page: Page, receipt: Erased, *, is_last: bool) -> None:
-    """With the session; with another one, logged out, where the account has nobody any more. The browser goes to the provider
-    by a link of the receipt: from a form it may not be led to another site."""
+async def _is_reached(page: Page, id_: str) -> bool:
+    """Whether a message will tell the person; not of who is erased already."""
+    try:
+        person = await read_person(page.fhir, id_)
+    except RefusedError as error:
+        if error.refusal.status not in GONE:
+            raise
+        return False
+    return reach_of(person, hidden=False, sends_texts=page.site.settings.sends_texts) == "reached"
+
+
+async def _keep_receipt(page: Page, receipt: Erased) -> None:
+    """With the session, first of all: what is erased is so. With another one, logged out, where the account has nobody any
+    more. The browser goes to the provider by a link of the receipt: from a form it may not be led to another site."""
     session, account = await page.own_session(), page.account
-    changed: dict[str, Any] = {"erased": receipt}
-    if is_last and account is not None:
-        changed["leave"] = await log_out_here(page, account, former=account.whose)
-        session = await page.own_session()
-    session.content = session.content.model_copy(update=changed)
+    session.content = session.content.model_copy(update={"erased": receipt})
     await page.site.sessions.save(session)
+    if account is None or not await _is_empty(page):
+        return
+    leave = await log_out_here(page, account, former=account.whose, erased=receipt)
+    session = await page.own_session()
+    session.content = session.content.model_copy(update={"leave": leave})
+    await page.site.sessions.save(session)
+
+
+async def _is_empty(page: Page) -> bool:
+    """Whether the account has nobody any more; not while that cannot be asked."""
+    try:
+        return not await people_of(page.fhir)
+    except (RefusedError, UnreachableError) as error:
+        log.warning("erasure.people_unknown", error=error)
+        return False
 
 
 def _receipt(answered: dict[str, Any], language: str, *, told: bool) -> Erased:

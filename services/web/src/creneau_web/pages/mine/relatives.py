@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Callable
 from datetime import date
+from secrets import token_hex
 from typing import Annotated
 
+import orjson
 from fastapi import APIRouter, Form
 from fastapi.responses import HTMLResponse, RedirectResponse
 from pydantic import BaseModel, Field
@@ -15,11 +19,13 @@ from creneau_web.page import Page, SignedInPage
 from creneau_web.people import proxies
 from creneau_web.people.model import Person, own
 from creneau_web.people.records import people_of
+from creneau_web.sessions.session import Content
 from creneau_web.typed import CODE_MAX, NAME_MAX, TYPED_MAX, too_long
 
 router = APIRouter(prefix="/mes-proches")
 
 CODE_REFUSED = 422
+BY_RULE = (403, 409, 422)
 
 
 class Invitation(BaseModel):
@@ -30,6 +36,16 @@ class Invitation(BaseModel):
     etendue: str = Field("see", pattern="^(see|cancel|book|register)$")
     duree: int = Field(12, ge=1, le=12)
     """months"""
+    cle: str = Field("", max_length=80)
+    """the same for the form that was shown once"""
+
+    @property
+    def wish(self) -> str | None:
+        """The same for the same wish, however often its form is sent."""
+        if not self.cle:
+            return None
+        said = [self.cle, self.pour, self.nom.strip(), self.etendue, str(self.duree)]
+        return f"invite-{hashlib.sha256(orjson.dumps(said)).hexdigest()}"
 
 
 SCOPES_UP_TO = {
@@ -50,7 +66,11 @@ async def relatives(page: SignedInPage) -> HTMLResponse:
 
 @router.post("/inviter", response_model=None)
 async def give(page: SignedInPage, form: Annotated[Invitation, Form()]) -> HTMLResponse | RedirectResponse:
-    """Give access. By a redirect: a page with the code that is loaded anew makes no second invitation."""
+    """Give access; sent twice, it is given once. By a redirect: a page with the code that is loaded anew makes no second
+    invitation."""
+    session = await page.own_session()
+    if form.wish is not None and session.content.invited.get("wish") == form.wish:
+        return page.go("/mes-proches/invitation")
     people = await people_of(page.fhir)
     person = next((one for one in givers_of(people) if one.id == form.pour), None)
     problems = too_long({"nom": form.nom}, {"nom": NAME_MAX})
@@ -60,15 +80,29 @@ async def give(page: SignedInPage, form: Annotated[Invitation, Form()]) -> HTMLR
         problems["pour"] = "proxy.problem.person"
     if problems or person is None:
         return await _show(page, form, problems, 422)
-    today = page.site.clock.now().date()
-    code = await proxies.invite(
-        page.fhir, person.id, form.nom.strip(), SCOPES_UP_TO[form.etendue], today, _later(today, form.duree)
-    )
-    session = await page.own_session()
-    invited = {"who": person.name, "name": form.nom.strip(), "code": code}
-    session.content = session.content.model_copy(update={"invited": invited})
-    await page.site.sessions.save(session)
+    today = page.today
+    until, name = _later(today, form.duree), form.nom.strip()
+    scopes = SCOPES_UP_TO[form.etendue]
+    try:
+        code = await proxies.invite(page.fhir, person.id, name, scopes, today, until, key=form.wish)
+    except RefusedError as error:
+        if error.refusal.status not in BY_RULE:
+            raise
+        return await _show(page, form, {"nom": error.refusal.text}, error.refusal.status)
+    invited = {"who": person.name, "name": name, "code": code.code, "expires": code.expires}
+    await page.site.sessions.change(session, _with({**invited, "wish": form.wish or ""}))
     return page.go("/mes-proches/invitation")
+
+
+def _with(invited: dict[str, str]) -> Callable[[Content], Content]:
+    """The session's content with this invitation; of one that was sent twice at once, with the code that works."""
+
+    def change(content: Content) -> Content:
+        stands = content.invited
+        is_older = stands.get("wish") == invited["wish"] and stands["expires"] > invited["expires"]
+        return content if is_older else content.model_copy(update={"invited": invited})
+
+    return change
 
 
 @router.get("/invitation", response_model=None)
@@ -121,7 +155,7 @@ async def renounce(page: SignedInPage, id_: str) -> RedirectResponse:
 async def _known(page: Page, id_: str) -> None:
     """404 for what is no live representation of somebody of this account."""
     people = await people_of(page.fhir)
-    found = await proxies.proxies_of(page.fhir, [p.id for p in people], page.site.clock.now().date())
+    found = await proxies.proxies_of(page.fhir, [p.id for p in people], page.today)
     if id_ not in {proxy.id for proxy in found}:
         raise HTTPException(404)
 
@@ -130,7 +164,7 @@ async def _show(
     page: Page, form: Invitation, problems: dict[str, str], status: int, code: str = ""
 ) -> HTMLResponse:
     people = await people_of(page.fhir)
-    today = page.site.clock.now().date()
+    today = page.today
     found = await proxies.proxies_of(page.fhir, [person.id for person in people], today)
     oneself = own(people)
     return await page.show_form(
@@ -140,6 +174,7 @@ async def _show(
         oneself=oneself.id if oneself else None,
         givers=givers_of(people),
         form=form,
+        fresh=token_hex(16),
         code=code,
         problems=problems,
         scopes=tuple(SCOPES_UP_TO),

@@ -134,7 +134,7 @@ async def whom_of(page: Page, wish: Waiting) -> str | None:
 async def _about(page: Page, wanted: Wanted) -> tuple[Professional | None, Visit | None, list[Person]]:
     """With whom, the visit that would be given up, and for whom one may ask."""
     if is_by_link(page) and not wanted.visite:
-        raise SignInNeededError(page.here if page.request.method == "GET" else "/")
+        raise SignInNeededError(page.here)
     people = [] if is_by_link(page) else bookable(await people_of(page.fhir))
     if wanted.visite and ID.fullmatch(wanted.visite):
         visit = await read_visit(page.fhir, page.site.directory, wanted.visite)

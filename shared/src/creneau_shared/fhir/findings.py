@@ -278,11 +278,12 @@ def dangling_fragment(path: str, text: str) -> Issue:
     )
 
 
-def too_deep(path: str) -> Issue:
+def too_deep(path: str, maximum: int) -> Issue:
+    shown = quote(path)
     return Issue(
-        code="structure",
-        fr=f"{path} est imbriqué trop profondément.",
-        en=f"{path} is nested too deeply.",
+        code="too-long",
+        fr=f"{shown} est imbriqué trop profondément : une ressource a {maximum} niveaux d'éléments au plus.",
+        en=f"{shown} is nested too deeply: a resource has {maximum} levels of elements at the most.",
         expression=(path,),
         details_code="nesting",
     )

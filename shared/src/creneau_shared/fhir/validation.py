@@ -12,7 +12,7 @@ from functools import cache
 from typing import Any, Final
 
 from creneau_shared.errors import BadRequest, Issue, Unprocessable
-from creneau_shared.fhir import findings, narrative
+from creneau_shared.fhir import findings, json, narrative
 from creneau_shared.fhir.bindings import RESOURCE_TYPES
 from creneau_shared.fhir.datatypes import PRIMITIVES, Primitive, parse_reference
 from creneau_shared.fhir.definitions import (
@@ -26,8 +26,15 @@ from creneau_shared.fhir.invariants import Invariant, of_element, of_type
 ISSUES_MAX: Final = 50
 """Most issues that one validation reports."""
 
-UNPROCESSABLE_CODES: Final = frozenset({"invariant", "extension", "not-supported", "incomplete"})
-"""Issue codes of a well-formed resource that breaks a rule or asks for what is not understood here."""
+NESTING_MAX: Final = 45
+"""Deepest nesting of elements in one resource: twice as many levels of JSON (an object in a list), so that a Bundle around
+it, and one around that, can still be read as a body (`json.NESTING_MAX`)."""
+
+UNPROCESSABLE_CODES: Final = frozenset({"invariant", "extension", "not-supported", "incomplete", "too-long"})
+"""Issue codes of a well-formed resource that breaks a rule, asks for what is not understood here or holds too much."""
+
+_CONTAINERS: Final = frozenset({"Bundle", "Parameters"})
+"""Types that hold resources, are not stored, and may be as deep as a body."""
 
 Path = tuple[Any, str, int | None]
 """(path of the parent or None, name in FHIRPath, index or None): rendered only when something is found."""
@@ -45,8 +52,6 @@ def validate(resource: Any, expected_type: str | None = None) -> list[Issue]:
         run.whole(resource, expected_type)
     except _EnoughError:
         run.issues.append(findings.and_more(ISSUES_MAX))
-    except RecursionError:
-        run.issues.append(findings.too_deep(str(resource.get("resourceType"))))
     return run.issues
 
 
@@ -165,6 +170,7 @@ class _Run:
     def __init__(self) -> None:
         self.issues: list[Issue] = []
         self.container: dict[str, Any] = {}
+        self.depth, self.depth_max = 0, NESTING_MAX
         self.in_transaction = False
 
     def add(self, issue: Issue) -> None:
@@ -185,6 +191,8 @@ class _Run:
             return
         self.container = resource
         root = name if isinstance(name, str) and name in RESOURCE_TYPES else expected_type or "Resource"
+        if root in _CONTAINERS:
+            self.depth_max = json.NESTING_MAX // 2
         self.resource(resource, (None, root, None))
 
     def resource(self, value: dict[str, Any], path: Path) -> None:
@@ -231,6 +239,10 @@ class _Run:
         if not value:
             self.add(findings.empty(_render(path), value))
             return
+        if self.depth == self.depth_max:
+            self.add(findings.too_deep(_render(path), self.depth_max))
+            return
+        self.depth += 1
         find = table.rules.get
         for name, child in value.items():
             rule = find(name)
@@ -253,6 +265,7 @@ class _Run:
         for invariant in table.invariants:
             if not invariant.holds(value):
                 self.add(invariant.issue(_render(path)))
+        self.depth -= 1
 
     def without_rule(self, name: str, value: dict[str, Any], table: _Table, path: Path) -> None:
         """A property that names no element: resourceType, the extension of a primitive, or unknown."""

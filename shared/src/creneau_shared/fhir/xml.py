@@ -27,6 +27,9 @@ from creneau_shared.fhir.narrative import XHTML_NAMESPACE
 
 FHIR_NAMESPACE: Final = "http://hl7.org/fhir"
 
+_DEPTH_MAX: Final = json.NESTING_MAX // 2
+"""Deepest nesting of elements in a document: each is up to two levels of JSON, an object in a list."""
+
 _DEFAULT_NAMESPACE: Final[Any] = {None: FHIR_NAMESPACE}
 _SCHEMA_INSTANCE: Final = "{http://www.w3.org/2001/XMLSchema-instance}"
 _JSON_NUMBER: Final = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?", re.ASCII)
@@ -103,7 +106,7 @@ class _Reader:
     def children(
         self, element: etree._Element, definition: TypeDefinition, into: dict[str, Any], depth: int
     ) -> None:
-        if depth > json.NESTING_MAX:
+        if depth > _DEPTH_MAX:
             raise _at(element, "l'imbrication est trop profonde", "the nesting is too deep")
         self.no_text(element, element.text)
         for child in element:

@@ -32,11 +32,11 @@ def apply_patch(content_type: str, body: bytes, resource: dict[str, Any]) -> dic
     """
     match content_type.partition(";")[0].strip().lower():
         case "application/json-patch+json":
-            patched = json_patch.apply(json.loads_any(body), resource)
+            patched = json_patch.apply(json.loads_any_sent(body), resource)
         case "application/xml-patch+xml":
             patched = xml_patch.apply(body, resource)
         case "application/fhir+json" | "application/json":
-            patched = fhirpath_patch.apply(json.loads(body), resource)
+            patched = fhirpath_patch.apply(json.loads_sent(body), resource)
         case "application/fhir+xml" | "application/xml":
             patched = fhirpath_patch.apply(xml.from_xml(body), resource)
         case other:

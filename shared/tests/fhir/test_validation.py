@@ -9,12 +9,15 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from shared.tests.fhir.resources import appointment, organization, patient
+from shared.tests.fhir.resources import appointment, organization, patient, slot
 
 from creneau_shared.errors import BadRequest, CreneauError, Unprocessable
 from creneau_shared.fhir import json
 from creneau_shared.fhir.definitions import type_definition
 from creneau_shared.fhir.validation import ISSUES_MAX, NESTING_MAX, check, validate
+
+UNKNOWN = {"extension": [{"url": "u", "valueCode": "unknown"}]}
+"""beside a primitive, or instead of its value"""
 
 XHTML = 'xmlns="http://www.w3.org/1999/xhtml"'
 
@@ -38,7 +41,50 @@ def test_good_resources_have_no_issue() -> None:
     ("resource", "expected"),
     [
         (appointment(status=None), ("required", "Appointment.status")),
-        (appointment(status=None, _status={"extension": [{"url": "u", "valueCode": "x"}]}), None),
+        (appointment(status=None, _status=UNKNOWN), ("not-supported", "Appointment.status")),
+        (
+            appointment(participant=[{"actor": {"display": "x"}, "_status": UNKNOWN}]),
+            ("not-supported", "Appointment.participant[0].status"),
+        ),
+        (slot(start=None, _start=UNKNOWN), ("not-supported", "Slot.start")),
+        (slot(end=None, _end=UNKNOWN), ("not-supported", "Slot.end")),
+        (slot(status=None, _status=UNKNOWN), ("not-supported", "Slot.status")),
+        (
+            {
+                "resourceType": "AppointmentResponse",
+                "appointment": {"reference": "Appointment/1"},
+                "actor": {"reference": "Patient/1"},
+                "_participantStatus": UNKNOWN,
+            },
+            ("not-supported", "AppointmentResponse.participantStatus"),
+        ),
+        (
+            {
+                "resourceType": "Bundle",
+                "type": "batch",
+                "entry": [{"request": {"_method": UNKNOWN, "url": "Slot"}}],
+            },
+            ("not-supported", "Bundle.entry[0].request.method"),
+        ),
+        (
+            {
+                "resourceType": "Bundle",
+                "type": "batch",
+                "entry": [{"request": {"method": "GET", "_url": UNKNOWN}}],
+            },
+            ("not-supported", "Bundle.entry[0].request.url"),
+        ),
+        (patient(link=[{"other": {"reference": "Patient/1"}, "_type": UNKNOWN}]), None),
+        (
+            patient(extension=[{"_url": UNKNOWN, "valueString": "x"}]),
+            ("structure", "Patient.extension[0].url"),
+        ),
+        (
+            patient(extension=[{"url": "u", "_url": UNKNOWN, "valueString": "x"}]),
+            ("structure", "Patient.extension[0].url"),
+        ),
+        (patient(name=[{"_id": UNKNOWN, "family": "x"}]), ("structure", "Patient.name[0].id")),
+        (patient(_id=UNKNOWN), None),
         (appointment(status="banana"), ("code-invalid", "Appointment.status")),
         (appointment(status=["booked"]), ("structure", "Appointment.status")),
         (appointment(status=1), ("structure", "Appointment.status")),

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import httpx
+import pytest
 from services.booking.tests.client import Caller, code
 from services.booking.tests.conftest import Callers
-from services.booking.tests.factories import patient, unique
+from services.booking.tests.factories import patient, slot, unique
+from services.booking.tests.practice import Agenda
 
 from creneau_shared.fhir.xml import to_xml
 
@@ -60,3 +62,27 @@ async def test_nothing_is_stored_that_is_too_deep_to_be_read(callers: Callers) -
         {"op": "add", "path": f"{deepest}/extension", "value": [nested(1)]},
     ])  # fmt: skip
     assert (added.status_code, code(added)) == (422, "nesting")
+
+
+async def test_an_extension_says_by_its_url_what_it_is(callers: Callers) -> None:
+    """In XML the url is an attribute, which holds no extensions: who gives these alone made every page in XML a 500."""
+    account = callers.patient(subject=unique("compte"))
+    beside = {"extension": [{"url": "urn:x", "valueString": "x"}]}
+    refused = await account.post("Patient", named({"_url": beside, "valueString": "x"}))
+    assert (refused.status_code, code(refused)) == (400, "attribute-extended")
+
+
+@pytest.mark.parametrize("name", ["start", "end", "status"])
+async def test_a_slot_says_when_and_whether(callers: Callers, agenda: Agenda, name: str) -> None:
+    """Alone, and in a feed, whose other slots are not to blame."""
+    written = slot(unique("nodate"), agenda.id, agenda.at(0))
+    del written[name]
+    written[f"_{name}"] = {"extension": [{"url": "urn:x", "valueString": "x"}]}
+    software = callers.software()
+    alone = await software.put(f"Slot/{written['id']}", written)
+    fed = await software.post(
+        f"Schedule/{agenda.id}/$sync-slots",
+        {"resourceType": "Bundle", "type": "collection", "entry": [{"resource": written}]},
+    )
+    for answer in (alone, fed):
+        assert (answer.status_code, code(answer)) == (422, "value-needed")

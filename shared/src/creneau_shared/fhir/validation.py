@@ -2,7 +2,8 @@
 
 One strict pass over the dict, by tables compiled once for each type: structure, cardinality, primitive
 values, required codes, reference targets, contained resources, narrative and invariants. Nothing is
-converted. Rules of profiles and of business are not known here.
+converted. Rules of profiles and of business are not known here; but how deep a resource may be, and which
+elements need a value, is.
 """
 
 from __future__ import annotations
@@ -32,6 +33,15 @@ it, and one around that, can still be read as a body (`json.NESTING_MAX`)."""
 
 UNPROCESSABLE_CODES: Final = frozenset({"invariant", "extension", "not-supported", "incomplete", "too-long"})
 """Issue codes of a well-formed resource that breaks a rule, asks for what is not understood here or holds too much."""
+
+VALUED: Final = {
+    "Appointment": frozenset({"status"}),
+    "AppointmentParticipant": frozenset({"status"}),
+    "AppointmentResponse": frozenset({"participantStatus"}),
+    "BundleEntryRequest": frozenset({"method", "url"}),
+    "Slot": frozenset({"status", "start", "end"}),
+}
+"""Required elements, by type, for whose value no extension can stand here: without it nothing can be done with the resource."""
 
 _CONTAINERS: Final = frozenset({"Bundle", "Parameters"})
 """Types that hold resources, are not stored, and may be as deep as a body."""
@@ -137,7 +147,7 @@ def _in_codes(codes: frozenset[str]) -> Callable[[Any], bool]:
 class _Table:
     """A type, compiled for the walk."""
 
-    __slots__ = ("choices", "definition", "invariants", "required", "rules")
+    __slots__ = ("choices", "definition", "invariants", "required", "rules", "valued")
 
     def __init__(self, definition: TypeDefinition) -> None:
         self.definition = definition
@@ -145,6 +155,7 @@ class _Table:
         self.required = tuple(
             element.name for element in definition.elements if element.min and not element.choice
         )
+        self.valued = VALUED.get(definition.name, frozenset())
         self.choices = tuple(
             (group, frozenset(element.name for element in elements), group in definition.required_choices)
             for group, elements in definition.choices.items()
@@ -255,8 +266,12 @@ class _Run:
             elif not rule.accepts(child):
                 self.wrong_primitive(child, rule, (path, rule.name, None))
         for name in table.required:
-            if name not in value and f"_{name}" not in value:
+            if name in value:
+                continue
+            if f"_{name}" not in value:
                 self.add(findings.missing(_render((path, table.rules[name].name, None))))
+            elif name in table.valued:
+                self.add(findings.no_value(_render((path, table.rules[name].name, None))))
         for group, names, required in table.choices:
             if required or len(value) > 1:
                 self.choice(group, names, required, value, path)
@@ -273,7 +288,10 @@ class _Run:
             return
         rule = table.rules.get(name[1:]) if name.startswith("_") else None
         if rule is not None and rule.definition.kind == "primitive":
-            self.primitive_extension(value[name], rule, value, path)
+            if rule.definition.name in table.definition.attributes:
+                self.add(findings.attribute_extended(_render((path, rule.name, None))))
+            else:
+                self.primitive_extension(value[name], rule, value, path)
             return
         where = f"{_render(path)}.{findings.quote(name)}"
         self.add(findings.unknown_element(where, name, table.definition.name, table.rules))

@@ -215,6 +215,7 @@ ISSUE_CODES: Final[Mapping[str, tuple[str, str]]] = {
     ),
     "no-practice": ("Jeton qui ne dit pour quel cabinet", "Token that does not say for which practice"),
     "unknown-actor": ("Acteur inconnu de l'annuaire", "Actor unknown to the directory"),
+    "birth-date-to-come": ("Date de naissance dans le futur", "Birth date in the future"),
     "unknown-patient": ("Patient inconnu", "Unknown patient"),
     "unknown-appointment": ("Rendez-vous inconnu", "Unknown appointment"),
     "unknown-target": ("Cible inconnue", "Unknown target"),

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from creneau_booking.domain.refusals.slots import NoSlotThen
+from creneau_booking.domain.times import require_sensible
 from creneau_booking.storage.slot_rows import slot_key
 from creneau_booking.storage.slot_visibility import is_public
 from creneau_shared.database.pool import Connection
@@ -23,8 +24,9 @@ _ACTORS = """ARRAY(SELECT substr(term, 7) FROM unnest(schedule.terms) AS term
 async def slots_between(connection: Connection, schedule: str, start: datetime, end: datetime) -> list[str]:
     """The ids of the slots of an agenda that lie in or reach into `[start, end)`, whatever their status, in order.
 
-    NoSlotThen when there is none.
+    NoSlotThen when there is none; OutOfReach and LastsTooLong as `domain.times` says.
     """
+    require_sensible("Appointment", start, end)
     rows = await connection.fetch(
         "SELECT coalesce(slot.name, slot.id::text) AS id FROM slot JOIN schedule ON schedule.key = slot.schedule_key"
         ' WHERE schedule.id = $1 AND slot.start < $3 AND slot.start > $4 AND slot."end" > $2'

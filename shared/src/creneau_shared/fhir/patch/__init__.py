@@ -11,7 +11,7 @@ from typing import Any
 from creneau_shared.errors import Unprocessable, UnsupportedMedia
 from creneau_shared.fhir import json, xml
 from creneau_shared.fhir.patch import fhirpath_patch, json_patch, xml_patch
-from creneau_shared.fhir.patch.result import without_empties
+from creneau_shared.fhir.patch.result import check_depth, without_empties
 
 __all__ = ["PATCH_FORMATS", "apply_patch"]
 
@@ -45,6 +45,7 @@ def apply_patch(content_type: str, body: bytes, resource: dict[str, Any]) -> dic
                 f"A patch of type “{other}” is not read here; read are: {', '.join(PATCH_FORMATS)}.",
                 headers={"Accept-Patch": ", ".join(PATCH_FORMATS)},
             )
+    check_depth(patched)
     _refuse_other_identity(resource, patched)
     result = without_empties(patched)
     return result if isinstance(result, dict) else {}

@@ -50,5 +50,16 @@ def organization(**changes: Any) -> dict[str, Any]:
     return _changed({"resourceType": "Organization", "id": "cabinet", "name": "Cabinet du port"}, changes)
 
 
+def slot(**changes: Any) -> dict[str, Any]:
+    resource: dict[str, Any] = {
+        "resourceType": "Slot",
+        "schedule": {"reference": "Schedule/agenda"},
+        "status": "free",
+        "start": "2026-12-01T08:00:00+01:00",
+        "end": "2026-12-01T08:20:00+01:00",
+    }
+    return _changed(resource, changes)
+
+
 def _changed(resource: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in (resource | changes).items() if value is not None}

@@ -134,6 +134,40 @@ def test_json_patch_refused(operations: Any, error: type[Exception]) -> None:
         apply_patch("application/json-patch+json", json.dumps(operations), patient())
 
 
+def nested(levels: int) -> dict[str, Any]:
+    """Extensions within each other, so many."""
+    extension: dict[str, Any] = {"url": "urn:x"}
+    for _ in range(levels - 1):
+        extension = {"url": "urn:x", "extension": [extension]}
+    return extension
+
+
+STEP = 48
+"""levels of extensions that one operation can bring: a body has no more"""
+
+
+def test_operation_after_operation_goes_only_so_deep() -> None:
+    """Each by itself is as deep as a body may be; together they are deeper than anything can be read."""
+    deep = [
+        {"op": "add", "path": "/extension/0" * STEP * n + "/extension", "value": [nested(STEP)]}
+        for n in range(30)
+    ]
+    doubled = [{"op": "add", "path": "/extension", "value": [nested(STEP)]}] + [
+        {"op": "copy", "from": "/extension", "path": "/extension/0" * STEP * 2**n + "/extension"}
+        for n in range(8)
+    ]
+    inwards = [
+        operation("add", "Patient" + ".extension[0]" * n, {"valueString": "urn:x"}, name="extension")
+        for n in range(150)
+    ]
+    for asked in (deep, doubled):
+        with pytest.raises(Unprocessable) as refused:
+            json_patch(patient(), *asked)
+        assert refused.value.issues[0].details_code == "patch-inapplicable"
+    with pytest.raises((BadRequest, Unprocessable)):
+        fhirpath_patch(patient(), *inwards)
+
+
 # FHIRPath Patch
 
 
@@ -334,6 +368,9 @@ def test_xml_patch_in_a_document_without_namespace() -> None:
         ('<add sel="Patient" pos="inside"><active value="true"/></add>', BadRequest),
         ('<add sel="Patient"><nonsense/></add>', BadRequest),
         ('<add sel="Patient/gender/@value">x</add>', BadRequest),
+        ('<add sel="Patient" type="@1x">x</add>', BadRequest),
+        ('<add sel="Patient" type="@a:b">x</add>', BadRequest),
+        ('<add sel="Patient" type="@">x</add>', BadRequest),
     ],
 )
 def test_xml_patch_refused(content: str, error: type[Exception]) -> None:

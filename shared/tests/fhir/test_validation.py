@@ -9,11 +9,15 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from shared.tests.fhir.resources import appointment, organization, patient
+from shared.tests.fhir.resources import appointment, organization, patient, slot
 
 from creneau_shared.errors import BadRequest, CreneauError, Unprocessable
+from creneau_shared.fhir import json
 from creneau_shared.fhir.definitions import type_definition
-from creneau_shared.fhir.validation import ISSUES_MAX, check, validate
+from creneau_shared.fhir.validation import ISSUES_MAX, NESTING_MAX, check, validate
+
+UNKNOWN = {"extension": [{"url": "u", "valueCode": "unknown"}]}
+"""beside a primitive, or instead of its value"""
 
 XHTML = 'xmlns="http://www.w3.org/1999/xhtml"'
 
@@ -37,7 +41,50 @@ def test_good_resources_have_no_issue() -> None:
     ("resource", "expected"),
     [
         (appointment(status=None), ("required", "Appointment.status")),
-        (appointment(status=None, _status={"extension": [{"url": "u", "valueCode": "x"}]}), None),
+        (appointment(status=None, _status=UNKNOWN), ("not-supported", "Appointment.status")),
+        (
+            appointment(participant=[{"actor": {"display": "x"}, "_status": UNKNOWN}]),
+            ("not-supported", "Appointment.participant[0].status"),
+        ),
+        (slot(start=None, _start=UNKNOWN), ("not-supported", "Slot.start")),
+        (slot(end=None, _end=UNKNOWN), ("not-supported", "Slot.end")),
+        (slot(status=None, _status=UNKNOWN), ("not-supported", "Slot.status")),
+        (
+            {
+                "resourceType": "AppointmentResponse",
+                "appointment": {"reference": "Appointment/1"},
+                "actor": {"reference": "Patient/1"},
+                "_participantStatus": UNKNOWN,
+            },
+            ("not-supported", "AppointmentResponse.participantStatus"),
+        ),
+        (
+            {
+                "resourceType": "Bundle",
+                "type": "batch",
+                "entry": [{"request": {"_method": UNKNOWN, "url": "Slot"}}],
+            },
+            ("not-supported", "Bundle.entry[0].request.method"),
+        ),
+        (
+            {
+                "resourceType": "Bundle",
+                "type": "batch",
+                "entry": [{"request": {"method": "GET", "_url": UNKNOWN}}],
+            },
+            ("not-supported", "Bundle.entry[0].request.url"),
+        ),
+        (patient(link=[{"other": {"reference": "Patient/1"}, "_type": UNKNOWN}]), None),
+        (
+            patient(extension=[{"_url": UNKNOWN, "valueString": "x"}]),
+            ("structure", "Patient.extension[0].url"),
+        ),
+        (
+            patient(extension=[{"url": "u", "_url": UNKNOWN, "valueString": "x"}]),
+            ("structure", "Patient.extension[0].url"),
+        ),
+        (patient(name=[{"_id": UNKNOWN, "family": "x"}]), ("structure", "Patient.name[0].id")),
+        (patient(_id=UNKNOWN), None),
         (appointment(status="banana"), ("code-invalid", "Appointment.status")),
         (appointment(status=["booked"]), ("structure", "Appointment.status")),
         (appointment(status=1), ("structure", "Appointment.status")),
@@ -298,6 +345,34 @@ def test_depth_is_an_issue_not_a_crash() -> None:
     for _ in range(3000):
         extension = {"url": "u", "extension": [extension]}
     assert validate(patient(extension=[extension]))
+
+
+def nested(levels: int) -> dict[str, Any]:
+    """Extensions within each other, so many."""
+    extension: dict[str, Any] = {"url": "urn:x", "valueString": "x"}
+    for _ in range(levels - 1):
+        extension = {"url": "urn:x", "extension": [extension]}
+    return extension
+
+
+def test_what_is_accepted_can_be_read_again_whatever_stands_around_it() -> None:
+    """As deep as it may be, a resource leaves room for a page of a search in the answer of a batch; and XML and patches,
+    which count otherwise, bring nothing deeper."""
+    deepest = appointment(extension=[nested(NESTING_MAX - 1)])
+    check(deepest)
+    page = {"resourceType": "Bundle", "type": "searchset", "entry": [{"resource": deepest}]}
+    batch = {"resourceType": "Bundle", "type": "batch-response", "entry": [{"resource": page}]}
+    assert json.loads_sent(json.dumps(batch)) == batch
+    check(page)
+
+    deeper = appointment(identifier=[{"value": "x", "extension": [nested(NESTING_MAX - 1)]}])
+    with pytest.raises(Unprocessable) as refused:
+        check(deeper)
+    [issue] = refused.value.issues
+    assert (issue.code, issue.details_code) == ("too-long", "nesting")
+    assert issue.expression[0].startswith("Appointment.identifier[0].extension[0].extension[0]")
+    assert str(NESTING_MAX) in issue.en
+    assert str(NESTING_MAX) in issue.fr
 
 
 def test_nothing_is_changed() -> None:

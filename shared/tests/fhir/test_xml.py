@@ -183,6 +183,14 @@ def test_what_was_stored_before_is_written_with_what_stands_for_the_unreadable()
     assert read["text"]["div"] == div
 
 
+def test_an_attribute_that_was_stored_with_extensions_alone_does_not_stop_the_page() -> None:
+    """Neither is accepted any more; the rest of the resource can be read."""
+    beside = {"extension": [{"url": "urn:x", "valueString": "x"}]}
+    stored = {"resourceType": "Patient", "name": [{"_id": beside, "family": "Roux"}], "active": True}
+    written = from_xml(to_xml({**stored, "extension": [{"_url": beside, "valueString": "x"}]}))
+    assert (written["name"], written["active"]) == ([{"family": "Roux"}], True)
+
+
 def test_unknown_property_is_a_programming_error() -> None:
     with pytest.raises(ValueError, match="nonsense"):
         to_xml(patient(nonsense=1))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from base64 import urlsafe_b64encode
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from itertools import product
 from urllib.parse import parse_qsl, urlsplit
 
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -60,6 +62,29 @@ def test_what_is_no_link_is_a_bad_request(text: str) -> None:
     with suppress(BadRequest):
         cursor = Cursor.decode(text)
         assert Cursor.decode(cursor.encode()) == cursor
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        ["2026-03-02T00:00:00", "Patient", "1", 1],
+        ["2026-03-02T00:00:00+00:00", "Patient", "1", -1],
+        ["2026-03-02T00:00:00+00:00", "Patient", "1", -1e30],
+        ["2026-03-02T00:00:00+00:00", "Patient", "1", 1e30],
+        ["2026-03-02T00:00:00+00:00", "Patient", "a b", 1],
+        [None, "Patient", "1", 1],
+    ],
+)
+def test_a_link_to_no_place_is_a_bad_request(place: list[object]) -> None:
+    with pytest.raises(BadRequest):
+        Cursor.decode(urlsafe_b64encode(orjson.dumps([*place, False, None])).decode())
+
+
+@pytest.mark.parametrize("moment", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-12:00"])
+def test_a_link_leads_to_a_moment_that_every_clock_shows(moment: str) -> None:
+    """PostgreSQL is asked in UTC, where neither is in the calendar."""
+    place = Cursor.decode(urlsafe_b64encode(orjson.dumps([moment, "Patient", "1", 1, False, None])).decode())
+    assert place.place.last_updated.astimezone(UTC)
 
 
 def _walked(relation: str, query: list[tuple[str, str]], count: int) -> tuple[list[Place], list[str]]:

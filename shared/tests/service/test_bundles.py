@@ -29,6 +29,16 @@ async def test_in_a_batch_what_fails_fails_alone(small: Small) -> None:
     assert (await small.count("patient"), await small.count("organization")) == (1, 1)
 
 
+@pytest.mark.parametrize("data", [5, None, {}, [], "é", "x"])
+async def test_a_patch_in_a_batch_whose_data_is_no_base64_is_a_bad_request(small: Small, data: Any) -> None:
+    """Resources of a batch are looked at one by one, each by what it is for: a Binary holds a JSON Patch."""
+    binary = {"resourceType": "Binary", "contentType": "application/json-patch+json", "data": data}
+    asked = bundle("batch", ("PATCH", "Patient/camille", binary), ("POST", "Patient", PERSON))
+    said = await small.system.ask("POST", "", asked)
+    assert said.status == 400
+    assert said.resource["issue"][0]["expression"] == ["Bundle.entry[0].resource.data"]
+
+
 async def test_each_entry_of_a_batch_has_the_callers_rights_and_no_more(small: Small) -> None:
     asked = bundle("batch", ("POST", "Organization", PLACE), ("GET", "Organization", None))
     for caller, refused in ((small.patient("camille"), "403"), (small.nobody, "401")):

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 from services.booking.tests.client import code
 from services.booking.tests.conftest import Callers
-from services.booking.tests.factories import appointment, slot, unique
+from services.booking.tests.factories import appointment, parameters, patient, ref, slot, unique
 from services.booking.tests.practice import Agenda, Practice
 
 SPOILING = (
@@ -82,3 +82,59 @@ async def test_for_ever_is_a_period(callers: Callers, practice: Practice) -> Non
             "period": {"end": end},
         }
         assert (await callers.software().post("RelatedPerson", related)).status_code == 201
+
+
+@pytest.mark.parametrize(
+    ("path", "query"),
+    [
+        ("Slot/$prefetch", {"start": "9999-12-31"}),
+        ("Slot/$prefetch", {"start": "0001-01-01"}),
+        ("Slot/$soonest", {"after": "9999-12-31"}),
+        ("Slot/$soonest", {"after": "9999-12-31", "days": "7"}),
+        ("Appointment/$find", {"start": "9999-12-30", "end": "9999-12-31"}),
+    ],
+)
+async def test_nobody_looks_for_a_time_then(callers: Callers, path: str, query: dict[str, str]) -> None:
+    answer = await callers.nobody().get(path, **query)
+    assert (answer.status_code, code(answer)) == (422, "time-out-of-reach")
+
+
+async def test_until_for_ever_is_the_end_of_a_search(callers: Callers, practice: Practice) -> None:
+    """And all of a record is from the first of all days to the last."""
+    answer = await callers.nobody().get("Slot/$soonest", before="9999-12-31", days="mon", specialty="SM26")
+    assert answer.status_code == 200
+    camille = await practice.new_patient()
+    for _since in ("0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-12:00"):
+        query = {"start": "0001-01-01", "end": "9999-12-31", "_since": _since}
+        answer = await callers.patient(camille).get(f"{camille}/$everything", **query)
+        assert answer.status_code == 200
+
+
+@pytest.mark.parametrize("start", ["0001-01-01", "9999-12-31"])
+async def test_no_visit_is_booked_or_moved_there(
+    callers: Callers, practice: Practice, agenda: Agenda, start: str
+) -> None:
+    camille = await practice.new_patient()
+    caller = callers.patient(camille)
+    asked = appointment("booked", slots=[agenda.slots[0]], patient=camille, start=agenda.at(0))
+    booked = (await caller.post("Appointment", asked)).json()
+    moved = await caller.post(f"Appointment/{booked['id']}/$reschedule", parameters(start=start))
+    assert (moved.status_code, code(moved)) == (422, "time-out-of-reach")
+
+    wish = {
+        **appointment("proposed", patient=camille, start=agenda.at(1)),
+        "start": f"{start}T00:00:00Z",
+        "end": f"{start}T00:20:00Z",
+    }
+    named = parameters(appt_resource=wish, schedule=ref(f"Schedule/{agenda.id}"))
+    held = await caller.post("Appointment/$book", named)
+    assert (held.status_code, code(held)) == (422, "time-out-of-reach")
+
+
+@pytest.mark.parametrize("born", ["9982-01-01", "2199", "9999-12-31"])
+async def test_nobody_is_born_in_the_future(callers: Callers, born: str) -> None:
+    """When an account registers its second person, the end of parents' authority is reckoned from it."""
+    account = callers.patient(subject=unique("parent"))
+    for _ in range(2):
+        answer = await account.post("Patient", patient(birthDate=born))
+        assert (answer.status_code, code(answer)) == (422, "birth-date-to-come")

@@ -31,6 +31,7 @@ from services.booking.tests.surgery import hear, open_surgery, role_resource
 from creneau_booking.app import create_stores
 from creneau_booking.domain.openings.expansion import Expansion, expand
 from creneau_booking.storage.openings import made_slots
+from creneau_booking.storage.openings.extensions import MODE, ROLE_HOURS, SERVICE, Actors, understood
 from creneau_shared.fhir.storage.store import Resource
 
 MORNINGS = opening("2026-11-16T09:00:00+01:00", "2026-11-16T10:00:00+01:00", freq="WEEKLY", byDay=list(WEEK))
@@ -483,6 +484,24 @@ async def test_a_rule_that_nobody_could_carry_out_is_refused(callers: Callers, w
     assert issue["expression"][0].startswith("Schedule.extension[0]")
     assert (await software.get(f"Schedule/{agenda['id']}")).status_code == 404
     assert (await software.post("Schedule/$preview-slots", agenda)).status_code == 422
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"url": SERVICE, "valueString": "suivi"}, {"url": MODE, "valueString": "pigeon"}],
+)
+async def test_what_holds_for_all_openings_is_refused_where_it_cannot_be_read(
+    callers: Callers, wrong: Resource
+) -> None:
+    """Beside the hours of roles, too; of what stands there already the rest is understood."""
+    software = callers.software()
+    agenda = an_agenda({"url": ROLE_HOURS, "valueBoolean": True}, wrong)
+    answer = await software.put(f"Schedule/{agenda['id']}", agenda)
+    assert (answer.status_code, answer.json()["issue"][0]["expression"][0][:21]) == (
+        422,
+        "Schedule.extension[1]",
+    )
+    assert understood(agenda, Actors(), datetime.now(UTC)).own
 
 
 async def test_more_slots_than_anybody_could_want_are_refused(callers: Callers) -> None:

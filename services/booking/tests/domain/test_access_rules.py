@@ -14,6 +14,7 @@ from services.booking.tests.telling import in_words
 from creneau_booking.domain import access_rules as rules
 from creneau_booking.domain.access_rules import AccessRules, AgeLimit, AgendaRules, Birth, BookingWindow
 from creneau_booking.domain.quotas import Upcoming, require_room_to_come
+from creneau_booking.domain.times import later
 from creneau_booking.words.phrases import months_in_words, time_in_words
 from creneau_shared.errors import Unprocessable
 
@@ -140,6 +141,18 @@ def test_a_patient_changes_until_the_deadline() -> None:
 
 
 # -- ages --------------------------------------------------------------------------------------------------------
+
+
+def test_at_the_end_of_the_calendar_local_time_and_months_stop() -> None:
+    """West of UTC the last day ends after the calendar, east of it the first one begins before."""
+    last = rules.local_instant(date.max, time(23), ZoneInfo("Pacific/Tahiti"))
+    first = rules.local_instant(date.min, time(0), PARIS)
+    for moment in (first, last):
+        for zone in ("Pacific/Kiritimati", "Pacific/Pago_Pago"):
+            assert moment.astimezone(ZoneInfo(zone))
+    assert (first.year, last.year) == (1, 9999)
+    assert later(last, timedelta(days=8)) == later(last, timedelta.max) == last
+    assert rules.months_later(date(9982, 1, 1), 18 * 12) == date.max
 
 
 @given(DAYS, st.integers(0, 1800))

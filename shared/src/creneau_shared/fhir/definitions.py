@@ -93,6 +93,13 @@ class TypeDefinition:
         return self.base in ("DomainResource", "Resource")
 
     @cached_property
+    def attributes(self) -> frozenset[str]:
+        """The elements that are attributes in XML, and so have no extensions (R4 xml.html, extensibility.html)."""
+        if self.is_resource:
+            return frozenset()
+        return frozenset({"id", "url"} if self.name == "Extension" else {"id"})
+
+    @cached_property
     def by_name(self) -> Mapping[str, ElementDefinition]:
         """The elements by JSON property."""
         return {element.name: element for element in self.elements}

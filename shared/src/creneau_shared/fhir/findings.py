@@ -60,6 +60,28 @@ def missing(path: str) -> Issue:
     )
 
 
+def no_value(path: str) -> Issue:
+    """A required element of which only extensions are given, where the value itself is needed."""
+    return Issue(
+        code="not-supported",
+        fr=f"{path} n'a que des extensions : ici, il lui faut une valeur.",
+        en=f"{path} has extensions alone: here it needs a value.",
+        expression=(path,),
+        details_code="value-needed",
+    )
+
+
+def attribute_extended(path: str) -> Issue:
+    """Extensions of what is an attribute in XML."""
+    return Issue(
+        code="structure",
+        fr=f"{path} est un attribut en XML : il a une valeur, et ni id ni extension.",
+        en=f"{path} is an attribute in XML: it has a value, and neither id nor extension.",
+        expression=(path,),
+        details_code="attribute-extended",
+    )
+
+
 def null(path: str) -> Issue:
     return Issue(
         code="structure",
@@ -278,11 +300,12 @@ def dangling_fragment(path: str, text: str) -> Issue:
     )
 
 
-def too_deep(path: str) -> Issue:
+def too_deep(path: str, maximum: int) -> Issue:
+    shown = quote(path)
     return Issue(
-        code="structure",
-        fr=f"{path} est imbriqué trop profondément.",
-        en=f"{path} is nested too deeply.",
+        code="too-long",
+        fr=f"{shown} est imbriqué trop profondément : une ressource a {maximum} niveaux d'éléments au plus.",
+        en=f"{shown} is nested too deeply: a resource has {maximum} levels of elements at the most.",
         expression=(path,),
         details_code="nesting",
     )

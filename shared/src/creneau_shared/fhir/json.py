@@ -16,19 +16,28 @@ import orjson
 from creneau_shared.errors import BadRequest
 
 NESTING_MAX: Final = 100
-"""Deepest nesting of objects and arrays in a body. FHIR's own examples stay under 30."""
+"""Deepest nesting of objects and arrays in a body. FHIR's own examples stay under 30; what is stored is bounded by
+`validation.NESTING_MAX`, well below."""
 
 _INTEGER_DIGITS_MAX: Final = 18
 """An integer of more digits becomes a Decimal: it can still be a FHIR decimal, and fits no 64-bit integer."""
 
 
-def loads(body: bytes) -> dict[str, Any]:
-    """The JSON object in `body` (UTF-8, a byte order mark is tolerated).
+def loads(content: bytes) -> dict[str, Any]:
+    """The JSON object in `content` (UTF-8, a byte order mark is tolerated): what was stored here, what a service answered.
 
     Raises BadRequest (issue code `structure`) that says where: not UTF-8, not JSON, not an object, a repeated
-    property, NaN or Infinity, nesting beyond NESTING_MAX, half of a surrogate pair.
+    property, NaN or Infinity, half of a surrogate pair.
     """
-    value = loads_any(body)
+    return _as_object(_read(content))
+
+
+def loads_sent(body: bytes) -> dict[str, Any]:
+    """The JSON object that a client sent; as `loads`, and BadRequest for nesting beyond NESTING_MAX."""
+    return _as_object(loads_any_sent(body))
+
+
+def _as_object(value: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise unreadable(
             "Le corps doit être un objet JSON, avec sa propriété resourceType.",
@@ -48,8 +57,15 @@ def text_of(body: bytes) -> str:
         ) from None
 
 
-def loads_any(body: bytes) -> Any:
-    """The JSON value in `body`, an object or not (a JSON Patch is an array); otherwise as `loads`."""
+def loads_any_sent(body: bytes) -> Any:
+    """The JSON value that a client sent, an object or not (a JSON Patch is an array); otherwise as `loads_sent`."""
+    value = _read(body)
+    if body.count(b"{") + body.count(b"[") > NESTING_MAX and depth(value) > NESTING_MAX:
+        raise _too_deep()
+    return value
+
+
+def _read(body: bytes) -> Any:
     text = text_of(body)
     try:
         value = _DECODER.decode(text)
@@ -61,8 +77,6 @@ def loads_any(body: bytes) -> Any:
         ) from None
     except RecursionError:
         raise _too_deep() from None
-    if body.count(b"{") + body.count(b"[") > NESTING_MAX and _depth(value) > NESTING_MAX:
-        raise _too_deep()
     if b"\\u" in body:
         _refuse_lone_surrogates(value)
     return value
@@ -125,17 +139,17 @@ _DECODER: Final = json.JSONDecoder(
 )
 
 
-def _depth(value: Any) -> int:
+def depth(value: Any) -> int:
     """How deep objects and arrays are nested in `value`, without recursion."""
-    depth = 0
+    levels = 0
     level = [value] if isinstance(value, dict | list) else []
     while level:
-        depth += 1
+        levels += 1
         children: list[Any] = []
         for item in level:
             children.extend(item.values() if isinstance(item, dict) else item)
         level = [child for child in children if isinstance(child, dict | list)]
-    return depth
+    return levels
 
 
 def _refuse_lone_surrogates(value: Any) -> None:

@@ -2,7 +2,8 @@
 
 One strict pass over the dict, by tables compiled once for each type: structure, cardinality, primitive
 values, required codes, reference targets, contained resources, narrative and invariants. Nothing is
-converted. Rules of profiles and of business are not known here.
+converted. Rules of profiles and of business are not known here; but how deep a resource may be, and which
+elements need a value, is.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from functools import cache
 from typing import Any, Final
 
 from creneau_shared.errors import BadRequest, Issue, Unprocessable
-from creneau_shared.fhir import findings, narrative
+from creneau_shared.fhir import findings, json, narrative
 from creneau_shared.fhir.bindings import RESOURCE_TYPES
 from creneau_shared.fhir.datatypes import PRIMITIVES, Primitive, parse_reference
 from creneau_shared.fhir.definitions import (
@@ -26,8 +27,24 @@ from creneau_shared.fhir.invariants import Invariant, of_element, of_type
 ISSUES_MAX: Final = 50
 """Most issues that one validation reports."""
 
-UNPROCESSABLE_CODES: Final = frozenset({"invariant", "extension", "not-supported", "incomplete"})
-"""Issue codes of a well-formed resource that breaks a rule or asks for what is not understood here."""
+NESTING_MAX: Final = 45
+"""Deepest nesting of elements in one resource: twice as many levels of JSON (an object in a list), so that a Bundle around
+it, and one around that, can still be read as a body (`json.NESTING_MAX`)."""
+
+UNPROCESSABLE_CODES: Final = frozenset({"invariant", "extension", "not-supported", "incomplete", "too-long"})
+"""Issue codes of a well-formed resource that breaks a rule, asks for what is not understood here or holds too much."""
+
+VALUED: Final = {
+    "Appointment": frozenset({"status"}),
+    "AppointmentParticipant": frozenset({"status"}),
+    "AppointmentResponse": frozenset({"participantStatus"}),
+    "BundleEntryRequest": frozenset({"method", "url"}),
+    "Slot": frozenset({"status", "start", "end"}),
+}
+"""Required elements, by type, for whose value no extension can stand here: without it nothing can be done with the resource."""
+
+_CONTAINERS: Final = frozenset({"Bundle", "Parameters"})
+"""Types that hold resources, are not stored, and may be as deep as a body."""
 
 Path = tuple[Any, str, int | None]
 """(path of the parent or None, name in FHIRPath, index or None): rendered only when something is found."""
@@ -45,8 +62,6 @@ def validate(resource: Any, expected_type: str | None = None) -> list[Issue]:
         run.whole(resource, expected_type)
     except _EnoughError:
         run.issues.append(findings.and_more(ISSUES_MAX))
-    except RecursionError:
-        run.issues.append(findings.too_deep(str(resource.get("resourceType"))))
     return run.issues
 
 
@@ -132,7 +147,7 @@ def _in_codes(codes: frozenset[str]) -> Callable[[Any], bool]:
 class _Table:
     """A type, compiled for the walk."""
 
-    __slots__ = ("choices", "definition", "invariants", "required", "rules")
+    __slots__ = ("choices", "definition", "invariants", "required", "rules", "valued")
 
     def __init__(self, definition: TypeDefinition) -> None:
         self.definition = definition
@@ -140,6 +155,7 @@ class _Table:
         self.required = tuple(
             element.name for element in definition.elements if element.min and not element.choice
         )
+        self.valued = VALUED.get(definition.name, frozenset())
         self.choices = tuple(
             (group, frozenset(element.name for element in elements), group in definition.required_choices)
             for group, elements in definition.choices.items()
@@ -165,6 +181,7 @@ class _Run:
     def __init__(self) -> None:
         self.issues: list[Issue] = []
         self.container: dict[str, Any] = {}
+        self.depth, self.depth_max = 0, NESTING_MAX
         self.in_transaction = False
 
     def add(self, issue: Issue) -> None:
@@ -185,6 +202,8 @@ class _Run:
             return
         self.container = resource
         root = name if isinstance(name, str) and name in RESOURCE_TYPES else expected_type or "Resource"
+        if root in _CONTAINERS:
+            self.depth_max = json.NESTING_MAX // 2
         self.resource(resource, (None, root, None))
 
     def resource(self, value: dict[str, Any], path: Path) -> None:
@@ -231,6 +250,10 @@ class _Run:
         if not value:
             self.add(findings.empty(_render(path), value))
             return
+        if self.depth == self.depth_max:
+            self.add(findings.too_deep(_render(path), self.depth_max))
+            return
+        self.depth += 1
         find = table.rules.get
         for name, child in value.items():
             rule = find(name)
@@ -243,8 +266,12 @@ class _Run:
             elif not rule.accepts(child):
                 self.wrong_primitive(child, rule, (path, rule.name, None))
         for name in table.required:
-            if name not in value and f"_{name}" not in value:
+            if name in value:
+                continue
+            if f"_{name}" not in value:
                 self.add(findings.missing(_render((path, table.rules[name].name, None))))
+            elif name in table.valued:
+                self.add(findings.no_value(_render((path, table.rules[name].name, None))))
         for group, names, required in table.choices:
             if required or len(value) > 1:
                 self.choice(group, names, required, value, path)
@@ -253,6 +280,7 @@ class _Run:
         for invariant in table.invariants:
             if not invariant.holds(value):
                 self.add(invariant.issue(_render(path)))
+        self.depth -= 1
 
     def without_rule(self, name: str, value: dict[str, Any], table: _Table, path: Path) -> None:
         """A property that names no element: resourceType, the extension of a primitive, or unknown."""
@@ -260,7 +288,10 @@ class _Run:
             return
         rule = table.rules.get(name[1:]) if name.startswith("_") else None
         if rule is not None and rule.definition.kind == "primitive":
-            self.primitive_extension(value[name], rule, value, path)
+            if rule.definition.name in table.definition.attributes:
+                self.add(findings.attribute_extended(_render((path, rule.name, None))))
+            else:
+                self.primitive_extension(value[name], rule, value, path)
             return
         where = f"{_render(path)}.{findings.quote(name)}"
         self.add(findings.unknown_element(where, name, table.definition.name, table.rules))

@@ -8,7 +8,7 @@ its digits. Narrative comes back as equal XHTML, not always as the same bytes.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final
 
 from lxml import etree
@@ -26,6 +26,9 @@ from creneau_shared.fhir.markup import ATTRIBUTES_MAX, has_crowded_element
 from creneau_shared.fhir.narrative import XHTML_NAMESPACE
 
 FHIR_NAMESPACE: Final = "http://hl7.org/fhir"
+
+_DEPTH_MAX: Final = json.NESTING_MAX // 2
+"""Deepest nesting of elements in a document: each is up to two levels of JSON, an object in a list."""
 
 _DEFAULT_NAMESPACE: Final[Any] = {None: FHIR_NAMESPACE}
 _SCHEMA_INSTANCE: Final = "{http://www.w3.org/2001/XMLSchema-instance}"
@@ -103,14 +106,14 @@ class _Reader:
     def children(
         self, element: etree._Element, definition: TypeDefinition, into: dict[str, Any], depth: int
     ) -> None:
-        if depth > json.NESTING_MAX:
+        if depth > _DEPTH_MAX:
             raise _at(element, "l'imbrication est trop profonde", "the nesting is too deep")
         self.no_text(element, element.text)
         for child in element:
             self.no_text(element, child.tail)
             name = self.name_of(child)
             known = definition.by_name.get(name)
-            if known is None or known.name in _attributes_of(definition):
+            if known is None or known.name in definition.attributes:
                 raise _at(
                     child,
                     f"<{name}> n'est pas un élément de {definition.name} en FHIR R4",
@@ -167,11 +170,11 @@ class _Reader:
             return (None if text is None else _typed(element, definition.type, text)), beside or None
         result: dict[str, Any] = {}
         type_ = type_definition(definition.type)
-        self.attributes(element, _attributes_of(type_), result)
+        self.attributes(element, type_.attributes, result)
         self.children(element, type_, result, depth + 1)
         return result, None
 
-    def attributes(self, element: etree._Element, allowed: set[str], into: dict[str, Any]) -> None:
+    def attributes(self, element: etree._Element, allowed: Collection[str], into: dict[str, Any]) -> None:
         for key, text in element.attrib.items():
             name = str(key)
             if name not in allowed:
@@ -204,13 +207,6 @@ class _Reader:
                 f"<{tag}> contient du texte ; une valeur s'écrit dans l'attribut value",
                 f"<{tag}> holds text; a value is written in the attribute value",
             )
-
-
-def _attributes_of(definition: TypeDefinition) -> set[str]:
-    """The elements that are attributes in XML."""
-    if definition.is_resource:
-        return set()
-    return {"id", "url"} if definition.name == "Extension" else {"id"}
 
 
 def _boolean(text: str) -> bool:
@@ -281,14 +277,16 @@ def _write(
     parent: etree._Element, value: dict[str, Any], definition: TypeDefinition, written: set[str]
 ) -> None:
     """The properties of `value` as attributes and children of `parent`; `written` are done already."""
-    attributes = _attributes_of(definition)
+    attributes = definition.attributes
     for element in definition.elements:
         name, beside = element.name, f"_{element.name}"
         if name not in value and beside not in value:
             continue
         written |= {name, beside}
         if name in attributes:
-            parent.set(name, _writable(value[name]))
+            # Of what was stored before it was refused, the attribute may have extensions alone.
+            if name in value:
+                parent.set(name, _writable(value[name]))
         elif element.kind == "primitive":
             for item, extension in _pairs(value.get(name), value.get(beside)):
                 _write_primitive(parent, name, item, extension)

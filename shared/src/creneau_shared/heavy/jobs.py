@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from creneau_shared.fhir.json import dumps, loads
+from creneau_shared.fhir.json import dumps, loads, loads_sent
 from creneau_shared.fhir.profiles import profile_issues
 from creneau_shared.fhir.rest.judging import Judged, Question, judge_body
 from creneau_shared.fhir.rest.negotiation import Format
@@ -17,7 +17,7 @@ from creneau_shared.fhir.xml import from_xml, to_xml
 
 def read(format_: Format, body: bytes) -> Resource:
     """The resource in a body; BadRequest as its reader raises it."""
-    return loads(body) if format_ == "json" else from_xml(body)
+    return loads_sent(body) if format_ == "json" else from_xml(body)
 
 
 def validate_body(format_: Format, body: bytes, question: Question) -> Judged:

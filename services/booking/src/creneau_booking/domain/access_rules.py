@@ -18,6 +18,7 @@ from creneau_booking.domain.refusals.agendas import (
     NoticeTooShort,
     NotOpenYet,
 )
+from creneau_booking.domain.times import FIRST, LAST
 
 MIDNIGHT = time()
 DAYS_MAX = 3660
@@ -125,9 +126,13 @@ def local_instant(day: date, moment: time, zone: tzinfo) -> datetime:
     """The instant of a local time: the later one where the clock shows it twice, shifted on where it leaps over it.
 
     PostgreSQL's `AT TIME ZONE` reads local times so, too. In UTC: Python compares times of one zone by their faces.
+    What lies beyond the calendar there is its first or last moment.
     """
     wall = datetime.combine(day, moment, zone)
-    return max(wall.astimezone(UTC), wall.replace(fold=1).astimezone(UTC))
+    try:
+        return max(wall.astimezone(UTC), wall.replace(fold=1).astimezone(UTC))
+    except OverflowError:
+        return LAST if day.year == date.max.year else FIRST
 
 
 def opens(window: BookingWindow, start: datetime, zone: tzinfo) -> datetime:
@@ -137,8 +142,12 @@ def opens(window: BookingWindow, start: datetime, zone: tzinfo) -> datetime:
 
 
 def months_later(day: date, months: int) -> date:
-    """The same day `months` months later, or the last of that month when it is shorter."""
-    return day + relativedelta(months=months)
+    """The same day `months` months later, or the last of that month when it is shorter; the calendar's last, where it has no
+    such month."""
+    try:
+        return day + relativedelta(months=months)
+    except ValueError:
+        return date.max
 
 
 def fits(age: AgeLimit, birth: Birth, day: date) -> bool:

@@ -7,9 +7,15 @@ record is in use) is stated by those who have seen the person's papers; so is wh
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from creneau_booking.domain.refusals.people import AddressesUnreachable, StatedByStaff, UnreachableKind
+from creneau_booking.domain.refusals.people import (
+    AddressesUnreachable,
+    BornLater,
+    StatedByStaff,
+    UnreachableKind,
+)
 from creneau_shared.contact_points import email_address, phone_of
 
 Members = Mapping[str, Any]
@@ -38,6 +44,20 @@ def require_own_words(before: Members | None, after: Members) -> None:
     touched = [*_others_changed(old, after), *(_verified_changed(old, after) if is_verified(old) else ())]
     if touched:
         raise StatedByStaff(tuple(touched))
+
+
+_EARLIEST_DAY = timezone(timedelta(hours=14))
+"""the zone in which each day begins first"""
+
+
+def require_born(before: Members | None, after: Members, now: datetime) -> None:
+    """BornLater when a birth date that is stated anew has begun nowhere yet."""
+    said: str | None = after.get("birthDate")
+    if said is None or said == (before or {}).get("birthDate"):
+        return
+    today = now.astimezone(_EARLIEST_DAY).date().isoformat()
+    if said > today[: len(said)]:
+        raise BornLater()
 
 
 _KINDS: Mapping[object, UnreachableKind] = {"email": "email", "phone": "phone", "sms": "phone"}

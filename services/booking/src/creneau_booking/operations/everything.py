@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 
+from creneau_booking.domain.times import REACH
 from creneau_booking.operations.definitions import operation_definition, parameter
 from creneau_booking.operations.person import access_to_person
 from creneau_booking.operations.unknown_names import known_names, unknown_names
@@ -17,6 +18,7 @@ from creneau_booking.storage.people.record import TYPES as KEPT_HERE
 from creneau_booking.storage.people.record import sources
 from creneau_shared.clock import PARIS
 from creneau_shared.errors import BadRequest
+from creneau_shared.fhir.datatypes import instant_of
 from creneau_shared.fhir.json import dumps
 from creneau_shared.fhir.outcome import operation_outcome
 from creneau_shared.fhir.rest.exchange import Answer, FhirRequest, asked_count
@@ -174,8 +176,8 @@ def _wanted(request: FhirRequest) -> _Wanted:
     start, end = _day(given, "start"), _day(given, "end")
     period = None
     if start or end:
-        begin = _midnight(start) if start else datetime(1900, 1, 1, tzinfo=UTC)
-        until = _midnight(end + timedelta(days=1)) if end else datetime(2999, 1, 1, tzinfo=UTC)
+        begin = _midnight(start) if start else REACH[0]
+        until = _midnight(end, after=True) if end else REACH[1]
         period = (begin, until)
     since = _instant(given)
     versions = given.flag("versions") is True
@@ -222,8 +224,11 @@ def _day(given: OperationInput, name: str) -> date | None:
         ) from None
 
 
-def _midnight(day: date) -> datetime:
-    return datetime.combine(day, time(), PARIS).astimezone(UTC)
+def _midnight(day: date, *, after: bool = False) -> datetime:
+    """When the day begins, or the one after it; of a day in no year of ours, when the first or the last one does."""
+    first, last = (moment.date() for moment in REACH)
+    within = min(max(day, first), last)
+    return datetime.combine(within + timedelta(days=after), time(), PARIS).astimezone(UTC)
 
 
 def _instant(given: OperationInput) -> datetime | None:
@@ -231,7 +236,7 @@ def _instant(given: OperationInput) -> datetime | None:
     if value is None or value == "":
         return None
     try:
-        moment = datetime.fromisoformat(str(value).replace(" ", "+"))
+        moment = instant_of(str(value).replace(" ", "+"))
     except ValueError:
         moment = None
     if moment is None or moment.tzinfo is None:

@@ -14,6 +14,7 @@ import orjson
 
 from creneau_booking.domain.joint import Series, Together
 from creneau_booking.domain.participants import SAID_BY_SLOT
+from creneau_booking.domain.times import require_in_reach
 from creneau_booking.operations.agenda_remarks import remark, remarks_on
 from creneau_booking.operations.consumers import consumer_for, named_patients
 from creneau_booking.operations.definitions import operation_definition, parameter
@@ -399,7 +400,8 @@ def moment_of(given: OperationInput, name: str, operation: str) -> tuple[datetim
 
 
 def require_window(start: datetime, end: datetime, days_max: int) -> None:
-    """Unprocessable when a period ends before it starts, or is longer than one call looks through."""
+    """Unprocessable when a period ends before it starts, or is longer than one call looks through; OutOfReach when one of its
+    ends lies in no year of ours."""
     if end <= start:
         raise Unprocessable(
             "La fin de la période cherchée doit suivre son début.",
@@ -415,6 +417,8 @@ def require_window(start: datetime, end: datetime, days_max: int) -> None:
             expression="Parameters.parameter.where(name='end')",
             details_code="window-too-long",
         )
+    for name, moment in (("start", start), ("end", end)):
+        require_in_reach("Slot", name, moment)
 
 
 def _count(given: OperationInput) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from creneau_booking.domain.times import require_in_reach
 from creneau_booking.operations.agenda_remarks import remark
 from creneau_booking.operations.consumers import consumer_for, named_patients
 from creneau_booking.operations.definitions import operation_definition, parameter
@@ -134,6 +135,7 @@ class PrefetchOperation:
         if given.first("end"):
             end = moment_of(given, "end", "$prefetch")[1]
         else:
+            require_in_reach("Slot", "start", start)
             end = start.astimezone(PARIS) + timedelta(days=self._window_days_max)
         require_window(start, end, self._window_days_max)
         return start, end

@@ -12,6 +12,7 @@ from datetime import datetime
 from creneau_booking.domain.appointment import Appointment
 from creneau_booking.domain.changes import is_there, require_movable
 from creneau_booking.domain.participants import SAID_BY_SLOT
+from creneau_booking.domain.times import later, require_sensible
 from creneau_booking.handlers.manner import Manner
 from creneau_booking.handlers.series import Taken
 from creneau_booking.operations.booking import Desk, Session, answer_with, in_transaction
@@ -136,11 +137,13 @@ def _sent(given: OperationInput) -> Resource:
 
 def _period(given: OperationInput, wanted: Resource, before: Appointment) -> tuple[datetime, datetime] | None:
     """From `start` on, until `end` or as long as the appointment lasts now; None when neither the call nor the Appointment
-    that it sends gives a start."""
+    that it sends gives a start; refused as `domain.times` says."""
     start = _moment(given, wanted, "start")
     if start is None or before.start is None or before.end is None:
         return None
-    return start, _moment(given, wanted, "end") or start + (before.end - before.start)
+    end = _moment(given, wanted, "end") or later(start, before.end - before.start)
+    require_sensible("Appointment", start, end)
+    return start, end
 
 
 def _moment(given: OperationInput, wanted: Resource, name: str) -> datetime | None:

@@ -18,7 +18,7 @@ from creneau_booking.storage.slot_sync import SlotSent, Window
 from creneau_shared.clock import PARIS
 from creneau_shared.errors import BadRequest, CreneauError, Issue, Unprocessable
 from creneau_shared.fhir.datatypes import PRIMITIVES
-from creneau_shared.fhir.json import dumps, loads
+from creneau_shared.fhir.json import dumps, loads_sent
 from creneau_shared.fhir.profiles import profile_issues
 from creneau_shared.fhir.rest.bounds import ResourceBounds
 from creneau_shared.fhir.rest.exchange import FhirRequest, json_object
@@ -131,7 +131,7 @@ def _lines(body: bytes) -> Iterator[Resource]:
         if not line.strip():
             continue
         try:
-            yield loads(line)
+            yield loads_sent(line)
         except CreneauError as error:
             raise BadRequest(
                 f"La ligne {number} n'est pas une ressource JSON.",

@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, time, timedelta
 from typing import Any
 
+from creneau_booking.domain.times import require_in_reach
 from creneau_booking.operations.references import id_of
 from creneau_booking.storage.finding.soonest.conditions import Sought
 from creneau_shared.clock import PARIS
@@ -239,6 +240,7 @@ def _window(given: OperationInput, now: datetime) -> tuple[datetime, datetime | 
     start = _moment(given, AFTER, 0) or now
     end = _moment(given, BEFORE, 1)
     start = max(start, now)
+    require_in_reach("Slot", "start", start)
     weekdays: list[int] = []
     for text in given.texts("days") or [str(value) for value in given.all("days")]:
         days = whole_number(text)

@@ -8,6 +8,7 @@ from datetime import datetime, tzinfo
 
 from creneau_booking.domain.appointment import Appointment
 from creneau_booking.domain.refusals.slots import NoSlotThen
+from creneau_booking.domain.times import require_in_reach
 from creneau_booking.storage.agendas.slots_of_agendas import SLOT_LENGTH_MAX
 from creneau_booking.storage.availability.actors import CONCERNED, TURN
 from creneau_booking.storage.slot_rows import slot_key
@@ -77,7 +78,9 @@ class Pattern:
         return zone_named(self.slots[0].zone) or PARIS
 
     async def at(self, connection: Connection, start: datetime) -> list[str]:
-        """The slots (ids) of the same agendas for the same, when an occurrence starts at `start`; NoSlotThen without any."""
+        """The slots (ids) of the same agendas for the same, when an occurrence starts at `start`; NoSlotThen without any,
+        OutOfReach in no year of ours."""
+        require_in_reach("Appointment", "start", start)
         schedules = sorted({slot.schedule for slot in self.slots})
         until = start + (self.until - self.start)
         rows = await connection.fetch(

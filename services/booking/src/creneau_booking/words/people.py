@@ -6,6 +6,7 @@ from creneau_booking.domain.own_words import OWN
 from creneau_booking.domain.refusals.people import (
     AccountOfTheirOwn,
     AddressesUnreachable,
+    BornLater,
     GuardianAtPractice,
     IdentityRegistered,
     InsWrong,
@@ -130,6 +131,16 @@ def _stated_by_staff(element: str) -> Issue:
         en=f"Patient.{element} {en}: ask them to correct it. What you can change yourself: {', '.join(OWN)}.",
         expression=(f"Patient.{element}",),
         details_code="stated-by-staff",
+    )
+
+
+@WORDS.says(BornLater)
+def _(_: BornLater) -> CreneauError:
+    return Unprocessable(
+        "La date de naissance est dans le futur : corrigez-la.",
+        "The birth date is in the future: correct it.",
+        expression="Patient.birthDate",
+        details_code="birth-date-to-come",
     )
 
 

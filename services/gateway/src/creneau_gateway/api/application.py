@@ -17,7 +17,7 @@ from creneau_gateway.whole.bundles import Bundles
 from creneau_gateway.whole.joined import Whole
 from creneau_gateway.whole.own_types import OwnTypes
 from creneau_shared.errors import MethodNotAllowed, NotFound, NotImplementedByServer
-from creneau_shared.fhir.json import loads
+from creneau_shared.fhir.json import loads, loads_sent
 from creneau_shared.fhir.outcome import Language, negotiate_language
 from creneau_shared.fhir.rest import well_known
 from creneau_shared.fhir.rest.exchange import Answer
@@ -146,7 +146,7 @@ class GatewayApplication:
         if len(body) >= self._workshop.bytes_min:
             read: Resource = await self._workshop.do("read", format_, body)
             return read
-        return loads(body) if format_ == "json" else from_xml(body)
+        return loads_sent(body) if format_ == "json" else from_xml(body)
 
     async def _encode(self, answer: Answer, output: Format) -> bytes:
         content = answer.content or b""

@@ -11,7 +11,7 @@ from typing import Any
 from creneau_shared.errors import Unprocessable, UnsupportedMedia
 from creneau_shared.fhir import json, xml
 from creneau_shared.fhir.patch import fhirpath_patch, json_patch, xml_patch
-from creneau_shared.fhir.patch.result import without_empties
+from creneau_shared.fhir.patch.result import check_depth, without_empties
 
 __all__ = ["PATCH_FORMATS", "apply_patch"]
 
@@ -32,11 +32,11 @@ def apply_patch(content_type: str, body: bytes, resource: dict[str, Any]) -> dic
     """
     match content_type.partition(";")[0].strip().lower():
         case "application/json-patch+json":
-            patched = json_patch.apply(json.loads_any(body), resource)
+            patched = json_patch.apply(json.loads_any_sent(body), resource)
         case "application/xml-patch+xml":
             patched = xml_patch.apply(body, resource)
         case "application/fhir+json" | "application/json":
-            patched = fhirpath_patch.apply(json.loads(body), resource)
+            patched = fhirpath_patch.apply(json.loads_sent(body), resource)
         case "application/fhir+xml" | "application/xml":
             patched = fhirpath_patch.apply(xml.from_xml(body), resource)
         case other:
@@ -45,6 +45,7 @@ def apply_patch(content_type: str, body: bytes, resource: dict[str, Any]) -> dic
                 f"A patch of type “{other}” is not read here; read are: {', '.join(PATCH_FORMATS)}.",
                 headers={"Accept-Patch": ", ".join(PATCH_FORMATS)},
             )
+    check_depth(patched)
     _refuse_other_identity(resource, patched)
     result = without_empties(patched)
     return result if isinstance(result, dict) else {}

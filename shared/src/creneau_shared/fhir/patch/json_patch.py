@@ -8,7 +8,14 @@ from typing import Any
 import jsonpatch
 
 from creneau_shared.fhir import json
-from creneau_shared.fhir.patch.result import RESULT_BYTES_MAX, check_count, inapplicable, malformed
+from creneau_shared.fhir.patch.result import (
+    RESULT_BYTES_MAX,
+    check_count,
+    check_depth,
+    inapplicable,
+    malformed,
+    too_deep,
+)
 
 
 def apply(operations: Any, resource: dict[str, Any]) -> dict[str, Any]:
@@ -46,6 +53,10 @@ def _apply_one(index: int, operation: Any, document: Any) -> Any:
         raise inapplicable(f"{path} n'existe pas", f"{path} does not exist", index) from None
     except (jsonpatch.JsonPatchException, TypeError, KeyError, IndexError, ValueError):
         raise malformed("l'opération est mal formée", "the operation is malformed", index) from None
-    if operation.get("op") == "copy" and len(json.dumps(result)) > RESULT_BYTES_MAX:
-        raise inapplicable("la ressource devient trop grande", "the resource becomes too large", index)
+    except RecursionError:
+        raise too_deep(index) from None
+    if operation.get("op") == "copy":
+        check_depth(result, index)
+        if len(json.dumps(result)) > RESULT_BYTES_MAX:
+            raise inapplicable("la ressource devient trop grande", "the resource becomes too large", index)
     return result

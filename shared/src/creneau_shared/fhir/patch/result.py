@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from creneau_shared.errors import BadRequest, Unprocessable
+from creneau_shared.fhir import json
 
 OPERATIONS_MAX: Final = 200
 """Most operations in one patch."""
@@ -40,6 +41,18 @@ def check_count(operations: int) -> None:
             f"un correctif a {OPERATIONS_MAX} opérations au plus",
             f"a patch has {OPERATIONS_MAX} operations at most",
         )
+
+
+def check_depth(resource: Any, operation: int | None = None) -> None:
+    """Unprocessable when the resource is nested deeper than a body may be: operations can bring such depth together."""
+    if json.depth(resource) > json.NESTING_MAX:
+        raise too_deep(operation)
+
+
+def too_deep(operation: int | None = None) -> Unprocessable:
+    return inapplicable(
+        "la ressource devient trop profonde", "the resource becomes too deeply nested", operation
+    )
 
 
 def without_empties(value: Any) -> Any:

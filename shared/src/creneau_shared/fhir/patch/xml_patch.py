@@ -105,7 +105,14 @@ def _add(number: int, operation: etree._Element, target: etree._Element) -> None
     """Children at the end or `prepend`ed, siblings `before` or `after`, or an attribute (`type="@…"`)."""
     attribute = operation.get("type", "")
     if attribute.startswith("@"):
-        target.set(attribute[1:], (operation.text or "").strip())
+        try:
+            target.set(attribute[1:], (operation.text or "").strip())
+        except ValueError:
+            raise malformed(
+                f"« {attribute} » n'est pas le nom d'un attribut",
+                f"“{attribute}” is not the name of an attribute",
+                number,
+            ) from None
         return
     contents = _contents(number, operation)
     position = operation.get("pos", "append")

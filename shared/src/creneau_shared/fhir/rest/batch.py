@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import binascii
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -206,10 +205,10 @@ def _header_value(value: str, name: str | None, index: int) -> str:
     return value
 
 
-def _base64(data: str, index: int) -> bytes:
+def _base64(data: Any, index: int) -> bytes:
     try:
         return base64.b64decode(data, validate=True)
-    except (binascii.Error, ValueError) as error:
+    except (TypeError, ValueError) as error:
         raise BadRequest(
             "Binary.data n'est pas du base64.",
             "Binary.data is not base64.",

@@ -11,7 +11,7 @@ from typing import Any
 
 from creneau_shared.errors import BadRequest
 from creneau_shared.fhir.datatypes import instant_of, whole_number
-from creneau_shared.fhir.json import loads
+from creneau_shared.fhir.json import loads_sent
 from creneau_shared.fhir.outcome import Language
 from creneau_shared.fhir.rest.negotiation import Preference, body_format
 from creneau_shared.fhir.storage.store import Resource, Stored
@@ -86,7 +86,7 @@ class FhirRequest:
                     "The request has no body; a resource is expected in it.",
                     code="structure",
                 )
-            self.parsed = loads(self.body) if kind == "json" else from_xml(self.body)
+            self.parsed = loads_sent(self.body) if kind == "json" else from_xml(self.body)
         return self.parsed
 
     def instant_parameter(self, name: str) -> datetime | None:

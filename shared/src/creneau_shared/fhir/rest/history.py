@@ -11,7 +11,7 @@ import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TypeVar
 
 import orjson
@@ -19,7 +19,7 @@ import orjson
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import BadRequest
 from creneau_shared.fhir.audit import Event, Touched
-from creneau_shared.fhir.datatypes import parse_interval
+from creneau_shared.fhir.datatypes import CALENDAR_BEGIN, instant_of, parse_interval
 from creneau_shared.fhir.rest.exchange import Answer, FhirRequest, asked_count
 from creneau_shared.fhir.rest.reading import ID, VERSION_MAX, require_once_visible
 from creneau_shared.fhir.rest.service import FhirService
@@ -67,7 +67,7 @@ class Place:
         return self.last_updated, _BEFORE_EVERY_ID, 0
 
 
-OLDEST = Place(datetime(1, 1, 1, tzinfo=UTC), "", "0", 0)
+OLDEST = Place(CALENDAR_BEGIN, "", "0", 0)
 """Before every version: the last page goes backward from here."""
 
 
@@ -92,8 +92,10 @@ class Cursor:
         try:
             raw = urlsafe_b64decode(text.encode("ascii") + b"=" * (-len(text) % 4))
             moment, resource_type, id_, version, backward, total = orjson.loads(raw)
-            place = Place(datetime.fromisoformat(moment), str(resource_type), str(id_), int(version))
-            if place.last_updated.tzinfo is None or not ID.match(place.id) or place.version > VERSION_MAX:
+            place = Place(instant_of(moment), str(resource_type), str(id_), int(version))
+            if place.last_updated.tzinfo is None or not ID.match(place.id):
+                raise ValueError(text)
+            if not 0 <= place.version <= VERSION_MAX:
                 raise ValueError(text)
             if backward not in (False, True) or not (total is None or 0 <= int(total) <= VERSION_MAX):
                 raise ValueError(text)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import BadRequest, CreneauError
-from creneau_shared.fhir.json import loads
+from creneau_shared.fhir.json import loads_sent
 from creneau_shared.fhir.rest.exchange import Answer, FhirRequest
 from creneau_shared.fhir.rest.service import FhirService
 from creneau_shared.fhir.rest.writing import write_context
@@ -36,7 +36,7 @@ def provenance_of(service: FhirService, request: FhirRequest, *, writes: bool) -
             "not-supported",
         )
     try:
-        resource = loads(header.encode("latin-1"))
+        resource = loads_sent(header.encode("latin-1"))
         if "target" in resource:
             raise _refused(
                 "X-Provenance ne donne pas de target : le serveur y met la version qu'il écrit.",

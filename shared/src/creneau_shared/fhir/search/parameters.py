@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from creneau_shared.fhir.bindings import RESOURCE_TYPES
+
 ParameterType = Literal["token", "string", "date", "reference", "uri", "quantity", "number", "special"]
 
 OWN_CANONICAL = "https://creneau.sante.fr/fhir/SearchParameter/"
@@ -98,4 +100,6 @@ class SearchParameter:
 
     def allows_target(self, resource_type: str) -> bool:
         """Whether the reference may name a resource of this type."""
-        return resource_type in self.targets or ANY_TYPE in self.targets
+        if ANY_TYPE in self.targets:
+            return resource_type in RESOURCE_TYPES
+        return resource_type in self.targets

@@ -22,6 +22,14 @@ ISSUE_CODES: Final[Mapping[str, tuple[str, str]]] = {
         "Unequal lists of values and extensions",
     ),
     "resource-type": ("Type de ressource absent ou inattendu", "Resource type missing or unexpected"),
+    "value-needed": (
+        "Élément sans valeur, seulement des extensions",
+        "Element without a value, extensions alone",
+    ),
+    "attribute-extended": (
+        "Extension de ce qui est un attribut en XML",
+        "Extension of what is an attribute in XML",
+    ),
     "modifier-extension": ("Extension modificatrice non comprise", "Modifier extension not understood"),
     "implicit-rules": ("Règles implicites non comprises", "Implicit rules not understood"),
     "reference-form": ("Référence mal formée", "Malformed reference"),
@@ -207,6 +215,7 @@ ISSUE_CODES: Final[Mapping[str, tuple[str, str]]] = {
     ),
     "no-practice": ("Jeton qui ne dit pour quel cabinet", "Token that does not say for which practice"),
     "unknown-actor": ("Acteur inconnu de l'annuaire", "Actor unknown to the directory"),
+    "birth-date-to-come": ("Date de naissance dans le futur", "Birth date in the future"),
     "unknown-patient": ("Patient inconnu", "Unknown patient"),
     "unknown-appointment": ("Rendez-vous inconnu", "Unknown appointment"),
     "unknown-target": ("Cible inconnue", "Unknown target"),

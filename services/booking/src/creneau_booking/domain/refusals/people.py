@@ -35,6 +35,11 @@ class StatedByStaff(Refusal):
     elements: tuple[str, ...]
 
 
+@dataclass(eq=False)
+class BornLater(Refusal):
+    """The birth date of a Patient is in the future."""
+
+
 UnreachableKind = Literal["email", "phone"]
 
 

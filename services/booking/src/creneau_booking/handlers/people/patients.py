@@ -13,7 +13,7 @@ from creneau_booking.domain.identity import (
     ins_of,
     unverified_official_ins,
 )
-from creneau_booking.domain.own_words import require_own_words, require_reachable
+from creneau_booking.domain.own_words import require_born, require_own_words, require_reachable
 from creneau_booking.domain.refusals.people import IdentityRegistered, InsWrong, OfficialInsUnverified
 from creneau_booking.publishing import contact_changes_at, contact_event
 from creneau_booking.storage.people import contact_changes, identities
@@ -44,8 +44,9 @@ def answers_for_addresses(context: WriteContext) -> bool:
 
 
 def require_writable(context: WriteContext, before: Resource | None, after: Resource) -> None:
-    """Forbidden when who acts for a person, a counsellor too, says more of them than is their own to say;
-    Unprocessable when they give an address that is none, or anybody an INS that is none."""
+    """Unprocessable when the person is not born yet; Forbidden when who acts for a person, a counsellor too, says more of them
+    than is their own to say; Unprocessable when they give an address that is none, or anybody an INS that is none."""
+    require_born(before, after, context.now)
     if context.patient_ids is not None:
         require_own_words(before, after)
         require_reachable(before, after)

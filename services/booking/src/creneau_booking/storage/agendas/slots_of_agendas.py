@@ -12,6 +12,7 @@ from asyncpg import Record
 
 from creneau_booking.domain.participants import SAID_BY_SLOT
 from creneau_booking.domain.refusals.slots import NoSlotThen
+from creneau_booking.domain.times import require_sensible
 from creneau_booking.storage.slot_rows import slot_key
 from creneau_booking.storage.slot_visibility import is_public
 from creneau_shared.database.pool import Connection
@@ -55,8 +56,9 @@ async def slots_between(
     An agenda may offer several kinds at one time (twenty minutes of this, thirty of that). First comes the kind of the
     slots `like` (ids), then one that is for what is `wanted` (as `Appointment.visit`), what patients may see, what
     is just that long, and what is free. Where no kind covers the period: all that lie in or reach into it.
-    NoSlotThen when there is none.
+    NoSlotThen when there is none; OutOfReach and LastsTooLong as `domain.times` says.
     """
+    require_sensible("Appointment", start, end)
     terms = [f"{_PARAMETERS[element]}={code}" for element, codes in wanted.items() for code in codes]
     rows = await connection.fetch(
         _BETWEEN, schedule, start, end, start - SLOT_LENGTH_MAX, [slot_key(id_) for id_ in like], terms

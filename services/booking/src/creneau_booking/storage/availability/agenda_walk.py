@@ -20,6 +20,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from creneau_booking.domain.times import later
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.search.pages import (
     MatchQuery,
@@ -294,7 +295,7 @@ class AgendaWalk:
         def assemble(parts: PageParts, arguments: Arguments) -> str:
             row = parts.alias
             begin = arguments.add(start, "timestamptz")
-            end = arguments.add(start + WINDOWS[-1], "timestamptz")
+            end = arguments.add(later(start, WINDOWS[-1]), "timestamptz")
             read = arguments.add(READ_AS_THEY_COME, "bigint")
             # In their whole order before they are judged, so that no more are judged than the page takes.
             few = (
@@ -318,8 +319,9 @@ def _windows(
     begin: datetime | None = None
     if start is not None and fitting is not None and len(fitting.agendas) >= WINDOWS_FROM:
         for width in WINDOWS:
-            yield begin, start + width
-            begin = start + width
+            end = later(start, width)
+            yield begin, end
+            begin = end
     if fitting is None or fitting.agendas:
         yield begin, None
 

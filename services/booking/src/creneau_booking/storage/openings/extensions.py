@@ -183,7 +183,7 @@ def _take(extension: Resource, schedule: Resource, reading: _Reading, now: datet
         reading.own[str(url)] = lasts(extension.get("valueDuration"), "valueDuration", least=0)
     elif url in (ROLE_HOURS, PUBLIC_HOLIDAYS):
         reading.own[str(url)] = boolean(extension)
-    elif url in (MODE, VISIBILITY, NEW_PATIENTS, APPOINTMENT_TYPE, SCHOOL_HOLIDAYS):
+    elif url in (MODE, VISIBILITY, NEW_PATIENTS, APPOINTMENT_TYPE, SCHOOL_HOLIDAYS, SERVICE):
         _offer([extension], {})
 
 
@@ -203,7 +203,9 @@ def _put_together(schedule: Resource, reading: _Reading, actors: Actors) -> Stat
     if reading.own.get(ROLE_HOURS):
         hours = () if openings else tuple(h for role in actors.roles for h in _hours(role))
         absences += [period for role in actors.roles for period in _not_available(role)]
-    offer = _offer(schedule.get("extension", ()), {})
+    unread = {opening.index for opening in reading.unread}
+    read = [e for index, e in enumerate(schedule.get("extension", ())) if index not in unread]
+    offer = _offer(read, {})
     if hours and offer != Offer():
         hours = tuple(Hours(h.weekdays, h.start, h.end, offer) for h in hours)
     statement = Statement(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import httpx
+import orjson
 import pytest
 from starlette.requests import Request
 
@@ -13,7 +14,7 @@ from creneau_web.page import Page
 from creneau_web.pages.booking.draft import BookedAlreadyError, Draft, keep, release
 from creneau_web.pages.times import FIRST
 
-from .conftest import NOW, Asked, FhirBase, Person, searchset
+from .conftest import FHIR, NOW, Asked, FhirBase, Person, searchset
 from .samples import CAMILLE, PLACE, PRACTITIONER, ROLE, SCHEDULE, SLOT, VISIT, appointment, held
 
 UNTIL_LATER = [
@@ -201,6 +202,27 @@ async def test_going_back_to_the_times_gives_the_held_one_back(person: Person, f
     assert given_back.body == [{"op": "replace", "path": "/status", "value": "cancelled"}]
     assert given_back.headers["if-match"] == 'W/"3"', "it may have been booked in between"
     assert 'value="slot-1"' in page.text
+
+
+async def test_a_button_pressed_twice_books_once_whatever_is_said_with_it(
+    person: Person, fhir: FhirBase
+) -> None:
+    """The other request has said the same between reading and writing; the browser shows the answer to this one."""
+    await person.sign_in()
+    check = await choose(person)
+    fhir.refuse("PATCH", "/Appointment/a-1", 412, "version")
+    said = iter([held(), {**held(), "comment": "En fauteuil"}])
+
+    def read(asked: Asked) -> httpx.Response | None:
+        if (asked.method, asked.path) != ("GET", "/Appointment/a-1"):
+            return None
+        now = next(said, appointment("booked"))
+        return httpx.Response(200, content=orjson.dumps(now), headers={**FHIR, "ETag": 'W/"3"'})
+
+    fhir.rules.append(read)
+    fhir.on("POST", "/Appointment/a-1/$book", appointment("booked"))
+    answer = await person.send(check.url.path, message="En fauteuil")
+    assert answer.headers["location"] == "/rendez-vous/a-1"
 
 
 async def without_an_answer(person: Person, fhir: FhirBase) -> str:

@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+CHANGED_MEANWHILE = 412
+"""the status of a refusal: what was read is not what stands any more"""
+
 
 @dataclass(frozen=True, slots=True)
 class Refusal:

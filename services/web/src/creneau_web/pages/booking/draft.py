@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 
 from creneau_web.care.model import Way, way_of
 from creneau_web.fhir.client import Answered
-from creneau_web.fhir.refusal import RefusedError
+from creneau_web.fhir.refusal import CHANGED_MEANWHILE, RefusedError
 from creneau_web.page import Page
 from creneau_web.people.model import Person
 from creneau_web.people.records import people_of
@@ -23,7 +23,6 @@ from creneau_web.visits.reading import is_or_was_hold, stands_at
 from creneau_web.visits.records import cancel, readable
 
 ID_BYTES = 16
-CHANGED_MEANWHILE = 412
 
 
 class Held(BaseModel):

@@ -7,6 +7,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from creneau_web.fhir.client import Answered
+from creneau_web.fhir.refusal import CHANGED_MEANWHILE, RefusedError
 from creneau_web.page import Page
 from creneau_web.pages.booking.draft import Draft, Held, keep
 from creneau_web.visits.model import ASKED
@@ -15,6 +16,10 @@ from creneau_web.visits.records import move
 
 WORDS_WHILE = ("pending", "booked")
 """as long as a patient may say something to the practice"""
+
+
+CHANCES = 3
+"""readings before somebody is told that what they write to changes under their hands"""
 
 
 async def hold(page: Page, draft: Draft) -> Held:
@@ -57,10 +62,7 @@ async def book(page: Page, draft: Draft) -> str:
     await keep(page, draft)
     id_ = draft.moving or draft.held.appointment
     if draft.comment:
-        read = await page.fhir.read("Appointment", id_)
-        if read.resource.get("comment") != draft.comment and read.resource.get("status") in WORDS_WHILE:
-            change = {"op": "add", "path": "/comment", "value": draft.comment}
-            await page.fhir.patch("Appointment", id_, [change], etag=read.etag)
+        await _tell(page, id_, draft.comment)
     if draft.moving:
         status = await move(page.fhir, id_, draft.slot, f"move-{draft.key}")
     else:
@@ -70,6 +72,22 @@ async def book(page: Page, draft: Draft) -> str:
     draft.booked = id_
     await keep(page, draft)
     return id_
+
+
+async def _tell(page: Page, id_: str, comment: str) -> None:
+    """Say something to the practice, unless it is said already: by the same button, pressed twice, at this very moment."""
+    for chance in range(CHANCES):
+        read = await page.fhir.read("Appointment", id_)
+        if read.resource.get("comment") == comment or read.resource.get("status") not in WORDS_WHILE:
+            return
+        change = {"op": "add", "path": "/comment", "value": comment}
+        try:
+            await page.fhir.patch("Appointment", id_, [change], etag=read.etag)
+        except RefusedError as error:
+            if error.refusal.status != CHANGED_MEANWHILE or chance == CHANCES - 1:
+                raise
+        else:
+            return
 
 
 def _appointment(answered: Answered) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Form
 from fastapi.responses import HTMLResponse, RedirectResponse
 
-from creneau_web.fhir.refusal import RefusedError
+from creneau_web.fhir.refusal import CHANGED_MEANWHILE, RefusedError
 from creneau_web.page import Page, VisitPage
 from creneau_web.pages.mine.appointment import acting_for
 from creneau_web.visits.model import Visit
@@ -16,7 +16,6 @@ from creneau_web.visits.records import visit as read_visit
 
 router = APIRouter(prefix="/rendez-vous")
 
-CHANGED_MEANWHILE = 412
 BY_RULE = (409, 422)
 Scope = Literal["this", "this-and-following", "all"]
 SCOPES: tuple[Scope, ...] = ("this", "this-and-following", "all")

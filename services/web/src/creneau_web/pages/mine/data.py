@@ -12,7 +12,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
-from creneau_web.fhir.refusal import RefusedError, UnreachableError
+from creneau_web.fhir.refusal import CHANGED_MEANWHILE, RefusedError, UnreachableError
 from creneau_web.page import PERSONAL, CurrentPage, Page, SignedInPage, local_path
 from creneau_web.pages.login import log_out_here
 from creneau_web.people.model import Person
@@ -26,7 +26,6 @@ log = structlog.get_logger(__name__)
 
 router = APIRouter(prefix="/mes-donnees")
 
-CHANGED_MEANWHILE = 412
 GONE = (404, 410)
 MOST = {"nom_utilise": NAME_MAX, "courriel": EMAIL_MAX, "telephone": PHONE_MAX}
 """characters of each field of a correction"""

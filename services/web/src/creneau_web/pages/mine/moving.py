@@ -10,7 +10,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from starlette.exceptions import HTTPException
 
 from creneau_web.care.soonest import nearest_openings
-from creneau_web.fhir.refusal import RefusedError
+from creneau_web.fhir.refusal import CHANGED_MEANWHILE, RefusedError
 from creneau_web.page import Page, VisitPage
 from creneau_web.pages.booking.chosen import chosen
 from creneau_web.pages.booking.draft import Chosen
@@ -24,7 +24,6 @@ from creneau_web.visits.records import visit as read_visit
 
 router = APIRouter(prefix="/rendez-vous")
 
-CHANGED_MEANWHILE = 412
 BY_RULE = 422
 NO_NUMBER = re.compile(r"\D")
 """what of an ETag is not its version"""

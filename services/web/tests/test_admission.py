@@ -183,7 +183,7 @@ async def holding(app: WebApplication, person: Person, clock: FixedClock) -> Non
     session = await app.site.sessions.begin(Content(account=account, language="simple"))
     assert session.key is not None
     person.client.cookies.set(app.site.settings.session_cookie, session.key, domain="creneau.example")
-    held = Held(appointment="a-1", patient="camille", until=clock.now() + timedelta(minutes=10))
+    held = Held(appointment="held", patient="camille", until=clock.now() + timedelta(minutes=10))
     draft = Draft(role="role-1", slot="s-1", start=NOW, end=NOW, held=held)
     await app.site.sessions.keep_draft(session, draft.id, draft.model_dump(mode="json"))
 

@@ -183,6 +183,19 @@ async def test_36_the_preferred_times(
         assert starts == [utc(monday + timedelta(hours=hours)) for hours in expected], repeat
 
 
+async def test_36_a_leap_second_is_a_time_of_day_and_what_is_no_time_prefers_none(
+    callers: Callers, practice: Practice, monday: datetime
+) -> None:
+    """Valid FHIR both: the second before it, and an element of which extensions alone are given."""
+    agenda = await practice.open_agenda(1, start=monday)
+    beside = {"extension": [{"url": "urn:x", "valueString": "x"}]}
+    repeat = {"timeOfDay": ["08:00:60", None], "_timeOfDay": [None, beside]}
+    body = parameters(**window(monday), practitioner=ref(agenda.practitioner))
+    body["parameter"].append({"name": "timing", "valueTiming": {"repeat": repeat}})
+    answer = await callers.nobody().post("Appointment/$find", body)
+    assert answer.status_code == 200, answer.text
+
+
 @pytest.mark.parametrize("several", [False, True])
 async def test_40_no_more_than_the_total(
     callers: Callers, practice: Practice, monday: datetime, several: bool

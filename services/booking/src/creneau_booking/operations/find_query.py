@@ -22,7 +22,7 @@ from creneau_booking.domain.joint import Series
 from creneau_booking.operations.references import id_of
 from creneau_booking.storage.finding.local_times import LocalTimes
 from creneau_shared.errors import BadRequest, Unprocessable
-from creneau_shared.fhir.datatypes import whole_number
+from creneau_shared.fhir.datatypes import time_of, whole_number
 from creneau_shared.fhir.rest.parameters import OperationInput
 from creneau_shared.fhir.storage.store import Resource
 
@@ -171,8 +171,8 @@ def times_of(given: OperationInput) -> LocalTimes | None:
     weekdays = [WEEKDAYS[day] for day in repeat.get("dayOfWeek", ()) if day in WEEKDAYS]
     parts = [str(code).partition(".")[0] for code in repeat.get("when", ())]
     hours = [PARTS_OF_DAY[part] for part in parts if part in PARTS_OF_DAY]
-    for text in repeat.get("timeOfDay", ()):
-        begin = time.fromisoformat(str(text)).replace(second=0, microsecond=0)
+    for text in filter(None, repeat.get("timeOfDay", ())):
+        begin = time_of(text).replace(second=0, microsecond=0)
         hours.append((begin, (datetime.combine(date.min, begin) + timedelta(minutes=1)).time()))
     return LocalTimes(weekdays, hours) if weekdays or hours else None
 

@@ -35,6 +35,14 @@ class StatedByStaff(Refusal):
     elements: tuple[str, ...]
 
 
+@dataclass(eq=False)
+class KnownByRequest(Refusal):
+    """A practice would write of somebody of whom it knows a request only."""
+
+    where: Literal["record", "proxy", "link"]
+    """what of theirs: the Patient, who represents them, that another Patient is replaced by theirs"""
+
+
 UnreachableKind = Literal["email", "phone"]
 
 

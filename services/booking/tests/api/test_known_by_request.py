@@ -242,6 +242,17 @@ async def test_an_account_that_was_given_is_no_practices_to_give_again(known: Kn
     assert (await operator.post(f"{statement}/$invite", parameters())).status_code == 200
 
 
+async def test_a_code_that_was_given_before_is_void_once_the_person_has_their_account(known: Known) -> None:
+    """Else a practice would keep one back, for whomever it likes."""
+    desk = known.desk
+    who = await known.people.registers(desk)
+    codes = [await invite(desk, await states(desk, who, "ONESELF")) for _ in range(2)]
+    friends = await invite(desk, await states(desk, who, "FRND", "see"))
+    answers = [await accept(known.people.account(), given) for given in (*codes, friends)]
+    assert [answer.status_code for answer in answers] == [200, 422, 200]
+    assert code(answers[1]) == "proxy-code"
+
+
 @pytest.mark.parametrize("delegation", ["book", "manage"])
 async def test_a_secretariat_knows_what_its_practice_knows(
     known: Known, practice: Practice, delegation: str

@@ -20,7 +20,7 @@ from creneau_booking.domain.refusals.proxies import ProxyEnded, ProxyOfAnother, 
 from creneau_booking.handlers.people.accounts import tell
 from creneau_booking.handlers.people.patients import require_more_than_asked
 from creneau_booking.storage.agendas.rules import births_of
-from creneau_booking.storage.people import accounts, identities
+from creneau_booking.storage.people import accounts, identities, invitations
 from creneau_booking.storage.people.patients import require_registered
 from creneau_booking.storage.people.related_persons import (
     accepted,
@@ -97,6 +97,8 @@ class RelatedPersonStore(GenericStore):
     async def accept(self, connection: Connection, context: WriteContext, current: Stored) -> Stored:
         """An account has taken the locked statement up: which its versions tell, to both sides."""
         assert current.content is not None
+        if (proxy := self.proxy(current)).is_oneself:
+            await invitations.void_for_oneself(connection, proxy.patient)
         taken = accepted(loads(current.content), context.now)
         return await super().replace(connection, of_the_deployment(context), current, taken)
 

@@ -21,7 +21,7 @@ from creneau_booking.domain.refusals.offering import (
     SlotsNotSearchedBy,
     UnreadRule,
 )
-from creneau_booking.domain.refusals.people import UnreachableKind
+from creneau_booking.domain.refusals.people import InsFault, UnreachableKind
 from creneau_booking.domain.refusals.proxies import UnknownProxy
 from creneau_booking.domain.refusals.slots import SlotTaken
 from creneau_booking.words import CATALOGUE, told
@@ -70,6 +70,7 @@ FACTS: dict[Any, Any] = {
     bool: True,
     tuple[tuple[int, str], ...]: ((0, "x"), (1, "y")),
     tuple[tuple[int, UnreachableKind], ...]: ((0, "email"), (1, "phone")),
+    tuple[tuple[int, InsFault], ...]: ((0, "form"), (1, "key")),
     tuple[UnreadRule, ...]: tuple(UnreadRule(1, fault, "e", "x") for fault in get_args(RuleFault)),
     tuple[of_openings.UnreadOpening, ...]: tuple(
         of_openings.UnreadOpening(1, fault, "e", "x") for fault in get_args(of_openings.OpeningFault)

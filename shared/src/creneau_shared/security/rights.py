@@ -23,12 +23,16 @@ REGULATION = "@regulation"
 
 OWNER = "~owner=Organization/"
 """Internal term: whose (an organisation's) a resource is. No search parameter begins with a tilde."""
+REGISTERED = "~registered="
+"""Begin of the internal terms of a Patient: which organisations (`Organization/…`) registered them; `nobody`: none did."""
 AGENDA = "~agenda=Schedule/"
 """Internal term of an appointment: in whose agenda it is."""
 SHARED = "~shared=Patient/"
 """Internal term: a person's representatives see it too."""
 INSTEAD = "~instead=Appointment/"
 """Internal term of an appointment: in the place of which other one it stands, or waits to, and whose both are."""
+_OF_A_PRACTICE: Mapping[str, str] = {"RelatedPerson": "manage"}
+"""What a practice must have delegated to whoever writes a type for it, where that is more than a person must allow."""
 OPEN = "~public"
 """Internal term of a slot that is open to everybody."""
 
@@ -152,7 +156,10 @@ class Access:
             return None
         if self.rights.role == "regulator":
             return frozenset({REGULATION})
-        return self._allowed(self.rights.practices)
+        scopes = self.rights.practices
+        if (more := _OF_A_PRACTICE.get(self.resource_type)) is not None and self.action not in ("r", "s"):
+            return frozenset(id_ for id_, allowed in scopes.items() if more in allowed)
+        return self._allowed(scopes)
 
     @property
     def own_organizations(self) -> frozenset[str]:

@@ -78,7 +78,7 @@ OPERATIONS: Mapping[str, OperationRow] = {
     "messages": OperationRow(("Communication", "r"), "with the voucher that booking gives for one person"),
     "invite": OperationRow(
         ("RelatedPerson", "r"),
-        "whoever decides about it: the person, who answers for them, a practice that knows them",
+        "whoever decides about it: the person, who answers for them, a practice that registered them or agreed to a visit",
     ),
     "accept": OperationRow(
         ("RelatedPerson", "u"), "whoever holds the code of an invitation, with an account of their own"

@@ -15,6 +15,8 @@ from creneau_booking.handlers.people.patients import (
     ContactSecrets,
     patient_removed,
     patient_written,
+    require_more_than_asked,
+    require_successor,
     require_writable,
 )
 from creneau_booking.handlers.people.registrations import People
@@ -71,12 +73,15 @@ class PatientStore(GenericStore):
         keeping: bool = False,
     ) -> Stored:
         require_not_kept("Patient", current.id)
+        await require_more_than_asked(connection, context, current.id, "record")
         if current.deleted:
             await require_same_person(connection, current, resource)
         before = None if current.content is None else loads(current.content)
         require_writable(context, before, resource)
         how = ended(before, resource)
         if how is not None:
+            if how.successor is not None:
+                await require_successor(connection, context, how.successor)
             await self._visits.look_again(connection, context, current.id, how)
         stored = await super().replace(
             connection, context, current, resource, belonging=belonging, keeping=keeping

@@ -27,7 +27,8 @@ VISITS = frozenset({"see", "book", "cancel"})
 PARENTS = frozenset({"PRN", "MTH", "FTH"})
 """relationships (v3-RoleCode) of those who answer for a minor"""
 GUARDIAN = "GUARD"
-RESPONSIBLE = frozenset({GUARDIAN, "POWATT", "ONESELF"})
+ONESELF = "ONESELF"
+RESPONSIBLE = frozenset({GUARDIAN, "POWATT", ONESELF})
 """relationships of those who answer for a person of any age: guardians, mandataries; and oneself"""
 _CIVIL_ZONE = ZoneInfo("Europe/Paris")
 _MIDNIGHT = datetime.min.time()
@@ -50,7 +51,7 @@ class Proxy:
     @property
     def is_oneself(self) -> bool:
         """The person's own account, where somebody else had registered them."""
-        return "ONESELF" in self.relationships
+        return ONESELF in self.relationships
 
     def may(self, *, minor: bool) -> frozenset[str]:
         """What it lets somebody do. Whoever answers for the person may do everything, unless they are given less."""
@@ -109,7 +110,7 @@ def require_may_decide(
     """
     if not manages:
         raise ProxyNotTheirs()
-    if "ONESELF" in relationships and person.has_account and not is_person:
+    if ONESELF in relationships and person.has_account and not is_person:
         raise AccountOfTheirOwn()
     if GUARDIAN in relationships:
         raise GuardianAtPractice()

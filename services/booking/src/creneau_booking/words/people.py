@@ -10,6 +10,7 @@ from creneau_booking.domain.refusals.people import (
     GuardianAtPractice,
     IdentityRegistered,
     InsWrong,
+    KnownByRequest,
     MinorOnParents,
     OfficialInsUnverified,
     ProxyNotTheirs,
@@ -19,6 +20,7 @@ from creneau_shared.errors import Conflict, CreneauError, Forbidden, Issue, Unpr
 from creneau_shared.words import Theme
 
 WORDS = Theme()
+_OF_THEIRS = {"record": "Patient", "proxy": "RelatedPerson.patient", "link": "Patient.link"}
 
 
 @WORDS.says(ProxyNotTheirs)
@@ -36,8 +38,10 @@ def _(_: ProxyNotTheirs) -> CreneauError:
 @WORDS.says(AccountOfTheirOwn)
 def _(_: AccountOfTheirOwn) -> CreneauError:
     return Forbidden(
-        "Cette personne a son propre compte : elle seule, ou son cabinet, en décide.",
-        "This person has an account of their own: only they, or their practice, decide about it.",
+        "Cette personne a son propre compte : elle seule en décide. Si elle n'y accède plus, adressez-vous à l'exploitant du"
+        " service.",
+        "This person has an account of their own: only they decide about it. If they have lost access to it, ask the operator"
+        " of the service.",
         expression="RelatedPerson.relationship",
         details_code="proxy-oneself",
     )
@@ -62,6 +66,18 @@ def _(_: MinorOnParents) -> CreneauError:
         " (HIDDEN-FROM-PROXIES).",
         expression="RelatedPerson.relationship",
         details_code="proxy-parent",
+    )
+
+
+@WORDS.says(KnownByRequest)
+def _(r: KnownByRequest) -> CreneauError:
+    return Forbidden(
+        "Vous ne connaissez cette personne que par sa demande : vous pouvez lire sa fiche et répondre à la demande. Dès qu'un"
+        " rendez-vous est pris chez vous, vous pouvez modifier sa fiche et déclarer qui la représente.",
+        "You know this person by their request only: you can read their record and answer the request. As soon as an"
+        " appointment with you is booked, you can change their record and state who represents them.",
+        expression=_OF_THEIRS[r.where],
+        details_code="known-by-request",
     )
 
 

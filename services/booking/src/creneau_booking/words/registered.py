@@ -23,6 +23,7 @@ _NAMED_IN: dict[PatientsNamedIn, str] = {
     "answer": "AppointmentResponse.actor",
     "proxy": "RelatedPerson.patient",
     "provenance": "Provenance",
+    "link": "Patient.link",
 }
 
 

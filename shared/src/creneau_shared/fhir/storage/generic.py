@@ -18,7 +18,7 @@ from creneau_shared.fhir.search.sql import Arguments
 from creneau_shared.fhir.storage.history_sql import VersionRows, history_statement, total_statement
 from creneau_shared.fhir.storage.store import ChangeKind, HistoryQuery, Resource, Stored, WriteContext
 from creneau_shared.ids import new_id
-from creneau_shared.security.rights import AGENDA, OWNER
+from creneau_shared.security.rights import AGENDA, OWNER, REGISTERED
 from creneau_shared.type_table import COMPARTMENT
 
 Changed = Callable[[Connection, WriteContext, ChangeKind, Stored, Resource | None], Awaitable[None]]
@@ -535,9 +535,9 @@ def _versions(
 
 _KEPT = (
     "ARRAY(SELECT DISTINCT t FROM unnest(terms) AS t"
-    f" WHERE (starts_with(t, '{OWNER}') OR starts_with(t, '{AGENDA}')) AND t <> ALL ($5))"
+    f" WHERE (starts_with(t, '{OWNER}') OR starts_with(t, '{AGENDA}') OR starts_with(t, '{REGISTERED}')) AND t <> ALL ($5))"
 )
-"""SQL: those of a row's terms that say whose it is, beside the new ones ($5)"""
+"""SQL: those of a row's terms that say whose it is and who registered it, beside the new ones ($5)"""
 
 
 def compartment(resource_type: str, terms: str) -> str:

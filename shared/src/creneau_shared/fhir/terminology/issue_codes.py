@@ -180,6 +180,7 @@ ISSUE_CODES: Final[Mapping[str, tuple[str, str]]] = {
     "proxy-not-yours": ("Représentation qu'un autre décide", "Representation that is others' to decide"),
     "proxy-oneself": ("Compte de la personne elle-même", "The person's own account"),
     "proxy-guardian": ("Mesure de protection : au cabinet", "Protective measure: at the practice"),
+    "known-by-request": ("Personne connue par sa seule demande", "Person known by their request only"),
     "proxy-parent": ("Parent d'un mineur : au cabinet", "Parent of a minor: at the practice"),
     "proxy-birth-date": (
         "Date de naissance corrigée par le cabinet seulement",

@@ -40,6 +40,14 @@ class BornLater(Refusal):
     """The birth date of a Patient is in the future."""
 
 
+@dataclass(eq=False)
+class KnownByRequest(Refusal):
+    """A practice would write of somebody of whom it knows a request only."""
+
+    where: Literal["record", "proxy", "link"]
+    """what of theirs: the Patient, who represents them, that another Patient is replaced by theirs"""
+
+
 UnreachableKind = Literal["email", "phone"]
 
 

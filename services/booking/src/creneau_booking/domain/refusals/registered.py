@@ -7,8 +7,9 @@ from typing import Literal
 
 from creneau_shared.refusal import Refusal
 
-PatientsNamedIn = Literal["appointment", "answer", "proxy", "provenance"]
-"""What names Patients: a visit, an answer to one, who represents them, where something comes from."""
+PatientsNamedIn = Literal["appointment", "answer", "proxy", "provenance", "link"]
+"""What names Patients: a visit, an answer to one, who represents them, where something comes from, what replaces a
+record."""
 
 
 @dataclass(eq=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal
 
 from creneau_booking.domain.identity import (
     address_digest,
@@ -14,9 +15,16 @@ from creneau_booking.domain.identity import (
     unverified_official_ins,
 )
 from creneau_booking.domain.own_words import require_born, require_own_words, require_reachable
-from creneau_booking.domain.refusals.people import IdentityRegistered, InsWrong, OfficialInsUnverified
+from creneau_booking.domain.refusals.people import (
+    IdentityRegistered,
+    InsWrong,
+    KnownByRequest,
+    OfficialInsUnverified,
+)
 from creneau_booking.publishing import contact_changes_at, contact_event
 from creneau_booking.storage.people import contact_changes, identities
+from creneau_booking.storage.people.known_patients import is_only_asked
+from creneau_booking.storage.people.patients import require_registered
 from creneau_shared.database.pool import Connection, Database
 from creneau_shared.fhir.json import loads
 from creneau_shared.fhir.storage.generic import owned_by
@@ -41,6 +49,24 @@ def answers_for_addresses(context: WriteContext) -> bool:
     """Whether the author has seen or spoken to the person: everybody but the person's own account, whatever scopes
     it writes with. A counsellor sits beside them."""
     return context.patient_ids is None or context.role == "counsellor"
+
+
+async def require_more_than_asked(
+    connection: Connection, context: WriteContext, patient: str, where: Literal["record", "proxy", "link"]
+) -> None:
+    """KnownByRequest when a practice would write of a Patient (id) who has only asked it for something."""
+    if context.people is not None or context.organizations is None:
+        return
+    if await is_only_asked(connection, patient, context.organizations):
+        raise KnownByRequest(where)
+
+
+async def require_successor(connection: Connection, context: WriteContext, patient: str) -> None:
+    """The visits of a record that is replaced become those of another Patient (id): a practice names one of its own.
+    UnknownPatients when it does not know them, KnownByRequest when it knows them by a request only."""
+    if context.organizations is not None:
+        await require_registered(connection, (patient,), "link", context.organizations)
+    await require_more_than_asked(connection, context, patient, "link")
 
 
 def require_writable(context: WriteContext, before: Resource | None, after: Resource) -> None:

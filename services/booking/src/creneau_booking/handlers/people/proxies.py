@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from creneau_booking.domain.proxies import (
+    ONESELF,
     Person,
     Proxy,
     end_of_minority,
@@ -14,10 +15,12 @@ from creneau_booking.domain.proxies import (
     majority_ending,
     require_may_decide,
 )
+from creneau_booking.domain.refusals.people import AccountOfTheirOwn
 from creneau_booking.domain.refusals.proxies import ProxyEnded, ProxyOfAnother, UnknownProxy
 from creneau_booking.handlers.people.accounts import tell
+from creneau_booking.handlers.people.patients import require_more_than_asked
 from creneau_booking.storage.agendas.rules import births_of
-from creneau_booking.storage.people import accounts
+from creneau_booking.storage.people import accounts, identities, invitations
 from creneau_booking.storage.people.patients import require_registered
 from creneau_booking.storage.people.related_persons import (
     accepted,
@@ -28,7 +31,7 @@ from creneau_booking.storage.people.related_persons import (
 )
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.json import loads
-from creneau_shared.fhir.storage.generic import GenericStore
+from creneau_shared.fhir.storage.generic import GenericStore, owned_by
 from creneau_shared.fhir.storage.store import ChangeKind, Resource, Stored, WriteContext
 from creneau_shared.security.rights import OWNER
 
@@ -94,6 +97,8 @@ class RelatedPersonStore(GenericStore):
     async def accept(self, connection: Connection, context: WriteContext, current: Stored) -> Stored:
         """An account has taken the locked statement up: which its versions tell, to both sides."""
         assert current.content is not None
+        if (proxy := self.proxy(current)).is_oneself:
+            await invitations.void_for_oneself(connection, proxy.patient)
         taken = accepted(loads(current.content), context.now)
         return await super().replace(connection, of_the_deployment(context), current, taken)
 
@@ -144,17 +149,31 @@ class RelatedPersonStore(GenericStore):
     async def _require_may_decide(
         self, connection: Connection, context: WriteContext, one: Proxy, other: Proxy | None
     ) -> None:
-        if context.people is None:
-            return
         patient = one.patient
+        relationships = one.relationships if other is None else one.relationships | other.relationships
+        if context.people is None:
+            await self._require_practice_may_decide(connection, context, patient, relationships)
+            return
         birth = (await births_of(connection, [patient])).get(patient)
         person = Person(is_minor(birth, context.now), await accounts.is_somebodys(connection, patient))
         require_may_decide(
-            one.relationships | (other.relationships if other is not None else frozenset()),
+            relationships,
             person,
             manages=context.may("manage", patient),
             is_person=patient in context.oneself,
         )
+
+    async def _require_practice_may_decide(
+        self, connection: Connection, context: WriteContext, patient: str, relationships: frozenset[str]
+    ) -> None:
+        """Who lets a practice decide has been there, and has no account of their own where it is about that. Of whom it does not
+        know it is told nothing; the deployment decides."""
+        if context.organizations is None:
+            return
+        await require_more_than_asked(connection, context, patient, "proxy")
+        is_seen = await identities.is_of(connection, patient, owned_by(context.organizations))
+        if ONESELF in relationships and is_seen and await accounts.is_somebodys(connection, patient):
+            raise AccountOfTheirOwn()
 
     # -- hooks -----------------------------------------------------------------------------------------------
 

@@ -12,6 +12,7 @@ from creneau_booking.handlers.people.proxies import RelatedPersonStore, of_the_d
 from creneau_booking.storage.agendas.rules import births_of
 from creneau_booking.storage.people import accounts
 from creneau_booking.storage.people.accounts import Account, Link
+from creneau_booking.storage.people.known_patients import registered_by
 from creneau_booking.storage.people.related_persons import CARER, PARENT, UNTIL_MAJORITY, resource_of
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.json import loads
@@ -82,8 +83,9 @@ class People:
         else the author's own. Others come to know them by an appointment."""
         if current is None:
             if context.organizations is None:
-                return []
-            return owned_by(context.owners(_managing_organization(resource)))
+                return registered_by(())
+            owners = context.owners(_managing_organization(resource))
+            return [*owned_by(owners), *registered_by(owners)]
         if context.people is not None and current.content is not None:
             oneself = current.id in context.oneself
             await self._require_same_majority(connection, loads(current.content), resource, oneself=oneself)

@@ -59,6 +59,15 @@ async def use(connection: Connection, code: str, related_person: str, now: datet
     return Account(*row) if row is not None else None
 
 
+async def void_for_oneself(connection: Connection, patient: str) -> None:
+    """The Patient (id) has an account of their own: no code that was given before makes another one theirs."""
+    await connection.execute(
+        "DELETE FROM proxy_invitation WHERE related_person IN"
+        " (SELECT id FROM related_person WHERE terms @> ARRAY['patient=Patient/' || $1, 'relationship=ONESELF'])",
+        patient,
+    )
+
+
 async def forget_expired(connection: Connection, now: datetime) -> int:
     """Forget the invitations that can no longer be accepted; how many."""
     rows = await connection.fetch("DELETE FROM proxy_invitation WHERE expires_at <= $1 RETURNING 1", now)

@@ -11,7 +11,7 @@ from creneau_booking.domain.appointment import SlotFact
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.search.sql import Arguments
 from creneau_shared.fhir.storage.generic import owned_by
-from creneau_shared.security.rights import AGENDA, OWNER
+from creneau_shared.security.rights import AGENDA, OWNER, REGISTERED
 
 KNOWN_ONLY = "coalesce(NOT {new_patients}, {agenda}.known_patients_only, false)"
 """SQL: the slot is for whom its practice knows; `new_patients` of its kind, and its agenda's alias"""
@@ -32,6 +32,28 @@ UNION ALL SELECT id, term FROM patient, unnest(terms) AS term
 WHERE id = ANY((SELECT $1::text[])::text[]) AND NOT deleted
   AND (starts_with(term, '{_PRACTITIONER}') OR starts_with(term, '{_ORGANIZATION}Organization/'))
 """
+
+AGREED = ("booked", "arrived", "checked-in", "fulfilled", "noshow")
+"""statuses of a visit to which its practice has agreed; one that is cancelled has had one of them before"""
+# What is moved to another practice, or cancelled, tells by its superseded versions whose it was and what had become of it.
+_ANY_OF_THEIRS = """
+SELECT FROM appointment WHERE terms @> ARRAY['patient=Patient/' || $1] AND terms && $2::text[]
+UNION ALL SELECT FROM resource_history AS past WHERE past.resource_type = 'Appointment'
+  AND past.compartment @> ARRAY['patient=Patient/' || $1] AND past.compartment && $2::text[]"""
+# Patients from before it was written who registered them: a practice that sees them and was never asked for a visit did, unless
+# it was the person's own account.
+_REGISTERED_BEFORE = f"""
+NOT EXISTS (SELECT FROM unnest(terms) AS t WHERE starts_with(t, '{REGISTERED}'))
+AND NOT EXISTS (SELECT FROM patient_account WHERE patient_id = $1 AND oneself AND related_person IS NULL)
+AND NOT EXISTS ({_ANY_OF_THEIRS})"""
+_ONLY_ASKED = f"""
+SELECT EXISTS (SELECT FROM patient WHERE id = $1 AND terms && $2::text[]) AND NOT EXISTS (
+  SELECT FROM patient WHERE id = $1 AND (terms && $3::text[] OR {_REGISTERED_BEFORE})
+  UNION ALL SELECT FROM appointment WHERE terms @> ARRAY['patient=Patient/' || $1] AND terms && $2::text[] AND terms && $4::text[]
+  UNION ALL SELECT FROM resource_history AS past WHERE past.resource_type = 'Appointment'
+    AND past.compartment @> ARRAY['patient=Patient/' || $1] AND past.compartment && $2::text[]
+    AND 'status=' || (convert_from(past.content, 'UTF8')::json ->> 'status') = ANY($4::text[])
+)"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +93,22 @@ class KnownAt:
 
 
 NOWHERE = KnownAt()
+
+
+def registered_by(organizations: Collection[str]) -> list[str]:
+    """The internal terms of a Patient whom these Organizations (ids) register; none: a person, or the deployment."""
+    return [f"{REGISTERED}Organization/{id_}" for id_ in sorted(organizations)] or [f"{REGISTERED}nobody"]
+
+
+async def is_only_asked(connection: Connection, patient: str, organizations: Collection[str]) -> bool:
+    """Whether these practices (Organization ids) know a Patient (id) by requests only: none of them has registered them, keeps
+    their record (`managingOrganization`), or has agreed to a visit of theirs. Not so of whom they do not know at all."""
+    theirs = [
+        *(f"{REGISTERED}Organization/{id_}" for id_ in organizations),
+        *(f"{_ORGANIZATION}Organization/{id_}" for id_ in organizations),
+    ]
+    agreed = [f"status={status}" for status in AGREED]
+    return bool(await connection.fetchval(_ONLY_ASKED, patient, owned_by(organizations), theirs, agreed))
 
 
 async def known_at(connection: Connection, patients: Sequence[str], now: datetime) -> dict[str, KnownAt]:

@@ -14,7 +14,7 @@ from deploy.compose.requirements_of import requirements_of
 from deploy.local.folder import REPOSITORY
 
 DISTRIBUTIONS = sorted(file.parent for file in (REPOSITORY / "services").glob("*/pyproject.toml"))
-ONLY = {"directory": "python-stdnum", "notifications": "aiosmtplib"}
+ONLY = {"notifications": "aiosmtplib"}
 """A library that one service alone needs, where there is one."""
 
 

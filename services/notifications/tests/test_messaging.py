@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -39,7 +40,12 @@ def example(path: str) -> dict[str, Any]:
 
 
 def received(
-    number: int, topic: str, event_type: str, key: str, data: dict[str, Any] | None
+    number: int,
+    topic: str,
+    event_type: str,
+    key: str,
+    data: dict[str, Any] | None,
+    apart: timedelta = timedelta(seconds=1),
 ) -> ReceivedEvent:
     return ReceivedEvent(
         topic=topic,
@@ -48,7 +54,7 @@ def received(
         subject=key,
         source="/creneau/test",
         data=data,
-        time=BOOKED_AT + timedelta(seconds=number),
+        time=BOOKED_AT + number * apart,
         id=UUID(int=number),
         partition=0,
         offset=number,
@@ -63,6 +69,7 @@ class Bus:
     def __init__(self, service: Any) -> None:
         self.service = service
         self.count = 0
+        self.apart = timedelta(seconds=1)
         self.by_topic = {
             consumer.topics: consumer
             for consumer in consumers(service.notifications, service.database, SETTINGS, service.clock)
@@ -70,7 +77,7 @@ class Bus:
 
     async def tell(self, topic: str, event_type: str, key: str, data: dict[str, Any] | None) -> ReceivedEvent:
         self.count += 1
-        event = received(self.count, topic, event_type, key, data)
+        event = received(self.count, topic, event_type, key, data, self.apart)
         await self.hear(event)
         return event
 
@@ -101,6 +108,12 @@ class Bus:
 @pytest.fixture
 def bus(service):
     return Bus(service)
+
+
+@pytest.fixture
+def over_days(bus):
+    """What is told on one day is read again on another."""
+    bus.apart = timedelta(days=1)
 
 
 async def drain(service, mailbox):
@@ -317,6 +330,7 @@ async def kept(service: Any) -> tuple[int, int, int]:
     return tuple(row)
 
 
+@pytest.mark.usefixtures("over_days")
 async def test_a_right_that_has_ended_does_not_come_back_with_what_is_read_again(service, bus):
     """A letter that is replayed, or a topic from its beginning: who was represented is so no more, at no moment."""
     before = await bus.tell(ACCOUNTS, ACCOUNT_TYPE, FAMILY["account"], FAMILY)
@@ -327,6 +341,7 @@ async def test_a_right_that_has_ended_does_not_come_back_with_what_is_read_again
     assert await kept(service) == (1, 0, 0)
 
 
+@pytest.mark.usefixtures("over_days")
 @pytest.mark.parametrize("topic", KEPT)
 async def test_what_is_gone_does_not_come_back_with_what_is_read_again(service, bus, topic):
     _, key, type_, data = KEPT[topic]
@@ -343,6 +358,17 @@ async def test_what_is_gone_does_not_come_back_with_what_is_read_again(service, 
     assert await kept(service) == present
 
 
+@pytest.mark.usefixtures("over_days")
+@pytest.mark.parametrize("topic", KEPT)
+async def test_of_two_machines_whose_clocks_differ_the_later_word_holds(service, bus, topic):
+    """In the log they stand in the order in which they were said; a second is no proof of another one."""
+    _, key, type_, data = KEPT[topic]
+    said = await bus.tell(topic, type_, key, data)
+    await bus.hear(replace(said, data=None, id=UUID(int=99), time=said.time - timedelta(seconds=2)))
+    assert await kept(service) == (0, 0, 0)
+
+
+@pytest.mark.usefixtures("over_days")
 @pytest.mark.parametrize("topic", KEPT)
 async def test_an_end_that_is_heard_alone_stands_before_what_comes_late(service, bus, topic):
     """What it ended could not be handled then: its letter is replayed days later."""
@@ -354,6 +380,7 @@ async def test_an_end_that_is_heard_alone_stands_before_what_comes_late(service,
     assert await kept(service) == (0, 0, 0)
 
 
+@pytest.mark.usefixtures("over_days")
 @pytest.mark.parametrize("topic", KEPT)
 async def test_what_a_rebuild_has_swept_comes_back_with_the_same_word(service, bus, topic):
     name, key, type_, data = KEPT[topic]
@@ -366,6 +393,7 @@ async def test_what_a_rebuild_has_swept_comes_back_with_the_same_word(service, b
     assert await kept(service) == present
 
 
+@pytest.mark.usefixtures("over_days")
 @pytest.mark.parametrize("topic", KEPT)
 async def test_what_was_kept_by_the_version_before_takes_whatever_comes(service, bus, topic):
     """It has no word yet; from then on it has one."""

@@ -2,16 +2,20 @@
 
 A letter that is replayed and a topic that is read again from its beginning both say what held once. A word is as old as its
 event: its time travels with it, however often and in whichever log it is sent. It outlives what it ended, for as long as
-letters can be replayed. A rebuild that finds nothing of a thing leaves no word of it either: what comes back is taken.
+letters can be replayed. Of two that are told within seconds the one that is heard later is the last: their owner's machines
+need not agree on the second, and the log keeps the order. A rebuild that finds nothing of a thing leaves no word of it
+either: what comes back is taken.
 """
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal
 
 from creneau_shared.database.pool import Connection
 
+CLOCKS_APART = timedelta(seconds=5)
+"""how far the clocks of an owner's machines may be apart"""
 Kept = Literal["contact", "account", "fact"]
 """what replicas keep"""
 
@@ -24,12 +28,14 @@ async def is_last(
     return bool(
         await connection.fetchval(
             "INSERT INTO last_word (replica, key, said_at, gone_at) VALUES ($1, $2, $3, $4)"
-            " ON CONFLICT (replica, key) DO UPDATE SET said_at = excluded.said_at, gone_at = excluded.gone_at"
-            " WHERE last_word.said_at <= excluded.said_at RETURNING true",
+            " ON CONFLICT (replica, key) DO UPDATE"
+            " SET said_at = greatest(last_word.said_at, excluded.said_at), gone_at = excluded.gone_at"
+            " WHERE last_word.said_at <= excluded.said_at + $5::interval RETURNING true",
             replica,
             key,
             said_at,
             gone_at,
+            CLOCKS_APART,
         )
     )
 

@@ -157,7 +157,10 @@ class Expectation:
         """The Organizations (ids) on behalf of which they may do this."""
         if caller.role == "regulator":
             return frozenset({REGULATION})
-        return frozenset(id_ for id_, may in caller.practices.items() if may & _wanted(kind, action))
+        # Who represents somebody is stated for a practice by whom it lets decide for it, and not by whom it lets book.
+        decides = kind == "RelatedPerson" and action not in READING
+        wanted = {"manage"} if decides else _wanted(kind, action)
+        return frozenset(id_ for id_, may in caller.practices.items() if may & wanted)
 
     def people(self, caller: Caller, kind: str, action: Action) -> frozenset[str]:
         """The Patients (ids) for whom they may do this."""

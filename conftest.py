@@ -1,5 +1,6 @@
 """Fixtures that every test may use: see tests/fixtures for how."""
 
+from httpx._config import DEFAULT_TIMEOUT_CONFIG
 from hypothesis import settings
 
 pytest_plugins = [
@@ -14,3 +15,7 @@ pytest_plugins = [
 # How long an example takes says what else the machine does, not whether the rule holds.
 settings.register_profile("creneau", deadline=None)
 settings.load_profile("creneau")
+
+# Nor does how long a server of ours takes to answer: five seconds are httpx's own patience, and a busy machine's are more.
+for _part in ("connect", "read", "write", "pool"):
+    setattr(DEFAULT_TIMEOUT_CONFIG, _part, 60.0)

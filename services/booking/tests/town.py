@@ -203,7 +203,7 @@ class Town:
         key = self.ref(name)
         event = ReceivedEvent(
             topic=DIRECTORY, key=key, type=RESOURCE_CHANGED, subject=key, source="/creneau/directory", data=None,
-            partition=0, offset=0, raw=None,
+            time=self.practice.clock.now(), partition=0, offset=0, raw=None,
         )  # fmt: skip
         async with (
             self._turns.setdefault(name, asyncio.Lock()),

@@ -9,6 +9,8 @@ from zoneinfo import ZoneInfo, available_timezones
 PARIS = ZoneInfo("Europe/Paris")
 """The zone of a query date that names none (FHIR R4 search: the server's local time zone)."""
 ZONES = frozenset(available_timezones())
+CLOCKS_APART = timedelta(seconds=5)
+"""how far the clocks of a service's machines may be apart"""
 
 
 def zone_named(name: object) -> ZoneInfo | None:

@@ -336,6 +336,7 @@ async def forget(practice: Practice, practitioner: str) -> None:
         subject=practitioner,
         source="/creneau/directory",
         data={},
+        time=practice.clock.now() + timedelta(days=1),
         partition=0,
         offset=0,
         raw=None,

@@ -795,6 +795,7 @@ class TestWhatIsOfferedIsGone:
             subject="",
             source="",
             data=None,
+            time=practice.clock.now(),
             partition=0,
             offset=0,
             raw=None,

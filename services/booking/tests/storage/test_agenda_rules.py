@@ -35,6 +35,8 @@ from creneau_shared.fhir.zones import TIME_ZONE
 from creneau_shared.messaging.events import ReceivedEvent
 from creneau_shared.refusal import Refusal
 
+AFTERWARDS = datetime(2027, 1, 1, tzinfo=UTC)
+"""when something is deleted here, unless it is said otherwise"""
 CASES = 4000
 ZONES = ("Europe/Paris", "America/Miquelon", "Indian/Reunion", "Pacific/Noumea")
 CLOCK_CHANGES = (datetime(2026, 3, 29, 1, tzinfo=UTC), datetime(2026, 10, 25, 1, tzinfo=UTC))
@@ -147,7 +149,7 @@ async def hear(
     await deliver(practice, f"{kind}/{id_}", dumps({"resource": resource}))
 
 
-async def deliver(practice: Practice, key: str, raw: bytes | None) -> None:
+async def deliver(practice: Practice, key: str, raw: bytes | None, at: datetime = AFTERWARDS) -> None:
     replica = practice.replica()
     event = ReceivedEvent(
         topic="creneau.directory.resources",
@@ -156,6 +158,7 @@ async def deliver(practice: Practice, key: str, raw: bytes | None) -> None:
         subject=key,
         source="directory",
         data=None,
+        time=at,
         partition=0,
         offset=0,
         raw=raw,
@@ -214,6 +217,19 @@ async def test_what_a_rebuild_did_not_find_comes_back_with_the_version_that_it_h
     assert (await stored(practice, id_)).rules.window == BookingWindow(30)  # type: ignore[union-attr]
     await deliver(practice, key, None)
     await hear(practice, "HealthcareService", offer, 2, window(30))
+    assert (await stored(practice, id_)).rules == NO_RULES  # type: ignore[union-attr]
+
+
+async def test_a_deletion_that_is_told_once_more_takes_nothing_that_came_back(practice: Practice) -> None:
+    """Its letter is replayed days later; of machines whose clocks are apart the log knows the order."""
+    id_, offer = unique("agenda"), unique("offre")
+    key = f"HealthcareService/{offer}"
+    await write(practice, schedule(id_, [key]))
+    await hear(practice, "HealthcareService", offer, 3, window(30))
+    said = datetime(2026, 11, 16, 8, tzinfo=UTC)
+    await deliver(practice, key, None, said - timedelta(days=1))
+    assert (await stored(practice, id_)).rules.window == BookingWindow(30)  # type: ignore[union-attr]
+    await deliver(practice, key, None, said - timedelta(seconds=2))
     assert (await stored(practice, id_)).rules == NO_RULES  # type: ignore[union-attr]
 
 

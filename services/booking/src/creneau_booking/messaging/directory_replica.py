@@ -93,10 +93,13 @@ class DirectoryReplica:
         await actor_of_openings(connection, key, named, now, states_zone=states_zone)
 
     async def apply(self, connection: Connection, event: ReceivedEvent) -> None:
-        """Store the resource as it is now, or forget it when the event is a tombstone."""
+        """Store the resource as it is now, or forget it when the event is a tombstone, and none from before: the letter of one
+        is replayed when the resource may be there again."""
         resource_type, _, id_ = event.key.partition("/")
         store = self._stores.get(resource_type)
         if store is None:
+            return
+        if event.raw is None and await store.is_there_since(connection, id_, event.time):
             return
         now = self._clock.now()
         visits: tuple[Stored, ...] = ()

@@ -9,13 +9,12 @@ either: what comes back is taken.
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Literal
 
+from creneau_shared.clock import CLOCKS_APART
 from creneau_shared.database.pool import Connection
 
-CLOCKS_APART = timedelta(seconds=5)
-"""how far the clocks of an owner's machines may be apart"""
 Kept = Literal["contact", "account", "fact"]
 """what replicas keep"""
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from creneau_shared.clock import CLOCKS_APART
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.json import dumps
 from creneau_shared.fhir.search.index import index_resource
@@ -40,6 +41,11 @@ class ReplicaStore(GenericStore):
     async def forget(self, connection: Connection, id_: str) -> None:
         """The owner has deleted the resource; a later version may still bring it back."""
         await self._remove(connection, id_, versions=1)
+
+    async def is_there_since(self, connection: Connection, id_: str, at: datetime) -> bool:
+        """Whether the owner has said after `at` that there is such a resource: that it is deleted, told then, is no news."""
+        current = await self.read(connection, id_)
+        return current is not None and not current.deleted and current.last_updated > at + CLOCKS_APART
 
     async def sweep(self, connection: Connection, id_: str) -> None:
         """A rebuild has not found the resource, and nobody has said that it is deleted: the same version may still bring

@@ -6,7 +6,6 @@ import fcntl
 import json
 import os
 import signal
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -45,16 +44,23 @@ def stop_holder(path: Path, within_s: float = 60.0) -> int | None:
     if not path.exists():
         return None
     with path.open("a+") as file:
-        while not _try_lock(file):
-            pid = _holder(file).pid
-            if pid > 0:
-                os.kill(pid, signal.SIGTERM)
-                wait_until(
-                    lambda: _try_lock(file), within_s=within_s, what=f"the end of pid {pid}", every_s=0.1
-                )
-                return pid
-            time.sleep(0.05)  # it has just begun, or is about to end: its name is not there, its lock is
-        return None
+        pid = 0
+
+        def is_known() -> bool:
+            """Who has just begun, or is about to end, has the lock and no name; pid 0 would be ourselves."""
+            nonlocal pid
+            is_free = _try_lock(file)
+            pid = 0 if is_free else _holder(file).pid
+            return is_free or pid > 0
+
+        wait_until(
+            is_known, within_s=within_s, what="the name of the run that holds the folder", every_s=0.05
+        )
+        if not pid:
+            return None
+        os.kill(pid, signal.SIGTERM)
+        wait_until(lambda: _try_lock(file), within_s=within_s, what=f"the end of pid {pid}", every_s=0.1)
+        return pid
 
 
 def _try_lock(file: IO[str]) -> bool:

@@ -106,6 +106,12 @@ async def test_x8_a_code_may_be_pasted_and_help_is_always_at_the_same_place(
     assert len(places) == 1
 
 
+async def test_how_long_a_session_lasts_is_said_as_it_is_here(person: Person) -> None:
+    settings = person.app.site.settings
+    said = f"{settings.session_idle_min:g} minutes sans rien faire, {settings.session_max_h:g} heures au plus"
+    assert said in (await person.open("/donnees-personnelles")).text
+
+
 async def test_x12_only_what_is_needed_is_asked_and_what_becomes_of_it_is_said(person: Person) -> None:
     """Beside the fields; no national number, no document, nothing ticked."""
     await person.sign_in()

@@ -107,7 +107,7 @@ async def test_what_the_practice_proposes_can_be_accepted(
         "start": utc(lanes.at(40)),
         "end": utc(lanes.at(60)),
     }
-    accepted = await callers.software().post("AppointmentResponse", answer)
+    accepted = await callers.answering(camille).post("AppointmentResponse", answer)
     assert accepted.status_code == 201, accepted.text
     now = (await callers.patient(camille).get(f"Appointment/{visit['id']}")).json()
     assert slots_of(now) == [lanes.slot("short", 40)]

@@ -3,7 +3,7 @@ that costs is bounded by what is asked, not by how much there is."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Any
@@ -13,6 +13,7 @@ import asyncpg
 import orjson
 import pytest
 from services.booking.tests.factories import BASE, NOW
+from services.booking.tests.recorder import Recorder
 
 from creneau_booking.app import create_catalog
 from creneau_booking.domain.access_rules import Birth
@@ -221,23 +222,6 @@ async def test_the_total_is_given_where_it_costs_little(
 
 
 # -- what it costs -----------------------------------------------------------------------------------------------
-
-
-@dataclass
-class Recorder:
-    """A connection that remembers what is asked of it."""
-
-    connection: asyncpg.Connection
-    asked: list[tuple[str, tuple[Any, ...]]] = field(default_factory=list)
-
-    async def fetch(self, sql: str, *values: Any) -> Sequence[Any]:
-        self.asked.append((sql, values))
-        rows: Sequence[Any] = await self.connection.fetch(sql, *values)
-        return rows
-
-    async def fetchrow(self, sql: str, *values: Any) -> Any:
-        self.asked.append((sql, values))
-        return await self.connection.fetchrow(sql, *values)
 
 
 @pytest.fixture(scope="module")

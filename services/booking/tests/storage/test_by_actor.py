@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import asyncpg
 import orjson
 import pytest
+from services.booking.tests.recorder import Recorder
 
 from creneau_booking.storage.agendas.by_actor import agendas_of_actors
 
@@ -37,19 +37,6 @@ async def country(postgres_server: Any, template: str) -> AsyncIterator[asyncpg.
         await connection.execute(statement)
     yield connection
     await connection.close()
-
-
-@dataclass
-class Recorder:
-    """A connection that remembers what is asked of it."""
-
-    connection: asyncpg.Connection
-    asked: list[tuple[str, tuple[Any, ...]]] = field(default_factory=list)
-
-    async def fetch(self, sql: str, *values: Any) -> Sequence[Any]:
-        self.asked.append((sql, values))
-        rows: Sequence[Any] = await self.connection.fetch(sql, *values)
-        return rows
 
 
 def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:

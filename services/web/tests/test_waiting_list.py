@@ -8,6 +8,7 @@ import pytest
 
 from .conftest import FhirBase, Person, searchset
 from .samples import CAMILLE, PLACE, PRACTITIONER, ROLE, SCHEDULE, SLOT, VISIT, appointment
+from .test_beside import acting_for
 
 OURS = "https://creneau.sante.fr/fhir/StructureDefinition/"
 SINCE = {"url": f"{OURS}waiting-since", "valueInstant": "2026-11-30T08:00:00Z"}
@@ -53,6 +54,19 @@ async def test_p15_an_offer_says_until_when_and_is_accepted_in_one_action(
     assert (accepted.status_code, accepted.headers["location"]) == (303, "/rendez-vous/a-1")
     patched = [asked.body for asked in fhir.asked if asked.method == "PATCH"]
     assert patched == [[{"op": "replace", "path": "/status", "value": "booked"}]]
+
+
+@pytest.mark.parametrize("oneself", [True, False])
+@pytest.mark.parametrize("path", ["/liste-attente/a-1", "/liste-attente?rendez-vous=a-1"])
+async def test_whoever_acts_for_somebody_reads_so_where_they_wait(
+    person: Person, fhir: FhirBase, path: str, oneself: bool
+) -> None:
+    """P13: on the offer, and where one asks for something earlier."""
+    fhir.on("GET", "/Appointment/a-1", offer() if path.endswith("/a-1") else appointment("booked"))
+    fhir.on("POST", "/Patient/$acting-for", acting_for(("camille", oneself, "see book")))
+    page = await person.open(path)
+    assert page.status_code == 200
+    assert ("Vous agissez pour Camille Martin" in page.text) != oneself
 
 
 async def test_an_offer_of_a_practice_that_agrees_to_each_visit_says_so_and_is_asked_for(

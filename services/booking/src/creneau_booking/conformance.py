@@ -9,6 +9,7 @@ from creneau_booking.api.slots_judged import JudgedSlots, is_consumer
 from creneau_booking.domain.own_words import OWN
 from creneau_booking.operations.nothing_free import why_nothing_is_free
 from creneau_booking.settings import BookingSettings
+from creneau_booking.storage import fellow_patients
 from creneau_booking.stores import Stores
 from creneau_booking.views.sas import SasView
 from creneau_booking.views.sas_sos import SosView
@@ -47,8 +48,10 @@ def served_types(stores: Stores, settings: BookingSettings, names: NameOf) -> li
             stores.appointments,
             profiles=profiles_of("Appointment"),
             completed=WithDeadlines(stores.repository),
+            shown=fellow_patients.shown,
             documentation="Every write goes through the booking rules; see $find, $hold, $book and $reschedule. What a "
-            "patient reads or finds says until when they may cancel and move it (cancelable-until, reschedulable-until).",
+            "patient reads or finds says until when they may cancel and move it (cancelable-until, reschedulable-until), and "
+            "of other patients that they come, not who they are (meta.security REDACTED).",
         ),
         ServedType(
             stores.responses,

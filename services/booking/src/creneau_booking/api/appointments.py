@@ -12,6 +12,7 @@ from creneau_booking.handlers.series import Series, Wanted
 from creneau_booking.storage.agendas.slots_of_agendas import period_of
 from creneau_booking.storage.appointments import AppointmentRepository
 from creneau_booking.storage.choreography import appointment_moved_by_itself, is_on_its_way, onto
+from creneau_booking.storage.fellow_patients import with_unseen
 from creneau_booking.storage.series_mapper import RECURRENCE_TEMPLATE, scope_of, template_of, without_series
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.json import loads
@@ -95,6 +96,8 @@ class AppointmentStore:
     ) -> Stored:
         if current.deleted:
             return self._until(context, await self._handlers.restore(connection, context, current, resource))
+        if context.patient_ids is not None and current.content is not None:
+            resource = with_unseen(context.patient_ids, resource, loads(current.content))
         scope, resource = scope_of(resource)
         if scope != "this":
             if resource["status"] != "cancelled":

@@ -166,13 +166,14 @@ async def answer_with(
         await service.audit(session.connection, session.call.request, "U", other)
     extra = {**(headers or {}), "Location": service.location(stored)}
     undecided = stored.id in session.context.undecided
+    seen = service.as_shown(session.access, stored)
     if undecided:
         until = session.desk.repository.stored_facts(stored).held_until
         assert until is not None
         extra["Expires"] = http_date(until)
     if not wants_bundle:
-        return Answer.of(stored, 202 if undecided else 201 if created else 200, **extra)
-    entries = [Entry(f"{service.base_url}/Appointment/{stored.id}", stored.content, {"mode": "match"})]
+        return Answer.of(seen, 202 if undecided else 201 if created else 200, **extra)
+    entries = [Entry(f"{service.base_url}/Appointment/{stored.id}", seen.content, {"mode": "match"})]
     if "Expires" in extra:
         entries.append(_until_entry(session, stored))
     links = [Link("self", f"{service.base_url}/{'/'.join(session.call.request.path)}")]

@@ -124,8 +124,8 @@ async def answer_with_series(session: Session, taken: Taken, *, created: bool) -
     for stored in taken.stored:
         await service.audit(session.connection, session.call.request, "C" if created else "U", stored)
     entries = [
-        Entry(f"{service.base_url}/Appointment/{stored.id}", stored.content or b"", {"mode": "match"})
-        for stored in taken.stored
+        Entry(f"{service.base_url}/Appointment/{seen.id}", seen.content or b"", {"mode": "match"})
+        for seen in (service.as_shown(session.access, stored) for stored in taken.stored)
     ]
     links = [Link("self", f"{service.base_url}/{'/'.join(session.call.request.path)}")]
     headers = {"Location": service.location(taken.stored[0])}

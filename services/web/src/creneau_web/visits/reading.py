@@ -111,9 +111,8 @@ def _other_time(appointment: Mapping[str, Any], zone: ZoneInfo) -> OtherTime | N
     if found is None or appointment["status"] in ("cancelled", "entered-in-error"):
         return None
     parts = {part["url"]: part for part in found.get("extension", ())}
-    by = str(parts["by"]["valueReference"].get("reference", ""))
     start, end = (instant(parts[name]["valueInstant"]).astimezone(zone) for name in ("start", "end"))
-    return OtherTime(start, end, by_practice=not by.startswith(PATIENTS_SIDE))
+    return OtherTime(start, end, by_practice=not _is_of_patients_side(parts["by"]["valueReference"]))
 
 
 def _cancellation(appointment: Mapping[str, Any]) -> Cancellation | None:
@@ -142,7 +141,12 @@ def _series(appointment: Mapping[str, Any]) -> str | None:
 
 
 def _is_patient(participant: Mapping[str, Any]) -> bool:
-    return str(participant.get("actor", {}).get("reference", "")).startswith(PATIENTS_SIDE)
+    return _is_of_patients_side(participant.get("actor", {}))
+
+
+def _is_of_patients_side(actor: Mapping[str, Any]) -> bool:
+    """Whether a reference is to a patient or somebody's relative; of another patient it says the type alone."""
+    return f"{actor.get('type') or actor.get('reference', '')}/".startswith(PATIENTS_SIDE)
 
 
 def was_only_held(appointment: Mapping[str, Any]) -> bool:
@@ -150,7 +154,7 @@ def was_only_held(appointment: Mapping[str, Any]) -> bool:
     came to more than tentative (Argonaut's states: a hold that is released is cancelled/tentative)."""
     others = [
         p for p in appointment.get("participant", ())
-        if not str(p.get("actor", {}).get("reference", "")).startswith("Patient/")
+        if not _is_patient(p)
     ]  # fmt: skip
     return appointment["status"] == "cancelled" and any(p.get("status") == "tentative" for p in others)
 

@@ -32,6 +32,7 @@ from creneau_shared.fhir.rest.writing import checked, checked_as, chooses_ids, w
 from creneau_shared.fhir.storage.store import Stored, Write, WritesMany
 from creneau_shared.ids import new_id
 from creneau_shared.logging import describe
+from creneau_shared.security.access import Access
 
 RUN_MIN = 3
 """writes for which the statements of a run are no more than their own"""
@@ -96,6 +97,11 @@ def _id(request: FhirRequest) -> str | None:
     return with_small_ids(request.path)[1] if len(request.path) == 2 else None
 
 
+def _access(request: FhirRequest) -> Access:
+    """The caller's access to the type, for what the request does."""
+    return request.access(request.path[0], "c" if _id(request) is None else "u")
+
+
 async def write_together(service: FhirService, requests: Sequence[FhirRequest]) -> list[Answer | None]:
     """The answers to the requests of one run of one caller; None for each that is to be carried out alone.
 
@@ -142,7 +148,7 @@ def _checked(service: FhirService, request: FhirRequest) -> Write | None:
     store, id_ = service.types[request.path[0]].store, _id(request)
     try:
         check_purpose(request)
-        access = request.access(store.resource_type, "c" if id_ is None else "u")
+        access = _access(request)
         resource = (
             checked(service, request, store) if id_ is None else checked_as(service, request, store, id_)
         )
@@ -185,4 +191,4 @@ async def _answer(
 ) -> Answer:
     created = stored.version == 1
     await service.audit(connection, request, "C" if created else "U", stored)
-    return written(service, stored, 201 if created else 200, write.context)
+    return written(service, _access(request), stored, 201 if created else 200, write.context)

@@ -83,7 +83,7 @@ async def create(
             stored = await read_current(connection, store, access, found)
             await commit_barrier(connection)
             await service.audit(connection, request, "R", stored)
-            return written(service, stored, 200)
+            return written(service, access, stored, 200)
     key = request.headers.get("idempotency-key")
     if key is not None:
         earlier = await remembered(connection, request, key, resource)
@@ -158,15 +158,19 @@ async def patch(
     store: ResourceStore,
     id_: str,
 ) -> Answer:
-    """PATCH [type]/[id]: JSON Patch, FHIRPath Patch or XML Patch; the result is checked anew."""
+    """PATCH [type]/[id]: JSON Patch, FHIRPath Patch or XML Patch; the result is checked anew.
+
+    A person patches what they see: `test` and `copy` would tell of what they do not. The store puts that back.
+    """
     current = await read_current(connection, store, access, id_, lock=True)
     await _over(request, connection, store, current, {})
-    assert current.content is not None
+    seen = service.as_shown(access, current).content if access.reach == "own" else current.content
+    assert seen is not None
     if request.parsed is not None:
         content_type, body = "application/fhir+json", dumps(request.parsed)
     else:
         content_type, body = request.headers.get("content-type", ""), request.body
-    patched = apply_patch(content_type, body, loads(current.content))
+    patched = apply_patch(content_type, body, loads(seen))
     if isinstance(store, CompletesPatches):
         patched = await store.completed(connection, patched)
     _check(service, patched, store)
@@ -217,7 +221,7 @@ async def _create(
     stored = await store.create(connection, context, resource, request.given_id)
     for one in (stored, *context.besides):
         await service.audit(connection, request, "C", one)
-    return written(service, stored, 201, context)
+    return written(service, access, stored, 201, context)
 
 
 async def _put(
@@ -265,7 +269,7 @@ async def _put(
         else await store.replace(connection, context, current, resource)
     )
     await service.audit(connection, request, "C", stored)
-    return written(service, stored, 201, context)
+    return written(service, access, stored, 201, context)
 
 
 async def _replace(
@@ -282,12 +286,16 @@ async def _replace(
     stored = await store.replace(connection, context, current, resource)
     for one in (stored, *context.besides):
         await service.audit(connection, request, "U", one)
-    return written(service, stored, 200, context)
+    return written(service, access, stored, 200, context)
 
 
-def written(service: FhirService, stored: Stored, status: int, context: WriteContext | None = None) -> Answer:
-    """The answer to a write: where the version stands that is now current, and that the body is that version."""
+def written(
+    service: FhirService, access: Access, stored: Stored, status: int, context: WriteContext | None = None
+) -> Answer:
+    """The answer to a write: where the version stands that is now current, and that the body is that version, as far as the
+    caller may see it."""
     address = service.location(stored)
+    stored = service.as_shown(access, stored)
     more = context.answer if context is not None else {}
     if context is not None and stored.id in context.undecided:
         status = 202

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from datetime import UTC, datetime
+from functools import partial
 
+from creneau_booking.storage.fellow_patients import as_seen_by
 from creneau_booking.storage.people.erasures import Named
 from creneau_shared.fhir.rest.record import Source, trail_of, versions_of
 from creneau_shared.fhir.search.sql import SearchTable
@@ -104,7 +106,7 @@ def _appointments(
     current = "true" if period is None else _BETWEEN.format(begin=6, until=7)
     select = _versions("Appointment", "appointment", _NAMES, versions=versions, current=current)
     arguments = (list(named.appointments), since, patient_id, *(period or ()))
-    return Source("Appointment", select, arguments)
+    return Source("Appointment", select, arguments, partial(as_seen_by, (patient_id,)))
 
 
 def _responses(people: list[str], named: Named, since: datetime, versions: bool) -> Source:

@@ -1,0 +1,135 @@
+"""An Appointment of several patients as one of them sees it: that others come, and not who.
+
+A practice may name several people in one appointment; each of them reads it, and none of them is told who the others are
+(docs/guides/integrator.md, groups). What stands for another keeps their place and their answer, so that positions in the list
+and whether all have agreed are as stored; and what is sent back as it was read means whoever is stored there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+from creneau_booking.storage.appointment_mapper import COUNTER_PROPOSAL
+from creneau_shared.fhir.json import dumps, loads
+from creneau_shared.fhir.storage.store import Resource
+from creneau_shared.security.access import Access
+
+SOMEBODY = {"type": "Patient", "display": "Autre patient"}
+"""stands for the actor of another patient, and of whoever accompanies one"""
+REDACTED = {
+    "system": "http://terminology.hl7.org/CodeSystem/v3-ObservationValue",
+    "code": "REDACTED",
+}
+"""in `meta.security`: not the whole of what is stored (HL7 security labels)"""
+KEPT: tuple[str, ...] = ("type", "required", "status", "period")
+"""of a participant, whoever it is"""
+PEOPLE = frozenset({"Patient", "RelatedPerson"})
+
+
+def shown(access: Access, content: bytes) -> bytes:
+    """The Appointment (JSON) as the caller may see it: all of it, to whoever does not act as a patient."""
+    return content if access.patient_ids is None else as_seen_by(access.patient_ids, content)
+
+
+def as_seen_by(patients: Collection[str], content: bytes) -> bytes:
+    """The Appointment (JSON) as these Patients (ids) see it."""
+    if content.count(b"Patient/") + content.count(b'"Patient"') < 2:
+        return content
+    appointment = loads(content)
+    seen = seen_by(patients, appointment)
+    return content if seen is appointment else dumps(seen)
+
+
+def seen_by(patients: Collection[str], appointment: Resource) -> Resource:
+    """The Appointment as these Patients (ids) see it; the same one, when it names no other patient."""
+    people = appointment.get("participant", ())
+    own = {f"Patient/{id_}" for id_ in patients}
+    if not any(_is_other(one, own) for one in people):
+        return appointment
+    meta = appointment.get("meta", {})
+    seen = {
+        **appointment,
+        "meta": {**meta, "security": [*meta.get("security", ()), REDACTED]},
+        "participant": [_unnamed(one) if _is_other(one, own) or _accompanies(one) else one for one in people],
+    }
+    seen.pop("text", None)
+    if "extension" in appointment:
+        seen["extension"] = [_without_author(extension, own) for extension in appointment["extension"]]
+    return seen
+
+
+def with_unseen(patients: Collection[str], sent: Resource, stored: Resource) -> Resource:
+    """What these Patients (ids) send back, in which what stood for somebody is again whoever is stored there."""
+    seen = seen_by(patients, stored)
+    if seen is stored:
+        return sent
+    meant = dict(sent)
+    for name in ("participant", "extension"):
+        hidden = [
+            (shown, kept)
+            for shown, kept in zip(seen.get(name, ()), stored.get(name, ()), strict=True)
+            if shown is not kept
+        ]
+        if name in sent:
+            meant[name] = [_as_stored(part, hidden) for part in sent[name]]
+    if "text" in stored:
+        meant.setdefault("text", stored["text"])
+    meta = sent.get("meta", {})
+    labels = [label for label in meta.get("security", ()) if label != REDACTED]
+    rest = {name: value for name, value in meta.items() if name != "security"}
+    return {**meant, "meta": {**rest, "security": labels} if labels else rest}
+
+
+def _as_stored(part: Resource, hidden: list[tuple[Resource, Resource]]) -> Resource:
+    """What is stored where this was shown, each once."""
+    for place, (shown, kept) in enumerate(hidden):
+        if part == shown:
+            del hidden[place]
+            return kept
+    return part
+
+
+def _is_other(participant: Resource, own: Collection[str]) -> bool:
+    """Whether a participant is a patient who is none of these."""
+    actor = participant.get("actor", {})
+    return _kind(actor) == "Patient" and _reference(actor) not in own
+
+
+def _accompanies(participant: Resource) -> bool:
+    """Whether a participant is somebody's relative: whose, the appointment does not say."""
+    return _kind(participant.get("actor", {})) == "RelatedPerson"
+
+
+def _unnamed(participant: Resource) -> Resource:
+    said = {
+        name: participant[name] for name in ("type", "required", "status", "period") if name in participant
+    }
+    return {**said, "actor": SOMEBODY}
+
+
+def _without_author(extension: Resource, own: Collection[str]) -> Resource:
+    """The extension; a counter-proposal of another patient without who made it."""
+    if extension.get("url") != COUNTER_PROPOSAL:
+        return extension
+    parts = [
+        {"url": part["url"], "valueReference": SOMEBODY} if _is_anothers(part, own) else part
+        for part in extension.get("extension", ())
+    ]
+    return extension if parts == extension.get("extension") else {**extension, "extension": parts}
+
+
+def _is_anothers(part: Resource, own: Collection[str]) -> bool:
+    by: Any = part.get("valueReference")
+    return by is not None and _kind(by) in PEOPLE and _reference(by) not in own
+
+
+def _kind(reference: Resource) -> str:
+    said: str = reference.get("type") or _reference(reference).partition("/")[0]
+    return said
+
+
+def _reference(reference: Resource) -> str:
+    """`Type/id`, whichever version is meant, of this base or another."""
+    said = str(reference.get("reference", "")).partition("/_history/")[0]
+    return "/".join(said.split("/")[-2:])

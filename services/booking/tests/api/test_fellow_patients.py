@@ -1,0 +1,133 @@
+"""An appointment of several patients: each of them reads that another comes, and nowhere who it is; what they send back as
+they read it changes nothing of the other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import httpx
+import pytest
+from services.booking.tests.client import Caller, code
+from services.booking.tests.conftest import Callers
+from services.booking.tests.factories import appointment, ref
+from services.booking.tests.practice import Practice
+
+from creneau_shared.fhir.storage.store import Resource
+
+NAMES = ("Camille", "Dominique")
+
+
+@dataclass
+class Couple:
+    """Two people with one visit, each named in it with their name; and how the first of them calls."""
+
+    first: str
+    second: str
+    visit: str
+    own: Caller
+    software: Caller
+
+    async def stored(self) -> Resource:
+        content: Resource = (await self.software.get(self.visit)).json()
+        return content
+
+
+@pytest.fixture
+async def couple(callers: Callers, practice: Practice) -> Couple:
+    agenda = await practice.open_agenda()
+    first, second = [
+        await practice.new_patient(name=[{"family": "Exemple", "given": [name]}]) for name in NAMES
+    ]
+    software = callers.software()
+    people = [
+        {"actor": {**ref(who), "display": f"{name} Exemple"}, "status": "accepted"}
+        for who, name in zip((second, first), reversed(NAMES), strict=True)
+    ]
+    asked = appointment("booked", slots=agenda.slots[:1], start=agenda.start)
+    asked |= {
+        "participant": [*people, {"actor": {"display": "Interprète"}, "status": "accepted"}],
+        "text": {
+            "status": "additional",
+            "div": f'<div xmlns="http://www.w3.org/1999/xhtml">{" et ".join(NAMES)}</div>',
+        },
+    }
+    made = await software.post("Appointment", asked)
+    assert made.status_code == 201, made.text
+    visit = f"Appointment/{made.json()['id']}"
+    return Couple(first, second, visit, callers.patient(first), software)
+
+
+def names_the_other(answer: httpx.Response, couple: Couple) -> bool:
+    return NAMES[1] in answer.text or couple.second.removeprefix("Patient/") in answer.text
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "{visit}",
+        "{visit}/_history",
+        "{visit}/_history/1",
+        "Appointment?_id={id}",
+        "Appointment?patient={first}&_include=Appointment:patient",
+        "Appointment/_history",
+        "{first}/$everything",
+        "{first}/$archive",
+    ],
+)
+async def test_nobody_reads_who_else_comes(couple: Couple, path: str) -> None:
+    id_ = couple.visit.removeprefix("Appointment/")
+    answer = await couple.own.get(path.format(visit=couple.visit, id=id_, first=couple.first))
+    assert answer.status_code == 200, answer.text
+    assert id_ in answer.text
+    assert not names_the_other(answer, couple), answer.text
+
+
+async def test_that_another_comes_is_said_in_their_place(couple: Couple) -> None:
+    read = (await couple.own.get(couple.visit)).json()
+    somebody, own, interpreter = read["participant"]
+    assert somebody == {"actor": {"type": "Patient", "display": "Autre patient"}, "status": "accepted"}
+    assert own["actor"]["reference"] == couple.first
+    assert interpreter["actor"] == {"display": "Interprète"}
+    assert [label["code"] for label in read["meta"]["security"]] == ["REDACTED"]
+    stored = await couple.stored()
+    assert NAMES[1] in str(stored["participant"])
+    assert "security" not in stored["meta"]
+
+
+async def test_the_answer_to_ones_own_answer_tells_no_more(couple: Couple) -> None:
+    answers = [{"op": "replace", "path": "/participant/1/status", "value": "tentative"}]
+    patched = await couple.own.patch(couple.visit, answers)
+    assert patched.status_code == 200, patched.text
+    assert not names_the_other(patched, couple), patched.text
+    stored = await couple.stored()
+    assert [p["status"] for p in stored["participant"]] == ["accepted", "tentative", "accepted"]
+    assert stored["participant"][0]["actor"]["reference"] == couple.second
+
+
+async def test_what_is_sent_back_as_it_was_read_leaves_everybody_where_they_were(couple: Couple) -> None:
+    before = await couple.stored()
+    read = (await couple.own.get(couple.visit)).json()
+    put = await couple.own.put(couple.visit, read)
+    assert put.status_code == 200, put.text
+    assert not names_the_other(put, couple), put.text
+    after = await couple.stored()
+    assert (after["participant"], after["text"]) == (before["participant"], before["text"])
+    assert "security" not in after["meta"]
+
+
+async def test_a_patch_asks_nothing_of_what_is_not_shown(couple: Couple) -> None:
+    actor = f"{NAMES[1]} Exemple"
+    guess = [{"op": "test", "path": "/participant/0/actor/display", "value": actor}]
+    assert (await couple.own.patch(couple.visit, guess)).status_code == 422
+    copied = [{"op": "copy", "from": "/participant/0/actor/display", "path": "/comment"}]
+    refused = await couple.own.patch(couple.visit, copied)
+    assert (refused.status_code, code(refused)) == (403, "element-not-yours"), refused.text
+    assert not names_the_other(refused, couple)
+
+
+async def test_nobody_takes_another_out_by_what_they_cannot_see(couple: Couple) -> None:
+    read = (await couple.own.get(couple.visit)).json()
+    for left in (read["participant"][1:], [read["participant"][1], read["participant"][1]]):
+        put = await couple.own.put(couple.visit, {**read, "participant": left})
+        assert put.status_code in (403, 422), put.text
+    assert (await couple.stored())["participant"][0]["actor"]["reference"] == couple.second

@@ -1,4 +1,4 @@
-"""What is put together in `app.py` and declared in `conformance.py`."""
+"""The stores and commands of the API: made in `app.py`, declared in `conformance.py`."""
 
 from __future__ import annotations
 

@@ -262,8 +262,7 @@ def _without(event: AppointmentEvent, gone: Collection[str]) -> AppointmentEvent
 
 
 def _as_told(event: AppointmentEvent, plan: Plan, known: AppointmentEvent | None) -> AppointmentEvent:
-    """The event to be kept. Where the pending messages go on telling of the earlier one, that is what more are planned
-    from, and what it said of itself is still told."""
+    """The event to keep, from which later messages are planned: the earlier one as long as pending messages still tell it."""
     if known is None or plan.supersedes:
         return event
     return replace(known, appointment=event.appointment)

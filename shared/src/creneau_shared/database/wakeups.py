@@ -97,7 +97,7 @@ class Bells:
             self._telling = asyncio.create_task(self._tell_all(), name="wake-ups")
 
     async def close(self) -> None:
-        """Tell what is untold, and nobody any more."""
+        """Sends the pending wake-ups, then stops."""
         if self._telling is not None:
             self._telling.cancel()
             await asyncio.gather(self._telling, return_exceptions=True)

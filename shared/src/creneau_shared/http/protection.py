@@ -1,7 +1,7 @@
-"""What tells a browser to make nothing of an answer but what it is: on every answer of every process.
+"""Security headers on every answer of every process, so that browsers treat it as data and nothing else.
 
-The answers here are data. Pages have a policy of their own: those of nginx from nginx, which gives these headers to
-what it says itself, others from who serves them. Strict-Transport-Security is nginx's to say: it knows whether there is TLS.
+Pages bring a policy of their own (nginx for its pages, the web service for the others). Strict-Transport-Security is set by
+nginx, which knows whether there is TLS.
 """
 
 from __future__ import annotations

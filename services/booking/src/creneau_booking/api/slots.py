@@ -77,10 +77,11 @@ class ConsumersSlots:
     async def table(
         self, connection: Connection, access: Access, request: FhirRequest, wanted: SearchRequest
     ) -> SearchTable | None:
-        """For a patient, what `bookable` is judged by: those for whom they act, or those of them who are named; and what
-        their account holds itself, which is theirs to have. Where they ask for a status without naming `bookable`, within a
-        chain for instance, it is the one that they are shown. Whoever rehearses, and speaks for nobody else, finds the slots
-        to do it with."""
+        """The Slot table for this caller: the rehearsal's for the rehearsal, the plain one for staff.
+
+        For a patient, `bookable` is judged for those for whom they act (or those of them who are named), and their own holds
+        count as free. If they filter by status alone, in a chain for instance, it is by the status that they are shown.
+        """
         if access.organizations == frozenset({ORGANIZATION}):
             return SlotTable(rehearsal=True)
         if access.patient_ids is None:

@@ -94,8 +94,8 @@ def outcome_of(before: Appointment, answer: Answer, now: datetime, *, held: bool
 
 
 def all_have_accepted(appointment: Appointment) -> bool:
-    """Whether everybody who is required and answers for themselves has accepted; where nobody of the practice does, what
-    stands for it."""
+    """Whether every required person has accepted. If the practice names no person, one accepted place, offer or device will
+    do."""
     required = [p for p in appointment.participants if _is_required(p)]
     persons = [p for p in required if p.type is None or p.type in _WHO_ANSWERS]
     things = [p for p in required if p not in persons]
@@ -181,7 +181,8 @@ def _other_time(before: Appointment, answer: Answer) -> tuple[datetime, datetime
 
 
 def _is_required(participant: Participant) -> bool:
-    """What is not said is required of everybody but of who comes along."""
+    """Whether the participant has to come: everybody does unless marked otherwise, a RelatedPerson only if marked
+    `required`."""
     said = participant.description.get("required")
     if participant.type == "RelatedPerson":
         return said == "required"

@@ -148,7 +148,8 @@ class Appointment:
 
     @property
     def names_practice(self) -> bool:
-        """Whether it says with whom, where or for what it is, of those of this base; beside for whom."""
+        """Whether a participant stands for the practice (person, role, place, offer or device of this base), not only for
+        the patient."""
         return any(p.type in OF_PRACTICES for p in self.participants)
 
     @property
@@ -212,7 +213,7 @@ class Appointment:
         )
 
     def within(self, start: datetime, end: datetime) -> Appointment:
-        """With the times of what it took, where it does not say its own."""
+        """The appointment with the period that it took as its times, unless it states both itself."""
         return self if self.start and self.end else replace(self, start=start, end=end)
 
     def replacing(self, other: str | None) -> Appointment:

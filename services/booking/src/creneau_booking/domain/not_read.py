@@ -31,13 +31,13 @@ class NotPublicError(StrayedError):
 
 
 class NotAllowedError(NotReadError):
-    """Whoever asks so may not read what stands there."""
+    """The calendar's server refused access."""
 
     problem = "not-allowed"
 
 
 class UnreadableError(NotReadError):
-    """What stands there is no calendar."""
+    """The calendar's server answered with something that is no calendar."""
 
     problem = "unreadable"
 

@@ -166,8 +166,8 @@ def persons_of(appointment: Appointment) -> tuple[str, ...]:
 
 
 def _apart(actors: Sequence[str], slots: Sequence[SlotFact]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Of those who are taken, who is so by the appointment itself, and whom it brings to the groups of its slots beside their
-    agendas' people: everybody but its patients, where all of its slots are places in groups."""
+    """Splits the actors into those whom the appointment takes itself and those whom it adds to its group slots. Where all
+    slots are groups, it takes its patients only."""
     groups = [slot for slot in slots if slot.is_group]
     if not groups:
         return tuple(actors), ()

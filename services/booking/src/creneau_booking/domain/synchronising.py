@@ -63,7 +63,7 @@ class Contradiction:
 
 @dataclass(slots=True)
 class Difference:
-    """What is to be done, so that there is what is said; indexes are those of the sequences that were compared."""
+    """The edits that turn the known slots into the sent ones; indexes are into the two sequences that were compared."""
 
     created: list[int] = field(default_factory=list)
     updated: list[tuple[int, int]] = field(default_factory=list)
@@ -112,7 +112,7 @@ def _compare(found: Difference, known: Sequence[Known], at: int, sent: Sent, ind
 
 
 def _is_said(there: Known, said: SaidSlot) -> bool:
-    """Whether that was said of it already. Of what is taken here, software that says so says nothing new."""
+    """Whether the agenda said exactly this of the slot before; for a full slot, a status of ECHOES is no news."""
     is_full = there.taken_by is not None and not there.has_room
     agreed = there.said.status == said.status or (is_full and said.status in ECHOES)
     before = (there.said.start, there.said.end, there.said.kind, there.said.own)
@@ -120,7 +120,7 @@ def _is_said(there: Known, said: SaidSlot) -> bool:
 
 
 def _matched(known: Sequence[Known], sent: Sequence[Sent]) -> dict[int, int]:
-    """Index of what is sent → index of what there is."""
+    """Index in `sent` → index in `known`."""
     partners: dict[int, int] = {}
     used: set[int] = set()
     ways: tuple[tuple[Callable[[Known], Iterable[Hashable]], Callable[[Sent], Iterable[Hashable]]], ...] = (

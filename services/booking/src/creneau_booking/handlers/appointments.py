@@ -53,7 +53,7 @@ from creneau_shared.fhir.storage.store import Resource, Stored, WriteContext
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """A change that its caller may ask for: what was, what is said now, and the hold that it was in."""
+    """A change that was checked: the stored version, the wanted one, and the hold that it was in."""
 
     current: Stored
     said_before: Resource
@@ -69,7 +69,8 @@ class Heard:
 
     @property
     def in_line_since(self) -> datetime | None:
-        """Of what was accepted of the waiting list's offer and waits for its practice: since when the person waits."""
+        """Since when the person has waited, if they accepted an offer of the waiting list that the practice has still to
+        confirm; else None."""
         return self.hold.in_line_since if self.hold is not None and self.waits else None
 
     @property
@@ -230,7 +231,7 @@ class AppointmentHandlers:
         resource: Resource,
         how: Manner,
     ) -> Heard:
-        """What the caller may say of it, and says."""
+        """Completes the wanted version, and refuses what this caller may not change."""
         said_before = self._repository.resource(current)
         before = self._repository.stored_facts(current)
         if resource.get("slot") != said_before.get("slot"):

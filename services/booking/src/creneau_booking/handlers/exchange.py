@@ -78,7 +78,10 @@ class Exchange:
         *,
         holding: bool = False,
     ) -> tuple[Appointment, Whose]:
-        """`before`: the request that becomes an appointment. `holding`: for a while."""
+        """Takes what `reach` has locked. Returns the appointment with its times, and whose it is.
+
+        `before`: the request that it is made from; `holding`: it is only held.
+        """
         locked = await self._cleared(connection, context, wanted, reach, holding=holding)
         # Before anything is said of the slots: whether a stranger is free at some hour is nobody's to learn.
         await require_known_patients(connection, context, wanted, locked.patients)

@@ -161,7 +161,7 @@ class WaitingList:
             raise AwaitedUnknown(WAITING_AGENDA, unknown)
 
     async def wish_again(self, connection: Connection, offered: Resource, id_: str) -> Resource:
-        """What an Appointment says once what was offered to it is not: what it said before."""
+        """The resource as it was before the offer: the wish restored, with status `waitlist`."""
         wish = await storage.wish_before(connection, id_)
         if wish is None:
             return {**offered, "status": "waitlist"}

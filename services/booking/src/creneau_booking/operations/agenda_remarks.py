@@ -35,7 +35,7 @@ async def remarks_on(
 
 
 def remark(state: AgendaState, reference: str = "") -> Issue:
-    """What is said of it in a searchset; `reference`: of whom."""
+    """The informational issue that explains `state`; `reference`: whose agendas."""
     fr, en = _WORDS[state]
     about = f" ({reference})" if reference else ""
     return Issue(

@@ -222,7 +222,8 @@ class TogetherSearch:
 
 
 def _kind(actors: Sequence[str]) -> str:
-    """Of what an agenda with these actors is, whatever else it names: of its professional, its device, its place …"""
+    """The kind of actor that an agenda counts as: the first of KINDS_OF_AGENDA that it names; a role counts as its
+    professional."""
     kinds = {actor.partition("/")[0] for actor in actors}
     kind = next((kind for kind in KINDS_OF_AGENDA if kind in kinds), "")
     return "Practitioner" if kind == "PractitionerRole" else kind

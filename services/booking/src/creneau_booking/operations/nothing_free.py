@@ -1,4 +1,4 @@
-"""What a search of Slot that has found no free one of somebody says: why."""
+"""Explains why a search of Slot for one agenda or actor has found no free one."""
 
 from __future__ import annotations
 

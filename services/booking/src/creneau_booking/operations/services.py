@@ -42,8 +42,8 @@ async def conditions_of(
 
 
 async def _of_offers(connection: Connection, given: OperationInput) -> list[Pairs]:
-    """The ways: the agenda names one of the offers, or the slot is for what one of them is of (its type). Where nobody else
-    is named, for that only in the practice whose offer it is."""
+    """The alternatives: the agenda names the offer, or the slot has the offer's type. Where only an offer is named, a type
+    counts in the offer's own practice alone."""
     named = next((one for one in named_in(given) if one.kind == SERVICE), None)
     if named is None:
         return []

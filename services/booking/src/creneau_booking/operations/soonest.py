@@ -181,7 +181,7 @@ class SoonestOperation:
 
 
 async def _states(connection: Connection, wanted: Sought, page: Soonest, now: datetime) -> list[Issue]:
-    """Why some of those who are named, or nobody at all, have a free slot."""
+    """Explains which of the named people, or that nobody at all, has no free slot."""
     references = [reference for group in wanted.named for reference in group]
     if len(references) > STATES_TOLD_MAX or (page.found and len(references) < 2):
         return []

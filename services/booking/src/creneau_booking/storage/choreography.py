@@ -51,7 +51,7 @@ def onto(sent: Resource, read: Resource, current: Resource) -> Resource:
 
 
 def is_on_its_way(before: Appointment, after: Appointment) -> bool:
-    """Whether somebody says `pending` of what their answers have booked: everybody has accepted, nothing else is said."""
+    """Whether a client writes `pending` over a booking that the answers made by themselves."""
     return before.status == "booked" and after.status == "pending" and all_have_accepted(after)
 
 

@@ -22,7 +22,7 @@ REDACTED = {
     "code": "REDACTED",
 }
 """in `meta.security`: not the whole of what is stored (HL7 security labels)"""
-KEPT: tuple[str, ...] = ("type", "required", "status", "period")
+KEPT = ("type", "required", "status", "period")
 """of a participant, whoever it is"""
 PEOPLE = frozenset({"Patient", "RelatedPerson"})
 
@@ -102,10 +102,8 @@ def _accompanies(participant: Resource) -> bool:
 
 
 def _unnamed(participant: Resource) -> Resource:
-    said = {
-        name: participant[name] for name in ("type", "required", "status", "period") if name in participant
-    }
-    return {**said, "actor": SOMEBODY}
+    kept: Resource = {name: participant[name] for name in KEPT if name in participant}
+    return {**kept, "actor": SOMEBODY}
 
 
 def _without_author(extension: Resource, own: Collection[str]) -> Resource:

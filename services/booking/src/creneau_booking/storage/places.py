@@ -52,7 +52,7 @@ _SHOWN_LEFT = re.compile(rb'(\{"url":"' + re.escape(PLACES_LEFT.encode()) + rb'"
 
 @dataclass(frozen=True, slots=True)
 class SlotsSaid:
-    """What an agenda says of its slots; None: nothing."""
+    """What a Schedule states about its slots; a field is None where it states nothing."""
 
     capacity: int | None = None
     parts: bool | None = None

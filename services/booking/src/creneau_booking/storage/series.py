@@ -69,7 +69,7 @@ class Pattern:
 
     @classmethod
     def of(cls, wanted: Appointment, slots: tuple[SlotThen, ...]) -> Pattern:
-        """What is wanted in these slots: from when to when it says, else all of them."""
+        """The period within these slots: the stated start and end, else all of them."""
         start = wanted.start or slots[0].start
         return cls(slots, start, wanted.end or max(slot.until for slot in slots))
 

@@ -101,8 +101,8 @@ def for_the_same(visit: Resource, slots: Sequence[Resource]) -> Resource:
 
 
 def said_in(slot: Resource, wish: Resource) -> Resource:
-    """What an Appointment that waits is for in this slot, by element, where that is other than it says: of all that would
-    do what the slot has, and what the slot says where it leaves open what is waited for."""
+    """The elements that an Appointment takes over from this slot: those that the wish leaves open and, where it lists
+    several codes, those that the slot has."""
     wanted, found = visit_of(wish), {}
     for element in SAID_BY_SLOT:
         here = _concepts(slot, element)
@@ -121,7 +121,7 @@ def _concepts(resource: Resource, element: str) -> list[Resource]:
 
 
 def _kinds(element: str, concept: Resource) -> set[str]:
-    """Of which kinds is what a concept says; what is only said in words is of none."""
+    """The kinds of a concept's codes (`mode`, or the element); text alone has none."""
     codes = visit_of({element: [concept]})[element]
     return {"mode" if code in MODES else element for code in codes if not code.startswith(WORDS)}
 

@@ -1,5 +1,5 @@
-"""What others rely on in a professional's entry: by their national numbers, and by whether they are active, it is told for
-which practices somebody who logs in speaks."""
+"""The parts of a professional's entry that decide rights: national numbers and `active` determine for which practices a
+log-in speaks."""
 
 from __future__ import annotations
 

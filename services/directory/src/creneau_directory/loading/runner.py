@@ -213,7 +213,7 @@ class Loading:
             self._say("writing", load)
 
     async def _report_incomplete(self, connection: Connection, load: Load, said: Sequence[Said]) -> None:
-        """Of a place whose position alone is told nothing is taken: it would be nothing else afterwards."""
+        """Reports entries of which the file has a position and nothing else; they are not stored."""
         if not said:
             return
         load.count("incomplete", len(said))
@@ -301,7 +301,7 @@ class Loading:
             self._say("missing", load)
 
     async def _end_nothing(self, load: Load, missing: int) -> None:
-        """Say that what is missing may be what was refused."""
+        """Reports that no missing entry was ended, because refused lines may be about them."""
         said = (
             f"{missing} entries are missing, and {load.counts[UNNAMED]} refused lines may be about them: none was ended;"
             " --accept-gone ends them"

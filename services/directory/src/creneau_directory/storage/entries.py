@@ -1,7 +1,7 @@
-"""Entries of the directory as they are written: whom they name by an identifier alone is whoever bears it.
+"""Resolves references by identifier when an entry of the directory is written.
 
-A role that names its professional by a number alone would be nobody's: neither found by the professional's name nor in the
-way of another who takes the same time.
+Without it a role that names its professional by number alone would be nobody's: not found by the professional's name, and no
+obstacle to another booking of the same time.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""By what is stored already is found: its entries are made anew, after a version that finds by more. The rows of people's
-search are put down for the worker.
+"""Rebuilds the search entries of stored resources, after an upgrade that indexes more. The rows of people's search are queued
+for the worker.
 
 Batch by batch, each in a transaction with its rows locked; versions, bytes and events stay as they are. Broken off, it begins
 anew and does no harm; what is written meanwhile has its entries already.

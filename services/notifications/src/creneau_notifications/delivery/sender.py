@@ -94,7 +94,7 @@ class Leaving:
     superseded: bool = False
 
     def as_it_is(self, known: Mapping[str, AppointmentEvent], *, superseded: bool) -> Leaving:
-        """What leaves by now: of several of a series, those that are still so."""
+        """The message as of now: occurrences of a series that have changed meanwhile are left out."""
         message = self.message.as_it_is(known)
         occasion = replace(self.occasion, event=message.event)
         return replace(self, occasion=occasion, superseded=superseded or message.superseded)

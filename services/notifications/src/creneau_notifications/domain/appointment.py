@@ -60,7 +60,7 @@ class Appointment:
         return self.others if self.patient is None else (self.patient, *self.others)
 
     def stays_with(self, before: Appointment) -> bool:
-        """Whether it is the visit of one of those still whose it was `before`."""
+        """Whether at least one of the earlier patients is still a patient of it."""
         return self.patients == before.patients or not set(self.patients).isdisjoint(before.patients)
 
     def actors_of(self, resource_type: str) -> tuple[str, ...]:
@@ -112,12 +112,12 @@ class AppointmentEvent:
 
     @property
     def moments(self) -> tuple[datetime, ...]:
-        """At which somebody is to come, or was: of the visit, of those told with it, and of what was before."""
+        """Every start that it tells of: the visit's, those of the same series, the previous one."""
         before = () if self.previous_start is None else (self.previous_start,)
         return (self.appointment.start, *(one.start for one in self.together), *before)
 
     def told_to(self, recipient: str) -> AppointmentEvent:
-        """The event as one of several is told of it: of the others, nothing."""
+        """The event for one of several patients, without the others."""
         if not self.appointment.others:
             return self
         return replace(self, appointment=replace(self.appointment, patient=recipient, others=()))

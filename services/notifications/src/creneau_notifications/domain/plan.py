@@ -161,7 +161,7 @@ def _message(
 def _joined(
     event: AppointmentEvent, known: Appointment | None, basis: AppointmentEvent | None
 ) -> AppointmentEvent | None:
-    """Of what somebody is reminded who comes to a visit that is others' and stays as it is: of what these are."""
+    """The event to remind somebody of who joins a visit of others that stays as it is: what the others were told."""
     if known is None or basis is None or event.appointment.patient in known.patients:
         return None
     return replace(basis, appointment=event.appointment)
@@ -195,9 +195,9 @@ def _notice_kind(event: AppointmentEvent, known: Appointment | None, to: str | N
 
 
 def _is_end_told(event: AppointmentEvent, known: Appointment | None) -> bool:
-    """Of a hold that is let go nobody was told. Whoever asked a practice is told when it refuses, or does not answer, not of
-    what they withdraw themselves; but what was booked before it waited is taken off their calendar. Nobody writes to the
-    dead, whose contact may be heard of later than their visits."""
+    """Whether a cancellation is told; the first rule wins: never once the record has ended (nobody writes to the dead, even
+    if their contact is heard of after their visits); always if it was booked; a request only if the patient did not withdraw
+    it themselves; a hold never."""
     if event.record_ended:
         return False
     if event.was_booked:

@@ -145,7 +145,7 @@ def _upwards(place: str, facts: Mapping[str, Fact]) -> Iterator[Fact]:
 
 
 def _filled(place: str, facts: Mapping[str, Fact]) -> Fact:
-    """What is known of a place: what it does not say itself, what it is part of says."""
+    """The facts of a place, with gaps filled from the places that contain it."""
     said = list(_upwards(place, facts))
     placed = next((one for one in said if _position(one) is not None), said[0])
     return replace(

@@ -102,7 +102,7 @@ class Report:
 
 
 def report(memory: Memory, settings: OpsSettings, tracker: Tracker, now: float) -> Report:
-    """What is to be said of what was seen."""
+    """Judges the observations and builds the operator's report."""
     lines = tracker.follow(judge(memory, settings, now), now)
     return Report(
         at=now,

@@ -126,7 +126,7 @@ class Content(BaseModel):
 
     @property
     def whose(self) -> str | None:
-        """Who has logged in last; None: nobody yet, and it is for whoever does."""
+        """The account of the present or the last log-in; None before any."""
         return self.account.whose if self.account else self.former
 
     @property

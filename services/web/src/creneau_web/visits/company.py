@@ -1,4 +1,4 @@
-"""With whom an appointment is that names nobody but its patient: software may leave that to the agenda of its slot."""
+"""Finds with whom a visit is when its Appointment names only the patient: the actors of its slot's agenda."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ SERIES = "https://creneau.sante.fr/fhir/identifier/series"
 def visit_of(
     appointment: Mapping[str, Any], professionals: Sequence[Professional], etag: str | None = None
 ) -> Visit:
-    """One Appointment; `professionals`: those among whom is whom it names."""
+    """Reads an Appointment; `professionals` has to contain whoever it names."""
     actors = [p.get("actor", {}) for p in appointment.get("participant", ())]
     references = [str(actor.get("reference", "")) for actor in actors]
     professional = _professional(references, professionals)

@@ -32,7 +32,7 @@ def with_small_ids(path: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def unknown_resource(resource_type: str, id_: str, *, advice: bool = False) -> NotFound:
-    """What is not there, or not for the caller to know of. `advice`: how to create what was to be put there."""
+    """NotFound for a resource that does not exist, or of which the caller may not know; `advice`: how to create it."""
     return NotFound(
         f"{resource_type}/{id_} n'existe pas." + (" Créez-le par POST." if advice else ""),
         f"{resource_type}/{id_} does not exist." + (" Create it by POST." if advice else ""),

@@ -1,4 +1,4 @@
-"""The trace of a refusal: who wanted what of somebody's, and was not given it."""
+"""Audit rows of refused requests: who asked for whose data and did not get it."""
 
 from __future__ import annotations
 

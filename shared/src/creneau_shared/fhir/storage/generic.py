@@ -55,7 +55,7 @@ NOTHING = IndexEntries([], [], [], [], None)
 
 
 async def nothing_more(*_: object) -> None:
-    """The hook of a type whose changes concern nobody else."""
+    """A hook that does nothing: changes of the type concern nobody else."""
 
 
 async def as_it_is(*_: object) -> None:

@@ -43,7 +43,7 @@ class ReplicaStore(GenericStore):
         await self._remove(connection, id_, versions=1)
 
     async def is_there_since(self, connection: Connection, id_: str, at: datetime) -> bool:
-        """Whether the owner has said after `at` that there is such a resource: that it is deleted, told then, is no news."""
+        """Whether the owner stated after `at` that the resource exists: a deletion told from `at` is outdated then."""
         current = await self.read(connection, id_)
         return current is not None and not current.deleted and current.last_updated > at + CLOCKS_APART
 

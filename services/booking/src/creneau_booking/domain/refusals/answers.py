@@ -53,4 +53,4 @@ class ProposalNotFree(Refusal):
 
 @dataclass(eq=False)
 class MayOnlyAnswer(Refusal):
-    """Whoever came by the link of a message accepts or declines, and says something else."""
+    """Whoever came by the link of a message may only accept or decline."""

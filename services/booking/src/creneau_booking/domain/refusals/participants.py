@@ -33,7 +33,7 @@ class ParticipantsNotTheirs(Refusal):
 
 @dataclass(eq=False)
 class NotOffered(Refusal):
-    """The element says what the slots do not offer."""
+    """The appointment asks in `element` for something that its slots do not offer."""
 
     element: str
 

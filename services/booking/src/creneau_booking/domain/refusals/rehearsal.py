@@ -9,7 +9,7 @@ from creneau_shared.refusal import Refusal
 
 @dataclass(eq=False)
 class RehearsalApart(Refusal):
-    """The rehearsal's agenda for somebody, or its patient elsewhere, or somebody else beside them."""
+    """The rehearsal's agenda and the rehearsal's patient can only be booked with each other."""
 
 
 @dataclass(eq=False)

@@ -166,8 +166,8 @@ class RelatedPersonStore(GenericStore):
     async def _require_practice_may_decide(
         self, connection: Connection, context: WriteContext, patient: str, relationships: frozenset[str]
     ) -> None:
-        """Who lets a practice decide has been there, and has no account of their own where it is about that. Of whom it does not
-        know it is told nothing; the deployment decides."""
+        """Raises KnownByRequest if the practice has not seen the patient, and AccountOfTheirOwn if it states the person's
+        own account and they have one. The deployment may always decide."""
         if context.organizations is None:
             return
         await require_more_than_asked(connection, context, patient, "proxy")

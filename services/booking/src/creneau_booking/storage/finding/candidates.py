@@ -89,7 +89,7 @@ class Consumer:
 
     @property
     def holders(self) -> tuple[str, ...]:
-        """As slots say who has them: what the account holds itself."""
+        """The appointments and groups by which slots show that this account holds them."""
         held = (*(own.appointment for own in self.own), *(place.group for place in self.places))
         return tuple(dict.fromkeys(held))
 

@@ -136,7 +136,7 @@ async def end_proxy(connection: Connection, related_person: str) -> list[Account
 
 
 async def leave_to(connection: Connection, related_person: str, account: Account) -> list[Account]:
-    """Whoever else acted by this RelatedPerson does so no longer: it is one account's at a time."""
+    """Leaves this RelatedPerson to `account` alone; returns the accounts that acted by it until now."""
     rows = await connection.fetch(
         "DELETE FROM patient_account WHERE related_person = $1 AND (issuer, subject) <> ($2, $3)"
         " RETURNING issuer, subject",

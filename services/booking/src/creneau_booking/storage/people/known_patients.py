@@ -65,7 +65,7 @@ class KnownAt:
     people: frozenset[str] = frozenset()
 
     def takes(self, slot: SlotFact) -> bool:
-        """Whether those whose slot it is know them."""
+        """Whether the slot's agenda, its practice or its people know this patient already."""
         people = {*slot.actors, *slot.exclusive}
         return (
             slot.schedule in self.agendas

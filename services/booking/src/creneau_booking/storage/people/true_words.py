@@ -1,7 +1,7 @@
-"""What a patient says that is true whoever says it: nobody is given anything by it, and it need not be theirs to say.
+"""Elements that a patient may send because they can be checked: `created` must be now, `minutesDuration` the visit's length.
 
-Frontends fill in what their guide asks of a booking (GP Connect, GAP: `created`; Cerner: `minutesDuration`). A time of making
-that is not now, or a length that is not the visit's, remains the practice's to state.
+Frontends fill them in because their guides ask for it (GP Connect and GAP: `created`; Cerner: `minutesDuration`). Any other
+value is the practice's to state.
 """
 
 from __future__ import annotations

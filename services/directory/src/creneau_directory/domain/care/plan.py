@@ -95,8 +95,7 @@ def steps(wanted: Wanted, words: Vocabulary) -> Iterator[Step]:
 
 
 def _is_guessed(wanted: Wanted) -> bool:
-    """Whether the names are only like some of the directory, and what is looked for is said without them: where nobody
-    there is called so, they were no names."""
+    """Whether all names are inexact guesses beside a recognised kind of care: the search may drop them then."""
     return bool(wanted.intent.cares) and all(word.sure < 1 for word in wanted.intent.names)
 
 

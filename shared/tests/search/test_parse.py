@@ -20,14 +20,12 @@ from creneau_shared.fhir.search.request import (
     Chain,
     Clause,
     DateValue,
-    Has,
     Limits,
     ReferenceValue,
     SearchRequest,
     StringValue,
     TokenValue,
     clauses_of,
-    merge_reverse_chains,
 )
 
 
@@ -89,17 +87,6 @@ def test_cpts_offset_with_a_blank_for_its_plus() -> None:
     (value,) = clause("Slot?" + "=".join(decoded[0])).values
     assert isinstance(value, DateValue)
     assert value.low == datetime(2024, 6, 12, 14, 20, tzinfo=UTC)
-
-
-def test_sos_reverse_chains_can_be_joined() -> None:
-    """SOS Médecins: free and in the window mean the same slot, which plain FHIR would not say."""
-    request = parse(
-        "Schedule?_has:Slot:schedule:start=ge2023-08-18T10:00:00+02:00&_has:Slot:schedule:start=le2023-08-20"
-        "&_has:Slot:schedule:status=free&actor:Location.organization.identifier=urn:oid:1.2.250.1.71.4.2.2|3341"
-    )
-    assert len([c for c in request.conditions if isinstance(c, Has)]) == 3
-    (joined,) = [c for c in merge_reverse_chains(request.conditions) if isinstance(c, Has)]
-    assert len(joined.conditions) == 3
 
 
 @pytest.mark.parametrize(

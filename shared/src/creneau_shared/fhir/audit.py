@@ -430,8 +430,3 @@ def _said(name: str, value: str) -> str:
     ):
         return value
     return "…"
-
-
-def touched_of(resource_type: str, rows: Iterable[Seen]) -> tuple[Touched, ...]:
-    """The rows of one type as an event has them."""
-    return tuple(Touched(resource_type, row.id, row.content) for row in rows)

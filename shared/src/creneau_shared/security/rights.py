@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 from creneau_shared.errors import Forbidden, Unauthenticated
-from creneau_shared.security.principal import ANONYMOUS, Action, Principal, Role
+from creneau_shared.security.principal import Action, Principal, Role
 from creneau_shared.security.role_table import STAFF, Reach, needed, reach_of
 from creneau_shared.type_table import COMPARTMENT, PUBLIC, TYPES
 
@@ -118,9 +118,6 @@ class Rights:
     def _may(self, resource_type: str, action: Action) -> bool:
         """Whether the token's scopes allow it at all."""
         return self.principal.level(resource_type, action) is not None
-
-
-NOBODY = Rights(ANONYMOUS)
 
 
 @lru_cache(maxsize=4096)

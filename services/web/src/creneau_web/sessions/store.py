@@ -42,7 +42,6 @@ FIND_DRAFT = "SELECT content FROM draft WHERE id = $1 AND session = $2"
 LOCK_DRAFT = FIND_DRAFT + " FOR UPDATE"
 DRAFTS_OF = "SELECT id, content FROM draft WHERE session = $1 ORDER BY began_at DESC, id"
 SEAL_DRAFT = "UPDATE draft SET content = $2 WHERE id = $1"
-FORGET_DRAFT = "DELETE FROM draft WHERE id = $1 AND session = $2"
 
 
 class Sessions:
@@ -173,10 +172,6 @@ class Sessions:
             rows = await connection.fetch(DRAFTS_OF, session.key_hash)
         opened = ((row["id"], session.seal.open(row["content"], row["id"])) for row in rows)
         return [(id_, orjson.loads(content)) for id_, content in opened if content is not None]
-
-    async def forget_draft(self, session: Session, id_: str) -> None:
-        async with self._database.connection() as connection:
-            await connection.execute(FORGET_DRAFT, id_, session.key_hash)
 
     async def sweep(self) -> int:
         """Remove what is over. Gives how many sessions."""

@@ -340,20 +340,3 @@ def _asked_of(resource_type: str, conditions: Iterable[Condition]) -> Iterator[t
         else:
             for branch in condition.branches:
                 yield from _asked_of(branch.resource_type, (branch.condition,))
-
-
-def merge_reverse_chains(conditions: tuple[Condition, ...]) -> tuple[Condition, ...]:
-    """Join the `_has` of one type and reference into one: the *same* resource fulfils them all.
-
-    FHIR lets each hold for another resource; SAS (SOS Médecins) means one slot, free *and* in the window.
-    """
-    merged: dict[SearchParameter, Has] = {}
-    others: list[Condition] = []
-    for condition in conditions:
-        if isinstance(condition, Has):
-            before = merged.get(condition.parameter)
-            joined = (*before.conditions, *condition.conditions) if before else condition.conditions
-            merged[condition.parameter] = Has(condition.parameter, joined)
-        else:
-            others.append(condition)
-    return (*others, *merged.values())

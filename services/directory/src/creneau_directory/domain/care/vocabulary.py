@@ -8,7 +8,6 @@ motive are keys of cares, each with a share of its own where it is below one (`d
 from __future__ import annotations
 
 import csv
-from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache, cached_property
@@ -141,13 +140,3 @@ def _term(row: dict[str, str]) -> Term:
         else:
             targets.append((value, 1.0))
     return Term(row["term"], row["language"], kind, tuple(targets), float(row["weight"]), tuple(calls))
-
-
-def by_target(kind: str) -> Mapping[str, list[str]]:
-    """Value of a filter → the terms that mean it."""
-    found: dict[str, list[str]] = defaultdict(list)
-    for term in vocabulary().terms:
-        if term.kind == kind:
-            for value, _ in term.targets:
-                found[value].append(term.text)
-    return found

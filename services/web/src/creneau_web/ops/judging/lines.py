@@ -9,7 +9,6 @@ from typing import Literal, get_args
 State = Literal["well", "bad", "unknown"]
 """unknown: nothing has been seen that could tell"""
 Section = Literal["rehearsal", "functions", "safety", "whom", "processes", "dependencies", "others"]
-SECTIONS: tuple[Section, ...] = get_args(Section)
 Function = Literal["search", "book", "messages", "agendas", "login"]
 FUNCTIONS: tuple[Function, ...] = get_args(Function)
 

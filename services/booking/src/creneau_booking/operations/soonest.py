@@ -6,8 +6,10 @@ No guide has this operation; its parameters are named as those of `Appointment/$
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
 from creneau_booking.operations.agenda_remarks import remark, remarks_on
 from creneau_booking.operations.consumers import consumer_for, named_patients
@@ -38,13 +40,14 @@ from creneau_shared.fhir.rest.operation import Operation, OperationCall
 from creneau_shared.fhir.rest.parameters import OperationInput
 from creneau_shared.fhir.search.bundle import Entry, Link, near_search, outcome_entry, query_url, write_bundle
 from creneau_shared.fhir.search.cursor import Cursor, query_digest
-from creneau_shared.fhir.search.includes import Found, Includer
+from creneau_shared.fhir.search.includes import Found, Includer, Row
 from creneau_shared.fhir.search.parse import CURSOR_PARAMETER
 from creneau_shared.fhir.search.registry import parameters_of
 from creneau_shared.fhir.search.request import Include, Limits
 from creneau_shared.fhir.search.sql import RowPlace
 from creneau_shared.fhir.storage.store import Resource
 from creneau_shared.ids import new_id
+from creneau_shared.security.access import Access
 
 COUNT_DEFAULT = 20
 COUNT_MAX = 100
@@ -52,6 +55,9 @@ PER_AGENDA_MAX = 24
 STATES_TOLD_MAX = 30
 """of how many who are named it is said why they have no free slot"""
 CODE = "string"
+
+Facets = tuple[int | None, dict[str, dict[str, int]]]
+"""how many agendas fit, and how many have each code of each facet"""
 
 DEFINITION = operation_definition(
     "soonest",
@@ -102,6 +108,58 @@ INCLUDES = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What a call asks for, as far as it is known before the database is asked."""
+
+    given: OperationInput
+    pairs: Sequence[tuple[str, str]]
+    count: int
+    per_agenda: int
+    includes: tuple[Include, ...]
+    after: tuple[Any, ...] | None
+    """the place of the last one of the page before"""
+    counted: int | None
+    """how many fit, as the first page counted"""
+    digest: bytes
+
+    @classmethod
+    def of(cls, call: OperationCall) -> _Asked:
+        """BadRequest for what cannot be understood, a cursor of another question among it."""
+        given = OperationInput.of(call.request)
+        pairs = pairs_of(given)
+        count = count_of(given, "_count", COUNT_DEFAULT, COUNT_MAX)
+        per_agenda = count_of(given, "per-agenda", 1, PER_AGENDA_MAX)
+        named = included_by(given, INCLUDES)
+        includes = tuple(include for name, include in INCLUDES.items() if name in named)
+        digest = query_digest("Slot/$soonest", pairs)
+        after, counted = None, None
+        if text := given.first(*CURSORS):
+            cursor = call.service.cursors.decode(str(text), digest)
+            after, counted = (cursor.place.values[0], cursor.place.values[1]), cursor.total
+        return cls(given, pairs, count, per_agenda, includes, after, counted, digest)
+
+    @property
+    def is_first_page(self) -> bool:
+        return self.after is None
+
+    @property
+    def with_facets(self) -> bool:
+        return self.is_first_page and self.given.flag("facets") is not False
+
+
+@dataclass(frozen=True, slots=True)
+class _Looked:
+    """What was found."""
+
+    page: Soonest
+    total: int | None
+    included: tuple[Row, ...]
+    facets: Facets | None
+    issues: tuple[Issue, ...]
+    by_distance: bool
+
+
 class SoonestOperation:
     """`$soonest` over the index of first free starts."""
 
@@ -114,70 +172,78 @@ class SoonestOperation:
 
     async def handle(self, call: OperationCall) -> Answer:
         """Look for the first slots, and answer a page of them."""
-        request, service = call.request, call.service
-        given = OperationInput.of(request)
-        access = request.access("Slot", "s")
-        pairs = pairs_of(given)
-        count = count_of(given, "_count", COUNT_DEFAULT, COUNT_MAX)
-        per_agenda = count_of(given, "per-agenda", 1, PER_AGENDA_MAX)
-        named = included_by(given, INCLUDES)
-        includes = tuple(include for name, include in INCLUDES.items() if name in named)
-        facets_wanted = given.flag("facets") is not False
-        digest = query_digest("Slot/$soonest", pairs)
+        access = call.request.access("Slot", "s")
+        asked = _Asked.of(call)
+        async with call.service.connection() as connection:
+            looked = await self._look(connection, call, access, asked)
+        return _page_of(call, asked, looked)
+
+    async def _look(
+        self, connection: Connection, call: OperationCall, access: Access, asked: _Asked
+    ) -> _Looked:
+        request, service, given = call.request, call.service, asked.given
+        logical = await identified(connection, identifiers_of(given))
+        wanted = sought(given, request.now, service.base_url, logical)
+        consumer = await consumer_for(
+            connection, access, given, request.now, per_agenda_max=self._per_agenda_max
+        )
+        if consumer is not None and given.flag("new-patient"):
+            consumer = replace(consumer, is_new=True)
+        free = [("status", "free"), *([("bookable", "true")] if consumer is not None else [])]
+        conditions = searching.parse(service, request, "Slot", free, strict=True).conditions
+        catalog = service.catalog.with_table(SlotTable(service.clock, consumer=consumer))
         scope = searching.scope_of(access)
-        async with service.connection() as connection:
-            logical = await identified(connection, identifiers_of(given))
-            wanted = sought(given, request.now, service.base_url, logical)
-            after, counted = None, None
-            if text := given.first(*CURSORS):
-                cursor = service.cursors.decode(str(text), digest)
-                after, counted = (cursor.place.values[0], cursor.place.values[1]), cursor.total
-            with_facets = after is None and facets_wanted
-            consumer = await consumer_for(
-                connection, access, given, request.now, per_agenda_max=self._per_agenda_max
-            )
-            if consumer is not None and given.flag("new-patient"):
-                consumer = replace(consumer, is_new=True)
-            free = [("status", "free"), *([("bookable", "true")] if consumer is not None else [])]
-            asked = searching.parse(service, request, "Slot", free, strict=True)
-            catalog = service.catalog.with_table(SlotTable(service.clock, consumer=consumer))
-            search = SoonestSearch(
-                connection, catalog, scope, asked.conditions, consumer, wanted,
-                now=request.now, read_max=self._read_max, counting=with_facets,
-            )  # fmt: skip
-            page = await search.page(count, after)
-            total = page.total if counted is None else counted
-            further = await search.following(page.found, per_agenda) if per_agenda > 1 else []
-            includer = Includer(catalog, scope, includes, Limits())
-            included = await includer.follow(connection, [_followed(one) for one in page.found])
-            facets = search.facets() if with_facets else None
-            states = (
-                [] if after is not None or page.more else await _states(connection, wanted, page, request.now)
-            )
-            judged = named_patients(given) & (access.patient_ids or frozenset())
-            if judged:  # the practices' rules looked at their age and appointments
-                await service.auditor.record(connection, request, Event("E", "Slot", patients=judged))
-        entries = [_match(service.base_url, one) for one in page.found]
+        search = SoonestSearch(
+            connection,
+            catalog,
+            scope,
+            conditions,
+            consumer,
+            wanted,
+            now=request.now,
+            read_max=self._read_max,
+            counting=asked.with_facets,
+        )
+        page = await search.page(asked.count, asked.after)
+        further = await search.following(page.found, asked.per_agenda) if asked.per_agenda > 1 else []
+        includer = Includer(catalog, scope, asked.includes, Limits())
+        included = await includer.follow(connection, [_followed(one) for one in page.found])
+        is_whole = asked.is_first_page and not page.more
+        states = await _states(connection, wanted, page, request.now) if is_whole else []
+        judged = named_patients(given) & (access.patient_ids or frozenset())
+        if judged:  # the practices' rules looked at their age and appointments
+            await service.auditor.record(connection, request, Event("E", "Slot", patients=judged))
         matches = {one.row.id for one in page.found}
-        included = [*(one.row for one in further if one.row.id not in matches), *included]
-        entries += [
-            Entry(f"{service.base_url}/{row.type}/{row.id}", row.content, {"mode": "include"})
-            for row in included
-        ]
-        issues = [*unknown_names(given, KNOWN, "$soonest"), *_remarks(page), *states, *includer.issues]
-        if issues:
-            entries.append(outcome_entry(dumps(operation_outcome(issues, request.language))))
-        if facets is not None:
-            entries.append(Entry(f"urn:uuid:{new_id()}", dumps(_facets(*facets)), {"mode": "outcome"}))
-        url = f"{service.base_url}/Slot/$soonest"
-        shown = service.shown(request, pairs)
-        own = [*shown, *((CURSOR_PARAMETER, str(t)) for t in given.all(*CURSORS)[:1])]
-        links = [Link("self", query_url(url, own))]
-        if page.more:
-            last = page.found[-1].place(by_distance=wanted.by_distance)
-            place = service.cursors.encode(Cursor(RowPlace(last), total), digest)
-            links.append(Link("next", query_url(url, [*shown, (CURSOR_PARAMETER, place)])))
-        return Answer(200, write_bundle("searchset", entries, total=total, links=links))
+        return _Looked(
+            page,
+            page.total if asked.counted is None else asked.counted,
+            (*(one.row for one in further if one.row.id not in matches), *included),
+            search.facets() if asked.with_facets else None,
+            (*unknown_names(given, KNOWN, "$soonest"), *_remarks(page), *states, *includer.issues),
+            wanted.by_distance,
+        )
+
+
+def _page_of(call: OperationCall, asked: _Asked, looked: _Looked) -> Answer:
+    """200 with the searchset, and the link of the page that follows."""
+    service, request = call.service, call.request
+    entries = [_match(service.base_url, one) for one in looked.page.found]
+    entries += [
+        Entry(f"{service.base_url}/{row.type}/{row.id}", row.content, {"mode": "include"})
+        for row in looked.included
+    ]
+    if looked.issues:
+        entries.append(outcome_entry(dumps(operation_outcome(looked.issues, request.language))))
+    if looked.facets is not None:
+        entries.append(Entry(f"urn:uuid:{new_id()}", dumps(_facets(*looked.facets)), {"mode": "outcome"}))
+    url, shown = f"{service.base_url}/Slot/$soonest", service.shown(request, asked.pairs)
+    own = [*shown, *((CURSOR_PARAMETER, str(text)) for text in asked.given.all(*CURSORS)[:1])]
+    links = [Link("self", query_url(url, own))]
+    if looked.page.more:
+        last = looked.page.found[-1].place(by_distance=looked.by_distance)
+        place = service.cursors.encode(Cursor(RowPlace(last), looked.total), asked.digest)
+        links.append(Link("next", query_url(url, [*shown, (CURSOR_PARAMETER, place)])))
+    return Answer(200, write_bundle("searchset", entries, total=looked.total, links=links))
 
 
 async def _states(connection: Connection, wanted: Sought, page: Soonest, now: datetime) -> list[Issue]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime
-from typing import cast
 
 from creneau_booking.domain.refusals.offering import BookableUnclear, SlotsNotSearchedBy
 from creneau_booking.storage import slot_visibility
@@ -215,7 +214,7 @@ class SlotTable:
     # -- predicates ------------------------------------------------------------------------------------------
 
     def _missing(self, clause: Clause, alias: str, arguments: Arguments) -> str:
-        wanted = {cast(MissingValue, value).missing for value in clause.values}
+        wanted = {value.missing for value in clause.values_as(MissingValue)}
         if len(wanted) == 2:
             return "true"
         name = clause.parameter.index_name

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeGuard, cast
+from typing import Any, TypeGuard
 
 from creneau_shared.database.conditions import FALSE, TRUE, all_of, any_of
 from creneau_shared.errors import BadRequest
@@ -101,7 +101,7 @@ class GenericTable:
         if parameter.type in ("number", "quantity"):
             return self._side("number", clause, number_condition, alias, arguments)
         if parameter.type == "special":
-            return any_of(_near(cast(NearValue, value), alias, arguments) for value in clause.values)
+            return any_of(_near(value, alias, arguments) for value in clause.values_as(NearValue))
         if clause.modifier == "below":
             return self._below(clause, alias, arguments)
         found = self._bears(clause_terms(clause), alias, arguments)
@@ -188,8 +188,8 @@ class GenericTable:
         answered = [c for c in conditions if _bounds(c, parameter)]
         for clause in answered:
             where += [
-                any_of(date_condition(cast(DateValue, v), parameter, arguments, row) for v in group)
-                for group in clause.groups
+                any_of(date_condition(value, parameter, arguments, row) for value in group)
+                for group in clause.groups_as(DateValue)
             ]
         absent = (
             f"NOT EXISTS (SELECT FROM {side} AS {row} WHERE {all_of(where[:2])})" if not answered else None
@@ -235,7 +235,7 @@ class GenericTable:
 
     def _below(self, clause: Clause, alias: str, arguments: Arguments) -> str:
         name = clause.parameter.index_name
-        uris = [f"{name}={cast(UriValue, value).uri}" for value in clause.values]
+        uris = [f"{name}={value.uri}" for value in clause.values_as(UriValue)]
         starts = arguments.add([uri.rstrip("/") + "/%" for uri in map(_like, uris)], "text[]")
         same = arguments.add(uris, "text[]")
         return (
@@ -244,7 +244,7 @@ class GenericTable:
         )
 
     def _missing(self, clause: Clause, alias: str, arguments: Arguments) -> str:
-        wanted = {cast(MissingValue, value).missing for value in clause.values}
+        wanted = {value.missing for value in clause.values_as(MissingValue)}
         if len(wanted) == 2:
             return TRUE
         present = self._bears([clause.parameter.index_name], alias, arguments)
@@ -267,7 +267,9 @@ class GenericTable:
         ):
             return self._names(clause, alias, arguments)
         name = clause.parameter.index_name + (":text" if clause.modifier == "text" else "")
-        ways = [_string_condition(cast(StringValue, v), clause.modifier, arguments) for v in clause.values]
+        ways = [
+            _string_condition(value, clause.modifier, arguments) for value in clause.values_as(StringValue)
+        ]
         found = f"SELECT x.key FROM {self.name}_string AS x WHERE x.parameter = {literal(name)} AND {any_of(ways)}"
         if self._narrow:
             found = f"{found} UNION ALL {self._among_traits(name, clause, any_of(ways), arguments)}"
@@ -276,7 +278,7 @@ class GenericTable:
     def _among_traits(self, name: str, clause: Clause, condition: str, arguments: Arguments) -> str:
         """SELECT of the keys of rows that bear a string as wanted among their traits; by the index of their words, where a
         word of it is known."""
-        values = [cast(StringValue, value) for value in clause.values]
+        values = clause.values_as(StringValue)
         queries = [
             string_query(value.folded, None if clause.modifier == "text" else clause.modifier)
             for value in values
@@ -289,7 +291,7 @@ class GenericTable:
 
     def _names(self, clause: Clause, alias: str, arguments: Arguments) -> str:
         """A clause on names, which are found from each word on: as a union, so that each way has its index."""
-        values = [cast(StringValue, value) for value in clause.values]
+        values = clause.values_as(StringValue)
         ways = [
             self._name(clause, asked, arguments) for value in values for asked in self._asked(clause, value)
         ]
@@ -390,14 +392,18 @@ def _within(clause: Clause, arguments: Arguments) -> str:
     kind = clause.parameter.type
     if kind not in ("date", "number", "quantity"):
         return f"o.item -> 'terms' ?| {arguments.add(clause_terms(clause), 'text[]')}"
-    column, types = (
-        ("dates", "low timestamptz, high timestamptz") if kind == "date" else ("numbers", "value numeric")
-    )
-    condition = date_condition if kind == "date" else number_condition
-    groups = all_of(
-        any_of(condition(cast(Any, value), clause.parameter, arguments) for value in group)
-        for group in clause.groups
-    )
+    if kind == "date":
+        column, types = "dates", "low timestamptz, high timestamptz"
+        groups = all_of(
+            any_of(date_condition(value, clause.parameter, arguments) for value in group)
+            for group in clause.groups_as(DateValue)
+        )
+    else:
+        column, types = "numbers", "value numeric"
+        groups = all_of(
+            any_of(number_condition(value, clause.parameter, arguments) for value in group)
+            for group in clause.groups_as(NumberValue)
+        )
     return (
         f"EXISTS (SELECT FROM jsonb_to_recordset(o.item -> '{column}') AS x (parameter text, {types})"
         f" WHERE x.parameter {literals(stored_names(clause))} AND {groups})"
@@ -455,8 +461,8 @@ def instant_condition(value: DateValue, expression: str, arguments: Arguments) -
 def instants_condition(clause: Clause, expression: str, arguments: Arguments) -> str:
     """The clause's condition on a point in time, `expression`."""
     return all_of(
-        any_of(instant_condition(cast(DateValue, value), expression, arguments) for value in group)
-        for group in clause.groups
+        any_of(instant_condition(value, expression, arguments) for value in group)
+        for group in clause.groups_as(DateValue)
     )
 
 
@@ -482,7 +488,7 @@ def _number_condition(value: NumberValue, arguments: Arguments) -> str:
 def words_condition(clause: Clause, column: str, arguments: Arguments, *, in_order: bool = True) -> str:
     """`column`, a tsvector, has the words of one of the values (`_text`, `_content`); unless `in_order`, all the words of
     a phrase wherever they stand."""
-    query = " | ".join(f"({cast(WordsValue, value).query})" for value in clause.values)
+    query = " | ".join(f"({value.query})" for value in clause.values_as(WordsValue))
     if not in_order:
         query = query.replace(" <-> ", " & ")
     return f"{column} @@ {arguments.add(query, 'text')}::tsquery"

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from typing import Literal
+from typing import Literal, TypeVar
 
 from creneau_shared.errors import Issue
 from creneau_shared.fhir.search.parameters import SearchParameter
@@ -156,6 +156,15 @@ Value = (
 )
 
 
+V = TypeVar("V")
+
+
+def _of_kind(value: Value, kind: type[V]) -> V:
+    if not isinstance(value, kind):
+        raise TypeError(f"a {kind.__name__} is wanted here, and this is a {type(value).__name__}")
+    return value
+
+
 @dataclass(frozen=True, slots=True)
 class Clause:
     """A condition on the searched resource's own parameter.
@@ -175,6 +184,15 @@ class Clause:
     def values(self) -> tuple[Value, ...]:
         """The alternatives of a clause with one group."""
         return self.groups[0]
+
+    def values_as(self, kind: type[V]) -> tuple[V, ...]:
+        """The alternatives of a clause with one group, which the parameter's type says are of this kind."""
+        (group,) = self.groups_as(kind)
+        return group
+
+    def groups_as(self, kind: type[V]) -> tuple[tuple[V, ...], ...]:
+        """The groups, whose values the parameter's type says are of this kind; TypeError when the parser made others."""
+        return tuple(tuple(_of_kind(value, kind) for value in group) for group in self.groups)
 
 
 @dataclass(frozen=True, slots=True)

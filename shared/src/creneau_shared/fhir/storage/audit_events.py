@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from typing import Any, NoReturn, cast
+from typing import Any, NoReturn
 from uuid import UUID
 
 from creneau_shared.database.conditions import any_of
@@ -295,7 +295,7 @@ class AuditEventTable:
 
 
 def _missing(clause: Clause, alias: str) -> str:
-    wanted = {cast(MissingValue, value).missing for value in clause.values}
+    wanted = {value.missing for value in clause.values_as(MissingValue)}
     if len(wanted) == 2:
         return "true"
     name = clause.parameter.name

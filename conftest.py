@@ -3,6 +3,8 @@
 from httpx._config import DEFAULT_TIMEOUT_CONFIG
 from hypothesis import settings
 
+from creneau_shared.security.discovery import PATIENCE
+
 pytest_plugins = [
     "tests.fixtures.postgres",
     "tests.fixtures.broker",
@@ -17,5 +19,7 @@ settings.register_profile("creneau", deadline=None)
 settings.load_profile("creneau")
 
 # Nor does how long a server of ours takes to answer: five seconds are httpx's own patience, and a busy machine's are more.
-for _part in ("connect", "read", "write", "pool"):
-    setattr(DEFAULT_TIMEOUT_CONFIG, _part, 60.0)
+# Five seconds are a service's patience with its issuer, too, which in tests has its turn in the same loop.
+for _patience in (DEFAULT_TIMEOUT_CONFIG, PATIENCE):
+    for _part in ("connect", "read", "write", "pool"):
+        setattr(_patience, _part, 60.0)

@@ -189,6 +189,8 @@ async def running(
 ) -> AsyncIterator[WebApplication]:
     """The pages over this database and this way to a FHIR base, with these settings beside the usual ones."""
     usual = {"public_site_url": SITE, "fhir_url": f"{SITE}/fhir", "results_cache_s": 0, "sms_sender": "log"}
+    # How long a statement takes says what else the machine does.
+    usual |= {"database_statement_timeout_s": 60, "database_pool_wait_s": 60}
     settings = WebSettings(database_url=url, _env_file=None, **{**usual, **said})
     app = create_app(settings, clock, WireTo(transport, f"{SITE}/fhir"))
     app.site.templates.bytecode_cache = COMPILED

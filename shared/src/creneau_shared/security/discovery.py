@@ -8,6 +8,8 @@ import httpx
 
 from creneau_shared.errors import Unavailable
 
+PATIENCE = httpx.Timeout(5.0)
+"""how long an issuer is waited for"""
 DISCOVERY_FAILURES = (httpx.HTTPError, KeyError, ValueError)
 """What `discover` raises when the issuer does not answer, or not as itself."""
 

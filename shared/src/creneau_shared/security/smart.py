@@ -16,14 +16,13 @@ import structlog
 
 from creneau_shared.errors import NotFound
 from creneau_shared.logging import describe
-from creneau_shared.security.discovery import DISCOVERY_FAILURES, discover, silent
+from creneau_shared.security.discovery import DISCOVERY_FAILURES, PATIENCE, discover, silent
 from creneau_shared.security.trust import trusted_roots
 
 log = structlog.get_logger(__name__)
 
 KEPT_S = 300.0
 """what an issuer publishes changes with its configuration only"""
-ISSUER_TIMEOUT_S = 5.0
 
 _PASSED_ON = (
     "issuer",
@@ -97,7 +96,7 @@ class SmartConfiguration:
 
     def __init__(self, issuer: str | None, client: httpx.AsyncClient | None = None) -> None:
         self._issuer = issuer
-        self._client = client or httpx.AsyncClient(verify=trusted_roots(), timeout=ISSUER_TIMEOUT_S)
+        self._client = client or httpx.AsyncClient(verify=trusted_roots(), timeout=PATIENCE)
         self._known: dict[str, Any] | None = None
         self._until = 0.0
         self._lock = asyncio.Lock()

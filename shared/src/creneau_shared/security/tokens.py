@@ -21,7 +21,7 @@ from creneau_shared.database.pool import Database
 from creneau_shared.logging import describe
 from creneau_shared.security.claims import UNREADABLE, TokenRules, check_claims, check_type
 from creneau_shared.security.confirmation import Confirmation, Presented
-from creneau_shared.security.discovery import DISCOVERY_FAILURES, discover, silent
+from creneau_shared.security.discovery import DISCOVERY_FAILURES, PATIENCE, discover, silent
 from creneau_shared.security.dpop import Proofs
 from creneau_shared.security.gateway_headers import GatewayHeaders
 from creneau_shared.security.introspection import Introspection
@@ -82,7 +82,7 @@ class TokenVerifier:
         self._rules = rules or TokenRules(audience)
         self._clock = clock
         self._claim_names = claims
-        self._client = client or httpx.AsyncClient(verify=trusted_roots(), timeout=5.0)
+        self._client = client or httpx.AsyncClient(verify=trusted_roots(), timeout=PATIENCE)
         self._confirmation = confirmation or Confirmation(GatewayHeaders(""), None, "")
         self._revocations = revocations
         self._introspection = Introspection(self._client, *introspection) if introspection else None

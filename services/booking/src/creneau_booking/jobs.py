@@ -247,6 +247,12 @@ def rules(settings: BookingSettings, common: RetentionSettings) -> list[Rule]:
             retention.remove_undated_requests,
         ),
         Rule(
+            "past-slots",
+            "SLOT_MONTHS_KEPT",
+            timedelta(days=settings.slot_months_kept * DAYS_A_MONTH),
+            outside_months("slot", lambda partition: removing(partition, "start")),
+        ),
+        Rule(
             "slot-versions",
             "SLOT_MONTHS_KEPT",
             timedelta(days=settings.slot_months_kept * DAYS_A_MONTH),

@@ -28,6 +28,7 @@ from creneau_booking.storage.people.invitations import forget_expired
 from creneau_booking.storage.rehearsal import Rehearsal
 from creneau_booking.storage.tables import OWN_TYPES
 from creneau_shared.clock import Clock
+from creneau_shared.database.failures import DATABASE_FAILURES
 from creneau_shared.database.pool import Database
 from creneau_shared.errors import CreneauError
 from creneau_shared.fhir.storage.store import WriteContext
@@ -56,8 +57,11 @@ HOLD_SWEEP_S = 1.0
 HOUSEKEEPING_S = 3600.0
 HOLDS_PER_SWEEP_MAX = 200
 ERASURES_MAX = 200
+SWEPT_TOGETHER_MAX = 20
+"""erased people for whom the kept answers are looked through at once"""
 FIRST_FREE_MAX = 2_000
 DAYS_A_MONTH = 31
+NOT_SWEPT: tuple[type[Exception], ...] = (CreneauError, Refusal, *DATABASE_FAILURES)
 WATCHED_AT_FIRST = timedelta(days=1)
 """how far back double bookings are looked for when a worker begins"""
 WATCHED_TWICE = timedelta(minutes=5)
@@ -164,23 +168,44 @@ class Jobs:
         return len(due)
 
     async def sweep_erased(self) -> int:
-        """Look once more for the people who were erased a while ago, each in a transaction of its own; how many.
+        """Look once more for the people who were erased a while ago; how many.
 
-        A request that was in hand when somebody was erased may have written of them since; and the answers that are
-        kept for others' repeats are looked through here, where nobody waits.
+        A request that was in hand when somebody was erased may have written of them since: each is looked for in a
+        transaction of its own, and one that fails is put off until the next look, in nobody's way. The answers that are
+        kept for others' repeats are looked through here, where nobody waits, for many of them at once.
         """
         now, swept = self._clock.now(), 0
+        failed: set[str] = set()
+        while found := await self._sweep_resources(now, failed):
+            async with self._database.connection() as connection:
+                answers = await erasures.sweep_answers(connection, found)
+                await erasures.mark_swept(connection, found, now)
+            log.info("erased people swept", count=len(found), answers=answers)
+            swept += len(found)
+        return swept
+
+    async def _sweep_resources(self, now: datetime, failed: set[str]) -> set[str]:
+        """Look for the next of the erased, but for those who have `failed`, which grows; of whom nothing is left."""
         before = now - timedelta(seconds=self._settings.erasure_sweep_after_s)
-        while True:
-            async with self._database.transaction() as connection:
-                due = await erasures.unswept(connection, before, 1)
-                for patient_id in due:
-                    left = await self._erasure.sweep(connection, WriteContext(now=now), patient_id)
-                    await erasures.mark_swept(connection, patient_id, now)
-                    log.info("erased person swept", patient=patient_id, left=left)
-            if not due:
-                return swept
-            swept += len(due)
+        found: set[str] = set()
+        while len(found) < SWEPT_TOGETHER_MAX:
+            patient_id = None
+            try:
+                async with self._database.transaction() as connection:
+                    due = await erasures.unswept(connection, before, 1, found | failed)
+                    for patient_id in due:
+                        left = await self._erasure.sweep(connection, WriteContext(now=now), patient_id)
+            except NOT_SWEPT as error:
+                if patient_id is None:
+                    raise
+                failed.add(patient_id)
+                log.error("erased person not swept", patient=patient_id, error=describe(error))
+                continue
+            if patient_id is None:
+                break
+            found.add(patient_id)
+            log.info("erased person swept", patient=patient_id, left=left)
+        return found
 
     async def keep_rehearsal(self) -> int:
         """Keep the agenda on which the deployment rehearses; how many of its appointments were forgotten."""

@@ -237,6 +237,24 @@ def refuse_deletes(table: Partitioned) -> None:
     )
 
 
+def index_beside(table: str, name: str, definition: str) -> None:
+    """Add an index to a partitioned table, partition by partition, while others read and write; outside a transaction.
+    What stopped halfway begins again. `definition`: what follows `ON <table>`."""
+    with op.get_context().autocommit_block():
+        op.execute(f"DROP INDEX IF EXISTS {name}")
+        # Of the table alone: months that are made from now on have it, and it is whole once all the others do.
+        op.execute(f"CREATE INDEX {name} ON ONLY {table} {definition}")
+        partitions = op.get_bind().exec_driver_sql(
+            f"SELECT name FROM partitions_of('{table}') WHERE NOT EXISTS (SELECT FROM pg_inherits JOIN pg_index ON"
+            f" indexrelid = inhrelid WHERE inhparent = '{name}'::regclass AND indrelid = to_regclass(name)) ORDER BY name"
+        )
+        for partition in partitions.scalars().all():
+            part = f"{name}_of_{partition}"
+            op.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {part}")
+            op.execute(f"CREATE INDEX CONCURRENTLY {part} ON {partition} {definition}")
+            op.execute(f"ALTER INDEX {name} ATTACH PARTITION {part}")
+
+
 def join_together(table: Partitioned) -> None:
     """Back to one table: every row is copied, and nobody reads or writes meanwhile."""
     name = table.name

@@ -11,7 +11,7 @@ import structlog
 from creneau_booking.handlers.expiry import HoldExpiry
 from creneau_booking.handlers.openings import OpeningsJob
 from creneau_booking.handlers.people.erasure import PatientErasure
-from creneau_booking.handlers.people.patients import tell_changed_contacts
+from creneau_booking.handlers.people.patients import expect_missed_changes, tell_changed_contacts
 from creneau_booking.publishing import erasure_tombstone
 from creneau_booking.settings import BookingSettings
 from creneau_booking.storage import retention
@@ -64,6 +64,8 @@ DAYS_A_MONTH = 31
 NOT_SWEPT: tuple[type[Exception], ...] = (CreneauError, Refusal, *DATABASE_FAILURES)
 WATCHED_AT_FIRST = timedelta(days=1)
 """how far back double bookings are looked for when a worker begins"""
+CONTACTS_SEEN_AT_FIRST = timedelta(days=7)
+"""how far back a worker that begins looks for what processes of the version before have written of contacts"""
 WATCHED_TWICE = timedelta(minutes=5)
 """and how far each look reaches into the one before it: longer than a transaction lives"""
 
@@ -90,6 +92,7 @@ class Jobs:
         self.openings = OpeningsJob(database, OpeningStore(base, settings.opening_limits), clock)
         self._messaging = MessagingSettings()
         self._watched_at: datetime | None = None
+        self._contacts_seen_at: datetime | None = None
         self._doubled: frozenset[str] = frozenset()
         self.retention = Retention(database, clock, rules(settings, RetentionSettings()))
 
@@ -226,8 +229,11 @@ class Jobs:
 
     async def tell_contacts(self) -> int:
         """Tell of the contacts that a period has changed; how many."""
-        answers = Answers(self._settings.vouching_secret)
-        return await tell_changed_contacts(self._database, answers, self._clock.now())
+        answers, now = Answers(self._settings.vouching_secret), self._clock.now()
+        since = self._contacts_seen_at or now - CONTACTS_SEEN_AT_FIRST
+        await expect_missed_changes(self._database, since - WATCHED_TWICE)
+        self._contacts_seen_at = now
+        return await tell_changed_contacts(self._database, answers, now)
 
     async def watch(self) -> None:
         """Measure what an operator watches: feeds, dead letters, and whether a slot is two appointments'."""

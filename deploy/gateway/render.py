@@ -23,6 +23,10 @@ UPSTREAM_IDLE_S = 4
 """Idle connections end before the service ends them (uvicorn: 5 s): no request meets a closed one."""
 
 
+RESOLVED_FOR_S = 5
+"""for how long nginx believes the address of a service: name servers of containers say ten minutes"""
+RESOLV_CONF = Path("/etc/resolv.conf")
+
 CIPHERS = (
     "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:"
     "ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305"
@@ -66,6 +70,7 @@ def render(gateway: Gateway) -> str:
     """The configuration as text."""
     settings = gateway.settings
     addresses = f"{settings.gateway_addresses_mib}m"
+    resolvers = _resolvers(settings.gateway_resolver)
     values = {
         "USER": f"user {gateway.user};" if gateway.user else "",
         "STATE": _path(gateway.state),
@@ -82,7 +87,10 @@ def render(gateway: Gateway) -> str:
         "BURST": str(settings.gateway_requests_burst),
         "CONNECTIONS": str(settings.gateway_connections_max),
         "SECRET": _secret(settings),
-        "UPSTREAMS": "\n".join(_upstream(name, getattr(gateway, name)) for name in gateway.upstreams),
+        "RESOLVER": _resolver(resolvers),
+        "UPSTREAMS": "\n".join(
+            _upstream(name, getattr(gateway, name), resolved=bool(resolvers)) for name in gateway.upstreams
+        ),
         "ROUTES": routes(),
         "PUBLISHED": _published(gateway),
         "DEVELOPMENT": _development(gateway),
@@ -173,9 +181,45 @@ def _path(path: Path) -> str:
     return text
 
 
-def _upstream(name: str, servers: Sequence[str]) -> str:
+def _resolvers(text: str) -> list[str]:
+    """`GATEWAY_RESOLVER`: name servers with their ports, as nginx takes them; ValueError for what is no address."""
+    if text.strip() == "system":
+        lines = (line.split() for line in RESOLV_CONF.read_text(encoding="utf-8").splitlines())
+        # nginx has no word for an address of one link alone.
+        words = [line[1] for line in lines if line[:1] == ["nameserver"] and "%" not in line[1]]
+    else:
+        words = [word.strip() for word in text.split(",") if word.strip()]
+    return [_name_server(word) for word in words]
+
+
+def _name_server(word: str) -> str:
+    """`address`, `address:port` or `[address]:port`, as `address:port`."""
+    if _is_address(word):
+        host, port = word, "53"
+    else:
+        host, _, port = word.rpartition(":")
+    address = ipaddress.ip_address(host.strip("[]"))
+    return f"[{address}]:{int(port)}" if address.version == 6 else f"{address}:{int(port)}"
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text.strip("[]"))
+    except ValueError:
+        return False
+    return True
+
+
+def _resolver(resolvers: Sequence[str]) -> str:
+    return f"    resolver {' '.join(resolvers)} valid={RESOLVED_FOR_S}s;" if resolvers else ""
+
+
+def _upstream(name: str, servers: Sequence[str], *, resolved: bool) -> str:
+    """`resolved`: host names are resolved again and again, not once as nginx starts."""
     lines = [f"    upstream {name} {{", f"        zone {name} 64k;"]
-    lines += [f"        server {server} max_fails=1 fail_timeout=1s;" for server in servers]
+    for server in servers:
+        again = " resolve" if resolved and not _is_address(server.rpartition(":")[0]) else ""
+        lines.append(f"        server {server}{again} max_fails=1 fail_timeout=1s;")
     lines += ["        keepalive 64;", f"        keepalive_timeout {UPSTREAM_IDLE_S}s;", "    }", ""]
     return "\n".join(lines)
 

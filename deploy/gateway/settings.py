@@ -58,6 +58,13 @@ class EntranceSettings(BaseSettings):
         "who connects is who calls",
     )
 
+    gateway_resolver: str = Field(
+        "",
+        description="name servers, comma between several, that nginx asks for the services' addresses again and again "
+        "(whole names: no search domain is added); system: those of /etc/resolv.conf where the configuration is written; "
+        "none: names are resolved once, as nginx starts",
+    )
+
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         given = (self.gateway_tls_certificate is not None, self.gateway_tls_key is not None)

@@ -8,9 +8,12 @@ import os
 import re
 import signal
 import socket
+import socketserver
 import ssl
+import struct
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
@@ -65,6 +68,56 @@ class Entrance:
         """The headers that arrived at the service, by their names in lower case."""
         answer = self.get(path, **arguments)
         return {name.lower(): value for name, value in answer.json()["headers"].items()}
+
+
+class NameServer(socketserver.UDPServer):
+    """Answers every question for an IPv4 address by `address`, and any other by nothing."""
+
+    def __init__(self, address: str) -> None:
+        super().__init__((LOOPBACK, 0), Question)
+        self.address = address
+
+    @property
+    def at(self) -> str:
+        return f"{LOOPBACK}:{self.server_address[1]}"
+
+
+class Question(socketserver.DatagramRequestHandler):
+    """RFC 1035, 4.1: the question as it came, and one record that names it by its place."""
+
+    def handle(self) -> None:
+        assert isinstance(self.server, NameServer)
+        asked = self.rfile.read()
+        question = asked[12 : asked.index(b"\0", 12) + 5]
+        answers = b""
+        if question[-4:-2] == b"\0\1":
+            answers = b"\xc0\x0c" + struct.pack("!2HIH", 1, 1, 600, 4) + socket.inet_aton(self.server.address)
+        header = asked[:2] + b"\x81\x80" + struct.pack("!4H", 1, bool(answers), 0, 0)
+        self.wfile.write(header + question + answers)
+
+
+@contextmanager
+def running_names(address: str) -> Iterator[NameServer]:
+    with NameServer(address) as names:
+        thread = threading.Thread(target=names.serve_forever)
+        thread.start()
+        try:
+            yield names
+        finally:
+            names.shutdown()
+            thread.join()
+
+
+@contextmanager
+def running_standin(folder: Path, host: str, port: int, name: str) -> Iterator[None]:
+    environment = {**os.environ, "HOST": host, "PORT": str(port)}
+    child = Child("standin", Command((sys.executable, str(STANDIN), name), environment), folder)
+    child.start()
+    try:
+        wait_until(lambda: is_listening(port, host), within_s=20, what="the stand-in")
+        yield
+    finally:
+        child.stop()
 
 
 @contextmanager
@@ -148,15 +201,81 @@ def test_the_client_behind_a_load_balancer_is_who_it_says(upstream: str, tmp_pat
         assert behind.told("/fhir/Slot", headers=sent)["x-client-address"] == "198.51.100.7"
 
 
+def test_a_service_that_has_moved_to_another_address_is_found_there(tmp_path: Path) -> None:
+    """Containers that are made anew change their addresses; the one of another service may answer at the former."""
+    port = free_port()
+    with ExitStack() as running:
+        names = running.enter_context(running_names("127.0.0.2"))
+        for address, name in (("127.0.0.2", "before"), ("127.0.0.3", "after")):
+            running.enter_context(running_standin(tmp_path / name, address, port, name))
+        entrance = running.enter_context(
+            running_entrance(tmp_path / "n", f"service.example:{port}", gateway_resolver=names.at)
+        )
+
+        def answered_by(name: str) -> bool:
+            answer = entrance.get("/fhir/Slot")
+            return answer.status_code == 200 and answer.json()["who"] == [name]
+
+        wait_until(lambda: answered_by("before"), within_s=30, what="the service")
+        names.address = "127.0.0.3"
+        wait_until(lambda: answered_by("after"), within_s=60, what="the service at its other address")
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("127.0.0.11", "127.0.0.11:53"),
+        ("10.0.0.1:5353, fd00::1", "10.0.0.1:5353 [fd00::1]:53"),
+        ("[fd00::1]:5353", "[fd00::1]:5353"),
+        ("system", "192.0.2.1:53 [2001:db8::1]:53"),
+    ],
+)
+def test_names_are_resolved_again_where_a_name_server_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, setting: str, said: str
+) -> None:
+    """Addresses need no name server; the system's are those that containers are given."""
+    given = tmp_path / "resolv.conf"
+    given.write_text(
+        "# by the engine\nsearch example\n"
+        "nameserver 192.0.2.1\nnameserver 2001:db8::1\nnameserver fe80::1%eth0\noptions ndots:0\n"
+    )
+    monkeypatch.setattr("deploy.gateway.render.RESOLV_CONF", given)
+    named, address = ["booking-api:8000"], ["127.0.0.1:1"]
+    settings = EntranceSettings(gateway_resolver=setting)
+    text = render(
+        Gateway(
+            "1",
+            address,
+            named,
+            address,
+            address,
+            address,
+            state=tmp_path,
+            outcomes=tmp_path,
+            settings=settings,
+        )
+    )
+    assert f"resolver {said} valid=5s;" in text
+    assert "server booking-api:8000 resolve max_fails" in text
+    assert "server 127.0.0.1:1 max_fails" in text
+
+
 def test_the_configuration_is_nobody_else_s_to_read(entrance: Entrance) -> None:
     assert (entrance.folder / "nginx.conf").stat().st_mode & 0o077 == 0
 
 
-@pytest.mark.parametrize("own", [{"gateway_secret": 'a"; b'}, {"gateway_trusted_addresses": "all; }"}])
+@pytest.mark.parametrize(
+    "own",
+    [
+        {"gateway_secret": 'a"; b'},
+        {"gateway_trusted_addresses": "all; }"},
+        {"gateway_resolver": "127.0.0.1 ipv6=off; }"},
+    ],
+)
 def test_a_setting_writes_no_directive(tmp_path: Path, own: dict[str, str]) -> None:
     one = ["127.0.0.1:1"]
     settings = EntranceSettings(**own)  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match=r"GATEWAY_SECRET|network"):
+    with pytest.raises(ValueError, match=r"GATEWAY_SECRET|network|address"):
         render(Gateway("1", one, one, one, one, one, state=tmp_path, outcomes=tmp_path, settings=settings))
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import asyncpg
 import orjson
 import pytest
 from services.directory.tests.conftest import BASE, NOW, Directory
@@ -25,7 +26,13 @@ from creneau_directory.loading.finess import Finess
 from creneau_directory.loading.json_records import BrokenArrayError, records
 from creneau_directory.loading.pieces import Source
 from creneau_directory.loading.projections import national
-from creneau_directory.loading.runner import Lately, Loading, LoadRefusedError, SourceBusyError
+from creneau_directory.loading.runner import (
+    Lately,
+    Loading,
+    LoadRefusedError,
+    NoLongerAloneError,
+    SourceBusyError,
+)
 from creneau_directory.loading.settings import LoadSettings
 from creneau_directory.storage import loads as kept
 from creneau_directory.storage.bulk import BulkStore
@@ -377,6 +384,73 @@ async def test_one_at_a_time(directory: Directory, source_name: str, tmp_path: P
     done.set()
     await other
     assert (await load(directory, annuaire(source_name), path)).counts["read"] == 1
+
+
+async def test_a_source_that_cannot_be_had_ends_the_load(
+    directory: Directory, source_name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A database that refuses at that moment: the load says so, and does not wait for ever."""
+
+    async def refused(*_: object) -> bool:
+        raise asyncpg.TooManyConnectionsError
+
+    path = write(tmp_path / "a.txt", HEADER, line(rpps()))
+    monkeypatch.setattr(kept, "lock_source", refused)
+    with pytest.raises(asyncpg.TooManyConnectionsError):
+        await load(directory, annuaire(source_name), path)
+
+
+async def test_a_load_that_is_alone_no_longer_breaks_off_and_goes_on_later(
+    directory: Directory, source_name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The session by which it keeps others away ends, as with a failover: another load may have begun."""
+    path = write(tmp_path / "a.txt", HEADER, *(line(rpps()) for _ in range(5)))
+    end = (
+        "SELECT pg_terminate_backend(pid) FROM pg_locks JOIN pg_database ON pg_database.oid = database"
+        " WHERE locktype = 'advisory' AND granted AND datname = current_database()"
+        " AND (classid::bigint << 32 | objid::bigint) = hashtextextended('load ' || $1, 0)"
+    )
+    begun = kept.begun
+
+    async def ending(connection: Connection, source: str, *said: Any, **more: Any) -> Load:
+        assert await connection.fetchval(end, source)
+        await asyncio.get_running_loop().create_future()
+        return await begun(connection, source, *said, **more)
+
+    with monkeypatch.context() as failover:
+        failover.setattr(kept, "begun", ending)
+        with pytest.raises(NoLongerAloneError):
+            await load(directory, annuaire(source_name), path)
+    assert (await load(directory, annuaire(source_name), path)).counts["created"] > 0
+
+
+async def test_an_id_that_somebody_else_creates_at_that_very_moment_is_met_again(
+    directory: Directory, source_name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The portion is written once more, and what it had counted is counted once."""
+    path = write(tmp_path / "a.txt", HEADER, line(rpps()), line(rpps()))
+    copy, met = BulkStore._copy, list[str]()
+
+    async def rivalled(self: BulkStore, connection: Connection, context: WriteContext, versions: Any) -> Any:
+        if not met:
+            met.extend(version.resource["id"] for version in versions)
+
+            async def rival() -> None:
+                async with directory.database.transaction() as other:
+                    await copy(self, other, context, versions[:1])
+
+            await asyncio.create_task(rival())
+        return await copy(self, connection, context, versions)
+
+    monkeypatch.setattr(BulkStore, "_copy", rivalled)
+    done = await load(directory, annuaire(source_name), path)
+    assert met
+    assert done.counts["updated"] == 1
+    assert done.counts["read"] == 2
+    every = await directory.database.pool.fetchval(
+        "SELECT count(*) FROM load_known WHERE source = $1", source_name
+    )
+    assert done.counts["created"] == every - 1
 
 
 def structure(number: str, legal: str, **said: str) -> str:

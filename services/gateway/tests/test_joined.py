@@ -8,6 +8,7 @@ from urllib.parse import parse_qsl, urlsplit
 import httpx
 import pytest
 
+from creneau_gateway.whole import joined
 from creneau_shared.type_table import SERVICE_NAMES, TYPES
 
 from .conftest import BASE, FHIR, Asked, Services, bundle, match, outcome
@@ -57,6 +58,24 @@ async def test_a_statement_without_one_of_the_services_is_not_given(
     assert answer.status_code == 503
     services.down = set()
     assert (await client.get("/metadata")).status_code == 200, "nor kept"
+
+
+async def test_while_a_service_is_away_its_types_are_declared_as_they_were(
+    services: Services, client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Away, or hanging: what clients begin with does not depend on all services at once, and each reader does not wait."""
+    monkeypatch.setattr(joined, "METADATA_KEPT_S", 0.0)
+    declare(services)
+    before = (await client.get("/metadata")).content
+    services.down = {"directory-1"}
+    answer = await client.get("/metadata")
+    assert (answer.status_code, answer.content) == (200, before)
+    services.down = set()
+    services.answer("directory", "/fhir/metadata", outcome("timeout"), 503)
+    assert (await client.get("/metadata")).content == before
+    monkeypatch.setattr(joined, "METADATA_WITHIN_S", 0.0)
+    declare(services)
+    assert (await client.get("/metadata")).content == before
 
 
 # -- history -----------------------------------------------------------------------------------------------------

@@ -37,8 +37,8 @@ def test_an_address_has_one_service(address: str, service: Service | None) -> No
 
 def upstreams(services: Services) -> Upstreams:
     addresses = {"booking": ["http://booking-1", "http://booking-2", "http://booking-3"]}
-    client = httpx.AsyncClient(transport=httpx.MockTransport(services.handle))
-    return Upstreams(addresses, client)  # type: ignore[arg-type]
+    transport = httpx.MockTransport(services.handle)
+    return Upstreams(addresses, lambda: httpx.AsyncClient(transport=transport))  # type: ignore[arg-type]
 
 
 async def call(upstreams: Upstreams) -> int:

@@ -17,6 +17,7 @@ from creneau_notifications.domain.appointment import Change
 from creneau_notifications.domain.contact import Contact
 from creneau_notifications.jobs import Departures
 from creneau_notifications.messaging.consumers import CONTACT_TYPE, CONTACTS, ERASED_TYPE
+from creneau_notifications.storage import departures as storage
 from creneau_notifications.storage.messages import Attempt, Closing, Status
 
 from .factories import APPOINTMENT, PATIENT, event
@@ -228,3 +229,39 @@ async def test_where_a_message_went_is_kept_with_it_and_no_longer(service, mailb
     await erase(service, cancelled=())
     await departures.forget_due()
     assert await service.database.pool.fetchval("SELECT count(*) FROM attempt") == 0
+
+
+async def test_one_who_cannot_be_forgotten_keeps_nobody_else_from_being_so(service, departures, monkeypatch):
+    """A statement that takes too long, for one person, every time; once it no longer does, they are forgotten too."""
+    bus = Bus(service)
+    for person in ("Patient/long", PATIENT):
+        await bus.tell(CONTACTS, ERASED_TYPE, person, None)
+        service.clock.advance(timedelta(seconds=1))
+    forget = storage.forget
+
+    async def hindered(connection, recipient, now):
+        if recipient == "Patient/long":
+            await connection.execute("SET LOCAL statement_timeout = 1")
+            await connection.execute("SELECT pg_sleep(60)")
+        return await forget(connection, recipient, now)
+
+    with monkeypatch.context() as hindrance:
+        hindrance.setattr(storage, "forget", hindered)
+        assert await departures.forget_due() == 1
+    undone = "SELECT recipient FROM departure WHERE done_at IS NULL"
+    assert [tuple(row) for row in await service.database.pool.fetch(undone)] == [("Patient/long",)]
+    assert await departures.forget_due() == 1
+
+
+async def test_who_leaves_is_found_in_the_trail_without_reading_it(service):
+    """Of three years of months each has an index of what patients asked; those that are made from now on too."""
+    async with service.database.connection() as connection:
+        await connection.execute("SELECT make_month('audit', '2031-01-01Z')")
+        months = await connection.fetchval("SELECT count(*) FROM partitions_of('audit')")
+        of_all = await connection.fetchval(
+            "SELECT count(*) FROM pg_inherits JOIN pg_index ON indexrelid = inhrelid"
+            " WHERE inhparent = 'ix_audit_own'::regclass AND indisvalid"
+        )
+        whole = "SELECT indisvalid FROM pg_index WHERE indexrelid = 'ix_audit_own'::regclass"
+        assert await connection.fetchval(whole)
+    assert of_all == months

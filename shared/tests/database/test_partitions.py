@@ -12,7 +12,7 @@ import asyncpg
 import pytest
 from tests.fixtures.postgres import NewDatabase
 
-from creneau_shared.database.partitioning import FUNCTIONS
+from creneau_shared.database.partitioning import FUNCTIONS, MAKE_MOVING, MOVED_MAX
 from creneau_shared.database.partitions import (
     Dropped,
     add_months,
@@ -100,6 +100,22 @@ async def test_a_clock_that_jumps_by_years_refuses_nothing(database: Database) -
     assert (await held(database))["trace_default"] == 3
     async with database.connection() as connection:
         assert await remainders(connection, "trace", NOW) == ["trace_default"]
+
+
+async def test_where_rows_may_be_moved_a_month_takes_them_with_it(database: Database) -> None:
+    """Its own alone; and so many that all who write would wait for long stay where they are."""
+    await database.pool.execute(MAKE_MOVING.replace(str(MOVED_MAX), "2"))
+    december, january, later = (
+        datetime(*month, 15, tzinfo=UTC) for month in ((2026, 12), (2027, 1), (2027, 2))
+    )
+    await write(database, december, december, january, january, january, later)
+    assert await make(database, 2) == 3
+    assert await held(database) == {
+        "trace_2026_10": 0,
+        "trace_2026_11": 0,
+        "trace_2026_12": 2,
+        "trace_default": 4,
+    }
 
 
 async def test_months_that_are_wholly_past_are_dropped_and_no_others(database: Database) -> None:

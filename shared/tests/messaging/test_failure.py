@@ -15,6 +15,7 @@ from creneau_shared.messaging.broker.choice import broker_of
 from creneau_shared.messaging.dead_letter import DeadLetters
 from creneau_shared.messaging.effects import Together
 from creneau_shared.messaging.events import ReceivedEvent
+from creneau_shared.messaging.progress import moved
 from creneau_shared.messaging.replay import Replayed, replay
 from creneau_shared.messaging.topics import dead_letter_topic
 
@@ -271,6 +272,27 @@ async def test_a_batch_that_takes_longer_than_liveness_allows_goes_forward(bench
     assert polled == list(range(10)), "nothing is done twice"
     rounds = await bench.database.pool.fetchval("SELECT count(DISTINCT xmin::text) FROM effect")
     assert rounds == 4, "what is done is kept before the whole batch is"
+
+
+async def test_an_event_with_much_to_do_is_alive_while_it_says_so(bench: Bench) -> None:
+    """One event that ends hundreds of visits, by a clock on which each takes 40 s, of 60 that make it stuck."""
+    now = 0.0
+
+    async def long(connection: Connection, event: ReceivedEvent) -> None:
+        nonlocal now
+        for _ in range(5):
+            now += 40.0
+            assert not consumer.stuck()
+            moved()
+        await leave_effect(connection, event)
+
+    limits = QUICK.model_copy(update={"consumer_stuck_after_s": 60.0})
+    consumer = bench.consumer(handlers={TYPE: long}, messaging=limits, seconds=lambda: now)
+    async with bench.running(bench.relay(), consumer):
+        await bench.happen(1, keys=1)
+        await bench.arrived(1)
+    moved()  # and where no consumer is at work nobody hears it
+    assert [number for _, number in await bench.effects()] == [0]
 
 
 async def test_a_batch_that_is_too_long_for_its_locks_is_handled_by_its_events(bench: Bench) -> None:

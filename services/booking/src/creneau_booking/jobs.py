@@ -11,7 +11,7 @@ import structlog
 from creneau_booking.handlers.expiry import HoldExpiry
 from creneau_booking.handlers.openings import OpeningsJob
 from creneau_booking.handlers.people.erasure import PatientErasure
-from creneau_booking.handlers.people.patients import tell_changed_contacts
+from creneau_booking.handlers.people.patients import expect_missed_changes, tell_changed_contacts
 from creneau_booking.publishing import erasure_tombstone
 from creneau_booking.settings import BookingSettings
 from creneau_booking.storage import retention
@@ -28,6 +28,7 @@ from creneau_booking.storage.people.invitations import forget_expired
 from creneau_booking.storage.rehearsal import Rehearsal
 from creneau_booking.storage.tables import OWN_TYPES
 from creneau_shared.clock import Clock
+from creneau_shared.database.failures import DATABASE_FAILURES
 from creneau_shared.database.pool import Database
 from creneau_shared.errors import CreneauError
 from creneau_shared.fhir.storage.store import WriteContext
@@ -56,10 +57,15 @@ HOLD_SWEEP_S = 1.0
 HOUSEKEEPING_S = 3600.0
 HOLDS_PER_SWEEP_MAX = 200
 ERASURES_MAX = 200
+SWEPT_TOGETHER_MAX = 20
+"""erased people for whom the kept answers are looked through at once"""
 FIRST_FREE_MAX = 2_000
 DAYS_A_MONTH = 31
+NOT_SWEPT: tuple[type[Exception], ...] = (CreneauError, Refusal, *DATABASE_FAILURES)
 WATCHED_AT_FIRST = timedelta(days=1)
 """how far back double bookings are looked for when a worker begins"""
+CONTACTS_SEEN_AT_FIRST = timedelta(days=7)
+"""how far back a worker that begins looks for what processes of the version before have written of contacts"""
 WATCHED_TWICE = timedelta(minutes=5)
 """and how far each look reaches into the one before it: longer than a transaction lives"""
 
@@ -86,6 +92,7 @@ class Jobs:
         self.openings = OpeningsJob(database, OpeningStore(base, settings.opening_limits), clock)
         self._messaging = MessagingSettings()
         self._watched_at: datetime | None = None
+        self._contacts_seen_at: datetime | None = None
         self._doubled: frozenset[str] = frozenset()
         self.retention = Retention(database, clock, rules(settings, RetentionSettings()))
 
@@ -164,23 +171,44 @@ class Jobs:
         return len(due)
 
     async def sweep_erased(self) -> int:
-        """Look once more for the people who were erased a while ago, each in a transaction of its own; how many.
+        """Look once more for the people who were erased a while ago; how many.
 
-        A request that was in hand when somebody was erased may have written of them since; and the answers that are
-        kept for others' repeats are looked through here, where nobody waits.
+        A request that was in hand when somebody was erased may have written of them since: each is looked for in a
+        transaction of its own, and one that fails is put off until the next look, in nobody's way. The answers that are
+        kept for others' repeats are looked through here, where nobody waits, for many of them at once.
         """
         now, swept = self._clock.now(), 0
+        failed: set[str] = set()
+        while found := await self._sweep_resources(now, failed):
+            async with self._database.connection() as connection:
+                answers = await erasures.sweep_answers(connection, found)
+                await erasures.mark_swept(connection, found, now)
+            log.info("erased people swept", count=len(found), answers=answers)
+            swept += len(found)
+        return swept
+
+    async def _sweep_resources(self, now: datetime, failed: set[str]) -> set[str]:
+        """Look for the next of the erased, but for those who have `failed`, which grows; of whom nothing is left."""
         before = now - timedelta(seconds=self._settings.erasure_sweep_after_s)
-        while True:
-            async with self._database.transaction() as connection:
-                due = await erasures.unswept(connection, before, 1)
-                for patient_id in due:
-                    left = await self._erasure.sweep(connection, WriteContext(now=now), patient_id)
-                    await erasures.mark_swept(connection, patient_id, now)
-                    log.info("erased person swept", patient=patient_id, left=left)
-            if not due:
-                return swept
-            swept += len(due)
+        found: set[str] = set()
+        while len(found) < SWEPT_TOGETHER_MAX:
+            patient_id = None
+            try:
+                async with self._database.transaction() as connection:
+                    due = await erasures.unswept(connection, before, 1, found | failed)
+                    for patient_id in due:
+                        left = await self._erasure.sweep(connection, WriteContext(now=now), patient_id)
+            except NOT_SWEPT as error:
+                if patient_id is None:
+                    raise
+                failed.add(patient_id)
+                log.error("erased person not swept", patient=patient_id, error=describe(error))
+                continue
+            if patient_id is None:
+                break
+            found.add(patient_id)
+            log.info("erased person swept", patient=patient_id, left=left)
+        return found
 
     async def keep_rehearsal(self) -> int:
         """Keep the agenda on which the deployment rehearses; how many of its appointments were forgotten."""
@@ -201,8 +229,11 @@ class Jobs:
 
     async def tell_contacts(self) -> int:
         """Tell of the contacts that a period has changed; how many."""
-        answers = Answers(self._settings.vouching_secret)
-        return await tell_changed_contacts(self._database, answers, self._clock.now())
+        answers, now = Answers(self._settings.vouching_secret), self._clock.now()
+        since = self._contacts_seen_at or now - CONTACTS_SEEN_AT_FIRST
+        await expect_missed_changes(self._database, since - WATCHED_TWICE)
+        self._contacts_seen_at = now
+        return await tell_changed_contacts(self._database, answers, now)
 
     async def watch(self) -> None:
         """Measure what an operator watches: feeds, dead letters, and whether a slot is two appointments'."""
@@ -245,6 +276,12 @@ def rules(settings: BookingSettings, common: RetentionSettings) -> list[Rule]:
             "REQUEST_KEPT_DAYS",
             timedelta(days=settings.request_kept_days),
             retention.remove_undated_requests,
+        ),
+        Rule(
+            "past-slots",
+            "SLOT_MONTHS_KEPT",
+            timedelta(days=settings.slot_months_kept * DAYS_A_MONTH),
+            outside_months("slot", lambda partition: removing(partition, "start")),
         ),
         Rule(
             "slot-versions",

@@ -17,8 +17,11 @@ from tests.contract.closing import closed_validator
 from tests.fixtures.canaries import Canaries
 
 from creneau_booking.app import create_app
+from creneau_booking.handlers.people.erasure import PatientErasure
 from creneau_booking.storage.appointments import NOBODY_ELSE
-from creneau_shared.fhir.storage.store import Resource
+from creneau_booking.storage.people import erasures
+from creneau_shared.database.pool import Connection
+from creneau_shared.fhir.storage.store import Resource, WriteContext
 from creneau_shared.fhir.validation import validate
 
 PROVENANCE = "X_Provenance"
@@ -333,6 +336,54 @@ async def test_a_request_in_hand_that_writes_after_the_erasure_is_found_by_the_w
     life.practice.clock.advance(timedelta(seconds=life.practice.settings.erasure_sweep_after_s + 1))
     assert await life.practice.jobs().sweep_erased() == 1
     assert await everywhere(life) == []
+
+
+async def test_one_who_cannot_be_swept_keeps_nobody_else_from_being_so(
+    life: Life, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A statement that takes too long, for one person, every time: the others are looked for, and their tombstones are
+    repeated."""
+    await life.erase()
+    practice = life.practice
+    await practice.database.pool.execute(
+        "INSERT INTO erased_patient (id, erased_at, receipt) SELECT 'long', erased_at - interval '1 second', '{}'"
+        " FROM erased_patient"
+    )
+    sweep = PatientErasure.sweep
+
+    async def hindered(self: PatientErasure, connection: Connection, context: WriteContext, id_: str) -> int:
+        if id_ == "long":
+            await connection.execute("SET LOCAL statement_timeout = 1")
+            await connection.execute("SELECT pg_sleep(60)")
+        return await sweep(self, connection, context, id_)
+
+    practice.clock.advance(timedelta(hours=24))
+    with monkeypatch.context() as hindrance:
+        hindrance.setattr(PatientErasure, "sweep", hindered)
+        await practice.jobs().finish_erasures()
+    assert await everywhere(life) == []
+    sealed = "SELECT id FROM erased_patient WHERE sealed_at IS NOT NULL"
+    assert [row["id"] for row in await practice.database.pool.fetch(sealed)] == [life.id]
+    assert await practice.jobs().sweep_erased() == 1
+
+
+async def test_kept_answers_are_looked_through_a_few_pages_at_once(
+    practice: Practice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever page they stand on, those that name one of the erased go, and no others."""
+    monkeypatch.setattr(erasures, "ANSWER_PAGES", 2)
+    gone, stays = (unique("parti"), unique("parti")), unique("reste")
+    named = [gone[0], *[stays] * 60, gone[1]]
+    subject = unique("reponses")
+    await practice.database.pool.executemany(
+        "INSERT INTO idempotency (issuer, subject, client, key, digest, status, content)"
+        " VALUES ('issuer', $1, '', $2, '', 200, $3)",
+        [(subject, str(number), f"Patient/{id_} {'x' * 1500}".encode()) for number, id_ in enumerate(named)],
+    )
+    async with practice.database.connection() as connection:
+        assert await erasures.sweep_answers(connection, gone) == 2
+    left = "SELECT count(*) FROM idempotency WHERE subject = $1"
+    assert await practice.database.pool.fetchval(left, subject) == 60
 
 
 async def test_a_deleted_patient_s_account_is_theirs_no_more_also_when_it_is_restored(

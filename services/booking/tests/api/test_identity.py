@@ -16,6 +16,7 @@ from services.booking.tests.practice import Practice
 from tests.contract.closing import closed_validator
 
 from creneau_booking.domain.identity import ins_of
+from creneau_booking.handlers.people import patients
 from creneau_booking.handlers.people.patients import tell_all_contacts, tell_changed_contacts
 from creneau_shared.fhir.storage.store import Resource
 from creneau_shared.security.answers import Answers
@@ -472,6 +473,28 @@ async def test_a_number_that_ends_between_booking_and_reminder_is_told_when_it_e
     fresh.clock.advance(timedelta(days=4))
     assert ((await told(fresh, handed))["phone"], await look()) == (old["value"], 1)
     assert ((await told(fresh, handed))["phone"], await look()) == (new["value"], 0)
+
+
+async def test_what_a_process_of_the_version_before_writes_is_not_missed(
+    fresh: Practice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It puts down no reminder: before a worker begins, and while it runs. The worker does, and nobody is told early."""
+    monkeypatch.setattr(patients, "LOOKED_AT_TOGETHER", 1)
+    until = (fresh.clock.now() + timedelta(days=3)).isoformat()
+    old = {"system": "sms", "value": "06 39 98 00 01", "period": {"end": until}}
+    new = {"system": "sms", "value": "06 39 98 00 02", "period": {"start": until}}
+    handed = [await fresh.new_patient(telecom=[old, new])]
+    await fresh.new_patient()
+    fresh.clock.advance(timedelta(days=1))
+    worker = fresh.jobs()
+    assert await worker.tell_contacts() == 0
+    handed.append(await fresh.new_patient(telecom=[old, new]))
+    fresh.clock.advance(timedelta(minutes=1))
+    assert await worker.tell_contacts() == 0
+    fresh.clock.advance(timedelta(days=3))
+    assert await worker.tell_contacts() == 2
+    assert [(await told(fresh, reference))["phone"] for reference in handed] == [new["value"]] * 2
+    assert await worker.tell_contacts() == 0
 
 
 async def test_whoever_writes_a_patient_whose_number_ends_waits_for_nobody(fresh: Practice) -> None:

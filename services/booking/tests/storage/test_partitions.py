@@ -17,6 +17,10 @@ async def names(practice: Practice) -> list[str]:
     return [row[0] for row in await practice.database.pool.fetch(NAMES)]
 
 
+async def held(practice: Practice, partition: str) -> int:
+    return int(await practice.database.pool.fetchval(f"SELECT count(*) FROM {partition}"))
+
+
 async def test_months_are_made_once_by_any_number_of_workers(fresh: Practice) -> None:
     async def make() -> int:
         async with fresh.database.connection() as connection:
@@ -28,16 +32,27 @@ async def test_months_are_made_once_by_any_number_of_workers(fresh: Practice) ->
     assert await make() == 0
 
 
-async def test_a_month_that_has_slots_already_keeps_them_where_they_are(fresh: Practice) -> None:
-    """Published too far ahead: they stand in the default partition, and nothing is refused or lost."""
-    agenda = await fresh.open_agenda(1)
-    far = slot(unique("loin"), agenda.id, NOW + timedelta(days=400))
-    await fresh.put(far)
+async def test_a_month_takes_the_slots_with_it_that_were_published_before_it_was_made(
+    fresh: Practice,
+) -> None:
+    """Published further ahead than months are ready, nothing is refused, and nobody loses the month for it; what is
+    known of the agenda's first free start stays."""
+    agenda = await fresh.open_agenda(0)
+    far = [slot(unique("loin"), agenda.id, NOW + timedelta(days=days)) for days in (396, 400, 600)]
+    for each in far:
+        await fresh.put(each)
+    first_free = await fresh.database.pool.fetch("SELECT * FROM first_free")
     async with fresh.database.connection() as connection:
         await ensure_partitions(connection, NOW + timedelta(days=380), 3)
-    assert "slot_2027_12" not in await names(fresh)
-    assert "slot_2028_01" in await names(fresh)
-    assert (await fresh.slot(far["id"]))["status"] == "free"
+    assert await held(fresh, "slot_2027_12") == 2
+    assert await held(fresh, "slot_default") == 1
+    assert [(await fresh.slot(each["id"]))["status"] for each in far] == ["free"] * 3
+    assert await fresh.database.pool.fetch("SELECT * FROM first_free") == first_free
+    enabled = (
+        "SELECT bool_and(tgenabled = 'O') FROM pg_trigger WHERE tgrelid = $1::regclass AND NOT tgisinternal"
+    )
+    for partition in ("slot_default", "slot_2027_12"):
+        assert await fresh.database.pool.fetchval(enabled, partition)
 
 
 async def test_old_months_are_dropped_and_no_others(fresh: Practice) -> None:

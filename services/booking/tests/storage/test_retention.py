@@ -8,7 +8,7 @@ from typing import Any
 
 import asyncpg
 import pytest
-from services.booking.tests.factories import appointment, unique
+from services.booking.tests.factories import appointment, slot, unique
 from services.booking.tests.practice import Practice
 
 from creneau_booking.jobs import DAYS_A_MONTH, rules
@@ -34,6 +34,20 @@ def retention(practice: Practice, **settings: Any) -> Retention:
 
 async def count(practice: Practice, table: str, where: str = "true", *values: object) -> int:
     return int(await practice.database.pool.fetchval(f"SELECT count(*) FROM {table} WHERE {where}", *values))
+
+
+async def test_past_slots_that_lie_in_no_month_go_like_those_that_do(fresh: Practice) -> None:
+    """What was published before its month was ready is kept for as long as the others, and no longer."""
+    agenda = await fresh.open_agenda(0)
+    start = fresh.clock.now() + timedelta(days=500)
+    for index in range(3):
+        await fresh.put(slot(unique("loin"), agenda.id, start + timedelta(days=index)))
+    job = retention(fresh, slot_months_kept=2)
+    fresh.clock.instant = start + timedelta(days=2 * DAYS_A_MONTH)
+    assert (await job.apply())["past-slots"] == 0
+    fresh.clock.advance(timedelta(days=2, seconds=1))
+    assert (await job.apply())["past-slots"] == 3
+    assert await count(fresh, "slot") == 0
 
 
 async def past_visits(practice: Practice, number: int) -> list[str]:

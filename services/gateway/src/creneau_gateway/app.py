@@ -26,6 +26,7 @@ from creneau_shared.security.smart import SmartConfiguration
 
 SERVICE = "creneau-gateway"
 CONNECTIONS_MAX, CONNECTIONS_IDLE_MAX, CONNECTION_IDLE_S = 100, 50, 30.0
+"""of a gateway process to each service"""
 
 
 def create_app(
@@ -39,7 +40,7 @@ def create_app(
     clock = clock or SystemClock()
     base_url = settings.public_base_url.rstrip("/")
     tell_process(SERVICE, settings)
-    upstreams = Upstreams(settings.upstreams, _client(settings, transport))
+    upstreams = Upstreams(settings.upstreams, lambda: _client(settings, transport))
     whole = Whole(upstreams, base_url, QuerySeal(settings.cursor_secret))
     conformance = ConformanceResources(REGISTRY, tuple(SERVICE_OF), base_url, clock)
     own = OwnTypes(whole, conformance)

@@ -12,7 +12,9 @@ from creneau_notifications.settings import NotificationsSettings
 from creneau_notifications.storage import addresses, appointments, codes, departures, facts, messages, words
 from creneau_notifications.storage.communications import Communications
 from creneau_shared.clock import Clock
+from creneau_shared.database.failures import DATABASE_FAILURES
 from creneau_shared.database.pool import Connection, Database
+from creneau_shared.logging import describe
 from creneau_shared.messaging import buried
 from creneau_shared.messaging.settings import MessagingSettings
 from creneau_shared.messaging.waiting import every
@@ -37,17 +39,28 @@ class Departures:
         await every(self._interval_s, self.forget_due, stop)
 
     async def forget_due(self) -> int:
-        """Forget those who can be forgotten now, each in a transaction of its own; how many."""
+        """Forget those who can be forgotten now, each in a transaction of its own; how many.
+
+        One who cannot be is put off until the next look, and stands in nobody's way.
+        """
         forgotten = 0
+        failed: set[str] = set()
         while forgotten < DEPARTURES_MAX:
-            async with self._database.transaction() as connection:
-                due = await departures.due(connection, self._clock.now(), 1)
-                for reference in due:
-                    count = await departures.forget(connection, reference, self._clock.now())
-                    log.info("person forgotten", person=reference, messages=count)
-            if not due:
+            reference = None
+            try:
+                async with self._database.transaction() as connection:
+                    for reference in await departures.due(connection, self._clock.now(), 1, failed):
+                        count = await departures.forget(connection, reference, self._clock.now())
+            except DATABASE_FAILURES as error:
+                if reference is None:
+                    raise
+                failed.add(reference)
+                log.error("person not forgotten", person=reference, error=describe(error))
+                continue
+            if reference is None:
                 break
             forgotten += 1
+            log.info("person forgotten", person=reference, messages=count)
         return forgotten
 
 

@@ -8,11 +8,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from creneau_shared.clock import FixedClock
+from creneau_shared.database.pool import Database
 from creneau_web.auth.accounts import with_tokens
 from creneau_web.auth.facts import Tokens
-from creneau_web.auth.keeping import Keeping
+from creneau_web.auth.keeping import RENEWAL, Keeping
 from creneau_web.sessions.seal import Seal
 from creneau_web.sessions.session import Account, Content, Session
+from creneau_web.sessions.store import Sessions
 
 NOW = datetime(2026, 12, 1, 9, tzinfo=UTC)
 FRESH = Tokens(
@@ -36,6 +39,12 @@ class Stored:
 
     async def find(self, key: str) -> Session | None:
         return None if self.kept is None else Session(Seal("cookie"), "form", self.kept.content)
+
+    async def claim_renewal(self, session: Session, lasts: timedelta) -> datetime | None:
+        return NOW + lasts
+
+    async def leave_renewal(self, session: Session, until: datetime) -> None:
+        return None
 
     async def change(self, session: Session, change: Callable[[Content], Content]) -> None:
         """Of a row that is gone it changes nothing."""
@@ -94,3 +103,81 @@ async def test_what_another_process_has_renewed_stays() -> None:
         stored.kept = Session(Seal("cookie"), "form", Content(account=renewed))
 
     assert [one and one.account for one in await several(stored, meanwhile=elsewhere)] == [renewed] * 5
+
+
+# -- several processes -------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Revoking:
+    """An issuer whose refresh tokens are for one use: who brings one twice is taken for a thief, and the session ends."""
+
+    serves: str | None = "r1"
+    used: list[str | None] = field(default_factory=list)
+    asked: asyncio.Event = field(default_factory=asyncio.Event)
+    answers: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def is_due(self, tokens: Tokens) -> bool:
+        return tokens.access_token == "first"
+
+    async def renew(self, tokens: Tokens) -> Tokens | None:
+        self.used.append(tokens.refresh_token)
+        known, self.serves = tokens.refresh_token == self.serves, None
+        self.asked.set()
+        await self.answers.wait()
+        return FRESH if known else None
+
+    async def way_out(self, provider: str, tokens: Tokens) -> str | None:
+        return None
+
+
+class Trying(Sessions):
+    """Tells when somebody has tried to have the renewal to itself."""
+
+    tried = asyncio.Event()
+
+    async def claim_renewal(self, session: Session, lasts: timedelta) -> datetime | None:
+        until = await super().claim_renewal(session, lasts)
+        self.tried.set()
+        return until
+
+
+async def test_two_processes_renew_once(new_database: Any, migrated_web: str) -> None:
+    """Two requests of a session at once, each at another process: the second goes on with what the first got."""
+    url = new_database(template=migrated_web)
+    clock, issuer = FixedClock(NOW), Revoking()
+    times = {"idle": timedelta(hours=1), "longest": timedelta(hours=9)}
+    async with (
+        Database(url, size=2, statement_timeout_s=60, name="one") as one,
+        Database(url, size=2, statement_timeout_s=60, name="another") as another,
+    ):
+        here, there = Sessions(one, clock, **times), Trying(another, clock, **times)
+        begun = await here.begin(session().content)
+        found = await there.find(begun.key or "")
+        assert found is not None
+        first = asyncio.create_task(Keeping(issuer, here).fresh(begun, begun.key or ""))  # type: ignore[arg-type]
+        await issuer.asked.wait()
+        second = asyncio.create_task(Keeping(issuer, there).fresh(found, begun.key or ""))  # type: ignore[arg-type]
+        await there.tried.wait()
+        issuer.answers.set()
+        renewed = [one and one.account and one.account.access_token for one in (await first, await second)]
+        assert renewed == ["second", "second"]
+        assert issuer.used == ["r1"]
+        assert await here.claim_renewal(begun, RENEWAL) is not None, "given back"
+
+
+async def test_a_process_that_ended_in_the_middle_of_a_renewal_keeps_nobody_from_it(
+    new_database: Any, migrated_web: str
+) -> None:
+    url, clock = new_database(template=migrated_web), FixedClock(NOW)
+    async with Database(url, size=2, statement_timeout_s=60, name="one") as database:
+        sessions = Sessions(database, clock, idle=timedelta(hours=1), longest=timedelta(hours=9))
+        begun = await sessions.begin(session().content)
+        lost = await sessions.claim_renewal(begun, RENEWAL)
+        assert lost is not None
+        assert await sessions.claim_renewal(begun, RENEWAL) is None
+        clock.advance(RENEWAL)
+        taken = await sessions.claim_renewal(begun, RENEWAL)
+        assert taken is not None
+        await sessions.leave_renewal(begun, lost)
+        assert await sessions.claim_renewal(begun, RENEWAL) is None, "it is not the late one's to give back"

@@ -15,6 +15,9 @@ from alembic import op
 
 READY_MONTHS = 3
 """months after the present one that a migration makes ready; later ones are the worker's"""
+MOVED_MAX = 20_000
+"""rows that a month takes with it from the default partition when it is made (`MAKE_MOVING`): those who write the table
+wait meanwhile"""
 
 PARTITIONS_OF = r"""
 CREATE OR REPLACE FUNCTION partitions_of(parent text) RETURNS TABLE (name text, low timestamptz, high timestamptz)
@@ -109,6 +112,39 @@ END
 $$
 """
 
+_KEPT = """
+    IF taken THEN
+        RETURN false;
+    END IF;
+"""
+_MOVED = f"""
+    IF taken THEN
+        -- Whoever writes there has done so, or waits until the month has its rows.
+        EXECUTE format('LOCK TABLE %I IN ACCESS EXCLUSIVE MODE', parent || '_default');
+        EXECUTE format('SELECT count(*) > {MOVED_MAX} FROM'
+                       ' (SELECT FROM %I WHERE %I >= %L AND %I < %L LIMIT {MOVED_MAX} + 1) AS few',
+                       parent || '_default', instant, first, instant, following) INTO many;
+        IF many THEN
+            RETURN false;
+        END IF;
+    END IF;
+"""
+_ATTACHED = "    EXECUTE format('ALTER TABLE %I ATTACH PARTITION"
+_FILLED = """    IF taken THEN
+        -- No row comes or goes: the triggers of those that do have nothing to tell.
+        EXECUTE format('ALTER TABLE %I DISABLE TRIGGER USER', parent || '_default');
+        EXECUTE format('WITH moved AS (DELETE FROM %I WHERE %I >= %L AND %I < %L RETURNING *) INSERT INTO %I SELECT * FROM moved',
+                       parent || '_default', instant, first, instant, following, part);
+        EXECUTE format('ALTER TABLE %I ENABLE TRIGGER USER', parent || '_default');
+    END IF;
+"""
+MAKE_MOVING = (
+    MAKE.replace("    taken boolean;\n", "    taken boolean;\n    many boolean;\n")
+    .replace(_KEPT, _MOVED)
+    .replace(_ATTACHED, _FILLED + _ATTACHED)
+)
+"""`make_month` as it is once rows may be moved: a month of which the default partition holds few takes them with it."""
+
 FUNCTIONS = (PARTITIONS_OF, MAKE, DROP, REFUSE)
 REMOVALS = (
     "DROP FUNCTION refuse_delete()",
@@ -165,6 +201,16 @@ def make_functions() -> None:
         execute(function)
 
 
+def move_into_months() -> None:
+    """From now on a month that is made takes with it what the default partition holds of it."""
+    op.get_bind().exec_driver_sql(MAKE_MOVING)
+
+
+def keep_outside_months() -> None:
+    """A month of which the default partition holds a row is made no more."""
+    op.get_bind().exec_driver_sql(MAKE)
+
+
 def drop_functions() -> None:
     for removal in REMOVALS:
         op.execute(removal)
@@ -189,6 +235,24 @@ def refuse_deletes(table: Partitioned) -> None:
         f"CREATE TRIGGER refuse_delete BEFORE DELETE ON {table.name}"
         " FOR EACH STATEMENT EXECUTE FUNCTION refuse_delete()"
     )
+
+
+def index_beside(table: str, name: str, definition: str) -> None:
+    """Add an index to a partitioned table, partition by partition, while others read and write; outside a transaction.
+    What stopped halfway begins again. `definition`: what follows `ON <table>`."""
+    with op.get_context().autocommit_block():
+        op.execute(f"DROP INDEX IF EXISTS {name}")
+        # Of the table alone: months that are made from now on have it, and it is whole once all the others do.
+        op.execute(f"CREATE INDEX {name} ON ONLY {table} {definition}")
+        partitions = op.get_bind().exec_driver_sql(
+            f"SELECT name FROM partitions_of('{table}') WHERE NOT EXISTS (SELECT FROM pg_inherits JOIN pg_index ON"
+            f" indexrelid = inhrelid WHERE inhparent = '{name}'::regclass AND indrelid = to_regclass(name)) ORDER BY name"
+        )
+        for partition in partitions.scalars().all():
+            part = f"{name}_of_{partition}"
+            op.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {part}")
+            op.execute(f"CREATE INDEX CONCURRENTLY {part} ON {partition} {definition}")
+            op.execute(f"ALTER INDEX {name} ATTACH PARTITION {part}")
 
 
 def join_together(table: Partitioned) -> None:

@@ -50,8 +50,8 @@ def _month(moment: datetime) -> tuple[int, int]:
 async def make_months(connection: Connection, table: str, now: datetime, ahead: int) -> int:
     """Make the partitions of last month up to `ahead` months from now; how many were missing.
 
-    A month whose rows already lie in the default partition, or in the one for everything earlier, keeps them there: it
-    gets no partition of its own.
+    A month whose rows already lie in the one for everything earlier gets no partition of its own; nor does one of which
+    the default partition has rows, unless they may be moved and are few (`partitioning.MAKE_MOVING`).
     """
     made = 0
     for offset in range(-1, ahead + 1):

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from creneau_shared.correlation import set_correlation_id
 from creneau_shared.database.pool import Connection, Database
-from creneau_shared.messaging import inbox, metrics, rebuild
+from creneau_shared.messaging import inbox, metrics, progress, rebuild
 from creneau_shared.messaging.events import ReceivedEvent
 from creneau_shared.messaging.rebuild import Replica
 
@@ -98,7 +98,8 @@ class Effects:
                     break
                 if step:
                     set_correlation_id(step[0].correlation_id)
-                    await _handle(handler, connection, step)
+                    with progress.heard_by(self._moved):
+                        await _handle(handler, connection, step)
                     handled += step
                     self._moved()
                 begun = after

@@ -16,7 +16,13 @@ from creneau_directory.loading.annuaire import Annuaire
 from creneau_directory.loading.fhir_files import FhirFiles
 from creneau_directory.loading.finess import Finess
 from creneau_directory.loading.pieces import Source
-from creneau_directory.loading.runner import Loading, LoadRefusedError, SourceBusyError, summary
+from creneau_directory.loading.runner import (
+    Loading,
+    LoadRefusedError,
+    NoLongerAloneError,
+    SourceBusyError,
+    summary,
+)
 from creneau_directory.loading.settings import LoadSettings
 from creneau_directory.settings import DirectorySettings
 from creneau_directory.storage import loads as kept
@@ -94,6 +100,12 @@ async def _load(kind: Kind, file: Path, *, whole: bool, accept_gone: bool) -> tu
             return 2, {
                 "source": source.name,
                 "outcome": "another process loads from this source",
+                "lines": [],
+            }
+        except NoLongerAloneError:
+            return 3, {
+                "source": source.name,
+                "outcome": "broken off: the session that kept others from this source has ended; begun again it goes on",
                 "lines": [],
             }
         async with database.connection() as connection:

@@ -14,12 +14,14 @@ import gc
 import hashlib
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import groupby, islice
 from pathlib import Path
+from typing import Any
 
+import asyncpg
 import orjson
 
 from creneau_directory.loading.merging import ended, merged
@@ -32,7 +34,9 @@ from creneau_directory.storage.loads import Load, Said
 from creneau_directory.storage.tables import TYPES
 from creneau_directory.views import indexed
 from creneau_shared.clock import Clock
+from creneau_shared.database.failures import DATABASE_FAILURES
 from creneau_shared.database.pool import Connection, Database
+from creneau_shared.errors import CreneauError
 from creneau_shared.fhir.json import dumps, loads
 from creneau_shared.fhir.storage.store import WriteContext
 from creneau_shared.messaging.outbox import append
@@ -42,6 +46,10 @@ _REMEMBERED_MAX = 100_000
 """fragments that are known again: some 15 MB"""
 _COLLECTED_FROM = 50_000
 """objects after which the collector looks for circles: a batch makes twice as many, and no circle"""
+NOT_HELD: tuple[type[Exception], ...] = (CreneauError, *DATABASE_FAILURES)
+PORTION_ATTEMPTS_MAX = 5
+COLLISIONS = (asyncpg.UniqueViolationError, asyncpg.TransactionRollbackError)
+"""what a portion meets where others write at that very moment: an id that is theirs now, a deadlock"""
 UNNAMED, BROKEN_OFF = "refused unnamed", "broken off"
 """counted of a load: refused lines of which nobody can know what they are about; files that were not read to their end"""
 Told = tuple[int, str, str, str]
@@ -55,6 +63,11 @@ class LoadRefusedError(Exception):
 
 class SourceBusyError(Exception):
     """Another process loads from this source now."""
+
+
+class NoLongerAloneError(Exception):
+    """The session that kept others from loading from this source has ended: what was written stays, and the same load goes
+    on from there when it is begun again."""
 
 
 class Lately:
@@ -94,7 +107,7 @@ class Loading:
     _told_at: float = 0.0
 
     async def run(self, path: Path, *, whole: bool) -> Load:
-        """Load a file. LoadRefusedError, SourceBusyError; ValueError for a file of another kind."""
+        """Load a file. LoadRefusedError, SourceBusyError, NoLongerAloneError; ValueError for a file of another kind."""
         self._stores = {name: BulkStore(name, self.base_url, indexed) for name in TYPES}
         self._said = Lately()
         held, done = asyncio.get_running_loop().create_future(), asyncio.Event()
@@ -103,19 +116,41 @@ class Loading:
             if not await held:
                 raise SourceBusyError(self.source.name)
             with _few_collections():
-                return await self._run(path, whole=whole)
+                return await self._while(guard, self._run(path, whole=whole))
         finally:
             done.set()
             await guard
 
+    async def _while(self, guard: asyncio.Task[None], work: Coroutine[Any, Any, Load]) -> Load:
+        """What `work` comes to; NoLongerAloneError when the guard is over before."""
+        loading = asyncio.create_task(work)
+        try:
+            await asyncio.wait((loading, guard), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            if broken_off := not loading.done():
+                loading.cancel()
+                await asyncio.wait((loading,))
+        if broken_off:
+            raise NoLongerAloneError(self.source.name)
+        return loading.result()
+
     async def _hold(self, held: asyncio.Future[bool], done: asyncio.Event) -> None:
-        """Keep others from loading from the source until it is done: by a session of its own."""
-        async with self.database.connection() as connection:
-            mine = await kept.lock_source(connection, self.source.name)
-            held.set_result(mine)
-            await done.wait()
-            if mine:
-                await kept.unlock_source(connection, self.source.name)
+        """Keep others from loading from the source until it is done, or can be kept no longer: by a session of its own.
+        `held` hears whether they are kept, or why that cannot be known."""
+        try:
+            async with self.database.connection() as connection:
+                connection.add_termination_listener(over := lambda _: done.set())
+                mine = await kept.lock_source(connection, self.source.name)
+                if not held.done():
+                    held.set_result(mine)
+                await done.wait()
+                connection.remove_termination_listener(over)
+                if mine and not connection.is_closed():
+                    await kept.unlock_source(connection, self.source.name)
+        except NOT_HELD as error:
+            # Once others were kept away their turn comes with the end of the session, whatever ended it.
+            if not held.done():
+                held.set_exception(error)
 
     async def _run(self, path: Path, *, whole: bool) -> Load:
         fingerprint = fingerprint_of(path)
@@ -195,22 +230,38 @@ class Loading:
     # -- writing ---------------------------------------------------------------------------------------------
 
     async def _write(self, load: Load) -> None:
-        while True:
-            async with self.database.transaction() as connection:
-                await kept.take_turn(connection)
-                said = await kept.next_said(connection, load, self.settings.load_batch_resources)
-                await self._report_incomplete(connection, load, [one for one in said if one.incomplete])
-                whole = (one for one in said if not one.incomplete)
-                for resource_type, of_type in groupby(whole, key=lambda one: one.resource_type):
-                    await self._write_batch(connection, load, resource_type, list(of_type))
-                if said:
-                    load.after = (said[-1].resource_type, said[-1].id)
-                else:
-                    load.phase, load.after = "missing", ("", "")
-                await kept.keep(connection, load)
-            if not said:
-                return
+        while await self._portion(load, self._write_next):
             self._say("writing", load)
+
+    async def _portion(self, load: Load, work: Callable[[Connection, Load], Awaitable[bool]]) -> bool:
+        """What `work` comes to, in a transaction. Again, as if it had not begun, where somebody else wrote of the same
+        entries at that moment: the next time they are seen."""
+        attempt = 0
+        while True:
+            attempt += 1
+            phase, after, counts = load.phase, load.after, dict(load.counts)
+            try:
+                async with self.database.transaction() as connection:
+                    await kept.take_turn(connection)
+                    return await work(connection, load)
+            except COLLISIONS:
+                load.phase, load.after, load.counts = phase, after, counts
+                if attempt == PORTION_ATTEMPTS_MAX:
+                    raise
+
+    async def _write_next(self, connection: Connection, load: Load) -> bool:
+        """Write the next resources of which the file says something; whether there were any."""
+        said = await kept.next_said(connection, load, self.settings.load_batch_resources)
+        await self._report_incomplete(connection, load, [one for one in said if one.incomplete])
+        whole = (one for one in said if not one.incomplete)
+        for resource_type, of_type in groupby(whole, key=lambda one: one.resource_type):
+            await self._write_batch(connection, load, resource_type, list(of_type))
+        if said:
+            load.after = (said[-1].resource_type, said[-1].id)
+        else:
+            load.phase, load.after = "missing", ("", "")
+        await kept.keep(connection, load)
+        return bool(said)
 
     async def _report_incomplete(self, connection: Connection, load: Load, said: Sequence[Said]) -> None:
         """Reports entries of which the file has a position and nothing else; they are not stored."""
@@ -289,16 +340,16 @@ class Loading:
                 f"{missing} of {given} entries are missing: a truncated file? Nothing was ended (LOAD_GONE_SHARE_MAX);"
                 " --accept-gone believes it.",
             )
-        while True:
-            async with self.database.transaction() as connection:
-                await kept.take_turn(connection)
-                entries = await kept.next_missing(connection, load, self.settings.load_batch_resources)
-                for resource_type, of_type in groupby(entries, key=lambda entry: entry[0]):
-                    await self._end(connection, load, resource_type, [id_ for _, id_ in of_type])
-                await kept.keep(connection, load)
-            if not entries:
-                return
+        while await self._portion(load, self._end_next):
             self._say("missing", load)
+
+    async def _end_next(self, connection: Connection, load: Load) -> bool:
+        """End the next entries that the file no longer has; whether there were any."""
+        entries = await kept.next_missing(connection, load, self.settings.load_batch_resources)
+        for resource_type, of_type in groupby(entries, key=lambda entry: entry[0]):
+            await self._end(connection, load, resource_type, [id_ for _, id_ in of_type])
+        await kept.keep(connection, load)
+        return bool(entries)
 
     async def _end_nothing(self, load: Load, missing: int) -> None:
         """Reports that no missing entry was ended, because refused lines may be about them."""

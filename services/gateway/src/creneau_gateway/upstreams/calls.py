@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import httpx
 
@@ -12,15 +12,21 @@ from creneau_shared.errors import Unavailable
 
 
 class Upstreams:
-    """The services as the gateway reaches them. One a process; to be closed."""
+    """The services as the gateway reaches them. One a process; to be closed.
 
-    def __init__(self, addresses: Mapping[Service, Sequence[str]], client: httpx.AsyncClient) -> None:
+    Each has connections of its own (`open_client`): one that hangs takes none of the others'.
+    """
+
+    def __init__(
+        self, addresses: Mapping[Service, Sequence[str]], open_client: Callable[[], httpx.AsyncClient]
+    ) -> None:
         self._addresses = addresses
         self._turns = {name: itertools.cycle(range(len(several))) for name, several in addresses.items()}
-        self._client = client
+        self._clients = {name: open_client() for name in addresses}
 
     async def close(self) -> None:
-        await self._client.aclose()
+        for client in self._clients.values():
+            await client.aclose()
 
     @property
     def services(self) -> tuple[Service, ...]:
@@ -33,11 +39,11 @@ class Upstreams:
         that may have been carried out is sent twice."""
         # As bytes: what a caller put into a header need not be ASCII.
         raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
-        last: Exception | None = None
+        client, last = self._clients[service], None
         addresses, turn = self._addresses[service], next(self._turns[service])
         for address in (*addresses[turn:], *addresses[:turn]):
             try:
-                return await self._client.request(method, f"{address}{path}", headers=raw, content=content)
+                return await client.request(method, f"{address}{path}", headers=raw, content=content)
             except (httpx.ConnectError, httpx.ConnectTimeout) as error:
                 last = error
             except httpx.HTTPError as error:

@@ -22,6 +22,7 @@ from creneau_gateway.upstreams.asking import (
 from creneau_gateway.upstreams.calls import Upstreams
 from creneau_gateway.upstreams.routing import SERVICE_OF, Service
 from creneau_gateway.whole import audit_trail
+from creneau_shared.errors import Unavailable
 from creneau_shared.fhir.json import dumps, loads
 from creneau_shared.fhir.rest.capability import capability_statement, check_mode, with_etag
 from creneau_shared.fhir.rest.exchange import Answer
@@ -33,6 +34,8 @@ from creneau_shared.type_table import OPERATION_ADDRESSES
 
 METADATA_KEPT_S = 10.0
 """what the services can do changes with their release only; asking them for each reader would cost 30 ms"""
+METADATA_WITHIN_S = 2.0
+"""how long a reader waits for the services while there is a statement of before"""
 
 
 class Whole:
@@ -51,9 +54,23 @@ class Whole:
         check_mode(next((value for name, value in reversed(query) if name == "mode"), None))
         until, content = self._metadata
         if time.monotonic() >= until:
-            content = dumps(await self._statement(own))
-            self._metadata = (time.monotonic() + METADATA_KEPT_S, content)
+            content = await self._renewed(content, own)
         return with_etag(headers.get("if-none-match"), content)
+
+    async def _renewed(self, last: bytes, own: Sequence[Resource]) -> bytes:
+        """The statement as the services declare it now; the last one there was while one of them does not."""
+        if last:
+            # Others are given it meanwhile, and all for a while where a service does not answer.
+            self._metadata = (time.monotonic() + METADATA_KEPT_S, last)
+        try:
+            async with asyncio.timeout(METADATA_WITHIN_S if last else None):
+                content = dumps(await self._statement(own))
+        except (Unavailable, RefusedError, TimeoutError):
+            if not last:
+                raise
+            return last
+        self._metadata = (time.monotonic() + METADATA_KEPT_S, content)
+        return content
 
     async def _statement(self, own: Sequence[Resource]) -> Resource:
         services = self._upstreams.services

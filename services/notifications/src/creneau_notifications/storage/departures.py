@@ -12,7 +12,7 @@ from creneau_shared.fhir.storage.purging import purge
 
 _DUE = """
 SELECT recipient FROM departure AS leaving
-WHERE done_at IS NULL
+WHERE done_at IS NULL AND recipient <> ALL($3::text[])
   AND NOT EXISTS (SELECT FROM message WHERE message.recipient = leaving.recipient
                   AND status = 'sending' AND lease_until > $1)
   AND (forget_by <= $1 OR (
@@ -74,9 +74,9 @@ async def left_among(connection: Connection, recipients: Collection[str]) -> Lef
     )
 
 
-async def due(connection: Connection, now: datetime, limit: int) -> list[str]:
-    """Recipients to be forgotten now, locked."""
-    return [row["recipient"] for row in await connection.fetch(_DUE, now, limit)]
+async def due(connection: Connection, now: datetime, limit: int, but: Collection[str] = ()) -> list[str]:
+    """Recipients to be forgotten now, but for some; locked."""
+    return [row["recipient"] for row in await connection.fetch(_DUE, now, limit, list(but))]
 
 
 async def forget(connection: Connection, recipient: str, now: datetime) -> int:

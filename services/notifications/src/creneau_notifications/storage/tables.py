@@ -39,6 +39,8 @@ communication = resource_tables(metadata, "Communication")
 resource_history = history_table(metadata)
 inbox = inbox_table(metadata)
 audit = audit_table(metadata)
+Index("ix_audit_own", audit.c.who, postgresql_where=text("role = 'patient'"))
+"""by which whoever leaves is found who has looked at their messages, also when there were none"""
 revoked_token_table(metadata)
 used_proof_table(metadata)
 async_request_table(metadata)

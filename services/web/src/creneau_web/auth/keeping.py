@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import datetime, timedelta
 from weakref import WeakValueDictionary
 
 import structlog
@@ -18,9 +19,16 @@ from creneau_web.sessions.store import Sessions
 log = structlog.get_logger(__name__)
 
 
+RENEWAL = timedelta(seconds=30)
+"""after which a process that had begun to renew is taken for gone: longer than an issuer is waited for"""
+LOOK_S, LOOKS_MAX = 0.1, 100
+"""how often, and how many times, is looked whether another process has renewed them; then it is gone on with those there
+are, which hold for a while still"""
+
+
 class Keeping:
-    """Renews the tokens of sessions. Of one session, one request of a process at a time does it: two browser tabs would
-    otherwise use the same refresh token, which some issuers take for theft."""
+    """Renews the tokens of sessions. Of one session, one request at a time does it, in whatever process: two browser tabs
+    would otherwise use the same refresh token, which some issuers take for theft."""
 
     def __init__(self, login: Login, sessions: Sessions) -> None:
         self._login = login
@@ -35,10 +43,24 @@ class Keeping:
         lock = self._locks.setdefault(session.key_hash, asyncio.Lock())
         async with lock:
             found = await self._sessions.find(key)
+            for _ in range(LOOKS_MAX):
+                if found is None or self._due(found) is None:
+                    return found
+                until = await self._sessions.claim_renewal(found, RENEWAL)
+                if until is not None:
+                    return await self._claimed(found, key, until)
+                await asyncio.sleep(LOOK_S)
+                found = await self._sessions.find(key)
+            return found
+
+    async def _claimed(self, session: Session, key: str, until: datetime) -> Session | None:
+        """As `fresh`, for whoever has the renewal to itself: what another process has done before is seen now."""
+        try:
+            found = await self._sessions.find(key)
             due = self._due(found) if found else None
-            if found is None or due is None:
-                return found
-            return await self._renewed(found, due)
+            return found if found is None or due is None else await self._renewed(found, due)
+        finally:
+            await self._sessions.leave_renewal(session, until)
 
     async def _renewed(self, session: Session, due: Tokens) -> Session:
         account = session.account

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
@@ -30,6 +30,10 @@ ROTATE = """
 UPDATE session SET key_hash = $2, form_key = $3, began_at = $4, seen_at = $4, content = $5, provider_session = $6
 WHERE key_hash = $1
 """
+CLAIM_RENEWAL = """
+UPDATE session SET renewed_until = $3 WHERE key_hash = $1 AND coalesce(renewed_until <= $2, true)
+"""
+LEAVE_RENEWAL = "UPDATE session SET renewed_until = NULL WHERE key_hash = $1 AND renewed_until = $2"
 END_AT_PROVIDER = "DELETE FROM session WHERE provider_session = $1"
 END = "DELETE FROM session WHERE key_hash = $1"
 SWEEP = "DELETE FROM session WHERE seen_at <= $1 OR began_at <= $2"
@@ -96,6 +100,19 @@ class Sessions:
             if changed != stands:
                 await connection.execute(SAVE, session.key_hash, _sealed(session.seal, changed))
         session.content = session.read = changed
+
+    async def claim_renewal(self, session: Session, lasts: timedelta) -> datetime | None:
+        """Have the renewal of its tokens to oneself, of all processes; until when. None while another has it, or when the
+        session is gone. Nobody's connection is held meanwhile: whoever does not come back loses it by then."""
+        now = self._clock.now()
+        async with self._database.connection() as connection:
+            done = await connection.execute(CLAIM_RENEWAL, session.key_hash, now, now + lasts)
+        return now + lasts if done.endswith(" 1") else None
+
+    async def leave_renewal(self, session: Session, until: datetime) -> None:
+        """Give back what was claimed `until` then, unless another has it by now."""
+        async with self._database.connection() as connection:
+            await connection.execute(LEAVE_RENEWAL, session.key_hash, until)
 
     async def let_in(self, session: Session, account: Account) -> Session:
         """The session of whoever has logged in, under another key: with what had been begun before, unless that was another

@@ -29,6 +29,8 @@ SESSION = Table(
     Column("content", LargeBinary, nullable=False),  # sealed; see sessions/session.py
     # SHA-256 of the provider's name and of what it calls the log-in (`sid`), by which it can end it
     Column("provider_session", LargeBinary, nullable=True),
+    # until when one process has the renewal of its tokens to itself
+    Column("renewed_until", DateTime(timezone=True), nullable=True),
     Index("ix_session_seen_at", "seen_at"),
     Index(
         "ix_session_provider_session",

@@ -18,6 +18,7 @@ from creneau_booking.storage.outside.followed_calendars import calendars_of_the_
 from creneau_booking.storage.upcoming import visits_with
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.storage.store import Stored, WriteContext
+from creneau_shared.messaging.progress import moved
 
 
 class Departures:
@@ -32,7 +33,10 @@ class Departures:
         dispose of everybody's time whom its going concerns. Before anything else is written because of it."""
         await alone(connection)
         visits = await visits_with(connection, reference, now)
-        locked = [await self._repository.store.lock(connection, id_) for id_ in visits]
+        locked = []
+        for id_ in visits:
+            locked.append(await self._repository.store.lock(connection, id_))
+            moved()
         to_come = tuple(visit for visit in locked if visit and self._repository.is_to_come(visit, now))
         person = [reference] if reference.startswith("Practitioner/") else []
         await wait_for_turn(connection, *(visit.id for visit in to_come), beside=reference, people=person)
@@ -53,6 +57,7 @@ class Departures:
                 await self._handlers.change(connection, context, current, waiting)
             else:
                 await self._handlers.withdraw(connection, context, current, by="provider")
+            moved()
 
     async def _is_of_the_line(self, connection: Connection, current: Stored) -> bool:
         facts = self._repository.stored_facts(current)

@@ -93,14 +93,13 @@ class PatientErasure:
         return outcome
 
     async def sweep(self, connection: Connection, context: WriteContext, patient_id: str) -> int:
-        """Look again for an erased Patient: what requests in hand at the time have written since, and answers kept
-        for others; how much there was."""
+        """Look again for an erased Patient, for what requests in hand at the time have written since; how much there
+        was."""
         current = await self._stores.patients.lock(connection, patient_id)
-        left = 0
-        if current is not None:
-            outcome = await self._erase_resources(connection, context, current)
-            left = sum(one.count for one in outcome.erased)
-        return left + await erasures.sweep_answers(connection, patient_id)
+        if current is None:
+            return 0
+        outcome = await self._erase_resources(connection, context, current)
+        return sum(one.count for one in outcome.erased)
 
     async def _erase_resources(
         self, connection: Connection, context: WriteContext, current: Stored

@@ -34,6 +34,7 @@ from creneau_shared.security.answers import Answers
 from creneau_shared.security.contact_accounts import ContactAccounts
 
 TOLD_TOGETHER = 500
+LOOKED_AT_TOGETHER = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +126,22 @@ async def tell_contact(
     await append(connection, [contact_event(id_, patient, correlation_id, vouched, answers, now=now)])
     if (changes_at := contact_changes_at(patient, now)) is not None:
         await contact_changes.expect(connection, id_, changes_at)
+
+
+async def expect_missed_changes(database: Database, since: datetime) -> int:
+    """Have the contacts looked at again that a period will change, of Patients written since then by a process of before
+    there were such reminders, which runs on while it is replaced; how many. Nobody is told of anything yet."""
+    expected = 0
+    after: tuple[datetime, int] | None = (since, 0)
+    while after is not None:
+        async with database.transaction() as connection:
+            page = await contact_changes.unexpected(connection, after, LOOKED_AT_TOGETHER)
+            changes = [(one.id, contact_changes_at(loads(one.content), one.at)) for one in page.patients]
+            missed = [(id_, at) for id_, at in changes if at is not None]
+            if missed:
+                expected += await contact_changes.expect_missed(connection, missed)
+        after = page.after
+    return expected
 
 
 async def tell_changed_contacts(database: Database, answers: Answers, now: datetime) -> int:

@@ -14,6 +14,9 @@ from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.search.layout import table_name
 from creneau_shared.fhir.storage.store import Resource
 
+ANSWER_PAGES = 1_000
+"""pages of kept answers that one statement looks through"""
+
 
 @dataclass(frozen=True, slots=True)
 class Named:
@@ -100,19 +103,24 @@ async def erasure_of(connection: Connection, patient_id: str) -> Erasure | None:
     return None if row is None else Erasure(row["id"], row["erased_at"], orjson.loads(row["receipt"]))
 
 
-async def unswept(connection: Connection, before: datetime, limit: int) -> list[str]:
-    """Patients erased before this instant whose traces outside resources have not been looked for yet."""
+async def unswept(
+    connection: Connection, before: datetime, limit: int, but: Collection[str] = ()
+) -> list[str]:
+    """Patients erased before this instant, but for some, whose traces outside resources have not been looked for yet."""
     rows = await connection.fetch(
         "SELECT id FROM erased_patient WHERE sealed_at IS NULL AND swept_at IS NULL AND erased_at <= $1"
-        " ORDER BY erased_at LIMIT $2 FOR UPDATE SKIP LOCKED",
+        " AND id <> ALL($3::text[]) ORDER BY erased_at LIMIT $2 FOR UPDATE SKIP LOCKED",
         before,
         limit,
+        list(but),
     )
     return [row["id"] for row in rows]
 
 
-async def mark_swept(connection: Connection, patient_id: str, at: datetime) -> None:
-    await connection.execute("UPDATE erased_patient SET swept_at = $2 WHERE id = $1", patient_id, at)
+async def mark_swept(connection: Connection, patient_ids: Collection[str], at: datetime) -> None:
+    await connection.execute(
+        "UPDATE erased_patient SET swept_at = $2 WHERE id = ANY($1::text[])", list(patient_ids), at
+    )
 
 
 async def unsealed(connection: Connection, before: datetime, limit: int) -> list[str]:
@@ -203,17 +211,26 @@ async def forget_events(connection: Connection, patient_id: str, appointments: C
     )
 
 
-async def sweep_answers(connection: Connection, patient_id: str) -> int:
-    """Take away the answers kept for anybody's repeats and asynchronous requests that name this Patient; how many.
+async def sweep_answers(connection: Connection, patient_ids: Collection[str]) -> int:
+    """Take away the answers kept for anybody's repeats and asynchronous requests that name one of these Patients; how
+    many.
 
-    Both tables are small (they forget by themselves within days) and are read from end to end: for a worker.
+    No index finds them: both tables are read from end to end, so many pages at once as a statement reads within its
+    time. Outside a transaction, for a worker; what is written meanwhile names nobody who was erased.
     """
-    needle = patient_id.encode()
+    needles = [patient_id.encode() for patient_id in patient_ids]
     removed = 0
-    for statement in (
-        "DELETE FROM idempotency WHERE status IS NOT NULL AND position($1::bytea IN content) > 0",
-        "DELETE FROM async_request WHERE finished_at IS NOT NULL AND position($1::bytea IN content) > 0",
-    ):
-        status: str = await connection.execute(statement, needle)
-        removed += int(status.rpartition(" ")[2])
+    for table, answered in (("idempotency", "status"), ("async_request", "finished_at")):
+        pages = await connection.fetchval(
+            "SELECT pg_relation_size($1::text::regclass) / current_setting('block_size')::integer", table
+        )
+        for first in range(0, pages, ANSWER_PAGES):
+            status: str = await connection.execute(
+                f"DELETE FROM {table} WHERE ctid >= $1 AND ctid < $2 AND {answered} IS NOT NULL"
+                " AND EXISTS (SELECT FROM unnest($3::bytea[]) AS n (needle) WHERE position(needle IN content) > 0)",
+                (first, 0),
+                (first + ANSWER_PAGES, 0),
+                needles,
+            )
+            removed += int(status.rpartition(" ")[2])
     return removed

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from functools import partial
-from typing import Any
+from typing import Any, NoReturn
 from uuid import uuid4
 
 import pytest
@@ -22,6 +22,8 @@ from services.booking.tests.surgery import Surgery, open_surgery, role_resource
 
 from creneau_booking.app import create_app
 from creneau_booking.storage.appointment_mapper import OVERBOOKING_REASON
+from creneau_booking.storage.outside.feeds import Feeds, Heard
+from creneau_shared.errors import Unavailable
 from creneau_shared.fhir.json import dumps
 from creneau_shared.messaging import buried, cloudevents, replay
 from creneau_shared.messaging.buried import Letter
@@ -85,6 +87,22 @@ async def test_a_feed_is_told_of_with_since_when_it_is_refused(fresh: Practice, 
     entry["resource"] = good
     assert (await watched.client.post("/fhir", json=bundle, headers=caller._headers)).status_code == 200
     assert await told(fresh, "logiciel-a") == (fresh.clock.now().timestamp(), 0)
+
+
+async def test_what_was_heard_of_a_feed_while_no_connection_is_free_is_noted_later(
+    fresh: Practice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    feeds = Feeds(fresh.database, timedelta(0))
+    feeds._heard["logiciel-c", ""] = Heard(fresh.clock.now())
+
+    def starved() -> NoReturn:
+        raise Unavailable("trop", "too many")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(fresh.database, "transaction", starved)
+        await feeds.put_down()
+    await feeds.put_down()
+    assert await fresh.database.pool.fetchval("SELECT client FROM feed") == "logiciel-c"
 
 
 def answered(function: str) -> float:

@@ -110,7 +110,7 @@ async def test_senders_alone_hear_at_once_what_another_process_plans(
     stop = asyncio.Event()
     async with open_database(settings, "sender") as database:
         tasks = create_senders(settings, database, SystemClock(), 1)
-        running = [asyncio.create_task(task.run(stop)) for task in tasks]
+        running = [asyncio.ensure_future(task.run(stop)) for task in tasks]
         try:
             await until(heard)
             await asyncio.wait_for(waiting.wait(), WITHIN_S)

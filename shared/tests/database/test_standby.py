@@ -49,11 +49,11 @@ async def test_a_standby_whose_connections_are_all_in_use_is_read_from_no_more(
     and those after; and back once it gives connections again."""
     assert database.standby is not None
     assert await answers(database) == "standby"
-    frozen = await database.standby.database.pool.acquire()  # type: ignore[attr-defined]
-    assert await answers(database) == "primary"
-    assert await database.standby.usable() is False
-    seconds.now += LOOK_EVERY_S
-    assert await answers(database) == "primary"
-    await database.standby.database.pool.release(frozen)  # type: ignore[attr-defined]
+    pool = database.standby.database.pool  # type: ignore[attr-defined]
+    async with pool.acquire():
+        assert await answers(database) == "primary"
+        assert await database.standby.usable() is False
+        seconds.now += LOOK_EVERY_S
+        assert await answers(database) == "primary"
     seconds.now += LOOK_EVERY_S
     assert await answers(database) == "standby"

@@ -12,6 +12,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+import asyncpg
 import httpx
 import pytest
 
@@ -22,6 +23,7 @@ from creneau_notifications.domain.allowance import Allowance
 from creneau_notifications.domain.appointment import Change
 from creneau_notifications.settings import NotificationsSettings
 from creneau_notifications.storage import addresses
+from creneau_shared.errors import Unavailable
 
 from .conftest import ADDRESS_KEY, LINK_LIFE
 from .factories import CAMILLE, PATIENT, SITE, START, VISIT_TOKEN, event
@@ -407,6 +409,30 @@ async def test_an_answer_that_is_none_is_not_guessed(service, web, link, content
     answer = await web.post(link, content=content.encode())
     assert answer.status_code == 400
     assert await confirmations(service) == 0
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [Unavailable("trop", "too many"), asyncpg.CannotConnectNowError("starting"), ConnectionResetError()],
+    ids=lambda failure: type(failure).__name__,
+)
+async def test_a_page_that_can_look_nothing_up_says_when_to_try_again(
+    service, web, link, monkeypatch, failure
+):
+    """A failover, or nobody gives a connection back in time: in the reader's language, with the buttons to answer by."""
+
+    async def fails(*_: Any) -> None:
+        raise failure
+
+    with monkeypatch.context() as patched:
+        patched.setattr(addresses, "find_link", fails)
+        for answer in (await web.get(link), await web.post(link, data={"answer": "confirm"})):
+            assert (answer.status_code, answer.headers["retry-after"]) == (503, "2")
+            assert "Réessayez dans un instant" in answer.text
+            assert answer.text.count("<button") == 2
+        assert "Try again" in (await web.get(f"{link}/en")).text
+    assert await confirmations(service) == 0
+    assert (await web.get(link)).status_code == 200
 
 
 async def test_what_is_forgotten_leaves_no_link_and_no_confirmation(service, web, link):

@@ -368,6 +368,42 @@ async def test_of_two_machines_whose_clocks_differ_the_later_word_holds(service,
     assert await kept(service) == (0, 0, 0)
 
 
+MOVED = CONTACT | {"email": "nouvelle@exemple.fr"}
+ELSEWHERE = {
+    "resource": PLACE["resource"]
+    | {
+        "name": "Ailleurs",
+        "meta": {"versionId": "9", "lastUpdated": (BOOKED_AT - timedelta(seconds=2)).isoformat()},
+    }
+}
+SAID_AT = {**PLACE["resource"], "meta": {"versionId": "8", "lastUpdated": BOOKED_AT.isoformat()}}
+
+
+@pytest.mark.parametrize(
+    ("topic", "before", "after", "column"),
+    [
+        (CONTACTS, CONTACT, MOVED, "email FROM recipient"),
+        (RESOURCES, {"resource": SAID_AT}, ELSEWHERE, "name FROM directory_fact"),
+    ],
+    ids=["contact", "fact"],
+)
+async def test_of_two_states_told_within_seconds_the_later_in_the_log_is_kept(
+    service, bus, topic, before, after, column
+):
+    """The machine that took the second change is two seconds behind: messages go to the address that was given last. What
+    is read again from the beginning says the same."""
+    _, key, type_, _ = KEPT[topic]
+    first = await bus.tell(topic, type_, key, before)
+    late = first.time - timedelta(seconds=2)
+    second = replace(first, data=after, id=UUID(int=99), time=late)
+    await bus.hear(second)
+    expected = after.get("email") or after["resource"]["name"]
+    assert await service.database.pool.fetchval(f"SELECT {column}") == expected
+    for number, event in enumerate((first, second), start=100):
+        await bus.hear(replace(event, id=UUID(int=number)))
+    assert await service.database.pool.fetchval(f"SELECT {column}") == expected
+
+
 @pytest.mark.usefixtures("over_days")
 @pytest.mark.parametrize("topic", KEPT)
 async def test_an_end_that_is_heard_alone_stands_before_what_comes_late(service, bus, topic):

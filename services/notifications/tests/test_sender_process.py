@@ -12,8 +12,9 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 
 from deploy.local.ports import free_port
+from tests.fixtures.bells import hears
 
-from creneau_notifications.app import create_tasks
+from creneau_notifications.app import create_senders, create_tasks
 from creneau_notifications.settings import NotificationsSettings
 from creneau_shared.app import open_database
 from creneau_shared.clock import SystemClock
@@ -90,6 +91,34 @@ def test_a_worker_may_leave_all_sending_to_them() -> None:
     names = {task.name for task in tasks}
     assert "departures" in names
     assert not [name for name in names if name.startswith("sender")]
+
+
+async def test_senders_alone_hear_at_once_what_another_process_plans(
+    service: Service, waiting: asyncio.Event
+) -> None:
+    """They are woken by the commit, not by their own clock: that rings in an hour. Begun as a process begins them."""
+    settings = NotificationsSettings(
+        database_url=service.url, public_base_url="http://127.0.0.1:8080/fhir", delivery_look_max_s=3600
+    )
+
+    async def heard() -> bool:
+        return hears()
+
+    async def sent() -> bool:
+        return await count_of(service, "sent") == 1
+
+    stop = asyncio.Event()
+    async with open_database(settings, "sender") as database:
+        tasks = create_senders(settings, database, SystemClock(), 1)
+        running = [asyncio.ensure_future(task.run(stop)) for task in tasks]
+        try:
+            await until(heard)
+            await asyncio.wait_for(waiting.wait(), WITHIN_S)
+            await plan(service, 1)
+            await until(sent)
+        finally:
+            stop.set()
+            await asyncio.gather(*running)
 
 
 async def test_two_processes_send_each_message_once_and_end_when_told(

@@ -8,19 +8,23 @@ from typing import Any, cast
 
 import orjson
 import structlog
-from fastapi import FastAPI
+from fastapi import FastAPI, Request, Response
 
 from creneau_shared.clock import Clock
+from creneau_shared.database.failures import DATABASE_FAILURES
 from creneau_shared.database.pool import Database
 from creneau_shared.database.schema import schema_of
 from creneau_shared.database.standby import Standby
 from creneau_shared.fhir.audit import Auditor
+from creneau_shared.fhir.outcome import negotiate_language
 from creneau_shared.fhir.rest import well_known
 from creneau_shared.fhir.rest.asynchronous import AsyncRequests
 from creneau_shared.fhir.rest.bounds import ResourceBounds
 from creneau_shared.fhir.rest.declaration import ServedType
 from creneau_shared.fhir.rest.endpoint import BASE_PATH, FhirEndpoint
+from creneau_shared.fhir.rest.failure import failure
 from creneau_shared.fhir.rest.incoming import BodyLimits
+from creneau_shared.fhir.rest.negotiation import CONTENT_TYPE
 from creneau_shared.fhir.rest.openapi import openapi
 from creneau_shared.fhir.rest.operation import Operation
 from creneau_shared.fhir.rest.server import FhirServer
@@ -75,6 +79,8 @@ class ServiceApplication:
         self.rest_of_api = FastAPI(
             title=f"Créneau – {fhir.service.name}", docs_url=None, redoc_url=None, openapi_url=None
         )
+        for kind in DATABASE_FAILURES:
+            self.rest_of_api.add_exception_handler(kind, _not_now)
         self._smart = SmartConfiguration(str(settings.oidc_issuer) if settings.oidc_issuer else None)
         self._app = EdgeMiddleware(self._dispatch, frozenset(fhir.service.types))
 
@@ -122,6 +128,12 @@ class ServiceApplication:
         if verifier is not None:
             checks["identity provider"] = verifier.ping
         return checks
+
+
+async def _not_now(request: Request, error: Exception) -> Response:
+    """What is no FHIR and cannot be answered is told of as FHIR is: with which status, and when to come again."""
+    answer = failure(error, negotiate_language(request.headers.get("accept-language")))
+    return Response(answer.content, answer.status, dict(answer.headers), media_type=CONTENT_TYPE["json"])
 
 
 def create_fhir_server(

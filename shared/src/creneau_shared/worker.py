@@ -19,7 +19,7 @@ import uvloop
 from prometheus_client import Counter
 
 from creneau_shared.collector import settle
-from creneau_shared.database.failures import UNREACHABLE
+from creneau_shared.database.failures import NO_CONNECTION
 from creneau_shared.database.pool import Database
 from creneau_shared.database.schema import schema_of
 from creneau_shared.http.health import Check, Health, HealthApp
@@ -102,7 +102,7 @@ async def _supervise(task: Task, stop: asyncio.Event) -> None:
 
 def pause_after(error: BaseException, crashes: int) -> float:
     """Before a task is started again that has crashed so often in a row, the last time with this; seconds."""
-    most_s = AWAY_MAX_S if isinstance(error, UNREACHABLE) else RESTART_MAX_S
+    most_s = AWAY_MAX_S if isinstance(error, NO_CONNECTION) else RESTART_MAX_S
     return backoff_s(crashes, least_s=RESTART_MIN_S, most_s=most_s)
 
 

@@ -60,6 +60,16 @@ async def test_what_another_process_commits_is_sent_at_once(bench: Bench, waitin
         await sent(bench)
 
 
+async def test_who_asks_for_a_bell_later_is_woken_too(bench: Bench, waiting: asyncio.Event) -> None:
+    """The process listens already, to other channels."""
+    async with another_process(bench) as api, hearing(bench.database):
+        assert OUTBOX_CHANNEL not in bench.database.bells.channels
+        async with bench.running(bench.relay(PATIENT)):
+            await asyncio.wait_for(waiting.wait(), DEADLINE_S)
+            await commit(api, bench)
+            await sent(bench)
+
+
 async def test_what_the_own_process_commits_is_sent_though_nothing_is_heard(
     bench: Bench, waiting: asyncio.Event
 ) -> None:

@@ -4,6 +4,7 @@ is past keeping goes."""
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 
 import structlog
@@ -29,7 +30,7 @@ from creneau_booking.storage.rehearsal import Rehearsal
 from creneau_booking.storage.tables import OWN_TYPES
 from creneau_shared.clock import Clock
 from creneau_shared.database.failures import DATABASE_FAILURES
-from creneau_shared.database.pool import Database
+from creneau_shared.database.pool import Connection, Database
 from creneau_shared.errors import CreneauError
 from creneau_shared.fhir.storage.store import WriteContext
 from creneau_shared.logging import describe
@@ -250,16 +251,28 @@ class Jobs:
             log.error("double bookings", appointments=sorted(self._doubled)[:20])
 
     async def keep_house(self) -> None:
-        """Make coming months' partitions, drop those past keeping, forget who has not acted for a day, and invitations
-        that have ended."""
+        """Forget who has not acted for a day, invitations that have ended and past openings; make coming months' partitions,
+        drop those past keeping. A month that cannot be made or dropped at once is left to the next time: each try holds up
+        everybody who books."""
         now = self._clock.now()
         async with self._database.connection() as connection:
-            await ensure_partitions(connection, now, self._settings.slot_months_ahead)
-            dropped = await drop_old_partitions(connection, now, self._settings.slot_months_kept)
             await forget_expired(connection, now)
             await forget_actions(connection, now)
             await forget_past_openings(connection, now)
-        log.info("house kept", partitions_dropped=dropped)
+        made = await self._keep_months(ensure_partitions, self._settings.slot_months_ahead)
+        dropped = await self._keep_months(drop_old_partitions, self._settings.slot_months_kept)
+        log.info("house kept", partitions_made=made, partitions_dropped=dropped)
+
+    async def _keep_months(
+        self, step: Callable[[Connection, datetime, int], Awaitable[int]], months: int
+    ) -> int:
+        """How many were made or dropped; one that fails is logged."""
+        try:
+            async with self._database.connection() as connection:
+                return await step(connection, self._clock.now(), months)
+        except DATABASE_FAILURES as error:
+            log.warning("months left to the next time", step=step.__name__, error=type(error).__name__)
+            return 0
 
 
 def rules(settings: BookingSettings, common: RetentionSettings) -> list[Rule]:

@@ -7,7 +7,7 @@ import ipaddress
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 from icalendar import Calendar
@@ -16,12 +16,14 @@ from services.booking.tests.conftest import Callers
 from services.booking.tests.factories import appointment, parameters, unique
 from services.booking.tests.practice import Practice
 
+from creneau_booking.api import calendar_feed
 from creneau_booking.domain.not_read import NotPublicError, NotReadError
 from creneau_booking.handlers.outside.calendar_password import CalendarPasswords
 from creneau_booking.handlers.outside.external_calendars import ExternalCalendars
 from creneau_booking.handlers.outside.fetching import Outside, is_public, require_web_address
 from creneau_booking.operations.calendars import CalendarOperations
 from creneau_booking.storage.outside.followed_calendars import follow_calendar, leave_calendar
+from creneau_shared.errors import Unavailable
 
 HOST = "calendar.exemple.fr"
 
@@ -92,6 +94,22 @@ SUMMARY:Anniversaire\r
 END:VEVENT\r
 END:VCALENDAR\r
 """
+
+
+@pytest.mark.parametrize(
+    ("failure", "retry_after"),
+    [(Unavailable("trop", "too many", headers={"Retry-After": "7"}), "7"), (ConnectionResetError(), "2")],
+    ids=["no connection is free", "failover"],
+)
+async def test_a_calendar_that_cannot_be_read_now_says_when_to_come_again(
+    callers: Callers, monkeypatch: pytest.MonkeyPatch, failure: Exception, retry_after: str
+) -> None:
+    async def fails(*_: Any) -> NoReturn:
+        raise failure
+
+    monkeypatch.setattr(calendar_feed, "feed_of", fails)
+    answer = await callers.client.get(f"/calendar/{'a' * 43}.ics")
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, retry_after), answer.text
 
 
 def stamp(moment: datetime) -> str:

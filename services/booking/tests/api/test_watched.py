@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from functools import partial
+from typing import Any, NoReturn
 from uuid import uuid4
 
 import pytest
+from aiokafka import ConsumerRecord
 from prometheus_client import REGISTRY
 from services.booking.tests.api.test_places import capacity
 from services.booking.tests.client import Caller, code, serving
@@ -15,12 +18,16 @@ from services.booking.tests.conftest import Callers, settings_for
 from services.booking.tests.factories import appointment, parameters, patient, slot
 from services.booking.tests.issuer import running_issuer
 from services.booking.tests.practice import Practice
-from services.booking.tests.surgery import Surgery, open_surgery
+from services.booking.tests.surgery import Surgery, open_surgery, role_resource
 
 from creneau_booking.app import create_app
 from creneau_booking.storage.appointment_mapper import OVERBOOKING_REASON
-from creneau_shared.messaging import buried
+from creneau_booking.storage.outside.feeds import Feeds, Heard
+from creneau_shared.errors import Unavailable
+from creneau_shared.fhir.json import dumps
+from creneau_shared.messaging import buried, cloudevents, replay
 from creneau_shared.messaging.buried import Letter
+from creneau_shared.messaging.consumer import Consumer
 
 
 @pytest.fixture
@@ -80,6 +87,22 @@ async def test_a_feed_is_told_of_with_since_when_it_is_refused(fresh: Practice, 
     entry["resource"] = good
     assert (await watched.client.post("/fhir", json=bundle, headers=caller._headers)).status_code == 200
     assert await told(fresh, "logiciel-a") == (fresh.clock.now().timestamp(), 0)
+
+
+async def test_what_was_heard_of_a_feed_while_no_connection_is_free_is_noted_later(
+    fresh: Practice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    feeds = Feeds(fresh.database, timedelta(0))
+    feeds._heard["logiciel-c", ""] = Heard(fresh.clock.now())
+
+    def starved() -> NoReturn:
+        raise Unavailable("trop", "too many")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(fresh.database, "transaction", starved)
+        await feeds.put_down()
+    await feeds.put_down()
+    assert await fresh.database.pool.fetchval("SELECT client FROM feed") == "logiciel-c"
 
 
 def answered(function: str) -> float:
@@ -260,3 +283,114 @@ async def test_letters_of_another_service_are_not_found_here(fresh: Practice, wa
     for said in (id_.replace("booking", "notifications"), "booking-x", f"booking-{uuid4()}", ""):
         answer = await operator(watched).post("$replay-dead-letter", parameters(id=said or "x"))
         assert answer.status_code == 404, answer.text
+
+
+def readable(practice: Practice, role: str) -> ConsumerRecord[bytes, bytes]:
+    """The record of the letter that `bury` keeps: a role that the directory tells of."""
+    key = f"PractitionerRole/{role}"
+    said = cloudevents.headers(
+        event_id=uuid4(),
+        source="/creneau/directory",
+        event_type="fr.creneau.directory.resource.changed.v1",
+        subject=key,
+        time=practice.clock.now(),
+        key=key,
+        correlation_id=None,
+        traceparent=None,
+        generation=1,
+    )
+    resource = role_resource(role, "Practitioner/replay", "replay")
+    return ConsumerRecord(
+        topic="dead",
+        partition=0,
+        offset=0,
+        timestamp=0,
+        timestamp_type=0,
+        key=key.encode(),
+        value=dumps({"resource": resource}),
+        checksum=None,
+        serialized_key_size=0,
+        serialized_value_size=0,
+        headers=[*said, ("dead_partition", b"3"), ("dead_offset", b"14")],
+    )
+
+
+@pytest.fixture
+def letter_says(fresh: Practice, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A letter that can be read stands where `bury` says; the id of the role of which it tells."""
+    role = f"role-{uuid4()}"
+    record = readable(fresh, role)
+
+    async def there(*_: Any) -> ConsumerRecord[bytes, bytes]:
+        return record
+
+    monkeypatch.setattr(replay, "_record_at", there)
+    return role
+
+
+async def times_known(practice: Practice, role: str) -> int:
+    found = await practice.database.pool.fetchval(
+        "SELECT count(*) FROM practitioner_role WHERE id = $1", role
+    )
+    return int(found)
+
+
+async def test_a_letter_whose_cause_is_corrected_has_its_effect(
+    fresh: Practice, watched: Callers, letter_says: str
+) -> None:
+    """Handled by its consumer's own handler, off the list, and in the trail; and not a second time."""
+    id_, caller = await bury(fresh), operator(watched)
+    answer = await caller.post("$replay-dead-letter", parameters(id=id_))
+    assert answer.json()["parameter"] == [{"name": "state", "valueCode": "replayed"}], answer.text
+    assert await times_known(fresh, letter_says) == 1
+    assert "parameter" not in (await caller.get("$dead-letters")).json()
+    again = await caller.post("$replay-dead-letter", parameters(id=id_))
+    assert (again.status_code, code(again)) == (409, "letter-closed")
+    trail = await watched.software().get("AuditEvent?entity-type=Basic")
+    assert trail.json()["total"] == 1, trail.text
+
+
+async def test_two_operators_who_press_at_once_have_one_effect(
+    fresh: Practice, watched: Callers, letter_says: str
+) -> None:
+    """Whoever comes second is told that it is done, by whichever word; nobody that it waits."""
+    id_, caller = await bury(fresh), operator(watched)
+    press = partial(caller.post, "$replay-dead-letter", parameters(id=id_))
+    answers = await asyncio.gather(press(), press(), press())
+    done = [a for a in answers if a.status_code == 200]
+    assert done, [a.text for a in answers]
+    assert all(a.json()["parameter"] == [{"name": "state", "valueCode": "replayed"}] for a in done)
+    assert {code(a) for a in answers if a.status_code != 200} <= {"letter-closed"}
+    assert await fresh.database.pool.fetchval("SELECT count(*) FROM inbox") == 1
+    assert await fresh.database.pool.fetchval("SELECT state FROM dead_letter") == "replayed"
+
+
+@pytest.mark.parametrize("failed", ["lost", "waiting"])
+async def test_what_an_attempt_found_does_not_undo_what_became_of_the_letter_meanwhile(
+    fresh: Practice, watched: Callers, monkeypatch: pytest.MonkeyPatch, failed: str
+) -> None:
+    """Given up by somebody else while it was tried: that stands, and both are told so."""
+    id_, caller = await bury(fresh), operator(watched)
+
+    async def fails_while_it_is_given_up(_: Consumer, letter: Letter) -> tuple[str, str | None]:
+        answer = await caller.post("$discard-dead-letter", parameters(id=id_, reason="ancien format"))
+        assert answer.status_code == 200, answer.text
+        return failed, None
+
+    monkeypatch.setattr("creneau_shared.fhir.rest.dead_letters.replay_one", fails_while_it_is_given_up)
+    answer = await caller.post("$replay-dead-letter", parameters(id=id_))
+    assert answer.json()["parameter"] == [{"name": "state", "valueCode": "discarded"}], answer.text
+    row = await fresh.database.pool.fetchrow("SELECT why, state FROM dead_letter")
+    assert row is not None
+    assert tuple(row) == ("ancien format", "discarded")
+
+
+async def test_a_letter_is_handled_at_once_though_somebody_would_wait(
+    fresh: Practice, watched: Callers, letter_says: str
+) -> None:
+    """What is carried out later is one transaction, and its effect has to be one of its own."""
+    id_, caller = await bury(fresh), operator(watched)
+    headers = {**caller._headers, "Prefer": "respond-async"}
+    done = await watched.client.post("/fhir/$replay-dead-letter", json=parameters(id=id_), headers=headers)
+    assert done.status_code == 200, done.text
+    assert await times_known(fresh, letter_says) == 1

@@ -55,6 +55,25 @@ async def test_a_month_takes_the_slots_with_it_that_were_published_before_it_was
         assert await fresh.database.pool.fetchval(enabled, partition)
 
 
+async def test_a_month_that_cannot_be_dropped_at_once_is_left_to_the_next_time(fresh: Practice) -> None:
+    """Somebody reads slots for longer than is waited for them: housekeeping does the rest and comes again with its own pause,
+    not at once, again and again, before everybody who books."""
+    settings = fresh.settings.model_copy(update={"slot_months_kept": 1})
+    fresh.clock.advance(timedelta(days=62))
+    await fresh.database.pool.execute(
+        "INSERT INTO booking_action (key, booked, held, cancelled, latest) VALUES ('a', '{}', '{}', '{}', $1)",
+        NOW,
+    )
+    jobs, before = fresh.jobs(settings), await names(fresh)
+    async with fresh.database.transaction() as reading:
+        await reading.execute("LOCK TABLE slot IN ACCESS SHARE MODE")
+        await asyncio.create_task(jobs.keep_house())
+        assert set(before) <= set(await names(fresh))
+        assert await reading.fetchval("SELECT count(*) FROM booking_action") == 0
+    await jobs.keep_house()
+    assert before[0] not in await names(fresh)
+
+
 async def test_old_months_are_dropped_and_no_others(fresh: Practice) -> None:
     """A year on, this year's months go with their slots; the kept ones and the default stay."""
     agenda = await fresh.open_agenda(2)

@@ -13,7 +13,7 @@ log = structlog.get_logger(__name__)
 
 
 async def sweep_for_ever(pause_s: float, *sweeps: Callable[[], Awaitable[object]]) -> None:
-    """Each in turn, with a pause between; one that the database refuses comes again with the next turn."""
+    """Each in turn, with a pause between; one that fails, for whatever reason, comes again with the next turn."""
     while True:
         await asyncio.sleep(pause_s)
         for sweep in sweeps:
@@ -21,3 +21,5 @@ async def sweep_for_ever(pause_s: float, *sweeps: Callable[[], Awaitable[object]
                 await sweep()
             except DATABASE_FAILURES as error:
                 log.warning("sweep.failed", error=error)
+            except Exception as error:
+                log.error("sweep.broken", exc_info=error)

@@ -10,6 +10,7 @@ import pytest
 
 from creneau_web.ops.collecting import Collector
 from creneau_web.ops.reading import Key
+from creneau_web.ops.report import Report
 from creneau_web.ops.settings import OpsSettings
 
 NOW = 1_800_000_000.0
@@ -97,6 +98,31 @@ async def test_several_addresses_of_one_name_are_several_processes(monkeypatch: 
     addresses.pop()
     await watching.look()
     assert set(watching.memory.processes) == {"booking-api"}
+
+
+async def test_a_judgment_that_fails_is_said_and_the_next_one_is_made(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """O7 too: whoever opens the page does not read for ever what was so before."""
+    watching = collector({}, ops_processes="a=http://127.0.0.1:9", ops_interval_s="0.01")
+    judge, judgments = watching._judge, 0
+
+    def failing_once() -> Report:
+        nonlocal judgments
+        judgments += 1
+        if judgments == 1:
+            raise KeyError("x")
+        return judge()
+
+    monkeypatch.setattr(watching, "_judge", failing_once)
+    running = asyncio.create_task(watching.run())
+    async with asyncio.timeout(60):
+        while watching.memory.failed is None:  # noqa: ASYNC110 - it tells nobody
+            await asyncio.sleep(0)
+        while watching.memory.failed is not None:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+    running.cancel()
+    assert judgments >= 2
 
 
 async def test_a_look_that_fails_is_said_and_the_next_one_is_made(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -39,7 +39,7 @@ FAILURES: tuple[type[Exception], ...] = (DeafError, *DATABASE_FAILURES)
 
 
 class Listening:
-    """Listens on the channels of every bell of `database`, which are asked for before it runs."""
+    """Listens on the channels of every bell of `database`, those too that are asked for while it does."""
 
     def __init__(self, database: Database, check_interval_s: float) -> None:
         self._database = database
@@ -69,11 +69,15 @@ class Listening:
     async def _while_it_hears(self, connection: Connection, stop: asyncio.Event) -> None:
         HEARS.set(1)
         # From now on nothing is missed; what came before may have been.
-        self._database.bells.ring_all()
+        bells = self._database.bells
+        bells.ring_all()
         while not stop.is_set():
-            await either(stop, self._lost, timeout_s=self._check_interval_s)
+            await either(stop, self._lost, bells.asked_for, timeout_s=self._check_interval_s)
             if self._lost.is_set():
                 raise ConnectionError("the session that listens is lost")
+            if bells.asked_for.is_set():
+                await self._listen_to_all(connection)
+                bells.ring_all()
             if not stop.is_set():
                 await self._say_something(connection)
 
@@ -92,6 +96,11 @@ class Listening:
     async def _listen(self, connection: Connection) -> None:
         self._lost.clear()
         connection.add_termination_listener(self._note_loss)
+        await self._listen_to_all(connection)
+
+    async def _listen_to_all(self, connection: Connection) -> None:
+        """Channels to which it listens already stay as they are."""
+        self._database.bells.asked_for.clear()
         for channel in (OWN_CHANNEL, *self._database.bells.channels):
             await connection.add_listener(channel, self._hear)
 

@@ -10,23 +10,26 @@ import asyncio
 import math
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from contextvars import ContextVar
 from types import TracebackType
 from typing import Any, Self, cast
 
 import asyncpg
+import structlog
 from asyncpg.transaction import Transaction
 from prometheus_client import Counter
 
 from creneau_shared.database import closing
-from creneau_shared.database.failures import DATABASE_FAILURES
+from creneau_shared.database.failures import DATABASE_FAILURES, NO_CONNECTION
 from creneau_shared.database.standby import Standby, may_be_older
 from creneau_shared.database.wakeups import TELL, Bells
 from creneau_shared.errors import Unavailable
 
 Connection = asyncpg.pool.PoolConnectionProxy | asyncpg.Connection
 
+
+log = structlog.get_logger(__name__)
 
 RETRY_AFTER_S = 2
 STARVED_FOR_S = 5.0
@@ -197,12 +200,21 @@ class Database:
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
         """A connection outside any transaction. NestedConnectionError within a block that has one already."""
-        if self.standby is not None and may_be_older() and await self.standby.usable():
-            async with self.standby.database.connection() as connection:
-                yield connection
-        else:
-            async with self._own_connection() as connection:
-                yield connection
+        async with AsyncExitStack() as held:
+            lent = await self._of_standby(held)
+            yield await held.enter_async_context(self._own_connection()) if lent is None else lent
+
+    async def _of_standby(self, held: AsyncExitStack) -> Connection | None:
+        """One of the standby's, where an older state will do, as long as it is `held`; None where it has none to give."""
+        standby = self.standby
+        if standby is None or not may_be_older() or not await standby.usable():
+            return None
+        try:
+            return cast(Connection, await held.enter_async_context(standby.database.connection()))
+        except NO_CONNECTION as error:
+            standby.doubt()
+            log.warning("read from the primary", error=type(error).__name__)
+            return None
 
     @asynccontextmanager
     async def _own_connection(self) -> AsyncIterator[Connection]:

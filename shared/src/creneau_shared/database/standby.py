@@ -17,7 +17,7 @@ from typing import Any, Protocol
 import asyncpg
 import structlog
 
-from creneau_shared.database.failures import UNREACHABLE
+from creneau_shared.database.failures import NO_CONNECTION, UNREACHABLE
 
 LOOK_EVERY_S = 1.0
 
@@ -88,7 +88,7 @@ class Standby:
         try:
             async with self.database.connection() as connection:
                 age: float = await connection.fetchval(_AGE, timeout=LOOK_EVERY_S)
-        except UNREACHABLE:
+        except NO_CONNECTION:
             return False
         return age <= self._lag_max_s
 

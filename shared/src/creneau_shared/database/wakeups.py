@@ -70,12 +70,17 @@ class Bells:
         self._failures = failures
         self._pause_s = pause_s
         self._bells: dict[str, Bell] = {}
+        self.asked_for = asyncio.Event()
+        """set when somebody asks for a bell that there was not; whoever listens clears it"""
         self._untold: set[str] = set()
         self._telling: asyncio.Task[None] | None = None
 
     def of(self, channel: str) -> Bell:
         """The bell of a channel (a PostgreSQL identifier)."""
-        return self._bells.setdefault(channel, Bell())
+        if channel not in self._bells:
+            self._bells[channel] = Bell()
+            self.asked_for.set()
+        return self._bells[channel]
 
     @property
     def channels(self) -> Collection[str]:

@@ -115,7 +115,7 @@ class Batches:
         """Handle one partition's batch, as far as it gets."""
         newest = max(cloudevents.generation(record.headers) for record in records)
         if self._partitions.is_newer(place, newest):
-            await self._partitions.rewind(now.kafka, place, newest)
+            await self._rewind(now, place, newest, records[0])
             return
         done = 0
         try:
@@ -128,7 +128,7 @@ class Batches:
                 done += await self._effects.apply(together, recorded=True, until=now.until)
                 now.offsets[place] = records[done - 1].offset + 1
         except Rewound:
-            await self._rewind(now, place)
+            await self._rewind(now, place, None, records[0])
         except TRANSIENT as error:
             if isinstance(error, COLLISIONS) and len(records) > 1:
                 await self._one_by_one(now, place, records[done:])
@@ -156,7 +156,7 @@ class Batches:
                     positions.read_again(now.kafka, place, record.offset + 1, self._consumer)
                     return
             except Rewound:
-                await self._rewind(now, place)
+                await self._rewind(now, place, None, records[0])
                 return
             except TRANSIENT as error:
                 self._again(now, place, record, error)
@@ -181,10 +181,16 @@ class Batches:
                 return None
         return None
 
-    async def _rewind(self, now: _Round, place: TopicPartition) -> None:
-        """A command came in between: nothing of this batch was recorded."""
+    async def _rewind(
+        self, now: _Round, place: TopicPartition, generation: int | None, first: ConsumerRecord
+    ) -> None:
+        """Read the partition from its beginning: the log is another one (of this generation), or a command came in between.
+        Nothing of the batch that `first` begins is committed; where the broker does not let us yet, it is read again, since
+        nothing else may ever come that shows the same."""
         now.offsets.pop(place, None)
-        await self._partitions.rewind(now.kafka, place, None)
+        if not await self._partitions.rewind(now.kafka, place, generation):
+            self._failures += 1
+            self._later(now, place, first)
 
     def _later(self, now: _Round, place: TopicPartition, record: ConsumerRecord) -> None:
         """Have the partition read again from this record on, after the others have had their turn."""

@@ -28,7 +28,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord
 from aiokafka.errors import KafkaError
 
 from creneau_shared.clock import Clock
-from creneau_shared.database.pool import Database
+from creneau_shared.database.pool import Database, NestedConnectionError
 from creneau_shared.messaging import cloudevents, inbox, metrics
 from creneau_shared.messaging.batches import Batches, Polled
 from creneau_shared.messaging.broker.choice import broker_of
@@ -166,11 +166,14 @@ class Consumer:
     async def attempt(self, record: ConsumerRecord, *, topic: str) -> Exception | None:
         """Handle one record of `topic` (or its letter) in a transaction of its own; return why it could not be handled.
 
-        Raises what passes (`failures.TRANSIENT`).
+        Raises what passes (`failures.TRANSIENT`), and NestedConnectionError within a block that has a connection: that is no
+        failure of the event's.
         """
         try:
             event = cloudevents.read(record, topic)
             await self.effects.apply([event])
+        except NestedConnectionError:
+            raise
         except TRANSIENT:
             raise
         except Exception as error:

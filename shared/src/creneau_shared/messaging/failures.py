@@ -5,13 +5,11 @@ from __future__ import annotations
 import asyncpg
 from aiokafka.errors import KafkaError
 
-from creneau_shared.database.failures import UNREACHABLE
-from creneau_shared.errors import Unavailable
+from creneau_shared.database.failures import NO_CONNECTION
 
 TRANSIENT: tuple[type[Exception], ...] = (
-    *UNREACHABLE,
+    *NO_CONNECTION,
     KafkaError,
-    Unavailable,
     asyncpg.InsufficientResourcesError,
     asyncpg.TransactionRollbackError,
     asyncpg.LockNotAvailableError,

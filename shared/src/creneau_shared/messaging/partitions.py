@@ -124,8 +124,9 @@ class Partitions:
             metrics.CONSUMER_LAG_EVENTS.labels(self._consumer, topic).set(events)
         return read
 
-    async def rewind(self, kafka: AIOKafkaConsumer, place: TopicPartition, generation: int | None) -> None:
-        """Read the partition from its beginning, as a log of this generation (None: whatever comes first).
+    async def rewind(self, kafka: AIOKafkaConsumer, place: TopicPartition, generation: int | None) -> bool:
+        """Read the partition from its beginning, as a log of this generation (None: whatever comes first); False when the
+        broker does not let us, and it is read on from where it stood.
 
         First the offset, then the row: after a crash in between it is rewound once more.
         """
@@ -137,7 +138,7 @@ class Partitions:
             kafka.seek(place, start)
         except (IllegalStateError, *TRANSIENT) as error:
             log.info("partition not rewound yet", consumer=self._consumer, error=type(error).__name__)
-            return
+            return False
         if await commit(kafka, {place: start}, self._consumer):
             await self._restart(place, generation, handled, end)
             self.generations.pop(place, None)
@@ -147,6 +148,7 @@ class Partitions:
             log.warning(
                 "partition rewound", consumer=self._consumer, topic=place.topic, partition=place.partition
             )
+        return True
 
     async def _extent(self, kafka: AIOKafkaConsumer, place: TopicPartition) -> tuple[int, int]:
         """The last offset that was handled of a partition (-1: none), and that of its next record."""

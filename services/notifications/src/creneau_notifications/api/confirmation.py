@@ -15,6 +15,7 @@ from datetime import timedelta
 from typing import Literal
 from urllib.parse import parse_qs
 
+import structlog
 from fastapi import FastAPI, Request
 from starlette.responses import HTMLResponse, Response
 
@@ -23,12 +24,17 @@ from creneau_notifications.rendering.page import PAGE_STYLE, Situation, page
 from creneau_notifications.storage import addresses
 from creneau_notifications.storage.addresses import Link
 from creneau_shared.clock import Clock
-from creneau_shared.database.pool import Database
+from creneau_shared.database.failures import NO_CONNECTION
+from creneau_shared.database.pool import RETRY_AFTER_S, Database
 from creneau_shared.fhir.outcome import negotiate_language
+from creneau_shared.logging import describe
 
 PATH = "/confirmer/{token}"
 FORM_BYTES_MAX = 256
+Answer = Literal["confirm", "refuse"]
 ANSWERS = ("confirm", "refuse")
+
+log = structlog.get_logger(__name__)
 
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{22}")
 _STYLE_HASH = b64encode(hashlib.sha256(PAGE_STYLE.encode()).digest()).decode()
@@ -41,7 +47,7 @@ _HEADERS = {
     "Cache-Control": "no-store",
     "Vary": "Accept-Language",
 }
-_STATUS: dict[Situation, int] = {"unknown": 404, "ended": 410, "unclear": 400}
+_STATUS: dict[Situation, int] = {"unknown": 404, "ended": 410, "unclear": 400, "away": 503}
 
 
 @dataclass(frozen=True)
@@ -60,16 +66,30 @@ class ConfirmationPages:
 
     async def show(self, request: Request, token: str, language: str | None = None) -> Response:
         """What can be said, and what has been said already."""
+        try:
+            situation = await self._situation(token)
+        except NO_CONNECTION as error:
+            situation = _away(error)
+        return self._page(request, token, language, situation)
+
+    async def answer(self, request: Request, token: str, language: str | None = None) -> Response:
+        """Put down what the owner says; the page then shows it, with the way back."""
+        said = await _answer_of(request)
+        try:
+            situation = await self._put_down(token, said)
+        except NO_CONNECTION as error:
+            situation = _away(error)
+        return self._page(request, token, language, situation)
+
+    async def _situation(self, token: str) -> Situation:
         async with self.database.connection() as connection:
             link = await addresses.find_link(connection, token) if _TOKEN.fullmatch(token) else None
             situation = self._unusable(link)
             if link is not None and situation is None:
                 situation = await addresses.state_of(connection, link, self.clock.now())
-        return self._page(request, token, language, situation or "unknown")
+        return situation or "unknown"
 
-    async def answer(self, request: Request, token: str, language: str | None = None) -> Response:
-        """Put down what the owner says; the page then shows it, with the way back."""
-        said = await _answer_of(request)
+    async def _put_down(self, token: str, said: Answer | None) -> Situation:
         now = self.clock.now()
         async with self.database.transaction() as connection:
             link = await addresses.find_link(connection, token) if _TOKEN.fullmatch(token) else None
@@ -83,7 +103,7 @@ class ConfirmationPages:
                     case None:
                         situation = "unclear"
                 situation = situation or await addresses.state_of(connection, link, now)
-        return self._page(request, token, language, situation or "unknown")
+        return situation or "unknown"
 
     def _unusable(self, link: Link | None) -> Situation | None:
         if link is None:
@@ -103,11 +123,20 @@ class ConfirmationPages:
         return HTMLResponse(
             page(situation, chosen, path),
             _STATUS.get(situation, 200),
-            headers={**_HEADERS, "Content-Language": chosen},
+            headers={
+                **_HEADERS,
+                "Content-Language": chosen,
+                **({"Retry-After": str(RETRY_AFTER_S)} if situation == "away" else {}),
+            },
         )
 
 
-async def _answer_of(request: Request) -> Literal["confirm", "refuse"] | None:
+def _away(error: Exception) -> Situation:
+    log.warning("confirmation page without its database", error=describe(error))
+    return "away"
+
+
+async def _answer_of(request: Request) -> Answer | None:
     """The button that was pressed (application/x-www-form-urlencoded); None for anything else."""
     body = b""
     async for chunk in request.stream():

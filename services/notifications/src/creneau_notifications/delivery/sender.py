@@ -150,22 +150,23 @@ class Sender:
         self._clock = clock
         self._chance = chance
         self._rows = limits.batch_rows
+        self._planned = database.bells.of(messages.CHANNEL)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Send until `stop` is set; the message in hand is finished, the rest of its batch given back."""
-        planned = self._database.bells.of(messages.CHANNEL)
         now = asyncio.get_running_loop().time
         let_go_at = math.inf
         try:
             while not stop.is_set():
-                rung = planned.rung
+                rung = self._planned.rung
                 if await self.send_due(stop):
                     let_go_at = now() + LET_GO_AFTER_S
                     continue
                 if now() >= let_go_at:
                     await self._let_go()
                     let_go_at = math.inf
-                await planned.wait(stop, min(await self._until_due_s(), let_go_at - now()), since=rung)
+                wait_s = min(await self._until_due_s(), let_go_at - now())
+                await self._planned.wait(stop, wait_s, since=rung)
         finally:
             await self._let_go()
 

@@ -9,8 +9,9 @@ from typing import Literal
 from creneau_notifications.domain.contact import Language
 from creneau_notifications.rendering.templates import as_page
 
-Situation = Literal["open", "confirmed", "refused", "unknown", "ended", "unclear"]
-"""What the page is about: nothing said yet, said yes, said no; no such link, one that has ended, no readable answer."""
+Situation = Literal["open", "confirmed", "refused", "unknown", "ended", "unclear", "away"]
+"""What the page is about: nothing said yet, said yes, said no; no such link, one that has ended, no readable answer, nothing
+that could be looked up or put down at the moment."""
 
 PAGE_STYLE = (
     "body{margin:0;padding:24px 12px;background:#f4f5f7;color:#1d2433;font:18px/1.55 system-ui,sans-serif}"
@@ -75,6 +76,12 @@ FRENCH: Mapping[Situation, Sentences] = {
         "Cette adresse est la mienne",
         "Ce n’est pas moi",
     ),
+    "away": Sentences(
+        "Cette page est indisponible pour le moment",
+        ("Réessayez dans un instant.",),
+        "Cette adresse est la mienne",
+        "Ce n’est pas moi",
+    ),
 }
 
 ENGLISH: Mapping[Situation, Sentences] = {
@@ -105,6 +112,12 @@ ENGLISH: Mapping[Situation, Sentences] = {
     "unclear": Sentences(
         "We did not understand your answer",
         ("Choose one of the two.",),
+        "This address is mine",
+        "It is not me",
+    ),
+    "away": Sentences(
+        "This page is unavailable for the moment",
+        ("Try again in a moment.",),
         "This address is mine",
         "It is not me",
     ),

@@ -9,6 +9,7 @@ import asyncpg
 import orjson
 
 from creneau_notifications.domain.visit import Fact, Turn
+from creneau_shared.clock import CLOCKS_APART
 from creneau_shared.database.pool import Connection
 
 _COLUMNS = (
@@ -19,7 +20,8 @@ _WIDER = ", ".join(f"wider.{column.strip()}" for column in _COLUMNS.split(","))
 
 
 async def save(connection: Connection, fact: Fact, last_updated: datetime) -> None:
-    """Keep `fact`, unless something newer is kept already (a log read again from its beginning)."""
+    """Keep `fact`, unless something newer is kept already (a log read again from its beginning), by more than clocks may be
+    apart (`words.is_last`)."""
     await connection.execute(
         f"INSERT INTO directory_fact ({_COLUMNS}, last_updated)"
         " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)"
@@ -28,8 +30,8 @@ async def save(connection: Connection, fact: Fact, last_updated: datetime) -> No
         " latitude = excluded.latitude, longitude = excluded.longitude, practitioner = excluded.practitioner,"
         " locations = excluded.locations, organization = excluded.organization, active = excluded.active,"
         " since = excluded.since, until = excluded.until, part_of = excluded.part_of, turns = excluded.turns,"
-        " last_updated = excluded.last_updated, gone_at = NULL"
-        " WHERE directory_fact.last_updated <= excluded.last_updated",
+        " last_updated = greatest(directory_fact.last_updated, excluded.last_updated), gone_at = NULL"
+        " WHERE directory_fact.last_updated <= excluded.last_updated + $17::interval",
         fact.reference,
         fact.name,
         list(fact.address),
@@ -46,6 +48,7 @@ async def save(connection: Connection, fact: Fact, last_updated: datetime) -> No
         fact.part_of,
         orjson.dumps(fact.turns).decode() if fact.turns else None,
         last_updated,
+        CLOCKS_APART,
     )
 
 

@@ -6,17 +6,20 @@ from collections.abc import Collection, Mapping
 from datetime import datetime
 
 from creneau_notifications.domain.contact import Contact
+from creneau_shared.clock import CLOCKS_APART
 from creneau_shared.database.pool import Connection
 
 
 async def save(connection: Connection, contact: Contact, changed_at: datetime) -> bool:
-    """Keep `contact`, unless something newer is kept already (a log read again from its beginning); whether it is kept."""
+    """Keep `contact`, unless something newer is kept already (a log read again from its beginning), by more than clocks may
+    be apart (`words.is_last`); whether it is kept."""
     status: str = await connection.execute(
         "INSERT INTO recipient (reference, name, email, phone, language, email_vouched, phone_vouched, zone,"
         " answers, changed_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT (reference) DO UPDATE SET"
         " name = excluded.name, email = excluded.email, phone = excluded.phone, language = excluded.language,"
         " email_vouched = excluded.email_vouched, phone_vouched = excluded.phone_vouched, zone = excluded.zone,"
-        " answers = excluded.answers, changed_at = excluded.changed_at WHERE recipient.changed_at <= excluded.changed_at",
+        " answers = excluded.answers, changed_at = greatest(recipient.changed_at, excluded.changed_at)"
+        " WHERE recipient.changed_at <= excluded.changed_at + $11::interval",
         contact.recipient,
         contact.name,
         contact.email,
@@ -27,6 +30,7 @@ async def save(connection: Connection, contact: Contact, changed_at: datetime) -
         contact.zone,
         list(contact.answers),
         changed_at,
+        CLOCKS_APART,
     )
     return status != "INSERT 0 0"
 

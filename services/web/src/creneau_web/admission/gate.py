@@ -13,7 +13,6 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
 from creneau_shared.database.failures import DATABASE_FAILURES
-from creneau_shared.errors import Unavailable
 from creneau_web.admission.kinds import SAFE, kind_of
 from creneau_web.admission.metrics import TURNED_AWAY, observe
 from creneau_web.admission.rule import ORDER, Kind, Limits, Room
@@ -23,8 +22,6 @@ from creneau_web.sessions.session import Session
 from creneau_web.site import Site
 
 log = structlog.get_logger(__name__)
-UNKNOWN: tuple[type[Exception], ...] = (Unavailable, *DATABASE_FAILURES)
-"""the pages' database does not answer: then nobody is known, and who looks is one who looks"""
 App = Callable[[MutableMapping[str, Any], Any, Any], Awaitable[None]]
 
 
@@ -104,18 +101,19 @@ class Gate:
         await self._come_back(Page(request, self._site, session))(scope, receive, send)
 
     async def _session(self, request: Request) -> Session | None:
-        """Who it is, if that can be told now: to know whether they hold a time, and which language they read."""
+        """Who it is, if that can be told now: to know whether they hold a time, and which language they read. While the pages'
+        database does not answer nobody is known, and who looks is one who looks."""
         key = self._site.cookie.read(request)
         try:
             return await self._site.sessions.find(key) if key else None
-        except UNKNOWN as error:
+        except DATABASE_FAILURES as error:
             log.warning("admission.session_unknown", error=error)
             return None
 
     async def _holds(self, session: Session) -> bool:
         try:
             return await holds_a_time(self._site, session)
-        except UNKNOWN as error:
+        except DATABASE_FAILURES as error:
             log.warning("admission.hold_unknown", error=error)
             return False
 

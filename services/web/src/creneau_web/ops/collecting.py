@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 
 import httpx
@@ -65,15 +65,14 @@ class Collector:
         """Look, and look again, until it is cancelled. What goes wrong here is shown on the page."""
         async with self._http:
             while self.watches:
-                try:
-                    await self.look()
-                    self.memory.failed = None
-                except Exception as error:
-                    self.memory.failed = type(error).__name__
-                    log.exception("looking has failed")
+                looked = await _failure_of(self.look)
                 # Once a look, beside the loop, whoever reads the page how often: people are waiting for other pages.
-                self._judged = await asyncio.to_thread(self._judge)
+                judged = await _failure_of(self._judge_apart)
+                self.memory.failed = looked or judged
                 await asyncio.sleep(self._settings.ops_interval_s)
+
+    async def _judge_apart(self) -> None:
+        self._judged = await asyncio.to_thread(self._judge)
 
     async def look(self) -> None:
         """One look at everything, all at the same time."""
@@ -140,6 +139,16 @@ class Collector:
         if len(addresses) < 2:
             return [place]
         return [Place(f"{place.name}#{address}", f"http://{address}:{place.port}") for address in addresses]
+
+
+async def _failure_of(step: Callable[[], Awaitable[None]]) -> str | None:
+    """The kind of the exception by which a step has ended, which is logged; None: it is done."""
+    try:
+        await step()
+    except Exception as error:
+        log.exception("looking has failed")
+        return type(error).__name__
+    return None
 
 
 def _failing(ready: httpx.Response) -> tuple[str, ...]:

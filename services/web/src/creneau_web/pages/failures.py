@@ -13,7 +13,6 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from creneau_shared.database.failures import DATABASE_FAILURES
-from creneau_shared.errors import Unavailable
 from creneau_web.auth.accounts import tokens_of
 from creneau_web.fhir.refusal import RefusedError, UnreachableError
 from creneau_web.page import (
@@ -32,8 +31,6 @@ from creneau_web.visits.records import NoTimeYetError
 
 log = structlog.get_logger(__name__)
 
-WITHOUT_SESSIONS: tuple[type[Exception], ...] = (Unavailable, *DATABASE_FAILURES)
-"""what reading a session ends with while the database cannot be reached"""
 WRITTEN = ("message", "texte", "reason")
 """fields of several words"""
 EXPIRED, FORBIDDEN, GONE = 401, 403, (404, 410)
@@ -52,7 +49,6 @@ def handle(pages: FastAPI) -> None:
     pages.add_exception_handler(NotAPatientError, _not_a_patient)
     pages.add_exception_handler(RequestValidationError, _unreadable)
     pages.add_exception_handler(HTTPException, _http)
-    pages.add_exception_handler(Unavailable, _unreachable)
     for failure in DATABASE_FAILURES:
         pages.add_exception_handler(failure, _unreachable)
     pages.add_exception_handler(Exception, _unexpected)
@@ -169,7 +165,7 @@ async def _page_of_anybody(request: Request) -> Page:
         return _page(request)
     try:
         return await get_page(request)
-    except WITHOUT_SESSIONS as error:
+    except DATABASE_FAILURES as error:
         log.warning("page.without_session", error=error)
         return _page(request)
 

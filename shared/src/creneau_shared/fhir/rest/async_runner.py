@@ -13,9 +13,9 @@ import structlog
 from prometheus_client import Counter, Gauge, Histogram
 
 from creneau_shared.correlation import set_correlation_id
-from creneau_shared.database.failures import DATABASE_FAILURES, UNREACHABLE
+from creneau_shared.database.failures import DATABASE_FAILURES, NO_CONNECTION
 from creneau_shared.database.pool import Connection
-from creneau_shared.errors import CreneauError, Unavailable
+from creneau_shared.errors import CreneauError
 from creneau_shared.fhir.outcome import Language
 from creneau_shared.fhir.rest.exchange import Answer, FhirRequest
 from creneau_shared.fhir.rest.failure import RIVALS, failure
@@ -159,7 +159,7 @@ def _may_pass(error: Exception) -> bool:
     """Whether the same request may succeed a moment later. One that took too long would take as long again."""
     if isinstance(error, TimeoutError):
         return False
-    return isinstance(error, (Unavailable, *RIVALS, *UNREACHABLE))
+    return isinstance(error, (*RIVALS, *NO_CONNECTION))
 
 
 def _given_up(leased: Leased, language: Language) -> Answer:

@@ -110,8 +110,10 @@ class DeadLetterOperations:
 
     def declare(self) -> list[Operation]:
         handlers = (self.list, self.replay, self.discard)
+        # A replay is carried out at once, whatever is preferred: what is recorded for later is one transaction.
         return [
-            Operation(definition, handler) for definition, handler in zip(DEFINITIONS, handlers, strict=True)
+            Operation(definition, handler, secret=definition is REPLAY)
+            for definition, handler in zip(DEFINITIONS, handlers, strict=True)
         ]
 
     async def list(self, call: OperationCall) -> Answer:
@@ -135,17 +137,25 @@ class DeadLetterOperations:
 
     async def replay(self, call: OperationCall) -> Answer:
         """Handle one letter with its consumer's own handlers: `replayed`, `lost`, or `waiting` with the reason why it
-        failed again."""
+        failed again; what somebody else has said of it meanwhile, where it failed.
+
+        The attempt is a transaction of its own, between two that look at the letter: its inbox has two who press at once,
+        or one who presses again where a process has died in between, bring about one effect.
+        """
         require_operator(call.request)
         given = OperationInput.of(call.request)
-        async with call.service.transaction() as connection:
+        async with call.service.transaction():
             letter = await self._waiting(call, given)
             await self._trace(call, letter)
-            consumer = next((one for one in self._consumers() if one.name == letter.consumer), None)
-            if consumer is None:
-                raise _nobody(letter)
-            state, reason = await replay_one(consumer, letter)
-            if state != "waiting":
+        consumer = next((one for one in self._consumers() if one.name == letter.consumer), None)
+        if consumer is None:
+            raise _nobody(letter)
+        state, reason = await replay_one(consumer, letter)
+        async with call.service.transaction() as connection:
+            now = await buried.locked(connection, letter.id) or letter
+            if state != "replayed" and now.state != "waiting":
+                state, reason = now.state, None
+            elif state != "waiting":
                 await buried.close(connection, [letter.id], state, call.request.now)
         parts = [{"name": "state", "valueCode": state}]
         return _parameters([*parts, {"name": "reason", "valueCode": reason}] if reason else parts)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import structlog
 
-from creneau_shared.database.failures import UNREACHABLE
+from creneau_shared.database.failures import NO_CONNECTION
 from creneau_shared.errors import CreneauError
 from creneau_shared.fhir.audit import REFUSED, Event, Touched
 from creneau_shared.fhir.rest.exchange import FhirRequest
@@ -39,7 +39,7 @@ async def audit_refusal(service: FhirService, request: FhirRequest, refusal: Cre
             touched = (Touched(type_, id_, found.content),) if found is not None else ()
             event = Event(_ACTIONS.get(request.method, "R"), type_, id_, touched=touched, outcome=REFUSED)
             await service.auditor.record(connection, request, event)
-    except UNREACHABLE as error:
+    except NO_CONNECTION as error:
         log.warning("refusal not recorded", error=describe(error))
 
 

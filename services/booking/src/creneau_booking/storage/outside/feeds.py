@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 import structlog
 from prometheus_client import Gauge
 
-from creneau_shared.database.failures import UNREACHABLE
+from creneau_shared.database.failures import NO_CONNECTION
 from creneau_shared.database.pool import Connection, Database
 from creneau_shared.fhir.rest.exchange import FhirRequest
 from creneau_shared.logging import describe
@@ -95,7 +95,7 @@ class Feeds:
         try:
             async with self._database.transaction() as connection:
                 await put_feeds(connection, heard)
-        except UNREACHABLE as error:
+        except NO_CONNECTION as error:
             log.warning("feeds not noted", error=describe(error))
             self._heard = {**heard, **self._heard}
 

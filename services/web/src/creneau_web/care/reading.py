@@ -8,7 +8,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from creneau_shared.fhir.current import current, current_name, is_there, titled
-from creneau_shared.fhir.zones import zone_of
+from creneau_shared.fhir.zones import TIME_ZONE, zone_of
 from creneau_web.care.model import PARIS, Hours, Opening, Place, Professional
 from creneau_web.fhir.values import (
     by_reference,
@@ -115,6 +115,39 @@ def place_of(location: Resource, at: datetime) -> Place:
         longitude=position.get("longitude"),
         phone=_phone(location, at),
     )
+
+
+def places_of(bundle: Resource, at: datetime) -> dict[str, tuple[Place, ...]]:
+    """Where the Locations and HealthcareServices of an answer are, by their references (`Type/id`): a place itself, an offer
+    at those of its places that came with it and are in use, if any is."""
+    known = by_reference(bundle)
+    offers = entries(bundle, "HealthcareService")
+    return {
+        **{
+            f"Location/{one['id']}": (place_of(_filled(one, known), at),)
+            for one in entries(bundle, "Location")
+        },
+        **{f"HealthcareService/{one['id']}": tuple(_places_of_offer(one, known, at)) for one in offers},
+    }
+
+
+def _places_of_offer(offer: Resource, known: Mapping[str, Resource], at: datetime) -> Iterator[Place]:
+    named = [
+        known[one] for place in offer.get("location", ()) if (one := place.get("reference", "")) in known
+    ]
+    in_use = [place for place in named if is_there(place, at)]
+    return (place_of(_filled(place, known), at) for place in in_use or named)
+
+
+def _filled(location: Resource, known: Mapping[str, Resource]) -> Resource:
+    """A place with the address and the zone of what it is part of, as a room is of a site, where it says none itself."""
+    seen, here = [location], location
+    while (here := known.get((here.get("partOf") or {}).get("reference", ""), {})) and here not in seen:
+        seen.append(here)
+    address = next((one["address"] for one in seen if one.get("address")), None)
+    zone = next((zone for one in seen if (zone := zone_of(dict(one)))), None)
+    stated = [{"url": TIME_ZONE, "valueCode": zone.key}] if zone else []
+    return {**location, "address": address, "extension": stated}
 
 
 def _lines(address: Resource) -> Iterator[str]:

@@ -56,8 +56,12 @@ class SasView:
             needed += [including(*CPTS), including("HealthcareService", "organization")]
         return replace(asked, conditions=(*asked.conditions, to_come(now)), includes=tuple(needed))
 
+    def matches_max(self, asked: SearchRequest) -> int:
+        """See `whole_up_to`."""
+        return whole_up_to(asked)
+
     def bundle(self, request: FhirRequest, asked: SearchRequest, result: SearchResult) -> bytes:
-        """The searchset; `total` counts the slots in it, and is left out when there are more than fit on a page."""
+        """The searchset; `total` counts the slots in it, and is left out when it is not the whole answer."""
         cpts = asks_for(asked, *CPTS)
         graph = Graph(Facts(result.included, request.base_url, request.now), cpts=cpts)
         found = [
@@ -66,8 +70,9 @@ class SasView:
         entries = list(_entries(found, asked, request.base_url))
         whole = result.next_cursor is None and result.previous_cursor is None
         total = result.total if asked.count_only else len(found) if whole else None
-        # An empty answer cannot meet the CPTS profile, which wants an entry of each type, and is still the answer.
-        profile = codes.CPTS_BUNDLE if cpts and found else codes.BUNDLE
+        # An empty answer cannot meet the CPTS profile, which wants an entry of each type, nor can a page, for it wants a total
+        # and one link; both are still the answer.
+        profile = codes.CPTS_BUNDLE if cpts and found and whole else codes.BUNDLE
         bundle: Resource = {
             "resourceType": "Bundle",
             "id": new_id(),
@@ -123,6 +128,13 @@ def links(request: FhirRequest, result: SearchResult, resource_type: str) -> Ite
     if result.next_cursor is not None:
         pairs = [(name, text) for name, text in request.query if name != CURSOR_PARAMETER]
         yield {"relation": "next", "url": query_url(url, [*pairs, (CURSOR_PARAMETER, result.next_cursor)])}
+
+
+def whole_up_to(asked: SearchRequest) -> int:
+    """So many slots are one answer, for the SAS follows no page; none beyond its page where a smaller one is asked for, or
+    the next one."""
+    paged = asked.cursor is not None or asked.count < min(sas_query.SLOTS_ON_A_PAGE, asked.limits.count_max)
+    return 0 if paged else sas_query.SLOTS_MAX
 
 
 def including(source: str, parameter: str) -> Include:

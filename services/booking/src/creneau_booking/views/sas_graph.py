@@ -17,8 +17,8 @@ from creneau_shared.fhir.storage.store import Resource
 
 @dataclass(frozen=True)
 class Facts:
-    """The included rows, read when they are asked for, by relative reference; of their names and numbers those that hold
-    at `now`: what is given on says of none that it is a former one."""
+    """The included rows, read when they are asked for, by relative reference; of their names, numbers and addresses those
+    that hold at `now`: what is given on says of none that it is a former one."""
 
     rows: Iterable[Row]
     base_url: str
@@ -37,16 +37,24 @@ class Facts:
         return self._read.get(name)
 
     def _as_it_is(self, stored: Resource) -> Resource:
-        held = {
+        held: Resource = {
             name: current(stored[name], self.now)
-            for name in ("telecom", "name")
+            for name in ("identifier", "telecom", "name")
             if _are_several(stored, name)
         }
-        return (
-            {**stored, **held, "name": held["name"] or stored["name"]}
-            if "name" in held
-            else {**stored, **held}
-        )
+        if "name" in held:
+            held["name"] = held["name"] or stored["name"]
+        if "contained" in stored:
+            held["contained"] = [self._as_it_is(inner) for inner in stored["contained"]]
+        if "organization" in stored:
+            held["organization"] = self._without_former(stored["organization"], "identifier")
+        return self._without_former({**stored, **held}, "address")
+
+    def _without_former(self, stored: Resource, name: str) -> Resource:
+        """Without the one identifier or address that it has, unless that holds."""
+        one = stored.get(name)
+        holds = not isinstance(one, dict) or current([one], self.now)
+        return stored if holds else {key: value for key, value in stored.items() if key != name}
 
     def relative(self, reference: str) -> str:
         """`Type/id`, for a reference to a resource of this base however it is written."""

@@ -204,6 +204,7 @@ def test_the_search_goes_further_than_what_is_asked_for() -> None:
     assert followed == [
         ("Slot", "schedule"),
         ("Schedule", "actor"),
+        ("PractitionerRole", "practitioner"),
         ("PractitionerRole", "location"),
         ("PractitionerRole", "organization"),
     ]
@@ -245,6 +246,15 @@ def test_a_place_that_is_contained_already_is_taken_as_it_is() -> None:
     role = ROLE | {"contained": [PLACE | {"id": "here"}], "location": [{"reference": "#here"}]}
     bundle = answer([slot("1")], [agenda("Practitioner/p", "PractitionerRole/r"), PERSON, role])
     assert bundle["entry"][3]["resource"]["location"] == [{"reference": "#here"}]
+
+
+def test_an_agenda_of_a_role_alone_is_its_professional_s() -> None:
+    """The profile wants both named."""
+    role = ROLE | {"practitioner": {"reference": "Practitioner/p"}}
+    bundle = answer([slot("1")], (agenda("PractitionerRole/r"), PERSON, role, PLACE))
+    assert names(bundle) == ["Slot/1", "Schedule/a", "Practitioner/p", "PractitionerRole/r"]
+    actors = bundle["entry"][1]["resource"]["actor"]
+    assert [actor["reference"] for actor in actors] == ["Practitioner/p", "PractitionerRole/r"]
 
 
 @pytest.mark.parametrize(

@@ -130,15 +130,20 @@ class Graph:
         return f"{site}/soignants/{agenda.role['id']}?vue=agenda"
 
     def _agenda(self, name: str) -> Agenda | None:
-        """The agenda of one professional in one situation of practice; None for any other kind."""
+        """The agenda of one professional in one situation of practice, which may be named alone; None for any other kind."""
         stored = self.facts.find(name)
         if stored is None or stored.get("active") is False:
             return None
         people = self.facts.named(stored.get("actor", []), "Practitioner")
         roles = self.facts.named(stored.get("actor", []), "PractitionerRole")
-        if len(people) != 1 or len(roles) != 1:
+        if len(roles) != 1:
             return None
-        person, situation = self.facts.find(people[0]), self.facts.find(roles[0])
+        situation = self.facts.find(roles[0])
+        if not people and situation is not None:
+            people = self.facts.named([situation.get("practitioner", {})], "Practitioner")
+        if len(people) != 1:
+            return None
+        person = self.facts.find(people[0])
         rendered = practitioner(person) if person is not None else None
         exercise = self._role(situation, people[0], stored) if situation is not None else None
         if rendered is None or exercise is None:

@@ -258,6 +258,35 @@ async def test_a_number_and_a_name_are_told_as_they_are_when_a_message_leaves(se
         assert "Lefèvre" not in text
 
 
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ({"use": "old"}, False),
+        ({"period": {"end": "2026-10-31"}}, False),
+        ({"period": {"end": f"{START - timedelta(days=1):%Y-%m-%d}"}}, False),
+        ({"period": {"start": f"{START:%Y-%m-%d}"}}, True),
+        ({"period": {"start": "2020-01-01", "end": f"{START:%Y-%m-%d}"}}, True),
+    ],
+    ids=["former", "over", "over before the visit", "begins with the visit", "holds"],
+)
+async def test_an_address_is_told_if_it_is_one_when_the_visit_takes_place(service, bus, mailbox, said, told):
+    """Whoever is told goes there then, however long before the message leaves."""
+    location = example("directory/resource.changed.v1.location")
+    location["resource"]["address"] |= said
+    [line] = location["resource"]["address"]["line"]
+    practitioner = example("directory/resource.changed.v1.practitioner")
+    await bus.contact()
+    for one in (practitioner["resource"], location["resource"]):
+        await bus.tell(RESOURCES, RESOURCE_TYPE, f"{one['resourceType']}/{one['id']}", {"resource": one})
+    await bus.appointment("booked")
+    service.clock.advance(timedelta(seconds=10))
+    await service.smtp_sender(mailbox).send_due()
+    [mail] = mailbox.mails
+    text = mail.get_body(("plain",)).get_content()
+    assert (line in text) is told
+    assert location["resource"]["name"] in text
+
+
 def turned(*telecom: dict[str, Any]) -> list[Turn]:
     data = example("directory/resource.changed.v1.practitioner-role")
     data["resource"]["telecom"] = [{"system": "phone", **said} for said in telecom]
@@ -273,7 +302,7 @@ def test_a_turn_is_where_another_number_is_told_and_no_other_period():
         {"value": "3", "rank": 1, "period": {"end": "2026-10-31"}},
         {"value": "4", "rank": 2, "period": {"start": "2026-12-10", "end": "2026-12-20"}},
         {"value": "5", "use": "old", "period": {"start": "2027-01-01"}},
-    ) == [Turn(december, None, "2"), Turn(january, None, None)]
+    ) == [Turn(december, None, "2", ()), Turn(january, None, None, ())]
 
 
 def test_of_thousands_of_periods_the_next_are_read():

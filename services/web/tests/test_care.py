@@ -213,3 +213,22 @@ def test_majority_comes_with_the_birthday() -> None:
 def test_a_grown_up_is_no_child() -> None:
     form = IdentityForm(prenom="A", nom_de_naissance="B", jour="1", mois="1", annee="1990", lien="enfant")
     assert problems_of(form, date(2026, 11, 30), first=False) == {"lien": "identity.problem.grown_up"}
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ({"use": "old"}, False),
+        ({"period": {"end": "2026-10-31"}}, False),
+        ({"period": {"start": "2026-12-01"}}, True),
+        ({}, True),
+    ],
+)
+def test_an_address_that_was_left_is_not_shown(said: dict[str, Any], shown: bool) -> None:
+    """The place is, and its clock stays; one that it moves to before somebody can come there is shown."""
+    [found] = professionals_of(
+        searchset(ROLE, PRACTITIONER, {**PLACE, "address": {**PLACE["address"], **said}}), NOW
+    )
+    assert found.place is not None
+    assert ("République" in found.place.address) is shown
+    assert found.zone.key == "Indian/Reunion"

@@ -253,3 +253,50 @@ async def test_for_somebody_else_a_banner_says_so(person: Person, fhir: FhirBase
     fhir.on("POST", "/Patient/_search", searchset({**CAMILLE, "id": "0"}, CAMILLE))
     for path in ("/rendez-vous/a-1", "/rendez-vous/a-1/annuler", "/rendez-vous/a-1/deplacer"):
         assert "Vous agissez pour Camille Martin" in (await person.open(path)).text, path
+
+
+OFFER: dict[str, Any] = {
+    "resourceType": "HealthcareService",
+    "id": "h-1",
+    "location": [{"reference": "Location/l-1"}],
+}
+ROOM = {"resourceType": "Location", "id": "room", "name": "Salle 2", "partOf": {"reference": "Location/l-1"}}
+
+
+@pytest.mark.parametrize("actor", ["Location/l-1", "HealthcareService/h-1", "Location/room"])
+async def test_a_visit_with_no_professional_is_told_by_the_clock_of_its_place(
+    person: Person, fhir: FhirBase, actor: str
+) -> None:
+    """A vaccination centre's agenda is of a place, a room or an offer alone: 10 h in La Réunion, as its message says."""
+    named = [{"actor": {"reference": one}, "status": "accepted"} for one in ("Patient/camille", actor)]
+    fhir.on("GET", "/Appointment/a-1", booked(participant=named), ETag='W/"3"')
+    fhir.on("POST", "/Appointment/_search", searchset(booked(participant=named)))
+    fhir.on("GET", "/Location", searchset(ROOM, PLACE) if actor == "Location/room" else searchset(PLACE))
+    fhir.on("GET", "/HealthcareService", searchset(OFFER, PLACE))
+    fhir.asked.clear()
+    page = (await person.open("/rendez-vous/a-1")).text
+    assert "10 h" in page
+    assert "7 h" not in page
+    assert "Les heures sont celles de Saint-Denis" in page
+    assert "83 boulevard de la République" in page
+    asked = [asked.path for asked in fhir.asked if asked.path in ("/Location", "/HealthcareService")]
+    assert asked == [f"/{actor.partition('/')[0]}"]
+    listed = (await person.open("/mes-rendez-vous")).text
+    assert "10 h" in listed
+    assert "Les heures sont celles de Saint-Denis" in listed
+    event: Any = icalendar.Calendar.from_ical((await person.open("/rendez-vous/a-1/agenda.ics")).content)
+    assert event.walk("VEVENT")[0]["dtstart"].params["TZID"] == "Indian/Reunion"
+
+
+async def test_where_an_offer_has_several_places_the_clock_that_they_share_is_named(
+    person: Person, fhir: FhirBase
+) -> None:
+    """Which of them it is nobody says: no address is better than a wrong one."""
+    both = {**OFFER, "location": [{"reference": "Location/l-1"}, {"reference": "Location/l-2"}]}
+    fhir.on("GET", "/HealthcareService", searchset(both, PLACE, {**PLACE, "id": "l-2", "name": "Piton"}))
+    named = [{"actor": {"reference": one}} for one in ("Patient/camille", "HealthcareService/h-1")]
+    fhir.on("GET", "/Appointment/a-1", booked(participant=named), ETag='W/"3"')
+    page = (await person.open("/rendez-vous/a-1")).text
+    assert "10 h" in page
+    assert "Les heures sont celles de La Réunion" in page
+    assert "boulevard" not in page

@@ -122,6 +122,33 @@ async def test_what_is_in_a_closed_building_is_not_offered(
     assert await offered(callers, who, agenda) == (True, True, 201, "")
 
 
+@pytest.mark.parametrize("part_of", [False, True])
+async def test_an_offer_is_gone_with_the_last_of_its_places(
+    callers: Callers, practice: Practice, *, part_of: bool
+) -> None:
+    """An agenda of an offer alone, as a vaccination centre has; whichever is heard first, the offer or that it is closed."""
+    one, other, offer, site = unique("lieu"), unique("lieu"), unique("offre"), unique("site")
+    at = {"location": [{"reference": f"Location/{place}"} for place in (one, other)]}
+    if part_of:
+        await hear(practice, said("Location", other, 1, partOf={"reference": f"Location/{site}"}))
+    await hear(practice, said("HealthcareService", offer, 1, active=True, **at))
+    id_, who = unique("agenda"), await practice.new_patient()
+    await practice.put(schedule(id_, [f"HealthcareService/{offer}"]))
+    start, slots = await practice.fill(id_, 2)
+    agenda = Agenda(id_, f"HealthcareService/{offer}", "", start, slots)
+    await hear(practice, said("Location", one, 1, status="inactive"))
+    assert await offered(callers, who, agenda) == (True, True, 201, ""), "the other is open"
+    last, who = site if part_of else other, await practice.new_patient()
+    agenda = Agenda(id_, agenda.practitioner, "", agenda.at(1), slots[1:])
+    await hear(practice, said("Location", last, 2, status="inactive"))
+    assert await offered(callers, who, agenda) == (False, False, 422, "schedule-inactive")
+    await hear(practice, said("HealthcareService", offer, 2, active=True))
+    await hear(practice, said("HealthcareService", offer, 3, active=True, **at))
+    assert await offered(callers, who, agenda) == (False, False, 422, "schedule-inactive")
+    await hear(practice, said("Location", last, 3, status="active"))
+    assert await offered(callers, who, agenda) == (True, True, 201, "")
+
+
 async def test_who_works_elsewhere_too_is_there_when_one_place_is_closed(
     callers: Callers, practice: Practice
 ) -> None:

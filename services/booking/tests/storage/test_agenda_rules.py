@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Iterator
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -335,6 +335,41 @@ async def test_an_agenda_of_a_room_lives_where_its_site_is(practice: Practice) -
     assert (await clock(), await openings()) == ("Pacific/Noumea", "Pacific/Noumea")
     await hear(practice, "Location", room, 2, zone("America/Miquelon"), **part_of_floor)
     assert (await clock(), await openings()) == ("America/Miquelon", "America/Miquelon")
+
+
+async def test_an_agenda_of_an_offer_lives_where_its_place_is(practice: Practice) -> None:
+    """By the clock and the days off of the place, of its site if it is a room; whichever is heard first. What the offer says
+    itself counts, and so does the place that the agenda names."""
+    id_, offer, room, site, other = (
+        unique(name) for name in ("agenda", "offre", "salle", "site", "ailleurs")
+    )
+    agenda = schedule(id_, [f"HealthcareService/{offer}"])
+    here = {"location": [{"reference": f"Location/{room}"}]}
+    overseas = {"address": {"city": "Saint-Denis", "postalCode": "97400"}}
+
+    async def lives() -> tuple[str, str, bool]:
+        async with practice.database.transaction() as connection:
+            zone_, place = place_of(agenda, await actors_of(connection, agenda))
+        abolition = place.is_public_holiday(date(2026, 12, 20))
+        return str((await stored(practice, id_)).zone), zone_.key, abolition  # type: ignore[union-attr]
+
+    await write(practice, agenda)
+    await hear(practice, "HealthcareService", offer, 1, **here)
+    assert await lives() == ("Europe/Paris", "Europe/Paris", False)
+    await hear(practice, "Location", room, 1, partOf={"reference": f"Location/{site}"})
+    await hear(practice, "Location", site, 1, **overseas)
+    assert await lives() == ("Indian/Reunion", "Indian/Reunion", True)
+    await hear(practice, "HealthcareService", offer, 2)
+    assert await lives() == ("Europe/Paris", "Europe/Paris", False)
+    await hear(practice, "HealthcareService", offer, 3, zone("America/Miquelon"), **here)
+    assert (await lives())[:2] == ("America/Miquelon", "America/Miquelon")
+    await hear(practice, "HealthcareService", offer, 4, **here)
+    await hear(practice, "Location", other, 1, zone("Pacific/Noumea"))
+    await write(practice, agenda := schedule(id_, [f"HealthcareService/{offer}", f"Location/{other}"]))
+    assert (await lives())[:2] == ("Pacific/Noumea", "Pacific/Noumea")
+    await write(practice, agenda := schedule(id_, [f"HealthcareService/{offer}"]))
+    await deliver(practice, f"Location/{site}", None)
+    assert await lives() == ("Europe/Paris", "Europe/Paris", False)
 
 
 async def test_an_offer_and_an_agenda_written_at_once(practice: Practice) -> None:

@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import parse_qsl, urlencode
 
 import asyncpg
 import orjson
 import pytest
 from services.booking.tests.recorder import Recorder
+from services.booking.tests.storage.test_slot_search import request_for
 
+from creneau_booking.app import create_catalog
 from creneau_booking.storage.agendas.by_actor import agendas_of_actors
+from creneau_booking.views.identifiers import NATIONAL_PERSON
+from creneau_booking.views.sas import SasView
+from creneau_booking.views.sas_query import PRACTITIONERS, neutral
+from creneau_shared.fhir.search.request import Chain
+from creneau_shared.fhir.search.sql import EVERYTHING, compile_count
 
-AGENDAS, AT_A_PLACE = 5_000, 40
+AGENDAS, AT_A_PLACE, PEOPLE = 5_000, 40, 50_000
+RPPS = "https://rpps.esante.gouv.fr"
 _FILL = (
     # What triggers keep is written here as they have it: each agenda names a role alone, every fortieth of one place.
     "SET session_replication_role = replica",
@@ -24,6 +35,8 @@ _FILL = (
     "INSERT INTO schedule (id, version, last_updated, content, terms) SELECT 'a' || n, 1, now(), '{}',"
     f" ARRAY['actor=PractitionerRole/r' || n] FROM generate_series(0, {AGENDAS - 1}) AS n",
     "INSERT INTO agenda_named SELECT 'PractitionerRole/r' || substr(id, 2), key FROM schedule",
+    "INSERT INTO practitioner (id, version, last_updated, content, terms) SELECT 'p' || n, 1, now(), '{}',"
+    f" ARRAY['identifier={RPPS}|' || (99000000000 + n)] FROM generate_series(0, {PEOPLE - 1}) AS n",
     "SET session_replication_role = origin",
     "VACUUM ANALYZE",
 )
@@ -57,12 +70,41 @@ async def test_no_more_is_read_than_is_theirs(
     found = await agendas_of_actors(recorder, [reference])  # type: ignore[arg-type]
     assert len(found) == agendas
     [(statement, values)] = recorder.asked
-    await country.execute(f"SET plan_cache_mode = force_{'generic' if generic else 'custom'}_plan")
-    explained = await country.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}", *values)
-    await country.execute("RESET plan_cache_mode")
+    tables = ("schedule", "agenda_named", "practitioner_role", "role_place")
+    read = await rows_read(country, statement, values, generic=generic)
+    assert {name: read[name] for name in tables if read[name] > 8 * agendas + 10} == {}
+
+
+@pytest.mark.parametrize("generic", [False, True], ids=["planned anew", "planned once"])
+@pytest.mark.parametrize("asked", [1, 25])
+async def test_the_sas_reads_no_more_than_whom_it_asks_for(
+    country: asyncpg.Connection, asked: int, generic: bool
+) -> None:
+    """By the numbers of professionals to the agendas that name these, and those that name their roles alone."""
+    numbers = ",".join(f"{NATIONAL_PERSON}|8{99000000000 + n}" for n in range(asked))
+    query = f"status=free&start=ge2026-12-01&start=le2026-12-03&{PRACTITIONERS}={numbers}"
+    wanted = SasView().widen(
+        request_for(urlencode(neutral(parse_qsl(query)))), datetime(2026, 12, 1, tzinfo=UTC)
+    )
+    [chain] = [condition for condition in wanted.conditions if isinstance(condition, Chain)]
+    [agendas] = chain.branches
+    found = replace(wanted, resource_type="Schedule", conditions=(agendas.condition,))
+    statement = compile_count(create_catalog(), EVERYTHING, found, None)
+    assert await country.fetchval(statement.sql, *statement.values) == asked
+    read = await rows_read(country, statement.sql, statement.values, generic=generic)
+    tables = ("schedule", "agenda_named", "practitioner_role", "practitioner")
+    assert {name: read[name] for name in tables if read[name] > 8 * asked + 10} == {}
+
+
+async def rows_read(
+    connection: asyncpg.Connection, statement: str, values: Sequence[Any], *, generic: bool
+) -> Counter[str]:
+    """How many rows of each table a statement looks at."""
+    await connection.execute(f"SET plan_cache_mode = force_{'generic' if generic else 'custom'}_plan")
+    explained = await connection.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}", *values)
+    await connection.execute("RESET plan_cache_mode")
     read: Counter[str] = Counter()
     for node in nodes(orjson.loads(explained)[0]["Plan"]):
         passed = node.get("Rows Removed by Filter", 0) + node.get("Rows Removed by Index Recheck", 0)
         read[node.get("Relation Name", "")] += round((node["Actual Rows"] + passed) * node["Actual Loops"])
-    tables = ("schedule", "agenda_named", "practitioner_role", "role_place")
-    assert {name: read[name] for name in tables if read[name] > 8 * agendas + 10} == {}
+    return read

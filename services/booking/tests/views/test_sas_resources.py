@@ -9,6 +9,7 @@ import pytest
 from creneau_booking.storage.slot_visibility import SLOT_TYPE_SYSTEM
 from creneau_booking.views.sas_cpts import cpts_organization, cpts_slot, service_references
 from creneau_booking.views.sas_resources import location, practitioner, role, schedule, slot
+from creneau_shared.fhir.profiles import profile_issues
 from creneau_shared.fhir.storage.store import Resource
 
 SPECIALTY = "https://mos.esante.gouv.fr/NOS/TRE_R38-SpecialiteOrdinale/FHIR/TRE-R38-SpecialiteOrdinale"
@@ -350,3 +351,57 @@ def test_a_cpts_is_known_by_its_finess() -> None:
     ]
     siret = {"system": "https://sirene.fr", "value": "26670005200012"}
     assert cpts_organization(stored | {"identifier": [siret]}) is None
+
+
+@pytest.mark.parametrize(
+    ("said", "sent"),
+    [
+        ({"coding": [{"system": VISIT, "code": "PATDOC", "display": "Dossier"}]}, [{"text": "Dossier"}]),
+        ({"coding": [{"system": VISIT, "code": "PATDOC"}]}, []),
+        (
+            {"coding": [{"system": VISIT, "code": "PATDOC"}, {"system": VISIT, "code": "VR"}]},
+            [{"coding": [{"system": VISIT, "code": "VR"}]}],
+        ),
+    ],
+)
+def test_a_code_that_the_profiles_do_not_take_goes_in_words(said: Resource, sent: list[Resource]) -> None:
+    """One that breaks a required binding would cost the aggregator the whole answer."""
+    found = rendered(labelled("PUBLIC", serviceType=[said]))
+    assert found.get("serviceType", []) == sent
+    assert errors(found) == []
+
+
+def test_a_speciality_that_there_is_not_goes_in_words() -> None:
+    unknown = {"coding": [{"system": SPECIALTY, "code": "SM999", "display": "Inconnue"}]}
+    found = rendered(labelled("PUBLIC", specialty=[unknown]))
+    assert found["specialty"] == [{"text": "Inconnue"}]
+    assert errors(found) == []
+    place = {
+        "resourceType": "Location",
+        "id": "l",
+        "address": {"line": ["1"], "city": "A", "postalCode": "35000"},
+    }
+    inner = location(place, OURS)
+    assert inner is not None
+    situation = role(
+        {"resourceType": "PractitionerRole", "id": "r", "specialty": [unknown]}, "Practitioner/p", inner, None
+    )
+    assert situation is not None
+    assert errors(situation) == []
+
+
+def test_a_cpts_is_sent_by_a_number_that_its_profile_takes() -> None:
+    """Corsica's FINESS numbers have a letter, which the profile's invariant refuses."""
+    corsican, other = (
+        {"system": "https://finess.esante.gouv.fr", "value": v} for v in ("2A0004567", "200004567")
+    )
+    stored = {"resourceType": "Organization", "id": "o", "identifier": [corsican]}
+    assert cpts_organization(stored) is None
+    sent = cpts_organization({**stored, "identifier": [corsican, other]})
+    assert sent is not None
+    assert sent["identifier"][0]["value"] == "1200004567"
+    assert errors(sent) == []
+
+
+def errors(sent: Resource) -> list[object]:
+    return [issue for issue in profile_issues(sent) if issue.severity == "error"]

@@ -18,6 +18,7 @@ from creneau_booking.views.sas_sos import (
     sos_slot,
 )
 from creneau_shared.errors import BadRequest
+from creneau_shared.fhir.profiles import profile_issues
 
 NATIONAL = "urn:oid:1.2.250.1.71.4.2.2"
 VISIT = "http://terminology.hl7.org/CodeSystem/v3-ActCode"
@@ -111,6 +112,10 @@ def test_10_slots_are_open_to_all_or_to_the_regulation_and_their_visits_coded() 
     bare = sos_slot(slot("SNP", serviceType=[{"text": "Fièvre"}]))
     assert bare is not None
     assert "serviceType" not in bare
+    for other in ("EMER", "PATDOC"):
+        unheard = sos_slot(slot("SNP", serviceType=[{"coding": [{"system": VISIT, "code": other}]}]))
+        assert unheard is not None
+        assert [issue for issue in profile_issues(unheard) if issue.severity == "error"] == []
 
 
 def test_12_13_a_centre_has_an_internal_number_and_its_structure_a_siret() -> None:

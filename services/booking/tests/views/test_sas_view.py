@@ -152,6 +152,51 @@ def test_names_and_numbers_are_those_that_hold() -> None:
     assert [name["family"] for name in found["Practitioner"]["name"]] == ["Maintenant"]
 
 
+def test_numbers_that_have_ended_are_not_sent() -> None:
+    """Of a professional, a structure (known here or named by its number) and a place; an address that was left neither."""
+    rpps, finess = "https://rpps.esante.gouv.fr", "https://finess.esante.gouv.fr"
+    over: list[Resource] = [{"use": "old"}, {"period": {"end": "2020-01-01"}}]
+    for former in over:
+        person = {
+            **PERSON,
+            "identifier": [
+                {"system": rpps, "value": "99000000099", **former},
+                {"system": rpps, "value": "99000000016"},
+            ],
+        }
+        owner = {
+            **OWNER,
+            "identifier": [
+                {"system": finess, "value": "350000001", **former},
+                {"system": finess, "value": "350000002", "use": "official"},
+            ],
+        }
+        role = {
+            **ROLE,
+            "organization": {
+                **ROLE["organization"],
+                "identifier": {"system": finess, "value": "350000003", **former},
+            },
+        }
+        kind = {"coding": [{"code": "INTRN"}]}
+        place = {
+            **PLACE,
+            "identifier": [
+                {"type": kind, "system": "urn:x", "value": "1", **former},
+                {"type": kind, "system": "urn:x", "value": "2"},
+            ],
+        }
+        graph = (AGENDA, person, role, place, OTHER, owner)
+        found = {e["resource"]["resourceType"]: e["resource"] for e in answer([slot("1")], graph)["entry"]}
+        assert [i["value"] for i in found["Practitioner"]["identifier"]] == ["899000000016"]
+        situation = found["PractitionerRole"]
+        assert situation["organization"]["identifier"]["value"] == "1350000002"
+        assert [i["value"] for i in situation["contained"][0]["identifier"]] == ["2"]
+    left = {**PLACE, "address": {**ADDRESS, "period": {"end": "2020-01-01"}}}
+    moved = answer([slot("1")], (AGENDA, PERSON, ROLE, left, {**OTHER, "id": "other"}, OWNER))
+    assert moved["entry"][3]["resource"]["location"] == [{"reference": "#other"}]
+
+
 def test_the_search_goes_further_than_what_is_asked_for() -> None:
     """Nothing that has begun, every place and structure; a cursor stays valid while time goes on."""
     wanted = VIEW.widen(asked(), NOW)
@@ -159,6 +204,7 @@ def test_the_search_goes_further_than_what_is_asked_for() -> None:
     assert followed == [
         ("Slot", "schedule"),
         ("Schedule", "actor"),
+        ("PractitionerRole", "practitioner"),
         ("PractitionerRole", "location"),
         ("PractitionerRole", "organization"),
     ]
@@ -200,6 +246,15 @@ def test_a_place_that_is_contained_already_is_taken_as_it_is() -> None:
     role = ROLE | {"contained": [PLACE | {"id": "here"}], "location": [{"reference": "#here"}]}
     bundle = answer([slot("1")], [agenda("Practitioner/p", "PractitionerRole/r"), PERSON, role])
     assert bundle["entry"][3]["resource"]["location"] == [{"reference": "#here"}]
+
+
+def test_an_agenda_of_a_role_alone_is_its_professional_s() -> None:
+    """The profile wants both named."""
+    role = ROLE | {"practitioner": {"reference": "Practitioner/p"}}
+    bundle = answer([slot("1")], (agenda("PractitionerRole/r"), PERSON, role, PLACE))
+    assert names(bundle) == ["Slot/1", "Schedule/a", "Practitioner/p", "PractitionerRole/r"]
+    actors = bundle["entry"][1]["resource"]["actor"]
+    assert [actor["reference"] for actor in actors] == ["Practitioner/p", "PractitionerRole/r"]
 
 
 @pytest.mark.parametrize(
@@ -245,14 +300,24 @@ def test_an_entry_of_a_batch_has_a_self_too() -> None:
 
 
 def test_more_than_a_page_is_never_cut_in_silence() -> None:
-    """There is a next link, and no total that would be taken for that of the whole."""
-    bundle = answer([slot("1")], next_cursor="c2", total=1001)
-    assert "total" not in bundle
-    following = bundle["link"][1]
-    assert following["relation"] == "next"
-    query = dict(parse_qsl(following["url"].partition("?")[2]))
-    assert query["_cursor"] == "c2"
-    assert VIEW.asked_by(request(following["url"].partition("?")[2]))
+    """There is a next link, and neither a total that would be taken for that of the whole nor a profile that wants one and a
+    single link: an answer that breaks what it claims is refused as a whole."""
+    for query, graph in ((QUERY, GRAPH), (CPTS_QUERY, [*GRAPH, *cpts("1")])):
+        bundle = answer([shared_by("1"), slot("1")], graph, query=query, next_cursor="c2", total=1001)
+        assert "total" not in bundle
+        assert bundle["meta"]["profile"] == ["http://sas.fr/fhir/StructureDefinition/BundleAgregateur"]
+        following = bundle["link"][1]
+        assert following["relation"] == "next"
+        page = dict(parse_qsl(following["url"].partition("?")[2]))
+        assert page["_cursor"] == "c2"
+        assert VIEW.asked_by(request(following["url"].partition("?")[2]))
+
+
+def test_one_answer_is_whole_unless_pages_are_asked_for() -> None:
+    """The platform follows none (its profiles have one link): a region's three days are more than a page."""
+    assert VIEW.matches_max(asked()) == VIEW.matches_max(asked(f"{QUERY}&_count=1000")) == 4000
+    assert VIEW.matches_max(asked(f"{QUERY}&_count=7")) == 0
+    assert VIEW.matches_max(asked(f"{QUERY}&_cursor=c2")) == 0
 
 
 def test_only_the_number_is_asked_for() -> None:

@@ -28,6 +28,7 @@ _BARE_PERSON = {11: "8", 9: "0"}
 _STRUCTURE_PREFIX = {FINESS: "1", SIRENE: "3", RPPS_RANG: "4"}
 _SIRET = re.compile(r"3[0-9]{14}", re.ASCII)
 _BARE_SIRET = re.compile(r"[0-9]{14}", re.ASCII)
+_FINESS_IN_DIGITS = re.compile(r"1[0-9]{9}", re.ASCII)
 _STRUCTURES_BY_PREFERENCE = (
     re.compile(r"1[0-9][0-9AB][0-9]{7}", re.ASCII),  # FINESS; 2A and 2B are Corsica
     _SIRET,
@@ -78,6 +79,11 @@ def structure_number(identifiers: Sequence[Resource]) -> str | None:
 def siret_number(identifiers: Sequence[Resource]) -> str | None:
     """The SIRET of a structure, prefixed; None: it has none."""
     return _of_shape(_structure_numbers(identifiers), (_SIRET,))
+
+
+def cpts_number(identifiers: Sequence[Resource]) -> str | None:
+    """The FINESS number of a CPTS, prefixed, as its profile takes it; None: it has none of that shape."""
+    return _of_shape(_structure_numbers(identifiers), (_FINESS_IN_DIGITS,))
 
 
 def siret_tokens(value: str) -> list[str]:

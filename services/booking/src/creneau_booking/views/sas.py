@@ -21,7 +21,15 @@ from creneau_shared.fhir.search.bundle import query_url
 from creneau_shared.fhir.search.execute import SearchResult
 from creneau_shared.fhir.search.parse import CURSOR_PARAMETER
 from creneau_shared.fhir.search.registry import parameters_of
-from creneau_shared.fhir.search.request import Clause, DateValue, Include, SearchRequest
+from creneau_shared.fhir.search.request import (
+    Branch,
+    Chain,
+    Clause,
+    Condition,
+    DateValue,
+    Include,
+    SearchRequest,
+)
 from creneau_shared.fhir.storage.store import Resource
 from creneau_shared.ids import new_id
 
@@ -45,19 +53,26 @@ class SasView:
         return sas_query.neutral(request.query)
 
     def widen(self, asked: SearchRequest, now: datetime) -> SearchRequest:
-        """The search without slots that have begun, and with includes for everything that the answer is rendered from."""
+        """The search without slots that have begun, of agendas of a role alone too, and with includes for everything that the
+        answer is rendered from."""
         needed = [
             including("Slot", "schedule"),
             including("Schedule", "actor"),
+            including("PractitionerRole", "practitioner"),
             including("PractitionerRole", "location"),
             including("PractitionerRole", "organization"),
         ]
         if asks_for(asked, *CPTS):
             needed += [including(*CPTS), including("HealthcareService", "organization")]
-        return replace(asked, conditions=(*asked.conditions, to_come(now)), includes=tuple(needed))
+        conditions = (*map(with_their_roles, asked.conditions), to_come(now))
+        return replace(asked, conditions=conditions, includes=tuple(needed))
+
+    def matches_max(self, asked: SearchRequest) -> int:
+        """See `whole_up_to`."""
+        return whole_up_to(asked)
 
     def bundle(self, request: FhirRequest, asked: SearchRequest, result: SearchResult) -> bytes:
-        """The searchset; `total` counts the slots in it, and is left out when there are more than fit on a page."""
+        """The searchset; `total` counts the slots in it, and is left out when it is not the whole answer."""
         cpts = asks_for(asked, *CPTS)
         graph = Graph(Facts(result.included, request.base_url, request.now), cpts=cpts)
         found = [
@@ -66,8 +81,9 @@ class SasView:
         entries = list(_entries(found, asked, request.base_url))
         whole = result.next_cursor is None and result.previous_cursor is None
         total = result.total if asked.count_only else len(found) if whole else None
-        # An empty answer cannot meet the CPTS profile, which wants an entry of each type, and is still the answer.
-        profile = codes.CPTS_BUNDLE if cpts and found else codes.BUNDLE
+        # An empty answer cannot meet the CPTS profile, which wants an entry of each type, nor can a page, for it wants a total
+        # and one link; both are still the answer.
+        profile = codes.CPTS_BUNDLE if cpts and found and whole else codes.BUNDLE
         bundle: Resource = {
             "resourceType": "Bundle",
             "id": new_id(),
@@ -123,6 +139,26 @@ def links(request: FhirRequest, result: SearchResult, resource_type: str) -> Ite
     if result.next_cursor is not None:
         pairs = [(name, text) for name, text in request.query if name != CURSOR_PARAMETER]
         yield {"relation": "next", "url": query_url(url, [*pairs, (CURSOR_PARAMETER, result.next_cursor)])}
+
+
+def whole_up_to(asked: SearchRequest) -> int:
+    """So many slots are one answer, for the SAS follows no page; none beyond its page where a smaller one is asked for, or
+    the next one."""
+    paged = asked.cursor is not None or asked.count < min(sas_query.SLOTS_ON_A_PAGE, asked.limits.count_max)
+    return 0 if paged else sas_query.SLOTS_MAX
+
+
+def with_their_roles(condition: Condition) -> Condition:
+    """A condition on the professionals whom agendas name, as one on those whose roles they name as well: an agenda that names
+    a role alone is its professional's."""
+    if not isinstance(condition, Chain):
+        return condition
+    branches = [replace(one, condition=with_their_roles(one.condition)) for one in condition.branches]
+    if (condition.parameter.base, condition.parameter.name) == ("Schedule", "actor"):
+        whose = parameters_of("PractitionerRole")["practitioner"]
+        people = [one for one in branches if one.resource_type == "Practitioner"]
+        branches += [Branch("PractitionerRole", Chain(whose, (one,))) for one in people]
+    return replace(condition, branches=tuple(branches))
 
 
 def including(source: str, parameter: str) -> Include:

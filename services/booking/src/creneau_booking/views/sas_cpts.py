@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from creneau_booking.views import sas_codes as codes
-from creneau_booking.views.identifiers import NATIONAL_STRUCTURE, structure_number
+from creneau_booking.views.identifiers import NATIONAL_STRUCTURE, cpts_number
 from creneau_booking.views.sas_resources import compact, phones, slot, visibility
 from creneau_shared.fhir.storage.store import Resource
 
@@ -58,9 +58,10 @@ def cpts_service(stored: Resource, organization: str) -> Resource:
 
 
 def cpts_organization(stored: Resource) -> Resource | None:
-    """sas-cpts-organization-aggregator; None without a FINESS number, which the profile demands."""
-    number = structure_number(stored.get("identifier", []))
-    if number is None or not number.startswith("1"):
+    """sas-cpts-organization-aggregator; None without a FINESS number in digits alone, which the profile demands: those of
+    Corsica have a letter."""
+    number = cpts_number(stored.get("identifier", []))
+    if number is None:
         return None
     kind = {"coding": [{"system": codes.CPTS_IDENTIFIER_TYPE, "code": "IDNST"}]}
     return {

@@ -17,8 +17,8 @@ from creneau_shared.fhir.storage.store import Resource
 
 @dataclass(frozen=True)
 class Facts:
-    """The included rows, read when they are asked for, by relative reference; of their names and numbers those that hold
-    at `now`: what is given on says of none that it is a former one."""
+    """The included rows, read when they are asked for, by relative reference; of their names, numbers and addresses those
+    that hold at `now`: what is given on says of none that it is a former one."""
 
     rows: Iterable[Row]
     base_url: str
@@ -37,16 +37,24 @@ class Facts:
         return self._read.get(name)
 
     def _as_it_is(self, stored: Resource) -> Resource:
-        held = {
+        held: Resource = {
             name: current(stored[name], self.now)
-            for name in ("telecom", "name")
+            for name in ("identifier", "telecom", "name")
             if _are_several(stored, name)
         }
-        return (
-            {**stored, **held, "name": held["name"] or stored["name"]}
-            if "name" in held
-            else {**stored, **held}
-        )
+        if "name" in held:
+            held["name"] = held["name"] or stored["name"]
+        if "contained" in stored:
+            held["contained"] = [self._as_it_is(inner) for inner in stored["contained"]]
+        if "organization" in stored:
+            held["organization"] = self._without_former(stored["organization"], "identifier")
+        return self._without_former({**stored, **held}, "address")
+
+    def _without_former(self, stored: Resource, name: str) -> Resource:
+        """Without the one identifier or address that it has, unless that holds."""
+        one = stored.get(name)
+        holds = not isinstance(one, dict) or current([one], self.now)
+        return stored if holds else {key: value for key, value in stored.items() if key != name}
 
     def relative(self, reference: str) -> str:
         """`Type/id`, for a reference to a resource of this base however it is written."""
@@ -122,15 +130,20 @@ class Graph:
         return f"{site}/soignants/{agenda.role['id']}?vue=agenda"
 
     def _agenda(self, name: str) -> Agenda | None:
-        """The agenda of one professional in one situation of practice; None for any other kind."""
+        """The agenda of one professional in one situation of practice, which may be named alone; None for any other kind."""
         stored = self.facts.find(name)
         if stored is None or stored.get("active") is False:
             return None
         people = self.facts.named(stored.get("actor", []), "Practitioner")
         roles = self.facts.named(stored.get("actor", []), "PractitionerRole")
-        if len(people) != 1 or len(roles) != 1:
+        if len(roles) != 1:
             return None
-        person, situation = self.facts.find(people[0]), self.facts.find(roles[0])
+        situation = self.facts.find(roles[0])
+        if not people and situation is not None:
+            people = self.facts.named([situation.get("practitioner", {})], "Practitioner")
+        if len(people) != 1:
+            return None
+        person = self.facts.find(people[0])
         rendered = practitioner(person) if person is not None else None
         exercise = self._role(situation, people[0], stored) if situation is not None else None
         if rendered is None or exercise is None:

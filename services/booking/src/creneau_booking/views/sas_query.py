@@ -13,7 +13,9 @@ Pairs = Sequence[tuple[str, str]]
 PRACTITIONERS = "schedule.actor:Practitioner.identifier"
 NUMBERS_MAX = 25
 SLOTS_ON_A_PAGE = 1000
-"""What the official addresses ask for (_count); a page of so many is nearly always the only one"""
+"""What the official addresses ask for (_count); so many are read at a time, and are nearly always all"""
+SLOTS_MAX = 4000
+"""of one answer: 25 professionals who see somebody every quarter of an hour, twelve hours a day, three days"""
 _LOWER, _UPPER = ("ge", "gt", "sa"), ("le", "lt", "eb")
 
 

@@ -22,15 +22,16 @@ from creneau_booking.views.identifiers import (
 from creneau_booking.views.phones import international
 from creneau_shared.fhir.current import is_active
 from creneau_shared.fhir.datatypes import instant_of
-from creneau_shared.fhir.profiles import SPECIALTIES
 from creneau_shared.fhir.storage.store import Resource
+from creneau_shared.fhir.terminology import value_set_codes
 from creneau_shared.postal_codes import postal_code
 
 _WEB_ADDRESS = re.compile(r"https?://[^\s/]+\S*")
 
 
 def slot(stored: Resource, visibilities: frozenset[str] = codes.VISIBILITIES) -> Resource | None:
-    """FrSlotAgregateur of a free slot; None unless it is labelled, and open to nobody beyond `visibilities`."""
+    """FrSlotAgregateur of a free slot; None unless it is labelled, and open to nobody beyond `visibilities`. How one meets is
+    coded, what for is said in words."""
     labels = visibility(stored)
     if not labels or not labels <= visibilities or stored.get("status") != "free":
         return None
@@ -39,7 +40,7 @@ def slot(stored: Resource, visibilities: frozenset[str] = codes.VISIBILITIES) ->
         codes.SLOT,
         security=[{"system": SLOT_TYPE_SYSTEM, "code": label["code"]} for label in _labels(stored)],
         serviceCategory=stored.get("serviceCategory", [])[:1],
-        serviceType=_visits_and_reasons(stored.get("serviceType", [])),
+        serviceType=_coded_or_said(stored.get("serviceType", []), codes.VISITS),
         specialty=specialties(stored),
         appointmentType=_appointment_type(stored.get("appointmentType", {})),
         schedule=stored["schedule"],
@@ -126,14 +127,8 @@ def location(stored: Resource, system: str) -> Resource | None:
 
 
 def specialties(stored: Resource) -> list[Resource]:
-    """TRE_R38 codes; what is said in another system, or in words, goes as words."""
-    found = []
-    for concept in stored.get("specialty", []):
-        ordinal = [c for c in concept.get("coding", []) if c.get("system") == SPECIALTIES]
-        text = concept.get("text") or (None if ordinal else _first_display(concept))
-        if written := compact(coding=ordinal, text=text):
-            found.append(written)
-    return found
+    """TRE_R38 codes; what is said in another system, by a code that the profiles do not take, or in words goes as words."""
+    return _coded_or_said(stored.get("specialty", []), codes.ORDINAL_SPECIALTIES)
 
 
 def phones(stored: Resource) -> list[Resource]:
@@ -163,15 +158,25 @@ def resource(
     return head | compact(**members)
 
 
-def _visits_and_reasons(concepts: Iterable[Resource]) -> list[Resource]:
-    """How the visit takes place is coded (v3-ActCode); what it is for is said in words."""
+def _coded_or_said(concepts: Iterable[Resource], value_set: str) -> list[Resource]:
+    """The concepts with those of their codes that are in a value set, one without any in words."""
     found = []
     for concept in concepts:
-        visits = [coding for coding in concept.get("coding", []) if coding.get("system") == codes.VISIT]
-        text = concept.get("text") or (None if visits else _first_display(concept))
-        if written := compact(coding=visits, text=text):
+        taken = within(concept, value_set)
+        text = concept.get("text") or (None if taken else _first_display(concept))
+        if written := compact(coding=taken, text=text):
             found.append(written)
     return found
+
+
+def within(concept: Resource, value_set: str) -> list[Resource]:
+    """The codings of a concept that a value set holds: any other under a required binding costs the whole answer."""
+    members = value_set_codes(value_set) or frozenset()
+    return [
+        coding
+        for coding in concept.get("coding", [])
+        if (coding.get("system", ""), coding.get("code", "")) in members
+    ]
 
 
 def _first_display(concept: Resource) -> str | None:

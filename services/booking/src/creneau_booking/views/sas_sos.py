@@ -15,7 +15,7 @@ import orjson
 
 from creneau_booking.views import sas_codes as codes
 from creneau_booking.views.identifiers import NATIONAL_STRUCTURE, siret_number, siret_tokens
-from creneau_booking.views.sas import including, links, to_come
+from creneau_booking.views.sas import including, links, to_come, whole_up_to
 from creneau_booking.views.sas_graph import Facts
 from creneau_booking.views.sas_query import (
     SLOTS_ON_A_PAGE,
@@ -25,7 +25,15 @@ from creneau_booking.views.sas_query import (
     in_every_form,
     values_of,
 )
-from creneau_booking.views.sas_resources import compact, location, phones, place_number, resource, slot
+from creneau_booking.views.sas_resources import (
+    compact,
+    location,
+    phones,
+    place_number,
+    resource,
+    slot,
+    within,
+)
 from creneau_shared.fhir.rest.exchange import FhirRequest
 from creneau_shared.fhir.search.execute import SearchResult
 from creneau_shared.fhir.search.request import SearchRequest
@@ -90,8 +98,12 @@ class SosView:
         )
         return replace(asked, conditions=(*asked.conditions, to_come(now)), includes=needed)
 
+    def matches_max(self, asked: SearchRequest) -> int:
+        """See `whole_up_to`."""
+        return whole_up_to(asked)
+
     def bundle(self, request: FhirRequest, asked: SearchRequest, result: SearchResult) -> bytes:
-        """The searchset, with its profile unless it is empty, which the profile cannot express."""
+        """The searchset, with its profile unless it is empty or a page, which the profile cannot express."""
         graph = _Graph(Facts(result.included, request.base_url, request.now))
         found = [
             chain for row in result.matches if (chain := graph.of(orjson.loads(row.content))) is not None
@@ -102,7 +114,7 @@ class SosView:
         bundle: Resource = {
             "resourceType": "Bundle",
             "id": new_id(),
-            "meta": {"profile": [codes.SOS_BUNDLE if found else codes.BUNDLE]},
+            "meta": {"profile": [codes.SOS_BUNDLE if found and whole else codes.BUNDLE]},
             "type": "searchset",
         }
         if total is not None:
@@ -166,9 +178,8 @@ def sos_slot(stored: Resource) -> Resource | None:
     rendered = slot(stored, codes.SOS_VISIBILITIES)
     if rendered is None:
         return None
-    visits = [
-        {"coding": concept["coding"]} for concept in rendered.pop("serviceType", []) if "coding" in concept
-    ]
+    concepts = rendered.pop("serviceType", [])
+    visits = [{"coding": taken} for concept in concepts if (taken := within(concept, codes.SOS_VISITS))]
     rendered["meta"]["profile"] = [codes.SOS_SLOT]
     return rendered | compact(serviceType=visits)
 

@@ -15,11 +15,13 @@ PARIS = ZoneInfo("Europe/Paris")
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """From when on a resource says another name or another number: a period begins then, or ends."""
+    """From when on a resource says another name, number or address: a period begins then, or ends."""
 
     at: datetime
     name: str | None
     phone: str | None
+    address: tuple[str, ...] | None = None
+    """None: the one before, as turns have it that were kept before addresses had any"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +51,18 @@ class Fact:
     until: datetime | None = None
     """within which period, the end excluded; None: without that end"""
     turns: tuple[Turn, ...] = ()
-    """what was known already of later names and numbers, in order of time"""
+    """what was known already of later names, numbers and addresses, in order of time"""
 
     def as_of(self, now: datetime) -> Fact:
         """With the name and the number that hold now."""
         turn = next((turn for turn in reversed(self.turns) if turn.at <= now), None)
         return self if turn is None else replace(self, name=turn.name, phone=turn.phone)
+
+    def addressed(self, at: datetime) -> Fact:
+        """With the address that it has at a moment."""
+        dated = (turn.address for turn in reversed(self.turns) if turn.at <= at)
+        address = next((address for address in dated if address is not None), self.address)
+        return self if address == self.address else replace(self, address=address)
 
     def is_there(self, at: datetime) -> bool:
         begun = self.since is None or self.since <= at
@@ -84,6 +92,7 @@ class Visit:
 
 def references_of(appointment: Appointment, facts: Mapping[str, Fact]) -> frozenset[str]:
     """The directory resources that the appointment's messages need, as far as `facts` tells."""
+    facts = _at_the_visit(appointment, facts)
     named = (*_directory_actors(appointment), *(r.reference for r in _roles_at_one_place(appointment, facts)))
     people = {fact.practitioner for fact in _known(named, facts) if fact.practitioner}
     places = _places(appointment, facts)
@@ -93,6 +102,7 @@ def references_of(appointment: Appointment, facts: Mapping[str, Fact]) -> frozen
 
 def visit_of(appointment: Appointment, facts: Mapping[str, Fact]) -> Visit:
     """Join the appointment with the facts known so far."""
+    facts = _at_the_visit(appointment, facts)
     needed = references_of(appointment, facts)
     known = [facts[reference] for reference in sorted(needed) if reference in facts]
     people = [fact for fact in known if fact.reference.startswith("Practitioner/")]
@@ -116,6 +126,11 @@ def visit_of(appointment: Appointment, facts: Mapping[str, Fact]) -> Visit:
         mode=appointment.mode or Mode.PRACTICE,
         complete=len(known) == len(needed),
     )
+
+
+def _at_the_visit(appointment: Appointment, facts: Mapping[str, Fact]) -> Mapping[str, Fact]:
+    """The facts with the addresses of when it takes place: whoever is told goes there then."""
+    return {reference: fact.addressed(appointment.start) for reference, fact in facts.items()}
 
 
 def _known(references: Iterable[str], facts: Mapping[str, Fact]) -> list[Fact]:

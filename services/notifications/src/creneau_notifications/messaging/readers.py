@@ -131,16 +131,13 @@ def read_erasure(data: Mapping[str, Any]) -> tuple[datetime, tuple[str, ...]]:
 def read_fact(data: Mapping[str, Any], now: datetime) -> tuple[Fact, datetime]:
     """What the resource of a `resource.changed` says at `now` that messages need, and its `meta.lastUpdated`."""
     resource = data["resource"]
-    address = resource.get("address")
-    # Practitioner and Organization have a list of addresses, which no message tells.
-    postal = address if isinstance(address, dict) else {}
     position = resource.get("position", {})
     places = resource.get("location", [])
     since, until = bounds(resource.get("period"))
     fact = Fact(
         reference=f"{resource['resourceType']}/{resource['id']}",
         name=_name(resource, now),
-        address=_address_lines(postal),
+        address=_address_lines(resource, now),
         phone=_phone(resource, now),
         zone=_zone(resource),
         latitude=position.get("latitude"),
@@ -165,19 +162,31 @@ def _name(resource: Mapping[str, Any], now: datetime) -> str | None:
 
 
 def _turns(resource: Mapping[str, Any], now: datetime) -> Iterator[Turn]:
-    """When, after `now`, it says another name or number, as far as its next `MOMENTS_MAX` periods tell."""
+    """When, after `now`, it says another name, number or address, as far as its next `MOMENTS_MAX` periods tell."""
     names = resource["name"] if isinstance(resource.get("name"), list) else []
-    dated = (bounds(element.get("period")) for element in (*names, *resource.get("telecom", [])))
+    elements = (*names, *resource.get("telecom", []), *_addresses(resource))
+    dated = (bounds(element.get("period")) for element in elements)
     moments = sorted({end for ends in dated for end in ends if end is not None and end > now})
-    said = _name(resource, now), _phone(resource, now)
+    said = _said(resource, now)
     for at in moments[:MOMENTS_MAX]:
-        then = _name(resource, at), _phone(resource, at)
+        then = _said(resource, at)
         if then != said:
             yield Turn(at, *then)
         said = then
 
 
-def _address_lines(address: Mapping[str, Any]) -> tuple[str, ...]:
+def _said(resource: Mapping[str, Any], at: datetime) -> tuple[str | None, str | None, tuple[str, ...]]:
+    return _name(resource, at), _phone(resource, at), _address_lines(resource, at)
+
+
+def _addresses(resource: Mapping[str, Any]) -> list[Any]:
+    """The one of a place; Practitioner and Organization have several, which no message tells."""
+    address = resource.get("address")
+    return [address] if isinstance(address, dict) else []
+
+
+def _address_lines(resource: Mapping[str, Any], now: datetime) -> tuple[str, ...]:
+    address = next(iter(current(_addresses(resource), now)), {})
     city = " ".join(part for part in (address.get("postalCode"), address.get("city")) if part)
     lines = [line for line in (*address.get("line", []), city) if line]
     return tuple(lines) if lines else tuple(filter(None, [address.get("text")]))

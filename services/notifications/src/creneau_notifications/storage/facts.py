@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from typing import Any
 
 import asyncpg
 import orjson
@@ -94,10 +95,16 @@ def name_in_facts(reference: str) -> str:
     return f"(SELECT f.name FROM directory_fact AS f WHERE f.reference = {reference})"
 
 
+def _turn(kept: Mapping[str, Any]) -> Turn:
+    address = kept.get("address")
+    at = datetime.fromisoformat(kept["at"])
+    return Turn(at, kept["name"], kept["phone"], None if address is None else tuple(address))
+
+
 def _fact(row: asyncpg.Record) -> Fact:
     values = dict(row)
     for name in ("address", "locations"):
         values[name] = tuple(values[name])
     turns = orjson.loads(values["turns"] or "[]")
-    values["turns"] = tuple(Turn(datetime.fromisoformat(t["at"]), t["name"], t["phone"]) for t in turns)
+    values["turns"] = tuple(_turn(turn) for turn in turns)
     return Fact(**values)

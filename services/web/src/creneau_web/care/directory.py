@@ -5,12 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from creneau_web.care.kept import Kept
-from creneau_web.care.model import Professional
-from creneau_web.care.reading import professionals_now, professionals_of
+from creneau_web.care.model import Place, Professional
+from creneau_web.care.reading import places_of, professionals_now, professionals_of
 from creneau_web.fhir.client import ID, Fhir, Resource, checked
 from creneau_web.fhir.refusal import Refusal, RefusedError, is_about_who_asks
 
 INCLUDES = ("practitioner", "location", "service")
+PART_OF = ("_include:iterate", "Location:partof")
+PLACES = {
+    "Location": [PART_OF],
+    "HealthcareService": [("_include", "HealthcareService:location"), PART_OF],
+}
+"""what says where something is, with what is asked for beside it"""
 MOST = 200
 """professionals of one answer"""
 
@@ -20,6 +26,7 @@ class Directory:
 
     def __init__(self, kept_s: float) -> None:
         self._people: Kept[Professional] = Kept(kept_s, is_personal=is_about_who_asks)
+        self._places: Kept[tuple[Place, ...]] = Kept(kept_s, is_personal=is_about_who_asks)
 
     async def professional(self, fhir: Fhir, role: str) -> Professional:
         """One professional with their place. RefusedError (404) when there is none of this id."""
@@ -53,6 +60,21 @@ class Directory:
             ("_include", "PractitionerRole:organization"),
         )
         self.remember(found := professionals_now(bundle, fhir.at))
+        return found
+
+    async def places(self, fhir: Fhir, references: Iterable[str]) -> dict[str, tuple[Place, ...]]:
+        """Where these Locations and HealthcareServices (`Type/id`) are; those that are not known yet are asked for in one
+        search a type. Without those that there are not."""
+        kept = {reference: self._places.known(reference) for reference in references}
+        found = {reference: places for reference, places in kept.items() if places is not None}
+        for type_, includes in PLACES.items():
+            ids = [one.partition("/")[2] for one in kept if one not in found and one.startswith(f"{type_}/")]
+            if ids:
+                query = [("_id", ",".join(ids)), *includes, ("_count", str(MOST)), ("_total", "none")]
+                answered = places_of(await fhir.as_(None).search(type_, query), fhir.at)
+                found |= {one: places for one, places in answered.items() if one in kept}
+        for reference, places in found.items():
+            self._places.put(reference, places)
         return found
 
     def remember(self, people: Iterable[Professional]) -> None:

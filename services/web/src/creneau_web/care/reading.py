@@ -7,8 +7,8 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from creneau_shared.fhir.current import current, current_name, is_there, titled
-from creneau_shared.fhir.zones import zone_of
+from creneau_shared.fhir.current import bounds, current, current_name, is_there, titled
+from creneau_shared.fhir.zones import TIME_ZONE, zone_of
 from creneau_web.care.model import PARIS, Hours, Opening, Place, Professional
 from creneau_web.fhir.values import (
     by_reference,
@@ -102,7 +102,7 @@ def _phone(resource: Resource, at: datetime) -> str | None:
 
 def place_of(location: Resource, at: datetime) -> Place:
     """A Location as a page shows it."""
-    address = location.get("address") or {}
+    address = _address(location, at) or {}
     position = location.get("position") or {}
     return Place(
         id=location["id"],
@@ -115,6 +115,46 @@ def place_of(location: Resource, at: datetime) -> Place:
         longitude=position.get("longitude"),
         phone=_phone(location, at),
     )
+
+
+def places_of(bundle: Resource, at: datetime) -> dict[str, tuple[Place, ...]]:
+    """Where the Locations and HealthcareServices of an answer are, by their references (`Type/id`): a place itself, an offer
+    at those of its places that came with it and are in use, if any is."""
+    known = by_reference(bundle)
+    offers = entries(bundle, "HealthcareService")
+    return {
+        **{
+            f"Location/{one['id']}": (place_of(_filled(one, known, at), at),)
+            for one in entries(bundle, "Location")
+        },
+        **{f"HealthcareService/{one['id']}": tuple(_places_of_offer(one, known, at)) for one in offers},
+    }
+
+
+def _places_of_offer(offer: Resource, known: Mapping[str, Resource], at: datetime) -> Iterator[Place]:
+    named = [
+        known[one] for place in offer.get("location", ()) if (one := place.get("reference", "")) in known
+    ]
+    in_use = [place for place in named if is_there(place, at)]
+    return (place_of(_filled(place, known, at), at) for place in in_use or named)
+
+
+def _filled(location: Resource, known: Mapping[str, Resource], at: datetime) -> Resource:
+    """A place with the address and the zone of what it is part of, as a room is of a site, where it says none itself."""
+    seen, here = [location], location
+    while (here := known.get((here.get("partOf") or {}).get("reference", ""), {})) and here not in seen:
+        seen.append(here)
+    address = next((address for one in seen if (address := _address(one, at))), None)
+    zone = next((zone for one in seen if (zone := zone_of(dict(one)))), None)
+    stated = [{"url": TIME_ZONE, "valueCode": zone.key}] if zone else []
+    return {**location, "address": address, "extension": stated}
+
+
+def _address(location: Resource, at: datetime) -> Resource | None:
+    """Its address, unless that is a former one: of one that begins later, visits are to come."""
+    address = location.get("address") or {}
+    until = bounds(address.get("period"))[1]
+    return None if address.get("use") == "old" or (until is not None and until <= at) else address
 
 
 def _lines(address: Resource) -> Iterator[str]:

@@ -47,7 +47,7 @@ def _event(
     who = visit.with_whom
     summary = wording.t("calendar.with", who=who) if who else wording.t("calendar.alone")
     event.add("SUMMARY", summary.unescape())
-    place = visit.professional.place if visit.professional else None
+    place = visit.place
     if place is not None and not (visit.modes and "AMB" not in visit.modes):
         event.add("LOCATION", ", ".join(part for part in (place.name, place.address) if part))
         if place.latitude is not None and place.longitude is not None:

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Literal
 from zoneinfo import ZoneInfo
 
-from creneau_web.care.model import PARIS, Professional, Way, way_of
+from creneau_web.care.model import PARIS, Place, Professional, Way, way_of
 
 Status = Literal[
     "proposed",
@@ -70,6 +70,10 @@ class Visit:
     cancelable_until: datetime | None = None
     reschedulable_until: datetime | None = None
     professional_name: str | None = None
+    place: Place | None = None
+    """None where it is not known, or which of several"""
+    zone: ZoneInfo = PARIS
+    """of the place"""
     place_name: str | None = None
     sequence: int = 0
     """how often it was changed: SEQUENCE of its calendar file"""
@@ -95,10 +99,6 @@ class Visit:
     """what all visits of its series bear (`system|value`)"""
     number: int = 1
     """which one of its series it is"""
-
-    @property
-    def zone(self) -> ZoneInfo:
-        return self.professional.zone if self.professional else PARIS
 
     @property
     def with_whom(self) -> str | None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import reduce
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from creneau_web.care.model import PARIS, Professional
+from creneau_web.care.model import PARIS, Place, Professional
 from creneau_web.care.reading import VISIT
 from creneau_web.fhir.values import codes, extension, first_text, instant
 from creneau_web.visits.model import LIVE, Cancellation, OtherTime, Visit
@@ -34,14 +35,21 @@ HIDDEN = {
 SERIES = "https://creneau.sante.fr/fhir/identifier/series"
 
 
-def visit_of(
-    appointment: Mapping[str, Any], professionals: Sequence[Professional], etag: str | None = None
-) -> Visit:
-    """Reads an Appointment; `professionals` has to contain whoever it names."""
+@dataclass(frozen=True, slots=True)
+class Company:
+    """The professionals whom appointments name (with others), and where the places that they name are."""
+
+    professionals: Sequence[Professional] = ()
+    places: Mapping[str, tuple[Place, ...]] = field(default_factory=dict)
+    """by the reference of a Location or HealthcareService"""
+
+
+def visit_of(appointment: Mapping[str, Any], company: Company, etag: str | None = None) -> Visit:
+    """Reads an Appointment; `company` has to contain whoever it names."""
     actors = [p.get("actor", {}) for p in appointment.get("participant", ())]
-    references = [str(actor.get("reference", "")) for actor in actors]
-    professional = _professional(references, professionals)
-    zone = professional.zone if professional else PARIS
+    references = references_of(appointment)
+    professional = _professional(references, company.professionals)
+    place, zone = _where(references, professional, company.places)
     services = appointment.get("serviceType", ())
     slots = _slots(appointment)
     version = appointment.get("meta", {}).get("versionId")
@@ -63,6 +71,8 @@ def visit_of(
         cancelable_until=_instant(appointment, CANCELABLE),
         reschedulable_until=_instant(appointment, RESCHEDULABLE),
         professional_name=_display(actors, "Practitioner"),
+        place=place,
+        zone=zone,
         place_name=_display(actors, "Location"),
         updated=instant(appointment["meta"]["lastUpdated"])
         if "lastUpdated" in appointment.get("meta", {})
@@ -81,6 +91,42 @@ def visit_of(
         series=_series(appointment),
         number=int((extension(appointment, RECURRENCE_ID) or {}).get("valuePositiveInt", 1)),
     )
+
+
+def references_of(appointment: Mapping[str, Any]) -> list[str]:
+    """Whom and what an appointment names; empty for whom it hides."""
+    return [str(p.get("actor", {}).get("reference", "")) for p in appointment.get("participant", ())]
+
+
+def unplaced(appointment: Mapping[str, Any], professionals: Sequence[Professional]) -> list[str]:
+    """The references that say where an appointment is if its professional does not: its places, else its offers."""
+    references = references_of(appointment)
+    professional = _professional(references, professionals)
+    if professional is not None and professional.place is not None:
+        return []
+    return _of_type(references, "Location") or _of_type(references, "HealthcareService")
+
+
+def _of_type(references: Sequence[str], type_: str) -> list[str]:
+    return [reference for reference in references if reference.startswith(f"{type_}/")]
+
+
+def _where(
+    references: Sequence[str], professional: Professional | None, places: Mapping[str, tuple[Place, ...]]
+) -> tuple[Place | None, ZoneInfo]:
+    """Where an appointment is and by which clock: with its professional, else at the place that it names, one that has an
+    address before others, else at the only one of its offers; of several, by the clock that all share."""
+    if professional is not None and professional.place is not None:
+        return professional.place, professional.zone
+    named = [place for one in _of_type(references, "Location") for place in places.get(one, ())]
+    if named:
+        place = next((place for place in named if place.address), named[0])
+        return place, place.zone
+    offers = _of_type(references, "HealthcareService")
+    theirs = list(dict.fromkeys(place for one in offers for place in places.get(one, ())))
+    zones = {place.zone for place in theirs}
+    zone = professional.zone if professional else PARIS
+    return theirs[0] if len(theirs) == 1 else None, next(iter(zones)) if len(zones) == 1 else zone
 
 
 def _professional(references: Sequence[str], professionals: Sequence[Professional]) -> Professional | None:

@@ -15,7 +15,7 @@ from creneau_web.fhir.refusal import RefusedError
 from creneau_web.fhir.values import entries, instant
 from creneau_web.visits.company import with_company
 from creneau_web.visits.model import LIVE, Visit
-from creneau_web.visits.reading import ids, visit_of, was_only_held
+from creneau_web.visits.reading import Company, ids, references_of, unplaced, visit_of, was_only_held
 
 PAGE = "50"
 LISTED = "20"
@@ -43,8 +43,7 @@ async def visit(fhir: Fhir, directory: Directory, id_: str) -> Visit:
     if "start" not in read.resource or "end" not in read.resource:
         raise NoTimeYetError(id_)
     [appointment] = await with_company(fhir, [read.resource])
-    people = await _professionals(fhir, directory, [appointment])
-    found = visit_of(appointment, people, read.etag)
+    found = visit_of(appointment, await _company(fhir, directory, [appointment]), read.etag)
     return found if found.reason else await _with_reason_of_slot(fhir, found)
 
 
@@ -74,7 +73,7 @@ async def waits_for_answer(fhir: Fhir, id_: str) -> bool:
         return False
     if "start" not in read.resource:
         return False
-    found = visit_of(read.resource, ())
+    found = visit_of(read.resource, Company())
     return found.waits_for_answer and not found.offered
 
 
@@ -179,7 +178,7 @@ async def time_before(fhir: Fhir, directory: Directory, visit: Visit) -> datetim
     if before is None:
         return None
     [accompanied] = await with_company(fhir, [before])
-    return visit_of(accompanied, await _professionals(fhir, directory, [accompanied])).start
+    return visit_of(accompanied, await _company(fhir, directory, [accompanied])).start
 
 
 async def answer_for(
@@ -244,17 +243,22 @@ async def _visits_of(fhir: Fhir, directory: Directory, bundle: Mapping[str, Any]
         a for a in entries(bundle, "Appointment") if "start" in a and "end" in a and not was_only_held(a)
     ]
     found = await with_company(fhir, found)
-    people = await _professionals(fhir, directory, found)
-    return [visit for a in found if not (visit := visit_of(a, people)).held]
+    company = await _company(fhir, directory, found)
+    return [visit for a in found if not (visit := visit_of(a, company)).held]
+
+
+async def _company(fhir: Fhir, directory: Directory, appointments: Sequence[Mapping[str, Any]]) -> Company:
+    """With whom and where these appointments are; places are asked for only where no professional says where one is."""
+    people = await _professionals(fhir, directory, appointments)
+    asked = dict.fromkeys(one for a in appointments for one in unplaced(a, people))
+    return Company(people, await directory.places(fhir, asked))
 
 
 async def _professionals(
     fhir: Fhir, directory: Directory, appointments: Sequence[Mapping[str, Any]]
 ) -> list[Professional]:
     """The professionals whom these appointments name, with their places: by their roles, else wherever they work."""
-    references = [
-        str(p.get("actor", {}).get("reference", "")) for a in appointments for p in a.get("participant", ())
-    ]
+    references = [reference for a in appointments for reference in references_of(a)]
     roles = sorted({*ids(references, "PractitionerRole")})
     named = await directory.of_roles(fhir, roles) if roles else []
     met = {professional.practitioner for professional in named}

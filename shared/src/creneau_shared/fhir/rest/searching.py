@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import compress
@@ -41,8 +42,10 @@ async def search(service: FhirService, request: FhirRequest, access: Access) -> 
     wanted = _wanted(service, request, access, request.query if view is None else view.pairs(request))
     scope = scope_of(access)
     if view is not None:
-        result = await _run(service, request, access, view.widen(wanted, request.now), scope)
-        return Answer(200, view.bundle(request, wanted, result))
+        widened, most = view.widen(wanted, request.now), view.matches_max(wanted)
+        result = await _run_on(service, request, access, widened, scope, most)
+        # Rendered beside the loop: a second's work where there are thousands.
+        return Answer(200, await asyncio.to_thread(view.bundle, request, wanted, result))
     result = await _shown(service, access, wanted, await _run(service, request, access, wanted, scope))
     return Answer(200, _bundle(service, request, wanted, result))
 
@@ -136,6 +139,27 @@ def scope_of(access: Access) -> SearchScope:
     else:
         required[access.resource_type] = own
     return SearchScope(required)
+
+
+async def _run_on(
+    service: FhirService,
+    request: FhirRequest,
+    access: Access,
+    wanted: SearchRequest,
+    scope: SearchScope,
+    most: int,
+) -> SearchResult:
+    """The page that is asked for with those that follow it, as long as there are fewer than `most` matches."""
+    whole = await _run(service, request, access, wanted, scope)
+    while whole.next_cursor is not None and len(whole.matches) < most:
+        page = await _run(service, request, access, replace(wanted, cursor=whole.next_cursor), scope)
+        whole = replace(
+            page,
+            matches=(*whole.matches, *page.matches),
+            included=tuple(dict.fromkeys((*whole.included, *page.included))),
+            previous_cursor=whole.previous_cursor,
+        )
+    return whole
 
 
 async def _run(

@@ -31,6 +31,10 @@ class SearchView(Protocol):
     def widen(self, asked: SearchRequest, now: datetime) -> SearchRequest:
         """The search that brings everything that the rendering needs, beyond what was asked for."""
 
+    def matches_max(self, asked: SearchRequest) -> int:
+        """Up to how many matches are one answer: pages are read one after the other until there are so many. Nought: the page
+        that was asked for is the answer, whatever follows."""
+
     def bundle(self, request: FhirRequest, asked: SearchRequest, result: SearchResult) -> bytes:
         """The answer to `asked`, as JSON; `result` is that of the widened search."""
 

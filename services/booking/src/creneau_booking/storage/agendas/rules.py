@@ -65,12 +65,12 @@ WHERE schedule_key = (SELECT key FROM schedule WHERE id = $1)
 _ZONED = ("PractitionerRole", "Practitioner")
 """What else of an agenda's actors says by which clock it lives: where its roles are, and what people say of themselves."""
 _ACTORS = f"""
-WITH RECURSIVE {AROUND.format(places="$2", roles="$3")}
+WITH RECURSIVE {AROUND.format(places="$2", roles="$3", offers="$1")}
 SELECT -1 AS rank, 0 AS depth, id, content FROM healthcare_service WHERE id = ANY($1) AND NOT deleted
 UNION ALL SELECT around.rank, around.depth, place.id, place.content
   FROM around JOIN location AS place ON place.id = around.id WHERE NOT place.deleted
-UNION ALL SELECT 2, 0, id, content FROM practitioner_role WHERE id = ANY($3) AND NOT deleted
-UNION ALL SELECT 3, 0, id, content FROM practitioner WHERE id = ANY($4) AND NOT deleted
+UNION ALL SELECT 3, 0, id, content FROM practitioner_role WHERE id = ANY($3) AND NOT deleted
+UNION ALL SELECT 4, 0, id, content FROM practitioner WHERE id = ANY($4) AND NOT deleted
 ORDER BY rank, depth, id
 """
 _OTHER_ZONE = """
@@ -148,8 +148,8 @@ async def actor_changed(connection: Connection, reference: str) -> None:
 
 
 async def place_said(connection: Connection, reference: str, named: Sequence[str]) -> None:
-    """A place, a role or a professional may live by another clock than agendas do that name them, or roles at the place, or
-    whose roles these are (`named`: see `named_with`)."""
+    """A place, a role or a professional may live by another clock than agendas do that name them, or roles or offers
+    at the place, or whose roles these are (`named`: see `named_with`)."""
     kind, _, id_ = reference.partition("/")
     if kind == "Location":
         named = [one for one in named if one != reference]  # see `actor_changed`
@@ -163,7 +163,8 @@ async def place_said(connection: Connection, reference: str, named: Sequence[str
 
 
 async def _said_by_actors(connection: Connection, ids: Mapping[str, Sequence[str]]) -> list[Resource]:
-    """What is known of actors (ids by type), and of the places of roles, as resources: what counts most comes first."""
+    """What is known of actors (ids by type), and of the places of roles and offers, as resources: what counts most comes
+    first."""
     rows = await connection.fetch(_ACTORS, *(list(ids.get(kind, ())) for kind in (*INHERITED, *_ZONED)))
     return [loads(row["content"]) for row in rows if row["content"] is not None]
 

@@ -16,11 +16,13 @@ PARTS_MAX = 9
 AROUND = f"""around (rank, depth, id) AS (
   SELECT 0, 0, id FROM location WHERE id = ANY({{places}})
   UNION SELECT 1, 0, place FROM role_place WHERE role = ANY({{roles}})
+  UNION SELECT 2, 0, substr(t, 19) FROM healthcare_service AS offer CROSS JOIN unnest(offer.terms) AS t
+    WHERE offer.id = ANY({{offers}}) AND starts_with(t, 'location=Location/')
   UNION SELECT around.rank, around.depth + 1, substr(t, 17) FROM around
     JOIN location AS part ON part.id = around.id CROSS JOIN unnest(part.terms) AS t
     WHERE starts_with(t, 'partof=Location/') AND around.depth < {PARTS_MAX})"""
-"""SQL (WITH RECURSIVE): the places that an agenda names (rank 0), where its roles are (1), and by `depth` what these are part
-of: a room without a clock or an address has those of its site."""
+"""SQL (WITH RECURSIVE): the places that an agenda names (rank 0), where its roles are (1), where its offers are (2), and by
+`depth` what these are part of: a room without a clock or an address has those of its site."""
 _SAYING_WHERE = {"HealthcareService", "Location", "PractitionerRole"}
 _OF_PEOPLE = f"""
 WITH RECURSIVE around (work, depth, id) AS (
@@ -40,6 +42,10 @@ _ROLES = {
       WHERE id IN (SELECT role FROM role_place WHERE place IN (SELECT id FROM parts))""",
 }
 """of a role itself, and of a place and its rooms"""
+_OFFERS_THERE = """
+UNION SELECT 'HealthcareService/' || id FROM healthcare_service
+  WHERE terms && ARRAY(SELECT 'location=Location/' || id FROM parts)
+"""
 _NAMED_WITH = """
 WITH RECURSIVE parts (id) AS (
   SELECT $1::text COLLATE "C"
@@ -67,9 +73,11 @@ async def working_places(
 
 
 async def named_with(connection: Connection, reference: str) -> list[str]:
-    """By what agendas may name a role or a place (`Location/12`): itself, its rooms, their roles, and whose roles these are."""
+    """By what agendas may name a role or a place (`Location/12`): itself, its rooms, their roles and whose roles these are, and
+    the offers there."""
     kind, _, id_ = reference.partition("/")
     if kind not in _ROLES:
         return [reference]
-    rows = await connection.fetch(_NAMED_WITH.format(roles=_ROLES[kind], kind=kind), id_)
+    sql = _NAMED_WITH.format(roles=_ROLES[kind], kind=kind) + (_OFFERS_THERE if kind == "Location" else "")
+    rows = await connection.fetch(sql, id_)
     return sorted(row["reference"] for row in rows)

@@ -1,12 +1,12 @@
 """Which agendas are open, within which period, and whose time they are: kept as their facts change, so that a search
 reads one row an agenda.
 
-An agenda is open while it is active and nobody and nothing that it names has gone: a professional, a situation of
-practice, an offer, a place, or the organisation of one of these (R4 `active`, `Location.status`). A place has gone with
-the building that it is part of, and a situation with the last of its places. A person who is named without a situation, an
-offer or a place is where their situations are, and has gone with the last of these. Of whom the directory has said nothing
-yet, nothing is held against it. Its period is its planning horizon, within the periods of the situations that it names, or
-of those of the person alone: a role that ends closes the agenda from then on without anybody saying so again.
+An agenda is open while it is active and nobody and nothing that it names has gone: a professional, a situation of practice,
+an offer, a place, or the organisation of one of these (R4 `active`, `Location.status`). A place has gone with the building
+that it is part of, a situation or an offer with the last of its places. A person who is named without a situation, an offer
+or a place is where their situations are, and has gone with the last of these. Of whom the directory has said nothing yet,
+nothing is held against it. Its period is its planning horizon, within the periods of the situations that it names, or of
+those of the person alone: a role that ends closes the agenda from then on without anybody saying so again.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ _GONE = f"""CASE named.type
     SELECT FROM practitioner_role AS role WHERE role.id = named.id AND {ROLE_GONE})
   WHEN 'HealthcareService' THEN EXISTS (
     SELECT FROM healthcare_service AS offer WHERE offer.id = named.id
-      AND ({_INACTIVE.format(row="offer")} OR {_ORGANIZATION_GONE.format(row="offer")}))
+      AND ({_INACTIVE.format(row="offer")} OR {_ORGANIZATION_GONE.format(row="offer")} OR {_NOWHERE.format(row="offer")}))
   WHEN 'Location' THEN {_PLACE_GONE.format(id="named.id")} OR EXISTS (
     SELECT FROM location AS place WHERE place.id = named.id AND {_ORGANIZATION_GONE.format(row="place")})
   ELSE false END"""
@@ -187,6 +187,8 @@ SELECT key FROM schedule WHERE terms && (
     UNION ALL SELECT substr(t, 14) FROM practitioner_role AS role, unnest(role.terms) AS t
       WHERE role.terms && ARRAY(SELECT 'location=Location/' || id FROM parts)
         AND starts_with(t, 'practitioner=Practitioner/')
+    UNION ALL SELECT 'HealthcareService/' || id FROM healthcare_service
+      WHERE terms && ARRAY(SELECT 'location=Location/' || id FROM parts)
   ) AS named) ORDER BY key
 """
 """The agendas at a place, or in a part of it ($1: reference)."""

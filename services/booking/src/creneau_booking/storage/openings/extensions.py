@@ -109,7 +109,8 @@ class Stated:
 
 @dataclass(frozen=True, slots=True)
 class Actors:
-    """What the directory says of an agenda's actors, as resources: those that it names, and where its roles are."""
+    """What the directory says of an agenda's actors, as resources: those that it names, and where its roles and offers
+    are."""
 
     roles: Sequence[Resource] = ()
     offers: Sequence[Resource] = ()

@@ -19,7 +19,7 @@ from creneau_shared.fhir.storage.store import Resource
 from creneau_shared.fhir.zones import zone_of
 
 _ACTORS = f"""
-WITH RECURSIVE {AROUND.format(places="$3", roles="$1")}
+WITH RECURSIVE {AROUND.format(places="$3", roles="$1", offers="$2")}
 SELECT 'role' AS what, 0 AS rank, 0 AS depth, id, content FROM practitioner_role WHERE id = ANY($1) AND NOT deleted
 UNION ALL SELECT 'offer', 0, 0, id, content FROM healthcare_service WHERE id = ANY($2) AND NOT deleted
 UNION ALL SELECT CASE WHEN (around.rank, around.depth) = (0, 0) AND {ROOM.format(place="place")} THEN 'room' ELSE 'place' END,

@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import orjson
 import pytest
+from services.booking.tests.api.test_series import first_of, open_weeks, resources
 from services.booking.tests.client import Caller, as_stored, code, serving
 from services.booking.tests.conftest import Callers, settings_for
 from services.booking.tests.factories import appointment, parameters, patient, ref, unique
@@ -805,3 +806,25 @@ async def test_an_account_is_told_for_whom_it_acts(people: People) -> None:
     assert await told(carer) == [(own, True, everything)]
     assert await told(people.account()) == []
     assert await told(people.staff(unique("org"))) == []
+
+
+@pytest.mark.parametrize("moves", [False, True])
+async def test_a_series_is_changed_by_a_representative_without_what_is_hidden(
+    people: People, practice: Practice, moves: bool
+) -> None:
+    """Nor does a refusal say that there is one, or when: where the hidden visit would go somebody else is."""
+    parent, own, teen = await people.teenager()
+    weeks = await open_weeks(practice)
+    wanted = [first_of(weeks, teen, week=week) for week in range(3)]
+    wanted[1] |= {"meta": {"security": [LABEL]}}
+    taken = await own.post("Appointment/$book", parameters(appt_resource=wanted))
+    first, hidden, last = (one["id"] for one in resources(taken))
+    await practice.create(
+        appointment("booked", slots=weeks.slots[3:4], patient=await people.registers(people.account()))
+    )
+    how = parameters(scope="all", slot=ref(f"Slot/{weeks.slots[1]}")) if moves else parameters(scope="all")
+    answer = await parent.post(f"Appointment/{first}/{'$reschedule' if moves else '$cancel'}", how)
+    assert answer.status_code == 200, answer.text
+    assert {one["id"] for one in resources(answer)} == {first, last}
+    kept = (await own.get(f"Appointment/{hidden}")).json()
+    assert (kept["status"], kept["meta"]["versionId"]) == ("booked", "1")

@@ -828,3 +828,26 @@ async def test_a_series_is_changed_by_a_representative_without_what_is_hidden(
     assert {one["id"] for one in resources(answer)} == {first, last}
     kept = (await own.get(f"Appointment/{hidden}")).json()
     assert (kept["status"], kept["meta"]["versionId"]) == ("booked", "1")
+
+
+async def test_of_one_look_at_both_a_parent_reads_what_was_theirs(
+    people: People, practice: Practice, agenda: Agenda
+) -> None:
+    """Of the trail nothing is shared: neither what else a search had found, nor what it was for, nor by whom one searches."""
+    parent, own, teen = await people.teenager()
+    known = [entry["resource"]["id"] for entry in (await parent.get("Patient")).json()["entry"]]
+    [oneself] = [f"Patient/{id_}" for id_ in known if f"Patient/{id_}" != teen]
+    hidden = (await books(own, teen, agenda, hidden=True)).json()["id"]
+    seen = (await books(parent, oneself, agenda, 1)).json()["id"]
+    asked = await people.callers.software().get("Appointment", patient=f"{oneself},{teen}", _total="none")
+    assert {entry["resource"]["id"] for entry in asked.json()["entry"]} == {hidden, seen}
+    trail = (await parent.get("AuditEvent", patient=oneself, _count="200")).json()
+    found = [entry["resource"] for entry in trail["entry"]]
+    [row] = [one for one in found if one["agent"][0]["role"][0]["coding"][0]["code"] != "patient"]
+    assert oneself in str(row["entity"])
+    assert teen.removeprefix("Patient/") not in str(row)
+    assert hidden not in str(row)
+    assert "query" not in row["entity"][0]
+    for by in (teen, f"{oneself},{teen}"):
+        refused = await parent.get("AuditEvent", patient=by)
+        assert (refused.status_code, code(refused)) == (403, "trail-search")

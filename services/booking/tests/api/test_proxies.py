@@ -830,6 +830,23 @@ async def test_a_series_is_changed_by_a_representative_without_what_is_hidden(
     assert (kept["status"], kept["meta"]["versionId"]) == ("booked", "1")
 
 
+async def test_what_is_hidden_of_a_series_is_never_busy_for_a_representative(
+    people: People, practice: Practice
+) -> None:
+    """That somebody is changing it at this moment would tell that it is there."""
+    parent, own, teen = await people.teenager()
+    weeks = await open_weeks(practice)
+    wanted = [first_of(weeks, teen, week=week) for week in range(3)]
+    wanted[1] |= {"meta": {"security": [LABEL]}}
+    taken = await own.post("Appointment/$book", parameters(appt_resource=wanted))
+    first, hidden, last = (one["id"] for one in resources(taken))
+    for busy, status in ((last, 409), (hidden, 200)):
+        async with practice.database.transaction() as connection:
+            await connection.execute("SELECT FROM appointment WHERE id = $1 FOR UPDATE", busy)
+            answer = await parent.post(f"Appointment/{first}/$cancel", parameters(scope="all"))
+        assert answer.status_code == status, answer.text
+
+
 async def test_of_one_look_at_both_a_parent_reads_what_was_theirs(
     people: People, practice: Practice, agenda: Agenda
 ) -> None:

@@ -411,11 +411,18 @@ class Series:
                 found.append((number, current))
                 continue
             if id_ not in locked:
-                raise SeriesBusy()
+                if await self._is_within_reach(connection, context, id_):
+                    raise SeriesBusy()
+                continue
             stored = await self._repository.store.lock(connection, id_)
             if stored is not None and not stored.deleted and self._is_theirs(context, stored):
                 found.append((number, stored))
         return found
+
+    async def _is_within_reach(self, connection: Connection, context: WriteContext, id_: str) -> bool:
+        """Whether the caller sees one that somebody else is changing: else not even that is told."""
+        required = context.required
+        return required is None or await self._repository.store.has_any_term(connection, id_, required)
 
     def _is_theirs(self, context: WriteContext, stored: Stored) -> bool:
         if not context.reaches(stored):

@@ -207,6 +207,39 @@ async def test_a_professional_is_bound_by_themselves_or_by_whom_entered_them(dir
     assert (await directory.put(renamed, themselves)).status_code == 200
 
 
+@pytest.mark.parametrize(
+    "over",
+    [{"period": {"end": "2026-10-31"}}, {"active": False}, None],
+    ids=["ended", "not in use", "deleted"],
+)
+async def test_whom_a_professional_has_left_gives_them_no_role_again(
+    directory: Directory, over: dict[str, Any] | None
+) -> None:
+    """Neither that one nor another: it is theirs to come back. What stays over is the practice's to put right."""
+    ours, theirs = await practice(directory), await practice(directory)
+    person = {"resourceType": "Practitioner", "id": unique("prat"), "name": [{"family": "Exemple"}]}
+    assert (await directory.put(person, directory.staff(ours))).status_code == 201
+    themselves = directory.staff(theirs, creneau_role="practitioner", creneau_practitioner=person["id"])
+    them = directory.staff(theirs)
+    bound = {"practitioner": {"reference": f"Practitioner/{person['id']}"}}
+    role = entry("PractitionerRole", theirs, **bound)
+    assert (await directory.put(role, themselves)).status_code == 201
+    extended = {**role, "period": {"end": "2027-12-31"}}
+    assert (await directory.put(extended, them)).status_code == 200, "as long as they work there"
+    if over is None:
+        path = f"/fhir/PractitionerRole/{role['id']}"
+        headers = {"Authorization": f"Bearer {themselves}"}
+        assert (await directory.client.delete(path, headers=headers)).status_code == 204
+    else:
+        assert (await directory.put({**role, **over}, themselves)).status_code == 200
+        corrected = {**role, **over, "telecom": [{"system": "phone", "value": "01 99 00 00 01"}]}
+        assert (await directory.put(corrected, them)).status_code == 200
+    for again in (role, extended, entry("PractitionerRole", theirs, **bound)):
+        answer = await directory.put(again, them)
+        assert (answer.status_code, code(answer)) == (403, "not-yours"), answer.text
+    assert (await directory.put(role, themselves)).status_code in (200, 201)
+
+
 async def delegated(directory: Directory, by: str, to: str, code_: str) -> None:
     """One organisation (id) lets another act for it: its own word, which the other is not asked about."""
     coding = {"system": "https://creneau.sante.fr/fhir/CodeSystem/delegation", "code": code_}

@@ -102,6 +102,20 @@ def test_a_patients_scope_makes_a_patient_of_anybody() -> None:
     narrowed = holder("practitioner", (Scope("patient", "Appointment", frozenset("rs")),))
     rights = Rights(narrowed, practices={"cabinet": MAY_ALL})
     assert rights.access("Appointment", "r").required == ()
+    assert rights.access("Appointment", "r").patient_ids == frozenset()
+
+
+@given(st.sampled_from(STAFF), types, actions)
+def test_at_a_patients_app_a_professional_acts_for_nobody(role: Role, kind: str, action: Action) -> None:
+    """What is about persons is neither theirs to make nor within reach, nor are they without limit because they have a
+    practice."""
+    rights = Rights(
+        holder(role, (Scope("patient", "*", frozenset("cruds")),)), practices={"cabinet": MAY_ALL}
+    )
+    if reach_of("patient", kind, action) == "own":
+        found = rights.reach(kind, action)
+        assert found == (None if action == "c" else "own")
+        assert found is None or rights.access(kind, action).patient_ids == frozenset()
 
 
 def test_what_must_be_borne() -> None:

@@ -7,12 +7,14 @@ import asyncio
 from typing import Any
 
 import pytest
+from services.booking.tests.api.test_series import first_of, open_weeks, resources, said, weekly
 from services.booking.tests.client import Caller
 from services.booking.tests.conftest import Callers
 from services.booking.tests.factories import appointment, parameters, patient, ref
 from services.booking.tests.practice import Agenda, Practice
 
 from creneau_booking.storage.appointment_mapper import CONFIDENTIALITY, HIDDEN
+from creneau_booking.storage.series_mapper import OCCURRENCE_CHANGED, SERIES_SCOPE
 from creneau_shared.fhir.storage.store import Stored
 
 CANCEL = [{"op": "replace", "path": "/status", "value": "cancelled"}]
@@ -194,3 +196,31 @@ async def test_rivals_with_one_link_move_it_once_each_to_one_place(
     assert {answer.status_code for answer in answers} <= {200, 409, 422, 429}
     statuses = await practice.slot_statuses(agenda.slots)
     assert statuses.count("busy") == 1
+
+
+@pytest.mark.parametrize("way", ["cancel", "patch", "reschedule"])
+async def test_of_a_series_it_reaches_the_one_that_it_names(
+    callers: Callers, practice: Practice, camille: str, way: str
+) -> None:
+    """However much of the series is asked for, the others are neither changed nor shown."""
+    weeks = await open_weeks(practice)
+    wanted = first_of(weeks, camille, template=weekly(3))
+    taken = await callers.patient(camille).post("Appointment/$book", parameters(appt_resource=wanted))
+    ids = [one["id"] for one in resources(taken)]
+    link, path = callers.by_link(ids[1], camille), f"Appointment/{ids[1]}"
+    if way == "cancel":
+        answer = await link.post(f"{path}/$cancel", parameters(scope="all"))
+    elif way == "patch":
+        scope = {"url": SERIES_SCOPE, "valueCode": "all"}
+        answer = await link.patch(path, [*CANCEL, {"op": "add", "path": "/extension/-", "value": scope}])
+    else:
+        to = ref(f"Slot/{weeks.slots[3]}")
+        answer = await link.post(f"{path}/$reschedule", parameters(slot=to, scope="all"))
+    assert answer.status_code == 200, answer.text
+    others = [(await callers.software().get(f"Appointment/{id_}")).json() for id_ in (ids[0], ids[2])]
+    assert [one["meta"]["versionId"] for one in others] == ["1", "1"]
+    shown = [answer.json()] if way == "patch" else resources(answer)
+    assert [one["id"] for one in shown] == [ids[1]]
+    changed = (await callers.software().get(path)).json()
+    assert changed["meta"]["versionId"] == "2"
+    assert bool(said(changed, OCCURRENCE_CHANGED)) is (way == "reschedule")

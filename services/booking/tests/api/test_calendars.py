@@ -11,10 +11,12 @@ from typing import Any, NoReturn
 
 import pytest
 from icalendar import Calendar
+from services.booking.tests.api.test_caldav import forget, practitioner_resource
 from services.booking.tests.client import code, reason
 from services.booking.tests.conftest import Callers
-from services.booking.tests.factories import appointment, parameters, unique
+from services.booking.tests.factories import appointment, parameters, schedule, unique
 from services.booking.tests.practice import Practice
+from services.booking.tests.surgery import hear
 
 from creneau_booking.api import calendar_feed
 from creneau_booking.domain.not_read import NotPublicError, NotReadError
@@ -75,6 +77,33 @@ async def test_a_secret_address_shows_visits_and_no_patient(callers: Callers, pr
         refused = await caller.post(path, {"resourceType": "Parameters"})
         assert refused.status_code == 403
         assert "Schedule" in reason(refused)
+
+
+async def test_a_secret_address_ends_with_the_agenda_and_with_the_last_of_its_professionals(
+    callers: Callers, practice: Practice
+) -> None:
+    """Whoever has the agenda afterwards did not give it: deleted and brought back, or of somebody who has left the directory,
+    it is shown to nobody by the old address."""
+    software = callers.software()
+    deleted, left = await practice.open_agenda(1), await practice.open_agenda(1)
+    shared = await practice.open_agenda(1, practitioner=left.practitioner)
+    colleague = f"Practitioner/{unique('prat')}"
+    both = schedule(shared.id, [left.practitioner, colleague])
+    assert (await software.put(f"Schedule/{shared.id}", both)).status_code == 200
+    addresses = {}
+    for agenda in (deleted, left, shared):
+        answer = await software.post(f"Schedule/{agenda.id}/$calendar-feed", {"resourceType": "Parameters"})
+        url = answer.json()["parameter"][0]["valueUrl"]
+        addresses[agenda.id] = url.removeprefix("http://127.0.0.1:8080")
+    before = (await software.get(f"Schedule/{deleted.id}")).json()
+    assert (await software.delete(f"Schedule/{deleted.id}")).status_code in (200, 204)
+    assert (await software.put(f"Schedule/{deleted.id}", before)).status_code == 201
+    assert (await callers.client.get(addresses[deleted.id])).status_code == 404
+    for one in (left.practitioner, colleague):
+        await hear(practice, practitioner_resource(one))
+    await forget(practice, left.practitioner)
+    assert (await callers.client.get(addresses[left.id])).status_code == 404
+    assert (await callers.client.get(addresses[shared.id])).status_code == 200, "somebody else's as well"
 
 
 CALENDAR = """BEGIN:VCALENDAR\r

@@ -14,6 +14,7 @@ from services.booking.tests.factories import (
     VIDEO,
     appointment,
     parameters,
+    patient,
     ref,
     schedule,
     slot,
@@ -21,6 +22,7 @@ from services.booking.tests.factories import (
     utc,
 )
 from services.booking.tests.practice import Agenda, Practice
+from services.booking.tests.surgery import open_surgery
 
 from creneau_booking.operations.find_together import JOINT_PREFIX
 from creneau_shared.fhir.storage.store import Resource
@@ -221,6 +223,22 @@ async def test_patients_who_are_elsewhere(callers: Callers, practice: Practice, 
     unknown = {**asked, "patient_reference": ref("Patient/personne")}
     assert len(slots_of(await bundle_of(callers.software(), **unknown))) == 3
     assert await practice.database.pool.fetchval("SELECT count(*) FROM patient") == before
+
+
+async def test_a_practices_look_at_when_somebody_is_elsewhere_is_in_their_trail(
+    callers: Callers, practice: Practice, monday: datetime
+) -> None:
+    """Of whom it may see; nobody else was looked at."""
+    surgery = await open_surgery(practice)
+    registered = await callers.staff(surgery.organization).post("Patient", patient())
+    known, stranger = f"Patient/{registered.json()['id']}", await practice.new_patient()
+    staff = callers.staff(surgery.organization)
+    asked = {**window(monday), "practitioner": ref(surgery.practitioner)}
+    await bundle_of(staff, **asked, patient_reference=[ref(known), ref(stranger)])
+    for who, seen in ((known, ["operation"]), (stranger, [])):
+        query = {"patient": who, "agent": f"Organization/{surgery.organization}", "subtype": "operation"}
+        trail = (await callers.software().get("AuditEvent", **query)).json()
+        assert [e["resource"]["subtype"][0]["code"] for e in trail.get("entry", ())] == seen
 
 
 async def test_a_service_by_its_type_as_well_as_by_its_name(

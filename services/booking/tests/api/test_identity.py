@@ -11,8 +11,9 @@ import orjson
 import pytest
 from services.booking.tests.client import Caller, code, reason
 from services.booking.tests.conftest import Callers
-from services.booking.tests.factories import patient, unique
+from services.booking.tests.factories import appointment, parameters, patient, unique
 from services.booking.tests.practice import Practice
+from services.booking.tests.surgery import open_surgery
 from tests.contract.closing import closed_validator
 
 from creneau_booking.domain.identity import ins_of
@@ -531,3 +532,26 @@ async def test_an_official_ins_is_of_a_validated_identity(callers: Callers) -> N
     refused = await software.post("Patient", stated("PROV"))
     assert (refused.status_code, code(refused)) == (422, "ins-unverified")
     assert (await software.post("Patient", stated("VALI"))).status_code == 201
+
+
+@pytest.mark.parametrize("way", ["create", "conditional", "book"])
+async def test_a_professional_at_a_patients_app_registers_nobody(
+    callers: Callers, practice: Practice, way: str
+) -> None:
+    """Such an app acts for persons, and a professional for none: what they state of a stranger would be the deployment's word,
+    and the INS kept from the practice that registers the person."""
+    surgery, value = await open_surgery(practice), new_value()
+    said = patient(identifier=[ins(value)])
+    scope = "user/Appointment.cruds patient/Patient.crus" if way == "book" else "patient/*.cruds"
+    doctor = callers.staff(surgery.organization, role="practitioner", scope=scope)
+    if way == "create":
+        answer = await doctor.post("Patient", said)
+    elif way == "conditional":
+        answer = await doctor.put(f"Patient?identifier={TEST_INS}|{value}", said)
+    else:
+        wanted = appointment("proposed", slots=surgery.slots[:1])
+        asked = parameters(appt_resource=wanted, patient_resource=said)
+        answer = await doctor.post("Appointment/$book", asked)
+    assert answer.status_code == 403, answer.text
+    registered = await callers.staff(unique("cabinet")).post("Patient", said)
+    assert registered.status_code == 201, registered.text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from uuid import uuid4
 
 import pytest
@@ -417,6 +418,55 @@ class TestTheTrailOfWhoWorksForTwoPractices:
         assert ours.organization in whole.text
         assert theirs.organization not in whole.text
 
+    @pytest.mark.parametrize("named", [False, True], ids=["by their roles", "a token that names both"])
+    async def test_of_one_look_at_both_each_is_told_its_own(
+        self, callers: Callers, practice: Practice, named: bool
+    ) -> None:
+        """Neither the other's patient, nor that they work there, nor what was asked of it; the people are told all the same."""
+        ours, theirs, who = await of_two_practices(practice)
+        organizations = (ours.organization, theirs.organization) if named else ()
+        both = callers.staff(*organizations, role="practitioner", creneau_practitioner=who)
+        told = {}
+        for surgery in (ours, theirs):
+            account, patient_ = await someone(callers)
+            told[surgery.organization] = (patient_, (await booked(account, surgery, patient_))["id"])
+        asked = ",".join(patient_ for patient_, _ in told.values())
+        assert len(await ids(both, f"Appointment?patient={asked}&_include=Appointment:patient")) == 4
+        for organization, (patient_, id_) in told.items():
+            [other] = set(told) - {organization}
+            foreign = (other, told[other][0].partition("/")[2], told[other][1])
+            query = f"agent=Practitioner/{who}&subtype=search-type"
+            trail = (await callers.staff(organization).get(f"AuditEvent?{query}")).json()
+            [event] = [entry["resource"] for entry in trail["entry"]]
+            assert {e["what"]["reference"] for e in event["entity"] if "what" in e} == {
+                f"Appointment/{id_}",
+                patient_,
+            }
+            assert base64.b64decode(event["entity"][0]["query"]).decode() == (
+                "GET Appointment?patient=…&_include=…"
+            )
+            assert not any(one in str(event) for one in foreign)
+            found = f"AuditEvent?patient={foreign[1]}&{query}"
+            assert await ids(callers.staff(organization), found) == []
+            assert await ids(callers.software(), f"AuditEvent?patient={patient_}&{query}") == [event["id"]]
+
+    async def test_of_what_both_have_each_is_told_by_itself(
+        self, callers: Callers, practice: Practice
+    ) -> None:
+        """A Patient of both is looked at once: neither learns of the other by that."""
+        ours, theirs, who = await of_two_practices(practice)
+        both = callers.staff(role="practitioner", creneau_practitioner=who)
+        account, patient_ = await someone(callers)
+        for index, surgery in enumerate((ours, theirs)):
+            await booked(account, surgery, patient_, index)
+        assert (await both.get(patient_)).status_code == 200
+        for surgery, other in ((ours, theirs), (theirs, ours)):
+            path = f"AuditEvent?entity={patient_}&agent=Practitioner/{who}&subtype=read"
+            trail = (await callers.staff(surgery.organization).get(path)).json()
+            [event] = [entry["resource"] for entry in trail["entry"]]
+            assert surgery.organization in str(event)
+            assert other.organization not in str(event)
+
     async def test_what_touched_nobodys_data_is_for_neither(
         self, callers: Callers, practice: Practice
     ) -> None:
@@ -442,6 +492,28 @@ async def test_a_delegation_hides_nothing_of_the_trail(callers: Callers, practic
     for surgery, told in ((ours, 1), (theirs, 0)):
         found = await ids(callers.staff(surgery.organization), f"AuditEvent?agent=Practitioner/{who}")
         assert len(found) == told
+
+
+async def test_a_secretariat_sees_all_that_it_did_and_each_practice_what_was_for_it(
+    callers: Callers, practice: Practice
+) -> None:
+    """One look at the visits of two practices that have delegated theirs."""
+    secretariat, told = await open_surgery(practice), {}
+    for surgery in (await open_surgery(practice), await open_surgery(practice)):
+        await delegated(practice, surgery.organization, secretariat.organization, "book")
+        account, patient_ = await someone(callers)
+        await booked(account, surgery, patient_)
+        told[surgery.organization] = patient_
+    asked = callers.staff(secretariat.organization)
+    assert len(await ids(asked, f"Appointment?patient={','.join(told.values())}")) == 2
+    trail = f"AuditEvent?agent=Organization/{secretariat.organization}&subtype=search-type"
+    for organization, patient_ in told.items():
+        answer = await callers.staff(organization).get(trail)
+        [event] = [entry["resource"] for entry in answer.json()["entry"]]
+        assert patient_ in str(event)
+        assert not any(other in str(event) for one, other in told.items() if one != organization)
+        assert not any(one in str(event) for one in told if one != organization)
+    assert len(await ids(callers.staff(secretariat.organization), trail)) == 2
 
 
 class TestWhoWorksForTwoPractices:

@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import orjson
 import pytest
+from services.booking.tests.api.test_series import first_of, open_weeks, resources
 from services.booking.tests.client import Caller, as_stored, code, serving
 from services.booking.tests.conftest import Callers, settings_for
 from services.booking.tests.factories import appointment, parameters, patient, ref, unique
@@ -805,3 +806,65 @@ async def test_an_account_is_told_for_whom_it_acts(people: People) -> None:
     assert await told(carer) == [(own, True, everything)]
     assert await told(people.account()) == []
     assert await told(people.staff(unique("org"))) == []
+
+
+@pytest.mark.parametrize("moves", [False, True])
+async def test_a_series_is_changed_by_a_representative_without_what_is_hidden(
+    people: People, practice: Practice, moves: bool
+) -> None:
+    """Nor does a refusal say that there is one, or when: where the hidden visit would go somebody else is."""
+    parent, own, teen = await people.teenager()
+    weeks = await open_weeks(practice)
+    wanted = [first_of(weeks, teen, week=week) for week in range(3)]
+    wanted[1] |= {"meta": {"security": [LABEL]}}
+    taken = await own.post("Appointment/$book", parameters(appt_resource=wanted))
+    first, hidden, last = (one["id"] for one in resources(taken))
+    await practice.create(
+        appointment("booked", slots=weeks.slots[3:4], patient=await people.registers(people.account()))
+    )
+    how = parameters(scope="all", slot=ref(f"Slot/{weeks.slots[1]}")) if moves else parameters(scope="all")
+    answer = await parent.post(f"Appointment/{first}/{'$reschedule' if moves else '$cancel'}", how)
+    assert answer.status_code == 200, answer.text
+    assert {one["id"] for one in resources(answer)} == {first, last}
+    kept = (await own.get(f"Appointment/{hidden}")).json()
+    assert (kept["status"], kept["meta"]["versionId"]) == ("booked", "1")
+
+
+async def test_what_is_hidden_of_a_series_is_never_busy_for_a_representative(
+    people: People, practice: Practice
+) -> None:
+    """That somebody is changing it at this moment would tell that it is there."""
+    parent, own, teen = await people.teenager()
+    weeks = await open_weeks(practice)
+    wanted = [first_of(weeks, teen, week=week) for week in range(3)]
+    wanted[1] |= {"meta": {"security": [LABEL]}}
+    taken = await own.post("Appointment/$book", parameters(appt_resource=wanted))
+    first, hidden, last = (one["id"] for one in resources(taken))
+    for busy, status in ((last, 409), (hidden, 200)):
+        async with practice.database.transaction() as connection:
+            await connection.execute("SELECT FROM appointment WHERE id = $1 FOR UPDATE", busy)
+            answer = await parent.post(f"Appointment/{first}/$cancel", parameters(scope="all"))
+        assert answer.status_code == status, answer.text
+
+
+async def test_of_one_look_at_both_a_parent_reads_what_was_theirs(
+    people: People, practice: Practice, agenda: Agenda
+) -> None:
+    """Of the trail nothing is shared: neither what else a search had found, nor what it was for, nor by whom one searches."""
+    parent, own, teen = await people.teenager()
+    known = [entry["resource"]["id"] for entry in (await parent.get("Patient")).json()["entry"]]
+    [oneself] = [f"Patient/{id_}" for id_ in known if f"Patient/{id_}" != teen]
+    hidden = (await books(own, teen, agenda, hidden=True)).json()["id"]
+    seen = (await books(parent, oneself, agenda, 1)).json()["id"]
+    asked = await people.callers.software().get("Appointment", patient=f"{oneself},{teen}", _total="none")
+    assert {entry["resource"]["id"] for entry in asked.json()["entry"]} == {hidden, seen}
+    trail = (await parent.get("AuditEvent", patient=oneself, _count="200")).json()
+    found = [entry["resource"] for entry in trail["entry"]]
+    [row] = [one for one in found if one["agent"][0]["role"][0]["coding"][0]["code"] != "patient"]
+    assert oneself in str(row["entity"])
+    assert teen.removeprefix("Patient/") not in str(row)
+    assert hidden not in str(row)
+    assert "query" not in row["entity"][0]
+    for by in (teen, f"{oneself},{teen}"):
+        refused = await parent.get("AuditEvent", patient=by)
+        assert (refused.status_code, code(refused)) == (403, "trail-search")

@@ -73,9 +73,9 @@ def _(r: RegulatorKnown) -> CreneauError:
 @WORDS.says(ProfessionalNotTheirs)
 def _(r: ProfessionalNotTheirs) -> CreneauError:
     return Forbidden(
-        f"Practitioner/{r.person} n'a pas été inscrit par votre cabinet et n'y exerce pas encore : c'est à ce"
+        f"Practitioner/{r.person} n'a pas été inscrit par votre cabinet et n'y exerce pas : c'est à ce"
         " professionnel, ou à l'administration du déploiement, d'ajouter ce lieu d'exercice.",
-        f"Practitioner/{r.person} was not entered by your practice and does not work there yet: adding this place of"
+        f"Practitioner/{r.person} was not entered by your practice and does not work there: adding this place of"
         " work is up to that professional, or to the deployment's administration.",
         expression="PractitionerRole.practitioner",
         details_code="not-yours",

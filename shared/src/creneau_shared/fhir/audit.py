@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol
 
@@ -233,54 +233,105 @@ class Auditor:
         types = {event.resource_type, *(touched.type for touched in event.touched)}
         if not (types & RECORDED or event.patients or event.operates):
             return
-        practices = await self._practices(connection, request, event)
-        await AUDIT_INSERT.run(connection, [_row(request, event, practices)])
+        parts = await self._parts(connection, request, event)
+        await AUDIT_INSERT.run(connection, [_row(request, part) for part in parts])
 
-    async def _practices(
-        self, connection: Connection, request: TracedRequest, event: Event
-    ) -> tuple[str, ...] | None:
-        """The organisations (ids) for which this was done; None: it cannot be told for which of those they speak for.
+    async def _parts(self, connection: Connection, request: TracedRequest, event: Event) -> list[_Part]:
+        """The interaction as it is told to the organisations for which it was done.
 
         Whoever speaks for one has done it for that one. Whoever may speak for several has for those whose data it was, as
         no other of them is to learn of it, and for the one that their token names, or else the only one that is their own.
         """
         if request.rights is None:
-            return ()
+            return [_Part(event, ())]
         spoken = request.rights.organizations
         if len(spoken) <= 1:
-            return tuple(spoken)
+            return [_Part(event, tuple(spoken))]
         named = request.principal.organizations or request.rights.own_practices
-        found = spoken & named if len(named) == 1 else frozenset[str]()
+        own = spoken & named if len(named) == 1 else frozenset[str]()
+        owned: dict[_Key, frozenset[str]] = {}
         if event.outcome == SUCCESS:
-            found |= spoken & await self._owners(connection, request, event)
-        return tuple(sorted(found)) or None
+            owned = {
+                key: whose & spoken for key, whose in (await self._owners(connection, request, event)).items()
+            }
+        owners = frozenset().union(*owned.values())
+        if len(owners) <= 1:
+            return [_Part(event, tuple(sorted(own | owners)) or None)]
+        return _parted(event, owned, own)
 
-    async def _owners(self, connection: Connection, request: TracedRequest, event: Event) -> frozenset[str]:
-        """Whose (Organizations, ids) is what an interaction touched: in the versions that it was about."""
+    async def _owners(
+        self, connection: Connection, request: TracedRequest, event: Event
+    ) -> dict[_Key, frozenset[str]]:
+        """Whose (Organizations, ids) is each of what an interaction touched: in the versions that it was about."""
         touched: dict[str, set[str]] = {}
-        for one in event.touched:
-            touched.setdefault(one.type, set()).add(one.id)
-        if event.resource_id is not None:
-            touched.setdefault(event.resource_type, set()).add(event.resource_id)
-        if not touched.keys() & self._types:
+        for type_, id_ in _keys(event):
+            if type_ in self._types:
+                touched.setdefault(type_, set()).add(id_)
+        if not touched:
             touched["Patient"] = set(event.patients)
-        versions, owners = _versions_of(request, event), set[str]()
+        found: dict[_Key, frozenset[str]] = {key: frozenset() for key in _keys(event)}
+        versions = _versions_of(request, event)
         for name in sorted(touched.keys() & self._types):
             rows = await connection.fetch(
                 _OWNERS.format(table=table_name(name)), name, sorted(touched[name]), *(versions or (0, 0))
             )
-            owners.update(row["owner"] for row in rows)
-        return frozenset(owners)
+            found |= {(name, row["id"]): frozenset(row["owners"]) for row in rows}
+        return found
+
+
+_Key = tuple[str, str]
+"""A resource: its type and id."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """What of an interaction stands in one row, and the organisations (ids) to which it is told; None: it cannot be told for
+    which of those for which they speak it was done."""
+
+    event: Event
+    practices: tuple[str, ...] | None
+    is_whole: bool = True
+    """whether the row has all of it; else nothing that was asked is told but by name"""
+
+
+def _keys(event: Event) -> list[_Key]:
+    """What an interaction touched, each once: what was asked for first; the Patients where it is nothing else."""
+    instance = [(event.resource_type, event.resource_id)] if event.resource_id is not None else []
+    found = dict.fromkeys([*instance, *((one.type, one.id) for one in event.touched)])
+    return list(found or dict.fromkeys(("Patient", id_) for id_ in sorted(event.patients)))
+
+
+def _parted(event: Event, owned: Mapping[_Key, frozenset[str]], own: frozenset[str]) -> list[_Part]:
+    """An interaction with the data of several organisations, to each what is its own (`owned`), and all of it to the one for
+    which it was done (`own`); what is nobody's, to that one alone."""
+    parts = []
+    for owner in sorted(frozenset().union(*owned.values())):
+        theirs = {key for key, whose in owned.items() if owner in whose}
+        parts.append(_Part(_part_of(event, theirs), tuple(sorted({owner, *own})), is_whole=False))
+    rest = {key for key, whose in owned.items() if not whose}
+    if rest:
+        parts.append(_Part(_part_of(event, rest), tuple(sorted(own)) or None, is_whole=False))
+    return parts
+
+
+def _part_of(event: Event, keys: Collection[_Key]) -> Event:
+    """The interaction as far as it touched these."""
+    touched = tuple(one for one in event.touched if (one.type, one.id) in keys)
+    if event.resource_id is not None and (event.resource_type, event.resource_id) in keys:
+        return replace(event, touched=touched)
+    patients = frozenset(id_ for id_ in event.patients if ("Patient", id_) in keys)
+    return replace(event, resource_id=None, version=None, touched=touched, patients=patients)
 
 
 _OWNERS = f"""
-SELECT DISTINCT substr(term, {len(OWNER) + 1}) AS owner FROM (
-  SELECT terms FROM {{table}} WHERE id = ANY($2::text[]) AND ($4::integer = 0 OR version BETWEEN $3 AND $4)
-  UNION ALL SELECT compartment FROM resource_history
+SELECT id, array_agg(DISTINCT substr(term, {len(OWNER) + 1})) AS owners FROM (
+  SELECT id, terms FROM {{table}} WHERE id = ANY($2::text[]) AND ($4::integer = 0 OR version BETWEEN $3 AND $4)
+  UNION ALL SELECT id, compartment FROM resource_history
   WHERE resource_type = $1 AND id = ANY($2::text[]) AND version BETWEEN $3::integer AND $4
-) AS versions (terms), unnest(terms) AS term WHERE starts_with(term, '{OWNER}')
+) AS versions (id, terms), unnest(terms) AS term WHERE starts_with(term, '{OWNER}') GROUP BY id
 """
-"""The owners of resources ($1: type, $2: ids) by their present versions, or by those from $3 to $4, where that is not 0."""
+"""The owners of each of these resources ($1: type, $2: ids) by their present versions, or by those from $3 to $4, where that
+is not 0."""
 _LAST = 2**31 - 1
 
 
@@ -340,8 +391,8 @@ class _Agent:
         return _Agent(who, f"Patient/{for_whom}" if for_whom else None, practices)
 
 
-def _row(request: TracedRequest, event: Event, practices: tuple[str, ...] | None) -> tuple[object, ...]:
-    principal = request.principal
+def _row(request: TracedRequest, part: _Part) -> tuple[object, ...]:
+    principal, event, practices = request.principal, part.event, part.practices
     interaction = interaction_of(request, event)
     resource_type = event.resource_type or next((touched.type for touched in event.touched), "Bundle")
     instance = f"{resource_type}/{event.resource_id}" if event.resource_id is not None else None
@@ -377,7 +428,7 @@ def _row(request: TracedRequest, event: Event, practices: tuple[str, ...] | None
         resource_type,
         event.resource_id,
         event.version,
-        None if interaction in _SAYS_ALL else asked_of(request),
+        None if interaction in _SAYS_ALL else asked_of(request, part),
         len(entities) if instance is None else None,
         request.correlation_id,
         SEPARATOR.join(terms),
@@ -408,12 +459,18 @@ def interaction_of(request: TracedRequest, event: Event) -> str:
     return "search-type"
 
 
-def asked_of(request: TracedRequest) -> str:
+def asked_of(request: TracedRequest, part: _Part) -> str:
     """The request's address, the values taken out of its query but for ids, codes and dates. What identifies a person
-    by itself is taken out there too."""
+    by itself is taken out there too; where a row has part of what was touched, so is whatever may name the rest."""
     known = parameters_of(request.path[0]) if request.path and request.path[0] in REGISTRY else {}
-    query = "&".join(f"{_name(name, known)}={_said(name, value)}" for name, value in request.query)
-    address = f"{request.method} {'/'.join(request.path)}"
+    path = list(request.path)
+    if not part.is_whole and part.event.resource_id is None and known and len(path) > 1:
+        path[1] = path[1] if path[1].startswith(("$", "_")) else "…"
+    query = "&".join(
+        f"{_name(name, known)}={_said(name, value) if part.is_whole else '…'}"
+        for name, value in request.query
+    )
+    address = f"{request.method} {'/'.join(path)}"
     return f"{address}?{query}"[:_ASKED_MAX] if query else address
 
 

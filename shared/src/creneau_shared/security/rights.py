@@ -92,9 +92,12 @@ class Rights:
         if not (open_to_all or self._may(resource_type, action)):
             return None
         role = self.role
-        if role in STAFF and self.principal.level(resource_type, action) == "patient":
+        at_patients_app = role in STAFF and self.principal.level(resource_type, action) == "patient"
+        if at_patients_app:
             role = "patient"
         found = reach_of(role, resource_type, action)
+        if at_patients_app and found == "own" and action == "c":
+            return None  # it would be about nobody for whom they act
         if found == "practice" and role in STAFF and not self.practices:
             return "public" if open_to_all else None
         return None if found == "none" else found
@@ -142,7 +145,9 @@ class Access:
     @property
     def patient_ids(self) -> frozenset[str] | None:
         """The Patients for whom they may do this, when they act as a consumer does; None: they do not."""
-        if self.reach in ("all", "practice") or (self.rights.role in STAFF and self.rights.practices):
+        if self.reach in ("all", "practice"):
+            return None
+        if self.reach != "own" and self.rights.role in STAFF and self.rights.practices:
             return None
         return self._allowed(self.rights.people)
 

@@ -13,7 +13,7 @@ from creneau_booking.storage.availability.actors import stop_taking
 from creneau_booking.storage.availability.agendas import beside_others
 from creneau_booking.storage.availability.freshness import SYNCHRONISED_AT
 from creneau_booking.storage.openings.made_slots import OpeningStore
-from creneau_booking.storage.outside.followed_calendars import leave_calendar
+from creneau_booking.storage.outside.followed_calendars import leave_calendars
 from creneau_booking.storage.people.named_people import with_known_actors
 from creneau_booking.storage.unshown import real
 from creneau_booking.storage.upcoming import visits_in
@@ -108,9 +108,9 @@ class ScheduleStore(GenericStore):
 
     async def delete(self, connection: Connection, context: WriteContext, current: Stored) -> Stored:
         """Conflict while there are visits to come in it, those that are being booked at this moment among them. The calendar
-        that it follows goes with it, password and all."""
+        that it follows goes with it, password and all, and so does the secret address by which it is read."""
         require_not_kept("Schedule", current.id)
-        await leave_calendar(connection, current.id, context.now)
+        await leave_calendars(connection, current.id, context.now)
         await stop_taking(connection, schedules=[current.id], now=context.now)
         require_no_visits("Schedule", current.id, await visits_in(connection, current.id, context.now))
         return await super().delete(connection, context, current)

@@ -141,7 +141,7 @@ class Answering:
             case "reopen":
                 after = replace(after, status="pending")
                 asks_until = confirmation.deadline(context.now, before.start, self._handlers.patience)
-        agreed_by_all = replace(context, patient_ids=None, people=None, organizations=None)
+        agreed_by_all = context.unlimited()
         return await self._handlers.change(
             connection,
             agreed_by_all,

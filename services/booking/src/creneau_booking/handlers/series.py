@@ -7,7 +7,7 @@ series that meet wait for each other and never in a circle; and a refusal names 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -44,7 +44,6 @@ from creneau_booking.storage.series import (
 )
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.datatypes import exact_instant
-from creneau_shared.fhir.storage.generic import owned_by
 from creneau_shared.fhir.storage.store import Resource, Stored, WriteContext
 from creneau_shared.ids import new_id
 from creneau_shared.refusal import Refusal
@@ -376,7 +375,7 @@ class Series:
                     context,
                     member,
                     one.resource,
-                    Manner(move=True, with_series=scope == "all"),
+                    Manner(move=True, with_series=scope == "all" and len(members) > 1),
                 )
             moved.append((one.number, stored))
         return [stored for _, stored in sorted(moved, key=lambda each: each[0])]
@@ -398,7 +397,7 @@ class Series:
         self, connection: Connection, context: WriteContext, current: Stored, scope: Scope
     ) -> list[tuple[int, Stored]]:
         """The appointments of the series within the scope, locked, in order; SeriesBusy when somebody else is changing one.
-        One that is not the caller's to change is left out."""
+        One that the caller does not see, or that is not theirs to change, is left out: by a link, all but the one."""
         named = await members_of(connection, current.id)
         own = next((number for number, id_ in named if id_ == current.id), None)
         if own is None:
@@ -412,15 +411,21 @@ class Series:
                 found.append((number, current))
                 continue
             if id_ not in locked:
-                raise SeriesBusy()
+                if await self._is_within_reach(connection, context, id_):
+                    raise SeriesBusy()
+                continue
             stored = await self._repository.store.lock(connection, id_)
             if stored is not None and not stored.deleted and self._is_theirs(context, stored):
                 found.append((number, stored))
         return found
 
+    async def _is_within_reach(self, connection: Connection, context: WriteContext, id_: str) -> bool:
+        """Whether the caller sees one that somebody else is changing: else not even that is told."""
+        required = context.required
+        return required is None or await self._repository.store.has_any_term(connection, id_, required)
+
     def _is_theirs(self, context: WriteContext, stored: Stored) -> bool:
-        terms: Collection[str] = stored.terms or ()
-        if context.organizations is not None and set(terms).isdisjoint(owned_by(context.organizations)):
+        if not context.reaches(stored):
             return False
         if context.patient_ids is None:
             return True

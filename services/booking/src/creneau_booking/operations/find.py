@@ -151,7 +151,10 @@ class FindOperation:
                 besides=ignored,
             )
             catalog = Catalog([SlotTable(consumer=consumer, besides=ignored, times=times_of(given)), *others])
-            visits = await _elsewhere(connection, asked, ignored)
+            seen = await _seen_by_practice(connection, asked)
+            visits = (
+                await visits_of(connection, sorted(seen), start, end, besides=ignored or "") if seen else None
+            )
             if visits is not None or asked.needs_several():
                 page = await self._together(connection, asked, catalog, visits or [])
             else:
@@ -159,8 +162,9 @@ class FindOperation:
             remarks = [*unknown_names(given, KNOWN, "$find")]
             if asked.count and not page.proposals:
                 remarks += await _why_nothing(connection, asked)
-            judged = named_patients(given) & (asked.access.patient_ids or frozenset())
-            if judged:  # the practices' rules looked at their age and appointments
+            # The practices' rules looked at their age and appointments; a practice at when they are elsewhere.
+            judged = seen | (named_patients(given) & (asked.access.patient_ids or frozenset()))
+            if judged:
                 await service.auditor.record(connection, request, Event("E", "Appointment", patients=judged))
         return _answer(asked, page, remarks)
 
@@ -343,26 +347,21 @@ async def _why_nothing(connection: Connection, asked: _Asked) -> list[Issue]:
     return await remarks_on(connection, references[:REMARKS_MAX], frozenset(), asked.call.request.now)
 
 
-async def _elsewhere(connection: Connection, asked: _Asked, ignored: str | None) -> list[Period] | None:
-    """When the patients whom a practice names, and may see, are elsewhere already; None: it names nobody, or looks for
-    itself, as a patient does, whose own visits the rules know."""
-    ids = named_patients(asked.given)
-    rights = asked.call.request.rights
-    if (
-        asked.access.patient_ids is not None
-        or not ids
-        or rights is None
-        or rights.reach("Patient", "r") is None
-    ):
-        return None
+async def _seen_by_practice(connection: Connection, asked: _Asked) -> frozenset[str]:
+    """The patients (ids) whom a practice names and may see: when they are elsewhere already is looked at. Nobody, where a
+    patient looks for themselves: their own visits the rules know."""
+    ids, rights = named_patients(asked.given), asked.call.request.rights
+    if asked.access.patient_ids is not None or rights is None or rights.reach("Patient", "r") is None:
+        return frozenset()
     required = rights.access("Patient", "r").required
     store = asked.call.service.served("Patient").store
-    seen = [
-        id_
-        for id_ in sorted(ids)
-        if ID.match(id_) and (required is None or await store.has_any_term(connection, id_, required))
-    ]
-    return await visits_of(connection, seen, asked.start, asked.end, besides=ignored or "") if seen else None
+    return frozenset(
+        [
+            id_
+            for id_ in sorted(ids)
+            if ID.match(id_) and (required is None or await store.has_any_term(connection, id_, required))
+        ]
+    )
 
 
 async def _ignored(connection: Connection, call: OperationCall, given: OperationInput) -> str | None:

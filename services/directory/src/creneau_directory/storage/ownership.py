@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from creneau_directory.domain.refusals import PartsIdNotTheirs, ProfessionalNotTheirs, WholeNotTheirs
 from creneau_directory.domain.regulators import is_account
 from creneau_directory.domain.ror.visibility import SENSITIVE_TERM, is_sensitive
+from creneau_directory.storage.professionals import is_of
 from creneau_shared.database.pool import Connection
+from creneau_shared.fhir.current import bounds, is_active
 from creneau_shared.fhir.json import loads
 from creneau_shared.fhir.storage.generic import owned_by
 from creneau_shared.fhir.storage.store import Resource, Stored, WriteContext
@@ -41,7 +45,7 @@ async def entry_belonging(
     if kind == "Practitioner":
         return None if current is not None else owned_by(context.own_organizations)
     if kind == "PractitionerRole":
-        await _require_own_professional(connection, context, resource)
+        await _require_own_professional(connection, context, resource, current)
     owner = _referred(resource, ORGANIZATION_OF[kind], "Organization")
     sensitive = [SENSITIVE_TERM] if is_sensitive(resource) else []
     return [*owned_by([owner] if owner else ()), *sensitive]
@@ -63,22 +67,26 @@ def _require_own_part(
         raise PartsIdNotTheirs(id_)
 
 
-async def _require_own_professional(connection: Connection, context: WriteContext, role: Resource) -> None:
-    """ProfessionalNotTheirs when a practice gives a role to a professional whom it has not entered, who has none with it, and who
-    is not the caller: with a role their time could be taken."""
+async def _require_own_professional(
+    connection: Connection, context: WriteContext, role: Resource, current: Stored | None
+) -> None:
+    """ProfessionalNotTheirs when a practice gives a role to a professional whom it has not entered, who does not work there, or
+    no more, and who is not the caller: with a role their time could be taken. Of a role that is over the practice says
+    whatever leaves it so."""
     person = _referred(role, "practitioner", "Practitioner")
     if context.organizations is None or person is None or person == context.practitioner:
         return
-    theirs = owned_by(context.organizations)
-    known = await connection.fetchval(
-        "SELECT EXISTS (SELECT FROM practitioner WHERE id = $1 AND terms && $2::text[])"
-        " OR EXISTS (SELECT FROM practitioner_role WHERE terms @> ARRAY['practitioner=Practitioner/' || $1]"
-        " AND terms && $2::text[] AND NOT deleted)",
-        person,
-        theirs,
-    )
-    if not known:
+    if current is not None and current.content is not None and _is_over(role, context.now):
+        before = _referred(loads(current.content), "practitioner", "Practitioner")
+        if person == before:
+            return
+    if not await is_of(connection, person, owned_by(context.organizations), context.now):
         raise ProfessionalNotTheirs(person)
+
+
+def _is_over(role: Resource, now: datetime) -> bool:
+    _, end = bounds(role.get("period"))
+    return not is_active(role) or (end is not None and end <= now)
 
 
 def _referred(resource: Resource, element: str, expected: str) -> str | None:

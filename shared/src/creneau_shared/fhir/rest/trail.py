@@ -36,9 +36,10 @@ class TrailPolicy:
 
     def check(self, access: Access, wanted: SearchRequest) -> None:
         """Forbidden for a Patient's search by anything but themselves, who, when, how and with what outcome."""
-        if access.patient_ids is None:
+        patients = _themselves(access)
+        if patients is None:
             return
-        own = {f"Patient/{id_}" for id_ in access.patient_ids}
+        own = {f"Patient/{id_}" for id_ in patients}
         for condition in _flat(wanted.conditions):
             if not _is_theirs(condition, own):
                 raise Forbidden(
@@ -79,7 +80,14 @@ def _flat(conditions: Iterable[Condition]) -> Iterator[Condition]:
 
 def shown(access: Access, content: bytes) -> bytes:
     """The AuditEvent as the caller may see it."""
-    return content if access.patient_ids is None else as_seen_by(access.patient_ids, content)
+    patients = _themselves(access)
+    return content if patients is None else as_seen_by(patients, content)
+
+
+def _themselves(access: Access) -> frozenset[str] | None:
+    """The Patients (ids) whose trail they read: those who they are, and none whom they represent; None: they do not read
+    it as a Patient."""
+    return None if access.patient_ids is None else access.patient_ids & access.rights.oneself
 
 
 def served_trail(source: str, name_of: NameOf, documentation: str) -> ServedType:

@@ -62,6 +62,7 @@ def write_context(request: FhirRequest, access: Access) -> WriteContext:
         patient_ids=access.patient_ids,
         people=access.rights.people if access.patient_ids is not None else None,
         oneself=access.rights.oneself,
+        required=access.required,
         organizations=access.organizations,
         own_organizations=access.own_organizations,
         correlation_id=request.correlation_id,

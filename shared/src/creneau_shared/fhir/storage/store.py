@@ -7,7 +7,7 @@ The REST layer knows types only through `ResourceStore`: the generic one keeps a
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal, Protocol, runtime_checkable
 
@@ -61,6 +61,8 @@ class WriteContext:
     """what they may do for which Patient (see, book, cancel, register, manage); None: they do not act as a consumer"""
     oneself: frozenset[str] = frozenset()
     """those of the Patients who they are"""
+    required: tuple[str, ...] | None = None
+    """the terms of which what is changed must bear one to be within the caller's reach; None: no limit"""
     organizations: frozenset[str] | None = None
     """the Organizations (ids) to one of which what is written must belong; None: not limited to practices"""
     own_organizations: frozenset[str] = frozenset()
@@ -74,6 +76,10 @@ class WriteContext:
     """ids of what was written and waits for somebody's decision: answered by 202"""
     besides: list[Stored] = field(default_factory=list)
     """others of the type that the same write has changed: each leaves its trace"""
+
+    def unlimited(self) -> WriteContext:
+        """The same write where it was decided already that it may be done: limited to nobody's reach."""
+        return replace(self, people=None, patient_ids=None, required=None, organizations=None)
 
     def owners(self, named: Iterable[str]) -> frozenset[str]:
         """Whose (Organizations, ids) is what names these: of a caller who is limited to practices, those for which they
@@ -90,6 +96,12 @@ class WriteContext:
     def represents(self, patient: str) -> bool:
         """Whether they act for this Patient (id) without being them."""
         return self.people is not None and patient not in self.oneself
+
+    def reaches(self, stored: Stored) -> bool:
+        """Whether what was read, with its terms, is within the caller's reach."""
+        if self.required is None or f"_id={stored.id}" in self.required:
+            return True
+        return not set(stored.terms or ()).isdisjoint(self.required)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from creneau_booking.storage.appointments import AppointmentRepository
 from creneau_booking.storage.availability.actors import wait_for_turn
 from creneau_booking.storage.availability.agendas import alone
 from creneau_booking.storage.holds import hold_of
-from creneau_booking.storage.outside.followed_calendars import calendars_of_the_last, leave_calendar
+from creneau_booking.storage.outside.followed_calendars import calendars_of_the_last, leave_calendars
 from creneau_booking.storage.upcoming import visits_with
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.storage.store import Stored, WriteContext
@@ -43,10 +43,11 @@ class Departures:
         return to_come
 
     async def leave_calendars(self, connection: Connection, reference: str, now: datetime) -> None:
-        """A professional's own calendar goes with them, password and all; where others have the agenda, with the last."""
+        """A professional's own calendar goes with them, password and all, and the secret address by which they read the agenda;
+        where others have the agenda, with the last."""
         if reference.startswith("Practitioner/"):
             for agenda in await calendars_of_the_last(connection, reference):
-                await leave_calendar(connection, agenda, now)
+                await leave_calendars(connection, agenda, now)
 
     async def cancel(self, connection: Connection, visits: Iterable[Stored], now: datetime) -> None:
         """Cancel these visits, which are locked. Whoever was only offered one, or waits for an answer to it, waits on."""

@@ -64,7 +64,7 @@ class EndedPatients:
         before = self._repository.stored_facts(current)
         await show_patients(connection, [new], owned_by(await owners_of(connection, before.id)))
         after = replace(before, participants=tuple(_renamed(p, old, new) for p in before.participants))
-        of_deployment, resource = replace_rights(context), self._repository.resource(current)
+        resource = self._repository.resource(current)
         if await is_elsewhere(connection, before.id, _actor(before, new)):
             after = replace(after, double_booking_reason=JOINED)
             resource = {
@@ -74,13 +74,8 @@ class EndedPatients:
                     {"url": DOUBLE_BOOKING_REASON, "valueString": JOINED},
                 ],
             }
-        await self._handlers.change(connection, of_deployment, current, said(after, resource))
+        await self._handlers.change(connection, context.unlimited(), current, said(after, resource))
         await hand_over(connection, before.id, _actor(before, old), _actor(before, new))
-
-
-def replace_rights(context: WriteContext) -> WriteContext:
-    """The same write, limited to nobody: whose record it is was decided when the record was written."""
-    return replace(context, patient_ids=None, people=None, organizations=None)
 
 
 def _renamed(participant: Participant, old: str, new: str) -> Participant:

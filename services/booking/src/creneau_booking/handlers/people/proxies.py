@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime
 
 from creneau_booking.domain.proxies import (
@@ -34,11 +33,6 @@ from creneau_shared.fhir.json import loads
 from creneau_shared.fhir.storage.generic import GenericStore, owned_by
 from creneau_shared.fhir.storage.store import ChangeKind, Resource, Stored, WriteContext
 from creneau_shared.security.rights import OWNER
-
-
-def of_the_deployment(context: WriteContext) -> WriteContext:
-    """The same act where it was decided already that it may be done: it is not judged as its caller's word."""
-    return replace(context, people=None, patient_ids=None, organizations=None)
 
 
 class RelatedPersonStore(GenericStore):
@@ -100,13 +94,13 @@ class RelatedPersonStore(GenericStore):
         if (proxy := self.proxy(current)).is_oneself:
             await invitations.void_for_oneself(connection, proxy.patient)
         taken = accepted(loads(current.content), context.now)
-        return await super().replace(connection, of_the_deployment(context), current, taken)
+        return await super().replace(connection, context.unlimited(), current, taken)
 
     async def renounce(self, connection: Connection, context: WriteContext, current: Stored) -> Stored:
         """Whoever acts by the locked statement does so no longer, of their own will."""
         assert current.content is not None
         left = renounced(loads(current.content))
-        return await super().replace(connection, of_the_deployment(context), current, left)
+        return await super().replace(connection, context.unlimited(), current, left)
 
     async def end_at_majority_of(self, connection: Connection, context: WriteContext, patient: str) -> None:
         """The birth date of a Patient (id) may be another than it was: so is the end of what ends at their majority, and what
@@ -131,7 +125,7 @@ class RelatedPersonStore(GenericStore):
                 continue
             after = with_majority(before, end)
             if after != before:
-                await super().replace(connection, of_the_deployment(context), current, after)
+                await super().replace(connection, context.unlimited(), current, after)
 
     async def _said(
         self, connection: Connection, context: WriteContext, resource: Resource, current: Stored | None

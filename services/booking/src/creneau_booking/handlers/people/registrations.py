@@ -8,7 +8,7 @@ from creneau_booking.domain.proxies import PARENTS, SCOPES, Proxy, is_minor
 from creneau_booking.domain.quotas import Quotas, require_few_patients
 from creneau_booking.domain.refusals.registered import BirthDateSettled
 from creneau_booking.handlers.people.accounts import tell
-from creneau_booking.handlers.people.proxies import RelatedPersonStore, of_the_deployment
+from creneau_booking.handlers.people.proxies import RelatedPersonStore
 from creneau_booking.storage.agendas.rules import births_of
 from creneau_booking.storage.people import accounts
 from creneau_booking.storage.people.accounts import Account, Link
@@ -122,7 +122,7 @@ class People:
             minor = is_minor(birth, context.now)
             kind, codings = ("PRN", PARENT) if minor else ("CAREGIVER", CARER)
             said = resource_of(Proxy(patient, frozenset({kind}), frozenset(SCOPES), None, None), codings)
-            stated = await self._related_persons.create(connection, of_the_deployment(context), said)
+            stated = await self._related_persons.create(connection, context.unlimited(), said)
             proxy = self._related_persons.proxy(stated)
             link = Link(patient, False, proxy.may(minor=minor), stated.id, proxy.since, proxy.until)
         linked = await accounts.keep_link(connection, account, link)

@@ -30,11 +30,12 @@ UPDATE external_calendar SET (read_at, homes, state, busy, busy_until, failing_s
 _FAILED = """
 UPDATE external_calendar SET failing_since = coalesce(failing_since, $2), problem = $3 WHERE schedule = $1
 """
-# With the last of its professionals an agenda loses its calendar: it may have been of any of them.
+# With the last of its professionals an agenda loses its calendars: they may have been of any of them.
 _OF_THE_LAST = """
-SELECT followed.schedule FROM external_calendar AS followed JOIN schedule ON schedule.id = followed.schedule
-JOIN agenda_actor AS own ON own.schedule_key = schedule.key AND own.actor = $1
-WHERE NOT EXISTS (
+SELECT schedule.id FROM agenda_actor AS own JOIN schedule ON schedule.key = own.schedule_key
+WHERE own.actor = $1 AND (EXISTS (SELECT FROM external_calendar WHERE external_calendar.schedule = schedule.id)
+  OR EXISTS (SELECT FROM calendar_feed WHERE calendar_feed.schedule = schedule.id))
+AND NOT EXISTS (
   SELECT FROM agenda_actor AS beside WHERE beside.schedule_key = schedule.key AND beside.actor <> $1
   AND starts_with(beside.actor, 'Practitioner/')
   AND NOT EXISTS (SELECT FROM practitioner WHERE deleted AND 'Practitioner/' || id = beside.actor))
@@ -90,13 +91,19 @@ async def handed_over(
     opens nothing, and the calendar that it followed blocks nothing: they were theirs to give. Nobody takes its people's
     time meanwhile."""
     if not set(had) <= set(has):
-        await close_feed(connection, schedule)
-        await leave_calendar(connection, schedule, now)
+        await leave_calendars(connection, schedule, now)
+
+
+async def leave_calendars(connection: Connection, schedule: str, now: datetime) -> None:
+    """The agenda is in nobody's own calendar any more, by no secret address, and follows none."""
+    await close_feed(connection, schedule)
+    await leave_calendar(connection, schedule, now)
 
 
 async def calendars_of_the_last(connection: Connection, practitioner: str) -> list[str]:
-    """The agendas (ids) that follow a calendar and have no other professional than this one (reference)."""
-    return [row["schedule"] for row in await connection.fetch(_OF_THE_LAST, practitioner)]
+    """The agendas (ids) that follow a calendar, or are read by a secret address, and have no other professional than this
+    one (reference)."""
+    return [row["id"] for row in await connection.fetch(_OF_THE_LAST, practitioner)]
 
 
 async def next_calendar(connection: Connection, now: datetime, again_at: datetime) -> Followed | None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import orjson
 import pytest
 from services.booking.tests.api.test_proxies import CANCEL, LABEL, People, books
+from services.booking.tests.api.test_referrals import KNOWN_ONLY
 from services.booking.tests.client import Caller, code
 from services.booking.tests.conftest import Callers
 from services.booking.tests.factories import appointment, parameters, ref
@@ -182,3 +184,41 @@ class TestAVisitInThePlaceOfAHiddenOne:
         found = (await teen.get("Appointment", patient=child)).json()["entry"]
         assert len(found) == 5
         await sees_nothing(parent, child, *(entry["resource"]["id"] for entry in found))
+
+
+async def test_that_a_practice_knows_somebody_by_a_hidden_visit_alone_is_nothing_to_a_parent(
+    people: People, practice: Practice
+) -> None:
+    """What is for known patients is free to the teenager, who has been there; to a parent it is as for somebody new, by
+    every way of asking, until a visit is made that they see."""
+    parent, teen, child = await people.teenager()
+    agenda = await practice.open_agenda(4, extension=KNOWN_ONLY)
+    software = people.callers.software()
+    came = {
+        "patient": child,
+        "actors": [agenda.practitioner],
+        "slots": agenda.slots[:1],
+        "start": agenda.at(0),
+    }
+    hidden = await software.post("Appointment", appointment("booked", **came, meta={"security": [LABEL]}))
+    assert hidden.status_code == 201, hidden.text
+    done = [{"op": "replace", "path": "/status", "value": "fulfilled"}]
+    assert (await software.patch(f"Appointment/{hidden.json()['id']}", done)).status_code == 200
+
+    async def free(who: Caller) -> tuple[int, int]:
+        window = {"start": agenda.start.isoformat(), "end": (agenda.start + timedelta(days=1)).isoformat()}
+        ways = {"schedule": f"Schedule/{agenda.id}", "patient-reference": child}
+        proposed = (await who.get("Appointment/$find", **window, **ways)).json()["total"]
+        slots = {"schedule": f"Schedule/{agenda.id}", "status": "free", "_total": "accurate"}
+        return proposed, (await who.get("Slot", **slots)).json()["total"]
+
+    assert await free(teen) == (3, 3)
+    assert await free(parent) == (0, 0)
+    refused = await books(parent, child, agenda, 1)
+    assert (refused.status_code, code(refused)) == (422, "not-open-to-new-patients"), refused.text
+    assert (await books(teen, child, agenda, 1)).status_code == 201
+    seen = await software.post(
+        "Appointment", appointment("booked", **{**came, "slots": agenda.slots[2:3], "start": agenda.at(2)})
+    )
+    assert (await software.patch(f"Appointment/{seen.json()['id']}", done)).status_code == 200
+    assert (await books(parent, child, agenda, 3)).status_code == 201

@@ -49,9 +49,8 @@ class Holding:
         holds already, and in the same way, is answered as it is."""
         understood = await with_known_references(connection, context, resource, self._repository.base_url)
         resource, wanted = self._repository.new(understood, id_)
-        wanted = place.of(wanted)
+        wanted = await self._in_place_of.as_hidden(connection, context, place.of(wanted))
         await self._word.hear_new(connection, context, resource, wanted, "held")
-        wanted = await self._in_place_of.as_hidden(connection, context, wanted)
         require_may_hide(context, wanted)
         reach = await self._exchange.reach(connection, context, wanted, holding=True)
         own = reach.has(wanted, resource)

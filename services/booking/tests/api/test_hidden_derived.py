@@ -194,7 +194,7 @@ async def test_that_a_practice_knows_somebody_by_a_hidden_visit_alone_is_nothing
     parent, teen, child = await people.teenager()
     agenda = await practice.open_agenda(4, extension=KNOWN_ONLY)
     software = people.callers.software()
-    came = {
+    came: dict[str, Any] = {
         "patient": child,
         "actors": [agenda.practitioner],
         "slots": agenda.slots[:1],
@@ -222,3 +222,44 @@ async def test_that_a_practice_knows_somebody_by_a_hidden_visit_alone_is_nothing
     )
     assert (await software.patch(f"Appointment/{seen.json()['id']}", done)).status_code == 200
     assert (await books(parent, child, agenda, 3)).status_code == 201
+
+
+@pytest.mark.parametrize("way", ["hold", "book", "create", "series", "reschedule"])
+async def test_a_hold_that_gives_way_to_what_is_hidden_is_hidden_with_it(
+    people: People, practice: Practice, way: str
+) -> None:
+    """A page holds the time before it asks who is to see the visit: that hold has the same slot, time and professional. To
+    the teenager it is there, cancelled."""
+    parent, teen, child = await people.teenager()
+    agenda = await practice.open_agenda(4)
+    visit = await hides(teen, child, agenda, 3) if way == "reschedule" else None
+
+    def wanted(index: int, status: str = "proposed", **more: Any) -> Resource:
+        at = agenda.at(index)
+        return appointment(status, slots=[agenda.slots[index]], patient=child, start=at, **more)
+
+    taken = [0, 1] if way == "series" else [0]
+    held = [
+        str((await teen.post("Appointment/$hold", parameters(appt_resource=wanted(n)))).json()["id"])
+        for n in taken
+    ]
+    assert (await parent.get(f"Appointment/{held[0]}")).status_code == 200
+    label: Resource = {"meta": {"security": [LABEL]}}
+    if way == "reschedule":
+        slot = parameters(slot=ref(f"Slot/{agenda.slots[0]}"))
+        answer = await teen.post(f"Appointment/{visit}/$reschedule", slot)
+    elif way == "create":
+        answer = await teen.post("Appointment", wanted(0, "booked", **label))
+    else:
+        every = [wanted(n, **label) for n in taken]
+        operation = "$hold" if way == "hold" else "$book"
+        answer = await teen.post(f"Appointment/{operation}", parameters(appt_resource=every))
+    assert answer.status_code in (200, 201), answer.text
+    for id_ in held:
+        cancelled = await teen.get(f"Appointment/{id_}")
+        assert (cancelled.json()["status"], labels(cancelled)) == ("cancelled", [LABEL])
+        assert (await teen.get(f"Appointment/{id_}/_history/1")).status_code == 200
+    await sees_nothing(parent, child, *held)
+    found = (await teen.get("Appointment", patient=child)).json()["entry"]
+    await sees_nothing(parent, child, *(entry["resource"]["id"] for entry in found))
+    assert "entry" not in (await parent.get("Appointment", patient=child, status="cancelled")).json()

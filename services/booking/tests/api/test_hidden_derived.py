@@ -263,3 +263,75 @@ async def test_a_hold_that_gives_way_to_what_is_hidden_is_hidden_with_it(
     found = (await teen.get("Appointment", patient=child)).json()["entry"]
     await sees_nothing(parent, child, *(entry["resource"]["id"] for entry in found))
     assert "entry" not in (await parent.get("Appointment", patient=child, status="cancelled")).json()
+
+
+class TestAVisitThatIsSeen:
+    async def test_it_does_not_name_the_hidden_one_that_takes_its_place(
+        self, people: People, practice: Practice, agenda: Agenda
+    ) -> None:
+        """Cancelled for it by `$book`, alone or as a series; or given up for what was waited for. The teenager reads in the
+        hidden one what it replaces."""
+        parent, teen, child = await people.teenager()
+        agenda = await practice.open_agenda(6)
+        label: Resource = {"meta": {"security": [LABEL]}}
+
+        def wanted(index: int) -> Resource:
+            at = agenda.at(index)
+            return appointment("proposed", slots=[agenda.slots[index]], patient=child, start=at, **label)
+
+        async def seen(index: int) -> str:
+            return str((await books(teen, child, agenda, index)).json()["id"])
+
+        first = await seen(0)
+        booked = await teen.post(
+            "Appointment/$book", parameters(appt_resource=wanted(1), cancelled_appt_id=first)
+        )
+        second = await seen(2)
+        held = await teen.post("Appointment/$hold", parameters(appt_resource=wanted(3)))
+        confirmed = await teen.post(
+            f"Appointment/{held.json()['id']}/$book", parameters(cancelled_appt_id=second)
+        )
+        third = await seen(5)
+        asked = await teen.post(
+            "Appointment",
+            appointment(
+                "waitlist", patient=child, actors=[agenda.practitioner], extension=[replacing(third)], **label
+            ),
+        )
+        await frees(people, practice, agenda, 4)
+        accepted = await teen.patch(f"Appointment/{asked.json()['id']}", ACCEPTED)
+        assert (accepted.status_code, accepted.json()["status"]) == (200, "booked"), accepted.text
+        for visit, hidden in ((first, booked), (second, confirmed), (third, accepted)):
+            assert replacing(visit) in hidden.json()["extension"], hidden.text
+            assert (await parent.get(f"Appointment/{visit}")).json()["status"] == "cancelled"
+            await sees_nothing(parent, child, hidden.json()["id"])
+            for path in (f"Appointment/{visit}", f"Appointment/{visit}/_history"):
+                assert hidden.json()["id"] not in (await parent.get(path)).text
+
+    async def test_what_is_done_to_all_of_its_series_leaves_a_hidden_one_alone(
+        self, people: People, practice: Practice
+    ) -> None:
+        """A series from before they were hidden as a whole: a parent ends what they see."""
+        parent, teen, child = await people.teenager()
+        agenda = await practice.open_agenda(4)
+        two = [
+            appointment("proposed", slots=[agenda.slots[n]], patient=child, start=agenda.at(n))
+            for n in (0, 1)
+        ]
+        taken = await teen.post("Appointment/$book", parameters(appt_resource=two))
+        ids = [entry["resource"]["id"] for entry in taken.json()["entry"]]
+        hidden = await hides(teen, child, agenda, 2)
+        await practice.database.pool.execute(
+            "INSERT INTO appointment_series (series, number, appointment_id)"
+            " SELECT series, 3, $2 FROM appointment_series WHERE appointment_id = $1",
+            ids[0],
+            hidden,
+        )
+        answer = await parent.post(f"Appointment/{ids[0]}/$cancel", parameters(scope="all"))
+        assert answer.status_code == 200, answer.text
+        assert hidden not in answer.text
+        assert [(await teen.get(f"Appointment/{id_}")).json()["status"] for id_ in (*ids, hidden)] == [
+            "cancelled",
+            "cancelled",
+            "booked",
+        ]

@@ -355,7 +355,9 @@ class AppointmentHandlers:
             return  # whoever may accept it for the person need not know of the visit
         changes.require_to_come(replaced, context.now, by_patient=context.patient_ids is not None)
         await require_changeable(connection, context, replaced)
-        context.besides.append(await self.withdraw(connection, context, current, replaced_by=accepted.id))
+        # What is hidden is named by nothing that is seen.
+        by = accepted.id if replaced.hidden or not accepted.hidden else None
+        context.besides.append(await self.withdraw(connection, context, current, replaced_by=by))
 
     async def _settle(
         self,

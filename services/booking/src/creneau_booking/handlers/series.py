@@ -7,7 +7,7 @@ series that meet wait for each other and never in a circle; and a refusal names 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -29,6 +29,7 @@ from creneau_booking.handlers.appointments import AppointmentHandlers
 from creneau_booking.handlers.in_place_of import InPlaceOf
 from creneau_booking.handlers.in_series import InSeries
 from creneau_booking.handlers.manner import Manner
+from creneau_booking.handlers.statements import is_seen
 from creneau_booking.handlers.telling import told_together
 from creneau_booking.storage import series_mapper as mapper
 from creneau_booking.storage.actions import account_key, await_account, patient_key
@@ -46,7 +47,6 @@ from creneau_booking.storage.series import (
 )
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.datatypes import exact_instant
-from creneau_shared.fhir.storage.generic import owned_by
 from creneau_shared.fhir.storage.store import Resource, Stored, WriteContext
 from creneau_shared.ids import new_id
 from creneau_shared.refusal import Refusal
@@ -436,8 +436,7 @@ class Series:
         return found
 
     def _is_theirs(self, context: WriteContext, stored: Stored) -> bool:
-        terms: Collection[str] = stored.terms or ()
-        if context.organizations is not None and set(terms).isdisjoint(owned_by(context.organizations)):
+        if not is_seen(context, stored.terms or ()):
             return False
         if context.patient_ids is None:
             return True

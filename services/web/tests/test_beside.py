@@ -175,6 +175,47 @@ async def test_a_person_hides_an_appointment_from_those_who_act_for_them(
     assert holds[-1].headers["idempotency-key"] != holds[0].headers["idempotency-key"], "another wish"
 
 
+async def test_what_was_to_be_hidden_is_for_somebody_else_by_now(person: Person, fhir: FhirBase) -> None:
+    """P12: nobody hides for those whom they represent, and the base refuses it: the time is held to be seen."""
+    fhir.on("POST", "/Patient/_search", searchset(CAMILLE, LOU, MOTHER))
+    fhir.on(
+        "POST", "/Patient/$acting-for", acting_for(("camille", True, "see book"), ("lou", False, "see book"))
+    )
+    who = await check_of(person, fhir)
+    check = await person.follow(await person.send(who.url.path, qui="camille"))
+    await person.follow(await person.send(check.url.path.replace("/verifier", "/cacher"), cacher="oui"))
+    fhir.on("GET", "/Appointment/a-1", held(), ETag='W/"1"')
+    fhir.on("PATCH", "/Appointment/a-1", appointment("cancelled"))
+    await person.follow(await person.send(who.url.path, qui="lou"))
+    _, hidden, last = [a.body["parameter"][0]["resource"] for a in fhir.asked if a.path.endswith("$hold")]
+    assert "meta" in hidden
+    assert last["participant"][0]["actor"] == {"reference": "Patient/lou"}
+    assert "meta" not in last
+
+
+async def test_where_a_hidden_appointment_is_moved_its_new_time_is_held_hidden(
+    person: Person, fhir: FhirBase
+) -> None:
+    """P12: those who act for the person would see the time, and the professional, by the hold."""
+    label = {
+        "system": "https://creneau.sante.fr/fhir/CodeSystem/confidentiality",
+        "code": "HIDDEN-FROM-PROXIES",
+    }
+    fhir.on("POST", "/Patient/_search", searchset(CAMILLE, MOTHER))
+    hidden = {**OTHER, "meta": {"versionId": "1", "security": [label]}}
+    fhir.on("POST", "/Appointment/_search", searchset(hidden))
+    fhir.on("GET", "/Appointment/a-0", hidden, ETag='W/"1"')
+    question = await choose(person)
+    check = await person.follow(await person.send(question.url.path, choix="remplacer"))
+    assert check.url.path.endswith("/verifier"), check.text
+    first, second = [a for a in fhir.asked if a.path.endswith("$hold")]
+    assert "meta" not in first.body["parameter"][0]["resource"]
+    assert second.body["parameter"][0]["resource"]["meta"]["security"] == [label]
+    assert second.headers["idempotency-key"] != first.headers["idempotency-key"], "another wish"
+    await person.send(check.url.path)
+    assert asked(fhir, "$reschedule") == ["/Appointment/a-0/$reschedule"]
+
+
 async def test_nobody_is_asked_who_has_no_representatives(person: Person, fhir: FhirBase) -> None:
     """P12: an invitation that nobody has taken up shows nothing to anybody."""
     fhir.on("POST", "/Patient/_search", searchset(CAMILLE, {**MOTHER, "extension": []}))

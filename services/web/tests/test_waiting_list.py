@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from creneau_web.visits.reading import HIDDEN
+
 from .conftest import FhirBase, Person, searchset
 from .samples import CAMILLE, PLACE, PRACTITIONER, ROLE, SCHEDULE, SLOT, VISIT, appointment
 from .test_beside import acting_for
@@ -178,6 +180,22 @@ async def test_p15_one_waits_for_something_earlier_than_a_visit(person: Person, 
     told = (await person.open("/rendez-vous/a-1")).text
     assert 'href="/liste-attente/w-1"' in told
     assert "/liste-attente?rendez-vous=a-1" not in told, "one waits already"
+
+
+async def test_who_waits_for_something_earlier_than_a_hidden_visit_is_promised_no_message(
+    person: Person, fhir: FhirBase
+) -> None:
+    """Their parents may read their mail."""
+    fhir.on(
+        "GET",
+        "/Appointment/a-1",
+        appointment("booked", extension=UNTIL_LATER, meta={"security": [HIDDEN], "versionId": "1"}),
+    )
+    fhir.on("POST", "/Appointment/a-1/$wait", wish(), status=201)
+    await person.open("/liste-attente?rendez-vous=a-1")
+    told = await person.follow(await person.send("/liste-attente", **{"rendez-vous": "a-1"}))
+    assert "aucun message ne sera envoyé" in told.text
+    assert "Nous vous écrirons" not in told.text
 
 
 async def test_p15_who_came_by_a_link_waits_for_something_earlier(person: Person, fhir: FhirBase) -> None:

@@ -43,7 +43,8 @@ async def require_bookable(
     if any(r.referral_required for r in demanded) and not wanted.referred:
         raise ReferralRequired()
     if known_only := [slot for slot in slots if slot.known_only]:
-        known = (await known_at(connection, [id_], context.now))[id_]
+        oneself = [id_] if hidden_too else []
+        known = (await known_at(connection, [id_], context.now, oneself=oneself))[id_]
         if not all(known.takes(slot) for slot in known_only):
             raise NotOpenToNewPatients()
     for schedule, agenda in agendas.items():

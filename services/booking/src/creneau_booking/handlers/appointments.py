@@ -30,6 +30,7 @@ from creneau_booking.handlers.exchange import Exchange
 from creneau_booking.handlers.expiry import HoldExpiry
 from creneau_booking.handlers.hold_policy import HoldPolicy
 from creneau_booking.handlers.holding import Holding
+from creneau_booking.handlers.in_place_of import InPlaceOf
 from creneau_booking.handlers.in_series import ALONE, InSeries
 from creneau_booking.handlers.manner import PLAINLY, Manner
 from creneau_booking.handlers.overbooking import Overbooking
@@ -94,6 +95,7 @@ class AppointmentHandlers:
         self._overbooking = Overbooking(claiming)
         self._exchange = Exchange(claiming, OwnHolds(repository), self._word, holds)
         self.holding = Holding(repository, self._word, self._exchange, holds)
+        self._in_place_of = InPlaceOf(repository)
         self.waiting = WaitingList(repository, claiming, patience)
         self.expiry.line = self.waiting
 
@@ -117,9 +119,8 @@ class AppointmentHandlers:
         """
         understood = await self._understood(connection, context, resource)
         resource, wanted = self._repository.new(understood, id_ or own_id)
-        wanted = place.of(wanted)
+        wanted = place.of(wanted).replacing(replaces)
         after, whose = await self._begin(connection, context, resource, wanted)
-        after = after.replacing(replaces)
         stored = await self._repository.insert(
             connection, context, resource, after, whose, own_id=id_ is None
         )
@@ -146,6 +147,7 @@ class AppointmentHandlers:
         self, connection: Connection, context: WriteContext, resource: Resource, wanted: Appointment
     ) -> tuple[Appointment, Whose]:
         """Take what a new appointment claims; what it has become, its agendas and whose they are."""
+        wanted = await self._in_place_of.as_hidden(connection, context, wanted)
         require_may_hide(context, wanted)
         changes.require_allowed_status(wanted.status, by_patient=context.patient_ids is not None)
         participants.require_somebody_comes(None, wanted)
@@ -193,6 +195,8 @@ class AppointmentHandlers:
         change = await self._hear(connection, context, current, resource, how)
         before = change.before
         after = await self._next(connection, context, change, how)
+        replacing = after.replacing(how.replaces)
+        await self._in_place_of.require_as_hidden(connection, context, before, replacing)
         moved = changes.is_moved(before, after)
         await self._require_still_theirs(connection, context, before, after)
         if change.was_in_line:
@@ -348,9 +352,13 @@ class AppointmentHandlers:
         replaced = self._repository.stored_facts(current)
         if replaced.status not in MOVABLE or set(replaced.patients) != set(accepted.patients):
             return
+        if replaced.hidden and not accepted.hidden:
+            return  # whoever may accept it for the person need not know of the visit
         changes.require_to_come(replaced, context.now, by_patient=context.patient_ids is not None)
         await require_changeable(connection, context, replaced)
-        context.besides.append(await self.withdraw(connection, context, current, replaced_by=accepted.id))
+        # What is hidden is named by nothing that is seen.
+        by = accepted.id if replaced.hidden or not accepted.hidden else None
+        context.besides.append(await self.withdraw(connection, context, current, replaced_by=by))
 
     async def _settle(
         self,

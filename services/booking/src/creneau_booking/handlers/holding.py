@@ -12,6 +12,7 @@ from creneau_booking.domain.refusals.waiting import OfferNotMovable
 from creneau_booking.domain.transitions import TRANSITIONS
 from creneau_booking.handlers.exchange import Exchange
 from creneau_booking.handlers.hold_policy import HoldPolicy
+from creneau_booking.handlers.in_place_of import InPlaceOf
 from creneau_booking.handlers.in_series import ALONE, InSeries
 from creneau_booking.handlers.own_word import Change, OwnWord
 from creneau_booking.handlers.proxys_word import heard, require_may_hide
@@ -30,6 +31,7 @@ class Holding:
         self, repository: AppointmentRepository, word: OwnWord, exchange: Exchange, policy: HoldPolicy
     ) -> None:
         self._repository = repository
+        self._in_place_of = InPlaceOf(repository)
         self._word = word
         self._exchange = exchange
         self._policy = policy
@@ -47,7 +49,7 @@ class Holding:
         holds already, and in the same way, is answered as it is."""
         understood = await with_known_references(connection, context, resource, self._repository.base_url)
         resource, wanted = self._repository.new(understood, id_)
-        wanted = place.of(wanted)
+        wanted = await self._in_place_of.as_hidden(connection, context, place.of(wanted))
         await self._word.hear_new(connection, context, resource, wanted, "held")
         require_may_hide(context, wanted)
         reach = await self._exchange.reach(connection, context, wanted, holding=True)

@@ -50,6 +50,10 @@ class OwnHold:
             and all(self.said.get(element) == said.get(element) for element in SAID_OF_A_HOLD)
         )
 
+    def tells_of(self, wanted: Appointment) -> bool:
+        """Whether it shows the representatives of somebody what is hidden from them."""
+        return wanted.hidden and not set(self.facts.patients).isdisjoint(wanted.patients)
+
 
 class OwnHolds:
     """Finds and gives up the caller's own holds."""
@@ -88,7 +92,8 @@ class OwnHolds:
         before: Appointment | None,
     ) -> None:
         """Cancel the holds; their slots are free for `wanted` (its last version: `before`), and for nobody else before this
-        transaction ends: whose time is given up and whose is to be taken is waited for at once."""
+        transaction ends: whose time is given up and whose is to be taken is waited for at once. What gives way to what is
+        hidden of the same person tells of its time and its place, and is hidden with it."""
         versions = [wanted] if before is None else [wanted, before]
         people = sorted({person for v in versions for person in rules.exclusive_actors(v, (), {})})
         ids = [own.stored.id for own in holds] + ([before.id] if before is not None else [])
@@ -96,8 +101,11 @@ class OwnHolds:
         for own in holds:
             schedules = await give_back(connection, own.stored.id, own.facts.slots, context.now)
             await forget_hold(connection, own.stored.id)
-            after = replace(own.facts.cancelled(), version=own.stored.version + 1)
+            hidden = own.facts.hidden or own.tells_of(wanted)
+            after = replace(own.facts.cancelled(), version=own.stored.version + 1, hidden=hidden)
             await self._repository.update(connection, context, own.stored, own.said, after, Whose(schedules))
+            if hidden and not own.facts.hidden:
+                await self._repository.hide_earlier(connection, own.stored.id)
             event = AppointmentEvent("cancelled", after, schedules, by=acting(context))
             await tell(connection, context, event, own.facts)
 

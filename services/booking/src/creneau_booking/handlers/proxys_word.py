@@ -7,10 +7,9 @@ from __future__ import annotations
 
 from creneau_booking.domain.appointment import Appointment
 from creneau_booking.domain.refusals.proxies import HiddenLate, HidingNotTheirs, MayOnlyCancel
-from creneau_booking.storage.appointment_mapper import CONFIDENTIALITY, HIDDEN
+from creneau_booking.storage.appointment_mapper import labelled
 from creneau_shared.fhir.storage.store import Resource, WriteContext
 
-LABEL = {"system": CONFIDENTIALITY, "code": HIDDEN}
 CANCELLATION = ("status", "cancelationReason")
 """what a cancellation changes"""
 
@@ -38,7 +37,7 @@ def heard(
     by a link) changes nothing else: MayOnlyCancel.
     """
     if before.hidden and not after.hidden:
-        said = _labelled(said)
+        said = labelled(said)
     if after.hidden and not before.hidden:
         if context.people is not None and any(context.represents(id_) for id_ in _ids(before)):
             raise HidingNotTheirs()
@@ -59,11 +58,6 @@ def heard(
 
 def _ids(appointment: Appointment) -> list[str]:
     return [reference.removeprefix("Patient/") for reference in appointment.patients]
-
-
-def _labelled(resource: Resource) -> Resource:
-    meta = resource.get("meta", {})
-    return {**resource, "meta": {**meta, "security": [*meta.get("security", ()), LABEL]}}
 
 
 def _bare(resource: Resource) -> Resource:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from creneau_booking.domain import changes, rules
@@ -26,11 +26,13 @@ from creneau_booking.domain.refusals.series import (
 from creneau_booking.domain.series import Scope, SeriesLimits, moved_alike, occurrences
 from creneau_booking.domain.status import ENDED, claims
 from creneau_booking.handlers.appointments import AppointmentHandlers
+from creneau_booking.handlers.in_place_of import InPlaceOf
 from creneau_booking.handlers.in_series import InSeries
 from creneau_booking.handlers.manner import Manner
 from creneau_booking.handlers.telling import told_together
 from creneau_booking.storage import series_mapper as mapper
 from creneau_booking.storage.actions import account_key, await_account, patient_key
+from creneau_booking.storage.appointment_mapper import labelled
 from creneau_booking.storage.appointments import AppointmentRepository
 from creneau_booking.storage.availability.actors import resolve
 from creneau_booking.storage.known_references import with_known_references
@@ -83,6 +85,9 @@ class _Planned:
     time: tuple[datetime, datetime] | None = None
     """when it is, by what it says or by its slots"""
 
+    def hidden(self) -> _Planned:
+        return replace(self, resource=labelled(self.resource), facts=replace(self.facts, hidden=True))
+
     def told(self, appointment: str, sequence: int) -> list[ToldOccurrence]:
         """As one of those that are told together; what is hidden is told by its own event alone."""
         if self.time is None or self.facts.hidden:
@@ -101,6 +106,7 @@ class Series:
     ) -> None:
         self._repository = repository
         self._handlers = handlers
+        self._in_place_of = InPlaceOf(repository)
         self._limits = limits
 
     # -- taking ----------------------------------------------------------------------------------------------
@@ -155,6 +161,7 @@ class Series:
         if len(wanted) > most:
             raise SeriesTooLong(most)
         planned = await self._planned(connection, context, wanted)
+        planned = await self._as_hidden(connection, context, planned, replaces)
         await self._lock(connection, context, [one.facts for one in planned])
         series, taken, until = new_id(), list[Stored](), None
         own = asked.id if asked is not None else first_id or new_id()
@@ -193,6 +200,16 @@ class Series:
             connection, series, [(one.number, stored.id) for one, stored in zip(planned, taken, strict=True)]
         )
         return Taken(tuple(taken), until)
+
+    async def _as_hidden(
+        self, connection: Connection, context: WriteContext, planned: list[_Planned], replaces: str | None
+    ) -> list[_Planned]:
+        """All hidden where one of them is to be: the others name it, and count it."""
+        versions = [
+            await self._in_place_of.as_hidden(connection, context, one.facts.replacing(replaces))
+            for one in planned
+        ]
+        return [one.hidden() for one in planned] if any(v.hidden for v in versions) else planned
 
     def _series_of(self, stored: Stored) -> str:
         occurrence = self._repository.stored_facts(stored).occurrence

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from creneau_booking.domain.appointment import Appointment
 from creneau_booking.domain.changes import require_transition
+from creneau_booking.domain.patient_elements import HIDDEN_FROM_PROXIES
 from creneau_booking.domain.transitions import BOOKABLE
 from creneau_booking.handlers.manner import Manner
 from creneau_booking.handlers.series import Taken, Wanted
@@ -100,7 +101,8 @@ class BookOperation:
         if series is not None:
             patients = await patients_of(session, given)
             first_id = new_id()
-            replaced = await self._cancel_replaced(session, given, first_id)
+            hidden = any(_is_labelled(one.resource) for one, _ in series)
+            replaced = await self._cancel_replaced(session, given, first_id, hidden=hidden)
             return await take_series(
                 session,
                 self._desk.series,
@@ -114,9 +116,11 @@ class BookOperation:
         patients = await patients_of(session, given)
         await self._lock_both(session, subject, given)
         existing, own_id = await self._existing(session, subject), new_id()
-        replaced = await self._cancel_replaced(
-            session, given, existing.id if existing is not None else own_id
-        )
+        if existing is not None:
+            by, hidden = existing.id, self._desk.repository.stored_facts(existing).hidden
+        else:
+            by, hidden = own_id, _is_labelled(subject.resource)
+        replaced = await self._cancel_replaced(session, given, by, hidden=hidden)
         if existing is not None and await self._is_held_series(session, existing, subject, given):
             resource = with_patients(self._desk.repository.resource(existing), patients)
             resource = checked({**_commented(resource, given), "status": "booked"})
@@ -272,8 +276,11 @@ class BookOperation:
         slots = await slots_between(session.connection, schedule, start, end, wanted=wanted)
         return {**resource, "slot": [{"reference": f"Slot/{id_}"} for id_ in slots]}
 
-    async def _cancel_replaced(self, session: Session, given: OperationInput, by: str) -> str | None:
-        """Cancel the one that `by` (an id) replaces; its id."""
+    async def _cancel_replaced(
+        self, session: Session, given: OperationInput, by: str, *, hidden: bool
+    ) -> str | None:
+        """Cancel the one that `by` (an id) replaces; its id. It names what takes its place, unless that is `hidden` from
+        somebody who sees it."""
         id_ = _replaced(given)
         if not id_:
             return None
@@ -282,11 +289,26 @@ class BookOperation:
         if resource["status"] == "cancelled":
             return id_
         resource["status"] = "cancelled"
+        told = not hidden or self._desk.repository.stored_facts(current).hidden
         stored = await self._desk.handlers.change(
-            session.connection, session.context, current, resource, Manner(replaced_by=by)
+            session.connection,
+            session.context,
+            current,
+            resource,
+            Manner(replaced_by=by if told else None),
         )
         await session.call.service.audit(session.connection, session.call.request, "U", stored)
         return stored.id
+
+
+def _is_labelled(sent: Resource | None) -> bool:
+    """Whether an Appointment that was sent, and is not checked yet, is to be hidden."""
+    meta = (sent or {}).get("meta")
+    labels = meta.get("security") if isinstance(meta, dict) else None
+    return isinstance(labels, list) and any(
+        isinstance(label, dict) and (label.get("system"), label.get("code")) == HIDDEN_FROM_PROXIES
+        for label in labels
+    )
 
 
 def _replaced(given: OperationInput) -> str | None:

@@ -103,10 +103,7 @@ def facts(appointment: Resource, base_url: str, *, id_: str | None = None, versi
         slots=slot_ids(appointment, base_url),
         participants=tuple(_participant(p, base_url) for p in appointment["participant"]),
         service_type=tuple(Code(c.get("system"), c.get("code")) for c in codings),
-        hidden=any(
-            label.get("system") == CONFIDENTIALITY and label.get("code") == HIDDEN
-            for label in appointment.get("meta", {}).get("security", ())
-        ),
+        hidden=_is_hidden(appointment),
         double_booking_reason=_extension(appointment, DOUBLE_BOOKING_REASON, "valueString"),
         overbooking_reason=_extension(appointment, OVERBOOKING_REASON, "valueString"),
         held_until=_instant(_extension(appointment, HELD_UNTIL, "valueInstant")),
@@ -126,8 +123,11 @@ def facts(appointment: Resource, base_url: str, *, id_: str | None = None, versi
 
 
 def said(appointment: Appointment, resource: Resource) -> Resource:
-    """`resource` with the facts of `appointment`: its status, times, company, hold, and which one it replaces."""
+    """`resource` with the facts of `appointment`: its status, times, company, hold, which one it replaces, and that it is
+    hidden."""
     written = {**resource, "status": appointment.status, "participant": _participants(appointment)}
+    if appointment.hidden:
+        written = labelled(written)
     for name, moment in (("start", appointment.start), ("end", appointment.end)):
         if moment is not None and _instant(resource.get(name)) != moment:
             written[name] = exact_instant(moment)
@@ -154,6 +154,22 @@ def said(appointment: Appointment, resource: Resource) -> Resource:
         whole
         if appointment.occurrence is None
         else series_mapper.with_occurrence(whole, appointment.occurrence)
+    )
+
+
+def labelled(resource: Resource) -> Resource:
+    """The Appointment with the label that hides it from whoever represents its patient."""
+    if _is_hidden(resource):
+        return resource
+    meta = resource.get("meta", {})
+    label = {"system": CONFIDENTIALITY, "code": HIDDEN}
+    return {**resource, "meta": {**meta, "security": [*meta.get("security", ()), label]}}
+
+
+def _is_hidden(appointment: Resource) -> bool:
+    return any(
+        label.get("system") == CONFIDENTIALITY and label.get("code") == HIDDEN
+        for label in appointment.get("meta", {}).get("security", ())
     )
 
 

@@ -18,8 +18,13 @@ from creneau_shared.fhir.json import loads
 from creneau_shared.fhir.storage.generic import GenericStore, owned_by
 from creneau_shared.fhir.storage.store import Resource, Stored, WriteContext
 from creneau_shared.ids import new_id
-from creneau_shared.security.rights import AGENDA, SHARED, instead_of
+from creneau_shared.security.rights import AGENDA, INSTEAD, SHARED, instead_of
 
+_HIDE_EARLIER = f"""
+UPDATE resource_history SET compartment = ARRAY(
+  SELECT t FROM unnest(compartment) AS t WHERE NOT (starts_with(t, '{SHARED}') OR starts_with(t, '{INSTEAD}')))
+WHERE resource_type = 'Appointment' AND id = $1
+"""
 TAKEN_TYPES = ("Practitioner", "PractitionerRole", "Device", "Location", "HealthcareService")
 """types of actors who belong to somebody"""
 _LOCK = f"""
@@ -163,6 +168,11 @@ class AppointmentRepository:
         )
         await self._keep_in_line(connection, facts, written, waited=_waited(current))
         return stored
+
+    async def hide_earlier(self, connection: Connection, id_: str) -> None:
+        """The superseded versions of one that is hidden by now are in no representative's sight any more, nor in that of
+        a link."""
+        await connection.execute(_HIDE_EARLIER, id_)
 
     async def _keep_in_line(
         self, connection: Connection, facts: Appointment, written: Resource, *, waited: bool

@@ -18,6 +18,7 @@ import asyncpg
 
 from creneau_booking.domain.appointment import Appointment, patient_actor
 from creneau_booking.domain.waiting import AFTERNOON_H, EVENING_H, Near, Wish
+from creneau_booking.storage.appointment_mapper import REPLACES
 from creneau_booking.storage.availability.actors import CONCERNED, TURN
 from creneau_booking.storage.availability.alone import ROLES_ALONE
 from creneau_booking.storage.availability.rule import agenda_of, is_free, is_open
@@ -28,7 +29,6 @@ from creneau_booking.storage.wishes import MODES
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.search.registry import parameters_of
 from creneau_shared.fhir.storage.store import Resource
-from creneau_shared.security.rights import instead_of
 
 _ELEMENTS = {
     "serviceCategory": "service-category",
@@ -143,10 +143,15 @@ _LOCK = """
 SELECT id, version, last_updated, content FROM appointment
 WHERE id = $1 AND terms @> ARRAY['status=waitlist'] AND NOT deleted FOR UPDATE SKIP LOCKED
 """
-_INSTEAD = """
+_INSTEAD = f"""
 SELECT id FROM appointment
-WHERE terms && $1::text[] AND terms && ARRAY['status=waitlist', 'status=pending'] AND NOT deleted ORDER BY id
+WHERE terms && $1::text[] AND terms && ARRAY['status=waitlist', 'status=pending'] AND NOT deleted
+  AND EXISTS (SELECT FROM jsonb_path_query(convert_from(content, 'UTF8')::jsonb,
+    '$.extension[*] ? (@.url == "{REPLACES}").valueReference.reference') AS replaced
+    WHERE replaced #>> '{{}}' = 'Appointment/' || $2)
+ORDER BY id
 """
+"""By what they say, for those of a hidden visit have no term of it (`appointment_terms`)."""
 _CELL = "#{}:{}"
 _KM_A_DEGREE = 111.0
 
@@ -186,8 +191,8 @@ async def try_turn_for(connection: Connection, slot: UUID, start: datetime, pati
 
 async def waits_instead(connection: Connection, visit: Appointment) -> list[str]:
     """The Appointments (ids) that wait for something earlier than this visit, or are offered it, wherever that is."""
-    terms = [instead_of(visit.id, patient) for patient in visit.patients]
-    return [row["id"] for row in await connection.fetch(_INSTEAD, terms)]
+    people = [f"patient={patient}" for patient in visit.patients]
+    return [row["id"] for row in await connection.fetch(_INSTEAD, people, visit.id)]
 
 
 async def lock_waiting(connection: Connection, appointment_id: str) -> Any:

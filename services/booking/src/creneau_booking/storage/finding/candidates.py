@@ -152,7 +152,8 @@ async def consumer_of(
     if not patients:
         return Consumer(now)
     visits = await _visits(connection, account, now)
-    births, known = await births_of(connection, patients), await known_at(connection, patients, now)
+    births = await births_of(connection, patients)
+    known = await known_at(connection, patients, now, oneself=oneself)
     people = [Candidate(births.get(id_), known=known[id_]) for id_ in patients]
     found = partial(_candidates, connection, patients, people, now, visits, per_agenda_max, oneself=oneself)
     own = sorted({visit.appointment for visit in visits if visit.is_own_hold} - {besides})

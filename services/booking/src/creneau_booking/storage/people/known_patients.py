@@ -11,7 +11,7 @@ from creneau_booking.domain.appointment import SlotFact
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.search.sql import Arguments
 from creneau_shared.fhir.storage.generic import owned_by
-from creneau_shared.security.rights import AGENDA, OWNER, REGISTERED
+from creneau_shared.security.rights import AGENDA, OWNER, REGISTERED, SHARED
 
 KNOWN_ONLY = "coalesce(NOT {new_patients}, {agenda}.known_patients_only, false)"
 """SQL: the slot is for whom its practice knows; `new_patients` of its kind, and its agenda's alias"""
@@ -28,6 +28,7 @@ unnest(appointment.terms) AS term
 WHERE (appointment.terms && (SELECT $2::text[])
     OR (appointment.terms @> ARRAY['status=booked'] AND began.low < (SELECT $3::timestamptz)))
   AND (starts_with(term, '{AGENDA}') OR starts_with(term, '{OWNER}'))
+  AND (who.id = ANY((SELECT $4::text[])::text[]) OR appointment.terms @> ARRAY['{SHARED}' || who.id])
 UNION ALL SELECT id, term FROM patient, unnest(terms) AS term
 WHERE id = ANY((SELECT $1::text[])::text[]) AND NOT deleted
   AND (starts_with(term, '{_PRACTITIONER}') OR starts_with(term, '{_ORGANIZATION}Organization/'))
@@ -111,9 +112,12 @@ async def is_only_asked(connection: Connection, patient: str, organizations: Col
     return bool(await connection.fetchval(_ONLY_ASKED, patient, owned_by(organizations), theirs, agreed))
 
 
-async def known_at(connection: Connection, patients: Sequence[str], now: datetime) -> dict[str, KnownAt]:
-    """Where these Patients (ids) are known: where they have had a visit, and whose patients they are stated to be."""
-    rows = await connection.fetch(_KNOWN_AT, list(patients), _CAME, now)
+async def known_at(
+    connection: Connection, patients: Sequence[str], now: datetime, *, oneself: Collection[str]
+) -> dict[str, KnownAt]:
+    """Where these Patients (ids) are known: where they have had a visit, and whose patients they are stated to be. What is
+    hidden counts of those alone who ask for themselves (`oneself`): an answer to others must not tell of it."""
+    rows = await connection.fetch(_KNOWN_AT, list(patients), _CAME, now, list(oneself))
     told: dict[str, set[str]] = {id_: set() for id_ in patients}
     for row in rows:
         told[row["person"]].add(row["term"])

@@ -39,10 +39,14 @@ async def ask(page: SignedInPage, id_: str) -> HTMLResponse | RedirectResponse:
 async def answer(
     page: SignedInPage, id_: str, choix: Annotated[str, Form(pattern=f"^({REPLACE}|{KEEP})$")]
 ) -> RedirectResponse:
-    """Keep the answer with the draft; nothing is moved before the check is confirmed."""
+    """Keep the answer with the draft; nothing is moved before the check is confirmed. What is to be moved stays hidden, or
+    seen, so the time is held as it is: anew, and the account's own hold gives way at once."""
     draft = await load(page, id_)
     other = await near_to(page, draft)
     draft.moving = other.id if other is not None and choix == REPLACE else None
     draft.settled = draft.wish
+    if draft.moving and other is not None and other.hidden != draft.hidden:
+        draft.hidden, draft.held = other.hidden, None
+        draft.attempt += 1
     await keep(page, draft)
     return await next_step(page, draft)

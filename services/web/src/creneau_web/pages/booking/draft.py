@@ -101,6 +101,11 @@ class Draft(Chosen):
     def path(self) -> str:
         return f"/reservation/{self.id}"
 
+    def choose(self, patient: str) -> None:
+        """For whom it is (id of the Patient); what one hides is one's own."""
+        self.hidden = self.hidden and patient == self.patient
+        self.patient = patient
+
 
 class BookedAlreadyError(Exception):
     """A step of what is booked: its page was still in the browser. The appointment (id) is changed on its own pages."""

@@ -72,7 +72,7 @@ async def answer(page: SignedInPage, id_: str, form: Annotated[IdentityForm, For
         return await _ask_again(page, draft, form, {field: error.refusal.text})
     if _reach(page, person) == "reached":
         await page.say_next("reach.confirm")
-    draft.patient = person.id
+    draft.choose(person.id)
     draft.typed, draft.problems, draft.somebody_new = None, {}, False
     await keep(page, draft)
     return await keep_the_time(page, draft)

@@ -41,7 +41,7 @@ async def next_step(page: Page, draft: Draft) -> RedirectResponse:
             return page.go(f"{draft.path}/identite")
         oneself = own(people)
         if oneself is not None:
-            draft.patient = oneself.id
+            draft.choose(oneself.id)
             await keep(page, draft)
         if oneself is None or len(people) > 1:
             return page.go(f"{draft.path}/pour-qui")

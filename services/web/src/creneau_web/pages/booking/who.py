@@ -48,6 +48,6 @@ async def answer(
     people = bookable(await represented(page.fhir))
     if qui not in {person.id for person in people}:
         return page.go(f"{draft.path}/pour-qui", erreur="1")
-    draft.patient = qui
+    draft.choose(qui)
     await keep(page, draft)
     return await keep_the_time(page, draft)

@@ -18,7 +18,7 @@ from creneau_web.fhir.refusal import RefusedError
 from creneau_web.page import Page, SignInNeededError, VisitPage
 from creneau_web.pages.mine.appointment import acting_for, is_by_link, patient_of
 from creneau_web.people.model import Person, bookable
-from creneau_web.people.reach import reach_of
+from creneau_web.people.reach import Reach, reach_of
 from creneau_web.people.records import people_of
 from creneau_web.typed import TYPED_MAX
 from creneau_web.visits.conflicts import words_of
@@ -32,6 +32,8 @@ ID = re.compile(r"[A-Za-z0-9.-]{1,64}")
 BY_RULE = (403, 409, 422)
 ANSWERS = {"accepter": "booked", "refuser": "waitlist", "quitter": "cancelled"}
 """what each button makes of the request"""
+_JOINED: Mapping[Reach, str] = {"reached": "waiting.joined", "hidden": "waiting.joined.hidden"}
+"""what is said once somebody waits, where a message reaches them, and where none is sent"""
 
 
 class Wanted(BaseModel):
@@ -85,8 +87,10 @@ async def join_list(page: VisitPage, wish: Annotated[Wish, Form()]) -> HTMLRespo
             raise
         return await _ask(page, wish, {_field(error): error.refusal.text}, error.refusal.status)
     person = next((one for one in people if one.id == (visit.patient if visit else wish.qui)), None)
-    is_told = reach_of(person, hidden=False, sends_texts=page.site.settings.sends_texts) == "reached"
-    await page.say_next("waiting.joined" if is_told else "waiting.joined.untold")
+    reach = reach_of(
+        person, hidden=visit is not None and visit.hidden, sends_texts=page.site.settings.sends_texts
+    )
+    await page.say_next(_JOINED.get(reach, "waiting.joined.untold"))
     return page.go(f"/rendez-vous/{visit.id}" if visit else "/mes-rendez-vous")
 
 

@@ -1,0 +1,44 @@
+"""What stands in the place of a hidden visit, or waits to, is as hidden: it names the visit, and takes place instead of it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from creneau_booking.domain.appointment import Appointment
+from creneau_booking.domain.refusals.proxies import HiddenLate
+from creneau_booking.handlers.statements import is_seen
+from creneau_booking.storage.appointments import AppointmentRepository
+from creneau_shared.database.pool import Connection
+from creneau_shared.fhir.storage.store import WriteContext
+
+
+class InPlaceOf:
+    """Looks at what an appointment replaces."""
+
+    def __init__(self, repository: AppointmentRepository) -> None:
+        self._repository = repository
+
+    async def as_hidden(
+        self, connection: Connection, context: WriteContext, wanted: Appointment
+    ) -> Appointment:
+        """A new appointment, hidden where what it replaces is, whether or not whoever sends it says so."""
+        if await self._tells(connection, context, wanted):
+            return replace(wanted, hidden=True)
+        return wanted
+
+    async def require_as_hidden(
+        self, connection: Connection, context: WriteContext, before: Appointment, after: Appointment
+    ) -> None:
+        """HiddenLate when what was to be seen would come to replace what is hidden."""
+        if after.replaces != before.replaces and await self._tells(connection, context, after):
+            raise HiddenLate()
+
+    async def _tells(self, connection: Connection, context: WriteContext, wanted: Appointment) -> bool:
+        """Whether it would tell of a visit of its people that is hidden; never of one that its author does not see."""
+        if wanted.replaces is None or wanted.hidden:
+            return False
+        stored = await self._repository.store.read(connection, wanted.replaces)
+        if stored is None or stored.content is None or not is_seen(context, stored.terms or ()):
+            return False
+        replaced = self._repository.stored_facts(stored)
+        return replaced.hidden and not set(replaced.patients).isdisjoint(wanted.patients)

@@ -12,6 +12,8 @@ from datetime import datetime
 from creneau_booking.operations.agenda_remarks import remark, remarks_on
 from creneau_booking.operations.consumers import consumer_for, named_patients
 from creneau_booking.operations.definitions import operation_definition, parameter
+from creneau_booking.operations.find_query import PATIENTS
+from creneau_booking.operations.references import with_literal
 from creneau_booking.operations.soonest_query import (
     CURSORS,
     KNOWN,
@@ -117,15 +119,16 @@ class SoonestOperation:
         request, service = call.request, call.service
         given = OperationInput.of(request)
         access = request.access("Slot", "s")
-        pairs = pairs_of(given)
         count = count_of(given, "_count", COUNT_DEFAULT, COUNT_MAX)
         per_agenda = count_of(given, "per-agenda", 1, PER_AGENDA_MAX)
         named = included_by(given, INCLUDES)
         includes = tuple(include for name, include in INCLUDES.items() if name in named)
         facets_wanted = given.flag("facets") is not False
-        digest = query_digest("Slot/$soonest", pairs)
         scope = searching.scope_of(access)
         async with service.connection() as connection:
+            given = await with_literal(connection, request, given, PATIENTS, strict=False)
+            pairs = pairs_of(given)
+            digest = query_digest("Slot/$soonest", pairs)
             logical = await identified(connection, identifiers_of(given))
             wanted = sought(given, request.now, service.base_url, logical)
             after, counted = None, None

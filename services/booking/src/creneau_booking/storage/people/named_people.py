@@ -70,6 +70,16 @@ async def with_known_actors(
     return {**schedule, "actor": actors} if actors else schedule
 
 
+async def with_known_answerer(
+    connection: Connection, context: WriteContext, response: Resource, base_url: str
+) -> Resource:
+    """The answer in which who gives it is named as `Type/id` too, where they were named by an identifier alone."""
+    actor = response.get("actor")
+    if not actor or actor.get("reference"):
+        return response
+    return {**response, "actor": await _named_here(connection, context, actor, base_url)}
+
+
 async def _named_here(
     connection: Connection, context: WriteContext, actor: Resource, base_url: str
 ) -> Resource:

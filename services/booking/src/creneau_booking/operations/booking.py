@@ -129,11 +129,12 @@ async def in_transaction(
     call: OperationCall, desk: Desk, action: Action, given: OperationInput, work: Work
 ) -> Answer:
     """Run `work` on what is given, as `with_literal` leaves it, in one transaction, once for each Idempotency-Key; what the
-    rules refuse is told in words."""
+    rules refuse is told in words. Unprocessable for a text that no write may have."""
     request, service = call.request, call.service
     access = request.access("Appointment", action)
     key = request.headers.get("idempotency-key")
     said = request.resource() if request.body.strip() or request.parsed is not None else {}
+    service.bounds.check_texts(said)
     with service.in_words():
         async with service.transaction() as connection:
             if key is not None:

@@ -10,7 +10,7 @@ from creneau_shared.errors import BadRequest, CreneauError, NotFound, Unprocessa
 from creneau_shared.fhir.rest.exchange import FhirRequest, json_object
 from creneau_shared.fhir.rest.parameters import OperationInput
 from creneau_shared.fhir.search.layout import table_name
-from creneau_shared.fhir.search.terms import bounded, token_term
+from creneau_shared.fhir.search.terms import bounded, identifier_key, token_term
 from creneau_shared.fhir.storage.store import Resource
 
 KINDS: Mapping[str, str] = {
@@ -82,13 +82,14 @@ async def _bearing(
     value = identifier.get("value")
     if not isinstance(value, str) or not value:
         return None
+    system = str(identifier.get("system", ""))
     access = request.access_if_any(kind, "r")
     if access is None:
         return []
     required = list(access.required) if access.required is not None else None
     rows = await connection.fetch(
         _BEARING.format(table=table_name(kind)),
-        bounded(token_term("identifier", identifier.get("system", ""), value)),
+        bounded(token_term("identifier", system, identifier_key(system, value))),
         required,
         kind == "Patient",
     )

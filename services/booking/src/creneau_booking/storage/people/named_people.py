@@ -17,7 +17,7 @@ from creneau_booking.domain.refusals.registered import PatientsUnclear
 from creneau_booking.storage.appointment_mapper import relative
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.search.layout import table_name
-from creneau_shared.fhir.search.terms import bounded, token_term
+from creneau_shared.fhir.search.terms import bounded, identifier_key, token_term
 from creneau_shared.fhir.storage.generic import owned_by
 from creneau_shared.fhir.storage.store import Resource, WriteContext
 
@@ -92,11 +92,12 @@ async def _named_here(
 async def _borne_by(connection: Connection, context: WriteContext, actor: Resource) -> str | None:
     """The one who bears the actor's identifier."""
     identifier = actor.get("identifier", {})
-    if not identifier.get("system") or not identifier.get("value"):
+    system, value = identifier.get("system"), identifier.get("value")
+    if not system or not value:
         return None
     rows = await connection.fetch(
         _FOUND,
-        bounded(token_term("identifier", identifier["system"], identifier["value"])),
+        bounded(token_term("identifier", system, identifier_key(system, value))),
         context.patient_ids is None and context.organizations is None,
         list(context.patient_ids or ()),
         owned_by(context.organizations or ()),

@@ -22,11 +22,12 @@ SPELLINGS = ("reference", "identifier", "token")
 
 def spelled(way: str, own: Resource) -> Resource:
     """The value of a parameter that names somebody or something by an identifier."""
-    return {
+    values: dict[str, Resource] = {
         "reference": {"valueReference": {"identifier": own}},
         "identifier": {"valueIdentifier": own},
         "token": {"valueString": f"{own['system']}|{own['value']}"},
-    }[way]
+    }
+    return values[way]
 
 
 def calling(*parts: tuple[str, Resource]) -> Resource:

@@ -112,6 +112,8 @@ def test_item_12_statement_is_complete(statement: dict[str, Any], stack: Stack) 
     }
     names = [resource["type"] for resource in rest["resource"]]
     assert len(names) == len(set(names))
+    owners = {canonical.rpartition("/")[2] for canonical in rest["compartment"]}
+    assert owners == {"patient", "relatedPerson", "practitioner", "device"}
     for resource in rest["resource"]:
         assert {"versioning", "readHistory", "updateCreate", "conditionalCreate"} <= set(resource)
         assert {"conditionalRead", "conditionalUpdate", "conditionalDelete", "referencePolicy"} <= set(

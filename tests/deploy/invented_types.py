@@ -28,11 +28,11 @@ def invent() -> None:
     assert spec is not None
     assert spec.origin is not None
     source = Path(spec.origin).read_text(encoding="utf-8")
-    end = '        ResourceType("Subscription", "notifications"),\n'
+    end = "    )\n}\n\nPUBLIC = "
     assert source.count(end) == 1
     module = ModuleType("creneau_shared.type_table")
     sys.modules[module.__name__] = module
-    exec(compile(source.replace(end, end + ROWS), spec.origin, "exec"), module.__dict__)  # noqa: S102
+    exec(compile(source.replace(end, ROWS + end), spec.origin, "exec"), module.__dict__)  # noqa: S102
 
 
 def nginx_upstream(configuration: str, address: str) -> str:

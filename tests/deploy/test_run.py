@@ -130,7 +130,7 @@ def test_every_process_is_known_and_ready(system: System) -> None:
         ("/fhir/_async/notifications/1", "notifications"),
         ("/fhir/_async/1", "gateway"),
         ("/fhir/Communication/1", "notifications"),
-        ("/fhir/Subscription", "notifications"),
+        ("/fhir/Subscription", "gateway"),
         ("/fhir", "gateway"),
         ("/fhir/", "gateway"),
         ("/fhir/metadata", "gateway"),

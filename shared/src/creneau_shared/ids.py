@@ -12,6 +12,15 @@ def new_uuid() -> UUID:
     return UUID(int=uuid_utils.uuid7().int)
 
 
+def is_of_ours(id_: str) -> bool:
+    """Whether an id is written as those are that Créneau gives."""
+    try:
+        said = UUID(id_)
+    except ValueError:
+        return False
+    return said.version == 7 and str(said) == id_
+
+
 def new_id() -> str:
     """A new FHIR logical id: a UUIDv7 in lower case (36 characters, within FHIR's 64)."""
     return str(uuid_utils.uuid7())

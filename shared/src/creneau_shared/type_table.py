@@ -166,7 +166,6 @@ TYPES: Mapping[str, ResourceType] = {
                 "Practitioner": ("sender", "recipient"),
             },
         ),
-        ResourceType("Subscription", "notifications"),
     )
 }
 

@@ -10,7 +10,7 @@ import pytest
 from shared.tests.search.graph import GRAPH
 from shared.tests.search.store import KNOWN_TYPES, Store, ddl, insert
 
-HELD = KNOWN_TYPES - {"Endpoint", "Subscription"}
+HELD = KNOWN_TYPES - {"Endpoint"}
 
 
 @pytest.fixture(scope="session")

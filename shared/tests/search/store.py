@@ -29,7 +29,7 @@ KNOWN_TYPES = frozenset(
     {
         "Organization", "Location", "HealthcareService", "Practitioner", "PractitionerRole", "Endpoint",
         "Schedule", "Slot", "Appointment", "AppointmentResponse", "Patient", "RelatedPerson",
-        "Communication", "Subscription", "AuditEvent", "Provenance",
+        "Communication", "AuditEvent", "Provenance",
     }
 )  # fmt: skip
 CODEC = CursorCodec("test secret")

@@ -51,7 +51,6 @@ def test_every_standard_parameter_as_published() -> None:
         ("Communication",
          "based-on category encounter identifier instantiates-canonical instantiates-uri medium part-of patient "
          "received recipient sender sent status subject"),
-        ("Subscription", "contact criteria payload status type url"),
         ("AuditEvent",
          "action address agent agent-name agent-role altid date entity entity-name entity-role entity-type outcome "
          "patient policy site source subtype type"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Mapping
+from typing import Any
 
 import pytest
 from shared.tests.service.small import Caller, Small, bundle, patient_principal, small_server
@@ -197,3 +198,27 @@ async def test_a_history_says_what_it_was_asked_and_understood(small: Small) -> 
         said = await small.system.ask("GET", at, Prefer="handling=strict")
         assert (said.status, said.code) == (400, "not-supported")
         assert said.resource["issue"][0]["expression"] == ["http._type"]
+
+
+async def test_a_history_tells_what_happened(small: Small) -> None:
+    """R4 http.html#history: what a client put under an id of its own was put there, and what was put where something had been
+    deleted was created, as the answers said; on whichever page its deletion is."""
+    ask = small.system.ask
+    lilas = {"resourceType": "Organization", "id": "lilas", "name": "Cabinet des Lilas"}
+    answered = [(await ask("PUT", "Organization/lilas", lilas)).status]
+    answered += [(await ask("PUT", "Organization/lilas", {**lilas, "active": True})).status]
+    answered += [(await ask("DELETE", "Organization/lilas")).status]
+    answered += [(await ask("PUT", "Organization/lilas", lilas)).status]
+    assert answered == [201, 200, 204, 201]
+
+    def told(bundle: dict[str, Any]) -> list[tuple[str, str, int]]:
+        entries = [(e["request"], e["response"]) for e in bundle["entry"]]
+        return [(r["method"], r["url"], int(a["status"])) for r, a in reversed(entries)]
+
+    whole = told((await ask("GET", "Organization/lilas/_history")).resource)
+    at = "Organization/lilas"
+    assert whole == [("PUT", at, 201), ("PUT", at, 200), ("DELETE", at, 204), ("PUT", at, 201)]
+    assert told((await ask("GET", "Organization/lilas/_history?_count=1")).resource) == whole[-1:]
+    assert told((await ask("GET", "Organization/_history")).resource) == whole
+    ours = await created(small.system)
+    assert told((await ask("GET", f"{ours}/_history")).resource) == [("POST", "Patient", 201)]

@@ -192,3 +192,59 @@ def test_the_definitions_are_valid_r4_with_hl7s_canonicals() -> None:
     for (kind, code), operation in OPERATIONS.items():
         assert [issue.en for issue in validate(operation.definition)] == []
         assert operation.definition["url"] == f"http://hl7.org/fhir/OperationDefinition/{kind}-{code}"
+
+
+def test_r4s_own_parameters_are_understood() -> None:
+    """What HL7 declares under these canonicals is honoured, or changes nothing here: nobody is refused for it."""
+    concept: dict[str, Any] = {"code": "slot-taken", "system": ISSUES}
+    french, english = (
+        values(ask("CodeSystem/$lookup", **concept, displayLanguage=said, date="2026-11-22"))["display"]
+        for said in ("fr-FR", "en")
+    )
+    assert french != english
+    asked: dict[str, Any] = {
+        "url": ISSUES,
+        "code": "slot-taken",
+        "abstract": "true",
+        "date": "2026",
+        "displayLanguage": "en",
+    }
+    assert values(ask("CodeSystem/$validate-code", **asked)) == {"result": True, "display": english}
+    in_set: dict[str, Any] = {
+        "url": BOOKABLE,
+        "system": SPECIALTIES,
+        "code": "SM54",
+        "abstract": False,
+        "date": "2026",
+    }
+    assert values(ask("ValueSet/$validate-code", **in_set, displayLanguage="fr"))["result"] is True
+    names = ("includeDesignations", "excludeNested", "excludeNotForUI", "excludePostCoordinated")
+    quiet: dict[str, Any] = dict.fromkeys(names, "true")
+    expanded = ask("ValueSet/$expand", url=BOOKABLE, date="2026", **quiet)
+    assert codes(expanded) == codes(ask("ValueSet/$expand", url=BOOKABLE))
+
+
+def test_a_version_that_is_not_held_is_said() -> None:
+    held = next(system["version"] for system in code_systems() if system["url"] == REASONS)
+    asked: dict[str, Any] = {"system": REASONS, "code": "pat"}
+    assert values(ask("CodeSystem/$lookup", **asked, version=held))["version"] == held
+    pair: dict[str, Any] = {"system": REASONS, "codeA": "pat", "codeB": "pat-fb"}
+    assert values(ask("CodeSystem/$subsumes", **pair, version=held)) == {"outcome": "subsumes"}
+    other: dict[str, Any]
+    for address, more, name in (
+        ("CodeSystem/$lookup", asked, "version"),
+        ("CodeSystem/$validate-code", {**asked, "url": REASONS}, "version"),
+        ("CodeSystem/$subsumes", pair, "version"),
+        ("ValueSet/$validate-code", {**asked, "url": BOOKABLE}, "systemVersion"),
+    ):
+        other = {**more, name: "0.0.1"}
+        with pytest.raises(NotFound, match=r"0\.0\.1"):
+            ask(address, **other)
+
+
+def test_expand_tells_its_definition_when_asked() -> None:
+    whole = ask("ValueSet/$expand", url=BOOKABLE, includeDefinition="true")
+    plain = ask("ValueSet/$expand", url=BOOKABLE)
+    assert whole["compose"]["include"]
+    assert "compose" not in plain
+    assert whole["expansion"]["contains"] == plain["expansion"]["contains"]

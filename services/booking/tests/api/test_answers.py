@@ -9,7 +9,15 @@ from typing import Any
 import httpx
 import pytest
 from services.booking.tests.api.test_access_rules import deadline
-from services.booking.tests.api.test_confirmation import CANCELLED, CONFIRMS, answers, asked, told, until
+from services.booking.tests.api.test_confirmation import (
+    CANCELLED,
+    CONFIRMS,
+    answers,
+    asked,
+    asked_at,
+    told,
+    until,
+)
 from services.booking.tests.api.test_series import first_of, open_weeks, resources, weekly
 from services.booking.tests.client import Caller, code
 from services.booking.tests.conftest import Callers
@@ -547,3 +555,48 @@ async def test_74_decline_against_accept(fresh: Practice) -> None:
         assert status == "free"  # the patient's no is the last word, before or after the yes
         assert kinds in (["held", "cancelled"], ["held", "booked", "cancelled"])
     assert await fresh.occupied(agenda.practitioner) == []
+
+
+def answering(path: str, status: str = "accepted", **actor: object) -> Resource:
+    return {**response(path, "", status), "actor": actor}
+
+
+async def test_74_whoever_an_identifier_names_has_answered(callers: Callers, practice: Practice) -> None:
+    """A practice accepts for its professional, and declines for its patient, by the identifier that they bear; it is stored
+    with whom it means."""
+    surgery, number = await open_surgery(practice), {"system": "urn:rpps", "value": unique("8")}
+    person = {"resourceType": "Practitioner", "id": surgery.practitioner.partition("/")[2]}
+    await practice.put({**person, "identifier": [number]})
+    _, path = await asked_at(callers, practice, surgery)
+    staff = callers.staff(surgery.organization, role="practitioner")
+    answer = await staff.post("AppointmentResponse", answering(path, identifier=number))
+    assert answer.status_code == 201, answer.text
+    assert answer.json()["actor"] == {"identifier": number, "reference": surgery.practitioner}
+    assert (await read(staff, path))["status"] == "booked"
+    own = {"system": "urn:ipp", "value": unique("ipp")}
+    camille = await practice.new_patient(identifier=[own])
+    wanted = appointment(
+        "booked", slots=surgery.slots[1:2], patient=camille, start=surgery.start + SLOT_LENGTH
+    )
+    visit = await callers.software().post("Appointment", wanted)
+    assert visit.status_code in (201, 202), visit.text
+    path = f"Appointment/{visit.json()['id']}"
+    answer = await staff.post("AppointmentResponse", answering(path, "declined", identifier=own))
+    assert answer.status_code == 201, answer.text
+    assert (await read(staff, path))["status"] == "cancelled"
+
+
+async def test_74_an_answer_for_somebody_unknown_is_refused_and_one_for_a_kind_changes_nothing(
+    callers: Callers, practice: Practice
+) -> None:
+    """Who is told that it was stored believes to have answered."""
+    surgery = await open_surgery(practice)
+    _, path = await asked_at(callers, practice, surgery)
+    staff = callers.staff(surgery.organization, role="practitioner")
+    for actor in ({"identifier": {"system": "urn:rpps", "value": unique("8")}}, {"display": "le docteur"}):
+        answer = await staff.post("AppointmentResponse", answering(path, **actor))
+        assert (answer.status_code, code(answer)) == (422, "unknown-actor"), answer.text
+    of_a_kind = {**answering(path), "participantType": [{"text": "PPRF"}]}
+    del of_a_kind["actor"]
+    assert (await staff.post("AppointmentResponse", of_a_kind)).status_code == 201
+    assert (await read(staff, path))["status"] == "pending"

@@ -20,6 +20,7 @@ from services.booking.tests.surgery import Surgery, open_surgery
 from creneau_booking.handlers.manner import Manner
 from creneau_booking.storage.agendas.access_extensions import CONFIRMATION_REQUIRED
 from creneau_booking.storage.appointment_mapper import HELD_UNTIL
+from creneau_shared.clock import shown
 from creneau_shared.fhir.storage.store import Resource
 
 CONFIRMS = [{"url": CONFIRMATION_REQUIRED, "valueBoolean": True}]
@@ -349,3 +350,29 @@ async def test_61_confirm_against_expiry(fresh: Practice) -> None:
         ends[status] += 1
     assert len(await fresh.occupied(agenda.practitioner)) == ends["busy"]
     assert await fresh.database.pool.fetchval("SELECT count(*) FROM hold") == 0
+
+
+async def test_61_what_waits_is_not_said_to_be_done(
+    callers: Callers, practice: Practice, agenda: Agenda, camille: str
+) -> None:
+    """Whoever wants no more than an outcome of a booking is told that the practice has still to answer, and until when; of a
+    Bundle too."""
+    caller, preferred = callers.patient(camille), "return=OperationOutcome"
+    for index in range(2):
+        wanted = appointment(
+            "booked", slots=agenda.slots[index : index + 1], patient=camille, start=agenda.at(index)
+        )
+        if index == 0:
+            answer = await caller.post("Appointment", wanted, Prefer=preferred)
+            assert answer.status_code == 202, answer.text
+            outcome = answer.json()
+        else:
+            entry = {"resource": wanted, "request": {"method": "POST", "url": "Appointment"}}
+            sent = {"resourceType": "Bundle", "type": "batch", "entry": [entry]}
+            response = (await caller.post("", sent, Prefer=preferred)).json()["entry"][0]["response"]
+            assert response["status"] == "202", response
+            outcome = response["outcome"]
+        until = practice.clock.now() + timedelta(seconds=practice.settings.confirmation_deadline_s)
+        text = outcome["issue"][0]["details"]["text"]
+        assert "attend une réponse" in text
+        assert shown(until) in text

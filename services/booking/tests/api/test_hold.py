@@ -260,7 +260,7 @@ async def test_a_hold_that_has_run_out_is_confirmed_by_nobody(
     "body",
     [
         {"resourceType": "Parameters"},
-        parameters(appointment_reference={"identifier": {"value": "x"}}),
+        parameters(appointment_reference={"display": "celui de lundi"}),
         parameters(appointment={"resourceType": "Patient"}),
         parameters(appointment={"resourceType": "Appointment"}),
         {"resourceType": "Appointment", "status": "proposed", "participant": "moi"},

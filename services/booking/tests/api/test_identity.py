@@ -43,6 +43,41 @@ def key_of(number: str) -> str:
 # -- one registration --------------------------------------------------------------------------------------------
 
 
+async def test_it_is_found_as_it_is_typed(callers: Callers, practice: Practice) -> None:
+    """With blanks and with a small letter, in a search, through a chain (IHE ITI-118), in a condition and in an operation; the
+    number of another system is what it is."""
+    software, number = callers.software(), "1" + new_value()[1:5] + "2A" + new_value()[-6:]
+    own = {"system": "urn:ipp", "value": unique("a b")}
+    made = await software.post("Patient", patient(identifier=[ins(number), own]))
+    assert made.status_code == 201, made.text
+    who, typed = (
+        f"Patient/{made.json()['id']}",
+        f"{number[:1]} {number[1:3]} {number[3:5]} {number[5:].lower()}",
+    )
+    agenda = await practice.open_agenda()
+    named = {
+        "name": "patient-reference",
+        "valueReference": {"identifier": {"system": TEST_INS, "value": typed}},
+    }
+    proposal = {"name": "appointment-reference", "valueString": f"Appointment/proposal.{agenda.slots[0]}"}
+    booked = await software.post(
+        "Appointment/$book", {"resourceType": "Parameters", "parameter": [proposal, named]}
+    )
+    assert booked.status_code == 200, booked.text
+    for name, kind in (("identifier", "Patient"), ("patient.identifier", "Appointment")):
+        found = (await software.get(kind, **{name: f"{TEST_INS}|{typed}"})).json()
+        assert len(found.get("entry", ())) == 1, (name, found)
+    for value, count in ((own["value"], 1), (own["value"].upper(), 0)):
+        assert (
+            len((await software.get("Patient", identifier=f"urn:ipp|{value}")).json().get("entry", ()))
+            == count
+        )
+    again = await software.post(
+        "Patient", patient(identifier=[ins(number)]), If_None_Exist=f"identifier={TEST_INS}|{typed}"
+    )
+    assert (again.status_code, again.json()["id"]) == (200, who.partition("/")[2])
+
+
 async def test_a_second_registration_is_led_to_the_first(callers: Callers) -> None:
     """However it is written: with its key, with blanks."""
     software, value = callers.software(), new_value()

@@ -13,7 +13,7 @@ import pytest
 from pydantic import SecretStr
 from services.booking.tests.client import Caller, code, reason, serving
 from services.booking.tests.conftest import Callers, settings_for
-from services.booking.tests.factories import unique
+from services.booking.tests.factories import appointment, parameters, unique
 from services.booking.tests.issuer import running_issuer
 from services.booking.tests.practice import Practice
 
@@ -179,6 +179,32 @@ class TestResources:
         assert statuses == ["413", "422", "201"]
         outcome = answer.json()["entry"][1]["response"]["outcome"]
         assert outcome["issue"][0]["expression"] == ["Patient.name[0].given[1]"]
+
+    async def test_what_an_operation_writes(self, callers: Callers, practice: Practice) -> None:
+        """Item 66: a word to the practice, a comment, an appointment that is sent: as long as a plain write may have it, and
+        refused before anything is changed, with the parameter named."""
+        agenda, who = await practice.open_agenda(), await practice.new_patient()
+        caller, long = callers.patient(who), "a" * 10_001
+        wanted = appointment("booked", slots=agenda.slots[:1], patient=who, start=agenda.start)
+        visit = await caller.post("Appointment", wanted)
+        assert visit.status_code == 201, visit.text
+        path = f"Appointment/{visit.json()['id']}"
+        other = {**wanted, **appointment("booked", slots=agenda.slots[1:2], patient=who, start=agenda.at(1))}
+        for address, body, where in (
+            (f"{path}/$cancel", parameters(comment=long), "Parameters.parameter[0].valueString"),
+            (f"{path}/$wait", parameters(times=long), "Parameters.parameter[0].valueString"),
+            ("Appointment/$book", {**other, "comment": long}, "Appointment.comment"),
+            (
+                "Appointment/$hold",
+                parameters(appointment={**other, "comment": long}),
+                "Parameters.parameter[0].resource.comment",
+            ),
+        ):
+            answer = await caller.post(address, body)
+            assert (answer.status_code, code(answer)) == (422, "text-too-long"), answer.text[:300]
+            assert answer.json()["issue"][0]["expression"] == [where]
+        assert (await caller.get(path)).json()["status"] == "booked"
+        assert await practice.slot_statuses(agenda.slots[:2]) == ["busy", "free"]
 
     async def test_a_patch_makes_nothing_larger(self, callers: Callers) -> None:
         caller = callers.software()

@@ -290,7 +290,7 @@ async def test_an_agenda_of_a_person_alone_lives_where_the_site_of_their_room_is
 
     async def clocks() -> set[str]:
         async with practice.database.transaction() as connection:
-            openings = place_of(agenda, await actors_of(connection, agenda))[0].key
+            openings = place_of(agenda, await actors_of(connection, agenda, BASE))[0].key
         return {str((await stored(practice, id_)).zone), openings}  # type: ignore[union-attr]
 
     await write(practice, agenda)
@@ -323,7 +323,7 @@ async def test_an_agenda_of_a_room_lives_where_its_site_is(practice: Practice) -
     async def openings() -> str:
         async with practice.database.transaction() as connection:
             agenda = schedule(id_, [f"Location/{room}"])
-            return place_of(agenda, await actors_of(connection, agenda))[0].key
+            return place_of(agenda, await actors_of(connection, agenda, BASE))[0].key
 
     await write(practice, schedule(id_, [f"Location/{room}"]))
     await hear(practice, "Location", site, 1, zone("Indian/Reunion"))

@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from creneau_booking.domain.answers import OPEN
+from creneau_booking.domain.refusals.answers import AnswererUnknown
 from creneau_booking.domain.refusals.registered import AppointmentUnknown
 from creneau_booking.handlers.answers import Answering, Given
 from creneau_booking.handlers.statements import response_belonging
 from creneau_booking.storage.appointment_mapper import relative
+from creneau_booking.storage.people.named_people import with_known_answerer
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.datatypes import instant_of
 from creneau_shared.fhir.json import loads
@@ -39,6 +41,8 @@ class ResponseStore(GenericStore):
         belonging: Sequence[str] | None = None,
     ) -> Stored:
         id_ = id_ or new_id()
+        resource = await with_known_answerer(connection, context, resource, self._base)
+        _require_known(resource)
         await self._answer(connection, context, resource, id_)
         return await super().create(connection, context, resource, id_, belonging=belonging)
 
@@ -53,7 +57,9 @@ class ResponseStore(GenericStore):
         keeping: bool = False,
     ) -> Stored:
         said_before = loads(current.content) if current.content is not None else {}
+        resource = await with_known_answerer(connection, context, resource, self._base)
         if any(said_before.get(name) != resource.get(name) for name in ANSWERED):
+            _require_known(resource)
             await self._answer(connection, context, resource, current.id)
         return await super().replace(
             connection, context, current, resource, belonging=belonging, keeping=keeping
@@ -103,6 +109,14 @@ class ResponseStore(GenericStore):
     def _reference(self, resource: Resource, name: str) -> str | None:
         reference = resource.get(name, {}).get("reference")
         return relative(reference, self._base) if reference else None
+
+
+def _require_known(response: Resource) -> None:
+    """AnswererUnknown of an answer for somebody who is named, and is nobody here; one that names a kind of participant alone
+    is for nobody, and changes nothing."""
+    actor = response.get("actor", {})
+    if actor and not actor.get("reference"):
+        raise AnswererUnknown(str(actor.get("display") or actor.get("identifier", {}).get("value", "")))
 
 
 def _says_more(resource: Resource) -> bool:

@@ -32,7 +32,11 @@ class ScheduleStore(GenericStore):
         self._openings = openings or OpeningStore(base_url)
         self.base_url = base_url
         super().__init__(
-            "Schedule", base_url, self._follow, schedule_belonging, listed=partial(real, "Schedule")
+            "Schedule",
+            base_url,
+            self._follow,
+            partial(schedule_belonging, base_url),
+            listed=partial(real, "Schedule"),
         )
 
     async def _follow(

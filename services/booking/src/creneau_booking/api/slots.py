@@ -50,7 +50,7 @@ class ConsumersSlots:
             "(booking window, minimum notice, ages) or a visit of their own at that time keeps them from booking are not "
             "among them (link[self] says bookable=true), unless the search names bookable. However they come to a slot "
             "(by its id, an include, a history, a chain), what they could not book is not free to them but busy-unavailable. "
-            "Their searches span at most "
+            "Their searches that name both ends of a time span at most "
             f"{self.window_days_max} days (422 too-costly); software with user or system scopes is not limited."
         )
 

@@ -13,9 +13,8 @@ from stdnum.fr import nir
 from creneau_booking.domain.own_words import is_stated_unverified
 from creneau_booking.domain.refusals.people import InsFault
 from creneau_shared.contact_points import mended
+from creneau_shared.ins import INS_SYSTEMS, plain_ins
 
-INS_SYSTEMS = frozenset(f"urn:oid:1.2.250.1.213.1.4.{number}" for number in (8, 9, 10, 11))
-"""INS-NIR and INS-NIA, and the NIR of tests and of demonstrations (referential INS, FR Core patient-ins)."""
 INS_CHARS = 13
 """what identifies; the two digits after it are its key"""
 _INS_FORM = re.compile(r"[1-8][0-9]{4}([0-9]{2}|2[AB])[0-9]{6}([0-9]{2})?", re.ASCII)
@@ -112,7 +111,7 @@ def address_digest(patient_id: str, kind: AddressKind, address: str) -> bytes:
 
 def _spelled(identifier: Mapping[str, Any]) -> tuple[str, str]:
     """System and value of an identifier, the value as an INS is spelled."""
-    return identifier.get("system", ""), re.sub(r"\s", "", identifier.get("value", "")).upper()
+    return identifier.get("system", ""), plain_ins(identifier.get("value", ""))
 
 
 def _digest(*parts: str) -> bytes:

@@ -90,7 +90,7 @@ class BookOperation:
     async def handle(self, call: OperationCall) -> Answer:
         given = OperationInput.of(call.request, bare=BARE, read_as=with_contained_slots)
         try:
-            return await in_transaction(call, self._desk, "c", lambda session: self._book(session, given))
+            return await in_transaction(call, self._desk, "c", given, self._book)
         except Conflict as conflict:
             if given.names & {"appointment-reference", "appointment-resource"}:
                 return refused_for_ihe(conflict, call)

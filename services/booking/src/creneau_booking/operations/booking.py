@@ -9,6 +9,7 @@ from creneau_booking.api.appointments import AppointmentStore
 from creneau_booking.api.patients import PatientStore
 from creneau_booking.handlers.appointments import AppointmentHandlers
 from creneau_booking.handlers.series import Series
+from creneau_booking.operations.references import with_literal
 from creneau_booking.storage.appointments import AppointmentRepository
 from creneau_booking.storage.people.patients import is_born_and_named_as, with_identifiers
 from creneau_booking.storage.slots import SlotStore
@@ -20,6 +21,7 @@ from creneau_shared.fhir.outcome import operation_outcome
 from creneau_shared.fhir.rest.exchange import Answer, http_date
 from creneau_shared.fhir.rest.idempotency import remember, remembered
 from creneau_shared.fhir.rest.operation import OperationCall
+from creneau_shared.fhir.rest.parameters import OperationInput
 from creneau_shared.fhir.rest.reading import read_current, require_still_visible
 from creneau_shared.fhir.rest.writing import require_compartment, write_context
 from creneau_shared.fhir.search.bundle import Entry, Link, outcome_entry, write_bundle
@@ -120,15 +122,19 @@ class Session:
         require_compartment(self.access, self.desk.store, resource, self.call.request)
 
 
-Work = Callable[[Session], Awaitable[Answer]]
+Work = Callable[[Session, OperationInput], Awaitable[Answer]]
 
 
-async def in_transaction(call: OperationCall, desk: Desk, action: Action, work: Work) -> Answer:
-    """Run `work` in one transaction, once for each Idempotency-Key; what the rules refuse is told in words."""
+async def in_transaction(
+    call: OperationCall, desk: Desk, action: Action, given: OperationInput, work: Work
+) -> Answer:
+    """Run `work` on what is given, as `with_literal` leaves it, in one transaction, once for each Idempotency-Key; what the
+    rules refuse is told in words. Unprocessable for a text that no write may have."""
     request, service = call.request, call.service
     access = request.access("Appointment", action)
     key = request.headers.get("idempotency-key")
     said = request.resource() if request.body.strip() or request.parsed is not None else {}
+    service.bounds.check_texts(said)
     with service.in_words():
         async with service.transaction() as connection:
             if key is not None:
@@ -137,7 +143,8 @@ async def in_transaction(call: OperationCall, desk: Desk, action: Action, work: 
                     await require_still_visible(connection, desk.store, access, earlier)
                     await service.audit_replay(connection, request, "Appointment", earlier)
                     return earlier
-            answer = await work(Session(call, connection, access, write_context(request, access), desk))
+            session = Session(call, connection, access, write_context(request, access), desk)
+            answer = await work(session, await with_literal(connection, request, given))
             if key is not None:
                 await remember(connection, request, key, said, answer)
             return answer

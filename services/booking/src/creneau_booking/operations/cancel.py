@@ -55,10 +55,10 @@ class CancelOperation:
 
     async def handle(self, call: OperationCall) -> Answer:
         given = OperationInput.of(call.request, bare="appointment")
-        return await in_transaction(call, self._desk, "u", lambda session: self._cancel(session, given))
+        return await in_transaction(call, self._desk, "u", given, self._cancel)
 
     async def _cancel(self, session: Session, given: OperationInput) -> Answer:
-        current = await session.locked(await id_of_subject(session, given))
+        current = await session.locked(id_of_subject(session, given))
         resource = self._desk.repository.resource(current)
         scope = scope_in(given) or "this"
         if resource["status"] == "cancelled" and scope == "this":

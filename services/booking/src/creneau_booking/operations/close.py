@@ -17,7 +17,7 @@ from creneau_booking.handlers.closing import Closure, ClosureHandlers
 from creneau_booking.operations.booking import Desk
 from creneau_booking.operations.definitions import operation_definition, parameter
 from creneau_booking.operations.moments import window_of
-from creneau_booking.operations.references import id_of
+from creneau_booking.operations.references import id_of, with_literal
 from creneau_booking.storage.agendas.rules import rules_of_schedules
 from creneau_booking.storage.openings.closing import (
     FreeTime,
@@ -136,6 +136,7 @@ class CloseOperation:
         now = call.request.now
         access = call.request.access("Schedule", "u")
         async with call.service.transaction() as connection:
+            given = await with_literal(connection, call.request, given, ("schedule",))
             id_ = call.id or next((id_of(r) for r in given.references("schedule")), "")
             current = await read_current(connection, self._schedules, access, id_, lock=confirmed)
             known = (await rules_of_schedules(connection, [id_])).get(id_)

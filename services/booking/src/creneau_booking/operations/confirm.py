@@ -39,10 +39,10 @@ class ConfirmOperation:
 
     async def handle(self, call: OperationCall) -> Answer:
         given = OperationInput.of(call.request, bare="appointment")
-        return await in_transaction(call, self._desk, "u", lambda session: self._confirm(session, given))
+        return await in_transaction(call, self._desk, "u", given, self._confirm)
 
     async def _confirm(self, session: Session, given: OperationInput) -> Answer:
-        current = await session.locked(await id_of_subject(session, given))
+        current = await session.locked(id_of_subject(session, given))
         repository = self._desk.repository
         resource = repository.resource(current)
         if resource["status"] == "booked":

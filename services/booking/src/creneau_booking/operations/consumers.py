@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from creneau_booking.domain.access_rules import Birth
+from creneau_booking.operations.find_query import PATIENTS
 from creneau_booking.operations.references import id_of
 from creneau_booking.storage.finding.candidates import Account, Candidate, Consumer, consumer_of
 from creneau_shared.database.pool import Connection
@@ -51,8 +52,9 @@ async def consumer_for(
 
 
 def named_patients(given: OperationInput) -> frozenset[str]:
-    """The ids of the patients whom the call names."""
-    return frozenset(id_of(reference) for reference in given.references("patient-reference", "patient"))
+    """The ids of the patients whom the call names, by a reference or by the identifier of one whom the caller sees
+    (`with_literal`)."""
+    return frozenset(id_ for reference in given.references(*PATIENTS) if (id_ := id_of(reference)))
 
 
 def _birth(patient: Resource) -> Birth | None:

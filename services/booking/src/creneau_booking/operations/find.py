@@ -31,7 +31,7 @@ from creneau_booking.operations.find_query import (
 )
 from creneau_booking.operations.find_together import Common, TogetherSearch, proposal_of, with_series
 from creneau_booking.operations.named_agendas import meant_by, of_those_named
-from creneau_booking.operations.references import id_of
+from creneau_booking.operations.references import id_of, last_part, with_literal
 from creneau_booking.operations.services import conditions_of
 from creneau_booking.operations.soonest_query import CURSORS, pairs_of
 from creneau_booking.operations.unknown_names import known_names, unknown_names
@@ -113,6 +113,10 @@ KNOWN = known_names(
 )
 
 
+LOOKED_AT = (*PATIENTS, "ignore-appointment")
+"""parameters that say whose visits are looked at: none, where an identifier names nobody whom the caller sees"""
+
+
 class FindOperation:
     """`$find` over the slots of this service."""
 
@@ -141,6 +145,8 @@ class FindOperation:
         )
         others = [service.catalog.table(name) for name in service.catalog.types if name != "Slot"]
         async with service.connection() as connection:
+            given = await with_literal(connection, request, given, LOOKED_AT, strict=False)
+            asked = replace(asked, given=given)
             ignored = await _ignored(connection, call, given)
             consumer = await consumer_for(
                 connection,
@@ -192,7 +198,7 @@ class FindOperation:
         scope = searching.scope_of(asked.access)
         result = await run_search(connection, catalog, wanted, cursor_codec=service.cursors, scope=scope)
         slots = [loads(row.content) for row in result.matches]
-        schedules = [id_of(slot["schedule"]) for slot in slots]
+        schedules = [last_part(slot["schedule"]) for slot in slots]
         actors = await actors_of_schedules(connection, schedules)
         proposals = [
             _proposal(slot, actors.get(schedule, ()), asked.patients)

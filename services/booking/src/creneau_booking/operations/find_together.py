@@ -32,7 +32,7 @@ from creneau_booking.operations.find_query import (
     times,
 )
 from creneau_booking.operations.named_agendas import meant_by
-from creneau_booking.operations.references import id_of
+from creneau_booking.operations.references import last_part
 from creneau_booking.storage.agendas.by_actor import agendas_of_actors
 from creneau_booking.storage.agendas.joint import cutting_of, keys_of_agendas, zones_of
 from creneau_booking.storage.agendas.slots_of_agendas import actors_of_schedules
@@ -193,7 +193,7 @@ class TogetherSearch:
         if main:  # a room is for whatever is done in it
             pairs += codes(self._given)
         slots = await self._free(pairs, self._conditions if main else ())
-        cutting = await cutting_of(self._connection, sorted({id_of(slot["schedule"]) for slot in slots}))
+        cutting = await cutting_of(self._connection, sorted({last_part(slot["schedule"]) for slot in slots}))
         return Requirement([_free(slot, cutting) for slot in slots], agendas, frozenset(own))
 
     async def _free(self, pairs: Pairs, conditions: tuple[Condition, ...]) -> list[Resource]:
@@ -231,7 +231,7 @@ def _kind(actors: Sequence[str]) -> str:
 
 def _free(slot: Resource, cutting: Mapping[str, tuple[bool | None, bool]]) -> FreeTime:
     start, end = (instant_of(slot[name]) for name in ("start", "end"))
-    agenda = id_of(slot["schedule"])
+    agenda = last_part(slot["schedule"])
     return FreeTime(slot["id"], agenda, start, end, *cutting.get(agenda, (None, False)))
 
 

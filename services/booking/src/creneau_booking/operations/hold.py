@@ -64,7 +64,7 @@ class HoldOperation:
     async def handle(self, call: OperationCall) -> Answer:
         given = OperationInput.of(call.request, bare=BARE, read_as=with_contained_slots)
         try:
-            return await in_transaction(call, self._desk, "c", lambda session: self._hold(session, given))
+            return await in_transaction(call, self._desk, "c", given, self._hold)
         except Conflict as conflict:
             if "appointment-reference" in given.names:
                 return refused_for_ihe(conflict, call)

@@ -16,6 +16,7 @@ from creneau_booking.operations.definitions import operation_definition, paramet
 from creneau_booking.operations.find import moment_of, require_window, to_come
 from creneau_booking.operations.find_query import ACTORS, PATIENTS, codes, times
 from creneau_booking.operations.named_agendas import of_those_named
+from creneau_booking.operations.references import with_literal
 from creneau_booking.operations.services import conditions_of
 from creneau_booking.operations.soonest_query import CURSORS, count_of, pairs_of
 from creneau_booking.operations.unknown_names import known_names, unknown_names
@@ -89,6 +90,7 @@ class PrefetchOperation:
         if own_cursor:
             pairs.append((CURSOR_PARAMETER, own_cursor))
         async with service.connection() as connection:
+            given = await with_literal(connection, request, given, PATIENTS, strict=False)
             consumer = await consumer_for(
                 connection, access, given, request.now, per_agenda_max=self._per_agenda_max
             )

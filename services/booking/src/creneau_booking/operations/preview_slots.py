@@ -15,7 +15,7 @@ from creneau_booking.domain.openings.difference import There
 from creneau_booking.domain.openings.rules import Wanted
 from creneau_booking.operations.definitions import operation_definition, parameter
 from creneau_booking.operations.moments import window_of
-from creneau_booking.operations.references import id_of
+from creneau_booking.operations.references import id_of, with_literal
 from creneau_booking.storage.agendas.access_extensions import rules_of
 from creneau_booking.storage.agendas.ownership import schedule_belonging
 from creneau_booking.storage.openings.made_slots import OpeningStore, Plan
@@ -75,6 +75,7 @@ class PreviewSlotsOperation:
         window = window_of(given)
         with call.service.in_words():
             async with call.service.transaction() as connection:
+                given = await with_literal(connection, call.request, given, ("schedule",))
                 schedule, current = await self._schedule(connection, call, given)
                 key, now = await self._key(connection, current), call.request.now
                 plan = await self._openings.plan(connection, schedule, key, now, strict=True)
@@ -105,7 +106,7 @@ class PreviewSlotsOperation:
         check(schedule, "Schedule")
         context = write_context(call.request, access)
         schedule = await with_known_actors(connection, context, schedule, self._schedules.base_url)
-        await schedule_belonging(connection, context, schedule, current)
+        await schedule_belonging(self._schedules.base_url, connection, context, schedule, current)
         rules_of(schedule)
         return schedule, current
 

@@ -21,6 +21,7 @@ from creneau_booking.operations.references import id_of
 from creneau_booking.operations.series import answer_with_series, scope_in
 from creneau_booking.operations.subject import BARE, RESOURCE_NAMES, id_of_subject, with_contained_slots
 from creneau_booking.storage.agendas.slots_of_agendas import schedules_of, slots_between
+from creneau_booking.storage.appointment_mapper import relative
 from creneau_booking.storage.series import Pattern, slots_named
 from creneau_shared.clock import PARIS
 from creneau_shared.errors import BadRequest
@@ -63,10 +64,10 @@ class RescheduleOperation:
 
     async def handle(self, call: OperationCall) -> Answer:
         given = OperationInput.of(call.request, bare=BARE, read_as=with_contained_slots)
-        return await in_transaction(call, self._desk, "u", lambda session: self._move(session, given))
+        return await in_transaction(call, self._desk, "u", given, self._move)
 
     async def _move(self, session: Session, given: OperationInput) -> Answer:
-        current = await session.locked(await id_of_subject(session, given))
+        current = await session.locked(id_of_subject(session, given))
         repository = self._desk.repository
         before = repository.stored_facts(current)
         require_movable(before.status)
@@ -101,7 +102,11 @@ class RescheduleOperation:
         rest = {name: value for name, value in resource.items() if name not in ("start", "end")}
         wanted = _sent(given)
         period = _period(given, wanted, before)
-        slots = [id_of(reference) for reference in given.references("slot") or wanted.get("slot", ())]
+        base_url = self._desk.repository.base_url
+        slots = [id_of(reference) for reference in given.references("slot")]
+        if not slots:
+            said = (relative(str(one.get("reference", "")), base_url) for one in wanted.get("slot", ()))
+            slots = [id_of({"reference": reference}) for reference in said]
         if period is not None:
             rest |= {"start": exact_instant(period[0]), "end": exact_instant(period[1])}
             named = [id_of(schedule) for schedule in given.references("schedule")]

@@ -14,6 +14,8 @@ from typing import Any
 from creneau_booking.operations.agenda_remarks import remark, remarks_on
 from creneau_booking.operations.consumers import consumer_for, named_patients
 from creneau_booking.operations.definitions import operation_definition, parameter
+from creneau_booking.operations.find_query import PATIENTS
+from creneau_booking.operations.references import with_literal
 from creneau_booking.operations.soonest_query import (
     CURSORS,
     KNOWN,
@@ -110,7 +112,7 @@ INCLUDES = {
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """What a call asks for, as far as it is known before the database is asked."""
+    """What a call asks for."""
 
     given: OperationInput
     pairs: Sequence[tuple[str, str]]
@@ -124,9 +126,9 @@ class _Asked:
     digest: bytes
 
     @classmethod
-    def of(cls, call: OperationCall) -> _Asked:
-        """BadRequest for what cannot be understood, a cursor of another question among it."""
-        given = OperationInput.of(call.request)
+    def of(cls, call: OperationCall, given: OperationInput) -> _Asked:
+        """`given`: what was sent, with its patients by reference. BadRequest for what cannot be understood, a cursor of
+        another question among it."""
         pairs = pairs_of(given)
         count = count_of(given, "_count", COUNT_DEFAULT, COUNT_MAX)
         per_agenda = count_of(given, "per-agenda", 1, PER_AGENDA_MAX)
@@ -172,9 +174,11 @@ class SoonestOperation:
 
     async def handle(self, call: OperationCall) -> Answer:
         """Look for the first slots, and answer a page of them."""
-        access = call.request.access("Slot", "s")
-        asked = _Asked.of(call)
+        request = call.request
+        access = request.access("Slot", "s")
         async with call.service.connection() as connection:
+            sent = OperationInput.of(request)
+            asked = _Asked.of(call, await with_literal(connection, request, sent, PATIENTS, strict=False))
             looked = await self._look(connection, call, access, asked)
         return _page_of(call, asked, looked)
 

@@ -60,16 +60,12 @@ def subject_of(given: OperationInput, instance: str | None) -> Subject:
     return Subject(id_ or None, resource, wants_bundle)
 
 
-async def id_of_subject(session: Session, given: OperationInput) -> str:
-    """The stored appointment (id) that a call on an instance, with a reference or with an identifier is about; BadRequest
-    when it says none, or one that several have."""
+def id_of_subject(session: Session, given: OperationInput) -> str:
+    """The stored appointment (id) that a call on an instance, or with a reference, is about; BadRequest when it says
+    none."""
     if session.call.id:
         return session.call.id
-    references = given.references("appointment", *REFERENCE_NAMES)
-    named = next((id_of(r) for r in references), "")
-    if not named:
-        identifiers = [r.get("identifier", r) for r in references if r.get("resourceType") is None]
-        named = await _identified(session, [i for i in identifiers if isinstance(i, dict)])
+    named = next((id_of(r) for r in given.references("appointment", *REFERENCE_NAMES)), "")
     if not named:
         brought = given.resource("Appointment", *RESOURCE_NAMES)
         named = str((brought or {}).get("id") or "")
@@ -81,34 +77,6 @@ async def id_of_subject(session: Session, given: OperationInput) -> str:
             expression="Parameters.parameter.where(name='appointment')",
         )
     return named
-
-
-async def _identified(session: Session, identifiers: Sequence[Resource]) -> str:
-    """The id of the appointment that has one of the identifiers and that the caller sees; empty without any."""
-    for identifier in identifiers:
-        value, system = identifier.get("value"), identifier.get("system", "")
-        if not value:
-            continue
-        rows = await session.connection.fetch(
-            "SELECT id FROM appointment WHERE terms @> ARRAY[$1] AND NOT deleted ORDER BY id LIMIT 20",
-            f"identifier={system}|{value}",
-        )
-        seen = [row["id"] for row in rows if await session.visible(row["id"])]
-        if len(seen) > 1:
-            raise BadRequest(
-                "Plusieurs rendez-vous portent cet identifiant : donnez la référence.",
-                "Several appointments have this identifier: give the reference.",
-                code="multiple-matches",
-                expression="Parameters.parameter.where(name='appointment')",
-            )
-        if not seen:
-            raise NotFound(
-                "Aucun rendez-vous ne porte cet identifiant.",
-                "No appointment has this identifier.",
-                expression="Parameters.parameter.where(name='appointment')",
-            )
-        return str(seen[0])
-    return ""
 
 
 def is_proposal(id_: str) -> bool:

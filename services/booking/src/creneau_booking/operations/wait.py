@@ -56,11 +56,11 @@ class WaitOperation:
 
     async def handle(self, call: OperationCall) -> Answer:
         given = OperationInput.of(call.request, bare="appointment")
-        return await in_transaction(call, self._desk, "u", lambda session: self._wait(session, given))
+        return await in_transaction(call, self._desk, "u", given, self._wait)
 
     async def _wait(self, session: Session, given: OperationInput) -> Answer:
         repository = self._desk.repository
-        current = await self._locked(session, await id_of_subject(session, given))
+        current = await self._locked(session, id_of_subject(session, given))
         visit = repository.stored_facts(current)
         _require_may_move(session, visit)
         times, last = given.texts("times"), _end_of(given)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from creneau_booking.domain.refusals.answers import (
     AnsweredAfterEnd,
+    AnswererUnknown,
     AnswerForAnotherPractice,
     AnswerOrder,
     AnswerTimes,
@@ -38,6 +39,19 @@ def _(_: MayOnlyAnswer) -> CreneauError:
         " log in or telephone.",
         expression="AppointmentResponse",
         details_code="link-only",
+    )
+
+
+@WORDS.says(AnswererUnknown)
+def _(r: AnswererUnknown) -> CreneauError:
+    return Unprocessable(
+        f"Pour qui cette réponse est donnée n'est pas connu ici : « {r.said} ». Nommez un participant du rendez-vous par sa"
+        " référence, ou par un identifiant qu'il porte, avec son système.",
+        f"For whom this answer is given is not known here: “{r.said}”. Name a participant of the appointment by a reference,"
+        " or by an identifier that they bear, with its system.",
+        code="not-found",
+        expression="AppointmentResponse.actor",
+        details_code="unknown-actor",
     )
 
 

@@ -329,7 +329,7 @@ def _response(request: FhirRequest, answer: Answer) -> dict[str, Any]:
     if answer.content is not None and answer.status >= 400:
         response["outcome"] = orjson.Fragment(answer.content)
     elif returning == "OperationOutcome" and is_written(answer):
-        response["outcome"] = orjson.Fragment(done(request.language))
+        response["outcome"] = orjson.Fragment(done(answer, request.language))
     elif answer.content is not None and not (returning == "minimal" and answer.stored is not None):
         part["resource"] = orjson.Fragment(answer.content)
     part["response"] = response

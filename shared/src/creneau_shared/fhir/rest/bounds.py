@@ -37,9 +37,13 @@ class ResourceBounds:
         return size
 
     def check(self, resource: Resource) -> None:
-        """What `check_size` does; and Unprocessable, naming the element, for a text that is too long."""
-        if self.check_size(resource) <= self.text_characters_max:
-            return
+        """What `check_size` and `check_texts` do."""
+        if self.check_size(resource) > self.text_characters_max:
+            self.check_texts(resource)
+
+    def check_texts(self, resource: Resource) -> None:
+        """Unprocessable, naming the element, for a text that is too long; of what an operation is given, too, which writes
+        it."""
         for path, text in _texts(resource):
             if len(text) > self.text_characters_max:
                 raise Unprocessable(

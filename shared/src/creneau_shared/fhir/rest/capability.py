@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from creneau_shared.errors import BadRequest
@@ -16,6 +16,7 @@ from creneau_shared.fhir.rest.operation import Operation
 from creneau_shared.fhir.rest.service import FhirService
 from creneau_shared.fhir.search.registry import parameters_of
 from creneau_shared.fhir.storage.store import Resource
+from creneau_shared.type_table import COMPARTMENT, COMPARTMENT_PARAMETERS
 
 FHIR_VERSION = "4.0.1"
 SOFTWARE_VERSION = "0.1.0"
@@ -42,6 +43,10 @@ REST = (
     " seulement des types d'un même service."
 )
 
+NAMED_BY_US = (
+    "An update creates nothing: of what is about persons the server chooses the ids, and only software of the deployment"
+    " itself (the role system) puts a resource under an id of its own."
+)
 COUNT = {
     "name": "_count",
     "type": "number",
@@ -135,6 +140,8 @@ def capability_statement(
             {"code": code} for code in ("batch", "transaction", "history-system", "search-system")
         ],
     }
+    if compartments := _compartments({str(resource["type"]) for resource in resources}):
+        rest["compartment"] = compartments
     if operations:
         rest["operation"] = list(operations)
     return {
@@ -157,6 +164,12 @@ def capability_statement(
     }
 
 
+def _compartments(served: Collection[str]) -> list[str]:
+    """The CompartmentDefinitions of whoever's compartments some of the types can be searched in."""
+    owners = [owner for owner, types in COMPARTMENT_PARAMETERS.items() if not types.keys().isdisjoint(served)]
+    return [f"http://hl7.org/fhir/CompartmentDefinition/{owner[0].lower()}{owner[1:]}" for owner in owners]
+
+
 def _resource(
     served: ServedType, operations: Sequence[Operation], includes: Mapping[str, Any]
 ) -> dict[str, Any]:
@@ -168,7 +181,7 @@ def _resource(
         "interaction": [{"code": code} for code in sorted(interactions)],
         "versioning": _versioning(interactions),
         "readHistory": "vread" in interactions,
-        "updateCreate": "update" in interactions,
+        "updateCreate": "update" in interactions and name not in COMPARTMENT,
         "conditionalCreate": writable,
         "conditionalRead": "full-support",
         "conditionalUpdate": "update" in interactions,
@@ -183,8 +196,9 @@ def _resource(
     part |= {element: included for element, included in both if included}
     if served.profiles:
         part["supportedProfile"] = list(served.profiles)
-    if served.documentation:
-        part["documentation"] = served.documentation
+    told = [served.documentation, *([NAMED_BY_US] if writable and name in COMPARTMENT else [])]
+    if documentation := " ".join(filter(None, told)):
+        part["documentation"] = documentation
     offered = [
         _operation(o)
         for o in operations

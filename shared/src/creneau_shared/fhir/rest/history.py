@@ -27,6 +27,7 @@ from creneau_shared.fhir.search.bundle import Entry, Link, query_url, write_bund
 from creneau_shared.fhir.search.dates import EARLIEST, LATEST
 from creneau_shared.fhir.storage.generic import instant
 from creneau_shared.fhir.storage.store import HistoryQuery, ResourceStore, Stored
+from creneau_shared.ids import is_of_ours
 from creneau_shared.security.access import Access
 from creneau_shared.type_table import RECORDED
 
@@ -190,9 +191,18 @@ async def history(
         read = next((s.resource_type for s in stores if s.resource_type in RECORDED), "")
         await service.auditor.record(connection, request, Event("R", read, id_, touched=touched))
         seen = await _as_shown(service, connection, accesses, request.now, page)
+    # Of a resource alone the version before the last of the page was read with it: whether there is more to come.
+    deleted = {(one.resource_type, one.id, one.version) for one in versions if one.deleted}
     url = "/".join((request.base_url, *request.path))
     links = page_links(url, request.query, asked.cursor, [Place.of(v) for v in page], more, total)
-    entries = [history_entry(stored, request.base_url) for stored in seen]
+    entries = [
+        history_entry(
+            stored,
+            request.base_url,
+            again=(stored.resource_type, stored.id, stored.version - 1) in deleted,
+        )
+        for stored in seen
+    ]
     return Answer(200, write_bundle("history", entries, total=total, links=links))
 
 
@@ -365,10 +375,12 @@ def history_count(query: Pairs) -> int:
     return asked_count(query, COUNT_DEFAULT, COUNT_MAX) or 1
 
 
-def history_entry(stored: Stored, base_url: str) -> Entry:
-    """One history entry: request and response say what happened; a deletion has no resource."""
-    method = "DELETE" if stored.deleted else ("POST" if stored.version == 1 else "PUT")
-    status = {"DELETE": "204", "POST": "201", "PUT": "200"}[method]
+def history_entry(stored: Stored, base_url: str, *, again: bool = False) -> Entry:
+    """One history entry: request and response say what happened; a deletion has no resource. What was created under an id
+    that is none of ours was put there; `again`: what had been deleted was."""
+    created = stored.version == 1
+    method = "DELETE" if stored.deleted else "POST" if created and is_of_ours(stored.id) else "PUT"
+    status = "204" if stored.deleted else "201" if created or again else "200"
     url = stored.resource_type if method == "POST" else f"{stored.resource_type}/{stored.id}"
     return Entry(
         full_url=f"{base_url}/{stored.resource_type}/{stored.id}",

@@ -6,20 +6,22 @@ them is meant; on GET, the parameters of the address are the input.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from typing import Any
 
 from creneau_shared.errors import BadRequest
 from creneau_shared.fhir.rest.exchange import FhirRequest, json_object
+from creneau_shared.fhir.search.terms import relative_reference
 from creneau_shared.fhir.storage.store import Resource
 from creneau_shared.fhir.validation import check
 
 
 class OperationInput:
-    """The named values that an operation was called with."""
+    """The named values that an operation was called with; `base_url`: of the base at which it was."""
 
-    def __init__(self, entries: Iterable[tuple[str, Any]]) -> None:
+    def __init__(self, entries: Iterable[tuple[str, Any]], base_url: str = "") -> None:
         self._entries = list(entries)
+        self._base_url = base_url
 
     @staticmethod
     def of(
@@ -45,7 +47,7 @@ class OperationInput:
                     "This operation takes a Parameters resource.",
                     code="structure",
                 )
-        return OperationInput(entries)
+        return OperationInput(entries, request.base_url)
 
     @property
     def names(self) -> frozenset[str]:
@@ -94,23 +96,44 @@ class OperationInput:
         return found
 
     def references(self, *names: str) -> list[Resource]:
-        """Values that designate a resource, as FHIR References: literal, or logical (identifier only). A search's spellings
-        are understood, too: `system|value`, and `name.identifier` or `name:identifier` with any value."""
+        """Values that designate a resource, as FHIR References: literal, those within this base as `Type/id`, or logical
+        (identifier only). An Identifier alone is understood, too, and a search's spellings: `system|value`, and
+        `name.identifier` or `name:identifier` with any value."""
         return [reference for some in self.alternatives(*names) for reference in some]
 
     def alternatives(self, *names: str) -> list[list[Resource]]:
         """As `references`, those together that one value gives (joined by commas)."""
-        by_identifier = {f"{name}{sign}identifier" for name in names for sign in ".:"}
-        found: list[list[Resource]] = []
-        for name, value in self._entries:
-            if name not in names and name not in by_identifier:
-                continue
-            if isinstance(value, dict):
-                found.append([value])
-            elif isinstance(value, str):
-                parts = [part.strip() for part in value.split(",") if part.strip()]
-                found.append([_reference(part, name in by_identifier) for part in parts])
+        found = [self._designated(name, value) for name, value in self._entries if _plain(name) in names]
         return [some for some in found if some]
+
+    async def naming(
+        self, names: Collection[str], known_as: Callable[[str, Resource], Awaitable[Resource]]
+    ) -> OperationInput:
+        """The input in which each Reference under these names is what `known_as` (name, Reference) has for it; resources stay
+        as they are."""
+        entries: list[tuple[str, Any]] = []
+        for name, value in self._entries:
+            if _plain(name) in names and "resourceType" not in json_object(value):
+                references = self._designated(name, value)
+                entries += [(_plain(name), await known_as(_plain(name), one)) for one in references]
+            else:
+                entries.append((name, value))
+        return OperationInput(entries, self._base_url)
+
+    def _designated(self, name: str, value: Any) -> list[Resource]:
+        """The References that one value is, or joins with commas."""
+        if isinstance(value, dict):
+            return [self._as_reference(value)]
+        if not isinstance(value, str):
+            return []
+        parts = [part.strip() for part in value.split(",") if part.strip()]
+        return [self._as_reference(_reference(part, _plain(name) != name)) for part in parts]
+
+    def _as_reference(self, value: Resource) -> Resource:
+        literal = value.get("reference")
+        if isinstance(literal, str):
+            return {**value, "reference": relative_reference(literal, self._base_url)}
+        return {"identifier": value} if isinstance(value.get("value"), str) else value
 
     def codes(self, *names: str) -> list[str]:
         """Values that are codes, as search tokens `system|code` or `code`."""
@@ -138,6 +161,11 @@ class OperationInput:
                 expression="Parameters.parameter",
             )
         return value
+
+
+def _plain(name: str) -> str:
+    """The name of a parameter, whose value may be said to be an identifier."""
+    return name.removesuffix(".identifier").removesuffix(":identifier")
 
 
 def _reference(text: str, by_identifier: bool) -> Resource:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from email.utils import parsedate_to_datetime
+
+from creneau_shared.clock import shown
 from creneau_shared.errors import Issue
 from creneau_shared.fhir.json import dumps
 from creneau_shared.fhir.outcome import Language, operation_outcome
@@ -24,16 +27,22 @@ def is_written(answer: Answer) -> bool:
     return answer.stored is not None or answer.status == 204
 
 
-def done(language: Language) -> bytes:
-    """The OperationOutcome of a write that was made."""
-    said = Issue("informational", "C'est fait.", "Done.", severity="information")
+def done(answer: Answer, language: Language) -> bytes:
+    """The OperationOutcome of a write that was made, or that waits for somebody's decision (202), until its `Expires`."""
+    fr, en = "C'est fait.", "Done."
+    if answer.status == 202:
+        fr, en = "C'est enregistré, et attend une réponse", "It is stored, and waits for an answer"
+        until = answer.headers.get("Expires")
+        at = shown(parsedate_to_datetime(until)) if until else ""
+        fr, en = (f"{fr} jusqu'au {at}.", f"{en} until {at}.") if at else (f"{fr}.", f"{en}.")
+    said = Issue("informational", fr, en, severity="information")
     return dumps(operation_outcome([said], language))
 
 
 def _as_outcome(answer: Answer, language: Language) -> None:
     if not is_written(answer):
         return
-    answer.content = done(language)
+    answer.content = done(answer, language)
     answer.stored = None
     answer.headers.pop("Content-Location", None)
     if answer.status == 204:

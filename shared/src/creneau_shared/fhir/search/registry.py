@@ -484,17 +484,6 @@ def _communication(base: _Base) -> None:
     base.add("date", "sent", "Communication.sent")
 
 
-def _subscription(base: _Base) -> None:
-    base.tokens(contact="contact")
-    base.codes(
-        payload=("channel.payload", "urn:ietf:bcp:13"),
-        status=("status", "http://hl7.org/fhir/subscription-status"),
-        type=("channel.type", "http://hl7.org/fhir/subscription-channel-type"),
-    )
-    base.strings(criteria="criteria")
-    base.add("uri", "url", "Subscription.channel.endpoint")
-
-
 def _audit_event(base: _Base) -> None:
     base.codes(
         action=("action", "http://hl7.org/fhir/audit-event-action"),
@@ -555,7 +544,6 @@ _BUILDERS = {
     "Patient": _patient,
     "RelatedPerson": _related_person,
     "Communication": _communication,
-    "Subscription": _subscription,
     "AuditEvent": _audit_event,
     "Provenance": _provenance,
 }

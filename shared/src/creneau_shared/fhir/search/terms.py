@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 
+from creneau_shared.ins import INS_SYSTEMS, plain_ins
+
 _TERM_CHARACTERS_MAX = 500
 
 
@@ -17,6 +19,11 @@ def token_term(parameter: str, system: str | None, code: str | None) -> str:
     if system is None:
         return f"{parameter}={escape(code or '')}"
     return f"{parameter}={escape(system)}|{escape(code or '')}"
+
+
+def identifier_key(system: str | None, value: str) -> str:
+    """The value of an identifier as it is kept: an INS in whichever spelling is one."""
+    return plain_ins(value) if system in INS_SYSTEMS else value
 
 
 def bounded(term: str) -> str:

@@ -29,7 +29,7 @@ from creneau_shared.fhir.search.request import (
     Value,
     WordsValue,
 )
-from creneau_shared.fhir.search.terms import relative_reference
+from creneau_shared.fhir.search.terms import identifier_key, relative_reference
 from creneau_shared.fhir.search.words import WordsError, words_query
 from creneau_shared.fhir.text import contact_key, string_key
 from creneau_shared.spelling import fold
@@ -215,6 +215,8 @@ def _read_token(parameter: SearchParameter, text: str, reading: Reading) -> Toke
     value = _implied(parameter, _token(text))
     if parameter.name in CONTACTS and value.code is not None:
         return TokenValue(value.system, contact_key(value.code))
+    if (parameter.base, parameter.name) == ("Patient", "identifier") and value.code is not None:
+        return TokenValue(value.system, identifier_key(value.system, value.code))
     return value
 
 

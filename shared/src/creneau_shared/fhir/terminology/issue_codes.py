@@ -32,6 +32,7 @@ ISSUE_CODES: Final[Mapping[str, tuple[str, str]]] = {
     ),
     "modifier-extension": ("Extension modificatrice non comprise", "Modifier extension not understood"),
     "implicit-rules": ("Règles implicites non comprises", "Implicit rules not understood"),
+    "foreign-reference": ("Référence vers un autre serveur", "Reference to another server"),
     "reference-form": ("Référence mal formée", "Malformed reference"),
     "reference-target": ("Référence vers un type non permis", "Reference to a type that is not allowed"),
     "nesting": ("Imbrication trop profonde", "Nesting too deep"),

@@ -78,6 +78,11 @@ class Call:
             raise _wrong(name, "true ou false", "true or false")
         return value in (True, "true")
 
+    def shown_in(self) -> Language:
+        """The language of the labels: `displayLanguage`, or that of the request."""
+        said = self.text("displayLanguage")
+        return self.language if said is None else "en" if said.startswith("en") else "fr"
+
     def codings(self) -> list[Coding]:
         """What is asked about: `code` with `system`, a `coding`, or a `codeableConcept`."""
         concept, coding, code = self.first("codeableConcept"), self.first("coding"), self.text("code")
@@ -138,12 +143,25 @@ def _code_system(call: Call, url: str | None) -> CodeSystem:
     return questions.code_system(url or call.required("system"))
 
 
+def _in_version(call: Call, system: CodeSystem, name: str = "version") -> CodeSystem:
+    """The code system, which is held in one version; NotFound when another is asked for."""
+    asked = call.text(name)
+    if asked is not None and asked != system.version:
+        held = system.version or "–"
+        raise NotFound(
+            f"{system.url} n'est pas tenu ici dans la version {asked}, mais dans celle-ci : {held}.",
+            f"{system.url} is not held here in version {asked}, but in this one: {held}.",
+            expression=name,
+            details_code="unknown-code-system",
+        )
+    return system
+
+
 def _unknown(call: Call) -> NotFound:
     return NotFound(f"{call.type}/{call.id} n'existe pas.", f"{call.type}/{call.id} does not exist.")
 
 
 def _expand(call: Call) -> Resource:
-    language = call.text("displayLanguage")
     return questions.expand(
         _value_set(call),
         now=call.now,
@@ -151,19 +169,22 @@ def _expand(call: Call) -> Resource:
         offset=call.number("offset") or 0,
         count=call.number("count"),
         active_only=call.flag("activeOnly"),
-        language=call.language if language is None else "en" if language.startswith("en") else "fr",
+        language=call.shown_in(),
+        definition=call.flag("includeDefinition"),
     )
 
 
 def _lookup(call: Call) -> Resource:
     coding = call.codings()[0]
     properties = {str(value) for name, value in call.entries if name == "property"}
-    return questions.lookup(_code_system(call, coding.system), coding.code, properties, call.language)
+    system = _in_version(call, _code_system(call, coding.system))
+    return questions.lookup(system, coding.code, properties, call.shown_in())
 
 
 def _validate_in_system(call: Call) -> Resource:
     codings = call.codings()
-    system = _code_system(call, call.text("url") or codings[0].system)
+    call.flag("abstract")
+    system = _in_version(call, _code_system(call, call.text("url") or codings[0].system))
     own = next((coding for coding in codings if coding.system in (None, system.url)), None)
     if own is None:
         raise BadRequest(
@@ -171,14 +192,17 @@ def _validate_in_system(call: Call) -> Resource:
             f"None of the codes given is of {system.url}.",
             expression="coding",
         )
-    return questions.validate_in_system(system, own, call.language)
+    return questions.validate_in_system(system, own, call.shown_in())
 
 
 def _validate_in_set(call: Call) -> Resource:
     codings = call.codings()
     if call.first("code") is not None:
-        call.required("system")
-    return questions.validate_in_set(_value_set(call), codings, call.language)
+        system = call.required("system")
+        if call.text("systemVersion") is not None:
+            _in_version(call, questions.code_system(system), "systemVersion")
+    call.flag("abstract")
+    return questions.validate_in_set(_value_set(call), codings, call.shown_in())
 
 
 def _subsumes(call: Call) -> Resource:
@@ -191,8 +215,9 @@ def _subsumes(call: Call) -> Resource:
                 "codingA and codingB must be of the same system.",
                 expression="codingB",
             )
-        return questions.subsumes(_code_system(call, first.system), first.code, second.code)
-    system = _code_system(call, call.text("system"))
+        system = _in_version(call, _code_system(call, first.system))
+        return questions.subsumes(system, first.code, second.code)
+    system = _in_version(call, _code_system(call, call.text("system")))
     return questions.subsumes(system, call.required("codeA"), call.required("codeB"))
 
 
@@ -257,6 +282,10 @@ def _definition(
 
 
 _ASKED = ("code:code", "system:uri", "display:string", "coding:Coding", "codeableConcept:CodeableConcept")
+_OF_VERDICT = ("displayLanguage:code", "abstract:boolean")
+_WITHOUT_EFFECT = ("date:dateTime",)
+"""R4's, that changes no answer here, as `abstract` and, of `$expand`, `includeDesignations`, `excludeNested` and their like
+change none: of each system and value set one version is held, flat, without abstract codes and with one label of each code"""
 _VERDICT = [_out("result", "boolean", 1), _out("message", "string", 0), _out("display", "string", 0)]
 
 _ALL: Final = (
@@ -272,6 +301,12 @@ _ALL: Final = (
                 "count:integer",
                 "activeOnly:boolean",
                 "displayLanguage:code",
+                "includeDefinition:boolean",
+                *_WITHOUT_EFFECT,
+                "includeDesignations:boolean",
+                "excludeNested:boolean",
+                "excludeNotForUI:boolean",
+                "excludePostCoordinated:boolean",
             ),
             [_out("return", "ValueSet", 1)],
             instance=True,
@@ -283,7 +318,7 @@ _ALL: Final = (
             "ValueSet",
             "validate-code",
             "Code d'un jeu de valeurs ? / Code of a value set?",
-            _in("url:uri", *_ASKED),
+            _in("url:uri", *_ASKED, "systemVersion:string", *_OF_VERDICT, *_WITHOUT_EFFECT),
             _VERDICT,
             instance=True,
         ),
@@ -294,7 +329,16 @@ _ALL: Final = (
             "CodeSystem",
             "lookup",
             "Ce qui est su d'un code / What is known of a code",
-            _in("code:code", "system:uri", "coding:Coding", "property:code", many=("property",)),
+            _in(
+                "code:code",
+                "system:uri",
+                "version:string",
+                "coding:Coding",
+                "displayLanguage:code",
+                "property:code",
+                *_WITHOUT_EFFECT,
+                many=("property",),
+            ),
             [
                 _out("name", "string", 1),
                 _out("version", "string", 0),
@@ -311,7 +355,7 @@ _ALL: Final = (
             "CodeSystem",
             "validate-code",
             "Code d'un système ? / Code of a system?",
-            _in("url:uri", *_ASKED),
+            _in("url:uri", *_ASKED, "version:string", *_OF_VERDICT, *_WITHOUT_EFFECT),
             _VERDICT,
             instance=True,
         ),
@@ -322,7 +366,9 @@ _ALL: Final = (
             "CodeSystem",
             "subsumes",
             "Un code en comprend-il un autre ? / Does one code contain another?",
-            _in("codeA:code", "codeB:code", "system:uri", "codingA:Coding", "codingB:Coding"),
+            _in(
+                "codeA:code", "codeB:code", "system:uri", "version:string", "codingA:Coding", "codingB:Coding"
+            ),
             [_out("outcome", "code", 1)],
             instance=True,
         ),

@@ -79,11 +79,12 @@ def expand(
     count: int | None = None,
     active_only: bool = False,
     language: Language = "fr",
+    definition: bool = False,
 ) -> Resource:
     """`$expand`: the ValueSet with its codes, those that `text` finds, `count` of them from `offset`.
 
     A code is found when each word of `text` begins a word of its label (accents and case do not count), or when
-    the code itself begins with `text`.
+    the code itself begins with `text`. `definition`: with what the value set is composed of.
     """
     members = expansion(of.url) or ()
     kept = [m for m in members if _finds(text, m) and not (active_only and m.closed)]
@@ -100,6 +101,8 @@ def expand(
         asked.append({"name": "count", "valueInteger": count})
     if active_only:
         asked.append({"name": "activeOnly", "valueBoolean": True})
+    if definition:
+        asked.append({"name": "includeDefinition", "valueBoolean": True})
     systems, value_sets = sources(of.url)
     asked += [{"name": "used-codesystem", "valueUri": canonical} for canonical in systems]
     asked += [{"name": "used-valueset", "valueUri": canonical} for canonical in value_sets]
@@ -113,7 +116,8 @@ def expand(
         expanded["parameter"] = asked
     if page:
         expanded["contains"] = [_contained(member, language) for member in page]
-    resource = {name: part for name, part in value_set_resource(of).items() if name != "compose"}
+    whole = value_set_resource(of)
+    resource = {name: part for name, part in whole.items() if definition or name != "compose"}
     return resource | {"expansion": expanded}
 
 

@@ -14,6 +14,13 @@ class AnswerForAnotherPractice(Refusal):
 
 
 @dataclass(eq=False)
+class AnswererUnknown(Refusal):
+    """An answer names somebody (`said`) by no reference, and by no identifier of anybody whom its writer sees."""
+
+    said: str
+
+
+@dataclass(eq=False)
 class AnsweredAfterEnd(Refusal):
     """What has begun or is over (`status`) is answered."""
 

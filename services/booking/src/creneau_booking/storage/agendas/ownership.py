@@ -12,6 +12,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 
 from creneau_booking.domain.refusals.offering import ActorOfNobody, ActorOfOthers, ActorsNamedIn
+from creneau_booking.storage.agendas.named_actors import actors_named
+from creneau_booking.storage.appointment_mapper import relative
 from creneau_booking.storage.availability.actors import stop_taking
 from creneau_booking.storage.availability.agendas import IN_PERIOD, alone, beside_others
 from creneau_booking.storage.outside.followed_calendars import handed_over
@@ -105,11 +107,11 @@ def owners_of_agenda(
 
 
 async def schedule_belonging(
-    connection: Connection, context: WriteContext, resource: Resource, current: Stored | None
+    base_url: str, connection: Connection, context: WriteContext, resource: Resource, current: Stored | None
 ) -> list[str]:
     """The internal terms of a Schedule. A practice may only keep agendas of its own people, offers and places:
     ActorOfOthers for somebody else's, ActorOfNobody for those whom the directory does not know (yet)."""
-    actors = actors_of(resource)
+    actors = actors_named(resource, base_url)
     # Whoever writes an agenda and whoever learns of one of its actors meanwhile wait for each other.
     await beside_others(connection)
     await connection.execute(
@@ -120,22 +122,19 @@ async def schedule_belonging(
     opened = _openers_among(had)
     if context.organizations is not None:
         belonging = _without_claims(belonging, had)
-        require_theirs([*actors, *_unknown(resource)], belonging, context.organizations, "schedule")
+        require_theirs([*actors, *_unknown(resource, base_url)], belonging, context.organizations, "schedule")
         owners = context.owners(owners_of_agenda(actors, belonging))
         return [*owned_by(owners), *_opened_by(owners | owners_among(had) | opened)]
     return [*owned_by(owners_of_agenda(actors, belonging, opened)), *_opened_by(opened)]
 
 
-def actors_of(schedule: Resource) -> list[str]:
-    """The actors of a Schedule, as references within this base."""
-    named = (str(actor.get("reference", "")) for actor in schedule.get("actor", ()))
-    return ["/".join(name.split("/_history/")[0].split("/")[-2:]) for name in named if "/" in name]
-
-
-def _unknown(schedule: Resource) -> list[str]:
-    """The actors of a Schedule whom it names by an identifier (`system|value`) that nobody here bears."""
-    named = [a["identifier"] for a in schedule.get("actor", ()) if "identifier" in a and "reference" not in a]
-    return [f"{identifier.get('system', '')}|{identifier.get('value', '')}" for identifier in named]
+def _unknown(schedule: Resource, base_url: str) -> list[str]:
+    """The actors of a Schedule whom it names by an identifier (`system|value`) that nobody here bears, or on another
+    server."""
+    actors = schedule.get("actor", ())
+    named = [a["identifier"] for a in actors if "identifier" in a and "reference" not in a]
+    elsewhere = [a["reference"] for a in actors if "://" in relative(a.get("reference", ""), base_url)]
+    return [*(f"{one.get('system', '')}|{one.get('value', '')}" for one in named), *elsewhere]
 
 
 def require_theirs(

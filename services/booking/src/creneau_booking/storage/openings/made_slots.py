@@ -147,7 +147,7 @@ class OpeningStore:
     ) -> Plan:
         """What a Schedule asks for as it stands here; `key`: its agenda, where it has one already. `strict`: OpeningsUnread
         for what cannot be read, TooManySlots for what nobody could want."""
-        actors = await actors_of(connection, schedule)
+        actors = await actors_of(connection, schedule, self._base_url)
         stated = (stated_by if strict else understood)(schedule, actors, now)
         zone, place = place_of(schedule, actors)
         rows = await connection.fetch(_CLOSED, key, now) if key is not None else []

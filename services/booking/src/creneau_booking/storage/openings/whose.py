@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from creneau_booking.domain.openings import days_off
 from creneau_booking.domain.openings.expansion import Place
+from creneau_booking.storage.agendas.named_actors import actors_named
 from creneau_booking.storage.agendas.working_places import AROUND, working_places
 from creneau_booking.storage.availability.actors import ROOM
 from creneau_booking.storage.openings.extensions import Actors
@@ -53,15 +54,11 @@ async def actor_of_openings(
         announce(connection, DUE_CHANNEL)
 
 
-async def actors_of(connection: Connection, schedule: Resource) -> Actors:
-    named = [
-        str(actor.get("reference", "")).split("/_history/")[0].split("/")[-2:]
-        for actor in schedule.get("actor", ())
-    ]
+async def actors_of(connection: Connection, schedule: Resource, base_url: str) -> Actors:
     ids: dict[str, list[str]] = {}
-    for parts in named:
-        if len(parts) == 2:
-            ids.setdefault(parts[0], []).append(parts[1])
+    for actor in actors_named(schedule, base_url):
+        kind, _, id_ = actor.partition("/")
+        ids.setdefault(kind, []).append(id_)
     rows = []
     kinds = (*_INHERITED, "Practitioner")
     if ids.keys() & set(kinds):

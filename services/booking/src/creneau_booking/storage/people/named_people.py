@@ -17,7 +17,7 @@ from creneau_booking.domain.refusals.registered import PatientsUnclear
 from creneau_booking.storage.appointment_mapper import relative
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.search.layout import table_name
-from creneau_shared.fhir.search.terms import bounded, token_term
+from creneau_shared.fhir.search.terms import bounded, identifier_key, token_term
 from creneau_shared.fhir.storage.generic import owned_by
 from creneau_shared.fhir.storage.store import Resource, WriteContext
 
@@ -70,6 +70,16 @@ async def with_known_actors(
     return {**schedule, "actor": actors} if actors else schedule
 
 
+async def with_known_answerer(
+    connection: Connection, context: WriteContext, response: Resource, base_url: str
+) -> Resource:
+    """The answer in which who gives it is named as `Type/id` too, where they were named by an identifier alone."""
+    actor = response.get("actor")
+    if not actor or actor.get("reference"):
+        return response
+    return {**response, "actor": await _named_here(connection, context, actor, base_url)}
+
+
 async def _named_here(
     connection: Connection, context: WriteContext, actor: Resource, base_url: str
 ) -> Resource:
@@ -82,11 +92,12 @@ async def _named_here(
 async def _borne_by(connection: Connection, context: WriteContext, actor: Resource) -> str | None:
     """The one who bears the actor's identifier."""
     identifier = actor.get("identifier", {})
-    if not identifier.get("system") or not identifier.get("value"):
+    system, value = identifier.get("system"), identifier.get("value")
+    if not system or not value:
         return None
     rows = await connection.fetch(
         _FOUND,
-        bounded(token_term("identifier", identifier["system"], identifier["value"])),
+        bounded(token_term("identifier", system, identifier_key(system, value))),
         context.patient_ids is None and context.organizations is None,
         list(context.patient_ids or ()),
         owned_by(context.organizations or ()),

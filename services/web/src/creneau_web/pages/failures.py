@@ -18,6 +18,7 @@ from creneau_web.auth.accounts import tokens_of
 from creneau_web.fhir.refusal import RefusedError, UnreachableError
 from creneau_web.page import (
     READING,
+    EnteredAlreadyError,
     ForeignFormError,
     LinkTimeOverError,
     NotAPatientError,
@@ -43,6 +44,7 @@ NOT_FOUND, WRONG_METHOD, GONE_BY_TIME = 404, 405, 410
 def handle(pages: FastAPI) -> None:
     """Tell the application what to do with each kind of failure."""
     pages.add_exception_handler(SignInNeededError, _sign_in)
+    pages.add_exception_handler(EnteredAlreadyError, _entered_already)
     pages.add_exception_handler(LinkTimeOverError, _link_time_over)
     pages.add_exception_handler(BookedAlreadyError, _booked_already)
     pages.add_exception_handler(NoTimeYetError, _no_time_yet)
@@ -63,6 +65,11 @@ async def _sign_in(request: Request, error: Exception) -> Response:
     page = _page(request)
     await page.keep_unsent()
     return page.go("/connexion", retour=error.back)
+
+
+async def _entered_already(request: Request, error: Exception) -> Response:
+    assert isinstance(error, EnteredAlreadyError)
+    return _page(request).go(error.back)
 
 
 async def _link_time_over(request: Request, _: Exception) -> Response:

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from creneau_web.sessions.entering import Entered
 from creneau_web.sessions.seal import Seal
 from creneau_web.sessions.unsent import Unsent
 
@@ -121,6 +122,8 @@ class Content(BaseModel):
     """where the browser goes to be logged out at the provider of whose account has ended, or was erased"""
     said: str | None = None
     """key of a sentence for the next page, said once"""
+    entered: Entered | None = None
+    """the form that has let somebody in last: it may be sent once more"""
     unsent: Unsent | None = None
     """what was typed into a page's form when the language was changed, or a log-in came in between: until it is sent"""
 

@@ -109,11 +109,17 @@ class Page:
         return self.session is before
 
     @asynccontextmanager
+    async def one_press(self) -> AsyncIterator[None]:
+        """Around what a form does: of two presses the second comes after the first, and sees what it has done."""
+        session = await self.own_session()
+        async with self.site.sessions.turn(session):
+            yield
+
+    @asynccontextmanager
     async def entering(self) -> AsyncIterator[None]:
         """Around what a form does that lets somebody in, for one press at a time; EnteredAlreadyError where another one of
         the same form has done it."""
-        session = await self.own_session()
-        async with self.site.sessions.turn(session):
+        async with self.one_press():
             await self.go_on_where_entered()
             yield
 

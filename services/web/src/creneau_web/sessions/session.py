@@ -114,6 +114,8 @@ class Content(BaseModel):
     invited: dict[str, str] = Field(default_factory=dict)
     """an invitation that was made last: for whom (`who`), to whom (`name`), its `code`, which the base tells once, until when
     it works (`expires`), and of which `wish` it came"""
+    taken_up: str | None = None
+    """SHA-256 (hexadecimal) of the code of an invitation that was taken up last: it may be sent once more"""
     console: dict[str, str] = Field(default_factory=dict)
     """what calls made from the console have learnt (ids of a demonstration's resources)"""
     erased: Erased | None = None

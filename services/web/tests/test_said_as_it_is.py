@@ -1,0 +1,45 @@
+"""What a page says of a search, a week and a choice is so, and what it offers leads there."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+import pytest
+
+from .conftest import Asked, FhirBase, Person, searchset
+from .samples import CAMILLE, PLACE, PRACTITIONER, ROLE, SCHEDULE, SLOT, appointment, held
+from .test_beside import acting_for
+from .test_booking import EXPIRES, choose
+from .test_care import place, told
+from .test_visits import booked
+from .test_waiting_list import wish
+from .test_without_account import TOKEN, opening
+
+LOU = {**CAMILLE, "id": "lou", "name": [{"use": "official", "family": "Martin", "given": ["Lou"]}]}
+BOTH = acting_for(("camille", True, "book manage"), ("lou", False, "book manage"))
+AFTERNOON = {**SLOT, "id": "slot-pm", "start": "2026-12-01T11:00:00Z", "end": "2026-12-01T11:15:00Z"}
+
+
+@pytest.fixture(autouse=True)
+async def signed_in(person: Person, fhir: FhirBase) -> None:
+    fhir.on("GET", "/PractitionerRole", searchset(ROLE, PRACTITIONER, PLACE))
+    fhir.on("GET", "/Slot", searchset(SLOT, SCHEDULE))
+    fhir.on("GET", "/Slot/slot-1", SLOT)
+    fhir.on("GET", "/Schedule", searchset(SCHEDULE))
+    fhir.on("POST", "/Patient/_search", searchset(CAMILLE))
+    fhir.on("POST", "/Appointment/$hold", appointment(), 201, Expires=EXPIRES)
+    fhir.on("GET", "/Appointment/a-1", held(), ETag='W/"1"')
+    await person.sign_in()
+
+
+async def test_who_moves_a_visit_and_finds_no_time_waits_for_an_earlier_one(
+    person: Person, fhir: FhirBase
+) -> None:
+    """And not for a second visit, which whoever came by a link may not even ask for."""
+    fhir.on("GET", "/Appointment/a-1", booked(), ETag='W/"3"')
+    fhir.on("GET", "/Slot", searchset())
+    page = (await person.open("/rendez-vous/a-1/deplacer")).text
+    assert 'href="/liste-attente?rendez-vous=a-1"' in page
+    assert "?soignant=" not in page
+    assert 'href="/liste-attente?soignant=role-1"' in (await person.open("/soignants/role-1/creneaux")).text

@@ -43,3 +43,20 @@ async def test_who_moves_a_visit_and_finds_no_time_waits_for_an_earlier_one(
     assert 'href="/liste-attente?rendez-vous=a-1"' in page
     assert "?soignant=" not in page
     assert 'href="/liste-attente?soignant=role-1"' in (await person.open("/soignants/role-1/creneaux")).text
+
+
+async def test_a_week_without_a_morning_is_no_week_without_times(person: Person, fhir: FhirBase) -> None:
+    fhir.on("GET", "/Slot", searchset(AFTERNOON, SCHEDULE))
+    page = (await person.open("/soignants/role-1/creneaux?du=2026-12-01&moment=matin")).text
+    assert "Aucun créneau ne correspond" in page
+    assert 'href="/soignants/role-1/creneaux?du=2026-12-01">Voir tous les créneaux</a>' in page
+    later = {**SLOT, "id": "later", "start": "2026-12-09T06:00:00Z", "end": "2026-12-09T06:15:00Z"}
+
+    def after(asked: Asked) -> httpx.Response | None:
+        late = asked.path == "/Slot" and not any(v.startswith("lt") for _, v in asked.query)
+        return httpx.Response(200, json=searchset(AFTERNOON, later)) if late else None
+
+    fhir.rules.append(after)
+    page = (await person.open("/soignants/role-1/creneaux?du=2026-12-01&moment=matin")).text
+    assert "Aucun créneau cette semaine pour votre choix (Le matin)." in page
+    assert "Voir tous les créneaux" in page

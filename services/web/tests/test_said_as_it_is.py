@@ -60,3 +60,36 @@ async def test_a_week_without_a_morning_is_no_week_without_times(person: Person,
     page = (await person.open("/soignants/role-1/creneaux?du=2026-12-01&moment=matin")).text
     assert "Aucun créneau cette semaine pour votre choix (Le matin)." in page
     assert "Voir tous les créneaux" in page
+
+
+@pytest.mark.parametrize(
+    ("kind", "advice"),
+    [
+        ("department", "précisez la ville"),
+        ("commune", "un arrondissement ou un code postal"),
+        ("arrondissement", "précisez un nom ou une spécialité."),
+    ],
+)
+async def test_what_was_not_compared_is_found_by_more_than_what_is_given(
+    person: Person, fhir: FhirBase, kind: str, advice: str
+) -> None:
+    understood = told(place("Paris", "75", kind=kind))
+    fhir.on(
+        "GET",
+        "/PractitionerRole/$find-care",
+        searchset(ROLE, PRACTITIONER, PLACE, understood, total=109),
+    )
+    fhir.on("GET", "/Slot/$soonest", searchset(SLOT, SCHEDULE))
+    assert advice in (await person.open("/recherche?quoi=dermatologue")).text
+
+
+async def test_nobody_is_said_to_be_first_while_the_agendas_do_not_answer(
+    person: Person, fhir: FhirBase
+) -> None:
+    fhir.on("GET", "/PractitionerRole/$find-care", searchset(ROLE, PRACTITIONER, PLACE))
+    fhir.on("GET", "/Slot/$soonest", searchset(SLOT, SCHEDULE))
+    assert "premiers libres" in (await person.open("/recherche?quoi=dermatologue")).text
+    fhir.on("GET", "/Slot/$soonest", {}, 503)
+    page = (await person.open("/recherche?quoi=dermatologue")).text
+    assert "Inès Bianchi" in page
+    assert "premiers libres" not in page

@@ -93,3 +93,24 @@ async def test_nobody_is_said_to_be_first_while_the_agendas_do_not_answer(
     page = (await person.open("/recherche?quoi=dermatologue")).text
     assert "Inès Bianchi" in page
     assert "premiers libres" not in page
+
+
+async def test_a_reason_of_later_times_is_offered_too(person: Person, fhir: FhirBase) -> None:
+    """Sixty short visits come first; the check-up is free in three weeks."""
+    soon = [{**SLOT, "id": f"s-{n}", "serviceType": [{"text": "Visite courte"}]} for n in range(60)]
+    late = {**SLOT, "id": "late", "start": "2026-12-21T06:00:00Z", "end": "2026-12-21T06:45:00Z"}
+
+    def say(asked: Asked) -> httpx.Response | None:
+        if asked.path != "/Slot":
+            return None
+        first = ("_count", "60") in asked.query
+        return httpx.Response(200, json=searchset(*(soon if first else [*soon, late])))
+
+    fhir.rules.append(say)
+    for _ in range(2):
+        page = (await person.open("/soignants/role-1")).text
+        assert 'value="Visite courte"' in page
+        assert 'value="Suivi d&#39;acné"' in page
+        assert "45 minutes" in page
+    later = [a for a in fhir.asked if a.path == "/Slot" and ("_count", "200") in a.query]
+    assert [a.token for a in later] == [None], "read once for a while, for whoever comes"

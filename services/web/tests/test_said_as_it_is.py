@@ -114,3 +114,32 @@ async def test_a_reason_of_later_times_is_offered_too(person: Person, fhir: Fhir
         assert "45 minutes" in page
     later = [a for a in fhir.asked if a.path == "/Slot" and ("_count", "200") in a.query]
     assert [a.token for a in later] == [None], "read once for a while, for whoever comes"
+
+
+async def test_a_message_that_is_too_long_is_led_to(person: Person) -> None:
+    check = await choose(person)
+    refused = await person.follow(await person.send(check.url.path, message="x" * 501))
+    assert '<li><a href="#message">' in refused.text
+
+
+async def test_nobody_chosen_is_led_to(person: Person, fhir: FhirBase) -> None:
+    fhir.on("POST", "/Patient/_search", searchset(CAMILLE, LOU))
+    fhir.on("POST", "/Patient/$acting-for", BOTH)
+    asked = await choose(person)
+    refused = await person.follow(await person.send(asked.url.path, qui=""))
+    assert '<li><a href="#qui">' in refused.text
+    assert '<fieldset id="qui" tabindex="-1"' in refused.text
+
+
+async def test_the_language_that_differs_is_tied_to_what_is_said_of_it(
+    person: Person, fhir: FhirBase
+) -> None:
+    fhir.on("GET", "/Patient/camille", CAMILLE, ETag='W/"4"')
+    fhir.refuse("PUT", "/Patient/camille", 412, "version-conflict")
+    await person.open("/mes-donnees/camille")
+    refused = await person.send(
+        "/mes-donnees/camille", courriel="camille@exemple.fr", langue="en", version='W/"3"'
+    )
+    assert '<li><a href="#langue">' in refused.text
+    assert 'tabindex="-1" aria-describedby="langue-problem"' in refused.text
+    assert 'id="langue-problem"' in refused.text

@@ -143,3 +143,20 @@ async def test_the_language_that_differs_is_tied_to_what_is_said_of_it(
     assert '<li><a href="#langue">' in refused.text
     assert 'tabindex="-1" aria-describedby="langue-problem"' in refused.text
     assert 'id="langue-problem"' in refused.text
+
+
+@pytest.mark.parametrize(
+    ("line", "leads"),
+    [("avec", "/recherche?quoi="), ("ou", "/recherche?quoi="), ("motif", "/soignants/role-1")],
+)
+async def test_changing_with_whom_where_or_why_keeps_the_message_and_gives_the_time_back(
+    person: Person, fhir: FhirBase, line: str, leads: str
+) -> None:
+    check = await choose(person)
+    assert f'name="quoi" value="{line}"' in check.text
+    fhir.on("PATCH", "/Appointment/a-1", appointment("cancelled"))
+    path = check.url.path.replace("/verifier", "/modifier")
+    gone = await person.send(path, quoi=line, message="Grain de beauté")
+    assert gone.headers["location"].startswith(leads)
+    assert fhir.asked[-1].method == "PATCH" or any(a.method == "PATCH" for a in fhir.asked)
+    assert "Grain de beauté" in (await choose(person)).text, "with another time of the same professional"

@@ -160,3 +160,9 @@ async def test_changing_with_whom_where_or_why_keeps_the_message_and_gives_the_t
     assert gone.headers["location"].startswith(leads)
     assert fhir.asked[-1].method == "PATCH" or any(a.method == "PATCH" for a in fhir.asked)
     assert "Grain de beauté" in (await choose(person)).text, "with another time of the same professional"
+
+
+async def test_contacts_are_not_offered_to_be_changed_by_who_may_not(person: Person, fhir: FhirBase) -> None:
+    assert 'value="coordonnees"' in (await choose(person)).text
+    fhir.on("POST", "/Patient/$acting-for", acting_for(("camille", True, "book")))
+    assert 'value="coordonnees"' not in (await choose(person)).text

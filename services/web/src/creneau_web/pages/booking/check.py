@@ -183,6 +183,7 @@ async def _show(page: Page, draft: Draft) -> HTMLResponse:
         professional=professional,
         person=person,
         reach=reach_of(person, hidden=draft.hidden, sends_texts=page.site.settings.sends_texts),
+        registers=whom is not None and "register" in whom.may,
         acting=None if whom is None or whom.oneself else person,
         proxies=[proxy.name for proxy in proxies if proxy.accepted and not proxy.oneself],
         other=await visit(page.fhir, page.site.directory, draft.moving) if draft.moving else None,

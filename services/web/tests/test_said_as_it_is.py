@@ -166,3 +166,34 @@ async def test_contacts_are_not_offered_to_be_changed_by_who_may_not(person: Per
     assert 'value="coordonnees"' in (await choose(person)).text
     fhir.on("POST", "/Patient/$acting-for", acting_for(("camille", True, "book")))
     assert 'value="coordonnees"' not in (await choose(person)).text
+
+
+async def test_whose_details_and_whose_wish_it_is_stands_on_the_page(person: Person, fhir: FhirBase) -> None:
+    """A banner where one acts for somebody, and none on one's own."""
+    fhir.on("POST", "/Patient/_search", searchset(CAMILLE, LOU))
+    fhir.on("POST", "/Patient/$acting-for", BOTH)
+    for one in (CAMILLE, LOU):
+        fhir.on("GET", f"/Patient/{one['id']}", one, ETag='W/"3"')
+    theirs = (await person.open("/mes-donnees/lou")).text
+    assert "Vous agissez pour Lou Martin" in theirs
+    assert "<title>Les coordonnées d'un proche" in theirs
+    assert "Vous agissez" not in (await person.open("/mes-donnees/camille")).text
+    patient = [{"actor": {"reference": "Patient/lou"}}, {"actor": {"reference": "PractitionerRole/role-1"}}]
+    fhir.on("GET", "/Appointment/w-1", wish(participant=patient), ETag='W/"1"')
+    assert "Vous agissez pour Lou Martin" in (await person.open("/liste-attente/w-1")).text
+    fhir.on("GET", "/Appointment/w-1", wish(), ETag='W/"1"')
+    assert "Vous agissez" not in (await person.open("/liste-attente/w-1")).text
+
+
+async def test_of_several_people_s_messages_each_says_whose_it_is(person: Person, fhir: FhirBase) -> None:
+    sent: dict[str, Any] = {
+        "resourceType": "Communication",
+        "id": "m-1",
+        "status": "completed",
+        "subject": {"reference": "Patient/lou"},
+        "sent": "2026-11-29T09:30:00Z",
+    }
+    fhir.on("POST", "/Communication/_search", searchset(sent))
+    assert "Lou Martin" not in (await person.open("/mes-messages")).text
+    fhir.on("POST", "/Patient/_search", searchset(CAMILLE, LOU))
+    assert "Lou Martin" in (await person.open("/mes-messages")).text

@@ -197,3 +197,26 @@ async def test_of_several_people_s_messages_each_says_whose_it_is(person: Person
     assert "Lou Martin" not in (await person.open("/mes-messages")).text
     fhir.on("POST", "/Patient/_search", searchset(CAMILLE, LOU))
     assert "Lou Martin" in (await person.open("/mes-messages")).text
+
+
+async def test_what_a_practice_has_written_is_french_on_an_english_page(
+    person: Person, fhir: FhirBase
+) -> None:
+    """RGAA 8.7: a screen reader says it as French; on a French page there is nothing to say."""
+    fhir.on(
+        "GET", "/PractitionerRole", searchset({**ROLE, "availabilityExceptions": "Fermé le jeudi"}, PLACE)
+    )
+    said = booked(serviceType=[{"text": "Suivi d'acné"}], patientInstruction="Venez à jeun.")
+    fhir.on("GET", "/Appointment/a-1", said, ETag='W/"3"')
+    for path, words in (
+        ("/soignants/role-1", ("Fermé le jeudi", "Suivi d&#39;acné")),
+        ("/rendez-vous/a-1", ("Venez à jeun.", "Suivi d&#39;acné")),
+        ("/mes-rendez-vous", ()),
+    ):
+        french = (await person.open(path)).text
+        await person.open("/langue/en?retour=/")
+        english = (await person.open(path)).text
+        for one in words:
+            assert f'<span lang="fr">{one}</span>' in english, (path, one)
+            assert f'<span lang="fr">{one}</span>' not in french
+        await person.open("/langue/fr?retour=/")

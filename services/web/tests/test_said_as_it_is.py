@@ -220,3 +220,10 @@ async def test_what_a_practice_has_written_is_french_on_an_english_page(
             assert f'<span lang="fr">{one}</span>' in english, (path, one)
             assert f'<span lang="fr">{one}</span>' not in french
         await person.open("/langue/fr?retour=/")
+
+
+async def test_a_link_says_how_long_its_answer_opens_the_page(person: Person, fhir: FhirBase) -> None:
+    opening(fhir, "1984")
+    person.client.cookies.clear()
+    page = await person.follow(await person.open(f"/rdv/{TOKEN}"))
+    assert "pour une demi-heure" in page.text

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from importlib.resources import files
 
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, ViewportSize
 
-from tests.browser.looking import LOOKS, ZOOMED
+from tests.browser.looking import LOOKS
 
 STYLE = "".join((files("creneau_web") / "static" / name).read_text() for name in ("tokens.css", "style.css"))
+ZOOMED: ViewportSize = {"width": 320, "height": 256}
 NAME = "Wolfeschlegelsteinhausenb"
 CHOICE = f"""<!doctype html><html lang="fr"><head><title>Pour qui</title><style>{STYLE}</style></head><body><main>
 <form><fieldset><legend>Pour qui ?</legend><div class="radio"><input type="radio" name="qui" id="qui-1">

@@ -211,7 +211,8 @@ async def test_what_a_practice_has_written_is_french_on_an_english_page(
     for path, words in (
         ("/soignants/role-1", ("Fermé le jeudi", "Suivi d&#39;acné")),
         ("/rendez-vous/a-1", ("Venez à jeun.", "Suivi d&#39;acné")),
-        ("/mes-rendez-vous", ()),
+        ("/soignants/role-1/creneaux?motif=Suivi+d%27acn%C3%A9", ("Suivi d&#39;acné",)),
+        ("/rendez-vous/a-1/deplacer", ("Suivi d&#39;acné",)),
     ):
         french = (await person.open(path)).text
         await person.open("/langue/en?retour=/")

@@ -6,7 +6,7 @@ from importlib.resources import files
 
 from playwright.sync_api import Browser, ViewportSize
 
-from tests.browser.looking import LOOKS
+from tests.browser.looking import LOOKS, SPACED_TEXT, STYLED
 
 STYLE = "".join((files("creneau_web") / "static" / name).read_text() for name in ("tokens.css", "style.css"))
 ZOOMED: ViewportSize = {"width": 320, "height": 256}
@@ -21,5 +21,7 @@ def test_a_long_name_among_those_for_whom_one_books(browser: Browser) -> None:
     page = browser.new_page(viewport=ZOOMED)
     page.route("**/*", lambda route: route.fulfill(body=CHOICE, content_type="text/html"))
     page.goto("http://127.0.0.1:1/")
-    assert page.evaluate(LOOKS)["scroll"] == []
+    for style in ("", SPACED_TEXT):
+        page.evaluate(STYLED, style)
+        assert page.evaluate(LOOKS)["scroll"] == [], style
     page.close()

@@ -239,6 +239,14 @@ async def test_far_later_a_form_is_refused_too_and_is_not_sent_by_itself(
     assert "retry-after" in refused.headers
     assert "refresh" not in refused.headers
     assert "validez encore" in refused.text
+    assert "avez écrit est gardé" not in refused.text, "no form of ours"
+    person.form_key = (await person.session()).form_key
+    kept = await person.send("/rendez-vous/a-1/annuler", raison="pat")
+    assert "avez écrit est gardé" in kept.text
+    assert 'href="/rendez-vous/a-1/annuler"' in kept.text
+    unsent = (await person.session()).content.unsent
+    assert unsent is not None
+    assert (unsent.page, unsent.text("raison")) == ("/rendez-vous/a-1/annuler", "pat")
     slow.may.set()
     assert {answer.status_code for answer in await asyncio.gather(*making)} == {200}
 

@@ -333,7 +333,54 @@ async def test_access_is_given_shown_and_taken_back(person: Person, fhir: FhirBa
     assert [a.body for a in fhir.asked if a.method == "PATCH"] == [
         [{"op": "add", "path": "/active", "value": False}]
     ]
-    assert (await person.send("/mes-proches/another/retirer")).status_code == 404
+    assert (await person.send("/mes-proches/another/retirer")).headers["location"] == "/mes-proches"
+    assert len([a for a in fhir.asked if a.method == "PATCH"]) == 1, (
+        "nothing is done to what is nobody's here"
+    )
+
+
+@pytest.mark.parametrize("press", ["retirer", "renoncer"])
+async def test_what_is_ended_twice_is_ended_and_no_page_that_is_not_there(
+    person: Person, fhir: FhirBase, press: str
+) -> None:
+    """A button pressed twice: the browser shows the second answer alone."""
+    fhir.on("POST", "/RelatedPerson/_search", searchset(PROXY))
+
+    def end(asked: Asked) -> httpx.Response | None:
+        if asked.path not in ("/RelatedPerson/r-1", "/RelatedPerson/r-1/$renounce"):
+            return None
+        fhir.on("POST", "/RelatedPerson/_search", searchset({**PROXY, "active": False}))
+        return httpx.Response(200, json=PROXY)
+
+    fhir.rules.append(end)
+    await person.open("/mes-proches")
+    answers = [await person.send(f"/mes-proches/r-1/{press}") for _ in range(2)]
+    assert [answer.headers.get("location") for answer in answers] == ["/mes-proches"] * 2
+    assert 'role="status"' in (await person.open("/mes-proches")).text
+
+
+async def test_an_invitation_taken_up_twice_is_taken_up(person: Person, fhir: FhirBase) -> None:
+    """The code works once; the form that was sent twice says that it has. Another code that is used says so."""
+    used: list[str] = []
+
+    def accept(asked: Asked) -> httpx.Response | None:
+        if asked.path != "/RelatedPerson/$accept":
+            return None
+        code = asked.body["parameter"][0]["valueString"]
+        if code not in used and code != "of another":
+            used.append(code)
+            return httpx.Response(200, json=PROXY)
+        said = {"coding": [{"code": "proxy-code"}], "text": "Ce code ne vaut plus rien."}
+        issue = {"severity": "error", "code": "invalid", "details": said}
+        return httpx.Response(422, json={"resourceType": "OperationOutcome", "issue": [issue]})
+
+    fhir.rules.append(accept)
+    await person.open("/mes-proches")
+    answers = await asyncio.gather(*(person.send("/mes-proches/accepter", code="abc") for _ in range(2)))
+    assert [answer.headers.get("location") for answer in answers] == ["/mes-proches"] * 2
+    refused = await person.send("/mes-proches/accepter", code="of another")
+    assert refused.status_code == 422
+    assert "ne vaut plus rien" in refused.text
 
 
 KEY = re.compile(r'name="cle" value="([^"]+)"')

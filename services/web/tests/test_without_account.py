@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+from datetime import timedelta
 from typing import Any
 
 import httpx
 import pytest
+
+from creneau_shared.clock import FixedClock
 
 from .conftest import Asked, FhirBase, Person, searchset
 from .samples import PLACE, PRACTITIONER, ROLE, appointment
@@ -210,3 +214,96 @@ async def test_a_link_to_a_visit_by_the_usual_clock_does_not(person: Person, fhi
     fhir.on("POST", "/Appointment/$open-link", parameters(**shown))
     page = await person.follow(await person.open(f"/rdv/{TOKEN}"))
     assert "Les heures sont" not in page.text
+
+
+async def _code_is_typed(person: Person, fhir: FhirBase) -> None:
+    """Camille has chosen a time, and types the code that came; it works once."""
+    fhir.on("POST", "/$send-code", parameters(expires={"valueInstant": EXPIRES}))
+    used: list[str] = []
+
+    def verify(asked: Asked) -> httpx.Response | None:
+        if asked.path != "/$verify-code":
+            return None
+        [code] = [p["valueString"] for p in asked.body["parameter"] if p["name"] == "code"]
+        if code != "123456" or used:
+            issue = {"severity": "error", "code": "invalid", "details": {"text": "Ce code ne vaut rien."}}
+            return httpx.Response(422, json={"resourceType": "OperationOutcome", "issue": [issue]})
+        used.append(code)
+        token = {"access_token": {"valueString": "a token"}, "expires": {"valueInstant": EXPIRES}}
+        return httpx.Response(200, json=parameters(**token))
+
+    fhir.rules.append(verify)
+    await person.open("/connexion/code?retour=/mes-rendez-vous")
+    await person.send("/connexion/code", contact="camille@exemple.fr", retour="/mes-rendez-vous")
+    await person.open("/connexion/code/saisir")
+    session = await person.session()
+    await person.app.site.sessions.keep_draft(session, "d", {"slot": "slot-1"})
+
+
+def _goes_back(person: Person, cookie: str) -> None:
+    """As a browser that has not taken what the last answer set."""
+    person.client.cookies.clear()
+    person.client.cookies.set("__Host-creneau", cookie, domain="creneau.example")
+
+
+async def test_a_code_sent_twice_lets_in_by_whichever_answer_arrives(person: Person, fhir: FhirBase) -> None:
+    """Pressed twice, the browser drops the first answer with its cookie; what was chosen before is there."""
+    await _code_is_typed(person, fhir)
+    before, form_key = person.client.cookies["__Host-creneau"], person.form_key
+    first = await person.send("/connexion/code/saisir", code="123456")
+    after = person.client.cookies["__Host-creneau"]
+    _goes_back(person, before)
+    second = await person.send("/connexion/code/saisir", code="123456")
+    assert second.headers["location"] == first.headers["location"] == "/mes-rendez-vous"
+    assert person.client.cookies["__Host-creneau"] == after
+    assert (await person.open("/mes-rendez-vous")).status_code == 200
+    assert await person.app.site.sessions.find_draft(await person.session(), "d") == {"slot": "slot-1"}
+    person.form_key = form_key
+    third = await person.send("/connexion/code/saisir", code="123456")
+    assert third.headers["location"] == "/mes-rendez-vous", "of a browser that took the cookie"
+
+
+async def test_two_presses_at_once_let_in_both(person: Person, fhir: FhirBase) -> None:
+    await _code_is_typed(person, fhir)
+    answers = await asyncio.gather(*(person.send("/connexion/code/saisir", code="123456") for _ in range(2)))
+    assert [answer.headers.get("location") for answer in answers] == ["/mes-rendez-vous"] * 2
+    assert (await person.open("/mes-rendez-vous")).status_code == 200
+
+
+async def test_what_was_known_before_the_log_in_opens_nothing_without_the_code(
+    person: Person, fhir: FhirBase
+) -> None:
+    """Whoever has put their own cookie into somebody's browser knows its form key too, and not the code."""
+    await _code_is_typed(person, fhir)
+    before, form_key = person.client.cookies["__Host-creneau"], person.form_key
+    await person.send("/connexion/code/saisir", code="123456")
+    for page in ("/mes-rendez-vous", "/connexion/code/saisir"):
+        _goes_back(person, before)
+        assert (await person.open(page)).headers["location"].startswith("/connexion"), page
+    assert (await person.app.site.sessions.find(before)) is not None
+    for code in ("123457", "123456"):
+        _goes_back(person, before)
+        person.form_key = form_key
+        await person.send("/connexion/code/saisir", code=code)
+        _goes_back(person, person.client.cookies.get("__Host-creneau") or before)
+        assert (await person.open("/mes-rendez-vous")).headers["location"].startswith("/connexion")
+
+
+async def test_nor_after_a_moment(person: Person, fhir: FhirBase, clock: FixedClock) -> None:
+    await _code_is_typed(person, fhir)
+    before = person.client.cookies["__Host-creneau"]
+    await person.send("/connexion/code/saisir", code="123456")
+    clock.advance(timedelta(minutes=3))
+    assert await person.app.site.sessions.find(before) is None
+
+
+async def test_an_answer_to_a_link_sent_twice_opens_the_visit(person: Person, fhir: FhirBase) -> None:
+    opening(fhir, "1984")
+    fhir.on("GET", "/Appointment/a-1", appointment("booked"))
+    await person.follow(await person.open(f"/rdv/{TOKEN}"))
+    before = person.client.cookies["__Host-creneau"]
+    await person.send("/rdv", reponse="1984")
+    _goes_back(person, before)
+    visit = await person.follow(await person.send("/rdv", reponse="1984"))
+    assert visit.url.path == "/rendez-vous/a-1"
+    assert visit.status_code == 200

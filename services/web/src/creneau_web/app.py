@@ -26,6 +26,7 @@ from creneau_web.auth.keeping import Keeping
 from creneau_web.auth.login import Login
 from creneau_web.care.directory import Directory
 from creneau_web.care.finding import Finding
+from creneau_web.care.reasons import Reasons
 from creneau_web.drawing import template_engine
 from creneau_web.fhir.wire import HttpWire, Wire
 from creneau_web.headers import PageHeaders, with_head
@@ -137,6 +138,7 @@ def create_site(
         cookie=SessionCookie(settings),
         entrance=GatewayHeaders(settings.gateway_secret.get_secret_value()),
         directory=directory,
+        reasons=Reasons(settings.directory_cache_s),
         finding=Finding(clock, directory, settings.results_cache_s),
         reports=Reports(
             database, keep=timedelta(days=settings.reports_keep_days), most=settings.reports_per_hour_max

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from datetime import date
 from typing import Annotated, Any
 from urllib.parse import quote, urlencode
@@ -11,9 +12,11 @@ from urllib.parse import quote, urlencode
 from fastapi import Depends, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 from starlette.responses import Response
+from starlette.routing import Route
 
 from creneau_web.care.model import PARIS
 from creneau_web.fhir.client import Fhir
+from creneau_web.sessions.entering import SentForm
 from creneau_web.sessions.forms import FIELD, comes_from_here, has_key
 from creneau_web.sessions.session import PATIENT, Account, Content, Language, Session
 from creneau_web.sessions.unsent import NOTHING_UNSENT, Unsent
@@ -46,6 +49,14 @@ class NotAPatientError(Exception):
 
 class ForeignFormError(Exception):
     """A form without the session's key, or from another site."""
+
+
+class EnteredAlreadyError(Exception):
+    """A form that has let somebody in was sent once more; `back` is where it led them."""
+
+    def __init__(self, back: str) -> None:
+        super().__init__(back)
+        self.back = back
 
 
 class Page:
@@ -90,11 +101,52 @@ class Page:
             self.request.state.session = self.session
         return self.session
 
-    async def let_in(self, account: Account) -> bool:
-        """Somebody has logged in, in whatever way. Whether what had been begun in this session is theirs too, and is kept."""
-        before = await self.own_session()
-        self.session = self.request.state.session = await self.site.sessions.let_in(before, account)
+    async def let_in(self, account: Account, back: str = "/") -> bool:
+        """Somebody has logged in, in whatever way, and goes on to `back`. Whether what had been begun in this session is
+        theirs too, and is kept."""
+        before, sent = await self.own_session(), await self._sent_form(back)
+        self.session = self.request.state.session = await self.site.sessions.let_in(before, account, sent)
         return self.session is before
+
+    @asynccontextmanager
+    async def one_press(self) -> AsyncIterator[None]:
+        """Around what a form does: of two presses the second comes after the first, and sees what it has done."""
+        session = await self.own_session()
+        async with self.site.sessions.turn(session):
+            yield
+
+    @asynccontextmanager
+    async def entering(self) -> AsyncIterator[None]:
+        """Around what a form does that lets somebody in, for one press at a time; EnteredAlreadyError where another one of
+        the same form has done it."""
+        async with self.one_press():
+            await self.go_on_where_entered()
+            yield
+
+    async def go_on_where_entered(self) -> None:
+        """EnteredAlreadyError where this form has let somebody in before; their session is this one from now on."""
+        sent = await self._sent_form()
+        found = await self.site.sessions.find(sent.cookie) if sent is not None else None
+        left = found.content.entered if found is not None else None
+        if sent is None or found is None or left is None or left.key is None:
+            return
+        key = sent.opens(left)
+        became = await self.site.sessions.find(key) if key is not None else None
+        if became is None:
+            await self.site.sessions.end(found)  # who does not know what was typed has no second try
+            self.session = self.request.state.session = None
+            return
+        became.key = key
+        self.session = self.request.state.session = became
+        raise EnteredAlreadyError(left.back)
+
+    async def _sent_form(self, back: str = "/") -> SentForm | None:
+        """The form of this request; None where it is none, or of nobody's session."""
+        cookie = self.site.cookie.read(self.request)
+        if cookie is None or self.request.method in READING:
+            return None
+        fields = await typed(self.request)
+        return SentForm(cookie, self.request.url.path, fields, back) if fields else None
 
     async def begin_anew(self, **kept: Any) -> None:
         """What was begun in this session is over, and whoever was logged in is so no more. `kept`: of the new one's content."""
@@ -163,14 +215,17 @@ class Page:
         kept = self.session.content.unsent if self.session else None
         return kept if kept is not None and kept.page == address else NOTHING_UNSENT
 
-    async def keep_unsent(self) -> None:
-        """What this request has sent, for its page: whoever sent it has to log in first, and finds it there afterwards."""
+    async def keep_unsent(self) -> bool:
+        """What this request has sent, for its page: whoever sent it has to log in or to wait first, and finds it there
+        afterwards. Whether there was something to keep."""
         if self.session is None or self.request.method in READING:
-            return
+            return False
         fields = await typed(self.request)
-        if fields:
-            kept = {"unsent": Unsent(page=self.here, fields=fields)}
-            await self.site.sessions.change(self.session, lambda content: content.model_copy(update=kept))
+        if not fields:
+            return False
+        kept = {"unsent": Unsent(page=self.here, fields=fields)}
+        await self.site.sessions.change(self.session, lambda content: content.model_copy(update=kept))
+        return True
 
     async def forget_unsent(self, address: str | None = None) -> None:
         """A form of this page, or of that at an address, has been sent: what was kept of it is old."""
@@ -194,10 +249,16 @@ class Page:
     def _above(self, path: str) -> str:
         """The path, or so much of it as leads to a page."""
         shown: frozenset[str] = self.request.app.state.shown
-        taken = getattr(self.request.scope.get("route"), "path", "")
+        route = self.request.scope.get("route") or next(self._routes_at(path), None)
+        taken = getattr(route, "path", "")
         while taken and taken not in shown:
             taken, path = taken.rpartition("/")[0], path.rpartition("/")[0]
         return path if taken else "/"
+
+    def _routes_at(self, path: str) -> Iterator[Route]:
+        """By which a path is answered: for who asks before one was chosen."""
+        routes: Sequence[Route] = self.request.app.state.routes
+        return (route for route in routes if route.path_regex.fullmatch(path))
 
     def asset(self, name: str) -> str:
         return self.site.assets.url(name)
@@ -212,6 +273,7 @@ class Page:
 async def get_page(request: Request) -> Page:
     """The page of a request, with its session if the cookie names a live one."""
     site: Site = request.app.state.site
+    request.state.asked = request
     key = site.cookie.read(request)
     session = await site.sessions.find(key) if key else None
     if session is not None and key is not None:
@@ -256,12 +318,20 @@ async def check_form(page: CurrentPage) -> None:
     """Refuse what no form of ours has sent: the dependency of every route that changes something."""
     if page.request.method in READING:
         return
-    form = await page.request.form()
-    if not comes_from_here(page.request.headers, page.site.settings.public_site_url) or not has_key(
-        page.session, form.get(FIELD)
-    ):
-        raise ForeignFormError
+    await check_sender(page)
     await page.forget_unsent()
+
+
+async def check_sender(page: Page) -> None:
+    """ForeignFormError for what no form of this session has sent; EnteredAlreadyError for one that has let somebody in."""
+    given = (await page.request.form()).get(FIELD)
+    if not comes_from_here(page.request.headers, page.site.settings.public_site_url):
+        raise ForeignFormError
+    if not has_key(page.session, given):
+        entered = page.session.content.entered if page.session and page.account else None
+        if entered is not None and (entered.path, entered.form_key) == (page.request.url.path, given):
+            raise EnteredAlreadyError(entered.back)
+        raise ForeignFormError
 
 
 async def typed(request: Request) -> dict[str, list[str]] | None:

@@ -14,6 +14,7 @@ from creneau_web.auth.keeping import Keeping
 from creneau_web.auth.login import Login
 from creneau_web.care.directory import Directory
 from creneau_web.care.finding import Finding
+from creneau_web.care.reasons import Reasons
 from creneau_web.fhir.wire import Wire
 from creneau_web.ops.collecting import Collector
 from creneau_web.sessions.cookie import SessionCookie
@@ -38,6 +39,7 @@ class Site:
     cookie: SessionCookie
     entrance: GatewayHeaders
     directory: Directory
+    reasons: Reasons
     finding: Finding
     reports: Reports
     wordings: Mapping[Language, Wording]

@@ -9,6 +9,7 @@ from secrets import randbelow
 from typing import Any
 
 import structlog
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
@@ -16,12 +17,19 @@ from creneau_shared.database.failures import DATABASE_FAILURES
 from creneau_web.admission.kinds import SAFE, kind_of
 from creneau_web.admission.metrics import TURNED_AWAY, observe
 from creneau_web.admission.rule import ORDER, Kind, Limits, Room
-from creneau_web.page import Page
+from creneau_web.page import EnteredAlreadyError, ForeignFormError, Page, check_sender
 from creneau_web.pages.booking.draft import holds_a_time
 from creneau_web.sessions.session import Session
 from creneau_web.site import Site
 
 log = structlog.get_logger(__name__)
+UNKEPT: tuple[type[Exception], ...] = (
+    ForeignFormError,
+    EnteredAlreadyError,
+    HTTPException,
+    *DATABASE_FAILURES,
+)
+"""what was sent is no form of this session, or cannot be kept"""
 App = Callable[[MutableMapping[str, Any], Any, Any], Awaitable[None]]
 
 
@@ -85,7 +93,7 @@ class Gate:
         if kind is None:
             await self._app(scope, receive, send)
             return
-        request, session = Request(scope), None
+        request, session = Request(scope, receive), None
         if kind == "looking" and not self._queue.room.is_free(kind):
             session = await self._session(request)
             if session is not None and await self._holds(session):
@@ -98,7 +106,9 @@ class Gate:
             return
         TURNED_AWAY.labels(kind).inc()
         session = session or await self._session(request)
-        await self._come_back(Page(request, self._site, session))(scope, receive, send)
+        page = Page(request, self._site, session)
+        answer = self._come_back(page, kept=await self._keep(page))
+        await answer(scope, receive, send)
 
     async def _session(self, request: Request) -> Session | None:
         """Who it is, if that can be told now: to know whether they hold a time, and which language they read. While the pages'
@@ -117,11 +127,22 @@ class Gate:
             log.warning("admission.hold_unknown", error=error)
             return False
 
-    def _come_back(self, page: Page) -> HTMLResponse:
-        """When to come back. A page that was asked for comes by itself then; a form is sent by nobody but the person."""
+    async def _keep(self, page: Page) -> bool:
+        """Whether what a form of ours has sent is kept for its page."""
+        try:
+            if page.request.method not in SAFE:
+                await check_sender(page)
+            return await page.keep_unsent()
+        except UNKEPT as error:
+            log.warning("admission.unsent_lost", error=error)
+            return False
+
+    def _come_back(self, page: Page, *, kept: bool) -> HTMLResponse:
+        """When to come back. A page that was asked for comes by itself then; a form is sent by nobody but the person, who
+        finds it at its page where it was `kept`."""
         least = self._site.settings.admission_retry_s
         # Not all at the same moment: whoever was turned away together would be so again.
         seconds = least + randbelow(least + 1)
         by_itself = page.request.method in SAFE
         headers = {"Retry-After": str(seconds), **({"Refresh": str(seconds)} if by_itself else {})}
-        return page.drawn("busy.html", 503, headers, seconds=seconds, by_itself=by_itself)
+        return page.drawn("busy.html", 503, headers, seconds=seconds, by_itself=by_itself, kept=kept)

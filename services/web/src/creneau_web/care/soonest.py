@@ -88,6 +88,16 @@ async def next_fitting(
     return None
 
 
+async def openings_after(fhir: Fhir, professional: Professional, after: datetime) -> list[Opening]:
+    """The free times from an instant on, as many as are looked at."""
+    found: list[Opening] = []
+    async for page in _pages(fhir, professional, _query(after, MANY)):
+        found += page
+        if len(found) >= LOOKED_AT_MAX:
+            break
+    return found
+
+
 async def nearest_openings(
     fhir: Fhir, professional: Professional, moment: datetime, now: datetime, count: int = 3
 ) -> list[Opening]:

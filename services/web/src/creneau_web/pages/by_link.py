@@ -60,7 +60,12 @@ async def show(page: CurrentPage) -> HTMLResponse | RedirectResponse:
 async def answer(
     page: CurrentPage, reponse: Annotated[str, Form(max_length=TYPED_MAX)] = ""
 ) -> HTMLResponse | RedirectResponse:
-    """The right answer opens this one appointment for half an hour: what it waits for first."""
+    """The right answer opens this one appointment for half an hour: what it waits for first. Sent twice, it does so once."""
+    async with page.entering():
+        return await _answered(page, reponse)
+
+
+async def _answered(page: Page, reponse: str) -> HTMLResponse | RedirectResponse:
     if (visit := _opened_before(page)) is not None:
         return await _to_the_visit(page, visit)
     link = page.session.content.link if page.session else None
@@ -75,6 +80,7 @@ async def answer(
     try:
         answered = await page.fhir.as_(None).operation("Appointment/$open-link", parameters)
     except RefusedError as error:
+        await page.go_on_where_entered()
         if error.refusal.status == WRONG:
             return await _show(page, {"reponse": error.refusal.text}, 422)
         return await _told(page, error)
@@ -104,7 +110,8 @@ async def _let_in(page: Page, given: Opened) -> None:
             access_token=given.access_token,
             expires_at=given.expires,
             provider=BY_LINK,
-        )
+        ),
+        "/rdv",
     )
 
 

@@ -17,6 +17,7 @@ from creneau_web.auth.accounts import tokens_of
 from creneau_web.fhir.refusal import RefusedError, UnreachableError
 from creneau_web.page import (
     READING,
+    EnteredAlreadyError,
     ForeignFormError,
     LinkTimeOverError,
     NotAPatientError,
@@ -40,6 +41,7 @@ NOT_FOUND, WRONG_METHOD, GONE_BY_TIME = 404, 405, 410
 def handle(pages: FastAPI) -> None:
     """Tell the application what to do with each kind of failure."""
     pages.add_exception_handler(SignInNeededError, _sign_in)
+    pages.add_exception_handler(EnteredAlreadyError, _entered_already)
     pages.add_exception_handler(LinkTimeOverError, _link_time_over)
     pages.add_exception_handler(BookedAlreadyError, _booked_already)
     pages.add_exception_handler(NoTimeYetError, _no_time_yet)
@@ -59,6 +61,11 @@ async def _sign_in(request: Request, error: Exception) -> Response:
     page = _page(request)
     await page.keep_unsent()
     return page.go("/connexion", retour=error.back)
+
+
+async def _entered_already(request: Request, error: Exception) -> Response:
+    assert isinstance(error, EnteredAlreadyError)
+    return _page(request).go(error.back)
 
 
 async def _link_time_over(request: Request, _: Exception) -> Response:
@@ -103,19 +110,50 @@ async def _refused(request: Request, error: Exception) -> Response:
 
 async def _unreachable(request: Request, error: Exception) -> Response:
     log.warning("page.unreachable", error=error)
-    return await _told(_page(request), "unreachable", 503)
+    return await _to_be_tried_again(_page(request), 503)
+
+
+async def _to_be_tried_again(page: Page, status: int) -> Response:
+    """What was sent is kept for its page, as far as it can be; what was written in many words is shown where it cannot."""
+    kept = False
+    try:
+        kept = await page.keep_unsent()
+    except Exception as error:
+        log.warning("page.unsent_lost", error=error)
+    written = [] if kept or page.request.method in READING else await _written(page.request)
+    text = page.wording.t("failure.unreachable.kept") if kept else ""
+    return await _told(page, "unreachable", status, text, written=written, again=page.here)
+
+
+async def _written(request: Request) -> list[str]:
+    """What stands in its form's fields of several words."""
+    try:
+        form = await request.form()
+    except Exception as error:
+        log.warning("page.form_unread", error=error)
+        return []
+    texts = (form.get(name) for name in WRITTEN)
+    return [text for text in texts if isinstance(text, str) and text.strip()]
 
 
 async def _foreign_form(request: Request, _: Exception) -> Response:
     """Most often the session has ended: where to go on, and what was written in many words, to be copied. Nothing of it is
-    kept, and what another site sends is not shown."""
+    kept, and what another site sends is not shown. Without any cookie it has ended too, or the browser takes none."""
     page = _page(request)
-    written: list[str] = []
-    if comes_from_here(request.headers, page.site.settings.public_site_url):
-        form = await request.form()
-        texts = (form.get(name) for name in WRITTEN)
-        written = [text for text in texts if isinstance(text, str) and text.strip()]
-    return await _told(page, "form_expired", 403, written=written, again=page.here)
+    ours = comes_from_here(request.headers, page.site.settings.public_site_url)
+    written = await _written(request) if ours else []
+    kind = "no_cookie" if ours and page.site.cookie.read(request) is None else "form_expired"
+    phone = await _telephone(page) if kind == "no_cookie" else None
+    return await _told(page, kind, 403, written=written, again=page.here, phone=phone)
+
+
+async def _telephone(page: Page) -> str | None:
+    """Of the professional whom a page is about, where that can be read."""
+    role = page.request.path_params.get("role")
+    try:
+        return (await page.site.directory.professional(page.fhir, role)).phone if role else None
+    except (RefusedError, UnreachableError):
+        return None
 
 
 async def _not_a_patient(request: Request, _: Exception) -> Response:
@@ -145,14 +183,22 @@ def _methods_at(request: Request) -> set[str]:
 
 async def _unexpected(request: Request, error: Exception) -> Response:
     log.error("page.failed", exc_info=error)
-    return await _told(_page(request), "unreachable", 500)
+    return await _to_be_tried_again(_page(request), 500)
 
 
 async def _told(
-    page: Page, kind: str, status: int, text: str = "", *, written: Sequence[str] = (), again: str = ""
+    page: Page,
+    kind: str,
+    status: int,
+    text: str = "",
+    *,
+    written: Sequence[str] = (),
+    again: str = "",
+    phone: str | None = None,
 ) -> Response:
+    values = {"kind": kind, "text": text, "written": written, "again": again, "phone": phone}
     try:
-        return await page.show("failure.html", status, kind=kind, text=text, written=written, again=again)
+        return await page.show("failure.html", status, **values)
     except Exception as error:
         log.error("page.failure_failed", exc_info=error)
         return HTMLResponse("<!doctype html><title>Créneau</title><h1>Créneau</h1>", status)
@@ -171,5 +217,7 @@ async def _page_of_anybody(request: Request) -> Page:
 
 
 def _page(request: Request) -> Page:
+    """With the request as it was read, its form included."""
     site: Site = request.app.state.site
-    return Page(request, site, getattr(request.state, "session", None))
+    asked = getattr(request.state, "asked", request)
+    return Page(asked, site, getattr(request.state, "session", None))

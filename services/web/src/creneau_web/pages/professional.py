@@ -7,15 +7,11 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from fastapi.responses import HTMLResponse, RedirectResponse
 
-from creneau_web.care.model import Opening, Reason
+from creneau_web.care.reasons import LOOKED_AT
 from creneau_web.care.soonest import is_connected, next_openings
 from creneau_web.page import CurrentPage
 
 router = APIRouter()
-
-LOOKED_AT = 60
-"""free times among which the reasons are looked for"""
-
 
 FROM_REGULATION = frozenset({"sas", "sas-preprod"})
 """what the regulation of unscheduled care adds to the address of an agenda (`origin`)"""
@@ -37,19 +33,7 @@ async def professional(
     return await page.show(
         "professional.html",
         professional=found,
-        reasons=reasons_of(openings),
+        reasons=await page.site.reasons.of(page.fhir, found, openings),
         first=openings[0] if openings else None,
         connected=connected,
     )
-
-
-def reasons_of(openings: list[Opening]) -> list[Reason]:
-    """What the free times are for, in the order in which they come; each once."""
-    found: dict[str, Reason] = {}
-    for opening in openings:
-        if opening.reason:
-            minutes = int((opening.end - opening.start).total_seconds() // 60)
-            before = found.get(opening.reason)
-            modes = opening.modes | (before.modes if before else frozenset())
-            found[opening.reason] = Reason(opening.reason, before.minutes if before else minutes, modes)
-    return list(found.values())

@@ -38,7 +38,7 @@ async def let_in(page: Page, account: Account, back: str) -> RedirectResponse:
     person's session."""
     chosen = DRAFT.match(back)
     time = await _time_chosen_by_link(page, chosen[1]) if chosen else None
-    if await page.let_in(account) or chosen is None:
+    if await page.let_in(account, back) or chosen is None:
         return page.go(back)
     if time is None:
         await page.say_next("sign_in.choices_of_another")

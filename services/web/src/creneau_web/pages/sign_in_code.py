@@ -74,7 +74,12 @@ async def type_(page: CurrentPage) -> HTMLResponse | RedirectResponse:
 async def verify(
     page: CurrentPage, code: Annotated[str, Form(max_length=TYPED_MAX)] = ""
 ) -> HTMLResponse | RedirectResponse:
-    """Log in with the code and go on where one was."""
+    """Log in with the code and go on where one was. Sent twice, the form does so once."""
+    async with page.entering():
+        return await _verified(page, code)
+
+
+async def _verified(page: Page, code: str) -> HTMLResponse | RedirectResponse:
     session = await page.own_session()
     sent = session.content.code
     if sent is None:
@@ -91,6 +96,7 @@ async def verify(
     try:
         answered = await page.fhir.as_(None).operation("$verify-code", parameters)
     except RefusedError as error:
+        await page.go_on_where_entered()
         if error.refusal.status not in SHOWN_BESIDE_THE_FIELD:
             raise
         return await _ask_for_code(page, sent, "", {"code": error.refusal.text}, error.refusal.status)

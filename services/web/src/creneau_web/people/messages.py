@@ -33,6 +33,8 @@ class Message:
     why: str | None
     """why it was not sent, in the service's words"""
     appointment: str | None
+    patient: str | None = None
+    """id of the Patient about whom it is"""
     updated: str = ""
     """when it became so, as the server writes it"""
 
@@ -54,6 +56,12 @@ def message_of(communication: Mapping[str, Any]) -> Message:
         channel=next((CHANNELS[code] for code in medium if code in CHANNELS), None),
         state=STATES.get(communication.get("status", ""), "planned"),
         why=(communication.get("statusReason") or {}).get("text"),
+        patient=_patient_of(communication),
         updated=communication.get("meta", {}).get("lastUpdated", ""),
         appointment=next((r.partition("/")[2] for r in about if r.startswith("Appointment/")), None),
     )
+
+
+def _patient_of(communication: Mapping[str, Any]) -> str | None:
+    reference = str((communication.get("subject") or {}).get("reference", ""))
+    return reference.removeprefix("Patient/") if reference.startswith("Patient/") else None

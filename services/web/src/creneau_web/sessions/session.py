@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from creneau_web.sessions.entering import Entered
 from creneau_web.sessions.seal import Seal
 from creneau_web.sessions.unsent import Unsent
 
@@ -113,6 +114,8 @@ class Content(BaseModel):
     invited: dict[str, str] = Field(default_factory=dict)
     """an invitation that was made last: for whom (`who`), to whom (`name`), its `code`, which the base tells once, until when
     it works (`expires`), and of which `wish` it came"""
+    taken_up: str | None = None
+    """SHA-256 (hexadecimal) of the code of an invitation that was taken up last: it may be sent once more"""
     console: dict[str, str] = Field(default_factory=dict)
     """what calls made from the console have learnt (ids of a demonstration's resources)"""
     erased: Erased | None = None
@@ -121,6 +124,8 @@ class Content(BaseModel):
     """where the browser goes to be logged out at the provider of whose account has ended, or was erased"""
     said: str | None = None
     """key of a sentence for the next page, said once"""
+    entered: Entered | None = None
+    """the form that has let somebody in last: it may be sent once more"""
     unsent: Unsent | None = None
     """what was typed into a page's form when the language was changed, or a log-in came in between: until it is sent"""
 

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import Any
+from weakref import WeakValueDictionary
 
 import orjson
 
 from creneau_shared.clock import Clock
 from creneau_shared.database.pool import Connection, Database
+from creneau_web.sessions.entering import Entered, SentForm
 from creneau_web.sessions.seal import Seal
 from creneau_web.sessions.session import Account, Content, Session, new_key
 
 SEEN_EVERY = timedelta(minutes=1)
 """how old the note of the last request may be: not every page writes a row"""
+
+LEFT_FOR = timedelta(minutes=1)
+"""how long a form that has let somebody in may be sent once more by a browser that keeps the old cookie"""
 
 FIND = """
 SELECT form_key, content, seen_at FROM session WHERE key_hash = $1 AND seen_at > $2 AND began_at > $3
@@ -23,6 +30,10 @@ SELECT form_key, content, seen_at FROM session WHERE key_hash = $1 AND seen_at >
 SEE = "UPDATE session SET seen_at = $2 WHERE key_hash = $1"
 BEGIN = """
 INSERT INTO session (key_hash, form_key, began_at, seen_at, content, provider_session) VALUES ($1, $2, $3, $3, $4, $5)
+"""
+LEAVE = """
+INSERT INTO session (key_hash, form_key, began_at, seen_at, content) VALUES ($1, $2, $3, $4, $5)
+ON CONFLICT (key_hash) DO NOTHING
 """
 LOCK = "SELECT content FROM session WHERE key_hash = $1 FOR NO KEY UPDATE"
 SAVE = "UPDATE session SET content = $2 WHERE key_hash = $1"
@@ -56,6 +67,14 @@ class Sessions:
         self._clock = clock
         self._idle = idle
         self._longest = longest
+        self._locks: WeakValueDictionary[bytes, asyncio.Lock] = WeakValueDictionary()
+
+    @asynccontextmanager
+    async def turn(self, session: Session) -> AsyncIterator[None]:
+        """Of one session, one request of a process at a time is within."""
+        lock = self._locks.setdefault(session.key_hash, asyncio.Lock())
+        async with lock:
+            yield
 
     async def find(self, key: str) -> Session | None:
         """The live session of a cookie."""
@@ -114,15 +133,29 @@ class Sessions:
         async with self._database.connection() as connection:
             await connection.execute(LEAVE_RENEWAL, session.key_hash, until)
 
-    async def let_in(self, session: Session, account: Account) -> Session:
+    async def let_in(self, session: Session, account: Account, sent: SentForm | None = None) -> Session:
         """The session of whoever has logged in, under another key: with what had been begun before, unless that was another
-        person's. Then theirs has ended, and of it there is left the language."""
+        person's. Then theirs has ended, and of it there is left the language. `sent`: the form that did it, which may be
+        sent once more under the key of before."""
+        seal, form_key, language = session.seal, session.form_key, session.content.language
+        entered = sent and Entered(path=sent.path, back=sent.back, form_key=form_key)
         if session.content.whose in (None, account.whose):
-            back = {"account": account, "former": None, "leave": None}
+            back = {"account": account, "former": None, "leave": None, "entered": entered}
             session.content = session.content.model_copy(update=back)
             await self.rotate(session)
-            return session
-        return await self.begin_anew(session, account=account)
+        else:
+            session = await self.begin_anew(session, account=account, entered=entered)
+        if sent is not None:
+            assert session.key is not None
+            await self._leave(seal, form_key, Content(language=language, entered=sent.left(session.key)))
+        return session
+
+    async def _leave(self, seal: Seal, form_key: str, content: Content) -> None:
+        """For a moment, under the key that a session had before: nothing of it but this."""
+        now = self._clock.now()
+        async with self._database.connection() as connection:
+            began = now - self._longest + LEFT_FOR
+            await connection.execute(LEAVE, seal.key_hash, form_key, began, now, _sealed(seal, content))
 
     async def begin_anew(self, session: Session, **kept: Any) -> Session:
         """Another session in the place of one that is over: of that there is left the language."""

@@ -29,8 +29,10 @@ TOO_LATE = "change-too-late"
 NOT_THEIRS = (403, 404)
 BY_RULE = (409, 422)
 Message = Annotated[str, Form(max_length=TYPED_MAX)]
-Line = Literal["pour-qui", "coordonnees", "deja"]
-"""a line of the recap that is changed on a page from which one comes back to it"""
+Line = Literal["pour-qui", "coordonnees", "deja", "avec", "ou", "motif"]
+"""a line of the recap"""
+OTHER_TIME = frozenset({"avec", "ou", "motif"})
+"""those with which another time is chosen; from the others one comes back to the recap"""
 
 
 @router.get("/reservation/{id_}/verifier", response_model=None)
@@ -91,11 +93,23 @@ async def confirm(page: SignedInPage, id_: str, message: Message = "") -> Redire
 async def change(
     page: SignedInPage, id_: str, quoi: Annotated[Line, Form()], message: Message = ""
 ) -> RedirectResponse:
-    """To where a line is changed; the message is kept until one comes back."""
+    """To where a line is changed; the message is kept until one comes back, or chooses another time of this professional."""
     draft = await _load_with(page, id_, message)
+    if quoi in OTHER_TIME:
+        await release(page, draft)
+        return await _to_another_choice(page, draft, quoi)
     if quoi == "coordonnees" and draft.patient is not None:
         return page.go(f"/mes-donnees/{draft.patient}", retour=f"{draft.path}/verifier")
     return page.go(f"{draft.path}/{'deja' if quoi == 'deja' else 'pour-qui'}")
+
+
+async def _to_another_choice(page: Page, draft: Draft, line: Line) -> RedirectResponse:
+    """To what else the professional may be seen for, or to who else there is."""
+    if line == "motif":
+        return page.go(f"/soignants/{draft.role}")
+    professional = await page.site.directory.professional(page.fhir, draft.role)
+    what = next(iter(professional.specialties), "")
+    return page.go("/recherche", quoi=what, ou=professional.place.city if professional.place else "")
 
 
 @router.post("/reservation/{id_}/garder")
@@ -169,6 +183,7 @@ async def _show(page: Page, draft: Draft) -> HTMLResponse:
         professional=professional,
         person=person,
         reach=reach_of(person, hidden=draft.hidden, sends_texts=page.site.settings.sends_texts),
+        registers=whom is not None and "register" in whom.may,
         acting=None if whom is None or whom.oneself else person,
         proxies=[proxy.name for proxy in proxies if proxy.accepted and not proxy.oneself],
         other=await visit(page.fhir, page.site.directory, draft.moving) if draft.moving else None,

@@ -15,9 +15,9 @@ from starlette.responses import Response
 from creneau_web.fhir.refusal import CHANGED_MEANWHILE, RefusedError, UnreachableError
 from creneau_web.page import PERSONAL, CurrentPage, Page, SignedInPage, local_path
 from creneau_web.pages.login import log_out_here
-from creneau_web.people.model import Person
+from creneau_web.people.model import Person, own
 from creneau_web.people.reach import reach_of
-from creneau_web.people.records import correct, people_of
+from creneau_web.people.records import correct, people_of, represented
 from creneau_web.people.records import person as read_person
 from creneau_web.sessions.session import Erased, Kept
 from creneau_web.typed import EMAIL_MAX, NAME_MAX, PHONE_MAX, TYPED_MAX, too_long
@@ -192,8 +192,15 @@ async def _record(
     page: Page, person: Person, form: Correction, problems: dict[str, str], status: int
 ) -> HTMLResponse:
     stands = _differing(form, person) if CHANGED in problems.values() else {}
+    oneself = own(await represented(page.fhir))
     return await page.show_form(
-        "mine/record.html", status, person=person, form=form, problems=problems, stands=stands
+        "mine/record.html",
+        status,
+        person=person,
+        acting=None if oneself is not None and oneself.id == person.id else person,
+        form=form,
+        problems=problems,
+        stands=stands,
     )
 
 

@@ -32,4 +32,5 @@ async def messages(
         bundle = await page.fhir.page_of("Communication", query, suite)
         found = [message_of(one) for one in entries(bundle, "Communication")]
         following = next_cursor(bundle)
-    return await page.show("mine/messages.html", messages=found, following=following, zone=PARIS)
+    names = {person.id: person.name for person in people} if len(people) > 1 else {}
+    return await page.show("mine/messages.html", messages=found, names=names, following=following, zone=PARIS)

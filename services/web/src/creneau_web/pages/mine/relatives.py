@@ -12,7 +12,6 @@ import orjson
 from fastapi import APIRouter, Form
 from fastapi.responses import HTMLResponse, RedirectResponse
 from pydantic import BaseModel, Field
-from starlette.exceptions import HTTPException
 
 from creneau_web.fhir.refusal import RefusedError
 from creneau_web.page import Page, SignedInPage
@@ -25,6 +24,8 @@ from creneau_web.typed import CODE_MAX, NAME_MAX, TYPED_MAX, too_long
 router = APIRouter(prefix="/mes-proches")
 
 CODE_REFUSED = 422
+WORKS_ONCE = ("proxy-code", "proxy-already")
+"""how a code is refused that has been taken up"""
 BY_RULE = (403, 409, 422)
 
 
@@ -118,46 +119,59 @@ async def invitation(page: SignedInPage) -> HTMLResponse | RedirectResponse:
 async def take_up(
     page: SignedInPage, code: Annotated[str, Form(max_length=TYPED_MAX)] = ""
 ) -> HTMLResponse | RedirectResponse:
-    """Take up what somebody has given."""
+    """Take up what somebody has given; sent twice, it is taken up once."""
     problems = too_long({"code": code}, {"code": CODE_MAX})
     if not code.strip():
         problems["code"] = "proxy.problem.code"
     if problems:
         return await _show(page, Invitation(), problems, 422, code)
-    try:
-        await proxies.accept(page.fhir, code.strip())
-    except RefusedError as error:
-        if error.refusal.status != CODE_REFUSED:
-            raise
-        return await _show(page, Invitation(), {"code": error.refusal.text}, 422, code)
-    await page.say_next("proxy.accepted")
+    digest = hashlib.sha256(code.strip().encode()).hexdigest()
+    async with page.one_press():
+        try:
+            await proxies.accept(page.fhir, code.strip())
+        except RefusedError as error:
+            if error.refusal.status != CODE_REFUSED:
+                raise
+            if error.refusal.code not in WORKS_ONCE or not await _has_taken_up(page, digest):
+                return await _show(page, Invitation(), {"code": error.refusal.text}, 422, code)
+        session = await page.own_session()
+        done = {"taken_up": digest, "said": "proxy.accepted"}
+        await page.site.sessions.change(session, lambda content: content.model_copy(update=done))
     return page.go("/mes-proches")
+
+
+async def _has_taken_up(page: Page, digest: str) -> bool:
+    """Whether this session has taken up what a code was for, by the form that was sent before."""
+    session = await page.own_session()
+    await page.site.sessions.change(session, lambda content: content)
+    return session.content.taken_up == digest
 
 
 @router.post("/{id_}/retirer")
 async def take_back(page: SignedInPage, id_: str) -> RedirectResponse:
-    """One action: from the next request on the other sees nothing any more."""
-    await _known(page, id_)
-    await proxies.take_back(page.fhir, id_)
-    await page.say_next("proxy.taken_back")
+    """One action: from the next request on the other sees nothing any more. What is ended already stays so."""
+    async with page.one_press():
+        if await _is_known(page, id_):
+            await proxies.take_back(page.fhir, id_)
+            await page.say_next("proxy.taken_back")
     return page.go("/mes-proches")
 
 
 @router.post("/{id_}/renoncer")
 async def renounce(page: SignedInPage, id_: str) -> RedirectResponse:
-    """Whoever acts for somebody stops doing so."""
-    await _known(page, id_)
-    await proxies.renounce(page.fhir, id_)
-    await page.say_next("proxy.renounced")
+    """Whoever acts for somebody stops doing so. What is ended already stays so."""
+    async with page.one_press():
+        if await _is_known(page, id_):
+            await proxies.renounce(page.fhir, id_)
+            await page.say_next("proxy.renounced")
     return page.go("/mes-proches")
 
 
-async def _known(page: Page, id_: str) -> None:
-    """404 for what is no live representation of somebody of this account."""
+async def _is_known(page: Page, id_: str) -> bool:
+    """Whether it is a live representation of somebody of this account."""
     people = await people_of(page.fhir)
     found = await proxies.proxies_of(page.fhir, [p.id for p in people], page.today)
-    if id_ not in {proxy.id for proxy in found}:
-        raise HTTPException(404)
+    return id_ in {proxy.id for proxy in found}
 
 
 async def _show(

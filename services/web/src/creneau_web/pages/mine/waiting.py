@@ -191,6 +191,9 @@ async def _show(page: Page, id_: str, problem: str | None, status: int) -> HTMLR
     visit = await read_visit(page.fhir, page.site.directory, id_) if found.is_offer else None
     asks_practice = visit is not None and await _asks_practice(page, found, visit)
     patient = await patient_of(page, visit) if visit is not None else None
+    acting = patient.name if patient is not None and patient.acting else None
+    if visit is None and not is_by_link(page):
+        acting = await _represented_name(page, found)
     zone = visit.zone if visit else PARIS
     return await page.show_form(
         "mine/waiting.html",
@@ -199,7 +202,7 @@ async def _show(page: Page, id_: str, problem: str | None, status: int) -> HTMLR
         whom=await whom_of(page, found),
         visit=visit,
         asks_practice=asks_practice,
-        acting=patient.name if patient is not None and patient.acting else None,
+        acting=acting,
         reach=reach_of(patient.person, hidden=visit.hidden, sends_texts=page.site.settings.sends_texts)
         if patient and visit
         else None,
@@ -208,6 +211,12 @@ async def _show(page: Page, id_: str, problem: str | None, status: int) -> HTMLR
         by_link=is_by_link(page),
         problem=problem,
     )
+
+
+async def _represented_name(page: Page, wish: Waiting) -> str | None:
+    """The name of whom the request is for, when it is somebody whom the account represents."""
+    people = await people_of(page.fhir)
+    return next((one.name for one in people if one.id == wish.patient and not one.oneself), None)
 
 
 async def _asks_practice(page: Page, wish: Waiting, offered: Visit) -> bool:

@@ -79,10 +79,14 @@ async def drained(sender) -> None:
         ),
         (
             event(Change.CANCELLED, 2, version=2, cancelled_by="provider", awaited=True),
-            "Rendez-vous annulé par le cabinet : mardi 1er décembre à 10 h 00. Voir : ",
+            "Demande non acceptée par le cabinet : mardi 1er décembre à 10 h 00. Voir : ",
+        ),
+        (
+            event(Change.CANCELLED, 2, version=2, cancelled_by="system", awaited=True),
+            "Demande restée sans réponse : mardi 1er décembre à 10 h 00. Voir : ",
         ),
     ],
-    ids=["booked", "moved", "cancelled", "cancelled by themselves", "refused"],
+    ids=["booked", "moved", "cancelled", "cancelled by themselves", "refused", "unanswered"],
 )
 async def test_what_happens_is_told_at_once_in_one_message(service, phone, letters, told, says):
     await service.learn(contact=WITH_A_MOBILE)
@@ -106,6 +110,12 @@ def test_each_fits_into_one_message_in_each_language(kind, language):
     longest = event(start=datetime(2027, 9, 22, 8, 0, tzinfo=UTC), cancelled_by="provider")
     text = build_sms(occasion(kind, event=longest, contact=replace(WITH_A_MOBILE, language=language)))
     assert len(text) <= SMS_CHARS
+    for by in ("provider", "system"):
+        ended = replace(longest, change=Change.CANCELLED, cancelled_by=by, awaited=True)
+        told = build_sms(
+            occasion(Kind.CANCELLATION, event=ended, contact=replace(WITH_A_MOBILE, language=language))
+        )
+        assert len(told) <= SMS_CHARS
     if kind is Kind.CANCELLATION:
         assert "Déplacer" not in text
         assert "Move" not in text

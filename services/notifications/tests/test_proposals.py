@@ -132,5 +132,14 @@ def test_it_says_both_times_and_where_to_answer() -> None:
     assert "Lefèvre" not in text
 
 
+def test_a_time_that_was_only_asked_for_is_not_said_to_be_one_that_can_be_kept() -> None:
+    """Nobody has agreed to it; what was booked before it waited is still theirs."""
+    asked = " ".join(compose(occasion(Kind.PROPOSAL, event=proposed(status="pending"))).lead)
+    assert "garder" not in asked
+    assert "laisser votre demande pour le mardi 1er décembre" in asked
+    booked = compose(occasion(Kind.PROPOSAL, event=proposed(status="pending", was_booked=True)))
+    assert "garder celle du mardi 1er décembre" in " ".join(booked.lead)
+
+
 def test_it_is_kept_as_it_was_told() -> None:
     assert load_event(dump_event(proposed())) == proposed()

@@ -22,7 +22,7 @@ from creneau_notifications.channels.email.frame import POLICY
 from creneau_notifications.channels.email.render import PLAIN, build_email, header
 from creneau_notifications.channels.sms.render import GSM_ALPHABET, build_sms, gsm
 from creneau_notifications.domain.address import InvalidAddressError
-from creneau_notifications.domain.appointment import Change, Mode
+from creneau_notifications.domain.appointment import Change, Mode, Occurrence
 from creneau_notifications.domain.plan import Kind
 from creneau_notifications.domain.visit import visit_of
 from creneau_notifications.rendering.letter import WITHOUT_CALENDAR
@@ -90,6 +90,42 @@ def test_the_french_text_is_as_agreed(kind):
     said = event(change, previous_start=previous, cancelled_by=by, held_until=until, proposed=proposed)
     mail = mail_of(occasion(kind, event=said))
     assert f"{mail['Subject']}\n\n{text_of(mail)}" == (GOLDEN / f"{kind}.fr.txt").read_text()
+
+
+ENDED = [
+    ("fr", "provider", "n’est pas acceptée", "n’a pas accepté votre demande"),
+    ("fr", "system", "sans réponse", "n’a pas répondu à temps"),
+    ("en", "provider", "is not accepted", "has not accepted your request"),
+    ("en", "system", "had no answer", "did not answer your request"),
+]
+
+
+@pytest.mark.parametrize(("language", "by", "subject", "lead"), ENDED)
+def test_a_request_that_comes_to_nothing_is_not_told_as_an_appointment_that_is_cancelled(
+    language, by, subject, lead
+):
+    """Nothing had been booked; and no calendar takes off what it never held. Of a series as of one."""
+    ended = event(Change.CANCELLED, cancelled_by=by, awaited=True)
+    weeks = tuple(
+        Occurrence(f"of-{n}", START + timedelta(weeks=n), START + timedelta(weeks=n, minutes=20), 0)
+        for n in range(2)
+    )
+    contact = replace(CAMILLE, language=language)
+    for told in (ended, replace(ended, together=weeks)):
+        mail = mail_of(occasion(Kind.CANCELLATION, event=told, contact=contact))
+        assert subject in mail["Subject"]
+        assert lead in text_of(mail)
+        for untrue in ("annulé", "cancelled", "n’aura pas lieu", "will not take place", ".ics"):
+            assert untrue not in mail["Subject"] + text_of(mail)
+        assert not list(mail.iter_attachments())
+
+
+def test_what_had_been_booked_before_it_waited_is_cancelled_and_says_why():
+    ended = event(Change.CANCELLED, cancelled_by="system", awaited=True, was_booked=True)
+    mail = mail_of(occasion(Kind.CANCELLATION, event=ended))
+    assert "est annulé" in mail["Subject"]
+    assert "n’a pas répondu à temps" in text_of(mail)
+    assert calendar_of(mail)["method"] == "CANCEL"
 
 
 def test_the_headers_let_mail_systems_recognise_and_not_answer_the_message():

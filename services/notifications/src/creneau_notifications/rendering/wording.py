@@ -11,6 +11,15 @@ from creneau_notifications.domain.plan import Kind
 
 
 @dataclass(frozen=True, slots=True)
+class Ended:
+    """How a request is told that came to nothing; of several, `{count}`, the first at `{when}`."""
+
+    subject: str
+    subject_of_several: str
+    lead: str
+
+
+@dataclass(frozen=True, slots=True)
 class Wording:
     """The sentences of one language. `{when}` stands for the moment of the visit, `{name}` for the reader."""
 
@@ -25,6 +34,10 @@ class Wording:
     previously: str
     cancelled_by_patient: str
     cancelled_by_provider: str
+    cancelled_unanswered: str
+    """of what had been booked, and was to be agreed to again"""
+    refused: Ended
+    unanswered: Ended
     waits_on: str
     """to whoever is back on the waiting list"""
     colon: str
@@ -38,6 +51,8 @@ class Wording:
     """`{until}`: until when what is offered is kept"""
     instead_of: str
     """`{when}`: the time that another one is proposed for"""
+    instead_of_asked: str
+    """`{when}`: the time that was asked for, to which nobody has agreed"""
     answer: str
     manage: str
     manage_hint: str
@@ -87,6 +102,17 @@ FRENCH = Wording(
     previously="Il était prévu le {when}.",
     cancelled_by_patient="Il a été annulé à votre demande.",
     cancelled_by_provider="Il a été annulé par le cabinet.",
+    cancelled_unanswered="Le cabinet n’a pas répondu à temps.",
+    refused=Ended(
+        "Votre demande de rendez-vous n’est pas acceptée : {when}",
+        "Votre demande de {count} rendez-vous n’est pas acceptée, à partir du {when}",
+        "Le cabinet n’a pas accepté votre demande : rien n’est réservé.",
+    ),
+    unanswered=Ended(
+        "Votre demande de rendez-vous est restée sans réponse : {when}",
+        "Votre demande de {count} rendez-vous est restée sans réponse, à partir du {when}",
+        "Le cabinet n’a pas répondu à temps à votre demande : rien n’est réservé.",
+    ),
     waits_on="Vous gardez votre place sur la liste d’attente.",
     colon=" : ",
     when="Quand",
@@ -102,6 +128,8 @@ FRENCH = Wording(
     "vous gardez votre place sur la liste.",
     instead_of="Rien n’est changé pour l’instant : vous pouvez accepter cette heure, garder celle du {when} ou renoncer au "
     "rendez-vous.",
+    instead_of_asked="Rien n’est réservé pour l’instant : vous pouvez accepter cette heure, laisser votre demande pour le {when} "
+    "ou y renoncer.",
     answer="Accepter ou refuser",
     manage="Déplacer ou annuler",
     manage_hint="Si vous ne pouvez pas venir, prévenez dès que possible : quelqu’un attend peut-être.",
@@ -153,6 +181,17 @@ ENGLISH = Wording(
     previously="It had been planned for {when}.",
     cancelled_by_patient="It was cancelled at your request.",
     cancelled_by_provider="It was cancelled by the practice.",
+    cancelled_unanswered="The practice did not answer in time.",
+    refused=Ended(
+        "Your request for an appointment is not accepted: {when}",
+        "Your request for {count} appointments is not accepted, from {when}",
+        "The practice has not accepted your request: nothing is booked.",
+    ),
+    unanswered=Ended(
+        "Your request for an appointment had no answer: {when}",
+        "Your request for {count} appointments had no answer, from {when}",
+        "The practice did not answer your request in time: nothing is booked.",
+    ),
     waits_on="You keep your place on the waiting list.",
     colon=": ",
     when="When",
@@ -167,6 +206,7 @@ ENGLISH = Wording(
     offered_until="It is kept for you until {until}. Without an answer from you it will be offered to the next person; "
     "you keep your place on the list.",
     instead_of="Nothing has changed yet: you can accept this time, keep the one on {when}, or give the appointment up.",
+    instead_of_asked="Nothing is booked yet: you can accept this time, leave your request for {when}, or give it up.",
     answer="Accept or refuse",
     manage="Move or cancel",
     manage_hint="If you cannot come, please say so as soon as possible: someone else may be waiting.",

@@ -120,11 +120,11 @@ def test_only_what_others_propose_is_read(by: str, asked: datetime | None) -> No
 def test_it_says_both_times_and_where_to_answer() -> None:
     """In French and in English; a text message of one part, which names nobody."""
     french = compose(occasion(Kind.PROPOSAL, event=proposed()))
-    assert "mercredi 2 décembre à 10 h 00" in french.subject
-    assert "garder celle du mardi 1er décembre à 10 h 00" in " ".join(french.lead)
+    assert "mercredi 2 décembre à 10\u00a0h" in french.subject
+    assert "garder celle du mardi 1er décembre à 10\u00a0h" in " ".join(french.lead)
     assert french.action[0] == "Accepter ou refuser"
     english = compose(occasion(Kind.PROPOSAL, event=proposed(), contact=replace(CAMILLE, language="en")))
-    assert "keep the one on Tuesday 1 December at 10:00" in " ".join(english.lead)
+    assert "keep the one on Tuesday 1 December at 10:00\u00a0am" in " ".join(english.lead)
     assert not any("rendez-vous.ics" in remark for remark in (*french.remarks, *english.remarks))
     text = build_sms(occasion(Kind.PROPOSAL, event=proposed()))
     assert "Autre heure proposée : mercredi 2 décembre" in text.replace("  ", " ")

@@ -18,8 +18,7 @@ from urllib.parse import parse_qs
 from fastapi import FastAPI, Request
 from starlette.responses import HTMLResponse, Response
 
-from creneau_notifications.domain.contact import Language
-from creneau_notifications.rendering.page import PAGE_STYLE, Situation, page
+from creneau_notifications.rendering.page import PAGE_STYLE, Situation, Version, page, tag
 from creneau_notifications.storage import addresses
 from creneau_notifications.storage.addresses import Link
 from creneau_shared.clock import Clock
@@ -29,6 +28,7 @@ from creneau_shared.fhir.outcome import negotiate_language
 PATH = "/confirmer/{token}"
 FORM_BYTES_MAX = 256
 ANSWERS = ("confirm", "refuse")
+VERSIONS = ("fr", "en", "simple")
 
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{22}")
 _STYLE_HASH = b64encode(hashlib.sha256(PAGE_STYLE.encode()).digest()).decode()
@@ -46,11 +46,13 @@ _STATUS: dict[Situation, int] = {"unknown": 404, "ended": 410, "unclear": 400}
 
 @dataclass(frozen=True)
 class ConfirmationPages:
-    """Serves the pages over the service's database. `refusal`: how long “not me” holds."""
+    """Serves the pages over the service's database. `refusal`: how long “not me” holds; `site_url`: the other pages for the
+    public, no trailing slash."""
 
     database: Database
     clock: Clock
     refusal: timedelta
+    site_url: str
 
     def serve(self, app: FastAPI) -> None:
         """Add the routes: the reader's language, or the one that the address ends with."""
@@ -90,20 +92,19 @@ class ConfirmationPages:
             return "unknown"
         return "ended" if link.expires_at <= self.clock.now() else None
 
-    @staticmethod
-    def _page(request: Request, token: str, language: str | None, situation: Situation) -> Response:
-        if language not in (None, "fr", "en"):
+    def _page(self, request: Request, token: str, language: str | None, situation: Situation) -> Response:
+        if language not in (None, *VERSIONS):
             situation = "unknown"
-        chosen: Language = (
+        chosen: Version = (
             language  # type: ignore[assignment]
-            if language in ("fr", "en")
+            if language in VERSIONS
             else negotiate_language(request.headers.get("accept-language"))
         )
         path = f"/confirmer/{token}" if _TOKEN.fullmatch(token) else "/confirmer/-"
         return HTMLResponse(
-            page(situation, chosen, path),
+            page(situation, chosen, path, self.site_url),
             _STATUS.get(situation, 200),
-            headers={**_HEADERS, "Content-Language": chosen},
+            headers={**_HEADERS, "Content-Language": tag(chosen)},
         )
 
 

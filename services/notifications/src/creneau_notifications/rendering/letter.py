@@ -183,6 +183,8 @@ def _action(occasion: Occasion, wording: Wording) -> tuple[str, str]:
         return wording.book_again, occasion.site_url
     if occasion.kind in ASKING:
         return wording.answer, occasion.page_url
+    if occasion.kind is Kind.REMINDER:
+        return wording.see, occasion.page_url
     return wording.manage, occasion.page_url
 
 

@@ -55,6 +55,8 @@ class Wording:
     """`{when}`: the time that was asked for, to which nobody has agreed"""
     answer: str
     manage: str
+    see: str
+    """of what may be too near to be changed online"""
     manage_hint: str
     book_again: str
     calendar_hint: str
@@ -73,11 +75,11 @@ class Wording:
 FRENCH = Wording(
     subject={
         Kind.CONFIRMATION: "Votre rendez-vous du {when}",
-        Kind.CHANGE: "Votre rendez-vous est modifié : {when}",
+        Kind.CHANGE: "Votre rendez-vous est modifié\u00a0: {when}",
         Kind.CANCELLATION: "Votre rendez-vous du {when} est annulé",
-        Kind.REMINDER: "Rappel : votre rendez-vous du {when}",
-        Kind.OFFER: "Un créneau se libère : {when}",
-        Kind.PROPOSAL: "Une autre heure vous est proposée : {when}",
+        Kind.REMINDER: "Rappel\u00a0: votre rendez-vous du {when}",
+        Kind.OFFER: "Un créneau se libère\u00a0: {when}",
+        Kind.PROPOSAL: "Une autre heure vous est proposée\u00a0: {when}",
     },
     lead={
         Kind.CONFIRMATION: "Votre rendez-vous est confirmé.",
@@ -104,17 +106,17 @@ FRENCH = Wording(
     cancelled_by_provider="Il a été annulé par le cabinet.",
     cancelled_unanswered="Le cabinet n’a pas répondu à temps.",
     refused=Ended(
-        "Votre demande de rendez-vous n’est pas acceptée : {when}",
+        "Votre demande de rendez-vous n’est pas acceptée\u00a0: {when}",
         "Votre demande de {count} rendez-vous n’est pas acceptée, à partir du {when}",
-        "Le cabinet n’a pas accepté votre demande : rien n’est réservé.",
+        "Le cabinet n’a pas accepté votre demande\u00a0: rien n’est réservé.",
     ),
     unanswered=Ended(
-        "Votre demande de rendez-vous est restée sans réponse : {when}",
+        "Votre demande de rendez-vous est restée sans réponse\u00a0: {when}",
         "Votre demande de {count} rendez-vous est restée sans réponse, à partir du {when}",
-        "Le cabinet n’a pas répondu à temps à votre demande : rien n’est réservé.",
+        "Le cabinet n’a pas répondu à temps à votre demande\u00a0: rien n’est réservé.",
     ),
     waits_on="Vous gardez votre place sur la liste d’attente.",
-    colon=" : ",
+    colon="\u00a0: ",
     when="Quand",
     who="Avec",
     where="Où",
@@ -124,26 +126,27 @@ FRENCH = Wording(
         Mode.HOME: "À votre domicile",
         Mode.VIDEO: "En téléconsultation",
     },
-    offered_until="Il vous est gardé jusqu’au {until}. Sans réponse de votre part, il sera proposé à la personne suivante ; "
+    offered_until="Il vous est gardé jusqu’au {until}. Sans réponse de votre part, il sera proposé à la personne suivante\u00a0; "
     "vous gardez votre place sur la liste.",
-    instead_of="Rien n’est changé pour l’instant : vous pouvez accepter cette heure, garder celle du {when} ou renoncer au "
+    instead_of="Rien n’est changé pour l’instant\u00a0: vous pouvez accepter cette heure, garder celle du {when} ou renoncer au "
     "rendez-vous.",
-    instead_of_asked="Rien n’est réservé pour l’instant : vous pouvez accepter cette heure, laisser votre demande pour le {when} "
-    "ou y renoncer.",
+    instead_of_asked="Rien n’est réservé pour l’instant\u00a0: vous pouvez accepter cette heure, laisser votre demande "
+    "pour le {when} ou y renoncer.",
     answer="Accepter ou refuser",
     manage="Déplacer ou annuler",
-    manage_hint="Si vous ne pouvez pas venir, prévenez dès que possible : quelqu’un attend peut-être.",
+    see="Voir le rendez-vous",
+    manage_hint="Si vous ne pouvez pas venir, prévenez dès que possible\u00a0: quelqu’un attend peut-être.",
     book_again="Prendre un autre rendez-vous",
     calendar_hint="Le fichier joint rendez-vous.ics tient votre agenda à jour.",
-    phone="Vous préférez parler à quelqu’un ? Appelez le {phone}.",
+    phone="Vous préférez parler à quelqu’un\u00a0? Appelez le {phone}.",
     phone_rebook="Pour un autre rendez-vous, vous pouvez aussi appeler le {phone}.",
-    phone_unknown="Vous préférez parler à quelqu’un ? Appelez le cabinet, ou rendez-vous dans une maison "
-    "France services : un conseiller peut faire la démarche avec vous.",
+    phone_unknown="Vous préférez parler à quelqu’un\u00a0? Appelez le cabinet, ou allez dans une maison "
+    "France services\u00a0: un conseiller peut faire la démarche avec vous.",
     confirm="Dire si cette adresse est la mienne",
-    confirm_why="Cette adresse nous a été donnée en ligne et n’est pas encore confirmée : dites-nous qu’elle est la "
+    confirm_why="Cette adresse nous a été donnée en ligne et n’est pas encore confirmée\u00a0: dites-nous qu’elle est la "
     "vôtre, sinon nos prochains messages, rappels compris, ne partiront pas.",
-    confirm_not_me="Vous n’avez rien demandé ? La même page permet de le dire : nous n’écrirons plus à cette adresse.",
-    footer="Message automatique de Créneau : les réponses à cette adresse ne sont pas lues.",
+    confirm_not_me="Vous n’avez rien demandé\u00a0? La même page permet de le dire\u00a0: nous n’écrirons plus à cette adresse.",
+    footer="Message automatique de Créneau\u00a0: les réponses à cette adresse ne sont pas lues.",
     event_summary="Rendez-vous avec {name}",
     event_summary_alone="Rendez-vous",
     alarm="Votre rendez-vous approche",
@@ -209,6 +212,7 @@ ENGLISH = Wording(
     instead_of_asked="Nothing is booked yet: you can accept this time, leave your request for {when}, or give it up.",
     answer="Accept or refuse",
     manage="Move or cancel",
+    see="See the appointment",
     manage_hint="If you cannot come, please say so as soon as possible: someone else may be waiting.",
     book_again="Book another appointment",
     calendar_hint="The attached file rendez-vous.ics keeps your calendar up to date.",

@@ -60,6 +60,8 @@ def _first(occasion: Occasion) -> datetime:
 def _link(occasion: Occasion, wording: SmsWording) -> str:
     if occasion.kind is Kind.CANCELLATION:
         return wording.see
+    if occasion.kind is Kind.REMINDER:
+        return wording.prevented
     return wording.answer if occasion.kind in ASKING else wording.manage
 
 

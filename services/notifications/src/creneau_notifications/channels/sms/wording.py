@@ -27,6 +27,8 @@ class SmsWording:
     """`{until}`: until when what is offered is kept"""
     answer: str
     manage: str
+    prevented: str
+    """of what may be too near to be moved or cancelled online: there it says what to do"""
     see: str
     """to what is cancelled: which it was"""
     confirm: str
@@ -52,9 +54,10 @@ FRENCH = SmsWording(
     refused_of_several="Demande de {count} rendez-vous non acceptée, à partir du {when}",
     unanswered="Demande restée sans réponse : {when}",
     unanswered_of_several="Demande de {count} rendez-vous restée sans réponse, à partir du {when}",
-    offered_until="gardé pour vous jusqu'au {until}",
+    offered_until="gardé pour vous jusqu’au {until}",
     answer="Répondre : {url}",
     manage="Déplacer ou annuler : {url}",
+    prevented="Vous ne venez pas ? {url}",
     see="Voir : {url}",
     confirm="Ce numéro est-il le vôtre ? {url}",
 )
@@ -82,6 +85,7 @@ ENGLISH = SmsWording(
     offered_until="kept for you until {until}",
     answer="Answer: {url}",
     manage="Move or cancel: {url}",
+    prevented="You cannot come? {url}",
     see="See: {url}",
     confirm="Is this number yours? {url}",
 )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -13,6 +15,8 @@ from creneau_shared.clock import FixedClock
 from .conftest import SITE, FhirBase, Person, running, searchset
 from .samples import CAMILLE, PLACE, PRACTITIONER, ROLE, SCHEDULE, SLOT, appointment
 from .test_booking import EXPIRES, choose
+
+SOURCES = Path(str(files("creneau_web")))
 
 INPUT = re.compile(r'<(?:input|textarea|select)[^>]* name="([^"]+)"([^>]*)>')
 ASKED = {"form_key", "prenom", "nom_de_naissance", "nom_utilise", "jour", "mois", "annee"}
@@ -86,6 +90,22 @@ async def test_x1_every_page_says_how_accessible_it_is(person: Person) -> None:
         "n'ont pas été essayés",
     ):
         assert words in page, words
+
+
+def test_x1_no_page_does_without_the_common_foot() -> None:
+    """Every template that a page is drawn from stands in the frame, and the frame has the foot."""
+    templates = SOURCES / "templates"
+    drawn = {
+        name
+        for path in (SOURCES / "pages").rglob("*.py")
+        for name in re.findall(r"[\"']([\w/]+\.html)[\"']", path.read_text())
+    }
+    assert len(drawn) > 30
+    bare = {
+        name for name in drawn if not (templates / name).read_text().startswith("{% extends 'base.html' %}")
+    }
+    assert bare == set()
+    assert "{% include 'parts/footer.html' %}" in (templates / "base.html").read_text()
 
 
 async def test_x8_a_code_may_be_pasted_and_help_is_always_at_the_same_place(

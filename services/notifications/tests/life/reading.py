@@ -9,8 +9,9 @@ from zoneinfo import ZoneInfo
 OF_REQUEST = r"Votre demande .*|Your request .*|Demande .*|Request .*"
 """of what was never booked: no calendar holds it"""
 KINDS = {
-    "confirmation": r"Votre rendez-vous du .*\d|Vos \d rendez-vous à partir du .*\d|Your appointment on .*\d"
-    r"|Your \d appointments from .*\d|(?:\d r|R)endez-vous confirmés? .*|(?:\d a|A)ppointments? confirmed.*",
+    "confirmation": r"(?:Votre rendez-vous du|Vos \d rendez-vous à partir du) .*\d h(?: \d\d)?"
+    r"|(?:Your appointment on|Your \d appointments from) .*\d [ap]m"
+    r"|(?:\d r|R)endez-vous confirmés? .*|(?:\d a|A)ppointments? confirmed.*",
     "change": r".*modifiés?\b.*|(?:Your .*|.*ppointments?) changed.*",
     "cancellation": r"(?:Votre|Vos) .* annulés?|Your .* cancelled|(?:\d r|R)endez-vous annulés? .*"
     rf"|(?:\d a|A)ppointments? cancelled.*|{OF_REQUEST}",

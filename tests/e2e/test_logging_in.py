@@ -62,7 +62,7 @@ def test_a_person_logs_in_and_out(page: Page, stack: Stack) -> None:
     assert (cookie["name"], cookie["httpOnly"], cookie["sameSite"]) == ("__Host-creneau", True, "Lax")
     page.get_by_role("link", name="Se déconnecter").click()
     assert urlsplit(page.url)._replace(query="").geturl() == f"{stack.url}/"
-    expect(page.get_by_role("status")).to_have_text("Vous êtes déconnecté.")
+    expect(page.get_by_role("status")).to_have_text("La session est fermée.")
     (after,) = page.context.cookies(stack.url)
     assert after["value"] != cookie["value"]
     page.goto(f"{stack.url}/mes-rendez-vous")

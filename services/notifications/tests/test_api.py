@@ -184,7 +184,7 @@ async def test_a_person_s_messages_say_where_they_went(client, told, service):
     [sent] = [resource for resource in messages if resource["status"] == "completed"]
     said = {part["url"]: list(part.values())[1] for part in sent["extension"][0]["extension"]}
     assert said["sent-to"] == CAMILLE.email
-    assert said["subject"] == "Votre rendez-vous du mardi 1er décembre à 10 h 00"
+    assert said["subject"] == "Votre rendez-vous du mardi 1er décembre à 10\u00a0h"
     assert said["result"] == "accepted"
 
 

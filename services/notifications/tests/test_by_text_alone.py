@@ -64,25 +64,29 @@ async def drained(sender) -> None:
 @pytest.mark.parametrize(
     ("told", "says"),
     [
-        (event(), "Rendez-vous confirmé : mardi 1er décembre à 10 h 00. Déplacer ou annuler : "),
+        (event(), "Rendez-vous confirmé : mardi 1er décembre à 10 h. Déplacer ou annuler : "),
         (
             event(Change.MOVED, 2, version=2, previous_start=START - timedelta(days=1)),
-            "Rendez-vous modifié : mardi 1er décembre à 10 h 00. Déplacer ou annuler : ",
+            "Rendez-vous modifié : mardi 1er décembre à 10 h. Déplacer ou annuler : ",
         ),
         (
             event(Change.CANCELLED, 2, version=2, cancelled_by="provider"),
-            "Rendez-vous annulé par le cabinet : mardi 1er décembre à 10 h 00. Voir : ",
+            "Rendez-vous annulé par le cabinet : mardi 1er décembre à 10 h. Voir : ",
         ),
         (
             event(Change.CANCELLED, 2, version=2, cancelled_by="patient"),
-            "Rendez-vous annulé : mardi 1er décembre à 10 h 00. Voir : ",
+            "Rendez-vous annulé : mardi 1er décembre à 10 h. Voir : ",
         ),
         (
             event(Change.CANCELLED, 2, version=2, cancelled_by="provider", awaited=True),
-            "Rendez-vous annulé par le cabinet : mardi 1er décembre à 10 h 00. Voir : ",
+            "Demande non acceptée par le cabinet : mardi 1er décembre à 10 h. Voir : ",
+        ),
+        (
+            event(Change.CANCELLED, 2, version=2, cancelled_by="system", awaited=True),
+            "Demande restée sans réponse : mardi 1er décembre à 10 h. Voir : ",
         ),
     ],
-    ids=["booked", "moved", "cancelled", "cancelled by themselves", "refused"],
+    ids=["booked", "moved", "cancelled", "cancelled by themselves", "refused", "unanswered"],
 )
 async def test_what_happens_is_told_at_once_in_one_message(service, phone, letters, told, says):
     await service.learn(contact=WITH_A_MOBILE)
@@ -106,6 +110,12 @@ def test_each_fits_into_one_message_in_each_language(kind, language):
     longest = event(start=datetime(2027, 9, 22, 8, 0, tzinfo=UTC), cancelled_by="provider")
     text = build_sms(occasion(kind, event=longest, contact=replace(WITH_A_MOBILE, language=language)))
     assert len(text) <= SMS_CHARS
+    for by in ("provider", "system"):
+        ended = replace(longest, change=Change.CANCELLED, cancelled_by=by, awaited=True)
+        told = build_sms(
+            occasion(Kind.CANCELLATION, event=ended, contact=replace(WITH_A_MOBILE, language=language))
+        )
+        assert len(told) <= SMS_CHARS
     if kind is Kind.CANCELLATION:
         assert "Déplacer" not in text
         assert "Move" not in text
@@ -114,11 +124,11 @@ def test_each_fits_into_one_message_in_each_language(kind, language):
 @pytest.mark.parametrize(
     ("kind", "says"),
     [
-        (Kind.CONFIRMATION, "3 rendez-vous confirmés à partir du mardi 1er décembre à 10 h 00."),
-        (Kind.CHANGE, "3 rendez-vous modifiés, à partir du mardi 1er décembre à 10 h 00."),
+        (Kind.CONFIRMATION, "3 rendez-vous confirmés à partir du mardi 1er décembre à 10 h."),
+        (Kind.CHANGE, "3 rendez-vous modifiés, à partir du mardi 1er décembre à 10 h."),
         (
             Kind.CANCELLATION,
-            "3 rendez-vous annulés par le cabinet, à partir du mardi 1er décembre à 10 h 00.",
+            "3 rendez-vous annulés par le cabinet, à partir du mardi 1er décembre à 10 h.",
         ),
     ],
 )

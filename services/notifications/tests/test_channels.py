@@ -93,7 +93,7 @@ async def test_a_new_channel_is_planned_admitted_sent_and_shown_like_any_other(a
     sender = service.smtp_sender(mailbox)
     await sender.send_due()
     assert pigeons.flown == [
-        ("the roof of Camille Martin", "Votre rendez-vous du mardi 1er décembre à 10 h 00")
+        ("the roof of Camille Martin", "Votre rendez-vous du mardi 1er décembre à 10\u00a0h")
     ]
     service.at(START - timedelta(days=1))
     while await sender.send_due():

@@ -6,6 +6,7 @@ Over a real database and mail server; the pages over HTTP in process.
 from __future__ import annotations
 
 import asyncio
+import html
 import re
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -38,7 +39,9 @@ LINK = re.compile(rf"{re.escape(SITE)}(/confirmer/[A-Za-z0-9_-]{{22}})(/en)?\b")
 @pytest.fixture
 async def web(service) -> AsyncIterator[httpx.AsyncClient]:
     """A browser, at the API process over the service's database."""
-    settings = NotificationsSettings(database_url=service.url, address_secret=ADDRESS_KEY)
+    settings = NotificationsSettings(
+        database_url=service.url, address_secret=ADDRESS_KEY, public_site_url=SITE
+    )
     async with serving(create_app(settings, service.clock), SITE) as opened:
         yield opened
 
@@ -166,7 +169,7 @@ async def test_after_the_owner_confirms_what_is_still_to_come_goes_out(service, 
     assert len(mailbox.mails) == 2
     answer = await web.post(link_in(mailbox.mails[0]), data={"answer": "confirm"})
     assert answer.status_code == 200
-    assert "confirmée" in answer.text
+    assert "c’est confirmé" in answer.text
     service.at(START - timedelta(days=7))
     await deliver(service, mailbox)
     reminders = [mail for mail in mailbox.mails if mail["Subject"].startswith("Rappel")]
@@ -214,7 +217,7 @@ async def test_whose_address_it_is_not_is_left_alone(service, mailbox, web):
     await book(service, 0)
     await deliver(service, mailbox)
     answer = await web.post(link_in(mailbox.mails[0]), data={"answer": "refuse"})
-    assert "Nous n’écrirons plus" in answer.text
+    assert "Nous n’y écrirons plus" in answer.text
     await service.learn(contact=replace(UNCONFIRMED, recipient=OTHER), facts=())
     await book(service, 1, OTHER)
     await service.hear(event(Change.CANCELLED, 100, id="appointment-0", version=2))
@@ -357,10 +360,31 @@ async def test_the_page_is_in_the_readers_language(web, link):
     french, english = await web.get(link), await web.get(link, headers={"Accept-Language": "en-GB,fr;q=0.5"})
     assert french.headers["content-language"] == "fr"
     assert english.headers["content-language"] == "en"
-    assert "Is this address yours?" in english.text
-    assert "Is this address yours?" in (await web.get(f"{link}/en")).text
+    assert "Is this address or number yours?" in english.text
+    assert "Is this address or number yours?" in (await web.get(f"{link}/en")).text
     assert '<html lang="fr"' in (await web.get(f"{link}/fr", headers={"Accept-Language": "en"})).text
     assert (await web.get(f"{link}/de")).status_code == 404
+
+
+@pytest.mark.parametrize("version", ["fr", "en", "simple"])
+async def test_the_page_has_what_every_page_has(web, link, version):
+    """X1 and the ways on: the other languages and the simple one, somebody to talk to, home, and how accessible it is."""
+    answered = [
+        await web.get(f"{link}/{version}"),
+        await web.post(f"{link}/{version}", data={"answer": "confirm"}),
+    ]
+    for answer in answered:
+        assert answer.status_code == 200
+        text = html.unescape(answer.text)
+        assert f'<html lang="{"en" if version == "en" else "fr"}"' in text
+        assert f'href="{SITE}/"' in text
+        said = "Accessibility: not compliant" if version == "en" else "Accessibilité\u00a0: non conforme"
+        assert f'href="{SITE}/accessibilite">{said}<' in text
+        assert "France services" in text
+        for other in {"fr", "en", "simple"} - {version}:
+            assert f'href="{link}/{other}"' in text
+    for answer in (await web.get("/confirmer/x"), await web.get(f"{link}/de")):
+        assert f'href="{SITE}/"' in answer.text
 
 
 async def test_the_page_loads_nothing_and_is_kept_nowhere(web, link):

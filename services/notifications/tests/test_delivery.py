@@ -370,7 +370,7 @@ async def test_the_zone_is_named_for_whom_another_clock_shows(service, mailbox, 
     await service.hear(event())
     await service.smtp_sender(mailbox).send_due()
     [mail] = mailbox.mails
-    assert mail["Subject"] == f"Votre rendez-vous du mardi 1er décembre à 10 h 00{note}"
+    assert mail["Subject"] == f"Votre rendez-vous du mardi 1er décembre à 10\u00a0h{note}"
 
 
 async def test_missing_facts_are_waited_for_and_then_done_without(service, mailbox):

@@ -132,12 +132,12 @@ async def test_the_life_of_an_appointment_from_booking_to_cancellation(service, 
         service.clock.advance(timedelta(seconds=10))
         await drain(service, mailbox)
     assert [mail["Subject"] for mail in mailbox.mails] == [
-        "Votre rendez-vous du mardi 1er décembre à 10 h 00",
-        "Votre rendez-vous est modifié : jeudi 3 décembre à 15 h 30",
-        "Votre rendez-vous du jeudi 3 décembre à 15 h 30 est annulé",
+        "Votre rendez-vous du mardi 1er décembre à 10\u00a0h",
+        "Votre rendez-vous est modifié\u00a0: jeudi 3 décembre à 15\u00a0h\u00a030",
+        "Votre rendez-vous du jeudi 3 décembre à 15\u00a0h\u00a030 est annulé",
     ]
     assert (
-        "Il était prévu le mardi 1er décembre à 10 h 00."
+        "Il était prévu le mardi 1er décembre à 10\u00a0h."
         in mailbox.mails[1].get_body(("plain",)).get_content()
     )
     assert "planned" not in {status for status, _ in (await service.statuses()).values()}
@@ -169,7 +169,7 @@ async def test_a_role_leads_to_its_person_and_its_place_overseas(service, mailbo
     service.clock.advance(timedelta(seconds=10))
     await drain(service, mailbox)
     [mail] = mailbox.mails
-    assert mail["Subject"] == "Votre rendez-vous du mardi 1er décembre à 9 h 00 (heure de La Réunion)"
+    assert mail["Subject"] == "Votre rendez-vous du mardi 1er décembre à 9\u00a0h (heure de La Réunion)"
     text = mail.get_body(("plain",)).get_content()
     assert "Dr Jules Hoarau" in text
     assert "En téléconsultation" in text

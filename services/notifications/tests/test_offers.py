@@ -57,10 +57,10 @@ def test_once_it_is_accepted_it_is_not_told_any_more() -> None:
 def test_it_says_until_when_and_where_to_answer() -> None:
     """In French and in English; a text message of one part, without a name."""
     french = compose(occasion(Kind.OFFER, event=offered()))
-    assert "lundi 16 novembre à 23 h 00" in " ".join(french.lead)
+    assert "lundi 16 novembre à 23\u00a0h" in " ".join(french.lead)
     assert french.action[0] == "Accepter ou refuser"
     english = compose(occasion(Kind.OFFER, event=offered(), contact=replace(CAMILLE, language="en")))
-    assert "kept for you until Monday 16 November at 23:00" in " ".join(english.lead)
+    assert "kept for you until Monday 16 November at 11:00\u00a0pm" in " ".join(english.lead)
     assert not any("rendez-vous.ics" in remark for remark in (*french.remarks, *english.remarks))
     text = build_sms(occasion(Kind.OFFER, event=offered()))
     assert "gardé pour vous jusqu'au" in text

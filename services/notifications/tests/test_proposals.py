@@ -120,16 +120,25 @@ def test_only_what_others_propose_is_read(by: str, asked: datetime | None) -> No
 def test_it_says_both_times_and_where_to_answer() -> None:
     """In French and in English; a text message of one part, which names nobody."""
     french = compose(occasion(Kind.PROPOSAL, event=proposed()))
-    assert "mercredi 2 décembre à 10 h 00" in french.subject
-    assert "garder celle du mardi 1er décembre à 10 h 00" in " ".join(french.lead)
+    assert "mercredi 2 décembre à 10\u00a0h" in french.subject
+    assert "garder celle du mardi 1er décembre à 10\u00a0h" in " ".join(french.lead)
     assert french.action[0] == "Accepter ou refuser"
     english = compose(occasion(Kind.PROPOSAL, event=proposed(), contact=replace(CAMILLE, language="en")))
-    assert "keep the one on Tuesday 1 December at 10:00" in " ".join(english.lead)
+    assert "keep the one on Tuesday 1 December at 10:00\u00a0am" in " ".join(english.lead)
     assert not any("rendez-vous.ics" in remark for remark in (*french.remarks, *english.remarks))
     text = build_sms(occasion(Kind.PROPOSAL, event=proposed()))
     assert "Autre heure proposée : mercredi 2 décembre" in text.replace("  ", " ")
     assert len(text) <= SMS_CHARS
     assert "Lefèvre" not in text
+
+
+def test_a_time_that_was_only_asked_for_is_not_said_to_be_one_that_can_be_kept() -> None:
+    """Nobody has agreed to it; what was booked before it waited is still theirs."""
+    asked = " ".join(compose(occasion(Kind.PROPOSAL, event=proposed(status="pending"))).lead)
+    assert "garder" not in asked
+    assert "laisser votre demande pour le mardi 1er décembre" in asked
+    booked = compose(occasion(Kind.PROPOSAL, event=proposed(status="pending", was_booked=True)))
+    assert "garder celle du mardi 1er décembre" in " ".join(booked.lead)
 
 
 def test_it_is_kept_as_it_was_told() -> None:

@@ -22,7 +22,7 @@ from creneau_notifications.channels.email.frame import POLICY
 from creneau_notifications.channels.email.render import PLAIN, build_email, header
 from creneau_notifications.channels.sms.render import GSM_ALPHABET, build_sms, gsm
 from creneau_notifications.domain.address import InvalidAddressError
-from creneau_notifications.domain.appointment import Change, Mode
+from creneau_notifications.domain.appointment import Change, Mode, Occurrence
 from creneau_notifications.domain.plan import Kind
 from creneau_notifications.domain.visit import visit_of
 from creneau_notifications.rendering.letter import WITHOUT_CALENDAR
@@ -92,6 +92,42 @@ def test_the_french_text_is_as_agreed(kind):
     assert f"{mail['Subject']}\n\n{text_of(mail)}" == (GOLDEN / f"{kind}.fr.txt").read_text()
 
 
+ENDED = [
+    ("fr", "provider", "n’est pas acceptée", "n’a pas accepté votre demande"),
+    ("fr", "system", "sans réponse", "n’a pas répondu à temps"),
+    ("en", "provider", "is not accepted", "has not accepted your request"),
+    ("en", "system", "had no answer", "did not answer your request"),
+]
+
+
+@pytest.mark.parametrize(("language", "by", "subject", "lead"), ENDED)
+def test_a_request_that_comes_to_nothing_is_not_told_as_an_appointment_that_is_cancelled(
+    language, by, subject, lead
+):
+    """Nothing had been booked; and no calendar takes off what it never held. Of a series as of one."""
+    ended = event(Change.CANCELLED, cancelled_by=by, awaited=True)
+    weeks = tuple(
+        Occurrence(f"of-{n}", START + timedelta(weeks=n), START + timedelta(weeks=n, minutes=20), 0)
+        for n in range(2)
+    )
+    contact = replace(CAMILLE, language=language)
+    for told in (ended, replace(ended, together=weeks)):
+        mail = mail_of(occasion(Kind.CANCELLATION, event=told, contact=contact))
+        assert subject in mail["Subject"]
+        assert lead in text_of(mail)
+        for untrue in ("annulé", "cancelled", "n’aura pas lieu", "will not take place", ".ics"):
+            assert untrue not in mail["Subject"] + text_of(mail)
+        assert not list(mail.iter_attachments())
+
+
+def test_what_had_been_booked_before_it_waited_is_cancelled_and_says_why():
+    ended = event(Change.CANCELLED, cancelled_by="system", awaited=True, was_booked=True)
+    mail = mail_of(occasion(Kind.CANCELLATION, event=ended))
+    assert "est annulé" in mail["Subject"]
+    assert "n’a pas répondu à temps" in text_of(mail)
+    assert calendar_of(mail)["method"] == "CANCEL"
+
+
 def test_the_headers_let_mail_systems_recognise_and_not_answer_the_message():
     mail = mail_of(occasion())
     assert mail["Message-ID"] == f"<{MESSAGE}@creneau.example>"
@@ -119,14 +155,14 @@ def test_the_subject_is_discreet():
 
 def test_an_english_reader_gets_english():
     mail = mail_of(occasion(contact=replace(CAMILLE, language="en-GB")))
-    assert mail["Subject"] == "Your appointment on Tuesday 1 December at 10:00"
+    assert mail["Subject"] == "Your appointment on Tuesday 1 December at 10:00\u00a0am"
     assert "At the practice" in text_of(mail)
     assert '<html lang="en"' in html_of(mail)
 
 
 def test_another_zone_is_said_and_paris_is_not():
     in_reunion = visit(zone=REUNION)
-    assert mail_of(occasion(visit=in_reunion))["Subject"].endswith("à 13 h 00 (heure de La Réunion)")
+    assert mail_of(occasion(visit=in_reunion))["Subject"].endswith("à 13\u00a0h (heure de La Réunion)")
     assert "heure de" not in mail_of(occasion())["Subject"]
 
 
@@ -143,8 +179,8 @@ def test_who_lives_by_the_places_clock_is_told_the_time_alone():
 def test_a_time_by_another_clock_names_its_zone_in_every_part_of_every_message():
     """Whoever lives in La Réunion and goes to Paris, and the other way round."""
     for place, reader, note in (
-        ("Europe/Paris", "Indian/Reunion", "à 10 h 00 (heure de Paris)"),
-        ("Indian/Reunion", "Europe/Paris", "à 13 h 00 (heure de La Réunion)"),
+        ("Europe/Paris", "Indian/Reunion", "à 10\u00a0h (heure de Paris)"),
+        ("Indian/Reunion", "Europe/Paris", "à 13\u00a0h (heure de La Réunion)"),
     ):
         for kind in Kind:
             told = event(previous_start=START - timedelta(days=1))
@@ -154,7 +190,7 @@ def test_a_time_by_another_clock_names_its_zone_in_every_part_of_every_message()
             if kind not in WITHOUT_CALENDAR:
                 parts += [str(event["description"]) for event in calendar_of(mail).events]
             assert [part for part in parts if note not in part] == []
-            times = text_of(mail).count(" h 00")
+            times = text_of(mail).count("\u00a0h ")
             assert text_of(mail).count("(heure de") == times > 0, "each time, that of before too"
 
 
@@ -169,7 +205,7 @@ def test_in_winter_a_reader_whose_clock_is_the_same_needs_no_zone_and_in_summer_
 def test_a_place_whose_zone_is_unknown_is_told_in_paris_time_and_says_so():
     unknown = visit(zone_known=False, place=None, address=(), phone=None, professional=None)
     mail = mail_of(occasion(visit=unknown))
-    assert mail["Subject"].endswith("à 10 h 00 (heure de Paris)")
+    assert mail["Subject"].endswith("à 10\u00a0h (heure de Paris)")
     assert "France services" in text_of(mail)
 
 
@@ -319,10 +355,10 @@ def test_a_reminder_carries_no_calendar_file():
 # -- text messages -------------------------------------------------------------------------------------------
 
 
-def test_a_text_message_is_short_discreet_and_says_how_to_cancel():
+def test_a_text_message_is_short_discreet_and_leads_to_where_one_cancels():
     text = build_sms(occasion(Kind.REMINDER))
     assert text == (
-        f"Rappel : rendez-vous mardi 1er décembre à 10 h 00. Déplacer ou annuler : {SITE}/rdv/{VISIT_TOKEN}"
+        f"Rappel : rendez-vous mardi 1er décembre à 10 h. Vous ne venez pas ? {SITE}/rdv/{VISIT_TOKEN}"
     )
     assert len(text) <= 160
 
@@ -331,7 +367,7 @@ def test_a_text_message_is_short_discreet_and_says_how_to_cancel():
 def test_the_zone_of_a_text_message_stays_within_one_message(language):
     there = visit(zone=REUNION)
     contact = replace(CAMILLE, language=language)
-    text = build_sms(occasion(Kind.REMINDER, visit=there, contact=contact))
+    text = build_sms(occasion(Kind.CONFIRMATION, visit=there, contact=contact))
     assert len(text) <= 160
     assert ("(La Réunion)" if language == "fr" else "(Réunion") in text
     short = replace(occasion(Kind.REMINDER, visit=there, contact=contact), site_url="https://r.fr")

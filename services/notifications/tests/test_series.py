@@ -56,8 +56,8 @@ async def test_one_that_is_moved_before_all_are_confirmed_leaves_the_others(
     moved = event(Change.MOVED, 9, version=2, id=f"rdv-{number}", start=START + timedelta(days=40))
     await service.hear(moved)
     assert sorted(await sent(service, mailbox)) == [
-        f"Vos 2 rendez-vous à partir du mardi {'1er' if number else '8'} décembre à 10 h 00",
-        "Votre rendez-vous est modifié : dimanche 10 janvier à 10 h 00",
+        f"Vos 2 rendez-vous à partir du mardi {'1er' if number else '8'} décembre à 10\u00a0h",
+        "Votre rendez-vous est modifié\u00a0: dimanche 10 janvier à 10\u00a0h",
     ]
 
 
@@ -65,7 +65,7 @@ async def test_the_last_one_that_is_left_is_told_as_one(service: Service, mailbo
     await hear_all(service)
     for number in (0, 1):
         await service.hear(event(Change.CANCELLED, 10 + number, version=2, id=f"rdv-{number}"))
-    assert "Votre rendez-vous du mardi 15 décembre à 10 h 00" in await sent(service, mailbox)
+    assert "Votre rendez-vous du mardi 15 décembre à 10\u00a0h" in await sent(service, mailbox)
 
 
 async def test_what_none_of_them_is_any_more_is_not_told(service: Service, mailbox: Mailbox) -> None:
@@ -76,7 +76,7 @@ async def test_what_none_of_them_is_any_more_is_not_told(service: Service, mailb
         tells = {"together": cancelled} if number == 0 else {"told_elsewhere": True}
         await service.hear(replace(told, **tells))
     assert await sent(service, mailbox) == [
-        "Vos 3 rendez-vous à partir du mardi 1er décembre à 10 h 00 sont annulés"
+        "Vos 3 rendez-vous à partir du mardi 1er décembre à 10\u00a0h sont annulés"
     ]
     assert (await service.statuses())["confirmation"] == ("cancelled", "superseded")
 
@@ -87,8 +87,8 @@ async def test_one_that_is_hidden_is_not_told_with_the_others(service: Service, 
     later = tuple(replace(one, sequence=2) for one in WEEKS)
     await service.hear(replace(event(Change.CANCELLED, 10, version=3, id="rdv-0"), together=later))
     assert await sent(service, mailbox) == [
-        "Votre rendez-vous du mardi 15 décembre à 10 h 00",
-        "Vos 2 rendez-vous à partir du mardi 1er décembre à 10 h 00 sont annulés",
+        "Votre rendez-vous du mardi 15 décembre à 10\u00a0h",
+        "Vos 2 rendez-vous à partir du mardi 1er décembre à 10\u00a0h sont annulés",
     ]
 
 
@@ -97,7 +97,7 @@ async def test_one_that_is_only_amended_is_still_confirmed_with_the_others(
 ) -> None:
     await hear_all(service)
     await service.hear(event(Change.UPDATED, 9, version=2, id="rdv-0", end=WEEKS[0].end))
-    assert await sent(service, mailbox) == ["Vos 3 rendez-vous à partir du mardi 1er décembre à 10 h 00"]
+    assert await sent(service, mailbox) == ["Vos 3 rendez-vous à partir du mardi 1er décembre à 10\u00a0h"]
 
 
 @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ def test_one_event_tells_and_the_others_do_not(change: Change, kind: Kind) -> No
 
 def test_it_lists_the_dates() -> None:
     letter = compose(occasion(event=booked_together()))
-    assert letter.subject == "Vos 3 rendez-vous à partir du mardi 1er décembre à 10 h 00"
+    assert letter.subject == "Vos 3 rendez-vous à partir du mardi 1er décembre à 10\u00a0h"
     assert letter.lead == ("Vos rendez-vous sont confirmés.",)
     label, dates = letter.details[0]
     assert (label, [date[:20] for date in dates]) == (
@@ -123,7 +123,7 @@ def test_it_lists_the_dates() -> None:
         ["mardi 1er décembre 2", "mardi 8 décembre 202", "mardi 15 décembre 20"],
     )
     reminder = compose(occasion(Kind.REMINDER, event=booked_together()))
-    assert reminder.subject.startswith("Rappel : votre rendez-vous")
+    assert reminder.subject.startswith("Rappel\u00a0: votre rendez-vous")
     assert len(reminder.details[0][1]) == 1
 
 

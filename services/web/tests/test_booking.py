@@ -80,6 +80,29 @@ async def test_a_visit_at_home_is_one_before_it_is_confirmed(person: Person, fhi
         assert "83 boulevard" not in page, path
 
 
+@pytest.mark.parametrize(
+    ("hours", "told"),
+    [
+        (None, "Vous pourrez déplacer ou annuler le rendez-vous ensuite."),
+        (2, "ensuite, jusqu'au mardi 1er décembre à 8"),
+        (24, "trop proche pour être ensuite déplacé ou annulé en ligne"),
+    ],
+)
+async def test_that_it_can_be_changed_afterwards_is_promised_only_where_it_can(
+    person: Person, fhir: FhirBase, hours: int | None, told: str
+) -> None:
+    """For tomorrow, at practices that let go two hours and a day before."""
+    deadline = {
+        "url": "https://creneau.sante.fr/fhir/StructureDefinition/schedule-change-deadline",
+        "valueDuration": {"value": hours, "code": "h", "system": "http://unitsofmeasure.org"},
+    }
+    fhir.on("GET", "/Slot", searchset(SLOT, {**SCHEDULE, "extension": [deadline] if hours else []}))
+    await person.sign_in()
+    page = (await choose(person)).text.replace("&#39;", "'")
+    assert told in page
+    assert ("Vous pourrez déplacer" in page) is (hours != 24)
+
+
 async def test_another_professional_s_time_is_not_there(person: Person, fhir: FhirBase) -> None:
     """A form that was tampered with: the recap would name one, and the booking would be with another."""
     elsewhere = {**SCHEDULE, "actor": [{"reference": "PractitionerRole/role-2"}]}

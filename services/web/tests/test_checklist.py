@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import re
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
 
-from .conftest import FhirBase, Person, searchset
+from creneau_shared.clock import FixedClock
+
+from .conftest import SITE, FhirBase, Person, running, searchset
 from .samples import CAMILLE, PLACE, PRACTITIONER, ROLE, SCHEDULE, SLOT, appointment
 from .test_booking import EXPIRES, choose
+
+SOURCES = Path(str(files("creneau_web")))
 
 INPUT = re.compile(r'<(?:input|textarea|select)[^>]* name="([^"]+)"([^>]*)>')
 ASKED = {"form_key", "prenom", "nom_de_naissance", "nom_utilise", "jour", "mois", "annee"}
@@ -75,11 +83,29 @@ async def test_x1_every_page_says_how_accessible_it_is(person: Person) -> None:
     for words in (
         "% des critères",
         "Critères non respectés",
+        "8.2 (code source valide)",
+        "12.3 (plan du site)",
         "dans les trois ans",
         "Défenseur des droits",
         "n'ont pas été essayés",
     ):
         assert words in page, words
+
+
+def test_x1_no_page_does_without_the_common_foot() -> None:
+    """Every template that a page is drawn from stands in the frame, and the frame has the foot."""
+    templates = SOURCES / "templates"
+    drawn = {
+        name
+        for path in (SOURCES / "pages").rglob("*.py")
+        for name in re.findall(r"[\"']([\w/]+\.html)[\"']", path.read_text())
+    }
+    assert len(drawn) > 30
+    bare = {
+        name for name in drawn if not (templates / name).read_text().startswith("{% extends 'base.html' %}")
+    }
+    assert bare == set()
+    assert "{% include 'parts/footer.html' %}" in (templates / "base.html").read_text()
 
 
 async def test_x8_a_code_may_be_pasted_and_help_is_always_at_the_same_place(
@@ -108,8 +134,28 @@ async def test_x8_a_code_may_be_pasted_and_help_is_always_at_the_same_place(
 
 async def test_how_long_a_session_lasts_is_said_as_it_is_here(person: Person) -> None:
     settings = person.app.site.settings
+    assert f"rendez-vous passés : {settings.appointment_kept_days} jours" in (
+        await person.open("/donnees-personnelles")
+    ).text.replace("\xa0", " ")
     said = f"{settings.session_idle_min:g} minutes sans rien faire, {settings.session_max_h:g} heures au plus"
     assert said in (await person.open("/donnees-personnelles")).text
+
+
+@pytest.mark.parametrize("contact", ["", "dpo@exemple.fr"])
+async def test_whom_one_writes_to_about_personal_data_is_said(
+    new_database: Any, migrated_web: str, fhir: FhirBase, clock: FixedClock, contact: str
+) -> None:
+    """RGPD, article 13: the data protection officer, or that none is named; and nothing is promised of who is not known."""
+    url = new_database(template=migrated_web)
+    async with (
+        running(url, httpx.MockTransport(fhir), clock, data_protection_contact=contact) as app,
+        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=SITE) as client,
+    ):
+        page = (await Person(client, app).open("/donnees-personnelles")).text
+    assert (f'href="mailto:{contact}"' in page) is bool(contact)
+    assert ("indiqué son délégué" in page) is not bool(contact)
+    for unknown in ("hébergeur de données de santé", "sous droit européen", "Personne d"):
+        assert unknown not in page
 
 
 async def test_x12_only_what_is_needed_is_asked_and_what_becomes_of_it_is_said(person: Person) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -61,7 +62,10 @@ async def test_p2_the_next_time_that_fits_is_found_behind_many_that_do_not(
     nothing.on("GET", "/Slot", searchset())
     fhir.rules.append(lambda asked: nothing.rules[0](asked) if _of_this_week(asked) else None)
     page = (await person.open("/soignants/role-1/creneaux?du=2026-12-01&moment=soir")).text
-    assert "mercredi 16 décembre" in page
+    said = re.search(r'<p class="notice">(.*?)</p>', page)
+    assert said
+    assert "Prochain rendez-vous le mercredi 16 décembre à 19" in said[1], "in so many words, and a way there"
+    assert re.search(r'href="[^"]*du=2026-12-16[^"]*"', said[1])
 
 
 async def test_p1_who_is_left_out_of_a_comparison_is_said_with_a_way_of_meeting_too(

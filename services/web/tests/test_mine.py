@@ -193,7 +193,7 @@ async def test_the_receipt_of_an_erasure_is_read_logged_out(person: Person, fhir
     for told in ("est effacé", "1 rendez-vous à venir est annulé", "La trace des accès.", "30 novembre 2029"):
         assert told in receipt.text
     assert "Camille" not in receipt.text
-    assert "Vous êtes déconnecté" in receipt.text
+    assert "La session est fermée" in receipt.text
     assert "La trace" in (await person.open("/mes-donnees/efface")).text, "loaded anew"
     assert (await person.open("/mes-donnees")).headers["location"].startswith("/connexion")
 

@@ -12,7 +12,7 @@ from creneau_web.people.reach import reach_of
 from .conftest import FhirBase, Person, searchset
 from .samples import CAMILLE, PLACE, PRACTITIONER, ROLE, SCHEDULE, SLOT, appointment
 from .test_agreeing import AGREES, asked
-from .test_beside import MOTHER
+from .test_beside import MOTHER, acting_for
 from .test_booking import EXPIRES, choose
 from .test_visits import booked
 
@@ -21,7 +21,7 @@ LANDLINE = {"system": "phone", "value": "01 99 00 00 01"}
 MOBILE = {"system": "phone", "value": "06 39 98 00 42"}
 HIDDEN = {"security": [{"code": "HIDDEN-FROM-PROXIES"}]}
 ON_ITS_WAY = "Un message vous est envoyé."
-NOBODY = "ni courriel ni mobile"
+NOBODY = "ni adresse électronique ni portable"
 A_LANDLINE = "un téléphone fixe n'en reçoit pas"
 
 
@@ -140,6 +140,29 @@ async def test_who_is_not_reached_looks_for_the_practice_s_answer(person: Person
         for page in ((await choose(person)).text, (await person.open("/rendez-vous/a-1")).text):
             assert ("vous verrez sa réponse dans" in page) is look
             assert ("Un message vous dira sa réponse" in page) is not look
+
+
+async def test_whoever_acts_for_somebody_is_promised_no_message_that_goes_to_them(
+    person: Person, fhir: FhirBase
+) -> None:
+    """Who acts for their mother, who has an address of her own."""
+    fhir.on("POST", "/Patient/$acting-for", acting_for(("camille", False, "see book")))
+    fhir.on("GET", "/Slot", searchset(SLOT, {**SCHEDULE, "extension": [AGREES]}))
+    who = await choose(person)
+    check = await person.follow(await person.send(who.url.path, qui="camille"))
+    done = (await person.follow(await person.send(check.url.path))).text
+    assert "Un message est envoyé aux coordonnées de Camille Martin." in done
+    assert ON_ITS_WAY not in done
+    fhir.on("GET", "/Appointment/a-1", asked())
+    for page in (check.text, (await person.open("/rendez-vous/a-1")).text):
+        assert "Sa réponse sera envoyée aux coordonnées de Camille Martin." in page
+        assert "Un message vous dira" not in page
+    fhir.on("POST", "/Appointment", appointment("waitlist"), 201)
+    await person.open("/liste-attente?soignant=role-1")
+    sent = await person.send("/liste-attente", soignant="role-1", qui="camille")
+    waits = (await person.follow(sent)).text
+    assert "aux coordonnées de la personne qui attend" in waits
+    assert "Nous vous écrirons" not in waits
 
 
 async def test_whoever_waits_and_is_not_reached_is_told_to_look(person: Person, fhir: FhirBase) -> None:

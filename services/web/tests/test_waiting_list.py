@@ -215,6 +215,23 @@ async def test_p15_who_came_by_a_link_waits_for_something_earlier(person: Person
     assert 'href="/rendez-vous/a-1"' in page
 
 
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [("31/12/2026", "2026-12-31"), ("1/2/2027", "2027-02-01"), ("31/02/2027", None), ("31/12", None)],
+)
+async def test_the_last_day_may_be_written_as_people_write_it(
+    person: Person, fhir: FhirBase, said: str, told: str | None
+) -> None:
+    """Where the browser has no field for a day."""
+    fhir.on("POST", "/Appointment", appointment("waitlist"), 201)
+    await person.open("/liste-attente?soignant=role-1")
+    sent = await person.send("/liste-attente", soignant="role-1", qui="camille", jusqu_au=said)
+    assert sent.status_code == (303 if told else 422)
+    asked = [one.body for one in fhir.asked if (one.method, one.path) == ("POST", "/Appointment")]
+    assert ([told] if told else []) == [str(one["requestedPeriod"][0]["end"])[:10] for one in asked]
+    assert told or "31/12/2030" in sent.text, "with how to write it"
+
+
 async def test_a_day_that_is_over_is_told_at_its_field(person: Person) -> None:
     await person.open("/liste-attente?soignant=role-1")
     over = await person.send("/liste-attente", soignant="role-1", qui="camille", jusqu_au="2026-11-29")

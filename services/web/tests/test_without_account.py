@@ -155,12 +155,13 @@ async def test_a_link_leads_first_to_what_waits_for_an_answer(person: Person, fh
     [
         ({"status": {"valueCode": "pending"}, "until": {"valueInstant": EXPIRES}}, "Une place se libère"),
         ({"status": {"valueCode": "waitlist"}, "start": None, "end": None}, "sur une liste d"),
+        ({"status": {"valueCode": "pending"}}, "pas encore pris"),
     ],
 )
 async def test_the_entry_says_what_the_link_is_about(
     person: Person, fhir: FhirBase, said: dict[str, Any], heading: str
 ) -> None:
-    """An offer, until when it is kept; who waits on, no time that is theirs no more."""
+    """An offer, until when it is kept; who waits on, no time that is theirs no more; of a request, that it is one."""
     shown = {name: value for name, value in {**SHOWN, **said}.items() if value is not None}
     fhir.on("POST", "/Appointment/$open-link", parameters(**shown))
     page = await person.follow(await person.open(f"/rdv/{TOKEN}"))
@@ -168,6 +169,7 @@ async def test_the_entry_says_what_the_link_is_about(
     assert heading in page.text
     assert ("10 h" in page.text) == ("start" in shown)
     assert "Vous avez un rendez-vous" not in page.text
+    assert ("déplacer" in page.text.partition("<main")[2]) is (heading == "pas encore pris")
 
 
 async def test_a_link_that_was_ended_can_be_renewed(person: Person, fhir: FhirBase) -> None:

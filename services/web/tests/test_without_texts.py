@@ -47,7 +47,7 @@ async def signed_in(person: Person, fhir: FhirBase) -> None:
         ([EMAIL, MOBILE], ON_ITS_WAY),
         ([MOBILE], BY_E_MAIL_ONLY),
         ([LANDLINE], BY_E_MAIL_ONLY),
-        ([], "aucun courriel n'est enregistré"),
+        ([], "aucune adresse électronique n'est enregistrée"),
     ],
     ids=["e-mail", "both", "mobile", "landline", "neither"],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 from importlib.resources import files
 from pathlib import Path
 
@@ -12,11 +13,26 @@ from creneau_web.wording import LANGUAGES, WITHOUT_TEXTS, read_catalogues
 
 SOURCES = Path(str(files("creneau_web")))
 WORDINGS = read_catalogues()
-USED = re.compile(r"""\b(?:t|tn)\(\s*['"]([a-z_.\-]+)['"]""")
+USED = re.compile(r"""\b(?:t|tn)\(\s*['"]([a-z\d_.\-]+)['"]""")
 QUOTED = re.compile(r"""['"]([\w.\-]+)['"]""")
-BEGUN = re.compile(r"""['"]([a-z_\-]+\.(?:[a-z_.\-]+\.)?)(?:['"]|\{)""")
+BEGUN = re.compile(r"""['"]([a-z\d_\-]+\.(?:[a-z_.\-]+\.)?)(?:['"]|\{)""")
 WORDS_MAX = 15
 """of a sentence of the simple version (frontends.md §7)"""
+FILLED = {
+    "moment": "mercredi 23 septembre à 14 h 30",
+    "until": "mercredi 23 septembre à 14 h 30",
+    "day": "23 septembre",
+    "who": "Dr Marie-Claire Dupont",
+    "operator": "l'exploitant de cette installation",
+    "name": "Camille Martin",
+}
+"""what stands in the places of a sentence, as long as it is in life; one word in any other"""
+TOO_HARD = re.compile(
+    r"\bcréneaux?\b|(?i:\b(?:courriers? électroniques?|adresses? électroniques?|spécialités?|facultatifs?|consultations?"
+    r"|modifier|préalables?|veuillez|ultérieur\w*|effectuer|néanmoins|désormais|dispositif|conformément|relati[fv]\w*)\b)"
+)
+"""words that the simple version has simpler ones for"""
+FOR_OPERATORS = ("ops.", "console.", "eco.", "legal.")
 
 
 def test_every_language_has_every_key() -> None:
@@ -78,9 +94,32 @@ def test_where_no_texts_are_sent_no_sentence_speaks_of_them(language: str) -> No
 
 def test_the_simple_version_is_simple() -> None:
     for key in sorted(WORDINGS["simple"].keys):
-        text = WORDINGS["simple"]._messages.gettext(key)
-        for sentence in re.split(r"[.!?]\s", text):
-            assert len(sentence.split()) <= WORDS_MAX, key
+        text = re.sub(
+            r"\{(\w+)\}", lambda place: FILLED.get(place[1], "1"), WORDINGS["simple"]._messages.gettext(key)
+        )
+        for sentence in re.split(r"[.!?]\s", text.replace("\N{NO-BREAK SPACE}", " ")):
+            words = [word for word in sentence.split() if re.search(r"\w", word)]
+            assert len(words) <= WORDS_MAX, key
+        if not key.startswith(FOR_OPERATORS):
+            assert TOO_HARD.findall(text) == [], key
+
+
+def test_a_moment_of_another_year_says_which() -> None:
+    """A list of what is past goes back for years."""
+    then, now = datetime(2025, 12, 4, 9, 20, tzinfo=UTC), datetime(2026, 12, 4, 9, 20, tzinfo=UTC)
+    french, english = (WORDINGS[language].at(lambda: 2026) for language in ("fr", "en"))
+    assert french.moment(then) == "jeudi 4 décembre 2025 à 9\u00a0h\u00a020"
+    assert french.moment(now) == "vendredi 4 décembre à 9\u00a0h\u00a020"
+    assert english.moment(then) == "Thursday 4 December 2025 at 9:20\u00a0am"
+
+
+def test_one_apostrophe_and_one_word_for_an_account() -> None:
+    for language in ("fr", "simple"):
+        assert {k for k in WORDINGS[language].keys if "’" in WORDINGS[language]._messages.gettext(k)} == set()
+    english = {key: WORDINGS["en"]._messages.gettext(key) for key in WORDINGS["en"].keys}
+    assert {
+        k for k, text in english.items() if re.search(r"(?i)\blog(?:ged|ging)?[ -](?:in|out)\b", text)
+    } == set()
 
 
 def test_no_sentence_stands_in_a_template() -> None:

@@ -108,7 +108,9 @@ def create_app(
     clock = clock or SystemClock()
     database = open_database(settings, f"{SERVICE}-api", serves=True)
     app = create_service_app(settings, create_fhir(settings, database, clock))
-    pages = ConfirmationPages(database, clock, timedelta(days=settings.address_refusal_days))
+    pages = ConfirmationPages(
+        database, clock, timedelta(days=settings.address_refusal_days), settings.public_site_url.rstrip("/")
+    )
     pages.serve(app.rest_of_api)
     return app
 

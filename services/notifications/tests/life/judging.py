@@ -9,7 +9,7 @@ import asyncpg
 from services.notifications.tests.life import rules
 from services.notifications.tests.life.facts import Departure, Heard, Owed
 from services.notifications.tests.life.model import Model
-from services.notifications.tests.life.reading import kind_of, spoken
+from services.notifications.tests.life.reading import is_of_request, kind_of, says, spoken
 
 RETRY_MAX = timedelta(hours=1)
 TAKEN = ("accept", "hang up")
@@ -53,7 +53,7 @@ def _require_right_times(model: Model, one: Owed, left: Departure, languages: Se
     visits = [model.visits[id_] for id_ in one.tells if id_ in model.visits]
     for visit in visits:
         assert _is_behind(visit, one) or _is_right(visit, one), f"{left} tells of {visit}"
-    if one.kind in rules.NEWS and left.channel == "sms":
+    if one.kind in rules.NEWS and (left.channel == "sms" or is_of_request(left.said)):
         _require_first_time(model, one, left, languages)
         return
     if one.kind in rules.NEWS:
@@ -69,16 +69,16 @@ def _require_right_times(model: Model, one: Owed, left: Departure, languages: Se
     start = visit.proposed if one.kind == "proposal" else visit.start
     assert start is not None
     whens = [spoken(start, model.zone(visit), language) for language in languages]
-    assert any(when in left.said for when in whens), f"{left} does not say {whens}"
+    assert any(says(left.said, when) for when in whens), f"{left} does not say {whens}"
 
 
 def _require_first_time(model: Model, one: Owed, left: Departure, languages: Sequence[str]) -> None:
-    """A text has no calendar file: it says when the visit is, or the first of several."""
+    """A text has no calendar file, nor has what tells of a request: it says when the visit is, or the first of several."""
     assert one.about is not None
     known = [(one.starts[id_], model.visits.get(id_)) for id_ in one.tells]
     starts = {said if now is None or _is_behind(now, one) else now.start for said, now in known}
     whens = [spoken(at, model.zone(one.about), language) for at in starts for language in languages]
-    assert any(when in left.said for when in whens), f"{left} does not say one of {whens}"
+    assert any(says(left.said, when) for when in whens), f"{left} does not say one of {whens}"
 
 
 def _is_behind(visit: Heard, one: Owed) -> bool:

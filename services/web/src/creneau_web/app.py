@@ -26,6 +26,7 @@ from creneau_web.auth.keeping import Keeping
 from creneau_web.auth.login import Login
 from creneau_web.care.directory import Directory
 from creneau_web.care.finding import Finding
+from creneau_web.care.model import PARIS
 from creneau_web.care.reasons import Reasons
 from creneau_web.drawing import template_engine
 from creneau_web.fhir.wire import HttpWire, Wire
@@ -143,7 +144,10 @@ def create_site(
         reports=Reports(
             database, keep=timedelta(days=settings.reports_keep_days), most=settings.reports_per_hour_max
         ),
-        wordings=read_catalogues(sends_texts=settings.sends_texts),
+        wordings={
+            language: wording.at(lambda: clock.now().astimezone(PARIS).year)
+            for language, wording in read_catalogues(sends_texts=settings.sends_texts).items()
+        },
         templates=template_engine(settings, settings.theme_folder),
         assets=Assets(settings.theme_folder),
         collector=Collector(OpsSettings(), lambda: clock.now().timestamp()),

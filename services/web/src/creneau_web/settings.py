@@ -129,6 +129,20 @@ class WebSettings(LoginSettings):
     operator_contact: str = Field(
         "", description="address to which people write about the pages; empty: none is shown"
     )
+    data_protection_contact: str = Field(
+        "",
+        description="address of the operator's data protection officer; empty: the pages say that none is named",
+    )
+    appointment_kept_days: int = Field(
+        730,
+        ge=1,
+        description="the same as of booking: how long the pages say that past appointments are kept, days",
+    )
+    audit_kept_days: int = Field(
+        1064,
+        ge=1,
+        description="the same as of the services: how long the pages say that the trail of accesses is kept, days",
+    )
     demonstration: bool = Field(
         False, description="the pages say on top that this is a demonstration with invented people"
     )

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import gettext
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from copy import copy
 from datetime import date, datetime, time
 from functools import cache, lru_cache
 from importlib.resources import files
@@ -53,7 +54,15 @@ class Wording:
         self._messages = gettext.GNUTranslations(buffer)
         texts = {key: self._messages.gettext(key) for key in self.keys}
         self._whole = {key: Markup(text.format()) for key, text in texts.items() if "{" not in text}  # noqa: S704 - our own
+        self._this_year: Callable[[], int] | None = None
         self._moment = lru_cache(maxsize=4096)(self._write_moment)
+
+    def at(self, this_year: Callable[[], int]) -> Wording:
+        """The same words for whoever reads them in that year: a moment of another one says which."""
+        dated = copy(self)
+        dated._this_year = this_year
+        dated._moment = lru_cache(maxsize=4096)(dated._write_moment)
+        return dated
 
     def t(self, key: str, /, **values: object) -> Markup:
         """The sentence of a key, `values` put in and escaped. KeyError for a key that there is not."""
@@ -76,7 +85,8 @@ class Wording:
 
     def day(self, moment: date | datetime, *, year: bool = False) -> str:
         """`jeudi 4 décembre`, `Thursday 4 December`; with its year, as of a birth, `4 décembre 1984`."""
-        return _day(moment.date() if isinstance(moment, datetime) else moment, self.tag, year)
+        pattern = "d MMMM y" if year else "EEEE d MMMM"
+        return _day(moment.date() if isinstance(moment, datetime) else moment, self.tag, pattern)
 
     def hour(self, moment: datetime | time) -> str:
         """`9 h 20`, `9:20 am`; no line ends within it."""
@@ -87,11 +97,13 @@ class Wording:
         return self.hour(time.fromisoformat(text))
 
     def moment(self, moment: datetime) -> str:
-        """`jeudi 4 décembre à 9 h 20`."""
-        return self._moment(moment.date(), moment.hour, moment.minute)
+        """`jeudi 4 décembre à 9 h 20`; in another year than the present one `jeudi 4 décembre 2025 à 9 h 20`."""
+        other_year = self._this_year is not None and moment.year != self._this_year()
+        return self._moment(moment.date(), moment.hour, moment.minute, other_year)
 
-    def _write_moment(self, day: date, hour: int, minute: int) -> Markup:
-        return self.t("when.moment", day=self.day(day), hour=self.hour(time(hour, minute)))
+    def _write_moment(self, day: date, hour: int, minute: int, year: bool) -> Markup:
+        written = _day(day, self.tag, "EEEE d MMMM y" if year else "EEEE d MMMM")
+        return self.t("when.moment", day=written, hour=self.hour(time(hour, minute)))
 
     def city(self, zone: ZoneInfo) -> str:
         """By what name a zone is known: `La Réunion`."""
@@ -143,8 +155,7 @@ def _hour(hour: int, minute: int, tag: str) -> str:
 
 
 @lru_cache(maxsize=4096)
-def _day(day: date, tag: str, year: bool) -> str:
-    pattern = "d MMMM y" if year else "EEEE d MMMM"
+def _day(day: date, tag: str, pattern: str) -> str:
     text = format_date(day, pattern, locale="en_GB" if tag == "en" else tag)
     return _FIRST.sub("1er ", text, count=1) if tag == "fr" and day.day == 1 else text
 

@@ -333,7 +333,7 @@ async def test_logging_out_ends_it_here_and_leads_to_the_provider(visitor: Visit
     assert session.account is None
     back = await visitor.web.get(at_the_provider.headers["location"])
     assert back.headers["location"] == "/", "what the provider added is left behind"
-    assert "Vous êtes déconnecté" in (await visitor.web.get("/")).text
+    assert "La session est fermée" in (await visitor.web.get("/")).text
     revived = await visitor.app.site.login._issuer.endpoints()
     with pytest.raises(Exception, match="invalid_grant"):
         await revived.refresh(account.refresh_token or "")
@@ -355,7 +355,7 @@ async def test_whoever_erased_their_account_is_led_to_the_provider_by_a_link(vis
     answer = await visitor.web.get("/auth/deconnexion")
     at_the_provider = await visitor.http.get(answer.headers["location"])
     assert at_the_provider.headers["location"].partition("?")[0] == f"{SITE}/"
-    assert "Vous êtes déconnecté" in (await visitor.web.get("/")).text
+    assert "La session est fermée" in (await visitor.web.get("/")).text
 
 
 @pytest.mark.parametrize("ends", ["at the issuer", "at the base"])
@@ -382,7 +382,7 @@ async def test_logging_out_after_the_tokens_end_leaves_nothing_to_the_next_perso
     session = await visitor.session()
     assert session is not None
     assert (session.content.whose, await visitor.app.site.sessions.drafts_of(session)) == (None, [])
-    assert "Vous êtes déconnecté" in (await visitor.web.get("/")).text
+    assert "La session est fermée" in (await visitor.web.get("/")).text
 
 
 async def test_who_logs_in_again_after_the_tokens_end_is_led_out_by_the_new_log_in(visitor: Visitor) -> None:

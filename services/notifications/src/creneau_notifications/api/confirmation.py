@@ -19,8 +19,7 @@ import structlog
 from fastapi import FastAPI, Request
 from starlette.responses import HTMLResponse, Response
 
-from creneau_notifications.domain.contact import Language
-from creneau_notifications.rendering.page import PAGE_STYLE, Situation, page
+from creneau_notifications.rendering.page import PAGE_STYLE, Situation, Version, page, tag
 from creneau_notifications.storage import addresses
 from creneau_notifications.storage.addresses import Link
 from creneau_shared.clock import Clock
@@ -33,6 +32,7 @@ PATH = "/confirmer/{token}"
 FORM_BYTES_MAX = 256
 Answer = Literal["confirm", "refuse"]
 ANSWERS = ("confirm", "refuse")
+VERSIONS = ("fr", "en", "simple")
 
 log = structlog.get_logger(__name__)
 
@@ -52,11 +52,13 @@ _STATUS: dict[Situation, int] = {"unknown": 404, "ended": 410, "unclear": 400, "
 
 @dataclass(frozen=True)
 class ConfirmationPages:
-    """Serves the pages over the service's database. `refusal`: how long “not me” holds."""
+    """Serves the pages over the service's database. `refusal`: how long “not me” holds; `site_url`: the other pages for the
+    public, no trailing slash."""
 
     database: Database
     clock: Clock
     refusal: timedelta
+    site_url: str
 
     def serve(self, app: FastAPI) -> None:
         """Add the routes: the reader's language, or the one that the address ends with."""
@@ -110,22 +112,21 @@ class ConfirmationPages:
             return "unknown"
         return "ended" if link.expires_at <= self.clock.now() else None
 
-    @staticmethod
-    def _page(request: Request, token: str, language: str | None, situation: Situation) -> Response:
-        if language not in (None, "fr", "en"):
+    def _page(self, request: Request, token: str, language: str | None, situation: Situation) -> Response:
+        if language not in (None, *VERSIONS):
             situation = "unknown"
-        chosen: Language = (
+        chosen: Version = (
             language  # type: ignore[assignment]
-            if language in ("fr", "en")
+            if language in VERSIONS
             else negotiate_language(request.headers.get("accept-language"))
         )
         path = f"/confirmer/{token}" if _TOKEN.fullmatch(token) else "/confirmer/-"
         return HTMLResponse(
-            page(situation, chosen, path),
+            page(situation, chosen, path, self.site_url),
             _STATUS.get(situation, 200),
             headers={
                 **_HEADERS,
-                "Content-Language": chosen,
+                "Content-Language": tag(chosen),
                 **({"Retry-After": str(RETRY_AFTER_S)} if situation == "away" else {}),
             },
         )

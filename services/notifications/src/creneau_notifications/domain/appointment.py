@@ -111,6 +111,21 @@ class AppointmentEvent:
         return replace(self, was_booked=status == "booked" or (status == "pending" and known.was_booked))
 
     @property
+    def was_only_asked(self) -> bool:
+        """Whether what ended was a request: the practice refused it, or did not answer, and nothing had been booked."""
+        return self.change is Change.CANCELLED and self.awaited and not self.was_booked
+
+    @property
+    def is_request(self) -> bool:
+        """Whether the practice has not agreed to it yet, and nothing was booked before."""
+        return self.appointment.status == "pending" and not self.was_booked
+
+    @property
+    def is_unanswered(self) -> bool:
+        """Whether it was cancelled because the practice, which had to agree, did not answer in time."""
+        return self.change is Change.CANCELLED and self.awaited and self.cancelled_by == "system"
+
+    @property
     def moments(self) -> tuple[datetime, ...]:
         """Every start that it tells of: the visit's, those of the same series, the previous one."""
         before = () if self.previous_start is None else (self.previous_start,)

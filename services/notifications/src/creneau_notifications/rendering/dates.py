@@ -29,9 +29,11 @@ def _day(local: date, language: Language, *, year: bool) -> str:
 
 
 def time_of_day(instant: datetime, visit: Visit, language: Language) -> str:
-    """`10 h 00` or `10:00`."""
+    """`10 h`, `10 h 05` or `10:05 am`, as the pages write it; no line ends within it."""
     local = instant.astimezone(visit.zone)
-    return f"{local.hour} h {local.minute:02}" if language == "fr" else f"{local:%H:%M}"
+    if language == "en":
+        return f"{local.hour % 12 or 12}:{local.minute:02}\u00a0{'am' if local.hour < 12 else 'pm'}"
+    return f"{local.hour}\u00a0h\u00a0{local.minute:02}" if local.minute else f"{local.hour}\u00a0h"
 
 
 def is_elsewhere(instant: datetime, visit: Visit, reader: ZoneInfo) -> bool:
@@ -66,7 +68,7 @@ def moment(
     year: bool = False,
     brief: bool = False,
 ) -> str:
-    """`mardi 1er décembre à 10 h 00`, with the zone (`brief`: its city alone) where the reader needs it."""
+    """`mardi 1er décembre à 10 h`, with the zone (`brief`: its city alone) where the reader needs it."""
     joint = "à" if language == "fr" else "at"
     written, time = day(instant, visit, language, year=year), time_of_day(instant, visit, language)
     note = zone_note(visit, language, brief=brief) if is_elsewhere(instant, visit, reader) else ""

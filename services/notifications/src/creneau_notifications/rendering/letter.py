@@ -12,7 +12,7 @@ from creneau_notifications.domain.greeting import addressed_as
 from creneau_notifications.domain.plan import ASKING, OF_SEVERAL, Kind
 from creneau_notifications.domain.visit import PARIS, Visit
 from creneau_notifications.rendering.dates import is_elsewhere, moment
-from creneau_notifications.rendering.wording import WORDINGS, Wording
+from creneau_notifications.rendering.wording import WORDINGS, Ended, Wording
 from creneau_shared.contact_points import readable_phone
 
 WITHOUT_CALENDAR = frozenset({Kind.REMINDER, *ASKING})
@@ -69,6 +69,16 @@ class Occasion:
         return visit.proposed if self.kind is Kind.PROPOSAL and visit.proposed is not None else visit.start
 
     @property
+    def has_calendar(self) -> bool:
+        """Whether a calendar file comes with it: what was only asked for is in no calendar."""
+        return self.kind not in WITHOUT_CALENDAR and not self.is_of_request
+
+    @property
+    def is_of_request(self) -> bool:
+        """Whether it tells of a request that came to nothing, and of no visit that had been booked."""
+        return self.kind is Kind.CANCELLATION and self.event.was_only_asked
+
+    @property
     def page_url(self) -> str:
         """Where the appointment can be seen, moved and cancelled."""
         return f"{self.site_url}/rdv/{self.visit_token}"
@@ -105,11 +115,19 @@ def compose(occasion: Occasion) -> Letter:
 
 
 def _subject(occasion: Occasion, wording: Wording) -> str:
-    count = len(occasion.occurrences)
+    count, ended = len(occasion.occurrences), _ended(occasion, wording)
     if count == 1:
-        return wording.subject[occasion.kind].format(when=occasion.told(occasion.start))
+        subject = wording.subject[occasion.kind] if ended is None else ended.subject
+        return subject.format(when=occasion.told(occasion.start))
     first = occasion.told(occasion.occurrences[0].start)
-    return wording.subject_of_several[occasion.kind].format(count=count, when=first)
+    subject = wording.subject_of_several[occasion.kind] if ended is None else ended.subject_of_several
+    return subject.format(count=count, when=first)
+
+
+def _ended(occasion: Occasion, wording: Wording) -> Ended | None:
+    if not occasion.is_of_request:
+        return None
+    return wording.unanswered if occasion.event.is_unanswered else wording.refused
 
 
 def _greeting(contact: Contact, wording: Wording) -> str:
@@ -125,20 +143,26 @@ def _confirmation(occasion: Occasion, wording: Wording) -> tuple[tuple[str, ...]
 
 def _lead(occasion: Occasion, wording: Wording) -> tuple[str, ...]:
     leads = wording.lead if len(occasion.occurrences) == 1 else wording.lead_of_several
-    event, sentences = occasion.event, [leads[occasion.kind]]
+    event, ended = occasion.event, _ended(occasion, wording)
+    sentences = [leads[occasion.kind] if ended is None else ended.lead]
     if occasion.kind is Kind.CHANGE and event.previous_start is not None and not event.together:
         sentences.append(wording.previously.format(when=occasion.told(event.previous_start)))
-    if occasion.kind is Kind.CANCELLATION and event.cancelled_by == "patient":
-        sentences.append(wording.cancelled_by_patient)
-    if occasion.kind is Kind.CANCELLATION and event.cancelled_by == "provider":
-        sentences.append(wording.cancelled_by_provider)
-    if occasion.kind is Kind.CANCELLATION and event.appointment.status == "waitlist":
-        sentences.append(wording.waits_on)
+    if occasion.kind is Kind.CANCELLATION:
+        sentences += [] if ended is not None else _cancelled_by(event, wording)
+        sentences += [wording.waits_on] if event.appointment.status == "waitlist" else []
     if occasion.kind is Kind.OFFER and event.held_until is not None:
         sentences.append(wording.offered_until.format(until=occasion.told(event.held_until)))
     if occasion.kind is Kind.PROPOSAL:
-        sentences.append(wording.instead_of.format(when=occasion.told(event.appointment.start)))
+        instead = wording.instead_of_asked if event.is_request else wording.instead_of
+        sentences.append(instead.format(when=occasion.told(event.appointment.start)))
     return tuple(sentences)
+
+
+def _cancelled_by(event: AppointmentEvent, wording: Wording) -> list[str]:
+    if event.is_unanswered:
+        return [wording.cancelled_unanswered]
+    said = {"patient": wording.cancelled_by_patient, "provider": wording.cancelled_by_provider}
+    return [said[event.cancelled_by]] if event.cancelled_by in said else []
 
 
 def _details(occasion: Occasion, wording: Wording) -> tuple[tuple[str, tuple[str, ...]], ...]:
@@ -159,6 +183,8 @@ def _action(occasion: Occasion, wording: Wording) -> tuple[str, str]:
         return wording.book_again, occasion.site_url
     if occasion.kind in ASKING:
         return wording.answer, occasion.page_url
+    if occasion.kind is Kind.REMINDER:
+        return wording.see, occasion.page_url
     return wording.manage, occasion.page_url
 
 
@@ -166,7 +192,7 @@ def _remarks(occasion: Occasion, wording: Wording) -> tuple[str, ...]:
     cancelled, remarks = occasion.kind is Kind.CANCELLATION, []
     if not cancelled and occasion.kind not in ASKING:
         remarks.append(wording.manage_hint)
-    if occasion.kind not in WITHOUT_CALENDAR:
+    if occasion.has_calendar:
         remarks.append(wording.calendar_hint)
     if occasion.visit.phone is None:
         remarks.append(wording.phone_unknown)

@@ -11,6 +11,15 @@ from creneau_notifications.domain.plan import Kind
 
 
 @dataclass(frozen=True, slots=True)
+class Ended:
+    """How a request is told that came to nothing; of several, `{count}`, the first at `{when}`."""
+
+    subject: str
+    subject_of_several: str
+    lead: str
+
+
+@dataclass(frozen=True, slots=True)
 class Wording:
     """The sentences of one language. `{when}` stands for the moment of the visit, `{name}` for the reader."""
 
@@ -25,6 +34,10 @@ class Wording:
     previously: str
     cancelled_by_patient: str
     cancelled_by_provider: str
+    cancelled_unanswered: str
+    """of what had been booked, and was to be agreed to again"""
+    refused: Ended
+    unanswered: Ended
     waits_on: str
     """to whoever is back on the waiting list"""
     colon: str
@@ -38,8 +51,12 @@ class Wording:
     """`{until}`: until when what is offered is kept"""
     instead_of: str
     """`{when}`: the time that another one is proposed for"""
+    instead_of_asked: str
+    """`{when}`: the time that was asked for, to which nobody has agreed"""
     answer: str
     manage: str
+    see: str
+    """of what may be too near to be changed online"""
     manage_hint: str
     book_again: str
     calendar_hint: str
@@ -58,11 +75,11 @@ class Wording:
 FRENCH = Wording(
     subject={
         Kind.CONFIRMATION: "Votre rendez-vous du {when}",
-        Kind.CHANGE: "Votre rendez-vous est modifié : {when}",
+        Kind.CHANGE: "Votre rendez-vous est modifié\u00a0: {when}",
         Kind.CANCELLATION: "Votre rendez-vous du {when} est annulé",
-        Kind.REMINDER: "Rappel : votre rendez-vous du {when}",
-        Kind.OFFER: "Un créneau se libère : {when}",
-        Kind.PROPOSAL: "Une autre heure vous est proposée : {when}",
+        Kind.REMINDER: "Rappel\u00a0: votre rendez-vous du {when}",
+        Kind.OFFER: "Un créneau se libère\u00a0: {when}",
+        Kind.PROPOSAL: "Une autre heure vous est proposée\u00a0: {when}",
     },
     lead={
         Kind.CONFIRMATION: "Votre rendez-vous est confirmé.",
@@ -87,8 +104,19 @@ FRENCH = Wording(
     previously="Il était prévu le {when}.",
     cancelled_by_patient="Il a été annulé à votre demande.",
     cancelled_by_provider="Il a été annulé par le cabinet.",
+    cancelled_unanswered="Le cabinet n’a pas répondu à temps.",
+    refused=Ended(
+        "Votre demande de rendez-vous n’est pas acceptée\u00a0: {when}",
+        "Votre demande de {count} rendez-vous n’est pas acceptée, à partir du {when}",
+        "Le cabinet n’a pas accepté votre demande\u00a0: rien n’est réservé.",
+    ),
+    unanswered=Ended(
+        "Votre demande de rendez-vous est restée sans réponse\u00a0: {when}",
+        "Votre demande de {count} rendez-vous est restée sans réponse, à partir du {when}",
+        "Le cabinet n’a pas répondu à temps à votre demande\u00a0: rien n’est réservé.",
+    ),
     waits_on="Vous gardez votre place sur la liste d’attente.",
-    colon=" : ",
+    colon="\u00a0: ",
     when="Quand",
     who="Avec",
     where="Où",
@@ -98,24 +126,27 @@ FRENCH = Wording(
         Mode.HOME: "À votre domicile",
         Mode.VIDEO: "En téléconsultation",
     },
-    offered_until="Il vous est gardé jusqu’au {until}. Sans réponse de votre part, il sera proposé à la personne suivante ; "
+    offered_until="Il vous est gardé jusqu’au {until}. Sans réponse de votre part, il sera proposé à la personne suivante\u00a0; "
     "vous gardez votre place sur la liste.",
-    instead_of="Rien n’est changé pour l’instant : vous pouvez accepter cette heure, garder celle du {when} ou renoncer au "
+    instead_of="Rien n’est changé pour l’instant\u00a0: vous pouvez accepter cette heure, garder celle du {when} ou renoncer au "
     "rendez-vous.",
+    instead_of_asked="Rien n’est réservé pour l’instant\u00a0: vous pouvez accepter cette heure, laisser votre demande "
+    "pour le {when} ou y renoncer.",
     answer="Accepter ou refuser",
     manage="Déplacer ou annuler",
-    manage_hint="Si vous ne pouvez pas venir, prévenez dès que possible : quelqu’un attend peut-être.",
+    see="Voir le rendez-vous",
+    manage_hint="Si vous ne pouvez pas venir, prévenez dès que possible\u00a0: quelqu’un attend peut-être.",
     book_again="Prendre un autre rendez-vous",
     calendar_hint="Le fichier joint rendez-vous.ics tient votre agenda à jour.",
-    phone="Vous préférez parler à quelqu’un ? Appelez le {phone}.",
+    phone="Vous préférez parler à quelqu’un\u00a0? Appelez le {phone}.",
     phone_rebook="Pour un autre rendez-vous, vous pouvez aussi appeler le {phone}.",
-    phone_unknown="Vous préférez parler à quelqu’un ? Appelez le cabinet, ou rendez-vous dans une maison "
-    "France services : un conseiller peut faire la démarche avec vous.",
+    phone_unknown="Vous préférez parler à quelqu’un\u00a0? Appelez le cabinet, ou allez dans une maison "
+    "France services\u00a0: un conseiller peut faire la démarche avec vous.",
     confirm="Dire si cette adresse est la mienne",
-    confirm_why="Cette adresse nous a été donnée en ligne et n’est pas encore confirmée : dites-nous qu’elle est la "
+    confirm_why="Cette adresse nous a été donnée en ligne et n’est pas encore confirmée\u00a0: dites-nous qu’elle est la "
     "vôtre, sinon nos prochains messages, rappels compris, ne partiront pas.",
-    confirm_not_me="Vous n’avez rien demandé ? La même page permet de le dire : nous n’écrirons plus à cette adresse.",
-    footer="Message automatique de Créneau : les réponses à cette adresse ne sont pas lues.",
+    confirm_not_me="Vous n’avez rien demandé\u00a0? La même page permet de le dire\u00a0: nous n’écrirons plus à cette adresse.",
+    footer="Message automatique de Créneau\u00a0: les réponses à cette adresse ne sont pas lues.",
     event_summary="Rendez-vous avec {name}",
     event_summary_alone="Rendez-vous",
     alarm="Votre rendez-vous approche",
@@ -153,6 +184,17 @@ ENGLISH = Wording(
     previously="It had been planned for {when}.",
     cancelled_by_patient="It was cancelled at your request.",
     cancelled_by_provider="It was cancelled by the practice.",
+    cancelled_unanswered="The practice did not answer in time.",
+    refused=Ended(
+        "Your request for an appointment is not accepted: {when}",
+        "Your request for {count} appointments is not accepted, from {when}",
+        "The practice has not accepted your request: nothing is booked.",
+    ),
+    unanswered=Ended(
+        "Your request for an appointment had no answer: {when}",
+        "Your request for {count} appointments had no answer, from {when}",
+        "The practice did not answer your request in time: nothing is booked.",
+    ),
     waits_on="You keep your place on the waiting list.",
     colon=": ",
     when="When",
@@ -167,8 +209,10 @@ ENGLISH = Wording(
     offered_until="It is kept for you until {until}. Without an answer from you it will be offered to the next person; "
     "you keep your place on the list.",
     instead_of="Nothing has changed yet: you can accept this time, keep the one on {when}, or give the appointment up.",
+    instead_of_asked="Nothing is booked yet: you can accept this time, leave your request for {when}, or give it up.",
     answer="Accept or refuse",
     manage="Move or cancel",
+    see="See the appointment",
     manage_hint="If you cannot come, please say so as soon as possible: someone else may be waiting.",
     book_again="Book another appointment",
     calendar_hint="The attached file rendez-vous.ics keeps your calendar up to date.",

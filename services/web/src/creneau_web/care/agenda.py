@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from creneau_web.care.alone import agendas_of_person, references_of
 from creneau_web.care.model import Professional
 from creneau_web.fhir.client import Fhir, Resource
 from creneau_web.fhir.values import entries, extension
 
 AGREES = "https://creneau.sante.fr/fhir/StructureDefinition/schedule-confirmation-required"
+DEADLINES = (
+    "https://creneau.sante.fr/fhir/StructureDefinition/change-deadline",
+    "https://creneau.sante.fr/fhir/StructureDefinition/schedule-change-deadline",
+)
+_UNITS = {"min": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
 
 
 async def slot_and_agenda(fhir: Fhir, slot: str) -> tuple[Resource, Resource] | None:
@@ -16,6 +23,14 @@ async def slot_and_agenda(fhir: Fhir, slot: str) -> tuple[Resource, Resource] | 
     found = next(entries(bundle, "Slot"), None)
     agenda = next(entries(bundle, "Schedule"), None)
     return None if found is None or agenda is None else (found, agenda)
+
+
+def change_deadline(agenda: Resource) -> timedelta:
+    """How long before it begins a visit can be changed online for the last time; nothing where the agenda does not say."""
+    said = next((found for url in DEADLINES if (found := extension(agenda, url)) is not None), {})
+    quantity = said.get("valueDuration", {})
+    unit = _UNITS.get(quantity.get("code", ""))
+    return timedelta() if unit is None else float(quantity.get("value", 0)) * unit
 
 
 def practice_agrees(agenda: Resource) -> bool:

@@ -39,6 +39,11 @@ class Message:
     """when it became so, as the server writes it"""
 
     @property
+    def went(self) -> bool:
+        """Whether it took, takes or will take its way: of what was withdrawn or not sent no channel is told."""
+        return self.state not in ("stopped", "not_sent")
+
+    @property
     def is_unconfirmed(self) -> bool:
         """Whether it was kept back because nobody has confirmed the address."""
         return self.state == "not_sent" and (self.why or "").startswith(UNCONFIRMED)

@@ -8,6 +8,8 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+AGREED_BY_ONE = frozenset({"proposed", "pending"})
+
 
 @dataclass(frozen=True, slots=True)
 class LinkedVisit:
@@ -24,6 +26,11 @@ class LinkedVisit:
     phone: str | None
     tries_left: int | None
     """None: nothing can be done by this link any more (the visit is cancelled)"""
+
+    @property
+    def is_asked(self) -> bool:
+        """Whether somebody has still to agree to it: it is nobody's yet."""
+        return self.status in AGREED_BY_ONE
 
 
 @dataclass(frozen=True, slots=True)

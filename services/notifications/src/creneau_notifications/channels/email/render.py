@@ -17,7 +17,7 @@ from creneau_notifications.channels.email.frame import POLICY, filled, frame, ma
 from creneau_notifications.domain.contact import Contact
 from creneau_notifications.domain.greeting import addressed_as
 from creneau_notifications.rendering.calendar import calendar_file, method_of
-from creneau_notifications.rendering.letter import WITHOUT_CALENDAR, Occasion, compose
+from creneau_notifications.rendering.letter import Occasion, compose
 from creneau_notifications.rendering.templates import as_html, as_text
 
 LINE_CHARS = 76
@@ -41,7 +41,7 @@ def build_email(occasion: Occasion, message: UUID, date: datetime, sender: str, 
     after a crash can be recognised. `date` is the time of this attempt. Raises InvalidAddressError.
 
     The calendar comes as an alternative, which calendars take over, and as a file, which people can open.
-    A reminder has neither, as the appointment is in the calendar already; nor has an offer, which is none yet.
+    A reminder has neither, as the appointment is in the calendar already; nor has an offer or a request, which is none yet.
     """
     contact = clean_contact(occasion.contact)
     occasion = replace(occasion, contact=contact)
@@ -49,7 +49,7 @@ def build_email(occasion: Occasion, message: UUID, date: datetime, sender: str, 
     if occasion.confirm_url is not None:
         # Nobody has said whose address it is: no calendar and no address book is to keep a name beside it.
         occasion = replace(occasion, contact=replace(contact, name=""))
-    with_calendar = occasion.kind not in WITHOUT_CALENDAR
+    with_calendar = occasion.has_calendar
     method = method_of(occasion) if with_calendar else None
     values = {
         "message": str(message).encode(),

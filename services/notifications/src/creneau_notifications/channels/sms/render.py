@@ -44,6 +44,10 @@ def _text(occasion: Occasion, *, brief: bool) -> str:
 
 def _sentence(occasion: Occasion, wording: SmsWording) -> str:
     several = len(occasion.occurrences) > 1
+    if occasion.is_of_request and occasion.event.is_unanswered:
+        return wording.unanswered_of_several if several else wording.unanswered
+    if occasion.is_of_request:
+        return wording.refused_of_several if several else wording.refused
     if occasion.kind is Kind.CANCELLATION and occasion.event.cancelled_by == "provider":
         return wording.cancelled_by_provider_of_several if several else wording.cancelled_by_provider
     return (wording.sentence_of_several if several else wording.sentence)[occasion.kind]
@@ -56,6 +60,8 @@ def _first(occasion: Occasion) -> datetime:
 def _link(occasion: Occasion, wording: SmsWording) -> str:
     if occasion.kind is Kind.CANCELLATION:
         return wording.see
+    if occasion.kind is Kind.REMINDER:
+        return wording.prevented
     return wording.answer if occasion.kind in ASKING else wording.manage
 
 

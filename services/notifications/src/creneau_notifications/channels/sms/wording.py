@@ -18,10 +18,17 @@ class SmsWording:
     """`{count}` visits of a series, the first at `{when}`"""
     cancelled_by_provider: str
     cancelled_by_provider_of_several: str
+    refused: str
+    """of a request to which the practice did not agree"""
+    refused_of_several: str
+    unanswered: str
+    unanswered_of_several: str
     offered_until: str
     """`{until}`: until when what is offered is kept"""
     answer: str
     manage: str
+    prevented: str
+    """of what may be too near to be moved or cancelled online: there it says what to do"""
     see: str
     """to what is cancelled: which it was"""
     confirm: str
@@ -43,9 +50,14 @@ FRENCH = SmsWording(
     },
     cancelled_by_provider="Rendez-vous annulé par le cabinet : {when}",
     cancelled_by_provider_of_several="{count} rendez-vous annulés par le cabinet, à partir du {when}",
-    offered_until="gardé pour vous jusqu'au {until}",
+    refused="Demande non acceptée par le cabinet : {when}",
+    refused_of_several="Demande de {count} rendez-vous non acceptée, à partir du {when}",
+    unanswered="Demande restée sans réponse : {when}",
+    unanswered_of_several="Demande de {count} rendez-vous restée sans réponse, à partir du {when}",
+    offered_until="gardé pour vous jusqu’au {until}",
     answer="Répondre : {url}",
     manage="Déplacer ou annuler : {url}",
+    prevented="Vous ne venez pas ? {url}",
     see="Voir : {url}",
     confirm="Ce numéro est-il le vôtre ? {url}",
 )
@@ -66,9 +78,14 @@ ENGLISH = SmsWording(
     },
     cancelled_by_provider="Appointment cancelled by the practice: {when}",
     cancelled_by_provider_of_several="{count} appointments cancelled by the practice, from {when}",
+    refused="Request not accepted by the practice: {when}",
+    refused_of_several="Request for {count} appointments not accepted, from {when}",
+    unanswered="Request left without an answer: {when}",
+    unanswered_of_several="Request for {count} appointments left without an answer, from {when}",
     offered_until="kept for you until {until}",
     answer="Answer: {url}",
     manage="Move or cancel: {url}",
+    prevented="You cannot come? {url}",
     see="See: {url}",
     confirm="Is this number yours? {url}",
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Form
@@ -165,6 +166,15 @@ async def _load_with(page: Page, id_: str, message: str) -> Draft:
     return draft
 
 
+def _after(draft: Draft, now: datetime) -> str | None:
+    """What is said of changing it once it is booked; nothing where it has first to be agreed to, which takes its time."""
+    if not draft.change_deadline:
+        return "check.after"
+    if draft.start - draft.change_deadline > now:
+        return "check.after.until"
+    return None if draft.practice_agrees else "check.after.late"
+
+
 async def _show(page: Page, draft: Draft) -> HTMLResponse:
     professional = await page.site.directory.professional(page.fhir, draft.role)
     whom = next((one for one in await represented(page.fhir) if one.id == draft.patient), None)
@@ -190,6 +200,10 @@ async def _show(page: Page, draft: Draft) -> HTMLResponse:
         start=draft.start.astimezone(professional.zone),
         end=draft.end.astimezone(professional.zone),
         until=draft.held.until.astimezone(professional.zone) if draft.held else None,
+        after=_after(draft, page.site.clock.now()),
+        changeable_until=(draft.start - draft.change_deadline).astimezone(professional.zone)
+        if draft.change_deadline
+        else None,
         comment_max=COMMENT_MAX,
         problem="check.problem.comment" if len(draft.comment) > COMMENT_MAX else None,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from starlette.exceptions import HTTPException
 
-from creneau_web.care.agenda import is_of, practice_agrees, slot_and_agenda
+from creneau_web.care.agenda import change_deadline, is_of, practice_agrees, slot_and_agenda
 from creneau_web.care.model import Professional
 from creneau_web.care.reading import opening_of
 from creneau_web.page import Page
@@ -30,4 +30,5 @@ async def chosen(page: Page, professional: Professional, slot: str) -> Chosen:
         services=resource.get("serviceType", []),
         in_group=opening.places is not None,
         practice_agrees=practice_agrees(agenda),
+        change_deadline=change_deadline(agenda),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from pydantic import BaseModel, Field
@@ -49,6 +49,8 @@ class Chosen(BaseModel):
     in_group: bool = False
     practice_agrees: bool = False
     """whether its practice agrees to each appointment: what is booked is asked for"""
+    change_deadline: timedelta = timedelta()
+    """how long before it begins it can be changed online for the last time"""
 
     @property
     def way(self) -> Way:

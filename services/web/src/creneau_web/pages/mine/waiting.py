@@ -29,6 +29,8 @@ from creneau_web.visits.waiting import PARTS, Waiting, answer, join, join_for_ea
 router = APIRouter(prefix="/liste-attente")
 
 ID = re.compile(r"[A-Za-z0-9.-]{1,64}")
+_WRITTEN = re.compile(r"(\d{1,2})/(\d{1,2})/(\d{4})", re.ASCII)
+"""a date as people write it, where the browser has no field for one"""
 BY_RULE = (403, 409, 422)
 ANSWERS = {"accepter": "booked", "refuser": "waitlist", "quitter": "cancelled"}
 """what each button makes of the request"""
@@ -90,7 +92,9 @@ async def join_list(page: VisitPage, wish: Annotated[Wish, Form()]) -> HTMLRespo
     reach = reach_of(
         person, hidden=visit is not None and visit.hidden, sends_texts=page.site.settings.sends_texts
     )
-    await page.say_next(_JOINED.get(reach, "waiting.joined.untold"))
+    joined = _JOINED.get(reach, "waiting.joined.untold")
+    is_other = reach == "reached" and person is not None and not person.oneself
+    await page.say_next("waiting.joined.other" if is_other else joined)
     return page.go(f"/rendez-vous/{visit.id}" if visit else "/mes-rendez-vous")
 
 
@@ -152,10 +156,19 @@ def _until(wish: Wish, today: date) -> tuple[date | None, str | None]:
     """The last day that will do, and the key of what is wrong with it."""
     said = wish.jusqu_au.strip()
     try:
-        until = date.fromisoformat(said) if said else None
+        until = _day(said) if said else None
     except ValueError:
         return None, "waiting.problem.date"
     return until, "waiting.problem.past" if until is not None and until < today else None
+
+
+def _day(said: str) -> date:
+    """ValueError for what is none."""
+    written = _WRITTEN.fullmatch(said)
+    if written is None:
+        return date.fromisoformat(said)
+    day, month, year = (int(part) for part in written.groups())
+    return date(year, month, day)
 
 
 def _field(error: RefusedError) -> str:

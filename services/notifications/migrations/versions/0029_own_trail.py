@@ -6,7 +6,7 @@ from alembic import op
 
 from creneau_shared.database.partitioning import index_beside
 
-revision = "0030"
+revision = "0029"
 down_revision = "0028"
 branch_labels = None
 depends_on = None

@@ -273,8 +273,8 @@ class TestWhoTakesPart:
             "participantStatus": "declined",
         }
         assert (await callers.answering(camille).post("AppointmentResponse", response)).status_code == 201
-        seen = (await caller.get(path)).json()
-        assert (seen["status"], who(seen)[camille], who(seen)[yann]) == ("booked", "declined", "accepted")
+        stored = (await callers.software().get(path)).json()
+        assert (stored["status"], who(stored)[camille], who(stored)[yann]) == ("booked", "declined", "accepted")
 
     async def test_a_request_without_a_slot_says_for_whom(
         self, callers: Callers, practice: Practice, agenda: Agenda, camille: str

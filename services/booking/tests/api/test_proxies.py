@@ -868,3 +868,18 @@ async def test_of_one_look_at_both_a_parent_reads_what_was_theirs(
     for by in (teen, f"{oneself},{teen}"):
         refused = await parent.get("AuditEvent", patient=by)
         assert (refused.status_code, code(refused)) == (403, "trail-search")
+
+
+@pytest.mark.parametrize("by", ["oneself", "practice"])
+async def test_who_waits_for_an_earlier_time_of_a_hidden_visit_waits_hidden(
+    people: People, agenda: Agenda, by: str
+) -> None:
+    """Whoever asks, the practice too: what waits names the visit that it is to replace."""
+    parent, own, teen = await people.teenager()
+    hidden = (await books(own, teen, agenda, 2, hidden=True)).json()["id"]
+    asked = own if by == "oneself" else people.callers.software()
+    waiting = await asked.post(f"Appointment/{hidden}/$wait", parameters())
+    assert waiting.status_code == 201, waiting.text
+    path = f"Appointment/{waiting.json()['id']}"
+    assert (await own.get(path)).status_code == 200
+    assert (await parent.get(path)).status_code == 404

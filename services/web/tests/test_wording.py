@@ -107,15 +107,15 @@ def test_the_simple_version_is_simple() -> None:
 def test_a_moment_of_another_year_says_which() -> None:
     """A list of what is past goes back for years."""
     then, now = datetime(2025, 12, 4, 9, 20, tzinfo=UTC), datetime(2026, 12, 4, 9, 20, tzinfo=UTC)
-    french, english = (WORDINGS[language].at(lambda: 2026) for language in ("fr", "en"))
+    french, english = WORDINGS["fr"].at(lambda: 2026), WORDINGS["en"].at(lambda: 2026)
     assert french.moment(then) == "jeudi 4 décembre 2025 à 9\u00a0h\u00a020"
     assert french.moment(now) == "vendredi 4 décembre à 9\u00a0h\u00a020"
     assert english.moment(then) == "Thursday 4 December 2025 at 9:20\u00a0am"
 
 
 def test_one_apostrophe_and_one_word_for_an_account() -> None:
-    for language in ("fr", "simple"):
-        assert {k for k in WORDINGS[language].keys if "’" in WORDINGS[language]._messages.gettext(k)} == set()
+    for wording in (WORDINGS["fr"], WORDINGS["simple"]):
+        assert {key for key in wording.keys if "’" in wording._messages.gettext(key)} == set()
     english = {key: WORDINGS["en"]._messages.gettext(key) for key in WORDINGS["en"].keys}
     assert {
         k for k, text in english.items() if re.search(r"(?i)\blog(?:ged|ging)?[ -](?:in|out)\b", text)

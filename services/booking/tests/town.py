@@ -114,10 +114,10 @@ class Town:
 
     def is_for_sas(self, row: Mapping[str, Any]) -> bool:
         """Whether the SAS is told of a slot: it says to whom it is open, in an agenda of one professional in one
-        situation, at a place."""
+        situation (a role, with or without its professional), at a place."""
         kinds = [actor.partition(".")[0] for actor in self.agendas[row["agenda"]]]
-        ones = all(kinds.count(kind) == 1 for kind in ("Practitioner", "PractitionerRole"))
-        return bool(row["labelled"]) and ones and "Location" in kinds
+        of_one = kinds.count("PractitionerRole") == 1 and kinds.count("Practitioner") <= 1
+        return bool(row["labelled"]) and of_one and "Location" in kinds
 
     # -- who is there ----------------------------------------------------------------------------------------
 

@@ -349,7 +349,7 @@ async def test_an_agenda_of_an_offer_lives_where_its_place_is(practice: Practice
 
     async def lives() -> tuple[str, str, bool]:
         async with practice.database.transaction() as connection:
-            zone_, place = place_of(agenda, await actors_of(connection, agenda))
+            zone_, place = place_of(agenda, await actors_of(connection, agenda, BASE))
         abolition = place.is_public_holiday(date(2026, 12, 20))
         return str((await stored(practice, id_)).zone), zone_.key, abolition  # type: ignore[union-attr]
 

@@ -274,7 +274,11 @@ class TestWhoTakesPart:
         }
         assert (await callers.answering(camille).post("AppointmentResponse", response)).status_code == 201
         stored = (await callers.software().get(path)).json()
-        assert (stored["status"], who(stored)[camille], who(stored)[yann]) == ("booked", "declined", "accepted")
+        assert (stored["status"], who(stored)[camille], who(stored)[yann]) == (
+            "booked",
+            "declined",
+            "accepted",
+        )
 
     async def test_a_request_without_a_slot_says_for_whom(
         self, callers: Callers, practice: Practice, agenda: Agenda, camille: str

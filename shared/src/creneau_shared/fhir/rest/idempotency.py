@@ -47,7 +47,7 @@ def _digest(request: FhirRequest, resource: Resource) -> bytes:
 
 
 def _account(request: FhirRequest) -> tuple[str, str, str]:
-    """Whose keys these are: two clients of one person may choose the same key."""
+    """The account and client whose key it is: two clients of one person may choose the same key."""
     principal = request.principal
     return principal.issuer, principal.subject, principal.client
 

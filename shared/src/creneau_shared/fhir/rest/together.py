@@ -1,14 +1,14 @@
 """Writes of one type that follow each other in a Bundle, carried out with a few statements.
 
 A run is made of plain creates and updates by id of a type whose store can write many (`store.WritesMany`). Each is
-checked as it would be alone, and what there is nothing to say against is written together. Everything else is left to
-the caller to carry out alone, so that it is refused, or done, as it always is:
+checked as it would be alone, and those that pass are written together. The caller carries out all others alone, so that
+they are refused, or done, as usual:
 
-- what a check refuses, before anything is written;
-- what the store finds unusual, or would refuse, while it holds the locks;
-- the whole run, undone, when the database refuses a statement of it, for it does not say for whose sake.
+- writes that a check refuses, before anything is written;
+- writes that the store finds unusual, or would refuse, while it holds the locks;
+- the whole run, undone, when the database refuses one of its statements: it does not say because of which write.
 
-The outcome is that of one at a time: no two of a run are about one resource, so that none depends on another.
+The outcome is the same as one by one: no two writes of a run are about one resource, so that none depends on another.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """What a `_filter` means for a resource type: its tree as conditions (FHIR R4 search_filter.html#ops).
 
 Each test is the clause that a plain parameter would give. Beyond plain parameters: `eq` and `ne` of a
-string compare the whole of it, and strings have an order; `ne` is the complement of `eq`, except for dates and numbers
-(as `:not` is), so that a resource without a value is unequal to all. Case and accents matter as in plain parameters.
+string compare the whole of it, and strings have an order; except for dates and numbers, `ne` is the complement of
+`eq` (as `:not` is), so that a resource without a value is unequal to all. Case and accents matter as in plain parameters.
 """
 
 from __future__ import annotations

@@ -63,7 +63,7 @@ def _starts(folded: str) -> tuple[str, ...]:
 
 
 def text_starts(text: str) -> tuple[str, ...]:
-    """The texts by which a text is found beside its folded form: itself from each further word on, with one spelling of Saint.
+    """The texts that find a text beside its folded form: itself from each further word on, with one spelling of Saint.
 
     `"Le Gall-Moreau"` → `"gall moreau"`, `"moreau"`; `"St Malo"` → `"saint malo"`, `"malo"`.
     """

@@ -62,7 +62,7 @@ class AsyncRunner:
         self._accepted = self._service.database.bells.of(async_requests.CHANNEL)
 
     def tasks(self) -> list[Task]:
-        """What the worker runs: as many lanes as requests are carried out at once, and the housekeeping."""
+        """The worker's tasks: one lane for each request that is carried out at once, and the housekeeping."""
         lanes = [
             Task(f"asynchronous requests {n + 1}", self.run) for n in range(self._settings.async_parallel)
         ]

@@ -167,7 +167,7 @@ _ELSEWHERE = re.compile(r"\s*(?:[A-Za-z][A-Za-z0-9+.-]*:|//|\\)")
 
 
 def split_url(url: str, base_url: str, index: int) -> tuple[tuple[str, ...], list[tuple[str, str]]]:
-    """The path segments and the parameters of an entry's `request.url`, which may be absolute in our own base."""
+    """The path segments and the parameters of an entry's `request.url`, which may be absolute within this base."""
     below = url.removeprefix(base_url)
     if _ELSEWHERE.match(url) and (below == url or below[:1] not in ("/", "?", "")):
         raise BadRequest(

@@ -220,7 +220,7 @@ def _operation(operation: Operation) -> dict[str, str]:
 
 
 def _includes(name: str, service: FhirService) -> tuple[list[str], list[str]]:
-    """What can be included with this type and what refers to it, among the types that the database holds."""
+    """What `_include` can add to this type, and what `_revinclude` can, among the types that the service has."""
     held = set(service.catalog.types)
     forward = [
         f"{name}:{p.name}"

@@ -15,8 +15,8 @@ EXPRESSION = "http.If-None-Exist"
 def asked_condition(request: FhirRequest, resource_type: str) -> str | None:
     """The query of the condition, still encoded; None when the create is unconditional.
 
-    `identifier=…`, `?identifier=…`, `Patient?identifier=…` and the same below our base are one condition. BadRequest for
-    an address elsewhere and for another type than the one that is to be created.
+    `identifier=…`, `?identifier=…`, `Patient?identifier=…` and the same below the base are one condition. BadRequest for
+    an address elsewhere and for a type other than the one to be created.
     """
     text = request.headers.get(HEADER)
     if text is None:

@@ -121,7 +121,7 @@ class FhirEndpoint:
         await _send(send, scope["method"], answer, body, output, _cache_control(request))
 
     async def _read_large(self, request: FhirRequest) -> None:
-        """Have a large resource read in the process beside; one to be judged is judged there, too."""
+        """Has a large resource read in the process beside; for `$validate`, it is read and judged there later."""
         large = len(request.body) >= self._service.workshop.bytes_min
         if (
             not large

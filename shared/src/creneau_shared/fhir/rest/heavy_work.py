@@ -18,5 +18,5 @@ class HeavyWork(Protocol):
         ...
 
     async def close(self) -> None:
-        """End what does the work."""
+        """Ends the process that does the work."""
         ...

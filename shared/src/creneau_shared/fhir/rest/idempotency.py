@@ -1,8 +1,8 @@
 """`Idempotency-Key`: a create, or a transaction, that is sent twice happens once, and both callers get the same answer.
 
 The key is kept in the transaction of the write itself, per subject, with a digest of what was sent; a rival with
-the same key waits for the first to end. (IETF draft-ietf-httpapi-idempotency-key-header.) Nothing is repeated from a
-commit that no standby has.
+the same key waits for the first to end. (IETF draft-ietf-httpapi-idempotency-key-header.) An answer is repeated
+only once the standbys have the commit that gave it.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ class Source:
     select: str
     arguments: tuple[Any, ...] = ()
     shown: Callable[[bytes], bytes] | None = None
-    """how the resource is shown to the person, where not as it is stored"""
+    """returns the resource as the person may see it; None: as it is stored"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -170,7 +170,7 @@ async def _run(
     scope: SearchScope,
     together: list[Touched] | None = None,
 ) -> SearchResult:
-    """Runs the search and leaves its trace; with `together`, adds what it touched there, for one trace of several searches."""
+    """Runs the search and leaves its trace; with `together`, adds what it touched there, for a trace of several searches."""
     service.require_asked_rightly(request, wanted.resource_type)
     async with service.connection() as connection:
         catalog = await catalog_for(service, connection, request, access, wanted)

@@ -71,7 +71,7 @@ def runs(service: FhirService, requests: Sequence[FhirRequest]) -> Iterator[slic
 
 
 def _offered(service: FhirService, requests: Sequence[FhirRequest]) -> set[tuple[str, Interaction]]:
-    """The types whose stores can write many, each with an interaction (create, update) that it offers."""
+    """The types whose stores can write many, each paired with the interactions (create, update) that it offers."""
     named = {request.path[0] for request in requests if request.path}
     served = [service.types[name] for name in named if name in service.types]
     return {

@@ -186,7 +186,7 @@ async def delete(
     store: ResourceStore,
     id_: str,
 ) -> Answer:
-    """DELETE [type]/[id]: 204, also when it is already gone or never was."""
+    """DELETE [type]/[id]: 204, also when the resource is already gone or never existed."""
     try:
         current = await read_current(connection, store, access, id_, lock=True)
     except Gone as gone:

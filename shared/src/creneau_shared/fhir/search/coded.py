@@ -47,8 +47,8 @@ def value_set_tokens(reference: str, base_url: str) -> list[TokenValue]:
 def hierarchy_tokens(token: TokenValue, modifier: str) -> list[TokenValue]:
     """The code itself and the codes below (or above) it. Without a system, in each known system that has the code.
 
-    The hierarchy of an unknown system is refused, since the code alone would pass for the whole answer. A code that is
-    not in a known system stands alone.
+    The hierarchy of an unknown system is refused, since the code alone would pass for the whole answer. A code that a
+    known system does not have stands alone.
     """
     if token.system and not known_code_system(token.system):
         raise UnknownCodesError(

@@ -58,7 +58,7 @@ def _calendar(match: re.Match[str], zone: tzinfo) -> tuple[datetime, datetime]:
 
 
 def _first_of(year: int, month: int) -> date | None:
-    """None after the end of the calendar."""
+    """The first day of a month; None after the end of the calendar."""
     return date(year, month, 1) if year <= date.max.year else None
 
 

@@ -179,8 +179,8 @@ async def _page_total(
 async def _total(
     connection: Connection, catalog: Catalog, scope: SearchScope, request: SearchRequest, *, exact: bool
 ) -> tuple[int | None, int]:
-    """The total, exact up to a limit unless `exact`; beyond it None, or the planner's estimate when asked for. Also how many
-    matches there are at least."""
+    """The total, and how many matches there are at least. Unless `exact`, the total is counted up to a limit; beyond it, it
+    is None or, when asked for, the planner's estimate."""
     most = None if exact else request.limits.total_counted_max
     counted = await _count_up_to(connection, catalog, scope, request, most)
     if most is None or counted <= most:

@@ -8,7 +8,7 @@
     step     = name [":" type] ["[" filter "]"]      a filter within a path needs a step after it
     value    = JSON string / anything up to a blank, ")" or "]"
 
-What the names mean is not known here: `filter_conditions` knows it.
+The meaning of the names is not known here, but in `filter_conditions`.
 """
 
 from __future__ import annotations

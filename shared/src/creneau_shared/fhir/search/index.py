@@ -91,7 +91,7 @@ def index_resource(
     """The entries of a resource (a dict in FHIR JSON shape, already validated).
 
     `base_url` is the FHIR base without a trailing slash: absolute references below it count as relative ones.
-    `zone` holds for dates without one. A value that cannot be read (a date that is none) gives no entry.
+    `zone` holds for dates without one. A value that cannot be read (an invalid date) gives no entry.
     """
     collector = _collected(resource_type, resource, base_url, zone)
     for name, term in _DEFAULTS.get(resource_type, ()):

@@ -17,13 +17,13 @@ def table_name(resource_type: str) -> str:
 
 NARROW = frozenset({"Appointment", "Communication"})
 """Types that are written far more often than they are searched by anything but owner, participants and time. The index
-holds only the terms that few rows share (`is_key`). The other terms stand in `traits`, without an index, and are checked
-in the rows that were found."""
+holds only some of their terms (`is_key`). The others stand in `traits`, without an index, and are checked in the rows that
+were found."""
 
 _ALSO = {"practitioner=": "actor=", "location=": "actor=", "subject=Patient/": "patient=Patient/"}
 """Beginning of a term → the beginning under which the index of a narrow type holds it."""
 _PAIRS = frozenset({"identifier", "_tag", "_security", "_profile"})
-"""Parameters whose terms with a bar (system and value) few rows share."""
+"""Parameters whose terms with a bar (system and value) select few rows, so that the index holds them."""
 SEPARATOR = "\x1f"
 """Separates the parts of a trait that is a string: parameter, folded, exact."""
 

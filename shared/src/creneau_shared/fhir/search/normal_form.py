@@ -104,5 +104,5 @@ def _value(value: Value, modifier: str | None) -> Normal:
 
 
 def _plain(number: Decimal) -> str:
-    """`1.0` and `1` are one number; how precise it was said to be stands in the bounds around it."""
+    """`1.0` and `1` are one number; the bounds around it hold its precision."""
     return str(number.normalize())

@@ -13,7 +13,7 @@ from creneau_shared.fhir.search.registry import parameters_of
 from creneau_shared.fhir.search.request import And, Branch, Chain, Clause, Condition, Together
 
 Occurrence = dict[str, Any]
-"""`of`: the expression of the element; `terms`; `numbers` and `dates`: rows as those of the side tables."""
+"""`of`: the expression of the element; `terms`; `numbers` and `dates`: rows like those of the side tables."""
 
 
 def joined(conditions: Iterable[Condition]) -> tuple[Condition, ...]:

@@ -75,7 +75,7 @@ def _in_one(parts: PageParts, arguments: Arguments) -> str:
 
 
 def can_walk(catalog: Catalog, scope: SearchScope, request: SearchRequest) -> bool | None:
-    """Whether the matches should be walked to: False (impossible), True (nothing narrows them), None (if there are many)."""
+    """Whether to walk to the matches: False (impossible), True (nothing narrows them), None (only if there are many)."""
     walk = _walk(catalog.table(request.resource_type), request, request.conditions, "r1", Arguments())
     if walk is None:
         return False
@@ -224,7 +224,7 @@ class _Page:
 
 
 def _order_by(value: SortValue, backward: bool) -> str:
-    """NULLs last whatever the direction; everything turned round when going backward."""
+    """Sorts NULLs last in both directions; everything is reversed when going backward."""
     direction = "DESC" if value.descending != backward else "ASC"
     if not value.nullable:
         return f"{value.expression} {direction}"

@@ -128,7 +128,7 @@ class _Base:
             self.add("string", name.replace("_", "-"), f"{self.resource_type}.{element}")
 
     def address(self) -> None:
-        """The seven address parameters of persons, organisations and places."""
+        """The six address parameters of persons, organisations and places."""
         self.strings(
             address="address",
             address_city="address.city",

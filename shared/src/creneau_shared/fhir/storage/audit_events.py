@@ -123,7 +123,7 @@ def _agents(a: str, name_of: NameOf) -> str:
 
 
 def _entities(a: str) -> str:
-    """SQL: what was asked for, then the other resources and patients whose data came back."""
+    """SQL: what was asked for, then whose data came back, then what else came back."""
     main = (
         f"CASE WHEN {a}.resource_id IS NOT NULL THEN {a}.resource_type || '/' || {a}.resource_id ELSE '' END"
     )
@@ -179,7 +179,7 @@ def as_seen_by(patients: Collection[str], content: bytes) -> bytes:
     """The AuditEvent as these Patients (ids) may see it: what it says of other people is left out.
 
     An interaction may have returned the data of several people. What was asked, and what else came back, would tell one
-    of them of the others. Who asked is told by name, role and practice, not by the account with which they log in.
+    of them about the others. The caller is shown by name, role and practice, not by the account with which they log in.
     """
     event: dict[str, Any] = loads(content)
     for agent in event["agent"]:

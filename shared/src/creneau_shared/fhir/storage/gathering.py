@@ -28,8 +28,8 @@ class ReadsMany(Protocol):
 
 
 class GatheredReads:
-    """The reads of one store's resources. One statement is under way at a time; those who come meanwhile share the
-    next."""
+    """The reads of one store's resources. One statement is under way at a time; reads that come meanwhile share
+    the next."""
 
     def __init__(self, database: Database, store: ReadsMany) -> None:
         self._database = database

@@ -408,7 +408,7 @@ class GenericStore:
         return [*version, entries.terms, entries.words, *traits, *occurrences]
 
     def _side_arguments(self, entries: IndexEntries) -> list[Any]:
-        """The arguments of the side tables' inserts, three arrays each, then the position."""
+        """The arguments of the side tables' inserts, one array per column, then the position."""
         arguments: list[Any] = []
         if self._needs.strings:
             arguments += _columns(entries.strings, 3)

@@ -2,7 +2,7 @@
 place and the superseded ones in another (FHIR R4 http.html#history).
 
 `_at` asks for versions that were current at some moment of a period. A version of that period is found by its own time.
-A version from before it is found by the time of the version that superseded it, which has an index.
+A version from before it is found by the time of the version that superseded it, which has an index: no end is needed.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from creneau_shared.fhir.storage.store import Resource, Stored
 
 
 class ReplicaStore(GenericStore):
-    """Writes what the owner of a type says of it; never older over newer."""
+    """Writes the versions that the owner of a type publishes; never older over newer."""
 
     async def apply(self, connection: Connection, resource: Resource) -> bool:
         """Stores the owner's version of a resource; False when this one or a later one is here already. A swept one is not

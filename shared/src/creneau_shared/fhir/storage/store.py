@@ -1,4 +1,4 @@
-"""What every resource type's storage can do, whoever implements it.
+"""The interface of every resource type's storage.
 
 The REST layer knows types only through `ResourceStore`: the generic one keeps a type in the tables of
 `storage.tables`; a service may bring its own (booking's slots are narrow rows, its appointments have rules).

@@ -1,4 +1,4 @@
-"""What can be judged at once of a request that somebody wants answered later (`Prefer: respond-async`)."""
+"""Checks made at once on a request that is to be answered later (`Prefer: respond-async`)."""
 
 from __future__ import annotations
 
@@ -15,9 +15,8 @@ from creneau_shared.fhir.rest.service import FhirService
 
 
 def can_wait(request: FhirRequest, operations: Sequence[Operation]) -> bool:
-    """Whether the request is recorded for later. Not what is quickly read, what comes without a token, since nobody
-    else could come back for the answer, nor what must be kept nowhere: these are answered at once all the same (a
-    preference may be left aside)."""
+    """Whether the request may be recorded for later. Quick reads, requests without a token (nobody could come back for
+    the answer) and operations that leave nothing behind are answered at once: a preference may be ignored."""
     return (
         not request.principal.anonymous
         and _is_worth_waiting_for(request)
@@ -26,16 +25,15 @@ def can_wait(request: FhirRequest, operations: Sequence[Operation]) -> bool:
 
 
 def is_for_later(request: FhirRequest, operations: Sequence[Operation]) -> bool:
-    """Whether the request calls an operation that is answered later whatever the client prefers, with a token by which to
-    come back."""
+    """Whether the request calls an operation that is always answered later, and has a token by which to come back."""
     if request.principal.anonymous or not request.path[-1:]:
         return False
     return request.path[-1] in {f"${operation.code}" for operation in operations if operation.later}
 
 
 def check_at_once(service: FhirService, request: FhirRequest, route: Route) -> None:
-    """Refuse now what would only be refused later: beside the address and the right to it, which the route has shown,
-    a Provenance that cannot be kept, an unreadable body, and what an operation can say of its input without looking anything up.
+    """Refuses now what would be refused later anyway. The route has checked the address and the right to it. This checks
+    the Provenance, the body, and what an operation can say of its input without looking anything up.
 
     A Bundle's entries fail one by one, and a search over the system asks type by type: both later.
     """
@@ -49,7 +47,7 @@ def check_at_once(service: FhirService, request: FhirRequest, route: Route) -> N
 
 
 def _is_worth_waiting_for(request: FhirRequest) -> bool:
-    """Any interaction but a read of one version, the statement of what can be done, and the polling itself."""
+    """Whether the request is anything but a read of one version, `/metadata`, or a poll."""
     path = request.path
     if path[:1] in (("metadata",), (PATH,)):
         return False
@@ -70,7 +68,7 @@ def _holds_secrets(request: FhirRequest, operations: Sequence[Operation]) -> boo
 
 
 def _path(url: str, base_url: str) -> tuple[str, ...]:
-    """The path of an entry's address, as it is understood when the entry is carried out; nothing of what will be refused."""
+    """The path of an entry's address, read as when the entry is carried out; empty for an address that will be refused."""
     try:
         return split_url(url, base_url, 0)[0]
     except BadRequest:

@@ -32,7 +32,7 @@ from creneau_shared.tasks import Task
 LEASE_S = 5.0
 """A leased request that is not locked by then is leased again; also the pause before another attempt."""
 POLL_S = 0.5
-"""between two looks while a request is being carried out by somebody who may die of it"""
+"""shortest pause between two looks for a lease that has ended, since another worker may die of its request"""
 HOUSEKEEPING_S = 5.0
 
 WAITING = Gauge("creneau_async_requests_waiting", "Asynchronous requests that are not finished")
@@ -49,11 +49,11 @@ log = structlog.get_logger(__name__)
 
 
 INTERRUPTIONS: tuple[type[Exception], ...] = (CreneauError, *DATABASE_FAILURES)
-"""after which a request is taken up again when its lease has ended"""
+"""errors after which a request is taken up again when its lease has ended"""
 
 
 class AsyncRunner:
-    """Carries out the asynchronous requests of one service. Any number of workers may: a lock tells whose is which."""
+    """Carries out the asynchronous requests of one service. Any number of workers may run: a lock keeps them apart."""
 
     def __init__(self, server: FhirServer, settings: AsyncSettings) -> None:
         self._server = server
@@ -62,31 +62,31 @@ class AsyncRunner:
         self._accepted = self._service.database.bells.of(async_requests.CHANNEL)
 
     def tasks(self) -> list[Task]:
-        """What the worker runs: as many lanes as requests are carried out at once, and the housekeeping."""
+        """The worker's tasks: one lane for each request that is carried out at once, and the housekeeping."""
         lanes = [
             Task(f"asynchronous requests {n + 1}", self.run) for n in range(self._settings.async_parallel)
         ]
         return [*lanes, Task("asynchronous housekeeping", self.keep_house)]
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Carry out one request after the other until `stop`; what is in hand then is ended."""
+        """Carry out one request after the other until `stop`; the one in hand is finished first."""
         while not stop.is_set():
             rung = self._accepted.rung
             if not await self.run_next():
                 await self._accepted.wait(stop, await self._pause_s(), since=rung)
 
     async def _pause_s(self) -> float | None:
-        """Until there may be something to do that nobody announces: a lease that ends."""
+        """Seconds until the next lease ends, which nobody announces; None without any."""
         async with self._service.database.connection() as connection:
             next_s = await async_requests.next_lease_s(connection)
         return None if next_s is None else max(POLL_S, next_s)
 
     async def keep_house(self, stop: asyncio.Event) -> None:
-        """Measure what waits, at each interval until `stop`; see to it that somebody looks at it."""
+        """Measures the waiting requests at each interval until `stop`, and rings for the lanes."""
         await every(HOUSEKEEPING_S, self.measure, stop)
 
     async def measure(self) -> None:
-        """How many requests wait, and since when."""
+        """Sets the gauges: how many requests wait, and since when. Rings when any waits."""
         async with self._service.database.connection() as connection:
             waiting, oldest_s = await async_requests.backlog(connection)
         WAITING.set(waiting)
@@ -133,14 +133,14 @@ class AsyncRunner:
         return request
 
     async def _reach(self, connection: Connection, request: FhirRequest) -> Reach:
-        """Whom its holder must reach to come back for the answer: whom they reached, and after a write whom they still do, for
-        it may have ended a right of theirs itself (`$erase`, `$renounce`)."""
+        """Whom the caller must reach to come back for the answer: those whom they reach now. After a write the rights are
+        looked up again, since the write may have ended one (`$erase`, `$renounce`)."""
         if request.method not in ("GET", "HEAD"):
             await self._service.resolve_again(connection, request)
         return reach_of(request.rights) if request.rights is not None else Reach()
 
     async def _answer(self, leased: Leased, request: FhirRequest) -> Answer:
-        """What the request answers, a failure too. Raises what may pass, as long as there are attempts left."""
+        """The request's answer, or that of its failure. Raises errors that may pass while attempts are left."""
         service = self._service
         if leased.attempts > self._settings.async_attempts_max:
             return _given_up(leased, request.language)

@@ -1,8 +1,8 @@
 """`Prefer: respond-async` (FHIR R4 async.html; ISiK demands it of `$book`): accepted now, carried out by a worker.
 
-What can be judged at once is (`accepting.py`): who asks, whether they may, whether address and body are readable. Then
-the request is recorded here and answered with 202 and `Content-Location`, the address under which its own answer will
-stand. `async_runner.py` carries it out.
+`accepting.py` checks first who asks, whether they may, and whether address and body are readable. Then the request is
+recorded here and answered with 202 and `Content-Location`, the address of its own later answer. `async_runner.py`
+carries it out.
 """
 
 from __future__ import annotations
@@ -56,8 +56,8 @@ class AsyncRequests:
         return Answer(202, dumps(operation_outcome([said], request.language)), headers)
 
     async def poll(self, service: FhirService, request: FhirRequest, id_: str) -> Answer:
-        """GET of the address: 202 while the request is under way, then its own answer, as often as wanted: for whoever asks
-        as they asked then, and still reaches whom they reached."""
+        """GET of the address: 202 while the request is under way, then its own answer, as often as wanted. The caller must
+        have the same rights as then, and still reach the same people."""
         owner = _owner(request)
         key = service.limits.callers.key("poll", owner.issuer, owner.subject, id_)
         await service.limits.limiter.take([Counted(key, self._polls)], 1)
@@ -72,8 +72,8 @@ class AsyncRequests:
         return answer
 
     async def cancel(self, service: FhirService, request: FhirRequest, id_: str) -> Answer:
-        """DELETE of the address: what has not begun will not, what is finished is forgotten; 202. What is being
-        carried out cannot be called back: 409."""
+        """DELETE of the address. A request that has not begun never will, a finished one is forgotten: 202. One that is
+        being carried out cannot be called back: 409."""
         owner = _owner(request)
         async with service.transaction() as connection:
             await _progress(connection, owner, id_)
@@ -129,7 +129,7 @@ def _reach(request: FhirRequest) -> Reach:
 
 
 def _key(request: FhirRequest) -> str | None:
-    """The Idempotency-Key, if there is one, and through which client: two of one person may choose the same."""
+    """The Idempotency-Key, if there is one, with the client: two clients of one person may choose the same key."""
     key = request.headers.get("idempotency-key")
     if key is None:
         return None
@@ -138,7 +138,7 @@ def _key(request: FhirRequest) -> str | None:
 
 
 def _body(request: FhirRequest) -> bytes:
-    """A search's form is among the parameters already."""
+    """The body to record; none for a search, whose form is among the parameters already."""
     return b"" if "_search" in request.path else request.body
 
 
@@ -154,7 +154,7 @@ def _same(earlier: tuple[UUID, bytes], said: bytes) -> UUID:
 
 
 async def _progress(connection: Connection, owner: Owner, id_: str) -> Progress:
-    """How far the owner's request is; NotFound for what is unknown, forgotten, somebody else's, or asked with other rights."""
+    """How far the owner's request is; NotFound if it is unknown, forgotten, somebody else's, or asked with other rights."""
     try:
         found = await async_requests.progress(connection, owner, UUID(id_))
     except ValueError:

@@ -45,7 +45,7 @@ GIVING_RIGHTS = frozenset({"Patient", "RelatedPerson"})
 
 
 class Carrier(Protocol):
-    """Who carries out the entries: whoever was sent the Bundle."""
+    """Carries out the entries: the server that received the Bundle."""
 
     async def handle(self, request: FhirRequest) -> Answer:
         """Carry out an entry of a batch, as a request of its own."""
@@ -95,7 +95,7 @@ async def _each(service: FhirService, carrier: Carrier, entries: list[RequestEnt
 
 
 async def _run(service: FhirService, carrier: Carrier, part: list[RequestEntry]) -> list[Answer]:
-    """Entries of a batch that follow each other: together as far as can be, else one by one."""
+    """Carries out successive entries of a batch: together where possible, else one by one."""
     try:
         answers = await write_together(service, [entry.request for entry in part])
     except Exception as error:
@@ -106,7 +106,7 @@ async def _run(service: FhirService, carrier: Carrier, part: list[RequestEntry])
 
 
 async def _apart(service: FhirService, carrier: Carrier, entry: RequestEntry) -> Answer:
-    """One entry of a batch; what fails undoes itself alone, also where it shares its transaction with the others."""
+    """Carries out one entry of a batch; a failure undoes that entry alone, even in a shared transaction."""
     try:
         if not service.in_transaction:
             return await _handle(service, carrier, entry)
@@ -117,7 +117,7 @@ async def _apart(service: FhirService, carrier: Carrier, entry: RequestEntry) ->
 
 
 async def _handle(service: FhirService, carrier: Carrier, entry: RequestEntry) -> Answer:
-    """One entry, as a request of its own; its resource is no larger than such a request's could be."""
+    """Carries out one entry as a request of its own, with the size limit of such a request."""
     if entry.request.parsed is not None:
         service.bounds.check_size(entry.request.parsed)
     return await carrier.handle(entry.request)
@@ -177,8 +177,8 @@ async def _all(
 async def _require_still_visible(
     service: FhirService, connection: Connection, request: FhirRequest, answer: Answer
 ) -> None:
-    """NotFound unless all that a kept answer tells of lies within what the caller reaches now; what the transaction itself
-    has given them, since they asked, counts."""
+    """NotFound unless the caller now reaches everything that a kept answer tells of. Rights that the transaction itself
+    gave them count."""
     await service.resolve_again(connection, request)
     for resource_type, id_ in sorted(_told_of(service, loads(answer.content or b"{}"))):
         actions: tuple[Action, ...] = ("r", "c", "u")
@@ -189,7 +189,7 @@ async def _require_still_visible(
 
 
 def _told_of(service: FhirService, answered: Resource) -> set[tuple[str, str]]:
-    """Types and ids of what a response Bundle holds, or says that it has written."""
+    """Types and ids of the resources that a response Bundle holds, or says were written."""
     found: set[tuple[str, str]] = set()
     pending: list[Any] = [answered]
     while pending:
@@ -218,7 +218,7 @@ async def _take_part(
 
 
 def _in_order(entries: list[RequestEntry], given: Mapping[str, str]) -> list[RequestEntry]:
-    """FHIR's order of methods; among those that write, what another entry refers to stands before it."""
+    """FHIR's order of methods; an entry comes after the entries that it refers to."""
     named = {given[entry.full_url]: entry for entry in entries if entry.full_url and entry.full_url in given}
     ordered: list[RequestEntry] = []
     begun: set[int] = set()
@@ -243,7 +243,7 @@ def _in_order(entries: list[RequestEntry], given: Mapping[str, str]) -> list[Req
 
 
 def _require_distinct(entries: list[RequestEntry]) -> None:
-    """The same resource may be named by one writing entry only."""
+    """BadRequest when two writing entries name the same resource."""
     seen: dict[tuple[str, ...], int] = {}
     for entry in entries:
         if entry.request.method in ("PUT", "PATCH", "DELETE") and len(entry.request.path) == 2:
@@ -253,7 +253,7 @@ def _require_distinct(entries: list[RequestEntry]) -> None:
 
 
 def _require_once(entry: RequestEntry, answer: Answer | None, written: dict[tuple[str, str], int]) -> None:
-    """The same for entries whose resource a search designated: it is known once they have been carried out."""
+    """BadRequest when two entries wrote the same resource. One that a search designated is known only afterwards."""
     stored = answer.stored if answer is not None else None
     if stored is None or entry.request.method in ("GET", "HEAD"):
         return
@@ -273,7 +273,7 @@ def _twice(earlier: int, later: int) -> BadRequest:
 
 
 def _require_held(service: FhirService, entries: list[RequestEntry]) -> None:
-    """A transaction is one database's: types that live elsewhere are named, and nothing is done."""
+    """BadRequest that names the types of other services: a transaction is one database's. Nothing is done."""
     elsewhere = sorted(
         {e.request.path[0] for e in entries if e.request.path and e.request.path[0] not in service.types}
     )
@@ -289,7 +289,7 @@ def _require_held(service: FhirService, entries: list[RequestEntry]) -> None:
 
 
 def _refused_in_batch(entry: RequestEntry) -> Answer | None:
-    """The answer to an entry of a batch that refers to another, or to none."""
+    """The refusal of a batch entry whose reference could only lead to another entry; None when it has none."""
     lost = lost_reference(json_object(entry.request.parsed))
     if lost is None:
         return None
@@ -316,7 +316,7 @@ def _told(kind: str, entries: list[RequestEntry], answers: list[Answer]) -> Answ
 
 
 def _response(request: FhirRequest, answer: Answer) -> dict[str, Any]:
-    """The response entry, with the stored bytes spliced in. `Prefer: return` is about what is written, not what is read."""
+    """The response entry, with the stored bytes spliced in. `Prefer: return` applies to writes, not to reads."""
     response: dict[str, Any] = {"status": str(answer.status)}
     if location := answer.headers.get("Location"):
         response["location"] = location

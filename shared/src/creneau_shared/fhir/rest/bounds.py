@@ -1,5 +1,5 @@
-"""How much one resource, or a Bundle of requests, may hold: what is stored is indexed, kept in a history, told on the bus
-and shown to people."""
+"""Limits on one resource and on a Bundle of requests: what is stored is indexed, kept in a history, told on the bus and
+shown to people."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from creneau_shared.fhir.storage.store import Resource
 BUNDLE_ENTRIES_MAX = 1000
 """entries of a batch or transaction"""
 _LONG_BY_NATURE = frozenset({"div", "data"})
-"""narratives and base64: bounded with the resource, and in no index as they are"""
+"""narratives and base64: bounded by the size of the resource alone, and not indexed as they are"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +37,12 @@ class ResourceBounds:
         return size
 
     def check(self, resource: Resource) -> None:
-        """What `check_size` and `check_texts` do."""
+        """Raises what `check_size` and `check_texts` raise."""
         if self.check_size(resource) > self.text_characters_max:
             self.check_texts(resource)
 
     def check_texts(self, resource: Resource) -> None:
-        """Unprocessable, naming the element, for a text that is too long; of what an operation is given, too, which writes
-        it."""
+        """Unprocessable, naming the element, for a text that is too long; also for the input of an operation that writes."""
         for path, text in _texts(resource):
             if len(text) > self.text_characters_max:
                 raise Unprocessable(
@@ -56,7 +55,7 @@ class ResourceBounds:
 
 
 def _texts(resource: Resource) -> Iterator[tuple[str, str]]:
-    """The texts of a resource with their paths, but those that are long by nature."""
+    """The texts of a resource with their paths, except narratives and base64."""
     pending: list[tuple[str, Any]] = [(str(resource.get("resourceType", "")), resource)]
     while pending:
         path, value = pending.pop()

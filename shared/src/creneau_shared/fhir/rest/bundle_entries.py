@@ -34,12 +34,12 @@ class RequestEntry:
     full_url: str | None
     request: FhirRequest
     refers_to: set[str] = field(default_factory=set)
-    """the other entries' resources that this one's refers to, as they will be called"""
+    """references from this entry to other entries' resources, as they will be stored"""
 
 
 def refuse_key(headers: Mapping[str, str]) -> None:
-    """BadRequest for an Idempotency-Key on a batch: its entries are carried out apart, so that no key could be kept with
-    all of them."""
+    """BadRequest for an Idempotency-Key on a batch: its entries are carried out apart, so that no key could be kept
+    with all of them."""
     if "idempotency-key" in headers:
         raise BadRequest(
             "Un batch n'accepte pas d'Idempotency-Key : ses entrées s'exécutent chacune pour soi. Envoyez une transaction,"
@@ -54,13 +54,13 @@ def refuse_key(headers: Mapping[str, str]) -> None:
 
 
 def entry_count(bundle: Resource) -> int:
-    """How many entries a Bundle says it has, whatever else is wrong with it."""
+    """The number of entries of a Bundle, whatever else is wrong with it; at most `BUNDLE_ENTRIES_MAX`."""
     entries = bundle.get("entry")
     return min(len(entries), BUNDLE_ENTRIES_MAX) if isinstance(entries, list) else 0
 
 
 def check_bundle(bundle: Resource) -> None:
-    """Refuse what is no batch or transaction, what is too long, and entries without a usable request.
+    """Refuses a Bundle that is no batch or transaction or is too long, and entries without a usable request.
 
     The resources in the entries are checked when their turn comes, so that in a batch one bad entry fails alone.
     """
@@ -93,7 +93,7 @@ def check_bundle(bundle: Resource) -> None:
 
 
 def _bare(entry: Any) -> Any:
-    """The entry without its resource; one that held nothing else keeps something to be checked."""
+    """The entry without its resource; an entry that held nothing else gets an empty `request` to be checked."""
     if not isinstance(entry, dict):
         return entry
     rest = {name: value for name, value in entry.items() if name != "resource"}
@@ -101,7 +101,7 @@ def _bare(entry: Any) -> Any:
 
 
 def read_entry(outer: FhirRequest, index: int, entry: Resource) -> RequestEntry:
-    """The entry as a request of whoever sent the Bundle; BadRequest for an address or a header that is none."""
+    """Reads the entry as a request of the Bundle's sender; BadRequest for an unusable address or header."""
     wanted = entry["request"]
     path, query = split_url(wanted["url"], outer.base_url, index)
     headers = {
@@ -138,7 +138,7 @@ _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 
 def _header_value(value: str, name: str | None, index: int) -> str:
-    """What an entry gives in place of a header; BadRequest for what no header could hold (RFC 9110 5.5)."""
+    """The value that an entry gives for a header; BadRequest for one that no header could hold (RFC 9110 5.5)."""
     if _CONTROL.search(value):
         where = f"request.{name}" if name else "resource.contentType"
         raise BadRequest(
@@ -167,7 +167,7 @@ _ELSEWHERE = re.compile(r"\s*(?:[A-Za-z][A-Za-z0-9+.-]*:|//|\\)")
 
 
 def split_url(url: str, base_url: str, index: int) -> tuple[tuple[str, ...], list[tuple[str, str]]]:
-    """The path segments and the parameters of an entry's `request.url`, which may be absolute in our own base."""
+    """The path segments and the parameters of an entry's `request.url`, which may be absolute within this base."""
     below = url.removeprefix(base_url)
     if _ELSEWHERE.match(url) and (below == url or below[:1] not in ("/", "?", "")):
         raise BadRequest(
@@ -191,7 +191,7 @@ def split_url(url: str, base_url: str, index: int) -> tuple[tuple[str, ...], lis
 
 
 def located(error: CreneauError, index: int) -> CreneauError:
-    """The same failure, said to be that of one entry."""
+    """The same failure, located in one entry of the Bundle."""
     where = f"Bundle.entry[{index}]"
     issues = [
         replace(issue, expression=tuple(_within(where, e) for e in issue.expression) or (where,))

@@ -1,4 +1,4 @@
-"""What the entries of a transaction call each other: ids that are given before anything is written, and references rewritten
+"""References between the entries of a transaction: ids are given before anything is written, and references are rewritten
 to them (FHIR R4 bundle.html#references, http.html#trules)."""
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from creneau_shared.ids import new_id
 async def give_ids(
     service: FhirService, connection: Connection, entries: list[RequestEntry]
 ) -> Mapping[str, str]:
-    """What each entry's fullUrl will be called once stored: `urn:uuid:…` → `Patient/0199…`.
+    """Maps each entry's fullUrl to its reference once stored: `urn:uuid:…` → `Patient/0199…`.
 
-    A POST becomes a PUT under the id that is given here, so that references to it can be written before it is;
-    a conditional create or update that finds its match refers to the match. Rivals of the conditions wait from here to
-    the end of the transaction, so that what is found now is what will be found.
+    A POST gets its id here, so that references to it can be written before it is. A conditional create or update that
+    finds its match refers to the match. Rivals with the same conditions wait from here to the end of the transaction, so
+    that a later search finds the same.
     """
     criteria = _conditions(service, entries)
     await take_turn(connection, criteria.values())
@@ -53,7 +53,7 @@ async def give_ids(
 
 
 def _conditions(service: FhirService, entries: list[RequestEntry]) -> dict[int, Criteria]:
-    """The conditions of the entries that write by one."""
+    """The conditions of the entries that write conditionally, by the index of the entry."""
     found: dict[int, Criteria] = {}
     for entry in entries:
         request = entry.request
@@ -80,8 +80,8 @@ async def _designate(
     criteria: Criteria | None,
     by_meaning: dict[str, str],
 ) -> None:
-    """Say by which id the entry's resource will be known: that of its match, or one that is given to it here. Entries
-    with the same condition are about the same resource."""
+    """Sets the id of the entry's resource: that of its match, or a new one. Entries with the same condition are about
+    the same resource."""
     request = entry.request
     if criteria is None:
         request.given_id = new_id()
@@ -91,7 +91,7 @@ async def _designate(
     except CreneauError as error:
         raise located(error, entry.index) from error
     if len(found) > 1:
-        return  # which the entry is refused for, when its turn comes
+        return  # several matches: the entry is refused when its turn comes
     if found:
         request.meant_id = found[0]
         return
@@ -106,11 +106,11 @@ _CONDITIONAL_REFERENCE = re.compile(r"^([A-Z][A-Za-z]+)\?(.+)$")
 
 
 _OF_THE_BUNDLE = ("urn:uuid:", "urn:oid:")
-"""what a reference to another entry begins with, which leads nowhere but within its Bundle"""
+"""prefixes of references that can only lead to another entry of the same Bundle"""
 
 
 def _texts(resource: Resource) -> Iterator[tuple[str, Resource, str, str]]:
-    """Every text of a resource: where it stands, in which element, by which name, and the text."""
+    """Yields every text of a resource: its path, the element that holds it, its name there, and the text."""
     pending: list[tuple[str, Any]] = [(str(resource.get("resourceType")), resource)]
     while pending:
         where, node = pending.pop()
@@ -161,7 +161,7 @@ async def rewrite(
 
 
 def lost_reference(resource: Resource) -> tuple[str, str] | None:
-    """The first reference that could only lead to an entry, and where it stands. A Bundle has entries of its own."""
+    """The first reference that could only lead to an entry: its path and text. None for a Bundle, which has its own."""
     if resource.get("resourceType") == "Bundle":
         return None
     texts = ((where, value) for where, _, name, value in _texts(resource) if name == "reference")
@@ -171,7 +171,7 @@ def lost_reference(resource: Resource) -> tuple[str, str] | None:
 async def _resolve_condition(
     service: FhirService, connection: Connection, entry: RequestEntry, resource_type: str, query: str
 ) -> str:
-    """The reference to what a condition designates, among what this service has or knows of another's."""
+    """The reference that a condition designates, among what this service holds or knows of other services."""
     if resource_type not in service.types and service.catalog.find(resource_type) is None:
         raise BadRequest(
             f"Cette transaction ne peut pas chercher parmi les {resource_type}. Cherchez d'abord la ressource"

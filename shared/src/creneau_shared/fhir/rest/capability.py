@@ -110,7 +110,7 @@ def statement(service: FhirService, operations: Sequence[Operation]) -> Resource
 
 
 def _is_of_others(operation: Operation, service: FhirService) -> bool:
-    """Whether it is on types that other services hold, which has no place among our own."""
+    """Whether the operation is on types that only other services hold, so that none of this service's lists it."""
     return bool(operation.types) and service.types.keys().isdisjoint(operation.types)
 
 
@@ -165,7 +165,7 @@ def capability_statement(
 
 
 def _compartments(served: Collection[str]) -> list[str]:
-    """The CompartmentDefinitions of whoever's compartments some of the types can be searched in."""
+    """The CompartmentDefinitions of the compartments in which some of the types can be searched."""
     owners = [owner for owner, types in COMPARTMENT_PARAMETERS.items() if not types.keys().isdisjoint(served)]
     return [f"http://hl7.org/fhir/CompartmentDefinition/{owner[0].lower()}{owner[1:]}" for owner in owners]
 
@@ -220,7 +220,7 @@ def _operation(operation: Operation) -> dict[str, str]:
 
 
 def _includes(name: str, service: FhirService) -> tuple[list[str], list[str]]:
-    """What can be included with this type and what refers to it, among the types that the database holds."""
+    """What `_include` can add to this type, and what `_revinclude` can, among the types that the service has."""
     held = set(service.catalog.types)
     forward = [
         f"{name}:{p.name}"

@@ -15,8 +15,8 @@ EXPRESSION = "http.If-None-Exist"
 def asked_condition(request: FhirRequest, resource_type: str) -> str | None:
     """The query of the condition, still encoded; None when the create is unconditional.
 
-    `identifier=…`, `?identifier=…`, `Patient?identifier=…` and the same below our base are one condition. BadRequest for
-    an address elsewhere and for another type than the one that is to be created.
+    `identifier=…`, `?identifier=…`, `Patient?identifier=…` and the same below the base are one condition. BadRequest for
+    an address elsewhere and for a type other than the one to be created.
     """
     text = request.headers.get(HEADER)
     if text is None:
@@ -37,8 +37,8 @@ def asked_condition(request: FhirRequest, resource_type: str) -> str | None:
 
 
 def _below_a_base(address: str, request: FhirRequest) -> str:
-    """What the address names below our base: a type, or nothing. The base has the name that we give it, and the one by
-    which the client has reached it."""
+    """What the address names below the base: a type, or nothing. The base may be named as configured, or as the client
+    has reached it."""
     base = request.base_url
     bases = [base]
     if "host" in request.headers:

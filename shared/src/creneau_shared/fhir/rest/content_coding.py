@@ -1,5 +1,5 @@
-"""Bodies that a client has compressed (Content-Encoding, RFC 9110 section 8.4), as libraries do by themselves above a
-size. What is read is bounded after decompression: a small body may hold a large one."""
+"""Bodies that a client has compressed (Content-Encoding, RFC 9110 section 8.4), as libraries do above a certain
+size. The limit applies after decompression: a small body may hold a large one."""
 
 from __future__ import annotations
 

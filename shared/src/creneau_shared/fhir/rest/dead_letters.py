@@ -1,5 +1,5 @@
-"""`$dead-letters`, `$replay-dead-letter`, `$discard-dead-letter`: what a service's consumers could not handle, for the
-operator alone. Why and since when, never what it says or about whom.
+"""`$dead-letters`, `$replay-dead-letter`, `$discard-dead-letter`: events that a service's consumers could not handle, for
+the operator alone. They tell why and since when, never what an event says or about whom.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ REASON_CHARACTERS_MIN = 3
 CANONICAL = "https://creneau.sante.fr/fhir/OperationDefinition/"
 
 Consumers = Callable[[], Sequence[Consumer]]
-"""Makes the consumers of a service, to handle a letter again with what they handle events with."""
+"""Makes the consumers of a service, whose own handlers handle a letter again."""
 
 
 def _definition(
@@ -110,7 +110,7 @@ class DeadLetterOperations:
 
     def declare(self) -> list[Operation]:
         handlers = (self.list, self.replay, self.discard)
-        # A replay is carried out at once, whatever is preferred: what is recorded for later is one transaction.
+        # A replay is carried out at once, whatever is preferred: a request recorded for later is one transaction.
         return [
             Operation(definition, handler, secret=definition is REPLAY)
             for definition, handler in zip(DEFINITIONS, handlers, strict=True)
@@ -136,11 +136,11 @@ class DeadLetterOperations:
         ]
 
     async def replay(self, call: OperationCall) -> Answer:
-        """Handle one letter with its consumer's own handlers: `replayed`, `lost`, or `waiting` with the reason why it
-        failed again; what somebody else has said of it meanwhile, where it failed.
+        """Handles one letter with its consumer's own handlers: `replayed`, `lost`, or `waiting` with the reason why it
+        failed again. If it failed and somebody else has closed the letter meanwhile, their state is answered.
 
-        The attempt is a transaction of its own, between two that look at the letter: its inbox has two who press at once,
-        or one who presses again where a process has died in between, bring about one effect.
+        The attempt is a transaction of its own, between two that look at the letter. The inbox makes sure that two
+        operators at once, or one who retries after a process has died, bring about one effect.
         """
         require_operator(call.request)
         given = OperationInput.of(call.request)

@@ -30,10 +30,10 @@ Pairs = Sequence[tuple[str, str]]
 
 
 class SearchPolicy(Protocol):
-    """What a search of one type is for those who may not ask for everything."""
+    """Limits searches of one type for callers who may not ask for everything."""
 
     def narrow(self, access: Access, pairs: Pairs) -> Pairs:
-        """The query as it is answered; what is added is told in `link[self]`."""
+        """The query as it is answered; added criteria are told in `link[self]`."""
         ...
 
     def check(self, access: Access, wanted: SearchRequest) -> None:
@@ -43,18 +43,18 @@ class SearchPolicy(Protocol):
     async def table(
         self, connection: Connection, access: Access, request: FhirRequest, wanted: SearchRequest
     ) -> SearchTable | None:
-        """The type's table as it is for this caller at this moment, in a search of the type or one that asks something of it
-        by a chain; None: as it is for everybody."""
+        """The type's table for this caller at this moment, in a search of the type or one that reaches it by a chain; None:
+        the table that everybody has."""
         ...
 
     def leaves_nothing_to_complete(self, wanted: SearchRequest) -> bool:
-        """Whether a search finds of the type only what is shown as it is stored."""
+        """Whether the search finds only resources of the type that are shown as they are stored."""
         ...
 
 
 class Completion(Protocol):
-    """Completes resources of one type for a caller; in their order. What it says anew is other bytes, even of the same
-    text: it may be otherwise at the next look, though the version is the same."""
+    """Completes resources of one type for a caller; in their order. A completed resource is a new `bytes` object, even with
+    the same text: its text may differ at the next look, though the version is the same."""
 
     async def __call__(
         self, connection: Connection, access: Access, now: datetime, contents: Sequence[bytes]
@@ -62,8 +62,8 @@ class Completion(Protocol):
 
 
 class Hindsight(Protocol):
-    """Versions of resources of one type, superseded ones among them, as the caller may see them by what is said of those
-    resources now; in their order."""
+    """Returns versions of resources of one type, superseded ones too, as the caller may see them; in their order. What is
+    said of the resources now decides."""
 
     async def __call__(
         self, connection: Connection, access: Access, now: datetime, versions: Sequence[Stored]
@@ -71,7 +71,7 @@ class Hindsight(Protocol):
 
 
 class EmptyRemarks(Protocol):
-    """What there is to say of a search of one type that has found nothing."""
+    """Returns remarks on a search of one type that has found nothing."""
 
     async def __call__(
         self, connection: Connection, request: FhirRequest, wanted: SearchRequest
@@ -90,20 +90,20 @@ class ServedType:
     """profile families that a search may ask for instead of the stored bytes"""
     search_policy: SearchPolicy | None = None
     search_limits: Limits | None = None
-    """what one search of the type may ask for, and how long its pages are; None: as everywhere"""
+    """what one search of the type may ask for, and how long its pages are; None: the general limits"""
     completed: Completion | None = None
-    """what is said of resources of the type beside what is stored, to this caller at this moment, on read and search"""
+    """adds what this caller is told at this moment beside the stored content, on read and search"""
     completed_for: Callable[[Access], bool] = lambda access: True
-    """to whom anything is said beside what is stored"""
+    """whether this caller is told anything beside the stored content"""
     shown: Callable[[Access, bytes], bytes] | None = None
-    """a resource of the type as the caller may see it, where they may not see the whole of what is stored"""
+    """returns a resource of the type as the caller may see it; None: all see the whole of what is stored"""
     in_hindsight: Hindsight | None = None
-    """what versions in a history may not tell, or not any more"""
+    """changes versions in a history that may not tell everything, or no longer"""
     own_rules: OwnRules | None = None
     asked_by: Callable[[FhirRequest], None] | None = None
-    """refuses who may not read the type in this way, whatever they may read"""
+    """refuses callers who may not read the type in this way, whatever else they may read"""
     remarks: EmptyRemarks | None = None
-    """what is said of a search of the type that has found nothing"""
+    """returns remarks on a search of the type that has found nothing"""
     documentation: str = ""
 
     @property

@@ -121,7 +121,7 @@ class FhirEndpoint:
         await _send(send, scope["method"], answer, body, output, _cache_control(request))
 
     async def _read_large(self, request: FhirRequest) -> None:
-        """Have a large resource read in the process beside; one to be judged is judged there, too."""
+        """Has a large resource read in the process beside; for `$validate`, it is read and judged there later."""
         large = len(request.body) >= self._service.workshop.bytes_min
         if (
             not large
@@ -159,14 +159,14 @@ class FhirEndpoint:
 
 
 def _segments(scope: AsgiScope) -> tuple[str, ...]:
-    """The segments below the base, decoded one by one, so that an encoded slash stays within its own."""
+    """The path segments below the base, decoded one by one, so that an encoded slash stays within its segment."""
     raw: bytes = scope.get("raw_path") or scope["path"].encode()
     below = raw.decode("latin-1").partition("?")[0].removeprefix(BASE_PATH)
     return tuple([unquote(part) if "%" in part else part for part in below.split("/") if part])
 
 
 def _cache_control(request: FhirRequest | None) -> bytes:
-    """Personal data is never kept by anything on the way; public data may be, if it is checked again."""
+    """The Cache-Control header: personal data is never cached on the way; public data may be, if it is checked again."""
     path = request.path if request is not None else ()
     public = bool(path) and path[0] in PUBLIC and (len(path) == 2 or COMPARTMENT.keys().isdisjoint(path))
     return b"no-cache" if public else b"no-store"
@@ -177,7 +177,7 @@ _CONTENT_TYPE = {name: value.encode() for name, value in CONTENT_TYPE.items()}
 
 @cache
 def _header_name(name: str) -> bytes:
-    """The name as it is sent; there are as many as our code spells out."""
+    """The header's name as it is sent. The cache has no limit: the code spells out a fixed set of names."""
     return name.lower().encode("latin-1")
 
 

@@ -1,4 +1,4 @@
-"""The one map from what went wrong to what the caller is told."""
+"""Maps every error to what the caller is told: the only place that does."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ RIVALS = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError, asyncpg.Loc
 
 
 def failure(error: Exception, language: Language) -> Answer:
-    """The answer that tells of `error`; what nobody foresaw is logged and says no more than its number."""
+    """The answer that tells of `error`. An unforeseen error is logged, and its answer gives only a number."""
     known = _known(error)
     if known.status in (500, 503):
         log.error("request failed", error=describe(error), exc_info=error if known.status == 500 else None)

@@ -10,13 +10,13 @@ class HeavyWork(Protocol):
 
     @property
     def bytes_min(self) -> int:
-        """What is shorter is done where it is."""
+        """Input shorter than this is worked on in place."""
         ...
 
     async def do(self, job: str, *arguments: Any) -> Any:
-        """What the job of `heavy.jobs` gives, or raises; Unavailable when too much waits already."""
+        """Returns or raises what the job of `heavy.jobs` does; Unavailable when too much waits already."""
         ...
 
     async def close(self) -> None:
-        """End what does the work."""
+        """Ends the process that does the work."""
         ...

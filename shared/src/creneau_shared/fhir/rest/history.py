@@ -1,8 +1,8 @@
 """history at instance, type and system level (FHIR R4 http.html#history).
 
-Versions stand in one order, newest first: by time, then type, id and version. A page link says from which place in
-that order the page goes on, in which direction, and how many versions there are in all; it holds nothing that needs
-protection, and several services' pages can be joined by it.
+Versions stand in one order, newest first: by time, then type, id and version. A page link holds the place in that order
+where the page begins, the direction, and the total. It holds nothing that needs protection, and can join the pages of
+several services.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from creneau_shared.type_table import RECORDED
 COUNT_DEFAULT = 50
 COUNT_MAX = 500
 TOTAL_COUNTED_MAX = 100_000
-"""versions up to which an unasked-for total is counted"""
+"""most versions that are counted for a total without `_total=accurate`"""
 TOTALS = ("none", "estimate", "accurate")
 CURSOR = "_cursor"
 _KNOWN = frozenset({"_count", "_since", "_at", "_total", "_sort", "_list", "_format", "_pretty", CURSOR})
@@ -43,7 +43,7 @@ T = TypeVar("T")
 Pairs = Sequence[tuple[str, str]]
 
 _BEFORE_EVERY_ID, _AFTER_EVERY_ID = "", "~"
-"""In the order of code points, against the characters that an id may have."""
+"""They sort before and after every id, in the order of code points."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -60,7 +60,7 @@ class Place:
         return Place(stored.last_updated, stored.resource_type, stored.id, stored.version)
 
     def before_for(self, resource_type: str) -> tuple[datetime, str, int]:
-        """The keyset (time, id, version) that parts this type's older versions from its newer ones."""
+        """The keyset (time, id, version) that separates this type's older versions from its newer ones."""
         if resource_type == self.resource_type:
             return self.last_updated, self.id, self.version
         if resource_type < self.resource_type:
@@ -111,7 +111,7 @@ class Cursor:
 
     @staticmethod
     def of(query: Pairs) -> Cursor | None:
-        """The one that a query carries; None on the first page."""
+        """The cursor that a query carries; None on the first page."""
         text = next((value for name, value in reversed(query) if name == CURSOR), "")
         return Cursor.decode(text) if text else None
 
@@ -148,7 +148,7 @@ class _Asked:
         )
 
     def of_type(self, resource_type: str, id_: str | None, access: Access) -> HistoryQuery:
-        """What this asks of one type's store, and one version more, which tells whether there is a further page."""
+        """The query to one type's store. It asks for one version more, which tells whether there is a further page."""
         cursor = self.cursor
         return HistoryQuery(
             id_,
@@ -162,7 +162,7 @@ class _Asked:
 
     @property
     def counted_max(self) -> int | None:
-        """Up to how many versions are counted; None: all."""
+        """The most versions that are counted; None: all."""
         return None if self.total == "accurate" else TOTAL_COUNTED_MAX
 
 
@@ -173,7 +173,7 @@ async def history(
     asked = _Asked.of(request)
     versions: list[Stored] = []
     accesses: dict[str, Access] = {}
-    # Of the system as a whole, one sees the types that one may read.
+    # A history of the whole system shows the types that the caller may read.
     readable = [s for s in stores if len(stores) == 1 or _may_read(request, s.resource_type)]
     for store in readable or stores:
         service.require_asked_rightly(request, store.resource_type)
@@ -191,7 +191,7 @@ async def history(
         read = next((s.resource_type for s in stores if s.resource_type in RECORDED), "")
         await service.auditor.record(connection, request, Event("R", read, id_, touched=touched))
         seen = await _as_shown(service, connection, accesses, request.now, page)
-    # Of a resource alone the version before the last of the page was read with it: whether there is more to come.
+    # In a history of one resource, the version before the page's last was read too, to see whether there is more.
     deleted = {(one.resource_type, one.id, one.version) for one in versions if one.deleted}
     url = "/".join((request.base_url, *request.path))
     links = page_links(url, request.query, asked.cursor, [Place.of(v) for v in page], more, total)
@@ -228,8 +228,8 @@ async def _total(
     queries: Sequence[tuple[ResourceStore, HistoryQuery]],
     on_the_only_page: int | None,
 ) -> int | None:
-    """The versions that match, on whatever page (R4 Bundle.total); None where nobody wants to know, or where they are
-    too many to be counted unasked."""
+    """The number of matching versions on all pages (R4 Bundle.total); None when it is not wanted, or too large to be
+    counted unasked."""
     if asked.total == "none":
         return None
     if asked.cursor is not None:
@@ -245,7 +245,7 @@ async def _total(
 
 
 def one_page(versions: Sequence[T], count: int, cursor: Cursor | None) -> tuple[Sequence[T], bool]:
-    """Of versions, newest first, the page of at most `count` next to the cursor, and whether others lie beyond it."""
+    """Cuts versions, newest first, to the `count` next to the cursor; also returns whether others lie beyond them."""
     if cursor is not None and cursor.backward:
         return versions[-count:], len(versions) > count
     return versions[:count], len(versions) > count
@@ -254,8 +254,8 @@ def one_page(versions: Sequence[T], count: int, cursor: Cursor | None) -> tuple[
 def page_links(
     url: str, query: Pairs, cursor: Cursor | None, page: Sequence[Place], more: bool, total: int | None
 ) -> list[Link]:
-    """self, first, previous, next and last of a page (newest first), by what was understood of the query; `more`: there is a
-    page beyond it, in the direction in which it was asked for."""
+    """Links self, first, previous, next and last of a page (newest first), with the known parameters of the query. `more`:
+    there is a page beyond it, in the direction in which it was asked for."""
     query = [(name, value) for name, value in query if name in _KNOWN]
     bare = [(name, value) for name, value in query if name != CURSOR]
     links = [Link("self", query_url(url, query))]
@@ -284,9 +284,9 @@ _EVER = (EARLIEST, LATEST)
 def asked_period(values: Sequence[str]) -> tuple[datetime, datetime] | None:
     """The half-open period that the values of `_at` name together; None without any.
 
-    A value is as long as it is precise, in Europe/Paris without an offset. With a prefix it is what lies from its begin
-    on (`ge`), after it (`gt`), before its end (`le`) or before it (`lt`). BadRequest for what is no such value, and for
-    periods that have no moment in common.
+    A value lasts as long as its precision says (a day, a minute), in Europe/Paris without an offset. With a prefix it is
+    the time from its begin on (`ge`), after it (`gt`), before its end (`le`) or before it (`lt`). BadRequest for an
+    unreadable value, and for periods that have no moment in common.
     """
     low, high = _EVER
     for value in values:
@@ -325,7 +325,7 @@ def _period(at: str) -> tuple[datetime, datetime]:
 
 
 def _refuse_unoffered(request: FhirRequest) -> None:
-    """What would narrow or order a history otherwise than it is: ignoring it would mislead."""
+    """BadRequest for parameters that would narrow or reorder the history: ignoring them would mislead."""
     if request.parameter("_list"):
         raise BadRequest(
             "_list n'est pas possible ici : aucune ressource List n'est servie.",
@@ -343,8 +343,8 @@ def _refuse_unoffered(request: FhirRequest) -> None:
 
 
 def _refuse_unknown(request: FhirRequest) -> None:
-    """BadRequest for a name that a history does not know: one that does not hold an OperationOutcome cannot say what it has
-    left out, and says it to who wants to know (`Prefer: handling=strict`)."""
+    """BadRequest for a parameter that a history does not know, for `Prefer: handling=strict`. A history holds no
+    OperationOutcome that could say what was ignored."""
     unknown = next((name for name, _ in request.query if name not in _KNOWN), None)
     if unknown is not None:
         raise BadRequest(
@@ -362,8 +362,8 @@ def _may_read(request: FhirRequest, resource_type: str) -> bool:
 async def _require_seen(
     connection: Connection, request: FhirRequest, store: ResourceStore, id_: str | None
 ) -> Access:
-    """The access to this history; NotFound when the one resource that is asked for was never there, or never for the
-    caller to see. Each version is judged for itself, by whose it was."""
+    """The access to this history. NotFound when the one resource that is asked for never existed, or the caller could
+    never see it. Each version is judged by itself, by whose it was."""
     access = request.access(store.resource_type, "r")
     if id_ is not None:
         await require_once_visible(connection, store, access, id_)
@@ -376,8 +376,8 @@ def history_count(query: Pairs) -> int:
 
 
 def history_entry(stored: Stored, base_url: str, *, again: bool = False) -> Entry:
-    """One history entry: request and response say what happened; a deletion has no resource. What was created under an id
-    that is none of ours was put there; `again`: what had been deleted was."""
+    """One history entry: request and response say what happened; a deletion has no resource. A resource created under an
+    id that is not ours came by PUT. `again`: the version before was a deletion, so that this one is created (201)."""
     created = stored.version == 1
     method = "DELETE" if stored.deleted else "POST" if created and is_of_ours(stored.id) else "PUT"
     status = "204" if stored.deleted else "201" if created or again else "200"

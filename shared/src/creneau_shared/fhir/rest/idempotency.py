@@ -1,8 +1,8 @@
 """`Idempotency-Key`: a create, or a transaction, that is sent twice happens once, and both callers get the same answer.
 
 The key is kept in the transaction of the write itself, per subject, with a digest of what was sent; a rival with
-the same key waits for the first to end. (IETF draft-ietf-httpapi-idempotency-key-header.) Nothing is repeated from a
-commit that no standby has.
+the same key waits for the first to end. (IETF draft-ietf-httpapi-idempotency-key-header.) An answer is repeated
+only once the standbys have the commit that gave it.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def _digest(request: FhirRequest, resource: Resource) -> bytes:
 
 
 def _account(request: FhirRequest) -> tuple[str, str, str]:
-    """Whose keys these are: two clients of one person may choose the same key."""
+    """The account and client whose key it is: two clients of one person may choose the same key."""
     principal = request.principal
     return principal.issuer, principal.subject, principal.client
 

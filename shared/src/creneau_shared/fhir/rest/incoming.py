@@ -17,14 +17,14 @@ Pairs = list[tuple[str, str]]
 
 QUERY_PARAMETERS_MAX = 200
 LISTS = frozenset({"accept", "accept-language", "if-match", "if-none-match", "prefer"})
-"""headers that are lists, of those that are read"""
+"""those headers whose values are lists, among the headers that the code reads"""
 FORM = "application/x-www-form-urlencoded"
 
 
 @dataclass(frozen=True, slots=True)
 class BodyLimits:
-    """Longest bodies, bytes: without a token, with a patient's, with another; of one resource, whoever sends it; and of the
-    slots of an agenda, all at once."""
+    """Longest bodies, bytes: without a token, with a patient's, with another; of one resource, whoever sends it; and of a
+    feed of all the slots of an agenda (`$sync-slots`)."""
 
     anonymous: int
     patient: int
@@ -33,7 +33,7 @@ class BodyLimits:
     feed: int = 0
 
     def bytes_max(self, standing: Standing, path: Sequence[str]) -> int:
-        """The longest body of a request to the path: Bundles, and what is to be judged, may be longer than a resource."""
+        """The longest body of a request to the path. Bundles and bodies for `$validate` may be longer than a resource."""
         of_caller = {"anonymous": self.anonymous, "patient": self.patient}.get(standing, self.others)
         if path and path[-1] == "$sync-slots" and standing not in ("anonymous", "patient"):
             return max(of_caller, self.feed)
@@ -42,8 +42,8 @@ class BodyLimits:
 
 
 def read_headers(lines: Sequence[tuple[bytes, bytes]]) -> dict[str, str]:
-    """The headers of a request by their names, in lower case as ASGI has them. Several lines of one that is a list are that
-    list (RFC 9110 5.3); of any other the last counts."""
+    """The headers of a request by their names, in lower case as ASGI has them. Several lines of a list header are joined
+    (RFC 9110 5.3); of any other header, the last line counts."""
     headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in lines}
     if len(headers) < len(lines):
         for listed in LISTS.intersection(headers):

@@ -1,4 +1,4 @@
-"""What `$validate` says of a body: pure, so that it can be said in another process when the body is large."""
+"""What `$validate` says of a body. Pure functions, so that another process can judge a large body."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ VALID = Issue("informational", "La ressource est conforme.", "The resource is va
 
 
 OwnRules = Callable[[Resource], list[Issue]]
-"""What a service demands of a resource beside what national profiles constrain, also of those that it claims in
-`meta.profile`: what it breaks. A function of a module, so that it can be asked in another process."""
+"""Returns what a resource breaks of a service's own rules, which go beyond the national profiles, also those claimed in
+`meta.profile`. A function of a module, so that another process can call it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is asked of a resource: whether it is of the type, and of the profile, for what it is meant."""
+    """Asks of a resource whether it conforms to the type and to the profile, for the mode in which it is meant."""
 
     expected_type: str | None
     mode: str | None
@@ -57,7 +57,7 @@ def judge_body(body: Resource, question: Question) -> Judged:
 
 
 def check_question(question: Question) -> None:
-    """BadRequest for a mode that there is not."""
+    """BadRequest for an unknown mode."""
     if question.mode is not None and question.mode not in MODES:
         raise BadRequest(
             f"mode vaut « {question.mode} » ; valeurs possibles : {', '.join(MODES)}.",

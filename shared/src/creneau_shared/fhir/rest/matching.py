@@ -1,8 +1,8 @@
-"""What a conditional interaction designates, and how rivals with the same condition wait for each other.
+"""Finds what a conditional interaction designates, and makes rivals with the same condition wait for each other.
 
-Whoever acts on the answer to "is there one already?" holds, until the end of the transaction, a lock that every rival
-takes before asking. It is by what the condition means (`search.normal_form`): two spellings of one condition are one
-lock, so that no two transactions can both find nothing and create.
+A transaction that acts on "is there one already?" takes a lock before asking and holds it until it ends; so does every
+rival. The lock depends on what the condition means (`search.normal_form`): two spellings of one condition are one lock,
+so that no two transactions can both find nothing and create.
 """
 
 from __future__ import annotations
@@ -35,18 +35,18 @@ class Criteria:
 
     @property
     def meaning(self) -> str:
-        """The same for whatever means the same."""
+        """A text that is the same for all conditions with the same meaning."""
         return f"{self.wanted.resource_type}?{normal_form(self.wanted.conditions)}"
 
     @property
     def locks(self) -> frozenset[int]:
-        """Keys of the advisory locks by which rivals meet."""
+        """Keys of the advisory locks that rivals share."""
         points = meeting_points(self.wanted.conditions)
         return frozenset(_key(f"{self.wanted.resource_type}?{point}") for point in points)
 
 
 def read_criteria(service: FhirService, request: FhirRequest, resource_type: str, query: Query) -> Criteria:
-    """A condition must be understood whole: an unknown name is an error, and a value that is not there, not a wider match."""
+    """Reads a condition, which must be understood whole: an unknown name or missing value is an error, not a wider match."""
     pairs = parse_qsl(query, keep_blank_values=True) if isinstance(query, str) else list(query)
     pairs = [(name, value) for name, value in pairs if name not in ("_format", "_pretty")]
     empty = next((name for name, value in pairs if not value.replace(",", "").strip()), None)
@@ -68,8 +68,8 @@ def read_criteria(service: FhirService, request: FhirRequest, resource_type: str
 
 
 async def take_turn(connection: Connection, criteria: Iterable[Criteria]) -> None:
-    """Wait for the rivals of all the conditions, in one order for everybody; those to come wait until the transaction
-    ends. Taken before the statement that matches, so that it sees what the rivals have committed."""
+    """Waits for the rivals of all the conditions, in one order for everybody; later rivals wait until the transaction
+    ends. Called before the statement that matches, so that it sees what the rivals have committed."""
     keys = sorted({key for one in criteria for key in one.locks})
     if keys:
         await connection.execute("SELECT pg_advisory_xact_lock(key) FROM unnest($1::bigint[]) AS key", keys)
@@ -78,8 +78,8 @@ async def take_turn(connection: Connection, criteria: Iterable[Criteria]) -> Non
 async def matching_ids(
     service: FhirService, connection: Connection, request: FhirRequest, criteria: Criteria
 ) -> list[str]:
-    """The ids of none, one or two of what a condition designates: of what the caller's own search of the type finds, so that
-    no answer tells of anything else."""
+    """The ids (none, one or two) of what a condition designates. It finds what the caller's own search of the type finds,
+    so that no answer tells of anything else."""
     # Regulators' accounts bear the same national numbers as the entries of the same people in the directory.
     reading = request.principal.role != "regulator"
     access = request.access(criteria.wanted.resource_type, "s" if reading else "u")

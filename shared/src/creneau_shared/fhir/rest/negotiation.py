@@ -38,7 +38,7 @@ MEDIA_TYPES: dict[str, Format] = {
 NDJSON = frozenset({"application/fhir+ndjson", "application/ndjson", "application/x-ndjson", "ndjson"})
 FHIR_VERSIONS = ("4.0", "4.0.1")
 SPELLINGS_REMEMBERED = 256
-"""clients repeat themselves: the same few header values, a thousand times a second"""
+"""header values remembered: clients send the same few, a thousand times a second"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,8 +129,8 @@ def body_format(content_type: str | None) -> Format:
 
 
 def entity_versions(header: str, name: str) -> frozenset[int]:
-    """The versions in an `If-Match` header, of which one has to be the current one (RFC 9110 13.1.1): `W/"3"`, or a list;
-    a bare or strong tag is understood too. BadRequest for what is none."""
+    """The versions in an `If-Match` header, one of which has to be the current one (RFC 9110 13.1.1): `W/"3"`, or a list;
+    a bare or strong tag is understood too. BadRequest for anything else."""
     versions = [whole_number(_opaque(tag)) for tag in header.split(",")]
     if None in versions:
         raise BadRequest(

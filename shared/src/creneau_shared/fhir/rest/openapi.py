@@ -87,10 +87,10 @@ def openapi(server: FhirServer) -> dict[str, Any]:
 
 
 def _is_open(server: FhirServer, path: str, method: str) -> bool:
-    """Whether a caller without a token is let in: to what the server can do, and to public information.
+    """Whether a caller without a token is let in: to the statement of capabilities, and to public information.
 
-    A Bundle is let in too, each of its entries is refused or answered by itself; and whoever comes for the answer to
-    a request, which they know by its address.
+    A Bundle is let in too, since each of its entries is refused or answered by itself; so is the poll of an
+    asynchronous request.
     """
     *_, name = parts = path.strip("/").split("/")
     if path in ("/", "/metadata") or parts[0] == ASYNC_PATH:

@@ -33,7 +33,7 @@ class Operation:
     later: bool = False
     """whether it is answered later whatever the client prefers (bulk data)"""
     check: Callable[[OperationCall], object] | None = field(default=None, repr=False)
-    """raises what can be refused of a call before it is recorded to be answered later; `handler` does so again"""
+    """raises the refusals that are known before a call is recorded for later; `handler` checks them again"""
 
     @property
     def code(self) -> str:
@@ -41,7 +41,7 @@ class Operation:
 
     @property
     def right(self) -> tuple[str, Action] | None:
-        """What the caller must be allowed, where that is known before the operation is carried out: on which type, what."""
+        """The type and the action that the caller must be allowed; None if not known before the operation is carried out."""
         return OPERATIONS[self.code].right
 
     @property

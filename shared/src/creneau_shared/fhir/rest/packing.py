@@ -24,7 +24,7 @@ KEPT_HEADERS = (
     "x-provenance",
     "x-purpose-of-use",
 )
-"""The headers by which a request is carried out; how its answer is written is for whoever comes for it to say."""
+"""The headers that decide how a request is carried out. The format of its answer is asked for by the later poll."""
 
 
 def pack(request: FhirRequest) -> bytes:
@@ -62,13 +62,13 @@ def unpack(packed: bytes, body: bytes, *, now: datetime, base_url: str) -> FhirR
 
 
 def digest(request: FhirRequest) -> bytes:
-    """What tells two requests apart: who asks, with which rights, method, address and body."""
+    """A digest that tells two requests apart: by caller, rights, method, address and body."""
     target = orjson.dumps([request.method, request.path, request.query, _packed(request.principal)])
     return hashlib.sha256(target + b"\n" + request.body).digest()
 
 
 def rights_digest(principal: Principal) -> bytes:
-    """What tells two tokens of one account apart: through which client, in which role, for whom and with which scopes."""
+    """A digest that tells two tokens of one account apart: by client, role, whom they are for, and scopes."""
     return hashlib.sha256(orjson.dumps(_packed(principal))).digest()
 
 
@@ -97,7 +97,7 @@ def _unpacked(kept: dict[str, Any]) -> Principal:
         scopes=tuple(Scope(level, kind, frozenset(actions)) for level, kind, actions in kept["scopes"]),
         flags=frozenset(kept["flags"]),
         patient=kept["patient"],
-        # A request that the version before recorded has no role: it is refused like a stranger's.
+        # A request that the previous version of the software recorded has no role: it is refused like a stranger's.
         role=kept.get("role", "public"),
         client=kept.get("client", ""),
         organizations=frozenset(kept.get("organizations", ())),

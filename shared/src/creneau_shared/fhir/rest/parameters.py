@@ -17,7 +17,7 @@ from creneau_shared.fhir.validation import check
 
 
 class OperationInput:
-    """The named values that an operation was called with; `base_url`: of the base at which it was."""
+    """The named values that an operation was called with; `base_url`: the base at which it was called."""
 
     def __init__(self, entries: Iterable[tuple[str, Any]], base_url: str = "") -> None:
         self._entries = list(entries)
@@ -30,8 +30,8 @@ class OperationInput:
         bare: str | None = None,
         read_as: Callable[[Resource], Resource] = lambda resource: resource,
     ) -> OperationInput:
-        """The input of a request; a body that is no Parameters is the value of the parameter `bare`. `read_as`: what a guide
-        writes against R4, as R4 has it; of each resource that is given, before it is looked at."""
+        """The input of a request; a body that is no Parameters is the value of the parameter `bare`. `read_as` turns each
+        given resource that a guide writes against R4 into what R4 demands, before it is checked."""
         entries: list[tuple[str, Any]] = list(request.query)
         if request.method == "POST" and (request.body.strip() or request.parsed is not None):
             resource = request.resource()
@@ -54,7 +54,7 @@ class OperationInput:
         return frozenset(name for name, _ in self._entries)
 
     def refuse_unknown(self, known: Collection[str], operation: str) -> None:
-        """BadRequest for a name that the operation does not know: for who wants to know (`Prefer: handling=strict`)."""
+        """BadRequest for a name that the operation does not know. Called for `Prefer: handling=strict`."""
         unknown = sorted(self.names.difference(known))
         if unknown:
             raise BadRequest(
@@ -72,8 +72,8 @@ class OperationInput:
         return next(iter(self.all(*names)), None)
 
     def flag(self, *names: str) -> bool | None:
-        """The first value under any of these names, `true` or `false`, in letters of any case; None where nothing is said.
-        BadRequest for what is neither: whoever meant yes would be answered as if they had said no."""
+        """The first value under any of these names, `true` or `false`, in letters of any case; None without one.
+        BadRequest for anything else, which would otherwise count as no although yes may be meant."""
         name, value = next((entry for entry in self._entries if entry[0] in names), ("", None))
         if value is None or value == "":
             return None
@@ -102,15 +102,15 @@ class OperationInput:
         return [reference for some in self.alternatives(*names) for reference in some]
 
     def alternatives(self, *names: str) -> list[list[Resource]]:
-        """As `references`, those together that one value gives (joined by commas)."""
+        """As `references`, grouped by the value that gives them (joined by commas)."""
         found = [self._designated(name, value) for name, value in self._entries if _plain(name) in names]
         return [some for some in found if some]
 
     async def naming(
         self, names: Collection[str], known_as: Callable[[str, Resource], Awaitable[Resource]]
     ) -> OperationInput:
-        """The input in which each Reference under these names is what `known_as` (name, Reference) has for it; resources stay
-        as they are."""
+        """The input with each Reference under these names replaced by the result of `known_as` (name, Reference); resources
+        stay as they are."""
         entries: list[tuple[str, Any]] = []
         for name, value in self._entries:
             if _plain(name) in names and "resourceType" not in json_object(value):
@@ -121,7 +121,7 @@ class OperationInput:
         return OperationInput(entries, self._base_url)
 
     def _designated(self, name: str, value: Any) -> list[Resource]:
-        """The References that one value is, or joins with commas."""
+        """The References in one value: one, or several joined by commas."""
         if isinstance(value, dict):
             return [self._as_reference(value)]
         if not isinstance(value, str):
@@ -149,7 +149,7 @@ class OperationInput:
         return found
 
     def resource(self, resource_type: str, *names: str) -> Resource | None:
-        """The first value that is a resource of this type; BadRequest when it is of another."""
+        """The first value that is an object; BadRequest unless it is a resource of this type."""
         value = next((value for value in self.all(*names) if isinstance(value, dict)), None)
         if value is None:
             return None
@@ -164,12 +164,12 @@ class OperationInput:
 
 
 def _plain(name: str) -> str:
-    """The name of a parameter, whose value may be said to be an identifier."""
+    """The name of a parameter without the suffix that says that its value is an identifier."""
     return name.removesuffix(".identifier").removesuffix(":identifier")
 
 
 def _reference(text: str, by_identifier: bool) -> Resource:
-    """A Reference as a search names it: by id, or by `system|value`."""
+    """The Reference that a search writes as an id, or as `system|value`."""
     system, bar, value = text.rpartition("|")
     if not bar and not by_identifier:
         return {"reference": text}

@@ -1,4 +1,4 @@
-"""`X-Provenance`: a write says with itself who made it and why (FHIR R4 provenance.html#header).
+"""`X-Provenance`: a write carries a statement of who made it and why (FHIR R4 provenance.html#header).
 
 The header holds a Provenance in JSON without `target`; the server completes it with the version that it wrote and
 keeps it in the transaction of the write. Nothing is written when it cannot be kept.
@@ -22,7 +22,7 @@ TYPE = "Provenance"
 def provenance_of(service: FhirService, request: FhirRequest, *, writes: bool) -> Resource | None:
     """The Provenance that comes with a request, checked but for its target; None without the header.
 
-    BadRequest when it is none, where no Provenance is kept, and with what is no create, update, patch or delete.
+    BadRequest when it is no Provenance, where none is kept, and with a request that is no create, update, patch or delete.
     """
     header = request.headers.get(HEADER)
     if header is None or request.method in ("GET", "HEAD"):
@@ -52,7 +52,7 @@ def provenance_of(service: FhirService, request: FhirRequest, *, writes: bool) -
 async def keep_provenance(
     service: FhirService, connection: Connection, request: FhirRequest, resource: Resource, answer: Answer
 ) -> None:
-    """Store the Provenance of what `answer` says was written; nothing when nothing was."""
+    """Stores the Provenance of the version that `answer` says was written; does nothing if none was."""
     access = request.access(TYPE, "c")
     written = answer.stored
     if written is None or (request.method == "POST" and answer.status != 201):

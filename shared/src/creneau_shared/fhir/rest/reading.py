@@ -19,7 +19,7 @@ from creneau_shared.security.access import PUBLIC, Access
 
 ID = re.compile(r"^[A-Za-z0-9\-.]{1,64}\Z")
 UUID = re.compile(r"^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}\Z")
-"""an id that is the same in capitals (RFC 9562 §4)"""
+"""an id whose case makes no difference (RFC 9562 §4)"""
 _UUID_LENGTH = 36
 VERSION_MAX = 2**31 - 1
 """what the column of versions can hold"""
@@ -27,7 +27,7 @@ SUMMARIES: frozenset[SummaryMode] = frozenset(("true", "text", "data"))
 
 
 def with_small_ids(path: tuple[str, ...]) -> tuple[str, ...]:
-    """The segments of an address, ids in the letters in which they are stored."""
+    """The segments of an address, with UUIDs in lower case, as they are stored."""
     return tuple([p.lower() if len(p) == _UUID_LENGTH and UUID.match(p) else p for p in path])
 
 
@@ -53,7 +53,7 @@ async def read_current(
 ) -> Stored:
     """The current version that the request may see: NotFound when there is none, Gone when it was deleted.
 
-    What lies outside the caller's compartment is not found either, so that existence does not leak.
+    NotFound also for a resource outside the caller's compartment, so that existence does not leak.
     """
     if not ID.match(id_):
         raise unknown_resource(store.resource_type, id_)
@@ -72,13 +72,13 @@ async def require_visible(
     *,
     advice: bool = False,
 ) -> None:
-    """NotFound (with `advice` as of `unknown_resource`) unless the resource lies within the caller's compartment;
-    Forbidden for what others publish. `stored`: what was read of it."""
+    """NotFound (`advice` as in `unknown_resource`) unless the resource lies within the caller's compartment; Forbidden for
+    a public resource of others. `stored`: the version already read, if any."""
     required = access.required
     if required is None or await _bears(connection, store, id_, stored, required):
         return
     if store.resource_type in PUBLIC and access.action in ("c", "u", "d"):
-        # What everybody may read is no secret: it is said that it is somebody else's.
+        # A resource that everybody may read is no secret: the answer says that it is somebody else's.
         shown = access.rights.access(store.resource_type, "r").required
         if shown is None or await _bears(connection, store, id_, stored, shown):
             raise Forbidden(
@@ -101,8 +101,8 @@ async def _bears(
 async def require_still_visible(
     connection: Connection, store: ResourceStore, access: Access, answer: Answer
 ) -> None:
-    """NotFound unless what a kept answer is about lies within what the caller reaches now: their right may have ended, or the
-    token be for somebody else."""
+    """NotFound unless the caller now reaches the resource that a kept answer is about: their right may have ended, or the
+    token may be for somebody else."""
     id_ = answer.id_of(store.resource_type)
     if id_ is not None:
         await require_visible(connection, store, access, id_)
@@ -111,7 +111,7 @@ async def require_still_visible(
 async def require_once_visible(
     connection: Connection, store: ResourceStore, access: Access, id_: str
 ) -> None:
-    """NotFound unless some version of the resource, a deleted one's too, is within what the caller may see."""
+    """NotFound unless the caller may see some version of the resource, even if it is deleted now."""
     known = ID.match(id_) is not None and await store.read(connection, id_) is not None
     required = access.required
     if not known or (required is not None and not await store.had_any_term(connection, id_, required)):
@@ -184,8 +184,8 @@ async def vread(
 
 
 def _answer(request: FhirRequest, stored: Stored, *, said_anew: bool = False) -> Answer:
-    """304 when the client has it already; the stored bytes, unless it asked for a part of them. What was `said_anew` for this
-    caller the client cannot have, whichever version it has."""
+    """304 when the client has the version already; else the stored bytes, or the part of them that it asked for.
+    `said_anew`: the content was completed for this caller, so that the client cannot have it."""
     if not said_anew and not_modified(request, stored):
         return Answer(304, None, {"ETag": stored.etag}, stored)
     answer = Answer.of(stored)

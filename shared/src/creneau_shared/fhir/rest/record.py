@@ -20,15 +20,15 @@ from creneau_shared.fhir.storage.store import Stored
 class Source:
     """Resources of one type that belong to the record.
 
-    `select` gives (place, id, version, last_updated, content), `place` being a text that orders them and tells every
-    one from the others; its arguments are `$3`, `$4` …
+    `select` gives (place, id, version, last_updated, content). `place` is a text that orders the rows and is different
+    for each. The arguments are `$3`, `$4` …
     """
 
     resource_type: str
     select: str
     arguments: tuple[Any, ...] = ()
     shown: Callable[[bytes], bytes] | None = None
-    """how the resource is shown to the person, where not as it is stored"""
+    """returns the resource as the person may see it; None: as it is stored"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ def _stored(source: Source, row: Any) -> Stored:
 
 
 def trail_of(patient_id: str, table: SearchTable, since: datetime) -> Source:
-    """Who has seen or changed what is about the Patient, as far as it is about nobody else."""
+    """The trail of who has seen or changed what is about the Patient, as far as it is about nobody else."""
     columns = table.columns("a")
     place = f"to_char(a.recorded AT TIME ZONE 'UTC', 'YYYYMMDDHH24MISSUS') || {columns.id}"
     select = (

@@ -18,14 +18,14 @@ from creneau_shared.type_table import RECORDED
 log = structlog.get_logger(__name__)
 
 TRACED_REFUSALS = frozenset({403, 404, 409, 410, 412, 422})
-"""statuses that say that something was asked for and not done; others say that it could not be understood"""
+"""statuses of requests that were understood and not done; others say that a request was not understood"""
 _ACTIONS: Mapping[str, str] = {"POST": "E", "PUT": "U", "PATCH": "U", "DELETE": "D"}
 
 
 async def audit_refusal(service: FhirService, request: FhirRequest, refusal: CreneauError) -> None:
-    """Leave the trace of a refusal, once what was begun is undone: of somebody who is known, about one resource
-    that is about persons. Whether the resource exists makes no difference to the work that is done, nor to the
-    answer, so that neither tells it. A refusal gives no data away: it is answered also when this cannot be written.
+    """Leaves the trace of a refusal, once what was begun is undone: to a known caller, for one resource that is about
+    persons. The work and the answer are the same whether the resource exists or not, so that neither tells it. A
+    refusal gives no data away: it is answered even when the trace cannot be written.
     """
     if refusal.status not in TRACED_REFUSALS or not _is_personal(service, request):
         return
@@ -44,7 +44,7 @@ async def audit_refusal(service: FhirService, request: FhirRequest, refusal: Cre
 
 
 def _is_personal(service: FhirService, request: FhirRequest) -> bool:
-    """Whether somebody who is known asked for one resource that is about persons."""
+    """Whether a known caller asked for one resource that is about persons."""
     path = request.path
     return (
         not request.principal.anonymous

@@ -1,4 +1,4 @@
-"""What `Prefer: return` makes of the answer to a write (FHIR R4 http.html#ops)."""
+"""Applies `Prefer: return` to the answer to a write (FHIR R4 http.html#ops)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from creneau_shared.fhir.rest.exchange import Answer, FhirRequest
 
 
 def as_preferred(answer: Answer, request: FhirRequest) -> None:
-    """Leave out the body (`minimal`), or say no more than that it was done (`OperationOutcome`)."""
+    """Leaves out the body (`minimal`), or replaces it by an OperationOutcome that says that the write was done."""
     if request.method in ("GET", "HEAD"):
         return
     if request.prefer.returning == "OperationOutcome":
@@ -23,12 +23,12 @@ def as_preferred(answer: Answer, request: FhirRequest) -> None:
 
 
 def is_written(answer: Answer) -> bool:
-    """Whether the answer is that to a write that was made."""
+    """Whether the answer is to a write that was made."""
     return answer.stored is not None or answer.status == 204
 
 
 def done(answer: Answer, language: Language) -> bytes:
-    """The OperationOutcome of a write that was made, or that waits for somebody's decision (202), until its `Expires`."""
+    """The OperationOutcome of a write that was made, or of one (202) that waits for a decision until its `Expires`."""
     fr, en = "C'est fait.", "Done."
     if answer.status == 202:
         fr, en = "C'est enregistré, et attend une réponse", "It is stored, and waits for an answer"

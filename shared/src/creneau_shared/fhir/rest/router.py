@@ -1,7 +1,7 @@
-"""Which interaction a request asks for (FHIR R4 http.html#summary), and whether the caller may have it.
+"""Finds the interaction that a request asks for (FHIR R4 http.html#summary), and whether the caller may have it.
 
-Nothing is read or written here: the access is decided from the rights that were looked up before, and the route says
-what is to be done with it. Bundles are not routed; they hold requests that are (`batch.py`).
+Nothing is read or written here. The rights were looked up before; the route says what to do. Bundles are not routed, but
+the requests in them are (`batch.py`).
 """
 
 from __future__ import annotations
@@ -65,16 +65,16 @@ _INSTANCE_WRITES: Mapping[str, tuple[Action, WriteOfInstance]] = {
     "PATCH": ("u", writing.patch),
     "DELETE": ("d", writing.delete),
 }
-"""what each method that writes takes to be allowed, and what carries it out"""
+"""for each method that writes: the action that must be allowed, and the function that carries it out"""
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """What a request will do: exactly one of the two; a write is given the connection of its transaction."""
+    """What a request will do: either `read` or `write`; `write` is given the connection of its transaction."""
 
     read: Read | None = None
     once: bool = False
-    """whether `read` changes something by itself: it is not begun a second time"""
+    """whether `read` changes something, so that it must not be tried a second time"""
     write: Write | None = None
     check: Callable[[], object] | None = None
     """raises what `read` would refuse of the request's input"""
@@ -91,8 +91,8 @@ class Router:
         self._asynchronous = asynchronous
 
     def route(self, request: FhirRequest) -> Route:
-        """What the request will do. NotFound, MethodNotAllowed or NotImplementedByServer for what there is not,
-        Unauthenticated or Forbidden for what the caller may not."""
+        """What the request will do. NotFound, MethodNotAllowed or NotImplementedByServer for what does not exist,
+        Unauthenticated or Forbidden for what the caller may not do."""
         path = with_small_ids(request.path)
         method = "GET" if request.method == "HEAD" else request.method
         if not path or path[0].startswith(("_", "$")) or path == ("metadata",):
@@ -185,7 +185,7 @@ class Router:
         return Route(write=lambda connection: write(service, connection, request, access, store, id_))
 
     def _of_compartment(self, request: FhirRequest, method: str, path: Path) -> Route:
-        """`Patient/12/Appointment`, also where the owner itself is another service's."""
+        """`Patient/12/Appointment`, also where another service holds the owner."""
         owner, id_, target, *by_form = path
         if not ID.match(id_):
             raise unknown_resource(owner, id_)
@@ -206,7 +206,7 @@ class Router:
         return Route(read=partial(history.history, self._service, request, [served.store], id_))
 
     def _is_of_another_service(self, resource_type: str, code: str) -> bool:
-        """Whether it is an operation of this service on a type that another one holds."""
+        """Whether `code` is an operation of this service on a type that another service holds."""
         return resource_type not in self._service.types and any(
             f"${operation.code}" == code and resource_type in operation.types
             for operation in self._operations
@@ -240,13 +240,13 @@ def _require_interaction(served: ServedType, interaction: Interaction, method: s
 
 
 def _is_beyond_link(request: FhirRequest, resource_type: str) -> bool:
-    """Whether these are versions of what is personal, asked for with a token for one appointment: earlier ones of it may
-    have been somebody else's."""
+    """Whether the token is for one appointment and the type is personal: earlier versions may have been somebody
+    else's."""
     return request.principal.appointment is not None and resource_type not in PUBLIC
 
 
 def _require_more_than_a_link(request: FhirRequest, resource_type: str) -> None:
-    """Forbidden for what is beyond a link."""
+    """Forbidden for a history that is beyond a link (`_is_beyond_link`)."""
     if _is_beyond_link(request, resource_type):
         raise Forbidden(
             "Ce lien montre le rendez-vous tel qu'il est, pas son historique.",

@@ -131,7 +131,7 @@ def scope_of(access: Access) -> SearchScope:
     """What the caller may see of each type that a search can reach, the matched one and those it leads to."""
     required = dict(access.rights.required())
     if TRAIL in required:
-        # Nobody is led into the trail by another type: what one may ask of it is judged where it is asked for itself.
+        # No other type leads into the trail: what may be asked of it is judged only in a search of the trail itself.
         required[TRAIL] = ()
     own = access.required
     if own is None:
@@ -149,7 +149,7 @@ async def _run_on(
     scope: SearchScope,
     most: int,
 ) -> SearchResult:
-    """The page that is asked for with those that follow it, as long as there are fewer than `most` matches."""
+    """The page that is asked for, with the pages after it until there are `most` matches."""
     whole = await _run(service, request, access, wanted, scope)
     while whole.next_cursor is not None and len(whole.matches) < most:
         page = await _run(service, request, access, replace(wanted, cursor=whole.next_cursor), scope)
@@ -170,7 +170,7 @@ async def _run(
     scope: SearchScope,
     together: list[Touched] | None = None,
 ) -> SearchResult:
-    """The result, its trace left; with `together`, what it touched is added there for a trace of several searches."""
+    """Runs the search and leaves its trace; with `together`, adds what it touched there, for a trace of several searches."""
     service.require_asked_rightly(request, wanted.resource_type)
     async with service.connection() as connection:
         catalog = await catalog_for(service, connection, request, access, wanted)
@@ -199,7 +199,7 @@ async def _completed(
     wanted: SearchRequest,
     result: SearchResult,
 ) -> SearchResult:
-    """The rows with what is said of them to this caller beside what is stored."""
+    """The rows, completed with what this caller is told beside the stored content."""
     rows = [*result.matches, *result.included]
     count = len(result.matches)
     policy = service.served(wanted.resource_type).search_policy
@@ -228,7 +228,7 @@ async def catalog_for(
     access: Access,
     wanted: SearchRequest,
 ) -> Catalog:
-    """What is searched, with the tables of the types that it asks something of as their policies have them for this
+    """The catalogue to search in. Each type that the search asks something of has the table that its policy gives this
     caller."""
     catalog = service.catalog
     for name in sorted({wanted.resource_type, *(name for name, _ in asked_of(wanted))}):
@@ -267,7 +267,7 @@ def _outcome(issues: Iterable[Issue], language: Language) -> bytes | None:
 async def _shown(
     service: FhirService, access: Access, wanted: SearchRequest, result: SearchResult
 ) -> SearchResult:
-    """The rows as the caller may see them, cut down for `_summary` and `_elements`: many in the process beside.
+    """The rows as the caller may see them, cut down for `_summary` and `_elements`; a large result in the process beside.
 
     Included rows are judged by the access to their own types.
     """
@@ -291,7 +291,7 @@ async def _shown(
 
 
 def _as_seen(service: FhirService, accesses: Mapping[str, Access], rows: tuple[Row, ...]) -> tuple[Row, ...]:
-    """The rows, those of the accesses' types as the caller may see them."""
+    """The rows; those of the types in `accesses` as the caller may see them."""
     hidden = {
         name: (access, shown)
         for name, access in accesses.items()

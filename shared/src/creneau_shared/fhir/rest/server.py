@@ -37,7 +37,7 @@ log = structlog.get_logger(__name__)
 
 
 class FhirServer:
-    """One service's types and operations, answered for."""
+    """Answers requests for one service's types and operations."""
 
     def __init__(
         self,
@@ -52,7 +52,7 @@ class FhirServer:
         self._router = Router(service, self.operations, asynchronous)
 
     async def answer(self, request: FhirRequest) -> Answer:
-        """As `handle`, for a client that may rather come back for the answer (`Prefer: respond-async`)."""
+        """As `handle`, for a client that may prefer to come back for the answer (`Prefer: respond-async`)."""
         try:
             answer = await self._answer(request)
         except CreneauError as refusal:
@@ -105,7 +105,7 @@ class FhirServer:
             return answer
 
     async def _read(self, request: FhirRequest, read: Read) -> Answer:
-        """Read; for nobody in particular from a standby, if one is there, and from the primary when it fails."""
+        """Reads. Anonymous requests are read from a standby, if there is one, and from the primary when that fails."""
         standby = self.service.database.standby
         if standby is None or not request.principal.anonymous or self.service.in_transaction:
             return await read()

@@ -1,6 +1,6 @@
 """What one FHIR service is: the types that it serves, where they are stored, who may reach them, and what leaves a trace.
 
-Every interaction is given it. It knows none of them: `router.py` does.
+Every interaction is given a `FhirService`, which knows no interaction: `router.py` does.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ from creneau_shared.refusal import Refusal
 from creneau_shared.security.access import PUBLIC, Access, AccessPolicy
 
 Words = Callable[[Refusal], CreneauError]
-"""A service's catalogue: the error that tells of a refusal of its rules."""
+"""A service's catalogue: makes the error that tells of a refusal."""
 Observer = Callable[[FhirRequest, int], None]
-"""Is told of what was asked by itself or as an entry of a Bundle, and with which status it ended. It does not wait."""
+"""Is told of each request or entry of a Bundle, and the status with which it ended. It does not wait."""
 
 
 def seen_by_nobody(request: FhirRequest, status: int) -> None:
@@ -85,7 +85,7 @@ class FhirService:
     # -- types -----------------------------------------------------------------------------------------------
 
     def served(self, resource_type: str) -> ServedType:
-        """The declaration of a type; NotFound, saying where those of the base are told, when it is not served here."""
+        """The declaration of a type; NotFound, with the address that lists the served types, when it is not served here."""
         served = self.types.get(resource_type)
         if served is None:
             raise NotFound(
@@ -101,7 +101,7 @@ class FhirService:
 
     @contextmanager
     def in_words(self) -> Iterator[None]:
-        """What the rules refuse within becomes the error that tells of it: the one place where facts become words."""
+        """Turns a refusal raised within into the error that tells of it: the one place where facts become words."""
         try:
             yield
         except Refusal as refusal:
@@ -123,12 +123,12 @@ class FhirService:
             request.rights = await self.policy.rights(None, principal, request.now)
 
     async def resolve_again(self, connection: Connection, request: FhirRequest) -> None:
-        """The same within a transaction that has just written what rights are made of, as its `connection` sees it."""
+        """Looks the rights up again within a transaction that has just written what they depend on."""
         if self.policy.needs_memberships(request.principal):
             request.rights = await self.policy.rights(connection, request.principal, request.now)
 
     def require_asked_rightly(self, request: FhirRequest, resource_type: str) -> None:
-        """Raise what the type refuses, for the way in which it is asked to be read."""
+        """Raises the type's refusal of this way of reading it (`ServedType.asked_by`)."""
         served = self.types.get(resource_type)
         if served is not None and served.asked_by is not None:
             served.asked_by(request)
@@ -146,7 +146,7 @@ class FhirService:
             request.query, request.sealed = self._query_seal.open(request.query), True
 
     def shown(self, request: FhirRequest, pairs: Sequence[tuple[str, str]]) -> Sequence[tuple[str, str]]:
-        """The pairs of a query as a link may say them."""
+        """The pairs of a query as a link may show them: sealed when the query is private."""
         return self._query_seal.close(pairs) if request.query_is_private else pairs
 
     async def versions_as_shown(
@@ -174,7 +174,7 @@ class FhirService:
         return self._transactions.under_way
 
     def gathered_reads(self, resource_type: str) -> GatheredReads | None:
-        """How resources of a public type are read together; None within a transaction, which reads for itself, and
+        """The reader that gathers reads of a public type; None within a transaction or where an older state will do, and
         for types whose every access is recorded."""
         alone = self._transactions.under_way or may_be_older()
         return None if alone else self._gathered.get(resource_type)

@@ -1,8 +1,8 @@
 """A search over several types (`[base]?_type=A,B`), page by page: one type after the other, as one list.
 
-`_count` bounds the page over all of them. The first page asks every type, so that `total` is the sum and a `next`
-link leads to something; its link carries on what it found, so that later pages ask only for what they show. Each
-type's own cursor stays what its search made of it; around it stands which types are still to come.
+`_count` bounds the page over all of them. The first page asks every type, so that `total` is the sum and a `next` link
+leads to something. Its link carries the total and the types still to come, so that later pages ask only for what they
+show. Within the link stands the current type's own cursor, as its search made it.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from creneau_shared.type_table import TYPES
 COUNT_DEFAULT = 20
 COUNT_MAX = 200
 PROBE = 1
-"""matches that are asked of a type whose turn has not come: enough to know that it has some"""
+"""matches that are asked of a type whose turn has not come: enough to know whether it has any"""
 
 _OWN = ("_type", "_count", "_format", CURSOR_PARAMETER)
-"""parameters of the whole search, not of a type's"""
+"""parameters of the whole search, not of the search of one type"""
 
 Pairs = Sequence[tuple[str, str]]
 
@@ -93,8 +93,7 @@ class SeveralTypes:
 
     @staticmethod
     def of(query: Pairs, served: Collection[str]) -> SeveralTypes:
-        """BadRequest without `_type` or with what only a search of one type has, NotFound for a type that is not
-        in `served`."""
+        """BadRequest without `_type`, or with `_sort` and several types; NotFound for a type that is not in `served`."""
         types = tuple(
             dict.fromkeys(t for name, text in query if name == "_type" for t in text.split(",") if t)
         )
@@ -130,7 +129,7 @@ class SeveralTypes:
         )
 
     async def page(self, ask: Ask) -> Page:
-        """One page: each type's part as long as there is room; on the first page the others' totals too."""
+        """One page: each type's part as long as there is room; on the first page the other types' totals too."""
         entries: list[Any] = []
         left, total, ahead = self.count, self._first_total(), []
         cursor: str | None = None
@@ -153,7 +152,7 @@ class SeveralTypes:
         return Page(entries, total, following)
 
     def links(self, url: str, page: Page, shown: Pairs | None = None) -> list[Link]:
-        """self, first and next, which say the query as it is `shown` (`understood`)."""
+        """Links self, first and next, with the query as it is `shown` (`understood`)."""
         asked = self.asked if shown is None else shown
         links = [Link("self", query_url(url, asked))]
         again = [pair for pair in asked if pair[0] != CURSOR_PARAMETER]
@@ -179,7 +178,7 @@ class SeveralTypes:
         return [*own, (CURSOR_PARAMETER, cursor)] if cursor else own
 
     def _elements_of(self, resource_type: str, text: str) -> str:
-        """`_elements` without those that another of the types has and this one has not."""
+        """`_elements` without the elements that only others of the types have."""
         others = [name for name in self.types if name != resource_type]
         return ",".join(
             element
@@ -199,8 +198,8 @@ class Page:
 
 
 def understood(types: Collection[str], query: Pairs) -> list[bool]:
-    """Of each pair of the query (as it was before any sealing), whether one of the types knows it: what no type knows
-    was ignored, and no link says it."""
+    """Whether one of the types knows the pair, for each pair of the query (as it was before any sealing). Pairs that no
+    type knows were ignored, and no link repeats them."""
     return [
         name in _OWN or any(understands(type_, name, text, known_types=TYPES) for type_ in types)
         for name, text in query

@@ -1,14 +1,14 @@
 """Writes of one type that follow each other in a Bundle, carried out with a few statements.
 
 A run is made of plain creates and updates by id of a type whose store can write many (`store.WritesMany`). Each is
-checked as it would be alone, and what there is nothing to say against is written together. Everything else is left to
-the caller to carry out alone, so that it is refused, or done, as it always is:
+checked as it would be alone, and those that pass are written together. The caller carries out all others alone, so that
+they are refused, or done, as usual:
 
-- what a check refuses, before anything is written;
-- what the store finds unusual, or would refuse, while it holds the locks;
-- the whole run, undone, when the database refuses a statement of it, for it does not say for whose sake.
+- writes that a check refuses, before anything is written;
+- writes that the store finds unusual, or would refuse, while it holds the locks;
+- the whole run, undone, when the database refuses one of its statements: it does not say because of which write.
 
-The outcome is that of one at a time: no two of a run are about one resource, so that none depends on another.
+The outcome is the same as one by one: no two writes of a run are about one resource, so that none depends on another.
 """
 
 from __future__ import annotations
@@ -35,16 +35,16 @@ from creneau_shared.logging import describe
 from creneau_shared.security.access import Access
 
 RUN_MIN = 3
-"""writes for which the statements of a run are no more than their own"""
+"""from this many writes on, a run needs no more statements than the writes alone"""
 RUN_MAX = 250
-"""writes of one run: whoever books in the same agendas waits for it"""
+"""most writes of one run: other bookings in the same agendas wait for it"""
 _CONDITIONS = frozenset({HEADER, "if-match", "if-none-match", "if-modified-since", "idempotency-key"})
 
 log = structlog.get_logger(__name__)
 
 
 class _NotTogetherError(Exception):
-    """Nothing of the run was written."""
+    """The database refused the run: nothing of it was written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class _Prepared:
 
 
 def runs(service: FhirService, requests: Sequence[FhirRequest]) -> Iterator[slice]:
-    """The requests in their order, cut into runs; what takes part in none stands for itself."""
+    """Cuts the requests, in their order, into runs; a request that fits into none stands alone."""
     offered = _offered(service, requests)
     start, kind, ids = 0, None, set[str]()
     for index, request in enumerate(requests):
@@ -71,7 +71,7 @@ def runs(service: FhirService, requests: Sequence[FhirRequest]) -> Iterator[slic
 
 
 def _offered(service: FhirService, requests: Sequence[FhirRequest]) -> set[tuple[str, Interaction]]:
-    """The types whose stores can write many, and how they may be written."""
+    """The types whose stores can write many, each paired with the interactions (create, update) that it offers."""
     named = {request.path[0] for request in requests if request.path}
     served = [service.types[name] for name in named if name in service.types]
     return {
@@ -83,7 +83,7 @@ def _offered(service: FhirService, requests: Sequence[FhirRequest]) -> set[tuple
 
 
 def _interaction(request: FhirRequest) -> tuple[str, Interaction] | None:
-    """The type and what is to be done with it, for a plain create or update by id."""
+    """The type and the interaction of a plain create or update by id; None for other requests."""
     plain = isinstance(request.parsed, dict) and not request.query and _CONDITIONS.isdisjoint(request.headers)
     match request.method, request.path:
         case "POST", (name,) if plain:
@@ -105,8 +105,8 @@ def _access(request: FhirRequest) -> Access:
 async def write_together(service: FhirService, requests: Sequence[FhirRequest]) -> list[Answer | None]:
     """The answers to the requests of one run of one caller; None for each that is to be carried out alone.
 
-    They are a transaction, or a part of the one that is under way. An error says that nothing was written, or that it is
-    not known whether it was, as with a single write.
+    They form a transaction, or a part of the one that is under way. After an error nothing was written, or it is unknown
+    whether it was, as with a single write.
     """
     answers: list[Answer | None] = [None] * len(requests)
     if len(requests) < RUN_MIN:
@@ -128,7 +128,7 @@ async def write_together(service: FhirService, requests: Sequence[FhirRequest]) 
 
 
 async def _prepare(service: FhirService, requests: Sequence[FhirRequest]) -> list[_Prepared]:
-    """What each of the requests would write, without those that a check refuses."""
+    """The writes of the requests, without those that a check refuses."""
     try:
         await service.resolve(requests[0])
     except CreneauError:
@@ -144,7 +144,7 @@ async def _prepare(service: FhirService, requests: Sequence[FhirRequest]) -> lis
 
 
 def _checked(service: FhirService, request: FhirRequest) -> Write | None:
-    """What the request would write; None when it is refused, or is somebody's who writes of themselves only."""
+    """The write of the request; None when it is refused, or when its caller may write only about themselves."""
     store, id_ = service.types[request.path[0]].store, _id(request)
     try:
         check_purpose(request)

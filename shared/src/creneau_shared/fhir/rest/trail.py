@@ -1,4 +1,4 @@
-"""How a service serves its trail: to a Patient what concerns them and nobody else, to a practice what was done for it."""
+"""Serves a service's trail: to a Patient what concerns them and nobody else, to a practice what was done for it."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ ASKED_BY_PATIENTS = frozenset(
     {"_id", "_lastUpdated", "action", "agent", "agent-role", "date", "outcome", "subtype", "type"}
 )
 """Parameters by which a Patient may search the trail, beside \"patient\". One interaction may have returned several
-people's data: to search by what else it touched would tell one of them of the others; an account's name is its own."""
+people's data: a search by what else it touched would tell one of them of the others. An account's name is its own."""
 
 
 class TrailPolicy:
-    """What a search of the trail is for a Patient."""
+    """Limits a Patient's search of the trail."""
 
     def narrow(self, access: Access, pairs: Pairs) -> Pairs:
         return pairs
 
     def check(self, access: Access, wanted: SearchRequest) -> None:
-        """Forbidden for a Patient's search by anything but themselves, who, when, how and with what outcome."""
+        """Forbidden when a Patient searches by anything but themselves and `ASKED_BY_PATIENTS`."""
         patients = _themselves(access)
         if patients is None:
             return
@@ -68,7 +68,7 @@ def _is_theirs(condition: Condition, own: set[str]) -> bool:
 
 
 def _flat(conditions: Iterable[Condition]) -> Iterator[Condition]:
-    """The conditions, those of a `_filter` one by one."""
+    """Yields the conditions; those that a `_filter` joins, one by one."""
     for condition in conditions:
         if isinstance(condition, And | Or):
             yield from _flat(condition.conditions)
@@ -85,8 +85,8 @@ def shown(access: Access, content: bytes) -> bytes:
 
 
 def _themselves(access: Access) -> frozenset[str] | None:
-    """The Patients (ids) whose trail they read: those who they are, and none whom they represent; None: they do not read
-    it as a Patient."""
+    """The ids of the Patients whose trail the caller reads: the caller's own, none whom they represent. None: the caller
+    does not read it as a Patient."""
     return None if access.patient_ids is None else access.patient_ids & access.rights.oneself
 
 

@@ -33,7 +33,7 @@ DEFINITION: Resource = {
 
 
 async def _validate(call: OperationCall) -> Answer:
-    """The outcome is 200 whatever it says: the question was answered."""
+    """Answers 200 whatever the outcome says: the question was answered."""
     request = call.request
     served = call.service.types.get(call.type or "")
     question = Question(
@@ -66,7 +66,7 @@ async def _validate(call: OperationCall) -> Answer:
 
 
 async def _judge_body(call: OperationCall, question: Question) -> Judged:
-    """What the body says, a large one judged in the process beside."""
+    """Judges the body; a large one in the process beside."""
     request, workshop = call.request, call.service.workshop
     if request.method == "POST" and request.parsed is None and len(request.body) >= workshop.bytes_min:
         format_ = body_format(request.headers.get("content-type"))

@@ -1,4 +1,4 @@
-"""Other renderings of what a search finds: profile families that stored bytes, being neutral, cannot satisfy at once."""
+"""Other renderings of search results, for profile families that the neutral stored bytes cannot satisfy all at once."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class SearchView(Protocol):
 
     @property
     def resource_type(self) -> str:
-        """The type that is searched: a family may ask for one by way of another."""
+        """The type that is searched, which may differ from the type that the request names."""
 
     def asked_by(self, request: FhirRequest) -> bool:
         """Whether the request asks for this family."""
@@ -32,8 +32,8 @@ class SearchView(Protocol):
         """The search that brings everything that the rendering needs, beyond what was asked for."""
 
     def matches_max(self, asked: SearchRequest) -> int:
-        """Up to how many matches are one answer: pages are read one after the other until there are so many. Nought: the page
-        that was asked for is the answer, whatever follows."""
+        """How many matches one answer is to have: pages are read one after the other until there are so many. 0: the page
+        that was asked for is the answer."""
 
     def bundle(self, request: FhirRequest, asked: SearchRequest, result: SearchResult) -> bytes:
         """The answer to `asked`, as JSON; `result` is that of the widened search."""

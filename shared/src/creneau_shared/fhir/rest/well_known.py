@@ -15,7 +15,7 @@ from creneau_shared.security.smart import SmartConfiguration
 
 ADDRESS = "/.well-known/smart-configuration"
 PATHS = frozenset({ADDRESS, f"/fhir{ADDRESS}"})
-"""below the base, where SMART has it, and at the root, where those look who know no base"""
+"""below the base, where SMART has it, and at the root, for clients that know no base"""
 
 
 async def answer(configuration: SmartConfiguration, scope: dict[str, Any], send: Any) -> None:

@@ -161,7 +161,7 @@ async def patch(
 ) -> Answer:
     """PATCH [type]/[id]: JSON Patch, FHIRPath Patch or XML Patch; the result is checked anew.
 
-    A person patches what they see: `test` and `copy` would tell of what they do not. The store puts that back.
+    A person patches only what they may see, since `test` and `copy` would tell of the rest. The store puts the rest back.
     """
     current = await read_current(connection, store, access, id_, lock=True)
     await _over(request, connection, store, current, {})
@@ -186,7 +186,7 @@ async def delete(
     store: ResourceStore,
     id_: str,
 ) -> Answer:
-    """DELETE [type]/[id]: 204, also when it is already gone or never was."""
+    """DELETE [type]/[id]: 204, also when the resource is already gone or never existed."""
     try:
         current = await read_current(connection, store, access, id_, lock=True)
     except Gone as gone:
@@ -216,7 +216,7 @@ async def _create(
     store: ResourceStore,
     resource: Resource,
 ) -> Answer:
-    """A new resource under an id of ours, or the one that its transaction has given it."""
+    """Creates a resource under a new id, or the id that its transaction has given it."""
     require_compartment(access, store, resource, request)
     context = write_context(request, access)
     stored = await store.create(connection, context, resource, request.given_id)
@@ -236,7 +236,7 @@ async def _put(
     *,
     free: bool = False,
 ) -> Answer:
-    """Write under an id; Conflict when it has to be `free` and is not."""
+    """Writes under an id; Conflict when the id has to be `free` and is not."""
     _require_id(store, id_)
     current = await store.lock(connection, id_)
     if current is not None:
@@ -293,8 +293,8 @@ async def _replace(
 def written(
     service: FhirService, access: Access, stored: Stored, status: int, context: WriteContext | None = None
 ) -> Answer:
-    """The answer to a write: where the version stands that is now current, and that the body is that version, as far as the
-    caller may see it."""
+    """The answer to a write: the address of the version that is now current, and that version, as far as the caller may see
+    it."""
     address = service.location(stored)
     stored = service.as_shown(access, stored)
     more = context.answer if context is not None else {}
@@ -304,14 +304,14 @@ def written(
 
 
 def checked(service: FhirService, request: FhirRequest, store: ResourceStore) -> Resource:
-    """The resource in the body, found to be what may be stored of the type."""
+    """The resource in the body, after the checks of what may be stored of the type."""
     resource = request.resource()
     _check(service, resource, store)
     return resource
 
 
 def checked_as(service: FhirService, request: FhirRequest, store: ResourceStore, id_: str) -> Resource:
-    """The same of what is to be stored under an id, which it has to say itself."""
+    """As `checked`, for a resource to be stored under an id, which its body has to state."""
     resource = checked(service, request, store)
     if UUID.match(id_) and resource.get("id", "").lower() == id_:
         resource["id"] = id_
@@ -347,8 +347,8 @@ def _check(service: FhirService, resource: Resource, store: ResourceStore) -> No
 async def _over(
     request: FhirRequest, connection: Connection, store: ResourceStore, current: Stored, resource: Resource
 ) -> Resource:
-    """What is to be written over `current` of what a client sends (a patch: nothing). PreconditionFailed when somebody else
-    has changed it since the version that If-Match names; what the server itself has made of it is no such change."""
+    """Returns what to write over `current` when a client sends `resource` (a patch: nothing). PreconditionFailed when
+    somebody else has changed it since the version in If-Match; changes by the server itself do not count."""
     header = request.headers.get("if-match")
     if header is not None and header.strip() != "*" and isinstance(store, MovesByItself):
         [version, *others] = sorted(entity_versions(header, "If-Match"))
@@ -375,19 +375,19 @@ def _require_version(request: FhirRequest, current: Stored) -> None:
 
 
 def chooses_ids(access: Access, store: ResourceStore) -> bool:
-    """Of what is about persons only the deployment itself chooses ids."""
+    """Whether the caller may choose ids: for types about persons, only the deployment itself may."""
     return access.reach == "all" or store.resource_type not in COMPARTMENT
 
 
 def _require_client_ids(access: Access, store: ResourceStore, id_: str) -> None:
-    """Who may not choose ids is answered as for somebody else's resource, so that no id tells whether it is in use."""
+    """NotFound for a caller who may not choose ids, as for somebody else's resource: no id tells whether it is in use."""
     if not chooses_ids(access, store):
         raise unknown_resource(store.resource_type, id_, advice=True)
 
 
 def require_meant(request: FhirRequest, found: str | None) -> None:
     """Conflict when a conditional entry of a transaction designates something else than when the references to it were
-    written: somebody wrote meanwhile without a condition, or an earlier entry did. No reference leads to what is not."""
+    written: somebody, or an earlier entry, wrote meanwhile. So no reference leads nowhere."""
     if request.meant_id is None or (found or request.given_id) == request.meant_id:
         return
     raise Conflict(
@@ -401,9 +401,8 @@ def require_meant(request: FhirRequest, found: str | None) -> None:
 def require_compartment(
     access: Access, store: ResourceStore, resource: Resource, request: FhirRequest
 ) -> None:
-    """A person may only write what is about them, or somebody whom they represent, and about nobody else; by a link, only
-    about its one appointment. What a practice writes is judged where it is known whose it will be
-    (`generic.require_owned`)."""
+    """Forbidden unless a person writes only about themselves or people whom they represent; by a link, only about its one
+    appointment. A practice's writes are judged where the owner is known (`generic.require_owned`)."""
     if access.reach != "own" or store.resource_type == "Patient":
         return
     terms = index_resource(store.resource_type, resource, base_url=request.base_url).terms

@@ -42,7 +42,7 @@ class Entry:
 
 
 def outcome_entry(outcome: bytes) -> Entry:
-    """What a searchset remarks on itself. The OperationOutcome stands nowhere else, but each entry has a fullUrl
+    """The entry with the remarks on a searchset. The OperationOutcome has no address, but each entry has a fullUrl
     (FHIR R4 bundle.html#bundle-unique)."""
     return Entry(f"urn:uuid:{new_id()}", outcome, {"mode": "outcome"})
 
@@ -108,7 +108,7 @@ def searchset(
 
     `base_url` is the FHIR base without a trailing slash; `search_url` what was searched, when it is not
     `base/Type` (a compartment). `outcome` is an OperationOutcome that tells `result.issues`, as JSON bytes.
-    `shown` is what the links say of the query, when it is not `request.used` as it is.
+    `shown` is the query as the links show it, when it is not `request.used`.
     """
     url = search_url or f"{base_url}/{request.resource_type}"
     start = b'{"fullUrl":"' + base_url.encode()
@@ -141,7 +141,7 @@ def near_search(mode: str, distance_m: float) -> dict[str, Any]:
 def search_links(
     request: SearchRequest, result: SearchResult, url: str, shown: Sequence[tuple[str, str]] | None = None
 ) -> list[Link]:
-    """self (with what was used, or what is `shown` of it), first, previous, next and last."""
+    """Links self (with the query as used, or as `shown`), first, previous, next and last."""
     used = request.used if shown is None else shown
     own = [*used, (CURSOR_PARAMETER, request.cursor)] if request.cursor else used
     links = [Link("self", query_url(url, own))]
@@ -160,6 +160,6 @@ def search_links(
 
 
 def query_url(url: str, pairs: Iterable[tuple[str, str]]) -> str:
-    """`url?name=value&…`, encoded, what FHIR queries are made of left readable."""
+    """`url?name=value&…`, encoded; the characters that FHIR queries use stay readable."""
     query = "&".join(f"{quote(name, safe=':._-')}={quote(text, safe=':/,._-')}" for name, text in pairs)
     return f"{url}?{query}" if query else url

@@ -1,6 +1,6 @@
-"""Codes that a value stands for: members of a value set, what is below or above a code (FHIR R4 search.html#token).
+"""Codes that a value stands for: members of a value set, codes below or above a code (FHIR R4 search.html#token).
 
-They become plain tokens, so that any table answers them as it answers a list of codes: with one look at its index.
+They become plain tokens, which any table answers like a list of codes: with one look at its index.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class UnknownCodesError(LookupError):
 
 
 def value_set_tokens(reference: str, base_url: str) -> list[TokenValue]:
-    """The codes of a value set: by its canonical (a `|version` is not looked at), or as `ValueSet/id` of ours."""
+    """The codes of a value set, named by its canonical (a `|version` is ignored) or as `ValueSet/id` of this server."""
     relative = relative_reference(reference, base_url)
     canonical = (
         value_set_url(relative.removeprefix("ValueSet/")) if relative.startswith("ValueSet/") else None
@@ -45,10 +45,10 @@ def value_set_tokens(reference: str, base_url: str) -> list[TokenValue]:
 
 
 def hierarchy_tokens(token: TokenValue, modifier: str) -> list[TokenValue]:
-    """The code itself and what is below (or above) it. Without a system, in each known system that has the code.
+    """The code itself and the codes below (or above) it. Without a system, in each known system that has the code.
 
-    The hierarchy of an unknown system is refused: the code alone would pass for the whole answer. A code that a known
-    system does not have stands alone.
+    The hierarchy of an unknown system is refused, since the code alone would pass for the whole answer. A code that a
+    known system does not have stands alone.
     """
     if token.system and not known_code_system(token.system):
         raise UnknownCodesError(

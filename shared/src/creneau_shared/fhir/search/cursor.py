@@ -31,8 +31,8 @@ class Cursor:
 def query_digest(
     resource_type: str, pairs: Iterable[tuple[str, str]], seen: Iterable[str] | None = None
 ) -> bytes:
-    """What a cursor is good for: the query's pairs but for those that may change between pages, of whoever sees what bears
-    one of these terms (`SearchScope`; None: all). With other rights it would tell how much another one sees."""
+    """Digest of what a cursor is good for: the query's pairs, except those that may change between pages, and the terms
+    that limit what the caller sees (`SearchScope`; None: all). Else a cursor would tell how much another caller sees."""
     kept = [[name, text] for name, text in pairs if name not in ("_count", "_format", "_pretty")]
     asked = [resource_type, kept, *([] if seen is None else [sorted(seen)])]
     return hashlib.sha256(orjson.dumps(asked)).digest()

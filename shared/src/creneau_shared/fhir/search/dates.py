@@ -31,10 +31,10 @@ class NotADateError(ValueError):
 
 
 def interval(text: str, zone: tzinfo) -> tuple[datetime, datetime]:
-    """The instants that `text` covers, `[low, high)` in UTC; `zone` holds where the text names none.
+    """The instants that `text` covers, `[low, high)` in UTC; `zone` applies when the text names none.
 
-    Raises NotADateError. A time that a clock change makes twice is taken the first time, a leap second counts as the second
-    before it, and what lies beyond the calendar as its first or last moment (`9999-12-31` is how many say “for ever”).
+    Raises NotADateError. A time that occurs twice at a clock change is the first of the two. A leap second counts as the
+    second before it, a date beyond the calendar as its first or last moment (many write “for ever” as `9999-12-31`).
     """
     match = _DATE.fullmatch(text)
     if match is None:
@@ -58,7 +58,7 @@ def _calendar(match: re.Match[str], zone: tzinfo) -> tuple[datetime, datetime]:
 
 
 def _first_of(year: int, month: int) -> date | None:
-    """None after the end of the calendar."""
+    """The first day of a month; None after the end of the calendar."""
     return date(year, month, 1) if year <= date.max.year else None
 
 
@@ -89,7 +89,7 @@ def _clock(match: re.Match[str], zone: tzinfo) -> tuple[datetime, datetime]:
 
 
 def _within_calendar(moment: datetime) -> datetime:
-    """The moment in UTC, or the first or last that there is."""
+    """The moment in UTC; beyond the calendar, its first or last moment."""
     try:
         return min(moment.astimezone(UTC), LATEST - POINT)
     except OverflowError:
@@ -109,7 +109,7 @@ def _offset(text: str | None) -> tzinfo | None:
 
 
 def _instant(text: str) -> datetime | None:
-    """The quick way for what an instant nearly always is: complete, with its zone."""
+    """Reads quickly what an instant nearly always is: complete, with its zone. None for other texts."""
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:

@@ -1,5 +1,5 @@
-"""How far away what was found is, when it was searched by the place that it names (`location.near=…`): FHIR tells the
-distance of each entry, the place's own and, of what names several places, that to the nearest."""
+"""Distances of search results, when the search is by the place that they name (`location.near=…`). FHIR tells the distance
+of each entry: a place's own, and for a resource that names several places, that to the nearest."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from creneau_shared.fhir.search.sql import Catalog, Compiler, SearchScope
 
 
 def near_through(request: SearchRequest) -> tuple[SearchParameter, str, NearValue] | None:
-    """By which reference, to which type, around which point is searched; None: it is not."""
+    """The reference, its target type and the point of a search by a place nearby; None for other searches."""
     for chain in _chains(request.conditions):
         for branch in chain.branches:
             for clause in _clauses(branch.condition):
@@ -31,7 +31,7 @@ async def with_distances(
     matches: Sequence[Row],
     included: Sequence[Row],
 ) -> tuple[tuple[Row, ...], tuple[Row, ...]]:
-    """The rows with their distances, where they were searched by the places that they name."""
+    """The rows with their distances, if the search was by the places that they name."""
     through = near_through(request)
     if through is None or not matches:
         return tuple(matches), tuple(included)

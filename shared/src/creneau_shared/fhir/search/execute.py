@@ -29,7 +29,7 @@ from creneau_shared.fhir.search.steps import InSteps, Steps
 
 @dataclass(frozen=True, slots=True)
 class SearchResult:
-    """A page. `total` counts all matches (None: not asked for, or too many to count unasked); `at_least` so many there are."""
+    """A page. `total` counts all matches (None: not asked for, or too many to count unasked); `at_least`: its minimum."""
 
     matches: tuple[Row, ...]
     included: tuple[Row, ...]
@@ -38,7 +38,7 @@ class SearchResult:
     previous_cursor: str | None
     issues: tuple[Issue, ...]
     last_cursor: str | None = None
-    """of the page that ends with the last match; none on a page that nothing follows"""
+    """cursor of the page that ends with the last match; None on the last page"""
     at_least: int = 0
 
 
@@ -160,7 +160,7 @@ async def _page_total(
     counted: int | None,
     steps: Steps | None,
 ) -> tuple[int | None, int]:
-    """The total, where it is to be known, and how many matches there are at least."""
+    """The total, if it is wanted, and how many matches there are at least."""
     shown = len(page.found)
     if request.total == "none":
         return None, shown
@@ -179,8 +179,8 @@ async def _page_total(
 async def _total(
     connection: Connection, catalog: Catalog, scope: SearchScope, request: SearchRequest, *, exact: bool
 ) -> tuple[int | None, int]:
-    """Exact, or exact up to a limit and beyond it None or, when asked for, the planner's estimate; and how many there are at
-    least."""
+    """The total, and how many matches there are at least. Unless `exact`, the total is counted up to a limit; beyond it, it
+    is None or, when asked for, the planner's estimate."""
     most = None if exact else request.limits.total_counted_max
     counted = await _count_up_to(connection, catalog, scope, request, most)
     if most is None or counted <= most:

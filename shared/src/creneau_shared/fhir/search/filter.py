@@ -8,7 +8,7 @@
     step     = name [":" type] ["[" filter "]"]      a filter within a path needs a step after it
     value    = JSON string / anything up to a blank, ")" or "]"
 
-What the names mean is not known here: `filter_conditions` knows it.
+The meaning of the names is not known here, but in `filter_conditions`.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _BARE = re.compile(r'[^\s)\]"][^\s)\]]*')
 
 
 class FilterError(ValueError):
-    """What is wrong with a filter, in French and in English, and at which character (the first is 1)."""
+    """A filter is wrong: why, in French and in English, and at which character (the first is 1)."""
 
     def __init__(self, fr: str, en: str, position: int, code: str = "invalid") -> None:
         self.fr = fr
@@ -119,7 +119,7 @@ class _Parser:
 
     def _filter(self) -> Filter:
         tree = self._unary()
-        joined: Logic | None = None  # what this level itself has joined, which parentheses would keep apart
+        joined: Logic | None = None  # joined on this level; parentheses keep others apart
         while word := self._keyword("and", "or"):
             filters = joined.filters if joined is not None and joined.word == word else (tree,)
             tree = joined = Logic("and" if word == "and" else "or", (*filters, self._unary()))

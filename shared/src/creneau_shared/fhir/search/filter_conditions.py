@@ -1,8 +1,8 @@
 """What a `_filter` means for a resource type: its tree as conditions (FHIR R4 search_filter.html#ops).
 
-Each test is the clause that a plain parameter would give. Beyond what the plain parameters say: `eq` and `ne` of a
-string compare the whole of it, and it has an order; `ne` of whatever is not a date or number is the complement of `eq`
-(as `:not` is), so that a resource without a value is unequal to all. Case and accents matter as in plain parameters.
+Each test is the clause that a plain parameter would give. Beyond plain parameters: `eq` and `ne` of a
+string compare the whole of it, and strings have an order; except for dates and numbers, `ne` is the complement of
+`eq` (as `:not` is), so that a resource without a value is unequal to all. Case and accents matter as in plain parameters.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class _UnknownNameError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class FilterReader:
-    """Reads filters on resources of any type; `chain_depth_max` links of a path."""
+    """Reads filters on resources of any type; a path has at most `chain_depth_max` links."""
 
     reading: Reading
 

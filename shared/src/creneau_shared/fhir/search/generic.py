@@ -49,7 +49,7 @@ from creneau_shared.fhir.search.words import string_query
 
 
 def literal(text: str) -> str:
-    """A constant of ours as an SQL literal, so that the planner knows it."""
+    """A constant of the code as an SQL literal, so that the planner knows it."""
     return "'" + text.replace("'", "''") + "'"
 
 
@@ -178,7 +178,7 @@ class GenericTable:
         value = column.format(row=row)
         where = [f"{row}.key = {alias}.key", f"{row}.parameter = {literal(parameter.index_name)}"]
         if parameter.type == "string" or parameter.repeats:
-            # The row of the first value in the order asked for, by its place where two are alike.
+            # The row of the first value in the order asked for; of equal values, the first by place (ctid).
             other, before = column.format(row="other"), ">" if descending else "<"
             where.append(
                 f"NOT EXISTS (SELECT FROM {side} AS other WHERE other.key = {row}.key "
@@ -211,11 +211,11 @@ class GenericTable:
         return self.resource_type in NARROW
 
     def _terms(self, alias: str) -> str:
-        """All that a row bears, indexed or not."""
+        """All terms of a row, indexed or not."""
         return f"({alias}.traits || {alias}.terms)" if self._narrow else f"{alias}.terms"
 
     def _bears(self, terms: Sequence[str], alias: str, arguments: Arguments) -> str:
-        """Condition: the row bears one of the terms. Of a narrow type, the index finds those that may."""
+        """Condition: the row bears one of the terms. For a narrow type, the index finds the candidates."""
         spelled = [bounded(term) for term in terms]
         keys = [key_of(term) for term in spelled] if self._narrow else spelled
         wanted = arguments.add(spelled, "text[]")
@@ -276,8 +276,8 @@ class GenericTable:
         return f"{alias}.key IN ({found})"
 
     def _among_traits(self, name: str, clause: Clause, condition: str, arguments: Arguments) -> str:
-        """SELECT of the keys of rows that bear a string as wanted among their traits; by the index of their words, where a
-        word of it is known."""
+        """SELECT of the keys of rows with a matching string among their traits; by the index of their words, if a word of
+        each value is known."""
         values = clause.values_as(StringValue)
         queries = [
             string_query(value.folded, None if clause.modifier == "text" else clause.modifier)
@@ -290,7 +290,7 @@ class GenericTable:
         return f"SELECT narrow.key FROM {self.name} AS narrow WHERE {all_of(where)}"
 
     def _names(self, clause: Clause, alias: str, arguments: Arguments) -> str:
-        """A clause on names, which are found from each word on: as a union, so that each way has its index."""
+        """Condition of a clause on names, which are found from each word on. A union, so that each way uses its index."""
         values = clause.values_as(StringValue)
         ways = [
             self._name(clause, asked, arguments) for value in values for asked in self._asked(clause, value)
@@ -309,7 +309,7 @@ class GenericTable:
         return tuple(dict.fromkeys((phrase, same_saint(phrase))))
 
     def _name(self, clause: Clause, asked: Sequence[str], arguments: Arguments) -> str:
-        """SELECT of the keys of what is named so; of a person, all the phrases hold, wherever in the name they stand."""
+        """SELECT of the keys of rows with such a name. All phrases must match, wherever in the name they stand."""
         name = clause.parameter.index_name
         stored = f"ANY(ARRAY[{literal(name)}, {literal(name + START)}])"
         first, *others = (
@@ -356,8 +356,8 @@ class GenericTable:
         return f"EXISTS (SELECT FROM jsonb_array_elements({alias}.occurrences) AS o (item) WHERE {all_of(where)})"
 
     def at_or_below(self, parameter: SearchParameter, top: Selection, child: Selection, alias: str) -> str:
-        """Condition: the row is one of `top`, or refers through `parameter`, at any distance, to one of them; `child`
-        says which rows may be led through. A circle of references comes to an end."""
+        """Condition: the row is one of `top`, or refers through `parameter`, at any distance, to one of them. All rows on
+        the way fulfil `child`. A circle of references comes to an end."""
         start = literal(f"{parameter.index_name}={self.resource_type}/")
         row = child.alias
         return (
@@ -370,14 +370,14 @@ class GenericTable:
 
 
 def literals(texts: Sequence[str]) -> str:
-    """`= 'a'` or `IN ('a', 'b')`: constants of ours, so that the planner knows them."""
+    """`= 'a'` or `IN ('a', 'b')`: constants of the code, so that the planner knows them."""
     if len(texts) == 1:
         return f"= {literal(texts[0])}"
     return f"IN ({', '.join(map(literal, texts))})"
 
 
 def stored_names(clause: Clause) -> list[str]:
-    """Under which names of its side table the clause's values stand: a quantity's under that of its unit."""
+    """The names under which the clause's values stand in its side table; the name of a quantity includes its unit."""
     name = clause.parameter.index_name
     values = (value for group in clause.groups for value in group)
     return list(dict.fromkeys(_stored_name(name, value) for value in values))
@@ -428,7 +428,7 @@ _ONE_BOUND = {
     "eb": ("high <=", "low"),
 }
 _TWO_BOUNDS = {
-    # What follows from the rest of a condition stands in it too: it gives an index range its other end.
+    # Some parts follow from the others: they give an index range its other end.
     "eq": "({x}.low >= {low} AND {x}.low < {high} AND {x}.high <= {high})",
     "ne": "({x}.low < {low} OR {x}.high > {high})",
     "ge": "({x}.high > {low} AND ({x}.low >= {low} OR {x}.high > {high}))",
@@ -467,7 +467,7 @@ def instants_condition(clause: Clause, expression: str, arguments: Arguments) ->
 
 
 def number_condition(value: NumberValue, parameter: SearchParameter, arguments: Arguments) -> str:
-    """The prefix's condition on the column `x.value`; of a quantity, on the rows of its unit."""
+    """The prefix's condition on the column `x.value`; for a quantity, on the rows of its unit."""
     compared = _number_condition(value, arguments)
     if value.unit is None:
         return compared
@@ -486,8 +486,8 @@ def _number_condition(value: NumberValue, arguments: Arguments) -> str:
 
 
 def words_condition(clause: Clause, column: str, arguments: Arguments, *, in_order: bool = True) -> str:
-    """`column`, a tsvector, has the words of one of the values (`_text`, `_content`); unless `in_order`, all the words of
-    a phrase wherever they stand."""
+    """Condition: `column`, a tsvector, has the words of one of the values (`_text`, `_content`). Unless `in_order`, the
+    words of a phrase may stand anywhere."""
     query = " | ".join(f"({value.query})" for value in clause.values_as(WordsValue))
     if not in_order:
         query = query.replace(" <-> ", " & ")
@@ -536,16 +536,16 @@ _ORDERED_COLUMNS = {
     "date": ("{row}.low", "timestamptz"),
     "number": ("{row}.value", "numeric"),
 }
-"""Type of parameter → what its side table's index is in the order of, and its SQL type."""
+"""Type of parameter → the expression that orders the index of its side table, and its SQL type."""
 
 
 def _side_kind(parameter: SearchParameter) -> str:
-    """Which side table holds the parameter's values, if one does: quantities stand among the numbers."""
+    """The side table of the parameter's values, if there is one: quantities stand among the numbers."""
     return "number" if parameter.type == "quantity" else parameter.type
 
 
 def _bounds(condition: Condition, parameter: SearchParameter) -> TypeGuard[Clause]:
-    """Whether the condition bounds the one date that the parameter has, so that its row tells."""
+    """Whether the condition bounds the parameter's only date, so that its row in the side table answers it."""
     return (
         isinstance(condition, Clause)
         and condition.parameter.index_name == parameter.index_name
@@ -605,7 +605,7 @@ def _string_condition(value: StringValue, modifier: str | None, arguments: Argum
 
 
 def _begins(folded: str, arguments: Arguments, row: str) -> str:
-    """Condition: the column `value` of `row` begins so, by a range of the index."""
+    """Condition: the column `value` of `row` begins with `folded`, by a range of the index."""
     start = folded[:STRING_INDEX_CHARACTERS]
     low, high = arguments.add(start, "text"), arguments.add(_after(start), "text")
     conditions = [f"{_indexed(f'{row}.value')} >= {low}", f"{_indexed(f'{row}.value')} < {high}"]
@@ -618,7 +618,7 @@ _ORDERED = {"equal": "=", "gt": ">", "ge": ">=", "lt": "<", "le": "<="}
 
 
 def _ordered_string(value: StringValue, modifier: str, arguments: Arguments) -> str:
-    """Compared by code points. The index's part of the string decides, unless it is the same on both sides."""
+    """Compares by code points. The indexed part of the string decides, unless it is the same on both sides."""
     start = arguments.add(value.folded[:STRING_INDEX_CHARACTERS], "text")
     whole = f"x.value {_ORDERED[modifier]} {arguments.add(value.folded, 'text')}"
     indexed = _ORDERED[modifier] if modifier == "equal" else _ORDERED[modifier][0] + "="
@@ -626,13 +626,13 @@ def _ordered_string(value: StringValue, modifier: str, arguments: Arguments) -> 
 
 
 def _point(near: NearValue, arguments: Arguments) -> str:
-    """A scalar query: worked out once, also by a plan that does not know the values."""
+    """The point as a scalar query: computed once, even by a plan that does not know the values."""
     latitude = arguments.add(near.latitude, "double precision")
     return f"(SELECT ll_to_earth({latitude}, {arguments.add(near.longitude, 'double precision')}))"
 
 
 def _near(near: NearValue, alias: str, arguments: Arguments) -> str:
-    """The box finds by the index; the distance cuts its corners off."""
+    """Condition: near the point. The index finds a box, and the distance cuts its corners off."""
     point, metres = _point(near, arguments), arguments.add(near.distance_m, "double precision")
     place = f"ll_to_earth({alias}.latitude, {alias}.longitude)"
     return (

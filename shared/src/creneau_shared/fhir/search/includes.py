@@ -1,4 +1,4 @@
-"""_include and _revinclude: rounds from the matches outwards, each one statement, nothing twice."""
+"""_include and _revinclude: rounds from the matches outwards, one statement each; no resource comes twice."""
 
 from __future__ import annotations
 
@@ -210,7 +210,7 @@ class Includer:
 
 
 def check_includes(catalog: Catalog, request: SearchRequest) -> list[Issue]:
-    """A warning for each include whose every target is a type that this service does not hold."""
+    """A warning for each include all of whose targets are types that this service does not hold."""
     issues: list[Issue] = []
     for include in request.includes:
         targets = {include.target} if include.target else {t for p in include.parameters for t in p.targets}

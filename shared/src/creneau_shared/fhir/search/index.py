@@ -68,7 +68,7 @@ class IndexEntries:
     traits: list[str] = field(default_factory=list)
     """what a narrow type is searched by beside its index (`layout.NARROW`): its terms then are keys only"""
     occurrences: list[Occurrence] = field(default_factory=list)
-    """of elements within one occurrence of which several parameters hold together"""
+    """occurrences of the elements in which several parameters must hold together"""
 
 
 @dataclass(slots=True)
@@ -91,7 +91,7 @@ def index_resource(
     """The entries of a resource (a dict in FHIR JSON shape, already validated).
 
     `base_url` is the FHIR base without a trailing slash: absolute references below it count as relative ones.
-    `zone` holds for dates without one. A value that cannot be read (a date that is none) gives no entry.
+    `zone` holds for dates without one. A value that cannot be read (an invalid date) gives no entry.
     """
     collector = _collected(resource_type, resource, base_url, zone)
     for name, term in _DEFAULTS.get(resource_type, ()):
@@ -110,8 +110,8 @@ def index_resource(
 
 
 def _narrowed(entries: IndexEntries) -> IndexEntries:
-    """Only keys among the terms, the rest among the traits. A string of which the words tell (almost every one) is found by
-    them."""
+    """Keeps only keys among the terms, and the rest among the traits. A string whose words are indexed (almost every one)
+    is found by them."""
     keys, others = keys_and_others(entries.terms)
     strings: list[StringEntry] = []
     for entry in entries.strings:
@@ -123,7 +123,7 @@ def _narrowed(entries: IndexEntries) -> IndexEntries:
 
 
 def terms_of(resource_type: str, part: Mapping[str, Any], base_url: str = "") -> list[str]:
-    """The terms, and nothing else, that some of a resource's elements give it."""
+    """The terms alone that some of a resource's elements give it."""
     return _terms(_collected(resource_type, part, base_url, PARIS))
 
 
@@ -167,7 +167,7 @@ def _occurrences(
 def _occurrence_plans(
     resource_type: str,
 ) -> tuple[tuple[str, Path, tuple[tuple[Path, tuple[_Emit, ...]], ...]], ...]:
-    """Expression of an element, where its occurrences are, what to look for in each."""
+    """For each element: its expression, the path to its occurrences, and what to look for in each."""
     plans = []
     for name, parameters in occurrences_of(resource_type).items():
         [root] = compile_expression(name)
@@ -185,12 +185,12 @@ def _terms(collector: _Collector) -> list[str]:
 
 
 _DEFAULTS = {"Patient": (("deceased", "deceased=false"),)}
-"""Terms of a resource that lacks the element: `exists() and …` is false then, not absent."""
+"""Terms that a resource gets when it lacks the element: `exists() and …` is false then, not absent."""
 
 
 @cache
 def _plan(resource_type: str) -> Mapping[str, tuple[tuple[Path, tuple[_Emit, ...]], ...]]:
-    """Element of the resource → what to look for in it. `_id` and `_lastUpdated` are columns, words not elements."""
+    """Element of the resource → what to look for in it. `_id` and `_lastUpdated` are columns; full text has no element."""
     routes: dict[str, tuple[Path, dict[str, _Emit]]] = {}
     for parameter in parameters_of(resource_type).values():
         if parameter.name in ("_id", "_lastUpdated") or not parameter.expression:
@@ -351,7 +351,7 @@ def _string(name: str, key: Callable[[str], str]) -> _Emit:
 
 
 def _name(name: str) -> _Emit:
-    """A string that is found from each of its words on."""
+    """Indexes a string that is found from each of its words on."""
     comparable = string_key(name)
     whole = _string(name, comparable)
 
@@ -391,7 +391,7 @@ def _number(name: str) -> _Emit:
 
 
 def _quantity(name: str, default: str | None) -> _Emit:
-    """By its number, and by its number in the common unit of its kind."""
+    """Indexes a quantity by its number, and by its number in the common unit of its kind."""
     plain = _number(name)
 
     def emit(collector: _Collector, value: Any) -> None:

@@ -1,4 +1,4 @@
-"""What the tables of a type (`storage.tables`) and the searches over them agree on."""
+"""The layout that the tables of a type (`storage.tables`) and the searches over them share."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ def table_name(resource_type: str) -> str:
 
 
 NARROW = frozenset({"Appointment", "Communication"})
-"""Types that are written far more often than they are searched by anything but whose they are, who takes part and when:
-an index holds what tells few of them apart (`is_key`), and the rest of what they are searched by stands beside it, in
-`traits`, to be looked at in those that were found."""
+"""Types that are written far more often than they are searched by anything but owner, participants and time. The index
+holds only some of their terms (`is_key`). The others stand in `traits`, without an index, and are checked in the rows that
+were found."""
 
 _ALSO = {"practitioner=": "actor=", "location=": "actor=", "subject=Patient/": "patient=Patient/"}
-"""How terms begin, and as what the index of a narrow type holds them."""
+"""Beginning of a term → the beginning under which the index of a narrow type holds it."""
 _PAIRS = frozenset({"identifier", "_tag", "_security", "_profile"})
-"""Parameters whose terms with a bar (system and value) tell few apart."""
+"""Parameters whose terms with a bar (system and value) select few rows, so that the index holds them."""
 SEPARATOR = "\x1f"
-"""Within a trait that is a string: parameter, folded, exact."""
+"""Separates the parts of a trait that is a string: parameter, folded, exact."""
 
 
 def is_key(term: str) -> bool:
@@ -39,15 +39,15 @@ def is_key(term: str) -> bool:
 
 
 def beginning_of(term: str) -> str | None:
-    """How the terms begin of which each tells as much as this one: `status=` of `status` (there is one), `status=s|` of
-    itself (some code of the system); None: only the term itself does."""
+    """The common beginning of the terms that imply this one: `status=` for `status` (it has a value), `status=s|` for
+    itself (some code of the system). None: only the term itself implies it."""
     if "=" not in term:
         return f"{term}="
     return term if term.endswith("|") and not term.endswith("\\|") else None
 
 
 def keys_and_others(terms: Iterable[str]) -> tuple[list[str], list[str]]:
-    """Of a row's terms, those that the index of a narrow type holds, and the others but for those of which another tells."""
+    """A row's terms: those that the index of a narrow type holds, and the others, without those that another implies."""
     keys: list[str] = []
     others: list[tuple[str, str | None]] = []
     beginnings: set[str] = set()
@@ -63,8 +63,8 @@ def keys_and_others(terms: Iterable[str]) -> tuple[list[str], list[str]]:
 
 @lru_cache(maxsize=16_384)
 def _read(term: str) -> tuple[bool, str | None, tuple[str, ...]]:
-    """Of a term, kept since most rows have the same: whether it is a key, how it begins, and the beginnings that it tells of
-    (`status=` and `status=s|` of `status=s|booked`)."""
+    """Whether a term is a key, its `beginning_of`, and the beginnings that it implies (`status=` and `status=s|` for
+    `status=s|booked`). Cached, since most rows have the same terms."""
     name, equals, value = term.partition("=")
     system, bar, code = value.partition("|")
     told: tuple[str, ...] = (f"{name}=",) if equals else ()
@@ -74,7 +74,7 @@ def _read(term: str) -> tuple[bool, str | None, tuple[str, ...]]:
 
 
 def key_of(term: str) -> str | None:
-    """A key that every row of a narrow type has that has the term: the term itself, or one that tells less."""
+    """The key that every row of a narrow type with this term has: the term itself, or a less specific one; None without."""
     if is_key(term):
         return term
     name, _, value = term.partition("=")

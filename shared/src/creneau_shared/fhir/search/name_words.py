@@ -17,10 +17,10 @@ from functools import lru_cache
 from creneau_shared.spelling import PARTICLES, REMEMBERED_CHARACTERS_MAX, fold, ways_of_writing
 
 START = ":start"
-"""Behind a parameter's index name: its texts from each of their words on."""
+"""Suffix of a parameter's index name for its texts from each of their words on."""
 
 WORDS_MAX = 16
-"""words of one text from which it can be found"""
+"""most words of one text from which it can be found"""
 
 _BASES = frozenset(
     {"HealthcareService", "Location", "Organization", "Patient", "Practitioner", "RelatedPerson"}
@@ -30,7 +30,7 @@ _PEOPLE = frozenset({"Patient", "Practitioner", "RelatedPerson"})
 _OF_PEOPLE = frozenset({"family", "given", "name"})
 _SAINT = re.compile(r"\b(?:sainte|ste|st)\b")
 _PARTICLE_CHARACTERS = 2
-"""words so short (de, la, d, le) select next to nothing; they are looked for together with the word they lead to"""
+"""words so short (de, la, d, le) select next to nothing; they are looked for together with the longer word after them"""
 
 
 def found_by_words(base: str, parameter: str) -> bool:
@@ -44,8 +44,8 @@ def found_in_any_order(base: str, parameter: str) -> bool:
 
 
 def spellings(base: str, parameter: str, phrase: str) -> tuple[str, ...]:
-    """How a folded phrase may stand at the beginning of a text or of its start: a person's name with its particles apart or
-    together."""
+    """The spellings with which a stored text may begin to match a folded phrase: a person's name also with its particles
+    apart or together."""
     written = ways_of_writing(phrase) if base in _PEOPLE and parameter in _OF_PEOPLE else (phrase,)
     return tuple(dict.fromkeys((*written, same_saint(phrase))))
 
@@ -63,7 +63,7 @@ def _starts(folded: str) -> tuple[str, ...]:
 
 
 def text_starts(text: str) -> tuple[str, ...]:
-    """What a text is found by beside its own folded form: itself from each further word on, with one spelling of Saint.
+    """The texts that find a text beside its folded form: itself from each further word on, with one spelling of Saint.
 
     `"Le Gall-Moreau"` → `"gall moreau"`, `"moreau"`; `"St Malo"` → `"saint malo"`, `"malo"`.
     """
@@ -72,7 +72,7 @@ def text_starts(text: str) -> tuple[str, ...]:
 
 
 def phrases(folded: str) -> list[str]:
-    """The parts of a folded text that must each be found: its words, short ones together with what they lead to.
+    """The parts of a folded text that must each be found: its words, short ones together with the longer word after them.
 
     `"dupont jean"` → `["dupont", "jean"]`; `"jean de la tour"` → `["jean", "de la tour"]`.
     """
@@ -80,8 +80,8 @@ def phrases(folded: str) -> list[str]:
 
 
 def readings(folded: str) -> list[list[str]]:
-    """The `phrases` of a name, and where a longer word may be a particle too, those with it: `"ben ali"` may be two names
-    and may be one."""
+    """The `phrases` of a name; if a longer word may be a particle, also the phrases in which it is one: `"ben ali"` may be
+    two names or one."""
     either = (
         phrases(folded),
         _led_by(folded, lambda word: len(word) <= _PARTICLE_CHARACTERS or word in PARTICLES),

@@ -1,8 +1,8 @@
-"""What a search means, whatever its spelling: the same conditions have the same text.
+"""Writes what a search means, whatever its spelling: the same conditions have the same text.
 
 Order, repetition, escapes, the long or short name of a parameter, `system|code` where the element implies the system,
 the offset in which an instant is written, case and accents of a string make no difference (most are gone once a query
-is read; the rest goes here). Made for rivals, who must meet by what they mean (`rest.matching`).
+is read; the rest goes here). Rivals with conditions of the same meaning meet by this text (`rest.matching`).
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def normal_form(conditions: Iterable[Condition]) -> str:
 
 
 def meeting_points(conditions: Iterable[Condition]) -> frozenset[str]:
-    """Texts of which two searches share one when the same new resource could answer both.
+    """Texts by which searches meet: two searches share one when the same new resource could answer both.
 
     For searches by a business identifier, its values without their systems: `identifier=a|b`, `identifier=b` and
     `identifier=b&active=true` meet. For others the normal form of the whole.
@@ -63,7 +63,7 @@ def _all(conditions: Iterable[Condition]) -> Normal:
 
 
 def _sorted(parts: Iterable[Normal]) -> Normal:
-    """Each once, in an order of their own."""
+    """Each part once, in a fixed order."""
     return tuple(sorted(set(parts), key=repr))
 
 
@@ -104,5 +104,5 @@ def _value(value: Value, modifier: str | None) -> Normal:
 
 
 def _plain(number: Decimal) -> str:
-    """`1.0` and `1` are one number; how precise it was said to be stands in the bounds around it."""
+    """`1.0` and `1` are one number; the bounds around it hold its precision."""
     return str(number.normalize())

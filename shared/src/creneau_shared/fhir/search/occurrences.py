@@ -1,5 +1,5 @@
-"""What must hold together within one occurrence of an element: `capacity-status=02&nb-capacity=ge3` is one capacity that is
-free and has three, not a free one and another with three (ROR)."""
+"""Conditions that must hold together within one occurrence of an element: `capacity-status=02&nb-capacity=ge3` is one
+capacity that is free and has three, not a free one and another with three (ROR)."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from creneau_shared.fhir.search.registry import parameters_of
 from creneau_shared.fhir.search.request import And, Branch, Chain, Clause, Condition, Together
 
 Occurrence = dict[str, Any]
-"""`of`: the expression of the element; `terms`; `numbers` and `dates`: rows as those of the side tables."""
+"""`of`: the expression of the element; `terms`; `numbers` and `dates`: rows like those of the side tables."""
 
 
 def joined(conditions: Iterable[Condition]) -> tuple[Condition, ...]:
     """The conditions, all of which must hold, with one more for each element that several of them are about.
 
-    Those about one place by way of a reference are put together first: it is one place that has the capacity.
+    Conditions on a place through the same reference are merged first: one and the same place has the capacity.
     """
     merged = _chains_merged(conditions)
     groups: dict[str, list[Clause]] = {}
@@ -50,7 +50,7 @@ def _chains_merged(conditions: Iterable[Condition]) -> list[Condition]:
 
 
 def _of_occurrence(condition: Condition) -> tuple[SearchParameter, str, str] | None:
-    """By which reference, to which type, about which element a chain is."""
+    """The reference, the target type and the element that a chain is about; None for other conditions."""
     if not isinstance(condition, Chain) or len(condition.branches) != 1:
         return None
     [branch] = condition.branches

@@ -44,7 +44,7 @@ class MatchQuery:
 
 @dataclass(frozen=True, slots=True)
 class PageRecords:
-    """What the statements of a page have given, in their order: up to one row more than the page has, or more."""
+    """The rows that the statements of a page gave, in their order: they may be more than the page has."""
 
     records: list[Any]
     sort_count: int
@@ -53,7 +53,7 @@ class PageRecords:
 
 @dataclass(frozen=True, slots=True)
 class PageParts:
-    """What the statement of a page is put together from: each SQL over the row `alias`, but for `limit`."""
+    """The parts of a page's statement: each is SQL over the row `alias`, except `limit`."""
 
     alias: str
     selected: str
@@ -64,7 +64,7 @@ class PageParts:
 
 
 Assemble = Callable[[PageParts, Arguments], str]
-"""How the parts become a statement."""
+"""Makes a statement of the parts."""
 
 
 def _in_one(parts: PageParts, arguments: Arguments) -> str:
@@ -75,7 +75,7 @@ def _in_one(parts: PageParts, arguments: Arguments) -> str:
 
 
 def can_walk(catalog: Catalog, scope: SearchScope, request: SearchRequest) -> bool | None:
-    """Whether the matches can be walked to: False, True (nothing narrows them), None (when there are many)."""
+    """Whether to walk to the matches: False (impossible), True (nothing narrows them), None (only if there are many)."""
     walk = _walk(catalog.table(request.resource_type), request, request.conditions, "r1", Arguments())
     if walk is None:
         return False
@@ -108,7 +108,7 @@ def compile_page(
     references: Sequence[SearchParameter],
     assemble: Assemble,
 ) -> MatchQuery:
-    """One page as `compile_matches` has it, its statement put together by `assemble`."""
+    """One page as in `compile_matches`; `assemble` makes its statement."""
     return _Page(catalog, scope, request, place, references, "all").query(assemble)
 
 
@@ -224,7 +224,7 @@ class _Page:
 
 
 def _order_by(value: SortValue, backward: bool) -> str:
-    """NULLs last whatever the direction; everything turned round when going backward."""
+    """Sorts NULLs last in both directions; everything is reversed when going backward."""
     direction = "DESC" if value.descending != backward else "ASC"
     if not value.nullable:
         return f"{value.expression} {direction}"
@@ -243,7 +243,7 @@ def _beyond(order: Sequence[SortValue], place: RowPlace, arguments: Arguments) -
             continue
         placeholder = None if at is None else arguments.add(at, value.sql_type)
         if not alternatives and not equal and placeholder is not None and not value.nullable:
-            # Said once more without OR, so that an index is read from the place on.
+            # Repeated without OR, so that an index is read from the place on.
             bounds = [
                 f"{value.expression} {'<=' if value.descending != place.backward else '>='} {placeholder}"
             ]

@@ -45,11 +45,11 @@ class SearchParameter:
     `code_system` the system that a `code` or boolean element implies; `instant` says that a date is always a
     point in time; `repeats` that one resource may carry several dates or numbers for it; `same_as` names the
     parameter under whose name it is indexed, when both have the same expression; `computed` says that no element
-    holds the value: it is found out when it is asked for; `occurrence` is the expression of the element that repeats and
-    within one occurrence of which all its parameters hold together; `unit` is what a quantity without one is in;
-    `climbs` names the reference (`partof`) to what is above a resource: with `:above`, it or something above it
-    fulfils the condition (ROR); `without` are modifiers of its kind that it does not take, for the type's table keeps
-    nothing that they look at.
+    holds the value: it is computed when it is asked for; `occurrence` is the expression of a repeating element, in one
+    occurrence of which all its parameters hold together; `unit` is the unit of a quantity that names none;
+    `climbs` names the reference (`partof`) to the resource above: with `:above`, the resource or one above it
+    fulfils the condition (ROR); `without` are modifiers of its kind that it does not take, since the type's table
+    does not store what they need.
     """
 
     name: str

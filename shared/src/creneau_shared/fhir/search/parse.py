@@ -75,9 +75,9 @@ _ALIASES = {
     ("Appointment", "earliestStart"): "start",
     ("Appointment", "latestStart"): "start",
 }
-"""Names that GAP writes and no parameter has, with what its own table means by them."""
+"""Names that GAP uses and no parameter has → the parameters that GAP's own table means."""
 _BOUNDS = {"earliestStart": "ge", "latestStart": "le"}
-"""What a date means under such a name when it does not say so itself."""
+"""The prefix of a date under such a name when it has none."""
 _PREFIXED = re.compile(r"\s*[a-z]{2}[0-9]")
 
 
@@ -98,8 +98,8 @@ def parse_search(
     known, which are otherwise ignored and reported in `issues`; `zone` holds for dates without one; `now` is what `ap`
     approximates from. Raises BadRequest with an issue that names the parameter.
 
-    What is a name: all that stands before `=` but the modifier, and, behind it, the parameters and types of an include,
-    the keys of `_sort`, the elements of `_elements`. A modifier is never ignored (FHIR R4 search.html#modifiers: a
+    Names are everything before `=` except the modifier and, after it, the parameters and types of an include, the
+    keys of `_sort` and the elements of `_elements`. A modifier is never ignored (FHIR R4 search.html#modifiers: a
     server SHALL reject one that it does not support), nor is a value that its parameter does not take.
     """
     reading = Reading(
@@ -109,7 +109,7 @@ def parse_search(
 
 
 def understands(resource_type: str, name: str, text: str, *, known_types: Collection[str]) -> bool:
-    """Whether something of one pair of a query is known for the type: a value that is wrong is known to be so."""
+    """Whether some part of one pair of a query is known for the type. True for a wrong value: its parameter is known."""
     whenever = datetime.fromtimestamp(0, UTC)
     try:
         return bool(parse_search(resource_type, [(name, text)], known_types=known_types, now=whenever).used)
@@ -118,13 +118,13 @@ def understands(resource_type: str, name: str, text: str, *, known_types: Collec
 
 
 def has_element(resource_type: str, name: str) -> bool:
-    """Whether the type has the element, a choice named without its type."""
+    """Whether the type has the element; a choice is named with or without its type."""
     definition = type_definition(resource_type)
     return name in definition.by_name or name in definition.choices
 
 
 class _UnknownNameError(Exception):
-    """A name in the query stands for nothing here: in French and in English, what."""
+    """A name in the query is unknown here: which, in French and in English."""
 
     def __init__(self, fr: str, en: str) -> None:
         self.fr = fr
@@ -186,7 +186,7 @@ class _Parser:
         )
 
     def _check_text(self, name: str, text: str) -> None:
-        """What PostgreSQL cannot store cannot be searched for: NUL and lone surrogates."""
+        """BadRequest for what PostgreSQL cannot store (NUL and lone surrogates), and for what is too long."""
         for part in (name, text):
             if "\x00" in part or (not part.isascii() and any("\ud800" <= c <= "\udfff" for c in part)):
                 raise BadRequest(
@@ -221,12 +221,12 @@ class _Parser:
             self._ignore(name, unknown)
             return
         if condition is not None:
-            # What all must hold anyway stands beside the rest, where bounds are joined and policies look.
+            # The parts of an And stand beside the other conditions, where bounds are joined and policies look.
             self.conditions += condition.conditions if isinstance(condition, And) else (condition,)
             self.used.append((name, text))
 
     def _ignore(self, name: str, unknown: _UnknownNameError) -> None:
-        """What the parameter `name` says is unknown: refused when strict, otherwise left out and told."""
+        """Handles an unknown name in the parameter `name`: refused when strict, otherwise left out and reported."""
         if self.strict:
             refuse(name, unknown.fr, unknown.en, "not-supported")
         self.issues.append(
@@ -397,7 +397,7 @@ class _Parser:
         self._use(name, understood)
 
     def _use(self, name: str, understood: Sequence[str]) -> None:
-        """Those of a parameter's values that are known are what was used."""
+        """Records the known values of a parameter as used."""
         if understood:
             self.used.append((name, ",".join(understood)))
 
@@ -440,7 +440,7 @@ class _Parser:
         check_at_most("_sort", len(self.sort), most, "clés de tri", "sort keys")
 
     def _elements(self) -> tuple[str, ...]:
-        """The elements that the searched types, or those that are included with them, have."""
+        """The elements asked for that the searched type, or a type that is included with it, has."""
         asked = [e for e in map(str.strip, self.results.get("_elements", "").split(",")) if e]
         if not asked:
             return ()
@@ -483,7 +483,7 @@ class _Parser:
 
 
 def above(parameter: SearchParameter, condition: Condition) -> Above:
-    """What a resource or one above it fulfils."""
+    """The condition that a resource or one above it fulfils `condition`."""
     reference = find_parameter(parameter.base, str(parameter.climbs))
     assert reference is not None
     return Above(reference, condition)

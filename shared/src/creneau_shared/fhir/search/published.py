@@ -1,4 +1,4 @@
-"""Search parameters as FHIR resources (R4 searchparameter.html): one a canonical, whatever the number of types that it
+"""Search parameters as FHIR resources (R4 searchparameter.html): one per canonical, whatever the number of types that it
 searches."""
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def search_parameters(registry: Mapping[str, Mapping[str, SearchParameter]]) -> 
 
 
 def _resource(url: str, same: Sequence[SearchParameter]) -> dict[str, Any]:
-    """The parameter of several types that have it under one canonical. What looks at elements that every type has is
+    """The SearchParameter that one or several types have under one canonical. One on elements that every type has is
     stated on Resource, as HL7 does it."""
     first, id_ = same[0], url.rpartition("/")[2].replace("_", "-")
     expressions = _distinct(parameter.expression for parameter in same)

@@ -11,12 +11,12 @@ from fractions import Fraction
 from typing import Any, Final
 
 _UCUM: Final = ("unitsofmeasure.org", "TRE_R247-UcumUniteMesure")
-"""what the addresses of UCUM have in them: HL7's, its https form (ROR), the NOS's copy"""
+"""parts of the addresses of UCUM: HL7's, its https form (ROR), the NOS's copy"""
 
 _DECIMALS: Final = 18
-"""to which a quantity is rounded, once, when it has been brought into another unit exactly"""
+"""decimals to which a quantity is rounded, once, after its exact conversion into another unit"""
 _DAY: Final = Fraction(4, 1461)
-"""of a year of 365.25 days"""
+"""one day as a part of a year of 365.25 days"""
 _COMMON: Final[Mapping[str, tuple[str, Fraction]]] = {
     "a": ("a", Fraction(1)),
     "mo": ("a", Fraction(1, 12)),
@@ -32,11 +32,11 @@ _COMMON: Final[Mapping[str, tuple[str, Fraction]]] = {
     "g": ("kg", Fraction(1, 1000)),
     "t": ("kg", Fraction(1000)),
 }
-"""UCUM code → the common unit of its kind, and how much of it it is"""
+"""UCUM code → the common unit of its kind, and the factor to it"""
 
 
 def in_common_unit(number: Decimal, system: str, code: str) -> tuple[str, Decimal]:
-    """By which name a quantity is kept, and its number there: the same for what is as much in another unit of its kind."""
+    """The name of the unit in which a quantity is kept, and its number there: equal for equal quantities of one kind."""
     name, factor = _common_unit(system, code)
     if factor == 1:
         return name, number

@@ -1,7 +1,7 @@
-"""The registry: every standard R4 search parameter of our types, and Créneau's own.
+"""The registry: every standard R4 search parameter of the served types, and Créneau's own.
 
 Source: FHIR R4 search-parameters (names, types, expressions, targets); parameters that R4 lacks come from the
-French guides (GAP, SAS, Annuaire Santé) under their canonicals, or are our own.
+French guides (GAP, SAS, Annuaire Santé) under their canonicals, or are Créneau's own.
 """
 
 from __future__ import annotations
@@ -128,7 +128,7 @@ class _Base:
             self.add("string", name.replace("_", "-"), f"{self.resource_type}.{element}")
 
     def address(self) -> None:
-        """The seven address parameters of persons, organisations and places."""
+        """The six address parameters of persons, organisations and places."""
         self.strings(
             address="address",
             address_city="address.city",
@@ -145,7 +145,7 @@ class _Base:
             self.add("token", name, f"{self.resource_type}.telecom.where(system='{name}')")
 
     def person(self) -> None:
-        """What every person can be found by."""
+        """The parameters that every person can be found by."""
         self.codes(active=("active", _BOOLEAN), gender=("gender", _GENDER))
         self.tokens(identifier="identifier")
         self.strings(name="name", phonetic="name")
@@ -550,10 +550,10 @@ _BUILDERS = {
 
 
 _CLIMBING = {"Organization": dict.fromkeys(("identifier", "type", "name", "_lastUpdated"), "partof")}
-"""Parameters that take `:above` for what a resource is a part of (ROR), and the reference that leads there."""
+"""Parameters that take `:above` for the resources of which a resource is a part (ROR), and the reference to them."""
 
 _OF_SLOTS = {"token": frozenset({"text"}), "uri": frozenset({"below"})}
-"""Modifiers that Slot's narrow rows cannot answer: of a code they keep neither its words nor, of a status, its type."""
+"""Modifiers that Slot's narrow rows cannot answer: they keep no words of a code, and no type of a status."""
 
 
 def _without(parameter: SearchParameter) -> frozenset[str]:

@@ -42,7 +42,7 @@ class Limits:
     count_max: int = 1_000
     """matches on one page; a larger _count is cut down"""
     total_counted_max: int = 5_000
-    """matches up to which an unasked-for total is counted"""
+    """most matches that are counted for a total that was not asked for"""
     words_max: int = 64
     """words of one expression of _text or _content"""
     filter_terms_max: int = 64
@@ -102,7 +102,7 @@ class NumberValue:
     low: Decimal
     high: Decimal
     unit: str | None = None
-    """of a quantity: the common unit (`quantities`) in which it stands; None: compared by its number alone"""
+    """the common unit (`quantities`) of a quantity; None: compared by its number alone"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,12 +186,12 @@ class Clause:
         return self.groups[0]
 
     def values_as(self, kind: type[V]) -> tuple[V, ...]:
-        """The alternatives of a clause with one group, which the parameter's type says are of this kind."""
+        """The alternatives of a clause with one group, as values of the kind that the parameter's type implies."""
         (group,) = self.groups_as(kind)
         return group
 
     def groups_as(self, kind: type[V]) -> tuple[tuple[V, ...], ...]:
-        """The groups, whose values the parameter's type says are of this kind; TypeError when the parser made others."""
+        """The groups, as values of the kind that the parameter's type implies; TypeError when the parser made others."""
         return tuple(tuple(_of_kind(value, kind) for value in group) for group in self.groups)
 
 
@@ -247,7 +247,7 @@ class Not:
 
 @dataclass(frozen=True, slots=True)
 class Together:
-    """One occurrence of an element fulfils all of the clauses, which stand beside this for themselves."""
+    """One occurrence of an element fulfils all of the clauses, which are also conditions of their own beside this."""
 
     occurrence: str
     clauses: tuple[Clause, ...]
@@ -301,7 +301,7 @@ class SearchRequest:
     elements: tuple[str, ...] = ()
     total: TotalMode = "default"
     at_least: bool = False
-    """whether it is to be known on each page how many matches there are at least, where there is no total"""
+    """whether each page must tell how many matches there are at least, if there is no total"""
     cursor: str | None = None
     issues: tuple[Issue, ...] = ()
     used: tuple[tuple[str, str], ...] = ()
@@ -314,7 +314,7 @@ class SearchRequest:
 
 
 def near_of(request: SearchRequest) -> NearValue | None:
-    """The point that the results are sorted around when nothing else is asked for."""
+    """The point that the results are sorted around when no other order is asked for."""
     for clause in clauses_of(request.conditions):
         for value in clause.values:
             if isinstance(value, NearValue):
@@ -339,7 +339,7 @@ def every_clause_of(conditions: tuple[Condition, ...]) -> Iterator[Clause]:
 
 
 def asked_of(request: SearchRequest) -> Iterator[tuple[str, Clause]]:
-    """Every condition on a resource, of whatever type it is, with that type: those within chains too."""
+    """Every clause with the type of resource that it is about, those within chains too."""
     return _asked_of(request.resource_type, request.conditions)
 
 

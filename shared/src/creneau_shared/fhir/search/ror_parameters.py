@@ -1,6 +1,6 @@
-"""What the ROR searches by beyond R4 (its guide's own parameters), under the ROR's canonicals.
+"""The search parameters of the ROR beyond R4 (its guide's own), under the ROR's canonicals.
 
-Those of one extension hold of one occurrence of it together: three free beds for men are not three beds and a bed for men.
+Parameters of one extension hold together in one occurrence: three free beds for men are not three beds and a bed for men.
 """
 
 from __future__ import annotations

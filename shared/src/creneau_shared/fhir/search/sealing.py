@@ -1,5 +1,5 @@
-"""What a link says and nobody on its way may read: cursors hold the values that a page ended with, and a search that
-came in a body (`POST _search`, an entry of a Bundle) came there so that no address tells what was searched by.
+"""Seals what a link carries and nobody on its way may read. Cursors hold the values that a page ended with. A search comes
+in a body (`POST _search`, an entry of a Bundle) so that no address tells its criteria.
 
 Addresses are logged by proxies, kept by browsers and sent on as referrers. So a link carries such values sealed:
 AES-256-GCM under a key that only the service has, each tied to what it was sealed for.
@@ -33,7 +33,7 @@ class QuerySeal:
         self._seal = Seal(secret, "query")
 
     def close(self, pairs: Pairs) -> list[tuple[str, str]]:
-        """The pairs, with every value sealed that may say whom or what was searched for."""
+        """The pairs, with every value sealed that may tell whom or what was searched for."""
         return [
             (
                 name,
@@ -45,7 +45,7 @@ class QuerySeal:
         ]
 
     def open(self, pairs: Pairs) -> list[tuple[str, str]]:
-        """The pairs as they were; BadRequest for a seal that is not ours."""
+        """The pairs as they were; BadRequest for a seal that this service did not make."""
         return [(name, self._opened(name, text) if text.startswith(MARK) else text) for name, text in pairs]
 
     def _opened(self, name: str, text: str) -> str:

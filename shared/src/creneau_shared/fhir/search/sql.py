@@ -33,8 +33,8 @@ from creneau_shared.fhir.search.request import (
 class Arguments:
     """The values of a statement; `add` gives the placeholder.
 
-    `hidden` from the planner, which then finds no plan for particular values better than the one for all, and plans once a
-    connection: for statements whose plan is always the same and takes longer to make than to carry out.
+    With `hidden`, the planner does not see the values, so that it makes one plan a connection, and not one for each set of
+    values. For statements whose plan is always the same and takes longer to make than to carry out.
     """
 
     def __init__(self, *, hidden: bool = False) -> None:
@@ -45,7 +45,7 @@ class Arguments:
         """`$n::type` for `value`."""
         self.values.append(value)
         placeholder = f"${len(self.values)}::{sql_type}"
-        # The second cast makes of it a value that is an array, where ANY would take the rows of a query.
+        # With the second cast, ANY takes the value as an array, and not as the rows of a query.
         return f"(SELECT {placeholder})::{sql_type}" if self._hidden else placeholder
 
 
@@ -80,10 +80,10 @@ class SortValue:
 
 @dataclass(frozen=True, slots=True)
 class Walk:
-    """A FROM item in the order of whose index rows can be read, so that a page costs what it shows.
+    """A FROM item with an index in whose order the rows can be read, so that a page costs only what it shows.
 
-    `where` joins it to the row, one to one; `absent` is the condition of the rows that it does not lead to, which come
-    last (None: they do not fulfil the conditions); `rest` are the conditions that `where` does not answer already.
+    `where` joins it to the row, one to one. `absent` is the condition of the rows that it does not reach, which come last
+    (None: they do not fulfil the conditions). `rest` are the conditions that `where` does not answer already.
     """
 
     source: str
@@ -168,7 +168,7 @@ class SearchTable(Protocol):
     def walk(
         self, key: SortKey, conditions: Sequence[Condition], alias: str, arguments: Arguments
     ) -> Walk | None:
-        """How rows are read in the order of `key`, where that is not an index of the row's own table."""
+        """How rows are read in the order of `key` by the index of another table; None when that is not possible."""
         ...
 
     def distance(self, near: NearValue, alias: str, arguments: Arguments) -> str:
@@ -178,14 +178,14 @@ class SearchTable(Protocol):
 
 @runtime_checkable
 class HasTrees(Protocol):
-    """A SearchTable whose resources have others above them, and elements of which one occurrence is asked for."""
+    """A SearchTable whose resources have others above them, or elements searched within one occurrence."""
 
     def fulfils_together(self, together: Together, alias: str, arguments: Arguments) -> str:
         """Condition: one occurrence of an element fulfils all the clauses."""
         ...
 
     def at_or_below(self, parameter: SearchParameter, top: Selection, child: Selection, alias: str) -> str:
-        """Condition: the row is one of `top` or below one of them, by way of rows that `child` allows."""
+        """Condition: the row is one of `top`, or below one of them through rows that `child` allows."""
         ...
 
 
@@ -196,7 +196,7 @@ class Catalog:
         self._tables = {table.resource_type: table for table in tables}
 
     def with_table(self, table: SearchTable) -> Catalog:
-        """The same with another table of one type."""
+        """A copy with this table for its type."""
         return Catalog([*self._tables.values(), table])
 
     @property
@@ -253,7 +253,7 @@ FROM_THE_END = RowPlace((), backward=True)
 
 class Compiler:
     """Compiles conditions for one statement. Use one per statement: it numbers arguments and aliases. `planned_once`: its
-    arguments are hidden (see there)."""
+    arguments are hidden (`Arguments`)."""
 
     def __init__(
         self, catalog: Catalog, scope: SearchScope = EVERYTHING, *, planned_once: bool = False
@@ -304,7 +304,7 @@ class Compiler:
         return self._either(table, condition.conditions, alias)
 
     def _either(self, table: SearchTable, conditions: Sequence[Condition], alias: str) -> str:
-        """OR. As a union of keys when each way has its index, since no plan joins indexes of several tables by OR."""
+        """OR; as a union of keys when each way has its own index: no plan joins indexes of several tables by OR."""
         if all(map(_by_terms, conditions)) or any(map(_is_complement, conditions)):
             return any_of(self._condition(table, c, alias) for c in conditions)
         ways: list[str] = []

@@ -1,4 +1,4 @@
-"""Searches that a table answers better in steps of its own than in the one statement that `pages` makes of them."""
+"""Searches that a table answers better in steps of its own than in the one statement that `pages` makes."""
 
 from __future__ import annotations
 
@@ -22,26 +22,25 @@ class Counted:
 
 
 class Steps(Protocol):
-    """How the matches of one search are found."""
+    """The steps that find the matches of one search."""
 
     async def page(
         self, connection: Connection, place: RowPlace | None, references: Sequence[SearchParameter]
     ) -> PageRecords:
-        """The page after (or before) `place`, and whether there is more, as `pages.compile_matches` has it."""
+        """The page after (or before) `place`, and a row more if there is one, as in `pages.compile_matches`."""
         ...
 
     async def count(self, connection: Connection, most: int) -> Counted:
-        """The number of matches: the whole of it unless there are more than `most`, or more to look through than a number is
-        worth."""
+        """The number of matches; only a part of it when there are more than `most`, or when counting would cost too much."""
         ...
 
 
 @runtime_checkable
 class InSteps(Protocol):
-    """A SearchTable that knows of such searches."""
+    """A SearchTable that answers some searches in steps."""
 
     async def steps(
         self, connection: Connection, catalog: Catalog, scope: SearchScope, request: SearchRequest
     ) -> Steps | None:
-        """None: the search is as any other."""
+        """The steps for a search; None: it is answered like any other."""
         ...

@@ -1,4 +1,4 @@
-"""The spelling of a term, the same for who writes it (`index`) and who looks for it (`sql`)."""
+"""The spelling of a term, the same for the code that writes it (`index`) and the code that looks for it (`sql`)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def token_term(parameter: str, system: str | None, code: str | None) -> str:
 
 
 def identifier_key(system: str | None, value: str) -> str:
-    """The value of an identifier as it is kept: an INS in whichever spelling is one."""
+    """The value of an identifier as it is kept: all spellings of an INS become one."""
     return plain_ins(value) if system in INS_SYSTEMS else value
 
 

@@ -58,7 +58,7 @@ _METRES = {
 
 
 class BadValueError(ValueError):
-    """The text is not a value of its parameter: what would have been, in French and in English, and an issue code."""
+    """The text is not a value of its parameter: what is wrong, in French and in English, and an issue code."""
 
     def __init__(self, fr: str, en: str, code: str = "value") -> None:
         self.fr = fr
@@ -69,7 +69,7 @@ class BadValueError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What is needed to read values: the zone of local dates, now, the own base, the types there are."""
+    """What is needed to read values: the zone of local dates, now, the server's own base, the known types."""
 
     zone: tzinfo
     now: datetime
@@ -112,8 +112,8 @@ def read_clause_values(
 ) -> tuple[str | None, tuple[Value, ...]]:
     """The alternatives that `texts` give, each once, and the modifier with which they are compared.
 
-    `target` is the type that stands in the place of a reference's modifier. What :in, :not-in, :above and :below of a
-    token stand for becomes codes to be compared plainly. Raises BadValueError.
+    `target` is the type that stands in the place of a reference's modifier. For a token, :in, :not-in, :above and
+    :below become codes that are compared plainly. Raises BadValueError.
     """
     values: dict[Value, None] = {}
     if parameter.type != "token" or modifier not in _CODED:
@@ -207,7 +207,7 @@ def _token(text: str) -> TokenValue:
 
 
 def with_plus(text: str) -> str:
-    """A telephone number whose country stands behind a blank, into which an address makes the `+` that is not encoded."""
+    """Restores the `+` before a telephone number's country: in an address, a `+` that is not encoded becomes a blank."""
     return _BLANK_FOR_PLUS.sub(r"\1+", text)
 
 
@@ -267,7 +267,7 @@ def _approximately(low: datetime, high: datetime, now: datetime) -> tuple[dateti
 
 
 def number_interval(number: Decimal) -> tuple[Decimal, Decimal]:
-    """By the significant figures: `100` → [99.5, 100.5), `100.00` → [99.995, 100.005), `1e2` → [50, 150)."""
+    """The interval by the significant figures: `100` → [99.5, 100.5), `100.00` → [99.995, 100.005), `1e2` → [50, 150)."""
     exponent = number.as_tuple().exponent
     half = Decimal(5).scaleb(int(exponent) - 1)
     return number - half, number + half
@@ -289,7 +289,7 @@ def _read_number(parameter: SearchParameter, text: str, reading: Reading) -> Num
 
 
 def _read_quantity(parameter: SearchParameter, text: str, reading: Reading) -> NumberValue:
-    """`[prefix]number`, `number|system|code`, `number||code`: in the common unit of its kind."""
+    """Reads `[prefix]number`, `number|system|code` or `number||code` into the common unit of its kind."""
     number, *unit = (unescape(part).strip() for part in split(text, "|"))
     value = _read_number(parameter, number, reading)
     if len(unit) > 2 or (unit and not unit[-1]):

@@ -1,4 +1,4 @@
-"""Full text: the words of a resource, and what `_text` and `_content` ask of them (FHIR R4 search.html#text).
+"""Full text: the words of a resource, and the queries of `_text` and `_content` (FHIR R4 search.html#text).
 
 Words are those of `fold`: without case or accents, punctuation between them. Both sides are made here and handed to
 PostgreSQL as finished `tsvector` and `tsquery` texts, so that no dictionary and no parser of its own has a say.
@@ -22,7 +22,7 @@ NARRATIVE = "A"
 """The weight of the words of `text.div`."""
 
 WORD_CHARACTERS = 64
-"""What is longer is cut on both sides: a lexeme may not be longer than an index entry."""
+"""Longer words are cut, when stored and when searched: a lexeme may not be longer than an index entry."""
 POSITIONS_MAX = 16_000
 """Words of one resource that are indexed; PostgreSQL counts no further than 16,383."""
 CHARACTERS_MAX = 100_000
@@ -66,7 +66,7 @@ def words_vector(resource: Mapping[str, Any]) -> str:
 
 
 def vector_of(texts: Iterable[Text]) -> str:
-    """The words of these texts, as `words_vector` has them."""
+    """The words of these texts, in the form of `words_vector`."""
     positions: dict[str, list[str]] = {}
     place = characters = 0
     for text, weight in texts:
@@ -120,7 +120,7 @@ def _plain(div: str) -> str:
 
 
 def _uncommented(div: str) -> Iterator[str]:
-    """The parts between the comments. By hand: a pattern would look for the end of each that has none (in CDATA)."""
+    """Yields the parts between comments. No pattern: it would look for the end of each comment without one (in CDATA)."""
     place = 0
     while (begin := div.find("<!--", place)) >= 0 and (end := div.find("-->", begin)) >= 0:
         yield div[place:begin]
@@ -147,7 +147,7 @@ _OPERATORS = {"and": "&", "or": "|", "not": "!"}
 
 
 class WordsError(ValueError):
-    """The expression has no word, or more of something than is allowed."""
+    """The expression has no word, or is over a limit."""
 
     def __init__(self, fr: str, en: str, code: str = "value") -> None:
         self.fr = fr
@@ -157,8 +157,8 @@ class WordsError(ValueError):
 
 
 def string_query(folded: str, modifier: str | None) -> str | None:
-    """A tsquery that is true of the words of every text with a string that matches `folded` (a folded text) as a search
-    parameter with this modifier asks; None where no whole word of it is known."""
+    """A tsquery that holds for the words of every text that matches `folded` (a folded text) under this modifier of a
+    search parameter; None when it can name no word."""
     words = _words(folded)
     if modifier == "exact":
         known = [f"'{word}'" for word in words]
@@ -174,10 +174,10 @@ def string_query(folded: str, modifier: str | None) -> str | None:
 
 
 def words_query(text: str, *, narrative: bool, words_max: int, depth_max: int = 16) -> str:
-    """What a client wrote as the text of a tsquery, which PostgreSQL reads whatever the client wrote.
+    """Turns what a client wrote into the text of a tsquery that PostgreSQL can always read.
 
     Words are joined by AND; `OR` between them, `NOT` or `-` before one, parentheses, `"a phrase"`, and `star*` for
-    words that start so. `AND`, `OR` and `NOT` in any case. What is unbalanced is closed where it ends.
+    words that start so. `AND`, `OR` and `NOT` in any case. Unclosed quotes and parentheses are closed at the end.
     Raises WordsError when nothing is left to look for, or beyond the limits.
     """
     pieces = [piece for match in _PIECE.finditer(text) if (piece := _piece(match, narrative=narrative))]

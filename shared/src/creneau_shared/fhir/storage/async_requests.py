@@ -1,7 +1,7 @@
 """`async_request`: what was asked with `Prefer: respond-async`, and the answer that is kept for it.
 
-A row is waiting, then being carried out, then finished. Whoever carries it out holds the row's lock in the very
-transaction that has the effect and keeps the answer, so that both are there or neither is. `attempts` and
+A row is waiting, then being carried out, then finished. The worker holds the row's lock in the very transaction
+that has the effect and keeps the answer, so that both are there or neither is. `attempts` and
 `lease_until` are committed before that: they count what a process did not survive, and cover the moment between
 being leased and being locked.
 """
@@ -22,14 +22,14 @@ from creneau_shared.ids import new_uuid
 from creneau_shared.security.rights import Rights
 
 CHANNEL = "creneau_async_request"
-"""on which those who carry out requests are woken"""
+"""the channel that wakes the workers that carry out requests"""
 _OWNED = "issuer = $2 AND subject = $3 AND (asked_with = $4 OR (asked_with IS NULL AND finished_at IS NULL))"
-"""Condition: the owner's. One that an older version has recorded is told by its account alone until it is answered."""
+"""Condition: the row is the owner's. A row of an older version is matched by its account alone until it is answered."""
 
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """Who asked, and who alone may come back for the answer: with the same rights (`asked_with`, a digest of what their token
+    """Who asked, and alone may come back for the answer, with the same rights (`asked_with`, a digest of what their token
     says)."""
 
     issuer: str
@@ -39,21 +39,21 @@ class Owner:
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """Whom and what the holder of a token reached, beyond what the token itself says: Patients and Organizations (references)
-    with what they may do for each, those of the Patients who they are."""
+    """Whom a caller reaches beyond what their token says: Patients and Organizations (references) with what they may do for
+    each, and the Patients that are the caller."""
 
     may: Mapping[str, Sequence[str]] = field(default_factory=dict)
     oneself: Sequence[str] = ()
 
     def covers(self, other: Reach) -> bool:
-        """Whether nothing of the other is missing here."""
+        """Whether this reach includes all of the other."""
         return set(other.oneself) <= set(self.oneself) and all(
             set(allowed) <= set(self.may.get(whom, ())) for whom, allowed in other.may.items()
         )
 
 
 def reach_of(rights: Rights) -> Reach:
-    """What these rights are beyond their token."""
+    """The reach that these rights give beyond the token."""
     scopes = (("Patient", rights.people), ("Organization", rights.practices))
     may = {f"{kind}/{id_}": sorted(allowed) for kind, known in scopes for id_, allowed in known.items()}
     return Reach(may, sorted(rights.oneself))
@@ -72,7 +72,7 @@ class Leased:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A finished request's answer, as it is given to whoever comes back for it and still has that reach."""
+    """A finished request's answer, for a caller who comes back for it and still has that reach."""
 
     status: int
     headers: Mapping[str, str]
@@ -80,7 +80,7 @@ class Kept:
     reach: Reach
 
     def is_for(self, reach: Reach) -> bool:
-        """Whether the answer is for somebody who reaches so far now."""
+        """Whether a caller who has this reach now may have the answer."""
         return reach.covers(self.reach)
 
 
@@ -93,8 +93,8 @@ class Progress:
 
 
 def async_request_table(metadata: MetaData) -> Table:
-    """`async_request`: one row a request; its words (`request`, `body`) are erased once it is finished. What an older version
-    has answered bears no `asked_with`, and is given to nobody."""
+    """`async_request`: one row a request; its words (`request`, `body`) are erased once it is finished. A row that an
+    older version has answered has no `asked_with`, and is given to nobody."""
     return Table(
         "async_request",
         metadata,

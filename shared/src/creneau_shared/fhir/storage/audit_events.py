@@ -43,7 +43,7 @@ PURPOSES = "http://terminology.hl7.org/CodeSystem/v3-ActReason"
 ROLES = "https://creneau.sante.fr/fhir/CodeSystem/access-level"
 
 NameOf = Callable[[str], str]
-"""From the SQL of a reference (`Practitioner/12`) to that of the name of who it refers to, NULL where it is not known."""
+"""From the SQL of a reference (`Practitioner/12`) to the SQL of the name behind it, NULL where it is not known."""
 
 _RECORDED = """to_char({a}.recorded AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')"""
 _CODES = {
@@ -57,13 +57,13 @@ _CODES = {
 }
 """Token parameters that every row answers: SQL expression and system."""
 _REFERENCES = {"agent": AGENT, "entity": ENTITY, "patient": "patient="}
-"""Reference parameters: what the terms by which they are answered begin with."""
+"""Reference parameter → the beginning of the terms that answer it."""
 _INSTANTS = ("date", "_lastUpdated")
 _UUID_PATTERN = "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
 
 
 def nobody_known(reference: str) -> str:
-    """Of a service that knows no names."""
+    """The `NameOf` of a service that knows no names."""
     return "NULL"
 
 
@@ -97,7 +97,7 @@ def _concepts(system: str, code: str) -> str:
 
 
 def _agents(a: str, name_of: NameOf) -> str:
-    """The requestor, whom they represent, and the practices for which they spoke."""
+    """SQL: the requestor, whom they represent, and the practices for which they spoke."""
     own, practice = name_of(f"{a}.who"), name_of("p.reference")
     identifier = f"json_build_object('system', {a}.issuer, 'value', {a}.agent)"
     requestor = (
@@ -123,7 +123,7 @@ def _agents(a: str, name_of: NameOf) -> str:
 
 
 def _entities(a: str) -> str:
-    """What was asked for, then whose data came back, then what else."""
+    """SQL: what was asked for, then whose data came back, then what else came back."""
     main = (
         f"CASE WHEN {a}.resource_id IS NOT NULL THEN {a}.resource_type || '/' || {a}.resource_id ELSE '' END"
     )
@@ -179,7 +179,7 @@ def as_seen_by(patients: Collection[str], content: bytes) -> bytes:
     """The AuditEvent as these Patients (ids) may see it: what it says of other people is left out.
 
     An interaction may have returned the data of several people. What was asked, and what else came back, would tell one
-    of them of the others. Who asked is told by name, role and practice, not by the account with which they log in.
+    of them about the others. The caller is shown by name, role and practice, not by the account with which they log in.
     """
     event: dict[str, Any] = loads(content)
     for agent in event["agent"]:
@@ -267,7 +267,7 @@ class AuditEventTable:
         return f"{alias}.id IN ({keys})"
 
     def bears(self, terms: Sequence[str], alias: str, arguments: Arguments) -> str:
-        """A Patient's are those that concern them, a practice's those of whoever spoke for it."""
+        """Condition: a Patient's events are those that concern them, a practice's those of callers who spoke for it."""
         return f"{alias}.terms && {arguments.add(list(terms), 'text[]')}"
 
     def references(self, parameters: Iterable[SearchParameter], alias: str) -> str:
@@ -309,7 +309,7 @@ def _missing(clause: Clause, alias: str) -> str:
 
 
 def _matches(clause: Clause, alias: str, arguments: Arguments) -> str:
-    """A token or reference clause; what no row has matches nothing."""
+    """Condition of a token or reference clause; false for what no row has."""
     name = clause.parameter.name
     tokens = [value for value in clause.values if isinstance(value, TokenValue)]
     if name == "_id":
@@ -320,7 +320,7 @@ def _matches(clause: Clause, alias: str, arguments: Arguments) -> str:
         named = [f"{_REFERENCES[name]}{reference.partition('/_history/')[0]}" for reference in references]
         return f"{alias}.terms && {arguments.add(named, 'text[]')}"
     if (name == "agent" and clause.modifier == "identifier") or (name == "altid" and clause.modifier is None):
-        # Of an identifier, the system is the issuer, which the row's agent is the subject of.
+        # An agent's identifier has the issuer as its system, and the subject as its value.
         subjects = [
             f"{ALTID}{value.code}" for value in tokens if value.code and (name == "agent" or not value.system)
         ]
@@ -346,7 +346,7 @@ def _uuid(text: str) -> UUID | None:
 
 
 class AuditEventStore:
-    """The `ResourceStore` of AuditEvent: what has happened is read, and never changed."""
+    """The `ResourceStore` of AuditEvent: events are read, and never changed."""
 
     resource_type = TYPE
 

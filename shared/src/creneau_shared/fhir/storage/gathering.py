@@ -28,8 +28,8 @@ class ReadsMany(Protocol):
 
 
 class GatheredReads:
-    """The reads of one store's resources. One statement is under way at a time; those who come meanwhile share the
-    next."""
+    """The reads of one store's resources. One statement is under way at a time; reads that come meanwhile share
+    the next."""
 
     def __init__(self, database: Database, store: ReadsMany) -> None:
         self._database = database
@@ -47,7 +47,7 @@ class GatheredReads:
 
     async def _read_all(self) -> None:
         try:
-            # Looked at again once the connection is given back: who came meanwhile has started no other task.
+            # Checked again once the connection is given back: reads that came meanwhile have started no other task.
             while self._waiting:
                 async with self._database.connection() as connection:
                     while self._waiting:

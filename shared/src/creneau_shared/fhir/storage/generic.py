@@ -25,8 +25,8 @@ Changed = Callable[[Connection, WriteContext, ChangeKind, Stored, Resource | Non
 """Called inside the transaction after each write, with the resource as stored (None for a deletion)."""
 
 Belonging = Callable[[Connection, WriteContext, Resource, Stored | None], Awaitable[Sequence[str] | None]]
-"""Called before each write with the resource, its id among it, and its current version: the internal terms that say
-whose it will be; None: whose it is already."""
+"""Called before each write with the resource (its id included) and its current version. Returns the internal terms that
+say whose it will be; None: its owner does not change."""
 
 
 def instant(moment: datetime) -> str:
@@ -35,7 +35,7 @@ def instant(moment: datetime) -> str:
 
 
 def to_milliseconds(moment: datetime) -> datetime:
-    """The instant as `meta.lastUpdated` can say it, so that searching by it finds what it shows."""
+    """The instant with the precision of `meta.lastUpdated`, so that a search by it finds what it shows."""
     return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
 
 
@@ -51,7 +51,7 @@ def stamp(resource: Resource, id_: str, version: int, now: datetime) -> Resource
 
 
 NOTHING = IndexEntries([], [], [], [], None)
-"""A deleted resource is found by nothing."""
+"""The entries of a deleted resource: nothing finds it."""
 
 
 async def nothing_more(*_: object) -> None:
@@ -59,16 +59,16 @@ async def nothing_more(*_: object) -> None:
 
 
 async def as_it_is(*_: object) -> None:
-    """The hook of a type whose resources belong to no organisation, or go on belonging to the one that they have."""
+    """The hook of a type whose resources belong to no organisation, or keep the one that they have."""
 
 
 def owned_by(organizations: Iterable[str]) -> list[str]:
-    """The internal terms of what belongs to these Organizations (ids)."""
+    """The internal terms of a resource that belongs to these Organizations (ids)."""
     return [f"{OWNER}{id_}" for id_ in sorted(set(organizations))]
 
 
 def require_owned(context: WriteContext, resource_type: str, belonging: Collection[str]) -> None:
-    """Forbidden when a practice writes what would belong to none of the organisations for which it speaks."""
+    """Forbidden when a caller of practices writes a resource that would belong to none of those for which they speak."""
     if context.organizations is None or not set(belonging).isdisjoint(owned_by(context.organizations)):
         return
     if not context.own_organizations and not any(term.startswith(OWNER) for term in belonging):
@@ -100,8 +100,8 @@ class GenericStore:
         listed: Callable[[str, str], str] | None = None,
         indexed: Callable[[Resource], Resource] | None = None,
     ) -> None:
-        """`listed`: the condition that a version is shown in the history of the type, by the alias of its row and the
-        column of its terms. `indexed`: what of a resource it is found by; None: all of it."""
+        """`listed` makes the condition that a version is shown in the type's history, from the alias of its row and the
+        column of its terms. `indexed` returns the part of a resource that is indexed; None: all of it."""
         self.resource_type = resource_type
         self._base_url = base_url
         self._changed = changed
@@ -185,8 +185,8 @@ class GenericStore:
     # -- writing ---------------------------------------------------------------------------------------------
 
     async def as_known(self, connection: Connection, context: WriteContext, resource: Resource) -> Resource:
-        """What is kept of a resource that is created or replaced: what was sent, unless a type adds what this base knows of
-        it."""
+        """Returns what is kept of a resource that is created or replaced: what was sent, unless a type adds what this base
+        knows of it."""
         return resource
 
     async def create(
@@ -198,14 +198,14 @@ class GenericStore:
         *,
         belonging: Sequence[str] | None = None,
     ) -> Stored:
-        """`belonging`: the internal terms, where the caller knows them already."""
+        """`belonging`: the internal terms, if the caller knows them already."""
         named = {**resource, "id": id_ or new_id()}
         return await self._create(connection, context, named, belonging, rivals=id_ is not None)
 
     async def create_named(
         self, connection: Connection, context: WriteContext, resource: Resource, belonging: Sequence[str]
     ) -> Stored:
-        """Store a resource under the id that it has by now, which is one of ours: nobody else can be using it."""
+        """Stores a resource under the id that it already has, which this service made: nobody else can be using it."""
         return await self._create(connection, context, resource, belonging, rivals=False)
 
     async def _create(
@@ -245,8 +245,8 @@ class GenericStore:
         belonging: Sequence[str] | None = None,
         keeping: bool = False,
     ) -> Stored:
-        """`belonging`: the internal terms, where the caller knows them already; with `keeping`, beside those that say
-        whose it is by now."""
+        """`belonging`: the internal terms, if the caller knows them already; with `keeping`, they are added to those that
+        say whose it is now."""
         now = max(to_milliseconds(context.now), current.last_updated)
         resource = await self.as_known(connection, context, resource)
         stored_resource = stamp(resource, current.id, current.version + 1, now)
@@ -291,7 +291,7 @@ class GenericStore:
     async def erase(self, connection: Connection, context: WriteContext, current: Stored) -> Stored:
         """Delete `current`, which the caller has locked, and every version before it.
 
-        Nothing is kept but that the id has been used; who is to be told of it is the caller's to say.
+        Nothing is kept but that the id has been used. The caller decides who is told.
         """
         now = max(to_milliseconds(context.now), current.last_updated)
         stored = Stored(self.resource_type, current.id, current.version + 1, now, None)
@@ -311,11 +311,11 @@ class GenericStore:
         change: Callable[[Resource], Resource],
         forgotten: Collection[str],
     ) -> Stored:
-        """Put `change` through `current`, which the caller has locked, and through every version before it; none of
-        them is about the people `forgotten` (references) any more.
+        """Applies `change` to `current`, which the caller has locked, and to every version before it; none of them is
+        about the people `forgotten` (references) any more.
 
-        What it takes away is nowhere left. A current version that it changes is followed by a new one, so that
-        clients see that it changed. Doing it twice changes nothing.
+        What `change` takes away is left nowhere. If it changes the current version, a new version follows, so that
+        clients see the change. Doing it twice changes nothing.
         """
         stored = await self._amend_current(connection, context, current, change, forgotten)
         rows = await connection.fetch(
@@ -371,7 +371,7 @@ class GenericStore:
     async def _insert_version(
         self, connection: Connection, stored: Stored, entries: IndexEntries, *, rivals: bool
     ) -> bool:
-        """Whether the id was free; with `rivals` somebody else may be using it."""
+        """Inserts the first version; returns whether the id was free. `rivals`: somebody else may be using it."""
         arguments = [*self._version_arguments(stored, entries), *self._side_arguments(entries)]
         if not rivals:
             await LastWrite("resource", self._insert_ctes, arguments).run(connection)
@@ -379,14 +379,14 @@ class GenericStore:
         return await connection.fetchval(self._insert_sql, *arguments) is not None
 
     async def _overwrite(self, connection: Connection, stored: Stored, entries: IndexEntries) -> None:
-        """Put a version in the place of the current one, which is kept nowhere: for replicas."""
+        """Puts a version in the place of the current one, which is kept nowhere: for replicas and erasing."""
         arguments = [*self._version_arguments(stored, entries), *self._side_arguments(entries)]
         await LastWrite("resource", self._overwrite_ctes, arguments).run(connection)
 
     async def _write_version(
         self, connection: Connection, ctes: str, current: Stored, stored: Stored, entries: IndexEntries
     ) -> None:
-        """`current` is locked."""
+        """Writes the version after `current`, which is locked."""
         arguments = [*self._version_arguments(stored, entries), *self._side_arguments(entries)]
         arguments += [self.resource_type, current.version, current.last_updated, current.content]
         await LastWrite("resource", ctes, arguments).run(connection)
@@ -408,7 +408,7 @@ class GenericStore:
         return [*version, entries.terms, entries.words, *traits, *occurrences]
 
     def _side_arguments(self, entries: IndexEntries) -> list[Any]:
-        """The arguments of the side tables' inserts, three arrays each, then the position."""
+        """The arguments of the side tables' inserts, one array per column, then the position."""
         arguments: list[Any] = []
         if self._needs.strings:
             arguments += _columns(entries.strings, 3)
@@ -465,8 +465,7 @@ class GenericStore:
         return ", ".join([resource, *ctes])
 
     def _update(self, *, keep_superseded: bool, terms: str) -> str:
-        """Common table expressions. `terms`: what the row's terms become, as SQL over those that it has; $5 are the new
-        ones."""
+        """Common table expressions. `terms`: SQL of the row's next terms, over those that it has; $5 are the new ones."""
         ctes, after = self._side_inserts("resource", 7 + len(self._further))
         _, _, assignments = self._position_columns(after)
         if assignments:
@@ -496,7 +495,7 @@ class GenericStore:
 
 
 def further_columns(resource_type: str) -> tuple[tuple[str, str], ...]:
-    """The columns that only some types have beside the words, in their order, and the cast of what is written there."""
+    """The columns after the words that only some types have, in their order, each with the cast of its values."""
     traits = (("traits", ""),) if resource_type in NARROW else ()
     occurrences = (("occurrences", "::text::jsonb"),) if storage_needs(resource_type).occurrences else ()
     return (*traits, *occurrences)
@@ -505,7 +504,7 @@ def further_columns(resource_type: str) -> tuple[tuple[str, str], ...]:
 def _versions(
     resource_type: str, listed: Callable[[str, str], str] | None
 ) -> tuple[VersionRows, VersionRows]:
-    """Where the current and the superseded versions of a type stand."""
+    """The rows of the current and of the superseded versions of a type."""
 
     def rows(table: str, alias: str, terms: str, only: str, ended: str | None) -> VersionRows:
         columns = ", ".join(f"{alias}.{name}" for name in ("id", "version", "last_updated", "content"))
@@ -537,11 +536,11 @@ _KEPT = (
     "ARRAY(SELECT DISTINCT t FROM unnest(terms) AS t"
     f" WHERE (starts_with(t, '{OWNER}') OR starts_with(t, '{AGENDA}') OR starts_with(t, '{REGISTERED}')) AND t <> ALL ($5))"
 )
-"""SQL: those of a row's terms that say whose it is and who registered it, beside the new ones ($5)"""
+"""SQL: the row's terms that say whose it is, of which agenda, and who registered it, without the new ones ($5)"""
 
 
 def compartment(resource_type: str, terms: str) -> str:
-    """SQL: those of some terms that say whose a resource is and about whom."""
+    """SQL: those of the `terms` that say whose a resource is and about whom."""
     people = COMPARTMENT.get(resource_type, ())
     starts = ["~", *(f"{name}=" for name in people if name != "_id")]
     wanted = any_of(f"starts_with(t, '{start}')" for start in starts)

@@ -1,8 +1,8 @@
 """The statement that reads versions for a history interaction, for any table that keeps the current versions in one
 place and the superseded ones in another (FHIR R4 http.html#history).
 
-`_at` asks for what was current at some moment of a period. A version of that period is found by its own time; one
-from before it, by the version that superseded it, whose time an index knows: nothing but times is ever stored.
+`_at` asks for versions that were current at some moment of a period. A version of that period is found by its own time.
+A version from before it is found by the time of the version that superseded it, which has an index: no end is needed.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ class VersionRows:
     `bears` gives the condition that a version bears one of some terms, for those who do not see every version.
     `source` is the table under the alias `alias`, whose columns are `id`, `version`, `last_updated`; `served_id` the
     id as it is served, collated by code points; `only` and `deletion` are conditions: which rows are meant, and which
-    of them are deletions. `ended`: the column, if there is one, that says when the version was superseded, or a later
-    moment; what is partitioned by it is looked for in the months that may have it.
+    of them are deletions. `ended`: the column, if there is one, with the time when the version was superseded, or a later
+    one. A table that is partitioned by it is read only in the months that may hold the version.
     """
 
     select: str
@@ -59,7 +59,7 @@ def history_statement(
 def total_statement(
     query: HistoryQuery, key: Any, key_type: str, current: VersionRows, past: VersionRows, most: int | None
 ) -> Statement:
-    """How many versions the query asks for, whatever its place; each part of them counted to one more than `most`."""
+    """How many versions the query asks for on all pages; each part of them is counted to at most one more than `most`."""
     wanted = _Wanted(replace(query, before=None), key, key_type)
     limit = "" if most is None else f" LIMIT {wanted.arguments.add(most + 1, 'bigint')}"
     counts = [
@@ -70,7 +70,7 @@ def total_statement(
 
 
 class _Wanted:
-    """The conditions of one query, its arguments numbered once for all the parts of the statement."""
+    """The conditions of one query; all parts of the statement share its numbered arguments."""
 
     def __init__(self, query: HistoryQuery, key: Any, key_type: str) -> None:
         self.arguments = arguments = Arguments()
@@ -88,7 +88,7 @@ class _Wanted:
             self._low, self._high = (arguments.add(moment, "timestamptz") for moment in query.at)
 
     def parts(self, current: VersionRows, past: VersionRows) -> Iterator[tuple[VersionRows, str, str]]:
-        """The rows of which no version is in two parts, what is joined to them, and the condition."""
+        """Yields for each part its rows, what is joined to them, and the condition. No version is in two parts."""
         yield current, "", self._where(current, self.lived_on(current))
         yield past, "", self._where(past, self.began(past))
         if self._low is not None:
@@ -115,7 +115,7 @@ class _Wanted:
         return all_of(conditions)
 
     def lived_on(self, rows: VersionRows) -> str:
-        """The version is current to this day. A deletion is told when it happened, not for ever after."""
+        """Condition: the version is still current, and was in the period. A deletion counts only when it happened."""
         if self._low is None:
             return "true"
         a = rows.alias
@@ -124,7 +124,7 @@ class _Wanted:
         )
 
     def began(self, rows: VersionRows) -> str:
-        """The version became current in the period."""
+        """Condition: the version became current in the period."""
         if self._low is None:
             return "true"
         a = rows.alias
@@ -157,5 +157,5 @@ class _Wanted:
 
 
 def _ended(rows: VersionRows, condition: str) -> list[str]:
-    """What a condition on the version's time, or on its successor's, means for when it ended."""
+    """The condition on when a version ended that follows from one on its own time or its successor's."""
     return [f"{rows.alias}.{rows.ended} {condition}"] if rows.ended is not None else []

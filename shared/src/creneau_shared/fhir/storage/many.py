@@ -1,4 +1,4 @@
-"""A generic store that writes many resources of its type by one statement, for those who write in batches."""
+"""A generic store that writes many resources of its type by one statement, for writes in batches."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from creneau_shared.fhir.storage.generic import GenericStore, compartment, stamp
 from creneau_shared.fhir.storage.store import Resource, Stored, WriteContext
 
 _BETWEEN = "\x1e"
-"""between the terms of one row as they travel: an array of arrays cannot be ragged, and no term has it"""
+"""separates the terms of one row in an argument: an array of arrays cannot be ragged, and no term has this character"""
 _SPLIT = "string_to_array({array}, E'\\x1e')"
 
 
@@ -27,7 +27,7 @@ class Version:
 
 
 class ManyStore(GenericStore):
-    """A `GenericStore` for resources whose ids are the service's own, and of whose changes nobody else is told."""
+    """A `GenericStore` for resources whose ids the service makes, and of whose changes nobody else is told."""
 
     def __init__(
         self, resource_type: str, base_url: str, indexed: Callable[[Resource], Resource] | None = None
@@ -42,7 +42,7 @@ class ManyStore(GenericStore):
     async def create_many(
         self, connection: Connection, context: WriteContext, versions: Sequence[Version]
     ) -> None:
-        """Store these, whose ids nobody has used."""
+        """Stores these resources, whose ids nobody has used."""
         now = to_milliseconds(context.now)
         await self._write(connection, self._insert_many, [(version, 1, now) for version in versions])
 

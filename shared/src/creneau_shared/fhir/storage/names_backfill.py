@@ -1,5 +1,5 @@
-"""SQL that lets names be found from each of their words on (`fhir.search.name_words`) where they were stored before
-that was so: for migrations only (`\\:` is their colon). All that it needs stands in the side tables already, folded."""
+"""SQL that lets names be found from each of their words on (`fhir.search.name_words`) if they were stored before that was
+possible: for migrations only (`\\:` is their colon). All that it needs stands in the side tables already, folded."""
 
 from __future__ import annotations
 
@@ -20,5 +20,5 @@ WHERE n > 1 OR normal <> value"""
 
 
 def undo(table: str) -> str:
-    """The DELETE that takes them away again."""
+    """The DELETE that removes the starts again."""
     return f"DELETE FROM {table}_string WHERE parameter LIKE '%\\:start'"

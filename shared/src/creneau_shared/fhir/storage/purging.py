@@ -1,4 +1,4 @@
-"""Taking resources away for good, with their versions: for what is past keeping. Nobody is told."""
+"""Removes resources that are past keeping for good, with their versions. Nobody is told."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from creneau_shared.fhir.search.registry import storage_needs
 
 
 async def purge(connection: Connection, resource_type: str, ids: Sequence[str]) -> int:
-    """Remove these resources of a generic type, what they are found by and their superseded versions; how many."""
+    """Removes these resources of a generic type, their search entries and superseded versions; returns how many."""
     needs, table = storage_needs(resource_type), table_name(resource_type)
     sides = (("string", needs.strings), ("date", needs.dates), ("number", needs.numbers))
     for kind, wanted in sides:

@@ -16,11 +16,11 @@ from creneau_shared.fhir.storage.store import Resource, Stored
 
 
 class ReplicaStore(GenericStore):
-    """Writes what the owner of a type says of it; never older over newer."""
+    """Writes the versions that the owner of a type publishes; never older over newer."""
 
     async def apply(self, connection: Connection, resource: Resource) -> bool:
-        """Store the owner's version of a resource; False when this one or a later one is here already. One that was swept
-        is not here: the topic has it after all."""
+        """Stores the owner's version of a resource; False when this one or a later one is here already. A swept one is not
+        here, and may be stored again: the topic has it after all."""
         meta = resource["meta"]
         stored = Stored(
             self.resource_type,
@@ -39,7 +39,7 @@ class ReplicaStore(GenericStore):
         return True
 
     async def forget(self, connection: Connection, id_: str) -> None:
-        """The owner has deleted the resource; a later version may still bring it back."""
+        """Removes a resource that its owner has deleted; a later version may still bring it back."""
         await self._remove(connection, id_, versions=1)
 
     async def is_there_since(self, connection: Connection, id_: str, at: datetime) -> bool:
@@ -48,8 +48,8 @@ class ReplicaStore(GenericStore):
         return current is not None and not current.deleted and current.last_updated > at + CLOCKS_APART
 
     async def sweep(self, connection: Connection, id_: str) -> None:
-        """A rebuild has not found the resource, and nobody has said that it is deleted: the same version may still bring
-        it back."""
+        """Removes a resource that a rebuild has not found, and that nobody has said is deleted: the same version may still
+        bring it back."""
         await self._remove(connection, id_, versions=0)
 
     async def _remove(self, connection: Connection, id_: str, *, versions: int) -> None:

@@ -1,4 +1,4 @@
-"""What every resource type's storage can do, whoever implements it.
+"""The interface of every resource type's storage.
 
 The REST layer knows types only through `ResourceStore`: the generic one keeps a type in the tables of
 `storage.tables`; a service may bring its own (booking's slots are narrow rows, its appointments have rules).
@@ -27,7 +27,7 @@ class Stored:
     last_updated: datetime
     content: bytes | None
     terms: Sequence[str] | None = field(default=None, compare=False, repr=False)
-    """what an index finds the current version by, where it was read with it"""
+    """the terms by which an index finds the current version, if they were read with it"""
 
     @property
     def deleted(self) -> bool:
@@ -48,49 +48,49 @@ class WriteContext:
     issuer: str = ""
     role: Role = "system"
     by_service: bool = False
-    """the service itself, of its own accord (a hold that runs out): never said by a token"""
+    """whether the service writes of its own accord (a hold that runs out): never said by a token"""
     client: str = ""
     """the OAuth client through which they write"""
     practitioner: str | None = None
-    """id of the Practitioner who they are"""
+    """id of the Practitioner that is the caller"""
     national_id: str | None = None
-    """the national identifier of the professional who they are"""
+    """the national identifier of the professional that is the caller"""
     patient_ids: frozenset[str] | None = None
     """the Patients this subject acts for; None: not limited to a patient compartment"""
     people: Mapping[str, frozenset[str]] | None = None
     """what they may do for which Patient (see, book, cancel, register, manage); None: they do not act as a consumer"""
     oneself: frozenset[str] = frozenset()
-    """those of the Patients who they are"""
+    """those of the Patients that are the caller"""
     required: tuple[str, ...] | None = None
-    """the terms of which what is changed must bear one to be within the caller's reach; None: no limit"""
+    """terms; a changed resource must bear one of them to be within the caller's reach; None: no limit"""
     organizations: frozenset[str] | None = None
-    """the Organizations (ids) to one of which what is written must belong; None: not limited to practices"""
+    """Organizations (ids); a written resource must belong to one of them; None: not limited to practices"""
     own_organizations: frozenset[str] = frozenset()
-    """those of them that are theirs, and not by a delegation"""
+    """those of `organizations` that are the caller's own, and not by a delegation"""
     names_new: bool = False
-    """whether the id of what is created is the client's choice (PUT), and none of ours"""
+    """whether the client, and not the service, chose the id of the created resource (PUT)"""
     correlation_id: str | None = None
     answer: dict[str, str] = field(default_factory=dict)
     """response headers that the write adds (such as a hold's Expires)"""
     undecided: set[str] = field(default_factory=set)
-    """ids of what was written and waits for somebody's decision: answered by 202"""
+    """ids of written resources that wait for somebody's decision: answered by 202"""
     besides: list[Stored] = field(default_factory=list)
-    """others of the type that the same write has changed: each leaves its trace"""
+    """other resources of the type that the same write has changed: each leaves its trace"""
 
     def unlimited(self) -> WriteContext:
-        """The same write where it was decided already that it may be done: limited to nobody's reach."""
+        """The same write without limits of reach, after the decision that it may be done."""
         return replace(self, people=None, patient_ids=None, required=None, organizations=None)
 
     def owners(self, named: Iterable[str]) -> frozenset[str]:
-        """Whose (Organizations, ids) is what names these: of a caller who is limited to practices, those for which they
-        speak; where it is none of these, their own. What was delegated to them is no owner by that alone: whoever
-        delegates asks nobody, and would come to see whatever the others write."""
+        """The owners (Organizations, ids) of a resource that names these. For a caller limited to practices: those named for
+        which they speak; without any, the caller's own. A delegating practice is no owner unless named: it delegates
+        without asking, and would see whatever the others write."""
         if self.organizations is None:
             return frozenset(named)
         return self.organizations.intersection(named) or self.own_organizations
 
     def may(self, what: str, patient: str) -> bool:
-        """Whether they may do this for a Patient (id); whoever does not act as a consumer is not limited so."""
+        """Whether they may do this for a Patient (id); true for a caller who does not act as a consumer."""
         return self.people is None or what in self.people.get(patient, ())
 
     def represents(self, patient: str) -> bool:
@@ -98,7 +98,7 @@ class WriteContext:
         return self.people is not None and patient not in self.oneself
 
     def reaches(self, stored: Stored) -> bool:
-        """Whether what was read, with its terms, is within the caller's reach."""
+        """Whether a version, read with its terms, is within the caller's reach."""
         if self.required is None or f"_id={stored.id}" in self.required:
             return True
         return not set(stored.terms or ()).isdisjoint(self.required)
@@ -116,26 +116,26 @@ class HistoryQuery:
     at: tuple[datetime, datetime] | None = None
     """versions that were current at some moment of this half-open period"""
     required: tuple[str, ...] | None = None
-    """the terms of which a version must have borne one; None: every version"""
+    """terms; a version must have borne one of them; None: every version"""
     backward: bool = False
     """whether the `count` oldest of those newer than `before` are wanted"""
 
 
 @runtime_checkable
 class MovesByItself(Protocol):
-    """A store that writes versions of its own accord, as a consequence of what its clients write elsewhere."""
+    """A store that writes versions of its own accord, as a consequence of writes elsewhere."""
 
     async def rebased(
         self, connection: Connection, current: Stored, version: int, resource: Resource | None
     ) -> Resource | None:
-        """What a client that read `version` means to write over `current` (`resource`; None: a patch, which is applied to
-        it), where all that has changed since is the store's own doing; None: others have written meanwhile."""
+        """Returns what to write over `current` for a client that read `version` and sends `resource` (None: a patch, to be
+        applied to the result), if only the store itself has written since; None: others have written meanwhile."""
         ...
 
 
 @runtime_checkable
 class CompletesPatches(Protocol):
-    """A store of which a patch may leave out what follows from the rest."""
+    """A store whose patches may leave out what follows from the rest."""
 
     async def completed(self, connection: Connection, patched: Resource) -> Resource:
         """The patched resource with what follows from it; it has not been checked yet."""
@@ -154,7 +154,7 @@ class ResourceStore(Protocol):
     async def read_version(
         self, connection: Connection, id_: str, version: int, required: Sequence[str] | None = None
     ) -> Stored | None:
-        """One version, current or superseded, if it bore one of the terms `required` (None: whatever it bore)."""
+        """One version, current or superseded, if it bore one of the terms `required` (None: no condition)."""
         ...
 
     async def lock(self, connection: Connection, id_: str) -> Stored | None:
@@ -191,23 +191,23 @@ class ResourceStore(Protocol):
         ...
 
     async def history_total(self, connection: Connection, query: HistoryQuery, most: int | None) -> int:
-        """The number of versions that match, wherever a page begins; with `most`, counted up to somewhat above it."""
+        """The number of versions that match, on all pages; with `most`, counted up to somewhat above it."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """One of the resources that a caller writes together, checked as far as it can be without the database."""
+    """One of several resources that a caller writes together, checked as far as possible without the database."""
 
     context: WriteContext
     resource: Resource
     id: str
     is_new: bool
-    """whether the id was made for it, so that nobody has it"""
+    """whether the id was made for this resource, so that no other has it"""
     may_create: bool = True
     """whether the caller may give a resource this id"""
     required: Sequence[str] | None = None
-    """the terms of which the current version must bear one; None: whatever it bears"""
+    """terms; the current version must bear one of them; None: no condition"""
 
 
 @runtime_checkable
@@ -217,10 +217,10 @@ class WritesMany(Protocol):
     resource_type: str
 
     async def write_many(self, connection: Connection, writes: Sequence[Write]) -> Sequence[Stored | None]:
-        """Store what `create` and `replace` would, for each of these writes of one caller, no two of one id.
+        """Stores what `create` and `replace` would, for each of these writes of one caller, no two with one id.
 
-        None, and nothing done, for what must be written alone: whatever would be refused, and whatever is unusual
-        enough not to be known here. Any error says that nothing at all was written.
+        Does nothing and returns None for a write that must be done alone: one that would be refused, or that is too
+        unusual to be handled here. After any error nothing at all was written.
         """
         ...
 

@@ -198,8 +198,8 @@ def history_table(metadata: MetaData) -> Table:
 
     The current version stands in the type's own table only; deleting a resource leaves a current row without
     content, whose version is the deletion's. Partitioned by month of `superseded_at`, when the successor came: versions
-    are kept from then on. Each partition has (resource_type, id, version) as its primary key; who supersedes a version
-    holds its resource's lock, so that it is in one month only.
+    are kept from then on. Each partition has (resource_type, id, version) as its primary key; a writer
+    that supersedes a version holds its resource's lock, so that the version is in one month only.
     """
     return Table(
         "resource_history",
@@ -211,7 +211,7 @@ def history_table(metadata: MetaData) -> Table:
         Column("content", LargeBinary, nullable=True),
         # About whom and whose this version was: its own, not its successor's, decides who may see it.
         Column("compartment", ARRAY(Text(collation="C")), nullable=False, server_default=text("'{}'")),
-        # Of versions from before there was this column: not later than that.
+        # Versions from before this column existed were superseded at this time or earlier.
         Column("superseded_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
         Index("ix_resource_history_time", "resource_type", "last_updated"),
         postgresql_partition_by="RANGE (superseded_at)",

@@ -1,8 +1,8 @@
-"""SQL that fills `words` for rows that were stored before there was such a column: for migrations only.
+"""SQL that fills `words` for rows that were stored before the column existed: for migrations only.
 
-It says once more, in SQL, what `fhir.search.words` says in Python, so that a database with data is upgraded without
-reading every resource through the application. It knows numeric character references of a narrative as digits only;
-such a row is put right by its next version.
+It repeats in SQL what `fhir.search.words` does in Python, so that a database with data is upgraded without reading every
+resource through the application. It takes numeric character references of a narrative for plain digits; the next version
+of such a row corrects that.
 """
 
 from __future__ import annotations

@@ -54,7 +54,7 @@ class Session:
     desk: Desk
 
     async def locked(self, id_: str) -> Stored:
-        """Returns the appointment, locked. Raises NotFound or Gone if the caller may not see and change it."""
+        """Returns the appointment, locked, if the caller may see and change it."""
         access = self.call.request.access("Appointment", "u")
         return await read_current(self.connection, self.desk.store, access, id_, lock=True)
 
@@ -164,7 +164,7 @@ async def answer_with(
     wants_bundle: bool,
     headers: dict[str, str] | None = None,
 ) -> Answer:
-    """Returns 201 (200 if not created) with the Appointment, or 200 with a Bundle of it if `wants_bundle`: the guides differ.
+    """Returns 201 (200 if not created) with the Appointment, or 200 with a Bundle of it if `wants_bundle` (guides differ).
     Returns 202 while the practice has still to agree (ISiK)."""
     service = session.call.service
     action = "C" if created else "U"

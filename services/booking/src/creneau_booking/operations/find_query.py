@@ -140,8 +140,8 @@ def identifier_of(reference: Resource) -> str:
 
 
 def series_of(given: OperationInput) -> Series | None:
-    """Returns how many visits, and how often: from `occurrence-count` (weekly, or every `occurrence-interval` weeks; Medplum),
-    or from IHE's `timing`."""
+    """Returns how many visits, and how often: from `occurrence-count` (weekly, or every `occurrence-interval` weeks;
+    Medplum), or from IHE's `timing`."""
     timing = given.first("timing")
     repeat = timing.get("repeat", {}) if isinstance(timing, dict) else {}
     count = given.first("occurrence-count")

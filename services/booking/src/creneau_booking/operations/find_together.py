@@ -199,7 +199,7 @@ class TogetherSearch:
         return Requirement([_free(slot, cutting) for slot in slots], agendas, frozenset(own))
 
     async def _free(self, pairs: Pairs, conditions: tuple[Condition, ...]) -> list[Resource]:
-        """Returns the free slots of a search in order of time. Stops reading once it has `gathered_max`, and notes the cut."""
+        """Returns the free slots of a search in order of time. Stops reading at `gathered_max`, and notes the cut."""
         if self._bookable:
             pairs.append(("bookable", "true"))
         pairs.append(("_total", "none"))

@@ -11,8 +11,8 @@ from creneau_shared.fhir.rest.parameters import OperationInput
 
 
 def window_of(given: OperationInput, zone: tzinfo = PARIS) -> tuple[datetime | None, datetime | None]:
-    """Returns start (inclusive) and end (exclusive). An end given as a day includes that day. Raises BadRequest if a value is
-    no date."""
+    """Returns start (inclusive) and end (exclusive). An end given as a day includes that day. Raises BadRequest if a value
+    is no date."""
     period = next((value for value in given.all("period") if isinstance(value, dict)), {})
     start = period.get("start") or given.first("start", "from", "_from")
     end = period.get("end") or given.first("end", "to", "_to")

@@ -141,8 +141,8 @@ def _sent(given: OperationInput) -> Resource:
 
 
 def _period(given: OperationInput, wanted: Resource, before: Appointment) -> tuple[datetime, datetime] | None:
-    """Returns the period from `start` to `end`, or with the appointment's present length. Returns None if neither the call nor
-    the Appointment that it sends has a start. Refuses what `require_sensible` refuses."""
+    """Returns the period from `start` to `end`, or with the appointment's present length. Returns None if neither the call
+    nor the Appointment that it sends has a start. Refuses what `require_sensible` refuses."""
     start = _moment(given, wanted, "start")
     if start is None or before.start is None or before.end is None:
         return None

@@ -206,7 +206,7 @@ def create_sas_reports(settings: BookingSettings, database: Database, clock: Clo
 
 
 def calendar_passwords(settings: BookingSettings) -> CalendarPasswords:
-    """Makes the box that seals and opens the passwords of practitioners' own calendars."""
+    """Makes the CalendarPasswords, which seal and open the passwords of practitioners' own calendars."""
     return CalendarPasswords(settings.calendar_secret.get_secret_value())
 
 

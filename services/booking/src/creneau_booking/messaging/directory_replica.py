@@ -53,7 +53,7 @@ class DirectoryReplica:
 
     @staticmethod
     def alone(event: ReceivedEvent) -> bool:
-        """Whether the event has a transaction of its own: it changes agendas or cancels visits, and writers of these wait for
+        """Whether the event has a transaction of its own: it changes agendas or cancels visits, and their writers wait for
         it. With 499 other events in its transaction they would wait for seconds."""
         return event.raw is None or event.key.partition("/")[0] in FOLLOWED
 
@@ -79,8 +79,8 @@ class DirectoryReplica:
         was_gone: bool,
         states_zone: bool = False,
     ) -> None:
-        """Updates the agendas of an actor. `named_before`: the references by which agendas could name it (`named_with`) until
-        now, such as the professional whose role it was. `states_zone`: the resource states its time zone."""
+        """Updates the agendas of an actor. `named_before`: the references by which agendas could name it (`named_with`)
+        until now, such as the professional whose role it was. `states_zone`: the resource states its time zone."""
         resource_type = key.partition("/")[0]
         named = sorted({*named_before, *await named_with(connection, key)})
         if resource_type in BELONGING_TYPES:

@@ -1,7 +1,7 @@
 """`Slot/$prefetch`: the free slots of a period, for callers who fetch them all beforehand (Argonaut's use case 3).
 
-It takes the parameters of `$find` and answers the slots themselves, page by page. `$bulk-publish` has the free slots of
-all agendas as files.
+It is called as `$find` is, and answers the slots themselves, page by page. `$bulk-publish` has the free slots of all
+agendas as files.
 """
 
 from __future__ import annotations

@@ -66,7 +66,7 @@ RENOUNCE = operation_definition(
 
 
 class InviteOperation:
-    """`$invite`: for a caller who may decide who represents the Patient, or with whom the Patient decides it."""
+    """`$invite`: for a caller who decides who represents the Patient, or in whose presence that is decided."""
 
     def __init__(self, store: RelatedPersonStore, lasts: timedelta) -> None:
         self._store = store

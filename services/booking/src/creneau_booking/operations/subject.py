@@ -172,7 +172,7 @@ def _names_a_patient(resource: Resource) -> bool:
 
 
 def with_contained_slots(resource: Resource) -> Resource:
-    """Adds references (dom-3) to the contained slots of an Appointment as Medplum writes it, without any."""
+    """Adds references to the contained slots (dom-3) of an Appointment that has none, as Medplum writes it."""
     contained = resource.get("contained")
     if (
         resource.get("resourceType") != "Appointment"

@@ -1,5 +1,5 @@
-"""Renders an appointment for the SAS platform (INT_R03): FrAppointmentSAS, or sas-sos-appointment if the agenda is of a place
-and of no professional (SOS Médecins). It contains nothing of the patient."""
+"""Renders an appointment for the SAS platform (INT_R03): FrAppointmentSAS, or sas-sos-appointment if the agenda is of a
+place and of no professional (SOS Médecins). It contains nothing of the patient."""
 
 from __future__ import annotations
 

@@ -86,7 +86,7 @@ def check_numbers(query: Pairs, parameter: str, example: str, whom: tuple[str, s
 
 
 def neutral(query: Pairs) -> list[tuple[str, str]]:
-    """Returns the query over stored resources: without the profile, with national numbers in every form that they may have."""
+    """Returns the query over stored resources: without the profile, with each national number in every form."""
     pairs = [
         (name, in_every_form(text, person_tokens) if name == PRACTITIONERS else text) for name, text in query
     ]

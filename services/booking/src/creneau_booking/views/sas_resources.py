@@ -212,7 +212,7 @@ def _structure(reference: Resource, organization: Resource | None) -> Resource |
 
 
 def place_identifier(given: Resource) -> Resource | None:
-    """Returns a place's identifier in the coding of FR Core 1.1.0, from either FR Core; None if its type has no such code."""
+    """Returns a place's identifier, of either FR Core, in the coding of FR Core 1.1.0; None if its type has no such code."""
     system, value = given.get("system"), given.get("value")
     for coding in given.get("type", {}).get("coding", []):
         if system and value and coding.get("code") in codes.LOCATION_IDENTIFIER_CODES:

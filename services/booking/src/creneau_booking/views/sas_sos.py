@@ -1,7 +1,7 @@
 """SOS Médecins: free slots of centres (agendas of a Location), asked for by way of Schedule (SAS, INT_R01 SOS).
 
 The platform searches Schedule by the SIRET of the structures, with three `_has` about slots and a `_revinclude` of them.
-It means one search of Slot, whose criteria all hold for the same slot, and so it is run. The answer is the graph
+It means one search of Slot, whose criteria all hold for the same slot; that search is run. The answer is the graph
 Slot → Schedule → Location → Organization; `total` counts the slots, as the official example does.
 """
 
@@ -103,7 +103,7 @@ class SosView:
         return whole_up_to(asked)
 
     def bundle(self, request: FhirRequest, asked: SearchRequest, result: SearchResult) -> bytes:
-        """Returns the searchset. It claims the SOS profile unless it is empty or a page, which that profile cannot express."""
+        """Returns the searchset. It claims the SOS profile, unless it is empty or a page: that profile allows neither."""
         graph = _Graph(Facts(result.included, request.base_url, request.now))
         found = [
             chain for row in result.matches if (chain := graph.of(orjson.loads(row.content))) is not None
@@ -150,7 +150,7 @@ class _Graph:
         return rendered | {"schedule": {"reference": name}}, centre
 
     def _centre(self, name: str) -> _Centre | None:
-        """Returns the agenda of one place and no professional; None for others: professionals' agendas have their own flow."""
+        """Returns the agenda of one place and no professional; None for others (professionals have their own flow)."""
         stored = self.facts.find(name)
         if stored is None or stored.get("active") is False:
             return None
@@ -174,7 +174,7 @@ class _Graph:
 
 
 def sos_slot(stored: Resource) -> Resource | None:
-    """Returns sas-sos-slot-aggregator of a slot open to all or kept for the regulation; serviceType has visit types alone."""
+    """Returns sas-sos-slot-aggregator of a slot open to all or kept for the regulation, with coded visit types alone."""
     rendered = slot(stored, codes.SOS_VISIBILITIES)
     if rendered is None:
         return None

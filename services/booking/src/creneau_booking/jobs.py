@@ -126,8 +126,7 @@ class Jobs:
             await wait(stop, await self._until_next_expiry_s())
 
     async def _until_next_expiry_s(self) -> float:
-        """Returns the seconds until the next look. It is never later than `HOLD_DURATION_S`, after which a hold that is made
-        meanwhile would run out."""
+        """Returns the seconds until the next look: at most `HOLD_DURATION_S`, the life of a hold that is made meanwhile."""
         async with self._database.connection() as connection:
             expires_at = await next_expiry(connection)
         longest_s = min(self._settings.hold_duration_s, self._settings.hold_look_max_s)
@@ -269,7 +268,7 @@ class Jobs:
     async def _keep_months(
         self, step: Callable[[Connection, datetime, int], Awaitable[int]], months: int
     ) -> int:
-        """Makes or drops partitions by `step`; returns how many. A failure is logged and counts as 0."""
+        """Runs `step`; returns how many partitions it made or dropped. Logs a failure."""
         try:
             async with self._database.connection() as connection:
                 return await step(connection, self._clock.now(), months)
@@ -279,7 +278,7 @@ class Jobs:
 
 
 def rules(settings: BookingSettings, common: RetentionSettings) -> list[Rule]:
-    """Returns the rules on how long booking keeps each kind of data."""
+    """Returns how long booking keeps which data."""
     return [
         Rule(
             "appointments",

@@ -194,7 +194,7 @@ def erasure_event(
 ) -> Event:
     """`fr.creneau.booking.patient.erased.v1`: consumers forget this person, once they have told the named cancellations.
 
-    It has the topic and key of the contact that it ends, so that it is read after it.
+    It has the topic and key of the contact that it ends: it is read after it.
     """
     told = {
         "patient": f"Patient/{patient_id}",
@@ -207,7 +207,7 @@ def erasure_event(
 
 def erasure_tombstone(patient_id: str, correlation_id: str | None = None) -> Event:
     """Returns the erasure as a tombstone, by which the topic itself forgets the person. A consumer that comes too late for
-    the event still learns from the tombstone that it was an erasure."""
+    the event still learns that it was an erasure."""
     return _erased(patient_id, None, correlation_id)
 
 

@@ -148,7 +148,7 @@ class BookOperation:
         return scope_in(given) != "this"
 
     def _begins_series(self, existing: Stored, subject: Subject) -> bool:
-        """Whether the call books a series that is only asked for (`proposed` or `waitlist`): none of it is taken yet."""
+        """Whether the call books a series of which nothing is taken yet (`proposed`, `waitlist`)."""
         resource = self._desk.repository.resource(existing)
         asked = resource["status"] in ("proposed", "waitlist") and subject.resource is None
         return asked and template_of(resource) is not None
@@ -262,8 +262,7 @@ class BookOperation:
         return said(self._desk.repository.facts(resource).booked(), resource)
 
     async def _with_slots(self, session: Session, resource: Resource, given: OperationInput) -> Resource:
-        """Adds the slots of the named agenda that cover the wanted period (ISiK). Raises BadRequest (400) if the call has
-        neither slot nor agenda with a period."""
+        """Adds the slots of the named agenda that cover the period (ISiK). Raises BadRequest (400) without agenda or period."""
         schedule = next((id_of(reference) for reference in given.references("schedule")), None)
         if schedule is None or "start" not in resource or "end" not in resource:
             raise BadRequest(
@@ -280,8 +279,8 @@ class BookOperation:
     async def _cancel_replaced(
         self, session: Session, given: OperationInput, by: str, *, hidden: bool
     ) -> str | None:
-        """Cancels the appointment that `by` (an id) replaces, and returns its id. The cancelled one names `by`, unless
-        `by` is `hidden` from somebody who sees the cancelled one."""
+        """Cancels the appointment that `by` (an id) replaces; returns its id. It names `by`, unless that is `hidden` from
+        somebody who sees it."""
         id_ = _replaced(given)
         if not id_:
             return None

@@ -95,8 +95,8 @@ class Session:
         return {"reference": f"Patient/{stored.id}"}
 
     async def _known(self, patient: Resource) -> str | None:
-        """Returns the id of the only visible Patient who matches, else None. A person's own account matches by name and
-        birth date, any other caller by identifier."""
+        """Returns the id of the only visible Patient who matches: for a person's own account by name and birth, else by
+        identifier."""
         access = self.call.request.access("Patient", "r")
         if access.patient_ids is not None:
             found = sorted(access.patient_ids)
@@ -118,7 +118,7 @@ class Session:
         return named or [{"reference": f"Patient/{id_}"} for id_ in own if len(own) == 1]
 
     def require_own(self, resource: Resource) -> None:
-        """Refuses an appointment for somebody else: a patient books for themselves or for those whom they represent."""
+        """Refuses a patient who books for somebody whom they do not represent."""
         require_compartment(self.access, self.desk.store, resource, self.call.request)
 
 
@@ -189,7 +189,7 @@ async def answer_with(
 
 
 def _until_entry(session: Session, stored: Stored) -> Entry:
-    """Returns an entry that says until when the slot is kept, for clients that read only the Bundle (Argonaut)."""
+    """Returns an entry that says until when the slot is kept, for readers of the Bundle alone (Argonaut)."""
     until = session.desk.repository.stored_facts(stored).held_until
     assert until is not None
     for_practice = stored.id in session.context.undecided

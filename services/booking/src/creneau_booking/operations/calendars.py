@@ -204,7 +204,7 @@ class CalendarOperations:
 
     @staticmethod
     async def _own(connection: Connection, call: OperationCall) -> str:
-        """Returns the agenda's id. Raises NotFound if there is no such agenda, Forbidden if it is another practice's."""
+        """Returns the agenda's id. Raises NotFound, or Forbidden if it is another practice's."""
         assert call.id is not None
         context = write_context(call.request, call.request.access(TYPE, "u"))
         if await own_agenda(connection, context, call.id) is None:

@@ -1,8 +1,8 @@
 """`Appointment/$cancel`: give an appointment up, with a reason and a message to the other side.
 
 The rules are those of a PATCH to `cancelled`: a patient may until the agenda's deadline; the same transaction frees the
-slots; the appointment keeps its references to them. A cancelled appointment is answered as it is. `$cancel` on an offer of
-the waiting list refuses the offer and the patient goes on waiting; a second `$cancel` leaves the list.
+slots; their references stay. A cancelled appointment is answered as it is. `$cancel` on an offer of the waiting list refuses
+the offer, and the patient goes on waiting; a second `$cancel` leaves the list.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ class CancelOperation:
 
 
 def _reason(given: OperationInput) -> Resource | None:
-    """Returns the reason as a CodeableConcept. It may be sent as a CodeableConcept, a Coding, a code or words."""
+    """Returns the reason (CodeableConcept, Coding, code or words) as a CodeableConcept."""
     said = given.first(*REASONS)
     if isinstance(said, dict):
         concept = dict(said) if {"coding", "text"} & set(said) else {"coding": [said]}
@@ -105,7 +105,7 @@ def _with_system(coding: Resource) -> Resource:
 
 
 def _note(given: OperationInput) -> str | None:
-    """Returns the message to the other side: a string, or an Annotation's text. Raises BadRequest if it is neither."""
+    """Returns the message to the other side, from a string or an Annotation. Raises BadRequest for others."""
     said: Any = given.first(*NOTES)
     if isinstance(said, dict):
         said = said.get("text")

@@ -1,4 +1,4 @@
-"""The consumer for whom a call of `$find`, `$prefetch` or `$soonest` searches."""
+"""The consumer for whom `$find`, `$prefetch` or `$soonest` searches."""
 
 from __future__ import annotations
 

@@ -161,7 +161,7 @@ class EverythingOperation:
 
 
 def _remarks(request: FhirRequest) -> list[Entry]:
-    """Returns the entry that names the parameters of the call that are not known; none if all are."""
+    """Returns an entry that names the unknown parameters, if any."""
     issues = unknown_names(OperationInput.of(request), _KNOWN, "$everything")
     return [outcome_entry(dumps(operation_outcome(issues, request.language)))] if issues else []
 

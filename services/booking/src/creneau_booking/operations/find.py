@@ -345,7 +345,7 @@ def to_come(now: datetime) -> Clause:
 
 
 async def _why_nothing(connection: Connection, asked: _Asked) -> list[Issue]:
-    """Returns why nothing is proposed, for each of the first REMARKS_MAX actors that the call names."""
+    """Returns why nothing is proposed, for the first REMARKS_MAX named actors."""
     named = [one for one in named_in(asked.given) if one.kind != "Device"]
     references = [r for _, those in await meant_by(connection, named) for some in those for r in some]
     if not references:

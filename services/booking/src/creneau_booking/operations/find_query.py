@@ -82,8 +82,8 @@ class Named:
 
 
 def named_in(given: OperationInput) -> list[Named]:
-    """Returns each kind that the call names with its references, in the order of preference. Values of `schedule` are wanted
-    together (Medplum); a value with commas asks for one agenda of each kind among those that it names."""
+    """Returns each named kind with its references, in the order of preference. Values of `schedule` are wanted together
+    (Medplum); a value with commas asks for one agenda of each kind that it names."""
     found = [Named(kind, tuple(given.references(*names))) for names, kind in ACTORS.items()]
     agendas = {str(some): Named("Schedule", tuple(some)) for some in given.alternatives("schedule")}
     return [*(named for named in found if named.references), *agendas.values()]
@@ -119,7 +119,7 @@ def codes(given: OperationInput) -> Pairs:
 
 
 def _by_reference(references: Sequence[Resource], path: str) -> Pairs:
-    """Returns the search along `path`: literal references by id, logical ones by identifier."""
+    """Searches literal references by id, logical ones by identifier."""
     ids = [id_of(reference) for reference in references if "reference" in reference]
     identifiers = [token for reference in references if (token := identifier_of(reference))]
     pairs = []

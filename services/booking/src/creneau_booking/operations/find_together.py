@@ -142,8 +142,7 @@ class TogetherSearch:
         return found or [("", None)]
 
     async def _by_kind(self) -> list[tuple[str, list[list[str]]]]:
-        """Returns each kind with the references that the call names, in order. Agendas that one value names are grouped by
-        the kind of their actor."""
+        """Returns each kind with the named references, in order. Agendas of one value are grouped by their actor's kind."""
         named = [one for one in named_in(self._given) if one.kind != SERVICE]
         found: list[tuple[str, list[list[str]]]] = []
         for one, references in await meant_by(self._connection, named):
@@ -269,7 +268,7 @@ def joint_id(one: Together, keys: Mapping[str, int]) -> str:
 
 
 def read_joint_id(id_: str) -> tuple[datetime, datetime, list[int]] | None:
-    """Returns start, end and agendas (keys) of a joint proposal; None if the id is not one of a joint proposal."""
+    """Returns start, end and agendas (keys) of a joint proposal; None for another id."""
     try:
         minutes, length, *keys = (int(part, 36) for part in id_.removeprefix(JOINT_PREFIX).split("."))
         start = datetime.fromtimestamp(minutes * 60, UTC)

@@ -14,12 +14,11 @@ from creneau_shared.fhir.search.registry import parameters_of
 from creneau_shared.fhir.search.request import Clause, ReferenceValue
 
 Meant = list[tuple[Named, list[list[str]]]]
-"""Each kind that is named, with the literal references (`Type/id`) that each of its references means: an identifier
-means each resource that has it"""
+"""Each kind that is named, with the `Type/id` that each of its references means: an identifier may mean several"""
 
 
 async def meant_by(connection: Connection, named: Sequence[Named]) -> Meant:
-    """Resolves the references that a call names to literal ones."""
+    """Resolves the references to literal ones."""
     wanted = [(n.kind_of(r), token) for n in named for r in n.references if (token := identifier_of(r))]
     logical = await identified(connection, wanted)
     found: Meant = []
@@ -34,8 +33,8 @@ async def meant_by(connection: Connection, named: Sequence[Named]) -> Meant:
 
 
 async def of_those_named(connection: Connection, given: OperationInput) -> tuple[Clause, ...]:
-    """Returns the conditions that a slot's agenda is one of the named actors': AND between kinds, OR within a kind. Offers
-    are left out: a slot can meet them without its agenda (`operations.services`)."""
+    """Returns the conditions that a slot's agenda is a named actor's: AND between kinds, OR within one. Not for offers: a
+    slot may meet them without its agenda (`operations.services`)."""
     named = [one for one in named_in(given) if one.kind != SERVICE]
     conditions = []
     for _, references in await meant_by(connection, named):

@@ -1,7 +1,7 @@
 """Representing somebody: `RelatedPerson/[id]/$invite`, `RelatedPerson/$accept`, `RelatedPerson/[id]/$renounce`.
 
-A RelatedPerson states who represents the Patient. Who may decide about that gets a code by `$invite` and passes it on. The
-account that sends it to `$accept` acts by the RelatedPerson from then on. The code is shown once and works once.
+A RelatedPerson states who represents the Patient. `$invite` gives a code to a caller who decides about that; the account
+that sends it to `$accept` acts by the RelatedPerson from then on. The code is shown once and works once.
 """
 
 from __future__ import annotations
@@ -131,8 +131,7 @@ class AcceptOperation:
     async def _invitation(
         self, connection: Connection, code: str, context: WriteContext
     ) -> tuple[Stored, Account]:
-        """Uses the code up. Returns its RelatedPerson, locked, and the account that gave it. Raises Unprocessable if the
-        code cannot be used."""
+        """Uses the code up; returns its RelatedPerson, locked, and the account that gave it. Unprocessable if it cannot."""
         id_ = await invitations.invited_to(connection, code, context.now)
         current = await self._store.lock(connection, id_) if id_ is not None else None
         if current is None or current.deleted or self._store.proxy(current).has_ended(context.now):

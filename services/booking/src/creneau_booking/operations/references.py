@@ -76,8 +76,8 @@ async def with_literal(
 async def _bearing(
     connection: Connection, request: FhirRequest, kind: str, reference: Resource
 ) -> list[str] | None:
-    """Returns the ids, at most two, of resources of the type `kind` that have the reference's identifier and that the caller
-    sees. Returns None if the reference has no identifier."""
+    """Returns at most two ids of resources of the type `kind` that the caller sees and that have the reference's identifier;
+    None if it has none."""
     identifier = json_object(reference.get("identifier"))
     value = identifier.get("value")
     if not isinstance(value, str) or not value:

@@ -36,8 +36,7 @@ BY_TEMPLATE = f"Appointment.extension.where(url='{RECURRENCE_TEMPLATE}')"
 
 
 def sent_series(given: OperationInput) -> list[tuple[Subject, str]] | None:
-    """Returns the appointments of the series that a call sends, each with its place (FHIRPath) in the input. Returns None if
-    the call sends no series."""
+    """Returns the appointments of the series that a call sends, each with its place in the input; None if it sends none."""
     sent = list(_sent(given))
     if len(sent) == 1 and sent[0][0].resource is not None and template_of(sent[0][0].resource) is not None:
         return [(sent[0][0], BY_TEMPLATE)]

@@ -82,8 +82,7 @@ async def read_feed(
 def _window(
     slots: list[SlotSent], start: datetime | None, end: datetime | None, now: datetime, *, whole: bool
 ) -> Window:
-    """Returns the feed's period. Without a start it begins now or with the earliest slot; without an end it has no end.
-    Not `whole` (no bound was sent): it spans the slots alone."""
+    """Returns the feed's period. Without `start` it begins now, or with the earliest slot; without `end` it is open."""
     earliest = min((one.row.start for one in slots), default=now)
     latest = max((one.row.end for one in slots), default=now)
     if not whole:

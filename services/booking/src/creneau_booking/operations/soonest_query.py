@@ -78,8 +78,8 @@ def identifiers_of(given: OperationInput) -> list[tuple[str, str]]:
 
 
 def sought(given: OperationInput, now: datetime, base_url: str, logical: Logical) -> Sought:
-    """Returns what the call seeks. Raises BadRequest or Unprocessable, with the parameter's name, for values that cannot be
-    read or do not go together."""
+    """Returns what the call seeks. Raises BadRequest or Unprocessable, naming the parameter, for values that cannot be read
+    or do not go together."""
     near = _near(given, now, base_url)
     specialties = _codes(given, "specialty")
     start, end, weekdays = _window(given, now)
@@ -127,7 +127,7 @@ def sought(given: OperationInput, now: datetime, base_url: str, logical: Logical
 
 
 def count_of(given: OperationInput, name: str, default: int, most: int) -> int:
-    """Returns a number (`_count`, `per-agenda`), cut down to `most`. Raises BadRequest if it is not at least 1."""
+    """Returns `_count` or `per-agenda`, cut down to `most`. Raises BadRequest below 1."""
     value = given.first(name)
     if value is None or value == "":
         return default

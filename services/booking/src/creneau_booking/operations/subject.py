@@ -61,8 +61,8 @@ def subject_of(given: OperationInput, instance: str | None) -> Subject:
 
 
 def id_of_subject(session: Session, given: OperationInput) -> str:
-    """Returns the id of the stored appointment that the call is about: its instance, its reference, or the id of the
-    resource sent. Raises BadRequest if there is none."""
+    """Returns the id of the stored appointment that the call names: by instance, reference or resource. Raises BadRequest
+    if it names none."""
     if session.call.id:
         return session.call.id
     named = next((id_of(r) for r in given.references("appointment", *REFERENCE_NAMES)), "")
@@ -98,7 +98,7 @@ async def proposed_resource(
 async def _joint_resource(
     connection: Connection, request: FhirRequest, slots: SlotStore, id_: str
 ) -> Resource:
-    """Returns the appointment of a joint proposal, in the slots of its agendas that cover its time now."""
+    """Returns the appointment of a joint proposal, in the slots that cover its time now."""
     read = read_joint_id(id_)
     if read is None:
         raise _no_longer()
@@ -112,7 +112,7 @@ async def _joint_resource(
 
 
 async def _shown(connection: Connection, request: FhirRequest, slots: SlotStore, slot_id: str) -> Resource:
-    """Returns a slot of a proposal. Raises NotFound if it is gone or the caller may not see it."""
+    """Returns a proposal's slot. Raises NotFound if it is gone or hidden from the caller."""
     stored = await slots.read(connection, slot_id)
     required = request.access("Slot", "r").required
     shown = required is None or await slots.has_any_term(connection, slot_id, required)

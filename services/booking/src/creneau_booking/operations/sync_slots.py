@@ -123,7 +123,7 @@ class SyncSlotsOperation:
 
     @staticmethod
     async def _own(connection: Connection, context: WriteContext, id_: str) -> int:
-        """Returns the agenda's key. Raises NotFound if there is no such agenda, Forbidden if it is another practice's."""
+        """Returns the agenda's key. Raises NotFound, or Forbidden if it is another practice's."""
         agenda = await own_agenda(connection, context, id_)
         if agenda is None:
             raise unknown_resource(TYPE, id_)

@@ -84,7 +84,7 @@ class WaitOperation:
         return await answer_with(session, stored, created=True, wants_bundle=False)
 
     async def _locked(self, session: Session, id_: str) -> Stored:
-        """Locks the visit together with the wishes that already wait for an earlier time, and returns the visit."""
+        """Returns the visit, locked together with the wishes that wait for it already."""
         repository = self._desk.repository
         seen = await read_current(session.connection, self._desk.store, session.access, id_)
         known = await waits_instead(session.connection, repository.stored_facts(seen))
@@ -128,7 +128,7 @@ def _wish(
 
 
 def _end_of(given: OperationInput) -> datetime | None:
-    """Returns the end, in Paris, of the last day that will do; None if the call gives none."""
+    """Returns the end of the last day that will do, if given."""
     said = given.first("until")
     if said is None:
         return None

@@ -32,8 +32,8 @@ def international(number: str) -> str | None:
 
 
 def _overseas(read: PhoneNumber) -> PhoneNumber | None:
-    """Returns the number as one of an overseas department: it belongs to that department's plan (toll-free numbers are in
-    every plan), or begins with its country code (0590 …: Guadeloupe). Returns None for a metropolitan number."""
+    """Returns the number as that of the overseas department to whose plan it belongs (toll-free numbers are in every plan)
+    or with whose country code it begins (0590 …: Guadeloupe). None for a metropolitan number."""
     for region in _OVERSEAS:
         there = phonenumbers.parse(f"0{read.national_number}", region)
         begins_so = str(there.national_number).startswith(str(there.country_code))

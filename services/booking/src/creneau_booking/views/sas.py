@@ -43,7 +43,7 @@ class SasView:
     resource_type = "Slot"
 
     def asked_by(self, request: FhirRequest) -> bool:
-        """Whether the search is the SAS's: by `_profile`, or by the shape of the SAS's own query."""
+        """Whether the search is the SAS's, by `_profile` or by its shape."""
         return sas_query.is_sas(request.query, by_regulator=request.principal.role == "regulator")
 
     def pairs(self, request: FhirRequest) -> list[tuple[str, str]]:
@@ -142,8 +142,8 @@ def links(request: FhirRequest, result: SearchResult, resource_type: str) -> Ite
 
 
 def whole_up_to(asked: SearchRequest) -> int:
-    """Returns up to how many slots are one answer: SLOTS_MAX, as the SAS follows no next page. Returns 0 (one page is the
-    answer) if the search asks for a smaller page, or for a next one."""
+    """Returns how many slots one answer may have: SLOTS_MAX, as the SAS follows no next page; 0 (one page) if the search asks
+    for a smaller page or a next one."""
     paged = asked.cursor is not None or asked.count < min(sas_query.SLOTS_ON_A_PAGE, asked.limits.count_max)
     return 0 if paged else sas_query.SLOTS_MAX
 

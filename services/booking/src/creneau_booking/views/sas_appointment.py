@@ -59,7 +59,7 @@ def _awaits_centre(appointment: Mapping[str, Any]) -> bool:
 
 
 def is_begun(appointment: Mapping[str, Any]) -> bool:
-    """Whether the appointment is in a state in which the platform is first told of it: any but cancelled."""
+    """Whether the platform is first told of an appointment in this state."""
     return told_status(appointment) not in (None, "cancelled")
 
 

@@ -51,7 +51,7 @@ class Facts:
         return self._without_former({**stored, **held}, "address")
 
     def _without_former(self, stored: Resource, name: str) -> Resource:
-        """Returns the resource without its single element `name` (an identifier or address), unless that is valid now."""
+        """Removes the single identifier or address `name`, unless it is valid now."""
         one = stored.get(name)
         holds = not isinstance(one, dict) or current([one], self.now)
         return stored if holds else {key: value for key, value in stored.items() if key != name}
@@ -67,7 +67,7 @@ class Facts:
 
 
 def _are_several(stored: Resource, name: str) -> bool:
-    """Whether the element is a list: a person has several names, a place or an organisation one."""
+    """Whether it is a list: a person has names, a place or an organisation one."""
     return isinstance(stored.get(name), list)
 
 
@@ -124,8 +124,8 @@ class Graph:
         return SlotGraph(rendered, agenda, tuple(services.values()))
 
     def _own_page(self, agenda: Agenda) -> str:
-        """Returns our page of the professional, for a practice that names no page of its own: a slot that is booked (not
-        walk-in) needs a link. The address has a query, as the platform adds to it."""
+        """Returns our page of the professional, for a practice that names none: a slot to be booked needs a link. It has a
+        query, as the platform adds to it."""
         site = self.facts.base_url.rstrip("/").removesuffix("/fhir")
         return f"{site}/soignants/{agenda.role['id']}?vue=agenda"
 

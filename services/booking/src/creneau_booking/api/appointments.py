@@ -145,8 +145,8 @@ class AppointmentStore:
     async def _meant(
         self, connection: Connection, context: WriteContext, current: Stored, resource: Resource
     ) -> Resource:
-        """Returns what a scheduler means that writes what it read before answers changed it: an older `versionId` is rebased,
-        `pending` over a booking that answers made stays `booked`."""
+        """Returns what a scheduler means that writes a version older than the answers: it is rebased by its `versionId`;
+        without one, `pending` over a booking that answers made stays `booked`."""
         if context.patient_ids is not None:
             return resource
         said = str(resource.get("meta", {}).get("versionId", ""))

@@ -262,7 +262,7 @@ class BookOperation:
         return said(self._desk.repository.facts(resource).booked(), resource)
 
     async def _with_slots(self, session: Session, resource: Resource, given: OperationInput) -> Resource:
-        """Adds the slots of the named agenda that cover the period (ISiK). Raises BadRequest (400) without agenda or period."""
+        """Adds the slots of the named agenda that cover the period (ISiK). Raises BadRequest without agenda or period."""
         schedule = next((id_of(reference) for reference in given.references("schedule")), None)
         if schedule is None or "start" not in resource or "end" not in resource:
             raise BadRequest(

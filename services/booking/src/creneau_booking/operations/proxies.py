@@ -131,7 +131,7 @@ class AcceptOperation:
     async def _invitation(
         self, connection: Connection, code: str, context: WriteContext
     ) -> tuple[Stored, Account]:
-        """Uses the code up; returns its RelatedPerson, locked, and the account that gave it. Unprocessable if it cannot."""
+        """Uses the code up; returns its RelatedPerson, locked, and its giver. Raises Unprocessable if the code is no use."""
         id_ = await invitations.invited_to(connection, code, context.now)
         current = await self._store.lock(connection, id_) if id_ is not None else None
         if current is None or current.deleted or self._store.proxy(current).has_ended(context.now):

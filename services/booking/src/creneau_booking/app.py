@@ -81,11 +81,11 @@ from creneau_shared.security.vouching import Vouchers
 SERVICE = "creneau-booking"
 REPLICA = "booking-directory-replica"
 NAMES = names_in({"Practitioner": "practitioner", "Organization": "organization", "Patient": "patient"})
-"""Whom the trail can name: people and practices as the replica of the directory has them, and patients."""
+"""Names that the trail can show: those of people and practices in the replica of the directory, and of patients."""
 
 
 def create_handlers(settings: BookingSettings) -> tuple[AppointmentRepository, AppointmentHandlers]:
-    """The commands on appointments, for the API and for the worker alike."""
+    """Makes the commands on appointments, for the API and for the worker alike."""
     base = settings.public_base_url.rstrip("/")
     repository = AppointmentRepository(
         GenericStore(
@@ -109,18 +109,18 @@ def create_handlers(settings: BookingSettings) -> tuple[AppointmentRepository, A
 def create_series(
     settings: BookingSettings, repository: AppointmentRepository, handlers: AppointmentHandlers
 ) -> Series:
-    """The commands on series."""
+    """Makes the commands on series."""
     limits = SeriesLimits(settings.series_occurrences_max, settings.series_occurrences_per_patient_max)
     return Series(repository, handlers, limits)
 
 
 def quotas_of(settings: BookingSettings) -> Quotas:
-    """The quotas, each a setting of the same name."""
+    """Returns the quotas, each from the setting of the same name."""
     return Quotas(**{field.name: getattr(settings, field.name) for field in fields(Quotas)})
 
 
 def create_stores(settings: BookingSettings) -> Stores:
-    """The stores that the API writes through."""
+    """Makes the stores through which the API writes."""
     base = settings.public_base_url.rstrip("/")
     related_persons = RelatedPersonStore(base)
     people = People(related_persons, quotas_of(settings))
@@ -141,13 +141,13 @@ def create_stores(settings: BookingSettings) -> Stores:
 
 
 def contact_secrets(settings: BookingSettings) -> ContactSecrets:
-    """The keys by which those are known who come without an account."""
+    """Makes the keys that identify people who come without an account."""
     accounts = ContactAccounts(settings.contact_secret.get_secret_value())
     return ContactSecrets(accounts, Answers(settings.vouching_secret))
 
 
 def create_erasure(settings: BookingSettings) -> PatientErasure:
-    """The command that erases a person, for the API and for the worker alike."""
+    """Makes the command that erases a person, for the API and for the worker alike."""
     base = settings.public_base_url.rstrip("/")
     repository, handlers = create_handlers(settings)
     stores = PersonalStores(
@@ -161,7 +161,7 @@ def create_erasure(settings: BookingSettings) -> PatientErasure:
 
 
 def create_consumer(settings: BookingSettings, database: Database, clock: Clock) -> Consumer:
-    """What follows the directory, for the worker, and for whoever has a dead letter handled again."""
+    """Makes the consumer of the directory's events, for the worker and for handling dead letters again."""
     repository, handlers = create_handlers(settings)
     database.closes_with = handlers.waiting.offer_freed
     departures = Departures(repository, handlers)
@@ -180,17 +180,17 @@ def create_consumer(settings: BookingSettings, database: Database, clock: Clock)
 
 
 def create_openings(settings: BookingSettings) -> OpeningStore:
-    """What makes slots from the rules of agendas, for the API and for the worker alike."""
+    """Makes the store that makes slots from the rules of agendas, for the API and for the worker alike."""
     return OpeningStore(settings.public_base_url.rstrip("/"), settings.opening_limits)
 
 
 def create_rehearsal(settings: BookingSettings) -> Rehearsal:
-    """What keeps the agenda of the rehearsals, for the worker."""
+    """Makes the command that keeps the rehearsals' agenda, for the worker."""
     return Rehearsal(create_handlers(settings)[0], settings.rehearsal_hours_ahead)
 
 
 def create_sas_reports(settings: BookingSettings, database: Database, clock: Clock) -> SasReports | None:
-    """What tells the SAS platform of regulators' appointments, for the worker; None: it is told nothing."""
+    """Makes the reports of regulators' appointments to the SAS platform, for the worker; None if no platform is set."""
     if not settings.sas_platform_url:
         return None
     platform = Platform(
@@ -206,14 +206,14 @@ def create_sas_reports(settings: BookingSettings, database: Database, clock: Clo
 
 
 def calendar_passwords(settings: BookingSettings) -> CalendarPasswords:
-    """What seals the passwords of practitioners' own calendars, and opens them."""
+    """Makes the CalendarPasswords, which seal and open the passwords of practitioners' own calendars."""
     return CalendarPasswords(settings.calendar_secret.get_secret_value())
 
 
 def create_external_calendars(
     settings: BookingSettings, database: Database, clock: Clock
 ) -> ExternalCalendars | None:
-    """What reads practitioners' own calendars, for the worker; None: none is read."""
+    """Makes the reader of practitioners' own calendars, for the worker; None if none are to be read."""
     if not settings.external_calendars:
         return None
     return ExternalCalendars(
@@ -227,7 +227,7 @@ def create_external_calendars(
 
 
 def create_publication(settings: BookingSettings, database: Database) -> BulkPublication | None:
-    """What publishes free slots in bulk, for the worker; None: nothing is published."""
+    """Makes the bulk publication of free slots, for the worker; None if no folder is set."""
     if not settings.bulk_publish_folder:
         return None
     place = PublicationPlace(
@@ -241,13 +241,13 @@ def create_publication(settings: BookingSettings, database: Database) -> BulkPub
 
 
 def create_catalog(clock: Clock | None = None) -> Catalog:
-    """What can be searched here: booking's own types and its replica of the directory."""
+    """Makes the catalogue of searchable types: booking's own and its replica of the directory."""
     generic = [narrow.TABLES.get(name, GenericTable).of(name) for name in (*OWN_TYPES, *REPLICA_TYPES)]
     return Catalog([SlotTable(clock), AuditEventTable(SERVICE, NAMES), *generic])
 
 
 def create_fhir(settings: BookingSettings, database: Database, clock: Clock) -> FhirServer:
-    """Booking's FHIR interactions, for the API and for the worker alike."""
+    """Makes booking's FHIR interactions, for the API and for the worker alike."""
     stores = create_stores(settings)
     database.closes_with = stores.handlers.waiting.offer_freed
     openings = create_openings(settings)
@@ -312,7 +312,7 @@ def create_fhir(settings: BookingSettings, database: Database, clock: Clock) -> 
 
 
 def create_app(settings: BookingSettings | None = None, clock: Clock | None = None) -> ServiceApplication:
-    """Booking's API."""
+    """Makes booking's API."""
     settings = settings or BookingSettings()
     database = open_database(settings, f"{SERVICE}-api", serves=True)
     clock = clock or SystemClock()

@@ -1,4 +1,4 @@
-"""What booking contributes to /metadata: its types, with the profiles that they may claim."""
+"""Booking's part of /metadata: its types, with the profiles that they may claim."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from creneau_shared.fhir.storage.audit_events import NameOf
 
 
 def served_types(stores: Stores, settings: BookingSettings, names: NameOf) -> list[ServedType]:
-    """The types that booking serves."""
+    """Returns the types that booking serves."""
     consumers = ConsumersSlots(settings.find_window_days_max, settings.future_appointments_per_agenda_max)
     judged = JudgedSlots(settings.future_appointments_per_agenda_max)
     return [

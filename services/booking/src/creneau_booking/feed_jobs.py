@@ -1,5 +1,5 @@
-"""What time brings to agendas that are shared with others: publication in bulk, words to the SAS platform,
-busy times from calendars elsewhere."""
+"""Recurring work on agendas that are shared with others: publication in bulk, reports to the SAS platform, busy times from
+outside calendars."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def feed_tasks(
     calendars: ExternalCalendars | None,
     clock: Clock,
 ) -> list[Task]:
-    """The recurring work of a worker; what is not set is not done."""
+    """Returns the recurring tasks of a worker; what is None has no task."""
     tasks = []
     if publication is not None:
 

@@ -1,5 +1,5 @@
-"""What time brings: holds run out, partitions are made ready and dropped, the erased are looked for once more, and what
-is past keeping goes."""
+"""Booking's recurring work: ending holds, making and dropping partitions, looking for erased people once more, removing data
+that is past keeping."""
 
 from __future__ import annotations
 
@@ -54,21 +54,21 @@ from creneau_shared.tasks import Task
 log = structlog.get_logger(__name__)
 
 HOLD_SWEEP_S = 1.0
-"""before another look at holds that have run out and could not be ended"""
+"""Pause, in seconds, before another look at holds that have run out and could not be ended"""
 HOUSEKEEPING_S = 3600.0
 HOLDS_PER_SWEEP_MAX = 200
 ERASURES_MAX = 200
 SWEPT_TOGETHER_MAX = 20
-"""erased people for whom the kept answers are looked through at once"""
+"""Erased people for whom the kept answers are looked through at once"""
 FIRST_FREE_MAX = 2_000
 DAYS_A_MONTH = 31
 NOT_SWEPT: tuple[type[Exception], ...] = (CreneauError, Refusal, *DATABASE_FAILURES)
 WATCHED_AT_FIRST = timedelta(days=1)
-"""how far back double bookings are looked for when a worker begins"""
+"""How far back a worker that begins looks for double bookings"""
 CONTACTS_SEEN_AT_FIRST = timedelta(days=7)
-"""how far back a worker that begins looks for what processes of the version before have written of contacts"""
+"""How far back a worker that begins looks for contacts written by processes of the version before"""
 WATCHED_TWICE = timedelta(minutes=5)
-"""and how far each look reaches into the one before it: longer than a transaction lives"""
+"""How far each look overlaps the one before it: longer than a transaction lives"""
 
 
 class Jobs:
@@ -120,13 +120,13 @@ class Jobs:
         ]
 
     async def sweep_holds(self, stop: asyncio.Event) -> None:
-        """End holds as they run out, until `stop`."""
+        """Ends holds as they run out, until `stop`."""
         while not stop.is_set():
             await self.expire_holds()
             await wait(stop, await self._until_next_expiry_s())
 
     async def _until_next_expiry_s(self) -> float:
-        """A hold that is made meanwhile lasts `HOLD_DURATION_S`: no later than that is there another look."""
+        """Returns the seconds until the next look: at most `HOLD_DURATION_S`, the life of a hold that is made meanwhile."""
         async with self._database.connection() as connection:
             expires_at = await next_expiry(connection)
         longest_s = min(self._settings.hold_duration_s, self._settings.hold_look_max_s)
@@ -136,9 +136,9 @@ class Jobs:
         return min(left_s, longest_s) if left_s > 0 else HOLD_SWEEP_S
 
     async def expire_holds(self) -> int:
-        """Cancel the appointments whose hold has run out, each in a transaction of its own; how many.
+        """Cancels the appointments whose hold has run out, each in a transaction of its own; returns how many.
 
-        One that cannot be cancelled stands in nobody's way: it is logged, and the others are gone through.
+        One that cannot be cancelled is logged, and does not stop the others.
         """
         now, expired = self._clock.now(), 0
         async with self._database.connection() as connection:
@@ -158,10 +158,10 @@ class Jobs:
         await self.seal_erased()
 
     async def seal_erased(self) -> int:
-        """Repeat the tombstones of those whose contact the log should have compacted by now; how many.
+        """Repeats the tombstones of people whose contact the log should have compacted by now; returns how many.
 
-        A broker closes a segment when something is written to it, and compacts closed ones only: in a partition
-        where nothing happens any more a name would stay.
+        A broker closes a segment when something is written to it, and compacts only closed ones: in a partition
+        without writes a name would stay.
         """
         now = self._clock.now()
         before = now - timedelta(hours=self._messaging.compaction_within_h)
@@ -172,11 +172,11 @@ class Jobs:
         return len(due)
 
     async def sweep_erased(self) -> int:
-        """Look once more for the people who were erased a while ago; how many.
+        """Looks once more for people who were erased a while ago; returns how many.
 
-        A request that was in hand when somebody was erased may have written of them since: each is looked for in a
-        transaction of its own, and one that fails is put off until the next look, in nobody's way. The answers that are
-        kept for others' repeats are looked through here, where nobody waits, for many of them at once.
+        A request that ran while somebody was erased may have written of them since. Each person is looked for in a
+        transaction of their own; one that fails is put off until the next look, and does not stop the others. The answers
+        kept for repeated calls are looked through here, where nobody waits, for many people at once.
         """
         now, swept = self._clock.now(), 0
         failed: set[str] = set()
@@ -189,7 +189,8 @@ class Jobs:
         return swept
 
     async def _sweep_resources(self, now: datetime, failed: set[str]) -> set[str]:
-        """Look for the next of the erased, but for those who have `failed`, which grows; of whom nothing is left."""
+        """Removes what is left of the next erased people and returns their ids. Skips those who have `failed`, and adds to
+        them."""
         before = now - timedelta(seconds=self._settings.erasure_sweep_after_s)
         found: set[str] = set()
         while len(found) < SWEPT_TOGETHER_MAX:
@@ -212,14 +213,15 @@ class Jobs:
         return found
 
     async def keep_rehearsal(self) -> int:
-        """Keep the agenda on which the deployment rehearses; how many of its appointments were forgotten."""
+        """Keeps the agenda on which the deployment rehearses; returns how many of its appointments were forgotten."""
         now = self._clock.now()
         before = now - timedelta(seconds=self._settings.rehearsal_kept_s)
         async with self._database.transaction() as connection:
             return await self._rehearsal.keep(connection, now, forget_before=before)
 
     async def keep_first_free(self) -> int:
-        """Move first free starts that have passed on to the next ones; how many. Searches look beyond them meanwhile."""
+        """Moves first free starts that have passed on to the next ones; returns how many. Searches look beyond them
+        meanwhile."""
         moved = 0
         while True:
             async with self._database.transaction() as connection:
@@ -229,7 +231,7 @@ class Jobs:
                 return moved
 
     async def tell_contacts(self) -> int:
-        """Tell of the contacts that a period has changed; how many."""
+        """Publishes the contacts that a period has changed; returns how many."""
         answers, now = Answers(self._settings.vouching_secret), self._clock.now()
         since = self._contacts_seen_at or now - CONTACTS_SEEN_AT_FIRST
         await expect_missed_changes(self._database, since - WATCHED_TWICE)
@@ -237,7 +239,7 @@ class Jobs:
         return await tell_changed_contacts(self._database, answers, now)
 
     async def watch(self) -> None:
-        """Measure what an operator watches: feeds, dead letters, and whether a slot is two appointments'."""
+        """Measures what an operator watches: feeds, dead letters, and double bookings (two appointments in one slot)."""
         now = self._clock.now()
         since = self._watched_at or now - WATCHED_AT_FIRST
         async with self._database.connection() as connection:
@@ -251,9 +253,9 @@ class Jobs:
             log.error("double bookings", appointments=sorted(self._doubled)[:20])
 
     async def keep_house(self) -> None:
-        """Forget who has not acted for a day, invitations that have ended and past openings; make coming months' partitions,
-        drop those past keeping. A month that cannot be made or dropped at once is left to the next time: each try holds up
-        everybody who books."""
+        """Removes invitations that have ended, counts of callers who have not acted for a day, and past openings. Makes the
+        coming months' partitions, drops those past keeping. A month that cannot be made or dropped at once is left to the
+        next time: each try holds up everybody who books."""
         now = self._clock.now()
         async with self._database.connection() as connection:
             await forget_expired(connection, now)
@@ -266,7 +268,7 @@ class Jobs:
     async def _keep_months(
         self, step: Callable[[Connection, datetime, int], Awaitable[int]], months: int
     ) -> int:
-        """How many were made or dropped; one that fails is logged."""
+        """Runs `step`; returns how many partitions it made or dropped. Logs a failure."""
         try:
             async with self._database.connection() as connection:
                 return await step(connection, self._clock.now(), months)
@@ -276,7 +278,7 @@ class Jobs:
 
 
 def rules(settings: BookingSettings, common: RetentionSettings) -> list[Rule]:
-    """How long booking keeps what."""
+    """Returns how long booking keeps which data."""
     return [
         Rule(
             "appointments",

@@ -1,4 +1,4 @@
-"""What booking tells the world: domain events as CloudEvents (schemas in shared/contracts/events/booking)."""
+"""Booking's domain events as CloudEvents (schemas in shared/contracts/events/booking)."""
 
 from __future__ import annotations
 
@@ -36,15 +36,15 @@ def instant(moment: datetime | None) -> str | None:
 
 
 def _exact(moment: datetime | None) -> str | None:
-    """A visit's time, which may have a fraction of a second."""
+    """Returns a visit's time, with its fraction of a second if it has one."""
     return exact_instant(moment) if moment else None
 
 
 def appointment_event(event: AppointmentEvent, correlation_id: str | None) -> Event:
     """`fr.creneau.booking.appointment.<kind>.v1`: no name, no free text; the patients only as references.
 
-    A code and its label are written by whoever writes the appointment: they may say anything. Told are the codes of
-    the systems that we know, each with its publisher's label.
+    The author of an appointment may write anything as a code or its label. The event has only codes of known systems,
+    each with its publisher's label.
     """
     appointment = event.appointment
     patients = list(dict.fromkeys(appointment.patients))
@@ -126,10 +126,10 @@ def contact_event(
     *,
     now: datetime,
 ) -> Event:
-    """How to reach a patient, for those who write to them; a tombstone once nobody is to write to them any more.
+    """Returns the event that says how to reach a patient; a tombstone once nobody is to write to them any more.
 
-    `vouched`: the addresses (see `address_digest`) that somebody other than the patient's account answers for. `answers`
-    hashes what is asked of whoever comes by a link.
+    `vouched`: digests (`address_digest`) of the addresses that somebody other than the patient's account answers for.
+    `answers` hashes the answers that are asked of people who come by a link.
     The only event that names a person: it travels on a compacted topic of its own, keyed by recipient.
     """
     return Event(
@@ -146,23 +146,23 @@ def contact_event(
 
 
 def contact_changes_at(patient: Resource, now: datetime) -> datetime | None:
-    """When `contact_event` says otherwise of the patient though nobody has changed them; None: never."""
+    """Returns when `contact_event` next changes by a period alone, without a change of the Patient; None if never."""
     if not _is_written_to(patient):
         return None
     return next_change([e for name in ("telecom", "name", "address") for e in patient.get(name, ())], now)
 
 
 def _is_written_to(patient: Resource) -> bool:
-    """Not the dead, nor a record that is out of use or that another has replaced (Patient.link)."""
+    """Whether messages go to the patient: not if they are dead, or their record is inactive or replaced (Patient.link)."""
     dead = patient.get("deceasedBoolean") is True or "deceasedDateTime" in patient
     replaced = any(link.get("type") == "replaced-by" for link in patient.get("link", ()))
     return patient.get("active") is not False and not dead and not replaced
 
 
 def account_event(account: Account, links: Sequence[Link], correlation_id: str | None) -> Event:
-    """For whom an account acts, for those who serve it something; a tombstone once it acts for nobody.
+    """Returns the event that says for whom an account acts; a tombstone once it acts for nobody.
 
-    The account only as a digest of issuer and subject, the people only as references.
+    The account is only a digest of issuer and subject, the people are only references.
     """
     digest = account_digest(*account)
     people = [
@@ -192,9 +192,9 @@ def account_event(account: Account, links: Sequence[Link], correlation_id: str |
 def erasure_event(
     patient_id: str, at: datetime, cancelled: Sequence[str], forget_by: datetime, correlation_id: str | None
 ) -> Event:
-    """`fr.creneau.booking.patient.erased.v1`: forget this person, once the named cancellations have been told.
+    """`fr.creneau.booking.patient.erased.v1`: consumers forget this person, once they have told the named cancellations.
 
-    It travels behind the contact that it ends, in its order.
+    It has the topic and key of the contact that it ends: it is read after it.
     """
     told = {
         "patient": f"Patient/{patient_id}",
@@ -206,8 +206,8 @@ def erasure_event(
 
 
 def erasure_tombstone(patient_id: str, correlation_id: str | None = None) -> Event:
-    """The same as a tombstone, by which the topic itself forgets the person: whoever comes too late for the event
-    still learns from it that it was an erasure."""
+    """Returns the erasure as a tombstone, by which the topic itself forgets the person. A consumer that comes too late for
+    the event still learns that it was an erasure."""
     return _erased(patient_id, None, correlation_id)
 
 
@@ -255,8 +255,8 @@ def _vouched(
 def _first(
     telecoms: Sequence[Resource], systems: tuple[str, ...], length_max: int, serves: Callable[[str], bool]
 ) -> str | None:
-    """The first address of these systems at which messages arrive, failing that the first: why nothing arrives there is
-    then said of each message. What is longer than an address is a remark."""
+    """Returns the first address of these systems at which messages arrive, else the first one: each message then says why
+    nothing arrives there. Skips values longer than an address: they are remarks."""
     found = [t["value"] for t in telecoms if t.get("system") in systems and len(t["value"]) <= length_max]
     return next((address for address in found if serves(address)), found[0] if found else None)
 
@@ -267,21 +267,21 @@ def _takes_texts(number: str) -> bool:
 
 
 def _display_name(patient: Resource, now: datetime) -> str:
-    """As the person is addressed, on one line and no longer than a name; whether it is greeted is the reader's to
-    judge."""
+    """Returns the name by which the person is addressed, on one line, cut to NAME_LENGTH_MAX. The reader judges whether to
+    greet by it."""
     # Cut before it is split, so that a million characters cost nothing.
     said = [part[:NAME_LENGTH_MAX] for part in spoken(current_name(patient.get("name", ()), now))]
     return " ".join(" ".join(said).split())[:NAME_LENGTH_MAX].rstrip()
 
 
 def _zone(patient: Resource, now: datetime) -> str | None:
-    """By which clock the patient lives, as far as an address of theirs says; where bills go says nothing of it."""
+    """Returns the patient's time zone, from the first address that tells it; billing addresses do not count."""
     addresses = (a for a in current(patient.get("address", ()), now) if a.get("use") != "billing")
     return next((zone for zone in map(zone_of_address, addresses) if zone is not None), None)
 
 
 def _language(patient: Resource) -> str:
-    """`fr` unless the patient prefers another language."""
+    """Returns the patient's language, a preferred one first; `fr` if there is none."""
     spoken = sorted(patient.get("communication", ()), key=lambda c: not c.get("preferred", False))
     codes = [coding.get("code", "") for c in spoken for coding in c.get("language", {}).get("coding", ())]
     language = codes[0].partition("-")[0].lower() if codes else ""

@@ -15,7 +15,7 @@ from creneau_shared.settings import ServiceSettings
 
 
 class BookingSettings(ServiceSettings):
-    """What booking adds to the settings of every service."""
+    """Booking's settings, beside those of every service."""
 
     hold_duration_s: int = Field(600, description="how long a hold lasts, seconds")
     confirmation_deadline_s: int = Field(
@@ -252,7 +252,7 @@ class BookingSettings(ServiceSettings):
 
     @property
     def opening_limits(self) -> OpeningLimits:
-        """How far ahead slots are made from rules, and how many."""
+        """Returns how far ahead slots are made from rules, and how many."""
         return OpeningLimits(
             self.openings_horizon_days,
             self.openings_horizon_days_max,
@@ -262,7 +262,7 @@ class BookingSettings(ServiceSettings):
 
     @property
     def patience(self) -> Patience:
-        """How long the waiting list waits for an answer, and how far it is looked through for one slot."""
+        """Returns how long the waiting list waits for an answer, and how many people it considers for one slot."""
         return Patience(
             AnswerTime(
                 share=self.waiting_answer_share,
@@ -278,12 +278,12 @@ class BookingSettings(ServiceSettings):
 
     @property
     def site_url(self) -> str:
-        """The pages' address: what the base is below."""
+        """Returns the address of the pages: the FHIR base's without `/fhir`."""
         return self.public_base_url.rstrip("/").removesuffix("/fhir")
 
     @property
     def keeping_times(self) -> KeepingTimes:
-        """How long what an erasure leaves is kept."""
+        """Returns how long the data that an erasure leaves is kept."""
         return KeepingTimes(
             appointments=timedelta(days=self.appointment_kept_days),
             trail=timedelta(days=RetentionSettings().audit_kept_days) + WHOLE_MONTH,

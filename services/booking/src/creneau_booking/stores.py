@@ -18,7 +18,7 @@ from creneau_shared.fhir.storage.generic import GenericStore
 
 @dataclass(frozen=True)
 class Stores:
-    """Everything through which the API writes in booking's database."""
+    """The stores and commands through which the API writes to booking's database."""
 
     slots: SlotStore
     schedules: ScheduleStore

@@ -1,4 +1,4 @@
-"""When an agenda was last synchronised: said of each Schedule that is read or found, never stored in it.
+"""When an agenda was last synchronised: added to each Schedule that is read or found, never stored in it.
 
 Software that synchronises every few minutes would else make a version of the Schedule each time. Only a Schedule that
 bears one of the two extensions is looked up: the first `$sync-slots` of an agenda puts one there.
@@ -23,7 +23,7 @@ _SAYS_SO = re.compile(rb"/schedule-(?:synchronised-at|stale-after)\"")
 async def with_synchronisation(
     connection: Connection, access: Access, now: datetime, contents: Sequence[bytes]
 ) -> Sequence[bytes]:
-    """The Schedules (JSON), each with when its software last said what stands in it, where it ever has."""
+    """Returns the Schedules (JSON), each with when its software last synchronised it, if it ever has."""
     said = {place: loads(content) for place, content in enumerate(contents) if _SAYS_SO.search(content)}
     if not said:
         return contents

@@ -76,7 +76,7 @@ class AppointmentStore:
         template: Resource,
         id_: str | None,
     ) -> Stored:
-        """What recurs is booked as often as it says, or not at all: the first of them, the others beside it."""
+        """Books the whole series or nothing. Returns its first appointment; the others go to `context.besides`."""
         first = Wanted(without_series(resource), f"Appointment.extension.where(url='{RECURRENCE_TEMPLATE}')")
         wanted = await self._series.expand(connection, context, first, template)
         taken = await self._series.take(connection, context, wanted, template, first_id=id_)
@@ -84,7 +84,7 @@ class AppointmentStore:
         return self._until(context, taken.stored[0])
 
     def _until(self, context: WriteContext, stored: Stored) -> Stored:
-        """What waits for its practice is answered with until when."""
+        """Adds `Expires` to the answer if the appointment waits for its practice."""
         if stored.id in context.undecided:
             until = self._repository.stored_facts(stored).held_until
             assert until is not None
@@ -114,7 +114,7 @@ class AppointmentStore:
         return self._until(context, await self._handlers.change(connection, context, current, resource))
 
     async def completed(self, connection: Connection, patched: Resource) -> Resource:
-        """A request that is given its slots by a patch (Oracle: status and slot together) is when they are."""
+        """Adds the start and end of the slots to a request that a patch gives slots (Oracle: status and slot together)."""
         slots, status = patched.get("slot"), patched.get("status")
         if (
             "start" in patched
@@ -133,7 +133,7 @@ class AppointmentStore:
     async def rebased(
         self, connection: Connection, current: Stored, version: int, resource: Resource | None
     ) -> Resource | None:
-        """See `MovesByItself`: answers move their appointment."""
+        """See `MovesByItself`: AppointmentResponses change their appointment."""
         read = await self._store.read_version(connection, current.id, version)
         if read is None or read.content is None or current.content is None:
             return None
@@ -145,7 +145,8 @@ class AppointmentStore:
     async def _meant(
         self, connection: Connection, context: WriteContext, current: Stored, resource: Resource
     ) -> Resource:
-        """What a scheduler means who writes what it read before answers moved it, whether or not it says so by If-Match."""
+        """Returns what a scheduler means that writes a version older than the answers: it is rebased by its `versionId`;
+        without one, `pending` over a booking that answers made stays `booked`."""
         if context.patient_ids is not None:
             return resource
         said = str(resource.get("meta", {}).get("versionId", ""))
@@ -164,5 +165,5 @@ class AppointmentStore:
 
 
 def _is_hold(context: WriteContext, resource: Resource) -> bool:
-    """What a patient writes as `pending` is a hold, with its end and its quota; a practice's has no end."""
+    """Whether the write is a hold: a patient's `pending`, with an end and a quota. A practice's `pending` has no end."""
     return context.patient_ids is not None and resource["status"] == "pending"

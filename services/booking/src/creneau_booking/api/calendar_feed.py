@@ -1,4 +1,4 @@
-"""/calendar/<secret>.ics: an agenda in its owner's own calendar. Whoever has the address reads it; it names no patient."""
+"""/calendar/<secret>.ics: an agenda in its owner's own calendar. Anybody with the address reads it; it names no patient."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class CalendarFeeds:
     ahead: timedelta
 
     def serve(self, app: FastAPI) -> None:
-        """Add the route."""
+        """Adds the route."""
         app.add_api_route(PATH, self.show, methods=["GET", "HEAD"], include_in_schema=False)
 
     async def show(self, secret: str, request: Request) -> Response:
@@ -63,7 +63,7 @@ class CalendarFeeds:
 
 
 def calendar_of(visits: list[ShownVisit], *, details: bool) -> bytes:
-    """The visits as an iCalendar file; `details`: with what each is for. Of patients it says nothing."""
+    """Returns the visits as an iCalendar file; with `details`, titles say what each is for. It says nothing of patients."""
     calendar = Calendar()
     calendar.add("prodid", PRODID)
     calendar.add("version", "2.0")
@@ -99,7 +99,7 @@ def _event(visit: ShownVisit, *, details: bool) -> Event | None:
 
 
 def _what(appointment: dict[str, Any]) -> str:
-    """What the visit is for, by the words of its coded type: free text may name somebody."""
+    """Returns what the visit is for, from the display of its coded type: free text may name somebody."""
     for concept in appointment.get("serviceType", ()):
         for coding in concept.get("coding", ()):
             if coding.get("display"):

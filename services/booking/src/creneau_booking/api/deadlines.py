@@ -1,7 +1,7 @@
-"""Until when a patient may cancel or move: said of each Appointment that they read or find, never stored.
+"""Until when a patient may cancel or move: added to each Appointment that they read or find, never stored.
 
-The practice's rule may change after an appointment was booked, and what is judged is the rule as it is: a stored instant
-would be wrong then. So it is computed for who may use it, a statement a page; nobody else pays for it.
+The practice's rule may change after booking, and its current rule counts: a stored instant would be wrong then. So the
+deadlines are computed for patients alone, with one statement for each page.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class WithDeadlines:
     async def __call__(
         self, connection: Connection, access: Access, now: datetime, contents: Sequence[bytes]
     ) -> Sequence[bytes]:
-        """The appointments (JSON), each with its deadlines in so far as the caller may cancel or move it."""
+        """Returns the appointments (JSON), each with its deadlines if the caller may cancel or move it."""
         if access.patient_ids is None:
             return contents
         resources = [loads(content) for content in contents]

@@ -1,4 +1,4 @@
-"""The Patient type: each write is held against what its author may say, and brings identity and contact with it."""
+"""The Patient type: each write is checked against what its author may state, and updates identity and contact."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from creneau_shared.fhir.storage.store import Resource, Stored, WriteContext
 
 
 class PatientStore(GenericStore):
-    """The generic store of Patients, with the rules on who states what."""
+    """The generic store of Patients, with the rules on who may state what."""
 
     def __init__(self, base_url: str, people: People, secrets: ContactSecrets, visits: EndedPatients) -> None:
         super().__init__(
@@ -90,7 +90,7 @@ class PatientStore(GenericStore):
         return stored
 
     async def delete(self, connection: Connection, context: WriteContext, current: Stored) -> Stored:
-        """Conflict while there are visits to come, or are being booked at this moment: whoever is there would wait for
+        """Refuses while the patient has visits to come, or visits being booked at this moment: the practice would wait for
         somebody who is told nothing."""
         require_not_kept("Patient", current.id)
         own = [patient_actor(f"Patient/{current.id}", hidden=hidden) for hidden in (False, True)]

@@ -1,4 +1,4 @@
-"""AppointmentResponse: what a participant answers becomes at once what it means for the appointment."""
+"""AppointmentResponse: a participant's answer takes effect on the appointment at once."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from creneau_shared.fhir.storage.store import Resource, Stored, WriteContext
 from creneau_shared.ids import new_id
 
 ANSWERED = ("appointment", "actor", "participantStatus", "start", "end")
-"""the elements of a response that are the answer"""
+"""The elements of a response that make up the answer"""
 
 
 class ResponseStore(GenericStore):
@@ -66,7 +66,7 @@ class ResponseStore(GenericStore):
         )
 
     async def delete(self, connection: Connection, context: WriteContext, current: Stored) -> Stored:
-        """Whoever takes their answer back has given none; of what is over the answer is only forgotten."""
+        """Takes the answer back (`needs-action`) if the appointment is still open; else only deletes the response."""
         if current.content is not None:
             said = loads(current.content)
             if said["participantStatus"] != "needs-action" and await self._is_open(connection, said):
@@ -90,7 +90,9 @@ class ResponseStore(GenericStore):
     async def _answer(
         self, connection: Connection, context: WriteContext, resource: Resource, id_: str
     ) -> None:
-        if context.patient_ids is None:  # who names somebody whom nobody knows is told that first
+        if (
+            context.patient_ids is None
+        ):  # refuses an appointment or patient unknown to the practice before any other fault
             await response_belonging(connection, context, resource, None)
         appointment = self._reference(resource, "appointment")
         if appointment is None or not appointment.startswith("Appointment/"):
@@ -112,15 +114,15 @@ class ResponseStore(GenericStore):
 
 
 def _require_known(response: Resource) -> None:
-    """AnswererUnknown of an answer for somebody who is named, and is nobody here; one that names a kind of participant alone
-    is for nobody, and changes nothing."""
+    """Raises AnswererUnknown if the answer is for somebody named who is not known here. An answer that names only a kind of
+    participant is for nobody, and changes nothing."""
     actor = response.get("actor", {})
     if actor and not actor.get("reference"):
         raise AnswererUnknown(str(actor.get("display") or actor.get("identifier", {}).get("value", "")))
 
 
 def _says_more(resource: Resource) -> bool:
-    """Whether there is anything in it beside the answer: an element of its own, or a text with a reference."""
+    """Whether the response says more than the answer: another element, or a text beside a reference."""
     references = [resource.get(name, {}) for name in ("appointment", "actor")]
     return not (
         resource.keys() <= {"resourceType", *ANSWERED} and all(r.keys() <= {"reference"} for r in references)

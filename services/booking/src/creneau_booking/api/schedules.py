@@ -26,7 +26,7 @@ from creneau_shared.security.rights import OWNER
 
 
 class ScheduleStore(GenericStore):
-    """The generic store of Schedules, with what availability knows of them, and whose they are."""
+    """The generic store of Schedules, which also keeps their availability and their owners."""
 
     def __init__(self, base_url: str, openings: OpeningStore | None = None) -> None:
         self._openings = openings or OpeningStore(base_url)
@@ -47,7 +47,7 @@ class ScheduleStore(GenericStore):
         stored: Stored,
         resource: Resource | None,
     ) -> None:
-        """What availability knows of the agenda follows, and the slots that are made from its rules."""
+        """Updates the agenda's availability and the slots that are made from its rules."""
         await schedule_changed(connection, context, kind, stored, resource)
         await self._openings.stated(
             connection, stored.id, resource, context.now, is_new=kind == "create" and stored.version == 1
@@ -82,7 +82,9 @@ class ScheduleStore(GenericStore):
         stored = await super().replace(
             connection, context, current, resource, belonging=belonging, keeping=keeping
         )
-        if context.organizations is None or len(context.organizations) > 1:  # others give nothing away
+        if (
+            context.organizations is None or len(context.organizations) > 1
+        ):  # only these can hand an agenda over
             had = [term for term in current.terms or () if term.startswith(OWNER)]
             has = await connection.fetchval("SELECT terms FROM schedule WHERE id = $1", stored.id)
             has = [term for term in has if term.startswith(OWNER)]
@@ -90,13 +92,13 @@ class ScheduleStore(GenericStore):
         return stored
 
     async def lock(self, connection: Connection, id_: str) -> Stored | None:
-        """Before the row the lock of those who write agendas: whoever hears the directory takes them in this order."""
+        """Takes the lock of agenda writers before the row's lock: the directory's events take them in this order."""
         await beside_others(connection)
         return await super().lock(connection, id_)
 
     async def synchronised(self, connection: Connection, context: WriteContext, id_: str) -> None:
-        """The agenda is synchronised as a whole: from the first time on its Schedule bears the extension that says when.
-        It is locked before anything of it is; one that is not there stays so."""
+        """Marks the agenda as synchronised as a whole: from the first time on its Schedule has the extension that says when.
+        Locks the Schedule before anything in the agenda. Does nothing if there is no Schedule."""
         await beside_others(connection)
         if _unmarked(await self.read(connection, id_)) is None:
             return
@@ -111,8 +113,8 @@ class ScheduleStore(GenericStore):
         )
 
     async def delete(self, connection: Connection, context: WriteContext, current: Stored) -> Stored:
-        """Conflict while there are visits to come in it, those that are being booked at this moment among them. The calendar
-        that it follows goes with it, password and all, and so does the secret address by which it is read."""
+        """Refuses while the agenda has visits to come, or visits being booked at this moment. Also removes the calendar that
+        it follows, with the password, and the secret address by which the agenda is read."""
         require_not_kept("Schedule", current.id)
         await leave_calendars(connection, current.id, context.now)
         await stop_taking(connection, schedules=[current.id], now=context.now)
@@ -121,6 +123,6 @@ class ScheduleStore(GenericStore):
 
 
 def _unmarked(agenda: Stored | None) -> bytes | None:
-    """The content of an agenda that does not say yet when it was synchronised."""
+    """Returns the agenda's content; None if it is deleted or already has the extension SYNCHRONISED_AT."""
     content = agenda.content if agenda is not None else None
     return content if content is not None and SYNCHRONISED_AT.encode() not in content else None

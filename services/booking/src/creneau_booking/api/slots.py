@@ -1,4 +1,4 @@
-"""What a search of Slot is for consumers: patients, and whoever has no token."""
+"""Search of Slot for consumers: patients, and callers without a token."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ from creneau_shared.fhir.search.sql import SearchTable
 from creneau_shared.security.access import Access
 
 EXPLICIT = frozenset({"status", "_id", "identifier"})
-"""Whoever names one of these says which slots they mean."""
+"""A search with one of these parameters says itself which slots it means."""
 PATIENT = "bookable-by:Patient._id"
 BOOKABLE_IF_FREE = "bookable eq true or " + " or ".join(
     f"status eq {status}" for status in SLOT_STATUSES if status != "free"
 )
-"""Of a search for several statuses: what is free only if it can be booked."""
+"""`_filter` for a search of several statuses: a free slot is found only if it can be booked."""
 _FROM = frozenset({"eq", "gt", "ge", "sa", "ap"})
 _UNTIL = frozenset({"eq", "lt", "le", "eb", "ap"})
 
 
 @dataclass(frozen=True)
 class ConsumersSlots:
-    """The `SearchPolicy` of Slot. A consumer is whoever is limited to a patient's compartment."""
+    """The `SearchPolicy` of Slot. A consumer is a caller who is limited to a patient's compartment."""
 
     window_days_max: int
     per_agenda_max: int
-    """appointments to come that a patient may have in an agenda that says no number itself"""
+    """Appointments to come that a patient may have in an agenda that sets no number itself"""
 
     @property
     def documentation(self) -> str:
@@ -70,24 +70,24 @@ class ConsumersSlots:
                 asked.append((PATIENT, ",".join(sorted(access.patient_ids))))
         elif (
             "status" in named and ("_filter", BOOKABLE_IF_FREE) not in asked
-        ):  # as the links of a page have it
+        ):  # a page's links have it already
             asked.append(("_filter", BOOKABLE_IF_FREE))
         return asked
 
     async def table(
         self, connection: Connection, access: Access, request: FhirRequest, wanted: SearchRequest
     ) -> SearchTable | None:
-        """The Slot table for this caller: the rehearsal's for the rehearsal, the plain one for staff.
+        """Returns the Slot table for this caller: the rehearsal's for the rehearsal, the plain one (None) for staff.
 
         For a patient, `bookable` is judged for those for whom they act (or those of them who are named), and their own holds
-        count as free. If they filter by status alone, in a chain for instance, it is by the status that they are shown.
+        count as free. A filter by status alone, in a chain for instance, uses the status that they are shown.
         """
         if access.organizations == frozenset({ORGANIZATION}):
             return SlotTable(rehearsal=True)
         if access.patient_ids is None:
             return None
         asked = {clause.parameter.name for name, clause in asked_of(wanted) if name == "Slot"}
-        # What the public could book is what anybody could: the table says so as it is.
+        # The public may book what anybody may: the plain table answers `bookable` for them.
         if not (access.patient_ids if "bookable" in asked else "status" in asked):
             return None
         named = {
@@ -102,7 +102,7 @@ class ConsumersSlots:
         return SlotTable(consumer=consumer, as_shown="bookable" not in asked)
 
     def leaves_nothing_to_complete(self, wanted: SearchRequest) -> bool:
-        """A search for what can be booked, and for nothing else."""
+        """Whether the search finds only bookable slots: these are shown as they are stored."""
         return any(
             clause.parameter.name == "bookable"
             and clause.modifier is None
@@ -125,7 +125,8 @@ class ConsumersSlots:
 
 
 def _chained(name: str, value: str) -> tuple[str, str]:
-    """`bookable-by=Patient/1` as the chain that it is short for: what is said of a patient is for who may see them."""
+    """Returns `bookable-by=Patient/1` as the chain that it is short for, so that it works only for patients whom the caller
+    may see."""
     if name == "bookable-by:identifier":
         return "bookable-by:Patient.identifier", value
     if name not in ("bookable-by", "bookable-by:Patient"):
@@ -134,13 +135,13 @@ def _chained(name: str, value: str) -> tuple[str, str]:
 
 
 def _only_free(pairs: Pairs) -> bool:
-    """Whether the search is for free slots and for no others."""
+    """Whether the search is for free slots only."""
     statuses = [value.strip().rpartition("|")[2] for name, value in pairs if name == "status" and value]
     return bool(statuses) and set(statuses) == {"free"}
 
 
 def _window(wanted: SearchRequest) -> tuple[datetime | None, datetime | None]:
-    """The bounds that start and end set, None where they set none."""
+    """Returns the bounds that `start` and `end` set; None for a bound that they do not set."""
     values = [
         group[0]
         for clause in clauses_of(wanted.conditions)

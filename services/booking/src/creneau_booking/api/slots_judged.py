@@ -1,9 +1,9 @@
-"""What a Slot is to a consumer who meets it otherwise than by a search for free slots: by its id, led to from its agenda or an
-appointment, in a history.
+"""The status of a Slot that a consumer reads other than by a search for free slots: by its id, by an include from its agenda
+or an appointment, in a history.
 
-*Free* is what they could book at this moment (`storage.availability`). What nobody has and they could not book all the same
-(it has begun, it is inside the minimum notice, its agenda has ended …) is `busy-unavailable` to them. Whoever is no
-consumer reads what is written, as they may have to write it again.
+*Free* is a slot that they could book at this moment (`storage.availability`). A slot that nobody has and that they could not
+book (it has begun, it is inside the minimum notice, its agenda has ended …) is `busy-unavailable` to them. Other callers
+read the stored status, as they may have to write it again.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from creneau_shared.security.access import Access
 
 
 def is_consumer(access: Access) -> bool:
-    """Whether the caller books under the practices' rules: a patient, whoever acts for one, the public."""
+    """Whether the caller books under the practices' rules: a patient, somebody who acts for one, the public."""
     return access.patient_ids is not None
 
 
@@ -41,12 +41,12 @@ class JudgedSlots:
     """The `Completion` and the `Hindsight` of Slot, for consumers."""
 
     per_agenda_max: int
-    """appointments to come that a patient may have in an agenda that says no number itself"""
+    """Appointments to come that a patient may have in an agenda that sets no number itself"""
 
     async def completed(
         self, connection: Connection, access: Access, now: datetime, contents: Sequence[bytes]
     ) -> Sequence[bytes]:
-        """Present Slots (JSON), those that nobody has as the caller is to see them."""
+        """Returns the current Slots (JSON); free ones get the status that the caller is to see."""
         free = {place: id_of_served(content) for place, content in enumerate(contents) if says_free(content)}
         if not free:
             return contents
@@ -60,7 +60,7 @@ class JudgedSlots:
     async def in_hindsight(
         self, connection: Connection, access: Access, now: datetime, versions: Sequence[Stored]
     ) -> Sequence[Stored]:
-        """Versions, the present ones among them as a read has them. A superseded one says what was, and offers nothing."""
+        """Returns the versions; a current one is as a read shows it. A superseded one stays as stored: it offers nothing."""
         free = sorted({v.id for v in versions if v.content is not None and says_free(v.content)})
         if not free or not is_consumer(access):
             return versions
@@ -84,7 +84,7 @@ class JudgedSlots:
 
 
 def _as_now(version: Stored, present: _Present | None) -> Stored:
-    """A version as a read of the slot has it, if it is the present one."""
+    """Returns the version; if it is the current one, as a read of the slot shows it."""
     if version.content is None or not says_free(version.content):
         return version
     if present is None or present.version != version.version or present.could:

@@ -31,13 +31,13 @@ RESOURCE_CHANGED = "fr.creneau.directory.resource.changed.v1"
 
 
 FOLLOWED = frozenset((*BELONGING_TYPES, *INHERITED))
-"""What the owners and the rules of agendas are made of: while they are made anew, no Schedule is written."""
+"""Types from which agendas get their owners and rules: while these are made anew, no Schedule is written."""
 
 
 KEYS = " UNION ALL ".join(
     f"SELECT '{name}/' || id FROM {table_name(name)} WHERE NOT deleted" for name in REPLICA_TYPES
 )
-"""the key of everything that is kept of the directory"""
+"""The statement that lists the keys of all resources in the replica"""
 
 
 class DirectoryReplica:
@@ -53,12 +53,13 @@ class DirectoryReplica:
 
     @staticmethod
     def alone(event: ReceivedEvent) -> bool:
-        """Whether others wait for what the event brings about: agendas that follow, visits that are cancelled. With 499
-        others in its transaction they would wait for seconds."""
+        """Whether the event has a transaction of its own: it changes agendas or cancels visits, and their writers wait for
+        it. With 499 other events in its transaction they would wait for seconds."""
         return event.raw is None or event.key.partition("/")[0] in FOLLOWED
 
     def replica(self) -> Replica:
-        """What is kept, for a rebuild. Visits are cancelled by the directory's word alone, not because it is missing."""
+        """Returns the replica for a rebuild. A rebuild cancels no visits for a missing resource: only the directory's own
+        event does."""
         return Replica(KEYS, self._forget)
 
     async def _forget(self, connection: Connection, key: str) -> None:
@@ -78,13 +79,13 @@ class DirectoryReplica:
         was_gone: bool,
         states_zone: bool = False,
     ) -> None:
-        """The agendas follow what is known of an actor now. `named_before`: by what they could name it (`named_with`) until
-        now: whose role it was, for one. `states_zone`: it says by which clock it lives."""
+        """Updates the agendas of an actor. `named_before`: the references by which agendas could name it (`named_with`)
+        until now, such as the professional whose role it was. `states_zone`: the resource states its time zone."""
         resource_type = key.partition("/")[0]
         named = sorted({*named_before, *await named_with(connection, key)})
         if resource_type in BELONGING_TYPES:
             await actor_known(connection, key, now)
-        # Before rows of agendas are locked: whoever writes slots waits for their people, and then for these rows.
+        # Before rows of agendas are locked: writers of slots wait for the agendas' people first, then for these rows.
         await actor_stated(connection, key, named, now, was_gone=was_gone)
         if resource_type in INHERITED:
             await actor_changed(connection, key)
@@ -93,8 +94,8 @@ class DirectoryReplica:
         await actor_of_openings(connection, key, named, now, states_zone=states_zone)
 
     async def apply(self, connection: Connection, event: ReceivedEvent) -> None:
-        """Store the resource as it is now, or forget it when the event is a tombstone, and none from before: the letter of one
-        is replayed when the resource may be there again."""
+        """Stores the resource as it is now, or forgets it if the event is a tombstone. Ignores a tombstone older than the
+        resource: a dead letter may be replayed when the resource exists again."""
         resource_type, _, id_ = event.key.partition("/")
         store = self._stores.get(resource_type)
         if store is None:

@@ -1,7 +1,7 @@
-"""`Patient/$acting-for`: for whom the caller's account acts, and which of them is the person themselves.
+"""`Patient/$acting-for`: the Patients for whom the caller's account acts, and which of them is the person themselves.
 
-A Patient that an account may see says nothing of why it may: a record with a carer looks the same to the carer and to the
-person. A page must tell one from the other.
+A Patient does not say why an account may see it: the person and their carer read the same record. A page must tell one
+from the other.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ NAME = "PatientActingFor"
 
 
 class ActingForOperation:
-    """`$acting-for` on Patient: nothing of anybody's record, so that nothing is recorded in the trail."""
+    """`$acting-for` on Patient. It shows nothing of anybody's record, so the trail records nothing."""
 
     def declare(self) -> Operation:
         return Operation({**DEFINITION, "name": NAME}, self.handle)

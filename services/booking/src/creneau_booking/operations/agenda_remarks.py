@@ -1,4 +1,4 @@
-"""Why somebody's agendas show nothing, as a searchset says it."""
+"""Remarks in a searchset that say why somebody's agendas show no slot."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _WORDS: dict[AgendaState, tuple[str, str]] = {
 async def remarks_on(
     connection: Connection, references: Sequence[str], shown: frozenset[int], now: datetime
 ) -> list[Issue]:
-    """For each of these of whose agendas none is among those that are `shown` (keys): why."""
+    """Returns a remark for each reference that has no agenda among `shown` (keys): it says why."""
     issues = []
     for reference in dict.fromkeys(references):
         agendas = await agendas_of(connection, [reference])

@@ -1,7 +1,7 @@
 """`Appointment/$book`: book a held, proposed or new appointment; change or cancel one (IHE ITI-117, Argonaut, ISiK).
 
-Several appointments, or one with a recurrenceTemplate, are booked as a series: all of them, or none and the one is named.
-With `cancelled-appt-id` the old appointment is cancelled only if the new one is taken, in one transaction.
+Several appointments, or one with a recurrenceTemplate, are booked as a series: all of them or none; a refusal names the one
+that failed. With `cancelled-appt-id`, one transaction takes the new appointment and cancels the old one, or does neither.
 """
 
 from __future__ import annotations
@@ -141,14 +141,14 @@ class BookOperation:
     async def _is_held_series(
         self, session: Session, existing: Stored, subject: Subject, given: OperationInput
     ) -> bool:
-        """Whether the call confirms one of a series that is held: then all of it, unless it says that it means this one."""
+        """Whether the call confirms a whole held series: it names one of its appointments, and `scope` is not `this`."""
         facts = self._desk.repository.stored_facts(existing)
         if facts.occurrence is None or facts.status != "pending" or subject.resource is not None:
             return False
         return scope_in(given) != "this"
 
     def _begins_series(self, existing: Stored, subject: Subject) -> bool:
-        """Whether what is asked for recurs, and none of it is taken yet."""
+        """Whether the call books a series of which nothing is taken yet (`proposed`, `waitlist`)."""
         resource = self._desk.repository.resource(existing)
         asked = resource["status"] in ("proposed", "waitlist") and subject.resource is None
         return asked and template_of(resource) is not None
@@ -156,7 +156,7 @@ class BookOperation:
     async def _book_asked_series(
         self, session: Session, asked: Stored, patients: list[Resource], given: OperationInput
     ) -> Answer:
-        """All of a series that was asked for by its first appointment."""
+        """Books the whole series that its first appointment (`asked`) asked for."""
         repository, series = self._desk.repository, self._desk.series
         resource = _commented(with_patients(repository.resource(asked), patients), given)
         template = template_of(resource)
@@ -170,16 +170,16 @@ class BookOperation:
         return await answer_with_series(session, taken, created=True)
 
     async def _lock_both(self, session: Session, subject: Subject, given: OperationInput) -> None:
-        """What is booked and what is cancelled for it, before either is looked at."""
+        """Locks the appointment to book and the one that it replaces together, before either is read."""
         booked, cancelled = subject.id or (subject.resource or {}).get("id"), _replaced(given)
         if cancelled and isinstance(booked, str):
             await self._desk.repository.lock_all(session.connection, [booked, cancelled])
 
     async def _existing(self, session: Session, subject: Subject) -> Stored | None:
-        """The stored appointment that the call is about, locked; None for a proposal or a new resource.
+        """Returns the stored appointment that the call is about, locked; None for a proposal or a new resource.
 
-        A resource with an id that is not in use is a new one (ISiK sends such ids), and gets an id of ours; so is one
-        with an id that the caller may not see, which tells nobody whether it is in use.
+        A resource whose id is not in use is new (ISiK sends such ids), and gets an id of ours. An id that the caller
+        may not see is treated alike, so that nobody learns whether it is in use.
         """
         if subject.id is not None:
             return None if is_proposal(subject.id) else await session.locked(subject.id)
@@ -197,8 +197,8 @@ class BookOperation:
         given: OperationInput,
         replaced: str | None,
     ) -> Stored:
-        """Confirm what is held, or carry out the change that a sent resource says (IHE: modify, cancel). What is so already is
-        left as it is."""
+        """Confirms a held appointment, or makes the change that the sent resource asks for (IHE: modify, cancel). An
+        appointment that is already as asked stays as it is."""
         repository = self._desk.repository
         stored, before = repository.resource(current), repository.stored_facts(current)
         if sent is None or checked(sent)["status"] in ("proposed", "pending"):
@@ -226,7 +226,7 @@ class BookOperation:
     async def _at_another_time(
         self, session: Session, stored: Resource, sent: Resource | None, before: Appointment
     ) -> Resource:
-        """The stored resource, in the slots and at the time for which one of its id asks (ISiK: an update in place)."""
+        """Returns the stored resource with the slots and time of the sent one (ISiK: an update in place)."""
         if sent is None:
             return stored
         wanted = self._desk.repository.facts(sent)
@@ -262,7 +262,7 @@ class BookOperation:
         return said(self._desk.repository.facts(resource).booked(), resource)
 
     async def _with_slots(self, session: Session, resource: Resource, given: OperationInput) -> Resource:
-        """The slots of the named agenda that cover the wanted period (ISiK); neither slot nor agenda: 400."""
+        """Adds the slots of the named agenda that cover the period (ISiK). Raises BadRequest without agenda or period."""
         schedule = next((id_of(reference) for reference in given.references("schedule")), None)
         if schedule is None or "start" not in resource or "end" not in resource:
             raise BadRequest(
@@ -279,7 +279,7 @@ class BookOperation:
     async def _cancel_replaced(
         self, session: Session, given: OperationInput, by: str, *, hidden: bool
     ) -> str | None:
-        """Cancel the one that `by` (an id) replaces; its id. It names what takes its place, unless that is `hidden` from
+        """Cancels the appointment that `by` (an id) replaces; returns its id. It names `by`, unless that is `hidden` from
         somebody who sees it."""
         id_ = _replaced(given)
         if not id_:
@@ -302,7 +302,7 @@ class BookOperation:
 
 
 def _is_labelled(sent: Resource | None) -> bool:
-    """Whether an Appointment that was sent, and is not checked yet, is to be hidden."""
+    """Whether an Appointment as sent, not validated yet, is labelled as hidden from proxies."""
     meta = (sent or {}).get("meta")
     labels = meta.get("security") if isinstance(meta, dict) else None
     return isinstance(labels, list) and any(
@@ -312,12 +312,12 @@ def _is_labelled(sent: Resource | None) -> bool:
 
 
 def _replaced(given: OperationInput) -> str | None:
-    """The one (id) that is to be cancelled for what is booked."""
+    """Returns the id of the appointment to cancel (`cancelled-appt-id`), or None."""
     return next((id_of(reference) for reference in given.references("cancelled-appt-id")), None)
 
 
 def _meant(resource: Resource) -> Resource:
-    """What a version says, without what the server writes of each."""
+    """Returns a version without what the server writes in each (`versionId`, `lastUpdated`)."""
     meta = {n: v for n, v in resource.get("meta", {}).items() if n not in ("versionId", "lastUpdated")}
     return {**resource, "meta": meta}
 

@@ -1,4 +1,4 @@
-"""What `$hold`, `$book` and `$reschedule` share: access, one transaction, idempotency, the shape of the answer."""
+"""The parts that `$hold`, `$book` and `$reschedule` share: access, one transaction, idempotency, the shape of the answer."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from creneau_shared.security.principal import Action
 
 @dataclass(frozen=True)
 class Desk:
-    """What the operations on appointments work with."""
+    """The stores and handlers that the operations on appointments use."""
 
     store: AppointmentStore
     repository: AppointmentRepository
@@ -54,12 +54,12 @@ class Session:
     desk: Desk
 
     async def locked(self, id_: str) -> Stored:
-        """The appointment that the caller may see and change, locked."""
+        """Returns the appointment, locked, if the caller may see and change it."""
         access = self.call.request.access("Appointment", "u")
         return await read_current(self.connection, self.desk.store, access, id_, lock=True)
 
     async def visible(self, id_: str) -> bool:
-        """Whether the caller may see an appointment of this id. What they may not is as what does not exist."""
+        """Whether an appointment with this id exists and the caller may see it."""
         try:
             await read_current(self.connection, self.desk.store, self.access, id_)
         except (NotFound, Gone):
@@ -67,9 +67,9 @@ class Session:
         return True
 
     async def registered(self, patient: Resource) -> Resource:
-        """A reference to a Patient that the call brings as a resource: the one of that id, or with one of those identifiers,
-        where the caller may see it, else a new one. Unprocessable for a person's own account, which registers (POST Patient)
-        before it books, unless it brings one of its own again."""
+        """Returns a reference to the Patient that the call brings as a resource: the one that the caller may see with that
+        id or identifier, else a new one. Raises Unprocessable if a person's own account brings a Patient that is not one
+        of its own: it registers first (POST Patient)."""
         id_ = patient.get("id")
         if isinstance(id_, str):
             access = self.call.request.access("Patient", "r")
@@ -95,7 +95,7 @@ class Session:
         return {"reference": f"Patient/{stored.id}"}
 
     async def _known(self, patient: Resource) -> str | None:
-        """The one Patient (id) whom the caller sees and who is meant: of a person's own account by name and birth, else by
+        """Returns the id of the only visible Patient who matches: for a person's own account by name and birth, else by
         identifier."""
         access = self.call.request.access("Patient", "r")
         if access.patient_ids is not None:
@@ -113,12 +113,12 @@ class Session:
         return same[0] if len(same) == 1 else None
 
     def own_patients(self, named: list[Resource]) -> list[Resource]:
-        """The patients whom the call names or, when it names none, the one whom the caller can only mean."""
+        """Returns the patients whom the call names, else the account's Patient if the account has exactly one."""
         own = self.access.patient_ids or frozenset()
         return named or [{"reference": f"Patient/{id_}"} for id_ in own if len(own) == 1]
 
     def require_own(self, resource: Resource) -> None:
-        """A patient may only book for themselves or someone they represent."""
+        """Refuses a patient who books for somebody whom they do not represent."""
         require_compartment(self.access, self.desk.store, resource, self.call.request)
 
 
@@ -128,8 +128,8 @@ Work = Callable[[Session, OperationInput], Awaitable[Answer]]
 async def in_transaction(
     call: OperationCall, desk: Desk, action: Action, given: OperationInput, work: Work
 ) -> Answer:
-    """Run `work` on what is given, as `with_literal` leaves it, in one transaction, once for each Idempotency-Key; what the
-    rules refuse is told in words. Unprocessable for a text that no write may have."""
+    """Runs `work` in one transaction, once for each Idempotency-Key, on the input with literal references (`with_literal`).
+    Puts refusals of the rules into words. Raises Unprocessable if a text is one that no write may have."""
     request, service = call.request, call.service
     access = request.access("Appointment", action)
     key = request.headers.get("idempotency-key")
@@ -151,7 +151,7 @@ async def in_transaction(
 
 
 def checked(resource: Resource) -> Resource:
-    """The Appointment, valid by R4; so that an operation stores nothing that a create would refuse."""
+    """Returns the Appointment if it is valid R4, so that an operation stores nothing that a create would refuse."""
     check(resource, "Appointment")
     return resource
 
@@ -164,8 +164,8 @@ async def answer_with(
     wants_bundle: bool,
     headers: dict[str, str] | None = None,
 ) -> Answer:
-    """201 with the Appointment, or 200 with a Bundle of it, as the guide whose spelling was used has it; 202 while its
-    practice has still to agree (ISiK)."""
+    """Returns 201 (200 if not created) with the Appointment, or 200 with a Bundle of it if `wants_bundle` (guides differ).
+    Returns 202 while the practice has still to agree (ISiK)."""
     service = session.call.service
     action = "C" if created else "U"
     await service.audit(session.connection, session.call.request, action, stored)
@@ -189,7 +189,7 @@ async def answer_with(
 
 
 def _until_entry(session: Session, stored: Stored) -> Entry:
-    """Until when the time is kept, for whoever reads the Bundle alone (Argonaut)."""
+    """Returns an entry that says until when the slot is kept, for readers of the Bundle alone (Argonaut)."""
     until = session.desk.repository.stored_facts(stored).held_until
     assert until is not None
     for_practice = stored.id in session.context.undecided
@@ -211,7 +211,7 @@ def _until_entry(session: Session, stored: Stored) -> Entry:
 
 
 def refused_for_ihe(conflict: Conflict, call: OperationCall) -> Answer:
-    """IHE's refusal: a Bundle that holds nothing but a fatal OperationOutcome (ITI-116 §4.2.2)."""
+    """Returns IHE's refusal: a Bundle that holds only a fatal OperationOutcome (ITI-116 §4.2.2)."""
     issues = [
         Issue(
             "not-found", issue.fr, issue.en, issue.expression, "fatal", issue.details_code, issue.diagnostics

@@ -1,4 +1,4 @@
-"""`$bulk-publish`: where the files of all free slots are (SMART Scheduling Links; Bulk Data publish)."""
+"""`$bulk-publish`: the manifest of the files of all free slots (SMART Scheduling Links; Bulk Data publish)."""
 
 from __future__ import annotations
 

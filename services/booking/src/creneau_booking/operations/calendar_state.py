@@ -1,4 +1,4 @@
-"""How it stands with the calendar that an agenda follows, told to its practice."""
+"""The state of the calendar that an agenda follows, as its practice is told it."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ _SAID: dict[Problem, tuple[str, str, str]] = {
 
 
 def told(last: LastReading | None, language: Language) -> list[dict[str, Any]]:
-    """The parameters that say it: of which host a calendar is followed, when it was read, and what is wrong since when."""
+    """Returns the parameters that tell the calendar's host, when it was read last, what is wrong, and since when."""
     if last is None:
         return [{"name": "following", "valueBoolean": False}]
     parts: list[dict[str, Any]] = [{"name": "following", "valueBoolean": True}, host(last.url)]
@@ -66,5 +66,5 @@ def told(last: LastReading | None, language: Language) -> list[dict[str, Any]]:
 
 
 def host(url: str) -> dict[str, Any]:
-    """The parameter that says of which host a calendar is: the rest of its address may be a secret."""
+    """Returns the parameter with the calendar's host alone: the rest of its address may be a secret."""
     return {"name": "host", "valueString": urlsplit(url).hostname or ""}

@@ -1,4 +1,4 @@
-"""`Schedule/[id]/$calendar-feed` and `$follow-calendar`: an agenda read in one's own calendar, and the other way round."""
+"""`Schedule/[id]/$calendar-feed` shows an agenda in an outside calendar; `$follow-calendar` does the reverse."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from creneau_shared.fhir.rest.writing import write_context
 TYPE = "Schedule"
 URL_CHARACTERS_MAX = 2_000
 WORD_CHARACTERS_MAX = 500
-"""of a user and of a password"""
+"""Longest user name and longest password, in characters"""
 
 FEED = {
     **operation_definition(
@@ -100,7 +100,7 @@ FOLLOW = {
 
 
 class CalendarOperations:
-    """Both, on a Schedule of the caller's practice. What they take or answer is a secret, and recorded nowhere."""
+    """Both operations, on a Schedule of the caller's practice. Their input and answers are secret, and recorded nowhere."""
 
     def __init__(self, site_url: str, passwords: CalendarPasswords, *, may_follow: bool) -> None:
         self._site_url = site_url
@@ -173,7 +173,7 @@ class CalendarOperations:
             ) from error
 
     def _sealed(self, given: OperationInput, schedule: str, url: str) -> str | None:
-        """The user and the password, sealed; None where there is none of both."""
+        """Returns user and password, sealed; None if the call gives neither."""
         user, password = given.first("user"), given.first("password")
         if user is None and password is None:
             return None
@@ -204,7 +204,7 @@ class CalendarOperations:
 
     @staticmethod
     async def _own(connection: Connection, call: OperationCall) -> str:
-        """The agenda's id, once it is known to be the caller's practice's."""
+        """Returns the agenda's id. Raises NotFound, or Forbidden if it is another practice's."""
         assert call.id is not None
         context = write_context(call.request, call.request.access(TYPE, "u"))
         if await own_agenda(connection, context, call.id) is None:
@@ -213,7 +213,7 @@ class CalendarOperations:
 
 
 def _require_unlogged(call: OperationCall) -> None:
-    """A password stands in the body: addresses are logged on their way."""
+    """Refuses a password in the query: addresses are logged on their way, bodies are not."""
     if "password" in {name for name, _ in call.request.query}:
         raise BadRequest(
             "Donnez le mot de passe dans le corps de la requête, pas dans son adresse.",

@@ -1,8 +1,8 @@
-"""`Appointment/$cancel`: give an appointment up, with a reason and a word to the other side.
+"""`Appointment/$cancel`: give an appointment up, with a reason and a message to the other side.
 
-As a PATCH to `cancelled`, with the same rules: a patient's until the agenda's deadline, the slots free in the same
-transaction, their references kept. What is cancelled already is answered as it is. Of what the waiting list offers it is the
-refusal: whoever waits goes on waiting; `$cancel` again leaves the list.
+The rules are those of a PATCH to `cancelled`: a patient may until the agenda's deadline; the same transaction frees the
+slots; their references stay. A cancelled appointment is answered as it is. `$cancel` on an offer of the waiting list refuses
+the offer, and the patient goes on waiting; a second `$cancel` leaves the list.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ class CancelOperation:
 
 
 def _reason(given: OperationInput) -> Resource | None:
-    """Why, as a CodeableConcept: a Coding, a code or words are understood as one."""
+    """Returns the reason (CodeableConcept, Coding, code or words) as a CodeableConcept."""
     said = given.first(*REASONS)
     if isinstance(said, dict):
         concept = dict(said) if {"coding", "text"} & set(said) else {"coding": [said]}
@@ -99,13 +99,13 @@ def _reason(given: OperationInput) -> Resource | None:
 
 
 def _with_system(coding: Resource) -> Resource:
-    """A code that says of no system which it is of, where it is one of the reasons that there are."""
+    """Returns the coding with CANCELLATION_REASONS as its system, if it has none and its code is one of these reasons."""
     known = "system" not in coding and display(CANCELLATION_REASONS, str(coding.get("code"))) is not None
     return {"system": CANCELLATION_REASONS, **coding} if known else coding
 
 
 def _note(given: OperationInput) -> str | None:
-    """A word to the other side: a string, or an Annotation's text."""
+    """Returns the message to the other side, from a string or an Annotation. Raises BadRequest for others."""
     said: Any = given.first(*NOTES)
     if isinstance(said, dict):
         said = said.get("text")

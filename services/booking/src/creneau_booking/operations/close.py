@@ -1,8 +1,8 @@
-"""`Schedule/$close`: a time of an agenda is closed at once, and what becomes of the appointments in it.
+"""`Schedule/$close`: closes a time of an agenda at once, and moves or cancels the appointments in it.
 
-Without confirmation the answer lists them, each with the nearest free time of the agenda, and nothing changes. With it the
-time is closed in one transaction; then each appointment is moved or cancelled in one of its own, so that one that cannot be
-moved keeps none of the others. Sent again, the call goes on where it was broken off. `reopen` takes a closure back.
+Without confirmation the answer lists the appointments, each with the agenda's nearest free time, and nothing changes. With
+it one transaction closes the time. Then each appointment is moved or cancelled in its own transaction, so that one that
+cannot be moved does not stop the others. The same call sent again goes on where it broke off. `reopen` undoes a closure.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ from creneau_shared.fhir.storage.store import Resource, Stored
 
 REASON_LENGTH_MAX = 500
 TRIES_MAX = 3
-"""free times that are tried for one appointment, where others are faster"""
+"""Free times that are tried for one appointment, because others may take one first"""
 
 DEFINITION = operation_definition(
     "close",
@@ -86,7 +86,7 @@ DEFINITION = operation_definition(
 
 @dataclass(frozen=True, slots=True)
 class _Done:
-    """What became, or would become, of an appointment."""
+    """What happened, or would happen, to one appointment."""
 
     hit: Hit
     to: FreeTime | None = None
@@ -132,7 +132,7 @@ class CloseOperation:
     async def _begin(
         self, call: OperationCall, given: OperationInput, action: str, *, confirmed: bool
     ) -> tuple[Closure, int, list[_Done], int]:
-        """Close the time, where that is confirmed, and look up what it hits."""
+        """Closes the time if `confirmed`, and looks up the appointments in it."""
         now = call.request.now
         access = call.request.access("Schedule", "u")
         async with call.service.transaction() as connection:
@@ -171,7 +171,7 @@ class CloseOperation:
         *,
         confirmed: bool,
     ) -> None:
-        """The absence does not come about: what the agenda states holds again in that time."""
+        """Undoes the closure if `confirmed`: the openings that the Schedule states hold again in that time."""
         if not confirmed or current.content is None:
             return
         await reopen(connection, closure.schedule, closure.period, call.request.now)
@@ -187,8 +187,8 @@ class CloseOperation:
         return start, end
 
     async def _carry_out(self, call: OperationCall, closure: Closure, hit: Hit, action: str) -> _Done:
-        """Move or cancel one appointment; where that is refused it is left, and told why. Only where a free time was refused is
-        another one tried."""
+        """Moves or cancels one appointment. Tries another free time only after a free time was refused; after any other
+        refusal it leaves the appointment and tells why."""
         tried: list[str] = []
         while True:
             before = len(tried)
@@ -209,8 +209,8 @@ class CloseOperation:
         action: str,
         tried: list[str],
     ) -> _Done:
-        """One try, in its transaction; `tried`: free times that others have got meanwhile, and this one. Whoever has gone from
-        the closed time since it was looked up is left alone."""
+        """Tries once, in one transaction, and adds the free time to `tried` (slots that were tried before). Leaves alone an
+        appointment that has left the closed time meanwhile."""
         access = call.request.access("Appointment", "u")
         current = await read_current(connection, self._desk.store, access, hit.id, lock=True)
         before = self._desk.repository.stored_facts(current)
@@ -233,14 +233,14 @@ class CloseOperation:
     async def _free_time(
         self, connection: Connection, closure: Closure, hit: Hit, now: datetime, besides: Sequence[str]
     ) -> FreeTime | None:
-        """Where an appointment can go by itself: one that is in other agendas as well needs somebody to look at it."""
+        """Returns the nearest free time. Returns None for an appointment in several agendas: somebody has to look at it."""
         if len(await agendas_of_appointment(connection, hit.id)) > 1:
             return None
         return await nearest_free(connection, closure.schedule, hit, closure.period, now, besides)
 
 
 def _reason(given: OperationInput) -> str | None:
-    """Words, or what a CodeableConcept or a Coding says."""
+    """Returns the reason as text, from a string, a CodeableConcept or a Coding."""
     reason = given.first("reason")
     if isinstance(reason, dict):
         coding = next(iter(reason.get("coding", ())), reason)

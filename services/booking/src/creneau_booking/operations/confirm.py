@@ -1,8 +1,8 @@
-"""`Appointment/$confirm`: the practice agrees to what waits for it (Medplum; ISiK's manual confirmation).
+"""`Appointment/$confirm`: the practice agrees to an appointment that waits for it (Medplum; ISiK's manual confirmation).
 
-A patient confirms nothing but a hold of their own, which is `$book`. What is booked already stays as it is: whoever did not
-hear our answer asks again. Of what the waiting list offers it is the practice's word alone, ahead of the person's: once they
-accept it is booked, and nobody is asked again.
+A patient confirms only a hold of their own, which is `$book`. A booked appointment stays as it is: a caller that missed the
+answer may call again. To an offer of the waiting list the practice agrees in advance: once the person accepts, the
+appointment is booked, and nobody is asked again.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""For whom a call of `$find` or `$soonest` looks."""
+"""The consumer for whom `$find`, `$prefetch` or `$soonest` searches."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ async def consumer_for(
     per_agenda_max: int,
     besides: str | None = None,
 ) -> Consumer | None:
-    """For whom the practice's rules hold; None for the practice itself.
+    """Returns the consumer for whom the practice's rules hold; None for the practice itself.
 
-    The patients are those whom the call names, if the caller acts for them, else all for whom they do; a person
-    whom the call describes (`patient-resource`) is judged by the birth date that it gives. `besides`: an appointment (id)
-    that does not count.
+    Its patients are those whom the call names and the caller acts for, else all for whom the caller acts. A person whom
+    the call describes (`patient-resource`) is judged by the birth date given. `besides`: an appointment (id) that does not
+    count.
     """
     if access.patient_ids is None:
         return None
@@ -52,13 +52,12 @@ async def consumer_for(
 
 
 def named_patients(given: OperationInput) -> frozenset[str]:
-    """The ids of the patients whom the call names, by a reference or by the identifier of one whom the caller sees
-    (`with_literal`)."""
+    """Returns the ids of the patients whom the call names, by reference or by an identifier that `with_literal` resolved."""
     return frozenset(id_ for reference in given.references(*PATIENTS) if (id_ := id_of(reference)))
 
 
 def _birth(patient: Resource) -> Birth | None:
-    """The birth date of a Patient that has not been checked; None when there is none that can be read."""
+    """Returns the birth date of an unchecked Patient; None if it has none that can be read."""
     try:
         low, high = parse_interval(str(patient.get("birthDate", "")), UTC)
     except ValueError:

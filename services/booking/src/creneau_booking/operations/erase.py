@@ -1,4 +1,4 @@
-"""`Patient/[id]/$erase`: a person leaves. What would happen is said first, and done once it is confirmed (GDPR art. 17)."""
+"""`Patient/[id]/$erase`: says what erasing a person would do, and does it once the call confirms it (GDPR art. 17)."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ class EraseOperation:
                 earlier = await remembered(connection, call.request, key, sent)
                 if earlier is not None:
                     return earlier
-            # Only now: whoever has left, and asks again, acts for nobody any more.
+            # Checked only now: an erased person who asks again acts for nobody, but gets the remembered answer above.
             answer = await self._answer(connection, call, access_to_person(call, "u"), said)
             if key is not None:
                 await remember(connection, call.request, key, sent, answer)
@@ -153,7 +153,7 @@ class EraseOperation:
     async def _leave_trace(
         connection: Connection, call: OperationCall, access: Access, current: Stored
     ) -> None:
-        """The erasure itself is in the trail; of a person who leaves, under the id of their record alone."""
+        """Records the erasure in the trail. If the person erased themselves, it names only the id of their Patient."""
         request = call.request
         if access.patient_ids is not None:
             request = replace(request, principal=replace(request.principal, subject=f"Patient/{current.id}"))
@@ -161,7 +161,7 @@ class EraseOperation:
 
 
 def _receipt(outcome: Outcome, language: Language, at: datetime | None) -> Resource:
-    """The answer: what is done or would be, what stays, why and until when. It names nobody."""
+    """Returns the answer: what is or would be erased; what is kept, why and until when. It names nobody."""
     parts: list[dict[str, Any]] = [
         {"name": "done", "valueBoolean": at is not None},
         {"name": "patient", "valueReference": {"reference": f"Patient/{outcome.patient_id}"}},

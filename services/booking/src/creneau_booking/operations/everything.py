@@ -1,7 +1,6 @@
 """`Patient/[id]/$everything` and `$archive`: all that is kept of a person, for that person (FHIR R4; GDPR art. 15, 20).
 
-Both give booking's part; at the entrance of the whole the gateway joins the messages to it, and makes a ZIP archive of
-the second.
+Both give booking's part. The gateway adds the messages to both, and makes a ZIP archive of `$archive`.
 """
 
 from __future__ import annotations
@@ -37,9 +36,9 @@ from creneau_shared.security.vouching import HEADER, Vouchers
 COUNT_DEFAULT = 200
 COUNT_MAX = 1000
 TYPES = (*KEPT_HERE, "Communication")
-"""of which the record is; the messages are notifications', and are joined at the entrance"""
+"""Types of a person's record; the gateway adds Communication, which the notifications service keeps"""
 _OF_THE_RECORD = frozenset({"Patient", "Person", "Provenance", "AuditEvent"})
-"""Types that whoever may read the Patient gets with it; the others need their own scope."""
+"""Types that a caller gets who may read the Patient; each other type needs its own scope."""
 
 EVERYTHING = operation_definition(
     "everything",
@@ -79,14 +78,14 @@ ARCHIVE = operation_definition(
 
 @dataclass(frozen=True)
 class _Wanted:
-    """What a call asks for."""
+    """A call's input, read."""
 
     types: tuple[str, ...] = TYPES
     since: datetime | None = None
     period: tuple[datetime, datetime] | None = None
     versions: bool = False
     pairs: list[tuple[str, str]] = field(default_factory=list)
-    """as a query, for the links"""
+    """The input as a query, for the links"""
 
 
 class EverythingOperation:
@@ -122,7 +121,7 @@ class EverythingOperation:
         return Answer(200, write_bundle("searchset", entries, links=links), self._voucher(call))
 
     async def archive(self, call: OperationCall) -> Answer:
-        """All of it at once, each version of each resource."""
+        """Answers one Bundle of each version of each resource."""
         wanted = _Wanted(_allowed(call.request.principal, TYPES), versions=True)
         page = await self._page(call, wanted, (0, ""), COUNT_MAX)
         found = list(page.found)
@@ -162,13 +161,13 @@ class EverythingOperation:
 
 
 def _remarks(request: FhirRequest) -> list[Entry]:
-    """What was left out of what was asked."""
+    """Returns an entry that names the unknown parameters, if any."""
     issues = unknown_names(OperationInput.of(request), _KNOWN, "$everything")
     return [outcome_entry(dumps(operation_outcome(issues, request.language)))] if issues else []
 
 
 def _wanted(request: FhirRequest) -> _Wanted:
-    """The call's input, by query or as Parameters; BadRequest for what cannot be understood."""
+    """Returns the call's input, from the query or Parameters. Raises BadRequest if a value cannot be read."""
     given = OperationInput.of(request)
     if request.prefer.strict:
         given.refuse_unknown(_KNOWN, "$everything")
@@ -225,7 +224,7 @@ def _day(given: OperationInput, name: str) -> date | None:
 
 
 def _midnight(day: date, *, after: bool = False) -> datetime:
-    """When the day begins, or the one after it; of a day in no year of ours, when the first or the last one does."""
+    """Returns when the day begins (with `after`: the next day). A day out of REACH counts as REACH's first or last day."""
     first, last = (moment.date() for moment in REACH)
     within = min(max(day, first), last)
     return datetime.combine(within + timedelta(days=after), time(), PARIS).astimezone(UTC)

@@ -1,7 +1,7 @@
 """`Appointment/$find`: free appointments that fit, as proposals (IHE ITI-115; Argonaut; Medplum's spellings too).
 
 A proposal is not stored: its id says which slot it stands for, so that `$hold` and `$book` take it by reference.
-AND between kinds of actor, OR within a kind; what is held or taken through another agenda is not proposed.
+AND between kinds of actor, OR within a kind. A slot whose time is held or taken through another agenda is not proposed.
 """
 
 from __future__ import annotations
@@ -65,10 +65,10 @@ PROPOSAL_PREFIX = "proposal."
 COUNT_DEFAULT = 20
 COUNT_MAX = 500
 REMARKS_MAX = 10
-"""of how many who are named it is said why nothing is proposed"""
+"""Actors for whom one answer says why nothing is proposed"""
 TOTAL_MAX = 5_000
-"""slots are counted so far; of more, or where too much would have to be looked through, the total is how many were counted,
-and it is said that there are at least so many"""
+"""Slots are counted up to this number. Beyond it, or if the count would cost too much, the total is the number counted so
+far, and the answer says “at least”."""
 
 DEFINITION = operation_definition(
     "find",
@@ -114,7 +114,7 @@ KNOWN = known_names(
 
 
 LOOKED_AT = (*PATIENTS, "ignore-appointment")
-"""parameters that say whose visits are looked at: none, where an identifier names nobody whom the caller sees"""
+"""Parameters that say whose visits count; an identifier that names nobody visible to the caller counts as none"""
 
 
 class FindOperation:
@@ -129,7 +129,7 @@ class FindOperation:
         return Operation(DEFINITION, self.handle)
 
     async def handle(self, call: OperationCall) -> Answer:
-        """Search the free slots that could be booked, and propose them."""
+        """Searches the free slots that could be booked, and proposes them."""
         request, service = call.request, call.service
         given = OperationInput.of(request)
         start, end = self._window(given)
@@ -168,14 +168,14 @@ class FindOperation:
             remarks = [*unknown_names(given, KNOWN, "$find")]
             if asked.count and not page.proposals:
                 remarks += await _why_nothing(connection, asked)
-            # The practices' rules looked at their age and appointments; a practice at when they are elsewhere.
+            # Age and appointments of these patients were read: for the practices' rules, or to see when they are elsewhere.
             judged = seen | (named_patients(given) & (asked.access.patient_ids or frozenset()))
             if judged:
                 await service.auditor.record(connection, request, Event("E", "Appointment", patients=judged))
         return _answer(asked, page, remarks)
 
     async def _slots(self, connection: Connection, asked: _Asked, catalog: Catalog) -> _Page:
-        """Each slot is a proposal: whoever is named is of one agenda."""
+        """Proposes each slot alone, for calls that one agenda answers."""
         request, service = asked.call.request, asked.call.service
         pairs = [*times(asked.start, asked.end), *codes(asked.given)]
         if asked.access.patient_ids is not None:
@@ -214,7 +214,7 @@ class FindOperation:
     async def _together(
         self, connection: Connection, asked: _Asked, catalog: Catalog, elsewhere: Sequence[Period]
     ) -> _Page:
-        """Of several agendas at one time, in the order of preference, or in series."""
+        """Proposes common times of several agendas, agendas in the order of preference, or series of visits."""
         request, service = asked.call.request, asked.call.service
         search = TogetherSearch(
             asked.call,
@@ -272,7 +272,7 @@ class FindOperation:
 
 @dataclass(frozen=True)
 class _Asked:
-    """One call, read."""
+    """A call's input, read."""
 
     call: OperationCall
     given: OperationInput
@@ -292,14 +292,14 @@ class _Asked:
         return self.given.references(*PATIENTS)
 
     def needs_several(self) -> bool:
-        """Whether agendas are put together, or in an order of preference, or visits in series."""
+        """Whether the call wants agendas together, agendas in an order of preference, or a series of visits."""
         named = [one for one in named_in(self.given) if one.kind != SERVICE]
         return self.series is not None or len(named) > 1 or any(len(one.references) > 1 for one in named)
 
 
 @dataclass(frozen=True)
 class _Page:
-    """Proposals, each with the later visits of its series. `total`: how many there are, or, unless it is `whole`, at least."""
+    """Proposals, each with the later visits of its series. `total` is their number; if not `whole`, a lower bound."""
 
     proposals: list[list[Resource]]
     total: int
@@ -339,13 +339,13 @@ def _place(cursor: Cursor) -> tuple[datetime, tuple[int, ...], tuple[str, ...]]:
 
 
 def to_come(now: datetime) -> Clause:
-    """Condition: the slot has not begun."""
+    """Returns the condition that the slot has not begun at `now`."""
     moment = DateValue("ge", now, now + timedelta(microseconds=1))
     return Clause(parameters_of("Slot")["start"], None, ((moment,),))
 
 
 async def _why_nothing(connection: Connection, asked: _Asked) -> list[Issue]:
-    """Of each of a few who are named: why nothing is proposed."""
+    """Returns why nothing is proposed, for the first REMARKS_MAX named actors."""
     named = [one for one in named_in(asked.given) if one.kind != "Device"]
     references = [r for _, those in await meant_by(connection, named) for some in those for r in some]
     if not references:
@@ -354,8 +354,8 @@ async def _why_nothing(connection: Connection, asked: _Asked) -> list[Issue]:
 
 
 async def _seen_by_practice(connection: Connection, asked: _Asked) -> frozenset[str]:
-    """The patients (ids) whom a practice names and may see: when they are elsewhere already is looked at. Nobody, where a
-    patient looks for themselves: their own visits the rules know."""
+    """Returns the ids of the patients whom a practice names and may see, so that times at which they are elsewhere are left
+    out. Empty if a patient searches for themselves: the booking rules know their visits."""
     ids, rights = named_patients(asked.given), asked.call.request.rights
     if asked.access.patient_ids is not None or rights is None or rights.reach("Patient", "r") is None:
         return frozenset()
@@ -371,8 +371,8 @@ async def _seen_by_practice(connection: Connection, asked: _Asked) -> frozenset[
 
 
 async def _ignored(connection: Connection, call: OperationCall, given: OperationInput) -> str | None:
-    """The appointment whose people count as free, because it is to be moved (Medplum). One that the caller may not read
-    is as one that does not exist: else this would tell when somebody else's is."""
+    """Returns the id of the appointment whose people count as free, because it is to be moved (Medplum). Returns None if
+    the caller may not read it: else the answer would tell when somebody else's appointment is."""
     id_ = next((id_of(reference) for reference in given.references("ignore-appointment")), "")
     rights = call.request.rights
     if not ID.match(id_) or rights is None or rights.reach("Appointment", "r") is None:
@@ -384,7 +384,7 @@ async def _ignored(connection: Connection, call: OperationCall, given: Operation
 
 
 def moment_of(given: OperationInput, name: str, operation: str) -> tuple[datetime, datetime]:
-    """The interval that a date parameter means; BadRequest when it is missing or cannot be read."""
+    """Returns the interval that a date parameter means. Raises BadRequest if it is missing or cannot be read."""
     value = given.first(name)
     if not isinstance(value, str) or not value:
         raise BadRequest(
@@ -405,8 +405,8 @@ def moment_of(given: OperationInput, name: str, operation: str) -> tuple[datetim
 
 
 def require_window(start: datetime, end: datetime, days_max: int) -> None:
-    """Unprocessable when a period ends before it starts, or is longer than one call looks through; OutOfReach when one of its
-    ends lies in no year of ours."""
+    """Raises Unprocessable if the period does not end after its start or is longer than `days_max`. Raises OutOfReach if one
+    of its ends is out of REACH."""
     if end <= start:
         raise Unprocessable(
             "La fin de la période cherchée doit suivre son début.",

@@ -1,4 +1,4 @@
-"""What a call of `$find` asks: AND between kinds of actor, OR within a kind, in the spellings of IHE, Argonaut and Medplum.
+"""Reads a call of `$find`: AND between kinds of actor, OR within a kind, in the spellings of IHE, Argonaut and Medplum.
 
 | | IHE ITI-115 | Argonaut | Medplum |
 |---|---|---|---|
@@ -41,13 +41,13 @@ OF_ORGANIZATION = (
     "schedule.actor:HealthcareService.organization",
     "schedule.actor:Location.organization",
 )
-"""ways from a slot to the organisation whose agenda it is of"""
+"""Search paths from a slot to the organisation that owns its agenda"""
 OF_ADDRESS = (
     "schedule.actor:Location.address",
     "schedule.actor:PractitionerRole.location.address",
     "schedule.actor:HealthcareService.location.address",
 )
-"""ways from a slot to the address at which it is"""
+"""Search paths from a slot to its address"""
 CODES = {"specialty": "specialty", "visit-type": "service-type", "service-type": "service-type"}
 SERVICE = "HealthcareService"
 PATIENTS = ("patient-reference", "patient")
@@ -58,49 +58,49 @@ PARTS_OF_DAY = {
     "AFT": (time(12), time(18)),
     "EVE": (time(18), time(0)),
 }
-"""when (FHIR's event-timing, what stands behind a dot left aside) → the hours in which a visit begins"""
+"""`when` (FHIR's event-timing, without the part after a dot) → the hours in which a visit begins"""
 OCCURRENCES_MAX = 12
 WEEKS_MAX = 8
 KINDS_OF_AGENDA = ("Practitioner", "PractitionerRole", "Patient", "Device", "HealthcareService", "Location")
-"""what an agenda is of, whatever else it names: the first of these"""
+"""An agenda counts as the first of these kinds that it names"""
 
 Pairs = list[tuple[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """Those of one kind of whom one has to take part; `kind`: a type, or `Schedule`."""
+    """References of one kind, of which one has to take part. `kind`: a resource type, or `Schedule`."""
 
     kind: str
     references: tuple[Resource, ...]
 
     def kind_of(self, reference: Resource) -> str:
-        """Of which type somebody is: a role may be named where a professional is asked for."""
+        """Returns the type of a reference: a role may be named in the parameter for professionals."""
         said = str(reference.get("reference", "")).partition("/_history/")[0].rstrip("/").split("/")[-2:-1]
         kind = said[0] if said else str(reference.get("type", ""))
         return kind if self.kind in PEOPLE and kind in PEOPLE else self.kind
 
 
 def named_in(given: OperationInput) -> list[Named]:
-    """The kinds that the call names, each with who is named of it, in the order of preference. Agendas are wanted together
-    (Medplum), and of those that one value names (by commas) one of a kind."""
+    """Returns each named kind with its references, in the order of preference. Values of `schedule` are wanted together
+    (Medplum); a value with commas asks for one agenda of each kind that it names."""
     found = [Named(kind, tuple(given.references(*names))) for names, kind in ACTORS.items()]
     agendas = {str(some): Named("Schedule", tuple(some)) for some in given.alternatives("schedule")}
     return [*(named for named in found if named.references), *agendas.values()]
 
 
 def all_required(given: OperationInput) -> bool:
-    """Whether of each kind everybody who is named has to take part."""
+    """Whether every named actor has to take part, and not one of each kind."""
     return bool(given.flag("all-required", "joint"))
 
 
 def times(start: datetime, end: datetime) -> Pairs:
-    """Free slots within `[start, end)`."""
+    """Returns the search for free slots within `[start, end)`."""
     return [("status", "free"), ("start", f"ge{start.isoformat()}"), ("end", f"le{end.isoformat()}")]
 
 
 def organization_and_place(given: OperationInput) -> list[list[Pairs]]:
-    """Of each condition the ways to fulfil it: whose agenda it is, and at which address."""
+    """Returns, for each condition (organisation, address), the alternative searches that fulfil it."""
     found = []
     if organizations := given.references("organization"):
         found.append([_by_reference(organizations, path) for path in OF_ORGANIZATION])
@@ -110,7 +110,7 @@ def organization_and_place(given: OperationInput) -> list[list[Pairs]]:
 
 
 def codes(given: OperationInput) -> Pairs:
-    """What the visit is for."""
+    """Returns the search by what the visit is for."""
     return [
         (search_name, ",".join(wanted))
         for name, search_name in CODES.items()
@@ -119,7 +119,7 @@ def codes(given: OperationInput) -> Pairs:
 
 
 def _by_reference(references: Sequence[Resource], path: str) -> Pairs:
-    """Literal references by id, logical ones by identifier."""
+    """Searches literal references by id, logical ones by identifier."""
     ids = [id_of(reference) for reference in references if "reference" in reference]
     identifiers = [token for reference in references if (token := identifier_of(reference))]
     pairs = []
@@ -131,7 +131,7 @@ def _by_reference(references: Sequence[Resource], path: str) -> Pairs:
 
 
 def identifier_of(reference: Resource) -> str:
-    """The identifier (`system|value`; `value` of whatever system) of a logical reference; empty for a literal one."""
+    """Returns a logical reference's identifier: `system|value`, or `value` for any system. Empty for a literal one."""
     identifier = reference.get("identifier")
     if "reference" in reference or not isinstance(identifier, dict):
         return ""
@@ -140,8 +140,8 @@ def identifier_of(reference: Resource) -> str:
 
 
 def series_of(given: OperationInput) -> Series | None:
-    """How many visits, and how often: `occurrence-count` (weekly, or every `occurrence-interval` weeks; Medplum), or IHE's
-    `timing`."""
+    """Returns how many visits, and how often: from `occurrence-count` (weekly, or every `occurrence-interval` weeks;
+    Medplum), or from IHE's `timing`."""
     timing = given.first("timing")
     repeat = timing.get("repeat", {}) if isinstance(timing, dict) else {}
     count = given.first("occurrence-count")
@@ -163,7 +163,7 @@ def series_of(given: OperationInput) -> Series | None:
 
 
 def times_of(given: OperationInput) -> LocalTimes | None:
-    """The preferred times of IHE's `timing`: days of the week, parts of the day, times of day."""
+    """Returns the preferred times of IHE's `timing`: days of the week, parts of the day, times of day."""
     timing = given.first("timing")
     repeat = timing.get("repeat") if isinstance(timing, dict) else None
     if not isinstance(repeat, dict):

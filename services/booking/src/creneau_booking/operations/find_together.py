@@ -1,7 +1,7 @@
-"""`$find` over the separate agendas of several: proposals of which each has one slot of each agenda, and series of them.
+"""`$find` over several agendas: each proposal has one slot of each agenda; series of such proposals too.
 
-Whoever is named of one kind is a requirement of which one has to take part (of each, with `all-required`); the requirements
-have to be met at one time. A proposal is not stored: its id says in which agendas and when it is.
+The actors that a call names of one kind are one requirement: one of them has to take part. With `all-required` each actor is
+a requirement. All requirements are met at one time. A proposal is not stored: its id says its agendas and its time.
 """
 
 from __future__ import annotations
@@ -50,18 +50,18 @@ from creneau_shared.fhir.storage.store import Resource
 
 JOINT_PREFIX = "joint."
 AGENDAS_MAX = 200
-"""agendas of one requirement"""
+"""Agendas of one requirement"""
 TOGETHER_MAX = 6
-"""agendas of one proposal: its id names them"""
+"""Agendas of one proposal: its id names them"""
 READ_AT_ONCE = 1_000
-"""slots of one requirement"""
+"""Slots that one page of the search reads"""
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 
 @dataclass(frozen=True)
 class Common:
-    """What a search for time together has found: series of visits (of one, mostly), with the slots and actors that they
-    are made of. `cut`: there was more free time than is looked through."""
+    """Result of a search for common times: series of visits (mostly of one), with their slots and actors. `cut`: there were
+    more free slots than one search reads."""
 
     found: Sequence[tuple[Together, ...]]
     slots: Mapping[str, Resource]
@@ -86,8 +86,8 @@ class TogetherSearch:
         bookable: bool,
         gathered_max: int,
     ) -> None:
-        """`conditions`: what else the slots of whoever comes first have to fulfil.
-        `all_required`: of each kind everybody who is named has to take part, not one of them."""
+        """`conditions`: further conditions on the slots of the first requirement.
+        `all_required`: every named actor has to take part, not one of each kind."""
         self._call = call
         self._conditions = conditions
         self._connection = connection
@@ -107,7 +107,8 @@ class TogetherSearch:
         series: Series | None,
         elsewhere: Sequence[tuple[datetime, datetime]],
     ) -> Common:
-        """What is free for all who are required, within `[start, end)`; the later visits of a series beyond it."""
+        """Returns the times within `[start, end)` that are free for all requirements. Later visits of a series may lie
+        beyond `end`."""
         until = end + (series.span if series else timedelta(0))
         requirements = [
             await self._requirement(agendas, kind, start, until, main=number == 0)
@@ -130,8 +131,8 @@ class TogetherSearch:
         )
 
     async def _required(self) -> list[tuple[str, Mapping[str, int] | None]]:
-        """For each requirement its kind, and the agendas (ids) that answer it, with the place of whom they are of in the
-        order in which they were named; None: any does."""
+        """Returns each requirement's kind and its agendas: id → rank of the agenda's actor in the order in which the call
+        names them. None: any agenda will do."""
         found: list[tuple[str, Mapping[str, int] | None]] = []
         for kind, references in await self._by_kind():
             if self._all_required:
@@ -141,7 +142,7 @@ class TogetherSearch:
         return found or [("", None)]
 
     async def _by_kind(self) -> list[tuple[str, list[list[str]]]]:
-        """Of each kind who is named (references), in order; agendas that one value names by kind of whose they are."""
+        """Returns each kind with the named references, in order. Agendas of one value are grouped by their actor's kind."""
         named = [one for one in named_in(self._given) if one.kind != SERVICE]
         found: list[tuple[str, list[list[str]]]] = []
         for one, references in await meant_by(self._connection, named):
@@ -190,14 +191,14 @@ class TogetherSearch:
         pairs = times(start, until)
         if agendas is not None:
             pairs.append(("schedule", ",".join(sorted(agendas))))
-        if main:  # a room is for whatever is done in it
+        if main:  # the other agendas (a room's) need not state what the visit is for
             pairs += codes(self._given)
         slots = await self._free(pairs, self._conditions if main else ())
         cutting = await cutting_of(self._connection, sorted({last_part(slot["schedule"]) for slot in slots}))
         return Requirement([_free(slot, cutting) for slot in slots], agendas, frozenset(own))
 
     async def _free(self, pairs: Pairs, conditions: tuple[Condition, ...]) -> list[Resource]:
-        """The free slots of a search, in the order of time, as many as are looked through."""
+        """Returns the free slots of a search in order of time. Stops reading at `gathered_max`, and notes the cut."""
         if self._bookable:
             pairs.append(("bookable", "true"))
         pairs.append(("_total", "none"))
@@ -222,8 +223,8 @@ class TogetherSearch:
 
 
 def _kind(actors: Sequence[str]) -> str:
-    """The kind of actor that an agenda counts as: the first of KINDS_OF_AGENDA that it names; a role counts as its
-    professional."""
+    """Returns the kind of actor that an agenda counts as: the first of KINDS_OF_AGENDA that it names. A role counts as
+    Practitioner."""
     kinds = {actor.partition("/")[0] for actor in actors}
     kind = next((kind for kind in KINDS_OF_AGENDA if kind in kinds), "")
     return "Practitioner" if kind == "PractitionerRole" else kind
@@ -239,7 +240,7 @@ def _free(slot: Resource, cutting: Mapping[str, tuple[bool | None, bool]]) -> Fr
 
 
 def proposal_of(one: Together, common: Common, patients: Sequence[Resource]) -> Resource:
-    """The Appointment that somebody may hold or book, by its id or as it is."""
+    """Returns the proposed Appointment; it may be held or booked by its id or as a resource."""
     actors = list(dict.fromkeys(a for agenda in one.agendas for a in common.actors.get(agenda, ())))
     first = common.slots[one.slots[0]]
     start, end = _instant(one.start), _instant(one.end)
@@ -260,14 +261,14 @@ def proposal_of(one: Together, common: Common, patients: Sequence[Resource]) -> 
 
 
 def joint_id(one: Together, keys: Mapping[str, int]) -> str:
-    """What the proposal stands for: when it begins, how many minutes it takes, and in which agendas it is."""
+    """Returns the proposal's id: its start and length (both in minutes) and the keys of its agendas, in base 36."""
     minutes = int(one.start.timestamp()) // 60
     length = int((one.end - one.start).total_seconds()) // 60
     return JOINT_PREFIX + ".".join(_base36(n) for n in (minutes, length, *(keys[a] for a in one.agendas)))
 
 
 def read_joint_id(id_: str) -> tuple[datetime, datetime, list[int]] | None:
-    """Start, end and agendas (keys) of a joint proposal; None: it is none."""
+    """Returns start, end and agendas (keys) of a joint proposal; None for another id."""
     try:
         minutes, length, *keys = (int(part, 36) for part in id_.removeprefix(JOINT_PREFIX).split("."))
         start = datetime.fromtimestamp(minutes * 60, UTC)
@@ -294,7 +295,7 @@ R5 = "http://hl7.org/fhir/5.0/StructureDefinition/extension-Appointment."
 
 
 def with_series(proposals: Sequence[Resource], series: Series, zone: ZoneInfo) -> list[Resource]:
-    """The visits of one series, each saying its number; the first says how they follow each other (R5's elements)."""
+    """Returns the visits of one series, each with its number; the first has the recurrenceTemplate (R5's elements)."""
     first = {"reference": f"Appointment/{proposals[0]['id']}"}
     weeks = [{"url": "weekInterval", "valuePositiveInt": series.weeks}]
     template = {

@@ -1,7 +1,7 @@
-"""`Appointment/$hold`: keep a slot for someone while they make up their mind (IHE ITI-116, Argonaut, Medplum).
+"""`Appointment/$hold`: keep a slot for somebody while they decide (IHE ITI-116, Argonaut, Medplum).
 
-The appointment is `pending` and its slots `busy-tentative` until the instant that stands in the `Expires` header,
-in the resource (extension held-until) and in the event. Nobody is offered what someone holds.
+The appointment is `pending` and its slots `busy-tentative` until the instant that the `Expires` header, the resource
+(extension held-until) and the event give. Nobody else is offered a held slot.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ class HoldOperation:
         return checked({**resource, "status": "proposed"})
 
     async def _hold_stored(self, session: Session, id_: str, wants_bundle: bool) -> Answer:
-        """Hold for an appointment that was stored as a request, or hold again what is held already."""
+        """Holds the slots of an appointment that was stored as a request, or holds again one that is held."""
         current = await session.locked(id_)
         resource = self._desk.repository.resource(current)
         stored, until = await self._desk.handlers.holding.hold_on(

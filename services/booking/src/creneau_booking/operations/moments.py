@@ -11,7 +11,8 @@ from creneau_shared.fhir.rest.parameters import OperationInput
 
 
 def window_of(given: OperationInput, zone: tzinfo = PARIS) -> tuple[datetime | None, datetime | None]:
-    """From when (inclusive) to when (exclusive); a day as an end is within. BadRequest for what is no date."""
+    """Returns start (inclusive) and end (exclusive). An end given as a day includes that day. Raises BadRequest if a value
+    is no date."""
     period = next((value for value in given.all("period") if isinstance(value, dict)), {})
     start = period.get("start") or given.first("start", "from", "_from")
     end = period.get("end") or given.first("end", "to", "_to")
@@ -19,7 +20,7 @@ def window_of(given: OperationInput, zone: tzinfo = PARIS) -> tuple[datetime | N
 
 
 def end_of(said: str, zone: tzinfo) -> datetime:
-    """When a period ends of which `said` is the end: the instant, or the end of the day, month or year."""
+    """Returns when a period with the end `said` ends: at the instant, or at the end of the day, month or year."""
     low, high = parse_interval(said, zone)
     return low if "T" in said else high
 

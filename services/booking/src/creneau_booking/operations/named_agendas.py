@@ -1,4 +1,4 @@
-"""Those whom a call of `$find` or `$prefetch` names, and the agendas that are theirs."""
+"""The actors that a call of `$find` or `$prefetch` names, and their agendas."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from creneau_shared.fhir.search.registry import parameters_of
 from creneau_shared.fhir.search.request import Clause, ReferenceValue
 
 Meant = list[tuple[Named, list[list[str]]]]
-"""each kind that is named, with what each of its references means (references): of an identifier whoever bears it"""
+"""Each kind that is named, with the `Type/id` that each of its references means: an identifier may mean several"""
 
 
 async def meant_by(connection: Connection, named: Sequence[Named]) -> Meant:
-    """Whom the call names."""
+    """Resolves the references to literal ones."""
     wanted = [(n.kind_of(r), token) for n in named for r in n.references if (token := identifier_of(r))]
     logical = await identified(connection, wanted)
     found: Meant = []
@@ -33,8 +33,8 @@ async def meant_by(connection: Connection, named: Sequence[Named]) -> Meant:
 
 
 async def of_those_named(connection: Connection, given: OperationInput) -> tuple[Clause, ...]:
-    """The conditions on Slot that it is of an agenda of whoever is named: AND between kinds, OR within one. An offer is no
-    agenda's alone (`operations.services`)."""
+    """Returns the conditions that a slot's agenda is a named actor's: AND between kinds, OR within one. Not for offers: a
+    slot may meet them without its agenda (`operations.services`)."""
     named = [one for one in named_in(given) if one.kind != SERVICE]
     conditions = []
     for _, references in await meant_by(connection, named):

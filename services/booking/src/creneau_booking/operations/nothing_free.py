@@ -1,4 +1,4 @@
-"""Explains why a search of Slot for one agenda or actor has found no free one."""
+"""Explains why a search of Slot for one agenda or actor has found no free slot."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _TYPES = ("Practitioner", "PractitionerRole", "HealthcareService", "Location")
 async def why_nothing_is_free(
     connection: Connection, request: FhirRequest, wanted: SearchRequest
 ) -> Sequence[Issue]:
-    """Of a search for the free slots of one agenda, or of one of whose it is; nothing of any other."""
+    """Returns why a search found nothing, if it asked for the free slots of one agenda or one actor; else nothing."""
     if not any(map(_wants_free, wanted.conditions)):
         return ()
     named = [reference for condition in wanted.conditions for reference in _named(condition)]
@@ -40,7 +40,7 @@ def _wants_free(condition: Condition) -> bool:
 
 
 def _named(condition: Condition) -> list[str]:
-    """The references that a condition names: `schedule=`, `schedule.actor=`, `schedule.actor:Practitioner=`."""
+    """Returns the references that a condition names: `schedule=`, `schedule.actor=`, `schedule.actor:Practitioner=`."""
     if isinstance(condition, Clause) and condition.parameter.name in ("schedule", "actor"):
         return [
             reference

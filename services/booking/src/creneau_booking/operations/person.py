@@ -1,4 +1,4 @@
-"""Whose right an operation on a person's whole record is: the person's own, and the deployment's administration's."""
+"""Access to operations on a person's whole record: for the person themselves and the deployment's administration."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from creneau_shared.security.principal import Action
 
 
 def access_to_person(call: OperationCall, action: Action) -> Access:
-    """The access of the person themselves, or of the administration; Forbidden for whoever acts for others.
+    """Returns the access of the person themselves or of the administration. Raises Forbidden for other callers.
 
-    Who represents somebody sees what that person shares with them, which is not all; and whoever works for a practice
-    has that practice's own software. A Patient whom the caller has nothing to do with is not found.
+    A representative sees only what the person shares with them; a practice has its own software. Raises NotFound for an
+    account that does not act for the Patient.
     """
     assert call.id is not None
     access = call.request.access("Patient", action)

@@ -1,7 +1,7 @@
-"""`Slot/$prefetch`: what is free in a period, for whoever wants all of it beforehand (Argonaut's use case 3).
+"""`Slot/$prefetch`: the free slots of a period, for callers who fetch them all beforehand (Argonaut's use case 3).
 
-It is asked as `$find` is, and answers the slots themselves, page by page. Whoever wants everything of everybody takes the
-files of `$bulk-publish`.
+It is called as `$find` is, and answers the slots themselves, page by page. `$bulk-publish` has the free slots of all
+agendas as files.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from creneau_shared.fhir.search.request import Limits
 
 COUNT_DEFAULT, COUNT_MAX = 200, 1_000
 TOTAL_MAX = 10_000
-"""slots are counted so far; of more there is no total"""
+"""Slots are counted up to this number; beyond it the answer has no total"""
 
 DEFINITION = operation_definition(
     "prefetch",
@@ -80,7 +80,7 @@ class PrefetchOperation:
         return Operation(DEFINITION, self.handle)
 
     async def handle(self, call: OperationCall) -> Answer:
-        """A page of the free slots."""
+        """Answers a page of the free slots."""
         request, service = call.request, call.service
         given = OperationInput.of(request)
         access = request.access("Slot", "s")
@@ -113,7 +113,7 @@ class PrefetchOperation:
                 connection, catalog, wanted, cursor_codec=service.cursors, scope=searching.scope_of(access)
             )
             judged = named_patients(given) & (access.patient_ids or frozenset())
-            if judged:  # the practices' rules looked at their age and appointments
+            if judged:  # the practices' rules read the age and appointments of these patients
                 await service.auditor.record(connection, request, Event("E", "Slot", patients=judged))
         entries = [
             Entry(f"{service.base_url}/Slot/{row.id}", row.content, {"mode": "match"})

@@ -1,7 +1,7 @@
-"""`Schedule/$preview-slots`: what a Schedule's rules would mean, before it is written. Nothing is stored.
+"""`Schedule/$preview-slots`: tells which slots a Schedule's rules would add and remove. Nothing is stored.
 
-The same plan and the same comparison as writing it: a PUT of that Schedule brings about exactly what is told here, unless
-somebody books in between.
+It uses the plan and the comparison of a PUT: a PUT of that Schedule has exactly this result, unless somebody books in
+between.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ class PreviewSlotsOperation:
     async def _schedule(
         self, connection: Connection, call: OperationCall, given: OperationInput
     ) -> tuple[Resource, Stored | None]:
-        """The Schedule that is asked about, and what is stored of it; refused where writing it would be."""
+        """Returns the Schedule to preview and its stored version, if any. Refuses what a write would refuse."""
         sent = next((v for v in given.all("schedule", "resource") if _is_resource(v)), None)
         named = [id_of(r) for r in given.references("schedule") if not _is_resource(r)]
         id_ = call.id or next(iter(named), None) or (sent or {}).get("id")
@@ -158,7 +158,7 @@ class PreviewSlotsOperation:
 def _within(
     window: tuple[datetime | None, datetime | None],
 ) -> Callable[[Wanted | There], bool]:
-    """Whether a slot begins within what is asked about."""
+    """Returns a test whether a slot begins within the window."""
     since = window[0].timestamp() if window[0] else float("-inf")
     until = window[1].timestamp() if window[1] else float("inf")
     return lambda slot: since <= slot.start < until

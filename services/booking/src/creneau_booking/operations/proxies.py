@@ -1,7 +1,7 @@
 """Representing somebody: `RelatedPerson/[id]/$invite`, `RelatedPerson/$accept`, `RelatedPerson/[id]/$renounce`.
 
-A RelatedPerson states who represents the Patient; whoever decides about that gives a code, and the account that sends it
-back acts by the statement from then on. The code is shown once and works once.
+A RelatedPerson states who represents the Patient. `$invite` gives a code to a caller who decides about that; the account
+that sends it to `$accept` acts by the RelatedPerson from then on. The code is shown once and works once.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ RENOUNCE = operation_definition(
 
 
 class InviteOperation:
-    """`$invite`: by whoever decides who represents the Patient, or in whose presence they do."""
+    """`$invite`: for a caller who decides who represents the Patient, or in whose presence that is decided."""
 
     def __init__(self, store: RelatedPersonStore, lasts: timedelta) -> None:
         self._store = store
@@ -78,7 +78,7 @@ class InviteOperation:
     async def handle(self, call: OperationCall) -> Answer:
         request, service = call.request, call.service
         assert call.id is not None
-        # A practice invites for those whom it may register, and a counsellor for the one whom they help.
+        # A practice invites for patients whom it may register; a counsellor for the person whom they help.
         seen = request.access(TYPE, "r")
         access = seen if request.principal.role == "counsellor" else request.access(TYPE, "u")
         found_by = seen if access.reach == "own" else access
@@ -100,7 +100,7 @@ class InviteOperation:
 
 
 class AcceptOperation:
-    """`$accept`: by the account to which the code was given."""
+    """`$accept`: for the account to which the code was given."""
 
     def __init__(self, store: RelatedPersonStore) -> None:
         self._store = store
@@ -131,7 +131,7 @@ class AcceptOperation:
     async def _invitation(
         self, connection: Connection, code: str, context: WriteContext
     ) -> tuple[Stored, Account]:
-        """The locked RelatedPerson to which the code invites, and who gave it; used up from now on."""
+        """Uses the code up; returns its RelatedPerson, locked, and its giver. Raises Unprocessable if the code is no use."""
         id_ = await invitations.invited_to(connection, code, context.now)
         current = await self._store.lock(connection, id_) if id_ is not None else None
         if current is None or current.deleted or self._store.proxy(current).has_ended(context.now):
@@ -168,7 +168,7 @@ class AcceptOperation:
 
 
 class RenounceOperation:
-    """`$renounce`: by whoever acts by the RelatedPerson."""
+    """`$renounce`: for the account that acts by the RelatedPerson."""
 
     def __init__(self, store: RelatedPersonStore) -> None:
         self._store = store
@@ -196,7 +196,7 @@ class RenounceOperation:
 
 
 def _persons_access(request: FhirRequest) -> Access:
-    """The access of a person's account; Forbidden for everybody else: nobody represents somebody as a practice."""
+    """Returns the access of a person's account. Raises Forbidden for other callers: a practice represents nobody."""
     access = request.access(TYPE, "u")
     if request.principal.role != "patient":
         raise Forbidden(
@@ -212,7 +212,7 @@ def _account_of(request: FhirRequest) -> Account:
 
 
 def _code(request: FhirRequest) -> str:
-    """The code in the body: in an address it would be kept by whoever logs addresses."""
+    """Returns the code from the body. One in the query does not count: addresses are logged."""
     code = OperationInput.of(replace(request, query=[])).first("code")
     if not isinstance(code, str) or not code:
         raise BadRequest(
@@ -225,7 +225,7 @@ def _code(request: FhirRequest) -> str:
 
 
 def _require_same_person(patient: str, oneself: Iterable[str], births: Mapping[str, Birth]) -> None:
-    """An account whose holder was born on another day is not this person's."""
+    """Refuses an account whose holder was born on another day: it is not this person's."""
     if all(same_person(births.get(patient), births.get(own)) for own in oneself):
         return
     raise Unprocessable(
@@ -237,7 +237,7 @@ def _require_same_person(patient: str, oneself: Iterable[str], births: Mapping[s
 
 
 def _unusable() -> Unprocessable:
-    """The same for a code that never was, that has ended, that was used, or whose statement has ended."""
+    """Returns the same refusal for a code that is unknown, used or expired, or whose RelatedPerson has ended."""
     return Unprocessable(
         "Ce code n'est pas utilisable : il est inconnu, déjà utilisé ou expiré. Demandez-en un autre.",
         "This code cannot be used: it is unknown, used already or expired. Ask for another one.",

@@ -1,4 +1,4 @@
-"""What a FHIR Reference in an operation's input points at."""
+"""Resolves the FHIR References in an operation's input."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ KINDS: Mapping[str, str] = {
     "schedule": "Schedule",
     "slot": "Slot",
 }
-"""parameters whose References are of one type → that type"""
+"""Parameters whose References have one type → that type"""
 _BEARING = """
 SELECT id FROM {table} WHERE terms @> ARRAY[$1] AND NOT deleted
   AND ($2::text[] IS NULL OR terms && $2 OR '_id=' || id = ANY($2))
@@ -29,8 +29,8 @@ SELECT id FROM {table} WHERE terms @> ARRAY[$1] AND NOT deleted
 
 
 def id_of(reference: Mapping[str, Any]) -> str:
-    """The id that a literal reference within this base ends with; empty for a logical one. Unprocessable for one of another
-    base: what stands there is nothing of ours, whatever its id."""
+    """Returns the id of a literal reference within this base; empty for a logical one. Raises Unprocessable for a reference
+    to another server, whatever its id."""
     text = str(reference.get("reference", ""))
     if "://" in text:
         raise Unprocessable(
@@ -43,7 +43,7 @@ def id_of(reference: Mapping[str, Any]) -> str:
 
 
 def last_part(reference: Mapping[str, Any]) -> str:
-    """The id with which a literal reference ends that is known to be of this base, as what is stored names its agenda."""
+    """Returns the id of a literal reference that is known to be of this base, as a stored slot's reference to its agenda."""
     text = str(reference.get("reference", "")).partition("/_history/")[0]
     return text.rstrip("/").rsplit("/", 1)[-1]
 
@@ -56,9 +56,9 @@ async def with_literal(
     *,
     strict: bool = True,
 ) -> OperationInput:
-    """The input in which whoever and whatever the parameters `names` (of `KINDS`) name by an identifier is named as `Type/id`,
-    if the caller sees it. What names nobody, or several, or says nothing at all: NotFound, of a Patient Unprocessable, and
-    BadRequest; unless `strict`, it stays as it is."""
+    """Returns the input with `Type/id` for each identifier in the parameters `names` (of `KINDS`), if the caller sees the
+    resource. If `strict`, raises NotFound (for a Patient Unprocessable) if none has it, and BadRequest if several have it
+    or the reference is empty. Else such a reference stays as it is."""
 
     async def known_as(name: str, reference: Resource) -> Resource:
         if reference.get("reference"):
@@ -76,8 +76,8 @@ async def with_literal(
 async def _bearing(
     connection: Connection, request: FhirRequest, kind: str, reference: Resource
 ) -> list[str] | None:
-    """The ids, of at most two, of those of a type who bear the reference's identifier and whom the caller sees; None where
-    it has none."""
+    """Returns at most two ids of resources of the type `kind` that the caller sees and that have the reference's identifier;
+    None if it has none."""
     identifier = json_object(reference.get("identifier"))
     value = identifier.get("value")
     if not isinstance(value, str) or not value:

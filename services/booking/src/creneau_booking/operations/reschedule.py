@@ -1,8 +1,8 @@
 """`Appointment/[id]/$reschedule`: another time for the same appointment, in one transaction.
 
 The old slot is given back only if the new one is taken; id, patient and history stay (Medplum's `$reschedule`,
-ISiK's transactional rule). In another agenda its people take the place of the old one's, and what the new slot says
-of the visit (type, specialty) holds.
+ISiK's transactional rule). In another agenda, the new agenda's actors replace the old one's. The new slot's facts about
+the visit (type, specialty) apply.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ class RescheduleOperation:
     async def _moved(
         self, session: Session, resource: Resource, before: Appointment, given: OperationInput
     ) -> Resource:
-        """The appointment in the slots that the call names, or at `start` for as long as it lasts now."""
+        """Returns the appointment in the slots that the call names, or at `start` with its present length or until `end`."""
         rest = {name: value for name, value in resource.items() if name not in ("start", "end")}
         wanted = _sent(given)
         period = _period(given, wanted, before)
@@ -123,26 +123,26 @@ class RescheduleOperation:
         return {**rest, "slot": [{"reference": f"Slot/{id_}"} for id_ in slots]}
 
     async def _own_agendas(self, session: Session, before: Appointment) -> list[str]:
-        """The agendas (ids) that the appointment is in: another time in the same is meant where none is named."""
+        """Returns the ids of the appointment's agendas. A call that names no agenda means these."""
         agendas = await schedules_of(session.connection, before.slots)
         return [agenda.removeprefix("Schedule/") for agenda in agendas]
 
     async def _said_by(self, session: Session, slot_id: str) -> Resource:
-        """What an appointment in this slot is for: a move from a surgery to a video slot changes it."""
+        """Returns what the slot says of the visit (SAID_BY_SLOT): a move from a surgery to a video slot changes it."""
         stored = await self._desk.slots.read(session.connection, slot_id)
         slot = loads(stored.content) if stored is not None and stored.content is not None else {}
         return {name: slot[name] for name in SAID_BY_SLOT if name in slot}
 
 
 def _sent(given: OperationInput) -> Resource:
-    """The appointment as it is to be, where the call sends it."""
+    """Returns the Appointment that the call sends, as it is to be; empty if it sends none."""
     sent = (value for value in given.all(*RESOURCE_NAMES) if isinstance(value, dict))
     return next((value for value in sent if value.get("resourceType") == "Appointment"), {})
 
 
 def _period(given: OperationInput, wanted: Resource, before: Appointment) -> tuple[datetime, datetime] | None:
-    """From `start` on, until `end` or as long as the appointment lasts now; None when neither the call nor the Appointment
-    that it sends gives a start; refused as `domain.times` says."""
+    """Returns the period from `start` to `end`, or with the appointment's present length. Returns None if neither the call
+    nor the Appointment that it sends has a start. Refuses what `require_sensible` refuses."""
     start = _moment(given, wanted, "start")
     if start is None or before.start is None or before.end is None:
         return None

@@ -1,4 +1,4 @@
-"""Series in `$hold`, `$book` and `$reschedule`: how they are sent, and how they are answered.
+"""Series in `$hold`, `$book` and `$reschedule`: reading what the call sends, and writing the answer.
 
 A series is several appointments in one call (the parameter repeated, or a Bundle), several proposals of `$find`, or one
 appointment with R5's recurrenceTemplate, from which the others follow.
@@ -31,12 +31,12 @@ from creneau_shared.fhir.search.bundle import Entry, Link, write_bundle
 from creneau_shared.fhir.storage.store import Resource
 
 Prepare = Callable[[Subject], Awaitable[Resource]]
-"""A subject as the resource that its operation takes"""
+"""Turns a subject into the resource that its operation takes"""
 BY_TEMPLATE = f"Appointment.extension.where(url='{RECURRENCE_TEMPLATE}')"
 
 
 def sent_series(given: OperationInput) -> list[tuple[Subject, str]] | None:
-    """The appointments of a series that a call sends, each with where it stands; None: it sends one by itself."""
+    """Returns the appointments of the series that a call sends, each with its place in the input; None if it sends none."""
     sent = list(_sent(given))
     if len(sent) == 1 and sent[0][0].resource is not None and template_of(sent[0][0].resource) is not None:
         return [(sent[0][0], BY_TEMPLATE)]
@@ -94,7 +94,7 @@ async def take_series(
     replaces: str | None = None,
     first_id: str | None = None,
 ) -> Answer:
-    """Book or hold a series that was sent, and answer with all of it."""
+    """Books the series that was sent, or holds it if `hold`, and answers all of it."""
     wanted, template = [], None
     for subject, where in sent:
         if where == BY_TEMPLATE and subject.resource is not None:
@@ -118,7 +118,7 @@ async def take_series(
 
 
 async def answer_with_series(session: Session, taken: Taken, *, created: bool) -> Answer:
-    """A Bundle of all of them in the order of time: 201 when they are new, else 200; 202 while their practice has still to
+    """Returns a Bundle of the series in the order of time: 201 if `created`, else 200; 202 while the practice has still to
     agree."""
     service = session.call.service
     for stored in taken.stored:
@@ -139,7 +139,7 @@ async def answer_with_series(session: Session, taken: Taken, *, created: bool) -
 
 
 def scope_in(given: OperationInput) -> Scope | None:
-    """How much of its series a call says that it is about; None: it says nothing. ScopeUnfit when there is none such."""
+    """Returns which part of its series a call is about; None if it does not say. Raises ScopeUnfit for an unknown scope."""
     said = given.first("scope")
     if isinstance(said, dict):
         said = next(iter(given.codes("scope")), "")

@@ -1,5 +1,5 @@
-"""What a call of `$find` asks of agendas that there are several ways to fulfil: the offer (HealthcareService), by those who
-name it and by what it is of; whose they are; at which address."""
+"""Conditions of a `$find` call that a slot can fulfil in several ways: the offer (HealthcareService), by the agenda that
+names it or by its service type; the organisation; the address."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ FROM healthcare_service WHERE id = ANY($1) AND NOT deleted ORDER BY id
 async def conditions_of(
     connection: Connection, service: FhirService, request: FhirRequest, given: OperationInput
 ) -> tuple[Condition, ...]:
-    """The conditions on Slot: of the offer, whose agenda it is, and where."""
+    """Returns the conditions on Slot for the offer, the organisation and the address."""
 
     def asked(*pairs: tuple[str, str]) -> And:
         return And(searching.parse(service, request, "Slot", list(pairs), strict=True).conditions)
@@ -42,8 +42,8 @@ async def conditions_of(
 
 
 async def _of_offers(connection: Connection, given: OperationInput) -> list[Pairs]:
-    """The alternatives: the agenda names the offer, or the slot has the offer's type. Where only an offer is named, a type
-    counts in the offer's own practice alone."""
+    """Returns the alternatives: the agenda names the offer, or the slot has the offer's service type. If the call names only
+    the offer, the type counts only in the offer's own practice."""
     named = next((one for one in named_in(given) if one.kind == SERVICE), None)
     if named is None:
         return []

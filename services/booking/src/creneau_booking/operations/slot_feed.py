@@ -1,6 +1,6 @@
-"""What `$sync-slots` is sent, read slot by slot: NDJSON, a Bundle, a Parameters with slots, or one Slot.
+"""Reads the input of `$sync-slots` slot by slot: NDJSON, a Bundle, a Parameters with slots, or one Slot.
 
-Each slot is checked and taken apart before the next is read, so that of a long feed only the narrow rows are kept.
+Each slot is checked and becomes a row before the next is read, so that a long feed keeps only the narrow rows.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ _ITS_OWN = (
     ("end", PRIMITIVES["instant"].accepts),
 )
 SLOTS_A_TURN = 100
-"""slots that are read before others have their turn"""
+"""Slots that are read before other requests have their turn"""
 
 
 @dataclass(frozen=True, slots=True)
 class SlotFeed:
-    """The slots in the order in which they were sent, and of which period they are the whole truth."""
+    """The slots in the order in which they were sent, and the period that they cover."""
 
     slots: list[SlotSent]
     window: Window
@@ -51,8 +51,8 @@ class SlotFeed:
 async def read_feed(
     request: FhirRequest, schedule: str, base_url: str, bounds: ResourceBounds, most: int
 ) -> SlotFeed:
-    """The slots of the request for the agenda (id), at most `most`. BadRequest for what cannot be read, Unprocessable for
-    what is no valid slot, each with the number of the slot; TooManySlots, SlotOfAnotherAgenda, SlotOutsideWindow."""
+    """Returns the request's slots for the agenda (id), at most `most`. Raises BadRequest if one cannot be read and
+    Unprocessable if it is not valid, each with the slot's number; TooManySlots, SlotOfAnotherAgenda or SlotOutsideWindow."""
     given, resources = _sent(request)
     start, end = _bound(given, FROM, last=False), _bound(given, TO, last=True)
     if start is not None and end is not None and end <= start:
@@ -82,7 +82,7 @@ async def read_feed(
 def _window(
     slots: list[SlotSent], start: datetime | None, end: datetime | None, now: datetime, *, whole: bool
 ) -> Window:
-    """Without a beginning the period begins now, or with what is sent; without an end it has none."""
+    """Returns the feed's period. Without `start` it begins now, or with the earliest slot; without `end` it is open."""
     earliest = min((one.row.start for one in slots), default=now)
     latest = max((one.row.end for one in slots), default=now)
     if not whole:
@@ -91,7 +91,7 @@ def _window(
 
 
 def _sent(request: FhirRequest) -> tuple[list[tuple[str, Any]], Iterator[Resource]]:
-    """The simple parameters, and the slots one by one."""
+    """Returns the simple parameters, and an iterator over the slots."""
     given: list[tuple[str, Any]] = list(request.query)
     if request.parsed is None and is_ndjson(request.headers.get("content-type")):
         return given, _lines(request.body)
@@ -112,7 +112,7 @@ def _sent(request: FhirRequest) -> tuple[list[tuple[str, Any]], Iterator[Resourc
 
 
 def _said(name: str, value: Any) -> list[tuple[str, Any]]:
-    """A parameter; a Period as its two ends."""
+    """Returns the parameter; a Period as its two ends."""
     if name == "period" and isinstance(value, dict):
         return [(end, value[end]) for end in ("start", "end") if end in value]
     return [(name, value)]
@@ -151,7 +151,7 @@ def _one(
     kinds: Kinds,
     forms: dict[bytes, SlotKind],
 ) -> SlotSent:
-    """`forms`: the form (`_form`) of each slot before that was found valid, and its kind; added to."""
+    """Checks one slot and makes its row. `forms`: `_form` of each earlier valid slot → its kind; this adds to it."""
     slot.setdefault("schedule", {"reference": f"Schedule/{schedule}"})
     try:
         bounds.check(slot)
@@ -185,9 +185,9 @@ def _one(
 
 
 def _form(slot: Resource) -> bytes | None:
-    """The slot but for what every one says of itself: id, times and values of identifiers, each of which is valid by its own
-    datatype. Nothing that is checked sets these in relation to anything else, so that slots of one form are valid or none
-    is; nor has a kind anything of them. None: one of them is not valid, or the slot claims a profile, which may ask for more."""
+    """Returns the slot without what differs from slot to slot: id, times and values of identifiers, each valid by its own
+    datatype. No check relates these to other elements, and a kind has none of them: slots of one form are all valid or none
+    is. Returns None if one of them is not valid, or if the slot claims a profile, which may ask for more."""
     if "profile" in slot.get("meta", ()):
         return None
     form = slot.copy()
@@ -210,7 +210,7 @@ def _form_of_identifier(identifier: Any) -> Any:
 
 
 def _numbered(number: int, issues: Sequence[Issue], kind: type[CreneauError]) -> CreneauError:
-    """The same issues, each saying which of the slots it is about."""
+    """Returns an error with the same issues, each with the slot's number."""
     told = [
         Issue(
             issue.code,
@@ -227,7 +227,7 @@ def _numbered(number: int, issues: Sequence[Issue], kind: type[CreneauError]) ->
 
 
 def _bound(given: list[tuple[str, Any]], names: tuple[str, ...], *, last: bool) -> datetime | None:
-    """A bound of the period; a day that is named as the last one belongs to it."""
+    """Returns a bound of the period, or None. A day that is named as the end belongs to the period."""
     for name, value in given:
         if name in names and isinstance(value, str) and value:
             try:

@@ -1,5 +1,5 @@
-"""`Slot/$soonest`: the first free slot of each agenda that fits, soonest or nearest first, with whose it is and where, and
-with those that follow where more are wanted (`per-agenda`).
+"""`Slot/$soonest`: the first free slot of each agenda that fits, soonest or nearest first, with its agenda, professional and
+place. `per-agenda` asks for the slots after the first, too.
 
 No guide has this operation; its parameters are named as those of `Appointment/$find` and of the directory's searches.
 """
@@ -55,11 +55,11 @@ COUNT_DEFAULT = 20
 COUNT_MAX = 100
 PER_AGENDA_MAX = 24
 STATES_TOLD_MAX = 30
-"""of how many who are named it is said why they have no free slot"""
+"""If a call names more actors than this, no remark says why one of them has no free slot"""
 CODE = "string"
 
 Facets = tuple[int | None, dict[str, dict[str, int]]]
-"""how many agendas fit, and how many have each code of each facet"""
+"""Number of agendas that fit, and number of those that have each code of each facet"""
 
 DEFINITION = operation_definition(
     "soonest",
@@ -112,7 +112,7 @@ INCLUDES = {
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """What a call asks for."""
+    """A call's input, read."""
 
     given: OperationInput
     pairs: Sequence[tuple[str, str]]
@@ -120,15 +120,15 @@ class _Asked:
     per_agenda: int
     includes: tuple[Include, ...]
     after: tuple[Any, ...] | None
-    """the place of the last one of the page before"""
+    """Place of the last slot on the page before"""
     counted: int | None
-    """how many fit, as the first page counted"""
+    """Number of agendas that fit, as the first page counted"""
     digest: bytes
 
     @classmethod
     def of(cls, call: OperationCall, given: OperationInput) -> _Asked:
-        """`given`: what was sent, with its patients by reference. BadRequest for what cannot be understood, a cursor of
-        another question among it."""
+        """Reads `given`, the input with its patients by reference. Raises BadRequest if a value cannot be read, or if the
+        cursor belongs to another search."""
         pairs = pairs_of(given)
         count = count_of(given, "_count", COUNT_DEFAULT, COUNT_MAX)
         per_agenda = count_of(given, "per-agenda", 1, PER_AGENDA_MAX)
@@ -152,7 +152,7 @@ class _Asked:
 
 @dataclass(frozen=True, slots=True)
 class _Looked:
-    """What was found."""
+    """The result of a search."""
 
     page: Soonest
     total: int | None
@@ -173,7 +173,7 @@ class SoonestOperation:
         return Operation(DEFINITION, self.handle)
 
     async def handle(self, call: OperationCall) -> Answer:
-        """Look for the first slots, and answer a page of them."""
+        """Searches the first slots, and answers a page of them."""
         request = call.request
         access = request.access("Slot", "s")
         async with call.service.connection() as connection:
@@ -215,7 +215,7 @@ class SoonestOperation:
         is_whole = asked.is_first_page and not page.more
         states = await _states(connection, wanted, page, request.now) if is_whole else []
         judged = named_patients(given) & (access.patient_ids or frozenset())
-        if judged:  # the practices' rules looked at their age and appointments
+        if judged:  # the practices' rules read the age and appointments of these patients
             await service.auditor.record(connection, request, Event("E", "Slot", patients=judged))
         matches = {one.row.id for one in page.found}
         return _Looked(
@@ -229,7 +229,7 @@ class SoonestOperation:
 
 
 def _page_of(call: OperationCall, asked: _Asked, looked: _Looked) -> Answer:
-    """200 with the searchset, and the link of the page that follows."""
+    """Returns 200 with the searchset and the link to the next page."""
     service, request = call.service, call.request
     entries = [_match(service.base_url, one) for one in looked.page.found]
     entries += [
@@ -251,7 +251,7 @@ def _page_of(call: OperationCall, asked: _Asked, looked: _Looked) -> Answer:
 
 
 async def _states(connection: Connection, wanted: Sought, page: Soonest, now: datetime) -> list[Issue]:
-    """Explains which of the named people, or that nobody at all, has no free slot."""
+    """Explains why named actors have no free slot, or, if the call names nobody, why there is none at all."""
     references = [reference for group in wanted.named for reference in group]
     if len(references) > STATES_TOLD_MAX or (page.found and len(references) < 2):
         return []
@@ -286,7 +286,7 @@ def _remarks(page: Soonest) -> list[Issue]:
 
 
 def _facets(agendas: int | None, counts: dict[str, dict[str, int]]) -> Resource:
-    """Parameters: how many agendas with a free slot fit, and of them how many for each code of each facet."""
+    """Returns Parameters: the number of fitting agendas with a free slot, and that number for each code of each facet."""
     parts: list[Resource] = []
     if agendas is not None:
         parts.append({"name": "agendas", "valueInteger": agendas})

@@ -1,4 +1,4 @@
-"""What a call of `Slot/$soonest` seeks: its parameters read, those of an address and those of a Parameters alike."""
+"""Reads the parameters of a `Slot/$soonest` call, from a query or a Parameters resource."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ MODES = {
     "VR": ("vr", "video", "virtual", "teleconsultation", "téléconsultation", "remote"),
     "HH": ("hh", "home", "domicile", "visite"),
 }
-"""code of the slot's service type (v3-ActCode) → how it may be asked for"""
+"""Code of the slot's service type (v3-ActCode) → words that ask for it"""
 TIMES = {
     "morning": (time(0), time(12)),
     "afternoon": (time(12), time(18)),
@@ -37,7 +37,7 @@ TIMES |= {"soir": TIMES["evening"]}
 WEEKDAYS = {name: n for n, name in enumerate(("mon", "tue", "wed", "thu", "fri", "sat", "sun"), 1)}
 HOURS = re.compile(r"(\d{2}:\d{2})-(\d{2}:\d{2})")
 NOT_NEW = ("false", "nopt", "existptonly", "existptfam", "no", "NOPT")
-"""how a professional or an agenda says that it takes no new patients"""
+"""Codes by which a professional or an agenda says that it takes no new patients"""
 DAYS_MAX = 366
 
 PEOPLE: Mapping[str, tuple[str, ...]] = {
@@ -64,11 +64,11 @@ OTHERS = (
 KNOWN = frozenset((*OTHERS, *CODED, *(name for names in PEOPLE.values() for name in names)))
 
 Logical = Mapping[tuple[str, str], Sequence[str]]
-"""type, identifier (`system|value`) → ids"""
+"""(type, identifier `system|value`) → ids"""
 
 
 def identifiers_of(given: OperationInput) -> list[tuple[str, str]]:
-    """The logical references of the call: type, identifier (`system|value`)."""
+    """Returns the call's logical references: (type, identifier `system|value`)."""
     return [
         (kind, _identifier(reference))
         for kind, names in PEOPLE.items()
@@ -78,7 +78,8 @@ def identifiers_of(given: OperationInput) -> list[tuple[str, str]]:
 
 
 def sought(given: OperationInput, now: datetime, base_url: str, logical: Logical) -> Sought:
-    """What is sought; BadRequest or Unprocessable, naming the parameter, for what cannot be read or does not go together."""
+    """Returns what the call seeks. Raises BadRequest or Unprocessable, naming the parameter, for values that cannot be read
+    or do not go together."""
     near = _near(given, now, base_url)
     specialties = _codes(given, "specialty")
     start, end, weekdays = _window(given, now)
@@ -126,7 +127,7 @@ def sought(given: OperationInput, now: datetime, base_url: str, logical: Logical
 
 
 def count_of(given: OperationInput, name: str, default: int, most: int) -> int:
-    """A number (`_count`, `per-agenda`), which is at least 1, cut down to `most`."""
+    """Returns `_count` or `per-agenda`, cut down to `most`. Raises BadRequest below 1."""
     value = given.first(name)
     if value is None or value == "":
         return default
@@ -137,7 +138,7 @@ def count_of(given: OperationInput, name: str, default: int, most: int) -> int:
 
 
 def included_by(given: OperationInput, known: Collection[str]) -> frozenset[str]:
-    """Which references (`_include`: `Type:parameter`) are followed; all that are known unless some are named."""
+    """Returns the references (`_include`: `Type:parameter`) to follow: those that the call names, else all of `known`."""
     named = given.texts("_include")
     for one in named:
         if one not in known:
@@ -146,7 +147,7 @@ def included_by(given: OperationInput, known: Collection[str]) -> frozenset[str]
 
 
 def pairs_of(given: OperationInput) -> list[tuple[str, str]]:
-    """The call as the query of an address, without the place of its page."""
+    """Returns the call as a query, without its cursor."""
     return [
         (name, text)
         for name in sorted(given.names - {*CURSORS, "patient-resource"})
@@ -181,7 +182,7 @@ def _codes(given: OperationInput, name: str) -> list[str]:
 
 
 def _term(name: str, token: str) -> str:
-    """The search term of a token (`code`, `system|code`, `|code`)."""
+    """Returns the search term of a token (`code`, `system|code`, `|code`)."""
     system, bar, code = token.rpartition("|")
     return bounded(f"{name}={system}|{escape(code)}" if bar and system else f"{name}={escape(code)}")
 
@@ -236,7 +237,7 @@ def _by_distance(given: OperationInput, near: NearValue | None) -> bool:
 
 
 def _window(given: OperationInput, now: datetime) -> tuple[datetime, datetime | None, tuple[int, ...]]:
-    """From when until when, and on which days of the week. `days` is either a number of days, or days of the week."""
+    """Returns start, end and days of the week. `days` is either a number of days, or days of the week."""
     start = _moment(given, AFTER, 0) or now
     end = _moment(given, BEFORE, 1)
     start = max(start, now)

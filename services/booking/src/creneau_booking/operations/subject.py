@@ -45,7 +45,7 @@ class Subject:
 
 
 def subject_of(given: OperationInput, instance: str | None) -> Subject:
-    """What the call is about; BadRequest when it says nothing."""
+    """Returns the appointment that the call is about. Raises BadRequest if the call names none."""
     wants_bundle = bool(given.names & BUNDLE_NAMES)
     references = given.references(*REFERENCE_NAMES)
     id_ = instance or next((id_of(reference) for reference in references), None)
@@ -61,8 +61,8 @@ def subject_of(given: OperationInput, instance: str | None) -> Subject:
 
 
 def id_of_subject(session: Session, given: OperationInput) -> str:
-    """The stored appointment (id) that a call on an instance, or with a reference, is about; BadRequest when it says
-    none."""
+    """Returns the id of the stored appointment that the call names: by instance, reference or resource. Raises BadRequest
+    if it names none."""
     if session.call.id:
         return session.call.id
     named = next((id_of(r) for r in given.references("appointment", *REFERENCE_NAMES)), "")
@@ -86,8 +86,8 @@ def is_proposal(id_: str) -> bool:
 async def proposed_resource(
     connection: Connection, request: FhirRequest, slots: SlotStore, id_: str
 ) -> Resource:
-    """The appointment that a proposal of `$find` stands for; NotFound when its slot is gone, or not for the caller to
-    see."""
+    """Returns the appointment that a proposal of `$find` stands for. Raises NotFound if its slot is gone or hidden from the
+    caller."""
     if id_.startswith(JOINT_PREFIX):
         return await _joint_resource(connection, request, slots, id_)
     slot_id = id_.removeprefix(PROPOSAL_PREFIX)
@@ -98,7 +98,7 @@ async def proposed_resource(
 async def _joint_resource(
     connection: Connection, request: FhirRequest, slots: SlotStore, id_: str
 ) -> Resource:
-    """Of several agendas: the slots that cover its time now."""
+    """Returns the appointment of a joint proposal, in the slots that cover its time now."""
     read = read_joint_id(id_)
     if read is None:
         raise _no_longer()
@@ -112,7 +112,7 @@ async def _joint_resource(
 
 
 async def _shown(connection: Connection, request: FhirRequest, slots: SlotStore, slot_id: str) -> Resource:
-    """A slot of a proposal, if the caller may see it."""
+    """Returns a proposal's slot. Raises NotFound if it is gone or hidden from the caller."""
     stored = await slots.read(connection, slot_id)
     required = request.access("Slot", "r").required
     shown = required is None or await slots.has_any_term(connection, slot_id, required)
@@ -149,8 +149,8 @@ def _no_longer() -> NotFound:
 async def new_resource(
     session: Session, slots: SlotStore, subject: Subject, patients: list[Resource]
 ) -> Resource:
-    """The appointment that is sent, or that a proposal stands for, with those for whom it is: for whom the caller can only
-    mean when they name nobody, as nobody stands in a proposal."""
+    """Returns the appointment that is sent, or that a proposal stands for, with its patients. If neither it nor the call
+    names a patient, it is for the account's Patient if the account has exactly one."""
     resource = subject.resource
     if resource is None:
         assert subject.id is not None
@@ -161,10 +161,10 @@ async def new_resource(
 
 
 def _names_a_patient(resource: Resource) -> bool:
-    """Whether it says for whom it is, in whatever way: then nobody else is meant."""
+    """Whether the resource names a patient in any way: then the account's own Patient is not assumed."""
     participants = resource.get("participant", [])
     if not isinstance(participants, list):
-        return True  # to be refused by the check of the whole
+        return True  # validation refuses it later
     actors = [json_object(json_object(participant).get("actor")) for participant in participants]
     return any(
         "Patient/" in str(actor.get("reference", "")) or actor.get("type") == "Patient" for actor in actors
@@ -172,7 +172,7 @@ def _names_a_patient(resource: Resource) -> bool:
 
 
 def with_contained_slots(resource: Resource) -> Resource:
-    """An Appointment as Medplum writes it, whose slots are contained and that nothing refers to: referred to (dom-3)."""
+    """Adds references to the contained slots (dom-3) of an Appointment that has none, as Medplum writes it."""
     contained = resource.get("contained")
     if (
         resource.get("resourceType") != "Appointment"
@@ -193,10 +193,10 @@ def with_contained_slots(resource: Resource) -> Resource:
 
 
 def with_patients(resource: Resource, references: Sequence[Resource]) -> Resource:
-    """The resource with these patients too, who have accepted."""
+    """Adds these patients to the resource, as participants who have accepted."""
     participants = resource.get("participant", [])
     if not isinstance(participants, list):
-        return resource  # to be refused by the check of the whole
+        return resource  # validation refuses it later
     present = {json_object(json_object(p).get("actor")).get("reference") for p in participants}
     added = [
         {"actor": {**reference, "reference": patient}, "required": "required", "status": "accepted"}
@@ -207,15 +207,15 @@ def with_patients(resource: Resource, references: Sequence[Resource]) -> Resourc
 
 
 async def patients_of(session: Session, given: OperationInput) -> list[Resource]:
-    """The patients that the call names beside the appointment (Argonaut patient-id, IHE patient-reference and
-    patient-resource), as references."""
+    """Returns references to the patients whom the call names beside the appointment (Argonaut patient-id, IHE
+    patient-reference and patient-resource)."""
     named = given.references("patient-id", "patient-reference")
     brought = given.resource("Patient", "patient-resource")
     return named if brought is None else [*named, await session.registered(brought)]
 
 
 def require_a_patient(resource: Resource) -> None:
-    """Unprocessable when an appointment is to be booked for nobody."""
+    """Raises Unprocessable if the appointment has no patient."""
     people = (p.get("actor", {}).get("reference", "") for p in resource.get("participant", ()))
     if not any("Patient/" in reference for reference in people):
         raise Unprocessable(

@@ -1,4 +1,4 @@
-"""`Schedule/[id]/$sync-slots`: the software that owns an agenda says what stands in it, up to 10,000 slots at once."""
+"""`Schedule/[id]/$sync-slots`: software sends the slots of an agenda that it owns, up to 10,000 at once."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from creneau_shared.fhir.storage.store import Resource, WriteContext
 
 TYPE = "Schedule"
 CONFLICTS_TOLD_MAX = 500
-"""conflicts that are told one by one; all are counted"""
+"""Conflicts that are told one by one; all are counted"""
 
 DEFINITION = {
     **operation_definition(
@@ -100,7 +100,7 @@ class SyncSlotsOperation:
         self._slots_max = slots_max
 
     def declare(self) -> Operation:
-        # Carried out at once, whatever is preferred: thousands of slots are not recorded to be read again later.
+        # `secret`: runs at once, whatever Prefer says. Thousands of slots are not recorded to be read again later.
         return Operation(DEFINITION, self.handle, secret=True)
 
     async def handle(self, call: OperationCall) -> Answer:
@@ -110,7 +110,7 @@ class SyncSlotsOperation:
         request.access("Slot", "c")
         context = write_context(request, access)
         with service.in_words():
-            # Whose it is first: reading thousands of slots is work that nobody does for strangers.
+            # The owner is checked first: thousands of slots are not read for strangers.
             async with service.connection() as connection:
                 await self._own(connection, context, call.id)
             feed = await read_feed(request, call.id, service.base_url, service.bounds, self._slots_max)
@@ -123,7 +123,7 @@ class SyncSlotsOperation:
 
     @staticmethod
     async def _own(connection: Connection, context: WriteContext, id_: str) -> int:
-        """The key of the agenda, which is of the caller's practices."""
+        """Returns the agenda's key. Raises NotFound, or Forbidden if it is another practice's."""
         agenda = await own_agenda(connection, context, id_)
         if agenda is None:
             raise unknown_resource(TYPE, id_)

@@ -1,4 +1,4 @@
-"""What an operation that finds does not know of what it is asked: left out, and said, as a search does."""
+"""Unknown parameters of the operations that search: left out with a warning, as in a search."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ GENERAL = frozenset({"_format", "_pretty", "_count", "_summary", "_elements"})
 
 
 def known_names(definition: Resource, *others: str) -> frozenset[str]:
-    """The names of what an operation takes: its parameters, `others`, and what every call may have."""
+    """Returns the parameter names that an operation knows: its own, `others`, and those that every call may have."""
     own = {one["name"] for one in definition["parameter"] if one["use"] == "in"}
     return frozenset({*own, *others, *GENERAL})
 
 
 def unknown_names(given: OperationInput, known: Collection[str], operation: str) -> list[Issue]:
-    """A warning of each name that is not known; `name.identifier` and `name:identifier` are known with their name."""
+    """Returns a warning for each unknown name; `name.identifier` and `name:identifier` are known with their name."""
     plain = {name: name.removesuffix(".identifier").removesuffix(":identifier") for name in given.names}
     return [
         Issue(

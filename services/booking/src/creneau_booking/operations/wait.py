@@ -1,7 +1,7 @@
 """`Appointment/[id]/$wait`: wait for an earlier time of the same visit.
 
-For whoever may move it, by the link of a message too. They say which times will do, and nothing else: with whom, for what and
-instead of what is the visit's. What waits for it already waits, in its place, for the times that are said now.
+For callers who may move the visit, by the link of a message too. They give only the times that will do; patient, agenda and
+purpose are the visit's. A wish that waits for an earlier time already keeps its place and takes the new times.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class WaitOperation:
         times, last = given.texts("times"), _end_of(given)
         end = min(last, visit.start or last) if last is not None else None
         for known in await waits_instead(session.connection, visit):
-            # Where else somebody waits is nothing to the practice of the visit.
+            # The practice of the visit does not learn where else the person waits.
             if await session.visible(known):
                 stored = await self._desk.handlers.waiting.say_again(
                     session.connection, session.context, await session.locked(known), times, end
@@ -84,7 +84,7 @@ class WaitOperation:
         return await answer_with(session, stored, created=True, wants_bundle=False)
 
     async def _locked(self, session: Session, id_: str) -> Stored:
-        """The visit, and what waits instead of it already, locked together."""
+        """Returns the visit, locked together with the wishes that wait for it already."""
         repository = self._desk.repository
         seen = await read_current(session.connection, self._desk.store, session.access, id_)
         known = await waits_instead(session.connection, repository.stored_facts(seen))
@@ -92,7 +92,7 @@ class WaitOperation:
         return await session.locked(id_)
 
     async def _slots(self, session: Session, visit: Appointment) -> list[Resource]:
-        """The slots of the visit, as they are served."""
+        """Returns the slots of the visit as resources."""
         found = [await self._desk.slots.read(session.connection, id_) for id_ in visit.slots]
         return [loads(one.content) for one in found if one is not None and one.content is not None]
 
@@ -109,7 +109,7 @@ def _require_may_move(session: Session, visit: Appointment) -> None:
 def _wish(
     meant: Resource, visit: Appointment, agendas: Sequence[str], times: Sequence[str], end: datetime
 ) -> Resource:
-    """What waits: the same person and agenda, for what is `meant`, at these times of day, until `end`."""
+    """Returns the wish: same patients and agendas as the visit, for what is `meant`, at these times of day, until `end`."""
     extensions: list[Resource] = [
         {"url": WAITING_AGENDA, "valueReference": {"reference": agenda}} for agenda in agendas
     ]
@@ -128,7 +128,7 @@ def _wish(
 
 
 def _end_of(given: OperationInput) -> datetime | None:
-    """The end of the last day that will do."""
+    """Returns the end of the last day that will do, if given."""
     said = given.first("until")
     if said is None:
         return None

@@ -1,7 +1,7 @@
 """National identifiers of professionals and structures: the prefixed form that SAS exchanges, and the plain ones.
 
-A value of the national system is a digit that says which register, and the number in that register
-(CI-SIS; SAS FAQ, « préfixes »). What is stored may have either form, and a query either form too.
+A value of the national system is a digit for the register, then the number in that register
+(CI-SIS; SAS FAQ, « préfixes »). Stored values and queries may have either form.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _PERSON_PREFIX = {RPPS: "8", ADELI: "0"}
 _PERSON_SYSTEM = {prefix: system for system, prefix in _PERSON_PREFIX.items()}
 _PERSON = re.compile(r"8[0-9]{11}|0[0-9A-Z]{9}", re.ASCII)
 _BARE_PERSON = {11: "8", 9: "0"}
-"""By its length: a number of RPPS or of ADELI that came without its prefix."""
+"""Length of a number without prefix → the prefix that it lacks: RPPS or ADELI."""
 
 _STRUCTURE_PREFIX = {FINESS: "1", SIRENE: "3", RPPS_RANG: "4"}
 _SIRET = re.compile(r"3[0-9]{14}", re.ASCII)
@@ -38,13 +38,13 @@ _STRUCTURES_BY_PREFERENCE = (
 
 
 def prefixed_person(value: str) -> str:
-    """`value` of the national system with its prefix: 11 digits are RPPS, 9 are ADELI; anything else stays."""
+    """Returns the national `value` with its prefix: 11 letters or digits are RPPS, 9 are ADELI; anything else stays."""
     prefix = _BARE_PERSON.get(len(value), "") if value.isalnum() else ""
     return prefix + value
 
 
 def person_number(identifiers: Iterable[Resource]) -> str | None:
-    """The national number, prefixed, of a professional: RPPS before ADELI before others; None: they have none."""
+    """Returns a professional's national number, prefixed: RPPS before ADELI before others; None if they have none."""
     found: list[str] = []
     for identifier in identifiers:
         system, value = identifier.get("system"), identifier.get("value", "")
@@ -62,7 +62,7 @@ def _person_rank(value: str) -> int:
 
 
 def person_tokens(value: str) -> list[str]:
-    """Every token (`system|value`) under which a person may be stored whose national value is `value`."""
+    """Returns every token (`system|value`) under which a person with the national `value` may be stored."""
     full = prefixed_person(value)
     tokens = [f"{NATIONAL_PERSON}|{full}"]
     if _PERSON.fullmatch(full):
@@ -72,23 +72,23 @@ def person_tokens(value: str) -> list[str]:
 
 
 def structure_number(identifiers: Sequence[Resource]) -> str | None:
-    """The national number, prefixed, of a structure: FINESS before SIRET before the ranks; None: it has none."""
+    """Returns a structure's national number, prefixed: FINESS before SIRET before the ranks; None if it has none."""
     return _of_shape(_structure_numbers(identifiers), _STRUCTURES_BY_PREFERENCE)
 
 
 def siret_number(identifiers: Sequence[Resource]) -> str | None:
-    """The SIRET of a structure, prefixed; None: it has none."""
+    """Returns a structure's SIRET, prefixed; None if it has none."""
     return _of_shape(_structure_numbers(identifiers), (_SIRET,))
 
 
 def cpts_number(identifiers: Sequence[Resource]) -> str | None:
-    """The FINESS number of a CPTS, prefixed, as its profile takes it; None: it has none of that shape."""
+    """Returns a CPTS's FINESS number, prefixed, as its profile takes it; None if it has none of that shape."""
     return _of_shape(_structure_numbers(identifiers), (_FINESS_IN_DIGITS,))
 
 
 def siret_tokens(value: str) -> list[str]:
-    """Every token (`system|value`) under which a structure may be stored whose SIRET, prefixed or not, is `value`; as it is
-    usually written, with blanks, too."""
+    """Returns every token (`system|value`) under which a structure with the SIRET `value` (prefixed or not) may be stored,
+    also the usual spelling with blanks."""
     full = value if _SIRET.fullmatch(value) else f"3{value}"
     bare = full[1:]
     written = f"{bare[:3]} {bare[3:6]} {bare[6:9]} {bare[9:]}"
@@ -108,5 +108,5 @@ def _structure_numbers(identifiers: Sequence[Resource]) -> list[str]:
 
 
 def _of_shape(numbers: Sequence[str], shapes: Sequence[re.Pattern[str]]) -> str | None:
-    """The first number that has the first of the shapes, else the second, and so on; None when none has any."""
+    """Returns the first number of the first shape, else of the second, and so on; None if no number has any of them."""
     return next((number for shape in shapes for number in numbers if shape.fullmatch(number)), None)

@@ -1,4 +1,4 @@
-"""French telephone numbers as they are dialled from anywhere, by the numbering plans that `phonenumbers` knows."""
+"""French telephone numbers in international form, by the numbering plans that `phonenumbers` knows."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _OF_A_PLACE = (
     PhoneNumberType.FIXED_LINE_OR_MOBILE,
 )
 _SENT = re.compile(r"\+(33|262|590|594|596)[1-9][0-9]{8}")
-"""what the SAS takes"""
+"""The numbers that the SAS takes"""
 _EXTENSION = re.compile(r"\bpostes?\b", re.IGNORECASE)
 
 
 def international(number: str) -> str | None:
-    """`+33XXXXXXXXX` (or 262, 590, 594, 596) for a French number however it is written; None for any other."""
+    """Returns `+33XXXXXXXXX` (or 262, 590, 594, 596) for a French number, however it is written; None for any other."""
     try:
         read = phonenumbers.parse(_EXTENSION.sub("ext.", number), "FR")
     except NumberParseException:
@@ -32,8 +32,8 @@ def international(number: str) -> str | None:
 
 
 def _overseas(read: PhoneNumber) -> PhoneNumber | None:
-    """The number as one of the department overseas to whose plan it belongs (toll-free ones are in every plan), or whose
-    country code it begins with (0590 …: Guadeloupe's); None: it is metropolitan."""
+    """Returns the number as that of the overseas department to whose plan it belongs (toll-free numbers are in every plan)
+    or with whose country code it begins (0590 …: Guadeloupe). None for a metropolitan number."""
     for region in _OVERSEAS:
         there = phonenumbers.parse(f"0{read.national_number}", region)
         begins_so = str(there.national_number).startswith(str(there.country_code))

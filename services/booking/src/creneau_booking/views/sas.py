@@ -43,18 +43,18 @@ class SasView:
     resource_type = "Slot"
 
     def asked_by(self, request: FhirRequest) -> bool:
-        """By `_profile`, or by the shape of the SAS's own query."""
+        """Whether the search is the SAS's, by `_profile` or by its shape."""
         return sas_query.is_sas(request.query, by_regulator=request.principal.role == "regulator")
 
     def pairs(self, request: FhirRequest) -> list[tuple[str, str]]:
-        """The query to search by: without `_profile`, which no stored resource claims, and with each national number in every
-        form in which it may be stored."""
+        """Returns the query to search by: without `_profile`, which no stored resource claims, and with each national number
+        in every form in which it may be stored."""
         sas_query.check(request.query)
         return sas_query.neutral(request.query)
 
     def widen(self, asked: SearchRequest, now: datetime) -> SearchRequest:
-        """The search without slots that have begun, of agendas of a role alone too, and with includes for everything that the
-        answer is rendered from."""
+        """Returns the search without slots that have begun, also in agendas that name a role alone, with the includes that
+        the answer is rendered from."""
         needed = [
             including("Slot", "schedule"),
             including("Schedule", "actor"),
@@ -72,7 +72,7 @@ class SasView:
         return whole_up_to(asked)
 
     def bundle(self, request: FhirRequest, asked: SearchRequest, result: SearchResult) -> bytes:
-        """The searchset; `total` counts the slots in it, and is left out when it is not the whole answer."""
+        """Returns the searchset. `total` counts its slots, and is left out if there are other pages."""
         cpts = asks_for(asked, *CPTS)
         graph = Graph(Facts(result.included, request.base_url, request.now), cpts=cpts)
         found = [
@@ -81,8 +81,8 @@ class SasView:
         entries = list(_entries(found, asked, request.base_url))
         whole = result.next_cursor is None and result.previous_cursor is None
         total = result.total if asked.count_only else len(found) if whole else None
-        # An empty answer cannot meet the CPTS profile, which wants an entry of each type, nor can a page, for it wants a total
-        # and one link; both are still the answer.
+        # The CPTS profile wants an entry of each type, a total and one link: an empty answer or a page cannot meet it. Both
+        # are sent all the same, with the other profile.
         profile = codes.CPTS_BUNDLE if cpts and found and whole else codes.BUNDLE
         bundle: Resource = {
             "resourceType": "Bundle",
@@ -105,7 +105,7 @@ def asks_for(asked: SearchRequest, source: str, parameter: str) -> bool:
 
 
 def _entries(found: Iterable[SlotGraph], asked: SearchRequest, base_url: str) -> Iterator[Resource]:
-    """The entries in the order of the official examples: a slot, then what it is the first to lead to."""
+    """Yields the entries in the order of the official examples: a slot, then the resources that it is the first to need."""
     seen: set[str] = set()
     for answer in found:
         for resource in _shown(answer, asked):
@@ -117,7 +117,7 @@ def _entries(found: Iterable[SlotGraph], asked: SearchRequest, base_url: str) ->
 
 
 def _shown(answer: SlotGraph, asked: SearchRequest) -> Iterator[Resource]:
-    """The slot, and of what it leads to no more than the includes ask for."""
+    """Yields the slot and those resources of its graph that the includes ask for."""
     yield answer.slot
     if asks_for(asked, "Slot", "schedule"):
         yield answer.agenda.schedule
@@ -132,7 +132,7 @@ def _shown(answer: SlotGraph, asked: SearchRequest) -> Iterator[Resource]:
 
 
 def links(request: FhirRequest, result: SearchResult, resource_type: str) -> Iterator[Resource]:
-    """self with the query byte for byte, which the SAS compares; next only when one page was not enough."""
+    """Yields self with the query byte for byte, which the SAS compares; next only if there is another page."""
     url = f"{request.base_url.rstrip('/')}/{resource_type}"
     own = f"{url}?{request.raw_query}" if request.raw_query else query_url(url, request.query)
     yield {"relation": "self", "url": own}
@@ -142,15 +142,15 @@ def links(request: FhirRequest, result: SearchResult, resource_type: str) -> Ite
 
 
 def whole_up_to(asked: SearchRequest) -> int:
-    """So many slots are one answer, for the SAS follows no page; none beyond its page where a smaller one is asked for, or
-    the next one."""
+    """Returns how many slots one answer may have: SLOTS_MAX, as the SAS follows no next page; 0 (one page) if the search
+    asks for a smaller page or a next one."""
     paged = asked.cursor is not None or asked.count < min(sas_query.SLOTS_ON_A_PAGE, asked.limits.count_max)
     return 0 if paged else sas_query.SLOTS_MAX
 
 
 def with_their_roles(condition: Condition) -> Condition:
-    """A condition on the professionals whom agendas name, as one on those whose roles they name as well: an agenda that names
-    a role alone is its professional's."""
+    """Extends a condition on the professionals whom agendas name to the professionals whose roles they name: an agenda that
+    names a role alone is its professional's."""
     if not isinstance(condition, Chain):
         return condition
     branches = [replace(one, condition=with_their_roles(one.condition)) for one in condition.branches]
@@ -162,11 +162,11 @@ def with_their_roles(condition: Condition) -> Condition:
 
 
 def including(source: str, parameter: str) -> Include:
-    """The include of what `source` refers to by `parameter`, however it was reached."""
+    """Returns the iterating include of what `source` refers to by `parameter`."""
     return Include(source, (parameters_of(source)[parameter],), iterate=True)
 
 
 def to_come(now: datetime) -> Clause:
-    """The condition that a slot has not begun."""
+    """Returns the condition that a slot has not begun at `now`."""
     moment = DateValue("ge", now, now + timedelta(microseconds=1))
     return Clause(parameters_of("Slot")["start"], None, ((moment,),))

@@ -1,5 +1,5 @@
-"""An appointment as the SAS platform is told of it (INT_R03): FrAppointmentSAS, or sas-sos-appointment where the agenda is a
-place's and nobody's (SOS Médecins); without anything of the patient."""
+"""Renders an appointment for the SAS platform (INT_R03): FrAppointmentSAS, or sas-sos-appointment if the agenda is of a
+place and of no professional (SOS Médecins). It contains nothing of the patient."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ STATUSES = {
     "cancelled": "cancelled",
     "entered-in-error": "cancelled",
 }
-"""Status of an appointment → the one of four that the platform takes; others are not told of."""
+"""Status of an appointment → one of the four that the platform takes; in other statuses it is not told."""
 SOS_STATUSES = {**STATUSES, "pending": "pending"}
-"""Of a centre's, also while somebody there has to agree."""
+"""For a centre of SOS Médecins: also `pending`, while somebody there has to agree."""
 _PEOPLE = ("Practitioner", "PractitionerRole")
 
 Resource = dict[str, Any]
 
 
 def is_sos(appointment: Mapping[str, Any]) -> bool:
-    """Whether it is at a place and with nobody who is named, as a centre of SOS Médecins has them."""
+    """Whether the appointment names a place and no professional, as those of a SOS Médecins centre."""
     named = [str(p.get("actor", {}).get("reference", "")) for p in appointment.get("participant", ())]
     kinds = {
         parts[-2] for reference in named if len(parts := reference.split("/_history/")[0].split("/")) > 1
@@ -44,7 +44,7 @@ def is_sos(appointment: Mapping[str, Any]) -> bool:
 
 
 def told_status(appointment: Mapping[str, Any]) -> str | None:
-    """The status of which the platform is told; None: it is not told of one in this state."""
+    """Returns the status that the platform is told; None if it is not told of an appointment in this state."""
     status = appointment.get("status", "")
     if status == "pending" and not _awaits_centre(appointment):
         return None  # a hold: nothing has been asked of anybody yet
@@ -59,12 +59,12 @@ def _awaits_centre(appointment: Mapping[str, Any]) -> bool:
 
 
 def is_begun(appointment: Mapping[str, Any]) -> bool:
-    """Whether it is in a state by which the platform is to learn of it."""
+    """Whether the platform is first told of an appointment in this state."""
     return told_status(appointment) not in (None, "cancelled")
 
 
 def operators_of(appointment: Mapping[str, Any]) -> list[Resource]:
-    """Who has asked for it, as References: by a number, or by a Practitioner of this base."""
+    """Returns References to the operators who asked for the appointment: by number, or to a Practitioner of this base."""
     return [
         extension["valueReference"]
         for extension in appointment.get("extension", ())
@@ -75,8 +75,8 @@ def operators_of(appointment: Mapping[str, Any]) -> list[Resource]:
 def regulator_number(
     operator: Mapping[str, Any], account: Mapping[str, Any] | None
 ) -> tuple[str, str] | None:
-    """The number (system, value) of the regulator whom an operator names: that of their account, if it names one, else
-    the one that stands there under SAS's own extension; None: it is somebody else."""
+    """Returns the number (system, value) of the regulator whom an operator reference names: that of their `account`, if it
+    names one, else its own identifier. Returns None if the operator is no regulator."""
     identifiers = [operator["identifier"]] if "identifier" in operator else []
     if account is not None:
         if account.get("meta", {}).get("source") != OF_PLATFORM:
@@ -89,8 +89,8 @@ def regulator_number(
 def sas_appointment(
     appointment: Mapping[str, Any], regulator: tuple[str, str], professional: str | None, system: str
 ) -> Resource:
-    """The appointment, which has a start and an end, as the platform takes it. `professional`: a national number, prefixed;
-    None: a centre of SOS Médecins', of which nobody is named. `system`: of our own technical ids."""
+    """Returns the appointment, which must have a start and an end, as the platform takes it. `professional`: a national
+    number, prefixed; None for a SOS Médecins centre, which names nobody. `system`: that of our own technical ids."""
     created = {"created": appointment["created"]} if "created" in appointment else {}
     return {
         "resourceType": "Appointment",
@@ -106,7 +106,7 @@ def sas_appointment(
 
 
 def _participant(appointment: Mapping[str, Any], professional: str | None) -> Resource:
-    """Who sees the patient; of a centre, that it takes them in, and whether it has agreed."""
+    """Returns who sees the patient; for a centre, that it takes them in (ADM), and whether it has agreed."""
     if professional is not None:
         return {"actor": {"identifier": _identifier(NATIONAL_PERSON, professional)}, "status": "accepted"}
     agreed = "needs-action" if appointment["status"] == "pending" else "accepted"

@@ -24,7 +24,7 @@ SOS_SCHEDULE = _SOS + "schedule-aggregator"
 SOS_LOCATION = _SOS + "location-aggregator"
 SOS_ORGANIZATION = _SOS + "organization-aggregator"
 SOS_VISITS = "https://interop.esante.gouv.fr/ig/fhir/sas/ValueSet/sas-valueset-typeconsultation"
-"""How one meets at SOS Médecins: AMB, HH or VR."""
+"""Visit types at SOS Médecins: AMB, HH or VR."""
 SOS_VISIBILITIES = frozenset({"PUBLIC", "SNP"})
 """The SOS slots' value set: to whom a slot of SOS Médecins may be open."""
 
@@ -36,7 +36,7 @@ CPTS_IDENTIFIER_TYPE = "https://hl7.fr/ig/fhir/core/CodeSystem/fr-core-cs-v2-020
 
 VISIT = "http://terminology.hl7.org/CodeSystem/v3-ActCode"
 VISITS = "http://terminology.hl7.org/ValueSet/v3-ActEncounterCode"
-"""Those of its codes that say how one meets: the profiles demand one of them."""
+"""The codes of VISIT that are visit types: the profiles demand one of them."""
 ORDINAL_SPECIALTIES = "http://interopsante.org/fhir/ValueSet/fr-practitioner-specialty"
 """The codes of TRE_R38 that the profiles take."""
 APPOINTMENT_TYPE = "http://terminology.hl7.org/CodeSystem/v2-0276"

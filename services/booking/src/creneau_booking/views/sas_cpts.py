@@ -1,4 +1,4 @@
-"""What the CPTS flow of SAS adds (INT_R04): slots that professionals of a CPTS share, and those CPTS."""
+"""The additions of SAS's CPTS flow (INT_R04): slots that professionals of a CPTS share, and the CPTS themselves."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ VISIBILITIES = codes.VISIBILITIES | {codes.CPTS_VISIBILITY}
 
 
 def cpts_slot(stored: Resource, services: list[str]) -> Resource | None:
-    """sas-cpts-slot-aggregator of a slot that is labelled CPTS, with one serviceType for each of `services`.
+    """Returns a slot labelled CPTS as sas-cpts-slot-aggregator, with one serviceType for each of `services`.
 
-    `services` are the references to the HealthcareServices of the CPTS, all of them in the answer; a slot that
-    has none, or is not labelled CPTS, is one of an individual practitioner and open to those alone.
+    `services` are the references to the HealthcareServices of the CPTS, all of them in the answer. A slot labelled CPTS
+    without any is left out (None). A slot without that label is rendered as an individual practitioner's.
     """
     if codes.CPTS_VISIBILITY not in visibility(stored):
         return slot(stored)
@@ -35,7 +35,7 @@ def cpts_slot(stored: Resource, services: list[str]) -> Resource | None:
 
 
 def service_references(stored: Resource) -> list[str]:
-    """The HealthcareServices that a slot names by the serviceType extension carried back from R5."""
+    """Returns the HealthcareServices that a slot labelled CPTS names by the serviceType extension carried back from R5."""
     if codes.CPTS_VISIBILITY not in visibility(stored):
         return []
     found = [
@@ -48,7 +48,7 @@ def service_references(stored: Resource) -> list[str]:
 
 
 def cpts_service(stored: Resource, organization: str) -> Resource:
-    """sas-cpts-healthcareservice-aggregator: no more than whose service it is."""
+    """Returns sas-cpts-healthcareservice-aggregator, with nothing but the service's organisation."""
     return {
         "resourceType": "HealthcareService",
         "id": stored["id"],
@@ -58,8 +58,8 @@ def cpts_service(stored: Resource, organization: str) -> Resource:
 
 
 def cpts_organization(stored: Resource) -> Resource | None:
-    """sas-cpts-organization-aggregator; None without a FINESS number in digits alone, which the profile demands: those of
-    Corsica have a letter."""
+    """Returns sas-cpts-organization-aggregator; None without a FINESS number of digits alone, which the profile demands
+    (those of Corsica have a letter)."""
     number = cpts_number(stored.get("identifier", []))
     if number is None:
         return None

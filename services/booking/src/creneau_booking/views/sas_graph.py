@@ -17,8 +17,8 @@ from creneau_shared.fhir.storage.store import Resource
 
 @dataclass(frozen=True)
 class Facts:
-    """The included rows, read when they are asked for, by relative reference; of their names, numbers and addresses those
-    that hold at `now`: what is given on says of none that it is a former one."""
+    """The included rows by relative reference, parsed on demand. Of names, numbers and addresses only those valid at `now`
+    are kept: the rendered resources cannot say that one is a former one."""
 
     rows: Iterable[Row]
     base_url: str
@@ -30,7 +30,7 @@ class Facts:
         self._by_reference.update({f"{row.type}/{row.id}": row for row in self.rows})
 
     def find(self, reference: str) -> Resource | None:
-        """The resource that a reference names; None: it is not held here."""
+        """Returns the resource that a reference names; None if it is not among the rows."""
         name = self.relative(reference)
         if name not in self._read and name in self._by_reference:
             self._read[name] = self._as_it_is(orjson.loads(self._by_reference[name].content))
@@ -51,23 +51,23 @@ class Facts:
         return self._without_former({**stored, **held}, "address")
 
     def _without_former(self, stored: Resource, name: str) -> Resource:
-        """Without the one identifier or address that it has, unless that holds."""
+        """Removes the single identifier or address `name`, unless it is valid now."""
         one = stored.get(name)
         holds = not isinstance(one, dict) or current([one], self.now)
         return stored if holds else {key: value for key, value in stored.items() if key != name}
 
     def relative(self, reference: str) -> str:
-        """`Type/id`, for a reference to a resource of this base however it is written."""
+        """Returns `Type/id` for a reference to a resource of this base, however it is written."""
         return reference.removeprefix(self.base_url.rstrip("/") + "/").split("/_history/")[0]
 
     def named(self, references: Iterable[Resource], resource_type: str) -> list[str]:
-        """The references of a type, relative, each once."""
+        """Returns the references to resources of a type, relative, each once."""
         names = (self.relative(reference.get("reference", "")) for reference in references)
         return list(dict.fromkeys(name for name in names if name.startswith(f"{resource_type}/")))
 
 
 def _are_several(stored: Resource, name: str) -> bool:
-    """A person has names, a place or an organisation one."""
+    """Whether it is a list: a person has names, a place or an organisation one."""
     return isinstance(stored.get(name), list)
 
 
@@ -90,7 +90,7 @@ class Service:
 
 @dataclass(frozen=True)
 class SlotGraph:
-    """A slot with all that it leads to."""
+    """A slot with its agenda and its CPTS, rendered."""
 
     slot: Resource
     agenda: Agenda
@@ -99,7 +99,7 @@ class SlotGraph:
 
 @dataclass
 class Graph:
-    """The rendering of one answer: every Schedule, and every CPTS, once."""
+    """Renders one answer: each Schedule and each CPTS once."""
 
     facts: Facts
     cpts: bool = False
@@ -107,7 +107,7 @@ class Graph:
     _services: dict[str, Service | None] = field(default_factory=dict)
 
     def slot(self, stored: Resource) -> SlotGraph | None:
-        """The slot with its graph; None when some of it cannot meet the profiles."""
+        """Returns the slot with its graph; None if a part of it cannot meet the profiles."""
         name = self.facts.relative(stored["schedule"].get("reference", ""))
         if name not in self._agendas:
             self._agendas[name] = self._agenda(name)
@@ -124,13 +124,13 @@ class Graph:
         return SlotGraph(rendered, agenda, tuple(services.values()))
 
     def _own_page(self, agenda: Agenda) -> str:
-        """Our page of the professional, where the practice names none of its own: a slot that is booked leads somewhere. It
-        has a query, as the platform adds to it."""
+        """Returns our page of the professional, for a practice that names none: a slot to be booked needs a link. It has a
+        query, as the platform adds to it."""
         site = self.facts.base_url.rstrip("/").removesuffix("/fhir")
         return f"{site}/soignants/{agenda.role['id']}?vue=agenda"
 
     def _agenda(self, name: str) -> Agenda | None:
-        """The agenda of one professional in one situation of practice, which may be named alone; None for any other kind."""
+        """Returns the agenda of one professional in one role (the role may be named alone); None for any other agenda."""
         stored = self.facts.find(name)
         if stored is None or stored.get("active") is False:
             return None
@@ -158,7 +158,7 @@ class Graph:
         return role(stored, person, place, organization)
 
     def _place(self, stored: Resource, agenda: Resource) -> Resource | None:
-        """The one place of the agenda: that which its actors name, else the first of the role's."""
+        """Returns the agenda's place: the first of its actors' places that can be rendered, else of its role's."""
         system = f"{self.facts.base_url.rstrip('/')}/Location"
         own = {f"#{inner['id']}": inner for inner in stored.get("contained", []) if "id" in inner}
         of_role = [place.get("reference", "") for place in stored.get("location", [])]

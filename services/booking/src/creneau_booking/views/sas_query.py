@@ -1,4 +1,4 @@
-"""Which searches are the SAS's (INT_R01, INT_R04), what they must say, and how they are searched here."""
+"""Recognises the SAS's searches (INT_R01, INT_R04), checks their criteria and translates them to stored resources."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ Pairs = Sequence[tuple[str, str]]
 PRACTITIONERS = "schedule.actor:Practitioner.identifier"
 NUMBERS_MAX = 25
 SLOTS_ON_A_PAGE = 1000
-"""What the official addresses ask for (_count); so many are read at a time, and are nearly always all"""
+"""`_count` of the official addresses; slots read at a time, nearly always all of them"""
 SLOTS_MAX = 4000
-"""of one answer: 25 professionals who see somebody every quarter of an hour, twelve hours a day, three days"""
+"""Slots of one answer: 25 professionals with a slot every quarter of an hour, twelve hours a day, three days"""
 _LOWER, _UPPER = ("ge", "gt", "sa"), ("le", "lt", "eb")
 
 
 def is_sas(query: Pairs, *, by_regulator: bool = False) -> bool:
-    """Whether a Slot search is the SAS's: by `_profile`, else by the shape that no other guide gives it.
+    """Whether a Slot search is the SAS's: by `_profile`, else by a shape that no other guide uses.
 
     That shape is practitioners by national number together with both includes, the second of them iterating
     (GAP leaves `:iterate` out). A search for a profile of another family, or for other slots than free ones,
-    is not the SAS's. Numbers that lack their system, or what the regulation asks in this shape without any number,
-    are the SAS's too: asked for wrongly, and to be told so.
+    is not the SAS's. Numbers without their system, and a regulator's search of this shape without any number, are the
+    SAS's too: `check` then says what is wrong.
     """
     profiles = values_of(query, "_profile")
     if profiles:
@@ -44,13 +44,13 @@ def is_sas(query: Pairs, *, by_regulator: bool = False) -> bool:
 
 
 def check(query: Pairs) -> None:
-    """Raise the 400 that names the first of the four mandatory criteria that is missing."""
+    """Raises the 400 that names the first missing one of the four mandatory criteria."""
     check_free_slots(query)
     check_numbers(query, PRACTITIONERS, f"{NATIONAL_PERSON}|8", ("professionnels", "practitioners"))
 
 
 def check_free_slots(query: Pairs, start: str = "start", status: str = "status") -> None:
-    """Raise the 400 for a search without both ends of a period, or for other slots than free ones."""
+    """Raises the 400 if the search lacks an end of its period, or asks for other slots than free ones."""
     starts = values_of(query, start)
     if not any(value.startswith(_LOWER) for value in starts):
         _refuse(start, f"le début de la période ({start}=ge…)", f"the beginning of the period ({start}=ge…)")
@@ -61,8 +61,8 @@ def check_free_slots(query: Pairs, start: str = "start", status: str = "status")
 
 
 def check_numbers(query: Pairs, parameter: str, example: str, whom: tuple[str, str]) -> None:
-    """Raise the 400 for a search without national numbers, with some that lack the system of `example`, or with more of
-    them than one search takes; `whom`: what they are the numbers of, in French and English."""
+    """Raises the 400 if the search has no national numbers, numbers without the system of `example`, or more of them than
+    one search takes. `whom`: those who have these numbers, in French and English."""
     numbers = values_of(query, parameter)
     fr, en = whom
     if not numbers:
@@ -86,7 +86,7 @@ def check_numbers(query: Pairs, parameter: str, example: str, whom: tuple[str, s
 
 
 def neutral(query: Pairs) -> list[tuple[str, str]]:
-    """The query over what is stored: without the profile, national numbers in every form that they may have."""
+    """Returns the query over stored resources: without the profile, with each national number in every form."""
     pairs = [
         (name, in_every_form(text, person_tokens) if name == PRACTITIONERS else text) for name, text in query
     ]
@@ -97,13 +97,13 @@ def neutral(query: Pairs) -> list[tuple[str, str]]:
 
 
 def in_every_form(text: str, tokens_of: Callable[[str], list[str]]) -> str:
-    """The tokens of a list of national numbers, each in every form in which it may be stored."""
+    """Returns the tokens of a list of national numbers, each in every form in which it may be stored."""
     numbers = [part.strip().partition("|")[2] for part in text.split(",")]
     return ",".join(dict.fromkeys(token for number in numbers for token in tokens_of(number)))
 
 
 def values_of(query: Pairs, wanted: str) -> list[str]:
-    """The values of a parameter, all its occurrences together, without blanks around them."""
+    """Returns the values of all occurrences of a parameter, without blanks around them."""
     return [
         value for name, text in query if name == wanted for part in text.split(",") if (value := part.strip())
     ]

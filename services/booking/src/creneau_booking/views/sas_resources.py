@@ -1,4 +1,4 @@
-"""One resource of the SAS family from the neutral ones: a function each, None when the profile cannot be met.
+"""Renders resources of the SAS family from neutral ones: one function each, None if the profile cannot be met.
 
 Members are those of the official examples, which is all that the profiles' graph needs: what a professional's
 software stores beyond them (narratives, notes, extensions of FR Core 2) stays here. Nothing empty is written.
@@ -30,8 +30,8 @@ _WEB_ADDRESS = re.compile(r"https?://[^\s/]+\S*")
 
 
 def slot(stored: Resource, visibilities: frozenset[str] = codes.VISIBILITIES) -> Resource | None:
-    """FrSlotAgregateur of a free slot; None unless it is labelled, and open to nobody beyond `visibilities`. How one meets is
-    coded, what for is said in words."""
+    """Returns FrSlotAgregateur of a free slot; None unless it has visibility labels, all of them in `visibilities`. Visit
+    types stay coded, other service types become words."""
     labels = visibility(stored)
     if not labels or not labels <= visibilities or stored.get("status") != "free":
         return None
@@ -52,7 +52,7 @@ def slot(stored: Resource, visibilities: frozenset[str] = codes.VISIBILITIES) ->
 
 
 def visibility(stored: Resource) -> frozenset[str]:
-    """To whom a slot is open: its TRE_R314 codes; a label of another system counts as a code that nobody knows."""
+    """Returns to whom a slot is open: its TRE_R314 codes; a label of another system counts as an unknown code."""
     return frozenset(
         label.get("code", "") if label.get("system") == SLOT_TYPE_SYSTEM else f"?{label.get('system')}"
         for label in _labels(stored)
@@ -65,12 +65,12 @@ def _labels(stored: Resource) -> list[Resource]:
 
 
 def schedule(stored: Resource, practitioner: str, role: str) -> Resource:
-    """FrScheduleAgregateur: whose agenda (two references), and nothing of what FR Core 2 forbids or adds."""
+    """Returns FrScheduleAgregateur: professional and role (two references), and nothing that FR Core 2 forbids or adds."""
     return resource(stored, codes.SCHEDULE, actor=[{"reference": practitioner}, {"reference": role}])
 
 
 def practitioner(stored: Resource) -> Resource | None:
-    """FrPractitionerAgregateur; None for whoever has left, or has no national number."""
+    """Returns FrPractitionerAgregateur; None for a professional who has left or has no national number."""
     number = person_number(stored.get("identifier", []))
     if number is None or stored.get("active") is False:
         return None
@@ -87,9 +87,9 @@ def practitioner(stored: Resource) -> Resource | None:
 def role(
     stored: Resource, practitioner: str, place: Resource, organization: Resource | None
 ) -> Resource | None:
-    """FrPractitionerRoleExerciceAgregateur with `place`, a FrLocationAgregateur, contained.
+    """Returns FrPractitionerRoleExerciceAgregateur with `place`, a FrLocationAgregateur, contained; None if inactive.
 
-    `organization` is the Organization that the role refers to, when it is known; an identifier in the reference
+    `organization` is the Organization that the role refers to, if it is known; an identifier in the reference
     itself comes first.
     """
     if stored.get("active") is False:
@@ -107,9 +107,9 @@ def role(
 
 
 def location(stored: Resource, system: str) -> Resource | None:
-    """FrLocationAgregateur, to be contained; None when its address is not complete, or nobody is received there.
+    """Returns FrLocationAgregateur, to be contained; None if its address is not complete, or the place is not active.
 
-    A place without an identifier that the profile takes gets its id here, as an internal one of `system`.
+    A place without an identifier that the profile takes gets its id, as an internal one of `system`.
     """
     address = stored.get("address", {})
     line = ", ".join(address.get("line", []))
@@ -127,12 +127,12 @@ def location(stored: Resource, system: str) -> Resource | None:
 
 
 def specialties(stored: Resource) -> list[Resource]:
-    """TRE_R38 codes; what is said in another system, by a code that the profiles do not take, or in words goes as words."""
+    """Returns the specialities: TRE_R38 codes that the profiles take; anything else becomes words."""
     return _coded_or_said(stored.get("specialty", []), codes.ORDINAL_SPECIALTIES)
 
 
 def phones(stored: Resource) -> list[Resource]:
-    """The telephone numbers, in international form; an address or a number that has none is left out."""
+    """Returns the telephone numbers in international form; addresses, and numbers without that form, are left out."""
     return [
         {"system": "phone", "value": number}
         for point in stored.get("telecom", [])
@@ -141,12 +141,12 @@ def phones(stored: Resource) -> list[Resource]:
 
 
 def instant(text: str) -> str:
-    """`2021-11-05T09:00:00.000+00:00`: milliseconds always, the offset of UTC in digits."""
+    """Returns an instant as `2021-11-05T09:00:00.000+00:00`: milliseconds always, the offset of UTC in digits."""
     return instant_of(text).astimezone(UTC).isoformat(timespec="milliseconds")
 
 
 def compact(**members: Any) -> Resource:
-    """The members that say something: FHIR JSON has nothing empty."""
+    """Returns the members that are not empty: FHIR JSON has nothing empty."""
     return {name: value for name, value in members.items() if value not in (None, "", [], {})}
 
 
@@ -159,7 +159,7 @@ def resource(
 
 
 def _coded_or_said(concepts: Iterable[Resource], value_set: str) -> list[Resource]:
-    """The concepts with those of their codes that are in a value set, one without any in words."""
+    """Returns the concepts with their codes from the value set; a concept without such a code becomes words."""
     found = []
     for concept in concepts:
         taken = within(concept, value_set)
@@ -170,7 +170,7 @@ def _coded_or_said(concepts: Iterable[Resource], value_set: str) -> list[Resourc
 
 
 def within(concept: Resource, value_set: str) -> list[Resource]:
-    """The codings of a concept that a value set holds: any other under a required binding costs the whole answer."""
+    """Returns a concept's codings in the value set: another one, under a required binding, would cost the whole answer."""
     members = value_set_codes(value_set) or frozenset()
     return [
         coding
@@ -184,7 +184,7 @@ def _first_display(concept: Resource) -> str | None:
 
 
 def _appointment_type(concept: Resource) -> Resource:
-    """WALKIN (no booking) or ROUTINE, which v2-0276 defines as what holds when nothing is said."""
+    """Returns WALKIN (no booking) or ROUTINE, which v2-0276 defines as the default."""
     for coding in concept.get("coding", []):
         if coding.get("system") == codes.APPOINTMENT_TYPE and coding.get("code") in ("ROUTINE", "WALKIN"):
             return {"coding": [coding]}
@@ -192,7 +192,7 @@ def _appointment_type(concept: Resource) -> Resource:
 
 
 def _agenda_address(comment: str) -> str | None:
-    """The comment when it is what SAS means by it, the web address of the agenda; a note stays here."""
+    """Returns the comment if it is the agenda's web address, as the SAS uses it; None for a note."""
     return comment.strip() if _WEB_ADDRESS.fullmatch(comment.strip()) else None
 
 
@@ -202,7 +202,7 @@ def _name(name: Resource) -> Resource:
 
 
 def _structure(reference: Resource, organization: Resource | None) -> Resource | None:
-    """The reference to the structure by its national number alone."""
+    """Returns a reference to the structure by its national number alone; None if it has none."""
     given = [reference["identifier"]] if "identifier" in reference else []
     number = structure_number(given) or structure_number((organization or {}).get("identifier", []))
     if number is None:
@@ -212,7 +212,7 @@ def _structure(reference: Resource, organization: Resource | None) -> Resource |
 
 
 def place_identifier(given: Resource) -> Resource | None:
-    """An identifier of a place in the coding of FR Core 1.1.0, whichever FR Core it came from."""
+    """Returns a place's identifier, of either FR Core, in the coding of FR Core 1.1.0; None if its type has no such code."""
     system, value = given.get("system"), given.get("value")
     for coding in given.get("type", {}).get("coding", []):
         if system and value and coding.get("code") in codes.LOCATION_IDENTIFIER_CODES:

@@ -1,8 +1,8 @@
 """SOS Médecins: free slots of centres (agendas of a Location), asked for by way of Schedule (SAS, INT_R01 SOS).
 
 The platform searches Schedule by the SIRET of the structures, with three `_has` about slots and a `_revinclude` of them.
-What it means is one search of Slot, whose criteria hold for one and the same slot, and that is what is done. The answer
-is the graph Slot → Schedule → Location → Organization; `total` counts the slots, as the official example does.
+It means one search of Slot, whose criteria all hold for the same slot; that search is run. The answer is the graph
+Slot → Schedule → Location → Organization; `total` counts the slots, as the official example does.
 """
 
 from __future__ import annotations
@@ -47,8 +47,8 @@ _PASSED_ON = frozenset({"_count", "_format", "_pretty", "_cursor"})
 
 
 def is_sos(query: Pairs, *, by_regulator: bool = False) -> bool:
-    """Whether a Schedule search is SOS Médecins': by `_profile`, else by slots that are asked for by what they are and
-    brought along, together with structures; what the regulation asks so without any structure is, too."""
+    """Whether a Schedule search is SOS Médecins': by `_profile`, else by its shape: criteria on slots (`_has`), which it
+    also includes, and structures. A regulator's search of this shape without structures is one, too."""
     profiles = values_of(query, "_profile")
     if profiles:
         return codes.SOS_SCHEDULE in (profile.partition("|")[0] for profile in profiles)
@@ -58,13 +58,13 @@ def is_sos(query: Pairs, *, by_regulator: bool = False) -> bool:
 
 
 def check(query: Pairs) -> None:
-    """Raise the 400 that names the first of the mandatory criteria that is missing."""
+    """Raises the 400 that names the first missing one of the mandatory criteria."""
     check_free_slots(query, START, STATUS)
     check_numbers(query, STRUCTURES, f"{NATIONAL_STRUCTURE}|3", ("structures", "structures"))
 
 
 def of_slots(query: Pairs) -> list[tuple[str, str]]:
-    """The search of Slot that is meant: its criteria, and the structures in every form in which they may be stored."""
+    """Returns the search of Slot that is meant: its criteria, and the structures in every form that may be stored."""
     pairs = [(name.removeprefix(_HAS), text) for name, text in query if name.startswith(_HAS)]
     pairs += [
         (f"schedule.{STRUCTURES}", in_every_form(text, siret_tokens))
@@ -90,7 +90,7 @@ class SosView:
         return of_slots(request.query)
 
     def widen(self, asked: SearchRequest, now: datetime) -> SearchRequest:
-        """The search without slots that have begun, and with includes for everything that the answer is rendered from."""
+        """Returns the search without slots that have begun, with the includes that the answer is rendered from."""
         needed = (
             including("Slot", "schedule"),
             including("Schedule", "actor"),
@@ -103,7 +103,7 @@ class SosView:
         return whole_up_to(asked)
 
     def bundle(self, request: FhirRequest, asked: SearchRequest, result: SearchResult) -> bytes:
-        """The searchset, with its profile unless it is empty or a page, which the profile cannot express."""
+        """Returns the searchset. It claims the SOS profile, unless it is empty or a page: that profile allows neither."""
         graph = _Graph(Facts(result.included, request.base_url, request.now))
         found = [
             chain for row in result.matches if (chain := graph.of(orjson.loads(row.content))) is not None
@@ -134,13 +134,13 @@ class _Centre:
 
 @dataclass
 class _Graph:
-    """The rendering of one answer: every agenda once."""
+    """Renders one answer: each agenda once."""
 
     facts: Facts
     _centres: dict[str, _Centre | None] = field(default_factory=dict)
 
     def of(self, stored: Resource) -> tuple[Resource, _Centre] | None:
-        """A slot with its centre; None when some of it cannot meet the profiles."""
+        """Returns a slot with its centre; None if a part of it cannot meet the profiles."""
         name = self.facts.relative(stored["schedule"].get("reference", ""))
         if name not in self._centres:
             self._centres[name] = self._centre(name)
@@ -150,7 +150,7 @@ class _Graph:
         return rendered | {"schedule": {"reference": name}}, centre
 
     def _centre(self, name: str) -> _Centre | None:
-        """The agenda of one place and of nobody: those of professionals are asked for by their own flow."""
+        """Returns the agenda of one place and no professional; None for others (professionals have their own flow)."""
         stored = self.facts.find(name)
         if stored is None or stored.get("active") is False:
             return None
@@ -174,7 +174,7 @@ class _Graph:
 
 
 def sos_slot(stored: Resource) -> Resource | None:
-    """sas-sos-slot-aggregator: open to all or kept for the regulation, its visits coded and nothing else."""
+    """Returns sas-sos-slot-aggregator of a slot open to all or kept for the regulation, with coded visit types alone."""
     rendered = slot(stored, codes.SOS_VISIBILITIES)
     if rendered is None:
         return None
@@ -185,7 +185,7 @@ def sos_slot(stored: Resource) -> Resource | None:
 
 
 def sos_location(stored: Resource, organization: str, system: str) -> Resource | None:
-    """sas-sos-location-aggregator; None without a name or a whole address. Its identifiers are internal ones."""
+    """Returns sas-sos-location-aggregator, with internal identifiers alone; None without a name or a complete address."""
     rendered = location(stored, system)
     if rendered is None or "name" not in rendered:
         return None
@@ -204,7 +204,7 @@ def sos_location(stored: Resource, organization: str, system: str) -> Resource |
 
 
 def sos_organization(stored: Resource) -> Resource | None:
-    """sas-sos-organization-aggregator; None without a SIRET, which the profile demands."""
+    """Returns sas-sos-organization-aggregator; None if it is inactive or lacks a SIRET, which the profile demands."""
     number = siret_number(stored.get("identifier", []))
     if number is None or stored.get("active") is False:
         return None
@@ -213,8 +213,8 @@ def sos_organization(stored: Resource) -> Resource | None:
 
 
 def _entries(found: list[tuple[Resource, _Centre]], request: FhirRequest) -> Iterator[Resource]:
-    """In the order of the official example: a slot, then what it is the first to lead to. Schedule is what was asked for,
-    the rest is brought along."""
+    """Yields the entries in the order of the official example: a slot, then the resources that it is the first to need.
+    Schedules are the matches, the rest are includes."""
     with_places = ("_include", "Schedule:actor:Location") in request.query
     with_structures = ("_include:iterate", "Location:organization") in request.query
     seen: set[str] = set()

@@ -212,8 +212,9 @@ def _day(given: OperationInput, name: str) -> date | None:
     value = given.first(name)
     if value is None or value == "":
         return None
+    text = str(value)
     try:
-        return date.fromisoformat(str(value)[:10])
+        return instant_of(text).astimezone(PARIS).date() if "T" in text else date.fromisoformat(text)
     except ValueError:
         raise BadRequest(
             f"{name} attend un jour (2026-12-01) ; reçu « {value} ».",

@@ -281,9 +281,10 @@ def _times(given: OperationInput) -> tuple[tuple[time, time], ...]:
             continue
         hours = HOURS.fullmatch(text)
         try:
-            assert hours is not None
+            if hours is None:
+                raise ValueError("not two times of day")
             found.append((time.fromisoformat(hours[1]), time.fromisoformat(hours[2])))
-        except (AssertionError, ValueError) as error:
+        except ValueError as error:
             raise _bad(
                 "times",
                 "morning, afternoon, evening ou 08:00-10:30",

@@ -93,6 +93,8 @@ async def test_what_is_asked_for_is_what_is_given(life: Life) -> None:
     assert of_type(resources(await pages(life.caller, path, end=later)), "Appointment") == []
     ahead = "2026-12-31"
     assert len(of_type(resources(await pages(life.caller, path, start=later, end=ahead)), "Appointment")) == 3
+    in_december = resources(await pages(life.caller, path, start=later, end="2026-12"))
+    assert len(of_type(in_december, "Appointment")) == 3
     since = utc(life.practice.clock.now().replace(year=2027))
     assert of_type(resources(await pages(life.caller, path, _since=since)), "Patient") == []
     posted = await life.caller.post(
@@ -106,6 +108,7 @@ async def test_what_is_asked_for_is_what_is_given(life: Life) -> None:
     [
         {"_type": "Slot"},
         {"start": "hier"},
+        {"start": "2026-12-01 et la suite"},
         {"_since": "2026"},
         {"_cursor": "x"},
         {"_count": "-1"},

@@ -17,7 +17,7 @@ from creneau_booking.storage.people.record import TYPES as KEPT_HERE
 from creneau_booking.storage.people.record import sources
 from creneau_shared.clock import PARIS
 from creneau_shared.errors import BadRequest
-from creneau_shared.fhir.datatypes import instant_of
+from creneau_shared.fhir.datatypes import instant_of, parse_interval
 from creneau_shared.fhir.json import dumps
 from creneau_shared.fhir.outcome import operation_outcome
 from creneau_shared.fhir.rest.exchange import Answer, FhirRequest, asked_count
@@ -212,9 +212,9 @@ def _day(given: OperationInput, name: str) -> date | None:
     value = given.first(name)
     if value is None or value == "":
         return None
-    text = str(value)
     try:
-        return instant_of(text).astimezone(PARIS).date() if "T" in text else date.fromisoformat(text)
+        low, high = parse_interval(str(value), PARIS)
+        return (low if name == "start" else high - timedelta(microseconds=1)).astimezone(PARIS).date()
     except ValueError:
         raise BadRequest(
             f"{name} attend un jour (2026-12-01) ; reçu « {value} ».",

@@ -47,7 +47,7 @@ class Carrier(Protocol):
         ...
 
     def message_id(self, message: UUID) -> str | None:
-        """By what the far end recognises a message that comes again; None: by nothing."""
+        """The id by which the far end knows a repeated message; None: no id."""
         ...
 
     async def close(self) -> None:
@@ -78,7 +78,7 @@ class Channel(Protocol):
         ...
 
     def is_planned_for(self, contact: Contact | None) -> bool:
-        """Whether messages to a recipient of whom this is known (None: nothing yet) are planned by it."""
+        """Whether it plans messages to a recipient with this contact (None: not known yet)."""
         ...
 
     def given(self, contact: Contact) -> str | None:

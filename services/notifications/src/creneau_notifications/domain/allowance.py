@@ -45,8 +45,8 @@ class Standing:
 def withheld(allowance: Allowance, standing: Standing, kind: Kind, *, known: bool) -> str | None:
     """Why a message of `kind` must not leave, or None.
 
-    `known`: a practice has vouched for the address, or its owner has confirmed it. Whether its owner refused is not
-    told apart from not having confirmed: whoever registered the address learns nothing of who reads it.
+    `known`: a practice has vouched for the address, or its owner has confirmed it. A refusal gives the same reason as a
+    missing confirmation: whoever registered the address learns nothing of who reads it.
     """
     if not known and (standing.refused or standing.unconfirmed >= allowance.unconfirmed_for(kind)):
         return UNCONFIRMED

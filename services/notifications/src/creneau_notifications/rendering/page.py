@@ -43,7 +43,7 @@ class Around:
     """What stands on the page in every situation: its other versions, and the ways on."""
 
     own: str
-    """by what name the version is led to from the others"""
+    """the name of links to the version"""
     human: str
     home: str
     accessibility: str

@@ -1,7 +1,7 @@
 """`python deploy/compose/requirements_of.py creneau-booking`: what that package needs, pinned and hashed.
 
-The part of deploy/requirements/run.txt that uv.lock says it needs, on standard output: an image installs no more. Needs
-nothing but Python itself, for it runs before anything is installed.
+Prints the part of deploy/requirements/run.txt that uv.lock says it needs: an image installs no more. Needs nothing but
+Python itself, because it runs before anything is installed.
 """
 
 from __future__ import annotations

@@ -112,7 +112,7 @@ class Loader:
                 workers.create_task(worker())
 
     async def _put_batch(self, resources: Sequence[Resource]) -> None:
-        """Several PUTs in one request; those for which the server has no time at the moment are sent again."""
+        """Sends several PUTs in one request; sends those again that the server is too busy for."""
         pause = RETRY_PAUSE_S
         for attempt in range(1, ATTEMPTS + 1):
             results = await self._batch(resources)
@@ -130,7 +130,7 @@ class Loader:
             pause *= 2
 
     async def _batch(self, resources: Sequence[Resource]) -> list[Resource]:
-        """The response of each; none when the whole batch is refused, which is told once."""
+        """Each resource's response; none when the batch is refused, which is told once."""
         entries = [
             {"resource": resource, "request": {"method": "PUT", "url": _name(resource)}}
             for resource in resources

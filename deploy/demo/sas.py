@@ -78,7 +78,7 @@ def posts() -> tuple[Post, Post, Post]:
 
 
 def graph(start: datetime) -> Iterator[Resource]:
-    """Every resource of the graph, the referred before the referring; the slots are of tomorrow in Paris."""
+    """Every resource of the graph, targets of references first; the slots are of tomorrow in Paris."""
     home, branch, lungs = posts()
     for post in (home, branch, lungs):
         yield organization(post.practice)

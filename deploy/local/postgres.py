@@ -43,7 +43,7 @@ DEVELOPMENT_SETTINGS: Mapping[str, str] = {
     "max_wal_size": "2GB",
     "timezone": "UTC",
     "log_timezone": "UTC",
-    # A statement that failed is told by who sent it; here its values would be written (DETAIL: Key (value)=(…)).
+    # The client reports a failed statement; this log would hold its values (DETAIL: Key (value)=(…)).
     "log_min_messages": "log",
 }
 

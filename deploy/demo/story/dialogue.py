@@ -38,7 +38,7 @@ class Dialogue:
 
     @property
     def url(self) -> str:
-        """The origin of what is spoken to."""
+        """The origin of the gateway."""
         return str(self._client.base_url).rstrip("/")
 
     def get(

@@ -26,9 +26,10 @@ _HYPHENS = str.maketrans({"‐": "-", "–": "-"})
 def addressed_as(name: str) -> str | None:
     """`name` on one line, or None if it is no name to greet a person by.
 
-    Compatible forms are made plain first (`ｅｖｉｌ．ｃｏｍ` is `evil.com`), and invisible characters are removed. The rest may hold
-    letters, their marks, hyphens, apostrophes and the points of initials. Anything else (a link, a number, an address,
-    markup, pictures), or too long a text, is not repeated even in part. Cached: a message asks several times.
+    Compatible forms are made plain first (`ｅｖｉｌ．ｃｏｍ` is `evil.com`), and invisible characters are removed. The rest
+    may hold letters, their marks, hyphens, apostrophes and the points of initials. Anything else (a link, a number,
+    an address, markup, pictures), or too long a text, is not repeated even in part. Cached: a message asks several
+    times.
     """
     if len(name) > 2 * NAME_CHARS_MAX:
         return None

@@ -45,7 +45,7 @@ def _closure(packages: Mapping[str, Mapping[str, Any]], root: str) -> set[str]:
 
 
 def _needed(package: Mapping[str, Any], extra: str) -> Iterator[tuple[str, str]]:
-    """What a package (or one of its extras) needs: each name alone, and with each extra that is asked for."""
+    """Requirements of a package (or one of its extras): each name alone, and with each extra asked for."""
     needed = (
         package.get("optional-dependencies", {}).get(extra, ()) if extra else package.get("dependencies", ())
     )

@@ -1,9 +1,9 @@
 """Publish the demonstration region: `python -m deploy.demo.load`.
 
 Does what any publishing software would, through the public FHIR API only. CRENEAU_URL is the gateway (default
-http://127.0.0.1:8080), CRENEAU_TOKEN a bearer token of role system. Every resource is a PUT under an id of
-ours, in batch Bundles, so the loading can be repeated and taken up again. No stage waits for what an earlier
-one sets off behind the API: a reference is accepted before its target is known.
+http://127.0.0.1:8080), CRENEAU_TOKEN a bearer token of role system. Every resource is a PUT under an id given here, in batch
+Bundles. So loading can be repeated and taken up again. No stage waits for what an earlier one sets off behind the API: a
+reference is accepted before its target is known.
 
 Exit code 0 when everything is stored, 1 otherwise, with the reason of each refusal.
 """

@@ -125,7 +125,7 @@ def healthcare_service(posts: list[Post]) -> Resource:
 
 
 def _access_rules(profession: Profession) -> Iterator[Resource]:
-    """What the offer demands of patients who book online (see the integrators' guide); its agendas inherit it."""
+    """The offer's rules for patients who book online (see the integrators' guide); its agendas inherit them."""
     if profession.ages is not None:
         low, high = ({"value": age, "unit": "a", "system": UCUM, "code": "a"} for age in profession.ages)
         yield {"url": f"{OWN_EXTENSION}age-limit", "valueRange": {"low": low, "high": high}}

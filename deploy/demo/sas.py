@@ -1,8 +1,8 @@
-"""A small graph of our own in the shape of the SAS example of individual practitioners.
+"""A small invented graph in the shape of the SAS example of individual practitioners.
 
-Two professionals; the first has two places, so two Schedules; four Slots with the variety of that example:
-several specialties and reasons, at the practice, by video and at home, public and for professionals, bookable
-and without appointment, with and without an agenda address.
+Two professionals; the first has two places, so two Schedules. Four Slots with the variety of that example: several
+specialties and reasons; at the practice, by video and at home. Public and for professionals, bookable and without
+appointment, with and without an agenda address.
 """
 
 from __future__ import annotations

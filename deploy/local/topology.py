@@ -341,7 +341,7 @@ class Topology:
         return self.settings.oidc_issuer or (self.issuer.url if self.issuer else "")
 
     def watched(self) -> dict[str, str]:
-        """What the operator's page asks: every process, and what they stand on."""
+        """For the operator's page: every process, and what they depend on."""
         names = [
             *(name for service in SERVICES for name in (*api_names(service), f"{service}-worker")),
             "gateway",

@@ -1,4 +1,4 @@
-"""What is sent to the endpoints, and what those answer that programs call (RFC 6749, sections 5.1 and 5.2)."""
+"""Forms sent to the endpoints, and answers of those that programs call (RFC 6749, sections 5.1 and 5.2)."""
 
 from __future__ import annotations
 

@@ -122,7 +122,7 @@ def _pairwise(person: Person, client: str) -> str:
 
 
 def citizen_claims(person: Person, scopes: frozenset[str]) -> Claims:
-    """What the scopes let be said. Somebody born abroad has an empty birth place; what is not known is not said."""
+    """Claims that the scopes allow. Somebody born abroad has an empty birth place; unknown claims are left out."""
     allowed = {claim for scope in scopes for claim in GROUPS.get(scope, (scope,))}
     known = {
         "given_name": person.given_names,

@@ -70,7 +70,7 @@ class Store:
         return found.value if found else None
 
     def read(self, kind: Kind, handle: str) -> Kept | None:
-        """What is kept under a handle and used already or not; None when there is nothing (any more)."""
+        """The value under a handle, used already or not; None when there is nothing (any more)."""
         return self._find(kind, handle)
 
     def use(self, kind: Kind, handle: str) -> Kept | None:

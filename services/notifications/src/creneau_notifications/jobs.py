@@ -27,7 +27,7 @@ log = structlog.get_logger(__name__)
 
 
 class Departures:
-    """Forgets whoever was erased, once the cancellations have left, or when they can wait no longer."""
+    """Forgets erased people once their cancellations have left, or at the deadline."""
 
     def __init__(self, database: Database, clock: Clock, interval_s: float) -> None:
         self._database = database

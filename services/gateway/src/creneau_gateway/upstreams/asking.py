@@ -77,7 +77,7 @@ async def ask(
 
 
 def refusal(service: Service, answer: httpx.Response) -> Answer:
-    """What a service refused with, as it said it; Unavailable where that is no OperationOutcome."""
+    """A service's refusal as it gave it; raises Unavailable if that is no OperationOutcome."""
     if not _is_outcome(answer.content):
         raise unavailable(service)
     return Answer(answer.status_code, answer.content, passed_on(answer))

@@ -1,7 +1,7 @@
 """AuditEvent over the whole base: each service keeps a trail of its own, and the gateway reads them as one.
 
-A search is merged by time. Its page link carries each service's own cursor; where a page took only a part of what a
-service offered, the service is asked again for just that part, so that its cursor says where exactly to go on.
+A search is merged by time. Its page link carries each service's own cursor. Where a page took only a part of what a service
+offered, the gateway asks again for just that part, so that the cursor is exact.
 """
 
 from __future__ import annotations

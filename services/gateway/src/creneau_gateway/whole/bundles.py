@@ -51,7 +51,7 @@ class Bundles:
     async def _whole(
         self, bundle: Resource, services: list[Service | None], headers: Mapping[str, str]
     ) -> Answer:
-        """To the one service that has every type of the Bundle, untouched."""
+        """Sends the Bundle, as it is, to the service that has its types."""
         if len(set(services)) > 1:
             raise _mixed([self._type(entry, index) for index, entry in enumerate(bundle["entry"])], services)
         service = next(iter(services), None) or "booking"

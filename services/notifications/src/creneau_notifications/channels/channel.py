@@ -28,7 +28,7 @@ class DeliveryError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """What is put down of a message that has left."""
+    """The record of a message that has left."""
 
     address: str
     subject: str | None = None
@@ -70,7 +70,7 @@ class Channel(Protocol):
 
     @property
     def rules(self) -> ChannelRules:
-        """What is told by it, and when."""
+        """What it tells, and when."""
         ...
 
     def is_offered(self) -> bool:

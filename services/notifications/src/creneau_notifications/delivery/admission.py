@@ -80,7 +80,7 @@ class Admission:
     async def admit(
         self, connection: Connection, candidates: Sequence[Candidate], now: datetime
     ) -> list[Answer]:
-        """What becomes of each of the candidates, each counted once however often it is tried."""
+        """The answer to each candidate; each is counted once however often it is tried."""
         addressed = [self._addressed(candidate) for candidate in candidates]
         known = [one for one in addressed if isinstance(one, _Addressed)]
         if not known:

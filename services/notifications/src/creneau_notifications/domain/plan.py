@@ -1,4 +1,4 @@
-"""From an event to the messages that it calls for. Planning the same event twice gives the same messages."""
+"""Turns an event into the messages it calls for. Planning the same event twice gives the same messages."""
 
 from __future__ import annotations
 

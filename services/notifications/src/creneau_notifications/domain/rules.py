@@ -1,5 +1,5 @@
-"""What is told by a channel and when, as data. A reminder rule is one line of its channel; nothing else in the code
-knows a delay."""
+"""What a channel tells and when, as data. A reminder rule is one line of its channel; nothing else in the code knows a
+delay."""
 
 from __future__ import annotations
 

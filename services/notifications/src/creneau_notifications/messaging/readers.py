@@ -124,7 +124,7 @@ def _moment(text: str | None) -> datetime | None:
 
 
 def read_erasure(data: Mapping[str, Any]) -> tuple[datetime, tuple[str, ...]]:
-    """By when a `patient.erased` wants the person forgotten, and the cancelled appointments to be told before."""
+    """The deadline of a `patient.erased`, and the cancelled appointments to be told before it."""
     return datetime.fromisoformat(data["forgetBy"]), tuple(data["cancelled"])
 
 

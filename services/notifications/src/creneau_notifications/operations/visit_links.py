@@ -242,7 +242,7 @@ def _answer(given: OperationInput) -> str | None:
 
 
 def _shown(link: VisitLink, known: Mapping[str, Fact]) -> Iterator[Resource]:
-    """What whoever has the link sees: nobody's name, and nothing of what the visit is for."""
+    """What a user of the link sees: nobody's name, and nothing of what the visit is for."""
     appointment = link.event.appointment
     visit = visit_of(appointment, known)
     yield {"name": "status", "valueCode": appointment.status}

@@ -82,8 +82,8 @@ def _event(
 
 
 def _times(appointment: Occurrence, zone: ZoneInfo) -> tuple[datetime, datetime]:
-    """Start and end by the clock of the place, or in UTC where that clock shows one of them a second time: a local
-    time that occurs twice means its first occurrence (RFC 5545 §3.3.5)."""
+    """Start and end by the clock of the place. In UTC where that clock shows one of them a second time: a local time that
+    occurs twice means its first occurrence (RFC 5545 §3.3.5)."""
     local = appointment.start.astimezone(zone), appointment.end.astimezone(zone)
     if any(moment.fold for moment in local):
         return appointment.start.astimezone(UTC), appointment.end.astimezone(UTC)

@@ -108,7 +108,7 @@ Box = tuple[str, bytes]
 async def lock_standings(
     connection: Connection, boxes: Collection[Box], now: datetime
 ) -> Mapping[Box, Standing]:
-    """What has gone to these letter boxes, locked against every other sender until the transaction ends."""
+    """The standings of these letter boxes, locked against every other sender until the transaction ends."""
     channels, mailboxes = _columns(sorted(set(boxes)))
     rows = await connection.fetch(
         "INSERT INTO address_standing AS kept (channel, mailbox, day, last_at)"
@@ -179,7 +179,7 @@ async def confirmed_among(connection: Connection, readers: Collection[Reader]) -
 
 
 async def keep_link(connection: Connection, token: str, link: Link) -> None:
-    """Make `token` speak for the address; a link made before keeps its end."""
+    """Keep the link of `token`; one that exists keeps its expiry."""
     await connection.execute(
         "INSERT INTO address_link (token, channel, mailbox, address, recipient, expires_at)"
         " VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (token) DO NOTHING",
@@ -204,7 +204,7 @@ async def find_link(connection: Connection, token: str) -> Link | None:
 
 
 async def state_of(connection: Connection, link: Link, now: datetime) -> State:
-    """What has been said about the address so far; confirming it for a person outlasts refusing all others."""
+    """The owner's answer so far; a confirmation for this recipient wins over a refusal of all others."""
     if await confirmed_among(connection, [(link.address, link.recipient)]):
         return "confirmed"
     refused = await connection.fetchval(

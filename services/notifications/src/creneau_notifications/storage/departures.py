@@ -55,7 +55,7 @@ async def is_leaving(connection: Connection, recipient: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Left:
-    """Of some recipients, those who are leaving, and those who have been forgotten: to these nothing is told any more."""
+    """Some recipients: those who are `leaving`, and those who are `gone` (forgotten) and told nothing any more."""
 
     leaving: frozenset[str]
     gone: frozenset[str]

@@ -316,7 +316,7 @@ async def _run(command: Command, broker_port: int, port: int) -> int:
             await asyncio.wait({ended, told}, return_when=asyncio.FIRST_COMPLETED)
     finally:
         if not ended.done():
-            process.kill()  # nothing is lost
+            process.kill()  # it saves nothing
     code = await ended
     return 0 if asked.is_set() else code
 

@@ -45,7 +45,7 @@ LET_GO_AFTER_S = 10.0
 FRESH_FOR = timedelta(seconds=0.2)
 """How long a check of a message holds: the lanes' next messages are checked together, and a lane may be slow."""
 LEASE_SHARE = 4
-"""Past its lease divided by this, a waiting message gets a new one."""
+"""A message that waits longer than lease / this renews its lease."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """`python deploy/compose/requirements_of.py creneau-booking`: what that package needs, pinned and hashed.
 
-The part of deploy/requirements/run.txt that uv.lock says it needs, on standard output: an image installs no more. Needs
-nothing but Python itself, for it runs before anything is installed.
+Prints the part of deploy/requirements/run.txt that uv.lock says it needs: an image installs no more. Needs nothing but
+Python itself, because it runs before anything is installed.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def _closure(packages: Mapping[str, Mapping[str, Any]], root: str) -> set[str]:
 
 
 def _needed(package: Mapping[str, Any], extra: str) -> Iterator[tuple[str, str]]:
-    """What a package (or one of its extras) needs: each name alone, and with each extra that is asked for."""
+    """Requirements of a package (or one of its extras): each name alone, and with each extra asked for."""
     needed = (
         package.get("optional-dependencies", {}).get(extra, ()) if extra else package.get("dependencies", ())
     )

@@ -33,13 +33,11 @@ class Commune:
 class Profession:
     """A way to practise: its codes, how long its visits are and how its agendas fill.
 
-    `minutes`: durations of a visit, one of which each professional keeps. `openness`: share of the visits
-    that are still free far ahead; nearer than `median_wait_days` (days) most are taken. `video`, `home`,
-    `walk_in`: shares of the sessions; `unscheduled`: of an ordinary session's visits, kept for the regulators of
-    unscheduled care.
-    `weeks`: opening patterns, see `agenda.parse_week`. `ages`: those of its patients, years, both included;
-    `change_hours`: until when patients cancel or move online, hours before the visit (0: until it begins); `confirms`:
-    what a patient books waits for the practice's agreement.
+    `minutes`: durations of a visit; each professional keeps one. `openness`: share of the visits that are free far ahead;
+    nearer than `median_wait_days` (days) most are taken. `video`, `home`, `walk_in`: shares of the sessions. `unscheduled`:
+    share of an ordinary session's visits that is kept for the regulators of unscheduled care. `weeks`: opening patterns, see
+    `agenda.parse_week`. `ages`: of its patients, years, both included. `change_hours`: until how many hours before the visit
+    patients cancel or move online (0: until it begins). `confirms`: the practice must agree to what a patient books.
     """
 
     key: str

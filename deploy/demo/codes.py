@@ -37,8 +37,8 @@ LANGUAGE = "urn:ietf:bcp:47"
 EXTENSION_INSEE_CODE = "https://hl7.fr/ig/fhir/core/StructureDefinition/fr-core-address-insee-code"
 EXTENSION_DURATION = "https://hl7.fr/ig/fhir/core/StructureDefinition/fr-core-service-type-duration"
 OWN_EXTENSION = "https://creneau.sante.fr/fhir/StructureDefinition/"
+"""The beginning of Créneau's own extensions."""
 EXTENSION_TIME_ZONE = OWN_EXTENSION + "time-zone"
-"""What Créneau's own extensions begin with."""
 
 UCUM = "http://unitsofmeasure.org"
 

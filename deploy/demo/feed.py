@@ -1,5 +1,5 @@
-"""One agenda of the demonstration is synchronised by its software, as a whole: it states how long it is to be believed, and
-its slots are sent again by `$sync-slots`, which changes nothing of what the loading has stored."""
+"""Synchronises one agenda of the demonstration as a whole. The agenda states how long to believe it; `$sync-slots` sends its
+slots again and changes nothing that the loading has stored."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ DAYS_BELIEVED = 365
 
 
 def fed_agenda(region: Region) -> tuple[Resource, list[Resource]] | None:
-    """The last agenda of the region that has slots, and these; None: none has."""
+    """The region's last agenda that has slots, and its slots; or None."""
     for schedule in reversed(region["Schedule"]):
         reference = f"Schedule/{schedule['id']}"
         slots = [s for s in region["Slot"] if s.get("schedule", {}).get("reference") == reference]
@@ -48,5 +48,5 @@ async def synchronise(client: httpx.AsyncClient, region: Region) -> list[str]:
 
 
 def _after(instant: str) -> str:
-    """A moment after it, as the end of a half-open period."""
+    """One second later, to end a half-open period."""
     return (datetime.fromisoformat(instant) + timedelta(seconds=1)).isoformat()

@@ -13,7 +13,7 @@ def gateway_url() -> str:
 
 
 def trusted() -> ssl.SSLContext:
-    """Whom to believe to be the gateway: also the self-made certificate in the file CRENEAU_CA."""
+    """TLS context for the gateway; trusts the self-made certificate in the file CRENEAU_CA too."""
     context = ssl.create_default_context()
     if own := os.environ.get("CRENEAU_CA"):
         context.load_verify_locations(own)

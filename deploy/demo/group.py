@@ -19,14 +19,14 @@ from deploy.demo.codes import (
 from deploy.demo.population import Population, Post
 
 ID = "demo-atelier-diabete"
-"""of the workshop's offer, of its situation of practice and of its agenda"""
+"""id of the workshop's offer, of its role and of its agenda"""
 SATURDAY, OPENS, LENGTH = 5, time(14), timedelta(minutes=90)
 PLACES = 8
 REASON = "Atelier : vivre avec un diabète"
 
 
 def graph(people: Population, start: datetime, days: int) -> Iterator[Resource]:
-    """The offer, whose workshop it is, the agenda and its slots over the `days` days from `start`."""
+    """The offer, its role, the agenda and its slots over the `days` days from `start`."""
     post = _whose(people)
     practice, zone = post.practice, post.practice.commune.time_zone
     offer = resources.healthcare_service([post]) | {"id": ID, "name": f"{REASON} – {practice.name}"}

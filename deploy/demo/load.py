@@ -1,9 +1,9 @@
 """Publish the demonstration region: `python -m deploy.demo.load`.
 
 Does what any publishing software would, through the public FHIR API only. CRENEAU_URL is the gateway (default
-http://127.0.0.1:8080), CRENEAU_TOKEN a bearer token of role system. Every resource is a PUT under an id of
-ours, in batch Bundles, so the loading can be repeated and taken up again. No stage waits for what an earlier
-one sets off behind the API: a reference is accepted before its target is known.
+http://127.0.0.1:8080), CRENEAU_TOKEN a bearer token of role system. Every resource is a PUT under an id given here, in batch
+Bundles. So loading can be repeated and taken up again. No stage waits for what an earlier one sets off behind the API: a
+reference is accepted before its target is known.
 
 Exit code 0 when everything is stored, 1 otherwise, with the reason of each refusal.
 """
@@ -112,7 +112,7 @@ class Loader:
                 workers.create_task(worker())
 
     async def _put_batch(self, resources: Sequence[Resource]) -> None:
-        """Several PUTs in one request; those for which the server has no time at the moment are sent again."""
+        """Sends several PUTs in one request; sends those again that the server is too busy for."""
         pause = RETRY_PAUSE_S
         for attempt in range(1, ATTEMPTS + 1):
             results = await self._batch(resources)
@@ -130,7 +130,7 @@ class Loader:
             pause *= 2
 
     async def _batch(self, resources: Sequence[Resource]) -> list[Resource]:
-        """The response of each; none when the whole batch is refused, which is told once."""
+        """Each resource's response; none when the batch is refused, which is told once."""
         entries = [
             {"resource": resource, "request": {"method": "PUT", "url": _name(resource)}}
             for resource in resources

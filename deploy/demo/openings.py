@@ -1,4 +1,4 @@
-"""An agenda that pushes no slots: it states when it is open, and its slots come of that."""
+"""An agenda that pushes no slots: it states when it is open, and slots follow from it."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _FREQUENCY = "https://www.ietf.org/rfc/rfc2445"
 
 
 def stated_by_rules(people: Population) -> Post:
-    """The post whose agenda is stated by rules: of a doctor with hours of their own, always the same."""
+    """The post whose agenda is stated by rules: a doctor with sessions, always the same one."""
     doctors = [post for post in people.posts if post.professional.profession.doctor and post.sessions]
     return min(doctors, key=lambda post: draw("rules", post.id))
 
 
 def with_openings(schedule: Resource, post: Post, start: datetime, days: int) -> Resource:
-    """The Schedule of `post` with its openings: the hours of the week as periods that come again, and its leaves within `days`
-    days from `start` as absences. On public holidays it is closed anyway."""
+    """The Schedule of `post` with its openings: the week's hours as recurring periods, and the leaves within `days` days
+    from `start` as absences. On public holidays it is closed anyway."""
     zone = post.practice.commune.time_zone
     first = start.astimezone(zone).date()
     extensions = [

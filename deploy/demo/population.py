@@ -52,7 +52,7 @@ class Professional:
 
 @dataclass(frozen=True)
 class Post:
-    """A professional in one place: what becomes a PractitionerRole and its Schedule, of the same id."""
+    """A professional in one place. Becomes a PractitionerRole and a Schedule with the same id."""
 
     id: str
     professional: Professional

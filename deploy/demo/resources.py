@@ -125,7 +125,7 @@ def healthcare_service(posts: list[Post]) -> Resource:
 
 
 def _access_rules(profession: Profession) -> Iterator[Resource]:
-    """What the offer demands of patients who book online (see the integrators' guide); its agendas inherit it."""
+    """The offer's rules for patients who book online (see the integrators' guide); its agendas inherit them."""
     if profession.ages is not None:
         low, high = ({"value": age, "unit": "a", "system": UCUM, "code": "a"} for age in profession.ages)
         yield {"url": f"{OWN_EXTENSION}age-limit", "valueRange": {"low": low, "high": high}}
@@ -158,7 +158,7 @@ def practitioner(person: Professional) -> Resource:
 
 
 def display_name(person: Professional) -> str:
-    """`Dr Enora Diallo`, or `Enora Diallo` for who is not a doctor."""
+    """`Dr Enora Diallo`, or `Enora Diallo` for a non-doctor."""
     return f"{'Dr ' if person.profession.doctor else ''}{person.given} {person.family}"
 
 
@@ -219,7 +219,7 @@ def _duration(post: Post) -> Resource:
 
 
 def _terms_of_practice(post: Post) -> Iterator[Resource]:
-    """The sector of a doctor's fees (one specialist in two in sector 2, one other in sixteen), and who takes new patients."""
+    """A doctor's fee sector (sector 2: one specialist in two, one other in sixteen), and whether new patients are taken."""
     profession = post.professional.profession
     if profession.doctor:
         free = _one_in(post.professional.id, 2 if profession.town else 16)
@@ -229,13 +229,13 @@ def _terms_of_practice(post: Post) -> Iterator[Resource]:
 
 
 def _one_in(id_: str, many: int, *, but: int = 0) -> bool:
-    """Chance by the id alone, so that everything else stays as it is: `but` of `many` have it not, else one of them."""
+    """Draws by the id alone, so nothing else changes. All but `but` of `many` have it; without `but`, one in `many`."""
     drawn = crc32(id_.encode()) % many
     return drawn >= but if but else drawn == 0
 
 
 def _available_times(sessions: Iterable[Session]) -> Iterator[Resource]:
-    """The openings, the days that share one put together."""
+    """The openings; days with equal hours are grouped."""
 
     def hours(session: Session) -> tuple[str, str]:
         return session.start.isoformat(), session.end.isoformat()

@@ -1,8 +1,8 @@
-"""A small graph of our own in the shape of the SAS example of individual practitioners.
+"""A small invented graph in the shape of the SAS example of individual practitioners.
 
-Two professionals; the first has two places, so two Schedules; four Slots with the variety of that example:
-several specialties and reasons, at the practice, by video and at home, public and for professionals, bookable
-and without appointment, with and without an agenda address.
+Two professionals; the first has two places, so two Schedules. Four Slots with the variety of that example: several
+specialties and reasons; at the practice, by video and at home. Public and for professionals, bookable and without
+appointment, with and without an agenda address.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def posts() -> tuple[Post, Post, Post]:
 
 
 def graph(start: datetime) -> Iterator[Resource]:
-    """Every resource of the graph, the referred before the referring; the slots are of tomorrow in Paris."""
+    """Every resource of the graph, targets of references first; the slots are of tomorrow in Paris."""
     home, branch, lungs = posts()
     for post in (home, branch, lungs):
         yield organization(post.practice)

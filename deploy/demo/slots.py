@@ -21,7 +21,7 @@ COLLEAGUES = 0.15
 
 @dataclass(frozen=True)
 class Opening:
-    """What a session is for: to whom it is open, how one comes, why, and whether with an appointment."""
+    """What a session is for: who may book, the visit types, the reason, and whether by appointment."""
 
     visibility: tuple[str, ...]
     visits: tuple[str, ...]
@@ -31,8 +31,8 @@ class Opening:
 
 @dataclass(frozen=True)
 class Habits:
-    """How an agenda is used: the special openings with the share of its sessions that each has, the ordinary ones among
-    which the others are shared out, and what the end of an ordinary session is kept for."""
+    """How an agenda is used. `special`: openings, each with its share of the sessions; `ordinary`: openings for the other
+    sessions; `kept`: the opening at the end of an ordinary session."""
 
     special: tuple[tuple[float, Opening], ...]
     ordinary: tuple[Opening, ...]
@@ -41,8 +41,8 @@ class Habits:
 
 @cache
 def habits(post: Post) -> Habits:
-    """Those of one agenda: home visits, video and walk-in as its profession has them, unscheduled care for the
-    regulators, and as many reasons as leave it at `OPENINGS_MAX` openings."""
+    """The habits of one agenda: home visits, video and walk-in by its profession, unscheduled care for the regulators, and
+    reasons up to `OPENINGS_MAX` openings."""
     profession = post.professional.profession
     reasons = sorted(profession.reasons, key=lambda reason: draw("reason", post.id, reason))
     public = ("PUBLIC", "PRO") if draw("colleagues", post.id) < COLLEAGUES else ("PUBLIC",)

@@ -1,8 +1,8 @@
 """Tell the main job on the terminal: `make demo`, that is `python -m deploy.demo.tell`.
 
-Search, hold, book, move, cancel, wait, a sudden absence, the event and the e-mail with its calendar file: over HTTP through the
-gateway (CRENEAU_URL, or CRENEAU_PORT on this machine), reading Kafka beside it. Ends with exit code 1 and one
-sentence at the first thing that does not behave.
+Search, hold, book, move, cancel, wait, a sudden absence, the event and the e-mail with its calendar file. Goes over HTTP
+through the gateway (CRENEAU_URL, or CRENEAU_PORT here) and reads Kafka. Ends with exit code 1 and one sentence at the first
+thing that does not behave.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ def waited_for(people: Population) -> Post:
 
 
 def patients() -> list[Resource]:
-    """The people, with addresses at which nobody is written to."""
+    """The people, with addresses to which nothing is sent."""
     return [
         {
             "resourceType": "Patient",

@@ -1,5 +1,5 @@
-"""What nginx itself refuses: an OperationOutcome for callers of the API, a page for people; a file for each status,
-language and form."""
+"""The refusals of nginx itself: an OperationOutcome for API callers, a page for people; a file for each status, language and
+form."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ class Refusal:
     advice: tuple[str, str] | None = None
     """for people, in French and English: what to do now"""
     also: tuple[int, ...] = ()
-    """other statuses of nginx that are told so"""
+    """other statuses with the same text"""
     sent: int | None = None
-    """the status that goes out, where it is another"""
+    """the status that is sent, if another"""
 
 
 REFUSALS = (
@@ -263,6 +263,6 @@ HEADERS = (
     "add_header Retry-After $retry_after always;",
     "add_header Cache-Control no-store always;",
     "add_header X-Request-Id $correlation_id always;",
-    # Which of these files it is hangs on what was asked for.
+    # Which of these files is sent depends on these headers.
     'add_header Vary "Accept, Accept-Language" always;',
 )

@@ -24,14 +24,14 @@ UPSTREAM_IDLE_S = 4
 
 
 RESOLVED_FOR_S = 5
-"""for how long nginx believes the address of a service: name servers of containers say ten minutes"""
+"""how long nginx keeps a service's address; name servers of containers say ten minutes"""
 RESOLV_CONF = Path("/etc/resolv.conf")
 
 CIPHERS = (
     "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:"
     "ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305"
 )
-"""of TLS 1.2, as Mozilla's intermediate configuration has them; TLS 1.3 has its own"""
+"""TLS 1.2 ciphers as in Mozilla's intermediate configuration; TLS 1.3 has its own"""
 
 
 @dataclass(frozen=True)
@@ -185,7 +185,7 @@ def _resolvers(text: str) -> list[str]:
     """`GATEWAY_RESOLVER`: name servers with their ports, as nginx takes them; ValueError for what is no address."""
     if text.strip() == "system":
         lines = (line.split() for line in RESOLV_CONF.read_text(encoding="utf-8").splitlines())
-        # nginx has no word for an address of one link alone.
+        # nginx cannot read an address with a scope (`%`).
         words = [line[1] for line in lines if line[:1] == ["nameserver"] and "%" not in line[1]]
     else:
         words = [word.strip() for word in text.split(",") if word.strip()]

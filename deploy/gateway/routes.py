@@ -10,7 +10,7 @@ INDENT = 8 * " "
 
 
 def routes() -> str:
-    """The locations in the order in which nginx tries them; what none of them takes is the gateway's."""
+    """The locations in the order in which nginx tries them; the gateway takes the rest."""
     rows = TYPES.values()
     parts = ["# The answer to an asynchronous request stands where the request was recorded."]
     parts += [_location(f"_async/{service}", service) for service in SERVICE_NAMES]

@@ -1,4 +1,4 @@
-"""What the entrance (nginx) can be told: each setting comes from the environment of who writes its configuration."""
+"""Settings of the entrance (nginx). Each comes from the environment of the process that writes its configuration."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Apache Kafka (KRaft, one node) from its Maven artifacts, as a child process of ours on the loopback."""
+"""Apache Kafka (KRaft, one node) from its Maven artifacts, as a child process on the loopback."""
 
 from __future__ import annotations
 

@@ -59,7 +59,7 @@ class Broker:
 
 
 def server_command(port: int, *, advertised: int) -> Command:
-    """How to run the broker itself, without an entrance, on one port for clients who are sent to another."""
+    """How to run the bare broker on `port`; it sends clients to the port `advertised`."""
     listener, told = (f"tcp://{LOOPBACK}:{number}" for number in (port, advertised))
     argv = (_binary(), "broker", "--listener-url", listener, "--advertised-listener-url", told)
     return Command((*argv, "--storage-engine", "memory://tansu/", "--silent"))

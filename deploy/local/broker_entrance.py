@@ -1,11 +1,11 @@
-"""The entrance of the embedded broker: starts it and stands before it, so that a fetch waits for what it is to fetch.
+"""The entrance of the embedded broker: starts the broker and stands before it, so that a fetch waits for records.
 
-The broker itself answers a fetch when its time is over, and looks through all of its partitions again and again until
-then: with short times it works without a pause while nothing happens, with long ones events come late. Here a fetch
-that finds nothing is kept until something is produced for one of its topics, as Apache Kafka does, and one that asks
-again what has just been answered with nothing is not asked of the broker at all.
+The broker answers a fetch only when its time is over. Until then it searches all its partitions again and again. Short times
+keep it busy while nothing happens; long times delay events. Here a fetch that finds nothing is kept until something is
+produced for one of its topics, as Apache Kafka does. A fetch that repeats one just answered with nothing is not sent to the
+broker.
 
-Everything else is handed through as it is, in both directions, request by request (the protocol answers in order).
+Everything else passes unchanged, in both directions, request by request (the protocol answers in order).
 """
 
 from __future__ import annotations
@@ -26,20 +26,19 @@ from deploy.local.ports import LOOPBACK, free_port
 
 FETCH, PRODUCE = 1, 0
 FETCH_VERSIONS = range(4, 12)
-"""whose form is known here; others are handed through, to wait in the broker"""
+"""versions that are read here; others pass through and wait in the broker"""
 PRODUCE_VERSIONS = range(3, 9)
 CHANGES_NOTHING = frozenset({1, 2, 3, 8, 9, 10, 11, 12, 13, 14, 15, 16, 18, 32})
-"""Requests (Fetch, ListOffsets, Metadata, of groups and offsets, ApiVersions, DescribeConfigs) after which every log is
-what it was."""
+"""Requests that change no log: Fetch, ListOffsets, Metadata, groups and offsets, ApiVersions, DescribeConfigs."""
 PACE_S = 0.05
-"""Least time between two answers with records on one connection: what comes meanwhile comes together."""
+"""Least time between two answers with records on one connection; records in between go together."""
 PARTIAL_WAIT_S = 0.1
-"""Longest that a fetch is kept which is of fewer partitions than one before: clients leave out those of which they have
-not taken everything yet, and what comes there must not wait."""
+"""Longest time to keep a fetch of fewer partitions than one before: clients leave out partitions that they are still
+reading, and new records there must not wait."""
 PARTIAL_MAX = 50
-"""After so many such fetches in a row the others are taken for given up: they are another client's."""
+"""After so many such fetches in a row, the other partitions count as another client's."""
 LOOKS_MS = (1, 10, 100, 1000)
-"""the time that the broker is given for a fetch, at first and whenever that was not enough"""
+"""times given to the broker for a fetch: the next one if one was not enough"""
 STARTED_WITHIN_S = 15.0
 LOOK_S = 0.02
 
@@ -93,7 +92,7 @@ class Request:
 
     @property
     def what(self) -> bytes:
-        """All but the number by which its answer is known."""
+        """The request without its correlation id."""
         return self.data[:4] + self.data[8:]
 
     @property
@@ -106,7 +105,7 @@ class Request:
         return Form(self.data, self.body + 4).int32() / 1000
 
     def within(self, wait_ms: int) -> bytes:
-        """The same fetch, to be answered after so long; without any time the broker looks for nothing."""
+        """The same fetch with the wait `wait_ms`; with 0 the broker looks for nothing."""
         return self.data[: self.body + 4] + struct.pack(">i", wait_ms) + self.data[self.body + 8 :]
 
     def fetched(self) -> tuple[frozenset[str], int]:
@@ -140,7 +139,7 @@ class Request:
 
 
 def looked_at(answer: bytes, version: int) -> int | None:
-    """Of how many partitions the answer to a fetch says that there is nothing; None if it has records or errors."""
+    """The number of empty partitions in the answer to a fetch; None if it has records or errors."""
     form = Form(answer, 8)
     if version >= 7 and form.int16():
         return None
@@ -163,7 +162,7 @@ def looked_at(answer: bytes, version: int) -> int | None:
 
 
 class Changes:
-    """What has been changed in the broker since it was started."""
+    """Counts the changes in the broker since its start."""
 
     def __init__(self) -> None:
         self._of_all = 0
@@ -171,11 +170,11 @@ class Changes:
         self._next = asyncio.Event()
 
     def state_of(self, topics: frozenset[str]) -> tuple[int, ...]:
-        """Another one after each change of one of these topics."""
+        """The state of these topics; each change gives another."""
         return (self._of_all, *(self._of_topic[topic] for topic in sorted(topics)))
 
     def note(self, topics: frozenset[str] | None) -> None:
-        """Something of these topics has changed; None: of any."""
+        """Counts a change of these topics; None: of all."""
         if topics is None:
             self._of_all += 1
         for topic in topics or ():
@@ -185,7 +184,7 @@ class Changes:
             self._next = asyncio.Event()
 
     async def after(self, state: tuple[int, ...], topics: frozenset[str], within_s: float) -> None:
-        """Until one of the topics is in another state, or the time is over."""
+        """Waits until a topic changes from `state`, or the time is over."""
         try:
             async with asyncio.timeout(within_s):
                 while self.state_of(topics) == state:
@@ -211,11 +210,11 @@ class Client:
         self._nothing = b""
         self._state: tuple[int, ...] = ()
         self._answered_at = 0.0
-        """when there were records last"""
+        """when records were last sent"""
         self._partitions = 0
-        """of all that the client fetches, as far as is known"""
+        """number of all that the client fetches, if known"""
         self._partial = 0
-        """how many fetches since then were of fewer"""
+        """fetches of fewer partitions since then"""
 
     async def serve(self) -> None:
         """Answer one request after the other, until one of the two sides closes."""
@@ -250,8 +249,8 @@ class Client:
             await self._changes.after(self._state, topics, until - now())
 
     async def _look(self, request: Request, partitions: int) -> tuple[bytes, bool]:
-        """What the broker has for a fetch now, and whether that is surely nothing. Where the time that it is given is over
-        before it has looked, as on a busy machine, it says nothing of the partitions, and is asked again with more."""
+        """The broker's answer to a fetch, and whether it is surely empty. On a busy machine the time may end before the
+        broker has looked at every partition; then it is asked again with more time."""
         answer = b""
         for wait_ms in LOOKS_MS:
             answer = await self._ask(request.within(wait_ms))
@@ -295,7 +294,7 @@ async def stand_before(broker_port: int, port: int) -> asyncio.Server:
         try:
             await Client(changes, (reader, writer), broker).serve()
         except (OSError, EOFError, ValueError, struct.error, asyncio.CancelledError):
-            pass  # one of the two has gone, or we go ourselves
+            pass  # a side has closed, or this process ends
         finally:
             writer.close()
             broker[1].close()
@@ -304,8 +303,8 @@ async def stand_before(broker_port: int, port: int) -> asyncio.Server:
 
 
 async def _run(command: Command, broker_port: int, port: int) -> int:
-    """Run the broker until it ends or we are told to; its exit code. A broker that does not come to listen is ended: whoever
-    runs us starts another one, and nobody is served by waiting."""
+    """Run the broker until it ends or SIGTERM comes; returns its exit code. Kills a broker that does not listen in time: the
+    parent process starts another one."""
     given = command.popen_arguments() | {"start_new_session": False}
     process = await asyncio.create_subprocess_exec(*command.argv, **given)
     asked = asyncio.Event()
@@ -317,13 +316,13 @@ async def _run(command: Command, broker_port: int, port: int) -> int:
             await asyncio.wait({ended, told}, return_when=asyncio.FIRST_COMPLETED)
     finally:
         if not ended.done():
-            process.kill()  # it keeps nothing
+            process.kill()  # it saves nothing
     code = await ended
     return 0 if asked.is_set() else code
 
 
 async def _listens(port: int, *, unless: asyncio.Future[int]) -> bool:
-    """Wait until somebody listens there; False when it has ended, or takes too long."""
+    """Wait until the port is open; False when `unless` is done or time is over."""
     for _ in range(int(STARTED_WITHIN_S / LOOK_S)):
         if unless.done():
             break

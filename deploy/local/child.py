@@ -20,8 +20,8 @@ PR_SET_PDEATHSIG = 1
 class Command:
     """What to run, and how it wants to be told to stop.
 
-    `environment` is the whole environment of the child. `user` is a system user to become (only root can).
-    `stop_signal` asks for a clean end; `orphan_signal` is what the kernel sends when our process vanishes.
+    `environment` is the whole environment of the child. `user` is a system user to become (only root can). `stop_signal`
+    asks for a clean end; the kernel sends `orphan_signal` when the parent process vanishes.
     """
 
     argv: tuple[str, ...]

@@ -47,7 +47,7 @@ def stop_holder(path: Path, within_s: float = 60.0) -> int | None:
         pid = 0
 
         def is_known() -> bool:
-            """Who has just begun, or is about to end, has the lock and no name; pid 0 would be ourselves."""
+            """A run that starts or ends holds the lock without a pid; pid 0 would be this process."""
             nonlocal pid
             is_free = _try_lock(file)
             pid = 0 if is_free else _holder(file).pid

@@ -57,12 +57,12 @@ class MailStore:
         return mailbox.Maildir(self._path, create=True)
 
     def add(self, content: bytes, sender: str | None, recipients: list[str]) -> str:
-        """Keep a message as it came, its envelope in two headers of its own; its key."""
+        """Keep a message as it came, its envelope in two headers; returns its key."""
         envelope = f"{ENVELOPE_FROM}: {sender or '<>'}\r\n{ENVELOPE_TO}: {', '.join(recipients)}\r\n"
         key = _new_key()
         written = self._path / "tmp" / key
         written.write_bytes(envelope.encode() + content)
-        # Kept as long as the machine runs: who waits for the disk at each message takes as long as all the rest.
+        # Lost if the machine crashes: waiting for the disk at each message takes as long as all the rest.
         written.rename(self._path / "new" / key)
         return key
 

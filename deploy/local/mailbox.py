@@ -27,21 +27,21 @@ _PATH = re.compile(
 
 
 class Receiver:
-    """What aiosmtpd does with a message: keep it."""
+    """The aiosmtpd handler: keeps each message."""
 
     def __init__(self, store: MailStore) -> None:
         self._store = store
 
     async def handle_DATA(self, server: SMTP, session: object, envelope: Any) -> str:  # noqa: N802 - its name
-        """Keep the message with its envelope, so that blind copies are seen too. At once: it is written in less time than
-        another thread is asked to."""
+        """Keep the message with its envelope, so that blind copies are seen too. In this thread: to ask another takes
+        longer."""
         self._store.add(envelope.content, envelope.mail_from, envelope.rcpt_tos)
         return "250 OK"
 
 
 class Session(SMTP):
-    """One SMTP connection. The text of a message is read in few pieces, and an address of the usual form by itself: line by
-    line, and by a reader of headers of any kind, they are most of what a message costs."""
+    """One SMTP connection. Reads the text of a message in few pieces, and a usual address by a pattern. Reading line by
+    line, and addresses with a parser for any header, is most of a message's cost."""
 
     line_length_limit = MESSAGE_BYTES_MAX
 
@@ -54,12 +54,12 @@ class Session(SMTP):
         return address
 
     async def smtp_DATA(self, arg: str) -> None:  # noqa: N802 - its name
-        """Take a message. What comes out of its turn is refused as everywhere."""
+        """Take a message. The library refuses a DATA out of turn."""
         if arg or self.envelope is None or not self.envelope.rcpt_tos:
             await super().smtp_DATA(arg)
             return
         await self.push("354 End data with <CR><LF>.<CR><LF>")
-        text = LINE_END  # so that the end of an empty text is one as well
+        text = LINE_END  # so that an empty text ends as others do
         with suppress(asyncio.LimitOverrunError):
             while not text.endswith(TEXT_END) and len(text) <= self.line_length_limit:
                 text += await self._reader.readuntil(b".\r\n")

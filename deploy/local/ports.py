@@ -17,12 +17,12 @@ FIRST_PORT, LAST_PORT = 20_000, 32_000
 """Below the range that the system gives to outgoing connections, so that a part can come back on its port."""
 
 _ANY = random.SystemRandom()
-"""Not the module's own numbers: tests set them to begin anew, each process with the same ones."""
+"""Not the module's generator: tests seed it, and every process would get the same numbers."""
 
 
 def free_port() -> int:
-    """A port of the loopback that nobody listens on at this moment, and that no other process is given by this function
-    until this one ends: whoever is to listen there may take its time to start."""
+    """A free port of the loopback. No other process gets it from this function until this process ends, so the server may
+    take its time to start."""
     for _ in range(200):
         port = _ANY.randint(FIRST_PORT, LAST_PORT)
         if _keep(port) and can_bind(port):

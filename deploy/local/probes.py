@@ -19,7 +19,7 @@ _ANY_CERTIFICATE.verify_mode = ssl.CERT_NONE
 
 
 async def http_status(port: int, path: str, host: str = LOOPBACK, *, tls: bool = False) -> int | None:
-    """The status of a GET, or None when nobody answers. With TLS whatever certificate: it is our own process."""
+    """The status of a GET, or None when nobody answers. With TLS any certificate: the process is local."""
     try:
         async with asyncio.timeout(ANSWER_WITHIN_S):
             reader, writer = await asyncio.open_connection(host, port, ssl=_ANY_CERTIFICATE if tls else None)

@@ -70,7 +70,7 @@ class Run:
         self._tell_addresses()
 
     async def _load_demonstration(self) -> None:
-        """When the directory is empty; taken up again when the last run was stopped in the middle."""
+        """Fills an empty directory; goes on when the last run stopped in the middle."""
         issuer = self.topology.issuer
         if issuer is None or os.environ.get("DEMONSTRATION") == "off":
             return

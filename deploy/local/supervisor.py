@@ -171,7 +171,7 @@ class Supervisor:
             pause_s = self._pauses.next(pause_s)
 
     async def _live(self, part: Part) -> str:
-        """One life of a part, and how it ended; what cannot even be prepared has had one, too."""
+        """Runs a part once; returns how it ended. A failed `prepare` counts as a run."""
         try:
             return ending(await self._run(part))
         except Exception as error:

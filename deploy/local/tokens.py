@@ -22,11 +22,11 @@ from deploy.local.ports import LOOPBACK
 AUDIENCE = "creneau"
 LIFETIME_S = 8 * 3600
 REHEARSAL = "creneau-rehearsal"
-"""id of the Organization for which who rehearses speaks (`creneau_booking.domain.rehearsal`)"""
+"""id of the Organization of the rehearsal client (`creneau_booking.domain.rehearsal`)"""
 
 
 def _reached(role: Role, level: str) -> str:
-    """A scope for each type into which the role reaches, with the interactions in which it does."""
+    """A scope for each type that the role reaches, with its interactions there."""
     letters = {n: "".join(a for a in ACTIONS if reach_of(role, n, a) != "none") for n in TYPES}
     return " ".join(f"{level}/{name}.{allowed}" for name, allowed in letters.items() if allowed)
 
@@ -42,8 +42,8 @@ SCOPES = {
     "system": "system/*.cruds creneau/operate",
     "rehearsal": "system/Slot.rs system/Appointment.cu",
 }
-"""SMART App Launch 2.2 scopes of each role; docs/guides/roles.md says what each may do with them. `rehearsal`:
-the client by which the deployment rehearses bookings, software of the one Organization whose the agenda for it is."""
+"""SMART App Launch 2.2 scopes of each role; docs/guides/roles.md says what each may do with them. `rehearsal`: the client
+that rehearses bookings, software of the Organization that owns the rehearsal agenda."""
 
 
 @dataclass(frozen=True)
@@ -53,18 +53,18 @@ class Holder:
     role: str
     subject: str | None = None
     patient: str | None = None
-    """SMART launch context: the Patient (id) who they are"""
+    """SMART launch context: the holder's Patient (id)"""
     organizations: tuple[str, ...] = ()
     """ids of the Organizations for which they speak"""
     practitioner: str | None = None
-    """id of the Practitioner who they are"""
+    """id of the holder's Practitioner"""
     acting_for: str | None = None
     """`Patient/id`: the person with whom, or by whose mandate, a counsellor acts"""
     national_id: str | None = None
     """of a professional, as Pro Santé Connect says it (8 and the RPPS number)"""
 
     def claims(self) -> dict[str, object]:
-        """What the token says beside the standard's claims; what is not known is not said."""
+        """The claims beside the standard ones; unknown values are left out."""
         mandate = "présence de la personne" if self.acting_for else None
         rehearses = self.role == "rehearsal"
         organizations = [REHEARSAL] if rehearses else list(self.organizations)

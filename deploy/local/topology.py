@@ -1,7 +1,7 @@
 """What runs on one machine: every process, how it is started and what it is told.
 
-Connections to PostgreSQL: seven processes of at most DATABASE_POOL_SIZE (10) each, and one more of each of the four api
-processes to count requests over, so 74 of its 200.
+Connections to PostgreSQL: seven processes of at most DATABASE_POOL_SIZE (10) each, and one more for each of the four api
+processes to count requests: 74 of 200.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ API_PROCESSES = {"directory": 1, "booking": 2, "notifications": 1}
 
 DEVELOPMENT_SECRET = "development"  # noqa: S105 - of the clients of the development issuer
 KEPT_BACK = ("PYTHONDONTWRITEBYTECODE", "DATABASE_OWNER_URL")
-"""what the person's shell has, and the processes do not get"""
+"""variables of the shell that no process gets"""
 
 Programs = Mapping[str, tuple[str, ...]]
 """How to start each service (and `gateway`, the FHIR process of the whole system)."""
@@ -140,7 +140,7 @@ class Topology:
         return Issuer.of(self.folder)
 
     def prepare_databases(self) -> None:
-        """Each service's database with its two roles, in the embedded PostgreSQL; another one is its operator's."""
+        """Makes each service's database and two roles in the embedded PostgreSQL; not in another."""
         if self.postgres is None:
             return
         for service in WITH_DATABASE:
@@ -199,7 +199,7 @@ class Topology:
         return self.environment(name, **own)
 
     def _contact_environment(self, service: str) -> dict[str, str]:
-        """What lets people in without an account. Only notifications has the key that signs."""
+        """Settings for access without an account. Only notifications has the signing key."""
         path = self.folder.contact_key
         if not path.exists():
             keep_once(path, json.dumps(new_signing_key()))
@@ -319,7 +319,7 @@ class Topology:
         )
 
     def _rehearsal_part(self) -> Part:
-        """Books for nobody: the pages' second process."""
+        """The pages' second process: it rehearses."""
         port = self.folder.free_port("web-rehearsal")
         environment = self.web_environment("web-rehearsal")
         del environment["DATABASE_URL"]
@@ -341,7 +341,7 @@ class Topology:
         return self.settings.oidc_issuer or (self.issuer.url if self.issuer else "")
 
     def watched(self) -> dict[str, str]:
-        """What the operator's page asks: every process, and what they stand on."""
+        """For the operator's page: every process, and what they depend on."""
         names = [
             *(name for service in SERVICES for name in (*api_names(service), f"{service}-worker")),
             "gateway",
@@ -385,8 +385,8 @@ class Topology:
         )
 
     def _login_environment(self) -> dict[str, str]:
-        """At whom people log in: the development issuer, and the two dialects that it speaks; another one is told with
-        its client in the environment of `make run`."""
+        """Where people log in: the development issuer and its two dialects. Another issuer and its client are set in the
+        environment of `make run`."""
         if self.issuer is None:
             return {"OIDC_ISSUER": self.settings.oidc_issuer or ""}
         secret = self.folder.secret("web-client")
@@ -437,12 +437,12 @@ class Topology:
         return Part("nginx", command, ready, self.settings.port)
 
     def _entrance_settings(self) -> EntranceSettings:
-        """Those given, with the secret of this folder; who is on this machine is not limited."""
+        """The given settings, with this folder's secret; local callers are not limited."""
         given = self.settings.entrance
         own = {
             "gateway_secret": SecretStr(self._gateway_secret),
             "gateway_trusted_addresses": given.gateway_trusted_addresses or LOOPBACK,
-            # The pages ask for people: their addresses count, not that of the pages.
+            # The pages ask on behalf of people: their addresses count.
             "gateway_proxies": given.gateway_proxies or LOOPBACK,
         }
         return given.model_copy(update=own)
@@ -466,7 +466,7 @@ def with_database(server_url: str, name: str) -> str:
 
 
 def own_user_if_root() -> str | None:
-    """The `user` of nginx under root: ourselves, for nobody might not read the repository."""
+    """The `user` of nginx under root: root, as `nobody` might not read the repository."""
     if os.geteuid() != 0:
         return None
     return f"{pwd.getpwuid(0).pw_name} {grp.getgrgid(os.getegid()).gr_name}"

@@ -34,7 +34,7 @@ from deploy.scale.plan import Kind, Seat
 Resource = dict[str, Any]
 
 FIRST_NUMBER = 1_000_000
-"""of RPPS and SIRET, beyond those of the demonstration"""
+"""RPPS and SIRET start here, beyond the demonstration"""
 _BEGINNINGS = [
     "Al",
     "Ar",

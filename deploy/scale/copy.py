@@ -1,6 +1,6 @@
 """Resources into the directory's database by COPY, with all that searches need. Not through the API: for scale only.
 
-What is put in is what the API would have put in, but for events: `creneau-directory republish` or a rebuild tells others.
+Stores what the API would have stored, but no events: `creneau-directory republish` or a rebuild tells others.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Copier:
         self.situations = 0
 
     async def copy(self, built: Iterable[Built], told: Callable[[int, int], None]) -> None:
-        """All of it; `told` is called with the resources and situations so far after each batch."""
+        """Copies all; `told` is called with the resources and situations so far at each batch."""
         known = _Known()
         for department, batch in _batches(built):
             await self._copy_batch(batch, known.situations(department, batch))
@@ -104,7 +104,7 @@ class Copier:
                 )
 
     async def _copy_main(self, table: str, columns: list[str], rows: list[tuple[Any, ...]]) -> None:
-        """By way of a table that is gone afterwards: words are text on the way, and keys are ours to give."""
+        """Copies through a temporary table: `words` is text there, and keys can be set."""
         listed = ", ".join(columns)
         selected = listed.replace("words", "words::tsvector")
         await self._connection.execute(
@@ -119,7 +119,7 @@ class Copier:
 
 
 class _Known:
-    """What the roles of the département at hand refer to."""
+    """What roles of the current département refer to."""
 
     def __init__(self) -> None:
         self._department = ""

@@ -76,7 +76,7 @@ def _kind(row: dict[str, str]) -> Kind:
 
 
 def communes() -> list[Commune]:
-    """Where people live: communes, and arrondissements in the place of the three towns that have some."""
+    """Communes with people; arrondissements instead of the three towns that have them."""
     places = gazetteer().communes.values()
     divided = {commune.part_of for commune in places if commune.part_of}
     found = [c for c in places if c.insee not in divided and c.population and c.latitude is not None]
@@ -101,7 +101,7 @@ def seats(professionals: int, *, seed: int, within: Sequence[Commune] | None = N
 
 
 def one_of_each(within: Iterable[Commune], count: int = 1) -> Iterator[Seat]:
-    """So many of every kind in each of these communes: for tests, which want somebody to be found."""
+    """`count` of every kind in each of these communes: for tests that must find somebody."""
     for commune in within:
         for kind in kinds():
             yield Seat(commune, kind, count)

@@ -1,4 +1,4 @@
-"""Step 9: the professional is suddenly absent; who is hit is listed, moved with notice, and the time opens again."""
+"""Step 9: the professional is suddenly absent; affected visits are listed, moved with notice; the time reopens."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ REASON = "Empêchement soudain"
 
 
 def fall_ill(scene: Scene, booking: Booking) -> Booking:
-    """The practice closes the time of a visit: first it sees who is hit, then they are moved, and told. The visit as it is."""
+    """The practice closes a visit's time: it lists who is affected, then moves and informs them. Returns the moved visit."""
     professional = booking.professional
     token = scene.practice_tokens(professional.organization)
     told = scene.mailbox.wait(booking.patient.email, booking.id, "REQUEST", 0)
@@ -62,7 +62,7 @@ def fall_ill(scene: Scene, booking: Booking) -> Booking:
 def _close(
     scene: Scene, agenda: str, booking: Booking, token: str, *, confirm: bool = False, action: str = "move"
 ) -> Resource:
-    """`$close` of the time of the visit; what the answer says of it, by name."""
+    """`$close` for the visit's time; the answer's parts on it, by name."""
     period = {"start": booking.opening.start_text, "end": booking.opening.end_text}
     parameters: list[Resource] = [
         {"name": "period", "valuePeriod": period},

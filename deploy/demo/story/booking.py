@@ -12,7 +12,7 @@ from deploy.demo.story.scene import Booking, Opening, Patient, Professional, Sce
 
 
 def register(scene: Scene, given: str, family: str, gender: str, birth_date: str, phone: str) -> Patient:
-    """Create the Patient of who holds the token; the next token carries its id (SMART launch context)."""
+    """Create the token holder's Patient; the next token carries its id (SMART launch context)."""
     subject = f"demo-{given.lower()}-{scene.run}"
     email = f"{subject}@exemple.fr"
     resource = {

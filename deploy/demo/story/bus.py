@@ -37,7 +37,7 @@ class Event:
 
 
 class Bus:
-    """The topic of appointments, from where it ended when this was made."""
+    """The appointments' topic, read from its end at creation."""
 
     def __init__(self, bootstrap_servers: str) -> None:
         self._bootstrap_servers = bootstrap_servers
@@ -114,7 +114,7 @@ def _schemas() -> dict[str, Any]:
 
 
 def check_contract(event: Event) -> str:
-    """The file of the contract that the event's data keeps; a StoryError when it does not, or has none."""
+    """The contract file that the event's data obeys; a StoryError when it does not, or has none."""
     file = f"{event.headers['ce_type'].removeprefix(TYPE_PREFIX)}.schema.json"
     schema = next((schema for name, schema in _schemas().items() if name.endswith(f"/{file}")), None)
     if schema is None:

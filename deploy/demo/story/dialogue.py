@@ -38,7 +38,7 @@ class Dialogue:
 
     @property
     def url(self) -> str:
-        """The origin of what is spoken to."""
+        """The origin of the gateway."""
         return str(self._client.base_url).rstrip("/")
 
     def get(
@@ -66,7 +66,7 @@ class Dialogue:
         return self._send("GET", path, query, None, _headers(token, accept, None))
 
     def submit(self, path: str, fields: dict[str, str]) -> None:
-        """What a browser sends when a button of the page at `path` is pressed, which must succeed."""
+        """Sends what a browser sends when a button of the page at `path` is pressed; must succeed."""
         self._narrator.request("POST", path, ())
         started = time.perf_counter()
         answer = self._client.post(path, data=fields, headers={"accept-language": "fr"})

@@ -27,7 +27,7 @@ MEDIA_IN_WORDS = {"EMAILWRIT": "courriel", "SMSWRIT": "SMS"}
 
 
 def show_event(scene: Scene, booking: Booking, change: str) -> Event:
-    """Wait for the event on Kafka, show it, and hold it against its contract."""
+    """Wait for the event on Kafka, show it, and check it by its contract."""
     scene.narrator.say("L'événement publié sur Kafka :")
     event = scene.bus.wait(booking.id, change)
     scene.narrator.fact(f"{TOPIC}, partition {event.partition}, position {event.offset}, clé {event.key}")
@@ -60,7 +60,7 @@ def show_message(
 
 
 def confirm_address(scene: Scene, booking: Booking, invitation: Invitation) -> None:
-    """Say that the address is the patient's own, as the message asks: else few messages would follow."""
+    """Confirm that the address is the patient's own, as the message asks: else few messages follow."""
     link = CONFIRMATION.search(invitation.text)
     if link is None:
         raise StoryError(

@@ -166,7 +166,7 @@ def find_slots(scene: Scene, professionals: list[Professional]) -> tuple[Profess
 
 
 def _require_actors(bundle: Resource, asked: set[str]) -> str:
-    """What came along with the slots, counted; a StoryError for what is missing or was not asked for."""
+    """Counts what came with the slots; a StoryError for what is missing or was not asked for."""
     included = {kind: len(entries(bundle, kind)) for kind in ("Schedule", "Practitioner", "PractitionerRole")}
     missing = [kind for kind, number in included.items() if not number]
     if missing:
@@ -224,7 +224,7 @@ def _opening(slot: Resource) -> Opening:
 
 
 def propose(scene: Scene, professional: Professional, token: str) -> None:
-    """`$find`: the server proposes appointments for who the professional is, whatever the ids here."""
+    """`$find`: the server proposes appointments with a professional known by identifier, not id."""
     scene.narrator.say("Ou bien laisser le serveur proposer des rendez-vous ($find) :")
     identifier = {"system": IDNPS_SYSTEM, "value": professional.national_id}
     since, until = scene.now + AHEAD, scene.now + WINDOW

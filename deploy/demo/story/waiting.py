@@ -1,4 +1,4 @@
-"""Step 8: a time that frees is the first one's in line, before anybody else can see it."""
+"""Step 8: a freed time goes to the first who waits, before anybody else can see it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SUBJECT = "Un créneau se libère"
 
 
 def join(scene: Scene, wanted: Booking, patient: Patient) -> Booking:
-    """A request that waits for the professional, on the day of the booking that somebody else has."""
+    """A waiting-list request for the professional, on the day of somebody else's booking."""
     professional, day = (
         wanted.professional,
         f"{wanted.opening.start.astimezone(wanted.professional.zone):%Y-%m-%d}",
@@ -38,7 +38,7 @@ def join(scene: Scene, wanted: Booking, patient: Patient) -> Booking:
 
 
 def free(scene: Scene, booking: Booking) -> None:
-    """Whoever has the time gives it up; it is nobody else's to take."""
+    """The patient cancels; the time is kept for the first who waits."""
     scene.narrator.say(f"{booking.patient.name} rend son second rendez-vous :")
     changes = [{"op": "replace", "path": "/status", "value": "cancelled"}]
     scene.dialogue.patch(booking.path, changes, token=booking.patient.token)
@@ -47,7 +47,7 @@ def free(scene: Scene, booking: Booking) -> None:
 
 
 def accept(scene: Scene, waiting: Booking) -> None:
-    """What is offered, until when, how it is told; and it is accepted."""
+    """Show what is offered, until when and how it is told; accept it."""
     offer = appointment_in(scene.dialogue.get(waiting.path, token=waiting.patient.token).body)
     until = [e["valueInstant"] for e in offer.get("extension", ()) if e["url"] == HELD_UNTIL]
     if offer.get("status") != "pending" or not until:

@@ -1,4 +1,4 @@
-"""What is sent to the endpoints, and what those answer that programs call (RFC 6749, sections 5.1 and 5.2)."""
+"""Forms sent to the endpoints, and answers of those that programs call (RFC 6749, sections 5.1 and 5.2)."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ class RefusedError(Exception):
 
 
 def private(body: dict[str, Any]) -> Response:
-    """JSON that nobody keeps."""
+    """JSON without caching."""
     return JSONResponse(body, headers=NO_STORE)
 
 
 async def form_of(request: Request) -> dict[str, str]:
-    """The fields of a form (application/x-www-form-urlencoded); of a field that is there twice, the last."""
+    """The fields of a form (application/x-www-form-urlencoded); the last value of a repeated field."""
     return dict(parse_qsl((await request.body()).decode(errors="replace"), keep_blank_values=True))

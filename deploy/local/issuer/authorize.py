@@ -21,7 +21,7 @@ CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}\Z")
 NONCE_LENGTH_MIN = 22
 """as FranceConnect wants it"""
 NAME = re.compile(r"[^\W\d_](?:[\w '’.-]{0,58}[^\W_])?\Z")
-"""a word of letters, figures, blanks, apostrophes and hyphens: enough for who is invented"""
+"""a word of letters, figures, blanks, apostrophes and hyphens: enough for invented people"""
 DATE = re.compile(r"(19|20)\d\d-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])\Z")
 
 
@@ -41,7 +41,7 @@ class Authorization:
         ]
 
     async def ask(self, request: Request) -> Response:
-        """The page of people, or what is wrong with the request: told to the application only at an address of its own."""
+        """The page of people, or the error in the request. The application gets an error only at a registered address."""
         query = request.query_params
         client = self._provider.clients.get(query.get("client_id", ""))
         uri = query.get("redirect_uri", "")

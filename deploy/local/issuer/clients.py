@@ -24,10 +24,10 @@ class Client:
     redirect_uris: frozenset[str] = frozenset()
     post_logout_redirect_uris: frozenset[str] = frozenset()
     any_loopback: bool = False
-    """whether every address of this machine is one of its own: for who builds a frontend here"""
+    """whether any address of this machine is allowed: for developers of a frontend here"""
 
     def may_return_to(self, uri: str) -> bool:
-        """Whether `uri` is registered, letter by letter, or an address of this machine where those will do."""
+        """Whether `uri` is registered, letter by letter, or is on this machine and `any_loopback` holds."""
         return uri in self.redirect_uris or (self.any_loopback and _on_this_machine(uri))
 
     def may_end_at(self, uri: str) -> bool:

@@ -1,7 +1,7 @@
 """The three ways in which the development issuer speaks: its own, that of FranceConnect v2, that of Pro Santé Connect.
 
-What differs is here: who can log in, what they are called (`sub`), what is said of them and in which form, and whether
-the access token is one of Créneau's. Theirs are good for their own `userinfo` and for nothing else.
+Dialects differ in who can log in, the `sub`, the claims and their form, and whether the access token is one of Créneau's.
+The providers' tokens are good for their own `userinfo` only.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from deploy.local.issuer.people import Exercise, Person
 Claims = dict[str, Any]
 
 PSC_REALM = "550dc1c8-d97b-4b1e-ac8c-8eb4471cf9dd"
-"""of the subjects that the dialect of Pro Santé Connect invents"""
+"""realm of the subjects that the `psc` dialect invents"""
 
 PIVOT = ("given_name", "family_name", "birthdate", "gender", "birthplace", "birthcountry")
 GROUPS = {
@@ -52,7 +52,7 @@ class Dialect:
     """`acr` that it can vouch for, the first unless one is asked for"""
     signed_userinfo: bool = False
     is_strict: bool = False
-    """whether state, nonce and the level asked for must be there, which the specification leaves open"""
+    """whether state, nonce and acr_values are required, which the specification leaves open"""
     opaque_tokens: bool = False
     names_itself: bool = False
     """whether it says its name beside the code (RFC 9207)"""
@@ -61,7 +61,7 @@ class Dialect:
         return f"{base}{self.path}"
 
     def level(self, asked: str) -> str:
-        """The level that is vouched for when these (`acr_values`) are asked: what it can, whatever is wanted."""
+        """The first level in `asked` (`acr_values`) that the dialect can vouch for, else its first."""
         return next((level for level in asked.split() if level in self.levels), self.levels[0])
 
 
@@ -122,7 +122,7 @@ def _pairwise(person: Person, client: str) -> str:
 
 
 def citizen_claims(person: Person, scopes: frozenset[str]) -> Claims:
-    """What the scopes let be said. Somebody born abroad has an empty birth place; what is not known is not said."""
+    """Claims that the scopes allow. Somebody born abroad has an empty birth place; unknown claims are left out."""
     allowed = {claim for scope in scopes for claim in GROUPS.get(scope, (scope,))}
     known = {
         "given_name": person.given_names,

@@ -1,4 +1,4 @@
-"""`/token`: codes, refresh tokens, clients' own credentials, and the tokens of others, for ours."""
+"""`/token`: tokens for codes, refresh tokens, client credentials and other providers' ID tokens."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ class TokenEndpoint:
         }
 
     def _for_a_code(self, client: Client, form: Mapping[str, str]) -> Answer:
-        """Once. Who sends a code a second time is not the one whom it was for: then nothing that came of it holds."""
+        """Takes a code once. A second sender is not its owner: the code's session ends, with its tokens."""
         store = self._provider.store
         kept = store.use("code", form.get("code", ""))
         if kept is not None and kept.used_s is not None:
@@ -100,7 +100,7 @@ class TokenEndpoint:
         return self._tokens(session, with_id_token=True)
 
     def _again(self, client: Client, form: Mapping[str, str]) -> Answer:
-        """Rotated: each is for one use, or for a few in a short time, because the answer to the first may be lost."""
+        """Rotates the refresh token: for one use, or a few in a short time, as the first answer may be lost."""
         provider = self._provider
         kept = provider.store.use("refresh", form.get("refresh_token", ""))
         session = provider.session(kept.session) if kept else None
@@ -112,8 +112,8 @@ class TokenEndpoint:
         return self._tokens(session, with_id_token="openid" in session.scope.split())
 
     def _for_an_id_token(self, client: Client, form: Mapping[str, str]) -> Answer:
-        """RFC 8693: who logged in elsewhere gets a session here. The ID token must be for the same application: one that was
-        given to another says nothing about who stands before this one."""
+        """RFC 8693: an ID token of another provider gives a session here. It must be for the same application: a token for
+        another application says nothing about the user of this one."""
         if form.get("subject_token_type") != ID_TOKEN:
             raise RefusedError("invalid_request", description="subject_token_type must be an ID token")
         if form.get("requested_token_type", ACCESS_TOKEN) != ACCESS_TOKEN:

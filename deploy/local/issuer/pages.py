@@ -1,4 +1,4 @@
-"""What people see of the development issuer: whom to be, and why not. French, with English beside it; no script."""
+"""Pages of the development issuer: choice of a person, and refusals. French with English beside; no script."""
 
 from __future__ import annotations
 
@@ -60,8 +60,8 @@ _STYLE_HASH = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
 
 
 def answer(body: str, status: int = 200, *, form_action: str = "") -> Response:
-    """A page that nobody keeps. `form_action`: the origin to which the answer to its form leads, beside our own: browsers
-    hold a redirect after a form to this directive."""
+    """An uncached page. `form_action`: the origin to which the answer to its form leads, beside this one: browsers hold a
+    redirect after a form to this directive."""
     targets = f"'self' {form_action}".strip()
     policy = (
         f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; form-action {targets}; "
@@ -77,7 +77,7 @@ def answer(body: str, status: int = 200, *, form_action: str = "") -> Response:
 
 
 def refusal(sentence: tuple[str, str]) -> Response:
-    """Why it does not go on."""
+    """A refusal, explained."""
     return answer(f"<h1>{TITLE}</h1>{_both(sentence)}", 400)
 
 

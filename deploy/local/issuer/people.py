@@ -63,11 +63,11 @@ class Person:
 
     @property
     def national_id(self) -> str:
-        """IDNPS: 8 and the RPPS number; empty for who has none."""
+        """IDNPS: 8 and the RPPS number; empty without one."""
         return f"8{self.rpps}" if self.rpps else ""
 
     def holder(self, subject: str) -> Holder:
-        """As the one whom a token of the deployment speaks of."""
+        """The person as the holder of a deployment token."""
         return Holder(
             self.role,
             subject,
@@ -207,7 +207,7 @@ def _exercise(post: Post) -> Exercise:
 
 
 def invented(given_names: str, family_name: str, birth_date: str) -> Person:
-    """A patient of whom nobody knew before; the same words are the same person."""
+    """An invented patient; the same words give the same person."""
     key = slug(f"{given_names} {family_name} {birth_date}")
     return Person(
         f"invented-{key}",

@@ -31,7 +31,7 @@ class Lifetimes:
     access_token: float = 900.0
     session: float = 12 * 3600.0
     refresh_again: float = 30.0
-    """a refresh token that was used is taken again for so long: its answer may have been lost"""
+    """how long a used refresh token is still accepted: its answer may have been lost"""
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ class Provider:
         )
 
     def session_of(self, access_token: str) -> Session | None:
-        """The session in which an access token was given, while both hold."""
+        """The session of an access token, while both are valid."""
         if self.dialect.opaque_tokens:
             kept = self.store.read("access", access_token)
             return self.session(kept.session) if kept else None
@@ -113,7 +113,7 @@ class Provider:
         return self.sign(claims | ({"nonce": session.nonce} if session.nonce else {}))
 
     def userinfo(self, session: Session) -> Claims:
-        """What is said of the person of a session."""
+        """Claims about the person of a session."""
         scopes = frozenset(session.scope.split())
         return {"sub": session.subject, **self.dialect.claims(session.person, scopes)}
 
@@ -123,7 +123,7 @@ class Provider:
         return jwt.encode({"alg": algorithm, "kid": key.kid, "typ": "JWT"}, dict(claims), key)
 
     def verified(self, token: str) -> dict[str, Any] | None:
-        """The claims of what this dialect has signed, whatever its times say; None of anything else."""
+        """The claims of a token that this dialect signed, even if expired; None for any other."""
         try:
             keys = KeySet([self.dialect.key])
             claims = jwt.decode(token, keys, algorithms=[self.dialect.algorithm]).claims

@@ -16,8 +16,8 @@ OWN = tuple(
 
 
 def granted(asked: str, role: str) -> str:
-    """What is granted: of the person, what is asked for; of resources, what the role may have of what is asked for, and all
-    of it when none is asked for (who logs in is not known beforehand)."""
+    """The granted scopes. On the person: those asked for. On resources: what the role allows of those asked for, or all it
+    allows if none is asked for (who logs in is not known beforehand)."""
     words = asked.split()
     mine = SCOPES[role].split()
     about_the_person = [word for word in dict.fromkeys(words) if word in ("openid", *ABOUT_THE_PERSON)]

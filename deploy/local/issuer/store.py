@@ -1,4 +1,4 @@
-"""What the issuer keeps between two requests, in one small file: sessions, codes, tokens that say nothing by themselves.
+"""What the issuer keeps between two requests, in one small file: sessions, codes, opaque tokens.
 
 A handle is random and stands in the file as its SHA-256 only. What has been kept survives a restart of the issuer.
 """
@@ -52,14 +52,14 @@ class Store:
             Path(path).chmod(0o600)
 
     def keep(self, kind: Kind, value: Value, lifetime_s: float, session: str = "") -> str:
-        """Keep a value; the handle by which it is found."""
+        """Keep a value; returns its handle."""
         now, handle = self._now(), secrets.token_urlsafe(32)
         self._rows.execute("DELETE FROM kept WHERE until < ?", (now,))
         self._put(handle, kind, session, value, now + lifetime_s)
         return handle
 
     def begin_session(self, value: Value, lifetime_s: float) -> str:
-        """Keep a session, which ends by `end_session` with all that was kept under its name; the name."""
+        """Keep a session; `end_session` ends it with all kept under its name. Returns the name."""
         name = str(uuid4())
         self._put(name, "session", name, value, self._now() + lifetime_s)
         return name
@@ -70,11 +70,11 @@ class Store:
         return found.value if found else None
 
     def read(self, kind: Kind, handle: str) -> Kept | None:
-        """What is kept under a handle and used already or not; None when there is nothing (any more)."""
+        """The value under a handle, used already or not; None when there is nothing (any more)."""
         return self._find(kind, handle)
 
     def use(self, kind: Kind, handle: str) -> Kept | None:
-        """The same, and it counts as used from now on."""
+        """As `read`, and marks the value as used."""
         found = self._find(kind, handle)
         if found is not None and found.used_s is None:
             self._rows.execute("UPDATE kept SET used = ? WHERE name = ?", (self._now(), _digest(handle)))

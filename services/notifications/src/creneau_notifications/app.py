@@ -122,7 +122,7 @@ def create_consumers(settings: NotificationsSettings, database: Database, clock:
 
 
 def create_tasks(settings: NotificationsSettings, database: Database, clock: Clock) -> list[Task]:
-    """What the worker runs: the consumers, the senders, what time brings and asynchronous requests."""
+    """What the worker runs: the consumers, the senders, periodic jobs and asynchronous requests."""
     communications = _communications(settings)
     common = RetentionSettings()
     retention = Retention(database, clock, rules(settings, communications, common), common)
@@ -139,7 +139,7 @@ def create_tasks(settings: NotificationsSettings, database: Database, clock: Clo
 def create_senders(
     settings: NotificationsSettings, database: Database, clock: Clock, count: int
 ) -> list[Task]:
-    """So many senders, woken by what is planned; what they have tried is put down together."""
+    """`count` senders, woken by planned messages; they share one ledger."""
     communications = _communications(settings)
     ledger = Ledger(database, communications, clock)
     return [

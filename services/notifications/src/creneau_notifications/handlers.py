@@ -1,4 +1,4 @@
-"""From what happened to what is to be told, in the caller's transaction. Nothing is sent here."""
+"""Turns events into planned messages, in the caller's transaction. Nothing is sent here."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ class Notifications:
         """Keep the contact, and plan the reminders that it makes possible (a telephone number was added, or the person is
         reached again).
 
-        Of somebody who was erased nothing is kept any more: this is a log that is read again.
+        Ignores the contact of an erased person: an old log is being read again.
         """
         await recipients.lock(connection, [contact.recipient])
         if await departures.is_leaving(connection, contact.recipient):
@@ -114,7 +114,7 @@ class Notifications:
             await self._forget_contact(connection, recipient)
 
     async def contact_missing(self, connection: Connection, recipient: str) -> None:
-        """A rebuild has found nothing of the recipient."""
+        """Forget the recipient: a rebuild lacks it."""
         await recipients.lock(connection, [recipient])
         await words.forget(connection, "contact", recipient)
         await self._forget_contact(connection, recipient)
@@ -128,7 +128,7 @@ class Notifications:
         await self._communications.show(connection, withdrawn, self._clock.now())
 
     async def _forget_codes(self, connection: Connection, recipient: str) -> None:
-        """The codes that were sent to where the recipient is reached work no more; that some were sent stays counted."""
+        """Ends the codes sent to the recipient's addresses; that they were sent stays counted."""
         known = await recipients.find(connection, [recipient])
         for channel, contact in product(self._channels.values(), known.values()):
             given = channel.given(contact)
@@ -145,7 +145,7 @@ class Notifications:
             await accounts.save(connection, account, people)
 
     async def account_missing(self, connection: Connection, account: str) -> None:
-        """A rebuild has found nothing of the account."""
+        """Forget the account: a rebuild lacks it."""
         await words.forget(connection, "account", account)
         await accounts.save(connection, account, [])
 
@@ -207,7 +207,7 @@ class Notifications:
         contacts: Mapping[str, Contact],
         leaving: Collection[str],
     ) -> Plan:
-        """What each of its patients is told; with none, what is withdrawn."""
+        """The plan for all its patients; without any, only withdrawals."""
         now, zone = self._clock.now(), visit_of(event.appointment, told).zone
         plans = [
             plan(
@@ -233,7 +233,7 @@ class Notifications:
     async def _plan(self, connection: Connection, wanted: Sequence[Planned]) -> None:
         now = self._clock.now()
         kept = await messages.plan(connection, wanted, now)
-        # What is due at once is shown once something has become of it: in a moment, and written once.
+        # A message due now gets its Communication with its outcome: soon, and in one write.
         await self._communications.announce(connection, [m for m in kept.new if m.due_at > now], now)
         # What was withdrawn has its Communication already.
         await self._communications.show(connection, kept.again, now)
@@ -252,7 +252,7 @@ def _of_different_appointments(events: Sequence[AppointmentEvent]) -> Iterator[l
 
 
 def _without(event: AppointmentEvent, gone: Collection[str]) -> AppointmentEvent:
-    """The event, about none of those who have been forgotten."""
+    """The event without the patients who have been forgotten."""
     appointment = event.appointment
     if not set(gone) & set(appointment.patients):
         return event
@@ -262,7 +262,7 @@ def _without(event: AppointmentEvent, gone: Collection[str]) -> AppointmentEvent
 
 
 def _as_told(event: AppointmentEvent, plan: Plan, known: AppointmentEvent | None) -> AppointmentEvent:
-    """The event to keep, from which later messages are planned: the earlier one as long as pending messages still tell it."""
+    """The event to keep, as basis of later messages: the earlier one as long as pending messages still tell it."""
     if known is None or plan.supersedes:
         return event
     return replace(known, appointment=event.appointment)

@@ -1,4 +1,4 @@
-"""What time brings: people who leave are forgotten once they have been told; what is past keeping goes."""
+"""Periodic jobs: forget erased people once they have been told, and delete what is past keeping."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ log = structlog.get_logger(__name__)
 
 
 class Departures:
-    """Forgets whoever was erased, once the cancellations have left, or when they can wait no longer."""
+    """Forgets erased people once their cancellations have left, or at the deadline."""
 
     def __init__(self, database: Database, clock: Clock, interval_s: float) -> None:
         self._database = database
@@ -39,9 +39,9 @@ class Departures:
         await every(self._interval_s, self.forget_due, stop)
 
     async def forget_due(self) -> int:
-        """Forget those who can be forgotten now, each in a transaction of its own; how many.
+        """Forget those who can be forgotten now, each in a transaction of its own; returns how many.
 
-        One who cannot be is put off until the next look, and stands in nobody's way.
+        If one fails, it waits for the next look and blocks nobody else.
         """
         forgotten = 0
         failed: set[str] = set()

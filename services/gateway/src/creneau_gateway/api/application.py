@@ -38,7 +38,7 @@ from creneau_shared.security.principal import ANONYMOUS
 from creneau_shared.security.smart import SmartConfiguration
 
 MEASURED = frozenset({"metadata", "_history", "_search", "_async", "AuditEvent", *ConformanceResources.types})
-"""what has a measure of its own below the base"""
+"""addresses that are measured separately"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class BodyLimits:
 
 @dataclass(frozen=True, slots=True)
 class Entrance:
-    """By what strangers are counted."""
+    """What counts anonymous callers."""
 
     headers: GatewayHeaders
     callers: Callers
@@ -132,8 +132,8 @@ class GatewayApplication:
     async def _body(
         self, scope: dict[str, Any], headers: dict[str, str], parts: tuple[str, ...], receive: Any
     ) -> bytes:
-        """The body, as long as the caller may send. Who has a token is counted by the services, which can tell whose it
-        is; who has none is counted here, too, by the address: not all that is answered here asks a service."""
+        """The body, as long as the caller may send. The services count callers with a token, whose owner they can tell.
+        Callers without one are counted here by address: some answers here ask no service."""
         if "authorization" in headers:
             return await read_body(headers, receive, self._bodies.others)
         handed = self._entrance.headers.read(scope["headers"])

@@ -1,4 +1,4 @@
-"""The conformance resources of the whole: definitions and terminology, readable, searchable and asked questions."""
+"""The conformance resources of the whole: definitions and terminology, to read, search and ask questions."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class ConformanceResources:
 
     @cached_property
     def _fixed(self) -> Mapping[str, Sequence[Resource]]:
-        """What does not hang on the services; made at first use."""
+        """Resources that need no service; made at first use."""
         return {
             "SearchParameter": search_parameters(self._registry),
             "StructureDefinition": structure_definitions(self._served),
@@ -197,7 +197,7 @@ def _criteria(query: Query) -> list[tuple[str, str]]:
 
 
 def _understood(kind: str, query: Query, language: Language) -> tuple[Query, list[Entry]]:
-    """The query without the names that nothing is known of, and what is said of these."""
+    """The query without unknown names, and the warnings about these."""
     unknown = unknown_names(kind, _criteria(query), _last(query, "_sort") or "")
     if not unknown:
         return query, []
@@ -226,7 +226,7 @@ def _last(query: Query, name: str) -> str | None:
 
 
 def _start(query: Query) -> int:
-    """Where the page starts: what is searched changes with the release only, so that a number is cursor enough."""
+    """Where the page starts. The resources change with the release only, so a number serves as cursor."""
     text = _last(query, CURSOR_PARAMETER) or "0"
     start = whole_number(text)
     if start is None:

@@ -127,8 +127,8 @@ def matches(resource: Resource, name: str, value: str) -> bool:
 
 
 def unknown_names(type_: str, criteria: Query, keys: str) -> list[str]:
-    """The names that may be left out, each once, of the criteria and of the keys of `_sort`. What begins with `_` would find
-    less by FHIR's own meaning: it is never left out."""
+    """The unknown names of criteria and `_sort` keys that may be left out, each once. Criteria with `_`, but for includes,
+    stay: FHIR gives them a meaning that finds less."""
     named = [name for name, _ in criteria if not name.startswith("_") or name.startswith(_INCLUDES)]
     named += [key.removeprefix("-") for key in keys.split(",") if key]
     return list(dict.fromkeys(name for name in named if name.partition(":")[0] not in PARAMETERS[type_]))

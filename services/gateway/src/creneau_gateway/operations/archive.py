@@ -281,7 +281,7 @@ def _human(name: Mapping[str, Any]) -> str:
 
 
 def _when(text: str | None) -> str:
-    """A moment as people in France read it; as it is where it is none."""
+    """A moment as people in France read it; any other text as it is."""
     if not text:
         return ""
     try:

@@ -31,7 +31,7 @@ class AllDeadLetters:
     async def answer(
         self, method: str, path: Sequence[str], headers: Mapping[str, str], said: Resource | None
     ) -> Answer:
-        """The letters that wait, or what became of the one that is meant."""
+        """The waiting letters, or the outcome for the named one."""
         if path[0] == LISTED:
             if method not in ("GET", "HEAD", "POST"):
                 raise MethodNotAllowed.at_address(method, "GET, HEAD, POST")
@@ -41,7 +41,7 @@ class AllDeadLetters:
         return await self._act(path[0], headers, said)
 
     async def _list(self, headers: Mapping[str, str]) -> Answer:
-        """A service that does not answer is named; one that refuses, refuses for all."""
+        """Names a service that does not answer; raises RefusedError if one refuses."""
         found = await asyncio.gather(*(self._letters_of(service, headers) for service in CONSUMING))
         parts = [part for several in found for part in several]
         resource: Resource = {"resourceType": "Parameters"}

@@ -36,7 +36,7 @@ from creneau_shared.fhir.storage.store import Resource
 from creneau_shared.security.vouching import HEADER
 
 EVERYTHING_TAKES: Final = frozenset({"start", "end", "_since", "_type", "_count", "versions"})
-"""what booking's $everything knows, which says of all else that it is left out: its links say no more"""
+"""parameters of booking's $everything, which reports others as left out; the links keep these only"""
 OPERATIONS: Final = ("$everything", "$archive")
 MESSAGES: Final = "Communication"
 COUNT: Final = 200
@@ -75,8 +75,8 @@ class PersonalRecord:
     # -- $everything -----------------------------------------------------------------------------------------
 
     async def _everything(self, id_: str, query: Query, headers: Mapping[str, str]) -> Answer:
-        """Booking's pages first, then those of the messages; the cursor says where. Who asks for messages alone has them on the
-        first page, with what booking says of the request."""
+        """Booking's pages, then the pages of messages; the cursor says where. If only messages are asked for, the first page
+        has them, with booking's remarks on the request."""
         asked = [pair for pair in query if pair[0] not in (CURSOR_PARAMETER, "_format", "_pretty")]
         types = [t for name, value in asked if name == "_type" for t in value.split(",") if t]
         text = next((value for name, value in reversed(query) if name == CURSOR_PARAMETER), "")
@@ -166,7 +166,7 @@ class PersonalRecord:
     async def _messages(
         self, id_: str, asked: Query, cursor: str, headers: Mapping[str, str], voucher: str
     ) -> Resource:
-        """Notifications' part; nothing where the token's scopes do not reach messages, as it is in booking."""
+        """Notifications' part; empty when the token's scopes do not reach messages, as in booking."""
         count = asked_count(asked, COUNT, COUNT_MAX) or COUNT
         pairs = [("patient", f"Patient/{id_}"), ("_count", str(count))]
         pairs += [pair for pair in asked if pair[0] == "_since"]

@@ -50,8 +50,7 @@ class RefusedError(Exception):
 
 
 def address_of(path: str, query: Query) -> str:
-    """A service's address below the base. How the whole is written is not for the services to say: they are read here,
-    as JSON."""
+    """A service's address below the base, without `_format` and `_pretty`: the gateway reads JSON and formats the whole."""
     kept = [(name, value) for name, value in query if name not in ("_format", "_pretty")]
     return f"/fhir/{path}?{urlencode(kept)}" if kept else f"/fhir/{path}"
 
@@ -63,8 +62,8 @@ async def ask(
     headers: Mapping[str, str],
     form: Query | None = None,
 ) -> Resource:
-    """A service's answer, as JSON; RefusedError when it is not 200. With a `form` by POST: what is searched by may
-    be personal, and travels in a body rather than in an address that somebody may log."""
+    """A service's answer, as JSON; RefusedError when it is not 200. A `form` goes by POST: search values may be personal,
+    and addresses may be logged."""
     forwarded = at_once({name: headers[name] for name in FORWARDED if name in headers})
     forwarded["accept"] = "application/fhir+json"
     method, content = "GET", b""
@@ -78,7 +77,7 @@ async def ask(
 
 
 def refusal(service: Service, answer: httpx.Response) -> Answer:
-    """What a service refused with, as it said it; Unavailable where that is no OperationOutcome."""
+    """A service's refusal as it gave it; raises Unavailable if that is no OperationOutcome."""
     if not _is_outcome(answer.content):
         raise unavailable(service)
     return Answer(answer.status_code, answer.content, passed_on(answer))
@@ -93,8 +92,8 @@ def _is_outcome(content: bytes) -> bool:
 
 
 def at_once(headers: Mapping[str, str]) -> dict[str, str]:
-    """The headers without the preference for a later answer: what is put together from several services is answered
-    at once, and then says nothing of `Preference-Applied`."""
+    """The headers without `respond-async`: an answer from several services is given at once, without
+    `Preference-Applied`."""
     words = headers.get("prefer", "").replace(";", ",").split(",")
     kept = ",".join(word for word in words if word.partition("=")[0].strip().lower() != "respond-async")
     return {**headers, "prefer": kept} if kept else {n: v for n, v in headers.items() if n != "prefer"}

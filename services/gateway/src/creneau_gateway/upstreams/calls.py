@@ -58,7 +58,7 @@ class Upstreams:
 
 
 def unavailable(service: Service) -> Unavailable:
-    """Of a service that does not answer, or nothing that can be read."""
+    """The error for a service whose answer is missing or unreadable."""
     return Unavailable(
         f"Le service {service} ne répond pas ; réessayez dans un instant.",
         f"The service {service} does not answer; try again in a moment.",

@@ -1,7 +1,7 @@
 """AuditEvent over the whole base: each service keeps a trail of its own, and the gateway reads them as one.
 
-A search is merged by time. Its page link carries each service's own cursor; where a page took only a part of what a
-service offered, the service is asked again for just that part, so that its cursor says where exactly to go on.
+A search is merged by time. Its page link carries each service's own cursor. Where a page took only a part of what a service
+offered, the gateway asks again for just that part, so that the cursor is exact.
 """
 
 from __future__ import annotations
@@ -125,7 +125,7 @@ class AuditTrail:
         )
         known = [said for said in zip(SERVICES, answers, strict=True) if said[1].status_code != 404]
         opened = (said for said in known if said[1].status_code not in CLOSED)
-        # A service that refuses the caller says nothing of what the others have; where all refuse, that is the answer.
+        # If one service refuses the caller, another may have the event; if all refuse, that is the answer.
         service, found = next(opened, known[0] if len(known) == len(answers) else (None, None))
         if service is None or found is None:
             raise NotFound(f"{TYPE}/{id_} n'existe pas.", f"{TYPE}/{id_} does not exist.")
@@ -135,8 +135,8 @@ class AuditTrail:
         return Answer(found.status_code, found.content or None, {**passed_on(found), **kept})
 
     async def search(self, query: Query, headers: Mapping[str, str]) -> bytes:
-        """The services' AuditEvents as one searchset, newest first unless `_sort` says otherwise. The links say the
-        query as it stands here."""
+        """The services' AuditEvents as one searchset, newest first unless `_sort` says otherwise. The links repeat `query`
+        as it is given."""
         newest_first = _newest_first(query)
         count = page_count(query)
         text = next((value for name, value in reversed(query) if name == CURSOR_PARAMETER), "")
@@ -166,8 +166,8 @@ class AuditTrail:
     async def _trails(
         self, pairs: Query, headers: Mapping[str, str], wanted: Mapping[Service, tuple[str, int]]
     ) -> dict[Service, Trail]:
-        """From each service so many events from a cursor on. One that does not hold a type which the search leads
-        through, or knows nothing of whom the caller acts for, has nothing to give; RefusedError when that is so of all."""
+        """Reads from each service so many events from a cursor on. A service gives nothing if it lacks a type in a chained
+        search, or does not know for whom the caller acts. RefusedError when that is so of all."""
         asked = [
             self._trail(
                 service, [*pairs, ("_count", str(count)), *([(CURSOR_PARAMETER, c)] if c else [])], headers
@@ -223,7 +223,7 @@ def _taken(trails: Mapping[Service, Trail], count: int, newest_first: bool) -> d
 def _cursors(
     begin: Position, shown: Mapping[Service, Trail], taken: Mapping[Service, int]
 ) -> dict[Service, str]:
-    """Where each trail goes on: after what was shown of it, or where it was when nothing was."""
+    """Where each trail goes on: after its shown events; unchanged when none was shown."""
     following: dict[Service, str] = {}
     for service, trail in shown.items():
         if not taken[service] and trail.matches:
@@ -243,7 +243,7 @@ def _entries(
         entry["fullUrl"]: entry for trail in on_page for entry in trail.others if _mode(entry) == "include"
     }
     outcomes = [[entry for entry in trail.others if _mode(entry) == "outcome"] for trail in shown.values()]
-    # What only some services remark on (a type that others hold) is no matter of the whole.
+    # A remark of some services alone (a type that others hold) does not concern the whole.
     said = outcomes[0] if outcomes and all(outcomes) else []
     return [*matches, *included.values(), *said]
 

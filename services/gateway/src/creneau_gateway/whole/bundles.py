@@ -51,7 +51,7 @@ class Bundles:
     async def _whole(
         self, bundle: Resource, services: list[Service | None], headers: Mapping[str, str]
     ) -> Answer:
-        """To the one service that has every type of the Bundle, untouched."""
+        """Sends the Bundle, as it is, to the service that has its types."""
         if len(set(services)) > 1:
             raise _mixed([self._type(entry, index) for index, entry in enumerate(bundle["entry"])], services)
         service = next(iter(services), None) or "booking"
@@ -67,7 +67,7 @@ class Bundles:
         headers: Mapping[str, str],
         language: Language,
     ) -> bytes:
-        """Each run of a service's entries as a batch of its own; the answers in the order of the entries."""
+        """Sends each service's entries as one batch; the answers are in the order of the entries."""
         by_service: dict[Service, list[int]] = {}
         own: list[int] = []
         parts: list[dict[str, Any] | None] = [None] * len(entries)
@@ -105,7 +105,7 @@ class Bundles:
     async def _answer(
         self, entry: Resource, index: int, headers: Mapping[str, str], language: Language
     ) -> dict[str, Any]:
-        """What an entry is answered that the gateway answers itself, whatever fails in it: others may have written."""
+        """The gateway's own answer to an entry, also when it fails: other entries may have written."""
         wanted = entry["request"]
         path, query = split_url(wanted["url"], self._base_url, index)
         query = self._own.as_of_an_entry(path, query)
@@ -138,7 +138,7 @@ class Bundles:
 
 
 def _refuse_provenance(headers: Mapping[str, str]) -> None:
-    """BadRequest for a Provenance that comes with a Bundle: it would be whose?"""
+    """BadRequest for X-Provenance with a Bundle: its target would be unclear."""
     if PROVENANCE in headers:
         raise BadRequest(
             "X-Provenance ne se joint pas à un Bundle : faites de cette Provenance une de ses entrées, avec son target."
@@ -151,7 +151,7 @@ def _refuse_provenance(headers: Mapping[str, str]) -> None:
 
 
 def _answered(service: Service, answer: httpx.Response, count: int) -> list[dict[str, Any]]:
-    """The entries of a service's batch-response; what it refuses the whole with is the answer to each."""
+    """The entries of a service's batch-response; if it refuses the batch, each gets the refusal."""
     if answer.status_code != 200:
         return [_entry(refusal(service, answer))] * count
     entries = list(orjson.loads(answer.content).get("entry", []))

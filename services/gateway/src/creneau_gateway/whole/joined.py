@@ -35,7 +35,7 @@ from creneau_shared.type_table import OPERATION_ADDRESSES
 METADATA_KEPT_S = 10.0
 """what the services can do changes with their release only; asking them for each reader would cost 30 ms"""
 METADATA_WITHIN_S = 2.0
-"""how long a reader waits for the services while there is a statement of before"""
+"""how long a reader waits for the services when there is an earlier statement"""
 
 
 class Whole:
@@ -49,8 +49,8 @@ class Whole:
         self._metadata: tuple[float, bytes] = (0.0, b"")
 
     async def metadata(self, query: Query, headers: Mapping[str, str], own: Sequence[Resource]) -> Answer:
-        """The CapabilityStatement of the base: each type as the service that it is routed to declares it, and `own`,
-        the types that the gateway itself answers for."""
+        """The CapabilityStatement of the base: each type as declared by the service that it is routed to, and `own`, the
+        gateway's own types."""
         check_mode(next((value for name, value in reversed(query) if name == "mode"), None))
         until, content = self._metadata
         if time.monotonic() >= until:
@@ -58,9 +58,9 @@ class Whole:
         return with_etag(headers.get("if-none-match"), content)
 
     async def _renewed(self, last: bytes, own: Sequence[Resource]) -> bytes:
-        """The statement as the services declare it now; the last one there was while one of them does not."""
+        """The statement as the services declare it now; the last one while a service does not answer."""
         if last:
-            # Others are given it meanwhile, and all for a while where a service does not answer.
+            # Other readers get it meanwhile; all do for a while when a service does not answer.
             self._metadata = (time.monotonic() + METADATA_KEPT_S, last)
         try:
             async with asyncio.timeout(METADATA_WITHIN_S if last else None):
@@ -128,8 +128,8 @@ class Whole:
         return bundle_of("history", list(page), links, total)
 
     async def search(self, query: Query, headers: Mapping[str, str]) -> bytes:
-        """`_type=A,B`: each type where it lives, in the order asked for, page by page. The links say the query as it
-        stands here, so that what came in a body is closed by then."""
+        """`_type=A,B`: asks the service of each type, in the given order, page by page. The links repeat `query`, so the
+        caller must have sealed what came in a body."""
         asked = SeveralTypes.of(query, SERVICE_OF)
 
         async def one(name: str, pairs: Query) -> Part:
@@ -185,6 +185,6 @@ def _has_link(bundle: Resource, relation: str) -> bool:
 
 
 def _sum(totals: Sequence[int | None]) -> int | None:
-    """What there is in all; None when it is not known of one of them."""
+    """The sum of the totals; None when one of them is unknown."""
     known = [total for total in totals if total is not None]
     return sum(known) if len(known) == len(totals) else None

@@ -34,7 +34,7 @@ class OwnTypes:
         return tuple(path) in ((), ("metadata",), ("_history",))
 
     def as_of_an_entry(self, path: Sequence[str], query: Query) -> Query:
-        """The query of an entry of a Bundle: no link of the answer tells what came in a body."""
+        """The query of a Bundle entry, sealed where links repeat it: it came in a body."""
         return self._whole.seal.close(query) if tuple(path) in ((), (TRAIL,)) else query
 
     async def of_the_whole(self, path: Sequence[str], query: Query, headers: Mapping[str, str]) -> Answer:

@@ -1,8 +1,8 @@
 """/confirmer/<token>: the owner of an address says that it is theirs, or that it is not.
 
-GET shows a page with two buttons and changes nothing, so that whatever follows links before the reader does (mail
-scanners) says nothing in their name. POST says it, as often as one likes. Who holds the token has read the message;
-nothing else is asked, and the page names nobody.
+GET shows a page with two buttons and changes nothing, so that mail scanners, which follow links before the reader does,
+answer nothing. POST records the answer, as often as one likes. Whoever holds the token has read the message; nothing else is
+asked, and the page names nobody.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ class DeliveryError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """What is put down of a message that has left."""
+    """The record of a message that has left."""
 
     address: str
     subject: str | None = None
@@ -47,7 +47,7 @@ class Carrier(Protocol):
         ...
 
     def message_id(self, message: UUID) -> str | None:
-        """By what the far end recognises a message that comes again; None: by nothing."""
+        """The id by which the far end knows a repeated message; None: no id."""
         ...
 
     async def close(self) -> None:
@@ -70,7 +70,7 @@ class Channel(Protocol):
 
     @property
     def rules(self) -> ChannelRules:
-        """What is told by it, and when."""
+        """What it tells, and when."""
         ...
 
     def is_offered(self) -> bool:
@@ -78,7 +78,7 @@ class Channel(Protocol):
         ...
 
     def is_planned_for(self, contact: Contact | None) -> bool:
-        """Whether messages to a recipient of whom this is known (None: nothing yet) are planned by it."""
+        """Whether it plans messages to a recipient with this contact (None: not known yet)."""
         ...
 
     def given(self, contact: Contact) -> str | None:

@@ -1,7 +1,7 @@
-"""What is sent while somebody waits for it: one-time codes, and new links. Handed on at once, and kept nowhere in words.
+"""Notes that somebody waits for: one-time codes and new links. Sent at once, and their text is stored nowhere.
 
-It does not wait in the table of messages: whoever asks wants to know now whether it has left, and what is to be sent
-later would have to be kept in plain text until then. How each channel does it stands in its folder.
+Notes do not wait in the table of messages. The caller wants to know now whether the note has left, and a later sending would
+need its plain text stored until then. Each channel's folder has its way of sending.
 """
 
 from __future__ import annotations
@@ -68,8 +68,8 @@ WORDINGS: Mapping[Language, NoteWording] = {
 
 
 def code_note(code: str, minutes: int, language: Language, site_url: str) -> Note:
-    """A one-time code. The subject does not say it: it is shown on locked screens. The last line of the text message lets
-    browsers offer the code on this site alone."""
+    """A one-time code. The subject, shown on locked screens, omits it. The last line of the text message lets browsers offer
+    the code on this site alone."""
     wording = WORDINGS[language]
     says, lasts = wording.code.format(code=code), wording.code_lasts.format(minutes=minutes)
     host = urlsplit(site_url).hostname or ""
@@ -79,7 +79,7 @@ def code_note(code: str, minutes: int, language: Language, site_url: str) -> Not
 
 
 def link_note(url: str, language: Language) -> Note:
-    """A new link to a visit, of which nothing is said."""
+    """A new link to a visit, with no details of it."""
     wording = WORDINGS[language]
     says = wording.link.format(url=url)
     return Note(language, wording.link_subject, (says, "", wording.link_why), says)

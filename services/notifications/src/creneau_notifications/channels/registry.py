@@ -24,19 +24,19 @@ CHANNELS = by_name(
     EmailChannel(),
     SmsChannel(),
 )
-"""Every sender carries all of them: what was planned while a channel was offered still leaves when it is not."""
+"""Every sender carries all channels: messages planned while one was offered still leave when it is not."""
 
 NOTE_WAYS: tuple[NoteWay, ...] = (EmailNotes(), SmsNotes())
 """How notes go out, by the channels that carry some."""
 
 
 def note_ways(channels: Channels) -> Mapping[str, NoteWay]:
-    """Those of these channels, by their names."""
+    """Note ways of these channels, by name."""
     return {way.name: way for way in NOTE_WAYS if way.name in channels}
 
 
 def offered(channels: Channels = CHANNELS) -> Channels:
-    """Those by which this deployment plans messages."""
+    """The channels by which this deployment plans."""
     return {name: channel for name, channel in channels.items() if channel.is_offered()}
 
 

@@ -1,8 +1,8 @@
-"""The last look before messages leave: whether their addresses may be written to, and what each message then says.
+"""The last check before messages leave: whether their addresses may be written to, and what each message then says.
 
-The count is taken in the transaction in which the sender decides about the messages it has claimed, under locks on
-the letter boxes, so that any number of processes together keep to it. It is taken before a message leaves: a crash
-in between costs the address a message, never gives it one more.
+The sender counts in the transaction that decides on its claimed messages, under locks on the letter boxes, so that all
+processes together keep the limits. It counts before a message leaves: a crash in between costs the address a message, but
+never adds one.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Admitted:
-    """The message may leave and says this; `mailbox`: what it was counted against now, if it was not before."""
+    """The message may leave and says this; `mailbox`: the letter box counted now, None if counted before."""
 
     occasion: Occasion
     mailbox: bytes | None
@@ -80,7 +80,7 @@ class Admission:
     async def admit(
         self, connection: Connection, candidates: Sequence[Candidate], now: datetime
     ) -> list[Answer]:
-        """What becomes of each of the candidates, each counted once however often it is tried."""
+        """The answer to each candidate; each is counted once however often it is tried."""
         addressed = [self._addressed(candidate) for candidate in candidates]
         known = [one for one in addressed if isinstance(one, _Addressed)]
         if not known:
@@ -116,7 +116,7 @@ class Admission:
         return _Addressed(candidate, address, self._keyring.hashed(address))
 
     def _judge(self, one: _Addressed, standing: Standing, *, known: bool) -> Standing | Withheld | None:
-        """What has gone to the letter box with this message; None: it has its place already."""
+        """The standing with this message, or Withheld; None: it was counted before."""
         message = one.candidate.message
         if message.counted_for == one.hashed.mailbox:
             # Tried before. Only what the owner has said since can take its place away.

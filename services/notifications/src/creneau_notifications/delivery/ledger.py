@@ -1,7 +1,7 @@
-"""What became of each try, put down: whatever has been tried while the last was written goes together into the next.
+"""Writes the outcome of each try. Outcomes that arrive during one write go together into the next.
 
-Senders share one: at rest a result is written at once and alone, under load many are one transaction. Whoever hands a
-result in is told when it stands.
+Senders share one ledger. At rest it writes an outcome at once, alone; under load many go into one transaction. `put_down`
+returns once its outcome is written.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from creneau_shared.database.pool import Database
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a claimed message: it is over, or it is tried again then."""
+    """What became of a claimed message: closed, or postponed."""
 
     message: Message
     end: Closing | Postponement
@@ -38,7 +38,7 @@ class Ledger:
         self._writing: asyncio.Task[None] | None = None
 
     async def put_down(self, outcome: Outcome) -> None:
-        """Return once it is written; raises what kept it from being written."""
+        """Return once it is written; raises the error that prevented it."""
         written = asyncio.get_running_loop().create_future()
         self._waiting.append((outcome, written))
         if self._writing is None or self._writing.done():
@@ -59,7 +59,7 @@ class Ledger:
     async def _one_by_one(
         self, together: Sequence[tuple[Outcome, asyncio.Future[None]]], error: Exception
     ) -> None:
-        """One that cannot be written keeps no other from being written."""
+        """Writes each alone: one that fails does not stop the others."""
         for outcome, written in together:
             if len(together) > 1:
                 try:

@@ -43,9 +43,9 @@ log = structlog.get_logger(__name__)
 LET_GO_AFTER_S = 10.0
 """Carriers that have had nothing to carry for so long let go of their connections."""
 FRESH_FOR = timedelta(seconds=0.2)
-"""How long what was seen of a message holds: the lanes' next ones are looked at together, and a lane may be slow."""
+"""How long a check of a message holds: the lanes' next messages are checked together, and a lane may be slow."""
 LEASE_SHARE = 4
-"""A message whose turn comes after this part of its lease is held anew."""
+"""A message that waits longer than lease / this renews its lease."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class DeliveryLimits:
     batch_rows: int
     """messages claimed at a time"""
     batch_rows_max: int
-    """the same, of a sender that has always found as many as it wanted: each time twice as many, up to this"""
+    """upper limit: a sender that finds full batches doubles the number each time, up to this"""
     lease: timedelta
     poll_s: float
     look_max_s: float
@@ -74,7 +74,7 @@ class Way:
 
 @dataclass(frozen=True, slots=True)
 class Later:
-    """A decision: look again then."""
+    """A decision: wait until `at`."""
 
     at: datetime
 
@@ -90,7 +90,7 @@ class Leaving:
     held_at: datetime
     """since when its lease runs"""
     looked_at: datetime | None
-    """when it was known whether it is superseded, and to whom it goes; None: not since others of its batch leave"""
+    """when it was last checked (superseded, contact); None: not since its batch began to leave"""
     superseded: bool = False
 
     def as_it_is(self, known: Mapping[str, AppointmentEvent], *, superseded: bool) -> Leaving:
@@ -102,11 +102,11 @@ class Leaving:
 
 @dataclass(slots=True)
 class _Batch:
-    """What the lanes share of what they send."""
+    """The batch that the lanes share."""
 
     waiting: deque[Leaving]
     written: list[asyncio.Task[None]] = field(default_factory=list)
-    """what puts down that something has left"""
+    """tasks that write the outcomes"""
     looking: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
@@ -114,12 +114,12 @@ Decision = Closing | Later | Occasion
 
 
 class Sender:
-    """Sends what is due by the channels that it is given: as many messages at a time as it has lanes, of which each has
-    carriers of its own. Run several, in as many processes as are wanted, for more at once.
+    """Sends due messages by the given channels: one at a time in each lane, which has its own carriers. Run several senders,
+    in as many processes as wanted, for more at once.
 
-    `lanes`: the ways by the names of their channels; `offered`: those by which this deployment plans. `site_url`: the
-    pages that messages link to, no trailing slash. `reader_zone`: of recipients who live one knows not where.
-    `ledger`: shared by the senders of a process.
+    `lanes`: ways by channel name; `offered`: names of the channels by which this deployment plans. `site_url`: the pages
+    that messages link to, no trailing slash. `reader_zone`: for recipients whose zone is unknown. `ledger`: shared by the
+    senders of a process.
     """
 
     def __init__(
@@ -180,7 +180,7 @@ class Sender:
         return min(left_s, self._limits.look_max_s) if left_s > 0 else self._limits.poll_s
 
     async def send_due(self, stop: asyncio.Event | None = None) -> int:
-        """Claim one batch and deal with each message of it; how many there were."""
+        """Claim a batch and deal with its messages; returns how many were due."""
         claimed, looked_at = await self._claim()
         there_is_more = looked_at == self._rows
         self._rows = (
@@ -232,8 +232,8 @@ class Sender:
     # -- deciding --------------------------------------------------------------------------------------------
 
     async def _claim(self) -> tuple[list[Leaving], int]:
-        """Decide on a batch of what is due, in one transaction: what is to leave is claimed and counted, the rest closed or
-        put off. What is to leave, and how many there were."""
+        """Decide on a batch of due messages in one transaction: claim and count those to send, close or put off the rest.
+        Returns those to send, and how many were due."""
         now = self._clock.now()
         async with self._database.transaction() as connection:
             due = await messages.look_for_due(connection, now, self._rows, self._ways)
@@ -258,7 +258,7 @@ class Sender:
             await self._communications.show(connection, shown, now)
         for message, closing in closed:
             count(message, closing)
-        # What leaves at once has just been looked at.
+        # The lanes' first messages were just checked.
         return [
             Leaving(m, decision.occasion, contact, now, looked_at=now if number < len(self._lanes) else None)
             for number, (m, decision, contact) in enumerate(leaving)
@@ -281,13 +281,13 @@ class Sender:
 
     @staticmethod
     async def _series_of(connection: Connection, due: Sequence[Message]) -> Mapping[str, AppointmentEvent]:
-        """The last events heard of the visits of which messages tell together."""
+        """The last events of the visits in messages about a series."""
         return await appointments.find(connection, {one.appointment for m in due for one in m.tells_of})
 
     async def _admit(
         self, connection: Connection, decided: Sequence[tuple[Message, Decision]], now: datetime
     ) -> list[tuple[Message, Closing | Later | Admitted]]:
-        """What is to leave asks whether its address may be written to."""
+        """Asks the admission whether each message to send may leave."""
         candidates = [
             Candidate(self._channels[message.channel], message, decision)
             for message, decision in decided
@@ -319,11 +319,11 @@ class Sender:
         return self._at_a_civil_hour(message, contact, visit, now)
 
     def _at_a_civil_hour(self, message: Message, contact: Contact, visit: Visit, now: datetime) -> Decision:
-        """A reminder waits for the morning, unless that is too late, and so does whatever comes by a channel that wakes people;
-        but what changes where one is to be in that morning does not, nor what comes unheard and answers an act of today.
+        """At night, delays a reminder, and any message of a channel that wakes people, until the morning unless that is too
+        late. A notice of a visit soon after that morning leaves at once, and so does any other message of a silent channel.
 
-        Planning has put reminders at a civil hour already: this is for those that are late, or whose place
-        turned out to be in another zone.
+        Planning puts reminders at civil hours; this is for those that are late, or whose place turned out to be in another
+        zone.
         """
         if message.kind is Kind.REMINDER or self._channels[message.channel].rules.wakes:
             pressing = message.event.moments if message.kind in NOTICES else ()
@@ -336,10 +336,9 @@ class Sender:
     # -- sending ---------------------------------------------------------------------------------------------
 
     async def _look_again(self, batch: _Batch) -> None:
-        """Look, for as many of what waits as there are lanes to take it, whether it was superseded while others were sent.
-        What is for somebody who is reached otherwise by now is given back, to be decided anew. What somebody else has
-        meanwhile, as its lease ran out, is left to them. The lease begins anew with what has waited, so that it need outlast
-        one sending and not a whole batch."""
+        """Check one waiting message for each lane: whether it was superseded while others were sent. Give messages back
+        whose contact has changed, to be decided anew. Drop messages that another sender claimed after the lease ran out.
+        Renew the lease when a message has waited, so that a lease need outlast one sending, not a whole batch."""
         async with batch.looking:
             if not batch.waiting or self._is_fresh(batch.waiting[0]):
                 return  # another lane has looked

@@ -1,11 +1,11 @@
-"""By which way a message leaves: decided when it does, by the addresses that its recipient has then.
+"""Chooses the channel of a message when it leaves, by the addresses that its recipient has then.
 
-What happens to a visit is planned by the channels that tell of it (`ChannelRules.notices`). Where none of these has an
-address that serves, the message of the first leaves by one that stands in for them. It is the same message, so that
-nobody is told twice whichever address comes or goes between two tries.
+News of a visit is planned by the channels with `ChannelRules.notices`. If none of them has a usable address, the message of
+the first leaves by a channel that stands in. It is the same message, so nobody is told twice, whichever address comes or
+goes between two tries.
 
-What waits for an answer is planned by those that tell of offers too, for whom they are known to reach. Of whom too little
-was known then, it has the message of the first alone, and that one leaves as what happens does.
+A question (`ASKING`) is also planned by the channels with `offers`, for recipients whom they are known to reach. If too
+little was known of a recipient, only the first channel's message exists; it leaves as news does.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ def by_its_way(
     offered: Collection[str],
     beside: Collection[UUID],
 ) -> Message:
-    """The message, by the channel by which it leaves. `offered`: the names of those by which this deployment plans;
-    `beside`: the messages beside which another tells the same."""
+    """The message with the channel by which it leaves. `offered`: names of the channels by which this deployment plans;
+    `beside`: messages that another channel repeats."""
     contact = contacts.get(message.recipient)
     if contact is None or message.kind is Kind.REMINDER or message.id in beside:
         return message
@@ -43,7 +43,7 @@ def by_its_way(
 
 
 def _serves(channel: Channel, contact: Contact) -> bool:
-    """Whether the contact has an address for it to which something can be sent."""
+    """Whether the contact has a valid address for the channel."""
     given = channel.given(contact)
     try:
         return given is not None and bool(channel.address(given))

@@ -1,8 +1,8 @@
 """How much is sent to an address that nobody has vouched for, and to any address in a day.
 
-The few messages to an unconfirmed address are spent like this: whatever comes first (the confirmation of a booking
-with its calendar file, then a reminder) may take all but the last `news_reserve`; what is kept in reserve is for a
-move or a cancellation, without which somebody would stand before a closed door. Each carries the link to confirm.
+The few messages to an unconfirmed address are spent like this. The first (a booking's confirmation with its calendar file,
+then a reminder) may take all but the last `news_reserve`. The reserve is for `NEWS`, as a move or a cancellation, without
+which somebody would stand before a closed door. Each carries the link to confirm.
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ class Standing:
 def withheld(allowance: Allowance, standing: Standing, kind: Kind, *, known: bool) -> str | None:
     """Why a message of `kind` must not leave, or None.
 
-    `known`: a practice has vouched for the address, or its owner has confirmed it. Whether its owner refused is not
-    told apart from not having confirmed: whoever registered the address learns nothing of who reads it.
+    `known`: a practice has vouched for the address, or its owner has confirmed it. A refusal gives the same reason as a
+    missing confirmation: whoever registered the address learns nothing of who reads it.
     """
     if not known and (standing.refused or standing.unconfirmed >= allowance.unconfirmed_for(kind)):
         return UNCONFIRMED

@@ -50,13 +50,13 @@ class Appointment:
     proposed: datetime | None = None
     """another start, which the practice proposes and the patient has not answered"""
     hidden: bool = False
-    """from those who represent the patient, whose address the patient's may be: no message leaves"""
+    """from the patient's representatives, who may share the patient's address: no message leaves"""
     others: tuple[str, ...] = ()
-    """whose visit it is as well, beside `patient`: a couple's, or a family's"""
+    """further patients beside `patient`, as of a couple or a family"""
 
     @property
     def patients(self) -> tuple[str, ...]:
-        """All whose visit it is, each of whom is told."""
+        """All patients of the visit; each is told."""
         return self.others if self.patient is None else (self.patient, *self.others)
 
     def stays_with(self, before: Appointment) -> bool:
@@ -70,7 +70,7 @@ class Appointment:
 
 @dataclass(frozen=True, slots=True)
 class Occurrence:
-    """One of several of a series that changed together, as it is since."""
+    """One visit of a series that changed together, after the change."""
 
     appointment: str
     start: datetime
@@ -92,9 +92,9 @@ class AppointmentEvent:
     record_ended: bool = False
     """whether it was cancelled because the patient has died, or their record is out of use"""
     held_until: datetime | None = None
-    """until when what is offered is kept"""
+    """until when the offer is kept"""
     awaited: bool = False
-    """whether it waits for its practice or, cancelled, waited for it"""
+    """whether the practice has to agree or, once cancelled, had to"""
     together: tuple[Occurrence, ...] = ()
     """all of the series that changed with it, in order of time: told with this event"""
     told_elsewhere: bool = False
@@ -103,8 +103,8 @@ class AppointmentEvent:
     """whether it was booked for the same patient before, and has not been cancelled since: it is in their calendar"""
 
     def following(self, known: AppointmentEvent | None) -> AppointmentEvent:
-        """The event, as it follows the last one that was heard of the appointment. What was booked and waits for its practice
-        again (moved to an agenda that has to agree) is in the patient's calendar still."""
+        """Sets `was_booked` from the last event known. A booked visit that waits for the practice again (moved to an agenda
+        that has to agree) is still in the patient's calendar."""
         if known is None or not self.appointment.stays_with(known.appointment):
             return self
         status = known.appointment.status

@@ -12,7 +12,7 @@ LAST_PLANNED = time(19, 30)
 """Where a reminder that would fall in the night is put: early enough for a retry before `CLOSES`."""
 
 SETTING_OUT = timedelta(hours=4)
-"""Whoever is to be somewhere so soon after the morning has come may have set out before they read what came in it."""
+"""A person who must be somewhere this soon after opening may have set out before reading a morning message."""
 
 
 def is_civil(instant: datetime, zone: ZoneInfo) -> bool:
@@ -42,6 +42,6 @@ def civil_after(instant: datetime, zone: ZoneInfo) -> datetime:
 
 
 def waits_until(moments: Iterable[datetime], now: datetime, zone: ZoneInfo) -> datetime:
-    """When one may be woken at the earliest by news of visits at these moments (UTC): now, or in the morning if it can wait."""
+    """The earliest time (UTC) to wake somebody with news of visits at these moments: now, or the morning if it can wait."""
     morning = civil_after(now, zone)
     return now if any(now <= moment < morning + SETTING_OUT for moment in moments) else morning

@@ -22,7 +22,7 @@ class CodeLimits:
     """codes to one letter box within 24 hours"""
 
     def again_at(self, sent: Sequence[datetime], now: datetime) -> datetime | None:
-        """When another code may be sent to a letter box to which these were sent (in order); None: now."""
+        """When another code may be sent, after those `sent` to the letter box (in order); None: now."""
         waits = [
             within[-most] + span
             for span, most in ((self.window, self.window_max), (DAY, self.day_max))
@@ -31,5 +31,5 @@ class CodeLimits:
         return max(waits, default=None)
 
     def remembered(self, sent: Sequence[datetime], now: datetime) -> list[datetime]:
-        """What still counts of what was sent, with one that is sent now."""
+        """The times in `sent` that still count, with `now` added."""
         return [*(at for at in sent if at > now - max(DAY, self.window)), now]

@@ -24,7 +24,7 @@ class Contact:
     """IANA name of the zone that the recipient lives in; None: not known"""
 
     answers: tuple[str, ...] = ()
-    """hashes of what is asked of whoever comes by a link; not read where messages leave"""
+    """hashes of the right answers for users of a link; senders do not read them"""
 
     @property
     def writes_in(self) -> Language:

@@ -1,5 +1,5 @@
-"""By what name a message greets its reader. A name comes from whoever registered the person: it is greeted only
-when it could stand in a register of births, so that nobody's words but ours reach a stranger's letter box."""
+"""The name by which a message greets its reader. Whoever registered the person gave it. It is used only if it could stand in
+a register of births, so that nobody else's words reach a stranger's letter box."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ _HYPHENS = str.maketrans({"‐": "-", "–": "-"})
 
 @lru_cache(maxsize=256)
 def addressed_as(name: str) -> str | None:
-    """`name` on one line, or None when it is not one that a person is greeted by.
+    """`name` on one line, or None if it is no name to greet a person by.
 
-    Compatible forms are made plain first (`ｅｖｉｌ．ｃｏｍ` is `evil.com`), what cannot be seen is left out. What then
-    holds anything but letters, their marks, hyphens, apostrophes and the points of initials (a link, a number, an
-    address, markup, pictures), or is longer than a name, is not repeated in part either. Kept for a moment: a message asks
-    it several times.
+    Compatible forms are made plain first (`ｅｖｉｌ．ｃｏｍ` is `evil.com`), and invisible characters are removed. The rest
+    may hold letters, their marks, hyphens, apostrophes and the points of initials. Anything else (a link, a number,
+    an address, markup, pictures), or too long a text, is not repeated even in part. Cached: a message asks several
+    times.
     """
     if len(name) > 2 * NAME_CHARS_MAX:
         return None

@@ -1,4 +1,4 @@
-"""From an event to the messages that it calls for. Planning the same event twice gives the same messages."""
+"""Turns an event into the messages it calls for. Planning the same event twice gives the same messages."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ class Kind(StrEnum):
 ASKING = frozenset({Kind.OFFER, Kind.PROPOSAL})
 """what waits for an answer"""
 ANSWERABLE = frozenset({"pending", "booked"})
-"""in which status another time is proposed"""
+"""statuses that allow a proposal of time"""
 NOTICES = frozenset({Kind.CONFIRMATION, Kind.CHANGE, Kind.CANCELLATION})
-"""what tells at once of what has happened"""
+"""kinds that tell at once what happened"""
 OF_SEVERAL = NOTICES
-"""what is told of a series as a whole; a reminder is of one visit"""
+"""kinds that tell of a whole series; a reminder is of one visit"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,14 +59,14 @@ class PlannedMessage:
 class Plan:
     """What to do: withdraw what is still pending of these kinds for the appointment, then keep these messages.
 
-    `supersedes`: what messages say of the appointment is another thing since.
+    `supersedes`: messages now say something else of the appointment.
     """
 
     supersedes: bool
     withdraws: frozenset[Kind] = frozenset()
     messages: tuple[PlannedMessage, ...] = ()
     leavers: frozenset[str] = frozenset()
-    """whose visit it is no more while it stays that of others: all that is pending for them is withdrawn"""
+    """patients who left a visit that others keep: all that is pending for them is withdrawn"""
 
 
 def message_id(event: str, kind: Kind, rule: str, recipient: str, channel: str) -> UUID:
@@ -85,11 +85,11 @@ def plan(
     to: str | None = None,
     basis: AppointmentEvent | None = None,
 ) -> Plan:
-    """The plan for `event`, as far as one recipient is concerned: `to`, of several patients.
+    """The plan for `event`, for one recipient: `to`, of several patients.
 
-    `known` is the last version of the appointment seen before, `basis` the event that its pending messages tell of; `zone`
-    is the place's; `channels` are those by which this recipient can be planned for, with their rules; `leaves`: they were
-    erased, and are told of cancellations alone. What is already useless at `now` is left out.
+    `known`: the last version of the appointment seen before. `basis`: the event that its pending messages tell of. `zone`:
+    of the place. `channels`: those that can be planned for this recipient, with their rules. `leaves`: the recipient was
+    erased, and is told of cancellations alone. Messages that are useless at `now` are left out.
     """
     supersedes = _is_told_anew(event, known)
     to = to or event.appointment.patient
@@ -161,7 +161,7 @@ def _message(
 def _joined(
     event: AppointmentEvent, known: Appointment | None, basis: AppointmentEvent | None
 ) -> AppointmentEvent | None:
-    """The event to remind somebody of who joins a visit of others that stays as it is: what the others were told."""
+    """The event for the reminders of a patient who joins an unchanged visit: the event that the others were told."""
     if known is None or basis is None or event.appointment.patient in known.patients:
         return None
     return replace(basis, appointment=event.appointment)
@@ -195,9 +195,9 @@ def _notice_kind(event: AppointmentEvent, known: Appointment | None, to: str | N
 
 
 def _is_end_told(event: AppointmentEvent, known: Appointment | None) -> bool:
-    """Whether a cancellation is told; the first rule wins: never once the record has ended (nobody writes to the dead, even
-    if their contact is heard of after their visits); always if it was booked; a request only if the patient did not withdraw
-    it themselves; a hold never."""
+    """Whether a cancellation is told. The first rule wins. Never once the record has ended (nobody writes to the dead, even
+    if their contact arrives after their visits). Always if it was booked. A request, only if the patient did not withdraw
+    it. A hold, never."""
     if event.record_ended:
         return False
     if event.was_booked:
@@ -208,8 +208,8 @@ def _is_end_told(event: AppointmentEvent, known: Appointment | None) -> bool:
 
 
 def _is_told_anew(event: AppointmentEvent, known: Appointment | None) -> bool:
-    """Whether what messages say of the appointment is another thing since: a hold that is new has none, an update may touch
-    nothing that they say."""
+    """Whether messages now say something else of the appointment. A new hold has no messages; an update may change nothing
+    that they say."""
     if known is None:
         return event.change is not Change.HELD
     same = known.status == event.appointment.status and not _is_otherwise(event.appointment, known)
@@ -217,8 +217,8 @@ def _is_told_anew(event: AppointmentEvent, known: Appointment | None) -> bool:
 
 
 def _withdrawn(event: AppointmentEvent, known: Appointment | None, *, supersedes: bool) -> frozenset[Kind]:
-    """What is not to be told any more. A time that is still proposed goes on waiting for its answer, and one that is
-    proposed no more takes nothing with it."""
+    """The kinds to withdraw. A time that is still proposed keeps waiting for its answer; the end of a proposal withdraws
+    nothing else."""
     stands = known is not None and _is_still_proposed(known, event.appointment)
     if supersedes:
         return frozenset(Kind) - {Kind.PROPOSAL} if stands else frozenset(Kind)
@@ -232,8 +232,8 @@ def _is_still_proposed(known: Appointment, after: Appointment) -> bool:
 
 
 def _is_asked_anew(event: AppointmentEvent, known: Appointment | None, to: str | None) -> bool:
-    """Whether the practice proposes a time that the last version did not, or not to this person: another record may have
-    taken the place of theirs."""
+    """Whether the practice proposes a time that the last version did not propose, or not to this person: their record may
+    have replaced another."""
     after = event.appointment
     asked = event.change in (Change.UPDATED, Change.HELD) and after.status in ANSWERABLE
     heard = known is not None and known.proposed == after.proposed and to in known.patients
@@ -241,7 +241,7 @@ def _is_asked_anew(event: AppointmentEvent, known: Appointment | None, to: str |
 
 
 def _is_otherwise(after: Appointment, known: Appointment) -> bool:
-    """Whether messages say another thing of it since, or to others alone."""
+    """Whether messages now say something else, or to other patients only."""
     return _told(known) != _told(after) or not after.stays_with(known)
 
 

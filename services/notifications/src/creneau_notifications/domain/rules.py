@@ -1,5 +1,5 @@
-"""What is told by a channel and when, as data. A reminder rule is one line of its channel; nothing else in the code
-knows a delay."""
+"""What a channel tells and when, as data. A reminder rule is one line of its channel; nothing else in the code knows a
+delay."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ class ReminderRule:
 
 @dataclass(frozen=True, slots=True)
 class ChannelRules:
-    """What one channel is for. `notices`: it tells at once of what happens to an appointment; `offers`: of what the waiting
-    list offers, too, which waits for an answer; `stands_in`: of what happens too, to whom no channel of `notices` reaches."""
+    """What one channel is for. `notices`: tells at once what happens to an appointment. `offers`: also sends what waits for
+    an answer, as offers of the waiting list. `stands_in`: sends notices to recipients whom no `notices` channel reaches."""
 
     notices: bool
     reminders: tuple[ReminderRule, ...]
     offers: bool = False
     stands_in: bool = False
     wakes: bool = False
-    """whoever sleeps hears it come"""
+    """a sleeper hears it arrive"""

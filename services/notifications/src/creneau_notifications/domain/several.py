@@ -1,4 +1,4 @@
-"""What is told of several of a series, as it is when it leaves: meanwhile one of them may have been moved or cancelled."""
+"""Messages on several visits of a series, as these are at sending: one may have been moved or cancelled meanwhile."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from creneau_notifications.domain.plan import Kind
 def as_they_are(
     event: AppointmentEvent, kind: Kind, known: Mapping[str, AppointmentEvent]
 ) -> AppointmentEvent | None:
-    """The event, about those of its series that still are as it says; None: about nobody any more. What has become of the
-    others is told by events of their own. `known`: the last events heard of them."""
+    """The event, reduced to the visits of its series that are still as it says; None if none is. Other visits' changes are
+    told by their own events. `known`: the last events of these visits."""
     left = tuple(o for o in event.together if _is_as_told(o, event, kind, known.get(o.appointment)))
     if not left or left == event.together:
         return event if left else None
@@ -35,7 +35,7 @@ def as_they_are(
 
 
 def _is_as_told(one: Occurrence, event: AppointmentEvent, kind: Kind, known: AppointmentEvent | None) -> bool:
-    """Whether it is still so, as far as one has heard (SEQUENCE is the version less one). What is hidden stays so."""
+    """Whether the visit is still as told, as far as known (SEQUENCE is the version less one). False if hidden."""
     if known is None:
         return True
     now = known.appointment

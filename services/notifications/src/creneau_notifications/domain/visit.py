@@ -15,13 +15,13 @@ PARIS = ZoneInfo("Europe/Paris")
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """From when on a resource says another name, number or address: a period begins then, or ends."""
+    """When a resource's name, number or address changes: a period begins or ends."""
 
     at: datetime
     name: str | None
     phone: str | None
     address: tuple[str, ...] | None = None
-    """None: the one before, as turns have it that were kept before addresses had any"""
+    """None: unchanged, as in turns stored before addresses had any"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Fact:
     """lines as on an envelope, the last one postal code and city"""
     phone: str | None = None
     zone: str | None = None
-    """IANA name; one that there is not counts as none"""
+    """IANA name; an unknown one counts as none"""
     latitude: float | None = None
     longitude: float | None = None
     practitioner: str | None = None
@@ -54,12 +54,12 @@ class Fact:
     """what was known already of later names, numbers and addresses, in order of time"""
 
     def as_of(self, now: datetime) -> Fact:
-        """With the name and the number that hold now."""
+        """The fact with its name and number at `now`."""
         turn = next((turn for turn in reversed(self.turns) if turn.at <= now), None)
         return self if turn is None else replace(self, name=turn.name, phone=turn.phone)
 
     def addressed(self, at: datetime) -> Fact:
-        """With the address that it has at a moment."""
+        """The fact with its address at `at`."""
         dated = (turn.address for turn in reversed(self.turns) if turn.at <= at)
         address = next((address for address in dated if address is not None), self.address)
         return self if address == self.address else replace(self, address=address)
@@ -78,7 +78,7 @@ class Visit:
     site: str | None
     """the names of its places alone"""
     place: str | None
-    """the same, failing that the name of whose place it is"""
+    """the same, else the name of a role, offer or practice"""
     address: tuple[str, ...]
     phone: str | None
     zone: ZoneInfo
@@ -129,7 +129,7 @@ def visit_of(appointment: Appointment, facts: Mapping[str, Fact]) -> Visit:
 
 
 def _at_the_visit(appointment: Appointment, facts: Mapping[str, Fact]) -> Mapping[str, Fact]:
-    """The facts with the addresses of when it takes place: whoever is told goes there then."""
+    """The facts with the addresses at the time of the visit, when the patient goes there."""
     return {reference: fact.addressed(appointment.start) for reference, fact in facts.items()}
 
 
@@ -138,8 +138,8 @@ def _known(references: Iterable[str], facts: Mapping[str, Fact]) -> list[Fact]:
 
 
 def _places(appointment: Appointment, facts: Mapping[str, Fact]) -> tuple[str, ...]:
-    """Where it is. A place that the appointment names itself is the place, for a role may have several; when nothing says the
-    address of that one, it is at the only place of whom it names."""
+    """The places of the visit. A Location that the appointment names wins, as a role may have several. If it has no address,
+    the only place of the named actors is added."""
     named = appointment.actors_of("Location")
     roles = _roles_at_one_place(appointment, facts) or _known(_directory_actors(appointment), facts)
     theirs = tuple(dict.fromkeys(place for role in roles for place in _places_of(role, appointment, facts)))
@@ -174,20 +174,20 @@ def _filled(place: str, facts: Mapping[str, Fact]) -> Fact:
 
 
 def _addressed_first(places: Sequence[str], facts: Mapping[str, Fact]) -> list[str]:
-    """Those that are known, in the appointment's order but for those without an address."""
+    """The known places in the appointment's order, those without an address last."""
     known = [place for place in places if place in facts]
     return sorted(known, key=lambda place: not _filled(place, facts).address)
 
 
 def _site(places: Sequence[str], facts: Mapping[str, Fact]) -> str | None:
-    """What stands at the door and then, inside, what leads to the room. Of a place at another address, nothing."""
+    """The names from the door to the room; nothing of a place at another address."""
     ways = [_way_in(place, facts) for place in places]
     said = [one for way in ways if way[0] is ways[0][0] or not way[0].address for one in way]
     return ", ".join(dict.fromkeys(one.name for one in said if one.name)) or None
 
 
 def _way_in(place: str, facts: Mapping[str, Fact]) -> list[Fact]:
-    """From what has the address to the place itself."""
+    """From the place with the address to this place."""
     way: list[Fact] = []
     for one in _upwards(place, facts):
         way.insert(0, one)
@@ -197,14 +197,14 @@ def _way_in(place: str, facts: Mapping[str, Fact]) -> list[Fact]:
 
 
 def _roles_at_one_place(appointment: Appointment, facts: Mapping[str, Fact]) -> tuple[Fact, ...]:
-    """The roles behind the visit, if all are at the same."""
+    """Roles behind the visit, if all have equal places."""
     behind = _roles_behind(appointment, facts)
     return behind if len({frozenset(_places_of(role, appointment, facts)) for role in behind}) == 1 else ()
 
 
 def _roles_behind(appointment: Appointment, facts: Mapping[str, Fact]) -> tuple[Fact, ...]:
-    """The roles that professionals have at the time of the visit whom it names without saying where: software has agendas of
-    a person alone. A role has gone with its organisation, and with the last of its places."""
+    """The roles, at the time of the visit, of professionals whom it names without a place: some software has agendas of a
+    person alone. A role ends with its organisation, and with the last of its places."""
     if any(map(appointment.actors_of, ("Location", "PractitionerRole", "HealthcareService"))):
         return ()
     people = appointment.actors_of("Practitioner")
@@ -224,13 +224,13 @@ def _places_of(role: Fact, appointment: Appointment, facts: Mapping[str, Fact]) 
 
 
 def _is_there(reference: str | None, appointment: Appointment, facts: Mapping[str, Fact]) -> bool:
-    """Whether it is in use when the visit takes place. Of what nothing was said yet, nothing is held against it."""
+    """Whether the resource is in use at the time of the visit. An unknown resource counts as in use."""
     fact = facts.get(reference or "")
     return fact is None or fact.is_there(appointment.start)
 
 
 def _common_zone(appointment: Appointment, facts: Mapping[str, Fact]) -> ZoneInfo | None:
-    """By which clock all places live where these professionals work."""
+    """The one zone of all places of these professionals, or None."""
     roles = _roles_behind(appointment, facts) or _known(_directory_actors(appointment), facts)
     places = {place for role in roles for place in _places_of(role, appointment, facts)}
     zones = {zone_named(_filled(place, facts).zone) for place in places if place in facts}

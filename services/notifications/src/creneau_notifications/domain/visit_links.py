@@ -25,7 +25,7 @@ class VisitLinkRules:
     def situation(
         self, appointment: Appointment, *, recipient: str, tries: int, is_newest: bool, now: datetime
     ) -> Situation:
-        """Of a link that was sent to `recipient`, where wrong answers were given `tries` times."""
+        """The state of a link that was sent to `recipient`, with `tries` wrong answers so far."""
         if recipient not in appointment.patients or appointment.hidden:
             return "ended"
         if now >= appointment.start + self.after_visit:

@@ -37,7 +37,7 @@ RESOURCE_TYPE = "fr.creneau.directory.resource.changed.v1"
 REACHED = """
 SELECT reference FROM recipient
 WHERE reference NOT IN (SELECT recipient FROM departure WHERE done_at IS NULL)"""
-"""who can be told something, but for those who have left and are still told that their visits are cancelled"""
+"""the known recipients, except those who leave and are still told of cancelled visits"""
 
 
 class Listener:
@@ -66,7 +66,7 @@ class Listener:
         await self._notifications.account_changed(connection, event.key, people, event.time)
 
     async def erasure(self, connection: Connection, event: ReceivedEvent) -> None:
-        """The tombstone says no more than that: it comes behind the event, or in its place once that is compacted."""
+        """A tombstone only says that the person was erased. It follows the event, or replaces it after compaction."""
         forget_by, awaited = event.time + self._forget_within, None
         if event.data is not None:
             forget_by, awaited = read_erasure(event.data)

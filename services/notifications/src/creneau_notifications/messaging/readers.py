@@ -1,6 +1,6 @@
-"""From event data to what this service needs of it. Members that are not read are not looked at.
+"""Reads from event data what this service needs. Other members are ignored.
 
-The members that are, and no others, stand in `shared/contracts/events/expectations/notifications/`.
+The members that are read are those in `shared/contracts/events/expectations/notifications/`.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from creneau_shared.fhir.zones import stated_zone, zone_of
 DECEASED = "pat-dec"
 """of http://terminology.hl7.org/CodeSystem/appointment-cancellation-reason"""
 MOMENTS_MAX = 20
-"""Each costs a look at every name and number that a resource has, and it may have thousands: what begins or ends later is
-learnt from the directory's next word."""
+"""Each moment costs a look at every name and number of a resource, which may have thousands. Later moments are learnt from
+the directory's next event."""
 
 
 def read_appointment(
@@ -65,12 +65,12 @@ def read_appointment(
 
 
 def _is_record_ended(cancellation: Mapping[str, Any]) -> bool:
-    """Events of before say it of the dead alone, and a practice of what it cancels itself, by the reason."""
+    """Older events, and practices that cancel, say it by the reason only, and of the dead alone."""
     return cancellation.get("recordEnded") is True or cancellation.get("reason") == DECEASED
 
 
 def _proposed(data: Mapping[str, Any]) -> datetime | None:
-    """What the patient is asked; what they propose themselves, or who represents them, they know."""
+    """The time proposed to the patient; None if they or a representative proposed it."""
     proposal = data.get("proposal")
     if proposal is None or proposal["by"].startswith(("Patient/", "RelatedPerson/")):
         return None
@@ -124,12 +124,12 @@ def _moment(text: str | None) -> datetime | None:
 
 
 def read_erasure(data: Mapping[str, Any]) -> tuple[datetime, tuple[str, ...]]:
-    """By when a `patient.erased` wants the person forgotten, and the cancelled appointments to be told before."""
+    """The deadline of a `patient.erased`, and the cancelled appointments to be told before it."""
     return datetime.fromisoformat(data["forgetBy"]), tuple(data["cancelled"])
 
 
 def read_fact(data: Mapping[str, Any], now: datetime) -> tuple[Fact, datetime]:
-    """What the resource of a `resource.changed` says at `now` that messages need, and its `meta.lastUpdated`."""
+    """What messages need of a `resource.changed` resource as of `now`, and its `meta.lastUpdated`."""
     resource = data["resource"]
     position = resource.get("position", {})
     places = resource.get("location", [])
@@ -162,7 +162,7 @@ def _name(resource: Mapping[str, Any], now: datetime) -> str | None:
 
 
 def _turns(resource: Mapping[str, Any], now: datetime) -> Iterator[Turn]:
-    """When, after `now`, it says another name, number or address, as far as its next `MOMENTS_MAX` periods tell."""
+    """The changes of name, number or address after `now`, within the next `MOMENTS_MAX` moments."""
     names = resource["name"] if isinstance(resource.get("name"), list) else []
     elements = (*names, *resource.get("telecom", []), *_addresses(resource))
     dated = (bounds(element.get("period")) for element in elements)
@@ -180,7 +180,7 @@ def _said(resource: Mapping[str, Any], at: datetime) -> tuple[str | None, str | 
 
 
 def _addresses(resource: Mapping[str, Any]) -> list[Any]:
-    """The one of a place; Practitioner and Organization have several, which no message tells."""
+    """The address of a place; the several of a Practitioner or Organization are never told."""
     address = resource.get("address")
     return [address] if isinstance(address, dict) else []
 

@@ -1,7 +1,7 @@
 """`$send-code` and `$verify-code`: somebody without an account proves that a contact is theirs, and gets a token.
 
-What is asked and answered holds a contact, a code or a token: it stands in bodies only, and is recorded nowhere. Nothing
-is looked up about the contact but when codes were sent to it, so that no answer tells whether it is known here.
+Requests and answers hold a contact, a code or a token: they use bodies only, and are recorded nowhere. Only the times of
+sent codes are looked up for a contact, so that no answer tells whether it is known here.
 """
 
 from __future__ import annotations
@@ -180,7 +180,7 @@ def _language(given: OperationInput, request: FhirRequest) -> Language:
 
 
 def _wrong() -> Unprocessable:
-    """The same for a code that is another, that has ended, that was tried too often, or that never was."""
+    """The same error for a wrong, expired, too often tried or nonexistent code."""
     return Unprocessable(
         "Ce code n'est pas le bon, ou ne fonctionne plus : vérifiez-le, ou demandez-en un autre.",
         "This code is not the right one, or works no longer: check it, or ask for another one.",

@@ -1,4 +1,4 @@
-"""What the operations share that send something to a contact while their caller waits: how much, how, and its refusals."""
+"""Shared by the operations that send something to a contact while the caller waits: limits, sending, refusals."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def parameter(name: str, type_: str, use: str = "in", minimum: int = 1) -> Resou
 
 
 def body_of(request: FhirRequest) -> OperationInput:
-    """What the body says: in an address it would be kept by whoever logs addresses."""
+    """The body's parameters only: those in an address would be kept in logs."""
     return OperationInput.of(replace(request, query=[]))
 
 

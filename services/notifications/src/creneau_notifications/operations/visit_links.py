@@ -1,7 +1,7 @@
 """`Appointment/$open-link` and `Appointment/$renew-link`: a visit by the link of a message, without an account.
 
-Whoever has the link sees when and where the visit is. To act they must know one thing about the person; a few wrong
-answers end the link, and a new one goes to nobody but whom the first went to. Tokens stand in bodies only.
+Whoever has the link sees when and where the visit is. To act they must know one thing about the person. A few wrong answers
+end the link; a new one goes only where the first went. Tokens stand in bodies only.
 """
 
 from __future__ import annotations
@@ -48,8 +48,8 @@ from creneau_shared.security.answers import Answers
 from creneau_shared.security.own_tokens import OneAppointment, TokenSigner
 
 WHOSE = "Organization/"
-"""whose name is told to whoever has the link, failing that of the place: that of an offer or a professional might tell what
-the visit is for"""
+"""type whose name the link shows if the place has none: the name of an offer or a professional might tell what the visit is
+for"""
 
 WAITS = "waitlist"
 
@@ -126,7 +126,7 @@ class OpenLinkOperation:
             else:
                 granted, refusal = [], _closed(situation)
             known = await facts.find(connection, link.event.appointment.actors, request.now)
-        # Once the try is counted: an error within the transaction would undo it.
+        # Only now: an error within the transaction would undo the counted try.
         if refusal is not None:
             raise refusal
         left = desk.rules.tries_max - link.tries
@@ -136,7 +136,7 @@ class OpenLinkOperation:
     async def _judge(
         self, connection: Connection, request: FhirRequest, link: VisitLink, answer: str
     ) -> tuple[list[Resource], CreneauError | None]:
-        """What a right answer gives, or what is to be said to a wrong one, which is counted then."""
+        """What a right answer gives, or the error for a wrong one, which is counted."""
         desk = self._desk
         if desk.signer is None:
             return [], _not_offered()
@@ -212,7 +212,7 @@ def _address(channel: Channel | None, contact: Contact | None) -> Address | None
 async def _found(
     desk: LinkDesk, connection: Connection, request: FhirRequest, given: OperationInput
 ) -> tuple[VisitLink, Situation]:
-    """The link that a token is of, and how it stands; NotFound for any other text."""
+    """The link of a token, and its situation; NotFound for any other text."""
     token = given.first("token")
     if not isinstance(token, str) or not token.strip():
         raise BadRequest(
@@ -242,7 +242,7 @@ def _answer(given: OperationInput) -> str | None:
 
 
 def _shown(link: VisitLink, known: Mapping[str, Fact]) -> Iterator[Resource]:
-    """What whoever has the link sees: nobody's name, and nothing of what the visit is for."""
+    """What a user of the link sees: nobody's name, and nothing of what the visit is for."""
     appointment = link.event.appointment
     visit = visit_of(appointment, known)
     yield {"name": "status", "valueCode": appointment.status}

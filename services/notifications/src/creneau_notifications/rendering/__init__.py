@@ -1,1 +1,1 @@
-"""From an appointment, its visit and a contact to what is sent: e-mail, calendar file, text message."""
+"""Turns an appointment, its visit and a contact into an e-mail, a calendar file or a text message."""

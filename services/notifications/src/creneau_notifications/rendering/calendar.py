@@ -28,8 +28,8 @@ _NAME = re.compile(r"(?:[^\W\d_]|[ '’.-])*")
 
 
 def method_of(occasion: Occasion) -> str:
-    """iTIP method: CANCEL takes the appointment off the calendar, REQUEST puts or updates it. Both are of one appointment
-    (RFC 5546 §3.2): of several the file says what has become of each, by PUBLISH."""
+    """iTIP method: CANCEL removes the appointment from the calendar, REQUEST adds or updates it. Both are for one
+    appointment (RFC 5546 §3.2); for several, PUBLISH gives the state of each."""
     if len(occasion.occurrences) > 1:
         return "PUBLISH"
     return "CANCEL" if occasion.kind is Kind.CANCELLATION else "REQUEST"
@@ -82,8 +82,8 @@ def _event(
 
 
 def _times(appointment: Occurrence, zone: ZoneInfo) -> tuple[datetime, datetime]:
-    """Start and end by the clock of the place, or in UTC where that clock shows one of them a second time: a local
-    time that occurs twice means its first occurrence (RFC 5545 §3.3.5)."""
+    """Start and end by the clock of the place. In UTC where that clock shows one of them a second time: a local time that
+    occurs twice means its first occurrence (RFC 5545 §3.3.5)."""
     local = appointment.start.astimezone(zone), appointment.end.astimezone(zone)
     if any(moment.fold for moment in local):
         return appointment.start.astimezone(UTC), appointment.end.astimezone(UTC)
@@ -109,7 +109,7 @@ def _summary(occasion: Occasion, wording: Wording) -> str:
 def _description(occasion: Occasion, appointment: Occurrence, wording: Wording) -> str:
     lines = [wording.modes[occasion.visit.mode]]
     if occasion.is_elsewhere:
-        # The calendar shows the visit by its own clock: whoever travels there wants the other.
+        # The calendar shows its user's clock; a traveller to the visit wants the place's.
         when = occasion.told(appointment.start)
         lines.append(f"{wording.when}{wording.colon}{when}")
     if occasion.kind is not Kind.CANCELLATION:
@@ -142,7 +142,7 @@ def _party_line(name: str, party: vCalAddress) -> bytes:
 
 def _address(address: str, name: str, parameters: Mapping[str, str]) -> vCalAddress:
     party = vCalAddress(f"mailto:{address}")
-    # A parameter knows no escape (RFC 5545 §3.1), but many a reader takes a backslash for one, and what follows for the name.
+    # A parameter has no escapes (RFC 5545 §3.1), but many readers take a backslash and what follows for one.
     named = {"CN": name.replace("\\", "/")} if name else {}
     for key, value in {**named, **parameters}.items():
         party.params[key] = vText(value)
@@ -150,8 +150,8 @@ def _address(address: str, name: str, parameters: Mapping[str, str]) -> vCalAddr
 
 
 def attendee_line(contact: Contact) -> bytes:
-    """Already accepted, no answer wanted: the patient chose the time. A name that is one is written as it is, between
-    quotes; for any other the library knows what is to be escaped."""
+    """Already accepted, no answer wanted: the patient chose the time. A plain name is written between quotes; the library
+    escapes any other."""
     if contact.email is None:
         raise ValueError("a calendar file needs the attendee's address")
     if not _NAME.fullmatch(contact.name):

@@ -1,5 +1,4 @@
-"""Lines of a calendar file (RFC 5545 §3.1), for those that are written once a message: the library makes one in ten
-times as long."""
+"""Writes the lines of a calendar file (RFC 5545 §3.1) that each message needs: the library takes ten times as long."""
 
 from __future__ import annotations
 
@@ -31,7 +30,7 @@ def moment_line(name: str, moment: datetime, zone: str) -> bytes:
 
 
 def _folded(line: bytes) -> bytes:
-    """With a line break before an octet too many, which is never within a character or an escape."""
+    """Folds a line before it is too long, never within a character or an escape."""
     folded = []
     while len(line) > OCTETS_MAX:
         # The space that begins what follows does not count: readers count it with the break.

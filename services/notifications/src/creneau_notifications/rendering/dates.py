@@ -37,9 +37,9 @@ def time_of_day(instant: datetime, visit: Visit, language: Language) -> str:
 
 
 def is_elsewhere(instant: datetime, visit: Visit, reader: ZoneInfo) -> bool:
-    """Whether the reader, who lives by the clock of `reader`, could take the place's time for another instant.
+    """Whether a reader by the clock of `reader` could take the place's time for another instant.
 
-    The time of an unknown place is given by Paris time, which whoever knows the place could.
+    An unknown place's time is in Paris time: a reader who knows the place could.
     """
     return not visit.zone_known or (
         instant.astimezone(visit.zone).utcoffset() != instant.astimezone(reader).utcoffset()

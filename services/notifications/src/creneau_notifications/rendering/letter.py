@@ -49,11 +49,11 @@ class Occasion:
     site_url: str
     """pages for the public, no trailing slash"""
     visit_token: str = ""
-    """of the link by which the reader comes to the visit; given as the message leaves"""
+    """token of the link to the visit; set as the message leaves"""
     confirm_url: str | None = None
     """where the reader says whether the address is theirs, when nobody has said so yet"""
     reader_zone: ZoneInfo = PARIS
-    """by which clock the reader lives"""
+    """the reader's clock"""
 
     @property
     def occurrences(self) -> tuple[Occurrence, ...]:
@@ -64,7 +64,7 @@ class Occasion:
 
     @property
     def start(self) -> datetime:
-        """Of what the message is about: the visit, or the other time that is proposed for it."""
+        """The start that the message is about: the visit's, or the other time proposed."""
         visit = self.event.appointment
         return visit.proposed if self.kind is Kind.PROPOSAL and visit.proposed is not None else visit.start
 
@@ -89,7 +89,7 @@ class Occasion:
         return is_elsewhere(self.event.appointment.start, self.visit, self.reader_zone)
 
     def told(self, instant: datetime, *, year: bool = False, brief: bool = False) -> str:
-        """When that is, in the reader's language, by the place's clock."""
+        """`instant` in the reader's language, by the place's clock."""
         return moment(instant, self.visit, self.contact.writes_in, self.reader_zone, year=year, brief=brief)
 
 

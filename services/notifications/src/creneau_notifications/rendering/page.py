@@ -12,8 +12,8 @@ Version = Literal["fr", "en", "simple"]
 """The languages of the page; the simple version is French."""
 
 Situation = Literal["open", "confirmed", "refused", "unknown", "ended", "unclear", "away"]
-"""What the page is about: nothing said yet, said yes, said no; no such link, one that has ended, no readable answer, nothing
-that could be looked up or put down at the moment."""
+"""State of the answer: none yet, yes, no; no such link, an ended one, no readable answer; nothing that could be looked up or
+put down at the moment."""
 
 PAGE_STYLE = (
     "body{margin:0;padding:24px 12px;background:#f4f5f7;color:#1d2433;font:18px/1.55 system-ui,sans-serif}"
@@ -43,7 +43,7 @@ class Around:
     """What stands on the page in every situation: its other versions, and the ways on."""
 
     own: str
-    """by what name the version is led to from the others"""
+    """the name of links to the version"""
     human: str
     home: str
     accessibility: str

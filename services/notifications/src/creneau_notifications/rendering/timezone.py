@@ -15,7 +15,7 @@ from icalendar.prop import vRecur
 
 WEEKDAYS = ("MO", "TU", "WE", "TH", "FR", "SA", "SU")
 YEARS_BEFORE, YEARS_AFTER = 1, 2
-"""A rule must hold for the years around the appointment to be called one."""
+"""A rule must hold in these years around the appointment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ def _instant_of_change(zone: ZoneInfo, low: datetime, high: datetime) -> datetim
 
 
 def _observances(changes: Sequence[Change]) -> Iterator[TimezoneStandard | TimezoneDaylight]:
-    """One observance with a yearly rule where one describes all of the changes, else one for each of them."""
+    """One observance if one yearly rule describes all changes, else one observance for each change."""
     rule = _yearly(changes)
     for change in changes[:1] if rule is not None else changes:
         part = TimezoneDaylight() if change.daylight else TimezoneStandard()
@@ -101,7 +101,7 @@ def _yearly(changes: Sequence[Change]) -> vRecur | None:
     common = set.intersection(*places)
     if len(same) != 1 or len(steady) != 1 or not common:
         return None
-    # The last of a month is also its fourth in some runs of years: what is last every year is called so.
+    # In some years the last of a month is also the fourth: what is last every year is written as last.
     place = -1 if -1 in common else min(common)
     onset = onsets[0]
     return vRecur(freq="YEARLY", bymonth=onset.month, byday=f"{place}{WEEKDAYS[onset.weekday()]}")

@@ -12,7 +12,7 @@ from creneau_notifications.domain.plan import Kind
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How a request is told that came to nothing; of several, `{count}`, the first at `{when}`."""
+    """For a request that came to nothing; of several: `{count}`, the first at `{when}`."""
 
     subject: str
     subject_of_several: str
@@ -35,7 +35,7 @@ class Wording:
     cancelled_by_patient: str
     cancelled_by_provider: str
     cancelled_unanswered: str
-    """of what had been booked, and was to be agreed to again"""
+    """for a booked visit that needed agreement again"""
     refused: Ended
     unanswered: Ended
     waits_on: str
@@ -48,15 +48,15 @@ class Wording:
     how: str
     modes: Mapping[Mode, str]
     offered_until: str
-    """`{until}`: until when what is offered is kept"""
+    """`{until}`: until when the offer is kept"""
     instead_of: str
-    """`{when}`: the time that another one is proposed for"""
+    """`{when}`: the booked time that would be replaced"""
     instead_of_asked: str
-    """`{when}`: the time that was asked for, to which nobody has agreed"""
+    """`{when}`: the requested time, not agreed to"""
     answer: str
     manage: str
     see: str
-    """of what may be too near to be changed online"""
+    """for a visit maybe too near to change online"""
     manage_hint: str
     book_again: str
     calendar_hint: str

@@ -33,7 +33,7 @@ async def save(connection: Connection, account: str, people: Sequence[Person]) -
 
 
 async def known(connection: Connection, principal: Principal, now: datetime) -> Known:
-    """For whom a patient's account acts at `now`. Of a practice's people nothing more is known than the token says."""
+    """For whom a patient's account acts at `now`. For other roles nothing is known beyond the token."""
     if principal.role != "patient":
         return Known()
     rows = await connection.fetch(

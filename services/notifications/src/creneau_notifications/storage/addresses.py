@@ -64,8 +64,8 @@ class Keyring:
         return urlsafe_b64encode(digest[:TOKEN_BYTES]).decode().rstrip("=")
 
     def visit_token(self, message: UUID, number: int = 0) -> str:
-        """The token of a link to the visit that a message is about: the message's id, and 128 bits that nobody can find who
-        has not the key. `number`: of the links that were asked for later, from 1."""
+        """The token of a link to a message's visit: the message's id and 128 bits that need the key. `number`: counts the
+        links asked for later, from 1."""
         said = message.bytes + (number.to_bytes(NUMBER_BYTES) if number else b"")
         return urlsafe_b64encode(said + self._visit_mark(said)).decode().rstrip("=")
 
@@ -86,7 +86,7 @@ class Keyring:
         return self._digest("visit", said.hex())[:TOKEN_BYTES]
 
     def code(self, address: Hashed, code: str) -> bytes:
-        """As a one-time code of an address is kept."""
+        """The stored hash of an address's code."""
         return self._digest("code", address.channel, address.exact.hex(), code)
 
     def _digest(self, *parts: str) -> bytes:
@@ -94,7 +94,7 @@ class Keyring:
 
 
 def token_hash(token: str) -> bytes:
-    """As a token is kept."""
+    """The stored hash."""
     return hashlib.sha256(token.encode()).digest()
 
 
@@ -108,7 +108,7 @@ Box = tuple[str, bytes]
 async def lock_standings(
     connection: Connection, boxes: Collection[Box], now: datetime
 ) -> Mapping[Box, Standing]:
-    """What has gone to these letter boxes, locked against every other sender until the transaction ends."""
+    """The standings of these letter boxes, locked against every other sender until the transaction ends."""
     channels, mailboxes = _columns(sorted(set(boxes)))
     rows = await connection.fetch(
         "INSERT INTO address_standing AS kept (channel, mailbox, day, last_at)"
@@ -159,7 +159,7 @@ Reader = tuple[Hashed, str]
 
 
 async def confirmed_among(connection: Connection, readers: Collection[Reader]) -> frozenset[Reader]:
-    """Those of whom the owner of the address has said that messages for them are for the owner."""
+    """The readers whose address owner confirmed that this recipient's messages are for them."""
     if not readers:
         return frozenset()
     rows = await connection.fetch(
@@ -179,7 +179,7 @@ async def confirmed_among(connection: Connection, readers: Collection[Reader]) -
 
 
 async def keep_link(connection: Connection, token: str, link: Link) -> None:
-    """Make `token` speak for the address; a link made before keeps its end."""
+    """Keep the link of `token`; one that exists keeps its expiry."""
     await connection.execute(
         "INSERT INTO address_link (token, channel, mailbox, address, recipient, expires_at)"
         " VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (token) DO NOTHING",
@@ -204,7 +204,7 @@ async def find_link(connection: Connection, token: str) -> Link | None:
 
 
 async def state_of(connection: Connection, link: Link, now: datetime) -> State:
-    """What has been said about the address so far; confirming it for a person outlasts refusing all others."""
+    """The owner's answer so far; a confirmation for this recipient wins over a refusal of all others."""
     if await confirmed_among(connection, [(link.address, link.recipient)]):
         return "confirmed"
     refused = await connection.fetchval(
@@ -218,7 +218,7 @@ async def state_of(connection: Connection, link: Link, now: datetime) -> State:
 
 
 async def confirm(connection: Connection, link: Link, now: datetime) -> None:
-    """The owner says yes: messages for this recipient go on, and the few for others are counted anew.
+    """The owner says yes: messages for this recipient go on, and the count for others starts anew.
 
     Saying it again changes nothing, so that one link cannot be used to count anew for ever.
     """
@@ -239,7 +239,7 @@ async def confirm(connection: Connection, link: Link, now: datetime) -> None:
 
 
 async def refuse(connection: Connection, link: Link, now: datetime, until: datetime) -> None:
-    """The owner says: not me. Nothing more until then, for anyone whom neither they nor a practice has named."""
+    """The owner says: not me. Until `until` nothing is sent for recipients not confirmed or vouched for."""
     await connection.execute(
         "INSERT INTO address_standing AS kept (channel, mailbox, day, last_at, refused_until)"
         " VALUES ($1, $2, $3, $4, $5) ON CONFLICT (channel, mailbox) DO UPDATE SET refused_until = $5",

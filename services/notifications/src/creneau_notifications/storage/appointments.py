@@ -32,8 +32,8 @@ async def find(connection: Connection, appointments: Collection[str]) -> Mapping
 
 
 async def save(connection: Connection, events: Sequence[AppointmentEvent]) -> frozenset[str]:
-    """Make each event, of an appointment of its own, the last one of it. The appointments (ids) of which no version as
-    great was there already."""
+    """Save each event as the last of its appointment (one event each). Returns the ids whose stored version was smaller, or
+    missing."""
     appointments = [event.appointment for event in events]
     rows = await connection.fetch(
         "INSERT INTO appointment_state (appointment, version, recipient, ends_at, event, others)"
@@ -55,8 +55,8 @@ async def save(connection: Connection, events: Sequence[AppointmentEvent]) -> fr
 
 
 async def ahead_of(connection: Connection, recipient: str, now: datetime) -> list[AppointmentEvent]:
-    """The last events of the recipient's appointments that have not ended; none of them becomes another's before the
-    transaction ends."""
+    """The last events of the recipient's appointments that have not ended, locked against changes until the transaction
+    ends."""
     rows = await connection.fetch(
         "SELECT event FROM appointment_state"
         " WHERE (recipient = $1 OR (others <> '{}' AND others @> ARRAY[$1::text])) AND ends_at > $2"
@@ -68,8 +68,7 @@ async def ahead_of(connection: Connection, recipient: str, now: datetime) -> lis
 
 
 async def prune(connection: Connection, before: datetime, limit: int) -> int:
-    """Forget at most `limit` appointments that ended before this instant, and of which nothing is pending; how many there
-    were."""
+    """Forget at most `limit` appointments that ended before `before` and have no pending message; returns how many."""
     status = await connection.execute(
         "DELETE FROM appointment_state WHERE appointment IN"
         " (SELECT appointment FROM appointment_state AS told WHERE ends_at < $1 AND NOT EXISTS"

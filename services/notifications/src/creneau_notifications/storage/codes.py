@@ -1,7 +1,6 @@
-"""The one-time codes: one live code a contact, and when codes were sent to a letter box.
+"""One-time codes: one live code a contact, and when codes were sent to a letter box.
 
-Contacts stand here as keyed hashes (see `addresses.Keyring`), and so do codes: six digits are found in a moment by whoever
-has their plain hash.
+Contacts and codes are stored as keyed hashes (see `addresses.Keyring`): a plain hash of six digits is broken in a moment.
 """
 
 from __future__ import annotations
@@ -52,9 +51,9 @@ async def keep(connection: Connection, address: Hashed, digest: bytes, expires_a
 
 
 async def use(connection: Connection, address: Hashed, digest: bytes, now: datetime, tries_max: int) -> bool:
-    """Try a code, once more of at most `tries_max` times; whether it is the contact's, which it then is no longer.
+    """Try a code, at most `tries_max` times; returns whether it is the contact's code. A right code is used up.
 
-    The transaction must be committed either way: a try that is undone was none.
+    Commit the transaction either way: a try that is rolled back does not count.
     """
     kept = await connection.fetchval(
         "UPDATE contact_code SET tries = tries + 1"
@@ -73,14 +72,13 @@ async def use(connection: Connection, address: Hashed, digest: bytes, now: datet
 
 
 async def forget(connection: Connection, address: Hashed) -> None:
-    """Forget the code of a contact. When codes were sent to it stays: else whoever erases a record could have more sent."""
+    """Forget the code of a contact. The times of sending stay: else erasing a record would allow more codes."""
     await connection.execute(
         "DELETE FROM contact_code WHERE channel = $1 AND address = $2", address.channel, address.exact
     )
 
 
 async def prune(connection: Connection, before: datetime, limit: int) -> int:
-    """Forget at most `limit` codes that ended, and as many counts of which the last is from, before this instant; how
-    many."""
+    """Forget at most `limit` codes that ended before `before`, and as many counts; returns the larger number."""
     removed = [await remove(connection, before, limit) for remove in _ENDED]
     return max(removed)

@@ -1,5 +1,5 @@
-"""What Communications are searched by. Those of one kind, state and channel differ in whom they are for and when they were
-sent and in nothing else that is searched by, so it is worked out once for each and then filled in."""
+"""The search index of Communications. Those of one kind, state and channel differ only in recipient and sending time, so the
+index is computed once for each and then filled in."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _MILLISECOND = timedelta(milliseconds=1)
 
 
 def entries_of(resource: Resource, base_url: str) -> IndexEntries:
-    """As `index_resource`, of a Communication as `communications` makes them."""
+    """`index_resource` for Communications as `communications` makes them."""
     recipient, sent = resource["subject"]["reference"], resource.get("sent")
     if not _SOMEBODY.fullmatch(recipient):
         return index_resource(TYPE, resource, base_url=base_url)

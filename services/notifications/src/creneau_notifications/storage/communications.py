@@ -102,7 +102,7 @@ class Communications:
 
 
 def belonging_of(message: Message) -> list[str]:
-    """Whose the Communication is: the practices' of the visit; the recipient's representatives see it too."""
+    """The owners of the Communication: the visit's practices; the recipient's representatives see it too."""
     appointment = message.event.appointment
     shared = [] if appointment.hidden else [f"{SHARED}{message.recipient.removeprefix('Patient/')}"]
     return [*owned_by(appointment.organizations), *shared]

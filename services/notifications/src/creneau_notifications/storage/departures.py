@@ -1,4 +1,4 @@
-"""Who is leaving: what they are still told of, and taking out all that is kept of them."""
+"""Who is leaving: what they are still told, and the deletion of their data."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ WHERE done_at IS NULL AND recipient <> ALL($3::text[])
                                       WHERE known.appointment = expected.appointment
                                       AND known.event -> 'appointment' ->> 'status' = 'cancelled'))))
 ORDER BY asked_at LIMIT $2 FOR UPDATE SKIP LOCKED"""
-"""Whoever has been told all that was to be told, or can wait no longer; a message in a sender's hands is waited for."""
+"""Recipients who have been told everything, or can wait no longer; waits for a message that is being sent."""
 
 
 async def begin(
@@ -32,8 +32,8 @@ async def begin(
     forget_by: datetime,
     awaited: Collection[str] | None,
 ) -> None:
-    """Put down that a recipient leaves. `awaited`: the cancelled appointments of which they are still told; None when
-    that is not known (any more), which changes nothing for one who is leaving already."""
+    """Record that a recipient leaves. `awaited`: the cancelled appointments that they are still told of; None when unknown,
+    which changes nothing for a recipient who already leaves."""
     await connection.execute(
         "INSERT INTO departure (recipient, asked_at, forget_by, awaited) VALUES ($1, $2, $3, $4)"
         " ON CONFLICT (recipient) DO UPDATE SET awaited = excluded.awaited, forget_by = excluded.forget_by"
@@ -55,7 +55,7 @@ async def is_leaving(connection: Connection, recipient: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Left:
-    """Of some recipients, those who are leaving, and those who have been forgotten: to these nothing is told any more."""
+    """Some recipients: those who are `leaving`, and those who are `gone` (forgotten) and told nothing any more."""
 
     leaving: frozenset[str]
     gone: frozenset[str]
@@ -75,14 +75,14 @@ async def left_among(connection: Connection, recipients: Collection[str]) -> Lef
 
 
 async def due(connection: Connection, now: datetime, limit: int, but: Collection[str] = ()) -> list[str]:
-    """Recipients to be forgotten now, but for some; locked."""
+    """Recipients to forget now, except `but`; locked."""
     return [row["recipient"] for row in await connection.fetch(_DUE, now, limit, list(but))]
 
 
 async def forget(connection: Connection, recipient: str, now: datetime) -> int:
-    """Take out all that is kept of a recipient who is leaving; how many messages there were.
+    """Delete all that is kept of a leaving recipient; returns the number of messages.
 
-    What appointments have told stays, so that no event has its effect twice, without saying whose they were.
+    The events of appointments stay without the patient, so that no event takes effect twice.
     """
     await words.forget(connection, "contact", recipient)
     communications = [str(id_) for id_ in await messages.forget(connection, recipient)]

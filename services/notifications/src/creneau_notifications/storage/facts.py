@@ -21,8 +21,8 @@ _WIDER = ", ".join(f"wider.{column.strip()}" for column in _COLUMNS.split(","))
 
 
 async def save(connection: Connection, fact: Fact, last_updated: datetime) -> None:
-    """Keep `fact`, unless something newer is kept already (a log read again from its beginning), by more than clocks may be
-    apart (`words.is_last`)."""
+    """Keep `fact`, unless the kept one is newer by more than clocks may differ (`words.is_last`): a log may be read
+    again."""
     await connection.execute(
         f"INSERT INTO directory_fact ({_COLUMNS}, last_updated)"
         " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)"
@@ -54,7 +54,7 @@ async def save(connection: Connection, fact: Fact, last_updated: datetime) -> No
 
 
 async def let_go(connection: Connection, reference: str, now: datetime) -> None:
-    """A resource was deleted: it is out of use, and what it said serves for its last messages (`prune`)."""
+    """Mark a deleted resource as out of use; its fact still serves for its last messages (`prune`)."""
     await connection.execute(
         "UPDATE directory_fact SET active = false, gone_at = $2 WHERE reference = $1 AND gone_at IS NULL",
         reference,
@@ -63,7 +63,7 @@ async def let_go(connection: Connection, reference: str, now: datetime) -> None:
 
 
 async def prune(connection: Connection, before: datetime, limit: int) -> int:
-    """Forget at most `limit` of those that have been gone since before; how many."""
+    """Forget at most `limit` facts gone since before `before`; how many."""
     rows = await connection.fetch(
         "DELETE FROM directory_fact WHERE reference IN"
         " (SELECT reference FROM directory_fact WHERE gone_at < $1 LIMIT $2) RETURNING reference",
@@ -74,8 +74,8 @@ async def prune(connection: Connection, before: datetime, limit: int) -> int:
 
 
 async def find(connection: Connection, references: Iterable[str], now: datetime) -> Mapping[str, Fact]:
-    """The facts, with the names and numbers of `now`, of `references` and of the roles of professionals among them, of the
-    people, places and organisations that these point to, and of what the places among all of these are part of."""
+    """The facts, with names and numbers as of `now`: of `references`; of the roles of professionals among them; of the
+    people, places and organisations that these refer to; and of whatever contains those places."""
     rows = await connection.fetch(
         f"WITH RECURSIVE named AS (SELECT {_COLUMNS} FROM directory_fact WHERE reference = ANY($1::text[])"
         f" UNION SELECT {_COLUMNS} FROM directory_fact WHERE practitioner = ANY($1::text[])),"
@@ -91,7 +91,7 @@ async def find(connection: Connection, references: Iterable[str], now: datetime)
 
 
 def name_in_facts(reference: str) -> str:
-    """SQL of the name of whom the SQL of a reference refers to."""
+    """SQL for the name behind `reference`, itself SQL."""
     return f"(SELECT f.name FROM directory_fact AS f WHERE f.reference = {reference})"
 
 

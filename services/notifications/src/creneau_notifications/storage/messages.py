@@ -1,14 +1,14 @@
 """Messages and their attempts: planning, withdrawing, claiming, and what became of each.
 
-A message is due when it is planned and its next attempt is due, or when the lease of whoever was
-sending it has run out. Who finishes a claim says which attempt it was: a sender whose lease ran out meanwhile
-changes nothing any more. Times come from the caller's clock, never from the database's.
+A message is due when it is planned and its next attempt is due, or when its sender's lease has run out. Finishing a claim
+names its attempt, so a sender whose lease ran out changes nothing. Times come from the caller's clock, never from the
+database's.
 
-What a message tells of stands once, with its appointment (`appointments`): all that is pending for an appointment tells
-of the last event of it, and whatever another event withdraws is not sent any more. A message that tells of several of a
-series has its own event (`of_several`), which no event of one of them withdraws: it tells of those that are still as it
-says. A row of `message` is narrow, and a claim changes no column of an index. Statements that change several messages
-lock them in the order of their ids.
+What a message tells is stored once, with its appointment (`appointments`): all pending messages of an appointment tell of
+its last event. What another event withdraws is not sent. A message about several visits of a series has its own event
+(`of_several`), which no single visit's event withdraws; it tells of the visits that are still as it says. A row of `message`
+is narrow, and a claim changes no indexed column. Statements that change several messages lock them in the order of their
+ids.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Message:
     kind: Kind
     rule: str
     channel: str
-    """by which it was planned; once it was tried, or is over, by which it left"""
+    """the channel of planning; once tried or closed, the channel of sending"""
     planned_at: datetime
     due_at: datetime
     expires_at: datetime
@@ -70,11 +70,11 @@ class Message:
 
     @property
     def tells_of(self) -> tuple[Occurrence, ...]:
-        """Those of a series, of a message that tells of several."""
+        """The visits of the series that it tells of, if any."""
         return self.event.together if self.kind in OF_SEVERAL else ()
 
     def as_it_is(self, known: Mapping[str, AppointmentEvent]) -> Message:
-        """The message, about those of its series that still are as it says; superseded if none is."""
+        """The message about the visits of its series still as told; superseded if none is."""
         if not self.tells_of:
             return self
         event = as_they_are(self.event, self.kind, known)
@@ -99,13 +99,13 @@ class Attempt:
     error: str | None = None
     message_id: str | None = None
     sent_to: str | None = None
-    """the address that was used, and the subject line; of an accepted e-mail"""
+    """the address of an accepted message; `subject`: of an accepted e-mail"""
     subject: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """A due message that is to be sent, and the letter box against whose allowance it counts, if it did not yet."""
+    """A due message to send, and the letter box to count it against, unless counted already."""
 
     message: Message
     mailbox: bytes | None
@@ -154,8 +154,8 @@ _TOLD = (
 
 
 def _locked(condition: str) -> str:
-    """CTE: the ids of the messages of which the condition is true, locked one after the other. Consumers that withdraw
-    and senders that put down would otherwise wait for one another."""
+    """CTE: the ids of the messages that fulfil the condition, locked in order. Otherwise consumers that withdraw and senders
+    that finish could deadlock."""
     return f"locked AS MATERIALIZED (SELECT id FROM message WHERE {condition} ORDER BY id FOR NO KEY UPDATE)"
 
 
@@ -171,8 +171,8 @@ _SUPERSEDED = "'superseded'"
 
 
 def _withdrawing(reason: str, now: str) -> str:
-    """SQL: pending messages are withdrawn. What is being sent at this moment cannot be called back; it is marked, so that it
-    is not tried again."""
+    """SQL that withdraws pending messages. A message being sent cannot be called back; it is marked, so that it is not tried
+    again."""
     return (
         "superseded = true,"
         " status = CASE status WHEN 'planned' THEN 'cancelled' ELSE status END,"
@@ -183,15 +183,15 @@ def _withdrawing(reason: str, now: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """What planning has come to: messages that were not there, and those that were withdrawn and are planned once more."""
+    """The result of planning: new messages, and withdrawn ones that are planned again."""
 
     new: Sequence[Message] = ()
     again: Sequence[Message] = ()
 
 
 async def plan(connection: Connection, planned: Sequence[Planned], now: datetime) -> Kept:
-    """Keep those of the messages that are not kept yet, or were withdrawn: while nobody knew how to reach their recipient, or
-    while the visit was not theirs. Their events are their appointments' last ones, and kept already."""
+    """Keep the messages that are new, or were withdrawn while the recipient's contact was unknown or the visit was not
+    theirs. Their events are the last of their appointments, and saved already."""
     if not planned:
         return Kept()
     wanted = {one.message.id: _as_planned(one, now) for one in planned}
@@ -234,8 +234,8 @@ async def supersede(
     left: Mapping[str, Collection[str]],
     now: datetime,
 ) -> list[Message]:
-    """Withdraw what is pending of these kinds for these appointments (ids), and all that is for recipients whom they have
-    `left`; the messages cancelled. `told`: by appointment the event that was told of so far."""
+    """Withdraw the pending messages of these kinds for these appointments (ids), and all those for recipients who `left`
+    them. Returns the cancelled messages. `told`: by appointment, the event told so far."""
     if not withdrawn and not left:
         return []
     leavers = [
@@ -259,7 +259,7 @@ async def supersede(
 async def cancel_for(
     connection: Connection, recipient: str, reason: str, now: datetime, besides: Collection[Kind] = ()
 ) -> list[Message]:
-    """Withdraw what is pending for a recipient who is no longer known, but for these kinds; the messages cancelled."""
+    """Withdraw the pending messages of a recipient no longer known, except these kinds; returns those cancelled."""
     rows = await connection.fetch(
         f"WITH {_PENDING_TO}"
         f" UPDATE message SET {_withdrawing('$2', '$3')}"
@@ -276,11 +276,11 @@ async def cancel_for(
 async def look_for_due(
     connection: Connection, now: datetime, limit: int, channels: Collection[str]
 ) -> list[Message]:
-    """Up to `limit` due messages of these channels, locked, each with the number that its next claim will have; no two
-    senders get the same one.
+    """Up to `limit` due messages of these channels, locked, each with the number of its next claim. No two senders get the
+    same message.
 
-    What a newer version of the service planned by a channel that this one does not know is left to that version. An
-    attempt of a sender that vanished is put down as interrupted: nobody knows whether it got through.
+    Messages of a channel that only a newer version of the service knows are left to that version. The attempt of a vanished
+    sender is recorded as interrupted: nobody knows whether it got through.
     """
     rows = await connection.fetch(
         "WITH due AS MATERIALIZED (SELECT message.*, coalesce(of_several, told.event) AS told"
@@ -300,8 +300,7 @@ async def look_for_due(
 
 
 async def beside_others(connection: Connection, ids: Collection[UUID]) -> frozenset[UUID]:
-    """Those of these messages beside which another tells the same recipient the same, by another channel; whatever has
-    become of that one."""
+    """Those of the messages whose recipient gets the same message by another channel too, whatever became of that one."""
     if not ids:
         return frozenset()
     rows = await connection.fetch(
@@ -314,7 +313,7 @@ async def beside_others(connection: Connection, ids: Collection[UUID]) -> frozen
 
 
 async def count_overdue(connection: Connection, now: datetime) -> int:
-    """How many messages wait, or are being sent, of which it is too late: `expires_at` has passed."""
+    """How many messages wait, or are being sent, although `expires_at` has passed."""
     count: int = await connection.fetchval(
         "SELECT count(*) FROM message WHERE finished_at IS NULL AND next_attempt_at <= $1 AND expires_at < $1",
         now,
@@ -323,7 +322,7 @@ async def count_overdue(connection: Connection, now: datetime) -> int:
 
 
 async def next_due(connection: Connection, now: datetime, channels: Collection[str]) -> datetime | None:
-    """When the next message of these channels may be claimed, or might have been; None without any."""
+    """When the next message of these channels is due (maybe in the past); None if there is none."""
     moment: datetime | None = await connection.fetchval(
         "SELECT least("
         "(SELECT next_attempt_at FROM message WHERE finished_at IS NULL AND status = 'planned'"
@@ -338,7 +337,7 @@ async def next_due(connection: Connection, now: datetime, channels: Collection[s
 
 
 async def claim(connection: Connection, claimed: Sequence[Claimed], lease_until: datetime) -> None:
-    """Take due messages, which are locked, for sending until then, by the channels that they have now."""
+    """Claim due, locked messages until `lease_until`, by their current channels."""
     if claimed:
         await connection.execute(
             "UPDATE message SET status = 'sending', lease_until = $1, attempts = attempts + 1,"
@@ -353,7 +352,7 @@ async def claim(connection: Connection, claimed: Sequence[Claimed], lease_until:
 
 
 async def put_off(connection: Connection, put_off: Sequence[tuple[Message, datetime]]) -> None:
-    """Leave due messages, which are locked, untried until then."""
+    """Put due, locked messages off until then, untried."""
     if put_off:
         await connection.execute(
             "UPDATE message SET status = 'planned', lease_until = NULL, next_attempt_at = given.at"
@@ -366,7 +365,7 @@ async def put_off(connection: Connection, put_off: Sequence[tuple[Message, datet
 async def close(
     connection: Connection, closed: Sequence[tuple[Message, Closing]], now: datetime
 ) -> list[Message]:
-    """Close due messages, which are locked, untried; as they are then."""
+    """Close due, locked messages untried; returns them as closed."""
     if closed:
         await connection.execute(
             "UPDATE message SET status = given.status, reason = given.reason, finished_at = $1, lease_until = NULL,"
@@ -386,8 +385,8 @@ async def close(
 
 
 async def superseded_since(connection: Connection, claimed: Sequence[Message]) -> Mapping[UUID, bool]:
-    """Of claimed messages, whether each has been superseded since; without those whose claim holds no longer: somebody
-    else has them."""
+    """Whether each claimed message has been superseded since. Leaves out those whose claim was lost: another sender has
+    them."""
     rows = await connection.fetch(
         "SELECT id, superseded FROM message JOIN unnest($1::uuid[], $2::integer[]) AS given (id, number) USING (id)"
         " WHERE status = 'sending' AND attempts = number",
@@ -400,7 +399,7 @@ async def superseded_since(connection: Connection, claimed: Sequence[Message]) -
 async def keep(
     connection: Connection, claimed: Sequence[Message], lease_until: datetime
 ) -> Mapping[UUID, bool]:
-    """As `superseded_since`, and hold the messages until then."""
+    """As `superseded_since`, and renew the lease."""
     rows = await connection.fetch(
         f"WITH {_CLAIMED}"
         " UPDATE message SET lease_until = $1"
@@ -430,8 +429,8 @@ async def release(connection: Connection, claimed: Sequence[Message], next_attem
 async def finish(
     connection: Connection, finished: Sequence[tuple[Message, Closing | Postponement]], now: datetime
 ) -> list[Message]:
-    """Close claimed messages or plan another attempt of them, but cancel those to be tried again that have been superseded
-    meanwhile; as they are then. Those whose claim holds no longer are passed over."""
+    """Close claimed messages or plan another attempt. Cancels a message to be tried again that has been superseded
+    meanwhile. Returns the messages as changed, without those whose claim was lost."""
     if not finished:
         return []
     claimed = {message.id: message for message, _ in finished}

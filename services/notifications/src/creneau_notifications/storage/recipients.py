@@ -11,8 +11,8 @@ from creneau_shared.database.pool import Connection
 
 
 async def save(connection: Connection, contact: Contact, changed_at: datetime) -> bool:
-    """Keep `contact`, unless something newer is kept already (a log read again from its beginning), by more than clocks may
-    be apart (`words.is_last`); whether it is kept."""
+    """Keep `contact`, unless the kept one is newer by more than clocks may differ (`words.is_last`): a log may be read
+    again. Returns whether it is kept."""
     status: str = await connection.execute(
         "INSERT INTO recipient (reference, name, email, phone, language, email_vouched, phone_vouched, zone,"
         " answers, changed_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT (reference) DO UPDATE SET"
@@ -53,7 +53,7 @@ async def forget(connection: Connection, reference: str) -> None:
 
 
 async def find(connection: Connection, references: Collection[str]) -> Mapping[str, Contact]:
-    """The contacts of those of `references` whose has arrived."""
+    """The contacts of `references` that have arrived."""
     rows = await connection.fetch(
         "SELECT reference, name, email, phone, language, email_vouched, phone_vouched, zone"
         " FROM recipient WHERE reference = ANY($1::text[])",

@@ -40,7 +40,7 @@ resource_history = history_table(metadata)
 inbox = inbox_table(metadata)
 audit = audit_table(metadata)
 Index("ix_audit_own", audit.c.who, postgresql_where=text("role = 'patient'"))
-"""by which whoever leaves is found who has looked at their messages, also when there were none"""
+"""finds the accesses of a leaving person to their messages, also when there were none"""
 revoked_token_table(metadata)
 used_proof_table(metadata)
 async_request_table(metadata)
@@ -84,7 +84,7 @@ directory_fact = Table(
     Column("part_of", Text),
     # From when on it says another name or number, as far as its periods tell.
     Column("turns", JSONB),
-    # Since when the directory has it no more: those whose visits are cancelled with it are still told with whom and where.
+    # When the directory deleted it; patients of its cancelled visits are still told with whom and where.
     Column("gone_at", DateTime(timezone=True)),
     Index("ix_directory_fact_practitioner", "practitioner"),
     Index("ix_directory_fact_gone_at", "gone_at", postgresql_where=text("gone_at IS NOT NULL")),
@@ -122,7 +122,7 @@ appointment_state = Table(
     Column("recipient", Text(collation="C")),
     Column("ends_at", DateTime(timezone=True), nullable=False),
     Column("event", JSONB, nullable=False),
-    # Of a visit of several, the patients beside the recipient.
+    # The other patients of a visit of several.
     Column("others", ARRAY(Text), nullable=False, server_default=text("'{}'")),
     Index("ix_appointment_state_recipient", "recipient", "ends_at"),
     Index(
@@ -149,9 +149,9 @@ message = Table(
     Column("expires_at", DateTime(timezone=True), nullable=False),
     Column("status", Text, nullable=False, server_default=text("'planned'")),
     Column("reason", Text),
-    # Of rows of before migration 0018; read by the version before alone.
+    # Only in rows before migration 0018, for the previous version.
     Column("event", JSONB),
-    # What a message that tells of several of a series tells of; all others tell of their appointment's last event.
+    # The event of a message about several visits of a series; others tell of their appointment's last event.
     Column("of_several", JSONB),
     Column("attempts", Integer, nullable=False, server_default=text("0")),
     Column("next_attempt_at", DateTime(timezone=True), nullable=False),
@@ -166,7 +166,7 @@ message = Table(
     # Half a lease cannot be represented: who holds one is sending, who is sending holds one.
     CheckConstraint("(status = 'sending') = (lease_until IS NOT NULL)", name="lease"),
     CheckConstraint("(status IN ('planned', 'sending')) = (finished_at IS NULL)", name="finished"),
-    # A claim leaves them as they are: what is being sent stands among what is due, and is passed over.
+    # A claim does not touch these indexes: messages being sent stay among those due, and are skipped.
     Index("ix_message_pending", "next_attempt_at", postgresql_where=text("finished_at IS NULL")),
     Index("ix_message_pending_appointment", "appointment", postgresql_where=text("finished_at IS NULL")),
     Index("ix_message_recipient", "recipient"),

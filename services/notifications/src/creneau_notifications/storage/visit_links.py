@@ -1,7 +1,7 @@
 """The links of messages to their visits.
 
-A link is kept nowhere, hashed or not: its token is the id of its message with a keyed hash of it (`Keyring.visit_token`),
-so that sending a message writes nothing for it. Here stands what became of the links that were used.
+No link is stored, not even hashed: its token is the message's id with a keyed hash (`Keyring.visit_token`), so that sending
+writes nothing for it. The table holds the state of used links.
 """
 
 from __future__ import annotations
@@ -49,8 +49,8 @@ async def find(connection: Connection, message: UUID) -> VisitLink | None:
 
 
 async def count_try(connection: Connection, link: VisitLink, tries_max: int) -> int | None:
-    """Count an answer as a wrong one before it is judged; how many there are then. None: there were too many already, or
-    a newer link has come. The transaction must be committed either way."""
+    """Count an answer as wrong before it is judged; returns the count. None: there were too many already, or a newer link
+    exists. Commit the transaction either way."""
     tries: int | None = await connection.fetchval(
         "INSERT INTO visit_link AS kept (message, tries) VALUES ($1, 1) ON CONFLICT (message) DO UPDATE"
         " SET tries = kept.tries + 1 WHERE kept.tries < $2 AND kept.number = $3 RETURNING tries",
@@ -62,12 +62,12 @@ async def count_try(connection: Connection, link: VisitLink, tries_max: int) -> 
 
 
 async def take_back_try(connection: Connection, link: VisitLink) -> None:
-    """The answer that was counted last, in this transaction, was right."""
+    """Uncount the last answer, in this transaction: it was right."""
     await connection.execute("UPDATE visit_link SET tries = tries - 1 WHERE message = $1", link.message)
 
 
 async def renew(connection: Connection, link: VisitLink) -> int:
-    """Let a new link of the message work, and no earlier one; its number."""
+    """Let only a new link of the message work; returns its number."""
     number: int = await connection.fetchval(
         "INSERT INTO visit_link AS kept (message, number) VALUES ($1, 1) ON CONFLICT (message) DO UPDATE"
         " SET number = kept.number + 1, tries = 0 RETURNING number",

@@ -1,10 +1,10 @@
-"""The last word that was heard of each thing in a replica: older ones, told late, change nothing.
+"""The last word heard of each thing in a replica: older words that arrive late change nothing.
 
-A letter that is replayed and a topic that is read again from its beginning both say what held once. A word is as old as its
-event: its time travels with it, however often and in whichever log it is sent. It outlives what it ended, for as long as
-letters can be replayed. Of two that are told within seconds the one that is heard later is the last: their owner's machines
-need not agree on the second, and the log keeps the order. A rebuild that finds nothing of a thing leaves no word of it
-either: what comes back is taken.
+A replayed letter and a topic read again from its beginning both say what held once. A word is as old as its event, whose
+time travels with it, however often and in whichever log it is sent. A word outlives the thing that it ended, as long as
+letters can be replayed. Of two words within seconds, the one heard later is the last: the owner's machines need not agree on
+the second, and the log keeps the order. A rebuild that finds nothing of a thing also forgets its word: a later word is
+taken.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ Kept = Literal["contact", "account", "fact"]
 async def is_last(
     connection: Connection, replica: Kept, key: str, said_at: datetime, *, gone_at: datetime | None = None
 ) -> bool:
-    """Whether no later word was heard, and then this is the last. `gone_at`: it ends what is kept, now. Rivals for one
-    thing wait for each other here, until the transaction ends."""
+    """Whether no later word was heard; if so, saves this word as the last. `gone_at`: the time at which it ends the thing.
+    Transactions on one thing wait here for each other."""
     return bool(
         await connection.fetchval(
             "INSERT INTO last_word (replica, key, said_at, gone_at) VALUES ($1, $2, $3, $4)"
@@ -40,13 +40,12 @@ async def is_last(
 
 
 async def forget(connection: Connection, replica: Kept, key: str) -> None:
-    """Nothing was heard of it: any word of it holds."""
+    """Forget the word: any later word holds."""
     await connection.execute("DELETE FROM last_word WHERE replica = $1 AND key = $2", replica, key)
 
 
 async def prune(connection: Connection, before: datetime, limit: int) -> int:
-    """Forget at most `limit` words of what has been gone since before, unless letters wait that may say otherwise; how
-    many."""
+    """Forget at most `limit` words of things gone since before `before`, unless dead letters wait; returns how many."""
     rows = await connection.fetch(
         "DELETE FROM last_word WHERE (replica, key) IN"
         " (SELECT replica, key FROM last_word WHERE gone_at < $1"

@@ -1,7 +1,7 @@
 """One message over an open SMTP connection (RFC 5321 §3.3), command by command.
 
-The library's `sendmail` is for messages and addresses of any kind: it reads each address twice and looks for the ends of
-all lines twice, which is a tenth of what one of our e-mails costs. Ours are as they travel; what is not is refused.
+The library's `sendmail` takes any message and address. It reads each address twice and scans all line ends twice: a tenth of
+the cost of an e-mail here. Messages here are ready to travel; others are refused.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ _TAKEN = (SMTPStatus.completed, SMTPStatus.will_forward)
 async def hand_over(client: SMTP, sender: str, recipient: str, content: bytes) -> None:
     """Return once the server has taken responsibility for `content` (7-bit lines that end by CRLF).
 
-    Raises what the library does, of which SMTPRecipientRefused and SMTPDataError are said of this message, and ValueError
-    for an address or lines that cannot be sent as they are.
+    Raises the library's errors (SMTPRecipientRefused and SMTPDataError concern this message), and ValueError for an address
+    or lines that cannot be sent unchanged.
     """
     text = as_it_travels(content)
     paths = _path(sender), _path(recipient)
@@ -55,8 +55,8 @@ async def hand_over(client: SMTP, sender: str, recipient: str, content: bytes) -
 
 
 def as_it_travels(content: bytes) -> bytes:
-    """With a second point where a line begins with one, and the point that ends it all (§4.5.2). ValueError where a line
-    ends otherwise than by CRLF: whoever reads it as an end would find a command behind it."""
+    """The content with dots at line starts doubled, and the final dot (§4.5.2). ValueError if a line ends other than by
+    CRLF: a server that takes it for the end would read a command after it."""
     ends = content.count(b"\r\n")
     if content.count(b"\r") != ends or content.count(b"\n") != ends:
         raise ValueError("the lines of a message end by CRLF")

@@ -16,12 +16,12 @@ BASE64, QUOTED = "base64", "quoted-printable"
 POLICY = compat32.clone(linesep="\r\n")
 
 _ANY = UUID(int=0)
-"""Stands for each message's id, which is as long: lines break where they would."""
+"""Placeholder of the same length as a message id: lines break alike."""
 _MARK = "@@6f0d3f0e@@"
 _HEADERS = ("To", "Subject", "Date")
 
 Frame = tuple[tuple[bytes, str], ...]
-"""What is the same in all messages, each piece before a value of this name; the last before none."""
+"""Pieces that all messages share, each with the name of the value after it; the last has none."""
 
 
 @lru_cache(maxsize=64)

@@ -21,7 +21,7 @@ from creneau_notifications.rendering.letter import Occasion, compose
 from creneau_notifications.rendering.templates import as_html, as_text
 
 LINE_CHARS = 76
-"""that a header may be long before it is folded (RFC 2047 §2 for one that holds an encoded word)"""
+"""longest header line without folding (RFC 2047 §2 for one with an encoded word)"""
 PLAIN = re.compile(r"[!-~]+(?: [!-~]+)*")
 """visible ASCII, words with a blank between them"""
 
@@ -37,17 +37,17 @@ class Email:
 def build_email(occasion: Occasion, message: UUID, date: datetime, sender: str, sender_name: str) -> Email:
     """The e-mail for an occasion whose contact has an address.
 
-    `message` is the planned message's id; it makes Message-ID the same at every attempt, so that a repeat
-    after a crash can be recognised. `date` is the time of this attempt. Raises InvalidAddressError.
+    `message` is the planned message's id; it makes Message-ID the same at every attempt, so that a repeat after a crash can
+    be recognised. `date` is the time of this attempt. Raises InvalidAddressError.
 
-    The calendar comes as an alternative, which calendars take over, and as a file, which people can open.
-    A reminder has neither, as the appointment is in the calendar already; nor has an offer or a request, which is none yet.
+    The calendar comes as an alternative, which calendars take over, and as a file, which people can open. A reminder has
+    neither: its appointment is in the calendar already. Nor has an offer or a request: no appointment yet.
     """
     contact = clean_contact(occasion.contact)
     occasion = replace(occasion, contact=contact)
     letter = compose(occasion)
     if occasion.confirm_url is not None:
-        # Nobody has said whose address it is: no calendar and no address book is to keep a name beside it.
+        # Unconfirmed address: no calendar and no address book may store a name with it.
         occasion = replace(occasion, contact=replace(contact, name=""))
     with_calendar = occasion.has_calendar
     method = method_of(occasion) if with_calendar else None
@@ -73,13 +73,13 @@ def clean_contact(contact: Contact) -> Contact:
 
 @lru_cache(maxsize=4096)
 def _subject(subject: str) -> bytes:
-    """The header, kept: many messages tell of the same hour."""
+    """The header, cached: many messages name the same hour."""
     return header("Subject", Header(subject, "utf-8", header_name="Subject").encode())
 
 
 @lru_cache(maxsize=16)
 def _date(second: datetime) -> bytes:
-    """The header, kept: many messages leave within a second."""
+    """The header, cached: many messages leave each second."""
     return header("Date", format_datetime(second))
 
 

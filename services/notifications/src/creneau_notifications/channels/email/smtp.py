@@ -25,10 +25,10 @@ PORTS = {"smtp": 25, "smtps": 465}
 class SmtpTransport:
     """An `EmailTransport` for one sender at a time.
 
-    `url`: smtp://user:password@host:port, encrypted by STARTTLS as `tls` says, or smtps:// (encrypted from the first
-    byte). Who encrypts verifies the server, by the system's CAs or those of the file `ca`: neither a message nor a
-    password goes to whoever happens to answer. Only what the server says of the recipient or of the content is permanent (5xx to
-    RCPT or DATA); a refused login or sender is ours to mend, and the message is worth another try.
+    `url`: smtp://user:password@host:port, encrypted by STARTTLS as `tls` says, or smtps:// (encrypted from the first byte).
+    With encryption the server is verified, by the system's CAs or those of the file `ca`: no message or password goes to an
+    unknown server. Only a refusal of the recipient or the content is permanent (5xx to RCPT or DATA). A refused login or
+    sender is the deployment's fault, and the message is worth another try.
     """
 
     def __init__(

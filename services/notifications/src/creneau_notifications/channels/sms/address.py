@@ -19,6 +19,6 @@ def sms_address(given: str) -> Address:
 
 
 def is_landline(given: str) -> bool:
-    """Whether it is a number in order, and text messages do not reach it."""
+    """Whether it is a valid number that text messages do not reach."""
     phone = phone_of(given)
     return phone is not None and not phone.takes_texts

@@ -1,5 +1,5 @@
-"""Text messages as a channel: a reminder hours before, and what waits for an answer, for whoever has a number that can get it;
-what happens to a visit for whoever has nothing else."""
+"""Text messages as a channel. With a suitable number, people get a reminder hours before, and what waits for an answer; with
+no other address, also what happens to a visit."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class SmsCarrier:
 class SmsChannel:
     """On offer where the settings say so. Planned once a telephone number is known that is no landline.
 
-    What is no number at all is planned for too: that nothing can be sent to it is then seen, with its reason.
+    An invalid number is planned for too, so that the failure is seen, with its reason.
     """
 
     name = NAME

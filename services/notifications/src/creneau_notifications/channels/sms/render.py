@@ -21,8 +21,8 @@ SPELLED = {"œ": "oe", "Œ": "OE", "’": "'", "‘": "'", "«": '"', "»": '"',
 def build_sms(occasion: Occasion) -> str:
     """What the patient reads on the telephone.
 
-    It names neither the professional nor the place: others may see the screen. The zone of a time by another clock
-    than the reader's is named in full, unless it fits into one message only by the name of its city.
+    It names neither the professional nor the place: others may see the screen. If the visit's clock is not the reader's, the
+    zone is named in full, or by its city if only that fits into one message.
     """
     texts = [_text(occasion, brief=brief) for brief in (False, True)]
     return next((text for text in texts if len(text) <= SMS_CHARS), texts[0])
@@ -66,7 +66,7 @@ def _link(occasion: Occasion, wording: SmsWording) -> str:
 
 
 def gsm(text: str) -> str:
-    """`text` in the GSM alphabet: one letter outside it would make every message half as long."""
+    """`text` in the GSM alphabet: one letter outside it would halve the room in a message."""
     return "".join(_gsm_character(character) for character in text)
 
 

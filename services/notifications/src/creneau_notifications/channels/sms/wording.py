@@ -28,7 +28,7 @@ class SmsWording:
     answer: str
     manage: str
     prevented: str
-    """of what may be too near to be moved or cancelled online: there it says what to do"""
+    """for a visit that may be too near to change online; its page says what to do"""
     see: str
     """to what is cancelled: which it was"""
     confirm: str

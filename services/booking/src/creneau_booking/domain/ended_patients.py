@@ -1,4 +1,4 @@
-"""What becomes of the visits of a Patient whose record ends: it was replaced by another, or the person has died."""
+"""The visits of a Patient whose record ends: it is inactive, it was replaced by another, or the person has died."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ DECEASED, NO_LONGER_IN_USE = "pat-dec", "other"
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How a record has ended: why its visits are cancelled, or whose (id) they become."""
+    """How a record has ended: why its visits are cancelled, or the Patient (id) to whom they go."""
 
     reason: str
     successor: str | None = None
 
 
 def ended(before: Mapping[str, Any] | None, after: Mapping[str, Any]) -> Ended | None:
-    """How the record has ended with this change; None when it goes on, or had ended already."""
+    """How this change ends the record; None if the record goes on, or had ended before."""
     if (before is not None and _is_over(before)) or not _is_over(after):
         return None
     if _is_dead(after):

@@ -28,7 +28,7 @@ _WHO_IS_TAKEN = (*EXCLUSIVE_TYPES, "PractitionerRole")
 
 
 def require_transition(before: AppointmentStatus, after: AppointmentStatus, *, by_patient: bool) -> None:
-    """Raises IllegalTransition (with both statuses) if the step does not exist, StatusNotTheirs if a patient may not do it."""
+    """Raises IllegalTransition (with both statuses) if there is no such step, StatusNotTheirs if a patient may not do it."""
     if not may_follow(before, after):
         raise IllegalTransition(before, after)
     _require_theirs(TRANSITIONS[before, after], after, by_patient=by_patient)

@@ -104,7 +104,7 @@ class _Cover:
 def _around(anchor: FreeTime, covers: Sequence[_Cover], usable: Usable) -> Together | None:
     answered = [cover.requirement for cover in covers if cover.requirement.rank(anchor.agenda) is not None]
     if len(answered) < len(covers) and not any(anchor.agenda in one.own for one in answered):
-        return None  # the anchor answers a requirement only in addition, and it is not for that requirement's own sake
+        return None  # for example another doctor's agenda, which says at which place that doctor is
     chosen = [anchor]
     ranks: list[int] = []
     for cover in covers:

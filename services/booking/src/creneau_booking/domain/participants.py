@@ -93,7 +93,7 @@ def require_only_agendas_people(
 
 
 def require_said_by_slots(appointment: Appointment, slots: Sequence[SlotFact]) -> None:
-    """Refuses a patient's appointment for something that its slots do not offer. Elements that slots leave out set no limit."""
+    """Refuses a patient's appointment for what its slots do not offer. An element that no slot states sets no limit."""
     for element in SAID_BY_SLOT:
         offered = [slot.offers[element] for slot in slots if slot.offers.get(element)]
         said = appointment.visit.get(element, frozenset())

@@ -50,8 +50,8 @@ LAST = -1
 
 @dataclass(frozen=True, slots=True)
 class Monthly:
-    """The day of a month: its number, or which one (1 to 4, LAST) of its `weekday`s (0: Monday). Without both: the day of the
-    first occurrence."""
+    """The day of a month: its number, or which one (1 to 4, LAST) of its `weekday`s (0: Monday). Without both: the day of
+    the first occurrence."""
 
     day: int | None = None
     nth: int | None = None
@@ -60,8 +60,8 @@ class Monthly:
 
 @dataclass(frozen=True, slots=True)
 class Recurrence:
-    """How an appointment recurs: weekly on `weekdays` (0: Monday; none: the first one's own), monthly or daily, `count` times
-    or until `last`; or else on `dates`."""
+    """How an appointment recurs: weekly on `weekdays` (0: Monday; none: the first one's own), monthly or daily, `count`
+    times or until `last`; or else on `dates`."""
 
     weekdays: frozenset[int] = frozenset()
     interval: int = 1

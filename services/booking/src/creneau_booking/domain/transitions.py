@@ -1,4 +1,4 @@
-"""The life of an appointment, as one table: which status follows which, who may do it, what happens to its time, which event.
+"""The life of an appointment, as one table: which status follows which, who may do it, its effect on time, its event.
 
 The union of what HL7, Argonaut, IHE, Oracle and ISiK describe; any other step is refused by name. Rules, handlers and the
 guide for integrators use this table.

@@ -32,8 +32,8 @@ _DAYS_OF: dict[str, tuple[tuple[int, int], ...]] = {
     "987": ((3, 5), (11, 20)),
     "988": ((9, 24),),
 }
-"""Further days of a part of France: of the east, the abolition of slavery, Schoelcher's day, the feasts of Wallis and Futuna,
-the arrival of the Gospel and Matari'i, the citizens' day."""
+"""Further days of a part of France: of the east, the abolition of slavery, Schoelcher's day, the feasts of Wallis and
+Futuna, the arrival of the Gospel and Matari'i, the citizens' day."""
 _AFTER_EASTER_OF = {"57": (-2,), "67": (-2,), "68": (-2,), "971": (-24, -2), "972": (-2,), "987": (-2,)}
 """Good Friday, and in Guadeloupe the Thursday of the middle of Lent."""
 _PARTS_OF_CODES = {"97133": "977", "97150": "978", "97123": "977", "97127": "978"}

@@ -63,7 +63,7 @@ def difference(
         (slot.start, slot.end)
         for slot, is_ours in zip(there, ours, strict=True)
         if not (is_ours and slot.taken_by is None)
-        # A generated slot at a time that the rules ask for blocks no other slot, free or not.
+        # At a time that the rules ask for, a slot blocks others only if it is neither stated free nor made from rules.
         and ((slot.start, slot.end) not in times or not (slot.said_free or is_ours))
     )
     vanish: list[There] = []

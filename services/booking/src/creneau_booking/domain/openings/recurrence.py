@@ -112,7 +112,7 @@ def _from_both_ends(place: int, length: int) -> tuple[int, int]:
 
 
 def _week_numbers(day: date, start: int) -> tuple[int, int]:
-    """The week's number counted from the beginning and from the end of the year: week 1 is the first with four days in it."""
+    """The week's number from the beginning and from the end of the year: week 1 is the first with four days in it."""
     middle = _week(day, start) + 3 * _DAY
     number = (middle.timetuple().tm_yday - 1) // 7 + 1
     weeks = (_last_middle(middle.year, start).timetuple().tm_yday - 1) // 7 + 1

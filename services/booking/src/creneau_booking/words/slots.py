@@ -35,7 +35,7 @@ from creneau_shared.words import Theme
 
 WORDS = Theme()
 TIMES_TOLD_MAX = 5
-"""the most visits whose times a refusal lists; beyond that it states their number only"""
+"""the most visits whose times a refusal lists; further ones are only counted"""
 _WITH_VISITS = {"Patient": ("Ce patient", "This patient"), "Schedule": ("Cet agenda", "This agenda")}
 
 

@@ -69,7 +69,7 @@ def _most(agendas: Mapping[str, AgendaRules], schedule: str) -> int | None:
 
 
 async def require_changeable(connection: Connection, context: WriteContext, before: Appointment) -> None:
-    """Raises ChangeTooLate if a patient cancels or moves after an agenda's deadline. A pending appointment has no deadline."""
+    """Raises ChangeTooLate if a patient cancels or moves after an agenda's deadline. Pending appointments have none."""
     if context.patient_ids is None or before.status == "pending" or before.start is None:
         return
     for agenda in await rules_of_slots(connection, before.slots):

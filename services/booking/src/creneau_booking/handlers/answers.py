@@ -189,7 +189,7 @@ class Answering:
     async def _moved(
         self, connection: Connection, resource: Resource, before: Appointment, after: Appointment
     ) -> Resource:
-        """Returns the appointment with its agendas' slots at the agreed time. Raises ProposalNotFree if an agenda has none."""
+        """The appointment with its agendas' slots at the agreed time. Raises ProposalNotFree if an agenda has none."""
         assert after.start is not None
         assert after.end is not None
         rest = {name: value for name, value in resource.items() if name != "slot"}

@@ -33,7 +33,7 @@ async def ask_practice(
 
 
 async def keep_asking(connection: Connection, after: Appointment, hold: Hold) -> None:
-    """Updates a hold after a change: sets whether the practice still has to confirm, and ends the hold of an answered one."""
+    """Updates a hold after a change: sets whether the practice has to confirm, and ends it once the practice answered."""
     if hold.confirmation == "asked" and after.status != "pending":
         await forget_hold(connection, after.id)
     elif after.status == "pending" and hold.confirmation != after.confirmation:

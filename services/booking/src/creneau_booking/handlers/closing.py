@@ -46,7 +46,7 @@ class ClosureHandlers:
     async def cancel(
         self, connection: Connection, context: WriteContext, current: Stored, reason: str | None
     ) -> Stored:
-        """Cancels a locked appointment in the practice's name. If it is an offer, its patient goes back to the waiting list."""
+        """Cancels a locked appointment in the practice's name. The patient of an offer goes back to the waiting list."""
         if self._repository.stored_facts(current).is_offer:
             waiting = {**self._repository.resource(current), "status": "waitlist"}
             return await self._handlers.change(connection, context, current, waiting)

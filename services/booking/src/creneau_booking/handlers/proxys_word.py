@@ -15,7 +15,7 @@ CANCELLATION = ("status", "cancelationReason")
 
 
 def require_may_hide(context: WriteContext, wanted: Appointment) -> None:
-    """Raises HidingNotTheirs if a representative hides an appointment. The person may, and a practice when the person asks."""
+    """Raises HidingNotTheirs if a representative hides an appointment. The person may, or a practice if the person asks."""
     if wanted.hidden and any(context.represents(id_) for id_ in _ids(wanted)):
         raise HidingNotTheirs()
 

@@ -47,8 +47,8 @@ async def response_belonging(
 async def provenance_belonging(
     connection: Connection, context: WriteContext, resource: Resource, current: Stored | None
 ) -> list[str]:
-    """The owners of a Provenance, as terms: the practice that writes it, about its own resources. Its agents have to exist;
-    its targets may have been deleted.
+    """The owners of a Provenance, as terms: a practice writes one about its own resources. The Patients among its agents
+    have to exist; its targets may have been deleted.
 
     The owners are those owners of the targets for whom the author acts, the author's own practices first. Without personal
     targets they are the author's own practices."""

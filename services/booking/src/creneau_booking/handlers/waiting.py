@@ -107,8 +107,8 @@ class WaitingList:
         resource: Resource,
         in_line_since: datetime | None = None,
     ) -> Appointment:
-        """Sets since when a changed appointment waits. If it names another agenda, professional, place or speciality, it goes
-        to the end of the line. `in_line_since`: for an accepted offer that waits for the practice."""
+        """Sets since when a changed appointment waits. If it names another agenda, professional, place or speciality, it
+        goes to the end of the line. `in_line_since`: for an accepted offer that waits for the practice."""
         stood = before.status == "waitlist" or before.is_offer or in_line_since is not None
         if after.replaces != before.replaces if stood else after.status == "waitlist":
             await self._require_own_replaced(connection, context, after)
@@ -169,7 +169,7 @@ class WaitingList:
         return {**rest, **wish, "status": "waitlist"}
 
     async def left(self, connection: Connection, after: Appointment) -> None:
-        """Removes an accepted offer from the line, unless it still waits for the practice or is on the waiting list again."""
+        """Removes an accepted offer from the line, unless it waits for the practice or is on the waiting list again."""
         if after.status not in ("pending", "waitlist"):
             await storage.leave_line(connection, after.id)
 
@@ -309,8 +309,8 @@ class WaitingList:
         await tell(connection, own, event)
 
     def _offered(self, said: Resource, slot: FreeSlot) -> Resource:
-        """The Appointment in this slot: with its persons, who have not answered. It takes from the slot what the visit is for
-        if the wish states nothing, or several alternatives."""
+        """The Appointment in this slot: with its persons, who have not answered. It takes from the slot what the visit is
+        for if the wish states nothing, or several alternatives."""
         rest = {name: value for name, value in said.items() if name not in ("start", "end", "slot")}
         persons = [
             {**one, "status": "needs-action"}

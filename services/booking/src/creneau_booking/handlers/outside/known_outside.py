@@ -21,7 +21,7 @@ class Credentials:
 
 
 class Known(httpx.Auth):
-    """Basic (RFC 7617), or Digest (RFC 7616) if the server asks for it; over https, and within the domain of `home` (URL)."""
+    """Basic (RFC 7617), or Digest (RFC 7616) if the server asks for it; over https, within the domain of `home` (URL)."""
 
     def __init__(self, credentials: Credentials, home: str) -> None:
         self._basic = httpx.BasicAuth(credentials.user, credentials.password)

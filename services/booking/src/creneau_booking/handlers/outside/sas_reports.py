@@ -1,8 +1,8 @@
 """Reports the appointments made for a regulator to the SAS platform (INT_R03): once, in order, eventually.
 
 The transaction that changes an appointment notes the report; a worker sends it. The first report is a POST. If an earlier
-one may have reached the platform, it is a PUT by our identifier, which also creates. So a report sent twice has the effect
-of one, even after a crash between the platform's answer and our note of it.
+one may have reached the platform, it is a PUT by Créneau's identifier, which also creates. So a report sent twice has the
+effect of one, even after a crash between the platform's answer and the note of it.
 """
 
 from __future__ import annotations

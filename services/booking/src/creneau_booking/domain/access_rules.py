@@ -70,7 +70,7 @@ class AccessRules:
     """new patients book by telephone"""
 
     def over(self, inherited: AccessRules) -> AccessRules:
-        """These rules, and those of `inherited` where nothing is said."""
+        """These rules, completed with those of `inherited`."""
         return AccessRules(
             *(
                 getattr(inherited, field.name)
@@ -156,7 +156,7 @@ def fits(age: AgeLimit, birth: Birth, day: date) -> bool:
 
 
 def require_open(agenda: AgendaRules, start: datetime, now: datetime) -> None:
-    """Refused when a slot that starts at `start` is not open to patients yet, or no longer."""
+    """Refuses a slot that starts at `start` if it is not open to patients yet, or no longer."""
     window, notice = agenda.rules.window, agenda.rules.minimum_notice
     if window is not None and now < (opening := opens(window, start, agenda.zone)):
         raise NotOpenYet(window.days, start, opening, agenda.zone)
@@ -165,7 +165,7 @@ def require_open(agenda: AgendaRules, start: datetime, now: datetime) -> None:
 
 
 def require_age(agenda: AgendaRules, birth: Birth | None, start: datetime) -> None:
-    """Refused when the agenda does not take people of the patient's age, or the age is not known."""
+    """Refuses a patient whose age the agenda does not take, or whose birth date is unknown."""
     age = agenda.rules.age
     if age is None:
         return
@@ -176,7 +176,7 @@ def require_age(agenda: AgendaRules, birth: Birth | None, start: datetime) -> No
 
 
 def require_changeable(agenda: AgendaRules, start: datetime, now: datetime) -> None:
-    """Refused when it is too late for a patient to cancel or move an appointment that starts at `start`."""
+    """Raises ChangeTooLate if a patient can no longer cancel or move an appointment that starts at `start`."""
     deadline = agenda.rules.change_deadline
     if deadline is not None and start - now < deadline:
         raise ChangeTooLate(deadline, start, agenda.zone)

@@ -76,7 +76,7 @@ def outcome_of(before: Appointment, answer: Answer, now: datetime, *, held: bool
         return _proposed(before, answer, *other)
     after = before.answered_by(answer.actors, answer.status)
     own = before.counter is not None and before.counter.by in answer.actors
-    if own:  # who answers otherwise proposes no longer
+    if own:  # another answer withdraws the actor's own counter-proposal
         after = replace(after, counter=None)
     if answer.status == "accepted":
         return _accepted(before, after, answer, other, own=own, held=held)
@@ -135,7 +135,7 @@ def _accepted(
         if other == (counter.start, counter.end) or (other is None and answer.start is None):
             both = after.answered_by({counter.by, *answer.proposers}, "accepted")
             return Outcome("move", replace(both, counter=None, start=counter.start, end=counter.end))
-        if other is None:  # the time as it is, said again: the counter-proposal is refused
+        if other is None:  # accepts the current time: the counter-proposal is refused
             after = replace(after, counter=None)
     if other is not None:
         raise AnswerTimes()

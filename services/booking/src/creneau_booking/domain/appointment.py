@@ -114,10 +114,10 @@ class Appointment:
     """from those who represent the patient: a minor may see a doctor without their parents' knowledge"""
 
     double_booking_reason: str | None = None
-    """why its patient may have another visit at that time, in the words of whoever decided it"""
+    """why its patient may have another visit at that time: the decider's text"""
 
     overbooking_reason: str | None = None
-    """why its practice puts it where somebody has a visit already, in the words of whoever decided it"""
+    """why its practice puts it where another visit is: the decider's text"""
 
     held_until: datetime | None = None
     """until when a pending appointment keeps its time without the practice's agreement"""

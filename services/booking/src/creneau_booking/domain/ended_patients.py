@@ -35,7 +35,7 @@ def _is_over(patient: Mapping[str, Any]) -> bool:
 
 
 def _is_replaced(patient: Mapping[str, Any]) -> bool:
-    """R4 Patient.link: the record "must no longer be used", whether or not it says that it is inactive."""
+    """R4 Patient.link: the record "must no longer be used", even if it does not state that it is inactive."""
     return any(link.get("type") == "replaced-by" for link in patient.get("link", ()))
 
 

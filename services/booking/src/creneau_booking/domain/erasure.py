@@ -33,7 +33,7 @@ class KeepingTimes:
 
 
 def confirms(said: object, family_names: Iterable[str]) -> bool:
-    """Whether the caller confirms the erasure: by `true`, or a family name of the person in any spelling."""
+    """Whether the caller confirms the erasure: by `true`, or a family name of the person, ignoring case and accents."""
     if isinstance(said, bool):
         return said
     if not isinstance(said, str) or not said.strip():

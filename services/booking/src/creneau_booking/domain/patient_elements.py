@@ -146,7 +146,7 @@ def _changed(before: Json, after: Json, phase: Phase, *, moving: bool, cancellin
             allowed = _is_a_patients_reason(new)
         else:
             allowed = right is not None and (phase in right.phases or (moving and right.moving))
-        # An extension within an element is as arbitrary as one beside it.
+        # An extension inside an element could say anything, like one beside it.
         if not allowed or _has_extension(new):
             yield name
     known = before.get("participant", ())

@@ -124,7 +124,7 @@ class Answering:
             await _require_in_agendas(connection, after)
         match outcome.effect:
             case "cancel" if before.is_offer or in_line:
-                after = replace(before, status="waitlist", counter=None)  # the patient keeps the place in line
+                after = replace(before, status="waitlist", counter=None)  # the patient stays in line
             case "cancel":
                 await self._require_cancellable(connection, context, before)
                 resource = _cancelled(resource, DECLINED_BY[answer.by_patient])

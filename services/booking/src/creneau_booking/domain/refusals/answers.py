@@ -60,4 +60,4 @@ class ProposalNotFree(Refusal):
 
 @dataclass(eq=False)
 class MayOnlyAnswer(Refusal):
-    """Whoever came by the link of a message may only accept or decline."""
+    """The holder of a message's link may only accept or decline."""

@@ -51,7 +51,7 @@ async def find(visit: Visit, url: str, homes: Sequence[str]) -> Calendars:
     if homes:
         try:
             return await _listed(visit, homes)
-        except UnreadableError:  # they have moved
+        except UnreadableError:  # the calendars have moved
             return await _discovered(visit, url)
     return await _discovered(visit, url)
 

@@ -267,7 +267,7 @@ def _linked(content: bytes, said: list[Resource]) -> bytes:
 
 
 def _state(place: Resource) -> Iterator[str]:
-    """The département of a place, which stands for the state of the specification."""
+    """The département of a place, used as `state` of the specification."""
     code = code_of(place.get("address"))
     if code is not None:
         yield part_of_code(code)

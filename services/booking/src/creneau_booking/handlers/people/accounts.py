@@ -14,8 +14,8 @@ from creneau_shared.messaging.outbox import append
 async def tell(
     connection: Connection, accounts: Iterable[Account], now: datetime, correlation_id: str | None
 ) -> None:
-    """Publishes the people for whom these accounts act now. Transactions of one account wait for each other, so that the last
-    event is the valid state."""
+    """Publishes the people for whom these accounts act now. Transactions of one account wait for each other, so that the
+    last event is the valid state."""
     for account in sorted(set(accounts)):
         await take_turn(connection, account)
         links = await links_to_come(connection, account, now)

@@ -31,7 +31,7 @@ class EndedPatients:
     async def look_again(
         self, connection: Connection, context: WriteContext, patient: str, how: Ended
     ) -> None:
-        """Hands over or cancels the visits to come of a Patient (id). The practice decides about visits of several patients."""
+        """Hands over or cancels the visits to come of a Patient (id). For those of several patients the practice decides."""
         people = [patient_actor(f"Patient/{patient}", hidden=hidden) for hidden in (False, True)]
         await stop_taking(connection, people=people, now=context.now)
         successor = f"Patient/{how.successor}" if how.successor else None

@@ -120,8 +120,8 @@ async def tell_contact(
     correlation_id: str | None,
     now: datetime,
 ) -> None:
-    """Publishes the contact of a locked patient, and which addresses are vouched for. Plans to publish it again when a period
-    changes it."""
+    """Publishes the contact of a locked patient, and which addresses are vouched for. Plans to publish it again when a
+    period changes it."""
     vouched = await identities.vouched(connection, id_)
     await append(connection, [contact_event(id_, patient, correlation_id, vouched, answers, now=now)])
     if (changes_at := contact_changes_at(patient, now)) is not None:

@@ -79,7 +79,7 @@ class RelatedPersonStore(GenericStore):
     async def require_may_invite(
         self, connection: Connection, context: WriteContext, current: Stored
     ) -> None:
-        """Refuses a caller who may not give anybody a code for the locked RelatedPerson. Raises ProxyEnded if it has ended."""
+        """Refuses a caller who may not give out a code for the locked RelatedPerson. Raises ProxyEnded if it has ended."""
         proxy = self.proxy(current)
         if context.role != "counsellor":
             await self._require_may_decide(connection, context, proxy, None)

@@ -95,8 +95,8 @@ class People:
         self, connection: Connection, before: Resource, after: Resource, *, oneself: bool
     ) -> None:
         """Raises BirthDateSettled if a consumer corrects a birth date on which a parent's authority depends, and a practice
-        or the person's own account knows the person. Without `oneself`, every RelatedPerson of a parent counts, even one that
-        does not end at majority."""
+        or the person's own account knows the person. Unless the caller is the person (`oneself`), every RelatedPerson of a
+        parent counts, even one that does not end at majority."""
         if before.get("birthDate") == after.get("birthDate"):
             return
         patient = str(after["id"])

@@ -1,6 +1,7 @@
 """Agendas whose practice agrees to each booking: a patient's booking there waits for the answer, until a deadline.
 
-The practice itself books at once. Only the practice's answer ends the waiting. A booking without answer in time is given up.
+The practice itself books at once. Its answer ends the waiting; a patient's never does. Without answer in time, the booking
+is given up.
 """
 
 from __future__ import annotations

@@ -48,8 +48,8 @@ def by_patient(free: FreeTime, start: datetime, end: datetime) -> bool:
 @dataclass(frozen=True, slots=True)
 class Requirement:
     """The agendas (ids → rank of preference) of which one has to take part, and the free time of all of them.
-    `agendas` None: any. `own`: agendas that may be chosen for this requirement. Others only answer it in addition to their
-    own (a doctor's agenda says where the doctor is, but it is not the agenda of the place)."""
+    `agendas` None: any. `own`: agendas that may be chosen for this requirement. Others answer it only in addition to their
+    own: a doctor's agenda says where the doctor is, but is not the agenda of the place."""
 
     free: Sequence[FreeTime]
     agendas: Mapping[str, int] | None = None

@@ -1,7 +1,7 @@
 """The elements that a patient's account may state in its own Patient: a short list, published in the guide for frontends.
 
-Identifiers, the INS, the identity's reliability, links between records and whether the record is in use are stated by
-staff who have seen the person's papers. The same holds for everything that could give somebody rights.
+Staff who have seen the person's papers state identifiers, the INS, the identity's reliability, links between records, and
+whether the record is in use. The same holds for everything that could give somebody rights.
 """
 
 from __future__ import annotations

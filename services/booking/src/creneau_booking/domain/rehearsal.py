@@ -39,7 +39,7 @@ def require_apart(wanted: Appointment, schedules: Collection[str]) -> None:
 
 
 def require_still_apart(before: Appointment, after: Appointment, schedules: Collection[str]) -> None:
-    """Applies `require_apart` to a change; `schedules`: the new agendas, empty if they stay as they are."""
+    """Applies `require_apart` to a change; `schedules`: the agendas that it touches, empty if they stay as they are."""
     if is_rehearsal(before) != is_rehearsal(after):
         raise RehearsalApart
     require_apart(after, schedules or ([f"Schedule/{SCHEDULE}"] if is_rehearsal(before) else []))

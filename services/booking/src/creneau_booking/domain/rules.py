@@ -112,9 +112,9 @@ def claim_for(
     with them. `kept` are the ids of slots that it has already. `practices` are the organisations (ids) for which the caller
     acts. `adjacent_max` limits the slots of a patient's visit in an agenda without a limit of its own. `marked`: whether
     the caller may have marked a slot before (`is_marked`).
-    Refuses what can never be (a slot unknown to the caller, past or outside the horizon, times that do not fit), what
-    somebody else has taken, and a patient's taking of people other than the agendas'. The request itself is judged before
-    the slots' state, so that repeating it reveals nothing new.
+    Refuses what can never be: a slot unknown to the caller, past or outside the horizon, or times that do not fit. Also
+    refuses what somebody else has taken, and people whom a patient takes beside the agendas'. The request itself is judged
+    before the slots' state, so that repeating it reveals nothing new.
     """
     new = [slot for slot in slots if slot.id not in kept]
     _require_known(appointment, [s for s in slots if s not in new or _is_shown(s, by_patient, practices)])

@@ -161,8 +161,8 @@ def _next(waiting: deque[int] | None, known: Sequence[Known], sent: Sent, used: 
 
 
 def _may_be(known: Known, sent: Sent) -> bool:
-    """Whether the two can be one slot. A different id chosen by the software means another slot, unless an appointment has
-    the known one or they share an identifier."""
+    """Whether the two can be one slot. Two different ids chosen by software mean two slots, unless an appointment has the
+    known one or they share an identifier."""
     return (
         sent.id is None
         or known.id == sent.id

@@ -236,8 +236,8 @@ async def _counts_for(connection: Connection, named: frozenset[str], actor: str)
 
 
 def _require_may_say(context: WriteContext, before: Appointment, given: Given) -> None:
-    """Raises MayOnlyCancel for a representative who may not book and does not decline, MayOnlyAnswer for a holder of a
-    message's link who does more than accept or decline."""
+    """Raises MayOnlyCancel if a representative may only cancel and does not decline. Raises MayOnlyAnswer if the holder of a
+    message's link does more than accept or decline."""
 
     def may(what: str) -> bool:
         return any(context.may(what, patient.removeprefix("Patient/")) for patient in before.patients)

@@ -94,9 +94,9 @@ class People:
     async def _require_same_majority(
         self, connection: Connection, before: Resource, after: Resource, *, oneself: bool
     ) -> None:
-        """Raises BirthDateSettled if a consumer corrects a birth date on which a parent's authority depends, and a practice
-        or the person's own account knows the person. Unless the caller is the person (`oneself`), every RelatedPerson of a
-        parent counts, even one that does not end at majority."""
+        """Raises BirthDateSettled if an account corrects a birth date on which a parent's authority depends. It may do so
+        until a practice knows the person, or the person has an own account. Unless the caller is the person (`oneself`),
+        every RelatedPerson of a parent counts, even one that does not end at majority."""
         if before.get("birthDate") == after.get("birthDate"):
             return
         patient = str(after["id"])

@@ -52,7 +52,7 @@ class Birth:
 
 @dataclass(frozen=True, slots=True)
 class AccessRules:
-    """What a practice demands. None: it demands nothing of the kind."""
+    """The rules that a practice sets. None: no rule of that kind."""
 
     minimum_notice: timedelta | None = None
     """elapsed time before the start, up to which a slot may be booked"""
@@ -63,14 +63,14 @@ class AccessRules:
     change_deadline: timedelta | None = None
     """elapsed time before the start, up to which a patient may cancel or move"""
     confirmation_required: bool | None = None
-    """what a patient books waits for the practice's agreement"""
+    """a patient's booking waits for the practice's agreement"""
     referral_required: bool | None = None
-    """a patient needs the prescription of somebody who sends them"""
+    """a patient needs a referral"""
     known_patients_only: bool | None = None
-    """whoever has never been there books by telephone"""
+    """new patients book by telephone"""
 
     def over(self, inherited: AccessRules) -> AccessRules:
-        """These rules, and those of `inherited` where nothing is said."""
+        """These rules, completed with those of `inherited`."""
         return AccessRules(
             *(
                 getattr(inherited, field.name)
@@ -94,7 +94,7 @@ class AgendaRules:
 
 
 def strictest(several: Iterable[AccessRules]) -> AccessRules:
-    """What is bookable only if each of them allows it: of several offers that share an agenda."""
+    """The rules of several offers that share an agenda, combined: a slot is bookable only if every offer allows it."""
     everyone = tuple(several)
     windows = [rules.window for rules in everyone if rules.window is not None]
     ages = [rules.age for rules in everyone if rules.age is not None]
@@ -123,10 +123,10 @@ def _reversed(moment: time) -> timedelta:
 
 
 def local_instant(day: date, moment: time, zone: tzinfo) -> datetime:
-    """The instant of a local time: the later one where the clock shows it twice, shifted on where it leaps over it.
+    """The instant of a local time: the later one where the clock shows it twice, shifted forward where the clock skips it.
 
-    PostgreSQL's `AT TIME ZONE` reads local times so, too. In UTC: Python compares times of one zone by their faces.
-    What lies beyond the calendar there is its first or last moment.
+    PostgreSQL's `AT TIME ZONE` does the same. In UTC, because Python compares two times of one zone by local time.
+    A time outside the calendar becomes its first or last moment.
     """
     wall = datetime.combine(day, moment, zone)
     try:
@@ -142,8 +142,7 @@ def opens(window: BookingWindow, start: datetime, zone: tzinfo) -> datetime:
 
 
 def months_later(day: date, months: int) -> date:
-    """The same day `months` months later, or the last of that month when it is shorter; the calendar's last, where it has no
-    such month."""
+    """The same day `months` months later, or the last day of a shorter month; `date.max` where the calendar ends before."""
     try:
         return day + relativedelta(months=months)
     except ValueError:
@@ -151,13 +150,13 @@ def months_later(day: date, months: int) -> date:
 
 
 def fits(age: AgeLimit, birth: Birth, day: date) -> bool:
-    """Whether a person born then may be of the age that is asked for on `day`."""
+    """Whether a person with this birth date may be of the required age on `day`."""
     old_enough = months_later(birth.first, age.from_months) <= day
     return old_enough and (age.below_months is None or day < months_later(birth.last, age.below_months))
 
 
 def require_open(agenda: AgendaRules, start: datetime, now: datetime) -> None:
-    """Refused when a slot that starts at `start` is not open to patients yet, or no longer."""
+    """Refuses a slot that starts at `start` if it is not open to patients yet, or no longer."""
     window, notice = agenda.rules.window, agenda.rules.minimum_notice
     if window is not None and now < (opening := opens(window, start, agenda.zone)):
         raise NotOpenYet(window.days, start, opening, agenda.zone)
@@ -166,7 +165,7 @@ def require_open(agenda: AgendaRules, start: datetime, now: datetime) -> None:
 
 
 def require_age(agenda: AgendaRules, birth: Birth | None, start: datetime) -> None:
-    """Refused when the agenda does not take people of the patient's age, or the age is not known."""
+    """Refuses a patient whose age the agenda does not take, or whose birth date is unknown."""
     age = agenda.rules.age
     if age is None:
         return
@@ -177,7 +176,7 @@ def require_age(agenda: AgendaRules, birth: Birth | None, start: datetime) -> No
 
 
 def require_changeable(agenda: AgendaRules, start: datetime, now: datetime) -> None:
-    """Refused when it is too late for a patient to cancel or move an appointment that starts at `start`."""
+    """Raises ChangeTooLate if a patient can no longer cancel or move an appointment that starts at `start`."""
     deadline = agenda.rules.change_deadline
     if deadline is not None and start - now < deadline:
         raise ChangeTooLate(deadline, start, agenda.zone)

@@ -1,12 +1,12 @@
-"""What an answer of a participant (AppointmentResponse) makes of an appointment: the rules, pure.
+"""How a participant's answer (AppointmentResponse) changes an appointment: the rules, pure.
 
-| answer | what becomes of it |
+| answer | effect |
 |---|---|
-| accepted | their status; once all who are required have accepted: booked |
-| accepted, of the other side's counter-proposal | the appointment goes to that time |
-| declined | their status; of somebody who is required: cancelled |
-| tentative, with another time | a counter-proposal: everybody else is asked anew |
-| needs-action | the answer is withdrawn; what the practice had agreed to, and has not begun, waits for it again |
+| accepted | the participant's status; once all required participants have accepted: booked |
+| accepted, of the other side's counter-proposal | the appointment moves to that time |
+| declined | the participant's status; if they are required: cancelled |
+| tentative, with another time | a counter-proposal: everybody else is asked again |
+| needs-action | the answer is withdrawn; if the practice withdraws before the visit, it is asked again |
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from creneau_booking.domain.times import require_sensible
 
 Effect = Literal["nothing", "answer", "book", "cancel", "propose", "move", "reopen"]
 OPEN: frozenset[AppointmentStatus] = frozenset({"proposed", "waitlist", "pending", "booked"})
-"""An appointment of this status is answered: the visit has neither begun nor been given up."""
+"""The statuses in which an appointment can be answered: the visit has neither begun nor been given up."""
 _WHO_ANSWERS = (*OF_PERSONS, "Practitioner", "PractitionerRole")
 """types of participants who answer for themselves; a place, an offer or a device is there if its practice is"""
 _NOT_ASKED = ("optional", "information-only")
@@ -32,7 +32,7 @@ _NOT_ASKED = ("optional", "information-only")
 @dataclass(frozen=True, slots=True)
 class Answer:
     """One answer. `actors`: the participants (references) for whom it counts: a role stands for its Practitioner.
-    `proposers`: those for whom the counter-proposal counts that stands already."""
+    `proposers`: the participants for whom the existing counter-proposal counts."""
 
     response: str
     """id of the AppointmentResponse"""
@@ -49,18 +49,18 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What is to become of the appointment."""
+    """The effect of an answer, and the appointment with it."""
 
     effect: Effect
     appointment: Appointment
 
 
 def outcome_of(before: Appointment, answer: Answer, now: datetime, *, held: bool) -> Outcome:
-    """What `answer` makes of `before`. `held`: somebody holds it, who alone decides whether it is booked.
+    """How `answer` changes `before`. `held`: somebody holds the appointment, and they alone decide whether it is booked.
 
-    AnsweredAfterEnd of what has begun or is over; AnswerOrder, AnswerTimes, OutOfReach and ProposalBegun of times that mean
-    nothing. What is said for
-    somebody who has no part in it changes nothing: software keeps answers from elsewhere.
+    Raises AnsweredAfterEnd if the visit has begun or is over; AnswerOrder, AnswerTimes, OutOfReach or ProposalBegun if the
+    answer's times are wrong. An answer for somebody who is no participant changes nothing: software keeps answers from
+    elsewhere.
     """
     theirs = [p for p in before.participants if p.reference in answer.actors]
     if not theirs:
@@ -76,7 +76,7 @@ def outcome_of(before: Appointment, answer: Answer, now: datetime, *, held: bool
         return _proposed(before, answer, *other)
     after = before.answered_by(answer.actors, answer.status)
     own = before.counter is not None and before.counter.by in answer.actors
-    if own:  # who answers otherwise proposes no longer
+    if own:  # another answer withdraws the actor's own counter-proposal
         after = replace(after, counter=None)
     if answer.status == "accepted":
         return _accepted(before, after, answer, other, own=own, held=held)
@@ -112,7 +112,8 @@ def practice_has_accepted(appointment: Appointment) -> bool:
 
 
 def agreed(appointment: Appointment) -> Appointment:
-    """Booked: places, offers and devices are there as their practice is; who need not come is asked still."""
+    """The appointment as booked: places, offers and devices have accepted. People keep their status, so optional ones are
+    still asked."""
     people = tuple(
         replace(p, status="accepted") if p.type not in (None, *_WHO_ANSWERS) and p.status != "declined" else p
         for p in appointment.participants
@@ -134,7 +135,7 @@ def _accepted(
         if other == (counter.start, counter.end) or (other is None and answer.start is None):
             both = after.answered_by({counter.by, *answer.proposers}, "accepted")
             return Outcome("move", replace(both, counter=None, start=counter.start, end=counter.end))
-        if other is None:  # the time as it is, said again: the counter-proposal is refused
+        if other is None:  # accepts the current time: the counter-proposal is refused
             after = replace(after, counter=None)
     if other is not None:
         raise AnswerTimes()
@@ -150,7 +151,7 @@ def _accepted(
 
 
 def _proposed(before: Appointment, answer: Answer, start: datetime, end: datetime) -> Outcome:
-    """The one who proposes is tentative, and everybody else who answers is asked (HL7's renegotiation)."""
+    """Makes the proposer tentative and asks all other people again (HL7's renegotiation)."""
     by = next(p.reference for p in before.participants if p.reference in answer.actors)
     assert by is not None
     if before.counter is not None and (before.counter.by, before.counter.start, before.counter.end) == (
@@ -170,7 +171,7 @@ def _proposed(before: Appointment, answer: Answer, start: datetime, end: datetim
 
 
 def _other_time(before: Appointment, answer: Answer) -> tuple[datetime, datetime] | None:
-    """The time that an answer says, where it is not the appointment's own."""
+    """Returns the answer's time, unless it is the appointment's own."""
     if answer.start is None and answer.end is None:
         return None
     if answer.start is None or answer.end is None or answer.end <= answer.start:
@@ -194,5 +195,5 @@ def _have(participants: Collection[Participant], status: str) -> bool:
 
 
 def _one_of_several(before: Appointment, theirs: Collection[Participant]) -> bool:
-    """Whether one patient of several answers: the others' visit goes on."""
+    """Whether one of several patients answers: the visit goes on for the others."""
     return len(set(before.patients)) > 1 and all(p.type == "Patient" for p in theirs)

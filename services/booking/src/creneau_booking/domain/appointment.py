@@ -10,32 +10,32 @@ from typing import Literal
 from creneau_booking.domain.status import AppointmentStatus
 
 EXCLUSIVE_TYPES = ("Practitioner", "Device")
-"""Actors that can be in one place only, beside patients and rooms. A PractitionerRole stands for its Practitioner; a
+"""Actors that can be in one place only, as can patients and rooms. A PractitionerRole stands for its Practitioner; a
 Location that is no room receives many."""
 CANCELLATION_REASONS = "http://terminology.hl7.org/CodeSystem/appointment-cancellation-reason"
 """The system of the codes that say why an appointment does not take place."""
 
 
 def patient_actor(reference: str, *, hidden: bool) -> str:
-    """A patient as somebody who is in one place only. What is hidden from their representatives is held apart, so that
-    no refusal tells these of it."""
+    """The name under which a patient's time is taken. Appointments hidden from representatives have a name of their own, so
+    that no refusal reveals them."""
     return f"{reference}#hidden" if hidden else reference
 
 
 OF_PERSONS = ("Patient", "RelatedPerson")
 """those who take part on the patient's side"""
 OF_PRACTICES = ("Device", "HealthcareService", "Location", "Practitioner", "PractitionerRole")
-"""those of this base who take part on the practice's side"""
+"""resources of this base that take part on the practice's side"""
 
 
 @dataclass(frozen=True, slots=True)
 class Participant:
-    """Who takes part: a reference such as `Practitioner/12` (None: described only), and their answer."""
+    """A participant: a reference such as `Practitioner/12` (None: described only), and their answer."""
 
     reference: str | None
     status: str
     description: Mapping[str, object] = field(default_factory=dict)
-    """all else that is said of them, which no rule reads but whether it is the same"""
+    """all other elements; beside `required`, rules only compare them"""
 
     @property
     def type(self) -> str | None:
@@ -43,17 +43,17 @@ class Participant:
 
 
 Confirmation = Literal["later", "asked"]
-"""Of an appointment in an agenda whose practice confirms: `later`, whoever holds it will have to ask; `asked`, it waits for
-the practice's answer."""
+"""In an agenda whose practice confirms bookings: `later`, the holder of the appointment still has to ask; `asked`, it waits
+for the practice's answer."""
 
 AGREED: Mapping[AppointmentStatus, str] = {"booked": "accepted", "pending": "tentative"}
-"""the answer of an agenda's people, by the status of the appointment: who publishes a free slot has agreed"""
+"""the answer of an agenda's people, by appointment status: whoever publishes a free slot has agreed"""
 
 
 @dataclass(frozen=True, slots=True)
 class CounterProposal:
-    """Another time that one participant proposes and the others have not accepted: the answer (id of the
-    AppointmentResponse), whose it is (a reference), and `[start, end)`."""
+    """Another time that one participant proposes and the others have not accepted: the AppointmentResponse (id), the
+    proposer (a reference), and `[start, end)`."""
 
     response: str
     by: str
@@ -80,23 +80,23 @@ class Code:
 
 @dataclass(frozen=True, slots=True)
 class Occurrence:
-    """Which one of a series an appointment is."""
+    """The place of an appointment in its series."""
 
     series: str
-    """what all of them bear"""
+    """the id that all appointments of the series share"""
     number: int
     """from 1, in the order of time"""
     origin: str | None
     """id of the first; None: it is the first"""
     template: Mapping[str, object] | None = None
-    """how the others follow from the first, as it was said"""
+    """the recurrence as the caller sent it"""
     changed: bool = False
-    """whether it was moved by itself"""
+    """whether it was moved without the others"""
 
 
 @dataclass(frozen=True, slots=True)
 class Appointment:
-    """What the rules need of one appointment. `slots` holds Slot ids; instants carry their zone."""
+    """The facts about one appointment that rules need. `slots` holds Slot ids; instants carry their zone."""
 
     id: str
     version: int
@@ -114,47 +114,46 @@ class Appointment:
     """from those who represent the patient: a minor may see a doctor without their parents' knowledge"""
 
     double_booking_reason: str | None = None
-    """why its patient may have another visit at that time, in the words of whoever decided it"""
+    """why its patient may have another visit at that time: the decider's text"""
 
     overbooking_reason: str | None = None
-    """why its practice puts it where somebody has a visit already, in the words of whoever decided it"""
+    """why its practice puts it where another visit is: the decider's text"""
 
     held_until: datetime | None = None
     """until when a pending appointment keeps its time without the practice's agreement"""
     confirmation: Confirmation | None = None
-    """what its practice has to say yet; known once its slots are, and kept with its hold"""
+    """the practice's agreement that is still missing; known once the slots are, and kept with the hold"""
     counter: CounterProposal | None = None
     """another time that is proposed"""
     referred: bool = False
-    """whether it says on which referral it is based"""
+    """whether it names the referral on which it is based"""
     cancellation: Cancellation | None = None
     replaces: str | None = None
-    """id of the one that was cancelled for it; of one that waits: that will be"""
+    """id of the appointment that was cancelled for this one; on the waiting list: that will be"""
     with_gap: bool = False
-    """whether its practice has it with time between its slots"""
+    """whether the practice allows time between its slots"""
     occurrence: Occurrence | None = None
-    """which one of a series it is"""
+    """its place in a series"""
     fellows: tuple[str, ...] = ()
-    """ids of those of its series that are taken with it"""
+    """ids of the appointments of its series that are taken with it"""
     replaced_by: str | None = None
-    """id of the one for which it was cancelled"""
+    """id of the appointment for which this one was cancelled"""
     waiting_since: datetime | None = None
-    """since when it stands on the waiting list; of a pending one: from which it comes, so that it is an offer"""
+    """since when it is on the waiting list; if it is pending, it is an offer from that list"""
 
     @property
     def patients(self) -> tuple[str, ...]:
-        # A list, and no property within it: it is asked for many times of each.
+        # A list comprehension without the `type` property, for speed: this is called many times for each appointment.
         return tuple([r for p in self.participants if (r := p.reference) and r.startswith("Patient/")])
 
     @property
     def names_practice(self) -> bool:
-        """Whether a participant stands for the practice (person, role, place, offer or device of this base), not only for
-        the patient."""
+        """Whether a participant belongs to the practice (person, role, place, offer or device of this base)."""
         return any(p.type in OF_PRACTICES for p in self.participants)
 
     @property
     def is_offer(self) -> bool:
-        """Whether it is what the waiting list offers, until its hold ends."""
+        """Whether it is an offer from the waiting list, kept until its hold ends."""
         return self.status == "pending" and self.waiting_since is not None
 
     @property
@@ -162,17 +161,17 @@ class Appointment:
         """iCalendar's SEQUENCE: grows with every change, starts at 0."""
         return self.version - 1
 
-    # -- what becomes of it ----------------------------------------------------------------------------------
+    # -- how it changes --------------------------------------------------------------------------------------
 
     def held(self, until: datetime | None) -> Appointment:
-        """Pending, those who have not answered tentative; `until`: the end of the hold."""
+        """The appointment as pending; participants who have not answered are tentative. `until`: the end of the hold."""
         people = tuple(
             replace(p, status="tentative") if p.status == "needs-action" else p for p in self.participants
         )
         return replace(self, status="pending", participants=people, held_until=until, waiting_since=None)
 
     def booked(self) -> Appointment:
-        """Booked, everyone whom it takes having accepted."""
+        """The appointment as booked; all who have not declined have accepted."""
         undecided = ("tentative", "needs-action")
         people = tuple(
             replace(p, status="accepted") if p.status in undecided else p for p in self.participants
@@ -187,7 +186,7 @@ class Appointment:
         )
 
     def asked(self, until: datetime) -> Appointment:
-        """Pending until the practice answers, no later than `until`: the person has accepted, everybody else is asked."""
+        """Pending until the practice answers, no later than `until`: the patient's side has accepted, others are asked."""
         people = tuple(
             replace(p, status="accepted" if p.type in OF_PERSONS else "needs-action")
             if p.status != "declined"
@@ -207,32 +206,32 @@ class Appointment:
         return replace(self, status="cancelled", held_until=None, counter=None, waiting_since=None)
 
     def without_hold(self) -> Appointment:
-        """Only the server says how long a hold lasts, since when somebody waits, what is proposed, and who cancelled."""
+        """Removes what only the server states: hold, waiting time, counter-proposal, cancellation and successor."""
         return replace(
             self, held_until=None, waiting_since=None, counter=None, cancellation=None, replaced_by=None
         )
 
     def within(self, start: datetime, end: datetime) -> Appointment:
-        """The appointment with the period that it took as its times, unless it states both itself."""
+        """The appointment with this period as its start and end, unless it states both itself."""
         return self if self.start and self.end else replace(self, start=start, end=end)
 
     def replacing(self, other: str | None) -> Appointment:
         return self if other is None else replace(self, replaces=other)
 
     def off_pattern(self) -> Appointment:
-        """Moved by itself, where it is one of a series."""
+        """Marks an appointment of a series as moved without the others."""
         if self.occurrence is None:
             return self
         return replace(self, occurrence=replace(self.occurrence, changed=True))
 
     def answered_by(self, actors: Collection[str], status: str) -> Appointment:
-        """With the answer of one participant, however they are named."""
+        """With the answer of one participant, who may be named by several references (`actors`)."""
         people = tuple(replace(p, status=status) if p.reference in actors else p for p in self.participants)
         return replace(self, participants=people)
 
     def in_other_agendas(self, leaving: Collection[str], joining: Collection[str]) -> Appointment:
-        """With other people of the agenda: those who leave are out, those who join have accepted, or are tentative as
-        long as the appointment itself is."""
+        """With changed people of the agenda: removes those who leave and adds those who join. They have accepted if the
+        appointment is booked, else they are tentative."""
         status = "accepted" if self.status == "booked" else "tentative"
         staying = tuple(p for p in self.participants if p.reference not in leaving)
         present = {p.reference for p in staying}
@@ -242,10 +241,10 @@ class Appointment:
     def with_people(
         self, agenda: Iterable[str], people: Collection[str], before: Appointment | None
     ) -> Appointment:
-        """With the agenda's people as the agenda has them: required, and agreed as far as it goes.
+        """With the agenda's people as required participants, whose answer follows the appointment's status.
 
-        `people` are all whom the appointment may name beside persons; what its sender says of them is left aside. Whom
-        its last version (`before`) has already stays as it is there, until they agree.
+        `people` are all whom the appointment may name on the practice's side; the sender's statements about them are
+        ignored. A participant of the last version (`before`) stays as there, until they agree.
         """
         agreed = "needs-action" if self.confirmation == "asked" else AGREED.get(self.status)
         kept = {p.reference: p for p in before.participants} if before is not None else {}
@@ -264,13 +263,13 @@ class Appointment:
 
 
 def required(reference: str, status: str) -> Participant:
-    """Somebody without whom there is no visit."""
+    """A required participant."""
     return Participant(reference, status, {"required": "required"})
 
 
 @dataclass(frozen=True, slots=True)
 class SlotFact:
-    """What is known of a slot at the moment it is locked."""
+    """The state of a slot at the moment it is locked."""
 
     id: str
     start: datetime
@@ -284,19 +283,19 @@ class SlotFact:
     actors: tuple[str, ...]
     """the agenda's actors, as references"""
     exclusive: tuple[str, ...] = ()
-    """those of them who can be in one place only: a role stands for its Practitioner, a place counts if it is a room"""
+    """the actors who can be in one place only: a role stands for its Practitioner, a place counts if it is a room"""
     taken_by: str | None = None
-    """id of the appointment that has it"""
+    """id of the appointment that has the slot"""
     displaced: bool = False
-    """whether it would be free, were nobody of its agenda taken elsewhere"""
+    """whether it is not free only because somebody of its agenda is taken elsewhere"""
     capacity: int = 1
-    """how many patients have a place in it"""
+    """how many patients have room in it"""
     places: int | None = None
-    """of those, how many are left, once somebody has one of several"""
+    """how many places are left, once somebody has one of several"""
     parts: bool | None = None
-    """whether its agenda gives parts of it to patients; None: if it is so long that it is no one visit"""
+    """whether patients may take parts of it; None: yes if it is too long to be one visit (`rules.VISIT_MAX`)"""
     adjacent_max: int | None = None
-    """how many slots of its agenda a patient's visit may have; None: it does not say"""
+    """how many slots of its agenda a patient's visit may have; None: the agenda does not say"""
     visibility: frozenset[str] = frozenset()
     """TRE_R314 codes (PUBLIC, PRO, SNP, CPTS); empty: open to all"""
     owners: frozenset[str] = frozenset()
@@ -306,13 +305,13 @@ class SlotFact:
     known_only: bool = False
     """whether it is for patients whom the practice knows"""
     offers: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    """what it is for, by element, as in `Appointment.visit`; an element that it does not have is missing"""
+    """what it is for, by element, as in `Appointment.visit`; an element without value is missing"""
     fresh_until: datetime | None = None
-    """until when what its agenda's software has said is to be believed; None: for good"""
+    """until when the last synchronisation of its agenda is valid; None: always"""
 
     @property
     def is_group(self) -> bool:
-        """Whether it is taken place by place. Who took it when it had one has it alone until they give it back."""
+        """Whether places in it are taken one by one. An appointment that took it when its capacity was 1 keeps it alone."""
         return self.places is not None or (self.capacity > 1 and self.taken_by is None)
 
     @property

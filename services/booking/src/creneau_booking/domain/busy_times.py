@@ -1,4 +1,4 @@
-"""When somebody is busy elsewhere: periods, as a calendar that is not ours says them, and nothing of what they are for."""
+"""When somebody is busy according to an external calendar: periods only, never what they are for."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Period = tuple[datetime, datetime]
 
 
 def merged(periods: Iterable[Period], within: Period) -> list[Period]:
-    """The same time as periods that neither overlap nor touch, in order, as far as it lies within a period."""
+    """Merges periods that overlap or touch, cuts them to `within`, and returns them in order."""
     found: list[Period] = []
     for start, end in sorted(periods):
         first, last = max(start, within[0]), min(end, within[1])

@@ -1,4 +1,4 @@
-"""The rules of changing an appointment: which status may follow, what a patient may change, what moves it."""
+"""The rules of changing an appointment: which status may follow, what a patient may change, which change is a move."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ _WHO_IS_TAKEN = (*EXCLUSIVE_TYPES, "PractitionerRole")
 
 
 def require_transition(before: AppointmentStatus, after: AppointmentStatus, *, by_patient: bool) -> None:
-    """Refused when the state machine does not allow it, naming both ends, and when a patient may not."""
+    """Raises IllegalTransition (with both statuses) if there is no such step, StatusNotTheirs if a patient may not do it."""
     if not may_follow(before, after):
         raise IllegalTransition(before, after)
     _require_theirs(TRANSITIONS[before, after], after, by_patient=by_patient)
 
 
 def require_allowed_status(status: AppointmentStatus, *, by_patient: bool) -> None:
-    """Refused when a patient makes an appointment of a status that only the practice can know."""
+    """Refuses a patient's new appointment whose status only the practice can give."""
     _require_theirs(TRANSITIONS[None, status], status, by_patient=by_patient)
 
 
@@ -47,10 +47,10 @@ def _require_theirs(step: Transition, status: AppointmentStatus, *, by_patient: 
 def require_unended(
     status: AppointmentStatus, before: Mapping[str, object], after: Mapping[str, object]
 ) -> None:
-    """Refused when what is over is amended, naming each element (GP Connect: a cancelled appointment is not).
+    """Refuses to amend an appointment that is over, naming each element (GP Connect: a cancelled one is not amended).
 
-    `before` and `after`: what is said, by element. Why it was cancelled may be said later; of a visit that took place
-    or was missed, only when, where and who are fixed.
+    `before` and `after`: the elements and their values. The reason of a cancellation may be given later; if the visit took
+    place or was missed, only time, slots and participants are fixed.
     """
     if status not in ENDED:
         return
@@ -66,32 +66,32 @@ def require_unended(
 
 
 def require_movable(status: AppointmentStatus) -> None:
-    """Refused when the visit has begun, is over, or takes no time yet."""
+    """Refuses to move a visit that has begun, is over, or takes no time yet."""
     if status not in MOVABLE:
         raise NotMovable(status)
 
 
 def is_moved(before: Appointment, after: Appointment) -> bool:
-    """Whether the change touches when, or which slots."""
+    """Whether start, end or slots change."""
     return (before.start, before.end, set(before.slots)) != (after.start, after.end, set(after.slots))
 
 
 def is_there(
     before: Appointment, slots: Collection[str], time: tuple[datetime, datetime], now: datetime
 ) -> bool:
-    """Whether what is to be moved to these slots and that time has them already, and has not run out: the call is one that
-    was answered before, or changes nothing, not even what is proposed of it."""
+    """Whether the appointment has these slots and this time already, and its hold has not expired. Then the move is a
+    repeated call, or changes nothing, not even a counter-proposal."""
     has_run_out = before.held_until is not None and before.held_until <= now
     return (before.start, before.end, set(before.slots)) == (*time, set(slots)) and not has_run_out
 
 
 def takes_others(before: Appointment, after: Appointment) -> bool:
-    """Whether the change touches whom the appointment takes: people or devices that can be in one place only."""
+    """Whether the people or devices change that the appointment takes: those that can be in one place only."""
     return _taken_by(before) != _taken_by(after)
 
 
 def is_for_others(before: Appointment, after: Appointment) -> bool:
-    """Whether the change touches for whom the appointment is: each has their own time, and their place in a group."""
+    """Whether the patients change: each has their own time, and their place in a group."""
     return set(before.patients) != set(after.patients)
 
 
@@ -116,19 +116,19 @@ def require_same_patient(before: Appointment, after: Appointment) -> None:
 
 
 def require_to_come(before: Appointment, now: datetime, *, by_patient: bool) -> None:
-    """A patient cancels and moves what is to come; the past is the practice's to correct."""
+    """Refuses a patient who cancels or moves a visit that has begun: only the practice corrects the past."""
     if by_patient and before.start is not None and before.start <= now:
         raise AlreadyStarted()
 
 
 def require_missed(after: Appointment, now: datetime) -> None:
-    """Nobody has missed an appointment that has not begun."""
+    """Refuses `noshow` for an appointment that has not begun."""
     if after.start is not None and now < after.start:
         raise NotStarted()
 
 
 def require_own_live_hold(held: bool, own: bool, live: bool) -> None:
-    """A patient confirms and extends a hold of their own account that has not run out, and nothing else."""
+    """Refuses a patient who confirms or extends anything but a live hold of their own account."""
     if not held:
         raise WaitsForPractice()
     if not own:

@@ -1,6 +1,7 @@
-"""Agendas whose practice agrees to each booking: what a patient books there waits for the answer, until a deadline.
+"""Agendas whose practice agrees to each booking: a patient's booking there waits for the answer, until a deadline.
 
-The practice books at once, and its word ends the waiting; a patient's never does. What nobody answers in time is given up.
+The practice itself books at once. Its answer ends the waiting; a patient's never does. Without answer in time, the booking
+is given up.
 """
 
 from __future__ import annotations
@@ -14,15 +15,15 @@ from creneau_booking.domain.refusals.changes import AnsweredTooLate
 
 
 def deadline(now: datetime, start: datetime | None, patience: timedelta) -> datetime:
-    """Until when the practice may answer: not beyond the beginning of the visit."""
+    """Until when the practice may answer: at the latest when the visit begins."""
     return now + patience if start is None else min(now + patience, max(start, now))
 
 
 def as_its_practice_has_it(
     wanted: Appointment, slots: Sequence[SlotFact], *, by_patient: bool, now: datetime, patience: timedelta
 ) -> Appointment:
-    """What `wanted`, which takes these slots, is to be: booked by a patient where the practice confirms, it is asked for;
-    what was asked for and moves is asked for anew, or booked where nobody confirms."""
+    """Returns `wanted`, which takes these slots, as the practice's confirmation requires. A patient's booking is asked for
+    where the practice confirms. One that waited and moves is asked for again, or booked where nobody confirms."""
     if not by_patient:
         return wanted
     waits = wanted.confirmation == "asked"
@@ -35,6 +36,6 @@ def as_its_practice_has_it(
 
 
 def require_in_time(until: datetime, now: datetime) -> None:
-    """AnsweredTooLate once the deadline has passed: whether or not anybody has noticed, the time is free."""
+    """Raises AnsweredTooLate once the deadline has passed: the time is free then, even if no job has released it yet."""
     if now >= until:
         raise AnsweredTooLate(until)

@@ -13,7 +13,7 @@ from creneau_booking.domain.transitions import MOVABLE
 
 @dataclass(frozen=True, slots=True)
 class Deadlines:
-    """The last moments, past or to come; None: never, whatever the time."""
+    """The last moments, past or future; None: never possible."""
 
     cancelable: datetime | None = None
     reschedulable: datetime | None = None
@@ -23,10 +23,10 @@ NEVER = Deadlines()
 
 
 def deadlines_of(appointment: Appointment, agendas: Iterable[timedelta]) -> Deadlines:
-    """`agendas`: how long before the start each of the agendas that have a deadline lets go.
+    """`agendas`: the change deadlines of the appointment's agendas, as time before the start.
 
-    What is only held is free to go until it begins, and moves as long as it is held. What concerns several patients is no
-    single one's to change.
+    A pending appointment can be cancelled until it begins, and moved as long as it is held. No single patient can change
+    an appointment of several patients.
     """
     start = appointment.start
     if start is None or appointment.status not in MOVABLE or len(set(appointment.patients)) > 1:

@@ -1,4 +1,4 @@
-"""The rule of deleting: what visits to come need stays."""
+"""The rule of deleting: a resource with visits to come is not deleted."""
 
 from __future__ import annotations
 
@@ -8,6 +8,6 @@ from creneau_booking.domain.refusals.slots import VisitsToCome, WithVisits
 
 
 def require_no_visits(resource_type: WithVisits, id_: str, visits: Sequence[str]) -> None:
-    """VisitsToCome when what is to be deleted has appointments (ids) to come, naming the first."""
+    """Raises VisitsToCome if the resource has appointments (ids) to come; names the first."""
     if visits:
         raise VisitsToCome(resource_type, id_, visits[0], len(visits))

@@ -1,4 +1,4 @@
-"""What becomes of the visits of a Patient whose record ends: it was replaced by another, or the person has died."""
+"""The visits of a Patient whose record ends: it is inactive, it was replaced by another, or the person has died."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ DECEASED, NO_LONGER_IN_USE = "pat-dec", "other"
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How a record has ended: why its visits are cancelled, or whose (id) they become."""
+    """How a record has ended: why its visits are cancelled, or the Patient (id) to whom they go."""
 
     reason: str
     successor: str | None = None
 
 
 def ended(before: Mapping[str, Any] | None, after: Mapping[str, Any]) -> Ended | None:
-    """How the record has ended with this change; None when it goes on, or had ended already."""
+    """How this change ends the record; None if the record goes on, or had ended before."""
     if (before is not None and _is_over(before)) or not _is_over(after):
         return None
     if _is_dead(after):
@@ -35,7 +35,7 @@ def _is_over(patient: Mapping[str, Any]) -> bool:
 
 
 def _is_replaced(patient: Mapping[str, Any]) -> bool:
-    """R4 Patient.link: the record "must no longer be used", whether or not it says that it is inactive."""
+    """R4 Patient.link: the record "must no longer be used", even if it does not state that it is inactive."""
     return any(link.get("type") == "replaced-by" for link in patient.get("link", ()))
 
 

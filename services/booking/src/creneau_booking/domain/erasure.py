@@ -1,4 +1,4 @@
-"""Erasing a person: what they confirm it with, which appointments end with it, and what is kept all the same."""
+"""Erasing a person: how they confirm it, which appointments are cancelled, and what is kept nevertheless."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from creneau_booking.domain.transitions import may_follow
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """One thing that stays after an erasure: a code, why in both languages, and until when (None: for ever)."""
+    """Data that stay after an erasure: a code, the reason in both languages, and until when (None: for ever)."""
 
     what: str
     fr: str
@@ -23,7 +23,7 @@ class Kept:
 
 @dataclass(frozen=True, slots=True)
 class KeepingTimes:
-    """How long what stays is kept."""
+    """How long the remaining data are kept."""
 
     appointments: timedelta
     """after their end"""
@@ -33,7 +33,7 @@ class KeepingTimes:
 
 
 def confirms(said: object, family_names: Iterable[str]) -> bool:
-    """Whether somebody has said that they mean it: `true`, or a family name of the person, however it is typed."""
+    """Whether the caller confirms the erasure: by `true`, or a family name of the person, ignoring case and accents."""
     if isinstance(said, bool):
         return said
     if not isinstance(said, str) or not said.strip():
@@ -45,7 +45,7 @@ def is_same_person(
     before: tuple[frozenset[str], frozenset[str], str | None],
     after: tuple[frozenset[str], frozenset[str], str | None],
 ) -> bool:
-    """Whether what was known of a Patient and what is sent under its id can be one person.
+    """Whether the stored Patient and the one that is sent under its id can be one person.
 
     Each is (identifiers as `system|value`, family names, birth date). A shared identifier is enough; else a shared
     family name, when the birth dates do not contradict each other.
@@ -58,9 +58,9 @@ def is_same_person(
 
 
 def ends_with_the_person(appointment: Appointment, patient: str, now: datetime) -> bool:
-    """Whether an appointment is to be cancelled: it is to come, can be cancelled, and is nobody else's as well.
+    """Whether an appointment is to be cancelled: it is to come, can be cancelled, and has no other patient.
 
-    One that has begun is the practice's record of what happened.
+    An appointment that has begun is the practice's record of what happened.
     """
     to_come = appointment.start is None or appointment.start > now
     shared = any(other != patient for other in appointment.patients)
@@ -73,7 +73,7 @@ def ends_with_the_person(appointment: Appointment, patient: str, now: datetime) 
 
 
 def kept(times: KeepingTimes, now: datetime, ends: Iterable[datetime]) -> list[Kept]:
-    """What stays after an erasure at `now` of a person whose appointments end at `ends`."""
+    """The data that stay after an erasure at `now` of a person whose appointments end at `ends`."""
     last = max(ends, default=None)
     found = [
         Kept(

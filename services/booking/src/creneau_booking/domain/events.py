@@ -1,4 +1,4 @@
-"""What can happen to an appointment, as the domain tells it."""
+"""The events of an appointment, as the domain states them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Actor = Literal["patient", "provider", "system"]
 
 @dataclass(frozen=True, slots=True)
 class ToldOccurrence:
-    """One of a series as it is once all of them have changed."""
+    """One appointment of a series, after all of them have changed."""
 
     appointment: str
     start: datetime
@@ -24,7 +24,7 @@ class ToldOccurrence:
 
 @dataclass(frozen=True, slots=True)
 class Together:
-    """What several of a series are told as: by the event of one of them, `teller` (id), with all of them in order of time."""
+    """Several appointments of a series that one event reports: that of `teller` (id). `occurrences` are in order of time."""
 
     series: str
     teller: str
@@ -36,7 +36,7 @@ class Together:
 
 @dataclass(frozen=True, slots=True)
 class AppointmentEvent:
-    """One thing that happened to `appointment`, which is its state afterwards."""
+    """One change of `appointment`, which is its state afterwards."""
 
     kind: EventKind
     appointment: Appointment
@@ -44,11 +44,11 @@ class AppointmentEvent:
     previous: tuple[datetime, datetime] | None = None
     by: Actor = "system"
     record_ended: bool = False
-    """whether it was cancelled because the patient has died, or their record is out of use: nobody is told of it"""
+    """whether it was cancelled because the patient has died, or their record is out of use: nobody gets a message"""
     held_until: datetime | None = None
     awaits_practice: bool = False
-    """whether it is kept until then for the practice to answer"""
+    """whether it waits until `held_until` for the practice's answer"""
     owners: frozenset[str] | None = None
-    """ids of the organisations whose appointment it is; None where the change did not have to know"""
+    """ids of the organisations whose appointment it is; None where the change did not need them"""
     together: Together | None = None
-    """with which others of its series it changed"""
+    """the appointments of its series that changed with it"""

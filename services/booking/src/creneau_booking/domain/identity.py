@@ -1,5 +1,4 @@
-"""The national identity (INS) of a person: what its number must be; and how it and the addresses at which they are reached
-are compared."""
+"""The national identity (INS) of a person: the form of its number; how INS and contact addresses are compared."""
 
 from __future__ import annotations
 
@@ -16,19 +15,19 @@ from creneau_shared.contact_points import mended
 from creneau_shared.ins import INS_SYSTEMS, plain_ins
 
 INS_CHARS = 13
-"""what identifies; the two digits after it are its key"""
+"""the identifying part; the two digits after it are its key"""
 _INS_FORM = re.compile(r"[1-8][0-9]{4}([0-9]{2}|2[AB])[0-9]{6}([0-9]{2})?", re.ASCII)
 """sex (7, 8: provisional), year, month, place of birth (2A, 2B: Corsica), rank; then the key, where it is given"""
 FR_CORE = "https://hl7.fr/ig/fhir/core/"
-"""how the profiles of FR Core begin"""
+"""the prefix of the URLs of FR Core's profiles"""
 
 AddressKind = Literal["email", "phone"]
 ADDRESS_KINDS: Mapping[str, AddressKind] = {"email": "email", "phone": "phone", "sms": "phone"}
-"""ContactPoint.system → what is reached by it."""
+"""ContactPoint.system → kind of address."""
 
 
 def ins_of(patient: Mapping[str, Any] | None) -> frozenset[bytes]:
-    """The INS that the Patient holds, each as SHA-256. One that is no longer in use holds none."""
+    """The INS that the Patient holds, each as SHA-256. An inactive Patient holds none."""
     if patient is None or patient.get("active") is False:
         return frozenset()
     return frozenset(
@@ -39,8 +38,8 @@ def ins_of(patient: Mapping[str, Any] | None) -> frozenset[bytes]:
 
 
 def ins_faults(before: Mapping[str, Any] | None, after: Mapping[str, Any]) -> Iterator[tuple[int, InsFault]]:
-    """Each identifier (its index) that is written as an INS and cannot be one: of another form than thirteen characters, or
-    fifteen with the key; or with a key that is not that of the number. What stood there before is let be."""
+    """Yields each identifier (index) that is given as an INS and cannot be one. "form": not thirteen characters, or fifteen
+    with the key; "key": a wrong key. Identifiers that `before` had already are not checked."""
     stood = {_spelled(identifier) for identifier in (before or {}).get("identifier", ())}
     for index, identifier in enumerate(after.get("identifier", ())):
         if identifier.get("system") not in INS_SYSTEMS or "value" not in identifier:
@@ -55,7 +54,7 @@ def ins_faults(before: Mapping[str, Any] | None, after: Mapping[str, Any]) -> It
 
 
 def with_plain_ins(patient: Mapping[str, Any]) -> dict[str, Any]:
-    """The Patient with each INS as it is searched: without blanks, its letter a capital."""
+    """The Patient with each INS in the spelling that is searched: without blanks, its letter a capital."""
     if not any(identifier.get("system") in INS_SYSTEMS for identifier in patient.get("identifier", ())):
         return dict(patient)
     identifiers = [
@@ -73,8 +72,8 @@ def claims_fr_core(patient: Mapping[str, Any]) -> bool:
 
 
 def unverified_official_ins(patient: Mapping[str, Any]) -> int | None:
-    """Which identifier is an INS called official, though the identity is stated not to be validated (PROV, VIDE …): the
-    referential knows an INS only of a validated identity (french.md, check 6.7.14)."""
+    """Index of an INS with use `official` though the identity's stated status is not validated (PROV, VIDE …): the
+    referential allows an INS for a validated identity only (french.md, check 6.7.14)."""
     if not is_stated_unverified(patient):
         return None
     return next(
@@ -88,7 +87,7 @@ def unverified_official_ins(patient: Mapping[str, Any]) -> int | None:
 
 
 def addresses_of(patient: Mapping[str, Any] | None) -> frozenset[tuple[AddressKind, str]]:
-    """The addresses that the Patient has, in the spelling in which they are compared."""
+    """The Patient's addresses, in the spelling in which they are compared."""
     return frozenset(
         (kind, spelled(kind, telecom["value"]))
         for telecom in (patient or {}).get("telecom", ())
@@ -105,7 +104,7 @@ def spelled(kind: AddressKind, address: str) -> str:
 
 
 def address_digest(patient_id: str, kind: AddressKind, address: str) -> bytes:
-    """What is kept of an address of a Patient that somebody answers for: nothing that could be read."""
+    """The digest that is kept of a Patient's vouched-for address: the address cannot be read from it."""
     return _digest(patient_id, kind, address)
 
 

@@ -1,7 +1,7 @@
-"""Time that several have free together: one slot of each agenda, which cover the same time.
+"""Time that several agendas have free together: one slot of each agenda, which cover the same time.
 
-Of each requirement one agenda has to take part; an agenda may answer several. What is common is the time of one of the
-slots (the *anchor*), which slots of the other agendas cover.
+One agenda has to answer each requirement; an agenda may answer several. The common time is that of one slot (the
+*anchor*), which slots of the other agendas cover.
 """
 
 from __future__ import annotations
@@ -24,22 +24,22 @@ class FreeTime:
     start: datetime
     end: datetime
     parts: bool | None = None
-    """whether patients take parts of it; None: if it is so long that it is no one visit"""
+    """as `SlotFact.parts`"""
     whole: bool = False
-    """it is a group's: a place in it is taken whole"""
+    """whether it is a group slot, of which no part is taken"""
 
 
 Usable = Callable[[FreeTime, datetime, datetime], bool]
-"""Whether the period may be taken out of the slot, which covers it."""
+"""Whether the period, which the slot covers, may be taken out of it."""
 
 
 def by_practice(free: FreeTime, start: datetime, end: datetime) -> bool:
-    """A practice takes any part of its slots."""
+    """Whether a practice may take the period: any part of a slot, except of a group's."""
     return (free.start, free.end) == (start, end) or not free.whole
 
 
 def by_patient(free: FreeTime, start: datetime, end: datetime) -> bool:
-    """A patient takes a visit whole, and of open time a part that leaves something of use (`domain.rules`)."""
+    """Whether a patient may take the period: a whole slot, or a usable part of open time (`domain.rules`)."""
     if (free.start, free.end) == (start, end):
         return True
     return not free.whole and is_usable_part(free.start, free.end, free.parts, start, end)
@@ -47,9 +47,9 @@ def by_patient(free: FreeTime, start: datetime, end: datetime) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Requirement:
-    """Of whom one has to take part: agendas (ids) in the order of preference, and the free time of them all.
-    `agendas` None: any. `own`: those of the agendas that come in for this alone; another answers it beside what it comes in
-    for (a doctor's agenda says where the doctor is: it is not the agenda of the place)."""
+    """The agendas (ids → rank of preference) of which one has to take part, and the free time of all of them.
+    `agendas` None: any. `own`: agendas that may be chosen for this requirement. Others answer it only in addition to their
+    own: a doctor's agenda says where the doctor is, but is not the agenda of the place."""
 
     free: Sequence[FreeTime]
     agendas: Mapping[str, int] | None = None
@@ -62,18 +62,18 @@ class Requirement:
 
 @dataclass(frozen=True, slots=True, order=True)
 class Together:
-    """One period, and the slots that cover it; ordered by time, and of one time by preference."""
+    """One period, and the slots that cover it; ordered by time, then by preference."""
 
     start: datetime
     ranks: tuple[int, ...]
     slots: tuple[str, ...]
     end: datetime = field(compare=False)
     agendas: tuple[str, ...] = field(compare=False)
-    """of the slots"""
+    """the agendas of `slots`, in the same order"""
 
 
 def together(requirements: Sequence[Requirement], usable: Usable) -> list[Together]:
-    """Every period that can be had, in order."""
+    """Every common period that is usable, in order."""
     covers = [_Cover(requirement) for requirement in requirements]
     found: dict[tuple[datetime, datetime, frozenset[str]], Together] = {}
     for anchor in dict.fromkeys(free for requirement in requirements for free in requirement.free):
@@ -93,7 +93,7 @@ class _Cover:
         self._longest = max((free.end - free.start for free in self._free), default=timedelta(0))
 
     def of(self, start: datetime, end: datetime) -> Iterable[FreeTime]:
-        """Whatever covers a period."""
+        """The free times that cover a period."""
         place = bisect_right(self._starts, start)
         while place and self._starts[place - 1] >= end - self._longest:
             place -= 1
@@ -104,7 +104,7 @@ class _Cover:
 def _around(anchor: FreeTime, covers: Sequence[_Cover], usable: Usable) -> Together | None:
     answered = [cover.requirement for cover in covers if cover.requirement.rank(anchor.agenda) is not None]
     if len(answered) < len(covers) and not any(anchor.agenda in one.own for one in answered):
-        return None  # another doctor's agenda says at which place that doctor is
+        return None  # for example another doctor's agenda, which says at which place that doctor is
     chosen = [anchor]
     ranks: list[int] = []
     for cover in covers:
@@ -130,7 +130,7 @@ def _around(anchor: FreeTime, covers: Sequence[_Cover], usable: Usable) -> Toget
         chosen.append(best)
         ranks.append(rank)
     if any(_does_without(one, chosen, covers) for one in chosen):
-        return None  # what answers it all is found around its own slots
+        return None  # the smaller combination is found from its own anchor
     order = sorted(chosen, key=lambda one: _first_answered(one, covers))
     return Together(
         anchor.start, tuple(ranks), tuple(o.slot for o in order), anchor.end, tuple(o.agenda for o in order)
@@ -138,7 +138,7 @@ def _around(anchor: FreeTime, covers: Sequence[_Cover], usable: Usable) -> Toget
 
 
 def _does_without(one: FreeTime, chosen: Sequence[FreeTime], covers: Sequence[_Cover]) -> bool:
-    """Whether the others of those who were chosen answer everything."""
+    """Whether the other chosen slots answer every requirement without this one."""
     others = [other for other in chosen if other is not one]
     return bool(others) and all(
         any(cover.requirement.rank(other.agenda) is not None for other in others) for cover in covers
@@ -146,14 +146,14 @@ def _does_without(one: FreeTime, chosen: Sequence[FreeTime], covers: Sequence[_C
 
 
 def _first_answered(free: FreeTime, covers: Sequence[_Cover]) -> int:
-    """The first requirement that a slot's agenda answers: so the slots stand in the order of what was asked."""
+    """Index of the first requirement that a slot's agenda answers: it puts slots in the order of the requirements."""
     return next(
         (n for n, cover in enumerate(covers) if cover.requirement.rank(free.agenda) is not None), len(covers)
     )
 
 
 def without(found: Iterable[Together], elsewhere: Sequence[tuple[datetime, datetime]]) -> list[Together]:
-    """Those in whose time nobody is elsewhere."""
+    """The periods that overlap none of `elsewhere`, when somebody is busy."""
     return [
         one for one in found if not any(one.start < until and one.end > since for since, until in elsewhere)
     ]
@@ -161,23 +161,22 @@ def without(found: Iterable[Together], elsewhere: Sequence[tuple[datetime, datet
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """So many visits, every so many weeks, at the same local time."""
+    """`count` visits, one every `weeks` weeks, at the same local time."""
 
     count: int
     weeks: int = 1
 
     @property
     def span(self) -> timedelta:
-        """From the first to the last."""
+        """The time from the first visit to the last."""
         return timedelta(weeks=self.weeks * (self.count - 1))
 
 
 def in_series(
     found: Sequence[Together], series: Series, zones: Mapping[str, ZoneInfo], until: datetime
 ) -> list[tuple[Together, ...]]:
-    """Every series whose first visit begins before `until`, and each of whose visits is with the same agendas, as long and
-    at the same hour where they are (`zones` of agendas). A local time that one of the days does not have, on a change of
-    clocks, has no visit."""
+    """Every series whose first visit begins before `until`. All its visits have the same agendas, duration and local time
+    (`zones` of agendas). If a clock change skips that local time on one of the days, there is no such series."""
     by_time: dict[tuple[datetime, tuple[str, ...]], Together] = {}
     for one in found:
         by_time.setdefault((one.start, one.agendas), one)

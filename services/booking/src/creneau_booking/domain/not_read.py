@@ -1,4 +1,4 @@
-"""Why a calendar elsewhere was not read. What is said holds neither the address nor anything of what stands there."""
+"""Why an external calendar was not read. The errors contain neither its address nor anything of its content."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ PROBLEMS: tuple[Problem, ...] = get_args(Problem)
 
 
 class NotReadError(Exception):
-    """A calendar elsewhere was not read."""
+    """An external calendar was not read."""
 
     problem: ClassVar[Problem]
 
 
 class UnreachableError(NotReadError):
-    """Nothing that can be used came from there."""
+    """The calendar's server gave no usable answer."""
 
     problem = "not-reached"
 
 
 class StrayedError(NotReadError):
-    """The address leads where nobody follows: with a password, to another domain or without encryption."""
+    """The address redirects where it is not followed: with a password, to another domain or without encryption."""
 
     problem = "led-away"
 
@@ -43,12 +43,12 @@ class UnreadableError(NotReadError):
 
 
 class TooLargeError(NotReadError):
-    """What stands there is more of a calendar than is read."""
+    """The calendar is larger than the limits of reading."""
 
     problem = "too-large"
 
 
 class PasswordLostError(NotReadError):
-    """The password can be opened no more: the secret that sealed it is another one now."""
+    """The password cannot be decrypted any more: the secret that sealed it has changed."""
 
     problem = "password-lost"

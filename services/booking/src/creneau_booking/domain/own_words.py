@@ -1,7 +1,7 @@
-"""What a patient's account may say of its own Patient: a short list, published in the guide for frontends.
+"""The elements that a patient's account may state in its own Patient: a short list, published in the guide for frontends.
 
-Who somebody is for a practice (identifiers, the INS, how reliable the identity is, links between records, whether the
-record is in use) is stated by those who have seen the person's papers; so is what could give somebody rights.
+Staff who have seen the person's papers state identifiers, the INS, the identity's reliability, links between records, and
+whether the record is in use. The same holds for everything that could give somebody rights.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ OWN = ("name", "telecom", "address", "birthDate", "gender", "communication", "co
 BIRTH_PLACE = "http://hl7.org/fhir/StructureDefinition/patient-birthPlace"
 OWN_EXTENSIONS = frozenset({BIRTH_PLACE, "http://hl7.org/fhir/StructureDefinition/patient-nationality"})
 OWN_META = frozenset({"profile", "versionId", "lastUpdated"})
-"""Parts of `meta`: what a resource claims to follow; the other two are the server's, whatever is sent."""
+"""Parts of `meta` that an account may send: its profiles; the server sets the other two, whatever is sent."""
 
 VERIFIED_TRAITS = ("birthDate", "gender")
-"""With the official name and the place of birth: what staff have verified stays as they verified it."""
+"""Together with the official name and the place of birth: traits that an account cannot change once staff verified them."""
 VERIFIED = frozenset({"VALI"})
 RELIABILITY = "https://hl7.fr/ig/fhir/core/StructureDefinition/fr-core-identity-reliability"
 
@@ -38,8 +38,8 @@ _SERVERS = frozenset({"resourceType", "id"})
 
 
 def require_own_words(before: Members | None, after: Members) -> None:
-    """Refused, with one issue for each element, when an account changes `before` (None: registers) by more than
-    its own words."""
+    """Refuses, with one issue for each element, an account's change of `before` (None: it registers) to elements that are
+    not its own."""
     old = before or {}
     touched = [*_others_changed(old, after), *(_verified_changed(old, after) if is_verified(old) else ())]
     if touched:
@@ -51,7 +51,7 @@ _EARLIEST_DAY = timezone(timedelta(hours=14))
 
 
 def require_born(before: Members | None, after: Members, now: datetime) -> None:
-    """BornLater when a birth date that is stated anew has begun nowhere yet."""
+    """Raises BornLater if a new birth date has not begun anywhere on earth yet."""
     said: str | None = after.get("birthDate")
     if said is None or said == (before or {}).get("birthDate"):
         return
@@ -61,14 +61,14 @@ def require_born(before: Members | None, after: Members, now: datetime) -> None:
 
 
 _KINDS: Mapping[object, UnreachableKind] = {"email": "email", "phone": "phone", "sms": "phone"}
-"""ContactPoint.system → what people are told by way of it"""
+"""ContactPoint.system → the kind of message that goes to it"""
 
 
 def require_reachable(before: Members | None, after: Members) -> None:
-    """Refused when an account gives an e-mail address or a telephone number at which nothing can arrive: who types it can
+    """Refuses an account's new e-mail address or telephone number if nothing can arrive there: whoever types it can
     correct it.
 
-    What software of a practice writes is kept as it stands there, and said of the messages that do not leave.
+    Addresses from a practice's software are kept as they are; the messages that cannot leave report them.
     """
     known = [telecom.get("value") for telecom in (before or {}).get("telecom", ())]
     wrong = [
@@ -83,12 +83,12 @@ def require_reachable(before: Members | None, after: Members) -> None:
 
 
 def is_verified(patient: Members) -> bool:
-    """Whether staff have put down that they verified the identity (identityStatus of FR Core)."""
+    """Whether staff have stated that they verified the identity (identityStatus of FR Core)."""
     return any(status in VERIFIED for status in _statuses(patient))
 
 
 def is_stated_unverified(patient: Members) -> bool:
-    """Whether a status of the identity is put down, and it is none of a verified one."""
+    """Whether an identity status is stated, and it is not a verified one."""
     return bool(statuses := list(_statuses(patient))) and not any(status in VERIFIED for status in statuses)
 
 
@@ -102,7 +102,7 @@ def _statuses(patient: Members) -> Iterator[object]:
 
 
 def _others_changed(old: Members, new: Members) -> Iterator[str]:
-    """The elements beside the own ones that differ."""
+    """The elements that differ and are not the account's own."""
     for element in sorted({name.removeprefix("_") for name in (*old, *new)} - _SERVERS - set(OWN)):
         if element == "meta":
             for part in sorted({*old.get("meta", {}), *new.get("meta", {})} - OWN_META):
@@ -116,7 +116,7 @@ def _others_changed(old: Members, new: Members) -> Iterator[str]:
 
 
 def _verified_changed(old: Members, new: Members) -> Iterator[str]:
-    """What was verified and differs."""
+    """The verified elements that differ."""
     yield from (trait for trait in VERIFIED_TRAITS if _said(old, trait) != _said(new, trait))
     if _official_names(old) != _official_names(new):
         yield "name"
@@ -125,12 +125,12 @@ def _verified_changed(old: Members, new: Members) -> Iterator[str]:
 
 
 def _said(patient: Members, element: str) -> tuple[Any, Any]:
-    """The element's value, what goes without saying included, and the extensions of a primitive."""
+    """The element's value, or its default if it is absent, and the extensions of a primitive."""
     return patient.get(element, _MEANT_WHEN_ABSENT.get(element)), patient.get(f"_{element}")
 
 
 def _extensions(patient: Members, *, own: bool | None = None, url: str | None = None) -> list[Any]:
-    """The extensions of the patient: those that are (not) the account's to state, or those of one `url`."""
+    """The patient's extensions: those that an account may (`own`) or may not state, or those of one `url`."""
     return [
         extension
         for extension in patient.get("extension", ())

@@ -1,4 +1,5 @@
-"""Who may take part in an appointment on whose word: a patient's gives rights over nobody but the patient."""
+"""Who may take part in an appointment, depending on who writes it: a patient can book nobody but the patient and the
+agendas' people."""
 
 from __future__ import annotations
 
@@ -21,14 +22,14 @@ from creneau_booking.domain.refusals.participants import (
 from creneau_booking.domain.status import claims
 
 SAID_BY_SLOT = ("serviceCategory", "serviceType", "specialty", "appointmentType")
-"""What an appointment in a slot is for, where the slot says it: same elements, same meaning."""
+"""The elements of an appointment that its slots may state too, with the same meaning."""
 
 
 def require_one_own_patient(appointment: Appointment, own: Collection[str]) -> str:
-    """The one Patient (reference) whom a patient's appointment is for.
+    """Returns the one Patient (reference) whom a patient's appointment is for.
 
-    Refused when it is for none or several, and when it is for somebody for whom the caller does not act.
-    Whatever its status: what lies in somebody's list is in their compartment.
+    Raises NotOnePatient if it is for none or several, PatientNotTheirs if the caller does not act for the patient.
+    The status does not matter: every appointment of a patient is in their compartment.
     """
     patients = set(appointment.patients)
     if len(patients) != 1:
@@ -46,8 +47,8 @@ def require_one_own_patient(appointment: Appointment, own: Collection[str]) -> s
 
 
 def require_somebody_comes(before: Appointment | None, after: Appointment) -> None:
-    """Refused when a visit takes time for patients of whom none comes: whoever has declined takes none of their own, so that
-    they could be given two visits at one time."""
+    """Refuses a visit that takes time though all its patients have declined: a declined patient's own time is not taken, so
+    they could have two visits at one time."""
     was_so = before is not None and claims(before.status) and _is_declined(before)
     if claims(after.status) and _is_declined(after) and not was_so:
         raise NobodyComes()
@@ -59,7 +60,7 @@ def _is_declined(appointment: Appointment) -> bool:
 
 
 def strangers(appointment: Appointment, allowed: Collection[str | None]) -> tuple[int, ...]:
-    """Which participants (by index) are none of the allowed references; those without a reference among them."""
+    """Indexes of participants whose reference is not allowed, or who have none."""
     return tuple(
         index
         for index, participant in enumerate(appointment.participants)
@@ -68,7 +69,7 @@ def strangers(appointment: Appointment, allowed: Collection[str | None]) -> tupl
 
 
 def named_at(appointment: Appointment, indexes: Sequence[int], kind: str) -> tuple[str, ...]:
-    """The references of one type among these participants."""
+    """The references of type `kind` among the participants at these indexes."""
     found = (appointment.participants[index].reference for index in indexes)
     return tuple(reference for reference in found if reference and reference.startswith(f"{kind}/"))
 
@@ -76,9 +77,9 @@ def named_at(appointment: Appointment, indexes: Sequence[int], kind: str) -> tup
 def require_only_agendas_people(
     appointment: Appointment, taken: Sequence[str], by_agendas: Sequence[str], roles: Mapping[str, str]
 ) -> None:
-    """Refused when an appointment that a patient makes or moves would take people beside its agendas'.
+    """Refuses a patient's new or moved appointment that would take people other than its agendas'.
 
-    `taken` are the people and devices that it takes, `by_agendas` those that its agendas bring themselves.
+    `taken` are the people and devices that it takes, `by_agendas` those of its agendas.
     """
     beside = set(taken) - set(by_agendas)
     if beside:
@@ -92,7 +93,7 @@ def require_only_agendas_people(
 
 
 def require_said_by_slots(appointment: Appointment, slots: Sequence[SlotFact]) -> None:
-    """Refused when a patient's appointment is for something that its slots do not offer; their silence is no limit."""
+    """Refuses a patient's appointment for what its slots do not offer. An element that no slot states sets no limit."""
     for element in SAID_BY_SLOT:
         offered = [slot.offers[element] for slot in slots if slot.offers.get(element)]
         said = appointment.visit.get(element, frozenset())
@@ -107,9 +108,9 @@ def require_others_untouched(
     *,
     may_join: Collection[str] = (),
 ) -> None:
-    """Refused when a patient changes more of the participants than the answers of their own.
+    """Refuses a patient's changes to participants, except to the answers of their own.
 
-    `own`: the references whose `status` they may change; `may_join`: those who may come and go as well.
+    `own`: the references whose `status` they may change; `may_join`: the references that they may add and remove.
     """
     kept = Counter(_said(one, own) for one in before if one.reference not in may_join)
     touched = []
@@ -133,38 +134,38 @@ def _said(participant: Participant, own: Collection[str]) -> str:
 
 
 def _ordered(value: object) -> object:
-    """JSON in one order of names, so that equal values have equal texts."""
+    """Orders the names of JSON objects, so that equal values have equal texts."""
     if isinstance(value, Mapping):
         return sorted((name, _ordered(part)) for name, part in value.items())
     return [_ordered(part) for part in value] if isinstance(value, list) else value
 
 
 def require_actors_known(appointment: Appointment, unknown: Collection[str]) -> None:
-    """UnknownActors when software of a practice names actors whom nobody knows here."""
+    """Raises UnknownActors if a practice's software names actors who are unknown here."""
     if unknown:
         raise UnknownActors(tuple(sorted(unknown)), _named(appointment, unknown))
 
 
 def require_actors_theirs(appointment: Appointment, foreign: Collection[str]) -> None:
-    """ActorsNotTheirs when software of a practice would take actors of another."""
+    """Raises ActorsNotTheirs if a practice's software would take actors of another practice."""
     if foreign:
         raise ActorsNotTheirs(tuple(sorted(foreign)), _named(appointment, foreign))
 
 
 def _named(appointment: Appointment, actors: Collection[str]) -> tuple[int, ...]:
-    """Which participants (by index) name one of the actors."""
+    """Indexes of the participants who name one of the actors."""
     return tuple(
         index for index, participant in enumerate(appointment.participants) if participant.reference in actors
     )
 
 
 def require_one_of_theirs(actors: Collection[str]) -> None:
-    """Refused when software of a practice makes an appointment without a slot that concerns nobody of theirs."""
+    """Refuses an appointment without a slot, written by a practice's software, that takes no actor of that practice."""
     if not actors:
         raise NoActorOfTheirs()
 
 
 def require_answerable(actor: str | None, own: Collection[str]) -> None:
-    """Refused when a patient answers for somebody else."""
+    """Refuses a patient who answers for somebody else."""
     if actor not in own:
         raise AnswerForOthers()

@@ -1,8 +1,7 @@
-"""Which elements of an appointment a patient may say, and when: the one published list.
+"""Which elements of an appointment a patient may set, and when: the one published list.
 
-It works on element names and on the equality of values, and knows nothing of what they mean. Whoever is taken and when
-(`slot`, `start`, `end`, `participant`) and the status have rules of their own beside this table. The guide for
-frontends prints the table; a test holds the two together.
+The table compares element names and values only, not their meaning. `slot`, `start`, `end`, `participant` and `status`
+have further rules of their own. The guide for frontends prints the table; a test keeps the two equal.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from creneau_booking.domain.status import AppointmentStatus
 
 Phase = Literal["request", "held", "booked", "closed"]
 """`request`: new, proposed or on the waiting list; `held`: in a live hold of the patient's own; `booked`: booked, or
-waiting for the practice's agreement; `closed`: begun, over or cancelled, or somebody else's as well"""
+waiting for the practice's agreement; `closed`: begun, over or cancelled, or shared with other patients"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,9 +24,9 @@ class Right:
 
     phases: frozenset[Phase]
     moving: bool = False
-    """also in a move (`$reschedule`), where the new slot says it"""
+    """also in a move (`$reschedule`), where the new slot states it"""
     note: str = ""
-    """what else holds, for people"""
+    """further conditions, for readers of the guide"""
 
 
 _UNTIL_BOOKED: frozenset[Phase] = frozenset({"request", "held"})
@@ -68,7 +67,7 @@ RIGHTS: Mapping[str, Right] = {
         _ASKING, note="the label `HIDDEN-FROM-PROXIES` and no other, by the person themselves; it stays"
     ),
 }
-"""Element → when. What is not here is the practice's, extensions included."""
+"""Element → when. All other elements, extensions included, are set by the practice."""
 
 HIDDEN_FROM_PROXIES = ("https://creneau.sante.fr/fhir/CodeSystem/confidentiality", "HIDDEN-FROM-PROXIES")
 """The one security label (system, code) that a patient may set: the appointment is not for those who act for them."""
@@ -94,7 +93,7 @@ CANCELATION_REASONS: frozenset[str] = frozenset(
 """The reasons for which a patient cancels; the others are the practice's to give."""
 
 _ELSEWHERE = frozenset({"resourceType", "id", "meta", "participant"})
-"""what is not compared as a whole: participants one by one (`domain.participants`), meta by its parts"""
+"""elements that are not compared as a whole: participants one by one (`domain.participants`), meta by its parts"""
 _SERVERS_META = frozenset({"versionId", "lastUpdated", "source"})
 _KEPT_META = ("profile", "security", "tag")
 
@@ -102,7 +101,7 @@ Json = Mapping[str, Any]
 
 
 def phase_of(status: AppointmentStatus, *, held: bool, shared: bool) -> Phase:
-    """Where an appointment stands for its patient; `held`: in a live hold of theirs; `shared`: of several patients."""
+    """The phase of an appointment for its patient; `held`: in a live hold of theirs; `shared`: it has several patients."""
     if shared:
         return "closed"
     if status in ("proposed", "waitlist"):
@@ -113,18 +112,18 @@ def phase_of(status: AppointmentStatus, *, held: bool, shared: bool) -> Phase:
 
 
 def require_sayable(new: Json) -> None:
-    """Refused, naming each, when a new appointment of a patient's has elements that are the practice's."""
+    """Refuses a patient's new appointment with elements that only the practice sets; names each."""
     _refuse(_changed({}, new, "request", moving=False, cancelling=False))
 
 
 def require_changeable(before: Json, after: Json, phase: Phase, *, moving: bool) -> None:
-    """Refused, naming each, when a patient changes elements that are not, or no longer, theirs."""
+    """Refuses a patient's change of elements that they may not, or no longer, set; names each."""
     cancelling = after["status"] == "cancelled" and before["status"] != "cancelled"
     _refuse(_changed(before, after, phase, moving=moving, cancelling=cancelling))
 
 
 def keeping_meta(before: Json, after: Json) -> dict[str, Any]:
-    """`after` with the profiles, labels and tags that it does not speak of (FHIR R4 resource.html#tag-updates)."""
+    """Returns `after` with the stored profiles, labels and tags that it leaves out (FHIR R4 resource.html#tag-updates)."""
     stored, said = before.get("meta", {}), after.get("meta", {})
     kept = {name: stored[name] for name in _KEPT_META if name in stored and name not in said}
     return {**after, "meta": {**said, **kept}} if kept else dict(after)
@@ -137,7 +136,7 @@ def _refuse(elements: Iterator[str]) -> None:
 
 
 def _changed(before: Json, after: Json, phase: Phase, *, moving: bool, cancelling: bool) -> Iterator[str]:
-    """The elements that differ and may not; in the order of their names."""
+    """The elements that differ although the patient may not change them, ordered by name."""
     for name in sorted({*before, *after} - _ELSEWHERE):
         old, new = before.get(name), after.get(name)
         if old == new:
@@ -147,7 +146,7 @@ def _changed(before: Json, after: Json, phase: Phase, *, moving: bool, cancellin
             allowed = _is_a_patients_reason(new)
         else:
             allowed = right is not None and (phase in right.phases or (moving and right.moving))
-        # An extension within an element is as arbitrary as one beside it.
+        # An extension inside an element could say anything, like one beside it.
         if not allowed or _has_extension(new):
             yield name
     known = before.get("participant", ())
@@ -169,7 +168,7 @@ def _changed_meta(before: Json, after: Json, phase: Phase) -> Iterator[str]:
 
 
 def _practices_labels(labels: list[Json] | None) -> list[Json]:
-    """The security labels without the one that is the patient's to set."""
+    """The security labels without the one that a patient may set."""
     system, code = HIDDEN_FROM_PROXIES
     own = {"system": system, "code": code}
     return [label for label in labels or () if {k: v for k, v in label.items() if k != "display"} != own]

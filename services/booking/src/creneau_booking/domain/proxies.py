@@ -1,7 +1,7 @@
 """Who represents whom: a parent until majority, a legal representative, a carer; what each may do, and until when.
 
-A person decides who represents them. Parents decide for a child until its majority; a guardian comes from a judge, and
-is therefore stated by a practice. Nobody but the person decides about the account that is their own.
+A person decides who represents them. Parents decide for a child until its majority. A judge appoints a guardian, so a
+practice states it. Only the person decides about their own account.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ _MIDNIGHT = datetime.min.time()
 
 @dataclass(frozen=True, slots=True)
 class Proxy:
-    """What a RelatedPerson states: for whom (Patient id), as what (v3-RoleCode), the scopes that it names (none: what
-    the relationship means by itself), from when until when (half-open; None: open)."""
+    """The content of a RelatedPerson: for whom (Patient id), as what (v3-RoleCode), its scopes (none: those of the
+    relationship), from when until when (half-open; None: open)."""
 
     patient: str
     relationships: frozenset[str]
@@ -46,27 +46,27 @@ class Proxy:
     until: datetime | None
     active: bool = True
     ends_at_majority: bool = False
-    """the end is the patient's majority, and moves with it"""
+    """the end is the patient's majority, and moves if the birth date is corrected"""
 
     @property
     def is_oneself(self) -> bool:
-        """The person's own account, where somebody else had registered them."""
+        """Whether it is the person's own account, after somebody else had registered them."""
         return ONESELF in self.relationships
 
     def may(self, *, minor: bool) -> frozenset[str]:
-        """What it lets somebody do. Whoever answers for the person may do everything, unless they are given less."""
+        """The scopes that it gives. Whoever answers for the person may do everything, unless fewer scopes are stated."""
         answers_for = self.relationships & (RESPONSIBLE | PARENTS if minor else RESPONSIBLE)
         if self.is_oneself or (answers_for and (not self.scopes or self.scopes >= VISITS)):
             return EVERYTHING
         return self.scopes | {"see"}
 
     def has_ended(self, now: datetime) -> bool:
-        """Whether it lets nobody do anything any more."""
+        """Whether it is inactive or past its end."""
         return not self.active or (self.until is not None and self.until <= now)
 
 
 def majority(birth: Birth) -> date:
-    """The day on which a person is of age, on the latest of the days on which they may have been born."""
+    """The day on which a person is of age, counted from the latest possible birth date."""
     return months_later(birth.last, MAJORITY_MONTHS)
 
 
@@ -83,8 +83,8 @@ def end_of_minority(birth: Birth) -> datetime:
 def majority_ending(
     proxy: Proxy, birth: Birth | None, now: datetime, *, by_parent: bool = False
 ) -> datetime | None:
-    """The end that majority sets to a proxy: a parent's, and whatever one states for the child (`by_parent`), but for the
-    child's own account. None: it sets none, or the stated one comes before it."""
+    """The end that majority sets to a parent's proxy, and to any that a parent states for the child (`by_parent`), except
+    the child's own account. None: no such end, or the stated end comes first."""
     ends = bool(proxy.relationships & PARENTS) or (by_parent and not proxy.is_oneself)
     if birth is None or not (ends and is_minor(birth, now)):
         return None
@@ -98,13 +98,13 @@ class Person:
 
     minor: bool
     has_account: bool
-    """an account is theirs: of somebody who is them"""
+    """whether the person has an account of their own"""
 
 
 def require_may_decide(
     relationships: frozenset[str], person: Person, *, manages: bool, is_person: bool
 ) -> None:
-    """Refused when a consumer may not state, change or end a proxy with these relationships (before and after).
+    """Refuses a caller who may not state, change or end a proxy with these relationships (before and after).
 
     `manages`: they may say who represents the person; `is_person`: they are the person.
     """

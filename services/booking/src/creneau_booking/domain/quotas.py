@@ -1,7 +1,7 @@
-"""How much one patient, one account or one counsellor may take: limits that a person understands.
+"""How much one patient, one account or one counsellor may book: limits that a person understands.
 
-They bind whoever acts as a patient. Practices, which see the person, are not limited; a counsellor, who books for one
-after the other, only by the hour.
+They bind callers who act as a patient. Practices, which see the person, are not limited. A counsellor, who books for many
+people, has an hourly limit, and the limits that agendas state themselves.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
 
 ActionKind = Literal["booked", "held", "cancelled", "asked"]
-"""What is counted: an appointment booked or moved, a hold begun, an appointment cancelled after it was booked. What is
-`asked` is not; it only waits its turn."""
+"""The counted actions: an appointment booked or moved, a hold begun, an appointment cancelled after it was booked.
+`asked` is not counted; it only waits its turn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Quotas:
     future_appointments_per_patient_max: int
     future_appointments_per_specialty_max: int
     future_appointments_per_agenda_max: int
-    """unless the agenda says another number itself"""
+    """unless the agenda states its own number"""
     bookings_per_account_per_hour_max: int
     bookings_per_patient_per_hour_max: int
     bookings_per_counsellor_per_hour_max: int
@@ -45,11 +45,11 @@ class Quotas:
     requests_per_patient_max: int
     patients_per_account_max: int
     adjacent_slots_max: int
-    """unless the agenda says another number itself"""
+    """unless the agenda states its own number"""
 
     @property
     def future_least(self) -> int:
-        """Below so many appointments to come no limit on them is reached, whatever they are for."""
+        """With fewer appointments to come than this, none of their default limits is reached."""
         return min(
             self.future_appointments_per_patient_max,
             self.future_appointments_per_specialty_max,
@@ -59,7 +59,7 @@ class Quotas:
 
 @dataclass(frozen=True, slots=True)
 class Actions:
-    """What one account, or one patient, has done lately: the instants of the last hour (cancelled: of the last day)."""
+    """The recent actions of one account or patient: their instants in the last hour (cancelled: the last day)."""
 
     booked: Sequence[datetime] = ()
     held: Sequence[datetime] = ()
@@ -77,7 +77,7 @@ class Upcoming:
 def require_rate(
     quotas: Quotas, account: Actions, patient: Actions, now: datetime, *, counsellor: bool
 ) -> None:
-    """Refused when this act, which is counted already, is one too many for its account or its patient."""
+    """Refuses an action, counted already, that is one too many for its account or its patient."""
     if counsellor:
         if (
             wait := _wait(account.booked, quotas.bookings_per_counsellor_per_hour_max, now, HOUR)
@@ -93,8 +93,8 @@ def require_rate(
 
 
 def require_few_cancellations(quotas: Quotas, account: Actions, now: datetime) -> None:
-    """TooManyCancellations for a booking by who has cancelled too much today. Cancelling itself is never refused."""
-    # One more than the limit is too many only for what comes next, which this act is.
+    """Raises TooManyCancellations if an account that books has cancelled too much in a day. Cancelling is never refused."""
+    # This booking comes after the cancellations and is not among them: hence the limit minus one.
     count = len(account.cancelled)
     wait = _wait(account.cancelled, quotas.cancellations_per_account_per_day_max - 1, now, DAY)
     if wait is not None:
@@ -109,10 +109,10 @@ def require_room_to_come(
     *,
     counsellor: bool,
 ) -> None:
-    """Refused when the patient has as many appointments to come as one may.
+    """Refuses a further appointment if the patient has the maximum to come.
 
-    `agendas` are those wanted (ids) with the number that they allow themselves, None where they say nothing;
-    `specialties` those of the wanted slots. A counsellor is held to what agendas say themselves.
+    `agendas` are the wanted agendas (ids) with their own maximum, None if they state none; `specialties` are those of the
+    wanted slots. Only the agendas' own maximum binds a counsellor.
     """
     if not counsellor:
         _require_fewer("all", len(upcoming), quotas.future_appointments_per_patient_max)
@@ -127,13 +127,13 @@ def require_room_to_come(
 
 
 def require_few_requests(quotas: Quotas, waiting: int) -> None:
-    """TooManyRequestsWaiting when the patient has as many as one may; `waiting` without the new one."""
+    """Raises TooManyRequestsWaiting if the patient has the maximum of requests; `waiting` excludes the new one."""
     if waiting >= quotas.requests_per_patient_max:
         raise TooManyRequestsWaiting(waiting)
 
 
 def require_few_patients(quotas: Quotas, registered: int) -> None:
-    """TooManyPatients when an account has registered more people than one may; `registered` with the new one."""
+    """Raises TooManyPatients if an account has registered more than the maximum; `registered` includes the new one."""
     if registered > quotas.patients_per_account_max:
         raise TooManyPatients(quotas.patients_per_account_max)
 
@@ -144,5 +144,5 @@ def _require_fewer(among: Among, count: int, most: int) -> None:
 
 
 def _wait(instants: Sequence[datetime], most: int, now: datetime, window: timedelta) -> timedelta | None:
-    """How long until the oldest leaves the window, when there are more than `most`, this act included; else None."""
+    """The time until the oldest instant leaves the window, if there are more than `most`; else None."""
     return min(instants) + window - now if len(instants) > most else None

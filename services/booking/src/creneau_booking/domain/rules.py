@@ -1,4 +1,4 @@
-"""The rules of taking, pure: facts in, a claim or a typed refusal out."""
+"""The rules of taking slots and people, pure: facts in, a claim or a typed refusal out."""
 
 from __future__ import annotations
 
@@ -40,16 +40,16 @@ PUBLIC_VISIBILITY = "PUBLIC"
 
 
 VISIT_MAX = timedelta(hours=2)
-"""A slot that is shorter is one visit, which a patient takes whole: a cut slot stays cut, and an agenda is not theirs to
-take to pieces. A longer one is open time, of which they take what their visit needs."""
+"""A shorter slot is one visit, which a patient takes whole, because a cut slot stays cut. A slot of this length or longer
+is open time, of which a patient takes what the visit needs."""
 PART_MIN = timedelta(minutes=5)
-"""Of open time a patient takes no shorter part, and leaves no shorter rest: nobody could use it. Parts begin and end on
-whole multiples of it, counted from the start of the slot."""
+"""The shortest part of open time that a patient takes or leaves: nobody could use a shorter one. Parts begin and end on
+multiples of it, counted from the start of the slot."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """A slot of which only a part is taken: it becomes `[start, end)`, and the rest of its time slots of their own."""
+    """A slot of which only a part is taken: it becomes `[start, end)`, and the rest of its time becomes further slots."""
 
     slot: SlotFact
     start: datetime
@@ -58,31 +58,31 @@ class Cut:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What an appointment takes: its slots under a new status, and its people for a half-open period."""
+    """The slots, with their new status, and the people that an appointment takes for a half-open period."""
 
     slots: tuple[SlotFact, ...]
     slot_status: SlotStatus
     kept: frozenset[str]
-    """ids of those of the slots that the appointment had already (it moves, or changes its status)"""
+    """ids of the slots that the appointment has already (it moves, or changes its status)"""
     actors: tuple[str, ...]
-    """in sorted order, so that rivals take them in the same order"""
+    """in sorted order, so that concurrent bookings take them in the same order"""
     start: datetime
     end: datetime
     cuts: tuple[Cut, ...] = ()
     persons: tuple[str, ...] = ()
-    """who has a place in each of its slots that have several"""
+    """the persons who take a place in each of its group slots"""
     shared: tuple[str, ...] = ()
-    """beside the agendas', whom it brings to the groups of its slots"""
+    """actors, other than the agendas', whom it adds to its group slots"""
     owners: frozenset[str] = frozenset()
-    """the organisations whose agendas it takes, as they are once it has taken them"""
+    """the organisations whose agendas it takes, read after it has taken them"""
 
     @property
     def groups(self) -> tuple[SlotFact, ...]:
-        """Those of its slots that have several places."""
+        """The slots that have several places."""
         return tuple(slot for slot in self.slots if slot.is_group)
 
     def people_of(self, group: SlotFact) -> tuple[str, ...]:
-        """Who is taken by the group of a slot, in sorted order."""
+        """The actors whom a group slot takes, in sorted order."""
         return tuple(sorted({*group.exclusive, *self.shared}))
 
     @property
@@ -106,15 +106,15 @@ def claim_for(
     adjacent_max: int = 1,
     marked: bool = False,
 ) -> Claim:
-    """What `appointment` must take to have its status.
+    """Returns what `appointment` must take to have its status.
 
-    `slots` are the locked facts of the slots that it names; `resolved` says who is taken with the roles and rooms that
-    its participants name; `kept` are the ids of slots that it holds already; `practices`, the organisations (ids) for
-    which somebody takes them; `adjacent_max`, of how many slots of one agenda a patient's visit is made where it says no
-    number itself; `marked`, whether they may have marked a slot before they take it (`is_marked`).
-    Refused when it can never be (unknown slot, or one that whoever takes it may not see; past, outside the
-    horizon, times that do not fit); when somebody else was faster; when a patient would take
-    others than the agendas' people. What is said is judged before what is so: who repeats it learns nothing new.
+    `slots` are the locked facts of its slots. `resolved` maps the roles and rooms of its participants to the actors taken
+    with them. `kept` are the ids of slots that it has already. `practices` are the organisations (ids) for which the caller
+    acts. `adjacent_max` limits the slots of a patient's visit in an agenda without a limit of its own. `marked`: whether
+    the caller may have marked a slot before (`is_marked`).
+    Refuses what can never be: a slot unknown to the caller, past or outside the horizon, or times that do not fit. Also
+    refuses what somebody else has taken, and people whom a patient takes beside the agendas'. The request itself is judged
+    before the slots' state, so that repeating it reveals nothing new.
     """
     new = [slot for slot in slots if slot.id not in kept]
     _require_known(appointment, [s for s in slots if s not in new or _is_shown(s, by_patient, practices)])
@@ -160,7 +160,7 @@ def claim_for(
 
 
 def persons_of(appointment: Appointment) -> tuple[str, ...]:
-    """Who has a place by the appointment: each of its patients, or whoever it is for."""
+    """The persons who have a place through the appointment: its patients, or else the appointment itself."""
     patients = {patient_actor(reference, hidden=appointment.hidden) for reference in appointment.patients}
     return tuple(sorted(patients)) or (f"Appointment/{appointment.id}",)
 
@@ -180,7 +180,7 @@ def _apart(actors: Sequence[str], slots: Sequence[SlotFact]) -> tuple[tuple[str,
 
 
 def _require_places(slot: SlotFact, cuts: Sequence[Cut], wanted: int) -> None:
-    """A place is taken whole, and only while there is one."""
+    """Refuses a part of a group slot (PartOfSlot), or more places than are left (GroupFull)."""
     if any(cut.slot is slot for cut in cuts):
         raise PartOfSlot(slot.id, slot.start)
     if slot.places is not None and slot.places_left < wanted:
@@ -197,12 +197,12 @@ def is_marked(slot: SlotFact, practices: Collection[str] | None) -> bool:
 
 
 def may_overbook(appointment: Appointment, *, by_patient: bool) -> bool:
-    """Whether an appointment is put where another one is on purpose: a practice says why."""
+    """Whether a practice puts an appointment where another one is on purpose: it gives a reason, and slots."""
     return not by_patient and bool(appointment.overbooking_reason) and bool(appointment.slots)
 
 
 def is_overbookable(slot: SlotFact, practices: Collection[str] | None) -> bool:
-    """Whether somebody has the slot, and it is of the practices' (organisations, ids) own agenda."""
+    """Whether an appointment has the slot, which is no group's, in an open agenda of the practices (organisation ids)."""
     theirs = practices is None or not slot.owners.isdisjoint(practices)
     return theirs and slot.taken_by is not None and slot.places is None and slot.schedule_open
 
@@ -210,7 +210,7 @@ def is_overbookable(slot: SlotFact, practices: Collection[str] | None) -> bool:
 def period(appointment: Appointment, slots: Sequence[SlotFact]) -> tuple[datetime, datetime]:
     """The appointment's period: its own, which every agenda's slots must cover, or else that of its slots.
 
-    Slots of one agenda must follow each other without a gap (GP Connect), unless their practice has it so; a part of a larger
+    Slots of one agenda must follow each other without a gap (GP Connect), unless the practice allows one; a part of a larger
     slot is allowed (ISiK).
     """
     spans = [
@@ -233,7 +233,7 @@ def period(appointment: Appointment, slots: Sequence[SlotFact]) -> tuple[datetim
 
 
 def _cuts(slots: Sequence[SlotFact], start: datetime, end: datetime) -> tuple[Cut, ...]:
-    """Which of the slots reach beyond `[start, end)`. Refused when one has no part in it at all."""
+    """The slots that reach beyond `[start, end)`. Raises NoPartOfSlot if one lies outside it completely."""
     for slot in slots:
         if slot.end <= start or slot.start >= end:
             raise NoPartOfSlot(slot.id, slot.start, start, end)
@@ -251,7 +251,7 @@ def _require_usable_parts(cuts: Sequence[Cut]) -> None:
 def is_usable_part(
     slot_start: datetime, slot_end: datetime, parts: bool | None, start: datetime, end: datetime
 ) -> bool:
-    """Whether a patient may take `[start, end)` out of a free slot, which is more; `parts`: as `SlotFact.parts`."""
+    """Whether a patient may take `[start, end)` out of a longer free slot; `parts`: as `SlotFact.parts`."""
     lengths = (end - start, start - slot_start, slot_end - end)
     one_visit = slot_end - slot_start < VISIT_MAX if parts is None else not parts
     edges = [start - slot_start] + ([end - slot_start] if end < slot_end else [])
@@ -264,7 +264,7 @@ def _agenda_order(slot: SlotFact) -> tuple[str, datetime]:
 
 
 def _require_few(slots: Sequence[SlotFact], adjacent_max: int) -> None:
-    """A patient's visit has as many slots of one agenda as it allows."""
+    """Raises VisitOfTooManySlots if a patient's visit has more slots of one agenda than that agenda allows."""
     for _, group in groupby(sorted(slots, key=_agenda_order), key=lambda s: s.schedule):
         of_agenda = list(group)
         said = of_agenda[0].adjacent_max
@@ -283,8 +283,8 @@ def _span(slots: Sequence[SlotFact], *, with_gap: bool) -> tuple[datetime, datet
 def exclusive_actors(
     appointment: Appointment, slots: Sequence[SlotFact], resolved: Mapping[str, str]
 ) -> tuple[str, ...]:
-    """Who is in one place only for the appointment: its agendas' people, rooms and devices, and its own, who have not
-    declined; its patients among them."""
+    """The actors whom the appointment takes exclusively: its agendas' people, rooms and devices, and its own participants
+    who have not declined, patients included."""
     agendas = {actor for slot in slots for actor in slot.exclusive}
     named = {p.reference for p in appointment.participants if p.reference and p.status != "declined"}
     own = {resolved.get(reference, reference) for reference in named}
@@ -300,15 +300,15 @@ def exclusive_actors(
 
 
 def not_overruled(appointment: Appointment, missing: Sequence[str], *, by_patient: bool) -> tuple[str, ...]:
-    """Those of the actors who are taken elsewhere that stand in the way. Whoever is no patient may give a person two
-    visits at one time, for a reason that stays with the appointment; nobody may give anybody else two."""
+    """The actors in `missing` (taken elsewhere) who prevent the appointment. A caller who is no patient may give a patient
+    two visits at one time, with a reason that the appointment keeps. For other actors nobody may."""
     if by_patient or not appointment.double_booking_reason:
         return tuple(missing)
     return tuple(actor for actor in missing if not actor.startswith("Patient/"))
 
 
 def to_resolve(appointment: Appointment) -> tuple[str, ...]:
-    """The participants of whom only the directory knows whether somebody is taken with them: roles, and places."""
+    """The roles and places among the participants: only the directory knows which person or room is taken with them."""
     return tuple(
         sorted(
             p.reference
@@ -319,7 +319,7 @@ def to_resolve(appointment: Appointment) -> tuple[str, ...]:
 
 
 def _require_of_one_kind(slots: Sequence[SlotFact]) -> None:
-    """Slots of one agenda that make one visit are for the same: service, mode, speciality, and to whom they are open."""
+    """Raises SlotsOfTwoKinds if slots of one agenda differ in what they offer or in visibility."""
     first: dict[str, SlotFact] = {}
     for slot in slots:
         other = first.setdefault(slot.schedule, slot)
@@ -334,7 +334,7 @@ def _require_known(appointment: Appointment, slots: Sequence[SlotFact]) -> None:
 
 
 def _is_shown(slot: SlotFact, by_patient: bool, practices: Collection[str] | None) -> bool:
-    """Whether whoever takes a slot may see it: one that is not is as one that does not exist."""
+    """Whether the caller may see a slot: a hidden slot is treated as one that does not exist."""
     if not slot.visibility or PUBLIC_VISIBILITY in slot.visibility:
         return True
     return not by_patient and (practices is None or not slot.owners.isdisjoint(practices))

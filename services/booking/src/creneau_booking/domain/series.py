@@ -29,7 +29,7 @@ SCOPES: Mapping[Scope, tuple[str, ...]] = {
     ),
     "all": ("all", "series"),
 }
-"""How much of its series a change is about, and how that may be said."""
+"""The scopes of a change within a series, and the values by which a caller may name each."""
 WEEK, DAY = timedelta(days=7), timedelta(days=1)
 
 
@@ -39,7 +39,7 @@ class SeriesLimits:
 
     occurrences_max: int
     occurrences_per_patient_max: int
-    """of one that a patient books"""
+    """in a series that a patient books"""
 
     def most(self, *, by_patient: bool) -> int:
         return self.occurrences_per_patient_max if by_patient else self.occurrences_max
@@ -50,7 +50,7 @@ LAST = -1
 
 @dataclass(frozen=True, slots=True)
 class Monthly:
-    """On which day of a month: its number; or which one (1 to 4, LAST) of its `weekday`s (0: Monday). Of neither: the day of
+    """The day of a month: its number, or which one (1 to 4, LAST) of its `weekday`s (0: Monday). Without both: the day of
     the first occurrence."""
 
     day: int | None = None
@@ -60,12 +60,12 @@ class Monthly:
 
 @dataclass(frozen=True, slots=True)
 class Recurrence:
-    """How an appointment recurs: on days of the week (0: Monday; none: on its own) every so many weeks, in months, or by days;
-    as often as `count` or up to `last`, or else on `dates`."""
+    """How an appointment recurs: weekly on `weekdays` (0: Monday; none: the first one's own), monthly or daily, `count`
+    times or until `last`; or else on `dates`."""
 
     weekdays: frozenset[int] = frozenset()
     interval: int = 1
-    """of weeks, of months where `monthly` is said, or of days where `daily` is"""
+    """in weeks; in months with `monthly`, in days with `daily`"""
     monthly: Monthly | None = None
     daily: bool = False
     count: int | None = None
@@ -74,17 +74,17 @@ class Recurrence:
     left_out: frozenset[date] = frozenset()
     numbers_left_out: frozenset[int] = frozenset()
     zone: tzinfo | None = None
-    """by whose clock; None: that of the agenda"""
+    """None: the agenda's time zone"""
 
 
 def occurrences(
     recurrence: Recurrence, start: datetime, zone: tzinfo, most: int
 ) -> list[tuple[int, datetime]]:
-    """The number and the start of each occurrence of an appointment that starts at `start`, the first of them.
+    """The number and the start of each occurrence; the first starts at `start`.
 
-    What is left out keeps its number. Refused when there is no end to it, when there are more than `most`, when `start`
-    itself is on none of the days, and when one is on a day that its month does not have: that one may be left out, and no
-    other day is taken for it.
+    An occurrence that is left out keeps its number. Raises RecurrenceUnread if the series has no end, SeriesTooLong if it
+    has more than `most` occurrences, SeriesOffPattern if `start` is on none of its days. Raises OccurrenceWithoutDay if a
+    month lacks the day: that occurrence may be left out, but is not moved to another day.
     """
     zone = recurrence.zone or zone
     first = start.astimezone(zone)
@@ -110,7 +110,7 @@ def occurrences(
             continue
         found.append((number, start if number == 1 else local_instant(day, first.time(), zone)))
     else:
-        if not recurrence.dates:  # the days of the calendar have ended before the series
+        if not recurrence.dates:  # the calendar ends before the series does
             raise RecurrenceUnread(
                 "occurrenceCount" if recurrence.count is not None else "lastOccurrenceDate"
             )
@@ -119,7 +119,7 @@ def occurrences(
 
 @dataclass(frozen=True, slots=True)
 class _NoDay:
-    """A month (its first day) without the day that is asked for."""
+    """A month (its first day) that lacks the wanted day."""
 
     since: date
     day: int
@@ -167,8 +167,8 @@ def _days_of_months(monthly: Monthly, interval: int, first: date) -> Iterator[da
 
 
 def moved_alike(start: datetime, before: datetime, after: datetime, zone: tzinfo) -> datetime:
-    """When an occurrence that starts at `start` is once another one was moved from `before` to `after`: as many days later
-    or earlier, and as much by the clock."""
+    """The new start of an occurrence at `start`, after another one was moved from `before` to `after`: shifted by the same
+    number of days and the same local time difference."""
     by = after.astimezone(zone).replace(tzinfo=None) - before.astimezone(zone).replace(tzinfo=None)
     wall = start.astimezone(zone).replace(tzinfo=None) + by
     return local_instant(wall.date(), wall.time(), zone)

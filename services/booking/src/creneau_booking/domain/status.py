@@ -1,4 +1,4 @@
-"""The statuses of an appointment and of a slot, and what the one makes of the other (`transitions`: how they follow)."""
+"""The statuses of appointments and slots, and which appointment status gives which slot status (steps: `transitions`)."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ SLOT_STATUS_OF: dict[AppointmentStatus, SlotStatus] = {
     "fulfilled": "busy",
     "noshow": "busy",
 }
-"""What an appointment makes of its slots while it has this status. A status that is not here claims nothing."""
+"""Appointment status → the status of its slots. An appointment of any other status takes no slots."""
 
 ENDED: frozenset[AppointmentStatus] = frozenset({"fulfilled", "cancelled", "noshow", "entered-in-error"})
-"""An appointment of this status is over: what is said of it is what was."""
+"""The statuses of an appointment that is over."""
 
 
 def claims(status: AppointmentStatus) -> bool:

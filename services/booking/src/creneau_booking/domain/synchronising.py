@@ -1,7 +1,7 @@
-"""What a practice's software says of its agenda, compared with what there is: the difference, and nothing else.
+"""Compares the slots that a practice's software sends with the stored ones, and returns the difference only.
 
-The software is right about its agenda; Créneau is right about whom it has given a time. So what is booked or held here
-stays where it is, whatever is said of it, and is told as a conflict.
+The software decides about its agenda; Créneau decides about its own bookings. So a slot that is booked or held here stays
+where it is, whatever the software sends, and a contradiction is reported as a conflict.
 """
 
 from __future__ import annotations
@@ -13,28 +13,28 @@ from datetime import datetime
 from typing import Literal
 
 Reason = Literal["missing", "moved", "said-free"]
-"""Why what is taken here contradicts what is said: it is not there any more, is at another time, or is said to be free."""
+"""How a slot taken here contradicts what is sent: it is missing, at another time, or sent as free."""
 ECHOES = frozenset({"busy", "busy-tentative"})
-"""What software says of a slot that it knows to be taken."""
+"""The statuses that software sends for a slot that it knows to be taken."""
 
 
 @dataclass(frozen=True, slots=True)
 class SaidSlot:
-    """A slot as it is said, or as it was said last."""
+    """A slot as the software sends it, or sent it last."""
 
     start: datetime
     end: datetime
     status: str
     kind: Hashable
-    """all that repeats over the slots of an agenda"""
+    """everything that many slots of an agenda have in common"""
     own: str | None = None
-    """what this one slot has of its own, as it is kept"""
+    """the content of this slot alone, as it is stored"""
     identifiers: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """One of the slots that are sent; `id`, where the software chose one."""
+    """A slot that is sent; `id`, if the software chose one."""
 
     said: SaidSlot
     id: str | None = None
@@ -42,8 +42,8 @@ class Sent:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """A slot that there is. `taken_by`: the appointment (id) that has it, or one of those that have places in it;
-    `has_room`: others can still have one; `named`: its id was chosen by software."""
+    """A stored slot. `taken_by`: the appointment (id) that has it, or one of those that have places in it; `has_room`:
+    there are places left; `named`: its id was chosen by software."""
 
     id: str
     said: SaidSlot
@@ -55,7 +55,7 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Contradiction:
-    """A slot that is taken here, against what is said of it."""
+    """A slot that is taken here and contradicts what is sent."""
 
     slot: Known
     reason: Reason
@@ -63,7 +63,7 @@ class Contradiction:
 
 @dataclass(slots=True)
 class Difference:
-    """The edits that turn the known slots into the sent ones; indexes are into the two sequences that were compared."""
+    """The edits that turn the known slots into the sent ones; indexes refer to the two compared sequences."""
 
     created: list[int] = field(default_factory=list)
     updated: list[tuple[int, int]] = field(default_factory=list)
@@ -74,10 +74,10 @@ class Difference:
 
 
 def difference(known: Sequence[Known], sent: Sequence[Sent], *, whole: bool) -> Difference:
-    """Compare them. `whole`: what is not said does not exist any more, of what stands in the window.
+    """Compares them. `whole`: known slots in the window that are not sent are deleted.
 
-    Each slot that is sent is matched with at most one that there is: by its id, else by one of its identifiers, else by
-    start, end and kind, else by start and end, so that a visit that is renamed keeps its booking.
+    Each sent slot is matched with at most one known slot: by id, else by one of its identifiers, else by start, end and
+    kind, else by start and end, so that a slot with a new id or kind keeps its booking.
     """
     found = Difference()
     partners = _matched(known, sent)
@@ -112,7 +112,7 @@ def _compare(found: Difference, known: Sequence[Known], at: int, sent: Sent, ind
 
 
 def _is_said(there: Known, said: SaidSlot) -> bool:
-    """Whether the agenda said exactly this of the slot before; for a full slot, a status of ECHOES is no news."""
+    """Whether the software sent exactly this slot before; for a full slot, a status of ECHOES changes nothing."""
     is_full = there.taken_by is not None and not there.has_room
     agreed = there.said.status == said.status or (is_full and said.status in ECHOES)
     before = (there.said.start, there.said.end, there.said.kind, there.said.own)
@@ -150,7 +150,7 @@ def _matched(known: Sequence[Known], sent: Sequence[Sent]) -> dict[int, int]:
 
 
 def _next(waiting: deque[int] | None, known: Sequence[Known], sent: Sent, used: set[int]) -> int | None:
-    """The next that nobody has, and that may be the slot that is sent."""
+    """Index of the next unmatched known slot, if it may be the sent one; None otherwise."""
     while waiting:
         at = waiting[0]
         if at in used:
@@ -161,7 +161,8 @@ def _next(waiting: deque[int] | None, known: Sequence[Known], sent: Sent, used: 
 
 
 def _may_be(known: Known, sent: Sent) -> bool:
-    """Software that names its slots names another one, unless that time is taken here, or we named it."""
+    """Whether the two can be one slot. Two different ids chosen by software mean two slots, unless an appointment has the
+    known one or they share an identifier."""
     return (
         sent.id is None
         or known.id == sent.id

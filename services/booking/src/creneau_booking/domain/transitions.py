@@ -1,12 +1,12 @@
-"""The life of an appointment, as one table: what may follow what, who may do it, what becomes of its time, what is told.
+"""The life of an appointment, as one table: which status follows which, who may do it, its effect on time, its event.
 
-The union of what HL7, Argonaut, IHE, Oracle and ISiK describe; anything else is refused by name. Rules, handlers and the
-guide for integrators are made from it.
+The union of what HL7, Argonaut, IHE, Oracle and ISiK describe; any other step is refused by name. Rules, handlers and the
+guide for integrators use this table.
 
 | time | what it means |
 |---|---|
 | `takes` | slots, people, rooms and devices are taken: all of them, or the whole is refused |
-| `keeps` | what is taken stays so; of another time or company, what lies between is exchanged |
+| `keeps` | slots and people stay taken; if time or people change, only the difference is exchanged |
 | `gives back` | nothing is taken any more |
 | `none` | nothing was taken and nothing is |
 """
@@ -34,15 +34,14 @@ class Transition:
     verb: Verb
     time: Time
     told: EventKind | None
-    """the event that tells of it; a hold with an end is told as `held`, a change of the time as `moved`; None: nobody else
-    is concerned"""
+    """the event of the step; a hold with an end is told as `held`, a change of the time as `moved`; None: no event"""
     by_patient: bool
-    """whether the person may do it themselves; else it is the practice's to say"""
+    """whether a patient may do it; else only the practice"""
 
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """A step to one status from several; None: from nothing, a new appointment."""
+    """A step from several statuses to one; None: a new appointment."""
 
     verb: Verb
     before: tuple[AppointmentStatus | None, ...]
@@ -102,15 +101,15 @@ def _steps() -> Iterator[tuple[tuple[AppointmentStatus | None, AppointmentStatus
 
 
 TRANSITIONS: Mapping[tuple[AppointmentStatus | None, AppointmentStatus], Transition] = dict(_steps())
-"""Every step there is, by the status before and after."""
+"""All steps, by the status before and after."""
 
 BOOKABLE = frozenset(
     status for status in APPOINTMENT_STATUSES if status == "booked" or (status, "booked") in TRANSITIONS
 )
-"""In which status somebody may ask for an appointment to be booked."""
+"""The statuses from which an appointment can be booked, and `booked` itself."""
 
 MOVABLE: frozenset[AppointmentStatus] = frozenset({"pending", "booked"})
-"""Its time is taken and the visit has not begun: it may go to another time."""
+"""The statuses in which an appointment can be moved: its time is taken and the visit has not begun."""
 
 
 def may_follow(before: AppointmentStatus, after: AppointmentStatus) -> bool:
@@ -121,6 +120,6 @@ def may_follow(before: AppointmentStatus, after: AppointmentStatus) -> bool:
 def told(
     before: AppointmentStatus | None, after: AppointmentStatus, *, moved: bool = False
 ) -> EventKind | None:
-    """Which event a change is; None when it concerns nobody else. `moved`: when it takes place has changed."""
+    """The event of a change; None: no event. `moved`: the time of the appointment has changed."""
     kind = TRANSITIONS[before, after].told
     return "moved" if moved and before == after == "booked" else kind

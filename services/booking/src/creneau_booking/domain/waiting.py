@@ -3,7 +3,7 @@
 | | rule |
 |---|---|
 | order | clinical priority (`Appointment.priority`, the practice's: 1 first, 9 last, none or 0 as 5), then date of request |
-| answer | a share of what is left until the visit, no less and no more than the settings say; quiet hours do not count |
+| answer | a share of the time until the visit, within the settings' minimum and maximum; quiet hours do not count |
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, time, timedelta, tzinfo
 
 ORDINARY = 5
-"""the rank of a wish of which no practice has said how urgent it is (iCalendar: 1 highest, 9 lowest, 0 undefined)"""
+"""the rank of a wish without stated priority (iCalendar: 1 highest, 9 lowest, 0 undefined)"""
 PARTS_OF_DAY = ("morning", "afternoon", "evening")
 AFTERNOON_H, EVENING_H = 12, 18
 """the local hours at which afternoon and evening begin"""
@@ -30,8 +30,8 @@ class Near:
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What somebody waits for. Of each kind any will do; where several kinds are said, one of each is meant. Ids are
-    without their type, references with it, codes are `system|code` or `code`; periods are half-open, None is open."""
+    """The slots for which somebody waits. A slot has to match one value of every criterion that is stated. Ids are without
+    their type, references with it, codes are `system|code` or `code`; periods are half-open, None is open."""
 
     slots: frozenset[str] = frozenset()
     agendas: frozenset[str] = frozenset()
@@ -45,19 +45,19 @@ class Wish:
     near: Near | None = None
     specialties: frozenset[str] = frozenset()
     visit: frozenset[tuple[str, str]] = frozenset()
-    """element (`serviceType` …) and code of what the visit is for, the speciality left aside; each element is a kind, and
-    the ways to come (`serviceType` too) are one"""
+    """element (`serviceType` …) and code of what the visit is for, except the speciality; each element is a criterion, and
+    so are the ways to come (`serviceType` too)"""
     times: frozenset[str] = frozenset()
     """parts of the day, by the clock of the agenda's place"""
     periods: tuple[tuple[datetime | None, datetime | None], ...] = ()
 
     @property
     def place_in_line(self) -> tuple[Collection[str], ...]:
-        """By what it is found: whoever changes that begins to wait anew."""
+        """The criteria by which a wish is found: if they change, the waiting time starts again."""
         return (self.slots, self.agendas, self.people, self.services, self.places, self.specialties)
 
     def is_over(self, now: datetime) -> bool:
-        """Whether nothing of the time that would do is to come."""
+        """Whether all wanted periods have passed."""
         if not self.periods:
             return False
         return all(
@@ -71,18 +71,18 @@ class AnswerTime:
     """How long somebody may think about an offer."""
 
     share: float
-    """of what is left until the visit"""
+    """of the time until the visit"""
     least: timedelta
     most: timedelta
     before_start: timedelta
-    """an offer ends so long before its visit at the latest"""
+    """an offer ends at least this long before its visit"""
     quiet_from: time
     quiet_until: time
-    """local hours in which nobody has to answer; the night between them"""
+    """the quiet hours (local time), in which nobody has to answer"""
 
     def until(self, now: datetime, start: datetime, zone: tzinfo) -> datetime | None:
-        """Until when an offer that is made now of a visit at `start` is kept; None when there is too little time left for
-        anybody to answer. Hours of rest, by the clock of `zone`, are not counted."""
+        """Until when an offer made now of a visit at `start` is kept; None if less than `least` is left to answer. Quiet
+        hours, by the clock of `zone`, do not count."""
         wanted = min(max(self.share * (start - now), self.least), self.most)
         end, last = self._awake_after(now, wanted, zone), start - self.before_start
         if end <= last:
@@ -90,7 +90,7 @@ class AnswerTime:
         return last if self._awake_after(now, self.least, zone) <= last else None
 
     def _awake_after(self, now: datetime, wanted: timedelta, zone: tzinfo) -> datetime:
-        """When somebody has been awake for so long."""
+        """The moment at which `wanted` has passed since `now`, quiet hours not counted."""
         moment, left = self._awake_from(now, zone), wanted
         while True:
             rest = self._rest_after(moment, zone)
@@ -113,8 +113,8 @@ class AnswerTime:
         return self._next(moment, self.quiet_from, zone)
 
     def _next(self, moment: datetime, at: time, zone: tzinfo) -> datetime:
-        """The next time after `moment` that the clock of `zone` shows this hour; a day on which it never does has it where
-        it would be."""
+        """The next instant after `moment` at which the clock of `zone` shows `at`. If a clock change skips that time, the
+        instant is computed as if it existed."""
         day = moment.astimezone(zone).date()
         for ahead in range(3):
             found = datetime.combine(day + timedelta(days=ahead), at, zone).astimezone(moment.tzinfo)
@@ -125,8 +125,8 @@ class AnswerTime:
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """`answer`: how long an offer is kept. `at_once`: for how many of those who wait it is looked at once whether a slot is
-    for them; `tried_max`: for how many in all, before it is everybody's."""
+    """`answer`: how long an offer is kept. `at_once`: how many waiting wishes are compared with a slot at a time;
+    `tried_max`: how many in all, before everybody may book it."""
 
     answer: AnswerTime
     at_once: int
@@ -138,5 +138,5 @@ def _clock(moment: datetime, zone: tzinfo) -> time:
 
 
 def rank_of(priority: int | None) -> int:
-    """By what a wish is ordered: 1 to 9, the smallest first."""
+    """The rank by which wishes are ordered: 1 to 9, the smallest first."""
     return min(priority, 9) if priority else ORDINARY

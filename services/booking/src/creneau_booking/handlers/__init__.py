@@ -1,11 +1,11 @@
-"""What is done, one command a function: facts are read, the rules judge them, what follows is stored and told.
+"""The commands, one function each: they read facts, apply the rules, store the result and publish events.
 
-| what a change is about | where |
+| subject | where |
 |---|---|
 | a visit booked, changed, cancelled | `appointments`, with `claiming` and `exchange` for its time |
 | a hold, until it is booked or runs out | `holding`, `hold_policy`, `own_holds`, `expiry` |
-| a practice or a participant that answers | `asking`, `answers` |
-| series, groups and visits beside the agenda | `series`, `in_series`, `overbooking` |
+| answers of a practice or a participant | `asking`, `answers` |
+| series, and visits beside others on purpose | `series`, `in_series`, `overbooking` |
 | the waiting list | `waiting` |
 | who may do it | `access`, `own_word`, `proxys_word`, `manner` |
 | an agenda's openings and closures | `openings`, `closing` |

@@ -1,4 +1,4 @@
-"""The practice's rules and the patient's quotas, held against what a patient wants to take, cancel or move."""
+"""Applies the practice's rules and the patient's quotas to what a patient wants to take, cancel or move."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ async def require_bookable(
     wanted: Appointment,
     slots: Sequence[SlotFact],
 ) -> None:
-    """Unprocessable when a rule of their agendas, or the patient's quota, keeps the patient from the slots that `wanted`
-    newly takes. Rivals of the patient wait already: the act was counted (`storage.actions`)."""
+    """Refuses the slots that `wanted` newly takes if a rule of their agendas or the patient's quota forbids them. Concurrent
+    bookings of the patient wait already, because the action was counted (`storage.actions`)."""
     if context.patient_ids is None or not slots:
         return
     [patient] = set(wanted.patients)
     schedules = sorted({slot.schedule for slot in slots})
     id_ = patient.removeprefix("Patient/")
     hidden_too = not context.represents(id_)
-    # Those of one series are one to come, where the agenda says no number of its own.
+    # The appointments of one series count as one, unless the agenda states its own maximum.
     besides = [wanted.id, *wanted.fellows]
     agendas, to_come = await standing_of(
         connection, schedules, patient, context.now, besides=besides, hidden_too=hidden_too
@@ -69,7 +69,7 @@ def _most(agendas: Mapping[str, AgendaRules], schedule: str) -> int | None:
 
 
 async def require_changeable(connection: Connection, context: WriteContext, before: Appointment) -> None:
-    """Unprocessable when it is too late for the patient to cancel or move; what is only held is free to go."""
+    """Raises ChangeTooLate if a patient cancels or moves after an agenda's deadline. Pending appointments have none."""
     if context.patient_ids is None or before.status == "pending" or before.start is None:
         return
     for agenda in await rules_of_slots(connection, before.slots):
@@ -82,8 +82,8 @@ async def require_known_patients(
     wanted: Appointment,
     known: Mapping[str, frozenset[str]] | None = None,
 ) -> None:
-    """Unprocessable when somebody names a Patient who is not there, or a practice one whom it does not know. `known`: as
-    `LockedSlots.patients`; what is not given is looked up."""
+    """Raises UnknownPatients if a Patient does not exist, or a practice does not know them. `known`: as
+    `LockedSlots.patients`; None: it is looked up."""
     ids = [reference.removeprefix("Patient/") for reference in wanted.patients]
     practices = context.organizations
     if known is None:

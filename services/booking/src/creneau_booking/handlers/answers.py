@@ -1,7 +1,7 @@
-"""Answers of participants: heard, held against who gives them, and carried out in the same transaction.
+"""Answers of participants: read, checked against the caller's rights, and carried out in the same transaction.
 
-A patient answers for themselves and their relatives, a practice for its own people and, as it hears them by telephone,
-for its patients. What both sides agree on is nobody's booking online any more: no quota and no notice stands against it.
+A patient answers for themselves and their relatives; a practice for its own people, and for its patients, who answer by
+telephone. No quota or notice limits what both sides have agreed on.
 """
 
 from __future__ import annotations
@@ -42,26 +42,26 @@ from creneau_shared.fhir.storage.generic import owned_by
 from creneau_shared.fhir.storage.store import Resource, Stored, WriteContext
 
 DECLINED_BY = {True: "pat", False: "prov"}
-"""why it is cancelled, by whether the patient declined"""
+"""cancellation reason, by whether the patient (True) or the practice declined"""
 
 
 OFFER_ANSWERED = {"accepted": "booked", "declined": "waitlist"}
-"""what becomes of an offer of the waiting list when its patient answers"""
+"""the patient's answer to an offer of the waiting list → the appointment's status"""
 
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """An answer as it was sent. References within the base."""
+    """An answer as it was sent, with references relative to this base."""
 
     appointment: str
-    """its id"""
+    """id of the appointment"""
     response: str
     actor: str | None
     status: str
     start: datetime | None = None
     end: datetime | None = None
     says_more: bool = False
-    """whether there is anything beside these in it: a comment, a name"""
+    """whether the answer contains anything else: a comment, a name"""
 
 
 class Answering:
@@ -72,9 +72,9 @@ class Answering:
         self._repository = handlers.repository
 
     async def hear(self, connection: Connection, context: WriteContext, given: Given) -> Stored | None:
-        """The appointment as the answer leaves it; None where it answers for nobody who is named (a kind of participant).
+        """Returns the appointment after the answer; None if the answer names no actor (only a kind of participant).
 
-        Refused as `domain.answers` says, and when it is not the caller's to give.
+        Refuses as `domain.answers` states, and answers that the caller may not give.
         """
         if given.actor is None and context.patient_ids is None:
             return None
@@ -124,7 +124,7 @@ class Answering:
             await _require_in_agendas(connection, after)
         match outcome.effect:
             case "cancel" if before.is_offer or in_line:
-                after = replace(before, status="waitlist", counter=None)  # they keep their place in line
+                after = replace(before, status="waitlist", counter=None)  # the patient stays in line
             case "cancel":
                 await self._require_cancellable(connection, context, before)
                 resource = _cancelled(resource, DECLINED_BY[answer.by_patient])
@@ -156,7 +156,8 @@ class Answering:
         )
 
     async def _with_agenda(self, connection: Connection, before: Appointment, actor: str) -> Appointment:
-        """With an actor of its slots' agendas who answers and is not named: software may book with nobody but the patient."""
+        """Adds the answering actor if they are of the slots' agendas but no participant: software may book with the patient
+        as the only participant."""
         if await _counts_for(connection, named := _named(before), actor) & named:
             return before
         agenda = await all_agenda_actors(connection, before.slots)
@@ -179,7 +180,7 @@ class Answering:
     async def _require_cancellable(
         self, connection: Connection, context: WriteContext, before: Appointment
     ) -> None:
-        """A patient who declines what is booked cancels it, with all that stands against it."""
+        """Applies the rules of cancelling to an answer that declines: deadlines, and the count of cancellations."""
         if claims(before.status):
             changes.require_to_come(before, context.now, by_patient=context.patient_ids is not None)
             await require_changeable(connection, context, before)
@@ -188,7 +189,7 @@ class Answering:
     async def _moved(
         self, connection: Connection, resource: Resource, before: Appointment, after: Appointment
     ) -> Resource:
-        """The appointment in the slots of its agendas at the time that was agreed on; ProposalNotFree without any."""
+        """The appointment with its agendas' slots at the agreed time. Raises ProposalNotFree if an agenda has none."""
         assert after.start is not None
         assert after.end is not None
         rest = {name: value for name, value in resource.items() if name != "slot"}
@@ -204,8 +205,8 @@ class Answering:
 
 
 async def _require_in_agendas(connection: Connection, proposed: Appointment) -> None:
-    """ProposalNotInAgenda when an agenda of the visit has no slots for the time that is proposed, whoever has them: nobody
-    could accept it."""
+    """Raises ProposalNotInAgenda if an agenda of the visit has no slots, free or taken, for the proposed time: nobody could
+    accept it."""
     assert proposed.counter is not None
     start, end = proposed.counter.start, proposed.counter.end
     for agenda in await schedules_of(connection, proposed.slots):
@@ -225,7 +226,7 @@ def _named(appointment: Appointment) -> frozenset[str]:
 
 
 async def _counts_for(connection: Connection, named: frozenset[str], actor: str) -> frozenset[str]:
-    """Those for whom an actor answers, of all who are named: a role and its Practitioner are one person."""
+    """The references for which an actor answers: a role and its Practitioner are one person."""
     roles = {r for r in {*named, actor} if r.startswith("PractitionerRole/")}
     if not roles:
         return frozenset({actor})
@@ -235,7 +236,8 @@ async def _counts_for(connection: Connection, named: frozenset[str], actor: str)
 
 
 def _require_may_say(context: WriteContext, before: Appointment, given: Given) -> None:
-    """MayOnlyCancel of a representative who books nothing; MayOnlyAnswer of whoever came by a link, who says yes or no."""
+    """Raises MayOnlyCancel if a representative may only cancel and does not decline. Raises MayOnlyAnswer if the holder of a
+    message's link does more than accept or decline."""
 
     def may(what: str) -> bool:
         return any(context.may(what, patient.removeprefix("Patient/")) for patient in before.patients)
@@ -250,8 +252,8 @@ def _require_may_say(context: WriteContext, before: Appointment, given: Given) -
 
 
 def _is_about_the_offer(before: Appointment, given: Given) -> bool:
-    """Whether an answer ends an offer of the waiting list: a no; a yes to its time, which a yes without any is only as long as
-    its practice proposes no other."""
+    """Whether an answer ends an offer of the waiting list: it declines, or accepts the offer's time. An acceptance without
+    time counts only as long as the practice proposes no other time."""
     if given.status != "accepted" or given.start is not None or given.end is not None:
         as_offered = (given.start, given.end) == (before.start, before.end)
         return given.status == "declined" or (given.status == "accepted" and as_offered)

@@ -1,6 +1,6 @@
-"""Booking, changing and cancelling: command → rules → what is taken → what is told.
+"""Booking, changing and cancelling: command → rules → slots and people taken → events.
 
-The only place that orchestrates. Everything here runs inside the caller's transaction.
+This module coordinates the others. Everything here runs inside the caller's transaction.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ from creneau_shared.fhir.storage.store import Resource, Stored, WriteContext
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """A change that was checked: the stored version, the wanted one, and the hold that it was in."""
+    """A checked change: the stored version, the wanted one, and the hold of the appointment."""
 
     current: Stored
     said_before: Resource
@@ -65,19 +65,18 @@ class Heard:
 
     @property
     def waits(self) -> bool:
-        """Whether its practice has been asked."""
+        """Whether it waits for the practice's answer."""
         return self.hold is not None and self.hold.confirmation == "asked"
 
     @property
     def in_line_since(self) -> datetime | None:
-        """Since when the person has waited, if they accepted an offer of the waiting list that the practice has still to
-        confirm; else None."""
+        """Since when the person has waited, if they accepted an offer that the practice has not confirmed yet; else None."""
         return self.hold.in_line_since if self.hold is not None and self.waits else None
 
     @property
     def was_in_line(self) -> bool:
-        """Whether it is a wish: one that waits, that is offered something, or that has accepted it and waits for its
-        practice. What it would replace was judged when its author said so."""
+        """Whether it was on the waiting list: waiting, with an offer, or with an accepted offer that waits for the practice.
+        The appointment that it would replace was checked before, when its author named it."""
         return self.before.status == "waitlist" or self.before.is_offer or self.in_line_since is not None
 
 
@@ -112,10 +111,10 @@ class AppointmentHandlers:
         place: InSeries = ALONE,
         own_id: str | None = None,
     ) -> Stored:
-        """Store a new appointment and take what its status claims: all of it, or nothing and a refusal.
+        """Stores a new appointment and takes what its status claims: all of it, or nothing and a refusal.
 
-        `replaces`: the id of the one that was cancelled for it; `own_id`: an id of ours, which nobody else can be using;
-        `place`: in a series that is taken as a whole.
+        `replaces`: the id of the appointment that was cancelled for it; `own_id`: a generated id, which nobody else can be
+        using; `place`: its place in a series that is taken as a whole.
         """
         understood = await self._understood(connection, context, resource)
         resource, wanted = self._repository.new(understood, id_ or own_id)
@@ -130,7 +129,7 @@ class AppointmentHandlers:
     async def restore(
         self, connection: Connection, context: WriteContext, deleted: Stored, resource: Resource
     ) -> Stored:
-        """Store an appointment anew under the id of one that was deleted: it takes what a new one would."""
+        """Stores an appointment under the id of a deleted one, and takes what a new one would take."""
         resource = await self._understood(connection, context, resource)
         resource, wanted = self._repository.new(resource, deleted.id, deleted.version + 1)
         after, whose = await self._begin(connection, context, resource, wanted)
@@ -146,7 +145,7 @@ class AppointmentHandlers:
     async def _begin(
         self, connection: Connection, context: WriteContext, resource: Resource, wanted: Appointment
     ) -> tuple[Appointment, Whose]:
-        """Take what a new appointment claims; what it has become, its agendas and whose they are."""
+        """Takes what a new appointment claims. Returns the appointment afterwards, its agendas and their owners."""
         wanted = await self._in_place_of.as_hidden(connection, context, wanted)
         require_may_hide(context, wanted)
         changes.require_allowed_status(wanted.status, by_patient=context.patient_ids is not None)
@@ -188,7 +187,7 @@ class AppointmentHandlers:
         resource: Resource,
         how: Manner = PLAINLY,
     ) -> Stored:
-        """Store the next version of a locked appointment; give back and take what the change means."""
+        """Stores the next version of a locked appointment; gives back and takes time as the change requires."""
         if context.patient_ids is not None:
             resource, words = with_reason_in_code(resource)
             how = replace(how, note=how.note or words)
@@ -217,8 +216,8 @@ class AppointmentHandlers:
     async def _whose_by_now(
         self, connection: Connection, context: WriteContext, change: Heard, after: Appointment, whose: Whose
     ) -> Whose:
-        """Of one that takes no other time: who waits may name others; what several were asked for is whose agenda has it,
-        once it is booked."""
+        """The owners after a change that takes no new time. A wish may name other agendas; a request to several practices
+        belongs, once it is booked, to the owners of its slots' agendas."""
         if after.status == "waitlist" == change.before.status:
             return await self.waiting.amended(connection, context, after, change.said_before, change.said)
         settled = after.status == "booked" != change.before.status
@@ -235,7 +234,7 @@ class AppointmentHandlers:
         resource: Resource,
         how: Manner,
     ) -> Heard:
-        """Completes the wanted version, and refuses what this caller may not change."""
+        """Completes the wanted version, and refuses changes that this caller may not make."""
         said_before = self._repository.resource(current)
         before = self._repository.stored_facts(current)
         if resource.get("slot") != said_before.get("slot"):
@@ -256,7 +255,7 @@ class AppointmentHandlers:
         change = Heard(current, said_before, before, resource, after, hold)
         from_line = change.was_in_line and before.status != "waitlist"
         if from_line and after.status == "cancelled" and (how.by or acting(context)) != "patient":
-            # A practice that has no time for somebody gives the time back: their place in line is theirs to leave.
+            # A practice that cancels gives the time back; only the patient gives up the place in line.
             rest = {name: value for name, value in resource.items() if name != "cancelationReason"}
             resource = {**rest, "status": "waitlist"}
             after = self._repository.next(current, resource)
@@ -288,7 +287,7 @@ class AppointmentHandlers:
     async def _next(
         self, connection: Connection, context: WriteContext, change: Heard, how: Manner
     ) -> Appointment:
-        """What is to be: accepted, asked for, waiting, cancelled or answered as the change means it."""
+        """The next version's facts: accepted, asked for, waiting, cancelled or answered, depending on the change."""
         before = change.before
         book = how.book or (change.waits and how.answered is None)
         after = self._carried_on(context, change, book=book)
@@ -306,8 +305,8 @@ class AppointmentHandlers:
         return after
 
     def _carried_on(self, context: WriteContext, change: Heard, *, book: bool) -> Appointment:
-        """The next version with what of the last one goes on: booked by a patient or by `$book`, everyone has accepted; a
-        hold ends when it did, or goes on as what its practice is asked for."""
+        """The next version with the state that it keeps from the last one. If a patient or `$book` books it, everyone has
+        accepted. A hold keeps its end, or becomes a request to the practice."""
         before, after, hold = change.before, change.after, change.hold
         if (book or context.patient_ids is not None) and after.status == "booked" != before.status:
             after = after.booked()
@@ -332,7 +331,7 @@ class AppointmentHandlers:
     async def _require_still_theirs(
         self, connection: Connection, context: WriteContext, before: Appointment, after: Appointment
     ) -> None:
-        """Refuse to move an offer of the waiting list, and to cancel or move a visit after its practice's deadline."""
+        """Refuses a patient's move of an offer, and cancelling or moving a visit after the practice's deadline."""
         moved = changes.is_moved(before, after)
         if before.is_offer and moved and claims(after.status) and context.patient_ids is not None:
             raise OfferNotMovable
@@ -342,8 +341,8 @@ class AppointmentHandlers:
     async def _give_up_replaced(
         self, connection: Connection, context: WriteContext, accepted: Appointment
     ) -> None:
-        """Whoever accepts what they waited for gives up the visit that it replaces, if there still is one, by the rule of
-        the practice on late cancellations. It is locked already, with what replaces it (`AppointmentRepository.lock`)."""
+        """Cancels the visit that a booked wish replaces, if it still exists and the practice's deadline allows it. That
+        visit is locked already, together with the wish (`AppointmentRepository.lock`)."""
         if accepted.replaces is None or accepted.status != "booked":
             return
         current = await self._repository.store.lock(connection, accepted.replaces)
@@ -353,10 +352,10 @@ class AppointmentHandlers:
         if replaced.status not in MOVABLE or set(replaced.patients) != set(accepted.patients):
             return
         if replaced.hidden and not accepted.hidden:
-            return  # whoever may accept it for the person need not know of the visit
+            return  # a representative who accepts for the person must not learn of the hidden visit
         changes.require_to_come(replaced, context.now, by_patient=context.patient_ids is not None)
         await require_changeable(connection, context, replaced)
-        # What is hidden is named by nothing that is seen.
+        # A visible appointment does not name a hidden one.
         by = accepted.id if replaced.hidden or not accepted.hidden else None
         context.besides.append(await self.withdraw(connection, context, current, replaced_by=by))
 
@@ -369,7 +368,7 @@ class AppointmentHandlers:
         whose: Whose,
         how: Manner,
     ) -> None:
-        """Once it is stored: its practice is asked, a hold goes on or ends, and everybody concerned is told."""
+        """After storing: asks the practice, continues or ends a hold, and publishes the event."""
         before, terms = change.before, change.current.terms
         owners = whose.told if whose.alone else owners_among(terms) if terms is not None else None
         moved = changes.is_moved(before, after)
@@ -380,7 +379,7 @@ class AppointmentHandlers:
         if change.hold is not None and before.status == "pending":
             await keep_asking(connection, after, change.hold)
         ended = change.waits and after.status in ("cancelled", "waitlist")
-        # What was asked for does not take place, whether or not the person waits on.
+        # The requested visit does not take place, even if the person waits on.
         kind = "cancelled" if ended else told(before.status, after.status, moved=moved)
         if kind is None:
             return
@@ -398,8 +397,8 @@ class AppointmentHandlers:
     async def agree(
         self, connection: Connection, context: WriteContext, current: Stored, offered: Appointment
     ) -> Stored | None:
-        """A practice that confirms agrees to what is offered to somebody who waits, before they have answered. None where it
-        has not to agree."""
+        """Records that the practice agrees to an offer of the waiting list before the patient has answered. Returns None if
+        the practice need not agree."""
         hold = await hold_of(connection, offered.id)
         if hold is None or hold.confirmation != "later":
             return None
@@ -423,10 +422,10 @@ class AppointmentHandlers:
         replaced_by: str | None = None,
         record_ended: bool = False,
     ) -> Stored:
-        """Cancel a locked appointment because the person for whom it was, or with whom, is leaving.
+        """Cancels a locked appointment without applying the practice's deadline: a person of it leaves, or it is replaced.
 
-        No rule of the practice on late cancellations keeps them; slots come back and everybody is told as ever. `reason`: a
-        code of CANCELLATION_REASONS; `record_ended`: see `AppointmentEvent`.
+        Slots are given back and the event is published as usual. `reason`: a code of CANCELLATION_REASONS; `record_ended`:
+        see `AppointmentEvent`.
         """
         before = self._repository.stored_facts(current)
         if claims(before.status):
@@ -456,8 +455,8 @@ class AppointmentHandlers:
         return stored
 
     async def remove(self, connection: Connection, context: WriteContext, current: Stored) -> Stored:
-        """Delete a locked appointment; what it had taken is given back. A patient deletes what they could cancel: a visit that
-        has begun or is over is the practice's to correct."""
+        """Deletes a locked appointment and gives its time back. A patient deletes only what they could cancel: a practice
+        corrects a visit that has begun or is over."""
         before = self._repository.stored_facts(current)
         await self._word.hear_removal(connection, context, before)
         if context.patient_ids is not None:

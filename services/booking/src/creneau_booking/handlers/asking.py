@@ -1,4 +1,4 @@
-"""Asking the practice: what an agenda that confirms has taken is kept until somebody there answers."""
+"""Asking the practice: in an agenda that confirms bookings, the slots are kept until the practice answers."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ async def ask_practice(
     owners: frozenset[str] | None,
     before: Appointment | None = None,
 ) -> None:
-    """Keep what was taken until the practice answers (`asked.held_until`), and tell that it is asked."""
+    """Keeps the taken slots until the practice answers (`asked.held_until`), and publishes that it is asked."""
     assert asked.held_until is not None
     await await_practice(connection, asked.id, asked.held_until)
     context.undecided.add(asked.id)
-    # What was booked is so no longer: whoever plans by it has to know.
+    # A booked appointment becomes pending again: consumers have to know.
     kind: EventKind = "updated" if before is not None and before.status == "booked" else "held"
     event = AppointmentEvent(
         kind, asked, whose.schedules, held_until=asked.held_until, awaits_practice=True, owners=owners
@@ -33,7 +33,7 @@ async def ask_practice(
 
 
 async def keep_asking(connection: Connection, after: Appointment, hold: Hold) -> None:
-    """A hold that went to another agenda has its practice asked, or no longer; one that waited and is booked ends."""
+    """Updates a hold after a change: sets whether the practice has to confirm, and ends it once the practice answered."""
     if hold.confirmation == "asked" and after.status != "pending":
         await forget_hold(connection, after.id)
     elif after.status == "pending" and hold.confirmation != after.confirmation:

@@ -1,7 +1,7 @@
-"""Taking what an appointment needs: lock, judge, take. All of it, or a refusal that undoes everything.
+"""Takes what an appointment needs: lock, judge, take. All of it, or a refusal that undoes everything.
 
-People and slots are locked in one order by everybody who claims, moves or frees them (`storage.availability`), so that
-rivals wait for each other and never in a circle. A hold that has run out gives way, whether or not the sweeper has seen it.
+Every command locks people and slots in one order (`storage.availability`), so that concurrent ones wait without deadlock.
+An expired hold gives way, even if the sweeper has not ended it yet.
 """
 
 from __future__ import annotations
@@ -29,31 +29,31 @@ from creneau_shared.fhir.storage.store import WriteContext
 
 @dataclass(frozen=True, slots=True)
 class LockedSlots:
-    """The slots that an appointment wants, and those that it has: all locked, or one of them somebody else's."""
+    """The slots that an appointment wants, and those that it has: all locked, unless somebody else has one of them."""
 
     wanted: tuple[SlotFact, ...]
     held: tuple[SlotFact, ...] = ()
     has_time: bool = False
-    """whether it takes somebody's time already, in these slots or without any"""
+    """whether the appointment takes time already, with or without slots"""
     resolved: Mapping[str, str] = field(default_factory=dict)
-    """who is taken with the roles and rooms that are named as participants"""
+    """role or room among the participants → the actor taken with it"""
     asked_after: Collection[str] = ()
-    """the roles and places that were looked up for it"""
+    """the roles and places that were looked up for `resolved`"""
     patients: Mapping[str, frozenset[str]] | None = None
-    """id → to whom the Patients of `wanted` who are there are known (Organization ids); None: nobody has looked"""
+    """existing Patients of `wanted` (id) → the practices that know them (Organization ids); None: not looked up"""
     holds: int = 0
     """how many live holds the holder has"""
     marked: bool = False
-    """whether those that their agenda has marked are within reach (`rules.claim_for`)"""
+    """whether slots that their agenda has marked may be taken (`rules.claim_for`)"""
     own_holds: Sequence[str] = ()
-    """the appointments (ids) of those of them that have one of the slots, beside the one that wants them"""
+    """ids of the holder's other held appointments that have one of the slots"""
 
     def leaving(self) -> frozenset[str]:
-        """The actors of the agendas that the appointment leaves, who have no part in those that it goes to."""
+        """The actors of the agendas that the appointment leaves, except those of its new agendas."""
         return _actors(self.held) - _actors(self.wanted)
 
     def joining(self) -> frozenset[str]:
-        """The actors whom the agendas that it goes to bring with them."""
+        """The actors of its new agendas, except those of the ones that it leaves."""
         return _actors(self.wanted) - _actors(self.held)
 
 
@@ -74,8 +74,8 @@ class Claiming:
         *,
         marked: bool = False,
     ) -> LockedSlots:
-        """Lock the slots of `wanted` and those that `before`, its last version, holds; what somebody else has is only
-        looked at, to be refused. `holder`: who is to hold them; `marked`: see `rules.claim_for`."""
+        """Locks the slots of `wanted` and those of `before`, its last version. Slots that somebody else has are only read,
+        to be refused. `holder`: who is to hold them; `marked`: see `rules.claim_for`."""
         has_time = before is not None and claims(before.status)
         had = before.slots if before is not None and has_time else ()
         ids = tuple(dict.fromkeys((*wanted.slots, *had)))
@@ -118,8 +118,8 @@ class Claiming:
     async def _clear(
         self, connection: Connection, now: datetime, slots: Sequence[SlotFact], mover: str
     ) -> bool:
-        """Whether holds that have run out stood in the way of some of these slots; they do no longer. That of `mover`, the
-        appointment that goes there, stands in nobody's way."""
+        """Ends expired holds that block some of these slots; returns whether there were any. The hold of `mover`, the
+        appointment that wants the slots, is left alone."""
         held = [
             slot.id
             for slot in slots
@@ -138,7 +138,7 @@ class Claiming:
     async def _undisplaced(
         self, connection: Connection, wanted: Appointment, facts: Sequence[SlotFact]
     ) -> list[SlotFact]:
-        """The facts, for an appointment that is itself why a slot is not free: it may go there."""
+        """Returns the facts with those slots free that are displaced only by `wanted` itself: it may take them."""
         displaced = [slot.id for slot in facts if slot.displaced]
         if not displaced:
             return list(facts)
@@ -151,9 +151,9 @@ class Claiming:
     async def successors(
         self, connection: Connection, wanted: Appointment, locked: LockedSlots
     ) -> tuple[frozenset[str], frozenset[str]]:
-        """Who leaves and who joins when an appointment goes to other agendas, as references.
+        """The references who leave and who join when an appointment goes to other agendas.
 
-        However the one who leaves is named: a role stands for its Practitioner, in an agenda or as a participant.
+        A role and its Practitioner leave together, whichever of them the agenda or the participant names.
         """
         leaving, joining = locked.leaving(), locked.joining()
         if not leaving:
@@ -167,9 +167,9 @@ class Claiming:
     async def take(
         self, connection: Connection, context: WriteContext, wanted: Appointment, locked: LockedSlots
     ) -> rules.Claim:
-        """Take what `wanted` claims and give back what it no longer needs.
+        """Takes what `wanted` claims and gives back what it no longer needs.
 
-        Refused as `rules.claim_for` says; AgendaChangesHands when its agendas have just got other people.
+        Refuses as `rules.claim_for` states. Raises AgendaChangesHands if the people of its agendas have just changed.
         """
         claim = await self._judge(connection, context, wanted, locked)
         if locked.has_time:
@@ -203,7 +203,7 @@ class Claiming:
     async def _judge(
         self, connection: Connection, context: WriteContext, wanted: Appointment, locked: LockedSlots
     ) -> rules.Claim:
-        # Of an agenda's own actors, its slots tell who is taken with them.
+        # For an agenda's own actors, its slots state who is taken with them.
         told = {actor for slot in locked.wanted for actor in slot.actors}
         unknown = sorted(set(rules.to_resolve(wanted)) - set(locked.asked_after) - told)
         resolved = {**locked.resolved, **(await resolve(connection, unknown) if unknown else {})}
@@ -223,7 +223,7 @@ class Claiming:
 
 
 def schedules(context: WriteContext) -> bool:
-    """Whether a write is the scheduler's of an agenda, who may have marked its slots before."""
+    """Whether the caller may be the scheduler of an agenda, who may have marked its slots before."""
     return context.patient_ids is None and context.role in ("system", "software", "practitioner", "secretary")
 
 

@@ -1,4 +1,4 @@
-"""Closing a time of an agenda, and what becomes of the appointments in it."""
+"""Closing a time of an agenda: its appointments are moved or cancelled."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Outcome = Literal["moved", "cancelled", "left"]
 
 @dataclass(frozen=True, slots=True)
 class Closure:
-    """What is closed: an agenda (id), from when to when, and why."""
+    """A closure: the agenda (id), from when to when, and why."""
 
     schedule: str
     period: tuple[datetime, datetime]
@@ -34,7 +34,7 @@ class Closure:
 
 
 class ClosureHandlers:
-    """Moves and cancels what a closure hits, each appointment for itself."""
+    """Moves and cancels the appointments in a closure, each separately."""
 
     def __init__(
         self, repository: AppointmentRepository, handlers: AppointmentHandlers, slots: SlotStore
@@ -46,7 +46,7 @@ class ClosureHandlers:
     async def cancel(
         self, connection: Connection, context: WriteContext, current: Stored, reason: str | None
     ) -> Stored:
-        """Cancel a locked appointment as the practice's act: its people are told. Whoever was only offered the time waits on."""
+        """Cancels a locked appointment in the practice's name. The patient of an offer goes back to the waiting list."""
         if self._repository.stored_facts(current).is_offer:
             waiting = {**self._repository.resource(current), "status": "waitlist"}
             return await self._handlers.change(connection, context, current, waiting)
@@ -68,7 +68,7 @@ class ClosureHandlers:
         to: FreeTime,
         reason: str | None,
     ) -> Stored:
-        """Move a locked appointment to a free slot of its agenda: the old time is given back only if the new one is taken."""
+        """Moves a locked appointment to a free slot of its agenda; gives the old time back only if the new one is taken."""
         stored = await self._slots.read(connection, to.slot)
         slot = loads(stored.content) if stored is not None and stored.content is not None else {}
         resource = {

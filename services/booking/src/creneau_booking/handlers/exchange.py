@@ -1,7 +1,7 @@
-"""What an appointment takes and gives back: time of people and slots changes hands, in the caller's transaction.
+"""Takes and gives back the slots and people of an appointment, in the caller's transaction.
 
-`handlers.claiming` locks and takes; here is what stands around it: the caller's own holds give way, who takes part follows
-the slots, and an agenda that confirms is asked.
+`handlers.claiming` locks and takes. This module adds the rest: the caller's own holds give way, participants follow the
+slots, and a practice that confirms is asked.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ from creneau_shared.fhir.storage.store import Resource, WriteContext
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """What an appointment finds: the slots, and the caller's own holds on them, which may give way."""
+    """The locked slots, and the caller's own holds on them, which may give way."""
 
     locked: LockedSlots
     own: tuple[OwnHold, ...] = ()
 
     def has(self, wanted: Appointment, said: Resource) -> OwnHold | None:
-        """The caller's own hold that is what is asked for already."""
+        """The caller's own hold, if it is already exactly what is wanted."""
         alike = len(self.own) == 1 and self.own[0].is_for(wanted, said)
         return self.own[0] if alike else None
 
@@ -56,9 +56,9 @@ class Exchange:
         *,
         holding: bool = False,
     ) -> Reach:
-        """Lock what an appointment wants and, of `before`, has; what the caller's own account holds of it may give way."""
+        """Locks what an appointment wants and what `before` has; finds the holds of the caller's own account on it."""
         holder = (context.issuer, context.subject) if holding or context.patient_ids is not None else None
-        # What it asked for before, or keeps pending, the scheduler of an agenda may have marked; nothing else is booked there.
+        # The scheduler of an agenda may have marked the slots of a request or a pending appointment, but of no other.
         asks = (
             before.status in ("proposed", "waitlist", "pending")
             if before is not None
@@ -78,12 +78,12 @@ class Exchange:
         *,
         holding: bool = False,
     ) -> tuple[Appointment, Whose]:
-        """Takes what `reach` has locked. Returns the appointment with its times, and whose it is.
+        """Takes what `reach` has locked. Returns the appointment with its times, and its agendas and owners.
 
-        `before`: the request that it is made from; `holding`: it is only held.
+        `before`: the request from which it is made; `holding`: it is only held.
         """
         locked = await self._cleared(connection, context, wanted, reach, holding=holding)
-        # Before anything is said of the slots: whether a stranger is free at some hour is nobody's to learn.
+        # First, so that nobody learns from a refusal whether a patient unknown to them is free at that time.
         await require_known_patients(connection, context, wanted, locked.patients)
         if holding:
             others = locked.holds - len(wanted.fellows)
@@ -105,7 +105,7 @@ class Exchange:
         *,
         move: bool,
     ) -> tuple[Appointment, Whose]:
-        """Give back and take what lies between two versions; what it has become, the agendas that it took, and whose."""
+        """Gives back and takes the difference between two versions. Returns the new facts, the agendas taken and owners."""
         time = TRANSITIONS[before.status, after.status].time
         if time == "gives back":
             return after, Whose(await self.give_back(connection, context, before))
@@ -137,7 +137,7 @@ class Exchange:
     async def give_back(
         self, connection: Connection, context: WriteContext, before: Appointment
     ) -> tuple[str, ...]:
-        """The agendas of the slots that are free to be taken by others."""
+        """Gives the slots and people back. Returns the agendas of the slots that are free for others."""
         await wait_for_turn(connection, before.id)
         return await give_back(connection, before.id, before.slots, context.now)
 
@@ -151,7 +151,7 @@ class Exchange:
         *,
         holding: bool = False,
     ) -> LockedSlots:
-        """What is within reach, the caller's own holds out of the way."""
+        """Gives up the caller's own holds, and returns the locked slots."""
         if not reach.own:
             return reach.locked
         await self._own_holds.give_up(connection, context, reach.own, wanted, had)
@@ -160,7 +160,7 @@ class Exchange:
     async def count_no_more(
         self, connection: Connection, context: WriteContext, wanted: Appointment, reach: Reach
     ) -> None:
-        """A hold in the place of one's own on the same slots is none that begins."""
+        """Takes the new hold out of the count if it replaces the caller's own hold on the same slots."""
         if reach.own:
             [patient] = set(wanted.patients)
             await self._word.take_back(connection, context, patient, hidden=wanted.hidden)
@@ -178,6 +178,6 @@ class Exchange:
 
 
 def _leaves(before: Appointment | None, after: Appointment) -> bool:
-    """Whether it is no longer whose it was: what was asked of several practices is theirs until one of them has it."""
+    """Whether the new owners replace the old ones: a request to several practices stays theirs until it is booked."""
     asked = before is not None and (before.status in ("proposed", "waitlist") or before.is_offer)
     return not asked or after.status == "booked"

@@ -1,4 +1,4 @@
-"""Holds that run out: cancelled by the sweeper, or by the next one who wants what they held."""
+"""Ends expired holds: by the sweeper, or by the next caller who wants their slots."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ class Line(Protocol):
     async def put_back(
         self, connection: Connection, context: WriteContext, current: Stored, before: Appointment
     ) -> Appointment:
-        """What becomes of an appointment whose offer has ended."""
+        """Puts an appointment whose offer has ended back on the waiting list."""
 
     async def offer_freed(self, connection: Connection) -> None:
-        """Offer what was freed in this transaction."""
+        """Offers the time that was freed in this transaction."""
 
 
 class HoldExpiry:
-    """Ends holds whose time is over. What they held is offered at once to those who wait: `line`."""
+    """Ends expired holds. Offers their time at once to the waiting list (`line`)."""
 
     line: Line
 
@@ -42,7 +42,7 @@ class HoldExpiry:
         self._repository = repository
 
     async def expire(self, connection: Connection, now: datetime, appointment_ids: Iterable[str]) -> int:
-        """Cancel those of the appointments whose hold has run out and that nobody is changing; how many."""
+        """Cancels the appointments whose hold has expired and that nobody is changing. Returns how many."""
         expired = 0
         for appointment_id in appointment_ids:
             held = await lock_expired_hold(connection, appointment_id, now)
@@ -55,8 +55,8 @@ class HoldExpiry:
     async def expire_at_once(
         self, connection: Connection, now: datetime, appointment_ids: Iterable[str]
     ) -> int:
-        """The same for whoever has locked slots already, and so must wait for nobody: what is not to be had at once
-        stays. (Its people's turn covers its slots, where it has people; an agenda of a place or an offer has none.)"""
+        """Like `expire`, for a caller who has locked slots already and must not wait: what cannot be locked at once stays.
+        (The lock on its people covers its slots, if it has people; an agenda of a place or an offer has none.)"""
         expired = 0
         for appointment_id in appointment_ids:
             if not await try_turn(connection, appointment_id):
@@ -90,7 +90,7 @@ class HoldExpiry:
                 after, cancelation_reason=UNANSWERED_CODE, cancellation=Cancellation(now, "system")
             )
         await self._repository.update(connection, context, held.stored, resource, after)
-        # Whoever asked was told that they would be answered; whoever held knew when it would end.
+        # A patient who asked the practice was promised an answer; a holder knew when the hold would end.
         kind: EventKind = "cancelled" if unanswered else "hold-expired"
         await tell(
             connection, context, AppointmentEvent(kind, after, by="system", awaits_practice=unanswered)

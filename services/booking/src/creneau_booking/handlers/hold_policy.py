@@ -13,34 +13,34 @@ from creneau_booking.handlers.own_holds import OwnHold
 
 @dataclass(frozen=True)
 class HoldPolicy:
-    """How long a hold lasts, how often it may be put off, and how many one account or client may have at once."""
+    """How long a hold lasts, how often it may be extended, and how many one account or client may have at once."""
 
     duration: timedelta
     extensions_max: int
     per_subject_max: int
-    """of a patient's account"""
+    """for a patient's account"""
     per_client_max: int
-    """of a practice's software, or of any other"""
+    """for all other callers, such as a practice's software"""
     confirmation: timedelta
     """how long a practice that confirms may take to answer"""
 
     def term(self, now: datetime, instead: Sequence[OwnHold]) -> tuple[datetime, int]:
-        """Until when a hold that begins `now` lasts, and how often it was put off. In the place of others of the same account
-        it goes on with them: as one that is put off, or when that is no longer possible until they would have ended."""
+        """Until when a hold that begins `now` lasts, and how often it was extended. If it replaces holds of the same account
+        (`instead`), it counts as their extension; without extensions left, it ends when they would have ended."""
         extensions = max((own.extensions for own in instead), default=-1)
         if extensions >= self.extensions_max:
             return min(own.until for own in instead), extensions
         return now + self.duration, extensions + 1
 
     def require_one_more(self, held: int, *, by_patient: bool) -> None:
-        """TooManyHolds when whoever has `held` live ones may have no other."""
-        # A patient's account waits its turn already (`OwnWord`). Software has its holds counted without waiting for its
-        # other requests: its limit is there to stop a mistake.
+        """Raises TooManyHolds if a caller with `held` live holds may have no other."""
+        # Requests of a patient's account wait for each other already (`OwnWord`). Those of software do not: its limit only
+        # stops mistakes.
         if held >= (self.per_subject_max if by_patient else self.per_client_max):
             raise TooManyHolds(held, self.duration)
 
     def require_extensible(self, extensions: int | None) -> None:
-        """NotAHold without any (None); HoldNotExtensible when it was put off as often as may be."""
+        """Raises NotAHold if there is no hold (None), HoldNotExtensible if no extension is left."""
         if extensions is None:
             raise NotAHold()
         if extensions >= self.extensions_max:

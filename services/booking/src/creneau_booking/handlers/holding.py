@@ -1,4 +1,4 @@
-"""Holding: an appointment that is pending for a while, whose slots nobody else gets until it runs out."""
+"""Holding: a pending appointment keeps its slots from others until the hold expires."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from creneau_shared.fhir.storage.store import Resource, Stored, WriteContext
 
 
 class Holding:
-    """Begins holds and puts them off."""
+    """Begins and extends holds."""
 
     def __init__(
         self, repository: AppointmentRepository, word: OwnWord, exchange: Exchange, policy: HoldPolicy
@@ -45,8 +45,8 @@ class Holding:
         *,
         place: InSeries = ALONE,
     ) -> tuple[Stored, datetime]:
-        """Store a pending appointment whose slots nobody else gets until the hold runs out; until when. What the account
-        holds already, and in the same way, is answered as it is."""
+        """Stores a pending appointment and keeps its slots until the hold expires. Returns it, and the end of the hold. If
+        the account has the same hold already, returns that one."""
         understood = await with_known_references(connection, context, resource, self._repository.base_url)
         resource, wanted = self._repository.new(understood, id_)
         wanted = await self._in_place_of.as_hidden(connection, context, place.of(wanted))
@@ -68,7 +68,7 @@ class Holding:
     async def hold_on(
         self, connection: Connection, context: WriteContext, current: Stored, resource: Resource
     ) -> tuple[Stored, datetime]:
-        """Hold for a locked request, or extend the hold that it already has; until when."""
+        """Begins a hold for a locked request, or extends its hold. Returns the appointment, and the end of the hold."""
         before = self._repository.stored_facts(current)
         changes.require_transition(before.status, "pending", by_patient=context.patient_ids is not None)
         if before.is_offer:

@@ -1,4 +1,4 @@
-"""What stands in the place of a hidden visit, or waits to, is as hidden: it names the visit, and takes place instead of it."""
+"""An appointment or wish that replaces a hidden visit is hidden too, because it names that visit."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from creneau_shared.fhir.storage.store import WriteContext
 
 
 class InPlaceOf:
-    """Looks at what an appointment replaces."""
+    """Checks the visit that an appointment replaces."""
 
     def __init__(self, repository: AppointmentRepository) -> None:
         self._repository = repository
@@ -21,7 +21,7 @@ class InPlaceOf:
     async def as_hidden(
         self, connection: Connection, context: WriteContext, wanted: Appointment
     ) -> Appointment:
-        """A new appointment, hidden where what it replaces is, whether or not whoever sends it says so."""
+        """Returns a new appointment, hidden if the visit that it replaces is hidden, whatever the sender states."""
         if await self._tells(connection, context, wanted):
             return replace(wanted, hidden=True)
         return wanted
@@ -29,12 +29,12 @@ class InPlaceOf:
     async def require_as_hidden(
         self, connection: Connection, context: WriteContext, before: Appointment, after: Appointment
     ) -> None:
-        """HiddenLate when what was to be seen would come to replace what is hidden."""
+        """Raises HiddenLate if a visible appointment would now replace a hidden one."""
         if after.replaces != before.replaces and await self._tells(connection, context, after):
             raise HiddenLate()
 
     async def _tells(self, connection: Connection, context: WriteContext, wanted: Appointment) -> bool:
-        """Whether it would tell of a visit of its people that is hidden; never of one that its author does not see."""
+        """Whether it would reveal a hidden visit of its patients; False if its author does not see that visit."""
         if wanted.replaces is None or wanted.hidden:
             return False
         stored = await self._repository.store.read(connection, wanted.replaces)

@@ -1,4 +1,4 @@
-"""Which one of a series an appointment is."""
+"""The place of a new appointment in its series."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from creneau_booking.domain.appointment import Appointment, Occurrence
 
 @dataclass(frozen=True, slots=True)
 class InSeries:
-    """Which one of a series a new appointment is, and the ids of those that were taken before it: they are held, and to
-    come, as one with it."""
+    """The place of a new appointment in its series, and the ids of those taken before it: for the limits on holds and on
+    appointments to come, they count as one with it."""
 
     occurrence: Occurrence | None = None
     fellows: tuple[str, ...] = ()

@@ -1,4 +1,4 @@
-"""How a change of an appointment is meant, beyond what its next version says."""
+"""How a change of an appointment is made, beyond the content of its next version."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ from creneau_booking.domain.events import Actor
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manner:
-    """Of one change. By default what anybody may do by a plain update."""
+    """The manner of one change. The default is a plain update."""
 
     move: bool = False
-    """`$reschedule`: the one way for a patient to change when, and the agenda's people follow. Software may move by a plain
-    update, and then says itself who takes part"""
+    """`$reschedule`: the only way for a patient to change the time; the agenda's people follow. Software may also move by a
+    plain update, and then states the participants itself"""
     book: bool = False
-    """`$book`: everyone whom a booked appointment takes has accepted"""
+    """`$book`: everyone in the booked appointment has accepted"""
     with_series: bool = False
-    """all of its series change alike"""
+    """all appointments of its series change in the same way"""
     replaces: str | None = None
-    """the id of the one that was cancelled for it"""
+    """the id of the appointment that was cancelled for it"""
     replaced_by: str | None = None
-    """the id of the one for which it is cancelled"""
+    """the id of the appointment for which it is cancelled"""
     note: str | None = None
-    """what whoever cancels says to the other side"""
+    """the canceller's note to the other side"""
     by: Actor | None = None
-    """whose act it is, when not the caller's"""
+    """who makes the change, if not the caller"""
     answered: Appointment | None = None
-    """the facts to which an answer has led (`handlers.answers`)"""
+    """the facts after an answer (`handlers.answers`)"""
     asks_until: datetime | None = None
-    """until when its practice is asked"""
+    """until when the practice may answer"""
 
 
 PLAINLY = Manner()

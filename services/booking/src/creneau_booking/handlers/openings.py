@@ -1,4 +1,4 @@
-"""Slots of agendas that state their openings, carried forward day after day."""
+"""Makes the slots of agendas with opening rules, day after day."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ AGENDAS = Counter("creneau_openings_agendas_total", "Agendas whose slots were ma
 SLOTS = Counter("creneau_openings_slots_total", "Slots that rules have made and taken away", ["change"])
 FAILED = Counter("creneau_openings_failed_total", "Agendas whose slots could not be made, by times")
 TOLD_EVERY_S = 10.0
-"""between two lines of the log on how far a long run is"""
+"""the time between two progress lines in the log"""
 
 log = structlog.get_logger(__name__)
 
 
 class OpeningsJob:
-    """Makes the slots of the agendas that are due, each in a transaction of its own: whatever breaks off, what is due stays
-    due. Several workers may run it at once: whose turn an agenda is stands in its row."""
+    """Makes the slots of the agendas that are due, each in a transaction of its own: an agenda stays due if its transaction
+    fails. Several workers may run it at once: the agenda's row shows whose turn it is."""
 
     def __init__(self, database: Database, openings: OpeningStore, clock: Clock) -> None:
         self._database = database
@@ -36,14 +36,14 @@ class OpeningsJob:
         self._due_now = database.bells.of(DUE_CHANNEL)
 
     async def run(self, stop: asyncio.Event, pause_s: float) -> None:
-        """Sweep whenever agendas become due, and after so many seconds whatever was heard, until `stop` is set."""
+        """Sweeps whenever agendas become due, and at the latest after `pause_s` seconds, until `stop` is set."""
         while not stop.is_set():
             since = self._due_now.rung
             await self.sweep(stop)
             await self._due_now.wait(stop, pause_s, since=since)
 
     async def sweep(self, stop: asyncio.Event | None = None) -> int:
-        """Make the slots of all agendas that are due; how many agendas."""
+        """Makes the slots of all agendas that are due. Returns the number of agendas."""
         done, told_at, began = 0, time.monotonic(), time.monotonic()
         while stop is None or not stop.is_set():
             made = await self._one()
@@ -62,7 +62,7 @@ class OpeningsJob:
         return done
 
     async def _one(self) -> Made | None:
-        """The agenda that has been due longest and that nobody else is at; None when there is none."""
+        """Makes the slots of the longest due agenda that no other worker has; None if there is none."""
         now = self._clock.now()
         async with self._database.transaction() as connection:
             await beside_others(connection)
@@ -73,7 +73,7 @@ class OpeningsJob:
             try:
                 async with connection.transaction():
                     return await self._openings.carry_on(connection, key, schedule, now)
-            except Exception as error:  # whatever it is: one agenda stands in the way of no other
+            except Exception as error:  # a failing agenda must not block the others
                 log.error("slots not made", schedule=id_, error=describe(error))
                 FAILED.inc()
                 await self._openings.failed(connection, key, now)

@@ -1,4 +1,4 @@
-"""A practice puts a visit where another one is, for a reason that stays with it: nobody else may, and no patient."""
+"""Overbooking: a practice, and only a practice, puts a visit where another one is, with a reason that the visit keeps."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from creneau_shared.fhir.storage.store import WriteContext
 
 
 class Overbooking:
-    """Books beside what is booked."""
+    """Books a visit in slots that another visit has."""
 
     def __init__(self, claiming: Claiming) -> None:
         self._claiming = claiming
@@ -26,8 +26,8 @@ class Overbooking:
     async def over(
         self, connection: Connection, context: WriteContext, wanted: Appointment
     ) -> tuple[Appointment, Whose] | None:
-        """What `wanted` has become, and whose it is, where somebody has all its slots; None: it is booked as any other is,
-        because they are free, or because it is not the caller's to overbook."""
+        """Overbooks `wanted` if all its slots are taken; returns the appointment, its agendas and owners. None: book it as
+        usual, because the slots are free, or the caller may not overbook."""
         if not rules.may_overbook(wanted, by_patient=context.patient_ids is not None):
             return None
         locked = await self._claiming.lock(connection, context.now, wanted)

@@ -1,9 +1,9 @@
-"""One's own hold stands in nobody's own way: who holds a slot and wants it again, for somebody else perhaps, gets it.
+"""An account's own hold gives way to the same account, which may want the slot again, perhaps for somebody else.
 
-For whom a visit is, is often chosen after its time, and whoever goes back chooses again. So the hold of an account gives
-way to that account, in the transaction that takes the slot anew: no rival comes in between. Only accounts of patients,
-and only for whom they act at that moment: software of a practice holds for one person after the other, and so does a
-counsellor, whose token is for one of them.
+The patient of a visit is often chosen after its time, and people go back and choose again. So the hold gives way in the
+transaction that takes the slot again: no other booking comes in between. This holds for patients' accounts only, and for
+people for whom they act at that moment. A practice's software holds for many people in turn, and so does a counsellor,
+whose token is for one of them.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.storage.store import Resource, Stored, WriteContext
 
 SAID_OF_A_HOLD = (*SAID_BY_SLOT, "reasonCode", "description", "comment")
-"""what a patient says of an appointment that is held, beside when, with whom and for whom"""
+"""the elements that a patient states in a held appointment, beside time and participants"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class OwnHold:
     extensions: int
 
     def is_for(self, wanted: Appointment, said: Resource) -> bool:
-        """Whether it is what is asked for: then there is nothing to do."""
+        """Whether it is already exactly what is wanted: then there is nothing to do."""
         return (
             set(self.facts.slots) == set(wanted.slots)
             and _people(self.facts) == _people(wanted)
@@ -51,7 +51,7 @@ class OwnHold:
         )
 
     def tells_of(self, wanted: Appointment) -> bool:
-        """Whether it shows the representatives of somebody what is hidden from them."""
+        """Whether it would show representatives the time of `wanted`, which is hidden from them."""
         return wanted.hidden and not set(self.facts.patients).isdisjoint(wanted.patients)
 
 
@@ -64,9 +64,8 @@ class OwnHolds:
     async def among(
         self, connection: Connection, context: WriteContext, wanted: Appointment, ids: Sequence[str]
     ) -> tuple[OwnHold, ...]:
-        """Those of these appointments (ids), which the caller holds, that may give way to `wanted`: all that is wanted
-        must be held by them. None of them is waited for: whoever changes one at this moment is confirming it, or giving it
-        up."""
+        """The caller's holds, among these appointments (ids), that may give way to `wanted`: they must cover all its slots.
+        Does not wait for a hold that another request locks: that request confirms it or gives it up."""
         acts_for = context.patient_ids
         if acts_for is None or not ids:
             return ()
@@ -91,9 +90,9 @@ class OwnHolds:
         wanted: Appointment,
         before: Appointment | None,
     ) -> None:
-        """Cancel the holds; their slots are free for `wanted` (its last version: `before`), and for nobody else before this
-        transaction ends: whose time is given up and whose is to be taken is waited for at once. What gives way to what is
-        hidden of the same person tells of its time and its place, and is hidden with it."""
+        """Cancels the holds, so that `wanted` (last version: `before`) can take their slots. Nobody else can before this
+        transaction ends, because all people concerned are locked at once. A hold that gives way to a hidden appointment of
+        the same person would reveal its time and place, and becomes hidden too."""
         versions = [wanted] if before is None else [wanted, before]
         people = sorted({person for v in versions for person in rules.exclusive_actors(v, (), {})})
         ids = [own.stored.id for own in holds] + ([before.id] if before is not None else [])
@@ -111,7 +110,7 @@ class OwnHolds:
 
 
 def _place(occurrence: Occurrence | None) -> tuple[object, ...] | None:
-    """Which one of a series it is, and of which: what has the same first one is of the same."""
+    """The number in the series, and what identifies the series: its first appointment, and its template."""
     if occurrence is None:
         return None
     return occurrence.number, occurrence.origin, occurrence.template

@@ -1,8 +1,8 @@
-"""A caller's word gives rights only over the caller: what is said of an appointment, held against who says it.
+"""Checks what a caller writes in an appointment against the caller's rights.
 
-Patients take the agenda's people and nobody else, say what is on the published list, confirm their own live holds and
-stay within the quotas; software of a practice takes the actors of its organizations. The deployment's own software is
-not limited. All of it happens before slots are locked, but for the people, whom only the locked slots tell.
+Patients book the agenda's people and nobody else, set the elements on the published list, confirm their own live holds
+and stay within the quotas. A practice's software books the actors of its organizations. The deployment's own software is
+not limited. All checks come before slots are locked, except for the people, who are known from the locked slots only.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.storage.store import Resource, WriteContext
 
 ASKED = ("proposed", "waitlist")
-"""the status of a request, which takes nothing"""
+"""the statuses of a request, which takes nothing"""
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One change of an appointment: what was and what is said now, as resources and as facts."""
+    """One change of an appointment: the state before and after, as resources and as facts."""
 
     said_before: Resource
     before: Appointment
@@ -54,13 +54,13 @@ class Change:
 
 
 class OwnWord:
-    """Hears what callers say of appointments; refuses what is not theirs to say."""
+    """Checks what callers write in appointments; refuses what they may not."""
 
     def __init__(self, repository: AppointmentRepository, limits: Quotas) -> None:
         self._repository = repository
         self._quotas = limits
 
-    # -- what is said ----------------------------------------------------------------------------------------
+    # -- elements --------------------------------------------------------------------------------------------
 
     async def hear_new(
         self,
@@ -70,7 +70,7 @@ class OwnWord:
         wanted: Appointment,
         kind: ActionKind,
     ) -> None:
-        """Refuse a new appointment that is not the caller's to make, or one too many."""
+        """Refuses a new appointment that the caller may not make, or that exceeds a quota."""
         if context.patient_ids is None:
             await self._require_actors(connection, context, wanted, None, said)
             return
@@ -81,7 +81,7 @@ class OwnWord:
         await self._count(connection, context, patient, kind, wanted)
 
     async def hear_change(self, connection: Connection, context: WriteContext, change: Change) -> Resource:
-        """The resource as the caller may say it. What they may not say is refused, naming each element."""
+        """Returns the resource as it may be stored. Refuses changes that the caller may not make, naming each element."""
         before, after = change.before, change.after
         if context.patient_ids is None:
             await self._require_actors(connection, context, after, before)
@@ -94,7 +94,7 @@ class OwnWord:
         shared = len(set(before.patients)) > 1
         own_hold = change.hold is not None and all(_whose(change.hold, context)[1:])
         phase = patient_elements.phase_of(before.status, held=own_hold, shared=shared)
-        # How long a hold lasts is not theirs to say, nor to leave out.
+        # A patient can neither set nor remove the end of a hold.
         said_before = mapper.said(before.without_hold(), change.said_before)
         said = patient_elements.keeping_meta(change.said_before, change.said)
         said = mapper.said(after.without_hold(), said)
@@ -111,13 +111,13 @@ class OwnWord:
         return said
 
     async def hear_hold(self, connection: Connection, context: WriteContext, change: Change) -> Resource:
-        """The resource of a stored request that is to be held, or of a hold that is to be extended."""
+        """Like `hear_change`, for a stored request that is to be held, or a hold that is to be extended."""
         if context.patient_ids is not None and claims(change.before.status):
             changes.require_own_live_hold(*_whose(change.hold, context))
         return await self.hear_change(connection, context, change)
 
     async def hear_removal(self, connection: Connection, context: WriteContext, before: Appointment) -> None:
-        """Refuse to delete what is another patient's as well; count what was booked as cancelled."""
+        """Refuses to delete an appointment of several patients, or of somebody else; counts a booked one as cancelled."""
         if context.patient_ids is None:
             return
         patient = participants.require_one_own_patient(before, context.patient_ids)
@@ -133,7 +133,7 @@ class OwnWord:
         *,
         moving: bool,
     ) -> None:
-        # What is asked for may name others, and a move brings them: those are judged as the agenda's people.
+        # A request may name others, and a move adds them: they are checked as the agenda's people.
         if phase == "request" or moving:
             return
         before, after = change.before.participants, change.after.participants
@@ -156,9 +156,9 @@ class OwnWord:
         slots: Sequence[SlotFact],
         before: Appointment | None = None,
     ) -> Appointment:
-        """A patient's appointment with exactly the actors of the agendas of its locked slots, beside the patient.
+        """Gives a patient's appointment exactly the actors of its locked slots' agendas, beside the patient.
 
-        Whom `before` had already may stay; who is taken is judged again with the claim.
+        Participants of `before` may stay; the claim checks again who is taken.
         """
         if context.patient_ids is None or not slots or len(slots) < len(wanted.slots):
             return wanted  # a slot that is missing is refused with the claim
@@ -172,8 +172,8 @@ class OwnWord:
         wanted: Appointment,
         before: Appointment | None = None,
     ) -> Appointment:
-        """The same for a request, which takes nothing: without slots it may say for whom of those with an agenda. Whoever
-        asks, the slots are there; of what is over, a practice may write any."""
+        """Like `with_company`, for a request, which takes nothing: without slots it may name actors who have an agenda.
+        Raises UnknownSlots if its slots do not exist; a practice's appointment that is over may name any slots."""
         if context.patient_ids is None and wanted.status not in ASKED:
             return wanted
         found = await agenda_actors(connection, wanted.slots, context) if wanted.slots else {}
@@ -227,8 +227,8 @@ class OwnWord:
         before: Appointment | None,
         said: Resource | None = None,
     ) -> None:
-        """Software that speaks for practices takes actors of theirs only. Whom they put on their waiting list may wait for
-        an agenda (in what is `said`) and nobody."""
+        """Refuses actors who are not of the practices for which software acts. An entry of their waiting list may name an
+        agenda (in `said`) instead of an actor."""
         if context.organizations is None:
             return
         had = {p.reference for p in before.participants} if before is not None else set()
@@ -250,7 +250,7 @@ class OwnWord:
     async def _agendas_waited_for(
         self, connection: Connection, context: WriteContext, after: Appointment, said: Resource
     ) -> frozenset[str]:
-        """Of the agendas that are waited for, those of the caller's organizations."""
+        """The agendas of the caller's organizations among those that are waited for."""
         if after.status != "waitlist":
             return frozenset()
         named = wish_of(said, self._repository.base_url).agendas
@@ -267,8 +267,8 @@ class OwnWord:
         appointment: Appointment,
         actor: str | None,
     ) -> None:
-        """Refused when a patient answers an appointment that they do not see, or for somebody else than themselves and
-        their relatives."""
+        """Refuses a patient's answer to an appointment that they do not see, or for anybody but themselves and their
+        relatives."""
         seen = {f"Patient/{id_}" for id_ in context.patient_ids or ()}
         if appointment.hidden:
             seen = {r for r in seen if not context.represents(r.removeprefix("Patient/"))}
@@ -294,9 +294,9 @@ class OwnWord:
         kind: ActionKind,
         appointment: Appointment,
     ) -> None:
-        """Count the act; refuse it when it is one too many. From here on rivals of this account and patient wait.
+        """Counts the action; refuses one too many. From here on, other requests of this account and patient wait.
 
-        What is hidden from the patient's representatives counts by itself, so that no refusal tells them of it.
+        Hidden appointments are counted separately, so that no refusal reveals them to representatives.
         """
         counsellor = context.role == "counsellor"
         account, of_patient = await act(
@@ -317,7 +317,7 @@ class OwnWord:
         if kind == "cancelled":
             return
         if len(account.held) > self._quotas.holds_begun_per_account_per_hour_max and kind == "held":
-            # One that takes the place of one's own on the same slots is none that begins (`take_back`).
+            # A hold that replaces the account's own on the same slots is not a new one (`take_back`).
             slots, holder = appointment.slots, (context.issuer, context.subject)
             if slots and await holds_all(connection, slots, *holder, context.now):
                 account = replace(account, held=account.held[:-1])
@@ -328,7 +328,7 @@ class OwnWord:
     async def take_back(
         self, connection: Connection, context: WriteContext, patient: str, *, hidden: bool
     ) -> None:
-        """The hold that was counted goes on with one that the account had: it has begun none."""
+        """Takes a counted hold out of the count: it continues one that the account had."""
         account = account_key(context.issuer, context.subject)
         await take_back_hold(connection, account, patient_key(patient, hidden=hidden))
 
@@ -342,7 +342,7 @@ def _whose(hold: Hold | None, context: WriteContext) -> tuple[bool, bool, bool]:
 
 
 def _kind_of(before: Appointment, after: Appointment) -> ActionKind | None:
-    """What a patient's change counts as; None: as nothing that is limited."""
+    """The kind of action as which a patient's change counts; None: it is not limited."""
     if after.status == "booked":
         return "booked" if before.status != "booked" or changes.is_moved(before, after) else None
     if after.status == "pending":

@@ -1,6 +1,6 @@
-"""What a representative may say of an appointment: as much as they were given, and nothing of what is hidden from them.
+"""What a representative may write in an appointment: within their scopes, and nothing that is hidden from them.
 
-Who may see it at all is in its terms, which SQL asks (`appointment_terms`); this is about what is written.
+Its terms decide who may see an appointment, in SQL (`appointment_terms`); this module is about writing.
 """
 
 from __future__ import annotations
@@ -11,12 +11,11 @@ from creneau_booking.storage.appointment_mapper import labelled
 from creneau_shared.fhir.storage.store import Resource, WriteContext
 
 CANCELLATION = ("status", "cancelationReason")
-"""what a cancellation changes"""
+"""the elements that a cancellation changes"""
 
 
 def require_may_hide(context: WriteContext, wanted: Appointment) -> None:
-    """HidingNotTheirs when somebody hides an appointment from a person's representatives who is not the person; a practice
-    does it as the person asks."""
+    """Raises HidingNotTheirs if a representative hides an appointment. The person may, or a practice if the person asks."""
     if wanted.hidden and any(context.represents(id_) for id_ in _ids(wanted)):
         raise HidingNotTheirs()
 
@@ -30,11 +29,11 @@ def heard(
     *,
     moving: bool = False,
 ) -> Resource:
-    """The next version as the caller may say it. `moving`: by `$reschedule`.
+    """Returns the next version as it may be stored. `moving`: by `$reschedule`.
 
-    Hidden stays hidden, whoever writes and whatever is left out; what was to be seen is not hidden afterwards, by a
-    practice neither, for its versions, its answers and its time tell of it: HiddenLate. Whoever may only cancel (and move,
-    by a link) changes nothing else: MayOnlyCancel.
+    A hidden appointment stays hidden, whoever writes it. Nobody, not even a practice, hides a visible one later, because
+    its versions, answers and time have been visible: HiddenLate. A caller who may only cancel (or move, by a link) changes
+    nothing else: MayOnlyCancel.
     """
     if before.hidden and not after.hidden:
         said = labelled(said)
@@ -46,7 +45,7 @@ def heard(
     if context.people is None or any(context.may(what, id_) for what in allowed for id_ in _ids(before)):
         return said
     if before.is_offer and said.get("status") in ("booked", "waitlist"):
-        # Whoever has come by the link of the message answers it: nothing else is said.
+        # The holder of a message's link only answers the offer: the rest of the resource stays as stored.
         needed = "move" if said["status"] == "booked" else "cancel"
         if any(context.may(needed, id_) for id_ in _ids(before)):
             return {**stored, "status": said["status"]}
@@ -61,5 +60,5 @@ def _ids(appointment: Appointment) -> list[str]:
 
 
 def _bare(resource: Resource) -> Resource:
-    """Without what the server writes."""
+    """The resource without the elements that the server writes."""
     return {name: value for name, value in resource.items() if name not in ("meta", "id")}

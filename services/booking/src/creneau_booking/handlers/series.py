@@ -1,8 +1,8 @@
 """Series: taken, confirmed, moved and cancelled as a whole, or not at all. Everything runs in the caller's transaction.
 
-Each occurrence goes through the handlers as an appointment of its own does. What a series adds comes before: the accounts,
-then everybody whose time it takes or gives back, then all of its slots are waited for at once and in one order, so that two
-series that meet wait for each other and never in a circle; and a refusal names the occurrence.
+Each occurrence goes through the handlers like a single appointment. Before that, a series locks the accounts, then all
+people whose time it takes or gives back, then all its slots, in one order: so two series wait for each other without
+deadlock. A refusal names the occurrence.
 """
 
 from __future__ import annotations
@@ -55,19 +55,19 @@ _WHEN = ("start", "end", "slot")
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """One appointment of a series that is to be taken, and where in what was sent it stands (FHIRPath; `itself`: it is there
-    as a resource of its own)."""
+    """One appointment of a series that is to be taken, and where it is in the request (FHIRPath; `itself`: it was sent as a
+    resource of its own)."""
 
     resource: Resource
     where: str
     itself: bool = True
     number: int | None = None
-    """the one that the pattern gives it"""
+    """its number by the pattern of the series"""
 
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """What became of a series: its appointments in the order of time; until when they are held, if they are."""
+    """A series that was taken: its appointments in order of time; until when they are held, if they are."""
 
     stored: tuple[Stored, ...]
     until: datetime | None = None
@@ -75,7 +75,7 @@ class Taken:
 
 @dataclass(frozen=True, slots=True)
 class _Planned:
-    """An occurrence, its slots known."""
+    """An occurrence whose slots are known."""
 
     resource: Resource
     facts: Appointment
@@ -83,13 +83,13 @@ class _Planned:
     where: str
     itself: bool
     time: tuple[datetime, datetime] | None = None
-    """when it is, by what it says or by its slots"""
+    """its time, stated or taken from its slots"""
 
     def hidden(self) -> _Planned:
         return replace(self, resource=labelled(self.resource), facts=replace(self.facts, hidden=True))
 
     def told(self, appointment: str, sequence: int) -> list[ToldOccurrence]:
-        """As one of those that are told together; what is hidden is told by its own event alone."""
+        """The occurrence for the common event, as a list; empty if it is hidden: it has its own event only."""
         if self.time is None or self.facts.hidden:
             return []
         return [ToldOccurrence(appointment, *self.time, sequence)]
@@ -114,7 +114,7 @@ class Series:
     async def expand(
         self, connection: Connection, context: WriteContext, first: Wanted, template: Resource
     ) -> list[Wanted]:
-        """The appointments that follow from the first, each in the slots of the same agendas at the same local time."""
+        """The appointments of the series, each in the slots of the same agendas at the same local time as the first."""
         recurrence = mapper.recurrence_of(template)
         resource = await with_known_references(connection, context, first.resource, self._repository.base_url)
         facts = self._repository.facts(resource)
@@ -123,7 +123,7 @@ class Series:
             if facts.slots:
                 return [
                     Wanted(resource, first.where, number=1)
-                ]  # to be refused as any that names such a slot
+                ]  # `take` refuses it: it names an unknown slot
             raise SeriesWithoutTime()
         pattern = Pattern.of(facts, slots)
         start = pattern.start
@@ -153,9 +153,10 @@ class Series:
         first_id: str | None = None,
         asked: Stored | None = None,
     ) -> Taken:
-        """Book all of these appointments, or hold them; refused, naming the one, when one of them cannot be had. The first
-        has the id `first_id` (one of ours), where it `replaces` one (id) that was cancelled for it; or it is the stored request
-        `asked`, locked.
+        """Books or holds all of these appointments; refuses all, naming the one, if one of them cannot be taken.
+
+        `first_id`: a generated id for the first one, which `replaces` a cancelled appointment (id); `asked`: the first one
+        is this stored request, locked.
         """
         most = self._limits.most(by_patient=context.patient_ids is not None)
         if len(wanted) > most:
@@ -194,7 +195,7 @@ class Series:
                         own_id=own_id,
                     )
             if not taken:
-                series = self._series_of(stored)  # that which is held already, where it is answered as it is
+                series = self._series_of(stored)  # the existing series, if the account holds it already
             taken.append(stored)
         await keep_series(
             connection, series, [(one.number, stored.id) for one, stored in zip(planned, taken, strict=True)]
@@ -204,7 +205,7 @@ class Series:
     async def _as_hidden(
         self, connection: Connection, context: WriteContext, planned: list[_Planned], replaces: str | None
     ) -> list[_Planned]:
-        """All hidden where one of them is to be: the others name it, and count it."""
+        """Hides all of them if one is to be hidden, because the others name and count it."""
         versions = [
             await self._in_place_of.as_hidden(connection, context, one.facts.replacing(replaces))
             for one in planned
@@ -219,7 +220,7 @@ class Series:
     async def _planned(
         self, connection: Connection, context: WriteContext, wanted: Sequence[Wanted]
     ) -> list[_Planned]:
-        """In the order of time, each with its slots as `Slot/[id]`, and its time where they say it."""
+        """The occurrences in order of time, each with its slots as `Slot/[id]`, and its time if known."""
         found = []
         for index, one in enumerate(wanted, 1):
             resource = mapper.without_series(one.resource)
@@ -260,7 +261,7 @@ class Series:
         versions: Sequence[Appointment],
         before: Sequence[Appointment] = (),
     ) -> None:
-        """Accounts, then people, then slots: of all at once, as each appointment locks them by itself."""
+        """Locks accounts, then people, then slots, of all appointments at once: the order of a single appointment."""
         everyone = [*versions, *before]
         if context.patient_ids is not None:
             patients = {patient_key(p, hidden=v.hidden) for v in everyone for p in v.patients}
@@ -277,7 +278,7 @@ class Series:
     async def confirm(
         self, connection: Connection, context: WriteContext, current: Stored, resource: Resource
     ) -> list[Stored]:
-        """Book all of a series that is held, of which `current` is one (locked, `resource` its next version)."""
+        """Books all appointments of a held series, of which `current` is one (locked, `resource` its next version)."""
         members = await self._members(connection, context, current, "all")
         held = [member for member in members if self._repository.stored_facts(member[1]).status == "pending"]
         return await self._change_all(
@@ -294,9 +295,11 @@ class Series:
         *,
         note: str | None = None,
     ) -> list[Stored]:
-        """Cancel what is to come of a series, as `scope` has it from `current` on (locked, `resource` its next version, whose
-        reason is given for all, and `note`, a word to the other side); it stays as it is where that is nothing new. ScopeUnfit
-        when it is in none."""
+        """Cancels the appointments to come of a series, within `scope` from `current` on (locked).
+
+        `resource`: the next version of `current`, whose reason holds for all; `note`: a note to the other side. A `current`
+        that is cancelled already stays as it is. Raises ScopeUnfit if it is in no series.
+        """
         members = await self._to_come(connection, context, current, scope)
         stored = self._repository.resource(current)
         if stored["status"] == "cancelled" and {**stored, "meta": None} == {**resource, "meta": None}:
@@ -325,7 +328,7 @@ class Series:
         before = [self._repository.stored_facts(member) for _, member in members]
         await self._lock(connection, context, (), before)
         changed = []
-        # What waits for its practice, or is hidden, is told otherwise, or not at all.
+        # Appointments that wait for the practice, or are hidden, are not part of the common event.
         told = [
             ToldOccurrence(f.id, f.start, f.end, f.version)
             for f in before
@@ -346,8 +349,8 @@ class Series:
     async def move(
         self, connection: Connection, context: WriteContext, current: Stored, resource: Resource, scope: Scope
     ) -> list[Stored]:
-        """Move what is to come of a series, as `scope` has it from `current` on, whose next version is `resource`: the others
-        go as many days later or earlier, to the same hour, in the same agendas as it does."""
+        """Moves the appointments to come of a series, within `scope` from `current` on, whose next version is `resource`.
+        The others move by as many days and as much local time as it does, in the same agendas."""
         members = await self._to_come(connection, context, current, scope)
         resource = await with_known_references(connection, context, resource, self._repository.base_url)
         wanted, before = self._repository.facts(resource), self._repository.stored_facts(current)
@@ -379,7 +382,7 @@ class Series:
             planned.append((member, _Planned(own, self._repository.facts(own), number, where, False, when)))
         had = [self._repository.stored_facts(member) for member, _ in planned]
         await self._lock(connection, context, [one.facts for _, one in planned], had)
-        # Where one goes another may be, until it has gone itself.
+        # In this order, each occurrence leaves its time before another one takes it.
         planned.sort(key=lambda each: each[1].number, reverse=start > before.start)
         moved = stay
         series = before.occurrence.series if before.occurrence is not None else None
@@ -400,7 +403,7 @@ class Series:
     async def _to_come(
         self, connection: Connection, context: WriteContext, current: Stored, scope: Scope
     ) -> list[tuple[int, Stored]]:
-        """Those within the scope that take time to come, and the one that is named."""
+        """The appointments within the scope that take time in the future, and `current` itself."""
         members = await self._members(connection, context, current, scope)
         found = []
         for number, member in members:
@@ -413,8 +416,8 @@ class Series:
     async def _members(
         self, connection: Connection, context: WriteContext, current: Stored, scope: Scope
     ) -> list[tuple[int, Stored]]:
-        """The appointments of the series within the scope, locked, in order; SeriesBusy when somebody else is changing one.
-        One that the caller does not see, or that is not theirs to change, is left out: by a link, all but the one."""
+        """The appointments of the series within the scope, locked, in order. Raises SeriesBusy if somebody else is changing
+        one. Leaves out those that the caller may not see or change: for the holder of a link, all but `current`."""
         named = await members_of(connection, current.id)
         own = next((number for number, id_ in named if id_ == current.id), None)
         if own is None:
@@ -437,7 +440,7 @@ class Series:
         return found
 
     async def _is_within_reach(self, connection: Connection, context: WriteContext, id_: str) -> bool:
-        """Whether the caller sees one that somebody else is changing: else not even that is told."""
+        """Whether the caller sees an appointment that somebody else is changing: if not, it is not revealed."""
         required = context.required
         return required is None or await self._repository.store.has_any_term(connection, id_, required)
 
@@ -452,7 +455,7 @@ class Series:
 
 @contextmanager
 def _naming(one: _Planned, total: int) -> Iterator[None]:
-    """A refusal within names the occurrence."""
+    """Makes a refusal inside the block name the occurrence."""
     try:
         yield
     except Refusal as refusal:
@@ -462,7 +465,7 @@ def _naming(one: _Planned, total: int) -> Iterator[None]:
 def _at(
     resource: Resource, facts: Appointment, start: datetime, pattern: Pattern, slots: Sequence[str]
 ) -> Resource:
-    """An appointment like the first, at another time in other slots."""
+    """The first appointment at another time in other slots."""
     rest = {name: value for name, value in resource.items() if name not in (*_WHEN, "id")}
     if facts.start is not None and facts.end is not None:
         rest |= _times(start, pattern)
@@ -472,7 +475,7 @@ def _at(
 def _moved(
     resource: Resource, first: Resource, start: datetime, pattern: Pattern, slots: Sequence[str]
 ) -> Resource:
-    """An appointment moved as another one of its series is, `first`."""
+    """The next version of an appointment that moves like `first`, another one of its series."""
     said = {name: first[name] for name in SAID_BY_SLOT if name in first}
     rest = {name: value for name, value in resource.items() if name not in _WHEN}
     times = _times(start, pattern) if "start" in first else {}

@@ -1,4 +1,4 @@
-"""Whose are the resources that are about others: answers to appointments, and Provenances."""
+"""The owners of resources that are about others: AppointmentResponses and Provenances."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ PERSONAL = ("Appointment", "AppointmentResponse", "Patient", "RelatedPerson")
 
 
 def is_seen(context: WriteContext, terms: Collection[str]) -> bool:
-    """Whether the caller sees an appointment with these terms: a practice its own; a consumer what is about themselves, and
-    what is shared with them of those whom they represent."""
+    """Whether the caller sees an appointment with these terms. A practice sees its own; a patient's account sees its own
+    and, of people whom it represents, those shared with representatives."""
     if context.organizations is not None and set(terms).isdisjoint(owned_by(context.organizations)):
         return False
     if context.patient_ids is None:
@@ -30,9 +30,8 @@ def is_seen(context: WriteContext, terms: Collection[str]) -> bool:
 async def response_belonging(
     connection: Connection, context: WriteContext, resource: Resource, current: Stored | None
 ) -> list[str]:
-    """The internal terms of an AppointmentResponse: its appointment's, and of the person's representatives where it is
-    the person who answers, so that those see no more than the person. AppointmentNotSeen when the caller does not see
-    it."""
+    """The internal terms of an AppointmentResponse: its appointment's owners, and the term that shares it with the actor's
+    representatives. Raises AppointmentNotSeen if the caller does not see the appointment."""
     reference = _relative(resource["appointment"].get("reference", ""))
     terms = await connection.fetchval(
         "SELECT terms FROM appointment WHERE id = $1 AND NOT deleted", reference.removeprefix("Appointment/")
@@ -48,11 +47,11 @@ async def response_belonging(
 async def provenance_belonging(
     connection: Connection, context: WriteContext, resource: Resource, current: Stored | None
 ) -> list[str]:
-    """A Provenance is of the practice that says it, which says it of what is its own. Who did or asked for something is
-    there; what it was done to may be so no longer.
+    """The owners of a Provenance, as terms: a practice writes one about its own resources. The Patients among its agents
+    have to exist; its targets may have been deleted.
 
-    It is said for whose a target is: the author's own practices, or else, if it is none of theirs, those for which they
-    speak. What is said of what is nobody's is the author's own."""
+    The owners are those owners of the targets for whom the author acts, the author's own practices first. Without personal
+    targets they are the author's own practices."""
     await _require_people(connection, context, _people_named(resource), "provenance")
     if context.organizations is None:
         return []
@@ -72,12 +71,12 @@ async def provenance_belonging(
 async def _require_people(
     connection: Connection, context: WriteContext, ids: list[str], named_in: PatientsNamedIn
 ) -> None:
-    """UnknownPatients when one of the Patients (ids) is not there or, to a practice, is not known to it."""
+    """Raises UnknownPatients if one of the Patients (ids) does not exist, or a practice does not know them."""
     await require_registered(connection, ids, named_in, context.organizations)
 
 
 def _people_named(provenance: Resource) -> list[str]:
-    """The Patients (ids) among the agents of a Provenance, and those whom they act for."""
+    """The Patients (ids) among the agents of a Provenance, and those on whose behalf they act."""
     references = [
         _relative(agent.get(name, {}).get("reference", ""))
         for agent in provenance.get("agent", ())
@@ -89,5 +88,5 @@ def _people_named(provenance: Resource) -> list[str]:
 
 
 def _relative(reference: str) -> str:
-    """`Type/id` of a reference, whatever stands before or behind it."""
+    """`Type/id` of a reference, without base URL and version."""
     return "/".join(reference.split("/_history/")[0].split("/")[-2:])

@@ -1,4 +1,4 @@
-"""Domain events into the outbox, in the transaction of the change that they tell of."""
+"""Writes domain events to the outbox, in the transaction of the change that they report."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _together: ContextVar[Together | None] = ContextVar("several of a series change"
 
 @contextmanager
 def told_together(series: str | None, occurrences: Sequence[ToldOccurrence]) -> Iterator[None]:
-    """What happens to these of a series within is told as one, by the event of the first; of a single one as ever."""
+    """Inside the block, the event of the first of these occurrences reports all of them. A single one is told as usual."""
     in_order = sorted(occurrences, key=lambda one: (one.start, one.appointment))
     several = series is not None and len(in_order) > 1
     token = _together.set(
@@ -42,14 +42,14 @@ async def tell(
     event: AppointmentEvent,
     before: Appointment | None = None,
 ) -> None:
-    """Publish `event`; what it does not say itself (agendas, when it was to be) is looked up or taken from before.
-    Of a rehearsal nobody is told."""
+    """Publishes `event`. Missing agendas and owners are looked up, missing times are taken from `before`. Events of a
+    rehearsal are not published."""
     if is_rehearsal(event.appointment):
         return
     if not event.schedules:
         event = replace(event, schedules=await schedules_of(connection, event.appointment.slots))
     if event.appointment.slots and not event.appointment.names_practice:
-        # Software may name nobody but the patient, who is told all the same with whom and where it is.
+        # Software may name the patient only; the patient is nevertheless told with whom and where the visit is.
         agenda = await all_agenda_actors(connection, event.appointment.slots)
         event = replace(event, appointment=event.appointment.in_other_agendas((), agenda))
     if event.owners is None:
@@ -63,7 +63,7 @@ async def tell(
 
 
 def acting(context: WriteContext) -> Actor:
-    """Whose act a write is, as events say it."""
+    """The actor of a write, as events name it."""
     if context.by_service:
         return "system"
     return "patient" if context.patient_ids is not None else "provider"

@@ -1,8 +1,8 @@
-"""The waiting list: time that frees is offered to the first in line, in the transaction that frees it.
+"""The waiting list: freed time is offered to the first in line, in the transaction that frees it.
 
-Whoever frees time notes it (`storage.freed`); as the transaction closes, before anybody else can see the slots, each is
-held for the first whom it suits, with an end of its own. An offer that ends is time that frees. Nobody is waited for:
-who is changing their own place at this moment is passed over, and keeps it.
+Code that frees time notes it (`storage.freed`). Before the transaction commits, each slot is held for the first wish that
+it suits, until the offer ends. An ended offer frees its time again. The offer never waits for a lock: a wish that is being
+changed at this moment is passed over, and keeps its place.
 """
 
 from __future__ import annotations
@@ -43,13 +43,13 @@ from creneau_shared.refusal import Refusal
 log = structlog.get_logger(__name__)
 
 OF_THE_OFFER = ("start", "end", "slot", "participant", *SAID_BY_SLOT)
-"""what an offer says of an Appointment, and its wish says again when nothing comes of it"""
+"""the elements that an offer sets in an Appointment, and that are restored if the offer is not accepted"""
 PERSONS = ("Patient", "RelatedPerson")
 _offering: ContextVar[bool] = ContextVar("time is being offered", default=False)
 
 
 class WaitingList:
-    """Keeps who waits, and offers what frees to the first in line."""
+    """Keeps the waiting list, and offers freed time to the first in line."""
 
     def __init__(self, repository: AppointmentRepository, claiming: Claiming, patience: Patience) -> None:
         self._repository = repository
@@ -61,10 +61,10 @@ class WaitingList:
     async def joining(
         self, connection: Connection, context: WriteContext, wanted: Appointment, resource: Resource
     ) -> tuple[Appointment, Whose]:
-        """A new appointment that is to wait, from now on; whose it is.
+        """Puts a new appointment on the waiting list from now on. Returns it, and its agendas and owners.
 
-        UnreadableWish; WishOver; AwaitedUnknown; ReplacedNotTheirs when it would replace what is not the same person's, or
-        what its author does not see.
+        Raises UnreadableWish, WishOver, AwaitedUnknown; ReplacedNotTheirs if the appointment to be replaced is not the same
+        person's, or its author does not see it.
         """
         await self._require_own_replaced(connection, context, wanted)
         await self._require_possible(connection, context, None, resource)
@@ -79,7 +79,7 @@ class WaitingList:
         said_before: Resource,
         said: Resource,
     ) -> Whose:
-        """Whose one is that waits on: for others, if it names others now. A practice adds itself, and takes nobody away."""
+        """The owners of an amended wish: new ones if it names other agendas. A practice adds itself, and removes nobody."""
         before, wish = (wish_of(one, self._repository.base_url) for one in (said_before, said))
         if wish.place_in_line == before.place_in_line:
             return NOBODY_ELSE
@@ -89,7 +89,7 @@ class WaitingList:
     async def _awaited(
         self, connection: Connection, context: WriteContext, waits: Appointment, said: Resource
     ) -> Whose:
-        """The agendas for which it waits, or whose slots it names, and whose they are; a practice speaks for its own."""
+        """The agendas that a wish names, or those of its slots, and their owners; for a practice only its own."""
         agendas = wish_of(said, self._repository.base_url).agendas
         terms = await storage.agendas_named(connection, sorted(agendas)) if agendas else {}
         if not terms:
@@ -107,8 +107,8 @@ class WaitingList:
         resource: Resource,
         in_line_since: datetime | None = None,
     ) -> Appointment:
-        """What a changed appointment is to the line: since when it waits. Another agenda, professional, place or speciality
-        is another line, at whose end it stands. `in_line_since`: of one that was accepted and waits for its practice."""
+        """Sets since when a changed appointment waits. If it names another agenda, professional, place or speciality, it
+        goes to the end of the line. `in_line_since`: for an accepted offer that waits for the practice."""
         stood = before.status == "waitlist" or before.is_offer or in_line_since is not None
         if after.replaces != before.replaces if stood else after.status == "waitlist":
             await self._require_own_replaced(connection, context, after)
@@ -117,7 +117,7 @@ class WaitingList:
             return replace(after, waiting_since=None if asks else before.waiting_since)
         if after.status != "waitlist":
             return replace(after, waiting_since=None)
-        if not (stood and before.status == "pending"):  # what is waited for again may be over by now
+        if not (stood and before.status == "pending"):  # the periods of a restored wish may be over by now
             await self._require_possible(connection, context, said_before if stood else None, resource)
         wish = wish_of(resource, self._repository.base_url)
         since = before.waiting_since or in_line_since
@@ -136,8 +136,8 @@ class WaitingList:
         times: Sequence[str],
         end: datetime | None,
     ) -> Stored:
-        """Of one that waits, or is offered something, and is locked: which times will do from now on, as `at_other_times`. It
-        keeps its place; the same version where that is nothing new."""
+        """Changes the wanted times of a locked wish or offer, as `at_other_times`. It keeps its place in line. Returns the
+        same version if nothing changes."""
         said = self._repository.resource(current)
         resource = at_other_times(said, times, end)
         if wish_of(resource, self._repository.base_url) == wish_of(said, self._repository.base_url):
@@ -149,8 +149,8 @@ class WaitingList:
     async def _require_possible(
         self, connection: Connection, context: WriteContext, before: Resource | None, said: Resource
     ) -> None:
-        """WishOver where the time that would do is over, AwaitedUnknown where an agenda is not there; what was said `before`
-        is not looked at again."""
+        """Raises WishOver if all wanted periods are over, AwaitedUnknown if an agenda does not exist. Values that `before`
+        had already are not checked again."""
         wish = wish_of(said, self._repository.base_url)
         had = wish_of(before, self._repository.base_url) if before is not None else Wish()
         if wish.periods != had.periods and wish.is_over(context.now):
@@ -169,14 +169,14 @@ class WaitingList:
         return {**rest, **wish, "status": "waitlist"}
 
     async def left(self, connection: Connection, after: Appointment) -> None:
-        """Of one that was accepted and waited for its practice: it waits no more, unless it goes on asking or is back."""
+        """Removes an accepted offer from the line, unless it waits for the practice or is on the waiting list again."""
         if after.status not in ("pending", "waitlist"):
             await storage.leave_line(connection, after.id)
 
     async def put_back(
         self, connection: Connection, context: WriteContext, current: Stored, before: Appointment
     ) -> Appointment:
-        """Store an Appointment whose offer has ended, and whose time is given back, as one that waits again."""
+        """Stores an Appointment whose offer has ended, and whose time is given back, as a wish again."""
         resource = await self.wish_again(connection, self._repository.resource(current), before.id)
         after = replace(self._repository.next(current, resource), waiting_since=before.waiting_since)
         await self._repository.update(connection, context, current, resource, after)
@@ -194,12 +194,12 @@ class WaitingList:
         if other.status != "booked" or set(other.patients) != set(wanted.patients):
             raise ReplacedNotTheirs
 
-    # -- what frees ------------------------------------------------------------------------------------------
+    # -- freed time ------------------------------------------------------------------------------------------
 
     async def offer_freed(self, connection: Connection) -> None:
-        """Hold what was freed in this transaction, and is free, for those who wait for it."""
+        """Holds the slots that were freed in this transaction, and are free, for those who wait for them."""
         if _offering.get():
-            return  # whoever is at it looks again
+            return  # the running call looks again for freed time
         token = _offering.set(True)
         try:
             while freed := take_freed(connection):
@@ -224,13 +224,13 @@ class WaitingList:
                 if await self._offer_to(connection, freed, slot, id_, until):
                     if not slot.shared:
                         return
-                    break  # there may be a place more, for the next
+                    break  # a group slot may have another place, for the next in line
         log.warning("nobody in line takes a slot", slot=slot.id if slot else None, tried=len(tried))
 
     async def _offer_to(
         self, connection: Connection, freed: Freed, slot: FreeSlot, id_: str, until: datetime
     ) -> bool:
-        """Whether the slot is theirs to accept now; not when a rule keeps them from it."""
+        """Offers the slot to a wish (id). Returns False if the wish is locked, or a rule forbids the slot."""
         row = await storage.lock_waiting(connection, id_)
         if row is None:
             return False
@@ -253,7 +253,7 @@ class WaitingList:
         return True
 
     async def _replaced(self, connection: Connection, wish: Appointment) -> Appointment | None:
-        """The visit that would be given up for what is waited for, if there still is one."""
+        """The visit that would be given up for the wish, if it still exists."""
         stored = wish.replaces and await self._repository.store.read(connection, wish.replaces)
         if not stored or stored.content is None:
             return None
@@ -263,8 +263,8 @@ class WaitingList:
     async def _require_replaceable(
         self, connection: Connection, replaced: Appointment | None, wish: Appointment, until: datetime
     ) -> None:
-        """Who is offered something may accept it until the offer ends: not where the visit that it replaces has begun by then,
-        or is too near to be given up."""
+        """Refuses an offer if the visit that it replaces could not be cancelled until the offer ends: it has begun by then,
+        or the practice's deadline has passed."""
         if replaced is None:
             return
         then = WriteContext(
@@ -285,7 +285,7 @@ class WaitingList:
         until: datetime,
     ) -> None:
         [patient] = set(before.patients)
-        # Judged as if the person took it themselves: what they could not book is not offered to them.
+        # Checked as if the person booked it themselves: a slot that they could not book is not offered.
         own = WriteContext(
             now=freed.now, by_service=True, patient_ids=frozenset({patient.removeprefix("Patient/")})
         )
@@ -309,8 +309,8 @@ class WaitingList:
         await tell(connection, own, event)
 
     def _offered(self, said: Resource, slot: FreeSlot) -> Resource:
-        """The Appointment in this slot: with its persons, who have not answered, and with what the slot says of the visit
-        where the wish says nothing, or several things that would do."""
+        """The Appointment in this slot: with its persons, who have not answered. It takes from the slot what the visit is
+        for if the wish states nothing, or several alternatives."""
         rest = {name: value for name, value in said.items() if name not in ("start", "end", "slot")}
         persons = [
             {**one, "status": "needs-action"}
@@ -327,7 +327,7 @@ class WaitingList:
 
 
 async def _is_shorter(connection: Connection, slot: FreeSlot, visit: Appointment) -> bool:
-    """Whether the slot is of an agenda of the visit, and too short for it: what takes as long elsewhere is not known."""
+    """Whether the slot is in an agenda of the visit and shorter than it. In other agendas the needed time is unknown."""
     if visit.start is None or visit.end is None or slot.end - slot.start >= visit.end - visit.start:
         return False
     theirs = await schedules_of(connection, visit.slots)

@@ -1,4 +1,4 @@
-"""How each refusal of the rules is told: status, code, FHIRPath, French, English. The rules know none of it."""
+"""The words of each refusal: status, code, FHIRPath, French, English. The rules do not know them."""
 
 from __future__ import annotations
 
@@ -48,5 +48,5 @@ CATALOGUE: Mapping[type[Refusal], Callable[..., CreneauError]] = {
 
 
 def told(refusal: Refusal) -> CreneauError:
-    """The error that tells of a refusal."""
+    """Returns the error for a refusal."""
     return CATALOGUE[type(refusal)](refusal)

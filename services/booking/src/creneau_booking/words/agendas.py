@@ -1,4 +1,4 @@
-"""What a practice says of who may book its agenda online, and when."""
+"""Words of refusals: a practice's rules on who may book its agenda online, and when."""
 
 from __future__ import annotations
 

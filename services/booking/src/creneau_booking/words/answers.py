@@ -1,4 +1,4 @@
-"""Answers of participants that cannot be given so."""
+"""Words of refusals: answers of participants."""
 
 from __future__ import annotations
 

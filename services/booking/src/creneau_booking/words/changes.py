@@ -1,4 +1,4 @@
-"""What becomes of an appointment, and on whose word."""
+"""Words of refusals: changes of an appointment, and who may make them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What practices' software says of its agendas, and how patients are told when it says nothing any more."""
+"""Words of refusals: slots that practices' software sends, and bookings in agendas that it no longer synchronises."""
 
 from __future__ import annotations
 

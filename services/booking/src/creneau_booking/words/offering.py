@@ -1,4 +1,4 @@
-"""Slots and agendas as a practice writes them, and how slots are looked for."""
+"""Words of refusals: slots and agendas that a practice writes, and searches of slots."""
 
 from __future__ import annotations
 

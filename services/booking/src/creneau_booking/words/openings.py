@@ -1,4 +1,4 @@
-"""Agendas that are stated by rules, and the closing of them."""
+"""Words of refusals: the opening rules of agendas, and closures."""
 
 from __future__ import annotations
 

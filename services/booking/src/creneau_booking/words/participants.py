@@ -1,4 +1,4 @@
-"""Who takes part in an appointment, and what a patient says of it."""
+"""Words of refusals: the participants of an appointment, and the elements that a patient sets in it."""
 
 from __future__ import annotations
 

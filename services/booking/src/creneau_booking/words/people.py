@@ -1,4 +1,4 @@
-"""Patients: who represents them, what their account states of them, which identity is theirs."""
+"""Words of refusals: patients, their representatives, what their account may state, and their national identity."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What several sentences say alike: instants, durations, ages and numbers, in French and English."""
+"""Phrases that several messages share: instants, durations, ages and numbers, in French and English."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ _THINGS = {
     "HealthcareService": ("offre", "offer"),
     "Organization": ("structure", "organisation"),
 }
-"""what a reference is of, in French and in English; its id says nothing to people"""
+"""the type of a reference in French and in English; people cannot use its id"""
 _ANYTHING = ("participant", "participant")
 
 
 def local(moment: datetime, zone: tzinfo) -> str:
-    """An instant as the clocks of its place show it, and which place that is."""
+    """An instant in the local time of a zone, and the zone's name."""
     return f"{moment.astimezone(zone):%Y-%m-%d %H:%M} ({zone})"
 
 
 def time_in_words(duration: timedelta) -> tuple[str, str]:
-    """A duration in French and in English, in the largest unit that it is a whole number of."""
+    """A duration in French and in English, in the largest unit that gives a whole number."""
     minutes = int(duration.total_seconds()) // 60
     for unit, fr, en in ((1440, "jour", "day"), (60, "heure", "hour")):
         if minutes >= unit and minutes % unit == 0:
@@ -35,7 +35,7 @@ def time_in_words(duration: timedelta) -> tuple[str, str]:
 
 
 def months_in_words(months: int) -> tuple[str, str]:
-    """An age in French and in English: years, and months where they are not whole."""
+    """An age in French and in English: years, and the remaining months."""
     years, rest = divmod(months, 12)
     years_fr, years_en = counted(years, "an", "year")
     if not rest:
@@ -62,12 +62,12 @@ def ages_in_words(from_months: int, below_months: int | None) -> tuple[str, str]
 
 
 def things_in_words(references: Iterable[str]) -> tuple[str, str]:
-    """Whom or what references are of, each kind with how many: `1 professionnel, 2 patients`."""
+    """The kinds of references with their numbers, in French and English: `1 professionnel, 2 patients`."""
     kinds = Counter(_THINGS.get(reference.partition("/")[0], _ANYTHING) for reference in references)
     said = [counted(number, fr, en) for (fr, en), number in kinds.items()]
     return ", ".join(fr for fr, _ in said), ", ".join(en for _, en in said)
 
 
 def plain_references(references: Iterable[str]) -> str:
-    """References for a program, without what tells visits apart that one person keeps from another."""
+    """References for a program, without the suffix (`#…`) that marks hidden appointments."""
     return ", ".join(dict.fromkeys(reference.partition("#")[0] for reference in references))

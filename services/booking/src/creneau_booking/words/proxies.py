@@ -1,4 +1,4 @@
-"""Representatives: how they are stated, and what they may do in another person's name."""
+"""Words of refusals: how representatives are stated, and what they may do in another person's name."""
 
 from __future__ import annotations
 

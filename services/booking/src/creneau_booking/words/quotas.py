@@ -1,4 +1,4 @@
-"""How much one patient, one account or one counsellor may take."""
+"""Words of refusals: how much one patient, one account or one counsellor may book."""
 
 from __future__ import annotations
 

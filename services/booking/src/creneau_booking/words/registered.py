@@ -1,4 +1,4 @@
-"""Who is registered, what is known of them, and to whom."""
+"""Words of refusals: resources that are unknown, unavailable or erased, for the caller at least."""
 
 from __future__ import annotations
 

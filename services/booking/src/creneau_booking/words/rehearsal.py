@@ -1,4 +1,4 @@
-"""What booking keeps to rehearse with, and lends to nobody."""
+"""Words of refusals: use of the rehearsal's agenda and patient by others."""
 
 from __future__ import annotations
 

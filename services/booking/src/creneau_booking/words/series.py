@@ -1,4 +1,4 @@
-"""Series: which occurrence is refused and why, and what cannot be said of one."""
+"""Words of refusals: series, their occurrences, and scopes that do not fit."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _TEMPLATE = "Appointment.extension.where(url.endsWith('recurrenceTemplate'))"
 
 @WORDS.says(OccurrenceRefused)
 def _(r: OccurrenceRefused) -> CreneauError:
-    # The catalogue is put together from all themes, this one among them.
+    # Imported here, because the catalogue imports this module.
     from creneau_booking.words import told
 
     error = told(r.refusal)

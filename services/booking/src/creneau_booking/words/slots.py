@@ -1,4 +1,4 @@
-"""Slots and what they are taken with: not there, not open, not fitting, or taken already."""
+"""Words of refusals: slots and actors that do not exist, are not open, do not fit, or are taken already."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from creneau_shared.words import Theme
 
 WORDS = Theme()
 TIMES_TOLD_MAX = 5
-"""visits whose times a refusal names; of more it says how many there are"""
+"""the most visits whose times a refusal lists; further ones are only counted"""
 _WITH_VISITS = {"Patient": ("Ce patient", "This patient"), "Schedule": ("Cet agenda", "This agenda")}
 
 

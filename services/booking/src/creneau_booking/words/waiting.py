@@ -1,4 +1,4 @@
-"""The waiting list: what cannot be waited for, and what an offer is not for."""
+"""Words of refusals: wishes on the waiting list, and changes of offers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _NOT_BOOKED = {
     "cancelled": ("a été annulé", "has been cancelled"),
     "entered-in-error": ("a été saisi par erreur", "was entered in error"),
 }
-"""of a status, why nothing earlier is waited for; of the others, that the visit is not to come any more"""
+"""status → why nothing earlier can be waited for; for other statuses: the visit is not to come any more"""
 
 
 @WORDS.says(UnreadableWish)

@@ -1,5 +1,5 @@
-"""Availability made from rules: what an agenda states of its time becomes slots, and what changes becomes a difference.
+"""Availability made from rules: an agenda's opening rules become slots, and their changes become a difference.
 
-`rules` says what can be stated, `recurrence` on which days it holds, `clock` when that is, `days_off` what is closed,
-`expansion` makes slots of it, and `difference` compares them with those that there are.
+`rules` defines the rules, `recurrence` finds their days, `clock` converts local times to instants, `days_off` knows
+holidays. `expansion` makes slots of the rules, and `difference` compares those with the stored slots.
 """

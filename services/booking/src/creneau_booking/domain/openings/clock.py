@@ -1,8 +1,8 @@
-"""From what the clocks of a place show to instants, on the days on which they change too.
+"""Converts local times to instants, also on the days of clock changes.
 
-A stated time is the first instant at which the clock shows it or later: what begins within the hour that is left out
-begins when the clock has jumped, and of the hour that comes twice it is the first. So an opening from 1:00 to 4:00 lasts
-two hours in spring and four in autumn, and none is lost or doubled.
+A local time is the first instant at which the clock shows it or later: a time that the clock skips is the instant of the
+jump, and a time that comes twice is the first. So an opening from 1:00 to 4:00 lasts two hours in spring and four in
+autumn, and none is lost or doubled.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def instant(wall: datetime, zone: tzinfo) -> int:
 
 
 def _jump(before: int, after: int, zone: tzinfo) -> int:
-    """When the clocks jump, of two instants between which they do so once."""
+    """The instant of the only clock change between two instants."""
     offset = datetime.fromtimestamp(before, zone).utcoffset()
     while after - before > 1:
         middle = (before + after) // 2
@@ -34,26 +34,26 @@ def _jump(before: int, after: int, zone: tzinfo) -> int:
 
 
 def wall_of(moment: Moment, zone: tzinfo, *, end: bool = False) -> datetime:
-    """What the clocks show (without zone) at a stated moment; a whole day begins, or with `end` ends, at midnight."""
+    """The local time (without zone) of a stated moment; a whole day begins, or with `end` ends, at midnight."""
     if isinstance(moment, datetime):
         return moment.astimezone(zone).replace(tzinfo=None)
     return datetime.combine(moment + timedelta(days=1) if end else moment, time.min)
 
 
 def seconds_of(moment: Moment, zone: tzinfo, *, end: bool = False) -> int:
-    """The stated moment itself."""
+    """The stated moment in seconds since 1970; for a whole day its beginning, or with `end` its end."""
     if isinstance(moment, datetime):
         return int(moment.timestamp())
     return instant(wall_of(moment, zone, end=end), zone)
 
 
 def day_of(seconds: int, zone: tzinfo) -> date:
-    """The day of the place at an instant."""
+    """The local day of an instant."""
     return datetime.fromtimestamp(seconds, zone).date()
 
 
 def whole_day(day: date, zone: tzinfo) -> tuple[int, int]:
-    """A day of the place, 23 to 25 hours long."""
+    """The beginning and end of a local day, 23 to 25 hours long."""
     start = datetime.combine(day, time.min)
     return instant(start, zone), instant(start + timedelta(days=1), zone)
 

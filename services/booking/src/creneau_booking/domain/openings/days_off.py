@@ -1,8 +1,8 @@
 """Days on which a place is closed by the calendar: French public holidays, and the school holidays of the three zones.
 
-Public holidays: Code du travail L3133-1, with Alsace-Moselle (L3134-13) and what each territory overseas adds, by law or by
-custom. School holidays: the decrees of the Ministry of Education (2025-2026, 2026-2027); elsewhere and later, nobody
-has said.
+Public holidays: Code du travail L3133-1, with Alsace-Moselle (L3134-13) and those of each overseas territory, by law or by
+custom. School holidays: the decrees of the Ministry of Education (2025-2026, 2026-2027); elsewhere and later they are
+unknown.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ _DAYS_OF: dict[str, tuple[tuple[int, int], ...]] = {
     "987": ((3, 5), (11, 20)),
     "988": ((9, 24),),
 }
-"""What a part of France adds: of the east, the abolition of slavery, Schoelcher's day, the feasts of Wallis and Futuna,
-the arrival of the Gospel and Matari'i, the citizens' day."""
+"""Further days of a part of France: of the east, the abolition of slavery, Schoelcher's day, the feasts of Wallis and
+Futuna, the arrival of the Gospel and Matari'i, the citizens' day."""
 _AFTER_EASTER_OF = {"57": (-2,), "67": (-2,), "68": (-2,), "971": (-24, -2), "972": (-2,), "987": (-2,)}
 """Good Friday, and in Guadeloupe the Thursday of the middle of Lent."""
 _PARTS_OF_CODES = {"97133": "977", "97150": "978", "97123": "977", "97127": "978"}
 """Saint-Barthélemy and Saint-Martin have codes among Guadeloupe's."""
 _UPPER_CORSICA = "202"
-"""with which the postal codes of Haute-Corse begin; those of Corse-du-Sud are before them"""
+"""the postal codes of Haute-Corse begin with it; those of Corse-du-Sud are lower"""
 _OF_ZONE = {
     "America/Guadeloupe": "971",
     "America/Martinique": "972",
@@ -56,7 +56,7 @@ _OF_ZONE = {
     "Pacific/Gambier": "987",
     "Pacific/Noumea": "988",
 }
-"""For a place of which no more than its clock is known."""
+"""Time zone → territory, for a place of which only the time zone is known."""
 _FRENCH_ZONES = frozenset({"Europe/Paris", *_OF_ZONE})
 
 _ZONE_A = "01 03 07 15 16 17 19 21 23 24 25 26 33 38 39 40 42 43 47 58 63 64 69 70 71 73 74 79 86 87 89 90"
@@ -80,8 +80,7 @@ _EVERYWHERE = (
     (date(2027, 5, 7), date(2027, 5, 10)),
     (date(2027, 7, 3), date(2027, 9, 1)),
 )
-"""From the first day without school to the day on which it begins again: holidays, and what follows the Thursday of
-Ascension."""
+"""From the first day without school to the day on which it begins again: holidays, and the days after Ascension Thursday."""
 _BY_ZONE = {
     "A": (
         (date(2026, 2, 7), date(2026, 2, 23)),
@@ -103,12 +102,12 @@ _BY_ZONE = {
     ),
 }
 SCHOOL_KNOWN = (date(2025, 9, 1), date(2027, 9, 1))
-"""From when to before when the school calendar is known."""
+"""The half-open period for which the school calendar is known."""
 
 
 def part_of_france(code: str | None, zone: str) -> str | None:
-    """The department or territory of a place, by its postal code or its commune's, else by its clock; empty where that tells
-    no more than France, None abroad."""
+    """The department or territory of a place, by its postal or commune code, else by its time zone. Empty if the zone shows
+    only that it is in France; None abroad."""
     if code is not None:
         return part_of_code(code)
     if zone not in _FRENCH_ZONES:
@@ -153,12 +152,12 @@ def easter(year: int) -> date:
 
 
 def school_zone(code: str | None) -> str | None:
-    """The zone (A, B, C) of the school calendar for a postal code or a commune's; None where there is no such zone."""
+    """The zone (A, B, C) of the school calendar for a postal or commune code; None if there is none."""
     return _SCHOOL_ZONES.get(code[:2]) if code is not None else None
 
 
 def is_school_holiday(zone: str | None, day: date) -> bool | None:
-    """Whether there is no school; None where nobody has said."""
+    """Whether there is no school; None if it is unknown."""
     if zone is None or not SCHOOL_KNOWN[0] <= day < SCHOOL_KNOWN[1]:
         return None
     return any(first <= day < again for first, again in (*_EVERYWHERE, *_BY_ZONE[zone]))

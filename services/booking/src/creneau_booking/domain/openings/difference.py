@@ -1,9 +1,9 @@
-"""What a change of the rules means for the slots that there are.
+"""The effect of changed opening rules on the stored slots.
 
-Nothing that somebody has or has touched moves: what is booked or held, what the practice has closed, and what was written
-by hand. What the rules still ask for stays as it is. Of the rest, what they ask for no more vanishes, and what they ask for
-anew appears, unless something that stays is in its time. What somebody has beside the rules stays theirs, and is nobody's
-to book once they give it back.
+Slots that are booked or held, that the practice has closed, or that were written by hand do not change. Slots that the
+rules still ask for stay. Of the others, those that the rules no longer ask for vanish. New ones appear, unless a slot that
+stays is in their time. A booked slot outside the rules stays with its appointment, and cannot be booked again once it is
+given back.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from creneau_booking.domain.openings.rules import Interval, Kind, Wanted
 
 
 class There(NamedTuple):
-    """A slot that there is, from now on; seconds since 1970."""
+    """A stored slot that is to come; seconds since 1970."""
 
     id: str
     start: int
     end: int
     kind: Kind | None
-    """None: of a kind that the rules do not ask for"""
+    """None: a kind that the rules do not ask for"""
     generated: bool
-    """made from rules, and nobody has written it since"""
+    """whether it was made from rules, and nobody has written it since"""
     said_free: bool
     taken_by: str | None
     """the appointment (id) that has it"""
@@ -33,17 +33,17 @@ class There(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """What a rule's change brings about."""
+    """The effect of changed rules."""
 
     appear: tuple[Wanted, ...]
     vanish: tuple[There, ...]
     stay: int
     outside: tuple[str, ...]
-    """appointments (ids) at times at which the agenda is open no more, in order of time"""
+    """appointments (ids) at times at which the agenda is no longer open, in order of time"""
     reopened: tuple[There, ...] = ()
-    """of those that stay, what the agenda says is free again"""
+    """slots that stay and that the agenda states to be free again"""
     withdrawn: tuple[There, ...] = ()
-    """of those that somebody has, what is free no more once they give it back"""
+    """taken slots that will not be free once they are given back"""
 
 
 def difference(
@@ -52,8 +52,8 @@ def difference(
     left_out: Collection[Interval] = (),
     closed: Iterable[Interval] = (),
 ) -> Difference:
-    """How the slots that there are become those that the rules ask for. `left_out`: the times of slots that somebody has
-    deleted by hand; `closed`: what the practice has closed, whatever the rules say."""
+    """How the stored slots become those that the rules ask for. `left_out`: the times of slots that somebody deleted by
+    hand; `closed`: the times that the practice has closed, whatever the rules say."""
     asked = set(expansion.wanted)
     times = {slot[:2] for slot in expansion.wanted}
     closures = merged(closed)
@@ -63,7 +63,7 @@ def difference(
         (slot.start, slot.end)
         for slot, is_ours in zip(there, ours, strict=True)
         if not (is_ours and slot.taken_by is None)
-        # What the agenda says of a slot that rules made follows from them, and says nothing of other slots.
+        # At a time that the rules ask for, a slot blocks others only if it is neither stated free nor made from rules.
         and ((slot.start, slot.end) not in times or not (slot.said_free or is_ours))
     )
     vanish: list[There] = []

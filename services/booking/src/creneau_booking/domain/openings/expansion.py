@@ -1,4 +1,4 @@
-"""From what an agenda states to the slots that it asks for, within a window."""
+"""Makes the slots that an agenda's rules ask for, within a window."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from creneau_booking.domain.openings.rules import (
 
 _DAY = timedelta(days=1)
 _TIMES_OVER = 4
-"""how many times more slots than are wanted are looked at, where openings lie one over the other"""
+"""how many times the wanted number of slots is generated at most, since overlapping ones are dropped afterwards"""
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where an agenda is: its clocks, its public holidays, its school holidays (None: not known of that day)."""
+    """The place of an agenda: its time zone, its public holidays, its school holidays (None: unknown for that day)."""
 
     zone: tzinfo
     is_public_holiday: Callable[[date], bool] = lambda day: False
@@ -39,14 +39,14 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Expansion:
-    """What the rules ask for within a window."""
+    """The slots that the rules ask for within a window."""
 
     wanted: tuple[Wanted, ...]
-    """in order, at most as many as were asked for"""
+    """in order, at most `most` of them"""
     open_time: tuple[Interval, ...]
-    """when the agenda is open, in order and apart"""
+    """when the agenda is open: merged intervals, in order"""
     complete: bool
-    """whether there are no more"""
+    """whether `wanted` has all slots of the window"""
 
 
 def expand(
@@ -59,7 +59,7 @@ def expand(
 ) -> Expansion:
     """The slots that begin and end within `window` (seconds since 1970), the first `most` of them.
 
-    Slots of one kind never overlap; where the agenda is of nobody who can be in one place only, none do.
+    Slots of one kind never overlap. If the agenda has no actor who can be in one place only, no slots overlap.
     """
     if not statement.states_time:
         return Expansion((), (), True)
@@ -68,7 +68,7 @@ def expand(
 
 @dataclass(frozen=True, slots=True)
 class _Opened:
-    """An opening as it comes once."""
+    """One occurrence of an opening."""
 
     start: int
     end: int
@@ -129,7 +129,7 @@ class _Expander:
             day += _DAY
 
     def _times(self, period: Period) -> Iterator[Interval]:
-        """Each time that a period comes, as far as it reaches into the window."""
+        """The occurrences of a period that reach into the window."""
         zone, rule = self._place.zone, period.recurrence
         if rule is None:
             times: Iterable[Interval] = [
@@ -170,8 +170,8 @@ class _Expander:
         return closed
 
     def _closed(self, rank: int) -> list[Interval]:
-        """What is closed to an opening of this rank: an absence gives way to an opening above it where both state a
-        priority, and to nothing else."""
+        """The closed time for an opening of this rank. An absence does not close an opening of higher priority if both state
+        a priority; it closes all others."""
         if rank not in self._closed_for:
             absent = [time for time, above in self._absent if not rank < above < LOWEST_PRIORITY]
             self._closed_for[rank] = merged([*absent, *self._always_closed])
@@ -180,8 +180,8 @@ class _Expander:
     # -- what is offered -------------------------------------------------------------------------------------
 
     def _lanes(self, offer: Offer) -> list[tuple[int, Kind]]:
-        """The durations (seconds) into which an opening is cut, each for the services that last as long. Where slots that
-        overlap would not exclude each other there is one, for everything."""
+        """The slot durations (seconds) of an opening, each with the services of that duration. If overlapping slots would
+        not exclude each other, there is one duration, the longest, for all services."""
         durations = {
             service: int(duration.total_seconds())
             for service, duration in self._statement.durations.items()
@@ -197,8 +197,8 @@ class _Expander:
         ]
 
     def _cut(self, opened: _Opened, duration: int, closed: Sequence[Interval]) -> Iterator[Interval]:
-        """An opening's slots: one after the other from its start, those left out that reach into what is closed, so that
-        an absence moves none of the others."""
+        """An opening's slots, one after the other from its start. Slots that reach into closed time are left out; the others
+        keep their times."""
         cutting = self._statement.cutting
         before, after = int(cutting.buffer_before.total_seconds()), int(cutting.buffer_after.total_seconds())
         grid, last = int(cutting.grid.total_seconds()), min(opened.end - after, self._until) - duration
@@ -211,7 +211,7 @@ class _Expander:
                 yield start, start + duration
 
     def _starts(self, first: int, last: int, step: int, grid: int) -> Iterable[int]:
-        """From `first` to `last`, each a step after the one before, on the grid."""
+        """The starts from `first` to `last`, each at least a step after the one before, on the grid."""
         return self._aligned_starts(first, last, step, grid) if grid else range(first, last + 1, step)
 
     def _aligned_starts(self, first: int, last: int, step: int, grid: int) -> Iterator[int]:
@@ -221,13 +221,13 @@ class _Expander:
             start = self._aligned(start + step, grid)
 
     def _aligned(self, start: int, grid: int) -> int:
-        """The first moment from `start` on at which the clocks show a multiple of the grid (seconds)."""
+        """The first moment from `start` on at which the clock shows a multiple of the grid (seconds)."""
         shown = datetime.fromtimestamp(start, self._place.zone)
         since_midnight = shown.hour * 3600 + shown.minute * 60 + shown.second
         return start + -since_midnight % grid
 
     def _apart(self, found: Iterable[tuple[int, int, int, Kind]]) -> Iterator[Wanted]:
-        """Those that stand beside each other: of what overlaps, what begins first."""
+        """Drops each slot that overlaps an earlier one of its kind, or of any kind if the agenda has no exclusive actor."""
         free_from: dict[Kind | None, int] = {}
         for start, end, _, kind in found:
             among = kind if self._statement.of_people else None
@@ -249,7 +249,7 @@ def _at(wall: datetime, zone: tzinfo) -> datetime:
 
 
 def merged(intervals: Iterable[Interval]) -> list[Interval]:
-    """The same time in order and apart."""
+    """Merges intervals that overlap or touch, in order."""
     found: list[Interval] = []
     for start, end in sorted(intervals):
         if found and start <= found[-1][1]:
@@ -260,19 +260,19 @@ def merged(intervals: Iterable[Interval]) -> list[Interval]:
 
 
 def overlaps(intervals: Sequence[Interval], start: int, end: int) -> bool:
-    """Whether one of these intervals, which are `merged`, reaches into `[start, end)`."""
+    """Whether one of these `merged` intervals reaches into `[start, end)`."""
     place = bisect_left(intervals, (end,)) - 1  # the last that begins before the end
     return place >= 0 and intervals[place][1] > start
 
 
 def covers(intervals: Sequence[Interval], start: int, end: int) -> bool:
-    """Whether one of these intervals, which are `merged`, holds the whole of `[start, end)`."""
+    """Whether one of these `merged` intervals contains `[start, end)`."""
     place = bisect_right(intervals, (start, float("inf"))) - 1
     return place >= 0 and intervals[place][1] >= end
 
 
 def _without(whole: Interval, closed: Sequence[Interval]) -> list[Interval]:
-    """What of an interval is not in `closed`, which is `merged`."""
+    """The parts of an interval outside `closed`, which is `merged`."""
     start, end = whole
     left: list[Interval] = []
     for first, last in closed:

@@ -1,6 +1,6 @@
-"""On which days, and at which times of the clock, a recurrence holds: RFC 5545 §3.3.10, day by day.
+"""The days and local times of a recurrence: RFC 5545 §3.3.10, day by day.
 
-Walked over the days of the window that is asked for, so that no rule takes longer than its days, however it is made.
+It walks over the days of the wanted window, so that the cost of a rule depends on the number of days only.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ _DAY = timedelta(days=1)
 
 
 def occurrences(rule: Recurrence, first: datetime, since: date, until: date) -> Iterator[datetime]:
-    """The times (of the clock, without zone) at which what began at `first` comes again, from the day `since` to the day
-    `until`, both included, in order. `rule.until` and `rule.count` are the caller's: see `counted`."""
+    """The local times (without zone) of the recurrence that began at `first`, from the day `since` to the day `until`, both
+    included, in order. The caller applies `rule.until` and `rule.count`."""
     times = _times(rule, first)
     day = max(since, first.date())
     while day <= until:
@@ -30,7 +30,7 @@ def occurrences(rule: Recurrence, first: datetime, since: date, until: date) -> 
 
 
 def first_day(rule: Recurrence, first: datetime, since: date) -> date:
-    """From which day on one has to look: where occurrences are counted, from the first."""
+    """The day from which to walk: the first one if occurrences are counted (`rule.count`), else `since`."""
     return first.date() if rule.count is not None else max(since, first.date())
 
 
@@ -46,7 +46,7 @@ def _holds(rule: Recurrence, first: date, day: date) -> bool:
 
 
 def _in_turn(rule: Recurrence, first: date, day: date) -> bool:
-    """Whether the day's period is one in `interval`, counted from the first."""
+    """Whether the day's period (day, week, month, year) is a multiple of `interval` after the first one's."""
     if rule.interval == 1:
         return True
     if rule.frequency == "DAILY":
@@ -76,7 +76,7 @@ def _within(rule: Recurrence, day: date) -> bool:
 
 
 def _on_its_day(rule: Recurrence, first: date, day: date) -> bool:
-    """Where no day is named, it is that of the first."""
+    """Whether the day fits, if the rule names no day: it has to be that of the first occurrence."""
     if rule.weeks or rule.year_days or rule.month_days or rule.weekdays:
         return True
     if rule.frequency == "WEEKLY":
@@ -99,7 +99,7 @@ def _is_weekday(rule: Recurrence, day: date, ordinal: int, weekday: int) -> bool
 
 
 def _of_year(day: date) -> tuple[int, int]:
-    """Which day of the year it is, of how many."""
+    """The number of the day in its year, and the length of that year."""
     return day.timetuple().tm_yday, 366 if calendar.isleap(day.year) else 365
 
 
@@ -112,7 +112,7 @@ def _from_both_ends(place: int, length: int) -> tuple[int, int]:
 
 
 def _week_numbers(day: date, start: int) -> tuple[int, int]:
-    """The week's number in the year, from its beginning and from its end: week 1 is the first with four days of it."""
+    """The week's number from the beginning and from the end of the year: week 1 is the first with four days in it."""
     middle = _week(day, start) + 3 * _DAY
     number = (middle.timetuple().tm_yday - 1) // 7 + 1
     weeks = (_last_middle(middle.year, start).timetuple().tm_yday - 1) // 7 + 1

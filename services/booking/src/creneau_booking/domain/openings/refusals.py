@@ -1,4 +1,4 @@
-"""What an agenda's rules are refused for, as facts. How each is told: `creneau_booking.words.openings`."""
+"""The refusals of an agenda's opening rules, as facts. Their words: `creneau_booking.words.openings`."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ OpeningFault = Literal[
     "not-with",
     "service",
 ]
-"""Why what an agenda states of its time cannot be read."""
+"""Why an agenda's opening rules cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class UnreadOpening:
 
 @dataclass(eq=False)
 class OpeningsUnread(Refusal):
-    """A Schedule states times that cannot be read, or that nobody could carry out."""
+    """A Schedule states opening rules that cannot be read, or are too costly."""
 
     openings: tuple[UnreadOpening, ...]
 
@@ -52,7 +52,7 @@ class TooManySlots(Refusal):
 
 @dataclass(eq=False)
 class ClosureUnclear(Refusal):
-    """Nothing, or nothing that is to come, would be closed."""
+    """The closure has no period, or one that is over or ends before it starts."""
 
 
 @dataclass(eq=False)

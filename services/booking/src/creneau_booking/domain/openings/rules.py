@@ -1,6 +1,6 @@
-"""What an agenda states of its time, as facts: openings, absences, what is offered in them, and how time is cut.
+"""The opening rules of an agenda, as facts: openings, absences, what is offered in them, and how time is cut into slots.
 
-Kinds and services are names that mean something to others only: here they are compared, never read.
+Kinds and services are opaque names: they are compared here, never interpreted.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ Moment = date | datetime
 """An instant with its zone, or a whole day of the place."""
 
 LOWEST_PRIORITY = 10
-"""rank of what states none (RFC 7953: 1 is the highest, 9 the lowest, 0 undefined)"""
+"""the rank of a period without priority (RFC 7953: 1 is the highest, 9 the lowest, 0 undefined)"""
 
 
 @dataclass(frozen=True, slots=True)
 class Recurrence:
-    """When a period comes again, by days of the place's calendar (RFC 5545 §3.3.10); days of the week from 0, Monday."""
+    """How a period repeats, in local days (RFC 5545 §3.3.10); days of the week from 0, Monday."""
 
     frequency: Frequency
     interval: int = 1
@@ -32,7 +32,7 @@ class Recurrence:
     year_days: frozenset[int] = frozenset()
     month_days: frozenset[int] = frozenset()
     weekdays: frozenset[tuple[int, int]] = frozenset()
-    """each an ordinal within the month or the year (0: every one) and a day of the week"""
+    """each an ordinal within the month or the year (0: all) and a day of the week"""
     hours: tuple[int, ...] = ()
     minutes: tuple[int, ...] = ()
     seconds: tuple[int, ...] = ()
@@ -45,8 +45,8 @@ class Recurrence:
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """What is offered in an opening: which of the agenda's services (all, where none is named), under which traits, and
-    whether in school holidays."""
+    """What is offered in an opening: services of the agenda (empty: all), traits, and whether only in or outside school
+    holidays."""
 
     services: frozenset[str] = frozenset()
     traits: str = ""
@@ -55,7 +55,7 @@ class Offer:
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """A stated period, which may come again."""
+    """A stated period, which may recur."""
 
     start: Moment
     end: Moment
@@ -70,8 +70,8 @@ class Period:
 
 @dataclass(frozen=True, slots=True)
 class Hours:
-    """Weekly hours (PractitionerRole.availableTime) by days of the week from 0, Monday; until midnight where they end at
-    0:00, into the next day where they end before they start."""
+    """Weekly hours (PractitionerRole.availableTime) by days of the week from 0, Monday. An end at 0:00 is midnight; an end
+    before the start is on the next day."""
 
     weekdays: frozenset[int]
     start: time = time.min
@@ -81,8 +81,8 @@ class Hours:
 
 @dataclass(frozen=True, slots=True)
 class Cutting:
-    """How an opening is cut into slots: time kept free before and after each, and the grid on which they start, counted
-    from midnight of the place (zero: from the opening's own start)."""
+    """How an opening is cut into slots: time kept free before and after each, and the grid of their starts, counted from
+    local midnight (zero: no grid, from the opening's own start)."""
 
     buffer_before: timedelta = timedelta(0)
     buffer_after: timedelta = timedelta(0)
@@ -96,7 +96,7 @@ class Statement:
     openings: tuple[Period, ...] = ()
     absences: tuple[Period, ...] = ()
     hours: tuple[Hours, ...] = ()
-    """in the place of openings of its own"""
+    """used if there are no openings"""
     durations: Mapping[str, timedelta] = field(default_factory=dict)
     """service → how long it takes"""
     cutting: Cutting = Cutting()
@@ -115,16 +115,16 @@ class OpeningLimits:
     """How far ahead slots are made, and how many."""
 
     horizon_days: int = 60
-    """where the agenda says no planning horizon"""
+    """if the agenda states no planning horizon"""
     horizon_days_max: int = 400
     at_once_max: int = 5_000
-    """slots that are written in one transaction; the others follow"""
+    """slots that one transaction writes; the others follow"""
     slots_max: int = 20_000
     """slots that one agenda's rules may ask for"""
 
 
 class Kind(NamedTuple):
-    """What the slots of one sort have in common."""
+    """The services and traits that slots of one kind have in common."""
 
     services: frozenset[str]
     traits: str

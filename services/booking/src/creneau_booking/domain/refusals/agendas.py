@@ -1,4 +1,4 @@
-"""Refused: what a practice says of who may book its agenda online, and when."""
+"""Refusals: a practice's rules on who may book its agenda online, and when."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from creneau_shared.refusal import Refusal
 
 @dataclass(eq=False)
 class NotOpenYet(Refusal):
-    """The agenda opens `days` days ahead: the slot at `opening`."""
+    """Slots of the agenda can be booked from `days` days before: this one from `opening` on."""
 
     days: int
     start: datetime
@@ -45,12 +45,12 @@ class AgeOutsideLimit(Refusal):
 
 @dataclass(eq=False)
 class ReferralRequired(Refusal):
-    """The agenda asks for a referral, and the appointment says none."""
+    """The agenda asks for a referral, and the appointment names none."""
 
 
 @dataclass(eq=False)
 class NotOpenToNewPatients(Refusal):
-    """The agenda takes online only whom the practice knows."""
+    """Online, the agenda takes only patients whom the practice knows."""
 
 
 @dataclass(eq=False)

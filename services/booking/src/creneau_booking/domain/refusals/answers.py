@@ -1,4 +1,4 @@
-"""Refused: answers of participants that cannot be given so."""
+"""Refusals: answers of participants."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from creneau_shared.refusal import Refusal
 
 @dataclass(eq=False)
 class AnswerForAnotherPractice(Refusal):
-    """A practice answers for somebody of another."""
+    """A practice answers for somebody of another practice."""
 
 
 @dataclass(eq=False)
 class AnswererUnknown(Refusal):
-    """An answer names somebody (`said`) by no reference, and by no identifier of anybody whom its writer sees."""
+    """An answer names its actor (`said`) by no reference, nor by an identifier of anybody whom its writer sees."""
 
     said: str
 
 
 @dataclass(eq=False)
 class AnsweredAfterEnd(Refusal):
-    """What has begun or is over (`status`) is answered."""
+    """The answered appointment has begun or is over (`status`)."""
 
     status: str
 
@@ -46,18 +46,18 @@ class ProposalNotInAgenda(Refusal):
 
 @dataclass(eq=False)
 class ProposalBegun(Refusal):
-    """A time is proposed that is over, or has begun."""
+    """The proposed time has begun or is over."""
 
     start: datetime
 
 
 @dataclass(eq=False)
 class ProposalNotFree(Refusal):
-    """What was proposed is accepted, and its time is not to be had."""
+    """An accepted counter-proposal's time is not free."""
 
     start: datetime
 
 
 @dataclass(eq=False)
 class MayOnlyAnswer(Refusal):
-    """Whoever came by the link of a message may only accept or decline."""
+    """The holder of a message's link may only accept or decline."""

@@ -1,4 +1,4 @@
-"""Refused: what becomes of an appointment, and on whose word."""
+"""Refusals: changes of an appointment, and who may make them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class StatusNotTheirs(Refusal):
 
 @dataclass(eq=False)
 class AlreadyEnded(Refusal):
-    """What is over (`status`) is amended: these elements."""
+    """A change amends these elements of an appointment that is over (`status`)."""
 
     status: str
     elements: tuple[str, ...]
@@ -50,17 +50,17 @@ class OtherPatient(Refusal):
 
 @dataclass(eq=False)
 class AlreadyStarted(Refusal):
-    """A patient cancels or moves what has begun."""
+    """A patient cancels or moves a visit that has begun."""
 
 
 @dataclass(eq=False)
 class NotStarted(Refusal):
-    """Nobody has missed what has not begun."""
+    """`noshow` is set for a visit that has not begun."""
 
 
 @dataclass(eq=False)
 class WaitsForPractice(Refusal):
-    """A patient confirms what only the practice confirms."""
+    """A patient confirms an appointment that only the practice confirms."""
 
 
 @dataclass(eq=False)
@@ -82,11 +82,11 @@ class HoldExpired(Refusal):
 
 @dataclass(eq=False)
 class NotAHold(Refusal):
-    """What waits for the practice is no hold, and is not put off."""
+    """An appointment that waits for the practice is no hold, and cannot be extended."""
 
 
 @dataclass(eq=False)
 class HoldNotExtensible(Refusal):
-    """The hold was put off as often as it may be."""
+    """The hold was extended as often as is allowed."""
 
     extensions: int

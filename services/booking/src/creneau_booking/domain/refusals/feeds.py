@@ -1,4 +1,4 @@
-"""Refused: what practices' software says of its agendas, and how patients are told when it says nothing any more."""
+"""Refusals: slots that practices' software sends, and bookings in agendas that it no longer synchronises."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class SlotOfAnotherAgenda(Refusal):
 
 @dataclass(eq=False)
 class SlotOutsideWindow(Refusal):
-    """One of the slots that are sent (the `number`th) does not start within the period of which they are the whole."""
+    """One of the slots that are sent (the `number`th) does not start within the synchronised period."""
 
     number: int
 
@@ -52,6 +52,6 @@ class AgendaWrittenMeanwhile(Refusal):
 
 @dataclass(eq=False)
 class NewAgendaBusy(Refusal):
-    """A slot goes to an agenda (id) of whose people somebody takes or frees time at this moment."""
+    """A slot moves to another agenda (id), while somebody takes or frees time of that agenda's people."""
 
     schedule: str

@@ -1,4 +1,4 @@
-"""Refused: slots and agendas as a practice writes them, and how slots are looked for."""
+"""Refusals: slots and agendas that a practice writes, and searches of slots."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Literal
 from creneau_shared.refusal import Refusal
 
 ActorsNamedIn = Literal["appointment", "schedule"]
-"""What names the people, offers and places whose time it is."""
+"""The resource that names the actors."""
 RuleFault = Literal[
     "repeated",
     "too-long",
@@ -34,7 +34,7 @@ class SlotOrder(Refusal):
 
 @dataclass(eq=False)
 class SlotFraction(Refusal):
-    """An instant of a slot (element, what is said) is finer than what is kept."""
+    """An instant of a slot (element, its text) is finer than the stored precision."""
 
     element: str
     said: str
@@ -42,7 +42,7 @@ class SlotFraction(Refusal):
 
 @dataclass(eq=False)
 class NoAgendaNamed(Refusal):
-    """The slot's reference (perhaps empty) is not to an agenda of this base."""
+    """The slot's reference (possibly empty) does not point to an agenda of this base."""
 
     reference: str
 
@@ -63,7 +63,7 @@ class SlotMadeMeanwhile(Refusal):
 
 @dataclass(eq=False)
 class SlotClaimed(Refusal):
-    """The slot would be moved or removed behind the back of an appointment (id)."""
+    """The slot would be moved or removed although an appointment (id) has it."""
 
     id: str
     appointment: str
@@ -71,12 +71,12 @@ class SlotClaimed(Refusal):
 
 @dataclass(eq=False)
 class BookableUnclear(Refusal):
-    """A search asks whether slots are bookable, and not by yes or no."""
+    """The search parameter `bookable` is neither true nor false."""
 
 
 @dataclass(eq=False)
 class SlotsNotSearchedBy(Refusal):
-    """Slots are not looked for by this parameter and modifier."""
+    """Slots cannot be searched by this parameter and modifier."""
 
     parameter: str
     modifier: str | None
@@ -100,15 +100,15 @@ class ActorOfNobody(Refusal):
 
 @dataclass(eq=False)
 class UnknownZones(Refusal):
-    """An agenda states time zones (index of the extension, name) that there are not."""
+    """An agenda states time zones (index of the extension, name) that do not exist."""
 
     zones: tuple[tuple[int, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class UnreadRule:
-    """One extension (index) that cannot be read as a rule: what is wrong, in which of its elements, and what was said, or
-    could be, there."""
+    """An extension (index) that cannot be read as a rule: the fault, its element, and (`detail`) the value found or the
+    values allowed there."""
 
     index: int
     fault: RuleFault

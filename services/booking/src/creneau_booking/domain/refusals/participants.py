@@ -1,4 +1,4 @@
-"""Refused: who takes part in an appointment, and what a patient says of it."""
+"""Refusals: the participants of an appointment, and the elements that a patient sets in it."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from creneau_shared.refusal import Refusal
 
 @dataclass(eq=False)
 class NotOnePatient(Refusal):
-    """A patient's appointment is for none or several."""
+    """A patient's appointment is for no patient, or for several."""
 
 
 @dataclass(eq=False)
 class NobodyComes(Refusal):
-    """A visit whose patients have all declined."""
+    """All patients of the visit have declined."""
 
 
 @dataclass(eq=False)
@@ -26,7 +26,7 @@ class PatientNotTheirs(Refusal):
 
 @dataclass(eq=False)
 class ParticipantsNotTheirs(Refusal):
-    """Participants whom a patient's word cannot bring."""
+    """Participants whom a patient may not add."""
 
     indexes: tuple[int, ...]
 
@@ -40,14 +40,14 @@ class NotOffered(Refusal):
 
 @dataclass(eq=False)
 class ParticipantsTouched(Refusal):
-    """A patient changes more of the participants than their own answer: these, or (none) takes some away."""
+    """A patient changes these participants beyond their own answer; no indexes: the patient removes some."""
 
     indexes: tuple[int, ...]
 
 
 @dataclass(eq=False)
 class UnknownActors(Refusal):
-    """Nobody knows these actors (references, in order), named at these indexes or by the slots."""
+    """These actors (references, in order), named at these indexes or by the slots, are unknown."""
 
     actors: tuple[str, ...]
     indexes: tuple[int, ...]
@@ -63,7 +63,7 @@ class ActorsNotTheirs(Refusal):
 
 @dataclass(eq=False)
 class NoActorOfTheirs(Refusal):
-    """An appointment without a slot concerns nobody of the practice."""
+    """An appointment without a slot names nobody of the practice."""
 
 
 @dataclass(eq=False)
@@ -73,6 +73,6 @@ class AnswerForOthers(Refusal):
 
 @dataclass(eq=False)
 class ElementsNotTheirs(Refusal):
-    """Elements (paths within Appointment) that are not, or no longer, the patient's to say."""
+    """Elements (paths within Appointment) that a patient may not, or no longer, set."""
 
     elements: tuple[str, ...]

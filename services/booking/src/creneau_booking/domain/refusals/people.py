@@ -1,4 +1,4 @@
-"""Refused: patients: who represents them, what their account states of them, which identity is theirs."""
+"""Refusals: patients, their representatives, what their account may state, and their national identity."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from creneau_shared.refusal import Refusal
 
 @dataclass(eq=False)
 class ProxyNotTheirs(Refusal):
-    """They do not say who represents the person."""
+    """The caller may not decide who represents the person."""
 
 
 @dataclass(eq=False)
@@ -20,7 +20,7 @@ class AccountOfTheirOwn(Refusal):
 
 @dataclass(eq=False)
 class GuardianAtPractice(Refusal):
-    """A protective measure is the practice's to state."""
+    """Only a practice may state a protective measure (a guardian)."""
 
 
 @dataclass(eq=False)
@@ -30,7 +30,7 @@ class MinorOnParents(Refusal):
 
 @dataclass(eq=False)
 class StatedByStaff(Refusal):
-    """Elements of a Patient that its account does not state."""
+    """Elements of a Patient that its account may not change."""
 
     elements: tuple[str, ...]
 
@@ -42,10 +42,10 @@ class BornLater(Refusal):
 
 @dataclass(eq=False)
 class KnownByRequest(Refusal):
-    """A practice would write of somebody of whom it knows a request only."""
+    """A practice writes about a person from whom it only has a request."""
 
     where: Literal["record", "proxy", "link"]
-    """what of theirs: the Patient, who represents them, that another Patient is replaced by theirs"""
+    """what it writes: the Patient, a representative, or a link that replaces another Patient by this one"""
 
 
 UnreachableKind = Literal["email", "phone"]
@@ -53,7 +53,7 @@ UnreachableKind = Literal["email", "phone"]
 
 @dataclass(eq=False)
 class AddressesUnreachable(Refusal):
-    """Addresses and numbers (indexes of Patient.telecom, and what each was to be) at which nothing can arrive."""
+    """Addresses and numbers (index of Patient.telecom, kind) at which nothing can arrive."""
 
     places: tuple[tuple[int, UnreachableKind], ...]
 
@@ -63,20 +63,20 @@ InsFault = Literal["form", "key"]
 
 @dataclass(eq=False)
 class InsWrong(Refusal):
-    """Numbers given as an INS (indexes of Patient.identifier, and what is wrong with each) that nobody can have."""
+    """Numbers given as an INS (index of Patient.identifier, fault) that nobody can have."""
 
     places: tuple[tuple[int, InsFault], ...]
 
 
 @dataclass(eq=False)
 class OfficialInsUnverified(Refusal):
-    """An INS (index of Patient.identifier) that is called official, of an identity that is stated not to be validated."""
+    """An INS (index of Patient.identifier) with use `official`, of an identity stated not to be validated."""
 
     index: int
 
 
 @dataclass(eq=False)
 class IdentityRegistered(Refusal):
-    """The national identity is another Patient's: its id, for whom may see it."""
+    """Another Patient has this national identity; `holder`: its id, if the caller may see it."""
 
     holder: str | None

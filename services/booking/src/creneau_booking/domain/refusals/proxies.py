@@ -1,4 +1,4 @@
-"""Refused: representatives: how they are stated, and what they may do in another person's name."""
+"""Refusals: how representatives are stated, and what they may do in another person's name."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from creneau_shared.refusal import Refusal
 
 @dataclass(eq=False)
 class NoPatientNamed(Refusal):
-    """A representative is not of a Patient of this base."""
+    """A RelatedPerson does not name a Patient of this base."""
 
 
 @dataclass(eq=False)
 class UnknownProxyScope(Refusal):
-    """There is no such thing that a representative may do; what there is."""
+    """The scope of a representative is unknown; `scopes`: the known ones."""
 
     scope: str
     scopes: tuple[str, ...]
@@ -22,29 +22,29 @@ class UnknownProxyScope(Refusal):
 
 @dataclass(eq=False)
 class UnknownProxy(Refusal):
-    """The representative (id) is not there, to whoever asks."""
+    """The representative (id) does not exist for the caller."""
 
     id: str
 
 
 @dataclass(eq=False)
 class ProxyEnded(Refusal):
-    """Nobody is invited to represent by a statement that has ended."""
+    """An invitation for a RelatedPerson that has ended."""
 
 
 @dataclass(eq=False)
 class ProxyOfAnother(Refusal):
-    """A representative would become another Patient's."""
+    """A change of RelatedPerson.patient."""
 
 
 @dataclass(eq=False)
 class HidingNotTheirs(Refusal):
-    """A representative would hide an appointment from the others."""
+    """A representative, not the person, would hide an appointment from representatives."""
 
 
 @dataclass(eq=False)
 class HiddenLate(Refusal):
-    """An appointment that may have been seen would be hidden."""
+    """An appointment that representatives may have seen would be hidden."""
 
 
 @dataclass(eq=False)

@@ -1,4 +1,4 @@
-"""Refused: how much one patient, one account or one counsellor may take."""
+"""Refusals: how much one patient, one account or one counsellor may book."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Literal
 from creneau_shared.refusal import Refusal
 
 Among = Literal["all", "specialty", "agenda"]
-"""Which of a patient's appointments to come are counted."""
+"""The patient's appointments to come that are counted."""
 Actor = Literal["counsellor", "account", "patient"]
 """Whose bookings are counted."""
 
 
 @dataclass(eq=False)
 class TooManyBookings(Refusal):
-    """So many bookings and moves within an hour; one more is possible after `wait`."""
+    """`number` bookings and moves within an hour; one more is possible after `wait`."""
 
     actor: Actor
     number: int
@@ -25,7 +25,7 @@ class TooManyBookings(Refusal):
 
 @dataclass(eq=False)
 class TooManyHoldsBegun(Refusal):
-    """So many holds begun within an hour by an account."""
+    """An account has begun `number` holds within an hour."""
 
     number: int
     wait: timedelta
@@ -33,7 +33,7 @@ class TooManyHoldsBegun(Refusal):
 
 @dataclass(eq=False)
 class TooManyCancellations(Refusal):
-    """So many cancellations within a day by an account."""
+    """An account has cancelled `number` appointments within a day."""
 
     number: int
     wait: timedelta
@@ -50,21 +50,21 @@ class TooManyToCome(Refusal):
 
 @dataclass(eq=False)
 class TooManyRequestsWaiting(Refusal):
-    """The patient has so many requests waiting."""
+    """The patient has `waiting` requests already."""
 
     waiting: int
 
 
 @dataclass(eq=False)
 class TooManyPatients(Refusal):
-    """The account has registered as many people as one may."""
+    """The account has registered the maximum of people."""
 
     most: int
 
 
 @dataclass(eq=False)
 class TooManyHolds(Refusal):
-    """So many slots are held already; each for so long."""
+    """`held` slots are held already, each for `duration`."""
 
     held: int
     duration: timedelta

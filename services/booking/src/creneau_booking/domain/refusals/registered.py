@@ -1,4 +1,4 @@
-"""Refused: who is registered, what is known of them, and to whom."""
+"""Refusals: resources that are unknown, unavailable or erased, for the caller at least."""
 
 from __future__ import annotations
 
@@ -8,13 +8,12 @@ from typing import Literal
 from creneau_shared.refusal import Refusal
 
 PatientsNamedIn = Literal["appointment", "answer", "proxy", "provenance", "link"]
-"""What names Patients: a visit, an answer to one, who represents them, where something comes from, what replaces a
-record."""
+"""What names Patients: a visit, an answer, a representative, a Provenance, or a link between records."""
 
 
 @dataclass(eq=False)
 class UnknownPatients(Refusal):
-    """Patients (ids, in order) who are not there, or (`to_practice`) not known to the practice that names them."""
+    """Patients (ids, in order) who do not exist, or (`to_practice`) are unknown to the practice that names them."""
 
     ids: tuple[str, ...]
     named_in: PatientsNamedIn
@@ -23,7 +22,7 @@ class UnknownPatients(Refusal):
 
 @dataclass(eq=False)
 class PatientsUnclear(Refusal):
-    """Participants (index, what is said) who are said to be Patients, and are none of this base."""
+    """Participants (index, text) who are stated to be Patients, but are none of this base."""
 
     said: tuple[tuple[int, str], ...]
 
@@ -45,31 +44,31 @@ class PatientErased(Refusal):
 
 @dataclass(eq=False)
 class OtherPerson(Refusal):
-    """The id was that of another person."""
+    """The id belonged to another person."""
 
     id: str
 
 
 @dataclass(eq=False)
 class BirthDateSettled(Refusal):
-    """An account would correct a birth date that a parent's authority ends by."""
+    """An account would correct a birth date on which the end of a parent's authority depends."""
 
 
 @dataclass(eq=False)
 class AppointmentUnknown(Refusal):
-    """The appointment that somebody answers is none that they may see."""
+    """The caller answers an appointment that they may not see."""
 
 
 @dataclass(eq=False)
 class AppointmentNotSeen(Refusal):
-    """The appointment (reference, if any) that an answer is stored for is none that its writer may see."""
+    """The writer of an AppointmentResponse may not see its appointment (reference, if any)."""
 
     reference: str | None
 
 
 @dataclass(eq=False)
 class UnknownTarget(Refusal):
-    """What a Provenance (index of its target) is about does not exist, or not for whoever says it."""
+    """A target (index) of a Provenance does not exist, or not for its author."""
 
     index: int
     resource_type: str

@@ -1,4 +1,4 @@
-"""Refused: what booking keeps to rehearse with, and lends to nobody."""
+"""Refusals: use of the rehearsal's agenda and patient by others."""
 
 from __future__ import annotations
 
@@ -14,6 +14,6 @@ class RehearsalApart(Refusal):
 
 @dataclass(eq=False)
 class RehearsalKept(Refusal):
-    """What booking keeps for its rehearsals is nobody's to write."""
+    """Nobody may write the resources of the rehearsal."""
 
     resource_type: str

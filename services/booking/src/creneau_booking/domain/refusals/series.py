@@ -1,4 +1,4 @@
-"""Refused: series: which occurrence is refused and why, and what cannot be said of one."""
+"""Refusals: series, their occurrences, and scopes that do not fit."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from creneau_shared.refusal import Refusal
 
 @dataclass(eq=False)
 class OccurrenceRefused(Refusal):
-    """One of a series is refused, and with it the whole: the `number` that it would have, of how many, when it would be, and
-    where in what was sent it stands (FHIRPath; `itself`: it was sent as a resource of its own)."""
+    """An occurrence is refused, and with it the whole series: its number, of how many, its start, and where it is in the
+    request (FHIRPath; `itself`: it was sent as a resource of its own)."""
 
     number: int
     total: int
@@ -24,14 +24,14 @@ class OccurrenceRefused(Refusal):
 
 @dataclass(eq=False)
 class RecurrenceUnread(Refusal):
-    """How a series recurs cannot be read, or is of a kind that is not known here: in which of its elements."""
+    """The recurrence of a series cannot be read, or is of an unknown kind; `element`: where."""
 
     element: str
 
 
 @dataclass(eq=False)
 class OccurrenceWithoutDay(Refusal):
-    """A series by the day of the month comes to a month that has no such day: which occurrence, and which day."""
+    """A monthly series reaches a month without the wanted day: the occurrence's number, and the day."""
 
     number: int
     year: int
@@ -48,14 +48,14 @@ class SeriesTooLong(Refusal):
 
 @dataclass(eq=False)
 class SeriesOffPattern(Refusal):
-    """The appointment itself is not on one of the days on which it is to recur."""
+    """The first appointment is not on one of the days of its series."""
 
     start: datetime
 
 
 @dataclass(eq=False)
 class SeriesWithoutTime(Refusal):
-    """Nothing says when the appointment is that is to recur."""
+    """The appointment that is to recur has no time."""
 
 
 @dataclass(eq=False)
@@ -65,7 +65,7 @@ class SeriesBusy(Refusal):
 
 @dataclass(eq=False)
 class ScopeUnfit(Refusal):
-    """A scope that there is not, or that goes with cancelling and moving only, or with an appointment that is in a series."""
+    """A scope that is unknown, or used without a series, or with neither a cancellation nor a move."""
 
     scope: str
     why: Literal["unknown", "not-a-series", "neither"]

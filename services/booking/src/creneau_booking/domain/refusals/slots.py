@@ -1,4 +1,4 @@
-"""Refused: slots and what they are taken with: not there, not open, not fitting, or taken already."""
+"""Refusals: slots and actors that do not exist, are not open, do not fit, or are taken already."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Literal
 from creneau_shared.refusal import Refusal
 
 WithVisits = Literal["Patient", "Schedule"]
-"""What visits to come keep from being deleted."""
+"""The types that cannot be deleted while they have visits to come."""
 
 
 @dataclass(eq=False)
 class SlotTaken(Refusal):
-    """Somebody else was faster, or is at it: `status` is the slot's."""
+    """Somebody else has taken or holds the slot; `status` is the slot's."""
 
     id: str
     start: datetime
@@ -23,7 +23,7 @@ class SlotTaken(Refusal):
 
 @dataclass(eq=False)
 class GroupFull(Refusal):
-    """A slot of several places has not as many left as are wanted."""
+    """A group slot has fewer places left than are wanted."""
 
     id: str
     start: datetime
@@ -33,7 +33,7 @@ class GroupFull(Refusal):
 
 @dataclass(eq=False)
 class PlaceTaken(Refusal):
-    """Somebody (references) has a place in a slot already, by another appointment."""
+    """Persons (references) have a place in the slot already, through another appointment."""
 
     id: str
     start: datetime
@@ -50,8 +50,8 @@ class ActorsTaken(Refusal):
 
 @dataclass(eq=False)
 class JoiningTaken(Refusal):
-    """People, rooms or devices (references, in order) who join an agenda have something else at the time of visits that are
-    taken in it (their starts, in order)."""
+    """People, rooms or devices (references, in order) who join an agenda are taken elsewhere at the time of its visits
+    (their starts, in order)."""
 
     actors: tuple[str, ...]
     starts: tuple[datetime, ...]
@@ -59,19 +59,19 @@ class JoiningTaken(Refusal):
 
 @dataclass(eq=False)
 class AgendaChangesHands(Refusal):
-    """An agenda has got other people while somebody waited to take a slot of it."""
+    """The people of an agenda changed while the caller waited to take a slot of it."""
 
 
 @dataclass(eq=False)
 class UnknownSlots(Refusal):
-    """Slots (ids, in order) that do not exist, or not for whoever names them."""
+    """Slots (ids, in order) that do not exist, or not for the caller."""
 
     ids: tuple[str, ...]
 
 
 @dataclass(eq=False)
 class NoTime(Refusal):
-    """Neither a slot, nor a start and an end."""
+    """The appointment has neither a slot, nor a start and an end."""
 
 
 @dataclass(eq=False)
@@ -81,7 +81,7 @@ class AppointmentOrder(Refusal):
 
 @dataclass(eq=False)
 class OutOfReach(Refusal):
-    """An end (`element`) of a slot or an appointment (`kind`) lies in none of the years `first` … `last`."""
+    """The start or end (`element`) of a resource (`kind`) is outside the years `first` … `last`."""
 
     kind: str
     element: str
@@ -91,7 +91,7 @@ class OutOfReach(Refusal):
 
 @dataclass(eq=False)
 class LastsTooLong(Refusal):
-    """A slot or an appointment (`kind`) that lasts longer than so many days."""
+    """A resource (`kind`) lasts longer than `days` days."""
 
     kind: str
     days: int
@@ -119,7 +119,7 @@ class NoPartOfSlot(Refusal):
 
 @dataclass(eq=False)
 class PartOfSlot(Refusal):
-    """A part of a slot that is taken whole, or one that leaves what nobody could use."""
+    """A part of a slot that is only taken whole, or a part that leaves an unusable rest."""
 
     id: str
     start: datetime
@@ -127,7 +127,7 @@ class PartOfSlot(Refusal):
 
 @dataclass(eq=False)
 class VisitOfTooManySlots(Refusal):
-    """A patient's visit is made of more slots of one agenda than it allows."""
+    """A patient's visit has more slots of one agenda than the agenda allows."""
 
     count: int
     most: int
@@ -144,7 +144,7 @@ class SlotsNotAdjacent(Refusal):
 
 @dataclass(eq=False)
 class SlotsOfTwoKinds(Refusal):
-    """Two slots of one agenda are not for the same; `starts`: when they begin."""
+    """Two slots of one visit differ in what they offer or in visibility; `starts`: when they begin."""
 
     one: str
     other: str
@@ -180,7 +180,7 @@ class OutsideHorizon(Refusal):
 
 @dataclass(eq=False)
 class VisitsToCome(Refusal):
-    """What is to be deleted has `count` appointments to come; `first` is the id of one."""
+    """The resource to be deleted has `count` appointments to come; `first` is the id of one."""
 
     resource_type: WithVisits
     id: str
@@ -198,6 +198,6 @@ class NoSlotThen(Refusal):
 
 @dataclass(eq=False)
 class SlotsUnclear(Refusal):
-    """References to slots (index, what is said) that mean none, or more than one."""
+    """References to slots (index, text) that match none, or more than one."""
 
     said: tuple[tuple[int, str], ...]

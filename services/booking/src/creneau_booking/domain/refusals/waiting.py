@@ -1,4 +1,4 @@
-"""Refused: the waiting list: what cannot be waited for, and what an offer is not for."""
+"""Refusals: wishes on the waiting list, and changes of offers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from creneau_shared.refusal import Refusal
 
 @dataclass(eq=False)
 class UnreadableWish(Refusal):
-    """An extension (its url) of a waiting-list request says what cannot be read."""
+    """An extension (its url) of a waiting-list request cannot be read."""
 
     url: str
 
@@ -24,26 +24,26 @@ class AwaitedUnknown(Refusal):
 
 @dataclass(eq=False)
 class WishOver(Refusal):
-    """The time for which somebody would wait is over."""
+    """All periods that a wish names are over."""
 
 
 @dataclass(eq=False)
 class VisitNotBooked(Refusal):
-    """Something earlier is waited for than what is no booked visit."""
+    """An earlier time is waited for instead of an appointment that is not booked (`status`)."""
 
     status: str
 
 
 @dataclass(eq=False)
 class ReplacedNotTheirs(Refusal):
-    """What a waiting-list request would replace is no booked appointment of the same person."""
+    """A waiting-list request would replace something other than a booked appointment of the same person."""
 
 
 @dataclass(eq=False)
 class NothingEarlier(Refusal):
-    """Something earlier is waited for than a visit that has begun."""
+    """An earlier time is waited for instead of a visit that has begun."""
 
 
 @dataclass(eq=False)
 class OfferNotMovable(Refusal):
-    """An offer of the waiting list is accepted or refused, and neither moved nor put off."""
+    """An offer of the waiting list can be accepted or refused, but neither moved nor extended."""

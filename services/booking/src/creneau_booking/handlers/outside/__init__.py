@@ -1,1 +1,1 @@
-"""What comes from elsewhere and goes there: calendars that are read, publication, reports to the SAS platform."""
+"""Exchange with other systems: calendars that are read, publication, reports to the SAS platform."""

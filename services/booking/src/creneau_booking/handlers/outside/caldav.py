@@ -1,6 +1,6 @@
-"""The words of CalDAV (RFC 4791, over WebDAV, RFC 4918): what is asked, as XML, and what is answered, as facts.
+"""The protocol of CalDAV (RFC 4791, over WebDAV, RFC 4918): requests as XML, and answers as facts.
 
-What is answered comes from a stranger: a document type, and with it every entity, is refused before it is read.
+Answers come from untrusted servers: a document type, and with it every entity, is refused before it is read.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ NAMESPACES = 'xmlns:D="DAV:" xmlns:C="urn:ietf:params:xml:ns:caldav" xmlns:S="ht
 D, C, S = "{DAV:}", "{urn:ietf:params:xml:ns:caldav}", "{http://calendarserver.org/ns/}"
 QUERY, FREE_BUSY = f"{C}calendar-query", f"{C}free-busy-query"
 AROUND = timedelta(days=1)
-"""asked for before and after the time that counts: a server may take a day that has no zone for one of another zone"""
+"""margin before and after the wanted time: a server may read a day without zone in another zone"""
 
 LOOK = f"""<?xml version="1.0" encoding="utf-8"?>
 <D:propfind {NAMESPACES}><D:prop><D:resourcetype/><D:current-user-principal/><C:calendar-home-set/>
@@ -36,7 +36,7 @@ _READ = "".join(
 _DATA = f"""<D:prop><C:calendar-data><C:comp name="VCALENDAR"><C:prop name="VERSION"/>
 <C:comp name="VEVENT">{_READ}</C:comp><C:comp name="VTIMEZONE"><C:allprop/><C:allcomp/></C:comp></C:comp></C:calendar-data>
 </D:prop>"""
-"""Of an event only when it is, where the server can leave out the rest (RFC 4791 §9.6.1)."""
+"""Asks only for the times of events, if the server can leave out the rest (RFC 4791 §9.6.1)."""
 
 
 _STATUS = re.compile(r"HTTP/\S+ (\d{3})(?!\d)", re.ASCII)
@@ -44,32 +44,32 @@ _STATUS = re.compile(r"HTTP/\S+ (\d{3})(?!\d)", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class DavResource:
-    """What a server says of one of its resources; addresses as it writes them."""
+    """A resource as its server describes it; addresses as the server writes them."""
 
     href: str
     is_calendar: bool
     of_events: bool
     """whether a calendar may hold events (§5.2.3)"""
     takes_time: bool
-    """whether its owner says that its events make them busy (RFC 6638 §9.1)"""
+    """whether its events make its owner busy (RFC 6638 §9.1)"""
     principal: str | None
     homes: tuple[str, ...]
     reports: frozenset[str]
-    """which REPORTs it knows; none: it does not say"""
+    """the supported REPORTs; empty: not stated"""
     state: str | None
-    """another one whenever something in it has changed; None: it does not say"""
+    """a value that changes whenever its content does; None: not stated"""
 
 
 @dataclass(frozen=True, slots=True)
 class CalendarObjects:
-    """What a REPORT has found: the objects (iCalendar), and the addresses of those that came without their content."""
+    """The result of a REPORT: the objects (iCalendar), and the addresses of those that came without content."""
 
     contents: tuple[bytes, ...]
     missing: tuple[str, ...]
 
 
 def query(within: Period) -> bytes:
-    """Which events lie in this time, and when they are (§7.8)."""
+    """A calendar-query for the events in this period and their times (§7.8)."""
     return (
         f'<?xml version="1.0" encoding="utf-8"?><C:calendar-query {NAMESPACES}>{_DATA}<C:filter>'
         f'<C:comp-filter name="VCALENDAR"><C:comp-filter name="VEVENT">{_range(within)}</C:comp-filter>'
@@ -78,7 +78,7 @@ def query(within: Period) -> bytes:
 
 
 def multiget(hrefs: Iterable[str]) -> bytes:
-    """When these events are (§7.9)."""
+    """A calendar-multiget for the times of these events (§7.9)."""
     named = "".join(f"<D:href>{escape(href)}</D:href>" for href in hrefs)
     return (
         f'<?xml version="1.0" encoding="utf-8"?><C:calendar-multiget {NAMESPACES}>{_DATA}{named}'
@@ -87,7 +87,7 @@ def multiget(hrefs: Iterable[str]) -> bytes:
 
 
 def free_busy(within: Period) -> bytes:
-    """When the owner is busy in this time (§7.10)."""
+    """A free-busy-query for the owner's busy times in this period (§7.10)."""
     return (
         f'<?xml version="1.0" encoding="utf-8"?><C:free-busy-query {NAMESPACES}>{_range(within)}'
         "</C:free-busy-query>"
@@ -104,19 +104,19 @@ def _stamp(moment: datetime) -> str:
 
 
 def resources(content: bytes) -> list[DavResource]:
-    """What a PROPFIND of `LOOK` has found. NotReadError."""
+    """Reads the answer to a PROPFIND of `LOOK`. Raises NotReadError."""
     return [_resource(href, properties) for href, properties in _found(content)]
 
 
 def calendar_objects(content: bytes) -> CalendarObjects:
-    """What a calendar-query or a calendar-multiget has found. NotReadError."""
+    """Reads the answer to a calendar-query or a calendar-multiget. Raises NotReadError."""
     contents, missing = [], []
     for href, properties in _found(content):
         data = properties.get(f"{C}calendar-data")
         text = (data.text or "").strip() if data is not None else ""
         if text:
             contents.append(text.encode())
-        elif not href.endswith("/"):  # the calendar itself, which some servers tell of as well
+        elif not href.endswith("/"):  # a final slash: the calendar itself, which some servers list as well
             missing.append(href)
     return CalendarObjects(tuple(contents), tuple(missing))
 
@@ -146,7 +146,7 @@ def _resource(href: str, properties: dict[str, ET.Element]) -> DavResource:
 
 
 def _found(content: bytes) -> Iterator[tuple[str, dict[str, ET.Element]]]:
-    """Each resource of a multistatus (RFC 4918 §13) that is there: its address, and the properties that it has."""
+    """Yields each existing resource of a multistatus (RFC 4918 §13): its address, and its properties."""
     for response in _parsed(content).iterfind(f"{D}response"):
         code = _code(response.find(f"{D}status"))
         if code == 507:
@@ -164,7 +164,7 @@ def _found(content: bytes) -> Iterator[tuple[str, dict[str, ET.Element]]]:
 
 
 def _code(status: ET.Element | None) -> int:
-    """The number in `HTTP/1.1 200 OK`; 200 where nothing is said, 0 where it is nothing."""
+    """The number in `HTTP/1.1 200 OK`; 200 without a status, 0 if it cannot be read."""
     said = _text(status)
     found = _STATUS.match(said)
     return int(found[1]) if found else 0 if said else 200

@@ -1,7 +1,7 @@
-"""A CalDAV server asked for busy times: first where its calendars are, then what has changed, then when its owner is busy.
+"""Reads busy times from a CalDAV server: finds its calendars, checks for changes, then asks when the owner is busy.
 
-The address that was given may be that of a calendar, of its owner or of the whole server (RFC 6764 §6): what the resource
-says of itself leads on.
+The given address may be that of a calendar, of its owner or of the whole server (RFC 6764 §6): the resource's own
+properties show which.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ MULTISTATUS = 207
 
 @dataclass(frozen=True, slots=True)
 class Calendars:
-    """Calendars (by URL), and where they are listed (URLs); nowhere: the address that was given is the calendar's own."""
+    """Calendars (by URL), and where they are listed (URLs); empty: the given address is the calendar's own."""
 
     by_url: dict[str, DavResource]
     homes: tuple[str, ...] = ()
 
     @property
     def state(self) -> str | None:
-        """Another one whenever something in one of them has changed; None: some server does not say."""
+        """A value that changes whenever one of the calendars does; None: the server does not state it for all."""
         said = [(url, one.state) for url, one in sorted(self.by_url.items())]
         if any(state is None for _, state in said):
             return None
@@ -47,17 +47,17 @@ class Calendars:
 
 
 async def find(visit: Visit, url: str, homes: Sequence[str]) -> Calendars:
-    """The calendars of an address; `homes`: where they were listed the last time. NotReadError."""
+    """Finds the calendars of an address; `homes`: where they were listed the last time. Raises NotReadError."""
     if homes:
         try:
             return await _listed(visit, homes)
-        except UnreadableError:  # they have moved
+        except UnreadableError:  # the calendars have moved
             return await _discovered(visit, url)
     return await _discovered(visit, url)
 
 
 async def contents(visit: Visit, calendars: Calendars, within: Period) -> list[bytes]:
-    """What says when the owner is busy, as iCalendar files. NotReadError."""
+    """The owner's busy times, as iCalendar files. Raises NotReadError."""
     found: list[bytes] = []
     for url, calendar in calendars.by_url.items():
         if FREE_BUSY in calendar.reports and QUERY not in calendar.reports:
@@ -86,7 +86,7 @@ async def _reported(visit: Visit, url: str, body: bytes, wanted: int) -> Outside
 
 
 async def _listed(visit: Visit, homes: Sequence[str]) -> Calendars:
-    """The calendars in these places that may hold events which make their owner busy."""
+    """The calendars at these URLs whose events make their owner busy."""
     by_url: dict[str, DavResource] = {}
     for home in homes:
         answer, found = await _look(visit, home, 1)
@@ -125,7 +125,7 @@ async def _discovered(visit: Visit, url: str) -> Calendars:
 
 
 async def _homes(visit: Visit, url: str, one: DavResource) -> list[str]:
-    """Where the calendars are of whoever asks (§6.2.1), by what a resource or its principal says."""
+    """The URLs that list the user's calendars (§6.2.1), from a resource or its principal."""
     if not one.homes and one.principal:
         answer, found = await _look(visit, named_at(url, one.principal), 0)
         if found:
@@ -134,7 +134,7 @@ async def _homes(visit: Visit, url: str, one: DavResource) -> list[str]:
 
 
 async def _look(visit: Visit, url: str, depth: int) -> tuple[OutsideAnswer, list[DavResource] | None]:
-    """What a resource says of itself, with those in it where `depth` is 1; None: it is none of WebDAV."""
+    """The description of a resource, with its members if `depth` is 1; None: it is no WebDAV resource."""
     answer = await visit.ask("PROPFIND", url, _headers(depth), LOOK)
     return answer, resources(answer.content) if answer.status == MULTISTATUS else None
 

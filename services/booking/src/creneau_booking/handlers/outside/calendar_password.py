@@ -1,4 +1,4 @@
-"""The password of a practitioner's own calendar: sealed as soon as it is told, opened only to read that calendar."""
+"""The password of a practitioner's own calendar: encrypted when it is received, decrypted only to read that calendar."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from creneau_shared.security.sealing import Seal, UnsealableError
 
 
 class CalendarPasswords:
-    """Seals under a secret that the API and the worker share; what is sealed is good for one agenda and one address."""
+    """Encrypts with a secret that the API and the worker share; a sealed password works for one agenda and one address."""
 
     def __init__(self, secret: str) -> None:
         self._seal = Seal(secret, "calendar password") if secret else None
@@ -19,13 +19,13 @@ class CalendarPasswords:
         return self._seal is not None
 
     def close(self, credentials: Credentials, schedule: str, url: str) -> str:
-        """Sealed, for the calendar (URL) of an agenda (id)."""
+        """Encrypts the credentials, for the calendar (URL) of an agenda (id)."""
         assert self._seal is not None
         said = f"{credentials.user}:{credentials.password}"  # no user's name has a colon (RFC 7617 §2)
         return self._seal.close(said.encode(), _bound(schedule, url))
 
     def open(self, sealed: str, schedule: str, url: str) -> Credentials:
-        """What `close` was given; PasswordLostError."""
+        """Decrypts the result of `close`. Raises PasswordLostError."""
         if self._seal is None:
             raise PasswordLostError("no secret")
         try:

@@ -1,4 +1,4 @@
-"""A practitioner's own calendar blocks their time here: read again and again, and nothing kept of it but when."""
+"""A practitioner's own calendar blocks their time here: it is read regularly, and only its busy times are stored."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ FAILING = Gauge(
     ["problem"],
 )
 READ_ANEW = timedelta(days=1)
-"""how much of the time ahead may not have been looked at yet before an unchanged calendar is read all the same"""
+"""an unchanged calendar is read again once this much of the time ahead has not been read yet"""
 
 log = structlog.get_logger(__name__)
 
@@ -52,7 +52,7 @@ class ExternalCalendars:
     ahead: timedelta
 
     async def read_all(self) -> int:
-        """Read those that are due; how many. What cannot be read leaves what was read before."""
+        """Reads the calendars that are due; returns how many. If one cannot be read, its former busy times stay."""
         count = 0
         while await self._read_next():
             count += 1
@@ -72,7 +72,7 @@ class ExternalCalendars:
         try:
             read = await self._read(followed, within, zone)
         except NotReadError as error:
-            # Neither the address nor what stands there: the one is a secret, the other somebody's life.
+            # Logs neither the address, which is a secret, nor the content, which is private.
             log.warning(
                 "calendar not read", schedule=followed.schedule, problem=error.problem, error=str(error)
             )
@@ -88,7 +88,7 @@ class ExternalCalendars:
         return True
 
     async def _read(self, followed: Followed, within: Period, zone: tzinfo) -> Followed:
-        """The calendar, with what it says now; NotReadError."""
+        """Returns the calendar with its current busy times. Raises NotReadError."""
         if followed.credentials is None:
             content = await self.outside.get(followed.url)
             return replace(followed, busy=await _busy([content], within, zone))
@@ -108,7 +108,7 @@ class ExternalCalendars:
 
 
 def _is_as_read(followed: Followed, state: str | None, within: Period) -> bool:
-    """Whether all that counts was read in this state of the calendar."""
+    """Whether this state of the calendar was read already, far enough ahead."""
     return (
         state is not None
         and state == followed.state

@@ -1,8 +1,8 @@
-"""What somebody's address on the internet holds, asked for without becoming their tool against our own network.
+"""Fetches a URL that a user gave, protected against server-side request forgery into this deployment's network.
 
-Only http and https, their own ports, and hosts all of whose addresses are public; the address that was judged is the one
-that is connected to, so that a name cannot answer differently the second time. Each redirect is judged as the first
-address was. Size, time and redirects are bounded.
+Only http and https, on their own ports, and hosts whose addresses are all public. The connection goes to the address that
+was checked, so that a second DNS answer cannot differ. Each redirect is checked like the first URL. Size, time and
+redirects are bounded.
 """
 
 from __future__ import annotations
@@ -34,18 +34,18 @@ PORTS = {"http": 80, "https": 443}
 REDIRECTS = (301, 302, 303, 307, 308)
 REDIRECTS_MAX = 3
 REQUESTS_MAX = 60
-"""of one visit, redirects among them"""
+"""in one visit, redirects included"""
 AGENT = "Creneau/1.0"
 SPELT = {"webcal": "https", "webcals": "https", "caldav": "https", "caldavs": "https"}
-"""how calendars call a web address"""
+"""calendar schemes → web schemes"""
 SPELLING = "/:?#[]@!$&'()*+,;=%~"
-"""what stands in an address as it is (RFC 3986 §2.2)"""
+"""characters that are not escaped in a URL (RFC 3986 §2.2)"""
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 def is_public(address: Address) -> bool:
-    """Whether an address is one of the public internet, also behind the forms in which one version carries the other."""
+    """Whether an address is on the public internet; an IPv4 address embedded in IPv6 is checked itself."""
     if isinstance(address, ipaddress.IPv6Address):
         inner = address.ipv4_mapped or address.sixtofour or (address.teredo[1] if address.teredo else None)
         if inner is not None:
@@ -56,7 +56,7 @@ def is_public(address: Address) -> bool:
 
 
 def require_web_address(url: str) -> str:
-    """The address as it is asked for (`webcal` is https); NotPublicError for what can be none on the public internet."""
+    """Returns the URL to request (`webcal` becomes https). Raises NotPublicError if it cannot be on the public internet."""
     scheme, colon, rest = url.strip().partition(":")
     url = f"{SPELT.get(scheme.lower(), scheme)}{colon}{rest}"
     try:
@@ -74,7 +74,7 @@ def require_web_address(url: str) -> str:
 
 
 def named_at(base: str, reference: str) -> str:
-    """The address (URL) that a reference means which stands at another one; NotPublicError for what is none."""
+    """The URL of a reference found at `base`. Raises NotPublicError if it is no URL."""
     try:
         return urljoin(base, quote(reference, safe=SPELLING))
     except ValueError as error:
@@ -98,12 +98,12 @@ async def resolved(host: str, port: int) -> list[Address]:
 
 
 def own_port(port: int) -> int:
-    """The port that is connected to for one that was asked for."""
+    """The port to which a request for `port` connects: the same one."""
     return port
 
 
 class _Guarded(httpcore.AsyncNetworkBackend):
-    """Connects to public addresses only, and to none that was not judged."""
+    """Connects to checked public addresses only."""
 
     def __init__(self, outside: Outside) -> None:
         self._outside = outside
@@ -119,7 +119,7 @@ class _Guarded(httpcore.AsyncNetworkBackend):
     ) -> httpcore.AsyncNetworkStream:
         try:
             addresses = await self._outside.resolve(host, port)
-        except (OSError, UnicodeError) as error:  # a name that none can be
+        except (OSError, UnicodeError) as error:  # UnicodeError: an impossible host name
             raise UnreachableError("no such host") from error
         if not addresses or not all(map(self._outside.allowed, addresses)):
             raise NotPublicError("no public host")
@@ -130,7 +130,7 @@ class _Guarded(httpcore.AsyncNetworkBackend):
 
 @dataclass(frozen=True)
 class OutsideAnswer:
-    """What came, and from where (URL), redirects followed."""
+    """An answer, and its URL after redirects."""
 
     url: str
     status: int
@@ -140,7 +140,7 @@ class OutsideAnswer:
 
 @dataclass(frozen=True)
 class Outside:
-    """How the internet is asked. `allowed`, `resolve`, `port_of` and `trust` are other ones in tests only."""
+    """Settings for requests to the internet. Only tests replace `allowed`, `resolve`, `port_of` and `trust`."""
 
     bytes_max: int
     timeout_s: float
@@ -150,7 +150,7 @@ class Outside:
     trust: Callable[[], ssl.SSLContext] = ssl.create_default_context
 
     async def get(self, url: str) -> bytes:
-        """What stands there. NotReadError."""
+        """Fetches the content of a URL. Raises NotReadError."""
         async with self.visit() as visit:
             answer = await visit.ask("GET", url, {"Accept": "text/calendar"})
         if answer.status != 200:
@@ -159,8 +159,8 @@ class Outside:
 
     @asynccontextmanager
     async def visit(self, known: Known | None = None) -> AsyncIterator[Visit]:
-        """Requests that belong together: what comes of all of them, and how long they take, is bounded. `known`: with a
-        password. NotReadError."""
+        """Opens a group of requests, whose total bytes and time are bounded. `known`: the credentials. Raises
+        NotReadError."""
         try:
             async with (
                 asyncio.timeout(self.timeout_s),
@@ -191,7 +191,7 @@ class Visit:
     async def ask(
         self, method: str, url: str, headers: Mapping[str, str], body: bytes = b""
     ) -> OutsideAnswer:
-        """What is answered, whatever the status is, once no redirect is left. NotReadError."""
+        """Follows redirects and returns the answer, whatever its status. Raises NotReadError."""
         for _ in range(REDIRECTS_MAX + 1):
             url = require_web_address(url)
             answer = await self._known_as(method, url, headers, body)
@@ -241,7 +241,7 @@ class Visit:
 
 
 def refusal(status: int) -> NotReadError:
-    """What a status says that is not the one that was hoped for."""
+    """The error for an unexpected status."""
     if status in (401, 403):
         return NotAllowedError(str(status))
     if status in (413, 507):

@@ -1,7 +1,7 @@
-"""Busy times out of an iCalendar file (RFC 5545): when, and nothing else; titles are never looked at.
+"""Reads busy times from iCalendar files (RFC 5545): times only, never titles.
 
-A file that is not ours may be hostile: its size, its events, its repetitions and all that is looked at for them are bounded,
-and no repetition is followed beyond the window that is looked at.
+A foreign file may be hostile: its size, events, repetitions and the work for them are bounded, and no repetition is
+followed beyond the window.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ EVENTS_MAX = 5_000
 REPEATED_MAX = 300
 OCCURRENCES_MAX = 20_000
 LONGEST = timedelta(days=62)
-"""what repeats by a rule and is longer is cut: nobody is away for ever by mistake"""
+"""longer occurrences of a repeating event are cut to this: nobody is away for ever by mistake"""
 _A_DAY = timedelta(days=1)
 
 
 def busy_times(contents: Sequence[bytes], within: Period, zone: tzinfo) -> list[Period]:
-    """When the owner of what these files hold together is busy; `zone` holds where an event names none. NotReadError."""
+    """The busy times in all these files together; `zone`: for times without a zone. Raises NotReadError."""
     try:
         parts = [part for content in contents for part in Calendar.from_ical(content).walk()]
         return merged(_periods(parts, within, zone), within)
@@ -40,7 +40,7 @@ def busy_times(contents: Sequence[bytes], within: Period, zone: tzinfo) -> list[
 
 @dataclass(frozen=True, slots=True)
 class _Later:
-    """How an event is from one of its occurrences on (RECURRENCE-ID with RANGE=THISANDFUTURE)."""
+    """The changed event from one occurrence on (RECURRENCE-ID with RANGE=THISANDFUTURE)."""
 
     since: datetime
     event: Any
@@ -48,7 +48,8 @@ class _Later:
 
 @dataclass(slots=True)
 class _Changed:
-    """What is said of single occurrences of an event (UID): those that stand elsewhere, and from when on it is another."""
+    """The changed occurrences of an event (UID): the original starts of those stated separately, and changes for all later
+    ones."""
 
     moved: set[datetime] = field(default_factory=set)
     later: list[_Later] = field(default_factory=list)
@@ -87,7 +88,7 @@ def _blocks(event: Any) -> bool:
 
 
 def _length(event: Any, zone: tzinfo) -> timedelta:
-    """How long it lasts; nothing, where it is a moment."""
+    """The duration of an event; zero if it is only a moment."""
     start = event["DTSTART"].dt
     if "DTEND" in event:
         return _instant(event["DTEND"].dt, zone) - _instant(start, zone)
@@ -100,7 +101,7 @@ def _length(event: Any, zone: tzinfo) -> timedelta:
 
 
 def _busy(event: Any, within: Period, zone: tzinfo, changed: _Changed, budget: Budget) -> Iterator[Period]:
-    """When one is busy with an event: with all of its occurrences, or with the one that it stands for."""
+    """The busy times of an event: of all its occurrences, or of the one that it replaces."""
     if "DTSTART" not in event:
         return
     start = event["DTSTART"].dt
@@ -109,7 +110,7 @@ def _busy(event: Any, within: Period, zone: tzinfo, changed: _Changed, budget: B
         if _blocks(event) and length > timedelta(0):
             yield first, first + length
         return
-    # By the clock of the event's own zone: nine o'clock stays nine o'clock across a change of clocks.
+    # In the event's own zone: nine o'clock stays nine o'clock across a clock change.
     own = (start.tzinfo if isinstance(start, datetime) else None) or zone
     later = sorted(
         (one for one in changed.later if "DTSTART" in one.event), key=lambda one: one.since, reverse=True
@@ -143,7 +144,7 @@ def _busy(event: Any, within: Period, zone: tzinfo, changed: _Changed, budget: B
 def _by_rules(
     event: Any, within: Period, own: tzinfo, zone: tzinfo, length: timedelta, budget: Budget
 ) -> Iterator[tuple[datetime, timedelta]]:
-    """When the rules of an event let it begin, each with how long it lasts."""
+    """The starts of an event by its rules, each with the duration."""
     first = _wall(_instant(event["DTSTART"].dt, zone), own)
     since, until = (_wall(moment, own) for moment in within)
     for rule in _listed(event, "RRULE"):
@@ -159,7 +160,7 @@ def _by_rules(
 def _further(
     event: Any, zone: tzinfo, length: timedelta, budget: Budget
 ) -> Iterator[tuple[datetime, timedelta]]:
-    """The further dates of an event (RDATE); a period lasts as long as it says."""
+    """The further dates of an event (RDATE), with the duration; a period has its own."""
     for dates in _listed(event, "RDATE"):
         for one in dates.dts:
             budget.spend()
@@ -171,7 +172,7 @@ def _further(
 
 
 def _day_of(until: Any) -> timedelta:
-    """A day that is named as the last one belongs to the repetition."""
+    """The time to add to UNTIL: if it is a whole day, that day is included."""
     return timedelta(0) if isinstance(until[0], datetime) else _A_DAY - timedelta(microseconds=1)
 
 
@@ -181,7 +182,7 @@ def _listed(event: Any, name: str) -> list[Any]:
 
 
 def _wall(moment: datetime, zone: tzinfo) -> datetime:
-    """What the clock shows."""
+    """The local time, without zone."""
     return moment.astimezone(zone).replace(tzinfo=None)
 
 

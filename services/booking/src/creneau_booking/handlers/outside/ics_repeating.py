@@ -1,6 +1,6 @@
-"""When a repetition of an iCalendar file comes (RFC 5545 §3.3.10), looked for no longer than it is worth.
+"""The occurrences of a repetition in an iCalendar file (RFC 5545 §3.3.10), with bounded work.
 
-Where nothing is counted, what lies before the window is passed over: a repetition begins then as many whole periods later.
+Without COUNT, the time before the window is skipped: the repetition then begins a number of whole periods later.
 """
 
 from __future__ import annotations
@@ -18,23 +18,23 @@ from dateutil.rrule import rrulestr
 from creneau_booking.domain.not_read import TooLargeError
 
 LOOKED_AT_MAX = 1_000_000
-"""days and moments that are looked at for all that repeats in a calendar"""
+"""the most days and moments that are examined for all repetitions of a calendar"""
 OLDEST = timedelta(days=366 * 15)
-"""a repetition whose occurrences are counted is not followed if it began before"""
+"""a repetition with COUNT is not followed if it began longer ago"""
 FREQUENCIES = frozenset({"DAILY", "WEEKLY", "MONTHLY", "YEARLY"})
 _NAMING_DAYS = {"BYWEEKNO", "BYYEARDAY", "BYMONTHDAY", "BYDAY", "BYWEEKDAY", "BYEASTER"}
 _CHECKED_AT_ONCE = 10
-"""values of a rule that are compared as quickly as a day is looked at"""
+"""this many values of a rule cost as much as examining one day"""
 
 
 @dataclass(slots=True)
 class Budget:
-    """How many days and moments may still be looked at."""
+    """The number of days and moments that may still be examined."""
 
     left: int
 
     def spend(self, units: int = 1) -> None:
-        """TooLargeError when it is used up."""
+        """Raises TooLargeError if the budget is used up."""
         self.left -= units
         if self.left < 0:
             raise TooLargeError("too many repetitions")
@@ -43,14 +43,14 @@ class Budget:
 def repeated(
     rule: Any, first: datetime, since: datetime, until: datetime, budget: Budget
 ) -> Iterator[datetime]:
-    """When what began at `first` comes again by a rule (RECUR), in order, up to `until`; of what is before `since` as much as
-    had to be looked at. All by the clock of the place, without zone. The end that the rule states is the caller's to keep.
+    """The occurrences by a rule (RECUR) of what began at `first`, in order, until `until`; also those before `since` that
+    had to be computed. All in local time, without zone. The caller applies the rule's own UNTIL.
 
-    TooLargeError where it comes by the hour or more often, or the budget is used up.
+    Raises TooLargeError if it repeats hourly or more often, or the budget is used up.
     """
     if str((rule.get("FREQ") or [""])[0]).upper() not in FREQUENCIES:
         raise TooLargeError("repeats too often")
-    # The window bounds every rule: one that goes on would be counted for ever.
+    # The window bounds every rule: an endless one would never finish.
     parts = [
         part
         for part in rule.to_ical().decode().upper().split(";")
@@ -63,12 +63,12 @@ def repeated(
         return
     budget.spend(prod(len(rule.get(unit) or [0]) for unit in ("BYHOUR", "BYMINUTE", "BYSECOND")))
     found: Any = rrulestr(";".join([*parts, f"UNTIL={until:%Y%m%dT%H%M%S}"]), dtstart=first)
-    # One that never holds (each 30 February) is looked for so long, and the rest of two years: dateutil itself does it until
-    # the year 9999.
+    # A rule that never matches (30 February) is searched for these days and two years more; dateutil would search until the
+    # year 9999.
     days = max(0, (until - first).days) + 2 * 366
     asked = (days, _price(rule), budget)
     if found._bymonth is None and found._byweekno is None and found._bynweekday:
-        # With months it would be the first Monday of each of them, and not of the year.
+        # Setting months would mean the first Monday of each month, and not of the year.
         found._byweekday = _Asked(found._byweekday or range(7), *asked)
     else:
         found._bymonth = _Asked(found._bymonth or range(1, 13), *asked)
@@ -79,7 +79,7 @@ def repeated(
 
 
 class _Asked(tuple[int, ...]):
-    """The months of a rule, or its days of the week, of which each day that is looked at is asked: so the days are counted."""
+    """The months or weekdays of a rule. dateutil tests each examined day against them, so this counts the days."""
 
     _left: int
     _price: int
@@ -103,14 +103,14 @@ class _NeverError(Exception):
 
 
 def _price(rule: Any) -> int:
-    """What a day costs: it is compared with all values of a rule, and looked up once for each place in a set of days."""
+    """The cost of a day: its comparison with all values of the rule, which count fully with BYSETPOS."""
     values = sum(len(said) for said in rule.values() if isinstance(said, list))
     return 1 + (values if "BYSETPOS" in rule else values // _CHECKED_AT_ONCE)
 
 
 def _later(parts: list[str], rule: Any, first: datetime, since: datetime) -> datetime:
-    """When the rule may begin instead of `first`, whole periods later and one before `since`. Which day it means is added to
-    its `parts`, where only `first` says it."""
+    """The start that may replace `first`: whole periods later, and at least one before `since`. Adds to `parts` the day that
+    only `first` states."""
     frequency, interval = str(rule["FREQ"][0]).upper(), int((rule.get("INTERVAL") or [1])[0])
     if interval < 1:
         return first

@@ -1,5 +1,4 @@
-"""With a password at a server that is not ours: it goes over https only, and to no other domain than the one for which it was
-given."""
+"""Authentication at an external server: a password goes over https only, and only to the domain for which it was given."""
 
 from __future__ import annotations
 
@@ -15,15 +14,14 @@ from creneau_booking.domain.not_read import StrayedError
 
 @dataclass(frozen=True)
 class Credentials:
-    """How somebody is known at a server that is not ours."""
+    """A user name and password at an external server."""
 
     user: str
     password: str = field(repr=False)
 
 
 class Known(httpx.Auth):
-    """Basic (RFC 7617), or Digest (RFC 7616) where the server asks for that; over https, and within the domain of `home`
-    (URL)."""
+    """Basic (RFC 7617), or Digest (RFC 7616) if the server asks for it; over https, within the domain of `home` (URL)."""
 
     def __init__(self, credentials: Credentials, home: str) -> None:
         self._basic = httpx.BasicAuth(credentials.user, credentials.password)
@@ -32,13 +30,13 @@ class Known(httpx.Auth):
         self._host = urlsplit(home).hostname or ""
 
     def require_told(self, url: str) -> None:
-        """StrayedError where the password is not to go."""
+        """Raises StrayedError if the password must not be sent to this URL."""
         parts = urlsplit(url)
         if parts.scheme != "https" or not is_of_domain(parts.hostname or "", self._host):
             raise StrayedError("another host")
 
     def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
-        # A challenge that cannot be read, or asks for what is not spoken here: the refusal stands.
+        # A challenge that cannot be read or is not supported: the server's refusal stands.
         with suppress(ValueError, KeyError, NotImplementedError, httpx.ProtocolError):
             yield from self._said(request)
 
@@ -57,7 +55,7 @@ class Known(httpx.Auth):
 
 
 def is_of_domain(host: str, home: str) -> bool:
-    """Whether a host is the one at home, stands below it, or below what that stands below, which has a domain of its own:
+    """Whether a host is `home`, a subdomain of it, or of its parent if the parent has at least two labels:
     `p42-caldav.icloud.com` is of `caldav.icloud.com`."""
     above = home.partition(".")[2]
     return host == home or (

@@ -1,7 +1,7 @@
 """Free slots published in bulk, in the form of SMART Scheduling Links: files of NDJSON, and the manifest that names them.
 
-A file is named by its content, so that it never changes: one that is the same as before keeps its name and its time, and a
-client that was given the manifest of a minute ago still finds all its files. They are served as they are, by nginx.
+A file is named by its content, so it never changes: an equal file keeps its name and its time, and a client with the
+manifest of a minute ago still finds all its files. nginx serves the files.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ DIGEST_CHARACTERS = 16
 
 @dataclass(frozen=True, slots=True)
 class PublicationPlace:
-    """Where the files are written, under which address they are read, and the pages to which a slot leads."""
+    """The folder of the files, the URL under which they are read, and the site to whose pages slots link."""
 
     folder: Path
     files_url: str
@@ -68,14 +68,14 @@ class _File:
 
 
 class BulkPublication:
-    """Builds what is published, and takes away what no manifest names any more."""
+    """Writes the published files, and removes those that no manifest names any more."""
 
     def __init__(self, database: Database, place: PublicationPlace) -> None:
         self._database = database
         self._place = place
 
     async def publish(self, now: datetime) -> int | None:
-        """Publish what is free now; how many slots, None when another process is publishing."""
+        """Publishes the free slots; returns how many, None if another process is publishing."""
         self._place.folder.mkdir(parents=True, exist_ok=True)
         async with (
             self._database.connection() as connection,
@@ -157,7 +157,7 @@ class BulkPublication:
     async def _write(
         self, type_: str, name: str, lines: AsyncIterator[bytes], known: Mapping[str, str], now: datetime
     ) -> list[Resource]:
-        """One file, as the manifest names it; none, where there is nothing to say."""
+        """Writes one file and returns its manifest entry, as a list; empty if there are no lines."""
         with self._draft() as (draft, written):
             async for line in lines:
                 written.add(line)
@@ -172,7 +172,7 @@ class BulkPublication:
 
     @contextmanager
     def _draft(self) -> Iterator[tuple[Path, _File]]:
-        """A file under a name that no manifest has; gone, unless it was given another."""
+        """A draft file under a name that no manifest has; deleted afterwards, unless it was renamed."""
         draft = self._place.folder / f".draft-{os.getpid()}"
         try:
             with draft.open("wb") as out:
@@ -182,7 +182,7 @@ class BulkPublication:
             draft.unlink(missing_ok=True)
 
     def _extensions(self, agenda: PublishedAgenda, phones: _Phones) -> list[Resource]:
-        """Where an appointment of the agenda is made: on the page of its role, or by telephone."""
+        """The extensions that tell where to book the agenda: on the page of its role, or by telephone."""
         said: list[Resource] = []
         if agenda.role is not None:
             said.append({"url": DEEP_LINK, "valueUrl": f"{self._place.site_url}/soignants/{agenda.role}"})
@@ -192,7 +192,7 @@ class BulkPublication:
         return said
 
     def _clear(self, named: set[str], now: datetime) -> None:
-        """Take away the files that no manifest has named for a while."""
+        """Removes the files that no manifest has named for `kept`."""
         oldest = (now - self._place.kept).timestamp()
         for path in self._place.folder.glob("*.ndjson"):
             if path.name in named:
@@ -202,7 +202,7 @@ class BulkPublication:
 
 
 class _Phones:
-    """The first telephone number of roles and places, of those in use."""
+    """The first telephone number currently in use of each role and place."""
 
     def __init__(self, now: datetime) -> None:
         self._now = now
@@ -220,7 +220,7 @@ class _Phones:
 
 
 def since(manifest: Resource, moment: datetime) -> Resource:
-    """The manifest with those files only that have changed after a moment."""
+    """The manifest with only the files that have changed after a moment."""
     later = [
         output
         for output in manifest["output"]
@@ -230,7 +230,7 @@ def since(manifest: Resource, moment: datetime) -> Resource:
 
 
 def _changed_at(before: Publication | None) -> dict[str, str]:
-    """URL → since when that file is published."""
+    """URL of a file → since when it is published."""
     if before is None:
         return {}
     outputs = json.loads(before.manifest)["output"]
@@ -246,7 +246,7 @@ def _weeks(now: datetime, days: int) -> Iterator[tuple[datetime, datetime]]:
 
 
 def _schedule(agenda: PublishedAgenda, offers: bool) -> Resource:
-    """A Schedule whose first actor is its place, as SMART Scheduling Links has it."""
+    """The Schedule with its place as first actor, as SMART Scheduling Links requires."""
     schedule = loads(agenda.content)
     actors = schedule.get("actor", [])
     named = [a for a in actors if str(a.get("reference", "")).startswith("Location/")]
@@ -257,7 +257,7 @@ def _schedule(agenda: PublishedAgenda, offers: bool) -> Resource:
 
 
 def _linked(content: bytes, said: list[Resource]) -> bytes:
-    """A slot with extensions, put in without reading it where it has none."""
+    """Adds extensions to a slot; inserts them without parsing if the slot has none."""
     if not said:
         return content
     if b'"extension"' not in content:
@@ -267,7 +267,7 @@ def _linked(content: bytes, said: list[Resource]) -> bytes:
 
 
 def _state(place: Resource) -> Iterator[str]:
-    """The département of a place, which stands for the state of the specification."""
+    """The département of a place, used as `state` of the specification."""
     code = code_of(place.get("address"))
     if code is not None:
         yield part_of_code(code)

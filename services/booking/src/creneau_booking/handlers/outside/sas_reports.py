@@ -1,8 +1,8 @@
-"""The SAS platform is told of the appointments that were made for a regulator (INT_R03): once, in order, in the end.
+"""Reports the appointments made for a regulator to the SAS platform (INT_R03): once, in order, eventually.
 
-What is to be told is noted in the transaction that changes the appointment; a worker tells it. The first word is a POST;
-whatever may have reached the platform before is a PUT by our identifier, which creates what it does not know: so a word
-that is said twice has the effect of one, also after a crash between its answer and our note of it.
+The transaction that changes an appointment notes the report; a worker sends it. The first report is a POST. If an earlier
+one may have reached the platform, it is a PUT by Créneau's identifier, which also creates. So a report sent twice has the
+effect of one, even after a crash between the platform's answer and the note of it.
 """
 
 from __future__ import annotations
@@ -47,9 +47,9 @@ from creneau_shared.logging import describe
 
 FHIR_JSON = "application/fhir+json"
 LATER = frozenset({408, 425, 429})
-"""refusals, beside the server's own failures, that say: not now"""
+"""statuses, beside server errors, after which the report is sent again later"""
 KNOWN_ALREADY = frozenset({409, 412})
-"""what a platform says to a POST of what it has"""
+"""statuses of a POST whose appointment the platform has already"""
 TOLD = Counter("creneau_sas_reports_total", "Words to the SAS platform on appointments", ["outcome"])
 FACTOR, JITTER = 2.0, 0.2
 
@@ -59,7 +59,7 @@ log = structlog.get_logger(__name__)
 async def appointment_changed(
     connection: Connection, context: WriteContext, kind: ChangeKind, stored: Stored, resource: Resource | None
 ) -> None:
-    """The hook of Appointment: what was made for somebody is noted, to be told of; so is that what was noted is deleted."""
+    """The hook of Appointment: notes a report for an appointment made for a regulator, or for a deleted appointment."""
     if resource is not None and (not operators_of(resource) or told_status(resource) is None):
         return
     new = resource is not None and is_begun(resource)
@@ -68,11 +68,11 @@ async def appointment_changed(
 
 @dataclass(frozen=True, slots=True)
 class Platform:
-    """Where the platform is, how it knows us, and how patient we are with it."""
+    """The platform's URL, the credentials for it, and the times of timeout and retry."""
 
     url: str
     system: str
-    """the system of our technical ids"""
+    """the identifier system of Créneau's technical ids"""
     timeout: timedelta
     delay_first: timedelta
     delay_max: timedelta
@@ -80,7 +80,7 @@ class Platform:
     key: str = ""
 
     def client(self) -> httpx.AsyncClient:
-        """A client with our certificate, where the platform asks for one (mTLS)."""
+        """A client with the certificate, if one is configured (mTLS)."""
         verify: ssl.SSLContext | bool = True
         if self.certificate:
             verify = ssl.create_default_context()
@@ -88,7 +88,7 @@ class Platform:
         return httpx.AsyncClient(verify=verify, timeout=self.timeout.total_seconds(), follow_redirects=False)
 
     def again_at(self, attempts: int, now: datetime) -> datetime:
-        """When to try again after that many tries: for ever, ever more slowly."""
+        """When to try again after `attempts` tries: without end, with growing delays up to `delay_max`."""
         delay_s = min(
             self.delay_first.total_seconds() * FACTOR ** min(attempts - 1, 64), self.delay_max.total_seconds()
         )
@@ -96,7 +96,7 @@ class Platform:
 
 
 class SasReports:
-    """Tells the platform what is due."""
+    """Sends the reports that are due."""
 
     def __init__(self, database: Database, platform: Platform, clock: Clock) -> None:
         self._database = database
@@ -104,7 +104,7 @@ class SasReports:
         self._clock = clock
 
     async def tell_all(self) -> int:
-        """Tell everything that is due now; how many words were said."""
+        """Sends all reports that are due now; returns how many."""
         said = 0
         async with self._platform.client() as client:
             while (due := await self._claim()) is not None:
@@ -128,7 +128,7 @@ class SasReports:
                 appointment["status"] = "entered-in-error"
             report = await self._report(connection, appointment)
             if report is None:
-                # Of no regulator, or of a professional without a number: nothing that the platform could take.
+                # Without a regulator's or a professional's number, or without times: the platform could not accept it.
                 TOLD.labels("not-reportable").inc()
                 await report_refused(
                     connection, due.appointment, version, "not-reportable", self._clock.now()
@@ -196,6 +196,6 @@ class SasReports:
 
 
 def _ids(references: list[str], kind: str) -> list[str]:
-    """The ids of those of the references that are of this type."""
+    """The ids of the references of this type."""
     parts = [reference.split("/_history/")[0].split("/")[-2:] for reference in references]
     return [part[1] for part in parts if len(part) == 2 and part[0] == kind]

@@ -1,1 +1,1 @@
-"""Patients and those who act for them: registered, changed, ended, erased, and what becomes of their visits."""
+"""Patients and those who act for them: registration, changes, end, erasure, and the effect on their visits."""

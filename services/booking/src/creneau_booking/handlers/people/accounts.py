@@ -1,4 +1,4 @@
-"""What an account may do has changed: the other services are told, in the transaction of the change."""
+"""Tells the other services that an account's rights have changed, in the transaction of the change."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from creneau_shared.messaging.outbox import append
 async def tell(
     connection: Connection, accounts: Iterable[Account], now: datetime, correlation_id: str | None
 ) -> None:
-    """Publish the people of these accounts as they are now. Rivals of one account wait for each other, so that the last
-    one told is what holds."""
+    """Publishes the people for whom these accounts act now. Transactions of one account wait for each other, so that the
+    last event is the valid state."""
     for account in sorted(set(accounts)):
         await take_turn(connection, account)
         links = await links_to_come(connection, account, now)

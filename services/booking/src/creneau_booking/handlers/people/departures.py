@@ -1,7 +1,7 @@
-"""Those whom the directory has deleted: their visits to come are cancelled, and those concerned are told.
+"""Cancels the visits to come of actors whom the directory has deleted, and tells the people concerned.
 
-The directory knows of no visit, so it cannot refuse. Whoever is only inactive or has ended keeps the visits that there
-are: the practice moves or cancels them.
+The directory knows no visits, so it cannot refuse to delete. An actor who is only inactive or has ended keeps the existing
+visits: the practice moves or cancels them.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from creneau_shared.messaging.progress import moved
 
 
 class Departures:
-    """Cancels what cannot take place any more."""
+    """Cancels visits that cannot take place any more."""
 
     def __init__(self, repository: AppointmentRepository, handlers: AppointmentHandlers) -> None:
         self._repository = repository
         self._handlers = handlers
 
     async def foresee(self, connection: Connection, reference: str, now: datetime) -> tuple[Stored, ...]:
-        """The visits to come of an actor (`Practitioner/12`), and of the agendas that name it, locked; and it is our turn to
-        dispose of everybody's time whom its going concerns. Before anything else is written because of it."""
+        """Locks and returns the visits to come of an actor (`Practitioner/12`) and of the agendas that name it. Also locks
+        the time of all people concerned. Call it before anything else is written because of the deletion."""
         await alone(connection)
         visits = await visits_with(connection, reference, now)
         locked = []
@@ -43,14 +43,15 @@ class Departures:
         return to_come
 
     async def leave_calendars(self, connection: Connection, reference: str, now: datetime) -> None:
-        """A professional's own calendar goes with them, password and all, and the secret address by which they read the agenda;
-        where others have the agenda, with the last."""
+        """Removes a professional's own calendar, its password, and the secret address by which they read the agenda. If
+        several have the agenda, this happens when the last one is deleted."""
         if reference.startswith("Practitioner/"):
             for agenda in await calendars_of_the_last(connection, reference):
                 await leave_calendars(connection, agenda, now)
 
     async def cancel(self, connection: Connection, visits: Iterable[Stored], now: datetime) -> None:
-        """Cancel these visits, which are locked. Whoever was only offered one, or waits for an answer to it, waits on."""
+        """Cancels these locked visits. An offer, or an accepted offer that waits for the practice, goes back to the waiting
+        list."""
         context = WriteContext(now=now, by_service=True)
         for current in visits:
             if await self._is_of_the_line(connection, current):

@@ -1,4 +1,4 @@
-"""Visits to come of a Patient whose record has ended: handed to the record that replaces it, or cancelled, unsaid to them."""
+"""Visits to come of a Patient whose record has ended: they go to the record that replaces it, or are cancelled silently."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from creneau_shared.fhir.storage.generic import owned_by
 from creneau_shared.fhir.storage.store import Stored, WriteContext
 
 JOINED = "Dossiers réunis : la personne avait un autre rendez-vous à cette heure."
-"""why somebody has two visits at one time whom two records had taken for two people; the practice settles it"""
+"""double-booking reason for a person with two records and two visits at one time; the practice resolves it"""
 
 
 class EndedPatients:
-    """Looks again at what was booked for somebody for whom nothing can be booked any more."""
+    """Handles the visits of a Patient for whom nothing can be booked any more."""
 
     def __init__(self, handlers: AppointmentHandlers) -> None:
         self._handlers = handlers
@@ -31,7 +31,7 @@ class EndedPatients:
     async def look_again(
         self, connection: Connection, context: WriteContext, patient: str, how: Ended
     ) -> None:
-        """The visits to come of a Patient (id); those of several patients are the practice's to decide."""
+        """Hands over or cancels the visits to come of a Patient (id). For those of several patients the practice decides."""
         people = [patient_actor(f"Patient/{patient}", hidden=hidden) for hidden in (False, True)]
         await stop_taking(connection, people=people, now=context.now)
         successor = f"Patient/{how.successor}" if how.successor else None

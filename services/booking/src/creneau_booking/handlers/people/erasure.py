@@ -1,6 +1,6 @@
-"""Erasing a person from booking: appointments to come end first and are told, then identity goes from everywhere.
+"""Erases a person from booking: first cancels appointments to come and publishes that, then removes the identity everywhere.
 
-Everything here runs inside the caller's transaction: after a crash all of it has happened, or nothing. Done twice it
+Everything here runs inside the caller's transaction: after a crash all of it has happened, or nothing. Repeating it
 changes nothing more.
 """
 
@@ -28,7 +28,7 @@ from creneau_shared.messaging.outbox import append
 
 @dataclass(frozen=True)
 class ErasedCount:
-    """How many resources of a type were taken away, or were taken the person out of."""
+    """How many resources of a type were deleted or anonymised."""
 
     what: str
     count: int
@@ -36,7 +36,7 @@ class ErasedCount:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What an erasure does, or has done."""
+    """The effect of an erasure, planned or done."""
 
     patient_id: str
     cancelled: tuple[str, ...]
@@ -57,7 +57,7 @@ class PersonalStores:
 
 
 class PatientErasure:
-    """The command `erase`, and what it would do. Stateless; one a process."""
+    """The command `erase`, and its preview `foresee`. Stateless; one a process."""
 
     def __init__(
         self, stores: PersonalStores, handlers: AppointmentHandlers, times: KeepingTimes, base_url: str
@@ -68,14 +68,14 @@ class PatientErasure:
         self._base_url = base_url
 
     async def foresee(self, connection: Connection, patient_id: str, now: datetime) -> Outcome:
-        """What `erase` would do at `now`; nothing is changed."""
+        """Returns the effect that `erase` would have at `now`; changes nothing."""
         named = await named_in(connection, patient_id)
         appointments = await self._appointments(connection, named, lock=False)
         ending = [a for a in appointments if self._ends(a, patient_id, now)]
         return self._outcome(patient_id, named, [a.id for a in ending], appointments, now)
 
     async def erase(self, connection: Connection, context: WriteContext, current: Stored) -> Outcome:
-        """Erase the Patient `current`, whom the caller has locked."""
+        """Erases the Patient `current`, whom the caller has locked."""
         outcome = await self._erase_resources(connection, context, current)
         ended = await end_links(connection, current.id)
         await tell(connection, ended, context.now, context.correlation_id)
@@ -93,8 +93,7 @@ class PatientErasure:
         return outcome
 
     async def sweep(self, connection: Connection, context: WriteContext, patient_id: str) -> int:
-        """Look again for an erased Patient, for what requests in hand at the time have written since; how much there
-        was."""
+        """Erases again what requests that were running during an erasure have written since; returns how many resources."""
         current = await self._stores.patients.lock(connection, patient_id)
         if current is None:
             return 0
@@ -157,7 +156,7 @@ class PatientErasure:
     async def _erase_said(
         self, connection: Connection, context: WriteContext, named: Named, gone: frozenset[str]
     ) -> None:
-        """Their own answers and the Provenances of their records go; out of others they are taken."""
+        """Erases the person's own answers and the Provenances of their records; anonymises others that name them."""
         out = Anonymiser(gone, self._base_url)
         for store, ids, role, anonymous in (
             (self._stores.responses, named.responses, "actor", out.response),

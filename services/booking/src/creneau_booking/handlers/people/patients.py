@@ -1,4 +1,4 @@
-"""What a written Patient brings with it: an INS of its own, who answers for its addresses, and the news of both."""
+"""The effects of writing a Patient: it holds its INS, its addresses may be vouched for, and events report its contact."""
 
 from __future__ import annotations
 
@@ -39,23 +39,23 @@ LOOKED_AT_TOGETHER = 1_000
 
 @dataclass(frozen=True, slots=True)
 class ContactSecrets:
-    """What is known by keys of those who come without an account: who has proven which contact, and what is asked of
-    whoever comes by a link."""
+    """Secrets for people without an account: which contact somebody has proven, and the answers asked of the holder of a
+    link."""
 
     accounts: ContactAccounts
     answers: Answers
 
 
 def answers_for_addresses(context: WriteContext) -> bool:
-    """Whether the author has seen or spoken to the person: everybody but the person's own account, whatever scopes
-    it writes with. A counsellor sits beside them."""
+    """Whether the author vouches for addresses, having seen or spoken to the person: everybody but a patient's account,
+    whatever its scopes. A counsellor does, being present with the person."""
     return context.patient_ids is None or context.role == "counsellor"
 
 
 async def require_more_than_asked(
     connection: Connection, context: WriteContext, patient: str, where: Literal["record", "proxy", "link"]
 ) -> None:
-    """KnownByRequest when a practice would write of a Patient (id) who has only asked it for something."""
+    """Raises KnownByRequest if a practice writes about a Patient (id) from whom it only has a request."""
     if context.people is not None or context.organizations is None:
         return
     if await is_only_asked(connection, patient, context.organizations):
@@ -63,16 +63,16 @@ async def require_more_than_asked(
 
 
 async def require_successor(connection: Connection, context: WriteContext, patient: str) -> None:
-    """The visits of a record that is replaced become those of another Patient (id): a practice names one of its own.
-    UnknownPatients when it does not know them, KnownByRequest when it knows them by a request only."""
+    """Checks the Patient (id) to whom the visits of a replaced record go: a practice names one of its own. Raises
+    UnknownPatients if it does not know them, KnownByRequest if it only has a request from them."""
     if context.organizations is not None:
         await require_registered(connection, (patient,), "link", context.organizations)
     await require_more_than_asked(connection, context, patient, "link")
 
 
 def require_writable(context: WriteContext, before: Resource | None, after: Resource) -> None:
-    """Unprocessable when the person is not born yet; Forbidden when who acts for a person, a counsellor too, says more of them
-    than is their own to say; Unprocessable when they give an address that is none, or anybody an INS that is none."""
+    """Raises BornLater for a birth date in the future, and InsWrong for an impossible INS. For callers who act for a person,
+    counsellors too: StatedByStaff for elements not theirs, AddressesUnreachable for an impossible address."""
     require_born(before, after, context.now)
     if context.patient_ids is not None:
         require_own_words(before, after)
@@ -88,9 +88,9 @@ async def patient_written(
     before: Resource | None,
     after: Resource,
 ) -> None:
-    """Unprocessable when an INS is called official of an identity that is not validated; Conflict when another Patient holds
-    it. Addresses that staff add are vouched for by them; what they only write again stays what it was. Who logged in by a
-    code has shown that they read what comes to the contact."""
+    """Raises OfficialInsUnverified for an official INS of an identity that is not validated, IdentityRegistered if another
+    Patient holds it. Staff vouch for addresses that they add; unchanged ones keep their state. A login by a code proves the
+    contact that received the code."""
     if (index := unverified_official_ins(after)) is not None:
         raise OfficialInsUnverified(index)
     await _hold_ins(connection, context, id_, before, after)
@@ -107,7 +107,7 @@ async def patient_written(
 
 
 async def patient_removed(connection: Connection, context: WriteContext, id_: str) -> None:
-    """Let go of the INS, and tell everybody to forget how the person was reached."""
+    """Releases the INS, and publishes that the person's contact is to be forgotten."""
     await identities.forget(connection, id_)
     await append(connection, [contact_event(id_, None, context.correlation_id, now=context.now)])
 
@@ -120,8 +120,8 @@ async def tell_contact(
     correlation_id: str | None,
     now: datetime,
 ) -> None:
-    """Tell how the patient, who is locked, is reached, and which addresses somebody answers for; again when a period has
-    made it otherwise."""
+    """Publishes the contact of a locked patient, and which addresses are vouched for. Plans to publish it again when a
+    period changes it."""
     vouched = await identities.vouched(connection, id_)
     await append(connection, [contact_event(id_, patient, correlation_id, vouched, answers, now=now)])
     if (changes_at := contact_changes_at(patient, now)) is not None:
@@ -129,8 +129,8 @@ async def tell_contact(
 
 
 async def expect_missed_changes(database: Database, since: datetime) -> int:
-    """Have the contacts looked at again that a period will change, of Patients written since then by a process of before
-    there were such reminders, which runs on while it is replaced; how many. Nobody is told of anything yet."""
+    """Plans the contact changes of Patients that an older process, without such reminders, has written since then while it
+    is being replaced; returns how many. Publishes nothing yet."""
     expected = 0
     after: tuple[datetime, int] | None = (since, 0)
     while after is not None:
@@ -145,7 +145,7 @@ async def expect_missed_changes(database: Database, since: datetime) -> int:
 
 
 async def tell_changed_contacts(database: Database, answers: Answers, now: datetime) -> int:
-    """Tell again of the Patients whose contact time has changed, a batch a transaction; how many."""
+    """Publishes the contacts that time has changed, a batch per transaction; returns how many."""
     told = 0
     while True:
         async with database.transaction() as connection:
@@ -158,7 +158,7 @@ async def tell_changed_contacts(database: Database, answers: Answers, now: datet
 
 
 async def tell_all_contacts(database: Database, answers: Answers, now: datetime) -> int:
-    """Tell of every Patient again, a batch a transaction; how many there were."""
+    """Publishes the contact of every Patient again, a batch per transaction; returns how many."""
     told, last = 0, ""
     while True:
         async with database.transaction() as connection:
@@ -171,8 +171,8 @@ async def tell_all_contacts(database: Database, answers: Answers, now: datetime)
 
 
 def _require_ins(context: WriteContext, before: Resource | None, after: Resource) -> None:
-    """A key that does not hold is no reason to refuse what the deployment itself takes over by FR Core, whose own example
-    breaks its key: it is told of it, as in the directory."""
+    """Raises InsWrong for an impossible INS. For the deployment's own FR Core imports a wrong key is only a warning, as in
+    the directory: FR Core's own example has one."""
     told = context.role == "system" and claims_fr_core(after)
     faults = list(ins_faults(before, after))
     if wrong := tuple((index, fault) for index, fault in faults if fault == "form" or not told):
@@ -196,7 +196,7 @@ async def _hold_ins(
 
 
 async def _sees(connection: Connection, context: WriteContext, patient_id: str) -> bool:
-    """Whether the author may see the Patient: it is of a practice for which they write, or they see all."""
+    """Whether the author may see the Patient: it belongs to a practice for which they write, or they see all."""
     if context.organizations is None:
         return context.patient_ids is None
     return await identities.is_of(connection, patient_id, owned_by(context.organizations))

@@ -1,4 +1,4 @@
-"""RelatedPersons: who may state whom, what a statement means for the accounts that act by it, and when it ends."""
+"""RelatedPersons: who may write them, their effect on the accounts that act by them, and when they end."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ from creneau_shared.security.rights import OWNER
 
 
 class RelatedPersonStore(GenericStore):
-    """Every write is judged by who decides for the Patient, and followed by the accounts that act by it."""
+    """Checks for every write whether the caller decides for the Patient, and updates the accounts that act by it."""
 
     def __init__(self, base_url: str) -> None:
         super().__init__("RelatedPerson", base_url, self._followed, self._known_to)
 
     def proxy(self, stored: Stored) -> Proxy:
-        """What a stored RelatedPerson that is not deleted states."""
+        """Reads a stored RelatedPerson that is not deleted."""
         assert stored.content is not None
         return proxy_of(loads(stored.content), self._base_url)
 
@@ -79,7 +79,7 @@ class RelatedPersonStore(GenericStore):
     async def require_may_invite(
         self, connection: Connection, context: WriteContext, current: Stored
     ) -> None:
-        """Refused when the caller may give nobody a code for the locked statement; ProxyEnded once it has ended."""
+        """Refuses a caller who may not give out a code for the locked RelatedPerson. Raises ProxyEnded if it has ended."""
         proxy = self.proxy(current)
         if context.role != "counsellor":
             await self._require_may_decide(connection, context, proxy, None)
@@ -89,7 +89,7 @@ class RelatedPersonStore(GenericStore):
             raise ProxyEnded()
 
     async def accept(self, connection: Connection, context: WriteContext, current: Stored) -> Stored:
-        """An account has taken the locked statement up: which its versions tell, to both sides."""
+        """Records in a new version that an account has accepted the locked RelatedPerson, visible to both sides."""
         assert current.content is not None
         if (proxy := self.proxy(current)).is_oneself:
             await invitations.void_for_oneself(connection, proxy.patient)
@@ -97,14 +97,14 @@ class RelatedPersonStore(GenericStore):
         return await super().replace(connection, context.unlimited(), current, taken)
 
     async def renounce(self, connection: Connection, context: WriteContext, current: Stored) -> Stored:
-        """Whoever acts by the locked statement does so no longer, of their own will."""
+        """Records that whoever acts by the locked RelatedPerson has renounced it."""
         assert current.content is not None
         left = renounced(loads(current.content))
         return await super().replace(connection, context.unlimited(), current, left)
 
     async def end_at_majority_of(self, connection: Connection, context: WriteContext, patient: str) -> None:
-        """The birth date of a Patient (id) may be another than it was: so is the end of what ends at their majority, and what
-        a parent states of somebody who turns out to be under age ends there."""
+        """Adjusts RelatedPersons after a possible change of a Patient's (id) birth date: moves ends that depend on majority,
+        and ends a parent's at majority if the Patient turns out to be under age."""
         rows = await connection.fetch(
             "SELECT id FROM related_person WHERE terms @> ARRAY['patient=Patient/' || $1] AND NOT deleted ORDER BY id",
             patient,
@@ -130,7 +130,7 @@ class RelatedPersonStore(GenericStore):
     async def _said(
         self, connection: Connection, context: WriteContext, resource: Resource, current: Stored | None
     ) -> Resource:
-        """What is stored when this is said: refused when it is not the caller's to say, with what the server states."""
+        """Returns the resource to store, with the elements that the server states. Refuses a caller who may not write it."""
         stored = loads(current.content) if current is not None and current.content is not None else None
         before = proxy_of(stored, self._base_url) if stored is not None else None
         proxy = proxy_of(resource, self._base_url)
@@ -179,7 +179,7 @@ class RelatedPersonStore(GenericStore):
         stored: Stored,
         resource: Resource | None,
     ) -> None:
-        """What is stated holds at once, and what is withdrawn holds no longer."""
+        """Applies a written RelatedPerson to the accounts at once: new scopes and period, or its end."""
         proxy = proxy_of(resource, self._base_url) if resource is not None else None
         if proxy is None or not proxy.active:
             changed = await accounts.end_proxy(connection, stored.id)
@@ -205,7 +205,7 @@ class RelatedPersonStore(GenericStore):
             OWNER,
         )
         if owners is None and context.organizations is None and context.patient_ids is None:
-            # Others are told the same of who is not theirs and of who is not there.
+            # Other callers get the same refusal for a Patient of others and for one that does not exist.
             await require_registered(connection, (patient,), "proxy")
         if current is not None and current.content is not None and self.proxy(current).patient != patient:
             raise ProxyOfAnother()

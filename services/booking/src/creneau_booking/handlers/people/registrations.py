@@ -1,4 +1,4 @@
-"""Patients and who acts for them: what a registration, a correction or an end means for the accounts concerned."""
+"""Patients and who acts for them: the effect of a registration, a correction or an end on the accounts concerned."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from creneau_shared.security.rights import BY_LINK, OWNER, SHARED
 
 
 async def known(connection: Connection, principal: Principal, now: datetime) -> Known:
-    """For whom a principal acts: the Patients of their account, or the practices for which they speak."""
+    """Those for whom a principal acts: the Patients of their account, or practices."""
     if principal.role != "patient":
         practices = await practices_of(connection, principal, now)
         return Known(practices=practices.may, own_practices=practices.own)
@@ -40,7 +40,7 @@ async def known(connection: Connection, principal: Principal, now: datetime) -> 
 
 
 async def _by_link(connection: Connection, appointment: str, patient: str) -> Known:
-    """What a link to an appointment lets its holder do: nothing once it is another person's, hidden or deleted."""
+    """The rights of the holder of a link to an appointment: none if it is another person's, hidden or deleted."""
     is_theirs = await connection.fetchval(
         "SELECT EXISTS (SELECT FROM appointment WHERE id = $1 AND NOT deleted AND terms @> ARRAY[$2, $3])",
         appointment,
@@ -65,7 +65,7 @@ class People:
         stored: Stored,
         resource: Resource | None,
     ) -> None:
-        """One that a person registers is theirs to act for; one that is deleted is nobody's any more."""
+        """Links a Patient that an account registers to that account; ends all links of a deleted one."""
         if kind == "create" and context.role == "patient":
             await self._link(connection, context, stored.id)
             registered = await accounts.count_patients(connection, Account(context.issuer, context.subject))
@@ -79,8 +79,8 @@ class People:
     async def patient_belonging(
         self, connection: Connection, context: WriteContext, resource: Resource, current: Stored | None
     ) -> list[str] | None:
-        """A Patient is of the practice that registers them: the one that the resource names, if the author speaks for it,
-        else the author's own. Others come to know them by an appointment."""
+        """The owners of a Patient, as terms: the practice that registers them, which the resource names if the author acts
+        for it, else the author's own. Others come to know them by an appointment."""
         if current is None:
             if context.organizations is None:
                 return registered_by(())
@@ -94,9 +94,9 @@ class People:
     async def _require_same_majority(
         self, connection: Connection, before: Resource, after: Resource, *, oneself: bool
     ) -> None:
-        """BirthDateSettled when a consumer's correction of the birth date would move the end of a parent's authority, or give
-        it to a parent who is not the person (`oneself`), once somebody else knows the person: a practice, or the account that is
-        their own."""
+        """Raises BirthDateSettled if an account corrects a birth date on which a parent's authority depends. It may do so
+        until a practice knows the person, or the person has an own account. Unless the caller is the person (`oneself`),
+        every RelatedPerson of a parent counts, even one that does not end at majority."""
         if before.get("birthDate") == after.get("birthDate"):
             return
         patient = str(after["id"])
@@ -114,7 +114,7 @@ class People:
             raise BirthDateSettled()
 
     async def _link(self, connection: Connection, context: WriteContext, patient: str) -> None:
-        """The first Patient of an account is its holder; further ones are whom they represent, which is stated."""
+        """Links a Patient to an account: the first one is its holder; for further ones it creates a RelatedPerson."""
         account = Account(context.issuer, context.subject)
         link = Link(patient)
         if await accounts.has_oneself(connection, account):
@@ -130,7 +130,7 @@ class People:
 
 
 def _managing_organization(patient: Resource) -> list[str]:
-    """The id of the Organization that keeps a Patient's record, if the Patient names one."""
+    """The id of the managing Organization of a Patient, as a list; empty if it names none."""
     reference = str(patient.get("managingOrganization", {}).get("reference", "")).split("/_history/")[0]
     kind, _, id_ = reference.rpartition("/")
     return [id_] if kind.rpartition("/")[2] == "Organization" else []

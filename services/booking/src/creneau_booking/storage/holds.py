@@ -54,7 +54,7 @@ NOBODYS = ("", "")
 
 @dataclass(frozen=True, slots=True)
 class HeldAppointment:
-    """A pending appointment whose row this transaction has locked, and its hold: until when, how often put off."""
+    """A pending appointment whose row this transaction has locked, and its hold: until when, how often extended."""
 
     stored: Stored
     until: datetime

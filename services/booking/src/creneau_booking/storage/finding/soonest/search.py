@@ -35,7 +35,7 @@ from creneau_shared.fhir.search.sql import Catalog, SearchScope
 
 @dataclass(frozen=True, slots=True)
 class Soonest:
-    """A page. `cut`: so much would have had to be looked through that there may be more, or sooner ones."""
+    """A page. `cut`: the search stopped early, so that there may be more slots, or sooner ones."""
 
     found: tuple[First, ...]
     more: bool

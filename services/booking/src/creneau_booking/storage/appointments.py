@@ -85,8 +85,8 @@ class AppointmentRepository:
         return (await self.lock_all(connection, [id_])).get(id_)
 
     async def lock_all(self, connection: Connection, ids: Sequence[str]) -> Mapping[str, Stored]:
-        """Locks these, and what waiting ones among them would replace, in the order of their ids; returns the current versions by
-        id. Whoever changes several at once locks them all before changing any."""
+        """Locks these, and what waiting ones among them would replace, in the order of their ids; returns the current
+        versions by id. Whoever changes several at once locks them all before changing any."""
         rows = await connection.fetch(_LOCK, list(ids))
         return {row["id"]: Stored("Appointment", *row) for row in rows}
 
@@ -193,7 +193,8 @@ class AppointmentRepository:
     async def _owners_of_people(
         self, connection: Connection, context: WriteContext, facts: Appointment
     ) -> frozenset[str]:
-        """Returns the owners of an appointment in no agenda: those of its people and places. A practice takes only its own."""
+        """Returns the owners of an appointment in no agenda: those of its people and places. A practice takes only its
+        own."""
         actors = [p.reference for p in facts.participants if p.reference and p.type in TAKEN_TYPES]
         belonging = await organizations_of(connection, actors) if actors else {}
         if context.organizations is not None:

@@ -29,8 +29,8 @@ _CHANGED = f"""
 SELECT id FROM appointment WHERE last_updated > $1 AND NOT deleted AND terms && {_CLAIMING}
 ORDER BY last_updated DESC LIMIT $2
 """
-# Leaves out a place in a group, and a visit that a practice has put over another one: these are meant. With OFFSET 0 the index
-# looks for the slots alone: almost every appointment has the statuses.
+# Leaves out a place in a group, and a visit that a practice has put over another one: these are meant. With OFFSET 0 the
+# index looks for the slots alone: almost every appointment has the statuses.
 DOUBLED = f"""
 WITH one AS MATERIALIZED (
   SELECT id, slot FROM appointment CROSS JOIN unnest(terms) AS slot

@@ -57,8 +57,8 @@ class PractitionerRoleTable(GenericTable):
 
 @dataclass(frozen=True, slots=True)
 class OfferTable(GenericTable):
-    """HealthcareService without the sensitive units. The directory tells their owners and places, so that the owners of their
-    agendas are known; nobody else is to be led to them."""
+    """HealthcareService without the sensitive units. The directory tells their owners and places, so that the owners of
+    their agendas are known; nobody else is to be led to them."""
 
     def live(self, alias: str) -> str:
         return f"{GenericTable.live(self, alias)} AND {is_shown(alias)}"

@@ -72,8 +72,8 @@ async def mark(connection: Connection, slots: Sequence[str], now: datetime) -> N
 async def left(
     connection: Connection, appointment_id: str, slots: Sequence[str], now: datetime
 ) -> list[Heir]:
-    """Settles the overbooked ones among the slots that an appointment has left. A visit that is still there inherits the slot;
-    a slot with one visit left is no longer marked. The caller has to take the heirs' actors."""
+    """Settles the overbooked ones among the slots that an appointment has left. A visit that is still there inherits the
+    slot; a slot with one visit left is no longer marked. The caller has to take the heirs' actors."""
     heirs: list[Heir] = []
     for slot in await connection.fetch(_OVERBOOKED, [slot_key(id_) for id_ in slots]):
         there = await connection.fetch(_THERE, slot["name"], _TAKING, appointment_id)

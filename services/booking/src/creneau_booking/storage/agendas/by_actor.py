@@ -40,7 +40,8 @@ SELECT id FROM schedule WHERE key = ANY(ARRAY(SELECT schedule_key FROM own)) AND
 
 
 async def agendas_of_actors(connection: Connection, references: Sequence[str]) -> list[str]:
-    """Returns the agendas (ids) of at least one of these: `Practitioner/12`, `PractitionerRole/4`, `Location/2`, `Schedule/7` …"""
+    """Returns the agendas (ids) of at least one of these: `Practitioner/12`, `PractitionerRole/4`, `Location/2`,
+    `Schedule/7` …"""
     ids: dict[str, list[str]] = {}
     for reference in references:
         kind, _, id_ = reference.partition("/")

@@ -236,8 +236,8 @@ async def agenda_handed_over(
 async def visits_handed_over(
     connection: Connection, schedule: str, owners: Sequence[str], now: datetime
 ) -> None:
-    """Hands the visits of an agenda (id) to its new owners. Booked or held visits to come leave their old owners; other visits
-    get the new owners as well. The new owners see the patients."""
+    """Hands the visits of an agenda (id) to its new owners. Booked or held visits to come leave their old owners; other
+    visits get the new owners as well. The new owners see the patients."""
     rows = await connection.fetch(_HAND_OVER, f"{AGENDA}{schedule}", list(owners), now)
     patients = {t.partition("=")[2] for row in rows for t in row["terms"] if t.startswith("patient=Patient/")}
     await show_patients(connection, sorted(patients), owners)

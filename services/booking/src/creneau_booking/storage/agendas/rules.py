@@ -63,7 +63,8 @@ UPDATE agenda SET (capacity, parts, adjacent_max) = ROW ($2, $3, $4)
 WHERE schedule_key = (SELECT key FROM schedule WHERE id = $1)
 """
 _ZONED = ("PractitionerRole", "Practitioner")
-"""Other types of actors that give an agenda's time zone: roles by their places, and people by what they say of themselves."""
+"""Other types of actors that give an agenda's time zone: roles by their places, and people by what they say of
+themselves."""
 _ACTORS = f"""
 WITH RECURSIVE {AROUND.format(places="$2", roles="$3", offers="$1")}
 SELECT -1 AS rank, 0 AS depth, id, content FROM healthcare_service WHERE id = ANY($1) AND NOT deleted

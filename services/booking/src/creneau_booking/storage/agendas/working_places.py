@@ -73,8 +73,8 @@ async def working_places(
 
 
 async def named_with(connection: Connection, reference: str) -> list[str]:
-    """Returns the references by which agendas may name a role or a place (`Location/12`): itself, its rooms, their roles, the
-    professionals of these roles, and the offers there."""
+    """Returns the references by which agendas may name a role or a place (`Location/12`): itself, its rooms, their roles,
+    the professionals of these roles, and the offers there."""
     kind, _, id_ = reference.partition("/")
     if kind not in _ROLES:
         return [reference]

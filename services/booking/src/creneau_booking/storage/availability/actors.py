@@ -86,8 +86,8 @@ ORDER BY schedule_key, start, id FOR UPDATE
 _BESIDE = f"""CASE WHEN bool_or({{alone}}) THEN pg_advisory_xact_lock({TURN.format(actor="actor")})
   ELSE pg_advisory_xact_lock_shared({TURN.format(actor="actor")}) END"""
 _AGENDA = """('agenda ' || schedule_key) COLLATE "C" """
-"""SQL: the name of the turn of an agenda itself, which sorts after all people. Shared for writers of its slots, exclusive for
-those who close a time of it or open it again. Those who take or free do not need it."""
+"""SQL: the name of the turn of an agenda itself, which sorts after all people. Shared for writers of its slots, exclusive
+for those who close a time of it or open it again. Those who take or free do not need it."""
 _TURN_OF_AGENDAS = f"""(
   SELECT count(locked) AS waited FROM (
     SELECT {_BESIDE.format(alone="alone")} AS locked FROM (
@@ -130,9 +130,9 @@ async def resolve(connection: Connection, references: Sequence[str]) -> dict[str
 async def wait_for_turn(
     connection: Connection, *appointments: str, beside: str | None = None, people: Sequence[str] = ()
 ) -> None:
-    """Waits until nobody else takes or frees the time of the people of these appointments (ids), of those who share an agenda
-    with the actor `beside`, and of `people`. Locks the slots of the appointments. Whoever frees several, or frees and then
-    takes, waits for all of them at once, their rows locked."""
+    """Waits until nobody else takes or frees the time of the people of these appointments (ids), of those who share an
+    agenda with the actor `beside`, and of `people`. Locks the slots of the appointments. Whoever frees several, or frees and
+    then takes, waits for all of them at once, their rows locked."""
     await connection.execute(_WAIT, list(appointments), beside, list(people))
 
 
@@ -142,16 +142,16 @@ async def try_turn(connection: Connection, appointment_id: str) -> bool:
 
 
 async def try_beside(connection: Connection, schedule: str) -> bool:
-    """Tries to keep others, until this transaction ends, from taking or freeing the people of this agenda (id) and from closing a
-    time of it. Whoever writes beside another agenda already must not wait for these people as well."""
+    """Tries to keep others, until this transaction ends, from taking or freeing the people of this agenda (id) and from
+    closing a time of it. Whoever writes beside another agenda already must not wait for these people as well."""
     return bool(await connection.fetchval(_TRY_BESIDE, schedule))
 
 
 async def stop_taking(
     connection: Connection, *, people: Sequence[str] = (), schedules: Sequence[str] = (), now: datetime
 ) -> None:
-    """Waits until nobody is taking time of these people, or slots of these agendas (ids), and keeps others from it until this
-    transaction ends. Those who wait then find its result."""
+    """Waits until nobody is taking time of these people, or slots of these agendas (ids), and keeps others from it until
+    this transaction ends. Those who wait then find its result."""
     await connection.execute(_STOP_PEOPLE, list(people), list(schedules))
     if schedules:
         await connection.execute(_STOP_SLOTS, list(schedules), now)

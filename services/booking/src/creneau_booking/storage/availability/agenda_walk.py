@@ -80,8 +80,8 @@ class Asked:
 
 
 def taken_apart(request: SearchRequest) -> Asked | None:
-    """Takes a search apart. Returns None if it is not for free slots of some agendas in the order of time, or if it names the
-    one agenda itself, whose index gives the answer in one statement."""
+    """Takes a search apart. Returns None if it is not for free slots of some agendas in the order of time, or if it names
+    the one agenda itself, whose index gives the answer in one statement."""
     keys = [key.parameter.name for key in request.sort]
     if request.count_only or keys not in ([], ["start"]):
         return None

@@ -218,9 +218,9 @@ async def beside_others(connection: Connection) -> None:
 async def keep_agendas(
     connection: Connection, schedules: Sequence[int], now: datetime, *, strict: bool
 ) -> None:
-    """Brings the rows of these agendas (keys) up to date with their Schedules and the directory. What is taken in them to come
-    takes the people and rooms that they have now. `strict`: raises JoiningTaken if one of these is elsewhere then; otherwise
-    logs what cannot be taken, and leaves it."""
+    """Brings the rows of these agendas (keys) up to date with their Schedules and the directory. What is taken in them to
+    come takes the people and rooms that they have now. `strict`: raises JoiningTaken if one of these is elsewhere then;
+    otherwise logs what cannot be taken, and leaves it."""
     if not schedules:
         return
     keys = sorted(set(schedules))
@@ -263,8 +263,8 @@ async def actor_stated(
     """Brings agendas up to date after the directory has said something of an actor, or of the organisation of one.
 
     `named`: the references by which agendas may depend on the actor (`agendas.working_places.named_with`). `was_gone`:
-    `is_gone`, before the directory said so. Of people and organisations nothing else matters, and such changes are rare. Then,
-    as with other actors, nobody writes a Schedule meanwhile that would not know of the change.
+    `is_gone`, before the directory said so. Of people and organisations nothing else matters, and such changes are rare.
+    Then, as with other actors, nobody writes a Schedule meanwhile that would not know of the change.
     """
     kind = reference.partition("/")[0]
     if kind not in STATED:

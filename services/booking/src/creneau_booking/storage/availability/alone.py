@@ -17,5 +17,5 @@ ROLES_ALONE = f"""(
     AND CASE WHEN EXISTS (SELECT FROM unnest(schedule.terms) AS t WHERE starts_with(t, 'actor=Location/'))
       THEN schedule.terms && ARRAY(SELECT 'actor=Location/' || place FROM unnest(works.places) AS place)
       ELSE works.always_there END)"""
-"""FROM item: the roles (ids) in which the people of an agenda (a row `schedule`) that names no role are received there: roles
-at the place that it names, or else roles of people who have one place only."""
+"""FROM item: the roles (ids) in which the people of an agenda (a row `schedule`) that names no role are received there:
+roles at the place that it names, or else roles of people who have one place only."""

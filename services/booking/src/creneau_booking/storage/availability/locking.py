@@ -136,11 +136,11 @@ async def lock_slots(
     now: datetime,
     marked: bool = False,
 ) -> Locked:
-    """Locks these slots for the appointment `by` (id), and with them the time of their agendas' people and of `people` (actors
-    that are in one place only). Returns the slots' facts; slots that do not exist are missing. If somebody else has one of
-    them, nothing is locked, and the facts are as they are: so a thousand who want one slot are refused side by side. Also
-    looks up `patients` (ids), who is taken with the roles and places `named` (references), how many slots the `holder` holds,
-    and whether it is these. `marked`: slots that their agenda says to be `busy-tentative` are within reach.
+    """Locks these slots for the appointment `by` (id), and with them the time of their agendas' people and of `people`
+    (actors that are in one place only). Returns the slots' facts; slots that do not exist are missing. If somebody else has
+    one of them, nothing is locked, and the facts are as they are: so a thousand who want one slot are refused side by side.
+    Also looks up `patients` (ids), who is taken with the roles and places `named` (references), how many slots the `holder`
+    holds, and whether it is these. `marked`: slots that their agenda says to be `busy-tentative` are within reach.
 
     `near`, the appointment's own start, lets PostgreSQL look into one month. If it does not find all slots there, it looks
     everywhere.

@@ -202,8 +202,8 @@ async def displaced_by_others(
 async def take(
     connection: Connection, wanted: Appointment, claim: Claim, now: datetime, *, marked: bool = False
 ) -> Taken:
-    """Takes the slots and the people of `claim` for `wanted`; with `marked`, also slots that their agenda has marked. The caller
-    raises if it did not get all: raising undoes it."""
+    """Takes the slots and the people of `claim` for `wanted`; with `marked`, also slots that their agenda has marked. The
+    caller raises if it did not get all: raising undoes it."""
     if claim.cuts:
         await _cut(connection, claim.cuts, now)
     cuts = {cut.slot.id: cut.start for cut in claim.cuts}
@@ -289,8 +289,8 @@ async def is_elsewhere(connection: Connection, appointment_id: str, actor: str) 
 
 
 async def hand_over(connection: Connection, appointment_id: str, old: str, new: str) -> None:
-    """Gives the time that an appointment takes of person `old` to `new`, unless `new` is elsewhere then: the visit stands, and
-    the practice has to settle it."""
+    """Gives the time that an appointment takes of person `old` to `new`, unless `new` is elsewhere then: the visit stands,
+    and the practice has to settle it."""
     await connection.execute(
         "UPDATE occupancy SET actor = $3 WHERE appointment_id = $1 AND actor = $2 AND NOT EXISTS ("
         "SELECT FROM occupancy AS own WHERE own.actor = $3 AND own.period && occupancy.period)",

@@ -27,8 +27,8 @@ Period = tuple[datetime, datetime]
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """One patient for whom slots are looked for: their birth, if known, the agendas (ids) that have enough of them, the times
-    of their visits, and the practices that know them."""
+    """One patient for whom slots are looked for: their birth, if known, the agendas (ids) that have enough of them, the
+    times of their visits, and the practices that know them."""
 
     birth: Birth | None
     full: tuple[str, ...] = ()

@@ -118,8 +118,8 @@ async def zone_of_agenda(connection: Connection, schedule: str) -> str:
 async def keep_busy(
     connection: Connection, schedule: str, busy: Sequence[Period], within: Period, now: datetime
 ) -> bool:
-    """Makes the professionals of the agenda (id) busy at these times, as far as no visit has them. Their slots follow, and are
-    free again where they were busy before. Returns whether anything has changed."""
+    """Makes the professionals of the agenda (id) busy at these times, as far as no visit has them. Their slots follow, and
+    are free again where they were busy before. Returns whether anything has changed."""
     by = f"calendar:{schedule}"
     people = await people_of(connection, schedule)
     if not await _differs(connection, by, people, busy, within):

@@ -84,7 +84,8 @@ class Anonymiser:
         return _said(kept)
 
     def _person(self, reference: Any) -> Resource:
-        """Returns the reference to somebody who stays. A name or a number without a reference may be the person's: not kept."""
+        """Returns the reference to somebody who stays. A name or a number without a reference may be the person's: not
+        kept."""
         if not isinstance(reference, dict) or self._is_gone(reference) or "reference" not in reference:
             return dict(ERASED)
         return self._reference(reference)

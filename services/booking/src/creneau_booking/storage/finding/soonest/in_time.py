@@ -75,8 +75,8 @@ class Instants:
         self.cut = False
 
     async def heads(self) -> AsyncIterator[Portion]:
-        """Yields free slots in the order of time, of whichever agenda. At each moment at which some begin it takes all of them,
-        or, if they are many, agenda after agenda of those that may fit."""
+        """Yields free slots in the order of time, of whichever agenda. At each moment at which some begin it takes all of
+        them, or, if they are many, agenda after agenda of those that may fit."""
         sought = self._question.sought
         tells_more = sought.terms != () and len(sought.terms) > bool(sought.specialties)
         if tells_more and await self._gathering.gather_rare():
@@ -94,7 +94,8 @@ class Instants:
             many = begun > bounds.AT_AN_INSTANT_MAX
             found = await self._at(instant, key, size if many else None)
             there_may_be_more = many and len(found) >= size
-            # If there are no more, all agendas that may fit were tried: counted as the slots of an instant that is read whole.
+            # If there are no more, all agendas that may fit were tried: counted as the slots of an instant that is read
+            # whole.
             read += len(found) if there_may_be_more else min(begun, bounds.AT_AN_INSTANT_MAX)
             key = found[-1].schedule if there_may_be_more else 0
             yield earliest(found), (instant, key or NO_AGENDA)

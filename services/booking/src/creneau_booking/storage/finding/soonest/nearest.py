@@ -24,8 +24,8 @@ class Circles:
         self.cut = False
 
     async def heads(self, after: Place | None) -> AsyncIterator[Portion]:
-        """Yields heads in the order of distance, from the place `after` on, circle by circle around the point. The size of each
-        is estimated from those before it. No row is looked at twice."""
+        """Yields heads in the order of distance, from the place `after` on, circle by circle around the point. The size of
+        each is estimated from those before it. No row is looked at twice."""
         near = self._question.sought.near
         assert near is not None
         passed = 0.0 if after is None else after[0] ** 2
@@ -57,8 +57,8 @@ class Circles:
     async def _ring(
         self, near: NearValue, inner: float, outer: float, after: Place | None
     ) -> tuple[list[Head], int]:
-        """Returns the fitting heads after a place in the order of distance: those in the square around a circle (metres), but not
-        in the square around the one before. Also returns the number of rows after that place."""
+        """Returns the fitting heads after a place in the order of distance: those in the square around a circle (metres),
+        but not in the square around the one before. Also returns the number of rows after that place."""
         arguments = Arguments()
         lies = self._question.where.in_boxes("k", boxes_around(near, outer), arguments)
         if inner:

@@ -19,8 +19,8 @@ KIND = "CROSS JOIN LATERAL (SELECT * FROM found_by WHERE found_by.kind_key = {of
 
 @dataclass(frozen=True)
 class Question:
-    """The question of one caller. `required`: a slot must bear one of these internal terms (None: any); `read_max`: most rows
-    that are read; `counting`: whether facets are wanted."""
+    """The question of one caller. `required`: a slot must bear one of these internal terms (None: any); `read_max`: most
+    rows that are read; `counting`: whether facets are wanted."""
 
     connection: Connection
     sought: Sought
@@ -53,9 +53,9 @@ class Question:
         end = ""
         if self.sought.end is not None:
             end = f" AND k.start < {arguments.add(self.sought.end, 'timestamptz')}"
-        # Step by step, each value is looked up once for a kind. In a join the planner, who does not know how few these are, would
-        # read all kinds, or remember what nobody asks for again. Hardly any agenda is closed, so that it is cheapest to look for
-        # closed ones among these.
+        # Step by step, each value is looked up once for a kind. In a join the planner, who does not know how few these are,
+        # would read all kinds, or remember what nobody asks for again. Hardly any agenda is closed, so that it is cheapest
+        # to look for closed ones among these.
         free = (
             "SELECT k.*, (SELECT first_free.start FROM first_free WHERE (first_free.schedule_key, first_free.kind_key)"
             f" = (k.schedule_key, k.kind_key)) AS free FROM ({source} OFFSET 0) AS k"

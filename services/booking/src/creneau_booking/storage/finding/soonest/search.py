@@ -95,13 +95,13 @@ class SoonestSearch:
         return await self._slots.following(firsts, most)
 
     def facets(self) -> tuple[int | None, dict[str, dict[str, int]]]:
-        """Returns, once there is a page, how many fitting agendas have a free slot (None: more than are gathered), and for each
-        facet their number by code."""
+        """Returns, once there is a page, how many fitting agendas have a free slot (None: more than are gathered), and for
+        each facet their number by code."""
         return self._gathering.agendas_fitting, self._gathering.counts
 
     async def _heads(self, after: Place | None) -> AsyncIterator[tuple[Sequence[Head], Place | None]]:
-        """Yields agendas in the order of the answer, as far as heads tell it, some at a time. With them yields the place up to
-        which all agendas have been given (None: these were all)."""
+        """Yields agendas in the order of the answer, as far as heads tell it, some at a time. With them yields the place up
+        to which all agendas have been given (None: these were all)."""
         own = await self._slots.own_heads()
         if own:
             yield own, self._question.begin()

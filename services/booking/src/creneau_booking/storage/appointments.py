@@ -193,8 +193,7 @@ class AppointmentRepository:
     async def _owners_of_people(
         self, connection: Connection, context: WriteContext, facts: Appointment
     ) -> frozenset[str]:
-        """Returns the owners of an appointment in no agenda: those of its people and places. A practice takes only its
-        own."""
+        """Returns the owners of an appointment in no agenda: those of its people and places; a practice's own only."""
         actors = [p.reference for p in facts.participants if p.reference and p.type in TAKEN_TYPES]
         belonging = await organizations_of(connection, actors) if actors else {}
         if context.organizations is not None:

@@ -1,5 +1,5 @@
-"""Clients that follow HL7's choreography write Slots and Appointments themselves, while the server moves them too: is a
-client's version stale only by the server's own doing?"""
+"""Clients that follow HL7's choreography write Slots and Appointments themselves, while the server moves them too.
+Tells whether a client's version is stale only by the server's own doing."""
 
 from __future__ import annotations
 

@@ -60,8 +60,7 @@ class Freed:
 
 
 def note_freed(connection: Connection, slots: Iterable[tuple[UUID, datetime]], now: datetime) -> None:
-    """Notes that these slots (keys and starts) may be free for those who wait; looked into before the transaction
-    commits."""
+    """Notes that these slots (keys and starts) may be free for those who wait, to be looked into before the commit."""
     for slot, start in slots:
         closing.note(connection, _TOPIC, Freed(start, slot, now))
 

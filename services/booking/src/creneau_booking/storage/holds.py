@@ -72,8 +72,7 @@ async def keep_hold(
     extensions: int = 0,
     confirmation: Confirmation | None = None,
 ) -> None:
-    """Begins a hold, or extends the one that there is. `extensions`: how often the hold that a new one replaces was extended
-    already."""
+    """Begins a hold, or extends the one that there is. `extensions`: how often the hold that it replaces was extended."""
     values = (appointment_id, until, issuer, subject, extensions, confirmation)
     await LastWrite("hold", _KEEP, values).run(connection)
 

@@ -1,4 +1,4 @@
-"""Which places, parts and adjacent slots of an agenda a visit takes, as FHIR says it and as rows have it.
+"""The places, parts and adjacent slots of an agenda that a visit takes, in FHIR and in rows.
 
 | said by | extension | stored |
 |---|---|---|

@@ -1,4 +1,4 @@
-"""To whom a slot is shown: to everybody, or to the practices of its agenda only (TRE_R314: PUBLIC, PRO, SNP, CPTS)."""
+"""Visibility of a slot: to everybody, or to the practices of its agenda only (TRE_R314: PUBLIC, PRO, SNP, CPTS)."""
 
 from __future__ import annotations
 

@@ -156,8 +156,8 @@ class SlotToWrite:
 
 @dataclass(frozen=True, slots=True)
 class VersionToWrite:
-    """The version of a slot to write: in which agenda (key), after which version, and at what time (whole milliseconds),
-    unless that version is later."""
+    """The version of a slot to write: in which agenda (key), after which version, and at what time (whole milliseconds;
+    that version's time if that is later)."""
 
     row: SlotRow
     kind: SlotKind

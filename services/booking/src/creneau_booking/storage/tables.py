@@ -491,7 +491,7 @@ patient_account = Table(
     Column("since", DateTime(timezone=True), nullable=True),
     Column("until", DateTime(timezone=True), nullable=True),
 )
-"""For which Patients the holder of a token acts: themselves, and those whom they represent, from when until when."""
+"""The Patients for whom the holder of a token acts: themselves, and those whom they represent, from when until when."""
 
 proxy_invitation = Table(
     "proxy_invitation",
@@ -535,7 +535,7 @@ feed = Table(
     Column("received_at", DateTime(timezone=True), nullable=True),
     Column("failing_since", DateTime(timezone=True), nullable=True),
 )
-"""Which software publishes agendas: when it was last taken in, and since when everything of it is refused."""
+"""Which software publishes agendas: when it was last accepted, and since when everything of it is refused."""
 
 publication = Table(
     "publication",
@@ -606,4 +606,4 @@ contact_change = Table(
     Column("at", DateTime(timezone=True), nullable=False),
     Index("contact_change_at", "at"),
 )
-"""When a period next begins or ends that decides how a Patient is reached, and notifications are told again."""
+"""The next begin or end of a period that decides how to reach a Patient: then notifications are told again."""

@@ -1,4 +1,4 @@
-"""To which organizations an actor belongs, by the replica of the directory: these may take it.
+"""The organizations to which an actor belongs, by the replica of the directory: these may take it.
 
 A Practitioner belongs to an organization through an active PractitionerRole, and a device through an agenda that names it.
 A role, a place and an offer name their organization. An agenda belongs to the organization that owns its row, and to those

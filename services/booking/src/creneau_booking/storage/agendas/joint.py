@@ -38,8 +38,7 @@ async def zones_of(connection: Connection, ids: Sequence[str]) -> dict[str, Zone
 async def slots_covering(
     connection: Connection, keys: Sequence[int], start: datetime, end: datetime
 ) -> list[str] | None:
-    """Returns the slot (id) of each agenda (key) that covers the period, preferably a free one; None if an agenda has
-    none."""
+    """Returns the slot (id) of each agenda (key) that covers the period, preferably a free one; None if one has none."""
     rows = await connection.fetch(_COVERING, list(keys), start, end, start - SLOT_LENGTH_MAX)
     slots = [row["slot"] for row in rows]
     return None if None in slots else slots
@@ -62,8 +61,7 @@ async def visits_of(
 
 
 async def cutting_of(connection: Connection, ids: Sequence[str]) -> dict[str, tuple[bool | None, bool]]:
-    """Tells for each agenda (id) whether patients take parts of slots (None: of long ones), and whether it has group
-    slots."""
+    """Whether patients take parts of slots (None: of long ones), and whether some are groups', by agenda (id)."""
     rows = await connection.fetch(
         "SELECT schedule.id, agenda.parts, EXISTS (SELECT FROM slot_kind AS kind"
         " WHERE kind.schedule_key = schedule.key AND kind.capacity > 1) AS groups"

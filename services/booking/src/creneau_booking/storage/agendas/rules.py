@@ -63,8 +63,7 @@ UPDATE agenda SET (capacity, parts, adjacent_max) = ROW ($2, $3, $4)
 WHERE schedule_key = (SELECT key FROM schedule WHERE id = $1)
 """
 _ZONED = ("PractitionerRole", "Practitioner")
-"""Other types of actors that give an agenda's time zone: roles by their places, and people by what they say of
-themselves."""
+"""Other types of actors that give an agenda's time zone: roles by their places, people by their own word."""
 _ACTORS = f"""
 WITH RECURSIVE {AROUND.format(places="$2", roles="$3", offers="$1")}
 SELECT -1 AS rank, 0 AS depth, id, content FROM healthcare_service WHERE id = ANY($1) AND NOT deleted
@@ -122,7 +121,7 @@ async def schedule_changed(
 
 
 async def _keep_slots(connection: Connection, id_: str, said: SlotsSaid, now: datetime) -> None:
-    """Keeps what an agenda says of its slots. If the number of places changes, partly taken slots follow, once nobody takes
+    """Keeps what an agenda says of its slots. If the number of places changes, partly taken ones follow, once nobody takes
     or frees them."""
     values = (said.capacity, said.parts, said.adjacent_max)
     row = await connection.fetchrow(_OTHERWISE, id_, *values)

@@ -48,8 +48,8 @@ RETURNING schedule_key, (old.fresh_until < $4 AND new.fresh_until >= $4) IS TRUE
 """
 WORD_COUNTS = f"""({{now}}::timestamptz IS NOT NULL AND agenda.stale_after_s IS NOT NULL
   AND agenda.synchronised_at < {{now}}::timestamptz - make_interval(secs => agenda.stale_after_s / {NOTED_AGAIN_AFTER}.0))"""
-"""Condition on a row of `agenda`: a slot written at `now` (SQL; NULL: not by its software) is to be noted as a word of its
-software."""
+"""Condition on a row of `agenda`: a slot written at `now` (SQL; NULL: not by its software) is to be noted as the software's
+word."""
 IS_BACK = "(old.fresh_until < {now}::timestamptz AND new.fresh_until >= {now}::timestamptz) IS TRUE"
 """Condition on a row of `agenda` updated at `now` (SQL): it had not been up to date, and is again."""
 _HEARD = f"""

@@ -180,8 +180,7 @@ async def _taken_in(connection: Connection, hands: Hands, now: datetime) -> list
 
 
 def _of_visit(own: Sequence[Record], by: str, named: frozenset[str]) -> frozenset[str]:
-    """Returns whom a visit takes itself: the people of its slots without groups, and whom it names; see
-    `rules.claim_for`."""
+    """Returns whom a visit itself takes: people of its slots outside groups, and whom it names (see `rules.claim_for`)."""
     alone = {who for slot in own if slot["taken_by"] == by for who in slot["people"]}
     of_groups = {who for slot in own if slot["taken_by"] != by for who in slot["people"]}
     return frozenset(alone | (named - of_groups))

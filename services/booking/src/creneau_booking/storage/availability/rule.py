@@ -18,8 +18,7 @@ JUDGED = """CASE WHEN {slot}.said = 'free' AND EXISTS (
       AND occupancy.period && tstzrange({slot}.start, {slot}."end")
     WHERE whose.schedule_key = {slot}.schedule_key AND occupancy.appointment_id <> {besides})
   THEN 'busy-unavailable'::slot_status ELSE {slot}.said END"""
-"""Status of a slot that nobody has: what its agenda says, unless an appointment other than `besides` takes somebody of the
-agenda."""
+"""Status of a slot that nobody has: what its agenda says, unless an appointment other than `besides` takes its people."""
 
 UNDER_CLOSURES = """CASE WHEN {said} = 'free' AND EXISTS (
     SELECT FROM agenda_closure WHERE agenda_closure.schedule_key = {schedule_key} AND period && tstzrange({start}, {until}))

@@ -100,9 +100,9 @@ async def reopen(
 
 
 async def _nobody_else_writes(connection: Connection, schedule_id: str) -> int:
-    """Returns the key of an agenda (id), and keeps others from making or writing its slots until this transaction ends: they
-    are seen, or know what is closed. Whoever makes slots from rules locks their row before waiting for people, and so does
-    this."""
+    """Returns the key of an agenda (id), and keeps others from making or writing its slots until this transaction ends:
+    earlier ones are seen, later ones know what is closed. Makers of slots from rules lock their row before they wait for
+    people, and so does this."""
     key: int = await connection.fetchval("SELECT key FROM schedule WHERE id = $1", schedule_id)
     await connection.execute("SELECT FROM agenda_opening WHERE schedule_key = $1 FOR UPDATE", key)
     await write_alone(connection, key)

@@ -109,8 +109,7 @@ class Stated:
 
 @dataclass(frozen=True, slots=True)
 class Actors:
-    """The resources of an agenda's actors in the directory: those that it names, and the places of its roles and
-    offers."""
+    """The resources of an agenda's actors in the directory: its own, and the places of its roles and offers."""
 
     roles: Sequence[Resource] = ()
     offers: Sequence[Resource] = ()

@@ -217,8 +217,7 @@ class OpeningStore:
         *,
         is_new: bool = False,
     ) -> None:
-        """Makes the slots of a Schedule written (None: deleted) in this transaction. Raises OpeningsUnread or
-        TooManySlots."""
+        """Makes the slots of a Schedule just written (None: deleted). Raises OpeningsUnread or TooManySlots."""
         asks = schedule is not None and states_rules(schedule)
         if is_new and not asks:
             return

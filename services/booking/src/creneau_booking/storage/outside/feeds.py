@@ -52,7 +52,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """What was heard of one feed: when it was last taken in, and since when it has been refused without a break."""
+    """What was heard of one feed: when it was last accepted, and since when it has been refused without a break."""
 
     received_at: datetime | None = None
     failing_since: datetime | None = None

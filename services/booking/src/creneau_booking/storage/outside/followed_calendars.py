@@ -87,9 +87,8 @@ async def leave_calendar(connection: Connection, schedule: str, now: datetime) -
 async def handed_over(
     connection: Connection, schedule: str, had: Collection[str], has: Collection[str], now: datetime
 ) -> None:
-    """Acts on a change of the agenda's (id) owners (internal terms). If one of them has it no more, its secret address opens
-    nothing, and the calendar that it followed blocks nothing: they were that owner's to give. Nobody takes its people's time
-    meanwhile."""
+    """Follows a change of the agenda's (id) owners (internal terms). If one of them has it no more, its secret address opens
+    nothing and its followed calendar blocks nothing: these were that owner's. Nobody takes its people's time meanwhile."""
     if not set(had) <= set(has):
         await leave_calendars(connection, schedule, now)
 

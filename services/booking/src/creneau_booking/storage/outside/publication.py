@@ -110,7 +110,7 @@ async def published_slots(
 
 
 async def last_publication(connection: Connection) -> Publication | None:
-    """What was published last."""
+    """Returns the last publication."""
     row = await connection.fetchrow("SELECT published_at, etag, manifest FROM publication WHERE id = 1")
     return Publication(*row) if row is not None else None
 

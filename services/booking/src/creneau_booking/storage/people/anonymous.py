@@ -84,14 +84,13 @@ class Anonymiser:
         return _said(kept)
 
     def _person(self, reference: Any) -> Resource:
-        """Returns the reference to somebody who stays. A name or a number without a reference may be the person's: not
-        kept."""
+        """Returns the reference to somebody who stays. A name or a number alone may be the person's: not kept."""
         if not isinstance(reference, dict) or self._is_gone(reference) or "reference" not in reference:
             return dict(ERASED)
         return self._reference(reference)
 
     def _reference(self, reference: Resource) -> Resource:
-        """The bare reference, if it leads to a resource of this base."""
+        """Returns the bare reference, unless it is empty or leads to a contained resource."""
         text = str(reference.get("reference", ""))
         return {"reference": text} if text and not text.startswith("#") else dict(ERASED)
 

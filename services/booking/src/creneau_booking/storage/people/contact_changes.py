@@ -60,8 +60,7 @@ class Page:
 
 
 async def unexpected(connection: Connection, after: tuple[datetime, int], limit: int) -> Page:
-    """Returns those of the next `limit` Patients after a place whom a process of an older version, without reminders, may
-    have written."""
+    """Returns which of the next `limit` Patients after a place an older version, without reminders, may have written."""
     rows = await connection.fetch(
         "SELECT id, key, last_updated, content IS NOT NULL AND position('\"period\"'::bytea IN content) > 0 AND"
         " NOT EXISTS (SELECT FROM contact_change WHERE patient_id = id) AS unexpected, content FROM"

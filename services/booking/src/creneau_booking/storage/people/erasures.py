@@ -106,7 +106,7 @@ async def erasure_of(connection: Connection, patient_id: str) -> Erasure | None:
 async def unswept(
     connection: Connection, before: datetime, limit: int, but: Collection[str] = ()
 ) -> list[str]:
-    """Locks and returns Patients erased before this instant, without `but`, whose traces outside resources may remain."""
+    """Locks and returns Patients erased before this instant, except `but`, not yet swept from outside of resources."""
     rows = await connection.fetch(
         "SELECT id FROM erased_patient WHERE sealed_at IS NULL AND swept_at IS NULL AND erased_at <= $1"
         " AND id <> ALL($3::text[]) ORDER BY erased_at LIMIT $2 FOR UPDATE SKIP LOCKED",

@@ -97,15 +97,14 @@ NOWHERE = KnownAt()
 
 
 def registered_by(organizations: Collection[str]) -> list[str]:
-    """Returns the internal terms of who registers a Patient: these Organizations (ids); none: a person, or the
-    deployment."""
+    """Returns the terms of who registers a Patient: these Organizations (ids); none: a person, or the deployment."""
     return [f"{REGISTERED}Organization/{id_}" for id_ in sorted(organizations)] or [f"{REGISTERED}nobody"]
 
 
 async def is_only_asked(connection: Connection, patient: str, organizations: Collection[str]) -> bool:
     """Whether these practices (Organization ids) know a Patient (id) only by requests: none of them has registered them,
-    keeps their record (`managingOrganization`), or has agreed to a visit of theirs. False if they do not know them at
-    all."""
+    keeps their record (`managingOrganization`), or has agreed to a visit of theirs. False if they do not know
+    them at all."""
     theirs = [
         *(f"{REGISTERED}Organization/{id_}" for id_ in organizations),
         *(f"{_ORGANIZATION}Organization/{id_}" for id_ in organizations),

@@ -117,7 +117,7 @@ def _responses(people: list[str], named: Named, since: datetime, versions: bool)
 
 
 def _provenances(people: list[str], named: Named, since: datetime) -> Source:
-    """Who changed what; without what another patient did with an appointment that was theirs before or after."""
+    """The record of changes, without those that another patient made when the appointment was theirs, before or after."""
     wanted = f"({_NAMES_THEM} OR {_NOBODY_ELSE})".format(terms="terms")
     select = versions_of(
         "Provenance",

@@ -1,4 +1,4 @@
-"""Of which Patients the RelatedPersons of this base are relatives."""
+"""The Patients whose relatives the RelatedPersons of this base are."""
 
 from __future__ import annotations
 

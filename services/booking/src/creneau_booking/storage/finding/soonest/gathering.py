@@ -52,8 +52,7 @@ class Gathering:
         )
 
     async def gather_rare(self) -> bool:
-        """Gathers the kinds that fit everything that is sought. Returns whether it did: not if too many fit, or if no terms
-        are sought."""
+        """Gathers the kinds that fit (`Conditions.fits`). Returns whether it did: not if too many fit, or without terms."""
         if not self._question.sought.terms:
             return False
         arguments = Arguments()

@@ -1,4 +1,4 @@
-"""What one call of `$soonest` asks: its order, and as SQL which kinds of slots may fit it, and since when."""
+"""The question of one call of `$soonest`: its order, and SQL for the kinds of slots that may fit it, and since when."""
 
 from __future__ import annotations
 
@@ -48,8 +48,7 @@ class Question:
         return max(head.start, self.sought.start), head.schedule
 
     def fitting(self, source: str, arguments: Arguments) -> str:
-        """SQL: the kinds of `source` (with their `distance`) that fit and have something free: agenda, start, distance and
-        terms."""
+        """SQL: the kinds of `source` (with `distance`) that fit and have something free: agenda, start, distance, terms."""
         end = ""
         if self.sought.end is not None:
             end = f" AND k.start < {arguments.add(self.sought.end, 'timestamptz')}"

@@ -8,7 +8,7 @@ the first from the caller. Nothing is shown that the one truth (`storage.availab
 - If agendas are named (people, places, organisations), or a speciality or surroundings that few enough fit, these are
   gathered: the heads of all of them are known at once.
 - Otherwise heads are read as they come, of whichever agenda: if many agendas fit, some of the next few always do.
-- If the first of these hardly ever fit, those that do are gathered by everything that is sought.
+- If the first of these hardly ever fit, those that do are gathered by all conditions on kinds.
 - If the search begins later than now, and many agendas fit, slots are read as they come in place of heads.
 - Nearest first, if many fit, circles around the point are looked at that grow until one holds the page.
 """

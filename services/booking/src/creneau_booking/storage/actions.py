@@ -1,7 +1,7 @@
-"""What accounts and patients have done lately, counted in the transaction of what they do.
+"""Recent acts of accounts and patients, counted in the transaction of the act itself.
 
-One statement adds the act, drops what is too old and returns the rest; its row lock makes rivals of one account or of
-one patient wait for each other until the transaction ends. A refusal undoes it with everything else.
+One statement adds the act, drops old acts and returns the rest. Its row lock makes concurrent acts of one account or of
+one patient wait for each other until the transaction ends. A refusal undoes the count with everything else.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def account_key(issuer: str, subject: str) -> bytes:
 
 
 def patient_key(reference: str, *, hidden: bool = False) -> bytes:
-    """The key of a Patient; `hidden`: for what their representatives are not shown."""
+    """Returns the key of a Patient; `hidden`: for appointments that their representatives are not shown."""
     return _digest("patient, hidden" if hidden else "patient", reference)
 
 
@@ -42,7 +42,7 @@ def _digest(*parts: str) -> bytes:
 
 
 async def await_account(connection: Connection, keys: list[bytes], now: datetime) -> None:
-    """Wait for the turn of an account and of patients, as `act` does, without an act."""
+    """Locks the rows of an account and of patients, as `act` does, without counting an act."""
     await connection.execute(
         "INSERT INTO booking_action AS known (key, booked, held, cancelled, latest)"
         " SELECT key, '{}', '{}', '{}', $2 FROM unnest($1::bytea[]) AS acting (key) ORDER BY key"
@@ -55,7 +55,7 @@ async def await_account(connection: Connection, keys: list[bytes], now: datetime
 async def act(
     connection: Connection, kind: ActionKind, account: bytes, patient: bytes | None, now: datetime
 ) -> tuple[Actions, Actions]:
-    """Count an act of an account for a patient; what each has done lately, this act included."""
+    """Counts an act of an account for a patient; returns the recent acts of each, this one included."""
     keys = [account] if patient is None else [account, patient]
     moments = {name: [now] if name == kind else [] for name in ("booked", "held", "cancelled")}
     rows = await connection.fetch(_ADD, keys, *moments.values(), now, now - HOUR, now - DAY)
@@ -64,13 +64,13 @@ async def act(
 
 
 async def take_back_hold(connection: Connection, account: bytes, patient: bytes) -> None:
-    """The hold that this transaction has counted last is none that was begun: it takes the place of another."""
+    """Uncounts the hold that this transaction has counted last, because it replaces another hold."""
     await connection.execute(
         "UPDATE booking_action SET held = trim_array(held, 1) WHERE key = ANY($1)", [account, patient]
     )
 
 
 async def forget_actions(connection: Connection, now: datetime) -> int:
-    """Drop the rows of who has not acted for a day; how many."""
+    """Deletes the rows of those who have not acted for a day; returns how many."""
     result: str = await connection.execute("DELETE FROM booking_action WHERE latest < $1", now - DAY)
     return int(result.rsplit(" ", 1)[-1])

@@ -35,14 +35,14 @@ CANCELABLE_UNTIL = "https://creneau.sante.fr/fhir/StructureDefinition/cancelable
 RESCHEDULABLE_UNTIL = "https://creneau.sante.fr/fhir/StructureDefinition/reschedulable-until"
 """extensions (instant) on an appointment that a patient reads: until when they may cancel or move it; never stored"""
 OVERBOOKING_REASON = "https://creneau.sante.fr/fhir/StructureDefinition/overbooking-reason"
-"""extension (string) on an appointment that its practice puts where another one is: why"""
+"""extension (string): why a practice puts an appointment where another one is"""
 COUNTER_PROPOSAL = "https://creneau.sante.fr/fhir/StructureDefinition/counter-proposal"
 """extension on an appointment: another time (`start`, `end`) that a participant (`by`) proposes in an answer (`response`)"""
 CANCELLED_BY = "https://creneau.sante.fr/fhir/StructureDefinition/cancelled-by"
 """extension (code: patient, provider, system) on a cancelled appointment"""
 CANCELLATION_DATE = "http://hl7.org/fhir/5.0/StructureDefinition/extension-Appointment.cancellationDate"
 NOTE = "http://hl7.org/fhir/5.0/StructureDefinition/extension-Appointment.note"
-"""extension (Annotation): what whoever cancels says to the other side"""
+"""extension (Annotation): what the person who cancels says to the other side"""
 REPLACED_BY = "https://creneau.sante.fr/fhir/StructureDefinition/replaced-by"
 """extension (Reference) on a cancelled appointment: the one that was made in its place (R5 `replaces`, the other way)"""
 OURS = frozenset(
@@ -57,12 +57,12 @@ OURS = frozenset(
         REPLACED_BY,
     }
 )
-"""extensions that only the server says, whatever is sent"""
+"""extensions that only the server writes, whatever is sent"""
 
 REPLACES = "http://hl7.org/fhir/5.0/StructureDefinition/extension-Appointment.replaces"
 
 DOUBLE_BOOKING_REASON = "https://creneau.sante.fr/fhir/StructureDefinition/double-booking-reason"
-"""extension (string) on an appointment whose patient may have another one at that time: why"""
+"""extension (string) on an appointment: why its patient may have another one at that time"""
 
 WITH_GAP = "https://creneau.sante.fr/fhir/StructureDefinition/appointment-with-gap"
 """extension (boolean) on an appointment of a practice: its slots need not follow each other"""
@@ -71,10 +71,10 @@ UNANSWERED: Resource = {
     "coding": [{"system": CANCELLATION_REASONS, "code": UNANSWERED_CODE}],
     "text": "Le cabinet n'a pas répondu dans le délai. / The practice did not answer in time.",
 }
-"""why what waited for its practice is given up"""
+"""reason to cancel an appointment that waited for its practice"""
 
 WORDS = "text|"
-"""before what a concept without a coding says"""
+"""prefix of the text of a concept without a coding"""
 
 
 def relative(reference: str, base_url: str) -> str:
@@ -123,8 +123,8 @@ def facts(appointment: Resource, base_url: str, *, id_: str | None = None, versi
 
 
 def said(appointment: Appointment, resource: Resource) -> Resource:
-    """`resource` with the facts of `appointment`: its status, times, company, hold, which one it replaces, and that it is
-    hidden."""
+    """Returns `resource` with the facts of `appointment`: its status, times, participants, hold, the appointment that it
+    replaces, and the label that hides it."""
     written = {**resource, "status": appointment.status, "participant": _participants(appointment)}
     if appointment.hidden:
         written = labelled(written)
@@ -214,8 +214,8 @@ def _counter(appointment: Resource) -> CounterProposal | None:
 
 
 def with_reason_in_code(resource: Resource) -> tuple[Resource, str | None]:
-    """A resource that is cancelled with the reason as a code alone, and the words beside it: these are for whoever reads them,
-    and become a note to the other side."""
+    """Returns a cancelled resource with the reason as a code alone, and the text of the reason. The text is for readers, and
+    becomes a note to the other side."""
     reason = resource.get("cancelationReason")
     if resource.get("status") != "cancelled" or not isinstance(reason, dict) or "text" not in reason:
         return resource, None
@@ -225,14 +225,14 @@ def with_reason_in_code(resource: Resource) -> tuple[Resource, str | None]:
 
 
 def without_ours(resource: Resource) -> Resource:
-    """What of an appointment others say."""
+    """Returns an appointment without the extensions `OURS`."""
     extensions = [e for e in resource.get("extension", ()) if e.get("url") not in OURS]
     rest = {name: value for name, value in resource.items() if name != "extension"}
     return {**rest, "extension": extensions} if extensions else rest
 
 
 def _of_cancellation(appointment: Appointment, said: list[Resource]) -> list[Resource]:
-    """The extensions that say who cancelled it, when, with which words beside those that are `said`, and for which other."""
+    """Returns the extensions of a cancellation: who, when, a note that `said` does not have yet, and the replacement."""
     found: list[Resource] = []
     if (cancellation := appointment.cancellation) is not None:
         found.append({"url": CANCELLATION_DATE, "valueDateTime": fhir_instant(cancellation.at)})
@@ -266,7 +266,7 @@ def _appointment_of(appointment: Resource, url: str) -> str | None:
 
 
 def visit_of(resource: Resource) -> dict[str, frozenset[str]]:
-    """What an Appointment or a Slot is for, as codes (`system|code`); what is only said in words counts as a code of
+    """Returns what an Appointment or a Slot is for, as codes (`system|code`). A text without a code counts as a code of
     its own."""
     found = {}
     for element in SAID_BY_SLOT:
@@ -278,7 +278,7 @@ def visit_of(resource: Resource) -> dict[str, frozenset[str]]:
 
 
 def offered(slot: Resource) -> dict[str, frozenset[str]]:
-    """What a Slot is for: codes with their system and, for whoever leaves it out, without."""
+    """Returns what a Slot is for: codes with their system, and without it for clients that leave it out."""
     return {
         element: codes | {code.partition("|")[2] for code in codes if not code.startswith(WORDS)} - {""}
         for element, codes in visit_of(slot).items()
@@ -293,7 +293,7 @@ def _codes(concept: Resource) -> list[str]:
 
 
 def fhir_instant(moment: datetime) -> str:
-    """An instant as we write it: UTC, whole seconds."""
+    """Writes an instant in UTC and whole seconds."""
     return moment.astimezone(UTC).isoformat(timespec="seconds")[:19] + "Z"
 
 

@@ -26,7 +26,7 @@ UPDATE resource_history SET compartment = ARRAY(
 WHERE resource_type = 'Appointment' AND id = $1
 """
 TAKEN_TYPES = ("Practitioner", "PractitionerRole", "Device", "Location", "HealthcareService")
-"""types of actors who belong to somebody"""
+"""types of actors that belong to an organisation"""
 _LOCK = f"""
 SELECT id, version, last_updated, content, terms FROM appointment WHERE id = ANY($1::text[] || ARRAY(
   SELECT substring(replaced #>> '{{}}' FROM 'Appointment/([^/]+)') FROM appointment AS own CROSS JOIN LATERAL jsonb_path_query(
@@ -34,39 +34,39 @@ SELECT id, version, last_updated, content, terms FROM appointment WHERE id = ANY
   WHERE own.id = ANY($1::text[]) AND own.terms && ARRAY['status=waitlist', 'status=pending']))
 ORDER BY id FOR UPDATE
 """
-"""Whoever accepts what they waited for gives up what it replaces."""
+"""Also locks what waiting and pending ones replace: whoever accepts these gives that up."""
 
 
 @dataclass(frozen=True, slots=True)
 class Whose:
-    """In which agendas (references) an appointment is, and whose they are (Organization ids)."""
+    """The agendas (references) of an appointment, and their owners (Organization ids)."""
 
     schedules: tuple[str, ...] = ()
     owners: frozenset[str] = frozenset()
     known: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    """Patient (id) → to whom they are known already, as far as that was looked up"""
+    """Patient (id) → owners who know them already, as far as that was looked up"""
     alone: bool = False
-    """whether it is theirs alone from now on: whose it was has the versions that it had"""
+    """whether it is theirs alone from now on; earlier owners keep the earlier versions"""
 
     @property
     def told(self) -> frozenset[str] | None:
-        """The organisations that an event names; None: to be looked up, once it is stored."""
+        """The organisations that an event names; None: look them up once it is stored."""
         return self.owners if self.schedules else None
 
     def strangers(self, patients: Sequence[str]) -> list[str]:
-        """Those of the patients (references) who may be unknown to one of the owners."""
+        """Returns the patients (references) who may be unknown to one of the owners."""
         return [
             p for p in patients if not self.owners <= self.known.get(p.removeprefix("Patient/"), frozenset())
         ]
 
 
 NOBODY_ELSE = Whose()
-"""it comes to no other agendas, and leaves none"""
+"""the appointment joins no other agendas, and leaves none"""
 
 
 def appointment_terms(facts: Appointment, whose: Whose) -> list[str]:
-    """The internal terms of an appointment: its agendas, their organisations, whose representatives see it, and what it
-    stands in the place of, or would."""
+    """Returns the internal terms of an appointment: its agendas, their organisations, the patients whose representatives
+    see it, and the appointment that it replaces or would replace."""
     agendas = [f"{AGENDA}{schedule.removeprefix('Schedule/')}" for schedule in whose.schedules]
     shared = [] if facts.hidden else [f"{SHARED}{p.removeprefix('Patient/')}" for p in facts.patients]
     instead = [instead_of(facts.replaces, p) for p in facts.patients] if facts.replaces and shared else []
@@ -81,24 +81,24 @@ class AppointmentRepository:
         self.base_url = base_url
 
     async def lock(self, connection: Connection, id_: str) -> Stored | None:
-        """The current version, locked, and with it the visit that would be given up for it: see `lock_all`."""
+        """Locks and returns the current version, and also locks the visit that it would replace: see `lock_all`."""
         return (await self.lock_all(connection, [id_])).get(id_)
 
     async def lock_all(self, connection: Connection, ids: Sequence[str]) -> Mapping[str, Stored]:
-        """The current versions of these, and of what those of them that wait would replace, by id and locked in that order: who
-        changes several at once locks them all before any of them is changed."""
+        """Locks these, and what waiting ones among them would replace, in the order of their ids; returns the current
+        versions by id. Whoever changes several at once locks them all before changing any."""
         rows = await connection.fetch(_LOCK, list(ids))
         return {row["id"]: Stored("Appointment", *row) for row in rows}
 
     def new(self, resource: Resource, id_: str | None, version: int = 1) -> tuple[Resource, Appointment]:
-        """A resource under the id that it will have, so that what it takes can name it, and its facts; without a hold,
-        which is not its sender's to say."""
+        """Returns a resource under its future id, so that what it takes can name it, and its facts. Leaves out any hold: the
+        sender has no say in that."""
         resource = {**resource, "id": id_ or new_id()}
         facts = self.facts(resource, version=version).without_hold()
         return said(facts, resource), facts
 
     def next(self, current: Stored, resource: Resource) -> Appointment:
-        """The facts of what is to be the next version."""
+        """Returns the facts of the next version."""
         return self.facts(resource, id_=current.id, version=current.version + 1)
 
     def facts(self, resource: Resource, *, id_: str | None = None, version: int = 1) -> Appointment:
@@ -133,8 +133,8 @@ class AppointmentRepository:
         *,
         own_id: bool,
     ) -> Stored:
-        """Store a new appointment as its facts are, for those whose it is, who see its patients from now on. `own_id`: nobody
-        else can be using its id."""
+        """Stores a new appointment with these facts, for its owners, who see its patients from now on. `own_id`: nobody else
+        can be using its id."""
         if not whose.schedules:
             whose = replace(whose, owners=await self._owners_of_people(connection, context, facts))
         await show_patients(connection, whose.strangers(facts.patients), owned_by(whose.owners))
@@ -156,7 +156,7 @@ class AppointmentRepository:
         facts: Appointment,
         whose: Whose = NOBODY_ELSE,
     ) -> Stored:
-        """Store the next version as its facts are, for those whose it is from now on (`whose.alone`), or for whom it was as
+        """Stores the next version with these facts: for its new owners alone (`whose.alone`), or for its earlier owners as
         well."""
         if whose.alone and not whose.schedules:
             whose = replace(whose, owners=await self._owners_of_people(connection, context, facts))
@@ -170,14 +170,13 @@ class AppointmentRepository:
         return stored
 
     async def hide_earlier(self, connection: Connection, id_: str) -> None:
-        """The superseded versions of one that is hidden by now are in no representative's sight any more, nor in that of
-        a link."""
+        """Hides the superseded versions of an appointment that is hidden by now, from representatives and from links."""
         await connection.execute(_HIDE_EARLIER, id_)
 
     async def _keep_in_line(
         self, connection: Connection, facts: Appointment, written: Resource, *, waited: bool
     ) -> None:
-        """The waiting list has it in its place, if it waits; `waited`: whether its last version did."""
+        """Keeps its place in the waiting list, if it waits; `waited`: whether its last version did."""
         if facts.waiting_since is None:
             # Who has accepted keeps their place until the practice has agreed.
             if waited and facts.confirmation != "asked":
@@ -194,7 +193,7 @@ class AppointmentRepository:
     async def _owners_of_people(
         self, connection: Connection, context: WriteContext, facts: Appointment
     ) -> frozenset[str]:
-        """Whose an appointment in no agenda is: its people's and places' organisations'. A practice takes its own only."""
+        """Returns the owners of an appointment in no agenda: those of its people and places; a practice's own only."""
         actors = [p.reference for p in facts.participants if p.reference and p.type in TAKEN_TYPES]
         belonging = await organizations_of(connection, actors) if actors else {}
         if context.organizations is not None:

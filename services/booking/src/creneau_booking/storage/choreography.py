@@ -1,5 +1,5 @@
-"""What a client that follows HL7's choreography means, who writes Slots and Appointments itself while the server moves them
-too: its version is stale by the server's own doing, and nobody else's."""
+"""Clients that follow HL7's choreography write Slots and Appointments themselves, while the server moves them too.
+Tells whether a client's version is stale only by the server's own doing."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _SERVERS = ("meta", "status")
 def slot_moved_by_itself(
     read: Resource, current: Resource, said: str, sent: Resource | None, *, taken: bool
 ) -> bool:
-    """Whether a slot differs from the version that a client `read` by what its appointment has made of it.
+    """Whether a slot differs from the version that a client `read` only by what its appointment has made of it.
 
     `said`: what its agenda says of it; `taken`: whether an appointment has it; `sent`: what the client writes.
     """
-    # How many places are left is ours to say, and changes with each that is taken.
+    # The server says how many places are left, and that changes with each that is taken.
     read, current = of_kind(read), of_kind(current)
     sent = of_kind(sent) if sent is not None else None
     if sent is not None and _without(sent, "meta") == _without(current, "meta"):
@@ -33,7 +33,7 @@ def slot_moved_by_itself(
 
 
 def appointment_moved_by_itself(read: Resource, current: Resource) -> bool:
-    """Whether an appointment differs from the version that a client `read` by what answers have made of it: it was
+    """Whether an appointment differs from the version that a client `read` only by what answers have made of it: it was
     waiting, and somebody has accepted."""
     if read["status"] not in _WAITING or current["status"] not in ("pending", "booked"):
         return False
@@ -41,7 +41,7 @@ def appointment_moved_by_itself(read: Resource, current: Resource) -> bool:
 
 
 def onto(sent: Resource, read: Resource, current: Resource) -> Resource:
-    """What a client changes of what it `read`, over what has become of it since."""
+    """Puts a client's changes of what it `read` over the current resource."""
     kept: Resource = {
         name: current[name]
         for name in ("status", "participant", "extension")
@@ -51,7 +51,7 @@ def onto(sent: Resource, read: Resource, current: Resource) -> Resource:
 
 
 def is_on_its_way(before: Appointment, after: Appointment) -> bool:
-    """Whether a client writes `pending` over a booking that the answers made by themselves."""
+    """Whether a client writes `pending` over a booking that answers have already completed."""
     return before.status == "booked" and after.status == "pending" and all_have_accepted(after)
 
 

@@ -1,6 +1,6 @@
-"""Whether two appointments have one slot, or one person at one time: it cannot be, and is looked for all the same.
+"""Looks for two appointments that have one slot: it cannot be, and is looked for all the same.
 
-What is compared is what the appointments say, not the tables by which rivals exclude each other.
+It compares what the appointments say, not the tables by which rivals exclude each other.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ DOUBLES = Gauge(
 
 LOOKED_AT_MAX = 10_000
 TOGETHER = 100
-"""appointments of which the slots are looked for at once: asked for one by one, the index is read through for each; for
-all, each entry that is found is compared with every slot"""
+"""appointments whose slots are looked for at once: one by one, each would read through the index; all at once, each entry
+that is found would be compared with every slot"""
 
 _CLAIMING = f"ARRAY[{', '.join(literal(f'status={status}') for status in SLOT_STATUS_OF)}]"
 _CHANGED = f"""
 SELECT id FROM appointment WHERE last_updated > $1 AND NOT deleted AND terms && {_CLAIMING}
 ORDER BY last_updated DESC LIMIT $2
 """
-# A place in a group, and a visit that a practice has put over another one, are meant. OFFSET 0 leaves the index but one thing
-# to look for, the slots: almost every appointment has the statuses.
+# Leaves out a place in a group, and a visit that a practice has put over another one: these are meant. With OFFSET 0 the
+# index looks for the slots alone: almost every appointment has the statuses.
 DOUBLED = f"""
 WITH one AS MATERIALIZED (
   SELECT id, slot FROM appointment CROSS JOIN unnest(terms) AS slot
@@ -48,7 +48,7 @@ WHERE slot.places IS NULL AND NOT {IS_OVERBOOKED.format(slot="slot")}
 
 
 async def doubled(connection: Connection, since: datetime, known: Collection[str]) -> frozenset[str]:
-    """The ids of doubled appointments, among those that have changed since and those that were `known` to be."""
+    """Returns the ids of doubled appointments, among those changed `since` and those that were `known` to be."""
     rows = await connection.fetch(_CHANGED, since, LOOKED_AT_MAX)
     wanted = sorted({row["id"] for row in rows} | set(known))
     found: set[str] = set()

@@ -1,8 +1,8 @@
 """An Appointment of several patients as one of them sees it: that others come, and not who.
 
-A practice may name several people in one appointment; each of them reads it, and none of them is told who the others are
-(docs/guides/integrator.md, groups). What stands for another keeps their place and their answer, so that positions in the list
-and whether all have agreed are as stored; and what is sent back as it was read means whoever is stored there.
+A practice may name several people in one appointment. Each of them reads it, and is not told who the others are
+(docs/guides/integrator.md, groups). The stand-in for another keeps their place and their answer, so that positions in the
+list, and whether all have agreed, are as stored. A stand-in that is sent back means the person stored there.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from creneau_shared.fhir.storage.store import Resource
 from creneau_shared.security.access import Access
 
 SOMEBODY = {"type": "Patient", "display": "Autre patient"}
-"""stands for the actor of another patient, and of whoever accompanies one"""
+"""stand-in for the actor of another patient, and of anybody who accompanies one"""
 REDACTED = {
     "system": "http://terminology.hl7.org/CodeSystem/v3-ObservationValue",
     "code": "REDACTED",
 }
 """in `meta.security`: not the whole of what is stored (HL7 security labels)"""
 KEPT = ("type", "required", "status", "period")
-"""of a participant, whoever it is"""
+"""elements of a hidden participant that are shown"""
 PEOPLE = frozenset({"Patient", "RelatedPerson"})
 
 
 def shown(access: Access, content: bytes) -> bytes:
-    """The Appointment (JSON) as the caller may see it: all of it, to whoever does not act as a patient."""
+    """Returns the Appointment (JSON) as the caller may see it: all of it, unless they act as a patient."""
     return content if access.patient_ids is None else as_seen_by(access.patient_ids, content)
 
 
@@ -60,7 +60,7 @@ def seen_by(patients: Collection[str], appointment: Resource) -> Resource:
 
 
 def with_unseen(patients: Collection[str], sent: Resource, stored: Resource) -> Resource:
-    """What these Patients (ids) send back, in which what stood for somebody is again whoever is stored there."""
+    """Returns what these Patients (ids) send back, with the stored people in place of their stand-ins."""
     seen = seen_by(patients, stored)
     if seen is stored:
         return sent
@@ -82,7 +82,7 @@ def with_unseen(patients: Collection[str], sent: Resource, stored: Resource) -> 
 
 
 def _as_stored(part: Resource, hidden: list[tuple[Resource, Resource]]) -> Resource:
-    """What is stored where this was shown, each once."""
+    """Returns the stored part in whose place this part was shown, each once; otherwise the part."""
     for place, (shown, kept) in enumerate(hidden):
         if part == shown:
             del hidden[place]
@@ -107,7 +107,7 @@ def _unnamed(participant: Resource) -> Resource:
 
 
 def _without_author(extension: Resource, own: Collection[str]) -> Resource:
-    """The extension; a counter-proposal of another patient without who made it."""
+    """Returns the extension; without its author if it is a counter-proposal of another patient."""
     if extension.get("url") != COUNTER_PROPOSAL:
         return extension
     parts = [

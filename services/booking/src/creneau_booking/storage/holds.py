@@ -29,7 +29,7 @@ _AT_ONCE = "FOR UPDATE OF appointment SKIP LOCKED"
 
 
 OFFER = ("urn:creneau:waiting-list", "offer")
-"""whose hold an offer of the waiting list is: nobody's account, so that whoever acts for the person may accept it"""
+"""issuer and subject of an offer of the waiting list: no account's, so that whoever acts for the person may accept it"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class Hold:
     expires_at: datetime
     confirmation: Confirmation | None = None
     in_line_since: datetime | None = None
-    """since when whoever has been offered it waits"""
+    """since when the person to whom it is offered has waited"""
 
     @property
     def is_offer(self) -> bool:
@@ -54,7 +54,7 @@ NOBODYS = ("", "")
 
 @dataclass(frozen=True, slots=True)
 class HeldAppointment:
-    """A pending appointment whose row this transaction has locked, and its hold: until when, how often put off."""
+    """A pending appointment whose row this transaction has locked, and its hold: until when, how often extended."""
 
     stored: Stored
     until: datetime
@@ -72,8 +72,7 @@ async def keep_hold(
     extensions: int = 0,
     confirmation: Confirmation | None = None,
 ) -> None:
-    """Begin a hold, or put off the end of the one that there is. `extensions`: how often that was done already to the one
-    whose place a new one takes."""
+    """Begins a hold, or extends the one that there is. `extensions`: how often the hold that it replaces was extended."""
     values = (appointment_id, until, issuer, subject, extensions, confirmation)
     await LastWrite("hold", _KEEP, values).run(connection)
 
@@ -86,14 +85,14 @@ async def await_practice(connection: Connection, appointment_id: str, until: dat
 async def set_confirmation(
     connection: Connection, appointment_id: str, confirmation: Confirmation | None
 ) -> None:
-    """Whether the practice of what is held has to agree."""
+    """Sets whether the practice of what is held has to agree."""
     await connection.execute(
         "UPDATE hold SET confirmation = $2 WHERE appointment_id = $1", appointment_id, confirmation
     )
 
 
 async def forget_hold(connection: Connection, appointment_id: str) -> Hold | None:
-    """End a hold; the one that there was."""
+    """Ends a hold; returns it."""
     row = await connection.fetchrow(
         f"DELETE FROM hold WHERE appointment_id = $1 RETURNING issuer, subject, expires_at, confirmation, {_SINCE}",
         appointment_id,
@@ -102,7 +101,7 @@ async def forget_hold(connection: Connection, appointment_id: str) -> Hold | Non
 
 
 async def hold_of(connection: Connection, appointment_id: str) -> Hold | None:
-    """The hold of an appointment; None when it is pending because the practice must agree."""
+    """Returns the hold of an appointment; None without one."""
     row = await connection.fetchrow(
         f"SELECT issuer, subject, expires_at, confirmation, {_SINCE} FROM hold WHERE appointment_id = $1",
         appointment_id,
@@ -111,7 +110,7 @@ async def hold_of(connection: Connection, appointment_id: str) -> Hold | None:
 
 
 async def extensions_of(connection: Connection, appointment_id: str) -> int | None:
-    """How often an appointment's hold was put off; None when it is pending because the practice must agree."""
+    """Returns how often a hold was extended; None when the appointment is pending because the practice must agree."""
     extensions: int | None = await connection.fetchval(
         "SELECT extensions FROM hold WHERE appointment_id = $1 AND confirmation IS DISTINCT FROM 'asked'",
         appointment_id,
@@ -122,10 +121,10 @@ async def extensions_of(connection: Connection, appointment_id: str) -> int | No
 async def lock_expired_hold(
     connection: Connection, appointment_id: str, now: datetime
 ) -> HeldAppointment | None:
-    """The appointment, locked, if its hold has run out and nobody else is changing it at this moment.
+    """Locks and returns the appointment if its hold has run out and nobody else is changing it at this moment.
 
-    Whoever has it locked is confirming, cancelling or expiring it: waiting could deadlock with them, and their
-    answer is not ours to foresee.
+    Whoever has locked it is confirming, cancelling or expiring it: waiting for them could deadlock, and what they decide
+    cannot be foreseen.
     """
     row = await connection.fetchrow(f"{_HELD} AND hold.expires_at <= $2 {_AT_ONCE}", appointment_id, now)
     return _held(row)
@@ -134,7 +133,7 @@ async def lock_expired_hold(
 async def lock_live_hold(
     connection: Connection, appointment_id: str, now: datetime, issuer: str, subject: str
 ) -> HeldAppointment | None:
-    """The appointment, locked, if this account or client holds it and nobody is changing it at this moment: see above."""
+    """Locks and returns the appointment if this account or client holds it and nobody is changing it: see above."""
     row = await connection.fetchrow(
         f"{_HELD} AND hold.expires_at > $2 AND hold.issuer = $3 AND hold.subject = $4 {_AT_ONCE}",
         appointment_id,
@@ -200,7 +199,7 @@ async def holds_all(
 
 
 async def next_expiry(connection: Connection) -> datetime | None:
-    """When the next hold runs out, or has; None without any."""
+    """Returns when the next hold runs out, or has run out; None without any."""
     moment: datetime | None = await connection.fetchval("SELECT min(expires_at) FROM hold")
     return moment
 

@@ -11,6 +11,6 @@ from creneau_shared.fhir.storage.store import Resource, WriteContext
 async def with_known_references(
     connection: Connection, context: WriteContext, appointment: Resource, base_url: str
 ) -> Resource:
-    """The appointment with its slots as `with_known_slots`, and its people as `with_known_people`, leave them."""
+    """Returns the appointment with its slots as `with_known_slots`, and its people as `with_known_people`, leave them."""
     appointment = await with_known_slots(connection, context, appointment, base_url)
     return await with_known_people(connection, context, appointment, base_url)

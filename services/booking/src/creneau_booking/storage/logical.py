@@ -1,4 +1,4 @@
-"""Logical references: whom an identifier names, among those whom the directory has told of."""
+"""Logical references: the known resources that an identifier names."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Identified = Mapping[tuple[str, str], Sequence[str]]
 
 
 async def identified(connection: Connection, wanted: Iterable[tuple[str, str]]) -> Identified:
-    """The ids of those who bear these identifiers (type, `system|value`; without a system, whatever it is)."""
+    """Returns the ids of those who bear these identifiers (type, `system|value`; without a system, of any system)."""
     found: dict[tuple[str, str], Sequence[str]] = {}
     for kind, token in dict.fromkeys(wanted):
         system, _, value = token.rpartition("|")

@@ -1,8 +1,8 @@
-"""What agendas and roles are searched through: the actors of an agenda, and the places of a role, by narrow tables.
+"""Narrow tables for searches: the actors of an agenda, and the places of a role.
 
-A search by place leads through thousands of places. Each of them as a term of its own in a GIN index costs 20 µs, and all
-of them together are compared with each other; as keys of a narrow B-tree they are read in one go. The tables are kept by
-triggers, whoever writes (migration 0022).
+A search by place leads through thousands of places. As a term of its own in a GIN index each of them costs 20 µs, and all
+of them are compared with each other; as keys of a narrow B-tree they are read in one go. Triggers keep the tables,
+whoever writes (migration 0022).
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ _MASKED = literal("_security=http://terminology.hl7.org/CodeSystem/v3-Observatio
 
 
 def is_shown(offer: str) -> str:
-    """Condition: the directory has told everything of the offer (alias), which is no sensitive unit."""
+    """Condition: the offer (alias) is no sensitive unit, and the directory has told everything of it."""
     return f"NOT {offer}.terms && ARRAY[{_MASKED}]"
 
 
 @dataclass(frozen=True, slots=True)
 class RealTable(GenericTable):
-    """A type that the rehearsal has some of, which are not shown."""
+    """A type whose resources of the rehearsal are not shown."""
 
     def live(self, alias: str) -> str:
         return f"{GenericTable.live(self, alias)} AND {real(self.resource_type, alias)}"
@@ -57,8 +57,8 @@ class PractitionerRoleTable(GenericTable):
 
 @dataclass(frozen=True, slots=True)
 class OfferTable(GenericTable):
-    """HealthcareService without the sensitive units: of these the directory tells us whose they are and where, so that we know
-    whose their agendas are, and nobody else is to be led to it."""
+    """HealthcareService without the sensitive units. The directory tells their owners and places, so that the owners of
+    their agendas are known; nobody else is to be led to them."""
 
     def live(self, alias: str) -> str:
         return f"{GenericTable.live(self, alias)} AND {is_shown(alias)}"
@@ -71,4 +71,4 @@ TABLES = {
     "Appointment": RealTable,
     "Patient": RealTable,
 }
-"""Types that are not searched as all others are."""
+"""Types that are searched by a table of their own."""

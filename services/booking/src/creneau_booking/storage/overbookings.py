@@ -1,7 +1,7 @@
 """Visits that a practice puts where another one is: the slot stays the first one's, and says that it is overbooked.
 
-Nobody is in two places in the schema all the same: the second visit takes its patient and nobody else, and comes into the
-first one's place when that is given up, so that no time is offered in which somebody is expected.
+All the same nobody is in two places in the schema: the second visit takes its patient alone. It takes the first one's place
+when that is given up, so that no time is offered in which somebody is expected.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ _TAKING = [f"status={status}" for status in SLOT_STATUS_OF]
 
 @dataclass(frozen=True, slots=True)
 class Heir:
-    """Whose a slot becomes, and whom that takes for how long."""
+    """The appointment that inherits a slot, and the actors that it takes, and for how long."""
 
     appointment: str
     actors: tuple[str, ...]
@@ -60,20 +60,20 @@ class Heir:
 
 
 async def are_taken(connection: Connection, slots: Sequence[str]) -> bool:
-    """Whether all these slots are somebody's; locked, whatever they are."""
+    """Locks these slots; returns whether all of them are taken."""
     return bool(await connection.fetchval(_TAKEN, [slot_key(id_) for id_ in slots]))
 
 
 async def mark(connection: Connection, slots: Sequence[str], now: datetime) -> None:
-    """Say of these slots that they are overbooked."""
+    """Marks these slots as overbooked."""
     await connection.execute(_MARK_SQL, [slot_key(id_) for id_ in slots], now)
 
 
 async def left(
     connection: Connection, appointment_id: str, slots: Sequence[str], now: datetime
 ) -> list[Heir]:
-    """An appointment has left these slots: of those that were overbooked, who is there still comes into its place, and
-    those where only one is left say it no longer. Whom the heirs take is the caller's to take."""
+    """Settles the overbooked ones among the slots that an appointment has left. A visit that is still there inherits the
+    slot; a slot with one visit left is no longer marked. The caller has to take the heirs' actors."""
     heirs: list[Heir] = []
     for slot in await connection.fetch(_OVERBOOKED, [slot_key(id_) for id_ in slots]):
         there = await connection.fetch(_THERE, slot["name"], _TAKING, appointment_id)

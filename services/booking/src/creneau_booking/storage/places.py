@@ -1,12 +1,12 @@
-"""What of an agenda's slots is taken: places, parts and slots that follow each other, as FHIR says it and as rows have it.
+"""The places, parts and adjacent slots of an agenda that a visit takes, in FHIR and in rows.
 
 | said by | extension | stored |
 |---|---|---|
 | the agenda | schedule-capacity (positiveInt) | `agenda.capacity` |
 | the slot | slot-capacity (positiveInt; SMART Scheduling Links: valueInteger) | `slot_kind.own_capacity` |
 | the agenda | schedule-parts (boolean): whether patients take parts of its slots | `agenda.parts` |
-| the agenda | schedule-adjacent-slots-max (positiveInt): of how many slots a patient's visit is made | `agenda.adjacent_max` |
-| us, of a slot of several | slot-places-left (unsignedInt) | `slot.places`, once somebody has one; 0 of what is not free |
+| the agenda | schedule-adjacent-slots-max (positiveInt): most slots of a patient's visit | `agenda.adjacent_max` |
+| the server, of a slot of several | slot-places-left (unsignedInt) | `slot.places`, once one is taken; 0 if it is not free |
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ _OWN = "https://creneau.sante.fr/fhir/StructureDefinition/"
 SCHEDULE_CAPACITY = _OWN + "schedule-capacity"
 """positiveInt: how many patients have a place in each slot of the agenda"""
 PARTS = _OWN + "schedule-parts"
-"""boolean: whether patients take parts of the agenda's slots; absent: of those so long that they are no one visit"""
+"""boolean: whether patients take parts of the agenda's slots; absent: of slots too long for one visit"""
 ADJACENT_MAX = _OWN + "schedule-adjacent-slots-max"
-"""positiveInt: of how many slots that follow each other a patient may make one visit"""
+"""positiveInt: of how many adjacent slots, at most, a patient may make one visit"""
 SLOT_CAPACITY = _OWN + "slot-capacity"
-"""positiveInt: the same of one slot"""
+"""positiveInt: how many patients have a place in this slot"""
 SMART_CAPACITY = "http://fhir-registry.smarthealthit.org/StructureDefinition/slot-capacity"
 """integer: the same in the words of SMART Scheduling Links"""
 PLACES_LEFT = _OWN + "slot-places-left"
-"""unsignedInt: how many of them are left; only the server says so"""
+"""unsignedInt: how many places are left; only the server says so"""
 CAPACITY_MAX = 1000
 """places that a slot can have; more is a mistake"""
 
 GROUP = "Slot/"
-"""before the id of a slot: the group of those who have its places, as who takes the time of its people"""
+"""prefix of a slot's id in the name of its group: those who have its places, and together take the time of its people"""
 HOLDER = """CASE WHEN slot.places IS NOT NULL THEN (
   SELECT min(appointment_id) FROM slot_place WHERE slot_place.slot_id = slot.id) ELSE slot.taken_by END"""
 """SQL: the appointment that has a slot, or one of those that have places in it"""
@@ -47,7 +47,7 @@ WHERE occupancy.appointment_id = '{GROUP}' || slot.id AND NOT EXISTS (SELECT FRO
 """
 _EXTENSIONS = '"extension":['
 _SHOWN_LEFT = re.compile(rb'(\{"url":"' + re.escape(PLACES_LEFT.encode()) + rb'","valueUnsignedInt":)\d+')
-"""as `members_sql` has it; within a string of JSON the quotes would be escaped"""
+"""as `members_sql` writes it; within a string of JSON the quotes would be escaped"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class SlotsSaid:
 
 
 def slots_said(schedule: Resource) -> SlotsSaid:
-    """RulesUnread when it cannot be read."""
+    """Returns what a Schedule states; raises RulesUnread if it cannot be read."""
     said = [(index, e) for index, e in enumerate(schedule.get("extension", ())) if e.get("url") == PARTS]
     for index, extension in said:
         if not isinstance(extension.get("valueBoolean"), bool):
@@ -71,7 +71,7 @@ def slots_said(schedule: Resource) -> SlotsSaid:
 
 
 def own_capacity(slot: Resource) -> int | None:
-    """How many places a slot says that it has; None: it does not say. RulesUnread when it cannot be read."""
+    """Returns how many places a slot says that it has; None: it does not say. Raises RulesUnread if it cannot be read."""
     return _count(slot, (SLOT_CAPACITY, SMART_CAPACITY))
 
 
@@ -90,15 +90,15 @@ def _count(resource: Resource, urls: tuple[str, ...]) -> int | None:
 
 
 def of_kind(slot: Resource) -> Resource:
-    """What slots have in common: their extensions first, so that `members_sql` finds them, without what only we say."""
+    """Returns what slots have in common, without the places left; the extensions first, so that `members_sql` finds them."""
     said = [e for e in slot.get("extension", ()) if e.get("url") != PLACES_LEFT]
     rest = {name: value for name, value in slot.items() if name != "extension"}
     return {"extension": said, **rest} if said else rest
 
 
 def with_left(slot: Resource, left: int | None) -> Resource:
-    """The Slot, in the status that it is served with, with the number of places left, of several; None: it has one. Of what
-    is not free nobody can have one."""
+    """Returns the Slot, in the status that it is served with, with the number of places left; None: it has one place. A slot
+    that is not free has none left."""
     rest = of_kind(slot)
     if left is None:
         return rest
@@ -110,8 +110,8 @@ def with_left(slot: Resource, left: int | None) -> Resource:
 
 
 def members_sql(row: str, kind: str, status: str) -> str:
-    """SQL: the members of a kind, for a slot of several places with how many are left, as `with_left` has it. `status`: SQL of
-    the status that is shown."""
+    """SQL: the members of a kind; for a slot of several places with the number left, as in `with_left`. `status`: SQL of the
+    status that is shown."""
     shown = f"CASE WHEN {status} = 'free' THEN coalesce({row}.places, {kind}.capacity) ELSE 0 END"
     left = f"""'{{"url":"{PLACES_LEFT}","valueUnsignedInt":' || ({shown})::text || '}}'"""
     return (
@@ -123,13 +123,13 @@ def members_sql(row: str, kind: str, status: str) -> str:
 
 
 def with_none_left(content: bytes) -> bytes:
-    """A Slot as it is served, of several places or of one, as bytes that say of none that somebody could have it."""
+    """Returns the bytes of a Slot as it is served, with no place left where they tell the number."""
     return _SHOWN_LEFT.sub(rb"\g<1>0", content, count=1)
 
 
 def balance_sql(slot: str, kind_key: str) -> str:
-    """SQL (integer): how many places a slot has more than are taken, its kind being `kind_key`. Less than none when it had
-    more: nobody loses theirs."""
+    """SQL (integer): how many places a slot has minus those taken, its kind being `kind_key`. Negative if it had more:
+    nobody loses theirs."""
     return (
         f"(coalesce((SELECT capacity FROM slot_kind WHERE slot_kind.key = {kind_key}), 1)"
         f" - (SELECT count(*) FROM slot_place WHERE slot_place.slot_id = {slot}.id))"
@@ -137,17 +137,17 @@ def balance_sql(slot: str, kind_key: str) -> str:
 
 
 def left_sql(slot: str, kind_key: str) -> str:
-    """SQL (integer): how many places of a slot somebody could still have, its kind being `kind_key`."""
+    """SQL (integer): how many places of a slot are left, its kind being `kind_key`."""
     return f"greatest(0, {balance_sql(slot, kind_key)})"
 
 
 def status_sql(said: str, left: str) -> str:
-    """SQL: the status of a slot of which some places are taken: as its agenda says, and busy once it is full."""
+    """SQL: the status of a slot with some places taken: what its agenda says, and busy once it is full."""
     return f"CASE WHEN {said} = 'free' AND {left} <= 0 THEN 'busy'::slot_status ELSE {said} END"
 
 
 async def forget_places(connection: Connection, appointments: Sequence[str]) -> None:
-    """Remove the places of appointments (ids) that are removed themselves, and the groups of which nothing is left."""
+    """Removes the places of appointments (ids) that are removed themselves, and the groups that have no place any more."""
     rows = await connection.fetch(
         "DELETE FROM slot_place WHERE appointment_id = ANY($1::text[]) RETURNING slot_id", list(appointments)
     )

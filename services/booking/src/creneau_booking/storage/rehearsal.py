@@ -33,7 +33,7 @@ _ALONE = "SELECT pg_try_advisory_xact_lock(hashtextextended('rehearsal', 0))"
 
 
 class Rehearsal:
-    """Keeps the agenda ready. Several workers may: one at a time does."""
+    """Keeps the agenda ready, in one worker at a time."""
 
     def __init__(self, repository: AppointmentRepository, hours_ahead: int) -> None:
         base = repository.base_url
@@ -44,8 +44,8 @@ class Rehearsal:
         self._patients = GenericStore("Patient", base)
 
     async def keep(self, connection: Connection, now: datetime, *, forget_before: datetime) -> int:
-        """See to it that there are an agenda, a patient and a free slot an hour, and forget appointments that have not
-        changed since `forget_before`; how many."""
+        """Ensures that there are an agenda, a patient and a free slot each hour. Forgets appointments that have not changed
+        since `forget_before`; returns how many."""
         if not self._hours_ahead or not await connection.fetchval(_ALONE):
             return 0
         context = WriteContext(now=now, by_service=True)
@@ -64,13 +64,13 @@ class Rehearsal:
     async def _keep_resource(
         self, connection: Connection, context: WriteContext, store: GenericStore, resource: Resource
     ) -> None:
-        """Past the API's stores: no caller may write these, and nobody is told of them."""
+        """Creates what is missing, past the API's stores: no caller may write these, and nobody is told of them."""
         if await store.read(connection, resource["id"]) is None:
             owners = owned_by([ORGANIZATION])
             await store.create(connection, context, resource, resource["id"], belonging=owners)
 
     async def _forget(self, connection: Connection, now: datetime, before: datetime) -> int:
-        """What a rehearsal that broke off has left taken is given back."""
+        """Gives back what a rehearsal that broke off still takes, and removes its appointments."""
         rows = await connection.fetch(_OURS, before, FORGOTTEN_MAX)
         for row in rows:
             stored = await self._repository.store.read(connection, row["id"])

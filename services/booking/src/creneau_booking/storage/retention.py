@@ -1,4 +1,4 @@
-"""Which appointments are past keeping, and how they go: with the answers to them and what tells of their making."""
+"""Which appointments are past keeping, and how they are removed, with their answers and Provenances."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _PAST = (
     " WHERE began.parameter = 'date' AND began.high < $1 ORDER BY began.high LIMIT $2"
     " FOR UPDATE OF appointment SKIP LOCKED"
 )
-# In the words of ix_appointment_undated (migration 0040), which holds nothing else.
+# The same condition as the index ix_appointment_undated (migration 0040).
 UNDATED = """
 SELECT id FROM appointment WHERE is_undated(content) AND last_updated < $1
 ORDER BY last_updated LIMIT $2 FOR UPDATE SKIP LOCKED
@@ -22,19 +22,19 @@ ORDER BY last_updated LIMIT $2 FOR UPDATE SKIP LOCKED
 
 
 async def remove_past_appointments(connection: Connection, before: datetime, limit: int) -> int:
-    """Remove appointments that began before the instant; how many."""
+    """Removes appointments that began before the instant; returns how many."""
     rows = await connection.fetch(_PAST, before, limit)
     return await remove_appointments(connection, [row["id"] for row in rows])
 
 
 async def remove_undated_requests(connection: Connection, before: datetime, limit: int) -> int:
-    """Remove requests that name no date, withdrawn or not, and have not changed since the instant; how many."""
+    """Removes requests that name no date, withdrawn or not, unchanged since the instant; returns how many."""
     rows = await connection.fetch(UNDATED, before, limit)
     return await remove_appointments(connection, [row["id"] for row in rows])
 
 
 async def remove_appointments(connection: Connection, ids: Sequence[str]) -> int:
-    """Remove these appointments, which nobody else may be changing, with all that is about them; how many."""
+    """Removes these appointments, which nobody else may be changing, with all that is about them; returns how many."""
     if not ids:
         return 0
     references = [f"Appointment/{id_}" for id_ in ids]

@@ -1,4 +1,4 @@
-"""Series in the database: who belongs to one, the slots of an agenda that an occurrence finds, and the locks of a whole."""
+"""Series in the database: their members, the slots of an agenda for an occurrence, and the locks of a whole series."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ SELECT FROM slot WHERE id = ANY($1::uuid[]) ORDER BY schedule_key, start, id FOR
 
 @dataclass(frozen=True, slots=True)
 class SlotThen:
-    """A slot by its agenda and time; `kind`: what it is for."""
+    """A slot by its agenda and time; `kind`: the key of its kind."""
 
     id: str
     schedule: str
@@ -78,8 +78,8 @@ class Pattern:
         return zone_named(self.slots[0].zone) or PARIS
 
     async def at(self, connection: Connection, start: datetime) -> list[str]:
-        """The slots (ids) of the same agendas for the same, when an occurrence starts at `start`; NoSlotThen without any,
-        OutOfReach in no year of ours."""
+        """Returns the slots (ids) of the same agendas for the same, when an occurrence starts at `start`. Raises NoSlotThen
+        without any, OutOfReach for a year out of reach."""
         require_in_reach("Appointment", "start", start)
         schedules = sorted({slot.schedule for slot in self.slots})
         until = start + (self.until - self.start)
@@ -113,7 +113,7 @@ class Pattern:
 
 
 async def slots_named(connection: Connection, ids: Sequence[str]) -> tuple[SlotThen, ...]:
-    """Those of these slots that there are, by agenda and time."""
+    """Returns those of these slots that exist, by agenda and time."""
     rows = await connection.fetch(_NAMED, [slot_key(id_) for id_ in ids])
     return tuple(SlotThen(*row) for row in rows)
 
@@ -121,8 +121,8 @@ async def slots_named(connection: Connection, ids: Sequence[str]) -> tuple[SlotT
 async def lock_whole(
     connection: Connection, slots: Sequence[str], people: Sequence[str], appointments: Sequence[str] = ()
 ) -> None:
-    """Wait for the turn of everybody whose time a series takes, or gives back (that of `appointments`), at once, and then for
-    all of its slots: one after the other they would be waited for out of order."""
+    """Waits at once for the turn of everybody whose time a series takes, or gives back (that of `appointments`), and then
+    locks all its slots: one after the other they would be waited for out of order."""
     keys = [slot_key(id_) for id_ in slots]
     await connection.execute(_TURN, keys, sorted(set(people)), list(appointments))
     await connection.execute(_SLOTS, keys)
@@ -151,8 +151,8 @@ async def members_of(connection: Connection, appointment_id: str) -> list[tuple[
 
 
 async def lock_members(connection: Connection, ids: Sequence[str]) -> set[str]:
-    """Those of these appointments (ids) that nobody else is changing, locked. None is waited for: who changes another one of
-    the series may be waiting for ours."""
+    """Locks and returns those of these appointments (ids) that nobody else is changing. Waits for none: whoever changes
+    another one of the series may be waiting for these."""
     rows = await connection.fetch(
         "SELECT id FROM appointment WHERE id = ANY($1::text[]) ORDER BY id FOR UPDATE SKIP LOCKED", list(ids)
     )

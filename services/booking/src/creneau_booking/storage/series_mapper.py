@@ -2,12 +2,12 @@
 
 | R5 | here |
 |---|---|
-| `recurrenceTemplate` | how the others follow from it: sent with the first, kept with it |
-| `recurrenceId` | which one of the series it is, from 1 |
+| `recurrenceTemplate` | how the series recurs: sent with the first appointment, kept with it |
+| `recurrenceId` | its number in the series, from 1 |
 | `originatingAppointment` | the first, on all others |
 | `occurrenceChanged` | it was moved by itself |
 
-All of a series bear one identifier beside, by which they are found.
+All of a series also bear one identifier, by which they are found.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ RECURRENCE_ID = _R5 + "recurrenceId"
 OCCURRENCE_CHANGED = _R5 + "occurrenceChanged"
 ORIGINATING = _R5 + "originatingAppointment"
 SERIES_SCOPE = "https://creneau.sante.fr/fhir/StructureDefinition/series-scope"
-"""extension (code) that comes with a cancellation and is not stored: how much of the series it is about"""
+"""extension (code) of a cancellation, not stored: how much of the series it is about"""
 SERIES = "https://creneau.sante.fr/fhir/identifier/series"
 """system of the identifier that all of a series bear"""
 
@@ -39,7 +39,7 @@ _UNITS = {
     "monthly": frozenset({"mo", "m", "monthly", "month"}),
     "yearly": frozenset({"a", "y", "yearly", "year", "annually"}),
 }
-"""how a unit of recurrence may be said: in R5's words, or in UCUM"""
+"""names of a unit of recurrence: R5's words, or UCUM"""
 _INTERVALS = {
     "daily": "dayInterval",
     "weekly": "weekInterval",
@@ -52,7 +52,7 @@ _DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "su
 
 
 def template_of(appointment: Resource) -> Resource | None:
-    """How an appointment that is sent is to recur, as it was said."""
+    """Returns the recurrenceTemplate of an appointment that is sent, as it was said."""
     return next(
         (e for e in _extensions(appointment) if e.get("url") == RECURRENCE_TEMPLATE),
         None,
@@ -60,15 +60,15 @@ def template_of(appointment: Resource) -> Resource | None:
 
 
 def without_series(appointment: Resource) -> Resource:
-    """What is sent without what it says of a series, which is said of all of them together."""
+    """Returns what is sent without the extensions of a series, which concern all of it together."""
     kept = [e for e in _extensions(appointment) if e.get("url") not in _OURS]
     rest = {name: value for name, value in appointment.items() if name != "extension"}
     return {**rest, "extension": kept} if kept else rest
 
 
 def scope_of(appointment: Resource) -> tuple[Scope, Resource]:
-    """Of how much of its series a version that is sent speaks, and what is left to be stored. ScopeUnfit when there is no
-    such scope."""
+    """Returns how much of its series a sent version is about, and what is left to be stored. Raises ScopeUnfit for an
+    unknown scope."""
     said = [e for e in _extensions(appointment) if e.get("url") == SERIES_SCOPE]
     if not said:
         return "this", appointment
@@ -79,7 +79,7 @@ def scope_of(appointment: Resource) -> tuple[Scope, Resource]:
 
 
 def read_scope(said: object) -> Scope:
-    """ScopeUnfit when there is none of that name."""
+    """Returns the scope of that name; raises ScopeUnfit if there is none."""
     for scope, names in SCOPES.items():
         if said in names:
             return scope
@@ -87,7 +87,7 @@ def read_scope(said: object) -> Scope:
 
 
 def occurrence_of(appointment: Resource) -> Occurrence | None:
-    """Which one of a series a stored appointment is."""
+    """Returns the place of a stored appointment in its series; None if it is in none."""
     series = next(
         (i.get("value") for i in appointment.get("identifier", ()) if i.get("system") == SERIES), None
     )
@@ -106,7 +106,7 @@ def occurrence_of(appointment: Resource) -> Occurrence | None:
 
 
 def with_occurrence(appointment: Resource, occurrence: Occurrence) -> Resource:
-    """The resource with which one of a series it is."""
+    """Returns the resource with its place in a series."""
     extensions = [e for e in appointment.get("extension", ()) if e.get("url") not in _OURS]
     if occurrence.template is not None:
         extensions.append(dict(occurrence.template))
@@ -122,8 +122,8 @@ def with_occurrence(appointment: Resource, occurrence: Occurrence) -> Resource:
 
 
 def recurrence_of(template: Resource) -> Recurrence:
-    """What a recurrenceTemplate says. RecurrenceUnread, naming the element, when it cannot be followed here: by days, weeks,
-    months or years, or on dates that are named."""
+    """Returns what a recurrenceTemplate says. Raises RecurrenceUnread, naming the element, if it cannot be followed here: by
+    days, weeks, months or years, or on named dates."""
     said = _parts(template)
     kind = _code(said.get("recurrenceType", []), "recurrenceType")
     unit = next((unit for unit, names in _UNITS.items() if kind in names), None)
@@ -160,7 +160,7 @@ def recurrence_of(template: Resource) -> Recurrence:
 
 
 def _monthly(said: dict[str, list[Resource]]) -> Monthly:
-    """On which day of the month (R5 dayOfMonth; nthWeekOfMonth with dayOfWeek)."""
+    """Returns the day of the month (R5 dayOfMonth; nthWeekOfMonth with dayOfWeek)."""
     day = _number(said.get("dayOfMonth", []), "dayOfMonth")
     if day is not None and day > 31:
         raise RecurrenceUnread("dayOfMonth")
@@ -175,7 +175,7 @@ def _monthly(said: dict[str, list[Resource]]) -> Monthly:
 
 
 def _extensions(resource: Resource) -> Sequence[Any]:
-    """Of what has not been checked yet: what can be looked at."""
+    """Returns the readable extensions of a resource that has not been checked yet."""
     said = resource.get("extension", ())
     return [e for e in said if isinstance(e, dict)] if isinstance(said, list) else ()
 

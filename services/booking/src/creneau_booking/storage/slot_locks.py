@@ -1,4 +1,4 @@
-"""Slots locked out of their turn: without waiting, so that nobody can wait for us in a circle."""
+"""Locks slots out of turn: without waiting, so that no circle of waiting can arise."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _GOT = "SELECT count(*) FROM (SELECT FROM slot WHERE id = ANY($1::uuid[]) ORDER 
 
 
 async def lock_at_once(connection: Connection, slots: Sequence[str]) -> bool:
-    """Lock those of these slots that exist; False when somebody else has one of them locked."""
+    """Locks those of these slots that exist; False if somebody else has one of them locked."""
     keys = [slot_key(id_) for id_ in slots]
     got: int = await connection.fetchval(_GOT, keys)
     return got == len(set(keys)) or got == await connection.fetchval(_THERE, keys)

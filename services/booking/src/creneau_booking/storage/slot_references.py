@@ -38,8 +38,8 @@ _BEARING = f"{_SHOWN} AND slot.terms @> ARRAY[$3]"
 async def with_known_slots(
     connection: Connection, context: WriteContext, appointment: Resource, base_url: str
 ) -> Resource:
-    """The appointment with every slot as `Slot/[id]`, its contained slots gone. SlotsUnclear, naming each, when one
-    cannot be found. A slot that the writer may not see is as one that does not exist."""
+    """Returns the appointment with every slot as `Slot/[id]`, without its contained slots. Raises SlotsUnclear, naming each
+    that cannot be found. A slot that the writer may not see counts as missing."""
     references = appointment.get("slot", [])
     sees = (
         context.patient_ids is None and context.organizations is None,
@@ -85,7 +85,7 @@ async def _contained(connection: Connection, sees: Sees, slot: Resource, base_ur
 
 
 def _only(rows: Sequence[Record]) -> str | None:
-    """The one slot that is meant: of several, the one that is free."""
+    """Returns the one slot that is meant: of several, the free one."""
     free = [row for row in rows if row["free"]]
     meant = rows if len(rows) == 1 else free
     return str(meant[0]["id"]) if len(meant) == 1 else None

@@ -47,14 +47,14 @@ SUPERSEDED_COLUMNS = ", ".join((*_VERSION, "superseded_at"))
 """What slot_history keeps of a version."""
 SUPERSEDE = f"INSERT INTO slot_history ({SUPERSEDED_COLUMNS})"
 SUPERSEDED = ", ".join((*(f"old.{column}" for column in _VERSION), "new.last_updated AS superseded_at"))
-"""What an UPDATE of slot returns for SUPERSEDE: the version that there was, and when its successor came."""
+"""What an UPDATE of slot returns for SUPERSEDE: the previous version, and when its successor came."""
 _UUID = re.compile(UUID_PATTERN)
 _OWN = frozenset({"resourceType", "id", "meta", "status", "start", "end"})
 """members that the row itself holds"""
 _EXTRA = ("identifier", "text", "contained", "overbooked")
 """members that are one slot's own; everything else repeats over the slots of an agenda and belongs to the kind"""
 _ROW_TERMS = ("schedule", "_")
-"""terms of what the kind holds that no search asks it for"""
+"""prefixes of terms that the kind does not keep, as no search asks it for them"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,18 +68,18 @@ class SlotKind:
     words: str
     digest: bytes
     capacity: int | None = None
-    """how many places its slots have, where they say so themselves"""
+    """how many places its slots have, if they say so themselves"""
     texts: tuple[Text, ...] = ()
-    """what `words` are the words of"""
+    """the texts that `words` come from"""
 
 
 Kinds = MutableMapping[bytes, SlotKind]
-"""The kinds that were taken apart already, by digest: a feed repeats few of them."""
+"""Kinds that were taken apart already, by digest: a feed repeats a few of them."""
 
 
 @dataclass(frozen=True, slots=True)
 class SlotRow:
-    """One slot without its kind. `words` are those of the whole slot, where it has any of its own."""
+    """One slot without its kind. `words`: those of the whole slot, if it has any of its own."""
 
     id: UUID
     name: str | None
@@ -92,17 +92,17 @@ class SlotRow:
 
 
 OVERBOOKED = '"overbooked":true,'
-"""among what a slot has of its own: its practice has put another visit there"""
+"""among a slot's own members: its practice has put another visit there"""
 ECHOED = """CASE WHEN slot.taken_by IS NOT NULL AND slot.places IS NULL AND said.said IN ('busy', 'busy-tentative')
     THEN slot.said ELSE said.said END"""
-"""SQL: what an agenda says of a slot (row `slot`) that is written as `said`. Of one that is taken here, `busy` says that
-somebody knows of it: it is free again once it is given back."""
+"""SQL: what an agenda says of a slot (row `slot`) that is written as `said`. For a slot that is taken here, `busy` only
+means that somebody knows of it: the slot is free again once it is given back."""
 IS_OVERBOOKED = f"(coalesce({{slot}}.extra, '') LIKE '%{OVERBOOKED}%')"
 KEEPING_OVERBOOKED = (
     f"CASE WHEN {IS_OVERBOOKED.format(slot='slot')} AND coalesce({{extra}}, '') NOT LIKE '%{OVERBOOKED}%'"
     f" THEN '{OVERBOOKED}' || coalesce({{extra}}, '') ELSE {{extra}} END"
 )
-"""SQL: what a slot is to have of its own, whoever leaves out that it is overbooked"""
+"""SQL: a slot's own members, with the mark of overbooking even if a writer leaves it out"""
 
 
 def slot_key(fhir_id: str) -> UUID:
@@ -130,10 +130,10 @@ def take_apart(
 
 
 def row_of(slot: Resource, id_: str | None, base_url: str, kind: SlotKind) -> SlotRow:
-    """The row of a valid Slot of this kind; without an id it is given one.
+    """Returns the row of a valid Slot of this kind; without an id it is given one.
 
-    SlotOrder when it does not end after it starts (no R4 invariant says so; ISiK-app-1 in spirit), OutOfReach and
-    LastsTooLong as `domain.times` says, SlotFraction when an instant is finer than a microsecond.
+    Raises SlotOrder if it does not end after it starts (no R4 invariant says so; ISiK-app-1 in spirit), OutOfReach and
+    LastsTooLong as `domain.times` says, SlotFraction if an instant is finer than a microsecond.
     """
     start, end = _instant(slot, "start"), _instant(slot, "end")
     if end <= start:
@@ -154,8 +154,8 @@ def row_of(slot: Resource, id_: str | None, base_url: str, kind: SlotKind) -> Sl
 
 
 def kind_of(slot: Resource, base_url: str, kinds: Kinds) -> SlotKind:
-    """The kind of a valid Slot; `kinds` are looked up, and added to. NoAgendaNamed when its schedule is no reference to a
-    Schedule of this base."""
+    """Returns the kind of a valid Slot; `kinds` are looked up, and added to. Raises NoAgendaNamed if its schedule is no
+    reference to a Schedule of this base."""
     meta = {
         name: value
         for name, value in slot.get("meta", {}).items()
@@ -188,7 +188,7 @@ def _of_meta(term: str) -> bool:
 
 
 _FINER = re.compile(r"\.\d{6}\d*[1-9]")
-"""a fraction of a second that no column keeps, and that would not be served as it was sent"""
+"""a fraction of a second that no column keeps: it would not be served as it was sent"""
 
 
 def _instant(slot: Resource, name: str) -> datetime:
@@ -243,8 +243,8 @@ def content_sql(row: str, kind: str, status: str | None = None) -> str:
 
 
 _FREE_SLOT = b',"status":"free","start":"'
-"""as `content_sql` has it; within a string of JSON the quotes would be escaped, and of a contained Slot the order may differ
-or what follows: the last of several is the slot's own"""
+"""as `content_sql` writes it. Within a string of JSON the quotes would be escaped; in a contained Slot the order or what
+follows may differ: the last of several is the slot's own"""
 
 
 def says_free(content: bytes) -> bool:
@@ -253,7 +253,7 @@ def says_free(content: bytes) -> bool:
 
 
 def with_status(content: bytes, status: str) -> bytes:
-    """A Slot that `says_free`, as other bytes with this status, and with no place left if it is not free."""
+    """Returns the bytes of a Slot that `says_free` with this status, and with no place left if it is not free."""
     before, _, after = content.rpartition(_FREE_SLOT)
     if status != "free":
         before = places.with_none_left(before)
@@ -280,7 +280,7 @@ def row_values(row: SlotRow) -> tuple[Any, ...]:
 
 
 def as_served(resource: Resource, id_: str, version: int, now: datetime, left: int | None = None) -> Stored:
-    """The version just written, as reading it back gives it: instants in UTC. `left`: of several places, how many."""
+    """Returns the version just written as it is served: instants in UTC. `left`: how many of several places are left."""
     served = stamp(places.with_left(resource, left), id_, version, now)
     for name in ("start", "end"):
         served[name] = exact_instant(instant_of(served[name]))

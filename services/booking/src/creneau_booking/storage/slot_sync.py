@@ -1,8 +1,8 @@
-"""The slots of one agenda brought to what its software says, by difference, in one transaction.
+"""Brings the slots of one agenda to what its software says, by difference, in one transaction.
 
 Locks, in the order of everybody else: the agenda's row (so two synchronisations of it follow each other), the turn of its
-people, the slots that are to change. What was compared is compared again when one of these has changed before it was
-locked; unchanged slots are neither locked nor written.
+people, the slots that are to change. Compares again if one of these slots has changed before it was locked; neither locks
+nor writes unchanged slots.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from creneau_shared.fhir.storage.generic import owned_by, require_owned, to_mill
 from creneau_shared.fhir.storage.store import WriteContext
 
 COMPARED_AGAIN_MAX = 5
-"""times that what is compared may change under our hands"""
+"""how often the comparison is made, as slots may change meanwhile"""
 _ID_TERM = "identifier="
 
 _AGENDA = "SELECT key, terms FROM schedule WHERE id = $1 AND NOT deleted"
@@ -52,7 +52,7 @@ FROM slot JOIN slot_kind kind ON kind.key = slot.kind_key
 WHERE slot.schedule_key = $1
 """
 _IN_WINDOW = f"{_KNOWN} AND slot.start >= $2 AND slot.start < $3"
-# Joined by hash, not `terms && $5`: the index of terms looks for thousands of them a thousand times longer, in every agenda.
+# Joined by hash, not `terms && $5`: for thousands of terms the index takes a thousand times longer, in every agenda.
 _BY_NAME = f"""{_KNOWN} AND (slot.start < $2 OR slot.start >= $3) AND slot.id IN (
   SELECT unnest($4::uuid[]) UNION ALL
   SELECT other.id FROM slot AS other CROSS JOIN unnest(other.terms) AS bears (term)
@@ -71,8 +71,8 @@ UNION ALL (SELECT DISTINCT ON (id) id,
     version, last_updated
   FROM slot_history WHERE id = ANY($1::uuid[]) ORDER BY id, version DESC)
 """
-"""Which of these ids are taken: of a slot that is there, or of one that was in an agenda of others than these ($2: internal
-terms; NULL: whoever's). The others with the last version that there was."""
+"""Which of these ids are taken: by a slot that exists, or by a former one in an agenda of others than these ($2: internal
+terms; NULL: anybody's). The others with their last version."""
 _CLOSURES = """
 SELECT lower(period) AS start, upper(period) AS until FROM agenda_closure
 WHERE schedule_key = $1 AND period && tstzrange($2, $3)
@@ -112,7 +112,7 @@ class SlotSent:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """The half-open period of which the slots are the whole truth; `whole` False: of none, they are added to what is."""
+    """The half-open period in which the sent slots are the whole truth; `whole` False: they are added to what is."""
 
     start: datetime
     end: datetime
@@ -120,7 +120,7 @@ class Window:
 
 
 async def own_agenda(connection: Connection, context: WriteContext, schedule: str) -> int | None:
-    """The key of the agenda (id); None without it, Forbidden when it is another practice's."""
+    """Returns the key of the agenda (id), None without it; raises Forbidden if it is another practice's."""
     agenda = await connection.fetchrow(_AGENDA, schedule)
     if agenda is None:
         return None
@@ -129,7 +129,7 @@ async def own_agenda(connection: Connection, context: WriteContext, schedule: st
 
 
 async def lock_agenda(connection: Connection, context: WriteContext, agenda: int) -> None:
-    """Nobody else synchronises the agenda (key), nor takes or frees its people, until we have ended."""
+    """Keeps others from synchronising the agenda (key), and from taking or freeing its people, until the commit."""
     is_back = await connection.fetchval(_SYNCHRONISED, agenda, context.now)
     await write_beside(connection, [agenda])
     await note_agendas(connection, [agenda] if is_back else [], context.now)
@@ -143,8 +143,8 @@ async def synchronise(
     sent: Sequence[SlotSent],
     window: Window,
 ) -> Difference:
-    """Bring the slots of the agenda (id, key) to what is sent, and say what that was. SlotSentTwice, SlotMadeMeanwhile
-    (an id that another agenda's slot has), AgendaWrittenMeanwhile."""
+    """Brings the slots of the agenda (id, key) to what is sent, and returns the difference. Raises SlotSentTwice,
+    SlotMadeMeanwhile (an id that another agenda's slot has), AgendaWrittenMeanwhile."""
     _require_distinct(sent)
     sent, closed = await _under_closures(connection, agenda, sent)
     said = [_sent(one) for one in sent]
@@ -169,8 +169,8 @@ async def synchronise(
 async def _under_closures(
     connection: Connection, agenda: int, sent: Sequence[SlotSent]
 ) -> tuple[Sequence[SlotSent], list[datetime]]:
-    """What is sent as it is to stand: what the practice has closed (`Schedule/$close`) is not opened by a feed that knows
-    nothing of it, but free again once the closure is taken back. With the starts of those slots."""
+    """Returns what is sent as it is to stand, and the starts of the slots that the practice has closed (`Schedule/$close`).
+    A feed knows nothing of that, and does not open them; they are free again once the closure is taken back."""
     if not sent:
         return sent, []
     low, high = min(one.row.start for one in sent), max(one.row.end for one in sent)
@@ -215,7 +215,7 @@ def _as_known(row: Record) -> Known:
 
 
 def _identifiers(terms: Sequence[str] | None) -> frozenset[str]:
-    """The search terms by which one identifier is told from all others: with its system, if it has one."""
+    """Returns the search terms that tell one identifier from all others: with its system, if it has one."""
     if not terms:
         return frozenset()
     return frozenset(
@@ -226,7 +226,7 @@ def _identifiers(terms: Sequence[str] | None) -> frozenset[str]:
 async def _known(
     connection: Connection, agenda: int, sent: Sequence[SlotSent], said: Sequence[Sent], window: Window
 ) -> list[Record]:
-    """The slots of the window, and those elsewhere in the agenda that what is sent names."""
+    """Returns the slots of the window, and those elsewhere in the agenda that the sent ones name."""
     rows = list(await connection.fetch(_IN_WINDOW, agenda, window.start, window.end))
     known = {row["id"] for row in rows}
     named = {term for row in rows if row["terms"] for term in row["terms"]}
@@ -238,7 +238,7 @@ async def _known(
 
 
 async def _lock(connection: Connection, agenda: int, rows: Sequence[Record]) -> bool:
-    """Lock what is to change; whether it is still what was compared."""
+    """Locks what is to change; returns whether it is still as compared."""
     if not rows:
         return True
     starts, ids = [row["start"] for row in rows], [row["id"] for row in rows]
@@ -275,8 +275,8 @@ async def _write(
 
 
 def _changed(agenda: int, one: SlotSent, row: Record, now: datetime) -> VersionToWrite:
-    """The next version of a slot, under the id that it has. What we have given away is ours to call busy: that software
-    knows of it does not keep it from being free again."""
+    """Returns the next version of a slot, under the id that it has. If the slot is taken here, the software's `busy` is only
+    an echo of that, and does not keep it from being free again."""
     keeps = row["taken_by"] is not None and not row["has_room"] and one.row.status in ECHOES
     written = replace(
         one.row, id=row["id"], name=row["name"], status=row["said"] if keeps else one.row.status
@@ -287,8 +287,8 @@ def _changed(agenda: int, one: SlotSent, row: Record, now: datetime) -> VersionT
 async def _fresh(
     connection: Connection, context: WriteContext, agenda: int, sent: Sequence[SlotSent], now: datetime
 ) -> list[VersionToWrite]:
-    """First versions of slots under ids of ours or, for those that have been before, under their own, the next ones. An id
-    that was another practice's stays so."""
+    """Returns first versions of slots under new ids or, for those that existed before, the next versions under their own. An
+    id that was another practice's stays so."""
     chosen = [one.row.id for one in sent if one.id is not None]
     before: dict[UUID, Record] = {}
     if chosen:

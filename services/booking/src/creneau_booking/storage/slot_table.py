@@ -1,4 +1,4 @@
-"""How Slot is searched: over its narrow rows and their kinds (the `SearchTable` of `storage.tables.slot`).
+"""Searches of Slot: over its narrow rows and their kinds (the `SearchTable` of `storage.tables.slot`).
 
 What repeats over an agenda is looked up among the kinds, a few thousand times fewer than slots; what remains is
 a range of one agenda's slots, or of one status, by index.
@@ -54,10 +54,10 @@ _ALWAYS = frozenset({"start", "end", "status", "schedule", "bookable", "_id", "_
 class SlotTable:
     """`SearchTable` of Slot. Each alias `a` stands for the row, `a_kind` for its kind, `a_agenda` for its agenda.
 
-    `consumer`: for whom `bookable` is judged; without one it is judged for anybody. `besides`: an appointment (id) that
-    is to be moved, so that its slots and its people count as free. `rehearsal`: those of the rehearsal's agenda are shown.
-    `times`: what is free counts on these days and at these hours alone. `as_shown`: a status that is asked for is the one that
-    the consumer is shown; without, `free` is what is free to anybody.
+    `consumer`: the person for whom `bookable` is judged; without one it is judged for anybody. `besides`: an appointment
+    (id) to be moved, whose slots and people count as free. `rehearsal`: shows the slots of the rehearsal's agenda. `times`:
+    slots count as free on these days and at these hours only. `as_shown`: a status in the query is the one that the consumer
+    is shown; otherwise `free` is what is free to anybody.
     """
 
     resource_type = "Slot"
@@ -293,7 +293,7 @@ class SlotTable:
         return f"{alias}.taken_by IN ({', '.join(map(literal, own))})" if own else None
 
     def _shown_status(self, alias: str) -> str:
-        """SQL: the status of the slot, as whoever looks is to see it. What they hold themselves is theirs to have."""
+        """SQL: the status of the slot, as the consumer sees it: a slot that they hold themselves is free."""
         own = self._own(alias)
         return f"CASE WHEN {own} THEN 'free' ELSE {alias}.status END" if own else f"{alias}.status"
 
@@ -333,21 +333,21 @@ class SlotTable:
         return f"{alias}.schedule_key IN ({wanted})"
 
     def _of_kinds(self, condition: Callable[[str], str], alias: str) -> str:
-        """Condition: the slot is of a kind that fulfils `condition` (of an alias of slot_kind); by its agenda's index, as
-        slots have none of kinds."""
+        """Condition: the slot is of a kind that fulfils `condition` (of an alias of slot_kind). Uses the agenda's index, as
+        slots have no index of kinds."""
         kinds = f"SELECT k.schedule_key, k.key FROM slot_kind k WHERE {condition('k')}"
         return f"({alias}.schedule_key, {alias}.kind_key) IN ({kinds})"
 
 
 class _KindJoined(SlotTable):
-    """Slot where few are judged, each by the kind that is joined to it."""
+    """Slot for searches that judge few slots, each by its joined kind."""
 
     def _of_kinds(self, condition: Callable[[str], str], alias: str) -> str:
         return condition(f"{alias}_kind")
 
 
 class _KindTable(_KindJoined):
-    """What Slot is asked for and its agenda and kind answer, over the kinds: an alias `a` stands for their two keys."""
+    """The kinds, for conditions of Slot that an agenda and a kind answer: an alias `a` stands for their two keys."""
 
     def source(self, alias: str) -> str:
         keys = f"SELECT {alias}_kind.schedule_key AS schedule_key, {alias}_kind.key AS kind_key"
@@ -359,11 +359,11 @@ class _KindTable(_KindJoined):
 
 
 _ENDS_BY = {"eq": "high", "le": "high", "lt": "low", "eb": "low"}
-"""Prefix of `end` → which of its instants no slot begins after."""
+"""Prefix of `end` → the bound of its value after which no matching slot begins."""
 
 
 def _instants(clause: Clause, alias: str, arguments: Arguments) -> str:
-    """Condition on an instant. What ends by a moment has begun before it, which is said as well: the months are by start."""
+    """Condition on an instant. A condition on `end` also bounds `start`, because the months are by start."""
     name = clause.parameter.index_name
     conditions = [instants_condition(clause, f"{alias}.{_INSTANTS[name]}", arguments)]
     if name == "end":

@@ -1,4 +1,4 @@
-"""To whom a slot is shown: to everybody, or to the practices of its agenda only (TRE_R314: PUBLIC, PRO, SNP, CPTS)."""
+"""Visibility of a slot: to everybody, or to the practices of its agenda only (TRE_R314: PUBLIC, PRO, SNP, CPTS)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from creneau_shared.security.rights import OPEN, OWNER
 
 SLOT_TYPE_SYSTEM = "https://mos.esante.gouv.fr/NOS/TRE_R314-TypeCreneau/FHIR/TRE-R314-TypeCreneau"
 VISIBILITY_TERM = f"_security={SLOT_TYPE_SYSTEM}|"
-"""search term of a slot's visibility (meta.security), before its code"""
+"""prefix of the search term of a slot's visibility (meta.security)"""
 
 
 def is_public(kind: str) -> str:

@@ -58,7 +58,7 @@ WITH turn AS MATERIALIZED (
 SELECT {_COLUMNS}, slot.schedule_key <> (SELECT seen.schedule_key FROM slot AS seen WHERE seen.id = $1) AS went
 FROM locked AS slot LEFT {_OF_KIND.format(row="slot")}
 """
-"""`went`: to another agenda than that beside whose people was waited, while the slot itself was"""
+"""`went`: during the wait the slot has moved to another agenda than that whose people were waited for"""
 _KEYS = f"""
 WITH longer AS (
   UPDATE agenda SET slot_length_max = greatest(slot_length_max, $3),
@@ -82,7 +82,7 @@ LEFT JOIN slot_kind kind ON kind.schedule_key = schedule.key AND kind.digest = $
 WHERE schedule.id = $1 AND NOT schedule.deleted AND claimed.waited >= 0
 """
 LEFT = "coalesce(places, (SELECT capacity FROM slot_kind WHERE slot_kind.key = kind_key))"
-"""SQL: how many places are left of a slot of several; NULL: it has one."""
+"""SQL: how many places are left of a slot with several; NULL: it has one."""
 _INSERT = f"""
 WITH fresh AS (
   SELECT $1::uuid AS id, $2::text AS name, $3::timestamptz AS start, $4::timestamptz AS "end",
@@ -180,13 +180,13 @@ class SlotStore:
         return found
 
     async def lock(self, connection: Connection, id_: str) -> Stored | None:
-        """The current version, locked, and beside it whoever takes or frees the agenda's people is waited for."""
+        """Locks and returns the current version, after waiting for whoever takes or frees the agenda's people."""
         key = slot_key(id_)
         locked = await connection.fetchrow(_LOCK, key)
         if locked is None:
             return await self._gone(connection, key)
         stored = _stored(tuple(locked)[:4])
-        if locked[3] is None:  # of a kind that is newer than the statement, which waited
+        if locked[3] is None:  # its kind is newer than the statement, which had to wait
             stored = _stored(await connection.fetchrow(f"{_CURRENT} WHERE slot.id = $1", key))
         if stored is None:
             return await self._gone(connection, key)
@@ -240,7 +240,7 @@ class SlotStore:
         return int(await connection.fetchval(statement.sql, *statement.values))
 
     async def _gone(self, connection: Connection, key: UUID) -> Stored | None:
-        """The last that is known of a slot that is no more: deleted, or dropped with its month."""
+        """Returns the last known version of a slot that is no more: deleted, or dropped with its month."""
         return _stored(await connection.fetchrow(_GONE, key))
 
     async def rebased(
@@ -287,8 +287,8 @@ class SlotStore:
         return as_served(shown, current.id, version, now, written["places_left"])
 
     async def _require_room_beside(self, connection: Connection, current: Stored, kind: SlotKind) -> None:
-        """A slot that goes to another agenda was locked with the people of the one that it leaves: to wait for those of the
-        other could be to wait in a circle."""
+        """Raises NewAgendaBusy if a slot moves to an agenda whose people are being taken or freed. It was locked with the
+        people of the old agenda: to wait for those of the new one could be to wait in a circle."""
         assert current.content is not None
         if schedule_id(loads(current.content), self._base_url) != kind.schedule_id:
             await self._require_room(connection, kind.schedule_id)
@@ -340,9 +340,9 @@ class SlotStore:
     async def _refuse_if_taken(
         self, connection: Connection, id_: str, key: UUID, resource: Resource | None
     ) -> None:
-        """SlotClaimed when what is booked or held would be moved or removed behind the appointment's back.
+        """Raises SlotClaimed if a booked or held slot would be moved or removed behind the appointment's back.
 
-        What the agenda says of it otherwise is kept: it holds again once the slot is given back.
+        What else the agenda says of the slot is kept: it holds again once the slot is given back.
         """
         taken = await connection.fetchrow(
             'SELECT slot.start, slot."end", slot.taken_by, schedule.id AS schedule FROM slot'
@@ -374,9 +374,9 @@ class SlotStore:
         length: timedelta,
         claimed: UUID | None = None,
     ) -> tuple[int, int]:
-        """The keys of the schedule and of the kind, made if it is new; UnknownAgenda without the schedule, Forbidden when
-        it is another practice's. From here on nobody takes or frees the agenda's people, nor makes a slot whose id is
-        `claimed`."""
+        """Returns the keys of the schedule and of the kind, made if it is new. Raises UnknownAgenda without the schedule,
+        Forbidden if it is another practice's. From here on nobody takes or frees the agenda's people, nor makes a slot with
+        the id `claimed`."""
         row = await connection.fetchrow(
             _KEYS, kind.schedule_id, kind.digest, length, claimed, spoken_at(context)
         )

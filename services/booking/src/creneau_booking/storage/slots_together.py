@@ -1,10 +1,10 @@
-"""Many slots written with a few statements, as `SlotStore` writes them one by one.
+"""Writes many slots with a few statements, as `SlotStore` writes them one by one.
 
-Locks are taken in the same order: the people of all the agendas, the slots that are there by agenda, time and id, the
-names of those that are to be. Each statement then sees what those whom it waited for have left. Left to be written
-alone (`store.WritesMany`) are: what `take_apart` refuses; a slot in an agenda that there is not, or that is another
-practice's; a slot that the caller may not change, that is taken and would be moved, that is gone, or that somebody has
-moved or made meanwhile; an id that the caller may not choose.
+Locks are taken in the same order: the people of all the agendas, the existing slots by agenda, time and id, the ids of new
+slots. Each statement then sees the results of those for whom it waited. Left to be written alone (`store.WritesMany`)
+are: what `take_apart` refuses; a slot in an agenda that does not exist or is another practice's; a slot that the caller
+may not change, that is taken and would be moved, that is gone, or that somebody has moved or made meanwhile; an id that
+the caller may not choose.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ from creneau_shared.fhir.storage.store import Stored, Write, WriteContext
 from creneau_shared.refusal import Refusal
 
 _TERM_END = "\x1f"
-"""between terms: no text of FHIR has it"""
+"""separates terms: no text of FHIR has it"""
 _PLACES = "SELECT id, schedule_key, start FROM slot WHERE id = ANY($1::uuid[])"
 _NAMED = (
     "schedule_key IN (SELECT unnest($2::bigint[]) UNION SELECT key FROM schedule WHERE id = ANY($1::text[]))"
@@ -115,7 +115,7 @@ FROM made
 INSERT_UNSEEN = f"""{_INSERT}
 SELECT count(*) AS made, array_agg(id) FILTER (WHERE awaited) AS ids, array_agg(start) FILTER (WHERE awaited) AS starts FROM made
 """
-"""The same for a caller who is not told of each: how many there are, and those for which somebody waits."""
+"""INSERT_MANY for a caller who needs no row for each: how many there are, and those for which somebody waits."""
 REPLACE_MANY = f"""
 WITH said AS MATERIALIZED ({
     _GIVEN.format(more=", was_in, was_at", arrays=", $13::bigint[], $14::timestamptz[]")
@@ -156,8 +156,8 @@ class SlotToWrite:
 
 @dataclass(frozen=True, slots=True)
 class VersionToWrite:
-    """The version of a slot that will be written: in which agenda (key), after which one, and at what time (whole
-    milliseconds) if that one is not of later."""
+    """The version of a slot to write: in which agenda (key), after which version, and at what time (whole milliseconds;
+    that version's time if that is later)."""
 
     row: SlotRow
     kind: SlotKind
@@ -214,7 +214,7 @@ async def _taken_apart(writes: Sequence[Write], base_url: str) -> list[SlotToWri
 async def _acceptable(
     connection: Connection, slots: Sequence[SlotToWrite]
 ) -> list[tuple[SlotToWrite, VersionToWrite]]:
-    """The versions to be written, everything that they depend on locked."""
+    """Returns the versions to write, and locks everything that they depend on."""
     if not slots:
         return []
     named = [slot for slot in slots if not slot.is_new]
@@ -240,8 +240,8 @@ async def _acceptable(
 async def _agendas(
     connection: Connection, slots: Sequence[SlotToWrite], places: Sequence[Record]
 ) -> Mapping[str, Record]:
-    """The agendas (by Schedule id) in which the slots will be, as they are once nobody takes or frees their people, nor
-    those of the agendas in which they were."""
+    """Returns the agendas (by Schedule id) in which the slots will be, read once nobody takes or frees their people or those
+    of the agendas in which the slots were."""
     wanted = sorted({slot.kind.schedule_id for slot in slots})
     await connection.execute(_TURN, wanted, sorted({place["schedule_key"] for place in places}))
     return {row["id"]: row for row in await connection.fetch(_AGENDAS, wanted)}
@@ -250,7 +250,7 @@ async def _agendas(
 async def _lock(
     connection: Connection, named: Sequence[SlotToWrite], places: Sequence[Record]
 ) -> Mapping[UUID, Record]:
-    """The slots that are still there, locked."""
+    """Locks and returns the slots that still exist."""
     arguments = Arguments()
     required = named[0].write.required  # all are of one caller
     sql = _LOCK.format(
@@ -263,7 +263,7 @@ async def _lock(
 
 
 async def _claim(connection: Connection, slots: Iterable[SlotToWrite]) -> set[UUID]:
-    """The ids of those of the slots that nobody has or had, and that nobody else makes until we have ended."""
+    """Returns the ids that nobody has or had, and keeps others from making these until this transaction ends."""
     ids = [slot.row.id for slot in slots]
     if not ids:
         return set()
@@ -280,7 +280,7 @@ def _owned(write: Write, agenda: Record) -> bool:
 
 
 def _may_replace(slot: SlotToWrite, agenda: Record, current: Record) -> bool:
-    """Whether the caller may change it, and whether it stays in its place if it is taken."""
+    """Whether the caller may change the slot, and whether it stays in its place if it is taken."""
     place = (agenda["key"], slot.row.start, slot.row.end)
     stays = place == (current["schedule_key"], current["start"], current["end"])
     return current["visible"] and (stays or not current["taken"])
@@ -289,7 +289,7 @@ def _may_replace(slot: SlotToWrite, agenda: Record, current: Record) -> bool:
 async def keys_of_kinds(
     connection: Connection, context: WriteContext, versions: Sequence[VersionToWrite]
 ) -> Mapping[tuple[int, bytes], int]:
-    """The keys of the kinds, by agenda and digest, made if they are new; the agendas know how long their slots are."""
+    """Returns the keys of the kinds, by agenda and digest, made if they are new; the agendas note their longest slots."""
     longest: dict[int, timedelta] = {}
     wanted: dict[tuple[int, bytes], SlotKind] = {}
     for version in versions:

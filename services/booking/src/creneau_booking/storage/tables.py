@@ -106,7 +106,7 @@ slot_status = ENUM(*SLOT_STATUSES, name="slot_status", metadata=metadata)
 slot_kind = Table(
     "slot_kind",
     metadata,
-    # Unique by itself. Slots are joined by it alone: of two columns the planner would think that few agree in both.
+    # Unique by itself. Slots are joined by it alone: for two columns the planner would expect few rows that agree in both.
     Column("key", BigInteger, Identity(always=True), primary_key=True),
     Column("schedule_key", BigInteger, primary_key=True, autoincrement=False),
     Column("digest", LargeBinary, nullable=False),
@@ -120,7 +120,7 @@ slot_kind = Table(
     # keeps it (migration 0029).
     Column("own_capacity", SmallInteger, nullable=True),
     Column("capacity", SmallInteger, nullable=True),
-    # Whether they are for new patients (else for known ones), where they say so. A trigger keeps it (migration 0033).
+    # Whether its slots are for new patients (else for known ones), if they say so. A trigger keeps it (migration 0033).
     Column("new_patients", Boolean, nullable=True),
     UniqueConstraint("schedule_key", "digest"),
     Index("ix_slot_kind_terms", "terms", postgresql_using="gin"),
@@ -130,7 +130,7 @@ slot_kind = Table(
 slot = Table(
     "slot",
     metadata,
-    # Of a FHIR id that is no UUID: derived from it (`storage.slot_rows`).
+    # The FHIR id, or derived from it if it is no UUID (`storage.slot_rows`).
     Column("id", Uuid, nullable=False),
     Column("start", DateTime(timezone=True), nullable=False),
     Column("end", DateTime(timezone=True), nullable=False),
@@ -138,7 +138,7 @@ slot = Table(
     Column("kind_key", BigInteger, nullable=False),
     Column("last_updated", DateTime(timezone=True), nullable=False),
     Column("version", Integer, nullable=False),
-    # As it is served: what the appointment that has it makes of it, else whether the agenda's people are taken
+    # The served status: what the appointment that has the slot makes of it, else whether the agenda's people are taken
     # elsewhere, else what the agenda says.
     Column("status", slot_status, nullable=False),
     # The FHIR id, where a client chose one that is no UUID.
@@ -146,7 +146,7 @@ slot = Table(
     # What this one slot has of its own (identifier, narrative), as JSON members with a trailing comma.
     Column("extra", Text, nullable=True),
     Column("terms", ARRAY(Text(collation="C")), nullable=True),
-    # The words of the whole slot, where it has any of its own; else those of its kind are all.
+    # The words of the whole slot, if it has any of its own; else its kind's words are all.
     Column("words", TSVECTOR, nullable=True),
     # What the agenda says, whoever has the slot: a feed may say it again at any time.
     Column("said", slot_status, nullable=False),
@@ -186,7 +186,7 @@ slot_history = Table(
     Column("status", slot_status, nullable=True),
     Column("name", Text(collation="C"), nullable=True),
     Column("extra", Text, nullable=True),
-    # Of versions from before there was this column: not later than that.
+    # For older versions: when this column was added; they were superseded before.
     Column("superseded_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
     Column("places", SmallInteger, nullable=True),
     Index("ix_slot_history_last_updated", "last_updated"),
@@ -207,10 +207,10 @@ agenda = Table(
     Column("schedule_key", BigInteger, primary_key=True, autoincrement=False),
     # Whether it is open at all: it is active, and so is everyone and everything that it names.
     Column("open", Boolean, nullable=False),
-    # Within which period: its planning horizon, and while those whom it names are there.
+    # The period in which it is open: its planning horizon, while those whom it names are there.
     Column("horizon_start", DateTime(timezone=True), nullable=False, server_default=text("'-infinity'")),
     Column("horizon_end", DateTime(timezone=True), nullable=False, server_default=text("'infinity'")),
-    # No slot is longer: how far before a moment those begin that reach into it.
+    # Length of its longest slot: how far before a moment the slots begin that reach into it.
     Column("slot_length_max", Interval, nullable=False, server_default=text("'0'")),
     # What the practice demands of patients who book online.
     Column("zone", Text, nullable=False, server_default=text("'Europe/Paris'")),
@@ -227,11 +227,11 @@ agenda = Table(
     # Whether patients take parts of its slots, and how many that follow each other.
     Column("parts", Boolean, nullable=True),
     Column("adjacent_max", SmallInteger, nullable=True),
-    # Whether what a patient books waits for the practice, needs a referral, and is for whom the practice knows already.
+    # Whether what a patient books waits for the practice, needs a referral, and is for known patients only.
     Column("confirmation_required", Boolean, nullable=True),
     Column("referral_required", Boolean, nullable=True),
     Column("known_patients_only", Boolean, nullable=True),
-    # When its software last said what stands in it, how long that is to be believed, and so until when.
+    # When its software last spoke, how long that is to be believed, and so until when.
     Column("synchronised_at", DateTime(timezone=True), nullable=True),
     Column("stale_after_s", Integer, nullable=True),
     Column("fresh_until", DateTime(timezone=True), Computed(_FRESH_UNTIL, persisted=True), nullable=False),
@@ -245,8 +245,8 @@ agenda_actor = Table(
     Column("actor", Text(collation="C"), primary_key=True),
     Column("schedule_key", BigInteger, primary_key=True, autoincrement=False, index=True),
 )
-"""Who of an agenda can be in one place only (a reference): a role stands for its Practitioner, a place counts if it is
-a room."""
+"""The actors of an agenda that can be in one place only (references): a role stands for its Practitioner, a place counts
+if it is a room."""
 
 agenda_opening = Table(
     "agenda_opening",
@@ -256,8 +256,8 @@ agenda_opening = Table(
     # How often in a row its slots could not be made.
     Column("failed", Integer, nullable=False, server_default=text("0")),
 )
-"""The agendas whose slots are made from rules, and when each is to be looked at again. The row is whose turn it is: an
-agenda's slots are made by one at a time."""
+"""The agendas whose slots are made from rules, and when each is due again. Whoever locks the row makes the agenda's slots:
+one at a time."""
 
 agenda_closure = Table(
     "agenda_closure",
@@ -278,7 +278,7 @@ agenda_closed_slot = Table(
     Column("start", DateTime(timezone=True), primary_key=True),
     Column("id", Uuid, primary_key=True),
 )
-"""Slots that an agenda's software has pushed and a closure has blocked: free again when it is taken back."""
+"""Slots that an agenda's software has pushed and a closure has blocked: free again when the closure is taken back."""
 
 opening_left_out = Table(
     "opening_left_out",
@@ -314,14 +314,14 @@ found_by = Table(
     metadata,
     Column("kind_key", BigInteger, primary_key=True, autoincrement=False),
     Column("schedule_key", BigInteger, nullable=False, index=True),
-    # What it is for, and of its agenda whose, in which language, where: from the kind, the Schedule and the directory.
+    # The purpose of its slots, and its agenda's owner, language and place: from the kind, the Schedule and the directory.
     Column("terms", ARRAY(Text(collation="C")), nullable=False),
     Column("latitude", Double, nullable=True),
     Column("longitude", Double, nullable=True),
     Index("ix_found_by_terms", "terms", postgresql_using="gin", postgresql_with={"fastupdate": False}),
     Index("ix_found_by_place", text("point(longitude, latitude)"), postgresql_using="gist"),
 )
-"""What a kind of slots is found by, kept by triggers of whatever says it."""
+"""The terms and the place by which a kind of slots is found, kept by triggers of whatever says them."""
 
 found_in = Table(
     "found_in",
@@ -332,7 +332,7 @@ found_in = Table(
     Column("kind_key", BigInteger, primary_key=True, autoincrement=False),
     Index("ix_found_in_specialty", "specialty", "schedule_key", "kind_key"),
 )
-"""Which kinds are for a speciality (a code; empty: for any) in a cell of a tenth of a degree (`found_cell`; 0: nowhere)."""
+"""The kinds for a speciality (a code; empty: for any) in a cell of 0.1° by 0.15° (`found_cell`; 0: nowhere)."""
 
 first_free_due = Table(
     "first_free_due",
@@ -344,7 +344,7 @@ first_free_due = Table(
     Column("lost", DateTime(timezone=True), nullable=True),
     prefixes=["UNLOGGED"],
 )
-"""What a transaction has still to settle of these; empty but within one."""
+"""The rows of `first_free` that a transaction has still to settle; empty but within one."""
 
 role_place = Table(
     "role_place",
@@ -352,7 +352,7 @@ role_place = Table(
     Column("place", Text(collation="C"), primary_key=True),
     Column("role", Text(collation="C"), primary_key=True, index=True),
 )
-"""At which places (ids of Location) a role (id) is exercised, kept by triggers of `practitioner_role`."""
+"""The places (ids of Location) of a role (id), kept by triggers of `practitioner_role`."""
 
 occupancy = Table(
     "occupancy",
@@ -382,7 +382,7 @@ appointment_series = Table(
     Column("number", SmallInteger, primary_key=True, autoincrement=False),
     Column("appointment_id", Text(collation="C"), nullable=False, unique=True),
 )
-"""Which appointments are one series, in the order of time."""
+"""The appointments of each series, in the order of time."""
 
 hold = Table(
     "hold",
@@ -395,7 +395,7 @@ hold = Table(
     # `later`: whoever books it has to ask the practice; `asked`: it waits for the practice's answer, and is nobody's hold.
     Column("confirmation", Text, nullable=True),
 )
-"""The appointments that are held, until when, for whom, and how often that was put off; and those that wait for their
+"""The appointments that are held, until when, for whom, and how often the hold was extended; and those that wait for their
 practice, until when."""
 
 waiting = Table(
@@ -413,7 +413,7 @@ waiting = Table(
     Column("since", DateTime(timezone=True), nullable=False),
     # Whether something is offered to them at this moment.
     Column("offered", Boolean, nullable=False, server_default=text("false")),
-    # What they wait for, each as the slot's own terms have it; empty: any. Absent periods: whenever.
+    # What they wait for, in the terms of slots; empty: any. Absent periods: whenever.
     Column("periods", TSTZMULTIRANGE, nullable=True),
     *(
         Column(name, ARRAY(Text(collation="C")), nullable=False, server_default=text("'{}'"))
@@ -423,7 +423,7 @@ waiting = Table(
     Column("latitude", Double, nullable=True),
     Column("longitude", Double, nullable=True),
     Column("radius_m", Double, nullable=True),
-    # While something is offered: what the Appointment said before, to be said again if nothing comes of it.
+    # While something is offered: what the Appointment said before, to be restored if nothing comes of it.
     Column("wish", JSONB, nullable=True),
 )
 """Who waits (a `waitlist` Appointment, or one that an offer made pending), for what, and in which order."""
@@ -445,7 +445,7 @@ waiting_key = Table(
         index=True,
     ),
 )
-"""By what those are found who wait, in their order: the first that a slot suits is the first row that fits."""
+"""The keys by which those who wait are found, in their order: the first row that fits is the first whom a slot suits."""
 
 waiting_offer = Table(
     "waiting_offer",
@@ -473,8 +473,8 @@ booking_action = Table(
 )
 """When an account or a patient last booked, held and cancelled: what the quotas by the hour and the day count.
 
-No index but the key: every act changes its row in place. The row is also whose turn it is: rivals of one account or of
-one patient wait for each other here.
+No index but the key: every act changes its row in place. The row is also a lock: rivals of one account or of one patient
+wait for each other here.
 """
 
 patient_account = Table(
@@ -486,12 +486,12 @@ patient_account = Table(
     Column("oneself", Boolean, nullable=False, server_default=text("true")),
     # What they may do for the Patient: see, book, cancel, register, manage (`security.rights.MAY_ALL`).
     Column("may", ARRAY(Text), nullable=False, server_default=text("'{see,book,cancel,register,manage}'")),
-    # The RelatedPerson that states it, where they are not the Patient themselves; it ends with it.
+    # The RelatedPerson that states the link, if they are not the Patient themselves; the link ends with it.
     Column("related_person", Text(collation="C"), nullable=True, index=True),
     Column("since", DateTime(timezone=True), nullable=True),
     Column("until", DateTime(timezone=True), nullable=True),
 )
-"""For which Patients the holder of a token acts: themselves, and those whom they represent, from when until when."""
+"""The Patients for whom the holder of a token acts: themselves, and those whom they represent, from when until when."""
 
 proxy_invitation = Table(
     "proxy_invitation",
@@ -515,8 +515,8 @@ erased_patient = Table(
     Column("sealed_at", DateTime(timezone=True), nullable=True),
     Index("ix_erased_patient_unsealed", "erased_at", postgresql_where=text("sealed_at IS NULL")),
 )
-"""The ids of Patients who were erased, which are used no more; `swept_at` once they were looked for a second time,
-`sealed_at` once the tombstone of their contact was repeated, so that the log can be compacted up to it."""
+"""The ids of Patients who were erased, which are never used again; `swept_at`: when they were looked for a second time;
+`sealed_at`: when the tombstone of their contact was repeated, so that the log can be compacted up to it."""
 
 patient_ins = Table(
     "patient_ins",
@@ -524,7 +524,7 @@ patient_ins = Table(
     Column("digest", LargeBinary, primary_key=True),
     Column("patient_id", Text(collation="C"), nullable=False, index=True),
 )
-"""Which Patient holds an INS (SHA-256 of its system and value): one, however many register it at once."""
+"""The one Patient who holds an INS (SHA-256 of its system and value), however many register it at once."""
 
 feed = Table(
     "feed",
@@ -535,7 +535,7 @@ feed = Table(
     Column("received_at", DateTime(timezone=True), nullable=True),
     Column("failing_since", DateTime(timezone=True), nullable=True),
 )
-"""Which software publishes agendas: when it was last taken in, and since when everything of it is refused."""
+"""Which software publishes agendas: when it was last accepted, and since when everything of it is refused."""
 
 publication = Table(
     "publication",
@@ -582,7 +582,7 @@ sas_report = Table(
     Column("version", Integer, nullable=False),
     Column("reported_version", Integer, nullable=True),
     Column("due_at", DateTime(timezone=True), nullable=True, index=True),
-    # Until when a worker that tells it has it for itself.
+    # Until when a worker that reports it has it for itself.
     Column("sending_until", DateTime(timezone=True), nullable=True),
     Column("attempts", Integer, nullable=False, server_default=text("0")),
     # Whether the platform may know of it already.
@@ -606,4 +606,4 @@ contact_change = Table(
     Column("at", DateTime(timezone=True), nullable=False),
     Index("contact_change_at", "at"),
 )
-"""When a period next begins or ends that decides how a Patient is reached, and notifications are told again."""
+"""The next begin or end of a period that decides how to reach a Patient: then notifications are told again."""

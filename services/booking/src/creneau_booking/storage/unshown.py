@@ -9,12 +9,12 @@ _OF_PATIENT = f"ARRAY['patient=Patient/{PATIENT}']"
 
 
 def real_slot(row: str) -> str:
-    """Condition: the slot (or what else has a schedule_key) is of an agenda of somebody's. Looked up once a statement."""
+    """Condition: the slot (or another row with a schedule_key) is not the rehearsal's. Looked up once a statement."""
     return f"{row}.schedule_key <> {_AGENDA}"
 
 
 def real(resource_type: str, row: str, terms: str = "terms") -> str:
-    """Condition: a resource of a generic type is somebody's; `terms`: the column of its search terms."""
+    """Condition: a resource of a generic type is not the rehearsal's; `terms`: the column of its search terms."""
     if resource_type == "Schedule":
         return f"{row}.id <> '{SCHEDULE}'"
     if resource_type == "Patient":

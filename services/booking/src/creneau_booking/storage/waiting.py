@@ -1,7 +1,7 @@
 """The waiting list in SQL: who stands in it, who is the first whom a slot suits, what they were offered.
 
-Those who wait are found by the terms of the slot's agenda and kind (`waiting_key`), in their order; whoever wants what the
-slot is not is passed over by the same statement. A slot that nobody waits for costs one probe of an index.
+Those who wait are found by the terms of the slot's agenda and kind (`waiting_key`), in their order. The same statement
+passes over those whom the slot does not suit. A slot that nobody waits for costs one probe of an index.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ _ELEMENTS = {
     "serviceType": "service-type",
     "appointmentType": "appointment-type",
 }
-"""what a visit is for, and under which parameter a slot's kind has it"""
+"""element that says what a visit is for → search parameter of a slot's kind"""
 assert set(_ELEMENTS.values()) <= set(parameters_of("Slot"))
 _MODES = ", ".join(f"'service-type={code}'" for code in sorted(MODES))
 _KIND = f"CASE WHEN {{term}} IN ({_MODES}) THEN 'mode' ELSE split_part({{term}}, '=', 1) END"
-"""SQL: of which kind is what a term says of the visit"""
+"""SQL: the kind of a visit's term: `mode`, or its search parameter"""
 
 _SUITS = f"""
   NOT waiting.offered
@@ -151,7 +151,7 @@ WHERE terms && $1::text[] AND terms && ARRAY['status=waitlist', 'status=pending'
     WHERE replaced #>> '{{}}' = 'Appointment/' || $2)
 ORDER BY id
 """
-"""By what they say, for those of a hidden visit have no term of it (`appointment_terms`)."""
+"""Searches their content, because those of a hidden visit have no term of it (`appointment_terms`)."""
 _CELL = "#{}:{}"
 _KM_A_DEGREE = 111.0
 
@@ -165,7 +165,7 @@ class FreeSlot:
     end: datetime
     zone: str
     said: Resource
-    """what it says of the visit, as a Slot has it"""
+    """what the slot says of the visit, as elements of Slot"""
     line: tuple[str, ...]
     shared: bool = False
     """whether it has several places"""
@@ -174,8 +174,8 @@ class FreeSlot:
 async def line_for(
     connection: Connection, slot: UUID, start: datetime, now: datetime, besides: Sequence[str], most: int
 ) -> FreeSlot | None:
-    """The slot with the first `most` of those whom it suits, `besides` (ids) left aside; None when it is not free, or not
-    for the public."""
+    """Returns the slot with the first `most` Appointments that it suits, without `besides` (ids); None if it is not free, or
+    not for the public."""
     row = await connection.fetchrow(_LINE, slot, start, now, list(besides), most)
     if row is None:
         return None
@@ -185,18 +185,18 @@ async def line_for(
 
 
 async def try_turn_for(connection: Connection, slot: UUID, start: datetime, patient: str) -> bool:
-    """Whether it is our turn at once to dispose of the time of the slot's people and of the patient (as in `occupancy`)."""
+    """Tries to get at once the turn on the time of the slot's people and of the patient (as in `occupancy`)."""
     return bool(await connection.fetchval(_TRY, slot, start, patient))
 
 
 async def waits_instead(connection: Connection, visit: Appointment) -> list[str]:
-    """The Appointments (ids) that wait for something earlier than this visit, or are offered it, wherever that is."""
+    """Returns the Appointments (ids), in any agenda, that wait for something earlier than this visit, or are offered it."""
     people = [f"patient={patient}" for patient in visit.patients]
     return [row["id"] for row in await connection.fetch(_INSTEAD, people, visit.id)]
 
 
 async def lock_waiting(connection: Connection, appointment_id: str) -> Any:
-    """The row of a waiting Appointment, locked; None when it waits no more, or somebody is changing it at this moment."""
+    """Locks and returns the row of a waiting Appointment; None if it waits no more, or somebody is changing it now."""
     return await connection.fetchrow(_LOCK, appointment_id)
 
 
@@ -210,7 +210,7 @@ async def stand_in_line(
     *,
     hidden: bool,
 ) -> None:
-    """Put the Appointment in its place, or in another one if its wish is another one."""
+    """Puts the Appointment in its place in the line, or in a new one if its wish has changed."""
     keys = _keys(wish)
     periods = None
     if wish.periods:
@@ -244,14 +244,14 @@ async def stand_in_line(
 
 
 async def leave_line(connection: Connection, appointment_id: str) -> None:
-    """It waits no more."""
+    """Takes an Appointment out of the line."""
     await connection.execute("DELETE FROM waiting WHERE appointment_id = $1", appointment_id)
 
 
 async def note_offer(
     connection: Connection, appointment_id: str, slot: UUID, now: datetime, wish: Resource
 ) -> None:
-    """The slot is offered to it. `wish`: what the Appointment said before, of what the offer says otherwise."""
+    """Notes that the slot is offered to the Appointment. `wish`: what it said before, where the offer says otherwise."""
     await connection.execute(
         "WITH offered AS (INSERT INTO waiting_offer (appointment_id, slot, offered_at) VALUES ($1, $2, $3))"
         " UPDATE waiting SET offered = true, wish = $4::text::jsonb WHERE appointment_id = $1",
@@ -263,7 +263,7 @@ async def note_offer(
 
 
 async def wish_before(connection: Connection, appointment_id: str) -> Resource | None:
-    """What an Appointment that is offered something said before, as `note_offer` was given it."""
+    """Returns what an Appointment that is offered something said before, as given to `note_offer`."""
     wish = await connection.fetchval(
         "SELECT wish::text FROM waiting WHERE appointment_id = $1", appointment_id
     )
@@ -271,7 +271,7 @@ async def wish_before(connection: Connection, appointment_id: str) -> Resource |
 
 
 async def agendas_named(connection: Connection, ids: Sequence[str]) -> dict[str, list[str]]:
-    """Of those of these Schedules (ids) that are there: their terms."""
+    """Returns the terms of those of these Schedules (ids) that exist."""
     rows = await connection.fetch(
         "SELECT id, terms FROM schedule WHERE id = ANY($1) AND NOT deleted", sorted(ids)
     )
@@ -289,7 +289,7 @@ async def agendas_of_slots(connection: Connection, slots: Sequence[str]) -> list
 
 
 def _keys(wish: Wish) -> list[tuple[str, str]]:
-    """By what a wish is found: by the narrowest thing that it names."""
+    """Returns the keys and places by which a wish is found: of the narrowest thing that it names."""
     if wish.agendas:
         return [(f"schedule=Schedule/{id_}", "") for id_ in sorted(wish.agendas)]
     if wish.people or wish.services:

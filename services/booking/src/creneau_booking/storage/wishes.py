@@ -32,14 +32,14 @@ WAITING_NEAR = f"{_OURS}waiting-near"
 WISHES = frozenset({WAITING_AGENDA, WAITING_TIMES, WAITING_NEAR})
 """extensions by which a person says what they wait for"""
 MODES = frozenset(f"{VISIT_TYPES}|{code}" for code in BOOKABLE_VISITS)
-"""codes of `serviceType` that say how one comes: another kind of thing than what one comes for"""
+"""codes of `serviceType` that say how a visit takes place, and not what it is for"""
 RADIUS_KM_MAX = 100.0
 _METRES = {"km": 1.0, "m": 0.001}
 _PEOPLE = ("Practitioner", "PractitionerRole", "Device")
 
 
 def wish_of(appointment: Resource, base_url: str) -> Wish:
-    """What the Appointment waits for; UnreadableWish when an extension says what cannot be read."""
+    """Returns what the Appointment waits for; raises UnreadableWish for an extension that cannot be read."""
     actors = [relative(p.get("actor", {}).get("reference", ""), base_url) for p in appointment["participant"]]
     visit = visit_of(appointment)
     times = frozenset(str(code) for code in _values(appointment, WAITING_TIMES, "valueCode"))
@@ -65,15 +65,15 @@ def wish_of(appointment: Resource, base_url: str) -> Wish:
 
 
 def without_wishes(appointment: Resource) -> Resource:
-    """The Appointment without the extensions that are the person's to say while they wait, the visit that it would replace
-    among them."""
+    """Returns the Appointment without the extensions that a person sets while they wait, among them the visit that it would
+    replace."""
     kept = [e for e in appointment.get("extension", ()) if e.get("url") not in {*WISHES, REPLACES}]
     rest = {name: value for name, value in appointment.items() if name != "extension"}
     return {**rest, "extension": kept} if kept else rest
 
 
 def at_other_times(wish: Resource, times: Sequence[str], end: datetime | None) -> Resource:
-    """The Appointment as one that waits for these parts of the day, and until then; nothing, None: as it says itself."""
+    """Returns the Appointment as one that waits for these parts of the day, until `end`; empty or None: as it says."""
     changed = dict(wish)
     if times:
         others = [e for e in wish.get("extension", ()) if e.get("url") != WAITING_TIMES]
@@ -86,8 +86,8 @@ def at_other_times(wish: Resource, times: Sequence[str], end: datetime | None) -
 
 
 def for_the_same(visit: Resource, slots: Sequence[Resource]) -> Resource:
-    """What to wait for instead of a visit in these slots, by element: what it says, and where it says nothing of a kind, as
-    they do; most say nothing themselves."""
+    """Returns what to wait for instead of a visit in these slots, by element: what the visit says, and for kinds of which it
+    says nothing, what the slots say. Most visits say nothing themselves."""
     found: Resource = {}
     for element in ("serviceCategory", "serviceType", "appointmentType"):
         said = _concepts(visit, element)
@@ -101,8 +101,8 @@ def for_the_same(visit: Resource, slots: Sequence[Resource]) -> Resource:
 
 
 def said_in(slot: Resource, wish: Resource) -> Resource:
-    """The elements that an Appointment takes over from this slot: those that the wish leaves open and, where it lists
-    several codes, those that the slot has."""
+    """Returns the elements that an Appointment takes over from this slot: those that the wish leaves open, and of several
+    codes in the wish, those that the slot has."""
     wanted, found = visit_of(wish), {}
     for element in SAID_BY_SLOT:
         here = _concepts(slot, element)

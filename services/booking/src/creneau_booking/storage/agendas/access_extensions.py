@@ -53,9 +53,9 @@ class UnreadableError(Exception):
 
 
 def rules_of(resource: Resource) -> AccessRules:
-    """The rules that a Schedule or a HealthcareService states.
+    """Returns the rules that a Schedule or a HealthcareService states.
 
-    RulesUnread, with each extension that cannot be read as a rule, and each that is repeated.
+    Raises RulesUnread with each extension that cannot be read as a rule or is repeated.
     """
     rules, unread = _read(resource)
     if unread:
@@ -64,7 +64,7 @@ def rules_of(resource: Resource) -> AccessRules:
 
 
 def understood_rules_of(resource: Resource) -> AccessRules:
-    """The rules that can be read, of a resource that others have accepted."""
+    """Returns the rules that can be read, of a resource that has already been accepted."""
     return _read(resource)[0]
 
 
@@ -154,7 +154,7 @@ _READERS: dict[str, tuple[str, Callable[[Resource], Any]]] = {
     AGE_LIMIT: ("age", _age),
     APPOINTMENTS_MAX: ("appointments_max", _most),
     CHANGE_DEADLINE: ("change_deadline", _duration),
-    # The names by which issue 12 has them, beside those that they got first.
+    # The same rules under the names of issue 12; the names above came first.
     _OWN + "schedule-change-deadline": ("change_deadline", _duration),
     _OWN + "schedule-minimum-notice": ("minimum_notice", _duration),
     CONFIRMATION_REQUIRED: ("confirmation_required", _yes_or_no),

@@ -1,8 +1,8 @@
-"""Whose an actor is, by the replica of the directory: which organizations may take it.
+"""The organizations to which an actor belongs, by the replica of the directory: these may take it.
 
-A Practitioner belongs to an organization through an active PractitionerRole, a role, a place and an offer by what they
-say themselves, a device through an agenda that names it. An agenda belongs to the organization that owns its row, and
-to those of its actors; who has the agenda may take all its actors.
+A Practitioner belongs to an organization through an active PractitionerRole, and a device through an agenda that names it.
+A role, a place and an offer name their organization. An agenda belongs to the organization that owns its row, and to those
+of its actors. An organization that has the agenda may take all its actors.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ FROM named ORDER BY ref
 
 @dataclass(frozen=True, slots=True)
 class Actors:
-    """Actors (references) as some organizations stand to them."""
+    """Actors (references), by whether they belong to the given organizations."""
 
     theirs: tuple[str, ...]
     foreign: tuple[str, ...]
@@ -75,8 +75,8 @@ class Actors:
 async def actors_of(
     connection: Connection, organizations: Collection[str], references: Collection[str], slots: Sequence[str]
 ) -> Actors:
-    """Which of these actors, and of those of the agendas of these slots (ids), are the organizations' (ids). Slots that
-    they may not see say nothing: they are refused as slots that do not exist."""
+    """Tells which of these actors, and of the actors of these slots' agendas, belong to the organizations (ids). Slots
+    (ids) that the organizations may not see add no actors: they are refused as slots that do not exist."""
     names = [f"Organization/{id_}" for id_ in sorted(organizations)]
     rows = await connection.fetch(
         _JUDGE,

@@ -1,8 +1,8 @@
-"""Whose agendas are whose: what an agenda names, its roles followed.
+"""The agendas of actors: by the actors that an agenda names, and by their roles.
 
-An agenda that names a role alone is its professional's, where the role is; one that names a professional alone is of the
-roles, and where they are, in which they are always received there (`availability.alone`). A place that an agenda names counts
-before those of roles.
+An agenda that names only a role belongs to its professional and to the role's places. An agenda that names only a
+professional belongs to the roles, and their places, in which they are always received there (`availability.alone`). A place
+that an agenda names counts before the places of roles.
 """
 
 from __future__ import annotations
@@ -40,7 +40,8 @@ SELECT id FROM schedule WHERE key = ANY(ARRAY(SELECT schedule_key FROM own)) AND
 
 
 async def agendas_of_actors(connection: Connection, references: Sequence[str]) -> list[str]:
-    """The agendas (ids) of one of these at least: `Practitioner/12`, `PractitionerRole/4`, `Location/2`, `Schedule/7` …"""
+    """Returns the agendas (ids) of at least one of these: `Practitioner/12`, `PractitionerRole/4`, `Location/2`,
+    `Schedule/7` …"""
     ids: dict[str, list[str]] = {}
     for reference in references:
         kind, _, id_ = reference.partition("/")

@@ -1,4 +1,4 @@
-"""Agendas by their keys, and the slots of several that cover one time."""
+"""Look-ups over several agendas: their keys, and their slots that cover one time."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ async def keys_of_agendas(connection: Connection, ids: Sequence[str]) -> dict[st
 
 
 async def zones_of(connection: Connection, ids: Sequence[str]) -> dict[str, ZoneInfo]:
-    """Where these agendas (ids) are, by id."""
+    """Returns the time zones of these agendas (ids), by id."""
     rows = await connection.fetch(
         "SELECT id, zone FROM schedule JOIN agenda ON schedule_key = key WHERE id = ANY($1::text[])",
         list(ids),
@@ -38,7 +38,7 @@ async def zones_of(connection: Connection, ids: Sequence[str]) -> dict[str, Zone
 async def slots_covering(
     connection: Connection, keys: Sequence[int], start: datetime, end: datetime
 ) -> list[str] | None:
-    """Of each of these agendas (keys) the slot (id) that covers the period, a free one before others; None: one has none."""
+    """Returns the slot (id) of each agenda (key) that covers the period, preferably a free one; None if one has none."""
     rows = await connection.fetch(_COVERING, list(keys), start, end, start - SLOT_LENGTH_MAX)
     slots = [row["slot"] for row in rows]
     return None if None in slots else slots
@@ -47,8 +47,8 @@ async def slots_covering(
 async def visits_of(
     connection: Connection, patients: Sequence[str], start: datetime, end: datetime, *, besides: str
 ) -> list[tuple[datetime, datetime]]:
-    """When these Patients (ids) have visits within a period, that of `besides` (an appointment's id) not counted; what is
-    hidden from others is not told."""
+    """Returns the periods of visits of these Patients (ids) within a period, without the appointment `besides` (id) and
+    without visits that are hidden from others."""
     rows = await connection.fetch(
         "SELECT lower(period), upper(period) FROM occupancy WHERE actor = ANY($1) AND period && tstzrange($2, $3)"
         " AND appointment_id <> $4 ORDER BY 1",
@@ -61,7 +61,7 @@ async def visits_of(
 
 
 async def cutting_of(connection: Connection, ids: Sequence[str]) -> dict[str, tuple[bool | None, bool]]:
-    """Of these agendas (ids): whether patients take parts of slots (None: of long ones), and whether some are groups'."""
+    """Whether patients take parts of slots (None: of long ones), and whether some are groups', by agenda (id)."""
     rows = await connection.fetch(
         "SELECT schedule.id, agenda.parts, EXISTS (SELECT FROM slot_kind AS kind"
         " WHERE kind.schedule_key = schedule.key AND kind.capacity > 1) AS groups"

@@ -1,4 +1,4 @@
-"""Whom an agenda is of, as its Schedule names them."""
+"""The actors that a Schedule names."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from creneau_shared.fhir.storage.store import Resource
 
 
 def actors_named(schedule: Resource, base_url: str) -> list[str]:
-    """The actors of a Schedule who are of this base (`Type/id`): whoever stands on another server is nobody here, whatever
+    """Returns the actors of a Schedule that are in this base (`Type/id`). Leaves out actors on another server, whatever
     their id."""
     named = (relative(str(actor.get("reference", "")), base_url) for actor in schedule.get("actor", ()))
     return [name for name in named if name.count("/") == 1]

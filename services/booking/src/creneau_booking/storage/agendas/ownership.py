@@ -1,9 +1,9 @@
-"""Whose an agenda is: the organisations of its actors, by what the directory says of them.
+"""Which organisations an agenda belongs to, by what the directory says of its actors.
 
 A role, an offer, a place and a device belong to one organisation each; a professional works for those of their roles. An
-agenda belongs to the organisations of its roles, offers, places and devices, and where it names none of them, to those
-for which its professionals work: if a practice has opened it, to that one as long as they work there, since whoever entered a
-professional gives them a role of their own and asks nobody.
+agenda belongs to the organisations of its roles, offers, places and devices. If it names none of these, it belongs to the
+organisations for which its professionals work. If one of them has opened it, it is that one's alone as long as they work
+there: whoever enters a professional gives them a role of their own and asks nobody.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from creneau_shared.fhir.storage.store import Resource, Stored, WriteContext
 from creneau_shared.security.rights import AGENDA, OWNER
 
 BELONGING_TYPES = ("PractitionerRole", "HealthcareService", "Location", "Device")
-"""Types each of whose resources names its one organisation (search parameter `organization`)."""
+"""Types whose resources name their one organisation (search parameter `organization`)."""
 
 OPENED = "~opened=Organization/"
-"""begin of the internal terms that say which practices wrote an agenda, or had it when another did"""
+"""prefix of the internal terms that say which practices wrote an agenda, or owned it when another did"""
 _START = "organization=Organization/"
 _OF_TYPE = f"""
 SELECT '{{name}}/' || id AS reference,
@@ -50,8 +50,8 @@ SELECT DISTINCT substr(named, 7) AS reference, substr(owner, {len(OWNER) + 1}) A
 FROM schedule, unnest(terms) AS named, unnest(terms) AS owner
 WHERE terms && $1::text[] AND NOT deleted AND named = ANY($1::text[]) AND starts_with(owner, '{OWNER}')
 """
-# After the lock of what agendas are made of (`availability.agendas`): a consumer's transaction learns of many actors in
-# whatever order, and takes that one too; a writer who waited for them in another order would wait for ever.
+# Taken after the lock RULES (`availability.agendas`). A consumer's transaction takes that lock too, then these in any order;
+# a writer who waited for them in another order would wait for ever.
 _LOCK = "SELECT pg_advisory_xact_lock{shared}(hashtextextended('owners by ' || t, 0)) FROM unnest($1::text[]) AS t"
 
 
@@ -72,8 +72,8 @@ WHERE terms && ARRAY[$1] RETURNING terms
 
 
 async def organizations_of(connection: Connection, references: Iterable[str]) -> Mapping[str, frozenset[str]]:
-    """The organisations (ids) to which each actor (`PractitionerRole/12`) belongs; actors that nothing is known of are
-    missing, and so are those that belong to nobody."""
+    """Returns the organisations (ids) to which each actor (`PractitionerRole/12`) belongs. Leaves out unknown actors and
+    actors that belong to nobody."""
     by_type: dict[str, list[str]] = {}
     for reference in dict.fromkeys(references):
         kind, _, id_ = reference.partition("/")
@@ -85,7 +85,7 @@ async def organizations_of(connection: Connection, references: Iterable[str]) ->
     if people := by_type.get("Practitioner"):
         rows += [tuple(row) for row in await connection.fetch(_OF_PRACTITIONERS, people)]
     known = {reference for reference, organization in rows if organization is not None}
-    # One that the directory does not know is of whose agenda names it.
+    # A device that the directory does not know belongs to the owners of the agenda that names it.
     if named := [f"actor=Device/{id_}" for id_ in by_type.get("Device", ()) if f"Device/{id_}" not in known]:
         rows += [tuple(row) for row in await connection.fetch(_OF_DEVICES, named)]
     found: dict[str, set[str]] = {}
@@ -98,7 +98,7 @@ async def organizations_of(connection: Connection, references: Iterable[str]) ->
 def owners_of_agenda(
     actors: Sequence[str], belonging: Mapping[str, frozenset[str]], opened: frozenset[str] = frozenset()
 ) -> frozenset[str]:
-    """Whose an agenda with these actors is, which these organisations (`opened`) have opened."""
+    """Returns the owners of an agenda with these actors, which the organisations `opened` have opened."""
     direct = [belonging.get(a, frozenset()) for a in actors if a.split("/", 1)[0] in BELONGING_TYPES]
     if owners := frozenset[str]().union(*direct):
         return owners
@@ -109,10 +109,10 @@ def owners_of_agenda(
 async def schedule_belonging(
     base_url: str, connection: Connection, context: WriteContext, resource: Resource, current: Stored | None
 ) -> list[str]:
-    """The internal terms of a Schedule. A practice may only keep agendas of its own people, offers and places:
-    ActorOfOthers for somebody else's, ActorOfNobody for those whom the directory does not know (yet)."""
+    """Returns the internal terms of a Schedule. A practice may only keep agendas of its own people, offers and places.
+    Raises ActorOfOthers for somebody else's actor, ActorOfNobody for one that the directory does not know (yet)."""
     actors = actors_named(resource, base_url)
-    # Whoever writes an agenda and whoever learns of one of its actors meanwhile wait for each other.
+    # A writer of an agenda, and a consumer that learns of one of its actors, wait for each other.
     await beside_others(connection)
     await connection.execute(
         _LOCK.format(shared="_shared"), [f"actor={actor}" for actor in sorted(set(actors))]
@@ -129,7 +129,7 @@ async def schedule_belonging(
 
 
 def _unknown(schedule: Resource, base_url: str) -> list[str]:
-    """The actors of a Schedule whom it names by an identifier (`system|value`) that nobody here bears, or on another
+    """Returns the actors that a Schedule names by an identifier (`system|value`) that nobody here has, or on another
     server."""
     actors = schedule.get("actor", ())
     named = [a["identifier"] for a in actors if "identifier" in a and "reference" not in a]
@@ -143,7 +143,7 @@ def require_theirs(
     organizations: Collection[str],
     named_in: ActorsNamedIn,
 ) -> None:
-    """ActorOfOthers when an actor is another organisation's, ActorOfNobody when it is not known whose."""
+    """Raises ActorOfOthers for an actor of another organisation, ActorOfNobody for an actor of no known one."""
     for actor in actors:
         owners = belonging.get(actor, frozenset())
         if owners and owners.isdisjoint(organizations):
@@ -153,7 +153,7 @@ def require_theirs(
 
 
 async def owners_of(connection: Connection, appointment: str) -> frozenset[str]:
-    """The organisations (ids) whose a stored appointment (id) is."""
+    """Returns the organisations (ids) that own a stored appointment (id)."""
     terms = await connection.fetchval("SELECT terms FROM appointment WHERE id = $1", appointment)
     return owners_among(terms or ())
 
@@ -172,8 +172,8 @@ def _opened_by(organizations: Iterable[str]) -> list[str]:
 
 
 async def actor_known(connection: Connection, reference: str, now: datetime) -> None:
-    """What the directory says of a role, an offer or a place has changed: so may whose the agendas are that name it,
-    or its professional, and with them their appointments and patients: those that are being booked at this moment, too."""
+    """Recomputes the owners of agendas that name a role, its professional, an offer or a place that the directory changed.
+    Their appointments and patients follow, also those that are being booked at this moment."""
     named = [f"actor={reference}"]
     if reference.startswith("PractitionerRole/"):
         person = await connection.fetchval(
@@ -207,9 +207,9 @@ async def actor_known(connection: Connection, reference: str, now: datetime) -> 
 def _without_claims(
     belonging: Mapping[str, frozenset[str]], terms: Collection[str]
 ) -> Mapping[str, frozenset[str]]:
-    """To whom the actors of an agenda (`terms`: of its row) belong, without devices that it names and that are said to be
-    others' than whose the agenda is. It may have named one before the directory had it, and anybody enters one under an id
-    that they have read there."""
+    """Returns the owners of an agenda's actors (`terms`: of its row), without devices that it names and that are said to
+    belong to others than the agenda. It may have named a device before the directory had it, and anybody can enter one under
+    an id that they have read there."""
     owners = owners_among(terms)
     return {
         actor: whose
@@ -223,11 +223,11 @@ def _without_claims(
 async def agenda_handed_over(
     connection: Connection, schedule: str, had: Collection[str], has: Sequence[str], now: datetime
 ) -> None:
-    """Whoever wrote an agenda (id) gave it to others: from these owners (internal terms) to those. What is in it follows,
-    also what is being booked at this moment."""
+    """Hands an agenda (id) over from the owners `had` to the owners `has` (internal terms), after a rewrite. What is in it
+    follows, also what is being booked at this moment."""
     if set(had) == set(has):
         return
-    if has:  # what is left to nobody stays whose it was
+    if has:  # without new owners, its visits keep the old ones
         await stop_taking(connection, schedules=[schedule], now=now)
         await visits_handed_over(connection, schedule, has, now)
     await handed_over(connection, schedule, had, has, now)
@@ -236,15 +236,15 @@ async def agenda_handed_over(
 async def visits_handed_over(
     connection: Connection, schedule: str, owners: Sequence[str], now: datetime
 ) -> None:
-    """What is in an agenda (id) that is theirs from now on: visits to come, booked or held, are no longer whose they were, the
-    others are theirs as well, and so are the patients."""
+    """Hands the visits of an agenda (id) to its new owners. Booked or held visits to come leave their old owners; other
+    visits get the new owners as well. The new owners see the patients."""
     rows = await connection.fetch(_HAND_OVER, f"{AGENDA}{schedule}", list(owners), now)
     patients = {t.partition("=")[2] for row in rows for t in row["terms"] if t.startswith("patient=Patient/")}
     await show_patients(connection, sorted(patients), owners)
 
 
 async def show_patients(connection: Connection, patients: Sequence[str], owners: Sequence[str]) -> None:
-    """These organisations (internal terms) see these Patients (references) and their representatives from now on."""
+    """Lets these organisations (internal terms) see these Patients (references) and their representatives."""
     if not patients or not owners:
         return
     new = await connection.fetch(

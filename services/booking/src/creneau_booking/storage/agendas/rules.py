@@ -1,8 +1,8 @@
-"""Each agenda's rules, as columns of `agenda`: what its Schedule states, over what its offers (HealthcareService) state.
+"""Each agenda's rules, as columns of `agenda`: those of its Schedule, before those of its offers (HealthcareService).
 
-They are written with the Schedule, and anew when an offer or a place of the agenda changes. Schedules are written side
-by side; whoever writes rules because of an actor waits for them, and they for him, so that neither misses what the other
-has changed.
+They are written with the Schedule, and again when an offer or a place of the agenda changes. Schedules are written side
+by side. A writer of rules because of an actor waits for these, and they for that writer, so that neither misses what the
+other has changed.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ from creneau_shared.fhir.zones import unknown_zones, zone_of
 from creneau_shared.security.rights import SHARED
 
 INHERITED = ("HealthcareService", "Location")
-"""What of an agenda's actors its rules depend on: the offers for the rules, the places for the time zone."""
+"""Types of actors on which an agenda's rules depend: offers for the rules, places for the time zone."""
 
 _COLUMNS = (
     "zone, minimum_notice_min, window_days, opens_at, age_from_months, age_below_months,"
@@ -63,7 +63,7 @@ UPDATE agenda SET (capacity, parts, adjacent_max) = ROW ($2, $3, $4)
 WHERE schedule_key = (SELECT key FROM schedule WHERE id = $1)
 """
 _ZONED = ("PractitionerRole", "Practitioner")
-"""What else of an agenda's actors says by which clock it lives: where its roles are, and what people say of themselves."""
+"""Other types of actors that give an agenda's time zone: roles by their places, people by their own word."""
 _ACTORS = f"""
 WITH RECURSIVE {AROUND.format(places="$2", roles="$3", offers="$1")}
 SELECT -1 AS rank, 0 AS depth, id, content FROM healthcare_service WHERE id = ANY($1) AND NOT deleted
@@ -81,7 +81,7 @@ WHERE named.reference = ANY($1::text[]) AND NOT schedule.deleted
     SELECT FROM unnest(schedule.terms) AS t WHERE t ~ '^actor=(HealthcareService|Location|PractitionerRole)/'))
 ORDER BY schedule.id
 """
-"""Agendas that live by another clock, and those of a person alone, who may work elsewhere as well."""
+"""Agendas in another time zone, and those of a person alone, who may work elsewhere as well."""
 _TO_COME = """
 FROM appointment JOIN appointment_date ON appointment_date.key = appointment.key AND appointment_date.parameter = 'date'
 WHERE appointment.terms @> ARRAY['patient=' || $1] AND appointment.terms && $2::text[]
@@ -105,9 +105,8 @@ _TAKING = [f"status={status}" for status in SLOT_STATUS_OF]
 async def schedule_changed(
     connection: Connection, context: WriteContext, kind: ChangeKind, stored: Stored, resource: Resource | None
 ) -> None:
-    """The hook of Schedule: keep what availability knows of it, and its rules. UnknownZones or RulesUnread
-    when it states one that cannot be read; JoiningTaken when somebody whom it names anew is elsewhere at the time of what is
-    taken in it."""
+    """Hook of Schedule: keeps its availability and its rules. Raises UnknownZones or RulesUnread if it states one that
+    cannot be read. Raises JoiningTaken if a newly named person is elsewhere at the time of what is taken in the agenda."""
     if resource is not None and (zones := tuple(unknown_zones(resource))):
         raise UnknownZones(zones)
     rules = rules_of(resource) if resource is not None else None
@@ -122,8 +121,8 @@ async def schedule_changed(
 
 
 async def _keep_slots(connection: Connection, id_: str, said: SlotsSaid, now: datetime) -> None:
-    """What an agenda says of its slots. When it is how many places they have, those of which some are taken follow, once
-    nobody takes or frees them."""
+    """Keeps what an agenda says of its slots. If the number of places changes, partly taken ones follow, once nobody takes
+    or frees them."""
     values = (said.capacity, said.parts, said.adjacent_max)
     row = await connection.fetchrow(_OTHERWISE, id_, *values)
     if row is None or not row["any"]:
@@ -136,7 +135,7 @@ async def _keep_slots(connection: Connection, id_: str, said: SlotsSaid, now: da
 
 
 async def actor_changed(connection: Connection, reference: str) -> None:
-    """An offer or a place (`HealthcareService/12`) has changed: so may the rules of the agendas that name it."""
+    """Recomputes the rules of the agendas that name a changed offer or place (`HealthcareService/12`)."""
     await alone(connection)
     rows = await connection.fetch(
         "SELECT id, content FROM schedule WHERE terms && ARRAY['actor=' || $1] AND NOT deleted ORDER BY id",
@@ -148,8 +147,8 @@ async def actor_changed(connection: Connection, reference: str) -> None:
 
 
 async def place_said(connection: Connection, reference: str, named: Sequence[str]) -> None:
-    """A place, a role or a professional may live by another clock than agendas do that name them, or roles or offers
-    at the place, or whose roles these are (`named`: see `named_with`)."""
+    """Recomputes the time zone of agendas that depend on a changed place, role or professional. `named`: the references by
+    which agendas depend on it (see `named_with`)."""
     kind, _, id_ = reference.partition("/")
     if kind == "Location":
         named = [one for one in named if one != reference]  # see `actor_changed`
@@ -163,8 +162,7 @@ async def place_said(connection: Connection, reference: str, named: Sequence[str
 
 
 async def _said_by_actors(connection: Connection, ids: Mapping[str, Sequence[str]]) -> list[Resource]:
-    """What is known of actors (ids by type), and of the places of roles and offers, as resources: what counts most comes
-    first."""
+    """Returns the resources of actors (ids by type), and of the places of roles and offers, in order of precedence."""
     rows = await connection.fetch(_ACTORS, *(list(ids.get(kind, ())) for kind in (*INHERITED, *_ZONED)))
     return [loads(row["content"]) for row in rows if row["content"] is not None]
 
@@ -260,8 +258,8 @@ async def rules_of_slots(connection: Connection, slots: Sequence[str]) -> list[A
 async def change_deadlines(
     connection: Connection, slots: Sequence[str], first: datetime, last: datetime
 ) -> dict[str, timedelta]:
-    """Of those of these slots (ids) whose agenda says how long before the start a patient may last cancel or move: that.
-    `first` and `last`: when the earliest and the latest of their appointments start."""
+    """Returns how long before the start a patient may last cancel or move, by slot (id), where its agenda says so.
+    `first` and `last`: the earliest and the latest start of the slots' appointments."""
     rows = await connection.fetch(
         "SELECT coalesce(slot.name, slot.id::text) AS id, change_deadline_min FROM slot JOIN agenda USING (schedule_key)"
         " WHERE slot.id = ANY($1::uuid[]) AND slot.start > $2 AND slot.start < $3 AND change_deadline_min IS NOT NULL",
@@ -301,7 +299,7 @@ async def future_appointments(
 async def upcoming_of(
     connection: Connection, patient: str, now: datetime, *, besides: Sequence[str] = (), hidden_too: bool
 ) -> list[Upcoming]:
-    """The appointments to come of a patient (reference), those of `besides` (ids) left out; without `hidden_too`, those
+    """Returns the appointments to come of a patient (reference), without `besides` (ids). Without `hidden_too`, only those
     that their representatives see: an answer to them must not tell of others."""
     rows = await connection.fetch(
         f"SELECT appointment.terms, appointment_date.low {_TO_COME}",

@@ -21,14 +21,14 @@ from creneau_shared.fhir.storage.store import WriteContext
 from creneau_shared.security.rights import OWNER
 
 SLOT_LENGTH_MAX = timedelta(days=31)
-"""a longer slot is not found by the time within it; the bound keeps the search in two partitions"""
+"""longer slots are not found by a time within them; the bound keeps the search in two partitions"""
 
 _ACTORS = """ARRAY(SELECT substr(term, 7) FROM unnest(schedule.terms) AS term
   WHERE starts_with(term, 'actor=') AND strpos(term, '/') > 0 AND strpos(term, '/_history/') = 0 ORDER BY 1)"""
 
 
 _PARAMETERS = {element: re.sub("[A-Z]", lambda c: f"-{c[0].lower()}", element) for element in SAID_BY_SLOT}
-"""what a slot is for → under which search parameter its kind has it"""
+"""element that says what a slot is for → search parameter of its kind"""
 NOTHING_WANTED: Mapping[str, Collection[str]] = MappingProxyType({})
 _BETWEEN = f"""
 SELECT coalesce(slot.name, slot.id::text) AS id, slot.start, slot."end" AS until, slot.status = 'free' AS free,
@@ -51,12 +51,12 @@ async def slots_between(
     like: Sequence[str] = (),
     wanted: Mapping[str, Collection[str]] = NOTHING_WANTED,
 ) -> list[str]:
-    """The ids of the slots of an agenda that make up `[start, end)`, in order: of one kind, whatever their status.
+    """Returns the ids of the slots of an agenda that make up `[start, end)`, in order: of one kind, whatever their status.
 
-    An agenda may offer several kinds at one time (twenty minutes of this, thirty of that). First comes the kind of the
-    slots `like` (ids), then one that is for what is `wanted` (as `Appointment.visit`), what patients may see, what
-    is just that long, and what is free. Where no kind covers the period: all that lie in or reach into it.
-    NoSlotThen when there is none; OutOfReach and LastsTooLong as `domain.times` says.
+    An agenda may offer several kinds at one time (twenty minutes of this, thirty of that). The order of preference is: the
+    kind of the slots `like` (ids), a kind for what is `wanted` (as `Appointment.visit`), what patients may see, slots of
+    exactly that length, free slots. Where no kind covers the period: all slots that lie in or reach into it.
+    Raises NoSlotThen if there is none; OutOfReach and LastsTooLong as `domain.times` says.
     """
     require_sensible("Appointment", start, end)
     terms = [f"{_PARAMETERS[element]}={code}" for element, codes in wanted.items() for code in codes]
@@ -82,8 +82,8 @@ async def slots_between(
 
 
 def _chain(slots: Sequence[Record], start: datetime, end: datetime) -> list[Record]:
-    """Slots of one kind, one after the other, that cover the period, the one that is just that long before others, and free
-    ones; empty where they leave a part of it out."""
+    """Returns consecutive slots of one kind that cover the period, preferably one slot of exactly that length, and free
+    slots. Empty if they leave a part of it out."""
     exact = [slot for slot in slots if (slot["start"], slot["until"]) == (start, end)]
     if exact:
         return [min(exact, key=lambda slot: not slot["free"])]
@@ -96,7 +96,7 @@ def _chain(slots: Sequence[Record], start: datetime, end: datetime) -> list[Reco
 
 
 async def period_of(connection: Connection, slots: Sequence[str]) -> tuple[datetime, datetime] | None:
-    """From the start of the first of these slots (ids) to the end of the last; None when one of them is not there."""
+    """Returns the start of the first and the end of the last of these slots (ids); None if one of them does not exist."""
     row = await connection.fetchrow(
         'SELECT count(*) AS found, min(start) AS start, max("end") AS until FROM slot WHERE id = ANY($1::uuid[])',
         [slot_key(id_) for id_ in slots],
@@ -121,8 +121,8 @@ async def schedules_of(connection: Connection, slots: Sequence[str]) -> tuple[st
 async def agendas_of(
     connection: Connection, context: WriteContext, slots: Sequence[str]
 ) -> tuple[tuple[str, ...], frozenset[str]]:
-    """The agendas of these slots, as references, and the organisations (ids) whose they are. A slot that the writer may
-    not see is as one that does not exist."""
+    """Returns the agendas of these slots, as references, and the organisations (ids) that own them. Treats a slot that the
+    writer may not see as one that does not exist."""
     if not slots:
         return (), frozenset()
     rows = await connection.fetch(
@@ -149,7 +149,7 @@ async def actors_of_schedules(connection: Connection, ids: Sequence[str]) -> dic
 async def agenda_actors(
     connection: Connection, slot_ids: Sequence[str], seen_by: WriteContext | None = None
 ) -> dict[str, tuple[str, ...]]:
-    """The actors of each slot's agenda, as references; of those alone that a writer may see, if one is given."""
+    """Returns the actors of each slot's agenda, as references; with `seen_by`, only for slots that this writer may see."""
     sees_all = seen_by is None or (seen_by.patient_ids is None and seen_by.organizations is None)
     rows = await connection.fetch(
         "SELECT coalesce(slot.name, slot.id::text) AS id,"

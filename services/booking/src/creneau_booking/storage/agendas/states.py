@@ -27,8 +27,8 @@ SELECT schedule_key FROM agenda_named WHERE reference = ANY(ARRAY(
   UNION SELECT 'HealthcareService/' || id FROM healthcare_service WHERE terms && (SELECT $4::text[]) AND NOT deleted))
 UNION SELECT key FROM schedule WHERE id = ANY((SELECT $5::text[])::text[]) AND NOT deleted
 """
-"""The agendas that may have to do with somebody: $1 references, $2 terms of roles, $3 places (ids), $4 organisations (terms),
-$5 agendas (ids). Planned once: by hidden values (`Arguments`)."""
+"""The agendas that may concern somebody: $1 references, $2 terms of roles, $3 places (ids), $4 organisations (terms),
+$5 agendas (ids). Planned once: the planner does not see the values (`Arguments`)."""
 
 # Connected: slots were once published in it, and no Endpoint that the directory gives for it is out of use.
 _STATES = f"""
@@ -47,7 +47,7 @@ FROM agenda WHERE agenda.schedule_key = ANY($1::bigint[]) AND {real_slot("agenda
 
 
 async def agendas_of(connection: Connection, references: Sequence[str]) -> frozenset[int]:
-    """The agendas (keys) that may have to do with one of these: `Practitioner/12`, `Organization/4`, `Schedule/7` …"""
+    """Returns the agendas (keys) that may concern one of these: `Practitioner/12`, `Organization/4`, `Schedule/7` …"""
     kinds = {r: r.partition("/")[0] for r in references}
     rows = await connection.fetch(
         CONCERNED,

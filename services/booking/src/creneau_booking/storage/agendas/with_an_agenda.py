@@ -26,8 +26,8 @@ WHERE starts_with(whose, 'practitioner=Practitioner/') AND NOT schedule.deleted
 
 
 async def with_an_agenda(connection: Connection, references: Collection[str]) -> frozenset[str]:
-    """Those of these actors (references) who have an agenda here: a request without a slot can be for them. A situation has
-    that of its person alone, where it is clear that one is received there."""
+    """Returns which of these actors (references) have an agenda here, so that a request without a slot can be for them. A
+    role has the agenda of its person alone, where it is clear that they are received there."""
     if not references:
         return frozenset()
     roles, places = by_kind(sorted(references))

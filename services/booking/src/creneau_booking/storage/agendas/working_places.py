@@ -1,4 +1,4 @@
-"""Where the people of an agenda work that says no place, role or offer: software has agendas of a person alone."""
+"""The working places of people whose agenda names no place, role or offer: software has agendas of a person alone."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from creneau_shared.fhir.storage.store import Resource
 from creneau_shared.fhir.zones import zone_of
 
 PARTS_MAX = 9
-"""of how many places a room is looked for in: a floor, a building, a site"""
+"""how many levels of places around a room are searched: a floor, a building, a site"""
 AROUND = f"""around (rank, depth, id) AS (
   SELECT 0, 0, id FROM location WHERE id = ANY({{places}})
   UNION SELECT 1, 0, place FROM role_place WHERE role = ANY({{roles}})
@@ -21,8 +21,8 @@ AROUND = f"""around (rank, depth, id) AS (
   UNION SELECT around.rank, around.depth + 1, substr(t, 17) FROM around
     JOIN location AS part ON part.id = around.id CROSS JOIN unnest(part.terms) AS t
     WHERE starts_with(t, 'partof=Location/') AND around.depth < {PARTS_MAX})"""
-"""SQL (WITH RECURSIVE): the places that an agenda names (rank 0), where its roles are (1), where its offers are (2), and by
-`depth` what these are part of: a room without a clock or an address has those of its site."""
+"""SQL (WITH RECURSIVE): the places that an agenda names (rank 0), those of its roles (1), those of its offers (2), and by
+`depth` the places that contain these: a room without a clock or an address has those of its site."""
 _SAYING_WHERE = {"HealthcareService", "Location", "PractitionerRole"}
 _OF_PEOPLE = f"""
 WITH RECURSIVE around (work, depth, id) AS (
@@ -41,7 +41,7 @@ _ROLES = {
     "Location": """SELECT id, terms FROM practitioner_role
       WHERE id IN (SELECT role FROM role_place WHERE place IN (SELECT id FROM parts))""",
 }
-"""of a role itself, and of a place and its rooms"""
+"""SQL by type: the role itself, or the roles of a place and its rooms"""
 _OFFERS_THERE = """
 UNION SELECT 'HealthcareService/' || id FROM healthcare_service
   WHERE terms && ARRAY(SELECT 'location=Location/' || id FROM parts)
@@ -60,8 +60,8 @@ UNION SELECT substr(t, 14) FROM roles, unnest(terms) AS t WHERE starts_with(t, '
 async def working_places(
     connection: Connection, people: Sequence[str], kinds: Collection[str]
 ) -> list[Resource]:
-    """The places of the roles that these Practitioners (ids) have by now, and then what these are part of, of an agenda that
-    has actors of these types. None where one of these says where it is, or where the places do not live by one clock."""
+    """Returns the places of the current roles of these Practitioners (ids), then the places that contain them. Empty if the
+    types of the agenda's actors (`kinds`) include one that says where it is, or if the places differ in time zone."""
     if not people or _SAYING_WHERE & set(kinds):
         return []
     places: list[Resource] = []
@@ -73,8 +73,8 @@ async def working_places(
 
 
 async def named_with(connection: Connection, reference: str) -> list[str]:
-    """By what agendas may name a role or a place (`Location/12`): itself, its rooms, their roles and whose roles these are, and
-    the offers there."""
+    """Returns the references by which agendas may name a role or a place (`Location/12`): itself, its rooms, their roles,
+    the professionals of these roles, and the offers there."""
     kind, _, id_ = reference.partition("/")
     if kind not in _ROLES:
         return [reference]

@@ -1,4 +1,4 @@
-"""Who can be in one place only, and whose turn it is to dispose of their time."""
+"""Actors who can be in one place only, and the locks (turns) on their time."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ ROOM = """(convert_from({place}.content, 'UTF8')::jsonb @? '$.physicalType.codin
 """Condition on a row of `location`: it is a room or a bed, which one visit takes; a surgery or a site receives many."""
 
 TURN = "hashtextextended('time of ' || {actor}, 0)"
-"""The advisory lock of an actor's time: shared for whoever writes slots as an agenda says them, exclusive for whoever
-takes or frees."""
+"""The advisory lock of an actor's time: shared for writers of slots as an agenda says them, exclusive for those who take
+or free."""
 
 CONCERNED = """(
   SELECT actor FROM {people}
   UNION SELECT beside.actor FROM {people} JOIN agenda_actor AS own USING (actor)
     JOIN agenda_actor AS beside USING (schedule_key)
   ORDER BY actor)"""
-"""FROM item: these people (a FROM item with `actor`), and those who share an agenda with one of them. Whether a slot is free
-depends on everybody of its agenda: who takes one of them while another is freed must know of it."""
+"""FROM item: these people (a FROM item with `actor`), and those who share an agenda with one of them. A slot is free only if
+everybody of its agenda is: a transaction that takes one of them must know whether another is being freed."""
 
 RESOLVED = f"""
 SELECT 'PractitionerRole/' || id AS named, substr(t, 14) AS exclusive
@@ -46,7 +46,7 @@ _TAKEN = (
     )
     + " AS people"
 )
-# Their slots with them, so that nobody gives the agenda to others until we have ended: who frees finds whom there are.
+# Locks their slots too: nobody hands the agenda to others until this transaction ends, so a release finds its people.
 _WAIT = f"""
 WITH turn AS MATERIALIZED (
   SELECT count(pg_advisory_xact_lock({TURN.format(actor="actor")})) AS waited FROM {_TAKEN}
@@ -82,12 +82,12 @@ SELECT FROM slot WHERE schedule_key = ANY($1::bigint[]) AND "end" > $2 AND (take
   OR NOT EXISTS (SELECT FROM agenda_actor WHERE agenda_actor.schedule_key = slot.schedule_key))
 ORDER BY schedule_key, start, id FOR UPDATE
 """
-"""What is taken, for whoever gives it back; where an agenda has nobody whose turn it could be, all of it."""
+"""Locks the taken slots against those who give them back; of an agenda without people, which has no turns, all slots."""
 _BESIDE = f"""CASE WHEN bool_or({{alone}}) THEN pg_advisory_xact_lock({TURN.format(actor="actor")})
   ELSE pg_advisory_xact_lock_shared({TURN.format(actor="actor")}) END"""
 _AGENDA = """('agenda ' || schedule_key) COLLATE "C" """
-"""SQL: as whose turn that of an agenda itself stands, after all people: shared for whoever writes its slots, exclusive for
-whoever closes a time of it or opens it again. Whoever takes or frees has no need of it."""
+"""SQL: the name of the turn of an agenda itself, which sorts after all people. Shared for writers of its slots, exclusive
+for those who close a time of it or open it again. Those who take or free do not need it."""
 _TURN_OF_AGENDAS = f"""(
   SELECT count(locked) AS waited FROM (
     SELECT {_BESIDE.format(alone="alone")} AS locked FROM (
@@ -97,8 +97,8 @@ _TURN_OF_AGENDAS = f"""(
     GROUP BY actor ORDER BY actor) AS turns)"""
 TURN_BESIDE = _TURN_OF_AGENDAS.format(agendas="{agendas}", closing="false")
 """FROM item (`waited`): waits until nobody takes or frees the people of these agendas (`agendas`: a condition on
-`schedule_key`), nor closes a time of them. Others may write slots meanwhile, but for agendas for which somebody waits: what is
-new there is taken for them before the transaction ends, by one who has it all."""
+`schedule_key`), nor closes a time of them. Others may write slots meanwhile, except where somebody waits for slots of an
+agenda: a writer who has that agenda alone takes new slots for them before the transaction ends."""
 _TRY_BESIDE = f"""
 SELECT coalesce(bool_and(CASE WHEN awaited THEN pg_try_advisory_xact_lock({TURN.format(actor="actor")})
   ELSE pg_try_advisory_xact_lock_shared({TURN.format(actor="actor")}) END), true) FROM (
@@ -113,14 +113,14 @@ _OF_AGENDA_ALONE = (
 
 
 def by_kind(references: Sequence[str]) -> tuple[list[str], list[str]]:
-    """The ids of the roles, and those of the places."""
+    """Returns the ids of the roles, and those of the places."""
     roles = [r.partition("/")[2] for r in references if r.startswith("PractitionerRole/")]
     places = [r.partition("/")[2] for r in references if r.startswith("Location/")]
     return roles, places
 
 
 async def resolve(connection: Connection, references: Sequence[str]) -> dict[str, str]:
-    """For each of these references that is a role or a room: who is taken with it."""
+    """Returns who is taken with each of these references that is a role or a room."""
     roles, places = by_kind(references)
     if not roles and not places:
         return {}
@@ -130,28 +130,28 @@ async def resolve(connection: Connection, references: Sequence[str]) -> dict[str
 async def wait_for_turn(
     connection: Connection, *appointments: str, beside: str | None = None, people: Sequence[str] = ()
 ) -> None:
-    """Wait until nobody else disposes of the time of those whom these appointments (ids) take, nor of those who share an
-    agenda with an actor (`beside`), nor of these `people`; the slots that they have are locked. Whoever frees several, or
-    frees and then takes, waits for all of them at once, their rows locked."""
+    """Waits until nobody else takes or frees the time of the people of these appointments (ids), of those who share an
+    agenda with the actor `beside`, and of `people`. Locks the slots of the appointments. Whoever frees several, or frees and
+    then takes, waits for all of them at once, their rows locked."""
     await connection.execute(_WAIT, list(appointments), beside, list(people))
 
 
 async def try_turn(connection: Connection, appointment_id: str) -> bool:
-    """Whether it is our turn at once. Whoever holds slots already must not wait for people as well."""
+    """Tries to get the turn at once. Whoever holds slots already must not wait for people as well."""
     return bool(await connection.fetchval(_TRY, [appointment_id], None, []))
 
 
 async def try_beside(connection: Connection, schedule: str) -> bool:
-    """Whether nobody takes or frees the people of this agenda (id) or closes a time of it, nor does before we have ended. Whoever
-    writes beside another agenda already must not wait for these people as well."""
+    """Tries to keep others, until this transaction ends, from taking or freeing the people of this agenda (id) and from
+    closing a time of it. Whoever writes beside another agenda already must not wait for these people as well."""
     return bool(await connection.fetchval(_TRY_BESIDE, schedule))
 
 
 async def stop_taking(
     connection: Connection, *, people: Sequence[str] = (), schedules: Sequence[str] = (), now: datetime
 ) -> None:
-    """Wait until nobody is taking time of these people, nor slots of these agendas (ids); from then on nobody does, until we
-    have ended. Who waits for us finds what we leave."""
+    """Waits until nobody is taking time of these people, or slots of these agendas (ids), and keeps others from it until
+    this transaction ends. Those who wait then find its result."""
     await connection.execute(_STOP_PEOPLE, list(people), list(schedules))
     if schedules:
         await connection.execute(_STOP_SLOTS, list(schedules), now)
@@ -160,9 +160,9 @@ async def stop_taking(
 async def stop_changing(
     connection: Connection, agendas: Sequence[int], people: Sequence[str], now: datetime
 ) -> None:
-    """Wait until nobody takes or frees time in these agendas (keys), nor of the people who join them, nor of who shares an
-    agenda with one of them; from then on nobody does, until we have ended. Who waits for us finds other people there, and sees it
-    (`taking.Taken`)."""
+    """Waits until nobody takes or frees time in these agendas (keys), of the people who join them, or of those who share an
+    agenda with one of them. Keeps others from it until this transaction ends; those who wait then see that the people have
+    changed (`taking.Taken`)."""
     await connection.execute(_STOP_AGENDAS, list(agendas), list(people))
     await connection.execute(_STOP_IN_AGENDAS, list(agendas), now)
 
@@ -174,5 +174,5 @@ async def write_beside(connection: Connection, schedules: Sequence[int]) -> None
 
 
 async def write_alone(connection: Connection, schedule: int) -> None:
-    """The same of one agenda (key), and nobody else writes slots of it meanwhile: who waits for us knows what we leave."""
+    """Does the same for one agenda (key), and keeps others from writing its slots: those who wait then see the result."""
     await connection.execute(_OF_AGENDA_ALONE, schedule)

@@ -1,16 +1,16 @@
 """Free slots in the order of time, found agenda by agenda.
 
-What is asked of agendas and kinds (whose, where, which specialty) is answered first, over a few thousand rows; then each of
-those agendas is read along its own index from the earliest moment on, until it has given what the page can take. So a
-page costs by the agendas that fit, not by the slots that they have.
+The search first answers what is asked of agendas and kinds (owner, place, specialty), over a few thousand rows. Then it
+reads each of those agendas along its own index from the earliest moment on, until it has given what the page can take. So
+the cost of a page depends on the agendas that fit, not on the slots that they have.
 
-- Of more agendas than the page has slots, the head of each is looked for first: a page of `n` slots comes from the `n`
-  agendas whose heads are the earliest, and ends with the last of these heads at the latest.
-- Of many agendas, it is looked for in a narrow window of time first, since all that is taken stands before it.
-- Where a tenth of all agendas fits, slots are first read as they come, whosever they are: some of the next few thousand
+- If more agendas fit than the page has slots, it first looks for the head of each: a page of `n` slots comes from the `n`
+  agendas with the earliest heads, and ends with the last of these heads at the latest.
+- If many agendas fit, it looks for heads in a narrow window of time first, since all that is taken stands before them.
+- If a tenth of all agendas fits, it first reads slots as they come, of whichever agenda: some of the next few thousand
   nearly always fit.
 
-The texts of the statements are the same whatever the clock and the agendas: they are planned once a connection.
+The texts of the statements are the same whatever the clock and the agendas: each connection plans them once.
 """
 
 from __future__ import annotations
@@ -53,35 +53,35 @@ from creneau_shared.fhir.search.sql import (
 from creneau_shared.fhir.search.steps import Counted
 
 KINDS_MAX = 50_000
-"""kinds of slots up to which their agendas are walked; a search that fits more is as any other"""
+"""most kinds of slots whose agendas are walked; a search that more of them fit is as any other"""
 WINDOWS_FROM = 64
-"""agendas from which on they are read in windows of time"""
+"""number of agendas from which on they are read in windows of time"""
 WINDOWS = (timedelta(days=1), timedelta(days=8))
-"""how far is looked first"""
+"""widths of the first windows"""
 MANY = f"""(SELECT CASE WHEN reltuples < 0 THEN {KINDS_MAX} ELSE least({KINDS_MAX}, greatest({WINDOWS_FROM}, reltuples / 10)) END
   ::bigint FROM pg_class WHERE oid = 'slot_kind'::regclass)"""
-"""SQL: kinds from which on slots are read as they come first: a tenth of all, of which PostgreSQL knows about how many"""
+"""SQL: number of kinds from which on slots are first read as they come: a tenth of all, by PostgreSQL's estimate"""
 READ_AS_THEY_COME = 5_000
-"""slots that are, with those that begin when the last of them does"""
+"""number of slots read as they come, beside those that begin when the last of them does"""
 ROWS_COUNTED_MAX = 5_000
-"""slots that are looked through for a total that nobody has asked for"""
+"""most slots that are looked through for a total that nobody has asked for"""
 
 _OF_SLOTS = frozenset({"_id", "_lastUpdated", "start", "end", "status", "bookable", "identifier"})
-"""What is asked of the slot itself; everything else repeats over an agenda."""
+"""Parameters of the slot itself; all others have one value for many slots of an agenda."""
 _FROM, _AFTER = frozenset({"eq", "ge", "ap"}), frozenset({"gt", "sa"})
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A search taken apart: what it asks of agendas and kinds, and what of their slots."""
+    """A search taken apart: its conditions on agendas and kinds, and those on their slots."""
 
     of_agendas: tuple[Condition, ...]
     of_slots: tuple[Condition, ...]
 
 
 def taken_apart(request: SearchRequest) -> Asked | None:
-    """None: the search is not for free slots of some agendas in the order of time, or names the one agenda itself, whose
-    index gives what is asked in one statement."""
+    """Takes a search apart. Returns None if it is not for free slots of some agendas in the order of time, or if it names
+    the one agenda itself, whose index gives the answer in one statement."""
     keys = [key.parameter.name for key in request.sort]
     if request.count_only or keys not in ([], ["start"]):
         return None
@@ -104,7 +104,7 @@ class Tables:
 
 @dataclass(frozen=True, slots=True)
 class Fitting:
-    """The agendas (keys) that fit, and of which kinds (keys) their slots are to be."""
+    """The agendas (keys) that fit, and the kinds (keys) that their slots are to be of."""
 
     agendas: Sequence[int]
     kinds: Sequence[int]
@@ -113,7 +113,7 @@ class Fitting:
 async def steps_of(
     connection: Connection, catalog: Catalog, scope: SearchScope, request: SearchRequest, tables: Tables
 ) -> AgendaWalk | None:
-    """How the matches of a Slot search are found; None: as those of any other."""
+    """Returns the steps that find the matches of a Slot search; None: those of any other search."""
     asked = taken_apart(request)
     if asked is None or "Slot" in scope.within:
         return None
@@ -124,7 +124,7 @@ async def steps_of(
 async def _fitting(
     connection: Connection, catalog: Catalog, scope: SearchScope, asked: Asked, tables: Tables, most: str
 ) -> Fitting | None:
-    """None: there are `most` (SQL of a number) of them."""
+    """Returns what fits; None: there are `most` (SQL of a number) kinds or more."""
     compiler = Compiler(catalog.with_table(tables.kinds), scope)
     selection = compiler.select("Slot", asked.of_agendas)
     found = selection.select(f"{selection.alias}.schedule_key, {selection.alias}.kind_key")
@@ -141,7 +141,7 @@ async def _fitting(
 
 @dataclass(frozen=True, slots=True)
 class AgendaWalk:
-    """The `Steps` of a search for free slots of agendas that fit; `fitting` None: many do."""
+    """The `Steps` of a search for free slots of agendas that fit; `fitting` None: many fit."""
 
     catalog: Catalog
     scope: SearchScope
@@ -177,7 +177,7 @@ class AgendaWalk:
         return PageRecords(records, 1, backward)
 
     async def count(self, connection: Connection, most: int) -> Counted:
-        """By walking through a bounded number of the agendas' slots, or, where many agendas fit, of slots as they come."""
+        """Counts through a bounded number of the agendas' slots, or, where many agendas fit, of slots as they come."""
         if self.fitting is None or len(self.fitting.agendas) > ROWS_COUNTED_MAX:
             return await self._counted(connection, most, *self._as_they_come())
         compiler = Compiler(self.catalog, self._judged())
@@ -218,7 +218,7 @@ class AgendaWalk:
 
     @staticmethod
     async def _counted(connection: Connection, most: int, compiler: Compiler, sql: str) -> Counted:
-        """`sql`: how many slots were looked through (`walked`), and how many of them fit (`matching`)."""
+        """Runs `sql`: how many slots were looked through (`walked`), and how many of them fit (`matching`)."""
         statement = compiler.statement(sql)
         row = await connection.fetchrow(statement.sql, *statement.values)
         assert row is not None
@@ -232,12 +232,12 @@ class AgendaWalk:
         return rows
 
     def _judged(self) -> SearchScope:
-        """What is left of the scope once it is known which kinds of slots are shown."""
+        """Returns the scope without its conditions on Slot, which the kinds already meet."""
         required = self.scope.required
         return SearchScope({name: terms for name, terms in required.items() if name != "Slot"})
 
     def _start(self, place: RowPlace | None) -> datetime | None:
-        """Where a page begins that is read forward in time; None: it is not, or begins nowhere."""
+        """Returns where a page begins that is read forward in time; None: it is read backward, or has no beginning."""
         if any(key.descending for key in self.request.sort) or (place is not None and place.backward):
             return None
         if place is not None and place.values:
@@ -253,7 +253,7 @@ class AgendaWalk:
         begin: datetime | None,
         end: datetime | None,
     ) -> MatchQuery:
-        """Agenda by agenda, within `[begin, end)`; None: as far as the search goes."""
+        """Returns the query agenda by agenda, within `[begin, end)`; None: as far as the search goes."""
 
         def assemble(parts: PageParts, arguments: Arguments) -> str:
             row, agendas = parts.alias, arguments.add(fitting.agendas, "bigint[]")
@@ -279,7 +279,7 @@ class AgendaWalk:
         return compile_page(self.catalog, self._judged(), request, place, references, assemble)
 
     def _up_to_the_last_head(self, place: RowPlace | None, limit: str) -> str:
-        """SQL of a comparison: as many heads as a page takes are a page already, and nothing after them is on it."""
+        """SQL of a comparison: the heads that a page takes are a page already, and nothing after them is on it."""
         backward = place is not None and place.backward
         if any(key.descending for key in self.request.sort) != backward:
             compared, last, never = ">=", "min", "-infinity"
@@ -290,14 +290,14 @@ class AgendaWalk:
     def _next_few(
         self, place: RowPlace | None, references: Sequence[SearchParameter], start: datetime
     ) -> MatchQuery:
-        """Among the next few thousand slots from `start` on, whosever they are."""
+        """Returns the query among the next few thousand slots from `start` on, of whichever agenda."""
 
         def assemble(parts: PageParts, arguments: Arguments) -> str:
             row = parts.alias
             begin = arguments.add(start, "timestamptz")
             end = arguments.add(later(start, WINDOWS[-1]), "timestamptz")
             read = arguments.add(READ_AS_THEY_COME, "bigint")
-            # In their whole order before they are judged, so that no more are judged than the page takes.
+            # Sorted completely before they are judged, so that no more are judged than the page takes.
             few = (
                 f"SELECT * FROM (SELECT * FROM slot WHERE start >= {begin} AND start < {end}"
                 f" ORDER BY start FETCH FIRST ({read}) ROWS WITH TIES) AS next ORDER BY start, id"
@@ -327,12 +327,12 @@ def _windows(
 
 
 def _of_kind(row: str, fitting: Fitting, arguments: Arguments) -> str:
-    # IS TRUE: a set that is asked for each slot, not a table to join with, which would be read in another order.
+    # IS TRUE: PostgreSQL then checks each slot against a set. It would read a joined table in another order.
     return f"({row}.kind_key IN (SELECT unnest({arguments.add(fitting.kinds, 'bigint[]')}))) IS TRUE"
 
 
 def _walked(row: str, where: str, agendas: str, of_each: str, columns: str = "") -> str:
-    """SELECT of slots of the agendas, those of each as `of_each` (ORDER BY and LIMIT) has it."""
+    """Returns a SELECT of slots of the agendas; `of_each` (ORDER BY and LIMIT) applies to each agenda."""
     return (
         f"SELECT {row}.* FROM agenda AS {row}_agenda CROSS JOIN LATERAL ("
         f"SELECT {columns or f'{row}.*'} FROM slot AS {row}"
@@ -345,7 +345,7 @@ def _walked(row: str, where: str, agendas: str, of_each: str, columns: str = "")
 
 
 def _is_of_agendas(condition: Condition) -> bool:
-    """Whether an agenda and a kind answer the condition."""
+    """Whether the condition depends on an agenda and a kind alone."""
     if isinstance(condition, Clause):
         return condition.parameter.name not in _OF_SLOTS and not condition.parameter.full_text
     if isinstance(condition, Chain):
@@ -382,7 +382,7 @@ def _goes_with_free(condition: Condition) -> bool:
 
 
 def _earliest(conditions: tuple[Condition, ...]) -> datetime | None:
-    """Before which no slot begins that fulfils the conditions."""
+    """Returns the moment before which no slot begins that fulfils the conditions."""
     values = [
         group[0]
         for clause in clauses_of(conditions)

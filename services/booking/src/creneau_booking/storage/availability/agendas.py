@@ -1,12 +1,12 @@
-"""Which agendas are open, within which period, and whose time they are: kept as their facts change, so that a search
+"""Which agendas are open, within which period, and whose time they are. Kept as their facts change, so that a search
 reads one row an agenda.
 
-An agenda is open while it is active and nobody and nothing that it names has gone: a professional, a situation of practice,
-an offer, a place, or the organisation of one of these (R4 `active`, `Location.status`). A place has gone with the building
-that it is part of, a situation or an offer with the last of its places. A person who is named without a situation, an offer
-or a place is where their situations are, and has gone with the last of these. Of whom the directory has said nothing yet,
-nothing is held against it. Its period is its planning horizon, within the periods of the situations that it names, or of
-those of the person alone: a role that ends closes the agenda from then on without anybody saying so again.
+An agenda is open while it is active and nothing that it names has gone: a professional, a role, an offer, a place, or the
+organisation of one of these (R4 `active`, `Location.status`). A place goes with the building that it is part of, a role or
+an offer with the last of its places. A person who is named without a role, an offer or a place is where their roles are,
+and goes with the last of these. An actor of whom the directory has said nothing yet counts as there. The period is the
+planning horizon, within the periods of the roles that the agenda names, or of those of the person alone: a role that ends
+closes the agenda from then on without anybody saying so again.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ _NAMED = """named AS MATERIALIZED (
   FROM schedule, unnest(schedule.terms) AS t
   WHERE schedule.key = ANY($1) AND t ~ '^actor=[A-Za-z]+/[^/]+$'
 )"""
-# A role that was deleted no longer says whose it was; that the agenda is somebody's says that there was one.
+# A deleted role no longer names its professional; that the agenda has an owner shows that there was a role.
 _ALONE = f"""alone AS MATERIALIZED (
   SELECT key, count(*) = 1 AS single FROM named GROUP BY key
   HAVING bool_or(type = 'Practitioner') AND NOT bool_or(type IN ('HealthcareService', 'Location', 'PractitionerRole'))
@@ -134,7 +134,7 @@ SELECT key, actor, had.key IS NULL AS joins FROM wanted FULL JOIN had USING (key
 WHERE (wanted.key IS NULL OR had.key IS NULL) AND EXISTS (SELECT FROM agenda WHERE schedule_key = key)
 ORDER BY 1, 2
 """
-"""Who joins or leaves those of these agendas ($1: keys) that are there already."""
+"""The people who join or leave those of these agendas ($1: keys) that exist already."""
 _KEEP_ACTORS = f"""
 WITH {_NAMED}, {_WANTED}, left_out AS (
   DELETE FROM agenda_actor WHERE schedule_key = ANY($1)
@@ -197,30 +197,30 @@ THERE_OR_GONE = {
     "Practitioner": f"SELECT {_INACTIVE.format(row='practitioner')} FROM practitioner WHERE id = $1",
     "Organization": f"SELECT {_INACTIVE.format(row='organization')} FROM organization WHERE id = $1",
 }
-"""Of whom an agenda depends on this alone: whether they are there."""
+"""Types of actors of which agendas depend only on whether they have gone: SQL that tells that."""
 _GONE_WITH_ALL_IN_IT = f"SELECT {_PLACE_GONE.format(id='$1::text')}"
 RULES = "hashtextextended('agenda rules', 0)"
-"""The advisory lock of what agendas are made of: shared for whoever writes a Schedule, exclusive for whoever writes agendas
-because of what the directory says."""
+"""The advisory lock of the facts of agendas: shared for writers of a Schedule, exclusive for writers of agendas because of
+what the directory says."""
 
 
 async def alone(connection: Connection) -> None:
-    """Wait until nobody else writes what agendas are made of."""
+    """Waits until nobody else writes the facts of agendas."""
     await connection.execute(f"SELECT pg_advisory_xact_lock({RULES})")
 
 
 async def beside_others(connection: Connection) -> None:
-    """Wait until nobody writes agendas because of what the directory says; others may write Schedules meanwhile. Before any
-    row of `schedule` is locked."""
+    """Waits until nobody writes agendas because of what the directory says; others may write Schedules meanwhile. To call
+    before any row of `schedule` is locked."""
     await connection.execute(f"SELECT pg_advisory_xact_lock_shared({RULES})")
 
 
 async def keep_agendas(
     connection: Connection, schedules: Sequence[int], now: datetime, *, strict: bool
 ) -> None:
-    """Bring the rows of these agendas (keys) up to what their Schedules and the directory say; what is taken in them to come
-    takes the people and rooms that they have now. `strict`: JoiningTaken where one of these is elsewhere then; else what
-    cannot be taken is told and left."""
+    """Brings the rows of these agendas (keys) up to date with their Schedules and the directory. What is taken in them to
+    come takes the people and rooms that they have now. `strict`: raises JoiningTaken if one of these is elsewhere then;
+    otherwise logs what cannot be taken, and leaves it."""
     if not schedules:
         return
     keys = sorted(set(schedules))
@@ -245,13 +245,13 @@ async def keep_agendas(
 
 
 async def rejudge(connection: Connection, schedules: Sequence[int], now: datetime) -> None:
-    """Slots of these agendas (keys) that nobody has are again what the agenda says, and whether its people are taken. Beside
-    nobody who takes or frees them."""
+    """Recomputes the status of slots of these agendas (keys) that nobody has, by what the agenda says and whether its people
+    are taken. To call while nobody takes or frees them."""
     note_awaited(connection, await connection.fetch(_REJUDGE, sorted(set(schedules)), now), now)
 
 
 async def is_gone(connection: Connection, reference: str) -> bool:
-    """Whether a person, an organisation or a place has gone, as far as the directory has said; nobody else is looked for."""
+    """Whether a person, an organisation or a place has gone, as far as the directory has said; False for other types."""
     kind, _, id_ = reference.partition("/")
     asked = {**THERE_OR_GONE, "Location": _GONE_WITH_ALL_IN_IT}.get(kind)
     return asked is not None and bool(await connection.fetchval(asked, id_))
@@ -260,11 +260,11 @@ async def is_gone(connection: Connection, reference: str) -> bool:
 async def actor_stated(
     connection: Connection, reference: str, named: Sequence[str], now: datetime, *, was_gone: bool
 ) -> None:
-    """The directory has said something of an actor, or of the organisation of one: the agendas that depend on it follow.
+    """Brings agendas up to date after the directory has said something of an actor, or of the organisation of one.
 
-    `named`: by what they could name it, whose role it is, for one (`agendas.working_places.named_with`). `was_gone`:
-    `is_gone`, before it said so. Of people and organisations nothing else matters, and little is ever said;
-    then, as with the others, no Schedule is written meanwhile that would not know it.
+    `named`: the references by which agendas may depend on the actor (`agendas.working_places.named_with`). `was_gone`:
+    `is_gone`, before the directory said so. Of people and organisations nothing else matters, and such changes are rare.
+    Then, as with other actors, nobody writes a Schedule meanwhile that would not know of the change.
     """
     kind = reference.partition("/")[0]
     if kind not in STATED:

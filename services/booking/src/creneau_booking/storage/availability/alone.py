@@ -1,4 +1,4 @@
-"""In which situations the people of an agenda are received that names none: software has agendas of a person alone."""
+"""The roles in which the people of an agenda that names no role are received: software has agendas of a person alone."""
 
 from __future__ import annotations
 
@@ -17,5 +17,5 @@ ROLES_ALONE = f"""(
     AND CASE WHEN EXISTS (SELECT FROM unnest(schedule.terms) AS t WHERE starts_with(t, 'actor=Location/'))
       THEN schedule.terms && ARRAY(SELECT 'actor=Location/' || place FROM unnest(works.places) AS place)
       ELSE works.always_there END)"""
-"""FROM item: in which situations (ids) the people of an agenda (a row `schedule`) that names none are received there: those at
-the place that it names, else those of who has one place only."""
+"""FROM item: the roles (ids) in which the people of an agenda (a row `schedule`) that names no role are received there:
+roles at the place that it names, or else roles of people who have one place only."""

@@ -1,9 +1,9 @@
 """Which agendas are up to date: their software has synchronised them within the time that they state.
 
-One that has not is offered to nobody, whoever looks, and no patient books it: what it says may long be untrue. It comes
-back by itself with the next word of its software. An agenda that states no time is always up to date.
+An agenda that is not is offered to nobody, and no patient books it: what it says may long be untrue. It comes back by
+itself with the next word of its software. An agenda that states no time is always up to date.
 
-Other than the rest of an agenda's state, this changes as time goes by; so each judge asks with the moment.
+Unlike the rest of an agenda's state, this changes as time goes by; so each judge asks with the moment.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ STALE_AFTER = _OWN + "schedule-stale-after"
 """Duration (s, min, h, d): how long what it said is to be believed"""
 STALE_AFTER_MAX = timedelta(days=366)
 NOTED_AGAIN_AFTER = 10
-"""a word of the software is noted again after this part of the time that the agenda states, not with every slot"""
+"""a word of the software is noted again after the time that the agenda states, divided by this, not with every slot"""
 SPEAKS = frozenset({"software", "system"})
-"""roles of which a slot that is written is a word of the agenda's software"""
+"""roles of callers whose written slots are a word of the agenda's software"""
 _SECONDS = {"s": 1, "min": 60, "h": 3600, "d": 86400}
 
 STALE = Gauge(
@@ -48,10 +48,10 @@ RETURNING schedule_key, (old.fresh_until < $4 AND new.fresh_until >= $4) IS TRUE
 """
 WORD_COUNTS = f"""({{now}}::timestamptz IS NOT NULL AND agenda.stale_after_s IS NOT NULL
   AND agenda.synchronised_at < {{now}}::timestamptz - make_interval(secs => agenda.stale_after_s / {NOTED_AGAIN_AFTER}.0))"""
-"""Condition on a row of `agenda`: its software, which writes a slot at `now` (SQL; NULL: somebody else does), is to be
-noted as having spoken."""
+"""Condition on a row of `agenda`: a slot written at `now` (SQL; NULL: not by its software) is to be noted as the software's
+word."""
 IS_BACK = "(old.fresh_until < {now}::timestamptz AND new.fresh_until >= {now}::timestamptz) IS TRUE"
-"""Of a row of `agenda` that was updated at `now` (SQL): it had not been up to date, and is again."""
+"""Condition on a row of `agenda` updated at `now` (SQL): it had not been up to date, and is again."""
 _HEARD = f"""
 UPDATE agenda SET synchronised_at = $2
 WHERE schedule_key = (SELECT key FROM schedule WHERE id = $1) AND {WORD_COUNTS.format(now="$2")}
@@ -69,14 +69,14 @@ def is_fresh(agenda: str, now: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Freshness:
-    """What a Schedule states: how long its software is to be believed, and when that last spoke."""
+    """What a Schedule states: how long its software is to be believed, and when the software last spoke."""
 
     stale_after: timedelta | None = None
     synchronised_at: datetime | None = None
 
 
 def freshness_of(schedule: Resource) -> Freshness:
-    """What is stated; RulesUnread for what cannot be read, or is repeated."""
+    """Returns what is stated; raises RulesUnread for what cannot be read or is repeated."""
     found: dict[str, Any] = {}
     unread: list[UnreadRule] = []
     for index, extension in enumerate(schedule.get("extension", ())):
@@ -119,8 +119,8 @@ def _duration(quantity: Resource) -> timedelta | tuple[RuleFault, str, str]:
 
 
 async def keep_freshness(connection: Connection, id_: str, schedule: Resource, now: datetime) -> None:
-    """Keep what a Schedule states. One that does not say when its software last spoke is spoken of now; none speaks from
-    the future."""
+    """Keeps what a Schedule states. If it does not say when its software last spoke, that is now; a moment in the future
+    counts as now."""
     stated = freshness_of(schedule)
     seconds = None if stated.stale_after is None else int(stated.stale_after.total_seconds())
     said_at = None if stated.synchronised_at is None else min(stated.synchronised_at, now)
@@ -128,24 +128,24 @@ async def keep_freshness(connection: Connection, id_: str, schedule: Resource, n
 
 
 def spoken_at(context: WriteContext) -> datetime | None:
-    """When the software of an agenda speaks by a write of its slots; None: somebody else writes them."""
+    """Returns when an agenda's software speaks by a write of its slots; None: somebody else writes them."""
     return context.now if context.role in SPEAKS else None
 
 
 async def heard(connection: Connection, schedule: str, context: WriteContext) -> None:
-    """A slot of this agenda (id) is taken out of it: its software may have said so."""
+    """Notes that a slot of this agenda (id) is taken out of it, as a word of its software if the software does it."""
     if (moment := spoken_at(context)) is not None:
         await _note_back(connection, await connection.fetch(_HEARD, schedule, moment), moment)
 
 
 async def _note_back(connection: Connection, rows: Sequence[Record], now: datetime) -> None:
-    """Of the agendas that were spoken of: those that are up to date again are offered to who waits."""
+    """Offers the agendas that are up to date again to those who wait."""
     await note_agendas(connection, [row["schedule_key"] for row in rows if row["is_back"]], now)
 
 
 async def synchronised_at(connection: Connection, schedules: Sequence[str]) -> dict[str, datetime]:
-    """When each of these agendas (ids) was last spoken of, of those that say how long that is to be believed, and those
-    that were synchronised as a whole."""
+    """Returns when each of these agendas (ids) was last spoken of, if it says how long that is to be believed, or was
+    synchronised as a whole."""
     rows = await connection.fetch(
         "SELECT schedule.id, synchronised_at FROM agenda JOIN schedule ON schedule.key = schedule_key"
         " WHERE schedule.id = ANY($1::text[]) AND synchronised_at IS NOT NULL",
@@ -155,7 +155,7 @@ async def synchronised_at(connection: Connection, schedules: Sequence[str]) -> d
 
 
 async def measure_stale(connection: Connection, now: datetime) -> int:
-    """Tell how many agendas are not offered because they are not up to date."""
+    """Measures how many agendas are not offered because they are not up to date."""
     count = int(await connection.fetchval(_COUNT, now))
     STALE.set(count)
     return count

@@ -104,7 +104,7 @@ class Released:
 
 
 def group_of(slot: SlotFact) -> str:
-    """The group of a slot, as who takes the time of its people."""
+    """Returns the name under which the group of a slot takes the time of its people."""
     return f"{GROUP}{slot_key(slot.id)}"
 
 
@@ -115,8 +115,8 @@ async def claim_places(
     persons: Sequence[str],
     now: datetime,
 ) -> None:
-    """Give the appointment a place for each of these persons in each of the locked slots, and take back those of others.
-    GroupFull when there are not so many, PlaceTaken when one of them has a place already by another appointment."""
+    """Gives the appointment a place for each of these persons in each of the locked slots, and takes back its other places.
+    Raises GroupFull if too few are left, PlaceTaken if one of them has a place already by another appointment."""
     wanted = sorted(persons)
     for slot in slots:
         key = slot_key(slot.id)
@@ -156,7 +156,7 @@ async def groups_of(connection: Connection, appointments: Sequence[str]) -> dict
 
 
 async def resize(connection: Connection, schedule: str, now: datetime) -> None:
-    """An agenda (id) has said anew how many places its slots have: those of which some are taken follow."""
+    """Adapts the partly taken slots of an agenda (id) that says anew how many places its slots have."""
     changed = await connection.execute(_RESIZE, schedule, now)
     if not changed.endswith(" 0"):
         key = await connection.fetchval("SELECT key FROM schedule WHERE id = $1", schedule)

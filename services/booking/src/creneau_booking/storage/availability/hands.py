@@ -1,8 +1,8 @@
-"""Agendas that change hands: what is taken in them to come is taken for the people, rooms and devices that they have now.
+"""Agendas that change hands: what is taken in them to come then takes the people, rooms and devices that they have now.
 
-A visit is with those of its slots' agendas and with whom it names itself. When a Schedule names others, or the directory
-says that a role is another's or a place is a room, each of its visits, holds and groups takes who joins and gives back who
-leaves, unless it names them. What has begun stays as it was.
+A visit takes the people of its slots' agendas, and those whom it names itself. The people of an agenda change when its
+Schedule names others, or when the directory says that a role is another's or that a place is a room. Then each of its
+visits, holds and groups takes those who join and gives back those who leave, unless it names them. What has begun stays.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ class Hands:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """What takes people: an appointment (id), or a group (`Slot/` and the slot's id); when, and whom it has to take now."""
+    """An appointment (id) or a group (`Slot/` and the slot's id) that takes people: when, and whom it has to take now."""
 
     by: str
     start: datetime
@@ -106,22 +106,22 @@ class Joining:
 
 
 async def stop_for(connection: Connection, hands: Hands, now: datetime) -> None:
-    """Wait for our turn to dispose of everybody's time in these agendas; before anything of them is written. Whoever makes
-    their slots from their rules holds these before they wait for people, and so do we."""
+    """Waits for the turn on everybody's time in these agendas, before anything of them is written. Whoever makes their slots
+    from openings locks the openings before waiting for people, and so does this."""
     await connection.execute(_OPENINGS, sorted(hands.agendas), hands.people)
     await stop_changing(connection, sorted(hands.agendas), hands.people, now)
 
 
 async def agendas_with(connection: Connection, hands: Hands) -> list[int]:
-    """The agendas (keys) whose slots may be free, or free no more, because of who has joined and left."""
+    """Returns the agendas (keys) whose slots may be free, or free no more, because of who has joined and left."""
     return [row["schedule_key"] for row in await connection.fetch(_WITH, hands.people)]
 
 
 async def hand_over_what_is_taken(
     connection: Connection, hands: Hands, now: datetime, *, strict: bool
 ) -> None:
-    """What is taken in these agendas to come takes whom they have now. Whose time it is says nobody but us meanwhile
-    (`stop_for`). `strict`: see `keep_agendas`."""
+    """Makes what is taken in these agendas to come take the people that they have now. Nobody else changes these people's
+    time meanwhile (`stop_for`). `strict`: see `keep_agendas`."""
     taken = [one for one in await _taken_in(connection, hands, now) if one.start > now]
     if not taken:
         return
@@ -147,8 +147,8 @@ async def hand_over_what_is_taken(
 
 
 async def _join(connection: Connection, joining: Sequence[Joining]) -> list[Joining]:
-    """Those who have something else at that time. What another calendar says of it gives way, as to any visit
-    (`outside.calendars`)."""
+    """Takes these people; returns those who have something else at that time. Busy times of another calendar give way, as to
+    any visit (`outside.calendars`)."""
     by, who = [one.by for one in joining], [one.who for one in joining]
     starts, ends = [one.start for one in joining], [one.until for one in joining]
     pieces = await connection.fetch(_MAKE_ROOM, who, starts, ends)
@@ -180,14 +180,14 @@ async def _taken_in(connection: Connection, hands: Hands, now: datetime) -> list
 
 
 def _of_visit(own: Sequence[Record], by: str, named: frozenset[str]) -> frozenset[str]:
-    """Whom a visit takes itself: those of its slots that are no group's, and whom it names; see `rules.claim_for`."""
+    """Returns whom a visit itself takes: people of its slots outside groups, and whom it names (see `rules.claim_for`)."""
     alone = {who for slot in own if slot["taken_by"] == by for who in slot["people"]}
     of_groups = {who for slot in own if slot["taken_by"] != by for who in slot["people"]}
     return frozenset(alone | (named - of_groups))
 
 
 def _of_group(own: Sequence[Record], by: str, named: frozenset[str]) -> frozenset[str]:
-    """Whom a group takes: its agenda's people, and whom somebody brings who has places in groups alone."""
+    """Returns whom a group takes: its agenda's people, and those named by members who have places in groups alone."""
     people = {who for slot in own if slot["taken_by"] == by for who in slot["people"]}
     brings = all((slot["taken_by"] or "").startswith(GROUP) for slot in own)
     return frozenset(people | named if brings else people)

@@ -1,6 +1,6 @@
-"""Locking what an appointment wants: its slots with what they are, and the time of everybody who comes with them.
+"""Locks what an appointment wants: its slots with their facts, and the time of everybody who comes with them.
 
-What else is asked before anything is taken, and needs no lock, is asked by the same statement.
+The same statement asks what else is needed before anything is taken, without a lock.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from creneau_shared.database.partitions import month_of
 from creneau_shared.database.pool import Connection
 from creneau_shared.security.rights import OWNER
 
-# Whom and what it is about is asked in a way that the planner cannot look into: see `taking`.
-# A slot that another appointment has, whose hold has not run out, or that its agenda does not offer: whoever wants it is
-# refused whatever happens meanwhile, and so need not wait for their turn.
+# The values are hidden from the planner: see `taking`.
+# A slot is out of reach if another appointment has it and its hold has not run out, or if its agenda does not offer it:
+# whoever wants it is refused whatever happens meanwhile, and so need not wait for their turn.
 _FOUND = """
 WITH found AS MATERIALIZED (
   SELECT schedule_key, start, id, taken_by, CASE
@@ -53,8 +53,8 @@ JOIN agenda ON agenda.schedule_key = slot.schedule_key
 """
 _KNOWN_ONLY = KNOWN_ONLY.format(new_patients="kind.new_patients", agenda="agenda")
 _OUT_OF_REACH = "EXISTS (SELECT FROM found WHERE out_of_reach)"
-# Of each Patient who is there: the id, and after it to whom they are known. Of each role and room: who is taken with it.
-# Of whoever holds: how many live holds they have (a series is one), and which of them have these slots.
+# For each Patient who exists: the id, then the owners who know them. For each role and room: who is taken with it.
+# For the holder: how many live holds they have (a series is one), and which of these have these slots.
 _BESIDE = f"""ARRAY(
   SELECT patient.id || ' ' || array_to_string(ARRAY(
     SELECT term FROM unnest(patient.terms) AS term WHERE starts_with(term, '{OWNER}')), ' ')
@@ -67,7 +67,7 @@ ARRAY(
       UNION ALL SELECT slot_place.appointment_id FROM slot_place JOIN found ON slot_place.slot_id = found.id
       WHERE substr(split_part(slot_place.person, '#', 1), 9) = ANY($5::text[]))
     AND hold.appointment_id <> $2 AND hold.issuer = $8 AND hold.subject = $9 AND hold.expires_at > $3) AS own_holds"""
-# Locked all of them, or none: who has locked some would lock the others, and their people, out of order. PostgreSQL takes
+# Locks all of them, or none: whoever has locked some would lock the others, and their people, out of order. PostgreSQL takes
 # the locks of `turn` before it looks for a row of `locked`.
 _LOCK = f"""{_FOUND}, resolved AS MATERIALIZED (
   {RESOLVED.format(roles="$6::text[]", places="$7::text[]")}
@@ -108,19 +108,19 @@ Holder = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Locked:
-    """What was locked: slots with what they are, and which Patients of those who were named are there."""
+    """The locked slots with their facts, and which of the named Patients exist."""
 
     slots: Sequence[SlotFact]
     out_of_reach: bool
     """one of the slots is somebody else's; nothing is locked"""
     patients: Mapping[str, frozenset[str]] | None
-    """id → to whom the Patient is known (Organization ids); None where nobody looked, as no slot is there"""
+    """id → owners who know the Patient (Organization ids); None: not looked up, as no slot was found"""
     resolved: Mapping[str, str] | None
     """as `actors.resolve`, of those who were named; None like `patients`"""
     holds: int
-    """how many holds that have not run out the holder has; 0 without one"""
+    """how many live holds the holder has; 0 without a holder"""
     own_holds: Sequence[str]
-    """the appointments (ids) of those of them that have one of the slots, beside the one that wants them"""
+    """appointments (ids) of those holds that have one of the slots, without the one that wants them"""
 
 
 async def lock_slots(
@@ -136,15 +136,14 @@ async def lock_slots(
     now: datetime,
     marked: bool = False,
 ) -> Locked:
-    """The facts of these slots, locked for the appointment `by` (id), and with them the time of their agendas' people and
-    of `people` (actors that are in one place only); slots that do not exist are missing. Or the facts as they are, and
-    nothing locked: one is out of reach because somebody else has it. So a thousand who want one slot are refused side by
-    side. `patients` (ids) are looked up beside, and who is taken with the roles and places that are `named` (references),
-    and how many slots the `holder` holds, and whether it is these. `marked`: those that their agenda says to be
-    `busy-tentative` are within reach.
+    """Locks these slots for the appointment `by` (id), and with them the time of their agendas' people and of `people`
+    (actors that are in one place only). Returns the slots' facts; slots that do not exist are missing. If somebody else has
+    one of them, nothing is locked, and the facts are as they are: so a thousand who want one slot are refused side by side.
+    Also looks up `patients` (ids), who is taken with the roles and places `named` (references), how many slots the `holder`
+    holds, and whether it is these. `marked`: slots that their agenda says to be `busy-tentative` are within reach.
 
-    `near`, the appointment's own start, lets PostgreSQL look into one month; slots that are not all found there are looked
-    for everywhere.
+    `near`, the appointment's own start, lets PostgreSQL look into one month. If it does not find all slots there, it looks
+    everywhere.
     """
     if not ids:
         await connection.execute(_TURN_ALONE, list(people), *by_kind(named))
@@ -167,7 +166,7 @@ async def lock_slots(
     if len(rows) < len(keys):
         rows = await connection.fetch(_LOCK_ANYWHERE, *arguments)
     if len(rows) < len(keys):
-        # One whose kind or time a feed has written meanwhile is locked, and left out: PostgreSQL joins it as it was.
+        # PostgreSQL locks a slot whose kind or time a feed has written meanwhile, but leaves it out: it joins the old row.
         rows = await connection.fetch(_LOCK_ANYWHERE, *arguments)
     return Locked(
         [_slot_fact(row) for row in rows],
@@ -180,7 +179,7 @@ async def lock_slots(
 
 
 def _known(patient: str) -> tuple[str, frozenset[str]]:
-    """The id, and the owners of the terms that follow it."""
+    """Returns the id, and the owners that the terms after it name."""
     id_, *owners = patient.split()
     return id_, frozenset(owner.removeprefix(OWNER) for owner in owners)
 

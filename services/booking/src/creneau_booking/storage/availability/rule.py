@@ -18,20 +18,19 @@ JUDGED = """CASE WHEN {slot}.said = 'free' AND EXISTS (
       AND occupancy.period && tstzrange({slot}.start, {slot}."end")
     WHERE whose.schedule_key = {slot}.schedule_key AND occupancy.appointment_id <> {besides})
   THEN 'busy-unavailable'::slot_status ELSE {slot}.said END"""
-"""Status of a slot that nobody has: what its agenda says, unless somebody of the agenda is taken by an appointment
-(`besides` one)."""
+"""Status of a slot that nobody has: what its agenda says, unless an appointment other than `besides` takes its people."""
 
 UNDER_CLOSURES = """CASE WHEN {said} = 'free' AND EXISTS (
     SELECT FROM agenda_closure WHERE agenda_closure.schedule_key = {schedule_key} AND period && tstzrange({start}, {until}))
   THEN 'busy-unavailable'::slot_status ELSE {said} END"""
-"""What an agenda says of a slot, where its practice has closed the time (`Schedule/$close`): whoever writes slots knows nothing
-of that."""
+"""What an agenda says of a slot, or `busy-unavailable` where its practice has closed the time (`Schedule/$close`): writers
+of slots know nothing of that."""
 KEEP_CLOSED = """
   INSERT INTO agenda_closed_slot (schedule_key, start, id) SELECT schedule_key, start, id FROM {slots} WHERE said <> asked
   ON CONFLICT DO NOTHING
 """
-"""Remembers the slots (a FROM item with what was `asked` for them, and what is `said`) that are free again once the closure
-is taken back."""
+"""Remembers the slots (a FROM item with the status `asked` for them, and `said`, the status kept) that are free again once
+the closure is taken back."""
 
 # IS NOT TRUE rather than the opposite: PostgreSQL takes a comparison of two columns for rare, and this nearly always holds.
 _FREE = (

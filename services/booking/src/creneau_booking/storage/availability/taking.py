@@ -1,7 +1,7 @@
-"""Taking and giving back: slots, and the time of people, rooms and devices, in SQL. Nothing is checked and then written.
+"""Takes and gives back slots, and the time of people, rooms and devices, in SQL: each statement checks as it writes.
 
-Everybody who claims, moves or frees locks in one order: the people whose time it is, then the slots. Slots of others in
-that time become unavailable, or free again, in the same statement.
+Everybody who claims, moves or frees locks in one order: the people whose time it is, then the slots. The same statement
+makes the slots of others in that time unavailable, or free again.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ INSERT INTO occupancy (appointment_id, actor, period)
 SELECT $1, actor, tstzrange($2, $3) FROM unnest($4::text[]) WITH ORDINALITY AS wanted (actor, place) ORDER BY place
 ON CONFLICT ON CONSTRAINT ex_occupancy DO NOTHING RETURNING actor
 """
-# All statements here ask in a way that the planner cannot look into: whom and when it is about makes no plan look better
-# than another, and after the first few calls one plan serves them all. Planned anew over all months, each takes 3 to 5 ms.
+# All statements here hide their values from the planner: no value makes one plan look better than another, and after the
+# first few calls one plan serves them all. Planned anew over all months, each takes 3 to 5 ms.
 _BEGIN, _UNTIL = "(SELECT $2::timestamptz)", "(SELECT $3::timestamptz)"
 _PEOPLE = "unnest((SELECT $4::text[])) AS person (actor)"
 _DISPLACE = f"""
@@ -84,7 +84,7 @@ SELECT (SELECT count(*) FROM claimed) AS claimed, (SELECT coalesce(array_agg(act
     SELECT FROM {_PEOPLE} JOIN agenda_actor USING (actor) JOIN agenda USING (schedule_key)
     WHERE $2::timestamptz - slot_length_max < $10::timestamptz) AS reaches_back
 """
-# Where somebody's agenda has slots so long that one of the month before may reach into the time that was taken.
+# For agendas with slots so long that one of the month before may reach into the time that was taken.
 _DISPLACE_BEFORE = f"""
 WITH wanted AS MATERIALIZED (
   SELECT slot.schedule_key, slot.start, slot.id FROM slot
@@ -181,20 +181,20 @@ SELECT {_AGENDAS}
 @dataclass(frozen=True, slots=True)
 class Taken:
     """What a claim got: whether every slot was still free, the actors whom someone else has, the Patients (ids) for whom
-    nothing can be booked (deleted, inactive or deceased), and the organisations (ids) whose the agendas are."""
+    nothing can be booked (deleted, inactive or deceased), and the organisations (ids) that own the agendas."""
 
     all_slots: bool
     missing_actors: tuple[str, ...]
     unavailable_patients: tuple[str, ...]
     owners: frozenset[str]
     others: bool
-    """other people have the agendas than those for whom it was judged: they were changed while we waited for our turn"""
+    """the agendas have other people than those for whom it was judged: they changed during the wait for the turn"""
 
 
 async def displaced_by_others(
     connection: Connection, slots: Sequence[str], appointment_id: str
 ) -> frozenset[str]:
-    """Those of these slots in whose time somebody of their agenda is taken by another appointment than this one."""
+    """Returns the slots in whose time another appointment than this one takes somebody of their agenda."""
     rows = await connection.fetch(_DISPLACED_BY_OTHERS, [slot_key(id_) for id_ in slots], appointment_id)
     return frozenset(row["id"] for row in rows)
 
@@ -202,8 +202,8 @@ async def displaced_by_others(
 async def take(
     connection: Connection, wanted: Appointment, claim: Claim, now: datetime, *, marked: bool = False
 ) -> Taken:
-    """Take the slots and the people of `claim` for `wanted`; those that their agenda has `marked`, too. The caller raises when
-    that was not all: raising undoes it."""
+    """Takes the slots and the people of `claim` for `wanted`; with `marked`, also slots that their agenda has marked. The
+    caller raises if it did not get all: raising undoes it."""
     if claim.cuts:
         await _cut(connection, claim.cuts, now)
     cuts = {cut.slot.id: cut.start for cut in claim.cuts}
@@ -259,7 +259,7 @@ async def _cut(connection: Connection, cuts: Sequence[Cut], now: datetime) -> No
 async def occupy(
     connection: Connection, appointment_id: str, actors: Sequence[str], claim: Claim, now: datetime
 ) -> tuple[str, ...]:
-    """Take these people, too, for the claim's period; those who are taken by someone else."""
+    """Takes these people, too, for the claim's period; returns those who are taken by someone else."""
     return await occupy_for(connection, appointment_id, actors, claim.start, claim.end, now)
 
 
@@ -271,7 +271,7 @@ async def occupy_for(
     end: datetime,
     now: datetime,
 ) -> tuple[str, ...]:
-    """Take people for `[start, end)`; those who are taken by someone else."""
+    """Takes people for `[start, end)`; returns those who are taken by someone else."""
     rows = await connection.fetch(_OCCUPY_TOO, appointment_id, start, end, list(actors), now)
     return tuple(sorted(set(actors) - {row["actor"] for row in rows}))
 
@@ -289,8 +289,8 @@ async def is_elsewhere(connection: Connection, appointment_id: str, actor: str) 
 
 
 async def hand_over(connection: Connection, appointment_id: str, old: str, new: str) -> None:
-    """What an appointment takes of one person it takes of another, unless that one is elsewhere then: the visit stands, and
-    is the practice's to settle."""
+    """Gives the time that an appointment takes of person `old` to `new`, unless `new` is elsewhere then: the visit stands,
+    and the practice has to settle it."""
     await connection.execute(
         "UPDATE occupancy SET actor = $3 WHERE appointment_id = $1 AND actor = $2 AND NOT EXISTS ("
         "SELECT FROM occupancy AS own WHERE own.actor = $3 AND own.period && occupancy.period)",
@@ -301,7 +301,7 @@ async def hand_over(connection: Connection, appointment_id: str, old: str, new: 
 
 
 async def occupy_for_groups(connection: Connection, claim: Claim, now: datetime) -> set[str]:
-    """Take the people of the groups, whom a group that is there has already; those who are taken by someone else."""
+    """Takes the people of the groups, unless the group has them already; returns those who are taken by someone else."""
     missing: set[str] = set()
     for slot in claim.groups:
         actors = claim.people_of(slot)
@@ -320,9 +320,9 @@ async def occupy_for_groups(connection: Connection, claim: Claim, now: datetime)
 async def give_back(
     connection: Connection, appointment_id: str, slots: Sequence[str], now: datetime
 ) -> tuple[str, ...]:
-    """Give back those of the slots that an appointment has, and the time of its people. What their agendas say of them
-    holds again; other slots in that time are free again, unless somebody else is taken then.
-    The agendas (references) of what it gave back. What somebody waits for is noted (`storage.freed`)."""
+    """Gives back those of the slots that an appointment has, and the time of its people. What their agendas say of them
+    holds again; other slots in that time are free again, unless somebody else is taken then. Notes what somebody waits for
+    (`storage.freed`). Returns the agendas (references) of what it gave back."""
     keys = [slot_key(id_) for id_ in slots]
     row = await connection.fetchrow(_GIVE_BACK, appointment_id, keys, now)
     assert row is not None
@@ -348,7 +348,7 @@ async def give_back(
 async def set_status(
     connection: Connection, appointment_id: str, slots: Sequence[str], status: SlotStatus, now: datetime
 ) -> tuple[str, ...]:
-    """Give those of the slots that an appointment has another status; the agendas (references) of those that had not."""
+    """Sets the status of those of the slots that an appointment has; returns the agendas (references) of changed ones."""
     keys = [slot_key(id_) for id_ in slots]
     row = await connection.fetchrow(_SET_STATUS, keys, status, now, appointment_id)
     return tuple(row["schedules"]) if row is not None else ()

@@ -1,1 +1,1 @@
-"""Which free time is found, by whom, and first: conditions on slots, and the index of first free starts."""
+"""Finding free time: which slots, for whom, which first; conditions on slots, and the index of first free starts."""

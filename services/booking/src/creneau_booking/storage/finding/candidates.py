@@ -1,8 +1,8 @@
-"""For whom slots are looked for, and which of them they could book: the rule as it stands for consumers.
+"""The people for whom slots are looked for, and which slots they could book: the rule for consumers.
 
 A slot is for a patient whom its agenda takes (age, number of appointments to come, known to the practice where it asks for
-that), and who has no other visit at that time. What limits an account (how many it may book an hour) is no property of a
-slot: it is refused when it is done.
+that), and who has no other visit at that time. A limit on an account (how many it may book an hour) is no property of a
+slot: it refuses the booking itself.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ Period = tuple[datetime, datetime]
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """One patient for whom slots are looked for: birth, if it is known, the agendas (ids) that have enough of them, when
-    they have visits already, and which practices know them."""
+    """One patient for whom slots are looked for: their birth, if known, the agendas (ids) that have enough of them, the
+    times of their visits, and the practices that know them."""
 
     birth: Birth | None
     full: tuple[str, ...] = ()
@@ -61,8 +61,8 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class OwnHeld:
-    """What the consumer's own account holds (an appointment, by its id) gives way to it: its slots are for these
-    candidates, as if it were not."""
+    """An appointment (id) that the consumer's own account holds. It gives way to the consumer: for these candidates, its
+    slots count as not held."""
 
     appointment: str
     candidates: tuple[Candidate, ...]
@@ -70,7 +70,7 @@ class OwnHeld:
 
 @dataclass(frozen=True, slots=True)
 class OwnPlace:
-    """A place that the consumer's own account holds in a group (as a slot says who has it) gives way to the same person."""
+    """A place that the consumer's own account holds in a `group` (as in `taken_by`). It gives way to the same person."""
 
     group: str
     candidate: Candidate
@@ -78,7 +78,7 @@ class OwnPlace:
 
 @dataclass(frozen=True, slots=True)
 class Consumer:
-    """Who looks for slots under the practice's rules, and when; without candidates nothing is asked of the patient."""
+    """Who looks for slots under the practice's rules, and when; without candidates no condition concerns the patient."""
 
     now: datetime
     candidates: tuple[Candidate, ...] = ()
@@ -89,12 +89,12 @@ class Consumer:
 
     @property
     def holders(self) -> tuple[str, ...]:
-        """The appointments and groups by which slots show that this account holds them."""
+        """The appointments and groups by which this account holds slots, as in `taken_by`."""
         held = (*(own.appointment for own in self.own), *(place.group for place in self.places))
         return tuple(dict.fromkeys(held))
 
     def for_anybody(self, candidates: tuple[Candidate, ...]) -> Consumer:
-        """The same consumer, who looks for others: of what they hold as well."""
+        """Returns the same consumer with other candidates, also for what the consumer holds."""
         return Consumer(self.now, candidates, tuple(OwnHeld(own.appointment, candidates) for own in self.own))
 
     def condition(self, alias: str, arguments: Arguments) -> str:
@@ -116,7 +116,7 @@ class Consumer:
                 f" AND {place.candidate.condition(alias, arguments)})"
                 for place in self.places
             )
-            # Of a full group there is a place for those alone who have it.
+            # A full group has places only for those who have one already.
             ways = f"({own}) OR ({alias}.status = 'free' OR {alias}.places IS NULL) AND ({ways or 'true'})"
         return f"{opened} AND ({ways})" if ways else opened
 
@@ -127,7 +127,7 @@ def _ways(candidates: Sequence[Candidate], alias: str, arguments: Arguments) -> 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """Whose own holds give way: the holder of a token, and the patients (ids) for whom it acts."""
+    """The account whose holds give way: the holder of a token, and the patients (ids) for whom it acts."""
 
     issuer: str
     subject: str
@@ -144,10 +144,10 @@ async def consumer_of(
     besides: str = "",
     oneself: Collection[str] = (),
 ) -> Consumer:
-    """The holder of an account, who looks for one of the patients (ids). The appointment `besides` does not count, for it
-    is to be moved; of `oneself` what is hidden from others counts, too.
+    """Returns the holder of an account as a consumer who looks for one of the patients (ids). The appointment `besides` does
+    not count, because it is to be moved. For `oneself` (ids), what is hidden from others counts, too.
 
-    `per_agenda_max`: how many appointments to come one may have in an agenda that says no number itself.
+    `per_agenda_max`: most appointments to come of one patient in an agenda that says no number itself.
     """
     if not patients:
         return Consumer(now)
@@ -178,7 +178,7 @@ async def consumer_with(
     per_agenda_max: int,
     patients: Collection[str] | None = None,
 ) -> Consumer:
-    """The consumer who asks, for all for whom they act, or those of them (`patients`, ids) who are named."""
+    """Returns the caller as a consumer, for all for whom they act, or for those of them named by `patients` (ids)."""
     acts_for, principal = access.patient_ids or frozenset(), access.principal
     return await consumer_of(
         connection,
@@ -201,7 +201,7 @@ async def _candidates(
     *,
     oneself: Collection[str],
 ) -> tuple[Candidate, ...]:
-    """The people with the agendas that have enough of them, and when they are elsewhere: of what is not `besides`."""
+    """Returns the people with the agendas that have enough of them, and their times elsewhere, without `besides`."""
     busy: dict[str, tuple[Period, ...]] = {}
     for visit in visits:
         if visit.appointment not in besides:
@@ -227,7 +227,7 @@ async def _candidates(
 
 @dataclass(frozen=True, slots=True)
 class _Visit:
-    """When somebody is somewhere, by the actor that they are there; whether their account only holds it."""
+    """A visit's time, and the actor under which it is stored; whether their account only holds it."""
 
     actor: str
     start: datetime

@@ -1,4 +1,4 @@
-"""First free starts as time passes, which no write tells of; everything else is kept by triggers (migration 0027)."""
+"""Moves first free starts on as time passes, which no write tells of; triggers keep the rest (migration 0027)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ WHERE known.schedule_key = passed.schedule_key AND known.kind_key = passed.kind_
 
 
 async def move_on(connection: Connection, now: datetime, most: int) -> int:
-    """Bring some of those that are past up to `now`; how many. Those that somebody settles at this moment are left."""
+    """Moves some of the past starts up to `now`; returns how many. Skips those that somebody changes at this moment."""
     rows = await connection.fetch(_PASSED, now, most)
     if rows:
         agendas, kinds = zip(*rows, strict=True)

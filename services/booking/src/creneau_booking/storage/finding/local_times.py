@@ -1,4 +1,4 @@
-"""On which days and at which hours slots begin, by the clock of the place where their agenda is, as a condition."""
+"""Condition: the days and hours at which slots begin, by the clock of their agenda's place."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from creneau_shared.fhir.search.sql import Arguments
 
 @dataclass(frozen=True, slots=True)
 class LocalTimes:
-    """Where one of each kind is said, one of them has to hold."""
+    """Days and hours: of each of the two that is given, one has to hold."""
 
     weekdays: Sequence[int] = ()
     """ISO: Monday is 1"""
     hours: Sequence[tuple[time, time]] = ()
-    """half-open; midnight as an end is that of the evening"""
+    """half-open; midnight as an end is the end of the day"""
 
     def condition(self, alias: str, arguments: Arguments) -> str:
-        """Condition on a slot (alias), beside whose row its agenda's stands."""
+        """Condition on a slot (alias), whose agenda is joined as `<alias>_agenda`."""
         local, parts = f"({alias}.start AT TIME ZONE {alias}_agenda.zone)", []
         if self.hours:
             lows, highs = (arguments.add([pair[n] for pair in self.hours], "time[]") for n in (0, 1))

@@ -11,13 +11,13 @@ from creneau_booking.storage.slot_rows import IS_OVERBOOKED
 from creneau_shared.database.pool import Connection
 
 LOOKED_AROUND = timedelta(days=93)
-"""how far from its time another is looked for"""
+"""how far from an appointment's time another time is looked for"""
 
 _NAMES_IT = f"{IS_OVERBOOKED.format(slot='slot')} AND {{}}.terms @> ARRAY['slot=Slot/' || coalesce(slot.name, slot.id::text)]"
 """SQL: whether an appointment is in a slot that is somebody else's"""
 _HAS_IT = f"""(slot.taken_by = $2 OR slot.id IN (SELECT slot_id FROM slot_place WHERE appointment_id = $2)
   OR EXISTS (SELECT FROM appointment WHERE appointment.id = $2 AND {_NAMES_IT.format("appointment")}))"""
-"""SQL: whether one appointment ($2) has a slot, one of its places, or is beside who has it"""
+"""SQL: whether one appointment ($2) has a slot or one of its places, or is beside the one that has it"""
 _HIT = f"""
 SELECT hit.id, hit.start, hit."end", hit.held, count(*) OVER () AS total FROM (
   SELECT appointment.id, min(slot.start) AS start, max(slot."end") AS "end",
@@ -42,7 +42,7 @@ _IS_FOR = ("service-category", "service-type", "specialty", "appointment-type", 
 _FOR = f"""ARRAY(
   SELECT t FROM unnest(kind.terms) AS t WHERE split_part(t, '=', 1) IN ({", ".join(f"'{name}'" for name in _IS_FOR)})
   ORDER BY t)"""
-"""SQL: for what and for whom the slots of a kind are"""
+"""SQL: what and whom the slots of a kind are for"""
 _NEAREST = f"""
 WITH had AS MATERIALIZED (
   SELECT {_FOR} AS meant, kind.capacity, kind.key
@@ -91,8 +91,8 @@ async def appointments_hit(
     now: datetime,
     most: int,
 ) -> tuple[list[Hit], int]:
-    """The booked and held appointments to come with a slot in that time of the agenda (id), the first `most` of them; how
-    many there are."""
+    """Returns the first `most` booked or held appointments to come with a slot in that time of the agenda (id), and how many
+    there are."""
     rows = await connection.fetch(_HIT, schedule, *period, period[0] - SLOT_LENGTH_MAX, now, most)
     hits = [Hit(row["id"], row["start"], row["end"], row["held"]) for row in rows]
     return hits, rows[0]["total"] if rows else 0
@@ -101,8 +101,8 @@ async def appointments_hit(
 async def still_hit(
     connection: Connection, schedule: str, period: tuple[datetime, datetime], now: datetime, appointment: str
 ) -> Hit | None:
-    """An appointment (id) that is locked, as the closure hits it at this moment; None where it has no slot to come in that
-    time of the agenda (id) any more."""
+    """Returns a locked appointment (id) as the closure hits it at this moment; None if it has no slot to come in that time
+    of the agenda (id) any more."""
     row = await connection.fetchrow(
         _STILL_HIT, schedule, appointment, *period, period[0] - SLOT_LENGTH_MAX, now
     )
@@ -117,8 +117,8 @@ async def nearest_free(
     now: datetime,
     besides: Collection[str] = (),
 ) -> FreeTime | None:
-    """The free slot of the agenda (id) nearest to an appointment's time, as long and for the same, outside of what is
-    closed; those of `besides` (ids) are given away already."""
+    """Returns the free slot of the agenda (id) nearest to an appointment's time: as long, for the same, and outside of the
+    closed time. Leaves out `besides` (ids), which are given away already."""
     row = await connection.fetchrow(
         _NEAREST, schedule, hit.id, hit.start, hit.end, now, LOOKED_AROUND, *period, list(besides)
     )

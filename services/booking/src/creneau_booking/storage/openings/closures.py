@@ -1,4 +1,4 @@
-"""Times of an agenda that are closed (`agenda_closure`): its slots are blocked, and free again once it is taken back."""
+"""Closed times of an agenda (`agenda_closure`): they block its slots, which are free again once a closure is taken back."""
 
 from __future__ import annotations
 
@@ -71,12 +71,12 @@ async def close(
     now: datetime,
     by: str,
 ) -> int:
-    """Close a time of an agenda: its slots are blocked, those that are taken once they are given back, and none are made
-    there; how many were blocked."""
+    """Closes a time of an agenda: blocks its slots, the taken ones for when they are given back, and lets none be made
+    there. Returns how many it blocked."""
     key = await _nobody_else_writes(connection, schedule_id)
     await connection.execute(_CLOSE, new_uuid(), key, *period, reason, now, by)
     within, blocked = (key, *period, period[0] - SLOT_LENGTH_MAX), 0
-    # A slot for which we wait may be booked in part meanwhile, and its rest is a slot that nobody has looked at.
+    # A slot that somebody else had locked may be booked in part meanwhile: its rest is a new slot, not looked at yet.
     while await connection.fetchval(_ANY_LEFT, *within):
         blocked += await connection.fetchval(_BLOCK, *within, to_milliseconds(now))
     return blocked
@@ -85,8 +85,8 @@ async def close(
 async def reopen(
     connection: Connection, schedule_id: str, period: tuple[datetime, datetime], now: datetime
 ) -> int:
-    """Close no more what was closed of an agenda (id) in that time; how many closures were shortened or ended. The slots that
-    its rules ask for are made anew after it; those that its software has pushed are free as they were."""
+    """Ends the closures of an agenda (id) in that time; returns how many it shortened or ended. The slots that the agenda's
+    rules ask for are made anew afterwards; those that its software has pushed are free as they were."""
     key = await _nobody_else_writes(connection, schedule_id)
     rows = await connection.fetch(_UNCLOSE, schedule_id, *period)
     back = await connection.fetch(_CLOSED_NO_MORE, key, now)
@@ -100,8 +100,9 @@ async def reopen(
 
 
 async def _nobody_else_writes(connection: Connection, schedule_id: str) -> int:
-    """The key of an agenda (id) of which nobody makes or writes slots until we have ended: whoever does either is seen, or
-    knows what is closed. Whoever makes slots from rules holds their row before they wait for people, and so do we."""
+    """Returns the key of an agenda (id), and keeps others from making or writing its slots until this transaction ends:
+    earlier ones are seen, later ones know what is closed. Makers of slots from rules lock their row before they wait for
+    people, and so does this."""
     key: int = await connection.fetchval("SELECT key FROM schedule WHERE id = $1", schedule_id)
     await connection.execute("SELECT FROM agenda_opening WHERE schedule_key = $1 FOR UPDATE", key)
     await write_alone(connection, key)

@@ -1,7 +1,7 @@
-"""What an agenda states of its time, as FHIR says it: extensions of Schedule, what its actors state → `Statement`.
+"""Reads what an agenda states of its time in FHIR: extensions of Schedule, and what its actors state → `Statement`.
 
-FR Core has two of these extensions (opening times with their recurrence, durations of services); the others are ours and
-stand beside them, or within one opening time. What is stated on the Schedule itself holds for all its openings.
+FR Core has two of these extensions (opening times with their recurrence, durations of services). The others are Créneau's
+and stand beside them, or within one opening time. What the Schedule itself states holds for all its openings.
 """
 
 from __future__ import annotations
@@ -63,21 +63,21 @@ SLOT_NEW_PATIENTS = _OWN + "slot-new-patients"
 """The same on the Slot."""
 
 MODES = {"on-site": "AMB", "home": "HH", "video": "VR"}
-"""How one comes → as SAS codes it on a Slot (v3-ActCode)."""
+"""How a visit takes place → its SAS code on a Slot (v3-ActCode)."""
 _ACT = "http://terminology.hl7.org/CodeSystem/v3-ActCode"
 _DISPLAY = {"AMB": "Consultation au cabinet", "HH": "Visite à domicile", "VR": "Téléconsultation"}
 VISIBILITIES = frozenset({"PUBLIC", "PRO", "SNP", "CPTS"})
 RULES_MAX = 500
 """opening times and absences that one agenda states"""
 LENGTH_MAX = timedelta(days=31)
-"""of a period that comes again"""
+"""longest period that recurs"""
 COUNTED_BACK_MAX = timedelta(days=3660)
-"""how long ago a period may have begun whose occurrences are counted"""
+"""how long ago a period with counted occurrences may have begun"""
 
 
 @dataclass(frozen=True, slots=True)
 class Stated:
-    """What an agenda states, and how its slots look. `services`: CodeableConcepts by what they are called here."""
+    """What an agenda states, and how its slots look. `services`: CodeableConcepts by `service_name`."""
 
     statement: Statement
     services: Mapping[str, Resource]
@@ -109,8 +109,7 @@ class Stated:
 
 @dataclass(frozen=True, slots=True)
 class Actors:
-    """What the directory says of an agenda's actors, as resources: those that it names, and where its roles and offers
-    are."""
+    """The resources of an agenda's actors in the directory: its own, and the places of its roles and offers."""
 
     roles: Sequence[Resource] = ()
     offers: Sequence[Resource] = ()
@@ -132,7 +131,7 @@ class _Reading:
 
 
 def stated_by(schedule: Resource, actors: Actors, now: datetime) -> Stated:
-    """What a Schedule states, with what it leaves to its actors. OpeningsUnread, with each extension that cannot be read."""
+    """Returns what a Schedule states, with what it leaves to its actors. Raises OpeningsUnread with what cannot be read."""
     reading = _read(schedule, now)
     if reading.unread:
         raise OpeningsUnread(tuple(reading.unread))
@@ -140,7 +139,7 @@ def stated_by(schedule: Resource, actors: Actors, now: datetime) -> Stated:
 
 
 def understood(schedule: Resource, actors: Actors, now: datetime) -> Stated:
-    """What can be read of a Schedule that others have accepted."""
+    """Returns what can be read of a Schedule that has already been accepted."""
     return _put_together(schedule, _read(schedule, now), actors)
 
 
@@ -162,7 +161,7 @@ def _read(schedule: Resource, now: datetime) -> _Reading:
     if sum(extension.get("url") == AVAILABILITY for _, extension in extensions) > RULES_MAX:
         reading.unread.append(UnreadOpening(None, "too-many", "", str(RULES_MAX)))
         return reading
-    # What holds for the whole agenda first: an opening may name what is offered further on.
+    # First what holds for the whole agenda: an opening may name what a later extension offers.
     for ours in (False, True):
         for index, extension in extensions:
             if (extension.get("url") == AVAILABILITY) == ours:
@@ -198,7 +197,7 @@ def _put_together(schedule: Resource, reading: _Reading, actors: Actors) -> Stat
                 try:
                     _take_service(extension, services, durations)
                 except UnreadError:
-                    continue  # the directory's to correct: the agenda goes without it
+                    continue  # the directory has to correct it: the agenda goes without it
     openings, absences = list(reading.openings), list(reading.absences)
     hours: tuple[Hours, ...] = ()
     if reading.own.get(ROLE_HOURS):
@@ -243,7 +242,7 @@ def _take_service(
 
 
 def service_name(concept: Resource) -> str:
-    """What a service is called here: its first code, else its words."""
+    """Returns the name of a service: its first code, else its text."""
     for coding in concept.get("coding", ()):
         if coding.get("code"):
             return f"{coding.get('system', '')}|{coding['code']}"
@@ -251,14 +250,14 @@ def service_name(concept: Resource) -> str:
 
 
 def _traits(extensions: Iterable[Resource]) -> dict[str, Any]:
-    """What all openings have, unless one says otherwise."""
+    """Returns the traits of all openings, unless one says otherwise."""
     found: dict[str, Any] = {}
     _offer(extensions, found)
     return found
 
 
 def _offer(extensions: Iterable[Resource], found: dict[str, Any]) -> Offer:
-    """What extensions say of what is offered; `found` holds what holds otherwise, and is changed."""
+    """Reads what extensions say of an offer; `found` holds the defaults, and is changed."""
     given = [extension for extension in extensions if isinstance(extension, dict)]
     for extension in given:
         url = extension.get("url")
@@ -287,7 +286,7 @@ def _offer(extensions: Iterable[Resource], found: dict[str, Any]) -> Offer:
 def _period(
     extension: Resource, traits: dict[str, Any], services: Mapping[str, Resource], now: datetime
 ) -> tuple[bool, Period]:
-    """An opening (True) or an absence."""
+    """Reads an opening (True) or an absence (False)."""
     given = [part for part in extension.get("extension", ()) if isinstance(part, dict)]
     parts = {part.get("url"): part for part in given}
     kind = parts.get("type", {}).get("valueCoding", {}).get("code") or parts.get("type", {}).get("valueCode")
@@ -331,7 +330,7 @@ def _hours(role: Resource) -> Iterator[Hours]:
 
 
 def _not_available(role: Resource) -> Iterator[Period]:
-    """PractitionerRole.notAvailable; one that says no end, or no beginning, is open there."""
+    """Reads PractitionerRole.notAvailable; without an end, or a beginning, it is open there."""
     for one in role.get("notAvailable", ()):
         during = one.get("during")
         if not isinstance(during, dict):

@@ -1,8 +1,8 @@
 """Slots made from what an agenda states: read, compare, and write the difference, in SQL.
 
-Slots that are made so are stored as all others are. One at a time makes an agenda's slots (its row of `agenda_opening`);
-then, as whoever writes slots does, it waits for its turn beside those who take or free the agenda's people, and last it
-locks what it would take away. What somebody has taken meanwhile stays.
+Such slots are stored as all others are. One transaction at a time makes an agenda's slots: it locks their row of
+`agenda_opening`. Then, as every writer of slots, it waits for its turn beside those who take or free the agenda's people.
+Last it locks what it would take away. What somebody has taken meanwhile stays.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ SELECT lower(period) AS start, upper(period) AS "end" FROM agenda_closure WHERE 
 """
 _LEFT_OUT = 'SELECT start, "end" FROM opening_left_out WHERE schedule_key = $1 AND "end" > $2'
 REGENERATED_AGAIN_AFTER = timedelta(minutes=1)
-"""before the slots of an agenda are made again that could not be made"""
+"""pause before the slots of an agenda are made again after a failure"""
 _EPOCH, _EPOCH_LATER = "1970-01-01T00:00:00Z", "1970-01-01T00:00:01Z"
 
 
@@ -120,7 +120,7 @@ _NOTHING = Plan(Expansion((), (), True), {}, PARIS, Stated(Statement(), {}, {}, 
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """What was done for one agenda; whether that is all."""
+    """What was done for one agenda; `complete`: whether that is all."""
 
     appeared: int
     vanished: int
@@ -145,8 +145,8 @@ class OpeningStore:
         *,
         strict: bool,
     ) -> Plan:
-        """What a Schedule asks for as it stands here; `key`: its agenda, where it has one already. `strict`: OpeningsUnread
-        for what cannot be read, TooManySlots for what nobody could want."""
+        """Returns what a Schedule asks for; `key`: its agenda, where it has one already. `strict`: raises OpeningsUnread
+        for what cannot be read, TooManySlots for more slots than the limit."""
         actors = await actors_of(connection, schedule, self._base_url)
         stated = (stated_by if strict else understood)(schedule, actors, now)
         zone, place = place_of(schedule, actors)
@@ -154,7 +154,7 @@ class OpeningStore:
         closed = tuple(_interval(row) for row in rows)
         expansion = Expansion((), (), True)
         if stated.own and _is_active(schedule):
-            # Beside the loop: what is counted from years ago takes seconds in which others are answered.
+            # In a thread: to count occurrences from years ago takes seconds, in which the loop answers others.
             expansion = await asyncio.to_thread(
                 expand,
                 stated.statement,
@@ -168,7 +168,7 @@ class OpeningStore:
         return Plan(expansion, self._kinds(stated, expansion, schedule), zone, stated, closed)
 
     def _window(self, schedule: Resource, zone: ZoneInfo, now: datetime) -> Interval:
-        """From when to when slots are made: over the planning horizon, else over whole days from today on."""
+        """Returns the period in which slots are made: the planning horizon, else whole days from today on."""
         moment = int(now.timestamp())
         horizon = schedule.get("planningHorizon", {})
         since, last = moment + 1, now + timedelta(days=self._limits.horizon_days_max)
@@ -193,7 +193,7 @@ class OpeningStore:
     # -- what there is ---------------------------------------------------------------------------------------
 
     async def compare(self, connection: Connection, plan: Plan, key: int | None, now: datetime) -> Difference:
-        """How the slots of an agenda would become those that are planned; nothing is locked."""
+        """Returns the difference between the slots of an agenda and the planned ones; locks nothing."""
         if key is None:
             return difference(plan.expansion, ())
         there = await self._there(connection, plan, key, now)
@@ -217,7 +217,7 @@ class OpeningStore:
         *,
         is_new: bool = False,
     ) -> None:
-        """A Schedule was written (None: deleted), in this transaction: its slots follow. OpeningsUnread or TooManySlots."""
+        """Makes the slots of a Schedule just written (None: deleted). Raises OpeningsUnread or TooManySlots."""
         asks = schedule is not None and states_rules(schedule)
         if is_new and not asks:
             return
@@ -243,7 +243,7 @@ class OpeningStore:
     async def next_due(
         self, connection: Connection, now: datetime
     ) -> tuple[int, str, Resource | None] | None:
-        """An agenda (key, id, Schedule) whose slots are to be made again and that nobody else is at, locked."""
+        """Locks and returns an agenda (key, id, Schedule) whose slots are due and that nobody else is at."""
         row = await connection.fetchrow(_NEXT, now)
         if row is None:
             return None
@@ -253,7 +253,7 @@ class OpeningStore:
     async def carry_on(
         self, connection: Connection, key: int, schedule: Resource | None, now: datetime
     ) -> Made:
-        """Make the slots of an agenda that `next_due` has given anew."""
+        """Makes anew the slots of an agenda that `next_due` has returned."""
         if schedule is not None and not _is_active(schedule):
             await connection.execute(_PUT_OFF, key, now + timedelta(days=1))
             return Made(0, 0, True)
@@ -268,7 +268,7 @@ class OpeningStore:
         return made
 
     async def failed(self, connection: Connection, key: int, now: datetime) -> None:
-        """The slots of an agenda could not be made: others first, and then it again, ever later."""
+        """Puts off an agenda whose slots could not be made: others come first, and it is tried again ever later."""
         await connection.execute(
             "UPDATE agenda_opening SET failed = failed + 1, due_at = $2::timestamptz + least(failed + 1, 60) * $3::interval"
             " WHERE schedule_key = $1",
@@ -278,7 +278,7 @@ class OpeningStore:
         )
 
     async def _put_off(self, connection: Connection, key: int, plan: Plan, now: datetime, made: Made) -> None:
-        """Until the next day of the place; at once where not everything could be written."""
+        """Puts off an agenda until the next day of the place; to now where not everything could be written."""
         tomorrow = whole_day(day_of(int(now.timestamp()), plan.zone), plan.zone)[1]
         await connection.execute(_PUT_OFF, key, utc(tomorrow) if made.complete else now)
 
@@ -301,7 +301,7 @@ class OpeningStore:
             change = compared(there)
             others = {s.id for s in (*change.vanish, *change.reopened, *change.withdrawn)} - locked
             if others:
-                # Given back while we waited: left for the next time, rather than locked out of turn.
+                # Given back during the wait: left for the next time, rather than locked out of turn.
                 everything = False
                 change = compared([s._replace(generated=False) if s.id in others else s for s in there])
         moment = to_milliseconds(now)
@@ -348,7 +348,7 @@ async def due(connection: Connection, now: datetime) -> int:
 
 
 async def forget_past_openings(connection: Connection, now: datetime) -> None:
-    """What was left out or closed before `now` is of no use any more; closures are kept a year, for whoever asks why."""
+    """Deletes what was left out or closed before `now`. Keeps closures for a year, for those who ask why."""
     await connection.execute('DELETE FROM opening_left_out WHERE "end" < $1', now)
     await connection.execute("DELETE FROM agenda_closed_slot WHERE start < $1", now)
     await connection.execute("DELETE FROM agenda_closure WHERE upper(period) < $1", now - timedelta(days=365))

@@ -1,4 +1,4 @@
-"""How an opening comes again, as FR Core writes an RRULE: an extension for each of its parts."""
+"""Reads how an opening recurs, as FR Core writes an RRULE: an extension for each of its parts."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from creneau_booking.storage.openings.values import DATED, DAYS, UnreadError, re
 from creneau_shared.fhir.storage.store import Resource
 
 TIMES_A_DAY_MAX = 48
-"""how often one of them comes in a day"""
+"""most occurrences in a day"""
 _FREQUENCIES: tuple[Frequency, ...] = get_args(Frequency)
 
 

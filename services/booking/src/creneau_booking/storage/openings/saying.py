@@ -1,4 +1,4 @@
-"""What an agenda says of its slots, said by us: what rules withdraw or open again, and what is closed no more."""
+"""SQL that changes what an agenda says of its slots: rules withdraw or open them again, or a closure ends."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Single values in what an agenda states, and what is told where one of them cannot be read."""
+"""Reads single values in what an agenda states, or raises UnreadError."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from creneau_shared.fhir.datatypes import instant_of, parse_interval
 from creneau_shared.fhir.storage.store import Resource
 
 LASTS_MAX_S = 86_400
-"""of a service, a buffer, a grid, seconds"""
+"""longest service, buffer or grid, in seconds"""
 DAYS = {name: place for place, name in enumerate(("MO", "TU", "WE", "TH", "FR", "SA", "SU"))}
 _UNITS = {"s": 1, "min": 60, "h": 3600, "d": 86_400}
 _UNIT_WORDS = {"second": "s", "seconde": "s", "minute": "min", "mn": "min", "hour": "h", "heure": "h"}
@@ -51,7 +51,7 @@ def boolean(extension: Resource) -> bool:
 
 
 def lasts(quantity: object, element: str, *, least: int = 60) -> timedelta:
-    """A Duration, whole seconds, at least `least` of them."""
+    """Reads a Duration: whole seconds, at least `least` of them."""
     if not isinstance(quantity, dict) or quantity.get("value") is None:
         raise UnreadError("missing", element, "value")
     said = str(quantity.get("code") or quantity.get("unit") or "min")
@@ -82,7 +82,7 @@ def read_moment(said: str) -> Moment:
 
 
 def order(moment: Moment, *, last: bool = False) -> datetime:
-    """Near enough for what comes before what."""
+    """Returns a time that is exact enough to compare moments."""
     if isinstance(moment, datetime):
         return moment
     return parse_interval(moment.isoformat(), UTC)[last]

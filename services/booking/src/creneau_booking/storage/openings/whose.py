@@ -1,4 +1,4 @@
-"""Whose openings they are: the actors of an agenda, who may state hours, and the place that says its clock and days off."""
+"""The actors of an agenda, who may state its hours, and the place that gives its clock and days off."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ UPDATE agenda_opening SET due_at = $2 WHERE due_at > $2 AND schedule_key IN (
 """
 _INHERITED = ("PractitionerRole", "HealthcareService", "Location")
 DUE_CHANNEL = "openings_due"
-"""on which those who make slots are woken"""
+"""channel on which the makers of slots are woken"""
 
 
 async def actor_of_openings(
@@ -46,8 +46,8 @@ async def actor_of_openings(
     *,
     states_zone: bool = False,
 ) -> None:
-    """The directory has said something of a role, an offer or a place, or by which clock somebody lives: the slots of the
-    agendas that depend on it are due. `named`: by what these name it (`named_with`)."""
+    """Makes due the slots of agendas that depend on a role, an offer, a place or somebody's time zone that the directory has
+    changed. `named`: the references by which agendas may name the actor (`named_with`)."""
     if reference.partition("/")[0] not in _INHERITED and not states_zone:
         return
     if await connection.execute(_DUE_BY_ACTOR, list(named), now) != "UPDATE 0":
@@ -80,7 +80,7 @@ async def actors_of(connection: Connection, schedule: Resource, base_url: str) -
 
 
 def place_of(schedule: Resource, actors: Actors) -> tuple[ZoneInfo, Place]:
-    """Where an agenda is: what it states, else where its places are, else by which clock its people live."""
+    """Returns an agenda's place: by what it states, else by its offers and places, else by its people's clock."""
     resources = (schedule, *actors.offers, *actors.places, *actors.roles, *actors.people)
     zone = next((zone for zone in map(zone_of, resources) if zone is not None), PARIS)
     codes = (days_off.code_of(place.get("address")) for place in actors.places)

@@ -1,7 +1,7 @@
-"""Calendars that are not ours: agendas read by a secret address, and busy times that come from one.
+"""Calendars elsewhere: agendas that are read by a secret address, and busy times that come from one.
 
-A time at which somebody is busy elsewhere is a row of `occupancy`, as a visit's is: so there is one truth about whom can be
-booked when. What a visit has already, it keeps.
+A time at which somebody is busy elsewhere is a row of `occupancy`, as a visit's is: so there is one truth about who can be
+booked when. A visit keeps the time that it has already.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class ShownVisit:
 
 @dataclass(frozen=True, slots=True)
 class CalendarFeed:
-    """An agenda (id) that is read by a secret address; `details`: with what the visits are for."""
+    """An agenda (id) that is read by a secret address; `details`: with the purpose of visits."""
 
     schedule: str
     details: bool
@@ -65,7 +65,7 @@ def _digest(token: str) -> bytes:
 async def open_feed(
     connection: Connection, schedule: str, token: str, *, details: bool, now: datetime
 ) -> None:
-    """From now on the agenda is read by this secret, and by no earlier one. Only its digest is kept."""
+    """Lets the agenda be read by this secret, and by no earlier one. Keeps only its digest."""
     await connection.execute(
         "INSERT INTO calendar_feed (schedule, digest, details, created_at) VALUES ($1, $2, $3, $4)"
         " ON CONFLICT (schedule) DO UPDATE SET digest = excluded.digest, details = excluded.details,"
@@ -82,7 +82,7 @@ async def close_feed(connection: Connection, schedule: str) -> None:
 
 
 async def feed_of(connection: Connection, token: str) -> CalendarFeed | None:
-    """What a secret opens; None: nothing, or no more."""
+    """Returns the agenda that a secret opens; None: nothing, or no more."""
     row = await connection.fetchrow(
         "SELECT feed.schedule, feed.details FROM calendar_feed AS feed JOIN schedule ON schedule.id = feed.schedule"
         " WHERE feed.digest = $1 AND NOT schedule.deleted",
@@ -118,8 +118,8 @@ async def zone_of_agenda(connection: Connection, schedule: str) -> str:
 async def keep_busy(
     connection: Connection, schedule: str, busy: Sequence[Period], within: Period, now: datetime
 ) -> bool:
-    """The professionals of the agenda (id) are busy then, as far as no visit has them; whether anything has changed. Their
-    slots say so, and are free again where they were busy before."""
+    """Makes the professionals of the agenda (id) busy at these times, as far as no visit has them. Their slots follow, and
+    are free again where they were busy before. Returns whether anything has changed."""
     by = f"calendar:{schedule}"
     people = await people_of(connection, schedule)
     if not await _differs(connection, by, people, busy, within):

@@ -1,7 +1,7 @@
-"""Which software publishes agendas, when it was last taken in, and since when it is refused.
+"""Which software publishes agendas, when it was last accepted, and since when it is refused.
 
-Noted by each process in memory, and put down a few seconds later: a row for each software would else be a place where all
-its requests wait for each other.
+Each process notes this in memory, and writes it a few seconds later: otherwise all requests of one software would wait
+for each other at its row.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ AGENDA_TYPES = frozenset({"Slot", "Schedule"})
 NORMAL = frozenset({404, 409, 410, 412})
 """Refusals that a correct feed meets: somebody was faster, or had been there already."""
 FEEDS_MAX = 5_000
-"""feeds that a process notes between two puttings down, and that a worker tells of"""
+"""most feeds that a process notes between two writes, and that a worker measures"""
 
 RECEIVED = Gauge(
     "creneau_feed_received_timestamp_seconds",
@@ -52,13 +52,13 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """What was heard of one feed: when it was last taken in, and since when it has been refused without a break."""
+    """What was heard of one feed: when it was last accepted, and since when it has been refused without a break."""
 
     received_at: datetime | None = None
     failing_since: datetime | None = None
 
     def after(self, moment: datetime, *, taken: bool) -> Heard:
-        """The same after another request."""
+        """Returns the same after another request."""
         return Heard(moment) if taken else Heard(self.received_at, self.failing_since or moment)
 
 
@@ -90,7 +90,7 @@ class Feeds:
         await self.put_down()
 
     async def put_down(self) -> None:
-        """Write what was heard since the last time; what cannot be written now is kept for the next."""
+        """Writes what was heard since the last time; keeps what cannot be written now for the next."""
         heard, self._heard = self._heard, {}
         try:
             async with self._database.transaction() as connection:
@@ -114,7 +114,7 @@ async def put_feeds(connection: Connection, heard: dict[tuple[str, str], Heard])
 
 
 async def measure_feeds(connection: Connection, heard_since: datetime) -> None:
-    """Tell of the feeds that were heard since that moment; those from before have been given up."""
+    """Sets the gauges of the feeds that were heard since that moment; older ones have been given up."""
     rows = await connection.fetch(
         "SELECT client, organization, received_at, failing_since FROM feed"
         " WHERE greatest(received_at, failing_since) > $1 ORDER BY greatest(received_at, failing_since) DESC LIMIT $2",
@@ -129,6 +129,6 @@ async def measure_feeds(connection: Connection, heard_since: datetime) -> None:
 
 
 def _of(request: FhirRequest) -> str:
-    """The practice for which the software speaks, where that is one."""
+    """Returns the practice for which the software speaks, if it is one; else an empty text."""
     organizations = request.principal.organizations
     return next(iter(organizations)) if len(organizations) == 1 else ""

@@ -1,4 +1,4 @@
-"""Which calendars elsewhere agendas follow, where they are, and how reading them went."""
+"""Calendars elsewhere that agendas follow: their addresses, and how reading them went."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ UPDATE external_calendar SET (read_at, homes, state, busy, busy_until, failing_s
 _FAILED = """
 UPDATE external_calendar SET failing_since = coalesce(failing_since, $2), problem = $3 WHERE schedule = $1
 """
-# With the last of its professionals an agenda loses its calendars: they may have been of any of them.
+# An agenda loses its calendars with the last of its professionals: they may have belonged to any of them.
 _OF_THE_LAST = """
 SELECT schedule.id FROM agenda_actor AS own JOIN schedule ON schedule.key = own.schedule_key
 WHERE own.actor = $1 AND (EXISTS (SELECT FROM external_calendar WHERE external_calendar.schedule = schedule.id)
@@ -50,17 +50,17 @@ class Followed:
     schedule: str
     url: str
     credentials: str | None
-    """by which it is read over CalDAV, sealed; None: it is an iCalendar file"""
+    """sealed credentials to read it over CalDAV; None: it is an iCalendar file"""
     homes: tuple[str, ...] = ()
     state: str | None = None
     busy: tuple[Period, ...] = ()
-    """as it was read last, in `state`"""
+    """busy times as last read, in `state`"""
     busy_until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class LastReading:
-    """How it stands with the calendar (URL) of an agenda; `problem`: why it could not be read the last time."""
+    """How reading the calendar (URL) of an agenda went; `problem`: why it could not be read the last time."""
 
     url: str
     read_at: datetime | None
@@ -71,12 +71,12 @@ class LastReading:
 async def follow_calendar(
     connection: Connection, schedule: str, url: str, now: datetime, credentials: str | None = None
 ) -> None:
-    """From now on the busy times at this address block the time of the agenda's (id) professionals; `credentials`: sealed."""
+    """Lets the busy times at this address block the time of the agenda's (id) professionals; `credentials`: sealed."""
     await connection.execute(_FOLLOW, schedule, url, credentials, now)
 
 
 async def leave_calendar(connection: Connection, schedule: str, now: datetime) -> None:
-    """The agenda follows no calendar any more, and nobody is busy because of it."""
+    """Ends the following of a calendar by the agenda; nobody is busy because of it any more."""
     left = await connection.fetchval(
         "DELETE FROM external_calendar WHERE schedule = $1 RETURNING true", schedule
     )
@@ -87,27 +87,26 @@ async def leave_calendar(connection: Connection, schedule: str, now: datetime) -
 async def handed_over(
     connection: Connection, schedule: str, had: Collection[str], has: Collection[str], now: datetime
 ) -> None:
-    """Whose the agenda (id) is has changed (internal terms). When somebody has it no more, the secret address that it had
-    opens nothing, and the calendar that it followed blocks nothing: they were theirs to give. Nobody takes its people's
-    time meanwhile."""
+    """Follows a change of the agenda's (id) owners (internal terms). If one of them has it no more, its secret address opens
+    nothing and its followed calendar blocks nothing: these were that owner's. Nobody takes its people's time meanwhile."""
     if not set(had) <= set(has):
         await leave_calendars(connection, schedule, now)
 
 
 async def leave_calendars(connection: Connection, schedule: str, now: datetime) -> None:
-    """The agenda is in nobody's own calendar any more, by no secret address, and follows none."""
+    """Ends the calendars of the agenda: its secret address, and the calendar that it follows."""
     await close_feed(connection, schedule)
     await leave_calendar(connection, schedule, now)
 
 
 async def calendars_of_the_last(connection: Connection, practitioner: str) -> list[str]:
-    """The agendas (ids) that follow a calendar, or are read by a secret address, and have no other professional than this
-    one (reference)."""
+    """Returns the agendas (ids) that follow a calendar, or are read by a secret address, and have only this professional
+    (reference)."""
     return [row["id"] for row in await connection.fetch(_OF_THE_LAST, practitioner)]
 
 
 async def next_calendar(connection: Connection, now: datetime, again_at: datetime) -> Followed | None:
-    """The calendar that is to be read next; nobody else reads it until then."""
+    """Returns the calendar to read next; nobody else reads it until `again_at`."""
     row = await connection.fetchrow(_DUE, now, again_at)
     if row is None:
         return None
@@ -124,7 +123,7 @@ async def next_calendar(connection: Connection, now: datetime, again_at: datetim
 
 
 async def still_follows(connection: Connection, followed: Followed) -> bool:
-    """Whether the agenda follows this calendar in this way; it goes on until the transaction ends."""
+    """Whether the agenda follows this calendar in this way; if so, it does until the transaction ends."""
     sql = (
         "SELECT EXISTS (SELECT FROM external_calendar WHERE schedule = $1 AND url = $2"
         " AND credentials IS NOT DISTINCT FROM $3 FOR SHARE)"
@@ -133,7 +132,7 @@ async def still_follows(connection: Connection, followed: Followed) -> bool:
 
 
 async def calendar_read(connection: Connection, read: Followed, now: datetime) -> None:
-    """It was read, and is now as it says."""
+    """Stores a calendar as it was read."""
     await connection.execute(
         _READ, read.schedule, now, read.homes, read.state, _ranges(read), read.busy_until
     )
@@ -142,13 +141,13 @@ async def calendar_read(connection: Connection, read: Followed, now: datetime) -
 async def calendar_failed(
     connection: Connection, followed: Followed, problem: Problem, now: datetime
 ) -> None:
-    """It was not read, unless another one is followed by now."""
+    """Notes that a calendar was not read, unless another one is followed by now."""
     if await still_follows(connection, followed):
         await connection.execute(_FAILED, followed.schedule, now, problem)
 
 
 async def last_reading(connection: Connection, schedule: str) -> LastReading | None:
-    """How it stands with the calendar of an agenda (id); None: it follows none."""
+    """Returns how reading the calendar of an agenda (id) went; None: it follows none."""
     row = await connection.fetchrow(
         "SELECT url, read_at, failing_since, problem FROM external_calendar WHERE schedule = $1", schedule
     )
@@ -156,7 +155,7 @@ async def last_reading(connection: Connection, schedule: str) -> LastReading | N
 
 
 async def failing_calendars(connection: Connection) -> dict[Problem, int]:
-    """How many calendars could not be read the last time, by why."""
+    """Counts the calendars that could not be read the last time, by problem."""
     rows = await connection.fetch(
         "SELECT problem, count(*) AS count FROM external_calendar WHERE failing_since IS NOT NULL GROUP BY problem"
     )

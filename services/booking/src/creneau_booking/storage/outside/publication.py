@@ -1,7 +1,7 @@
-"""What is published in bulk, read in one snapshot: agendas that are open, their places and people, and the slots that a
-patient could book.
+"""Bulk publication, read in one snapshot: agendas that are open, their places and people, and the slots that a patient
+could book.
 
-What is free is what `storage.availability.rule` says of it, with the rules of its agenda; nothing of anybody's is read.
+Free is what `storage.availability.rule` and the rules of the agenda call free; nobody's own data is read.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ TURN = "hashtextextended('bulk publication', 0)"
 _ROLES = f"""(
   SELECT substr(t, 24) AS id FROM unnest(schedule.terms) AS t WHERE starts_with(t, 'actor=PractitionerRole/')
   UNION SELECT alone.id FROM {ROLES_ALONE} AS alone) AS role"""
-"""FROM item: the situations that an agenda (a row `schedule`) names, else those of the person whose it is alone"""
+"""FROM item: the roles that an agenda (a row `schedule`) names, else those of the person who has it alone"""
 _AGENDAS = f"""
 SELECT schedule.key, schedule.content, (SELECT min(id) FROM {_ROLES}) AS role,
   coalesce(
@@ -72,7 +72,7 @@ class PublishedAgenda:
 
 @dataclass(frozen=True, slots=True)
 class Publication:
-    """The last that was published: when, its entity tag, and the manifest (JSON)."""
+    """The last publication: when, its entity tag, and the manifest (JSON)."""
 
     published_at: datetime
     etag: str
@@ -80,7 +80,7 @@ class Publication:
 
 
 async def is_ours_to_publish(connection: Connection) -> bool:
-    """Whether nobody else publishes at this moment; nobody will until the transaction ends."""
+    """Takes the turn to publish until the transaction ends; False if somebody else publishes at this moment."""
     return bool(await connection.fetchval(f"SELECT pg_try_advisory_xact_lock({TURN})"))
 
 
@@ -110,7 +110,7 @@ async def published_slots(
 
 
 async def last_publication(connection: Connection) -> Publication | None:
-    """What was published last."""
+    """Returns the last publication."""
     row = await connection.fetchrow("SELECT published_at, etag, manifest FROM publication WHERE id = 1")
     return Publication(*row) if row is not None else None
 

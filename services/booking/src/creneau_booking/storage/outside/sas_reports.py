@@ -1,7 +1,7 @@
 """Which appointments the SAS platform is to be told of: a row each, written with the appointment, claimed by a worker.
 
-A row says the newest version that there is to tell, and the newest that was told. While one is being told, nobody tells a
-later one: so the platform never hears an older state after a newer.
+A row says the newest version to tell, and the newest version told. While one version is being told, nobody tells a later
+one: so the platform never hears an older state after a newer.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ ORDER BY array_position($1::text[], id) NULLS LAST, id
 
 @dataclass(frozen=True, slots=True)
 class DueReport:
-    """An appointment (id) of which the platform is to be told, for the `attempts`th time; `begun`: it may know of it."""
+    """An appointment (id) to report to the platform, for the `attempts`th time; `begun`: the platform may know of it."""
 
     appointment: str
     version: int
@@ -60,7 +60,7 @@ class DueReport:
 
 @dataclass(frozen=True, slots=True)
 class ToReport:
-    """An appointment (JSON) as it is, or as it was when it was deleted, and the version of which this is told."""
+    """An appointment (JSON) as it is, or as it was when it was deleted, and the version to report."""
 
     content: bytes
     version: int
@@ -70,18 +70,18 @@ class ToReport:
 async def report_due(
     connection: Connection, appointment: str, version: int, now: datetime, *, new: bool
 ) -> None:
-    """There is a new version to tell; `new`: also of an appointment of which the platform was never told."""
+    """Notes a new version to report; `new`: also for an appointment that was never reported."""
     await connection.execute(_DUE, appointment, version, now, new)
 
 
 async def claim_report(connection: Connection, now: datetime, until: datetime) -> DueReport | None:
-    """The next that is due, which nobody else tells before `until`."""
+    """Claims the next report that is due; nobody else sends it before `until`."""
     row = await connection.fetchrow(_CLAIM, now, until)
     return DueReport(*row) if row is not None else None
 
 
 async def report_begun(connection: Connection, appointment: str) -> None:
-    """From now on the platform may know of the appointment, whatever becomes of the answer."""
+    """Notes that the platform may know of the appointment from now on, whatever it answers."""
     await connection.execute(_BEGUN, appointment)
 
 
@@ -96,7 +96,7 @@ async def report_again(connection: Connection, appointment: str, at: datetime) -
 async def report_refused(
     connection: Connection, appointment: str, version: int, why: str, now: datetime
 ) -> None:
-    """It is not told again, until the appointment changes."""
+    """Notes a refusal: nothing is reported again until the appointment changes."""
     await connection.execute(_REFUSED, appointment, version, why, now)
 
 
@@ -105,7 +105,7 @@ async def forget_report(connection: Connection, appointment: str) -> None:
 
 
 async def appointment_to_report(connection: Connection, id_: str) -> ToReport | None:
-    """The appointment to tell of; None: nothing of it is kept any more."""
+    """Returns the appointment to report; None: nothing of it is kept any more."""
     row = await connection.fetchrow(_APPOINTMENT, id_)
     return ToReport(*row) if row is not None else None
 

@@ -1,1 +1,1 @@
-"""Patients, those who act for them, what names them, and how they are recorded, made anonymous and forgotten."""
+"""Patients, their representatives, the resources that name them, and how they are recorded, made anonymous and forgotten."""

@@ -1,6 +1,6 @@
-"""For which Patients a token's holder acts: oneself, or somebody whom they represent for a time.
+"""The Patients for whom a token's holder acts: oneself, or somebody whom they represent for a time.
 
-Whatever changes here is told to the other services (`handlers.people.accounts`), so every write says whose account it was.
+The other services are told of every change here (`handlers.people.accounts`), so every write returns whose account it was.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ async def links_to_come(connection: Connection, account: Account, now: datetime)
 
 
 async def keep_link(connection: Connection, account: Account, link: Link) -> list[Account]:
-    """The holder of this account acts for this Patient from now on, in this way and in no other; who they are stays."""
+    """Lets the holder of this account act for this Patient in this way and in no other. A link to oneself stays as it is."""
     rows = await connection.fetch(
         f"INSERT INTO patient_account (issuer, subject, {_COLUMNS})"
         " VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (issuer, subject, patient_id) DO UPDATE SET"
@@ -72,7 +72,7 @@ async def keep_link(connection: Connection, account: Account, link: Link) -> lis
 
 
 async def count_patients(connection: Connection, account: Account) -> int:
-    """For how many Patients the account acts, or did until they were no longer its to act for."""
+    """Returns for how many Patients the account acts, or did until the link ended."""
     count = await connection.fetchval(
         "SELECT count(*) FROM patient_account WHERE issuer = $1 AND subject = $2", *account
     )
@@ -80,14 +80,14 @@ async def count_patients(connection: Connection, account: Account) -> int:
 
 
 async def take_turn(connection: Connection, account: Account) -> None:
-    """Rivals of one account wait for each other here, until the transaction ends."""
+    """Makes rivals of one account wait for each other, until the transaction ends."""
     await connection.execute(
         "SELECT pg_advisory_xact_lock(hashtextextended('account ' || $1 || ' ' || $2, 0))", *account
     )
 
 
 async def has_oneself(connection: Connection, account: Account) -> bool:
-    """Whether the account has a Patient who its holder is. Rivals of one account wait for each other here."""
+    """Whether the account has a Patient who is its holder. Rivals of one account wait for each other here."""
     await take_turn(connection, account)
     return bool(
         await connection.fetchval(
@@ -114,7 +114,7 @@ async def follow(
     since: datetime | None,
     until: datetime | None,
 ) -> list[Account]:
-    """What a RelatedPerson states has changed: for whoever acts by it, at once."""
+    """Applies a change of a RelatedPerson to the accounts that act by it, at once; returns these."""
     rows = await connection.fetch(
         "UPDATE patient_account SET may = $2, since = $3, until = $4 WHERE related_person = $1"
         " RETURNING issuer, subject",
@@ -127,7 +127,7 @@ async def follow(
 
 
 async def end_proxy(connection: Connection, related_person: str) -> list[Account]:
-    """Nobody acts by this RelatedPerson any more, and nobody can come to."""
+    """Ends the links by this RelatedPerson, and its invitations; returns the accounts that had a link."""
     await connection.execute("DELETE FROM proxy_invitation WHERE related_person = $1", related_person)
     rows = await connection.fetch(
         "DELETE FROM patient_account WHERE related_person = $1 RETURNING issuer, subject", related_person
@@ -147,7 +147,7 @@ async def leave_to(connection: Connection, related_person: str, account: Account
 
 
 async def end_links(connection: Connection, patient: str) -> dict[Account, bool]:
-    """Nobody acts for this Patient any more: the record is gone. Whose accounts did; True: the person's own."""
+    """Ends the links to this Patient, whose record is gone. Returns the accounts that had one; True: the person's own."""
     rows = await connection.fetch(
         "DELETE FROM patient_account WHERE patient_id = $1 RETURNING issuer, subject, oneself", patient
     )

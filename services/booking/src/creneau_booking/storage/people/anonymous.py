@@ -13,7 +13,7 @@ from creneau_booking.storage.appointment_mapper import relative
 from creneau_shared.fhir.storage.store import Resource
 
 ERASED = {"display": "Patient effacé"}
-"""Who stands in the place of a person who was erased."""
+"""Stand-in for a person who was erased."""
 
 _META = ("versionId", "lastUpdated", "profile", "security")
 _OF_APPOINTMENT = (
@@ -35,13 +35,13 @@ class Anonymiser:
     """Takes the people `gone` (references such as `Patient/12`) out of resources that name them."""
 
     def __init__(self, gone: Set[str], base_url: str, *, leaving: bool = False) -> None:
-        """`leaving`: what they were to take part in goes on without them."""
+        """`leaving`: the appointments go on, and they have declined."""
         self._gone = gone
         self._base_url = base_url
         self._leaving = leaving
 
     def appointment(self, resource: Resource) -> Resource:
-        """The appointment as the practice's agenda has it; as it is when it names none of them."""
+        """Returns the appointment as the practice's agenda has it; unchanged if it names none of them."""
         if not any(self._is_gone(p.get("actor")) for p in resource["participant"]):
             return resource
         kept = _kept(resource, _OF_APPOINTMENT, _CODED)
@@ -84,13 +84,13 @@ class Anonymiser:
         return _said(kept)
 
     def _person(self, reference: Any) -> Resource:
-        """Whoever is named by a reference and stays; a name or a number without one may be the person's."""
+        """Returns the reference to somebody who stays. A name or a number alone may be the person's: not kept."""
         if not isinstance(reference, dict) or self._is_gone(reference) or "reference" not in reference:
             return dict(ERASED)
         return self._reference(reference)
 
     def _reference(self, reference: Resource) -> Resource:
-        """The bare reference, if it leads to a resource of this base."""
+        """Returns the bare reference, unless it is empty or leads to a contained resource."""
         text = str(reference.get("reference", ""))
         return {"reference": text} if text and not text.startswith("#") else dict(ERASED)
 
@@ -119,7 +119,7 @@ def _several(concepts: list[Resource]) -> list[Resource]:
 
 
 def _said(resource: Resource) -> Resource:
-    """Without the elements that hold nothing, which FHIR has not."""
+    """Returns the resource without empty elements, which FHIR does not have."""
     return {name: value for name, value in resource.items() if value not in ([], {})}
 
 

@@ -1,6 +1,6 @@
-"""When what is told of a Patient's contact changes by itself: an address, a number or a name begins or ends.
+"""When a Patient's contact changes by itself: an address, a number or a name begins or ends.
 
-A row is a reminder to look, no more: one that a later write has made needless is looked at for nothing.
+A row is only a reminder to look. If a later write has made it needless, the look is for nothing.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from creneau_shared.database.pool import Connection
 
 
 async def expect(connection: Connection, patient_id: str, at: datetime) -> None:
-    """The contact of the Patient, whom the caller has locked, is looked at again at `at`."""
+    """Has the contact of the Patient, whom the caller has locked, looked at again at `at`."""
     await connection.execute(
         "INSERT INTO contact_change (patient_id, at) VALUES ($1, $2)"
         " ON CONFLICT (patient_id) DO UPDATE SET at = excluded.at",
@@ -24,8 +24,8 @@ async def expect(connection: Connection, patient_id: str, at: datetime) -> None:
 
 
 async def take_due(connection: Connection, now: datetime, limit: int) -> Sequence[tuple[str, bytes]]:
-    """At most `limit` Patients (id and content) whose contact has changed by `now`, locked as for a write, and expected no
-    more. Whom somebody writes at this moment is told of by that write, and looked at another time."""
+    """Returns at most `limit` Patients (id and content) whose contact has changed by `now`, locked as for a write; deletes
+    their reminders. Skips Patients whom somebody writes at this moment: that write tells of them."""
     rows = await connection.fetch(
         "SELECT patient.id, patient.content FROM contact_change JOIN patient ON patient.id = patient_id"
         f" WHERE at <= $1 AND content IS NOT NULL AND {real('Patient', 'patient')}"
@@ -44,7 +44,7 @@ async def take_due(connection: Connection, now: datetime, limit: int) -> Sequenc
 
 @dataclass(frozen=True, slots=True)
 class Unexpected:
-    """A Patient (id) whom nothing is expected of though a period is in the content, written at `at`."""
+    """A Patient (id) without a reminder, though the content, written at `at`, has a period."""
 
     id: str
     at: datetime
@@ -53,15 +53,14 @@ class Unexpected:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Some Patients in the order of their last write; `after`: the last one's place (time, key), None behind them all."""
+    """Some Patients in the order of their last write; `after`: the last one's place (time, key), None on the last page."""
 
     patients: Sequence[Unexpected]
     after: tuple[datetime, int] | None
 
 
 async def unexpected(connection: Connection, after: tuple[datetime, int], limit: int) -> Page:
-    """Those of the next `limit` Patients that were written after a place whom a process of a version that expected nothing
-    may have written."""
+    """Returns which of the next `limit` Patients after a place an older version, without reminders, may have written."""
     rows = await connection.fetch(
         "SELECT id, key, last_updated, content IS NOT NULL AND position('\"period\"'::bytea IN content) > 0 AND"
         " NOT EXISTS (SELECT FROM contact_change WHERE patient_id = id) AS unexpected, content FROM"
@@ -76,8 +75,7 @@ async def unexpected(connection: Connection, after: tuple[datetime, int], limit:
 
 
 async def expect_missed(connection: Connection, missed: Sequence[tuple[str, datetime]]) -> int:
-    """The contacts of these Patients are looked at again at these moments, unless something is expected of them; how many
-    are."""
+    """Adds reminders for these Patients at these moments, unless they have one; returns how many it added."""
     status: str = await connection.execute(
         "INSERT INTO contact_change (patient_id, at) SELECT * FROM unnest($1::text[], $2::timestamptz[])"
         " ON CONFLICT DO NOTHING",

@@ -1,4 +1,4 @@
-"""Who was erased, what names a person in booking's tables, and how it is taken out of those that hold no resources."""
+"""Who was erased, which resources name a person, and how booking's other tables forget one."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Named:
 
 
 async def named_in(connection: Connection, patient_id: str) -> Named:
-    """Where a Patient is named, in the order in which the resources are to be locked."""
+    """Returns the resources that name a Patient, in the order in which they are to be locked."""
     patient = f"Patient/{patient_id}"
     related = await _ids(connection, "RelatedPerson", [f"patient={patient}"])
     people = [patient, *(f"RelatedPerson/{id_}" for id_ in related)]
@@ -106,7 +106,7 @@ async def erasure_of(connection: Connection, patient_id: str) -> Erasure | None:
 async def unswept(
     connection: Connection, before: datetime, limit: int, but: Collection[str] = ()
 ) -> list[str]:
-    """Patients erased before this instant, but for some, whose traces outside resources have not been looked for yet."""
+    """Locks and returns Patients erased before this instant, except `but`, not yet swept from outside of resources."""
     rows = await connection.fetch(
         "SELECT id FROM erased_patient WHERE sealed_at IS NULL AND swept_at IS NULL AND erased_at <= $1"
         " AND id <> ALL($3::text[]) ORDER BY erased_at LIMIT $2 FOR UPDATE SKIP LOCKED",
@@ -141,7 +141,7 @@ async def mark_sealed(connection: Connection, patient_ids: Sequence[str], at: da
 
 
 async def forget_occupancies(connection: Connection, patient_id: str) -> None:
-    """When the person was where is nobody's to know any more."""
+    """Deletes when the person was where."""
     await connection.execute(
         "DELETE FROM occupancy WHERE actor IN ($1, $1 || '#hidden')", f"Patient/{patient_id}"
     )
@@ -154,9 +154,9 @@ async def forget_occupancies(connection: Connection, patient_id: str) -> None:
 async def forget_accounts(
     connection: Connection, patient_id: str, accounts: Collection[tuple[str, str]]
 ) -> None:
-    """Take away what is kept of the requests of these accounts: answers to repeats, and to asynchronous requests.
+    """Deletes what is kept of the requests of these accounts: answers to repeats, and to asynchronous requests.
 
-    Of an account that still acts for somebody else: what names this Patient. What is being carried out stays.
+    Of an account that still acts for somebody else, deletes only what names this Patient. What is being carried out stays.
     """
     for issuer, subject in accounts:
         others = await connection.fetchval(
@@ -182,7 +182,7 @@ async def forget_accounts(
 async def forget_trail_agents(
     connection: Connection, patient_id: str, accounts: Collection[tuple[str, str]]
 ) -> None:
-    """In the trail, have these accounts stand under the record's id: who they are elsewhere is not kept here.
+    """Replaces these accounts in the trail by the record's id: who they are elsewhere is not kept here.
 
     An account that still acts for another Patient keeps its name in it.
     """
@@ -198,7 +198,7 @@ async def forget_trail_agents(
 
 
 async def forget_events(connection: Connection, patient_id: str, appointments: Collection[str]) -> None:
-    """Take the person's contact events out of the outbox, and what was published of their appointments."""
+    """Deletes the person's contact events, and the published events of their appointments, from the outbox."""
     await connection.execute(
         "DELETE FROM outbox WHERE topic = $1 AND key = $2 AND data IS NOT NULL",
         CONTACTS.name,
@@ -212,11 +212,11 @@ async def forget_events(connection: Connection, patient_id: str, appointments: C
 
 
 async def sweep_answers(connection: Connection, patient_ids: Collection[str]) -> int:
-    """Take away the answers kept for anybody's repeats and asynchronous requests that name one of these Patients; how
+    """Deletes the answers kept for anybody's repeats and asynchronous requests that name one of these Patients; returns how
     many.
 
-    No index finds them: both tables are read from end to end, so many pages at once as a statement reads within its
-    time. Outside a transaction, for a worker; what is written meanwhile names nobody who was erased.
+    No index finds them: it reads both tables from end to end, as many pages at once as a statement reads within its time.
+    For a worker, outside a transaction. What is written meanwhile names nobody who was erased.
     """
     needles = [patient_id.encode() for patient_id in patient_ids]
     removed = 0

@@ -1,4 +1,4 @@
-"""Which Patient holds which INS, and which addresses of a Patient somebody answers for. Digests only."""
+"""Which Patient holds which INS, and for which addresses of a Patient somebody answers. Digests only."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from creneau_shared.database.pool import Connection
 async def hold_ins(
     connection: Connection, patient_id: str, digests: Collection[bytes]
 ) -> Mapping[bytes, str]:
-    """Make these the INS that the Patient holds; whose each one is now.
+    """Makes these the INS that the Patient holds; returns who holds each of them now.
 
-    The primary key lets one Patient hold it: of two at once the second waits for the first, and reads its id.
+    The primary key lets one Patient hold it: of two at once, the second waits for the first, and reads its id.
     """
     await connection.execute(
         "DELETE FROM patient_ins WHERE patient_id = $1 AND NOT digest = ANY($2::bytea[])",
         patient_id,
         list(digests),
     )
-    # In one order for everybody, lest two who state the same two INS wait for each other.
+    # In one order for everybody, so that two writers of the same two INS do not wait for each other.
     rows = await connection.fetch(
         "INSERT INTO patient_ins AS held (digest, patient_id)"
         " SELECT digest, $1 FROM unnest($2::bytea[]) AS digest ORDER BY digest"
@@ -32,7 +32,7 @@ async def hold_ins(
 
 
 async def is_of(connection: Connection, patient_id: str, owners: Collection[str]) -> bool:
-    """Whether the Patient is of one of these organisations (internal terms)."""
+    """Whether the Patient belongs to one of these organisations (internal terms)."""
     return bool(
         await connection.fetchval(
             "SELECT EXISTS (SELECT FROM patient WHERE id = $1 AND terms && $2::text[])",
@@ -43,7 +43,7 @@ async def is_of(connection: Connection, patient_id: str, owners: Collection[str]
 
 
 async def vouch(connection: Connection, patient_id: str, digests: Collection[bytes]) -> None:
-    """Somebody other than the patient's account answers for these addresses of the Patient from now on."""
+    """Notes that somebody other than the patient's account answers for these addresses of the Patient."""
     await connection.execute(
         "INSERT INTO vouched_address (patient_id, digest) SELECT $1, unnest($2::bytea[]) ON CONFLICT DO NOTHING",
         patient_id,
@@ -58,16 +58,16 @@ async def vouched(connection: Connection, patient_id: str) -> frozenset[bytes]:
 
 
 async def forget(connection: Connection, patient_id: str) -> None:
-    """The Patient is no more: holds nothing, nobody answers for anything, and no contact changes."""
+    """Forgets the INS, the vouched addresses and the contact changes of a Patient who is no more."""
     for table in ("patient_ins", "vouched_address", "contact_change"):
         await connection.execute(f"DELETE FROM {table} WHERE patient_id = $1", patient_id)
 
 
 async def patients_after(connection: Connection, last: str, limit: int) -> list[tuple[str, bytes]]:
-    """At most `limit` Patients (id and content) in the order of their ids, the first after `last`.
+    """Returns at most `limit` Patients (id and content) in the order of their ids, the first after `last`.
 
-    The rehearsal's, whom nobody reaches, is left out. They are locked against writers: what is told of them is not older
-    than what a write at the same moment tells.
+    Leaves out the rehearsal's Patient, whom nobody reaches. Locks them against writers, so that what is told of them is not
+    older than what a write at the same moment tells.
     """
     rows = await connection.fetch(
         f"SELECT id, content FROM patient WHERE content IS NOT NULL AND id > $1 AND {real('Patient', 'patient')}"

@@ -1,4 +1,4 @@
-"""The codes by which an account takes up what a RelatedPerson states. Only their digests are kept."""
+"""The codes by which an account accepts what a RelatedPerson states. Only their digests are kept."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ async def invited_to(connection: Connection, code: str, now: datetime) -> str | 
 
 
 async def use(connection: Connection, code: str, related_person: str, now: datetime) -> Account | None:
-    """Use a code up, once; whoever gave it. None when it holds no more. The RelatedPerson is locked."""
+    """Uses a code up, once; returns its giver, or None if it holds no more. The RelatedPerson is locked."""
     row = await connection.fetchrow(
         "DELETE FROM proxy_invitation WHERE digest = $1 AND related_person = $2 AND expires_at > $3"
         " RETURNING issuer, subject",
@@ -60,7 +60,7 @@ async def use(connection: Connection, code: str, related_person: str, now: datet
 
 
 async def void_for_oneself(connection: Connection, patient: str) -> None:
-    """The Patient (id) has an account of their own: no code that was given before makes another one theirs."""
+    """Deletes earlier codes that would make another account the Patient's (id) own: they have one now."""
     await connection.execute(
         "DELETE FROM proxy_invitation WHERE related_person IN"
         " (SELECT id FROM related_person WHERE terms @> ARRAY['patient=Patient/' || $1, 'relationship=ONESELF'])",
@@ -69,6 +69,6 @@ async def void_for_oneself(connection: Connection, patient: str) -> None:
 
 
 async def forget_expired(connection: Connection, now: datetime) -> int:
-    """Forget the invitations that can no longer be accepted; how many."""
+    """Forgets the invitations that can no longer be accepted; returns how many."""
     rows = await connection.fetch("DELETE FROM proxy_invitation WHERE expires_at <= $1 RETURNING 1", now)
     return len(rows)

@@ -1,4 +1,4 @@
-"""Whether a patient has been at a practice, or the practice has put them down as its own; and which slots are for such
+"""Whether a practice knows a patient: they have been there, or it has put them down as its own. And which slots are for such
 patients only: by the slot's own word (`slot-new-patients`), else by its agenda's (`schedule-known-patients-only`)."""
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from creneau_shared.fhir.storage.generic import owned_by
 from creneau_shared.security.rights import AGENDA, OWNER, REGISTERED, SHARED
 
 KNOWN_ONLY = "coalesce(NOT {new_patients}, {agenda}.known_patients_only, false)"
-"""SQL: the slot is for whom its practice knows; `new_patients` of its kind, and its agenda's alias"""
+"""SQL: the slot is only for patients known to its practice; `new_patients` of its kind, and its agenda's alias"""
 _OF_KIND = "(SELECT kind.new_patients FROM slot_kind AS kind WHERE kind.key = {slot}.kind_key)"
 
 _CAME = ["status=fulfilled", "status=arrived", "status=checked-in"]
 _PRACTITIONER, _ORGANIZATION = "general-practitioner=", "organization="
-# A request that a patient makes shows them to a practice, and is no visit. What staff state of a Patient is theirs to say.
+# A patient's request shows them to a practice, but is no visit. What staff state of a Patient counts.
 _KNOWN_AT = f"""
 SELECT DISTINCT who.id AS person, term
 FROM unnest((SELECT $1::text[])) AS who (id) JOIN appointment ON appointment.terms @> ARRAY['patient=Patient/' || who.id]
@@ -36,13 +36,13 @@ WHERE id = ANY((SELECT $1::text[])::text[]) AND NOT deleted
 
 AGREED = ("booked", "arrived", "checked-in", "fulfilled", "noshow")
 """statuses of a visit to which its practice has agreed; one that is cancelled has had one of them before"""
-# What is moved to another practice, or cancelled, tells by its superseded versions whose it was and what had become of it.
+# The superseded versions of a visit that was moved or cancelled tell whose it was, and in which status.
 _ANY_OF_THEIRS = """
 SELECT FROM appointment WHERE terms @> ARRAY['patient=Patient/' || $1] AND terms && $2::text[]
 UNION ALL SELECT FROM resource_history AS past WHERE past.resource_type = 'Appointment'
   AND past.compartment @> ARRAY['patient=Patient/' || $1] AND past.compartment && $2::text[]"""
-# Patients from before it was written who registered them: a practice that sees them and was never asked for a visit did, unless
-# it was the person's own account.
+# Older Patients do not say who registered them. It was a practice that sees them and was never asked for a visit, unless it
+# was the person's own account.
 _REGISTERED_BEFORE = f"""
 NOT EXISTS (SELECT FROM unnest(terms) AS t WHERE starts_with(t, '{REGISTERED}'))
 AND NOT EXISTS (SELECT FROM patient_account WHERE patient_id = $1 AND oneself AND related_person IS NULL)
@@ -75,7 +75,7 @@ class KnownAt:
         )
 
     def condition(self, alias: str, arguments: Arguments) -> str:
-        """Condition: the slot (alias, with its agenda) is for this patient, as far as that is asked."""
+        """Condition: the slot (alias, with its agenda) is for this patient, if it is for known patients only."""
         known_only = KNOWN_ONLY.format(new_patients=_OF_KIND.format(slot=alias), agenda=f"{alias}_agenda")
         ways = [f"NOT {known_only}"]
         terms = [*owned_by(self.practices), *(f"actor={who}" for who in sorted(self.people))]
@@ -97,13 +97,14 @@ NOWHERE = KnownAt()
 
 
 def registered_by(organizations: Collection[str]) -> list[str]:
-    """The internal terms of a Patient whom these Organizations (ids) register; none: a person, or the deployment."""
+    """Returns the terms of who registers a Patient: these Organizations (ids); none: a person, or the deployment."""
     return [f"{REGISTERED}Organization/{id_}" for id_ in sorted(organizations)] or [f"{REGISTERED}nobody"]
 
 
 async def is_only_asked(connection: Connection, patient: str, organizations: Collection[str]) -> bool:
-    """Whether these practices (Organization ids) know a Patient (id) by requests only: none of them has registered them, keeps
-    their record (`managingOrganization`), or has agreed to a visit of theirs. Not so of whom they do not know at all."""
+    """Whether these practices (Organization ids) know a Patient (id) only by requests: none of them has registered them,
+    keeps their record (`managingOrganization`), or has agreed to a visit of theirs. False if they do not know
+    them at all."""
     theirs = [
         *(f"{REGISTERED}Organization/{id_}" for id_ in organizations),
         *(f"{_ORGANIZATION}Organization/{id_}" for id_ in organizations),
@@ -115,8 +116,8 @@ async def is_only_asked(connection: Connection, patient: str, organizations: Col
 async def known_at(
     connection: Connection, patients: Sequence[str], now: datetime, *, oneself: Collection[str]
 ) -> dict[str, KnownAt]:
-    """Where these Patients (ids) are known: where they have had a visit, and whose patients they are stated to be. What is
-    hidden counts of those alone who ask for themselves (`oneself`): an answer to others must not tell of it."""
+    """Returns where these Patients (ids) are known: where they have had a visit, and whose patients they are stated to be.
+    Hidden visits count only for `oneself` (ids): an answer to others must not tell of them."""
     rows = await connection.fetch(_KNOWN_AT, list(patients), _CAME, now, list(oneself))
     told: dict[str, set[str]] = {id_: set() for id_ in patients}
     for row in rows:

@@ -1,11 +1,11 @@
-"""Whom an Appointment means by its participants, and an agenda by its actors, however they are referred to.
+"""Which people an Appointment means by its participants, and an agenda by its actors, however it refers to them.
 
 | actor | who is meant |
 |---|---|
-| `Patient/12`, or the same within this base | that one, and is written so; whether they are known is asked with what is taken |
-| an identifier alone, with its system | the one who bears it, of those whom the writer may see |
-| a Patient contained, of another server, by `urn:uuid:`, or in words | nobody whom one can book for: PatientsUnclear |
-| anybody else | whoever it is, they are taken by no appointment |
+| `Patient/12`, or the same within this base | that Patient, written so; whether they are known is asked with what is taken |
+| an identifier alone, with its system | the person who bears it, of those whom the writer may see |
+| a Patient contained, of another server, by `urn:uuid:`, or in words | nobody for whom one can book: PatientsUnclear |
+| anybody else | not looked up: no appointment takes their time |
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from creneau_shared.fhir.storage.generic import owned_by
 from creneau_shared.fhir.storage.store import Resource, WriteContext
 
 DIRECTORY = ("Practitioner", "PractitionerRole", "HealthcareService", "Location", "Device")
-"""types of actors of whom the directory has told us"""
+"""types of actors of whom the directory tells"""
 _FOUND = " UNION ALL ".join(
     f"(SELECT '{name}/' || id AS reference FROM {table_name(name)} WHERE terms @> ARRAY[$1] AND NOT deleted LIMIT 2)"
     for name in DIRECTORY
@@ -40,9 +40,9 @@ async def with_known_people(
     *,
     before: Collection[Any] = (),
 ) -> Resource:
-    """The appointment in which each participant of this base is named as `Type/id`, also who was named by an identifier
-    alone. PatientsUnclear, naming each, when somebody is said to be a Patient and is none of this base (whom a person's own
-    account may name, its own word says). Who was a participant `before` stays as they are."""
+    """Returns the appointment with each participant of this base as `Type/id`, also those named by an identifier alone.
+    Raises PatientsUnclear with each who is said to be a Patient and is not of this base; for a person's own account another
+    rule checks that. Participants in `before` stay as they are."""
     kept = [participant.get("actor") for participant in before]
     people, unclear = [], []
     for index, participant in enumerate(appointment.get("participant", ())):
@@ -61,8 +61,8 @@ async def with_known_people(
 async def with_known_actors(
     connection: Connection, context: WriteContext, schedule: Resource, base_url: str
 ) -> Resource:
-    """The agenda in which whoever of this base was named by an identifier alone is named as `Type/id` too: their time is
-    theirs, and whose they are counts, however an agenda names them."""
+    """Returns the agenda in which actors of this base named by an identifier alone are named as `Type/id` too: their time
+    and their owners count, however an agenda names them."""
     actors = [
         one if one.get("reference") else await _named_here(connection, context, one, base_url)
         for one in schedule.get("actor", ())
@@ -73,7 +73,7 @@ async def with_known_actors(
 async def with_known_answerer(
     connection: Connection, context: WriteContext, response: Resource, base_url: str
 ) -> Resource:
-    """The answer in which who gives it is named as `Type/id` too, where they were named by an identifier alone."""
+    """Returns the answer with its actor as `Type/id` too, if it was named by an identifier alone."""
     actor = response.get("actor")
     if not actor or actor.get("reference"):
         return response
@@ -83,14 +83,14 @@ async def with_known_answerer(
 async def _named_here(
     connection: Connection, context: WriteContext, actor: Resource, base_url: str
 ) -> Resource:
-    """The actor by a reference of this base, if it has one or bears an identifier of somebody here."""
+    """Returns the actor with a reference of this base, if it has one or bears an identifier of somebody here."""
     said = actor.get("reference")
     reference = relative(said, base_url) if said else await _borne_by(connection, context, actor)
     return {**actor, "reference": reference} if reference else actor
 
 
 async def _borne_by(connection: Connection, context: WriteContext, actor: Resource) -> str | None:
-    """The one who bears the actor's identifier."""
+    """Returns the reference of the only one who bears the actor's identifier."""
     identifier = actor.get("identifier", {})
     system, value = identifier.get("system"), identifier.get("value")
     if not system or not value:

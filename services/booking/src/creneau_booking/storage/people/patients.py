@@ -1,4 +1,4 @@
-"""Who is registered: a Patient that others refer to is there, and an id that was once a person's is never another's."""
+"""Registered Patients: a Patient that others refer to exists, and an id that was a person's never becomes another's."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ UNAVAILABLE = f"""ARRAY(SELECT id FROM patient WHERE id = ANY({{ids}}) AND {IS_O
 
 
 async def require_available(connection: Connection, patients: Collection[str]) -> None:
-    """PatientsUnavailable when nothing can be booked for one of these Patients (references)."""
+    """Raises PatientsUnavailable if nothing can be booked for one of these Patients (references)."""
     ids = [reference.removeprefix("Patient/") for reference in patients]
     found = await connection.fetchval(f"SELECT {UNAVAILABLE.format(ids='$1::text[]')}", ids) if ids else []
     if found:
@@ -42,7 +42,7 @@ async def require_registered(
     named_in: PatientsNamedIn,
     owners: Collection[str] | None = None,
 ) -> None:
-    """As `require_all`, of what is stored."""
+    """Does as `require_all`, with the stored Patients."""
     if not ids:
         return
     rows = await connection.fetch(
@@ -59,8 +59,8 @@ def require_all(
     named_in: PatientsNamedIn,
     owners: Collection[str] | None = None,
 ) -> None:
-    """UnknownPatients when one of the Patients (ids) is not known: not there, or deleted; nothing is said of nobody. With
-    `owners` (Organization ids), also when none of these practices knows them: booking for somebody opens no record."""
+    """Raises UnknownPatients if one of the Patients (ids) is not known: missing, or deleted. With `owners` (Organization
+    ids), also if none of these practices knows them: booking for somebody opens no record."""
     unknown = set(ids) - set(known)
     if not unknown:
         return
@@ -68,8 +68,8 @@ def require_all(
 
 
 async def require_same_person(connection: Connection, deleted: Stored, resource: Resource) -> None:
-    """PatientErased when the Patient was erased, OtherPerson when it was somebody else: a deleted Patient is restored as who they
-    were."""
+    """Raises PatientErased if the Patient was erased, OtherPerson if it was somebody else: a deleted Patient is restored as
+    the same person."""
     if await erasure_of(connection, deleted.id) is not None:
         raise PatientErased(deleted.id, deleted.version)
     last = await connection.fetchval(
@@ -96,7 +96,7 @@ def _traits(patient: Resource) -> tuple[frozenset[str], frozenset[str], str | No
 
 
 async def with_identifiers(connection: Connection, identifiers: Sequence[Resource]) -> list[str]:
-    """The Patients (ids) in use who have one of these identifiers, each with its system; an INS however it is typed."""
+    """Returns the Patients (ids) in use who have one of these identifiers with its system; an INS however it is typed."""
     plain = with_plain_ins({"identifier": identifiers})["identifier"]
     terms = [
         f"identifier={i['system']}|{i['value']}"

@@ -1,4 +1,4 @@
-"""What booking keeps of a person, as sources of their record. In versions of shared resources only those that name them."""
+"""What booking keeps of a person, as sources of their record; of shared resources only the versions that name them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _NOBODY_ELSE = (
     "NOT EXISTS (SELECT FROM unnest({terms}) AS t WHERE split_part(t, '=', 2) ~ '^(Patient|RelatedPerson)/'"
     " AND split_part(t, '=', 2) <> ALL($5::text[]))"
 )
-"""Names no person but these (references)."""
+"""Condition: names no person but these (references)."""
 _NAMES_THEM = "EXISTS (SELECT FROM unnest({terms}) AS t WHERE split_part(t, '=', 2) = ANY($5::text[]))"
 _BETWEEN = (
     "EXISTS (SELECT FROM appointment_date AS began WHERE began.key = main.key AND began.parameter = 'date'"
@@ -91,7 +91,7 @@ def _versions(resource_type: str, table: str, wanted: str, *, versions: bool, cu
 def _generic(
     resource_type: str, table: str, patient_id: str, ids: Collection[str], since: datetime, versions: bool
 ) -> Source:
-    """Resources in whose versions the person is named."""
+    """Returns the source of resources whose versions name the person."""
     select = _versions(resource_type, table, _NAMES, versions=versions)
     return Source(resource_type, select, (list(ids), since, patient_id))
 
@@ -110,14 +110,14 @@ def _appointments(
 
 
 def _responses(people: list[str], named: Named, since: datetime, versions: bool) -> Source:
-    """The answers of the person and theirs (`people`), and those of others to their appointments, unless they are another
+    """The answers of the person and theirs (`people`), and those of others to their appointments, except another
     patient's."""
     select = _versions("AppointmentResponse", "appointment_response", _NOBODY_ELSE, versions=versions)
     return Source("AppointmentResponse", select, (list(named.responses), since, people))
 
 
 def _provenances(people: list[str], named: Named, since: datetime) -> Source:
-    """Who changed what; not what another patient did with an appointment that was theirs before, or is since."""
+    """The record of changes, without those that another patient made when the appointment was theirs, before or after."""
     wanted = f"({_NAMES_THEM} OR {_NOBODY_ELSE})".format(terms="terms")
     select = versions_of(
         "Provenance",

@@ -1,4 +1,4 @@
-"""Whose relatives the RelatedPersons of this base are."""
+"""The Patients whose relatives the RelatedPersons of this base are."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from creneau_shared.database.pool import Connection
 async def relatives_of(
     connection: Connection, patients: Collection[str], named: Collection[str]
 ) -> frozenset[str]:
-    """Those of the named RelatedPersons (references) who are on record as relatives of one of the Patients (ids)."""
+    """Returns the named RelatedPersons (references) who are on record as relatives of one of the Patients (ids)."""
     if not named:
         return frozenset()
     rows = await connection.fetch(

@@ -22,8 +22,8 @@ ROLE_CLASS = "http://terminology.hl7.org/CodeSystem/v3-RoleClass"
 
 
 def proxy_of(resource: Resource, base_url: str) -> Proxy:
-    """What a valid RelatedPerson states: UnknownProxyScope for one that
-    there is not, NoPatientNamed for a Patient of another base.
+    """Returns what a valid RelatedPerson states. Raises UnknownProxyScope for an unknown scope, NoPatientNamed for a
+    Patient of another base.
     """
     patient = resource["patient"].get("reference", "").removeprefix(base_url.rstrip("/") + "/")
     patient = patient.split("/_history/")[0]
@@ -71,9 +71,9 @@ CARER = [{"system": ROLE_CLASS, "code": "CAREGIVER", "display": "caregiver"}]
 
 
 def with_majority(resource: Resource, end: datetime | None) -> Resource:
-    """The RelatedPerson whose period ends with the Patient's majority; None: when it says itself.
+    """Returns the RelatedPerson with a period that ends with the Patient's majority; None: its own period stays.
 
-    A period's end is its last day: that before the majority.
+    A period's end is its last day: the day before the majority.
     """
     rest = _without(resource, UNTIL_MAJORITY)
     if end is None:
@@ -84,13 +84,13 @@ def with_majority(resource: Resource, end: datetime | None) -> Resource:
 
 
 def with_acceptance_of(resource: Resource, current: Resource | None) -> Resource:
-    """The RelatedPerson with what the stored one says of its acceptance, whatever it says itself."""
+    """Returns the RelatedPerson with the acceptance of the stored one, whatever it says itself."""
     said = [e for e in (current or {}).get("extension", ()) if e.get("url") == ACCEPTED_ON]
     return _with(_without(resource, ACCEPTED_ON), *said)
 
 
 def accepted(resource: Resource, now: datetime) -> Resource:
-    """The RelatedPerson once an account has taken it up."""
+    """Returns the RelatedPerson as an account has accepted it."""
     return _with(
         _without(resource, ACCEPTED_ON),
         {"url": ACCEPTED_ON, "valueInstant": now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")},
@@ -98,7 +98,7 @@ def accepted(resource: Resource, now: datetime) -> Resource:
 
 
 def renounced(resource: Resource) -> Resource:
-    """The RelatedPerson who represents the Patient no longer."""
+    """Returns the RelatedPerson as no longer representing the Patient."""
     return {**resource, "active": False}
 
 

@@ -14,11 +14,11 @@ from creneau_booking.domain.appointment import Appointment
 from creneau_shared.fhir.datatypes import parse_interval
 
 ABOUT_NOW = timedelta(days=1)
-"""by how much the clock of a device, or the zone of a date, may be beside ours"""
+"""tolerated difference of a device's clock, or of a date's zone"""
 
 
 def without_true_words(said: Mapping[str, Any], wanted: Appointment, now: datetime) -> dict[str, Any]:
-    """A new appointment as it is said, without when it is made and how long it takes where that is so."""
+    """Returns a new appointment without `created` and `minutesDuration`, where these are true."""
     left = dict(said)
     if _is_about_now(left.get("created"), now):
         del left["created"]

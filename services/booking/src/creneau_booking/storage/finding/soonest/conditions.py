@@ -1,4 +1,4 @@
-"""What `$soonest` seeks, and as conditions in SQL: on a row of `found_by`, and on a slot."""
+"""What `$soonest` seeks, and its SQL conditions on a row of `found_by` and on a slot."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from creneau_shared.fhir.search.request import NearValue
 from creneau_shared.fhir.search.sql import Arguments
 
 CELLS_MAX = 400
-"""cells of a tenth of a degree that are looked into; a wider search reads as it comes"""
+"""most cells (0.1° by 0.15°) that are looked into; a wider search reads as it comes"""
 METRES_A_DEGREE = 111_195.0
 WIDEST = 89.0
 """degrees of latitude beyond which a circle is taken to go around the pole"""
@@ -22,17 +22,17 @@ WIDEST = 89.0
 
 @dataclass(frozen=True, slots=True)
 class Sought:
-    """What is sought. `terms`: of each group one that a kind must be found by; `never`: none of these."""
+    """What is sought. A kind must have one term of each group of `terms`, and none of `never`."""
 
     start: datetime
     end: datetime | None = None
     terms: tuple[tuple[str, ...], ...] = ()
     never: tuple[str, ...] = ()
     specialties: tuple[str, ...] = ()
-    """codes, by which the index of places is entered"""
+    """codes, by which the index of places is read"""
     near: NearValue | None = None
     named: tuple[tuple[str, ...], ...] = ()
-    """of each group one that the agenda has to do with: references (`Organization/12`, `Schedule/7`)"""
+    """references (`Organization/12`, `Schedule/7`): the agenda must concern one of each group"""
     times: tuple[tuple[time, time], ...] = ()
     """half-open, in the agenda's own zone"""
     weekdays: tuple[int, ...] = ()
@@ -42,7 +42,7 @@ class Sought:
 
 @dataclass(frozen=True, slots=True)
 class Conditions:
-    """What is sought, as SQL. `required`: terms of which a kind must bear one to be shown to the caller."""
+    """What is sought, as SQL. `required`: a kind must bear one of these terms to be shown to the caller."""
 
     sought: Sought
     required: Sequence[str] | None
@@ -60,7 +60,7 @@ class Conditions:
         return " AND ".join(parts)
 
     def fits(self, alias: str, arguments: Arguments, distance: str | None = None) -> str:
-        """Condition on a row of `found_by`; `distance`: SQL of it, where it has been reckoned already."""
+        """Condition on a row of `found_by`; `distance`: SQL of the distance, if it has been computed already."""
         sought = self.sought
         parts = [real_slot(alias)]
         parts += [f"{alias}.terms && {arguments.add(group, 'text[]')}" for group in sought.terms]
@@ -76,7 +76,7 @@ class Conditions:
 
     @staticmethod
     def in_boxes(alias: str, boxes: Sequence[Box], arguments: Arguments) -> str:
-        """Condition on a row of `found_by`: it lies in one of these, by their index."""
+        """Condition on a row of `found_by`: it lies in one of these boxes, by their index."""
         parts = []
         for box in boxes:
             west, south, east, north = (arguments.add(side, "double precision") for side in box)
@@ -103,7 +103,7 @@ Box = tuple[float, float, float, float]
 
 
 def boxes_around(near: NearValue, metres: float) -> list[Box]:
-    """Where everything lies that is not farther than `metres` from the point: one, or two where the date changes."""
+    """Returns boxes that hold everything within `metres` of the point: one, or two at the date line."""
     up = metres / METRES_A_DEGREE * 1.001
     south, north = near.latitude - up, near.latitude + up
     widest = max(abs(south), abs(north))

@@ -1,4 +1,4 @@
-"""Of agendas the first slots that the caller could book: the one truth, whatever heads say."""
+"""The first slots of agendas that the caller could book: by the one truth, whatever heads say."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class FirstSlots:
     consumer: Consumer | None
 
     async def of(self, heads: Sequence[Head]) -> list[First]:
-        """Of each of these agendas the first slot that the caller could book."""
+        """Returns the first slot of each of these agendas that the caller could book."""
         exact = [
             head
             for head in heads
@@ -36,12 +36,12 @@ class FirstSlots:
         return found + await self._probe(left, ">=")
 
     async def following(self, firsts: Sequence[First], most: int) -> list[First]:
-        """Of each of these agendas up to `most` slots that the caller could book, `firsts` among them, in their order."""
+        """Returns up to `most` slots of each of these agendas that the caller could book, `firsts` among them, in order."""
         heads = [Head(one.schedule, one.start, one.row.distance_m) for one in firsts]
         return await self._probe(heads, ">=", most)
 
     async def own_heads(self) -> list[Head]:
-        """The agendas of whose slots the caller's own account holds some: these are free to it."""
+        """Returns the agendas in which the caller's own account holds slots: these are free to it."""
         if self.consumer is None or not self.consumer.holders:
             return []
         held = [own.appointment for own in self.consumer.own]

@@ -1,4 +1,4 @@
-"""The kinds of slots that may fit, where they are not too many: the heads of all of them are known at once, and counted."""
+"""Gathers the kinds of slots that may fit, if not too many: then the heads of all of them are known at once, and counted."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ FACETS = ("specialty", "service-type", "language", "sector", "accessibility")
 
 
 class Gathering:
-    """`kinds` (keys): those that are gathered; None: none are."""
+    """`kinds` (keys): the gathered kinds; None: nothing is gathered."""
 
     def __init__(self, question: Question) -> None:
         self._question = question
         self.kinds: Sequence[int] | None = None
         self.agendas_fitting: int | None = None
-        """how many agendas that have a free slot fit; None: that is not known"""
+        """number of fitting agendas that have a free slot; None: unknown"""
         self.counts: dict[str, dict[str, int]] = {}
-        """for each facet, how many of them for each of its codes"""
+        """for each facet, the number of these agendas by code"""
 
     async def gather(self) -> None:
-        """Those that may fit; none, where too many of them do or nothing tells them apart."""
+        """Gathers the kinds that may fit; none, if too many fit or nothing tells them apart."""
         sought = self._question.sought
         if sought.named:
             agendas = await self._agendas()
@@ -38,7 +38,7 @@ class Gathering:
         if (around := self._question.around(arguments)) is not None:
             fitting = around
         elif sought.specialties:
-            # In the order of its index, lest the whole table is read along until there are enough.
+            # In the order of its index, so that PostgreSQL does not read along the whole table until it has enough.
             fitting = f"{self._question.of_specialties(arguments)} ORDER BY specialty, schedule_key"
         else:
             return
@@ -52,8 +52,7 @@ class Gathering:
         )
 
     async def gather_rare(self) -> bool:
-        """The kinds that fit, by all that they are to be found by; whether they are gathered: not where too many fit, or where
-        there is nothing of that kind."""
+        """Gathers the kinds that fit (`Conditions.fits`). Returns whether it did: not if too many fit, or without terms."""
         if not self._question.sought.terms:
             return False
         arguments = Arguments()
@@ -74,7 +73,7 @@ class Gathering:
         return None if most is not None and len(kinds) > most else kinds
 
     async def _agendas(self) -> frozenset[int]:
-        """The agendas (keys) that have to do with one of each group of those who are named."""
+        """Returns the agendas (keys) that concern one reference of each group in `named`."""
         found: frozenset[int] | None = None
         for group in self._question.sought.named:
             keys = await agendas_of(self._question.connection, group)
@@ -82,7 +81,7 @@ class Gathering:
         return found or frozenset()
 
     async def heads(self) -> list[Head]:
-        """The heads of the agendas of the gathered kinds; what they are is counted beside, where that is wanted."""
+        """Returns the heads of the agendas of the gathered kinds; also counts their facets, where that is wanted."""
         arguments = Arguments()
         kinds = arguments.add(self.kinds or [], "bigint[]")
         source = (

@@ -1,4 +1,4 @@
-"""What `$soonest` passes on between its steps: agendas by their heads, and the first slot of each."""
+"""What the steps of `$soonest` pass on: agendas by their heads, and the first slot of each."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from asyncpg import Record
 from creneau_shared.fhir.search.includes import Row
 
 Place = tuple[Any, int]
-"""in the order of an answer: a time or a distance, and the agenda (key)"""
+"""place in the order of an answer: a time or a distance, and the agenda (key)"""
 NO_AGENDA = 2**63 - 1
-"""after all of them, in the order of their keys"""
+"""sorts after the keys of all agendas"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +48,11 @@ class First:
 
 
 Portion = tuple[list[Head], Place | None]
-"""agendas, and up to which place of the order all of them are among those that were given; None: these were all"""
+"""agendas, and the place of the order up to which all agendas have been given; None: these were all"""
 
 
 def earliest(heads: Iterable[Head]) -> list[Head]:
-    """Of each agenda the earliest, in order."""
+    """Returns the earliest head of each agenda, in order."""
     first: dict[int, Head] = {}
     for head in sorted(heads, key=Head.place):
         first.setdefault(head.schedule, head)

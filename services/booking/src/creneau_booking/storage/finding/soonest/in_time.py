@@ -1,4 +1,4 @@
-"""In the order of time, where many agendas fit: what comes first is read, whosever it is, until there is enough that fits."""
+"""In the order of time, where many agendas fit: reads what comes first, of whichever agenda, until enough fits."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from creneau_shared.fhir.search.sql import Arguments
 
 
 class HeadsAsTheyCome:
-    """From now on: the heads. `cut`: it has ended before all were read."""
+    """Reads heads from now on. `cut`: it ended before all were read."""
 
     def __init__(self, question: Question, gathering: Gathering) -> None:
         self._question = question
@@ -23,7 +23,7 @@ class HeadsAsTheyCome:
         self.cut = False
 
     async def heads(self) -> AsyncIterator[Portion]:
-        """Heads in the order of time, whosever they are."""
+        """Yields heads in the order of time, of whichever agenda."""
         place: tuple[datetime, int] = (datetime.min.replace(tzinfo=self._question.now.tzinfo), 0)
         size, read, fitting = bounds.READ_FIRST, 0, 0
         within = ""
@@ -67,7 +67,7 @@ class HeadsAsTheyCome:
 
 
 class Instants:
-    """From a later moment on, before which heads say little: the slots. `cut`: it has ended before all were read."""
+    """Reads slots from a later moment on, where heads say little. `cut`: it ended before all were read."""
 
     def __init__(self, question: Question, gathering: Gathering) -> None:
         self._question = question
@@ -75,8 +75,8 @@ class Instants:
         self.cut = False
 
     async def heads(self) -> AsyncIterator[Portion]:
-        """Free slots in the order of time, whosever they are: at each moment at which some begin, either all that do, or
-        where many do, agenda after agenda of those that may fit."""
+        """Yields free slots in the order of time, of whichever agenda. At each moment at which some begin it takes all of
+        them, or, if they are many, agenda after agenda of those that may fit."""
         sought = self._question.sought
         tells_more = sought.terms != () and len(sought.terms) > bool(sought.specialties)
         if tells_more and await self._gathering.gather_rare():
@@ -94,7 +94,8 @@ class Instants:
             many = begun > bounds.AT_AN_INSTANT_MAX
             found = await self._at(instant, key, size if many else None)
             there_may_be_more = many and len(found) >= size
-            # All agendas that may fit were tried where there are no more: counted as the slots of an instant that is read whole.
+            # If there are no more, all agendas that may fit were tried: counted as the slots of an instant that is read
+            # whole.
             read += len(found) if there_may_be_more else min(begun, bounds.AT_AN_INSTANT_MAX)
             key = found[-1].schedule if there_may_be_more else 0
             yield earliest(found), (instant, key or NO_AGENDA)
@@ -104,7 +105,7 @@ class Instants:
             size *= 3
 
     async def _next_instant(self, compared: str, instant: datetime) -> Record | None:
-        """When the next free slots begin, and how many slots do, as far as that says whether they are many."""
+        """Returns when the next free slots begin, and how many slots begin then, counted until they are many."""
         arguments = Arguments()
         since, end = arguments.add(instant, "timestamptz"), ""
         if self._question.sought.end is not None:
@@ -118,8 +119,8 @@ class Instants:
         )
 
     async def _at(self, instant: datetime, key: int, most: int | None) -> list[Head]:
-        """The agendas of whose kinds that fit a slot that is free begins then, in the order of their keys, one for each kind:
-        all of them, or the first `most` of those after `key`."""
+        """Returns the agendas with a fitting kind of which a free slot begins then, in the order of their keys, one for each
+        kind: all of them, or the first `most` after `key`."""
         arguments = Arguments()
         at = arguments.add(instant, "timestamptz")
         if most is None:

@@ -16,7 +16,7 @@ from creneau_shared.fhir.search.sql import Arguments
 
 
 class Circles:
-    """`cut`: it has ended before all were read."""
+    """Reads circles. `cut`: it ended before all were read."""
 
     def __init__(self, question: Question, gathering: Gathering) -> None:
         self._question = question
@@ -24,8 +24,8 @@ class Circles:
         self.cut = False
 
     async def heads(self, after: Place | None) -> AsyncIterator[Portion]:
-        """Heads in the order of distance, from a place of it on, circle by circle around the point; each is as large as
-        those before it make one think that it has to be, and rows that were looked at are not looked at again."""
+        """Yields heads in the order of distance, from the place `after` on, circle by circle around the point. The size of
+        each is estimated from those before it. No row is looked at twice."""
         near = self._question.sought.near
         assert near is not None
         passed = 0.0 if after is None else after[0] ** 2
@@ -57,8 +57,8 @@ class Circles:
     async def _ring(
         self, near: NearValue, inner: float, outer: float, after: Place | None
     ) -> tuple[list[Head], int]:
-        """The heads that fit after a place in the order of distance, of what lies in the square around a circle (metres) and
-        not in that around the one before; and how many rows there are after that place."""
+        """Returns the fitting heads after a place in the order of distance: those in the square around a circle (metres),
+        but not in the square around the one before. Also returns the number of rows after that place."""
         arguments = Arguments()
         lies = self._question.where.in_boxes("k", boxes_around(near, outer), arguments)
         if inner:

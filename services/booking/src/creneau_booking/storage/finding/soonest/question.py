@@ -1,4 +1,4 @@
-"""What one call of `$soonest` asks: its place in an order, and in SQL which kinds of slots may fit it, and since when."""
+"""The question of one call of `$soonest`: its order, and SQL for the kinds of slots that may fit it, and since when."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.search.sql import Arguments
 
 KIND = "CROSS JOIN LATERAL (SELECT * FROM found_by WHERE found_by.kind_key = {of}.kind_key OFFSET 0) AS k"
-"""what a kind is found by, looked up by its key and never by its terms, of which the planner guesses that they are rare"""
+"""SQL: the `found_by` row of a kind, looked up by its key and never by its terms, which the planner takes to be rare"""
 
 
 @dataclass(frozen=True)
 class Question:
-    """Of one caller. `required`: internal terms one of which a slot must bear (None: whichever); `read_max`: rows that are read
-    at the most; `counting`: whether facets are wanted."""
+    """The question of one caller. `required`: a slot must bear one of these internal terms (None: any); `read_max`: most
+    rows that are read; `counting`: whether facets are wanted."""
 
     connection: Connection
     sought: Sought
@@ -35,11 +35,11 @@ class Question:
 
     @property
     def later(self) -> bool:
-        """Whether the search begins later than now, so that heads of before then say little."""
+        """Whether the search begins later than now, so that earlier heads say little."""
         return self.sought.start > self.now
 
     def begin(self) -> Place:
-        """Before all places."""
+        """Returns a place before all others."""
         return -1.0 if self.sought.by_distance else datetime.min.replace(tzinfo=self.now.tzinfo), 0
 
     def place(self, head: Head) -> Place:
@@ -48,14 +48,13 @@ class Question:
         return max(head.start, self.sought.start), head.schedule
 
     def fitting(self, source: str, arguments: Arguments) -> str:
-        """SQL: of the kinds of `source`, whose `distance` is known, those that fit and of which something is free: whose, from
-        when on, how far, found by what."""
+        """SQL: the kinds of `source` (with `distance`) that fit and have something free: agenda, start, distance, terms."""
         end = ""
         if self.sought.end is not None:
             end = f" AND k.start < {arguments.add(self.sought.end, 'timestamptz')}"
-        # Step by step, each value looked up for a kind once: joined, the planner, who does not know how few these are, would
-        # read all that there are, or remember what nobody asks for again. Hardly any agenda is closed, so that to look for it
-        # among these is least.
+        # Step by step, each value is looked up once for a kind. In a join the planner, who does not know how few these are,
+        # would read all kinds, or remember what nobody asks for again. Hardly any agenda is closed, so that it is cheapest
+        # to look for closed ones among these.
         free = (
             "SELECT k.*, (SELECT first_free.start FROM first_free WHERE (first_free.schedule_key, first_free.kind_key)"
             f" = (k.schedule_key, k.kind_key)) AS free FROM ({source} OFFSET 0) AS k"
@@ -69,7 +68,7 @@ class Question:
         )
 
     def _head_start(self, arguments: Arguments) -> str:
-        """SQL: from when on the first slot of the kind `k` is to be looked for, of which something is `free` since."""
+        """SQL: the moment from which the first slot of kind `k` is to be looked for; `k.free`: its first free start."""
         if not self.later:
             return "k.free"
         since = arguments.add(self.sought.start, "timestamptz")
@@ -82,7 +81,7 @@ class Question:
             " WHERE (slot.schedule_key, slot.kind_key, slot.status) = (k.schedule_key, k.kind_key, 'free')"
             f" AND slot.start >= {{since}}{end}{{until}} ORDER BY slot.start LIMIT 1)"
         )
-        # Most have one soon, for which one month is looked into, or two; without an end all would be.
+        # Most kinds have a slot soon, for which one month or two are looked into; without an end, all would be.
         near, far = (
             first.format(since=since, until=f" AND slot.start < {soon}"),
             first.format(since=soon, until=""),
@@ -90,7 +89,7 @@ class Question:
         return f"CASE WHEN k.free >= {since} THEN k.free ELSE coalesce({near}, {far}) END"
 
     def around(self, arguments: Arguments) -> str | None:
-        """Condition on the index of places: of the specialities in the surroundings; None: these are too wide, or anywhere."""
+        """Condition on the index of places: the specialities around the point; None: no point, or surroundings too wide."""
         near = self.sought.near
         cells = cells_around(near) if near is not None else None
         if cells is None:
@@ -98,7 +97,7 @@ class Question:
         return f"{self.of_specialties(arguments)} AND cell = ANY({arguments.add(cells, 'integer[]')})"
 
     def of_specialties(self, arguments: Arguments) -> str:
-        """Condition on the index of places; of one speciality its agendas come in their order."""
+        """Condition on the index of places, by speciality; with a single one, agendas come in their order."""
         codes = sorted(set(self.sought.specialties)) or [""]
         if len(codes) == 1:
             return f"specialty = {arguments.add(codes[0], 'text')}"

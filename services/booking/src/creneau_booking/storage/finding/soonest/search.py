@@ -1,16 +1,16 @@
 """The first free slot of each agenda, in the order of time or of distance, by the index of first free starts.
 
-`first_free` says when the first free slot of each kind of each agenda begins; `found_by` what the kind is found by. Agendas
-are taken in the order of these starts (their *heads*), and of each that slot is looked for which is the first that the
-caller could book: the one at its head, nearly always; a later one where time has passed since, or where a rule of the agenda
-keeps the first from them. Nothing is shown that the one truth (`storage.availability`) does not call free.
+`first_free` says when the first free slot of each kind of each agenda begins; `found_by` says by what the kind is found.
+Agendas are taken in the order of these starts (their *heads*). For each, the search looks for the first slot that the caller
+could book: nearly always the one at its head. It is a later one if time has passed since, or if a rule of the agenda keeps
+the first from the caller. Nothing is shown that the one truth (`storage.availability`) does not call free.
 
-- What names agendas (people, places, organisations), or a speciality or surroundings of which there are not too many, is
+- If agendas are named (people, places, organisations), or a speciality or surroundings that few enough fit, these are
   gathered: the heads of all of them are known at once.
-- Otherwise heads are read as they come, whosever they are: of what fits many agendas, some of the next few always do.
-- If the first of these hardly ever fit, those that do are gathered by all that they are to be found by.
-- Where the search begins later than now, and many agendas fit, slots are read as they come in place of heads.
-- Nearest first, where many fit, circles around the point are looked at that grow until one holds the page.
+- Otherwise heads are read as they come, of whichever agenda: if many agendas fit, some of the next few always do.
+- If the first of these hardly ever fit, those that do are gathered by all conditions on kinds.
+- If the search begins later than now, and many agendas fit, slots are read as they come in place of heads.
+- Nearest first, if many fit, circles around the point are looked at that grow until one holds the page.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from creneau_shared.fhir.search.sql import Catalog, SearchScope
 
 @dataclass(frozen=True, slots=True)
 class Soonest:
-    """A page. `cut`: so much would have had to be looked through that there may be more, or sooner ones."""
+    """A page. `cut`: the search stopped early, so that there may be more slots, or sooner ones."""
 
     found: tuple[First, ...]
     more: bool
@@ -66,7 +66,7 @@ class SoonestSearch:
         self._walked: Circles | HeadsAsTheyCome | Instants | None = None
 
     async def page(self, count: int, after: Place | None) -> Soonest:
-        """The next `count` of the answer after a place in its order."""
+        """Returns the next `count` of the answer after a place in its order."""
         found: list[First] = []
         wanted: list[First] = []
         whole = False
@@ -91,17 +91,17 @@ class SoonestSearch:
         return one.place(by_distance=self._question.sought.by_distance)
 
     async def following(self, firsts: Sequence[First], most: int) -> list[First]:
-        """Of each of these agendas up to `most` slots that the caller could book, `firsts` among them, in their order."""
+        """Returns up to `most` slots of each of these agendas that the caller could book, `firsts` among them, in order."""
         return await self._slots.following(firsts, most)
 
     def facets(self) -> tuple[int | None, dict[str, dict[str, int]]]:
-        """Once there is a page: how many agendas that have a free slot fit (None: more than are gathered), and for each
-        facet how many of them for each of its codes."""
+        """Returns, once there is a page, how many fitting agendas have a free slot (None: more than are gathered), and for
+        each facet their number by code."""
         return self._gathering.agendas_fitting, self._gathering.counts
 
     async def _heads(self, after: Place | None) -> AsyncIterator[tuple[Sequence[Head], Place | None]]:
-        """Agendas in the order of the answer, as far as heads tell it, some at a time; each time up to which place all
-        of them are among those that were given (None: these were all)."""
+        """Yields agendas in the order of the answer, as far as heads tell it, some at a time. With them yields the place up
+        to which all agendas have been given (None: these were all)."""
         own = await self._slots.own_heads()
         if own:
             yield own, self._question.begin()
@@ -121,7 +121,7 @@ class SoonestSearch:
                 yield some, None if last else self._question.place(some[-1])
 
     def _walk(self, after: Place | None) -> AsyncIterator[Portion]:
-        """Where too many fit to be gathered: those that come first, until there are enough."""
+        """Returns the heads that come first, until there are enough, where too many fit to be gathered."""
         if self._question.sought.by_distance:
             self._walked = circles = Circles(self._question, self._gathering)
             return circles.heads(after)
@@ -135,7 +135,7 @@ class SoonestSearch:
 
     @staticmethod
     def _portions(heads: Sequence[Head]) -> Iterator[tuple[Sequence[Head], bool]]:
-        """Few at first, since a page needs few; each time whether these are the last, which may be none."""
+        """Yields few at first, since a page needs few; each time with whether these are the last, which may be none."""
         size, begin = bounds.PROBED_FIRST, 0
         while begin == 0 or begin < len(heads):
             some, begin = heads[begin : begin + size], begin + size

@@ -1,4 +1,4 @@
-"""What a practice may not write of whom it receives: nobody is turned away for how their care is paid.
+"""Texts that a practice may not write about whom it receives: nobody is turned away for how their care is paid.
 
 Refusing people for their cover (complémentaire santé solidaire, formerly CMU-C; aide médicale de l'État) is a refusal
 of care (Code de la santé publique L1110-3); the Défenseur des droits had platforms take such words away
@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 ELEMENTS = ("name", "comment", "description", "extraDetails", "availabilityExceptions")
-"""of the directory's types: what a practice says in words of its own"""
+"""the elements of the directory's types that hold a practice's own words"""
 
 _COVER = (
     r"(?:cmu(?: ?c)?|c2s|css|complementaire sante solidaire|couverture maladie universelle|ame|"

@@ -45,7 +45,7 @@ EDITS_FROM = ((5, 1), (8, 2))
 """(letters of a word from which, how many may be wrong, missing, added or swapped)"""
 
 HEARD_WRONG = 0.5
-"""the wrong letters as which a match by sound alone counts"""
+"""a match by sound alone counts as so many wrong letters"""
 
 # Spellings of everyday words, beside those that `phonetic` knows for names.
 _SPELT = (("psych", "psik"), ("tch", "ch"))

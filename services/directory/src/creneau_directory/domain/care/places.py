@@ -40,7 +40,7 @@ NAME_LETTERS_MIN = 4
 SHORT_NAME_LETTERS = 5
 """a shorter misspelt name may have one letter wrong, and only means one of `CITIES`"""
 TOWN_FROM = 20_000
-"""fewest inhabitants of a commune whose name is never taken for a part of a longer misspelt name"""
+"""fewest inhabitants of a commune whose name is not taken for a part of a longer misspelt name"""
 COMMON_FROM = 4
 """fewest towns that have a word after the first of their names, for the word to be common: `seine`, `marne`, `bois`"""
 CITIES = 60

@@ -70,8 +70,8 @@ def shown(access: Access, content: bytes) -> bytes:
 async def in_hindsight(
     connection: Connection, access: Access, now: datetime, versions: Sequence[Stored]
 ) -> Sequence[Stored]:
-    """Versions without what the present rules hide: once declared sensitive or confidential, it is hidden in earlier versions
-    too, whatever these state."""
+    """Versions without what is hidden by now: content once declared sensitive or confidential is hidden in earlier
+    versions too, whatever these state."""
     viewer = viewer_of(access)
     if viewer.everything or not versions:
         return versions
@@ -144,7 +144,7 @@ def _masked(viewer: Viewer, version: Stored) -> Stored:
 
 
 def indexed(resource: Resource) -> Resource:
-    """The part of a resource that searches use: what everybody may see; all of a sensitive unit, for those who may see it."""
+    """The part of a resource that searches use: what everybody may see; of a sensitive unit all, for who may see it."""
     if is_sensitive(resource):
         return resource
     return seen_by(EVERYBODY, resource)
@@ -199,7 +199,7 @@ class RorPolicy:
 
 
 def require_ror_headers(request: FhirRequest) -> None:
-    """Raises Unauthenticated without a token, RorHeadersMissing without the four headers that identify a caller of the ROR."""
+    """Raises Unauthenticated without a token, RorHeadersMissing without the four headers that identify the ROR's callers."""
     if request.principal == ANONYMOUS:
         raise Unauthenticated(
             "Le ROR se consulte avec un jeton d'accès (Authorization: Bearer).",

@@ -103,7 +103,7 @@ REGISTER_PROFILES = (
     "https://interop.esante.gouv.fr/ig/fhir/annuaire/",
     "https://interop.esante.gouv.fr/ig/fhir/ror/",
 )
-"""How the profiles of the national registers begin."""
+"""beginnings of the profiles of the national registers"""
 
 CHECKS: Mapping[str, tuple[str, Callable[[str], bool]]] = {
     RPPS: ("RPPS", is_rpps),

@@ -30,7 +30,7 @@ AccountFault = Literal[
 
 @dataclass(frozen=True, slots=True)
 class WrongNumber:
-    """An identifier's value is no number of its national register."""
+    """The value of an identifier is not a valid number of its national register."""
 
     index: int
     value: str
@@ -103,7 +103,7 @@ class AccountLacks:
 
 @dataclass(eq=False)
 class AccountUnfit(Refusal):
-    """A regulator's account says too little, or the wrong thing."""
+    """A regulator's account has missing or wrong elements."""
 
     lacks: tuple[AccountLacks, ...]
 

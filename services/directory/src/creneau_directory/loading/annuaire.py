@@ -104,9 +104,9 @@ class Annuaire:
     merges: bool = True
 
     def lines(self, path: Path) -> Iterator[Line]:
-        """Yields one Line for each line after a header. In a folder, reads all files that have professions (some editions give
-        skills in a file of their own). ValueError if the header is not of the Annuaire, or for a file of skills alone: all
-        activities would be missing."""
+        """Yields one Line for each line after a header. In a folder, reads all files that have professions (some editions
+        give skills in a file of their own). ValueError if the header is not of the Annuaire, or for a file of skills alone:
+        all activities would be missing."""
         if not path.is_dir():
             yield from self._file(path, 0, alone=True)
             return

@@ -161,7 +161,7 @@ def _metres(department: str, x: str | None, y: str | None) -> tuple[float, float
 
 
 def _position(row: Mapping[str, str]) -> Iterator[Piece]:
-    """The place's position, on a line of its own after all the structures."""
+    """Yields the position of a place, which has a line of its own after all structures."""
     department = row["nofinesset"][:2]
     if department == "97" or department in _OVERSEAS:
         department = _OVERSEAS.get(department, row["nofinesset"][:3])
@@ -247,7 +247,7 @@ def _degrees(latitude: Any, longitude: Any) -> tuple[float, float] | None:
         found = float(latitude), float(longitude)
     except (TypeError, ValueError):
         return None
-    on_the_globe = abs(found[0]) <= 90 and abs(found[1]) <= 180  # NaN is not
+    on_the_globe = abs(found[0]) <= 90 and abs(found[1]) <= 180  # False for NaN
     return found if on_the_globe and found != (0.0, 0.0) else None
 
 

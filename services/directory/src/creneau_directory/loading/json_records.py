@@ -22,7 +22,7 @@ def records(file: IO[bytes], name: str, characters_max: int) -> Iterator[Any]:
     text = _Text(file, characters_max)
     start = re.compile(rf'"{re.escape(name)}"\s*:\s*\[')
     text.find(start)
-    decoder = JSONDecoder(parse_float=Decimal)  # decimals as they are written
+    decoder = JSONDecoder(parse_float=Decimal)  # keeps decimals as they are written
     while True:
         text.skip(_BETWEEN)
         if text.peek() == "]":

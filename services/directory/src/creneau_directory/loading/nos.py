@@ -13,7 +13,7 @@ MARK = "https://creneau.sante.fr/fhir/CodeSystem/load-mark"
 
 
 def nos(name: str) -> str:
-    """`TRE_R38-SpecialiteOrdinale` → its address."""
+    """The address of a code system: of `TRE_R38-SpecialiteOrdinale`."""
     return f"https://mos.esante.gouv.fr/NOS/{name}/FHIR/{name.replace('_', '-')}"
 
 

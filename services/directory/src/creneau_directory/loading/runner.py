@@ -78,7 +78,7 @@ class Lately:
         self._digests: OrderedDict[bytes, None] = OrderedDict()
 
     def again(self, content: bytes, *, gone: bool, merges: bool) -> bool:
-        """Whether a fragment need not be stored again. If it is gone, or the last one counts, its place in the file matters."""
+        """Whether a fragment need not be stored again. If it is gone, or the last one counts, its place matters."""
         if gone or not merges:
             self._digests.clear()
             return False
@@ -107,7 +107,7 @@ class Loading:
     _told_at: float = 0.0
 
     async def run(self, path: Path, *, whole: bool) -> Load:
-        """Loads a file. Raises LoadRefusedError, SourceBusyError, NoLongerAloneError; ValueError for a file of another kind."""
+        """Loads a file. LoadRefusedError, SourceBusyError, NoLongerAloneError; ValueError for a file of another kind."""
         self._stores = {name: BulkStore(name, self.base_url, indexed) for name in TYPES}
         self._said = Lately()
         held, done = asyncio.get_running_loop().create_future(), asyncio.Event()
@@ -135,8 +135,8 @@ class Loading:
         return loading.result()
 
     async def _hold(self, held: asyncio.Future[bool], done: asyncio.Event) -> None:
-        """Holds the lock of the source, in a session of its own, until `done` is set or the session ends. `held` gets whether
-        the lock was free, or the error that prevented the attempt."""
+        """Holds the lock of the source, in a session of its own, until `done` is set or the session ends. `held` gets
+        whether the lock was free, or the error that prevented the attempt."""
         try:
             async with self.database.connection() as connection:
                 connection.add_termination_listener(over := lambda _: done.set())

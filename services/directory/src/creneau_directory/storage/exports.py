@@ -102,8 +102,9 @@ async def deleted_since(
 async def no_longer_shown(
     connection: Connection, organizations: Collection[str], since: datetime, at: datetime
 ) -> Sequence[str]:
-    """The ids of offers that callers who speak for exactly these organizations (ids) saw at `since` and may not see now: they
-    became sensitive, or changed owner. Included if no version of that time is kept, as they may have been shown."""
+    """The ids of offers that callers who speak for exactly these organizations (ids) saw at `since` and may not see now:
+    they became sensitive, or changed owner. Without a kept version of that time the offer is included: it may have been
+    shown."""
     rows = await connection.fetch(
         f"""SELECT id FROM healthcare_service AS unit
         WHERE {_HIDDEN.format(terms="terms")} AND NOT deleted AND last_updated > $3 AND last_updated <= $4 AND version > 1

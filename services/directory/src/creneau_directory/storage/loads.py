@@ -32,8 +32,8 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """The fragments of one resource in a file, in the order of their lines; `line`: the first. `gone`: the last one says that
-    the resource is gone. `incomplete`: all only complete a resource that no line gives."""
+    """The fragments of one resource in a file, in the order of their lines; `line`: the first. `gone`: the last one says
+    that the resource is gone. `incomplete`: all only complete a resource that no line gives."""
 
     resource_type: str
     id: str
@@ -171,7 +171,7 @@ async def known_digests(
 async def given_by_others(
     connection: Connection, source: str, resource_type: str, ids: Sequence[str]
 ) -> frozenset[str]:
-    """The ids that a source of higher precedence gives too."""
+    """The ids that a source of higher precedence has given."""
     before = PRECEDENCE[: PRECEDENCE.index(source)] if source in PRECEDENCE else ()
     if not before:
         return frozenset()

@@ -30,6 +30,6 @@ async def works_for_others(
 
 
 async def is_of(connection: Connection, person: str, owners: Collection[str], now: datetime) -> bool:
-    """Whether one of these owners (internal terms) entered the professional (id), or owns a role of theirs that is present or
-    future at `now`."""
+    """Whether one of these owners (internal terms) entered the professional (id), or owns a role of theirs that is present
+    or future at `now`."""
     return bool(await connection.fetchval(_IS_OF, person, list(owners), now))

@@ -1,8 +1,8 @@
-"""Rebuilds the search entries of stored resources, after an upgrade that indexes more. The rows of people's search are queued
-for the worker.
+"""Rebuilds the search entries of stored resources, after an upgrade that indexes more. The rows of people's search are
+queued for the worker.
 
 Batch by batch, each in a transaction with its rows locked; versions, bytes and events stay as they are. If it breaks off, it
-starts again and does no harm; resources written meanwhile already have their new entries.
+starts again and does no harm. Resources written meanwhile already have their new entries.
 """
 
 from __future__ import annotations

@@ -38,11 +38,11 @@ NAMES_REMEMBERED_MAX = 16_384
 NAME_LETTERS_MIN = 4
 """fewest letters in a misspelt name that is looked up"""
 SHORT_NAME_LETTERS = 5
-"""a shorter misspelt name may have one letter wrong, and only means one of `CITIES`"""
+"""a shorter name with one letter wrong only means one of the `CITIES` largest communes"""
 TOWN_FROM = 20_000
 """fewest inhabitants of a commune whose name is not taken for a part of a longer misspelt name"""
 COMMON_FROM = 4
-"""fewest towns that have a word after the first of their names, for the word to be common: `seine`, `marne`, `bois`"""
+"""a word is common if it follows the first word in so many names of towns: `seine`, `marne`, `bois`"""
 CITIES = 60
 """number of the largest communes, which come before a département whose name is as near"""
 SHORT_FROM = 3_000
@@ -255,7 +255,7 @@ class Gazetteer:
         return self._by_name.get(place_key(name), ())
 
     def _coded(self, word: str) -> tuple[Place, float] | None:
-        """A postal code or the number of a département."""
+        """The place of a postal code or of the number of a département, and how sure that is."""
         if len(word) == 5 and word.isdigit() and word in self._by_postal:
             communes = self._by_postal[word]
             first = next((c for c in communes if c.part_of), communes[0])
@@ -267,7 +267,7 @@ class Gazetteer:
         return (area, 0.6) if area is not None else None
 
     def arrondissement(self, city: str | None, number: str) -> Place | None:
-        """`lyon` and `3`, `3e`, `3eme`, `xv`; without a city an ordinal is of Paris."""
+        """The arrondissement for `lyon` and `3`, `3e`, `3eme`, `xv`; without a city an ordinal means Paris."""
         n = _ordinal(number)
         if n is None:
             return None
@@ -279,8 +279,8 @@ class Gazetteer:
         return commune.place if commune else None
 
     def misspelt(self, words: Sequence[str]) -> tuple[Place, float] | None:
-        """The commune, département or region whose name sounds alike or is spelt nearly so. An article before the name counts
-        as one of the words."""
+        """The commune, département or region whose name sounds the same or is spelt nearly so. An article before the name
+        counts as one of the words."""
         return self._found_misspelt(joined(_SAINTS.get(word, word) for word in words))
 
     def ends(self, word: str) -> bool:
@@ -414,7 +414,7 @@ def place_key(name: str) -> str:
 
 
 def _singular(name: str) -> str:
-    """Without the marks of a plural: `haut de seine`, `bouche du rhone`."""
+    """A name without the marks of a plural: `haut de seine`, `bouche du rhone`."""
     return " ".join(stem(word) for word in name.split())
 
 

@@ -149,7 +149,7 @@ def _instead(wanted: Wanted, words: Vocabulary) -> tuple[tuple[tuple[str, ...], 
 
 
 def _wider(criteria: Criteria, km: float, told: Widened) -> Iterator[Step]:
-    """The question within a circle around the named place; nothing if the place has no position or the circle is no wider."""
+    """The question within a circle around the named place; nothing if it has no position or the circle is no wider."""
     if criteria.origin is None or not (criteria.within or criteria.circle):
         return
     if criteria.circle is not None and criteria.circle.km >= km:
@@ -158,7 +158,7 @@ def _wider(criteria: Criteria, km: float, told: Widened) -> Iterator[Step]:
 
 
 def _ringed(step: Step) -> Iterator[Step]:
-    """A circle, the smaller ones within it first: those ask for enough to be worth their while (see `ENOUGH`)."""
+    """Yields the step, and before it the same in smaller circles, which only count if they find `ENOUGH`."""
     circle = step.criteria.circle
     if circle is not None:
         for km in RINGS_KM:

@@ -76,7 +76,7 @@ def edits_allowed(length: int) -> int:
 
 
 def edit_distance(left: str, right: str, most: int) -> int:
-    """Counts letters that are wrong, missing, added or swapped with a neighbour; `most` + 1 if there are more than `most`."""
+    """Counts letters that are wrong, missing, added or swapped with a neighbour; `most` + 1 if there are more."""
     if abs(len(left) - len(right)) > most:
         return most + 1
     before: list[int] = []
@@ -167,7 +167,7 @@ class Alike:
 
 
 def undoubled(text: str) -> str:
-    """Without doubled letters, which nobody hears: `ajaccio` → `ajacio`."""
+    """The text without doubled letters, which nobody hears: `ajaccio` → `ajacio`."""
     return re.sub(r"(.)\1+", r"\1", text)
 
 

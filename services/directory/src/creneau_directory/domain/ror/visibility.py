@@ -87,8 +87,8 @@ def seen_by(viewer: Viewer, resource: dict[str, Any]) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Withheld:
-    """Parts of some versions of a resource that a viewer may not see: contacts by their addresses, and any part with a level,
-    written without the level."""
+    """Parts of some versions of a resource that a viewer may not see: contacts by their addresses, and any part with a
+    level, written without the level."""
 
     addresses: frozenset[str] = frozenset()
     parts: frozenset[str] = frozenset()

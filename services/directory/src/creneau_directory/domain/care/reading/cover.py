@@ -18,7 +18,7 @@ def best_cover(words: Sequence[str], pieces: Sequence[Piece]) -> list[Piece]:
         choice = best[end - 1]
         for piece in by_end.get(end, ()):
             worth, before = best[piece.start]
-            # Of two covers worth the same, the one of fewer pieces.
+            # Among covers worth the same, prefers the one with fewer pieces.
             if worth + piece.worth - 0.01 > choice[0]:
                 choice = (worth + piece.worth - 0.01, (*before, piece))
         best.append(choice)

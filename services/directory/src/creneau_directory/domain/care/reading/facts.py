@@ -57,7 +57,7 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class NameWord:
-    """A word of a name as it was typed, and the names of the directory that it may be."""
+    """A typed word of a name, and the names in the directory that it may stand for."""
 
     typed: str
     names: tuple[str, ...]

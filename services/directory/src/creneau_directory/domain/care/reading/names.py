@@ -71,8 +71,8 @@ class NamePieces:
         return one is not None and one[1] == 1
 
     def is_idle(self, words: Sequence[str], piece: Piece, known: KnownNames) -> bool:
-        """Whether a name is also an everyday word (`un bon dentiste`, `demain matin`) with no title or other name beside it to
-        show that it is a name (`dr Petit`, `Jean Petit`)."""
+        """Whether a name is also an everyday word (`un bon dentiste`, `demain matin`) with no title or other name beside it
+        to show that it is a name (`dr Petit`, `Jean Petit`)."""
         if piece.kind != "name" or not all(
             says_nothing(self._vocabulary, w) for w in words[piece.start : piece.end]
         ):

@@ -86,7 +86,7 @@ class TermPieces:
                 yield _term_piece(start, end, term, min(sure for _, sure in spelling), len(spelling))
 
     def _split(self, words: Sequence[str], start: int, end: int) -> Iterator[Piece]:
-        """Finds one word that was written or dictated as two or three: `dermato logue`, `ophtalmo-logue`, `os théo pathe`."""
+        """One word that was written or dictated as two or three: `dermato logue`, `ophtalmo-logue`, `os théo pathe`."""
         one = joined(words[start:end])
         if len(one) < JOINED_LETTERS_MIN:
             return

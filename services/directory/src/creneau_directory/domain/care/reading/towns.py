@@ -99,7 +99,7 @@ class PlacePieces:
     def _with_article(
         self, words: Sequence[str], content: Sequence[str], start: int, introduced: float
     ) -> Iterator[Piece]:
-        """Finds a misspelt name with an article: `le manss`, `l ail les roses`; only a city if the rest is a word: `le man`."""
+        """A misspelt name with an article: `le manss`, `l ail les roses`; only a city if the rest is a word: `le man`."""
         if len(joined(words)) < ARTICLE_LETTERS_MIN or (
             len(content) > 1 and not self._may_be_misspelt(content)
         ):

@@ -58,7 +58,7 @@ _UNITS = frozenset(
         ),
     ]
 )
-"""what numbers count"""
+"""words for what a number counts"""
 
 
 def is_counted(words: Sequence[str], at: int) -> bool:

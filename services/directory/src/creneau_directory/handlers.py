@@ -139,8 +139,8 @@ class PractitionerChanged:
         stored: Stored,
         resource: Resource | None,
     ) -> None:
-        """Raises ReliedOnByOthers or OwnNumbersChanged if the caller may not make this change, AccountUnfit if an account has
-        faults, RegulatorKnown if another account has one of its numbers."""
+        """Raises ReliedOnByOthers or OwnNumbersChanged if the caller may not make this change, AccountUnfit if an account
+        has faults, RegulatorKnown if another account has one of its numbers."""
         if resource is not None:
             await self._require_theirs_to_say(connection, context, stored, resource)
         if resource is not None and (context.role == "regulator" or is_account(resource)):

@@ -20,8 +20,8 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 
 def load_tables(metadata: MetaData) -> None:
-    """Declares the tables. `load`: one row a run. `load_fragment` (unlogged: a load begins anew after a crash of PostgreSQL):
-    fragments of each resource. `load_known`: digests of what each source gave last. `load_refusal`: the report."""
+    """Declares the tables. `load`: one row a run. `load_fragment` (unlogged: after a crash of PostgreSQL a load begins
+    anew): fragments of each resource. `load_known`: digests of what each source gave last. `load_refusal`: the report."""
     Table(
         "load",
         metadata,

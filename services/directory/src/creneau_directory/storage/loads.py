@@ -61,7 +61,7 @@ async def take_turn(connection: Connection) -> None:
 
 
 async def begun(connection: Connection, source: str, file: str, fingerprint: str, *, whole: bool) -> Load:
-    """Returns the unfinished load of the same file, or a new one; drops unfinished loads of other files of the source."""
+    """Returns the unfinished load of the same file; otherwise drops the source's unfinished loads and begins a new one."""
     row = await connection.fetchrow(
         "SELECT id, phase, lines, after_type, after_id, counts FROM load WHERE source = $1 AND fingerprint = $2"
         " AND whole = $3 AND finished_at IS NULL ORDER BY id DESC LIMIT 1",

@@ -83,7 +83,7 @@ class NamePieces:
         )
 
     def _is_surely_name(self, word: str, known: KnownNames) -> bool:
-        """Whether a word is a name in the directory, and neither in the vocabulary nor a place."""
+        """Whether a word is spelt exactly as a name in the directory, and neither in the vocabulary nor a place."""
         found = known.of(word)
         return (
             found is not None

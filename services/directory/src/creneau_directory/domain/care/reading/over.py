@@ -13,7 +13,7 @@ _NOW = frozenset({"now", "today", "night"})
 
 
 def with_what_is_over(words: Sequence[str], said: Sequence[Piece], pieces: Sequence[Piece]) -> list[Piece]:
-    """Makes an event a need for care if the text says that it is over: `séquelles d'avc`, `a fait un infarctus l'an dernier`.
+    """Makes an event a need if the text says that it is over: `séquelles d'avc`, `a fait un infarctus l'an dernier`.
     Otherwise it stays an emergency. The words that say so may be a need themselves (`rééducation`)."""
     between = _between(words, pieces)
     is_now = any(

@@ -27,11 +27,11 @@ from creneau_shared.security.principal import Principal
 
 SERVICE = "creneau-directory"
 NAMES = names_in({"Practitioner": "practitioner", "Organization": "organization"})
-"""Whom the trail can name."""
+"""Names of professionals and organisations for the trail."""
 
 
 def create_catalog() -> Catalog:
-    """What can be searched here."""
+    """The types that can be searched in the directory."""
     return Catalog([*(GenericTable.of(name) for name in TYPES), AuditEventTable(SERVICE, NAMES)])
 
 
@@ -51,7 +51,7 @@ def create_fhir(settings: DirectorySettings, database: Database, clock: Clock) -
 
 
 def create_operations(settings: DirectorySettings) -> list[Operation]:
-    """People's search, and what it suggests to those who type."""
+    """The operations: people's search, its suggestions while somebody types, and exports."""
     base = settings.public_base_url.rstrip("/")
     finding = FindCareOperation(
         base,
@@ -73,7 +73,7 @@ def create_operations(settings: DirectorySettings) -> list[Operation]:
 
 
 async def known(connection: Connection, principal: Principal, now: datetime) -> Known:
-    """For whom a principal acts here: the practices; the directory keeps nothing of patients."""
+    """The practices for which a principal acts; the directory keeps nothing of patients."""
     practices = await practices_of(connection, principal, now)
     return Known(practices=practices.may, own_practices=practices.own)
 
@@ -85,5 +85,5 @@ def create_app(settings: DirectorySettings | None = None, clock: Clock | None = 
     (
         vocabulary(),
         gazetteer(),
-    )  # read before anybody asks: it takes a second in which nothing else would be answered
+    )  # loaded at start: loading takes a second, during which no request would be answered
     return create_service_app(settings, create_fhir(settings, database, clock or SystemClock()))

@@ -1,5 +1,5 @@
-"""What the directory does around a write: refuse wrong national identifiers, tell everyone of the change, keep the
-accounts of regulators apart."""
+"""The hooks of the directory's writes: refuse wrong entries, publish each change, check the accounts of
+regulators."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ from creneau_shared.security.memberships import numbers_named
 async def resource_changed(
     connection: Connection, context: WriteContext, kind: ChangeKind, stored: Stored, resource: Resource | None
 ) -> None:
-    """The hook of every directory type, inside the transaction of the write. What others name is not deleted: a role
-    would be left without its professional, an offer without its place. It can be ended (`active`, `status`, `period`)."""
+    """The hook of every directory type, inside the transaction of the write. An entry that others name is not deleted: a
+    role would lose its professional, an offer its place. It can be ended instead (`active`, `status`, `period`)."""
     if resource is not None:
         faults = [*entry_faults(resource, context.role), *await _stale(connection, context, stored, resource)]
         if faults:
@@ -66,8 +66,8 @@ async def resource_changed(
 
 
 def entry_faults(resource: Resource, role: str) -> Iterator[EntryFault]:
-    """What an entry says that cannot be so, or has no place in the directory, which is read by everybody. `role`: of whoever
-    writes it."""
+    """Yields the contents of an entry that are wrong, or have no place in the directory, which is public. `role`: the role
+    of the author."""
     yield from (wrong for wrong in wrong_numbers(resource) if not _is_only_told(wrong, resource, role))
     for stated in stated_communes(resource):
         if not is_commune_code(stated.code):
@@ -82,14 +82,14 @@ def entry_faults(resource: Resource, role: str) -> Iterator[EntryFault]:
 
 
 def _is_only_told(wrong: WrongNumber, resource: Resource, role: str) -> bool:
-    """Whether a wrong key is no reason to refuse: what the deployment itself takes over from a national register."""
+    """Whether a wrong key only gets a warning: the deployment itself takes the entry over from a national register."""
     profiles = resource.get("meta", {}).get("profile", ())
     claims = any(str(profile).startswith(REGISTER_PROFILES) for profile in profiles)
     return role == "system" and claims and has_form(wrong.register, wrong.value)
 
 
 def _remarks(resource: Resource, context: WriteContext) -> Iterator[str]:
-    """What is odd about an entry that is taken, in the words of a Warning header (ASCII)."""
+    """Yields remarks on an accepted entry, as texts of a Warning header (ASCII)."""
     for wrong in wrong_numbers(resource):
         yield f"identifier[{wrong.index}]: key of {wrong.register} {wrong.value} does not hold"
     for index, identifier in enumerate(resource.get("identifier", ())):
@@ -107,14 +107,14 @@ def _remarks(resource: Resource, context: WriteContext) -> Iterator[str]:
 async def _stale(
     connection: Connection, context: WriteContext, stored: Stored, resource: Resource
 ) -> list[StaleCapacity]:
-    """Capacities of a place that were changed without being counted anew."""
+    """The capacities of a place that changed without a new count, or were counted in the future."""
     if stored.resource_type != "Location" or not any(capacities(resource)):
         return []
     return list(stale_capacities(await _before(connection, stored), resource, context.now))
 
 
 async def _before(connection: Connection, stored: Stored) -> Resource:
-    """What an entry said before this version of it; nothing of one that is new, or was deleted."""
+    """The content of the entry's previous version; empty if the entry is new or was deleted."""
     before = await connection.fetchval(
         "SELECT content FROM resource_history WHERE resource_type = $1 AND id = $2 AND version = $3",
         stored.resource_type,
@@ -125,8 +125,8 @@ async def _before(connection: Connection, stored: Stored) -> Resource:
 
 
 class PractitionerChanged:
-    """The hook of Practitioner: as for every type, what others rely on, and the rules of regulators' accounts (SAS,
-    INT_R02)."""
+    """The hook of Practitioner: that of every type, the elements that decide rights, and the rules of regulators' accounts
+    (SAS, INT_R02)."""
 
     def __init__(self, base_url: str) -> None:
         self._accounts = GenericStore("Practitioner", base_url, resource_changed)
@@ -139,8 +139,8 @@ class PractitionerChanged:
         stored: Stored,
         resource: Resource | None,
     ) -> None:
-        """ReliedOnByOthers, OwnNumbersChanged where a change is not the caller's to make; AccountUnfit for an account that says
-        too little, RegulatorKnown for one whose number another one bears."""
+        """Raises ReliedOnByOthers or OwnNumbersChanged if the caller may not make this change, AccountUnfit if an account
+        has faults, RegulatorKnown if another account has one of its numbers."""
         if resource is not None:
             await self._require_theirs_to_say(connection, context, stored, resource)
         if resource is not None and (context.role == "regulator" or is_account(resource)):
@@ -152,7 +152,7 @@ class PractitionerChanged:
     async def _require_theirs_to_say(
         self, connection: Connection, context: WriteContext, stored: Stored, resource: Resource
     ) -> None:
-        """Whoever entered a professional would otherwise decide who speaks for every practice where that person works."""
+        """Refuses changes to rights at other practices: who entered a professional does not decide who speaks for those."""
         if context.organizations is None:
             return
         before = await _before(connection, stored)
@@ -163,7 +163,7 @@ class PractitionerChanged:
             raise ReliedOnByOthers(stored.id, changed)
 
     async def _take_numbers(self, connection: Connection, context: WriteContext, account: Resource) -> None:
-        """An active account takes its numbers from those that are no longer active; they keep the rest."""
+        """Takes the numbers of an active account from inactive accounts, which keep the rest. RegulatorKnown otherwise."""
         numbers = numbers_of(account)
         for other in await others_bearing(connection, numbers, account["id"]):
             bearer = loads(other.content or b"null")
@@ -173,7 +173,7 @@ class PractitionerChanged:
 
 
 def _is_oneself(context: WriteContext, before: Resource) -> bool:
-    """Whether an entry, as it has been until now, is the author's own."""
+    """Whether the entry, in its previous version, is that of the author."""
     numbers = numbers_named(context.national_id) if context.national_id else frozenset[tuple[str, str]]()
     return bool(before) and (
         context.practitioner == before["id"] or not numbers.isdisjoint(national_numbers(before))
@@ -181,7 +181,7 @@ def _is_oneself(context: WriteContext, before: Resource) -> bool:
 
 
 def wrong_numbers(resource: Resource) -> Iterator[WrongNumber]:
-    """Each identifier whose national system it cannot belong to."""
+    """Yields each identifier whose value is wrong for its national system."""
     for index, identifier in enumerate(resource.get("identifier", ())):
         check = CHECKS.get(identifier.get("system", ""))
         value = identifier.get("value")

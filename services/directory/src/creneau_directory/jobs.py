@@ -1,4 +1,4 @@
-"""What time brings: what is past keeping goes."""
+"""The worker's jobs: retention, and the queued rows of people's search."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ from creneau_shared.retention.settings import RetentionSettings
 
 
 def rules(common: RetentionSettings) -> list[Rule]:
-    """How long the directory keeps what; the directory itself is public, and kept as long as it is true."""
+    """The rules of retention. The entries themselves are public, and kept as long as they are true."""
     return [idempotency_rule(common), *common_rules(common, TYPES)]
 
 
 def retention(database: Database, clock: Clock) -> Retention:
-    """The directory's job of retention."""
+    """The directory's retention job."""
     settings = RetentionSettings()
     return Retention(database, clock, rules(settings), settings)
 
 
 class CareIndex:
-    """Enters into people's search what was put down for later, or written past the API."""
+    """Brings people's search up to date with changes that were queued, or written past the API."""
 
     def __init__(self, database: Database, interval_s: float) -> None:
         self._database = database
         self._interval_s = interval_s
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Look at each interval until `stop` is set."""
+        """Looks for queued changes at each interval until `stop` is set."""
         await every(self._interval_s, self.enter_due, stop)
 
     async def enter_due(self) -> int:
-        """Enter all that is due, batch by batch, but for what somebody else enters now; how many situations."""
+        """Rebuilds all rows that are due, batch by batch, except those that somebody else rebuilds now; returns how many."""
         await self._find_due()
         entered, place = 0, care.BEGINNING
         while True:
@@ -49,7 +49,7 @@ class CareIndex:
             place = last
 
     async def _find_due(self) -> None:
-        """What has changed, batch by batch: the situations that are made of it become due."""
+        """Takes the queued changes, batch by batch: the situations that depend on them become due."""
         count = care.BATCH
         while count >= care.BATCH:
             async with self._database.transaction() as connection:

@@ -1,4 +1,4 @@
-"""What `$validate` says of an entry of the directory beside the national profiles."""
+"""The issues that `$validate` reports of a directory entry beside the national profiles."""
 
 from __future__ import annotations
 
@@ -9,6 +9,6 @@ from creneau_shared.fhir.storage.store import Resource
 
 
 def entry_issues(resource: Resource) -> list[Issue]:
-    """What a write of the entry would be refused for, by whoever is no register themselves: the ROR's facets where it claims
-    to be of the ROR, national numbers, communes, time zones."""
+    """The issues for which a practice's write of the entry would be refused: facets of the ROR if it claims a ROR profile,
+    national numbers, communes, time zones, texts."""
     return [entry_issue(resource["resourceType"], fault) for fault in entry_faults(resource, "practice")]

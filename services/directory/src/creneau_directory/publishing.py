@@ -1,4 +1,4 @@
-"""What the directory tells the world: each resource as it is now, on one compacted topic."""
+"""The events of the directory: the present state of each resource, on one compacted topic."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ RESOURCE_CHANGED = "fr.creneau.directory.resource.changed.v1"
 
 
 def resource_event(stored: Stored, correlation_id: str | None) -> Event:
-    """The resource as it is served to everybody, or a tombstone once it is deleted; the key is `Type/id`."""
+    """The event of a resource as everybody may see it, or a tombstone if it is deleted; the key is `Type/id`."""
     name = f"{stored.resource_type}/{stored.id}"
     return Event(
         topic=RESOURCES.name,

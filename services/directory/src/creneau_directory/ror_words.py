@@ -1,4 +1,4 @@
-"""How the faults of what claims to be the ROR's are told."""
+"""The words for faults of resources that claim a ROR profile."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ FACETS: Final[Mapping[str, tuple[str, str]]] = {
         "the level of confidentiality (TRE_R283)",
     ),
 }
-"""Each facet, with its name in French and in English."""
+"""facet → its name in French and in English"""
 _PROBLEMS: Final = {
     "missing": ("required", "doit être indiqué(e)", "must be given"),
     "repeated": ("structure", "ne peut être indiqué(e) qu'une fois", "can be given once only"),
@@ -60,7 +60,7 @@ _PROBLEMS: Final = {
 
 
 def ror_issue(resource_type: str, fault: FacetFault | WrongCommune | StaleCapacity) -> Issue:
-    """The issue that tells of a fault of a resource of the type."""
+    """The issue for a fault of a resource of this type."""
     if isinstance(fault, WrongCommune):
         return Issue(
             "value",

@@ -1,4 +1,4 @@
-"""What of the directory a caller sees: the rules of `domain.ror.visibility` for stored bytes, searches and events."""
+"""What a caller may see: applies the rules of `domain.ror.visibility` to stored bytes, searches and events."""
 
 from __future__ import annotations
 
@@ -45,18 +45,18 @@ ROR_HEADERS = (
 ROR_TYPES = ("HealthcareService", "Location", "Organization", "Practitioner", "PractitionerRole")
 OFFERS = "HealthcareService"
 _KEPT_IN_EVENTS = ("active", "providedBy", "location")
-"""of a sensitive unit: whose it is and where, which other services need to know whose an agenda is"""
+"""elements of a sensitive unit that events keep: other services need its owner and place to know whose an agenda is"""
 
 
 def viewer_of(access: Access) -> Viewer:
-    """Who looks, by their role and the organisations for which they speak."""
+    """The Viewer of an access, from its role and the organisations for which the caller speaks."""
     role = access.rights.role
     speaks = access.rights.organizations if role in STAFF else frozenset[str]()
     return Viewer(role == "system", role in STAFF and bool(speaks), role == "regulator", speaks)
 
 
 def shown(access: Access, content: bytes) -> bytes:
-    """The stored bytes as the caller may see them; most of them have nothing that anybody may not see."""
+    """The stored bytes as the caller may see them; most resources have nothing to hide and are not parsed."""
     if not any(mark in content for mark in MARKS):
         return content
     viewer = viewer_of(access)
@@ -70,8 +70,8 @@ def shown(access: Access, content: bytes) -> bytes:
 async def in_hindsight(
     connection: Connection, access: Access, now: datetime, versions: Sequence[Stored]
 ) -> Sequence[Stored]:
-    """Versions without what the resources withhold by now: of one that is declared sensitive or confidential, it ought never to
-    have been shown, whatever was said of it before."""
+    """Versions without what is hidden by now: content once declared sensitive or confidential is hidden in earlier
+    versions too, whatever these state."""
     viewer = viewer_of(access)
     if viewer.everything or not versions:
         return versions
@@ -95,7 +95,7 @@ async def _without_sensitive(
 async def _without_confidential(
     connection: Connection, viewer: Viewer, resource_type: str, versions: Sequence[Stored]
 ) -> Sequence[Stored]:
-    """Versions without the contacts that a later version withholds, unless the present one shows them again."""
+    """Versions without the parts that a later version withholds, unless the present version shows them again."""
     oldest: dict[str, int] = {}
     for version in versions:
         oldest[version.id] = min(version.version, oldest.get(version.id, version.version))
@@ -144,14 +144,14 @@ def _masked(viewer: Viewer, version: Stored) -> Stored:
 
 
 def indexed(resource: Resource) -> Resource:
-    """What a resource is found by: what everybody may see, but for a sensitive unit, which is found by who may see it."""
+    """The part of a resource that searches use: what everybody may see; of a sensitive unit all, for who may see it."""
     if is_sensitive(resource):
         return resource
     return seen_by(EVERYBODY, resource)
 
 
 def published(content: bytes) -> bytes:
-    """The bytes as they are told to other services, which show what they know to everybody."""
+    """The bytes for events: other services show everybody what they receive."""
     if not any(mark in content for mark in MARKS):
         return content
     resource = loads(content)
@@ -163,7 +163,7 @@ def published(content: bytes) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class OpenOffers(GenericTable):
-    """The offers without the sensitive units, but for those of `organizations` (ids)."""
+    """The offers, without sensitive units other than those of `organizations` (ids)."""
 
     organizations: tuple[str, ...] = ()
 
@@ -177,7 +177,7 @@ class OpenOffers(GenericTable):
 
 @dataclass(frozen=True, slots=True)
 class RorPolicy:
-    """Searches of the directory: sensitive units are neither found nor led through but by those who may see them."""
+    """The policy of searches: only those who may see a sensitive unit find it, or find others through it."""
 
     def narrow(self, access: Access, pairs: Pairs) -> Pairs:
         return pairs
@@ -199,7 +199,7 @@ class RorPolicy:
 
 
 def require_ror_headers(request: FhirRequest) -> None:
-    """Unauthenticated without a token, RorHeadersMissing without the four headers by which the ROR knows who asks."""
+    """Raises Unauthenticated without a token, RorHeadersMissing without the four headers that identify the ROR's callers."""
     if request.principal == ANONYMOUS:
         raise Unauthenticated(
             "Le ROR se consulte avec un jeton d'accès (Authorization: Bearer).",

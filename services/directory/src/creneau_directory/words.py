@@ -1,4 +1,4 @@
-"""How each refusal of the directory's rules is told: status, code, FHIRPath, French, English."""
+"""The words of each refusal of the directory's rules: status, code, FHIRPath, French, English."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ WORDS = Theme()
 
 
 def told(refusal: Refusal) -> CreneauError:
-    """The error that tells of a refusal."""
+    """The error for a refusal."""
     return CATALOGUE[type(refusal)](refusal)
 
 
@@ -147,7 +147,7 @@ CATALOGUE = dict(WORDS)
 
 
 def entry_issue(resource_type: str, fault: EntryFault) -> Issue:
-    """How one fault of an entry is told."""
+    """The issue for one fault of an entry."""
     if isinstance(fault, UnknownZone):
         return zone_issue(resource_type, fault.index, fault.name)
     if isinstance(fault, PatientsDevice):

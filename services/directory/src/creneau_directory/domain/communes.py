@@ -1,8 +1,8 @@
-"""INSEE codes of communes: 2A and 2B in Corsica, 97x and 98x overseas, arrondissements; what has merged keeps its old code.
+"""INSEE codes of communes: 2A and 2B in Corsica, 97x and 98x overseas, arrondissements; communes that merged keep old codes.
 
-The rule: what is no code (`2C001`, four characters) is wrong; a code that the present COG does not have may be that of a
-commune that has merged, and is taken with a remark; so is a postal code that is not one of the commune's (CEDEX apart,
-which belong to whoever gets the letters).
+The rule: a text without the form of a code (`2C001`, four characters) is wrong. A code that the present COG lacks is
+accepted with a remark, because it may be of a commune that has merged. So is a postal code that is not one of the
+commune's, except a CEDEX code, which belongs to a receiver of mail.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ class StatedCommune:
 
 
 def is_commune_code(code: str) -> bool:
-    """Whether it has the form of a commune's code."""
+    """Whether the text has the form of a commune's code."""
     return _CODE.fullmatch(code) is not None
 
 
 def remark_on(stated: StatedCommune) -> CommuneRemark | None:
-    """What is odd about a code of the right form; None: nothing."""
+    """Returns the remark on a code of the right form; None if nothing is odd about it."""
     commune = communes().get(stated.code)
     if commune is None:
         return "unknown"
@@ -50,17 +50,17 @@ def remark_on(stated: StatedCommune) -> CommuneRemark | None:
 
 
 def _may_be_cedex(postal: str, known: tuple[str, ...]) -> bool:
-    """Whether it is a code of the same département that no commune has: mail for a large receiver."""
+    """Whether a postal code may be a CEDEX (mail of a large receiver): of the same département, and not ending in 0."""
     return postal[:2] == known[0][:2] and not postal.endswith("0")
 
 
 def stated_communes(resource: Mapping[str, Any]) -> Iterator[StatedCommune]:
-    """The communes that a resource names: of its addresses, and of the place itself (ROR)."""
+    """Yields the communes that a resource states: in its addresses, and of the place itself (ROR)."""
     addresses = resource.get("address", ())
     several = isinstance(addresses, list)
     for index, address in enumerate(addresses if several else [addresses]):
         if not isinstance(address, Mapping):
-            continue  # an Endpoint's is a URL
+            continue  # the address of an Endpoint is a URL
         where = f"address[{index}]" if several else "address"
         for code in _codes(address, _ADDRESS_CODE):
             yield StatedCommune(where, code, address.get("postalCode"))

@@ -1,14 +1,14 @@
-"""National identifiers: what their keys must be. A wrong key is refused where it enters the directory.
+"""National identifiers and their keys. A wrong key is refused where it enters the directory.
 
 RPPS: 11 digits, Luhn key. IDNPS: a prefix digit (8 for RPPS, 0 for ADELI) before the number. SIREN and SIRET: by
 python-stdnum, La Poste's key included. IDNST: a prefix digit (1 for FINESS, 3 for SIRET) before the number. FINESS:
 9 characters. (Crib in ROR, Annuaire Santé and SAS guides.)
 
-The rule of keys: what has not the form of a number (length, digits) is refused. A wrong key is refused of a practice, which
-mistypes, and of whoever claims no register; the deployment itself, when what it writes claims a national register
-(`meta.profile` of FR Core, the Annuaire Santé or the ROR), is told of it and goes on: the registers' own examples, and
-numbers in use, break their keys. A FINESS key is never more than told of. In a PractitionerRole the RPPS's system numbers
-situations, which have no key.
+The rule: a value without the form of a number (length, digits) is refused. A wrong key is refused too, with one exception:
+the deployment itself only gets a warning for an entry that claims a national register (`meta.profile` of FR Core, the
+Annuaire Santé or the ROR), because the registers' own examples, and numbers in use, break their keys. Practices mistype, so
+they are refused. A wrong FINESS key is only ever a warning. In a PractitionerRole the system of the RPPS numbers situations,
+which have no key.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ NATIONAL_STRUCTURE_ID = "urn:oid:1.2.250.1.71.4.2.2"
 NATIONAL_PERSON_SYSTEMS = frozenset(
     {RPPS, "http://rpps.fr", "https://adeli.esante.gouv.fr", NATIONAL_PERSON_ID}
 )
-"""the systems of the numbers by which a professional is known nationally"""
+"""the systems of national numbers of professionals"""
 FINESS = "https://finess.esante.gouv.fr"
 SIRENE = "https://sirene.fr"
 
@@ -44,8 +44,8 @@ def is_rpps(value: str) -> bool:
 
 
 def is_national_person_id(value: str) -> bool:
-    """`8` + RPPS, or an RPPS that came without its prefix; `0` + ADELI, or an ADELI. Other prefixes (numbers within a
-    structure) have no key to check. Digits of another length, or with blanks between, are nobody's number."""
+    """Accepts `8` + RPPS, an RPPS without its prefix, `0` + ADELI, or an ADELI. Numbers with other prefixes (within a
+    structure) have no key to check. Digits of another length, or with blanks between, are refused."""
     plain = value.replace(" ", "")
     if not (plain.isascii() and plain.isdigit()):
         return bool(plain)
@@ -69,7 +69,7 @@ def finess_key_holds(value: str) -> bool:
 
 
 def has_form(register: str, value: str) -> bool:
-    """Whether a value of a register has the length and the digits of a number, whatever its key."""
+    """Whether a value has the length and the digits of a number of the register, whatever its key."""
     plain = value.replace(" ", "")
     return plain.isascii() and bool(re.fullmatch(_FORMS.get(register, ".+"), plain))
 
@@ -80,8 +80,8 @@ def is_finess(value: str) -> bool:
 
 
 def is_national_structure_id(value: str) -> bool:
-    """`1` + FINESS or `3` + SIRET; other prefixes (ranks of RPPS and ADELI) have no key to check. Digits of another length, or
-    with blanks between, are no structure's number."""
+    """Accepts `1` + FINESS or `3` + SIRET; other prefixes (ranks of RPPS and ADELI) have no key to check. Digits of another
+    length, or with blanks between, are refused."""
     plain = value.replace(" ", "")
     if value.startswith("3") and _digits(value, 15):
         return bool(siret.is_valid(value[1:]))
@@ -103,7 +103,7 @@ REGISTER_PROFILES = (
     "https://interop.esante.gouv.fr/ig/fhir/annuaire/",
     "https://interop.esante.gouv.fr/ig/fhir/ror/",
 )
-"""How the profiles of the national registers begin."""
+"""beginnings of the profiles of the national registers"""
 
 CHECKS: Mapping[str, tuple[str, Callable[[str], bool]]] = {
     RPPS: ("RPPS", is_rpps),

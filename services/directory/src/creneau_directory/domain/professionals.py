@@ -9,11 +9,11 @@ from typing import Any, Literal
 from creneau_directory.domain.identifiers import NATIONAL_PERSON_SYSTEMS
 
 ReliedOn = Literal["identifier", "active"]
-"""The elements of Practitioner."""
+"""the elements of Practitioner that decide rights"""
 
 
 def national_numbers(practitioner: Mapping[str, Any]) -> frozenset[tuple[str, str]]:
-    """The numbers by which a professional is known nationally: (system, value)."""
+    """The national numbers of a professional: (system, value)."""
     return frozenset(
         (identifier["system"], str(identifier.get("value", "")))
         for identifier in practitioner.get("identifier", ())
@@ -22,7 +22,7 @@ def national_numbers(practitioner: Mapping[str, Any]) -> frozenset[tuple[str, st
 
 
 def relied_on_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[ReliedOn]:
-    """What of it the second says otherwise than the first, which says nothing of one that is new."""
+    """Yields the elements that decide rights and differ between two versions; `before` is empty if the entry is new."""
     if national_numbers(before) != national_numbers(after):
         yield "identifier"
     if _is_active(before) != _is_active(after):

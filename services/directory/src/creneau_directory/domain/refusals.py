@@ -1,4 +1,4 @@
-"""Every refusal of the directory's rules, as facts. How each is told (status, FHIRPath, French, English):
+"""Every refusal of the directory's rules, as facts. The words of each (status, FHIRPath, French, English) are in
 `creneau_directory.words`. Indexes are those of the entry's own elements."""
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ AccountFault = Literal[
     "type",
     "uuid",
 ]
-"""What an account does not say as it must."""
+"""the part of an account that is missing or wrong"""
 
 
 @dataclass(frozen=True, slots=True)
 class WrongNumber:
-    """An identifier's value is no number of its national register."""
+    """The value of an identifier is not a valid number of its national register."""
 
     index: int
     value: str
@@ -39,7 +39,7 @@ class WrongNumber:
 
 @dataclass(frozen=True, slots=True)
 class UnknownZone:
-    """A stated time zone (index of the extension) that there is not."""
+    """A stated time zone (index of the extension) does not exist."""
 
     index: int
     name: str
@@ -47,7 +47,7 @@ class UnknownZone:
 
 @dataclass(frozen=True, slots=True)
 class PatientsDevice:
-    """A device is a patient's, and everybody reads the directory."""
+    """A device belongs to a patient; it has no place in the directory, which is public."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ class DiscriminatingText:
 
 @dataclass(frozen=True, slots=True)
 class WrongCommune:
-    """What stands (element) in the place of a commune's INSEE code is none."""
+    """The text given as a commune's INSEE code (element) is not a code."""
 
     element: str
     code: str
@@ -78,7 +78,7 @@ EntryFault = (
 
 @dataclass(eq=False)
 class EntryUnfit(Refusal):
-    """An entry says what cannot be so, or has no place here."""
+    """An entry has contents that are wrong, or that have no place in the directory."""
 
     resource_type: str
     faults: tuple[EntryFault, ...]
@@ -95,7 +95,7 @@ class StillNamed(Refusal):
 
 @dataclass(frozen=True, slots=True)
 class AccountLacks:
-    """Where in a regulator's account something is missing or wrong (element of Practitioner), and what."""
+    """A fault in a regulator's account: the element of Practitioner, and what is missing or wrong there."""
 
     element: str
     fault: AccountFault
@@ -103,7 +103,7 @@ class AccountLacks:
 
 @dataclass(eq=False)
 class AccountUnfit(Refusal):
-    """A regulator's account says too little, or the wrong thing."""
+    """A regulator's account has missing or wrong elements."""
 
     lacks: tuple[AccountLacks, ...]
 
@@ -138,8 +138,7 @@ class PartsIdNotTheirs(Refusal):
 
 @dataclass(eq=False)
 class ReliedOnByOthers(Refusal):
-    """A practice changes of a professional (id) who works for another one too what it is by that they speak for it
-    (elements)."""
+    """A practice changes elements that decide rights, of a professional (id) who also works for another practice."""
 
     person: str
     elements: tuple[ReliedOn, ...]
@@ -147,11 +146,11 @@ class ReliedOnByOthers(Refusal):
 
 @dataclass(eq=False)
 class OwnNumbersChanged(Refusal):
-    """A professional changes the national numbers by which they are known themselves."""
+    """A professional changes their own national numbers."""
 
 
 @dataclass(eq=False)
 class RorHeadersMissing(Refusal):
-    """Headers (names) by which the ROR knows who asks are missing."""
+    """Headers (names) by which the ROR identifies the caller are missing."""
 
     names: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""Accounts of the regulators of unscheduled care: what one must say (SAS, INT_R02; profile FrPractitionerRegul)."""
+"""Accounts of the regulators of unscheduled care: what each must have (SAS, INT_R02; profile FrPractitionerRegul)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from uuid import UUID
 from creneau_directory.domain.refusals import AccountLacks
 
 SOURCE = "urn:oid:1.2.250.1.213.3.6"
-"""`meta.source` of every account, and the system of the numbers that SAS gives itself"""
+"""`meta.source` of every account, and the system of SAS's own numbers"""
 PROFILE = "https://interop.esante.gouv.fr/ig/fhir/sas/StructureDefinition/FrPractitionerRegul"
 NATIONAL = "urn:oid:1.2.250.1.71.4.2.1"
 TYPES = {NATIONAL: "IDNPS", SOURCE: "INTRN"}
@@ -17,13 +17,13 @@ TYPES = {NATIONAL: "IDNPS", SOURCE: "INTRN"}
 
 
 def is_account(practitioner: Mapping[str, Any]) -> bool:
-    """Whether a Practitioner says that it is one."""
+    """Whether a Practitioner says that it is a regulator's account."""
     meta = practitioner.get("meta", {})
     return meta.get("source") == SOURCE or PROFILE in meta.get("profile", ())
 
 
 def numbers_of(practitioner: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Its numbers, national and of SAS, by which no other account is known: (system, value), in one order for all."""
+    """The sorted numbers, national and of SAS, that only this account may have: (system, value)."""
     identifiers = practitioner.get("identifier", ())
     return sorted(
         {(i["system"], i["value"]) for i in identifiers if i.get("system") in TYPES and i.get("value")}
@@ -31,7 +31,7 @@ def numbers_of(practitioner: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def without_numbers(practitioner: Mapping[str, Any], numbers: Iterable[tuple[str, str]]) -> dict[str, Any]:
-    """The account once these numbers are another's."""
+    """The account without these numbers, which another account takes over."""
     gone = set(numbers)
     kept = [i for i in practitioner["identifier"] if (i.get("system"), i.get("value")) not in gone]
     rest = {name: value for name, value in practitioner.items() if name != "identifier"}
@@ -39,7 +39,7 @@ def without_numbers(practitioner: Mapping[str, Any], numbers: Iterable[tuple[str
 
 
 def account_lacks(practitioner: Mapping[str, Any]) -> Iterator[AccountLacks]:
-    """What an account lacks, each with the element where it is missing."""
+    """Yields what is missing or wrong in an account, with its element."""
     if "active" not in practitioner:
         yield AccountLacks("active", "activity")
     yield from _identifier_lacks(practitioner.get("identifier", ()))

@@ -1,4 +1,4 @@
-"""What a practice may not write of whom it receives: nobody is turned away for how their care is paid.
+"""Texts that a practice may not write about whom it receives: nobody is turned away for how their care is paid.
 
 Refusing people for their cover (complémentaire santé solidaire, formerly CMU-C; aide médicale de l'État) is a refusal
 of care (Code de la santé publique L1110-3); the Défenseur des droits had platforms take such words away
@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 ELEMENTS = ("name", "comment", "description", "extraDetails", "availabilityExceptions")
-"""of the directory's types: what a practice says in words of its own"""
+"""the elements of the directory's types that hold a practice's own words"""
 
 _COVER = (
     r"(?:cmu(?: ?c)?|c2s|css|complementaire sante solidaire|couverture maladie universelle|ame|"
@@ -28,7 +28,7 @@ _WELCOME = re.compile(r"\b(?:pas de refus|sans refus|non refuse\w*|sans conditio
 
 
 def discriminating_texts(resource: Mapping[str, Any]) -> Iterator[str]:
-    """The elements in which somebody is turned away for their cover: `comment` …"""
+    """Yields the elements whose text turns people away for their cover: `comment` …"""
     for element in ELEMENTS:
         text = resource.get(element)
         if isinstance(text, str) and turns_away(text):
@@ -36,14 +36,14 @@ def discriminating_texts(resource: Mapping[str, Any]) -> Iterator[str]:
 
 
 def turns_away(text: str) -> bool:
-    """Whether a sentence of the text names such a cover together with a refusal."""
+    """Whether a sentence of the text names a social cover (CSS, CMU, AME) together with a refusal."""
     return any(
         _DISCRIMINATING.search(sentence) and not _WELCOME.search(sentence) for sentence in _sentences(text)
     )
 
 
 def _sentences(text: str) -> Iterator[str]:
-    """Sentences in small letters, without accents and signs."""
+    """Yields the sentences of a text in small letters, without accents and punctuation."""
     plain = unicodedata.normalize("NFKD", text.casefold().replace("âme", "esprit"))
     plain = "".join(letter for letter in plain if not unicodedata.combining(letter))
     for sentence in re.split(r"[.;!?\n]+", plain.replace("c.m.u.", "cmu").replace("a.m.e.", "ame")):

@@ -1,1 +1,1 @@
-"""Loading the directory from national files: read as streams, laid down as fragments, compared, written in bulk."""
+"""Loads the directory from national files: read as streams, stored as fragments, compared, written in bulk."""

@@ -1,7 +1,7 @@
 """The Annuaire Santé's open extraction: pipes, no quotes, a pipe at the end of each line; one line for each professional,
 skill and place (PS_LibreAcces_Personne_activite), or for each skill (…_SavoirFaire).
 
-Columns are known by their headers, whatever their order, accents and edition. Codes count, labels do not.
+Headers identify the columns, whatever their order, accents and edition. Codes are read, labels are not.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ _COLUMNS: Final = {
     "code genre activite": "activity_kind",
     "code genre d'activite": "activity_kind",
 }
-"""header as `_normal` has it → our name"""
+"""header as `_normal` writes it → our name"""
 _NEEDED: Final = ("id_type", "id", "idnps", "family")
 _SOURCE: Final = "https://annuaire.esante.gouv.fr"
 _V2_0203: Final = "https://hl7.fr/ig/fhir/core/CodeSystem/fr-core-cs-v2-0203"
@@ -104,9 +104,9 @@ class Annuaire:
     merges: bool = True
 
     def lines(self, path: Path) -> Iterator[Line]:
-        """One Line for each line after a header; of a folder, of all its files that have professions (some editions give
-        skills in a file of their own). ValueError for a header that is none of the Annuaire's, or a file of skills alone:
-        without the activities all of these would be missing."""
+        """Yields one Line for each line after a header. In a folder, reads all files that have professions (some editions
+        give skills in a file of their own). ValueError if the header is not of the Annuaire, or for a file of skills alone:
+        all activities would be missing."""
         if not path.is_dir():
             yield from self._file(path, 0, alone=True)
             return
@@ -130,7 +130,7 @@ class Annuaire:
 
 
 def _header(raw: bytes) -> tuple[Mapping[str, int], int]:
-    """Our name → position, and how many columns a line has (the empty one behind the last pipe not counted)."""
+    """Returns our name → position, and the number of columns (without the empty one after the last pipe)."""
     text, _ = decoded(raw)
     titles = text.removesuffix("|").split("|")
     columns: dict[str, int] = {}
@@ -145,7 +145,7 @@ def _header(raw: bytes) -> tuple[Mapping[str, int], int]:
 
 
 def _normal(title: str) -> str:
-    """Small letters, no accents, no parenthesis, single blanks."""
+    """The title in small letters, without accents and parentheses, with single blanks."""
     plain = unicodedata.normalize("NFKD", title.casefold().replace("’", "'"))
     plain = "".join(letter for letter in plain if not unicodedata.combining(letter))
     return " ".join(re.sub(r"\([^)]*\)", "", plain).split())
@@ -177,7 +177,7 @@ def _pieces(raw: bytes, columns: Mapping[str, int], width: int) -> Iterator[Piec
 
 
 def _shifted(row: Mapping[str, str]) -> str | None:
-    """The first column whose value cannot be one of its kind: the line has slipped."""
+    """The first column with a value that does not fit it (the line has shifted); None if all fit."""
     if row["id_type"] not in ("0", "8"):
         return "id_type"
     if not row["id"] or row["idnps"] != row["id_type"] + row["id"]:
@@ -271,7 +271,7 @@ def _practitioner(row: Mapping[str, str], id_: str, meta: Mapping[str, Any]) -> 
 
 
 def _structure_id(row: Mapping[str, str]) -> str | None:
-    """Under which id the structure stands: its FINESS, which other files give too, else its number in the RASS."""
+    """The id of the structure: by its FINESS, which other files give too, else by its number in the RASS."""
     if row.get("finess"):
         return f"finess-{row['finess']}"
     number = row.get("structure") or row.get("idnst") or (row.get("siret") and f"C{row['siret']}")
@@ -357,7 +357,7 @@ def _commune_remark(row: Mapping[str, str]) -> Iterator[Remark]:
 
 
 def _role(row: Mapping[str, str], references: Mapping[str, str], meta: Mapping[str, Any]) -> Resource:
-    """One situation. The open file numbers them not: what tells them apart is their number."""
+    """One situation. The open file has no numbers of situations: a digest of what tells them apart is the id."""
     parts: tuple[str, ...] = (row["idnps"], row.get("structure") or row.get("idnst", ""), row["profession"])
     parts += tuple(row.get(name, "") for name in ("skill", "mode", "function", "activity_kind"))
     key = hashlib.sha256("|".join(parts).encode()).hexdigest()[:24]

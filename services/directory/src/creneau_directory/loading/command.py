@@ -34,7 +34,7 @@ from creneau_shared.fhir.validation import validate
 
 
 class Kind(StrEnum):
-    """What a file is."""
+    """The kind of a file."""
 
     annuaire = "annuaire"
     finess = "finess"
@@ -52,7 +52,7 @@ def source_of(kind: Kind, settings: LoadSettings) -> Source:
 
 
 def fault_of(resource: dict[str, Any]) -> str | None:
-    """What is wrong with a resource of a FHIR file: structure, invariants, profiles, the directory's rules."""
+    """The first fault of a resource in a FHIR file (structure, invariants, profiles, the directory's rules); None: none."""
     issues = validate(resource, resource["resourceType"])
     if not issues:
         issues = [issue for issue in profile_issues(resource) if issue.severity == "error"]
@@ -85,7 +85,7 @@ def load(
 
 
 async def _load(kind: Kind, file: Path, *, whole: bool, accept_gone: bool) -> tuple[int, Mapping[str, Any]]:
-    """The status to end with, and the report."""
+    """Returns the exit status and the report."""
     settings, load_settings = DirectorySettings(), LoadSettings()
     source = source_of(kind, load_settings)
     async with open_database(settings, "creneau-directory-load") as database:

@@ -1,4 +1,4 @@
-"""FHIR files: the NDJSON of an `$export`, a Bundle, a folder of either. Each resource is checked as if it were written."""
+"""FHIR files: the NDJSON of an `$export`, a Bundle, a folder of either. Each resource is checked as a write is."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from creneau_shared.errors import CreneauError
 from creneau_shared.fhir.json import loads
 
 Check = Callable[[dict[str, Any]], str | None]
-"""What is wrong with a resource, in a sentence; None: nothing."""
+"""resource → its fault in a sentence; None: no fault"""
 _NAMES: Final = ("*.ndjson", "*.ndjson.gz", "*.json", "*.json.gz")
 
 
@@ -29,7 +29,7 @@ class FhirFiles:
     merges: bool = False
 
     def lines(self, path: Path) -> Iterator[Line]:
-        """The resources of a file, or of all the files of a folder in the order of their names."""
+        """Yields the resources of a file, or of all files of a folder in the order of their names."""
         files = sorted({one for name in _NAMES for one in path.glob(name)}) if path.is_dir() else [path]
         number = 0
         for file in files:

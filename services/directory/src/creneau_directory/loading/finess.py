@@ -1,5 +1,5 @@
-"""FINESS, both published forms: the historic CSV (`structureet`, `geolocalisation`; or with a header of its own), and the
-JSON of FINESS+ (`pmej[]`, each with its establishments `ege[]`)."""
+"""Reads both published forms of FINESS: the historic CSV (`structureet`, `geolocalisation`; or with a header of its own),
+and the JSON of FINESS+ (`pmej[]`, each with its establishments `ege[]`)."""
 
 from __future__ import annotations
 
@@ -29,21 +29,21 @@ _STRUCTURE: Final = (
 )  # fmt: skip
 _PLACED: Final = ("record", "nofinesset", "coordx", "coordy", "sourcecoordet", "datemaj")
 _NEEDED: Final = (frozenset(_STRUCTURE[1:18]) | {"categetab", "siret"}) - {"libdepartement"}
-"""columns of a file with a header of its own without which it says too little"""
+"""columns that a file with a header of its own must have"""
 _OVERSEAS: Final = {"9A": "971", "9B": "972", "9C": "973", "9D": "974", "9E": "975", "9F": "976"}
-"""How the column département writes those overseas."""
+"""overseas codes in the column `departement` → number of the département"""
 
 
 @dataclass(frozen=True, slots=True)
 class Finess:
-    """The files of FINESS; which form it is, the file says."""
+    """The files of FINESS; the first bytes of a file tell its form."""
 
     bytes_max: int
     name: str = "finess"
     merges: bool = True
 
     def lines(self, path: Path) -> Iterator[Line]:
-        """ValueError when the file is none of FINESS's."""
+        """Yields the lines or entities of a file. ValueError if it is not a file of FINESS."""
         with opened(path) as file:
             start = file.read(_START_BYTES).removeprefix(BOM).lstrip()
         if start.startswith(b"{"):
@@ -78,7 +78,7 @@ class Finess:
 
 
 def _titles(fields: Sequence[str]) -> Sequence[str] | None:
-    """The columns' names, when the first line has them; None: those of `structureet` and `geolocalisation`."""
+    """The names of the columns if the first line has them; None: those of `structureet` and `geolocalisation`."""
     if fields[0] == "finess":
         return None
     titles = [field.strip().lower() for field in fields]
@@ -142,7 +142,7 @@ def _of_fields(fields: Sequence[str], titles: Sequence[str] | None) -> Iterator[
 
 
 def _entries(number: str) -> tuple[Entry, ...] | None:
-    """What a line about the structure of this number tells of; None: it is no number of FINESS."""
+    """The entries that a line about the structure of this number gives; None if it is not a FINESS number."""
     if not _NUMBER.fullmatch(number):
         return None
     return ("Organization", f"finess-{number}"), ("Location", f"site-finess-{number}")
@@ -161,7 +161,7 @@ def _metres(department: str, x: str | None, y: str | None) -> tuple[float, float
 
 
 def _position(row: Mapping[str, str]) -> Iterator[Piece]:
-    """The place's position, on a line of its own after all the structures."""
+    """Yields the position of a place, which has a line of its own after all structures."""
     department = row["nofinesset"][:2]
     if department == "97" or department in _OVERSEAS:
         department = _OVERSEAS.get(department, row["nofinesset"][:3])
@@ -237,17 +237,17 @@ def _object(value: Any) -> Mapping[str, Any]:
 
 
 def _first_object(values: Any) -> Mapping[str, Any]:
-    """The first of several, or the one where a file says it alone."""
+    """The first object of a list, or the object itself if it is not in a list; empty if there is none."""
     return _object(values[0] if isinstance(values, list) and values else values)
 
 
 def _degrees(latitude: Any, longitude: Any) -> tuple[float, float] | None:
-    """Degrees of the globe; None for what is no place on it, and for 0/0, by which files say that they know none."""
+    """Returns (latitude, longitude) in degrees; None if out of range, or 0/0, which files write for an unknown place."""
     try:
         found = float(latitude), float(longitude)
     except (TypeError, ValueError):
         return None
-    on_the_globe = abs(found[0]) <= 90 and abs(found[1]) <= 180  # NaN is not
+    on_the_globe = abs(found[0]) <= 90 and abs(found[1]) <= 180  # False for NaN
     return found if on_the_globe and found != (0.0, 0.0) else None
 
 

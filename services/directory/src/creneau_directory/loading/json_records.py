@@ -1,4 +1,4 @@
-"""The elements of a long array within a JSON object, one by one: memory does not depend on the length of the array."""
+"""Reads a long array within a JSON object, element by element: memory does not depend on the length of the array."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ _BETWEEN = re.compile(r"[\s,]*")
 
 
 class BrokenArrayError(ValueError):
-    """The array does not end, or what stands in it is no JSON."""
+    """The array is missing, does not end, or contains something that is not JSON."""
 
 
 def records(file: IO[bytes], name: str, characters_max: int) -> Iterator[Any]:
-    """The elements of the first array called `name`. BrokenArrayError when there is none, or it breaks off."""
+    """Yields the elements of the first array called `name`. BrokenArrayError if there is none, or it breaks off."""
     text = _Text(file, characters_max)
     start = re.compile(rf'"{re.escape(name)}"\s*:\s*\[')
     text.find(start)
-    decoder = JSONDecoder(parse_float=Decimal)  # decimals as they are written
+    decoder = JSONDecoder(parse_float=Decimal)  # keeps decimals as they are written
     while True:
         text.skip(_BETWEEN)
         if text.peek() == "]":
@@ -31,7 +31,7 @@ def records(file: IO[bytes], name: str, characters_max: int) -> Iterator[Any]:
 
 
 class _Text:
-    """What has been read of the file and not used up."""
+    """The text that was read from the file and not yet consumed."""
 
     def __init__(self, file: IO[bytes], characters_max: int) -> None:
         self._file = file
@@ -40,7 +40,7 @@ class _Text:
         self._text, self._at, self._ended = "", 0, False
 
     def find(self, start: re.Pattern[str]) -> None:
-        """Go behind the first match."""
+        """Moves to the end of the first match."""
         while (match := start.search(self._text, self._at)) is None:
             if not self._more():
                 raise BrokenArrayError(f"no array {start.pattern}")
@@ -60,7 +60,7 @@ class _Text:
         return self._text[self._at]
 
     def value(self, decoder: JSONDecoder) -> Any:
-        """One value. It is read again with twice as much text behind it until it is whole."""
+        """Parses one value. While it is incomplete, reads twice as much more text and parses it again."""
         wanted = _CHUNK
         while True:
             try:
@@ -77,7 +77,7 @@ class _Text:
                 return found
 
     def _more(self) -> bool:
-        """Whether there was more to read."""
+        """Reads one more chunk; returns whether there was one."""
         if self._ended:
             return False
         chunk = self._file.read(_CHUNK)

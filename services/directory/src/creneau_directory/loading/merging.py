@@ -1,4 +1,4 @@
-"""From fragments to a resource: several lines about one professional become one Practitioner."""
+"""Merges fragments into a resource: several lines about one professional become one Practitioner."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Any
 from creneau_directory.loading.pieces import Resource
 
 _ONCE = frozenset({"name", "address", "telecom", "partOf", "meta"})
-"""Elements of which the first line that has them decides."""
+"""elements that are taken whole from the first line that has them"""
 
 
 def merged(fragments: Sequence[Resource]) -> Resource:
-    """What all the fragments say together: the first word counts, lists are joined without repetition; a position that is
-    given by itself is better than that of the commune."""
+    """Merges the fragments: the first value of an element counts, lists are joined without repetition; a position of the
+    place itself replaces that of its commune."""
     whole: Resource = {}
     for fragment in fragments:
         for element, value in fragment.items():
@@ -31,7 +31,7 @@ def _better(before: Mapping[str, Any], after: Mapping[str, Any]) -> Mapping[str,
 
 
 def ended(resource: Resource) -> Resource:
-    """The resource as one that is no more: still there for whoever names it, found by nobody who looks for what is active."""
+    """Returns the resource as inactive: entries may still refer to it, but searches for active ones do not find it."""
     if resource["resourceType"] == "Location":
         return {**resource, "status": "inactive"}
     if resource["resourceType"] == "Endpoint":

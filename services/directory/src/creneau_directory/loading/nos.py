@@ -1,4 +1,4 @@
-"""The NOS's code systems as files name them: addresses, labels, which codes are closed."""
+"""The NOS's code systems that files use: their addresses, labels, and closed codes."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any
 import creneau_french
 
 MARK = "https://creneau.sante.fr/fhir/CodeSystem/load-mark"
-"""System of the tags that loading puts on what it has taken with a remark: `deprecated-code`."""
+"""system of the tags that loading puts on resources accepted with a remark: `deprecated-code`"""
 
 
 def nos(name: str) -> str:
-    """`TRE_R38-SpecialiteOrdinale` → its address."""
+    """The address of a code system: of `TRE_R38-SpecialiteOrdinale`."""
     return f"https://mos.esante.gouv.fr/NOS/{name}/FHIR/{name.replace('_', '-')}"
 
 
@@ -34,12 +34,12 @@ SKILLS: Mapping[str, str] = {
     "DNQ": nos("TRE_R42-DESCnonQualifiant"),
     "CAPA": nos("TRE_R43-CapaciteSavoirFaire"),
 }
-"""Kind of skill (TRE_R04) → the code system of its codes."""
+"""kind of skill (TRE_R04) → the code system of its codes"""
 
 
 @cache
 def _systems() -> Mapping[str, Mapping[str, tuple[str, bool]]]:
-    """Address → code → label, and whether it is closed."""
+    """Returns address → code → (label, whether the code is closed)."""
     return {
         row["url"]: {
             code: (display, bool(rest and rest[-1] == 1)) for code, display, *rest in row["concepts"]
@@ -49,7 +49,7 @@ def _systems() -> Mapping[str, Mapping[str, tuple[str, bool]]]:
 
 
 def is_deprecated(system: str, code: str) -> bool:
-    """Whether a code of a system that is held here is closed, or not (any longer) among its codes."""
+    """Whether a code is closed, or not (or no longer) in its system. False if the system is not known here."""
     known = _systems().get(system)
     if known is None:
         return False
@@ -57,6 +57,6 @@ def is_deprecated(system: str, code: str) -> bool:
 
 
 def coding(system: str, code: str) -> dict[str, Any]:
-    """A Coding with the label of today."""
+    """A Coding with the present label of the code, if it has one."""
     label = _systems().get(system, {}).get(code)
     return {"system": system, "code": code, **({"display": label[0]} if label else {})}

@@ -1,4 +1,4 @@
-"""What a reader makes of a file: fragments of resources, lines that are refused, remarks on lines that are taken."""
+"""The results of reading a file: fragments of resources, refused lines, remarks on accepted lines."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ Entry = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Fragment:
-    """A part of a resource, or the whole: `resource` has its type and id. `gone`: the file says that it is no more.
-    `completes`: it adds to what other lines say of the resource, and is none by itself."""
+    """A resource or a part of it: `resource` has its type and id. `gone`: the file says that it no longer exists.
+    `completes`: it only adds to a resource that other lines give."""
 
     resource: Resource
     gone: bool = False
@@ -24,9 +24,9 @@ class Fragment:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """Why a line is not taken: a word for the kind of reason, and what of it. `entries`: of which entries it tells, which
-    the file therefore has; none when it tells of nothing that the directory holds, None when nobody can know.
-    `breaks_off`: what stands behind it was not read."""
+    """A refused line: a word for the reason, and details. `entries`: the entries that the line is about, which the file
+    therefore has; empty if they are none of the directory's, None if they cannot be known. `breaks_off`: the rest of the
+    file was not read."""
 
     reason: str
     detail: str
@@ -36,7 +36,7 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Remark:
-    """What is odd about a line that is taken."""
+    """A remark on a line that is accepted."""
 
     kind: str
     detail: str
@@ -47,7 +47,7 @@ Piece = Fragment | Refused | Remark
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line or record of a file (the first is 1), and all that it gave."""
+    """One line or record of a file (numbered from 1), and the pieces read from it."""
 
     number: int
     pieces: tuple[Piece, ...]
@@ -58,7 +58,7 @@ class Source(Protocol):
 
     @property
     def name(self) -> str:
-        """The word under which what it gave is remembered: `annuaire`, `finess`, `ror`."""
+        """The name under which the given entries are remembered: `annuaire`, `finess`, `ror`."""
         ...
 
     @property
@@ -67,5 +67,5 @@ class Source(Protocol):
         ...
 
     def lines(self, path: Path) -> Iterator[Line]:
-        """Read the file as a stream: memory does not depend on its length."""
+        """Reads the file as a stream: memory does not depend on its length."""
         ...

@@ -1,4 +1,4 @@
-"""Places as files give them: an address, a commune, and where that is."""
+"""Makes Locations from files: an address, a commune, a position."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def a_place(
     source: str,
     position: tuple[float, float] | None = None,
 ) -> dict[str, Any]:
-    """A Location. Without a position of its own it is where its commune is, and says that this is not sure."""
+    """A Location. Without a position of its own it gets that of its commune, marked as not reliable."""
     address: dict[str, Any] = {}
     code = {"system": COMMUNE, "code": commune}
     if commune and is_commune_code(commune):

@@ -1,5 +1,5 @@
-"""Coordinates of the French national grids as latitude and longitude (WGS 84, which RGF93 and its overseas kin are to within
-centimetres): Lambert-93 (EPSG 2154) and UTM. Formulas: IGN NT/G 71; Krüger's series for UTM."""
+"""Converts coordinates of the French national grids, Lambert-93 (EPSG 2154) and UTM, to latitude and longitude. RGF93 and
+the overseas systems equal WGS 84 to within centimetres. Formulas: IGN NT/G 71; Krüger's series for UTM."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _MERIDIAN: Final = math.radians(3)
 
 
 def lambert93(x: float, y: float) -> tuple[float, float]:
-    """Degrees from metres."""
+    """Returns (latitude, longitude) in degrees from metres."""
     r = math.hypot(x - _XS, y - _YS)
     longitude = _MERIDIAN + math.atan((x - _XS) / (_YS - y)) / _N
     isometric = -math.log(r / _C) / _N
@@ -29,7 +29,7 @@ def lambert93(x: float, y: float) -> tuple[float, float]:
 
 
 def utm(zone: int, *, south: bool) -> Callable[[float, float], tuple[float, float]]:
-    """The inverse of a UTM zone."""
+    """Returns the function from metres of a UTM zone to (latitude, longitude) in degrees."""
     n = _F / (2 - _F)
     radius = _A / (1 + n) * (1 + n**2 / 4 + n**4 / 64)
     betas = (n / 2 - 2 * n**2 / 3 + 37 * n**3 / 96, n**2 / 48 + n**3 / 15, 17 * n**3 / 480)
@@ -62,5 +62,5 @@ _OVERSEAS: Final[Mapping[str, Callable[[float, float], tuple[float, float]]]] = 
 
 
 def national(department: str, x: float, y: float) -> tuple[float, float]:
-    """Degrees from the metres that FINESS gives for a place in a département (`29`, `974`)."""
+    """Returns (latitude, longitude) in degrees from the metres that FINESS gives in a département (`29`, `974`)."""
     return _OVERSEAS.get(department, lambert93)(x, y)

@@ -1,10 +1,10 @@
 """A load from its first line to its report.
 
-Reading: lines become fragments, batch by batch, in a transaction with how far it is. Writing: the fragments of each
-resource are put together, compared by digest with what the source gave last, and what is new or changed is stored, told to
-others and remembered in one transaction; of the loads of several sources one writes at a time, so that each knows what the
-others have given. Missing: what the source had given and a whole file does not have is ended, unless a line that was refused
-may have been about it. Each step can be broken off and goes on where it was; doing it twice changes nothing.
+Reading: lines become fragments, batch by batch; each transaction also records the progress. Writing: the fragments of each
+resource are merged, and compared by digest with what the source gave last. New and changed resources are stored, published
+and remembered in one transaction. One load writes at a time, so that each knows what the other sources have given. Missing:
+entries that the source had given and a whole file lacks are ended, unless a refused line may have been about them. A step
+that breaks off goes on where it was; repeating it changes nothing.
 """
 
 from __future__ import annotations
@@ -43,42 +43,42 @@ from creneau_shared.messaging.outbox import append
 
 _EDGE_BYTES = 1 << 16
 _REMEMBERED_MAX = 100_000
-"""fragments that are known again: some 15 MB"""
+"""most fragments that are remembered, to skip repeated ones: some 15 MB"""
 _COLLECTED_FROM = 50_000
-"""objects after which the collector looks for circles: a batch makes twice as many, and no circle"""
+"""new objects after which the garbage collector runs: a batch makes twice as many, and no reference cycle"""
 NOT_HELD: tuple[type[Exception], ...] = (CreneauError, *DATABASE_FAILURES)
 PORTION_ATTEMPTS_MAX = 5
 COLLISIONS = (asyncpg.UniqueViolationError, asyncpg.TransactionRollbackError)
-"""what a portion meets where others write at that very moment: an id that is theirs now, a deadlock"""
+"""errors when others write the same entries at that moment: an id that is theirs now, a deadlock"""
 UNNAMED, BROKEN_OFF = "refused unnamed", "broken off"
-"""counted of a load: refused lines of which nobody can know what they are about; files that were not read to their end"""
+"""names of counts: refused lines whose entries cannot be known; files that were not read to their end"""
 Told = tuple[int, str, str, str]
-"""a line of the report: its line, refusal or remark, reason, detail"""
+"""a line of the report: line of the file, `refused` or `remark`, reason, detail"""
 Tell = Callable[[str, Load], None]
 
 
 class LoadRefusedError(Exception):
-    """The file is not believed: too much of it is refused, or too much is missing. What is said is the reason."""
+    """The file is not believed: too much of it is refused, or too much is missing. The message is the reason."""
 
 
 class SourceBusyError(Exception):
-    """Another process loads from this source now."""
+    """Another process is loading from this source."""
 
 
 class NoLongerAloneError(Exception):
-    """The session that kept others from loading from this source has ended: what was written stays, and the same load goes
-    on from there when it is begun again."""
+    """The session that held the lock of this source has ended. What was written stays; the same load, begun again, goes on
+    from there."""
 
 
 class Lately:
-    """What a file has said lately: each professional of a hospital tells of it in the same words, which add nothing."""
+    """Digests of recent fragments of a file: each professional of a hospital repeats its fragments, which add nothing."""
 
     def __init__(self) -> None:
-        # Not a dict, which looks for its first entry behind all that were taken out.
+        # Not a dict: the search for its first entry passes over all removed ones.
         self._digests: OrderedDict[bytes, None] = OrderedDict()
 
     def again(self, content: bytes, *, gone: bool, merges: bool) -> bool:
-        """Whether a fragment need not be laid down once more. What is gone, or is the last word, counts where it stands."""
+        """Whether a fragment need not be stored again. If it is gone, or the last one counts, its place matters."""
         if gone or not merges:
             self._digests.clear()
             return False
@@ -107,7 +107,7 @@ class Loading:
     _told_at: float = 0.0
 
     async def run(self, path: Path, *, whole: bool) -> Load:
-        """Load a file. LoadRefusedError, SourceBusyError, NoLongerAloneError; ValueError for a file of another kind."""
+        """Loads a file. LoadRefusedError, SourceBusyError, NoLongerAloneError; ValueError for a file of another kind."""
         self._stores = {name: BulkStore(name, self.base_url, indexed) for name in TYPES}
         self._said = Lately()
         held, done = asyncio.get_running_loop().create_future(), asyncio.Event()
@@ -122,7 +122,7 @@ class Loading:
             await guard
 
     async def _while(self, guard: asyncio.Task[None], work: Coroutine[Any, Any, Load]) -> Load:
-        """What `work` comes to; NoLongerAloneError when the guard is over before."""
+        """Returns the result of `work`; raises NoLongerAloneError if the guard ends first."""
         loading = asyncio.create_task(work)
         try:
             await asyncio.wait((loading, guard), return_when=asyncio.FIRST_COMPLETED)
@@ -135,8 +135,8 @@ class Loading:
         return loading.result()
 
     async def _hold(self, held: asyncio.Future[bool], done: asyncio.Event) -> None:
-        """Keep others from loading from the source until it is done, or can be kept no longer: by a session of its own.
-        `held` hears whether they are kept, or why that cannot be known."""
+        """Holds the lock of the source, in a session of its own, until `done` is set or the session ends. `held` gets
+        whether the lock was free, or the error that prevented the attempt."""
         try:
             async with self.database.connection() as connection:
                 connection.add_termination_listener(over := lambda _: done.set())
@@ -148,7 +148,7 @@ class Loading:
                 if mine and not connection.is_closed():
                     await kept.unlock_source(connection, self.source.name)
         except NOT_HELD as error:
-            # Once others were kept away their turn comes with the end of the session, whatever ended it.
+            # The end of the session releases a lock that it held, whatever ended the session.
             if not held.done():
                 held.set_exception(error)
 
@@ -234,8 +234,8 @@ class Loading:
             self._say("writing", load)
 
     async def _portion(self, load: Load, work: Callable[[Connection, Load], Awaitable[bool]]) -> bool:
-        """What `work` comes to, in a transaction. Again, as if it had not begun, where somebody else wrote of the same
-        entries at that moment: the next time they are seen."""
+        """Runs `work` in a transaction and returns its result. Repeats it from the start if somebody else wrote the same
+        entries at that moment: the next attempt sees them."""
         attempt = 0
         while True:
             attempt += 1
@@ -250,7 +250,7 @@ class Loading:
                     raise
 
     async def _write_next(self, connection: Connection, load: Load) -> bool:
-        """Write the next resources of which the file says something; whether there were any."""
+        """Writes the next resources that the file gives; returns whether there were any."""
         said = await kept.next_said(connection, load, self.settings.load_batch_resources)
         await self._report_incomplete(connection, load, [one for one in said if one.incomplete])
         whole = (one for one in said if not one.incomplete)
@@ -264,7 +264,7 @@ class Loading:
         return bool(said)
 
     async def _report_incomplete(self, connection: Connection, load: Load, said: Sequence[Said]) -> None:
-        """Reports entries of which the file has a position and nothing else; they are not stored."""
+        """Reports entries for which the file only has completing fragments (a position); they are not stored."""
         if not said:
             return
         load.count("incomplete", len(said))
@@ -298,8 +298,8 @@ class Loading:
         await kept.remember(connection, load, resource_type, digests, gone)
 
     async def _resource(self, connection: Connection, said: Said) -> Resource | None:
-        """What the file says of a resource; None: that it is gone, and it never was here."""
-        # What was put together here has no decimals but those of places, which any reader keeps.
+        """The resource as the file gives it, ended if it is gone; None if it is gone and the directory does not have it."""
+        # Merged resources have no decimals but positions, which any reader keeps.
         read = orjson.loads if self.source.merges else loads
         fragments = [read(content) for content in said.contents]
         whole = merged(fragments) if self.source.merges else fragments[-1]
@@ -344,7 +344,7 @@ class Loading:
             self._say("missing", load)
 
     async def _end_next(self, connection: Connection, load: Load) -> bool:
-        """End the next entries that the file no longer has; whether there were any."""
+        """Ends the next entries that the file no longer has; returns whether there were any."""
         entries = await kept.next_missing(connection, load, self.settings.load_batch_resources)
         for resource_type, of_type in groupby(entries, key=lambda entry: entry[0]):
             await self._end(connection, load, resource_type, [id_ for _, id_ in of_type])
@@ -390,7 +390,7 @@ class Loading:
 
 @contextmanager
 def _few_collections() -> Iterator[None]:
-    """The collector looks seldom, and never at what was there before (a third of a load's time went into it)."""
+    """Makes the garbage collector run seldom, and skip earlier objects (it took a third of a load's time)."""
     before = gc.get_threshold()
     gc.freeze()
     gc.set_threshold(_COLLECTED_FROM, *before[1:])
@@ -407,7 +407,7 @@ def _without_version(resource: Resource) -> Resource:
 
 
 def fingerprint_of(path: Path) -> str:
-    """By which the same file is known again, without reading it whole: its size, its beginning and its end."""
+    """A digest by which the same file is recognised, without reading it whole: its name, size, beginning and end."""
     digest = hashlib.sha256()
     for file in _files(path):
         size = file.stat().st_size
@@ -424,5 +424,5 @@ def _files(path: Path) -> Iterator[Path]:
 
 
 def summary(load: Load) -> Mapping[str, int]:
-    """What a load has counted, but for its bookkeeping."""
+    """The counts of a load, without its bookkeeping."""
     return {name: number for name, number in load.counts.items() if name != "told"}

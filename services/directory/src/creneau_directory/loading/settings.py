@@ -7,7 +7,7 @@ from pydantic_settings import BaseSettings
 
 
 class LoadSettings(BaseSettings):
-    """How much at a time, and from which size on a change is not believed."""
+    """Sizes of batches, and the shares of refused or missing entries above which a file is not believed."""
 
     load_batch_lines: int = Field(
         2000, ge=1, description="lines of a file read and laid down in one transaction"

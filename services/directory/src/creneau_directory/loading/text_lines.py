@@ -1,4 +1,4 @@
-"""Lines of text files as they come: plain, gzipped or in a zip; UTF-8, or what Windows-1252 reads; with a BOM or without."""
+"""Reads lines of text files: plain, gzipped or in a zip; in UTF-8 or Windows-1252; with or without a BOM."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _GZIP, _ZIP = b"\x1f\x8b", b"PK\x03\x04"
 
 @contextmanager
 def opened(path: Path) -> Iterator[IO[bytes]]:
-    """The bytes of a file, unpacked when it is packed; of a zip, its largest member. ValueError when the pack is damaged."""
+    """Opens a file and unpacks it if it is packed; of a zip, the largest member. ValueError if it is damaged."""
     try:
         with path.open("rb") as file, _unpacked(file) as unpacked:
             yield unpacked
@@ -42,7 +42,7 @@ def _unpacked(file: IO[bytes]) -> Iterator[IO[bytes]]:
 
 
 def raw_lines(file: IO[bytes], bytes_max: int) -> Iterator[bytes]:
-    """The lines without their ends, the first without its BOM; of a longer line its beginning."""
+    """Yields the lines without line ends and BOM; a line longer than `bytes_max` is cut."""
     first = True
     while line := file.readline(bytes_max):
         if not line.endswith(b"\n") and len(line) >= bytes_max:
@@ -54,7 +54,7 @@ def raw_lines(file: IO[bytes], bytes_max: int) -> Iterator[bytes]:
 
 
 def decoded(line: bytes) -> tuple[str, bool]:
-    """The text, and whether it was no UTF-8 (older files are in Windows-1252)."""
+    """Returns the text, and whether it was not UTF-8 (older files are in Windows-1252)."""
     try:
         return line.decode("utf-8"), False
     except UnicodeDecodeError:

@@ -1,4 +1,4 @@
-"""What `$find-care` says beside its matches: what was understood, ignored and widened, facets, and whom to call first."""
+"""The answer of `$find-care` beside its matches: understood and ignored words, widening, facets, whom to call first."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ WHEN = {
 _OUT_OF_HOURS = frozenset({"night", "sunday", "holiday", "weekend", "duty"})
 FACET_VALUES_MAX = 20
 HOMONYM = 0.2
-"""part of its inhabitants that another commune of a name has, to be told as the one that may be meant"""
+"""least share of its inhabitants that another commune of the same name has, to be offered as `other-place`"""
 
 _CALL: Mapping[str, tuple[str, str]] = {
     "15": (
@@ -93,7 +93,7 @@ _CALL: Mapping[str, tuple[str, str]] = {
 def understood(
     wanted: Wanted, step: Step, found: Found, language: Language, *, explain: bool, sort_by_distance: bool
 ) -> Resource:
-    """The Parameters of the answer."""
+    """The Parameters that explain the answer."""
     intent = wanted.intent
     parameters: list[Resource] = [_understood(one, language) for one in intent.understood]
     parameters += _places(wanted)
@@ -123,7 +123,7 @@ def understood(
 
 
 def _places(wanted: Wanted) -> Iterator[Resource]:
-    """The place that was taken, and others of its name that are not much smaller."""
+    """Yields the place that was chosen, and communes of the same name that are not much smaller."""
     place = wanted.intent.place
     if place is None:
         return
@@ -150,7 +150,7 @@ def _place_parts(place: Place) -> list[Resource]:
 def outcomes(
     wanted: Wanted, step: Step, found: Found, language: Language
 ) -> tuple[Resource | None, Resource | None]:
-    """What is said before everything (whom to call), and what is remarked after it."""
+    """Returns the OperationOutcome before the matches (whom to call), and the one after them (remarks)."""
     calls = [
         Issue("informational", *_CALL[number], severity="warning", details_code=f"call-{number}")
         for number in wanted.intent.emergencies
@@ -273,7 +273,7 @@ def _understood(one: Understood, language: Language) -> Resource:
 
 
 def coding_of(term: str) -> Resource:
-    """`R38:SM15` as a Coding."""
+    """The Coding of a term of the index such as `R38:SM15`."""
     kind, _, code = term.partition(":")
     name = _TABLES.get(kind)
     if name is None:

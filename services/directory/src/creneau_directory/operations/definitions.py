@@ -1,4 +1,4 @@
-"""The pieces that the OperationDefinitions of this folder are made of."""
+"""The parts of this folder's OperationDefinitions."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def parameter(
 def read_operation(
     code: str, title: str, description: str, parameters: Sequence[Resource], resources: Sequence[str]
 ) -> Resource:
-    """The definition of an operation on types that changes nothing."""
+    """The definition of a read-only operation on types."""
     id_ = f"{resources[0].lower()}-{code}"
     return {
         "resourceType": "OperationDefinition",

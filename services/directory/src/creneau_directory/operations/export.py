@@ -1,8 +1,7 @@
 """`$export` of the directory (FHIR Bulk Data, ROR): asynchronous, a manifest, files of NDJSON.
 
-`Prefer: respond-async` is understood and not needed; `_outputFormat` of plain FHIR JSON gives Bundles, which the ROR's own
-server answers with; `includeAssociatedData` is left aside (everything is always there). Each file has what its reader may
-see.
+`Prefer: respond-async` is accepted and not needed. An `_outputFormat` of plain FHIR JSON gives Bundles, as the ROR's own
+server does. `includeAssociatedData` is ignored: everything is always included. Each file has what its reader may see.
 """
 
 from __future__ import annotations
@@ -41,7 +40,7 @@ from creneau_shared.fhir.storage.generic import instant
 
 NDJSON: Final = "application/fhir+ndjson"
 GROWN: Final = 2
-"""how many times as large a file may have become since its manifest: what was deleted may be there again"""
+"""a file may have so many times `file_resources` since its manifest: deleted resources may be there again"""
 _FORMATS: Final = {
     "": "ndjson",
     NDJSON: "ndjson",
@@ -59,7 +58,7 @@ _INPUTS: Final = (
     ("includeAssociatedData", "string", "*"),
 )
 _NEXT_FILTER: Final = re.compile(r",\s*(?=[A-Z][A-Za-z]+(?:\?|%3[Ff]))")
-"""the comma before another query of a `_typeFilter`; any other stands in one (`specialty=SM01,SM02`)"""
+"""the comma before another query of a `_typeFilter`; any other comma is part of a query (`specialty=SM01,SM02`)"""
 _KNOWN: Final = frozenset({*(name for name, _, _ in _INPUTS), "_format", "_pretty"})
 _DOCUMENTATION: Final = (
     "The directory as files. Answered by 400 for what cannot be given, else by 202 and Content-Location; there, once it"
@@ -71,7 +70,7 @@ _DOCUMENTATION: Final = (
 def definition(
     code: str, documentation: str, *, of_types: bool, parameters: Sequence[tuple[str, str, str]]
 ) -> dict[str, Any]:
-    """An OperationDefinition of the base, and of the types where `of_types`."""
+    """An OperationDefinition of the base, and also of the types if `of_types`."""
     canonical = "http://hl7.org/fhir/uv/bulkdata" if code == "export" else "https://creneau.sante.fr/fhir"
     return {
         "resourceType": "OperationDefinition",
@@ -97,8 +96,8 @@ def definition(
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """What an export is to have: in which form, changed after `since`; type → the queries of which one is to be fulfilled
-    (none: all), as they were written and as they are meant."""
+    """The contents of an export: its form; changes after `since`; type → its queries as texts and parsed. A resource fulfils
+    at least one query of its type (no query: all)."""
 
     form: str
     since: datetime | None
@@ -107,7 +106,7 @@ class _Asked:
 
     @staticmethod
     def of(call: OperationCall) -> _Asked:
-        """BadRequest for what cannot be meant."""
+        """Reads the input of a call; BadRequest if it is not understood."""
         request, said = call.request, OperationInput.of(call.request)
         if request.prefer.strict:
             said.refuse_unknown(_KNOWN, "$export")
@@ -119,8 +118,8 @@ class _Asked:
 
 @dataclass(frozen=True, slots=True)
 class Exports:
-    """The two operations: the manifest, and one of its files. `request_max`: how long after a request has come, whose time
-    is that of what it writes, its transaction may begin."""
+    """The two operations: the manifest, and one of its files. `request_max`: longest time between the arrival of a write,
+    which dates it, and the start of its transaction."""
 
     base_url: str
     catalog: Catalog
@@ -142,12 +141,12 @@ class Exports:
         return Operation(definition("export-file", said, of_types=False, parameters=parameters), self.file)
 
     def check(self, call: OperationCall) -> _Asked:
-        """What is asked for. Unauthenticated, BadRequest for what will not be given."""
+        """Returns the checked input. Unauthenticated for anonymous callers, BadRequest if the input is wrong."""
         self._require_known(call.request)
         return _Asked.of(call)
 
     async def export(self, call: OperationCall) -> Answer:
-        """The manifest."""
+        """Answers with the manifest."""
         request, asked = call.request, self.check(call)
         at, since = call.service.clock.now(), asked.since
         output: list[dict[str, Any]] = []
@@ -176,7 +175,7 @@ class Exports:
         return Answer(200, dumps(manifest), {"Content-Type": "application/json"})
 
     async def file(self, call: OperationCall) -> Answer:
-        """One file: NDJSON, or a Bundle."""
+        """Answers with one file: NDJSON, or a Bundle."""
         request, said = call.request, OperationInput.of(call.request)
         self._require_known(request)
         form, since, at = _format(said), _instant(said, "_since"), _instant(said, "_at")
@@ -207,7 +206,7 @@ class Exports:
         return _written(form, name, [shown(access, content) for content in found], self.base_url)
 
     def _seen(self, request: FhirRequest) -> Catalog:
-        """The tables as the caller may see them: without the sensitive units that are not theirs."""
+        """The catalogue for the caller: without sensitive units of others, unless they may see all."""
         viewer = viewer_of(request.access(OFFERS, "s"))
         if viewer.everything or viewer.regulates:
             return self.catalog
@@ -219,7 +218,7 @@ class Exports:
     async def _gone(
         self, connection: Connection, request: FhirRequest, name: str, since: datetime, at: datetime
     ) -> Sequence[str]:
-        """The ids of a type that were deleted after `since`, and of those that the caller may see no longer."""
+        """The ids of a type that were deleted after `since`, or that the caller may no longer see."""
         deleted = await deleted_since(connection, name, since, at)
         viewer = viewer_of(request.access(OFFERS, "s"))
         if name != OFFERS or viewer.everything or viewer.regulates:
@@ -278,7 +277,7 @@ def _instant(said: OperationInput, name: str) -> datetime | None:
 
 
 def _types(call: OperationCall, said: OperationInput) -> list[str]:
-    """The types that are asked for, each once; those of the directory when none is."""
+    """The requested types, each once; all types of the directory if none is requested."""
     asked = list(dict.fromkeys(said.texts("_type")))
     unknown = [name for name in asked if name not in TYPES]
     if unknown:
@@ -294,8 +293,8 @@ def _types(call: OperationCall, said: OperationInput) -> list[str]:
 
 
 def _filters(said: OperationInput, name: str) -> list[str]:
-    """The queries of `_typeFilter` on a type (`HealthcareService?_tag=…|11`), of which one is to be fulfilled; read again,
-    each is itself. BadRequest for one on what is no type here."""
+    """The queries of `_typeFilter` on a type (`HealthcareService?_tag=…|11`); each is written so that reading it again gives
+    the same. BadRequest for a type that is not the directory's."""
     found: list[str] = []
     for text in said.all("_typeFilter"):
         for part in filter(None, map(str.strip, _NEXT_FILTER.split(str(text)))):
@@ -334,7 +333,7 @@ def _written(form: str, name: str, contents: Sequence[bytes], base_url: str) -> 
 
 
 def _deleted(name: str, ids: Sequence[str]) -> Answer:
-    """A Bundle, on one line, whose entries delete."""
+    """A Bundle on one line, with a DELETE entry for each id."""
 
     def entries() -> Iterator[Entry]:
         for id_ in ids:

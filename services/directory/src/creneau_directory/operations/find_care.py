@@ -1,4 +1,4 @@
-"""`PractitionerRole/$find-care`: people's search. Everyday words to professionals in their places, with what was understood."""
+"""`PractitionerRole/$find-care`: people's search, from everyday words to professionals in their places, explained."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ from creneau_shared.spelling import fold
 COUNT_DEFAULT = 20
 COUNT_MAX = 100
 NEAR_KM = 30.0
-"""how far from a point is searched, unless a distance is said"""
+"""radius around a point, unless a distance is given"""
 NEAR_KM_MAX = 500.0
 ENOUGH = 100
-"""found within a smaller circle, so many need no larger one"""
+"""situations found in a smaller circle for which no larger one is searched"""
 _DISTANCE = "http://hl7.org/fhir/StructureDefinition/location-distance"
 _INCLUDED = (
     ("Practitioner", "practitioner"),
@@ -105,7 +105,7 @@ class Asked:
     count: int
     explain: bool
     pairs: tuple[tuple[str, str], ...]
-    """as a query, for the links"""
+    """the input as a query, for the links"""
 
 
 class FindCareOperation:
@@ -114,7 +114,7 @@ class FindCareOperation:
     def __init__(
         self, base_url: str, *, compared_max: int, text_characters_max: int, headers_required: bool = False
     ) -> None:
-        """`headers_required`: whether the directory is consulted as the national ROR demands it."""
+        """`headers_required`: whether callers need a token and the four headers of the national ROR."""
         self._headers_required = headers_required
         self._compared_max = compared_max
         self._text_characters_max = text_characters_max
@@ -124,7 +124,7 @@ class FindCareOperation:
         return Operation(DEFINITION, self.handle)
 
     async def handle(self, call: OperationCall) -> Answer:
-        """Read the text, ask the index, widen while nobody is found, and say so."""
+        """Reads the text, asks the index, widens the question while nobody is found, and explains the answer."""
         request, service = call.request, call.service
         access = request.access("PractitionerRole", "s")
         if self._headers_required:
@@ -163,7 +163,7 @@ class FindCareOperation:
         return Answer(200, write_bundle("searchset", entries, total=total, links=links))
 
     async def understand(self, connection: Connection, text: str) -> Intent:
-        """What a text means; names of the directory that it may hold are looked up first."""
+        """Returns the meaning of a text; looks up first which of its pieces are names in the directory."""
         reading = reader()
         known = await care.known_names(connection, name_pieces(text))
         intent = reading.read(text, known)
@@ -177,7 +177,7 @@ class FindCareOperation:
     async def _find(
         self, connection: Connection, wanted: Wanted, asked: Asked, begin: tuple[int, int] | None, day: int
     ) -> tuple[int, Step, Found]:
-        """The first step that finds somebody, its number, and what it finds."""
+        """Returns the number of the first step that finds somebody, the step, and the situations found."""
         words = vocabulary()
         order = replace(order_of(wanted, words, by_distance=asked.by_distance), count=asked.count, day=day)
         plan = list(steps(wanted, words))
@@ -200,7 +200,7 @@ class FindCareOperation:
     async def _entries(
         self, connection: Connection, found: Found, service: FhirService, access: Access
     ) -> list[Entry]:
-        """The matches in their order, and what they refer to, once, as the caller may see them."""
+        """The matches in order, then each resource that they refer to once, as the caller may see them."""
         base_url = service.base_url
         stored = await self._roles.read_many(connection, [hit.role for hit in found.hits])
         entries: list[Entry] = []
@@ -265,7 +265,7 @@ class FindCareOperation:
 
 
 def _day(clock: Clock) -> int:
-    """Which day it is in Paris: those who come first by chance are others tomorrow."""
+    """The number of the day in Paris: the random order of equals changes every day."""
     return (clock.now().astimezone(PARIS).date() - date(1970, 1, 1)).days
 
 
@@ -328,7 +328,7 @@ def _filter(given: OperationInput, kind: str) -> tuple[str, ...]:
 
 
 def _texts(given: OperationInput, name: str) -> Sequence[str]:
-    """Codes that came as words, or as Codings: without their system."""
+    """Codes given as texts or as Codings, without their system."""
     return [
         code.rpartition("|")[2].strip()
         for text in given.codes(name)
@@ -338,7 +338,7 @@ def _texts(given: OperationInput, name: str) -> Sequence[str]:
 
 
 def _code(text: str) -> str:
-    """`https://…TRE_R38-…|SM15` or `R38:SM15` or `SM15` as a term of the index."""
+    """The term of the index for `https://…TRE_R38-…|SM15`, `R38:SM15` or `SM15`."""
     return term_of(*text.rpartition("|")[::2])
 
 

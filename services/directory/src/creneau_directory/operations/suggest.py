@@ -1,4 +1,4 @@
-"""`PractitionerRole/$suggest`: what somebody may be about to type, in groups. Nothing is stored of what was typed."""
+"""`PractitionerRole/$suggest`: completions of a typed text, in groups. The typed text is not stored."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class SuggestOperation:
         return Operation(DEFINITION, self.handle)
 
     async def handle(self, call: OperationCall) -> Answer:
-        """Grouped suggestions, none for a text that is too short."""
+        """Answers with suggestions in groups; none if the text is too short."""
         call.request.access("PractitionerRole", "s")
         if self._headers_required:
             require_ror_headers(call.request)

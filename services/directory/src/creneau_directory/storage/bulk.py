@@ -1,6 +1,6 @@
-"""Many new resources at once, by COPY: the rows of the type's own table and of its side tables.
+"""Writes many new resources at once, by COPY: the rows of the type's own table and of its side tables.
 
-The bytes, terms and words are those that a single write makes; only the way into the tables is another.
+The bytes, terms and words are the same as in a single write; only the way into the tables differs.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class BulkStore(ManyStore):
     async def write(
         self, connection: Connection, context: WriteContext, resources: Sequence[Resource]
     ) -> tuple[list[Stored], int]:
-        """Store each as the current version of its id. What was stored, and how many of it are new."""
+        """Stores each as the current version of its id; returns the stored versions, and how many are new."""
         ids = [resource["id"] for resource in resources]
         versions = [
             Version(resource, await entry_belonging(connection, context, resource, None) or ())
@@ -65,7 +65,7 @@ class BulkStore(ManyStore):
         sides: dict[str, list[tuple[object, ...]]] = {"string": [], "date": [], "number": []}
 
         def lines() -> Iterator[str]:
-            """Made while they are sent, so that the server writes what it has meanwhile."""
+            """Yields lines while they are sent, so that the server writes earlier ones at the same time."""
             for version, key in zip(versions, keys, strict=True):
                 one, entries = self._new(version, to_milliseconds(context.now))
                 stored.append(one)
@@ -80,13 +80,13 @@ class BulkStore(ManyStore):
         return stored
 
     def _new(self, version: Version, now: datetime) -> tuple[Stored, IndexEntries]:
-        """The first version of a resource, and what it is found by."""
+        """The first version of a resource, and its search entries."""
         resource = version.resource
         stamped = stamp(resource, resource["id"], 1, now)
         content = dumps(stamped)
         if any(mark in content for mark in MARKS):
             entries = self._entries(stamped)
-        else:  # nothing that anybody may not see
+        else:  # everybody may see all of it
             entries = index_resource(self.resource_type, stamped, base_url=self._base_url)
         entries.terms.extend(version.belonging)
         return Stored(self.resource_type, resource["id"], 1, now, content), entries
@@ -94,16 +94,16 @@ class BulkStore(ManyStore):
     async def copy_side(
         self, connection: Connection, kind: str, records: Sequence[tuple[object, ...]]
     ) -> None:
-        """Rows of a side table (`string`, `date` or `number`), each with its key."""
+        """Copies rows, each with its key, into a side table (`string`, `date` or `number`)."""
         if records:
             columns = ["key", "parameter", *_SIDE_COLUMNS[kind]]
             table = f"{table_name(self.resource_type)}_{kind}"
-            # In the order of its index, where neighbours meet the same pages.
+            # In the order of the index, so that neighbours touch the same pages.
             ordered = sorted(records, key=itemgetter(1, 2))
             await connection.copy_records_to_table(table, records=ordered, columns=columns)
 
     def entries_of(self, resource: Resource) -> IndexEntries:
-        """What a resource is found by."""
+        """The search entries of a resource."""
         return self._entries(resource)
 
 
@@ -129,7 +129,7 @@ def _line(stored: Stored, key: int, entries: IndexEntries, *, occurrences: bool,
 
 
 async def _chunks(lines: Iterator[str]):  # type: ignore[no-untyped-def]
-    """The lines as bytes, some at a time."""
+    """Yields the lines as bytes, up to 200 at a time."""
     part: list[str] = []
     for line in lines:
         part.append(line)

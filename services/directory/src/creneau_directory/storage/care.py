@@ -1,12 +1,12 @@
-"""The index of people's search: one row a situation, kept in the transaction that changes what it is made of.
+"""The index of people's search: one row a situation, updated in the transaction that changes one of its entries.
 
-Rows are made by `domain.care.situation` of a role and what it refers to. Who makes a row again holds a lock of its own
-until the transaction ends, so that two changes at once do not leave a row of the state before one of them; the entries
-themselves are not locked: two who each write one entry of a situation would wait for each other. So who changes a place does
-not see the role that somebody enters there at the same time, who finds the place of before: each change is put down
-(`care_change`), and once it has committed the worker makes again what is made of it then. Of two changes that did not see each
-other, whichever it comes to last finds both. So it does with what would touch too many rows at once, or was written in bulk. It
-leaves for later what somebody else makes again now, and waits for nobody's lock.
+`domain.care.situation` makes a row from a role and the entries that it refers to. Whoever rebuilds a row locks it (advisory)
+until the transaction ends, so that two concurrent changes do not leave a row from before one of them. The entries are not
+locked: two writers of entries of the same situation would wait for each other. So a change of a place may miss a role that
+is entered there at the same time, and the role finds the old place. Therefore each change is queued (`care_change`). Once
+it has committed, the worker rebuilds the rows that depend on it; of two changes that missed each other, the later turn
+sees both. The worker also rebuilds the rows of changes that touch too many of them, and of bulk writes. It leaves rows
+that somebody else is rebuilding for later, and waits for nobody's lock.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ from creneau_shared.fhir.storage.store import Stored
 Resource = dict[str, Any]
 
 AT_ONCE_MAX = 50
-"""rows that one change brings up to date within its own transaction"""
+"""most rows that one change rebuilds within its own transaction"""
 BATCH = 500
-"""rows that the worker brings up to date in one transaction"""
+"""most rows that the worker rebuilds in one transaction"""
 Place = tuple[str, int]
-"""where something stands among what was put down: its role, and which time that was put down"""
+"""position in the queue `care_due`: role, and number of its row"""
 BEGINNING: Place = ("", 0)
 COLUMNS = ("role", "practitioner", "terms", "facets", "latitude", "longitude", "label")
 
@@ -85,7 +85,7 @@ INSERT INTO care_name (name, heard) SELECT * FROM unnest($1::text[], $2::text[])
 
 
 async def changed(connection: Connection, resource_type: str, id_: str) -> None:
-    """An entry has been written or deleted: the rows that are made of it follow, at once unless they are too many."""
+    """Rebuilds the rows that depend on a written or deleted entry, unless they are too many; queues the change."""
     if resource_type == "PractitionerRole":
         await refresh(connection, [id_])
     elif resource_type in _PARAMETER:
@@ -100,13 +100,13 @@ async def changed(connection: Connection, resource_type: str, id_: str) -> None:
 
 
 async def put_off(connection: Connection, resource_type: str, ids: Sequence[str]) -> None:
-    """Entries have been written or deleted: the rows that are made of them are left to the worker."""
+    """Queues written or deleted entries: the worker rebuilds the rows that depend on them."""
     if resource_type == "PractitionerRole" or resource_type in _PARAMETER:
         await _CHANGES.run(connection, [(f"{resource_type}/{id_}",) for id_ in ids])
 
 
 async def refresh(connection: Connection, roles: Sequence[str]) -> None:
-    """Make the rows of these PractitionerRoles (ids) again; those that are gone have none."""
+    """Rebuilds the rows of these PractitionerRoles (ids); deletes those of roles that cannot be found any more."""
     await connection.execute(_LOCK, sorted(roles))
     situations = await situations_of(connection, roles)
     made = {situation.role for situation in situations}
@@ -120,13 +120,13 @@ async def refresh(connection: Connection, roles: Sequence[str]) -> None:
 
 
 def row_of(situation: Situation) -> tuple[Any, ...]:
-    """The values of `COLUMNS`."""
+    """The values of a situation in the order of `COLUMNS`."""
     s = situation
     return (s.role, s.practitioner, list(s.terms), list(s.facets), s.latitude, s.longitude, s.label)
 
 
 async def situations_of(connection: Connection, roles: Sequence[str]) -> list[Situation]:
-    """The rows of roles as they are now."""
+    """The situations of roles (ids), made from the present entries."""
     found = [_open(loads(row["content"])) for row in await connection.fetch(_ROLES, list(roles))]
     referred: dict[str, Mapping[str, Resource]] = {}
     for kind, (element, table) in _REFERENCES.items():
@@ -147,13 +147,13 @@ async def situations_of(connection: Connection, roles: Sequence[str]) -> list[Si
 async def referred_by(
     connection: Connection, ids: Mapping[str, Iterable[str]]
 ) -> Mapping[tuple[str, str], Stored]:
-    """(type, id) → entry, of the types that roles refer to: all at once."""
+    """(type, id) → entry, for ids of the types that roles refer to, read in one query."""
     rows = await connection.fetch(_SHOWN, *(list(ids.get(kind, ())) for kind in _REFERENCES))
     return {(row[0], row[1]): Stored(*row) for row in rows}
 
 
 def _open(resource: Resource) -> Resource:
-    """What everybody may see of an entry; a sensitive unit stays one."""
+    """The entry as everybody may see it; a sensitive unit is left as it is."""
     return resource if is_sensitive(resource) else seen_by(EVERYBODY, resource)
 
 
@@ -178,7 +178,7 @@ def _referred(role: Resource, element: str) -> list[str]:
 
 
 async def find_due(connection: Connection) -> int:
-    """Find the rows that are made of what has changed, a batch of the changes; how many changes that were."""
+    """Takes a batch of queued changes and marks the rows that depend on them as due; returns how many changes."""
     rows = await connection.fetch(_CHANGED, BATCH)
     named = [row["reference"].partition("/")[::2] for row in rows]
     if named:
@@ -189,13 +189,13 @@ async def find_due(connection: Connection) -> int:
 
 
 def _term(resource_type: str, id_: str) -> str:
-    """By which the roles are found that name an entry."""
+    """The search term of roles that refer to an entry."""
     return f"{_PARAMETER[resource_type]}={resource_type}/{id_}"
 
 
 async def refresh_due(connection: Connection, after: Place = BEGINNING) -> tuple[int, Place | None]:
-    """Bring up to date what was found due behind a place, a batch of it; how many roles that were, and the last place
-    of the batch, None when nothing stands behind it. What others bring up to date now stays put down."""
+    """Rebuilds a batch of due rows after a position in the queue. Returns how many roles that were, and the last position
+    of the batch; None if it was not full. Rows that others rebuild now stay in the queue."""
     waiting = await connection.fetch(_WAITING, *after, BATCH)
     roles = sorted({row["role"] for row in waiting})
     free = {row["role"] for row in await connection.fetch(_FREE, roles)}
@@ -221,11 +221,11 @@ SELECT name, similarity(name, $1) AS alike FROM care_name WHERE name % $1 ORDER 
 """
 _STARTING = "SELECT name FROM care_name WHERE name LIKE $1 ORDER BY length(name), name LIMIT 20"
 EXACT, HEARD, ALIKE = 1.0, 0.55, 0.45
-"""how sure it is that a piece is a name"""
+"""how sure it is that a piece is a name: spelt exactly, by sound, or nearly so spelt"""
 
 
 async def known_names(connection: Connection, pieces: Sequence[str]) -> KnownNames:
-    """Those of the pieces that are names of the directory, or sound like some."""
+    """Returns the pieces that are names in the directory, or sound like some."""
     if not pieces:
         return KnownNames()
     spelled = [(piece, name, sound(piece)) for piece in pieces for name in as_one(piece)]
@@ -239,7 +239,7 @@ async def known_names(connection: Connection, pieces: Sequence[str]) -> KnownNam
 
 
 async def alike_names(connection: Connection, pieces: Sequence[str]) -> KnownNames:
-    """Names that are spelt like a piece but for a letter or two."""
+    """Returns names that differ from a piece in one or two letters."""
     found = {}
     for piece in pieces:
         most = edits_allowed(len(piece))
@@ -257,7 +257,7 @@ async def alike_names(connection: Connection, pieces: Sequence[str]) -> KnownNam
 async def professionals_starting(
     connection: Connection, beginnings: Sequence[Sequence[str]], most: int
 ) -> list[tuple[str, str]]:
-    """(role, label) of situations whose names begin so, each beginning, in one of its spellings, in another name."""
+    """(role, label) of situations that have, for each beginning, a name that starts with one of its spellings."""
     groups = []
     for spellings in beginnings:
         names = [

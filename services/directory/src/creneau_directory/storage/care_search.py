@@ -1,7 +1,7 @@
-"""Asking the index of people's search: which situations fit, in which order, and what they are like.
+"""Asks the index of people's search which situations fit, in which order, and with which facets.
 
-A score lies between 0 and 1: what it is (`WHAT`), where (`WHERE`) and who (`WHO`), each from 0 to 1 and weighed, over the
-weights of what was asked. At most `compared_max` rows are compared; more than that is told, not hidden.
+A score lies between 0 and 1: the weighted mean of care (`WHAT`), place (`WHERE`) and name (`WHO`), as far as the question
+has them. At most `compared_max` rows are compared; the answer says so when there are more.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ from creneau_directory.domain.care.situation import (
 from creneau_shared.database.pool import Connection
 
 WHAT, WHERE, WHO = 0.55, 0.25, 0.2
-"""how much of a score each part of what was asked is"""
+"""weights of care, place and name in a score"""
 FAR_KM = 10.0
-"""distance at which the score of a place has fallen to 37 % of what it can fall"""
+"""distance at which the part of a place's score that depends on distance has fallen to 37 %"""
 WITHIN = 0.7
-"""what is within the place that was named has at least this of its score"""
+"""least place score of a situation within the named place"""
 OTHERWISE_TRAINED = 0.85
-"""of its score: who has a speciality, where a profession is asked for (an orthodontist for a dentist)"""
+"""factor on the care score of a specialist where only a profession is asked for (an orthodontist for a dentist)"""
 CODES_FIRST = 8
-"""of the terms of a situation, among which its codes are: comparing with all of them takes three times as long"""
+"""first terms of a situation that are compared, among which its codes are: all terms would take three times as long"""
 SAMPLE_FROM = 250
-"""rows of some lots from which on these stand for all: of 8 of the 64 lots, 2,000 altogether; of one of the 256, 64,000"""
+"""fewest rows of a sample that stand for all; 8 of the 64 lots: of 2,000 altogether; one of the 256 lots: of 64,000"""
 _SAMPLE_STEP = 8
-"""each which of the 64 lots is in the larger sample"""
+"""every how many of the 64 lots one is in the larger sample"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A page of hits. `total`: of how many; `whole`: whether these are all, or only those that were compared."""
+    """A page of hits. `total`: all hits that were compared; `whole`: whether every fitting situation was compared."""
 
     hits: tuple[Hit, ...] = ()
     total: int = 0
@@ -65,7 +65,7 @@ class Found:
 async def find(
     connection: Connection, criteria: Criteria, order: Order, *, compared_max: int, facets: bool = True
 ) -> Found:
-    """The situations that fit. Where they are many, those of some lots stand for all: of each day others, and the same on
+    """Returns the situations that fit. If there are many, a sample of lots stands for all: another one each day, the same on
     every page."""
     for lots in samples(criteria, order.day):
         sampled = (
@@ -80,7 +80,7 @@ async def find(
 
 
 def samples(criteria: Criteria, day: int) -> Sequence[tuple[str, ...]]:
-    """The samples that may be enough, the smallest first; whoever is in one is drawn as often as everybody else."""
+    """The samples (terms of lots) to try, the smallest first. Over the days every situation is drawn equally often."""
     if criteria.circle is not None or not (criteria.cares or criteria.names):
         return ()
     small_lot, one_lot = (small_lot_of(day),), (lot_of(day),)
@@ -127,8 +127,8 @@ def statement(
     first = (
         "distance NULLS LAST, score DESC" if order.by_distance else "turn, score DESC, distance NULLS LAST"
     )
-    # Counted here rather than there: to group them costs PostgreSQL as much as all the rest. Told by the first row alone,
-    # and no part of what is sorted: there are hundreds of kB of it.
+    # Facets are counted in Python: grouping them costs PostgreSQL as much as all the rest. Only the first row has them, and
+    # they are not part of the sorted rows: they are hundreds of kB.
     counted = "(SELECT string_agg(array_to_string(facets, E'\\n'), E'\\n') FROM found)" if facets else "NULL"
     sql = f"""
 WITH fitting AS MATERIALIZED (
@@ -167,7 +167,7 @@ def _conditions(criteria: Criteria, argument: Any) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class _Scores:
-    """SQL of the parts of a score."""
+    """The SQL of the parts of a score."""
 
     care: str
     plain: str
@@ -231,7 +231,7 @@ def _case(choices: Sequence[tuple[str, str]], otherwise: str) -> str:
 
 
 def facet_counts(text: str | None) -> dict[str, list[tuple[str, int]]]:
-    """Facet → (value, how many), the most frequent first."""
+    """Returns facet → (value, count), the most frequent first."""
     found: dict[str, list[tuple[str, int]]] = {name: [] for name in FACETS}
     for facet, count in Counter(text.split("\n") if text else ()).items():
         kind, _, value = facet.partition("|")

@@ -2,9 +2,9 @@
 
 `care_situation`: one row a situation that can be found (see `domain.care.situation` for its terms).
 `care_name`: the words of professionals' names, and how they sound; a word stays when its last bearer goes.
-`care_change`: entries (`Location/12`) that were written, as often as they were, of which the rows are still to be found.
-`care_due`: PractitionerRoles whose rows are to be made again, as often as they were found due: who puts one down meets no
-row of somebody else's, which may be taken before what they have changed has committed.
+`care_change`: written entries (`Location/12`), one row a write, whose dependent situations are still to be found.
+`care_due`: PractitionerRoles to rebuild, one row each time that one is found due. Nobody shares a row of the queue: it might
+be taken before their own change has committed.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from sqlalchemy import ARRAY, BigInteger, Column, Double, Identity, Index, MetaD
 
 
 def care_tables(metadata: MetaData) -> None:
-    """Declare them. The database needs pg_trgm."""
+    """Declares the tables. The database needs pg_trgm."""
     Table(
         "care_situation",
         metadata,
@@ -28,7 +28,7 @@ def care_tables(metadata: MetaData) -> None:
             "ix_care_situation_terms",
             "terms",
             postgresql_using="gin",
-            # Every search reads the list of pending entries from end to end: keep it short (kB).
+            # Every search reads the whole list of pending entries: keep it short (kB).
             postgresql_with={"gin_pending_list_limit": 256},
         ),
     )

@@ -1,7 +1,7 @@
 """Resolves references by identifier when an entry of the directory is written.
 
-Without it a role that names its professional by number alone would be nobody's: not found by the professional's name, and no
-obstacle to another booking of the same time.
+Otherwise a role that names its professional by number alone would belong to nobody: a search by the professional's name
+would miss it, and it would not prevent another booking at the same time.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class EntryStore(GenericStore):
 
 
 async def with_known_entries(connection: Connection, resource: Resource) -> Resource:
-    """The entry in which what was named by an identifier alone is named as `Type/id` too, where one entry bears it."""
+    """Adds `Type/id` to references by identifier alone, if exactly one entry has the identifier."""
     said: dict[str, Any] = dict(resource)
     for element, kind in NAMED.get(resource["resourceType"], {}).items():
         value = said.get(element)
@@ -67,8 +67,7 @@ async def _known(connection: Connection, named: Resource, kind: str) -> Resource
 
 
 async def _bearers(connection: Connection, kind: str, system: str, value: str) -> Sequence[str]:
-    """The ids of those that bear an identifier, at most two. A sensitive unit is found by none, and a regulator's account is
-    no professional's entry."""
+    """The ids of entries with an identifier, at most two. Sensitive units and regulators' accounts are left out."""
     unfound: Collection[str] = (SENSITIVE_TERM, *owned_by([REGULATION]))
     rows = await connection.fetch(
         f"SELECT id FROM {table_name(kind)} WHERE terms @> ARRAY[$1] AND NOT terms && $2::text[] AND NOT deleted LIMIT 2",

@@ -1,8 +1,8 @@
-"""What an `$export` reads: where its files begin and end, and the resources of one.
+"""Reads the data of an `$export`: the limits of its files, and the resources of one.
 
-A file is a range of ids, read when it is fetched: it has what there is then, but for what was created after the manifest's
-hour. What changed in between comes changed, and once more with the next `_since`: nothing is lost between two exports, not
-even what had been written and was not committed yet, as the next `_since` lies before it.
+A file is a range of ids, read when it is fetched: it has the resources of that moment, without those created after the
+manifest's time. A resource changed in between comes in its new state, and again with the next `_since`. Nothing is lost
+between two exports, not even writes that were not committed yet: the next `_since` lies before them.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from creneau_shared.fhir.storage.generic import owned_by
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A file: the ids after the first and up to the last; how many there were."""
+    """A file: the ids after `after` and up to `until`, and how many there were."""
 
     after: str
     until: str
@@ -31,7 +31,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What is exported of one type: up to `at`, changed after `since`, fulfilling one of `filters` (none: all)."""
+    """The export of one type: created up to `at`, changed after `since`, fulfilling one of `filters` (none: all)."""
 
     resource_type: str
     at: datetime
@@ -46,16 +46,16 @@ WHERE datname = current_database() AND backend_type = 'client backend'
 
 
 async def longest_under_way(connection: Connection) -> timedelta:
-    """For how long the transaction that has been under way longest in this database has been, of those that this role may
-    see: its own, which all processes of the directory have. Whatever a statement after this one does not see yet has been
-    written by one of them, or by one that has begun since. An age, not a time: the server's clock may be another."""
+    """The age of the oldest open transaction in this database, among those of this database role, which all processes of
+    the directory use. Any write that a later statement does not see yet belongs to one of them, or to one begun since. An
+    age, not a time: the server's clock may differ."""
     age = await connection.fetchval(_LONGEST_UNDER_WAY)
     assert isinstance(age, timedelta), "a role that sees not even its own transaction cannot tell"
     return age
 
 
 async def parts_of(connection: Connection, catalog: Catalog, wanted: Wanted, size: int) -> list[Part]:
-    """The files of a type, `size` resources each but for the last."""
+    """The files of a type, with `size` resources each except the last."""
     compiler, where = _compiled(catalog, wanted)
     name = catalog.table(wanted.resource_type).source("m")
     step = compiler.arguments.add(size, "bigint")
@@ -75,7 +75,7 @@ async def parts_of(connection: Connection, catalog: Catalog, wanted: Wanted, siz
 async def contents_of(
     connection: Connection, catalog: Catalog, wanted: Wanted, after: str, until: str, most: int
 ) -> Sequence[bytes]:
-    """The resources of a file, by id, the first `most` of them."""
+    """The first `most` resources of a file, in the order of ids."""
     compiler, where = _compiled(catalog, wanted)
     first, last = (compiler.arguments.add(end, "text") for end in (after, until))
     limit = compiler.arguments.add(most, "bigint")
@@ -90,7 +90,7 @@ async def contents_of(
 async def deleted_since(
     connection: Connection, resource_type: str, since: datetime, at: datetime
 ) -> Sequence[str]:
-    """The ids of a type that were deleted after `since`."""
+    """The ids of a type that were deleted after `since` and up to `at`."""
     rows = await connection.fetch(
         f"SELECT id FROM {table_name(resource_type)} WHERE deleted AND last_updated > $1 AND last_updated <= $2 ORDER BY id",
         since,
@@ -102,8 +102,9 @@ async def deleted_since(
 async def no_longer_shown(
     connection: Connection, organizations: Collection[str], since: datetime, at: datetime
 ) -> Sequence[str]:
-    """The ids of the offers that have become sensitive units after `since`, or another's, and were shown before to whoever
-    speaks for these organizations (ids) and no others. Where no version of then is kept, it may have been shown."""
+    """The ids of offers that callers who speak for exactly these organizations (ids) saw at `since` and may not see now:
+    they became sensitive, or changed owner. Without a kept version of that time the offer is included: it may have been
+    shown."""
     rows = await connection.fetch(
         f"""SELECT id FROM healthcare_service AS unit
         WHERE {_HIDDEN.format(terms="terms")} AND NOT deleted AND last_updated > $3 AND last_updated <= $4 AND version > 1

@@ -1,4 +1,4 @@
-"""The tables of loading: loads, what their files say (fragments), what each source has given, lines that were refused."""
+"""The tables of loading: loads, fragments of their files, entries that each source gave, lines of the report."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 
 def load_tables(metadata: MetaData) -> None:
-    """`load`: one row for each run. `load_fragment` (unlogged: after a crash of PostgreSQL a load begins anew): what a
-    file says of each resource. `load_known`: what each source gave last, by its digest. `load_refusal`: the report."""
+    """Declares the tables. `load`: one row a run. `load_fragment` (unlogged: after a crash of PostgreSQL a load begins
+    anew): fragments of each resource. `load_known`: digests of what each source gave last. `load_refusal`: the report."""
     Table(
         "load",
         metadata,

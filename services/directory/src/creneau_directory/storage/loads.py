@@ -1,4 +1,4 @@
-"""What loading keeps in the database: how far it is, what a file says, what each source gave before."""
+"""The data of loading in the database: progress, fragments of a file, digests of what each source gave before."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import orjson
 from creneau_shared.database.pool import Connection
 
 PRECEDENCE = ("ror", "finess", "annuaire")
-"""Of an entry that several sources give, the first of these has the last word."""
+"""sources in order of precedence: the first one that gives an entry decides on it"""
 
 
 @dataclass(slots=True)
 class Load:
-    """A run: what it reads, how far it is, what it has counted."""
+    """A run of loading: its source, progress and counts."""
 
     id: int
     source: str
@@ -32,8 +32,8 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """What a file says of one resource: its fragments in the order of their lines, of which the first is `line`; whether the
-    last says it is gone; whether all only complete what no line says."""
+    """The fragments of one resource in a file, in the order of their lines; `line`: the first. `gone`: the last one says
+    that the resource is gone. `incomplete`: all only complete a resource that no line gives."""
 
     resource_type: str
     id: str
@@ -44,24 +44,24 @@ class Said:
 
 
 async def lock_source(connection: Connection, source: str) -> bool:
-    """Whether this session alone now loads from the source; held until the session ends."""
+    """Tries to lock the source for this session, until it unlocks it or ends; returns whether it has the lock."""
     sql = "SELECT pg_try_advisory_lock(hashtextextended('load ' || $1, 0))"
     return bool(await connection.fetchval(sql, source))
 
 
 async def unlock_source(connection: Connection, source: str) -> None:
-    """Let others load from the source."""
+    """Releases the lock of the source."""
     await connection.execute("SELECT pg_advisory_unlock(hashtextextended('load ' || $1, 0))", source)
 
 
 async def take_turn(connection: Connection) -> None:
-    """Write alone of all loads until the transaction ends: two sources give the same entries, and who has the last word of one
-    is known only once the other has committed."""
+    """Locks the writes of all loads until the transaction ends: sources give the same entries, and which one decides on an
+    entry is known only after the other has committed."""
     await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended('load writes', 0))")
 
 
 async def begun(connection: Connection, source: str, file: str, fingerprint: str, *, whole: bool) -> Load:
-    """The load of this very file that was broken off, or a new one; what other files had begun is dropped."""
+    """Returns the unfinished load of the same file; otherwise drops the source's unfinished loads and begins a new one."""
     row = await connection.fetchrow(
         "SELECT id, phase, lines, after_type, after_id, counts FROM load WHERE source = $1 AND fingerprint = $2"
         " AND whole = $3 AND finished_at IS NULL ORDER BY id DESC LIMIT 1",
@@ -98,7 +98,7 @@ async def _is_whole(connection: Connection, load: int, lines: int) -> bool:
 
 
 async def keep(connection: Connection, load: Load) -> None:
-    """Remember how far the load is."""
+    """Stores the progress of the load."""
     await connection.execute(
         "UPDATE load SET phase = $2, lines = $3, after_type = $4, after_id = $5, counts = $6 WHERE id = $1",
         load.id,
@@ -112,7 +112,7 @@ async def keep(connection: Connection, load: Load) -> None:
 async def lay_down(
     connection: Connection, load: Load, rows: Sequence[tuple[str, str, int, bool, bool, bytes]]
 ) -> None:
-    """Keep fragments: type, id, line, gone, completes, content."""
+    """Stores fragments: type, id, line, gone, completes, content."""
     await connection.copy_records_to_table(
         "load_fragment",
         records=[(load.id, *row) for row in rows],
@@ -121,7 +121,7 @@ async def lay_down(
 
 
 async def refuse(connection: Connection, load: Load, rows: Sequence[tuple[int, str, str, str]]) -> None:
-    """Keep what the report says: line, refusal or remark, reason, detail."""
+    """Stores lines of the report: line, `refused` or `remark`, reason, detail."""
     await connection.copy_records_to_table(
         "load_refusal",
         records=[(load.id, *row) for row in rows],
@@ -130,7 +130,7 @@ async def refuse(connection: Connection, load: Load, rows: Sequence[tuple[int, s
 
 
 async def refusals(connection: Connection, load: int) -> Sequence[Mapping[str, Any]]:
-    """The report's lines, in their order."""
+    """The lines of the report, in the order of the file."""
     rows = await connection.fetch(
         "SELECT line, kind, reason, detail FROM load_refusal WHERE load = $1 ORDER BY line, kind DESC", load
     )
@@ -150,7 +150,7 @@ GROUP BY f.resource_type, f.id ORDER BY f.resource_type, f.id
 
 
 async def next_said(connection: Connection, load: Load, most: int) -> list[Said]:
-    """What the file says of the next resources."""
+    """The fragments of the next resources of the file."""
     rows = await connection.fetch(_NEXT, load.id, *load.after, most)
     return [Said(**{**row, "contents": tuple(row["contents"])}) for row in rows]
 
@@ -158,7 +158,7 @@ async def next_said(connection: Connection, load: Load, most: int) -> list[Said]
 async def known_digests(
     connection: Connection, source: str, resource_type: str, ids: Sequence[str]
 ) -> Mapping[str, bytes]:
-    """What the source gave last of these, by digest."""
+    """id → digest of what the source gave last for these resources."""
     rows = await connection.fetch(
         "SELECT id, digest FROM load_known WHERE source = $1 AND resource_type = $2 AND id = ANY($3::text[])",
         source,
@@ -171,7 +171,7 @@ async def known_digests(
 async def given_by_others(
     connection: Connection, source: str, resource_type: str, ids: Sequence[str]
 ) -> frozenset[str]:
-    """Those of which a source with precedence has the last word."""
+    """The ids that a source of higher precedence has given."""
     before = PRECEDENCE[: PRECEDENCE.index(source)] if source in PRECEDENCE else ()
     if not before:
         return frozenset()
@@ -187,7 +187,7 @@ async def given_by_others(
 async def remember(
     connection: Connection, load: Load, resource_type: str, digests: Mapping[str, bytes], gone: frozenset[str]
 ) -> None:
-    """Keep what the source has given of these now."""
+    """Stores the digests of what the source gives now for these resources."""
     await connection.execute(
         "INSERT INTO load_known (source, resource_type, id, digest, load, gone)"
         " SELECT $1, $2, given.id, given.digest, $3, given.gone"
@@ -204,7 +204,7 @@ async def remember(
 
 
 async def seen(connection: Connection, load: Load, entries: Sequence[tuple[str, str]]) -> None:
-    """Remember of entries (type, id) that the file has them, though not what it says of them."""
+    """Marks entries (type, id) as present in the file, although their lines were refused."""
     await connection.execute(
         "UPDATE load_known SET load = $2 FROM unnest($3::text[], $4::text[]) AS had (resource_type, id)"
         " WHERE source = $1 AND load_known.resource_type = had.resource_type AND load_known.id = had.id",
@@ -216,7 +216,7 @@ async def seen(connection: Connection, load: Load, entries: Sequence[tuple[str, 
 
 
 async def missing(connection: Connection, load: Load) -> tuple[int, int]:
-    """How many entries of the source this load has not seen, and how many it had given."""
+    """Returns how many entries of the source this load has not seen, and how many the source had given."""
     row = await connection.fetchrow(
         "SELECT count(*) FILTER (WHERE load < $2) AS missing, count(*) AS given FROM load_known"
         " WHERE source = $1 AND NOT gone",
@@ -240,7 +240,7 @@ async def next_missing(connection: Connection, load: Load, most: int) -> list[tu
 
 
 async def finished(connection: Connection, load: Load, phase: str) -> None:
-    """Close the load, and forget what its file said."""
+    """Closes the load, and deletes the fragments of its file."""
     load.phase = phase
     await connection.execute("SET LOCAL statement_timeout = 0")
     await keep(connection, load)

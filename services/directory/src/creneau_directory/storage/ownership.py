@@ -1,4 +1,4 @@
-"""Whose an entry of the directory is: the organisation that it names, or for a professional the one that entered them."""
+"""The owner of a directory entry: the organisation that it names; for a professional, the one that entered them."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ ORGANIZATION_OF = {
 async def entry_belonging(
     connection: Connection, context: WriteContext, resource: Resource, current: Stored | None
 ) -> list[str] | None:
-    """The internal terms of a directory entry; None: it goes on belonging to whom it belongs.
+    """Returns the internal terms of a directory entry; None if its owner stays the same.
 
-    An organisation belongs to itself and to the one that it is a part of: whoever speaks for a hospital opens a unit
-    of it, and speaks for that too. A regulator's account is the regulation's, whoever enters it.
+    An organisation belongs to itself and to the one that it is a part of: whoever speaks for a hospital may open a unit
+    of it, and speaks for the unit too. A regulator's account belongs to the regulation, whoever enters it.
     """
     kind = resource["resourceType"]
     if kind == "Organization":
@@ -54,11 +54,11 @@ async def entry_belonging(
 def _require_own_part(
     context: WriteContext, theirs: frozenset[str], id_: str, whole: str, current: Stored | None
 ) -> None:
-    """What a practice says to be a part of an organisation; whoever speaks for the whole speaks, and writes, for its parts.
+    """Checks that a practice may make an organisation a part of another; who speaks for a whole speaks for its parts too.
 
-    WholeNotTheirs when it does not speak for the whole, whose every new Patient would be known to the part. PartsIdNotTheirs
-    when it chooses an id that it does not speak for, and that does not begin with one that it does, and a dot: tokens may
-    name an organisation before the directory has it."""
+    WholeNotTheirs if the practice does not speak for the whole: the part would know each new Patient of the whole.
+    PartsIdNotTheirs if it chooses an id for which it does not speak, unless the id begins with one of its own ids and a dot:
+    tokens may name an organisation before the directory has it."""
     before = loads(current.content) if current is not None and current.content is not None else {}
     if whole not in theirs and whole != _referred(before, "partOf", "Organization"):
         raise WholeNotTheirs(whole)
@@ -70,9 +70,9 @@ def _require_own_part(
 async def _require_own_professional(
     connection: Connection, context: WriteContext, role: Resource, current: Stored | None
 ) -> None:
-    """ProfessionalNotTheirs when a practice gives a role to a professional whom it has not entered, who does not work there, or
-    no more, and who is not the caller: with a role their time could be taken. Of a role that is over the practice says
-    whatever leaves it so."""
+    """Raises ProfessionalNotTheirs if a practice gives a role to a professional whom it did not enter, who does not (or no
+    longer) work there, and who is not the caller: with a role it could take their time. It may still change a role of the
+    same professional to one that is over."""
     person = _referred(role, "practitioner", "Practitioner")
     if context.organizations is None or person is None or person == context.practitioner:
         return
@@ -90,7 +90,7 @@ def _is_over(role: Resource, now: datetime) -> bool:
 
 
 def _referred(resource: Resource, element: str, expected: str) -> str | None:
-    """The id of the resource of the expected type that the element names; None when it names another, or none."""
+    """The id in a reference to the expected type; None if the element refers to another type, or to nothing."""
     reference = str(resource.get(element, {}).get("reference", "")).split("/_history/")[0]
     kind, _, id_ = reference.rpartition("/")
     return id_ if kind.rpartition("/")[2] == expected else None

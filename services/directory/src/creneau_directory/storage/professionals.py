@@ -1,4 +1,4 @@
-"""For whom a professional works, by their roles."""
+"""The organisations for which a professional works, by their roles."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ SELECT EXISTS (SELECT FROM practitioner WHERE id = $1 AND terms && $2::text[])
 async def works_for_others(
     connection: Connection, person: str, organizations: Collection[str], now: datetime
 ) -> bool:
-    """Whether the professional (id) has a role that holds at `now`, or is to, at another organisation than these (ids)."""
+    """Whether the professional (id) has a role, present or future at `now`, at an organisation other than these (ids)."""
     return bool(await connection.fetchval(_WORKS_FOR_OTHERS, person, list(organizations), now))
 
 
 async def is_of(connection: Connection, person: str, owners: Collection[str], now: datetime) -> bool:
-    """Whether one of these (internal terms) has entered the professional (id), or has a role of theirs that holds at `now`, or
-    is to."""
+    """Whether one of these owners (internal terms) entered the professional (id), or owns a role of theirs that is present
+    or future at `now`."""
     return bool(await connection.fetchval(_IS_OF, person, list(owners), now))

@@ -1,4 +1,4 @@
-"""What in the directory names an entry of it."""
+"""Finds the entries of the directory that refer to an entry."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from creneau_shared.fhir.search.layout import table_name
 from creneau_shared.fhir.search.registry import parameters_of
 
 NAMED_MAX = 5
-"""how many are told: enough to begin with"""
+"""most referring entries that a refusal names: enough to begin with"""
 
 
 async def named_by(connection: Connection, resource_type: str, id_: str) -> list[str]:
-    """References (`PractitionerRole/12`) to entries, at most `NAMED_MAX`, that name this one."""
+    """Returns at most `NAMED_MAX` entries (`PractitionerRole/12`) that refer to this one."""
     statement = _statement(resource_type)
     if statement is None:
         return []
@@ -24,7 +24,7 @@ async def named_by(connection: Connection, resource_type: str, id_: str) -> list
 
 @cache
 def _statement(resource_type: str) -> str | None:
-    """SQL over every type and parameter that may refer to one of `resource_type`; None: nothing may."""
+    """The SQL over every type and parameter that may refer to `resource_type`; None if there is none."""
     parts = []
     for name in TYPES:
         named = sorted(

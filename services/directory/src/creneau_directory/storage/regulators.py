@@ -1,4 +1,4 @@
-"""Which accounts of regulators bear a number: an active one alone, whoever else had it before."""
+"""Finds the regulators' accounts that have a number; at most one active account has it."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ WHERE terms @> ARRAY[$1] AND terms && $2::text[] AND id <> $3 AND NOT deleted OR
 async def others_bearing(
     connection: Connection, numbers: Sequence[tuple[str, str]], besides: str
 ) -> list[Stored]:
-    """The accounts (`besides`, an id, left out) that bear one of these numbers, given in one order for all. Whoever
-    writes an account with one of them waits until this transaction has ended."""
+    """Returns the accounts other than `besides` (id) that have one of these numbers. Locks the numbers, which every caller
+    gives in the same order, until the transaction ends: other writers of such accounts wait."""
     for system, value in numbers:
         await connection.execute(_LOCK, f"{system}|{value}")
     terms = [bounded(token_term("identifier", system, value)) for system, value in numbers]

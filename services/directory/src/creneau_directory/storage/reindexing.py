@@ -1,8 +1,8 @@
-"""Rebuilds the search entries of stored resources, after an upgrade that indexes more. The rows of people's search are queued
-for the worker.
+"""Rebuilds the search entries of stored resources, after an upgrade that indexes more. The rows of people's search are
+queued for the worker.
 
-Batch by batch, each in a transaction with its rows locked; versions, bytes and events stay as they are. Broken off, it begins
-anew and does no harm; what is written meanwhile has its entries already.
+Batch by batch, each in a transaction with its rows locked; versions, bytes and events stay as they are. If it breaks off, it
+starts again and does no harm. Resources written meanwhile already have their new entries.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ async def reindex(
     indexed: Callable[[Resource], Resource],
     tell: Callable[[str, int], None],
 ) -> int:
-    """Make the entries of every resource anew; how many there are. `tell`: how many of a type are done."""
+    """Rebuilds the search entries of every resource; returns how many. `tell`: gets each type and how many are done."""
     total = 0
     for resource_type in TYPES:
         store, after, done = BulkStore(resource_type, base_url, indexed), "", 0
@@ -46,7 +46,7 @@ async def reindex(
 
 
 async def _batch(connection: Connection, store: BulkStore, after: str) -> tuple[str | None, int]:
-    """The last id that was done, None when none was left; how many were."""
+    """Returns the last id of the batch (None if nothing was left), and how many were done."""
     table, needs = table_name(store.resource_type), storage_needs(store.resource_type)
     rows = await connection.fetch(
         f"SELECT id, key, content, terms FROM {table} WHERE id > $1 AND NOT deleted ORDER BY id LIMIT $2 FOR UPDATE",

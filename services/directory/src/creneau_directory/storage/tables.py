@@ -1,4 +1,4 @@
-"""The directory's database: the ROR's types in generic tables, and an outbox."""
+"""The directory's database: generic tables of its types, the outbox, people's search, loading and common tables."""
 
 from __future__ import annotations
 

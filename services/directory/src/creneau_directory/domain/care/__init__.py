@@ -1,1 +1,1 @@
-"""Reading what people type when they look for care: everyday words to whom, where and how."""
+"""Reads what people type when they look for care: from everyday words to whom, where and how."""

@@ -1,4 +1,4 @@
-"""What a situation must be to be found, and how what is found is ordered."""
+"""The criteria that a situation must meet to be found, and the order of those found."""
 
 from __future__ import annotations
 
@@ -16,31 +16,31 @@ class Near:
 
 @dataclass(frozen=True, slots=True)
 class Criteria:
-    """What a situation must be. `cares`: codes and share (0 to 1) of each kind of care, the first first; `every`: terms
-    that it has all of; `some`: of each group one; `none`: terms that it has not; `origin`: where distances begin."""
+    """What a situation must be. `cares`: codes and share (0 to 1) of each kind of care, the likeliest first; `every`: it
+    has all these terms; `some`: it has one term of each group; `none`: it has none of these; `origin`: of distances."""
 
     cares: tuple[tuple[tuple[str, ...], float], ...] = ()
     every: tuple[str, ...] = ()
     some: tuple[tuple[str, ...], ...] = ()
     none: tuple[str, ...] = ()
     names: tuple[tuple[tuple[str, ...], float], ...] = ()
-    """for each word of a name: the terms that it may be, and how sure that is"""
+    """for each word of a name: the terms that it may stand for, and how sure that is (0 to 1)"""
     within: str | None = None
     """the term of the place"""
     large: bool = False
-    """whether so many may be within it that a part of them stands for all"""
+    """whether `within` may hold so many situations that a sample of them stands for all"""
     circle: Near | None = None
     origin: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """How what is found is ordered, and which part of it is wanted."""
+    """The order of the situations found, and which page of them is wanted."""
 
     by_distance: bool = False
     in_turn: int = 0
-    """of how many cares, the first ones, the best are shown in turn"""
+    """number of cares, from the first, whose best situations are shown in turn"""
     day: int = 0
-    """by which it is drawn who stands for many, and who comes first among equals: days since 1970, in Paris"""
+    """days since 1970, in Paris: the seed that draws the sample, and who comes first among equals"""
     offset: int = 0
     count: int = 20

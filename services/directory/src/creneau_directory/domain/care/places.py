@@ -1,9 +1,9 @@
 """Places by the names that people give them: communes, arrondissements, postal codes, départements, regions.
 
-Names, postal codes and positions of communes: `creneau_french`. Here how many people live there and, of arrondissements,
-where they are (`data/population.csv`; about the town hall of each, ours), and the départements with their regions
-(`data/departments.csv`): INSEE, code officiel géographique 2026. What else people call them (`bdx`, towns that have merged,
-quarters, regions of before 2016): `data/place_names.csv`, ours.
+Names, postal codes and positions of communes come from `creneau_french`. `data/population.csv` has the inhabitants, and the
+positions of arrondissements (ours, near each town hall). `data/departments.csv` has the départements with their regions.
+Both follow INSEE, code officiel géographique 2026. `data/place_names.csv` (ours) has other names that people use: `bdx`,
+towns that have merged, quarters, regions of before 2016.
 """
 
 from __future__ import annotations
@@ -31,26 +31,26 @@ from creneau_shared.spelling import fold
 PlaceKind = Literal["arrondissement", "commune", "postal-code", "department", "region"]
 
 TYPED_WRONG_FROM = 2_000
-"""inhabitants from which on a commune is found although its name is misspelt"""
+"""fewest inhabitants of a commune that is found by a misspelt name"""
 AREA_LETTERS_MIN = 6
-"""of the name of a département or region that is found although it is misspelt: `finistair`"""
+"""fewest letters in the name of a département or region that is found when misspelt: `finistair`"""
 NAMES_REMEMBERED_MAX = 16_384
 NAME_LETTERS_MIN = 4
-"""of a name that is found although it is misspelt"""
+"""fewest letters in a misspelt name that is looked up"""
 SHORT_NAME_LETTERS = 5
-"""a shorter name has one letter wrong of one of the largest communes, or is none"""
+"""a shorter name with one letter wrong only means one of the `CITIES` largest communes"""
 TOWN_FROM = 20_000
-"""inhabitants of a commune whose name is no part of a longer one that is misspelt"""
+"""fewest inhabitants of a commune whose name is not taken for a part of a longer misspelt name"""
 COMMON_FROM = 4
-"""towns whose names go on with a word: `seine`, `marne`, `bois`"""
+"""a word is common if it follows the first word in so many names of towns: `seine`, `marne`, `bois`"""
 CITIES = 60
-"""the largest communes, which are meant before a département whose name is as near"""
+"""number of the largest communes, which come before a département whose name is as near"""
 SHORT_FROM = 3_000
-"""inhabitants from which on a commune is found by the beginning of its name: `Carhaix` for Carhaix-Plouguer"""
+"""fewest inhabitants of a commune that is found by the beginning of its name: `Carhaix` for Carhaix-Plouguer"""
 _MUCH_LARGER = 10
-"""times the inhabitants of a commune of exactly a name, for a town that is called so in short: `Aix`"""
+"""a town called so in short (`Aix`) comes before a commune of exactly that name if it has so many times its inhabitants"""
 _NUMBERED = {"75056": ("paris", 20), "13055": ("marseille", 16), "69123": ("lyon", 9)}
-"""communes with arrondissements: name, how many"""
+"""INSEE code of each commune with arrondissements → its name, how many it has"""
 _ROMAN = [
     "i",
     "ii",
@@ -104,15 +104,15 @@ _IN_WORDS = {
     )
 } | {"second": 2, "seconde": 2, "premiere": 1}
 _ROMAN_OR_WORD = frozenset(["i", "v", "x", "ii", "vi", "iv", "xi", "e", "er"])
-"""Roman numerals that are too often something else to be one of Paris without its name"""
+"""Roman numerals and endings that, without a city, are too ambiguous to be an arrondissement of Paris"""
 _BETWEEN = frozenset({"en", "sur", "sous", "et"})
-"""words within a name, with which nobody ends it"""
+"""words within a name that cannot be the last of a shortened one"""
 _SAINTS = {"st": "saint", "ste": "sainte", "sts": "saints", "stes": "saintes"}
 _LOOKS_LARGER = 500
-"""times the inhabitants of a hamlet that a city has whose name is written alike but for doubled or silent letters: those who
-write the city's so are then more than those who mean the hamlet (`rene`: Rennes)"""
+"""A city whose name differs from a hamlet's only in doubled or silent letters is meant (`rene`: Rennes) when it has more
+than so many times the inhabitants: more people misspell the city than mean the hamlet."""
 SHORT_LETTERS_MIN = 6
-"""of the beginning of a name that is found although it is misspelt: `carhais`"""
+"""fewest letters in the beginning of a name that is found when misspelt: `carhais`"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +136,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Commune:
-    """A row of the table of communes; `part_of` a commune: one of its arrondissements."""
+    """A row of the table of communes; an arrondissement has the INSEE code of its commune in `part_of`."""
 
     insee: str
     name: str
@@ -162,7 +162,7 @@ class Commune:
 
 
 class Gazetteer:
-    """Places by name. Everything is made once, and only read after that."""
+    """Places by name. Its tables are built once and only read afterwards."""
 
     def __init__(
         self,
@@ -241,7 +241,7 @@ class Gazetteer:
         if communes and (short is None or short.population < _MUCH_LARGER * communes[0].population):
             largest = communes[0]
             sure = 0.95 if largest.population >= 5_000 else 0.75 if largest.population >= 500 else 0.5
-            if len(words) > 1:  # whoever writes all words of a hamlet's name means it
+            if len(words) > 1:  # several words that match a hamlet's whole name mean it
                 sure = max(sure, 0.75)
             return largest.place, sure
         if short is not None and len(name) >= 3:
@@ -255,7 +255,7 @@ class Gazetteer:
         return self._by_name.get(place_key(name), ())
 
     def _coded(self, word: str) -> tuple[Place, float] | None:
-        """A postal code or the number of a département."""
+        """The place of a postal code or of the number of a département, and how sure that is."""
         if len(word) == 5 and word.isdigit() and word in self._by_postal:
             communes = self._by_postal[word]
             first = next((c for c in communes if c.part_of), communes[0])
@@ -267,7 +267,7 @@ class Gazetteer:
         return (area, 0.6) if area is not None else None
 
     def arrondissement(self, city: str | None, number: str) -> Place | None:
-        """`lyon` and `3`, `3e`, `3eme`, `xv`; without a city an ordinal is of Paris."""
+        """The arrondissement for `lyon` and `3`, `3e`, `3eme`, `xv`; without a city an ordinal means Paris."""
         n = _ordinal(number)
         if n is None:
             return None
@@ -279,21 +279,21 @@ class Gazetteer:
         return commune.place if commune else None
 
     def misspelt(self, words: Sequence[str]) -> tuple[Place, float] | None:
-        """The commune, département or region whose name sounds or is spelt nearly so. An article before it counts as one of
-        the words."""
+        """The commune, département or region whose name sounds the same or is spelt nearly so. An article before the name
+        counts as one of the words."""
         return self._found_misspelt(joined(_SAINTS.get(word, word) for word in words))
 
     def ends(self, word: str) -> bool:
-        """Whether the names of several towns go on with the word, which then is no town that is misspelt: `seine`."""
+        """Whether several town names have the word after their first: it is then no misspelt town (`seine`)."""
         return word in self._last_words
 
     def is_town(self, word: str) -> bool:
-        """Whether the word is all of a town's name."""
+        """Whether the word is the whole name of a town (`TOWN_FROM`)."""
         communes = self._by_name.get(word)
         return communes is not None and communes[0].population >= TOWN_FROM
 
     def is_large(self, place: Place) -> bool:
-        """Whether it is one of `CITIES`."""
+        """Whether the place is one of the `CITIES` largest communes."""
         return place.kind == "commune" and place.population >= self._city_from
 
     def begins(self, word: str) -> bool:
@@ -301,7 +301,7 @@ class Gazetteer:
         return _SAINTS.get(word, word) in self._first_words
 
     def looking_larger(self, word: str) -> Place | None:
-        """The city for whose name that of a hamlet is taken."""
+        """The city that is meant when somebody types this name of a hamlet (`rene`: Rennes)."""
         city = self._looking_larger.get(word)
         return city.place if city is not None else None
 
@@ -315,8 +315,8 @@ class Gazetteer:
         return found
 
     def _spellings(self, names: Sequence[str]) -> Mapping[str, str | Place]:
-        """What is compared with a misspelt name, the more important ones first → a name, or an area. `lehavre`, `lemans`:
-        with the article that names are compared without, too."""
+        """Spellings that a misspelt name is compared with, the more important first → a commune's name, or an area. Names
+        with an article are there with it too: `lehavre`, `lemans`."""
 
         def communes_of(some: Sequence[str]) -> dict[str, str | Place]:
             found: dict[str, str | Place] = {}
@@ -362,7 +362,7 @@ class Gazetteer:
         return (found[0], sure) if found is not None else None
 
     def beginning(self, text: str, most: int) -> list[Place]:
-        """Communes whose name begins so, the largest first; or of a postal code that begins so."""
+        """Communes whose name, or postal code, begins with the text; the largest first."""
         key = " ".join(_SAINTS.get(word, word) for word in place_key(text).split())
         if not key:
             return []
@@ -378,7 +378,7 @@ class Gazetteer:
         return [self._by_name[name][0].place for name, _ in hits[:most]]
 
     def insee_of(self, code: str | None, postal_code: str | None, city: str | None) -> str | None:
-        """The commune, or the arrondissement where there are some, of an address."""
+        """The INSEE code of an address: of its arrondissement in cities that have some, else of its commune."""
         commune = self.communes.get(code or "")
         here = self._by_postal.get((postal_code or "").replace(" ", ""), ())
         if commune is None:
@@ -393,7 +393,7 @@ class Gazetteer:
 
 
 def _key_of_typed(name: str) -> str:
-    """The words by which a name is looked up, as `named` is given them."""
+    """The key of a name in the form in which `named` looks it up."""
     return " ".join(_SAINTS.get(word, word) for word in place_key(name).split())
 
 
@@ -414,7 +414,7 @@ def place_key(name: str) -> str:
 
 
 def _singular(name: str) -> str:
-    """Without the marks of a plural: `haut de seine`, `bouche du rhone`."""
+    """A name without the marks of a plural: `haut de seine`, `bouche du rhone`."""
     return " ".join(stem(word) for word in name.split())
 
 
@@ -434,7 +434,7 @@ def _ordinal(text: str) -> int | None:
 def _areas(
     departments: Sequence[Mapping[str, str]], other_names: Sequence[Mapping[str, str]]
 ) -> dict[str, Place]:
-    """Départements by name and by `#number`, regions by name and by what else they are called."""
+    """Départements by name and by `#number`, regions by name and by their other names."""
     found: dict[str, Place] = {}
     regions: dict[str, Place] = {}
     for row in departments:

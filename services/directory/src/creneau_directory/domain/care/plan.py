@@ -1,5 +1,5 @@
-"""From what somebody means to what is asked of the index: first exactly that, then, while nobody is found, what comes
-nearest to it, each step with what is told of it. Pure."""
+"""Turns what somebody means into questions to the index: first the exact one, then, while nobody is found, ever wider ones.
+Each step says how it is wider. Pure."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from creneau_directory.domain.care.reading.facts import Intent
 from creneau_directory.domain.care.vocabulary import FILTERS, Vocabulary
 
 AROUND_KM = 15.0
-"""what is `près de` a place, unless a distance is said"""
+"""radius of `près de` a place, unless a distance is given"""
 WIDER_KM = (10.0, 30.0, 100.0)
 RINGS_KM = (2.0, 6.0, 15.0, 40.0)
-"""circles within a wider one, so that in a city the nearest are compared rather than whoever comes first"""
+"""circles tried within a wider one, so that in a city the nearest situations are compared, not the first ones read"""
 LARGE_FROM = 100_000
-"""inhabitants of a commune from which on a part of those within it may stand for all"""
+"""fewest inhabitants of a commune in which a sample of the situations may stand for all"""
 SECTORS: Mapping[str, tuple[str, ...]] = {
     "2": ("2", "3"),
     "nc": ("0",),
@@ -26,19 +26,19 @@ SECTORS: Mapping[str, tuple[str, ...]] = {
     "c2": ("2",),
     "c3": ("3",),
 }
-"""what people and the deprecated codes say → the codes of TRE_R282: `secteur 2` has two"""
+"""sector as people or deprecated codes say it → the codes of TRE_R282: `secteur 2` has two"""
 
 Widened = Literal[
     "exact", "around", "anywhere", "instead", "wishes", "name-elsewhere", "name-other-care", "without-name"
 ]
 
 INTERLEAVED_FROM = 0.75
-"""cares whose share is this part of the first one's are shown in turn: for a backache a doctor, a physiotherapist …"""
+"""least share of a care that is shown in turn with the first: for a backache a doctor, a physiotherapist …"""
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One question to the index; `told`: how it is wider than what was asked; `km`: within how far."""
+    """One question to the index; `told`: how it is wider than what was asked; `km`: the radius of its circle."""
 
     criteria: Criteria
     told: Widened = "exact"
@@ -49,7 +49,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What is asked: what was read of the text, with what the other parameters say."""
+    """The request: what was read of the text, together with the other parameters."""
 
     intent: Intent = field(default_factory=Intent)
     near: Near | None = None
@@ -100,7 +100,7 @@ def _is_guessed(wanted: Wanted) -> bool:
 
 
 def order_of(wanted: Wanted, words: Vocabulary, *, by_distance: bool) -> Order:
-    """Cares that are nearly as likely as the first one are shown in turn."""
+    """The order of the answer: cares that are nearly as likely as the first one are shown in turn."""
     shares = [share for _, share in wanted.intent.cares if share >= INTERLEAVED_FROM]
     return Order(by_distance=by_distance, in_turn=len(shares) if len(shares) > 1 else 0)
 
@@ -149,7 +149,7 @@ def _instead(wanted: Wanted, words: Vocabulary) -> tuple[tuple[tuple[str, ...], 
 
 
 def _wider(criteria: Criteria, km: float, told: Widened) -> Iterator[Step]:
-    """Within a circle around what was named, where it is a spot that has a position."""
+    """The question within a circle around the named place; nothing if it has no position or the circle is no wider."""
     if criteria.origin is None or not (criteria.within or criteria.circle):
         return
     if criteria.circle is not None and criteria.circle.km >= km:
@@ -158,7 +158,7 @@ def _wider(criteria: Criteria, km: float, told: Widened) -> Iterator[Step]:
 
 
 def _ringed(step: Step) -> Iterator[Step]:
-    """A circle, the smaller ones within it first: those ask for enough to be worth their while (see `ENOUGH`)."""
+    """Yields the step, and before it the same in smaller circles, which only count if they find `ENOUGH`."""
     circle = step.criteria.circle
     if circle is not None:
         for km in RINGS_KM:

@@ -1,13 +1,13 @@
-"""What one situation (a professional in one place) is found by: the terms of its row in the index of people's search.
+"""The terms of one situation (a professional in one place): its row in the index of people's search.
 
-R38:SM15 G15:10 R211:437   what it is: nomenclature and code, of the role, the professional's expertise, the offer
+R38:SM15 G15:10 R211:437   care: nomenclature and code, of the role, the professional's expertise, the offer
 c:69383 c:69123 z:69003    where: commune and arrondissement (INSEE), postal code,
 d:69 r:84                  département and region (INSEE)
 g:915:96 h:91:9            the cells of 0.05 and 0.5 degrees in which it lies
-n:payet                    names, of the person and of the place
+n:payet                    words of the names of the person and the place
 gender:female language:ar mode:VR sector:1 accessibility:wheelchair new-patient:true
 x:plain                    no speciality beside the profession
-b:07 l:007                 one of 64 lots and one of 256, drawn once: samples of what is everywhere
+b:07 l:007                 one of 64 lots and one of 256, fixed by the role's id: samples where very many match
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ Resource = Mapping[str, Any]
 FINE, COARSE = 0.05, 0.5
 """degrees of a cell"""
 FINE_KM_MAX = 12.0
-"""radius up to which an area is told by fine cells"""
+"""largest radius that is covered with fine cells"""
 LOTS, SMALL_LOTS = 64, 256
 PLAIN = "x:plain"
 KM_PER_DEGREE = 111.195
@@ -45,7 +45,7 @@ _OIDS = {
 _ABOUT_CARE = frozenset({"G15", "R38", "R95", "R94", "R39", "R40", "R42", "R43", "R211"})
 _EXPERTISE = frozenset({"R38", "R39", "R40", "R42", "R43"})
 _SECTORS = {"nc": "0", "c1": "1", "c2": "2", "c3": "3"}
-"""codes of TRE_R282 that its present version replaces"""
+"""replaced codes of TRE_R282 → those of its present version"""
 _ACT_CODE = "http://terminology.hl7.org/CodeSystem/v3-ActCode"
 _ACT_MODES = {"AMB": "AMB", "VR": "VR", "HH": "HH"}
 _RECEPTION_MODES = {"03": "AMB", "04": "VR", "14": "VR", "05": "HH", "27": "HH"}
@@ -80,7 +80,7 @@ _NAMELESS = frozenset(
         "pharmacie",
     ]
 )
-"""words of the names of places that tell none from another"""
+"""words in names of places that do not tell one place from another"""
 
 FACETS = ("profession", "specialty", "commune", "sector", "language", "mode", "accessibility")
 
@@ -93,18 +93,18 @@ class Situation:
     practitioner: str | None
     terms: tuple[str, ...]
     facets: tuple[str, ...]
-    """`profession|G15:40`, `commune|35238` …: what is counted"""
+    """the values that facets count: `profession|G15:40`, `commune|35238` …"""
     latitude: float | None
     longitude: float | None
     label: str
-    """how a suggestion names it"""
+    """the text that a suggestion shows"""
     names: tuple[str, ...]
     """the words of the person's name, folded, for the table of names"""
 
 
 @dataclass(frozen=True, slots=True)
 class Around:
-    """What a situation is made of: the role and what it refers to, as far as it is there."""
+    """The resources that make a situation: the role, and those it refers to as far as they exist."""
 
     role: Resource
     practitioner: Resource | None = None
@@ -114,18 +114,18 @@ class Around:
 
 
 def lot_of(drawn: int) -> str:
-    """The term of one of `LOTS`."""
+    """The term of the lot, one of `LOTS`, that a drawn number falls into."""
     return f"b:{drawn % LOTS:02d}"
 
 
 def small_lot_of(drawn: int) -> str:
-    """The term of one of `SMALL_LOTS`."""
+    """The term of the small lot, one of `SMALL_LOTS`, that a drawn number falls into."""
     return f"l:{drawn % SMALL_LOTS:03d}"
 
 
 def situation_of(found: Around, words: Vocabulary, places: Gazetteer) -> Situation | None:
-    """The row of a role; None when nobody should find it: it or the professional is not active, or the offer is a
-    sensitive unit, which no search finds."""
+    """Returns the row of a role; None if no search may find it: the role or the professional is not active, or an offer is a
+    sensitive unit."""
     role, person = found.role, found.practitioner
     if role.get("active") is False or (person is not None and person.get("active") is False):
         return None
@@ -187,11 +187,11 @@ def cells_around(latitude: float, longitude: float, km: float) -> list[str]:
     return [f"{letter}:{row}:{column}" for row in rows for column in columns]
 
 
-# -- what it is ----------------------------------------------------------------------------------------------
+# -- care ----------------------------------------------------------------------------------------------------
 
 
 def codes_of(resource: Any) -> Iterator[tuple[str, str]]:
-    """Every code of a part of a resource, with its nomenclature (`R38`) or, of others, its system."""
+    """Yields every code within a part of a resource: (nomenclature such as `R38`, or else its system; code)."""
     if isinstance(resource, list):
         for part in resource:
             yield from codes_of(part)
@@ -205,7 +205,7 @@ def codes_of(resource: Any) -> Iterator[tuple[str, str]]:
 
 
 def term_of(system: str, code: str) -> str:
-    """The term of a code; without its system, the one that codes of its form belong to (`SM15` to TRE_R38)."""
+    """The term of a code. Without a system the form of the code decides on the nomenclature (`SM15`: TRE_R38)."""
     if system:
         return f"{_nomenclature(system)}:{code}"
     if ":" in code:
@@ -221,7 +221,7 @@ def _nomenclature(system: str) -> str:
 
 
 def _care_codes(found: Around) -> Iterator[str]:
-    """The role's profession and speciality, else those of the professional; what the offer does."""
+    """The profession and speciality of the role, or else of the professional; the activities of the offers (TRE_R211)."""
     own = [
         (kind, code)
         for element in ("code", "specialty")
@@ -253,7 +253,7 @@ def _care_facets(codes: Sequence[str]) -> Iterator[str]:
             yield f"specialty|{code}"
 
 
-# -- where it is ---------------------------------------------------------------------------------------------
+# -- where ----------------------------------------------------------------------------------------------------
 
 
 def _commune(location: Resource, places: Gazetteer) -> str | None:
@@ -284,7 +284,7 @@ def _position(location: Resource) -> tuple[float, float] | None:
         return None
 
 
-# -- how it is -----------------------------------------------------------------------------------------------
+# -- traits ---------------------------------------------------------------------------------------------------
 
 
 def _traits(found: Around) -> Iterator[str]:
@@ -297,7 +297,7 @@ def _traits(found: Around) -> Iterator[str]:
                 yield f"language:{coding['code'].partition('-')[0].lower()}"
     parts = [found.role, *found.services]
     modes = list(dict.fromkeys(_modes(parts)))
-    # Whoever has a place and says nothing else is seen there.
+    # A role with a place and no stated mode receives patients on site.
     yield from modes or (("mode:AMB",) if found.locations else ())
     for part in parts:
         for kind, code in codes_of(part):
@@ -320,7 +320,7 @@ def _modes(parts: Iterable[Resource]) -> Iterator[str]:
 
 
 def _extensions(resources: Iterable[Resource]) -> Iterator[str]:
-    """Our extensions, and those of others that say the same: new patients, accessibility."""
+    """Traits from our extensions, and from others with the same meaning: new patients, accessibility."""
     for resource in resources:
         for extension in resource.get("extension", ()):
             name = str(extension.get("url", "")).rpartition("/")[2]
@@ -337,7 +337,7 @@ def _extensions(resources: Iterable[Resource]) -> Iterator[str]:
                 yield from (f"accessibility:{code}" for code in stated)
 
 
-# -- what it is called ---------------------------------------------------------------------------------------
+# -- names and label -----------------------------------------------------------------------------------------
 
 
 def _person_words(person: Resource) -> list[str]:
@@ -353,7 +353,7 @@ def _person_words(person: Resource) -> list[str]:
 
 
 def _name_words(name: str) -> list[str]:
-    """`Le Goff` → `goff`, `legoff`: each word that is not small, and all as one."""
+    """`Le Goff` → `goff`, `legoff`: each word that is not small, and all words joined."""
     words = fold(name).split()
     single = [word for word in words if word not in SMALL and len(word) > 1]
     return [*single, *([joined(words)] if len(words) > 1 else [])]

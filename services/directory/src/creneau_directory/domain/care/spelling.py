@@ -1,4 +1,4 @@
-"""Words made comparable, and found again however they are spelt. Pure text, no language model: folding, French sounds
+"""Makes words comparable, and finds them when they are misspelt. Pure text, no language model: folding, French sounds
 and edit distance."""
 
 from __future__ import annotations
@@ -37,23 +37,23 @@ SMALL = frozenset(
         "of",
     ]
 )
-"""words that phrases are compared without: `mal à l'oreille` meets `mal aux oreilles`"""
+"""words ignored when phrases are compared: `mal à l'oreille` matches `mal aux oreilles`"""
 
 HEARD_MIN = 3
-"""sounds of a word that is known by them alone"""
+"""fewest sounds of a word that is recognised by its sound alone"""
 EDITS_FROM = ((5, 1), (8, 2))
-"""from how many letters on how many of them may be wrong, missing, added or changed about"""
+"""(letters of a word from which, how many may be wrong, missing, added or swapped)"""
 
 HEARD_WRONG = 0.5
-"""as how many wrong letters counts that a word is only heard so"""
+"""a match by sound alone counts as so many wrong letters"""
 
-# What everyday words need beside what names do.
+# Spellings of everyday words, beside those that `phonetic` knows for names.
 _SPELT = (("psych", "psik"), ("tch", "ch"))
 
 
 @lru_cache(maxsize=16_384)
 def sound(text: str) -> str:
-    """How a French speaker hears a text, roughly: `ofthalmo` as `ophtalmo`, `Lefebvre` nearly as `Lefèvre`."""
+    """Roughly how a text sounds to a French speaker: `ofthalmo` as `ophtalmo`, `Lefebvre` nearly as `Lefèvre`."""
     spelt = fold(text)
     for written, heard in _SPELT:
         spelt = spelt.replace(written, heard)
@@ -66,7 +66,7 @@ def stem(word: str) -> str:
 
 
 def content_of(text: str) -> tuple[str, ...]:
-    """The words of a phrase by which it is compared; all of them when all are small."""
+    """The words that a phrase is compared by: stems of those that are not small, or all words if all are small."""
     words = fold(text).split()
     return tuple(stem(word) for word in words if word not in SMALL) or tuple(words)
 
@@ -76,7 +76,7 @@ def edits_allowed(length: int) -> int:
 
 
 def edit_distance(left: str, right: str, most: int) -> int:
-    """Letters wrong, missing, added or changed about with their neighbour; `most` + 1 when there are more."""
+    """Counts letters that are wrong, missing, added or swapped with a neighbour; `most` + 1 if there are more."""
     if abs(len(left) - len(right)) > most:
         return most + 1
     before: list[int] = []
@@ -95,7 +95,7 @@ def edit_distance(left: str, right: str, most: int) -> int:
 
 
 def _marks(word: str) -> tuple[int, int]:
-    """Which letters a word has, and which pairs of neighbours, as bits: two words that are near share most of them."""
+    """The letters of a word, and its pairs of neighbouring letters, as bits: similar words share most of them."""
     letters = pairs = 0
     for a, b in zip(f" {word}", f"{word} ", strict=True):
         letters |= 1 << (ord(b) & 31)
@@ -104,11 +104,11 @@ def _marks(word: str) -> tuple[int, int]:
 
 
 class Alike:
-    """Words by how they sound and by their letters, the more important ones first."""
+    """Finds words by sound and by spelling; the more important words come first."""
 
     def __init__(self, words: Sequence[str], *, importance: float = 0.0) -> None:
-        """`words`: folded, in the order of their importance. `importance`: how many wrong letters the last of them is
-        worse than the first."""
+        """`words`: folded, the most important first. `importance`: the wrong letters that being the last word instead of the
+        first counts as."""
         self._words = words
         self._worse = importance / max(1, len(words))
         self._sounds: dict[str, int] = {}
@@ -124,14 +124,14 @@ class Alike:
         return None if found is None else self._words[found]
 
     def spelt(self, word: str) -> str | None:
-        """The word that is nearest in spelling, within the edits that a word of its length may have."""
+        """The word nearest in spelling, within the edits allowed for the length of `word`."""
         found = self._spelt(word, edits_allowed(len(word)), len(self._words))
         return None if found is None else self._words[found[1]]
 
     def nearest(self, word: str, most: int, among: int | None = None) -> tuple[str, bool] | None:
-        """Of the word that sounds the same and the one that is nearest in spelling, `most` letters wrong, the one that is
-        meant rather, and whether it is by its sound: a town that sounds so may be so much smaller than one that is written
-        nearly so. `among`: what is only spelt so is one of so many, the most important ones."""
+        """Returns the likelier of two words, and whether it is the one by sound: the word that sounds the same, and the one
+        nearest in spelling (at most `most` letters wrong). Importance counts: a town that sounds the same may be much
+        smaller than one spelt nearly so. `among`: matches by spelling come from so many of the most important words."""
         among = len(self._words) if among is None else among
         found = self._spelt(word, most, among)
         heard = sound(word)
@@ -143,11 +143,11 @@ class Alike:
         return None if found is None else (self._words[found[1]], False)
 
     def _spelt(self, word: str, most: int, among: int) -> tuple[float, int] | None:
-        """How many letters are wrong, and some for unimportance; the number of the word."""
+        """The best match by spelling: its wrong letters plus the penalty for low importance, and the number of the word."""
         if not most:
             return None
         letters, pairs = _marks(word)
-        # An edit changes two letters at most, and six pairs.
+        # One edit changes at most two letters and six pairs; each further edit is taken for four pairs.
         letters_most, pairs_most = 2 * most, 4 * most + 2
         best: tuple[float, int] | None = None
         for length in range(len(word) - most, len(word) + most + 1):
@@ -167,7 +167,7 @@ class Alike:
 
 
 def undoubled(text: str) -> str:
-    """Without doubled letters, which nobody hears: `ajaccio` → `ajacio`."""
+    """The text without doubled letters, which nobody hears: `ajaccio` → `ajacio`."""
     return re.sub(r"(.)\1+", r"\1", text)
 
 
@@ -176,6 +176,6 @@ def joined(words: Iterable[str]) -> str:
 
 
 def as_one(name: str) -> tuple[str, ...]:
-    """A name (folded) as one word, in each spelling of the particles that it begins with: `le goff` → `legoff`;
+    """Joins a folded name into one word, for each spelling of the particles at its beginning: `le goff` → `legoff`;
     `st martin` → `stmartin`, `saintmartin` …"""
     return tuple(dict.fromkeys(joined(way.split()) for way in ways_of_writing(name)))

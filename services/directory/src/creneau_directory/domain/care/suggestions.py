@@ -1,4 +1,4 @@
-"""What somebody may be about to type: specialities, motives and places that go on as the text ends. Pure, in memory."""
+"""Suggests specialities, motives and places that complete the end of a typed text. Pure, in memory."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from creneau_shared.spelling import PARTICLES, fold
 Group = Literal["speciality", "motive", "professional", "place"]
 GROUPS: tuple[Group, ...] = ("speciality", "motive", "professional", "place")
 ENDING_WORDS_MAX = 4
-"""of the end of a text, that may be the beginning of one suggestion"""
+"""most words at the end of a text that one suggestion completes"""
 
 
 BEGINNINGS_MAX = 3
-"""names of one professional, that the end of a text may begin"""
+"""most names of one professional that the end of a text may begin"""
 SUGGESTED_FROM = 0.5
-"""weight of a term that is suggested: one below it is understood, and too coarse or too little to be put into a mouth"""
+"""least weight of a suggested term: one below it is understood, but too coarse or too vague to suggest"""
 
 
 @dataclass(frozen=True, slots=True)
 class Suggestion:
-    """One suggestion. `text`: the whole text once it is taken; `code`: a term of the index that it means, or a reference."""
+    """One suggestion. `text`: the whole text once it is chosen; `code`: its term in the index, or a reference."""
 
     group: Group
     text: str
@@ -36,7 +36,7 @@ class Suggestion:
 
 
 def suggestions(text: str, most: int) -> list[Suggestion]:
-    """At most `most` of each group, for the longest end of the text that goes on as something."""
+    """Returns at most `most` suggestions of each group, for the longest end of the text that any suggestion completes."""
     typed = text.strip()
     words = typed.split()
     for length in range(min(len(words), ENDING_WORDS_MAX), 0, -1):
@@ -51,8 +51,8 @@ def suggestions(text: str, most: int) -> list[Suggestion]:
 
 
 def endings(text: str) -> Sequence[Sequence[Sequence[str]]]:
-    """How the last words of a text may name a professional (`dr pay`, `le goff j`): as words, and where particles lead to
-    some, as one with these. Each as beginnings of different names, and each of these in its spellings, folded."""
+    """Readings of the last words of a text as a professional's names (`dr pay`, `le goff j`): one word by word, and one in
+    which particles are joined to the word after them. A reading lists beginnings of names, each in its folded spellings."""
     skipped = vocabulary()
 
     def says_nothing(word: str) -> bool:
@@ -107,7 +107,7 @@ def _places(end: str, before: str, most: int) -> list[Suggestion]:
 
 @cache
 def _beginnings() -> tuple[list[str], list[Term]]:
-    """The cares and motives by how they, or any word of them, begin."""
+    """Sorted texts of the cares and motives, from their beginning and from each of their words; and the term of each."""
     pairs = []
     for term in vocabulary().phrases.values():
         if term.kind in ("care", "motive") and term.weight >= SUGGESTED_FROM:

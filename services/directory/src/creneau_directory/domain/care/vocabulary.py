@@ -1,8 +1,8 @@
-"""The vocabulary: what people say → whom the directory knows. It is data, `data/cares.csv` and `data/words.csv`.
+"""The vocabulary: everyday words → kinds of care that the directory knows. It is data: `data/cares.csv`, `data/words.csv`.
 
-`cares.csv`: kinds of care (key, French, English, the codes that denote it as `R38:SM15`, whom to propose instead where
-there is nobody). `words.csv`: one row a term (term, language, kind, targets, weight, note); the targets of a care or a
-motive are keys of cares, each with a share of its own where it is below one (`dermatologie medecine-generale:0.6`).
+`cares.csv`: kinds of care (key, French, English, codes such as `R38:SM15`, the care to propose where there is nobody).
+`words.csv`: one row a term (term, language, kind, targets, weight, note). The targets of a care or a motive are keys of
+cares, each with its share if that is below one (`dermatologie medecine-generale:0.6`).
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ TermKind = Literal[
     "care", "motive", "mode", "sector", "gender", "language", "accessibility", "new-patient",
     "emergency", "event", "past", "after", "near", "nearme", "title", "negation", "when", "aside", "skip",
 ]  # fmt: skip
-"""`aside`: says something that the directory has nothing to compare with (`tiers payant`, `gentil`, `rouge`), and is told as
-ignored; `skip`: says nothing of whom or how (`je cherche`)"""
+"""`aside`: has a meaning that the directory cannot compare (`tiers payant`, `gentil`, `rouge`), and is reported as ignored;
+`skip`: says nothing of whom or how (`je cherche`)"""
 KINDS: tuple[str, ...] = get_args(TermKind)
 FILTERS = ("mode", "sector", "gender", "language", "accessibility", "new-patient")
 NEEDS = ("care", "motive", "event", "past")
 """kinds whose targets are cares"""
 IDLE = ("skip", "aside", "when")
-"""kinds that tell neither whom nor where: a surname that is such a word (`Petit`, `Matin`) needs more to be one"""
+"""kinds that tell neither whom nor where: such a word (`Petit`, `Matin`) is a surname only beside a title or a name"""
 JOINED_LETTERS_MIN = 7
-"""of several words that people write as one: `sagefemme`, `grainsdebeauté`"""
+"""fewest letters of a term of several words that people may write as one: `sagefemme`, `grainsdebeauté`"""
 
 
 @dataclass(frozen=True, slots=True)
 class Care:
-    """A kind of care: how it is named to people, the codes that denote it, whom to propose where there is nobody."""
+    """A kind of care: its names for people, its codes, and the care to propose where there is nobody."""
 
     key: str
     french: str
@@ -55,32 +55,32 @@ class Term:
     language: str
     kind: TermKind
     targets: tuple[tuple[str, float], ...]
-    """(key of a care, share) of a care, a motive, an event or what is past; (value, 1) of a filter"""
+    """(key of a care, share) if the kind is in `NEEDS`; otherwise (value, 1)"""
     weight: float
     calls: tuple[str, ...] = ()
     """numbers to call first, of an emergency or an event"""
 
 
 def read_table(name: str) -> list[dict[str, str]]:
-    """The rows of one of our tables."""
+    """The rows of a CSV table in `data`."""
     text = files("creneau_directory.domain.care").joinpath("data", name).read_text(encoding="utf-8")
     return list(csv.DictReader(text.splitlines(), delimiter=";"))
 
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """All that is understood of cares, motives and wishes."""
+    """All terms that are understood: cares, motives, wishes and the rest."""
 
     cares: Mapping[str, Care]
     terms: tuple[Term, ...]
     phrases: Mapping[tuple[str, ...], Term] = field(repr=False)
-    """by the words that phrases are compared by"""
+    """the term of each phrase, by its words as they are compared (`content_of`) or all its words"""
     longest: int
     """words of the longest phrase"""
 
     @cached_property
     def alike(self) -> Alike:
-        """The single words of the phrases, however they are spelt; those of cares before those of motives."""
+        """Finds single words of the phrases when misspelt; words of cares come first."""
         words: dict[str, None] = {}
         for kinds in (("care",), tuple(kind for kind in KINDS if kind not in ("care", "aside", "skip"))):
             for phrase, term in self.phrases.items():

@@ -1,7 +1,7 @@
-"""Capacities of a place (ror-location-supported-capacity): what each must say, and what a change of them may do.
+"""Capacities of a place (ror-location-supported-capacity): what each must have, and the rule of their changes.
 
-Whoever changes one says when: `capacityUpdateDate` is the hour at which it was counted, never in the future, and never
-earlier than that of the capacity that it replaces (ROR, patch-capacitaire).
+Each change states when the capacity was counted (`capacityUpdateDate`): never in the future, and always later than the
+capacity that it replaces (ROR, patch-capacitaire).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _IDENTITY: Final = (
     "temporalityCapacity",
     "temporaryAssignement",
 )
-"""The parts by which one capacity of a place is known from another."""
+"""The parts that identify one capacity among those of a place."""
 _CLOCKS_DIFFER: Final = timedelta(minutes=5)
 
 Problem = Literal["missing", "repeated", "unfit"]
@@ -38,7 +38,7 @@ Problem = Literal["missing", "repeated", "unfit"]
 
 @dataclass(frozen=True, slots=True)
 class CapacityFault:
-    """A part of a capacity that is not as it must be."""
+    """A part of a capacity that is missing, repeated or unfit."""
 
     part: str
     problem: Problem
@@ -46,12 +46,12 @@ class CapacityFault:
 
 @dataclass(frozen=True, slots=True)
 class StaleCapacity:
-    """A capacity (index of the extension) was counted earlier than the one that it replaces, or not yet."""
+    """A capacity (index of the extension) was not counted later than the one that it replaces, or in the future."""
 
     index: int
     counted: str
     known: str | None
-    """when the one known was counted; None: the new one is of the future"""
+    """when the replaced one was counted; None: the new one is in the future"""
 
 
 def capacities(place: Resource) -> Iterator[tuple[int, Resource]]:
@@ -62,7 +62,7 @@ def capacities(place: Resource) -> Iterator[tuple[int, Resource]]:
 
 
 def capacity_faults(place: Resource) -> Iterator[tuple[int, CapacityFault]]:
-    """What the capacities of a place lack, by the index of the extension."""
+    """Yields the faults of the capacities of a place, with the index of the extension."""
     for index, capacity in capacities(place):
         parts: dict[str, list[Any]] = {}
         for part in capacity.get("extension", ()):
@@ -81,7 +81,7 @@ def capacity_faults(place: Resource) -> Iterator[tuple[int, CapacityFault]]:
 
 
 def stale_capacities(before: Resource, after: Resource, now: datetime) -> Iterator[StaleCapacity]:
-    """The capacities of `after` that were changed without being counted anew, or are of the future."""
+    """Yields the capacities of `after` that changed without a new count, or were counted in the future."""
     known = {_identity(capacity): capacity for _, capacity in capacities(before)}
     for index, capacity in capacities(after):
         earlier = known.get(_identity(capacity))

@@ -1,4 +1,4 @@
-"""What a resource that claims a ROR profile (`meta.profile`) must say: the mandatory facets of the ROR 0.7 (model 3.0).
+"""The mandatory facets of a resource that claims a ROR profile (`meta.profile`): ROR 0.7 (model 3.0).
 
 Each fault names where (FHIRPath below the type), which facet, and what is wrong with it: missing, repeated, or unfit.
 """
@@ -25,7 +25,7 @@ _UNIT: Final = "https://oi.esante.gouv.fr"
 
 @dataclass(frozen=True, slots=True)
 class FacetFault:
-    """A facet (its name in the ROR) that is not as it must be, and the element where it belongs."""
+    """A facet (its name in the ROR) that is missing, repeated or unfit, and the element where it belongs."""
 
     element: str
     facet: str
@@ -33,7 +33,7 @@ class FacetFault:
 
 
 def claims_ror(resource: Resource) -> bool:
-    """Whether the resource says that it is of the ROR."""
+    """Whether the resource claims the ROR profile of its type."""
     profile = f"{EXTENSION}ror-{resource['resourceType'].lower()}"
     return any(
         str(named).partition("|")[0] == profile for named in resource.get("meta", {}).get("profile", ())
@@ -41,7 +41,7 @@ def claims_ror(resource: Resource) -> bool:
 
 
 def facet_faults(resource: Resource) -> Iterator[FacetFault]:
-    """The faults of a resource that claims a ROR profile; none of any other."""
+    """Yields the faults of a resource that claims a ROR profile; nothing for any other resource."""
     rule = _RULES.get(resource["resourceType"])
     if rule is None or not claims_ror(resource):
         return

@@ -25,7 +25,7 @@ def value_of(extension: Resource) -> Any:
 
 
 def codes(concept: Any) -> list[str]:
-    """The codes of a CodeableConcept or Coding, or of a code itself."""
+    """The codes of a CodeableConcept or Coding; a code given as a string is the only one."""
     if isinstance(concept, str):
         return [concept]
     codings = concept.get("coding", [concept]) if isinstance(concept, Mapping) else []

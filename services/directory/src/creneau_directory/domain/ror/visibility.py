@@ -1,8 +1,8 @@
 """Who sees what of the ROR: sensitive units (`uniteSensible`) and contacts by their level of confidentiality (TRE_R283).
 
-Level 1 is free to all. Level 2 (restricted) is for those who care: professionals, practices and their software, the
-regulators, the deployment. Any other is for the organisation's own people and the deployment. A sensitive unit is for
-the organisation's own, the regulators and the deployment; to everybody else only its id is shown, and no search finds it.
+Level 1 is open to all. Level 2 (restricted) is for those who give care: professionals, practices and their software, the
+regulators, the deployment. Any other level is for the organisation's own people and the deployment. A sensitive unit is for
+the organisation's own people, the regulators and the deployment; everybody else sees only its id, and no search finds it.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ SENSITIVE_TERM: Final = "~sensitive"
 _LEVEL: Final = "confidentiality-level"
 _FREE, _RESTRICTED = "1", "2"
 MARKS: Final = (b"confidentiality-level", b"sensitive-unit")
-"""What the bytes of a resource have in them when anything may have to be left out of it."""
+"""texts of which at least one is in the bytes of a resource that may have something to hide"""
 
 _WITH_LEVELS: Final = ("telecom", "contact", "extension")
-"""The elements of a resource within which levels of confidentiality stand."""
+"""the elements of a resource in which levels of confidentiality may be stated"""
 
 _CONTACT_SYSTEMS: Final = ("phone", "fax", "email", "pager", "url", "sms", "other")
 """ContactPoint.system"""
@@ -39,7 +39,7 @@ _OWNERS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Viewer:
-    """Who looks: whether they see all, care for patients, regulate; for which Organizations (ids) they speak."""
+    """The caller as a reader: sees all, gives care, regulates; the Organizations (ids) for which they speak."""
 
     everything: bool = False
     cares: bool = False
@@ -58,7 +58,7 @@ def is_sensitive(resource: Resource) -> bool:
 
 
 def belongs_to(resource: Resource, organizations: Collection[str]) -> bool:
-    """Whether the resource is one of these organisations' or of a part of theirs, by what it says itself."""
+    """Whether the resource is one of these organisations, or names one of them as its owner (for a part: `partOf`)."""
     kind = resource["resourceType"]
     if kind == "Organization" and resource.get("id") in organizations:
         return True
@@ -70,7 +70,7 @@ def belongs_to(resource: Resource, organizations: Collection[str]) -> bool:
 
 
 def seen_by(viewer: Viewer, resource: dict[str, Any]) -> dict[str, Any]:
-    """The resource as the viewer may see it; the very same when they see the whole of it."""
+    """Returns the resource as the viewer may see it; the same object if they may see the whole."""
     if viewer.everything or belongs_to(resource, viewer.organizations):
         return resource
     if is_sensitive(resource) and not viewer.regulates:
@@ -87,8 +87,8 @@ def seen_by(viewer: Viewer, resource: dict[str, Any]) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Withheld:
-    """What of some versions of a resource a viewer may not see: contacts by the addresses that they have, and whatever else bears
-    a level, as it is without it."""
+    """Parts of some versions of a resource that a viewer may not see: contacts by their addresses, and any part with a
+    level, written without the level."""
 
     addresses: frozenset[str] = frozenset()
     parts: frozenset[str] = frozenset()
@@ -100,7 +100,7 @@ class Withheld:
         return Withheld(self.addresses | other.addresses, self.parts | other.parts)
 
     def but(self, resource: Resource) -> Withheld:
-        """The same without what this resource shows."""
+        """Returns these parts without those that the resource shows."""
         shown = [part for element in _WITH_LEVELS for part in _parts(resource.get(element))]
         return Withheld(
             self.addresses - {address for part in shown for address in _addresses(part)},
@@ -108,7 +108,7 @@ class Withheld:
         )
 
     def taken_out_of(self, resource: dict[str, Any]) -> dict[str, Any]:
-        """The resource without it; the very same when it has nothing of it."""
+        """Returns the resource without these parts; the same object if it has none of them."""
         left = {
             name: self._out_of(value) if name in _WITH_LEVELS else value for name, value in resource.items()
         }
@@ -127,7 +127,7 @@ class Withheld:
 
 
 def withheld_from(viewer: Viewer, resource: dict[str, Any]) -> Withheld:
-    """What of this resource the viewer may not see for its level of confidentiality."""
+    """The parts of this resource that the viewer may not see because of their level of confidentiality."""
     if viewer.everything or belongs_to(resource, viewer.organizations):
         return Withheld()
     levels = _levels_of(viewer)
@@ -139,7 +139,7 @@ def withheld_from(viewer: Viewer, resource: dict[str, Any]) -> Withheld:
 
 
 def _parts(value: Any) -> Iterator[Any]:
-    """The members of lists, at whatever depth."""
+    """Yields the members of all lists, at any depth."""
     if isinstance(value, Mapping):
         for part in value.values():
             yield from _parts(part)
@@ -150,7 +150,7 @@ def _parts(value: Any) -> Iterator[Any]:
 
 
 def _addresses(part: Any) -> Iterator[str]:
-    """The values of the ContactPoints that something is or has, however they are spaced."""
+    """Yields the values of the ContactPoints within a part, in small letters, without spaces, dots and hyphens."""
     if isinstance(part, Mapping):
         if isinstance(part.get("value"), str) and "system" in part and part["system"] in _CONTACT_SYSTEMS:
             yield _SPACES.sub("", part["value"]).lower()
@@ -162,7 +162,7 @@ def _addresses(part: Any) -> Iterator[str]:
 
 
 def _plain(part: Any) -> str:
-    """Something without the levels that it states, in one spelling."""
+    """A part without its levels, as JSON with sorted keys."""
     return json.dumps(_without_levels(part), sort_keys=True, default=str)
 
 
@@ -176,7 +176,7 @@ def _without_levels(value: Any) -> Any:
 
 
 def masked(resource: Resource, keeping: Collection[str] = ()) -> dict[str, Any]:
-    """A sensitive unit as everybody sees it: that it is there, and `keeping` (elements)."""
+    """A sensitive unit as everybody sees it: its id, the flag, and the elements in `keeping`."""
     meta = {k: v for k, v in resource.get("meta", {}).items() if k in ("versionId", "lastUpdated")}
     meta["security"] = [
         {"system": "http://terminology.hl7.org/CodeSystem/v3-ObservationValue", "code": "MASKED"}
@@ -193,7 +193,7 @@ def masked(resource: Resource, keeping: Collection[str] = ()) -> dict[str, Any]:
 
 
 def _without_confidential(value: Any, levels: Collection[str]) -> Any:
-    """The value without the elements whose level is not among these; lists and elements that are left empty go too."""
+    """The value without the elements whose level is not in `levels`; lists and elements left empty are removed too."""
     if isinstance(value, Mapping):
         found = {name: _without_confidential(part, levels) for name, part in value.items()}
         return {name: part for name, part in found.items() if part not in ([], {})}
@@ -204,12 +204,12 @@ def _without_confidential(value: Any, levels: Collection[str]) -> Any:
 
 
 def _levels_of(viewer: Viewer) -> set[str]:
-    """The levels of what the viewer may see of others."""
+    """The levels that the viewer may see in resources of others."""
     return {_FREE, _RESTRICTED} if viewer.cares or viewer.regulates else {_FREE}
 
 
 def _is_above(part: Any, levels: Collection[str]) -> bool:
-    """Whether an element states a level of its own that is not among these."""
+    """Whether an element itself states a level that is not in `levels`."""
     if not isinstance(part, Mapping):
         return False
     stated = [

@@ -1,6 +1,6 @@
-"""From what somebody typed to what they mean: whom, where, how, by what name. Pure; it never diagnoses.
+"""Turns typed text into what it means: whom, where, how, by what name. Pure; it never diagnoses.
 
-The words are covered by pieces that are known (`terms`, `towns`, `names`), so that the pieces fit best together
-(`cover`); what they mean is put together (`meaning`: `whom`, `where`, `wishes`, `over`). What no piece covers is
-ignored, and told. `Rennes dermato femme`, `dr Payet`, `kiné à domicile lyon 3`.
+`terms`, `towns` and `names` find pieces of the text that are known. `cover` chooses the pieces that fit best together.
+`meaning` (`whom`, `where`, `wishes`, `over`) puts together what they mean. Words that no piece covers are ignored, and the
+answer tells which. Examples: `Rennes dermato femme`, `dr Payet`, `kiné à domicile lyon 3`.
 """

@@ -1,4 +1,4 @@
-"""Which pieces of a text fit best together."""
+"""Chooses the pieces of a text that fit best together."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def best_cover(words: Sequence[str], pieces: Sequence[Piece]) -> list[Piece]:
         choice = best[end - 1]
         for piece in by_end.get(end, ()):
             worth, before = best[piece.start]
-            # Of two covers worth the same, the one of fewer pieces.
+            # Among covers worth the same, prefers the one with fewer pieces.
             if worth + piece.worth - 0.01 > choice[0]:
                 choice = (worth + piece.worth - 0.01, (*before, piece))
         best.append(choice)
@@ -26,7 +26,7 @@ def best_cover(words: Sequence[str], pieces: Sequence[Piece]) -> list[Piece]:
 
 
 def with_place(words: Sequence[str], best: Sequence[Piece], pieces: Sequence[Piece]) -> Sequence[Piece]:
-    """Where it is said whom, but not where, a misspelt word is a town rather than a complaint: `dermatologue reines`."""
+    """Reads a misspelt word as a town, not a complaint, if the text names a care but no place: `dermatologue reines`."""
     guessed = [piece for piece in best if piece.kind == "motive" and piece.corrected]
     if not guessed or not any(piece.kind == "care" for piece in best) or _names_a_place(best):
         return best
@@ -37,7 +37,7 @@ def with_place(words: Sequence[str], best: Sequence[Piece], pieces: Sequence[Pie
 
 
 def with_name(best: Sequence[Piece], pieces: Sequence[Piece]) -> Sequence[Piece]:
-    """Of two towns, one that somebody is called like is their name: `Laval Rennes`."""
+    """Reads one of two towns as a person's name if the directory has that name: `Laval Rennes`."""
     places = [piece for piece in best if isinstance(piece.meaning, Place)]
     towns = [
         piece for piece in places if isinstance(piece.meaning, Place) and piece.meaning.kind == "commune"

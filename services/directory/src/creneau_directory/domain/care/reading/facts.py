@@ -1,4 +1,4 @@
-"""What reading a text works on, and what it comes to."""
+"""The data that reading a text works on, and its result."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ IDLE_PIECES = frozenset({"aside", "skip"})
 
 @dataclass(frozen=True, slots=True)
 class KnownNames:
-    """Which pieces of a text are names that the directory has: piece → (names, how sure that is)."""
+    """The pieces of a text that are names in the directory: piece → (names, how sure that is)."""
 
     names: Mapping[str, tuple[tuple[str, ...], float]] = field(default_factory=dict)
 
@@ -57,7 +57,7 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class NameWord:
-    """A word of a name as it was typed, and the names of the directory that it may be."""
+    """A typed word of a name, and the names in the directory that it may stand for."""
 
     typed: str
     names: tuple[str, ...]
@@ -66,19 +66,19 @@ class NameWord:
 
 @dataclass(frozen=True, slots=True)
 class Understood:
-    """A part of the text and what it was taken for."""
+    """A part of the text, and the meaning that it was given."""
 
     text: str
     kind: str
     meaning: str
     corrected: bool = False
     keys: tuple[str, ...] = ()
-    """of cares"""
+    """keys of cares"""
 
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """What somebody looks for. `cares`: (key of a care, share from 0 to 1), the first first."""
+    """What somebody looks for. `cares`: (key of a care, share from 0 to 1), the likeliest first."""
 
     cares: tuple[tuple[str, float], ...] = ()
     place: Place | None = None
@@ -94,9 +94,9 @@ class Intent:
     """when, as the text says it: `night`, `sunday`, `tomorrow` …; the directory has no free times to compare it with"""
     understood: tuple[Understood, ...] = ()
     ignored: tuple[str, ...] = ()
-    """what changes nothing of the answer, in the order of the text: words that nobody knows, and those aside"""
+    """words that do not change the answer, in the order of the text: unknown ones, and those aside"""
     unknown: tuple[str, ...] = ()
-    """those of the ignored that nobody knows"""
+    """the ignored words that are unknown"""
 
     @property
     def empty(self) -> bool:
@@ -104,6 +104,6 @@ class Intent:
 
     @property
     def lost(self) -> bool:
-        """Whether what is looked for was not understood, whatever was of where: `licorne rennes`; or is no appointment:
-        `urgences rennes`."""
+        """Whether nothing but the place was understood (`licorne rennes`), or the need is no appointment
+        (`urgences rennes`)."""
         return bool(self.unknown or self.emergencies) and not (self.cares or self.names or self.filters)

@@ -1,4 +1,4 @@
-"""What chosen pieces mean together, and what is told of each."""
+"""What the chosen pieces mean together, and how the answer explains each."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from creneau_directory.domain.care.spelling import joined
 from creneau_directory.domain.care.vocabulary import Term, Vocabulary
 
 _LEADING = frozenset({"negation", "past", "after"})
-"""kinds that only change what others mean"""
+"""kinds of pieces that only change the meaning of others"""
 
 
 def intent_of(

@@ -1,4 +1,4 @@
-"""Which words of a text may name somebody whom the directory has."""
+"""Finds the words of a text that may name somebody in the directory."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from creneau_directory.domain.care.vocabulary import Vocabulary
 from creneau_shared.spelling import PARTICLES
 
 HEARD_LETTERS_MIN = 4
-"""of what may be a name by its sound alone"""
+"""fewest letters of a name that is recognised by its sound alone"""
 
 
 def name_pieces(text: str) -> list[str]:
-    """What of a text could be a name: each word, two neighbours as one (`le goff`, `n diaye`), and what two particles lead
-    to with these (`de la tour`)."""
+    """The parts of a text that could be a name: each word, two neighbours as one (`le goff`, `n diaye`), and a word with two
+    particles before it (`de la tour`)."""
     words = words_of(text)
     pairs = [joined(pair) for pair in pairwise(words)]
     led = [
@@ -32,7 +32,7 @@ def name_pieces(text: str) -> list[str]:
 
 
 class NamePieces:
-    """Finds names in texts; `vocabulary` and `places` say what a word means besides."""
+    """Finds names in texts; `vocabulary` and `places` tell what else a word may mean."""
 
     def __init__(self, vocabulary: Vocabulary, places: Gazetteer) -> None:
         self._vocabulary = vocabulary
@@ -59,18 +59,20 @@ class NamePieces:
                 continue
             worth = 0.8 * sure + (1.0 if titled else 0.0) + 0.25 * (length - 1)
             if start > 0 and sure == 1 and self._is_surely_name(words[start - 1], known):
-                worth += 0.5  # `Céline Rivière`: after a name that is nothing else, a name rather than a town
+                worth += (
+                    0.5  # `Céline Rivière`: after a word that can only be a name, a name rather than a town
+                )
             yield Piece(start, end, "name", worth, names, corrected=sure < 1)
 
     @staticmethod
     def _leads(words: Sequence[str], at: int, known: KnownNames) -> bool:
-        """Whether a word begins a name with the next one, of which both are one in the directory: `ben` in `ben ali`."""
+        """Whether a particle and the next word are together a name in the directory: `ben` in `ben ali`."""
         one = known.of(joined(words[at : at + 2])) if words[at] in PARTICLES else None
         return one is not None and one[1] == 1
 
     def is_idle(self, words: Sequence[str], piece: Piece, known: KnownNames) -> bool:
-        """Whether a name is also a word of every day (`un bon dentiste`, `demain matin`) and nothing beside it says that
-        it is a name: no title, no other name (`dr Petit`, `Jean Petit`)."""
+        """Whether a name is also an everyday word (`un bon dentiste`, `demain matin`) with no title or other name beside it
+        to show that it is a name (`dr Petit`, `Jean Petit`)."""
         if piece.kind != "name" or not all(
             says_nothing(self._vocabulary, w) for w in words[piece.start : piece.end]
         ):
@@ -81,7 +83,7 @@ class NamePieces:
         )
 
     def _is_surely_name(self, word: str, known: KnownNames) -> bool:
-        """A name of the directory, and nothing else that is known."""
+        """Whether a word is spelt exactly as a name in the directory, and neither in the vocabulary nor a place."""
         found = known.of(word)
         return (
             found is not None

@@ -1,4 +1,4 @@
-"""What happened to somebody once: a need of today where it is over, an emergency where it is not."""
+"""Events such as a stroke: a need for care when they are over, an emergency when they are not."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ _NOW = frozenset({"now", "today", "night"})
 
 
 def with_what_is_over(words: Sequence[str], said: Sequence[Piece], pieces: Sequence[Piece]) -> list[Piece]:
-    """What happened once is a need of today where the text says that it is over, and an emergency where it does not:
-    `séquelles d'avc`, `a fait un infarctus l'an dernier`. The words that say so may be a need themselves (`rééducation`)."""
+    """Makes an event a need if the text says that it is over: `séquelles d'avc`, `a fait un infarctus l'an dernier`.
+    Otherwise it stays an emergency. The words that say so may be a need themselves (`rééducation`)."""
     between = _between(words, pieces)
     is_now = any(
         piece.kind == "when" and isinstance(piece.meaning, Term) and _NOW & dict(piece.meaning.targets).keys()
@@ -39,6 +39,6 @@ def with_what_is_over(words: Sequence[str], said: Sequence[Piece], pieces: Seque
 
 
 def _between(words: Sequence[str], pieces: Sequence[Piece]) -> frozenset[int]:
-    """Which words lead from one piece to another: small ones, and those that say nothing."""
+    """Indexes of the words that only connect pieces: small words, and idle pieces (`IDLE_PIECES`)."""
     small = {at for at, word in enumerate(words) if word in SMALL}
     return frozenset(small.union(*(range(p.start, p.end) for p in pieces if p.kind in IDLE_PIECES)))

@@ -26,7 +26,7 @@ class Reader:
         self._names = NamePieces(words, places)
 
     def read(self, text: str, known: KnownNames | None = None) -> Intent:
-        """The most fitting reading of a text; `known`: the names of the directory among its pieces (`name_pieces`)."""
+        """Returns the best reading of a text; `known`: which of its pieces (`name_pieces`) are names in the directory."""
         words, known = words_of(text), known or KnownNames()
         found = (*self._terms.of(words), *self._towns.of(words), *self._names.of(words, known))
         pieces = sorted(found, key=lambda piece: piece.start)
@@ -39,5 +39,5 @@ class Reader:
 
 @cache
 def reader() -> Reader:
-    """The reader with the words and places of the package: one, which remembers what misspelt words stand for."""
+    """The one reader with the words and places of the package; it caches what misspelt words stand for."""
     return Reader(vocabulary(), gazetteer())

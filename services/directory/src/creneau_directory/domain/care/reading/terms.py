@@ -1,4 +1,4 @@
-"""Which words of a text may be terms of the vocabulary: as written, misspelt, or written as several."""
+"""Finds terms of the vocabulary in a text: as written, misspelt, or split into several words."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from creneau_directory.domain.care.vocabulary import FILTERS, JOINED_LETTERS_MIN
 
 WORDS_REMEMBERED_MAX = 16_384
 NEVER_WRONG = frozenset({"saint", "sainte", "saints", "saintes"})
-"""the beginnings of names of places"""
+"""beginnings of place names, never taken for misspelt words"""
 NAMED_LETTERS_MAX = 8
-"""a shorter word after a title is a name rather than misspelt: `dr Marie` has nothing to do with caries"""
+"""a shorter word after a title is a name, not a misspelt term: `dr Marie` has nothing to do with caries"""
 
 Correction = tuple[str, float]
-"""a word of the vocabulary, and how sure it is that a misspelt one stands for it"""
+"""a word of the vocabulary for a misspelt one, and how sure that is"""
 
 
 class TermPieces:
@@ -26,7 +26,7 @@ class TermPieces:
 
     def __init__(self, vocabulary: Vocabulary) -> None:
         self._vocabulary = vocabulary
-        # Most texts are made of the same words, and what a misspelt one stands for costs as much as all the rest.
+        # Most texts use the same words, and correcting a misspelt one costs as much as all other work.
         self._corrected = lru_cache(WORDS_REMEMBERED_MAX)(self._correction)
         self._heard = lru_cache(WORDS_REMEMBERED_MAX)(vocabulary.alike.sounding)
 
@@ -86,7 +86,7 @@ class TermPieces:
                 yield _term_piece(start, end, term, min(sure for _, sure in spelling), len(spelling))
 
     def _split(self, words: Sequence[str], start: int, end: int) -> Iterator[Piece]:
-        """One word that was written, or dictated, as two or three: `dermato logue`, `ophtalmo-logue`, `os théo pathe`."""
+        """One word that was written or dictated as two or three: `dermato logue`, `ophtalmo-logue`, `os théo pathe`."""
         one = joined(words[start:end])
         if len(one) < JOINED_LETTERS_MIN:
             return

@@ -1,4 +1,4 @@
-"""Which words of a text may name a place: a town, misspelt or not, an arrondissement, a département, a postal code."""
+"""Finds places in a text: a town, misspelt or not, an arrondissement, a département, a region, a postal code."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from creneau_directory.domain.care.vocabulary import IDLE, Vocabulary
 from creneau_shared.spelling import fold
 
 PLACE_WORDS = frozenset(["a", "au", "aux", "en", "sur", "vers", "dans", "in", "near", "at"])
-"""before the name of a place"""
+"""words that introduce the name of a place"""
 SAINT = frozenset({"st", "ste", "saint", "sainte"})
 ARTICLES = frozenset({"le", "la", "les", "l"})
 ARTICLE_LETTERS_MIN = 5
-"""of a misspelt name with its article"""
+"""fewest letters of a misspelt name together with its article"""
 NAME_WORDS_MAX = 4
-"""of the name of a town that is found although it is misspelt"""
+"""most words in a misspelt name of a town"""
 BEFORE_A_NUMBER = frozenset({"dans", "le", "du", "en"})
 AFTER_A_NUMBER = frozenset({"e", "er", "eme", "ieme", "arrondissement", "arr", "ardt"})
 
@@ -77,13 +77,13 @@ class PlacePieces:
                 return
 
     def _is_introduced(self, words: Sequence[str], at: int) -> bool:
-        """Whether a word that leads to a place stands before; `sur` within a name leads to a river: `sur marne`."""
+        """Whether the word before introduces a place; `sur` before a common ending does not (`sur marne` is a river)."""
         before = words[at - 1] if at else ""
         return before in PLACE_WORDS and not (before == "sur" and self._places.ends(words[at]))
 
     def _may_be_misspelt(self, content: Sequence[str]) -> bool:
-        """Whether some words may be the name of a town with something wrong: one of them nobody knows, and none says whom or
-        how. What says nothing may be one of several: `asnierres sur seine`."""
+        """Whether words may be a misspelt name of a town: at least one is not in the vocabulary, and none says whom or how.
+        Idle words may be among several: `asnierres sur seine`."""
         if len(content) == 1 and self._places.ends(content[0]):
             return False
         if any(self._places.is_town(word) and not self._places.ends(word) for word in content):
@@ -99,7 +99,7 @@ class PlacePieces:
     def _with_article(
         self, words: Sequence[str], content: Sequence[str], start: int, introduced: float
     ) -> Iterator[Piece]:
-        """A name that has an article: `le manss`, `l ail les roses`; of a large town although the rest is a word: `le man`."""
+        """A misspelt name with an article: `le manss`, `l ail les roses`; only a city if the rest is a word: `le man`."""
         if len(joined(words)) < ARTICLE_LETTERS_MIN or (
             len(content) > 1 and not self._may_be_misspelt(content)
         ):
@@ -115,7 +115,7 @@ class PlacePieces:
         yield Piece(start, start + len(words), "place", worth, place, corrected=True)
 
     def _begins_a_saint(self, words: Sequence[str], at: int) -> bool:
-        """Whether `st` begins the name of a saint, and is not Le Saint: `st nazere`."""
+        """Whether `st` begins a name (`st nazere`), and is not the commune Le Saint."""
         after = words[at + 1] if at + 1 < len(words) else ""
         return words[at] in SAINT and after.isalpha() and stem(after) not in self._vocabulary.words
 
@@ -139,5 +139,5 @@ class PlacePieces:
 
 
 def _worth_of_misspelt(sure: float, content: int) -> float:
-    """A whole name of several words rather than some towns that each of them is like."""
+    """The worth of a misspelt name: one of several words is worth more than several towns of one word each."""
     return sure * (1 + 1.8 * (content - 1))

@@ -1,4 +1,4 @@
-"""A text as words, and what a word is by those beside it."""
+"""Splits a text into words, and tells what a word is from its neighbours."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from creneau_directory.domain.care.vocabulary import IDLE, Vocabulary
 from creneau_shared.spelling import fold
 
 WORDS_MAX = 40
-"""of a text; what follows is not read"""
+"""most words of a text that are read"""
 _GLUED = re.compile(
     r"(?:(?<=\bparis)|(?<=\blyon)|(?<=\bmarseille))(?=[0-9])|(?<=[a-z]{3})(?=[0-9]{5}\b)|(?<=\b[0-9]{5})(?=[a-z]{3})"
 )
-"""between a word and a number that were typed as one: `lyon3`, `paris15e`, `dentiste13008`, `69003lyon`"""
+"""the point between a word and a number typed without a space: `lyon3`, `paris15e`, `dentiste13008`, `69003lyon`"""
 
 
 def words_of(text: str) -> list[str]:
@@ -58,11 +58,11 @@ _UNITS = frozenset(
         ),
     ]
 )
-"""what numbers count"""
+"""words for what a number counts"""
 
 
 def is_counted(words: Sequence[str], at: int) -> bool:
-    """Whether a number counts what follows and is no place: `12 ans` is not the Aveyron, `9eme mois` no arrondissement."""
+    """Whether a number counts the next word and is no place: `12 ans` is not the Aveyron, `9eme mois` no arrondissement."""
     return at + 1 < len(words) and words[at + 1] in _UNITS and _NUMBER.fullmatch(words[at]) is not None
 
 
@@ -72,6 +72,6 @@ def is_title(words: Vocabulary, text: Sequence[str], at: int) -> bool:
 
 
 def says_nothing(vocabulary: Vocabulary, word: str) -> bool:
-    """Whether a word is one that says nothing of care, though some hamlet bears it: `hôpital`, `maison`."""
+    """Whether a word is idle (`IDLE`): it says nothing of care, even if a hamlet has this name (`hôpital`, `maison`)."""
     term = vocabulary.phrases.get((word,))
     return term is not None and term.kind in IDLE

@@ -1,4 +1,4 @@
-"""Which place chosen pieces mean."""
+"""The place that the chosen pieces mean."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ NARROWEST_FIRST = {"arrondissement": 0, "postal-code": 1, "commune": 2, "departm
 
 
 def place_of(pieces: Sequence[Piece], places: Gazetteer) -> tuple[Place | None, bool]:
-    """The narrowest place that is named, and whether what is meant is around it."""
+    """Returns the narrowest place that is named, and whether the text means around it."""
     found = [piece for piece in pieces if isinstance(piece.meaning, Place)]
     if not found:
         return None, False
@@ -31,7 +31,7 @@ def place_of(pieces: Sequence[Piece], places: Gazetteer) -> tuple[Place | None, 
 
 
 def _within(place: Place, wider: Place, places: Gazetteer) -> Place:
-    """Of communes of one name, the one in the area that is named too: `Saint-Pierre`, `Réunion`."""
+    """Among communes of the same name, the one in the area that is named too: `Saint-Pierre`, `Réunion`."""
     same = places.of_name(place.name)
     key = wider.key.partition(":")[2]
     for commune in same:

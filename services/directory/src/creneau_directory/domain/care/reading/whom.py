@@ -1,4 +1,4 @@
-"""Which cares chosen pieces mean, and in which proportion."""
+"""The cares that the chosen pieces mean, with their shares."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _TITLES_OF_DOCTORS = frozenset({"dr", "docteur", "docteurs"})
 
 
 def cares_of(terms: Sequence[tuple[Piece, Term]], *, has_names: bool) -> tuple[tuple[str, float], ...]:
-    """Whom is meant. A profession that is named counts before what it is for; `médecin` alone is any doctor."""
+    """Returns the cares that are meant. A named profession comes before its motives; `médecin` alone is any doctor."""
     named = [term for piece, term in terms if piece.kind == "care"]
     motives = [term for piece, term in terms if piece.kind == "motive"]
     titles = [term for piece, term in terms if piece.kind == "title"]
@@ -36,7 +36,7 @@ def _is_generic(term: Term) -> bool:
 
 
 def _together(terms: Sequence[Term], *, with_general: bool = False) -> tuple[tuple[str, float], ...]:
-    """Cares with their shares, those that most of the terms mean first."""
+    """Adds up the shares of the terms' cares, relative to the largest; the largest first."""
     sums: dict[str, float] = {}
     for term in terms:
         for key, share in term.targets:
@@ -45,7 +45,7 @@ def _together(terms: Sequence[Term], *, with_general: bool = False) -> tuple[tup
     shares = {key: value / most for key, value in sums.items()}
     first = [term.targets[0][0] for term in terms if term.targets]
     if CHILDREN in first and len(set(first)) > 1:
-        # `mon fils a de la fièvre`: a child has it, whatever it is.
+        # `mon fils a de la fièvre`: whatever the motive is, the patient is a child.
         shares[CHILDREN] = max(shares.get(CHILDREN, 0.0), 0.95)
     if with_general:
         shares[GENERAL] = max(shares.get(GENERAL, 0.0), 0.95)

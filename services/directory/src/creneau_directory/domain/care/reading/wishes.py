@@ -1,4 +1,4 @@
-"""How somebody wants it, what they do not want, and what of a text changes nothing of the answer."""
+"""The wishes of a text, those it negates, and the words that do not change the answer."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from creneau_directory.domain.care.vocabulary import Term
 def wishes_of(
     pieces: Sequence[Piece], words: Sequence[str]
 ) -> tuple[dict[str, tuple[str, ...]], dict[str, tuple[str, ...]]]:
-    """Wishes by their kind, and those that are negated right before."""
+    """Returns the wishes by kind, and by kind those that have a negation right before them."""
     wanted: dict[str, list[str]] = {}
     refused: dict[str, list[str]] = {}
     for piece in pieces:
@@ -30,8 +30,8 @@ def _negation_of(wish: Piece, pieces: Sequence[Piece], words: Sequence[str]) -> 
 
 
 def ignored_of(words: Sequence[str], pieces: Sequence[Piece]) -> list[tuple[str, bool]]:
-    """What of a text changes nothing of the answer, and whether it is known: words that no piece covers; pieces aside; a
-    negation of what is no wish, and what says that something is over where nothing happened."""
+    """Parts of a text that do not change the answer, and whether each is known: words that no piece covers, pieces aside, a
+    negation without a wish, and `past` words without targets where the text has no event."""
     used = [_negation_of(piece, pieces, words) for piece in pieces if piece.kind == "filter"]
     happened = any(piece.kind == "event" for piece in pieces)
 

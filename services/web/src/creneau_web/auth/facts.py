@@ -1,4 +1,4 @@
-"""What a log-in gives: who it is, as the provider vouches for it, and what they may ask the FHIR base with."""
+"""What a log-in gives: the identity that the provider vouches for, and the tokens for the FHIR base."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Identity(BaseModel):
 
     provider: ProviderName
     subject: str
-    """under which the provider knows them: never shown, never compared between providers"""
+    """the provider's id of the person: never shown, never compared between providers"""
     role: Role
     level: str = ""
     """`acr`: how sure the provider is"""
@@ -77,9 +77,9 @@ class Tokens(BaseModel):
     expires_at: datetime
     refresh_token: str | None = None
     id_token: str
-    """of the provider at which they logged in: it asks for it when they log out"""
+    """from the provider of the log-in, which asks for it at log-out"""
     provider_session: str | None = None
-    """what the provider calls the log-in (`session_name`); None: it does not say"""
+    """the provider's log-in (`session_name`); None: it does not say"""
 
 
 class Pending(BaseModel):

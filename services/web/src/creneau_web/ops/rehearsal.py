@@ -31,7 +31,7 @@ NAME = "creneau-rehearsal"
 SLOTS = 12
 TOKEN_SLACK_S = 60.0
 SOONER = 4
-"""how much sooner it is tried again after a failure, so that its end is seen soon"""
+"""the pause after a failure is shorter by this factor, so that its end is seen soon"""
 FHIR_JSON = "application/fhir+json"
 
 SUCCESS = Gauge(

@@ -27,7 +27,7 @@ class Unsent(BaseModel):
         return self.fields[name][-1] if self.fields.get(name) else otherwise
 
     def read(self, form: type[Typed]) -> Typed | None:
-        """All of it as a form's model; None where nothing was kept, or none of its page's forms."""
+        """The fields as a form's model; None if nothing was kept, or another form's."""
         if not self.fields:
             return None
         typed: dict[str, Any] = {}

@@ -129,7 +129,7 @@ async def join_for_earlier(
 
 
 async def waits_for_earlier(fhir: Fhir, visit: str, patient: str | None) -> Waiting | None:
-    """What waits for an earlier time of a visit (id), or is offered one."""
+    """The request for an earlier time of a visit (id), with an offer or without."""
     return next((one for one in await all_waiting(fhir, patient) if one.replaces == visit), None)
 
 

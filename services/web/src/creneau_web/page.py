@@ -27,7 +27,7 @@ from creneau_web.wording import LANGUAGES, Wording
 PERSONAL = {"Cache-Control": "no-store"}
 READING = ("GET", "HEAD")
 MOST_CHARACTERS = 5 * TYPED_MAX
-"""of all fields of a form; more was not typed by a person"""
+"""of all fields of a form together: a person types no more"""
 
 
 class SignInNeededError(Exception):
@@ -235,7 +235,7 @@ class Page:
 
     @property
     def form_key(self) -> str:
-        """What each form of this session sends back."""
+        """The key that each form of this session sends back."""
         return self.session.form_key if self.session else ""
 
     @property

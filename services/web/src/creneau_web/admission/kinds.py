@@ -7,7 +7,7 @@ import re
 from creneau_web.admission.rule import Kind
 
 LOOKING = re.compile(r"/|/recherche|/soignants/[^/]+(?:/creneaux)?")
-"""home, results, a professional, their times. To choose a time is a form (POST), and is no looking"""
+"""home, results, a professional, their times. Choosing a time is a form (POST): it is finishing"""
 APART = re.compile(r"/ops(?:/.*)?|/static/.*|/auth/deconnexion(?:/.*)?")
 """never counted: operators look when the load is high, files cost nothing, and a log-out frees something"""
 SAFE = ("GET", "HEAD")

@@ -13,7 +13,7 @@ from typing import Literal
 
 Kind = Literal["finishing", "looking"]
 ORDER: tuple[Kind, ...] = ("finishing", "looking")
-"""in this order waiting requests are let in"""
+"""order in which those that wait are let in"""
 Verdict = Literal["in", "wait", "away"]
 
 
@@ -22,9 +22,9 @@ class Limits:
     """How many requests of one process."""
 
     looking_below: int
-    """those who look are let in while fewer are in progress"""
+    """requests that look are let in while fewer are in progress"""
     finishing_below: int
-    """those who finish, while fewer are"""
+    """those that finish, while fewer are"""
     waiting_max: int
     """requests of each kind that may wait at once: more would wait in vain"""
 
@@ -38,7 +38,7 @@ class Limits:
 
 @dataclass(slots=True)
 class Room:
-    """What is in progress in one process, and who waits to be let in."""
+    """The requests in progress in one process, and those that wait."""
 
     limits: Limits
     in_progress: int = 0

@@ -81,8 +81,8 @@ def check_signed_userinfo(claims: Mapping[str, Any], expected: Expected) -> None
 
 
 def check_logout_token(claims: Mapping[str, Any], expected: Expected, *, longest_s: float) -> str:
-    """Returns the log-in (`session_name`) that a provider says has ended (OpenID Connect Back-Channel Logout 1.0, section 2.6). Raises
-    LoginError unless the token is the provider's, for this client, of now. `longest_s`: its greatest age.
+    """Returns the log-in (`session_name`) that a provider says has ended (OpenID Connect Back-Channel Logout 1.0, section
+    2.6). Raises LoginError unless the token is the provider's, for this client, of now. `longest_s`: its greatest age.
 
     The token has to name the log-in: one with the person alone, which the pages do not ask for, is refused. A token that
     comes twice ends nothing more, so `jti` need not be remembered.

@@ -49,7 +49,7 @@ class Identity(BaseModel):
     """a day or month that is not known is 1 (FranceConnect)"""
     sex: Sex | None = None
     birth_place: str = ""
-    """INSEE code of the commune; empty for who was born abroad"""
+    """INSEE code of the commune; empty if born abroad"""
     birth_country: str = ""
     """INSEE code of the country; 99100 is France"""
     email: str = ""
@@ -62,13 +62,13 @@ class Identity(BaseModel):
 
     @property
     def name(self) -> str | None:
-        """As they are called: the first given name and the usual name; None when neither is known."""
+        """The first given name and the usual name, else the one of birth; None when neither is known."""
         words = (*self.given_names[:1], self.usual_name or self.family_name)
         return " ".join(word for word in words if word) or None
 
 
 class Tokens(BaseModel):
-    """What is held for somebody while they are logged in; never sent to a browser."""
+    """The tokens of somebody who is logged in; never sent to a browser."""
 
     model_config = ConfigDict(frozen=True)
 

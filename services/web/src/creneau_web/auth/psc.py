@@ -46,7 +46,7 @@ def identity_of(claims: Mapping[str, Any]) -> Identity:
 
 
 def _exercises(claims: Mapping[str, Any]) -> Iterator[Exercise]:
-    """One for each activity of each exercise: somebody may practise in several places."""
+    """Yields one for each activity of each exercise: somebody may practise in several places."""
     reference = claims.get("SubjectRefPro")
     for exercise in rows(reference.get("exercices") if isinstance(reference, dict) else None):
         for activity in rows(exercise.get("activities")) or [{}]:

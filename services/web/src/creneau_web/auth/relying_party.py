@@ -43,7 +43,7 @@ SIGNED = "application/jwt"
 
 @dataclass(frozen=True, slots=True)
 class Vouched:
-    """Who came back, with what the provider gave for them."""
+    """The person who came back, with what the provider gave for them."""
 
     identity: Identity
     id_token: str

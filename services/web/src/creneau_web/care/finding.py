@@ -31,7 +31,7 @@ ASKED = 60
 """professionals whose first free times are compared"""
 PAGE = 10
 SOON = timedelta(minutes=1)
-"""what begins earlier is not offered"""
+"""a time that begins earlier is not offered"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class Found:
 
     @property
     def who(self) -> str | None:
-        """Whom the page is about: a kind of care, or a name as it was typed."""
+        """What the page is about: a kind of care, or a name as it was typed."""
         return self.told.who or (self.typed if self.told.named else None)
 
     @property

@@ -97,7 +97,7 @@ class Opening:
 
 
 def way_of(modes: Collection[str]) -> Way:
-    """Where a visit is, by its modes: video alone, home without practice, else the practice."""
+    """Where a visit is, by its modes (ActCode): by video, at home, else at the practice."""
     if set(modes) == {"VR"}:
         return "video"
     return "home" if "HH" in modes and "AMB" not in modes else "practice"
@@ -105,7 +105,7 @@ def way_of(modes: Collection[str]) -> Way:
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """What one may come for (motif de consultation): the practice's own words and how long it takes."""
+    """A reason for a visit (motif de consultation): the practice's own words and how long it takes."""
 
     text: str
     minutes: int

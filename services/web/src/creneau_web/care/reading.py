@@ -196,7 +196,7 @@ def _local(text: str, zone: ZoneInfo) -> datetime:
 
 
 def _specialties(role: Resource, service: Resource) -> Iterator[str]:
-    """Specialities by name; for who has none (a midwife, a physiotherapist) the profession."""
+    """Specialities by name; without one (a midwife, a physiotherapist) the profession."""
     named = list(_displays(role.get("specialty", ())))
     for text in (
         named or list(_displays(role.get("code", ()))) or list(_displays(service.get("specialty", ())))

@@ -39,7 +39,7 @@ class Reasons:
 
 
 def reasons_of(openings: Iterable[Opening]) -> list[Reason]:
-    """What free times are for, in the order in which they come; each once."""
+    """The reasons of free times, in the order in which they come; each once."""
     found: dict[str, Reason] = {}
     for opening in openings:
         if opening.reason:

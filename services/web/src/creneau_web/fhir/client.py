@@ -19,7 +19,7 @@ JSON = "application/fhir+json"
 
 ID = re.compile(r"(?!\.+$)[A-Za-z0-9.-]{1,64}")
 PART = re.compile(r"\$?(?!\.+$)[A-Za-z0-9.-]{1,64}")
-"""of the path of an operation: a type, an id, the operation"""
+"""a part of an operation's path: a type, an id, the operation"""
 
 Resource = dict[str, Any]
 
@@ -63,7 +63,7 @@ class Fhir:
     """the person's IP address, for the limits of callers without a token"""
 
     def as_(self, token: str | None) -> Fhir:
-        """The same base as somebody else sees it."""
+        """The same base with another token, or none."""
         return replace(self, token=token)
 
     async def read(self, type_: str, id_: str) -> Answered:

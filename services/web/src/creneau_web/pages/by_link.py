@@ -24,7 +24,7 @@ from creneau_web.visits.records import patient_of, waits_for_answer
 router = APIRouter(prefix="/rdv")
 
 TOKEN = re.compile(r"[A-Za-z0-9_-]+")
-"""what follows it (a bracket, a full stop) is a mail program's"""
+"""without a bracket or full stop that a mail program has drawn into the link"""
 OVER = (404, 410)
 RENEWABLE = ("link-blocked", "link-replaced")
 """refusals of links that can be replaced by another one: the visit still stands"""

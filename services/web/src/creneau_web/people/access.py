@@ -66,7 +66,7 @@ def access_of(event: Mapping[str, Any]) -> Access:
 
 def runs_of(accesses: Iterable[Access], patient: str) -> list[tuple[bool, list[Access]]]:
     """Groups accesses in their order: those in a row that the person (reference) made themselves on one day are one run, all
-    others stand alone. Yields whether it is such a run, and its accesses."""
+    others stand alone. Gives whether it is such a run, and its accesses."""
     found: list[tuple[bool, list[Access]]] = []
     for access in accesses:
         own = access.who == patient

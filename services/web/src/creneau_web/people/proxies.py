@@ -129,11 +129,11 @@ async def accept(fhir: Fhir, code: str) -> None:
 
 
 async def take_back(fhir: Fhir, id_: str) -> None:
-    """Whoever is represented ends it."""
+    """Ends it, for the person represented."""
     change = {"op": "add", "path": "/active", "value": False}
     await fhir.patch("RelatedPerson", id_, [change])
 
 
 async def renounce(fhir: Fhir, id_: str) -> None:
-    """Whoever represents ends their own part."""
+    """Ends it, for the person who represents."""
     await fhir.operation(f"RelatedPerson/{id_}/$renounce")

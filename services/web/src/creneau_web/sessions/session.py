@@ -1,4 +1,4 @@
-"""What is known of the one who browses: kept on the server, behind an opaque cookie."""
+"""The session of who browses: kept on the server, behind an opaque cookie."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ class Content(BaseModel):
     entered: Entered | None = None
     """the last form that logged somebody in: it may be sent once more"""
     unsent: Unsent | None = None
-    """what was typed into a page's form when the language was changed, or a log-in came in between: until it is sent"""
+    """what was typed into a page's form and not sent: the language was changed, or a log-in came in between"""
 
     @property
     def whose(self) -> str | None:

@@ -19,10 +19,10 @@ from creneau_web.sessions.seal import Seal
 from creneau_web.sessions.session import Account, Content, Session, new_key
 
 SEEN_EVERY = timedelta(minutes=1)
-"""how old the note of the last request may be: not every page writes a row"""
+"""how old the time of the last request may be: not every page writes a row"""
 
 LEFT_FOR = timedelta(minutes=1)
-"""how long a form that has let somebody in may be sent once more by a browser that keeps the old cookie"""
+"""how long a log-in form may be sent once more by a browser that keeps the old cookie"""
 
 FIND = """
 SELECT form_key, content, seen_at FROM session WHERE key_hash = $1 AND seen_at > $2 AND began_at > $3

@@ -109,14 +109,14 @@ async def visits_from(
 async def visits_before(
     fhir: Fhir, directory: Directory, end: datetime, patient: str | None, cursor: str | None = None
 ) -> Visits:
-    """Those that began before, the latest first."""
+    """Appointments that began before, the latest first."""
     return await _page(
         fhir, directory, [("date", f"lt{end.isoformat()}"), ("_sort", "-date")], patient, cursor
     )
 
 
 async def visits_off(fhir: Fhir, directory: Directory, start: datetime, patient: str | None) -> Visits:
-    """Those from an instant on that do not take place: cancelled ones, above all."""
+    """Appointments from an instant on that do not take place: cancelled, above all."""
     query = [("date", f"ge{start.isoformat()}"), ("status", ",".join(OFF)), ("_sort", "-date")]
     return await _page(fhir, directory, query, patient, None)
 
@@ -124,7 +124,7 @@ async def visits_off(fhir: Fhir, directory: Directory, start: datetime, patient:
 async def visits_around(
     fhir: Fhir, directory: Directory, patient: str, moment: datetime, days: int
 ) -> list[Visit]:
-    """Those of one person so many days before and after an instant."""
+    """Booked visits of one person so many days before and after an instant."""
     begin, end = moment - timedelta(days=days), moment + timedelta(days=days)
     query = [("patient", f"Patient/{patient}"), ("date", f"ge{begin.isoformat()}"), ("_sort", "date")]
     return await _search(fhir, directory, [*query, ("date", f"le{end.isoformat()}"), ("status", "booked")])
@@ -152,7 +152,7 @@ async def cancel_series(
 
 
 async def series_of(fhir: Fhir, directory: Directory, visit: Visit) -> list[Visit]:
-    """The other visits of its series that still stand, by their start; none for who may not see them (a link's account)."""
+    """The other visits of its series that still stand, by their start; none if the caller may not see them (by a link)."""
     if visit.series is None:
         return []
     query = [("identifier", visit.series), ("status", ",".join(sorted(LIVE))), ("_sort", "date")]

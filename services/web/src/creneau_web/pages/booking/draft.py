@@ -71,7 +71,7 @@ class Draft(Chosen):
     settled: str | None = None
     """`wish` for which the question about a near appointment is answered"""
     hidden: bool = False
-    """not to be shown to those who act for the patient"""
+    """whether it is hidden from those who act for the patient"""
     somebody_new: bool = False
     """whether a person unknown to the server is being described, beside known ones"""
     typed: dict[str, str] | None = None
@@ -96,7 +96,7 @@ class Draft(Chosen):
 
     @property
     def wish(self) -> str:
-        """For whom and when."""
+        """The patient and the slot."""
         return f"{self.patient} {self.slot}"
 
     @property

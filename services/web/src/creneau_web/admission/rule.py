@@ -64,7 +64,7 @@ class Room:
         self.waiting[kind] -= 1
 
     def leave(self) -> Kind | None:
-        """Ends one request and lets in the next that waits, finishing ones first. Returns its kind, or None."""
+        """Ends one request and lets in one that waits, finishing ones first. Returns the kind let in, or None."""
         self.in_progress -= 1
         for kind in ORDER:
             if self.waiting[kind] and self.in_progress < self.limits.below(kind):

@@ -97,7 +97,7 @@ class Opening:
 
 
 def way_of(modes: Collection[str]) -> Way:
-    """Where a visit is, by its modes (ActCode): by video, at home, else at the practice."""
+    """Where a visit is: by video if that is its only mode, at home if AMB is no mode, else at the practice."""
     if set(modes) == {"VR"}:
         return "video"
     return "home" if "HH" in modes and "AMB" not in modes else "practice"

@@ -129,11 +129,11 @@ async def accept(fhir: Fhir, code: str) -> None:
 
 
 async def take_back(fhir: Fhir, id_: str) -> None:
-    """Ends it, for the person represented."""
+    """Ends a RelatedPerson, for its patient."""
     change = {"op": "add", "path": "/active", "value": False}
     await fhir.patch("RelatedPerson", id_, [change])
 
 
 async def renounce(fhir: Fhir, id_: str) -> None:
-    """Ends it, for the person who represents."""
+    """Ends a RelatedPerson, for who acts by it."""
     await fhir.operation(f"RelatedPerson/{id_}/$renounce")

@@ -45,7 +45,7 @@ from creneau_web.wording import read_catalogues
 
 SERVICE = "creneau-web"
 CONNECTION_KEPT_S = 30.0
-"""a quiet connection to the FHIR base: less than any server keeps one"""
+"""how long an idle connection to the FHIR base is kept: less than any server does"""
 
 
 class WebApplication:
@@ -76,7 +76,7 @@ def create_app(
     wire: Wire | None = None,
     providers: httpx.AsyncBaseTransport | None = None,
 ) -> WebApplication:
-    """The pages. `wire` stands in for the way to the FHIR base, `providers` for that to whom people log in at."""
+    """The pages. `wire` stands in for the way to the FHIR base, `providers` for that to the identity providers."""
     settings = settings or WebSettings()
     clock = clock or SystemClock()
     database = open_database(settings)
@@ -120,7 +120,7 @@ def create_site(
     wire: Wire,
     providers: httpx.AsyncBaseTransport | None = None,
 ) -> Site:
-    """What the pages stand on."""
+    """Builds what the pages use."""
     sessions = Sessions(
         database,
         clock,

@@ -29,14 +29,14 @@ class Assets:
         return self._urls[name]
 
     def find(self, version: str, name: str) -> tuple[bytes, str] | None:
-        """Content and media type of what is asked for; None when there is no such version of it."""
+        """Content and media type of a file; None when there is no such version of it."""
         if self._urls.get(name) != f"/static/{version}/{name}":
             return None
         file = self._files[name]
         return file.read_bytes(), KINDS.get(file.suffix, "application/octet-stream")
 
     def write(self, folder: Path) -> None:
-        """Every file at its address below `folder`; what stood there before goes on being served to open pages."""
+        """Writes each file at its address below `folder`; older versions stay there, for pages that are open."""
         for name, url in self._urls.items():
             target = folder / url.removeprefix("/")
             target.parent.mkdir(parents=True, exist_ok=True)

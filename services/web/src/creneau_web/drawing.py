@@ -33,7 +33,7 @@ def template_engine(settings: WebSettings, theme: Path | None = None) -> Environ
         lstrip_blocks=True,
         auto_reload=False,
     )
-    # As filters, because each of a hundred calls of a method costs a template more than what the method does.
+    # As filters: in a template, a hundred calls of a method cost more than what the method does.
     engine.filters.update(national=readable_phone, hour=_hour, moment=_moment)
     engine.policies["json.dumps_kwargs"] = {}  # problems stay in the order of their fields
     engine.globals.update(settings=settings, languages=LANGUAGES, FORM_KEY=FIELD)
@@ -41,6 +41,6 @@ def template_engine(settings: WebSettings, theme: Path | None = None) -> Environ
 
 
 def compile_all(engine: Environment) -> None:
-    """Every template now, so that nobody waits for it later; one that cannot be compiled ends the process at its start."""
+    """Compiles every template now, so that nobody waits later; a faulty one ends the process at its start."""
     for name in engine.list_templates(extensions=["html"]):
         engine.get_template(name)

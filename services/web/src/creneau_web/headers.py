@@ -47,7 +47,7 @@ def with_head(app: App) -> App:
 
 
 class PageHeaders:
-    """Pure ASGI around the pages."""
+    """Pure ASGI middleware around the pages."""
 
     def __init__(self, app: App, site: Site) -> None:
         self._app = app

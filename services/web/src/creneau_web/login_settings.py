@@ -77,7 +77,7 @@ class LoginSettings(BaseSettings):
 
     @property
     def providers(self) -> tuple[ProviderName, ...]:
-        """Those that are offered, in order; none where no issuer gives tokens for the services."""
+        """The providers offered, in order; none if no issuer gives tokens for the services."""
         if self.oidc_issuer is None:
             return ()
         return tuple(name.strip() for name in self.login_providers.split(",") if name.strip())  # type: ignore[misc]

@@ -27,11 +27,11 @@ from creneau_web.wording import LANGUAGES, Wording
 PERSONAL = {"Cache-Control": "no-store"}
 READING = ("GET", "HEAD")
 MOST_CHARACTERS = 5 * TYPED_MAX
-"""of all fields of a form; more was not typed by a person"""
+"""of all fields of a form together: a person types no more"""
 
 
 class SignInNeededError(Exception):
-    """A page of somebody's own was asked for by nobody; `back` is where they wanted to go."""
+    """A personal page was asked for without a log-in; `back` is where the person wanted to go."""
 
     def __init__(self, back: str) -> None:
         super().__init__(back)
@@ -39,12 +39,12 @@ class SignInNeededError(Exception):
 
 
 class LinkTimeOverError(Exception):
-    """A page of the visit that a message's link has opened, after its half hour: who came by it has no other account."""
+    """The half hour of a message's link is over: who came by the link has no other account."""
 
 
 class NotAPatientError(Exception):
-    """A patient's page was asked for by somebody who is logged in as something else: what their token shows them are their
-    practice's patients, not themselves."""
+    """A patient's page was asked for by somebody who is logged in as something else: their token shows their practice's
+    patients, not themselves."""
 
 
 class ForeignFormError(Exception):
@@ -52,7 +52,7 @@ class ForeignFormError(Exception):
 
 
 class EnteredAlreadyError(Exception):
-    """A form that has let somebody in was sent once more; `back` is where it led them."""
+    """A form that logged somebody in was sent again; `back` is where it led them."""
 
     def __init__(self, back: str) -> None:
         super().__init__(back)
@@ -91,40 +91,40 @@ class Page:
 
     @property
     def today(self) -> date:
-        """The day by which ages and accesses are counted, as the base does: that of Paris."""
+        """Today in Paris: ages and accesses are counted by it, as in the base."""
         return self.site.clock.now().astimezone(PARIS).date()
 
     async def own_session(self) -> Session:
-        """The session of who browses, begun now where there is none: a form needs its key."""
+        """The session of this browser; begins one if there is none: a form needs its key."""
         if self.session is None:
             self.session = await self.site.sessions.begin(Content())
             self.request.state.session = self.session
         return self.session
 
     async def let_in(self, account: Account, back: str = "/") -> bool:
-        """Somebody has logged in, in whatever way, and goes on to `back`. Whether what had been begun in this session is
-        theirs too, and is kept."""
+        """Logs somebody in, who goes on to `back`. Returns whether what was begun in this session is theirs too, and is
+        kept."""
         before, sent = await self.own_session(), await self._sent_form(back)
         self.session = self.request.state.session = await self.site.sessions.let_in(before, account, sent)
         return self.session is before
 
     @asynccontextmanager
     async def one_press(self) -> AsyncIterator[None]:
-        """Around what a form does: of two presses the second comes after the first, and sees what it has done."""
+        """Wraps what a form does: of two presses the second waits for the first, and sees its effect."""
         session = await self.own_session()
         async with self.site.sessions.turn(session):
             yield
 
     @asynccontextmanager
     async def entering(self) -> AsyncIterator[None]:
-        """Around what a form does that lets somebody in, for one press at a time; EnteredAlreadyError where another one of
-        the same form has done it."""
+        """Wraps what a log-in form does, for one press at a time. Raises EnteredAlreadyError if another press of it has
+        logged in."""
         async with self.one_press():
             await self.go_on_where_entered()
             yield
 
     async def go_on_where_entered(self) -> None:
-        """EnteredAlreadyError where this form has let somebody in before; their session is this one from now on."""
+        """Raises EnteredAlreadyError if this form has logged somebody in before; their session becomes this one."""
         sent = await self._sent_form()
         found = await self.site.sessions.find(sent.cookie) if sent is not None else None
         left = found.content.entered if found is not None else None
@@ -141,7 +141,7 @@ class Page:
         raise EnteredAlreadyError(left.back)
 
     async def _sent_form(self, back: str = "/") -> SentForm | None:
-        """The form of this request; None where it is none, or of nobody's session."""
+        """The form of this request; None if there is no form, or no cookie."""
         cookie = self.site.cookie.read(self.request)
         if cookie is None or self.request.method in READING:
             return None
@@ -149,12 +149,12 @@ class Page:
         return SentForm(cookie, self.request.url.path, fields, back) if fields else None
 
     async def begin_anew(self, **kept: Any) -> None:
-        """What was begun in this session is over, and whoever was logged in is so no more. `kept`: of the new one's content."""
+        """Ends this session, with its drafts and log-in, and begins another. `kept`: content of the new one."""
         before = await self.own_session()
         self.session = self.request.state.session = await self.site.sessions.begin_anew(before, **kept)
 
     async def show(self, template: str, status: int = 200, **values: Any) -> HTMLResponse:
-        """Draw a template. Personal pages, and whatever has a form, are kept by no cache."""
+        """Draws a template. No cache keeps it: it may be personal, or have a form."""
         return self.drawn(template, status, {}, said=await self._said(), **values)
 
     def drawn(
@@ -166,7 +166,7 @@ class Page:
         said: str | None = None,
         **values: Any,
     ) -> HTMLResponse:
-        """The same without the sentence that is said once: it needs nothing but the template."""
+        """As `show`, without the sentence that is said once: needs the template alone."""
         text = self.site.templates.get_template(template).render(
             page=self, w=self.wording, t=self.wording.t, tn=self.wording.tn, said=said, **values
         )
@@ -179,11 +179,11 @@ class Page:
         return await self.show(template, status, **values)
 
     def go(self, path: str, **query: str) -> RedirectResponse:
-        """To another page, by GET (303)."""
+        """Redirects to another page, by GET (303)."""
         return RedirectResponse(f"{path}?{urlencode(query)}" if query else path, 303, headers=PERSONAL)
 
     async def say_next(self, key: str) -> None:
-        """A sentence for the next page, said once."""
+        """Keeps a sentence (key) for the next page, said once."""
         session = await self.own_session()
         await self.site.sessions.change(session, lambda content: content.model_copy(update={"said": key}))
 
@@ -195,7 +195,7 @@ class Page:
         return key
 
     async def _forget(self, **known: Any) -> None:
-        """Take this out of the session's content, as far as it is still there."""
+        """Clears these fields of the session's content if they still have these values."""
         assert self.session is not None
 
         def without(content: Content) -> Content:
@@ -206,18 +206,18 @@ class Page:
 
     @property
     def unsent(self) -> Unsent:
-        """What was typed into this page's form and not done: the language was changed, or a log-in came in between; empty where
-        nothing was."""
+        """What was typed into this page's form and not done, as a change of language or a log-in came in between; may be
+        empty."""
         return self.unsent_at(self.here)
 
     def unsent_at(self, address: str) -> Unsent:
-        """The same of another page."""
+        """As `unsent`, of another page."""
         kept = self.session.content.unsent if self.session else None
         return kept if kept is not None and kept.page == address else NOTHING_UNSENT
 
     async def keep_unsent(self) -> bool:
-        """What this request has sent, for its page: whoever sent it has to log in or to wait first, and finds it there
-        afterwards. Whether there was something to keep."""
+        """Keeps what this request has sent for its page: the person has to log in or wait first, and finds it there later.
+        Returns whether there was something to keep."""
         if self.session is None or self.request.method in READING:
             return False
         fields = await typed(self.request)
@@ -228,26 +228,26 @@ class Page:
         return True
 
     async def forget_unsent(self, address: str | None = None) -> None:
-        """A form of this page, or of that at an address, has been sent: what was kept of it is old."""
+        """Forgets what was kept of the form of this page, or of the one at an address: it has been sent."""
         kept = self.session.content.unsent if self.session else None
         if kept is not None and _path(kept.page) == _path(address or self.here):
             await self._forget(unsent=kept)
 
     @property
     def form_key(self) -> str:
-        """What each form of this session sends back."""
+        """The key that each form of this session sends back."""
         return self.session.form_key if self.session else ""
 
     @property
     def here(self) -> str:
-        """The address at which this page can be asked for again, without the origin. What only takes a form has none: there
-        it is that of the page above it."""
+        """The address of this page, without the origin. A path that only takes forms has no page: then the address of the
+        page above it."""
         url = self.request.url
         path = url.path if self.request.method in READING else self._above(url.path)
         return f"{path}?{url.query}" if url.query else path
 
     def _above(self, path: str) -> str:
-        """The path, or so much of it as leads to a page."""
+        """The longest beginning of the path that is a page."""
         shown: frozenset[str] = self.request.app.state.shown
         route = self.request.scope.get("route") or next(self._routes_at(path), None)
         taken = getattr(route, "path", "")
@@ -256,7 +256,7 @@ class Page:
         return path if taken else "/"
 
     def _routes_at(self, path: str) -> Iterator[Route]:
-        """By which a path is answered: for who asks before one was chosen."""
+        """The routes that answer a path, for when none has been chosen yet."""
         routes: Sequence[Route] = self.request.app.state.routes
         return (route for route in routes if route.path_regex.fullmatch(path))
 
@@ -286,8 +286,8 @@ CurrentPage = Annotated[Page, Depends(get_page)]
 
 
 async def get_signed_in(page: CurrentPage) -> Page:
-    """The same for a patient who is logged in; SignInNeededError or NotAPatientError otherwise. Whoever came by a link has
-    no account for what is more than one visit."""
+    """The page, for a patient who is logged in; raises SignInNeededError or NotAPatientError otherwise. The account of a
+    link is for one visit alone and is not enough."""
     if page.account is None or page.account.is_for_one_visit:
         raise SignInNeededError(page.here)
     check_patient(page.account)
@@ -295,7 +295,7 @@ async def get_signed_in(page: CurrentPage) -> Page:
 
 
 async def get_at_a_visit(page: CurrentPage) -> Page:
-    """The same for whoever came by the visit's link too; LinkTimeOverError for whoever did so before."""
+    """As `get_signed_in`, and for who came by the visit's link; LinkTimeOverError once their time is over."""
     if page.account is None:
         if page.session is not None and page.session.content.is_for_one_visit:
             raise LinkTimeOverError
@@ -305,7 +305,7 @@ async def get_at_a_visit(page: CurrentPage) -> Page:
 
 
 def check_patient(account: Account) -> None:
-    """NotAPatientError for anybody else."""
+    """Raises NotAPatientError for any other role."""
     if account.role != PATIENT:
         raise NotAPatientError
 
@@ -315,7 +315,7 @@ VisitPage = Annotated[Page, Depends(get_at_a_visit)]
 
 
 async def check_form(page: CurrentPage) -> None:
-    """Refuse what no form of ours has sent: the dependency of every route that changes something."""
+    """Refuses what no form of this session has sent: the dependency of every route that changes something."""
     if page.request.method in READING:
         return
     await check_sender(page)
@@ -323,7 +323,7 @@ async def check_form(page: CurrentPage) -> None:
 
 
 async def check_sender(page: Page) -> None:
-    """ForeignFormError for what no form of this session has sent; EnteredAlreadyError for one that has let somebody in."""
+    """Raises ForeignFormError for what no form of this session sent, EnteredAlreadyError for one that logged somebody in."""
     given = (await page.request.form()).get(FIELD)
     if not comes_from_here(page.request.headers, page.site.settings.public_site_url):
         raise ForeignFormError

@@ -160,7 +160,7 @@ class WebSettings(LoginSettings):
 
     @property
     def migration_url(self) -> str:
-        """As whom the database is migrated."""
+        """Database address for migrations."""
         return str(self.database_owner_url or self.database_url)
 
     @property

@@ -1,4 +1,4 @@
-"""What is over is removed, again and again."""
+"""Removes what has ended, again and again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""What people type into a field: it is taken whole, so that a page can show it again, and what is too long is said beside it."""
+"""Limits of what people type. A field is taken whole, so that a page can show it again and say beside it that it is too
+long."""
 
 from __future__ import annotations
 

@@ -36,8 +36,8 @@ _BEFORE = re.compile(r" (?=[:;?!»])")
 
 
 class Wording:
-    """The sentences and the dates of one language. Where no text messages are sent (`sends_texts`), a sentence that has a
-    version of its own for that (`….without_texts`) is that one."""
+    """The sentences and the dates of one language. Without text messages (`sends_texts`), the version of a sentence for that
+    (`….without_texts`) replaces it, if there is one."""
 
     def __init__(self, language: Language, catalog: Catalog, *, sends_texts: bool = True) -> None:
         self.language: Language = language
@@ -58,7 +58,7 @@ class Wording:
         self._moment = lru_cache(maxsize=4096)(self._write_moment)
 
     def at(self, this_year: Callable[[], int]) -> Wording:
-        """The same words for whoever reads them in that year: a moment of another one says which."""
+        """The same words for a reader in that year: a moment in another year names its year."""
         dated = copy(self)
         dated._this_year = this_year
         dated._moment = lru_cache(maxsize=4096)(dated._write_moment)
@@ -106,7 +106,7 @@ class Wording:
         return self.t("when.moment", day=written, hour=self.hour(time(hour, minute)))
 
     def city(self, zone: ZoneInfo) -> str:
-        """By what name a zone is known: `La Réunion`."""
+        """The name of a zone: `La Réunion`."""
         return get_timezone_location(zone, locale=Locale(self.tag), return_city=True)
 
     def weekday(self, code: str) -> str:
@@ -116,14 +116,14 @@ class Wording:
 
 
 def _filled(text: str, values: Mapping[str, object]) -> Markup:
-    """A sentence of ours with values put in, escaped. KeyError for a place without one."""
+    """A sentence of ours with values put in, escaped. KeyError for a placeholder without a value."""
     parts = [part if name is None else f"{part}{escape(values[name])}" for part, name in _parts(text)]
     return Markup("".join(parts))  # noqa: S704 - our own catalogue; values are escaped
 
 
 @lru_cache(maxsize=2048)
 def _parts(text: str) -> tuple[tuple[str, str | None], ...]:
-    """What stands before each place of a sentence, and the place's name; None at the end."""
+    """The text before each placeholder of a sentence, and its name; None at the end."""
     return tuple((before, name) for before, name, _, _ in Formatter().parse(text))
 
 

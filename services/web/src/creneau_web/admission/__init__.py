@@ -1,1 +1,1 @@
-"""Who is served first when more is asked of a process than it can do at once: whoever holds a time, before who begins."""
+"""Serves requests by priority when a process is overloaded: who holds a time comes before who begins."""

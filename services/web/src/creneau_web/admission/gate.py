@@ -29,7 +29,7 @@ UNKEPT: tuple[type[Exception], ...] = (
     HTTPException,
     *DATABASE_FAILURES,
 )
-"""what was sent is no form of this session, or cannot be kept"""
+"""errors after which a sent form is not kept: it is no form of this session, or cannot be stored"""
 App = Callable[[MutableMapping[str, Any], Any, Any], Awaitable[None]]
 
 
@@ -42,14 +42,14 @@ class Queue:
         self._waiting: dict[Kind, deque[asyncio.Future[None]]] = {kind: deque() for kind in ORDER}
 
     async def enter(self, kind: Kind) -> bool:
-        """Whether one of this kind is let in, by now or within the wait; whoever is has to `leave`."""
+        """Whether a request of this kind is let in, at once or within the wait; if so, it has to `leave`."""
         verdict = self.room.ask(kind)
         if verdict == "wait":
             return await self._wait(kind)
         return verdict == "in"
 
     def leave(self) -> None:
-        """One is done; the next is let in."""
+        """Ends one request and lets the next in."""
         kind = self.room.leave()
         if kind is not None:
             self._waiting[kind].popleft().set_result(None)
@@ -74,7 +74,7 @@ class Queue:
 
 
 class Gate:
-    """Pure ASGI around the pages, within what every answer carries."""
+    """Pure ASGI middleware around the pages, inside `PageHeaders`."""
 
     def __init__(self, app: App, site: Site) -> None:
         settings = site.settings
@@ -111,8 +111,8 @@ class Gate:
         await answer(scope, receive, send)
 
     async def _session(self, request: Request) -> Session | None:
-        """Who it is, if that can be told now: to know whether they hold a time, and which language they read. While the pages'
-        database does not answer nobody is known, and who looks is one who looks."""
+        """The session, if it can be read now: it tells whether it holds a time, and the language. While the pages' database
+        does not answer it is unknown, and a request that looks stays one."""
         key = self._site.cookie.read(request)
         try:
             return await self._site.sessions.find(key) if key else None
@@ -128,7 +128,7 @@ class Gate:
             return False
 
     async def _keep(self, page: Page) -> bool:
-        """Whether what a form of ours has sent is kept for its page."""
+        """Keeps a form of this session for its page; returns whether it was kept."""
         try:
             if page.request.method not in SAFE:
                 await check_sender(page)
@@ -138,10 +138,10 @@ class Gate:
             return False
 
     def _come_back(self, page: Page, *, kept: bool) -> HTMLResponse:
-        """When to come back. A page that was asked for comes by itself then; a form is sent by nobody but the person, who
-        finds it at its page where it was `kept`."""
+        """The page that says when to come back. A browser reloads a page by itself then. A form has to be sent again by the
+        person, who finds it on its page if it was `kept`."""
         least = self._site.settings.admission_retry_s
-        # Not all at the same moment: whoever was turned away together would be so again.
+        # Spread at random: requests turned away together would come back together.
         seconds = least + randbelow(least + 1)
         by_itself = page.request.method in SAFE
         headers = {"Retry-After": str(seconds), **({"Refresh": str(seconds)} if by_itself else {})}

@@ -14,7 +14,7 @@ TURNED_AWAY = Counter(
 
 
 def observe(room: Room) -> None:
-    """Tell of this room whenever somebody asks."""
+    """Makes the gauges read this room."""
 
     def waiting(kind: Kind) -> None:
         WAITING.labels(kind).set_function(lambda: room.waiting[kind])

@@ -1,8 +1,8 @@
-"""Who is let in, who waits and who is turned away, by how many requests are in progress. Pure: it counts, and nothing else.
+"""Who is let in, who waits and who is turned away, by how many requests are in progress. Pure: it only counts.
 
-Whoever only looks is let in while fewer than `looking_below` requests are in progress, whosever they are; whoever has
-something to finish, while fewer than `finishing_below` are. So who finishes is never turned away before who looks, and
-what they ask for takes room from those who look, never the other way round.
+A request that looks is let in while fewer than `looking_below` requests of either kind are in progress; one that finishes
+something, while fewer than `finishing_below` are. So one that finishes is never turned away before one that looks. It takes
+room from those that look, never the other way round.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Literal
 
 Kind = Literal["finishing", "looking"]
 ORDER: tuple[Kind, ...] = ("finishing", "looking")
-"""whose turn it is first"""
+"""order in which those that wait are let in"""
 Verdict = Literal["in", "wait", "away"]
 
 
@@ -22,11 +22,11 @@ class Limits:
     """How many requests of one process."""
 
     looking_below: int
-    """those who look are let in while fewer are in progress"""
+    """requests that look are let in while fewer are in progress"""
     finishing_below: int
-    """those who finish, while fewer are"""
+    """those that finish, while fewer are"""
     waiting_max: int
-    """of either kind may wait at once: more would wait in vain"""
+    """requests of each kind that may wait at once: more would wait in vain"""
 
     def __post_init__(self) -> None:
         if self.finishing_below < self.looking_below:
@@ -38,19 +38,19 @@ class Limits:
 
 @dataclass(slots=True)
 class Room:
-    """What is in progress in one process, and who waits to be let in."""
+    """The requests in progress in one process, and those that wait."""
 
     limits: Limits
     in_progress: int = 0
     waiting: dict[Kind, int] = field(default_factory=lambda: dict.fromkeys(ORDER, 0))
 
     def is_free(self, kind: Kind) -> bool:
-        """Whether a request of this kind can be let in: there is room, and nobody waits whose turn it is before."""
+        """Whether a request of this kind can be let in: there is room, and none waits that goes before it."""
         before: Mapping[Kind, tuple[Kind, ...]] = {"finishing": ("finishing",), "looking": ORDER}
         return self.in_progress < self.limits.below(kind) and not any(self.waiting[k] for k in before[kind])
 
     def ask(self, kind: Kind) -> Verdict:
-        """Let one in, or have it wait; either is counted from here on."""
+        """Lets a request in or has it wait, which counts it; or turns it away."""
         if self.is_free(kind):
             self.in_progress += 1
             return "in"
@@ -60,11 +60,11 @@ class Room:
         return "wait"
 
     def give_up(self, kind: Kind) -> None:
-        """One that waited is turned away."""
+        """Turns away one that waited."""
         self.waiting[kind] -= 1
 
     def leave(self) -> Kind | None:
-        """One is done. Of which kind the one is that waited longest and is let in by that; None: of none."""
+        """Ends one request and lets in one that waits, finishing ones first. Returns the kind let in, or None."""
         self.in_progress -= 1
         for kind in ORDER:
             if self.waiting[kind] and self.in_progress < self.limits.below(kind):

@@ -1,4 +1,4 @@
-"""Between what a log-in gives and what a session keeps."""
+"""Converts what a log-in gives to what a session keeps, and back."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from creneau_web.sessions.session import Account
 
 
 def account_of(done: LoggedIn) -> Account:
-    """What is kept of somebody who has logged in."""
+    """The account that a session keeps of a log-in."""
     identity, tokens = done.identity, done.tokens
     return Account(
         subject=identity.subject,
@@ -20,12 +20,12 @@ def account_of(done: LoggedIn) -> Account:
 
 
 def identity_of(account: Account) -> Identity | None:
-    """What the provider said of them; None for who came by a one-time code."""
+    """The identity that the provider stated; None after a one-time code."""
     return Identity.model_validate(account.identity) if account.identity else None
 
 
 def tokens_of(account: Account) -> Tokens | None:
-    """What a provider gave for them; None for who came by a one-time code."""
+    """The tokens of a log-in at a provider; None after a one-time code."""
     if account.id_token is None or account.expires_at is None:
         return None
     return Tokens(

@@ -1,4 +1,4 @@
-"""What must be true of what comes back from a provider, before anything of it is believed. Pure.
+"""Checks what comes back from a provider, before anything of it is believed. Pure.
 
 OpenID Connect Core 1.0, sections 3.1.3.7 and 5.3.2; RFC 9207.
 """
@@ -29,7 +29,7 @@ _HASHES = {"256": hashlib.sha256, "384": hashlib.sha384, "512": hashlib.sha512}
 
 
 class UnknownKeyError(LoginError):
-    """Signed by a key that is not among those that are known: the provider may have a new one."""
+    """A token is signed by none of the known keys: the provider may have a new one."""
 
     def __init__(self) -> None:
         super().__init__("untrusted", "not signed by a key that the provider publishes")
@@ -37,7 +37,7 @@ class UnknownKeyError(LoginError):
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """Of whom, for whom, in answer to what, and how sure. `now` and `skew_s`: Unix seconds, seconds."""
+    """What a token has to state: issuer, client, nonce, level. `now`: Unix seconds; `skew_s`: seconds."""
 
     issuer: str
     client_id: str
@@ -57,7 +57,7 @@ def signed_claims(token: str, keys: KeySet) -> tuple[Claims, str]:
 
 
 def check_id_token(claims: Mapping[str, Any], algorithm: str, access_token: str, expected: Expected) -> None:
-    """LoginError unless the token was made by the provider for us, now, in answer to this log-in, at the level asked for."""
+    """Raises LoginError unless the provider made the token for this client, now, for this log-in, at the level asked for."""
     _check_parties(claims, expected)
     if not isinstance(claims.get("sub"), str) or not 0 < len(claims["sub"]) <= 255:
         raise LoginError("untrusted", "sub")
@@ -74,18 +74,18 @@ def check_id_token(claims: Mapping[str, Any], algorithm: str, access_token: str,
 
 
 def check_signed_userinfo(claims: Mapping[str, Any], expected: Expected) -> None:
-    """LoginError unless a signed answer of userinfo is the provider's, for us, and not an old one."""
+    """Raises LoginError unless a signed userinfo is the provider's, for this client, and not expired."""
     _check_parties(claims, expected)
     if "exp" in claims and _number(claims, "exp") <= expected.now - expected.skew_s:
         raise LoginError("untrusted", "exp of userinfo")
 
 
 def check_logout_token(claims: Mapping[str, Any], expected: Expected, *, longest_s: float) -> str:
-    """The log-in that a provider says has ended (OpenID Connect Back-Channel Logout 1.0, section 2.6); LoginError for what
-    is no such token of the provider's, for us, of now. `longest_s`: how old it may be.
+    """Returns the log-in (`session_name`) that a provider says has ended (OpenID Connect Back-Channel Logout 1.0, section
+    2.6). Raises LoginError unless the token is the provider's, for this client, of now. `longest_s`: its greatest age.
 
-    It has to name the log-in: a token with the person alone, which the pages do not ask for, is refused. One that comes
-    twice ends nothing more, so that `jti` need not be remembered.
+    The token has to name the log-in: one with the person alone, which the pages do not ask for, is refused. A token that
+    comes twice ends nothing more, so `jti` need not be remembered.
     """
     _check_parties(claims, expected)
     made = _number(claims, "iat")
@@ -105,8 +105,8 @@ def check_logout_token(claims: Mapping[str, Any], expected: Expected, *, longest
 
 
 def session_name(claims: Mapping[str, Any]) -> str | None:
-    """What a provider calls a log-in (`sid`), with the provider's name, hashed (hexadecimal): kept beside a session, it says
-    nothing of anybody."""
+    """Hash (hexadecimal) of the provider's name and its id of a log-in (`sid`); None without one. Kept beside a session, it
+    says nothing of anybody."""
     sid = claims.get("sid")
     if not isinstance(sid, str) or not sid:
         return None
@@ -114,13 +114,13 @@ def session_name(claims: Mapping[str, Any]) -> str | None:
 
 
 def check_same_person(id_token: Mapping[str, Any], userinfo: Mapping[str, Any]) -> None:
-    """LoginError unless both speak of one person."""
+    """Raises LoginError unless both have the same `sub`."""
     if userinfo.get("sub") != id_token["sub"]:
         raise LoginError("untrusted", "sub of userinfo")
 
 
 def is_sure_enough(level: str, asked: str) -> bool:
-    """Whether a level (`acr`) is one of those asked for, or higher where they are those of eIDAS. Asking none takes any."""
+    """Whether a level (`acr`) is one of those asked for, or a higher one of eIDAS. If none is asked for, any will do."""
     wanted = asked.split()
     if not wanted or level in wanted:
         return True

@@ -1,4 +1,4 @@
-"""The pivot identity, in the claims in which both FranceConnect and an ordinary issuer say it."""
+"""Reads the pivot identity from the claims that FranceConnect and ordinary issuers share."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from creneau_web.auth.claims import day, sex, text
 
 
 def citizen(claims: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields of an `Identity` that are said of anybody."""
+    """The fields of an `Identity` that anybody may have."""
     return {
         "given_names": tuple(text(claims, "given_name").split()),
         "family_name": text(claims, "family_name"),

@@ -1,4 +1,4 @@
-"""What a log-in gives: who it is, as the provider vouches for it, and what they may ask the FHIR base with."""
+"""What a log-in gives: the identity that the provider vouches for, and the tokens for the FHIR base."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Identity(BaseModel):
 
     provider: ProviderName
     subject: str
-    """under which the provider knows them: never shown, never compared between providers"""
+    """the provider's id of the person: never shown, never compared between providers"""
     role: Role
     level: str = ""
     """`acr`: how sure the provider is"""
@@ -49,7 +49,7 @@ class Identity(BaseModel):
     """a day or month that is not known is 1 (FranceConnect)"""
     sex: Sex | None = None
     birth_place: str = ""
-    """INSEE code of the commune; empty for who was born abroad"""
+    """INSEE code of the commune; empty if born abroad"""
     birth_country: str = ""
     """INSEE code of the country; 99100 is France"""
     email: str = ""
@@ -62,13 +62,13 @@ class Identity(BaseModel):
 
     @property
     def name(self) -> str | None:
-        """As they are called: the first given name and the usual name; None when neither is known."""
+        """The first given name and the usual name, else the one of birth; None when neither is known."""
         words = (*self.given_names[:1], self.usual_name or self.family_name)
         return " ".join(word for word in words if word) or None
 
 
 class Tokens(BaseModel):
-    """What is held for somebody while they are logged in; never sent to a browser."""
+    """The tokens of somebody who is logged in; never sent to a browser."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -77,9 +77,9 @@ class Tokens(BaseModel):
     expires_at: datetime
     refresh_token: str | None = None
     id_token: str
-    """of the provider at which they logged in: it asks for it when they log out"""
+    """from the provider of the log-in, which asks for it at log-out"""
     provider_session: str | None = None
-    """what the provider calls the log-in (`session_name`); None: it does not say"""
+    """the provider's log-in (`session_name`); None: it does not say"""
 
 
 class Pending(BaseModel):

@@ -1,4 +1,4 @@
-"""Why nobody is logged in."""
+"""Why a log-in fails."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ def provider(settings: LoginSettings) -> Provider:
 
 
 def identity_of(claims: Mapping[str, Any]) -> Identity:
-    """`sub` is for us alone: another service of the State knows the same person by another."""
+    """`sub` is for this client alone: another service of the State gets another one for the same person."""
     return Identity(
         provider="franceconnect",
         subject=str(claims["sub"]),

@@ -32,8 +32,8 @@ def provider(settings: LoginSettings) -> Provider:
 
 
 def identity_of(claims: Mapping[str, Any]) -> Identity:
-    """Standard claims, and those by which the services know roles. Who has no role is a patient: the one with the fewest
-    rights; it is the token that gives them, not this."""
+    """Reads standard claims, and those of our roles. Without a known role the person is a patient, who has the fewest
+    rights; the token gives the rights, not this."""
     role = text(claims, "creneau_role")
     said = citizen(claims)
     if said["usual_name"] == said["family_name"] or "@" in said["usual_name"]:

@@ -1,4 +1,4 @@
-"""Tokens stay fresh for as long as somebody is here: before a page uses one that is about to end, it is renewed."""
+"""Keeps tokens fresh while somebody uses the pages: one that is about to end is renewed before a page uses it."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ log = structlog.get_logger(__name__)
 
 
 RENEWAL = timedelta(seconds=30)
-"""after which a process that had begun to renew is taken for gone: longer than an issuer is waited for"""
+"""time after which a process that renews is taken for gone: longer than the wait for an issuer"""
 LOOK_S, LOOKS_MAX = 0.1, 100
-"""how often, and how many times, is looked whether another process has renewed them; then it is gone on with those there
-are, which hold for a while still"""
+"""pause (seconds) between looks whether another process has renewed the tokens, and most looks; then the old tokens are
+used, which hold for a while still"""
 
 
 class Keeping:
-    """Renews the tokens of sessions. Of one session, one request at a time does it, in whatever process: two browser tabs
-    would otherwise use the same refresh token, which some issuers take for theft."""
+    """Renews the tokens of sessions: one request at a time for each session, over all processes. Two browser tabs would
+    otherwise use the same refresh token, which some issuers take for theft."""
 
     def __init__(self, login: Login, sessions: Sessions) -> None:
         self._login = login
@@ -36,8 +36,8 @@ class Keeping:
         self._locks: WeakValueDictionary[bytes, asyncio.Lock] = WeakValueDictionary()
 
     async def fresh(self, session: Session, key: str) -> Session | None:
-        """The session with tokens that hold; `key`: the cookie by which it was found. Whose session has ended at the issuer
-        is not logged in any more. None when somebody ended it here meanwhile."""
+        """Returns the session with valid tokens; `key`: its cookie. If it has ended at the issuer, it is logged out. None
+        when it was ended here meanwhile."""
         if self._due(session) is None:
             return session
         lock = self._locks.setdefault(session.key_hash, asyncio.Lock())
@@ -54,7 +54,7 @@ class Keeping:
             return found
 
     async def _claimed(self, session: Session, key: str, until: datetime) -> Session | None:
-        """As `fresh`, for whoever has the renewal to itself: what another process has done before is seen now."""
+        """As `fresh`, for the request that has the renewal to itself: reads the session again first."""
         try:
             found = await self._sessions.find(key)
             due = self._due(found) if found else None
@@ -78,7 +78,7 @@ class Keeping:
         way_out = await self._login.way_out(account.provider, due) if tokens is None else None
 
         def renewed(content: Content) -> Content:
-            """Unless another process has renewed them meanwhile."""
+            """Applies the renewal, unless another process did meanwhile."""
             if tokens is None:
                 return content.logged_out(account, way_out)
             same = content.account == account
@@ -88,6 +88,6 @@ class Keeping:
         return session
 
     def _due(self, session: Session) -> Tokens | None:
-        """The tokens of a session, when they should be renewed."""
+        """The tokens of a session if they should be renewed, else None."""
         tokens = tokens_of(session.account) if session.account else None
         return tokens if tokens is not None and self._login.is_due(tokens) else None

@@ -31,7 +31,7 @@ class LoggedIn:
 
 
 class Login:
-    """One a process; to be closed. `transport` stands in for the connections to the providers."""
+    """One for each process; to be closed. `transport` stands in for the connections to the providers."""
 
     def __init__(
         self, settings: LoginSettings, clock: Clock, transport: httpx.AsyncBaseTransport | None = None
@@ -40,7 +40,7 @@ class Login:
         self._ahead = timedelta(seconds=settings.login_refresh_ahead_s)
         self._transport = transport or httpx.AsyncHTTPTransport()
         self.offered: tuple[ProviderName, ...] = settings.providers
-        """at whom people can log in, in order"""
+        """where people can log in, in order"""
 
         def party(name: ProviderName) -> RelyingParty:
             return RelyingParty(PROVIDERS[name](settings), settings, clock, self._transport)
@@ -57,7 +57,7 @@ class Login:
         return await self._party(name).begin(back)
 
     async def complete(self, pending: Pending, returned: Mapping[str, str]) -> LoggedIn:
-        """Who came back, with tokens for the FHIR base; LoginError where nobody is logged in."""
+        """Returns who came back, with tokens for the FHIR base; raises LoginError if nobody is logged in."""
         party = self._party(pending.provider)
         vouched = await party.complete(pending, returned)
         answer = await self._our_tokens(party, vouched)
@@ -65,7 +65,7 @@ class Login:
         return LoggedIn(vouched.identity, tokens)
 
     async def ended(self, name: str, logout_token: str) -> str:
-        """The log-in (`session_name`) that a provider says has ended; LoginError for what is not believed."""
+        """The log-in (`session_name`) that a provider says has ended; LoginError for a token that is not believed."""
         return await self._party(name).ended(logout_token)
 
     async def _our_tokens(self, party: RelyingParty, vouched: Vouched) -> TokenAnswer:
@@ -78,8 +78,8 @@ class Login:
         return self._clock.now() >= tokens.expires_at - self._ahead
 
     async def renew(self, tokens: Tokens) -> Tokens | None:
-        """Fresh ones; None when the session has ended at the issuer. While it is silent, those that still hold go on; when
-        they do not, LoginError."""
+        """Returns fresh tokens; None when the session has ended at the issuer. While it is silent, returns the old ones if
+        they still hold, else raises LoginError."""
         if tokens.refresh_token is None:
             return tokens if self._hold(tokens) else None
         try:
@@ -97,7 +97,7 @@ class Login:
         return self._tokens(kept, tokens.id_token, tokens.provider_session)
 
     async def end(self, provider: str, tokens: Tokens) -> str | None:
-        """Log out: our tokens are given back. Gives the `way_out`."""
+        """Logs out: revokes the refresh token. Returns the `way_out`."""
         try:
             if tokens.refresh_token is not None:
                 await (await self._issuer.endpoints()).revoke(tokens.refresh_token)
@@ -106,8 +106,8 @@ class Login:
         return await self.way_out(provider, tokens)
 
     async def way_out(self, provider: str, tokens: Tokens) -> str | None:
-        """Where the person must go to log out at the provider as well; None where it has no such place, or does not answer:
-        then nobody is kept here."""
+        """Where the person logs out at the provider as well; None if it has no such address or does not answer: the log-out
+        here goes on."""
         party = self._parties.get(provider)
         if party is None:
             return None

@@ -32,7 +32,7 @@ REFUSED_GRANT = "invalid_grant"
 
 
 class Refused(LoginError):  # noqa: N818 - named after what it is
-    """The provider says no, and by which word of the specification."""
+    """The provider refuses. `error`: the specification's word."""
 
     def __init__(self, error: str) -> None:
         super().__init__("untrusted", f"the provider refuses: {error[:40]}")
@@ -65,7 +65,7 @@ class Endpoints:
         )
 
     def authorization_url(self, *, state: str, nonce: str, verifier: str) -> str:
-        """Where the person goes; without a verifier, no challenge is sent."""
+        """Where the person is sent; without a verifier, no challenge goes along."""
         url, _ = self._client.create_authorization_url(
             self._published.required("authorization"),
             state=state,
@@ -82,11 +82,11 @@ class Endpoints:
         return await self._ask("authorization_code", code=code, **proof)
 
     async def refresh(self, token: str) -> TokenAnswer:
-        """New tokens; Refused when it does not hold any more."""
+        """New tokens; raises Refused when `token` holds no more."""
         return await self._ask("refresh_token", refresh_token=token)
 
     async def exchange(self, id_token: str) -> TokenAnswer:
-        """A token of this provider for whom another has vouched for (RFC 8693)."""
+        """Exchanges an ID token of another provider for this one's access token (RFC 8693)."""
         return await self._ask(
             EXCHANGE, subject_token=id_token, subject_token_type=ID_TOKEN, requested_token_type=ACCESS_TOKEN
         )
@@ -105,7 +105,7 @@ class Endpoints:
         return dict(answer)
 
     async def revoke(self, token: str) -> None:
-        """Give a token back, where the provider takes it; that it does not answer keeps nobody logged in here."""
+        """Revokes a refresh token, if the provider has an endpoint for it; raises LoginError if that fails."""
         address = self._published.endpoint("revocation")
         if address is None:
             return
@@ -115,7 +115,7 @@ class Endpoints:
             raise LoginError("silent", f"revocation: {type(error).__name__}") from None
 
     async def userinfo(self, access_token: str) -> httpx.Response:
-        """What is said of the person, as it was sent."""
+        """The answer of userinfo, as it was sent."""
         headers = {"Authorization": f"Bearer {access_token}"}
         try:
             answer: httpx.Response = await self._client.get(

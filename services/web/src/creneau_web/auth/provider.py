@@ -12,7 +12,7 @@ from creneau_web.login_settings import ProviderName
 
 @dataclass(frozen=True)
 class Provider:
-    """One that people log in at. `identity`: what its claims (ID token and userinfo together) say of them."""
+    """A provider that people log in at. `identity`: reads its claims (ID token and userinfo together)."""
 
     name: ProviderName
     issuer: str
@@ -24,6 +24,6 @@ class Provider:
     signed_userinfo: bool = False
     """whether userinfo counts only as a signed JWT"""
     challenge_if_published: bool = False
-    """whether PKCE is for when it says that it knows it; it is always used elsewhere"""
+    """whether PKCE is used only if it publishes that it knows it; otherwise always"""
     gives_our_tokens: bool = False
     """whether its access token is the one for the FHIR base; else its ID token is exchanged for one"""

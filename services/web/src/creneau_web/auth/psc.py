@@ -27,8 +27,8 @@ def provider(settings: LoginSettings) -> Provider:
 
 
 def identity_of(claims: Mapping[str, Any]) -> Identity:
-    """The national identifier is `SubjectNameID`, with which `sub` ends; `sub` itself is no identifier of a professional,
-    nor is `preferred_username` a name."""
+    """The national identifier is `SubjectNameID`, with which `sub` ends. `sub` itself identifies no professional, and
+    `preferred_username` is no name."""
     national_id, subject = text(claims, "SubjectNameID"), str(claims["sub"])
     if not national_id or not subject.endswith(f":{national_id}"):
         raise LoginError("untrusted", "SubjectNameID")
@@ -46,7 +46,7 @@ def identity_of(claims: Mapping[str, Any]) -> Identity:
 
 
 def _exercises(claims: Mapping[str, Any]) -> Iterator[Exercise]:
-    """One for each activity of each exercise: somebody may practise in several places."""
+    """Yields one for each activity of each exercise: somebody may practise in several places."""
     reference = claims.get("SubjectRefPro")
     for exercise in rows(reference.get("exercices") if isinstance(reference, dict) else None):
         for activity in rows(exercise.get("activities")) or [{}]:

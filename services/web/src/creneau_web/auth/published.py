@@ -21,7 +21,7 @@ from creneau_web.auth.failure import LoginError
 log = structlog.get_logger(__name__)
 
 KEYS_PAUSE_S = 30.0
-"""an unknown key asks for the keys again at most this often: forged tokens cost the provider nothing"""
+"""shortest time between two fetches for unknown keys: forged tokens must not cost the provider anything"""
 
 ClientAuth = Literal["client_secret_basic", "client_secret_post"]
 
@@ -35,7 +35,7 @@ class Published:
 
     @property
     def issuer(self) -> str:
-        """Its name in its own spelling."""
+        """The provider's name as it spells it."""
         return str(self.document["issuer"])
 
     def endpoint(self, name: str) -> str | None:
@@ -43,7 +43,7 @@ class Published:
         return str(value) if value else None
 
     def required(self, name: str) -> str:
-        """An endpoint without which nobody logs in."""
+        """An endpoint; LoginError if it is not published."""
         found = self.endpoint(name)
         if found is None:
             raise LoginError("silent", f"no {name}_endpoint is published")
@@ -56,18 +56,18 @@ class Published:
 
     @property
     def names_itself(self) -> bool:
-        """Whether it says its name beside the code (RFC 9207)."""
+        """Whether it sends its name beside the code (RFC 9207)."""
         return self.document.get("authorization_response_iss_parameter_supported") is True
 
     @property
     def client_auth(self) -> ClientAuth:
-        """How it wants the secret; what it does not say is Basic (Discovery, section 3)."""
+        """How it wants the secret; Basic if it does not say (Discovery, section 3)."""
         known = self.document.get("token_endpoint_auth_methods_supported", ["client_secret_basic"])
         return "client_secret_basic" if "client_secret_basic" in known else "client_secret_post"
 
 
 class Publication:
-    """What one provider publishes, kept for a while; while it is silent, what it said last."""
+    """Keeps for a while what one provider publishes; while it is silent, what it said last."""
 
     def __init__(self, issuer: str, client: httpx.AsyncClient, kept_s: float) -> None:
         self._issuer = issuer
@@ -78,7 +78,7 @@ class Publication:
         self._lock = asyncio.Lock()
 
     async def get(self, not_older_than_s: float | None = None) -> Published:
-        """What is published; LoginError where it has never answered."""
+        """What is published; raises LoginError if it has never answered."""
         limit = self._kept_s if not_older_than_s is None else not_older_than_s
         async with self._lock:
             if self._known is None or time.monotonic() - self._asked_at >= limit:
@@ -87,7 +87,7 @@ class Publication:
             return self._known
 
     async def verified(self, token: str) -> tuple[Claims, str]:
-        """The claims that a JWT of this provider holds, and its algorithm. Keys that it has changed are fetched."""
+        """The claims and the algorithm of a JWT of this provider. Fetches the keys again if they changed."""
         published = await self.get()
         try:
             return signed_claims(token, published.keys)

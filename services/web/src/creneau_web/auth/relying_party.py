@@ -1,4 +1,4 @@
-"""One provider: people are sent to it, and what comes back with them is checked (OpenID Connect Core, section 3.1)."""
+"""Sends people to one provider and checks what comes back with them (OpenID Connect Core, section 3.1)."""
 
 from __future__ import annotations
 
@@ -43,13 +43,13 @@ SIGNED = "application/jwt"
 
 @dataclass(frozen=True, slots=True)
 class Vouched:
-    """Who came back, with what the provider gave for them."""
+    """The person who came back, with what the provider gave for them."""
 
     identity: Identity
     id_token: str
     answer: TokenAnswer
     session: str | None = None
-    """what the provider calls the log-in (`session_name`)"""
+    """the provider's log-in (`session_name`)"""
 
 
 class RelyingParty:
@@ -69,7 +69,7 @@ class RelyingParty:
         self._publication = Publication(provider.issuer, client, settings.login_published_kept_s)
 
     async def endpoints(self) -> Endpoints:
-        """The way to the provider; LoginError while it has never answered."""
+        """The provider's endpoints; raises LoginError while it has never answered."""
         return self._endpoints(await self._publication.get())
 
     def _endpoints(self, published: Published) -> Endpoints:
@@ -99,7 +99,7 @@ class RelyingParty:
         return url, state, pending
 
     async def complete(self, pending: Pending, returned: Mapping[str, str]) -> Vouched:
-        """Who came back with `returned` (the query of the address); LoginError where nobody is to be believed."""
+        """Returns who came back with `returned` (the query of the address); raises LoginError if a check fails."""
         if self._clock.now() >= pending.until:
             raise LoginError("stale", "too late")
         published = await self._publication.get()
@@ -116,7 +116,7 @@ class RelyingParty:
         check_id_token(claims, algorithm, access_token, expected)
         said = await self._userinfo(await endpoints.userinfo(access_token), expected)
         check_same_person(claims, said)
-        # What the ID token says of the log-in itself stands over whatever userinfo repeats.
+        # The level (`acr`) is the one in the ID token, whatever userinfo repeats.
         identity = self.provider.identity({**said, "acr": claims.get("acr", "")})
         return Vouched(identity, id_token, answer, session_name(claims))
 
@@ -145,7 +145,7 @@ class RelyingParty:
         return await self._publication.get()
 
     def _check_sender(self, published: Published, returned: Mapping[str, str]) -> None:
-        """That the answer is this provider's: another could hand its own people over (RFC 9207)."""
+        """Raises LoginError if the answer is another provider's, which could send its own people (RFC 9207)."""
         name = returned.get("iss")
         if name is None and not published.names_itself:
             return
@@ -166,7 +166,7 @@ class RelyingParty:
         )
 
     async def _userinfo(self, answer: httpx.Response, expected: Expected) -> Claims:
-        """The claims of userinfo, which some sign."""
+        """The claims of userinfo, which some providers sign."""
         kind = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind == SIGNED:
             claims, _ = await self._publication.verified(answer.text.strip())
@@ -188,7 +188,7 @@ def _declined(error: str) -> tuple[Literal["declined", "untrusted"], str]:
 
 
 def ends_at(answer: TokenAnswer, now: datetime) -> datetime:
-    """When an access token ends; one that does not say is taken for a short one."""
+    """When an access token ends; a short time if it does not say."""
     try:
         lifetime_s = float(answer["expires_in"])
     except (KeyError, TypeError, ValueError):

@@ -1,4 +1,4 @@
-"""The agenda of a time: whose it is, and whether its practice agrees to each visit."""
+"""The agenda of a slot: whose it is, and whether its practice agrees to each visit."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ async def slot_and_agenda(fhir: Fhir, slot: str) -> tuple[Resource, Resource] | 
 
 
 def change_deadline(agenda: Resource) -> timedelta:
-    """How long before it begins a visit can be changed online for the last time; nothing where the agenda does not say."""
+    """How long before its start a visit can last be changed online; zero if the agenda does not say."""
     said = next((found for url in DEADLINES if (found := extension(agenda, url)) is not None), {})
     quantity = said.get("valueDuration", {})
     unit = _UNITS.get(quantity.get("code", ""))
@@ -34,13 +34,12 @@ def change_deadline(agenda: Resource) -> timedelta:
 
 
 def practice_agrees(agenda: Resource) -> bool:
-    """Whether its practice agrees to each visit: what is booked there is asked for."""
+    """Whether the practice has to agree to each visit: a booking is a request."""
     return (extension(agenda, AGREES) or {}).get("valueBoolean") is True
 
 
 async def is_of(fhir: Fhir, agenda: Resource, professional: Professional) -> bool:
-    """Whether its times are those of a professional in this role: it names the role, or the person alone where that is
-    clear."""
+    """Whether an agenda is a professional's in this role: it names the role, or the person alone if the role is clear."""
     if f"PractitionerRole/{professional.id}" in references_of(agenda):
         return True
     return agenda["id"] in await agendas_of_person(fhir, professional)

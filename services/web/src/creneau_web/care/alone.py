@@ -1,7 +1,7 @@
 """Agendas of a professional alone: they name the person, and no role. Much software has only these.
 
-They are shown with a role where it is clear that one is received there: at the place that the agenda names, or, where it
-names none, where all roles that the person has by now are at one place.
+Such an agenda is shown with a role if the place is clear: the role is at the place that the agenda names, or the agenda
+names none and all present roles of the person are at one place.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ MOST = "100"
 
 
 async def agendas_of_person(fhir: Fhir, professional: Professional) -> frozenset[str]:
-    """The ids of the agendas (Schedule) that are on and of the person alone, in this role."""
+    """The ids of the active agendas (Schedule) that name the person alone, for this role."""
     person = professional.practitioner
     if person is None:
         return frozenset()
@@ -49,7 +49,7 @@ async def _is_at_one_place(fhir: Fhir, person: str) -> bool:
 
 
 def references_of(schedule: Resource) -> list[str]:
-    """Whom an agenda names: `Type/id`."""
+    """An agenda's actors: `Type/id`."""
     return [str(actor.get("reference", "")) for actor in schedule.get("actor", ())]
 
 

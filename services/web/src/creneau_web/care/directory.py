@@ -1,4 +1,4 @@
-"""Professionals with their places, as anybody may read them: kept in memory for a stated time, asked for when they are not."""
+"""Professionals with their places, as anybody may read them: kept in memory for a stated time."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ PLACES = {
     "Location": [PART_OF],
     "HealthcareService": [("_include", "HealthcareService:location"), PART_OF],
 }
-"""what says where something is, with what is asked for beside it"""
+"""the types that have a place → what is asked for beside them"""
 MOST = 200
 """professionals of one answer"""
 
 
 class Directory:
-    """The public face of professionals. `kept_s`: how old what is said of them may be, seconds."""
+    """Public data of professionals. `kept_s`: how old what is kept may be, seconds."""
 
     def __init__(self, kept_s: float) -> None:
         self._people: Kept[Professional] = Kept(kept_s, is_personal=is_about_who_asks)
@@ -37,13 +37,13 @@ class Directory:
             found = professionals_of(await _search(public, "_id", [role]), fhir.at)
             if not found:
                 await public.read("PractitionerRole", role)
-                raise RefusedError(Refusal(404, "not-found", ""))  # it came while it was asked for
+                raise RefusedError(Refusal(404, "not-found", ""))  # it appeared between the two requests
             return found[0]
 
         return await self._people.get(role, ask)
 
     async def of_roles(self, fhir: Fhir, roles: Iterable[str]) -> list[Professional]:
-        """Those of these PractitionerRoles (ids) that there are; who is not known yet is asked for in one search."""
+        """Those of these PractitionerRoles (ids) that exist; those not kept are asked for in one search."""
         known = {role: self._people.known(role) for role in roles}
         unknown = [role for role, professional in known.items() if professional is None]
         answered = await _search(fhir.as_(None), "_id", unknown) if unknown else {}
@@ -51,7 +51,7 @@ class Directory:
         return [*(one for one in known.values() if one is not None), *found]
 
     async def of_practitioners(self, fhir: Fhir, people: Iterable[str]) -> list[Professional]:
-        """Wherever these Practitioners (ids) work, not where they did."""
+        """Present roles of these Practitioners (ids), no former ones."""
         bundle = await _search(
             fhir.as_(None),
             "practitioner",
@@ -63,8 +63,8 @@ class Directory:
         return found
 
     async def places(self, fhir: Fhir, references: Iterable[str]) -> dict[str, tuple[Place, ...]]:
-        """Where these Locations and HealthcareServices (`Type/id`) are; those that are not known yet are asked for in one
-        search a type. Without those that there are not."""
+        """The places of these Locations and HealthcareServices (`Type/id`), as far as they exist; those not kept are asked
+        for in one search for each type."""
         kept = {reference: self._places.known(reference) for reference in references}
         found = {reference: places for reference, places in kept.items() if places is not None}
         for type_, includes in PLACES.items():
@@ -78,7 +78,7 @@ class Directory:
         return found
 
     def remember(self, people: Iterable[Professional]) -> None:
-        """Keep what an answer has said of them anyhow."""
+        """Keeps professionals that some answer told."""
         for professional in people:
             self._people.put(professional.id, professional)
 

@@ -31,20 +31,20 @@ ASKED = 60
 """professionals whose first free times are compared"""
 PAGE = 10
 SOON = timedelta(minutes=1)
-"""what begins earlier is not offered"""
+"""a time that begins earlier is not offered"""
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What a search has come to. Either `choices` (which town is meant?) or results."""
+    """The result of a search: either `choices` (which town is meant?) or people."""
 
     people: tuple[Professional, ...] = ()
-    """those who are free soonest first"""
+    """by first free time"""
     total: int = 0
     known: int = 0
-    """of how many the directory knows that they fit, whether they are free in the way that is wished or not"""
+    """how many fit by the directory, free in the wished way or not"""
     compared: int = 0
-    """of how many the first free times were compared"""
+    """how many people's first free times were compared"""
     told: Told = field(default_factory=Told)
     town: Town | None = None
     choices: tuple[Town, ...] = ()
@@ -55,7 +55,7 @@ class Found:
 
     @property
     def who(self) -> str | None:
-        """Whom the page is about: a kind of care, or a name as it was typed."""
+        """What the page is about: a kind of care, or a name as it was typed."""
         return self.told.who or (self.typed if self.told.named else None)
 
     @property
@@ -64,8 +64,8 @@ class Found:
 
 
 class Finding:
-    """Searches for people. Who fits is kept for some seconds; when they are free is asked each time, and what several ask
-    at the same moment is asked once for all of them: nobody's rights are in these questions."""
+    """Searches for people. Who fits is kept for some seconds; when they are free is asked each time. What several callers
+    ask at the same moment is asked once: these questions depend on nobody's rights."""
 
     def __init__(self, clock: Clock, directory: Directory, kept_s: float) -> None:
         self._clock = clock
@@ -83,7 +83,7 @@ class Finding:
             return found
         self._directory.remember(found.people)
         begin, end = (page - 1) * PAGE, page * PAGE
-        # Of a page of people all is asked at once; of more first who comes first.
+        # One page of people: all times at once. More: first one time each, to sort them.
         few = len(found.people) <= PAGE
         try:
             first = await self._free(public, found.people, mode, FIRST if few else 1)
@@ -136,7 +136,7 @@ class Finding:
 def _soonest_first(
     people: Sequence[Professional], openings: Mapping[str, Sequence[Opening]], *, only_free: bool
 ) -> tuple[Professional, ...]:
-    """In the order of their first free time, then of their names; who has none comes last, or not at all."""
+    """Sorts people by first free time, then by name. Who has none comes last, or is left out."""
 
     def key(one: Professional) -> tuple[bool, float, str]:
         free = openings.get(one.id)

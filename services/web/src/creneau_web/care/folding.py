@@ -1,4 +1,4 @@
-"""One spelling for what people spell in many: case, accents, ligatures, hyphens and apostrophes aside."""
+"""Folds spellings into one: case, accents, ligatures, hyphens and apostrophes aside."""
 
 from __future__ import annotations
 

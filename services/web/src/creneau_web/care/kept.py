@@ -1,5 +1,4 @@
-"""What anybody may read, kept for some seconds, or for as long as it is being asked for: many people look at the same page
-at the same time."""
+"""Keeps what anybody may read, for some seconds or while it is being asked for: many people look at one page at once."""
 
 from __future__ import annotations
 
@@ -14,9 +13,9 @@ ROOM = 2048
 
 
 class Kept(Generic[Value]):
-    """Values by key for `seconds` from when they were asked for; who asks for one that is being made waits for it.
-    Nought seconds: the answer is shared by those who wait for it, and kept for nobody else. `is_personal`: whether a
-    failure says something of who asked, so that whoever waited asks for themselves."""
+    """Keeps values by key for `seconds` from the request on; who asks for one that is being made waits for it. Zero seconds:
+    only those who wait share the value. `is_personal`: whether a failure concerns its caller alone, so that those who waited
+    ask for themselves."""
 
     def __init__(
         self,
@@ -54,7 +53,7 @@ class Kept(Generic[Value]):
         return kept[1].result()
 
     def put(self, key: Hashable, value: Value) -> None:
-        """Keep what was come by otherwise."""
+        """Keeps a value from elsewhere."""
         made: asyncio.Future[Value] = asyncio.get_running_loop().create_future()
         made.set_result(value)
         self._keep(key, made, self._monotonic())

@@ -62,14 +62,14 @@ class Professional:
     practitioner: str | None = None
     """id of the Practitioner"""
     clock: ZoneInfo = PARIS
-    """by which they live where no place is known"""
+    """time zone if no place is known"""
 
     @property
     def zone(self) -> ZoneInfo:
         return self.place.zone if self.place else self.clock
 
     def or_as(self, other: Professional) -> Professional:
-        """The same person where it is not known in which of two roles: without a place, unless both are there."""
+        """Merges two roles of a person when either may be meant: without a place, unless both have the same."""
         if self.place == other.place:
             return self
         return replace(self, place=None, phone=None, clock=self.zone if self.zone == other.zone else PARIS)
@@ -97,7 +97,7 @@ class Opening:
 
 
 def way_of(modes: Collection[str]) -> Way:
-    """Where one meets, by the modes of a visit; where several are left open, at the practice."""
+    """Where a visit is: by video if that is its only mode, at home if AMB is no mode, else at the practice."""
     if set(modes) == {"VR"}:
         return "video"
     return "home" if "HH" in modes and "AMB" not in modes else "practice"
@@ -105,7 +105,7 @@ def way_of(modes: Collection[str]) -> Way:
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """What one may come for (motif de consultation): the practice's own words and how long it takes."""
+    """A reason for a visit (motif de consultation): the practice's own words and how long it takes."""
 
     text: str
     minutes: int

@@ -36,7 +36,7 @@ def professionals_of(bundle: Resource, at: datetime) -> list[Professional]:
 
 
 def professionals_now(bundle: Resource, at: datetime) -> list[Professional]:
-    """Of `professionals_of` those whose role it is by then."""
+    """As `professionals_of`, only the roles in force then."""
     return _professionals(roles_now(bundle, at), bundle, at)
 
 
@@ -46,8 +46,8 @@ def _professionals(roles: Iterable[Resource], bundle: Resource, at: datetime) ->
 
 
 def roles_now(bundle: Resource, at: datetime) -> list[Resource]:
-    """Those PractitionerRoles of a searchset that somebody has at an instant. A role has gone with its organisation, and with
-    the last of its places, as far as these came with it."""
+    """The PractitionerRoles of a searchset in force at an instant. A role ends with its organisation, and with its last
+    place, as far as the searchset has these."""
     known = by_reference(bundle)
     return [
         role
@@ -59,7 +59,7 @@ def roles_now(bundle: Resource, at: datetime) -> list[Resource]:
 
 
 def places_now(role: Resource, known: Mapping[str, Resource], at: datetime) -> frozenset[str]:
-    """The places (references) of a role where one is received at an instant."""
+    """The places (references) of a role that are in use at an instant."""
     references = [str(place.get("reference", "")) for place in role.get("location", ())]
     return frozenset(one for one in references if is_there(known.get(one, {}), at))
 
@@ -118,8 +118,8 @@ def place_of(location: Resource, at: datetime) -> Place:
 
 
 def places_of(bundle: Resource, at: datetime) -> dict[str, tuple[Place, ...]]:
-    """Where the Locations and HealthcareServices of an answer are, by their references (`Type/id`): a place itself, an offer
-    at those of its places that came with it and are in use, if any is."""
+    """The places of the Locations and HealthcareServices of an answer, by reference (`Type/id`). A Location is its own
+    place; an offer has those of its places in the answer that are in use, else all of them."""
     known = by_reference(bundle)
     offers = entries(bundle, "HealthcareService")
     return {
@@ -140,7 +140,7 @@ def _places_of_offer(offer: Resource, known: Mapping[str, Resource], at: datetim
 
 
 def _filled(location: Resource, known: Mapping[str, Resource], at: datetime) -> Resource:
-    """A place with the address and the zone of what it is part of, as a room is of a site, where it says none itself."""
+    """A place, with the address and the zone of what it is part of (a room of a site) if it states none itself."""
     seen, here = [location], location
     while (here := known.get((here.get("partOf") or {}).get("reference", ""), {})) and here not in seen:
         seen.append(here)
@@ -151,14 +151,14 @@ def _filled(location: Resource, known: Mapping[str, Resource], at: datetime) -> 
 
 
 def _address(location: Resource, at: datetime) -> Resource | None:
-    """Its address, unless that is a former one: of one that begins later, visits are to come."""
+    """The address, unless it has ended. One that begins later counts: visits there are to come."""
     address = location.get("address") or {}
     until = bounds(address.get("period"))[1]
     return None if address.get("use") == "old" or (until is not None and until <= at) else address
 
 
 def _lines(address: Resource) -> Iterator[str]:
-    """Above the town; where the address says no more than a text, that."""
+    """The lines above the town; else the text, if there is nothing else."""
     yield from address.get("line", ())
     if address.get("text") and not any(address.get(name) for name in ("line", "postalCode", "city")):
         yield address["text"]
@@ -196,7 +196,7 @@ def _local(text: str, zone: ZoneInfo) -> datetime:
 
 
 def _specialties(role: Resource, service: Resource) -> Iterator[str]:
-    """Specialities by name; for who has none (a midwife, a physiotherapist) the profession."""
+    """Specialities by name; without one (a midwife, a physiotherapist) the profession."""
     named = list(_displays(role.get("specialty", ())))
     for text in (
         named or list(_displays(role.get("code", ()))) or list(_displays(service.get("specialty", ())))

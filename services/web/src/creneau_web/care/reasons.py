@@ -1,4 +1,4 @@
-"""What one may come to somebody for: what their free times say that they are for."""
+"""What a professional may be seen for: the reasons that their free times name."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from creneau_web.fhir.client import Fhir
 from creneau_web.fhir.refusal import is_about_who_asks
 
 LOOKED_AT = 60
-"""free times whose reasons are told as they are now; what is only for later ones may be some minutes old"""
+"""first free times, whose reasons are up to date; reasons of later ones may be some minutes old"""
 
 
 class Reasons:
-    """The reasons of professionals. Of who has many free times, those of the later ones are read once for `kept_s` seconds:
-    a check-up that is free in three weeks is a reason too, however many short visits come before."""
+    """The reasons of professionals. If there are many free times, the reasons of later ones are kept for `kept_s` seconds: a
+    check-up in three weeks is a reason too, however many short visits come before."""
 
     def __init__(self, kept_s: float) -> None:
         self._later: Kept[list[Reason]] = Kept(kept_s, is_personal=is_about_who_asks)
 
     async def of(self, fhir: Fhir, professional: Professional, first: list[Opening]) -> list[Reason]:
-        """In the order in which they come. `first`: the first free times, `LOOKED_AT` of them where there are so many."""
+        """Reasons in the order of their times. `first`: the first free times, at most `LOOKED_AT`."""
         if len(first) < LOOKED_AT:
             return reasons_of(first)
         public = fhir.as_(None)
@@ -39,7 +39,7 @@ class Reasons:
 
 
 def reasons_of(openings: Iterable[Opening]) -> list[Reason]:
-    """What free times are for, in the order in which they come; each once."""
+    """The reasons of free times, in the order in which they come; each once."""
     found: dict[str, Reason] = {}
     for opening in openings:
         if opening.reason:

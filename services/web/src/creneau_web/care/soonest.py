@@ -1,7 +1,7 @@
 """When professionals are free: the first times of each of several agendas.
 
-The one module that knows how this is asked: the index of first free times (`Slot/$soonest`) says who is free when, and of
-those who are shown what follows.
+The one module that knows how to ask this: the index of first free times (`Slot/$soonest`) tells who is free when, and the
+next times of those who are shown.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ AGENDAS = 100
 MANY = 200
 """free times of one professional that are asked for at once"""
 LOOKED_AT_MAX = 2_000
-"""free times among which the first is looked for that fits: some weeks of somebody who vaccinates every five minutes"""
+"""most free times searched for one that fits: some weeks of somebody who vaccinates every five minutes"""
 
 
 async def first_openings(
     fhir: Fhir, professionals: Sequence[Professional], after: datetime, mode: str = "", count: int = FIRST
 ) -> dict[str, tuple[Opening, ...]]:
-    """The first free times of each of them from an instant on, by the id of their PractitionerRole; who has none is not
-    there. `mode`: only of this way of seeing each other (ActCode). At least `count` of each, where there are so many."""
+    """First free times of each professional from an instant on, by PractitionerRole id; who has none is left out. `mode`:
+    only this way of a visit (ActCode). At least `count` of each, if there are so many."""
     if not professionals:
         return {}
     query = [
@@ -89,7 +89,7 @@ async def next_fitting(
 
 
 async def openings_after(fhir: Fhir, professional: Professional, after: datetime) -> list[Opening]:
-    """The free times from an instant on, as many as are looked at."""
+    """Free times from an instant on, until `LOOKED_AT_MAX` are read."""
     found: list[Opening] = []
     async for page in _pages(fhir, professional, _query(after, MANY)):
         found += page
@@ -111,7 +111,7 @@ async def nearest_openings(
 
 
 async def is_connected(fhir: Fhir, professional: Professional) -> bool:
-    """Whether an agenda of theirs is here at all."""
+    """Whether the professional has an active agenda here."""
     query = [
         ("actor", f"PractitionerRole/{professional.id}"),
         ("active", "true"),
@@ -125,7 +125,7 @@ async def is_connected(fhir: Fhir, professional: Professional) -> bool:
 async def _alone(
     fhir: Fhir, professional: Professional, found: Mapping[str, Sequence[Resource]]
 ) -> list[Resource]:
-    """Of the slots that were found, by whom their agendas name, those of the person alone."""
+    """The slots whose agendas name the person alone. `found`: actor → slots."""
     slots = found.get(f"Practitioner/{professional.practitioner}", ())
     agendas = await agendas_of_person(fhir, professional) if slots else frozenset[str]()
     return [slot for slot in slots if slot["schedule"]["reference"].partition("/")[2] in agendas]
@@ -142,8 +142,7 @@ async def _first_page(
 async def _pages(
     fhir: Fhir, professional: Professional, query: Sequence[tuple[str, str]]
 ) -> AsyncIterator[list[Opening]]:
-    """The free times that are asked for, page by page: of the agendas that name the role, or where there are none of the
-    person alone."""
+    """Yields the free times page by page: of the agendas that name the role; if these have none, of the person alone."""
     whose = ("schedule.actor", f"PractitionerRole/{professional.id}")
     first: Resource = await fhir.search("Slot", [whose, *query])
     if not any(entries(first, "Slot")) and (agendas := await agendas_of_person(fhir, professional)):
@@ -156,7 +155,7 @@ async def _pages(
 
 
 def _query(after: datetime, count: int, order: str = "start") -> list[tuple[str, str]]:
-    """Whole Slots: to have some of their elements chosen costs the server more than to send them all."""
+    """Asks for whole Slots: to select elements costs the server more than to send them all."""
     return [
         ("status", "free"),
         ("start", f"ge{after.isoformat()}"),

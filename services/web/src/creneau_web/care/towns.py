@@ -1,6 +1,6 @@
 """Which town is meant: as the directory's search has understood it, and which others it could have been.
 
-Here it is known how the directory tells of places (`$find-care`, `$suggest`); `finding.py` alone asks.
+Knows how the directory tells of places (`$find-care`, `$suggest`); `finding.py` alone asks.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ def town_of(told: Mapping[str, Any]) -> Town | None:
 
 
 def choices_of(told: Mapping[str, Any], suggested: Mapping[str, Any], where: str) -> list[Town]:
-    """The towns to choose from where it is not clear which is meant; none when it is.
+    """The towns to choose from if it is not clear which is meant; none if it is.
 
-    Not clear is a name that several larger towns bear, and what is no name of a town but the beginning of several.
+    It is unclear if several larger towns have the name, or if it is no town's name but the beginning of several.
     """
     town = town_of(told)
     beginning = [Town(*_named(label)) for label in _suggested(suggested)]

@@ -30,7 +30,7 @@ def parameters_of(bundle: Resource) -> Resource:
 
 
 def told_of(bundle: Resource) -> Told:
-    """All that an answer says of itself."""
+    """Reads what an answer says of itself."""
     parameters = parameters_of(bundle)
     read = [
         (text, meanings, kind)
@@ -56,7 +56,7 @@ def told_of(bundle: Resource) -> Told:
 
 
 _UNTOLD = frozenset({"care-many", "care-when"})
-"""what the pages show otherwise: the free times of each say when"""
+"""codes that the pages show otherwise: the free times of each say when"""
 _SILENT = frozenset({"skip", "title", "near", "nearme", "emergency", "name"})
 
 

@@ -19,7 +19,7 @@ JSON = "application/fhir+json"
 
 ID = re.compile(r"(?!\.+$)[A-Za-z0-9.-]{1,64}")
 PART = re.compile(r"\$?(?!\.+$)[A-Za-z0-9.-]{1,64}")
-"""of the path of an operation: a type, an id, the operation"""
+"""a part of an operation's path: a type, an id, the operation"""
 
 Resource = dict[str, Any]
 
@@ -37,33 +37,33 @@ class Answered:
 
 
 def checked(pattern: re.Pattern[str], *parts: str) -> None:
-    """RefusedError (404) for a part of a path that is none: it may come from an address that somebody has typed, and would
-    make another question of this one."""
+    """Raises RefusedError (404) for an invalid part of a path: it may come from an address that somebody typed, and would
+    change the request."""
     if not all(pattern.fullmatch(part) for part in parts):
         raise RefusedError(Refusal(404, "not-found", ""))
 
 
 def next_cursor(bundle: Resource) -> str | None:
-    """What leads to the next page of a searchset: opaque, and sealed by the server."""
+    """The cursor of a searchset's next page: opaque, sealed by the server; None on the last."""
     url = next((link["url"] for link in bundle.get("link", ()) if link["relation"] == "next"), None)
     return parse_qs(urlsplit(url).query).get("_cursor", [None])[0] if url else None
 
 
 @dataclass(frozen=True, slots=True)
 class Fhir:
-    """The FHIR base as one person sees it. Every method raises RefusedError and UnreachableError; what is no id names
-    nothing that there is."""
+    """The FHIR base as one person sees it. Every method raises RefusedError and UnreachableError; an invalid id gives
+    404."""
 
     wire: Wire
     at: datetime
-    """when they ask: of several names and addresses, what holds then is theirs"""
+    """when the person asks: of several names and addresses, those valid then count"""
     language: str = "fr"
     token: str | None = None
     address: str | None = None
-    """the person's own, for the limits of who has no token"""
+    """the person's IP address, for the limits of callers without a token"""
 
     def as_(self, token: str | None) -> Fhir:
-        """The same base as somebody else sees it."""
+        """The same base with another token, or none."""
         return replace(self, token=token)
 
     async def read(self, type_: str, id_: str) -> Answered:
@@ -80,7 +80,7 @@ class Fhir:
         return (await self._ask("GET", f"/{type_}", params=query)).resource
 
     async def search_privately(self, type_: str, query: Query) -> Resource:
-        """A searchset by what must stand in no address."""
+        """A searchset by values that must be in no address."""
         content = urlencode(query).encode()
         sent = {"Content-Type": "application/x-www-form-urlencoded"}
         return (await self._ask("POST", f"/{type_}/_search", content=content, headers=sent)).resource
@@ -99,7 +99,7 @@ class Fhir:
         return (await self._ask("GET", path, params=parse_qsl(url.query, keep_blank_values=True))).resource
 
     async def create(self, resource: Resource, *, key: str | None = None) -> Answered:
-        """`key`: the same for the same wish, so that it comes true once (Idempotency-Key)."""
+        """Creates a resource. `key`: the same for the same wish, which is done once (Idempotency-Key)."""
         headers = {"Idempotency-Key": key} if key else {}
         return await self._ask("POST", f"/{resource['resourceType']}", resource, headers=headers)
 
@@ -137,14 +137,14 @@ class Fhir:
         return await self._ask("POST", f"/{path}", body, headers=headers)
 
     async def download(self, path: str) -> Response:
-        """What is no FHIR in JSON (an archive), as it is. `path` as that of an operation."""
+        """An answer that is no FHIR JSON (an archive), as it is. `path`: as of `operation`."""
         checked(PART, *path.split("/"))
         return await self._send("GET", f"/{path}", headers={"Accept": "*/*"})
 
     async def exchange(
         self, method: str, path: str, body: object = None, *, media_type: str = JSON
     ) -> Response:
-        """Any request, and its answer as it is, refusals too."""
+        """Sends any request; returns the answer as it is, refusals too."""
         content = None if body is None else orjson.dumps(body)
         return await self.wire.request(
             method, path, {**self._own_headers(), "Content-Type": media_type}, content=content

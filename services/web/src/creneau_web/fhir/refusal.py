@@ -1,4 +1,4 @@
-"""What the FHIR base said no with."""
+"""Refusals of the FHIR base."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 CHANGED_MEANWHILE = 412
-"""the status of a refusal: what was read is not what stands any more"""
+"""status of a refusal: the resource has changed since it was read"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class RefusedError(Exception):
 
 
 def is_about_who_asks(error: Exception) -> bool:
-    """Whether it says nothing of what was asked for: others may be answered."""
+    """Whether an error concerns this caller alone: others may be answered."""
     return isinstance(error, RefusedError) and error.refusal.status == 429
 
 

@@ -17,7 +17,7 @@ SUCCESS = range(200, 300)
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """What came back, whatever it says. `headers`: by names in any case."""
+    """An answer, whatever its status. `headers`: names in any case."""
 
     status: int
     headers: Mapping[str, str]
@@ -49,9 +49,9 @@ class Wire(Protocol):
 
 
 class HttpWire:
-    """Over HTTP by aiohttp: a page asks several times, and each costs a twentieth of what httpx takes for it.
+    """Over HTTP by aiohttp: a page makes several requests, and each costs a twentieth of what httpx takes.
 
-    `base`: address of the FHIR base; `connections_max`: open at once; `verify`: by whom TLS is vouched for.
+    `base`: address of the FHIR base; `connections_max`: open at once; `verify`: which CAs are trusted.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class HttpWire:
         connector = aiohttp.TCPConnector(
             limit=self._connections_max, keepalive_timeout=self._kept_s, ssl=self._verify or True
         )
-        # What is asked beside the base is not worth compressing, nor anybody's cookies.
+        # Answers of the base are not worth compressing; cookies are not kept.
         self._open = aiohttp.ClientSession(
             connector=connector,
             timeout=self._timeout,

@@ -21,7 +21,7 @@ log = structlog.get_logger(__name__)
 
 
 class Collector:
-    """One a process. `now` gives seconds since 1970."""
+    """One for each process. `now` gives seconds since 1970."""
 
     def __init__(
         self,
@@ -53,7 +53,7 @@ class Collector:
         return bool(self._settings.processes or self._settings.dependencies)
 
     def report(self) -> Report:
-        """What is to be said now."""
+        """The report as of now."""
         if self._judged is None:
             return self._judge()
         return as_of(self._judged, self.memory, self._settings, self._now())
@@ -62,11 +62,11 @@ class Collector:
         return report(self.memory, self._settings, self.tracker, self._now())
 
     async def run(self) -> None:
-        """Look, and look again, until it is cancelled. What goes wrong here is shown on the page."""
+        """Looks again and again, until it is cancelled. What goes wrong here is shown on the page."""
         async with self._http:
             while self.watches:
                 looked = await _failure_of(self.look)
-                # Once a look, beside the loop, whoever reads the page how often: people are waiting for other pages.
+                # Once for each look and in a thread, however often the page is read: other pages must not wait.
                 judged = await _failure_of(self._judge_apart)
                 self.memory.failed = looked or judged
                 await asyncio.sleep(self._settings.ops_interval_s)
@@ -122,7 +122,7 @@ class Collector:
         return True
 
     async def _resolved(self) -> Sequence[Place]:
-        """The processes, a host that is several addresses as several; one that is unknown now stays one that is away."""
+        """The processes: a host with several addresses counts as several; one that cannot be resolved stays one."""
         found: list[Place] = []
         for several in await asyncio.gather(*(self._addresses(place) for place in self._settings.processes)):
             found += several
@@ -142,7 +142,7 @@ class Collector:
 
 
 async def _failure_of(step: Callable[[], Awaitable[None]]) -> str | None:
-    """The kind of the exception by which a step has ended, which is logged; None: it is done."""
+    """Runs a step; returns the type of its exception, which is logged, or None."""
     try:
         await step()
     except Exception as error:

@@ -80,7 +80,7 @@ def quantile_of(share: float, counts: Mapping[float, float]) -> float | None:
 
 
 def span_s(seen: Iterable[Seen], now: float, longest_s: float) -> float:
-    """Over how long the processes have been looked at, of the time that is kept."""
+    """For how long the processes have been looked at, seconds; at most `longest_s`."""
     firsts = [one.looks[0].at for one in seen if one.looks]
     return min(longest_s, now - min(firsts)) if firsts else 0.0
 

@@ -36,7 +36,7 @@ class Seen:
         self.looks.append(look)
         if numbers is not None:
             if not self._columns and numbers.get(STARTED, 0.0) > self.looks[0].at:
-                # It began while we looked: it has counted from nought.
+                # It began after the first look: it has counted from zero.
                 self._samples.append((self.looks[0].at, array("d")))
             for key in numbers:
                 self._columns.setdefault(key, len(self._columns))
@@ -77,8 +77,8 @@ class Seen:
         return [key for key in self._columns if key.name == name]
 
     def steps(self, key: Key) -> Iterator[tuple[float, float]]:
-        """By how much a counter grew, and when that was seen. A process that began anew counts from 0; a series that is
-        born while we look does, too; what there was before the first look is nobody's."""
+        """Yields when a counter was seen to grow, and by how much. A process that restarted counts from 0; so does a series
+        that appears after the first look. What was counted before that look is left out."""
         column, before = self._columns.get(key), nan
         if column is None:
             return
@@ -101,9 +101,9 @@ class Memory:
     looked_at: float | None = None
     """when the last round of looks ended"""
     failed: str | None = None
-    """why the last round did not: the kind of the failure"""
+    """type of the failure of the last round; None: there was none"""
 
     def forget_all_but(self, names: Mapping[str, object]) -> None:
-        """Processes that are no more, as the list of them has it."""
+        """Forgets all processes but those in `names`."""
         for name in [name for name in self.processes if name not in names]:
             del self.processes[name]

@@ -27,11 +27,11 @@ Step = Literal["token", "search", "hold", "book", "cancel"]
 STEPS: tuple[Step, ...] = get_args(Step)
 
 NAME = "creneau-rehearsal"
-"""of the Organization, the Schedule and the Patient that are only for this"""
+"""id of the Organization, the Schedule and the Patient that are only for this"""
 SLOTS = 12
 TOKEN_SLACK_S = 60.0
 SOONER = 4
-"""how much sooner it is tried again after a failure, so that its end is seen soon"""
+"""the pause after a failure is shorter by this factor, so that its end is seen soon"""
 FHIR_JSON = "application/fhir+json"
 
 SUCCESS = Gauge(
@@ -70,7 +70,7 @@ class _Token:
 
 @dataclass(slots=True)
 class Rehearsal:
-    """One loop of it. `now` gives seconds since 1970."""
+    """The loop of rehearsals. `now` gives seconds since 1970."""
 
     settings: RehearsalSettings
     http: httpx.AsyncClient
@@ -92,7 +92,7 @@ class Rehearsal:
                 continue
 
     async def rehearse(self) -> bool:
-        """One booking from the search to the cancellation; whether all of it succeeded."""
+        """Makes one booking, from the search to the cancellation; returns whether all of it succeeded."""
         FAILED.clear()
         try:
             await self._once()

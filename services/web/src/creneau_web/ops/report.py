@@ -1,4 +1,4 @@
-"""What the page says: each line since when, and above all of them one sentence."""
+"""The operator's report: since when each line is bad, and what is bad, likely causes first."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CAUSES: tuple[Section, ...] = (
     "others",
     "whom",
 )
-"""In which order lines are named in the sentence: what may be the cause of others first."""
+"""The order in which the sentence names lines: possible causes of others first."""
 NAMED_MAX = 3
 NOT_WORKING: frozenset[Section] = frozenset({"rehearsal", "functions", "dependencies", "processes"})
 
@@ -34,7 +34,7 @@ class Tracker:
     last_problem_ended: float | None = None
 
     def follow(self, lines: Iterable[Line], now: float) -> list[Line]:
-        """The lines with since when they are bad; what is not known from before is since now."""
+        """Returns the lines, bad ones with `since`: now, if they were not bad before."""
         found, bad = [], {}
         for line in lines:
             if line.state == "bad":
@@ -118,13 +118,13 @@ def report(memory: Memory, settings: OpsSettings, tracker: Tracker, now: float) 
 
 
 def as_of(judged: Report, memory: Memory, settings: OpsSettings, now: float) -> Report:
-    """The same at a later moment: older, and perhaps too old."""
+    """The same report at a later moment: older, and perhaps late."""
     late = _is_late(memory, settings, judged.began, now)
     return replace(judged, at=now, looked_at=memory.looked_at, failed=memory.failed, late=late)
 
 
 def _is_late(memory: Memory, settings: OpsSettings, began: float, now: float) -> bool:
-    """Whether looks should have been made since the last one."""
+    """Whether the last look is too long ago."""
     return now - (memory.looked_at or began) > 3 * (settings.ops_interval_s + settings.ops_timeout_s)
 
 
@@ -138,7 +138,7 @@ def _process(name: str, seen: Seen) -> Process:
 
 
 def differing(processes: Sequence[Process]) -> Mapping[str, frozenset[str]]:
-    """Services of which processes run that are not alike: what differs (version, settings, schema)."""
+    """Services whose processes are not alike → what differs (`version`, `schema`)."""
     found: dict[str, set[str]] = {}
     by_service: dict[str, list[Process]] = {}
     for process in processes:

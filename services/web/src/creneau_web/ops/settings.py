@@ -97,7 +97,7 @@ class OpsSettings(BaseSettings):
 
 
 class RehearsalSettings(BaseSettings):
-    """As whom, and where, bookings are rehearsed."""
+    """Client and addresses with which bookings are rehearsed."""
 
     model_config = SettingsConfigDict(env_prefix="", extra="ignore", frozen=True)
 

@@ -49,11 +49,11 @@ def routers() -> list[APIRouter]:
 
 
 def all_routes() -> list[Route]:
-    """Every address, with what can be asked of it; also that which only providers know."""
+    """Every route, also the one that only providers know."""
     every = (*routers(), back_channel.router)
     return [route for router in every for route in router.routes if isinstance(route, Route)]
 
 
 def shown_paths() -> frozenset[str]:
-    """The paths, as routes write them, at which there is something to see; the others only take forms."""
+    """The paths of routes that answer GET; the others only take forms."""
     return frozenset(route.path for route in all_routes() if "GET" in (route.methods or ()))

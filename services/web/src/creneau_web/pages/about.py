@@ -21,7 +21,7 @@ ASSESSED_ON = date(2026, 11, 28)
 
 @dataclass(frozen=True, slots=True)
 class Assessment:
-    """How many criteria of RGAA 4.1 hold, do not hold, or are about nothing that there is here."""
+    """How many criteria of RGAA 4.1 hold, do not hold, or do not apply."""
 
     met: int
     missed: int
@@ -31,7 +31,7 @@ class Assessment:
 
     @property
     def rate(self) -> int:
-        """Met among those that are about something, per cent, rounded down."""
+        """Share of met criteria among those that apply, per cent, rounded down."""
         return 100 * self.met // (self.met + self.missed)
 
 

@@ -1,7 +1,7 @@
 """A visit by the link of a message, without an account (`Appointment/$open-link`).
 
-The link's token leaves the address at once: it is kept with the session, so that no page, no history and no referrer of
-what follows holds it.
+The link's token leaves the address at once: it is kept with the session, so that no later page, history or referrer holds
+it.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from creneau_web.visits.records import patient_of, waits_for_answer
 router = APIRouter(prefix="/rdv")
 
 TOKEN = re.compile(r"[A-Za-z0-9_-]+")
-"""what follows (a bracket, a full stop) a mail program has drawn into the link"""
+"""without a bracket or full stop that a mail program has drawn into the link"""
 OVER = (404, 410)
 RENEWABLE = ("link-blocked", "link-replaced")
-"""of what is over: another link can be sent instead, for the visit still stands"""
+"""refusals of links that can be replaced by another one: the visit still stands"""
 WRONG = 422
 TOO_OFTEN = 429
 
@@ -99,7 +99,7 @@ def _opened_before(page: Page) -> str | None:
 
 
 async def _let_in(page: Page, given: Opened) -> None:
-    """To the one appointment; whoever has logged in and sees it as their own stays so, with what they have begun."""
+    """Logs in to the one appointment; who has logged in and sees it as their own stays so, with what they have begun."""
     if await _is_their_own(page, given.appointment):
         return
     session = await page.own_session()
@@ -116,7 +116,7 @@ async def _let_in(page: Page, given: Opened) -> None:
 
 
 async def _is_their_own(page: Page, appointment: str) -> bool:
-    """Whether the visit is that of whoever has logged in with an account, and not of somebody else at the same browser."""
+    """Whether the visit is that of the person logged in, and not of somebody else at the same browser."""
     account = page.account
     if account is None or account.is_for_one_visit or account.role != PATIENT:
         return False
@@ -164,7 +164,7 @@ async def _show(page: Page, problems: dict[str, str], status: int, answer: str =
 
 
 async def _told(page: Page, error: RefusedError) -> HTMLResponse:
-    """A link that opens nothing (any more), in the words of the refusal."""
+    """The page of a link that opens nothing (any more), in the refusal's words."""
     if error.refusal.status in (*OVER, WRONG, TOO_OFTEN):
         return await _over(
             page, error.refusal.status, error.refusal.text, renewable=error.refusal.code in RENEWABLE

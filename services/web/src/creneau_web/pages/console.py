@@ -164,7 +164,7 @@ async def make(page: CurrentPage, name: str) -> HTMLResponse:
 
 
 async def _known(page: Page) -> dict[str, str]:
-    """What earlier calls of this session have learnt, and the days to look at. 404 but in a demonstration."""
+    """What earlier calls of this session have learnt, and the days to look at. 404 outside a demonstration."""
     if not page.site.settings.demonstration:
         raise HTTPException(404)
     session = await page.own_session()

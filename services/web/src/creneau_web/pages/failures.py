@@ -33,7 +33,7 @@ from creneau_web.visits.records import NoTimeYetError
 log = structlog.get_logger(__name__)
 
 WRITTEN = ("message", "texte", "reason")
-"""fields of several words"""
+"""form fields of free text"""
 EXPIRED, FORBIDDEN, GONE = 401, 403, (404, 410)
 NOT_FOUND, WRONG_METHOD, GONE_BY_TIME = 404, 405, 410
 
@@ -92,12 +92,12 @@ async def _refused(request: Request, error: Exception) -> Response:
         account = page.account
         if account.waits_for_issuer(page.site.clock.now()):
             return await _unreachable(request, error)
-        # The token holds no more: who was logged in logs in again and comes back to where they were.
+        # The token has ended: the person logs in again and comes back to the same page.
         tokens = tokens_of(account)
         way_out = await page.site.login.way_out(account.provider, tokens) if tokens else None
         await page.site.sessions.change(page.session, lambda content: content.logged_out(account, way_out))
         if account.is_for_one_visit:
-            reads = request.method in READING  # a page of everybody's is shown without it
+            reads = request.method in READING  # a public page is shown without it
             return page.go(page.here) if reads else await _link_time_over(request, error)
         await page.keep_unsent()
         return page.go("/connexion", retour=page.here)
@@ -114,7 +114,7 @@ async def _unreachable(request: Request, error: Exception) -> Response:
 
 
 async def _to_be_tried_again(page: Page, status: int) -> Response:
-    """What was sent is kept for its page, as far as it can be; what was written in many words is shown where it cannot."""
+    """Says to try again. Keeps what was sent for its page if possible; else shows its free text."""
     kept = False
     try:
         kept = await page.keep_unsent()
@@ -126,7 +126,7 @@ async def _to_be_tried_again(page: Page, status: int) -> Response:
 
 
 async def _written(request: Request) -> list[str]:
-    """What stands in its form's fields of several words."""
+    """The free text of the request's form."""
     try:
         form = await request.form()
     except Exception as error:
@@ -137,8 +137,8 @@ async def _written(request: Request) -> list[str]:
 
 
 async def _foreign_form(request: Request, _: Exception) -> Response:
-    """Most often the session has ended: where to go on, and what was written in many words, to be copied. Nothing of it is
-    kept, and what another site sends is not shown. Without any cookie it has ended too, or the browser takes none."""
+    """Most often the session has ended: says where to go on, and shows the free text, to be copied. Keeps nothing, and shows
+    nothing that another site sends. Without a cookie, the session has ended or the browser takes none."""
     page = _page(request)
     ours = comes_from_here(request.headers, page.site.settings.public_site_url)
     written = await _written(request) if ours else []
@@ -148,7 +148,7 @@ async def _foreign_form(request: Request, _: Exception) -> Response:
 
 
 async def _telephone(page: Page) -> str | None:
-    """Of the professional whom a page is about, where that can be read."""
+    """The telephone of the page's professional, if it can be read."""
     role = page.request.path_params.get("role")
     try:
         return (await page.site.directory.professional(page.fhir, role)).phone if role else None
@@ -174,7 +174,7 @@ async def _http(request: Request, error: Exception) -> Response:
 
 
 def _methods_at(request: Request) -> set[str]:
-    """What can be asked of an address, by all of its routes; HEAD wherever GET is."""
+    """The methods of an address, over all of its routes; HEAD if there is GET."""
     routes: Sequence[Route] = request.app.state.routes
     there = (route for route in routes if route.path_regex.fullmatch(request.url.path))
     found = {method for route in there for method in route.methods or ()}
@@ -205,8 +205,7 @@ async def _told(
 
 
 async def _page_of_anybody(request: Request) -> Page:
-    """The page with its session, which no route has asked for where there is none; without it while sessions cannot be
-    read."""
+    """The page with its session, read now if no route has read it; without a session while none can be read."""
     if hasattr(request.state, "session"):
         return _page(request)
     try:
@@ -217,7 +216,7 @@ async def _page_of_anybody(request: Request) -> Page:
 
 
 def _page(request: Request) -> Page:
-    """With the request as it was read, its form included."""
+    """The page of a request as it was read, with its form."""
     site: Site = request.app.state.site
     asked = getattr(request.state, "asked", request)
     return Page(asked, site, getattr(request.state, "session", None))

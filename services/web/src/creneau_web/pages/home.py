@@ -20,7 +20,7 @@ SHORTCUTS = 8
 
 
 class Words(BaseModel):
-    """What was typed into the search box and not sent, when the language was changed."""
+    """The search box as typed and not sent, when the language was changed."""
 
     quoi: str = Field("", max_length=TYPED_MAX)
     ou: str = Field("", max_length=TYPED_MAX)

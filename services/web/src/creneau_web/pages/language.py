@@ -17,9 +17,9 @@ from creneau_web.sessions.unsent import Unsent
 router = APIRouter(prefix="/langue")
 
 PROBLEMS = "problemes"
-"""what the page had said is wrong with its form: the button's own value"""
+"""name of the button; its value is the problems that the page had shown"""
 A_PROBLEM = ".problem."
-"""in the key of each sentence that says so"""
+"""part of the key of each such sentence"""
 SEARCH = ("quoi", "ou", "comment")
 """fields of the search box"""
 SAID_BY_THE_BASE = "form.problem.again"
@@ -54,7 +54,7 @@ async def choose_while_typing(
 
 
 def _problems(page: Page, told: list[str]) -> dict[str, str]:
-    """Field → key. What the base had said was in the other language: instead of it stands how to hear it again."""
+    """Field → key. A sentence of the base was in the other language: a key that says how to see it again replaces it."""
     try:
         said = orjson.loads(told[-1]) if told else {}
     except orjson.JSONDecodeError:

@@ -66,7 +66,7 @@ async def come_back(page: CurrentPage) -> Response:
     pending = await _take(page, returned.get("state", ""))
     if pending is None:
         if page.account is not None:
-            return page.go("/")  # the browser's way back led here once more
+            return page.go("/")  # the browser's back button led here again
         return _failed(page, LoginError("stale", "state"), "", "/")
     try:
         with LOGIN_SECONDS.labels(pending.provider).time():
@@ -104,15 +104,15 @@ async def log_out(page: CurrentPage) -> Response:
 
 
 async def log_out_here(page: Page, account: Account, **kept: Any) -> str | None:
-    """Another session in the place of who was logged in, with `kept` of its content, and their token is given back. Gives
-    where the browser has to go to be logged out at the provider too, if there is such a place."""
+    """Replaces the session by another with `kept` as its content, and revokes the token. Returns the address where the
+    browser logs out at the provider too, if there is one."""
     await page.begin_anew(**kept)
     tokens = tokens_of(account)
     return await page.site.login.end(account.provider, tokens) if tokens else None
 
 
 def _by_its_own_name(page: Page) -> str | None:
-    """The same address by the name to which the provider sends people back, for who typed another name of this machine
+    """The same address by the host name that the provider sends people back to, if another name of this machine was typed
     (`localhost`): a cookie goes with a name."""
     site, asked = urlsplit(page.site.settings.public_site_url), page.request.url
     same = asked.hostname == site.hostname
@@ -122,7 +122,7 @@ def _by_its_own_name(page: Page) -> str | None:
 
 
 async def _take(page: Page, state: str) -> Pending | None:
-    """The log-in that was begun with this state, in this browser; it is not there a second time."""
+    """Takes the log-in begun with this state in this browser; a second call finds none."""
     session, found = page.session, []
     if session is None:
         return None
@@ -137,7 +137,7 @@ async def _take(page: Page, state: str) -> Pending | None:
 
 
 def _failed(page: Page, error: LoginError, provider: str, back: str) -> Response:
-    """To the page that says why: the address with the code is left behind."""
+    """Redirects to the page that says why, away from the address with the code."""
     known = provider if provider in page.site.login.offered else "none"
     LOGINS.labels(known, error.reason).inc()
     log.warning("login.failed", reason=error.reason, detail=error.detail, provider=known)

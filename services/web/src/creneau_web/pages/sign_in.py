@@ -15,7 +15,7 @@ from creneau_web.sessions.session import Account
 router = APIRouter()
 
 BARE = ("id", "role", *Chosen.model_fields)
-"""of a draft: the time that was chosen, and nothing of who chose it"""
+"""fields of a draft: the chosen time, and nothing of who chose it"""
 DRAFT = re.compile(r"/reservation/([\w-]+)")
 
 
@@ -34,8 +34,8 @@ async def sign_in(
 
 
 async def let_in(page: Page, account: Account, back: str) -> RedirectResponse:
-    """Somebody has logged in: on to where they were going; home, with the reason, where that was a choice made in another
-    person's session."""
+    """Logs somebody in and redirects to `back`; home, with the reason, if that was a choice made in another person's
+    session."""
     chosen = DRAFT.match(back)
     time = await _time_chosen_by_link(page, chosen[1]) if chosen else None
     if await page.let_in(account, back) or chosen is None:
@@ -48,7 +48,7 @@ async def let_in(page: Page, account: Account, back: str) -> RedirectResponse:
 
 
 async def _time_chosen_by_link(page: Page, draft: str) -> dict[str, Any] | None:
-    """Of a draft of whoever came by a link, the time: to go on with it they had to log in, and it says nothing of them."""
+    """The time of a draft of who came by a link: they had to log in to go on with it, and it says nothing of them."""
     session = page.session
     if session is None or not session.content.is_for_one_visit:
         return None

@@ -25,7 +25,7 @@ PARTS: dict[PartOfDay, tuple[time, time]] = {
 }
 WEEK = timedelta(days=7)
 AHEAD_MAX = timedelta(days=3_653)
-"""no agenda says anything of weeks that are further away"""
+"""no agenda has times in weeks further away"""
 FIRST = 60
 """free times that are asked for at first: more than most weeks have"""
 
@@ -60,7 +60,7 @@ async def show_week(
 ) -> HTMLResponse:
     """The week that is wished for, or the first with something in it."""
     now = page.site.clock.now().astimezone(professional.zone)
-    # Who wants the first week gets it with the first times: one question instead of two.
+    # The first week comes with the first times: one request instead of two.
     first = await next_openings(page.fhir, professional, now, 1 if wish.du else FIRST)
     monday = _first_day(wish, first, now)
     begin = max(now, datetime.combine(monday, time(0), professional.zone))

@@ -65,8 +65,8 @@ def access_of(event: Mapping[str, Any]) -> Access:
 
 
 def runs_of(accesses: Iterable[Access], patient: str) -> list[tuple[bool, list[Access]]]:
-    """The accesses in their order, those in a row that the person (reference) made themselves together on one day: whether
-    it is such a run, and what is in it. All others stand by themselves."""
+    """Groups accesses in their order: those in a row that the person (reference) made themselves on one day are one run, all
+    others stand alone. Gives whether it is such a run, and its accesses."""
     found: list[tuple[bool, list[Access]]] = []
     for access in accesses:
         own = access.who == patient
@@ -79,7 +79,7 @@ def runs_of(accesses: Iterable[Access], patient: str) -> list[tuple[bool, list[A
 
 
 def _day(access: Access) -> date:
-    """By the clock by which the page tells the hour."""
+    """The day by the clock of the page."""
     return access.at.astimezone(PARIS).date()
 
 

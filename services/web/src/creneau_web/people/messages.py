@@ -17,7 +17,7 @@ STATES = {
     "not-done": "not_sent",
 }
 UNCONFIRMED = "L’adresse n’a pas été confirmée"
-"""how the reason of what was kept back begins (docs/guides/vouched-contacts.md)"""
+"""beginning of the reason of a message kept back"""
 CHANNELS = {"EMAILWRIT": "email", "SMSWRIT": "sms"}
 
 
@@ -36,11 +36,11 @@ class Message:
     patient: str | None = None
     """id of the Patient about whom it is"""
     updated: str = ""
-    """when it became so, as the server writes it"""
+    """last change, as the server writes it"""
 
     @property
     def went(self) -> bool:
-        """Whether it took, takes or will take its way: of what was withdrawn or not sent no channel is told."""
+        """Whether it was, is or will be sent: of a message withdrawn or not sent no channel is told."""
         return self.state not in ("stopped", "not_sent")
 
     @property

@@ -28,7 +28,7 @@ Whom = TypeVar("Whom", bound=Represented)
 
 @dataclass(frozen=True, slots=True)
 class Acting:
-    """For whom an account acts, nothing of whose record is known."""
+    """A person for whom an account acts, without their record."""
 
     id: str
     """of the Patient"""

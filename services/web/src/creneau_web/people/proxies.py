@@ -74,8 +74,7 @@ async def proxies_of(fhir: Fhir, people: Sequence[str], today: date) -> list[Pro
 async def person_with_proxies(
     fhir: Fhir, id_: str, today: date, *, proxies: bool
 ) -> tuple[Person | None, list[Proxy]]:
-    """A Patient, None for who is not to be seen, and, where `proxies` are wanted, the live representations of them: one
-    search for both."""
+    """A Patient (None if not visible) and, if `proxies` is set, the live representations of them: one search for both."""
     wanted = [("_revinclude", "RelatedPerson:patient")] if proxies else []
     bundle = await fhir.search_privately("Patient", [("_id", id_), *wanted, ("_total", "none")])
     person = next((person_of(one, fhir.at) for one in entries(bundle, "Patient") if one["id"] == id_), None)
@@ -85,7 +84,7 @@ async def person_with_proxies(
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """By which somebody takes up a representation; the base shows it once."""
+    """A code that takes up a representation; the base shows it once."""
 
     code: str
     expires: str
@@ -102,8 +101,8 @@ async def invite(
     *,
     key: str | None = None,
 ) -> Code:
-    """State that somebody may act, and give the code by which they take it up. `key`: the same for the same wish, which is
-    stated once; its code is another one each time. RefusedError: 403, 409 or 422 by rule."""
+    """States that somebody may act, and returns the code by which they take it up. `key`: the same for the same wish, which
+    is stated once; each call gives another code. RefusedError: 403, 409 or 422 by rule."""
     resource = {
         "resourceType": "RelatedPerson",
         "active": True,
@@ -130,11 +129,11 @@ async def accept(fhir: Fhir, code: str) -> None:
 
 
 async def take_back(fhir: Fhir, id_: str) -> None:
-    """Whoever is represented ends it."""
+    """Ends a RelatedPerson, for its patient."""
     change = {"op": "add", "path": "/active", "value": False}
     await fhir.patch("RelatedPerson", id_, [change])
 
 
 async def renounce(fhir: Fhir, id_: str) -> None:
-    """Whoever represents ends their own part."""
+    """Ends a RelatedPerson, for who acts by it."""
     await fhir.operation(f"RelatedPerson/{id_}/$renounce")

@@ -9,15 +9,15 @@ from creneau_web.people.messages import Message
 from creneau_web.people.model import Person
 
 Reach = Literal["reached", "nobody", "phone_alone", "unconfirmed", "hidden"]
-"""`phone_alone`: all there is is a number that no text message reaches"""
+"""`phone_alone`: the only contact is a number that no text message reaches"""
 
 
 def reach_of(
     person: Person | None, *, hidden: bool, sends_texts: bool, sent: Sequence[Message] = ()
 ) -> Reach:
-    """`person`: for whom the visit is; None where nothing is known of them: whoever came by the link of a message is reached.
-    `hidden`: whether it is hidden from representatives, who may read the person's mail. `sends_texts`: whether the deployment
-    does. `sent`: earlier messages to them."""
+    """`person`: the visit's patient; None if unknown: who came by a message's link is reached. `hidden`: whether the visit
+    is hidden from representatives, who may read the person's mail. `sends_texts`: whether the deployment does. `sent`:
+    earlier messages to them."""
     if hidden:
         return "hidden"
     if person is not None and not person.email and not (sends_texts and person.gets_texts):
@@ -26,8 +26,8 @@ def reach_of(
 
 
 def _stopped(sent: Sequence[Message]) -> bool:
-    """Whether the last message by each channel was kept back, because nobody has confirmed its address. What did not leave for
-    another reason (there is no such address, the visit was cancelled before) says nothing of it."""
+    """Whether each channel's last message was kept back because nobody has confirmed its address. Messages not sent for
+    another reason (no such address, the visit was cancelled before) do not count."""
     done = sorted(
         (one for one in sent if one.state == "sent" or one.is_unconfirmed), key=lambda one: one.updated
     )

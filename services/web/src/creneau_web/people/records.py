@@ -38,7 +38,7 @@ async def people_of(fhir: Fhir) -> list[Person]:
 
 
 async def represented(fhir: Fhir) -> list[Acting]:
-    """The same people, the person themselves first, of whose records nothing is needed."""
+    """The same people without their records, the person themselves first."""
     acting = await _acting_for(fhir)
     if acting is None:
         return [Acting(one.id, one.oneself, one.may, one.by) for one in await people_of(fhir)]
@@ -110,7 +110,7 @@ def corrected(
 
 
 def _with_contact(telecom: list[Any], at: datetime, system: str, value: str) -> list[Any]:
-    """The contacts with the one of a system that holds now replaced, put in or taken out."""
+    """The contacts, with the present one of a system replaced, added or removed."""
     held = next((t for t in current(telecom, at) if t.get("system") == system and t.get("value")), None)
     if held is None:
         return [*telecom, {"system": system, "value": value}] if value else telecom

@@ -1,7 +1,7 @@
-"""A form that let somebody in, sent once more: whoever presses twice is let in by whichever answer their browser takes.
+"""A log-in form that is sent twice: the person is let in by whichever answer their browser takes.
 
-The first press gives the session another key. A browser that drops its answer keeps the old one, and comes with it and with
-the same form: under the old key there is for a moment nothing but the new one, sealed by what the form says (the code, the
+The first press gives the session a new key. A browser that drops its answer comes again with the old key and the same form.
+For a moment the old key leads to the new one and to nothing else. The new key is sealed by what the form says (the code, the
 answer). Whoever has put that old key into somebody's browser does not know it, and one wrong try ends it.
 """
 
@@ -27,15 +27,14 @@ class Entered(BaseModel):
     """to which it was sent"""
     back: str
     form_key: str | None = None
-    """of the session as it was before; in the one that it became"""
+    """the old session's form key; kept in the new session"""
     key: str | None = None
-    """of the session that it became, sealed (base64); in what is left under the old key"""
+    """the new session's key, sealed (base64); kept under the old key"""
 
 
 @dataclass(frozen=True, slots=True)
 class SentForm:
-    """A form as it was sent: by which cookie, to which path, with which fields (without the session's key); `back`: where it
-    leads whom it lets in."""
+    """A form as it was sent: cookie, path, fields (without the session's key). `back`: where it leads after the log-in."""
 
     cookie: str
     path: str
@@ -43,12 +42,12 @@ class SentForm:
     back: str = "/"
 
     def left(self, key: str) -> Entered:
-        """What stays under the old key of the session that has this one now."""
+        """What stays under the old key; `key`: the session's new one."""
         sealed = base64.b64encode(self._seal.close(key.encode(), self.path)).decode()
         return Entered(path=self.path, back=self.back, key=sealed)
 
     def opens(self, left: Entered) -> str | None:
-        """The key that it leads to; None where it is another form than the one that let somebody in."""
+        """The new key; None if another form had let somebody in."""
         if left.key is None or left.path != self.path:
             return None
         opened = self._seal.open(base64.b64decode(left.key), self.path)

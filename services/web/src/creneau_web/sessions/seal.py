@@ -1,4 +1,4 @@
-"""What a session holds is sealed by its cookie: who reads the database without the cookies reads no token and no name."""
+"""Seals a session's content by its cookie: who reads the database without the cookies reads no token and no name."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ class Seal:
         self._cipher = AESGCM(derive.derive(cookie.encode()))
 
     def close(self, plain: bytes, name: str = "") -> bytes:
-        """`name`: what it is (a draft's id); nothing else can be put in its place."""
+        """Seals content. `name`: what it is (a draft's id); nothing else can replace it."""
         nonce = secrets.token_bytes(NONCE_BYTES)
         return nonce + self._cipher.encrypt(nonce, plain, name.encode())
 
     def open(self, sealed: bytes, name: str = "") -> bytes | None:
-        """None for what this cookie has not sealed under this name."""
+        """Opens content; None if this cookie has not sealed it under this name."""
         try:
             return self._cipher.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], name.encode())
         except InvalidTag:

@@ -1,4 +1,4 @@
-"""What is known of the one who browses: kept on the server, behind an opaque cookie."""
+"""The session of who browses: kept on the server, behind an opaque cookie."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ KEY_BYTES = 24
 
 
 class Account(BaseModel):
-    """Who has logged in, and what they may ask of the FHIR base with."""
+    """Who has logged in, with the tokens for the FHIR base."""
 
     model_config = ConfigDict(frozen=True)
 
     subject: str
-    """who it is at their provider; of a link, the id of its appointment"""
+    """id of the person at their provider; of a link, the id of its appointment"""
     name: str | None = None
     access_token: str
     expires_at: datetime | None = None
@@ -38,18 +38,18 @@ class Account(BaseModel):
     identity: dict[str, Any] = Field(default_factory=dict)
     """what the provider vouches for, as `auth` writes it"""
     provider_session: str | None = None
-    """what the provider calls the log-in, hashed (hexadecimal): by it, it can be ended from there"""
+    """the provider's id of the log-in, hashed (hexadecimal): the provider can end it by this"""
     contact: str | None = None
     """the e-mail address or number to which a one-time code went, for who has no other account"""
 
     @property
     def role(self) -> str:
-        """As what the provider knows them; who came by a one-time code is a patient."""
+        """The role that the provider states; a patient after a one-time code."""
         return str(self.identity.get("role", PATIENT))
 
     @property
     def whose(self) -> str:
-        """Whose a session is that they are logged in to: the same at each of their log-ins, and nobody else's."""
+        """Names the owner of this account's sessions: the same at each log-in, and nobody else's."""
         return f"{self.provider}:{self.subject}"
 
     @property
@@ -58,8 +58,8 @@ class Account(BaseModel):
         return self.provider == BY_LINK
 
     def waits_for_issuer(self, now: datetime) -> bool:
-        """Whether its token has ended and could not be renewed: before each page that is tried, and who has ended at the
-        issuer is logged out by that."""
+        """Whether its token has ended and could not be renewed. Each page tries that first, which logs out who has ended at
+        the issuer."""
         return self.refresh_token is not None and self.expires_at is not None and self.expires_at <= now
 
 
@@ -104,7 +104,7 @@ class Content(BaseModel):
     language: Language | None = None
     account: Account | None = None
     former: str | None = None
-    """whose all this is once their token has ended (`Account.whose`): it waits for them, and for nobody else"""
+    """owner of this content once their token has ended (`Account.whose`): it waits for them alone"""
     login: dict[str, Any] | None = None
     """a log-in that was begun: what `auth` must find again when the person comes back"""
     code: CodeSent | None = None
@@ -112,22 +112,22 @@ class Content(BaseModel):
     link: str | None = None
     """the token of a message's link: out of the address as soon as it has been opened"""
     invited: dict[str, str] = Field(default_factory=dict)
-    """an invitation that was made last: for whom (`who`), to whom (`name`), its `code`, which the base tells once, until when
-    it works (`expires`), and of which `wish` it came"""
+    """the last invitation: for whom (`who`), to whom (`name`), its `code`, which the base tells once, its end (`expires`)
+    and its `wish`"""
     taken_up: str | None = None
-    """SHA-256 (hexadecimal) of the code of an invitation that was taken up last: it may be sent once more"""
+    """SHA-256 (hexadecimal) of the last invitation code that was taken up: it may be sent once more"""
     console: dict[str, str] = Field(default_factory=dict)
     """what calls made from the console have learnt (ids of a demonstration's resources)"""
     erased: Erased | None = None
     """what was erased last, to be read by whoever did it; they may have no account any more"""
     leave: str | None = None
-    """where the browser goes to be logged out at the provider of whose account has ended, or was erased"""
+    """where to log out at the provider, after the account has ended or was erased"""
     said: str | None = None
     """key of a sentence for the next page, said once"""
     entered: Entered | None = None
-    """the form that has let somebody in last: it may be sent once more"""
+    """the last form that logged somebody in: it may be sent once more"""
     unsent: Unsent | None = None
-    """what was typed into a page's form when the language was changed, or a log-in came in between: until it is sent"""
+    """what was typed into a page's form and not sent: the language was changed, or a log-in came in between"""
 
     @property
     def whose(self) -> str | None:
@@ -140,8 +140,8 @@ class Content(BaseModel):
         return (self.whose or "").startswith(f"{BY_LINK}:")
 
     def logged_out(self, account: Account, leave: str | None = None) -> Content:
-        """The same without this account: its token holds no more. `leave`: where they log out at their provider. Who has
-        another token by now stays logged in."""
+        """The content without this account: its token has ended. `leave`: where to log out at the provider. Unchanged if
+        there is another token by now."""
         if self.account is None or self.account.access_token != account.access_token:
             return self
         return self.model_copy(update={"account": None, "former": self.whose, "leave": leave})
@@ -159,7 +159,7 @@ class Session:
         self.key = key
 
     def changes(self) -> dict[str, Any]:
-        """Field of the content → what this request has made of it and has not stored yet."""
+        """Fields that this request has changed and not stored yet → new values."""
         return {
             name: value for name in Content.model_fields
             if (value := getattr(self.content, name)) != getattr(self.read, name)
@@ -167,7 +167,7 @@ class Session:
 
     @property
     def key_hash(self) -> bytes:
-        """By which its row is found."""
+        """The key of its row."""
         return self.seal.key_hash
 
     @property

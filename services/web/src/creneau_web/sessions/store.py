@@ -19,10 +19,10 @@ from creneau_web.sessions.seal import Seal
 from creneau_web.sessions.session import Account, Content, Session, new_key
 
 SEEN_EVERY = timedelta(minutes=1)
-"""how old the note of the last request may be: not every page writes a row"""
+"""how old the time of the last request may be: not every page writes a row"""
 
 LEFT_FOR = timedelta(minutes=1)
-"""how long a form that has let somebody in may be sent once more by a browser that keeps the old cookie"""
+"""how long a log-in form may be sent once more by a browser that keeps the old cookie"""
 
 FIND = """
 SELECT form_key, content, seen_at FROM session WHERE key_hash = $1 AND seen_at > $2 AND began_at > $3
@@ -71,7 +71,7 @@ class Sessions:
 
     @asynccontextmanager
     async def turn(self, session: Session) -> AsyncIterator[None]:
-        """Of one session, one request of a process at a time is within."""
+        """Lets in one request at a time of one session, in this process."""
         lock = self._locks.setdefault(session.key_hash, asyncio.Lock())
         async with lock:
             yield
@@ -106,13 +106,13 @@ class Sessions:
         return session
 
     async def save(self, session: Session) -> None:
-        """Keep what this request has changed in its content, and whatever another one has changed meanwhile."""
+        """Stores the fields that this request has changed; what another one has changed meanwhile stays."""
         changes = session.changes()
         await self.change(session, lambda content: content.model_copy(update=changes))
 
     async def change(self, session: Session, change: Callable[[Content], Content]) -> None:
-        """Keep what `change` makes of its content as it stands now: what depends on that, and not on what was read. Of a
-        session that is gone nothing is kept."""
+        """Stores what `change` makes of the content as it stands in the database, not as it was read. Stores nothing if the
+        session is gone."""
         async with self._database.transaction() as connection:
             stands = await _locked(connection, session)
             changed = change(stands)
@@ -121,22 +121,22 @@ class Sessions:
         session.content = session.read = changed
 
     async def claim_renewal(self, session: Session, lasts: timedelta) -> datetime | None:
-        """Have the renewal of its tokens to oneself, of all processes; until when. None while another has it, or when the
-        session is gone. Nobody's connection is held meanwhile: whoever does not come back loses it by then."""
+        """Claims the renewal of its tokens over all processes; returns until when. None while another has it, or if the
+        session is gone. No connection is held meanwhile: the claim ends by itself."""
         now = self._clock.now()
         async with self._database.connection() as connection:
             done = await connection.execute(CLAIM_RENEWAL, session.key_hash, now, now + lasts)
         return now + lasts if done.endswith(" 1") else None
 
     async def leave_renewal(self, session: Session, until: datetime) -> None:
-        """Give back what was claimed `until` then, unless another has it by now."""
+        """Gives up the claim that lasts `until` then, unless another has it by now."""
         async with self._database.connection() as connection:
             await connection.execute(LEAVE_RENEWAL, session.key_hash, until)
 
     async def let_in(self, session: Session, account: Account, sent: SentForm | None = None) -> Session:
-        """The session of whoever has logged in, under another key: with what had been begun before, unless that was another
-        person's. Then theirs has ended, and of it there is left the language. `sent`: the form that did it, which may be
-        sent once more under the key of before."""
+        """Returns the session after a log-in, under a new key, with what was begun before. If that was another person's,
+        their session ends and only the language stays. `sent`: the log-in form, which may be sent once more under the old
+        key."""
         seal, form_key, language = session.seal, session.form_key, session.content.language
         entered = sent and Entered(path=sent.path, back=sent.back, form_key=form_key)
         if session.content.whose in (None, account.whose):
@@ -151,20 +151,20 @@ class Sessions:
         return session
 
     async def _leave(self, seal: Seal, form_key: str, content: Content) -> None:
-        """For a moment, under the key that a session had before: nothing of it but this."""
+        """Stores this content alone under a session's old key, for a moment."""
         now = self._clock.now()
         async with self._database.connection() as connection:
             began = now - self._longest + LEFT_FOR
             await connection.execute(LEAVE, seal.key_hash, form_key, began, now, _sealed(seal, content))
 
     async def begin_anew(self, session: Session, **kept: Any) -> Session:
-        """Another session in the place of one that is over: of that there is left the language."""
+        """Ends a session and begins another, in the same language."""
         await self.end(session)
         return await self.begin(Content(language=session.content.language, **kept))
 
     async def rotate(self, session: Session) -> None:
-        """Another key and another form key for the same session, with its drafts: what was known before somebody logged
-        in opens nothing afterwards."""
+        """Gives the session, with its drafts, a new key and form key: what was known before the log-in opens nothing
+        afterwards."""
         key = new_key()
         before, seal, form_key = session.seal, Seal(key), secrets.token_urlsafe(16)
         changes = session.changes()
@@ -188,12 +188,12 @@ class Sessions:
         session.seal, session.form_key, session.key = seal, form_key, key
 
     async def end(self, session: Session) -> None:
-        """The session and its drafts are gone."""
+        """Removes the session and its drafts."""
         async with self._database.connection() as connection:
             await connection.execute(END, session.key_hash)
 
     async def end_at_provider(self, provider_session: str) -> int:
-        """What was begun by this log-in at a provider is gone, with its drafts. Gives how many sessions."""
+        """Removes the sessions of this log-in at a provider, with their drafts. Returns how many."""
         async with self._database.connection() as connection:
             done = await connection.execute(END_AT_PROVIDER, bytes.fromhex(provider_session))
         return int(done.rpartition(" ")[2])
@@ -224,7 +224,7 @@ class Sessions:
         return [(id_, orjson.loads(content)) for id_, content in opened if content is not None]
 
     async def sweep(self) -> int:
-        """Remove what is over. Gives how many sessions."""
+        """Removes ended sessions. Returns how many."""
         now = self._clock.now()
         async with self._database.connection() as connection:
             done = await connection.execute(SWEEP, now - self._idle, now - self._longest)
@@ -232,7 +232,7 @@ class Sessions:
 
 
 async def _locked(connection: Connection, session: Session) -> Content:
-    """Its content as it stands, until the transaction ends nobody else's to change; as it was read where it is gone."""
+    """Locks the row until the transaction ends and returns its content; as it was read if the row is gone."""
     sealed = await connection.fetchval(LOCK, session.key_hash)
     content = None if sealed is None else session.seal.open(sealed)
     return session.read if content is None else Content.model_validate_json(content)

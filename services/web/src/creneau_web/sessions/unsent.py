@@ -1,5 +1,4 @@
-"""What somebody had typed into a page's form when they changed the language, or had to log in first: the page shows it again
-to them."""
+"""Keeps what was typed into a page's form when the language was changed or a log-in came first: the page shows it again."""
 
 from __future__ import annotations
 
@@ -23,11 +22,11 @@ class Unsent(BaseModel):
     """field → key of what the page had said is wrong with it"""
 
     def text(self, name: str, otherwise: str = "") -> str:
-        """What stood in one field; `otherwise` where nothing was kept."""
+        """The value of one field; `otherwise` if nothing was kept."""
         return self.fields[name][-1] if self.fields.get(name) else otherwise
 
     def read(self, form: type[Typed]) -> Typed | None:
-        """All of it as a form's model; None where nothing was kept, or none of its page's forms."""
+        """The fields as a form's model; None if nothing was kept, or another form's."""
         if not self.fields:
             return None
         typed: dict[str, Any] = {}

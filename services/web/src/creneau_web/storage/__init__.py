@@ -1,1 +1,1 @@
-"""What the pages keep of their own: who is logged in, and what has been begun."""
+"""The pages' own data: who is logged in, and what has been begun."""

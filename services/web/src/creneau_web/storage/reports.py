@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from creneau_shared.database.pool import Database
 
-# One at a time: a hundred at once see each other's rows, and are not more than there may be.
+# One at a time, so that a hundred at once see each other's rows and keep to the limit.
 TURN = "SELECT pg_advisory_xact_lock(hashtext('creneau_web.report'))"
 KEEP = """
 INSERT INTO report (at, path, reason, text)
@@ -38,7 +38,7 @@ class Reports:
 
     async def add(self, report: Report) -> bool:
         """Keep a report; False when too many have come within the hour."""
-        # A column of text holds all that somebody may send but this one character.
+        # A text column holds every character but this one.
         text = report.text.replace("\0", "")
         async with self._database.transaction() as connection:
             await connection.execute(TURN)

@@ -1,4 +1,4 @@
-"""What the link of a message shows before one fact is known: when and where, and nothing of who or why. Pure."""
+"""What a message's link shows before its question is answered: when and where, not who or why. Pure."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class LinkedVisit:
 
     @property
     def is_asked(self) -> bool:
-        """Whether somebody has still to agree to it: it is nobody's yet."""
+        """Whether somebody has still to agree to it."""
         return self.status in AGREED_BY_ONE
 
 
@@ -59,7 +59,7 @@ def linked_visit(parameters: Mapping[str, Any]) -> LinkedVisit:
 
 
 def opened(parameters: Mapping[str, Any]) -> Opened | None:
-    """What it gives to who knew the answer; None before."""
+    """What a right answer gives; None before."""
     said = _values(parameters)
     if "access-token" not in said:
         return None

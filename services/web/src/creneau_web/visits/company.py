@@ -15,8 +15,8 @@ SLOTS_MAX = "200"
 
 
 async def with_company(fhir: Fhir, appointments: Sequence[Appointment]) -> list[Appointment]:
-    """The appointments, those that name nobody of a practice with the actors of their slots' agendas; as they are where
-    these may not be seen by everybody."""
+    """The appointments; those that name nobody of a practice get the actors of their slots' agendas. Unchanged if these may
+    not be seen."""
     alone = [a for a in appointments if not _names_practice(a)]
     slots = sorted({id_ for a in alone for id_ in _slots(a)})
     if not slots:

@@ -8,7 +8,7 @@ TAKEN = frozenset({"slot-taken", "slot-held", "group-full"})
 OCCUPIED = "actor-occupied"
 HAS_A_PLACE = "place-taken"
 A_PATIENT = "Patient/"
-"""how the diagnostics name whoever is elsewhere, where that is no professional"""
+"""how the diagnostics name a patient who is elsewhere"""
 
 
 def is_own(refusal: Refusal) -> bool:
@@ -17,10 +17,10 @@ def is_own(refusal: Refusal) -> bool:
 
 
 def is_taken(refusal: Refusal) -> bool:
-    """Whether the time is somebody else's by now: the slot, or its professional by another agenda."""
+    """Whether somebody else has the time by now: the slot, or its professional in another agenda."""
     return refusal.code in TAKEN or (refusal.code == OCCUPIED and not is_own(refusal))
 
 
 def words_of(refusal: Refusal) -> str:
-    """What a page says of a refusal: its own sentence, or the key of ours where it is the person who is elsewhere."""
+    """What a page says of a refusal: its sentence, or our key if the person is elsewhere."""
     return "against.own" if is_own(refusal) else refusal.text

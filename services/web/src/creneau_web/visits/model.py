@@ -22,7 +22,7 @@ Status = Literal[
     "waitlist",
 ]
 ASKED: Status = "pending"
-"""what a visit is that was booked, moved or accepted where the practice has still to agree"""
+"""status of a visit booked, moved or accepted where the practice has still to agree"""
 LIVE: frozenset[str] = frozenset({"proposed", "booked", "pending", "arrived", "checked-in"})
 By = Literal["patient", "provider", "system"]
 
@@ -96,7 +96,7 @@ class Visit:
     """why the practice has moved it, in its words"""
     cancellation: Cancellation | None = None
     series: str | None = None
-    """what all visits of its series bear (`system|value`)"""
+    """identifier of its series (`system|value`)"""
     number: int = 1
     """which one of its series it is"""
 
@@ -110,8 +110,8 @@ class Visit:
         return way_of(self.modes)
 
     def may_still(self, until: datetime | None, now: datetime) -> bool:
-        """Whether something may be done that may be done until then; where nothing is said, this account may not: it only
-        sees the visit, or several patients share it."""
+        """Whether something possible `until` then may still be done. None: not by this account: it only sees the visit, or
+        several patients share it."""
         return self.is_live(now) and until is not None and until > now
 
     @property

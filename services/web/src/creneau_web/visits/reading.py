@@ -37,7 +37,7 @@ SERIES = "https://creneau.sante.fr/fhir/identifier/series"
 
 @dataclass(frozen=True, slots=True)
 class Company:
-    """The professionals whom appointments name (with others), and where the places that they name are."""
+    """The professionals whom appointments name (perhaps others too), and the places that they name."""
 
     professionals: Sequence[Professional] = ()
     places: Mapping[str, tuple[Place, ...]] = field(default_factory=dict)
@@ -94,7 +94,7 @@ def visit_of(appointment: Mapping[str, Any], company: Company, etag: str | None 
 
 
 def references_of(appointment: Mapping[str, Any]) -> list[str]:
-    """Whom and what an appointment names; empty for whom it hides."""
+    """References to an appointment's actors; empty for one that it hides."""
     return [str(p.get("actor", {}).get("reference", "")) for p in appointment.get("participant", ())]
 
 
@@ -114,8 +114,8 @@ def _of_type(references: Sequence[str], type_: str) -> list[str]:
 def _where(
     references: Sequence[str], professional: Professional | None, places: Mapping[str, tuple[Place, ...]]
 ) -> tuple[Place | None, ZoneInfo]:
-    """Where an appointment is and by which clock: with its professional, else at the place that it names, one that has an
-    address before others, else at the only one of its offers; of several, by the clock that all share."""
+    """Place and time zone of an appointment: its professional's; else the place that it names, one with an address first;
+    else the only place of its offers. If there are several, the zone that all share."""
     if professional is not None and professional.place is not None:
         return professional.place, professional.zone
     named = [place for one in _of_type(references, "Location") for place in places.get(one, ())]
@@ -130,8 +130,8 @@ def _where(
 
 
 def _professional(references: Sequence[str], professionals: Sequence[Professional]) -> Professional | None:
-    """Whom an appointment is with: in the role that it names, else as they are at the place that it names, else in all of
-    their roles, as far as these agree."""
+    """The professional of an appointment: in the role that it names, else in the one at the place that it names, else in all
+    of their roles, as far as these agree."""
     by_role = {one.id: one for one in professionals}
     named = [by_role[id_] for id_ in ids(references, "PractitionerRole") if id_ in by_role]
     person = next(iter(ids(references, "Practitioner")), None)
@@ -143,7 +143,7 @@ def _professional(references: Sequence[str], professionals: Sequence[Professiona
 
 def _asked(appointment: Mapping[str, Any]) -> tuple[bool, bool, bool]:
     """Whether the practice has still to agree, whether the patient has, and whether the time is only held (Argonaut's
-    states: those with whom a held visit would be are tentative, unless they propose another time)."""
+    states: the practice's side of a held visit is tentative, unless another time is proposed)."""
     if appointment["status"] not in ("pending", "proposed") or extension(appointment, WAITING):
         return False, False, False
     said = [(_is_patient(p), p.get("status")) for p in appointment.get("participant", ())]
@@ -191,13 +191,13 @@ def _is_patient(participant: Mapping[str, Any]) -> bool:
 
 
 def _is_of_patients_side(actor: Mapping[str, Any]) -> bool:
-    """Whether a reference is to a patient or somebody's relative; of another patient it says the type alone."""
+    """Whether a reference is to a patient or a relative; one to another patient has its type alone."""
     return f"{actor.get('type') or actor.get('reference', '')}/".startswith(PATIENTS_SIDE)
 
 
 def was_only_held(appointment: Mapping[str, Any]) -> bool:
-    """Whether a time was kept while somebody made up their mind, and given back: those with whom it would have been never
-    came to more than tentative (Argonaut's states: a hold that is released is cancelled/tentative)."""
+    """Whether a time was only held and then given back: the practice's side was never more than tentative (Argonaut's
+    states: a hold that is released is cancelled/tentative)."""
     others = [
         p for p in appointment.get("participant", ())
         if not _is_patient(p)
@@ -206,7 +206,7 @@ def was_only_held(appointment: Mapping[str, Any]) -> bool:
 
 
 def is_or_was_hold(appointment: Mapping[str, Any]) -> bool:
-    """Whether nothing has come of it but a time that is kept, or was."""
+    """Whether an appointment is a hold, or was never more."""
     return _asked(appointment)[2] or was_only_held(appointment)
 
 

@@ -26,7 +26,7 @@ REASONS = ("pat", "pat-swl", "pat-fb", "pat-lt", "pat-mv", "oth-weath", "other")
 
 NOT_THEIRS = (403, 404, 410)
 FIRST_MOVE = 2
-"""version, from nought, in which a visit that was held and booked can have been moved: before, nothing is asked"""
+"""first version, from zero, in which a visit that was held and booked can have been moved: before, nothing is asked"""
 
 
 class NoTimeYetError(Exception):
@@ -38,7 +38,7 @@ class NoTimeYetError(Exception):
 
 
 async def visit(fhir: Fhir, directory: Directory, id_: str) -> Visit:
-    """One appointment with its professional. RefusedError (404) for somebody else's; NoTimeYetError."""
+    """One appointment with its professional. RefusedError (404) for somebody else's; NoTimeYetError without a time."""
     read = await fhir.read("Appointment", id_)
     if "start" not in read.resource or "end" not in read.resource:
         raise NoTimeYetError(id_)
@@ -48,7 +48,7 @@ async def visit(fhir: Fhir, directory: Directory, id_: str) -> Visit:
 
 
 async def readable(fhir: Fhir, id_: str) -> Answered | None:
-    """An Appointment with its version; None where there is none for who asks."""
+    """An Appointment with its version; None if the caller may not see it."""
     try:
         return await fhir.read("Appointment", id_)
     except RefusedError as error:
@@ -78,7 +78,7 @@ async def waits_for_answer(fhir: Fhir, id_: str) -> bool:
 
 
 async def _with_reason_of_slot(fhir: Fhir, visit: Visit) -> Visit:
-    """An appointment that was held says nothing of what it is for: its slot does, if everybody may still see it."""
+    """Adds the reason of its slot, if everybody may still see that: an appointment that was held states none."""
     if visit.slot is None:
         return visit
     try:
@@ -109,14 +109,14 @@ async def visits_from(
 async def visits_before(
     fhir: Fhir, directory: Directory, end: datetime, patient: str | None, cursor: str | None = None
 ) -> Visits:
-    """Those that began before, the latest first."""
+    """Appointments that began before, the latest first."""
     return await _page(
         fhir, directory, [("date", f"lt{end.isoformat()}"), ("_sort", "-date")], patient, cursor
     )
 
 
 async def visits_off(fhir: Fhir, directory: Directory, start: datetime, patient: str | None) -> Visits:
-    """Those that would begin from an instant on, and do not: cancelled, above all."""
+    """Appointments from an instant on that do not take place: cancelled, above all."""
     query = [("date", f"ge{start.isoformat()}"), ("status", ",".join(OFF)), ("_sort", "-date")]
     return await _page(fhir, directory, query, patient, None)
 
@@ -124,7 +124,7 @@ async def visits_off(fhir: Fhir, directory: Directory, start: datetime, patient:
 async def visits_around(
     fhir: Fhir, directory: Directory, patient: str, moment: datetime, days: int
 ) -> list[Visit]:
-    """Those of one person so many days before and after an instant."""
+    """Booked visits of one person so many days before and after an instant."""
     begin, end = moment - timedelta(days=days), moment + timedelta(days=days)
     query = [("patient", f"Patient/{patient}"), ("date", f"ge{begin.isoformat()}"), ("_sort", "date")]
     return await _search(fhir, directory, [*query, ("date", f"le{end.isoformat()}"), ("status", "booked")])
@@ -152,7 +152,7 @@ async def cancel_series(
 
 
 async def series_of(fhir: Fhir, directory: Directory, visit: Visit) -> list[Visit]:
-    """The other visits of its series that still stand, by their start; none for who may not see them (a link's account)."""
+    """The other visits of its series that still stand, by their start; none if the caller may not see them (by a link)."""
     if visit.series is None:
         return []
     query = [("identifier", visit.series), ("status", ",".join(sorted(LIVE))), ("_sort", "date")]
@@ -163,8 +163,8 @@ async def series_of(fhir: Fhir, directory: Directory, visit: Visit) -> list[Visi
 
 
 async def time_before(fhir: Fhir, directory: Directory, visit: Visit) -> datetime | None:
-    """When the visit was to begin before it was moved last, by the clock of where it was to be; None where it was not moved,
-    or who asks may not know."""
+    """When the visit was to begin before its last move, in the zone of its place then; None if it was not moved, or the
+    caller may not know."""
     if visit.sequence < FIRST_MOVE and visit.moved_because is None:
         return None
     try:
@@ -184,7 +184,7 @@ async def time_before(fhir: Fhir, directory: Directory, visit: Visit) -> datetim
 async def answer_for(
     fhir: Fhir, visit: Visit, status: str, times: tuple[datetime, datetime] | None = None
 ) -> None:
-    """What the patient says to a visit or to another time for it: `accepted` or `declined`; `times`: which of both.
+    """Sends the patient's answer to a visit or to another time for it: `accepted` or `declined`; `times`: which of both.
     RefusedError: 409 when that time has gone, 422 when nobody proposes it any more."""
     said = {"start": times[0].isoformat(), "end": times[1].isoformat()} if times else {}
     await fhir.create(
@@ -199,9 +199,9 @@ async def answer_for(
 
 
 async def move(fhir: Fhir, id_: str, slot: str, key: str, *, etag: str | None = None) -> str:
-    """Move it to another slot, `etag`: only the version that was shown. The old time is given back if the new one is had.
-    Gives the status that it has then: `pending` where the practice has still to agree. RefusedError: 409 when somebody
-    was faster, 412 when it was changed meanwhile, 422 when it is too late."""
+    """Moves it to another slot; `etag`: only the version that was shown. The old time is freed only if the new one is had.
+    Returns its status then: `pending` if the practice has still to agree. RefusedError: 409 when somebody was faster, 412
+    when it was changed meanwhile, 422 when it is too late."""
     to = {"name": "slot", "valueReference": {"reference": f"Slot/{slot}"}}
     moved = await fhir.operation(f"Appointment/{id_}/$reschedule", [to], key=key, etag=etag)
     return str(moved.resource.get("status", ""))
@@ -267,5 +267,5 @@ async def _professionals(
 
 
 def recent(now: datetime) -> datetime:
-    """From when on an appointment is shown as present: one that is going on still is."""
+    """Appointments from this start on are shown as present: one that is going on still is."""
     return now - timedelta(hours=3)

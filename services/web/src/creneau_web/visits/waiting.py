@@ -75,13 +75,13 @@ def waiting_of(appointment: Mapping[str, Any], etag: str | None = None) -> Waiti
 
 
 async def waiting(fhir: Fhir, id_: str) -> Waiting:
-    """One of them. RefusedError (404) for somebody else's."""
+    """One request. RefusedError (404) for somebody else's."""
     read = await fhir.read("Appointment", id_)
     return waiting_of(read.resource, read.etag)
 
 
 async def all_waiting(fhir: Fhir, patient: str | None) -> list[Waiting]:
-    """Those of everybody, or of one patient: what is offered first, then the longest on the list."""
+    """Requests of everybody, or of one patient: what is offered first, then the longest on the list."""
     whose = [("patient", f"Patient/{patient}")] if patient else []
     query = [("status", "waitlist,pending"), ("_count", LISTED), *whose]
     found = entries(await fhir.search_privately("Appointment", query), "Appointment")
@@ -129,7 +129,7 @@ async def join_for_earlier(
 
 
 async def waits_for_earlier(fhir: Fhir, visit: str, patient: str | None) -> Waiting | None:
-    """What waits for an earlier time of a visit (id), or is offered one."""
+    """The request for an earlier time of a visit (id), with an offer or without."""
     return next((one for one in await all_waiting(fhir, patient) if one.replaces == visit), None)
 
 

@@ -11,7 +11,7 @@ from creneau_web.ops.memory import Memory, Seen
 from creneau_web.ops.settings import OpsSettings
 
 APART: tuple[Function, ...] = ("messages", "login")
-"""functions that are others' doing as well: a mail server's, an identity provider's, a person's"""
+"""functions that depend on others as well: a mail server, an identity provider, a person"""
 LOGINS_MIN = 5
 OUR_FAULT = ("untrusted", "level", "silent")
 """Outcomes of a log-in that are no person's doing (`creneau_web.auth.failure`)."""
@@ -77,7 +77,7 @@ def _lost(seen: Sequence[Seen]) -> bool:
 
 
 def _counted(name: Function) -> tuple[str, figures.Chosen, figures.Chosen]:
-    """By which counter a function is counted: the series that are its, and those that are failures."""
+    """The counter of a function, which of its series count, and which of these are failures."""
     if name == "messages":
         return "creneau_notification_attempts_total", lambda _: True, lambda key: key["result"] != "accepted"
     if name == "login":

@@ -65,8 +65,8 @@ RULES = _rules(
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One thing that is watched. `name` is what tells it from others of its rule; `since` is known where what was seen
-    says it (seconds since 1970), else `report` finds it."""
+    """One thing that is watched. `name` tells it from others of its rule. `since`: seconds since 1970, if the observations
+    say it; else `report` finds it."""
 
     section: Section
     rule: Rule

@@ -1,4 +1,4 @@
-"""What else rings: only what is bad, since on a good day there is nothing to read."""
+"""Other alerts: only those that are bad, since on a good day there is nothing to read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether processes answer, and what they stand on."""
+"""Whether processes answer, and their dependencies."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def place_lines(memory: Memory, settings: OpsSettings) -> list[Line]:
     dependencies = []
     for name, seen in memory.dependencies.items():
         state, reason = _answering(seen, settings), "away"
-        # One that takes connections and answers none is known by those who need it.
+        # One that takes connections and answers none is reported by the processes that need it.
         named = [
             process for process, failing in not_ready.items() if any(CHECKED.get(c) == name for c in failing)
         ]

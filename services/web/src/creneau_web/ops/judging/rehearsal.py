@@ -10,7 +10,7 @@ from creneau_web.ops.memory import Memory
 from creneau_web.ops.settings import OpsSettings
 
 SLACK = 3
-"""rehearsals in a row that must be missing before there is no news"""
+"""rehearsals in a row that must be missing before the line is bad"""
 
 
 def rehearsal_line(memory: Memory, settings: OpsSettings, now: float) -> Iterable[Line]:

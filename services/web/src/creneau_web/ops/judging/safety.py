@@ -1,4 +1,4 @@
-"""What must be nought: doubles, dead letters, messages and events that wait, services that tell nothing."""
+"""What must be zero: doubles, dead letters, messages and events that wait, services without a relay."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def safety_lines(memory: Memory, settings: OpsSettings) -> Iterable[Line]:
         for service in RELAYING
     }
     known = [service for service, values in leads.items() if values]
-    # Where the process itself does not answer, that is the line which says so.
+    # A process that does not answer has a line of its own.
     without = [service for service in known if sum(leads[service]) < 1]
     state: State = "bad" if without else "well" if known else "unknown"
     yield Line("safety", RULES["relay"], "", state, None, {"number": float(len(without)), "named": without})

@@ -16,9 +16,9 @@ SHARED = (
     ("stale", "creneau_agendas_not_up_to_date", "late"),
     ("calendars", "creneau_external_calendars_failing", "unread"),
 )
-"""Of what is shared with others: rule, how many are bad, what is bad about them."""
+"""What is shared with others: rule, series that counts the bad ones, what is bad about them."""
 UNMADE_MAX = 2.0
-"""agendas whose slots could not be made from their rules, by times: one that states something odd is no trouble of ours"""
+"""failures to make slots from an agenda's rules that are tolerated: one odd agenda is no trouble of the service"""
 
 
 def whom_lines(memory: Memory, settings: OpsSettings, now: float) -> Iterable[Line]:
@@ -57,7 +57,7 @@ def _routes(memory: Memory, settings: OpsSettings, now: float) -> list[Line]:
     for one in memory.processes.values():
         for key in one.keys("creneau_http_requests_total"):
             if key["resource"] == "other":
-                continue  # what is asked of one's health, and is answered with 503 while it is not well
+                continue  # health checks, which answer 503 while a process is not well
             grown = sum(step for at, step in one.steps(key) if at >= now - JUDGED_S)
             of_route = counts.setdefault(f"{key['method']} {key['resource']}", [0.0, 0.0])
             of_route[0] += grown

@@ -1,4 +1,4 @@
-"""A rule stands against this time for this person: what it says, and the ways that are left."""
+"""A rule forbids this time for this person: what it says, and the ways that are left."""
 
 from __future__ import annotations
 

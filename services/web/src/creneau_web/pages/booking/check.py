@@ -33,7 +33,7 @@ Message = Annotated[str, Form(max_length=TYPED_MAX)]
 Line = Literal["pour-qui", "coordonnees", "deja", "avec", "ou", "motif"]
 """a line of the recap"""
 OTHER_TIME = frozenset({"avec", "ou", "motif"})
-"""those with which another time is chosen; from the others one comes back to the recap"""
+"""lines whose change needs another time; the others lead back to the recap"""
 
 
 @router.get("/reservation/{id_}/verifier", response_model=None)
@@ -47,7 +47,7 @@ async def check(page: SignedInPage, id_: str) -> HTMLResponse | RedirectResponse
     for address in (
         page.here,
         draft.path,
-    ):  # the other buttons of this page send to what has no page of its own
+    ):  # the other buttons' forms are kept at the draft's path
         if unsent := page.unsent_at(address).fields:
             draft.comment = unsent.get("message", [draft.comment])[-1]
             await keep(page, draft)
@@ -105,7 +105,7 @@ async def change(
 
 
 async def _to_another_choice(page: Page, draft: Draft, line: Line) -> RedirectResponse:
-    """To what else the professional may be seen for, or to who else there is."""
+    """Redirects to the professional's other reasons, or to a search for others."""
     if line == "motif":
         return page.go(f"/soignants/{draft.role}")
     professional = await page.site.directory.professional(page.fhir, draft.role)
@@ -154,7 +154,7 @@ async def give_up(
 
 
 async def _is_theirs(page: Page, draft: Draft) -> bool:
-    """Whether the account may still book for the draft's patient: what a relative has given they may have taken back."""
+    """Whether the account may still book for the draft's patient: a relative may have taken the right back."""
     return any(one.id == draft.patient for one in bookable(await represented(page.fhir)))
 
 
@@ -167,7 +167,7 @@ async def _load_with(page: Page, id_: str, message: str) -> Draft:
 
 
 def _after(draft: Draft, now: datetime) -> str | None:
-    """What is said of changing it once it is booked; nothing where it has first to be agreed to, which takes its time."""
+    """Key of the sentence on later changes; None if the deadline is over and the practice has to agree first."""
     if not draft.change_deadline:
         return "check.after"
     if draft.start - draft.change_deadline > now:

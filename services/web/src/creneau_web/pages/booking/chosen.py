@@ -1,4 +1,4 @@
-"""The time that a form names: read anew, and only of the professional whom the page showed."""
+"""Reads the time that a form names anew: only of the professional whom the page showed."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from creneau_web.pages.booking.draft import Chosen
 
 
 async def chosen(page: Page, professional: Professional, slot: str) -> Chosen:
-    """404 for a slot that is not there, or of another agenda: what is summed up before it is confirmed must be what is
-    booked, whoever made the form."""
+    """Reads a slot; 404 if it does not exist or is another agenda's: what the recap shows must be what is booked, whoever
+    made the form."""
     found = await slot_and_agenda(page.fhir, slot)
     if found is None:
         raise HTTPException(404)

@@ -1,4 +1,4 @@
-"""What has been begun and is not booked yet: kept on the server with the session, behind an opaque id."""
+"""Bookings that are begun and not done: kept on the server with the session, behind an opaque id."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Held(BaseModel):
 
     appointment: str
     patient: str
-    """id of the Patient for whom"""
+    """id of the Patient"""
     until: datetime
     booking: bool = False
     """whether its booking was sent: until the answer is kept, only the base knows whether it is done"""
@@ -48,9 +48,9 @@ class Chosen(BaseModel):
     """what it is for (`serviceType`): the appointment will say the same"""
     in_group: bool = False
     practice_agrees: bool = False
-    """whether its practice agrees to each appointment: what is booked is asked for"""
+    """whether the practice has to agree to each appointment: a booking is a request"""
     change_deadline: timedelta = timedelta()
-    """how long before it begins it can be changed online for the last time"""
+    """how long before its start it can last be changed online"""
 
     @property
     def way(self) -> Way:
@@ -67,13 +67,13 @@ class Draft(Chosen):
     held: Held | None = None
     comment: str = ""
     moving: str | None = None
-    """id of the appointment that this time is to take the place of"""
+    """id of the appointment that this time is to replace"""
     settled: str | None = None
-    """`wish` for which it is settled whether another appointment is near, and what becomes of that"""
+    """`wish` for which the question about a near appointment is answered"""
     hidden: bool = False
-    """not to be shown to those who act for the patient"""
+    """whether it is hidden from those who act for the patient"""
     somebody_new: bool = False
-    """a person whom the server does not know yet is being described, beside those whom it knows"""
+    """whether a person unknown to the server is being described, beside known ones"""
     typed: dict[str, str] | None = None
     """the form of their identity as it was sent, while something is wrong with it"""
     problems: dict[str, str] = Field(default_factory=dict)
@@ -83,11 +83,11 @@ class Draft(Chosen):
     asked: bool = False
     """whether it waits for its practice"""
     ran_out: bool = False
-    """whether its time was not kept any more when it was to be booked"""
+    """whether its hold had ended when it was to be booked"""
     against: str | None = None
-    """what stands against this time for this person, in the words of the refusal, or a key of ours"""
+    """why this time is refused for this person: the sentence of the refusal, or a key of ours"""
     attempt: int = 0
-    """how many times another slot or person was chosen: what is asked anew is another wish"""
+    """number of changes of slot, person or hold: each makes another wish"""
 
     @property
     def key(self) -> str:
@@ -96,7 +96,7 @@ class Draft(Chosen):
 
     @property
     def wish(self) -> str:
-        """For whom and when."""
+        """The patient and the slot."""
         return f"{self.patient} {self.slot}"
 
     @property
@@ -104,13 +104,13 @@ class Draft(Chosen):
         return f"/reservation/{self.id}"
 
     def choose(self, patient: str) -> None:
-        """For whom it is (id of the Patient); what one hides is one's own."""
+        """Sets the Patient (id); `hidden` stays for the same one only."""
         self.hidden = self.hidden and patient == self.patient
         self.patient = patient
 
 
 class BookedAlreadyError(Exception):
-    """A step of what is booked: its page was still in the browser. The appointment (id) is changed on its own pages."""
+    """A step of a draft that is booked: its page was still open. The appointment (id) is changed on its own pages."""
 
     def __init__(self, appointment: str) -> None:
         super().__init__(appointment)
@@ -118,8 +118,8 @@ class BookedAlreadyError(Exception):
 
 
 async def load(page: Page, id_: str) -> Draft:
-    """The draft of this session; 404 for anybody else's, BookedAlreadyError once it is an appointment: no step of it may
-    give its time back or take another. So it is, too, where it was booked and the answer was lost."""
+    """The draft of this session; 404 for another's. Raises BookedAlreadyError once it is booked, also if the answer was
+    lost: no step may then give its time back or take another."""
     content = await page.site.sessions.find_draft(page.session, id_) if page.session else None
     if content is None:
         raise HTTPException(404)
@@ -132,8 +132,8 @@ async def load(page: Page, id_: str) -> Draft:
 
 
 async def _still_held(page: Page, draft: Draft, held: Held) -> Answered | None:
-    """The hold as it stands at the base, None for one that is not there; BookedAlreadyError, kept and said, where it is a
-    visit by now, or the visit that was to be moved is at its time."""
+    """Reads the hold at the base; None if it is not there. Raises BookedAlreadyError, stored and told, if it is a visit by
+    now, or if the visit to be moved is at its time."""
     read = await readable(page.fhir, held.appointment)
     booked = None if read is None or is_or_was_hold(read.resource) else read
     if booked is None and draft.moving is not None:
@@ -162,7 +162,7 @@ async def keep(page: Page, draft: Draft) -> None:
 
 
 def _after(stands: Mapping[str, Any] | None, draft: Draft) -> dict[str, Any]:
-    """What is stored of a draft; that it was booked, or was sent to be, is not forgotten."""
+    """What to store of a draft; that it was booked, or sent to be, is not forgotten."""
     before = None if stands is None else Draft.model_validate(stands)
     if before is not None and before.booked and not draft.booked:
         raise BookedAlreadyError(before.booked)
@@ -173,8 +173,8 @@ def _after(stands: Mapping[str, Any] | None, draft: Draft) -> dict[str, Any]:
 
 
 async def release(page: Page, draft: Draft) -> bool:
-    """Give the held slot back, so that anybody may have it. Whether there was something to give back. BookedAlreadyError
-    where it is no hold any more: a visit is given up on its own page, by who sees it there."""
+    """Gives the held slot back, so that anybody may have it. Returns whether there was something to give back. Raises
+    BookedAlreadyError if it is a visit by now: that is given up on its own page."""
     held = draft.held
     if held is None:
         return False
@@ -208,7 +208,7 @@ async def _drafts(site: Site, session: Session) -> list[Draft]:
 
 
 async def message_begun(page: Page, role: str) -> str:
-    """What was last written to this professional in this session and not sent: another time takes it along."""
+    """The last message to this professional in this session that was not sent: another time takes it along."""
     if page.session is None:
         return ""
     drafts = await _drafts(page.site, page.session)
@@ -216,7 +216,7 @@ async def message_begun(page: Page, role: str) -> str:
 
 
 async def release_holds_at(page: Page, role: str) -> bool:
-    """Give back what this session holds with one professional: who looks at their times again chooses again."""
+    """Gives back this session's holds with one professional: who opens their times again chooses again."""
     if page.session is None or page.account is None:
         return False
     drafts = await _drafts(page.site, page.session)

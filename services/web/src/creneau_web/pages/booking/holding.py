@@ -15,11 +15,11 @@ from creneau_web.visits.reading import HIDDEN
 from creneau_web.visits.records import move
 
 WORDS_WHILE = ("pending", "booked")
-"""as long as a patient may say something to the practice"""
+"""statuses in which a patient may write to the practice"""
 
 
 CHANCES = 3
-"""readings before somebody is told that what they write to changes under their hands"""
+"""attempts to write before a conflict is told"""
 
 
 async def hold(page: Page, draft: Draft) -> Held:
@@ -46,7 +46,7 @@ async def hold(page: Page, draft: Draft) -> Held:
 
 
 async def extend(page: Page, draft: Draft) -> Held:
-    """Keep what is held for longer."""
+    """Extends the hold."""
     assert draft.held is not None
     answered = await page.fhir.operation(f"Appointment/{draft.held.appointment}/$hold")
     draft.held = draft.held.model_copy(update={"until": _until(page, answered)})
@@ -55,8 +55,8 @@ async def extend(page: Page, draft: Draft) -> Held:
 
 
 async def book(page: Page, draft: Draft) -> str:
-    """Take what is held, with what the person says to the practice; or move there what it is to take the place of. Gives
-    the id of the appointment. That it is being booked is kept before: the answer may be lost."""
+    """Books the hold, with the message to the practice; or moves there the appointment to be replaced. Returns the
+    appointment's id. Stores first that it is being booked: the answer may be lost."""
     assert draft.held is not None
     draft.held.booking = True
     await keep(page, draft)
@@ -75,7 +75,7 @@ async def book(page: Page, draft: Draft) -> str:
 
 
 async def _tell(page: Page, id_: str, comment: str) -> None:
-    """Say something to the practice, unless it is said already: by the same button, pressed twice, at this very moment."""
+    """Writes the message to the practice, unless it is there already: the button may be pressed twice at once."""
     for chance in range(CHANCES):
         read = await page.fhir.read("Appointment", id_)
         if read.resource.get("comment") == comment or read.resource.get("status") not in WORDS_WHILE:

@@ -31,7 +31,7 @@ async def step(page: CurrentPage, id_: str) -> RedirectResponse:
 
 
 async def next_step(page: Page, draft: Draft) -> RedirectResponse:
-    """Where the draft goes on. RefusedError for what no page can mend."""
+    """Redirects to the draft's next step. RefusedError for what no page can mend."""
     if page.account is None or page.account.is_for_one_visit:
         return page.go("/connexion", retour=draft.path)
     check_patient(page.account)
@@ -49,8 +49,8 @@ async def next_step(page: Page, draft: Draft) -> RedirectResponse:
 
 
 async def keep_the_time(page: Page, draft: Draft) -> RedirectResponse:
-    """Have the slot held for the draft's patient and go on to the check; to another page where somebody was faster, or a
-    rule stands against it."""
+    """Holds the slot for the draft's patient and redirects to the check; to another page if somebody was faster, or a rule
+    forbids it."""
     now = page.site.clock.now()
     if draft.held is not None and (draft.held.patient != draft.patient or draft.held.until <= now):
         await release(page, draft)
@@ -64,8 +64,8 @@ async def keep_the_time(page: Page, draft: Draft) -> RedirectResponse:
 
 
 async def lead_away(page: Page, draft: Draft, error: RefusedError) -> RedirectResponse:
-    """To the page of a time that cannot be had: somebody was faster, or something stands against it. What is neither is
-    raised again."""
+    """Redirects to the page of a time that cannot be had: somebody was faster, or a rule forbids it. Raises any other error
+    again."""
     refusal = error.refusal
     if is_taken(refusal):
         return page.go(f"{draft.path}/pris")
@@ -77,7 +77,7 @@ async def lead_away(page: Page, draft: Draft, error: RefusedError) -> RedirectRe
 
 
 async def ask_about_another(page: Page, draft: Draft) -> RedirectResponse:
-    """To the check; before it, once for each wish, to the question what becomes of an appointment that is near."""
+    """Redirects to the check; before it, once for each wish, to the question about a near appointment."""
     if draft.settled != draft.wish:
         draft.moving = None
         if await near_to(page, draft) is not None:

@@ -1,4 +1,4 @@
-"""What a practice proposes is answered: another time, or a visit that it has written down (HL7's renegotiation)."""
+"""Answers what a practice proposes: another time, or a visit that it has written down (HL7's renegotiation)."""
 
 from __future__ import annotations
 

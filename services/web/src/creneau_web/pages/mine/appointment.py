@@ -26,7 +26,7 @@ router = APIRouter(prefix="/rendez-vous")
 
 ID = re.compile(r"[A-Za-z0-9.-]*[A-Za-z0-9]")
 TOLD = frozenset({"done.booked", "move.done", "cancel.done", "cancel.done.series", "waiting.done.accepter"})
-"""what has just been done that a message tells as well, to whom one reaches"""
+"""actions just done that a message tells as well, if it reaches the person"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,7 +79,7 @@ async def _places(page: Page, waits: Sequence[Waiting], coming: Sequence[Visit])
 
 
 async def _lists(page: Page, wanted: Wanted, begin: datetime, patient: str | None) -> tuple[Visits, Visits]:
-    """What is to come, and the rest: a page of one of them, or the first of both."""
+    """Appointments to come, and the rest: a page of one of them, or the first of both."""
     if wanted.liste == "avenir":
         return await visits_from(page.fhir, page.site.directory, begin, patient, wanted.suite), NOTHING
     if wanted.liste == "passes":

@@ -19,7 +19,7 @@ router = APIRouter(prefix="/rendez-vous")
 BY_RULE = (409, 422)
 Scope = Literal["this", "this-and-following", "all"]
 SCOPES: tuple[Scope, ...] = ("this", "this-and-following", "all")
-"""of how much of a series a cancellation speaks"""
+"""how much of a series is cancelled"""
 
 
 @router.get("/{id_}/annuler", response_model=None)
@@ -58,7 +58,7 @@ async def answer(
 
 
 def _done(visit: Visit, scope: Scope) -> str:
-    """Of what was only asked for, whoever withdraws it is not told by a message."""
+    """Key of what is said. Who withdraws a request is told by no message."""
     if scope != "this":
         return "cancel.done.series"
     return "cancel.done.asked" if visit.asks_practice else "cancel.done"

@@ -151,8 +151,8 @@ async def _kept(page: Page, form: Correction) -> RedirectResponse:
 
 
 async def _changed_meanwhile(page: Page, id_: str, form: Correction) -> HTMLResponse | RedirectResponse:
-    """The form of a version that is no more, as of a second tab: what was typed and, beside it, what stands now; sent again,
-    it is kept. Where both are the same there is nothing to decide."""
+    """Handles a form of an outdated version, as of a second tab: shows what was typed beside what stands now; sent again, it
+    is kept. If both are the same there is nothing to decide."""
     person = await read_person(page.fhir, id_)
     differing = _differing(form, person)
     if not differing:
@@ -220,7 +220,7 @@ async def _erasure(
 
 
 async def _is_reached(page: Page, id_: str) -> bool:
-    """Whether a message will tell the person; not of who is erased already."""
+    """Whether a message will reach the person; False if they are erased already."""
     try:
         person = await read_person(page.fhir, id_)
     except RefusedError as error:
@@ -231,8 +231,8 @@ async def _is_reached(page: Page, id_: str) -> bool:
 
 
 async def _keep_receipt(page: Page, receipt: Erased) -> None:
-    """With the session, first of all: what is erased is so. With another one, logged out, where the account has nobody any
-    more. The browser goes to the provider by a link of the receipt: from a form it may not be led to another site."""
+    """Stores the receipt with the session first: the erasure is done. If the account has nobody any more, logs out and
+    stores it with a new session, with a link to log out at the provider: a form may not lead to another site."""
     session, account = await page.own_session(), page.account
     session.content = session.content.model_copy(update={"erased": receipt})
     await page.site.sessions.save(session)
@@ -245,7 +245,7 @@ async def _keep_receipt(page: Page, receipt: Erased) -> None:
 
 
 async def _is_empty(page: Page) -> bool:
-    """Whether the account has nobody any more; not while that cannot be asked."""
+    """Whether the account has nobody any more; False if that cannot be asked."""
     try:
         return not await people_of(page.fhir)
     except (RefusedError, UnreachableError) as error:

@@ -1,4 +1,4 @@
-"""An appointment is moved: the same week of times, both times named once more, then it is done in one breath."""
+"""Moves an appointment: the same week of times, both times named once more, then one step does it."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ router = APIRouter(prefix="/rendez-vous")
 
 BY_RULE = 422
 NO_NUMBER = re.compile(r"\D")
-"""what of an ETag is not its version"""
+"""all of an ETag but its version"""
 
 
 class OtherTime(Wish):
-    """Which week is shown to who moves an appointment: of its own reason, unless all are asked for."""
+    """Which week to show for a move: only times of the visit's reason, unless `tous`."""
 
     tous: bool = False
 
@@ -140,7 +140,7 @@ async def _check(
 
 
 async def _chosen(page: Page, visit: Visit, slot: str) -> Chosen:
-    """404 for a time of somebody else: a visit stays with its professional."""
+    """Reads a time; 404 if it is somebody else's: a visit stays with its professional."""
     if visit.professional is None:
         raise HTTPException(404)
     return await chosen(page, visit.professional, slot)

@@ -25,12 +25,12 @@ router = APIRouter(prefix="/mes-proches")
 
 CODE_REFUSED = 422
 WORKS_ONCE = ("proxy-code", "proxy-already")
-"""how a code is refused that has been taken up"""
+"""refusals of a code that was taken up"""
 BY_RULE = (403, 409, 422)
 
 
 class Invitation(BaseModel):
-    """Whom one lets act, for whom, how far and how long; as it was typed."""
+    """An invitation as it was typed: who may act, for whom, how far and how long."""
 
     pour: str = Field("", max_length=64)
     nom: str = Field("", max_length=TYPED_MAX)
@@ -38,7 +38,7 @@ class Invitation(BaseModel):
     duree: int = Field(12, ge=1, le=12)
     """months"""
     cle: str = Field("", max_length=80)
-    """the same for the form that was shown once"""
+    """the same for each sending of one shown form"""
 
     @property
     def wish(self) -> str | None:
@@ -55,7 +55,7 @@ SCOPES_UP_TO = {
     "book": ("see", "book"),
     "register": ("see", "book", "register"),
 }
-"""what a choice of the form lets somebody do"""
+"""choice of the form → scopes that it gives"""
 
 
 @router.get("", response_class=HTMLResponse)
@@ -96,7 +96,7 @@ async def give(page: SignedInPage, form: Annotated[Invitation, Form()]) -> HTMLR
 
 
 def _with(invited: dict[str, str]) -> Callable[[Content], Content]:
-    """The session's content with this invitation; of one that was sent twice at once, with the code that works."""
+    """Puts this invitation into the session's content. If it was sent twice at once, keeps the code that works."""
 
     def change(content: Content) -> Content:
         stands = content.invited
@@ -141,7 +141,7 @@ async def take_up(
 
 
 async def _has_taken_up(page: Page, digest: str) -> bool:
-    """Whether this session has taken up what a code was for, by the form that was sent before."""
+    """Whether this session has taken up this code already, by an earlier sending of the form."""
     session = await page.own_session()
     await page.site.sessions.change(session, lambda content: content)
     return session.content.taken_up == digest
@@ -196,7 +196,7 @@ async def _show(
 
 
 def givers_of(people: list[Person]) -> list[Person]:
-    """Those about whom the account decides who may act."""
+    """The people for whom the account decides who may act."""
     return [person for person in people if "manage" in person.may]
 
 

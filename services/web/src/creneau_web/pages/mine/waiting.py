@@ -33,9 +33,9 @@ _WRITTEN = re.compile(r"(\d{1,2})/(\d{1,2})/(\d{4})", re.ASCII)
 """a date as people write it, where the browser has no field for one"""
 BY_RULE = (403, 409, 422)
 ANSWERS = {"accepter": "booked", "refuser": "waitlist", "quitter": "cancelled"}
-"""what each button makes of the request"""
+"""button → status that it gives to the request"""
 _JOINED: Mapping[Reach, str] = {"reached": "waiting.joined", "hidden": "waiting.joined.hidden"}
-"""what is said once somebody waits, where a message reaches them, and where none is sent"""
+"""what is said once somebody waits, by whether messages reach them"""
 
 
 class Wanted(BaseModel):
@@ -127,8 +127,8 @@ async def respond(page: VisitPage, id_: str, how: str) -> HTMLResponse | Redirec
 
 
 async def whom_of(page: Page, wish: Waiting) -> str | None:
-    """For whom somebody waits, by name: a request names a professional, is for something earlier than a visit, or says only
-    which agenda or kind of care."""
+    """Name of the professional waited for. A request names one, is for something earlier than a visit, or names only an
+    agenda or kind of care (None)."""
     if wish.whom or (wish.role is None and wish.replaces is None):
         return wish.whom
     try:
@@ -140,7 +140,7 @@ async def whom_of(page: Page, wish: Waiting) -> str | None:
 
 
 async def _about(page: Page, wanted: Wanted) -> tuple[Professional | None, Visit | None, list[Person]]:
-    """With whom, the visit that would be given up, and for whom one may ask."""
+    """The professional, the visit that would be given up, and the people one may ask for."""
     if is_by_link(page) and not wanted.visite:
         raise SignInNeededError(page.here)
     people = [] if is_by_link(page) else bookable(await people_of(page.fhir))
@@ -163,7 +163,7 @@ def _until(wish: Wish, today: date) -> tuple[date | None, str | None]:
 
 
 def _day(said: str) -> date:
-    """ValueError for what is none."""
+    """Reads a date, or raises ValueError."""
     written = _WRITTEN.fullmatch(said)
     if written is None:
         return date.fromisoformat(said)
@@ -227,7 +227,7 @@ async def _show(page: Page, id_: str, problem: str | None, status: int) -> HTMLR
 
 
 async def _represented_name(page: Page, wish: Waiting) -> str | None:
-    """The name of whom the request is for, when it is somebody whom the account represents."""
+    """The patient's name, if it is somebody whom the account represents."""
     people = await people_of(page.fhir)
     return next((one.name for one in people if one.id == wish.patient and not one.oneself), None)
 

@@ -17,8 +17,8 @@ SCOPE = "creneau/operate"
 
 
 def is_operator(account: Account | None) -> bool:
-    """Whether the token says so that the issuer gave us for this person. We had it from the issuer itself, so it need not be
-    verified again to show a page; what acts is judged by the FHIR base."""
+    """Whether the token that the issuer gave for this person has the operator's scope. It came from the issuer itself, so
+    showing a page needs no new check; the FHIR base judges what acts."""
     if account is None:
         return False
     try:

@@ -58,7 +58,7 @@ def problem_of(reason: str) -> str | None:
 
 
 async def _refused(page: Page, refused: RefusedError) -> Response:
-    """Somebody else was faster: the list tells. Everything else is told as everywhere."""
+    """Redirects to the list if somebody else was faster (404, 409); raises any other refusal again."""
     if refused.refusal.status not in (404, 409):
         raise refused
     await page.say_next("ops.letters.dealt_with")

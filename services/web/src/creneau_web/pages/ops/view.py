@@ -19,7 +19,7 @@ WIDTH, HEIGHT = 150, 30
 
 
 class Words:
-    """Says what a report has."""
+    """Puts a report into words."""
 
     def __init__(self, wording: Wording, report: Report) -> None:
         self._w = wording
@@ -35,7 +35,7 @@ class Words:
         return self._w.t(f"ops.state.{report.state}", what=what)
 
     def since_when(self) -> Markup:
-        """Since when it does not, or when it last did not."""
+        """Since when it does not work, or when it last did not."""
         report = self._report
         if report.state in ("down", "warning") and report.since is not None:
             return self._w.t("ops.since", moment=self.moment(report.since), ago=self.ago(report.since))
@@ -56,7 +56,7 @@ class Words:
         return self._w.t(f"ops.line.{line.rule.code}", name=line.name)
 
     def state(self, line: Line) -> Markup:
-        """In one word."""
+        """The state, in one word."""
         return self._w.t(f"ops.{line.state}")
 
     def detail(self, line: Line) -> list[Markup]:

@@ -89,7 +89,9 @@ Connect = Callable[[], Any]
 
 
 @pytest.fixture
-async def broker() -> AsyncIterator[CountingBroker]:
+async def broker(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[CountingBroker]:
+    """One that is believed at once."""
+    monkeypatch.setattr(broker_entrance, "AGAIN_S", ())
     counting = CountingBroker(free_port())
     server = await asyncio.start_server(counting.serve, LOOPBACK, counting.port)
     yield counting
@@ -139,6 +141,23 @@ async def test_a_fetch_waits_for_its_topic(broker: CountingBroker, connect: Conn
     await writer.produce("t")
     assert RECORD in await asyncio.wait_for(fetching, WITHIN_S)
     assert broker.asked == [FETCH, PRODUCE, PRODUCE, FETCH]
+
+
+async def test_a_broker_that_says_nothing_of_what_it_has_is_asked_again(
+    broker: CountingBroker, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Although nothing is produced after it; and then no more."""
+    monkeypatch.setattr(broker_entrance, "AGAIN_S", (0.01, 0.01))
+    reader = await connect()
+    fetching = asyncio.create_task(reader.fetch())
+    await until_asked(broker, FETCH)
+    broker.records = RECORD
+    assert RECORD in await asyncio.wait_for(fetching, WITHIN_S)
+    broker.records = b""
+    broker.asked.clear()
+    await reader.fetch(wait_ms=200)
+    await reader.fetch(wait_ms=200)
+    assert broker.asked == [FETCH] * 3
 
 
 async def test_a_broker_that_had_no_time_to_look_is_asked_again(

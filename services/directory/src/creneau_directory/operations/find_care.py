@@ -187,13 +187,13 @@ class FindCareOperation:
             number, offset = begin
             step = plan[min(number, len(plan) - 1)]
             page = replace(order, offset=offset)
-            return number, step, await find(connection, step.criteria, page, compared_max=self._compared_max)
+            found = await find(connection, step.criteria, page, compared_max=self._compared_max)
+            return number, step, replace(found, whole=found.whole and not _is_ring(step))
         for number, step in enumerate(plan):
             found = await find(connection, step.criteria, order, compared_max=self._compared_max)
-            ring = step.dropped == ("ring",)
-            if ring and found.total >= ENOUGH:
+            if _is_ring(step) and found.total >= ENOUGH:
                 return number, step, replace(found, whole=False)
-            if not ring and found.total:
+            if not _is_ring(step) and found.total:
                 return number, step, found
         return 0, plan[0], Found()
 
@@ -262,6 +262,11 @@ class FindCareOperation:
         explain = given.flag("explain")
         pairs += [("explain", "true")] if explain else []
         return Asked(text, near, filters, codes, sort == "distance", count, bool(explain), tuple(pairs))
+
+
+def _is_ring(step: Step) -> bool:
+    """Whether a step looks in the neighbourhood first, so that there may be more beyond what it finds."""
+    return step.dropped == ("ring",)
 
 
 def _day(clock: Clock) -> int:

@@ -6,6 +6,7 @@ coded and timed elements that are the practice's record.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Set
 from typing import Any
 
@@ -29,6 +30,8 @@ _OF_APPOINTMENT = (
 _CODED = ("serviceCategory", "serviceType", "specialty", "appointmentType", "cancelationReason")
 _OF_RESPONSE = ("resourceType", "id", "participantStatus", "start", "end")
 _OF_PROVENANCE = ("resourceType", "id", "recorded")
+_HERE = re.compile(r"[A-Z][A-Za-z]+/[A-Za-z0-9.-]{1,64}")
+"""a reference within this base"""
 
 
 class Anonymiser:
@@ -84,10 +87,12 @@ class Anonymiser:
         return _said(kept)
 
     def _person(self, reference: Any) -> Resource:
-        """Returns the reference to somebody who stays. A name or a number alone may be the person's: not kept."""
-        if not isinstance(reference, dict) or self._is_gone(reference) or "reference" not in reference:
+        """Returns the reference to somebody of this base who stays. A name or a number alone, or a record of another server,
+        may be the person's: not kept."""
+        text = reference.get("reference") if isinstance(reference, dict) else None
+        if not isinstance(text, str) or self._is_gone(reference):
             return dict(ERASED)
-        return self._reference(reference)
+        return self._reference(reference) if _HERE.fullmatch(relative(text, self._base_url)) else dict(ERASED)
 
     def _reference(self, reference: Resource) -> Resource:
         """Returns the bare reference, unless it is empty or leads to a contained resource."""

@@ -207,6 +207,6 @@ def open_database(settings: ServiceSettings, name: str, *, serves: bool = False)
 
 
 def run_api(settings: ServiceSettings, service: str, create: Callable[[], ServiceApplication]) -> None:
-    """Serve until SIGTERM: readiness fails first, requests in hand are finished, then the process ends."""
+    """Serves until SIGTERM: readiness fails first, open requests are finished, then the process ends."""
     configure_logging(settings, f"{service}-api")
     serve(create(), settings)

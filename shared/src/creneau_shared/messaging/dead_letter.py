@@ -119,7 +119,7 @@ def dead_headers(
 
 
 def _where(error: BaseException) -> str:
-    """The place of the failure in the code; never the exception's text, which may hold the event's data."""
+    """The failure (`describe`) and its place in the code; never the exception's text, which may hold the event's data."""
     frames = traceback.extract_tb(error.__traceback__)
     at = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno} in {frames[-1].name}" if frames else ""
     return f"{describe(error)}{at}"

@@ -86,7 +86,8 @@ def _takes_texts(number: PhoneNumber) -> bool:
     kind = phonenumbers.number_type(number)
     if kind != PhoneNumberType.UNKNOWN:
         return kind in _TAKES_TEXTS
-    # In no known numbering plan: the number may be newer than the library's data, or reserved for fiction. Assumed mobile.
+    # In no known numbering plan: it may be newer than the library's data, or kept for fiction. Taken for mobile, except
+    # French ten-digit numbers other than 06 and 07.
     return number.country_code not in _TEN_DIGITS or str(number.national_number)[0] in "67"
 
 

@@ -29,7 +29,7 @@ FROM (SELECT relname, pg_get_expr(relpartbound, pg_class.oid) AS bound FROM pg_i
   JOIN pg_class ON pg_class.oid = inhrelid WHERE inhparent = to_regclass(quote_ident(parent))) AS part
 $$
 """
-"""The partitions of a table and their bounds. Both NULL: the default partition; only `low` NULL: everything before `high`."""
+"""The partitions of a table and their bounds. Both NULL: default partition; only `low` NULL: everything before `high`."""
 
 MAKE = """
 CREATE OR REPLACE FUNCTION make_month(parent text, month timestamptz) RETURNS boolean

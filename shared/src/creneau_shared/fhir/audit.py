@@ -182,7 +182,7 @@ AUDIT_INSERT = ClosingInsert(
 
 
 def audit_table(metadata: MetaData) -> Table:
-    """`audit`: who did what to whose data, and when; partitioned by month of `recorded`.
+    """Declares `audit` in `metadata`: who did what to whose data, and when; partitioned by month of `recorded`.
 
     Three indexes in each partition: the primary key `id`, the time, and the terms, which find rows by Patient, resource,
     agent or practice.

@@ -246,7 +246,7 @@ class _Run:
             self.judge(rule.invariants, value, path)
 
     def elements(self, value: dict[str, Any], table: _Table, path: Path) -> None:
-        """The content of one object: each property by its rule, then what is missing, then the invariants."""
+        """Checks the content of one object: each property by its rule, then missing elements, then the invariants."""
         if not value:
             self.add(findings.empty(_render(path), value))
             return

@@ -55,7 +55,7 @@ def serve(app: Application, settings: Listening) -> None:
 
 
 class CalmServer(uvicorn.Server):
-    """uvicorn polls ten times a second whether it should end; this server waits for an event, and updates the Date header."""
+    """uvicorn polls ten times a second whether to end; this server waits for an event, and updates the Date header."""
 
     TICK_S = 1.0
 

@@ -15,7 +15,7 @@ from creneau_shared.type_table import COMPARTMENT, PUBLIC, TYPES
 MAY_ALL = frozenset({"see", "book", "cancel", "register", "manage"})
 """What a person may do for themselves, or a practice for itself."""
 BY_LINK = frozenset({"see", "cancel", "move", "answer"})
-"""What the receiver of a link to an appointment may do with it. `answer`: answer the practice's question, for the patient."""
+"""What the receiver of a link to an appointment may do with it. `answer`: answer the practice for the patient."""
 _WITHIN_LINK: Mapping[str, str] = {"Appointment": "rsu", "AppointmentResponse": "c"}
 """Personal type → the interactions that a token for one appointment allows on it."""
 REGULATION = "@regulation"

@@ -1,9 +1,10 @@
-"""What France adds to FHIR, as data: profiles and extensions (HL7 France's FR Core 2.2.0, the ANS's SAS 1.2.0, GAP 3.0.0 and,
-without what they constrain, ROR 0.7.0),
-code systems and value sets that these bind (FR Core, NOS, SAS).
+"""The French additions to FHIR, as data.
 
-Rows as they are published, in the shape that the platform compiles: it knows nothing of them but these functions
-(`creneau_shared.fhir.national`), and this package knows nothing of the platform. A new edition of a guide is a new file
+Profiles and extensions: FR Core 2.2.0 (HL7 France), SAS 1.2.0, GAP 3.0.0 and, without its constraints, ROR 0.7.0 (ANS).
+Code systems and value sets that these bind: FR Core, NOS, SAS.
+
+The rows are as published, in the shape that the platform compiles. The platform uses only the functions of this package
+(`creneau_shared.fhir.national`), and this package does not import the platform. A new edition of a guide is a new file
 here. Labels and codes: FR Core (CC0), the Agence du Numérique en Santé (Licence Ouverte, CC0).
 """
 

@@ -1,9 +1,9 @@
 """The communes of France (code officiel géographique 2026, arrondissements of Paris, Lyon and Marseille among them): names,
 postal codes, positions.
 
-Positions: GeoNames (CC BY 4.0), which locate the town. A commune that it lacks has the mean of those with its postal code
-(`approximate` c), or of the postal codes around (z); 37 have none. Arrondissements have the middle of where their people
-live, to some hundred metres (m).
+Positions: GeoNames (CC BY 4.0), the position of the town. A commune that GeoNames lacks has the mean position of the
+communes with its postal code (`approximate` c), or of the postal codes around (z); 37 communes have no position.
+Arrondissements have the centre of their population, to some hundred metres (m).
 """
 
 from __future__ import annotations
@@ -41,6 +41,6 @@ def communes() -> Mapping[str, Commune]:
 
 
 def commune_position(code: str) -> tuple[float, float] | None:
-    """Latitude and longitude of a commune; None when it is not one, or its position is not known."""
+    """Latitude and longitude of a commune; None when the code is no commune's, or the position is not known."""
     commune = communes().get(code)
     return commune.position if commune else None

@@ -1,4 +1,4 @@
-"""What every service's API process is made of: FHIR under /fhir, health, metrics, correlation, CORS."""
+"""The API process of a service: FHIR under /fhir, health, metrics, correlation, CORS."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ class ServiceApplication:
 
 
 async def _not_now(request: Request, error: Exception) -> Response:
-    """What is no FHIR and cannot be answered is told of as FHIR is: with which status, and when to come again."""
+    """Answers a failed request outside FHIR as the FHIR routes do: OperationOutcome, status, `Retry-After`."""
     answer = failure(error, negotiate_language(request.headers.get("accept-language")))
     return Response(answer.content, answer.status, dict(answer.headers), media_type=CONTENT_TYPE["json"])
 
@@ -149,8 +149,8 @@ def create_fhir_server(
     words: Words | None = None,
     observer: Observer = seen_by_nobody,
 ) -> FhirServer:
-    """One service's FHIR interactions over its database: for the API, and for the worker that carries out what was
-    asked asynchronously."""
+    """Builds one service's FHIR interactions over its database, for the API and for the worker that carries out
+    asynchronous requests."""
     served = FhirService(
         name=service,
         base_url=settings.public_base_url,
@@ -171,14 +171,17 @@ def create_fhir_server(
 
 
 def create_service_app(settings: ServiceSettings, fhir: FhirServer) -> ServiceApplication:
-    """The API of one service: its FHIR interactions over HTTP, and what every service has."""
+    """Builds the API of one service: its FHIR interactions over HTTP, and the paths that every service has."""
     verifier = accepted_issuers(settings, fhir.service.clock, fhir.service.database)
     return ServiceApplication(settings, fhir, fhir.service.database, verifier)
 
 
 def open_database(settings: ServiceSettings, name: str, *, serves: bool = False) -> Database:
-    """The service's database as its settings describe it; to be entered as a context manager. `serves`: for a process
-    where people wait, so not for long, and where who reads does not wait for all who write."""
+    """Builds the service's database from its settings; to be entered as a context manager.
+
+    `serves`: for a process that answers people. Then the wait for a connection is limited, some connections are kept
+    for reads, and reads may go to the standby.
+    """
     size, timeout_s = settings.database_pool_size, settings.database_statement_timeout_s
     standby = None
     if serves and settings.database_read_url is not None:
@@ -204,6 +207,6 @@ def open_database(settings: ServiceSettings, name: str, *, serves: bool = False)
 
 
 def run_api(settings: ServiceSettings, service: str, create: Callable[[], ServiceApplication]) -> None:
-    """Serve until SIGTERM: readiness fails first, requests in hand are finished, then the process ends."""
+    """Serves until SIGTERM: readiness fails first, open requests are finished, then the process ends."""
     configure_logging(settings, f"{service}-api")
     serve(create(), settings)

@@ -14,7 +14,7 @@ CLOCKS_APART = timedelta(seconds=5)
 
 
 def zone_named(name: object) -> ZoneInfo | None:
-    """The zone of that name; None when the IANA database has none."""
+    """The zone of that name; None when the IANA database has no such zone."""
     return ZoneInfo(name) if isinstance(name, str) and name in ZONES else None
 
 

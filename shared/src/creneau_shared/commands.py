@@ -25,9 +25,9 @@ def add_commands(
     create_app: Callable[[Settings], ServiceApplication],
     after_migration: Callable[[Settings], Awaitable[None]] | None = None,
 ) -> None:
-    """Give the command line of a service (`creneau-booking`) the commands of every service.
+    """Adds the commands of every service to the command line of a service (`creneau-booking`).
 
-    `after_migration`: what the service makes ready in a database that has the current schema.
+    `after_migration`: prepares the database once it has the current schema.
     """
 
     @main.command()
@@ -69,10 +69,10 @@ async def _migrate(
 async def take_back(
     settings: ServiceSettings, service: str, kind: Kind, value: str, issued_before: datetime
 ) -> None:
-    """Tokens of this token id, subject or client that were issued before this moment hold no more."""
+    """Revokes the tokens of this token id, subject or client that were issued until this moment."""
     until = max(issued_before, datetime.now(UTC)) + timedelta(seconds=settings.oidc_token_lifetime_max_s + 60)
     async with open_database(settings, f"{service}-revoke") as database, database.transaction() as connection:
-        # A second more: issuers write whole seconds, and a token of this very second is from before.
+        # One second later: issuers write `iat` in whole seconds, and a token of this same second must be revoked too.
         before = issued_before + timedelta(seconds=1)
         await revoke(connection, kind, value, issued_before=before, needed_until=until)
     typer.echo(f"{kind} {value}: tokens issued before {issued_before:%Y-%m-%dT%H:%M:%SZ} hold no more")

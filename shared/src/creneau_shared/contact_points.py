@@ -1,4 +1,4 @@
-"""Addresses at which people are reached, as they are typed and pasted, read as they were meant."""
+"""Reads e-mail addresses and telephone numbers as people type or paste them."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from email_validator import EmailNotValidError, validate_email
 from phonenumbers import NumberParseException, PhoneNumber, PhoneNumberFormat, PhoneNumberType
 
 FRANCE = "FR"
-"""whose way of writing a number without its country is understood"""
+"""the region whose numbers are read without a country code"""
 _OVERSEAS = ("RE", "YT", "GP", "GF", "MQ")
 """departments that write their numbers like metropolitan ones, each with a country code of its own"""
 _TAKES_TEXTS = frozenset({PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE_OR_MOBILE})
 _TEN_DIGITS = frozenset({33, 262, 590, 594, 596})
-"""country codes of the French numbers of ten digits, of which 06 and 07 are mobile, given out already or not"""
+"""country codes of the French ten-digit numbers; 06 and 07 are mobile, even in ranges not yet assigned"""
 _FRENCH = _TEN_DIGITS | {508, 681, 687, 689}
 """country codes of France and its places overseas"""
 _NO_NUMBER = re.compile(r"[^\d\s().+/‐-―-]")
@@ -25,21 +25,20 @@ _NO_NUMBER = re.compile(r"[^\d\s().+/‐-―-]")
 
 @dataclass(frozen=True, slots=True)
 class Phone:
-    """A telephone number as E.164, and whether text messages can reach it: a landline, for one, gets none."""
+    """A telephone number as E.164, and whether it can receive text messages (a landline cannot)."""
 
     number: str
     takes_texts: bool
 
 
 def mended(text: str) -> str:
-    """An address without what was typed or pasted with it: `mailto:` or `tel:`, blanks around it, what cannot be
-    seen."""
+    """Removes what was typed or pasted with an address: `mailto:` or `tel:`, blanks around it, invisible characters."""
     visible = "".join(c for c in text if unicodedata.category(c) not in ("Cf", "Cc"))
     return re.sub(r"^(?:mailto|tel):\s*", "", visible.strip(), flags=re.IGNORECASE)
 
 
 def email_address(text: str) -> str | None:
-    """The e-mail address that was meant, in normal form with an ASCII domain; None for what is none."""
+    """The e-mail address in normal form with an ASCII domain; None when the text is no e-mail address."""
     try:
         # test_environment admits `.test` domains; whether a domain exists is for the mail server to say.
         valid = validate_email(
@@ -51,9 +50,9 @@ def email_address(text: str) -> str | None:
 
 
 def phone_of(text: str) -> Phone | None:
-    """The telephone number that was meant (`06 39 98 00 01`, `+33 (0)6 39 98 00 01`, `0033…`); None for what is none.
+    """Reads a telephone number (`06 39 98 00 01`, `+33 (0)6 39 98 00 01`, `0033…`); None when the text is none.
 
-    A French number without its country that is no metropolitan one is that of the department overseas whose it is.
+    A French number without country code that is not valid in metropolitan France is read as one of an overseas department.
     """
     bare = mended(text)
     if _NO_NUMBER.search(bare):
@@ -71,8 +70,8 @@ def phone_of(text: str) -> Phone | None:
 
 @lru_cache(maxsize=4096)
 def readable_phone(text: str) -> str:
-    """A telephone number as people in France write it: `01 99 00 00 01`; of elsewhere with its country. What is none stays
-    as it is."""
+    """A telephone number as people in France write it (`01 99 00 00 01`), a foreign one with its country code. Text that
+    is no number stays as it is."""
     phone = phone_of(text)
     if phone is None:
         return text
@@ -87,12 +86,13 @@ def _takes_texts(number: PhoneNumber) -> bool:
     kind = phonenumbers.number_type(number)
     if kind != PhoneNumberType.UNKNOWN:
         return kind in _TAKES_TEXTS
-    # In no plan that we know, which may be newer than ours (or kept for fiction): it has the benefit of the doubt.
+    # In no known numbering plan: it may be newer than the library's data, or kept for fiction. Taken for mobile, except
+    # French ten-digit numbers other than 06 and 07.
     return number.country_code not in _TEN_DIGITS or str(number.national_number)[0] in "67"
 
 
 def _overseas(read: PhoneNumber) -> PhoneNumber | None:
-    """The number of a department overseas that was written as a metropolitan one; None: it is what it says."""
+    """The overseas number that was written without its country code; None when `read` is already right."""
     if read.country_code != phonenumbers.country_code_for_region(FRANCE) or phonenumbers.is_valid_number(
         read
     ):

@@ -19,12 +19,12 @@ def correlation_id() -> str | None:
 
 
 def set_correlation_id(value: str | None) -> None:
-    """Continue under `value`: for what happens outside an HTTP request, such as consuming an event."""
+    """Sets the correlation id for work outside an HTTP request, such as handling an event."""
     _current.set(value)
 
 
 def begin(request_id: bytes | None, given: bytes | None) -> Headers:
-    """Take the caller's id when it is acceptable, else give one; the headers that echo it on the answer."""
+    """Takes the caller's id when it is acceptable, else makes one. Returns the headers that repeat it in the answer."""
     named = request_id is not None and _ACCEPTABLE.match(request_id) is not None
     if given is not None and _ACCEPTABLE.match(given):
         value = given

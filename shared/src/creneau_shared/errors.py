@@ -51,7 +51,7 @@ class Issue:
 
 @dataclass(eq=False)
 class CreneauError(Exception):
-    """A failure that the caller is told of. Raise a subclass."""
+    """A failure that is reported to the caller. Raise a subclass."""
 
     issues: tuple[Issue, ...]
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -148,21 +148,21 @@ class RequestTimeout(CreneauError):
 
 
 class Conflict(CreneauError):
-    """Taken, or against what is stored now."""
+    """The slot is taken, or the request conflicts with the stored state."""
 
     status = 409
     default_code = "conflict"
 
 
 class Gone(CreneauError):
-    """It was there and has been deleted."""
+    """The resource existed and has been deleted."""
 
     status = 410
     default_code = "deleted"
 
 
 class PreconditionFailed(CreneauError):
-    """If-Match does not hold, or a conditional interaction met several matches."""
+    """If-Match does not match, or a conditional interaction found several matches."""
 
     status = 412
     default_code = "conflict"

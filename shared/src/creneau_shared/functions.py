@@ -1,4 +1,4 @@
-"""What a request is for, as people would say it: what an operator watches, whichever process answers."""
+"""The function of a request (search, book, agendas), which an operator watches, whichever process answers."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ _of_bundle: ContextVar[Function | None] = ContextVar("function_of_bundle", defau
 
 
 def begin() -> None:
-    """Forget what an earlier request of this task was for."""
+    """Forgets the function of an earlier request of this task."""
     _of_bundle.set(None)
 
 
 def tell(writes: Iterable[str]) -> None:
-    """Say of a Bundle what its entries write (types): only whoever has read it knows what it is for."""
+    """Sets the function of a Bundle from the types that its entries write; called once the Bundle has been read."""
     written = set(writes)
     if written & {"Slot", "Schedule"}:
         _of_bundle.set("agendas")
@@ -35,7 +35,7 @@ def tell(writes: Iterable[str]) -> None:
 
 
 def function_of(method: str, path: str) -> Function | None:
-    """What a request is for; None: nothing that is watched by itself (a read by id, a page, a probe)."""
+    """The function of a request; None for requests that are not watched (a read by id, a page, a probe)."""
     parts = [part for part in path.split("/") if part]
     if parts[:1] != ["fhir"]:
         return None

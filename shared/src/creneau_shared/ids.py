@@ -1,4 +1,4 @@
-"""Identifiers that Créneau gives: UUIDv7, so that they sort by the time they were made."""
+"""Identifiers that Créneau makes: UUIDv7, so that they sort by creation time."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def new_uuid() -> UUID:
 
 
 def is_of_ours(id_: str) -> bool:
-    """Whether an id is written as those are that Créneau gives."""
+    """Whether an id has the form of the ids that Créneau makes."""
     try:
         said = UUID(id_)
     except ValueError:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 
 INS_SYSTEMS = frozenset(f"urn:oid:1.2.250.1.213.1.4.{number}" for number in (8, 9, 10, 11))
-"""INS-NIR and INS-NIA, and the NIR of tests and of demonstrations (referential INS, FR Core patient-ins)."""
+"""INS-NIR, INS-NIA, and the NIR for tests and demonstrations (INS reference, FR Core patient-ins)."""
 
 
 def plain_ins(value: str) -> str:
-    """The number as it is kept: without blanks, its letter (Corsica) a capital."""
+    """The stored form of the number: without blanks, its letter (Corsica) a capital."""
     return re.sub(r"\s", "", value).upper()

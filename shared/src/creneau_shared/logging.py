@@ -1,4 +1,4 @@
-"""Structured logs: one JSON object a line, with the request's correlation id and without anyone's data."""
+"""Structured logs: one JSON object a line, with the request's correlation id and without personal data."""
 
 from __future__ import annotations
 
@@ -50,10 +50,10 @@ OWN_LOGGERS = (
     "creneau", "creneau_booking", "creneau_directory", "creneau_gateway", "creneau_notifications", "creneau_shared",
     "creneau_web",
 )  # fmt: skip
-"""Speak as the settings say."""
+"""Our own loggers: their level comes from the settings."""
 HARMLESS_LOGGERS = ("aiokafka", "alembic", "uvicorn")
-"""Libraries whose INFO tells of members, schemas and ports only. Every other one says no more than warnings: httpx
-tells each address that it asks for, query and all, and at DEBUG several tell bodies."""
+"""Libraries whose INFO messages have only members, schemas and ports. All others log only warnings and above: httpx logs
+each requested address with its query, and at DEBUG several libraries log bodies."""
 
 
 def redact_text(text: str) -> str:
@@ -64,7 +64,7 @@ def redact_text(text: str) -> str:
 
 
 def redact(value: object) -> object:
-    """`value` with the values of secret keys and what looks like a secret taken out, however deep."""
+    """`value` without the values of secret keys and texts that look like a secret, at any depth."""
     if isinstance(value, str):
         return redact_text(value)
     if isinstance(value, bytes):
@@ -82,10 +82,10 @@ def redact(value: object) -> object:
 
 
 def describe(error: BaseException) -> str:
-    """What a log may say of an exception: its class, and what its class says without a value of anybody's.
+    """The loggable description of an exception: its class, and details of the class that hold no data.
 
-    The text of an exception is not ours to trust: PostgreSQL's holds the row (`Key (value)=(…) already exists`), a
-    mail server's the recipient, a parser's the line that it could not read.
+    The text of an exception may hold personal data: PostgreSQL's has the row (`Key (value)=(…) already exists`), a mail
+    server's the recipient, a parser's the unreadable line.
     """
     name = type(error).__qualname__
     details: dict[str, object] = {
@@ -99,7 +99,7 @@ def describe(error: BaseException) -> str:
 
 
 def _traceback(error: BaseException) -> str:
-    """Where it happened and what it was, its causes first, without the text of any of them nor a line of source."""
+    """The traceback with its causes first: places and classes, without exception texts or lines of source."""
     lines: list[str] = []
     seen: set[int] = set()
     current: BaseException | None = error
@@ -114,7 +114,7 @@ def _traceback(error: BaseException) -> str:
 
 
 def without_texts(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-    """The processor that writes exceptions: as `describe` says them, wherever they stand in the event."""
+    """The processor that writes exceptions anywhere in the event as `describe` does."""
     exc_info = event.pop("exc_info", None)
     event.pop("stack_info", None)
     if exc_info is True:
@@ -129,13 +129,13 @@ def without_texts(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
 
 
 def _foreign_text(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-    """A library's message: its first line (asyncio adds the repr of a task and what it died of)."""
+    """Reduces a library's message to its first line (asyncio adds the repr of a task and its exception)."""
     event["event"] = str(event["event"]).partition("\n")[0]
     return event
 
 
 class ArgumentsFilter(logging.Filter):
-    """Exceptions among a message's arguments, where libraries put them, are written as `describe` says them."""
+    """Replaces exceptions among a message's arguments, as libraries pass them, by their `describe` text."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         if isinstance(record.args, tuple):
@@ -149,14 +149,14 @@ class ArgumentsFilter(logging.Filter):
 
 
 def redaction(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-    """The processor that no event passes by: `redact` over all of it."""
+    """The processor that applies `redact` to every event."""
     redacted = redact(dict(event))
     assert isinstance(redacted, dict)
     return redacted
 
 
 class RepeatFilter(logging.Filter):
-    """Lets one message of a kind pass in `seconds`: a client that retries ten times a second says it once."""
+    """Passes one message of a kind in `seconds`, so that a client that retries ten times a second logs it once."""
 
     def __init__(self, seconds: float = REPEAT_S, monotonic: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
@@ -173,7 +173,7 @@ class RepeatFilter(logging.Filter):
 
 
 class LogSettings(Protocol):
-    """What a process's settings say of its logs: DEBUG … ERROR, and `json` or `console`."""
+    """A process's settings of its logs: level (DEBUG … ERROR), and format (`json` or `console`)."""
 
     @property
     def log_level(self) -> str: ...

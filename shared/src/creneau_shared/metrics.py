@@ -1,4 +1,4 @@
-"""The metrics of the process, as Prometheus reads them. Each module declares those that it keeps."""
+"""The metrics of the process for Prometheus. Each module declares its own."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, 
 from pydantic_settings import BaseSettings
 
 STEP = 1.2
-"""From one bound of a fine histogram to the next: what is read between two is right within a tenth."""
+"""Ratio of two neighbouring bounds of a fine histogram: an interpolated value is right within a tenth."""
 OF_THE_PLACE = frozenset({"host", "port", "log_level", "log_format"})
 """Settings in which processes of one deployment may differ."""
 SECRETS = ("_secret", "_password", "_key")
@@ -39,8 +39,8 @@ def fine_steps(least: float, most: float) -> tuple[float, ...]:
 
 
 def tell_process(service: str, settings: BaseSettings, schema: str | None = None) -> None:
-    """Say what this process is: an operator sees what has changed, and which of them differ. `schema`: the revision that
-    its database has."""
+    """Publishes the version, settings and schema of this process, so that an operator sees changes and differences between
+    processes. `schema`: the revision of its database."""
     PROCESS.clear()
     PROCESS.labels(_version(service), settings_digest(settings), schema or "").set(1)
 
@@ -53,8 +53,8 @@ def _version(service: str) -> str:
 
 
 def settings_digest(settings: BaseSettings) -> str:
-    """A short digest of what a process was told, without its place and without what opens anything: of a secret it
-    tells whether there is one, of an address not who logs in."""
+    """A short digest of a process's settings, without OF_THE_PLACE. Of a secret it covers only whether it is set; of an
+    address it leaves out user and password."""
     told = {
         name: bool(value) if name.endswith(SECRETS) else _LOGS_IN.sub("//", str(value))
         for name in sorted(type(settings).model_fields)

@@ -1,7 +1,7 @@
-"""What a rule answers when it says no: facts, without words, HTTP status or FHIRPath.
+"""The refusal of a rule: facts, without words, HTTP status or FHIRPath.
 
-A service's rules raise refusals; its catalogue of words says how each is told (`CreneauError`), and
-`FhirService.in_words` puts the one in place of the other where a request is answered.
+A service's rules raise refusals. Its catalogue of words turns each into a `CreneauError`; `FhirService.in_words` does
+this where a request is answered.
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ from __future__ import annotations
 from dataclasses import fields
 
 
-class Refusal(Exception):  # noqa: N818  named after what is so
-    """A rule says no. Derive a dataclass with `eq=False`, whose fields are the facts; equal facts are equal refusals.
+class Refusal(Exception):  # noqa: N818  named after the fact
+    """A rule refuses. Derive a dataclass with `eq=False`, whose fields are the facts; equal facts are equal refusals.
 
-    It is not frozen: Python writes the traceback into an exception on its way.
+    It is not frozen, since Python writes the traceback into a raised exception.
     """
 
     def __eq__(self, other: object) -> bool:

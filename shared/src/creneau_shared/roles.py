@@ -1,4 +1,4 @@
-"""The words in which rights are said: who somebody is, what they want to do, how far they reach."""
+"""The vocabulary of rights: role, action and reach."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Role = Literal[
     "operator",
     "system",
 ]
-"""Who somebody is to Créneau; docs/guides/roles.md says what each may do. `public`: whoever has no token."""
+"""The role of a caller; docs/guides/roles.md says what each may do. `public`: a caller without a token."""
 Reach = Literal["all", "public", "own", "practice", "none"]
 """all        every resource of the type
 public     what is open to everybody: the directory, agendas, slots that are not reserved
@@ -27,6 +27,6 @@ none       nothing"""
 ACTIONS: tuple[Action, ...] = get_args(Action)
 EVERY_ROLE: tuple[Role, ...] = get_args(Role)
 STAFF: tuple[Role, ...] = ("practitioner", "secretary", "software")
-"""Who speaks for practices."""
+"""Roles that speak for practices."""
 CONSUMERS: tuple[Role, ...] = ("public", "patient", "counsellor", "operator")
-"""Who takes appointments as a patient does, or only looks."""
+"""Roles that take appointments as a patient does, or only look."""

@@ -230,11 +230,11 @@ class ServiceSettings(BaseSettings):
 
     @property
     def migration_url(self) -> str:
-        """As whom the database is migrated."""
+        """The URL with which the database is migrated: the owner's."""
         return str(self.database_owner_url or self.database_url)
 
     @property
     def runtime_role(self) -> str | None:
-        """The role that the owner lets read and write rows; None when that is the owner itself."""
+        """The role to which the owner grants reading and writing rows; None when it is the owner itself."""
         role = self.database_url.hosts()[0]["username"]
         return unquote(role) if role and self.database_owner_url is not None else None

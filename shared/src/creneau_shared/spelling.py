@@ -1,4 +1,4 @@
-"""Texts made comparable: folded, as a French speaker hears them, and names with their particles apart or together."""
+"""Makes texts comparable: folded, by French pronunciation, and names with their particles apart or together."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from functools import lru_cache
 _LIGATURES = str.maketrans({"œ": "oe", "æ": "ae", "ø": "o", "đ": "d", "ł": "l"})
 _NOT_WORD = re.compile(r"[\W_]+")
 
-# Spelling → sound, in this order, on folded text: French written forms that are heard alike.
+# Spelling → sound, in this order, on folded text: French spellings with the same pronunciation.
 _SOUNDS = tuple(
     (re.compile(pattern), sound)
     for pattern, sound in (
@@ -38,9 +38,9 @@ _SOUNDS = tuple(
 
 
 SAINTS = ("saint", "sainte", "st", "ste")
-"""one word, however it is spelt"""
+"""spellings of one word"""
 _ELIDED = frozenset({"d", "l"})
-"""before a vowel, or an h"""
+"""particles only before a vowel, y or h"""
 _BEFORE_CONSONANTS = frozenset({"m", "n", "o"})
 _NEVER_SECOND = frozenset({"d", "m", "n", "o"})
 PARTICLES = _ELIDED.union(
@@ -66,16 +66,16 @@ PARTICLES = _ELIDED.union(
     ),
     ("la", "le", "les", "mac", "mc", "ould", "van", "von"),
 )
-"""what names begin with (folded) and people write apart, with an apostrophe or a hyphen, or together: Le Goff, d'Aubigné,
+"""beginnings of names (folded) that people write apart, with an apostrophe or hyphen, or together: Le Goff, d'Aubigné,
 Saint-Martin, Ben Ali, N'Diaye"""
 _LED_TO_MIN = 3
-"""letters of what a particle leads to where the two are written together"""
+"""least letters after a particle that is written together with them"""
 _PARTICLES_MAX = 3
 WAYS_MAX = 16
-"""ways in which one name may be written"""
+"""most ways of writing one name"""
 
 REMEMBERED_CHARACTERS_MAX = 200
-"""longer texts are not met twice, and 16,384 of them would be much to remember"""
+"""longer texts are not cached: they seldom come twice, and 16,384 of them would need much memory"""
 
 
 def fold(text: str) -> str:
@@ -87,16 +87,16 @@ def fold(text: str) -> str:
 
 
 def phonetic(text: str) -> str:
-    """How a French speaker hears `text`, roughly: Lefèvre meets Lefebvre, Tibaud meets Thibault."""
+    """`text` by its rough French pronunciation: Lefèvre equals Lefebvre, Tibaud equals Thibault."""
     return _heard(text) if len(text) <= REMEMBERED_CHARACTERS_MAX else _hear(text)
 
 
 def ways_of_writing(folded: str) -> tuple[str, ...]:
-    """A folded name as it is, and with the particles that it begins with apart from what they lead to, and together. Saint is
-    one word where it stands apart.
+    """The spellings of a folded name: as given, and with its leading particles written apart and together. Written apart,
+    the spellings of Saint become `saint`.
 
     `"le goff"` → `"le goff", "legoff"`; `"daubigne"` → `"daubigne", "d aubigne"`; `"stmartin"` → `…, "saint martin",
-    "saintmartin", …`; `"go"`, `"du"` and `"martin"` are written in one way.
+    "saintmartin", …`; `"go"`, `"du"` and `"martin"` have one spelling.
     """
     words = folded.split()
     leading = 0
@@ -110,7 +110,7 @@ def ways_of_writing(folded: str) -> tuple[str, ...]:
 
 
 def _apart_and_together(letters: str, particles: int) -> list[str]:
-    """How `letters` may be written behind so many particles."""
+    """The spellings of `letters`, which follow this number of particles."""
     found = [letters]
     for particle in sorted(PARTICLES - _NEVER_SECOND if particles else PARTICLES):
         led_to = letters.removeprefix(particle)

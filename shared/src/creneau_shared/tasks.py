@@ -1,4 +1,4 @@
-"""What a worker runs (`worker.run_worker`)."""
+"""The tasks of a worker (`worker.run_worker`)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One long-running task: `run` works until the event is set; `stuck` tells when it works no more."""
+    """One long-running task: `run` works until the event is set; `stuck` tells whether it has stopped working."""
 
     name: str
     run: Callable[[asyncio.Event], Awaitable[None]]

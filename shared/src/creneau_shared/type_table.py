@@ -1,10 +1,10 @@
-"""The one table of the resource types of the whole base. What else speaks of every type is made from its rows:
+"""The one table of the resource types of the whole base. Everything else that depends on the type is made from its rows:
 
     routes       nginx (deploy/gateway/routes.py), the gateway's batches, searches and metadata
     access       who may do what (security/role_table.py, rights.py), the regulation's and the development tokens
-    compartments which searches there are within somebody's, and where
+    compartments which compartment searches there are, and in which service
     the trail    which accesses are recorded
-    caches       what may be kept on the way
+    caches       which answers may be cached
 
 A new type is a row here, its search parameters (fhir/search/registry.py, as FHIR has them), and its service.
 """
@@ -21,11 +21,11 @@ ServiceName = Literal["booking", "directory", "notifications"]
 SERVICE_NAMES: tuple[ServiceName, ...] = get_args(ServiceName)
 
 Allowance = Literal["book", "register", "manage"]
-"""What a delegation (of a practice) or a mandate (of a person) must allow for a write."""
+"""The right that a practice's delegation or a person's mandate must include for a write."""
 Share = Literal["whole", "shared", "nothing"]
-"""What those who represent a person see of what is about that person."""
+"""What representatives of a person see of the resources about that person."""
 Reaches = Mapping[Role, Mapping[str, Reach]]
-"""Role → letters of interactions → how far. What is not said is `none`; `system` reaches all."""
+"""Role → letters of interactions → reach. Missing entries are `none`; `system` reaches all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,18 +36,18 @@ class ResourceType:
     service: ServiceName
     reaches: Reaches = field(default_factory=dict)
     public: bool = False
-    """who offers what, where, and when there is room"""
+    """public information: who offers what care, where, and when there are free slots"""
     partly: bool = False
-    """of a public type: only what bears the internal term for it is open to everybody"""
+    """of a public type: only resources with the internal term `~public` are open to everybody"""
     personal: tuple[str, ...] = ()
-    """by which parameters a resource belongs to a person, where that decides who may see it; none: to nobody"""
+    """search parameters by which a resource belongs to a person, if this decides who may see it; empty: to nobody"""
     share: Share = "shared"
     takes: Allowance = "manage"
     compartments: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """by which parameters a resource is in the compartment of an owner's type
+    """owner's type → search parameters by which a resource is in the owner's compartment
     (compartmentdefinition-{patient,relatedperson,practitioner,device}.json)"""
     trail: bool = False
-    """each service keeps one of its own, which the gateway reads as one; reading it leaves no trace"""
+    """the trail: each service keeps its own, the gateway reads them as one; reading it is not recorded"""
 
 
 def _everybody(reach: Reach) -> Reaches:
@@ -59,7 +59,7 @@ def _staff(**of_actions: Reach) -> Reaches:
 
 
 def _and(*several: Reaches) -> Reaches:
-    """Several together; where two say something of the same role and letters, the later one holds."""
+    """Combines several; for the same role and letters the later one wins."""
     together: dict[Role, dict[str, Reach]] = {}
     for one in several:
         for role, reaches in one.items():
@@ -68,7 +68,7 @@ def _and(*several: Reaches) -> Reaches:
 
 
 _ACTOR = dict.fromkeys(("Patient", "RelatedPerson", "Practitioner", "Device"), ("actor",))
-# What an organisation changes in the directory is its own.
+# An organisation changes only its own resources in the directory.
 _DIRECTORY = _and(_everybody("public"), _staff(cud="practice"))
 
 TYPES: Mapping[str, ResourceType] = {
@@ -80,7 +80,7 @@ TYPES: Mapping[str, ResourceType] = {
         ResourceType(
             "Practitioner",
             "directory",
-            # SAS keeps its regulators' accounts here (INT_R02): they belong to the regulation and to nobody else.
+            # SAS keeps its regulators' accounts here (INT_R02); they belong to the regulation only.
             _and(_DIRECTORY, {"regulator": {"cu": "practice"}}),
             public=True,
         ),
@@ -93,7 +93,7 @@ TYPES: Mapping[str, ResourceType] = {
         ),
         ResourceType("Endpoint", "directory", _DIRECTORY, public=True),
         ResourceType("OrganizationAffiliation", "directory", _DIRECTORY, public=True),
-        # What a practice works with; one that is a patient's own is refused (`creneau_directory.handlers`).
+        # Devices of practices; a patient's own device is refused (`creneau_directory.handlers`).
         ResourceType("Device", "directory", _DIRECTORY, public=True),
         ResourceType(
             "Schedule",
@@ -180,7 +180,7 @@ COMPARTMENT_PARAMETERS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     owner: {row.name: row.compartments[owner] for row in TYPES.values() if owner in row.compartments}
     for owner in sorted({owner for row in TYPES.values() for owner in row.compartments})
 }
-"""Owner's type → the types that can be searched in its compartment, and by which parameters."""
+"""Owner's type → the types that can be searched in its compartment → the parameters."""
 
 OPERATION_ADDRESSES: Mapping[str, ServiceName] = {
     "$bulk-publish": "booking",
@@ -191,11 +191,11 @@ OPERATION_ADDRESSES: Mapping[str, ServiceName] = {
     "Appointment/$open-link": "notifications",
     "Appointment/$renew-link": "notifications",
 }
-"""Operations of the base itself, or on a type that another service holds: whose they are. They stand in no Bundle."""
+"""Operations on the base, or on a type of another service → the service that has them. They cannot stand in a Bundle."""
 
 
 def reach_of(role: Role, resource_type: str, action: Action) -> Reach:
-    """How far `role` reaches with `action` into a type; a type that the table does not know is nobody's."""
+    """The reach of `role` with `action` on a type; `none` for a type that is not in the table."""
     row = TYPES.get(resource_type)
     if row is None:
         return "none"

@@ -1,4 +1,4 @@
-"""A theme of the catalogue: how each refusal is told."""
+"""A theme of the catalogue of words: the wording of refusals."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ R = TypeVar("R", bound=Refusal)
 
 
 class Theme:
-    """Refusals of one kind, and for each the function that says it."""
+    """Refusals of one kind, each with the function that words it."""
 
     def __init__(self) -> None:
         self._sayings: dict[type[Refusal], Callable[..., CreneauError]] = {}
 
     def says(self, refusal: type[R]) -> Callable[[Callable[[R], CreneauError]], Callable[[R], CreneauError]]:
-        """Decorates the function that says one refusal."""
+        """Decorates the function that words one refusal."""
 
         def kept(saying: Callable[[R], CreneauError]) -> Callable[[R], CreneauError]:
             if refusal in self._sayings:

@@ -1,7 +1,7 @@
 """`run_worker`: the long-running tasks of a service in one process, with health and metrics.
 
-A task that crashes is said and started again, with a growing pause. SIGTERM and SIGINT: readiness fails,
-every task is told to stop and ends what it has in hand, the process exits with 0 within `SHUTDOWN_GRACE_S`.
+A task that crashes is logged and started again, with a growing pause. On SIGTERM and SIGINT readiness fails,
+every task is told to stop and finishes its current work; the process exits with 0 within `SHUTDOWN_GRACE_S`.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ from creneau_shared.tasks import Task
 RESTART_MIN_S = 0.5
 RESTART_MAX_S = 30.0
 AWAY_MAX_S = 5.0
-"""longest pause of a task that what it stands on has failed: it is back before long, and the task is not to be late"""
+"""longest pause after a failure of a dependency: it is usually back soon, and the task should then go on at once"""
 STEADY_AFTER_S = 60.0
-"""A task that has run this long before it crashed starts its pauses from the least again."""
+"""A task that ran this long before it crashed starts with the shortest pause again."""
 
 CRASHES = Counter("creneau_task_crashes", "Tasks that ended by an exception", ["task"])
 
@@ -43,7 +43,7 @@ log = structlog.get_logger(__name__)
 
 
 def run(work: Coroutine[Any, Any, None]) -> None:
-    """Do the work of a process to its end, on the event loop that servers run on."""
+    """Runs the work of a process to its end, on the same kind of event loop as the servers."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(work)
 
@@ -55,8 +55,8 @@ async def run_worker(
     readiness: Mapping[str, Check],
     database: Database | None = None,
 ) -> None:
-    """Run `tasks` until SIGTERM or SIGINT. `readiness` has a check for each dependency, which raises when it
-    is down. `database`: whose schema it says.
+    """Runs `tasks` until SIGTERM or SIGINT. `readiness` has a check for each dependency, which raises when it
+    is down. `database`: its schema revision is published (`metrics.tell_process`).
 
     Listens on `settings.host` and `settings.port` for `/health/live`, `/health/ready` and `/metrics`.
     """
@@ -79,7 +79,7 @@ async def run_worker(
 
 
 async def _supervise(task: Task, stop: asyncio.Event) -> None:
-    """Run one task, again and again, until it ends by itself after `stop`."""
+    """Runs one task, restarting it after crashes, until it ends by itself after `stop`."""
     loop = asyncio.get_running_loop()
     crashes = 0
     while not stop.is_set():
@@ -101,13 +101,13 @@ async def _supervise(task: Task, stop: asyncio.Event) -> None:
 
 
 def pause_after(error: BaseException, crashes: int) -> float:
-    """Before a task is started again that has crashed so often in a row, the last time with this; seconds."""
+    """The pause in seconds before the restart of a task that crashed `crashes` times in a row, last with `error`."""
     most_s = AWAY_MAX_S if isinstance(error, NO_CONNECTION) else RESTART_MAX_S
     return backoff_s(crashes, least_s=RESTART_MIN_S, most_s=most_s)
 
 
 async def _drain(running: Sequence[asyncio.Task[None]], grace_s: float) -> None:
-    """Let the tasks end what they have in hand; end those that take longer."""
+    """Lets the tasks finish their current work; cancels those that take longer than `grace_s`."""
     if not running:
         return
     _, late = await asyncio.wait(running, timeout=grace_s)
@@ -117,7 +117,7 @@ async def _drain(running: Sequence[asyncio.Task[None]], grace_s: float) -> None:
     if late:
         _, hanging = await asyncio.wait(late, timeout=1.0)
         if hanging:
-            # A client that swallows its cancellation would keep the process for ever.
+            # A client that ignores its cancellation would keep the process alive for ever.
             os._exit(1)
 
 
@@ -132,7 +132,7 @@ def _stop_on_signals(stop: asyncio.Event, health: Health) -> None:
 
 
 def _serve(settings: ServiceSettings, health: Health) -> tuple[CalmServer, asyncio.Task[None]]:
-    """Start the small server for health and metrics; say where it listens."""
+    """Starts the small server for health and metrics; logs where it listens."""
     listener = socket.create_server((settings.host, settings.port), reuse_port=False)
     config = uvicorn.Config(
         HealthApp(health), log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=1
@@ -143,5 +143,5 @@ def _serve(settings: ServiceSettings, health: Health) -> tuple[CalmServer, async
 
 
 async def _serve_without_signals(server: CalmServer, listener: socket.socket) -> None:
-    """Serve until `should_exit`; signals stay with the worker (uvicorn would take them over)."""
+    """Serves until `should_exit`; the worker keeps its signal handlers (uvicorn would replace them)."""
     await server._serve([listener])

@@ -1,8 +1,8 @@
-"""A transaction that changes nothing and yet waits for the standbys when it commits.
+"""A read-only transaction that waits for the standbys when it commits.
 
-A commit whose client has left while it waited for its synchronous standby stays on the primary alone: the next one
-sees its rows, and a failover takes them away. What an answer repeats from such rows must not be told before a standby
-has them. A record in the log before the COMMIT is enough: it comes after theirs, and is waited for like any other.
+When a client leaves while its commit waits for the synchronous standby, the commit may be on the primary alone. Later
+transactions see its rows, and a failover loses them. An answer must not repeat such rows before a standby has them. One
+record in the WAL before the COMMIT is enough: it comes after the records of those rows, and the COMMIT waits for it.
 """
 
 from __future__ import annotations
@@ -13,5 +13,5 @@ _RECORD = "SELECT pg_logical_emit_message(true, 'creneau', 'barrier')"
 
 
 async def commit_barrier(connection: Connection) -> None:
-    """Have this transaction's COMMIT wait until the standbys have what it has read."""
+    """Makes this transaction's COMMIT wait until the standbys have the rows that it has read."""
     await connection.execute(_RECORD)

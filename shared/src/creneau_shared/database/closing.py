@@ -1,10 +1,9 @@
-"""What a transaction does as it closes: it writes what nothing in it waits for, in one statement before COMMIT, and says
-after COMMIT what it has brought.
+"""Work that a transaction puts off until it closes: writes in one statement before COMMIT, wake-ups after COMMIT.
 
-Events and audit rows are rows that nothing reads again: a transaction of twenty writes would send forty statements for
-them; it sends one. What was written last (`LastWrite`) goes with them, so that it needs no round trip of its own; it
-is written before, as soon as anything else is asked in the transaction (`Database`), so that
-everybody reads what they wrote. All of it is part of the transaction: there when it commits, and never when it does not.
+No transaction reads its own events and audit rows. A transaction of twenty writes would send forty statements for
+them; it sends one. The last write (`LastWrite`) goes in the same statement, which saves its round trip. It is written
+earlier if another statement runs in the transaction (`Database`), so that the transaction reads what it wrote.
+All of these writes are part of the transaction: they commit or roll back with it.
 """
 
 from __future__ import annotations
@@ -21,18 +20,18 @@ _ARGUMENT = re.compile(r"\$(\d+)")
 
 @dataclass(frozen=True)
 class ClosingInsert:
-    """An INSERT of any number of rows: the values of one, or the columns of several as arrays. One row is what most
-    transactions have, and an array costs several times what its only value does to be sent."""
+    """An INSERT of any number of rows: plain values for one row, arrays of columns for several. Most transactions have
+    one row, and an array of one value costs several times as much to send as the value."""
 
     table: str
     columns: tuple[str, ...]
     types: tuple[str, ...]
     """the SQL type of each column"""
     made: Mapping[str, str] = field(default_factory=dict, hash=False)
-    """columns that are made of what is given, and the expression that makes them"""
+    """computed columns → the expression over the given values"""
 
     def sql(self, *, of_one: bool, first_parameter: int = 1) -> str:
-        """The statement for one row, or for several in their order; its arguments begin with `$first_parameter`."""
+        """The statement for one row, or for several in order; its arguments begin with `$first_parameter`."""
         columns = ", ".join(self.columns)
         values = ", ".join(self.made.get(name, name) for name in self.columns)
         kinds = [
@@ -46,7 +45,7 @@ class ClosingInsert:
         return f"INSERT INTO {self.table} ({columns}) SELECT {values} FROM {given}"
 
     async def run(self, connection: Any, rows: Sequence[tuple[Any, ...]]) -> None:
-        """Insert `rows` as the transaction of `connection` closes; at once outside `Database.transaction`."""
+        """Inserts `rows` when the transaction of `connection` closes; at once outside `Database.transaction`."""
         closing = _current.get()
         if closing is not None and closing.connection is connection:
             closing.rows += [(self, row) for row in rows]
@@ -56,16 +55,16 @@ class ClosingInsert:
 
 @dataclass(frozen=True, slots=True)
 class LastWrite:
-    """A statement whose answer nothing waits for: common table expressions that write."""
+    """A write (as common table expressions) whose result nobody needs before the transaction closes."""
 
     kind: str
-    """two of one kind are two statements; those of different kinds neither share a table nor a name"""
+    """two writes of one kind need two statements; writes of different kinds share neither a table nor a name"""
     ctes: str
     """`name AS (INSERT …), …` with the arguments `$1`, `$2`, …; no name begins with `closing_`"""
     arguments: Sequence[Any]
 
     async def run(self, connection: Any) -> None:
-        """Carry it out as the transaction of `connection` closes; at once outside `Database.transaction`."""
+        """Writes when the transaction of `connection` closes; at once outside `Database.transaction`."""
         closing = _current.get()
         if closing is None or closing.connection is not connection:
             await connection.execute(_together((self.ctes,), (len(self.arguments),), ()), *self.arguments)
@@ -77,25 +76,25 @@ class LastWrite:
 
 @dataclass
 class Closing:
-    """What one transaction has put off."""
+    """The work that one transaction has put off."""
 
     connection: Any
     session: Any
-    """what `connection` stands for, as it knows itself"""
+    """the pooled session behind the proxy `connection` (`_Session.itself`)"""
     rows: list[tuple[ClosingInsert, tuple[Any, ...]]] = field(default_factory=list)
     last: list[LastWrite] = field(default_factory=list)
     channels: set[str] = field(default_factory=set)
-    """whose bells are rung once it has committed"""
+    """channels whose bells are rung after the commit"""
     notes: list[tuple[str, Any]] = field(default_factory=list)
-    """what has happened in it, by topic, that somebody acts upon before it commits (`note`)"""
+    """(topic, fact) that `Database.closes_with` acts upon before the commit (`note`)"""
 
     async def write(self) -> None:
-        """Write it all."""
+        """Writes the rows and the last writes."""
         rows, self.rows = self.rows, []
         await self._write(rows)
 
     async def write_last(self) -> None:
-        """Write what is no row that is never read again: something else is asked before the transaction closes."""
+        """Writes the last writes alone, without `rows`: another statement is about to run in the transaction."""
         await self._write(())
 
     async def _write(self, rows: Sequence[tuple[ClosingInsert, tuple[Any, ...]]]) -> None:
@@ -115,7 +114,7 @@ class Closing:
         await self.connection.execute(sql, *arguments)
 
     def forget(self) -> None:
-        """The transaction is undone, and what it had put off with it."""
+        """Drops the put-off writes and notes: the transaction is rolled back."""
         self.rows.clear()
         self.last.clear()
         self.notes.clear()
@@ -125,8 +124,8 @@ class Closing:
 def _together(
     ctes: tuple[str, ...], lengths: tuple[int, ...], inserts: tuple[tuple[ClosingInsert, bool], ...]
 ) -> str:
-    """One statement of expressions with so many arguments each, and of inserts (and whether of one row each) whose
-    arguments come after those."""
+    """One statement of all `ctes` and `inserts`. `lengths`: the number of arguments of each cte; the arguments of the
+    inserts follow. Each insert comes with whether it has one row."""
     parts: list[str] = []
     taken = 0
     for cte, length in zip(ctes, lengths, strict=True):
@@ -143,7 +142,7 @@ def _renumbered(ctes: str, by: int) -> str:
 
 
 def _arguments(rows: Sequence[tuple[Any, ...]]) -> list[Any]:
-    """The values of the only row, or the columns of several."""
+    """The values of a single row, or the columns of several rows."""
     return list(rows[0]) if len(rows) == 1 else [list(column) for column in zip(*rows, strict=True)]
 
 
@@ -151,37 +150,37 @@ _current: ContextVar[Closing | None] = ContextVar("closing transaction", default
 
 
 async def write_before(session: Any) -> None:
-    """Whoever asks `session` anything finds what its transaction has written last."""
+    """Writes the put-off last writes of the transaction of `session`, so that the next statement sees them."""
     closing = _current.get()
     if closing is not None and closing.last and closing.session is session:
         await closing.write_last()
 
 
 def begin(connection: Any, session: Any) -> tuple[Closing, Token[Closing | None]]:
-    """From now on, in this context, what `connection`'s transaction can put off is put off; `session` is what it stands for,
-    and calls `write_before`."""
+    """Starts putting off the writes of `connection`'s transaction, in this context. `session` is the pooled session behind
+    `connection`, which calls `write_before`."""
     closing = Closing(connection, session)
     return closing, _current.set(closing)
 
 
 def announce(connection: Any, channel: str) -> None:
-    """Once the transaction of `connection` has committed, whoever waits for what comes on this channel is woken
-    (`wakeups`). Outside `Database.transaction` nobody is: they look by themselves after a while."""
+    """Wakes those who wait on this channel, once the transaction of `connection` has committed (`wakeups`). Outside
+    `Database.transaction` it wakes nobody: they look by themselves after a while."""
     closing = _current.get()
     if closing is not None and closing.connection is connection:
         closing.channels.add(channel)
 
 
 def note(connection: Any, topic: str, what: Any) -> None:
-    """Whoever closes the transaction of `connection` (`Database.closes_with`) is to know of this; outside
-    `Database.transaction` nobody does."""
+    """Notes a fact for `Database.closes_with`, which closes the transaction of `connection`; no effect outside
+    `Database.transaction`."""
     closing = _current.get()
     if closing is not None and closing.connection is connection:
         closing.notes.append((topic, what))
 
 
 def take_notes(connection: Any, topic: str) -> list[Any]:
-    """What was noted under this topic in the transaction of `connection`, in its order, and is no more."""
+    """Removes and returns the notes of this topic in the transaction of `connection`, in their order."""
     closing = _current.get()
     if closing is None or closing.connection is not connection or not closing.notes:
         return []
@@ -191,12 +190,12 @@ def take_notes(connection: Any, topic: str) -> list[Any]:
 
 
 def end(token: Token[Closing | None]) -> None:
-    """The transaction is over, or writes at once again."""
+    """Ends the putting off that `begin` started: writes go out at once again."""
     _current.reset(token)
 
 
 class Savepoint:
-    """Within a block that may be undone alone: what it had put off is forgotten with it."""
+    """A block that may be rolled back alone: an exception drops the writes and notes that the block had put off."""
 
     def __enter__(self) -> None:
         closing = _current.get()

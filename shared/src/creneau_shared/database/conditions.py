@@ -1,7 +1,7 @@
-"""Conditions of SQL joined in one place, each part and the whole in brackets.
+"""Joins SQL conditions, with brackets around each part and the whole.
 
-`OR` binds looser than `AND`: a part that is itself an `OR`, joined without brackets, lets through what the others shut
-out. So no module joins conditions by hand (a test reads them all).
+`OR` binds looser than `AND`: a part that is itself an `OR`, joined without brackets, admits rows that the other parts
+exclude. So no module joins conditions by hand (a test reads all modules).
 """
 
 from __future__ import annotations

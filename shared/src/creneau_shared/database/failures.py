@@ -1,5 +1,5 @@
-"""How a statement can end badly, in asyncpg's words and the pool's: what has nothing to do with the statement, and
-everything."""
+"""The exceptions with which a statement can fail, from asyncpg and from the pool: those that do not depend on the
+statement, and all."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ UNREACHABLE: tuple[type[Exception], ...] = (
     OSError,  # TimeoutError is one
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
-    asyncpg.InternalClientError,  # a connection that the dying server has ended, taken before asyncpg knows
+    asyncpg.InternalClientError,  # a connection that the server has ended, acquired before asyncpg noticed
     asyncpg.OperatorInterventionError,
     asyncpg.ReadOnlySQLTransactionError,  # a primary that was demoted a moment ago
     asyncpg.TooManyConnectionsError,
 )
-"""The database cannot be reached, or is about to be another one: the same statement will do later."""
+"""The database cannot be reached, or a failover is under way: the same statement may succeed later."""
 
 NO_CONNECTION: tuple[type[Exception], ...] = (Unavailable, *UNREACHABLE)
-"""The same, or all connections of this process are in use for too long, as its pool says."""
+"""UNREACHABLE, or the pool refused: all connections of this process were in use for too long."""
 
 DATABASE_FAILURES: tuple[type[Exception], ...] = (asyncpg.PostgresError, *NO_CONNECTION)
-"""Whatever the database can answer with, and its pool."""
+"""Every failure that the database or its pool can raise."""

@@ -1,8 +1,8 @@
-"""A worker hears what other processes have committed: one session that listens, and rings the bells of its own process.
+"""Wakes a worker for commits of other processes: one session listens (LISTEN) and rings the bells of its own process.
 
-It says something to itself now and then: a session whose server has gone without a word hears nothing, and neither does
-one behind a pooler that lends it another server for each transaction. Then it is opened anew, and what waits looks by
-itself after its longest pause meanwhile.
+Now and then the session notifies itself. A session hears nothing if its server vanished silently, or if a pooler gives
+it another server for each transaction. Then another session is opened. Meanwhile those who wait look by themselves after
+their longest pause.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from creneau_shared.database.wakeups import either
 
 OWN_CHANNEL = "creneau_hearing"
 HEARD_WITHIN_S = 5.0
-"""A session that has not heard itself by then hears nobody."""
+"""A session that has not heard its own notification by then is taken for deaf."""
 RETRY_MIN_S = 0.5
 RETRY_MAX_S = 5.0
 
@@ -31,7 +31,7 @@ log = structlog.get_logger(__name__)
 
 
 class DeafError(Exception):
-    """The session does not hear what it says itself."""
+    """The session does not hear its own notification."""
 
 
 FAILURES: tuple[type[Exception], ...] = (DeafError, *DATABASE_FAILURES)
@@ -39,7 +39,7 @@ FAILURES: tuple[type[Exception], ...] = (DeafError, *DATABASE_FAILURES)
 
 
 class Listening:
-    """Listens on the channels of every bell of `database`, those too that are asked for while it does."""
+    """Listens on the channels of every bell of `database`, including those requested while it listens."""
 
     def __init__(self, database: Database, check_interval_s: float) -> None:
         self._database = database
@@ -48,7 +48,7 @@ class Listening:
         self._heard = asyncio.Event()
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Listen, on another session whenever one is lost, until `stop`."""
+        """Listens until `stop`; opens another session whenever one is lost."""
         pause_s = RETRY_MIN_S
         while not stop.is_set():
             try:
@@ -68,7 +68,7 @@ class Listening:
 
     async def _while_it_hears(self, connection: Connection, stop: asyncio.Event) -> None:
         HEARS.set(1)
-        # From now on nothing is missed; what came before may have been.
+        # From now on no wake-up is missed; an earlier one may have been.
         bells = self._database.bells
         bells.ring_all()
         while not stop.is_set():
@@ -82,7 +82,7 @@ class Listening:
                 await self._say_something(connection)
 
     async def _say_something(self, connection: Connection) -> None:
-        """Raise DeafError unless it is heard."""
+        """Notifies this session itself; raises DeafError unless it hears that."""
         self._heard.clear()
         await connection.execute(
             "SELECT set_config('synchronous_commit', 'off', true), pg_notify($1, '')", OWN_CHANNEL
@@ -99,7 +99,7 @@ class Listening:
         await self._listen_to_all(connection)
 
     async def _listen_to_all(self, connection: Connection) -> None:
-        """Channels to which it listens already stay as they are."""
+        """Listens on its own channel and on those of all bells; channels already listened to stay as they are."""
         self._database.bells.asked_for.clear()
         for channel in (OWN_CHANNEL, *self._database.bells.channels):
             await connection.add_listener(channel, self._hear)
@@ -107,7 +107,7 @@ class Listening:
     async def _listen_no_more(self, connection: Connection) -> None:
         with suppress(
             asyncpg.InterfaceError, *DATABASE_FAILURES
-        ):  # lost, and gone back to its pool by itself
+        ):  # the lost connection has already gone back to its pool
             connection.remove_termination_listener(self._note_loss)
             for channel in (OWN_CHANNEL, *self._database.bells.channels):
                 await connection.remove_listener(channel, self._hear)

@@ -1,4 +1,4 @@
-"""The naming convention of every constraint, so that one violation can be told from another by its name."""
+"""The naming convention of constraints, so that the name of a violated constraint identifies it."""
 
 from __future__ import annotations
 

@@ -8,8 +8,8 @@ carries them as `creneau_<name>/migrations`. Its `env.py` is two imports and one
 
     run_migrations(metadata)
 
-Nothing that a migration does may hold up the running service: it gives up when a lock takes longer than 5 s,
-and runs in a transaction of its own, so that the next attempt goes on where this one stopped.
+A migration must not hold up the running service: it gives up when a lock takes longer than 5 s. Each runs in a
+transaction of its own, so that the next attempt goes on where this one stopped.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _alembic = threading.Lock()
 
 
 class OutdatedMigrations(Exception):  # noqa: N818 - a state of the repository, found by a check
-    """The migrations do not lead to what the tables' declarations say."""
+    """The schema that the migrations give differs from the tables' declarations."""
 
 
 def find_migrations(package: str) -> Path:
@@ -89,9 +89,7 @@ async def _grant_rows(url: str, role: str) -> None:
 
 
 async def check_migrations(path: Path, metadata: MetaData, url: str) -> None:
-    """Raise OutdatedMigrations unless the migrations in `path`, all run at `url`, give what `metadata`
-    declares.
-    """
+    """Raises OutdatedMigrations unless the migrations in `path`, all run at `url`, give the schema of `metadata`."""
     head = ScriptDirectory.from_config(_config(path, url)).get_current_head()
     engine = open_engine(url)
     try:
@@ -102,9 +100,9 @@ async def check_migrations(path: Path, metadata: MetaData, url: str) -> None:
 
 
 def run_migrations(metadata: MetaData, url: str | None = None) -> None:
-    """What a service's `env.py` calls: run the migrations that are due, at `url`.
+    """Runs the migrations that are due at `url`; called by a service's `env.py`.
 
-    Without `url`: that of `migrate`, or `DATABASE_OWNER_URL` or `DATABASE_URL` when the `alembic` command itself is used.
+    Without `url`: the URL given to `migrate`; with the `alembic` command, `DATABASE_OWNER_URL` or `DATABASE_URL`.
     """
     given = os.environ.get("DATABASE_OWNER_URL") or os.environ.get("DATABASE_URL")
     url = url or context.config.attributes.get("url") or given
@@ -121,7 +119,7 @@ def _config(path: Path, url: str) -> Config:
 
 
 def open_engine(url: str) -> AsyncEngine:
-    """An engine that connects as asyncpg itself does: SQLAlchemy would not know `sslmode` and its like."""
+    """An engine that connects through asyncpg's own URL parsing: SQLAlchemy's does not know `sslmode` and similar."""
     scheme, separator, rest = url.partition("://")
     dsn = f"{scheme.split('+')[0]}{separator}{rest}"
     return create_async_engine(

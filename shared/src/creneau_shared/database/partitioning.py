@@ -1,8 +1,8 @@
-"""What migrations need to partition a table by month. Migrations use it: what it does to a database is never changed.
+"""Partitions a table by month, for migrations. Since migrations use it, its effect on a database is never changed.
 
-The table as it was becomes the partition for everything before a month to come (`<table>_before`); no row moves. That
-its rows all lie there is checked before, beside the running service, so that attaching it looks at none of them: the
-exclusive lock is held for a few milliseconds whatever its size. An empty table is replaced.
+The former table becomes the partition for everything before a coming month (`<table>_before`); no row moves. A
+constraint is validated before, beside the running service, so that attaching the partition scans no row. The exclusive
+lock is held for a few milliseconds, whatever the table's size. An empty table is replaced.
 """
 
 from __future__ import annotations
@@ -14,10 +14,9 @@ from datetime import datetime
 from alembic import op
 
 READY_MONTHS = 3
-"""months after the present one that a migration makes ready; later ones are the worker's"""
+"""months after the present one that a migration prepares; the worker prepares later ones"""
 MOVED_MAX = 20_000
-"""rows that a month takes with it from the default partition when it is made (`MAKE_MOVING`): those who write the table
-wait meanwhile"""
+"""most rows that a new month takes over from the default partition (`MAKE_MOVING`); writers of the table wait meanwhile"""
 
 PARTITIONS_OF = r"""
 CREATE OR REPLACE FUNCTION partitions_of(parent text) RETURNS TABLE (name text, low timestamptz, high timestamptz)
@@ -30,7 +29,7 @@ FROM (SELECT relname, pg_get_expr(relpartbound, pg_class.oid) AS bound FROM pg_i
   JOIN pg_class ON pg_class.oid = inhrelid WHERE inhparent = to_regclass(quote_ident(parent))) AS part
 $$
 """
-"""The partitions of a table and their bounds; both NULL: the default, `low` alone: everything before `high`."""
+"""The partitions of a table and their bounds. Both NULL: default partition; only `low` NULL: everything before `high`."""
 
 MAKE = """
 CREATE OR REPLACE FUNCTION make_month(parent text, month timestamptz) RETURNS boolean
@@ -143,7 +142,7 @@ MAKE_MOVING = (
     .replace(_KEPT, _MOVED)
     .replace(_ATTACHED, _FILLED + _ATTACHED)
 )
-"""`make_month` as it is once rows may be moved: a month of which the default partition holds few takes them with it."""
+"""`make_month` from when rows may be moved: a new month takes over its rows of the default partition, if they are few."""
 
 FUNCTIONS = (PARTITIONS_OF, MAKE, DROP, REFUSE)
 REMOVALS = (
@@ -156,10 +155,10 @@ REMOVALS = (
 
 @dataclass(frozen=True, slots=True)
 class Partitioned:
-    """A table to be partitioned by month of `by` (timestamptz), with what it has had so far.
+    """A table to be partitioned by month of `by` (timestamptz), with its indexes so far.
 
-    `key`: the columns of its primary key. Each partition has it as its own; the parent has none, which would need `by`
-    in it: that a key is in one month only is the writer's to see to.
+    `key`: the columns of its primary key. Each partition has this key; the parent has none, since its key would have to
+    contain `by`. The writer ensures that a key is in one month only.
     """
 
     name: str
@@ -188,26 +187,26 @@ HISTORY = Partitioned(
 
 
 def add_superseded_at() -> None:
-    """When each version was replaced. Of those that there are: by now at the latest, without a row being written."""
+    """Adds the time at which each version was replaced. Existing rows get the present time, without being rewritten."""
     op.execute(
         "ALTER TABLE resource_history ADD COLUMN IF NOT EXISTS superseded_at timestamptz NOT NULL DEFAULT now()"
     )
 
 
 def make_functions() -> None:
-    """The functions by which months are made and dropped."""
-    execute = op.get_bind().exec_driver_sql  # as it is: a colon is no parameter
+    """Creates the SQL functions that make and drop months."""
+    execute = op.get_bind().exec_driver_sql  # sent unchanged: a colon is no parameter
     for function in FUNCTIONS:
         execute(function)
 
 
 def move_into_months() -> None:
-    """From now on a month that is made takes with it what the default partition holds of it."""
+    """Changes `make_month`: a new month takes over its rows of the default partition, if they are few."""
     op.get_bind().exec_driver_sql(MAKE_MOVING)
 
 
 def keep_outside_months() -> None:
-    """A month of which the default partition holds a row is made no more."""
+    """Changes `make_month` back: a month is not made while the default partition holds a row of it."""
     op.get_bind().exec_driver_sql(MAKE)
 
 
@@ -217,7 +216,7 @@ def drop_functions() -> None:
 
 
 def partition(*tables: Partitioned) -> None:
-    """Partition these tables, with the months that are near made ready."""
+    """Partitions these tables, with the present and the next `READY_MONTHS` months."""
     bounds = _check_rows(tables)
     for table in tables:
         _exchange(table, bounds[table.name])
@@ -226,10 +225,10 @@ def partition(*tables: Partitioned) -> None:
 
 
 def refuse_deletes(table: Partitioned) -> None:
-    """Rows are deleted in one partition or another, never in the table as a whole.
+    """Refuses DELETE on the partitioned table as a whole; rows are deleted in a partition.
 
-    The retention of a version that knew one table names rows by their `ctid`, which each partition gives anew: it would
-    take today's rows for those of three years ago.
+    The retention job of an older version names rows by `ctid`, which is unique in one partition only: it would delete
+    today's rows in place of those of three years ago.
     """
     op.execute(
         f"CREATE TRIGGER refuse_delete BEFORE DELETE ON {table.name}"
@@ -238,11 +237,11 @@ def refuse_deletes(table: Partitioned) -> None:
 
 
 def index_beside(table: str, name: str, definition: str) -> None:
-    """Add an index to a partitioned table, partition by partition, while others read and write; outside a transaction.
-    What stopped halfway begins again. `definition`: what follows `ON <table>`."""
+    """Adds an index to a partitioned table, partition by partition, while others read and write; outside a transaction.
+    An interrupted run begins again. `definition`: the SQL after `ON <table>`."""
     with op.get_context().autocommit_block():
         op.execute(f"DROP INDEX IF EXISTS {name}")
-        # Of the table alone: months that are made from now on have it, and it is whole once all the others do.
+        # On the parent alone: new months get the index, and it becomes valid once every partition has it.
         op.execute(f"CREATE INDEX {name} ON ONLY {table} {definition}")
         partitions = op.get_bind().exec_driver_sql(
             f"SELECT name FROM partitions_of('{table}') WHERE NOT EXISTS (SELECT FROM pg_inherits JOIN pg_index ON"
@@ -256,7 +255,7 @@ def index_beside(table: str, name: str, definition: str) -> None:
 
 
 def join_together(table: Partitioned) -> None:
-    """Back to one table: every row is copied, and nobody reads or writes meanwhile."""
+    """Makes one table again: copies every row; nobody can read or write meanwhile."""
     name = table.name
     op.execute(f"CREATE TABLE {name}_whole (LIKE {name} INCLUDING ALL EXCLUDING INDEXES)")
     op.execute(f"INSERT INTO {name}_whole SELECT * FROM {name}")
@@ -267,9 +266,9 @@ def join_together(table: Partitioned) -> None:
 
 
 def _check_rows(tables: Sequence[Partitioned]) -> dict[str, datetime]:
-    """Have it checked that every row lies before a month to come, while others read and write; table → that month.
+    """Validates that every row lies before a coming month, while others read and write; table → that month.
 
-    Outside a transaction; what stopped halfway begins again.
+    Outside a transaction; an interrupted run begins again.
     """
     bounds: dict[str, datetime] = {}
     with op.get_context().autocommit_block():
@@ -295,7 +294,7 @@ def _bound(table: Partitioned) -> datetime:
 
 
 def _exchange(table: Partitioned, bound: datetime) -> None:
-    """Put the partitioned table in the place of the one that there was, which becomes its first partition."""
+    """Replaces a table by a partitioned one, of which the former table becomes the first partition."""
     name, former = table.name, f"{table.name}_before"
     execute = op.get_bind().exec_driver_sql
     execute(f"LOCK TABLE {name} IN ACCESS EXCLUSIVE MODE")
@@ -331,7 +330,7 @@ def _create_indexes(table: Partitioned) -> None:
 
 
 def _bequeath(former: str, heir: str) -> None:
-    """Whoever could use the table can use the one in its place, before the next grant."""
+    """Copies the grants of the former table to `heir`, so that nobody has to wait for the next grant."""
     grants = op.get_bind().exec_driver_sql(
         f"SELECT format('GRANT %s ON {heir} TO %s', privilege_type, grantee::regrole) FROM pg_class,"
         f" aclexplode(relacl) WHERE oid = '{former}'::regclass AND grantee <> relowner AND grantee <> 0"

@@ -1,12 +1,12 @@
-"""Tables that are partitioned by month: months are made ready ahead of time, and dropped whole once past keeping.
+"""Tables partitioned by month: months are made ahead of time, and dropped whole when their retention has ended.
 
-`<table>_2026_11` holds November 2026 (UTC). A row whose month has no partition goes to `<table>_default`: nothing is
-refused for its date. What a table held before it was partitioned may stand in `<table>_before`, one partition for
-everything earlier.
+`<table>_2026_11` holds November 2026 (UTC). A row whose month has no partition goes to `<table>_default`, so no row is
+refused for its date. Rows from before the partitioning may stand in `<table>_before`, one partition for everything
+earlier.
 
-The tables are the owner's: its functions (`database.partitioning`) make and drop months and nothing else. Making one
-locks the default partition alone; dropping one locks the whole table for a moment. Both give up after 2 s: better to
-try again in an hour than to hold everybody up.
+The database owner owns the tables; only its functions (`database.partitioning`) make and drop months. Making a month
+locks the default partition alone; dropping one locks the whole table for a moment. Both give up after 2 s and are tried
+again later, rather than hold up everybody.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from creneau_shared.database.pool import Connection
 
 @dataclass(frozen=True, slots=True)
 class Dropped:
-    """What `drop_months` took away. `rows` is as the planner knows it, exact for what was never analysed."""
+    """The partitions and rows that `drop_months` removed. `rows` is the planner's estimate; exact if never analysed."""
 
     partitions: int
     rows: int
@@ -32,9 +32,11 @@ def add_months(moment: datetime, months: int) -> datetime:
 
 
 def month_of(connection: Connection, table: str, first: datetime, last: datetime, now: datetime) -> str:
-    """Where the rows from `first` to `last` (inclusive) stand: the month's partition if they are all of one that is not
-    over, or `table`. Over all months a statement is planned and locked for each of them; of one that is there at `now`,
-    that is known when a connection opens, and never taken away."""
+    """The name to query for rows from `first` to `last` (inclusive): the partition of their month, else `table`.
+
+    A statement on `table` is planned and locked for every month. The partition is used only if all rows are of one month
+    that is not over at `now`: the connection knew it when it opened, and it is not dropped meanwhile.
+    """
     year, month = _month(first)
     if (year, month) != _month(last) or (year, month) < _month(now):
         return table
@@ -48,10 +50,10 @@ def _month(moment: datetime) -> tuple[int, int]:
 
 
 async def make_months(connection: Connection, table: str, now: datetime, ahead: int) -> int:
-    """Make the partitions of last month up to `ahead` months from now; how many were missing.
+    """Makes the partitions from last month to `ahead` months from now; returns how many were missing.
 
-    A month whose rows already lie in the one for everything earlier gets no partition of its own; nor does one of which
-    the default partition has rows, unless they may be moved and are few (`partitioning.MAKE_MOVING`).
+    No partition is made for a month that `<table>_before` covers. Nor for one of which the default partition has rows,
+    unless they may be moved and are few (`partitioning.MAKE_MOVING`).
     """
     made = 0
     for offset in range(-1, ahead + 1):
@@ -68,7 +70,7 @@ async def drop_months(connection: Connection, table: str, before: datetime) -> D
 
 
 async def remainders(connection: Connection, table: str, before: datetime) -> list[str]:
-    """The partitions of `table` that are not months, and that `drop_months` leaves: their rows go one by one."""
+    """The partitions of `table` that are no months and that `drop_months` leaves; their rows are deleted one by one."""
     rows = await connection.fetch(
         "SELECT name FROM partitions_of($1) WHERE low IS NULL AND (high > $2) IS NOT FALSE ORDER BY name",
         table,

@@ -1,7 +1,7 @@
 """One asyncpg pool a process, and the one way to open a transaction.
 
-A handler is given a connection inside a transaction and never commits: the transaction commits when the block
-ends, before the response is built, so that no client is told of something that was not stored.
+A handler gets a connection inside a transaction and never commits: the transaction commits when the block
+ends, before the response is built, so that no client is told of a change that was not stored.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ log = structlog.get_logger(__name__)
 
 RETRY_AFTER_S = 2
 STARVED_FOR_S = 5.0
-"""how long a process says that it has no room after it has refused somebody for that"""
+"""how long after such a refusal `check_room` may still say that no connection is free"""
 
 STARVED = Counter("creneau_database_pool_starved", "Times that nobody gave a connection back in time")
 
 
 class PoolStarvedError(Exception):
-    """All connections are in use, and somebody was refused for it a moment ago."""
+    """All connections are in use, and a request was refused for this a moment ago."""
 
 
 _Holder = tuple[int, int]
@@ -49,23 +49,23 @@ _holding: ContextVar[frozenset[_Holder]] = ContextVar(
 
 
 class NestedConnectionError(RuntimeError):
-    """A task that holds a connection of a pool asks for another one: enough such tasks wait for each other for ever."""
+    """A task that holds a connection asks the same pool for another; enough such tasks would deadlock."""
 
 
 PARTITIONS = """
 SELECT relname FROM pg_class WHERE relispartition AND relkind = 'r' AND pg_table_is_visible(oid)
   AND has_table_privilege(oid, 'SELECT') AND has_table_privilege(oid, 'UPDATE')
 """
-"""what a connection asks as it opens, unless another one has a while ago"""
+"""the partitions that this role may use; asked when a connection opens, unless the last answer is recent"""
 PARTITIONS_FOR_S = 3_600.0
-"""how long what was learnt of them is told to new connections: months are made long before they come"""
+"""how long new connections reuse the last list of partitions: months are made long before they begin"""
 
 CLEAN_UP_S = 1.0
-"""how long a connection may take to undo a transaction or to leave a statement; one that takes longer is given up"""
+"""how long a connection may take to roll back or to end a statement; one that takes longer is closed"""
 
 
 async def _roll_back(connection: Connection, transaction: Transaction) -> None:
-    """Undo the transaction; a connection that cannot do it in time is ended, and the server undoes it then."""
+    """Rolls back; a connection that cannot do so in time is closed, and the server rolls back then."""
     try:
         async with asyncio.timeout(CLEAN_UP_S):
             await transaction.rollback()
@@ -74,10 +74,10 @@ async def _roll_back(connection: Connection, transaction: Transaction) -> None:
 
 
 class _Session(asyncpg.Connection):
-    """A pooled connection that is handed on as it is.
+    """A pooled connection that is not reset when it is released.
 
-    No code here leaves session state behind (advisory locks are the transaction's, or a connection's own), so the
-    reset that asyncpg sends at each release would be a round trip for nothing.
+    No code leaves session state behind (advisory locks belong to a transaction, or to a dedicated connection), so the
+    reset that asyncpg sends at each release would be a useless round trip.
     """
 
     partitions: frozenset[str] = frozenset()
@@ -87,14 +87,14 @@ class _Session(asyncpg.Connection):
         return ""
 
     def itself(self) -> _Session:
-        """What a connection of the pool stands for."""
+        """This session itself, called through the pool's proxy."""
         return self
 
     async def execute(self, query: str, *args: Any, **named: Any) -> str:
         await closing.write_before(self)
         return str(await super().execute(query, *args, **named))
 
-    async def _execute(self, *args: Any, **named: Any) -> Any:  # what fetch, fetchrow and fetchval go through
+    async def _execute(self, *args: Any, **named: Any) -> Any:  # fetch, fetchrow and fetchval use it
         await closing.write_before(self)
         return await super()._execute(*args, **named)  # type: ignore[misc]
 
@@ -119,30 +119,30 @@ class Database:
         standby: Standby | None = None,
         wakeup_pause_s: float = 0.1,
     ) -> None:
-        """`wait_s`: how long a connection may be waited for; None: as long as it takes. `kept_for_reads`: connections
-        that transactions leave to what is done outside of any. `opened_at_once`: without so many it does not open.
-        `standby`: where reads may go for which an older state will do (`older_state_will_do`). `wakeup_pause_s`: between
-        two wake-ups of other processes."""
+        """`wait_s`: longest wait for a connection; None: no limit. `kept_for_reads`: connections that transactions leave
+        to reads outside of any. `opened_at_once`: connections opened at the start, which fails without them.
+        `standby`: for reads for which an older state will do (`older_state_will_do`). `wakeup_pause_s`: least pause
+        between two wake-ups of other processes."""
         self._url = url
         self._size = size
         self._wait_s = wait_s
         self._opened_at_once = opened_at_once
         self.standby = standby
         self.closes_with: Callable[[Connection], Awaitable[None]] | None = None
-        """what acts upon the notes of a transaction (`closing.note`), as its last part"""
+        """acts upon the notes of a transaction (`closing.note`), at its end, before the put-off writes"""
         self._writers = asyncio.Semaphore(max(1, size - kept_for_reads))
         self._starved_at = -math.inf
         self._settings = {
             "application_name": name,
             "statement_timeout": str(int(statement_timeout_s * 1000)),
             "timezone": "UTC",
-            # A plan of its own for each call costs more than it gives for our short statements.
+            # JIT costs more than it gains for our short statements.
             "jit": "off",
-            # Nor helpers: once a table has a million rows, the planner takes a person's few appointments for thousands
-            # and has other processes started for them, which takes 15 ms where the statement alone takes 0.3.
+            # No parallel workers: in a table of a million rows, the planner expects thousands of appointments of a
+            # person who has few. Starting workers takes 15 ms; the statement alone takes 0.3 ms.
             "max_parallel_workers_per_gather": "0",
-            # A process whose machine has vanished says no more: its session, with the locks of its transaction and the
-            # relay's, ends a minute later, not when the system thinks of it (two hours).
+            # If a client's machine vanishes, its session, with its locks (the relay's too), ends after one minute
+            # instead of the system's default of two hours.
             "tcp_keepalives_idle": "30",
             "tcp_keepalives_interval": "10",
             "tcp_keepalives_count": "3",
@@ -171,7 +171,7 @@ class Database:
         return self
 
     async def _tell_partitions(self, connection: Connection) -> None:
-        """Every connection knows them; one now and then asks."""
+        """Gives the connection the list of partitions; asks the database when the list is old."""
         if time.monotonic() - self._partitions_at > PARTITIONS_FOR_S:
             rows = await connection.fetch(PARTITIONS)
             self._partitions, self._partitions_at = (
@@ -205,7 +205,7 @@ class Database:
             yield await held.enter_async_context(self._own_connection()) if lent is None else lent
 
     async def _of_standby(self, held: AsyncExitStack) -> Connection | None:
-        """One of the standby's, where an older state will do, as long as it is `held`; None where it has none to give."""
+        """A standby's connection for as long as `held` is open, where an older state will do; None if there is none."""
         standby = self.standby
         if standby is None or not may_be_older() or not await standby.usable():
             return None
@@ -226,29 +226,29 @@ class Database:
         try:
             yield connection
         except asyncpg.ReadOnlySQLTransactionError:
-            # The server was demoted and its sessions have outlived that: each would refuse writes for ever.
+            # The server was demoted and its sessions survived: each would refuse writes for ever.
             await self.pool.expire_connections()
             raise
         finally:
             _holding.reset(token)
-            # After CLEAN_UP_S the pool ends the connection itself, and says so, which concerns nobody here.
+            # After CLEAN_UP_S the pool closes the connection and raises TimeoutError, which does not matter here.
             with suppress(TimeoutError):
                 await self.pool.release(connection, timeout=CLEAN_UP_S)
 
     async def _acquire(self) -> asyncpg.pool.PoolConnectionProxy:
-        """A connection; Unavailable (`throttled`) when all are in use for longer than may be waited."""
+        """A connection; Unavailable (`throttled`) when all are in use for longer than `wait_s`."""
         try:
-            # Not with its own timeout, for which it starts a task each time.
+            # Not asyncpg's own timeout, which starts a task each time.
             async with asyncio.timeout(self._wait_s):
                 return await self.pool.acquire()
         except TimeoutError:
             if self.pool.get_size() < self._size:
-                raise  # it is the server that keeps us waiting
+                raise  # the server is slow to accept connections
             raise self._starved() from None
 
     @asynccontextmanager
     async def _turn_to_write(self) -> AsyncIterator[None]:
-        """One of the places for transactions: however many wait for one, reads find a connection."""
+        """Takes a place for a transaction; the places are limited, so that reads always find a connection."""
         if self._writers.locked():
             try:
                 async with asyncio.timeout(self._wait_s):
@@ -277,7 +277,7 @@ class Database:
     async def transaction(self) -> AsyncIterator[Connection]:
         """A connection inside a transaction: commits when the block ends, rolls back when it raises.
 
-        What was put off in it (see `closing`) is written before it commits; who waits for what it brings is woken then.
+        Writes put off in it (see `closing`) are sent before the commit; those who wait for its rows are woken after it.
         """
         async with self._turn_to_write(), self._own_connection() as connection:
             transaction = connection.transaction()

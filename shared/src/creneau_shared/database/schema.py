@@ -1,4 +1,4 @@
-"""Which schema a database has."""
+"""The schema version of a database."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ LOOK_S = 2.0
 
 
 async def schema_of(database: Database) -> str | None:
-    """The revision to which the database was migrated; None where it does not say, or does not answer now."""
+    """The revision to which the database was migrated; None when it has none, or does not answer now."""
     try:
         found: str | None = await database.pool.fetchval(
             "SELECT version_num FROM alembic_version", timeout=LOOK_S

@@ -10,7 +10,7 @@ from alembic import op
 
 
 def v1_rebuild() -> None:
-    """`rebuild` and `rebuild_key`: how far a replica is built again, and what was found for it."""
+    """Creates `rebuild` and `rebuild_key`: how far the rebuild of a replica has got, and the keys found for it."""
     op.create_table(
         "rebuild",
         sa.Column("consumer", sa.Text(), nullable=False),
@@ -28,7 +28,7 @@ def v1_rebuild() -> None:
 
 
 def v1_dead_letter() -> None:
-    """`dead_letter`: which dead letters there are, and what became of them."""
+    """Creates `dead_letter`: the dead letters and their state."""
     op.create_table(
         "dead_letter",
         sa.Column("id", sa.Uuid(), nullable=False),

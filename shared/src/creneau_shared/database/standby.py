@@ -1,8 +1,8 @@
-"""Reads from a standby, for those to whom a state of a few seconds ago will do, and back to the primary without it.
+"""Sends reads that may be a few seconds old to a standby, and to the primary when the standby is not usable.
 
-Who reads without a token sees what is public, and booking decides in the end: such reads may be as old as
-`DATABASE_READ_LAG_MAX_S`. A standby that cannot be reached, or that has applied nothing for longer, is left alone
-until the next look at it. (On a primary where nothing happens nothing is applied either: its reads cost it little.)
+A caller without a token sees public data, and booking checks again in the end: such reads may be as old as
+`DATABASE_READ_LAG_MAX_S`. A standby that cannot be reached, or has applied nothing for longer, is not used
+until the next check. (An idle primary sends nothing to apply; then the primary serves the reads, at little cost.)
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from creneau_shared.database.failures import NO_CONNECTION, UNREACHABLE
 LOOK_EVERY_S = 1.0
 
 STANDBY_FAILURES: tuple[type[Exception], ...] = (*UNREACHABLE, asyncpg.SerializationError)
-"""What may happen on a standby and not on the primary: it goes, or what it applies removes what is being read."""
+"""Failures of a standby: it cannot be reached, or the changes that it applies remove rows that are being read."""
 
 _AGE = """
 SELECT CASE WHEN pg_is_in_recovery() THEN coalesce(extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp()),
@@ -35,7 +35,7 @@ log = structlog.get_logger(__name__)
 
 @contextmanager
 def older_state_will_do() -> Iterator[None]:
-    """What is read within the block may come from a standby."""
+    """Allows reads within the block to come from a standby."""
     token = _will_do.set(True)
     try:
         yield
@@ -44,7 +44,7 @@ def older_state_will_do() -> Iterator[None]:
 
 
 def may_be_older() -> bool:
-    """Whether what is read now may come from a standby."""
+    """Whether a read may come from a standby now."""
     return _will_do.get()
 
 
@@ -61,7 +61,7 @@ class Connections(Protocol):
 
 
 class Standby:
-    """Standbys behind one URL, with a pool of their own (which needs none of them to be there)."""
+    """Standbys behind one URL, with a pool of their own (which opens even when none of them answers)."""
 
     def __init__(
         self, database: Connections, *, lag_max_s: float, seconds: Callable[[], float] = time.monotonic
@@ -73,10 +73,10 @@ class Standby:
         self._looked_at: float | None = None
 
     async def usable(self) -> bool:
-        """Whether it answered when it was last looked at, with a state that is young enough."""
+        """Whether the standby answered at the last check, with a state that is recent enough."""
         now = self._seconds()
         if self._looked_at is None or now - self._looked_at >= LOOK_EVERY_S:
-            # One looks; who comes meanwhile goes by what was seen before.
+            # One caller checks; callers meanwhile use the previous result.
             self._looked_at = now
             usable = await self._look()
             if usable != self._usable:
@@ -93,5 +93,5 @@ class Standby:
         return age <= self._lag_max_s
 
     def doubt(self) -> None:
-        """It has failed somebody: nobody else is sent to it before the next look."""
+        """Marks the standby as not usable until the next check: a read from it has failed."""
         self._usable, self._looked_at = False, self._seconds()

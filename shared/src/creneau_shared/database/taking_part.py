@@ -1,4 +1,4 @@
-"""Connections for work that may be a part of something larger: who is called within a transaction takes part in it."""
+"""Connections for code that joins the transaction of its caller, if there is one."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from creneau_shared.database.pool import Connection, Database
 
 
 class Transactions:
-    """The transactions of one database, each known to everything that is awaited inside it."""
+    """The transactions of one database; code awaited inside a transaction finds it here."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -19,12 +19,12 @@ class Transactions:
 
     @property
     def under_way(self) -> bool:
-        """Whether what is done now takes part in a transaction that somebody else will end."""
+        """Whether there is a transaction under way, which its opener will end."""
         return self._current.get() is not None
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
-        """A connection to read with: that of the transaction under way, if there is one."""
+        """A connection for reads: that of the transaction under way, if there is one."""
         current = self._current.get()
         if current is not None:
             yield current
@@ -34,7 +34,7 @@ class Transactions:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
-        """A transaction that everything inside the block takes part in; within another one, a part of that."""
+        """A transaction that code inside the block joins; within another transaction, a savepoint of it."""
         current = self._current.get()
         if current is not None:
             async with current.transaction():

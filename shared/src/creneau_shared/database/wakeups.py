@@ -1,11 +1,11 @@
-"""Whoever waits for rows is woken by the commit that brings them, in whatever process that is.
+"""Wakes tasks that wait for rows when a commit brings them, in any process.
 
-A transaction says what it brings (`closing.announce`). Once it has committed, and not before, the bells of its own
-process are rung, and the other processes are told over a connection that nobody waits for. PostgreSQL's NOTIFY within
-the transaction itself would let one transaction of the server commit at a time; this one is seldom and carries nothing.
+A transaction announces a channel (`closing.announce`). After its commit, the bells of its own process are rung, and
+the other processes are notified in the background. NOTIFY within the transaction itself would make the commits of the
+server wait for each other; this separate NOTIFY is rare and has no payload.
 
-A wake-up may be lost: the process can die after its commit, the listener's connection with it. So whoever waits looks
-again after some time anyhow, and a bell only says when to look earlier.
+A wake-up may be lost, if the process dies after its commit or the listener loses its connection. So those who wait also
+look again after some time; a bell only makes them look earlier.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from contextlib import suppress
 
 TELL = """
 SELECT set_config('synchronous_commit', 'off', true), pg_notify(channel, '') FROM unnest($1::text[]) AS given (channel)"""
-"""A lost wake-up costs a moment: nobody waits until this one is on disk."""
+"""Does not wait for the disk: a lost wake-up only costs a moment."""
 
 ANSWER_FIRST_S = 0.003
-"""Whoever asked for what was committed has the answer before others begin to work on it."""
+"""pause before other processes are notified, so that the caller gets the answer before they begin to work"""
 LAST_WORD_S = 1.0
-"""how long a process that ends takes to tell what it has committed last"""
+"""how long an ending process tries to send its last wake-ups"""
 
 Tell = Callable[[list[str]], Awaitable[object]]
-"""Tells all processes that listen that something has come on these channels. May raise what `failures` names."""
+"""Notifies all listening processes on these channels. May raise the exceptions that `failures` of `Bells` names."""
 
 
 async def either(*events: asyncio.Event, timeout_s: float | None) -> None:
-    """Until one of the events is set, or so many seconds are over (None: as long as it takes)."""
+    """Waits until one of the events is set, for at most `timeout_s` seconds (None: no limit)."""
     waits = [asyncio.ensure_future(event.wait()) for event in events]
     try:
         await asyncio.wait(waits, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
@@ -38,9 +38,9 @@ async def either(*events: asyncio.Event, timeout_s: float | None) -> None:
 
 
 class Bell:
-    """Rung when something has come on one channel.
+    """Rung when a commit has announced its channel.
 
-    Remember `rung` before looking whether something is there, and `wait` since then: what comes meanwhile is not missed.
+    Read `rung` before looking for rows, then pass it to `wait` as `since`: rows that come in between are not missed.
     """
 
     def __init__(self) -> None:
@@ -54,24 +54,24 @@ class Bell:
         self._next = asyncio.Event()
 
     async def wait(self, stop: asyncio.Event, seconds: float | None, *, since: int) -> None:
-        """Until it is rung (or was, after `since`), `stop` is set or so many seconds are over (None: as long as it
-        takes)."""
+        """Waits until the bell rings (or has rung after `since`), or `stop` is set, for at most `seconds` (None: no
+        limit)."""
         if self.rung != since or stop.is_set() or (seconds is not None and seconds <= 0):
             return
         await either(self._next, stop, timeout_s=seconds)
 
 
 class Bells:
-    """The bells of one process for one database, by channel, and how it rings those of the others."""
+    """The bells of one process for one database, by channel; also rings those of the other processes."""
 
     def __init__(self, tell: Tell, *, failures: tuple[type[Exception], ...], pause_s: float) -> None:
-        """`pause_s`: between two tellings; what is to be told within it is told once."""
+        """`pause_s`: pause between two notifications; a channel announced several times meanwhile is notified once."""
         self._tell = tell
         self._failures = failures
         self._pause_s = pause_s
         self._bells: dict[str, Bell] = {}
         self.asked_for = asyncio.Event()
-        """set when somebody asks for a bell that there was not; whoever listens clears it"""
+        """set when `of` makes a new bell; the listener clears it"""
         self._untold: set[str] = set()
         self._telling: asyncio.Task[None] | None = None
 
@@ -84,16 +84,16 @@ class Bells:
 
     @property
     def channels(self) -> Collection[str]:
-        """The channels for which somebody here has asked for a bell."""
+        """The channels that have a bell in this process."""
         return tuple(self._bells)
 
     def ring_all(self) -> None:
-        """Something may have come on any channel."""
+        """Rings every bell: there may be something on any channel."""
         for bell in self._bells.values():
             bell.ring()
 
     def announce(self, channels: Collection[str]) -> None:
-        """Something has been committed for these: ring here, at once, and everywhere else as soon as may be."""
+        """Rings the bells of these channels: in this process at once, in the others as soon as possible."""
         for channel in channels:
             if channel in self._bells:
                 self._bells[channel].ring()
@@ -117,7 +117,7 @@ class Bells:
             while self._untold:
                 channels, self._untold = self._untold, set()
                 try:
-                    with suppress(*self._failures):  # whoever waits looks by itself after a while
+                    with suppress(*self._failures):  # those who wait look by themselves after a while
                         await self._tell(sorted(channels))
                 except asyncio.CancelledError:
                     self._untold |= channels

@@ -1,8 +1,8 @@
-"""The trace of every access to personal data: one narrow row for one interaction, written before its answer leaves.
+"""Records every access to personal data: one narrow row for each interaction, written before the answer is sent.
 
-A row says who, in what role, for which practices, for whom and why; what was asked, with the values taken out; whose
-data came back (every Patient, as internal terms) and which resources. It never says what they contain. It is served as
-a FHIR AuditEvent (`fhir.storage.audit_events`).
+A row says who asked, in what role, for which practices, on whose behalf and why. It has the request without its values,
+the Patients whose data were returned (all, as internal terms) and the resources. It never has their content. A row is
+served as a FHIR AuditEvent (`fhir.storage.audit_events`).
 """
 
 from __future__ import annotations
@@ -50,9 +50,9 @@ COLUMNS: Mapping[str, str] = {
     "correlation_id": "text",
     "terms": "text",
 }
-"""Column → SQL type; `terms` travels as one text, as an array of arrays cannot be ragged."""
+"""Column → SQL type. `terms` is sent as one text: the rows of an array of arrays would need one length."""
 SEPARATOR = "\x1f"
-"""Between the terms of a row as they travel: no id, subject or reference has it."""
+"""Separates the terms of a row when they are sent; occurs in no id, subject or reference."""
 
 PURPOSES = frozenset(
     {
@@ -70,28 +70,28 @@ DEFAULT_PURPOSES = {
     "software": "PATADMIN",
     "regulator": "ETREAT",
 }
-"""Why somebody of this role asks when they do not say; everybody else administers the system."""
+"""Role → purpose when the request states none; the other roles administer the system (HSYSADMIN)."""
 SUCCESS, REFUSED = "0", "4"
-"""AuditEvent.outcome: done, and not done because it was refused (minor failure)."""
+"""AuditEvent.outcome: success, and refused (minor failure)."""
 
 ENTITIES_MAX = 100
-"""resources that one row names; the Patients are named all"""
+"""most resources that one row names; all Patients are named"""
 PATIENT = "patient=Patient/"
 ENTITY = "entity="
 AGENT = "agent="
-"""Of the person and the practices; `OWNER` beside it is the internal term, by which practices are limited to theirs."""
+"""Begins the terms of the person and of the practices. The internal term `OWNER` limits practices to their own rows."""
 ALTID = "altid="
 _PATIENT_REFERENCE = re.compile(rb'"reference"\s*:\s*"(?:https?://[^"]*/)?Patient/([A-Za-z0-9\-.]{1,64})[/"]')
 _PATIENT_ITSELF = re.compile(rb'"resourceType"\s*:\s*"Patient"\s*,\s*"id"\s*:\s*"([A-Za-z0-9\-.]{1,64})"')
 _IDS_AND_DATES = re.compile(
     r"^(?:(?:[A-Z][A-Za-z]{2,40}/)?[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|(?:[a-z]{2})?\d{4}-\d{2}[0-9T:.Z+-]{0,30})\Z"
 )
-"""Values that say whom or when, and nothing that somebody wrote: a UUID, a reference to one, a date."""
+"""Values without free text: a UUID, a reference with a UUID, a date."""
 _ASKED_MAX = 1_000
 
 
 class TracedRequest(Protocol):
-    """A request, as far as the trail tells of it (`rest.exchange.FhirRequest`)."""
+    """The parts of a request that the trail uses (`rest.exchange.FhirRequest`)."""
 
     @property
     def method(self) -> str: ...
@@ -133,7 +133,7 @@ class Seen(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Touched:
-    """A resource that an interaction read, returned or wrote. `content` tells whom it is about."""
+    """A resource that an interaction read, returned or wrote. Its Patients are found in `content`."""
 
     type: str
     id: str
@@ -141,7 +141,7 @@ class Touched:
 
     @property
     def patients(self) -> set[str]:
-        """The ids of the Patients whose data it is."""
+        """The ids of the Patients that the resource is or refers to."""
         if self.type == "Patient":
             return {self.id}
         return patients_in(self.content or b"")
@@ -149,7 +149,7 @@ class Touched:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """What one interaction did. `action` is C, R, U, D or E, as in AuditEvent.action."""
+    """The effect of one interaction. `action` is C, R, U, D or E, as in AuditEvent.action."""
 
     action: str
     resource_type: str
@@ -157,10 +157,10 @@ class Event:
     version: int | None = None
     touched: tuple[Touched, ...] = ()
     patients: frozenset[str] = frozenset()
-    """further Patients (ids) whom it concerned"""
+    """further Patients (ids) concerned"""
     outcome: str = SUCCESS
     operates: bool = False
-    """an operator's act on the deployment: recorded whatever it is about"""
+    """an operator's act on the deployment, always recorded"""
 
 
 def patients_in(content: bytes) -> set[str]:
@@ -169,7 +169,7 @@ def patients_in(content: bytes) -> set[str]:
 
 
 def patients_answered(content: bytes) -> set[str]:
-    """The ids of the Patients who are in a whole answer, or to whom it refers."""
+    """The ids of the Patients that an answer (such as a Bundle) contains or refers to."""
     return patients_in(content) | {match.decode() for match in _PATIENT_ITSELF.findall(content)}
 
 
@@ -182,10 +182,10 @@ AUDIT_INSERT = ClosingInsert(
 
 
 def audit_table(metadata: MetaData) -> Table:
-    """`audit`: who did what to whose data, and when; partitioned by month of `recorded`.
+    """Declares `audit` in `metadata`: who did what to whose data, and when; partitioned by month of `recorded`.
 
-    Three indexes in each partition: the row (its primary key, `id`), its time, and its terms, by which it is found for
-    a Patient, a resource, an agent or a practice.
+    Three indexes in each partition: the primary key `id`, the time, and the terms, which find rows by Patient, resource,
+    agent or practice.
     """
     return Table(
         "audit",
@@ -222,14 +222,14 @@ def audit_table(metadata: MetaData) -> Table:
 
 
 class Auditor:
-    """Records accesses to what is about persons, and what operators do; public types leave no trace."""
+    """Records accesses to resources about persons, and acts of operators. Access to public types is not recorded."""
 
     def __init__(self, types: Iterable[str]) -> None:
-        """`types`: those that the service has, in tables of their own."""
+        """`types`: the resource types of the service, which have tables of their own."""
         self._types = RECORDED & frozenset(types)
 
     async def record(self, connection: Connection, request: TracedRequest, event: Event) -> None:
-        """Leave the row of one interaction: as the transaction of `connection` closes, at once outside one."""
+        """Writes the rows of one interaction: when the transaction of `connection` closes, at once outside one."""
         types = {event.resource_type, *(touched.type for touched in event.touched)}
         if not (types & RECORDED or event.patients or event.operates):
             return
@@ -237,10 +237,11 @@ class Auditor:
         await AUDIT_INSERT.run(connection, [_row(request, part) for part in parts])
 
     async def _parts(self, connection: Connection, request: TracedRequest, event: Event) -> list[_Part]:
-        """The interaction as it is told to the organisations for which it was done.
+        """Splits the interaction by the organisations that may see it in the trail.
 
-        Whoever speaks for one has done it for that one. Whoever may speak for several has for those whose data it was, as
-        no other of them is to learn of it, and for the one that their token names, or else the only one that is their own.
+        A caller who speaks for one organisation acted for that one. One who speaks for several acted for the owners of the
+        data, so that no other organisation learns of it. They also acted for the one organisation that their token names
+        or, if it names none, for the only one of their own.
         """
         if request.rights is None:
             return [_Part(event, ())]
@@ -262,7 +263,7 @@ class Auditor:
     async def _owners(
         self, connection: Connection, request: TracedRequest, event: Event
     ) -> dict[_Key, frozenset[str]]:
-        """Whose (Organizations, ids) is each of what an interaction touched: in the versions that it was about."""
+        """Touched resource → its owners (Organization ids), in the versions that the interaction was about."""
         touched: dict[str, set[str]] = {}
         for type_, id_ in _keys(event):
             if type_ in self._types:
@@ -285,25 +286,25 @@ _Key = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """What of an interaction stands in one row, and the organisations (ids) to which it is told; None: it cannot be told for
-    which of those for which they speak it was done."""
+    """The part of an interaction that one row holds, and the organisations (ids) that see the row. None: the caller speaks
+    for several, and it is not known for which of them they acted."""
 
     event: Event
     practices: tuple[str, ...] | None
     is_whole: bool = True
-    """whether the row has all of it; else nothing that was asked is told but by name"""
+    """whether the row has the whole interaction; else it has the names of the query parameters without their values"""
 
 
 def _keys(event: Event) -> list[_Key]:
-    """What an interaction touched, each once: what was asked for first; the Patients where it is nothing else."""
+    """The touched resources, each once, the requested one first; the Patients when there is no other resource."""
     instance = [(event.resource_type, event.resource_id)] if event.resource_id is not None else []
     found = dict.fromkeys([*instance, *((one.type, one.id) for one in event.touched)])
     return list(found or dict.fromkeys(("Patient", id_) for id_ in sorted(event.patients)))
 
 
 def _parted(event: Event, owned: Mapping[_Key, frozenset[str]], own: frozenset[str]) -> list[_Part]:
-    """An interaction with the data of several organisations, to each what is its own (`owned`), and all of it to the one for
-    which it was done (`own`); what is nobody's, to that one alone."""
+    """Splits an interaction with the data of several organisations: each sees the part that it owns (`owned`). The
+    organisation for which the caller acted (`own`) sees all parts; it alone sees the resources that nobody owns."""
     parts = []
     for owner in sorted(frozenset().union(*owned.values())):
         theirs = {key for key, whose in owned.items() if owner in whose}
@@ -315,7 +316,7 @@ def _parted(event: Event, owned: Mapping[_Key, frozenset[str]], own: frozenset[s
 
 
 def _part_of(event: Event, keys: Collection[_Key]) -> Event:
-    """The interaction as far as it touched these."""
+    """The interaction reduced to these resources."""
     touched = tuple(one for one in event.touched if (one.type, one.id) in keys)
     if event.resource_id is not None and (event.resource_type, event.resource_id) in keys:
         return replace(event, touched=touched)
@@ -330,8 +331,8 @@ SELECT id, array_agg(DISTINCT substr(term, {len(OWNER) + 1})) AS owners FROM (
   WHERE resource_type = $1 AND id = ANY($2::text[]) AND version BETWEEN $3::integer AND $4
 ) AS versions (id, terms), unnest(terms) AS term WHERE starts_with(term, '{OWNER}') GROUP BY id
 """
-"""The owners of each of these resources ($1: type, $2: ids) by their present versions, or by those from $3 to $4, where that
-is not 0."""
+"""The owners of these resources ($1: type, $2: ids): of the present versions if $4 is 0, else of the versions from $3
+to $4."""
 _LAST = 2**31 - 1
 
 
@@ -345,12 +346,12 @@ def _versions_of(request: TracedRequest, event: Event) -> tuple[int, int] | None
 
 
 def purpose_of(request: TracedRequest, role: str) -> str:
-    """Why it is asked: as the caller says, else as the role has it."""
+    """The purpose that the caller states, else the default of the role."""
     return request.headers.get(PURPOSE_HEADER) or DEFAULT_PURPOSES.get(role, "HSYSADMIN")
 
 
 def check_purpose(request: TracedRequest) -> None:
-    """BadRequest when `X-Purpose-Of-Use` is no code that says why somebody asks."""
+    """Raises BadRequest if `X-Purpose-Of-Use` is none of PURPOSES."""
     said = request.headers.get(PURPOSE_HEADER)
     if said is not None and said not in PURPOSES:
         known = ", ".join(sorted(PURPOSES))
@@ -364,7 +365,7 @@ def check_purpose(request: TracedRequest) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Agent:
-    """Who asks, as far as it is known: the person, the Patient on whose behalf, the practices."""
+    """The caller, as far as known: the person, the Patient on whose behalf they act, the practices."""
 
     who: str | None
     represented: str | None
@@ -374,8 +375,8 @@ class _Agent:
     def of(
         request: TracedRequest, patients: set[str], practices: tuple[str, ...] | None, *, refused: bool
     ) -> _Agent:
-        """`patients`: whose data it was; `practices`: for whom it was done, if that can be told. A person who touches somebody
-        else's acts on that person's behalf; a stranger who was refused does not."""
+        """`patients`: whose data were touched; `practices`: for whom the caller acted, None if not known. A patient who
+        touches the data of one other person acts on that person's behalf, unless they were refused as a stranger."""
         principal, rights = request.principal, request.rights
         oneself = sorted(rights.oneself) if rights is not None else []
         theirs = patients if rights is None or not refused else patients & rights.people.keys()
@@ -402,10 +403,10 @@ def _row(request: TracedRequest, part: _Part) -> tuple[object, ...]:
     agent = _Agent.of(request, patients, practices, refused=event.outcome != SUCCESS)
     terms = [
         f"{ALTID}{principal.subject}",
-        # A patient as agent is found by their own data: a second entry of the index for each of their acts, for nothing.
+        # No agent term for a patient: the terms of their own data find the row already, and a term costs index space.
         *([f"{AGENT}{agent.who}"] if agent.who and not agent.who.startswith("Patient/") else ()),
         *(f"{AGENT}Organization/{id_}" for id_ in agent.organizations),
-        # Whom what was refused is about, and whether it exists, is not for those to see to whom it was refused.
+        # No owner term for a refused access: the caller's practices must not learn whether the resource exists.
         *(f"{OWNER}{id_}" for id_ in ((practices or ()) if event.outcome == SUCCESS else ())),
         *([f"{ENTITY}{instance}"] if instance else ()),
         *(f"{ENTITY}{reference}" for reference in others[:ENTITIES_MAX]),
@@ -436,7 +437,7 @@ def _row(request: TracedRequest, part: _Part) -> tuple[object, ...]:
 
 
 _SAYS_ALL = frozenset({"create", "read", "vread", "update", "patch", "delete"})
-"""Interactions that the resource and the action say whole."""
+"""Interactions for which resource and action say everything, so that the address is not kept."""
 
 
 def interaction_of(request: TracedRequest, event: Event) -> str:
@@ -460,8 +461,8 @@ def interaction_of(request: TracedRequest, event: Event) -> str:
 
 
 def asked_of(request: TracedRequest, part: _Part) -> str:
-    """The request's address, the values taken out of its query but for ids, codes and dates. What identifies a person
-    by itself is taken out there too; where a row has part of what was touched, so is whatever may name the rest."""
+    """The request's method and address; of the query values only ids, codes and dates are kept, and none that identifies a
+    person by itself. In a row of a part, everything that may name the other parts is removed too."""
     known = parameters_of(request.path[0]) if request.path and request.path[0] in REGISTRY else {}
     path = list(request.path)
     if not part.is_whole and part.event.resource_id is None and known and len(path) > 1:
@@ -475,7 +476,7 @@ def asked_of(request: TracedRequest, part: _Part) -> str:
 
 
 def _name(name: str, known: Collection[str]) -> str:
-    """The parameter's name; nothing of one that does not exist, which may say anything."""
+    """The name of a known parameter; `…` for an unknown one, whose name may be any text."""
     return name if name.startswith("_") or re.split("[:.]", name)[0] in known else "…"
 
 

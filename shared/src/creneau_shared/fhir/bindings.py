@@ -1,8 +1,8 @@
-"""What FHIR R4 (4.0.1) says and the model metadata of `fhir.resources.R4B` lacks or says otherwise.
+"""Additions and corrections of FHIR R4 (4.0.1) to the model metadata of `fhir.resources.R4B`.
 
-The metadata has the codes of a required binding only where the element's short description lists them, knows
-no modifier elements, and describes R4B (4.3.0), which differs from R4 in a few places. Everything that has to
-be added or corrected is in the tables of this module, and nowhere else.
+The metadata has the codes of a required binding only where the element's short description lists them, and has no
+modifier elements. It describes R4B (4.3.0), which differs from R4 in a few places. All additions and corrections are
+in the tables of this module, and nowhere else.
 """
 
 from __future__ import annotations
@@ -114,7 +114,7 @@ CORRECTED_CODES: Final[Mapping[tuple[str, str], frozenset[str] | None]] = {
     ("Expression", "language"): None,
     ("CapabilityStatement", "format"): None,
 }
-"""Codes of (type, element), in place of what the metadata says; None: any code."""
+"""(type, element) → its codes, in place of those of the metadata; None: any code."""
 
 R4B_ONLY_TYPES: Final[frozenset[str]] = frozenset({"CodeableReference", "RatioRange"})
 """Data types that R4B added: no element of R4 may have them."""
@@ -128,7 +128,7 @@ CHOICES_WITH_META: Final[frozenset[tuple[str, str]]] = frozenset(
         ("ElementDefinitionExample", "value"),
     }
 )
-"""(type, choice) that R4 opens to Meta and the metadata does not."""
+"""(type, choice) for which R4 allows Meta and the metadata does not."""
 
 MODIFIERS: Final[Mapping[str, frozenset[str]]] = {
     "Address": frozenset({"use"}),
@@ -168,4 +168,4 @@ LATER_SPELLINGS: Final[Mapping[str, Mapping[str, str]]] = {
     "PractitionerRole": {"availability": "availableTime", "contact": "telecom"},
     "Subscription": {"topic": "criteria"},
 }
-"""Names that R5 gives to elements of R4, by type: a hint for clients of a later release."""
+"""R5's names of R4 elements, by type: a hint for clients of a later release."""

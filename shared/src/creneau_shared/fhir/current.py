@@ -1,5 +1,5 @@
-"""Which of several names, addresses or numbers holds now: `period` and `use` decide, then `rank`. And whether a role, a place
-or an organisation is there at all."""
+"""Selects the valid ones of several names, addresses or contact points, by `period` and `use`, then `rank`. Also decides
+whether a role, place or organisation is in use."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from creneau_shared.fhir.datatypes import parse_interval
 Json = dict[str, Any]
 
 NAME_USES = ("usual", "official", None, "temp", "nickname")
-"""by which use somebody is addressed, the first that there is; by a maiden name only where there is no other, never by
-a former or hidden one"""
+"""uses of a HumanName for addressing somebody, in order of preference. A maiden name only if there is no other; never
+an old or anonymous name"""
 
 BLANKS_MAX = 1024
-"""what begins with more blanks than that is no name, however long it goes on"""
+"""a text that begins with at least this many blanks is no name"""
 OUT_OF_USE = frozenset({"inactive", "suspended"})
-"""Location.status of where nobody is received"""
+"""Location.status of places where nobody is received"""
 
 
 def bounds(period: Json | None) -> tuple[datetime | None, datetime | None]:
-    """From when on and until when (exclusive) a Period is; None: without that end. One that cannot be read says nothing."""
+    """Start and end (exclusive) of a Period; None: open on that side. An unreadable Period is open on both sides."""
     period = period or {}
     try:
         start = parse_interval(period["start"], PARIS)[0] if "start" in period else None
@@ -39,29 +39,29 @@ def holds(period: Json | None, now: datetime) -> bool:
 
 
 def is_active(resource: Mapping[str, Any]) -> bool:
-    """Whether what a resource of a directory describes is in use: by its `active`, a place by its `status`."""
+    """Whether the subject of a directory resource is in use, by `active`, or by `status` for a Location."""
     return resource.get("active") is not False and resource.get("status") not in OUT_OF_USE
 
 
 def is_there(resource: Mapping[str, Any], now: datetime) -> bool:
-    """Whether what a resource of a directory describes is in use, and its period, if it has one, covers `now`."""
+    """Whether the subject of a directory resource is in use, and its period, if any, covers `now`."""
     return is_active(resource) and holds(resource.get("period"), now)
 
 
 def current(elements: Iterable[Json], now: datetime) -> list[Json]:
-    """Those of ContactPoints, Addresses or HumanNames that hold at `now`, by rank, else in their order."""
+    """The ContactPoints, Addresses or HumanNames that are valid at `now`, by rank, else in their order."""
     held = [e for e in elements if e.get("use") != "old" and holds(e.get("period"), now)]
     return sorted(held, key=lambda e: e.get("rank", 99) if isinstance(e.get("rank"), int) else 99)
 
 
 def next_change(elements: Iterable[Json], now: datetime) -> datetime | None:
-    """When `current` says otherwise of them next, because a period begins or ends; None: never."""
+    """The next instant at which the result of `current` changes, as a period begins or ends; None: never."""
     ends = (end for e in elements if e.get("use") != "old" for end in bounds(e.get("period")))
     return min((end for end in ends if end is not None and end > now), default=None)
 
 
 def current_name(names: Sequence[Json], now: datetime) -> Json:
-    """The name by which somebody is addressed at `now`; of several of one use, the one that began last. Empty: none."""
+    """The name for addressing somebody at `now`; of several with one use, the one that began last. Empty: none."""
     held = [name for name in current(names, now) if name.get("use") != "anonymous" and spoken(name)]
     for use in NAME_USES:
         of_use = [name for name in held if name.get("use") == use]
@@ -71,14 +71,14 @@ def current_name(names: Sequence[Json], now: datetime) -> Json:
 
 
 def spoken(name: Json) -> list[str]:
-    """What is said of a HumanName to address somebody, no part of it blank: its text, else first given and family name."""
+    """The parts of a HumanName for addressing somebody, none blank: its text, else first given name and family name."""
     given = [part for part in name.get("given") or () if _is_said(part)][:1]
     whole = [name.get("text")] if _is_said(name.get("text")) else [*given, name.get("family")]
     return [str(part) for part in whole if _is_said(part)]
 
 
 def titled(name: Json) -> str:
-    """A professional's HumanName in one line, with the title unless it is a text of its own: `Dr Océane Payet`."""
+    """A professional's HumanName in one line: `Dr Océane Payet`. No title is added if the name has a `text`."""
     said = spoken(name)
     titles = (
         [title for title in name.get("prefix") or () if _is_said(title)] if said != [name.get("text")] else []

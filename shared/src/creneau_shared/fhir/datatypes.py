@@ -1,4 +1,4 @@
-"""FHIR R4's primitive types: what a valid value is, what a date means, what a reference says.
+"""FHIR R4's primitive types: valid values, the meaning of dates, the parts of references.
 
 Rules: datatypes.html (regular expressions and ranges), search.html#date (a partial date is an interval),
 references.html (forms of a literal reference).
@@ -30,12 +30,12 @@ INTEGER_MIN: Final = -(2**31)
 
 CALENDAR_BEGIN: Final = datetime(1, 1, 2, tzinfo=UTC)
 CALENDAR_END: Final = datetime(9999, 12, 30, tzinfo=UTC)
-"""The moments that R4, Python and PostgreSQL can all tell, in every zone; what R4 allows beyond means the nearer of them
-(`9999-12-31` is how many say “for ever”)."""
+"""First and last moment that R4, Python and PostgreSQL can all express, in every zone. A date of R4 beyond them means the
+nearer one (many write `9999-12-31` for “for ever”)."""
 
 _WHOLE_DIGITS: Final = 18
 WHOLE_NUMBER_MAX: Final = 10**_WHOLE_DIGITS
-"""more than anything here is counted to; PostgreSQL has it as a bigint"""
+"""larger than any count here; fits PostgreSQL's bigint"""
 
 _YEAR = r"(?:[1-9]\d{3}|0(?:[1-9]\d{2}|0(?:[1-9]\d|0[1-9])))"
 _MONTH = r"(?:0[1-9]|1[0-2])"
@@ -58,16 +58,16 @@ UNWRITABLE: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\
 
 
 def _is_text(value: Any) -> bool:
-    """A string of R4: not empty, nor of blanks alone, which XML would make empty; not above 1 MB; no control character but
-    tab, line feed and return, nothing else that XML cannot hold."""
+    """Whether `value` is a string of R4: not empty nor only blanks (XML would make it empty), at most 1 MB. Of control
+    characters only tab, line feed and return; no other character that XML cannot hold."""
     if type(value) is not str or not value or value.isspace() or len(value) > STRING_LENGTH_MAX:
         return False
     return value.isprintable() or UNWRITABLE.search(value) is None
 
 
 def whole_number(value: Any) -> int | None:
-    """The whole number from 0 that a caller writes in the digits of ASCII, WHOLE_NUMBER_MAX for a greater one; None for what
-    is none (`²` and `٣` are digits to Python, and none of these)."""
+    """The whole number from 0 that a caller wrote in ASCII digits; WHOLE_NUMBER_MAX for a greater one; None for other
+    values (Python takes `²` and `٣` for digits; they are refused)."""
     text = "" if isinstance(value, bool) else str(value)
     if not (text.isascii() and text.isdigit()):
         return None
@@ -84,7 +84,7 @@ def _matching(pattern: re.Pattern[str]) -> Callable[[Any], bool]:
 
 
 def _is_real_day(value: str) -> bool:
-    """Whether the day exists, of a value whose form is right already (29 February needs a leap year)."""
+    """Whether the day of a well-formed value exists (29 February needs a leap year)."""
     if len(value) < 10 or value[8:10] <= "28":
         return True
     try:
@@ -124,7 +124,7 @@ def _is_decimal(value: Any) -> bool:
 
 
 def _is_base64(value: Any) -> bool:
-    """R4 lets white space stand between the groups and nothing else outside the alphabet.
+    """Whether `value` is base64: R4 allows white space between the groups, and no other character outside the alphabet.
 
     STRING_LENGTH_MAX does not apply: photos are longer, and the size of the body is limited already.
     """
@@ -139,7 +139,7 @@ def _is_base64(value: Any) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Primitive:
-    """A primitive type: `accepts` tells whether a JSON value is one; the rest says in words what one is."""
+    """A primitive type: `accepts` tells whether a JSON value is of the type; the other fields describe the type in words."""
 
     name: str
     json_types: tuple[type, ...]
@@ -244,7 +244,7 @@ PRIMITIVES: Final[Mapping[str, Primitive]] = {
         ),
     )
 }
-"""The primitive types of R4, but xhtml (see `narrative`)."""
+"""The primitive types of R4, except xhtml (see `narrative`)."""
 
 
 _QUERY_DATE = re.compile(
@@ -256,7 +256,7 @@ _QUERY_DATE = re.compile(
 
 
 def instant_of(said: str) -> datetime:
-    """The moment that a valid instant, or a dateTime with a time, says. A leap second counts as the second before it."""
+    """The moment of a valid instant, or of a dateTime with a time. A leap second counts as the second before it."""
     try:
         moment = datetime.fromisoformat(said)
     except ValueError:
@@ -266,7 +266,7 @@ def instant_of(said: str) -> datetime:
 
 
 def time_of(said: str) -> time:
-    """The time of day that a valid `time` says. A leap second counts as the second before it."""
+    """The time of day of a valid `time`. A leap second counts as the second before it."""
     return time.fromisoformat(said.replace(":60", ":59"))
 
 
@@ -283,9 +283,9 @@ def parse_interval(value: str, zone: tzinfo = PARIS) -> tuple[datetime, datetime
 
     Its length is the value's precision: `2026` a year, `2026-03-29` the day in `zone` (23 hours in Paris), a
     time its minute, second, millisecond or microsecond. A value with an offset is read in it, any other in
-    `zone`. Minutes without seconds are accepted, as in a search value, and so is a blank in place of the
-    offset's `+`, which is what form decoding leaves of it. A leap second counts as the second before it, what lies beyond
-    the calendar as its first or last moment. Raises ValueError.
+    `zone`. Minutes without seconds are accepted, as in a search value. So is a blank in place of the offset's `+`,
+    since form decoding replaces it. A leap second counts as the second before it; a date beyond the calendar counts as
+    its first or last moment. Raises ValueError.
     """
     match = _QUERY_DATE.fullmatch(value)
     if match is None:
@@ -329,7 +329,7 @@ def _midnight(day: date, zone: tzinfo) -> datetime:
 
 
 def _within_calendar(moment: datetime) -> datetime:
-    """The moment in UTC, or the first or last that there is."""
+    """The moment in UTC; if it is beyond the calendar, the first or last moment of the calendar."""
     return min(max(moment, CALENDAR_BEGIN), CALENDAR_END).astimezone(UTC)
 
 

@@ -1,7 +1,7 @@
 """The elements of every FHIR R4 type, read from the model metadata of `fhir.resources.R4B`.
 
 The models themselves are never instantiated: they convert values, and a resource must leave as it came in.
-Types are read when first asked for. What R4B has otherwise than R4 is corrected from `bindings`.
+Types are read at first use. Differences of R4B from R4 are corrected from `bindings`.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
-"""What the validator says: one function for each kind of finding, each one Issue with both languages.
+"""The findings of the validator: one function for each kind, which makes one Issue in both languages.
 
-A sentence names the element, what was found and what is expected. What was found is quoted only where it is a
-code, a date, a number or a reference, and shortened: free text may hold what nobody should read again in a
-log.
+A sentence names the element, the found value and the expected one. The found value is quoted, shortened, only if it is
+a code, a date, a number or a reference: free text may hold personal data, which must not appear in a log.
 """
 
 from __future__ import annotations
@@ -61,7 +60,7 @@ def missing(path: str) -> Issue:
 
 
 def no_value(path: str) -> Issue:
-    """A required element of which only extensions are given, where the value itself is needed."""
+    """A required element that has only extensions, where the value itself is needed."""
     return Issue(
         code="not-supported",
         fr=f"{path} n'a que des extensions : ici, il lui faut une valeur.",
@@ -72,7 +71,7 @@ def no_value(path: str) -> Issue:
 
 
 def attribute_extended(path: str) -> Issue:
-    """Extensions of what is an attribute in XML."""
+    """Extensions on an element that is an attribute in XML."""
     return Issue(
         code="structure",
         fr=f"{path} est un attribut en XML : il a une valeur, et ni id ni extension.",
@@ -145,7 +144,7 @@ def wrong_shape(path: str, value: Any, wanted: type) -> Issue:
 
 
 def wrong_value(path: str, value: Any, primitive: Primitive) -> Issue:
-    """Not of the primitive type: another JSON type (`structure`), or the wrong form (`value`)."""
+    """The value is not of the primitive type: another JSON type (`structure`), or the wrong form (`value`)."""
     if value is None:
         return null(path)
     if value == "":

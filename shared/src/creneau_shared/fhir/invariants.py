@@ -1,9 +1,9 @@
-"""The invariants of FHIR R4, of severity error, that the types served here and their data types have.
+"""The invariants of FHIR R4 of severity error on the types served here and their data types.
 
-Each is a plain function of the element's dict, registered under the type it is stated on, or under (type,
-element) where R4 states it on an element. It answers whether the invariant holds and must bear any content:
-structure is the validator's business, and what has the wrong shape is not judged again here. `ele-1`,
-`ref-1`, `txt-1` and `txt-2` need more than the element itself and are the validator's.
+Each is a plain function of the element's dict, registered under the type on which R4 states it, or under (type,
+element). It returns whether the invariant holds, and must not fail on any content: the validator checks the structure,
+so a wrong shape is not reported again here. `ele-1`, `ref-1`, `txt-1` and `txt-2` need more than the element itself;
+the validator checks them.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Rule = Callable[[Any], bool]
 
 @dataclass(frozen=True, slots=True)
 class Invariant:
-    """A rule with its id in R4 and one sentence in each language, that states it."""
+    """A rule, its id in R4, and one sentence in each language that states it."""
 
     key: str
     fr: str
@@ -56,7 +56,7 @@ def of_element(type_name: str, element: str) -> tuple[Invariant, ...]:
 
 
 def places() -> list[tuple[str, str | None]]:
-    """Where something is stated: each type, and each element of a type."""
+    """The places with invariants: each type, and each (type, element)."""
     return [*((name, None) for name in _OF_TYPE), *_OF_ELEMENT]
 
 
@@ -87,7 +87,7 @@ def _invariant(key: str, *places: str, fr: str, en: str) -> Callable[[Rule], Rul
 
 
 def _has(value: Any, *names: str) -> bool:
-    """Whether one of `names` exists, be it only as an extension in place of its value."""
+    """Whether one of `names` exists, with a value or only with extensions."""
     return isinstance(value, dict) and any(name in value or f"_{name}" in value for name in names)
 
 
@@ -96,7 +96,7 @@ def _has_choice(value: Any, group: str) -> bool:
 
 
 def _objects(value: Any, name: str) -> list[Json]:
-    """The objects in the list `name` of `value`; nothing where the shape is another."""
+    """The objects in the list `name` of `value`; empty when it has another shape."""
     items = value.get(name) if isinstance(value, dict) else None
     return [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []
 
@@ -339,7 +339,7 @@ def _trd_2(value: Json) -> bool:
 
 
 def _repeat(key: str, element: str, needs: str) -> None:
-    """TimingRepeat: `element` only with `needs`."""
+    """Registers a rule on TimingRepeat: `element` only together with `needs`."""
 
     @_invariant(key, "TimingRepeat", fr=f"{element} suppose {needs}", en=f"{element} needs {needs}")
     def _rule(value: Json) -> bool:
@@ -716,7 +716,7 @@ def _opd_2(value: Json) -> bool:
     en="targetProfile is given for types Reference and canonical only, or a resource type",
 )
 def _opd_3(value: Json) -> bool:
-    # R4 forgot the resource types, which its own operations use; R5 and all validators admit them.
+    # R4's text omits the resource types, which its own operations use; R5 and all validators accept them.
     type_name = value.get("type")
     return not _has(value, "targetProfile") or (
         type_name in ("Reference", "canonical") or type_name in RESOURCE_TYPES

@@ -1,4 +1,4 @@
-"""Bytes to resource and back, FHIR JSON, with nothing lost.
+"""FHIR JSON: bytes to resource and back, without loss.
 
 A resource is a plain `dict`. A JSON number that is not a plain integer becomes a `decimal.Decimal`, so that
 1.10 leaves as 1.10: FHIR R4 (json.html) forbids that a decimal loses its precision.
@@ -16,15 +16,15 @@ import orjson
 from creneau_shared.errors import BadRequest
 
 NESTING_MAX: Final = 100
-"""Deepest nesting of objects and arrays in a body. FHIR's own examples stay under 30; what is stored is bounded by
-`validation.NESTING_MAX`, well below."""
+"""Deepest nesting of objects and arrays in a body. FHIR's own examples stay under 30; stored resources are limited by
+the lower `validation.NESTING_MAX`."""
 
 _INTEGER_DIGITS_MAX: Final = 18
 """An integer of more digits becomes a Decimal: it can still be a FHIR decimal, and fits no 64-bit integer."""
 
 
 def loads(content: bytes) -> dict[str, Any]:
-    """The JSON object in `content` (UTF-8, a byte order mark is tolerated): what was stored here, what a service answered.
+    """The JSON object in `content` (UTF-8, a byte order mark is tolerated): a stored resource, or a service's answer.
 
     Raises BadRequest (issue code `structure`) that says where: not UTF-8, not JSON, not an object, a repeated
     property, NaN or Infinity, half of a surrogate pair.
@@ -170,5 +170,5 @@ def _too_deep() -> BadRequest:
 
 
 def unreadable(fr: str, en: str, diagnostics: str | None = None) -> BadRequest:
-    """A body that cannot be read."""
+    """The error for an unreadable body."""
     return BadRequest(fr, en, code="structure", diagnostics=diagnostics)

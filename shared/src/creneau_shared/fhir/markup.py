@@ -1,4 +1,4 @@
-"""What XML costs more than its length to read, refused before the parser sees it."""
+"""Detects XML that is much more expensive to parse than its length suggests, before it is parsed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _ATTRIBUTE: Final = re.compile(r"=\s*[\"']")
 def has_crowded_element(text: str) -> bool:
     """Whether some element of this XML has more than ATTRIBUTES_MAX attributes.
 
-    An attribute's value cannot hold `<`, so what stands between two of them holds one start tag at the most.
+    An attribute's value cannot hold `<`, so the text between two `<` holds one start tag at most.
     """
     return any(
         part.count("=") > ATTRIBUTES_MAX and len(_ATTRIBUTE.findall(part)) > ATTRIBUTES_MAX

@@ -1,9 +1,9 @@
-"""Narrative: what may be stored, and what may be shown.
+"""Narrative: which content may be stored, and which may be shown.
 
-`problem` is the gate for what clients send (FHIR R4 narrative.html, invariants txt-1 and txt-2); a narrative
-that passes is kept byte for byte. Whoever shows it runs nothing and loads nothing from outside: to load something is to
-tell its server who reads whose record, and when. A link may lead outside, since a person chooses to follow it. `sanitise`
-is for showing one in a page, wherever it came from.
+`problem` checks a narrative that a client sends (FHIR R4 narrative.html, invariants txt-1 and txt-2); an accepted one is
+stored byte for byte. Showing it must run nothing and load nothing from outside: a load tells a foreign server who reads
+whose record, and when. A link may lead outside, since a person chooses to follow it. `sanitise` prepares a narrative of
+any origin for an HTML page.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ ATTRIBUTES: Final[frozenset[str]] = words(
     tabindex title type usemap valign value vspace hspace width
     """
 )
-"""Attributes that they may have: none that runs something."""
+"""Attributes that these elements may have; none can run code."""
 
 _LINKS: Final = frozenset({"href", "longdesc", "cite", "usemap"})
 _SAFE_SCHEMES: Final = frozenset({"http", "https", "mailto", "tel", "urn", "cid", "fhir", "ftp"})
@@ -47,7 +47,7 @@ _LOADS: Final = re.compile(
     r"(?<![a-z-])(?:url|src|image|-webkit-image-set|image-set|cross-fade|-webkit-cross-fade|element|paint|attr)\("
     r"|@|expression\(|javascript:|behavior:|-moz-binding"
 )
-"""what a style sheet can load or run with, written without blanks and in lower case"""
+"""the ways in which a style sheet can load or run something, without blanks and in lower case"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ def _parser() -> etree.XMLParser:
 
 
 def problem(div: str) -> Problem | None:
-    """What keeps `div` from being a FHIR narrative, None when nothing does."""
+    """The reason why `div` is no FHIR narrative; None if it is one."""
     if "<!DOCTYPE" in div or "<!ENTITY" in div:
         return Problem("txt-1", "une DTD n'y a pas sa place", "a DTD has no place in it")
     if has_crowded_element(div):
@@ -130,7 +130,7 @@ def _element_problem(element: etree._Element) -> Problem | None:
 
 
 def is_safe_link(target: str) -> bool:
-    """Whether following `target` runs nothing: relative, an image in data:, or of a harmless scheme."""
+    """Whether following `target` cannot run code: it is relative, an image in data:, or of a harmless scheme."""
     compact = _as_browsers_read(target)
     scheme, colon, rest = compact.partition(":")
     if not colon or any(mark in scheme for mark in "/?#"):
@@ -141,13 +141,13 @@ def is_safe_link(target: str) -> bool:
 
 
 def _as_browsers_read(address: str) -> str:
-    """Without the blanks and control characters that browsers pass over, in lower case."""
+    """The address in lower case, without the blanks and control characters that browsers ignore."""
     return "".join(character for character in address if character > " ").lower()
 
 
 def is_own_image(source: str) -> bool:
-    """Whether an image comes with the narrative or from where the resource itself is: in data:, by a fragment (a
-    contained resource), by cid: or by a relative path. `//host/` and what browsers take for it is outside."""
+    """Whether an image comes with the narrative or from the resource's own server: by data:, a fragment (a contained
+    resource), cid: or a relative path. `//host/`, in any form that browsers accept, is outside."""
     compact = _as_browsers_read(source)
     scheme, colon, _ = compact.partition(":")
     if colon and not any(mark in scheme for mark in "/?#"):
@@ -164,8 +164,8 @@ def _harmless(attribute: str, value: str) -> bool:
 
 
 def _is_plain_style(style: str) -> bool:
-    """Nothing that loads (url(), image-set(), src() …, @import) or, in old browsers, runs. Escapes could write any of
-    it otherwise, and nobody needs them here."""
+    """Whether a style loads nothing (url(), image-set(), src() …, @import) and, in old browsers, runs nothing. Escapes are
+    refused, since they could hide any of these."""
     compact = "".join(style.split()).lower()
     return "\\" not in compact and not _LOADS.search(compact)
 

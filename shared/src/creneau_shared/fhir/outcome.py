@@ -18,9 +18,9 @@ TRANSLATION_EXTENSION: Final = "http://hl7.org/fhir/StructureDefinition/translat
 
 
 TEXT_CHARACTERS_MAX: Final = 2_000
-"""longest text of an issue: what a caller sent is quoted in it"""
+"""longest text of an issue, which may quote what a caller sent"""
 _UNSPEAKABLE: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
-"""what neither a FHIR string nor XML may hold"""
+"""characters that a FHIR string or XML may not hold"""
 
 
 def operation_outcome(
@@ -72,7 +72,7 @@ def _issue(issue: Issue, language: Language) -> dict[str, Any]:
 
 
 def _speakable(text: str) -> str:
-    """`text` as an outcome can carry it in JSON and in XML, whatever a caller made it quote."""
+    """`text` shortened and made valid in JSON and in XML, whatever it quotes of a caller."""
     return _UNSPEAKABLE.sub("\ufffd", text[:TEXT_CHARACTERS_MAX])
 
 

@@ -1,8 +1,8 @@
 """Parts of a resource: `_summary` and `_elements` (FHIR R4 search.html#summary, #elements).
 
-What is returned keeps the mandatory elements and the modifiers of each type that it shows, and the contained resources
-that what is kept refers to (a local reference to nothing is no valid one: ref-1). It is tagged SUBSETTED, so that nobody
-takes it for the whole.
+The result keeps the mandatory elements and the modifiers of each type in it. It also keeps the contained resources to
+which a kept element refers, since a local reference needs its target (ref-1). It is tagged SUBSETTED, so that nobody
+takes it for the whole resource.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ SUBSETTED: Final = {
 }
 
 _ALWAYS: Final = frozenset({"id", "meta"})
-"""Elements of a resource that stay in every part of it."""
+"""Elements of a resource that every part of it keeps."""
 
 
 def cut_down(content: bytes, elements: Collection[str], summary: str) -> bytes:
-    """A resource's bytes as `_elements` (when there are any) or `_summary` (`true`, `text` or `data`) wants them."""
+    """A resource's bytes reduced by `_elements` (if there are any), else by `_summary` (`true`, `text` or `data`)."""
     resource = loads(content)
     if elements:
         return dumps(select_elements(resource, frozenset(elements)))
@@ -34,10 +34,10 @@ def cut_down(content: bytes, elements: Collection[str], summary: str) -> bytes:
 
 
 def summarise(resource: dict[str, Any], mode: SummaryMode) -> dict[str, Any]:
-    """`_summary`: `true` the summary elements, `text` narrative and mandatory ones, `data` all but the
+    """Applies `_summary`: `true` keeps the summary elements, `text` narrative and mandatory ones, `data` all but the
     narrative.
 
-    (`count` has no resources and `false` changes nothing: both are the search's business.)
+    (The search handles `count`, which has no resources, and `false`, which changes nothing.)
     """
     definition = type_definition(resource["resourceType"])
     if mode == "data":
@@ -50,7 +50,7 @@ def summarise(resource: dict[str, Any], mode: SummaryMode) -> dict[str, Any]:
 
 
 def select_elements(resource: dict[str, Any], elements: Collection[str]) -> dict[str, Any]:
-    """`_elements`: the top-level elements of these names, beside the mandatory and the modifiers.
+    """Applies `_elements`: keeps the top-level elements of these names, the mandatory ones and the modifiers.
 
     A choice is named without its type (`deceased`). Names that the type does not have are ignored: a search
     over several types names the elements of each.
@@ -63,7 +63,7 @@ def select_elements(resource: dict[str, Any], elements: Collection[str]) -> dict
 
 
 def _with_contained(part: dict[str, Any], whole: dict[str, Any]) -> dict[str, Any]:
-    """`part` with those contained resources of `whole` that it refers to, itself or through one of them."""
+    """`part` with the contained resources of `whole` to which it refers, directly or through another of them."""
     contained = {resource.get("id"): resource for resource in whole.get("contained", ())}
     if not contained or "contained" in part:
         return part
@@ -81,7 +81,7 @@ def _with_contained(part: dict[str, Any], whole: dict[str, Any]) -> dict[str, An
 
 
 def local_references(value: Any) -> set[str]:
-    """The ids of contained resources that something in `value` refers to: as Reference (`#s1`), uri or canonical."""
+    """The ids of contained resources to which `value` refers, by Reference (`#s1`), uri or canonical."""
     found: set[str] = set()
     pending = [value]
     while pending:
@@ -102,7 +102,7 @@ def _keep(
     *,
     deep: bool,
 ) -> dict[str, Any]:
-    """The properties whose element is wanted, mandatory or a modifier; with `deep` inside them too."""
+    """The properties whose element is wanted, mandatory or a modifier; with `deep`, the same inside each."""
     kept: dict[str, Any] = {}
     for name, child in value.items():
         element = definition.by_name.get(name.removeprefix("_"))
@@ -126,10 +126,10 @@ def _keep(
 
 
 def _inside(child: Any, element: ElementDefinition, wanted: Callable[[ElementDefinition], bool]) -> Any:
-    """A complex value of a summary.
+    """A complex value in a summary.
 
-    Only backbone elements are cut: a data type is the summary's unit, and the parts of some
-    (Reference.identifier, Coding.display) are what a summary is read for.
+    Only backbone elements are reduced. Data types stay whole: readers of a summary need their parts
+    (Reference.identifier, Coding.display).
     """
     definition = type_definition(element.type)
     if definition.base != "BackboneElement" or not any(part.summary for part in definition.elements):
@@ -140,7 +140,7 @@ def _inside(child: Any, element: ElementDefinition, wanted: Callable[[ElementDef
 
 
 def _subsetted(part: dict[str, Any]) -> dict[str, Any]:
-    """`part` with the tag, in the place of meta; the meta that it shares with the whole stays as it was."""
+    """`part` with the SUBSETTED tag in a new meta; the original meta, shared with the whole resource, is not changed."""
     meta = dict(part.get("meta") or {})
     tags = [tag for tag in meta.get("tag") or [] if tag.get("code") != SUBSETTED["code"]]
     meta["tag"] = [*tags, dict(SUBSETTED)]

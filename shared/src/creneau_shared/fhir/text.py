@@ -1,4 +1,4 @@
-"""What FHIR compares made comparable: strings, postal codes, telephone numbers and addresses."""
+"""Makes values comparable for FHIR search: strings, postal codes, telephone numbers and addresses."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from creneau_shared.spelling import fold, phonetic
 
 
 def postal_key(text: str) -> str:
-    """One spelling of a postal code or of what one begins with (`97 4` → `974`); folded when it is none."""
+    """One spelling of a postal code or of its beginning (`97 4` → `974`); other text is folded."""
     return postal_code_beginning(text) or fold(text)
 
 
@@ -20,7 +20,7 @@ def address_key(text: str) -> str:
 
 
 def string_key(parameter: str) -> Callable[[str], str]:
-    """How a text is made comparable for the string parameter of this name."""
+    """The function that makes texts comparable for the string parameter of this name."""
     return _KEYS.get(parameter, fold)
 
 

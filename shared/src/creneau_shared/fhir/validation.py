@@ -2,8 +2,8 @@
 
 One strict pass over the dict, by tables compiled once for each type: structure, cardinality, primitive
 values, required codes, reference targets, contained resources, narrative and invariants. Nothing is
-converted. Rules of profiles and of business are not known here; but how deep a resource may be, and which
-elements need a value, is.
+converted. Rules of profiles and of business are elsewhere; the limits of nesting and the elements that need a
+value are here.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ ISSUES_MAX: Final = 50
 """Most issues that one validation reports."""
 
 NESTING_MAX: Final = 45
-"""Deepest nesting of elements in one resource: twice as many levels of JSON (an object in a list), so that a Bundle around
-it, and one around that, can still be read as a body (`json.NESTING_MAX`)."""
+"""Deepest nesting of elements in one resource. It makes twice as many levels of JSON (an object in a list), which leaves
+room for two Bundles around the resource in a body (`json.NESTING_MAX`)."""
 
 UNPROCESSABLE_CODES: Final = frozenset({"invariant", "extension", "not-supported", "incomplete", "too-long"})
-"""Issue codes of a well-formed resource that breaks a rule, asks for what is not understood here or holds too much."""
+"""Issue codes of a well-formed resource that breaks a rule, has a modifier that is not understood, or holds too much."""
 
 VALUED: Final = {
     "Appointment": frozenset({"status"}),
@@ -41,7 +41,7 @@ VALUED: Final = {
     "BundleEntryRequest": frozenset({"method", "url"}),
     "Slot": frozenset({"status", "start", "end"}),
 }
-"""Required elements, by type, for whose value no extension can stand here: without it nothing can be done with the resource."""
+"""Type → required elements that need a value; an extension alone is refused, since the resource would be unusable."""
 
 _CONTAINERS: Final = frozenset({"Bundle", "Parameters"})
 """Types that hold resources, are not stored, and may be as deep as a body."""
@@ -53,9 +53,9 @@ _DELIMITED = frozenset({"and", "as", "contains", "div", "implies", "in", "is", "
 
 
 def validate(resource: Any, expected_type: str | None = None) -> list[Issue]:
-    """All that is wrong with `resource`, at most ISSUES_MAX issues; an empty list when nothing is.
+    """The issues of `resource`, at most ISSUES_MAX; an empty list when there are none.
 
-    `expected_type` is the type that the place asks for (of the URL, say); None: any.
+    `expected_type`: the type required at this place (by the URL, for example); None: any.
     """
     run = _Run()
     try:
@@ -80,7 +80,7 @@ def check(resource: Any, expected_type: str | None = None) -> None:
 
 
 class _EnoughError(Exception):
-    """The most issues that are reported have been found."""
+    """ISSUES_MAX issues have been found."""
 
 
 class _Rule:
@@ -176,7 +176,7 @@ def _render(path: Path) -> str:
 
 
 class _Run:
-    """One validation: the issues so far, and the resource that is being walked."""
+    """One validation: the issues so far, and the resource being checked."""
 
     def __init__(self) -> None:
         self.issues: list[Issue] = []
@@ -216,7 +216,7 @@ class _Run:
             self.elements(value, _table(name), path)
 
     def nested(self, value: Any, rule: _Rule, path: Path) -> None:
-        """A resource on its own inside another: Bundle.entry.resource, Parameters.parameter.resource."""
+        """An independent resource inside another: Bundle.entry.resource, Parameters.parameter.resource."""
         if type(value) is not dict:
             self.wrong_shape(value, path)
             return
@@ -246,7 +246,7 @@ class _Run:
             self.judge(rule.invariants, value, path)
 
     def elements(self, value: dict[str, Any], table: _Table, path: Path) -> None:
-        """The content of one object: each property by its rule, then what is missing, then the invariants."""
+        """Checks the content of one object: each property by its rule, then missing elements, then the invariants."""
         if not value:
             self.add(findings.empty(_render(path), value))
             return
@@ -380,7 +380,7 @@ class _Run:
         return isinstance(beside, list) and index < len(beside) and beside[index] is not None
 
     def wrong_shape(self, value: Any, path: Path) -> None:
-        """Something else than the object that is expected."""
+        """Reports a value that is not the expected object."""
         if value is None:
             self.add(findings.null(_render(path)))
         else:
@@ -399,7 +399,7 @@ class _Run:
             self.add(findings.wrong_target(_render((path, "type", None)), declared, rule.definition.targets))
 
     def literal(self, text: str, rule: _Rule, path: Path) -> None:
-        """A literal reference: its form, and the type of what it points to where that can be told."""
+        """Checks a literal reference: its form, and the type of its target if that can be told."""
         type_name, _, logical_id = text.partition("/")
         if type_name in rule.allowed and PRIMITIVES["id"].accepts(logical_id):
             return

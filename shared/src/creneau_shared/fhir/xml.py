@@ -1,8 +1,8 @@
 """FHIR XML (R4 xml.html): bytes to resource and back, by the same definitions as JSON.
 
-What JSON writes as a property is an element here, in the order of the specification; a primitive's value is
-its `value` attribute; `id` (of anything but a resource) and `Extension.url` are attributes. A decimal keeps
-its digits. Narrative comes back as equal XHTML, not always as the same bytes.
+A JSON property is an XML element, in the order of the specification; a primitive's value is its `value`
+attribute; `id` (except of a resource) and `Extension.url` are attributes. A decimal keeps its digits.
+Narrative comes back as equal XHTML, not always as the same bytes.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def parse(body: bytes) -> etree._Element:
             f"An element has more than {ATTRIBUTES_MAX} attributes.",
         )
     parser = etree.XMLParser(
-        # The declaration's encoding must not make another text of what was just checked.
+        # The encoding in the XML declaration must not change the text that was just checked.
         encoding="utf-8",
         resolve_entities=False,
         no_network=True,
@@ -71,9 +71,9 @@ def parse(body: bytes) -> etree._Element:
 
 
 def from_xml(body: bytes) -> dict[str, Any]:
-    """The resource in an XML document; raises BadRequest with the line of what is not FHIR.
+    """The resource in an XML document; raises BadRequest with the line of content that is not FHIR.
 
-    The result is well typed, but not validated: cardinalities, codes and rules are `validation`'s.
+    The result is well typed, but not validated: `validation` checks cardinalities, codes and rules.
     """
     return from_element(parse(body))
 
@@ -124,7 +124,7 @@ class _Reader:
     def child(
         self, element: etree._Element, definition: ElementDefinition, into: dict[str, Any], depth: int
     ) -> None:
-        """Put one child into the object: as its value, or as one more item."""
+        """Puts one child into the object: as the value of a property, or as one more item of a list."""
         value, extension = self.value(element, definition, depth)
         name = definition.name
         if not definition.is_list:
@@ -138,7 +138,7 @@ class _Reader:
         if definition.kind != "primitive":
             into.setdefault(name, []).append(value)
             return
-        # Both lists grow in step; the one that says nothing is not written until it does.
+        # The lists of values and of extensions grow in step; a list is not written until it has content.
         values, extensions = into.get(name), into.get(f"_{name}")
         count = len(values if values is not None else extensions or ())
         if values is None and value is not None:
@@ -259,8 +259,8 @@ def _narrative_text(element: etree._Element) -> str:
 def to_xml(resource: dict[str, Any]) -> bytes:
     """The resource as an XML document in UTF-8, on one line.
 
-    Raises ValueError for what no definition knows: a resource must have been validated. A character that XML cannot hold,
-    of what was stored before it was refused, is written as U+FFFD.
+    Raises ValueError for elements without definition: the resource must have been validated. Older stored resources may
+    have a character that XML cannot hold; it is written as U+FFFD.
     """
     return etree.tostring(to_element(resource), encoding="UTF-8", xml_declaration=True)
 
@@ -284,7 +284,7 @@ def _write(
             continue
         written |= {name, beside}
         if name in attributes:
-            # Of what was stored before it was refused, the attribute may have extensions alone.
+            # In older stored resources, the attribute may have only extensions, which are refused today.
             if name in value:
                 parent.set(name, _writable(value[name]))
         elif element.kind == "primitive":
@@ -320,7 +320,7 @@ def _writable(text: str) -> str:
 
 def _write_child(parent: etree._Element, definition: ElementDefinition, value: Any) -> None:
     if definition.kind == "xhtml":
-        # As bytes in UTF-8, whatever a declaration of its own says of those that it once was.
+        # As UTF-8 bytes, so that an XML declaration in the text with another encoding has no effect.
         parent.append(etree.fromstring(value.encode(), etree.XMLParser(encoding="utf-8")))
         return
     child = etree.SubElement(parent, f"{{{FHIR_NAMESPACE}}}{definition.name}")

@@ -1,4 +1,4 @@
-"""By which clock a place lives: what it says itself, failing that what its French address means."""
+"""The time zone of a place: the one that it states, else the one of its French address."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from creneau_shared.postal_codes import postal_code
 from creneau_shared.spelling import fold
 
 TIME_ZONE = "https://creneau.sante.fr/fhir/StructureDefinition/time-zone"
-"""Our extension (code: an IANA name) on Location, Schedule, HealthcareService: HL7's own may stand on none of them."""
+"""Our extension (code: an IANA name) on Location, Schedule, HealthcareService; HL7's own are not allowed there."""
 READ_TOO = frozenset(
     {"http://hl7.org/fhir/StructureDefinition/timezone", "http://hl7.org/fhir/StructureDefinition/tz-code"}
 )
-"""HL7's extensions, which others write there all the same."""
+"""HL7's extensions, read too because other systems write them there nevertheless."""
 INSEE_CODE = "https://hl7.fr/ig/fhir/core/StructureDefinition/fr-core-address-insee-code"
 """FR Core's extension of an address (Coding): its commune in the code officiel géographique"""
 METROPOLITAN = "Europe/Paris"
@@ -52,9 +52,9 @@ OVERSEAS = {
     "988": "Pacific/Noumea",
     "989": "Etc/GMT+8",
 }
-"""Zone by the beginning of a French postal code, or of a commune's code, the longer one first; every other code is on
-Europe/Paris. Postal codes of Saint-Barthélemy and Saint-Martin are among Guadeloupe's. 984 are the southern lands, each
-district with its own clock, 989 and 98799 Clipperton, which has no zone of its own in the IANA database."""
+"""Beginning of a French postal code or commune code → zone; the longer beginning wins, every other code has Europe/Paris.
+Saint-Barthélemy and Saint-Martin have postal codes of Guadeloupe. 984: the southern lands, with a zone for each
+district; 989 and 98799: Clipperton, which has no zone of its own in the IANA database."""
 TERRITORIES = {
     "971": ("GP", "GLP", "guadeloupe"),
     "972": ("MQ", "MTQ", "martinique"),
@@ -70,19 +70,18 @@ TERRITORIES = {
     "988": ("NC", "NCL", "caledoni"),
     "989": ("CP", "CPT", "clipperton"),
 }
-"""The beginning of their codes → ISO 3166-1, which names the territories overseas beside France, and words of their
-names."""
+"""Beginning of the codes of an overseas territory → its ISO 3166-1 codes (alpha-2, alpha-3), and words of its names."""
 _FRANCE = frozenset({"f", "fr", "fra"})
 
 
 def zone_of_code(code: str) -> str:
-    """The IANA zone of a French postal code, or of the code of a commune: five characters."""
+    """The IANA zone of a French postal code or commune code (five characters)."""
     return OVERSEAS.get(code) or OVERSEAS.get(code[:3], METROPOLITAN)
 
 
 def zone_of_address(address: dict[str, Any]) -> str | None:
-    """The IANA zone of an address, by what it says most precisely: postal code, commune, department, country. None for
-    one abroad, and for one that says nothing of these."""
+    """The IANA zone of an address, by the most precise part that it has: postal code, commune, overseas country, department
+    (`state`). None for an address abroad, or with none of these."""
     country, state = _text(address, "country"), _text(address, "state")
     territory = _territory(country)
     if country and territory is None and country not in _FRANCE and "fran" not in country:
@@ -94,7 +93,7 @@ def zone_of_address(address: dict[str, Any]) -> str | None:
 
 
 def _territory(text: str) -> str | None:
-    """How the codes of the French territory overseas begin that `text` (folded) names by a code or in words."""
+    """The beginning of the codes of the French overseas territory that `text` (folded) names by a code or in words."""
     sign = text.removeprefix("fr ")
     for beginning, (alpha_2, alpha_3, *names) in TERRITORIES.items():
         if sign in (beginning, alpha_2.lower(), alpha_3.lower()) or any(name in text for name in names):
@@ -116,7 +115,7 @@ def _commune(address: dict[str, Any]) -> str | None:
 
 
 def stated_zone(resource: dict[str, Any]) -> ZoneInfo | None:
-    """The zone that a resource states; None when it states none that exists."""
+    """The zone that a resource states; None when it states no existing zone."""
     names = [
         str(extension.get("valueCode"))
         for url in (TIME_ZONE, *sorted(READ_TOO))
@@ -127,14 +126,15 @@ def stated_zone(resource: dict[str, Any]) -> ZoneInfo | None:
 
 
 def zone_of(resource: dict[str, Any]) -> ZoneInfo | None:
-    """The zone of a place or an agenda: the stated one, for a place else that of its address; None: not known."""
+    """The zone of a place or an agenda: the stated one, else (for a place) the zone of its address; None: not known."""
     address = resource.get("address")
     of_address = zone_of_address(address) if isinstance(address, dict) else None
     return stated_zone(resource) or zone_named(of_address)
 
 
 def unknown_zones(resource: dict[str, Any]) -> Iterator[tuple[int, str]]:
-    """The stated zones that there are not (index of the extension, name): accepted, they would bury what happens there."""
+    """The stated zones that do not exist (index of the extension, name). They are refused: events of a place in an unknown
+    zone could not be handled."""
     for index, extension in enumerate(resource.get("extension", ())):
         name = extension.get("valueCode")
         if extension.get("url") in (TIME_ZONE, *READ_TOO) and name not in ZONES:
@@ -142,7 +142,7 @@ def unknown_zones(resource: dict[str, Any]) -> Iterator[tuple[int, str]]:
 
 
 def zone_issue(resource_type: str, index: int, name: str) -> Issue:
-    """What is said of one of `unknown_zones`."""
+    """The issue for one of `unknown_zones`."""
     return Issue(
         "value",
         f"« {name} » n'est pas un fuseau horaire (base IANA) : par exemple Europe/Paris ou Indian/Reunion.",

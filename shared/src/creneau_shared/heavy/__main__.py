@@ -1,4 +1,4 @@
-"""python -m creneau_shared.heavy: do what stands on standard input, one job after the other, until it ends.
+"""python -m creneau_shared.heavy: does the jobs on standard input, one after the other, until it ends.
 
 The parent's death ends standard input, and with it this process.
 """
@@ -17,11 +17,11 @@ from creneau_shared.heavy.jobs import JOBS, warm_up
 from creneau_shared.heavy.wire import LENGTH, packed, unpacked
 
 NICENESS = 5
-"""behind the process that answers, where both want the same core"""
+"""lets the answering process go first, when both want the same core"""
 
 
 def main() -> None:
-    """Serve the parent."""
+    """Serves the parent process."""
     signal.signal(
         signal.SIGINT, signal.SIG_IGN
     )  # a terminal's Ctrl-C is for the parent, which then closes the pipe
@@ -33,7 +33,7 @@ def main() -> None:
 
 
 def serve(incoming: BinaryIO, outgoing: BinaryIO) -> None:
-    """Jobs in, answers out, until the input ends."""
+    """Reads jobs and writes answers, until the input ends."""
     while head := incoming.read(LENGTH.size):
         job, arguments = unpacked(incoming.read(*LENGTH.unpack(head)))
         try:

@@ -1,4 +1,4 @@
-"""What can be done in the process beside: bytes and plain values in, bytes and plain values out."""
+"""The jobs of the process for heavy work: bytes and plain values in, bytes and plain values out."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from creneau_shared.fhir.xml import from_xml, to_xml
 
 
 def read(format_: Format, body: bytes) -> Resource:
-    """The resource in a body; BadRequest as its reader raises it."""
+    """The resource in a body; raises the reader's BadRequest."""
     return loads_sent(body) if format_ == "json" else from_xml(body)
 
 
 def validate_body(format_: Format, body: bytes, question: Question) -> Judged:
-    """What `$validate` says of a body."""
+    """The result of `$validate` for a body."""
     return judge_body(read(format_, body), question)
 
 
@@ -44,7 +44,7 @@ JOBS: Mapping[str, Callable[..., Any]] = {
 
 
 def warm_up() -> None:
-    """Read the definitions that every job needs, before the first one comes."""
+    """Reads the definitions that every job needs, before the first job."""
     patient = {"resourceType": "Patient", "active": True}
     validate(patient)
     profile_issues(patient)

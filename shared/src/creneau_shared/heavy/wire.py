@@ -1,5 +1,5 @@
-"""How the two processes speak: a pickle behind its length. They are parent and child over a pair of pipes that nobody
-else holds."""
+"""The messages between the two processes: a length, then a pickle. Parent and child use a pair of pipes that no other
+process has."""
 
 from __future__ import annotations
 
@@ -17,5 +17,5 @@ def packed(value: Any) -> bytes:
 
 
 def unpacked(content: bytes) -> Any:
-    """What a message's content says."""
+    """The value in a message's content."""
     return pickle.loads(content)  # noqa: S301 (written by our own other half)

@@ -1,4 +1,4 @@
-"""Handing heavy jobs to the process beside this one."""
+"""Hands heavy jobs to a process beside this one."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ log = structlog.get_logger(__name__)
 
 
 class Workshop:
-    """One process for heavy work, started when there is some: a job at a time, in the order in which they came.
+    """One process for heavy work, started for the first job. It does one job at a time, in the order of arrival.
 
-    A job whose caller gives up (its time is over) ends with the process; the next job gets a new one.
+    When a caller gives up (timeout), the process is ended with the job; the next job gets a new process.
     """
 
     def __init__(self, *, bytes_min: int, waiting_max: int) -> None:
-        """`bytes_min`: what is shorter is done where it is; `waiting_max`: jobs that may wait at once."""
+        """`bytes_min`: shorter content is handled in the calling process; `waiting_max`: most jobs that wait at once."""
         self.bytes_min = bytes_min
         self._waiting_max = waiting_max
         self._waiting = 0
@@ -49,11 +49,11 @@ class Workshop:
 
     @property
     def pid(self) -> int | None:
-        """The process that works now, or waits for the next job; None where there is none."""
+        """The id of the process, busy or idle; None when there is none."""
         return None if self._process is None else self._process.pid
 
     async def do(self, job: str, *arguments: Any) -> Any:
-        """What the job of `jobs.JOBS` gives, or raises. Unavailable (`throttled`) when too many wait already."""
+        """Returns or raises the result of a job of `jobs.JOBS`. Unavailable (`throttled`) when too many jobs wait."""
         if self._waiting >= self._waiting_max:
             raise Unavailable(
                 "Trop de contenus volumineux sont traités en ce moment ; réessayez dans un instant.",
@@ -91,7 +91,7 @@ class Workshop:
             (length,) = LENGTH.unpack(await process.stdout.readexactly(LENGTH.size))
             return await process.stdout.readexactly(length)
         except BaseException as error:
-            # Somebody else's answer must never be taken for the next one's.
+            # The answer to this job must never be taken for the answer to the next.
             ENDED.inc()
             self._process = None
             with suppress(ProcessLookupError):

@@ -1,5 +1,5 @@
-"""Cross-origin access for browser apps (FHIR R4 http.html asks for it). Tokens travel in a header, never in a
-cookie, so any origin may be let in without lending it anybody's session."""
+"""Cross-origin access for browser apps (FHIR R4 http.html asks for it). Tokens are sent in a header, never in a cookie,
+so any origin may be allowed without giving it anybody's session."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _ALLOWED_HEADERS = (
 
 
 READABLE: Headers = [(b"access-control-allow-origin", b"*"), (b"access-control-expose-headers", _EXPOSED)]
-"""what lets the calling page read an answer"""
+"""the headers that let the calling page read an answer"""
 
 _PREFLIGHT: Headers = [
     (b"access-control-allow-origin", b"*"),
@@ -30,6 +30,6 @@ _PREFLIGHT: Headers = [
 
 
 async def answer_preflight(send: Any, extra: Headers) -> None:
-    """Answer the browser's question whether the page may ask, with `extra` headers."""
+    """Answers a preflight request, with `extra` headers."""
     await send({"type": "http.response.start", "status": 204, "headers": [*_PREFLIGHT, *extra]})
     await send({"type": "http.response.body", "body": b""})

@@ -1,7 +1,6 @@
-"""What every HTTP answer gets, whoever gives it: the correlation id, its protection, the right of pages to read it,
-its measure.
+"""Adds the correlation id, security headers and CORS headers to every HTTP answer, and measures it.
 
-Pure ASGI, and one wrapper rather than three: it stands around every request.
+Pure ASGI, and one wrapper rather than three, since it runs for every request.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """`/health/live`, `/health/ready` and `/metrics`, the same for every process: plain ASGI.
 
-Live: restart me when this fails. Ready: send me requests while this holds. Readiness names each dependency
-and its state, and fails once the process has been asked to stop, before it stops accepting.
+Live: restart the process when this fails. Ready: send it requests while this succeeds. Readiness names each dependency
+and its state. It fails once the process has been asked to stop, before it stops accepting.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 class Health:
     """The state of one process.
 
-    `readiness`: a check for each dependency by its name. `stuck`: for each task by its name, whether it works
-    no more. `draining` is set when the process is asked to stop.
+    `readiness`: dependency → its check. `stuck`: task → a function that tells whether it has stopped working.
+    `draining` is set when the process is asked to stop.
     """
 
     readiness: Mapping[str, Check] = field(default_factory=dict)
@@ -39,12 +39,12 @@ class Health:
     draining: bool = False
 
     def live(self) -> tuple[bool, dict[str, str]]:
-        """Whether the process should go on, and the state of each task."""
+        """Whether the process is alive, and the state of each task."""
         states = {name: "stuck" if stuck() else "ok" for name, stuck in self.stuck.items()}
         return all(state == "ok" for state in states.values()), states
 
     async def ready(self) -> tuple[bool, dict[str, str]]:
-        """Whether the process can be given work, and the state of each dependency."""
+        """Whether the process can take requests, and the state of each dependency."""
         results = await asyncio.gather(*(_state(check) for check in self.readiness.values()))
         states = dict(zip(self.readiness, results, strict=True))
         if self.draining:
@@ -65,7 +65,7 @@ async def _state(check: Check) -> str:
 
 
 class HealthApp:
-    """Answers the three paths of a process that serves nothing else, and 404 otherwise."""
+    """Answers the three paths in a process that serves nothing else; 404 for other paths."""
 
     def __init__(self, health: Health) -> None:
         self._health = health
@@ -87,7 +87,7 @@ class HealthApp:
 
 
 async def answer(health: Health, scope: AsgiScope, send: Send) -> bool:
-    """Answer a request for one of the three paths; False, with nothing sent, when it is for another."""
+    """Answers a request for one of the three paths; returns False, with nothing sent, for another path."""
     path = scope["path"]
     if path == "/metrics":
         await respond(send, 200, *exposition())
@@ -106,7 +106,7 @@ async def _report(send: Send, good: bool, states: Mapping[str, str]) -> None:
 
 
 async def respond(send: Send, status: int, body: bytes, content_type: str) -> None:
-    """Send one whole response that no cache keeps."""
+    """Sends one whole response with no caching."""
     headers = [
         (b"content-type", content_type.encode()),
         (b"content-length", str(len(body)).encode()),

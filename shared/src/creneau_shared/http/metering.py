@@ -1,5 +1,5 @@
-"""Counts and times requests by method, resource type and status: few labels, whatever the addresses. And by what they are
-for, in finer steps: there are few of these, and an operator reads them as they are.
+"""Counts and times requests by method, resource type and status, so that addresses make no labels. Also by function
+(`functions`), in finer steps: there are few functions, and an operator reads their percentiles directly.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"
 
 
 class Meter:
-    """Counts what was answered. `resources` are the type names that get a label of their own."""
+    """Counts answers. `resources`: the type names that get a label of their own."""
 
     def __init__(self, resources: frozenset[str]) -> None:
         self._resources = resources
@@ -54,7 +54,7 @@ class Meter:
 
 
 def _outcome(status: int) -> str:
-    """Whether it was done, refused to who asked, or failed by us."""
+    """The outcome of an answer: success, refusal to the caller, or failure of the server."""
     return "ok" if status < 400 else "refused" if status < 500 else "failed"
 
 

@@ -1,7 +1,7 @@
 """Security headers on every answer of every process, so that browsers treat it as data and nothing else.
 
-Pages bring a policy of their own (nginx for its pages, the web service for the others). Strict-Transport-Security is set by
-nginx, which knows whether there is TLS.
+Pages have a policy of their own (from nginx for its pages, from the web service for the others). nginx sets
+Strict-Transport-Security, since it knows whether there is TLS.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import Final
 
 POLICY: Final = "default-src 'none'; frame-ancestors 'none'"
-"""an answer of an API that is opened as a page loads nothing, runs nothing and stands in no frame"""
+"""an API answer opened as a page loads nothing, runs nothing and cannot be framed"""
 
 PROTECTION: Final[tuple[tuple[bytes, bytes], ...]] = (
     (b"content-security-policy", POLICY.encode()),
@@ -20,7 +20,7 @@ PROTECTION: Final[tuple[tuple[bytes, bytes], ...]] = (
 
 
 def protected(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-    """The headers of an answer, with those of these that it does not have yet."""
+    """The headers of an answer, with the security headers that it lacks."""
     given = list(headers)
     names = {name for name, _ in given}
     return given + [header for header in PROTECTION if header[0] not in names]

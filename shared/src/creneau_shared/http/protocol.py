@@ -1,6 +1,6 @@
-"""HTTP/1.1 as uvicorn speaks it, for clients that are slow, endless or mistaken.
+"""uvicorn's HTTP/1.1 with limits for clients that are slow, send without end, or send invalid requests.
 
-The gateway's nginx has limits of its own; these hold for whoever reaches a process directly.
+The gateway's nginx has limits of its own; these apply to clients that reach a process directly.
 """
 
 from __future__ import annotations
@@ -16,11 +16,12 @@ from creneau_shared.fhir.outcome import operation_outcome
 from creneau_shared.http.protection import PROTECTION
 
 HEAD_TIMEOUT_S: Final = 15.0
-"""from a connection's beginning, or a request's first byte, to the end of its header; the body has the request's time"""
+"""longest time from the connection, or from a request's first byte, to the end of its header; the body counts towards the
+request's time"""
 LINGER_S: Final = 5.0
-"""how long the rest of a body may still come, whose request was answered before it had come"""
+"""how long the rest of a body may still arrive after its request was answered"""
 HEAD_BYTES_MAX: Final = 64 * 1024
-"""request line and header fields, as long as they are not complete"""
+"""most bytes of an incomplete request line and header"""
 
 MALFORMED = Issue("structure", "La requête HTTP est illisible.", "The HTTP request is unreadable.")
 TOO_SLOW = Issue(
@@ -36,7 +37,7 @@ TOO_LONG = Issue(
 
 
 class PatientProtocol(HttpToolsProtocol):
-    """One connection. What it refuses itself is an OperationOutcome, and comes after the answers that are due."""
+    """One connection. Its own refusals are OperationOutcomes, sent after the answers to earlier requests."""
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
@@ -58,7 +59,7 @@ class PatientProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         if self._refusal is not None:
-            return  # what follows something unreadable has no meaning
+            return  # bytes after an unreadable request have no meaning
         super().data_received(data)
         if self._in_head:
             self._head_bytes += len(data)
@@ -115,7 +116,7 @@ class PatientProtocol(HttpToolsProtocol):
         self._refuse(408, TOO_SLOW)
 
     def _refuse(self, status: int, issue: Issue) -> None:
-        """Answer and close; after the answers to the requests that came before on this connection."""
+        """Sends the refusal after the answers to earlier requests on this connection, then closes it."""
         self._refusal = (status, issue)
         if not self._idle() or self.transport.is_closing():
             return

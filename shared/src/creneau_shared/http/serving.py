@@ -1,4 +1,4 @@
-"""A process that answers HTTP, from its first request to the last one in hand."""
+"""Runs a process that answers HTTP, from its start until the last open request is answered."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Application(Protocol):
 
 
 def serve(app: Application, settings: Listening) -> None:
-    """Serve until SIGTERM: readiness fails first, requests in hand are finished, then the process ends."""
+    """Serves until SIGTERM: readiness fails first, open requests are finished, then the process ends."""
     config = uvicorn.Config(
         app,
         host=settings.host,
@@ -55,7 +55,7 @@ def serve(app: Application, settings: Listening) -> None:
 
 
 class CalmServer(uvicorn.Server):
-    """uvicorn wakes up ten times a second to see whether it should end; this one is told, and keeps the Date header."""
+    """uvicorn polls ten times a second whether to end; this server waits for an event, and updates the Date header."""
 
     TICK_S = 1.0
 
@@ -84,7 +84,7 @@ class CalmServer(uvicorn.Server):
 
 
 class _DrainingServer(CalmServer):
-    """Tells readiness of the coming end before it stops accepting; what was loaded until it accepts is there to stay."""
+    """Makes readiness fail before it stops accepting; once it accepts, freezes the loaded objects (`collector.settle`)."""
 
     def __init__(self, config: uvicorn.Config, health: Health) -> None:
         super().__init__(config)

@@ -28,7 +28,7 @@ Standing = Literal["anonymous", "patient", "staff", "software", "system"]
 UNKNOWN_ADDRESS: Final = "unknown"
 
 _OF_ROLE: Final[Mapping[Role, Standing]] = {
-    "public": "patient",  # the least of those who have a token
+    "public": "patient",  # the lowest standing with a token
     "patient": "patient",
     "practitioner": "staff",
     "secretary": "staff",
@@ -42,7 +42,7 @@ _OF_ROLE: Final[Mapping[Role, Standing]] = {
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """`burst` at once, then `per_s` a second; none when `per_s` is 0."""
+    """`burst` units at once, then `per_s` a second; no limit when `per_s` is 0."""
 
     name: str
     per_s: float
@@ -51,7 +51,7 @@ class Limit:
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """One of those for whom a request counts: a key that tells nothing, and the limit."""
+    """One party for whom a request counts: a key that does not reveal it, and the limit."""
 
     key: bytes
     limit: Limit
@@ -59,23 +59,23 @@ class Counted:
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who asks, as far as limits go."""
+    """The caller, for the limits: standing, and the parties for whom the request counts."""
 
     standing: Standing
     counted: tuple[Counted, ...]
 
 
 class Callers:
-    """Tells callers apart without keeping who they are. One a process."""
+    """Distinguishes callers without keeping who they are. One a process."""
 
     def __init__(self, secret: str, limits: Mapping[Standing, Limit]) -> None:
-        """`secret`: what the processes that count together share; empty: this one counts for itself."""
+        """`secret`: shared by the processes that count together; empty: this process counts for itself."""
         self._secret = (secret.encode() or secrets.token_bytes(32))[:64]
         self._limits = limits
 
     @classmethod
     def of(cls, settings: ServiceSettings) -> Callers:
-        """The limits that a service's settings have."""
+        """Built from a service's settings."""
         standings: tuple[Standing, ...] = get_args(Standing)
         return cls(
             settings.cursor_secret,
@@ -90,7 +90,7 @@ class Callers:
         )
 
     def caller(self, principal: Principal, address: str | None) -> Caller:
-        """`address`: the client's, as the entrance says it (`gateway_headers`)."""
+        """The caller of a request. `address`: the client's, from the entrance (`gateway_headers`)."""
         standing = standing_of(principal)
         account = ("account", principal.issuer, principal.subject)
         software = ("client", principal.issuer, principal.client) if principal.client else None
@@ -106,18 +106,18 @@ class Callers:
         return Caller(standing, tuple(Counted(self.key(*name), limit) for name, limit in names.items()))
 
     def key(self, *name: str) -> bytes:
-        """A name as it is counted and stored: nobody who lacks the secret can tell whose it is."""
+        """The keyed hash of a name, for counting and storing: without the secret nobody can tell whose it is."""
         said = "\0".join(name).encode("utf-8", "surrogateescape")
         return hashlib.blake2b(said, digest_size=16, key=self._secret, person=b"limits").digest()
 
 
 def standing_of(principal: Principal) -> Standing:
-    """What kind of caller this is."""
+    """The standing of a caller: anonymous, or by role."""
     return "anonymous" if principal.anonymous else _OF_ROLE[principal.role]
 
 
 def network_of(address: str | None) -> str:
-    """What of an address is counted: an IPv4 address, the /64 network of an IPv6 one, since a household has all of it."""
+    """The network for which an address counts: the IPv4 address itself; for IPv6 its /64, which one household has."""
     try:
         parsed = ipaddress.ip_address((address or "").strip().partition("%")[0])
     except ValueError:

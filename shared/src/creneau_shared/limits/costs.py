@@ -1,11 +1,11 @@
-"""What a request counts for. docs/guides/integrator.md has the table for those who are counted.
+"""The cost of a request in units. docs/guides/integrator.md has the table for integrators.
 
 | | counts for |
 |---|---|
 | any request | 1 |
 | an operation (`$find`, `$hold` …) | 1 more |
 | `$send-code`, `$renew-link`, which cost a message | 60 more |
-| `$verify-code`, `$open-link`, which let one guess | 10 more |
+| `$verify-code`, `$open-link`, which allow guessing | 10 more |
 | each 16 KiB of body after the first | 1 more |
 | each entry of a batch or transaction | 1 more, before any is carried out |
 | each 64 KiB of answer after the first | 1 more, afterwards |
@@ -24,16 +24,16 @@ OF_OPERATION: Final[Mapping[str, int]] = {
     "$verify-code": 10,
     "$open-link": 10,
 }
-"""what an operation counts for where it is more than 1"""
+"""operation → its cost, where that is more than 1"""
 
 
 def of_request(path: Sequence[str], body_bytes: int) -> int:
-    """What a request counts for before it is looked into; `body_bytes` as far as they are known."""
+    """The cost of a request before its body is read; `body_bytes` as far as known."""
     last = path[-1] if path else ""
     operation = OF_OPERATION.get(last, 1) if last.startswith("$") else 0
     return 1 + operation + body_bytes // BODY_BYTES_A_UNIT
 
 
 def of_answer(answer_bytes: int) -> int:
-    """What its answer adds."""
+    """The additional cost of an answer of this length."""
     return answer_bytes // ANSWER_BYTES_A_UNIT

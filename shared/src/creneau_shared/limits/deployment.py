@@ -1,4 +1,4 @@
-"""The limits of one service as its api processes hold them: who is counted, the count, and where it is kept."""
+"""The limits of one service in its api processes: the callers, the count, and its storage."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from creneau_shared.settings import ServiceSettings
 
 @dataclass(frozen=True, slots=True)
 class DeploymentLimits:
-    """`gateway` says from where a stranger asks. `database`: a connection of the count's own, to be opened by a process
-    that counts: who is asked whether there is room must not wait for those who fill it."""
+    """`gateway` reads the address of a caller without token. `database`: a connection for the count alone, opened by a
+    process that counts: asking for a lease must not wait for the requests that occupy the other connections."""
 
     gateway: GatewayHeaders
     callers: Callers
@@ -24,7 +24,7 @@ class DeploymentLimits:
 
     @classmethod
     def of(cls, settings: ServiceSettings, name: str) -> DeploymentLimits:
-        """As the settings have them; `name` is what PostgreSQL is told of the connection."""
+        """Built from the settings; `name`: PostgreSQL's application_name of the connection."""
         database = Database(str(settings.database_url), size=1, statement_timeout_s=ASK_WITHIN_S, name=name)
         gateway = GatewayHeaders(settings.gateway_secret.get_secret_value())
         return cls(gateway, Callers.of(settings), Limiter(StoredBuckets(database).lease), database)

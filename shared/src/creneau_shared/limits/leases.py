@@ -1,6 +1,6 @@
-"""The count in one process: it takes small amounts from the deployment's buckets and asks again when they are used up.
+"""The count in one process: it leases small amounts from the deployment's buckets, and more when they are used up.
 
-So the usual request asks nobody. A refusal is remembered until there can be enough again.
+So most requests need no query. A refusal is remembered until the bucket can have enough again.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ Lease = Callable[[bytes, Limit, float, float], Awaitable[tuple[float, float]]]
 """(key, limit, need, want) → (granted, left): see `StoredBuckets.lease`"""
 
 SHARE_OF_BURST = 0.1
-"""what a process takes at once; what it has taken and does not use is lost to the caller for LEASE_KEPT_S at most"""
+"""share of the burst that a process leases at once; the caller loses unused units, for LEASE_KEPT_S at most"""
 LEASE_KEPT_S = 30.0
 ASK_WITHIN_S = 1.0
 ALONE_S = 5.0
-"""how long a process counts for itself after the database did not answer"""
+"""how long a process counts alone after the database did not answer"""
 CALLERS_REMEMBERED_MAX = 50_000
 
 REFUSED = Counter(
@@ -43,23 +43,23 @@ log = structlog.get_logger(__name__)
 
 @dataclass(slots=True)
 class _Held:
-    """What a process holds for one caller: negative when an answer was larger than what was left."""
+    """The units that a process holds for one caller; negative when an answer cost more than was left."""
 
     units: float = 0.0
     leased_at: float = 0.0
     left: float = math.inf
-    """what the deployment's bucket had after the last answer, at `leased_at`"""
+    """units left in the deployment's bucket after the last lease, at `leased_at`"""
     asking: asyncio.Task[None] | None = None
 
 
 class OwnBuckets:
-    """Leases from this process's memory: where there is no database, or it does not answer."""
+    """Leases from this process's memory, when there is no database or it does not answer."""
 
     def __init__(self) -> None:
         self._buckets: OrderedDict[bytes, tuple[float, float]] = OrderedDict()
 
     async def lease(self, key: bytes, limit: Limit, need: float, want: float) -> tuple[float, float]:
-        """As `StoredBuckets.lease`. The callers that asked last are remembered."""
+        """As `StoredBuckets.lease`. Keeps the callers with the latest requests."""
         now = time.monotonic()
         left, since = self._buckets.pop(key, (float(limit.burst), now))
         left = min(float(limit.burst), left + (now - since) * limit.per_s)
@@ -71,17 +71,17 @@ class OwnBuckets:
 
 
 class Limiter:
-    """Counts what callers ask for. One a process."""
+    """Counts the cost of callers' requests. One a process."""
 
     def __init__(self, lease: Lease | None = None) -> None:
-        """`lease` None: this process counts for itself."""
+        """`lease` None: this process counts alone."""
         self._alone = OwnBuckets()
         self._lease = lease or self._alone.lease
         self._alone_until = 0.0
         self._callers: OrderedDict[bytes, _Held] = OrderedDict()
 
     async def take(self, counted: Sequence[Counted], cost: int) -> None:
-        """Count `cost` for each; TooManyRequests, and nothing is counted, when one has not enough left."""
+        """Counts `cost` for each party; raises TooManyRequests, and counts nothing, if one has not enough left."""
         for number, one in enumerate(counted):
             try:
                 await self._take(one, cost)
@@ -92,7 +92,7 @@ class Limiter:
                 raise
 
     def charge(self, counted: Sequence[Counted], cost: int) -> None:
-        """Count what has been done already: the next request waits for it."""
+        """Counts a cost after the work is done; it reduces what the next requests may use."""
         for one in counted:
             held = self._held(one.key)
             if one.limit.per_s > 0:
@@ -113,19 +113,19 @@ class Limiter:
                 raise _too_many(math.ceil((need - there) / limit.per_s), limit)
             if held.asking is None:
                 held.asking = asyncio.create_task(self._ask(one, held, need))
-            # Whoever waits for the same answer may leave; those who stay need it.
+            # Shielded: if one waiting request is cancelled, the others still need the answer.
             await asyncio.shield(held.asking)
         held.units -= cost
 
     async def _ask(self, one: Counted, held: _Held, need: float) -> None:
-        """Take from the deployment's bucket what is needed, and a little to go on with."""
+        """Leases the needed units from the deployment's bucket, and some more for the next requests."""
         want = max(need, one.limit.burst * SHARE_OF_BURST)
         try:
             granted, left = await self._ask_deployment(one, need, want)
         finally:
             held.asking = None
         held.units += granted
-        # When nothing was granted there was less than needed, whatever the clocks say.
+        # When nothing was granted, less than `need` was left, even if the clocks differ.
         held.left = left if granted else min(left, math.nextafter(need, 0))
         held.leased_at = time.monotonic()
 
@@ -135,14 +135,14 @@ class Limiter:
                 async with asyncio.timeout(ASK_WITHIN_S):
                     return await self._lease(one.key, one.limit, need, want)
             except DATABASE_FAILURES as error:
-                # A service without its count is better than none.
+                # A service without the common count is better than no service.
                 UNAVAILABLE.inc()
                 self._alone_until = time.monotonic() + ALONE_S
                 log.warning("limits are counted by this process alone", error=repr(error), for_s=ALONE_S)
         return await self._alone.lease(one.key, one.limit, need, want)
 
     def _held(self, key: bytes) -> _Held:
-        """What is held for a caller; those that asked longest ago are forgotten."""
+        """The held units of a caller; forgets the callers with the oldest requests."""
         held = self._callers.get(key)
         if held is None:
             held = self._callers[key] = _Held()
@@ -177,5 +177,5 @@ def _never(cost: int, limit: Limit) -> TooManyRequests:
 
 
 def _policy(limit: Limit) -> str:
-    """draft-ietf-httpapi-ratelimit-headers: the quota, and the seconds in which it comes back."""
+    """`RateLimit-Policy` (draft-ietf-httpapi-ratelimit-headers): the quota, and the seconds until it is full again."""
     return f'"{limit.name}";q={limit.burst};w={max(1, math.ceil(limit.burst / limit.per_s))}'

@@ -1,4 +1,4 @@
-"""`rate_bucket`: what is left to each caller, for all processes of a service. Unlogged: after a crash all are full."""
+"""`rate_bucket`: the units left to each caller, for all processes of a service. Unlogged: after a crash all are full."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _LEASE = f"""
 
 
 def rate_bucket_table(metadata: MetaData) -> Table:
-    """`rate_bucket`: `units` that were left at `at`, and what was `granted` then."""
+    """`rate_bucket`: the `units` left at `at`, and the units `granted` then."""
     return Table(
         "rate_bucket",
         metadata,
@@ -41,7 +41,7 @@ class StoredBuckets:
         self._database = database
 
     async def lease(self, key: bytes, limit: Limit, need: float, want: float) -> tuple[float, float]:
-        """Take `want` units, or what there is if that is `need` at least, or none; (granted, left). Atomic."""
+        """Takes `want` units, or all that are left if at least `need`, or none; returns (granted, left). Atomic."""
         async with self._database.connection() as connection:
             row = await connection.fetchrow(_LEASE, key, limit.per_s, float(limit.burst), need, want)
         assert row is not None

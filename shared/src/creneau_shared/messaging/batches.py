@@ -1,7 +1,7 @@
-"""What a poll has brought is handled: together where it can be, one by one where something fails.
+"""Handles the records of a poll: together where possible, one by one where one fails.
 
-What fails for a reason that passes (`failures.TRANSIENT`) is read again after a pause, without limit; what fails otherwise
-is tried a few times and then buried.
+A record that fails for a transient reason (`failures.TRANSIENT`) is read again after a pause, without limit. One that
+fails otherwise is tried a few times and then buried.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from creneau_shared.messaging.failures import COLLISIONS, TRANSIENT
 from creneau_shared.messaging.partitions import Partitions
 
 Polled = Mapping[TopicPartition, Sequence[ConsumerRecord]]
-"""Each partition's records, one after the other."""
+"""Partition → its records, in order."""
 
 log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class _Round:
-    """One poll: by which client, until when its records are worked on, and from where each partition is read on."""
+    """One poll: the client, the end of the time for its records, and the next offset of each partition."""
 
     kafka: AIOKafkaConsumer
     until: float
@@ -37,8 +37,8 @@ class _Round:
 class Batches:
     """Handles the events of one consumer.
 
-    `consumer` is its name. An event is tried `attempts_max` times, with the pause `backoff_s` after so many failures;
-    one poll's records are worked on for `round_s`. `moved` hears of each step that is done.
+    `consumer` is its name. An event is tried `attempts_max` times, with the pause `backoff_s(failures)`; the records of
+    one poll are handled for `round_s` at most. `moved` is called after each step.
     """
 
     def __init__(
@@ -64,12 +64,12 @@ class Batches:
         self._seconds = seconds
         self._moved = moved
         self._failures = 0
-        """that pass, one after the other"""
+        """transient failures in a row"""
 
     async def handle(self, kafka: AIOKafkaConsumer, polled: Polled) -> float:
-        """Handle what a poll has brought and commit how far it got; the pause until the next poll, seconds.
+        """Handles the records of a poll and commits the offsets reached; returns the pause until the next poll in seconds.
 
-        What was not reached in time, or failed for a reason that passes, is read again.
+        Records that were not reached in time, or failed for a transient reason, are read again.
         """
         now = _Round(kafka, self._seconds() + self._round_s)
         failures = self._failures
@@ -87,9 +87,9 @@ class Batches:
         return 0.0
 
     async def handle_at_once(self, polled: Polled, offsets: dict[TopicPartition, int]) -> bool:
-        """Handle a few events of several partitions in one transaction, if all of them are of those that are handled
-        together, and put into `offsets` what comes next. False, and nothing has been done, where that cannot be: each
-        partition is then handled by itself."""
+        """Handles a few events of several partitions in one transaction, if all have types that are handled together, and
+        puts the next offsets into `offsets`. Otherwise returns False and does nothing: each partition is then handled by
+        itself."""
         records = [record for several in polled.values() for record in several]
         if len(polled) < 2 or len(records) > TOGETHER_MAX:
             return False
@@ -99,7 +99,7 @@ class Batches:
             for place, several in polled.items()
             for record in several
         ):
-            return False  # a partition that is seen for the first time, or has to be read anew
+            return False  # a partition seen for the first time, or to be read from its beginning
         try:
             events = [cloudevents.read(record) for record in records]
             if not self._effects.go_together(events):
@@ -112,7 +112,7 @@ class Batches:
         return True
 
     async def _handle(self, now: _Round, place: TopicPartition, records: Sequence[ConsumerRecord]) -> None:
-        """Handle one partition's batch, as far as it gets."""
+        """Handles one partition's batch, as far as time and failures allow."""
         newest = max(cloudevents.generation(record.headers) for record in records)
         if self._partitions.is_newer(place, newest):
             await self._rewind(now, place, newest, records[0])
@@ -140,7 +140,7 @@ class Batches:
     async def _one_by_one(
         self, now: _Round, place: TopicPartition, records: Sequence[ConsumerRecord]
     ) -> None:
-        """Handle a batch of which something cannot be handled, and bury that."""
+        """Handles the events of a failed batch one by one, and buries those that cannot be handled."""
         for number, record in enumerate(records):
             if number and self._seconds() >= now.until:
                 self._later(now, place, record)
@@ -151,7 +151,7 @@ class Batches:
                     await self._burial.bury(record, error, self._attempts_max)
                 now.offsets[place] = record.offset + 1
                 self._moved()
-                # A letter cannot be taken back: whoever reads on after us must begin behind it.
+                # A dead letter cannot be taken back: the next reader of the partition must begin after this record.
                 if error is not None and not await positions.commit(now.kafka, now.offsets, self._consumer):
                     positions.read_again(now.kafka, place, record.offset + 1, self._consumer)
                     return
@@ -163,7 +163,7 @@ class Batches:
                 return
 
     async def _attempts(self, record: ConsumerRecord) -> Exception | None:
-        """Try one record as often as it may be; the last failure. Raises what passes."""
+        """Tries one record up to `attempts_max` times; returns the last failure or None. Raises transient failures."""
         for attempt in range(1, self._attempts_max + 1):
             try:
                 await self._effects.apply([cloudevents.read(record)], recorded=True)
@@ -184,20 +184,20 @@ class Batches:
     async def _rewind(
         self, now: _Round, place: TopicPartition, generation: int | None, first: ConsumerRecord
     ) -> None:
-        """Read the partition from its beginning: the log is another one (of this generation), or a command came in between.
-        Nothing of the batch that `first` begins is committed; where the broker does not let us yet, it is read again, since
-        nothing else may ever come that shows the same."""
+        """Reads the partition from its beginning: its log is a new one (of this generation), or a rebuild was ordered.
+        Commits nothing of the batch that begins with `first`. If the broker does not allow the rewind yet, the batch is
+        read again, since no other record may ever show the new generation."""
         now.offsets.pop(place, None)
         if not await self._partitions.rewind(now.kafka, place, generation):
             self._failures += 1
             self._later(now, place, first)
 
     def _later(self, now: _Round, place: TopicPartition, record: ConsumerRecord) -> None:
-        """Have the partition read again from this record on, after the others have had their turn."""
+        """Reads the partition again from this record on, after the other partitions."""
         positions.read_again(now.kafka, place, record.offset, self._consumer)
 
     def _again(self, now: _Round, place: TopicPartition, record: ConsumerRecord, error: Exception) -> None:
-        """Have the partition read again from this record on: the failure passes."""
+        """Reads the partition again from this record on, after a transient failure."""
         self._failures += 1
         metrics.RETRIES.labels(self._consumer).inc()
         log.warning("batch postponed", consumer=self._consumer, topic=place.topic, error=type(error).__name__)

@@ -1,4 +1,4 @@
-"""What a consumer could not handle is put aside, so that the next event proceeds."""
+"""Puts events aside that a consumer could not handle, so that it can go on with the next."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ log = structlog.get_logger(__name__)
 
 
 class Burial:
-    """Buries the records of one consumer: on the dead-letter topic, and where an operator sees that it is there.
+    """Buries the records of one consumer: on the dead-letter topic, and in the table that operators see (`buried`).
 
-    `personal` are the topics whose events name people: their records are buried without their value. `replica` is what
-    the consumer keeps of compacted topics.
+    `personal`: the topics whose events name people; their records are buried without their value. `replica`: the data
+    that the consumer keeps of compacted topics.
     """
 
     def __init__(
@@ -41,8 +41,8 @@ class Burial:
         self._replica = replica
 
     async def bury(self, record: ConsumerRecord, error: Exception, attempts: int) -> None:
-        """It is buried when this returns. Raises KafkaError, OSError, TimeoutError or a failure of the database when it is
-        not, or not wholly: then it is to be buried again."""
+        """Buries a record; it is buried when this returns. Raises KafkaError, OSError, TimeoutError or a database failure
+        if it is not, or only partly: then bury it again."""
         topic = record.topic
         dead_offset = await self._letters.bury(
             record, error, topic=topic, attempts=attempts, by_reference=topic in self._personal
@@ -59,7 +59,7 @@ class Burial:
             )
             await buried.keep(connection, letter)
         if self._replica is not None and record.key is not None:
-            # It could not be handled, but it is there: a rebuild leaves alone what was known of it.
+            # The key is in the topic, although the event could not be handled: a rebuild must not forget its replica row.
             async with self._database.transaction() as connection:
                 await rebuild.mark(connection, self._consumer, [record.key.decode("utf-8", "replace")])
         metrics.DEAD.labels(self._consumer, topic).inc()

@@ -1,5 +1,5 @@
-"""What an operator knows of dead letters: that they are there, why, and what became of them. What they say stays on their
-topic, and is in no answer.
+"""The table of dead letters for operators: which there are, why, and their state. Their content stays on their topic, and
+no answer shows it.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from sqlalchemy import BigInteger, Column, DateTime, Index, Integer, MetaData, T
 from creneau_shared.database.pool import Connection
 
 State = Literal["waiting", "replayed", "discarded", "lost"]
-"""lost: its record is on no topic any more"""
+"""`lost`: the record of the letter is no longer on its topic"""
 
 LETTERS_MAX = 1_000
-"""letters that are told of at once"""
+"""most letters returned at once"""
 REASON_CHARACTERS_MAX = 500
 TYPE_CHARACTERS_MAX = 200
 
@@ -40,7 +40,7 @@ ON CONFLICT (id) DO UPDATE SET dead_offset = excluded.dead_offset, reason = excl
 
 
 def dead_letter_table(metadata: MetaData) -> Table:
-    """Declare `dead_letter` in `metadata`: a row for each letter, by whose consumer it could not be handled."""
+    """Declares `dead_letter` in `metadata`: a row for each letter, with the consumer that could not handle it."""
     return Table(
         "dead_letter",
         metadata,
@@ -49,7 +49,7 @@ def dead_letter_table(metadata: MetaData) -> Table:
         Column("topic", Text, nullable=False),
         Column("partition", Integer, nullable=False),
         Column("log_offset", BigInteger, nullable=False),
-        # Its place on the dead-letter topic, which has one partition.
+        # Its offset on the dead-letter topic, which has one partition.
         Column("dead_offset", BigInteger, nullable=False),
         Column("type", Text, nullable=False),
         Column("reason", Text, nullable=False),
@@ -64,18 +64,18 @@ def dead_letter_table(metadata: MetaData) -> Table:
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """One dead letter, without what it says."""
+    """One dead letter, without its content."""
 
     id: UUID
     consumer: str
     topic: str
     partition: int
     offset: int
-    """of the record that could not be handled, on its own topic"""
+    """offset of the unhandled record on its own topic"""
     dead_offset: int
     type: str
     reason: str
-    """the kind of the failure, never its words"""
+    """the class of the failure, never its text"""
     attempts: int
     buried_at: datetime
     state: State = "waiting"
@@ -84,7 +84,7 @@ class Letter:
 
 
 def letter_id(consumer: str, topic: str, partition: int, offset: int) -> UUID:
-    """The id of the letter of one record: that which dies again has the same."""
+    """The id of the letter of one record; the same when the record is buried again."""
     return uuid5(NAMESPACE_URL, f"dead-letter/{consumer}/{topic}/{partition}/{offset}")
 
 
@@ -98,8 +98,8 @@ def letter_of(
     attempts: int,
     at: datetime,
 ) -> Letter:
-    """What an operator is told of a record of `topic` that could not be handled, and stands at `dead_offset` of the
-    dead-letter topic."""
+    """The letter of a record of `topic` that could not be handled, with its copy at `dead_offset` of the dead-letter
+    topic."""
     type_ = next((value for name, value in record.headers if name == "ce_type" and value), b"")
     return Letter(
         letter_id(consumer, topic, record.partition, record.offset),
@@ -116,7 +116,7 @@ def letter_of(
 
 
 async def keep(connection: Connection, letter: Letter) -> None:
-    """Note a letter that waits; what dies again waits again."""
+    """Stores a letter as waiting; a letter buried again becomes waiting again."""
     await connection.execute(
         _KEEP,
         letter.id,
@@ -133,7 +133,7 @@ async def keep(connection: Connection, letter: Letter) -> None:
 
 
 async def waiting(connection: Connection) -> list[Letter]:
-    """The letters that wait, the oldest first."""
+    """The waiting letters, the oldest first."""
     rows = await connection.fetch(
         f"SELECT {_COLUMNS} FROM dead_letter WHERE state = 'waiting' ORDER BY buried_at, id LIMIT $1",
         LETTERS_MAX,
@@ -142,7 +142,7 @@ async def waiting(connection: Connection) -> list[Letter]:
 
 
 async def locked(connection: Connection, id_: UUID) -> Letter | None:
-    """One letter, locked against others who would close it."""
+    """One letter, with its row locked so that nobody else closes it; None if there is none."""
     row = await connection.fetchrow(f"SELECT {_COLUMNS} FROM dead_letter WHERE id = $1 FOR UPDATE", id_)
     return Letter(*row) if row is not None else None
 
@@ -150,7 +150,7 @@ async def locked(connection: Connection, id_: UUID) -> Letter | None:
 async def close(
     connection: Connection, ids: Sequence[UUID], state: State, now: datetime, why: str | None = None
 ) -> None:
-    """Say what became of letters."""
+    """Sets the final state of letters."""
     await connection.execute(
         "UPDATE dead_letter SET state = $2, closed_at = $3, why = $4 WHERE id = ANY($1::uuid[])",
         list(ids),
@@ -161,7 +161,7 @@ async def close(
 
 
 async def discarded(connection: Connection, ids: Sequence[UUID]) -> frozenset[UUID]:
-    """Those of these letters that somebody has discarded."""
+    """The discarded ones of these letters."""
     rows = await connection.fetch(
         "SELECT id FROM dead_letter WHERE id = ANY($1::uuid[]) AND state = 'discarded'", list(ids)
     )
@@ -169,7 +169,7 @@ async def discarded(connection: Connection, ids: Sequence[UUID]) -> frozenset[UU
 
 
 async def measure(connection: Connection) -> None:
-    """Count the letters that wait."""
+    """Measures the number of waiting letters."""
     rows = await connection.fetch(
         "SELECT consumer, topic, count(*) FILTER (WHERE state = 'waiting') AS waiting FROM dead_letter GROUP BY 1, 2"
     )
@@ -178,7 +178,7 @@ async def measure(connection: Connection) -> None:
 
 
 async def prune(connection: Connection, before: datetime, limit: int) -> int:
-    """Forget letters that were buried before the moment; how many."""
+    """Deletes letters that were buried before the instant; returns how many."""
     status: str = await connection.execute(
         "DELETE FROM dead_letter WHERE id IN"
         " (SELECT id FROM dead_letter WHERE buried_at < $1 ORDER BY buried_at LIMIT $2 FOR UPDATE SKIP LOCKED)",

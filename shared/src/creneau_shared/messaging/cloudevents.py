@@ -17,14 +17,14 @@ from creneau_shared.messaging.events import ReceivedEvent
 
 SPECVERSION = "1.0"
 GENERATION_DIGITS_MAX = 9
-"""as many as a column of four bytes holds whatever they are"""
+"""any number of so many digits fits a four-byte integer column"""
 CONTENT_TYPE = "application/json"
 
 Headers = list[tuple[str, bytes]]
 
 
 class UnreadableEvent(ValueError):  # noqa: N818 - named for what it is
-    """A record that is no CloudEvent in binary mode, or whose data is no JSON object."""
+    """The record is no CloudEvent in binary mode, or its data is no JSON object."""
 
 
 def headers(
@@ -59,8 +59,8 @@ def headers(
 
 
 def generation(headers: Iterable[tuple[str, bytes | None]]) -> int:
-    """The generation of the log in which a record was written; 1 for a record that does not say, or says no such number: it
-    is asked of records before they are known to be events."""
+    """The generation of the log in which a record was written; 1 if it is missing or no valid number, since records are
+    asked before they are known to be events."""
     for name, content in headers:
         if (
             name == "ce_generation"
@@ -73,7 +73,7 @@ def generation(headers: Iterable[tuple[str, bytes | None]]) -> int:
 
 
 def read(record: ConsumerRecord, topic: str | None = None) -> ReceivedEvent:
-    """The event of one Kafka record; `topic`: where it stood first, if that is not where the record stands. Raises
+    """The event of one Kafka record; `topic`: its original topic, if the record is on another one. Raises
     UnreadableEvent."""
     try:
         found = {name.lower(): content.decode() for name, content in record.headers if content is not None}

@@ -1,19 +1,18 @@
-"""A consumer: events in, effects in the database, each exactly once.
+"""A consumer: reads events and has their effects in the database, each exactly once.
 
-At least once from Kafka, made exactly once by the inbox: a batch is handled in one transaction with its inbox
-rows, and only then do the offsets move. When the batch fails, its events are handled one by one. What fails
-for a reason that passes (the database is away, two transactions collided) is read again after a pause,
-without limit; what fails otherwise is tried a few times and then put on the dead-letter topic, so that the
-next event proceeds.
+Kafka delivers at least once; the inbox makes it exactly once. A batch is handled in one transaction with its inbox
+rows, and only then do the offsets move. When the batch fails, its events are handled one by one. An event that fails
+for a transient reason (the database is away, two transactions collided) is read again after a pause, without limit.
+One that fails otherwise is tried a few times and then put on the dead-letter topic, so that the next event proceeds.
 
-However long that takes, it goes forward: what is buried is committed at once, and after `CONSUMER_ROUND_S` the
-consumer polls again and reads the rest of its batch anew. So neither liveness nor the group ends it in the middle of
-a batch that the next process would begin from the front.
+A slow batch still makes progress: buried events are committed at once, and after `CONSUMER_ROUND_S` the consumer polls
+again and reads the rest of its batch anew. So neither liveness nor the group ends the process in the middle of a batch
+that the next process would begin from the front.
 
-Nor does it wait for ever for a client that has given up unsaid, or for a group that does not come to an end: one that
-has not heard of the brokers for `CONSUMER_SILENT_AFTER_S` opens its connections anew.
+A consumer that has not heard from the brokers for `CONSUMER_SILENT_AFTER_S` opens its connections anew: its client may
+have stopped silently, or its group may never finish rebalancing.
 
-This is the loop; `batches` handles what it polls, `partitions` says from where each partition is read.
+This is the loop; `batches` handles the polled records, `partitions` decides where each partition is read.
 """
 
 from __future__ import annotations
@@ -52,13 +51,12 @@ log = structlog.get_logger(__name__)
 class Consumer:
     """Handles the events of `topics` for one purpose.
 
-    `name` is the purpose, as the inbox knows it: one consumer for one purpose, so that it can be rebuilt
-    without touching another's effects. `group` is its Kafka consumer group; any number of processes share the
-    partitions. `handlers` gives the handler of each event type; events of other types are skipped. `personal` are
-    those of the topics whose events name people: what cannot be handled of them is put aside without its value.
-    `alone` names the events that take locks for which others wait: each gets a transaction of its own, a short one.
-    `replica` is what it keeps of compacted topics, so that a rebuild can find what is gone from them. `broker`: that of
-    the settings, unless another is given. `seconds` is the clock by which it measures its own pace.
+    `name` is the purpose, used in the inbox: one consumer for one purpose, so that it can be rebuilt without touching
+    another's effects. `group` is its Kafka consumer group; any number of processes share the partitions. `handlers`:
+    event type → handler; events of other types are skipped. `personal`: the topics whose events name people; their
+    dead letters have no value. `alone` tells which events take locks for which others wait: each gets a short
+    transaction of its own. `replica`: the data kept of compacted topics, so that a rebuild can remove what is gone from
+    them. `broker`: by default that of the settings. `seconds`: the clock by which it measures its own pace.
     """
 
     def __init__(
@@ -122,22 +120,22 @@ class Consumer:
 
     @property
     def database(self) -> Database:
-        """Where the effects are."""
+        """The database that has the effects."""
         return self._database
 
     def poll_age_s(self) -> float:
-        """Seconds since it last polled, or had done with an event."""
+        """Seconds since the consumer last polled or finished an event."""
         return self._seconds() - self._moved_at
 
     def stuck(self) -> bool:
-        """True when it has not moved for longer than the setting: liveness should fail."""
+        """Whether the consumer made no progress for longer than the setting allows: liveness should fail."""
         return self.poll_age_s() > self._limits.consumer_stuck_after_s
 
     def _moved(self) -> None:
         self._moved_at = self._seconds()
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Consume until `stop` is set; what is in hand is finished and its offsets are committed."""
+        """Consumes until `stop` is set; then finishes the current work and commits its offsets."""
         failures = 0
         while not stop.is_set():
             self._moved()
@@ -164,10 +162,10 @@ class Consumer:
         await wait(stop, self._backoff_s(failures))
 
     async def attempt(self, record: ConsumerRecord, *, topic: str) -> Exception | None:
-        """Handle one record of `topic` (or its letter) in a transaction of its own; return why it could not be handled.
+        """Handles one record of `topic` (or its letter) in its own transaction; returns the failure, or None.
 
-        Raises what passes (`failures.TRANSIENT`), and NestedConnectionError within a block that has a connection: that is no
-        failure of the event's.
+        Raises transient failures (`failures.TRANSIENT`), and NestedConnectionError within a block that has a connection,
+        since that is no failure of the event.
         """
         try:
             event = cloudevents.read(record, topic)
@@ -206,7 +204,7 @@ class Consumer:
                 await wait(stop, pause_s)
 
     async def _poll(self, kafka: AIOKafkaConsumer, stop: asyncio.Event, *, within_s: float) -> Polled:
-        """What has come, as soon as something has; nothing when it takes too long, at `stop`, or when told to look."""
+        """The next records, as soon as there are any; empty after `within_s`, at `stop`, or when a check is requested."""
         longest_s = max(0.0, min(within_s, self._limits.consumer_poll_s))
         fetching = asyncio.ensure_future(
             kafka.getmany(
@@ -216,7 +214,7 @@ class Consumer:
         )
         told = asyncio.ensure_future(self.partitions.order(stop))
         try:
-            # Not by its own timeout alone: that begins once the group has shared its partitions out.
+            # Not by getmany's own timeout alone: it begins only once the group has assigned its partitions.
             await asyncio.wait({fetching, told}, timeout=longest_s, return_when=asyncio.FIRST_COMPLETED)
             return fetching.result() if fetching.done() else {}
         finally:

@@ -1,4 +1,4 @@
-"""What a consumer could not handle: kept on a topic beside, with the reason. `replay.py` has it handled again."""
+"""Dead-letter topics: they keep the events that a consumer could not handle, with the reason. `replay.py` retries them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from creneau_shared.settings import ServiceSettings
 
 PREFIX = "dead_"
 REFERENCE = "reference"
-"""Header `dead_value` of a dead letter whose value stands where it was first, if it still does."""
+"""Header `dead_value` of a dead letter without value: the value is on the original topic, if it still exists."""
 SEND_TIMEOUT_S = 10.0
 MESSAGE_CHARACTERS_MAX = 500
 
@@ -56,11 +56,11 @@ class DeadLetters:
         by_reference: bool = False,
         origin: tuple[str, str] | None = None,
     ) -> int:
-        """Put `record` on the dead-letter topic of `topic`; it is there when this returns. Its offset there.
+        """Puts `record` on the dead-letter topic of `topic` and returns its offset there, once it is stored.
 
-        `by_reference`: without its value, which names somebody and must be forgotten where it is; where it was found
-        is kept, and the kind of the failure without its words. `origin`: partition and offset of the record that first died,
-        where this one is its letter. Raises KafkaError, OSError or TimeoutError when it is not.
+        `by_reference`: without the value, which names a person and must not be kept elsewhere; the letter then has the
+        record's place, and the class of the failure without its text. `origin`: partition and offset of the record that
+        failed first, if `record` is already its letter. Raises KafkaError, OSError or TimeoutError if it was not stored.
         """
         dead = dead_letter_topic(topic, self._group)
         async with asyncio.timeout(SEND_TIMEOUT_S):
@@ -100,7 +100,7 @@ def dead_headers(
     by_reference: bool = False,
     origin: tuple[str, str] | None = None,
 ) -> list[tuple[str, bytes]]:
-    """The record's own headers, less those of an earlier death, and why it died, where from and when."""
+    """The record's own headers, without those of an earlier burial, plus reason, origin and time of this one."""
     kept = [(name, value) for name, value in record.headers if not name.startswith(PREFIX)]
     partition, offset = origin or (str(record.partition), str(record.offset))
     reason = {
@@ -119,7 +119,7 @@ def dead_headers(
 
 
 def _where(error: BaseException) -> str:
-    """What died and at which line; never the text of the exception, which may hold the event's data."""
+    """The failure (`describe`) and its place in the code; never the exception's text, which may hold the event's data."""
     frames = traceback.extract_tb(error.__traceback__)
     at = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno} in {frames[-1].name}" if frames else ""
     return f"{describe(error)}{at}"

@@ -1,4 +1,4 @@
-"""The effects of events in the database, each exactly once: with its inbox row, in one transaction."""
+"""Applies the effects of events to the database, each exactly once: in one transaction with its inbox row."""
 
 from __future__ import annotations
 
@@ -14,31 +14,30 @@ from creneau_shared.messaging.events import ReceivedEvent
 from creneau_shared.messaging.rebuild import Replica
 
 Handler = Callable[[Connection, ReceivedEvent], Awaitable[None]]
-"""Gives one event its effect, in the connection's transaction. It sends nothing and calls no one."""
+"""Applies one event in the connection's transaction. It sends nothing and calls no other service."""
 
 BatchHandler = Callable[[Connection, Sequence[ReceivedEvent]], Awaitable[None]]
-"""Gives several events, in their order, their effects, in the connection's transaction."""
+"""Applies several events, in their order, in the connection's transaction."""
 
 TOGETHER_MAX = 50
-"""events that a `BatchHandler` is given at once: no longer does it go on without a look at the time"""
+"""most events that a `BatchHandler` gets at once; between two such calls the time is checked"""
 
 
 @dataclass(frozen=True, slots=True)
 class Together:
-    """Event types whose events are handled several at once, where several come one after the other."""
+    """The handler of event types of which consecutive events are handled in one call."""
 
     handle: BatchHandler
 
 
 class Rewound(Exception):  # noqa: N818 - not an error: a command came in between
-    """The partition is to be read from its beginning: nothing of this batch may be recorded."""
+    """The partition must be read from its beginning: nothing of this batch may be recorded."""
 
 
 class Effects:
-    """What the events of one purpose do, by their types.
+    """The effects of the events of one purpose, by event type.
 
-    `name`, `handlers`, `alone` and `replica` are those of the `Consumer`; `seconds` is its clock, and `moved` hears of
-    each step that is done.
+    `name`, `handlers`, `alone`, `replica` and `seconds` are those of the `Consumer`; `moved` is called after each step.
     """
 
     def __init__(
@@ -61,13 +60,14 @@ class Effects:
         self._moved = moved
 
     def share_a_transaction(self, events: Sequence[ReceivedEvent]) -> int:
-        """How many of these events, from the first on, may share a transaction."""
+        """The number of events, from the first on, that may share a transaction."""
         if self._alone(events[0]):
             return 1
         return next((n for n, event in enumerate(events) if self._alone(event)), len(events))
 
     def go_together(self, events: Sequence[ReceivedEvent]) -> bool:
-        """Whether all of them are of those that are handled several at once, or are skipped."""
+        """Whether each event is of a type handled together (`Together`) or is skipped, and none needs its own
+        transaction."""
         handlers = [self._handlers.get(event.type) for event in events]
         return all(handler is None or isinstance(handler, Together) for handler in handlers) and not any(
             self._alone(event) for event in events
@@ -80,10 +80,9 @@ class Effects:
         recorded: bool = False,
         until: float = math.inf,
     ) -> int:
-        """One transaction: inbox rows, effects and, if that is `recorded`, how far their partitions are handled; how many
-        events it took in.
+        """Writes inbox rows and effects in one transaction, and with `recorded` the offsets reached in the partitions.
 
-        Those are all of them, or as many (one at the least) as were handled until this moment.
+        Returns how many events it covered: all, or those (at least one) handled before `until`.
         """
         mine = [event for event in events if event.type in self._handlers]
         handled: list[ReceivedEvent] = []
@@ -119,8 +118,8 @@ class Effects:
     def _steps(
         self, events: Sequence[ReceivedEvent], first: Sequence[ReceivedEvent]
     ) -> Iterator[tuple[Handler | Together | None, list[ReceivedEvent], int]]:
-        """What is handled one after the other: by whom, which events, and the number of the event after them. Those that
-        are not among `first` are passed over."""
+        """The steps in their order: the handler, its events, and the index of the next event after them. Events that are
+        not among `first` are left out."""
         wanted, number = {id(event) for event in first}, 0
         while number < len(events):
             handler = self._handlers.get(events[number].type)
@@ -144,7 +143,7 @@ async def _handle(
 
 
 def _reached(events: Sequence[ReceivedEvent]) -> Mapping[tuple[str, int], tuple[int, int]]:
-    """For each partition of the events (topic, number): the last offset, and the greatest generation."""
+    """(topic, partition) → (last offset, greatest generation) of the events."""
     reached: dict[tuple[str, int], tuple[int, int]] = {}
     for event in events:
         offset, generation = reached.get((event.topic, event.partition), (event.offset, event.generation))
@@ -156,6 +155,6 @@ def _reached(events: Sequence[ReceivedEvent]) -> Mapping[tuple[str, int], tuple[
 
 
 def _once(events: Sequence[ReceivedEvent], fresh: set[UUID]) -> list[ReceivedEvent]:
-    """Those whose id is in `fresh`, each the first time only: a batch may hold an event twice."""
+    """The events whose id is in `fresh`, each once, since a batch may hold an event twice."""
     first = {event.id: event for event in reversed(events)}
     return [event for event in events if event.id in fresh and first[event.id] is event]

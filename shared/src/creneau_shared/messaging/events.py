@@ -1,4 +1,4 @@
-"""What happened, as it travels: one CloudEvents 1.0 event with its Kafka topic and key."""
+"""An event as it is sent: a CloudEvents 1.0 event with its Kafka topic and key."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ class Event:
     def value(self) -> bytes | None:
         """The data as compact JSON bytes; None for a tombstone.
 
-        Raises ValueError when longer than `EVENT_BYTES_MAX`: refused where it is made, with the change that
-        it tells of, rather than stuck later at the head of the outbox.
+        Raises ValueError when longer than `EVENT_BYTES_MAX`: this refuses the change that makes the event, rather than
+        blocking the head of the outbox later.
         """
         if self.data is None:
             return None
@@ -55,8 +55,8 @@ class Event:
 class ReceivedEvent(Event):
     """One event as a consumer's handler gets it, with its place in the log.
 
-    `raw` is the value as it was received, bytes; None for a tombstone. `generation` grows each time the
-    producer has had to fill the log again.
+    `raw` is the received value in bytes; None for a tombstone. `generation` grows each time the producer had to
+    fill the log again.
     """
 
     partition: int

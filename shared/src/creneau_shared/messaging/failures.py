@@ -1,4 +1,4 @@
-"""Which failures of a consumer pass by themselves."""
+"""The transient failures of a consumer."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ TRANSIENT: tuple[type[Exception], ...] = (
     asyncpg.TransactionRollbackError,
     asyncpg.LockNotAvailableError,
 )
-"""What passes by itself: connections, capacity, shutdown, statement timeouts, collisions and locks."""
+"""Failures that pass by themselves: connections, capacity, shutdown, statement timeouts, collisions and locks."""
 
 COLLISIONS: tuple[type[Exception], ...] = (
     asyncpg.QueryCanceledError,  # the statement timeout
     asyncpg.TransactionRollbackError,
     asyncpg.LockNotAvailableError,
 )
-"""Those of them that a batch may meet because it is long, and its events by themselves may not."""
+"""The transient failures that a long batch may cause, and that its events one by one may avoid."""

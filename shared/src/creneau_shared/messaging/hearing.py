@@ -1,4 +1,4 @@
-"""Whether a consumer's client still hears of its brokers."""
+"""Detects whether a consumer's client still hears from its brokers."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from creneau_shared.messaging.broker.clients import works
 
 
 class Hearing(ConsumerRebalanceListener):  # type: ignore[misc]
-    """What a client hears of its brokers: that it holds other partitions than before, and answers to its fetches."""
+    """The signs of life that a client gets from its brokers: new assignments, and answers to its fetches."""
 
     def __init__(self) -> None:
         self.changed = asyncio.Event()
         self._between = True
-        """no partitions are ours until the group has shared them out"""
+        """whether the group has not yet assigned its partitions"""
         self._last: int | None = None
 
     def on_partitions_revoked(self, revoked: Sequence[TopicPartition]) -> None:
@@ -29,7 +29,8 @@ class Hearing(ConsumerRebalanceListener):  # type: ignore[misc]
         self.changed.set()
 
     def hears(self, kafka: AIOKafkaConsumer) -> bool:
-        """Whether a fetch was answered since this was asked last; a member with nothing to fetch hears enough."""
+        """Whether a fetch was answered since the last call. True for a member without partitions; False while the group
+        assigns partitions, or if the client has stopped working."""
         if self._between or not works(kafka):
             return False
         if not kafka.assignment():

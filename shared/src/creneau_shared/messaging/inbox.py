@@ -1,4 +1,4 @@
-"""The inbox: which events a consumer has already handled.
+"""The inbox: the events that a consumer has already handled.
 
 The row is written in the transaction of the effect, so that an event has its effect exactly once, however
 often it arrives.
@@ -25,11 +25,11 @@ def inbox_table(metadata: MetaData) -> Table:
     """Declare `inbox` and `inbox_log` in `metadata`; return `inbox`.
 
     `inbox`: one row for each consumer and event handled.
-    `inbox_log`: how far each consumer has handled each partition, and of which generation of the log. A
-    record of a later generation says that the broker had lost records and was filled again: the log is then
-    read from its beginning. Generation `REBUILD` asks for the same by command; `REWOUND` says that it is being
-    done, and that nothing has been handled since: whatever comes next begins the log.
-    And the tables of `rebuild` and `buried`.
+    `inbox_log`: how far each consumer has handled each partition, and in which generation of the log. A record of a
+    later generation means that the broker had lost records and was filled again: the log is then read from its
+    beginning. Generation `REBUILD` orders the same by command. `REWOUND`: the rewind is done and no record was handled
+    since; the next record of any generation begins the log.
+    Also declares the tables of `rebuild` and `buried`.
     """
     table = Table(
         "inbox",
@@ -56,10 +56,10 @@ def inbox_table(metadata: MetaData) -> Table:
 
 
 def _rebuild_tables(metadata: MetaData) -> None:
-    """Declare `rebuild` and `rebuild_key` in `metadata`.
+    """Declares `rebuild` and `rebuild_key` in `metadata`.
 
-    `rebuild`: the partitions that are to be read before anything is forgotten, and up to which offset (none: it has
-    not been begun anew yet). `rebuild_key`: the marks.
+    `rebuild`: the partitions to be read before anything is forgotten, and up to which offset (NULL: not rewound yet).
+    `rebuild_key`: the marks.
     """
     Table(
         "rebuild",
@@ -78,12 +78,12 @@ def _rebuild_tables(metadata: MetaData) -> None:
 
 
 async def first_time(connection: Connection, consumer: str, event_id: UUID) -> bool:
-    """True when `consumer` has not handled this event yet; it has from now on, if the transaction commits."""
+    """Records this event as handled by `consumer`, in the transaction; True if it was not handled before."""
     return bool(await first_times(connection, consumer, [event_id]))
 
 
 async def first_times(connection: Connection, consumer: str, event_ids: Sequence[UUID]) -> set[UUID]:
-    """Those of `event_ids` that `consumer` has not handled yet; one statement for all of them."""
+    """As `first_time` for several events, in one statement; returns the ids not handled before."""
     if not event_ids:
         return set()
     rows = await connection.fetch(
@@ -97,16 +97,16 @@ async def first_times(connection: Connection, consumer: str, event_ids: Sequence
 
 
 async def forget(connection: Connection, consumer: str, event_ids: Collection[UUID]) -> None:
-    """`consumer` has not handled these after all: they are to come once more."""
+    """Removes these events from the inbox of `consumer`: it did not handle them after all, and will read them again."""
     await connection.execute(
         "DELETE FROM inbox WHERE consumer = $1 AND event_id = ANY($2::uuid[])", consumer, list(event_ids)
     )
 
 
 async def prune(database: Database, consumer: str, before: datetime) -> int:
-    """Forget what `consumer` handled before this instant; return the number of rows.
+    """Deletes the inbox rows of `consumer` from before this instant; returns their number.
 
-    Must lie further back than the producers keep published events, or a refilled log would repeat effects.
+    `before` must lie further back than producers keep published events, or a refilled log would repeat effects.
     """
     pruned = 0
     while True:
@@ -124,7 +124,7 @@ async def prune(database: Database, consumer: str, before: datetime) -> int:
 
 
 async def generations(database: Database, consumer: str) -> dict[tuple[str, int], int]:
-    """The generation of each partition that `consumer` is reading; `REBUILD` where it is to start anew."""
+    """Partition → the generation that `consumer` reads; `REBUILD` if it must be read from the beginning."""
     rows = await database.pool.fetch(
         "SELECT topic, partition, generation FROM inbox_log WHERE consumer = $1 AND generation <> $2",
         consumer,
@@ -147,8 +147,8 @@ async def handled(database: Database, consumer: str, topic: str, partition: int)
 async def advance(
     connection: Connection, consumer: str, reached: Mapping[tuple[str, int], tuple[int, int]]
 ) -> bool:
-    """Record how far partitions (topic, number) are handled: the last offset, and the generation of the log. False when
-    one of them is to be rebuilt, and then nothing may commit."""
+    """Records how far partitions (topic, number) are handled: last offset, and generation of the log. Returns False if a
+    rebuild is ordered for one of them; then the transaction must not commit."""
     places = sorted(reached)
     recorded = await connection.fetch(
         "INSERT INTO inbox_log (consumer, topic, partition, log_offset, generation) "
@@ -169,8 +169,8 @@ async def advance(
 async def restart(
     connection: Connection, consumer: str, topic: str, partition: int, generation: int | None
 ) -> None:
-    """Record that a partition is read from its beginning, as a log of `generation` (None: of any). How far it had been
-    handled stays: a rebuild reads all partitions of which something was."""
+    """Records that a partition is read from its beginning, as a log of `generation` (None: any). Keeps how far it had been
+    handled: a rebuild reads all partitions of which records were handled."""
     await connection.execute(
         "UPDATE inbox_log SET generation = $4 WHERE consumer = $1 AND topic = $2 AND partition = $3",
         consumer,

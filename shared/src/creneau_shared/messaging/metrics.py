@@ -1,4 +1,4 @@
-"""What an operator watches of messaging."""
+"""The metrics of messaging."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The outbox: events written in the transaction of the change that they tell of.
+"""The outbox: events written in the transaction of their change.
 
-Order per key: take the aggregate's row lock before the transaction closes (an UPDATE or INSERT of the aggregate
-does), so that two transactions on one aggregate get their positions in the order in which they commit.
+Order per key: the transaction must lock the aggregate's row before it closes (an UPDATE or INSERT of it does). Then
+two transactions on one aggregate get their positions in the order in which they commit.
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ AUTOVACUUM = {
     "autovacuum_vacuum_cost_delay": "0",
     "fillfactor": "80",
 }
-"""Storage parameters of a table whose rows are all updated once: vacuumed by number of rows, not by share."""
+"""Storage parameters for a table whose rows are each updated once: autovacuum by number of rows, not by share."""
 
 OUTBOX_CHANNEL = "creneau_outbox"
-"""on which the relay is woken: whoever writes into the outbox in another way than by `append` announces it there"""
+"""the channel that wakes the relay; code that writes to the outbox without `append` must announce on it"""
 
 OUTBOX_INSERT = ClosingInsert(
     "outbox",
@@ -73,7 +73,7 @@ def outbox_table(metadata: MetaData) -> Table:
         "outbox",
         metadata,
         Column("position", BigInteger, Identity(always=True), primary_key=True),
-        # Ours alone to make, and looked for by nobody: no index of it.
+        # Generated here only, and never searched for: no index.
         Column("event_id", Uuid, nullable=False),
         Column("topic", Text, nullable=False),
         Column("key", Text(collation="C"), nullable=False),
@@ -105,9 +105,9 @@ def outbox_table(metadata: MetaData) -> Table:
 
 
 async def append(connection: Connection, events: Sequence[Event]) -> None:
-    """Write `events` into the outbox, in this order, in the connection's transaction.
+    """Writes `events` into the outbox, in this order, in the connection's transaction.
 
-    Raises ValueError, at once, for an event that is too long.
+    Raises ValueError at once for an event that is too long.
     """
     await OUTBOX_INSERT.run(connection, [_row(event) for event in events])
     if events:

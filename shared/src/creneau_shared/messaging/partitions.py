@@ -1,7 +1,7 @@
-"""Where the partitions of a consumer stand: of which log each is read, and when it is read from its beginning again.
+"""The partitions of a consumer: the generation of the log that each is read in, and when each is rewound.
 
-A log that has been emptied has another generation than before (`inbox`). A partition is rewound when an event of a newer
-generation comes, when its log ends before what was handled of it, and when a rebuild was ordered.
+A log that was emptied and filled again has a new generation (`inbox`). A partition is rewound when an event of a newer
+generation comes, when its log ends before the reader's position, and when a rebuild was ordered.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ log = structlog.get_logger(__name__)
 
 
 class Partitions:
-    """The partitions of `topics` that a member of the consumer's group has been given.
+    """The partitions of `topics` that are assigned to this member of the consumer's group.
 
-    `consumer` is its name, as the inbox knows it, `replica` what it keeps of compacted topics. `look_every_s`: pause
-    between two looks for an order to rebuild that was not heard of; `seconds`: the clock by which that is measured.
+    `consumer`: its name in the inbox; `replica`: the data that it keeps of compacted topics. `look_every_s`: pause
+    between two queries for a rebuild order whose wake-up was lost; `seconds`: the clock for this pause.
     """
 
     def __init__(
@@ -53,19 +53,19 @@ class Partitions:
         self._orders = database.bells.of(rebuild.CHANNEL)
         self._heard = self._orders.rung
         self.generations: dict[TopicPartition, int] = {}
-        """of the logs of which something was handled, as far as is known here"""
+        """partition → the generation in which it is read, as far as known in this process"""
 
     @property
     def is_ordered(self) -> bool:
-        """Whether an order to rebuild came since the last look."""
+        """Whether an order to rebuild was heard since the last check."""
         return self._orders.rung != self._heard
 
     async def order(self, stop: asyncio.Event) -> None:
-        """Until an order to rebuild comes, or `stop` is set."""
+        """Waits until an order to rebuild comes, or `stop` is set."""
         await self._orders.wait(stop, None, since=self._heard)
 
     async def given(self, kafka: AIOKafkaConsumer) -> None:
-        """Other partitions are ours than before: learn where they stand."""
+        """Loads the generations of the assigned partitions, after a new assignment."""
         self._look_soon()
         stored = await inbox.generations(self._database, self._consumer)
         mine = kafka.assignment()
@@ -76,13 +76,12 @@ class Partitions:
         }
 
     def is_newer(self, place: TopicPartition, generation: int) -> bool:
-        """Whether events of this generation begin a log anew; of a partition that is seen for the first time, they do
-        not."""
+        """Whether this generation is newer than the known one of the partition. False for a partition seen for the first
+        time, whose generation is then noted."""
         return generation > self.generations.setdefault(place, generation)
 
     async def check(self, kafka: AIOKafkaConsumer) -> None:
-        """Measure the lag; rewind partitions whose log has been emptied unsaid, or that are to be rebuilt by
-        command."""
+        """Measures the lag; rewinds partitions whose log was emptied without notice, or for which a rebuild was ordered."""
         looks = self._looks()
         assigned = kafka.assignment()
         if not assigned:
@@ -107,10 +106,10 @@ class Partitions:
         positions: Mapping[TopicPartition, int],
         stored: Mapping[rebuild.Place, int],
     ) -> Mapping[rebuild.Place, int]:
-        """Rewind what has to be, and tell the lag; up to where the others are read."""
+        """Rewinds partitions where needed and publishes the lag; returns the positions of the other partitions."""
         lag = dict.fromkeys(self._topics, 0)
         read: dict[rebuild.Place, int] = {}
-        # Others have gone to other members meanwhile.
+        # The other partitions have moved to other members meanwhile.
         ends = {place: kafka.highwater(place) for place in positions.keys() & kafka.assignment()}
         for place, end in ends.items():
             position = positions[place]
@@ -125,10 +124,10 @@ class Partitions:
         return read
 
     async def rewind(self, kafka: AIOKafkaConsumer, place: TopicPartition, generation: int | None) -> bool:
-        """Read the partition from its beginning, as a log of this generation (None: whatever comes first); False when the
-        broker does not let us, and it is read on from where it stood.
+        """Reads the partition from its beginning, as a log of this generation (None: that of the first record). Returns
+        False if the broker does not allow it; the position then stays.
 
-        First the offset, then the row: after a crash in between it is rewound once more.
+        Commits the offset first, then the row: after a crash in between, the partition is rewound once more.
         """
         try:
             async with asyncio.timeout(CALL_TIMEOUT_S):
@@ -151,13 +150,13 @@ class Partitions:
         return True
 
     async def _extent(self, kafka: AIOKafkaConsumer, place: TopicPartition) -> tuple[int, int]:
-        """The last offset that was handled of a partition (-1: none), and that of its next record."""
+        """The last handled offset of a partition (-1: none), and the offset of its next record."""
         handled = await inbox.handled(self._database, self._consumer, place.topic, place.partition)
         return handled, (await self._broker.ends(kafka, {place: handled + 1}))[place]
 
     async def _restart(self, place: TopicPartition, generation: int | None, handled: int, end: int) -> None:
-        """Record that the partition begins anew and, for a rebuild, up to where it is to be read before anything is
-        forgotten: in one transaction, so that a rebuild that is ordered meanwhile rewinds it again."""
+        """Records that the partition is read from its beginning and, for a rebuild, up to which offset it must be read
+        before anything is forgotten. In one transaction, so that a rebuild ordered meanwhile rewinds it again."""
         at = (place.topic, place.partition)
         async with self._database.transaction() as connection:
             await inbox.restart(connection, self._consumer, *at, generation)
@@ -169,8 +168,7 @@ class Partitions:
                 await rebuild.abandon(connection, self._consumer)
 
     def _looks(self) -> bool:
-        """Whether to ask the database for an order to rebuild: if one was heard of, is being carried out, or now and
-        then."""
+        """Whether to query the database for rebuild orders: one was heard, one is under way, or the pause is over."""
         looks = self.is_ordered or self._seconds() >= self._look_at
         if looks:
             self._heard = self._orders.rung
@@ -181,7 +179,7 @@ class Partitions:
         self._look_at = -math.inf
 
     async def _sweep(self, read: Mapping[rebuild.Place, int]) -> None:
-        """Forget what a rebuild has not found in the topics, once it has read them."""
+        """Forgets replica rows that a rebuild has not found in the topics, once it has read them."""
         if self._replica is None:
             return
         try:

@@ -1,4 +1,4 @@
-"""How far a member of a group has read: committed, or to be read again."""
+"""The read positions of a group's member: commits them, or moves them back."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 
 CALL_TIMEOUT_S = 5.0
-"""Longest wait for an answer of the broker between two polls; the consumer goes on without it."""
+"""Longest wait for a broker's answer between two polls; then the consumer goes on without it."""
 
 log = structlog.get_logger(__name__)
 
 
 async def commit(kafka: AIOKafkaConsumer, offsets: Mapping[TopicPartition, int], consumer: str) -> bool:
-    """Commit; False when the group or the broker did not let us, which the inbox makes harmless."""
+    """Commits offsets; returns False if the group or the broker refused, which the inbox makes harmless."""
     if not offsets:
         return True
     try:
@@ -29,7 +29,7 @@ async def commit(kafka: AIOKafkaConsumer, offsets: Mapping[TopicPartition, int],
 
 
 def read_again(kafka: AIOKafkaConsumer, place: TopicPartition, offset: int, consumer: str) -> None:
-    """Have the partition read again from `offset`, after the others have had their turn."""
+    """Reads the partition again from `offset`, after the other partitions."""
     try:
         kafka.seek(place, offset)
     except IllegalStateError:

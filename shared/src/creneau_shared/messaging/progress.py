@@ -1,4 +1,4 @@
-"""A handler that does many things for one event says that it moves: else its consumer would be taken for stuck."""
+"""Lets a handler with many steps for one event report progress, so that its consumer is not taken for stuck."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ _hears: ContextVar[Callable[[], None]] = ContextVar("hears", default=lambda: Non
 
 
 def moved() -> None:
-    """A step of what is in hand is done. Nobody hears it where no consumer is at work."""
+    """Reports a finished step to the consumer; no effect outside a consumer."""
     _hears.get()()
 
 
 @contextmanager
 def heard_by(hears: Callable[[], None]) -> Iterator[None]:
-    """Have each step told to `hears` while the block runs."""
+    """Calls `hears` for each reported step while the block runs."""
     token = _hears.set(hears)
     try:
         yield

@@ -1,13 +1,13 @@
-"""A replica is built again from a compacted topic, by command, while everybody goes on reading it.
+"""Rebuilds a replica from a compacted topic, by command, while everybody goes on reading the replica.
 
-Mark and sweep: from the command on, the key of every event that is handled is marked, whether it changes anything or
-not. Once each partition has been read to where it ended when it was begun anew, what is in the replica and was not
-marked is in the topic no more, and is forgotten. Nobody ever sees an empty replica.
+Mark and sweep: from the command on, the key of every handled event is marked, even if the event changes nothing. Each
+partition is read to the end that it had when it was rewound. Then replica rows without a mark are no longer in the topic,
+and are forgotten. Nobody ever sees an empty replica.
 
-A log that has lost records says nothing of what is gone: then nothing is forgotten.
+A log that has lost records does not show which keys are gone: then nothing is forgotten.
 
-Several processes may sweep at once, and another rebuild may be ordered meanwhile. So whatever is forgotten, and the end
-itself, is decided in a transaction that holds the rows of the rebuild, and finds that everything has been read.
+Several processes may sweep at once, and another rebuild may be ordered meanwhile. So each removal, and the end of the
+rebuild, happens in a transaction that locks the rebuild's rows and has checked that everything was read.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from creneau_shared.messaging.inbox import REBUILD
 log = structlog.get_logger(__name__)
 
 CHANNEL = "creneau_rebuild"
-"""on which consumers are told that one of them is to be built again"""
+"""the channel that wakes consumers when a rebuild is ordered"""
 
 Place = tuple[str, int]
 """A topic's name and a partition of it."""
@@ -33,20 +33,20 @@ Place = tuple[str, int]
 
 @dataclass(frozen=True, slots=True)
 class Replica:
-    """What a consumer keeps: `keys` is a query of the keys of all that is there, `forget` removes one of them."""
+    """The data that a consumer keeps: `keys` is a query for all its keys; `forget` removes one key."""
 
     keys: str
     forget: Callable[[Connection, str], Awaitable[None]]
 
 
 async def rebuild(database: Database, consumer: str) -> None:
-    """Have `consumer` forget what it has handled and read its topics from their beginning.
+    """Orders `consumer` to forget what it has handled and to read its topics from their beginning.
 
-    The running processes of the consumer hear of it, or notice within `CONSUMER_COMMAND_INTERVAL_S`; none needs to be
-    stopped, and if none runs the next one to start does it.
+    Its running processes hear of the order, or notice it within `CONSUMER_COMMAND_INTERVAL_S`; none needs to be stopped.
+    If none runs, the next one to start carries it out.
     """
     async with database.transaction() as connection:
-        # First the partitions: a batch being handled now is waited for, or waits and finds that it may not commit.
+        # Locks the partitions first: this waits for a batch in progress, or the batch waits and then must not commit.
         await connection.execute("LOCK TABLE inbox_log IN SHARE ROW EXCLUSIVE MODE")
         await connection.execute(
             "UPDATE inbox_log SET generation = $2 WHERE consumer = $1", consumer, REBUILD
@@ -62,8 +62,8 @@ async def rebuild(database: Database, consumer: str) -> None:
 
 
 async def begun(connection: Connection, consumer: str, place: Place, end: int, handled: int) -> None:
-    """A partition is read from its beginning, and ends at `end` (the offset of its next record). `handled` is the last
-    offset that was handled of it: a log that ends before has lost records, and the rebuild forgets nothing."""
+    """Records that a partition is read from its beginning up to `end` (the offset of its next record). `handled`: its last
+    handled offset; a log that ends at or before it has lost records, and the rebuild then forgets nothing."""
     if end <= handled:
         await abandon(connection, consumer)
         return
@@ -76,13 +76,13 @@ async def begun(connection: Connection, consumer: str, place: Place, end: int, h
 
 
 async def abandon(connection: Connection, consumer: str) -> None:
-    """Forget nothing: the logs do not hold all that there is."""
+    """Ends the rebuild without forgetting anything: a log has lost records."""
     if await _end(connection, consumer):
         log.warning("rebuild forgets nothing: a log has lost records", consumer=consumer)
 
 
 async def mark(connection: Connection, consumer: str, keys: Sequence[str]) -> None:
-    """While a rebuild is under way: these keys are in the topic."""
+    """Marks these keys as present in the topic, while a rebuild is under way."""
     await connection.execute(
         "INSERT INTO rebuild_key (consumer, key) SELECT $1, key FROM unnest($2::text[]) AS said (key)"
         " WHERE EXISTS (SELECT FROM rebuild WHERE consumer = $1) ON CONFLICT DO NOTHING",
@@ -94,9 +94,9 @@ async def mark(connection: Connection, consumer: str, keys: Sequence[str]) -> No
 async def sweep_when_read(
     database: Database, consumer: str, positions: Mapping[Place, int], replica: Replica
 ) -> bool:
-    """Forget what was not marked, if everything has been read; whether there is more to read before that.
+    """Forgets the keys without a mark, if everything has been read; returns whether there is more to read first.
 
-    `positions`: up to where this process has handled each of its partitions.
+    `positions`: how far this process has handled each of its partitions.
     """
     rows = await database.pool.fetch(
         "SELECT topic, partition, until FROM rebuild WHERE consumer = $1", consumer
@@ -109,7 +109,7 @@ async def sweep_when_read(
         if row["until"] is not None and positions.get((row["topic"], row["partition"]), -1) >= row["until"]
     ]
     if read:
-        # 0: read, whoever has the partition next.
+        # `until` 0: the partition has been read, even if another member has it next.
         await database.pool.execute(
             "UPDATE rebuild SET until = 0 FROM unnest($2::text[], $3::int[]) AS read (topic, partition)"
             " WHERE consumer = $1 AND rebuild.topic = read.topic AND rebuild.partition = read.partition",
@@ -124,7 +124,7 @@ async def sweep_when_read(
 
 
 async def _sweep(database: Database, consumer: str, replica: Replica) -> None:
-    """Forget one by one what is not marked, until nothing is left of it; then the rebuild is over."""
+    """Forgets the keys without a mark, one by one, until there are none; then the rebuild is over."""
     forgotten = 0
     while keys := await _unmarked(database, consumer, replica):
         for key in keys:
@@ -134,12 +134,12 @@ async def _sweep(database: Database, consumer: str, replica: Replica) -> None:
 
 
 async def _unmarked(database: Database, consumer: str, replica: Replica) -> Sequence[str]:
-    """What is there and was not found in the topics; if that is nothing, the rebuild is over. Nothing as well when
-    somebody else has ended it, or has ordered another one."""
+    """The replica's keys without a mark; ends the rebuild if there are none. Empty, too, if another process has ended it or
+    another rebuild was ordered."""
     async with database.transaction() as connection:
         if not await _is_read(connection, consumer, "UPDATE"):
             return ()
-        # In one statement: what has come meanwhile is seen with its mark, or not at all.
+        # In one statement: a row that came meanwhile is seen with its mark, or not at all.
         rows = await connection.fetch(
             f"SELECT key FROM ({replica.keys}) AS present (key)"
             " EXCEPT SELECT key FROM rebuild_key WHERE consumer = $1 ORDER BY key",
@@ -152,11 +152,11 @@ async def _unmarked(database: Database, consumer: str, replica: Replica) -> Sequ
 
 
 async def _forget(database: Database, consumer: str, replica: Replica, key: str) -> bool:
-    """Forget one key, unless it has been marked, or this rebuild is over."""
+    """Forgets one key, unless it has been marked or this rebuild is over; returns whether it did."""
     async with database.transaction() as connection:
         if not await _is_read(connection, consumer, "KEY SHARE"):
             return False
-        # Whoever hears of it in this moment waits for the mark, and comes after.
+        # A consumer that handles an event of this key now waits for the mark, and applies the event afterwards.
         first = await connection.fetchval(
             "INSERT INTO rebuild_key (consumer, key) VALUES ($1, $2) ON CONFLICT DO NOTHING RETURNING true",
             consumer,
@@ -168,8 +168,8 @@ async def _forget(database: Database, consumer: str, replica: Replica, key: str)
 
 
 async def _is_read(connection: Connection, consumer: str, strength: Literal["UPDATE", "KEY SHARE"]) -> bool:
-    """Whether a rebuild is under way that has read everything. It stays so until the transaction ends: its rows are
-    locked."""
+    """Whether a rebuild is under way that has read everything. Locks its rows, so that this holds until the transaction
+    ends."""
     rows = await connection.fetch(
         f"SELECT until FROM rebuild WHERE consumer = $1 ORDER BY topic, partition FOR {strength}", consumer
     )
@@ -177,7 +177,7 @@ async def _is_read(connection: Connection, consumer: str, strength: Literal["UPD
 
 
 async def _end(connection: Connection, consumer: str) -> bool:
-    # First what others hold while they forget: who waits for them has none of their marks.
+    # First the rows that others lock while they forget: a transaction that waits for them must not hold their marks.
     stood = await connection.fetch("DELETE FROM rebuild WHERE consumer = $1 RETURNING true", consumer)
     await connection.execute("DELETE FROM rebuild_key WHERE consumer = $1", consumer)
     return bool(stood)

@@ -1,16 +1,16 @@
 """The relay: outbox → Kafka, at least once, in order for each key.
 
-Any number of processes run it; the one that holds an advisory lock publishes, and when it dies (its
-connection ends, so does its lock) another takes over. What was sent and not recorded is then sent again: a
-duplicate on the bus, which the inbox of each consumer makes harmless.
+Any number of processes run it; the one that holds an advisory lock publishes. When that process dies, its connection and
+lock end, and another takes over. Events that were sent and not recorded are then sent again: a duplicate on the bus,
+which the inbox of each consumer makes harmless.
 
-A broker can lose what it acknowledged: one that keeps all in memory forgets it when it dies, a cluster may be wiped or
-restored. Two signs tell: a log that ends before an offset that was acknowledged (looked at now and then, and before
-every batch), and an acknowledgement at or below such an offset. Then every retained event that the log has lost is
-published again, in order. Only a log that is emptied between the look and the batch, a millisecond later, gets that
-batch ahead of older events: a consumer for which that matters compares the version in the data.
+A broker can lose acknowledged records: an in-memory broker when it dies, a cluster when it is wiped or restored. There
+are two signs: a log ends before an acknowledged offset (checked now and then, and before every batch), or a new
+acknowledgement is at or below such an offset. Then every retained event that the log has lost is published again, in
+order. If a log is emptied between the check and the batch, a millisecond later, that batch comes ahead of older events.
+A consumer for which this matters compares the version in the data.
 
-The advisory lock and its connection need a session of their own: no pooler in transaction mode in between.
+The advisory lock needs a session of its own: no pooler in transaction mode in between.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ LEADER_LOCK = 0x6372656E_72656C61
 """Key of the advisory lock, in the service's own database."""
 
 FAILURES = (KafkaError, *DATABASE_FAILURES)
-"""What ends a term of leadership; the next one begins by looking at the logs again."""
+"""Failures that end a term of leadership; the next term begins by checking the logs."""
 
 SELECT_UNPUBLISHED = """
 SELECT position, event_id, topic, key, type, subject, source, data, time, correlation_id, traceparent
@@ -94,7 +94,7 @@ class Relay:
         self.leads = False
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Lead whenever no other process does, until `stop` is set."""
+        """Leads whenever no other process does, until `stop` is set."""
         failures = 0
         while not stop.is_set():
             try:
@@ -125,7 +125,7 @@ class Relay:
                 await _unlock(connection)
 
     async def _lead(self, connection: Connection, stop: asyncio.Event) -> None:
-        """Publish and prune until `stop`, or until the connection (and with it the lock) is lost."""
+        """Publishes and prunes until `stop`, or until the connection (and with it the lock) is lost."""
         work = asyncio.ensure_future(self._publish_until(connection, stop))
         pruning = asyncio.ensure_future(self._prune_until(stop))
 
@@ -175,7 +175,7 @@ class Relay:
                     pause_s = least_s
                     await wait(stop, pause_s)
                 else:
-                    # Longer each time, for while it was busy it was told of the next commit with a delay.
+                    # The pause grows each time it finds nothing; a wake-up ends it early.
                     pause_s = min(pause_s * 1.5, most_s)
                     await self._committed.wait(stop, min(pause_s, check_at - loop.time()), since=rung)
 
@@ -186,7 +186,7 @@ class Relay:
         reader: AIOKafkaConsumer,
         producer: AIOKafkaProducer,
     ) -> None:
-        """Create missing topics; requeue what a log that ends too early has lost; measure the lag."""
+        """Creates missing topics; requeues the events lost by a log that ends too early; measures the lag."""
         rows = await connection.fetch("SELECT topic, partition, log_offset, generation FROM outbox_log")
         self._acknowledged = {(row["topic"], row["partition"]): row["log_offset"] for row in rows}
         self._generations = {}
@@ -209,9 +209,9 @@ class Relay:
     async def _publish_batch(
         self, connection: Connection, reader: AIOKafkaConsumer, producer: AIOKafkaProducer
     ) -> int | None:
-        """Send the oldest unpublished events and record where they went; return how many.
+        """Sends the oldest unpublished events and records their offsets; returns how many.
 
-        None, and nothing sent, when a log has shrunk: what it has lost must go first.
+        Returns None, and sends nothing, if a log has shrunk: its lost events must go first.
         """
         rows = await connection.fetch(SELECT_UNPUBLISHED, self._limits.relay_batch_events_max)
         if not rows:
@@ -221,7 +221,7 @@ class Relay:
             return None
         lost = self._lost(acks)
         if lost:
-            # The batch is not recorded: its events follow once more behind those that were lost before them.
+            # The batch is not recorded: its events are sent again, after the older lost ones.
             await self._requeue(connection, lost)
             return 0
         await connection.execute(
@@ -238,7 +238,8 @@ class Relay:
         return len(acks)
 
     def _note_ends(self, acks: Sequence[Ack]) -> None:
-        """Where the next look sees the logs end, at the least. A partition's acknowledgements are of one batch, in order."""
+        """Notes the least end of each log that the next check must see. A partition's acknowledgements are of one batch, in
+        order."""
         first: dict[TopicPartition, int] = {}
         for ack in acks:
             place = TopicPartition(ack.topic, ack.partition)
@@ -247,10 +248,10 @@ class Relay:
     async def _send(
         self, reader: AIOKafkaConsumer, producer: AIOKafkaProducer, rows: Sequence[asyncpg.Record]
     ) -> list[Ack] | None:
-        """Send the rows; None when a log has shrunk.
+        """Sends the rows; returns None if a log has shrunk.
 
-        What a dying broker does not answer is sent once more by the same producer, behind the first attempt: by then
-        the partition has another leader, and an event that comes twice has its effect once. TimeoutError after that.
+        If a dying broker does not answer, the same producer sends the batch again, after the first attempt: by then the
+        partition has another leader, and an event that comes twice has its effect once. Raises TimeoutError after that.
         """
         for attempts_left in reversed(range(self._limits.relay_send_attempts_max)):
             try:
@@ -266,14 +267,14 @@ class Relay:
         raise AssertionError("there is one attempt at the least")
 
     async def _shrunk(self, reader: AIOKafkaConsumer, places: Sequence[TopicPartition]) -> bool:
-        """Whether a log ends before it did: the one moment to notice that costs no order."""
+        """Whether a log ends earlier than before. Noticed here, just before a batch, this does not disturb the order."""
         ends = await reader.end_offsets(places)
         shrunk = any(end < self._ends.get(place, 0) for place, end in ends.items())
         self._ends.update(ends)
         return shrunk
 
     def _lost(self, acks: Sequence[Ack]) -> dict[retention.Partition, int]:
-        """The partitions that acknowledged an offset a second time, each with the least such offset."""
+        """The partitions that acknowledged an offset a second time → the least such offset."""
         lost: dict[retention.Partition, int] = {}
         for ack in acks:
             if ack.offset < 0:
@@ -302,16 +303,16 @@ class Relay:
 
 
 async def _unlock(connection: Connection) -> None:
-    """Let another process lead. A connection that cannot be asked to is ended, and its lock with it."""
+    """Releases the lock, so that another process can lead. If that fails, closes the connection, which ends the lock."""
     try:
         await connection.execute("SELECT pg_advisory_unlock($1)", LEADER_LOCK)
     except DATABASE_FAILURES:
-        with suppress(asyncpg.InterfaceError):  # lost, and no longer ours
+        with suppress(asyncpg.InterfaceError):  # the lost connection has already gone back to its pool
             connection.terminate()
 
 
 def _is_lost(connection: Connection) -> bool:
-    """Whether the session has ended; a pooled connection cannot be asked once it has gone back to its pool by itself."""
+    """Whether the session has ended; a lost connection that has gone back to its pool raises InterfaceError."""
     try:
         return connection.is_closed()
     except asyncpg.InterfaceError:

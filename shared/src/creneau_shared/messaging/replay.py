@@ -1,4 +1,4 @@
-"""Dead letters handled again, by command."""
+"""Handles dead letters again, by command."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """How many dead letters had their effect now (or before), and how many died again."""
+    """The number of dead letters that were handled now (or before), and of those that failed again."""
 
     handled: int
     failed: int
 
 
 async def replay(consumer: Consumer, topic: str) -> Replayed:
-    """Handle the dead letters of `topic` again, with the consumer's own handlers and inbox.
+    """Handles the dead letters of `topic` again, with the consumer's own handlers and inbox.
 
-    Nothing is sent to the topic itself: no other consumer is concerned. What fails again is buried again.
-    Their order is lost by then: a handler compares versions, and the replica of a compacted topic is better
-    rebuilt (`rebuild.rebuild`). A letter that refers to a record which is there no more (it has been superseded) has
-    nothing left to be handled; one that an operator has discarded is passed over. Raises what passes
-    (`failures.TRANSIENT`); what was handled until then stays handled.
+    Nothing is sent to `topic`, so no other consumer is concerned. A letter that fails again is buried again. The order of
+    events is lost by then: handlers compare versions, and the replica of a compacted topic is better rebuilt
+    (`rebuild.rebuild`). If the record to which a letter refers has been superseded, nothing is left to be handled.
+    Letters that an operator has discarded are skipped. Raises transient failures (`failures.TRANSIENT`); letters handled
+    until then stay handled.
     """
     handled = failed = 0
     dead = dead_letter_topic(topic, consumer.group)
@@ -61,8 +61,8 @@ async def replay(consumer: Consumer, topic: str) -> Replayed:
 
 
 async def replay_one(consumer: Consumer, letter: Letter) -> tuple[State, str | None]:
-    """Handle one letter again: what it is then, and why it could not be handled once more. The caller keeps the state;
-    a letter that fails stays where it is."""
+    """Handles one letter again; returns its new state, and the class of the failure if it failed again. The caller stores
+    the state; a letter that fails stays on its topic."""
     broker = broker_of(consumer.settings)
     place = TopicPartition(dead_letter_topic(letter.topic, consumer.group).name, 0)
     record = await _record_at(broker, place, letter.dead_offset)
@@ -77,7 +77,7 @@ async def replay_one(consumer: Consumer, letter: Letter) -> tuple[State, str | N
 async def _again(
     broker: Broker, consumer: Consumer, letters: DeadLetters, record: ConsumerRecord, topic: str
 ) -> Exception | None:
-    """Handle a letter; bury it again, and say why, when that fails."""
+    """Handles a letter; if that fails, buries it again and returns the failure."""
     found = await _meant(broker, record, topic)
     error = await consumer.attempt(found, topic=topic) if found is not None else None
     if found is None or error is None:
@@ -96,12 +96,12 @@ async def _again(
 
 
 async def _meant(broker: Broker, record: ConsumerRecord, topic: str) -> ConsumerRecord | None:
-    """The record that is to be handled: the letter itself, or that to which it refers."""
+    """The record to handle: the letter itself, or the record to which it refers."""
     return await _referred_to(broker, record, topic) if _header(record, "value") == REFERENCE else record
 
 
 def _letter_id(consumer: Consumer, record: ConsumerRecord, topic: str) -> UUID:
-    """The id of a letter on its topic: that of the record which first died."""
+    """The id of the letter in this record: made from the place of the record that failed first."""
     partition, offset = _header(record, "partition"), _header(record, "offset")
     return buried.letter_id(consumer.name, topic, int(partition or -1), int(offset or -1))
 
@@ -151,7 +151,7 @@ def _event_id(record: ConsumerRecord) -> bytes | None:
 async def _until_now(
     broker: Broker, reader: AIOKafkaConsumer, places: list[TopicPartition]
 ) -> AsyncIterator[ConsumerRecord]:
-    """The records from the committed offsets to the ends as they are now."""
+    """The records from the committed offsets to the present ends."""
     if not places:
         return
     reader.assign(places)

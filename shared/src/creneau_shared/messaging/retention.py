@@ -1,6 +1,6 @@
-"""What the outbox keeps: everything for a while, and of compacted topics the last event of each key for ever.
+"""Retention of the outbox: all events for a while, and of compacted topics the last event of each key for ever.
 
-A retained event can be published again: after the broker has lost it, or by command.
+A retained event can be published again, after the broker has lost it or by command.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from creneau_shared.messaging.topics import Topic
 
 WINDOW_ROWS = 10_000
 AS_LONG_AS_IT_TAKES_S = 24 * 3600.0
-"""for what is done with all of an outbox in one statement: given up sooner it would begin again, and so for ever"""
+"""timeout of a statement on a whole outbox: with a shorter one it would be cancelled and begin again, without end"""
 
 Partition = tuple[str, int]
 """A topic's name and a partition of it."""
@@ -30,10 +30,10 @@ log = structlog.get_logger(__name__)
 
 
 async def requeue(connection: Connection, lost: Mapping[Partition, int], compacted: Sequence[str]) -> int:
-    """Have every retained event that these logs lost published again, in order; return how many.
+    """Marks every retained event that these logs lost as unpublished, in order; returns how many.
 
-    `lost`: for each partition the offset at which its log ends now. The topic's generation grows, which tells
-    consumers to read it from its beginning.
+    `lost`: partition → the offset at which its log ends now. The topic's generation grows, which tells consumers to read
+    it from its beginning.
     """
     requeued = 0
     async with connection.transaction():
@@ -68,9 +68,9 @@ async def requeue(connection: Connection, lost: Mapping[Partition, int], compact
 
 
 async def republish(database: Database, topic: Topic) -> int:
-    """Publish every retained event of `topic` again, by command; return how many.
+    """Publishes every retained event of `topic` again, by command; returns how many.
 
-    Consumers that have handled them already do nothing; one that is to apply them again is rebuilt first
+    Consumers that have already handled them do nothing; a consumer that should apply them again must be rebuilt first
     (`rebuild.rebuild`).
     """
     async with database.transaction() as connection:
@@ -87,11 +87,10 @@ async def republish(database: Database, topic: Topic) -> int:
 
 
 async def prune(database: Database, compacted: Sequence[str], before: datetime) -> int:
-    """Forget published events that need not be kept; return how many.
+    """Deletes published events that need not be kept; returns how many.
 
-    Of compacted topics: those superseded by a later event of their key, and tombstones published before
-    `before`; of other topics: all published before `before`. Walks the table in windows, each a short
-    transaction.
+    Of compacted topics: events superseded by a later one of their key, and tombstones published before `before`. Of
+    other topics: all events published before `before`. Walks the table in windows, each a short transaction.
     """
     pruned, position = 0, 0
     while True:
@@ -118,7 +117,8 @@ async def prune(database: Database, compacted: Sequence[str], before: datetime) 
 
 
 async def _drop_superseded(connection: Connection, topic: str) -> None:
-    """Only the last event of a key may come back: an old state must not follow a new one."""
+    """Deletes superseded events of a topic: only the last event of a key may be published again, so that an old state
+    never follows a new one."""
     await connection.execute(
         f"DELETE FROM outbox AS old WHERE topic = $1 AND published_at IS NOT NULL AND {SUPERSEDED}",
         topic,

@@ -19,12 +19,12 @@ from aiokafka.structs import RecordMetadata
 from creneau_shared.messaging import cloudevents
 
 METADATA_PAUSE_S = 0.05
-"""between two questions about topics, while the brokers tell each other"""
+"""pause between two metadata requests, while the brokers synchronise"""
 
 
 @dataclass(frozen=True, slots=True)
 class Ack:
-    """Where the broker has put the row at `position` of the outbox."""
+    """Partition and offset at which the broker stored the outbox row at `position`."""
 
     position: int
     topic: str
@@ -34,17 +34,17 @@ class Ack:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What goes to one partition, and the rows of the outbox that it holds, in order."""
+    """The batch for one partition, and its outbox rows, in order."""
 
     builder: BatchBuilder
     positions: list[int]
 
 
 async def learn_sizes(producer: AIOKafkaProducer, sizes: Mapping[str, int]) -> None:
-    """Wait until the producer knows each of these topics with as many partitions as it has.
+    """Waits until the producer knows the present number of partitions of each of these topics.
 
-    What it remembers of a topic that has just been widened would send a key to another partition than from then on, and
-    the key's order would be lost between the two.
+    Right after a topic was widened, the producer's old metadata would send a key to another partition than later, and the
+    order of the key's events would be lost.
     """
     while any([len(await producer.partitions_for(topic)) != size for topic, size in sizes.items()]):
         await producer.client.force_metadata_update()
@@ -54,10 +54,10 @@ async def learn_sizes(producer: AIOKafkaProducer, sizes: Mapping[str, int]) -> N
 async def prepare(
     producer: AIOKafkaProducer, rows: Sequence[asyncpg.Record], generations: Mapping[str, int]
 ) -> dict[TopicPartition, Batch]:
-    """One batch for each partition that `rows` (of the outbox, in their order) go to.
+    """Partition → the batch of those of `rows` (of the outbox, in their order) that go there.
 
-    Of a partition whose batch is full the rest is left out, for the next time. `generations`: that of each topic's
-    log, 1 where it is not named.
+    If a partition's batch is full, its remaining rows are left for the next time. `generations`: topic → generation of
+    its log; 1 if missing.
     """
     batches: dict[TopicPartition, Batch] = {}
     full: set[TopicPartition] = set()
@@ -74,9 +74,9 @@ async def prepare(
 
 
 async def send(producer: AIOKafkaProducer, batches: Mapping[TopicPartition, Batch]) -> list[Ack]:
-    """Send the batches and wait until the broker has acknowledged all of them.
+    """Sends the batches and waits until the broker has acknowledged all of them.
 
-    Raises KafkaError, and then any of them may have been sent.
+    Raises KafkaError; then any of them may have been sent.
     """
     sending = [
         await producer.send_batch(batch.builder, place.topic, partition=place.partition)

@@ -1,6 +1,4 @@
-"""Keeps a producing service's topics in being: they are created when missing, whatever happened to the
-broker.
-"""
+"""Creates the topics of a producing service whenever they are missing, whatever happened to the broker."""
 
 from __future__ import annotations
 
@@ -28,7 +26,7 @@ TOPIC_CONFIG = 1
 
 WIDENED_PAUSE_S = 0.1
 WIDENED_LOOKS_MAX = 20
-"""how often it is looked whether a topic has its partitions; who may not widen it goes on with those that it has"""
+"""most checks whether a widened topic has its partitions; without the right to widen it, it keeps those that it has"""
 
 log = structlog.get_logger(__name__)
 
@@ -58,9 +56,9 @@ class TopicKeeper:
     async def ensure(
         self, reader: AIOKafkaConsumer, acknowledged: Mapping[Partition, int]
     ) -> dict[Partition, int]:
-        """Create what is missing; return the end of each partition's log (the offset of its next record).
+        """Creates missing topics; returns the end of each partition's log (the offset of its next record).
 
-        `acknowledged`: the greatest offset known of each partition. Raises KafkaError or TimeoutError.
+        `acknowledged`: the greatest known offset of each partition. Raises KafkaError or TimeoutError.
         """
         await self.create()
         sizes = await self.sizes()
@@ -83,16 +81,16 @@ class TopicKeeper:
         return topic.partitions or self._settings.kafka_partitions
 
     async def create(self) -> None:
-        """Create what is missing. Raises KafkaError."""
+        """Creates missing topics. Raises KafkaError."""
         existing = await self.sizes()
         missing = [topic for name, topic in self._topics.items() if name not in existing]
         if missing:
             await self._create(missing)
 
     async def configure(self) -> list[str]:
-        """Bring the topics that exist to their declared configuration, which settings may have changed since; which.
+        """Applies the declared configuration, which settings may have changed, to existing topics; returns which changed.
 
-        What else an operator has set on a topic stays. A broker that refuses configurations is left as it is.
+        Other values that an operator has set on a topic stay. If the broker refuses configurations, nothing is changed.
         """
         assert self._admin is not None
         changed = []
@@ -121,7 +119,7 @@ class TopicKeeper:
         return changed
 
     async def _own_configuration(self, name: str) -> dict[str, str]:
-        """What is set on the topic itself, not by the broker's defaults."""
+        """The configuration set on the topic itself, without the broker's defaults."""
         assert self._admin is not None
         (answer,) = await self._admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, name)])
         entries = [entry for resource in answer.resources for entry in resource[4]]
@@ -165,16 +163,15 @@ class TopicKeeper:
         )
 
     async def _widen(self, topic: Topic) -> None:
-        """Give an empty topic its number of partitions, when a client's first question has created it
-        smaller.
+        """Gives an empty topic its number of partitions, if a client's first request has created it with fewer.
 
-        Never done to a topic with records: the partition of a key would change, and with it the order.
+        Never done to a topic with records: the partition of a key would change, and the order would be lost.
         """
         assert self._admin is not None
         await self._broker.widen(self._admin, self._new(topic))
         wanted = self._partitions(topic)
         for _ in range(WIDENED_LOOKS_MAX):
-            # Before the brokers have told each other, a key would be sent by the former number.
+            # Until the brokers have synchronised, keys would be sent by the former number of partitions.
             if (await self.sizes()).get(topic.name) == wanted:
                 log.info("topic widened", topic=topic.name, partitions=wanted)
                 return

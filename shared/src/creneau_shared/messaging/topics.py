@@ -1,4 +1,4 @@
-"""What a topic is. Which topics there are is each producing service's business."""
+"""The definition of a topic. Each producing service declares its own topics."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _HOUR_MS = 3_600_000
 _DAY_MS = 24 * _HOUR_MS
 
 REPLICAS_OF_A_CLUSTER = 3
-"""from so many replicas on, one can be away and two still acknowledge"""
+"""with at least this number of replicas, one can be away and two still acknowledge"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,7 +18,7 @@ class Topic:
     """One Kafka topic of the producing service.
 
     `compacted`: the last event of each key is kept for ever (state); otherwise events are kept for a stated time.
-    `dead`: what a consumer could not handle.
+    `dead`: a dead-letter topic, of events that a consumer could not handle.
     `partitions`: None for the number that the settings give.
     """
 
@@ -28,13 +28,13 @@ class Topic:
     partitions: int | None = None
 
     def configuration(self, limits: MessagingSettings, replication_factor: int = 1) -> dict[str, str]:
-        """The broker's settings of this topic (Kafka topic configuration names), kept in so many replicas.
+        """The broker's settings of this topic (Kafka topic configuration names), with this number of replicas.
 
-        Where there are three or more, what is acknowledged is in two: with the brokers' default, 1, it could be in the
-        one that dies.
+        With three or more replicas, an acknowledged record is in at least two: with the brokers' default, 1, it could be
+        only in the replica that dies.
 
-        Of a compacted topic: what is superseded or deleted is really gone within the stated time. A segment is only
-        compacted once it is closed, and by default only once half of a log is superseded; both are bounded here.
+        On a compacted topic, superseded and deleted records are really removed within the stated time. Kafka compacts a
+        segment only once it is closed, and by default only once half of a log is superseded; both are bounded here.
         """
         replicas = {"min.insync.replicas": "2"} if replication_factor >= REPLICAS_OF_A_CLUSTER else {}
         if self.compacted:
@@ -50,5 +50,5 @@ class Topic:
 
 
 def dead_letter_topic(topic: str, group: str) -> Topic:
-    """Where consumer group `group` puts what it could not handle of `topic`."""
+    """The topic for events of `topic` that consumer group `group` could not handle."""
     return Topic(name=f"{topic}.{group}.dead", dead=True, partitions=1)

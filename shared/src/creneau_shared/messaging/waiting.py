@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 
 
 async def wait(stop: asyncio.Event, seconds: float) -> bool:
-    """Wait for `stop`, at most `seconds`; True when it is set."""
+    """Waits for `stop`, at most `seconds`; True when it is set."""
     try:
         async with asyncio.timeout(seconds):
             await stop.wait()
@@ -17,15 +17,15 @@ async def wait(stop: asyncio.Event, seconds: float) -> bool:
 
 
 async def every(pause_s: float, work: Callable[[], Awaitable[object]], stop: asyncio.Event) -> None:
-    """Do `work`, and again after each pause, until `stop` is set."""
+    """Does `work`, and again after each pause, until `stop` is set."""
     while not stop.is_set():
         await work()
         await wait(stop, pause_s)
 
 
 def is_cancelled() -> bool:
-    """Whether somebody cancels the task in hand. If not, its CancelledError came out of something that it awaited
-    (aiokafka cancels futures that it has handed out), and is a failure like any other."""
+    """Whether the current task is being cancelled. If not, a CancelledError came from an awaited object (aiokafka cancels
+    futures that it has returned), and is a failure like any other."""
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0
 

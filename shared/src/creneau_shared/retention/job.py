@@ -1,8 +1,7 @@
-"""The job that removes what is past keeping, class by class, and puts down how much that was; and makes the coming
-months ready of what goes by months.
+"""The job that removes data whose retention has ended, class by class, and makes partitions for the coming months.
 
-In batches, each a short transaction that skips what others hold: nobody waits for it. Any number of workers may run
-it at once. What it removed is in the log, in a metric and in the table `retention_report`.
+It works in batches, each a short transaction that skips locked rows, so that nobody waits for it. Any number of workers
+may run it at once. The removed amounts are in the log, in a metric and in the table `retention_report`.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ log = structlog.get_logger(__name__)
 
 
 def retention_report_table(metadata: MetaData) -> Table:
-    """`retention_report`: for each day and class of data how much was removed, and what was older than when."""
+    """`retention_report`: for each day and class of data the removed amount, and the instant before which it was removed."""
     return Table(
         "retention_report",
         metadata,
@@ -48,7 +47,7 @@ def retention_report_table(metadata: MetaData) -> Table:
 
 
 class Retention:
-    """Applies the rules of one service at each interval."""
+    """Applies the retention rules of one service at each interval."""
 
     def __init__(
         self,
@@ -76,8 +75,8 @@ class Retention:
         await every(self._settings.retention_interval_s, once, stop)
 
     async def make_ready(self) -> int:
-        """Make the partitions of the coming months; how many. A table that fails is logged: its rows go to its default
-        partition meanwhile."""
+        """Makes the partitions of the coming months; returns how many. A failure of one table is logged; its rows go to
+        its default partition meanwhile."""
         made, now = 0, self._clock.now()
         for table in dict.fromkeys(rule.months_of for rule in self._rules if rule.months_of):
             try:
@@ -88,7 +87,7 @@ class Retention:
         return made
 
     async def apply(self, stop: asyncio.Event | None = None) -> dict[str, int]:
-        """One round: what was removed, by class of data. A class that fails is logged; the others go on."""
+        """Applies all rules once; returns class of data → removed amount. A failing class is logged; the others go on."""
         removed: dict[str, int] = {}
         for rule in self._rules:
             before = self._clock.now() - rule.kept
@@ -114,7 +113,7 @@ class Retention:
                 return total
 
     async def _drop(self, rule: Rule, before: datetime) -> int:
-        """Drop the months that are wholly past, in a transaction of its own: everybody waits for its lock."""
+        """Drops the months that have wholly expired, in a transaction of its own, since its lock blocks everybody."""
         if rule.months_of is None:
             return 0
         async with self._database.transaction() as connection:

@@ -1,4 +1,4 @@
-"""The rules of retention that every service has, and the statement that most of them are."""
+"""The retention rules that every service has, and the DELETE that most of them use."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from creneau_shared.fhir.search.layout import table_name
 from creneau_shared.retention.settings import RetentionSettings
 
 Remove = Callable[[Connection, datetime, int], Awaitable[int]]
-"""Removes at most so many rows from before an instant, in the connection's transaction; how many there were."""
+"""(connection, before, limit) → rows removed: at most `limit` rows from before the instant, in the transaction."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One class of data: how long it is kept, by which setting, and how it is removed."""
+    """One class of data: its retention period, the setting of it, and how it is removed."""
 
     data_class: str
     setting: str
     kept: timedelta
     remove: Remove
     months_of: str | None = None
-    """the table of which those months are dropped, after what `remove` does, that are wholly past keeping"""
+    """the table whose wholly expired months are dropped, after `remove`"""
 
 
 def removing(table: str, by: str, *, only: str = "true") -> Remove:
-    """Removes rows of `table` whose column `by` lies before the instant, the oldest first, skipping what others hold.
+    """Removes rows of `table` whose column `by` lies before the instant, the oldest first; skips locked rows.
 
-    `by` needs an index in that order. `table` is one table or one partition: rows are named by their place in it.
+    `by` needs an index in that order. `table` is one plain table or one partition, since rows are named by `ctid`.
     """
     statement = (
         f"DELETE FROM {table} WHERE ctid = ANY(ARRAY(SELECT ctid FROM {table} WHERE {by} < $1 AND {only}"
@@ -46,7 +46,7 @@ def removing(table: str, by: str, *, only: str = "true") -> Remove:
 
 
 def outside_months(table: str, one_by_one: Callable[[str], Remove]) -> Remove:
-    """Removes the rows of `table` that lie in no month, as `one_by_one` does, given a partition."""
+    """Removes the rows in partitions of `table` that are no months; `one_by_one(partition)` removes them."""
 
     async def remove(connection: Connection, before: datetime, limit: int) -> int:
         removed = 0
@@ -60,10 +60,10 @@ def outside_months(table: str, one_by_one: Callable[[str], Remove]) -> Remove:
 
 
 def superseded_versions(resource_types: Sequence[str]) -> Remove:
-    """Removes versions that lie in no month and were replaced before the instant: it is their successor's time that
-    counts, as what there was before the months does not say when it was replaced.
+    """Removes versions outside the months that were replaced before the instant. The time of the successor counts, since
+    rows from before the partitioning do not say when they were replaced.
 
-    A version without a successor in the tables was replaced when its resource was removed.
+    For a version without successor in the tables, its own time counts: its resource was removed.
     """
 
     def one_by_one(partition: str) -> Remove:
@@ -101,11 +101,11 @@ async def _superseded_of(
 
 
 WHOLE_MONTH = timedelta(days=31)
-"""how much longer than it must a row of these is kept at the most, until its month is wholly past"""
+"""how much longer, at most, a row is kept until its whole month has expired"""
 
 
 def common_rules(settings: RetentionSettings, resource_types: Sequence[str]) -> list[Rule]:
-    """Of every service: the trail, superseded versions, asynchronous answers, and the reports themselves."""
+    """The rules of every service: trail, superseded versions, asynchronous answers, and the retention reports."""
     asynchronous = AsyncSettings()
     return [
         Rule(
@@ -144,7 +144,7 @@ def common_rules(settings: RetentionSettings, resource_types: Sequence[str]) -> 
 
 
 def idempotency_rule(settings: RetentionSettings) -> Rule:
-    """Of services that are written to."""
+    """The rule of services that accept writes."""
     return Rule(
         "idempotency-keys",
         "IDEMPOTENCY_KEPT_H",

@@ -7,7 +7,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 class RetentionSettings(BaseSettings):
-    """Retention of what is alike in all services, and how the job works."""
+    """Retention of the data that all services have, and the job's settings."""
 
     model_config = SettingsConfigDict(env_prefix="", extra="ignore", frozen=True)
 

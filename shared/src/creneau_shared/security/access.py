@@ -1,4 +1,4 @@
-"""Who a principal acts for: resolved from a token, and from what the service knows of its holder."""
+"""Resolves for whom a principal acts, from the token and from the service's data about its holder."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ __all__ = ["COMPARTMENT", "PUBLIC", "Access", "AccessPolicy", "Known", "Membersh
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What a service knows of a token's holder beyond their token."""
+    """The service's data about a token's holder, beyond the token."""
 
     people: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    """Patients (ids) whom they represent or are, and what they may do for them"""
+    """Patient (id) whom they are or represent → what they may do for them"""
     oneself: frozenset[str] = frozenset()
     statements: Mapping[str, str] = field(default_factory=dict)
     """Patient (id) → the RelatedPerson (id) by which they act for them"""
     practices: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    """Organizations (ids) for which they work, or that have delegated something to those"""
+    """Organization (id) for which they work, or that delegates to one of these → what they may do on its behalf"""
     own_practices: frozenset[str] = frozenset()
-    """those of them that are theirs, and not by a delegation"""
+    """the practices (ids) for which they work, without those that delegate"""
 
 
 class Memberships(Protocol):
-    """Looks up what a service knows of a principal, at `now`."""
+    """Looks up the service's data about a principal, at `now`."""
 
     async def __call__(self, connection: Connection, principal: Principal, now: datetime) -> Known: ...
 
 
 async def nothing_known(connection: Connection, principal: Principal, now: datetime) -> Known:
-    """The `Memberships` of a service that keeps neither accounts nor memberships: nothing."""
+    """The `Memberships` of a service that has neither accounts nor memberships: returns an empty `Known`."""
     return Known()
 
 
@@ -51,13 +51,13 @@ class AccessPolicy:
         """whether public information is open to callers without a token"""
 
     def needs_memberships(self, principal: Principal) -> bool:
-        """Whether anything must be looked up: not for those whose rights follow from the role alone."""
+        """Whether a lookup is needed; not for roles whose rights follow from the role alone."""
         if self._memberships is nothing_known:
             return False
         return principal.role in ("patient", *STAFF)
 
     async def rights(self, connection: Connection | None, principal: Principal, now: datetime) -> Rights:
-        """The rights of a principal; `connection` where memberships must be looked up."""
+        """The rights of a principal; `connection` is needed if memberships must be looked up."""
         known = Known()
         if connection is not None and self.needs_memberships(principal):
             known = await self._memberships(connection, principal, now)
@@ -68,7 +68,7 @@ class AccessPolicy:
             people[principal.patient] = MAY_ALL
             oneself.add(principal.patient)
         if principal.role == "counsellor":
-            # They act for whom they see or who has mandated them, and the token says which of the two it is.
+            # A counsellor acts for a person who is present or gave a mandate; the token's `mandate` must say which.
             with_mandate = principal.acting_for if principal.mandate else None
             people = {with_mandate: MAY_ALL - {"manage"}} if with_mandate else {}
             oneself = set()

@@ -1,4 +1,4 @@
-"""The name of an account where its subject must not be readable: on the bus, and in other services' replicas."""
+"""The name of an account in events and in other services' replicas, where its subject must not be readable."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ import hashlib
 
 
 def account_digest(issuer: str, subject: str) -> str:
-    """The name of the account that a token speaks of (64 hexadecimal digits)."""
+    """The name of the account of a token (64 hexadecimal digits)."""
     return hashlib.sha256(f"{issuer}\n{subject}".encode()).hexdigest()

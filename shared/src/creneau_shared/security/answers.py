@@ -1,7 +1,7 @@
-"""What somebody must know of a person before a link lets them act: the year of birth, or how the birth name begins.
+"""The question before a link lets somebody act for a person: the year of birth, or the beginning of the birth name.
 
-Booking, which knows it, tells the right answers as keyed hashes; whoever asks hashes what was answered and compares. Without
-the key, which both services share, no answer can be tried on a hash.
+Booking knows the right answers and passes them on as keyed hashes. Notifications hashes the given answer and compares.
+Without the key, which both services share, nobody can test answers against a hash.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _YEAR = re.compile(r"[12][0-9]{3}")
 
 
 class Answers:
-    """Writes and checks them. `secret`: shared by booking and notifications; empty: no answer is right."""
+    """Makes and checks the hashes. `secret`: shared by booking and notifications; empty: no answer is right."""
 
     def __init__(self, secret: str) -> None:
         self._key = secret.encode()
@@ -49,8 +49,8 @@ class Answers:
 
 
 def normalised(text: str) -> str:
-    """A year of four digits, or the first three letters without accents, capitals and what stands between them; empty
-    for what is neither."""
+    """A year of four digits, or the first three letters in lower case, without accents and other characters; empty if the
+    text has neither."""
     bare = text.strip()
     if _YEAR.fullmatch(bare):
         return bare

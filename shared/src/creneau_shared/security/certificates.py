@@ -1,7 +1,7 @@
-"""Callers who have no token, only a TLS client certificate: the regulation of unscheduled care (SAS).
+"""Callers without a token, with a TLS client certificate: the regulation of unscheduled care (SAS).
 
-Its platform asks editors over mTLS and names itself by the CN and the OU of its certificate (SAS, security page; INT_R01
-and INT_R02). nginx verifies the chain of the certificate; this module decides which holders are the regulation.
+The SAS platform calls editors over mTLS and identifies itself by the CN and the OU of its certificate (SAS, security
+page; INT_R01 and INT_R02). nginx verifies the chain of the certificate; this module decides whose it is.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from creneau_shared.security.principal import Principal, Scope
 from creneau_shared.type_table import PUBLIC
 
 COMMON_NAME = "urn:oid:2.5.4.3"
-"""Issuer of a principal who is known by the common name of a certificate."""
+"""Issuer of a principal identified by the common name of a certificate."""
 
 SCOPES = (
     *(Scope("system", name, frozenset("rs")) for name in sorted(PUBLIC)),
@@ -26,14 +26,14 @@ SCOPES = (
 
 
 class Regulators:
-    """Knows the regulation's certificates by their names, `CN/OU`. With no names configured, nobody is."""
+    """Recognises the regulation's certificates by their names, `CN/OU`; none if no names are configured."""
 
     def __init__(self, gateway: GatewayHeaders, names: str) -> None:
         self._gateway = gateway
         self._names = frozenset(name.strip() for name in names.split(",") if name.strip())
 
     def principal(self, headers: Iterable[tuple[bytes, bytes]]) -> Principal | None:
-        """The regulation, when the request came through the entrance with a verified certificate of theirs."""
+        """The regulation's principal, if the request came through the entrance with its verified certificate; else None."""
         if not self._names:
             return None
         handed = self._gateway.read(headers)

@@ -1,4 +1,4 @@
-"""What a token must say to be an access token for us: its type, issuer, audience, times and subject. Pure."""
+"""Checks the claims of an access token: type, issuer, audience, times and subject. Pure functions."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from joserfc.jwt import JWTClaimsRegistry
 from creneau_shared.security.refusal import refused
 
 UNREADABLE = (JoseError, UnsupportedAlgorithm, ValueError, TypeError, KeyError, RecursionError)
-"""what joserfc raises for a text that is no JWT of ours, whatever its header says"""
+"""what joserfc raises for a text that is no valid JWT here, whatever its header has"""
 CLOCK_SKEW_S = 30
 SUBJECT_LENGTH_MAX = 255
 """OpenID Connect Core, section 2"""
@@ -25,21 +25,21 @@ PLAIN_TYPES = frozenset({"", "jwt", "application/jwt"})
 MARKS_OF_OTHERS = ("at_hash", "c_hash", "s_hash", "events")
 """claims that only ID tokens (OpenID Connect Core) and event tokens such as logout tokens (RFC 8417) have"""
 KINDS_OF_OTHERS = frozenset({"ID", "Refresh", "Offline", "Logout"})
-"""what Keycloak writes into the claim `typ` of tokens that are no access tokens"""
+"""Keycloak's values of the claim `typ` in tokens that are no access tokens"""
 
 
 @dataclass(frozen=True, slots=True)
 class TokenRules:
-    """Which tokens are accepted."""
+    """The rules for accepting tokens."""
 
     audience: str
     types: Literal["any", "at+jwt"] = "any"
-    """`at+jwt`: only tokens that say so (RFC 9068); `any`: also those whose issuer writes `JWT` or nothing"""
+    """`at+jwt`: only tokens with this `typ` (RFC 9068); `any`: also tokens with `JWT` or no `typ`"""
     lifetime_max_s: float = 86_400
 
 
 def check_type(header: Mapping[str, Any], claims: Mapping[str, Any], rules: TokenRules) -> None:
-    """Refuse what was signed by the same key for another purpose: ID, logout and refresh tokens, proofs."""
+    """Refuses tokens that the same key signed for another purpose: ID, logout and refresh tokens, proofs."""
     stated = header.get("typ", "")
     stated = stated.lower() if isinstance(stated, str) else "?"
     if stated in ACCESS_TOKEN_TYPES:
@@ -51,7 +51,7 @@ def check_type(header: Mapping[str, Any], claims: Mapping[str, Any], rules: Toke
 
 
 def check_claims(claims: Mapping[str, Any], issuer: str, now: float, rules: TokenRules) -> float:
-    """Check issuer, audience, times and subject; the instant (Unix seconds) until which the token holds."""
+    """Checks issuer, audience, times and subject; returns the instant (Unix seconds) until which the token is valid."""
     registry = JWTClaimsRegistry(
         int(now),
         CLOCK_SKEW_S,

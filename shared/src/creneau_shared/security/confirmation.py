@@ -1,7 +1,7 @@
-"""`cnf` (RFC 7800): a token that is bound to a key can only be used by whoever holds that key.
+"""`cnf` (RFC 7800): a token bound to a key can be used only by the holder of that key.
 
 `x5t#S256` (RFC 8705): the TLS client certificate with which the request came to the entrance. `jkt` (RFC 9449): a DPoP
-proof. A kind of binding that is not known here refuses the token.
+proof. A token with an unknown kind of binding is refused.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ BASE_PATH = "/fhir"
 
 @dataclass(frozen=True, slots=True)
 class Presented:
-    """How a token came: under which scheme (`bearer`, `dpop`), with which request. `headers`: as in ASGI."""
+    """The request that presented a token, and its scheme (`bearer`, `dpop`). `headers`: as in ASGI."""
 
     scheme: str = "bearer"
     method: str = ""
@@ -37,8 +37,7 @@ class Presented:
 
 
 class Confirmation:
-    """Checks what a token is bound to against what came with it. Without `proofs`, tokens bound to a key (`jkt`) are
-    refused."""
+    """Checks the bindings of a token against its request. Without `proofs`, tokens bound to a key (`jkt`) are refused."""
 
     def __init__(self, gateway: GatewayHeaders, proofs: Proofs | None, public_base_url: str) -> None:
         self._gateway = gateway
@@ -46,7 +45,7 @@ class Confirmation:
         self._base = public_base_url.rstrip("/")
 
     async def check(self, claims: Mapping[str, Any], token: str, presented: Presented, now: float) -> None:
-        """Unauthenticated unless every binding of the token is met."""
+        """Raises Unauthenticated unless the request fulfils every binding of the token."""
         bound = claims.get("cnf")
         if bound is None:
             if presented.scheme == "dpop":

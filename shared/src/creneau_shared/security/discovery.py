@@ -1,4 +1,4 @@
-"""What the issuer publishes of itself (OpenID Connect Discovery 1.0, section 4)."""
+"""The document that an issuer publishes about itself (OpenID Connect Discovery 1.0, section 4)."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import httpx
 from creneau_shared.errors import Unavailable
 
 PATIENCE = httpx.Timeout(5.0)
-"""how long an issuer is waited for"""
+"""longest wait for an issuer"""
 DISCOVERY_FAILURES = (httpx.HTTPError, KeyError, ValueError)
-"""What `discover` raises when the issuer does not answer, or not as itself."""
+"""Raised by `discover` when the issuer does not answer, or its document is not its own."""
 
 
 async def discover(client: httpx.AsyncClient, issuer: str) -> dict[str, Any]:
-    """The issuer's document, which must be its own (section 4.3); one of DISCOVERY_FAILURES otherwise. Settings may
-    write its name with or without the last slash."""
+    """The issuer's document, which must name this issuer (section 4.3); raises one of DISCOVERY_FAILURES otherwise. The
+    settings may write the issuer with or without the last slash."""
     bare = issuer.removesuffix("/")
     answer = await client.get(f"{bare}/.well-known/openid-configuration")
     answer.raise_for_status()
@@ -27,7 +27,7 @@ async def discover(client: httpx.AsyncClient, issuer: str) -> dict[str, Any]:
 
 
 def silent() -> Unavailable:
-    """The issuer does not answer, and what it said before is not enough."""
+    """The error when the issuer does not answer, and its earlier answers are not enough."""
     return Unavailable(
         "Le service d'identité ne répond pas ; réessayez dans un instant.",
         "The identity provider does not answer; try again in a moment.",

@@ -1,4 +1,4 @@
-"""DPoP (RFC 9449): the caller shows with each request that they hold the key that their token is bound to."""
+"""DPoP (RFC 9449): with each request the caller proves that they hold the key to which their token is bound."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ CLOCK_SKEW_S = 5
 PROOF_LENGTH_MAX = 8 * 1024
 JTI_LENGTH_MAX = 128
 MODULUS_LENGTH_MAX = 700
-"""of an RSA key, in base64: 4096 bits. Who shows a key chooses what it costs to use it"""
+"""longest modulus of an RSA key, in base64: 4096 bits. The caller chooses the key, and so what it costs to verify"""
 PRIVATE_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "k"})
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """The request that a proof must speak of. `id`: the entrance's number of it, None when it did not come through."""
+    """The request for which a proof must be made. `id`: the entrance's number of it; None if it did not come through."""
 
     method: str
     url: str
@@ -38,29 +38,29 @@ class Asked:
 
 
 def bad_proof(diagnostics: str) -> Unauthenticated:
-    """The 401 for a proof."""
+    """The 401 for an invalid proof."""
     return refused("DPoP", diagnostics, scheme="DPoP")
 
 
 class UsedProofs(Protocol):
-    """Remembers proofs for as long as they could be used again, for every process of a service."""
+    """Remembers proofs for as long as they could be reused, for all processes of a service."""
 
     async def is_first_use(self, proof: bytes, request: str | None, until: float, now: float) -> bool:
-        """Whether the request (the entrance's number of it; None: unknown, and never the same) is the one that used
-        this proof first."""
+        """Whether this request used the proof first. `request`: the entrance's number of it; None: not known, and equal
+        to no other."""
 
 
 class Proofs:
-    """Checks proofs, and that each is used for one request."""
+    """Checks proofs, and that each is used for one request only."""
 
     def __init__(self, used: UsedProofs, age_max_s: float) -> None:
         self._used = used
         self._age_max_s = age_max_s
 
     async def check(self, proof: str, token: str, thumbprint: str, asked: Asked, now: float) -> None:
-        """Unauthenticated unless `proof` was made by the key of this thumbprint, for this token and request, just now,
-        and is shown for the first time. One request may reach a service several times: as parts of a batch, or tried
-        again by the entrance."""
+        """Raises Unauthenticated unless the key of this thumbprint made `proof` just now, for this token and request, and
+        the proof was not used before. One request may reach a service several times: as parts of a batch, or when the
+        entrance retries it."""
         if len(proof) > PROOF_LENGTH_MAX:
             raise bad_proof("the proof is too long")
         key, claims = _verified(proof)
@@ -98,7 +98,7 @@ class Proofs:
 
 
 def _verified(proof: str) -> tuple[Key, dict[str, Any]]:
-    """The public key that the proof carries, and its claims, once the signature by that key is verified."""
+    """The public key in the proof, and its claims, after verifying the signature by that key."""
     try:
         header = jws.extract_compact(proof.encode()).headers()
         jwk = header.get("jwk")
@@ -115,7 +115,7 @@ def _verified(proof: str) -> tuple[Key, dict[str, Any]]:
 
 
 def _comparable(url: object) -> tuple[str, str, int | None, str] | None:
-    """Scheme, host, port and path of an address; None for text that is no address. Query and fragment do not count."""
+    """Scheme, host, port and path of an address, without query and fragment; None for text that is no address."""
     try:
         parts = urlsplit(str(url))
         port = parts.port or DEFAULT_PORTS.get(parts.scheme)

@@ -1,9 +1,8 @@
-"""What the entrance says of a request that the request cannot say of itself: from where it came, with which client
-certificate, and as what it was first asked.
+"""The entrance's headers about a request: the client's address, its client certificate, and the original method and path.
 
-nginx sets these headers on every request that it passes on, whatever its client sent under their names, and the
-gateway process hands them on. They are believed only beside the deployment's secret (`GATEWAY_SECRET`), so that
-whoever reaches a service past the entrance cannot make them up.
+nginx sets these headers on every request that it forwards, replacing those of the client, and the gateway process
+passes them on. They are trusted only together with the deployment's secret (`GATEWAY_SECRET`), so that a client that
+reaches a service past the entrance cannot forge them.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from dataclasses import dataclass
 
 SECRET = "x-gateway-secret"  # noqa: S105 - the name of a header
 REQUEST = "x-gateway-request"
-"""`<id> <method> <path>`: nginx's own number of the request, and what its client asked for, without the query"""
+"""`<id> <method> <path>`: nginx's number of the request, and the client's method and path, without the query"""
 ADDRESS = "x-client-address"
 CERTIFICATE = "x-client-certificate"
 """the client's certificate, verified by nginx against the deployment's CAs: PEM, percent-encoded"""
@@ -24,24 +23,24 @@ HANDED_ON = (SECRET, REQUEST, ADDRESS, CERTIFICATE)
 
 @dataclass(frozen=True, slots=True)
 class Handed:
-    """What the entrance says of one request."""
+    """The entrance's information about one request."""
 
     id: str
     method: str
     path: str
     address: str | None
-    """the client's address: for limits, hashed at once, never stored or logged"""
+    """the client's address, for limits: hashed at once, never stored or logged"""
     certificate: str | None
 
 
 class GatewayHeaders:
-    """Reads the entrance's headers where they can be believed. Without a secret they never are."""
+    """Reads the entrance's headers if they can be trusted; without a secret they never are."""
 
     def __init__(self, secret: str) -> None:
         self._secret = secret.encode()
 
     def read(self, headers: Iterable[tuple[bytes, bytes]]) -> Handed | None:
-        """What the entrance says of a request with these (ASGI) headers; None when it did not come from there."""
+        """The entrance's information in these (ASGI) headers; None when the request did not come from the entrance."""
         if not self._secret:
             return None
         found = {name.decode("latin-1"): value for name, value in headers if name.startswith(b"x-")}

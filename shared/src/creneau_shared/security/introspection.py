@@ -1,4 +1,4 @@
-"""Token introspection (RFC 7662): the issuer is asked whether a token still holds, at most every `cache_s`."""
+"""Token introspection (RFC 7662): asks the issuer whether a token is still active, at most once every `cache_s`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ANSWERS_REMEMBERED_MAX = 10_000
 
 
 class Introspection:
-    """Asks the issuer, with the client id and secret under which it knows this deployment."""
+    """Asks the issuer, with this deployment's client id and secret."""
 
     def __init__(self, client: httpx.AsyncClient, client_id: str, secret: str, cache_s: float) -> None:
         self._client = client
@@ -27,7 +27,7 @@ class Introspection:
         self._active_until: OrderedDict[bytes, float] = OrderedDict()
 
     async def check(self, endpoint: str | None, token: str) -> None:
-        """Unauthenticated when the issuer says that the token is no longer active; Unavailable when it does not answer."""
+        """Raises Unauthenticated if the issuer says that the token is not active, Unavailable if it does not answer."""
         key, now = hashlib.sha256(token.encode()).digest(), time.monotonic()
         if self._active_until.get(key, 0.0) > now:
             return

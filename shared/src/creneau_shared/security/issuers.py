@@ -1,4 +1,4 @@
-"""Whose tokens are accepted: those of the deployment's issuer, and those that the suite itself signs."""
+"""The accepted issuers: the deployment's issuer, and the suite itself."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from creneau_shared.settings import ServiceSettings
 
 
 class Issuers:
-    """Has each token checked by the one whose it is. One a process."""
+    """Verifies each token by the rules of its issuer. One a process."""
 
     def __init__(self, issuer: TokenVerifier | None, own: OwnTokens | None) -> None:
         self._issuer = issuer
@@ -27,12 +27,12 @@ class Issuers:
             await self._issuer.close()
 
     async def ping(self) -> None:
-        """Raise when the issuer's keys are not known and cannot be fetched; our own are there from the start."""
+        """Raises if the issuer's keys are not known and cannot be fetched; the suite's own keys are always known."""
         if self._issuer is not None:
             await self._issuer.ping()
 
     async def verify(self, token: str, presented: Presented = AS_BEARER) -> Principal:
-        """The principal of `token` as it was presented; Unauthenticated when it does not hold."""
+        """The principal of `token` as presented; raises Unauthenticated if the token is not valid."""
         if self._own is not None and self._own.signed(token):
             return await self._own.verify(token, presented)
         if self._issuer is None:
@@ -41,7 +41,7 @@ class Issuers:
 
 
 def accepted_issuers(settings: ServiceSettings, clock: Clock, database: Database) -> Issuers | None:
-    """Those that the settings name, with the service's database; None when they name none."""
+    """The issuers that the settings name, with the service's database; None when they name none."""
     issuer = create_verifier(settings, clock, database)
     own = None
     if settings.contact_keys:

@@ -1,9 +1,9 @@
-"""For which practices a principal speaks, by what the directory says: over its own tables or a replica of them.
+"""Finds the practices for which a principal speaks, from the directory's tables or a replica of them.
 
-Those that the issuer names, and those for which a professional has a role that holds at this moment; with each of them
-its parts (Organization.partOf): these are their own. And those that have delegated something to one of them
-(OrganizationAffiliation), which is not passed on to others. Nobody is asked whether they want a delegation: it lets them
-do something, and makes nothing of theirs the delegating practice's.
+Their own practices: those that the issuer names, else those for which the professional has a role valid now, with all
+parts of each (Organization.partOf). In addition, practices that have delegated something to one of these
+(OrganizationAffiliation); a delegation is not passed on to others. It needs no consent: it lets the receiver do
+something, and gives the delegating practice no right over the receiver.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from creneau_shared.security.principal import Principal
 from creneau_shared.security.rights import MAY_ALL
 
 DELEGATIONS = "https://creneau.sante.fr/fhir/CodeSystem/delegation"
-"""OrganizationAffiliation.code: what `organization` lets `participatingOrganization` do on its behalf."""
+"""System of OrganizationAffiliation.code: what `organization` lets `participatingOrganization` do on its behalf."""
 MAY: dict[str, frozenset[str]] = {
     "see": frozenset({"see"}),
     "book": frozenset({"see", "book", "cancel", "register"}),
@@ -26,7 +26,7 @@ MAY: dict[str, frozenset[str]] = {
 
 RPPS_SYSTEMS = ("https://rpps.esante.gouv.fr", "http://rpps.fr")
 NATIONAL_ID_SYSTEM = "urn:oid:1.2.250.1.71.4.2.1"
-"""IDNPS: the national identifier of a professional, a digit for its kind (8: RPPS) before the number itself"""
+"""IDNPS: the national identifier of a professional, a digit for its kind (8: RPPS) before the number"""
 
 _ORGANIZATION = "organization=Organization/"
 _PRIMARY = "primary-organization=Organization/"
@@ -67,20 +67,20 @@ class Practices:
     """The Organizations (ids) for which a principal speaks."""
 
     may: Mapping[str, frozenset[str]]
-    """what they may do on behalf of which"""
+    """Organization (id) → what they may do on its behalf"""
     own: frozenset[str]
-    """those that are theirs, and not by a delegation, and for which they write what names none. Nobody has said which these
-    are where several practices, none a part of another, state that the same professional works for them."""
+    """their own practices, without those that delegate; resources that name no organisation belong to these. Empty if the
+    issuer names none and the professional works for several practices, none a part of another."""
 
 
 async def practices_of(connection: Connection, principal: Principal, now: datetime) -> Practices:
-    """For which practices the principal may do something, and what.
+    """The practices for which the principal may do something, and what.
 
-    A delegation that is narrowed to an offer or a place gives nothing: what it means cannot be kept to.
+    A delegation limited to an offer or a place gives no right, since the limit cannot be enforced.
     """
     numbers = sorted(numbers_named(principal.national_id)) if principal.national_id else []
     identifiers = [f"identifier={system}|{number}" for system, number in numbers]
-    # An issuer that names the organisations has asked its user for which of them they act.
+    # If the issuer names organisations, the user has chosen there for which they act.
     is_known = bool(principal.practitioner or identifiers) and not principal.organizations
     rows = await connection.fetch(
         _QUERY,
@@ -101,7 +101,7 @@ async def practices_of(connection: Connection, principal: Principal, now: dateti
 
 
 def numbers_named(national_id: str) -> frozenset[tuple[str, str]]:
-    """The identifiers (system, value) by which the directory may know the professional whom a token names so."""
+    """The identifiers (system, value) that the directory may have for the professional with this national id."""
     numbers = {national_id, national_id[1:] if len(national_id) == 12 else national_id}
     of_rpps = {(system, number) for system in RPPS_SYSTEMS for number in numbers}
     return frozenset({(NATIONAL_ID_SYSTEM, national_id), *of_rpps})

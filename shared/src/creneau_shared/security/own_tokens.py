@@ -1,8 +1,8 @@
-"""The tokens that the suite itself signs, for people without an account: short-lived, and a patient's at the most.
+"""The tokens that the suite itself signs, for people without an account: short-lived, with a patient's rights at most.
 
-They are JWTs like the deployment's issuer's (RFC 9068), with an issuer of their own. Every service has the public keys
-from its settings; notifications alone can sign. Whatever such a token says, it makes nobody more than a patient: a key
-that gets out opens no practice and no administration.
+They are JWTs like those of the deployment's issuer (RFC 9068), with an issuer of their own. Every service has the public
+keys from its settings; only notifications can sign. Whatever such a token claims, its holder is a patient at most: a
+leaked key gives no access to a practice or to administration.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ from creneau_shared.type_table import PUBLIC, TYPES, reach_of
 
 ALGORITHM = "ES256"
 CLIENT = "creneau-contact"
-"""`client_id`: by which all these tokens can be taken back at once (`revoke-tokens client creneau-contact`)"""
+"""`client_id` of all these tokens; it can revoke all at once (`revoke-tokens client creneau-contact`)"""
 _ID = re.compile(r"[A-Za-z0-9.-]{1,64}")
 LIFETIME_MAX_S = 3600.0
-"""whatever is signed, for no longer"""
+"""longest lifetime of a signed token"""
 
 
 def patient_scopes() -> str:
-    """A scope for each type into which a patient reaches, with the interactions in which they do."""
+    """The scopes of a patient: one for each type that a patient can access, with the allowed interactions."""
     letters = {
         name: "".join(action for action in ACTIONS if reach_of("patient", name, action) != "none")
         for name in TYPES
@@ -50,20 +50,20 @@ def patient_scopes() -> str:
 
 @dataclass(frozen=True, slots=True)
 class OneAppointment:
-    """To what a token is limited: an Appointment (id), as long as it is this Patient's (id)."""
+    """The limit of a token: one Appointment (id), as long as it is this Patient's (id)."""
 
     id: str
     patient: str
 
     @property
     def scopes(self) -> str:
-        """What such a token says; rights are less still."""
+        """The scopes in such a token; its rights are narrower still."""
         own = ["patient/Appointment.rus", "patient/AppointmentResponse.c"]
         return " ".join([*own, *(f"patient/{name}.rs" for name in sorted(PUBLIC))])
 
 
 class OwnTokens:
-    """Checks them. `keys`: a JWK Set (JSON) of public keys; several while one takes another's place."""
+    """Verifies the suite's tokens. `keys`: a JWK Set (JSON) of public keys; several during a change of keys."""
 
     def __init__(
         self, keys: Mapping[str, Any], audience: str, clock: Clock, revocations: Revocations | None = None
@@ -76,11 +76,11 @@ class OwnTokens:
         self._unbound = Confirmation(GatewayHeaders(""), None, "")
 
     def signed(self, token: str) -> bool:
-        """Whether the token names one of these keys; it is not believed by that."""
+        """Whether the token names one of these keys; this does not verify it."""
         return _key_named(token.partition(".")[0]) in self._names
 
     async def verify(self, token: str, presented: Presented) -> Principal:
-        """The principal of `token` as it was presented; Unauthenticated when it does not hold."""
+        """The principal of `token` as presented; raises Unauthenticated if the token is not valid."""
         try:
             decoded = jwt.decode(token, self._keys, algorithms=[ALGORITHM])
         except UNREADABLE as error:
@@ -96,7 +96,7 @@ class OwnTokens:
 
 @lru_cache(maxsize=256)
 def _key_named(header: str) -> str | None:
-    """`kid` of a JWT's header, which is the same for all tokens of a key."""
+    """`kid` of a JWT's header; None if unreadable. Cached, as all tokens of a key have the same header."""
     try:
         said = orjson.loads(urlsafe_b64decode(header + "=" * (-len(header) % 4)))
     except ValueError:
@@ -106,8 +106,8 @@ def _key_named(header: str) -> str | None:
 
 
 def _principal(claims: Mapping[str, Any]) -> Principal:
-    """A patient, by what of the token a patient may have; the rest is passed over. Whom it names counts only as whose the
-    one appointment is that it is for."""
+    """A patient's principal: claims that a patient may not have are ignored. The claim `patient` counts only in a token for
+    one appointment, as the patient of that appointment."""
     appointment = _id(claims.get("appointment"))
     if "appointment" in claims and appointment is None:
         raise refused("claims", "the token does not say for which appointment it is")
@@ -128,7 +128,7 @@ def _id(value: object) -> str | None:
 
 
 class TokenSigner:
-    """Signs them. `key`: a private JWK (JSON)."""
+    """Signs the suite's tokens. `key`: a private JWK (JSON)."""
 
     def __init__(self, key: Mapping[str, Any], audience: str) -> None:
         self._key = ECKey.import_key(dict(key))
@@ -137,7 +137,7 @@ class TokenSigner:
     def sign(
         self, subject: str, now: datetime, lifetime: timedelta, only: OneAppointment | None = None
     ) -> tuple[str, datetime]:
-        """A token of a patient's account, or for one appointment only, and until when it holds (whole seconds)."""
+        """A token for a patient's account, or for one appointment only, and its expiry (whole seconds)."""
         expires = now.replace(microsecond=0) + min(lifetime, timedelta(seconds=LIFETIME_MAX_S))
         claims: dict[str, Any] = {
             "iss": ISSUER,
@@ -156,11 +156,11 @@ class TokenSigner:
 
 
 def new_signing_key() -> dict[str, Any]:
-    """A fresh private key (JWK)."""
+    """A new private key (JWK)."""
     key = ECKey.generate_key("P-256", {"use": "sig", "alg": ALGORITHM}, auto_kid=True)
     return dict(key.as_dict(private=True))
 
 
 def public_part(key: Mapping[str, Any]) -> dict[str, Any]:
-    """What of a key everybody may know."""
+    """The public part of a key."""
     return dict(ECKey.import_key(dict(key)).as_dict(private=False))

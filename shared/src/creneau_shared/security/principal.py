@@ -1,5 +1,5 @@
-"""Who asks, and what their token says of them: SMART App Launch v2 scopes, a role, the organisations and people for
-whom they act."""
+"""The caller and their token's claims: SMART App Launch v2 scopes, a role, the organisations and people for whom they
+act."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ class Scope:
 
     @staticmethod
     def parse(text: str) -> Scope | None:
-        """The scope that a word is; None for one that is not about resources (openid, fhirUser …), or that is limited by a
-        query, which is not evaluated here."""
+        """The scope in a word; None if it is not about resources (openid, fhirUser …), or is limited by a query, which is
+        not evaluated here."""
         match = _SCOPE.match(text)
         if match is None or not match[3]:
             return None
@@ -45,7 +45,7 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class ClaimNames:
-    """The names of the claims in which an issuer says what SMART has no claim for."""
+    """The issuer's names of the claims that SMART does not define."""
 
     role: str = "creneau_role"
     organizations: str = "creneau_organizations"
@@ -55,7 +55,7 @@ class ClaimNames:
     acting_for: str = "creneau_for"
     """the Patient for whom a counsellor acts, under a mandate or in their presence"""
     mandate: str = "creneau_mandate"
-    """the reference of that mandate, kept in the trail"""
+    """the reference of that mandate, recorded in the trail"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ class Principal:
     subject: str
     scopes: tuple[Scope, ...] = ()
     flags: frozenset[str] = frozenset()
-    """scopes that are no resource scopes, such as `creneau/operate`"""
+    """scopes that are not about resources, such as `creneau/operate`"""
     patient: str | None = None
     """SMART launch context: the Patient id that the issuer vouches for"""
     role: Role = "public"
@@ -75,21 +75,21 @@ class Principal:
     organizations: frozenset[str] = frozenset()
     """ids of the Organizations that the issuer says they speak for"""
     practitioner: str | None = None
-    """id of the Practitioner that they are"""
+    """id of their own Practitioner resource"""
     national_id: str | None = None
-    """by which the directory knows the Practitioner that they are"""
+    """national identifier by which the directory finds their Practitioner"""
     acting_for: str | None = None
     """id of the Patient for whom they act, with `mandate`"""
     mandate: str | None = None
     appointment: str | None = None
-    """the one Appointment (id), of `patient`, that the token is for: with it they reach nothing else that is personal"""
+    """the one Appointment (id) of `patient` for which the token is valid: it gives access to no other personal data"""
 
     @property
     def anonymous(self) -> bool:
         return not self.subject
 
     def level(self, resource_type: str, action: Action) -> Level | None:
-        """The broadest level at which the token allows `action` on the type; None: not at all."""
+        """The broadest level at which the token allows `action` on the type; None if it does not."""
         levels = [scope.level for scope in self.scopes if scope.covers(resource_type, action)]
         return max(levels, key=_BREADTH.__getitem__, default=None)
 
@@ -99,7 +99,7 @@ ANONYMOUS = Principal(issuer="", subject="")
 
 
 def principal_of(claims: Mapping[str, Any], names: ClaimNames = STANDARD_NAMES) -> Principal:
-    """The principal that verified token claims speak of (RFC 9068 `scope`: a blank-separated string)."""
+    """The principal from verified token claims (RFC 9068 `scope`: a blank-separated string)."""
     words = str(claims.get("scope", "")).split()
     scopes = tuple(scope for word in words if (scope := Scope.parse(word)) is not None)
     return Principal(
@@ -119,7 +119,7 @@ def principal_of(claims: Mapping[str, Any], names: ClaimNames = STANDARD_NAMES) 
 
 
 def _role(claims: Mapping[str, Any], names: ClaimNames, scopes: Iterable[Scope]) -> Role:
-    """The role that the issuer states; else the one with the fewest rights that fits the token. Scopes alone make nobody
+    """The role that the issuer states; else the role with the fewest rights that fits the token. Scopes alone never give
     `system`."""
     said = claims.get(names.role)
     if isinstance(said, str) and said in ROLES:
@@ -130,7 +130,7 @@ def _role(claims: Mapping[str, Any], names: ClaimNames, scopes: Iterable[Scope])
 
 
 def _words(value: object) -> str | None:
-    """A text that says something: blanks and what nobody sees are no mandate."""
+    """The text with at most 200 characters; None if it has only blanks or invisible characters, which are no mandate."""
     if not isinstance(value, str) or not any(c.isprintable() and not c.isspace() for c in value):
         return None
     return value.strip()[:200]

@@ -1,9 +1,9 @@
-"""Tokens that were taken back before their end: the table `revoked_token` of each service's database.
+"""Tokens revoked before their expiry: the table `revoked_token` of each service's database.
 
-Access tokens are short-lived and are not asked about (unless `OIDC_INTROSPECTION=always`); what must end at once – a
-stolen telephone, an employee who has left, a software whose secret is known – is written here by the operator
-(`creneau-<service> revoke-tokens`). Every process of the service reads the table again after
-`REVOCATION_REFRESH_S` at the most. A row is needed only as long as a token from before it could live.
+Access tokens are short-lived, and the issuer is not asked about them (unless `OIDC_INTROSPECTION=always`). If access must
+end at once – a stolen telephone, an employee who has left, a software whose secret is known – the operator writes a row
+(`creneau-<service> revoke-tokens`). Every process of the service reads the table again within `REVOCATION_REFRESH_S`. A
+row is needed only as long as a token from before it could be valid.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from creneau_shared.security.refusal import refused
 Kind = Literal["token", "subject", "client"]
 
 CLAIM: Mapping[Kind, str] = {"token": "jti", "subject": "sub", "client": "client_id"}
-"""where a token says what a row of this kind names; of a client also in `azp`"""
+"""kind of row → the claim that it is compared with; for a client also `azp`"""
 
 _ADD = """
 INSERT INTO revoked_token (kind, value, issued_before, needed_until) VALUES ($1, $2, $3, $4)
@@ -33,7 +33,7 @@ ON CONFLICT (kind, value) DO UPDATE SET
 
 
 def revoked_token_table(metadata: MetaData) -> Table:
-    """`revoked_token`: whose tokens (by jti, subject or client), issued before when, hold no more."""
+    """`revoked_token`: the jti, subject or client whose tokens issued before an instant are revoked."""
     return Table(
         "revoked_token",
         metadata,
@@ -51,13 +51,13 @@ _READ = "SELECT kind, value, extract(epoch FROM issued_before)::float8 AS issued
 async def revoke(
     connection: Connection, kind: Kind, value: str, *, issued_before: datetime, needed_until: datetime
 ) -> None:
-    """Take back the tokens that were issued before `issued_before`; forget rows that are needed no longer."""
+    """Revokes the tokens issued before `issued_before`; deletes rows that are no longer needed."""
     await connection.execute("DELETE FROM revoked_token WHERE needed_until < now()")
     await connection.execute(_ADD, kind, value, issued_before, needed_until)
 
 
 class Revocations:
-    """What the table says, read again when it was read longer than `refresh_s` ago."""
+    """The content of the table, read again when it is older than `refresh_s`."""
 
     def __init__(self, database: Database, refresh_s: float) -> None:
         self._database = database
@@ -67,9 +67,9 @@ class Revocations:
         self._issued_before: dict[tuple[str, str], float] = {}
 
     async def check(self, claims: Mapping[str, Any]) -> None:
-        """Unauthenticated when the token of these claims has been taken back.
+        """Raises Unauthenticated if the token of these claims has been revoked, and the database's failures.
 
-        A token that does not say when it was issued was issued before. Raises what the database raises.
+        A token without `iat` counts as issued before any revocation.
         """
         if time.monotonic() - self._read_at > self._refresh_s:
             await self._read()

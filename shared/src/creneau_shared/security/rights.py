@@ -1,4 +1,4 @@
-"""What one request may do. Rights are looked up once, before anything is read or written; from then on they are plain
+"""The rights of one request. They are looked up once, before anything is read or written; after that they are plain
 values, computed without the database."""
 
 from __future__ import annotations
@@ -13,47 +13,47 @@ from creneau_shared.security.role_table import STAFF, Reach, needed, reach_of
 from creneau_shared.type_table import COMPARTMENT, PUBLIC, TYPES
 
 MAY_ALL = frozenset({"see", "book", "cancel", "register", "manage"})
-"""What oneself may do for oneself, or a practice for itself."""
+"""What a person may do for themselves, or a practice for itself."""
 BY_LINK = frozenset({"see", "cancel", "move", "answer"})
-"""What whoever was sent a link to an appointment may do with it. To answer: what its practice asks, for the patient."""
+"""What the receiver of a link to an appointment may do with it. `answer`: answer the practice for the patient."""
 _WITHIN_LINK: Mapping[str, str] = {"Appointment": "rsu", "AppointmentResponse": "c"}
-"""What of a person's a token for one appointment is for, and by which interactions."""
+"""Personal type → the interactions that a token for one appointment allows on it."""
 REGULATION = "@regulation"
-"""Owner of the regulators' accounts: no Organization can have this id."""
+"""Owner of the regulators' accounts; no Organization can have this id."""
 
 OWNER = "~owner=Organization/"
-"""Internal term: whose (an organisation's) a resource is. No search parameter begins with a tilde."""
+"""Internal term: the organisation that owns a resource. No search parameter begins with a tilde."""
 REGISTERED = "~registered="
-"""Begin of the internal terms of a Patient: which organisations (`Organization/…`) registered them; `nobody`: none did."""
+"""Begins the internal terms of a Patient that name who registered them: `Organization/…`, or `nobody`."""
 AGENDA = "~agenda=Schedule/"
-"""Internal term of an appointment: in whose agenda it is."""
+"""Internal term of an appointment: the agenda (Schedule) that has it."""
 SHARED = "~shared=Patient/"
-"""Internal term: a person's representatives see it too."""
+"""Internal term: the representatives of this person see the resource too."""
 INSTEAD = "~instead=Appointment/"
-"""Internal term of an appointment: in the place of which other one it stands, or waits to, and whose both are."""
+"""Internal term of an appointment: the other appointment that it has replaced or waits to replace, and their patient."""
 _OF_A_PRACTICE: Mapping[str, str] = {"RelatedPerson": "manage"}
-"""What a practice must have delegated to whoever writes a type for it, where that is more than a person must allow."""
+"""Type → the right that a practice must have delegated for writing it, where persons need to grant less."""
 OPEN = "~public"
 """Internal term of a slot that is open to everybody."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rights:
-    """For whom a principal acts, and for which practices they speak, at this moment."""
+    """The persons for whom a principal acts, and the practices for which they speak, at this moment."""
 
     principal: Principal
     people: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    """what they may do for which Patient (id): see, book, cancel, register, manage"""
+    """Patient (id) → what they may do for them: see, book, cancel, register, manage"""
     oneself: frozenset[str] = frozenset()
-    """those of the people who they are"""
+    """the Patients (ids) that are the principal"""
     practices: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    """what they may do on behalf of which Organization (id)"""
+    """Organization (id) → what they may do on its behalf"""
     own_practices: frozenset[str] = frozenset()
-    """those of the Organizations that are theirs, and not by a delegation: whose is what names no other"""
+    """their own Organizations (ids), without those that delegate; resources that name no owner belong to these"""
     anonymous_read: bool = True
     """whether public information is open to callers without a token"""
     statements: Mapping[str, str] = field(default_factory=dict)
-    """Patient (id) → the RelatedPerson (id) by which they act for them, where one states it"""
+    """Patient (id) → the RelatedPerson (id) that states their right to act for them, if there is one"""
 
     @property
     def role(self) -> Role:
@@ -61,20 +61,20 @@ class Rights:
 
     @property
     def patients(self) -> frozenset[str]:
-        """The Patients for whom they act in any way."""
+        """The Patients (ids) for whom they may do anything."""
         return frozenset(self.people)
 
     @property
     def organizations(self) -> frozenset[str]:
-        """The Organizations for which they speak in any way."""
+        """The Organizations (ids) for which they may do anything."""
         return frozenset(self.practices)
 
     def with_own(self, patient_id: str) -> Rights:
-        """The same rights after they have registered this Patient as one of theirs."""
+        """These rights plus all rights for this Patient, whom the principal has just registered."""
         return replace(self, people={**self.people, patient_id: MAY_ALL})
 
     def access(self, resource_type: str, action: Action) -> Access:
-        """The access for `action` on a type; Unauthenticated or Forbidden when there is none."""
+        """The access for `action` on a type; raises Unauthenticated or Forbidden if there is none."""
         found = self.reach(resource_type, action)
         if found is not None:
             return Access(self, resource_type, action, found)
@@ -85,7 +85,7 @@ class Rights:
         raise _forbidden(resource_type, action)
 
     def reach(self, resource_type: str, action: Action) -> Reach | None:
-        """How far they reach into a type with `action`; None: they have no access to it."""
+        """The reach of `action` on a type; None: no access."""
         open_to_all = self.anonymous_read and action in ("r", "s") and resource_type in PUBLIC
         if self.principal.appointment is not None and not _is_within_link(resource_type, action):
             return None
@@ -97,14 +97,14 @@ class Rights:
             role = "patient"
         found = reach_of(role, resource_type, action)
         if at_patients_app and found == "own" and action == "c":
-            return None  # it would be about nobody for whom they act
+            return None  # with a patient-level scope, staff act for no person whom the new resource could be about
         if found == "practice" and role in STAFF and not self.practices:
             return "public" if open_to_all else None
         return None if found == "none" else found
 
     def required(self) -> Mapping[str, tuple[str, ...]]:
-        """For each type that a search can lead into and that they do not see whole, the terms of which a resource must
-        bear one; with no terms, none is seen."""
+        """Type → the terms of which a resource needs one to be visible; empty: none is visible. Types that the caller sees
+        wholly are left out. For searches that lead into other types."""
         if not (self.people or self.practices):
             return required_alone(self.principal, self.anonymous_read)
         return self._required()
@@ -119,19 +119,19 @@ class Rights:
         return found
 
     def _may(self, resource_type: str, action: Action) -> bool:
-        """Whether the token's scopes allow it at all."""
+        """Whether the token's scopes allow `action` on the type."""
         return self.principal.level(resource_type, action) is not None
 
 
 @lru_cache(maxsize=4096)
 def required_alone(principal: Principal, anonymous_read: bool) -> Mapping[str, tuple[str, ...]]:
-    """`Rights.required` of callers who act for no person and no practice: it depends on the principal alone, so it is kept."""
+    """`Rights.required` of callers who act for no person and no practice. Cached, as it depends on the arguments alone."""
     return Rights(principal, anonymous_read=anonymous_read)._required()
 
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """What a request may do with one type by one interaction."""
+    """The access of a request to one type by one interaction."""
 
     rights: Rights
     resource_type: str
@@ -144,7 +144,7 @@ class Access:
 
     @property
     def patient_ids(self) -> frozenset[str] | None:
-        """The Patients for whom they may do this, when they act as a consumer does; None: they do not."""
+        """The Patients (ids) for whom they may do this; None if they do not act for patients here."""
         if self.reach in ("all", "practice"):
             return None
         if self.reach != "own" and self.rights.role in STAFF and self.rights.practices:
@@ -153,7 +153,7 @@ class Access:
 
     @property
     def organizations(self) -> frozenset[str] | None:
-        """The practices for which they may do this; None: they are not limited to practices."""
+        """The practices (ids) for which they may do this; None if they are not limited to practices."""
         if self.reach != "practice":
             return None
         if self.rights.role == "regulator":
@@ -165,7 +165,7 @@ class Access:
 
     @property
     def own_organizations(self) -> frozenset[str]:
-        """Those of `organizations` that are theirs, and not by a delegation."""
+        """The principal's own practices (ids), without those that delegate."""
         if self.reach != "practice":
             return frozenset()
         return frozenset({REGULATION}) if self.rights.role == "regulator" else self.rights.own_practices
@@ -180,17 +180,17 @@ class Access:
 
     @property
     def required(self) -> tuple[str, ...] | None:
-        """The terms of which a resource must bear one to be within reach; None: no limit, empty: none is."""
+        """The terms of which a resource needs one to be within reach; None: no limit; empty: none is within reach."""
         return self.required_terms(self.resource_type)
 
     def required_terms(self, resource_type: str) -> tuple[str, ...] | None:
-        """`required`, for the type that the access was decided for."""
+        """As `required`; raises ValueError if `resource_type` is not the type of this access."""
         if resource_type != self.resource_type:
             raise ValueError(f"access to {self.resource_type} says nothing of {resource_type}")
         row = TYPES.get(resource_type)
         partly = row is not None and row.partly and self.action in ("r", "s")
         if self.reach == "own" and self.principal.appointment is not None:
-            # That it is the person's at all was looked up with the rights.
+            # The lookup of the rights has already checked that the appointment is this person's.
             people = self._allowed(self.rights.people)
             return _tied(resource_type, self.principal.appointment, people) if people else ()
         if self.reach == "own":
@@ -209,7 +209,7 @@ class Access:
 
 
 def _is_within_link(resource_type: str, action: Action) -> bool:
-    """Whether a token for one appointment can be for this at all: that appointment, an answer to it, and what is open to
+    """Whether a token for one appointment can allow this: that appointment, an answer to it, and reading what is open to
     everybody."""
     if resource_type in PUBLIC:
         return action in ("r", "s")
@@ -217,21 +217,21 @@ def _is_within_link(resource_type: str, action: Action) -> bool:
 
 
 def _tied(resource_type: str, appointment: str, people: Iterable[str]) -> tuple[str, ...]:
-    """The terms that tie something of a person's to the one appointment of a link: that one, what waits for an earlier time
-    of it or has taken its place, and the answers to it."""
+    """The terms of the resources that a link to one appointment covers: the appointment itself, appointments that have
+    replaced it or wait to replace it, and the answers to it."""
     if resource_type == "Appointment":
         return (f"_id={appointment}", *(instead_of(appointment, f"Patient/{id_}") for id_ in sorted(people)))
     return (f"appointment=Appointment/{appointment}",)
 
 
 def instead_of(appointment: str, patient: str) -> str:
-    """The term of what stands in the place of an Appointment (id) of a Patient (reference), or waits to."""
+    """The term of appointments that have replaced, or wait to replace, an Appointment (id) of a Patient (reference)."""
     return f"{INSTEAD}{appointment}|{patient}"
 
 
 def terms_of(resource_type: str, patients: Iterable[str], oneself: frozenset[str]) -> tuple[str, ...]:
-    """The terms by which a resource is about one of these patients. What is about oneself is seen whole; of what is
-    about somebody whom one represents, that which is shared."""
+    """The terms of the resources about these patients that the principal may see: all resources about themselves, and the
+    shared ones about persons whom they represent."""
     row, found = TYPES[resource_type], list[str]()
     for patient in sorted(patients):
         if row.share == "whole" or patient in oneself:
@@ -242,7 +242,7 @@ def terms_of(resource_type: str, patients: Iterable[str], oneself: frozenset[str
 
 
 def person_terms(resource_type: str, terms: Iterable[str]) -> frozenset[str]:
-    """Those of a resource's terms that say about whom it is."""
+    """The terms of a resource that name the Patients it is about."""
     starts = tuple(f"{name}=Patient/" for name in COMPARTMENT[resource_type])
     return frozenset(term for term in terms if term.startswith(starts))
 

@@ -1,6 +1,6 @@
-"""Who may do what: role × type × interaction → how far, as the rows of `type_table` say it, and what each operation
-needs. The rights of a request, the documentation (docs/guides/roles.md) and the expectation of the generated matrix test
-are all made from it. A server refuses to be built with a type or an operation that the table does not know.
+"""The rights by role: role × type × interaction → reach, from the rows of `type_table`, and the needs of each operation.
+The rights of a request, the documentation (docs/guides/roles.md) and the expectations of the generated matrix test are
+all made from it. A server with a type or an operation that the table lacks cannot be built.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from creneau_shared.type_table import reach_of as reach_of
 
 
 def needed(resource_type: str, action: Action) -> str:
-    """What one must be allowed on behalf of a practice or a person for `action`."""
+    """The right on behalf of a practice or a person that `action` needs."""
     if action in ("r", "s"):
         return "see"
     row = TYPES.get(resource_type)
@@ -27,16 +27,16 @@ def needed(resource_type: str, action: Action) -> str:
 
 @dataclass(frozen=True, slots=True)
 class OperationRow:
-    """What an operation needs."""
+    """The needs of an operation."""
 
     right: tuple[str, Action] | None
-    """on which type, what; None: see `otherwise`"""
+    """the needed access (type, action); None: see `otherwise`"""
     otherwise: str = ""
-    """what stands in for a right, or narrows it"""
+    """a condition in place of a right, or in addition to it, in words"""
     scope: str | None = None
-    """a scope without which nobody may, whatever their role"""
+    """a scope that every role needs"""
     is_open: bool = False
-    """of one on the base: whether nobody needs a token, as what it takes is open to everybody"""
+    """for an operation on the base: whether it needs no token, as its data are open to everybody"""
 
 
 OPERATE = "creneau/operate"
@@ -102,11 +102,11 @@ OPERATIONS: Mapping[str, OperationRow] = {
     "renew-link": OperationRow(None, "whoever has the link of a message: a new one goes to where it went"),
     "renounce": OperationRow(("RelatedPerson", "u"), "whoever represents the person"),
 }
-"""By code (`$find`)."""
+"""Code without `$` (`find`) → the needs of the operation."""
 
 
 def require_told(types: Iterable[str], operations: Iterable[str]) -> None:
-    """ValueError for a type, or for an operation (its code), of which the table says nothing."""
+    """Raises ValueError for types, or operations (by code), that the table lacks."""
     untold = sorted({*types} - {*TYPES}) + sorted(f"${code}" for code in {*operations} - {*OPERATIONS})
     if untold:
         raise ValueError(

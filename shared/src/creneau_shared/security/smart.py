@@ -1,7 +1,7 @@
-"""How an application gets a token here, as SMART App Launch 2.2 has it told (`.well-known/smart-configuration`).
+"""The document `.well-known/smart-configuration` of SMART App Launch 2.2: how an application gets a token.
 
-Tokens are the issuer's business: what is said of getting them is what the issuer itself publishes, and nothing that it
-does not. What is ours to say is which scopes are honoured (`permission-…`).
+The issuer gives the tokens: the document repeats what the issuer publishes about getting them, and adds nothing to that.
+It adds only the kinds of scopes that are honoured here (`permission-…`).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from creneau_shared.security.trust import trusted_roots
 log = structlog.get_logger(__name__)
 
 KEPT_S = 300.0
-"""what an issuer publishes changes with its configuration only"""
+"""how long an issuer's document is kept: it changes only with the issuer's configuration"""
 
 _PASSED_ON = (
     "issuer",
@@ -37,12 +37,12 @@ _PASSED_ON = (
     "response_types_supported",
     "scopes_supported",
 )
-"""elements that both documents have with one meaning"""
+"""elements with the same meaning in both documents"""
 _DEFAULT_GRANTS = ("authorization_code", "implicit")
 _DEFAULT_METHODS = ("client_secret_basic",)
-"""what an issuer means that does not say (Discovery, section 3)"""
+"""the defaults for an issuer that does not publish them (Discovery, section 3)"""
 _HONOURED = ("permission-patient", "permission-user", "permission-v1", "permission-v2")
-"""of scopes, by `principal.Scope`, whoever issued them"""
+"""capabilities for scopes, which `principal.Scope` reads from any issuer"""
 _BY_METHOD = {
     "none": "client-public",
     "client_secret_basic": "client-confidential-symmetric",
@@ -57,13 +57,13 @@ _BY_SCOPE = {
 
 
 def smart_configuration(published: Mapping[str, Any]) -> dict[str, Any]:
-    """The document of an issuer that publishes this (its OpenID Connect discovery document)."""
+    """The SMART document of an issuer with this OpenID Connect discovery document."""
     grants = _words(published, "grant_types_supported", _DEFAULT_GRANTS)
     by_code = "authorization_code" in grants and "authorization_endpoint" in published
     told = {name: published[name] for name in _PASSED_ON if name in published}
     if not by_code:
         told.pop("authorization_endpoint", None)
-    # `plain` protects nobody and may not be named (SMART, section 2.1).
+    # `plain` gives no protection and must not be listed (SMART, section 2.1).
     challenges = [m for m in _words(published, "code_challenge_methods_supported", ()) if m != "plain"]
     return {
         **told,
@@ -74,7 +74,7 @@ def smart_configuration(published: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _capabilities(published: Mapping[str, Any], by_code: bool) -> list[str]:
-    """In the words of the specification (section 2.2), those that hold."""
+    """The supported capabilities, by the specification's codes (section 2.2)."""
     methods = _words(published, "token_endpoint_auth_methods_supported", _DEFAULT_METHODS)
     scopes = _words(published, "scopes_supported", ())
     found = [_BY_METHOD[method] for method in methods if method in _BY_METHOD]
@@ -92,7 +92,7 @@ def _words(published: Mapping[str, Any], name: str, unsaid: tuple[str, ...]) -> 
 
 
 class SmartConfiguration:
-    """The document of the configured issuer, asked for when somebody wants it. One a process; to be closed."""
+    """The document of the configured issuer, fetched on request. One a process; to be closed."""
 
     def __init__(self, issuer: str | None, client: httpx.AsyncClient | None = None) -> None:
         self._issuer = issuer
@@ -105,7 +105,7 @@ class SmartConfiguration:
         await self._client.aclose()
 
     async def document(self) -> dict[str, Any]:
-        """NotFound where no issuer is configured; Unavailable where it has never answered."""
+        """The document. Raises NotFound if no issuer is configured, Unavailable if it has never answered."""
         if self._issuer is None:
             raise NotFound(
                 "Aucun fournisseur d'identité n'est configuré ici.",
@@ -118,7 +118,7 @@ class SmartConfiguration:
             return self._known
 
     async def _ask(self, issuer: str) -> dict[str, Any]:
-        """What the issuer says now; while it is silent, what it said last."""
+        """The document from the issuer's present answer; if it does not answer, the last known one."""
         try:
             return smart_configuration(await discover(self._client, issuer))
         except DISCOVERY_FAILURES as error:

@@ -1,7 +1,7 @@
 """Access tokens, checked against the issuer's published keys (OpenID Connect Discovery 1.0, RFC 9068).
 
-In this order: signature, type and claims (`claims`), what the token is bound to (`confirmation`), whether it was taken
-back (`revocation`), and the issuer's own word where it is to be asked (`introspection`).
+In this order: signature, type and claims (`claims`), bindings (`confirmation`), revocation (`revocation`), and the
+issuer's answer if it must be asked (`introspection`).
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ AS_BEARER = Presented()
 
 @dataclass(frozen=True, slots=True)
 class _Published:
-    """What the issuer publishes: its name in its own spelling, its keys, and the address of its introspection endpoint."""
+    """The issuer's published data: its name in its own spelling, its keys, and its introspection endpoint."""
 
     issuer: str
     keys: KeySet
@@ -52,7 +52,7 @@ class _Published:
 
 @dataclass(frozen=True, slots=True)
 class _Verified:
-    """A token whose signature and claims hold until `expires` (Unix seconds)."""
+    """A verified token; signature and claims are valid until `expires` (Unix seconds)."""
 
     expires: float
     principal: Principal
@@ -62,7 +62,7 @@ class _Verified:
 class TokenVerifier:
     """Turns an access token into a `Principal`. One a process; verified tokens are remembered until they expire.
 
-    What can change meanwhile is checked at each request: its proof, and whether it was taken back.
+    Checks that can change are done at each request: the token's proof, and its revocation.
     """
 
     def __init__(
@@ -95,12 +95,12 @@ class TokenVerifier:
         await self._client.aclose()
 
     async def ping(self) -> None:
-        """Raise when the issuer's keys are not known and cannot be fetched."""
+        """Raises if the issuer's keys are not known and cannot be fetched."""
         if self._published is None:
             await self._fetch()
 
     async def verify(self, token: str, presented: Presented = AS_BEARER) -> Principal:
-        """The principal of `token` as it was presented; Unauthenticated when it does not hold."""
+        """The principal of `token` as presented; raises Unauthenticated if the token is not valid."""
         now = self._clock.now().timestamp()
         verified = self._verified.get(token)
         if verified is None or now >= verified.expires:
@@ -156,7 +156,7 @@ class TokenVerifier:
             return self._published
 
     async def _discover(self) -> _Published:
-        """Tokens must write the issuer's name as the issuer does."""
+        """Fetches the issuer's document and keys. Tokens must have the issuer's name as the document writes it."""
         document = await discover(self._client, self._issuer)
         keys = await self._client.get(document["jwks_uri"])
         keys.raise_for_status()
@@ -188,7 +188,7 @@ def create_verifier(settings: ServiceSettings, clock: Clock, database: Database)
 
 
 def _claim_names(settings: ServiceSettings) -> ClaimNames:
-    """Under which names the issuer's tokens say who somebody is."""
+    """The names of the identity claims in the issuer's tokens."""
     return ClaimNames(
         role=settings.oidc_role_claim,
         organizations=settings.oidc_organizations_claim,

@@ -1,4 +1,4 @@
-"""Whom outgoing connections trust."""
+"""The certificate authorities that outgoing connections trust."""
 
 from __future__ import annotations
 
@@ -10,6 +10,6 @@ import httpx
 
 @cache
 def trusted_roots() -> ssl.SSLContext:
-    """The authorities that this machine trusts, for `verify=` of a client. Reading them costs as much as ten requests, so they
-    are read once a process."""
+    """The certificate authorities that outgoing connections trust, for `verify=` of a client. Read once a process, since
+    reading them costs as much as ten requests."""
     return httpx.create_ssl_context()

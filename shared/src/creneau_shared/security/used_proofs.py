@@ -1,6 +1,6 @@
 """The DPoP proofs that were used: the table `used_proof` of each service's database.
 
-One row for each request with a proof. The table is UNLOGGED: a crash of the database empties it, and a proof is good
+One row for each request with a proof. The table is UNLOGGED: a crash of the database empties it, but a proof is valid
 for no longer than `DPOP_PROOF_AGE_MAX_S`.
 """
 

@@ -1,7 +1,8 @@
-"""Vouchers: booking, which knows whose account is whose, tells notifications that a caller may have a person's messages.
+"""Vouchers: booking, which knows the accounts of persons, confirms to notifications that a caller may have a person's
+messages.
 
-Services do not call each other; the gateway carries the voucher from the one's answer to the other's request. It is
-good for one caller, one Patient and a minute, and is signed with a key that both services share.
+Services do not call each other; the gateway copies the voucher from booking's answer into the request to notifications.
+It is valid for one caller, one Patient and one minute, and is signed with a key that both services share.
 """
 
 from __future__ import annotations
@@ -23,14 +24,14 @@ class Vouchers:
         self._key = secret.encode()
 
     def write(self, principal: Principal, patient_id: str, now: datetime) -> str | None:
-        """A voucher that this caller may have what is kept about this Patient; None when no secret is configured."""
+        """A voucher that this caller may have the data kept about this Patient; None when no secret is configured."""
         if not self._key:
             return None
         until = str(int(now.timestamp()) + LIFETIME_S)
         return f"{until}.{self._signature(principal, patient_id, until)}"
 
     def holds(self, text: str | None, principal: Principal, patient_id: str, now: datetime) -> bool:
-        """Whether `text` was written for this caller and Patient, not long ago."""
+        """Whether `text` is a voucher for this caller and Patient that is still valid."""
         until, _, signature = (text or "").partition(".")
         if not self._key or not (until.isascii() and until.isdigit() and len(until) < 15):
             return False

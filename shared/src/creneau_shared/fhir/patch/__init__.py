@@ -1,7 +1,7 @@
 """The three patch formats of FHIR R4 (http.html#patch) on a resource.
 
-A patch changes a copy, all of it or nothing; what comes out is not validated here. Identity stays: a patch
-that changes `resourceType`, `id` or `meta.versionId` is refused.
+A patch changes a copy, wholly or not at all; the result is not validated here. A patch that changes `resourceType`,
+`id` or `meta.versionId` is refused.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ Item = tuple[Any, Any]
 
 @dataclass(frozen=True, slots=True)
 class _Operation:
-    """One operation with its parts by name, and how its errors are raised."""
+    """One operation: its parts by name, and its errors."""
 
     number: int
     parts: Mapping[str, dict[str, Any]]
@@ -87,7 +87,7 @@ def apply(parameters: dict[str, Any], resource: dict[str, Any]) -> dict[str, Any
 
 
 def _add(operation: _Operation, resource: dict[str, Any]) -> None:
-    """`path` is the element to add to, `name` what: one more item of a list, or what is not there yet."""
+    """Adds the element `name` to the element at `path`: one more item of a list, or an element that is absent."""
     parent = _the_one(operation, resource, operation.path())
     content, definition = parent.content(create=True), parent.type()
     if content is None or definition is None:
@@ -101,7 +101,7 @@ def _add(operation: _Operation, resource: dict[str, Any]) -> None:
 
 
 def _insert(operation: _Operation, resource: dict[str, Any]) -> None:
-    """`path` is a list, `index` the place that the new item takes."""
+    """Inserts an item into the list at `path`, at the place `index`."""
     content, element, definition = _list_at(operation, resource)
     items = _items(content, element)
     index = operation.number_of("index")
@@ -115,7 +115,7 @@ def _insert(operation: _Operation, resource: dict[str, Any]) -> None:
 
 
 def _delete(operation: _Operation, resource: dict[str, Any]) -> None:
-    """`path` is one element, or none: then nothing is to be done."""
+    """Deletes the one element at `path`; does nothing if there is none."""
     nodes = select(resource, operation.path())
     if not nodes:
         return
@@ -127,7 +127,7 @@ def _delete(operation: _Operation, resource: dict[str, Any]) -> None:
 
 
 def _replace(operation: _Operation, resource: dict[str, Any]) -> None:
-    """`path` is one element, which must be there; a choice may change its type."""
+    """Replaces the one element at `path`, which must exist; a choice may change its type."""
     node = _the_one(operation, resource, operation.path())
     element = _not_root(operation, node)
     part = operation.value()
@@ -144,7 +144,7 @@ def _replace(operation: _Operation, resource: dict[str, Any]) -> None:
 
 
 def _move(operation: _Operation, resource: dict[str, Any]) -> None:
-    """`path` is a list: its item `source` goes to `destination`."""
+    """Moves an item of the list at `path` from `source` to `destination`."""
     content, element, _ = _list_at(operation, resource)
     items = _items(content, element)
     source, destination = operation.number_of("source"), operation.number_of("destination")
@@ -222,7 +222,7 @@ def _siblings(operation: _Operation, resource: dict[str, Any], node: Node) -> Ty
 
 
 def _items(owner: dict[str, Any], element: ElementDefinition) -> list[Item]:
-    """The items of an element, of a single one a list of one."""
+    """The items of an element; one item if it does not repeat."""
     values, beside = owner.get(element.name), owner.get(f"_{element.name}")
     if not element.is_list:
         return [] if values is None and beside is None else [(values, beside)]
@@ -233,7 +233,7 @@ def _items(owner: dict[str, Any], element: ElementDefinition) -> list[Item]:
 
 
 def _store(owner: dict[str, Any], element: ElementDefinition, items: list[Item]) -> None:
-    """Write items back: a property without any content goes."""
+    """Writes items back; removes a property that has no content left."""
     for name, found in (
         (element.name, [value for value, _ in items]),
         (f"_{element.name}", [beside for _, beside in items]),

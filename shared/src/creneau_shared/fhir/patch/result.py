@@ -1,4 +1,4 @@
-"""What the patch formats have in common: their errors, their limits and the tidying of what they leave."""
+"""Common parts of the patch formats: errors, limits and the clean-up of results."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def check_count(operations: int) -> None:
 
 
 def check_depth(resource: Any, operation: int | None = None) -> None:
-    """Unprocessable when the resource is nested deeper than a body may be: operations can bring such depth together."""
+    """Raises Unprocessable if the resource is nested deeper than a body may be, since operations can add up to that."""
     if json.depth(resource) > json.NESTING_MAX:
         raise too_deep(operation)
 

@@ -1,7 +1,7 @@
 """XML Patch (RFC 5261) on the XML form of a resource: `add`, `replace` and `remove`, each with an XPath in
 `sel`.
 
-Names without prefix in a selector are of FHIR's namespace, as with a default namespace in the patch document.
+Names without prefix in a selector belong to FHIR's namespace, as with a default namespace in the patch document.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ def _on_element(number: int, name: str, operation: etree._Element, target: etree
 
 
 def _add(number: int, operation: etree._Element, target: etree._Element) -> None:
-    """Children at the end or `prepend`ed, siblings `before` or `after`, or an attribute (`type="@…"`)."""
+    """Adds children at the end or at the start (`prepend`), siblings (`before`, `after`), or an attribute (`type="@…"`)."""
     attribute = operation.get("type", "")
     if attribute.startswith("@"):
         try:
@@ -143,7 +143,7 @@ def _on_attribute(number: int, name: str, operation: etree._Element, target: Any
 
 
 def _contents(number: int, operation: etree._Element) -> list[etree._Element]:
-    """Copies of the elements in an operation, brought into FHIR's namespace where they have none."""
+    """Copies of the elements in an operation; those without a namespace get FHIR's."""
     contents = [copy.deepcopy(child) for child in operation]
     if not contents:
         raise malformed("l'opération ne contient aucun élément", "the operation holds no element", number)

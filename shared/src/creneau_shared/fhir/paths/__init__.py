@@ -4,5 +4,5 @@ grammar.py    text → steps
 elements.py   steps → the elements of a resource that they point at, which a patch changes
 extraction.py steps → extractors of the values that a search parameter finds, compiled once
 
-The third reads the steps alone: by which elements a profile tells slices apart (`profiles/matching.py`).
+The third use has no module here: `profiles/matching.py` reads the steps of the discriminators of slices.
 """

@@ -29,7 +29,7 @@ class Node:
 
     @property
     def value(self) -> Any:
-        """The JSON value; None of a primitive that has extensions only."""
+        """The JSON value; None for a primitive that has only extensions."""
         if self.definition is None:
             return self.owner
         return _item(self.owner.get(self.definition.name), self.index)
@@ -48,7 +48,7 @@ class Node:
         return None if self.definition.kind == "xhtml" else type_definition(self.definition.type)
 
     def content(self, create: bool = False) -> dict[str, Any] | None:
-        """The object that holds the children: of a primitive, its id and extensions."""
+        """The object that holds the children; for a primitive, the object with its id and extensions."""
         if not self.is_primitive or self.definition is None:
             return self.value if isinstance(self.value, dict) else None
         beside = f"_{self.definition.name}"

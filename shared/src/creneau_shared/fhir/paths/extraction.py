@@ -1,9 +1,9 @@
 """Expressions of search parameters, compiled to extractors.
 
-Beside what `grammar` says: `extension.where(url='…').value` is whatever value[x] there is, and
-`Patient.deceased.exists() and Patient.deceased != false` the one condition of R4 that is not a path.
+In addition to `grammar`: `extension.where(url='…').value` finds any value[x], and
+`Patient.deceased.exists() and Patient.deceased != false` is R4's one expression that is not a path.
 
-Compiled once; a resource is then walked by the elements that it has, not by the parameters that exist.
+Expressions are compiled once; a resource is then walked by the elements that it has, not by all parameters.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from typing import Any
 from creneau_shared.fhir.paths.grammar import Name, OfTarget, OfType, Step, Steps, Where, parse_union
 
 Extract = Callable[[list[Any]], list[Any]]
-"""From the values at one level to those at the next, lists flattened."""
+"""Values at one level → values at the next, with lists flattened."""
 
 _DECEASED = "Patient.deceased.exists() and Patient.deceased != false"
 
 
 @dataclass(frozen=True, slots=True)
 class Path:
-    """One alternative of an expression: the resource's element it begins with, and the steps from there.
+    """One alternative of an expression: the element of the resource where it begins, and the steps from there.
 
     `target` keeps only references to that type. Paths with the same `route` find the same values, so that one
     walk serves several parameters.
@@ -34,7 +34,7 @@ class Path:
     target: str | None = None
 
     def values(self, value: Any) -> list[Any]:
-        """The values found in `value`, the content of `element`, whatever the target."""
+        """The values found in `value`, the content of `element`; `target` is not applied."""
         found = value if isinstance(value, list) else [value]
         for step in self.steps:
             found = step(found)
@@ -52,7 +52,7 @@ def compile_expression(expression: str) -> tuple[Path, ...]:
 
 
 def _compile(steps: Steps, expression: str) -> Path:
-    """The path of one alternative; ValueError for what a search parameter does not say."""
+    """The path of one alternative; raises ValueError for steps that no search parameter uses."""
     _, *rest = _choices_named(steps)
     target = None
     if rest and isinstance(rest[-1], OfTarget):
@@ -126,7 +126,7 @@ def _where(name: str, literal: str) -> Extract:
 
 
 def referenced_type(reference: dict[str, Any]) -> str | None:
-    """The type that a Reference names, by its literal or else its `type`; None when it does not say."""
+    """The type that a Reference names, in its literal or else its `type`; None when it names none."""
     literal = reference.get("reference")
     if isinstance(literal, str) and "/" in literal:
         parts = literal.partition("/_history/")[0].rsplit("/", 2)

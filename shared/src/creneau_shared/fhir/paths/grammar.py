@@ -71,7 +71,7 @@ Steps = tuple[Step, ...]
 
 
 class _Scanner:
-    """Reads a path from left to right; `resolving`: it may say what its references lead to."""
+    """Reads a path from left to right; `resolving`: conditions on the target type of references are allowed."""
 
     def __init__(self, text: str, *, resolving: bool = False) -> None:
         self.text = text
@@ -86,7 +86,7 @@ class _Scanner:
         return match
 
     def skip(self, literal: str) -> bool:
-        """Pass over `literal` and blanks around it, if it comes next."""
+        """Skips `literal` and blanks around it, if it comes next."""
         start = self.position
         self.take(_BLANK)
         if not self.text.startswith(literal, self.position):
@@ -115,7 +115,7 @@ class _Scanner:
                 return tuple(steps)
 
     def beginning(self) -> tuple[Step, ...]:
-        """A name, or an extension of what the path begins at."""
+        """A name, or an extension of the element where the path begins."""
         name = self.name()
         if name != "extension" or not self.skip("("):
             return (Name(name),)
@@ -134,7 +134,7 @@ class _Scanner:
         return steps
 
     def member(self) -> tuple[Step, ...]:
-        """What stands after a dot: a name or a function."""
+        """The part after a dot: a name or a function."""
         name = self.name()
         if not self.skip("("):
             return (Name(name),)

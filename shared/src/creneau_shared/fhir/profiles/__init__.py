@@ -1,7 +1,7 @@
-"""Profiles that resources may declare (FR Core 2.2.0, SAS 1.2.0, Créneau's own), and what they demand.
+"""Profiles that resources may declare (FR Core 2.2.0, SAS 1.2.0, Créneau's own), and their rules.
 
-A profile is data (`catalogue`), compiled once into a tree (`tree`) that each resource is walked against
-(`checking`). What cannot be decided here (a value set that is not held, a reference to elsewhere) is not refused.
+A profile is data (`catalogue`), compiled once into a tree (`tree`), against which each resource is checked
+(`checking`). A value that cannot be judged (unknown value set, reference to another server) is not refused.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ def profiles_of(resource_type: str) -> tuple[str, ...]:
 
 
 def profile_issues(resource: dict[str, Any], asked: Iterable[str] = ()) -> list[Issue]:
-    """What the resource breaks of the profiles that it declares in meta.profile, or that are asked for.
+    """The rules that the resource breaks, of the profiles in its meta.profile and of those in `asked`.
 
-    A profile that is asked for and not known is a warning; one that is merely declared is the client's own
-    affair. The resource is valid R4 already. Some issues may be warnings.
+    An unknown profile in `asked` gives a warning; an unknown profile that is only declared is ignored. The resource
+    must already be valid R4. Some issues may be warnings.
     """
     declared = [url for url in resource.get("meta", {}).get("profile", ()) if url is not None]
     wanted = [profile.partition("|")[0] for profile in asked]

@@ -1,10 +1,9 @@
-"""The profiles and extensions that are known: national ones (`fhir.national`) and Créneau's own, as data in the shape of
-FHIR's own differentials.
+"""The known profiles and extensions: national ones (`fhir.national`) and Créneau's own, as data in the shape of FHIR's
+differentials.
 
-From one such row the StructureDefinition is made that is served (`fhir.structure_definitions`) and the check that
-is carried out (`compiled`). The rows hold what constrains (cardinalities, fixed values and patterns, bindings,
-types, slices) and no prose. Those of SAS stand on FR Core 1.1.0, which is not published beside them: what they
-inherit from it is restated in their own rows.
+The served StructureDefinition (`fhir.structure_definitions`) and the check (`tree`) are both made from these rows.
+They hold the constraints (cardinalities, fixed values and patterns, bindings, types, slices) and no prose. The SAS
+profiles derive from FR Core 1.1.0, which is not in the catalogue: their rows repeat the constraints that they inherit.
 """
 
 from __future__ import annotations
@@ -50,7 +49,7 @@ class Profile:
 
     @property
     def short_name(self) -> str:
-        """How a sentence names it."""
+        """The profile's name in a sentence."""
         return self.id
 
 
@@ -67,7 +66,7 @@ def profile_of(canonical: str) -> Profile | None:
 
 
 def target_type(canonical: str) -> str | None:
-    """The resource type that a reference to this profile points to; None when it cannot be told."""
+    """The resource type that a reference to this profile points to; None when it is not known."""
     url = canonical.partition("|")[0]
     known = profile_catalogue().get(url)
     name = known.type if known else url.removeprefix(FR_CORE_1).removeprefix(HL7)

@@ -1,4 +1,4 @@
-"""A resource against a compiled profile: one walk, the path rendered only where something is found."""
+"""Checks a resource against a compiled profile in one walk; a path is written out only for a finding."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Item = tuple[str, Any]
 
 
 def check_profile(resource: Json, profile: Profile) -> Iterator[Issue]:
-    """What `resource` breaks of a profile and of those that it stands on."""
+    """The rules that `resource` breaks, of a profile and of its base profiles."""
     name = resource["resourceType"]
     if name != profile.type:
         yield findings.other_base(profile.short_name, name, profile.type)
@@ -28,19 +28,19 @@ def check_profile(resource: Json, profile: Profile) -> Iterator[Issue]:
 
 
 def check_value(value: Any, profile: Profile, path: str, root: Json) -> Iterator[Issue]:
-    """The same for a value of a profiled data type, at `path` inside `root`."""
+    """As `check_profile`, for a value of a profiled data type at `path` inside `root`."""
     yield from _Walk(profile, root).value(value, tree_of(profile.url), path)
 
 
 class _Walk:
-    """One profile over one resource."""
+    """The check of one resource against one profile."""
 
     def __init__(self, profile: Profile, root: Json) -> None:
         self._profile = profile.short_name
         self._root = root
 
     def value(self, value: Any, node: Node, path: str) -> Iterator[Issue]:
-        """One value, and what is in it."""
+        """Checks one value and its content."""
         if node.has_fixed and value != node.fixed:
             yield findings.other_value(self._profile, path, node.fixed)
         if node.has_pattern and not follows(value, node.pattern):
@@ -70,7 +70,7 @@ class _Walk:
             yield findings.words_only(self._profile, path, value_set)
 
     def _element(self, owner: Json, node: Node, path: str) -> Iterator[Issue]:
-        """All values of one element of `owner`."""
+        """Checks all values of one element of `owner`."""
         items, place = _items(owner, node.name, path)
         yield from self._count(items, node, place, None)
         if node.name.endswith("[x]") and node.types:

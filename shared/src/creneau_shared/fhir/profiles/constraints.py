@@ -1,4 +1,4 @@
-"""The invariants of the profiles that are known, by their key: each a function of the element that it stands on."""
+"""The invariants of the known profiles, by key: each is a function of the element on which it is stated."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _OLD_EXTENSIONS: Final = "http://fhir.fr/StructureDefinition/"
 
 @dataclass(frozen=True)
 class Constraint:
-    """`holds` tells whether the element fulfils it; `fr` and `en` state it."""
+    """An invariant: `holds` tells whether an element fulfils it; `fr` and `en` state it."""
 
     key: str
     severity: Literal["error", "warning"]
@@ -98,7 +98,7 @@ def _fr_core_3(patient: Json) -> bool:
 
 
 def _typed(extension: str, code: str) -> Callable[[Json], bool]:
-    """A place with the extension is of that type."""
+    """A rule: a Location with the extension has the type `code`."""
 
     def holds(location: Json) -> bool:
         return not _extensions(location, _OLD_EXTENSIONS + extension) or any(

@@ -1,4 +1,4 @@
-"""Known extensions wherever they stand in a resource: their content, and whether they may stand there."""
+"""Checks the known extensions in a resource: their content, and whether they may stand at their place."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ Json = dict[str, Any]
 
 
 def extension_issues(resource: Json) -> Iterator[Issue]:
-    """What the known extensions of a resource, its own and those of its parts, break of their definitions."""
+    """The rules that the known extensions in a resource, at any depth, break of their definitions."""
     name = resource["resourceType"]
     yield from _inside(resource, name, name, name, resource)
 
 
 def _inside(value: Json, type_name: str, path: str, element: str, root: Json) -> Iterator[Issue]:
-    """`path` has indexes, `element` is the same without: what a context names."""
+    """`path` has indexes; `element` is the path without them, as a context names it."""
     definition = type_definition(type_name)
     for extension in value.get("extension", ()):
         profile = profile_catalogue().get(extension.get("url", ""))

@@ -1,4 +1,4 @@
-"""What is said of a resource that breaks a profile: one sentence in each language, with the element."""
+"""The issues for a resource that breaks a profile: one sentence in each language, with the element."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def _name(value_set: str) -> str:
 
 
 def words_only(profile: str, path: str, value_set: str) -> Issue:
-    """A warning: the words are kept, nobody can search by them."""
+    """A warning for a concept in words only: the words are stored, but no search finds them."""
     name = _name(value_set)
     found = _finding(
         "code-invalid",

@@ -1,4 +1,4 @@
-"""Whether a value is what a profile fixes, follows its pattern, is in its value set, or belongs to a slice."""
+"""Decides whether a value matches a profile's fixed value or pattern, is in its value set, or belongs to a slice."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _steps_of = cache(parse_path)
 
 
 def follows(value: Any, pattern: Any) -> bool:
-    """Whether `value` has at least what `pattern` has (FHIR R4 elementdefinition.html#pattern)."""
+    """Whether `value` has at least the content of `pattern` (FHIR R4 elementdefinition.html#pattern)."""
     if isinstance(pattern, dict):
         return isinstance(value, dict) and all(
             name in value and follows(value[name], part) for name, part in pattern.items()
@@ -27,8 +27,8 @@ def follows(value: Any, pattern: Any) -> bool:
 def in_value_set(value: Any, canonical: str) -> bool | None:
     """Whether a code, Coding or CodeableConcept has a code of the value set.
 
-    None when the set is not known, and for a concept in words only: FHIR wants a code there, SAS's own platform
-    takes the words.
+    None when the set is not known, and for a concept in words only: FHIR requires a code there, but the SAS platform
+    accepts words.
     """
     codes = value_set_codes(canonical)
     if codes is None:
@@ -72,7 +72,7 @@ def _discriminates(item: Any, member: Node, kind: str, path: str) -> bool | None
 
 
 def _has_extension_value(item: Any, member: Node, url: str) -> bool | None:
-    """The discriminator `extension('url').value`."""
+    """Whether `item` fulfils the discriminator `extension('url').value`; None when it cannot be told."""
     for extension in member.children["extension"].slices.values():
         if extension.type_profiles and extension.type_profiles[0].partition("|")[0] == url:
             values = [
@@ -93,7 +93,7 @@ def _any_fits(values: list[Any], node: Node) -> bool | None:
 
 
 def _fits(value: Any, node: Node) -> bool | None:
-    """Whether a value has what tells the slice; None when nothing does, or it is not known here."""
+    """Whether a value has the discriminating content of the slice; None when there is none, or it is not known here."""
     verdicts: list[bool | None] = []
     if node.has_fixed:
         verdicts.append(bool(value == node.fixed))

@@ -1,4 +1,4 @@
-"""A profile compiled: a tree of elements, each with what it demands, walked once for each resource."""
+"""A compiled profile: a tree of elements with their rules, walked once for each resource."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _BY_URL: Final = (("value", "url"),)
 
 @dataclass(slots=True, eq=False)
 class Node:
-    """What a profile demands of one element.
+    """The rules of a profile for one element.
 
-    `name` is the JSON property, or `value[x]` for whichever type of a choice. `min` and `max` (None: any number)
-    are the profile's own, the base definition having been checked before. `slices` are by name, in their order.
+    `name` is the JSON property, or `value[x]` for any type of a choice. `min` and `max` (None: any number) are the
+    profile's own; the base definition has been checked before. `slices` are by name, in their order.
     """
 
     name: str
@@ -49,7 +49,7 @@ class Node:
         return self.pattern is not _ABSENT
 
     def child(self, name: str) -> Node:
-        """The node below of that name, made when there is none yet."""
+        """The child node of that name; created if there is none yet."""
         return self.children.setdefault(name, Node(name))
 
 
@@ -67,7 +67,7 @@ def _compile(profile: Profile) -> Node:
 
 
 def _rows(profile: Profile) -> Iterator[Mapping[str, Any]]:
-    """The rows of the profile that it stands on, then its own: a slice may be declared there and narrowed here."""
+    """The rows of the base profile, then the profile's own: it may narrow a slice that its base declares."""
     base = profile_of(profile.base)
     if base is not None:
         yield from _rows(base)

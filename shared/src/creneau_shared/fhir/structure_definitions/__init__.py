@@ -1,4 +1,4 @@
-"""StructureDefinitions: what this server knows of FHIR's types, of the profiles that it checks, of extensions."""
+"""The StructureDefinitions that this server has: of FHIR's types, of the profiles that it checks, of extensions."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ __all__ = ["structure_definitions"]
 
 @cache
 def structure_definitions(types: tuple[str, ...]) -> tuple[dict[str, Any], ...]:
-    """Those of the resource `types`, of the data types that they are made of, and of every known profile and
-    extension. Not to be changed."""
+    """The StructureDefinitions of the resource `types`, of their data types, and of every known profile and extension.
+    Not to be changed."""
     return (
         *(base_definition(name) for name in (*types, *data_types_of(types))),
         *(profile_definition(url) for url in profile_catalogue()),

@@ -1,7 +1,7 @@
 """StructureDefinitions of R4's own types, from the definitions that validation walks.
 
-The canonical is HL7's, and so is the definition that counts; what is served here says which elements this server
-knows, and checks, under that name.
+The canonical is HL7's, and HL7's definition is the authority; the served ones state which elements this server knows and
+checks under that name.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def base_definition(name: str) -> Resource:
 
 @cache
 def data_types_of(names: tuple[str, ...]) -> tuple[str, ...]:
-    """The complex data types that these types are made of, directly or not."""
+    """The complex data types that these types use, directly or not."""
     seen: set[str] = set()
     waiting = list(names)
     while waiting:
@@ -101,7 +101,7 @@ def _elements(definition: TypeDefinition) -> Iterator[Resource]:
 
 
 def _children(definition: TypeDefinition, path: str, placed: dict[str, str]) -> Iterator[Resource]:
-    """The elements below `path`; `placed` says where a backbone type stands that is used again elsewhere."""
+    """The elements below `path`; `placed`: backbone type → the path where it stands, for elements that reuse it."""
     done: set[str] = set()
     for element in definition.elements:
         if element.choice is None:

@@ -1,5 +1,5 @@
-"""The invariants of R4 in FHIRPath, as the StructureDefinitions that are served state them: by their key, relative to the
-element on which they stand. They are judged by the functions of `fhir.invariants`; a test holds the two together.
+"""The invariants of R4 in FHIRPath, for the served StructureDefinitions: by key, relative to the element on which they are
+stated. The functions of `fhir.invariants` check them; a test compares the two.
 """
 
 from __future__ import annotations

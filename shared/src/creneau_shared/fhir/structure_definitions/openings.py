@@ -1,4 +1,4 @@
-"""What our extensions mean by which an agenda states its openings, by their id."""
+"""The meanings of our extensions for the openings of an agenda (Schedule), by the extension's id."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""StructureDefinitions of the profiles and extensions that are known, from the same rows as their checks."""
+"""StructureDefinitions of the known profiles and extensions, from the same rows as their checks."""
 
 from __future__ import annotations
 
@@ -175,7 +175,7 @@ _OWN_MEANINGS: Final[Mapping[str, tuple[str, str]]] = {
         "When an account took this up by its invitation; the server writes it.",
     ),
 }
-"""What our own extensions mean, by their id."""
+"""The meanings of our own extensions, by their id."""
 
 
 @cache
@@ -249,7 +249,7 @@ def _snapshot(profile: Profile, differential: Sequence[Resource]) -> list[Resour
 
 
 def _elements_of(type_: Resource) -> Sequence[Resource]:
-    """What stands in an element of this type: its profile where that is known, else the type's own elements."""
+    """The elements below an element of this type: those of its profile if that is known, else the type's own."""
     for canonical in type_.get("profile", ()):
         if (profile := profile_of(canonical)) is not None:
             return list(profile_definition(profile.url)["snapshot"]["element"])

@@ -10,10 +10,9 @@ Element = dict[str, Any]
 
 
 class Snapshot:
-    """Elements in their order, which grow as a differential reaches into data types and slices.
+    """The elements in their order; elements are added when a differential reaches into data types and slices.
 
-    `elements_of(type)` gives the snapshot of what stands in an element of that `ElementDefinition.type`, its root
-    first.
+    `elements_of(type)` gives the snapshot of the content of an element of that `ElementDefinition.type`, its root first.
     """
 
     def __init__(self, base: Sequence[Element], elements_of: Callable[[Element], Sequence[Element]]) -> None:
@@ -25,7 +24,7 @@ class Snapshot:
         return self._elements
 
     def lay_over(self, change: Element) -> None:
-        """One element of the differential."""
+        """Applies one element of the differential."""
         self._find(change["id"]).update(copy.deepcopy(change))
 
     def _find(self, element_id: str) -> Element:
@@ -49,7 +48,7 @@ class Snapshot:
             self._slice(f"{parent}.{name}", slice_name)
 
     def _open(self, parent: str) -> None:
-        """Put the elements of its type below an element that has none yet."""
+        """Adds below the element `parent` the elements of its type, if it has none yet."""
         element = self._find(parent)
         inside = self._elements_of(element["type"][0])
         root = inside[0]["id"]
@@ -60,7 +59,7 @@ class Snapshot:
         ]
 
     def _slice(self, element_id: str, slice_name: str) -> None:
-        """Copy an element with all below it as a slice, behind the slices that are there already."""
+        """Copies an element and all below it as a slice, after the existing slices."""
         own = [e for e in self._elements if e["id"] == element_id or e["id"].startswith(f"{element_id}.")]
         sliced_id = f"{element_id}:{slice_name}"
         copied = [_moved(element, element_id, sliced_id, own[0]["path"]) for element in own]
@@ -75,7 +74,7 @@ class Snapshot:
 
 
 def _moved(element: Element, root: str, to_id: str, to_path: str) -> Element:
-    """The element at another place: its id follows the slices, its path does not."""
+    """The element moved to another place: the id contains slice names, the path does not."""
     moved = copy.deepcopy(element)
     rest = element["id"][len(root) :]
     moved["id"] = to_id + rest
@@ -84,5 +83,5 @@ def _moved(element: Element, root: str, to_id: str, to_path: str) -> Element:
 
 
 def path_of(element_id: str) -> str:
-    """An element's path: its id without the names of slices."""
+    """An element's path: its id without slice names."""
     return ".".join(segment.partition(":")[0] for segment in element_id.split("."))

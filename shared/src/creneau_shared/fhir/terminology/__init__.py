@@ -1,7 +1,7 @@
-"""The terminology that Créneau knows: code systems, value sets, and the questions that are asked of them.
+"""The terminology that Créneau knows: code systems, value sets, and lookups in them.
 
-All of it is data of this package, read once at first use; every answer is a lookup. A system or value set that is
-not known answers None (or False), never an empty set: "not known here" is not "no such code".
+All of it is data of this package, read once at first use; every answer is a lookup. For an unknown system or value set
+the answer is None (or False), never an empty set: "not known here" is not "no such code".
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ __all__ = [
 
 
 def known_code_system(url: str) -> bool:
-    """Whether the codes of this system are held here, be it in part."""
+    """Whether codes of this system are held here, all or some."""
     return url in catalogue()
 
 
@@ -38,12 +38,12 @@ def display(system: str, code: str) -> str | None:
 
 
 REMEMBERED = 1024
-"""questions whose answers are kept: what is asked comes from clients, and is without end"""
+"""number of answers kept in a cache: clients can ask any number of different questions"""
 
 
 @lru_cache(REMEMBERED)
 def value_set_codes(canonical: str) -> frozenset[tuple[str, str]] | None:
-    """The (system, code) pairs of a value set; None when it is not known. A `|version` is not looked at."""
+    """The (system, code) pairs of a value set; None when it is not known. A `|version` is ignored."""
     members = expansion(canonical.partition("|")[0])
     return None if members is None else frozenset((member.system, member.code) for member in members)
 
@@ -55,13 +55,13 @@ def value_set_url(logical_id: str) -> str | None:
 
 @lru_cache(REMEMBERED)
 def descendants(system: str, code: str) -> frozenset[str] | None:
-    """The code and all that is below it by is-a; None when the system or the code is not known."""
+    """The code and all codes below it by is-a; None when the system or the code is not known."""
     return _closure(system, code, upwards=False)
 
 
 @lru_cache(REMEMBERED)
 def ancestors(system: str, code: str) -> frozenset[str] | None:
-    """The code and all that is above it by is-a; None when the system or the code is not known."""
+    """The code and all codes above it by is-a; None when the system or the code is not known."""
     return _closure(system, code, upwards=True)
 
 

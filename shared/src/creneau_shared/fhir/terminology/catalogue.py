@@ -1,5 +1,4 @@
-"""What is known: the code systems and value sets of HL7 that ship with this package, national ones (`fhir.national`), and
-our own.
+"""The known code systems and value sets: those of HL7 in this package, national ones (`fhir.national`), and our own.
 
 Codes, labels and hierarchies are those of their publishers; here HL7 FHIR R4 4.0.1 and HL7 Terminology 7.0.1 (CC0).
 """
@@ -41,7 +40,7 @@ def _read(name: str) -> Iterator[dict[str, Any]]:
 
 
 def _code_system(item: dict[str, Any]) -> CodeSystem:
-    """A code system from its row: a concept is `[code, display, parent or parents or null, 1 when closed]`."""
+    """A code system from its row; a concept is `[code, display, parent or parents or null, 1 when closed]`."""
     concepts = [_concept(*row) for row in item["concepts"]]
     return CodeSystem(
         url=item["url"],

@@ -40,8 +40,8 @@ def expansion(canonical: str) -> tuple[Member, ...] | None:
 
 @lru_cache(1024)
 def sources(canonical: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """What an expansion was made from: the code systems and the other value sets of the composition, as canonicals with
-    the version that is held here."""
+    """The sources of an expansion: the code systems and the other value sets of the composition, as canonicals with the
+    version held here."""
     systems: dict[str, None] = {}
     value_sets: dict[str, None] = {}
     waiting = [canonical]
@@ -68,7 +68,7 @@ def _versioned(url: str, version: str | None) -> str:
 
 
 def _members(part: Mapping[str, Any]) -> Iterator[Member]:
-    """The codes of one `include` or `exclude`: of its system, or those that all of its value sets have."""
+    """The codes of one `include` or `exclude`: those of its system, or those that all its value sets have in common."""
     if "system" in part:
         yield from _of_system(part)
         return

@@ -1,6 +1,6 @@
-"""Our own codes in OperationOutcome.issue.details, with what they mean: French, then English.
+"""Our own codes in OperationOutcome.issue.details, with their meanings: French, then English.
 
-Beside these, a rule that FHIR names (`app-2`) is its own code, and so is each primitive type (`type-date`).
+Other codes there are the names of FHIR's rules (`app-2`) and of primitive types (`type-date`).
 """
 
 from __future__ import annotations

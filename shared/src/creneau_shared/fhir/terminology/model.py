@@ -1,4 +1,4 @@
-"""Code systems and value sets as they are kept: plain, frozen, with the hierarchy ready to be walked."""
+"""Code systems and value sets as plain frozen data, with the hierarchy ready for use."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Any, Literal
 
 @dataclass(frozen=True, slots=True)
 class Concept:
-    """One code. `parents` are the codes that it is a kind of; `closed` means not to be used any more; `english` is
-    its English label where `display` is French and both are known."""
+    """One code. `parents`: its direct parents by is-a; `closed`: not to be used any more; `english`: the English label
+    where `display` is French and both are known."""
 
     code: str
     display: str
@@ -42,7 +42,7 @@ class CodeSystem:
 
     @cached_property
     def children(self) -> Mapping[str, tuple[str, ...]]:
-        """The codes right below each code that has any."""
+        """Code → the codes directly below it, for each code that has any."""
         below: dict[str, list[str]] = {}
         for concept in self.concepts.values():
             for parent in concept.parents:
@@ -50,7 +50,7 @@ class CodeSystem:
         return {code: tuple(codes) for code, codes in below.items()}
 
     def closure(self, code: str, *, upwards: bool) -> frozenset[str]:
-        """`code` and all that is above or below it."""
+        """`code` and all codes above or below it."""
         found: set[str] = set()
         waiting = [code]
         while waiting:

@@ -1,4 +1,4 @@
-"""FHIR's terminology operations: their OperationDefinitions, and from a call's input to the question it asks.
+"""FHIR's terminology operations: their OperationDefinitions, and the reading of a call's parameters.
 
 `ValueSet/$expand`, `ValueSet/$validate-code`, `CodeSystem/$lookup`, `CodeSystem/$validate-code` and
 `CodeSystem/$subsumes`, at the level of the type and, where R4 has it, of an instance.
@@ -30,7 +30,7 @@ CODE_MAX: Final = 1_000_000
 
 @dataclass(frozen=True)
 class Call:
-    """One invocation. `entries` are the named values of the address or of the Parameters that was sent."""
+    """One invocation. `entries`: the named values of the address or of the Parameters in the body."""
 
     type: str
     id: str | None
@@ -43,14 +43,14 @@ class Call:
         return next((value for key, value in self.entries if key == name), None)
 
     def text(self, name: str) -> str | None:
-        """A value that is a string; BadRequest when it is something else."""
+        """A string value; BadRequest when the value is no string."""
         value = self.first(name)
         if value is not None and not isinstance(value, str):
             raise _wrong(name, "un texte", "a text")
         return value or None
 
     def required(self, name: str) -> str:
-        """The same, which must be there."""
+        """As `text`; BadRequest when the parameter is missing."""
         value = self.text(name)
         if value is None:
             raise BadRequest(
@@ -72,7 +72,7 @@ class Call:
         return number
 
     def flag(self, name: str) -> bool:
-        """true or false; false when it is not there."""
+        """A boolean; False when the parameter is missing."""
         value = self.first(name)
         if value not in (None, True, False, "true", "false"):
             raise _wrong(name, "true ou false", "true or false")
@@ -84,7 +84,7 @@ class Call:
         return self.language if said is None else "en" if said.startswith("en") else "fr"
 
     def codings(self) -> list[Coding]:
-        """What is asked about: `code` with `system`, a `coding`, or a `codeableConcept`."""
+        """The codings of the question: `code` with `system`, a `coding`, or a `codeableConcept`."""
         concept, coding, code = self.first("codeableConcept"), self.first("coding"), self.text("code")
         if isinstance(concept, dict):
             found = [_coding(part) for part in concept.get("coding", ())]
@@ -105,7 +105,7 @@ class Call:
 
 
 def _coding(value: Any) -> Coding:
-    """A Coding, or `system|code` as a GET can say it."""
+    """A Coding, from JSON or from `system|code` in a GET."""
     if isinstance(value, str):
         system, _, code = value.rpartition("|")
         return Coding(system or None, code)
@@ -134,7 +134,7 @@ def _value_set(call: Call) -> ValueSet:
 
 
 def _code_system(call: Call, url: str | None) -> CodeSystem:
-    """The code system of the instance, or of a URL; BadRequest when neither is said."""
+    """The code system of the instance, or of a URL; BadRequest when neither is given."""
     if call.id is not None:
         found = next((s for s in catalogue().values() if s.id == call.id), None)
         if found is None:
@@ -144,7 +144,7 @@ def _code_system(call: Call, url: str | None) -> CodeSystem:
 
 
 def _in_version(call: Call, system: CodeSystem, name: str = "version") -> CodeSystem:
-    """The code system, which is held in one version; NotFound when another is asked for."""
+    """The code system, of which one version is held; NotFound when another version is requested."""
     asked = call.text(name)
     if asked is not None and asked != system.version:
         held = system.version or "–"
@@ -223,7 +223,7 @@ def _subsumes(call: Call) -> Resource:
 
 @dataclass(frozen=True)
 class TerminologyOperation:
-    """One operation: its OperationDefinition and the question beside it."""
+    """One operation: its OperationDefinition and the function that answers it."""
 
     definition: Resource
     ask: Callable[[Call], Resource]
@@ -284,8 +284,9 @@ def _definition(
 _ASKED = ("code:code", "system:uri", "display:string", "coding:Coding", "codeableConcept:CodeableConcept")
 _OF_VERDICT = ("displayLanguage:code", "abstract:boolean")
 _WITHOUT_EFFECT = ("date:dateTime",)
-"""R4's, that changes no answer here, as `abstract` and, of `$expand`, `includeDesignations`, `excludeNested` and their like
-change none: of each system and value set one version is held, flat, without abstract codes and with one label of each code"""
+"""a parameter of R4 that changes no answer here. Nor do `abstract` and, of `$expand`, `includeDesignations`,
+`excludeNested` and similar: one version of each system and value set is held, flat, without abstract codes, with one
+label for each code"""
 _VERDICT = [_out("result", "boolean", 1), _out("message", "string", 0), _out("display", "string", 0)]
 
 _ALL: Final = (
@@ -379,4 +380,4 @@ _ALL: Final = (
 OPERATIONS: Final[Mapping[tuple[str, str], TerminologyOperation]] = {
     (operation.definition["resource"][0], operation.definition["code"]): operation for operation in _ALL
 }
-"""By resource type and code."""
+"""(resource type, code) → operation."""

@@ -29,7 +29,7 @@ USED_WITH: Mapping[str, tuple[str, ...]] = {
     "http://terminology.hl7.org/CodeSystem/v2-0276": ("Appointment", "Slot"),
     "http://terminology.hl7.org/CodeSystem/appointment-cancellation-reason": ("Appointment",),
 }
-"""The code systems that say what can be booked, with the types that use them."""
+"""Code system of what can be booked → the resource types that use it."""
 
 _VALIDATOR_RULES = {
     "ele-1": ("Élément sans valeur ni contenu", "Element with neither value nor content"),
@@ -60,7 +60,7 @@ def _issue_concepts() -> Iterable[tuple[str, str, str]]:
 
 
 def own_code_systems() -> tuple[CodeSystem, ...]:
-    """What our OperationOutcomes, our audit trail and our labels say in codes."""
+    """Our code systems: of OperationOutcomes, of the audit trail and of labels."""
     return (
         CodeSystem(
             ISSUE_SYSTEM,
@@ -129,7 +129,7 @@ def own_code_systems() -> tuple[CodeSystem, ...]:
 
 
 def own_value_sets() -> tuple[ValueSet, ...]:
-    """What can be asked for when booking: specialties, and ways of meeting."""
+    """Our value sets for booking: specialties, and ways of meeting."""
     return (
         ValueSet(
             BASE + "ValueSet/bookable-specialty",

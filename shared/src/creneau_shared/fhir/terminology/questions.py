@@ -1,6 +1,6 @@
-"""The questions that FHIR's terminology operations ask, answered from the catalogue (R4 terminology-service.html).
+"""Answers FHIR's terminology operations from the catalogue (R4 terminology-service.html).
 
-Each takes plain values and gives the resource that answers; what is not known here raises NotFound.
+Each function takes plain values and returns the resource that answers; raises NotFound for unknown systems, sets, codes.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Resource = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Coding:
-    """A code as it is asked about. `system` None: the client does not say."""
+    """A code in a question. `system` None: the client does not name it."""
 
     system: str | None
     code: str
@@ -81,10 +81,10 @@ def expand(
     language: Language = "fr",
     definition: bool = False,
 ) -> Resource:
-    """`$expand`: the ValueSet with its codes, those that `text` finds, `count` of them from `offset`.
+    """`$expand`: the ValueSet with the codes that match `text`, `count` of them from `offset`.
 
     A code is found when each word of `text` begins a word of its label (accents and case do not count), or when
-    the code itself begins with `text`. `definition`: with what the value set is composed of.
+    the code itself begins with `text`. `definition`: includes the composition of the value set.
     """
     members = expansion(of.url) or ()
     kept = [m for m in members if _finds(text, m) and not (active_only and m.closed)]
@@ -143,7 +143,7 @@ def _contained(member: Member, language: Language) -> Resource:
 
 
 def label(system: str, code: str, language: Language) -> str | None:
-    """The label of a code in a language, as far as it is known in it; else as it is published."""
+    """The label of a code in a language if known in it, else the published label."""
     held = catalogue().get(system)
     concept = held.concepts.get(code) if held else None
     if concept is None:
@@ -152,7 +152,7 @@ def label(system: str, code: str, language: Language) -> str | None:
 
 
 def lookup(system: CodeSystem, code: str, properties: Collection[str], language: Language) -> Resource:
-    """`$lookup`: what is known of a code; `properties` narrows the properties that are told."""
+    """`$lookup`: label and properties of a code; `properties` limits which properties are returned."""
     concept = concept_of(system, code)
     parts: list[Resource] = [{"name": "name", "valueString": system.title or system.name}]
     if system.version:
@@ -178,7 +178,7 @@ def lookup(system: CodeSystem, code: str, properties: Collection[str], language:
 
 
 def validate_in_system(system: CodeSystem, coding: Coding, language: Language) -> Resource:
-    """`CodeSystem/$validate-code`: whether the code is of the system, and the label its own."""
+    """`CodeSystem/$validate-code`: whether the code belongs to the system, and the label to the code."""
     concept = system.concepts.get(coding.code)
     if concept is None:
         if system.content == "fragment":
@@ -193,7 +193,7 @@ def validate_in_system(system: CodeSystem, coding: Coding, language: Language) -
 
 
 def validate_in_set(of: ValueSet, codings: Iterable[Coding], language: Language) -> Resource:
-    """`ValueSet/$validate-code`: whether one of the codings is of the value set."""
+    """`ValueSet/$validate-code`: whether one of the codings is in the value set."""
     codes = {(member.system, member.code): member for member in expansion(of.url) or ()}
     asked = list(codings)
     for coding in asked:
@@ -205,7 +205,7 @@ def validate_in_set(of: ValueSet, codings: Iterable[Coding], language: Language)
 
 
 def subsumes(system: CodeSystem, code_a: str, code_b: str) -> Resource:
-    """`$subsumes`: how two codes stand to each other."""
+    """`$subsumes`: the is-a relation between two codes."""
     a, b = concept_of(system, code_a).code, concept_of(system, code_b).code
     if a == b:
         outcome = "equivalent"

@@ -13,12 +13,12 @@ CONTEXT_TYPES = (
     ("http://terminology.hl7.org/CodeSystem/usage-context-type", "focus"),
     ("https://gematik.de/fhir/isik/CodeSystem/ContextType", "ResourceUsage"),
 )
-"""HL7's way to say with what a code system is used, and that of ISiK, whose clients ask for it
+"""The codes of a code system's use (`useContext`): HL7's, and ISiK's, whose clients search by it
 (`CodeSystem?context-type-value=…|ResourceUsage$http://hl7.org/fhir/resource-types|HealthcareService`)."""
 
 
 def code_system_resource(system: CodeSystem) -> Resource:
-    """A CodeSystem. The hierarchy is told by the property `parent`, which allows for several."""
+    """A CodeSystem. The property `parent` expresses the hierarchy; it allows several parents."""
     hierarchical = any(concept.parents for concept in system.concepts.values())
     closed = any(concept.closed for concept in system.concepts.values())
     resource = _head("CodeSystem", system)
@@ -31,7 +31,7 @@ def code_system_resource(system: CodeSystem) -> Resource:
         resource["hierarchyMeaning"] = "is-a"
     resource["content"] = system.content
     if system.content == "complete":
-        # The count is of all that the system defines (R4 CodeSystem.count), which a fragment does not know.
+        # The count is of all codes that the system defines (R4 CodeSystem.count): not known for a fragment.
         resource["count"] = len(system.concepts)
     properties = []
     if hierarchical:

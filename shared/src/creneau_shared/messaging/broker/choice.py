@@ -1,4 +1,4 @@
-"""Which broker the settings name."""
+"""The choice of the broker by the settings."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from creneau_shared.messaging.broker.in_memory import InMemory
 from creneau_shared.settings import ServiceSettings
 
 KINDS: dict[str, type[Broker]] = {"apache": Apache, "in-memory": InMemory}
-"""The values of `KAFKA_BROKER`."""
+"""Value of `KAFKA_BROKER` → the kind of broker."""
 
 
 def broker_of(settings: ServiceSettings) -> Broker:

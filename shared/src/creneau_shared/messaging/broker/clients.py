@@ -1,4 +1,4 @@
-"""Kafka clients as everything here uses them, whatever the broker."""
+"""Kafka clients, the same for every broker."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from creneau_shared.settings import ServiceSettings
 
 METADATA_MAX_AGE_MS = 2_000
-"""A topic that appears, or a broker that comes back, is seen within this time."""
+"""Clients notice a new topic, or a broker that is back, within this time."""
 REQUEST_TIMEOUT_MS = 10_000
 START_TIMEOUT_S = 15.0
 STOP_TIMEOUT_S = 5.0
@@ -26,7 +26,7 @@ log = structlog.get_logger(__name__)
 
 
 def connection_options(settings: ServiceSettings) -> dict[str, Any]:
-    """Where the brokers are and how they are spoken to: the same for producer, consumer and administrator."""
+    """Addresses of the brokers and connection settings: the same for producer, consumer and administrator."""
     protocol = settings.kafka_security_protocol
     options: dict[str, Any] = {
         "bootstrap_servers": settings.kafka_bootstrap_servers,
@@ -44,7 +44,7 @@ def connection_options(settings: ServiceSettings) -> dict[str, Any]:
 
 
 def _tls(settings: ServiceSettings) -> ssl.SSLContext:
-    """Brokers are verified, names included."""
+    """The TLS context; certificates and host names of brokers are verified."""
     context = ssl.create_default_context(cafile=settings.kafka_ssl_ca)
     if settings.kafka_ssl_certificate is not None:
         context.load_cert_chain(settings.kafka_ssl_certificate, settings.kafka_ssl_key)
@@ -55,7 +55,7 @@ def _tls(settings: ServiceSettings) -> ssl.SSLContext:
 async def open_producer(settings: ServiceSettings, *, idempotent: bool) -> AsyncIterator[AIOKafkaProducer]:
     """A started producer: every replica acknowledges, order is kept within a partition.
 
-    `idempotent`: the broker numbers what it gets of this producer, and takes nothing twice or out of its turn.
+    `idempotent`: records have sequence numbers, so that the broker takes none twice or out of order.
     """
     producer = AIOKafkaProducer(
         **connection_options(settings),
@@ -67,9 +67,9 @@ async def open_producer(settings: ServiceSettings, *, idempotent: bool) -> Async
         max_batch_size=BATCH_BYTES_MAX,
     )
     if not idempotent:
-        # Each batch is tried once: aiokafka's own retry would put it into a log that was emptied meanwhile, ahead
-        # of what that log has lost. Who sends tries again, after a look at the log. (An idempotent producer cannot:
-        # its sequence numbers do not fit an emptied log.)
+        # Each batch is tried once: aiokafka's own retry could write it into a log that was emptied meanwhile, ahead
+        # of the records that this log has lost. The sender tries again, after checking the log. (An idempotent
+        # producer cannot write there: its sequence numbers do not fit an emptied log.)
         producer._message_accumulator._batch_ttl = 0
     try:
         async with asyncio.timeout(START_TIMEOUT_S):
@@ -80,8 +80,8 @@ async def open_producer(settings: ServiceSettings, *, idempotent: bool) -> Async
 
 
 async def _abandon(producer: AIOKafkaProducer) -> None:
-    """Stop without flushing: who sends here waits for the acknowledgement, and what was given up is sent
-    again by the next term; sent late by this one it would follow newer events of its key.
+    """Stops without flushing: senders wait for acknowledgements, and the relay's next term sends unacknowledged events
+    again. Sent late by this producer, they would follow newer events of their key.
     """
     if producer._sender is not None:
         await producer._sender.close()
@@ -100,7 +100,7 @@ async def open_consumer(
 ) -> AsyncIterator[AIOKafkaConsumer]:
     """A started consumer that commits nothing by itself and begins at the earliest record.
 
-    It is subscribed to nothing yet. `fetch_wait_ms`: how long the broker may keep a fetch for which it has nothing.
+    It is subscribed to nothing yet. `fetch_wait_ms`: how long the broker may hold a fetch while it has no records.
     """
     consumer = AIOKafkaConsumer(
         **connection_options(settings),
@@ -124,9 +124,9 @@ async def open_consumer(
 
 
 def works(consumer: AIOKafkaConsumer) -> bool:
-    """Whether all that a started consumer has running for it still does. aiokafka does not say when one has ended by an
-    exception that it did not expect (uvloop's RuntimeError for a connection that was reset a moment ago is one), and then
-    no record, or no new assignment, ever comes."""
+    """Whether all background tasks of a started consumer still run. aiokafka does not report a task that ended by an
+    unexpected exception (such as uvloop's RuntimeError for a connection that was just reset). Then no record, or no new
+    assignment, would ever come."""
     tasks = (
         consumer._client._sync_task,
         consumer._fetcher._fetch_task,
@@ -136,8 +136,8 @@ def works(consumer: AIOKafkaConsumer) -> bool:
 
 
 def _leave_off(consumer: AIOKafkaConsumer) -> None:
-    """A member that could not leave its group says no more that it lives: it would keep its partitions, and nobody reads
-    them for it."""
+    """Stops the heartbeat of a member that could not leave its group: else it would keep its partitions, and nobody would
+    read them."""
     heartbeat = getattr(consumer._coordinator, "_heartbeat_task", None)
     if heartbeat is not None:
         heartbeat.cancel()
@@ -156,8 +156,8 @@ async def open_admin(settings: ServiceSettings) -> AsyncIterator[AIOKafkaAdminCl
 
 
 async def _stop_within(name: str, stop: Callable[[], Awaitable[None]]) -> bool:
-    """Stop a client; False when it is left behind, for it hangs (aiokafka #583, #647), the broker is gone, or what had ended
-    its own work comes up again as it is stopped: any exception, which would end whoever goes on with another client."""
+    """Stops a client; False when it could not be stopped: it hangs (aiokafka #583, #647), the broker is gone, or stopping
+    raises the exception of an ended task again. Any exception is caught: the caller goes on with another client."""
     try:
         async with asyncio.timeout(STOP_TIMEOUT_S):
             await stop()
@@ -168,7 +168,7 @@ async def _stop_within(name: str, stop: Callable[[], Awaitable[None]]) -> bool:
 
 
 async def check_kafka(settings: ServiceSettings) -> None:
-    """Readiness: raise OSError or TimeoutError when no bootstrap server accepts a connection within 2 s."""
+    """Readiness check: raises OSError or TimeoutError if no bootstrap server accepts a connection within 2 s."""
     async with asyncio.timeout(2):
         last: OSError | None = None
         for server in settings.kafka_bootstrap_servers.split(","):

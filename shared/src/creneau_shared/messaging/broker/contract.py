@@ -1,4 +1,4 @@
-"""What differs from one broker to another. Everything else here knows a broker as this only."""
+"""The differences between brokers. All other modules use a broker only through this class."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ SESSION_TIMEOUT_S = 10.0
 
 
 class Broker(ABC):
-    """The brokers that the settings name, seen by one kind of them."""
+    """The brokers that the settings name; a subclass for each kind of broker."""
 
     idempotent: ClassVar[bool]
-    """Whether it numbers what a producer sends (InitProducerId), and takes nothing twice."""
+    """Whether it supports idempotent producers (InitProducerId), and so takes no record twice."""
     fetch_wait_ms: ClassVar[int]
-    """How long it may keep a fetch for which it has nothing."""
+    """How long it may hold a fetch while it has no records."""
 
     def __init__(self, settings: ServiceSettings) -> None:
         self.settings = settings
@@ -48,7 +48,7 @@ class Broker(ABC):
         )
 
     def assignor(self) -> Any:
-        """How the leader of a group shares the partitions out; one for each consumer."""
+        """The assignor by which a group's leader distributes the partitions; one for each consumer."""
         return RoundRobinPartitionAssignor
 
     def admin(self) -> AbstractAsyncContextManager[AIOKafkaAdminClient]:
@@ -59,28 +59,28 @@ class Broker(ABC):
     async def ends(
         self, reader: AIOKafkaConsumer, expected: Mapping[TopicPartition, int | None]
     ) -> dict[TopicPartition, int]:
-        """Where each of these logs ends: the offset of its next record.
+        """The end of each of these logs: the offset of its next record.
 
-        `expected`: the least end that is right, where one is known; a broker that is unsure below looks closer.
+        `expected`: the least plausible end, None if not known. A broker with imprecise answers verifies a lower one.
         Raises KafkaError or TimeoutError.
         """
 
     @abstractmethod
     def end_after(self, first: int, last: int) -> int:
-        """The least end that a quick look (`reader.end_offsets`) tells of a log whose last batch went to the offsets
-        from `first` to `last`: what is less has lost records."""
+        """The least end that a quick check (`reader.end_offsets`) gives for a log whose last batch has the offsets
+        from `first` to `last`. A log with a lower end has lost records."""
 
     @abstractmethod
     def is_stranded(self, position: int, end: int | None) -> bool:
-        """Whether a reader at this position is behind the end of its log (None: not known yet) and would stay there,
-        because fetches are answered as if there were nothing new."""
+        """Whether a reader's position is beyond the end of its log (None: not known yet) and would stay there, because
+        the broker answers its fetches as if there were no new records."""
 
     @abstractmethod
     def topic_configuration(
         self, topic: Topic, limits: MessagingSettings, replication_factor: int
     ) -> dict[str, str]:
-        """What is set on a topic that is kept in so many replicas; nothing where it would have no effect."""
+        """The configuration to set on a topic with this number of replicas; empty if it would have no effect."""
 
     @abstractmethod
     async def widen(self, admin: AIOKafkaAdminClient, topic: NewTopic) -> None:
-        """Give a topic without records the number of partitions that `topic` says. Raises KafkaError."""
+        """Gives a topic without records the number of partitions of `topic`. Raises KafkaError."""

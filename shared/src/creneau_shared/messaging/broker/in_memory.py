@@ -1,23 +1,23 @@
 """The embedded broker of a local run (Tansu 0.6): everything in memory.
 
-What it does otherwise than Apache Kafka, found by experiment, and who makes up for it:
+Its differences from Apache Kafka, found by experiment, and how they are handled:
 
 - no InitProducerId, so no idempotent producer and no transactions: an event may come twice, and the inbox takes it once;
 - an idle fetch is answered only when its time is over, whatever arrives meanwhile: its entrance
   (deploy/local/broker_entrance.py) keeps the fetch instead, until something arrives;
-- ListOffsets puts the end of a log behind the first record of its last batch, not behind the last record; the
-  high watermark of a fetch is right: `ends` goes by that;
-- a fetch behind the end of a log answers nothing, not OffsetOutOfRange: `is_stranded`;
+- ListOffsets puts the end of a log after the first record of its last batch, not after the last record; the
+  high watermark of a fetch is right, and `ends` uses it;
+- a fetch beyond the end of a log returns nothing, not OffsetOutOfRange: `is_stranded`;
 - topic configurations (retention, compaction, min.insync.replicas) are accepted without effect: none is sent;
 - no CreatePartitions: `widen` deletes the topic, which is empty, and creates it;
-- a metadata request for an unknown topic creates it, as on a Kafka that may create topics by itself, with the
-  broker's own number of partitions. So a consumer that starts first (or comes back to an emptied broker first)
-  decides it: the relay's `TopicKeeper` puts that right while the topic is empty;
+- a metadata request for an unknown topic creates it with the broker's own number of partitions, as on a Kafka with
+  automatic topics. A consumer that starts before the relay can cause this, also after the broker was emptied; the
+  relay's `TopicKeeper` corrects it while the topic is empty;
 - a restart forgets records, topics, groups and committed offsets: the relay publishes again; members are told that
   they are unknown, join again and begin at the earliest record;
 - the first member of a group waits 3 to 6 s for its assignment;
-- a member that joins again saying the same as before is told what was assigned then, whatever the leader assigns now:
-  a group that had shared its topic out before it was widened would never read the rest. `Retelling` says something else.
+- a member that rejoins with unchanged metadata gets its former assignment, whatever the leader assigns now. A group that
+  had assigned a topic before it was widened would never read the new partitions. `Retelling` changes the metadata.
 """
 
 from __future__ import annotations
@@ -45,13 +45,13 @@ class InMemory(Broker):
     fetch_wait_ms = 1000
 
     def assignor(self) -> Any:
-        """One that tells the broker when there is something new to share out."""
+        """An assignor that makes the broker accept a new assignment after a topic was widened."""
         return Retelling()
 
     async def ends(
         self, reader: AIOKafkaConsumer, expected: Mapping[TopicPartition, int | None]
     ) -> dict[TopicPartition, int]:
-        """What ListOffsets says; where that is less than expected, or nothing is, the high watermark decides."""
+        """The ends from ListOffsets; the high watermark where that is less than expected, or nothing is expected."""
         if not expected:
             return {}
         ends: dict[TopicPartition, int] = await reader.end_offsets(list(expected))
@@ -63,7 +63,7 @@ class InMemory(Broker):
         return ends
 
     async def _high_watermarks(self, places: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
-        """The high watermark of each partition, by a fetch from the offset given (which may be the end)."""
+        """The high watermark of each partition, from a fetch at the given offset (which may be the end)."""
         async with asyncio.timeout(REQUEST_TIMEOUT_MS / 1000), self.consumer() as reader:
             reader.assign(list(places))
             for place, offset in places.items():
@@ -73,33 +73,33 @@ class InMemory(Broker):
             return {place: max(offset, reader.highwater(place)) for place, offset in places.items()}
 
     def end_after(self, first: int, last: int) -> int:
-        """Behind the first of the batch: so far a quick look sees."""
+        """The offset after the first record of the batch, which ListOffsets returns as the end."""
         return first + 1
 
     def is_stranded(self, position: int, end: int | None) -> bool:
-        """Behind the high watermark nothing will ever come, nor be said."""
+        """Whether the position is beyond the high watermark: fetches there return neither records nor an error."""
         return end is not None and position > end
 
     def topic_configuration(
         self, topic: Topic, limits: MessagingSettings, replication_factor: int
     ) -> dict[str, str]:
-        """None has an effect."""
+        """Empty: no configuration has an effect."""
         return {}
 
     async def widen(self, admin: AIOKafkaAdminClient, topic: NewTopic) -> None:
-        """Delete and create. Should the second fail, the next look at the topics makes up for it."""
+        """Deletes and creates the topic. If creating fails, the next check of the topics creates it."""
         await admin.delete_topics([topic.name])
         await admin.create_topics([topic])
 
 
 class Retelling(RoundRobinPartitionAssignor):  # type: ignore[misc]
-    """Shares out like every other consumer. Whoever led the group, and joins it again since a topic has another size than
-    when they shared it out, says so by another number: then the broker takes what they assign."""
+    """Assigns as other consumers do. A member that led the group rejoins with another number in its metadata if a topic has
+    another size than at its last assignment. Then the broker accepts the new assignment."""
 
     def __init__(self) -> None:
         self._cluster: ClusterMetadata | None = None
         self._shared: dict[str, int] = {}
-        """the sizes of the topics by which partitions were shared out last"""
+        """topic → number of partitions at the last assignment"""
         self._times = 0
 
     def assign(self, cluster: ClusterMetadata, members: Mapping[str, Any]) -> Any:
@@ -111,7 +111,7 @@ class Retelling(RoundRobinPartitionAssignor):  # type: ignore[misc]
         return super().assign(cluster, members)
 
     def metadata(self, topics: Iterable[str]) -> ConsumerProtocolMemberMetadata:
-        """What a member says of itself as it joins."""
+        """The metadata with which a member joins."""
         if self._cluster is not None:
             sizes = _sizes(self._cluster, self._shared)
             self._times += sizes != self._shared

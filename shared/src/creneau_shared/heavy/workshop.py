@@ -13,6 +13,7 @@ from prometheus_client import Counter, Gauge, Histogram
 
 from creneau_shared.errors import Unavailable
 from creneau_shared.heavy.wire import LENGTH, packed, unpacked
+from creneau_shared.logging import describe
 
 END_WITHIN_S = 2.0
 RETRY_AFTER_S = 2
@@ -99,7 +100,7 @@ class Workshop:
             if isinstance(error, (asyncio.IncompleteReadError, OSError)) and not isinstance(
                 error, TimeoutError
             ):
-                log.error("process for heavy work ended", pid=process.pid, error=repr(error))
+                log.error("process for heavy work ended", pid=process.pid, error=describe(error))
                 raise Unavailable(
                     "Le contenu n'a pas pu être traité ; réessayez dans un instant.",
                     "The body could not be worked on; try again shortly.",

@@ -18,6 +18,7 @@ from prometheus_client import Counter
 from creneau_shared.database.failures import DATABASE_FAILURES
 from creneau_shared.errors import TooManyRequests
 from creneau_shared.limits.callers import Counted, Limit
+from creneau_shared.logging import describe
 
 Lease = Callable[[bytes, Limit, float, float], Awaitable[tuple[float, float]]]
 """(key, limit, need, want) → (granted, left): see `StoredBuckets.lease`"""
@@ -138,7 +139,7 @@ class Limiter:
                 # A service without the common count is better than no service.
                 UNAVAILABLE.inc()
                 self._alone_until = time.monotonic() + ALONE_S
-                log.warning("limits are counted by this process alone", error=repr(error), for_s=ALONE_S)
+                log.warning("limits are counted by this process alone", error=describe(error), for_s=ALONE_S)
         return await self._alone.lease(one.key, one.limit, need, want)
 
     def _held(self, key: bytes) -> _Held:

@@ -73,8 +73,6 @@ class PlacePieces:
                     yield Piece(start, end, "place", worth, alike[0], corrected=True)
             if words[start] in ARTICLES and len(content) < NAME_WORDS_MAX:
                 yield from self._with_article(words[start:end], content, start, introduced)
-            if word in SMALL and len(content) > self._places.longest:
-                return
 
     def _is_introduced(self, words: Sequence[str], at: int) -> bool:
         """Whether the word before introduces a place; `sur` before a common ending does not (`sur marne` is a river)."""

@@ -35,14 +35,14 @@ def ignored_of(words: Sequence[str], pieces: Sequence[Piece]) -> list[tuple[str,
     used = [_negation_of(piece, pieces, words) for piece in pieces if piece.kind == "filter"]
     happened = any(piece.kind == "event" for piece in pieces)
 
-    def isignored_of(piece: Piece) -> bool:
+    def is_ignored(piece: Piece) -> bool:
         if piece.kind == "past":
             return not happened and isinstance(piece.meaning, Term) and not piece.meaning.targets
         return piece.kind == "aside" or (piece.kind == "negation" and piece not in used)
 
     covered = {at for piece in pieces for at in range(piece.start, piece.end)}
     found = [(at, word, False) for at, word in enumerate(words) if at not in covered and word not in SMALL]
-    found += [(p.start, " ".join(words[p.start : p.end]), True) for p in pieces if isignored_of(p)]
+    found += [(p.start, " ".join(words[p.start : p.end]), True) for p in pieces if is_ignored(p)]
     return [(text, known) for _, text, known in sorted(found)]
 
 

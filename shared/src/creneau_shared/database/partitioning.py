@@ -111,12 +111,32 @@ END
 $$
 """
 
-_KEPT = """
-    IF taken THEN
+MAKE_MOVING = f"""
+CREATE OR REPLACE FUNCTION make_month(parent text, month timestamptz) RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = public, pg_temp SET lock_timeout = '2s' SET timezone = 'UTC'
+AS $$
+DECLARE
+    first timestamptz := date_trunc('month', month);
+    following timestamptz := first + interval '1 month';
+    part text := parent || to_char(first, '"_"YYYY_MM');
+    instant name;
+    taken boolean;
+    many boolean;
+    may record;
+    option text;
+BEGIN
+    SELECT attname INTO STRICT instant FROM pg_partitioned_table JOIN pg_attribute
+        ON attrelid = partrelid AND attnum = partattrs[0]
+        WHERE partrelid = to_regclass(quote_ident(parent)) AND partstrat = 'r' AND atttypid = 'timestamptz'::regtype;
+    -- Several workers may do this at once.
+    PERFORM pg_advisory_xact_lock(hashtext('partitions of ' || parent));
+    IF EXISTS (SELECT FROM partitions_of(parent)
+               WHERE high > first AND (low IS NULL OR low < following)) THEN
         RETURN false;
     END IF;
-"""
-_MOVED = f"""
+    EXECUTE format('SELECT EXISTS (SELECT FROM %I WHERE %I >= %L AND %I < %L)',
+                   parent || '_default', instant, first, instant, following) INTO taken;
     IF taken THEN
         -- Whoever writes there has done so, or waits until the month has its rows.
         EXECUTE format('LOCK TABLE %I IN ACCESS EXCLUSIVE MODE', parent || '_default');
@@ -127,21 +147,29 @@ _MOVED = f"""
             RETURN false;
         END IF;
     END IF;
-"""
-_ATTACHED = "    EXECUTE format('ALTER TABLE %I ATTACH PARTITION"
-_FILLED = """    IF taken THEN
+    -- Attached rather than made in place: only the default partition is locked, and readers and writers of months go on.
+    EXECUTE format('CREATE TABLE %I (LIKE %I INCLUDING ALL)', part, parent || '_default');
+    FOR option IN SELECT unnest(reloptions) FROM pg_class WHERE oid = to_regclass(quote_ident(parent || '_default')) LOOP
+        EXECUTE format('ALTER TABLE %I SET (%s)', part, option);
+    END LOOP;
+    IF taken THEN
         -- No row comes or goes: the triggers of those that do have nothing to tell.
         EXECUTE format('ALTER TABLE %I DISABLE TRIGGER USER', parent || '_default');
         EXECUTE format('WITH moved AS (DELETE FROM %I WHERE %I >= %L AND %I < %L RETURNING *) INSERT INTO %I SELECT * FROM moved',
                        parent || '_default', instant, first, instant, following, part);
         EXECUTE format('ALTER TABLE %I ENABLE TRIGGER USER', parent || '_default');
     END IF;
+    EXECUTE format('ALTER TABLE %I ATTACH PARTITION %I FOR VALUES FROM (%L) TO (%L)',
+                   parent, part, first, following);
+    -- Statements that are about one month name its partition (`partitions.month_of`), and need a right of their own to it.
+    FOR may IN SELECT privilege_type, grantee FROM pg_class, aclexplode(relacl)
+               WHERE pg_class.oid = to_regclass(quote_ident(parent)) AND grantee <> relowner AND grantee <> 0 LOOP
+        EXECUTE format('GRANT %s ON %I TO %s', may.privilege_type, part, may.grantee::regrole);
+    END LOOP;
+    RETURN true;
+END
+$$
 """
-MAKE_MOVING = (
-    MAKE.replace("    taken boolean;\n", "    taken boolean;\n    many boolean;\n")
-    .replace(_KEPT, _MOVED)
-    .replace(_ATTACHED, _FILLED + _ATTACHED)
-)
 """`make_month` from when rows may be moved: a new month takes over its rows of the default partition, if they are few."""
 
 FUNCTIONS = (PARTITIONS_OF, MAKE, DROP, REFUSE)

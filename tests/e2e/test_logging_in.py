@@ -84,7 +84,7 @@ def test_who_goes_back_without_logging_in_is_told_what_to_do(page: Page, stack: 
     page.goto(f"{stack.url}/connexion")
     page.get_by_role("main").get_by_role("link", name=DEMONSTRATION).click()
     page.get_by_role("button", name="Revenir sans se connecter").click()
-    expect(page.get_by_role("heading", level=1)).to_have_text("Vous n'êtes pas connecté")
+    expect(page.get_by_role("heading", level=1)).to_have_text("La connexion n'a pas eu lieu")
     assert "code=" not in page.url
     page.get_by_role("link", name="Recommencer la connexion").click()
     expect(page.get_by_role("main").get_by_role("link", name=DEMONSTRATION)).to_be_visible()

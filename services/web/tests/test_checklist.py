@@ -158,6 +158,13 @@ async def test_whom_one_writes_to_about_personal_data_is_said(
         assert unknown not in page
 
 
+@pytest.mark.parametrize("path", ["/donnees-personnelles", "/mentions-legales"])
+async def test_an_operator_without_a_name_is_named_in_the_readers_language(person: Person, path: str) -> None:
+    english = (await person.open(path, **{"Accept-Language": "en"})).text
+    assert "the operator of this installation" in english
+    assert "exploitant" not in english
+
+
 async def test_x12_only_what_is_needed_is_asked_and_what_becomes_of_it_is_said(person: Person) -> None:
     """Beside the fields; no national number, no document, nothing ticked."""
     await person.sign_in()

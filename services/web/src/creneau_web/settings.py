@@ -123,8 +123,7 @@ class WebSettings(LoginSettings):
         100, ge=1, description="reports that are taken in an hour, of everybody together; more are refused"
     )
     operator_name: str = Field(
-        "l'exploitant de cette installation",
-        description="who runs this deployment, as the legal notices name them",
+        "", description="who runs this deployment, as the legal notices name them; empty: nobody by name"
     )
     operator_contact: str = Field(
         "", description="address to which people write about the pages; empty: none is shown"

@@ -294,3 +294,35 @@ async def test_who_waited_for_a_slot_that_went_elsewhere_writes_beside_those_who
     assert found is not None
     assert found.version == 2
     assert not free_for_rivals, "nobody takes the people of the agenda in which it is by now"
+
+
+@pytest.mark.parametrize("same", [True, False])
+async def test_a_deleted_slot_is_made_anew_in_another_agenda_without_waiting_for_its_people(
+    practice: Practice, same: bool
+) -> None:
+    """Whoever waited for it while it was deleted has the people of its former agenda: who takes those of both would be met
+    in a circle. In its own agenda it is made anew as before."""
+    agenda, other = await practice.open_agenda(1), await practice.open_agenda(0)
+    [id_] = agenda.slots
+    anew = slot(id_, agenda.id if same else other.id, agenda.start)
+
+    async def make_anew() -> Stored:
+        async with practice.database.transaction() as connection:
+            current = await practice.slots.lock(connection, id_)
+            assert current is not None
+            assert current.deleted
+            return await practice.slots.replace(connection, practice.context(), current, anew)
+
+    async with practice.database.pool.acquire() as rival, rival.transaction():
+        await rival.execute(f"SELECT pg_advisory_xact_lock({TURN.format(actor='$1')})", other.practitioner)
+        async with practice.database.transaction() as connection:
+            current = await practice.slots.lock(connection, id_)
+            assert current is not None
+            await practice.slots.delete(connection, practice.context(), current)
+            waiting = asyncio.create_task(make_anew())
+            await eventually(lambda: somebody_waits(practice), "somebody who waits for the slot", 60)
+        if same:
+            assert (await waiting).version == 3
+        else:
+            with pytest.raises(Conflict), in_words():
+                await waiting

@@ -130,6 +130,10 @@ SELECT coalesce(past.name, past.id::text), past.version, past.last_updated,
   CASE WHEN past.status IS NOT NULL THEN {content_sql("past", "kind")} END
 FROM slot_history past {_OF_KIND.format(row="past")}
 """
+_FORMER_AGENDA = """
+SELECT schedule.id FROM slot_history AS past JOIN schedule ON schedule.key = past.schedule_key WHERE past.id = $1
+ORDER BY past.version DESC LIMIT 1
+"""
 _GONE = """
 SELECT coalesce(name, id::text), version, last_updated, NULL::bytea FROM slot_history WHERE id = $1
 ORDER BY version DESC LIMIT 1
@@ -272,6 +276,7 @@ class SlotStore:
     ) -> Stored:
         version = current.version + 1
         if current.deleted:
+            await self._require_room_anew(connection, current, schedule_id(resource, self._base_url))
             return await self._insert(connection, context, resource, current.id, version, rivals=True)
         key = slot_key(current.id)
         await self._refuse_if_taken(connection, current.id, key, resource)
@@ -292,6 +297,13 @@ class SlotStore:
         assert current.content is not None
         if schedule_id(loads(current.content), self._base_url) != kind.schedule_id:
             await self._require_room(connection, kind.schedule_id)
+
+    async def _require_room_anew(self, connection: Connection, current: Stored, schedule: str) -> None:
+        """The same for a deleted slot that is made anew in another agenda: it may have been deleted while `lock` waited with
+        the people of the old one."""
+        former: str | None = await connection.fetchval(_FORMER_AGENDA, slot_key(current.id))
+        if former not in (None, schedule):
+            await self._require_room(connection, schedule)
 
     @staticmethod
     async def _require_room(connection: Connection, schedule: str) -> None:

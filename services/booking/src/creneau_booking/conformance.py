@@ -49,6 +49,7 @@ def served_types(stores: Stores, settings: BookingSettings, names: NameOf) -> li
             profiles=profiles_of("Appointment"),
             completed=WithDeadlines(stores.repository),
             shown=fellow_patients.shown,
+            searched_as_seen=fellow_patients.searched_as_seen,
             documentation="Every write goes through the booking rules; see $find, $hold, $book and $reschedule. What a "
             "patient reads or finds says until when they may cancel and move it (cancelable-until, reschedulable-until), and "
             "of other patients that they come, not who they are (meta.security REDACTED).",

@@ -24,6 +24,7 @@ class Couple:
     first: str
     second: str
     visit: str
+    practitioner: str
     own: Caller
     software: Caller
 
@@ -45,7 +46,11 @@ async def couple(callers: Callers, practice: Practice) -> Couple:
     ]
     asked = appointment("booked", slots=agenda.slots[:1], start=agenda.start)
     asked |= {
-        "participant": [*people, {"actor": {"display": "Interprète"}, "status": "accepted"}],
+        "participant": [
+            *people,
+            {"actor": {"display": "Interprète"}, "status": "accepted"},
+            {"actor": ref(agenda.practitioner), "status": "accepted"},
+        ],
         "text": {
             "status": "additional",
             "div": f'<div xmlns="http://www.w3.org/1999/xhtml">{" et ".join(NAMES)}</div>',
@@ -54,11 +59,16 @@ async def couple(callers: Callers, practice: Practice) -> Couple:
     made = await software.post("Appointment", asked)
     assert made.status_code == 201, made.text
     visit = f"Appointment/{made.json()['id']}"
-    return Couple(first, second, visit, callers.patient(first), software)
+    return Couple(first, second, visit, agenda.practitioner, callers.patient(first), software)
 
 
 def names_the_other(answer: httpx.Response, couple: Couple) -> bool:
     return NAMES[1] in answer.text or couple.second.removeprefix("Patient/") in answer.text
+
+
+def matches(answer: httpx.Response) -> list[Resource]:
+    entries = answer.json().get("entry", ())
+    return [entry["resource"] for entry in entries if entry["search"]["mode"] == "match"]
 
 
 @pytest.mark.parametrize(
@@ -82,9 +92,62 @@ async def test_nobody_reads_who_else_comes(couple: Couple, path: str) -> None:
     assert not names_the_other(answer, couple), answer.text
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        "Appointment?patient={second}",
+        "Appointment?patient=Patient/nobody,{second}",
+        "Appointment?actor={second}",
+        "Appointment?actor={second_id}",
+        "{first}/Appointment?actor={second}",
+        "Appointment?_filter=actor eq {second}",
+        "Appointment?_id={id}&_filter=not (status eq cancelled) and patient eq {second}",
+        "Appointment?patient.given=Dominique",
+        "Appointment?actor:Patient._id={second_id}",
+        "Appointment?patient._has:Appointment:patient:patient={second}",
+        "Slot?_has:Appointment:slot:patient={second}",
+        "Patient?_id={first_id}&_has:Appointment:patient:actor={second}",
+    ],
+)
+async def test_nobody_finds_by_a_guess_who_else_comes(couple: Couple, path: str) -> None:
+    guess = path.format(
+        first=couple.first,
+        first_id=couple.first.removeprefix("Patient/"),
+        second=couple.second,
+        second_id=couple.second.removeprefix("Patient/"),
+        id=couple.visit.removeprefix("Appointment/"),
+    )
+    answer = await couple.own.get(guess)
+    assert answer.status_code == 200, answer.text
+    assert matches(answer) == []
+    assert matches(await couple.software.get(guess)) != []
+
+
+@pytest.mark.parametrize(
+    "asked",
+    ["_content=Dominique", "_text=Dominique", "actor:identifier=urn:x|1", "patient:identifier=urn:x|1"],
+)
+async def test_what_may_name_anybody_is_not_asked_of_visits(couple: Couple, asked: str) -> None:
+    for path in (f"Appointment?{asked}", f"{couple.first}/Appointment?{asked}"):
+        refused = await couple.own.get(path)
+        assert (refused.status_code, code(refused)) == (403, "others-sought"), refused.text
+
+
+async def test_people_still_find_their_visits_by_themselves_and_by_whom_they_see(couple: Couple) -> None:
+    for asked in (
+        f"patient={couple.first}",
+        f"actor={couple.second},{couple.first}",
+        f"actor={couple.practitioner}",
+        "patient:missing=false",
+        f"_filter=not (patient eq {couple.second})",
+    ):
+        found = matches(await couple.own.get(f"Appointment?{asked}"))
+        assert [entry["id"] for entry in found] == [couple.visit.removeprefix("Appointment/")], asked
+
+
 async def test_that_another_comes_is_said_in_their_place(couple: Couple) -> None:
     read = (await couple.own.get(couple.visit)).json()
-    somebody, own, interpreter = read["participant"]
+    somebody, own, interpreter, _ = read["participant"]
     assert somebody == {"actor": {"type": "Patient", "display": "Autre patient"}, "status": "accepted"}
     assert own["actor"]["reference"] == couple.first
     assert interpreter["actor"] == {"display": "Interprète"}
@@ -100,7 +163,7 @@ async def test_the_answer_to_ones_own_answer_tells_no_more(couple: Couple) -> No
     assert patched.status_code == 200, patched.text
     assert not names_the_other(patched, couple), patched.text
     stored = await couple.stored()
-    assert [p["status"] for p in stored["participant"]] == ["accepted", "tentative", "accepted"]
+    assert [p["status"] for p in stored["participant"]] == ["accepted", "tentative", "accepted", "accepted"]
     assert stored["participant"][0]["actor"]["reference"] == couple.second
 
 

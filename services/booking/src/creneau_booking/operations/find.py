@@ -195,7 +195,7 @@ class FindOperation:
             limits=Limits(total_counted_max=TOTAL_MAX),
             at_least=True,
         )
-        scope = searching.scope_of(asked.access)
+        scope = searching.scope_of(service, asked.access)
         result = await run_search(connection, catalog, wanted, cursor_codec=service.cursors, scope=scope)
         slots = [loads(row.content) for row in result.matches]
         schedules = [last_part(slot["schedule"]) for slot in slots]
@@ -220,7 +220,7 @@ class FindOperation:
             asked.call,
             connection,
             catalog,
-            searching.scope_of(asked.access),
+            searching.scope_of(service, asked.access),
             asked.given,
             conditions=(
                 *await conditions_of(connection, service, request, asked.given),

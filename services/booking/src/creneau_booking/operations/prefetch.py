@@ -110,7 +110,11 @@ class PrefetchOperation:
             )
             catalog = service.catalog.with_table(SlotTable(consumer=consumer))
             result = await run_search(
-                connection, catalog, wanted, cursor_codec=service.cursors, scope=searching.scope_of(access)
+                connection,
+                catalog,
+                wanted,
+                cursor_codec=service.cursors,
+                scope=searching.scope_of(service, access),
             )
             judged = named_patients(given) & (access.patient_ids or frozenset())
             if judged:  # the practices' rules read the age and appointments of these patients

@@ -196,7 +196,7 @@ class SoonestOperation:
         free = [("status", "free"), *([("bookable", "true")] if consumer is not None else [])]
         conditions = searching.parse(service, request, "Slot", free, strict=True).conditions
         catalog = service.catalog.with_table(SlotTable(service.clock, consumer=consumer))
-        scope = searching.scope_of(access)
+        scope = searching.scope_of(service, access)
         search = SoonestSearch(
             connection,
             catalog,

@@ -8,10 +8,15 @@ list, and whether all have agreed, are as stored. A stand-in that is sent back m
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from creneau_booking.storage.appointment_mapper import COUNTER_PROPOSAL
+from creneau_shared.errors import Forbidden
 from creneau_shared.fhir.json import dumps, loads
+from creneau_shared.fhir.search.request import Clause, ReferenceValue
+from creneau_shared.fhir.search.sql import AsSeen
 from creneau_shared.fhir.storage.store import Resource
 from creneau_shared.security.access import Access
 
@@ -25,6 +30,8 @@ REDACTED = {
 KEPT = ("type", "required", "status", "period")
 """elements of a hidden participant that are shown"""
 PEOPLE = frozenset({"Patient", "RelatedPerson"})
+_PARTICIPANTS = frozenset({"patient", "actor"})
+"""search parameters whose references may be those of people"""
 
 
 def shown(access: Access, content: bytes) -> bytes:
@@ -57,6 +64,49 @@ def seen_by(patients: Collection[str], appointment: Resource) -> Resource:
     if "extension" in appointment:
         seen["extension"] = [_without_author(extension, own) for extension in appointment["extension"]]
     return seen
+
+
+def searched_as_seen(access: Access) -> AsSeen | None:
+    """How the conditions of the caller's searches hold of Appointments as they see them; None: they see the whole."""
+    if access.patient_ids is None:
+        return None
+    patients = [f"Patient/{id_}" for id_ in access.patient_ids]
+    statements = [f"RelatedPerson/{id_}" for id_ in access.rights.statements.values()]
+    return partial(_asked_of_seen, frozenset((*patients, *statements)))
+
+
+def _asked_of_seen(own: Collection[str], clause: Clause) -> Clause | None:
+    """The clause without the people who are none of these; None: it names nobody else.
+
+    Raises Forbidden if it is not known whom it names: another patient's name or identifier may stand in the appointment.
+    """
+    name = clause.parameter.name
+    if clause.parameter.full_text or (name in _PARTICIPANTS and clause.modifier == "identifier"):
+        raise Forbidden(
+            "Cherchez vos rendez-vous par date, statut, professionnel, lieu ou patient, non par des mots ni par un identifiant.",
+            "Search your appointments by date, status, professional, place or patient, not by words or an identifier.",
+            expression="Appointment",
+            details_code="others-sought",
+        )
+    if name not in _PARTICIPANTS or clause.modifier == "missing":
+        return clause
+    values = (_without_others(own, value) for value in clause.values_as(ReferenceValue))
+    named = tuple(value for value in values if value.references)
+    return replace(clause, groups=(named,)) if named else None
+
+
+def _without_others(own: Collection[str], value: ReferenceValue) -> ReferenceValue:
+    return ReferenceValue(
+        tuple(
+            reference
+            for reference in value.references
+            if _last_two(reference) in own or not _is_person(reference)
+        )
+    )
+
+
+def _is_person(reference: str) -> bool:
+    return _last_two(reference).partition("/")[0] in PEOPLE
 
 
 def with_unseen(patients: Collection[str], sent: Resource, stored: Resource) -> Resource:
@@ -129,5 +179,8 @@ def _kind(reference: Resource) -> str:
 
 def _reference(reference: Resource) -> str:
     """`Type/id`, whichever version is meant, of this base or another."""
-    said = str(reference.get("reference", "")).partition("/_history/")[0]
-    return "/".join(said.split("/")[-2:])
+    return _last_two(str(reference.get("reference", "")).partition("/_history/")[0])
+
+
+def _last_two(url: str) -> str:
+    return "/".join(url.split("/")[-2:])

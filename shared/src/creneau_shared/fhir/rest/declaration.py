@@ -13,7 +13,7 @@ from creneau_shared.fhir.rest.exchange import FhirRequest
 from creneau_shared.fhir.rest.judging import OwnRules
 from creneau_shared.fhir.rest.views import SearchView
 from creneau_shared.fhir.search.request import Limits, SearchRequest
-from creneau_shared.fhir.search.sql import SearchTable
+from creneau_shared.fhir.search.sql import AsSeen, SearchTable
 from creneau_shared.fhir.storage.store import ResourceStore, Stored
 from creneau_shared.security.access import Access
 
@@ -97,6 +97,9 @@ class ServedType:
     """whether this caller is told anything beside the stored content"""
     shown: Callable[[Access, bytes], bytes] | None = None
     """returns a resource of the type as the caller may see it; None: all see the whole of what is stored"""
+    searched_as_seen: Callable[[Access], AsSeen | None] | None = None
+    """how the conditions of searches hold of what `shown` leaves, so that nobody finds what they are not shown; None: they
+    are asked of what is stored"""
     in_hindsight: Hindsight | None = None
     """changes versions in a history that may not tell everything, or no longer"""
     own_rules: OwnRules | None = None

@@ -85,7 +85,7 @@ async def matching_ids(
     access = request.access(criteria.wanted.resource_type, "s" if reading else "u")
     catalog = await catalog_for(service, connection, request, access, criteria.wanted)
     result = await run_search(
-        connection, catalog, criteria.wanted, cursor_codec=service.cursors, scope=scope_of(access)
+        connection, catalog, criteria.wanted, cursor_codec=service.cursors, scope=scope_of(service, access)
     )
     return [row.id for row in result.matches]
 

@@ -23,7 +23,7 @@ from creneau_shared.fhir.search.execute import search as run_search
 from creneau_shared.fhir.search.includes import Row
 from creneau_shared.fhir.search.parse import parse_search
 from creneau_shared.fhir.search.request import SearchRequest, asked_of
-from creneau_shared.fhir.search.sql import Catalog, SearchScope
+from creneau_shared.fhir.search.sql import AsSeen, Catalog, SearchScope
 from creneau_shared.fhir.summary import cut_down
 from creneau_shared.security.rights import Access
 from creneau_shared.type_table import COMPARTMENT_PARAMETERS, RECORDED, TYPES
@@ -40,7 +40,7 @@ async def search(service: FhirService, request: FhirRequest, access: Access) -> 
     if view is not None:
         access = request.access(view.resource_type, "s")
     wanted = _wanted(service, request, access, request.query if view is None else view.pairs(request))
-    scope = scope_of(access)
+    scope = scope_of(service, access)
     if view is not None:
         widened, most = view.widen(wanted, request.now), view.matches_max(wanted)
         result = await _run_on(service, request, access, widened, scope, most)
@@ -56,10 +56,10 @@ async def search_compartment(
     """GET [compartment]/[id]/[type]?…: the resources of the type that belong to the owner."""
     target = access.resource_type
     parameters = COMPARTMENT_PARAMETERS[owner][target]
-    wanted = parse(service, request, target, request.query)
-    scope = scope_of(access)
+    wanted = _wanted(service, request, access, request.query)
+    scope = scope_of(service, access)
     member = tuple(f"{parameter}={owner}/{id_}" for parameter in parameters)
-    found = await _run(service, request, access, wanted, SearchScope(scope.required, {target: member}))
+    found = await _run(service, request, access, wanted, replace(scope, within={target: member}))
     result = await _shown(service, access, wanted, found)
     url = f"{service.base_url}/{owner}/{id_}/{target}"
     return Answer(200, _bundle(service, request, wanted, result, url))
@@ -74,7 +74,7 @@ async def search_system(service: FhirService, request: FhirRequest) -> Answer:
     async def one(name: str, pairs: Pairs) -> Part:
         access = request.access(name, "s")
         wanted = _wanted(service, request, access, pairs)
-        found = await _run(service, request, access, wanted, scope_of(access), touched)
+        found = await _run(service, request, access, wanted, scope_of(service, access), touched)
         result = await _shown(service, access, wanted, found)
         entries = list(_entries(service, request, result))
         return Part(entries, len(result.matches), result.total, result.next_cursor)
@@ -127,7 +127,7 @@ def parse(
     )
 
 
-def scope_of(access: Access) -> SearchScope:
+def scope_of(service: FhirService, access: Access) -> SearchScope:
     """What the caller may see of each type that a search can reach, the matched one and those it leads to."""
     required = dict(access.rights.required())
     if TRAIL in required:
@@ -138,7 +138,20 @@ def scope_of(access: Access) -> SearchScope:
         required.pop(access.resource_type, None)
     else:
         required[access.resource_type] = own
-    return SearchScope(required)
+    return SearchScope(required, as_seen=_as_seen_by(service, access))
+
+
+def _as_seen_by(service: FhirService, access: Access) -> Mapping[str, AsSeen]:
+    """For each type that the caller sees in part only, how its conditions hold of that part."""
+    found: dict[str, AsSeen] = {}
+    for name, served in service.types.items():
+        reach = None if served.searched_as_seen is None else access.rights.reach(name, "s")
+        if served.searched_as_seen is None or reach is None:
+            continue
+        as_seen = served.searched_as_seen(Access(access.rights, name, "s", reach))
+        if as_seen is not None:
+            found[name] = as_seen
+    return found
 
 
 async def _run_on(

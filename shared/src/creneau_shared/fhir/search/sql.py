@@ -7,11 +7,11 @@ page over it together with the generic ones.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
-from creneau_shared.database.conditions import all_of, any_of
+from creneau_shared.database.conditions import FALSE, all_of, any_of
 from creneau_shared.errors import BadRequest
 from creneau_shared.fhir.search.parameters import SearchParameter
 from creneau_shared.fhir.search.request import (
@@ -221,6 +221,10 @@ class Catalog:
         return table
 
 
+AsSeen = Callable[[Clause], Clause | None]
+"""Makes of a clause what it asks of the resources as the caller sees them; None: it holds for none of them."""
+
+
 @dataclass(frozen=True, slots=True)
 class SearchScope:
     """What the caller may see: for each restricted type, the terms of which a row must bear one.
@@ -232,6 +236,8 @@ class SearchScope:
     required: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     within: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """for the type of a compartment search, the terms by which a row belongs to the compartment's owner"""
+    as_seen: Mapping[str, AsSeen] = field(default_factory=dict)
+    """for each type whose resources the caller sees in part only, how its clauses hold of that part"""
 
 
 EVERYTHING = SearchScope()
@@ -290,7 +296,7 @@ class Compiler:
 
     def _condition(self, table: SearchTable, condition: Condition, alias: str) -> str:
         if isinstance(condition, Clause):
-            return table.predicate(condition, alias, self.arguments)
+            return self._clause(table, condition, alias)
         if isinstance(condition, Chain):
             return self._chain(table, condition, alias)
         if isinstance(condition, Has):
@@ -302,6 +308,11 @@ class Compiler:
         if isinstance(condition, Together | Above):
             return self._in_tree(table, condition, alias)
         return self._either(table, condition.conditions, alias)
+
+    def _clause(self, table: SearchTable, clause: Clause, alias: str) -> str:
+        as_seen = self.scope.as_seen.get(table.resource_type)
+        asked = clause if as_seen is None else as_seen(clause)
+        return FALSE if asked is None else table.predicate(asked, alias, self.arguments)
 
     def _either(self, table: SearchTable, conditions: Sequence[Condition], alias: str) -> str:
         """OR; as a union of keys when each way has its own index: no plan joins indexes of several tables by OR."""

@@ -234,7 +234,9 @@ class AgendaWalk:
     def _judged(self) -> SearchScope:
         """Returns the scope without its conditions on Slot, which the kinds already meet."""
         required = self.scope.required
-        return SearchScope({name: terms for name, terms in required.items() if name != "Slot"})
+        return replace(
+            self.scope, required={name: terms for name, terms in required.items() if name != "Slot"}
+        )
 
     def _start(self, place: RowPlace | None) -> datetime | None:
         """Returns where a page begins that is read forward in time; None: it is read backward, or has no beginning."""

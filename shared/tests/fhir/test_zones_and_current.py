@@ -215,3 +215,11 @@ def test_of_two_usual_names_the_later_one_holds() -> None:
         {"use": "usual", "family": "Demain", "period": {"start": "2090"}},
     ]
     assert current_name(names, NOW)["family"] == "Depuis"
+
+
+def test_which_name_began_last_is_told_by_the_instants() -> None:
+    names = [
+        {"use": "usual", "family": "Depuis", "period": {"start": "2020-05-01T01:00:00+02:00"}},
+        {"use": "usual", "family": "Avant", "period": {"start": "2020-05-01T02:00:00+14:00"}},
+    ]
+    assert current_name(names, NOW)["family"] == "Depuis"

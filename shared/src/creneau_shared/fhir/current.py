@@ -4,7 +4,7 @@ whether a role, place or organisation is in use."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from creneau_shared.clock import PARIS
@@ -18,6 +18,8 @@ an old or anonymous name"""
 
 BLANKS_MAX = 1024
 """a text that begins with at least this many blanks is no name"""
+LONG_AGO = datetime.min.replace(tzinfo=UTC)
+"""before every period that says when it began"""
 OUT_OF_USE = frozenset({"inactive", "suspended"})
 """Location.status of places where nobody is received"""
 
@@ -66,7 +68,7 @@ def current_name(names: Sequence[Json], now: datetime) -> Json:
     for use in NAME_USES:
         of_use = [name for name in held if name.get("use") == use]
         if of_use:
-            return max(of_use, key=lambda name: str((name.get("period") or {}).get("start", "")))
+            return max(of_use, key=lambda name: bounds(name.get("period"))[0] or LONG_AGO)
     return held[0] if held else {}
 
 

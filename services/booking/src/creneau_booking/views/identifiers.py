@@ -39,7 +39,7 @@ _STRUCTURES_BY_PREFERENCE = (
 
 def prefixed_person(value: str) -> str:
     """Returns the national `value` with its prefix: 11 letters or digits are RPPS, 9 are ADELI; anything else stays."""
-    prefix = _BARE_PERSON.get(len(value), "") if value.isalnum() else ""
+    prefix = _BARE_PERSON.get(len(value), "") if value.isascii() and value.isalnum() else ""
     return prefix + value
 
 

@@ -1,6 +1,7 @@
 """Whether the migrations of each service give exactly the tables that its code declares (as `alembic check`).
 
-An empty database is migrated by the service itself, then compared with `creneau_<service>.storage.tables`.
+An empty database is migrated by the service itself, back by the newest migration and forth again, then compared with
+`creneau_<service>.storage.tables`.
 """
 
 from __future__ import annotations
@@ -51,13 +52,14 @@ def check(service: str, server: Postgres, programs: Programs) -> bool:
     """Migrate an empty database to the head and compare; says what differs."""
     url = server.create_database(f"check_{service}")
     environment = {**os.environ, "DATABASE_URL": url}
-    command = (*programs[service], "migrate")
-    done = subprocess.run(
-        command, env=environment, cwd=REPOSITORY, capture_output=True, text=True, check=False
-    )
-    if done.returncode:
-        print(f"{service}: the migration failed\n{done.stdout}{done.stderr}")
-        return False
+    for option in ((), ("--back-to=-1",), ()):
+        command = (*programs[service], "migrate", *option)
+        done = subprocess.run(
+            command, env=environment, cwd=REPOSITORY, capture_output=True, text=True, check=False
+        )
+        if done.returncode:
+            print(f"{service}: the migration failed\n{done.stdout}{done.stderr}")
+            return False
     declared = importlib.import_module(f"creneau_{service}.storage.tables").metadata
     found = asyncio.run(compare(url, declared))
     print(f"{service}: migrations and tables {'differ' if found else 'agree'}")

@@ -51,6 +51,8 @@ class Gateway:
     outcomes: Path
     static: Path = STATIC
     contracts: Path = CONTRACTS
+    inner: str | None = None
+    """where nginx listens for the pages, always without TLS: an address that nobody from outside reaches; None: nowhere"""
     user: str | None = None
     mailbox: str | None = None
     status: Path | None = None
@@ -116,8 +118,9 @@ def _write_private(configuration: Path, text: str) -> None:
 
 def _listen(gateway: Gateway) -> str:
     settings = gateway.settings
+    inner = f"\n        listen {gateway.inner};" if gateway.inner else ""
     if not settings.tls:
-        return f"        listen {gateway.listen};"
+        return f"        listen {gateway.listen};{inner}"
     certificate, key = settings.gateway_tls_certificate, settings.gateway_tls_key
     if certificate is None or key is None:
         certificate, key = self_signed(
@@ -142,7 +145,7 @@ def _listen(gateway: Gateway) -> str:
         ]
         if settings.gateway_client_crl is not None:
             lines.append(f'ssl_crl "{_path(settings.gateway_client_crl)}";')
-    return "\n".join(f"        {line}" for line in lines)
+    return "\n".join(f"        {line}" for line in lines) + inner
 
 
 def _hsts(settings: EntranceSettings) -> str:
@@ -270,6 +273,7 @@ def main() -> None:
     """Write the configuration for containers, where each service is a host name, to `--output` (a folder)."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--listen", default="8080")
+    parser.add_argument("--inner", help="for the pages, without TLS: published to nobody")
     parser.add_argument("--directory", nargs="+", default=["directory-api:8000"])
     parser.add_argument("--booking", nargs="+", default=["booking-api:8000"])
     parser.add_argument("--notifications", nargs="+", default=["notifications-api:8000"])

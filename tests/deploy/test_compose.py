@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import re
 import subprocess
@@ -130,6 +131,31 @@ def test_the_entrance_reaches_no_database(compose: dict[str, Any]) -> None:
     assert [name for name, container in services.items() if "ports" in container] == ["nginx"]
 
 
+def by_default(text: str) -> str:
+    """The text with each variable replaced by its default."""
+    return re.sub(r"\$\{[A-Z_]+:-([^}]*)\}", r"\1", text)
+
+
+def test_the_pages_reach_the_base_without_a_certificate_and_people_are_counted_one_by_one(
+    compose: dict[str, Any], tmp_path: Path
+) -> None:
+    """A listener of its own, which is published to nobody, and at which the pages' word is taken for who asks."""
+    services, [network] = compose["services"], compose["networks"]["front"]["ipam"]["config"]
+    pages = services["web"]["networks"]["front"]["ipv4_address"]
+    configuration = services["entrance-configuration"]
+    [inner] = [argument.partition("=")[2] for argument in configuration["command"] if "--inner" in argument]
+    for name in ("web", "web-rehearsal"):
+        assert services[name]["environment"]["FHIR_URL"] == f"http://nginx:{inner}/fhir"
+    assert not any(port.endswith(f":{inner}") for port in services["nginx"]["ports"])
+    assert pages in configuration["environment"]["GATEWAY_PROXIES"].split(",")
+    address = ipaddress.ip_address(by_default(pages))
+    assert address in ipaddress.ip_network(by_default(network["subnet"]))
+    assert address not in ipaddress.ip_network(by_default(network["ip_range"])), "nobody else is given it"
+    text = rendered(compose, tmp_path, GATEWAY_TLS="self-signed")
+    assert re.search(rf"^ +listen {inner};$", text, re.MULTILINE)
+    assert f"set_real_ip_from {address}/32;" in text
+
+
 def test_what_is_depended_on_exists(compose: dict[str, Any]) -> None:
     services = compose["services"]
     for container in services.values():
@@ -149,18 +175,22 @@ def test_every_file_that_the_image_copies_is_there() -> None:
         assert all((REPOSITORY / path.replace("${SERVICE}", service)).exists() for path in copied)
 
 
-def test_the_rendered_configuration_names_the_containers(compose: dict[str, Any], tmp_path: Path) -> None:
-    """By the very command of its container."""
+def rendered(compose: dict[str, Any], folder: Path, **settings: str) -> str:
+    """nginx's configuration, as the very command of its container writes it."""
     container = compose["services"]["entrance-configuration"]
     _, *arguments = container["command"][:-1]
-    environment = dict.fromkeys(container["environment"], "") | {"GATEWAY_SECRET": "secret"}
+    environment = {name: by_default(value) for name, value in container["environment"].items()}
     subprocess.run(
-        [sys.executable, *arguments, f"--output={tmp_path}"],
+        [sys.executable, *arguments, f"--output={folder}"],
         cwd=REPOSITORY,
-        env={**os.environ, **environment},
+        env={**os.environ, **environment, "GATEWAY_SECRET": "secret", "GATEWAY_RESOLVER": "", **settings},
         check=True,
     )
-    text = (tmp_path / "nginx.conf").read_text()
+    return (folder / "nginx.conf").read_text()
+
+
+def test_the_rendered_configuration_names_the_containers(compose: dict[str, Any], tmp_path: Path) -> None:
+    text = rendered(compose, tmp_path)
     servers = re.findall(r"^ +server ([a-z-]+):8000 ", text, re.MULTILINE)
     assert set(servers) == {"directory-api", "booking-api", "notifications-api", "gateway", "web"}
     assert set(servers) <= set(compose["services"])

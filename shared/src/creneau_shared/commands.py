@@ -37,9 +37,13 @@ def add_commands(
         run_api(told, service, lambda: create_app(told))
 
     @main.command()
-    def migrate() -> None:
+    def migrate(
+        back_to: Annotated[
+            str | None, typer.Option(help="an earlier revision; what only later ones hold is lost")
+        ] = None,
+    ) -> None:
         """Bring the database to the current schema."""
-        asyncio.run(_migrate(settings(), service, after_migration))
+        asyncio.run(_migrate(settings(), service, after_migration, back_to))
 
     @main.command(name="revoke-tokens")
     def revoke_tokens(
@@ -58,11 +62,14 @@ def add_commands(
 
 
 async def _migrate(
-    settings: Settings, service: str, after: Callable[[Settings], Awaitable[None]] | None
+    settings: Settings,
+    service: str,
+    after: Callable[[Settings], Awaitable[None]] | None,
+    back_to: str | None,
 ) -> None:
     path = find_migrations(service.replace("-", "_"))
-    await run_migrations(path, settings.migration_url, runtime_role=settings.runtime_role)
-    if after is not None:
+    await run_migrations(path, settings.migration_url, runtime_role=settings.runtime_role, back_to=back_to)
+    if after is not None and back_to is None:
         await after(settings)
 
 

@@ -54,6 +54,10 @@ down_revision = "0001"
 
 def upgrade() -> None:
     op.execute("ALTER TABLE thing ADD COLUMN name text")
+
+
+def downgrade() -> None:
+    op.execute("ALTER TABLE thing DROP COLUMN name")
 '''
 
 
@@ -134,5 +138,16 @@ async def test_a_migration_gives_up_on_a_lock_and_keeps_what_was_done_before(
         assert await holder.fetchval("SELECT version_num FROM alembic_version") == "0001"
     finally:
         await holder.close()
+    await migrate(migrations, url)
+    await check_migrations(migrations, declared(Column("name", Text)), url)
+
+
+async def test_an_operator_can_go_back_and_forth(migrations: Path, new_database: NewDatabase) -> None:
+    url = new_database()
+    (migrations / "versions" / "0002_name.py").write_text(SECOND)
+    await migrate(migrations, url)
+    await migrate(migrations, url, back_to="0001")
+    with pytest.raises(OutdatedMigrations, match="not at 0002"):
+        await check_migrations(migrations, declared(Column("name", Text)), url)
     await migrate(migrations, url)
     await check_migrations(migrations, declared(Column("name", Text)), url)

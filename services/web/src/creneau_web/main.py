@@ -47,11 +47,17 @@ def assets(folder: Annotated[Path, typer.Argument(help="where nginx serves /stat
 
 
 @main.command()
-def migrate() -> None:
+def migrate(
+    back_to: Annotated[
+        str | None, typer.Option(help="an earlier revision; what only later ones hold is lost")
+    ] = None,
+) -> None:
     """Bring the pages' own database to the current schema."""
     settings = WebSettings()
     path = find_migrations("creneau_web")
-    asyncio.run(run_migrations(path, settings.migration_url, runtime_role=settings.runtime_role))
+    asyncio.run(
+        run_migrations(path, settings.migration_url, runtime_role=settings.runtime_role, back_to=back_to)
+    )
 
 
 if __name__ == "__main__":

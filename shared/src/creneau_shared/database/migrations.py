@@ -58,18 +58,24 @@ def find_migrations(package: str) -> Path:
     raise FileNotFoundError(f"{package} has no migrations")
 
 
-async def migrate(path: Path, url: str, *, runtime_role: str | None = None) -> None:
-    """Bring the database at `url` to the newest version of the migrations in `path`, as its owner.
+async def migrate(
+    path: Path, url: str, *, runtime_role: str | None = None, back_to: str | None = None
+) -> None:
+    """Bring the database at `url` to the newest version of the migrations in `path`, as its owner; or `back_to` an earlier
+    revision of them.
 
     `runtime_role` may then read and write the rows of every table there is, and nothing else.
     """
 
-    def upgrade() -> None:
+    def move() -> None:
         # Alembic's context is global to the process.
         with _alembic:
-            command.upgrade(_config(path, url), "head")
+            if back_to is None:
+                command.upgrade(_config(path, url), "head")
+            else:
+                command.downgrade(_config(path, url), back_to)
 
-    await asyncio.to_thread(upgrade)
+    await asyncio.to_thread(move)
     if runtime_role is not None:
         await _grant_rows(url, runtime_role)
 

@@ -65,7 +65,9 @@ class BulkPublishOperation:
         }
         tags = {t.strip().removeprefix("W/") for t in request.headers.get("if-none-match", "").split(",")}
         asked = parse_http_date(request.headers.get("if-modified-since", ""))
-        if tags & {last.etag, "*"} or ("" in tags and asked and last.published_at.replace(microsecond=0) <= asked):
+        if tags & {last.etag, "*"} or (
+            "" in tags and asked and last.published_at.replace(microsecond=0) <= asked
+        ):
             return Answer(304, headers=headers)
         manifest = json.loads(last.manifest)
         if moment is not None:

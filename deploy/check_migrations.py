@@ -20,6 +20,7 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, MetaData, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from creneau_shared.database.migrations import find_migrations, migrate
 from deploy.local.folder import REPOSITORY
 from deploy.local.postgres import WITHOUT_DURABILITY, Postgres
 from deploy.local.topology import WITH_DATABASE, Programs, installed_programs
@@ -48,18 +49,24 @@ async def compare(url: str, declared: MetaData) -> list[Any]:
         await engine.dispose()
 
 
+async def back_and_forth(migrations: Path, url: str) -> None:
+    """Takes the newest migration back and carries it out again: an operator can go back to the version before."""
+    await migrate(migrations, url, back_to="-1")
+    await migrate(migrations, url)
+
+
 def check(service: str, server: Postgres, programs: Programs) -> bool:
     """Migrate an empty database to the head and compare; says what differs."""
     url = server.create_database(f"check_{service}")
     environment = {**os.environ, "DATABASE_URL": url}
-    for option in ((), ("--back-to=-1",), ()):
-        command = (*programs[service], "migrate", *option)
-        done = subprocess.run(
-            command, env=environment, cwd=REPOSITORY, capture_output=True, text=True, check=False
-        )
-        if done.returncode:
-            print(f"{service}: the migration failed\n{done.stdout}{done.stderr}")
-            return False
+    command = (*programs[service], "migrate")
+    done = subprocess.run(
+        command, env=environment, cwd=REPOSITORY, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        print(f"{service}: the migration failed\n{done.stdout}{done.stderr}")
+        return False
+    asyncio.run(back_and_forth(find_migrations(f"creneau_{service}"), url))
     declared = importlib.import_module(f"creneau_{service}.storage.tables").metadata
     found = asyncio.run(compare(url, declared))
     print(f"{service}: migrations and tables {'differ' if found else 'agree'}")

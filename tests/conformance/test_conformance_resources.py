@@ -103,7 +103,7 @@ def test_a_count_of_none_gives_the_total_only(anonymous: httpx.Client) -> None:
 def test_search_matches_as_r4_says(anonymous: httpx.Client) -> None:
     """string: beginning, accents and case aside; uri: the whole; token: with its system or without."""
     named = {r["name"] for r in search(anonymous, "CodeSystem", name="creneau")}
-    assert named == {"CreneauIssue", "CreneauAccessLevel", "CreneauConfidentiality"}
+    assert named == {"CreneauIssue", "CreneauAccessLevel", "CreneauConfidentiality", "CreneauDelegation"}
     assert search(anonymous, "CodeSystem", **{"name:exact": "creneauissue"}) == []
     assert search(anonymous, "CodeSystem", **{"name:contains": "SLOTSTAT"})
     assert search(anonymous, "CodeSystem", title="créneau : MOTIFS")

@@ -56,8 +56,9 @@ def served_types(stores: Stores, settings: BookingSettings, names: NameOf) -> li
         ),
         ServedType(
             stores.responses,
-            documentation="A patient answers for themselves or a related person on record, and the answer becomes the "
-            "status of their participant; software's responses are kept as they are.",
+            documentation="A patient answers for themselves or a related person on record, a practice for its own; the answer "
+            "becomes the status of their participant and is carried out: accepted may book, declined may cancel, tentative "
+            "may propose. A response that names nobody who takes part is kept as it is.",
         ),
         ServedType(
             stores.patients,

@@ -9,7 +9,7 @@ from creneau_shared.correlation import Headers
 
 _EXPOSED = (
     b"ETag, Location, Content-Location, Last-Modified, Expires, Preference-Applied, Retry-After, X-Progress,"
-    b" X-Request-Id, X-Correlation-Id"
+    b" Idempotency-Replayed, RateLimit-Policy, WWW-Authenticate, X-Request-Id, X-Correlation-Id"
 )
 _ALLOWED_HEADERS = (
     b"Accept, Accept-Language, Authorization, Content-Type, DPoP, Idempotency-Key, If-Match, If-Modified-Since,"

@@ -37,14 +37,13 @@ DEFINITION = operation_definition(
     affects_state=False,
     resource=TYPE,
 )
-NAME = "PatientActingFor"
 
 
 class ActingForOperation:
     """`$acting-for` on Patient. It shows nothing of anybody's record, so the trail records nothing."""
 
     def declare(self) -> Operation:
-        return Operation({**DEFINITION, "name": NAME}, self.handle)
+        return Operation(DEFINITION, self.handle)
 
     async def handle(self, call: OperationCall) -> Answer:
         rights = call.request.access(TYPE, "r").rights

@@ -20,7 +20,7 @@ from creneau_booking.operations.booking import (
     in_transaction,
     refused_for_ihe,
 )
-from creneau_booking.operations.definitions import operation_definition, parameter
+from creneau_booking.operations.definitions import operation_definition, parameter, returned_visits
 from creneau_booking.operations.references import id_of
 from creneau_booking.operations.series import (
     BY_TEMPLATE,
@@ -70,7 +70,7 @@ DEFINITION = operation_definition(
         parameter("patient-reference", "Reference", maximum="*"),
         parameter("patient-resource", "Patient"),
         parameter("comment", "string"),
-        parameter("return", "Appointment", use="out", minimum=1),
+        returned_visits(),
     ],
     affects_state=True,
     instance=True,

@@ -33,70 +33,62 @@ URL_CHARACTERS_MAX = 2_000
 WORD_CHARACTERS_MAX = 500
 """Longest user name and longest password, in characters"""
 
-FEED = {
-    **operation_definition(
-        "calendar-feed",
-        "A private calendar address of an agenda",
-        "Gives a new secret address (iCalendar) of the agenda's visits, for whoever owns it, and revokes the one before."
-        " It names no patient. With revoke it only revokes.",
-        [
-            parameter(
-                "details",
-                "boolean",
-                documentation="Titles say the type of the visit; by default they do not.",
-            ),
-            parameter(
-                "revoke",
-                "boolean",
-                documentation="No new address: the one that there is opens nothing any more.",
-            ),
-            parameter("url", "url", use="out", documentation="The address, told this once."),
-            parameter("revoked", "boolean", use="out"),
-        ],
-        affects_state=True,
-        type_level=False,
-        instance=True,
-        resource=TYPE,
-    ),
-    "name": "ScheduleCalendarFeed",
-}
-FOLLOW = {
-    **operation_definition(
-        "follow-calendar",
-        "Busy times from a calendar elsewhere",
-        "The busy times of a calendar (iCalendar or CalDAV, by its address on the public internet) block the time of the"
-        " agenda's professionals, in every agenda of theirs. Nothing of it is kept but when. With remove it blocks nothing any"
-        " more. With neither url nor remove it says how it stands.",
-        [
-            parameter(
-                "url",
-                "url",
-                documentation="https or webcal; never shown again. With a password that of a calendar, its owner or the server.",
-            ),
-            parameter(
-                "user", "string", documentation="With a password: as whom the calendar is read (CalDAV)."
-            ),
-            parameter(
-                "password",
-                "string",
-                documentation="Over https only, kept sealed, never shown again, gone with the calendar; best one that is good for"
-                " calendars alone. Without it the address is that of an iCalendar file.",
-            ),
-            parameter("remove", "boolean"),
-            parameter("following", "boolean", use="out", documentation="Whether a calendar is followed."),
-            parameter("host", "string", use="out", documentation="Of which host a calendar is followed now."),
-            parameter("read-at", "instant", use="out", documentation="When it was read last."),
-            parameter("failing-since", "instant", use="out", documentation="Since when it cannot be read."),
-            parameter("problem", "OperationOutcome", use="out", documentation="Why it cannot be read."),
-            parameter("removed", "boolean", use="out"),
-        ],
-        affects_state=True,
-        type_level=False,
-        instance=True,
-        resource=TYPE,
-    ),
-    "name": "ScheduleFollowCalendar",
-}
+FEED = operation_definition(
+    "calendar-feed",
+    "A private calendar address of an agenda",
+    "Gives a new secret address (iCalendar) of the agenda's visits, for whoever owns it, and revokes the one before."
+    " It names no patient. With revoke it only revokes.",
+    [
+        parameter(
+            "details",
+            "boolean",
+            documentation="Titles say the type of the visit; by default they do not.",
+        ),
+        parameter(
+            "revoke",
+            "boolean",
+            documentation="No new address: the one that there is opens nothing any more.",
+        ),
+        parameter("url", "url", use="out", documentation="The address, told this once."),
+        parameter("revoked", "boolean", use="out"),
+    ],
+    affects_state=True,
+    type_level=False,
+    instance=True,
+    resource=TYPE,
+)
+FOLLOW = operation_definition(
+    "follow-calendar",
+    "Busy times from a calendar elsewhere",
+    "The busy times of a calendar (iCalendar or CalDAV, by its address on the public internet) block the time of the"
+    " agenda's professionals, in every agenda of theirs. Nothing of it is kept but when. With remove it blocks nothing any"
+    " more. With neither url nor remove it says how it stands.",
+    [
+        parameter(
+            "url",
+            "url",
+            documentation="https or webcal; never shown again. With a password that of a calendar, its owner or the server.",
+        ),
+        parameter("user", "string", documentation="With a password: as whom the calendar is read (CalDAV)."),
+        parameter(
+            "password",
+            "string",
+            documentation="Over https only, kept sealed, never shown again, gone with the calendar; best one that is good for"
+            " calendars alone. Without it the address is that of an iCalendar file.",
+        ),
+        parameter("remove", "boolean"),
+        parameter("following", "boolean", use="out", documentation="Whether a calendar is followed."),
+        parameter("host", "string", use="out", documentation="Of which host a calendar is followed now."),
+        parameter("read-at", "instant", use="out", documentation="When it was read last."),
+        parameter("failing-since", "instant", use="out", documentation="Since when it cannot be read."),
+        parameter("problem", "OperationOutcome", use="out", documentation="Why it cannot be read."),
+        parameter("removed", "boolean", use="out"),
+    ],
+    affects_state=True,
+    type_level=False,
+    instance=True,
+    resource=TYPE,
+)
 
 
 class CalendarOperations:

@@ -13,7 +13,7 @@ from creneau_booking.domain.appointment import CANCELLATION_REASONS
 from creneau_booking.handlers.manner import Manner
 from creneau_booking.handlers.series import Taken
 from creneau_booking.operations.booking import Desk, Session, answer_with, checked, in_transaction
-from creneau_booking.operations.definitions import operation_definition, parameter
+from creneau_booking.operations.definitions import operation_definition, parameter, returned_visits
 from creneau_booking.operations.series import answer_with_series, scope_in
 from creneau_booking.operations.subject import id_of_subject
 from creneau_shared.errors import BadRequest
@@ -37,7 +37,7 @@ DEFINITION = operation_definition(
         parameter("comment", "string"),
         parameter("note", "string"),
         parameter("scope", "code"),
-        parameter("return", "Appointment", use="out", minimum=1),
+        returned_visits(),
     ],
     affects_state=True,
     instance=True,

@@ -17,6 +17,15 @@ def parameter(
     return {"name": name, "use": use, "min": minimum, "max": maximum, **kind, **more}
 
 
+def returned_visits() -> Resource:
+    """What the operations that write appointments return."""
+    told = (
+        "The Appointment. A Bundle where there may be several (a series, `scope`) and where it was asked for in Argonaut's or"
+        " IHE's spelling (`appt-id`, `appointment-reference`, `appointment-resource`)."
+    )
+    return parameter("return", "Resource", use="out", minimum=1, documentation=told)
+
+
 def operation_definition(
     code: str,
     title: str,
@@ -36,7 +45,7 @@ def operation_definition(
         "id": id_,
         "url": f"{CANONICAL}{id_}",
         "version": "1.0.0",
-        "name": f"{resource}{code.title()}",
+        "name": resource + "".join(word.title() for word in code.split("-")),
         "title": title,
         "status": "active",
         "kind": "operation",

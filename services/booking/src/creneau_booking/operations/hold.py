@@ -14,7 +14,7 @@ from creneau_booking.operations.booking import (
     in_transaction,
     refused_for_ihe,
 )
-from creneau_booking.operations.definitions import operation_definition, parameter
+from creneau_booking.operations.definitions import operation_definition, parameter, returned_visits
 from creneau_booking.operations.series import sent_series, take_series
 from creneau_booking.operations.subject import (
     BARE,
@@ -44,7 +44,7 @@ DEFINITION = operation_definition(
         parameter("patient-id", "uri", maximum="*"),
         parameter("patient-reference", "Reference", maximum="*"),
         parameter("patient-resource", "Patient"),
-        parameter("return", "Appointment", use="out", minimum=1),
+        returned_visits(),
     ],
     affects_state=True,
     instance=True,

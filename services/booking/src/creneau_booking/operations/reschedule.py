@@ -16,7 +16,7 @@ from creneau_booking.domain.times import later, require_sensible
 from creneau_booking.handlers.manner import Manner
 from creneau_booking.handlers.series import Taken
 from creneau_booking.operations.booking import Desk, Session, answer_with, in_transaction
-from creneau_booking.operations.definitions import operation_definition, parameter
+from creneau_booking.operations.definitions import operation_definition, parameter, returned_visits
 from creneau_booking.operations.references import id_of
 from creneau_booking.operations.series import answer_with_series, scope_in
 from creneau_booking.operations.subject import BARE, RESOURCE_NAMES, id_of_subject, with_contained_slots
@@ -46,7 +46,7 @@ DEFINITION = operation_definition(
         parameter("end", "dateTime"),
         parameter("schedule", "Reference", maximum="*"),
         parameter("scope", "code"),
-        parameter("return", "Appointment", use="out", minimum=1),
+        returned_visits(),
     ],
     affects_state=True,
     instance=True,

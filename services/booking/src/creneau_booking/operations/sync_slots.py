@@ -24,66 +24,61 @@ TYPE = "Schedule"
 CONFLICTS_TOLD_MAX = 500
 """Conflicts that are told one by one; all are counted"""
 
-DEFINITION = {
-    **operation_definition(
-        "sync-slots",
-        "Synchronise the slots of an agenda",
-        "The body is NDJSON (application/fhir+ndjson) of Slots, a Bundle, or Parameters with slots. With from and to (of the"
-        " address, or of the Parameters) it is the whole truth of the slots that start within this half-open period: what"
-        " is the same stays as it is, with its id and version; what differs is updated; what is new is created; what is"
-        " missing is deleted. Slots are matched by id, else by identifier, else by start, end and kind. Without from and to"
-        " nothing is deleted. What is booked or held here is never moved nor removed, and answered as a conflict. All of"
-        " it is done, or nothing.",
-        [
-            parameter("from", "dateTime", documentation="First moment of the period; also start."),
-            parameter(
-                "to",
-                "dateTime",
-                documentation="End of the period, excluded; a date includes its day. Also end.",
-            ),
-            parameter("period", "Period", documentation="Both, in one."),
-            parameter(
-                "slot", "Slot", maximum="*", documentation="In a Parameters: slots, or Bundles of them."
-            ),
-            parameter("created", "integer", use="out", minimum=1),
-            parameter("updated", "integer", use="out", minimum=1),
-            parameter("deleted", "integer", use="out", minimum=1),
-            parameter("unchanged", "integer", use="out", minimum=1),
-            parameter("conflicts", "integer", use="out", minimum=1),
-            parameter("synchronised-at", "instant", use="out", minimum=1),
-            parameter(
-                "conflict",
-                None,
-                use="out",
-                maximum="*",
-                part=[
-                    parameter("slot", "Reference", use="out", minimum=1),
-                    parameter("appointment", "Reference", use="out", minimum=1),
-                    parameter(
-                        "reason",
-                        "code",
-                        use="out",
-                        minimum=1,
-                        documentation="missing, moved or said-free.",
-                    ),
-                    parameter("start", "instant", use="out", minimum=1),
-                    parameter("end", "instant", use="out", minimum=1),
-                ],
-            ),
-            parameter(
-                "outcome",
-                "OperationOutcome",
-                use="out",
-                documentation="The conflicts again, in words: warnings.",
-            ),
-        ],
-        affects_state=True,
-        type_level=False,
-        instance=True,
-        resource=TYPE,
-    ),
-    "name": "ScheduleSyncSlots",
-}
+DEFINITION = operation_definition(
+    "sync-slots",
+    "Synchronise the slots of an agenda",
+    "The body is NDJSON (application/fhir+ndjson) of Slots, a Bundle, or Parameters with slots. With from and to (of the"
+    " address, or of the Parameters) it is the whole truth of the slots that start within this half-open period: what"
+    " is the same stays as it is, with its id and version; what differs is updated; what is new is created; what is"
+    " missing is deleted. Slots are matched by id, else by identifier, else by start, end and kind. Without from and to"
+    " nothing is deleted. What is booked or held here is never moved nor removed, and answered as a conflict. All of"
+    " it is done, or nothing.",
+    [
+        parameter("from", "dateTime", documentation="First moment of the period; also start."),
+        parameter(
+            "to",
+            "dateTime",
+            documentation="End of the period, excluded; a date includes its day. Also end.",
+        ),
+        parameter("period", "Period", documentation="Both, in one."),
+        parameter("slot", "Slot", maximum="*", documentation="In a Parameters: slots, or Bundles of them."),
+        parameter("created", "integer", use="out", minimum=1),
+        parameter("updated", "integer", use="out", minimum=1),
+        parameter("deleted", "integer", use="out", minimum=1),
+        parameter("unchanged", "integer", use="out", minimum=1),
+        parameter("conflicts", "integer", use="out", minimum=1),
+        parameter("synchronised-at", "instant", use="out", minimum=1),
+        parameter(
+            "conflict",
+            None,
+            use="out",
+            maximum="*",
+            part=[
+                parameter("slot", "Reference", use="out", minimum=1),
+                parameter("appointment", "Reference", use="out", minimum=1),
+                parameter(
+                    "reason",
+                    "code",
+                    use="out",
+                    minimum=1,
+                    documentation="missing, moved or said-free.",
+                ),
+                parameter("start", "instant", use="out", minimum=1),
+                parameter("end", "instant", use="out", minimum=1),
+            ],
+        ),
+        parameter(
+            "outcome",
+            "OperationOutcome",
+            use="out",
+            documentation="The conflicts again, in words: warnings.",
+        ),
+    ],
+    affects_state=True,
+    type_level=False,
+    instance=True,
+    resource=TYPE,
+)
 
 _REASONS: dict[Reason, tuple[str, str]] = {
     "missing": ("il manque dans l'envoi", "it is missing from what was sent"),

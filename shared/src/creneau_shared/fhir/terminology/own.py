@@ -14,6 +14,7 @@ BASE = "https://creneau.sante.fr/fhir/"
 PUBLISHER = "Créneau"
 VERSION = "1.0.0"
 ACCESS_LEVELS = BASE + "CodeSystem/access-level"
+DELEGATIONS = BASE + "CodeSystem/delegation"
 CONFIDENTIALITY = BASE + "CodeSystem/confidentiality"
 SPECIALTIES = "https://mos.esante.gouv.fr/NOS/TRE_R38-SpecialiteOrdinale/FHIR/TRE-R38-SpecialiteOrdinale"
 VISIT_TYPES = "http://terminology.hl7.org/CodeSystem/v3-ActCode"
@@ -60,7 +61,7 @@ def _issue_concepts() -> Iterable[tuple[str, str, str]]:
 
 
 def own_code_systems() -> tuple[CodeSystem, ...]:
-    """Our code systems: of OperationOutcomes, of the audit trail and of labels."""
+    """Our code systems: of OperationOutcomes, of the audit trail, of labels and of delegations."""
     return (
         CodeSystem(
             ISSUE_SYSTEM,
@@ -124,6 +125,26 @@ def own_code_systems() -> tuple[CodeSystem, ...]:
             "Créneau : étiquettes de confidentialité",
             language="fr",
             contexts=("Appointment",),
+        ),
+        CodeSystem(
+            DELEGATIONS,
+            "CreneauDelegation",
+            PUBLISHER,
+            _concepts(
+                (
+                    ("see", "Voir ce que voit la structure", "See what the organisation sees"),
+                    (
+                        "book",
+                        "Prendre, déplacer et annuler les rendez-vous de la structure",
+                        "Book, move and cancel the organisation's appointments",
+                    ),
+                    ("manage", "Faire tout ce que peut la structure", "Do all that the organisation may"),
+                )
+            ),
+            VERSION,
+            "Créneau : délégations entre structures",
+            language="fr",
+            contexts=("OrganizationAffiliation",),
         ),
     )
 

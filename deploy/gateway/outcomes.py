@@ -75,8 +75,8 @@ REFUSALS = (
     Refusal(
         413,
         "too-long",
-        "Le corps de la requête dépasse 8 Mio ; envoyez-le en plusieurs fois.",
-        "The body of the request is longer than 8 MiB; send it in several parts.",
+        "Le corps de la requête est trop long pour cette adresse ; envoyez-le en plusieurs fois.",
+        "The body of the request is too long for this address; send it in several parts.",
     ),
     Refusal(
         414,

@@ -71,3 +71,49 @@ def test_a_header_that_lacks_columns_is_told_before_anything_is_read(tmp_path: P
     path.write_text("nofinesset;nofinessej;rs\n350000022;350000030;CLINIQUE\n", "utf-8")
     with pytest.raises(ValueError, match="no column categetab, commune"):
         list(READER.lines(path))
+
+
+ABYMES, REUNION, MAYOTTE = ("657242.9", "1795384.4"), ("323086.6", "7679599.8"), ("524819.9", "8587194.7")
+GUIANA, BOURG = ("353672.8", "544349.1"), ("870262.2", "6571540.8")
+
+
+@pytest.mark.parametrize(
+    ("number", "metres", "source", "degrees"),
+    [
+        ("010000024", BOURG, "1,ATLASANTE,96,BAN,EPSG:2154 RGF93 / Lambert-93 (Métropole)", (46.22229, 5.20918)),
+        ("970100012", ABYMES, "2,ATLASANTE,96,BAN,EPSG:5490 RGAF09/UTM Zone 20N (Antilles)", (16.234, -61.52874)),
+        ("970100012", ABYMES, "1,ATLASANTE,100,IGN,BD_ADRESSE,V2.1,UTM_N20", (16.234, -61.52874)),
+        ("970100012", ABYMES, "", (16.234, -61.52874)),
+        ("970200012", ABYMES, "", (16.234, -61.52874)),
+        ("970300012", GUIANA, "1,ATLASANTE", (4.92347, -52.31973)),
+        ("970400012", REUNION, "1,ATLASANTE", (-20.97571, 55.29821)),
+        ("970400012", REUNION, "EPSG:2975 RGR92/UTM Zone 40S (La Réunion)", (-20.97571, 55.29821)),
+        ("980500012", MAYOTTE, "1,ATLASANTE", (-12.77989, 45.22868)),
+        ("980500012", MAYOTTE, "2,ATLASANTE,100,BDADRESSE,EPSG:4471 RGM04/UTM zone 38S (Mayotte)", (-12.77989, 45.22868)),
+        ("970500012", ("559000", "5181000"), "2,ATLASANTE,90,BAN,WGS84/UTM zone 21N (St-Pierre-et-Miquelon)", (46.78, -56.23)),
+        ("970500012", ("559000", "5181000"), "", (46.78, -56.23)),
+        ("970700012", ABYMES, "1,ATLASANTE", None),
+        ("980800012", MAYOTTE, "1,ATLASANTE", None),
+        ("970100012", ABYMES, "EPSG:4326 WGS 84", None),
+        ("010000024", ("nan", "nan"), "", None),
+        ("970100012", ("1e300", "1e300"), "", None),
+    ],
+)  # fmt: skip
+def test_a_position_is_read_in_the_projection_that_its_line_names_or_its_number_implies(
+    tmp_path: Path, number: str, metres: tuple[str, str], source: str, degrees: tuple[float, float] | None
+) -> None:
+    """Overseas numbers begin with 9701 to 9705 and 9805; who names no projection and has another number is nowhere
+    rather than at sea."""
+    path = tmp_path / "etalab.csv"
+    path.write_text(
+        f"finess;etalab;96;2026-05-04\ngeolocalisation;{number};{';'.join(metres)};{source};2026-05-04\n",
+        "utf-8",
+    )
+    [piece] = [piece for line in READER.lines(path) for piece in line.pieces]
+    if degrees is None:
+        assert isinstance(piece, Refused)
+        assert piece.reason == "position"
+        return
+    assert isinstance(piece, Fragment)
+    at = piece.resource["position"]
+    assert (at["latitude"], at["longitude"]) == pytest.approx(degrees, abs=0.005)

@@ -25,7 +25,7 @@ from creneau_directory.loading.fhir_files import FhirFiles
 from creneau_directory.loading.finess import Finess
 from creneau_directory.loading.json_records import BrokenArrayError, records
 from creneau_directory.loading.pieces import Source
-from creneau_directory.loading.projections import national
+from creneau_directory.loading.projections import lambert93, utm
 from creneau_directory.loading.runner import (
     Lately,
     Loading,
@@ -502,9 +502,9 @@ async def test_the_historic_files_of_finess(directory: Directory, source_name: s
 
 def test_positions_of_the_national_grids() -> None:
     """Against points that FINESS gives in both: Bourg-en-Bresse; Saint-Denis within its town."""
-    latitude, longitude = national("01", 873766.07, 6570414.61)
+    latitude, longitude = lambert93(873766.07, 6570414.61)
     assert (round(latitude, 5), round(longitude, 5)) == (46.21126, 5.2542)
-    latitude, longitude = national("974", 338_000, 7_690_000)
+    latitude, longitude = utm(40, south=True)(338_000, 7_690_000)
     assert (round(latitude, 2), round(longitude, 2)) == (-20.88, 55.44)
 
 

@@ -15,7 +15,7 @@ from creneau_directory.loading.json_records import BrokenArrayError, records
 from creneau_directory.loading.nos import ESTABLISHMENT, MARK, STRUCTURE_ID, coding, is_deprecated
 from creneau_directory.loading.pieces import Entry, Fragment, Line, Piece, Refused, Remark, Resource
 from creneau_directory.loading.places import a_place
-from creneau_directory.loading.projections import national
+from creneau_directory.loading.projections import projection
 from creneau_directory.loading.text_lines import BOM, decoded, opened, raw_lines
 
 _START_BYTES: Final = 4096
@@ -32,6 +32,10 @@ _NEEDED: Final = (frozenset(_STRUCTURE[1:18]) | {"categetab", "siret"}) - {"libd
 """columns that a file with a header of its own must have"""
 _OVERSEAS: Final = {"9A": "971", "9B": "972", "9C": "973", "9D": "974", "9E": "975", "9F": "976"}
 """overseas codes in the column `departement` → number of the département"""
+_REGISTERED: Final = {
+    "9701": "971", "9702": "972", "9703": "973", "9704": "974", "9705": "975", "9805": "976",
+}  # fmt: skip
+"""how overseas numbers begin → number of the département"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +140,7 @@ def _of_fields(fields: Sequence[str], titles: Sequence[str] | None) -> Iterator[
         postal=row.get("codepostal") or postal,
         town=row.get("libelle_routage") or town,
         phones=(("phone", row["telephone"]), ("fax", row["telecopie"])),
-        position=_metres(department, row.get("coordx"), row.get("coordy")),
+        position=_metres(department, row.get("coordx"), row.get("coordy"), row.get("sourcegeocod")),
         active=True,
     )
 
@@ -153,21 +157,27 @@ def _commune(department: str, part: str) -> str:
     return f"{department}{part[-2:] if len(department) == 3 else part}" if part else ""
 
 
-def _metres(department: str, x: str | None, y: str | None) -> tuple[float, float] | None:
+def _registered_in(number: str) -> str:
+    """The département of a FINESS number; empty if it is none of those known."""
+    mainland = "" if number.startswith(("97", "98")) else number[:2]
+    return _REGISTERED.get(number[:4]) or _OVERSEAS.get(number[:2]) or mainland
+
+
+def _metres(department: str, x: str | None, y: str | None, source: str | None) -> tuple[float, float] | None:
+    """Returns (latitude, longitude) in degrees; None if there are no coordinates, or nobody says in which projection."""
+    known = projection(source or "", department)
     try:
-        return national(department, float(x or ""), float(y or ""))
-    except ValueError:
+        return _degrees(*known(float(x or ""), float(y or ""))) if known else None
+    except (ValueError, ArithmeticError):
         return None
 
 
 def _position(row: Mapping[str, str]) -> Iterator[Piece]:
     """Yields the position of a place, which has a line of its own after all structures."""
-    department = row["nofinesset"][:2]
-    if department == "97" or department in _OVERSEAS:
-        department = _OVERSEAS.get(department, row["nofinesset"][:3])
-    position = _metres(department, row["coordx"], row["coordy"])
+    department = _registered_in(row["nofinesset"])
+    position = _metres(department, row["coordx"], row["coordy"], row["sourcecoordet"])
     if position is None:
-        yield Refused("position", "no coordinates", entries=())
+        yield Refused("position", "no coordinates of a known projection", entries=())
         return
     latitude, longitude = position
     found = {"longitude": round(longitude, 6), "latitude": round(latitude, 6)}

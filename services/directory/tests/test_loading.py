@@ -275,6 +275,26 @@ async def test_what_is_missing_is_ended_but_a_truncated_file_ends_nothing(
     assert await active() == [True] * 4
 
 
+async def test_a_file_that_knows_everything_by_other_names_writes_nothing(
+    directory: Directory, source_name: str, tmp_path: Path
+) -> None:
+    """An edition that tells situations apart otherwise would double each of them before anybody is asked; a refused line of
+    which nobody knows what it is about does not change that."""
+    numbers = [rpps() for _ in range(4)]
+    source, settings = annuaire(source_name), SETTINGS.model_copy(update={"load_gone_share_max": 0.2})
+    await load(directory, source, write(tmp_path / "1.txt", HEADER, *map(line, numbers)), settings=settings)
+    before = await directory.ids("PractitionerRole", practitioner=f"idnps-8{numbers[0]}")
+    other = [line(number, Code_rôle="FON-02") for number in numbers]
+    path = write(tmp_path / "2.txt", HEADER, *other, "odd|line|")
+    with pytest.raises(LoadRefusedError, match=r"Nothing was written \(LOAD_GONE_SHARE_MAX\)"):
+        await load(directory, source, path, settings=settings)
+    assert await directory.ids("PractitionerRole", practitioner=f"idnps-8{numbers[0]}") == before
+    await load(directory, source, path, settings=settings, accept_gone=True)
+    active = {"practitioner": f"idnps-8{numbers[0]}", "active": "true"}
+    assert len(await directory.ids("PractitionerRole", **active)) == 1
+    assert not set(before) & set(await directory.ids("PractitionerRole", **active))
+
+
 async def test_a_damaged_file_writes_nothing(directory: Directory, source_name: str, tmp_path: Path) -> None:
     number = rpps()
     path = write(tmp_path / "a.txt", HEADER, line(number), "damaged|line|", "another|", "third|")

@@ -2,9 +2,10 @@
 
 Reading: lines become fragments, batch by batch; each transaction also records the progress. Writing: the fragments of each
 resource are merged, and compared by digest with what the source gave last. New and changed resources are stored, published
-and remembered in one transaction. One load writes at a time, so that each knows what the other sources have given. Missing:
-entries that the source had given and a whole file lacks are ended, unless a refused line may have been about them. A step
-that breaks off goes on where it was; repeating it changes nothing.
+and remembered in one transaction. A file from which too much is missing is refused before. One load writes at a time, so
+that each knows what the other sources have given. Missing: entries that the source had given and a whole file lacks are
+ended, unless a refused line may have been about them. A step that breaks off goes on where it was; repeating it changes
+nothing.
 """
 
 from __future__ import annotations
@@ -160,6 +161,7 @@ class Loading:
             await self._read(load, path)
         if load.phase == "writing":
             await self._check_refused(load)
+            await self._check_missing(load)
             await self._write(load)
         if load.phase == "missing":
             await self._end_missing(load)
@@ -225,6 +227,19 @@ class Loading:
             await self._give_up(
                 load,
                 f"{refused} of {read} lines are refused: a damaged file? Nothing was written (LOAD_REFUSED_SHARE_MAX).",
+            )
+
+    async def _check_missing(self, load: Load) -> None:
+        """Asks before anything is written: entries that a file knows by other names would stand there twice."""
+        if not load.whole or self.accept_gone:
+            return
+        async with self.database.transaction() as connection:
+            missing, given = await kept.missing(connection, load)
+        if missing > max(given * self.settings.load_gone_share_max, self.settings.load_gone_free):
+            await self._give_up(
+                load,
+                f"{missing} of {given} entries are missing: a truncated file, or another edition? Nothing was written"
+                " (LOAD_GONE_SHARE_MAX); --accept-gone believes it.",
             )
 
     # -- writing ---------------------------------------------------------------------------------------------
@@ -328,18 +343,12 @@ class Loading:
     async def _end_missing(self, load: Load) -> None:
         if not load.whole:
             return
-        async with self.database.transaction() as connection:
-            missing, given = await kept.missing(connection, load)
-        if missing and load.counts.get(UNNAMED) and not self.accept_gone:
-            await self._end_nothing(load, missing)
+        if load.counts.get(UNNAMED) and not self.accept_gone:
+            async with self.database.transaction() as connection:
+                missing, _ = await kept.missing(connection, load)
+            if missing:
+                await self._end_nothing(load, missing)
             return
-        too_many = missing > max(given * self.settings.load_gone_share_max, self.settings.load_gone_free)
-        if too_many and not self.accept_gone:
-            await self._give_up(
-                load,
-                f"{missing} of {given} entries are missing: a truncated file? Nothing was ended (LOAD_GONE_SHARE_MAX);"
-                " --accept-gone believes it.",
-            )
         while await self._portion(load, self._end_next):
             self._say("missing", load)
 

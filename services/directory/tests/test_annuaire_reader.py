@@ -7,6 +7,10 @@ from pathlib import Path
 import pytest
 from services.directory.tests.test_loading import HEADER, OLD_HEADER, annuaire, line, old, rpps, write
 
+from creneau_directory.domain.care.situation import term_of
+from creneau_directory.domain.care.vocabulary import vocabulary
+from creneau_directory.loading.pieces import Fragment, Remark
+
 READER = annuaire("annuaire")
 
 
@@ -41,3 +45,31 @@ def test_a_column_by_which_entries_are_known_is_not_missed_in_silence(tmp_path: 
 def test_the_edition_of_52_columns_has_neither_role_nor_kind_of_activity(tmp_path: Path) -> None:
     [read] = READER.lines(write(tmp_path / "a.txt", OLD_HEADER, old(line(rpps()))))
     assert len(read.pieces) == 4
+
+
+@pytest.mark.parametrize(
+    ("code", "care"),
+    [
+        ("40", "chirurgie-dentaire"),
+        ("71", "osteopathie"),
+        ("73", "chiropraxie"),
+        ("72", "psychotherapie"),
+        ("93", "psychologie"),
+        ("41", "assistance-sociale"),
+        ("97", "conseil-genetique"),
+    ],
+)
+def test_a_profession_is_written_in_its_own_nomenclature(tmp_path: Path, code: str, care: str) -> None:
+    """The file's column holds codes of five; who searches for an osteopath finds those whom the file has."""
+    said = line(rpps(), Code_profession=code, Code_type_savoir="", Code_savoir="")
+    [read] = READER.lines(write(tmp_path / "a.txt", HEADER, said))
+    person, *_, role = (piece.resource for piece in read.pieces if isinstance(piece, Fragment))
+    for codes in (person["qualification"][0]["code"]["coding"][-1], role["code"][0]["coding"][0]):
+        assert term_of(codes["system"], codes["code"]) in vocabulary().cares[care].codes
+        assert codes["display"]
+    assert not any(isinstance(piece, Remark) for piece in read.pieces), "none is a closed code"
+
+
+def test_a_profession_that_no_nomenclature_has_is_marked(tmp_path: Path) -> None:
+    [read] = READER.lines(write(tmp_path / "a.txt", HEADER, line(rpps(), Code_profession="88")))
+    assert Remark("deprecated-code", "TRE-G15-ProfessionSante#88") in read.pieces

@@ -29,13 +29,13 @@ from creneau_directory.loading.nos import (
     EXERCISE_MODE,
     FUNCTION,
     MARK,
-    PROFESSION,
     SECTOR,
     SKILL_KIND,
     SKILLS,
     STRUCTURE_ID,
     coding,
     is_deprecated,
+    profession_system,
 )
 from creneau_directory.loading.pieces import Fragment, Line, Piece, Refused, Remark, Resource
 from creneau_directory.loading.places import a_place, concept
@@ -213,8 +213,9 @@ def _shifted(row: Mapping[str, str]) -> str | None:
 
 def _coded(row: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     skill_system = SKILLS.get(row.get("skill_kind", ""))
+    of_health = row.get("category", "C") in ("", "C", "E", "M")
     for system, name in (
-        (PROFESSION if row.get("category", "C") in ("", "C", "E", "M") else None, "profession"),
+        (profession_system(row["profession"]) if of_health else None, "profession"),
         (skill_system, "skill"),
         (EXERCISE_MODE, "mode"),
         (SECTOR, "sector"),
@@ -252,7 +253,9 @@ def _practitioner(row: Mapping[str, str], id_: str, meta: Mapping[str, Any]) -> 
     if prefix := row.get("title") or row.get("civility"):
         name["prefix"] = [prefix]
     qualification: list[Resource] = (
-        [{"code": {"coding": [coding(PROFESSION, row["profession"])]}}] if row["profession"] else []
+        [{"code": {"coding": [coding(profession_system(row["profession"]), row["profession"])]}}]
+        if row["profession"]
+        else []
     )
     if row["profession"] and row.get("category"):
         qualification[0]["code"]["coding"].insert(0, coding(CATEGORY, row["category"]))
@@ -374,7 +377,7 @@ def _role(row: Mapping[str, str], references: Mapping[str, str], meta: Mapping[s
     codes = [
         {"coding": [coding(system, row[name])]}
         for system, name in (
-            (PROFESSION, "profession"),
+            (profession_system(row["profession"]), "profession"),
             (EXERCISE_MODE, "mode"),
             (FUNCTION, "function"),
             (ACTIVITY_KIND, "activity_kind"),

@@ -117,3 +117,40 @@ def test_a_position_is_read_in_the_projection_that_its_line_names_or_its_number_
     assert isinstance(piece, Fragment)
     at = piece.resource["position"]
     assert (at["latitude"], at["longitude"]) == pytest.approx(degrees, abs=0.005)
+
+
+DOCUMENTED = (
+    "nofinesset;nofinessej;rs;rslongue;complrs;compldistrib;numvoie;typvoie;voie;compvoie;lieuditbp;region;libregion;"
+    "departement;libdepartement;cog;codepostal;libelle_routage;ligneacheminement;telephone;telecopie;categetab;"
+    "libcategetab;liblongcategetab;categretab;libcategretab;siret;codeape;libcodeape;mft;libmft;liblongmft;sph;libsph;"
+    "numen;coordx;coordy;sourcegeocod;dategeocod;dateautor;dateouvert;datemaj"
+)
+
+
+def test_the_documented_file_with_a_header_is_read(tmp_path: Path) -> None:
+    """Its 42 columns have the whole code of the commune (`cog`) instead of its three digits, and the coordinates."""
+    said = {
+        "nofinesset": "970100012", "nofinessej": "970100020", "rs": "CLINIQUE", "departement": "9A", "cog": "97101",
+        "codepostal": "97139", "libelle_routage": "LES ABYMES", "ligneacheminement": "97139 LES ABYMES", "categetab": "365",
+        "coordx": ABYMES[0], "coordy": ABYMES[1], "sourcegeocod": "EPSG:5490 RGAF09/UTM Zone 20N",
+    }  # fmt: skip
+    path = tmp_path / "own.csv"
+    line = ";".join(said.get(title, "") for title in DOCUMENTED.split(";"))
+    path.write_text(f"{DOCUMENTED}\n{line}\n", "utf-8")
+    [place] = [
+        piece.resource
+        for one in READER.lines(path)
+        for piece in one.pieces
+        if isinstance(piece, Fragment) and piece.resource["resourceType"] == "Location"
+    ]
+    assert place["address"]["extension"][0]["valueCoding"]["code"] == "97101"
+    assert place["address"]["postalCode"] == "97139"
+    assert place["position"]["latitude"] == pytest.approx(16.234, abs=0.001)
+
+
+@pytest.mark.parametrize("title", ["cog", "siret", "nofinessej"])
+def test_a_file_with_a_header_that_says_no_commune_is_refused(tmp_path: Path, title: str) -> None:
+    path = tmp_path / "own.csv"
+    path.write_text(DOCUMENTED.replace(f";{title};", ";") + "\n", "utf-8")
+    with pytest.raises(ValueError, match=f"no column .*{'commune' if title == 'cog' else title}"):
+        list(READER.lines(path))

@@ -29,7 +29,7 @@ _STRUCTURE: Final = (
 )  # fmt: skip
 _PLACED: Final = ("record", "nofinesset", "coordx", "coordy", "sourcecoordet", "datemaj")
 _NEEDED: Final = (frozenset(_STRUCTURE[1:18]) | {"categetab", "siret"}) - {"libdepartement"}
-"""columns that a file with a header of its own must have"""
+"""columns that a file with a header of its own must have; `cog` replaces `commune`"""
 _OVERSEAS: Final = {"9A": "971", "9B": "972", "9C": "973", "9D": "974", "9E": "975", "9F": "976"}
 """overseas codes in the column `departement` → number of the département"""
 _REGISTERED: Final = {
@@ -88,7 +88,8 @@ def _titles(fields: Sequence[str]) -> Sequence[str] | None:
     titles = [field.strip().lower() for field in fields]
     if "nofinesset" not in titles:
         raise ValueError("no file of FINESS: the first line says neither finess nor nofinesset")
-    if missing := sorted(_NEEDED - set(titles)):
+    known = {*titles, "commune"} if "cog" in titles else set(titles)
+    if missing := sorted(_NEEDED - known):
         raise ValueError(f"no file of FINESS that can be read: it has no column {', '.join(missing)}")
     return titles
 
@@ -120,7 +121,7 @@ def _of_fields(fields: Sequence[str], titles: Sequence[str] | None) -> Iterator[
             yield Refused("shift", f"what stands under {name} is nothing of the kind", entries)
             return
     department = _OVERSEAS.get(row["departement"], row["departement"])
-    commune = row.get("cog") or _commune(department, row["commune"])
+    commune = row.get("cog") or _commune(department, row.get("commune", ""))
     postal, _, town = row["ligneacheminement"].partition(" ")
     yield from _establishment(
         number=row["nofinesset"],

@@ -10,6 +10,7 @@ from services.directory.tests.test_loading import HEADER, OLD_HEADER, annuaire, 
 from creneau_directory.domain.care.situation import term_of
 from creneau_directory.domain.care.vocabulary import vocabulary
 from creneau_directory.loading.pieces import Fragment, Remark
+from creneau_directory.loading.runner import fingerprint_of
 
 READER = annuaire("annuaire")
 
@@ -73,3 +74,20 @@ def test_a_profession_is_written_in_its_own_nomenclature(tmp_path: Path, code: s
 def test_a_profession_that_no_nomenclature_has_is_marked(tmp_path: Path) -> None:
     [read] = READER.lines(write(tmp_path / "a.txt", HEADER, line(rpps(), Code_profession="88")))
     assert Remark("deprecated-code", "TRE-G15-ProfessionSante#88") in read.pieces
+
+
+def test_characters_that_no_text_may_have_are_taken_out(tmp_path: Path) -> None:
+    """A NUL in a name, which a database refuses: it would be the end of the whole file."""
+    path = write(tmp_path / "a.txt", HEADER, line(rpps(), Nom="KER\0VE\x1fLLA"))
+    [read] = READER.lines(path)
+    [person, *_] = (piece.resource for piece in read.pieces if isinstance(piece, Fragment))
+    assert person["name"][0]["family"] == "KERVELLA"
+
+
+def test_a_folder_within_the_folder_is_not_read(tmp_path: Path) -> None:
+    """As packers of another system leave it."""
+    write(tmp_path / "PS_Personne_activite.txt", HEADER, line(rpps()))
+    before = fingerprint_of(tmp_path)
+    (tmp_path / "__MACOSX").mkdir()
+    assert len(list(READER.lines(tmp_path))) == 1
+    assert fingerprint_of(tmp_path) == before

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 from creneau_directory.loading.finess import Finess
 from creneau_directory.loading.pieces import Fragment, Piece, Refused
 
-READER = Finess(1 << 20)
+READER = Finess(1 << 20, date(2026, 11, 28))
 ENTITY: dict[str, Any] = {"informationsGeneralesPMEJ": {"numFinessPm": "350000030"}, "etatObjet": "A"}
 ESTABLISHMENT: dict[str, Any] = {"informationsGeneralesEGE": {"numFinessEge": "350000022"}, "etatObjet": "A"}
 
@@ -154,3 +155,44 @@ def test_a_file_with_a_header_that_says_no_commune_is_refused(tmp_path: Path, ti
     path.write_text(DOCUMENTED.replace(f";{title};", ";") + "\n", "utf-8")
     with pytest.raises(ValueError, match=f"no column .*{'commune' if title == 'cog' else title}"):
         list(READER.lines(path))
+
+
+@pytest.mark.parametrize(
+    ("closes", "open_"),
+    [
+        (None, True),
+        ("", True),
+        ("2026-11-29", True),
+        ("2027-01-01T00:00:00", True),
+        ("2026-11-28", False),
+        ("1999-01-01", False),
+        ("yes", False),
+    ],
+)
+def test_a_structure_is_open_until_the_day_on_which_it_closes(
+    tmp_path: Path, closes: str | None, open_: bool
+) -> None:
+    """FINESS says months before which pharmacy will close: until then it is one."""
+    said = {"numFinessPm": "350000030", "dateFermeture": closes}
+    here = {
+        "informationsGeneralesEGE": {"numFinessEge": "350000022", "dateFermeture": closes},
+        "etatObjet": "A",
+    }
+    pieces = read(
+        tmp_path / "finess.json", {"informationsGeneralesPMEJ": said, "etatObjet": "A", "ege": [here]}
+    )
+    organizations = [piece for piece in pieces if isinstance(piece, Fragment) and "active" in piece.resource]
+    assert [(piece.resource["active"], piece.gone) for piece in organizations] == [(open_, not open_)] * 2
+
+
+def test_characters_that_no_text_may_have_are_taken_out(tmp_path: Path) -> None:
+    """A NUL or half a character, which a database refuses: it would be the end of the whole file."""
+    said = {"numFinessPm": "350000030", "denominationPm": "CLI\0NI\ud800QUE\x85"}
+    [piece] = read(tmp_path / "finess.json", {"informationsGeneralesPMEJ": said, "etatObjet": "A"})
+    assert isinstance(piece, Fragment)
+    assert piece.resource["name"] == "CLINIQUE"
+
+
+def test_a_folder_is_no_file_of_finess(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="is a folder"):
+        list(READER.lines(tmp_path))

@@ -39,7 +39,7 @@ from creneau_directory.loading.nos import (
 )
 from creneau_directory.loading.pieces import Fragment, Line, Piece, Refused, Remark, Resource
 from creneau_directory.loading.places import a_place, concept
-from creneau_directory.loading.text_lines import decoded, opened, raw_lines
+from creneau_directory.loading.text_lines import decoded, files_of, opened, raw_lines
 
 _COLUMNS: Final = {
     "type d'identifiant pp": "id_type",
@@ -117,7 +117,7 @@ class Annuaire:
             yield from self._file(path, 0, alone=True)
             return
         number = 0
-        for file in sorted(path.iterdir()):
+        for file in files_of(path):
             for line in self._file(file, number, alone=False):
                 number = line.number
                 yield line

@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,11 +17,12 @@ from creneau_directory.loading.nos import ESTABLISHMENT, MARK, STRUCTURE_ID, cod
 from creneau_directory.loading.pieces import Entry, Fragment, Line, Piece, Refused, Remark, Resource
 from creneau_directory.loading.places import a_place
 from creneau_directory.loading.projections import projection
-from creneau_directory.loading.text_lines import BOM, decoded, opened, raw_lines
+from creneau_directory.loading.text_lines import BOM, decoded, opened, raw_lines, storable
 
 _START_BYTES: Final = 4096
 _SOURCE: Final = "https://finess.esante.gouv.fr"
 _NUMBER: Final = re.compile(r"[0-9][0-9A-Z][0-9]{7}")
+_DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _STRUCTURE: Final = (
     "record", "nofinesset", "nofinessej", "rs", "rslongue", "complrs", "compldistrib", "numvoie", "typvoie", "voie",
     "compvoie", "lieuditbp", "commune", "departement", "libdepartement", "ligneacheminement", "telephone", "telecopie",
@@ -40,9 +42,10 @@ _REGISTERED: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Finess:
-    """The files of FINESS; the first bytes of a file tell its form."""
+    """The files of FINESS; the first bytes of a file tell its form. `day`: what closes later is open."""
 
     bytes_max: int
+    day: date
     name: str = "finess"
     merges: bool = True
 
@@ -76,7 +79,7 @@ class Finess:
         with opened(path) as file:
             try:
                 for number, entity in enumerate(records(file, "pmej", self.bytes_max), 1):
-                    yield Line(number, tuple(_of_entity(entity)))
+                    yield Line(number, tuple(_of_entity(storable(entity), self.day)))
             except BrokenArrayError as error:
                 yield Line(number + 1, (Refused("broken-file", str(error), breaks_off=True),))
 
@@ -186,7 +189,7 @@ def _position(row: Mapping[str, str]) -> Iterator[Piece]:
     yield Fragment(place, completes=True)
 
 
-def _of_entity(entity: Any) -> Iterator[Piece]:
+def _of_entity(entity: Any, day: date) -> Iterator[Piece]:
     if not isinstance(entity, dict):
         yield Refused("shape", "a pmej that is no object")
         return
@@ -195,7 +198,7 @@ def _of_entity(entity: Any) -> Iterator[Piece]:
     if not _NUMBER.fullmatch(number):
         yield Refused("shift", "a pmej without a FINESS number")
         return
-    closed = entity.get("etatObjet") not in (None, "A") or bool(said.get("dateFermeture"))
+    closed = _is_closed(entity, said, day)
     name = said.get("denominationLonguePmSmsse") or said.get("denominationPm") or number
     yield Fragment(
         _organization(number, str(name), None, str(said.get("siren") or ""), "", not closed, legal=None),
@@ -203,12 +206,19 @@ def _of_entity(entity: Any) -> Iterator[Piece]:
     )
     for establishment in entity.get("ege") or ():
         if isinstance(establishment, dict):
-            yield from _of_establishment(establishment, number)
+            yield from _of_establishment(establishment, number, day)
         else:
             yield Refused("shape", "an ege that is no object")
 
 
-def _of_establishment(establishment: Mapping[str, Any], legal: str) -> Iterator[Piece]:
+def _is_closed(entity: Mapping[str, Any], said: Mapping[str, Any], day: date) -> bool:
+    """Whether an entity is no longer active, or its day of closing has come (one that is no date has)."""
+    closes = str(said.get("dateFermeture") or "")[:10]
+    later = bool(_DAY.fullmatch(closes)) and closes > day.isoformat()
+    return entity.get("etatObjet") not in (None, "A") or (bool(closes) and not later)
+
+
+def _of_establishment(establishment: Mapping[str, Any], legal: str, day: date) -> Iterator[Piece]:
     said = _object(establishment.get("informationsGeneralesEGE"))
     number = str(said.get("numFinessEge") or "")
     if not _NUMBER.fullmatch(number):
@@ -239,7 +249,7 @@ def _of_establishment(establishment: Mapping[str, Any], legal: str) -> Iterator[
             for name, kind in (("telephone", "phone"), ("telecopie", "fax"), ("courriel", "email"))
         ),
         position=_degrees(where.get("coordonneeY"), where.get("coordonneeX")),
-        active=establishment.get("etatObjet") in (None, "A") and not said.get("dateFermeture"),
+        active=not _is_closed(establishment, said, day),
     )
 
 

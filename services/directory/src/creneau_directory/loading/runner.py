@@ -28,6 +28,7 @@ import orjson
 from creneau_directory.loading.merging import ended, merged
 from creneau_directory.loading.pieces import Entry, Fragment, Line, Refused, Resource, Source
 from creneau_directory.loading.settings import LoadSettings
+from creneau_directory.loading.text_lines import files_of
 from creneau_directory.publishing import resource_event
 from creneau_directory.storage import loads as kept
 from creneau_directory.storage.bulk import BulkStore
@@ -316,7 +317,9 @@ class Loading:
         """The resource as the file gives it, ended if it is gone; None if it is gone and the directory does not have it."""
         # Merged resources have no decimals but positions, which any reader keeps.
         read = orjson.loads if self.source.merges else loads
-        fragments = [read(content) for content in said.contents]
+        # Lines that are merged come in any order: that of their contents makes the same resource of them each time.
+        contents = sorted(said.contents) if self.source.merges else said.contents
+        fragments = [read(content) for content in contents]
         whole = merged(fragments) if self.source.merges else fragments[-1]
         if not said.gone:
             return whole
@@ -418,7 +421,7 @@ def _without_version(resource: Resource) -> Resource:
 def fingerprint_of(path: Path) -> str:
     """A digest by which the same file is recognised, without reading it whole: its name, size, beginning and end."""
     digest = hashlib.sha256()
-    for file in _files(path):
+    for file in files_of(path):
         size = file.stat().st_size
         digest.update(f"{file.name} {size} ".encode())
         with file.open("rb") as opened:
@@ -426,10 +429,6 @@ def fingerprint_of(path: Path) -> str:
             opened.seek(max(0, size - _EDGE_BYTES))
             digest.update(opened.read(_EDGE_BYTES))
     return digest.hexdigest()
-
-
-def _files(path: Path) -> Iterator[Path]:
-    yield from sorted(path.iterdir()) if path.is_dir() else [path]
 
 
 def summary(load: Load) -> Mapping[str, int]:

@@ -24,8 +24,8 @@ from creneau_directory.loading.command import fault_of
 from creneau_directory.loading.fhir_files import FhirFiles
 from creneau_directory.loading.finess import Finess
 from creneau_directory.loading.json_records import BrokenArrayError, records
-from creneau_directory.loading.pieces import Source
-from creneau_directory.loading.projections import national
+from creneau_directory.loading.pieces import Refused, Source
+from creneau_directory.loading.projections import lambert93, utm
 from creneau_directory.loading.runner import (
     Lately,
     Loading,
@@ -151,7 +151,7 @@ async def test_an_extraction_of_the_annuaire(directory: Directory, source_name: 
     person = (await directory.client.get(f"/fhir/Practitioner/idnps-8{one}")).json()
     assert person["name"] == [{"family": "KERVELLA", "given": ["Élodie"], "prefix": ["DR"]}]
     codes = [coding["code"] for q in person["qualification"] for coding in q["code"]["coding"]]
-    assert codes == ["C", "10", "S", "SM54", "S", "SM49"]
+    assert codes == ["C", "10", "S", "SM49", "S", "SM54"]
     assert await directory.ids("Practitioner", identifier=f"https://rpps.esante.gouv.fr|{one}") == [
         person["id"]
     ]
@@ -192,6 +192,22 @@ async def test_twice_changes_nothing_and_a_change_is_one_version(
     assert await directory.ids("Practitioner", family="LE GALL", identifier=one) == [f"idnps-8{one}"]
     past = (await directory.client.get(f"/fhir/Practitioner/idnps-8{one}/_history/1")).json()
     assert past["name"][0]["family"] == "KERVELLA"
+
+
+async def test_the_order_of_lines_says_nothing(
+    directory: Directory, source_name: str, tmp_path: Path
+) -> None:
+    """An extraction is in no order that could be relied on: the same lines in another one make no version."""
+    number = rpps()
+    lines = [
+        line(number),
+        line(number, Code_savoir="SM49"),
+        line(number, Code_savoir="SM24", Prénom="ELODIE"),
+    ]
+    await load(directory, annuaire(source_name), write(tmp_path / "1.txt", HEADER, *lines))
+    done = await load(directory, annuaire(source_name), write(tmp_path / "2.txt", HEADER, *reversed(lines)))
+    assert "updated" not in done.counts
+    assert done.counts["unchanged"] == 6
 
 
 async def test_what_cannot_be_taken_is_reported_with_its_line(
@@ -273,6 +289,26 @@ async def test_what_is_missing_is_ended_but_a_truncated_file_ends_nothing(
     assert await active() == [True, False, False, False]
     await load(directory, source, write(tmp_path / "full.txt", HEADER, *map(line, numbers)))
     assert await active() == [True] * 4
+
+
+async def test_a_file_that_knows_everything_by_other_names_writes_nothing(
+    directory: Directory, source_name: str, tmp_path: Path
+) -> None:
+    """An edition that tells situations apart otherwise would double each of them before anybody is asked; a refused line of
+    which nobody knows what it is about does not change that."""
+    numbers = [rpps() for _ in range(4)]
+    source, settings = annuaire(source_name), SETTINGS.model_copy(update={"load_gone_share_max": 0.2})
+    await load(directory, source, write(tmp_path / "1.txt", HEADER, *map(line, numbers)), settings=settings)
+    before = await directory.ids("PractitionerRole", practitioner=f"idnps-8{numbers[0]}")
+    other = [line(number, Code_rôle="FON-02") for number in numbers]
+    path = write(tmp_path / "2.txt", HEADER, *other, "odd|line|")
+    with pytest.raises(LoadRefusedError, match=r"Nothing was written \(LOAD_GONE_SHARE_MAX\)"):
+        await load(directory, source, path, settings=settings)
+    assert await directory.ids("PractitionerRole", practitioner=f"idnps-8{numbers[0]}") == before
+    await load(directory, source, path, settings=settings, accept_gone=True)
+    active = {"practitioner": f"idnps-8{numbers[0]}", "active": "true"}
+    assert len(await directory.ids("PractitionerRole", **active)) == 1
+    assert not set(before) & set(await directory.ids("PractitionerRole", **active))
 
 
 async def test_a_damaged_file_writes_nothing(directory: Directory, source_name: str, tmp_path: Path) -> None:
@@ -464,7 +500,7 @@ def structure(number: str, legal: str, **said: str) -> str:
 
 
 def finess_source(name: str) -> Finess:
-    return replace(Finess(1 << 20), name=name)
+    return replace(Finess(1 << 20, NOW.date()), name=name)
 
 
 async def test_the_historic_files_of_finess(directory: Directory, source_name: str, tmp_path: Path) -> None:
@@ -502,9 +538,9 @@ async def test_the_historic_files_of_finess(directory: Directory, source_name: s
 
 def test_positions_of_the_national_grids() -> None:
     """Against points that FINESS gives in both: Bourg-en-Bresse; Saint-Denis within its town."""
-    latitude, longitude = national("01", 873766.07, 6570414.61)
+    latitude, longitude = lambert93(873766.07, 6570414.61)
     assert (round(latitude, 5), round(longitude, 5)) == (46.21126, 5.2542)
-    latitude, longitude = national("974", 338_000, 7_690_000)
+    latitude, longitude = utm(40, south=True)(338_000, 7_690_000)
     assert (round(latitude, 2), round(longitude, 2)) == (-20.88, 55.44)
 
 
@@ -549,7 +585,7 @@ async def test_finess_has_the_last_word_on_its_structures(directory: Directory, 
     free = SETTINGS.model_copy(update={"load_gone_free": 10_000})
     await load(
         directory,
-        Finess(1 << 20),
+        Finess(1 << 20, NOW.date()),
         write(tmp_path / "f.csv", "finess;etalab;93;x", structure(number, number)),
         settings=free,
     )
@@ -602,6 +638,16 @@ async def test_fhir_files(directory: Directory, source_name: str, tmp_path: Path
     )
     await load(directory, source, gone, whole=False)
     assert (await directory.client.get(f"/fhir/Location/{good}")).json()["status"] == "inactive"
+
+
+def test_a_page_without_entries_is_a_whole_file(tmp_path: Path) -> None:
+    """A search that found nothing answers a Bundle without `entry`; one that breaks off before its entries is none."""
+    reader, page = FhirFiles(fault_of, 1 << 20), tmp_path / "page.json"
+    page.write_text(json.dumps({"resourceType": "Bundle", "type": "searchset", "total": 0}, indent=1))
+    assert list(reader.lines(page)) == []
+    page.write_text('{"resourceType": "Bundle", "type": "searchset", "ent')
+    [broken] = reader.lines(page)
+    assert [piece.breaks_off for piece in broken.pieces if isinstance(piece, Refused)] == [True]
 
 
 def organization(id_: str, **said: Any) -> dict[str, Any]:

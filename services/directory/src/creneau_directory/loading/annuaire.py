@@ -29,17 +29,17 @@ from creneau_directory.loading.nos import (
     EXERCISE_MODE,
     FUNCTION,
     MARK,
-    PROFESSION,
     SECTOR,
     SKILL_KIND,
     SKILLS,
     STRUCTURE_ID,
     coding,
     is_deprecated,
+    profession_system,
 )
 from creneau_directory.loading.pieces import Fragment, Line, Piece, Refused, Remark, Resource
 from creneau_directory.loading.places import a_place, concept
-from creneau_directory.loading.text_lines import decoded, opened, raw_lines
+from creneau_directory.loading.text_lines import decoded, files_of, opened, raw_lines
 
 _COLUMNS: Final = {
     "type d'identifiant pp": "id_type",
@@ -87,7 +87,13 @@ _COLUMNS: Final = {
     "code genre d'activite": "activity_kind",
 }
 """header as `_normal` writes it → our name"""
-_NEEDED: Final = ("id_type", "id", "idnps", "family")
+_NEEDED: Final = frozenset({"id_type", "id", "idnps", "family"})
+_PLACE_OF_ACTIVITY: Final = frozenset({"structure", "idnst", "finess", "siret", "postal", "commune"})
+_KIND_OF_ACTIVITY: Final = frozenset({"mode", "function", "activity_kind"})
+_ACTIVITY: Final = _PLACE_OF_ACTIVITY | _KIND_OF_ACTIVITY | {"profession", "skill_kind", "skill"}
+"""columns that a file of activities must have: without one of them, entries would be others than those of the file before"""
+_EDITION_2021: Final = 52
+"""columns of the edition that has neither a role nor a kind of activity"""
 _SOURCE: Final = "https://annuaire.esante.gouv.fr"
 _V2_0203: Final = "https://hl7.fr/ig/fhir/core/CodeSystem/fr-core-cs-v2-0203"
 _FRANCE: Final = ("", "99000")
@@ -111,7 +117,7 @@ class Annuaire:
             yield from self._file(path, 0, alone=True)
             return
         number = 0
-        for file in sorted(path.iterdir()):
+        for file in files_of(path):
             for line in self._file(file, number, alone=False):
                 number = line.number
                 yield line
@@ -120,7 +126,7 @@ class Annuaire:
         with opened(path) as file:
             lines = raw_lines(file, self.bytes_max)
             columns, width = _header(next(lines, b""))
-            if alone and not {"structure", "profession"} <= columns.keys():
+            if alone and "structure" not in columns:
                 raise ValueError("a file without activities: load it in one folder with Personne_activite")
             if "profession" not in columns:
                 return
@@ -130,7 +136,8 @@ class Annuaire:
 
 
 def _header(raw: bytes) -> tuple[Mapping[str, int], int]:
-    """Returns our name → position, and the number of columns (without the empty one after the last pipe)."""
+    """Returns our name → position, and the number of columns (without the empty one after the last pipe). ValueError if a
+    column is missing by which entries are known."""
     text, _ = decoded(raw)
     titles = text.removesuffix("|").split("|")
     columns: dict[str, int] = {}
@@ -138,8 +145,11 @@ def _header(raw: bytes) -> tuple[Mapping[str, int], int]:
         name = _COLUMNS.get(_normal(title))
         if name is not None:
             columns.setdefault(name, position)
-    missing = [name for name in _NEEDED if name not in columns]
-    if missing:
+    needed = _NEEDED
+    if columns.keys() & (_PLACE_OF_ACTIVITY | _KIND_OF_ACTIVITY):
+        absent = {"function", "activity_kind"} if len(titles) == _EDITION_2021 else set()
+        needed |= _ACTIVITY - absent
+    if missing := sorted(needed - columns.keys()):
         raise ValueError(f"no header of the Annuaire Santé: {', '.join(missing)} missing")
     return columns, len(titles)
 
@@ -203,8 +213,9 @@ def _shifted(row: Mapping[str, str]) -> str | None:
 
 def _coded(row: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     skill_system = SKILLS.get(row.get("skill_kind", ""))
+    of_health = row.get("category", "C") in ("", "C", "E", "M")
     for system, name in (
-        (PROFESSION if row.get("category", "C") in ("", "C", "E", "M") else None, "profession"),
+        (profession_system(row["profession"]) if of_health else None, "profession"),
         (skill_system, "skill"),
         (EXERCISE_MODE, "mode"),
         (SECTOR, "sector"),
@@ -242,7 +253,9 @@ def _practitioner(row: Mapping[str, str], id_: str, meta: Mapping[str, Any]) -> 
     if prefix := row.get("title") or row.get("civility"):
         name["prefix"] = [prefix]
     qualification: list[Resource] = (
-        [{"code": {"coding": [coding(PROFESSION, row["profession"])]}}] if row["profession"] else []
+        [{"code": {"coding": [coding(profession_system(row["profession"]), row["profession"])]}}]
+        if row["profession"]
+        else []
     )
     if row["profession"] and row.get("category"):
         qualification[0]["code"]["coding"].insert(0, coding(CATEGORY, row["category"]))
@@ -364,7 +377,7 @@ def _role(row: Mapping[str, str], references: Mapping[str, str], meta: Mapping[s
     codes = [
         {"coding": [coding(system, row[name])]}
         for system, name in (
-            (PROFESSION, "profession"),
+            (profession_system(row["profession"]), "profession"),
             (EXERCISE_MODE, "mode"),
             (FUNCTION, "function"),
             (ACTIVITY_KIND, "activity_kind"),

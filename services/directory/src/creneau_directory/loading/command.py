@@ -28,7 +28,7 @@ from creneau_directory.settings import DirectorySettings
 from creneau_directory.storage import loads as kept
 from creneau_directory.storage.loads import Load
 from creneau_shared.app import open_database
-from creneau_shared.clock import SystemClock
+from creneau_shared.clock import PARIS, SystemClock
 from creneau_shared.fhir.profiles import profile_issues
 from creneau_shared.fhir.validation import validate
 
@@ -47,7 +47,7 @@ def source_of(kind: Kind, settings: LoadSettings) -> Source:
     if kind is Kind.annuaire:
         return Annuaire(settings.load_line_bytes_max)
     if kind is Kind.finess:
-        return Finess(settings.load_line_bytes_max)
+        return Finess(settings.load_line_bytes_max, SystemClock().now().astimezone(PARIS).date())
     return FhirFiles(fault_of, settings.load_line_bytes_max)
 
 

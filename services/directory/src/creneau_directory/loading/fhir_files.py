@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from creneau_directory.loading.json_records import BrokenArrayError, records
+from creneau_directory.loading.json_records import BrokenArrayError, NoArrayError, records
 from creneau_directory.loading.pieces import Fragment, Line, Piece, Refused
-from creneau_directory.loading.text_lines import opened, raw_lines
+from creneau_directory.loading.text_lines import BOM, opened, raw_lines
 from creneau_directory.storage.tables import TYPES
 from creneau_shared.errors import CreneauError
 from creneau_shared.fhir.json import loads
@@ -53,7 +53,17 @@ class FhirFiles:
                 for entry in records(file, "entry", self.bytes_max):
                     yield self._entry(entry)
             except BrokenArrayError as error:
-                yield (Refused("broken-file", str(error), breaks_off=True),)
+                if not (isinstance(error, NoArrayError) and self._is_empty_bundle(path)):
+                    yield (Refused("broken-file", str(error), breaks_off=True),)
+
+    def _is_empty_bundle(self, path: Path) -> bool:
+        """Whether the file is a whole Bundle without entries, as a search that finds nothing answers."""
+        with opened(path) as file:
+            try:
+                page = loads(file.read(self.bytes_max).removeprefix(BOM))
+            except CreneauError:
+                return False
+        return isinstance(page, dict) and page.get("resourceType") == "Bundle" and "entry" not in page
 
     def _line(self, raw: bytes) -> tuple[Piece, ...]:
         if len(raw) >= self.bytes_max - 1:

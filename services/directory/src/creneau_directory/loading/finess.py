@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,12 +16,13 @@ from creneau_directory.loading.json_records import BrokenArrayError, records
 from creneau_directory.loading.nos import ESTABLISHMENT, MARK, STRUCTURE_ID, coding, is_deprecated
 from creneau_directory.loading.pieces import Entry, Fragment, Line, Piece, Refused, Remark, Resource
 from creneau_directory.loading.places import a_place
-from creneau_directory.loading.projections import national
-from creneau_directory.loading.text_lines import BOM, decoded, opened, raw_lines
+from creneau_directory.loading.projections import projection
+from creneau_directory.loading.text_lines import BOM, decoded, opened, raw_lines, storable
 
 _START_BYTES: Final = 4096
 _SOURCE: Final = "https://finess.esante.gouv.fr"
 _NUMBER: Final = re.compile(r"[0-9][0-9A-Z][0-9]{7}")
+_DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _STRUCTURE: Final = (
     "record", "nofinesset", "nofinessej", "rs", "rslongue", "complrs", "compldistrib", "numvoie", "typvoie", "voie",
     "compvoie", "lieuditbp", "commune", "departement", "libdepartement", "ligneacheminement", "telephone", "telecopie",
@@ -29,16 +31,21 @@ _STRUCTURE: Final = (
 )  # fmt: skip
 _PLACED: Final = ("record", "nofinesset", "coordx", "coordy", "sourcecoordet", "datemaj")
 _NEEDED: Final = (frozenset(_STRUCTURE[1:18]) | {"categetab", "siret"}) - {"libdepartement"}
-"""columns that a file with a header of its own must have"""
+"""columns that a file with a header of its own must have; `cog` replaces `commune`"""
 _OVERSEAS: Final = {"9A": "971", "9B": "972", "9C": "973", "9D": "974", "9E": "975", "9F": "976"}
 """overseas codes in the column `departement` → number of the département"""
+_REGISTERED: Final = {
+    "9701": "971", "9702": "972", "9703": "973", "9704": "974", "9705": "975", "9805": "976",
+}  # fmt: skip
+"""how overseas numbers begin → number of the département"""
 
 
 @dataclass(frozen=True, slots=True)
 class Finess:
-    """The files of FINESS; the first bytes of a file tell its form."""
+    """The files of FINESS; the first bytes of a file tell its form. `day`: what closes later is open."""
 
     bytes_max: int
+    day: date
     name: str = "finess"
     merges: bool = True
 
@@ -72,7 +79,7 @@ class Finess:
         with opened(path) as file:
             try:
                 for number, entity in enumerate(records(file, "pmej", self.bytes_max), 1):
-                    yield Line(number, tuple(_of_entity(entity)))
+                    yield Line(number, tuple(_of_entity(storable(entity), self.day)))
             except BrokenArrayError as error:
                 yield Line(number + 1, (Refused("broken-file", str(error), breaks_off=True),))
 
@@ -84,7 +91,8 @@ def _titles(fields: Sequence[str]) -> Sequence[str] | None:
     titles = [field.strip().lower() for field in fields]
     if "nofinesset" not in titles:
         raise ValueError("no file of FINESS: the first line says neither finess nor nofinesset")
-    if missing := sorted(_NEEDED - set(titles)):
+    known = {*titles, "commune"} if "cog" in titles else set(titles)
+    if missing := sorted(_NEEDED - known):
         raise ValueError(f"no file of FINESS that can be read: it has no column {', '.join(missing)}")
     return titles
 
@@ -116,7 +124,7 @@ def _of_fields(fields: Sequence[str], titles: Sequence[str] | None) -> Iterator[
             yield Refused("shift", f"what stands under {name} is nothing of the kind", entries)
             return
     department = _OVERSEAS.get(row["departement"], row["departement"])
-    commune = row.get("cog") or _commune(department, row["commune"])
+    commune = row.get("cog") or _commune(department, row.get("commune", ""))
     postal, _, town = row["ligneacheminement"].partition(" ")
     yield from _establishment(
         number=row["nofinesset"],
@@ -136,7 +144,7 @@ def _of_fields(fields: Sequence[str], titles: Sequence[str] | None) -> Iterator[
         postal=row.get("codepostal") or postal,
         town=row.get("libelle_routage") or town,
         phones=(("phone", row["telephone"]), ("fax", row["telecopie"])),
-        position=_metres(department, row.get("coordx"), row.get("coordy")),
+        position=_metres(department, row.get("coordx"), row.get("coordy"), row.get("sourcegeocod")),
         active=True,
     )
 
@@ -153,21 +161,27 @@ def _commune(department: str, part: str) -> str:
     return f"{department}{part[-2:] if len(department) == 3 else part}" if part else ""
 
 
-def _metres(department: str, x: str | None, y: str | None) -> tuple[float, float] | None:
+def _registered_in(number: str) -> str:
+    """The département of a FINESS number; empty if it is none of those known."""
+    mainland = "" if number.startswith(("97", "98")) else number[:2]
+    return _REGISTERED.get(number[:4]) or _OVERSEAS.get(number[:2]) or mainland
+
+
+def _metres(department: str, x: str | None, y: str | None, source: str | None) -> tuple[float, float] | None:
+    """Returns (latitude, longitude) in degrees; None if there are no coordinates, or nobody says in which projection."""
+    known = projection(source or "", department)
     try:
-        return national(department, float(x or ""), float(y or ""))
-    except ValueError:
+        return _degrees(*known(float(x or ""), float(y or ""))) if known else None
+    except (ValueError, ArithmeticError):
         return None
 
 
 def _position(row: Mapping[str, str]) -> Iterator[Piece]:
     """Yields the position of a place, which has a line of its own after all structures."""
-    department = row["nofinesset"][:2]
-    if department == "97" or department in _OVERSEAS:
-        department = _OVERSEAS.get(department, row["nofinesset"][:3])
-    position = _metres(department, row["coordx"], row["coordy"])
+    department = _registered_in(row["nofinesset"])
+    position = _metres(department, row["coordx"], row["coordy"], row["sourcecoordet"])
     if position is None:
-        yield Refused("position", "no coordinates", entries=())
+        yield Refused("position", "no coordinates of a known projection", entries=())
         return
     latitude, longitude = position
     found = {"longitude": round(longitude, 6), "latitude": round(latitude, 6)}
@@ -175,7 +189,7 @@ def _position(row: Mapping[str, str]) -> Iterator[Piece]:
     yield Fragment(place, completes=True)
 
 
-def _of_entity(entity: Any) -> Iterator[Piece]:
+def _of_entity(entity: Any, day: date) -> Iterator[Piece]:
     if not isinstance(entity, dict):
         yield Refused("shape", "a pmej that is no object")
         return
@@ -184,7 +198,7 @@ def _of_entity(entity: Any) -> Iterator[Piece]:
     if not _NUMBER.fullmatch(number):
         yield Refused("shift", "a pmej without a FINESS number")
         return
-    closed = entity.get("etatObjet") not in (None, "A") or bool(said.get("dateFermeture"))
+    closed = _is_closed(entity, said, day)
     name = said.get("denominationLonguePmSmsse") or said.get("denominationPm") or number
     yield Fragment(
         _organization(number, str(name), None, str(said.get("siren") or ""), "", not closed, legal=None),
@@ -192,12 +206,19 @@ def _of_entity(entity: Any) -> Iterator[Piece]:
     )
     for establishment in entity.get("ege") or ():
         if isinstance(establishment, dict):
-            yield from _of_establishment(establishment, number)
+            yield from _of_establishment(establishment, number, day)
         else:
             yield Refused("shape", "an ege that is no object")
 
 
-def _of_establishment(establishment: Mapping[str, Any], legal: str) -> Iterator[Piece]:
+def _is_closed(entity: Mapping[str, Any], said: Mapping[str, Any], day: date) -> bool:
+    """Whether an entity is no longer active, or its day of closing has come (one that is no date has)."""
+    closes = str(said.get("dateFermeture") or "")[:10]
+    later = bool(_DAY.fullmatch(closes)) and closes > day.isoformat()
+    return entity.get("etatObjet") not in (None, "A") or (bool(closes) and not later)
+
+
+def _of_establishment(establishment: Mapping[str, Any], legal: str, day: date) -> Iterator[Piece]:
     said = _object(establishment.get("informationsGeneralesEGE"))
     number = str(said.get("numFinessEge") or "")
     if not _NUMBER.fullmatch(number):
@@ -228,7 +249,7 @@ def _of_establishment(establishment: Mapping[str, Any], legal: str) -> Iterator[
             for name, kind in (("telephone", "phone"), ("telecopie", "fax"), ("courriel", "email"))
         ),
         position=_degrees(where.get("coordonneeY"), where.get("coordonneeX")),
-        active=establishment.get("etatObjet") in (None, "A") and not said.get("dateFermeture"),
+        active=not _is_closed(establishment, said, day),
     )
 
 

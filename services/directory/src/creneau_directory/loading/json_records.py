@@ -14,11 +14,16 @@ _BETWEEN = re.compile(r"[\s,]*")
 
 
 class BrokenArrayError(ValueError):
-    """The array is missing, does not end, or contains something that is not JSON."""
+    """The array does not end, or contains something that is not JSON."""
+
+
+class NoArrayError(BrokenArrayError):
+    """There is no such array."""
 
 
 def records(file: IO[bytes], name: str, characters_max: int) -> Iterator[Any]:
-    """Yields the elements of the first array called `name`. BrokenArrayError if there is none, or it breaks off."""
+    """Yields the elements of the first array called `name`. NoArrayError if there is none, BrokenArrayError if
+    it breaks off."""
     text = _Text(file, characters_max)
     start = re.compile(rf'"{re.escape(name)}"\s*:\s*\[')
     text.find(start)
@@ -43,7 +48,7 @@ class _Text:
         """Moves to the end of the first match."""
         while (match := start.search(self._text, self._at)) is None:
             if not self._more():
-                raise BrokenArrayError(f"no array {start.pattern}")
+                raise NoArrayError(f"no array {start.pattern}")
             self._text, self._at = self._text[max(0, len(self._text) - 2 * _CHUNK) :], 0
         self._at = match.end()
 

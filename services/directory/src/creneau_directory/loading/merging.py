@@ -8,7 +8,7 @@ from typing import Any
 from creneau_directory.loading.pieces import Resource
 
 _ONCE = frozenset({"name", "address", "telecom", "partOf", "meta"})
-"""elements that are taken whole from the first line that has them"""
+"""elements that are taken whole from the first fragment that has them"""
 
 
 def merged(fragments: Sequence[Resource]) -> Resource:

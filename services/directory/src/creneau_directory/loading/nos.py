@@ -18,6 +18,14 @@ def nos(name: str) -> str:
 
 
 PROFESSION = nos("TRE_G15-ProfessionSante")
+PROFESSIONS = (
+    PROFESSION,
+    nos("TRE_R95-UsagerTitre"),
+    nos("TRE_R94-ProfessionSocial"),
+    nos("TRE_R96-AutreFonctionSanitaire"),
+    nos("TRE_R291-AutreProfession"),
+)
+"""the code systems that share the codes of professions"""
 CATEGORY = nos("TRE_R09-CategorieProfessionnelle")
 SKILL_KIND = nos("TRE_R04-TypeSavoirFaire")
 EXERCISE_MODE = nos("TRE_R23-ModeExercice")
@@ -54,6 +62,13 @@ def is_deprecated(system: str, code: str) -> bool:
     if known is None:
         return False
     return code not in known or known[code][1]
+
+
+@cache
+def profession_system(code: str) -> str:
+    """The code system of a profession: the first that has the code open, else closed; TRE_G15 if none has it."""
+    having = [system for system in PROFESSIONS if code in _systems().get(system, {})]
+    return next((system for system in having if not is_deprecated(system, code)), (*having, PROFESSION)[0])
 
 
 def coding(system: str, code: str) -> dict[str, Any]:

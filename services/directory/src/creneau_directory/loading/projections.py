@@ -4,8 +4,12 @@ the overseas systems equal WGS 84 to within centimetres. Formulas: IGN NT/G 71; 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping
 from typing import Final
+
+Projection = Callable[[float, float], tuple[float, float]]
+"""(x, y) in metres → (latitude, longitude) in degrees"""
 
 _A: Final = 6378137.0
 _F: Final = 1 / 298.257222101
@@ -28,7 +32,7 @@ def lambert93(x: float, y: float) -> tuple[float, float]:
     return math.degrees(latitude), math.degrees(longitude)
 
 
-def utm(zone: int, *, south: bool) -> Callable[[float, float], tuple[float, float]]:
+def utm(zone: int, *, south: bool) -> Projection:
     """Returns the function from metres of a UTM zone to (latitude, longitude) in degrees."""
     n = _F / (2 - _F)
     radius = _A / (1 + n) * (1 + n**2 / 4 + n**4 / 64)
@@ -49,18 +53,49 @@ def utm(zone: int, *, south: bool) -> Callable[[float, float], tuple[float, floa
     return inverse
 
 
-_OVERSEAS: Final[Mapping[str, Callable[[float, float], tuple[float, float]]]] = {
-    "971": utm(20, south=False),
-    "972": utm(20, south=False),
-    "977": utm(20, south=False),
-    "978": utm(20, south=False),
-    "973": utm(22, south=False),
-    "974": utm(40, south=True),
-    "975": utm(21, south=False),
-    "976": utm(38, south=True),
+_ANTILLES: Final = utm(20, south=False)
+_GUIANA: Final = utm(22, south=False)
+_REUNION: Final = utm(40, south=True)
+_SAINT_PIERRE: Final = utm(21, south=False)
+_MAYOTTE: Final = utm(38, south=True)
+_OVERSEAS: Final[Mapping[str, Projection]] = {
+    "971": _ANTILLES,
+    "972": _ANTILLES,
+    "977": _ANTILLES,
+    "978": _ANTILLES,
+    "973": _GUIANA,
+    "974": _REUNION,
+    "975": _SAINT_PIERRE,
+    "976": _MAYOTTE,
 }
+_EPSG: Final[Mapping[str, Projection]] = {
+    "2154": lambert93,
+    "9793": lambert93,
+    "9794": lambert93,
+    "4559": _ANTILLES,
+    "5490": _ANTILLES,
+    "2972": _GUIANA,
+    "2975": _REUNION,
+    "4467": _SAINT_PIERRE,
+    "4471": _MAYOTTE,
+}
+"""code of the EPSG → projection: RGF93, RRAF91 and RGAF09, RGFG95, RGR92, RGSPM06, RGM04"""
+_MAINLAND: Final = re.compile(r"0[1-9]|[1-8][0-9]|9[0-5]|2[AB]")
+_NAMED_EPSG: Final = re.compile(r"EPSG\W*([0-9]+)", re.IGNORECASE)
+_NAMED_ZONE: Final = re.compile(
+    r"UTM[\W_]*(?:zone\s*)?(?:([0-9]{2})\s*([NS])|([NS])\s*([0-9]{2}))\b", re.IGNORECASE
+)
+_NAMED_LAMBERT: Final = re.compile(r"LAMBERT[\W_]*93\b", re.IGNORECASE)
 
 
-def national(department: str, x: float, y: float) -> tuple[float, float]:
-    """Returns (latitude, longitude) in degrees from the metres that FINESS gives in a département (`29`, `974`)."""
-    return _OVERSEAS.get(department, lambert93)(x, y)
+def projection(source: str, department: str) -> Projection | None:
+    """The projection that the source of a position names (`…,EPSG:5490 RGAF09/UTM Zone 20N (Antilles)`,
+    `…,WGS84/UTM zone 21N`, `…,UTM_N20`, `…,LAMBERT_93`), else the one in which FINESS gives places of the département
+    (`29`, `2A`, `974`). None if the source names another, or if neither is known."""
+    if epsg := _NAMED_EPSG.search(source):
+        return _EPSG.get(epsg[1])
+    if zone := _NAMED_ZONE.search(source):
+        return utm(int(zone[1] or zone[4]), south=(zone[2] or zone[3]).upper() == "S")
+    if _NAMED_LAMBERT.search(source) or _MAINLAND.fullmatch(department):
+        return lambert93
+    return _OVERSEAS.get(department)

@@ -2,9 +2,10 @@
 
 Reading: lines become fragments, batch by batch; each transaction also records the progress. Writing: the fragments of each
 resource are merged, and compared by digest with what the source gave last. New and changed resources are stored, published
-and remembered in one transaction. One load writes at a time, so that each knows what the other sources have given. Missing:
-entries that the source had given and a whole file lacks are ended, unless a refused line may have been about them. A step
-that breaks off goes on where it was; repeating it changes nothing.
+and remembered in one transaction. A file from which too much is missing is refused before. One load writes at a time, so
+that each knows what the other sources have given. Missing: entries that the source had given and a whole file lacks are
+ended, unless a refused line may have been about them. A step that breaks off goes on where it was; repeating it changes
+nothing.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ import orjson
 from creneau_directory.loading.merging import ended, merged
 from creneau_directory.loading.pieces import Entry, Fragment, Line, Refused, Resource, Source
 from creneau_directory.loading.settings import LoadSettings
+from creneau_directory.loading.text_lines import files_of
 from creneau_directory.publishing import resource_event
 from creneau_directory.storage import loads as kept
 from creneau_directory.storage.bulk import BulkStore
@@ -160,6 +162,7 @@ class Loading:
             await self._read(load, path)
         if load.phase == "writing":
             await self._check_refused(load)
+            await self._check_missing(load)
             await self._write(load)
         if load.phase == "missing":
             await self._end_missing(load)
@@ -225,6 +228,19 @@ class Loading:
             await self._give_up(
                 load,
                 f"{refused} of {read} lines are refused: a damaged file? Nothing was written (LOAD_REFUSED_SHARE_MAX).",
+            )
+
+    async def _check_missing(self, load: Load) -> None:
+        """Asks before anything is written: entries that a file knows by other names would stand there twice."""
+        if not load.whole or self.accept_gone:
+            return
+        async with self.database.transaction() as connection:
+            missing, given = await kept.missing(connection, load)
+        if missing > max(given * self.settings.load_gone_share_max, self.settings.load_gone_free):
+            await self._give_up(
+                load,
+                f"{missing} of {given} entries are missing: a truncated file, or another edition? Nothing was written"
+                " (LOAD_GONE_SHARE_MAX); --accept-gone believes it.",
             )
 
     # -- writing ---------------------------------------------------------------------------------------------
@@ -301,7 +317,9 @@ class Loading:
         """The resource as the file gives it, ended if it is gone; None if it is gone and the directory does not have it."""
         # Merged resources have no decimals but positions, which any reader keeps.
         read = orjson.loads if self.source.merges else loads
-        fragments = [read(content) for content in said.contents]
+        # Lines that are merged come in any order: that of their contents makes the same resource of them each time.
+        contents = sorted(said.contents) if self.source.merges else said.contents
+        fragments = [read(content) for content in contents]
         whole = merged(fragments) if self.source.merges else fragments[-1]
         if not said.gone:
             return whole
@@ -328,18 +346,12 @@ class Loading:
     async def _end_missing(self, load: Load) -> None:
         if not load.whole:
             return
-        async with self.database.transaction() as connection:
-            missing, given = await kept.missing(connection, load)
-        if missing and load.counts.get(UNNAMED) and not self.accept_gone:
-            await self._end_nothing(load, missing)
+        if load.counts.get(UNNAMED) and not self.accept_gone:
+            async with self.database.transaction() as connection:
+                missing, _ = await kept.missing(connection, load)
+            if missing:
+                await self._end_nothing(load, missing)
             return
-        too_many = missing > max(given * self.settings.load_gone_share_max, self.settings.load_gone_free)
-        if too_many and not self.accept_gone:
-            await self._give_up(
-                load,
-                f"{missing} of {given} entries are missing: a truncated file? Nothing was ended (LOAD_GONE_SHARE_MAX);"
-                " --accept-gone believes it.",
-            )
         while await self._portion(load, self._end_next):
             self._say("missing", load)
 
@@ -409,7 +421,7 @@ def _without_version(resource: Resource) -> Resource:
 def fingerprint_of(path: Path) -> str:
     """A digest by which the same file is recognised, without reading it whole: its name, size, beginning and end."""
     digest = hashlib.sha256()
-    for file in _files(path):
+    for file in files_of(path):
         size = file.stat().st_size
         digest.update(f"{file.name} {size} ".encode())
         with file.open("rb") as opened:
@@ -417,10 +429,6 @@ def fingerprint_of(path: Path) -> str:
             opened.seek(max(0, size - _EDGE_BYTES))
             digest.update(opened.read(_EDGE_BYTES))
     return digest.hexdigest()
-
-
-def _files(path: Path) -> Iterator[Path]:
-    yield from sorted(path.iterdir()) if path.is_dir() else [path]
 
 
 def summary(load: Load) -> Mapping[str, int]:

@@ -20,7 +20,7 @@ class LoadSettings(BaseSettings):
         ge=0,
         le=1,
         description="share of what a source had given that may be missing from its next full file;"
-        " more is taken for a truncated file, and nothing is deactivated",
+        " more is taken for a truncated file, and nothing is written",
     )
     load_gone_free: int = Field(
         20, ge=0, description="missing entries up to which the share does not matter (small files)"

@@ -215,14 +215,21 @@ async def seen(connection: Connection, load: Load, entries: Sequence[tuple[str, 
     )
 
 
-async def missing(connection: Connection, load: Load) -> tuple[int, int]:
-    """Returns how many entries of the source this load has not seen, and how many the source had given."""
-    row = await connection.fetchrow(
-        "SELECT count(*) FILTER (WHERE load < $2) AS missing, count(*) AS given FROM load_known"
-        " WHERE source = $1 AND NOT gone",
-        load.source,
-        load.id,
+_MISSING = """
+SELECT (
+    SELECT count(*) FROM load_known AS known
+    WHERE known.source = $1 AND NOT known.gone AND known.load < $2 AND NOT EXISTS (
+        SELECT FROM load_fragment AS f
+        WHERE f.load = $2 AND f.resource_type = known.resource_type AND f.id = known.id AND NOT f.completes
     )
+) AS missing, (SELECT count(*) FROM load_known WHERE source = $1 AND NOT gone) AS given
+"""
+
+
+async def missing(connection: Connection, load: Load) -> tuple[int, int]:
+    """Returns how many entries that the source had given this load neither has nor has seen, and how many it had given."""
+    await connection.execute("SET LOCAL statement_timeout = 0")
+    row = await connection.fetchrow(_MISSING, load.source, load.id)
     assert row is not None
     return row["missing"], row["given"]
 

@@ -263,6 +263,17 @@ async def test_whoever_only_represents_somebody_is_asked_for_whom(person: Person
     assert "Vous agissez pour Camille Martin" in check.text
 
 
+async def test_whoever_acts_for_somebody_is_told_of_that_person_s_appointment(
+    person: Person, fhir: FhirBase
+) -> None:
+    fhir.on("POST", "/Patient/$acting-for", acting_for(("camille", False, "see book")))
+    who = await choose(person)
+    question = await person.follow(await person.send(who.url.path, qui="camille"))
+    assert question.url.path.endswith("/deja")
+    assert "Camille Martin a déjà un rendez-vous proche</h1>" in question.text
+    assert "Vous avez" not in question.text
+
+
 async def test_whoever_may_only_see_registers_themselves(person: Person, fhir: FhirBase) -> None:
     """P13: a scope that does not book offers nobody to book for."""
     fhir.on("POST", "/Patient/$acting-for", acting_for(("camille", False, "see")))

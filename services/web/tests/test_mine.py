@@ -318,6 +318,9 @@ async def test_access_is_given_shown_and_taken_back(person: Person, fhir: FhirBa
     fhir.on("POST", "/RelatedPerson/r-2/$invite", code)
     page = await person.open("/mes-proches")
     assert "Jean Proche" in page.text
+    assert "voir, prendre, déplacer et annuler les rendez-vous, et tenir les coordonnées à jour</label>" in (
+        page.text
+    ), "each choice says all that it gives"
     invited = await person.send("/mes-proches/inviter", pour="camille", nom="Ana", etendue="book", duree="3")
     assert invited.headers["location"] == "/mes-proches/invitation", (
         "loaded anew, it makes no second invitation"
@@ -337,6 +340,29 @@ async def test_access_is_given_shown_and_taken_back(person: Person, fhir: FhirBa
     assert len([a for a in fhir.asked if a.method == "PATCH"]) == 1, (
         "nothing is done to what is nobody's here"
     )
+
+
+async def test_of_several_people_one_is_chosen_by_whoever_gives(person: Person, fhir: FhirBase) -> None:
+    """P13: namesakes (father and son) are told apart, and nobody is chosen beforehand."""
+    namesake = {**CAMILLE, "id": "other", "birthDate": "2012-05-09"}
+    acting = [
+        {
+            "name": "person",
+            "part": [
+                {"name": "patient", "valueReference": {"reference": f"Patient/{id_}"}},
+                {"name": "oneself", "valueBoolean": id_ == "camille"},
+                {"name": "may", "valueCode": "manage"},
+            ],
+        }
+        for id_ in ("camille", "other")
+    ]
+    fhir.on("POST", "/Patient/$acting-for", {"resourceType": "Parameters", "parameter": acting})
+    fhir.on("POST", "/Patient/_search", searchset({**CAMILLE, "birthDate": "1984-03-07"}, namesake))
+    page = (await person.open("/mes-proches")).text
+    names = page.partition('name="pour"')[2].partition("</fieldset>")[0]
+    assert "7 mars 1984" in names
+    assert "9 mai 2012" in names
+    assert "checked" not in names
 
 
 @pytest.mark.parametrize("press", ["retirer", "renoncer"])

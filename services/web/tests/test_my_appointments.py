@@ -62,7 +62,7 @@ async def test_what_is_offered_is_told_by_the_clock_of_its_place(person: Person,
     assert "Une place se libère" in page
     assert "1er décembre à 10 h" in page, "not at 7 h, as it is in Paris"
     assert "2 décembre à 0 h" in page
-    assert "Les heures sont celles de Saint-Denis" in page
+    assert "Heures locales (Saint-Denis)" in page
 
 
 async def test_a_time_that_was_only_held_is_no_appointment(person: Person, fhir: FhirBase) -> None:

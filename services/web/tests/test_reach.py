@@ -151,11 +151,11 @@ async def test_whoever_acts_for_somebody_is_promised_no_message_that_goes_to_the
     who = await choose(person)
     check = await person.follow(await person.send(who.url.path, qui="camille"))
     done = (await person.follow(await person.send(check.url.path))).text
-    assert "Un message est envoyé aux coordonnées de Camille Martin." in done
+    assert "Un message est envoyé aux coordonnées que nous avons pour Camille Martin." in done
     assert ON_ITS_WAY not in done
     fhir.on("GET", "/Appointment/a-1", asked())
     for page in (check.text, (await person.open("/rendez-vous/a-1")).text):
-        assert "Sa réponse sera envoyée aux coordonnées de Camille Martin." in page
+        assert "Sa réponse sera envoyée aux coordonnées que nous avons pour Camille Martin." in page
         assert "Un message vous dira" not in page
     fhir.on("POST", "/Appointment", appointment("waitlist"), 201)
     await person.open("/liste-attente?soignant=role-1")

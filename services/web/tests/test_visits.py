@@ -277,13 +277,13 @@ async def test_a_visit_with_no_professional_is_told_by_the_clock_of_its_place(
     page = (await person.open("/rendez-vous/a-1")).text
     assert "10 h" in page
     assert "7 h" not in page
-    assert "Les heures sont celles de Saint-Denis" in page
+    assert "Heures locales (Saint-Denis)" in page
     assert "83 boulevard de la République" in page
     asked = [asked.path for asked in fhir.asked if asked.path in ("/Location", "/HealthcareService")]
     assert asked == [f"/{actor.partition('/')[0]}"]
     listed = (await person.open("/mes-rendez-vous")).text
     assert "10 h" in listed
-    assert "Les heures sont celles de Saint-Denis" in listed
+    assert "Heures locales (Saint-Denis)" in listed
     event: Any = icalendar.Calendar.from_ical((await person.open("/rendez-vous/a-1/agenda.ics")).content)
     assert event.walk("VEVENT")[0]["dtstart"].params["TZID"] == "Indian/Reunion"
 
@@ -298,5 +298,5 @@ async def test_where_an_offer_has_several_places_the_clock_that_they_share_is_na
     fhir.on("GET", "/Appointment/a-1", booked(participant=named), ETag='W/"3"')
     page = (await person.open("/rendez-vous/a-1")).text
     assert "10 h" in page
-    assert "Les heures sont celles de La Réunion" in page
+    assert "Heures locales (La Réunion)" in page
     assert "boulevard" not in page

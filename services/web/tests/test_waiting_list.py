@@ -50,7 +50,7 @@ async def test_p15_an_offer_says_until_when_and_is_accepted_in_one_action(
     page = (await person.open("/liste-attente/a-1")).text
     assert "Elle vous est gardée jusqu" in page
     assert "mercredi 2 décembre 2026 à 0 h 00" in page or "2 décembre" in page, "by the clock of La Réunion"
-    assert "Les heures sont celles de Saint-Denis" in page
+    assert "Heures locales (Saint-Denis)" in page
     fhir.on("PATCH", "/Appointment/a-1", appointment("booked"))
     accepted = await person.send("/liste-attente/a-1/accepter")
     assert (accepted.status_code, accepted.headers["location"]) == (303, "/rendez-vous/a-1")

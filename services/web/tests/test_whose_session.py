@@ -130,12 +130,13 @@ async def test_a_link_opens_nothing_of_whoever_was_there_before(person: Person, 
     assert (await person.session()).content.whose == "link:a-1"
 
 
-async def test_whoever_follows_a_link_to_their_own_visit_stays_logged_in(
-    person: Person, fhir: FhirBase
+@pytest.mark.parametrize("oneself", [True, False])
+async def test_whoever_follows_a_link_to_their_own_visit_or_their_child_s_stays_logged_in(
+    person: Person, fhir: FhirBase, oneself: bool
 ) -> None:
     acting = {"name": "acting-for", "part": [
         {"name": "patient", "valueReference": {"reference": "Patient/camille"}},
-        {"name": "oneself", "valueBoolean": True},
+        {"name": "oneself", "valueBoolean": oneself},
     ]}  # fmt: skip
     fhir.on("POST", "/Patient/$acting-for", {"resourceType": "Parameters", "parameter": [acting]})
     await by_code(person, ALICE)

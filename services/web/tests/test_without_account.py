@@ -204,11 +204,11 @@ async def test_a_link_says_by_which_clock_the_visit_is(person: Person, fhir: Fhi
     """Where it is not the one that most readers live by; before the question is answered, and on what it leads to."""
     opening(fhir, "1984")
     page = await person.follow(await person.open(f"/rdv/{TOKEN}"))
-    assert "Les heures sont celles de La Réunion." in page.text
+    assert "Heures locales (La Réunion)." in page.text
     fhir.on("GET", "/Appointment/a-1", booked())
     fhir.on("GET", "/PractitionerRole", searchset(ROLE, PRACTITIONER, PLACE))
     await person.send("/rdv", reponse="1984")
-    assert "Les heures sont celles de Saint-Denis." in (await person.open("/rendez-vous/a-1/annuler")).text
+    assert "Heures locales (Saint-Denis)." in (await person.open("/rendez-vous/a-1/annuler")).text
 
 
 async def test_a_link_to_a_visit_by_the_usual_clock_does_not(person: Person, fhir: FhirBase) -> None:

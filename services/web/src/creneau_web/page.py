@@ -244,7 +244,7 @@ class Page:
         page above it."""
         url = self.request.url
         path = url.path if self.request.method in READING else self._above(url.path)
-        return f"{path}?{url.query}" if url.query else path
+        return local_path(f"{path}?{url.query}" if url.query else path)
 
     def _above(self, path: str) -> str:
         """The longest beginning of the path that is a page."""

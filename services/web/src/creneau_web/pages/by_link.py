@@ -29,7 +29,6 @@ OVER = (404, 410)
 RENEWABLE = ("link-blocked", "link-replaced")
 """refusals of links that can be replaced by another one: the visit still stands"""
 WRONG = 422
-TOO_OFTEN = 429
 
 
 @router.get("/envoye", response_class=HTMLResponse)
@@ -116,7 +115,8 @@ async def _let_in(page: Page, given: Opened) -> None:
 
 
 async def _is_their_own(page: Page, appointment: str) -> bool:
-    """Whether the visit is that of the person logged in, and not of somebody else at the same browser."""
+    """Whether the visit is that of the person logged in, or of somebody for whom they act, and not of somebody else at the
+    same browser."""
     account = page.account
     if account is None or account.is_for_one_visit or account.role != PATIENT:
         return False
@@ -124,7 +124,7 @@ async def _is_their_own(page: Page, appointment: str) -> bool:
         patient, acting = await asyncio.gather(patient_of(page.fhir, appointment), represented(page.fhir))
     except RefusedError:
         return False
-    return any(one.oneself and one.id == patient for one in acting)
+    return any(one.id == patient for one in acting)
 
 
 async def _to_the_visit(page: Page, appointment: str) -> RedirectResponse:
@@ -165,7 +165,7 @@ async def _show(page: Page, problems: dict[str, str], status: int, answer: str =
 
 async def _told(page: Page, error: RefusedError) -> HTMLResponse:
     """The page of a link that opens nothing (any more), in the refusal's words."""
-    if error.refusal.status in (*OVER, WRONG, TOO_OFTEN):
+    if error.refusal.status in (*OVER, WRONG):
         return await _over(
             page, error.refusal.status, error.refusal.text, renewable=error.refusal.code in RENEWABLE
         )

@@ -52,6 +52,9 @@ async def test_what_is_corrected_leaves_the_rest_as_it_was(person: Person, fhir:
         retour="/reservation/d/verifier",
     )
     assert answer.headers["location"] == "/reservation/d/verifier"
+    assert (await person.session()).content.said == "record.kept.others", (
+        "Lou has the address that was changed"
+    )
     [sent] = [a for a in fhir.asked if a.method == "PUT"]
     assert sent.headers["if-match"] == 'W/"3"'
     assert sent.body["name"] == [*CAMILLE["name"], {"use": "usual", "family": "Durand", "given": ["Camille"]}]

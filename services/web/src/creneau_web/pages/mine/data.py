@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Annotated, Any
 
 import structlog
@@ -125,6 +125,7 @@ async def correct_record(
     long = too_long(form.model_dump(), MOST)
     if long:
         return await _record(page, await read_person(page.fhir, id_), form, long, 422)
+    people = await people_of(page.fhir)
     try:
         await correct(
             page.fhir,
@@ -142,12 +143,21 @@ async def correct_record(
         if problem is None:
             raise
         return await _record(page, await read_person(page.fhir, id_), form, problem, 422)
-    return await _kept(page, form)
+    await page.say_next("record.kept.others" if _shares_what_changed(people, id_, form) else "record.kept")
+    return page.go(local_path(form.retour, "/mes-donnees"))
 
 
 async def _kept(page: Page, form: Correction) -> RedirectResponse:
     await page.say_next("record.kept")
     return page.go(local_path(form.retour, "/mes-donnees"))
+
+
+def _shares_what_changed(people: Iterable[Person], id_: str, form: Correction) -> bool:
+    """Whether somebody else of the account has a contact that this form takes from the person: a child's are often those of
+    a parent, and do not change with them."""
+    kept = {form.courriel.strip(), form.telephone.strip()}
+    gone = {contact for one in people if one.id == id_ for contact in one.contacts} - kept
+    return any(not gone.isdisjoint(one.contacts) for one in people if one.id != id_ and "register" in one.may)
 
 
 async def _changed_meanwhile(page: Page, id_: str, form: Correction) -> HTMLResponse | RedirectResponse:

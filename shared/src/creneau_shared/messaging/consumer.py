@@ -116,7 +116,6 @@ class Consumer:
             seconds=seconds,
             moved=self._moved,
         )
-        metrics.CONSUMER_POLL_AGE_SECONDS.labels(name).set_function(self.poll_age_s)
 
     @property
     def database(self) -> Database:
@@ -136,6 +135,8 @@ class Consumer:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Consumes until `stop` is set; then finishes the current work and commits its offsets."""
+        # Not of one that is made to handle a letter again: it never polls.
+        metrics.CONSUMER_POLL_AGE_SECONDS.labels(self.name).set_function(self.poll_age_s)
         failures = 0
         while not stop.is_set():
             self._moved()

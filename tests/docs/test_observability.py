@@ -101,6 +101,28 @@ def test_every_process_of_the_deployment_is_scraped() -> None:
     assert set(SCRAPING["scrape_configs"][0]["dns_sd_configs"][0]["names"]) == ours
 
 
+def role_of(host: str) -> str | None:
+    """The label `role` that Prometheus gives to a process of that name."""
+    relabelling = SCRAPING["scrape_configs"][0]["relabel_configs"]
+    (regex,) = (one["regex"] for one in relabelling if one["target_label"] == "role")
+    found = re.fullmatch(regex, host)
+    return found.group(1) if found else None
+
+
+def test_every_process_that_is_scraped_has_a_role() -> None:
+    """An alert that names a role would pass over a process without one."""
+    names = SCRAPING["scrape_configs"][0]["dns_sd_configs"][0]["names"]
+    assert [name for name in names if role_of(name) is None] == []
+
+
+def test_a_deaf_process_is_alerted_on_wherever_it_does_its_work() -> None:
+    """A worker, and a sender: in compose it alone sends."""
+    (rule,) = (rule for rule in RULES if rule["alert"] == "CreneauDeafWorker")
+    (roles,) = re.findall(r'role=~?"([^"]*)"', rule["expr"])
+    for host in ("booking-worker", "notifications-worker", "notifications-sender"):
+        assert re.fullmatch(roles, role_of(host) or ""), host
+
+
 def test_panels_do_not_cover_each_other() -> None:
     taken: dict[tuple[int, int], int] = {}
     for panel in DASHBOARD["panels"]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 
@@ -9,7 +10,10 @@ import httpx
 import pytest
 import structlog
 
-from .conftest import FHIR, Asked, Services, bundle, match, outcome
+from creneau_gateway.app import create_app
+from creneau_shared.clock import FixedClock
+
+from .conftest import FHIR, NOW, Asked, Services, bundle, match, outcome, settings
 
 
 def get(url: str, **request: str) -> dict[str, Any]:
@@ -180,3 +184,29 @@ async def test_what_is_asked_of_the_whole_base_is_answered_as_an_entry_too(
     assert (history["resource"]["type"], history["resource"]["total"]) == ("history", 0)
     assert [entry["resource"] for entry in search["resource"]["entry"]] == [patient]
     assert "Lef" not in json.dumps(search["resource"]["link"]), "what came in a body stands in no link"
+
+
+async def test_what_one_service_has_done_is_told_though_another_hangs(services: Services) -> None:
+    """Such a batch has no Idempotency-Key: who hears "try again" of it all would book twice. The base's own entries
+    that hang are told with it."""
+    services.says["booking", "/fhir"] = says_who
+    hanging = asyncio.Event()
+
+    async def handle(request: httpx.Request) -> httpx.Response:
+        if request.url.host == "directory-1" or request.url.path == "/fhir/metadata":
+            await hanging.wait()
+        return await services.handle(request)
+
+    app = create_app(settings(upstream_timeout_s=1.0), FixedClock(NOW), httpx.MockTransport(handle))
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(app),
+        base_url="http://gateway/fhir",
+        headers={"Authorization": "Bearer x"},
+    ) as client:
+        answer = await post(client, get("Location/1"), get("Appointment/2"), get("metadata"))
+    assert answer.status_code == 200
+    location, appointment, metadata = answer.json()["entry"]
+    assert appointment["response"]["status"] == "200"
+    for late in (location, metadata):
+        assert late["response"]["status"] == "503"
+        assert late["response"]["outcome"]["issue"][0]["code"] == "timeout"

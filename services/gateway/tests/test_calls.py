@@ -5,20 +5,29 @@ from __future__ import annotations
 import asyncio
 
 import httpx
+import pytest
 
+from creneau_gateway.app import CONNECT_TIMEOUT_S, create_app
 from creneau_gateway.upstreams.calls import Upstreams
 from creneau_gateway.upstreams.routing import Service
+from creneau_shared.clock import FixedClock
+
+from .conftest import NOW, settings
 
 LOOPBACK = "127.0.0.1"
 
 
-async def test_a_dead_process_is_nobody_s_answer_while_another_lives() -> None:
-    """However many are asking at once: each call that one does not take goes to the other."""
+@pytest.mark.parametrize("fails", [httpx.ConnectError, httpx.ConnectTimeout])
+async def test_a_dead_process_is_nobody_s_answer_while_another_lives(
+    fails: type[httpx.TransportError],
+) -> None:
+    """Whether its machine refuses or says nothing, and however many are asking at once: each call that one does not take
+    goes to the other."""
 
     async def handle(request: httpx.Request) -> httpx.Response:
         await asyncio.sleep(0)
         if request.url.host == "booking-1":
-            raise httpx.ConnectError("refused", request=request)
+            raise fails("refused", request=request)
         return httpx.Response(200)
 
     addresses: dict[Service, list[str]] = {"booking": ["http://booking-1", "http://booking-2"]}
@@ -54,3 +63,19 @@ async def test_a_service_that_hangs_takes_no_connection_from_the_others() -> Non
         assert not waiting.done()
         released.set()
     await upstreams.close()
+
+
+async def test_connecting_is_given_up_long_before_an_answer() -> None:
+    """A machine that has vanished refuses nothing: the next process is asked while the caller still waits."""
+    waits: list[dict[str, float]] = []
+
+    def handle(request: httpx.Request) -> httpx.Response:
+        waits.append(request.extensions["timeout"])
+        return httpx.Response(200, json={})
+
+    app = create_app(settings(upstream_timeout_s=30.0), FixedClock(NOW), httpx.MockTransport(handle))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://gateway") as client:
+        await client.get("/health/ready")
+    assert waits
+    assert all(wait["connect"] == CONNECT_TIMEOUT_S for wait in waits)
+    assert all(wait["read"] == 30.0 for wait in waits)

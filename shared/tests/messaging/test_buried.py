@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+from prometheus_client import REGISTRY
+
 from creneau_shared.database.pool import Connection
 from creneau_shared.messaging import buried
 from creneau_shared.messaging.buried import Letter
@@ -101,6 +103,24 @@ async def test_a_letter_whose_record_is_on_no_topic_any_more_is_lost(bench: Benc
     assert await replay_one(consumer, swapped) == ("lost", None)
 
 
+async def test_who_only_handles_a_letter_again_is_not_measured_as_one_who_polls(bench: Bench) -> None:
+    """The process that answers the operator makes the consumer and polls nothing: its age would grow for ever and raise an
+    alert. Whoever runs is measured."""
+
+    def age(name: str) -> float | None:
+        return REGISTRY.get_sample_value("creneau_consumer_poll_age_seconds", {"consumer": name})
+
+    async def refuse(connection: Connection, event: ReceivedEvent) -> None:
+        raise ValueError("no")
+
+    async with bench.running(bench.relay(), bench.consumer("runs", {TYPE: refuse})):
+        await bench.happen(1, keys=1)
+        (letter,) = await letters(bench, 1)
+        assert age("runs") is not None
+    assert await replay_one(bench.consumer("answers"), letter) == ("lost", None)
+    assert age("answers") is None
+
+
 async def test_waiting_letters_are_counted_and_old_ones_forgotten(bench: Bench) -> None:
     """The number that must be 0 goes down to 0 again, without a restart."""
 
@@ -120,3 +140,21 @@ async def test_waiting_letters_are_counted_and_old_ones_forgotten(bench: Bench) 
         assert gauge._value.get() == 0
         assert await buried.prune(connection, letter.buried_at, 10) == 0
         assert await buried.prune(connection, bench.clock.now(), 10) == 1
+
+
+async def test_a_letter_that_is_forgotten_while_it_waits_is_counted_no_more(bench: Bench) -> None:
+    """The alert on it would stay until a restart, and no page would show a letter."""
+
+    async def refuse(connection: Connection, event: ReceivedEvent) -> None:
+        raise ValueError("no")
+
+    async with bench.running(bench.relay(), bench.consumer("forgetful", {TYPE: refuse})):
+        await bench.happen(1, keys=1)
+        await letters(bench, 1)
+    gauge = buried.WAITING.labels("forgetful", bench.topic.name)
+    async with bench.database.transaction() as connection:
+        await buried.measure(connection)
+        assert gauge._value.get() == 1
+        assert await buried.prune(connection, bench.clock.now(), 10) == 1
+        await buried.measure(connection)
+        assert gauge._value.get() == 0

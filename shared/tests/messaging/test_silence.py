@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaConnectionError
+from prometheus_client import REGISTRY
 
 from creneau_shared.messaging.broker import clients
 from creneau_shared.messaging.broker.choice import broker_of
 from creneau_shared.messaging.broker.contract import Broker
 
-from .conftest import QUICK, Bench, NewBroker, OpenBench, eventually
+from .conftest import DEADLINE_S, QUICK, Bench, NewBroker, OpenBench, eventually
 
 End = Callable[[AIOKafkaConsumer], None]
 
@@ -159,3 +161,65 @@ async def test_a_member_that_cannot_leave_its_group_says_no_more_that_it_lives(
         monkeypatch.setattr(client._coordinator, "close", hang)
     await asyncio.wait([heartbeat], timeout=5)
     assert heartbeat.done()
+
+
+class _Unreached:
+    """A broker whose packets are dropped: opening a client of it ends when somebody says so."""
+
+    def __init__(self) -> None:
+        self.asked, self.gives_up = asyncio.Event(), asyncio.Event()
+
+    @asynccontextmanager
+    async def consumer(self, *_: Any, **__: Any) -> AsyncIterator[AIOKafkaConsumer]:
+        self.asked.set()
+        await self.gives_up.wait()
+        raise KafkaConnectionError("no answer")
+        yield
+
+
+async def test_a_broker_that_says_nothing_is_seen_by_what_watches_the_relay(bench: Bench) -> None:
+    """The relay that holds the lock and reaches no broker does not lead, and how long events wait is measured all the
+    same; once others have published them it is measured as 0, by whoever measured more."""
+    silent, relay = _Unreached(), bench.relay()
+    relay._broker = cast("Broker", silent)
+    await bench.happen(3)
+    await bench.database.pool.execute("UPDATE outbox SET created_at = created_at - interval '45 s'")
+
+    async def late() -> bool:
+        return sample("creneau_outbox_lag_seconds") >= 45 and sample("creneau_outbox_lag_events") == 3
+
+    async def on_time() -> bool:
+        return sample("creneau_outbox_lag_seconds") == sample("creneau_outbox_lag_events") == 0
+
+    async with bench.running(relay):
+        try:
+            await asyncio.wait_for(silent.asked.wait(), DEADLINE_S)
+            await eventually(late, "the lag is measured")
+            assert not relay.leads
+            assert sample("creneau_relay_leads") == 0
+            await bench.database.pool.execute("UPDATE outbox SET published_at = now()")
+            await eventually(on_time, "the lag is over")
+        finally:
+            silent.gives_up.set()
+
+
+async def test_a_consumer_that_reaches_no_broker_lives_and_is_seen(bench: Bench) -> None:
+    """Each try is a move for who would restart it, which would not help; it is none for who measures what it has read."""
+    now, silent = 0.0, _Unreached()
+    consumer = bench.consumer("unreached", broker=cast("Broker", silent), seconds=lambda: now)
+    async with bench.running(consumer):
+        await asyncio.wait_for(silent.asked.wait(), DEADLINE_S)
+        now += 3600
+        silent.asked.clear()
+        silent.gives_up.set()
+        await asyncio.wait_for(silent.asked.wait(), DEADLINE_S)
+        assert not consumer.stuck()
+        assert (
+            REGISTRY.get_sample_value("creneau_consumer_poll_age_seconds", {"consumer": "unreached"}) == 3600
+        )
+
+
+def sample(name: str) -> float:
+    value = REGISTRY.get_sample_value(name)
+    assert value is not None
+    return value

@@ -40,6 +40,10 @@ class FakeIssuer:
         self.key = ECKey.generate_key("P-256", {"use": "sig", "alg": "ES256"}, auto_kid=True)
         self.active: bool | None = True
         self.introspected: list[str] = []
+        self.silent = False
+        """its packets are dropped"""
+        self.asked = 0
+        """how often for its document"""
 
     def token(self, header: dict[str, Any] | None = None, **claims: Any) -> str:
         now = int(NOW.timestamp())
@@ -58,6 +62,9 @@ class FakeIssuer:
                 if self.active is None
                 else httpx.Response(200, json={"active": self.active})
             )
+        self.asked += 1
+        if self.silent:
+            raise httpx.ConnectTimeout("no answer", request=request)
         base = "https://issuer.example"
         document = {
             "issuer": self.name,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import httpx
@@ -98,6 +99,15 @@ async def test_the_issuer_is_asked_once_in_a_while_and_believed_while_it_is_sile
     again.answer = None
     assert await silent.document() == first, "what it said last"
     assert again.asked == 2
+
+
+async def test_an_issuer_that_never_answered_is_waited_for_once() -> None:
+    issuer = Issuer()
+    issuer.answer = None
+    configuration = issuer.configuration()
+    answers = await asyncio.gather(*(configuration.document() for _ in range(5)), return_exceptions=True)
+    assert [type(answer) for answer in answers] == [Unavailable] * 5
+    assert issuer.asked == 1
 
 
 @pytest.mark.parametrize(

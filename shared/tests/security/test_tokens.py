@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 from collections.abc import Callable
@@ -14,7 +15,8 @@ from shared.tests.security.conftest import ISSUER, NOW, FakeIssuer
 from creneau_shared.clock import FixedClock
 from creneau_shared.errors import CreneauError, Unauthenticated, Unavailable
 from creneau_shared.security.claims import TokenRules
-from creneau_shared.security.tokens import TokenVerifier
+from creneau_shared.security.discovery import SILENCE_KEPT_S
+from creneau_shared.security.tokens import KEYS_AGE_MAX_S, KEYS_REFRESH_INTERVAL_S, TokenVerifier
 
 NOW_S = int(NOW.timestamp())
 
@@ -183,3 +185,72 @@ async def test_without_the_issuer_s_word_nobody_is_let_in(
         await new_verifier(introspection=("creneau-api", "secret", 60.0)).verify(issuer.token())
     assert refusal.value.status == 503
     assert "Retry-After" in refusal.value.headers
+
+
+async def test_a_silent_issuer_is_waited_for_once_and_asked_again_soon(
+    new_verifier: Callable[..., TokenVerifier], issuer: FakeIssuer
+) -> None:
+    """Each caller would wait as long as the one before, one after the other."""
+    now = 1000.0
+    verifier = new_verifier(seconds=lambda: now)
+    issuer.silent = True
+    answers = await asyncio.gather(
+        *(verifier.verify(issuer.token()) for _ in range(7)), return_exceptions=True
+    )
+    assert [type(answer) for answer in answers] == [Unavailable] * 7
+    assert issuer.asked == 1
+    issuer.silent = False
+    now += SILENCE_KEPT_S
+    assert (await verifier.verify(issuer.token())).subject == "camille"
+
+
+async def test_forged_tokens_do_not_wait_for_a_silent_issuer_one_after_the_other(
+    new_verifier: Callable[..., TokenVerifier], issuer: FakeIssuer
+) -> None:
+    now = 1000.0
+    verifier = new_verifier(seconds=lambda: now)
+    genuine = issuer.token()
+    await verifier.verify(genuine)
+    now += KEYS_REFRESH_INTERVAL_S
+    issuer.silent, asked = True, issuer.asked
+    forged = [FakeIssuer().token(jti=str(number)) for number in range(5)]
+    answers = await asyncio.gather(*map(verifier.verify, forged), return_exceptions=True)
+    assert [type(answer) for answer in answers] == [Unauthenticated] * 5
+    assert issuer.asked == asked + 1
+    assert (await verifier.verify(genuine)).subject == "camille"
+
+
+@pytest.mark.parametrize("comes", ["the token", "a look at readiness"])
+async def test_a_key_that_the_issuer_withdraws_holds_no_longer(
+    new_verifier: Callable[..., TokenVerifier], issuer: FakeIssuer, comes: str
+) -> None:
+    """Without a token of another key, and though the token has been verified before. While the issuer is silent what was
+    known holds: nobody is sent away for it."""
+    now = 1000.0
+    verifier = new_verifier(seconds=lambda: now)
+    token, stolen = issuer.token(), issuer.key
+    await verifier.verify(token)
+    now += KEYS_AGE_MAX_S
+    issuer.silent = True
+    assert (await verifier.verify(token)).subject == "camille"
+    await settled(lambda: issuer.asked == 2)
+    assert (await verifier.verify(token)).subject == "camille"
+    issuer.key, issuer.silent = FakeIssuer().key, False
+    now += SILENCE_KEPT_S
+    await (verifier.verify(token) if comes == "the token" else verifier.ping())
+    await settled(lambda: issuer.asked == 3)
+    with pytest.raises(Unauthenticated):
+        await verifier.verify(token)
+    later = issuer.token(jti="later")
+    assert (await verifier.verify(later)).subject == "camille"
+    issuer.key = stolen
+    with pytest.raises(Unauthenticated):
+        await verifier.verify(issuer.token(jti="forged"))
+    await verifier.close()
+
+
+async def settled(condition: Callable[[], bool]) -> None:
+    """Lets what goes on beside come to its end."""
+    for _ in range(100):
+        await asyncio.sleep(0)
+    assert condition()

@@ -27,6 +27,10 @@ from creneau_shared.security.smart import SmartConfiguration
 SERVICE = "creneau-gateway"
 CONNECTIONS_MAX, CONNECTIONS_IDLE_MAX, CONNECTION_IDLE_S = 100, 50, 30.0
 """of a gateway process to each service"""
+CONNECT_TIMEOUT_S = 2.0
+"""as nginx has it: a machine that has vanished refuses nothing, and another process may be asked instead"""
+PUTTING_TOGETHER_S = 3.0
+"""for reading a request and putting the services' answers together: with `UPSTREAM_TIMEOUT_S` less than nginx waits"""
 
 
 def create_app(
@@ -50,12 +54,12 @@ def create_app(
         own=own,
         record=PersonalRecord(upstreams, base_url, clock),
         letters=AllDeadLetters(upstreams),
-        bundles=Bundles(upstreams, own, base_url, settings.batch_parallel),
+        bundles=Bundles(upstreams, own, base_url, settings.batch_parallel, settings.upstream_timeout_s),
         smart=SmartConfiguration(str(settings.oidc_issuer) if settings.oidc_issuer else None, issuer),
         workshop=Workshop(bytes_min=settings.heavy_bytes_min, waiting_max=settings.heavy_waiting_max),
         entrance=_entrance(settings),
         bodies=BodyLimits(settings.anonymous_body_bytes_max, settings.request_body_bytes_max),
-        timeout_s=settings.upstream_timeout_s,
+        timeout_s=settings.upstream_timeout_s + PUTTING_TOGETHER_S,
     )
 
 
@@ -65,7 +69,8 @@ def _client(settings: GatewaySettings, transport: httpx.AsyncBaseTransport | Non
         max_keepalive_connections=CONNECTIONS_IDLE_MAX,
         keepalive_expiry=CONNECTION_IDLE_S,
     )
-    return httpx.AsyncClient(timeout=settings.upstream_timeout_s, limits=limits, transport=transport)
+    timeout = httpx.Timeout(settings.upstream_timeout_s, connect=CONNECT_TIMEOUT_S)
+    return httpx.AsyncClient(timeout=timeout, limits=limits, transport=transport)
 
 
 def _entrance(settings: GatewaySettings) -> Entrance:

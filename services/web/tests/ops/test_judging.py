@@ -175,6 +175,23 @@ def test_letters_that_two_workers_count_are_the_same_letters() -> None:
     assert world.line("letters").values["number"] == 3
 
 
+def test_a_double_that_two_workers_count_is_one() -> None:
+    numbers = {key("creneau_double_bookings"): 1.0}
+    world = World().process("booking-worker#a", numbers).process("booking-worker#b", numbers)
+    assert world.line("doubles").values["number"] == 1
+
+
+@pytest.mark.parametrize("name", ["directory-worker", "notifications-sender", "notifications-sender#b"])
+def test_whoever_is_rung_for_and_hears_nothing_is_named(name: str) -> None:
+    """Where senders run apart, they alone send: a deaf one is late with every message."""
+    world = well().process(name, {key("creneau_wakeups_heard"): 0.0})
+    assert ("deaf", name) in world.bad()
+
+
+def test_an_api_process_that_hears_nothing_is_late_with_nothing() -> None:
+    assert well().process("booking-api-1", {key("creneau_wakeups_heard"): 0.0}).bad() == set()
+
+
 def test_one_relay_of_two_workers_is_enough() -> None:
     world = World()
     world.process("booking-worker#a", {key("creneau_relay_leads"): 0.0})

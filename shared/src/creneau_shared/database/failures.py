@@ -14,9 +14,9 @@ UNREACHABLE: tuple[type[Exception], ...] = (
     asyncpg.InternalClientError,  # a connection that the server has ended, acquired before asyncpg noticed
     asyncpg.OperatorInterventionError,
     asyncpg.ReadOnlySQLTransactionError,  # a primary that was demoted a moment ago
-    asyncpg.TooManyConnectionsError,
+    asyncpg.InsufficientResourcesError,  # a full disk, no memory, too many connections
 )
-"""The database cannot be reached, or a failover is under way: the same statement may succeed later."""
+"""The database cannot be reached, has no room, or a failover is under way: the same statement may succeed later."""
 
 NO_CONNECTION: tuple[type[Exception], ...] = (Unavailable, *UNREACHABLE)
 """UNREACHABLE, or the pool refused: all connections of this process were in use for too long."""

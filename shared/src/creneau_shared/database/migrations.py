@@ -29,11 +29,13 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, MetaData, text
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
 LOCK = 0x6372656E_6D696772
 """Key of the advisory lock: two processes that start together migrate one after the other."""
+LOCK_RETRY_S = 0.2
+"""pause between two tries to take it, seconds"""
 LOCK_TIMEOUT = "5s"
 
 _alembic = threading.Lock()
@@ -137,13 +139,23 @@ async def _run(metadata: MetaData, url: str) -> None:
     engine = open_engine(url)
     try:
         async with engine.connect() as connection:
-            # The lock is the session's, so it outlives the commit; ending the session releases it.
-            await connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": LOCK})
+            await _take_turn(connection)
             await connection.execute(text(f"SET lock_timeout = '{LOCK_TIMEOUT}'"))
             await connection.commit()
             await connection.run_sync(_upgrade, metadata)
     finally:
         await engine.dispose()
+
+
+async def _take_turn(connection: AsyncConnection) -> None:
+    """Takes the lock once nobody else has it. It is the session's, so it outlives the commit, and ends with the session.
+
+    Each try is a transaction of its own: a statement that waits for the lock keeps a snapshot, for which
+    `CREATE INDEX CONCURRENTLY` of the lock's holder would wait in turn."""
+    while not await connection.scalar(text("SELECT pg_try_advisory_lock(:key)"), {"key": LOCK}):
+        await connection.commit()
+        await asyncio.sleep(LOCK_RETRY_S)
+    await connection.commit()
 
 
 def _upgrade(connection: Connection, metadata: MetaData) -> None:

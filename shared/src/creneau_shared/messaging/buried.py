@@ -169,12 +169,14 @@ async def discarded(connection: Connection, ids: Sequence[UUID]) -> frozenset[UU
 
 
 async def measure(connection: Connection) -> None:
-    """Measures the number of waiting letters."""
+    """Measures the number of waiting letters; 0 where there were some before, whatever became of them."""
     rows = await connection.fetch(
-        "SELECT consumer, topic, count(*) FILTER (WHERE state = 'waiting') AS waiting FROM dead_letter GROUP BY 1, 2"
+        "SELECT consumer, topic, count(*) AS waiting FROM dead_letter WHERE state = 'waiting' GROUP BY 1, 2"
     )
-    for row in rows:
-        WAITING.labels(row["consumer"], row["topic"]).set(row["waiting"])
+    found = {(row["consumer"], row["topic"]): row["waiting"] for row in rows}
+    told = [sample.labels for metric in WAITING.collect() for sample in metric.samples]
+    for place in {(labels["consumer"], labels["topic"]) for labels in told} | found.keys():
+        WAITING.labels(*place).set(found.get(place, 0))
 
 
 async def prune(connection: Connection, before: datetime, limit: int) -> int:

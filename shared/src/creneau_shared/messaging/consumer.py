@@ -85,7 +85,7 @@ class Consumer:
         self._database = database
         self._limits = limits = messaging or MessagingSettings()
         self._seconds = seconds
-        self._moved_at = seconds()
+        self._moved_at = self._tried_at = seconds()
         self.effects = Effects(
             name,
             handlers,
@@ -116,7 +116,6 @@ class Consumer:
             seconds=seconds,
             moved=self._moved,
         )
-        metrics.CONSUMER_POLL_AGE_SECONDS.labels(name).set_function(self.poll_age_s)
 
     @property
     def database(self) -> Database:
@@ -128,17 +127,22 @@ class Consumer:
         return self._seconds() - self._moved_at
 
     def stuck(self) -> bool:
-        """Whether the consumer made no progress for longer than the setting allows: liveness should fail."""
-        return self.poll_age_s() > self._limits.consumer_stuck_after_s
+        """Whether the consumer made no progress for longer than the setting allows, nor tried to reach its brokers: liveness
+        should fail."""
+        moved_at = max(self._moved_at, self._tried_at)
+        return self._seconds() - moved_at > self._limits.consumer_stuck_after_s
 
     def _moved(self) -> None:
         self._moved_at = self._seconds()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Consumes until `stop` is set; then finishes the current work and commits its offsets."""
+        self._moved()
+        # Not of one that is made to handle a letter again: it never polls.
+        metrics.CONSUMER_POLL_AGE_SECONDS.labels(self.name).set_function(self.poll_age_s)
         failures = 0
         while not stop.is_set():
-            self._moved()
+            self._tried_at = self._seconds()
             try:
                 async with (
                     self._broker.consumer(

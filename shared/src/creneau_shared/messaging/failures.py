@@ -10,7 +10,6 @@ from creneau_shared.database.failures import NO_CONNECTION
 TRANSIENT: tuple[type[Exception], ...] = (
     *NO_CONNECTION,
     KafkaError,
-    asyncpg.InsufficientResourcesError,
     asyncpg.TransactionRollbackError,
     asyncpg.LockNotAvailableError,
 )

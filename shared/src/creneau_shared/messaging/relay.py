@@ -36,7 +36,7 @@ from creneau_shared.messaging.sending import Ack, learn_sizes, prepare, send
 from creneau_shared.messaging.settings import MessagingSettings
 from creneau_shared.messaging.topic_keeper import TopicKeeper
 from creneau_shared.messaging.topics import Topic
-from creneau_shared.messaging.waiting import backoff_s, is_cancelled, wait
+from creneau_shared.messaging.waiting import backoff_s, every, is_cancelled, wait
 from creneau_shared.settings import ServiceSettings
 
 LEADER_LOCK = 0x6372656E_72656C61
@@ -94,13 +94,20 @@ class Relay:
         self.leads = False
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Leads whenever no other process does, until `stop` is set."""
+        """Leads whenever no other process does, until `stop` is set; measures all the while how long events wait."""
+        measuring = asyncio.ensure_future(every(self._limits.relay_log_check_interval_s, self._measure, stop))
+        try:
+            await self._lead_in_turn(stop)
+        finally:
+            measuring.cancel()
+            await asyncio.gather(measuring, return_exceptions=True)
+
+    async def _lead_in_turn(self, stop: asyncio.Event) -> None:
         failures = 0
         while not stop.is_set():
             try:
                 async with self._leadership() as connection:
                     if connection is not None:
-                        log.info("relay leads")
                         failures = 0
                         await self._lead(connection, stop)
             except FAILURES as error:
@@ -115,8 +122,6 @@ class Relay:
             if not await connection.fetchval("SELECT pg_try_advisory_lock($1)", LEADER_LOCK):
                 yield None
                 return
-            self.leads = True
-            metrics.RELAY_LEADS.set(1)
             try:
                 yield connection
             finally:
@@ -160,6 +165,10 @@ class Relay:
             least_s, most_s = self._limits.relay_poll_min_s, self._limits.relay_poll_max_s
             check_at, pause_s = 0.0, least_s
             await keeper.configure()
+            # Not before: with the lock alone, and a broker that says nothing, nobody publishes.
+            self.leads = True
+            metrics.RELAY_LEADS.set(1)
+            log.info("relay leads")
             while not stop.is_set():
                 rung = self._committed.rung
                 if loop.time() >= check_at:
@@ -186,7 +195,7 @@ class Relay:
         reader: AIOKafkaConsumer,
         producer: AIOKafkaProducer,
     ) -> None:
-        """Creates missing topics; requeues the events lost by a log that ends too early; measures the lag."""
+        """Creates missing topics; requeues the events lost by a log that ends too early."""
         rows = await connection.fetch("SELECT topic, partition, log_offset, generation FROM outbox_log")
         self._acknowledged = {(row["topic"], row["partition"]): row["log_offset"] for row in rows}
         self._generations = {}
@@ -202,9 +211,6 @@ class Relay:
         }
         if lost:
             await self._requeue(connection, lost)
-        for events, seconds in await connection.fetch(SELECT_LAG):
-            metrics.OUTBOX_LAG_EVENTS.set(events)
-            metrics.OUTBOX_LAG_SECONDS.set(seconds)
 
     async def _publish_batch(
         self, connection: Connection, reader: AIOKafkaConsumer, producer: AIOKafkaProducer
@@ -290,6 +296,17 @@ class Relay:
             self._acknowledged[place] = end - 1
         for topic in {topic for topic, _ in lost}:
             self._generations[topic] = self._generations.get(topic, 1) + 1
+
+    async def _measure(self) -> None:
+        """Measures the lag, whoever leads: with the broker away nobody may, and who has led once must not go on telling
+        what was so then."""
+        try:
+            async with self._database.connection() as connection:
+                for events, seconds in await connection.fetch(SELECT_LAG):
+                    metrics.OUTBOX_LAG_EVENTS.set(events)
+                    metrics.OUTBOX_LAG_SECONDS.set(seconds)
+        except FAILURES as error:
+            log.info("outbox not measured", error=type(error).__name__)
 
     async def _prune_until(self, stop: asyncio.Event) -> None:
         while not await wait(stop, self._limits.outbox_prune_interval_s):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from typing import Self
+
+from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -26,7 +28,10 @@ class MessagingSettings(BaseSettings):
         30.0,
         description="that something was deleted is kept on compacted topics, days: longer than a consumer may be away",
     )
-    inbox_retention_days: float = Field(30.0, description="handled events are remembered, days")
+    inbox_retention_days: float = Field(
+        30.0,
+        description="handled events are remembered, days: not shorter than they are kept on a topic or for republishing",
+    )
     inbox_prune_interval_s: float = Field(3600.0, description="pause between two prunings, seconds")
 
     relay_batch_events_max: int = Field(500, description="events that are sent and recorded together")
@@ -72,3 +77,13 @@ class MessagingSettings(BaseSettings):
     consumer_stuck_after_s: float = Field(
         60.0, description="a consumer that has neither polled nor done with an event for is stuck, seconds"
     )
+
+    @model_validator(mode="after")
+    def _what_can_come_again_is_remembered(self) -> Self:
+        """Events come again when a log was lost or is read anew; those that are not remembered would have effects twice."""
+        for name in ("outbox_retention_days", "event_retention_days"):
+            if self.inbox_retention_days < getattr(self, name):
+                raise ValueError(
+                    f"INBOX_RETENTION_DAYS is less than {name.upper()}: effects would be repeated"
+                )
+        return self

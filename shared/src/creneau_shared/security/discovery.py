@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from typing import Any
 
 import httpx
@@ -12,6 +14,24 @@ PATIENCE = httpx.Timeout(5.0)
 """longest wait for an issuer"""
 DISCOVERY_FAILURES = (httpx.HTTPError, KeyError, ValueError)
 """Raised by `discover` when the issuer does not answer, or its document is not its own."""
+
+SILENCE_KEPT_S = 5.0
+"""for so long it is remembered that an issuer did not answer"""
+
+
+class Silence:
+    """That an issuer did not answer a moment ago: callers who come meanwhile need not wait as long, one after the other."""
+
+    def __init__(self, seconds: Callable[[], float] = time.monotonic) -> None:
+        self._seconds = seconds
+        self._until = float("-inf")
+
+    @property
+    def holds(self) -> bool:
+        return self._seconds() < self._until
+
+    def begin(self) -> None:
+        self._until = self._seconds() + SILENCE_KEPT_S
 
 
 async def discover(client: httpx.AsyncClient, issuer: str) -> dict[str, Any]:

@@ -16,7 +16,7 @@ import structlog
 
 from creneau_shared.errors import NotFound
 from creneau_shared.logging import describe
-from creneau_shared.security.discovery import DISCOVERY_FAILURES, PATIENCE, discover, silent
+from creneau_shared.security.discovery import DISCOVERY_FAILURES, PATIENCE, Silence, discover, silent
 from creneau_shared.security.trust import trusted_roots
 
 log = structlog.get_logger(__name__)
@@ -99,6 +99,7 @@ class SmartConfiguration:
         self._client = client or httpx.AsyncClient(verify=trusted_roots(), timeout=PATIENCE)
         self._known: dict[str, Any] | None = None
         self._until = 0.0
+        self._silence = Silence()
         self._lock = asyncio.Lock()
 
     async def close(self) -> None:
@@ -119,10 +120,13 @@ class SmartConfiguration:
 
     async def _ask(self, issuer: str) -> dict[str, Any]:
         """The document from the issuer's present answer; if it does not answer, the last known one."""
+        if self._silence.holds:
+            raise silent()
         try:
             return smart_configuration(await discover(self._client, issuer))
         except DISCOVERY_FAILURES as error:
             log.warning("issuer unreachable", issuer=issuer, error=describe(error))
             if self._known is not None:
                 return self._known
+            self._silence.begin()
             raise silent() from error

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import httpx
 import structlog
 from joserfc import jwt
+from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 
 from creneau_shared.clock import Clock
@@ -21,7 +23,7 @@ from creneau_shared.database.pool import Database
 from creneau_shared.logging import describe
 from creneau_shared.security.claims import UNREADABLE, TokenRules, check_claims, check_type
 from creneau_shared.security.confirmation import Confirmation, Presented
-from creneau_shared.security.discovery import DISCOVERY_FAILURES, PATIENCE, discover, silent
+from creneau_shared.security.discovery import DISCOVERY_FAILURES, PATIENCE, Silence, discover, silent
 from creneau_shared.security.dpop import Proofs
 from creneau_shared.security.gateway_headers import GatewayHeaders
 from creneau_shared.security.introspection import Introspection
@@ -36,6 +38,8 @@ log = structlog.get_logger(__name__)
 
 KEYS_REFRESH_INTERVAL_S = 30.0
 """an unknown key id fetches the keys again at most this often, so that a flood of forged ids costs nothing"""
+KEYS_AGE_MAX_S = 300.0
+"""from this age on known keys are fetched again: a key that the issuer withdraws holds for so long at the most"""
 CACHED_TOKENS_MAX = 10_000
 
 AS_BEARER = Presented()
@@ -48,6 +52,11 @@ class _Published:
     issuer: str
     keys: KeySet
     introspection_endpoint: str | None
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The keys' thumbprints (RFC 7638)."""
+        return frozenset(key.thumbprint() for key in self.keys.keys)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +86,7 @@ class TokenVerifier:
         confirmation: Confirmation | None = None,
         revocations: Revocations | None = None,
         introspection: tuple[str, str, float] | None = None,
+        seconds: Callable[[], float] = time.monotonic,
     ) -> None:
         self._issuer = issuer.removesuffix("/")
         self._rules = rules or TokenRules(audience)
@@ -86,21 +96,29 @@ class TokenVerifier:
         self._confirmation = confirmation or Confirmation(GatewayHeaders(""), None, "")
         self._revocations = revocations
         self._introspection = Introspection(self._client, *introspection) if introspection else None
+        self._seconds = seconds
         self._published: _Published | None = None
-        self._fetched_at = -KEYS_REFRESH_INTERVAL_S
+        self._fetched_at = float("-inf")
+        self._silence = Silence(seconds)
         self._lock = asyncio.Lock()
+        self._renewal: asyncio.Task[_Published] | None = None
         self._verified: dict[str, _Verified] = {}
 
     async def close(self) -> None:
+        if self._renewal is not None:
+            self._renewal.cancel()
+            await asyncio.gather(self._renewal, return_exceptions=True)
         await self._client.aclose()
 
     async def ping(self) -> None:
         """Raises if the issuer's keys are not known and cannot be fetched."""
         if self._published is None:
             await self._fetch()
+        self._renew_old_keys()
 
     async def verify(self, token: str, presented: Presented = AS_BEARER) -> Principal:
         """The principal of `token` as presented; raises Unauthenticated if the token is not valid."""
+        self._renew_old_keys()
         now = self._clock.now().timestamp()
         verified = self._verified.get(token)
         if verified is None or now >= verified.expires:
@@ -135,25 +153,41 @@ class TokenVerifier:
         raise AssertionError("unreachable")
 
     async def _fetch_if_due(self) -> bool:
-        if time.monotonic() - self._fetched_at < KEYS_REFRESH_INTERVAL_S:
+        if self._age_s() < KEYS_REFRESH_INTERVAL_S:
             return False
         await self._fetch()
         return True
 
+    def _age_s(self) -> float:
+        return self._seconds() - self._fetched_at
+
+    def _renew_old_keys(self) -> None:
+        """Begins to fetch keys that are old; nobody waits for it, and what is known holds until then."""
+        if self._published is None or self._age_s() < KEYS_AGE_MAX_S or self._silence.holds:
+            return
+        if self._renewal is None or self._renewal.done():
+            self._renewal = asyncio.create_task(self._fetch())
+
     async def _fetch(self) -> _Published:
+        """What the issuer publishes now, or did at its last answer; Unavailable if there was none."""
         async with self._lock:
-            recent = time.monotonic() - self._fetched_at < KEYS_REFRESH_INTERVAL_S
-            if self._published is not None and recent:
-                return self._published
+            known = self._published
+            if known is not None and (self._silence.holds or self._age_s() < KEYS_REFRESH_INTERVAL_S):
+                return known
+            if self._silence.holds:
+                raise silent()
             try:
-                self._published = await self._discover()
-                self._fetched_at = time.monotonic()
-            except DISCOVERY_FAILURES as error:
+                self._published = found = await self._discover()
+            except (*DISCOVERY_FAILURES, JoseError) as error:
+                self._silence.begin()
                 log.warning("issuer unreachable", issuer=self._issuer, error=describe(error))
-                if self._published is not None:
-                    return self._published
+                if known is not None:
+                    return known
                 raise silent() from error
-            return self._published
+            self._fetched_at = self._seconds()
+            if known is not None and known.names - found.names:
+                self._verified.clear()
+            return found
 
     async def _discover(self) -> _Published:
         """Fetches the issuer's document and keys. Tokens must have the issuer's name as the document writes it."""

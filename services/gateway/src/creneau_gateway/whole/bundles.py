@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 import httpx
@@ -26,13 +27,17 @@ from creneau_shared.fhir.storage.store import Resource
 
 
 class Bundles:
-    """Carries out Bundles that are POSTed to the base."""
+    """Carries out Bundles that are POSTed to the base. `timeout_s`: longest that the entries of a batch over several
+    services may take together; those that are done by then are told."""
 
-    def __init__(self, upstreams: Upstreams, own: OwnTypes, base_url: str, parallel: int) -> None:
+    def __init__(
+        self, upstreams: Upstreams, own: OwnTypes, base_url: str, parallel: int, timeout_s: float
+    ) -> None:
         self._upstreams = upstreams
         self._own = own
         self._base_url = base_url
         self._parallel = parallel
+        self._timeout_s = timeout_s
 
     async def process(self, bundle: Resource, headers: Mapping[str, str], language: Language) -> Answer:
         """The answer to a batch or transaction Bundle."""
@@ -67,7 +72,8 @@ class Bundles:
         headers: Mapping[str, str],
         language: Language,
     ) -> bytes:
-        """Sends each service's entries as one batch; the answers are in the order of the entries."""
+        """Sends each service's entries as one batch; the answers are in the order of the entries. What has no answer in
+        time is told as such: others may have written, and a batch has no key by which it could be sent again."""
         by_service: dict[Service, list[int]] = {}
         own: list[int] = []
         parts: list[dict[str, Any] | None] = [None] * len(entries)
@@ -97,10 +103,12 @@ class Bundles:
             for place, part in zip(indexes, answered, strict=True):
                 parts[place] = part
 
-        await asyncio.gather(
-            *(ask(service, indexes) for service, indexes in by_service.items()), *map(answer, own)
-        )
-        return response_bundle("batch", [part for part in parts if part is not None])
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._timeout_s):
+                await asyncio.gather(
+                    *(ask(service, indexes) for service, indexes in by_service.items()), *map(answer, own)
+                )
+        return response_bundle("batch", [part or _failed(TimeoutError(), language) for part in parts])
 
     async def _answer(
         self, entry: Resource, index: int, headers: Mapping[str, str], language: Language

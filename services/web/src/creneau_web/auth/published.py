@@ -14,7 +14,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 
 from creneau_shared.logging import describe
-from creneau_shared.security.discovery import DISCOVERY_FAILURES, discover
+from creneau_shared.security.discovery import DISCOVERY_FAILURES, Silence, discover
 from creneau_web.auth.checks import Claims, UnknownKeyError, signed_claims
 from creneau_web.auth.failure import LoginError
 
@@ -75,6 +75,7 @@ class Publication:
         self._kept_s = kept_s
         self._known: Published | None = None
         self._asked_at = float("-inf")
+        self._silence = Silence()
         self._lock = asyncio.Lock()
 
     async def get(self, not_older_than_s: float | None = None) -> Published:
@@ -98,6 +99,8 @@ class Publication:
             return signed_claims(token, renewed.keys)
 
     async def _ask(self) -> Published:
+        if self._silence.holds:
+            raise LoginError("silent", "discovery")
         try:
             document = await discover(self._client, self._issuer)
             answer = await self._client.get(str(document["jwks_uri"]))
@@ -107,4 +110,5 @@ class Publication:
             log.warning("login.provider_silent", issuer=self._issuer, error=describe(error))
             if self._known is not None:
                 return self._known
+            self._silence.begin()
             raise LoginError("silent", "discovery") from None

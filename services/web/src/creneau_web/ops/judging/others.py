@@ -28,7 +28,7 @@ def other_lines(memory: Memory, now: float) -> list[Line]:
     def above(name: str, most: float) -> list[str]:
         return [n for n, one in seen.items() if max(numbers_of(one, name), default=0.0) > most]
 
-    deaf = [n for n, one in seen.items() if _is_worker(n) and 0.0 in numbers_of(one, "creneau_wakeups_heard")]
+    deaf = [n for n, one in seen.items() if _is_woken(n) and 0.0 in numbers_of(one, "creneau_wakeups_heard")]
     found: list[tuple[str, Collection[str]]] = [
         ("deaf", deaf),
         ("log-lost", _grown(everybody, "creneau_events_requeued_total", "topic", 0, quarter)),
@@ -57,8 +57,9 @@ def other_lines(memory: Memory, now: float) -> list[Line]:
     ]
 
 
-def _is_worker(process: str) -> bool:
-    return process.partition("#")[0].endswith("worker")
+def _is_woken(process: str) -> bool:
+    """Whether it does what others have committed."""
+    return process.partition("#")[0].endswith(("worker", "sender"))
 
 
 def _grown(seen: Iterable[Seen], name: str, label: str, more_than: float, since: float) -> list[str]:

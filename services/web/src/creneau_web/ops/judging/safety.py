@@ -14,11 +14,11 @@ RELAYING = ("booking", "directory")
 
 
 def safety_lines(memory: Memory, settings: OpsSettings) -> Iterable[Line]:
+    # Each worker counts all of them, the letters too.
     doubles = numbers(memory, "creneau_double_bookings")
-    yield _nought("doubles", doubles, sum)
+    yield _nought("doubles", doubles, max)
     letters: dict[tuple[str, str], float] = {}
     for key, value in series(memory, "creneau_dead_letters_waiting"):
-        # Each worker counts all of them.
         place = (key["consumer"], key["topic"])
         letters[place] = max(value, letters.get(place, 0))
     consumers_seen = bool(letters) or bool(doubles)

@@ -56,13 +56,19 @@ async def check(page: SignedInPage, id_: str) -> HTMLResponse | RedirectResponse
 
 
 @router.post("/reservation/{id_}/verifier", response_model=None)
-async def confirm(page: SignedInPage, id_: str, message: Message = "") -> RedirectResponse:
-    """Book. Sent twice, it is booked once. A message that is too long is kept and said on the page, by a redirect: a page
-    that answered a form itself is one to which no browser's way back leads."""
+async def confirm(
+    page: SignedInPage,
+    id_: str,
+    message: Message = "",
+    montre: Annotated[str, Form(max_length=TYPED_MAX)] = "",
+) -> RedirectResponse:
+    """Book what the recap showed (`montre`); if another tab has made it something else, show that first. Sent twice, it is
+    booked once. A message that is too long is kept and said on the page, by a redirect: a page that answered a form itself
+    is one to which no browser's way back leads."""
     draft = await load(page, id_)
-    if draft.patient is None or draft.held is None:
-        return await next_step(page, draft)
     draft.comment = message.strip()
+    if draft.patient is None or draft.held is None or montre not in ("", draft.recap):
+        return await _look_again(page, draft)
     if len(draft.comment) > COMMENT_MAX:
         await keep(page, draft)
         return page.go(f"{draft.path}/verifier")
@@ -88,6 +94,16 @@ async def confirm(page: SignedInPage, id_: str, message: Message = "") -> Redire
         return page.go(f"{draft.path}/pris") if run_out else await lead_away(page, draft, error)
     await page.say_next("done.asked" if draft.asked else "done.booked")
     return page.go(f"/rendez-vous/{appointment}")
+
+
+async def _look_again(page: Page, draft: Draft) -> RedirectResponse:
+    """Redirects to what comes next when the choice has changed since the recap was shown: in another tab. The next recap
+    says why nothing is booked yet."""
+    await keep(page, draft)
+    following = await next_step(page, draft)
+    if following.headers["location"] == f"{draft.path}/verifier":
+        await page.say_next("check.again")
+    return following
 
 
 @router.post("/reservation/{id_}/modifier")

@@ -100,6 +100,11 @@ class Draft(Chosen):
         return f"{self.patient} {self.slot}"
 
     @property
+    def recap(self) -> str:
+        """The wish with what its recap says beside it: the visit to be replaced, and who sees it."""
+        return f"{self.wish} {self.moving or '-'} {'hidden' if self.hidden else 'seen'}"
+
+    @property
     def path(self) -> str:
         return f"/reservation/{self.id}"
 

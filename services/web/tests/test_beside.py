@@ -122,6 +122,68 @@ async def test_what_can_no_longer_be_moved_is_not_offered_to_be(person: Person, 
     assert 'value="remplacer"' not in late.text
 
 
+WRITTEN = "En fauteuil"
+
+
+def written(fhir: FhirBase) -> list[tuple[str, str]]:
+    """The messages to the practice that were written: the appointment, and the words."""
+    return [
+        (a.path, a.body[0]["value"])
+        for a in fhir.asked
+        if a.method == "PATCH" and a.body[0]["path"] == "/comment"
+    ]
+
+
+async def replacing(person: Person, fhir: FhirBase) -> httpx.Response:
+    """The recap of a time that is to take the place of a visit with a message."""
+    fhir.on("GET", "/Appointment/a-0", {**OTHER, "comment": "Avec mon chien"}, ETag='W/"1"')
+    fhir.on("PATCH", "/Appointment/a-0", OTHER)
+    question = await choose(person)
+    return await person.follow(await person.send(question.url.path, choix="remplacer"))
+
+
+@pytest.mark.parametrize(("status", "code"), [(409, "slot-taken"), (422, "change-too-late")])
+async def test_the_message_of_a_visit_that_is_not_moved_stays(
+    person: Person, fhir: FhirBase, status: int, code: str
+) -> None:
+    check = await replacing(person, fhir)
+    fhir.on("GET", "/Appointment/a-1", held(), ETag='W/"1"')
+    fhir.refuse("POST", "/Appointment/a-0/$reschedule", status, code)
+    await person.follow(await person.send(check.url.path, message=WRITTEN))
+    assert written(fhir) == []
+
+
+async def test_the_message_of_a_move_is_written_once_it_is_done(person: Person, fhir: FhirBase) -> None:
+    check = await replacing(person, fhir)
+    done = await person.follow(await person.send(check.url.path, message=WRITTEN))
+    assert written(fhir) == [("/Appointment/a-0", WRITTEN)]
+    assert asked(fhir, "$reschedule") == ["/Appointment/a-0/$reschedule"]
+    assert "confirmé" in done.text
+
+
+async def test_a_message_that_is_refused_after_the_move_is_told(person: Person, fhir: FhirBase) -> None:
+    """What is done is not undone by it, and is not told as if the practice knew."""
+    check = await replacing(person, fhir)
+    fhir.refuse("PATCH", "/Appointment/a-0", 503, "transient")
+    done = await person.send(check.url.path, message=WRITTEN)
+    assert done.headers["location"] == "/rendez-vous/a-0"
+    page = await person.follow(done)
+    assert "votre message n'est pas arrivé" in page.text.replace("&#39;", "'")
+
+
+async def test_the_message_of_a_move_without_an_answer_is_written(person: Person, fhir: FhirBase) -> None:
+    """The visit is at its new time, and the answer was lost: the next step writes what was left."""
+    check = await replacing(person, fhir)
+    fhir.on("POST", "/Appointment/a-0/$reschedule", {}, 504)
+    assert (await person.send(check.url.path, message=WRITTEN)).status_code == 503
+    assert written(fhir) == []
+    fhir.on("GET", "/Appointment/a-1", held(), ETag='W/"1"')
+    fhir.on("GET", "/Appointment/a-0", {**OTHER, "slot": [{"reference": "Slot/slot-1"}]}, ETag='W/"2"')
+    again = await person.send(check.url.path, message=WRITTEN)
+    assert again.headers["location"] == "/rendez-vous/a-0"
+    assert written(fhir) == [("/Appointment/a-0", WRITTEN)]
+
+
 def visit(id_: str, days: float, status: Any = "booked", specialty: str = "Dermatologie") -> Visit:
     whom = Professional(id="r", name="Dr", specialties=(specialty,), place=None, phone=None)
     start = datetime(2026, 12, 1, 9, tzinfo=UTC) + timedelta(days=days)

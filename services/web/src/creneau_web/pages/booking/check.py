@@ -92,7 +92,7 @@ async def confirm(
         draft.attempt += 1
         await keep(page, draft)
         return page.go(f"{draft.path}/pris") if run_out else await lead_away(page, draft, error)
-    await page.say_next("done.asked" if draft.asked else "done.booked")
+    await page.say_next(draft.done)
     return page.go(f"/rendez-vous/{appointment}")
 
 

@@ -185,6 +185,64 @@ def test_what_has_ended_is_not_shown_of_a_professional() -> None:
     assert (found.place.phone, found.place.address) == ("0262980143", "83 boulevard de la République")
 
 
+PAUL: dict[str, Any] = {
+    "resourceType": "Patient",
+    "id": "paul",
+    "name": [
+        {"use": "usual", "given": ["Paul"]},
+        {"use": "official", "family": "Martin", "given": ["Pauline"]},
+        {"use": "usual", "family": "Roux", "given": ["Pauline"], "period": {"end": "2025-12-31"}},
+    ],
+    "communication": [
+        {"language": {"coding": [{"system": "urn:ietf:bcp:47", "code": "ar"}]}, "preferred": True},
+        {"language": {"coding": [{"system": "urn:ietf:bcp:47", "code": "fsl"}]}},
+    ],
+}
+
+
+def corrected_of(patient: dict[str, Any], usual_name: str, language: str = "fr") -> dict[str, Any]:
+    return corrected(patient, NOW, usual_name, "paul@exemple.fr", "", language)
+
+
+def test_who_corrects_a_contact_keeps_the_first_name_that_they_use_and_their_languages() -> None:
+    """As the practice has recorded them: the form asks for neither."""
+    changed = corrected_of(PAUL, "")
+    assert changed["name"] == PAUL["name"]
+    assert changed["communication"] == PAUL["communication"]
+    assert person_of(changed, NOW).name == "Paul Martin"
+
+
+def test_a_family_name_in_use_comes_and_goes_beside_the_first_name() -> None:
+    married = corrected_of(PAUL, "Durand")
+    assert person_of(married, NOW).name == "Paul Durand"
+    assert married["name"][1:] == PAUL["name"][1:]
+    assert corrected_of(married, "")["name"] == PAUL["name"]
+    alone = {**PAUL, "name": [PAUL["name"][1]]}
+    assert corrected_of(corrected_of(alone, "Durand"), "")["name"] == alone["name"], "nothing is left of it"
+
+
+def test_a_name_that_was_written_as_one_text_says_nothing_former() -> None:
+    written = {"use": "usual", "text": "Paul Durand", "family": "Durand", "given": ["Paul"]}
+    patient = {**PAUL, "name": [written, PAUL["name"][1]]}
+    assert corrected_of(patient, "Durand")["name"][0] == written
+    assert corrected_of(patient, "Leroy")["name"][0] == {"use": "usual", "family": "Leroy", "given": ["Paul"]}
+
+
+def test_another_language_of_messages_is_preferred_and_the_others_stay() -> None:
+    english = corrected_of(PAUL, "", "en")
+    assert person_of(english, NOW).language == "en"
+    assert [
+        (one["language"]["coding"][0]["code"], one.get("preferred")) for one in english["communication"]
+    ] == [
+        ("en", True),
+        ("ar", None),
+        ("fsl", None),
+    ]
+    french = corrected_of(english, "", "fr")
+    again = corrected_of(french, "", "en")["communication"]
+    assert [one["language"]["coding"][0]["code"] for one in again] == ["en", "fr", "ar", "fsl"]
+
+
 def test_a_person_is_shown_and_corrected_by_what_holds_now() -> None:
     """An address that has ended stays as it was: what is put into it would never be written to."""
     ended = {"system": "email", "value": "avant@exemple.fr", "period": {"end": "2025-12-31"}}

@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
+from creneau_shared.clock import FixedClock
 from creneau_web.care.model import Professional
 from creneau_web.visits.close import close_visit
 from creneau_web.visits.model import Visit
@@ -323,6 +324,59 @@ async def test_whoever_only_represents_somebody_is_asked_for_whom(person: Person
     assert ">Moi<" in who.text.replace("Moi </label>", "Moi</label>").replace("Moi\n", "Moi")
     check = await person.follow(await person.send(who.url.path, qui="camille"))
     assert "Vous agissez pour Camille Martin" in check.text
+
+
+async def lou_s_recap(person: Person, fhir: FhirBase) -> httpx.Response:
+    """The recap of a carer for Lou, whose access then ends."""
+    fhir.on("POST", "/Patient/_search", searchset(CAMILLE, LOU))
+    both = acting_for(("camille", True, "see book"), ("lou", False, "see book"))
+    fhir.on("POST", "/Patient/$acting-for", both)
+    who = await check_of(person, fhir)
+    check = await person.follow(await person.send(who.url.path, qui="lou"))
+    assert check.url.path.endswith("/verifier")
+    fhir.on("POST", "/Patient/_search", searchset(CAMILLE))
+    fhir.on("POST", "/Patient/$acting-for", acting_for(("camille", True, "see book")))
+    return check
+
+
+@pytest.mark.parametrize("status", [403, 404])
+async def test_who_may_no_longer_act_is_asked_for_whom_when_a_time_is_to_be_held(
+    person: Person, fhir: FhirBase, clock: FixedClock, status: int
+) -> None:
+    """P13: the access ended between the choice and another time; the way goes on, again and again."""
+    check = await lou_s_recap(person, fhir)
+    clock.advance(timedelta(minutes=11))
+    fhir.refuse("POST", "/Appointment/$hold", status, "forbidden")
+    lost = await person.follow(await person.open(check.url.path))
+    asked_again = await person.follow(await person.send(lost.url.path, creneau="slot-1"))
+    assert asked_again.url.path.endswith("/pour-qui")
+    assert "ne pouvez plus agir" in asked_again.text
+    assert "Lou" not in asked_again.text
+    fhir.on("POST", "/Appointment/$hold", appointment(), 201, Expires="Mon, 30 Nov 2026 08:21:00 GMT")
+    mine = await person.follow(await person.send(asked_again.url.path, qui="camille"))
+    assert mine.url.path == check.url.path
+
+
+@pytest.mark.parametrize(("button", "refused"), [("verifier", False), ("garder", True)])
+async def test_who_may_no_longer_act_reads_no_recap_for_nobody(
+    person: Person, fhir: FhirBase, button: str, refused: bool
+) -> None:
+    """P13: one without the line that says for whom, and with "Confirmer"."""
+    check = await lou_s_recap(person, fhir)
+    fhir.refuse("POST", "/Appointment/a-1/$hold", 404, "not-found")
+    path = check.url.path.replace("verifier", button)
+    answer = await person.follow(await (person.send(path) if refused else person.open(path)))
+    assert answer.url.path.endswith("/pour-qui")
+    assert "ne pouvez plus agir" in answer.text
+
+
+async def test_a_time_that_is_forbidden_to_somebody_who_may_act_is_told_as_such(
+    person: Person, fhir: FhirBase
+) -> None:
+    """P13: it is no access that has ended."""
+    fhir.refuse("POST", "/Appointment/$hold", 403, "forbidden", "Pas en ligne.")
+    page = await check_of(person, fhir)
+    assert (page.status_code, "Pas en ligne." in page.text) == (403, True)
 
 
 async def test_whoever_may_only_see_registers_themselves(person: Person, fhir: FhirBase) -> None:

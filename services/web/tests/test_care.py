@@ -147,6 +147,31 @@ def test_a_place_lives_by_the_clock_that_it_says_or_that_its_address_means(
     assert found.zone.key == zone
 
 
+def test_a_room_has_the_clock_the_address_and_the_telephone_of_its_site() -> None:
+    """As messages tell it, and visits with nobody but a place; what the room says itself goes first."""
+    role = {**ROLE, "location": [{"reference": "Location/room"}]}
+    floor = {"resourceType": "Location", "id": "floor", "partOf": {"reference": f"Location/{PLACE['id']}"}}
+    room = {**floor, "id": "room", "name": "Salle 2", "partOf": {"reference": "Location/floor"}}
+    [found] = professionals_of(searchset(role, PRACTITIONER, room, floor, PLACE), NOW)
+    assert found.place is not None
+    assert found.place.name == "Salle 2"
+    assert found.place.address == "83 boulevard de la République, 97400 Saint-Denis"
+    assert found.zone.key == "Indian/Reunion"
+    assert found.phone == found.place.phone == PLACE["telecom"][0]["value"]
+    own = room | {"telecom": [{"system": "phone", "value": "+262262000000"}]}
+    [found] = professionals_of(searchset(role, PRACTITIONER, own, floor, PLACE), NOW)
+    assert found.phone == "+262262000000"
+    [found] = professionals_of(searchset(role, PRACTITIONER, room), NOW)
+    assert (found.zone.key, found.phone) == ("Europe/Paris", None), "of a site that did not come along"
+
+
+def test_a_place_that_is_part_of_itself_ends_there() -> None:
+    """What was written by mistake."""
+    place = {**PLACE, "partOf": {"reference": f"Location/{PLACE['id']}"}, "telecom": []}
+    [found] = professionals_of(searchset(ROLE, PRACTITIONER, place), NOW)
+    assert found.phone is None
+
+
 @pytest.mark.parametrize(
     ("name", "shown"),
     [

@@ -286,6 +286,30 @@ async def test_a_series_names_its_others_and_is_cancelled_as_far_as_one_wants(
     assert call[1]["valueCodeableConcept"]["coding"][0]["code"] == "pat"
 
 
+async def test_a_series_that_is_not_cancelled_as_a_whole_leaves_the_choice_of_this_one(
+    person: Person, fhir: FhirBase
+) -> None:
+    """Another of the series is too near: this one can be cancelled as before, and no deadline of its own is over."""
+    this = booked(identifier=[SERIES], extension=RIGHTS)
+    near = booked(id="a-0", identifier=[SERIES], start="2026-11-30T12:00:00Z", end="2026-11-30T12:15:00Z")
+    fhir.on("GET", "/Appointment/a-1", this)
+    fhir.on("POST", "/Appointment/_search", searchset(near, this))
+    told = "Rendez-vous 1/2 de la série : trop tard. Rien n'est changé."
+    fhir.refuse("POST", "/Appointment/a-1/$cancel", 422, "change-too-late", told)
+    await person.open("/rendez-vous/a-1/annuler")
+    refused = await person.send("/rendez-vous/a-1/annuler", combien="all", raison="pat")
+    text = refused.text.replace("&#39;", "'")
+    assert refused.status_code == 422
+    assert told in text
+    assert "était possible" not in text
+    assert 'value="this"' in text
+    assert 'value="all" checked' in text
+    assert 'value="pat" checked' in text
+    fhir.on("PATCH", "/Appointment/a-1", {**this, "status": "cancelled"})
+    alone = await person.send("/rendez-vous/a-1/annuler", combien="this")
+    assert alone.headers["location"] == "/rendez-vous/a-1"
+
+
 async def test_a_group_says_how_many_places_are_left(person: Person, fhir: FhirBase) -> None:
     group = {**SLOT, "extension": [{"url": f"{OURS}slot-places-left", "valueUnsignedInt": 3}]}
     fhir.on("GET", "/Slot", searchset(group, SCHEDULE))

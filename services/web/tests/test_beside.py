@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
+from creneau_shared.clock import FixedClock
 from creneau_web.care.model import Professional
 from creneau_web.visits.close import close_visit
 from creneau_web.visits.model import Visit
@@ -120,6 +121,68 @@ async def test_what_can_no_longer_be_moved_is_not_offered_to_be(person: Person, 
     late = await person.open(again.url.path)
     assert "trop tard" in late.text
     assert 'value="remplacer"' not in late.text
+
+
+WRITTEN = "En fauteuil"
+
+
+def written(fhir: FhirBase) -> list[tuple[str, str]]:
+    """The messages to the practice that were written: the appointment, and the words."""
+    return [
+        (a.path, a.body[0]["value"])
+        for a in fhir.asked
+        if a.method == "PATCH" and a.body[0]["path"] == "/comment"
+    ]
+
+
+async def replacing(person: Person, fhir: FhirBase) -> httpx.Response:
+    """The recap of a time that is to take the place of a visit with a message."""
+    fhir.on("GET", "/Appointment/a-0", {**OTHER, "comment": "Avec mon chien"}, ETag='W/"1"')
+    fhir.on("PATCH", "/Appointment/a-0", OTHER)
+    question = await choose(person)
+    return await person.follow(await person.send(question.url.path, choix="remplacer"))
+
+
+@pytest.mark.parametrize(("status", "code"), [(409, "slot-taken"), (422, "change-too-late")])
+async def test_the_message_of_a_visit_that_is_not_moved_stays(
+    person: Person, fhir: FhirBase, status: int, code: str
+) -> None:
+    check = await replacing(person, fhir)
+    fhir.on("GET", "/Appointment/a-1", held(), ETag='W/"1"')
+    fhir.refuse("POST", "/Appointment/a-0/$reschedule", status, code)
+    await person.follow(await person.send(check.url.path, message=WRITTEN))
+    assert written(fhir) == []
+
+
+async def test_the_message_of_a_move_is_written_once_it_is_done(person: Person, fhir: FhirBase) -> None:
+    check = await replacing(person, fhir)
+    done = await person.follow(await person.send(check.url.path, message=WRITTEN))
+    assert written(fhir) == [("/Appointment/a-0", WRITTEN)]
+    assert asked(fhir, "$reschedule") == ["/Appointment/a-0/$reschedule"]
+    assert "confirmé" in done.text
+
+
+async def test_a_message_that_is_refused_after_the_move_is_told(person: Person, fhir: FhirBase) -> None:
+    """What is done is not undone by it, and is not told as if the practice knew."""
+    check = await replacing(person, fhir)
+    fhir.refuse("PATCH", "/Appointment/a-0", 503, "transient")
+    done = await person.send(check.url.path, message=WRITTEN)
+    assert done.headers["location"] == "/rendez-vous/a-0"
+    page = await person.follow(done)
+    assert "votre message n'est pas arrivé" in page.text.replace("&#39;", "'")
+
+
+async def test_the_message_of_a_move_without_an_answer_is_written(person: Person, fhir: FhirBase) -> None:
+    """The visit is at its new time, and the answer was lost: the next step writes what was left."""
+    check = await replacing(person, fhir)
+    fhir.on("POST", "/Appointment/a-0/$reschedule", {}, 504)
+    assert (await person.send(check.url.path, message=WRITTEN)).status_code == 503
+    assert written(fhir) == []
+    fhir.on("GET", "/Appointment/a-1", held(), ETag='W/"1"')
+    fhir.on("GET", "/Appointment/a-0", {**OTHER, "slot": [{"reference": "Slot/slot-1"}]}, ETag='W/"2"')
+    again = await person.send(check.url.path, message=WRITTEN)
+    assert again.headers["location"] == "/rendez-vous/a-0"
+    assert written(fhir) == [("/Appointment/a-0", WRITTEN)]
 
 
 def visit(id_: str, days: float, status: Any = "booked", specialty: str = "Dermatologie") -> Visit:
@@ -272,6 +335,59 @@ async def test_whoever_acts_for_somebody_is_told_of_that_person_s_appointment(
     assert question.url.path.endswith("/deja")
     assert "Camille Martin a déjà un rendez-vous proche</h1>" in question.text
     assert "Vous avez" not in question.text
+
+
+async def lou_s_recap(person: Person, fhir: FhirBase) -> httpx.Response:
+    """The recap of a carer for Lou, whose access then ends."""
+    fhir.on("POST", "/Patient/_search", searchset(CAMILLE, LOU))
+    both = acting_for(("camille", True, "see book"), ("lou", False, "see book"))
+    fhir.on("POST", "/Patient/$acting-for", both)
+    who = await check_of(person, fhir)
+    check = await person.follow(await person.send(who.url.path, qui="lou"))
+    assert check.url.path.endswith("/verifier")
+    fhir.on("POST", "/Patient/_search", searchset(CAMILLE))
+    fhir.on("POST", "/Patient/$acting-for", acting_for(("camille", True, "see book")))
+    return check
+
+
+@pytest.mark.parametrize("status", [403, 404])
+async def test_who_may_no_longer_act_is_asked_for_whom_when_a_time_is_to_be_held(
+    person: Person, fhir: FhirBase, clock: FixedClock, status: int
+) -> None:
+    """P13: the access ended between the choice and another time; the way goes on, again and again."""
+    check = await lou_s_recap(person, fhir)
+    clock.advance(timedelta(minutes=11))
+    fhir.refuse("POST", "/Appointment/$hold", status, "forbidden")
+    lost = await person.follow(await person.open(check.url.path))
+    asked_again = await person.follow(await person.send(lost.url.path, creneau="slot-1"))
+    assert asked_again.url.path.endswith("/pour-qui")
+    assert "ne pouvez plus agir" in asked_again.text
+    assert "Lou" not in asked_again.text
+    fhir.on("POST", "/Appointment/$hold", appointment(), 201, Expires="Mon, 30 Nov 2026 08:21:00 GMT")
+    mine = await person.follow(await person.send(asked_again.url.path, qui="camille"))
+    assert mine.url.path == check.url.path
+
+
+@pytest.mark.parametrize(("button", "refused"), [("verifier", False), ("garder", True)])
+async def test_who_may_no_longer_act_reads_no_recap_for_nobody(
+    person: Person, fhir: FhirBase, button: str, refused: bool
+) -> None:
+    """P13: one without the line that says for whom, and with "Confirmer"."""
+    check = await lou_s_recap(person, fhir)
+    fhir.refuse("POST", "/Appointment/a-1/$hold", 404, "not-found")
+    path = check.url.path.replace("verifier", button)
+    answer = await person.follow(await (person.send(path) if refused else person.open(path)))
+    assert answer.url.path.endswith("/pour-qui")
+    assert "ne pouvez plus agir" in answer.text
+
+
+async def test_a_time_that_is_forbidden_to_somebody_who_may_act_is_told_as_such(
+    person: Person, fhir: FhirBase
+) -> None:
+    """P13: it is no access that has ended."""
+    fhir.refuse("POST", "/Appointment/$hold", 403, "forbidden", "Pas en ligne.")
+    page = await check_of(person, fhir)
+    assert (page.status_code, "Pas en ligne." in page.text) == (403, True)
 
 
 async def test_whoever_may_only_see_registers_themselves(person: Person, fhir: FhirBase) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 
 import httpx
@@ -24,6 +25,7 @@ UNTIL_LATER = [
     }
     for name in ("cancelable", "reschedulable")
 ]
+SHOWN = re.compile(r'name="montre" value="([^"]+)"')
 EXPIRES = "Mon, 30 Nov 2026 08:10:00 GMT"
 
 
@@ -186,6 +188,64 @@ async def test_what_passes_by_itself_is_said_in_its_own_words(person: Person, fh
     fhir.refuse("POST", "/Appointment/$hold", 409, "agenda-busy", "Cet agenda est occupé. Réessayez.")
     page = await choose(person)
     assert (page.status_code, "Réessayez" in page.text) == (409, True)
+
+
+async def given_back_elsewhere(person: Person, fhir: FhirBase) -> None:
+    """In another tab the times were opened again."""
+    fhir.on("GET", "/Appointment/a-1", held(), ETag='W/"3"')
+    fhir.on("PATCH", "/Appointment/a-1", appointment("cancelled"))
+    await person.open("/soignants/role-1/creneaux")
+
+
+async def test_what_was_written_for_a_time_given_back_elsewhere_is_kept(
+    person: Person, fhir: FhirBase
+) -> None:
+    """The time is held anew, nothing is booked unseen, and the page says so."""
+    await person.sign_in()
+    check = await choose(person)
+    await given_back_elsewhere(person, fhir)
+    recap = await person.follow(await person.send(check.url.path, message="En fauteuil"))
+    assert recap.url.path == check.url.path
+    assert "En fauteuil" in recap.text
+    assert "Vérifiez encore une fois" in recap.text
+    assert [a for a in fhir.asked if a.path.endswith("$book")] == []
+    assert "Vérifiez encore" not in (await person.open(check.url.path)).text
+
+
+async def test_what_another_tab_chose_is_booked_by_no_recap_that_shows_something_else(
+    person: Person, fhir: FhirBase
+) -> None:
+    """The recap for Camille is open; in a second tab the same choice becomes Tom's."""
+    tom = {**CAMILLE, "id": "tom", "name": [{"use": "official", "family": "Martin", "given": ["Tom"]}]}
+    await person.sign_in()
+    shown = await choose(person)
+    fhir.on("POST", "/Patient/_search", searchset(CAMILLE, tom))
+    fhir.on("GET", "/Patient/tom", tom)
+    fhir.on("GET", "/Appointment/a-1", held(), ETag='W/"3"')
+    fhir.on("PATCH", "/Appointment/a-1", appointment("cancelled"))
+    other = await person.follow(await person.send(shown.url.path.replace("verifier", "pour-qui"), qui="tom"))
+    assert other.url.path == shown.url.path
+    stale, fresh = (SHOWN.findall(recap.text) for recap in (shown, other))
+    recap = await person.follow(await person.send(shown.url.path, montre=stale[0], message="En fauteuil"))
+    assert [a for a in fhir.asked if a.path.endswith("$book")] == []
+    assert "Vérifiez encore une fois" in recap.text
+    assert "<dd>Tom Martin</dd>" in recap.text
+    assert "En fauteuil" in recap.text
+    done = await person.send(shown.url.path, montre=fresh[0], message="En fauteuil")
+    assert done.headers["location"] == "/rendez-vous/a-1"
+
+
+async def test_what_was_written_leads_to_no_second_look_where_there_is_none(
+    person: Person, fhir: FhirBase
+) -> None:
+    """Meanwhile somebody else has the time."""
+    await person.sign_in()
+    check = await choose(person)
+    await given_back_elsewhere(person, fhir)
+    fhir.refuse("POST", "/Appointment/$hold", 409, "slot-taken")
+    lost = await person.follow(await person.send(check.url.path, message="En fauteuil"))
+    assert lost.url.path.endswith("/pris")
+    assert "Vérifiez encore" not in lost.text
 
 
 async def test_what_a_rule_stands_against_says_why_and_what_is_left(person: Person, fhir: FhirBase) -> None:

@@ -147,6 +147,31 @@ def test_a_place_lives_by_the_clock_that_it_says_or_that_its_address_means(
     assert found.zone.key == zone
 
 
+def test_a_room_has_the_clock_the_address_and_the_telephone_of_its_site() -> None:
+    """As messages tell it, and visits with nobody but a place; what the room says itself goes first."""
+    role = {**ROLE, "location": [{"reference": "Location/room"}]}
+    floor = {"resourceType": "Location", "id": "floor", "partOf": {"reference": f"Location/{PLACE['id']}"}}
+    room = {**floor, "id": "room", "name": "Salle 2", "partOf": {"reference": "Location/floor"}}
+    [found] = professionals_of(searchset(role, PRACTITIONER, room, floor, PLACE), NOW)
+    assert found.place is not None
+    assert found.place.name == "Salle 2"
+    assert found.place.address == "83 boulevard de la République, 97400 Saint-Denis"
+    assert found.zone.key == "Indian/Reunion"
+    assert found.phone == found.place.phone == PLACE["telecom"][0]["value"]
+    own = room | {"telecom": [{"system": "phone", "value": "+262262000000"}]}
+    [found] = professionals_of(searchset(role, PRACTITIONER, own, floor, PLACE), NOW)
+    assert found.phone == "+262262000000"
+    [found] = professionals_of(searchset(role, PRACTITIONER, room), NOW)
+    assert (found.zone.key, found.phone) == ("Europe/Paris", None), "of a site that did not come along"
+
+
+def test_a_place_that_is_part_of_itself_ends_there() -> None:
+    """What was written by mistake."""
+    place = {**PLACE, "partOf": {"reference": f"Location/{PLACE['id']}"}, "telecom": []}
+    [found] = professionals_of(searchset(ROLE, PRACTITIONER, place), NOW)
+    assert found.phone is None
+
+
 @pytest.mark.parametrize(
     ("name", "shown"),
     [
@@ -183,6 +208,64 @@ def test_what_has_ended_is_not_shown_of_a_professional() -> None:
     assert (found.name, found.phone) == ("Dr Inès Bianchi", "0262980143")
     assert found.place is not None
     assert (found.place.phone, found.place.address) == ("0262980143", "83 boulevard de la République")
+
+
+PAUL: dict[str, Any] = {
+    "resourceType": "Patient",
+    "id": "paul",
+    "name": [
+        {"use": "usual", "given": ["Paul"]},
+        {"use": "official", "family": "Martin", "given": ["Pauline"]},
+        {"use": "usual", "family": "Roux", "given": ["Pauline"], "period": {"end": "2025-12-31"}},
+    ],
+    "communication": [
+        {"language": {"coding": [{"system": "urn:ietf:bcp:47", "code": "ar"}]}, "preferred": True},
+        {"language": {"coding": [{"system": "urn:ietf:bcp:47", "code": "fsl"}]}},
+    ],
+}
+
+
+def corrected_of(patient: dict[str, Any], usual_name: str, language: str = "fr") -> dict[str, Any]:
+    return corrected(patient, NOW, usual_name, "paul@exemple.fr", "", language)
+
+
+def test_who_corrects_a_contact_keeps_the_first_name_that_they_use_and_their_languages() -> None:
+    """As the practice has recorded them: the form asks for neither."""
+    changed = corrected_of(PAUL, "")
+    assert changed["name"] == PAUL["name"]
+    assert changed["communication"] == PAUL["communication"]
+    assert person_of(changed, NOW).name == "Paul Martin"
+
+
+def test_a_family_name_in_use_comes_and_goes_beside_the_first_name() -> None:
+    married = corrected_of(PAUL, "Durand")
+    assert person_of(married, NOW).name == "Paul Durand"
+    assert married["name"][1:] == PAUL["name"][1:]
+    assert corrected_of(married, "")["name"] == PAUL["name"]
+    alone = {**PAUL, "name": [PAUL["name"][1]]}
+    assert corrected_of(corrected_of(alone, "Durand"), "")["name"] == alone["name"], "nothing is left of it"
+
+
+def test_a_name_that_was_written_as_one_text_says_nothing_former() -> None:
+    written = {"use": "usual", "text": "Paul Durand", "family": "Durand", "given": ["Paul"]}
+    patient = {**PAUL, "name": [written, PAUL["name"][1]]}
+    assert corrected_of(patient, "Durand")["name"][0] == written
+    assert corrected_of(patient, "Leroy")["name"][0] == {"use": "usual", "family": "Leroy", "given": ["Paul"]}
+
+
+def test_another_language_of_messages_is_preferred_and_the_others_stay() -> None:
+    english = corrected_of(PAUL, "", "en")
+    assert person_of(english, NOW).language == "en"
+    assert [
+        (one["language"]["coding"][0]["code"], one.get("preferred")) for one in english["communication"]
+    ] == [
+        ("en", True),
+        ("ar", None),
+        ("fsl", None),
+    ]
+    french = corrected_of(english, "", "fr")
+    again = corrected_of(french, "", "en")["communication"]
+    assert [one["language"]["coding"][0]["code"] for one in again] == ["en", "fr", "ar", "fsl"]
 
 
 def test_a_person_is_shown_and_corrected_by_what_holds_now() -> None:

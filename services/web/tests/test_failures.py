@@ -76,6 +76,37 @@ async def test_what_cannot_be_kept_is_shown_and_not_said_to_be_kept(
     assert "Numéro faux" in lost.text
 
 
+@pytest.mark.parametrize(
+    ("status", "shown", "told"),
+    [(500, 503, "ne répond pas"), (503, 503, "ne répond pas"), (429, 429, "Attendez trois minutes.")],
+)
+async def test_what_the_base_does_later_is_not_told_as_impossible(
+    person: Person, fhir: FhirBase, status: int, shown: int, told: str
+) -> None:
+    """A fault of the base, or too much at once: what was written is kept, and the page can be asked for again."""
+    await person.sign_in()
+    await person.open("/mes-donnees/camille")
+    fhir.refuse("GET", "/Patient/camille", status, "transient", "Attendez trois minutes.")
+    lost = await person.send("/mes-donnees/camille", nom_utilise="Durand-Ferrier", courriel="c@exemple.fr")
+    read = await person.open("/mes-donnees/camille")
+    for page in (lost, read):
+        assert page.status_code == shown
+        assert told in page.text
+        assert "pas possible" not in page.text
+        assert '<a class="button" href="/mes-donnees/camille">' in page.text
+    assert "est gardé" in lost.text
+    assert "est gardé" not in read.text
+    fhir.on("GET", "/Patient/camille", CAMILLE)
+    assert 'value="Durand-Ferrier"' in (await person.open("/mes-donnees/camille")).text
+
+
+async def test_what_the_base_never_does_is_not_to_be_tried_again(person: Person, fhir: FhirBase) -> None:
+    await person.sign_in()
+    fhir.refuse("GET", "/Patient/camille", 501, "not-supported", "Ce serveur ne le fait pas.")
+    page = await person.open("/mes-donnees/camille")
+    assert (page.status_code, "Réessayer" in page.text) == (501, False)
+
+
 async def test_a_page_that_could_not_be_read_is_asked_for_again(person: Person, fhir: FhirBase) -> None:
     fhir.rules.append(dead)
     away = await person.open("/soignants/role-1/creneaux?motif=Suivi")

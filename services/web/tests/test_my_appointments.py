@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import httpx
 import pytest
 
 from .conftest import Asked, FhirBase, Person, searchset
@@ -12,6 +13,7 @@ from .test_mine import LOU
 from .test_waiting_list import offer
 
 NEXT = "https://creneau.example/fhir/Appointment?_cursor=sealed"
+AND_MORE = [{"relation": "next", "url": NEXT}]
 
 
 @pytest.fixture(autouse=True)
@@ -65,14 +67,64 @@ async def test_what_is_offered_is_told_by_the_clock_of_its_place(person: Person,
     assert "Heures locales (Saint-Denis)" in page
 
 
+def given_back(id_: str, **other: Any) -> dict[str, Any]:
+    """A time that was only held."""
+    released = appointment("cancelled", id=id_, **other)
+    released["participant"] = [
+        {**p, "status": "tentative"} if "Patient/" not in p["actor"]["reference"] else p
+        for p in released["participant"]
+    ]
+    return released
+
+
+EARLIER = {"start": "2026-10-01T06:00:00Z", "end": "2026-10-01T06:15:00Z"}
+
+
+def page_by_page(fhir: FhirBase, of: str, *pages: dict[str, Any]) -> None:
+    """Pages of the searches from a moment on, or before it, that name the next one."""
+
+    def say(asked: Asked) -> httpx.Response | None:
+        query = dict(asked.query)
+        if asked.path != "/Appointment/_search" or not query.get("date", "").startswith(of):
+            return None
+        if of == "ge" and "cancelled" not in query["status"]:
+            return None
+        number = int(query.get("_cursor", "0"))
+        url = f"https://creneau.example/fhir/Appointment?_cursor={number + 1}"
+        link = [{"relation": "next", "url": url}] if number + 1 < len(pages) else []
+        return httpx.Response(200, json={**pages[number], "link": link})
+
+    fhir.rules.append(say)
+
+
+async def test_what_was_only_held_crowds_out_no_visit(person: Person, fhir: FhirBase) -> None:
+    """Twenty times were looked at since: a visit that the practice has cancelled is told all the same, and so is a past
+    one."""
+    held = [given_back(f"held-{n}") for n in range(20)]
+    looked_at = [given_back(f"past-{n}", **EARLIER) for n in range(20)]
+    page_by_page(fhir, "ge", searchset(*held), searchset(appointment("cancelled", id="a-3")))
+    page_by_page(fhir, "lt", searchset(*looked_at), searchset(appointment("fulfilled", id="a-4", **EARLIER)))
+    past = (await person.open("/mes-rendez-vous")).text.partition('id="past"')[2]
+    assert "/rendez-vous/a-3" in past
+    assert "/rendez-vous/a-4" in past
+    assert "held-" not in past
+
+
+async def test_who_has_looked_at_very_many_times_is_led_on(person: Person, fhir: FhirBase) -> None:
+    """Only so many pages are read for one of ours; the link to the older ones stands, even under no visit."""
+    looked_at = searchset(*(given_back(f"past-{n}", **EARLIER) for n in range(20)))
+    last = searchset(appointment("fulfilled", id="a-4", **EARLIER))
+    page_by_page(fhir, "lt", *([looked_at] * 6), last)
+    first = (await person.open("/mes-rendez-vous")).text
+    link = first.partition('rel="next" href="')[2].partition('"')[0].replace("&amp;", "&")
+    assert "Rendez-vous plus anciens" in first
+    assert "/rendez-vous/a-4" in (await person.open(link)).text
+
+
 async def test_a_time_that_was_only_held_is_no_appointment(person: Person, fhir: FhirBase) -> None:
     """Whoever looked at three times before they took one has not cancelled two visits."""
-    given_back = appointment("cancelled", id="a-2")
-    given_back["participant"] = [
-        {**p, "status": "tentative"} if "Patient/" not in p["actor"]["reference"] else p
-        for p in given_back["participant"]
-    ]
-    answer_by(fhir, searchset(), searchset(given_back, appointment("cancelled", id="a-3")), searchset())
+    off = searchset(given_back("a-2"), appointment("cancelled", id="a-3"))
+    answer_by(fhir, searchset(), off, searchset())
     text = (await person.open("/mes-rendez-vous")).text
     assert "/rendez-vous/a-3" in text
     assert "/rendez-vous/a-2" not in text
@@ -95,9 +147,11 @@ async def test_who_is_alone_chooses_among_nobody(person: Person, fhir: FhirBase)
 
 async def test_older_ones_follow_page_by_page_from_the_same_instant(person: Person, fhir: FhirBase) -> None:
     """Of the same person, however long somebody reads the first page."""
-    old = appointment("fulfilled", id="a-4", start="2026-10-01T06:00:00Z", end="2026-10-01T06:15:00Z")
-    more = {**searchset(old), "link": [{"relation": "next", "url": NEXT}]}
-    answer_by(fhir, searchset(), searchset(), more)
+    old = [
+        appointment("fulfilled", id=f"old-{n}", start="2026-10-01T06:00:00Z", end="2026-10-01T06:15:00Z")
+        for n in range(20)
+    ]
+    answer_by(fhir, searchset(), searchset(), {**searchset(*old), "link": AND_MORE})
     first = (await person.open("/mes-rendez-vous?qui=lou")).text
     link = first.partition('rel="next" href="')[2].partition('"')[0].replace("&amp;", "&")
     [before] = [query for query in searches(fhir) if query.get("date", "").startswith("lt")]

@@ -102,6 +102,53 @@ async def test_who_may_only_see_is_told_to_call(person: Person, fhir: FhirBase) 
     assert "/deplacer" not in page
 
 
+def until(name: str, moment: str) -> dict[str, Any]:
+    return {
+        "url": f"https://creneau.sante.fr/fhir/StructureDefinition/{name}-until",
+        "valueInstant": moment,
+    }
+
+
+TONIGHT, YESTERDAY = "2026-11-30T18:00:00Z", "2026-11-29T18:00:00Z"
+
+
+async def test_nobody_is_told_that_a_move_was_possible_until_later(person: Person, fhir: FhirBase) -> None:
+    """P16: a vaccination centre, a room: the base would move it, and these pages need a professional for that."""
+    room = [{"actor": {"reference": "Patient/camille"}}, {"actor": {"reference": "Location/l-2"}}]
+    fhir.on("GET", "/Appointment/a-1", booked(participant=room))
+    page = (await person.open("/rendez-vous/a-1")).text
+    assert "était possible" not in page
+    assert "Annuler ici est possible jusqu'au lundi 30 novembre à 19 h" in page
+    assert "Déplacer" not in page
+
+
+async def test_who_may_only_cancel_is_promised_no_move(person: Person, fhir: FhirBase) -> None:
+    """P13, P16: a relative to whom no more was given."""
+    fhir.on("GET", "/Appointment/a-1", booked(extension=[until("cancelable", TONIGHT)]))
+    page = (await person.open("/rendez-vous/a-1")).text
+    assert "Annuler ici est possible jusqu'au lundi 30 novembre à 22 h" in page
+    assert "Déplacer" not in page
+    assert "se déplace plus" not in page
+
+
+async def test_too_late_to_move_is_told_beside_what_is_possible(person: Person, fhir: FhirBase) -> None:
+    """P16."""
+    said = [until("cancelable", TONIGHT), until("reschedulable", YESTERDAY)]
+    fhir.on("GET", "/Appointment/a-1", booked(extension=said))
+    page = (await person.open("/rendez-vous/a-1")).text
+    assert "c'était possible jusqu'au dimanche 29 novembre à 22 h" in page
+    assert "Annuler ici est possible jusqu'au lundi 30 novembre à 22 h" in page
+    assert "Déplacer ou annuler" not in page
+
+
+async def test_both_are_promised_until_the_first_of_them_ends(person: Person, fhir: FhirBase) -> None:
+    """P16."""
+    said = [until("cancelable", TONIGHT), until("reschedulable", "2026-11-30T12:00:00Z")]
+    fhir.on("GET", "/Appointment/a-1", booked(extension=said))
+    page = (await person.open("/rendez-vous/a-1")).text
+    assert "Déplacer ou annuler ici est possible jusqu'au lundi 30 novembre à 16 h" in page
+
+
 async def test_a_cancelled_one_says_so_and_leads_on(person: Person, fhir: FhirBase) -> None:
     """P16."""
     fhir.on("GET", "/Appointment/a-1", appointment("cancelled"))

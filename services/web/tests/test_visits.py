@@ -8,7 +8,7 @@ import httpx
 import icalendar
 import pytest
 
-from .conftest import FhirBase, Person, searchset
+from .conftest import Asked, FhirBase, Person, searchset
 from .samples import CAMILLE, PLACE, PRACTITIONER, ROLE, SCHEDULE, SLOT, appointment
 
 LATER = {**SLOT, "id": "slot-2", "start": "2026-12-03T07:00:00Z", "end": "2026-12-03T07:15:00Z"}
@@ -286,6 +286,28 @@ async def test_a_visit_with_no_professional_is_told_by_the_clock_of_its_place(
     assert "Heures locales (Saint-Denis)" in listed
     event: Any = icalendar.Calendar.from_ical((await person.open("/rendez-vous/a-1/agenda.ics")).content)
     assert event.walk("VEVENT")[0]["dtstart"].params["TZID"] == "Indian/Reunion"
+
+
+async def test_a_professional_in_a_room_is_met_by_the_clock_of_its_site(
+    person: Person, fhir: FhirBase
+) -> None:
+    """10 h in La Réunion, on the week of times as on the visit; the site is asked for with the professional."""
+    role = {**ROLE, "location": [{"reference": "Location/room"}]}
+
+    def roles(asked: Asked) -> httpx.Response | None:
+        if asked.path != "/PractitionerRole":
+            return None
+        site = [PLACE] if ("_include:iterate", "Location:partof") in asked.query else []
+        return httpx.Response(200, json=searchset(role, PRACTITIONER, ROOM, *site))
+
+    fhir.rules.append(roles)
+    fhir.on("GET", "/Slot", searchset(SLOT, SCHEDULE))
+    for path in ("/rendez-vous/a-1", "/soignants/role-1/creneaux", "/soignants/role-1"):
+        page = (await person.open(path)).text
+        assert "Saint-Denis" in page, path
+        assert "7 h" not in page, path
+        assert "0262 98 01 43" in page, path
+    assert "10 h" in (await person.open("/soignants/role-1/creneaux")).text
 
 
 async def test_where_an_offer_has_several_places_the_clock_that_they_share_is_named(

@@ -7,10 +7,11 @@ from typing import Any
 
 import orjson
 import pytest
+from services.booking.tests.api.test_access_rules import deadline
 from services.booking.tests.api.test_series import first_of, open_weeks, resources, said, weekly
 from services.booking.tests.client import code
 from services.booking.tests.conftest import Callers
-from services.booking.tests.factories import parameters, utc
+from services.booking.tests.factories import parameters, schedule, utc
 from services.booking.tests.practice import Practice
 
 from creneau_booking.storage.appointment_mapper import CONFIDENTIALITY, HIDDEN
@@ -78,6 +79,29 @@ async def test_81_moved_as_a_whole(callers: Callers, practice: Practice) -> None
     assert kind == "moved"
     assert [o["start"] for o in told["occurrences"]] == [one["start"] for one in moved]
     assert moved[0]["start"] == later
+
+
+@pytest.mark.parametrize(
+    ("operation", "given"), [("$cancel", {}), ("$reschedule", {"minutes": 20})], ids=["cancelled", "moved"]
+)
+async def test_81_a_change_that_one_of_them_refuses_is_told_to_have_changed_nothing(
+    callers: Callers, practice: Practice, operation: str, given: dict[str, int]
+) -> None:
+    """They are booked, all of them: that nothing is booked would be untrue."""
+    agenda, camille = await open_weeks(practice, count=3), await practice.new_patient()
+    caller = callers.patient(camille)
+    wanted = first_of(agenda, camille, template=weekly(3))
+    booked = resources(await caller.post("Appointment/$book", parameters(appt_resource=wanted)))
+    practice.clock.advance(agenda.start - practice.clock.now() - timedelta(hours=1))
+    strict = schedule(agenda.id, [agenda.practitioner], extension=[deadline(48)])
+    assert (await callers.software().put(f"Schedule/{agenda.id}", strict)).status_code == 200
+    to = {"start": utc(agenda.start + timedelta(weeks=2, **given))} if given else {}
+    path = f"Appointment/{booked[2]['id']}/{operation}"
+    refused = await caller.post(path, parameters(**to, scope="all"))
+    assert (refused.status_code, code(refused)) == (422, "change-too-late"), refused.text
+    text = refused.json()["issue"][0]["details"]["text"]
+    assert text.startswith("Rendez-vous 1/3 de la série")
+    assert text.endswith("Rien n'est changé.")
 
 
 @pytest.mark.parametrize("way", ["patch", "$cancel"])

@@ -84,6 +84,8 @@ class _Planned:
     itself: bool
     time: tuple[datetime, datetime] | None = None
     """its time, stated or taken from its slots"""
+    standing: bool = False
+    """whether it is to be cancelled or moved"""
 
     def hidden(self) -> _Planned:
         return replace(self, resource=labelled(self.resource), facts=replace(self.facts, hidden=True))
@@ -95,7 +97,9 @@ class _Planned:
         return [ToldOccurrence(appointment, *self.time, sequence)]
 
     def refused(self, total: int, refusal: Refusal) -> OccurrenceRefused:
-        return OccurrenceRefused(self.number, total, self.facts.start, self.where, self.itself, refusal)
+        return OccurrenceRefused(
+            self.number, total, self.facts.start, self.where, self.itself, refusal, self.standing
+        )
 
 
 class Series:
@@ -337,7 +341,7 @@ class Series:
         series = next((f.occurrence.series for f in before if f.occurrence is not None), None)
         for (number, member), facts in zip(members, before, strict=True):
             own = resource if member.id == current.id else {**self._repository.resource(member), **said}
-            planned = _Planned(own, facts, number, f"Appointment/{member.id}", False)
+            planned = _Planned(own, facts, number, f"Appointment/{member.id}", False, standing=not book)
             with _naming(planned, len(members)), told_together(series, told):
                 changed.append(
                     await self._handlers.change(
@@ -373,13 +377,17 @@ class Series:
                     changes.require_movable(facts.status)
                     ids = await pattern.at(connection, moment)
                 except Refusal as refusal:
-                    raise OccurrenceRefused(number, len(members), moment, where, False, refusal) from refusal
+                    raise OccurrenceRefused(
+                        number, len(members), moment, where, False, refusal, True
+                    ) from refusal
                 own = _moved(self._repository.resource(member), resource, moment, pattern, ids)
             when = (moment, moment + (pattern.until - pattern.start))
             if changes.is_there(facts, ids, when, context.now):
                 stay.append((number, member))
                 continue
-            planned.append((member, _Planned(own, self._repository.facts(own), number, where, False, when)))
+            planned.append(
+                (member, _Planned(own, self._repository.facts(own), number, where, False, when, True))
+            )
         had = [self._repository.stored_facts(member) for member, _ in planned]
         await self._lock(connection, context, [one.facts for _, one in planned], had)
         # In this order, each occurrence leaves its time before another one takes it.

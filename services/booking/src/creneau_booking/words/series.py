@@ -30,11 +30,16 @@ def _(r: OccurrenceRefused) -> CreneauError:
     error = told(r.refusal)
     which = f"{r.number}/{r.total}"
     at = shown(r.start) if r.start is not None else "?"
+    left_fr, left_en = (
+        ("Rien n'est changé.", "Nothing is changed.")
+        if r.standing
+        else ("Rien n'est réservé.", "Nothing is booked.")
+    )
     error.issues = tuple(
         replace(
             issue,
-            fr=f"Rendez-vous {which} de la série ({at}) : {issue.fr} Rien n'est réservé.",
-            en=f"Appointment {which} of the series ({at}): {issue.en} Nothing is booked.",
+            fr=f"Rendez-vous {which} de la série ({at}) : {issue.fr} {left_fr}",
+            en=f"Appointment {which} of the series ({at}): {issue.en} {left_en}",
             expression=_paths(r, issue),
             diagnostics=f"occurrence {r.number}, {r.start.isoformat() if r.start else 'no start'}"
             + (f": {issue.diagnostics}" if issue.diagnostics else ""),

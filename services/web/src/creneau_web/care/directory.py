@@ -12,6 +12,8 @@ from creneau_web.fhir.refusal import Refusal, RefusedError, is_about_who_asks
 
 INCLUDES = ("practitioner", "location", "service")
 PART_OF = ("_include:iterate", "Location:partof")
+BEYOND = (("_include:iterate", "HealthcareService:location"), PART_OF)
+"""asked for beside professionals: the places of their offers, and the sites of rooms"""
 PLACES = {
     "Location": [PART_OF],
     "HealthcareService": [("_include", "HealthcareService:location"), PART_OF],
@@ -88,6 +90,7 @@ async def _search(fhir: Fhir, parameter: str, ids: Iterable[str], *besides: tupl
         (parameter, ",".join(ids)),
         *besides,
         *(("_include", f"PractitionerRole:{name}") for name in INCLUDES),
+        *BEYOND,
         ("_count", str(MOST)),
         ("_total", "none"),
     ]

@@ -68,10 +68,10 @@ def professional_of(role: Resource, known: Mapping[str, Resource], at: datetime)
     """One PractitionerRole; `known`: `Type/id` → what came with it."""
     whom = role.get("practitioner") or {}
     person = known.get(whom.get("reference", ""), {})
-    where = reference_to(role.get("location", ()), "Location")
-    place = known.get(where or "")
     offer = reference_to(role.get("healthcareService", ()), "HealthcareService")
     service = known.get(offer or "", {})
+    where = reference_to(role.get("location") or service.get("location", ()), "Location")
+    place = known.get(where or "")
     return Professional(
         id=role["id"],
         name=name_of(person, at)
@@ -79,8 +79,8 @@ def professional_of(role: Resource, known: Mapping[str, Resource], at: datetime)
         or (role.get("organization") or {}).get("display")
         or "–",
         specialties=tuple(_specialties(role, service)),
-        place=place_of(place, at) if place else None,
-        phone=_phone(role, at) or _phone(place or {}, at),
+        place=place_of(_filled(place, known, at), at) if place else None,
+        phone=_phone(role, at) or (_phone(_filled(place, known, at), at) if place else None),
         languages=tuple(_displays(person.get("communication", ()))),
         organization=(role.get("organization") or {}).get("display"),
         service=offer.partition("/")[2] if offer else None,
@@ -140,14 +140,16 @@ def _places_of_offer(offer: Resource, known: Mapping[str, Resource], at: datetim
 
 
 def _filled(location: Resource, known: Mapping[str, Resource], at: datetime) -> Resource:
-    """A place, with the address and the zone of what it is part of (a room of a site) if it states none itself."""
+    """A place, with the address, the zone and the telephone of what it is part of (a room of a site) if it states none
+    itself."""
     seen, here = [location], location
     while (here := known.get((here.get("partOf") or {}).get("reference", ""), {})) and here not in seen:
         seen.append(here)
     address = next((address for one in seen if (address := _address(one, at))), None)
     zone = next((zone for one in seen if (zone := zone_of(dict(one)))), None)
     stated = [{"url": TIME_ZONE, "valueCode": zone.key}] if zone else []
-    return {**location, "address": address, "extension": stated}
+    telecom: Sequence[Resource] = next((one["telecom"] for one in seen if _phone(one, at)), [])
+    return {**location, "address": address, "extension": stated, "telecom": telecom}
 
 
 def _address(location: Resource, at: datetime) -> Resource | None:

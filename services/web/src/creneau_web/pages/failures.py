@@ -36,6 +36,7 @@ WRITTEN = ("message", "texte", "reason")
 """form fields of free text"""
 EXPIRED, FORBIDDEN, GONE = 401, 403, (404, 410)
 NOT_FOUND, WRONG_METHOD, GONE_BY_TIME = 404, 405, 410
+TOO_OFTEN, FAULT, NEVER, UNAVAILABLE = 429, 500, 501, 503
 
 
 def handle(pages: FastAPI) -> None:
@@ -105,24 +106,32 @@ async def _refused(request: Request, error: Exception) -> Response:
         return await _told(page, "not_found" if request.method in ("GET", "HEAD") else "gone", 404)
     if refusal.status == FORBIDDEN:
         return await _told(page, "forbidden", 403, refusal.text)
+    if refusal.status == TOO_OFTEN:
+        return await _to_be_tried_again(page, TOO_OFTEN, "later", refusal.text)
+    if refusal.status >= FAULT and refusal.status != NEVER:
+        return await _unreachable(request, error)
     return await _told(page, "refused", refusal.status, refusal.text)
 
 
 async def _unreachable(request: Request, error: Exception) -> Response:
     log.warning("page.unreachable", error=error)
-    return await _to_be_tried_again(_page(request), 503)
+    return await _to_be_tried_again(_page(request), UNAVAILABLE)
 
 
-async def _to_be_tried_again(page: Page, status: int) -> Response:
-    """Says to try again. Keeps what was sent for its page if possible; else shows its free text."""
+async def _to_be_tried_again(
+    page: Page, status: int, kind: str = "unreachable", reason: str = ""
+) -> Response:
+    """Says to try again; `reason`: why, in words of the base. Keeps what was sent for its page if possible; else shows its
+    free text."""
     kept = False
     try:
         kept = await page.keep_unsent()
     except Exception as error:
         log.warning("page.unsent_lost", error=error)
     written = [] if kept or page.request.method in READING else await _written(page.request)
-    text = page.wording.t("failure.unreachable.kept") if kept else ""
-    return await _told(page, "unreachable", status, text, written=written, again=page.here)
+    told = page.wording.t(f"failure.{kind}.kept") if kept else ""
+    text = f"{reason} {told}".strip()
+    return await _told(page, kind, status, text, written=written, again=page.here)
 
 
 async def _written(request: Request) -> list[str]:

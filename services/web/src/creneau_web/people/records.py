@@ -98,15 +98,46 @@ def corrected(
     patient: Mapping[str, Any], at: datetime, usual_name: str, email: str, phone: str, language: str
 ) -> dict[str, Any]:
     """The Patient with these in the place of what it said before; other contacts and names stay."""
-    names = [name for name in patient.get("name", ()) if name.get("use") != "usual"]
-    official = next((n for n in names if n.get("use") == "official"), names[0] if names else {})
-    if usual_name and usual_name != official.get("family"):
-        names.append({"use": "usual", "family": usual_name, "given": official.get("given", [])})
     telecom = list(patient.get("telecom", ()))
     for system, value in (("email", email), ("phone", phone)):
         telecom = _with_contact(telecom, at, system, value)
-    changed = {**patient, "name": names, "telecom": telecom, "communication": [_spoken(language)]}
+    changed = {
+        **patient,
+        "name": _with_usual_name(patient.get("name", ()), at, usual_name),
+        "telecom": telecom,
+        "communication": _with_preferred(patient, language),
+    }
     return {name: value for name, value in changed.items() if value != []}
+
+
+def _with_usual_name(names: Sequence[dict[str, Any]], at: datetime, family: str) -> list[dict[str, Any]]:
+    """The names, with this family name in the present usual one; the first name in use stays. An entry that then says no
+    more than the official name is left out."""
+    present = current(names, at)
+    official = next((n for n in present if n.get("use") == "official"), present[0] if present else {})
+    usual = next((n for n in present if n.get("use") == "usual"), None)
+    if usual is not None and usual.get("family", "") == family:
+        return list(names)
+    given = {"given": official["given"]} if official.get("given") else {}
+    kept = given if usual is None else {n: v for n, v in usual.items() if n not in ("use", "family", "text")}
+    if family and family != official.get("family"):
+        instead = [{"use": "usual", "family": family, **kept}]
+    else:
+        instead = [{"use": "usual", **kept}] if kept not in ({}, given) else []
+    if usual is None:
+        return [*names, *instead]
+    return [one for name in names for one in (instead if name is usual else [name])]
+
+
+def _with_preferred(patient: Mapping[str, Any], language: str) -> list[Mapping[str, Any]]:
+    """The languages a person speaks, with the one of messages preferred; as they are if messages are in it already."""
+    spoken = list(patient.get("communication", ()))
+    if spoken and _language(patient) == language:
+        return spoken
+    others = [{n: v for n, v in one.items() if n != "preferred"} for one in spoken]
+    known = next((one for one in others if language in codes([one.get("language", {})], LANGUAGE)), None)
+    preferred = _spoken(language) if known is None else {**known, "preferred": True}
+    return [preferred, *(one for one in others if one is not known)]
 
 
 def _with_contact(telecom: list[Any], at: datetime, system: str, value: str) -> list[Any]:

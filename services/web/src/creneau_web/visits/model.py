@@ -81,8 +81,6 @@ class Visit:
     """when it was changed last"""
     offered: bool = False
     """whether it is what the waiting list offers"""
-    held: bool = False
-    """whether it is only kept while somebody makes up their mind"""
     hidden: bool = False
     """whether it is not shown to those who act for the patient; nobody is written to about it"""
     asks_practice: bool = False

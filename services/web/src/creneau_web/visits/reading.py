@@ -53,7 +53,7 @@ def visit_of(appointment: Mapping[str, Any], company: Company, etag: str | None 
     services = appointment.get("serviceType", ())
     slots = _slots(appointment)
     version = appointment.get("meta", {}).get("versionId")
-    asks_practice, asks_patient, held = _asked(appointment)
+    asks_practice, asks_patient = _asked(appointment)
     return Visit(
         id=appointment["id"],
         status=appointment["status"],
@@ -79,7 +79,6 @@ def visit_of(appointment: Mapping[str, Any], company: Company, etag: str | None 
         else None,
         offered=appointment["status"] == "pending" and extension(appointment, WAITING) is not None,
         sequence=max(0, int(version or 1) - 1) if str(version or "1").isdigit() else 0,
-        held=held,
         hidden=HIDDEN["code"]
         in [label.get("code") for label in appointment.get("meta", {}).get("security", ())],
         asks_practice=asks_practice,
@@ -141,15 +140,24 @@ def _professional(references: Sequence[str], professionals: Sequence[Professiona
     return reduce(Professional.or_as, there or meant) if meant else None
 
 
-def _asked(appointment: Mapping[str, Any]) -> tuple[bool, bool, bool]:
-    """Whether the practice has still to agree, whether the patient has, and whether the time is only held (Argonaut's
-    states: the practice's side of a held visit is tentative, unless another time is proposed)."""
-    if appointment["status"] not in ("pending", "proposed") or extension(appointment, WAITING):
-        return False, False, False
-    said = [(_is_patient(p), p.get("status")) for p in appointment.get("participant", ())]
+def _asked(appointment: Mapping[str, Any]) -> tuple[bool, bool]:
+    """Whether the practice has still to agree, and whether the patient has."""
+    said = _said(appointment)
     renegotiated = extension(appointment, COUNTER_PROPOSAL) is not None
-    held = not renegotiated and (False, "tentative") in said
-    return (False, "needs-action") in said, (True, "needs-action") in said and not renegotiated, held
+    return (False, "needs-action") in said, (True, "needs-action") in said and not renegotiated
+
+
+def _is_hold(appointment: Mapping[str, Any]) -> bool:
+    """Whether the time is only kept while somebody makes up their mind (Argonaut's states: the practice's side of a held
+    visit is tentative, unless another time is proposed)."""
+    return extension(appointment, COUNTER_PROPOSAL) is None and (False, "tentative") in _said(appointment)
+
+
+def _said(appointment: Mapping[str, Any]) -> list[tuple[bool, str | None]]:
+    """Of each participant whether it is the patient, and their status; empty if nothing is open any more, or it waits."""
+    if appointment["status"] not in ("pending", "proposed") or extension(appointment, WAITING):
+        return []
+    return [(_is_patient(p), p.get("status")) for p in appointment.get("participant", ())]
 
 
 def _other_time(appointment: Mapping[str, Any], zone: ZoneInfo) -> OtherTime | None:
@@ -207,7 +215,7 @@ def was_only_held(appointment: Mapping[str, Any]) -> bool:
 
 def is_or_was_hold(appointment: Mapping[str, Any]) -> bool:
     """Whether an appointment is a hold, or was never more."""
-    return _asked(appointment)[2] or was_only_held(appointment)
+    return _is_hold(appointment) or was_only_held(appointment)
 
 
 def stands_at(appointment: Mapping[str, Any], slot: str) -> bool:

@@ -15,10 +15,13 @@ from creneau_web.fhir.refusal import RefusedError
 from creneau_web.fhir.values import entries, instant
 from creneau_web.visits.company import with_company
 from creneau_web.visits.model import LIVE, Visit
-from creneau_web.visits.reading import Company, ids, references_of, unplaced, visit_of, was_only_held
+from creneau_web.visits.reading import Company, ids, is_or_was_hold, references_of, unplaced, visit_of
 
 PAGE = "50"
-LISTED = "20"
+LISTED = 20
+"""visits of a page of a list, at least, unless there are no more"""
+READ_ON = 5
+"""pages of the base that are read for one of ours at most"""
 OFF = ("cancelled", "entered-in-error", "noshow")
 CANCELLATION_REASON = "http://terminology.hl7.org/CodeSystem/appointment-cancellation-reason"
 REASONS = ("pat", "pat-swl", "pat-fb", "pat-lt", "pat-mv", "oth-weath", "other")
@@ -227,24 +230,36 @@ async def _page(
     patient: str | None,
     cursor: str | None,
 ) -> Visits:
+    """Reads on until there is a page of visits: times that were only held are among the Appointments, and are none."""
     whose = [("patient", f"Patient/{patient}")] if patient else []
-    bundle = await fhir.page_of("Appointment", [*query, *whose, ("_count", LISTED)], cursor)
-    return Visits(tuple(await _visits_of(fhir, directory, bundle)), next_cursor(bundle))
+    asked, found = [*query, *whose, ("_count", str(LISTED))], list[Mapping[str, Any]]()
+    for _ in range(READ_ON):
+        bundle = await fhir.page_of("Appointment", asked, cursor)
+        found += _timed(bundle)
+        cursor = next_cursor(bundle)
+        if cursor is None or len(found) >= LISTED:
+            break
+    return Visits(tuple(await _visits_of(fhir, directory, found)), cursor)
 
 
 async def _search(fhir: Fhir, directory: Directory, query: Sequence[tuple[str, str]]) -> list[Visit]:
-    return await _visits_of(
-        fhir, directory, await fhir.search_privately("Appointment", [*query, ("_count", PAGE)])
-    )
+    bundle = await fhir.search_privately("Appointment", [*query, ("_count", PAGE)])
+    return await _visits_of(fhir, directory, _timed(bundle))
 
 
-async def _visits_of(fhir: Fhir, directory: Directory, bundle: Mapping[str, Any]) -> list[Visit]:
-    found: list[Mapping[str, Any]] = [
-        a for a in entries(bundle, "Appointment") if "start" in a and "end" in a and not was_only_held(a)
+def _timed(bundle: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The Appointments with a time that is not, and was not, only held."""
+    return [
+        a for a in entries(bundle, "Appointment") if "start" in a and "end" in a and not is_or_was_hold(a)
     ]
-    found = await with_company(fhir, found)
+
+
+async def _visits_of(
+    fhir: Fhir, directory: Directory, appointments: Sequence[Mapping[str, Any]]
+) -> list[Visit]:
+    found = await with_company(fhir, appointments)
     company = await _company(fhir, directory, found)
-    return [visit for a in found if not (visit := visit_of(a, company)).held]
+    return [visit_of(a, company) for a in found]
 
 
 async def _company(fhir: Fhir, directory: Directory, appointments: Sequence[Mapping[str, Any]]) -> Company:

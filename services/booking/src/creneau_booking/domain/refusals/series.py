@@ -12,7 +12,8 @@ from creneau_shared.refusal import Refusal
 @dataclass(eq=False)
 class OccurrenceRefused(Refusal):
     """An occurrence is refused, and with it the whole series: its number, of how many, its start, and where it is in the
-    request (FHIRPath; `itself`: it was sent as a resource of its own)."""
+    request (FHIRPath; `itself`: it was sent as a resource of its own). `standing`: it exists already, and was to be
+    cancelled or moved."""
 
     number: int
     total: int
@@ -20,6 +21,7 @@ class OccurrenceRefused(Refusal):
     where: str
     itself: bool
     refusal: Refusal
+    standing: bool = False
 
 
 @dataclass(eq=False)

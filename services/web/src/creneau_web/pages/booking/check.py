@@ -12,9 +12,15 @@ from creneau_web.fhir.refusal import RefusedError
 from creneau_web.page import Page, SignedInPage
 from creneau_web.pages.booking.draft import Draft, keep, load, release
 from creneau_web.pages.booking.holding import book, extend
-from creneau_web.pages.booking.step import keep_the_time, lead_away, next_step
-from creneau_web.people.model import Person, bookable
-from creneau_web.people.proxies import Proxy, person_with_proxies
+from creneau_web.pages.booking.step import (
+    ask_for_whom,
+    is_no_longer_theirs,
+    keep_the_time,
+    lead_away,
+    next_step,
+)
+from creneau_web.people.model import bookable
+from creneau_web.people.proxies import person_with_proxies
 from creneau_web.people.reach import reach_of
 from creneau_web.people.records import represented
 from creneau_web.typed import TYPED_MAX
@@ -27,7 +33,6 @@ COMMENT_MAX = 500
 RUN_OUT = frozenset({"hold-expired", "illegal-transition"})
 """the time is not kept any more: by the clock, or because somebody has given it back"""
 TOO_LATE = "change-too-late"
-NOT_THEIRS = (403, 404)
 BY_RULE = (409, 422)
 Message = Annotated[str, Form(max_length=TYPED_MAX)]
 Line = Literal["pour-qui", "coordonnees", "deja", "avec", "ou", "motif"]
@@ -56,13 +61,19 @@ async def check(page: SignedInPage, id_: str) -> HTMLResponse | RedirectResponse
 
 
 @router.post("/reservation/{id_}/verifier", response_model=None)
-async def confirm(page: SignedInPage, id_: str, message: Message = "") -> RedirectResponse:
-    """Book. Sent twice, it is booked once. A message that is too long is kept and said on the page, by a redirect: a page
-    that answered a form itself is one to which no browser's way back leads."""
+async def confirm(
+    page: SignedInPage,
+    id_: str,
+    message: Message = "",
+    montre: Annotated[str, Form(max_length=TYPED_MAX)] = "",
+) -> RedirectResponse:
+    """Book what the recap showed (`montre`); if another tab has made it something else, show that first. Sent twice, it is
+    booked once. A message that is too long is kept and said on the page, by a redirect: a page that answered a form itself
+    is one to which no browser's way back leads."""
     draft = await load(page, id_)
-    if draft.patient is None or draft.held is None:
-        return await next_step(page, draft)
     draft.comment = message.strip()
+    if draft.patient is None or draft.held is None or montre not in ("", draft.recap):
+        return await _look_again(page, draft)
     if len(draft.comment) > COMMENT_MAX:
         await keep(page, draft)
         return page.go(f"{draft.path}/verifier")
@@ -73,12 +84,8 @@ async def confirm(page: SignedInPage, id_: str, message: Message = "") -> Redire
             draft.moving = draft.settled = None
             await keep(page, draft)
             return page.go(f"{draft.path}/deja")
-        if error.refusal.status in NOT_THEIRS and not await _is_theirs(page, draft):
-            draft.patient = draft.held = None
-            draft.attempt += 1
-            await keep(page, draft)
-            await page.say_next("who.no_longer")
-            return page.go(f"{draft.path}/pour-qui")
+        if await is_no_longer_theirs(page, draft, error):
+            return await ask_for_whom(page, draft)
         run_out = error.refusal.code in RUN_OUT
         if not run_out and not is_taken(error.refusal) and not is_own(error.refusal):
             raise
@@ -86,8 +93,18 @@ async def confirm(page: SignedInPage, id_: str, message: Message = "") -> Redire
         draft.attempt += 1
         await keep(page, draft)
         return page.go(f"{draft.path}/pris") if run_out else await lead_away(page, draft, error)
-    await page.say_next("done.asked" if draft.asked else "done.booked")
+    await page.say_next(draft.done)
     return page.go(f"/rendez-vous/{appointment}")
+
+
+async def _look_again(page: Page, draft: Draft) -> RedirectResponse:
+    """Redirects to what comes next when the choice has changed since the recap was shown: in another tab. The next recap
+    says why nothing is booked yet."""
+    await keep(page, draft)
+    following = await next_step(page, draft)
+    if following.headers["location"] == f"{draft.path}/verifier":
+        await page.say_next("check.again")
+    return following
 
 
 @router.post("/reservation/{id_}/modifier")
@@ -121,6 +138,8 @@ async def keep_longer(page: SignedInPage, id_: str, message: Message = "") -> Re
         try:
             await extend(page, draft)
         except RefusedError as error:
+            if await is_no_longer_theirs(page, draft, error):
+                return await ask_for_whom(page, draft)
             if error.refusal.status not in BY_RULE:
                 raise
             await page.say_next("check.no_longer")
@@ -153,11 +172,6 @@ async def give_up(
     return page.go(f"/soignants/{draft.role}/creneaux")
 
 
-async def _is_theirs(page: Page, draft: Draft) -> bool:
-    """Whether the account may still book for the draft's patient: a relative may have taken the right back."""
-    return any(one.id == draft.patient for one in bookable(await represented(page.fhir)))
-
-
 async def _load_with(page: Page, id_: str, message: str) -> Draft:
     """The draft, with the message as it stands on the page now."""
     draft = await load(page, id_)
@@ -175,26 +189,25 @@ def _after(draft: Draft, now: datetime) -> str | None:
     return None if draft.practice_agrees else "check.after.late"
 
 
-async def _show(page: Page, draft: Draft) -> HTMLResponse:
+async def _show(page: Page, draft: Draft) -> HTMLResponse | RedirectResponse:
+    whom = next((one for one in bookable(await represented(page.fhir)) if one.id == draft.patient), None)
+    if whom is None:
+        return await ask_for_whom(page, draft)
     professional = await page.site.directory.professional(page.fhir, draft.role)
-    whom = next((one for one in await represented(page.fhir) if one.id == draft.patient), None)
-    person: Person | None = None
-    proxies: list[Proxy] = []
-    if whom is not None:
-        person, proxies = await person_with_proxies(
-            page.fhir,
-            whom.id,
-            page.today,
-            proxies=whom.oneself and not draft.moving,
-        )
+    person, proxies = await person_with_proxies(
+        page.fhir,
+        whom.id,
+        page.today,
+        proxies=whom.oneself and not draft.moving,
+    )
     return await page.show_form(
         "booking/check.html",
         draft=draft,
         professional=professional,
         person=person,
         reach=reach_of(person, hidden=draft.hidden, sends_texts=page.site.settings.sends_texts),
-        registers=whom is not None and "register" in whom.may,
-        acting=None if whom is None or whom.oneself else person,
+        registers="register" in whom.may,
+        acting=None if whom.oneself else person,
         proxies=[proxy.name for proxy in proxies if proxy.accepted and not proxy.oneself],
         other=await visit(page.fhir, page.site.directory, draft.moving) if draft.moving else None,
         start=draft.start.astimezone(professional.zone),

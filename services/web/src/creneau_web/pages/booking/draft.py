@@ -14,6 +14,7 @@ from creneau_web.care.model import Way, way_of
 from creneau_web.fhir.client import Answered
 from creneau_web.fhir.refusal import CHANGED_MEANWHILE, RefusedError
 from creneau_web.page import Page
+from creneau_web.pages.booking.telling import tell_moved
 from creneau_web.people.model import Person
 from creneau_web.people.records import people_of
 from creneau_web.sessions.session import Session
@@ -82,6 +83,8 @@ class Draft(Chosen):
     """id of the appointment that came of it"""
     asked: bool = False
     """whether it waits for its practice"""
+    untold: bool = False
+    """whether its message did not reach the practice"""
     ran_out: bool = False
     """whether its hold had ended when it was to be booked"""
     against: str | None = None
@@ -98,6 +101,18 @@ class Draft(Chosen):
     def wish(self) -> str:
         """The patient and the slot."""
         return f"{self.patient} {self.slot}"
+
+    @property
+    def recap(self) -> str:
+        """The wish with what its recap says beside it: the visit to be replaced, and who sees it."""
+        return f"{self.wish} {self.moving or '-'} {'hidden' if self.hidden else 'seen'}"
+
+    @property
+    def done(self) -> str:
+        """Key of what is said once it is booked."""
+        if self.untold:
+            return "done.untold"
+        return "done.asked" if self.asked else "done.booked"
 
     @property
     def path(self) -> str:
@@ -133,7 +148,7 @@ async def load(page: Page, id_: str) -> Draft:
 
 async def _still_held(page: Page, draft: Draft, held: Held) -> Answered | None:
     """Reads the hold at the base; None if it is not there. Raises BookedAlreadyError, stored and told, if it is a visit by
-    now, or if the visit to be moved is at its time."""
+    now, or if the visit to be moved is at its time: then the message is written that waited for it."""
     read = await readable(page.fhir, held.appointment)
     booked = None if read is None or is_or_was_hold(read.resource) else read
     if booked is None and draft.moving is not None:
@@ -145,7 +160,9 @@ async def _still_held(page: Page, draft: Draft, held: Held) -> Answered | None:
     draft.booked, draft.asked = str(booked.resource["id"]), status == ASKED
     await keep(page, draft)
     if status in LIVE:
-        await page.say_next("done.asked" if draft.asked else "done.booked")
+        if draft.moving is not None and held.booking:
+            draft.untold = not await tell_moved(page.fhir, draft.booked, draft.comment)
+        await page.say_next(draft.done)
     raise BookedAlreadyError(draft.booked)
 
 

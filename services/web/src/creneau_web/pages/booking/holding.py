@@ -7,19 +7,12 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from creneau_web.fhir.client import Answered
-from creneau_web.fhir.refusal import CHANGED_MEANWHILE, RefusedError
 from creneau_web.page import Page
 from creneau_web.pages.booking.draft import Draft, Held, keep
+from creneau_web.pages.booking.telling import tell, tell_moved
 from creneau_web.visits.model import ASKED
 from creneau_web.visits.reading import HIDDEN
 from creneau_web.visits.records import move
-
-WORDS_WHILE = ("pending", "booked")
-"""statuses in which a patient may write to the practice"""
-
-
-CHANCES = 3
-"""attempts to write before a conflict is told"""
 
 
 async def hold(page: Page, draft: Draft) -> Held:
@@ -55,39 +48,25 @@ async def extend(page: Page, draft: Draft) -> Held:
 
 
 async def book(page: Page, draft: Draft) -> str:
-    """Books the hold, with the message to the practice; or moves there the appointment to be replaced. Returns the
-    appointment's id. Stores first that it is being booked: the answer may be lost."""
+    """Books the hold, with the message to the practice; or moves there the appointment to be replaced, which keeps its own
+    message unless it is moved. Returns the appointment's id. Stores first that it is being booked: the answer may be
+    lost."""
     assert draft.held is not None
     draft.held.booking = True
     await keep(page, draft)
     id_ = draft.moving or draft.held.appointment
-    if draft.comment:
-        await _tell(page, id_, draft.comment)
     if draft.moving:
         status = await move(page.fhir, id_, draft.slot, f"move-{draft.key}")
     else:
+        await tell(page.fhir, id_, draft.comment)
         answered = await page.fhir.operation(f"Appointment/{id_}/$book", key=f"book-{draft.key}")
         status = str(answered.resource.get("status", ""))
     draft.asked = status == ASKED
     draft.booked = id_
     await keep(page, draft)
+    if draft.moving:
+        draft.untold = not await tell_moved(page.fhir, id_, draft.comment)
     return id_
-
-
-async def _tell(page: Page, id_: str, comment: str) -> None:
-    """Writes the message to the practice, unless it is there already: the button may be pressed twice at once."""
-    for chance in range(CHANCES):
-        read = await page.fhir.read("Appointment", id_)
-        if read.resource.get("comment") == comment or read.resource.get("status") not in WORDS_WHILE:
-            return
-        change = {"op": "add", "path": "/comment", "value": comment}
-        try:
-            await page.fhir.patch("Appointment", id_, [change], etag=read.etag)
-        except RefusedError as error:
-            if error.refusal.status != CHANGED_MEANWHILE or chance == CHANCES - 1:
-                raise
-        else:
-            return
 
 
 def _appointment(answered: Answered) -> dict[str, Any]:

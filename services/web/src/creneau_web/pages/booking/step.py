@@ -21,6 +21,7 @@ from creneau_web.visits.records import visits_around
 router = APIRouter()
 
 AGAINST = 422
+NOT_THEIRS = (403, 404)
 
 
 @router.get("/reservation/{id_}")
@@ -64,9 +65,11 @@ async def keep_the_time(page: Page, draft: Draft) -> RedirectResponse:
 
 
 async def lead_away(page: Page, draft: Draft, error: RefusedError) -> RedirectResponse:
-    """Redirects to the page of a time that cannot be had: somebody was faster, or a rule forbids it. Raises any other error
-    again."""
+    """Redirects to the page of a time that cannot be had: somebody was faster, a rule forbids it, or the account may not
+    book for this person any more. Raises any other error again."""
     refusal = error.refusal
+    if await is_no_longer_theirs(page, draft, error):
+        return await ask_for_whom(page, draft)
     if is_taken(refusal):
         return page.go(f"{draft.path}/pris")
     if refusal.status != AGAINST and not is_own(refusal):
@@ -74,6 +77,23 @@ async def lead_away(page: Page, draft: Draft, error: RefusedError) -> RedirectRe
     draft.against = words_of(refusal)
     await keep(page, draft)
     return page.go(f"{draft.path}/impossible")
+
+
+async def is_no_longer_theirs(page: Page, draft: Draft, error: RefusedError) -> bool:
+    """Whether something is refused because the account may not book for the draft's patient any more: a relative may have
+    taken the right back."""
+    if error.refusal.status not in NOT_THEIRS:
+        return False
+    return draft.patient not in {one.id for one in bookable(await represented(page.fhir))}
+
+
+async def ask_for_whom(page: Page, draft: Draft) -> RedirectResponse:
+    """Redirects to the choice of another patient, and says why."""
+    draft.patient = draft.held = None
+    draft.attempt += 1
+    await keep(page, draft)
+    await page.say_next("who.no_longer")
+    return page.go(f"{draft.path}/pour-qui")
 
 
 async def ask_about_another(page: Page, draft: Draft) -> RedirectResponse:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from dataclasses import dataclass
+from datetime import datetime
 
 from fastapi import APIRouter
 from fastapi.responses import HTMLResponse, RedirectResponse
@@ -69,6 +70,8 @@ async def appointment(page: VisitPage, id_: str) -> HTMLResponse | RedirectRespo
         live=live,
         cancelable=visit.may_still(visit.cancelable_until, now),
         movable=movable,
+        late_to_move=visit.reschedulable_until is not None and visit.reschedulable_until <= now,
+        can_until=min(_deadlines(visit, movable=movable), default=None),
         earlier=earlier,
         whom=whom.name,
         acting=whom.name if whom.acting else None,
@@ -93,6 +96,12 @@ async def calendar(page: VisitPage, id_: str) -> Response:
     content = calendar_file(visit, page.wording, url, page.site.clock.now())
     headers = {**PERSONAL, "Content-Disposition": 'attachment; filename="rendez-vous.ics"'}
     return Response(content, media_type="text/calendar; charset=utf-8; method=PUBLISH", headers=headers)
+
+
+def _deadlines(visit: Visit, *, movable: bool) -> list[datetime]:
+    """Until when it can be cancelled and, if that is possible here, moved."""
+    stated = (visit.cancelable_until, visit.reschedulable_until if movable else None)
+    return [until for until in stated if until is not None]
 
 
 async def _nothing() -> None:

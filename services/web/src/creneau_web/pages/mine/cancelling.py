@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Form
 from fastapi.responses import HTMLResponse, RedirectResponse
 
-from creneau_web.fhir.refusal import CHANGED_MEANWHILE, RefusedError
+from creneau_web.fhir.refusal import CHANGED_MEANWHILE, Refusal, RefusedError
 from creneau_web.page import Page, VisitPage
 from creneau_web.pages.mine.appointment import acting_for
 from creneau_web.visits.model import Visit
@@ -25,7 +25,8 @@ SCOPES: tuple[Scope, ...] = ("this", "this-and-following", "all")
 @router.get("/{id_}/annuler", response_model=None)
 async def ask(page: VisitPage, id_: str) -> HTMLResponse | RedirectResponse:
     """What happens then; too late: until when it was possible, and the telephone."""
-    return await _show(page, id_, None, 200)
+    unsent = page.unsent
+    return await _show(page, id_, unsent.text("raison"), unsent.text("combien", "this"))
 
 
 @router.post("/{id_}/annuler", response_model=None)
@@ -52,7 +53,7 @@ async def answer(
             return page.go(f"/rendez-vous/{id_}")
         if error.refusal.status not in BY_RULE:
             raise
-        return await _show(page, id_, error.refusal.text, error.refusal.status)
+        return await _show(page, id_, raison, combien, error.refusal)
     await page.say_next(_done(visit, combien))
     return page.go(f"/rendez-vous/{id_}")
 
@@ -64,22 +65,26 @@ def _done(visit: Visit, scope: Scope) -> str:
     return "cancel.done.asked" if visit.asks_practice else "cancel.done"
 
 
-async def _show(page: Page, id_: str, problem: str | None, status: int) -> HTMLResponse | RedirectResponse:
+async def _show(
+    page: Page, id_: str, reason: str, scope: str, refusal: Refusal | None = None
+) -> HTMLResponse | RedirectResponse:
+    """The page with what was chosen. A refusal leaves the form while the visit may still be cancelled: it may be about
+    another one of its series."""
     visit = await read_visit(page.fhir, page.site.directory, id_)
     now = page.site.clock.now()
     if not visit.is_live(now):
         return page.go(f"/rendez-vous/{id_}")
     return await page.show_form(
         "mine/cancel.html",
-        status,
+        refusal.status if refusal else 200,
         visit=visit,
-        possible=visit.may_still(visit.cancelable_until, now) and problem is None,
+        possible=visit.may_still(visit.cancelable_until, now),
         until=visit.cancelable_until.astimezone(visit.zone) if visit.cancelable_until else None,
         reasons=REASONS,
-        reason=page.unsent.text("raison"),
-        scope=page.unsent.text("combien", "this"),
+        reason=reason,
+        scope=scope,
         series=await series_of(page.fhir, page.site.directory, visit),
         scopes=SCOPES,
         acting=await acting_for(page, visit),
-        problem=problem,
+        problem=refusal.text if refusal else None,
     )

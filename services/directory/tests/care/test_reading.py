@@ -327,3 +327,41 @@ def test_what_numbers_and_hurts_are_no_places(text: str) -> None:
 def test_every_request_is_read_by_one_reader() -> None:
     """What misspelt words stand for is worked out once a process: in a reader of its own each request did it again."""
     assert reader() is reader()
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("dentiste 3e arrondissement de Lyon", "c:69383"),
+        ("dentiste 6e arr marseille", "c:13206"),
+        ("dentiste troisième arrondissement lyon", "c:69383"),
+        ("dentiste dans le 3e à lyon", "c:69383"),
+        ("lyon dentiste 3e arrondissement", "c:69383"),
+        ("paris dentiste 18e", "c:75118"),
+        ("dentiste 18e île de france", "c:75118"),
+        ("dentiste 18e rdv", "c:75118"),
+        ("vaccin hpv 2e dose nantes", "c:44109"),
+        ("vaccin hpv 2e dose paris", "c:75056"),
+        ("rdv 2eme enfant gyneco lyon", "c:69123"),
+        ("1er rendez-vous dermato lyon", "c:69123"),
+        ("orthophoniste enfant en 6eme lille", "c:59350"),
+        ("vaccination 4e rappel toulouse", "c:31555"),
+        ("dentiste 3 lyon", "c:69123"),
+        ("dentiste 3e rhône", "d:69"),
+        ("vaccin hpv 2e dose", None),
+        ("1er rendez-vous dermato", None),
+        ("orthophoniste enfant en 6eme", None),
+    ],
+)
+def test_an_ordinal_is_of_the_city_that_is_named_and_of_paris_only_without_one(
+    read: Reader, text: str, key: str | None
+) -> None:
+    """Whoever asked for a second dose in Nantes was sent to the second arrondissement of Paris."""
+    place = read.read(text).place
+    assert (place.key if place else None) == key
+
+
+def test_an_ordinal_that_is_no_place_is_told(read: Reader) -> None:
+    intent = read.read("lyon dentiste 3e")
+    assert [one.meaning for one in intent.understood if one.kind in ("commune", "arrondissement")] == ["Lyon"]
+    assert (intent.ignored, intent.unknown) == (("3e",), ())

@@ -278,6 +278,12 @@ class Gazetteer:
         commune = self._arrondissements.get((city, n))
         return commune.place if commune else None
 
+    def contains(self, area: Place, place: Place) -> bool:
+        """Whether a commune or an arrondissement lies in an area, or is the area itself."""
+        commune = self.communes[place.key.partition(":")[2]]
+        keys = {f"c:{commune.insee}", f"c:{commune.part_of}", f"d:{commune.department}"}
+        return area.key in keys | {f"r:{self.region_of.get(commune.department)}"}
+
     def misspelt(self, words: Sequence[str]) -> tuple[Place, float] | None:
         """The commune, département or region whose name sounds the same or is spelt nearly so. An article before the name
         counts as one of the words."""

@@ -59,11 +59,24 @@ _UNITS = frozenset(
     ]
 )
 """words for what a number counts"""
+_FIRST_ONES = re.compile(r"1e?re?|2n?de?|[2-5](?:e|eme|ieme)")
+_HAPPENINGS = frozenset(
+    [
+        *("dose", "doses", "rappel", "injection", "vaccin", "vaccination", "enfant", "bebe", "grossesse"),
+        *("rendez", "rdv", "consultation", "visite", "seance", "echographie", "echo", "annee"),
+    ]
+)
+"""words for what happens to somebody a first to a fifth time: `2e dose`, `1er rendez-vous`"""
 
 
 def is_counted(words: Sequence[str], at: int) -> bool:
     """Whether a number counts the next word and is no place: `12 ans` is not the Aveyron, `9eme mois` no arrondissement."""
-    return at + 1 < len(words) and words[at + 1] in _UNITS and _NUMBER.fullmatch(words[at]) is not None
+    if at + 1 == len(words):
+        return False
+    word, counted = words[at], words[at + 1]
+    return (counted in _UNITS and _NUMBER.fullmatch(word) is not None) or (
+        counted in _HAPPENINGS and _FIRST_ONES.fullmatch(word) is not None
+    )
 
 
 def is_title(words: Vocabulary, text: Sequence[str], at: int) -> bool:

@@ -6,9 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from creneau_directory.domain.care.places import gazetteer
 from creneau_directory.domain.care.reading.facts import KnownNames
 from creneau_directory.domain.care.reading.reader import Reader, reader
 from creneau_directory.domain.care.spelling import edit_distance, sound
+from creneau_directory.domain.care.suggestions import suggestions
 from creneau_shared.spelling import fold
 
 NAMES = KnownNames({name: ((name,), 1.0) for name in ("payet", "laval", "goff", "legoff", "rose", "petit")})
@@ -365,3 +367,34 @@ def test_an_ordinal_that_is_no_place_is_told(read: Reader) -> None:
     intent = read.read("lyon dentiste 3e")
     assert [one.meaning for one in intent.understood if one.kind in ("commune", "arrondissement")] == ["Lyon"]
     assert (intent.ignored, intent.unknown) == (("3e",), ())
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("dentiste 97 400", "c:97411"),
+        ("dentiste 35 000", "c:35238"),
+        ("dentiste 35.000 rennes", "c:35238"),
+        ("dentiste 69 003", "c:69383"),
+        ("dentiste 75\u00a0015", "c:75115"),
+        ("dentiste 35 12 ans", "d:35"),
+        ("enfant de 29 200 kg", None),
+    ],
+)
+def test_a_postal_code_is_read_in_every_spelling(read: Reader, text: str, key: str | None) -> None:
+    intent = read.read(text)
+    assert (intent.place.key if intent.place else None) == key
+    assert intent.unknown == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "town"),
+    [("35 000", "Rennes"), ("97 4", "Saint-Denis"), ("dentiste 69 003", "Lyon")],
+)
+def test_a_postal_code_is_completed_in_every_spelling(text: str, town: str) -> None:
+    first = next(one for one in suggestions(text, 3) if one.group == "place")
+    assert first.label.partition(" (")[0] == town
+
+
+def test_an_address_is_in_its_commune_however_its_postal_code_is_spelt() -> None:
+    assert gazetteer().insee_of(None, "F-35 000", None) == "35238"

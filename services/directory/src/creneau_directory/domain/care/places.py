@@ -26,6 +26,8 @@ from creneau_directory.domain.care.spelling import (
 )
 from creneau_directory.domain.care.vocabulary import read_table
 from creneau_french.communes import communes
+from creneau_shared.postal_codes import postal_code as postal_code_in
+from creneau_shared.postal_codes import postal_code_beginning
 from creneau_shared.spelling import fold
 
 PlaceKind = Literal["arrondissement", "commune", "postal-code", "department", "region"]
@@ -368,12 +370,15 @@ class Gazetteer:
         return (found[0], sure) if found is not None else None
 
     def beginning(self, text: str, most: int) -> list[Place]:
-        """Communes whose name, or postal code, begins with the text; the largest first."""
+        """Communes whose name, or postal code (in any spelling: `97 4`), begins with the text; the largest first."""
         key = " ".join(_SAINTS.get(word, word) for word in place_key(text).split())
         if not key:
             return []
-        if key.isdigit():
-            codes = [code for code in self._by_postal if code.startswith(key)][:40] if len(key) > 1 else []
+        digits = postal_code_beginning(text)
+        if digits:
+            codes = (
+                [code for code in self._by_postal if code.startswith(digits)][:40] if len(digits) > 1 else []
+            )
             found = {commune.insee: commune for code in codes for commune in self._by_postal[code]}
             return [c.place for c in sorted(found.values(), key=lambda c: -c.population)[:most]]
         at, hits = bisect_left(self._sorted, (key,)), []
@@ -383,10 +388,14 @@ class Gazetteer:
         hits.sort(key=lambda hit: hit[1])
         return [self._by_name[name][0].place for name, _ in hits[:most]]
 
+    def is_postal_code(self, text: str) -> bool:
+        """Whether the text is the postal code (five digits) of a commune."""
+        return text in self._by_postal
+
     def insee_of(self, code: str | None, postal_code: str | None, city: str | None) -> str | None:
         """The INSEE code of an address: of its arrondissement in cities that have some, else of its commune."""
         commune = self.communes.get(code or "")
-        here = self._by_postal.get((postal_code or "").replace(" ", ""), ())
+        here = self._by_postal.get(postal_code_in(postal_code or "") or "", ())
         if commune is None:
             key = place_key(city or "")
             same = [c for c in here if place_key(c.name) == key] or list(here)

@@ -23,6 +23,7 @@ from creneau_directory.domain.care.places import Gazetteer
 from creneau_directory.domain.care.spelling import SMALL, joined
 from creneau_directory.domain.care.vocabulary import Vocabulary
 from creneau_directory.domain.ror.visibility import is_sensitive
+from creneau_shared.postal_codes import postal_code
 from creneau_shared.spelling import fold
 
 Resource = Mapping[str, Any]
@@ -272,8 +273,8 @@ def _areas(communes: Sequence[str], locations: Sequence[Resource], places: Gazet
         if commune.department in places.region_of:
             yield f"r:{places.region_of[commune.department]}"
     for location in locations:
-        if postal_code := (location.get("address") or {}).get("postalCode"):
-            yield f"z:{postal_code.replace(' ', '')}"
+        if code := postal_code((location.get("address") or {}).get("postalCode") or ""):
+            yield f"z:{code}"
 
 
 def _position(location: Resource) -> tuple[float, float] | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from creneau_directory.domain.care.places import Gazetteer
 from creneau_directory.domain.care.vocabulary import IDLE, Vocabulary
 from creneau_shared.spelling import fold
 
@@ -18,6 +19,23 @@ _GLUED = re.compile(
 
 def words_of(text: str) -> list[str]:
     return _GLUED.sub(" ", fold(text)).split()[:WORDS_MAX]
+
+
+def with_postal_codes(words: Sequence[str], places: Gazetteer) -> list[str]:
+    """Joins two words that are a postal code together: `35 000`, `97 400`, `35.000`."""
+    joined: list[str] = []
+    for word in words:
+        if joined and _has_digits(joined[-1], 2) and _has_digits(word, 3):
+            code = joined[-1] + word
+            if places.is_postal_code(code):
+                joined[-1] = code
+                continue
+        joined.append(word)
+    return joined
+
+
+def _has_digits(word: str, count: int) -> bool:
+    return len(word) == count and word.isascii() and word.isdigit()
 
 
 _NUMBER = re.compile(r"[0-9]+(?:er|e|eme|ieme)?")

@@ -398,3 +398,25 @@ def test_a_postal_code_is_completed_in_every_spelling(text: str, town: str) -> N
 
 def test_an_address_is_in_its_commune_however_its_postal_code_is_spelt() -> None:
     assert gazetteer().insee_of(None, "F-35 000", None) == "35238"
+
+
+@pytest.mark.parametrize(
+    ("code", "postal", "city", "insee"),
+    [
+        (None, "51003", "REIMS CEDEX", "51454"),
+        (None, "35033", "Rennes Cedex 9", "35238"),
+        (None, "97405", "ST DENIS CEDEX", "97411"),
+        (None, "93205", "ST DENIS CEDEX", "93066"),
+        (None, "69437", "LYON CEDEX 03", "69383"),
+        ("75056", "75737", "PARIS CEDEX 15", "75115"),
+        (None, "91025", "EVRY CEDEX", "91228"),
+        (None, "20303", "AJACCIO CEDEX 9", "2A004"),
+        (None, "51003", "CEDEX", None),
+        (None, "29001", "REIMS CEDEX", None),
+    ],
+)
+def test_a_large_receiver_of_mail_is_in_its_town(
+    code: str | None, postal: str, city: str, insee: str | None
+) -> None:
+    """A CEDEX code belongs to no commune: hospitals were in no town."""
+    assert gazetteer().insee_of(code, postal, city) == insee

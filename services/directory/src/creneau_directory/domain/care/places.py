@@ -109,6 +109,8 @@ _ROMAN_OR_WORD = frozenset(["i", "v", "x", "ii", "vi", "iv", "xi", "e", "er"])
 """Roman numerals and endings that, without a city, are too ambiguous to be an arrondissement of Paris"""
 _BETWEEN = frozenset({"en", "sur", "sous", "et"})
 """words within a name that cannot be the last of a shortened one"""
+_CEDEX = re.compile(r" (?:cedex|cdx)(?: ([0-9]{1,2}))?$")
+"""the mark of an address of a large receiver of mail, with the number of its post office"""
 _SAINTS = {"st": "saint", "ste": "sainte", "sts": "saints", "stes": "saintes"}
 _LOOKS_LARGER = 500
 """A city whose name differs from a hamlet's only in doubled or silent letters is meant (`rene`: Rennes) when it has more
@@ -393,23 +395,47 @@ class Gazetteer:
         return text in self._by_postal
 
     def insee_of(self, code: str | None, postal_code: str | None, city: str | None) -> str | None:
-        """The INSEE code of an address: of its arrondissement in cities that have some, else of its commune."""
+        """The INSEE code of an address: of its arrondissement in cities that have some, else of its commune. Mail for large
+        receivers (`51003 REIMS CEDEX`) has a postal code that belongs to no commune."""
+        town, office = _town_and_office(city or "")
+        key = _key_of_typed(town)
+        postal = postal_code_in(postal_code or "") or ""
+        here = self._by_postal.get(postal, ())
         commune = self.communes.get(code or "")
-        here = self._by_postal.get(postal_code_in(postal_code or "") or "", ())
         if commune is None:
-            key = place_key(city or "")
-            same = [c for c in here if place_key(c.name) == key] or list(here)
-            commune = next((c for c in same if c.part_of), same[0]) if same else None
-            if commune is None and key and len(self._by_name.get(key, ())) == 1:
-                commune = self._by_name[key][0]
-        elif commune.insee in _NUMBERED:
-            commune = next((c for c in here if c.part_of == commune.insee), commune)
+            same = [c for c in here if _key_of_typed(c.name) == key] or list(here)
+            commune = next((c for c in same if c.part_of), same[0]) if same else self._of_town(key, postal)
+        if commune is not None and commune.insee in _NUMBERED:
+            name = _NUMBERED[commune.insee][0]
+            own = next((c for c in here if c.part_of == commune.insee), None)
+            commune = own or self._arrondissements.get((name, office), commune)
         return commune.insee if commune else None
+
+    def _of_town(self, key: str, postal: str) -> Commune | None:
+        """The commune of this name in the département of a postal code that belongs to no commune; without a postal code the
+        only one of that name."""
+        same = self._by_name.get(key, ())
+        if not postal:
+            return same[0] if len(same) == 1 else None
+        called = self.named(key.split())
+        other = [self.communes[called[0].key[2:]]] if called and called[0].key.startswith("c:") else []
+        beginning = postal[: 3 if postal.startswith(("97", "98")) else 2]
+        return next(
+            (c for c in (*same, *other) if any(own.startswith(beginning) for own in c.postal_codes)), None
+        )
 
 
 def _key_of_typed(name: str) -> str:
     """The key of a name in the form in which `named` looks it up."""
     return " ".join(_SAINTS.get(word, word) for word in place_key(name).split())
+
+
+def _town_and_office(city: str) -> tuple[str, int]:
+    """`LYON CEDEX 03` → `lyon`, 3. In cities with arrondissements the post office has the number of its arrondissement;
+    0 without one."""
+    town = fold(city)
+    found = _CEDEX.search(town)
+    return (town[: found.start()], int(found[1] or 0)) if found else (town, 0)
 
 
 def _without_abbreviated_saint(name: str) -> str:

@@ -284,6 +284,17 @@ def test_terms_of_a_situation(role: dict[str, Any], terms: set[str]) -> None:
         assert "new-patient:true" not in made.terms
 
 
+@pytest.mark.parametrize(("country", "there"), [("ESP", False), ("99134", False), ("FR", True), ("", True)])
+def test_a_place_abroad_is_in_no_commune_of_france(country: str, there: bool) -> None:
+    """17300 is Blanes in Spain as well as Rochefort."""
+    person, place, role = entries("Zorbec")
+    abroad = place | {"address": {"city": "Blanes", "postalCode": "17300", "country": country}}
+    made = situation_of(Around(role, person, [abroad]), vocabulary(), gazetteer())
+    assert made is not None
+    assert ({"c:17299", "z:17300"} <= set(made.terms)) is there
+    assert any(term.startswith(("c:", "d:", "z:")) for term in made.terms) is there
+
+
 def test_cells_around_hold_the_point_and_what_is_near() -> None:
     for km in (1.0, 5.0, 12.0, 30.0, 200.0):
         around = cells_around(48.11, -1.67, km)

@@ -25,6 +25,7 @@ from creneau_directory.domain.care.vocabulary import Vocabulary
 from creneau_directory.domain.ror.visibility import is_sensitive
 from creneau_shared.postal_codes import postal_code
 from creneau_shared.spelling import fold
+from creneau_shared.territories import is_abroad
 
 Resource = Mapping[str, Any]
 
@@ -259,6 +260,8 @@ def _care_facets(codes: Sequence[str]) -> Iterator[str]:
 
 def _commune(location: Resource, places: Gazetteer) -> str | None:
     address = location.get("address") or {}
+    if is_abroad(address.get("country") or ""):
+        return None
     code = next((code for kind, code in codes_of(location) if kind == "R13"), None)
     return places.insee_of(code, address.get("postalCode"), address.get("city"))
 
@@ -273,7 +276,11 @@ def _areas(communes: Sequence[str], locations: Sequence[Resource], places: Gazet
         if commune.department in places.region_of:
             yield f"r:{places.region_of[commune.department]}"
     for location in locations:
-        if code := postal_code((location.get("address") or {}).get("postalCode") or ""):
+        address = location.get("address") or {}
+        code = (
+            None if is_abroad(address.get("country") or "") else postal_code(address.get("postalCode") or "")
+        )
+        if code is not None:
             yield f"z:{code}"
 
 

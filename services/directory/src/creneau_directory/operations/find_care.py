@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import date
 from typing import Any
 
-from creneau_directory.domain.care.criteria import Near
+from creneau_directory.domain.care.criteria import Near, day_of
 from creneau_directory.domain.care.plan import Step, Wanted, order_of, steps
 from creneau_directory.domain.care.reading.facts import Intent, KnownNames
 from creneau_directory.domain.care.reading.names import name_pieces
@@ -19,7 +18,6 @@ from creneau_directory.operations.definitions import parameter, read_operation
 from creneau_directory.storage import care
 from creneau_directory.storage.care_search import Found, find
 from creneau_directory.views import require_ror_headers
-from creneau_shared.clock import PARIS, Clock
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import BadRequest
 from creneau_shared.fhir.datatypes import whole_number
@@ -132,7 +130,7 @@ class FindCareOperation:
         asked = self._asked(OperationInput.of(request))
         url = f"{service.base_url}/PractitionerRole/$find-care"
         digest = query_digest("PractitionerRole/$find-care of a day", asked.pairs)
-        day = _day(service.clock)
+        day = day_of(service.clock.now())
         begin: tuple[int, int] | None = None
         cursor = OperationInput.of(request).first(CURSOR_PARAMETER)
         if cursor:
@@ -267,11 +265,6 @@ class FindCareOperation:
 def _is_ring(step: Step) -> bool:
     """Whether a step looks in the neighbourhood first, so that there may be more beyond what it finds."""
     return step.dropped == ("ring",)
-
-
-def _day(clock: Clock) -> int:
-    """The number of the day in Paris: the random order of equals changes every day."""
-    return (clock.now().astimezone(PARIS).date() - date(1970, 1, 1)).days
 
 
 def _collect(role: Any, referred: dict[str, dict[str, None]]) -> None:

@@ -15,10 +15,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from math import ceil, cos, floor, radians
 from typing import Any
 from zlib import crc32
 
+from creneau_directory.domain.care.around import Around, in_use
 from creneau_directory.domain.care.places import Gazetteer
 from creneau_directory.domain.care.spelling import SMALL, joined
 from creneau_directory.domain.care.vocabulary import Vocabulary
@@ -102,17 +104,9 @@ class Situation:
     """the text that a suggestion shows"""
     names: tuple[str, ...]
     """the words of the person's name, folded, for the table of names"""
-
-
-@dataclass(frozen=True, slots=True)
-class Around:
-    """The resources that make a situation: the role, and those it refers to as far as they exist."""
-
-    role: Resource
-    practitioner: Resource | None = None
-    locations: Sequence[Resource] = ()
-    services: Sequence[Resource] = ()
-    organization: Resource | None = None
+    since: date | None = None
+    until: date | None = None
+    """first and last day on which the situation is found"""
 
 
 def lot_of(drawn: int) -> str:
@@ -126,13 +120,12 @@ def small_lot_of(drawn: int) -> str:
 
 
 def situation_of(found: Around, words: Vocabulary, places: Gazetteer) -> Situation | None:
-    """Returns the row of a role; None if no search may find it: the role or the professional is not active, or an offer is a
-    sensitive unit."""
-    role, person = found.role, found.practitioner
-    if role.get("active") is False or (person is not None and person.get("active") is False):
+    """Returns the row of a role; None if no search may find it: it is not in use (`in_use`), or an offer is a sensitive
+    unit."""
+    used = None if any(is_sensitive(service) for service in found.services) else in_use(found)
+    if used is None:
         return None
-    if any(is_sensitive(service) for service in found.services):
-        return None
+    found, role, person = used, used.role, used.practitioner
     codes = list(dict.fromkeys(_care_codes(found)))
     communes = list(dict.fromkeys(filter(None, (_commune(place, places) for place in found.locations))))
     position = next((at for at in map(_position, found.locations) if at is not None), None)
@@ -168,6 +161,8 @@ def situation_of(found: Around, words: Vocabulary, places: Gazetteer) -> Situati
         longitude=position[1] if position else None,
         label=_label(found, codes, words, town),
         names=tuple(own_names),
+        since=found.since,
+        until=found.until,
     )
 
 

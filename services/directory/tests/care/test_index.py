@@ -419,3 +419,57 @@ def test_an_offer_out_of_use_counts_for_nothing() -> None:
     ):
         assert "new-patient:true" not in terms(gone)
     assert "new-patient:true" in terms(offer | {"location": [reference(closed), {"display": "ailleurs"}]})
+
+
+async def at_an_offer(directory: Directory, family: str) -> dict[str, dict[str, Any]]:
+    """Somebody who names no place, but an offer that is in a room of a building (as ROR has it)."""
+    person, place, role = entries(family)
+    building = place | {"id": f"{role['id']}-b", "name": "Bâtiment Calixte"}
+    room = {"resourceType": "Location", "id": role["id"], "name": "Salle 3", "partOf": reference(building)}
+    offer = {"resourceType": "HealthcareService", "id": role["id"], "location": [reference(room)]}
+    role = role | {"healthcareService": [reference(offer)]}
+    del role["location"]
+    await put(directory, person, building, room, offer, role)
+    return {"building": building, "room": room, "offer": offer, "role": role}
+
+
+async def test_who_names_no_place_is_where_their_offer_is(directory: Directory) -> None:
+    """A room without an address is where its building is; the answer has both."""
+    role = (await at_an_offer(directory, "Offrandin"))["role"]
+    assert await found(directory, "dermato offrandin morlaix") == [role["id"]]
+    assert await found(directory, "offrandin calixte") == [role["id"]]
+    near = {"text": "offrandin", "near": "48.58|-3.83|1|km"}
+    answer = await directory.client.get("/fhir/PractitionerRole/$find-care", params=near)
+    places = [
+        e["resource"]["id"] for e in answer.json()["entry"] if e["resource"]["resourceType"] == "Location"
+    ]
+    assert places == [role["id"], f"{role['id']}-b"]
+
+
+@pytest.mark.parametrize("moved", ["building", "room", "offer"])
+async def test_who_names_no_place_moves_with_their_offer(directory: Directory, moved: str) -> None:
+    family = f"Demenagin{moved}"
+    made = await at_an_offer(directory, family)
+    brest = {"city": "Brest", "postalCode": "29200"}
+    elsewhere = {
+        "resourceType": "Location", "id": f"{made['role']['id']}-c", "name": "Annexe", "address": brest
+    }  # fmt: skip
+    await put(directory, elsewhere)
+    await put(
+        directory,
+        {
+            "building": made["building"] | {"address": brest},
+            "room": made["room"] | {"partOf": reference(elsewhere)},
+            "offer": made["offer"] | {"location": [reference(elsewhere)]},
+        }[moved],
+    )
+    await CareIndex(directory.database, 1.0).enter_due()
+    assert await found(directory, f"{family} brest") == [made["role"]["id"]]
+    assert await found(directory, f"{family} morlaix") == []
+
+
+async def test_a_circle_of_buildings_is_gone_round_once(directory: Directory) -> None:
+    person, place, role = entries("Circulin")
+    other = place_of(role, "b", partOf=reference(place))
+    await put(directory, person, place, other, place | {"partOf": reference(other)}, role)
+    assert await found(directory, "circulin morlaix") == [role["id"]]

@@ -4,10 +4,10 @@
 rebuilds a row locks it (advisory) until the transaction ends, so that two concurrent changes do not leave a row from before
 one of them. The entries are not locked: two writers of entries of the same situation would wait for each other. So a change
 of a place may miss a role that is entered there at the same time, and the role finds the old place. Therefore each change
-is queued (`care_change`). Of what a role refers to through others (the place of an offer, the building of a place) only the
-worker finds the rows. Once it has committed, the worker rebuilds the rows that depend on it; of two changes that missed
-each other, the later turn sees both. The worker also rebuilds the rows of changes that touch too many of them, and of bulk
-writes. It leaves rows that somebody else is rebuilding for later, and waits for nobody's lock.
+is queued (`care_change`). Once it has committed, the worker rebuilds the rows that depend on it; of two changes that missed
+each other, the later turn sees both. Only the worker finds the rows that depend on an entry through others (the place of an
+offer, the building of a place). It also rebuilds the rows of changes that touch too many of them, and of bulk writes. It
+leaves rows that somebody else is rebuilding for later, and waits for nobody's lock.
 """
 
 from __future__ import annotations

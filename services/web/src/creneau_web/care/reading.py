@@ -68,10 +68,10 @@ def professional_of(role: Resource, known: Mapping[str, Resource], at: datetime)
     """One PractitionerRole; `known`: `Type/id` → what came with it."""
     whom = role.get("practitioner") or {}
     person = known.get(whom.get("reference", ""), {})
-    where = reference_to(role.get("location", ()), "Location")
-    place = known.get(where or "")
     offer = reference_to(role.get("healthcareService", ()), "HealthcareService")
     service = known.get(offer or "", {})
+    where = reference_to(role.get("location") or service.get("location", ()), "Location")
+    place = known.get(where or "")
     return Professional(
         id=role["id"],
         name=name_of(person, at)
@@ -79,7 +79,7 @@ def professional_of(role: Resource, known: Mapping[str, Resource], at: datetime)
         or (role.get("organization") or {}).get("display")
         or "–",
         specialties=tuple(_specialties(role, service)),
-        place=place_of(place, at) if place else None,
+        place=place_of(_filled(place, known, at), at) if place else None,
         phone=_phone(role, at) or _phone(place or {}, at),
         languages=tuple(_displays(person.get("communication", ()))),
         organization=(role.get("organization") or {}).get("display"),

@@ -127,8 +127,9 @@ def situation_of(found: Around, words: Vocabulary, places: Gazetteer) -> Situati
         return None
     found, role, person = used, used.role, used.practitioner
     codes = list(dict.fromkeys(_care_codes(found)))
-    communes = list(dict.fromkeys(filter(None, (_commune(place, places) for place in found.locations))))
-    position = next((at for at in map(_position, found.locations) if at is not None), None)
+    sites = found.sites
+    communes = list(dict.fromkeys(filter(None, (_commune(site, places) for site in sites))))
+    position = next((at for at in map(_position, sites) if at is not None), None)
     if position is None and communes:
         position = places.communes[communes[0]].place.position
     traits = list(dict.fromkeys(_traits(found)))
@@ -138,7 +139,7 @@ def situation_of(found: Around, words: Vocabulary, places: Gazetteer) -> Situati
     terms = dict.fromkeys(
         (
             *codes,
-            *_areas(communes, found.locations, places),
+            *_areas(communes, sites, places),
             *(cells(*position) if position else ()),
             *(f"n:{name}" for name in (*own_names, *other_names)),
             *traits,
@@ -310,7 +311,7 @@ def _traits(found: Around) -> Iterator[str]:
                 yield "new-patient:true"
             elif kind == "R338" and code in ("15", "16", "17"):
                 yield "accessibility:wheelchair"
-    yield from _extensions([*parts, *found.locations, found.organization or {}])
+    yield from _extensions([*parts, *found.locations, *found.sites, found.organization or {}])
 
 
 def _modes(parts: Iterable[Resource]) -> Iterator[str]:
@@ -363,9 +364,8 @@ def _name_words(name: str) -> list[str]:
 
 
 def _place_words(found: Around) -> list[str]:
-    names = [place.get("name", "") for place in found.locations] + [
-        (found.organization or {}).get("name", "")
-    ]
+    named = (*found.locations, *found.sites, found.organization or {})
+    names = [one.get("name", "") for one in named]
     words = dict.fromkeys(word for name in names for word in fold(name).split())
     return [word for word in words if word not in SMALL and word not in _NAMELESS and len(word) > 2]
 

@@ -420,3 +420,50 @@ def test_a_large_receiver_of_mail_is_in_its_town(
 ) -> None:
     """A CEDEX code belongs to no commune: hospitals were in no town."""
     assert gazetteer().insee_of(code, postal, city) == insee
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("dentiste île de Ré", "c:17369"),
+        ("dentiste belle-île-en-mer", "c:56152"),
+        ("dentiste ile d'oléron", "c:17385"),
+        ("dentiste ile de groix", "c:56069"),
+        ("dentiste ile d'yeu", "c:85113"),
+        ("dentiste île de la réunion", "d:974"),
+        ("dentiste saint barth", "d:977"),
+        ("dentiste marie galante", "c:97112"),
+        ("dentiste cap ferret", "c:33236"),
+        ("dentiste sainte clotilde", "c:97411"),
+        ("dentiste wallis", "d:986"),
+        ("dentiste tahiti", "d:987"),
+        ("dentiste île saint denis", "c:93039"),
+        ("dentiste île de france", "r:11"),
+        ("dentiste île de rhé", None),
+    ],
+)
+def test_islands_and_quarters_are_not_taken_for_what_sounds_alike(
+    read: Reader, text: str, key: str | None
+) -> None:
+    """Whoever looked for a dentist on the Île de Ré was sent to Billère, in the Pyrenees."""
+    place = read.read(text).place
+    assert (place.key if place else None) == key
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("dentiste saint-gilles 974", "c:97415"),
+        ("dentiste saint gilles 85", "c:85222"),
+        ("dentiste saint laurent guyane", "c:97311"),
+        ("dentiste saint-ouen 93", "c:93070"),
+        ("dentiste kemper 974", "d:974"),
+        ("dentiste nantes bretagne", "c:44109"),
+        ("gynéco femme 35 lyon", "c:69123"),
+    ],
+)
+def test_a_commune_is_in_the_area_that_is_named_too(read: Reader, text: str, key: str) -> None:
+    """One elsewhere counts only if it is a town that is spelt as such."""
+    place = read.read(text).place
+    assert place is not None
+    assert place.key == key

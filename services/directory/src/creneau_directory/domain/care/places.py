@@ -112,6 +112,7 @@ _BETWEEN = frozenset({"en", "sur", "sous", "et"})
 _CEDEX = re.compile(r" (?:cedex|cdx)(?: ([0-9]{1,2}))?$")
 """the mark of an address of a large receiver of mail, with the number of its post office"""
 _SAINTS = {"st": "saint", "ste": "sainte", "sts": "saints", "stes": "saintes"}
+_ISLES = frozenset({"ile", "iles", "isle"})
 _LOOKS_LARGER = 500
 """A city whose name differs from a hamlet's only in doubled or silent letters is meant (`rene`: Rennes) when it has more
 than so many times the inhabitants: more people misspell the city than mean the hamlet."""
@@ -227,7 +228,11 @@ class Gazetteer:
                     "bourg",
                     "ville",
                     "grand",
+                    "grande",
                     "val",
+                    "ile",
+                    "iles",
+                    "cap",
                 ):
                     self._short.setdefault(short, commune)
 
@@ -288,10 +293,27 @@ class Gazetteer:
         keys = {f"c:{commune.insee}", f"c:{commune.part_of}", f"d:{commune.department}"}
         return area.key in keys | {f"r:{self.region_of.get(commune.department)}"}
 
+    def within(self, place: Place, area: Place) -> Place | None:
+        """The commune in an area that is called as this commune, or more fully: `Saint-Gilles`, La Réunion →
+        Saint-Gilles-les-Bains, a quarter of Saint-Paul."""
+        key = place_key(place.name)
+        longer = [found for name, found in self._other_names.items() if name.startswith(f"{key} ")]
+        at = bisect_left(self._sorted, (f"{key} ",))
+        while at < len(self._sorted) and self._sorted[at][0].startswith(f"{key} "):
+            longer += [commune.place for commune in self._by_name[self._sorted[at][0]]]
+            at += 1
+        longer.sort(key=lambda other: -other.population)
+        same = [commune.place for commune in self.of_name(place.name)]
+        return next((other for other in (*same, *longer) if self.contains(area, other)), None)
+
     def misspelt(self, words: Sequence[str]) -> tuple[Place, float] | None:
         """The commune, département or region whose name sounds the same or is spelt nearly so. An article before the name
-        counts as one of the words."""
-        return self._found_misspelt(joined(_SAINTS.get(word, word) for word in words))
+        counts as one of the words. An island is only misspelt for another."""
+        found = self._found_misspelt(joined(_SAINTS.get(word, word) for word in words))
+        is_island = _ISLES.intersection(words)
+        if found is not None and is_island and not _ISLES.intersection(fold(found[0].name).split()):
+            return None
+        return found
 
     def ends(self, word: str) -> bool:
         """Whether several town names have the word after their first: it is then no misspelt town (`seine`)."""
@@ -301,6 +323,10 @@ class Gazetteer:
         """Whether the word is the whole name of a town (`TOWN_FROM`)."""
         communes = self._by_name.get(word)
         return communes is not None and communes[0].population >= TOWN_FROM
+
+    def is_sure(self, place: Place) -> bool:
+        """Whether the place is so large a commune (`TOWN_FROM`) that it is meant even if an area is named where it is not."""
+        return place.population >= TOWN_FROM
 
     def is_large(self, place: Place) -> bool:
         """Whether the place is one of the `CITIES` largest communes."""
@@ -475,7 +501,7 @@ def _ordinal(text: str) -> int | None:
 def _areas(
     departments: Sequence[Mapping[str, str]], other_names: Sequence[Mapping[str, str]]
 ) -> dict[str, Place]:
-    """Départements by name and by `#number`, regions by name and by their other names."""
+    """Départements by name and by `#number`, regions by name, and both by their other names."""
     found: dict[str, Place] = {}
     regions: dict[str, Place] = {}
     for row in departments:
@@ -491,8 +517,10 @@ def _areas(
     for region in regions.values():
         found.setdefault(place_key(region.name), region)
     for row in other_names:
-        if row["place"].startswith("r:"):
-            found.setdefault(place_key(row["name"]), regions[row["place"][2:]])
+        kind, _, code = row["place"].partition(":")
+        if kind != "c":
+            area = regions[code] if kind == "r" else found[f"#{code.lower()}"]
+            found.setdefault(place_key(row["name"]), area)
     return found
 
 

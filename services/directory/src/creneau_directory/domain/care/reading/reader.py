@@ -12,7 +12,7 @@ from creneau_directory.domain.care.reading.names import NamePieces
 from creneau_directory.domain.care.reading.terms import TermPieces
 from creneau_directory.domain.care.reading.towns import PlacePieces
 from creneau_directory.domain.care.reading.typed_words import with_postal_codes, words_of
-from creneau_directory.domain.care.reading.where import with_ordinals
+from creneau_directory.domain.care.reading.where import with_ordinals, within_areas
 from creneau_directory.domain.care.vocabulary import Vocabulary, vocabulary
 
 
@@ -35,7 +35,7 @@ class Reader:
         if not any(piece.kind in ("care", "motive") for piece in best):
             best = best_cover(words, pieces)
         chosen = with_name(with_place(words, best, pieces), pieces)
-        chosen = with_ordinals(words, chosen, self._places)
+        chosen = within_areas(with_ordinals(words, chosen, self._places), self._places)
         return intent_of(words, chosen, self._vocabulary, self._places)
 
 

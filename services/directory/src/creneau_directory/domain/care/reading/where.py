@@ -42,7 +42,7 @@ def _of_the_city(piece: Piece, words: Sequence[str], named: Sequence[Place], pla
     return replace(piece, kind="aside", meaning=None)
 
 
-def place_of(pieces: Sequence[Piece], places: Gazetteer) -> tuple[Place | None, bool]:
+def place_of(pieces: Sequence[Piece]) -> tuple[Place | None, bool]:
     """Returns the narrowest place that is named, and whether the text means around it."""
     found = [piece for piece in pieces if isinstance(piece.meaning, Place)]
     if not found:
@@ -52,22 +52,30 @@ def place_of(pieces: Sequence[Piece], places: Gazetteer) -> tuple[Place | None, 
         assert isinstance(piece.meaning, Place)
         return NARROWEST_FIRST[piece.meaning.kind], -round(piece.worth, 2), -piece.meaning.population
 
-    best = min(found, key=rank)
-    place = best.meaning
+    place = min(found, key=rank).meaning
     assert isinstance(place, Place)
-    for other in found:
-        wider = other.meaning
-        if other is not best and isinstance(wider, Place) and wider.kind in ("department", "region"):
-            place = _within(place, wider, places)
     return place, any(piece.kind == "near" for piece in pieces)
 
 
-def _within(place: Place, wider: Place, places: Gazetteer) -> Place:
-    """Among communes of the same name, the one in the area that is named too: `Saint-Pierre`, `Réunion`."""
-    same = places.of_name(place.name)
-    key = wider.key.partition(":")[2]
-    for commune in same:
-        area = commune.department if wider.kind == "department" else places.region_of.get(commune.department)
-        if area == key:
-            return commune.place
-    return place
+def within_areas(pieces: Sequence[Piece], places: Gazetteer) -> Sequence[Piece]:
+    """Reads a commune as the one of its name in the area that is named too: `Saint-Pierre`, `Réunion`. Where there is none,
+    it counts only if it is a town that is spelt as such: `nantes bretagne`, but not `chaudron réunion`."""
+    areas = [
+        piece.meaning
+        for piece in pieces
+        if isinstance(piece.meaning, Place) and piece.meaning.kind in ("department", "region")
+    ]
+    return [_within(piece, areas, places) if areas else piece for piece in pieces]
+
+
+def _within(piece: Piece, areas: Sequence[Place], places: Gazetteer) -> Piece:
+    place = piece.meaning
+    if not isinstance(place, Place) or place.kind != "commune":
+        return piece
+    if any(places.contains(area, place) for area in areas):
+        return piece
+    other = next((found for area in areas if (found := places.within(place, area))), None)
+    if other is not None:
+        return replace(piece, meaning=other)
+    is_sure = places.is_sure(place) and not piece.corrected
+    return piece if is_sure else replace(piece, kind="aside", meaning=None)

@@ -12,8 +12,9 @@ from typing import Any
 
 import asyncpg
 
+from creneau_directory.domain.care.around import Around
 from creneau_directory.domain.care.places import gazetteer
-from creneau_directory.domain.care.situation import Around, Situation, situation_of
+from creneau_directory.domain.care.situation import Situation, situation_of
 from creneau_directory.domain.care.spelling import sound
 from creneau_directory.domain.care.vocabulary import vocabulary
 from creneau_directory.storage.care import COLUMNS, row_of

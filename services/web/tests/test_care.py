@@ -125,6 +125,19 @@ def test_a_professional_is_read_with_their_place() -> None:
     assert opening_of(SLOT, found.zone).start.hour == 10
 
 
+def test_who_names_no_place_is_read_with_that_of_their_offer() -> None:
+    """A room has the address of its building."""
+    room = {"resourceType": "Location", "id": "salle", "partOf": {"reference": f"Location/{PLACE['id']}"}}
+    offer = {
+        "resourceType": "HealthcareService", "id": "offre", "location": [{"reference": "Location/salle"}]
+    }  # fmt: skip
+    role = {name: value for name, value in ROLE.items() if name != "location"}
+    role["healthcareService"] = [{"reference": "HealthcareService/offre"}]
+    [found] = professionals_of(searchset(role, PRACTITIONER, offer, room, PLACE), NOW)
+    assert found.place is not None
+    assert found.place.address == "83 boulevard de la République, 97400 Saint-Denis"
+
+
 @pytest.mark.parametrize(
     ("stated", "postal_code", "zone"),
     [

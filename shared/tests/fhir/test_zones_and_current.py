@@ -15,13 +15,13 @@ from creneau_shared.fhir.zones import (
     INSEE_CODE,
     OVERSEAS,
     READ_TOO,
-    TERRITORIES,
     TIME_ZONE,
     unknown_zones,
     zone_issue,
     zone_of,
 )
 from creneau_shared.postal_codes import postal_code
+from creneau_shared.territories import TERRITORIES
 
 NOW = datetime(2026, 11, 28, 9, 0, tzinfo=UTC)
 

@@ -11,8 +11,9 @@ from uuid import uuid4
 import pytest
 from services.directory.tests.conftest import BASE, NOW, Directory
 
+from creneau_directory.domain.care.around import Around
 from creneau_directory.domain.care.places import gazetteer
-from creneau_directory.domain.care.situation import Around, cells, cells_around, situation_of
+from creneau_directory.domain.care.situation import cells, cells_around, situation_of
 from creneau_directory.domain.care.vocabulary import vocabulary
 from creneau_directory.domain.ror.urls import SENSITIVE_UNIT
 from creneau_directory.handlers import resource_changed
@@ -284,6 +285,17 @@ def test_terms_of_a_situation(role: dict[str, Any], terms: set[str]) -> None:
         assert "new-patient:true" not in made.terms
 
 
+@pytest.mark.parametrize(("country", "there"), [("ESP", False), ("99134", False), ("FR", True), ("", True)])
+def test_a_place_abroad_is_in_no_commune_of_france(country: str, there: bool) -> None:
+    """17300 is Blanes in Spain as well as Rochefort."""
+    person, place, role = entries("Zorbec")
+    abroad = place | {"address": {"city": "Blanes", "postalCode": "17300", "country": country}}
+    made = situation_of(Around(role, person, [abroad]), vocabulary(), gazetteer())
+    assert made is not None
+    assert ({"c:17299", "z:17300"} <= set(made.terms)) is there
+    assert any(term.startswith(("c:", "d:", "z:")) for term in made.terms) is there
+
+
 def test_cells_around_hold_the_point_and_what_is_near() -> None:
     for km in (1.0, 5.0, 12.0, 30.0, 200.0):
         around = cells_around(48.11, -1.67, km)
@@ -307,3 +319,157 @@ async def test_a_sensitive_unit_is_not_found(directory: Directory) -> None:
     assert await found(directory, "discretin") == []
     await put(directory, unit | {"extension": [{"url": SENSITIVE_UNIT, "valueBoolean": False}]})
     assert await found(directory, "discretin") == [role["id"]]
+
+
+def place_of(role: dict[str, Any], suffix: str, **more: Any) -> dict[str, Any]:
+    """A place beside those of `entries`."""
+    place = {"resourceType": "Location", "id": f"{role['id']}-{suffix}", "name": "Annexe"}
+    return place | {"address": {"city": "Brest", "postalCode": "29200"}} | more
+
+
+def reference(resource: dict[str, Any]) -> dict[str, str]:
+    return {"reference": f"{resource['resourceType']}/{resource['id']}"}
+
+
+async def test_who_no_longer_works_there_is_not_found(directory: Directory) -> None:
+    """Whatever of it is out of use: an agenda of theirs is closed for the same reasons."""
+    person, place, role = entries("Partikan")
+    building = place_of(role, "b", name="Tour")
+    practice = {"resourceType": "Organization", "id": role["id"], "name": "Cabinet", "active": True}
+    role["organization"] = reference(practice)
+    room = place | {"partOf": reference(building)}
+    await put(directory, person, building, practice, room, role)
+    assert await found(directory, "partikan") == [role["id"]]
+    worker = CareIndex(directory.database, 1.0)
+    for out_of_use, before in (
+        (practice | {"active": False}, practice),
+        (room | {"status": "inactive"}, room),
+        (room | {"status": "suspended"}, room),
+        (building | {"status": "inactive"}, building),
+    ):
+        await put(directory, out_of_use)
+        await worker.enter_due()
+        assert await found(directory, "partikan") == [], out_of_use
+        await put(directory, before)
+        await worker.enter_due()
+        assert await found(directory, "partikan") == [role["id"]]
+
+
+async def test_of_several_places_those_out_of_use_are_not_searched(directory: Directory) -> None:
+    person, place, role = entries("Duplex")
+    other = place_of(role, "b")
+    role["location"] += [reference(other)]
+    await put(directory, person, place, other, role)
+    assert await found(directory, "duplex brest") == [role["id"]]
+    await put(directory, other | {"status": "inactive"})
+    assert await found(directory, "duplex brest") == []
+    assert await found(directory, "duplex morlaix") == [role["id"]]
+
+
+@pytest.mark.parametrize(
+    ("period", "is_there"),
+    [
+        ({"end": "2026-11-15"}, False),
+        ({"end": "2026-11-16"}, True),
+        ({"end": "2026"}, True),
+        ({"end": "2026-10"}, False),
+        ({"start": "2026-11-17"}, False),
+        ({"start": "2026-11-16T23:00:00+01:00"}, True),
+        ({"start": "0001-01-01", "end": "9999-12-31"}, True),
+        ({}, True),
+    ],
+)
+async def test_who_has_left_or_not_begun_is_not_found(
+    directory: Directory, period: dict[str, str], is_there: bool
+) -> None:
+    """Nor suggested by name. Today is the 16th of November 2026; nobody has to write the role again as the day comes."""
+    family = f"Periodon{''.join(sorted(period))}x{sum(map(ord, str(period)))}"
+    person, place, role = entries(family, **({"period": period} if period else {}))
+    role["practitioner"]["display"] = family
+    await put(directory, person, place, role)
+    assert await found(directory, family) == ([role["id"]] if is_there else [])
+    answer = await directory.client.get("/fhir/PractitionerRole/$suggest", params={"text": f"dr {family}"})
+    assert (role["id"] in answer.text) is is_there
+
+
+def test_an_offer_out_of_use_counts_for_nothing() -> None:
+    """Nor one whose organisation has gone, or the last of its places."""
+    person, place, role = entries("Zorbec")
+    offer = {
+        "resourceType": "HealthcareService",
+        "id": "o",
+        "specialty": [{"coding": [{"system": "https://x/TRE_R211-ActiviteOperationnelle", "code": "471"}]}],
+    }
+    closed = place_of(role, "b", status="inactive")
+    practice = {"resourceType": "Organization", "id": "p", "active": False}
+    others = {"Location/" + closed["id"]: closed, "Organization/p": practice}
+
+    def terms(service: dict[str, Any]) -> tuple[str, ...]:
+        made = situation_of(
+            Around(role, person, [place], [service], others=others), vocabulary(), gazetteer()
+        )
+        assert made is not None
+        return made.terms
+
+    assert "new-patient:true" in terms(offer)
+    for gone in (
+        offer | {"active": False},
+        offer | {"providedBy": reference(practice)},
+        offer | {"location": [reference(closed)]},
+    ):
+        assert "new-patient:true" not in terms(gone)
+    assert "new-patient:true" in terms(offer | {"location": [reference(closed), {"display": "ailleurs"}]})
+
+
+async def at_an_offer(directory: Directory, family: str) -> dict[str, dict[str, Any]]:
+    """Somebody who names no place, but an offer that is in a room of a building (as ROR has it)."""
+    person, place, role = entries(family)
+    building = place | {"id": f"{role['id']}-b", "name": "Bâtiment Calixte"}
+    room = {"resourceType": "Location", "id": role["id"], "name": "Salle 3", "partOf": reference(building)}
+    offer = {"resourceType": "HealthcareService", "id": role["id"], "location": [reference(room)]}
+    role = role | {"healthcareService": [reference(offer)]}
+    del role["location"]
+    await put(directory, person, building, room, offer, role)
+    return {"building": building, "room": room, "offer": offer, "role": role}
+
+
+async def test_who_names_no_place_is_where_their_offer_is(directory: Directory) -> None:
+    """A room without an address is where its building is; the answer has both."""
+    role = (await at_an_offer(directory, "Offrandin"))["role"]
+    assert await found(directory, "dermato offrandin morlaix") == [role["id"]]
+    assert await found(directory, "offrandin calixte") == [role["id"]]
+    near = {"text": "offrandin", "near": "48.58|-3.83|1|km"}
+    answer = await directory.client.get("/fhir/PractitionerRole/$find-care", params=near)
+    places = [
+        e["resource"]["id"] for e in answer.json()["entry"] if e["resource"]["resourceType"] == "Location"
+    ]
+    assert places == [role["id"], f"{role['id']}-b"]
+
+
+@pytest.mark.parametrize("moved", ["building", "room", "offer"])
+async def test_who_names_no_place_moves_with_their_offer(directory: Directory, moved: str) -> None:
+    family = f"Demenagin{moved}"
+    made = await at_an_offer(directory, family)
+    brest = {"city": "Brest", "postalCode": "29200"}
+    elsewhere = {
+        "resourceType": "Location", "id": f"{made['role']['id']}-c", "name": "Annexe", "address": brest
+    }  # fmt: skip
+    await put(directory, elsewhere)
+    await put(
+        directory,
+        {
+            "building": made["building"] | {"address": brest},
+            "room": made["room"] | {"partOf": reference(elsewhere)},
+            "offer": made["offer"] | {"location": [reference(elsewhere)]},
+        }[moved],
+    )
+    await CareIndex(directory.database, 1.0).enter_due()
+    assert await found(directory, f"{family} brest") == [made["role"]["id"]]
+    assert await found(directory, f"{family} morlaix") == []
+
+
+async def test_a_circle_of_buildings_is_gone_round_once(directory: Directory) -> None:
+    person, place, role = entries("Circulin")
+    other = place_of(role, "b", partOf=reference(place))
+    await put(directory, person, place, other, place | {"partOf": reference(other)}, role)
+    assert await found(directory, "circulin morlaix") == [role["id"]]

@@ -6,9 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from creneau_directory.domain.care.places import gazetteer
 from creneau_directory.domain.care.reading.facts import KnownNames
 from creneau_directory.domain.care.reading.reader import Reader, reader
 from creneau_directory.domain.care.spelling import edit_distance, sound
+from creneau_directory.domain.care.suggestions import suggestions
 from creneau_shared.spelling import fold
 
 NAMES = KnownNames({name: ((name,), 1.0) for name in ("payet", "laval", "goff", "legoff", "rose", "petit")})
@@ -327,3 +329,141 @@ def test_what_numbers_and_hurts_are_no_places(text: str) -> None:
 def test_every_request_is_read_by_one_reader() -> None:
     """What misspelt words stand for is worked out once a process: in a reader of its own each request did it again."""
     assert reader() is reader()
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("dentiste 3e arrondissement de Lyon", "c:69383"),
+        ("dentiste 6e arr marseille", "c:13206"),
+        ("dentiste troisième arrondissement lyon", "c:69383"),
+        ("dentiste dans le 3e à lyon", "c:69383"),
+        ("lyon dentiste 3e arrondissement", "c:69383"),
+        ("paris dentiste 18e", "c:75118"),
+        ("dentiste 18e île de france", "c:75118"),
+        ("dentiste 18e rdv", "c:75118"),
+        ("vaccin hpv 2e dose nantes", "c:44109"),
+        ("vaccin hpv 2e dose paris", "c:75056"),
+        ("rdv 2eme enfant gyneco lyon", "c:69123"),
+        ("1er rendez-vous dermato lyon", "c:69123"),
+        ("orthophoniste enfant en 6eme lille", "c:59350"),
+        ("vaccination 4e rappel toulouse", "c:31555"),
+        ("dentiste 3 lyon", "c:69123"),
+        ("dentiste 3e rhône", "d:69"),
+        ("vaccin hpv 2e dose", None),
+        ("1er rendez-vous dermato", None),
+        ("orthophoniste enfant en 6eme", None),
+    ],
+)
+def test_an_ordinal_is_of_the_city_that_is_named_and_of_paris_only_without_one(
+    read: Reader, text: str, key: str | None
+) -> None:
+    """Whoever asked for a second dose in Nantes was sent to the second arrondissement of Paris."""
+    place = read.read(text).place
+    assert (place.key if place else None) == key
+
+
+def test_an_ordinal_that_is_no_place_is_told(read: Reader) -> None:
+    intent = read.read("lyon dentiste 3e")
+    assert [one.meaning for one in intent.understood if one.kind in ("commune", "arrondissement")] == ["Lyon"]
+    assert (intent.ignored, intent.unknown) == (("3e",), ())
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("dentiste 97 400", "c:97411"),
+        ("dentiste 35 000", "c:35238"),
+        ("dentiste 35.000 rennes", "c:35238"),
+        ("dentiste 69 003", "c:69383"),
+        ("dentiste 75\u00a0015", "c:75115"),
+        ("dentiste 35 12 ans", "d:35"),
+        ("enfant de 29 200 kg", None),
+    ],
+)
+def test_a_postal_code_is_read_in_every_spelling(read: Reader, text: str, key: str | None) -> None:
+    intent = read.read(text)
+    assert (intent.place.key if intent.place else None) == key
+    assert intent.unknown == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "town"),
+    [("35 000", "Rennes"), ("97 4", "Saint-Denis"), ("dentiste 69 003", "Lyon")],
+)
+def test_a_postal_code_is_completed_in_every_spelling(text: str, town: str) -> None:
+    first = next(one for one in suggestions(text, 3) if one.group == "place")
+    assert first.label.partition(" (")[0] == town
+
+
+def test_an_address_is_in_its_commune_however_its_postal_code_is_spelt() -> None:
+    assert gazetteer().insee_of(None, "F-35 000", None) == "35238"
+
+
+@pytest.mark.parametrize(
+    ("code", "postal", "city", "insee"),
+    [
+        (None, "51003", "REIMS CEDEX", "51454"),
+        (None, "35033", "Rennes Cedex 9", "35238"),
+        (None, "97405", "ST DENIS CEDEX", "97411"),
+        (None, "93205", "ST DENIS CEDEX", "93066"),
+        (None, "69437", "LYON CEDEX 03", "69383"),
+        ("75056", "75737", "PARIS CEDEX 15", "75115"),
+        (None, "91025", "EVRY CEDEX", "91228"),
+        (None, "20303", "AJACCIO CEDEX 9", "2A004"),
+        (None, "51003", "CEDEX", None),
+        (None, "29001", "REIMS CEDEX", None),
+    ],
+)
+def test_a_large_receiver_of_mail_is_in_its_town(
+    code: str | None, postal: str, city: str, insee: str | None
+) -> None:
+    """A CEDEX code belongs to no commune: hospitals were in no town."""
+    assert gazetteer().insee_of(code, postal, city) == insee
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("dentiste île de Ré", "c:17369"),
+        ("dentiste belle-île-en-mer", "c:56152"),
+        ("dentiste ile d'oléron", "c:17385"),
+        ("dentiste ile de groix", "c:56069"),
+        ("dentiste ile d'yeu", "c:85113"),
+        ("dentiste île de la réunion", "d:974"),
+        ("dentiste saint barth", "d:977"),
+        ("dentiste marie galante", "c:97112"),
+        ("dentiste cap ferret", "c:33236"),
+        ("dentiste sainte clotilde", "c:97411"),
+        ("dentiste wallis", "d:986"),
+        ("dentiste tahiti", "d:987"),
+        ("dentiste île saint denis", "c:93039"),
+        ("dentiste île de france", "r:11"),
+        ("dentiste île de rhé", None),
+    ],
+)
+def test_islands_and_quarters_are_not_taken_for_what_sounds_alike(
+    read: Reader, text: str, key: str | None
+) -> None:
+    """Whoever looked for a dentist on the Île de Ré was sent to Billère, in the Pyrenees."""
+    place = read.read(text).place
+    assert (place.key if place else None) == key
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("dentiste saint-gilles 974", "c:97415"),
+        ("dentiste saint gilles 85", "c:85222"),
+        ("dentiste saint laurent guyane", "c:97311"),
+        ("dentiste saint-ouen 93", "c:93070"),
+        ("dentiste kemper 974", "d:974"),
+        ("dentiste nantes bretagne", "c:44109"),
+        ("gynéco femme 35 lyon", "c:69123"),
+    ],
+)
+def test_a_commune_is_in_the_area_that_is_named_too(read: Reader, text: str, key: str) -> None:
+    """One elsewhere counts only if it is a town that is spelt as such."""
+    place = read.read(text).place
+    assert place is not None
+    assert place.key == key

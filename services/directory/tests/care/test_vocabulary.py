@@ -126,6 +126,10 @@ def test_filters_are_what_situations_have() -> None:
 def test_other_names_are_those_of_places_that_exist() -> None:
     for row in read_table("place_names.csv"):
         kind, _, code = row["place"].partition(":")
-        assert code in (gazetteer().communes if kind == "c" else gazetteer().region_of.values()), row
+        regions = gazetteer().region_of
+        known = {"c": set(gazetteer().communes), "d": set(regions), "r": set(regions.values())}
+        assert code in known[kind], row
+        if kind == "c" and row["note"]:
+            assert gazetteer().communes[code].name == row["note"]
     counted = Counter(place_key(row["name"]) for row in read_table("place_names.csv"))
     assert [name for name, count in counted.items() if count > 1] == []

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from creneau_shared.clock import ZONES, zone_named
 from creneau_shared.errors import Issue
 from creneau_shared.postal_codes import postal_code
-from creneau_shared.spelling import fold
+from creneau_shared.territories import is_abroad, territory_of
 
 TIME_ZONE = "https://creneau.sante.fr/fhir/StructureDefinition/time-zone"
 """Our extension (code: an IANA name) on Location, Schedule, HealthcareService; HL7's own are not allowed there."""
@@ -55,23 +55,6 @@ OVERSEAS = {
 """Beginning of a French postal code or commune code → zone; the longer beginning wins, every other code has Europe/Paris.
 Saint-Barthélemy and Saint-Martin have postal codes of Guadeloupe. 984: the southern lands, with a zone for each
 district; 989 and 98799: Clipperton, which has no zone of its own in the IANA database."""
-TERRITORIES = {
-    "971": ("GP", "GLP", "guadeloupe"),
-    "972": ("MQ", "MTQ", "martinique"),
-    "973": ("GF", "GUF", "guyane", "guiana"),
-    "974": ("RE", "REU", "reunion"),
-    "975": ("PM", "SPM", "miquelon"),
-    "976": ("YT", "MYT", "mayotte"),
-    "977": ("BL", "BLM", "barthelemy"),
-    "978": ("MF", "MAF", "saint martin"),
-    "984": ("TF", "ATF", "terres australes", "taaf"),
-    "986": ("WF", "WLF", "wallis"),
-    "987": ("PF", "PYF", "polynesi"),
-    "988": ("NC", "NCL", "caledoni"),
-    "989": ("CP", "CPT", "clipperton"),
-}
-"""Beginning of the codes of an overseas territory → its ISO 3166-1 codes (alpha-2, alpha-3), and words of its names."""
-_FRANCE = frozenset({"f", "fr", "fra"})
 
 
 def zone_of_code(code: str) -> str:
@@ -82,27 +65,16 @@ def zone_of_code(code: str) -> str:
 def zone_of_address(address: dict[str, Any]) -> str | None:
     """The IANA zone of an address, by the most precise part that it has: postal code, commune, overseas country, department
     (`state`). None for an address abroad, or with none of these."""
-    country, state = _text(address, "country"), _text(address, "state")
-    territory = _territory(country)
-    if country and territory is None and country not in _FRANCE and "fran" not in country:
+    country = str(address.get("country") or "")
+    if is_abroad(country):
         return None
     code = (
-        postal_code(str(address.get("postalCode", ""))) or _commune(address) or territory or _territory(state)
+        postal_code(str(address.get("postalCode", "")))
+        or _commune(address)
+        or territory_of(country)
+        or territory_of(str(address.get("state") or ""))
     )
     return zone_of_code(code) if code is not None else None
-
-
-def _territory(text: str) -> str | None:
-    """The beginning of the codes of the French overseas territory that `text` (folded) names by a code or in words."""
-    sign = text.removeprefix("fr ")
-    for beginning, (alpha_2, alpha_3, *names) in TERRITORIES.items():
-        if sign in (beginning, alpha_2.lower(), alpha_3.lower()) or any(name in text for name in names):
-            return beginning
-    return None
-
-
-def _text(address: dict[str, Any], element: str) -> str:
-    return fold(str(address.get(element) or ""))
 
 
 def _commune(address: dict[str, Any]) -> str | None:

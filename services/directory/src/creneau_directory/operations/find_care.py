@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date
 from typing import Any
 
-from creneau_directory.domain.care.criteria import Near
+from creneau_directory.domain.care.criteria import Near, day_of
 from creneau_directory.domain.care.plan import Step, Wanted, order_of, steps
 from creneau_directory.domain.care.reading.facts import Intent, KnownNames
 from creneau_directory.domain.care.reading.names import name_pieces
@@ -19,7 +18,6 @@ from creneau_directory.operations.definitions import parameter, read_operation
 from creneau_directory.storage import care
 from creneau_directory.storage.care_search import Found, find
 from creneau_directory.views import require_ror_headers
-from creneau_shared.clock import PARIS, Clock
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import BadRequest
 from creneau_shared.fhir.datatypes import whole_number
@@ -33,6 +31,7 @@ from creneau_shared.fhir.search.cursor import Cursor, query_digest
 from creneau_shared.fhir.search.parse import CURSOR_PARAMETER
 from creneau_shared.fhir.search.sql import RowPlace
 from creneau_shared.fhir.storage.generic import GenericStore
+from creneau_shared.fhir.storage.store import Resource, Stored
 from creneau_shared.ids import new_id
 from creneau_shared.security.access import Access
 from creneau_shared.spelling import fold
@@ -132,7 +131,7 @@ class FindCareOperation:
         asked = self._asked(OperationInput.of(request))
         url = f"{service.base_url}/PractitionerRole/$find-care"
         digest = query_digest("PractitionerRole/$find-care of a day", asked.pairs)
-        day = _day(service.clock)
+        day = day_of(service.clock.now())
         begin: tuple[int, int] | None = None
         cursor = OperationInput.of(request).first(CURSOR_PARAMETER)
         if cursor:
@@ -200,11 +199,13 @@ class FindCareOperation:
     async def _entries(
         self, connection: Connection, found: Found, service: FhirService, access: Access
     ) -> list[Entry]:
-        """The matches in order, then each resource that they refer to once, as the caller may see them."""
+        """The matches in order, then once each resource that they refer to, the buildings of places, and the places of the
+        offers where a match has none itself, as the caller may see them."""
         base_url = service.base_url
         stored = await self._roles.read_many(connection, [hit.role for hit in found.hits])
         entries: list[Entry] = []
         referred: dict[str, dict[str, None]] = {name: {} for name, _ in _INCLUDED}
+        at_offers = False
         for hit in found.hits:
             role = stored.get(hit.role)
             if role is None or role.content is None:
@@ -221,8 +222,14 @@ class FindCareOperation:
                 }
                 search = {"extension": [{"url": _DISTANCE, "valueDistance": distance}], **search}
             entries.append(Entry(f"{base_url}/PractitionerRole/{hit.role}", role.content, search))
-            _collect(loads(role.content), referred)
-        included = await care.referred_by(connection, referred) if entries else {}
+            shown = loads(role.content)
+            for name, element in _INCLUDED:
+                referred[name] |= dict.fromkeys(_ids(shown, element, name))
+            at_offers |= "location" not in shown
+        included = dict(await care.referred_by(connection, referred)) if entries else {}
+        while beyond := _places_beyond(included, referred["Location"], at_offers=at_offers):
+            included |= await care.referred_by(connection, {"Location": beyond})
+            referred["Location"] |= beyond
         for name, _ in _INCLUDED:
             entries += [
                 Entry(
@@ -269,18 +276,28 @@ def _is_ring(step: Step) -> bool:
     return step.dropped == ("ring",)
 
 
-def _day(clock: Clock) -> int:
-    """The number of the day in Paris: the random order of equals changes every day."""
-    return (clock.now().astimezone(PARIS).date() - date(1970, 1, 1)).days
+def _places_beyond(
+    included: Mapping[tuple[str, str], Stored], known: Collection[str], *, at_offers: bool
+) -> dict[str, None]:
+    """The Locations (ids) not known yet that the included ones are part of; with `at_offers` those of the included offers
+    too."""
+    elements = {"Location": "partOf"} | ({"HealthcareService": "location"} if at_offers else {})
+    found = (
+        id_
+        for (kind, _), entry in included.items()
+        if (element := elements.get(kind)) and entry.content and f'"{element}"'.encode() in entry.content
+        for id_ in _ids(loads(entry.content), element, "Location")
+    )
+    return dict.fromkeys(id_ for id_ in found if id_ not in known)
 
 
-def _collect(role: Any, referred: dict[str, dict[str, None]]) -> None:
-    for name, element in _INCLUDED:
-        value = role.get(element, [])
-        for reference in value if isinstance(value, list) else (value,):
-            kind, _, id_ = str(reference.get("reference", "")).split("/_history/")[0].rpartition("/")
-            if kind.rpartition("/")[2] == name:
-                referred[name][id_] = None
+def _ids(resource: Resource, element: str, kind: str) -> Iterator[str]:
+    """The ids of this type that an element refers to."""
+    value = resource.get(element, [])
+    for reference in value if isinstance(value, list) else (value,):
+        path, _, id_ = str(reference.get("reference", "")).split("/_history/")[0].rpartition("/")
+        if path.rpartition("/")[2] == kind:
+            yield id_
 
 
 def _where(name: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from creneau_directory.domain.care.criteria import day_of
 from creneau_directory.domain.care.suggestions import GROUPS, Suggestion, endings, suggestions
 from creneau_directory.operations.care_answer import coding_of
 from creneau_directory.operations.definitions import parameter, read_operation
@@ -54,11 +55,12 @@ class SuggestOperation:
         found = suggestions(text, most) if len(text) >= LETTERS_MIN else []
         readings = [reading for reading in endings(text) if len(reading[-1][0]) >= LETTERS_MIN]
         if readings:
+            day = day_of(call.service.clock.now())
             async with call.service.connection() as connection:
                 rows = {
                     row
                     for reading in readings
-                    for row in await professionals_starting(connection, reading, most)
+                    for row in await professionals_starting(connection, reading, most, day)
                 }
             found += [
                 Suggestion("professional", label, label, f"PractitionerRole/{role}")

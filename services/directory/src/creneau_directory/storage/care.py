@@ -1,28 +1,34 @@
 """The index of people's search: one row a situation, updated in the transaction that changes one of its entries.
 
-`domain.care.situation` makes a row from a role and the entries that it refers to. Whoever rebuilds a row locks it (advisory)
-until the transaction ends, so that two concurrent changes do not leave a row from before one of them. The entries are not
-locked: two writers of entries of the same situation would wait for each other. So a change of a place may miss a role that
-is entered there at the same time, and the role finds the old place. Therefore each change is queued (`care_change`). Once
-it has committed, the worker rebuilds the rows that depend on it; of two changes that missed each other, the later turn
-sees both. The worker also rebuilds the rows of changes that touch too many of them, and of bulk writes. It leaves rows
-that somebody else is rebuilding for later, and waits for nobody's lock.
+`domain.care.situation` makes a row from a role and the entries that it refers to, directly or through these. Whoever
+rebuilds a row locks it (advisory) until the transaction ends, so that two concurrent changes do not leave a row from before
+one of them. The entries are not locked: two writers of entries of the same situation would wait for each other. So a change
+of a place may miss a role that is entered there at the same time, and the role finds the old place. Therefore each change
+is queued (`care_change`). Once it has committed, the worker rebuilds the rows that depend on it; of two changes that missed
+each other, the later turn sees both. Only the worker finds the rows that depend on an entry through others (the place of an
+offer, the building of a place). It also rebuilds the rows of changes that touch too many of them, and of bulk writes. It
+leaves rows that somebody else is rebuilding for later, and waits for nobody's lock.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import date
 from typing import Any
 
+from creneau_directory.domain.care.around import Around
 from creneau_directory.domain.care.places import gazetteer
 from creneau_directory.domain.care.reading.facts import KnownNames
-from creneau_directory.domain.care.situation import Around, Situation, situation_of
+from creneau_directory.domain.care.situation import Situation, situation_of
 from creneau_directory.domain.care.spelling import as_one, edit_distance, edits_allowed, sound
 from creneau_directory.domain.care.vocabulary import vocabulary
 from creneau_directory.domain.ror.visibility import EVERYBODY, is_sensitive, seen_by
+from creneau_directory.storage.care_tables import in_period
+from creneau_shared.clock import PARIS
 from creneau_shared.database.closing import ClosingInsert
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.json import loads
+from creneau_shared.fhir.search.dates import EARLIEST, LATEST, POINT, NotADateError, value_interval
 from creneau_shared.fhir.storage.store import Stored
 
 Resource = dict[str, Any]
@@ -34,7 +40,7 @@ BATCH = 500
 Place = tuple[str, int]
 """position in the queue `care_due`: role, and number of its row"""
 BEGINNING: Place = ("", 0)
-COLUMNS = ("role", "practitioner", "terms", "facets", "latitude", "longitude", "label")
+COLUMNS = ("role", "practitioner", "terms", "facets", "latitude", "longitude", "label", "since", "until")
 
 _REFERENCES = {
     "Practitioner": ("practitioner", "practitioner"),
@@ -55,12 +61,36 @@ _SHOWN = " UNION ALL ".join(
     f"SELECT '{kind}' AS type, id, version, last_updated, content FROM {table} WHERE id = ANY(${number}::text[])"
     for number, (kind, (_, table)) in enumerate(_REFERENCES.items(), start=1)
 )
+_ENTRIES = {
+    kind: f"SELECT id, content FROM {table} WHERE id = ANY($1::text[]) AND NOT deleted"
+    for kind, (_, table) in _REFERENCES.items()
+}
+_PLACES = """
+WITH RECURSIVE whole (id) AS (
+  SELECT id COLLATE "C" FROM unnest($1::text[]) AS id
+  UNION SELECT substr(t, 17) FROM whole JOIN location AS part ON part.id = whole.id CROSS JOIN unnest(part.terms) AS t
+    WHERE starts_with(t, 'partof=Location/'))
+SELECT id, content FROM location WHERE id IN (SELECT id FROM whole) AND NOT deleted
+"""
+"""the places, and those that they are part of, up to the whole"""
 _LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('care ' || role, 0)) FROM unnest($1::text[]) AS role"
 _CHANGES = ClosingInsert("care_change", ("reference",), ("text",))
 _CHANGED = """
 DELETE FROM care_change WHERE id IN (SELECT id FROM care_change ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED)
 RETURNING reference
 """
+_WITHIN = """
+WITH RECURSIVE place (id) AS (
+  SELECT id COLLATE "C" FROM unnest($1::text[]) AS id
+  UNION SELECT part.id FROM place JOIN location AS part ON part.terms @> ARRAY['partof=Location/' || place.id]
+    AND NOT part.deleted)
+, named (term) AS (
+  SELECT 'location=Location/' || id FROM place UNION ALL SELECT 'organization=Organization/' || unnest($2::text[]))
+SELECT term FROM named UNION SELECT 'service=HealthcareService/' || offer.id
+FROM named JOIN healthcare_service AS offer ON offer.terms @> ARRAY[named.term] AND NOT offer.deleted
+"""
+"""The search terms of roles that depend on places ($1) and organisations ($2): that name one of them, a place within one, or an
+offer of either"""
 _MADE_OF_THEM = """
 INSERT INTO care_due (role)
 SELECT unnest($1::text[]) UNION SELECT id FROM practitioner_role WHERE terms && $2::text[] AND NOT deleted
@@ -74,10 +104,11 @@ SELECT role FROM unnest($1::text[]) AS role WHERE pg_try_advisory_xact_lock(hash
 _ENTERED = "DELETE FROM care_due WHERE (role, id) IN (SELECT * FROM unnest($1::text[], $2::bigint[]))"
 _ROLES = "SELECT id, content FROM practitioner_role WHERE id = ANY($1::text[]) AND NOT deleted"
 _UPSERT = """
-INSERT INTO care_situation (role, practitioner, terms, facets, latitude, longitude, label)
-VALUES ($1, $2, $3, $4, $5, $6, $7)
+INSERT INTO care_situation (role, practitioner, terms, facets, latitude, longitude, label, since, until)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
 ON CONFLICT (role) DO UPDATE SET practitioner = excluded.practitioner, terms = excluded.terms, facets = excluded.facets,
-  latitude = excluded.latitude, longitude = excluded.longitude, label = excluded.label
+  latitude = excluded.latitude, longitude = excluded.longitude, label = excluded.label, since = excluded.since,
+  until = excluded.until
 """
 _NAMES = """
 INSERT INTO care_name (name, heard) SELECT * FROM unnest($1::text[], $2::text[]) ON CONFLICT DO NOTHING
@@ -122,26 +153,44 @@ async def refresh(connection: Connection, roles: Sequence[str]) -> None:
 def row_of(situation: Situation) -> tuple[Any, ...]:
     """The values of a situation in the order of `COLUMNS`."""
     s = situation
-    return (s.role, s.practitioner, list(s.terms), list(s.facets), s.latitude, s.longitude, s.label)
+    return (
+        *(s.role, s.practitioner, list(s.terms), list(s.facets)),
+        *(s.latitude, s.longitude, s.label, s.since, s.until),
+    )
 
 
 async def situations_of(connection: Connection, roles: Sequence[str]) -> list[Situation]:
     """The situations of roles (ids), made from the present entries."""
     found = [_open(loads(row["content"])) for row in await connection.fetch(_ROLES, list(roles))]
-    referred: dict[str, Mapping[str, Resource]] = {}
-    for kind, (element, table) in _REFERENCES.items():
-        ids = sorted({id_ for role in found for id_ in _referred(role, element)})
-        rows = (
-            await connection.fetch(
-                f"SELECT id, content FROM {table} WHERE id = ANY($1::text[]) AND NOT deleted",
-                ids,
-            )
-            if ids
-            else ()
-        )
-        referred[kind] = {row["id"]: _open(loads(row["content"])) for row in rows}
-    made = (situation_of(_around(role, referred), vocabulary(), gazetteer()) for role in found)
+    people = await _read(connection, _ENTRIES["Practitioner"], _all(found, "practitioner"))
+    offers = await _read(connection, _ENTRIES["HealthcareService"], _all(found, "healthcareService"))
+    employers = _all(found, "organization") | _all(offers.values(), "providedBy")
+    organizations = await _read(connection, _ENTRIES["Organization"], employers)
+    places = await _read(connection, _PLACES, _all((*found, *offers.values()), "location"))
+    referred = {
+        "Practitioner": people,
+        "HealthcareService": offers,
+        "Organization": organizations,
+        "Location": places,
+    }
+    others = {
+        f"{kind}/{id_}": entry
+        for kind in ("Organization", "Location")
+        for id_, entry in referred[kind].items()
+    }
+    made = (situation_of(_around(role, referred, others), vocabulary(), gazetteer()) for role in found)
     return [situation for situation in made if situation is not None]
+
+
+async def _read(connection: Connection, statement: str, ids: Collection[str]) -> Mapping[str, Resource]:
+    """The present entries of these ids, by id, as everybody may see them."""
+    rows = await connection.fetch(statement, sorted(ids)) if ids else ()
+    return {row["id"]: _open(loads(row["content"])) for row in rows}
+
+
+def _all(resources: Iterable[Resource], element: str) -> set[str]:
+    """The ids that an element of these resources refers to."""
+    return {id_ for resource in resources for id_ in _referred(resource, element)}
 
 
 async def referred_by(
@@ -157,17 +206,35 @@ def _open(resource: Resource) -> Resource:
     return resource if is_sensitive(resource) else seen_by(EVERYBODY, resource)
 
 
-def _around(role: Resource, known: Mapping[str, Mapping[str, Resource]]) -> Around:
+def _around(
+    role: Resource, known: Mapping[str, Mapping[str, Resource]], others: Mapping[str, Resource]
+) -> Around:
     def there(kind: str) -> list[Resource]:
         ids = _referred(role, _REFERENCES[kind][0])
         return [known[kind][id_] for id_ in ids if id_ in known[kind]]
 
+    since, until = _days(role.get("period"))
     return Around(
         role,
         next(iter(there("Practitioner")), None),
         there("Location"),
         there("HealthcareService"),
         next(iter(there("Organization")), None),
+        others,
+        since,
+        until,
+    )
+
+
+def _days(period: Any) -> tuple[date | None, date | None]:
+    """First and last day of a Period, in Paris; None for an open end, and for what is no date."""
+    try:
+        low, high = value_interval(period, PARIS, instant=False) or (EARLIEST, LATEST)
+    except NotADateError:
+        return None, None
+    return (
+        low.astimezone(PARIS).date() if low > EARLIEST else None,
+        (high - POINT).astimezone(PARIS).date() if high < LATEST else None,
     )
 
 
@@ -183,7 +250,9 @@ async def find_due(connection: Connection) -> int:
     named = [row["reference"].partition("/")[::2] for row in rows]
     if named:
         roles = [id_ for kind, id_ in named if kind == "PractitionerRole"]
-        terms = [_term(kind, id_) for kind, id_ in named if kind != "PractitionerRole"]
+        terms = [_term(kind, id_) for kind, id_ in named if kind in ("Practitioner", "HealthcareService")]
+        wider = [[id_ for kind, id_ in named if kind == one] for one in ("Location", "Organization")]
+        terms += [row["term"] for row in await connection.fetch(_WITHIN, *wider)] if any(wider) else []
         await connection.execute(_MADE_OF_THEM, roles, terms)
     return len(rows)
 
@@ -255,9 +324,10 @@ async def alike_names(connection: Connection, pieces: Sequence[str]) -> KnownNam
 
 
 async def professionals_starting(
-    connection: Connection, beginnings: Sequence[Sequence[str]], most: int
+    connection: Connection, beginnings: Sequence[Sequence[str]], most: int, day: int
 ) -> list[tuple[str, str]]:
-    """(role, label) of situations that have, for each beginning, a name that starts with one of its spellings."""
+    """(role, label) of the situations of a day (days since 1970) that have, for each beginning, a name that starts with one
+    of its spellings."""
     groups = []
     for spellings in beginnings:
         names = [
@@ -270,7 +340,8 @@ async def professionals_starting(
         groups.append(names)
     conditions = " AND ".join(f"terms && ${n}::text[]" for n in range(1, len(groups) + 1))
     rows = await connection.fetch(
-        f"SELECT role, label FROM (SELECT role, label FROM care_situation WHERE {conditions} LIMIT 200) AS found"
+        f"SELECT role, label FROM (SELECT role, label FROM care_situation"
+        f" WHERE {conditions} AND {in_period(day)} LIMIT 200) AS found"
         f" ORDER BY label, role LIMIT {most}",
         *groups,
     )

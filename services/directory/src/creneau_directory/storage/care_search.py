@@ -22,6 +22,7 @@ from creneau_directory.domain.care.situation import (
     lot_of,
     small_lot_of,
 )
+from creneau_directory.storage.care_tables import in_period
 from creneau_shared.database.pool import Connection
 
 WHAT, WHERE, WHO = 0.55, 0.25, 0.2
@@ -133,7 +134,7 @@ def statement(
     sql = f"""
 WITH fitting AS MATERIALIZED (
   SELECT role, terms, facets, latitude, longitude FROM care_situation
-  WHERE {" AND ".join(conditions) or "true"} LIMIT {compared_max + 1}
+  WHERE {" AND ".join((*conditions, in_period(order.day)))} LIMIT {compared_max + 1}
 ), measured AS MATERIALIZED (
   SELECT role, facets, {scores.care} AS care, {scores.plain} AS plain, {scores.distance} AS distance FROM fitting
 ), found AS MATERIALIZED (

@@ -1,6 +1,7 @@
 """The tables of people's search.
 
-`care_situation`: one row a situation that can be found (see `domain.care.situation` for its terms).
+`care_situation`: one row a situation that can be found (see `domain.care.situation` for its terms), from day to day (`since`,
+`until`: first and last, in Paris).
 `care_name`: the words of professionals' names, and how they sound; a word stays when its last bearer goes.
 `care_change`: written entries (`Location/12`), one row a write, whose dependent situations are still to be found.
 `care_due`: PractitionerRoles to rebuild, one row each time that one is found due. Nobody shares a row of the queue: it might
@@ -9,7 +10,7 @@ be taken before their own change has committed.
 
 from __future__ import annotations
 
-from sqlalchemy import ARRAY, BigInteger, Column, Double, Identity, Index, MetaData, Table, Text
+from sqlalchemy import ARRAY, BigInteger, Column, Date, Double, Identity, Index, MetaData, Table, Text
 
 
 def care_tables(metadata: MetaData) -> None:
@@ -24,6 +25,8 @@ def care_tables(metadata: MetaData) -> None:
         Column("latitude", Double),
         Column("longitude", Double),
         Column("label", Text, nullable=False),
+        Column("since", Date),
+        Column("until", Date),
         Index(
             "ix_care_situation_terms",
             "terms",
@@ -53,3 +56,9 @@ def care_tables(metadata: MetaData) -> None:
         Column("role", Text(collation="C"), primary_key=True),
         Column("id", BigInteger, Identity(always=True), primary_key=True),
     )
+
+
+def in_period(day: int) -> str:
+    """SQL: a row of `care_situation` is found on a day (days since 1970)."""
+    there = f"date '1970-01-01' + {day}"
+    return f"(since <= {there}) IS NOT FALSE AND (until >= {there}) IS NOT FALSE"

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date, datetime
+
+from creneau_shared.clock import PARIS
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,12 @@ class Order:
     in_turn: int = 0
     """number of cares, from the first, whose best situations are shown in turn"""
     day: int = 0
-    """days since 1970, in Paris: the seed that draws the sample, and who comes first among equals"""
+    """days since 1970, in Paris: of which the situations are; the seed that draws the sample, and who comes first among
+    equals"""
     offset: int = 0
     count: int = 20
+
+
+def day_of(moment: datetime) -> int:
+    """The number of the day in Paris (days since 1970)."""
+    return (moment.astimezone(PARIS).date() - date(1970, 1, 1)).days

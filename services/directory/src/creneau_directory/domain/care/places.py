@@ -26,6 +26,8 @@ from creneau_directory.domain.care.spelling import (
 )
 from creneau_directory.domain.care.vocabulary import read_table
 from creneau_french.communes import communes
+from creneau_shared.postal_codes import postal_code as postal_code_in
+from creneau_shared.postal_codes import postal_code_beginning
 from creneau_shared.spelling import fold
 
 PlaceKind = Literal["arrondissement", "commune", "postal-code", "department", "region"]
@@ -107,7 +109,10 @@ _ROMAN_OR_WORD = frozenset(["i", "v", "x", "ii", "vi", "iv", "xi", "e", "er"])
 """Roman numerals and endings that, without a city, are too ambiguous to be an arrondissement of Paris"""
 _BETWEEN = frozenset({"en", "sur", "sous", "et"})
 """words within a name that cannot be the last of a shortened one"""
+_CEDEX = re.compile(r" (?:cedex|cdx)(?: ([0-9]{1,2}))?$")
+"""the mark of an address of a large receiver of mail, with the number of its post office"""
 _SAINTS = {"st": "saint", "ste": "sainte", "sts": "saints", "stes": "saintes"}
+_ISLES = frozenset({"ile", "iles", "isle"})
 _LOOKS_LARGER = 500
 """A city whose name differs from a hamlet's only in doubled or silent letters is meant (`rene`: Rennes) when it has more
 than so many times the inhabitants: more people misspell the city than mean the hamlet."""
@@ -223,7 +228,11 @@ class Gazetteer:
                     "bourg",
                     "ville",
                     "grand",
+                    "grande",
                     "val",
+                    "ile",
+                    "iles",
+                    "cap",
                 ):
                     self._short.setdefault(short, commune)
 
@@ -278,10 +287,33 @@ class Gazetteer:
         commune = self._arrondissements.get((city, n))
         return commune.place if commune else None
 
+    def contains(self, area: Place, place: Place) -> bool:
+        """Whether a commune or an arrondissement lies in an area, or is the area itself."""
+        commune = self.communes[place.key.partition(":")[2]]
+        keys = {f"c:{commune.insee}", f"c:{commune.part_of}", f"d:{commune.department}"}
+        return area.key in keys | {f"r:{self.region_of.get(commune.department)}"}
+
+    def within(self, place: Place, area: Place) -> Place | None:
+        """The commune in an area that is called as this commune, or more fully: `Saint-Gilles`, La Réunion →
+        Saint-Gilles-les-Bains, a quarter of Saint-Paul."""
+        key = place_key(place.name)
+        longer = [found for name, found in self._other_names.items() if name.startswith(f"{key} ")]
+        at = bisect_left(self._sorted, (f"{key} ",))
+        while at < len(self._sorted) and self._sorted[at][0].startswith(f"{key} "):
+            longer += [commune.place for commune in self._by_name[self._sorted[at][0]]]
+            at += 1
+        longer.sort(key=lambda other: -other.population)
+        same = [commune.place for commune in self.of_name(place.name)]
+        return next((other for other in (*same, *longer) if self.contains(area, other)), None)
+
     def misspelt(self, words: Sequence[str]) -> tuple[Place, float] | None:
         """The commune, département or region whose name sounds the same or is spelt nearly so. An article before the name
-        counts as one of the words."""
-        return self._found_misspelt(joined(_SAINTS.get(word, word) for word in words))
+        counts as one of the words. An island is only misspelt for another."""
+        found = self._found_misspelt(joined(_SAINTS.get(word, word) for word in words))
+        is_island = _ISLES.intersection(words)
+        if found is not None and is_island and not _ISLES.intersection(fold(found[0].name).split()):
+            return None
+        return found
 
     def ends(self, word: str) -> bool:
         """Whether several town names have the word after their first: it is then no misspelt town (`seine`)."""
@@ -291,6 +323,10 @@ class Gazetteer:
         """Whether the word is the whole name of a town (`TOWN_FROM`)."""
         communes = self._by_name.get(word)
         return communes is not None and communes[0].population >= TOWN_FROM
+
+    def is_sure(self, place: Place) -> bool:
+        """Whether the place is so large a commune (`TOWN_FROM`) that it is meant even if an area is named where it is not."""
+        return place.population >= TOWN_FROM
 
     def is_large(self, place: Place) -> bool:
         """Whether the place is one of the `CITIES` largest communes."""
@@ -362,12 +398,15 @@ class Gazetteer:
         return (found[0], sure) if found is not None else None
 
     def beginning(self, text: str, most: int) -> list[Place]:
-        """Communes whose name, or postal code, begins with the text; the largest first."""
+        """Communes whose name, or postal code (in any spelling: `97 4`), begins with the text; the largest first."""
         key = " ".join(_SAINTS.get(word, word) for word in place_key(text).split())
         if not key:
             return []
-        if key.isdigit():
-            codes = [code for code in self._by_postal if code.startswith(key)][:40] if len(key) > 1 else []
+        digits = postal_code_beginning(text)
+        if digits:
+            codes = (
+                [code for code in self._by_postal if code.startswith(digits)][:40] if len(digits) > 1 else []
+            )
             found = {commune.insee: commune for code in codes for commune in self._by_postal[code]}
             return [c.place for c in sorted(found.values(), key=lambda c: -c.population)[:most]]
         at, hits = bisect_left(self._sorted, (key,)), []
@@ -377,24 +416,52 @@ class Gazetteer:
         hits.sort(key=lambda hit: hit[1])
         return [self._by_name[name][0].place for name, _ in hits[:most]]
 
+    def is_postal_code(self, text: str) -> bool:
+        """Whether the text is the postal code (five digits) of a commune."""
+        return text in self._by_postal
+
     def insee_of(self, code: str | None, postal_code: str | None, city: str | None) -> str | None:
-        """The INSEE code of an address: of its arrondissement in cities that have some, else of its commune."""
+        """The INSEE code of an address: of its arrondissement in cities that have some, else of its commune. Mail for large
+        receivers (`51003 REIMS CEDEX`) has a postal code that belongs to no commune."""
+        town, office = _town_and_office(city or "")
+        key = _key_of_typed(town)
+        postal = postal_code_in(postal_code or "") or ""
+        here = self._by_postal.get(postal, ())
         commune = self.communes.get(code or "")
-        here = self._by_postal.get((postal_code or "").replace(" ", ""), ())
         if commune is None:
-            key = place_key(city or "")
-            same = [c for c in here if place_key(c.name) == key] or list(here)
-            commune = next((c for c in same if c.part_of), same[0]) if same else None
-            if commune is None and key and len(self._by_name.get(key, ())) == 1:
-                commune = self._by_name[key][0]
-        elif commune.insee in _NUMBERED:
-            commune = next((c for c in here if c.part_of == commune.insee), commune)
+            same = [c for c in here if _key_of_typed(c.name) == key] or list(here)
+            commune = next((c for c in same if c.part_of), same[0]) if same else self._of_town(key, postal)
+        if commune is not None and commune.insee in _NUMBERED:
+            name = _NUMBERED[commune.insee][0]
+            own = next((c for c in here if c.part_of == commune.insee), None)
+            commune = own or self._arrondissements.get((name, office), commune)
         return commune.insee if commune else None
+
+    def _of_town(self, key: str, postal: str) -> Commune | None:
+        """The commune of this name in the département of a postal code that belongs to no commune; without a postal code the
+        only one of that name."""
+        same = self._by_name.get(key, ())
+        if not postal:
+            return same[0] if len(same) == 1 else None
+        called = self.named(key.split())
+        other = [self.communes[called[0].key[2:]]] if called and called[0].key.startswith("c:") else []
+        beginning = postal[: 3 if postal.startswith(("97", "98")) else 2]
+        return next(
+            (c for c in (*same, *other) if any(own.startswith(beginning) for own in c.postal_codes)), None
+        )
 
 
 def _key_of_typed(name: str) -> str:
     """The key of a name in the form in which `named` looks it up."""
     return " ".join(_SAINTS.get(word, word) for word in place_key(name).split())
+
+
+def _town_and_office(city: str) -> tuple[str, int]:
+    """`LYON CEDEX 03` → `lyon`, 3. In cities with arrondissements the post office has the number of its arrondissement;
+    0 without one."""
+    town = fold(city)
+    found = _CEDEX.search(town)
+    return (town[: found.start()], int(found[1] or 0)) if found else (town, 0)
 
 
 def _without_abbreviated_saint(name: str) -> str:
@@ -434,7 +501,7 @@ def _ordinal(text: str) -> int | None:
 def _areas(
     departments: Sequence[Mapping[str, str]], other_names: Sequence[Mapping[str, str]]
 ) -> dict[str, Place]:
-    """Départements by name and by `#number`, regions by name and by their other names."""
+    """Départements by name and by `#number`, regions by name, and both by their other names."""
     found: dict[str, Place] = {}
     regions: dict[str, Place] = {}
     for row in departments:
@@ -450,8 +517,10 @@ def _areas(
     for region in regions.values():
         found.setdefault(place_key(region.name), region)
     for row in other_names:
-        if row["place"].startswith("r:"):
-            found.setdefault(place_key(row["name"]), regions[row["place"][2:]])
+        kind, _, code = row["place"].partition(":")
+        if kind != "c":
+            area = regions[code] if kind == "r" else found[f"#{code.lower()}"]
+            found.setdefault(place_key(row["name"]), area)
     return found
 
 

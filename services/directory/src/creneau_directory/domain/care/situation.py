@@ -15,15 +15,19 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from math import ceil, cos, floor, radians
 from typing import Any
 from zlib import crc32
 
+from creneau_directory.domain.care.around import Around, in_use
 from creneau_directory.domain.care.places import Gazetteer
 from creneau_directory.domain.care.spelling import SMALL, joined
 from creneau_directory.domain.care.vocabulary import Vocabulary
 from creneau_directory.domain.ror.visibility import is_sensitive
+from creneau_shared.postal_codes import postal_code
 from creneau_shared.spelling import fold
+from creneau_shared.territories import is_abroad
 
 Resource = Mapping[str, Any]
 
@@ -100,17 +104,9 @@ class Situation:
     """the text that a suggestion shows"""
     names: tuple[str, ...]
     """the words of the person's name, folded, for the table of names"""
-
-
-@dataclass(frozen=True, slots=True)
-class Around:
-    """The resources that make a situation: the role, and those it refers to as far as they exist."""
-
-    role: Resource
-    practitioner: Resource | None = None
-    locations: Sequence[Resource] = ()
-    services: Sequence[Resource] = ()
-    organization: Resource | None = None
+    since: date | None = None
+    until: date | None = None
+    """first and last day on which the situation is found"""
 
 
 def lot_of(drawn: int) -> str:
@@ -124,16 +120,16 @@ def small_lot_of(drawn: int) -> str:
 
 
 def situation_of(found: Around, words: Vocabulary, places: Gazetteer) -> Situation | None:
-    """Returns the row of a role; None if no search may find it: the role or the professional is not active, or an offer is a
-    sensitive unit."""
-    role, person = found.role, found.practitioner
-    if role.get("active") is False or (person is not None and person.get("active") is False):
+    """Returns the row of a role; None if no search may find it: it is not in use (`in_use`), or an offer is a sensitive
+    unit."""
+    used = None if any(is_sensitive(service) for service in found.services) else in_use(found)
+    if used is None:
         return None
-    if any(is_sensitive(service) for service in found.services):
-        return None
+    found, role, person = used, used.role, used.practitioner
     codes = list(dict.fromkeys(_care_codes(found)))
-    communes = list(dict.fromkeys(filter(None, (_commune(place, places) for place in found.locations))))
-    position = next((at for at in map(_position, found.locations) if at is not None), None)
+    sites = found.sites
+    communes = list(dict.fromkeys(filter(None, (_commune(site, places) for site in sites))))
+    position = next((at for at in map(_position, sites) if at is not None), None)
     if position is None and communes:
         position = places.communes[communes[0]].place.position
     traits = list(dict.fromkeys(_traits(found)))
@@ -143,7 +139,7 @@ def situation_of(found: Around, words: Vocabulary, places: Gazetteer) -> Situati
     terms = dict.fromkeys(
         (
             *codes,
-            *_areas(communes, found.locations, places),
+            *_areas(communes, sites, places),
             *(cells(*position) if position else ()),
             *(f"n:{name}" for name in (*own_names, *other_names)),
             *traits,
@@ -166,6 +162,8 @@ def situation_of(found: Around, words: Vocabulary, places: Gazetteer) -> Situati
         longitude=position[1] if position else None,
         label=_label(found, codes, words, town),
         names=tuple(own_names),
+        since=found.since,
+        until=found.until,
     )
 
 
@@ -258,6 +256,8 @@ def _care_facets(codes: Sequence[str]) -> Iterator[str]:
 
 def _commune(location: Resource, places: Gazetteer) -> str | None:
     address = location.get("address") or {}
+    if is_abroad(address.get("country") or ""):
+        return None
     code = next((code for kind, code in codes_of(location) if kind == "R13"), None)
     return places.insee_of(code, address.get("postalCode"), address.get("city"))
 
@@ -272,8 +272,12 @@ def _areas(communes: Sequence[str], locations: Sequence[Resource], places: Gazet
         if commune.department in places.region_of:
             yield f"r:{places.region_of[commune.department]}"
     for location in locations:
-        if postal_code := (location.get("address") or {}).get("postalCode"):
-            yield f"z:{postal_code.replace(' ', '')}"
+        address = location.get("address") or {}
+        code = (
+            None if is_abroad(address.get("country") or "") else postal_code(address.get("postalCode") or "")
+        )
+        if code is not None:
+            yield f"z:{code}"
 
 
 def _position(location: Resource) -> tuple[float, float] | None:
@@ -307,7 +311,7 @@ def _traits(found: Around) -> Iterator[str]:
                 yield "new-patient:true"
             elif kind == "R338" and code in ("15", "16", "17"):
                 yield "accessibility:wheelchair"
-    yield from _extensions([*parts, *found.locations, found.organization or {}])
+    yield from _extensions([*parts, *found.locations, *found.sites, found.organization or {}])
 
 
 def _modes(parts: Iterable[Resource]) -> Iterator[str]:
@@ -360,9 +364,8 @@ def _name_words(name: str) -> list[str]:
 
 
 def _place_words(found: Around) -> list[str]:
-    names = [place.get("name", "") for place in found.locations] + [
-        (found.organization or {}).get("name", "")
-    ]
+    named = (*found.locations, *found.sites, found.organization or {})
+    names = [one.get("name", "") for one in named]
     words = dict.fromkeys(word for name in names for word in fold(name).split())
     return [word for word in words if word not in SMALL and word not in _NAMELESS and len(word) > 2]
 

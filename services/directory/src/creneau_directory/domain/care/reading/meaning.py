@@ -27,7 +27,7 @@ def intent_of(
         if p.kind == "name" and isinstance(p.meaning, tuple)
     )
     filters, excluded = wishes_of(said, words)
-    place, near = place_of(said, places)
+    place, near = place_of(said)
     ignored = ignored_of(words, pieces)
     said = with_what_is_over(words, said, pieces)
     terms = [(p, p.meaning) for p in said if isinstance(p.meaning, Term)]

@@ -11,7 +11,8 @@ from creneau_directory.domain.care.reading.meaning import intent_of
 from creneau_directory.domain.care.reading.names import NamePieces
 from creneau_directory.domain.care.reading.terms import TermPieces
 from creneau_directory.domain.care.reading.towns import PlacePieces
-from creneau_directory.domain.care.reading.typed_words import words_of
+from creneau_directory.domain.care.reading.typed_words import with_postal_codes, words_of
+from creneau_directory.domain.care.reading.where import with_ordinals, within_areas
 from creneau_directory.domain.care.vocabulary import Vocabulary, vocabulary
 
 
@@ -27,13 +28,14 @@ class Reader:
 
     def read(self, text: str, known: KnownNames | None = None) -> Intent:
         """Returns the best reading of a text; `known`: which of its pieces (`name_pieces`) are names in the directory."""
-        words, known = words_of(text), known or KnownNames()
+        words, known = with_postal_codes(words_of(text), self._places), known or KnownNames()
         found = (*self._terms.of(words), *self._towns.of(words), *self._names.of(words, known))
         pieces = sorted(found, key=lambda piece: piece.start)
         best = best_cover(words, [piece for piece in pieces if not self._names.is_idle(words, piece, known)])
         if not any(piece.kind in ("care", "motive") for piece in best):
             best = best_cover(words, pieces)
         chosen = with_name(with_place(words, best, pieces), pieces)
+        chosen = within_areas(with_ordinals(words, chosen, self._places), self._places)
         return intent_of(words, chosen, self._vocabulary, self._places)
 
 

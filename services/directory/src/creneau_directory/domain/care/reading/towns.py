@@ -20,7 +20,7 @@ ARTICLE_LETTERS_MIN = 5
 NAME_WORDS_MAX = 4
 """most words in a misspelt name of a town"""
 BEFORE_A_NUMBER = frozenset({"dans", "le", "du", "en"})
-AFTER_A_NUMBER = frozenset({"e", "er", "eme", "ieme", "arrondissement", "arr", "ardt"})
+AFTER_A_NUMBER = frozenset({"e", "er", "eme", "ieme", "arrondissement", "arr", "ardt", "arrdt", "arrond"})
 
 
 class PlacePieces:
@@ -42,7 +42,11 @@ class PlacePieces:
             return
         ordinal = self._places.arrondissement(None, words[start])
         if ordinal is not None:
-            yield Piece(start, start + 1, "place", 0.8, ordinal)
+            if start and words[start - 1] == "en":
+                yield Piece(start, start + 1, "aside", 0.8)  # a class at school: `en 6eme`
+            else:
+                yield Piece(start, start + 1, "place", 0.8, ordinal)
+        yield from self._with_city_after(words, start)
         content: list[str] = []
         for end in range(start + 1, min(len(words), start + self._places.longest + 2) + 1):
             word = words[end - 1]
@@ -134,6 +138,20 @@ class PlacePieces:
             while at < len(words) and words[at] in AFTER_A_NUMBER:
                 at += 1
             yield Piece(start, at, "place", worth + 1.3, place)
+
+    def _with_city_after(self, words: Sequence[str], start: int) -> Iterator[Piece]:
+        """`3e arrondissement de lyon`, `dans le 6e à marseille`; a bare number and one in words only with `arrondissement`."""
+        at = start + 1
+        while at < len(words) and words[at] in AFTER_A_NUMBER:
+            at += 1
+        alone = at == start + 1
+        while at < len(words) and (words[at] in SMALL or words[at] in PLACE_WORDS):
+            at += 1
+        if at == len(words) or (alone and self._places.arrondissement(None, words[start]) is None):
+            return
+        place = self._places.arrondissement(words[at], words[start])
+        if place is not None:
+            yield Piece(start, at + 1, "place", 2.25, place)
 
 
 def _worth_of_misspelt(sure: float, content: int) -> float:

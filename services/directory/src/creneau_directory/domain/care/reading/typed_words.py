@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from creneau_directory.domain.care.places import Gazetteer
 from creneau_directory.domain.care.vocabulary import IDLE, Vocabulary
 from creneau_shared.spelling import fold
 
@@ -18,6 +19,23 @@ _GLUED = re.compile(
 
 def words_of(text: str) -> list[str]:
     return _GLUED.sub(" ", fold(text)).split()[:WORDS_MAX]
+
+
+def with_postal_codes(words: Sequence[str], places: Gazetteer) -> list[str]:
+    """Joins two words that are a postal code together: `35 000`, `97 400`, `35.000`."""
+    joined: list[str] = []
+    for word in words:
+        if joined and _has_digits(joined[-1], 2) and _has_digits(word, 3):
+            code = joined[-1] + word
+            if places.is_postal_code(code):
+                joined[-1] = code
+                continue
+        joined.append(word)
+    return joined
+
+
+def _has_digits(word: str, count: int) -> bool:
+    return len(word) == count and word.isascii() and word.isdigit()
 
 
 _NUMBER = re.compile(r"[0-9]+(?:er|e|eme|ieme)?")
@@ -59,11 +77,24 @@ _UNITS = frozenset(
     ]
 )
 """words for what a number counts"""
+_FIRST_ONES = re.compile(r"1e?re?|2n?de?|[2-5](?:e|eme|ieme)")
+_HAPPENINGS = frozenset(
+    [
+        *("dose", "doses", "rappel", "injection", "vaccin", "vaccination", "enfant", "bebe", "grossesse"),
+        *("rendez", "rdv", "consultation", "visite", "seance", "echographie", "echo", "annee"),
+    ]
+)
+"""words for what happens to somebody a first to a fifth time: `2e dose`, `1er rendez-vous`"""
 
 
 def is_counted(words: Sequence[str], at: int) -> bool:
     """Whether a number counts the next word and is no place: `12 ans` is not the Aveyron, `9eme mois` no arrondissement."""
-    return at + 1 < len(words) and words[at + 1] in _UNITS and _NUMBER.fullmatch(words[at]) is not None
+    if at + 1 == len(words):
+        return False
+    word, counted = words[at], words[at + 1]
+    return (counted in _UNITS and _NUMBER.fullmatch(word) is not None) or (
+        counted in _HAPPENINGS and _FIRST_ONES.fullmatch(word) is not None
+    )
 
 
 def is_title(words: Vocabulary, text: Sequence[str], at: int) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -9,7 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from creneau_web.care.finding import once_each
 from creneau_web.care.folding import fold
+from creneau_web.care.model import Professional
 from creneau_web.care.reading import opening_of, professionals_of
 from creneau_web.care.towns import choices_of
 from creneau_web.care.understood import told_of
@@ -328,3 +331,26 @@ def test_an_address_that_was_left_is_not_shown(said: dict[str, Any], shown: bool
     assert found.place is not None
     assert ("République" in found.place.address) is shown
     assert found.zone.key == "Indian/Reunion"
+
+
+def in_place(role: str, who: str, place: str | None, *specialties: str) -> Professional:
+    whole = professionals_of(searchset(ROLE, PRACTITIONER, PLACE), NOW)[0]
+    assert whole.place is not None
+    at = replace(whole.place, id=place) if place else None
+    return replace(whole, id=role, practitioner=who, place=at, specialties=specialties)
+
+
+def test_a_professional_with_a_role_for_each_skill_is_one_result_in_a_place() -> None:
+    """The one with free times, whichever it is; where none has any, one with all that they do. Two agendas stay two."""
+    skills = [in_place("r1", "p", "l", "Médecine générale"), in_place("r2", "p", "l", "Médecine du sport")]
+    elsewhere, other = in_place("r3", "p", "m", "Médecine générale"), in_place("r4", "q", "l", "Dermatologie")
+    alone = [in_place("r5", "s", None), in_place("r6", "s", None)]
+    people = [skills[0], other, skills[1], elsewhere, *alone]
+    opening = opening_of(SLOT, other.zone)
+    assert [one.id for one in once_each(people, {"r2": (opening,)})] == ["r4", "r2", "r3", "r5", "r6"]
+    assert [one.id for one in once_each(people, {"r1": (opening,), "r2": (opening,)})] == [
+        one.id for one in people
+    ]
+    folded = once_each(people, {"r4": (opening,)})
+    assert [one.id for one in folded] == ["r1", "r4", "r3", "r5", "r6"]
+    assert folded[0].specialties == ("Médecine générale", "Médecine du sport")

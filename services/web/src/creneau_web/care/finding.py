@@ -87,7 +87,7 @@ class Finding:
         few = len(found.people) <= PAGE
         try:
             first = await self._free(public, found.people, mode, FIRST if few else 1)
-            fitting = _soonest_first(found.people, first, only_free=bool(mode))
+            fitting = _soonest_first(once_each(found.people, first), first, only_free=bool(mode))
             shown = fitting[begin:end]
             free = tuple(p for p in shown if p.id in first)
             openings = first if few else await self._free(public, free, mode, FIRST)
@@ -96,11 +96,12 @@ class Finding:
                 raise
             # Who is there, and their telephone numbers, help while the agendas cannot be asked.
             unknown = Availability(known=False)
-            return replace(found, cards=tuple(Card(p, unknown) for p in found.people[begin:end]))
+            people = once_each(found.people, {})
+            return replace(found, people=people, cards=tuple(Card(p, unknown) for p in people[begin:end]))
         return replace(
             found,
             people=fitting,
-            total=len(fitting) if mode else found.total,
+            total=len(fitting) if mode else found.total - len(found.people) + len(fitting),
             cards=tuple(Card(p, Availability(openings.get(p.id, ())[:FIRST])) for p in shown),
         )
 
@@ -131,6 +132,30 @@ class Finding:
         people = tuple(professionals_of(bundle, fhir.at))
         total = bundle.get("total", len(people))
         return Found(people, total, total, len(people), told, town_of(parameters), typed=what)
+
+
+def once_each(
+    people: Sequence[Professional], openings: Mapping[str, Sequence[Opening]]
+) -> tuple[Professional, ...]:
+    """Those who have free times, and of the others each professional once in a place, with the specialities of all their
+    roles there: the Annuaire Santé has a role for each skill, and an agenda may be of any of them."""
+    free = [one for one in people if one.id in openings]
+    at = {_whom_and_where(one) for one in free}
+    others: dict[tuple[str, str], Professional] = {}
+    for one in people:
+        key = _whom_and_where(one)
+        if one.id in openings or key in at:
+            continue
+        known = others.get(key, one)
+        specialties = tuple(dict.fromkeys((*known.specialties, *one.specialties)))
+        others[key] = replace(known, specialties=specialties)
+    kept = {one.id: one for one in (*free, *others.values())}
+    return tuple(kept[one.id] for one in people if one.id in kept)
+
+
+def _whom_and_where(one: Professional) -> tuple[str, str]:
+    """The professional and the place; the role itself if one of them is not known."""
+    return (one.practitioner, one.place.id) if one.practitioner and one.place else (one.id, "")
 
 
 def _soonest_first(

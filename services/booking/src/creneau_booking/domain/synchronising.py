@@ -51,6 +51,8 @@ class Known:
     has_room: bool = False
     named: bool = False
     in_window: bool = True
+    is_group: bool = False
+    """whether its places are taken one by one"""
 
 
 @dataclass(frozen=True, slots=True)

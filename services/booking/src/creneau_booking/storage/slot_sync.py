@@ -80,10 +80,13 @@ _CLOSURES = """
 SELECT lower(period) AS start, upper(period) AS until FROM agenda_closure
 WHERE schedule_key = $1 AND period && tstzrange($2, $3)
 """
-_KEEP_CLOSED = """
-INSERT INTO agenda_closed_slot (schedule_key, start, id)
-SELECT schedule_key, start, id FROM slot WHERE schedule_key = $1 AND start = ANY($2) AND said = 'busy-unavailable'
-ON CONFLICT DO NOTHING
+_NAMED = "unnest($2::timestamptz[], $3::uuid[]) AS named (start, id)"
+_KEEP_CLOSED = f"""
+INSERT INTO agenda_closed_slot (schedule_key, start, id) SELECT $1, start, id FROM {_NAMED} ON CONFLICT DO NOTHING
+"""
+_SAID_CLOSED = f"""
+DELETE FROM agenda_closed_slot AS closed USING {_NAMED}
+WHERE closed.schedule_key = $1 AND closed.start = named.start AND closed.id = named.id
 """
 _REMOVE = f"""
 WITH gone AS (
@@ -169,8 +172,8 @@ async def synchronise(
         starts, ids = [row["start"] for row in gone], [row["id"] for row in gone]
         await connection.execute(_REMOVE, agenda, starts, ids, context.now)
     await _write(connection, context, agenda, parts, rows, found)
-    if closed:
-        await connection.execute(_KEEP_CLOSED, agenda, closed)
+    if closures:
+        await _remember(connection, agenda, parts, rows, found, closed)
     return found
 
 
@@ -204,18 +207,37 @@ def _part(one: SlotSent, part: Part) -> SlotSent:
 
 def _under_closures(
     closures: Sequence[Record], sent: Sequence[SlotSent]
-) -> tuple[Sequence[SlotSent], list[datetime]]:
-    """Returns what is sent as it is to stand, and the starts of the slots that the practice has closed. A feed knows nothing
-    of that, and does not open them; they are free again once the closure is taken back."""
+) -> tuple[Sequence[SlotSent], frozenset[int]]:
+    """Returns what is sent as it is to stand, and which of it (indexes) the practice has closed. A feed knows nothing of
+    that, and does not open them."""
     if not closures:
-        return sent, []
-    under, starts = list(sent), []
+        return sent, frozenset()
+    under, closed = list(sent), set()
     for index, one in enumerate(sent):
         row = one.row
         if row.status == "free" and any(c["start"] < row.end and row.start < c["until"] for c in closures):
             under[index] = replace(one, row=replace(row, status="busy-unavailable"))
-            starts.append(row.start)
-    return under, starts
+            closed.add(index)
+    return under, frozenset(closed)
+
+
+async def _remember(
+    connection: Connection,
+    agenda: int,
+    sent: Sequence[SlotSent],
+    rows: Sequence[Record],
+    found: Difference,
+    closed: frozenset[int],
+) -> None:
+    """Remembers which slots are free again once the closure is taken back: those of the sent ones (indexes) that it alone has
+    closed, and none that the feed itself says to be closed."""
+    ids = {index: rows[at]["id"] for index, at in found.there.items()}
+    ids |= {index: sent[index].row.id for index in found.created}
+    own = [index for index in ids if index not in closed and sent[index].row.status == "busy-unavailable"]
+    for statement, indexes in ((_KEEP_CLOSED, [i for i in ids if i in closed]), (_SAID_CLOSED, own)):
+        if indexes:
+            starts = [sent[index].row.start for index in indexes]
+            await connection.execute(statement, agenda, starts, [ids[index] for index in indexes])
 
 
 def _require_distinct(sent: Sequence[SlotSent]) -> None:

@@ -10,7 +10,7 @@ from services.booking.tests.api.test_cancel import said
 from services.booking.tests.api.test_confirmation import CANCELLED
 from services.booking.tests.client import code
 from services.booking.tests.conftest import Callers
-from services.booking.tests.factories import SLOT_LENGTH, appointment, parameters, ref, slot, utc
+from services.booking.tests.factories import SLOT_LENGTH, appointment, parameters, ref, slot, unique, utc
 from services.booking.tests.one_place import require_one_truth
 from services.booking.tests.practice import Practice
 from services.booking.tests.surgery import Surgery, open_surgery
@@ -108,6 +108,56 @@ async def test_71_a_practice_overbooks_for_a_reason(
     assert (await software.patch(f"Appointment/{ids[1]}", CANCELLED)).status_code == 200
     assert await practice.slot_statuses(surgery.slots[:1]) == ["free"]
     assert await practice.occupied(surgery.practitioner) == []
+
+
+async def test_71_one_over_two_visits_takes_the_time_of_the_first_that_goes(
+    callers: Callers, practice: Practice, surgery: Surgery
+) -> None:
+    """71: a visit that lies over two others has the slot of the one that is off, and with it the professional at that time
+    and no longer: nobody is sent to them in another agenda, and the other visit keeps them."""
+    software = callers.software()
+    one, two, three, four = [await practice.new_patient() for _ in range(4)]
+    start, half, end = (surgery.start + n * SLOT_LENGTH for n in range(3))
+    both = [
+        (await callers.patient(who).post("Appointment", wanted)).json()["id"]
+        for who, wanted in (
+            (one, at_first(surgery, one)),
+            (two, appointment("booked", slots=surgery.slots[1:2], patient=two, start=half)),
+        )
+    ]
+    over = appointment(
+        "booked",
+        slots=surgery.slots[:2],
+        patient=three,
+        start=start,
+        length=2 * SLOT_LENGTH,
+        extension=FEVER,
+    )
+    answer = await software.post("Appointment", over)
+    assert answer.status_code == 201, answer.text
+    third = answer.json()["id"]
+    elsewhere = await practice.open_agenda(2, practitioner=surgery.practitioner, start=start)
+    assert (await software.patch(f"Appointment/{both[0]}", CANCELLED)).status_code == 200
+    assert await practice.occupied(surgery.practitioner) == [(start, half, third), (half, end, both[1])]
+    assert await practice.slot_statuses(elsewhere.slots) == ["busy-unavailable"] * 2
+    # A colleague joins the agenda, and leaves it: they are taken with each visit as the professional is.
+    colleague = f"Practitioner/{unique('prat')}"
+    agenda = (await software.get(f"Schedule/{surgery.agenda}")).json()
+    joined = {**agenda, "actor": [*agenda["actor"], ref(colleague)]}
+    assert (await software.put(f"Schedule/{surgery.agenda}", joined)).status_code == 200
+    assert await practice.occupied(colleague) == await practice.occupied(surgery.practitioner)
+    assert (await software.put(f"Schedule/{surgery.agenda}", agenda)).status_code == 200
+    assert await practice.occupied(colleague) == []
+    there = appointment("booked", slots=elsewhere.slots[:1], patient=four, start=start)
+    refused = await callers.patient(four).post("Appointment", there)
+    assert (refused.status_code, code(refused)) == (409, "actor-occupied"), refused.text
+    assert (await software.patch(f"Appointment/{both[1]}", CANCELLED)).status_code == 200
+    assert await practice.occupied(surgery.practitioner) == [(start, half, third), (half, end, third)]
+    await require_one_truth(practice.database.pool)
+    assert (await software.patch(f"Appointment/{third}", CANCELLED)).status_code == 200
+    assert await practice.occupied(surgery.practitioner) == []
+    assert await practice.slot_statuses(elsewhere.slots) == ["free"] * 2
+    assert await practice.slot_statuses(surgery.slots[:2]) == ["free"] * 2
 
 
 async def test_71_the_second_goes_first(callers: Callers, practice: Practice, surgery: Surgery) -> None:

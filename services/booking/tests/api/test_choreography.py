@@ -10,7 +10,7 @@ import pytest
 from services.booking.tests.api.test_answers import response
 from services.booking.tests.client import Caller, code
 from services.booking.tests.conftest import Callers
-from services.booking.tests.factories import appointment, slot
+from services.booking.tests.factories import appointment, parameters, slot
 from services.booking.tests.practice import Practice
 from services.booking.tests.surgery import Surgery, open_surgery
 
@@ -147,4 +147,42 @@ async def test_85_74_what_was_marked_for_it_is_free_with_it(
     else:
         await client.put(path, {**one, "status": "cancelled"})
     assert (await client.read(path))["status"] == "cancelled"
+    assert await practice.slot_statuses(surgery.slots[:1]) == ["free"]
+
+
+@pytest.mark.parametrize("closed", ["before", "afterwards"])
+async def test_85_what_was_marked_in_a_closed_time_stays_closed(
+    callers: Callers, practice: Practice, closed: str
+) -> None:
+    """The practice sees somebody all the same in a time that it has closed: given back, that is offered to nobody, until the
+    closure is taken back."""
+    surgery, who = await open_surgery(practice), await practice.new_patient()
+    client = Scheduler(callers.software(), surgery, if_match=False)
+    ours = await practice.slot(surgery.slots[0])
+
+    async def close(action: str) -> None:
+        period = {"start": ours["start"], "end": ours["end"], "confirm": "true"}
+        answer = await callers.software().post(
+            f"Schedule/{surgery.agenda}/$close", parameters(**period, action=action)
+        )
+        assert answer.status_code == 200, answer.text
+
+    if closed == "before":
+        await close("cancel")
+    await client.mark("busy-tentative")
+    if closed == "afterwards":
+        await close("cancel")
+    one = await client.post(
+        appointment(
+            "pending",
+            slots=surgery.slots[:1],
+            patient=who,
+            actors=[surgery.practitioner],
+            start=surgery.start,
+        )
+    )
+    assert await practice.slot_statuses(surgery.slots[:1]) == ["busy-tentative"]
+    await client.put(f"Appointment/{one['id']}", {**one, "status": "cancelled"})
+    assert await practice.slot_statuses(surgery.slots[:1]) == ["busy-unavailable"]
+    await close("reopen")
     assert await practice.slot_statuses(surgery.slots[:1]) == ["free"]

@@ -9,7 +9,16 @@ import pytest
 from services.booking.tests.api.test_openings import an_agenda, book, put, slots_of, starts_of
 from services.booking.tests.client import Caller
 from services.booking.tests.conftest import Callers
-from services.booking.tests.factories import CONSULTATION, SKIN, VIDEO, appointment, unique
+from services.booking.tests.factories import (
+    CONSULTATION,
+    SKIN,
+    SLOT_LENGTH,
+    VIDEO,
+    appointment,
+    slot,
+    unique,
+    utc,
+)
 from services.booking.tests.openings import FIRST_VISIT, FOLLOW_UP, opening
 from services.booking.tests.practice import Practice
 from services.booking.tests.surgery import hear, open_surgery, role_resource
@@ -326,3 +335,68 @@ async def test_a_preview_says_that_a_hold_will_end(callers: Callers, practice: P
     assert (foretold["outcome"], "slot" in foretold) == ("cancelled", False)
     _, [done] = await close(software, agenda["id"], confirm=True)
     assert (done["outcome"], "slot" in done) == ("cancelled", False)
+
+
+async def test_a_visit_that_lies_in_it_in_part_keeps_its_length(callers: Callers, practice: Practice) -> None:
+    """It begins before the closed time, in a slot that stays open: it is foretold with its own start, and goes to a time as
+    long as it lasts, or stays."""
+    software = callers.software()
+    agenda = await practice.open_agenda(2, start=MORNING)
+    await practice.fill(agenda.id, 2, MORNING + timedelta(days=1))
+    wanted = appointment(
+        "booked",
+        slots=agenda.slots,
+        patient=await practice.new_patient(),
+        start=MORNING,
+        length=2 * SLOT_LENGTH,
+    )
+    booked = await software.post("Appointment", wanted)
+    assert booked.status_code == 201, booked.text
+    later = {"start": utc(agenda.at(1)), "end": utc(agenda.at(2))}
+
+    async def close_later(**more: Any) -> dict[str, Any]:
+        body = closure(**more)
+        body["parameter"][0] = {"name": "period", "valuePeriod": later}
+        answer = await software.post(f"Schedule/{agenda.id}/$close", body)
+        assert answer.status_code == 200, answer.text
+        [one] = [part for part in answer.json()["parameter"] if part["name"] == "appointment"]
+        return {part["name"]: _value(part) for part in one["part"]}
+
+    foretold = await close_later()
+    assert (foretold["start"], "slot" in foretold) == (utc(MORNING), False)
+    left = await close_later(confirm=True)
+    assert (left["start"], left["outcome"]) == (utc(MORNING), "left")
+    assert left["issue"]["issue"][0]["details"]["coding"][0]["code"] == "no-free-time"
+    long = slot(unique("creneau"), agenda.id, MORNING + timedelta(days=2), 2 * SLOT_LENGTH)
+    await practice.put(long)
+    moved = await close_later(confirm=True)
+    assert (moved["outcome"], moved["slot"]) == ("moved", f"Slot/{long['id']}")
+    now = (await software.get(f"Appointment/{booked.json()['id']}")).json()
+    assert (now["start"], now["end"]) == (long["start"], long["end"])
+
+
+async def test_who_was_put_beside_another_within_their_slot_is_moved_too(
+    callers: Callers, practice: Practice
+) -> None:
+    """A second visit that begins in the middle of the first one's slot finds a time as long as it lasts."""
+    software, half = callers.software(), SLOT_LENGTH / 2
+    agenda = await practice.open_agenda(1, start=MORNING)
+    await practice.fill(agenda.id, 1, MORNING + timedelta(days=1))
+    await book(software, await practice.slot(agenda.slots[0]), await practice.new_patient())
+    wanted = appointment(
+        "booked",
+        slots=agenda.slots,
+        patient=await practice.new_patient(),
+        start=MORNING + half,
+        length=half,
+        extension=[{"url": OVERBOOKING_REASON, "valueString": "fièvre"}],
+    )
+    second = await software.post("Appointment", wanted)
+    assert second.status_code == 201, second.text
+    short = slot(unique("creneau"), agenda.id, MORNING + timedelta(days=3), half)
+    await practice.put(short)
+    _, done = await close(software, agenda.id, confirm=True)
+    assert [(one["outcome"], one["new-start"]) for one in done] == [
+        ("moved", utc(MORNING + timedelta(days=1))),
+        ("moved", short["start"]),
+    ]

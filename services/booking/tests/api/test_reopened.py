@@ -8,7 +8,7 @@ import pytest
 from services.booking.tests.api.test_places import capacity, place
 from services.booking.tests.api.test_waiting import agenda_wish, join, read
 from services.booking.tests.conftest import Callers
-from services.booking.tests.factories import parameters, schedule, slot, unique, utc
+from services.booking.tests.factories import SLOT_LENGTH, parameters, schedule, slot, unique, utc
 from services.booking.tests.practice import Practice
 from services.booking.tests.surgery import hear, open_surgery, role_resource
 
@@ -192,3 +192,52 @@ async def test_a_slot_written_alone_does_not_either(callers: Callers, practice: 
     reopened = await software.post(f"Schedule/{agenda.id}/$close", parameters(**said, action="reopen"))
     assert reopened.status_code == 200, reopened.text
     assert await practice.slot_statuses([*ids, beside["id"]]) == ["free"] * (len(ids) + 1)
+
+
+async def test_83_what_a_feed_says_is_closed_stays_closed_beside_what_begins_with_it(
+    callers: Callers, practice: Practice
+) -> None:
+    """Two slots begin together, as where services have several lengths; one of them the practice does not offer. Its closure
+    is taken back, and that one is not opened by its neighbour, whether the feed names it again or not."""
+    agenda, software = await practice.open_agenda(2), callers.software()
+    own, unnamed = (
+        slot(unique("lang"), agenda.id, agenda.at(index), 2 * SLOT_LENGTH, "busy-unavailable")
+        for index in (0, 1)
+    )
+    for one in (own, unnamed):
+        await practice.put(one)
+    said = {"start": utc(agenda.at(0)), "end": utc(agenda.at(3)), "confirm": "true"}
+    closed = await software.post(f"Schedule/{agenda.id}/$close", parameters(**said, action="cancel"))
+    assert closed.status_code == 200, closed.text
+    fed = [own, *(slot(id_, agenda.id, agenda.at(index)) for index, id_ in enumerate(agenda.slots))]
+    bundle = {"resourceType": "Bundle", "type": "collection", "entry": [{"resource": s} for s in fed]}
+    synced = await software.post(f"Schedule/{agenda.id}/$sync-slots", bundle)
+    assert synced.status_code == 200, synced.text
+    reopened = await software.post(f"Schedule/{agenda.id}/$close", parameters(**said, action="reopen"))
+    assert reopened.status_code == 200, reopened.text
+    assert await practice.slot_statuses(agenda.slots) == ["free", "free"]
+    assert await practice.slot_statuses([own["id"], unnamed["id"]]) == ["busy-unavailable"] * 2
+
+
+@pytest.mark.parametrize("last", ["busy-unavailable", "free"])
+async def test_83_the_last_word_of_a_feed_holds_once_the_closure_is_taken_back(
+    callers: Callers, practice: Practice, last: str
+) -> None:
+    """What was free when it was closed, and of which the feed says meanwhile that it is not offered, stays so; until the feed
+    says that it is free."""
+    agenda, software = await practice.open_agenda(2), callers.software()
+    said = {"start": utc(agenda.at(0)), "end": utc(agenda.at(2)), "confirm": "true"}
+    closed = await software.post(f"Schedule/{agenda.id}/$close", parameters(**said, action="cancel"))
+    assert closed.status_code == 200, closed.text
+    for status in ("free", "busy-unavailable", last):
+        fed = [
+            slot(agenda.slots[0], agenda.id, agenda.at(0), status=status),
+            slot(agenda.slots[1], agenda.id, agenda.at(1)),
+        ]
+        bundle = {"resourceType": "Bundle", "type": "collection", "entry": [{"resource": s} for s in fed]}
+        synced = await software.post(f"Schedule/{agenda.id}/$sync-slots", bundle)
+        assert synced.status_code == 200, synced.text
+        assert await practice.slot_statuses(agenda.slots) == ["busy-unavailable"] * 2
+    reopened = await software.post(f"Schedule/{agenda.id}/$close", parameters(**said, action="reopen"))
+    assert reopened.status_code == 200, reopened.text
+    assert await practice.slot_statuses(agenda.slots) == [last, "free"]

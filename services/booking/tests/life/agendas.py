@@ -76,7 +76,9 @@ class Agendas(Comparing):
 
     @rule(
         block=st.integers(0, 3),
-        said=st.lists(st.sampled_from(["free", "free", "busy", None]), min_size=3, max_size=3),
+        said=st.lists(
+            st.sampled_from(["free", "free", "busy", "busy-unavailable", None]), min_size=3, max_size=3
+        ),
     )
     def synchronise(self, block: int, said: list[str | None]) -> None:
         """The feed says what there is in a block."""

@@ -79,10 +79,10 @@ class Saying(State):
                 self.freed[known.uid] = None
             elif not conflict:
                 counts["unchanged"] += 1
-        for key in closed:
+        for key, status in said.items():
             under = self.at(key)
-            if under is not None and under.said == "busy-unavailable":
-                under.closed = True
+            if under is not None and status == "busy-unavailable":
+                under.closed = key in closed
         return counts
 
     def free_again(self, agenda: str) -> None:

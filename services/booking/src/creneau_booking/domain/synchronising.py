@@ -51,6 +51,8 @@ class Known:
     has_room: bool = False
     named: bool = False
     in_window: bool = True
+    is_group: bool = False
+    """whether its places are taken one by one"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,8 @@ class Difference:
     deleted: list[int] = field(default_factory=list)
     unchanged: int = 0
     conflicts: list[Contradiction] = field(default_factory=list)
+    there: dict[int, int] = field(default_factory=dict)
+    """sent → known, where that is afterwards when it is sent to be: all but the moved and the created"""
 
 
 def difference(known: Sequence[Known], sent: Sequence[Sent], *, whole: bool) -> Difference:
@@ -105,6 +109,7 @@ def _compare(found: Difference, known: Sequence[Known], at: int, sent: Sent, ind
             return
         if sent.said.status == "free" and not there.has_room:
             found.conflicts.append(Contradiction(there, "said-free"))
+    found.there[index] = at
     if not _is_said(there, sent.said):
         found.updated.append((at, index))
     elif there.taken_by is None or there.has_room or sent.said.status != "free":

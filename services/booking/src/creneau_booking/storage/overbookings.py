@@ -31,7 +31,7 @@ WITH marked AS (
 _MARK_SQL = _MARK.format(extra=f"'{OVERBOOKED}' || coalesce(slot.extra, '')", still="NOT")
 _UNMARK_SQL = _MARK.format(extra=f"nullif(replace(slot.extra, '{OVERBOOKED}', ''), '')", still="")
 _OVERBOOKED = f"""
-SELECT id, coalesce(name, id::text) AS name, schedule_key, start, taken_by FROM slot
+SELECT id, coalesce(name, id::text) AS name, schedule_key, start, "end", taken_by FROM slot
 WHERE id = ANY($1::uuid[]) AND {IS_OVERBOOKED.format(slot="slot")} ORDER BY schedule_key, start, id FOR UPDATE
 """
 _THERE = """
@@ -51,7 +51,8 @@ _TAKING = [f"status={status}" for status in SLOT_STATUS_OF]
 
 @dataclass(frozen=True, slots=True)
 class Heir:
-    """The appointment that inherits a slot, and the actors that it takes, and for how long."""
+    """The appointment that inherits a slot, and the actors that it takes, for its time in that slot: who has another slot
+    beside keeps them there."""
 
     appointment: str
     actors: tuple[str, ...]
@@ -84,7 +85,8 @@ async def left(
             actors = await connection.fetch(
                 "SELECT actor FROM agenda_actor WHERE schedule_key = $1 ORDER BY 1", slot["schedule_key"]
             )
-            start, end = (instant_of(visit[name]) for name in ("start", "end"))
+            start = max(slot["start"], instant_of(visit["start"]))
+            end = min(slot["end"], instant_of(visit["end"]))
             heirs.append(Heir(there[0]["id"], tuple(row["actor"] for row in actors), start, end))
         if len(there) < 2:
             await connection.execute(_UNMARK_SQL, [slot["id"]], now)

@@ -7,13 +7,14 @@ nor writes unchanged slots.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
 from asyncpg import Record
 
+from creneau_booking.domain.parts_sent import Part, parts_around_taken
 from creneau_booking.domain.refusals.feeds import AgendaWrittenMeanwhile, SlotSentTwice
 from creneau_booking.domain.refusals.offering import SlotMadeMeanwhile
 from creneau_booking.domain.synchronising import ECHOES, Difference, Known, SaidSlot, Sent, difference
@@ -33,6 +34,7 @@ from creneau_booking.storage.slots_together import (
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.storage.generic import owned_by, require_owned, to_milliseconds
 from creneau_shared.fhir.storage.store import WriteContext
+from creneau_shared.ids import new_uuid
 
 COMPARED_AGAIN_MAX = 5
 """how often the comparison is made, as slots may change meanwhile"""
@@ -45,7 +47,8 @@ _SYNCHRONISED = (
 )
 _KNOWN = f"""
 SELECT slot.id, slot.name, slot.start, slot."end", slot.said::text AS said, {HOLDER} AS taken_by,
-  coalesce(slot.places, 0) > 0 AS has_room, nullif(replace(slot.extra, '{OVERBOOKED}', ''), '') AS extra, slot.terms,
+  coalesce(slot.places, 0) > 0 AS has_room, slot.places IS NOT NULL AS is_group,
+  nullif(replace(slot.extra, '{OVERBOOKED}', ''), '') AS extra, slot.terms,
   slot.version, slot.last_updated, kind.digest, slot.schedule_key,
   slot.start >= $2::timestamptz AND slot.start < $3::timestamptz AS in_window
 FROM slot JOIN slot_kind kind ON kind.key = slot.kind_key
@@ -77,10 +80,13 @@ _CLOSURES = """
 SELECT lower(period) AS start, upper(period) AS until FROM agenda_closure
 WHERE schedule_key = $1 AND period && tstzrange($2, $3)
 """
-_KEEP_CLOSED = """
-INSERT INTO agenda_closed_slot (schedule_key, start, id)
-SELECT schedule_key, start, id FROM slot WHERE schedule_key = $1 AND start = ANY($2) AND said = 'busy-unavailable'
-ON CONFLICT DO NOTHING
+_NAMED = "unnest($2::timestamptz[], $3::uuid[]) AS named (start, id)"
+_KEEP_CLOSED = f"""
+INSERT INTO agenda_closed_slot (schedule_key, start, id) SELECT $1, start, id FROM {_NAMED} ON CONFLICT DO NOTHING
+"""
+_SAID_CLOSED = f"""
+DELETE FROM agenda_closed_slot AS closed USING {_NAMED}
+WHERE closed.schedule_key = $1 AND closed.start = named.start AND closed.id = named.id
 """
 _REMOVE = f"""
 WITH gone AS (
@@ -146,11 +152,16 @@ async def synchronise(
     """Brings the slots of the agenda (id, key) to what is sent, and returns the difference. Raises SlotSentTwice,
     SlotMadeMeanwhile (an id that another agenda's slot has), AgendaWrittenMeanwhile."""
     _require_distinct(sent)
-    sent, closed = await _under_closures(connection, agenda, sent)
     said = [_sent(one) for one in sent]
+    closures = await _closures(connection, agenda, sent)
     for _ in range(COMPARED_AGAIN_MAX):
         rows = await _known(connection, agenda, sent, said, window)
-        found = difference([_as_known(row) for row in rows], said, whole=window.whole)
+        known = [_as_known(row) for row in rows]
+        parts = _parts(sent, parts_around_taken(known, said))
+        parts, closed = _under_closures(closures, parts)
+        found = difference(
+            known, said if parts is sent else [_sent(one) for one in parts], whole=window.whole
+        )
         changing = [rows[index] for index in found.deleted] + [rows[index] for index, _ in found.updated]
         if await _lock(connection, agenda, changing):
             break
@@ -160,30 +171,73 @@ async def synchronise(
         gone = [rows[index] for index in found.deleted]
         starts, ids = [row["start"] for row in gone], [row["id"] for row in gone]
         await connection.execute(_REMOVE, agenda, starts, ids, context.now)
-    await _write(connection, context, agenda, sent, rows, found)
-    if closed:
-        await connection.execute(_KEEP_CLOSED, agenda, closed)
+    await _write(connection, context, agenda, parts, rows, found)
+    if closures:
+        await _remember(connection, agenda, parts, rows, found, closed)
     return found
 
 
-async def _under_closures(
-    connection: Connection, agenda: int, sent: Sequence[SlotSent]
-) -> tuple[Sequence[SlotSent], list[datetime]]:
-    """Returns what is sent as it is to stand, and the starts of the slots that the practice has closed (`Schedule/$close`).
-    A feed knows nothing of that, and does not open them; they are free again once the closure is taken back."""
+async def _closures(connection: Connection, agenda: int, sent: Sequence[SlotSent]) -> Sequence[Record]:
+    """Returns the times that the practice has closed (`Schedule/$close`) among those of the sent slots."""
     if not sent:
-        return sent, []
+        return ()
     low, high = min(one.row.start for one in sent), max(one.row.end for one in sent)
-    closures = await connection.fetch(_CLOSURES, agenda, low, high)
+    rows: Sequence[Record] = await connection.fetch(_CLOSURES, agenda, low, high)
+    return rows
+
+
+def _parts(sent: Sequence[SlotSent], apart: Mapping[int, Sequence[Part]]) -> Sequence[SlotSent]:
+    """Returns what is sent, with the parts in place of the slots (indexes) that are taken apart."""
+    if not apart:
+        return sent
+    return [
+        part
+        for index, one in enumerate(sent)
+        for part in ([_part(one, part) for part in apart[index]] if index in apart else [one])
+    ]
+
+
+def _part(one: SlotSent, part: Part) -> SlotSent:
+    row = replace(one.row, start=part.start, end=part.end)
+    if part.bears_name:
+        return replace(one, row=row)
+    row = replace(row, id=new_uuid(), name=None, extra=None, terms=None, words=None)
+    return SlotSent(row, one.kind, None)
+
+
+def _under_closures(
+    closures: Sequence[Record], sent: Sequence[SlotSent]
+) -> tuple[Sequence[SlotSent], frozenset[int]]:
+    """Returns what is sent as it is to stand, and which of it (indexes) the practice has closed. A feed knows nothing of
+    that, and does not open them."""
     if not closures:
-        return sent, []
-    under, starts = list(sent), []
+        return sent, frozenset()
+    under, closed = list(sent), set()
     for index, one in enumerate(sent):
         row = one.row
         if row.status == "free" and any(c["start"] < row.end and row.start < c["until"] for c in closures):
             under[index] = replace(one, row=replace(row, status="busy-unavailable"))
-            starts.append(row.start)
-    return under, starts
+            closed.add(index)
+    return under, frozenset(closed)
+
+
+async def _remember(
+    connection: Connection,
+    agenda: int,
+    sent: Sequence[SlotSent],
+    rows: Sequence[Record],
+    found: Difference,
+    closed: frozenset[int],
+) -> None:
+    """Remembers which slots are free again once the closure is taken back: those of the sent ones (indexes) that it alone has
+    closed, and none that the feed itself says to be closed."""
+    ids = {index: rows[at]["id"] for index, at in found.there.items()}
+    ids |= {index: sent[index].row.id for index in found.created}
+    own = [index for index in ids if index not in closed and sent[index].row.status == "busy-unavailable"]
+    for statement, indexes in ((_KEEP_CLOSED, [i for i in ids if i in closed]), (_SAID_CLOSED, own)):
+        if indexes:
+            starts = [sent[index].row.start for index in indexes]
+            await connection.execute(statement, agenda, starts, [ids[index] for index in indexes])
 
 
 def _require_distinct(sent: Sequence[SlotSent]) -> None:
@@ -211,6 +265,7 @@ def _as_known(row: Record) -> Known:
         has_room=row["has_room"],
         named=row["name"] is not None,
         in_window=row["in_window"],
+        is_group=row["is_group"],
     )
 
 

@@ -172,7 +172,7 @@ async def _taken_in(connection: Connection, hands: Hands, now: datetime) -> list
         own = [slots[key] for id_ in visit.slots if (key := slot_key(id_)) in slots]
         themselves = frozenset(exclusive_actors(visit, (), resolved))
         people = _of_visit(own, by, themselves) if of_group is None else _of_group(own, by, themselves)
-        start, until = _time_of(visit, own, of_group)
+        start, until = _time_of(visit, own, by, of_group)
         if by in taken:
             people |= taken[by].people
         taken[by] = Taken(by, start, until, people)
@@ -193,10 +193,16 @@ def _of_group(own: Sequence[Record], by: str, named: frozenset[str]) -> frozense
     return frozenset(people | named if brings else people)
 
 
-def _time_of(visit: Appointment, own: Sequence[Record], of_group: UUID | None) -> tuple[datetime, datetime]:
+def _time_of(
+    visit: Appointment, own: Sequence[Record], by: str, of_group: UUID | None
+) -> tuple[datetime, datetime]:
+    """Returns the time of a group, or of a visit as far as the slots are its own: it may lie over another one's, too."""
     for slot in own:
         if slot["id"] == of_group:
             return slot["start"], slot["end"]
     assert visit.start is not None
     assert visit.end is not None
-    return visit.start, visit.end
+    alone = [slot for slot in own if slot["taken_by"] == by]
+    first = min((slot["start"] for slot in alone), default=visit.start)
+    last = max((slot["end"] for slot in alone), default=visit.end)
+    return max(first, visit.start), min(last, visit.end)

@@ -14,7 +14,7 @@ from creneau_booking.domain.appointment import Appointment
 from creneau_booking.domain.rules import Claim, Cut
 from creneau_booking.domain.status import SlotStatus
 from creneau_booking.storage.availability.groups import claim_places, group_of, release_places
-from creneau_booking.storage.availability.rule import JUDGED
+from creneau_booking.storage.availability.rule import JUDGED, KEEP_CLOSED, UNDER_CLOSURES
 from creneau_booking.storage.freed import IS_AWAITED, note_freed
 from creneau_booking.storage.overbookings import left
 from creneau_booking.storage.people.patients import UNAVAILABLE
@@ -56,6 +56,14 @@ _DISPLACE = f"""
   ) AS near WHERE {_FULL_KEY.format(row="near")}
   RETURNING {SUPERSEDED}
 """
+# What the scheduler has marked for an appointment is given back with it, unless the practice has closed that time.
+_MARK_ENDED = UNDER_CLOSURES.format(
+    said="'free'::slot_status", schedule_key="{row}.schedule_key", start="{row}.start", until='{row}."end"'
+)
+_MARKED = f"""(
+  SELECT schedule_key, start, id, 'free'::slot_status AS asked, {_MARK_ENDED.format(row="claimed")} AS said
+  FROM claimed WHERE status = 'busy-tentative'
+) AS marked"""
 _TAKE = f"""
 WITH wanted AS MATERIALIZED (
   SELECT slot.schedule_key, slot.start, slot.id FROM {{slots}} AS slot
@@ -63,13 +71,12 @@ WITH wanted AS MATERIALIZED (
     ON slot.id = named.id AND slot.start = named.start
 ), claimed AS (
   UPDATE {{slots}} AS slot SET status = $6, taken_by = $1, version = slot.version + 1, last_updated = $7,
-    -- What the scheduler has marked for this appointment is given back with it.
-    said = CASE WHEN slot.said = 'busy-tentative' THEN 'free' ELSE slot.said END
+    said = CASE WHEN slot.said = 'busy-tentative' THEN {_MARK_ENDED.format(row="slot")} ELSE slot.said END
   FROM wanted WHERE {_FULL_KEY.format(row="wanted")}
     AND (slot.status = 'free' OR ($11 AND slot.status = 'busy-tentative' AND slot.taken_by IS NULL))
     AND EXISTS (SELECT FROM agenda WHERE agenda.schedule_key = wanted.schedule_key AND agenda.open)
   RETURNING {SUPERSEDED}
-), displaced AS ({_DISPLACE}), superseded AS (
+), closed AS ({KEEP_CLOSED.format(slots=_MARKED)}), displaced AS ({_DISPLACE}), superseded AS (
   {SUPERSEDE} SELECT * FROM claimed UNION ALL SELECT * FROM displaced
 ), taken AS ({_OCCUPY})
 SELECT (SELECT count(*) FROM claimed) AS claimed, (SELECT coalesce(array_agg(actor), '{{{{}}}}') FROM taken) AS taken,

@@ -18,9 +18,12 @@ _NAMES_IT = f"{IS_OVERBOOKED.format(slot='slot')} AND {{}}.terms @> ARRAY['slot=
 _HAS_IT = f"""(slot.taken_by = $2 OR slot.id IN (SELECT slot_id FROM slot_place WHERE appointment_id = $2)
   OR EXISTS (SELECT FROM appointment WHERE appointment.id = $2 AND {_NAMES_IT.format("appointment")}))"""
 """SQL: whether one appointment ($2) has a slot or one of its places, or is beside the one that has it"""
+_OWN = "(convert_from(appointment.content, 'UTF8')::json ->> '{}')::timestamptz"
+_ITS_TIME = f'{_OWN.format("start")} AS start, {_OWN.format("end")} AS "end"'
+"""SQL: when an appointment starts and ends: it may reach beyond the slots that a closure hits"""
 _HIT = f"""
 SELECT hit.id, hit.start, hit."end", hit.held, count(*) OVER () AS total FROM (
-  SELECT appointment.id, min(slot.start) AS start, max(slot."end") AS "end",
+  SELECT DISTINCT ON (appointment.id) appointment.id, {_ITS_TIME},
     EXISTS (SELECT FROM hold WHERE hold.appointment_id = appointment.id) AS held
   FROM slot CROSS JOIN LATERAL (
     SELECT slot.taken_by AS id UNION SELECT appointment_id FROM slot_place WHERE slot_place.slot_id = slot.id
@@ -28,15 +31,14 @@ SELECT hit.id, hit.start, hit."end", hit.held, count(*) OVER () AS total FROM (
   JOIN appointment ON appointment.id = has.id
   WHERE slot.schedule_key = (SELECT key FROM schedule WHERE id = $1) AND slot.start < $3 AND slot."end" > $2
     AND slot.start > $4 AND slot."end" > $5 AND appointment.terms && ARRAY['status=booked', 'status=pending']
-  GROUP BY appointment.id) AS hit
+  ORDER BY appointment.id) AS hit
 ORDER BY hit.start, hit.id LIMIT $6
 """
 _STILL_HIT = f"""
-SELECT min(slot.start) AS start, max(slot."end") AS "end",
-  EXISTS (SELECT FROM hold WHERE hold.appointment_id = $2) AS held
-FROM slot WHERE slot.schedule_key = (SELECT key FROM schedule WHERE id = $1) AND slot.start < $4 AND slot."end" > $3
-  AND slot.start > $5 AND slot."end" > $6 AND {_HAS_IT}
-HAVING count(*) > 0
+SELECT {_ITS_TIME}, EXISTS (SELECT FROM hold WHERE hold.appointment_id = $2) AS held
+FROM appointment WHERE id = $2 AND EXISTS (
+  SELECT FROM slot WHERE slot.schedule_key = (SELECT key FROM schedule WHERE id = $1) AND slot.start < $4
+    AND slot."end" > $3 AND slot.start > $5 AND slot."end" > $6 AND {_HAS_IT})
 """
 _IS_FOR = ("service-category", "service-type", "specialty", "appointment-type", "_security")
 _FOR = f"""ARRAY(
@@ -47,8 +49,9 @@ _NEAREST = f"""
 WITH had AS MATERIALIZED (
   SELECT {_FOR} AS meant, kind.capacity, kind.key
   FROM slot JOIN slot_kind AS kind ON kind.key = slot.kind_key
-  JOIN schedule ON schedule.key = slot.schedule_key
-  WHERE {_HAS_IT} AND schedule.id = $1 AND slot.start >= $3 AND slot.start < $4
+  JOIN schedule ON schedule.key = slot.schedule_key JOIN agenda ON agenda.schedule_key = schedule.key
+  WHERE {_HAS_IT} AND schedule.id = $1 AND slot.start < $4 AND slot."end" > $3
+    AND slot.start > $3 - agenda.slot_length_max
   ORDER BY slot.start LIMIT 1
 )
 SELECT coalesce(slot.name, slot.id::text) AS id, slot.start, slot."end" FROM slot
@@ -66,7 +69,7 @@ ORDER BY abs(extract(epoch FROM slot.start - $3::timestamptz)), kind.key <> had.
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """An appointment (id) whose time in the agenda would be closed."""
+    """An appointment (id), from when to when it is, that has a slot in the closed time of the agenda."""
 
     id: str
     start: datetime

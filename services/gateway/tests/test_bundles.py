@@ -9,7 +9,7 @@ import httpx
 import pytest
 import structlog
 
-from .conftest import FHIR, Asked, Services, bundle, match, outcome
+from .conftest import BASE, FHIR, Asked, Services, bundle, match, outcome
 
 
 def get(url: str, **request: str) -> dict[str, Any]:
@@ -180,3 +180,18 @@ async def test_what_is_asked_of_the_whole_base_is_answered_as_an_entry_too(
     assert (history["resource"]["type"], history["resource"]["total"]) == ("history", 0)
     assert [entry["resource"] for entry in search["resource"]["entry"]] == [patient]
     assert "Lef" not in json.dumps(search["resource"]["link"]), "what came in a body stands in no link"
+
+
+@pytest.mark.parametrize("url", ["/", "?", "#", BASE])
+@pytest.mark.parametrize("kind", ["batch", "transaction"])
+async def test_a_bundle_within_a_bundle_is_refused_and_nobody_is_asked(
+    services: Services, client: httpx.AsyncClient, kind: str, url: str
+) -> None:
+    services.says["booking", "/fhir"] = says_who
+    inner = bundle("batch", get("Slot"), get("Slot"))
+    asked = {"request": {"method": "POST", "url": url}, "resource": inner}
+    answer = await post(client, get("Slot/1"), asked, kind=kind)
+    assert answer.status_code == 400
+    (issue,) = answer.json()["issue"]
+    assert (issue["code"], issue["expression"]) == ("not-supported", ["Bundle.entry[1].request.url"])
+    assert services.asked == []

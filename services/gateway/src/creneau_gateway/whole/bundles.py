@@ -18,7 +18,12 @@ from creneau_shared.errors import BadRequest, NotFound
 from creneau_shared.fhir.json import dumps
 from creneau_shared.fhir.outcome import Language
 from creneau_shared.fhir.rest.batch import response_bundle
-from creneau_shared.fhir.rest.bundle_entries import check_bundle, refuse_key, split_url
+from creneau_shared.fhir.rest.bundle_entries import (
+    check_bundle,
+    read_address,
+    refuse_key,
+    split_url,
+)
 from creneau_shared.fhir.rest.exchange import Answer
 from creneau_shared.fhir.rest.failure import failure
 from creneau_shared.fhir.rest.provenance import HEADER as PROVENANCE
@@ -130,7 +135,7 @@ class Bundles:
         return self._own.answers(path) or (reads and self._own.is_of_the_whole(path))
 
     def _service(self, entry: Resource, index: int) -> Service | None:
-        return service_of(split_url(entry["request"]["url"], self._base_url, index)[0])
+        return service_of(read_address(entry["request"], self._base_url, index)[0])
 
     def _type(self, entry: Resource, index: int) -> str:
         path, _ = split_url(entry["request"]["url"], self._base_url, index)

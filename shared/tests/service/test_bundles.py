@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 from shared.tests.service.small import BASE, Small, bundle, urn
@@ -74,6 +75,21 @@ async def test_one_failure_undoes_a_transaction(small: Small) -> None:
     assert (await small.system.ask("GET", f"Patient/{at}")).headers["ETag"] == 'W/"1"'
     assert (await small.count("organization"), await small.count("resource_history")) == (0, 0)
     assert await small.count("audit") == before + 1, "the read above"
+
+
+@pytest.mark.parametrize("kind", ["batch", "transaction"])
+async def test_the_link_of_a_search_leads_on_as_an_entry_too(small: Small, kind: str) -> None:
+    """The values of a search that came in a body are sealed in it."""
+    made = bundle("batch", *[("POST", "Patient", PERSON)] * 2)
+    await small.system.ask("POST", "", made)
+    found = await small.system.ask("POST", "Patient/_search?family=Lefèvre&_count=1")
+    (following,) = [one["url"] for one in found.resource["link"] if one["relation"] == "next"]
+    assert "~sealed." in unquote(following)
+    said = await small.system.ask("POST", "", bundle(kind, ("GET", following, None)))
+    page = said.resource["entry"][0]["resource"]
+    assert len(page["entry"]) == 1
+    assert page["entry"][0]["fullUrl"] != found.resource["entry"][0]["fullUrl"]
+    assert "Lef" not in unquote(str(page["link"]))
 
 
 async def test_what_a_caller_may_not_refuses_the_whole_transaction(small: Small) -> None:

@@ -147,9 +147,10 @@ def _asked(appointment: Mapping[str, Any]) -> tuple[bool, bool, bool]:
     if appointment["status"] not in ("pending", "proposed") or extension(appointment, WAITING):
         return False, False, False
     said = [(_is_patient(p), p.get("status")) for p in appointment.get("participant", ())]
-    renegotiated = extension(appointment, COUNTER_PROPOSAL) is not None
-    held = not renegotiated and (False, "tentative") in said
-    return (False, "needs-action") in said, (True, "needs-action") in said and not renegotiated, held
+    other = _other_time(appointment, PARIS)
+    held = other is None and (False, "tentative") in said
+    asks_patient = (True, "needs-action") in said and (other is None or other.by_practice)
+    return (False, "needs-action") in said, asks_patient, held
 
 
 def _other_time(appointment: Mapping[str, Any], zone: ZoneInfo) -> OtherTime | None:

@@ -67,6 +67,7 @@ async def appointment(page: VisitPage, id_: str) -> HTMLResponse | RedirectRespo
         "mine/appointment.html",
         visit=visit,
         live=live,
+        now=now,
         cancelable=visit.may_still(visit.cancelable_until, now),
         movable=movable,
         earlier=earlier,

@@ -39,7 +39,7 @@ def test_a_proposed_time_that_has_passed_is_accepted_by_nobody(
 ) -> None:
     """The visit would be in the past, and its real time given away."""
     visit = countered(by)
-    times = {"start": EARLIER, "end": EARLIER + LENGTH} if says_when else {}
+    times: dict[str, Any] = {"start": EARLIER, "end": EARLIER + LENGTH} if says_when else {}
     assert answered(visit, accepts, EARLIER - SECOND, **times).effect == "move"
     for now in (EARLIER, EARLIER + SECOND):
         with pytest.raises(ProposalBegun):

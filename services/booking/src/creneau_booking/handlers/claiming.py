@@ -95,6 +95,7 @@ class Claiming:
             named,
             holder,
             by=wanted.id,
+            had=had,
             now=now,
             marked=marked,
         )

@@ -285,10 +285,39 @@ async def test_a_message_waits_for_its_contact_and_leaves_when_it_comes(service,
     assert row["attempts"] == 1, "waiting is no attempt"
 
 
+async def test_whoever_is_heard_of_hours_later_is_told_all_the_same(service, mailbox):
+    """The contacts are behind: it is looked for now and then, as long as the message is of use."""
+    await service.hear(event())
+    sender = service.smtp_sender(mailbox)
+    for passed in (timedelta(0), timedelta(seconds=60), timedelta(hours=5)):
+        service.clock.advance(passed)
+        assert await sender.send_due() == 1
+        assert (await service.statuses())["confirmation"] == ("planned", None)
+    await service.learn()
+    service.clock.advance(timedelta(minutes=10))
+    await sender.send_due()
+    assert len(mailbox.mails) == 1
+
+
+async def test_a_contact_that_does_not_come_as_long_as_the_message_is_of_use_is_said_to_be_missing(
+    service, mailbox
+):
+    await service.hear(event())
+    sender = service.smtp_sender(mailbox)
+    service.clock.advance(timedelta(hours=72) - timedelta(seconds=1))
+    await sender.send_due()
+    service.clock.advance(timedelta(seconds=1))
+    await sender.send_due()
+    assert (await service.statuses())["confirmation"] == ("failed", "no-contact")
+    communication = await service.communication(await confirmation_id(service))
+    assert communication["statusReason"]["coding"][0]["code"] == "recipient-unavailable"
+    service.clock.advance(timedelta(hours=1))
+    assert await sender.send_due() == 0, "it is not tried again"
+
+
 @pytest.mark.parametrize(
     ("contact", "reason"),
     [
-        (None, "no-contact"),
         (replace(BY_E_MAIL, email=None), "no-address"),
         (replace(CAMILLE, email=None, phone=LOCATION.phone), "no-address"),
         (replace(BY_E_MAIL, email="not an address"), "invalid-address"),

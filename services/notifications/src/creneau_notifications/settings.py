@@ -64,7 +64,9 @@ class NotificationsSettings(ServiceSettings):
     )
     delivery_attempts_max: int = Field(30, ge=1, description="tries of one message, at the most")
     facts_patience_s: float = Field(
-        60.0, description="how long a due message waits for the contact and the directory's facts, seconds"
+        60.0,
+        description="how long a due message waits for an address and the directory's facts, seconds; for a contact that was "
+        "never heard of, as long as it is of use",
     )
     facts_retry_s: float = Field(2.0, description="pause between two looks for missing facts, seconds")
 

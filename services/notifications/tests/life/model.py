@@ -261,7 +261,7 @@ class Model:
 
     def may_be_forgotten(self, recipient: str) -> bool:
         leaving = self.leaving[recipient]
-        waits = [o for o in self.owed if o.recipient == recipient]
+        waits = recipient in self.people and [o for o in self.owed if o.recipient == recipient]
         heard = all((v := self.visits.get(id_)) and v.status == "cancelled" for id_ in leaving.awaited)
         return self.now >= leaving.forget_by or (heard and not waits)
 
@@ -295,8 +295,10 @@ class Model:
         return person.vouched or (given is not None and (given.lower(), one.recipient) in self.confirmed)
 
     def overdue(self) -> list[Owed]:
-        """What should have left by now: what waits for a civil hour waits no longer than that."""
-        return [o for o in self.owed if o.due <= self.now and not self._waits_for_morning(o)]
+        """What should have left by now: what waits for a civil hour waits no longer than that, what is for somebody who is not
+        known until they are."""
+        due = [o for o in self.owed if o.due <= self.now and o.recipient in self.people]
+        return [o for o in due if not self._waits_for_morning(o)]
 
     def is_to_come(self, visit: str, recipient: str) -> bool:
         """Whether something of it waits for the morning."""

@@ -46,6 +46,9 @@ FRESH_FOR = timedelta(seconds=0.2)
 """How long a check of a message holds: the lanes' next messages are checked together, and a lane may be slow."""
 LEASE_SHARE = 4
 """A message that waits longer than lease / this renews its lease."""
+LOOK_SHARE = 10
+"""A message that has waited for its contact looks for it again after a wait / this."""
+LOOK_PAUSE_MAX = timedelta(minutes=10)
 
 
 @dataclass(frozen=True, slots=True)
@@ -305,18 +308,21 @@ class Sender:
         if message.superseded:
             return _SUPERSEDED
         if now >= message.expires_at:
-            return Closing(Status.EXPIRED, "too-late")
+            return _NO_CONTACT if contact is None else Closing(Status.EXPIRED, "too-late")
+        waited = now - max(message.due_at, message.planned_at)
+        if contact is None:
+            return Later(min(now + self._until_next_look(waited), message.expires_at))
         visit = visit_of(message.event.appointment, known)
-        patient_until = max(message.due_at, message.planned_at) + self._limits.facts_patience
-        given = self._channels[message.channel].given(contact) if contact is not None else None
-        if contact is None or given is None or not visit.complete:
-            if now < patient_until:
-                return Later(now + self._limits.facts_retry)
-            if contact is None:
-                return Closing(Status.FAILED, "no-contact")
-            if given is None:
-                return Closing(Status.FAILED, "no-address")
+        given = self._channels[message.channel].given(contact)
+        if (given is None or not visit.complete) and waited < self._limits.facts_patience:
+            return Later(now + self._limits.facts_retry)
+        if given is None:
+            return Closing(Status.FAILED, "no-address")
         return self._at_a_civil_hour(message, contact, visit, now)
+
+    def _until_next_look(self, waited: timedelta) -> timedelta:
+        """The pause before a contact is looked for again: a share of the wait so far, since the contacts may be far behind."""
+        return max(self._limits.facts_retry, min(waited / LOOK_SHARE, LOOK_PAUSE_MAX))
 
     def _at_a_civil_hour(self, message: Message, contact: Contact, visit: Visit, now: datetime) -> Decision:
         """At night, delays a reminder, and any message of a channel that wakes people, until the morning unless that is too
@@ -423,6 +429,7 @@ class Sender:
 
 
 _SUPERSEDED = Closing(Status.CANCELLED, "superseded")
+_NO_CONTACT = Closing(Status.FAILED, "no-contact")
 
 
 def _admitted(answer: Answer) -> Closing | Admitted:

@@ -122,7 +122,62 @@ async def test_a_message_between_attempts_is_in_progress(service, mailbox):
     assert (await service.communication(await confirmation_id(service)))["status"] == "in-progress"
 
 
-@pytest.mark.parametrize("fault", ["RCPT 550 5.1.1 no such user", "DATA 554 5.7.1 not wanted"])
+RELAY_REFUSALS = [
+    "RCPT 554 5.7.1 <mail.test[192.0.2.1]>: Relay access denied",
+    "RCPT 553 5.7.1 <ne-pas-repondre@creneau.example>: Sender address rejected: not owned by user",
+    "RCPT 550 5.7.1 Client host rejected",
+    "RCPT 530 5.7.0 Must issue a STARTTLS command first",
+    "RCPT 530 Authentication required",
+    "RCPT 535 Not logged in",
+    "RCPT 554 Client host rejected",
+    "RCPT 550 5.1.8 Sender address rejected: Domain not found",
+    "RCPT 550 5.1.7 Bad sender",
+    "RCPT 501 5.1.7 Bad sender address syntax",
+    "RCPT 504 5.5.2 Helo command rejected: need fully-qualified hostname",
+    "RCPT 503 5.5.1 Sender needed",
+    "RCPT 552 5.3.4 Message size exceeds limit",
+    "DATA 554 5.5.1 No valid recipients",
+    "DATA 554 5.7.8 Not logged in",
+]
+"""what a relay says of whoever hands it messages"""
+
+
+@pytest.mark.parametrize("fault", RELAY_REFUSALS)
+async def test_a_refusal_of_this_deployment_by_its_own_relay_loses_no_message(service, mailbox, fault):
+    """An allow-list that was changed: once it is mended, all that waited leaves."""
+    await service.learn()
+    await service.hear(event())
+    mailbox.faults = [fault]
+    sender = service.smtp_sender(mailbox)
+    await sender.send_due()
+    assert (await service.statuses())["confirmation"] == ("planned", None)
+    service.clock.advance(timedelta(seconds=20))
+    await sender.send_due()
+    assert [(result, code) for result, code, _ in await service.attempts()] == [
+        ("deferred", int(fault[5:8])),
+        ("accepted", None),
+    ]
+    assert len(mailbox.mails) == 1
+
+
+LASTING_REFUSALS = [
+    "RCPT 550 5.1.1 no such user",
+    "RCPT 550 5.1.2 no such domain",
+    "RCPT 501 5.1.3 bad recipient address syntax",
+    "RCPT 556 5.1.10 a null MX",
+    "RCPT 552 5.2.2 mailbox full for good",
+    "RCPT 550 5.4.1 access denied, no such address",
+    "RCPT 550 no such user",
+    "RCPT 553 mailbox name not allowed",
+    "DATA 554 5.7.1 not wanted",
+    "DATA 554 5.6.0 malformed",
+    "DATA 550 5.1.1 no such user",
+    "DATA 554 not wanted",
+]
+"""what is said of a recipient, or of a message"""
+
+
+@pytest.mark.parametrize("fault", LASTING_REFUSALS)
 async def test_a_lasting_refusal_is_final(service, mailbox, fault):
     await service.learn()
     await service.hear(event())

@@ -18,6 +18,7 @@ from aiosmtplib import (
 
 from creneau_notifications.channels.channel import DeliveryError
 from creneau_notifications.channels.email.envelope import hand_over
+from creneau_notifications.channels.email.refusals import is_message_refused, is_recipient_refused
 
 PORTS = {"smtp": 25, "smtps": 465}
 
@@ -27,7 +28,7 @@ class SmtpTransport:
 
     `url`: smtp://user:password@host:port, encrypted by STARTTLS as `tls` says, or smtps:// (encrypted from the first byte).
     With encryption the server is verified, by the system's CAs or those of the file `ca`: no message or password goes to an
-    unknown server. Only a refusal of the recipient or the content is permanent (5xx to RCPT or DATA). A refused login or
+    unknown server. Only a refusal of the recipient or the message is permanent (`refusals`). A refused client, login or
     sender is the deployment's fault, and the message is worth another try.
     """
 
@@ -56,8 +57,10 @@ class SmtpTransport:
         client = await self._connected()
         try:
             await hand_over(client, sender, recipient, content)
-        except (SMTPRecipientRefused, SMTPDataError) as error:
-            raise _refused(error) from error
+        except SMTPRecipientRefused as error:
+            raise _refused(error, final=is_recipient_refused(error.code, error.message)) from error
+        except SMTPDataError as error:
+            raise _refused(error, final=is_message_refused(error.code, error.message)) from error
         except SMTPResponseException as error:
             await self.close()
             raise DeliveryError(error.message, permanent=False, smtp_code=error.code) from error
@@ -104,8 +107,8 @@ async def _greet(client: SMTP) -> None:
         await client.helo()
 
 
-def _refused(error: SMTPResponseException) -> DeliveryError:
-    return DeliveryError(error.message, permanent=500 <= error.code < 600, smtp_code=error.code)
+def _refused(error: SMTPResponseException, *, final: bool) -> DeliveryError:
+    return DeliveryError(error.message, permanent=final, smtp_code=error.code)
 
 
 def _said(error: Exception) -> str:

@@ -208,7 +208,9 @@ async def test_what_is_no_longer_this_person_s_to_show_is_not_shown(
 ) -> None:
     """An appointment that the practice has given to somebody else, or hidden from those who read the mail."""
     await service.hear(event(Change.UPDATED, 2, version=2, time=BOOKED_AT, **change))
-    assert refusal(await opened(client, token, "1984")) == (410, "link-ended")
+    answer = await opened(client, token, "1984")
+    assert refusal(answer) == (410, "link-ended")
+    assert "n'est plus le vôtre, ou est passé" in answer.text, "which of both is not said"
 
 
 @pytest.mark.parametrize("place", [0, 20, 42])

@@ -83,10 +83,21 @@ def news(before: Heard | None, after: Heard, said: Said) -> str | None:
         return "proposal"
     if said.change == "cancelled":
         return _end(before, after, said)
+    if said.change in ("updated", "moved") and _is_new_to_them(before, after):
+        return "confirmation"
     if said.change == "updated":
         stood = before is not None and before.status == after.status == "booked"
         return "change" if stood and before is not None and before.told != after.told else None
     return {"booked": "confirmation", "moved": "change", "offered": "offer"}.get(said.change)
+
+
+def _is_new_to_them(before: Heard | None, after: Heard) -> bool:
+    """Whether it is booked for somebody who knows nothing of that: it was another's, or its booking was not heard of."""
+    if before is None or after.status != "booked":
+        return False
+    return before.status in ("pending", "waitlist") or (
+        before.status == "booked" and before.patient != after.patient
+    )
 
 
 def is_in_calendar(before: Heard | None, after: Heard) -> bool:

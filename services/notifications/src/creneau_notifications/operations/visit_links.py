@@ -269,8 +269,8 @@ def _closed(situation: Situation) -> CreneauError | None:
     match situation:
         case "ended":
             return Gone(
-                "Ce lien ne fonctionne plus : le rendez-vous est passé.",
-                "This link works no longer: the appointment is over.",
+                "Ce lien ne fonctionne plus : le rendez-vous n'est plus le vôtre, ou est passé.",
+                "This link works no longer: the appointment is no longer yours, or is over.",
                 code="expired",
                 expression=at("token"),
                 details_code="link-ended",

@@ -242,6 +242,21 @@ async def test_a_new_link_goes_to_where_the_first_went_and_takes_its_place(
     assert refusal(await opened(client, token)) == (410, "link-replaced")
 
 
+async def test_a_new_link_that_has_not_left_ends_no_other_and_is_not_counted(
+    client: httpx.AsyncClient, mailbox: Mailbox, token: str
+) -> None:
+    """Greylisting: the message's own link stays, with the wrong answers that it had."""
+    await opened(client, token, "1900")
+    mailbox.faults = ["RCPT 451 4.7.1 greylisted"] * 5
+    for _ in range(5):
+        assert refusal(await ask(client, "renew-link", token=token)) == (503, "code-not-sent")
+    assert values(await opened(client, token))["tries-left"] == 4
+    for _ in range(3):
+        assert values(await ask(client, "renew-link", token=token)) == {"channel": "email"}
+    assert refusal(await ask(client, "renew-link", token=token)) == (429, "too-many-codes")
+    assert refusal(await opened(client, token)) == (410, "link-replaced")
+
+
 async def test_new_links_are_few(
     client: httpx.AsyncClient, service: Service, mailbox: Mailbox, token: str
 ) -> None:

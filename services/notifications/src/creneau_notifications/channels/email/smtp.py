@@ -16,7 +16,7 @@ from aiosmtplib import (
     SMTPResponseException,
 )
 
-from creneau_notifications.channels.channel import DeliveryError
+from creneau_notifications.channels.channel import DeliveryError, Reached
 from creneau_notifications.channels.email.envelope import hand_over
 from creneau_notifications.channels.email.refusals import is_message_refused, is_recipient_refused
 
@@ -63,7 +63,9 @@ class SmtpTransport:
             raise _refused(error, final=is_message_refused(error.code, error.message)) from error
         except SMTPResponseException as error:
             await self.close()
-            raise DeliveryError(error.message, permanent=False, smtp_code=error.code) from error
+            raise DeliveryError(
+                error.message, permanent=False, smtp_code=error.code, reached=Reached.NOBODY
+            ) from error
         except (SMTPException, OSError, TimeoutError) as error:
             # Nobody knows whether the server took the message: it goes again, with the same Message-ID.
             await self.close()
@@ -95,7 +97,9 @@ class SmtpTransport:
             client.close()
             code = error.code if isinstance(error, SMTPResponseException) else None
             prefix = "" if isinstance(error, SMTPConnectError) else "connecting: "
-            raise DeliveryError(f"{prefix}{_said(error)}", permanent=False, smtp_code=code) from error
+            raise DeliveryError(
+                f"{prefix}{_said(error)}", permanent=False, smtp_code=code, reached=Reached.NOBODY
+            ) from error
         self._client = client
         return client
 
@@ -108,7 +112,7 @@ async def _greet(client: SMTP) -> None:
 
 
 def _refused(error: SMTPResponseException, *, final: bool) -> DeliveryError:
-    return DeliveryError(error.message, permanent=final, smtp_code=error.code)
+    return DeliveryError(error.message, permanent=final, smtp_code=error.code, reached=Reached.REFUSAL)
 
 
 def _said(error: Exception) -> str:

@@ -207,6 +207,38 @@ async def test_a_connection_lost_after_the_data_is_repeated_recognisably(service
     assert [result for result, _, _ in await service.attempts()] == ["deferred", "accepted"]
 
 
+async def test_tries_that_come_to_no_server_do_not_count(service, mailbox):
+    """Ours is away, or lets us in no more: once that is mended, all that is still of use leaves."""
+    await service.learn()
+    await service.hear(event())
+    async with open_mailbox() as gone:
+        port = gone.port
+    away = service.sender(
+        SmtpTransport(f"smtp://127.0.0.1:{port}", tls="opportunistic", timeout_s=30), attempts_max=3
+    )
+    for _ in range(5):
+        assert await away.send_due() == 1
+        service.clock.advance(timedelta(hours=1, minutes=15))
+    assert len(await service.attempts()) == 5
+    mailbox.faults = ["DATA 451 later"] * 2
+    back = service.smtp_sender(mailbox, attempts_max=3)
+    for _ in range(3):
+        assert await back.send_due() == 1
+        service.clock.advance(timedelta(hours=1, minutes=15))
+    assert len(mailbox.mails) == 1
+
+
+async def test_a_sender_that_is_let_in_no_more_gives_nothing_up(service, mailbox):
+    await service.learn()
+    await service.hear(event())
+    mailbox.faults = ["MAIL 530 5.7.0 Authentication required"] * 5
+    sender = service.smtp_sender(mailbox, attempts_max=3)
+    for _ in range(6):
+        assert await sender.send_due() == 1
+        service.clock.advance(timedelta(hours=1, minutes=15))
+    assert len(mailbox.mails) == 1
+
+
 async def test_attempts_end(service, mailbox):
     await service.learn()
     await service.hear(event())

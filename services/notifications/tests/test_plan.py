@@ -208,6 +208,19 @@ def test_a_confirmation_three_days_late_is_useless_and_never_outlives_the_visit(
     assert planned(soon).messages[0].expires_at == soon.appointment.end
 
 
+@pytest.mark.parametrize("change", [Change.MOVED, Change.CANCELLED])
+def test_news_of_a_change_or_a_cancellation_is_of_use_as_long_as_the_visit_is_to_come(change):
+    """Whoever does not hear of it stands before a closed door."""
+    [told] = [m for m in planned(event(change, 2), known=appointment()).messages if m.rule == ""]
+    assert told.expires_at == START + timedelta(minutes=20)
+
+
+def test_a_move_to_an_earlier_time_is_told_until_the_one_before():
+    made = event(Change.MOVED, 2, start=START - timedelta(days=5), previous_start=START)
+    [told] = [m for m in planned(made, known=appointment()).messages if m.rule == ""]
+    assert told.expires_at == START
+
+
 CLOCK_CHANGES = [
     datetime(2026, 3, 29, 1, tzinfo=UTC),
     datetime(2026, 10, 25, 1, tzinfo=UTC),

@@ -62,7 +62,11 @@ class NotificationsSettings(ServiceSettings):
         gt=0,
         description="pause between two looks of a worker at overdue messages and dead letters, seconds",
     )
-    delivery_attempts_max: int = Field(30, ge=1, description="tries of one message, at the most")
+    delivery_attempts_max: int = Field(
+        30,
+        ge=1,
+        description="tries of one message, at the most; one that came to no server, or to one that let nobody in, does not count",
+    )
     facts_patience_s: float = Field(
         60.0,
         description="how long a due message waits for an address and the directory's facts, seconds; for a contact that was "

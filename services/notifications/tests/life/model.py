@@ -169,7 +169,6 @@ class Model:
             return
         several = series["occurrences"] if series is not None else []
         ends = [after.end, *(datetime.fromisoformat(o["end"]) for o in several)]
-        expires = after.until or min(max(ends), said.time + rules.NOTICE_LIFE)
         tells, starts = {after.id: after.version}, {after.id: after.start}
         for other in several:
             if self._is_as_said(other, kind, after.patient):
@@ -178,6 +177,7 @@ class Model:
         before_that = (
             datetime.fromisoformat(said.data["previous"]["start"]) if "previous" in said.data else None
         )
+        expires = after.until or rules.useless_from(kind, ends, before_that, said.time)
         texts = kind in rules.ASKING and rules.takes_texts(self.people.get(after.patient))
         channels: list[Channel] = ["email", "sms"] if texts else ["email"]
         if self.now >= expires:

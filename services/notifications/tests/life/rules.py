@@ -21,6 +21,13 @@ LANDLINE = "+33199000001"
 NO_ADDRESSES = ("pas une adresse", "12")
 
 
+def useless_from(kind: str, ends: Iterable[datetime], before: datetime | None, told_at: datetime) -> datetime:
+    """A move or a cancellation helps whoever would go there, at the new time or the one before; other news for three days."""
+    if kind in ("change", "cancellation"):
+        return max([*ends, *([before] if before is not None else [])])
+    return min(max(ends), told_at + NOTICE_LIFE)
+
+
 def is_civil(instant: datetime, zone: ZoneInfo) -> bool:
     return 8 <= instant.astimezone(zone).hour < 20
 

@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 
 import structlog
 
-from creneau_notifications.channels.channel import Carrier, Channel, DeliveryError, Sent
+from creneau_notifications.channels.channel import Carrier, Channel, DeliveryError, Reached, Sent
 from creneau_notifications.delivery import metrics
 from creneau_notifications.delivery.admission import Admission, Admitted, Answer, Candidate, Withheld
 from creneau_notifications.delivery.ledger import Ledger, Outcome, count
@@ -407,11 +407,13 @@ class Sender:
         attempt = self._attempt(message, "refused" if error.permanent else "deferred", error)
         if error.permanent:
             return Outcome(message, Closing(Status.FAILED, "refused"), attempt)
-        now = self._clock.now()
-        again = self._limits.retry.next_attempt(message.attempts, now, message.expires_at, self._chance)
+        now, spends = self._clock.now(), 0 if error.reached is Reached.NOBODY else 1
+        again = self._limits.retry.next_attempt(
+            message.attempts, message.spent + spends, now, message.expires_at, self._chance
+        )
         if again is None:
             return Outcome(message, Closing(Status.FAILED, "exhausted"), attempt)
-        return Outcome(message, Postponement(again), attempt)
+        return Outcome(message, Postponement(again, spends), attempt)
 
     def _attempt(
         self, message: Message, result: str, error: DeliveryError | None = None, sent: Sent | None = None

@@ -155,9 +155,17 @@ def _message(
         rule=rule,
         channel=channel,
         due_at=event.time,
-        expires_at=event.held_until
-        or min(max([event.appointment.end, *(o.end for o in event.together)]), event.time + NOTICE_LIFE),
+        expires_at=event.held_until or _useless_from(event, kind),
     )
+
+
+def _useless_from(event: AppointmentEvent, kind: Kind) -> datetime:
+    """From when nobody is helped by the message. Who is not told of a change or a cancellation goes to where nobody waits for
+    them, at the new time or the one before."""
+    end = max([event.appointment.end, *(o.end for o in event.together)])
+    if kind in (Kind.CHANGE, Kind.CANCELLATION):
+        return max(end, *event.moments)
+    return min(end, event.time + NOTICE_LIFE)
 
 
 def _joined(

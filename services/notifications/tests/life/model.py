@@ -108,12 +108,13 @@ class Model:
             return
         after = self._read(said)
         after.in_calendar = rules.is_in_calendar(before, after)
+        after.moved, after.before = said.change == "moved", self._told_start(before, after, said)
         kept = {"proposal"} if rules.stays_proposed(before, after) else set()
         if rules.is_anew(before, after, said.change):
             self._withdraw(after, kept)
         elif before is not None:
             after.basis, after.told_at, after.until = before.basis, before.told_at, before.until
-            after.of_series = before.of_series
+            after.of_series, after.moved, after.before = before.of_series, before.moved, before.before
             if before.proposed is not None and not kept:
                 self._take_back_proposal(after.id)
         self.visits[after.id] = after
@@ -142,6 +143,20 @@ class Model:
             until=said.at("heldUntil") if said.change == "offered" else None,
             of_series="series" in data,
         )
+
+    def _told_start(self, before: Heard | None, after: Heard, said: Said) -> datetime | None:
+        """When the visit was before, as far as its patient was told: what waits has told nobody anything."""
+        previous = datetime.fromisoformat(said.data["previous"]["start"]) if "previous" in said.data else None
+        if before is None or said.change not in ("moved", "updated"):
+            return previous
+        waiting = {
+            o.kind
+            for o in self.owed
+            if after.id in o.tells and o.recipient == after.patient and not o.of_several
+        }
+        if "confirmation" in waiting:
+            return None
+        return before.before if "change" in waiting and (before.moved or before.before) else previous
 
     def _withdraw(self, visit: Heard, kept: set[str]) -> None:
         """What was to be told of earlier versions of it is told no more; of others in the same message it still is."""
@@ -174,9 +189,7 @@ class Model:
             if self._is_as_said(other, kind, after.patient):
                 tells[other["appointment"]] = int(other["sequence"]) + 1
                 starts[other["appointment"]] = datetime.fromisoformat(other["start"])
-        before_that = (
-            datetime.fromisoformat(said.data["previous"]["start"]) if "previous" in said.data else None
-        )
+        before_that = after.before
         expires = after.until or rules.useless_from(kind, ends, before_that, said.time)
         texts = kind in rules.ASKING and rules.takes_texts(self.people.get(after.patient))
         channels: list[Channel] = ["email", "sms"] if texts else ["email"]
@@ -196,6 +209,7 @@ class Model:
                     after,
                     starts,
                     before_that,
+                    bool(several),
                 )
                 for how in channels
             ]

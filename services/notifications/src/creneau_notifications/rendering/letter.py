@@ -152,7 +152,8 @@ def _lead(occasion: Occasion, wording: Wording) -> tuple[str, ...]:
     leads = wording.lead if len(occasion.occurrences) == 1 else wording.lead_of_several
     event, ended = occasion.event, _ended(occasion, wording)
     sentences = [leads[occasion.kind] if ended is None else ended.lead]
-    if occasion.kind is Kind.CHANGE and event.previous_start is not None and not event.together:
+    was_elsewhen = event.previous_start not in (None, event.appointment.start)
+    if occasion.kind is Kind.CHANGE and event.previous_start and was_elsewhen and not event.together:
         sentences.append(wording.previously.format(when=occasion.told(event.previous_start)))
     if occasion.kind is Kind.CANCELLATION:
         sentences += [] if ended is not None else _cancelled_by(event, wording)

@@ -231,6 +231,23 @@ async def plan(connection: Connection, planned: Sequence[Planned], now: datetime
     )
 
 
+async def waiting(
+    connection: Connection, appointments: Collection[str], kinds: Collection[Kind]
+) -> Mapping[str, Mapping[str, Kind]]:
+    """The messages of these kinds that wait, or are in a sender's hands, by appointment and recipient; without those on
+    several visits of a series."""
+    rows = await connection.fetch(
+        "SELECT appointment, recipient, kind FROM message WHERE appointment = ANY($1::text[])"
+        " AND kind = ANY($2::text[]) AND finished_at IS NULL AND NOT superseded AND of_several IS NULL",
+        list(appointments),
+        list(kinds),
+    )
+    found: dict[str, dict[str, Kind]] = {}
+    for row in rows:
+        found.setdefault(row["appointment"], {})[row["recipient"]] = Kind(row["kind"])
+    return found
+
+
 async def supersede(
     connection: Connection,
     told: Mapping[str, AppointmentEvent],

@@ -239,6 +239,17 @@ async def test_a_sender_that_is_let_in_no_more_gives_nothing_up(service, mailbox
     assert len(mailbox.mails) == 1
 
 
+async def test_a_message_that_may_have_arrived_each_time_is_repeated_a_few_times_only(service, mailbox):
+    await service.learn()
+    await service.hear(event())
+    mailbox.faults = ["drop"] * 40
+    sender = service.smtp_sender(mailbox, attempts_max=30)
+    while await sender.send_due():
+        service.clock.advance(timedelta(hours=1, minutes=15))
+    assert len(mailbox.mails) == 10
+    assert (await service.statuses())["confirmation"] == ("failed", "exhausted")
+
+
 async def test_attempts_end(service, mailbox):
     await service.learn()
     await service.hear(event())

@@ -48,7 +48,7 @@ class NotificationsSettings(ServiceSettings):
         description="the same while more is due than a sender claims: each time twice as many, up to this",
     )
     delivery_lease_s: float = Field(
-        300.0,
+        480.0,
         description="a message claimed longer ago may be claimed again: its sender is gone; seconds",
     )
     delivery_poll_s: float = Field(

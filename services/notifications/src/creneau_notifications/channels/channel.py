@@ -24,9 +24,10 @@ class Reached(StrEnum):
     NOBODY = "nobody"
     """the far end was not asked to take anything: it could not be reached, or refused whoever speaks to it"""
     REFUSAL = "refusal"
-    """the far end said no"""
+    """the far end was asked, and has not taken it"""
     SILENCE = "silence"
-    """nobody knows whether the far end has taken it"""
+    """all of it was handed over, and the far end did not say whether it has taken it"""
+    UNKNOWN = "unknown"
 
 
 class DeliveryError(Exception):
@@ -38,7 +39,7 @@ class DeliveryError(Exception):
         *,
         permanent: bool,
         smtp_code: int | None = None,
-        reached: Reached = Reached.SILENCE,
+        reached: Reached = Reached.UNKNOWN,
     ) -> None:
         super().__init__(text)
         self.permanent = permanent
@@ -48,7 +49,7 @@ class DeliveryError(Exception):
     @property
     def has_not_left(self) -> bool:
         """Whether it is certain that nobody gets this message."""
-        return self.reached is not Reached.SILENCE
+        return self.reached in (Reached.NOBODY, Reached.REFUSAL)
 
 
 @dataclass(frozen=True, slots=True)

@@ -407,7 +407,7 @@ class Sender:
         attempt = self._attempt(message, "refused" if error.permanent else "deferred", error)
         if error.permanent:
             return Outcome(message, Closing(Status.FAILED, "refused"), attempt)
-        now, spends = self._clock.now(), 0 if error.reached is Reached.NOBODY else 1
+        now, spends = self._clock.now(), _SPENDS[error.reached]
         again = self._limits.retry.next_attempt(
             message.attempts, message.spent + spends, now, message.expires_at, self._chance
         )
@@ -430,6 +430,8 @@ class Sender:
         )
 
 
+_SPENDS = {Reached.NOBODY: 0, Reached.REFUSAL: 1, Reached.UNKNOWN: 1, Reached.SILENCE: 3}
+"""what a failed try counts: one after which the message may have arrived counts as several"""
 _SUPERSEDED = Closing(Status.CANCELLED, "superseded")
 _NO_CONTACT = Closing(Status.FAILED, "no-contact")
 

@@ -30,6 +30,7 @@ from services.notifications.tests.life.facts import (
     Said,
 )
 
+CLOCKS_APART = timedelta(seconds=5)
 Settled = tuple[str, int, str, Channel]
 
 
@@ -245,17 +246,26 @@ class Model:
 
     def meet(self, recipient: str, person: Person, at: datetime) -> None:
         """How somebody is reached now; not what was so before, nor of who has left."""
-        if recipient in self.leaving or at < self.changed_at.get(recipient, at):
+        if recipient in self.leaving or not self._is_last_word(recipient, at):
             return
-        self.people[recipient], self.changed_at[recipient] = person, at
+        self.people[recipient] = person
         for visit in self.visits.values():
             if visit.patient == recipient and visit.end > self.now:
                 self._remind(visit)
 
-    def lose(self, recipient: str) -> None:
+    def _is_last_word(self, recipient: str, at: datetime) -> bool:
+        """Whether nothing later was heard of them: a log may be read again, and clocks are seconds apart."""
+        last = self.changed_at.get(recipient, at)
+        if at < last - CLOCKS_APART:
+            return False
+        self.changed_at[recipient] = max(last, at)
+        return True
+
+    def lose(self, recipient: str, at: datetime) -> None:
         """Nobody is to write to them any more."""
+        if not self._is_last_word(recipient, at):
+            return
         self.people.pop(recipient, None)
-        self.changed_at.pop(recipient, None)
         self.confirmed = {pair for pair in self.confirmed if pair[1] != recipient}
         self._drop(recipient, kept=())
 

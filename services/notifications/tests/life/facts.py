@@ -141,6 +141,8 @@ class Owed:
     """of news: when that visit had been before, as far as its patient was told"""
     of_several: bool = False
     """whether it tells of a series"""
+    beside: bool = False
+    """whether another channel repeats it"""
 
 
 @dataclass(frozen=True)

@@ -211,6 +211,7 @@ class Model:
                     starts,
                     before_that,
                     bool(several),
+                    len(channels) > 1,
                 )
                 for how in channels
             ]

@@ -51,8 +51,9 @@ def takes_texts(person: Person | None) -> bool:
 
 
 def way(one: Owed, person: Person | None) -> Channel:
-    """By which a message leaves: what is told at once by text to whoever has no e-mail address that serves."""
-    if person is None or one.kind not in NEWS or one.channel != "email":
+    """By which a message leaves: what is told at once by text to whoever has no e-mail address that serves, unless another
+    channel repeats it: of whom nothing was known a question is planned by e-mail alone."""
+    if person is None or one.kind == "reminder" or one.beside or one.channel != "email":
         return one.channel
     has_mobile = takes_texts(person) and person.phone not in NO_ADDRESSES
     return "sms" if person.email in (None, *NO_ADDRESSES) and has_mobile else "email"

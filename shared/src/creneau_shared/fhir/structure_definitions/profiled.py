@@ -170,6 +170,18 @@ _OWN_MEANINGS: Final[Mapping[str, tuple[str, str]]] = {
         "The period ends as the patient comes of age: the server writes it, and moves it when the birth date is"
         " corrected.",
     ),
+    "accessibility": (
+        "Ce que ce lieu ou cette offre permet : wheelchair (fauteuil roulant) et d'autres codes du cabinet ; les recherches"
+        " trouvent par ce code ($find-care, $soonest).",
+        "What this place or offer allows for: wheelchair, and other codes of the practice's; searches find by the code"
+        " ($find-care, $soonest).",
+    ),
+    "new-patients": (
+        "Si ce professionnel, cette offre ou cet agenda accueille de nouveaux patients ; dit à qui cherche, ne refuse"
+        " personne (schedule-known-patients-only refuse).",
+        "Whether this professional, offer or agenda takes new patients; tells those who search, refuses nobody"
+        " (schedule-known-patients-only does).",
+    ),
     "proxy-accepted-on": (
         "Quand un compte a repris cette représentation par son invitation ; le serveur l'écrit.",
         "When an account took this up by its invitation; the server writes it.",

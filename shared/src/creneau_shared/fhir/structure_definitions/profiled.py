@@ -46,8 +46,10 @@ _OWN_MEANINGS: Final[Mapping[str, tuple[str, str]]] = {
         " afternoon (until 18:00) or evening; several: one of them.",
     ),
     "waiting-near": (
-        "Autour de quel point : latitude|longitude|distance|km, comme le paramètre de recherche near ; 100 km au plus.",
-        "Around which point: latitude|longitude|distance|km, as the search parameter near has it; 100 km at most.",
+        "Autour de quel point : latitude|longitude|distance|km, comme l'écrit le paramètre de recherche near ; 10 km si"
+        " aucune distance n'est dite, 100 km au plus.",
+        "Around which point: latitude|longitude|distance|km, as the search parameter near writes it; 10 km without a"
+        " distance, 100 km at most.",
     ),
     "double-booking-reason": (
         "Pourquoi le patient peut avoir un autre rendez-vous à la même heure ; dit par un cabinet, jamais par le patient.",

@@ -41,13 +41,14 @@ def _exact(moment: datetime | None) -> str | None:
 
 
 def appointment_event(event: AppointmentEvent, correlation_id: str | None) -> Event:
-    """`fr.creneau.booking.appointment.<kind>.v1`: no name, no free text; the patients only as references.
+    """`fr.creneau.booking.appointment.<kind>.v1`: no name, no free text; the patients only as references, and of several
+    those who have not declined.
 
     The author of an appointment may write anything as a code or its label. The event has only codes of known systems,
     each with its publisher's label.
     """
     appointment = event.appointment
-    patients = list(dict.fromkeys(appointment.patients))
+    patients = list(dict.fromkeys(appointment.coming or appointment.patients))
     data: dict[str, Any] = {
         "appointment": appointment.id,
         "version": appointment.version,

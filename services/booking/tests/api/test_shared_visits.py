@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -144,3 +145,32 @@ async def test_a_no_is_heard_although_the_other_one_can_come_no_more(
     said = await visit.answer("declined")
     assert said.status_code == 201, said.text
     assert await practice.occupied(visit.second) == []
+
+
+async def test_the_last_who_declines_cancels_it_and_who_declined_before_does_not(
+    callers: Callers, practice: Practice, visit: Shared
+) -> None:
+    """A no is never refused because somebody else has said it before; said twice, it takes nothing of the other."""
+    assert (await visit.answer("declined")).status_code == 201
+    assert (await visit.answer("declined")).is_success
+    assert (await visit.software.get(visit.path)).json()["status"] == "booked"
+    last = await given(callers.answering(visit.first), visit.path, visit.first, "declined")
+    assert last.status_code == 201, last.text
+    assert (await visit.software.get(visit.path)).json()["status"] == "cancelled"
+    assert await practice.occupied(visit.first) == []
+    await require_one_truth(practice.database.pool)
+
+
+async def test_who_has_declined_is_told_of_the_visit_no_more(practice: Practice, visit: Shared) -> None:
+    """Neither a reminder nor that it is moved; whoever says yes again is one of its patients again."""
+    id_ = visit.path.partition("/")[2]
+
+    async def told() -> tuple[str, list[str] | None]:
+        data = json.loads((await practice.events(id_))[-1]["data"])
+        return data["patient"], data.get("patients")
+
+    assert await told() == (visit.first, [visit.first, visit.second])
+    assert (await visit.answer("declined")).status_code == 201
+    assert await told() == (visit.first, None)
+    assert (await visit.answer("accepted")).is_success
+    assert await told() == (visit.first, [visit.first, visit.second])

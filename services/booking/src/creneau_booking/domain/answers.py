@@ -206,5 +206,6 @@ def _have(participants: Collection[Participant], status: str) -> bool:
 
 
 def _one_of_several(before: Appointment, theirs: Collection[Participant]) -> bool:
-    """Whether one of several patients answers: the visit goes on for the others."""
-    return len(set(before.patients)) > 1 and all(p.type == "Patient" for p in theirs)
+    """Whether a patient answers beside others who come: the visit goes on for them."""
+    others = set(before.coming) - {p.reference for p in theirs}
+    return bool(others) and all(p.type == "Patient" for p in theirs)

@@ -31,7 +31,17 @@ def require_one_own_patient(appointment: Appointment, own: Collection[str]) -> s
     Raises NotOnePatient if it is for none or several, PatientNotTheirs if the caller does not act for the patient.
     The status does not matter: every appointment of a patient is in their compartment.
     """
-    patients = set(appointment.patients)
+    return _one_own(appointment, set(appointment.patients), own)
+
+
+def require_nobody_else_comes(appointment: Appointment, own: Collection[str]) -> str:
+    """Returns the Patient (reference) whom an appointment is for, or who alone has not declined it. Raises as
+    `require_one_own_patient`."""
+    coming = set(appointment.coming)
+    return _one_own(appointment, coming if len(coming) == 1 else set(appointment.patients), own)
+
+
+def _one_own(appointment: Appointment, patients: Collection[str], own: Collection[str]) -> str:
     if len(patients) != 1:
         raise NotOnePatient()
     [patient] = patients

@@ -117,10 +117,10 @@ class OwnWord:
         return await self.hear_change(connection, context, change)
 
     async def hear_removal(self, connection: Connection, context: WriteContext, before: Appointment) -> None:
-        """Refuses to delete an appointment of several patients, or of somebody else; counts a booked one as cancelled."""
+        """Refuses to delete an appointment to which others come, or of somebody else; counts a booked one as cancelled."""
         if context.patient_ids is None:
             return
-        patient = participants.require_one_own_patient(before, context.patient_ids)
+        patient = participants.require_nobody_else_comes(before, context.patient_ids)
         if before.status == "booked":
             await self._count(connection, context, patient, "cancelled", before)
 

@@ -13,10 +13,9 @@ from functools import partial
 from typing import Any
 
 from creneau_booking.storage.appointment_mapper import COUNTER_PROPOSAL
-from creneau_shared.errors import Forbidden
 from creneau_shared.fhir.json import dumps, loads
 from creneau_shared.fhir.search.request import Clause, ReferenceValue
-from creneau_shared.fhir.search.sql import AsSeen
+from creneau_shared.fhir.search.sql import AsSeen, SeenClause
 from creneau_shared.fhir.storage.store import Resource
 from creneau_shared.security.access import Access
 
@@ -75,24 +74,18 @@ def searched_as_seen(access: Access) -> AsSeen | None:
     return partial(_asked_of_seen, frozenset((*patients, *statements)))
 
 
-def _asked_of_seen(own: Collection[str], clause: Clause) -> Clause | None:
-    """The clause without the people who are none of these; None: it names nobody else.
-
-    Raises Forbidden if it is not known whom it names: another patient's name or identifier may stand in the appointment.
-    """
+def _asked_of_seen(own: Collection[str], clause: Clause) -> SeenClause | None:
+    """The clause without the people who are none of these; None: it names nobody else. Words and identifiers, which may be
+    another patient's, are asked only of appointments that name no other."""
     name = clause.parameter.name
     if clause.parameter.full_text or (name in _PARTICIPANTS and clause.modifier == "identifier"):
-        raise Forbidden(
-            "Cherchez vos rendez-vous par date, statut, professionnel, lieu ou patient, non par des mots ni par un identifiant.",
-            "Search your appointments by date, status, professional, place or patient, not by words or an identifier.",
-            expression="Appointment",
-            details_code="others-sought",
-        )
+        patients = tuple(f"patient={person}" for person in sorted(own) if person.startswith("Patient/"))
+        return SeenClause(clause, {"patient=": patients, "patient:identifier=": ()})
     if name not in _PARTICIPANTS or clause.modifier == "missing":
-        return clause
+        return SeenClause(clause)
     values = (_without_others(own, value) for value in clause.values_as(ReferenceValue))
     named = tuple(value for value in values if value.references)
-    return replace(clause, groups=(named,)) if named else None
+    return SeenClause(replace(clause, groups=(named,))) if named else None
 
 
 def _without_others(own: Collection[str], value: ReferenceValue) -> ReferenceValue:
@@ -179,8 +172,8 @@ def _kind(reference: Resource) -> str:
 
 def _reference(reference: Resource) -> str:
     """`Type/id`, whichever version is meant, of this base or another."""
-    return _last_two(str(reference.get("reference", "")).partition("/_history/")[0])
+    return _last_two(str(reference.get("reference", "")))
 
 
 def _last_two(url: str) -> str:
-    return "/".join(url.split("/")[-2:])
+    return "/".join(url.partition("/_history/")[0].split("/")[-2:])

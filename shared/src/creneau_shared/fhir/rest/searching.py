@@ -22,7 +22,7 @@ from creneau_shared.fhir.search.execute import SearchResult
 from creneau_shared.fhir.search.execute import search as run_search
 from creneau_shared.fhir.search.includes import Row
 from creneau_shared.fhir.search.parse import parse_search
-from creneau_shared.fhir.search.request import SearchRequest, asked_of
+from creneau_shared.fhir.search.request import Or, SearchRequest, asked_of
 from creneau_shared.fhir.search.sql import AsSeen, Catalog, SearchScope
 from creneau_shared.fhir.summary import cut_down
 from creneau_shared.security.rights import Access
@@ -55,11 +55,14 @@ async def search_compartment(
 ) -> Answer:
     """GET [compartment]/[id]/[type]?…: the resources of the type that belong to the owner."""
     target = access.resource_type
-    parameters = COMPARTMENT_PARAMETERS[owner][target]
     wanted = _wanted(service, request, access, request.query)
-    scope = scope_of(service, access)
-    member = tuple(f"{parameter}={owner}/{id_}" for parameter in parameters)
-    found = await _run(service, request, access, wanted, replace(scope, within={target: member}))
+    member = [
+        condition
+        for parameter in COMPARTMENT_PARAMETERS[owner][target]
+        for condition in parse(service, request, target, [(parameter, f"{owner}/{id_}")]).conditions
+    ]
+    wanted = replace(wanted, conditions=(*wanted.conditions, Or(tuple(member))))
+    found = await _run(service, request, access, wanted, scope_of(service, access))
     result = await _shown(service, access, wanted, found)
     url = f"{service.base_url}/{owner}/{id_}/{target}"
     return Answer(200, _bundle(service, request, wanted, result, url))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeGuard
 
@@ -123,6 +123,14 @@ class GenericTable:
 
     def has_id(self, ids: str, alias: str) -> str:
         return f"{alias}.id IN ({ids})"
+
+    def bears_no_other(self, terms: Mapping[str, tuple[str, ...]], alias: str, arguments: Arguments) -> str:
+        """Condition: each term of the row that begins with one of the names is one of the terms under that name."""
+        known = arguments.add([term for own in terms.values() for term in own], "text[]")
+        named = any_of(f"starts_with(term, {literal(name)})" for name in terms)
+        return (
+            f"NOT EXISTS (SELECT FROM unnest({alias}.terms) AS term WHERE {named} AND term <> ALL({known}))"
+        )
 
     def bears(self, terms: Sequence[str], alias: str, arguments: Arguments) -> str:
         ids = [term.removeprefix("_id=") for term in terms if term.startswith("_id=")]

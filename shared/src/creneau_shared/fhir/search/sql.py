@@ -177,6 +177,15 @@ class SearchTable(Protocol):
 
 
 @runtime_checkable
+class HasTerms(Protocol):
+    """A SearchTable whose rows keep their terms."""
+
+    def bears_no_other(self, terms: Mapping[str, tuple[str, ...]], alias: str, arguments: Arguments) -> str:
+        """Condition: each term of the row that begins with one of the names is one of the terms under that name."""
+        ...
+
+
+@runtime_checkable
 class HasTrees(Protocol):
     """A SearchTable whose resources have others above them, or elements searched within one occurrence."""
 
@@ -221,7 +230,16 @@ class Catalog:
         return table
 
 
-AsSeen = Callable[[Clause], Clause | None]
+@dataclass(frozen=True, slots=True)
+class SeenClause:
+    """A clause, and of which rows it may be asked: `whole_with` None, of all; else of those that bear, of the terms under
+    the names of these, no others. Such a row the caller sees whole."""
+
+    clause: Clause
+    whole_with: Mapping[str, tuple[str, ...]] | None = None
+
+
+AsSeen = Callable[[Clause], SeenClause | None]
 """Makes of a clause what it asks of the resources as the caller sees them; None: it holds for none of them."""
 
 
@@ -234,8 +252,6 @@ class SearchScope:
     """
 
     required: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    within: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """for the type of a compartment search, the terms by which a row belongs to the compartment's owner"""
     as_seen: Mapping[str, AsSeen] = field(default_factory=dict)
     """for each type whose resources the caller sees in part only, how its clauses hold of that part"""
 
@@ -287,10 +303,9 @@ class Compiler:
     def where(self, table: SearchTable, conditions: Iterable[Condition], alias: str) -> str:
         """The condition that the row is not deleted, within the scope, and fulfils the conditions."""
         parts = [table.live(alias)]
-        for limits in (self.scope.required, self.scope.within):
-            terms = limits.get(table.resource_type)
-            if terms is not None:
-                parts.append(table.bears(terms, alias, self.arguments))
+        terms = self.scope.required.get(table.resource_type)
+        if terms is not None:
+            parts.append(table.bears(terms, alias, self.arguments))
         parts += [self._condition(table, condition, alias) for condition in conditions]
         return all_of(parts)
 
@@ -311,8 +326,17 @@ class Compiler:
 
     def _clause(self, table: SearchTable, clause: Clause, alias: str) -> str:
         as_seen = self.scope.as_seen.get(table.resource_type)
-        asked = clause if as_seen is None else as_seen(clause)
-        return FALSE if asked is None else table.predicate(asked, alias, self.arguments)
+        if as_seen is None:
+            return table.predicate(clause, alias, self.arguments)
+        seen = as_seen(clause)
+        if seen is None:
+            return FALSE
+        asked = table.predicate(seen.clause, alias, self.arguments)
+        if seen.whole_with is None:
+            return asked
+        if not isinstance(table, HasTerms):
+            raise TypeError(f"{table.resource_type} keeps no terms")
+        return all_of((asked, table.bears_no_other(seen.whole_with, alias, self.arguments)))
 
     def _either(self, table: SearchTable, conditions: Sequence[Condition], alias: str) -> str:
         """OR; as a union of keys when each way has its own index: no plan joins indexes of several tables by OR."""

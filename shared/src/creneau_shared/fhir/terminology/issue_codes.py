@@ -296,7 +296,6 @@ ISSUE_CODES: Final[Mapping[str, tuple[str, str]]] = {
     ),
     "ins-registered-already": ("INS déjà enregistrée", "INS registered already"),
     "person-only": ("Demande réservée à la personne", "Request that only the person can make"),
-    "others-sought": ("Recherche qui peut nommer d'autres personnes", "Search that may name other people"),
     "trail-search": ("Recherche de la trace d'une autre personne", "Search of another person's trail"),
     "patient-erased": ("Patient effacé à sa demande", "Patient erased at their request"),
     "confirmation-differs": ("Confirmation différente du nom", "Confirmation other than the name"),

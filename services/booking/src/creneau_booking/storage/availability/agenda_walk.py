@@ -115,7 +115,7 @@ async def steps_of(
 ) -> AgendaWalk | None:
     """Returns the steps that find the matches of a Slot search; None: those of any other search."""
     asked = taken_apart(request)
-    if asked is None or "Slot" in scope.within:
+    if asked is None:
         return None
     fitting = await _fitting(connection, catalog, scope, asked, tables, MANY)
     return AgendaWalk(catalog, scope, request, asked, tables, fitting)

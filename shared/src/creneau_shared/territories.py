@@ -11,8 +11,8 @@ TERRITORIES = {
     "974": ("RE", "REU", "reunion"),
     "975": ("PM", "SPM", "miquelon"),
     "976": ("YT", "MYT", "mayotte"),
-    "977": ("BL", "BLM", "barthelemy"),
-    "978": ("MF", "MAF", "saint martin"),
+    "977": ("BL", "BLM", "barthelemy", "saint barth", "st barth"),
+    "978": ("MF", "MAF", "saint martin", "st martin"),
     "984": ("TF", "ATF", "terres australes", "taaf"),
     "986": ("WF", "WLF", "wallis"),
     "987": ("PF", "PYF", "polynesi"),
@@ -20,8 +20,8 @@ TERRITORIES = {
     "989": ("CP", "CPT", "clipperton"),
 }
 """Beginning of the codes of an overseas territory → its ISO 3166-1 codes (alpha-2, alpha-3), and words of its names."""
-_FRANCE = frozenset({"f", "fr", "fra", "99000", "99100"})
-"""signs of France; with five digits those of INSEE, as national files write them"""
+_FRANCE = frozenset({"f", "fr", "fra", "fx", "fxx", "99000", "99100"})
+"""signs of France (`fx`: without what lies overseas, ISO 3166-3); with five digits of INSEE, as national files write them"""
 
 
 def is_abroad(country: str) -> bool:

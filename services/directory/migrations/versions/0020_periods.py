@@ -14,8 +14,9 @@ depends_on = None
 
 
 def upgrade() -> None:
-    op.execute("ALTER TABLE care_situation ADD COLUMN since date, ADD COLUMN until date")
     op.execute("INSERT INTO care_due (role) SELECT id FROM practitioner_role WHERE NOT deleted")
+    # Last: searches wait from here to the commit.
+    op.execute("ALTER TABLE care_situation ADD COLUMN since date, ADD COLUMN until date")
 
 
 def downgrade() -> None:

@@ -460,10 +460,63 @@ def test_islands_and_quarters_are_not_taken_for_what_sounds_alike(
         ("dentiste kemper 974", "d:974"),
         ("dentiste nantes bretagne", "c:44109"),
         ("gynéco femme 35 lyon", "c:69123"),
+        ("dentiste le havre calvados", "c:76351"),
+        ("dentiste le mans orne", "c:72181"),
+        ("dentiste le manss orne", "d:61"),
+        ("dentiste la ciotat var", "c:13028"),
+        ("dentiste la rochelle vendée", "c:17300"),
+        ("dentiste l'haÿ les roses essonne", "c:94038"),
+        ("dentiste les sables d'olonne loire", "c:85194"),
+        ("dentiste royan charente", "c:17306"),
+        ("dentiste megève savoie", "c:74173"),
+        ("dentiste cluses savoie", "c:74081"),
+        ("dentiste chamonix savoie", "c:74056"),
+        ("dentiste évian savoie", "c:74119"),
+        ("dentiste pornic loire", "c:44131"),
+        ("dentiste 44210 loire", "c:44131"),
+        ("dentiste guérande loire", "c:44069"),
+        ("dentiste ancenis loire", "c:44003"),
+        ("dentiste redon loire atlantique", "c:35236"),
+        ("dentiste pertuis bouches du rhône", "c:84089"),
+        ("dentiste lourdes pyrénées atlantiques", "c:65286"),
+        ("dentiste la montagne réunion", "d:974"),
+        ("dentiste montgaillard réunion", "d:974"),
     ],
 )
 def test_a_commune_is_in_the_area_that_is_named_too(read: Reader, text: str, key: str) -> None:
-    """One elsewhere counts only if it is a town that is spelt as such."""
+    """One elsewhere counts if it is spelt as such, and no hamlet that is called as a quarter or somebody there; across the sea
+    only a town. Who errs in the département of a town was sent all over that département."""
+    place = read.read(text).place
+    assert place is not None
+    assert place.key == key
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("dentiste vienne isère", "c:38544"),
+        ("dentiste vienne 38", "c:38544"),
+        ("38 vienne dentiste", "c:38544"),
+        ("dentiste vienne rhône-alpes", "c:38544"),
+        ("dentiste en isère à vienne", "c:38544"),
+        ("dentiste mayenne 53", "c:53147"),
+        ("53 mayenne", "c:53147"),
+        ("dentiste indre 44", "c:44074"),
+        ("dentiste en mayenne 53", "d:53"),
+        ("dentiste mayenne", "d:53"),
+        ("dentiste 53 pays de la loire", "d:53"),
+        ("dentiste corrèze 19", "d:19"),
+        ("dentiste dans le doubs 25", "d:25"),
+        ("dentiste vienne", "d:86"),
+        ("dentiste vienne 86", "d:86"),
+        ("dentiste isère 38", "d:38"),
+        ("dentiste haute-vienne limousin", "d:87"),
+    ],
+)
+def test_a_town_that_is_called_as_a_departement_is_meant_beside_its_own_area(
+    read: Reader, text: str, key: str
+) -> None:
+    """Whoever looked for a dentist in Vienne, Isère, was sent to Poitiers. A number names no town."""
     place = read.read(text).place
     assert place is not None
     assert place.key == key

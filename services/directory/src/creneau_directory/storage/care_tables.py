@@ -61,4 +61,4 @@ def care_tables(metadata: MetaData) -> None:
 def in_period(day: int) -> str:
     """SQL: a row of `care_situation` is found on a day (days since 1970)."""
     there = f"date '1970-01-01' + {day}"
-    return f"(since <= {there}) IS NOT FALSE AND (until >= {there}) IS NOT FALSE"
+    return f"(since IS NULL OR since <= {there}) AND (until IS NULL OR until >= {there})"

@@ -43,6 +43,14 @@ SHORT_NAME_LETTERS = 5
 """a shorter name with one letter wrong only means one of the `CITIES` largest communes"""
 TOWN_FROM = 20_000
 """fewest inhabitants of a commune whose name is not taken for a part of a longer misspelt name"""
+WHOLE_ELSEWHERE_FROM = 2_000
+"""fewest inhabitants of a commune that is meant by its whole name beside an area where it is not: `Pornic Loire`. A smaller
+one is rather a quarter, or a surname."""
+SHORT_ELSEWHERE_FROM = 8_000
+"""the same by the beginning of its name: `Chamonix Savoie`"""
+NAMESAKE_FROM = 5_000
+"""fewest inhabitants of a commune that is meant rather than the département around it that is called so: `Mayenne 53`, but not
+`Corrèze 19`"""
 COMMON_FROM = 4
 """a word is common if it follows the first word in so many names of towns: `seine`, `marne`, `bois`"""
 CITIES = 60
@@ -324,9 +332,29 @@ class Gazetteer:
         communes = self._by_name.get(word)
         return communes is not None and communes[0].population >= TOWN_FROM
 
-    def is_sure(self, place: Place) -> bool:
-        """Whether the place is so large a commune (`TOWN_FROM`) that it is meant even if an area is named where it is not."""
-        return place.population >= TOWN_FROM
+    def is_sure(self, place: Place, typed: Sequence[str], area: Place) -> bool:
+        """Whether a commune is meant by its exactly typed name though an area is named where it is not: a town (`TOWN_FROM`)
+        anywhere, a smaller commune on the same side of the sea. By a postal code it always is."""
+        if place.population >= TOWN_FROM or typed[-1].isdigit():
+            return True
+        if _is_overseas(place) != _is_overseas(area):
+            return False
+        is_whole = _key_of_typed(" ".join(typed)) == place_key(place.name)
+        return place.population >= (WHOLE_ELSEWHERE_FROM if is_whole else SHORT_ELSEWHERE_FROM)
+
+    def namesake(self, department: Place, typed: Sequence[str], area: Place) -> Place | None:
+        """The commune in an area that is called as this département, if its name is typed and not its number: `Vienne` in
+        Isère. One in the département itself only if it is a town (`NAMESAKE_FROM`)."""
+        same = (commune.place for commune in self.of_name(" ".join(typed)))
+        return next(
+            (
+                place
+                for place in same
+                if self.contains(area, place)
+                and (place.department != department.department or place.population >= NAMESAKE_FROM)
+            ),
+            None,
+        )
 
     def is_large(self, place: Place) -> bool:
         """Whether the place is one of the `CITIES` largest communes."""
@@ -454,6 +482,10 @@ class Gazetteer:
 def _key_of_typed(name: str) -> str:
     """The key of a name in the form in which `named` looks it up."""
     return " ".join(_SAINTS.get(word, word) for word in place_key(name).split())
+
+
+def _is_overseas(place: Place) -> bool:
+    return place.department.startswith(("97", "98"))
 
 
 def _town_and_office(city: str) -> tuple[str, int]:

@@ -35,7 +35,7 @@ class Reader:
         if not any(piece.kind in ("care", "motive") for piece in best):
             best = best_cover(words, pieces)
         chosen = with_name(with_place(words, best, pieces), pieces)
-        chosen = within_areas(with_ordinals(words, chosen, self._places), self._places)
+        chosen = within_areas(words, with_ordinals(words, chosen, self._places), self._places)
         return intent_of(words, chosen, self._vocabulary, self._places)
 
 

@@ -101,7 +101,8 @@ class PlacePieces:
     def _with_article(
         self, words: Sequence[str], content: Sequence[str], start: int, introduced: float
     ) -> Iterator[Piece]:
-        """A misspelt name with an article: `le manss`, `l ail les roses`; only a city if the rest is a word: `le man`."""
+        """A name with an article, misspelt or not: `le mans`, `le manss`, `l ail les roses`; only a city if the rest is a word:
+        `le man`."""
         if len(joined(words)) < ARTICLE_LETTERS_MIN or (
             len(content) > 1 and not self._may_be_misspelt(content)
         ):
@@ -114,7 +115,8 @@ class PlacePieces:
         if is_word and not (self._places.is_large(place) and sure > 0.4):
             return
         worth = _worth_of_misspelt(sure, len(content) + 1) + introduced
-        yield Piece(start, start + len(words), "place", worth, place, corrected=True)
+        is_exact = list(words) == fold(place.name).split()
+        yield Piece(start, start + len(words), "place", worth, place, corrected=not is_exact)
 
     def _begins_a_saint(self, words: Sequence[str], at: int) -> bool:
         """Whether `st` begins a name (`st nazere`), and is not the commune Le Saint."""

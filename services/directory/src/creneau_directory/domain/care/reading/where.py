@@ -7,10 +7,13 @@ from dataclasses import replace
 
 from creneau_directory.domain.care.places import Gazetteer, Place
 from creneau_directory.domain.care.reading.facts import Piece
-from creneau_directory.domain.care.reading.towns import AFTER_A_NUMBER
+from creneau_directory.domain.care.reading.towns import AFTER_A_NUMBER, ARTICLES
 from creneau_shared.spelling import fold
 
 NARROWEST_FIRST = {"arrondissement": 0, "postal-code": 1, "commune": 2, "department": 3, "region": 4}
+AREAS = frozenset({"department", "region"})
+BEFORE_AN_AREA = frozenset({"en", "dans"})
+"""words before the name of an area, and never of a town"""
 
 
 def with_ordinals(words: Sequence[str], pieces: Sequence[Piece], places: Gazetteer) -> Sequence[Piece]:
@@ -57,25 +60,42 @@ def place_of(pieces: Sequence[Piece]) -> tuple[Place | None, bool]:
     return place, any(piece.kind == "near" for piece in pieces)
 
 
-def within_areas(pieces: Sequence[Piece], places: Gazetteer) -> Sequence[Piece]:
-    """Reads a commune as the one of its name in the area that is named too: `Saint-Pierre`, `Réunion`. Where there is none,
-    it counts only if it is a town that is spelt as such: `nantes bretagne`, but not `chaudron réunion`."""
-    areas = [
-        piece.meaning
-        for piece in pieces
-        if isinstance(piece.meaning, Place) and piece.meaning.kind in ("department", "region")
+def within_areas(words: Sequence[str], pieces: Sequence[Piece], places: Gazetteer) -> Sequence[Piece]:
+    """Reads a name as the commune of that name in the area that is named too: `Saint-Pierre`, `Réunion`; `Vienne`, `Isère`.
+    Where there is none, a commune counts only if it is surely meant: `nantes bretagne`, but not `kemper réunion`."""
+    return [_within(piece, words, _areas_beside(piece, pieces), places) for piece in pieces]
+
+
+def _areas_beside(piece: Piece, pieces: Sequence[Piece]) -> Sequence[Place]:
+    return [
+        other.meaning
+        for other in pieces
+        if other is not piece and isinstance(other.meaning, Place) and other.meaning.kind in AREAS
     ]
-    return [_within(piece, areas, places) if areas else piece for piece in pieces]
 
 
-def _within(piece: Piece, areas: Sequence[Place], places: Gazetteer) -> Piece:
-    place = piece.meaning
-    if not isinstance(place, Place) or place.kind != "commune":
+def _within(piece: Piece, words: Sequence[str], areas: Sequence[Place], places: Gazetteer) -> Piece:
+    place, typed = piece.meaning, words[piece.start : piece.end]
+    if not areas or not isinstance(place, Place):
         return piece
-    if any(places.contains(area, place) for area in areas):
+    if place.kind == "department":
+        return _namesake(piece, place, words, areas, places)
+    if place.kind != "commune" or any(places.contains(area, place) for area in areas):
         return piece
     other = next((found for area in areas if (found := places.within(place, area))), None)
     if other is not None:
         return replace(piece, meaning=other)
-    is_sure = places.is_sure(place) and not piece.corrected
+    is_sure = not piece.corrected and all(places.is_sure(place, typed, area) for area in areas)
     return piece if is_sure else replace(piece, kind="aside", meaning=None)
+
+
+def _namesake(
+    piece: Piece, department: Place, words: Sequence[str], areas: Sequence[Place], places: Gazetteer
+) -> Piece:
+    """The commune of a département's name, unless the département is what the text says: `en Mayenne 53`, `dans le Doubs`."""
+    before = [word for word in words[: piece.start] if word not in ARTICLES]
+    if before and before[-1] in BEFORE_AN_AREA:
+        return piece
+    typed = words[piece.start : piece.end]
+    other = next((found for area in areas if (found := places.namesake(department, typed, area))), None)
+    return piece if other is None else replace(piece, meaning=other)

@@ -5,6 +5,7 @@ The one module that knows how the directory is asked: by its search for people, 
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -137,20 +138,23 @@ class Finding:
 def once_each(
     people: Sequence[Professional], openings: Mapping[str, Sequence[Opening]]
 ) -> tuple[Professional, ...]:
-    """Those who have free times, and of the others each professional once in a place, with the specialities of all their
-    roles there: the Annuaire Santé has a role for each skill, and an agenda may be of any of them."""
-    free = [one for one in people if one.id in openings]
-    at = {_whom_and_where(one) for one in free}
-    others: dict[tuple[str, str], Professional] = {}
+    """Those who have free times, once for the same ones, and of the others each professional once in a place, with the
+    specialities of all their roles there: the Annuaire Santé has a role for each skill, and an agenda may be of any of them,
+    or of the person alone."""
+    free = {_whom_and_where(one) for one in people if one.id in openings}
+    same: dict[tuple[tuple[str, str], str | None], list[Professional]] = defaultdict(list)
     for one in people:
         key = _whom_and_where(one)
-        if one.id in openings or key in at:
-            continue
-        known = others.get(key, one)
-        specialties = tuple(dict.fromkeys((*known.specialties, *one.specialties)))
-        others[key] = replace(known, specialties=specialties)
-    kept = {one.id: one for one in (*free, *others.values())}
-    return tuple(kept[one.id] for one in people if one.id in kept)
+        if one.id in openings:
+            same[key, openings[one.id][0].slot].append(one)
+        elif key not in free:
+            same[key, None].append(one)
+    return tuple(_joined(roles) for roles in same.values())
+
+
+def _joined(roles: Sequence[Professional]) -> Professional:
+    """The first of these roles, with the specialities of all."""
+    return replace(roles[0], specialties=tuple(dict.fromkeys(s for one in roles for s in one.specialties)))
 
 
 def _whom_and_where(one: Professional) -> tuple[str, str]:

@@ -108,3 +108,21 @@ async def test_where_one_waits_for_a_time_of_it(
     fhir.rules.append(of_base(schedule, *roles, full=True))
     text = (await person.open(page)).text
     assert ('href="/liste-attente?soignant=role-1"' in text) is shown
+
+
+@pytest.mark.parametrize(
+    ("agendas", "shown", "left_out"),
+    [([agenda("PractitionerRole/role-3")], "role-3", "role-1"), ([], "role-1", "role-3")],
+)
+async def test_who_has_a_full_agenda_is_found_by_the_role_that_it_names(
+    person: Person, fhir: FhirBase, agendas: list[dict[str, Any]], shown: str, left_out: str
+) -> None:
+    """Of the roles that are one result, the one by which one can wait for a time; asked once for all of them."""
+    fhir.on("GET", "/PractitionerRole/$find-care", searchset(ROLE, SAME_PLACE, PRACTITIONER, PLACE))
+    fhir.on("GET", "/Slot/$soonest", searchset())
+    fhir.on("GET", "/Schedule", searchset(*agendas))
+    text = (await person.open("/recherche?quoi=dermato")).text
+    assert f"/soignants/{shown}" in text
+    assert f"/soignants/{left_out}" not in text
+    [asked] = [dict(a.query) for a in fhir.asked if a.path == "/Schedule"]
+    assert (asked["actor"], asked["active"]) == ("PractitionerRole/role-1,PractitionerRole/role-3", "true")

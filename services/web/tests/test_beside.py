@@ -172,6 +172,16 @@ async def test_a_message_that_is_refused_after_the_move_is_told(person: Person, 
     assert "votre message n'est pas arrivé" in page.text.replace("&#39;", "'")
 
 
+async def test_nor_is_a_move_that_is_only_asked_for_said_to_be_done(person: Person, fhir: FhirBase) -> None:
+    check = await replacing(person, fhir)
+    fhir.on("POST", "/Appointment/a-0/$reschedule", {**OTHER, "status": "pending"}, 202)
+    fhir.refuse("PATCH", "/Appointment/a-0", 503, "transient")
+    page = await person.follow(await person.send(check.url.path, message=WRITTEN))
+    said = page.text.replace("&#39;", "'")
+    assert "Votre demande est envoyée au cabinet, mais votre message n'est pas arrivé" in said
+    assert "L'heure est changée" not in said
+
+
 async def test_the_message_of_a_move_without_an_answer_is_written(person: Person, fhir: FhirBase) -> None:
     """The visit is at its new time, and the answer was lost: the next step writes what was left."""
     check = await replacing(person, fhir)

@@ -341,16 +341,19 @@ def in_place(role: str, who: str, place: str | None, *specialties: str) -> Profe
 
 
 def test_a_professional_with_a_role_for_each_skill_is_one_result_in_a_place() -> None:
-    """The one with free times, whichever it is; where none has any, one with all that they do. Two agendas stay two."""
+    """The one with free times, whichever it is; where none has any, one with all that they do. Two agendas stay two; one
+    that names the person alone is each role's, and shown once."""
     skills = [in_place("r1", "p", "l", "Médecine générale"), in_place("r2", "p", "l", "Médecine du sport")]
     elsewhere, other = in_place("r3", "p", "m", "Médecine générale"), in_place("r4", "q", "l", "Dermatologie")
     alone = [in_place("r5", "s", None), in_place("r6", "s", None)]
     people = [skills[0], other, skills[1], elsewhere, *alone]
     opening = opening_of(SLOT, other.zone)
     assert [one.id for one in once_each(people, {"r2": (opening,)})] == ["r4", "r2", "r3", "r5", "r6"]
-    assert [one.id for one in once_each(people, {"r1": (opening,), "r2": (opening,)})] == [
-        one.id for one in people
-    ]
+    two = {"r1": (opening,), "r2": (replace(opening, slot="slot-2"),)}
+    assert once_each(people, two) == tuple(people)
+    shared = once_each(people, {"r1": (opening,), "r2": (opening,)})
+    assert [one.id for one in shared] == ["r1", "r4", "r3", "r5", "r6"]
+    assert shared[0].specialties == ("Médecine générale", "Médecine du sport")
     folded = once_each(people, {"r4": (opening,)})
     assert [one.id for one in folded] == ["r1", "r4", "r3", "r5", "r6"]
     assert folded[0].specialties == ("Médecine générale", "Médecine du sport")

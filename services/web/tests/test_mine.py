@@ -12,6 +12,7 @@ import pytest
 
 from .conftest import Asked, FhirBase, Person, searchset
 from .samples import CAMILLE
+from .test_beside import acting_for
 
 LOU = {
     **CAMILLE,
@@ -36,6 +37,22 @@ async def signed_in(person: Person, fhir: FhirBase) -> None:
     fhir.on("POST", "/Patient/_search", searchset(CAMILLE, LOU))
     fhir.on("GET", "/Patient/camille", CAMILLE, ETag='W/"3"')
     await person.sign_in()
+
+
+async def test_one_s_own_contacts_are_not_spoken_of_when_a_child_s_are_corrected(
+    person: Person, fhir: FhirBase
+) -> None:
+    """They shared an address: that the others' stay as they are is said of one's own alone."""
+    fhir.on(
+        "POST",
+        "/Patient/$acting-for",
+        acting_for(("camille", True, "see register"), ("lou", False, "see register")),
+    )
+    fhir.on("GET", "/Patient/lou", LOU, ETag='W/"1"')
+    fhir.on("PUT", "/Patient/lou", LOU)
+    await person.open("/mes-donnees/lou")
+    await person.send("/mes-donnees/lou", courriel="lou@exemple.fr", langue="fr", version='W/"1"')
+    assert (await person.session()).content.said == "record.kept"
 
 
 async def test_what_is_corrected_leaves_the_rest_as_it_was(person: Person, fhir: FhirBase) -> None:

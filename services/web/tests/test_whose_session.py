@@ -12,6 +12,7 @@ from creneau_web.pages.booking.draft import Draft
 
 from .conftest import Asked, FhirBase, Person, searchset
 from .samples import CAMILLE, PLACE, PRACTITIONER, ROLE, SCHEDULE, SLOT, appointment, held
+from .test_beside import acting_for
 from .test_booking import UNTIL_LATER
 from .test_without_account import EXPIRES, TOKEN, opening, parameters
 
@@ -130,21 +131,27 @@ async def test_a_link_opens_nothing_of_whoever_was_there_before(person: Person, 
     assert (await person.session()).content.whose == "link:a-1"
 
 
-@pytest.mark.parametrize("oneself", [True, False])
+@pytest.mark.parametrize(("oneself", "may"), [(True, ""), (False, "see book")])
 async def test_whoever_follows_a_link_to_their_own_visit_or_their_child_s_stays_logged_in(
-    person: Person, fhir: FhirBase, oneself: bool
+    person: Person, fhir: FhirBase, oneself: bool, may: str
 ) -> None:
-    acting = {"name": "acting-for", "part": [
-        {"name": "patient", "valueReference": {"reference": "Patient/camille"}},
-        {"name": "oneself", "valueBoolean": oneself},
-    ]}  # fmt: skip
-    fhir.on("POST", "/Patient/$acting-for", {"resourceType": "Parameters", "parameter": [acting]})
+    fhir.on("POST", "/Patient/$acting-for", acting_for(("camille", oneself, may)))
     await by_code(person, ALICE)
     await leaves_something(person)
     assert (await by_link(person)).headers["location"] == "/rendez-vous/a-1"
     assert not await finds_nothing(person)
     assert (await person.session()).content.whose == f"code:email:{ALICE}"
     assert (await person.open("/rdv")).status_code == 200, "and back"
+
+
+async def test_whoever_may_only_see_a_visit_has_by_its_link_what_the_link_gives(
+    person: Person, fhir: FhirBase
+) -> None:
+    """As the account alone, they could answer nothing that the message asks."""
+    fhir.on("POST", "/Patient/$acting-for", acting_for(("camille", False, "see")))
+    await by_code(person, ALICE)
+    assert (await by_link(person)).headers["location"] == "/rendez-vous/a-1"
+    assert (await person.session()).content.whose == "link:a-1"
 
 
 def other_link(fhir: FhirBase) -> None:

@@ -5,7 +5,8 @@ The one module that knows how the directory is asked: by its search for people, 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Literal
@@ -15,7 +16,7 @@ from creneau_web.care.directory import Directory
 from creneau_web.care.kept import Kept
 from creneau_web.care.model import Availability, Card, Opening, Professional
 from creneau_web.care.reading import professionals_of
-from creneau_web.care.soonest import FIRST, first_openings
+from creneau_web.care.soonest import FIRST, first_openings, roles_with_agenda
 from creneau_web.care.towns import Town, choices_of, town_of
 from creneau_web.care.understood import Told, parameters_of, told_of
 from creneau_web.fhir.client import Fhir
@@ -72,6 +73,7 @@ class Finding:
         self._directory = directory
         self._fitting: Kept[Found] = Kept(kept_s, is_personal=is_about_who_asks)
         self._openings: Kept[dict[str, tuple[Opening, ...]]] = Kept(0, is_personal=is_about_who_asks)
+        self._agendas: Kept[frozenset[str]] = Kept(0, is_personal=is_about_who_asks)
 
     async def find(self, fhir: Fhir, what: str, where: str, mode: Mode = "", page: int = 1) -> Found:
         """Everybody who fits, and a page of them with their first free times."""
@@ -88,7 +90,7 @@ class Finding:
         try:
             first = await self._free(public, found.people, mode, FIRST if few else 1)
             fitting = _soonest_first(once_each(found.people, first), first, only_free=bool(mode))
-            shown = fitting[begin:end]
+            shown = await self._with_agendas(public, fitting[begin:end], found.people, first)
             free = tuple(p for p in shown if p.id in first)
             openings = first if few else await self._free(public, free, mode, FIRST)
         except (UnreachableError, RefusedError) as error:
@@ -114,6 +116,29 @@ class Finding:
             asked, lambda: first_openings(fhir, people, after, MODES[mode], count)
         )
 
+    async def _with_agendas(
+        self,
+        fhir: Fhir,
+        shown: Sequence[Professional],
+        people: Sequence[Professional],
+        openings: Mapping[str, Sequence[Opening]],
+    ) -> tuple[Professional, ...]:
+        """Those who are shown; who is so without free times for several roles, as the one that an agenda names, if there is
+        one: only its page lets wait for a time."""
+        same: dict[tuple[str, str], list[Professional]] = defaultdict(list)
+        for one in people:
+            same[_whom_and_where(one)].append(one)
+        several = {
+            one.id: roles
+            for one in shown
+            if one.id not in openings and len(roles := same[_whom_and_where(one)]) > 1
+        }
+        if not several:
+            return tuple(shown)
+        asked = tuple(role.id for roles in several.values() for role in roles)
+        named = await self._agendas.get(asked, lambda: roles_with_agenda(fhir, asked))
+        return tuple(_by_agenda(one, several.get(one.id, ()), named) for one in shown)
+
     async def _search(self, fhir: Fhir, what: str, where: str) -> Found:
         """Who fits, in the directory's order."""
         text = f"{what} à {where}" if where else what
@@ -137,20 +162,29 @@ class Finding:
 def once_each(
     people: Sequence[Professional], openings: Mapping[str, Sequence[Opening]]
 ) -> tuple[Professional, ...]:
-    """Those who have free times, and of the others each professional once in a place, with the specialities of all their
-    roles there: the Annuaire Santé has a role for each skill, and an agenda may be of any of them."""
-    free = [one for one in people if one.id in openings]
-    at = {_whom_and_where(one) for one in free}
-    others: dict[tuple[str, str], Professional] = {}
+    """Those who have free times, once for the same ones, and of the others each professional once in a place, with the
+    specialities of all their roles there: the Annuaire Santé has a role for each skill, and an agenda may be of any of them,
+    or of the person alone."""
+    free = {_whom_and_where(one) for one in people if one.id in openings}
+    same: dict[tuple[tuple[str, str], str | None], list[Professional]] = defaultdict(list)
     for one in people:
         key = _whom_and_where(one)
-        if one.id in openings or key in at:
-            continue
-        known = others.get(key, one)
-        specialties = tuple(dict.fromkeys((*known.specialties, *one.specialties)))
-        others[key] = replace(known, specialties=specialties)
-    kept = {one.id: one for one in (*free, *others.values())}
-    return tuple(kept[one.id] for one in people if one.id in kept)
+        if one.id in openings:
+            same[key, openings[one.id][0].slot].append(one)
+        elif key not in free:
+            same[key, None].append(one)
+    return tuple(_joined(roles) for roles in same.values())
+
+
+def _joined(roles: Sequence[Professional]) -> Professional:
+    """The first of these roles, with the specialities of all."""
+    return replace(roles[0], specialties=tuple(dict.fromkeys(s for one in roles for s in one.specialties)))
+
+
+def _by_agenda(one: Professional, roles: Sequence[Professional], named: Collection[str]) -> Professional:
+    """The first of these roles that an agenda names, with the specialities of all; without one, who stands for them."""
+    role = next((role for role in roles if role.id in named), one)
+    return replace(role, specialties=one.specialties)
 
 
 def _whom_and_where(one: Professional) -> tuple[str, str]:

@@ -122,6 +122,23 @@ async def is_connected(fhir: Fhir, professional: Professional) -> bool:
     return named or bool(await agendas_of_person(fhir, professional))
 
 
+async def roles_with_agenda(fhir: Fhir, roles: Sequence[str]) -> frozenset[str]:
+    """Which of these roles (PractitionerRole ids) an active agenda here names."""
+    query = [
+        ("actor", ",".join(f"PractitionerRole/{id_}" for id_ in roles)),
+        ("active", "true"),
+        ("_count", str(AGENDAS)),
+        ("_total", "none"),
+    ]
+    named: set[str] = set()
+    bundle: Resource | None = await fhir.search("Schedule", query)
+    while bundle is not None:
+        for agenda in entries(bundle, "Schedule"):
+            named.update(references_of(agenda))
+        bundle = await fhir.follow(bundle)
+    return frozenset(id_ for id_ in roles if f"PractitionerRole/{id_}" in named)
+
+
 async def _alone(
     fhir: Fhir, professional: Professional, found: Mapping[str, Sequence[Resource]]
 ) -> list[Resource]:

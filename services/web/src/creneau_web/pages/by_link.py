@@ -98,7 +98,7 @@ def _opened_before(page: Page) -> str | None:
 
 
 async def _let_in(page: Page, given: Opened) -> None:
-    """Logs in to the one appointment; who has logged in and sees it as their own stays so, with what they have begun."""
+    """Logs in to the one appointment; who has logged in and may answer for it stays so, with what they have begun."""
     if await _is_their_own(page, given.appointment):
         return
     session = await page.own_session()
@@ -115,8 +115,8 @@ async def _let_in(page: Page, given: Opened) -> None:
 
 
 async def _is_their_own(page: Page, appointment: str) -> bool:
-    """Whether the visit is that of the person logged in, or of somebody for whom they act, and not of somebody else at the
-    same browser."""
+    """Whether the visit is that of the person logged in, or of somebody for whom they may answer: not of somebody else at
+    the same browser, nor of one whom they may only see, as the link gives more."""
     account = page.account
     if account is None or account.is_for_one_visit or account.role != PATIENT:
         return False
@@ -124,7 +124,7 @@ async def _is_their_own(page: Page, appointment: str) -> bool:
         patient, acting = await asyncio.gather(patient_of(page.fhir, appointment), represented(page.fhir))
     except RefusedError:
         return False
-    return any(one.id == patient for one in acting)
+    return any(one.id == patient and (one.oneself or "book" in one.may) for one in acting)
 
 
 async def _to_the_visit(page: Page, appointment: str) -> RedirectResponse:

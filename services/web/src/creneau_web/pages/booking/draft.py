@@ -111,7 +111,7 @@ class Draft(Chosen):
     def done(self) -> str:
         """Key of what is said once it is booked."""
         if self.untold:
-            return "done.untold"
+            return "done.asked.untold" if self.asked else "done.untold"
         return "done.asked" if self.asked else "done.booked"
 
     @property

@@ -153,10 +153,10 @@ async def _kept(page: Page, form: Correction) -> RedirectResponse:
 
 
 def _shares_what_changed(people: Iterable[Person], id_: str, form: Correction) -> bool:
-    """Whether somebody else of the account has a contact that this form takes from the person: a child's are often those of
-    a parent, and do not change with them."""
+    """Whether this form takes from one's own record a contact that somebody represented has too: a child's are often those
+    of a parent, and do not change with them."""
     kept = {form.courriel.strip(), form.telephone.strip()}
-    gone = {contact for one in people if one.id == id_ for contact in one.contacts} - kept
+    gone = {contact for one in people if one.id == id_ and one.oneself for contact in one.contacts} - kept
     return any(not gone.isdisjoint(one.contacts) for one in people if one.id != id_ and "register" in one.may)
 
 

@@ -65,7 +65,7 @@ _OTHERS = f"""
 SELECT content FROM slot_place JOIN appointment ON appointment.id = slot_place.appointment_id
 WHERE slot_id = $1 AND appointment.id <> $2 AND NOT EXISTS (
   SELECT FROM slot WHERE taken_by = appointment.id AND slot.id = ANY(ARRAY(
-    SELECT {KEY_SQL.format(id="substr(t, 11)")} FROM unnest(terms) AS t WHERE t ~ '^slot=Slot/[^/]+$')))
+    SELECT {KEY_SQL.format(id="substr(t, 11)")} FROM unnest(appointment.terms) AS t WHERE t ~ '^slot=Slot/[^/]+$')))
 """
 _LOCK = """
 SELECT slot.id FROM slot WHERE slot.id = ANY($2::uuid[])

@@ -131,6 +131,22 @@ async def test_its_practice_closes_all_of_it(callers: Callers, practice: Practic
     assert {status for _, _, status in await shown(software, agenda)} == {closed}
 
 
+@pytest.mark.parametrize("known_by", ["id", "nothing"])
+@pytest.mark.parametrize("until", [2, 3, 5])
+async def test_a_period_that_ends_within_it_changes_nothing(
+    callers: Callers, practice: Practice, known_by: str, until: int
+) -> None:
+    """A visit that begins after the period is in the time that is sent all the same: nothing is free over it."""
+    agenda, software = await practice.open_agenda(0), callers.software()
+    await sync(software, agenda, [whole(agenda, known_by)], OPEN)
+    _, visit = await book(callers, practice, agenda, 3)
+    before = await in_agenda(software, agenda)
+    answer = await sync(software, agenda, [whole(agenda, known_by)], until)
+    assert counted(answer) == counts(unchanged=2, conflicts=1)
+    assert list(answer["told"].values()) == [(visit["id"], "said-free")]
+    assert await in_agenda(software, agenda) == before
+
+
 async def test_software_that_knows_of_the_visit_says_what_is_left(
     callers: Callers, practice: Practice
 ) -> None:

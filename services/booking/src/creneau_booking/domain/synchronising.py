@@ -51,6 +51,7 @@ class Known:
     has_room: bool = False
     named: bool = False
     in_window: bool = True
+    """whether it begins in the period of what is sent: only there is what is not sent deleted, or missing"""
     is_group: bool = False
     """whether its places are taken one by one"""
 
@@ -178,7 +179,7 @@ def _may_be(known: Known, sent: Sent) -> bool:
 
 
 def _time_and_kind_of_known(known: Known) -> Iterable[Hashable]:
-    return _time_and_kind(Sent(known.said)) if known.in_window else ()
+    return _time_and_kind(Sent(known.said))
 
 
 def _time_and_kind(sent: Sent) -> Iterable[Hashable]:
@@ -186,7 +187,7 @@ def _time_and_kind(sent: Sent) -> Iterable[Hashable]:
 
 
 def _time_of_known(known: Known) -> Iterable[Hashable]:
-    return _time(known.said) if known.in_window else ()
+    return _time(known.said)
 
 
 def _time(said: SaidSlot) -> Iterable[Hashable]:

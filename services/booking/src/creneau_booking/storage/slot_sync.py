@@ -54,7 +54,7 @@ SELECT slot.id, slot.name, slot.start, slot."end", slot.said::text AS said, {HOL
 FROM slot JOIN slot_kind kind ON kind.key = slot.kind_key
 WHERE slot.schedule_key = $1
 """
-_IN_WINDOW = f"{_KNOWN} AND slot.start >= $2 AND slot.start < $3"
+_IN_REACH = f"{_KNOWN} AND slot.start >= $2 AND slot.start < $4"
 # Joined by hash, not `terms && $5`: for thousands of terms the index takes a thousand times longer, in every agenda.
 _BY_NAME = f"""{_KNOWN} AND (slot.start < $2 OR slot.start >= $3) AND slot.id IN (
   SELECT unnest($4::uuid[]) UNION ALL
@@ -281,8 +281,10 @@ def _identifiers(terms: Sequence[str] | None) -> frozenset[str]:
 async def _known(
     connection: Connection, agenda: int, sent: Sequence[SlotSent], said: Sequence[Sent], window: Window
 ) -> list[Record]:
-    """Returns the slots of the window, and those elsewhere in the agenda that the sent ones name."""
-    rows = list(await connection.fetch(_IN_WINDOW, agenda, window.start, window.end))
+    """Returns the slots of the window and of the time of what is sent, which may end after it, and those elsewhere in the
+    agenda that the sent ones name."""
+    reach = max([window.end, *(one.said.end for one in said)])
+    rows = list(await connection.fetch(_IN_REACH, agenda, window.start, window.end, reach))
     known = {row["id"] for row in rows}
     named = {term for row in rows if row["terms"] for term in row["terms"]}
     ids = [one.row.id for one in sent if one.id is not None and one.row.id not in known]

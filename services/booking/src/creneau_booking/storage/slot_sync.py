@@ -114,6 +114,8 @@ class SlotSent:
     row: SlotRow
     kind: SlotKind
     id: str | None
+    in_absence: bool = False
+    """whether it is a part of a longer time that was sent, in which nobody is there"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,10 +201,11 @@ def _parts(sent: Sequence[SlotSent], apart: Mapping[int, Sequence[Part]]) -> Seq
 
 def _part(one: SlotSent, part: Part) -> SlotSent:
     row = replace(one.row, start=part.start, end=part.end)
+    is_absence = row.status not in ("free", *ECHOES)
     if part.bears_name:
-        return replace(one, row=row)
+        return replace(one, row=row, in_absence=is_absence)
     row = replace(row, id=new_uuid(), name=None, extra=None, terms=None, words=None)
-    return SlotSent(row, one.kind, None)
+    return SlotSent(row, one.kind, None, is_absence)
 
 
 def _under_closures(
@@ -252,7 +255,7 @@ def _require_distinct(sent: Sequence[SlotSent]) -> None:
 def _sent(one: SlotSent) -> Sent:
     row = one.row
     said = SaidSlot(row.start, row.end, row.status, one.kind.digest, row.extra, _identifiers(row.terms))
-    return Sent(said, one.id)
+    return Sent(said, one.id, one.in_absence)
 
 
 def _as_known(row: Record) -> Known:

@@ -120,15 +120,46 @@ async def test_given_back_it_is_whole_again(callers: Callers, practice: Practice
 
 @pytest.mark.parametrize("known_by", ["id", "nothing"])
 async def test_its_practice_closes_all_of_it(callers: Callers, practice: Practice, known_by: str) -> None:
-    """What is left is closed, and the visit's time once it is given back; the visit stands."""
+    """What is left is closed, and the visit's time once it is given back; the visit stands, and whoever says that nobody is
+    there hears of it each time."""
     agenda, software = await practice.open_agenda(0), callers.software()
     await sync(software, agenda, [whole(agenda, known_by)], OPEN)
     patient, visit = await book(callers, practice, agenda, 3)
-    await sync(software, agenda, [whole(agenda, known_by, status="busy-unavailable")], OPEN)
     closed = "busy-unavailable"
+    for expected in (counts(updated=3, conflicts=1), counts(unchanged=2, conflicts=1)):
+        answer = await sync(software, agenda, [whole(agenda, known_by, status=closed)], OPEN)
+        assert counted(answer) == expected
+        assert list(answer["told"].values()) == [(visit["id"], "missing")]
     assert await shown(software, agenda) == [(0, 3, closed), (3, 4, "busy"), (4, 12, closed)]
     await patient.put(f"Appointment/{visit['id']}", {**visit, "status": "cancelled"})
     assert {status for _, _, status in await shown(software, agenda)} == {closed}
+
+
+async def test_what_is_busy_for_longer_is_an_echo_of_the_visit_in_it(
+    callers: Callers, practice: Practice
+) -> None:
+    agenda, software = await practice.open_agenda(0), callers.software()
+    await sync(software, agenda, [whole(agenda)], OPEN)
+    await book(callers, practice, agenda, 3)
+    answer = await sync(software, agenda, [whole(agenda, status="busy")], OPEN)
+    assert answer["told"] == {}
+    assert await shown(software, agenda) == [(0, 3, "busy"), (3, 4, "busy"), (4, 12, "busy")]
+
+
+@pytest.mark.parametrize("known_by", ["id", "nothing"])
+@pytest.mark.parametrize("until", [2, 3, 5])
+async def test_a_period_that_ends_within_it_changes_nothing(
+    callers: Callers, practice: Practice, known_by: str, until: int
+) -> None:
+    """A visit that begins after the period is in the time that is sent all the same: nothing is free over it."""
+    agenda, software = await practice.open_agenda(0), callers.software()
+    await sync(software, agenda, [whole(agenda, known_by)], OPEN)
+    _, visit = await book(callers, practice, agenda, 3)
+    before = await in_agenda(software, agenda)
+    answer = await sync(software, agenda, [whole(agenda, known_by)], until)
+    assert counted(answer) == counts(unchanged=2, conflicts=1)
+    assert list(answer["told"].values()) == [(visit["id"], "said-free")]
+    assert await in_agenda(software, agenda) == before
 
 
 async def test_software_that_knows_of_the_visit_says_what_is_left(

@@ -14,12 +14,14 @@ from services.booking.tests.factories import appointment, parameters, ref, sched
 from services.booking.tests.one_place import require_one_truth
 from services.booking.tests.practice import Agenda, Practice
 
+from creneau_booking.storage.availability.groups import named_by_others
 from creneau_booking.storage.places import (
     PLACES_LEFT,
     SCHEDULE_CAPACITY,
     SLOT_CAPACITY,
     SMART_CAPACITY,
 )
+from creneau_booking.storage.slot_rows import slot_key
 from creneau_shared.database.pool import Database
 from creneau_shared.errors import Conflict
 from creneau_shared.fhir.storage.store import Resource
@@ -226,6 +228,29 @@ class TestPlaces:
         expected = ["free", "busy-unavailable", "busy-unavailable"] if way == "changed" else ["free"] * 3
         assert await practice.slot_statuses(slots) == expected
         await require_one_truth(practice.database.pool)
+
+    async def test_who_has_a_slot_alone_beside_takes_whom_they_name_themselves(
+        self, callers: Callers, practice: Practice, group: Agenda
+    ) -> None:
+        """The group has those whom its other members name, and keeps nobody for that one."""
+        x, y, beside = [await practice.open_agenda(1, start=group.start) for _ in range(3)]
+        one, two = [await practice.new_patient() for _ in range(2)]
+        software = callers.software()
+        both = appointment(
+            "booked",
+            slots=[group.slots[0], beside.slots[0]],
+            patient=one,
+            actors=[x.practitioner],
+            start=group.start,
+        )
+        for wanted in (both, place(group, two, actors=[y.practitioner])):
+            made = await software.post("Appointment", wanted)
+            assert made.status_code == 201, made.text
+        key = slot_key(group.slots[0])
+        assert [who for _, _, who in await practice.occupied(y.practitioner)] == [f"Slot/{key}"]
+        async with practice.database.connection() as connection:
+            named = await named_by_others(connection, key, "nobody")
+        assert {x.practitioner, y.practitioner} & named == {y.practitioner}
 
     async def test_who_waits_is_offered_whom_a_group_gives_back(
         self, callers: Callers, practice: Practice, group: Agenda

@@ -10,9 +10,10 @@ import httpx
 import pytest
 from services.booking.tests.api.test_answers import given
 from services.booking.tests.api.test_beside_the_agenda import FEVER
-from services.booking.tests.api.test_places import capacity, left, place
+from services.booking.tests.api.test_places import CANCELLED, capacity, left, place
 from services.booking.tests.client import Caller, code
 from services.booking.tests.conftest import Callers
+from services.booking.tests.factories import SLOT_LENGTH, appointment
 from services.booking.tests.one_place import require_one_truth
 from services.booking.tests.practice import Agenda, Practice
 
@@ -119,6 +120,40 @@ async def test_who_declines_where_another_visit_is_takes_nobody_of_the_first_one
     assert await practice.occupied(visit.second) == []
     away = await visit.go_elsewhere()
     assert away.status_code == 201, away.text
+    await require_one_truth(practice.database.pool)
+
+
+async def test_who_declines_where_their_visit_has_a_part_of_its_time_is_heard(
+    callers: Callers, practice: Practice
+) -> None:
+    """It lies over two visits and has inherited the time of one: the professional is the other one's in the rest, and no
+    `no` asks for them."""
+    agenda = await practice.open_agenda(2)
+    under = []
+    for index in range(2):
+        patient = await practice.new_patient()
+        made = await callers.patient(patient).post("Appointment", place(agenda, patient, index))
+        under.append(made.json()["id"])
+    first, second = [await practice.new_patient() for _ in range(2)]
+    software = callers.software()
+    wanted = appointment(
+        "booked",
+        slots=agenda.slots,
+        patient=first,
+        actors=[second],
+        start=agenda.start,
+        length=2 * SLOT_LENGTH,
+        extension=FEVER,
+    )
+    over = (await software.post("Appointment", wanted)).json()["id"]
+    assert (await software.patch(f"Appointment/{under[0]}", CANCELLED)).status_code == 200
+    theirs = [(agenda.at(0), agenda.at(1), over), (agenda.at(1), agenda.at(2), under[1])]
+    assert await practice.occupied(agenda.practitioner) == theirs
+    said = await given(callers.answering(second), f"Appointment/{over}", second, "declined")
+    assert said.status_code == 201, said.text
+    assert await practice.occupied(second) == []
+    assert await practice.occupied(first) == [(agenda.at(0), agenda.at(2), over)]
+    assert await practice.occupied(agenda.practitioner) == theirs
     await require_one_truth(practice.database.pool)
 
 

@@ -95,6 +95,13 @@ def is_for_others(before: Appointment, after: Appointment) -> bool:
     return set(before.coming) != set(after.coming)
 
 
+def who_leaves(before: Appointment, after: Appointment) -> tuple[str, ...]:
+    """The patients (references) who come no more, in sorted order; none unless others still come and nobody joins them.
+    Their time and their places are given back, and nothing is taken for it."""
+    coming, came = set(after.coming), set(before.coming)
+    return tuple(sorted(came - coming)) if coming and coming < came else ()
+
+
 def _taken_by(appointment: Appointment) -> set[str]:
     return {
         p.reference

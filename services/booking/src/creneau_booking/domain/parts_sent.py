@@ -1,7 +1,9 @@
 """Open time that software sends whole, although a part of it is taken here: what is sent, as its parts.
 
 A booking cuts open time into what it takes and what is left. Software that has not heard of it, or keeps no visits at all,
-sends the whole again. Compared as a whole it would be another slot, over the visit, and what is left would be missing.
+sends the whole again. Compared as a whole it would be another slot, over the visit, and what is left would be missing. An
+absence over visits is taken apart as well: it holds for the time of each once that is given back, and until then is told as a
+contradiction (`Sent.in_absence`).
 """
 
 from __future__ import annotations

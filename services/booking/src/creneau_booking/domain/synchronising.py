@@ -34,10 +34,12 @@ class SaidSlot:
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """A slot that is sent; `id`, if the software chose one."""
+    """A slot that is sent, or a part of it; `id`, if the software chose one."""
 
     said: SaidSlot
     id: str | None = None
+    in_absence: bool = False
+    """whether it is a part of a longer time in which nobody is there: what is taken in it is missing"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,7 @@ class Known:
     has_room: bool = False
     named: bool = False
     in_window: bool = True
+    """whether it begins in the period of what is sent: only there is what is not sent deleted, or missing"""
     is_group: bool = False
     """whether its places are taken one by one"""
 
@@ -103,17 +106,27 @@ def difference(known: Sequence[Known], sent: Sequence[Sent], *, whole: bool) -> 
 
 def _compare(found: Difference, known: Sequence[Known], at: int, sent: Sent, index: int) -> None:
     there = known[at]
-    if there.taken_by is not None:
-        if (there.said.start, there.said.end) != (sent.said.start, sent.said.end):
-            found.conflicts.append(Contradiction(there, "moved"))
-            return
-        if sent.said.status == "free" and not there.has_room:
-            found.conflicts.append(Contradiction(there, "said-free"))
+    reason = _contradiction(there, sent)
+    if reason is not None:
+        found.conflicts.append(Contradiction(there, reason))
+    if reason == "moved":
+        return
     found.there[index] = at
     if not _is_said(there, sent.said):
         found.updated.append((at, index))
-    elif there.taken_by is None or there.has_room or sent.said.status != "free":
+    elif reason is None:
         found.unchanged += 1
+
+
+def _contradiction(there: Known, sent: Sent) -> Reason | None:
+    """How what is sent contradicts that the slot is taken here; None: it does not, or it is not taken."""
+    if there.taken_by is None:
+        return None
+    if (there.said.start, there.said.end) != (sent.said.start, sent.said.end):
+        return "moved"
+    if sent.said.status == "free":
+        return None if there.has_room else "said-free"
+    return "missing" if sent.in_absence else None
 
 
 def _is_said(there: Known, said: SaidSlot) -> bool:
@@ -178,7 +191,7 @@ def _may_be(known: Known, sent: Sent) -> bool:
 
 
 def _time_and_kind_of_known(known: Known) -> Iterable[Hashable]:
-    return _time_and_kind(Sent(known.said)) if known.in_window else ()
+    return _time_and_kind(Sent(known.said))
 
 
 def _time_and_kind(sent: Sent) -> Iterable[Hashable]:
@@ -186,7 +199,7 @@ def _time_and_kind(sent: Sent) -> Iterable[Hashable]:
 
 
 def _time_of_known(known: Known) -> Iterable[Hashable]:
-    return _time(known.said) if known.in_window else ()
+    return _time(known.said)
 
 
 def _time(said: SaidSlot) -> Iterable[Hashable]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from creneau_booking.domain import changes, confirmation
-from creneau_booking.domain.appointment import Appointment
+from creneau_booking.domain.appointment import Appointment, patient_actor
 from creneau_booking.domain.rehearsal import require_apart
 from creneau_booking.domain.status import SLOT_STATUS_OF
 from creneau_booking.domain.transitions import TRANSITIONS
@@ -20,7 +20,7 @@ from creneau_booking.handlers.own_holds import OwnHold, OwnHolds
 from creneau_booking.handlers.own_word import OwnWord
 from creneau_booking.storage.appointments import NOBODY_ELSE, Whose
 from creneau_booking.storage.availability.actors import wait_for_turn
-from creneau_booking.storage.availability.taking import give_back, set_status
+from creneau_booking.storage.availability.taking import give_back, release_persons, set_status
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.storage.store import Resource, WriteContext
 
@@ -113,7 +113,12 @@ class Exchange:
         if time == "none":
             after = await self._word.with_asked_company(connection, context, after, before)
             return after, NOBODY_ELSE
-        if time == "keeps" and same and not changes.is_for_others(before, after):
+        left = changes.who_leaves(before, after)
+        if time == "keeps" and same and (left or not changes.is_for_others(before, after)):
+            if left:
+                persons = [patient_actor(reference, hidden=before.hidden) for reference in left]
+                await wait_for_turn(connection, before.id)
+                await release_persons(connection, before.id, before.slots, persons, context.now)
             if SLOT_STATUS_OF[before.status] != SLOT_STATUS_OF[after.status]:
                 status = SLOT_STATUS_OF[after.status]
                 schedules = await set_status(connection, before.id, after.slots, status, context.now)

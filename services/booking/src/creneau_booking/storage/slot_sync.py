@@ -54,7 +54,7 @@ SELECT slot.id, slot.name, slot.start, slot."end", slot.said::text AS said, {HOL
 FROM slot JOIN slot_kind kind ON kind.key = slot.kind_key
 WHERE slot.schedule_key = $1
 """
-_IN_WINDOW = f"{_KNOWN} AND slot.start >= $2 AND slot.start < $3"
+_IN_REACH = f"{_KNOWN} AND slot.start >= $2 AND slot.start < $4"
 # Joined by hash, not `terms && $5`: for thousands of terms the index takes a thousand times longer, in every agenda.
 _BY_NAME = f"""{_KNOWN} AND (slot.start < $2 OR slot.start >= $3) AND slot.id IN (
   SELECT unnest($4::uuid[]) UNION ALL
@@ -114,6 +114,8 @@ class SlotSent:
     row: SlotRow
     kind: SlotKind
     id: str | None
+    in_absence: bool = False
+    """whether it is a part of a longer time that was sent, in which nobody is there"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,10 +201,11 @@ def _parts(sent: Sequence[SlotSent], apart: Mapping[int, Sequence[Part]]) -> Seq
 
 def _part(one: SlotSent, part: Part) -> SlotSent:
     row = replace(one.row, start=part.start, end=part.end)
+    is_absence = row.status not in ("free", *ECHOES)
     if part.bears_name:
-        return replace(one, row=row)
+        return replace(one, row=row, in_absence=is_absence)
     row = replace(row, id=new_uuid(), name=None, extra=None, terms=None, words=None)
-    return SlotSent(row, one.kind, None)
+    return SlotSent(row, one.kind, None, is_absence)
 
 
 def _under_closures(
@@ -252,7 +255,7 @@ def _require_distinct(sent: Sequence[SlotSent]) -> None:
 def _sent(one: SlotSent) -> Sent:
     row = one.row
     said = SaidSlot(row.start, row.end, row.status, one.kind.digest, row.extra, _identifiers(row.terms))
-    return Sent(said, one.id)
+    return Sent(said, one.id, one.in_absence)
 
 
 def _as_known(row: Record) -> Known:
@@ -281,8 +284,10 @@ def _identifiers(terms: Sequence[str] | None) -> frozenset[str]:
 async def _known(
     connection: Connection, agenda: int, sent: Sequence[SlotSent], said: Sequence[Sent], window: Window
 ) -> list[Record]:
-    """Returns the slots of the window, and those elsewhere in the agenda that the sent ones name."""
-    rows = list(await connection.fetch(_IN_WINDOW, agenda, window.start, window.end))
+    """Returns the slots of the window and of the time of what is sent, which may end after it, and those elsewhere in the
+    agenda that the sent ones name."""
+    reach = max([window.end, *(one.said.end for one in said)])
+    rows = list(await connection.fetch(_IN_REACH, agenda, window.start, window.end, reach))
     known = {row["id"] for row in rows}
     named = {term for row in rows if row["terms"] for term in row["terms"]}
     ids = [one.row.id for one in sent if one.id is not None and one.row.id not in known]

@@ -65,7 +65,7 @@ _OTHERS = f"""
 SELECT content FROM slot_place JOIN appointment ON appointment.id = slot_place.appointment_id
 WHERE slot_id = $1 AND appointment.id <> $2 AND NOT EXISTS (
   SELECT FROM slot WHERE taken_by = appointment.id AND slot.id = ANY(ARRAY(
-    SELECT {KEY_SQL.format(id="substr(t, 11)")} FROM unnest(terms) AS t WHERE t ~ '^slot=Slot/[^/]+$')))
+    SELECT {KEY_SQL.format(id="substr(t, 11)")} FROM unnest(appointment.terms) AS t WHERE t ~ '^slot=Slot/[^/]+$')))
 """
 _LOCK = """
 SELECT slot.id FROM slot WHERE slot.id = ANY($2::uuid[])
@@ -74,7 +74,8 @@ ORDER BY slot.schedule_key, slot.start, slot.id FOR UPDATE
 """
 _RELEASE = f"""
 WITH gone AS (
-  DELETE FROM slot_place WHERE slot_id = ANY($2::uuid[]) AND appointment_id = $1 RETURNING slot_id
+  DELETE FROM slot_place WHERE slot_id = ANY($2::uuid[]) AND appointment_id = $1 AND ($4::text[] IS NULL OR person = ANY($4))
+  RETURNING slot_id
 ), fewer AS (
   SELECT slot_id, count(*) AS places FROM gone GROUP BY slot_id
 ), place AS MATERIALIZED (
@@ -151,15 +152,19 @@ async def claim_places(
 
 
 async def release_places(
-    connection: Connection, appointment_id: str, slots: Sequence[str], now: datetime
+    connection: Connection,
+    appointment_id: str,
+    slots: Sequence[str],
+    now: datetime,
+    persons: Sequence[str] | None = None,
 ) -> list[Released]:
-    """Give back the places that an appointment has in these slots (ids)."""
+    """Give back the places that an appointment has in these slots (ids): those of these persons; None: all."""
     keys = [
         row["id"] for row in await connection.fetch(_LOCK, appointment_id, [slot_key(id_) for id_ in slots])
     ]
     if not keys:
         return []
-    rows = await connection.fetch(_RELEASE, appointment_id, keys, now)
+    rows = await connection.fetch(_RELEASE, appointment_id, keys, now, persons)
     return [Released(**row) for row in rows]
 
 

@@ -177,7 +177,7 @@ SELECT {_AGENDAS}, ARRAY(SELECT id FROM awaited ORDER BY start, id) AS awaited,
 ) AS overbooked,
   EXISTS (SELECT FROM slot_place WHERE appointment_id = $1) AS shares
 """
-_LEAVE_GROUP = """
+_LET_GO = """
 DELETE FROM occupancy WHERE appointment_id = $1 AND actor = ANY($2::text[])
 RETURNING lower(period) AS begin, upper(period) AS until
 """
@@ -390,11 +390,27 @@ async def _leave_group(
 ) -> None:
     """Gives back those whom the group of a slot (its key) took for this appointment, unless another one names them."""
     gone = sorted(set(people) - await named_by_others(connection, group, appointment_id)) if people else []
-    if not gone:
+    if gone:
+        await _let_go(connection, f"{GROUP}{group}", gone, now)
+
+
+async def release_persons(
+    connection: Connection, appointment_id: str, slots: Sequence[str], persons: Sequence[str], now: datetime
+) -> None:
+    """Gives back the time of some of the patients of an appointment (actors), and their places in these slots (ids). It
+    keeps all else. The caller has waited for its turn."""
+    await _let_go(connection, appointment_id, persons, now)
+    for place in await release_places(connection, appointment_id, slots, now, persons):
+        note_freed(connection, [(place.key, place.start)], now)
+
+
+async def _let_go(connection: Connection, taker: str, people: Sequence[str], now: datetime) -> None:
+    """Gives back the time that an appointment or a group takes of these people; their slots then are free again."""
+    given_back = await connection.fetch(_LET_GO, taker, people)
+    if not given_back:
         return
-    given_back = await connection.fetch(_LEAVE_GROUP, f"{GROUP}{group}", gone)
     begin, until = min(row["begin"] for row in given_back), max(row["until"] for row in given_back)
-    freed = await connection.fetch(_FREE_AGAIN, gone, begin, until, now)
+    freed = await connection.fetch(_FREE_AGAIN, people, begin, until, now)
     note_freed(connection, ((row["id"], row["start"]) for row in freed), now)
 
 

@@ -560,6 +560,27 @@ async def test_a_late_reminder_waits_for_the_morning(service, mailbox):
     assert [mail["Subject"][:6] for mail in mailbox.mails] == ["Votre ", "Rappel"]
 
 
+async def test_what_waits_for_the_morning_leaves_by_the_clock_of_the_place_once_that_is_known(
+    service, mailbox
+):
+    """Until then it waits by the clock of Paris, which is three hours behind."""
+    await service.learn(facts=[PRACTITIONER])
+    await service.hear(event())
+    sender = service.smtp_sender(mailbox)
+    service.clock.advance(timedelta(seconds=60))
+    await sender.send_due()
+    assert len(mailbox.mails) == 1, "the confirmation"
+    service.at(datetime(2026, 11, 24, 23, 0, tzinfo=UTC))
+    await sender.send_due()
+    await service.learn(contact=None, facts=[replace(LOCATION, zone="Indian/Reunion")])
+    service.at(datetime(2026, 11, 25, 3, 59, tzinfo=UTC))
+    await sender.send_due()
+    assert len(mailbox.mails) == 1, "it is night there, too"
+    service.at(datetime(2026, 11, 25, 4, 0, tzinfo=UTC))
+    await sender.send_due()
+    assert [mail["Subject"][:6] for mail in mailbox.mails] == ["Votre ", "Rappel"]
+
+
 async def test_senders_share_the_work_and_no_mail_leaves_twice(service, mailbox):
     await service.learn()
     for number in range(60):

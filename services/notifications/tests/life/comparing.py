@@ -79,6 +79,7 @@ class Comparing(RuleBasedStateMachine):
         self._match(rows)
         for row in rows.values():
             _require_shown(row)
+        self.model.put_off()
 
     def _judge_departures(self, departures: list[Departure], rows: dict[UUID, asyncpg.Record]) -> None:
         accepted = [d.message for d in departures if d.outcome == "accept"]

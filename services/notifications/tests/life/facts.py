@@ -143,6 +143,8 @@ class Owed:
     """whether it tells of a series"""
     beside: bool = False
     """whether another channel repeats it"""
+    put_off: datetime | None = None
+    """until which morning, by all that was known when a sender may have looked at it"""
 
 
 @dataclass(frozen=True)

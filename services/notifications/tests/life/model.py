@@ -331,7 +331,24 @@ class Model:
             visit in o.tells and o.recipient == recipient and self._waits_for_morning(o) for o in self.owed
         )
 
+    def put_off(self) -> None:
+        """What a sender may have put off until the morning waits until then, also if it might leave at another hour by what is
+        heard later: their reader has an e-mail address, their professional works elsewhere. But a place that is not known is
+        looked for all night."""
+        for one in self.owed:
+            is_decided = one.due <= self.now and one.recipient in self.people and self._is_described(one)
+            if is_decided and self.wait_until_civil(one, self.now):
+                one.put_off = rules.morning(self.now, self._zone_of(one))
+
+    def _is_described(self, one: Owed) -> bool:
+        """Whether the directory has told of all who are there, and of where that is."""
+        actors = self._about(one).actors
+        places = actors & PLACES.keys() or {ROLES[role] for role in actors & ROLES.keys()}
+        return actors | places <= self.known
+
     def _waits_for_morning(self, one: Owed) -> bool:
+        if one.put_off is not None and self.now < one.put_off:
+            return True
         if not self._wakes(one) or rules.is_civil(self.now, self._zone_of(one)):
             return False
         told = [one.starts[visit] for visit in one.tells if visit in one.starts]
@@ -341,17 +358,18 @@ class Model:
         """Whether it must not leave at `at`, since a civil hour comes before it is of no use."""
         if not self._wakes(one):
             return False
-        zone, later = self._zone_of(one), at
+        zone = self._zone_of(one)
         told = [*one.starts.values(), *([one.before] if one.before is not None else [])]
         if one.kind in rules.NEWS and rules.may_wake(told, at, zone):
             return False
-        while not rules.is_civil(later, zone):
-            later += timedelta(minutes=1)
-        return at < later.replace(second=0, microsecond=0) < one.expires
+        return at < rules.morning(at, zone) < one.expires
 
     def _wakes(self, one: Owed) -> bool:
         """Whether whoever sleeps hears it, or it is a reminder."""
         return one.kind == "reminder" or rules.way(one, self.people.get(one.recipient)) == "sms"
 
     def _zone_of(self, one: Owed) -> ZoneInfo:
-        return self.zone(one.about or self.visits[min(one.tells)])
+        return self.zone(self._about(one))
+
+    def _about(self, one: Owed) -> Heard:
+        return one.about or self.visits[min(one.tells)]

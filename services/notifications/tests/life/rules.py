@@ -32,6 +32,13 @@ def is_civil(instant: datetime, zone: ZoneInfo) -> bool:
     return 8 <= instant.astimezone(zone).hour < 20
 
 
+def morning(instant: datetime, zone: ZoneInfo) -> datetime:
+    """When next nobody sleeps: at once by day."""
+    while not is_civil(instant, zone):
+        instant = (instant + timedelta(minutes=1)).replace(second=0, microsecond=0)
+    return instant
+
+
 def reminders(visit: Heard, zone: ZoneInfo) -> Iterator[tuple[str, Channel, datetime]]:
     """Those of a visit: name, channel and when, at an hour at which nobody sleeps."""
     for name, (channel, days, before, ahead) in REMINDERS.items():
@@ -61,10 +68,7 @@ def way(one: Owed, person: Person | None) -> Channel:
 
 def may_wake(starts: Iterable[datetime], now: datetime, zone: ZoneInfo) -> bool:
     """Whether news of visits at these times cannot wait for the morning: one is by noon."""
-    morning = now
-    while not is_civil(morning, zone):
-        morning = (morning + timedelta(minutes=1)).replace(second=0, microsecond=0)
-    return any(now <= start < morning + timedelta(hours=4) for start in starts)
+    return any(now <= start < morning(now, zone) + timedelta(hours=4) for start in starts)
 
 
 def is_anew(before: Heard | None, after: Heard, change: str) -> bool:

@@ -47,7 +47,7 @@ FRESH_FOR = timedelta(seconds=0.2)
 LEASE_SHARE = 4
 """A message that waits longer than lease / this renews its lease."""
 LOOK_SHARE = 10
-"""A message that has waited for its contact looks for it again after a wait / this."""
+"""A message that has waited for its contact, or at night for its facts, looks for them again after a wait / this."""
 LOOK_PAUSE_MAX = timedelta(minutes=10)
 
 
@@ -318,10 +318,15 @@ class Sender:
             return Later(now + self._limits.facts_retry)
         if given is None:
             return Closing(Status.FAILED, "no-address")
-        return self._at_a_civil_hour(message, contact, visit, now)
+        decided = self._at_a_civil_hour(message, contact, visit, now)
+        if isinstance(decided, Later) and not visit.complete:
+            # The place may turn out to be where it is day already.
+            return Later(min(now + self._until_next_look(waited), decided.at))
+        return decided
 
     def _until_next_look(self, waited: timedelta) -> timedelta:
-        """The pause before a contact is looked for again: a share of the wait so far, since the contacts may be far behind."""
+        """The pause before a contact or a fact is looked for again: a share of the wait so far, since what it comes by may be
+        far behind."""
         return max(self._limits.facts_retry, min(waited / LOOK_SHARE, LOOK_PAUSE_MAX))
 
     def _at_a_civil_hour(self, message: Message, contact: Contact, visit: Visit, now: datetime) -> Decision:

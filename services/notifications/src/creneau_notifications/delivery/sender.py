@@ -28,7 +28,7 @@ from creneau_notifications.domain.appointment import AppointmentEvent
 from creneau_notifications.domain.civil import waits_until
 from creneau_notifications.domain.contact import Contact
 from creneau_notifications.domain.plan import ASKING, NOTICES, Kind
-from creneau_notifications.domain.retry import RetryPolicy
+from creneau_notifications.domain.retry import UNCERTAIN_SPENDS, RetryPolicy
 from creneau_notifications.domain.visit import Fact, Visit, visit_of
 from creneau_notifications.rendering.letter import Occasion
 from creneau_notifications.storage import appointments, facts, messages, recipients
@@ -409,7 +409,7 @@ class Sender:
             return Outcome(message, Closing(Status.FAILED, "refused"), attempt)
         now, spends = self._clock.now(), _SPENDS[error.reached]
         again = self._limits.retry.next_attempt(
-            message.attempts, message.spent + spends, now, message.expires_at, self._chance
+            message.attempts, message.spent, spends, now, message.expires_at, self._chance
         )
         if again is None:
             return Outcome(message, Closing(Status.FAILED, "exhausted"), attempt)
@@ -430,8 +430,8 @@ class Sender:
         )
 
 
-_SPENDS = {Reached.NOBODY: 0, Reached.REFUSAL: 1, Reached.UNKNOWN: 1, Reached.SILENCE: 3}
-"""what a failed try counts: one after which the message may have arrived counts as several"""
+_SPENDS = {Reached.NOBODY: 0, Reached.REFUSAL: 1, Reached.UNKNOWN: 1, Reached.SILENCE: UNCERTAIN_SPENDS}
+"""what a failed try counts"""
 _SUPERSEDED = Closing(Status.CANCELLED, "superseded")
 _NO_CONTACT = Closing(Status.FAILED, "no-contact")
 

@@ -51,6 +51,11 @@ LOOK_SHARE = 10
 LOOK_PAUSE_MAX = timedelta(minutes=10)
 
 
+def sending_max(lease: timedelta) -> timedelta:
+    """How long one sending may take before its lease runs out, which a message may have waited for its turn with."""
+    return lease - lease / LEASE_SHARE
+
+
 @dataclass(frozen=True, slots=True)
 class DeliveryLimits:
     """How a sender works."""

@@ -15,7 +15,8 @@ from aiosmtpd.smtp import SMTP
 
 
 class Mailbox:
-    """Accepts mail; `faults` are used up one a message: what to answer to MAIL, RCPT or DATA, or `drop`."""
+    """Accepts mail; `faults` are used up one a message: what to answer to MAIL, RCPT or DATA; `drop` (hang up once it has
+    come), or `hang up` (at MAIL)."""
 
     def __init__(self) -> None:
         self.mails: list[EmailMessage] = []
@@ -43,6 +44,9 @@ class Mailbox:
     async def handle_MAIL(self, server: SMTP, session: Any, envelope: Any, address: str, options: Any) -> str:
         if self.faults and self.faults[0].startswith("MAIL "):
             return self.faults.pop(0).removeprefix("MAIL ")
+        if self.faults and self.faults[0] == "hang up":
+            self.faults.pop(0)
+            server.transport.abort()
         envelope.mail_from = address
         return "250 OK"
 

@@ -58,7 +58,7 @@ class Pigeons:
     def reached_at(self, contact: Contact, address: Address) -> Contact:
         return replace(contact, name=address.value)
 
-    def open(self) -> Pigeons:
+    def open(self, within: timedelta) -> Pigeons:
         return self
 
     async def send(self, occasion: Occasion, message: UUID, date: datetime) -> Sent:

@@ -13,8 +13,12 @@ import httpx
 import pytest
 
 from creneau_notifications.app import create_app
-from creneau_notifications.channels.notes import code_note
+from creneau_notifications.channels.channel import DeliveryError, Reached
+from creneau_notifications.channels.email.address import email_address
+from creneau_notifications.channels.email.notes import EmailNotes
+from creneau_notifications.channels.notes import Note, NotePost, code_note
 from creneau_notifications.channels.sms.render import gsm
+from creneau_notifications.domain.address import Address
 from creneau_notifications.domain.codes import CodeLimits
 from creneau_notifications.jobs import rules
 from creneau_notifications.operations.codes import SendCodeOperation
@@ -153,6 +157,32 @@ async def test_a_code_that_has_not_left_ends_no_earlier_one(client, mailbox, fau
     mailbox.faults = [fault]
     assert (await send(client)).status_code in (422, 503)
     assert (await verify(client, code_in(mailbox.mails[0]))).status_code == 200
+
+
+async def test_a_code_that_found_no_place_in_time_ends_no_earlier_one(
+    client, service, settings, mailbox
+) -> None:
+    """All places were taken by sendings to a slow server: these codes were handed to nobody."""
+    values(await send(client))
+    full = settings.model_copy(update={"note_sendings_max": 0, "note_sending_timeout_s": 0})
+    async with serving(create_app(full, service.clock), "http://test") as crowded:
+        for _ in range(5):
+            assert refusal(await send(crowded)) == (503, "code-not-sent")
+    assert (await verify(client, code_in(mailbox.mails[0]))).status_code == 200
+    values(await send(client))
+    assert len(mailbox.mails) == 2
+
+
+@pytest.mark.parametrize(("places", "reached"), [(0, Reached.NOBODY), (1, Reached.UNKNOWN)])
+async def test_it_is_known_whether_a_note_was_being_sent_as_its_time_ended(places, reached) -> None:
+    class Endless(EmailNotes):
+        async def send(self, address: Address, note: Note) -> None:
+            await asyncio.Event().wait()
+
+    post = NotePost({}, places, 0)
+    with pytest.raises(DeliveryError) as failed:
+        await post.send(Endless(), email_address(CAMILLE["value"]), code_note("123456", 10, "fr", ""))
+    assert failed.value.reached is reached
 
 
 async def test_a_code_that_may_have_left_is_counted_and_works(client, mailbox) -> None:

@@ -68,8 +68,12 @@ async def test_the_answer_to_the_whole_message_is_waited_for_longer(mailbox, mon
     ("fault", "reached"),
     [
         ("MAIL 530 5.7.0 log in", Reached.NOBODY),
+        ("hang up", Reached.NOBODY),
         ("RCPT 451 4.7.1 greylisted", Reached.REFUSAL),
+        ("RCPT 554 5.7.1 Client host rejected", Reached.NOBODY),
+        ("RCPT 550 5.1.1 no such user", Reached.REFUSAL),
         ("DATA 452 full", Reached.REFUSAL),
+        ("DATA 554 5.7.8 Not logged in", Reached.NOBODY),
         ("DATA 554 5.6.0 malformed", Reached.REFUSAL),
         ("drop", Reached.SILENCE),
     ],

@@ -8,9 +8,10 @@ import signal
 import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from datetime import timedelta
 
+import pytest
 from deploy.local.ports import free_port
 from tests.fixtures.bells import hears
 
@@ -93,6 +94,30 @@ def test_a_worker_may_leave_all_sending_to_them() -> None:
     assert not [name for name in names if name.startswith("sender")]
 
 
+@pytest.mark.parametrize(
+    ("changed", "starts"),
+    [
+        ({}, True),
+        ({"SMTP_TIMEOUT_S": "34"}, True),
+        ({"SMTP_TIMEOUT_S": "35"}, False),
+        ({"SMTP_FINAL_TIMEOUT_S": "600"}, False),
+        ({"SMTP_FINAL_TIMEOUT_S": "600", "DELIVERY_LEASE_S": "1000"}, True),
+        ({"DELIVERY_LEASE_S": "300"}, False),
+        ({"DELIVERY_LEASE_S": "300", "SMTP_URL": ""}, True),
+    ],
+)
+def test_senders_whose_claims_would_end_while_they_send_do_not_start(
+    monkeypatch: pytest.MonkeyPatch, changed: dict[str, str], starts: bool
+) -> None:
+    """Another would send the same message. Who sets this is told what to change."""
+    for name, value in {"SMTP_URL": "smtp://mail.test", **changed}.items():
+        monkeypatch.setenv(name, value)
+    settings = NotificationsSettings(database_url="postgresql://unused/unused")
+    told = nullcontext() if starts else pytest.raises(ValueError, match="raise DELIVERY_LEASE_S, or")
+    with told:
+        create_senders(settings, open_database(settings, "unused"), SystemClock(), 1)
+
+
 async def test_senders_alone_hear_at_once_what_another_process_plans(
     service: Service, waiting: asyncio.Event
 ) -> None:
@@ -153,7 +178,7 @@ async def test_what_a_killed_process_had_in_hand_another_sends(service: Service,
     """Killed while the mail server had the messages and said nothing yet: they go again, with the same Message-IDs."""
     mailbox.silent = asyncio.Event()
     await plan(service, MESSAGES)
-    async with process(service, mailbox, DELIVERY_LEASE_S="2") as killed:
+    async with process(service, mailbox) as killed:
 
         async def in_hand() -> bool:
             return mailbox.waiting >= 1
@@ -161,10 +186,11 @@ async def test_what_a_killed_process_had_in_hand_another_sends(service: Service,
         await until(in_hand)
         killed.kill()
         await killed.wait()
+    await service.database.pool.execute("UPDATE message SET lease_until = now() WHERE status = 'sending'")
     assert await count_of(service, "sent") == 0
     mailbox.silent.set()
     mailbox.silent = None
-    async with process(service, mailbox, DELIVERY_LEASE_S="2"):
+    async with process(service, mailbox):
 
         async def all_sent() -> bool:
             return await count_of(service, "sent") == MESSAGES

@@ -12,7 +12,7 @@ from creneau_notifications.channels.registry import CHANNELS, media, note_ways, 
 from creneau_notifications.conformance import served_types
 from creneau_notifications.delivery.admission import Admission
 from creneau_notifications.delivery.ledger import Ledger
-from creneau_notifications.delivery.sender import DeliveryLimits, Sender, Way
+from creneau_notifications.delivery.sender import DeliveryLimits, Sender, Way, sending_max
 from creneau_notifications.handlers import Notifications
 from creneau_notifications.jobs import Departures, Watch, rules
 from creneau_notifications.messaging.consumers import consumers
@@ -162,12 +162,16 @@ def _sender(
     ledger: Ledger,
     clock: Clock,
 ) -> Sender:
+    lease = timedelta(seconds=settings.delivery_lease_s)
     return Sender(
         database,
         communications,
         ledger,
         [
-            {name: Way(channel, channel.open()) for name, channel in CHANNELS.items()}
+            {
+                name: Way(channel, channel.open(within=sending_max(lease)))
+                for name, channel in CHANNELS.items()
+            }
             for _ in range(settings.delivery_connections)
         ],
         offered(),
@@ -176,7 +180,7 @@ def _sender(
         DeliveryLimits(
             batch_rows=settings.delivery_batch_rows,
             batch_rows_max=max(settings.delivery_batch_rows, settings.delivery_batch_rows_max),
-            lease=timedelta(seconds=settings.delivery_lease_s),
+            lease=lease,
             poll_s=settings.delivery_poll_s,
             look_max_s=settings.delivery_look_max_s,
             facts_patience=timedelta(seconds=settings.facts_patience_s),

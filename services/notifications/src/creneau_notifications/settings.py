@@ -49,7 +49,8 @@ class NotificationsSettings(ServiceSettings):
     )
     delivery_lease_s: float = Field(
         480.0,
-        description="a message claimed longer ago may be claimed again: its sender is gone; seconds",
+        description="a message claimed longer ago may be claimed again: its sender is gone; seconds. See "
+        "SMTP_FINAL_TIMEOUT_S",
     )
     delivery_poll_s: float = Field(
         0.5, description="pause of a sender while what is due is in others' hands, seconds"

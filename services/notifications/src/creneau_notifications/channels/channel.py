@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
 from uuid import UUID
@@ -123,6 +123,7 @@ class Channel(Protocol):
         """The contact with this address in the place of the one that was given."""
         ...
 
-    def open(self) -> Carrier:
-        """The channel for one sender, as the settings say."""
+    def open(self, within: timedelta) -> Carrier:
+        """The channel for one sender, as the settings say. ValueError, which says what to do, where they let one sending take
+        as long as `within`, or longer."""
         ...

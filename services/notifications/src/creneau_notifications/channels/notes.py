@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol
 from urllib.parse import urlsplit
 
-from creneau_notifications.channels.channel import DeliveryError
+from creneau_notifications.channels.channel import DeliveryError, Reached
 from creneau_notifications.domain.address import Address
 from creneau_notifications.domain.contact import Language
 from creneau_shared.errors import Unprocessable
@@ -130,9 +130,14 @@ class NotePost:
         return way.name in self._ways
 
     async def send(self, way: NoteWay, address: Address, note: Note) -> None:
-        """Return once the note has left; raise DeliveryError otherwise."""
+        """Return once the note has left; raise DeliveryError otherwise. A note that has waited for a place alone came to
+        nobody."""
+        begun = False
         try:
             async with asyncio.timeout(self._timeout_s), self._places:
+                begun = True
                 await way.send(address, note)
         except TimeoutError as error:
-            raise DeliveryError("no answer in time", permanent=False) from error
+            if begun:
+                raise DeliveryError("no answer in time", permanent=False) from error
+            raise DeliveryError("no place in time", permanent=False, reached=Reached.NOBODY) from error

@@ -28,7 +28,7 @@ from creneau_notifications.domain.appointment import AppointmentEvent
 from creneau_notifications.domain.civil import waits_until
 from creneau_notifications.domain.contact import Contact
 from creneau_notifications.domain.plan import ASKING, NOTICES, Kind
-from creneau_notifications.domain.retry import RetryPolicy
+from creneau_notifications.domain.retry import UNCERTAIN_SPENDS, RetryPolicy
 from creneau_notifications.domain.visit import Fact, Visit, visit_of
 from creneau_notifications.rendering.letter import Occasion
 from creneau_notifications.storage import appointments, facts, messages, recipients
@@ -49,6 +49,11 @@ LEASE_SHARE = 4
 LOOK_SHARE = 10
 """A message that has waited for its contact, or at night for its facts, looks for them again after a wait / this."""
 LOOK_PAUSE_MAX = timedelta(minutes=10)
+
+
+def sending_max(lease: timedelta) -> timedelta:
+    """How long one sending may take before its lease runs out, which a message may have waited for its turn with."""
+    return lease - lease / LEASE_SHARE
 
 
 @dataclass(frozen=True, slots=True)
@@ -414,7 +419,7 @@ class Sender:
             return Outcome(message, Closing(Status.FAILED, "refused"), attempt)
         now, spends = self._clock.now(), _SPENDS[error.reached]
         again = self._limits.retry.next_attempt(
-            message.attempts, message.spent + spends, now, message.expires_at, self._chance
+            message.attempts, message.spent, spends, now, message.expires_at, self._chance
         )
         if again is None:
             return Outcome(message, Closing(Status.FAILED, "exhausted"), attempt)
@@ -435,8 +440,8 @@ class Sender:
         )
 
 
-_SPENDS = {Reached.NOBODY: 0, Reached.REFUSAL: 1, Reached.UNKNOWN: 1, Reached.SILENCE: 3}
-"""what a failed try counts: one after which the message may have arrived counts as several"""
+_SPENDS = {Reached.NOBODY: 0, Reached.REFUSAL: 1, Reached.UNKNOWN: 1, Reached.SILENCE: UNCERTAIN_SPENDS}
+"""what a failed try counts"""
 _SUPERSEDED = Closing(Status.CANCELLED, "superseded")
 _NO_CONTACT = Closing(Status.FAILED, "no-contact")
 

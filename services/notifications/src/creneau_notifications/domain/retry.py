@@ -6,6 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+UNCERTAIN_SPENDS = 3
+"""what a try counts after which the message may have arrived: each may be one copy more"""
+
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
@@ -25,14 +28,20 @@ class RetryPolicy:
     """a delay is spread over ± this part of itself, so that what failed together does not return together"""
 
     def next_attempt(
-        self, attempts: int, spent: int, now: datetime, deadline: datetime, random: Callable[[], float]
+        self,
+        attempts: int,
+        spent: int,
+        spends: int,
+        now: datetime,
+        deadline: datetime,
+        random: Callable[[], float],
     ) -> datetime | None:
-        """When to try again after `attempts` tries (≥ 1), which together count `spent`; None when it is not worth it any
-        more.
+        """When to try again after `attempts` tries (≥ 1), of which the last counts `spends` and those before it `spent`; None
+        when it is not worth it any more. Only a try that counts ends them.
 
         `random` gives a number in [0, 1).
         """
-        if spent >= self.attempts_max:
+        if spends and spent + spends >= self.attempts_max:
             return None
         # The exponent is bounded so that a long life cannot overflow the float.
         growth = self.factor ** min(attempts - 1, 64)

@@ -23,6 +23,7 @@ import asyncpg
 
 from creneau_notifications.domain.appointment import AppointmentEvent, Occurrence
 from creneau_notifications.domain.plan import OF_SEVERAL, Kind, PlannedMessage
+from creneau_notifications.domain.retry import UNCERTAIN_SPENDS
 from creneau_notifications.domain.several import as_they_are
 from creneau_notifications.storage.snapshot import dump_event, load_event
 from creneau_shared.database.closing import announce
@@ -68,7 +69,7 @@ class Message:
     counted_for: bytes | None
     """the letter box (a keyed hash) whose allowance it has been counted against"""
     spent: int
-    """how much its failed tries count together (`domain.retry`)"""
+    """how much its failed and interrupted tries count together (`domain.retry`)"""
 
     @property
     def tells_of(self) -> tuple[Occurrence, ...]:
@@ -148,6 +149,9 @@ _FIELDS = (
     "spent",
 )
 _COLUMNS = ", ".join(_FIELDS)
+_TO_CLAIM = _COLUMNS.replace("attempts", "attempts + 1 AS attempts").replace(
+    "spent", f"CASE status WHEN 'sending' THEN spent + {UNCERTAIN_SPENDS} ELSE spent END AS spent"
+)
 _OF_MESSAGE = ", ".join(f"message.{name}" for name in _FIELDS)
 _STILL_CLAIMED = "message.id = locked.id AND message.status = 'sending' AND message.attempts = given.attempts"
 _GIVEN_UP = "given.again_at IS NOT NULL AND superseded"
@@ -301,7 +305,7 @@ async def look_for_due(
     same message.
 
     Messages of a channel that only a newer version of the service knows are left to that version. The attempt of a vanished
-    sender is recorded as interrupted: nobody knows whether it got through.
+    sender is recorded as interrupted, and counts in `spent`: nobody knows whether it got through.
     """
     rows = await connection.fetch(
         "WITH due AS MATERIALIZED (SELECT message.*, coalesce(of_several, told.event) AS told"
@@ -311,7 +315,7 @@ async def look_for_due(
         " ORDER BY next_attempt_at LIMIT $2 FOR UPDATE OF message SKIP LOCKED),"
         " interrupted AS (INSERT INTO attempt (message, at, result)"
         " SELECT id, lease_until, 'interrupted' FROM due WHERE status = 'sending')"
-        f" SELECT {_COLUMNS.replace('attempts', 'attempts + 1 AS attempts')}, told AS event"
+        f" SELECT {_TO_CLAIM}, told AS event"
         " FROM due ORDER BY next_attempt_at",
         now,
         limit,
@@ -362,13 +366,14 @@ async def claim(connection: Connection, claimed: Sequence[Claimed], lease_until:
     if claimed:
         await connection.execute(
             "UPDATE message SET status = 'sending', lease_until = $1, attempts = attempts + 1,"
-            " counted_for = coalesce(given.mailbox, counted_for), channel = given.channel"
-            " FROM unnest($2::uuid[], $3::bytea[], $4::text[]) AS given (id, mailbox, channel)"
+            " counted_for = coalesce(given.mailbox, counted_for), channel = given.channel, spent = given.spent"
+            " FROM unnest($2::uuid[], $3::bytea[], $4::text[], $5::integer[]) AS given (id, mailbox, channel, spent)"
             " WHERE message.id = given.id",
             lease_until,
             [one.message.id for one in claimed],
             [one.mailbox for one in claimed],
             [one.message.channel for one in claimed],
+            [one.message.spent for one in claimed],
         )
 
 
@@ -376,10 +381,12 @@ async def put_off(connection: Connection, put_off: Sequence[tuple[Message, datet
     """Put due, locked messages off until then, untried."""
     if put_off:
         await connection.execute(
-            "UPDATE message SET status = 'planned', lease_until = NULL, next_attempt_at = given.at"
-            " FROM unnest($1::uuid[], $2::timestamptz[]) AS given (id, at) WHERE message.id = given.id",
+            "UPDATE message SET status = 'planned', lease_until = NULL, next_attempt_at = given.at, spent = given.spent"
+            " FROM unnest($1::uuid[], $2::timestamptz[], $3::integer[]) AS given (id, at, spent)"
+            " WHERE message.id = given.id",
             [message.id for message, _ in put_off],
             [at for _, at in put_off],
+            [message.spent for message, _ in put_off],
         )
 
 

@@ -71,6 +71,7 @@ class EmailChannel:
     def reached_at(self, contact: Contact, address: Address) -> Contact:
         return contact if contact.email == address.value else replace(contact, email=address.value)
 
-    def open(self) -> Carrier:
+    def open(self, within: timedelta) -> Carrier:
         settings = EmailSettings()
+        settings.check_one_sending_ends(within)
         return EmailCarrier(create_transport(settings), settings.mail_from, settings.mail_from_name)

@@ -26,6 +26,10 @@ _ADDRESS = re.compile(r"[!#-;=?-~]+@[!#-;=?-~]+")
 _TAKEN = (SMTPStatus.completed, SMTPStatus.will_forward)
 
 
+class UnaskedError(SMTPException):
+    """The connection was lost before the server was asked to take a message."""
+
+
 class UnansweredError(SMTPException):
     """All of a message was handed over, and the server did not say whether it has taken it."""
 
@@ -36,14 +40,14 @@ async def hand_over(
     """Return once the server has taken responsibility for `content` (7-bit lines that end by CRLF). `final_timeout_s`: longest
     wait for its answer to the whole message.
 
-    Raises the library's errors (SMTPRecipientRefused and SMTPDataError concern this message; before UnansweredError the
-    server cannot have taken it), and ValueError for an address or lines that cannot be sent unchanged.
+    Raises the library's errors (SMTPRecipientRefused and SMTPDataError concern this message, or whoever hands it over; before
+    UnansweredError the server cannot have taken it), and ValueError for an address or lines that cannot be sent unchanged.
     """
     text = as_it_travels(content)
     paths = _path(sender), _path(recipient)
     size = [b"SIZE=%d" % len(content)] if client.supports_extension("size") else []
     try:
-        answer = await client.execute_command(b"MAIL", b"FROM:" + paths[0], *size)
+        answer = await _begun(client, paths[0], *size)
         if answer.code != SMTPStatus.completed:
             raise SMTPSenderRefused(answer.code, answer.message, sender)
         answer = await client.execute_command(b"RCPT", b"TO:" + paths[1])
@@ -70,6 +74,16 @@ def as_it_travels(content: bytes) -> bytes:
     first = b"." if content.startswith(b".") else b""
     last = b"" if content.endswith(b"\r\n") else b"\r\n"
     return first + content.replace(b"\r\n.", b"\r\n..") + last + b".\r\n"
+
+
+async def _begun(client: SMTP, sender: bytes, *parameters: bytes) -> SMTPResponse:
+    """The answer to MAIL, which names nobody to write to yet."""
+    try:
+        return await client.execute_command(b"MAIL", b"FROM:" + sender, *parameters)
+    except SMTPResponseException:
+        raise
+    except (SMTPException, OSError) as error:
+        raise UnaskedError(f"{type(error).__name__}: {error}") from error
 
 
 async def _written(client: SMTP, text: bytes, timeout_s: float) -> SMTPResponse:

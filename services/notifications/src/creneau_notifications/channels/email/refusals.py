@@ -1,7 +1,8 @@
 """Whether a mail server's refusal is final: of the recipient or the message, and not of whoever hands it over.
 
 A server may say at RCPT what it has against the client, its greeting, its login or the sender (Postfix's
-`smtpd_delay_reject`, its default). Those are the deployment's to mend, and its messages wait for it. Reply codes: RFC 5321
+`smtpd_delay_reject`, its default). Those are the deployment's to mend, and its messages wait for it: a lasting refusal (5xx)
+that is not final counts no try. A passing one (4xx) does, since it may be the recipient's server's. Reply codes: RFC 5321
 §4.2.3, RFC 4954 §6, RFC 7504; enhanced status codes: RFC 3463 and IANA's registry.
 """
 

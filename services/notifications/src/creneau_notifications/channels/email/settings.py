@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Literal
 
 from pydantic import Field, FilePath
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+ANSWERS = 7
+"""EHLO, STARTTLS, EHLO, AUTH, MAIL, RCPT, DATA: what a server may answer before it has the message"""
 
 
 class EmailSettings(BaseSettings):
@@ -29,11 +33,22 @@ class EmailSettings(BaseSettings):
     smtp_timeout_s: float = Field(20.0, description="longest wait for one answer of the SMTP server, seconds")
     smtp_final_timeout_s: float = Field(
         120.0,
-        description="longest wait for its answer to a whole message, which is sent again without one, seconds; with it one "
-        "sending (seven answers more at most) must end within three quarters of DELIVERY_LEASE_S",
+        description="longest wait for its answer to a whole message, which is sent again without one, seconds; 7 × "
+        "SMTP_TIMEOUT_S (connecting, and the answers before it) + this must stay below three quarters of DELIVERY_LEASE_S, or "
+        "no sender starts",
     )
     mail_from: str = Field(
         "ne-pas-repondre@creneau.example",
         description="sender of e-mails; its domain is in Message-ID",
     )
     mail_from_name: str = Field("Créneau", description="name shown beside the sender's address")
+
+    def check_one_sending_ends(self, within: timedelta) -> None:
+        """ValueError where the server may be waited for as long as `within`, or longer: a claim would end meanwhile."""
+        longest = timedelta(seconds=ANSWERS * self.smtp_timeout_s + self.smtp_final_timeout_s)
+        if self.smtp_url and longest >= within:
+            raise ValueError(
+                f"One e-mail may take {longest.total_seconds():g} s ({ANSWERS} × SMTP_TIMEOUT_S + SMTP_FINAL_TIMEOUT_S), and"
+                f" DELIVERY_LEASE_S leaves it {within.total_seconds():g} s (three quarters): lower the first two or raise"
+                " DELIVERY_LEASE_S, or messages would be sent twice"
+            )

@@ -17,7 +17,7 @@ from aiosmtplib import (
 )
 
 from creneau_notifications.channels.channel import DeliveryError, Reached
-from creneau_notifications.channels.email.envelope import UnansweredError, hand_over
+from creneau_notifications.channels.email.envelope import UnansweredError, UnaskedError, hand_over
 from creneau_notifications.channels.email.refusals import is_message_refused, is_recipient_refused
 
 FINAL_TIMEOUT_S = 120.0
@@ -71,6 +71,9 @@ class SmtpTransport:
             raise DeliveryError(
                 error.message, permanent=False, smtp_code=error.code, reached=Reached.NOBODY
             ) from error
+        except UnaskedError as error:
+            await self.close()
+            raise DeliveryError(str(error), permanent=False, reached=Reached.NOBODY) from error
         except UnansweredError as error:
             # Nobody knows whether the server took the message: it goes again, with the same Message-ID.
             await self.close()
@@ -120,7 +123,10 @@ async def _greet(client: SMTP) -> None:
 
 
 def _refused(error: SMTPResponseException, *, final: bool) -> DeliveryError:
-    return DeliveryError(error.message, permanent=final, smtp_code=error.code, reached=Reached.REFUSAL)
+    """A lasting refusal that is not final is of whoever hands the message over: its recipient was asked nothing."""
+    of_sender = error.code >= 500 and not final
+    reached = Reached.NOBODY if of_sender else Reached.REFUSAL
+    return DeliveryError(error.message, permanent=final, smtp_code=error.code, reached=reached)
 
 
 def _said(error: Exception) -> str:

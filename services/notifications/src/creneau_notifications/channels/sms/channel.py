@@ -71,5 +71,5 @@ class SmsChannel:
     def reached_at(self, contact: Contact, address: Address) -> Contact:
         return contact if contact.phone == address.value else replace(contact, phone=address.value)
 
-    def open(self) -> Carrier:
+    def open(self, within: timedelta) -> Carrier:
         return SmsCarrier(LoggedSms())

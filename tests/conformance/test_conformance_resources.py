@@ -12,6 +12,7 @@ from lxml import etree
 
 from creneau_gateway.conformance.search import PARAMETERS
 from creneau_shared.fhir.profiles import SUPPORTED, profile_issues
+from creneau_shared.fhir.terminology.extension_codes import EXTENSION_CODES
 from creneau_shared.fhir.validation import validate
 from creneau_shared.spelling import fold
 from tests.conformance import sas_facts
@@ -103,7 +104,9 @@ def test_a_count_of_none_gives_the_total_only(anonymous: httpx.Client) -> None:
 def test_search_matches_as_r4_says(anonymous: httpx.Client) -> None:
     """string: beginning, accents and case aside; uri: the whole; token: with its system or without."""
     named = {r["name"] for r in search(anonymous, "CodeSystem", name="creneau")}
-    assert named == {"CreneauIssue", "CreneauAccessLevel", "CreneauConfidentiality", "CreneauDelegation"}
+    of_extensions = {f"Creneau{said.name}" for said in EXTENSION_CODES.values()}
+    others = {"CreneauIssue", "CreneauAccessLevel", "CreneauConfidentiality", "CreneauDelegation"}
+    assert named == others | of_extensions
     assert search(anonymous, "CodeSystem", **{"name:exact": "creneauissue"}) == []
     assert search(anonymous, "CodeSystem", **{"name:contains": "SLOTSTAT"})
     assert search(anonymous, "CodeSystem", title="créneau : MOTIFS")

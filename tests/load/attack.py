@@ -24,7 +24,8 @@ SECONDS = 8
 ATTACKERS = 4
 FLASH = 200
 NO_LIMITS = {
-    f"{standing}_REQUESTS_PER_S": "0" for standing in ("ANONYMOUS", "PATIENT", "STAFF", "SOFTWARE", "SYSTEM")
+    f"{standing}_REQUESTS_PER_S": "0"
+    for standing in ("ANONYMOUS", "AUTHORIZATION", "PATIENT", "STAFF", "SOFTWARE", "SYSTEM")
 }
 
 

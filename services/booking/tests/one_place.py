@@ -44,6 +44,16 @@ UNTRUE = {
       SELECT slot.id, array_agg(appointment.id) FROM slot LEFT JOIN appointment
       ON appointment.terms @> ARRAY['slot=Slot/' || coalesce(name, slot.id::text)] AND appointment.id IN ({LIVE})
       WHERE places IS NULL GROUP BY slot.id, {OVERBOOKED} HAVING {OVERBOOKED} <> (count(appointment.id) > 1)""",
+    "a group takes somebody whom neither its agenda has nor anybody in it names": """
+      SELECT slot.id, actor FROM slot JOIN occupancy ON appointment_id = 'Slot/' || slot.id
+      WHERE slot.start > coalesce($1::timestamptz, '-infinity')
+      AND actor NOT IN (SELECT actor FROM agenda_actor WHERE agenda_actor.schedule_key = slot.schedule_key)
+      AND NOT EXISTS (
+        SELECT FROM slot_place JOIN appointment ON appointment.id = slot_place.appointment_id
+        WHERE slot_id = slot.id AND ('actor=' || actor = ANY(terms) OR EXISTS (
+          SELECT FROM practitioner_role AS role
+          WHERE 'actor=PractitionerRole/' || role.id = ANY(appointment.terms)
+          AND 'practitioner=' || actor = ANY(role.terms))))""",
     "places are miscounted": """
       SELECT slot.id FROM slot JOIN slot_kind AS kind ON kind.key = kind_key
       WHERE places <> greatest(0, coalesce(capacity, 1) - (SELECT count(*) FROM slot_place WHERE slot_id = slot.id))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
+import json
+
 import httpx
 import pytest
 import structlog
@@ -9,7 +12,7 @@ import structlog
 from creneau_gateway.app import create_app
 from creneau_shared.clock import FixedClock
 
-from .conftest import NOW, Services, outcome, settings
+from .conftest import NOW, Services, bundle, outcome, settings
 
 
 def stranger(services: Services, **given: object) -> httpx.AsyncClient:
@@ -102,8 +105,77 @@ async def test_a_stranger_sends_little_and_asks_a_limited_number_of_times(servic
         assert long.status_code == 413
         statuses = [(await client.get("/fhir/CodeSystem/nothing")).status_code for _ in range(8)]
         assert statuses[-1] == 429
-        known = {"Authorization": "Bearer x"}
-        assert (await client.get("/fhir/CodeSystem/nothing", headers=known)).status_code == 404
+
+
+SECRET = "the deployment's"
+SLOW = {"anonymous_requests_per_s": 0.001, "authorization_requests_per_s": 0.001}
+
+
+def sent_from(address: str, **headers: str) -> dict[str, str]:
+    """What nginx says of a request from there."""
+    return {"X-Gateway-Secret": SECRET, "X-Client-Address": address, **headers}
+
+
+@pytest.mark.parametrize("said", ["x", "Bearer x", "Basic Og=="])
+async def test_what_no_service_is_asked_for_counts_for_the_address_whoever_asks(
+    services: Services, said: str
+) -> None:
+    """Anybody can write an Authorization header: here nobody looks at what it holds."""
+    async with stranger(services, gateway_secret=SECRET, anonymous_requests_burst=5, **SLOW) as client:
+
+        async def ask(address: str, path: str = "CodeSystem/nothing") -> int:
+            headers = sent_from(address, Authorization=said)
+            return (await client.get(f"/fhir/{path}", headers=headers)).status_code
+
+        assert [await ask("198.51.100.1") for _ in range(6)] == [404] * 5 + [429]
+        assert await ask("198.51.100.1", "ValueSet/$expand?url=x") == 429
+        assert await ask("198.51.100.1", "metadata") == 429
+        assert await ask("198.51.100.2") == 404
+        services.answer("booking", "/fhir/Slot/_search", bundle("searchset"))
+        assert await ask("198.51.100.1", "?_type=Slot") == 200, "the service judges, and counts"
+
+
+async def test_a_large_answer_counts_for_more(services: Services) -> None:
+    async with stranger(services, anonymous_requests_burst=20, **SLOW) as client:
+        statuses = [(await client.get("/fhir/StructureDefinition?_count=1000")).status_code for _ in range(4)]
+    assert statuses[0] == 200
+    assert statuses[-1] == 429
+
+
+def padded(bytes_: int) -> bytes:
+    """A Bundle of about this length, of one entry that booking answers."""
+    entry = {"fullUrl": f"urn:oid:1.{'1' * bytes_}", "request": {"method": "GET", "url": "Slot/1"}}
+    return json.dumps({"resourceType": "Bundle", "type": "batch", "entry": [entry]}).encode()
+
+
+@pytest.mark.parametrize("coding", ["", "gzip"])
+async def test_a_bundle_counts_for_the_address_by_its_length_before_it_is_read(
+    services: Services, coding: str
+) -> None:
+    """Whoever sends large ones, with a token that holds or not, leaves others the process beside in which they are read."""
+    services.answer("booking", "/fhir", bundle("batch-response"))
+    sent = gzip.compress(padded(200_000)) if coding else padded(200_000)
+    limits = {"anonymous_requests_burst": 5, "authorization_requests_burst": 20, **SLOW}
+    async with stranger(services, gateway_secret=SECRET, **limits) as client:
+
+        async def post(address: str, content: bytes = sent) -> int:
+            headers = sent_from(address, **{"Authorization": "Bearer x", "Content-Encoding": coding})
+            kind = {"Content-Type": "application/fhir+json"}
+            return (await client.post("/fhir", content=content, headers={**headers, **kind})).status_code
+
+        assert [await post("198.51.100.1") for _ in range(2)] == [200, 429]
+        assert len(services.asked) == 1
+        assert await post("198.51.100.1", gzip.compress(b"{") if coding else b"{") == 400, "small ones go on"
+        assert await post("198.51.100.2") == 200
+
+
+async def test_a_compressed_bundle_of_a_stranger_counts_by_what_it_holds(services: Services) -> None:
+    services.answer("booking", "/fhir", bundle("batch-response"))
+    headers = {"Content-Type": "application/fhir+json", "Content-Encoding": "gzip"}
+    async with stranger(services, anonymous_requests_burst=5, **SLOW) as client:
+        sent = gzip.compress(padded(60_000))
+        statuses = [(await client.post("/fhir", content=sent, headers=headers)).status_code for _ in range(2)]
+    assert statuses == [200, 429]
 
 
 async def test_ready_when_every_service_is(services: Services) -> None:

@@ -13,7 +13,7 @@ import structlog
 from creneau_gateway.app import create_app
 from creneau_shared.clock import FixedClock
 
-from .conftest import FHIR, NOW, Asked, Services, bundle, match, outcome, settings
+from .conftest import BASE, FHIR, NOW, Asked, Services, bundle, match, outcome, settings
 
 
 def get(url: str, **request: str) -> dict[str, Any]:
@@ -210,3 +210,55 @@ async def test_what_one_service_has_done_is_told_though_another_hangs(services: 
     for late in (location, metadata):
         assert late["response"]["status"] == "503"
         assert late["response"]["outcome"]["issue"][0]["code"] == "timeout"
+
+
+@pytest.mark.parametrize("url", ["/", "?", "#", BASE])
+@pytest.mark.parametrize("kind", ["batch", "transaction"])
+async def test_a_bundle_within_a_bundle_is_refused_and_nobody_is_asked(
+    services: Services, client: httpx.AsyncClient, kind: str, url: str
+) -> None:
+    services.says["booking", "/fhir"] = says_who
+    inner = bundle("batch", get("Slot"), get("Slot"))
+    asked = {"request": {"method": "POST", "url": url}, "resource": inner}
+    answer = await post(client, get("Slot/1"), asked, kind=kind)
+    assert answer.status_code == 400
+    (issue,) = answer.json()["issue"]
+    assert (issue["code"], issue["expression"]) == ("not-supported", ["Bundle.entry[1].request.url"])
+    assert services.asked == []
+
+
+async def test_entries_that_no_service_is_asked_for_are_counted_before_any_is_carried_out(
+    services: Services,
+) -> None:
+    """Whatever the Authorization header holds. Others' entries are for their services to count."""
+    services.says["booking", "/fhir"] = says_who
+    async with limited(services, burst=10) as client:
+        entries = [get("Slot/1"), *[get("CodeSystem/nothing")] * 8]
+        assert (await post(client, *entries)).status_code == 200
+        again = await post(client, *entries)
+        assert again.status_code == 429
+        assert len(services.asked) == 1
+        never = await post(client, *[get("CodeSystem/nothing")] * 11)
+        assert never.json()["issue"][0]["details"]["coding"][0]["code"] == "rate-never"
+        assert (await post(client, *[get("Slot/1")] * 20)).status_code == 200
+
+
+async def test_a_bundle_is_given_no_more_large_answers_than_requests_would_be(services: Services) -> None:
+    async with limited(services, burst=100) as client:
+        asked = [get("StructureDefinition?_count=1000")] * 50
+        answer = await post(client, get("Slot/1"), *asked)
+        statuses = [entry["response"]["status"] for entry in answer.json()["entry"][1:]]
+        assert statuses[0] == "200"
+        assert statuses[-1] == "429"
+        assert statuses.count("200") < 20
+        assert (await client.get("/CodeSystem/nothing")).status_code == 429
+
+
+def limited(services: Services, burst: int) -> httpx.AsyncClient:
+    """The base, where an address may read so much of what no service is asked for, with a token that nobody has judged."""
+    given = settings(anonymous_requests_burst=burst, anonymous_requests_per_s=0.001)
+    app = create_app(given, FixedClock(NOW), httpx.MockTransport(services.handle))
+    headers = {"Authorization": "Bearer someone's"}
+    return httpx.AsyncClient(
+        transport=httpx.ASGITransport(app), base_url="http://gateway/fhir", headers=headers
+    )

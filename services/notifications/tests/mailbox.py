@@ -15,7 +15,7 @@ from aiosmtpd.smtp import SMTP
 
 
 class Mailbox:
-    """Accepts mail; `faults` are used up one a message: what to answer to RCPT or DATA, or `drop`."""
+    """Accepts mail; `faults` are used up one a message: what to answer to MAIL, RCPT or DATA, or `drop`."""
 
     def __init__(self) -> None:
         self.mails: list[EmailMessage] = []
@@ -39,6 +39,12 @@ class Mailbox:
         self.connections += 1
         session.host_name = hostname
         return responses
+
+    async def handle_MAIL(self, server: SMTP, session: Any, envelope: Any, address: str, options: Any) -> str:
+        if self.faults and self.faults[0].startswith("MAIL "):
+            return self.faults.pop(0).removeprefix("MAIL ")
+        envelope.mail_from = address
+        return "250 OK"
 
     async def handle_RCPT(self, server: SMTP, session: Any, envelope: Any, address: str, options: Any) -> str:
         if self.faults and self.faults[0].startswith("RCPT "):

@@ -33,7 +33,7 @@ def test_the_next_civil_instant_is_civil_and_within_twelve_hours_and_a_clock_cha
 @given(st.integers(1, 200), st.floats(0, 1, exclude_max=True))
 def test_delays_grow_within_their_bounds_and_never_reach_the_deadline(attempts, chance):
     policy, deadline = RetryPolicy(attempts_max=100), NOW + timedelta(days=1)
-    moment = policy.next_attempt(attempts, NOW, deadline, lambda: chance)
+    moment = policy.next_attempt(attempts, attempts, NOW, deadline, lambda: chance)
     if attempts >= 100:
         assert moment is None
     else:
@@ -43,9 +43,14 @@ def test_delays_grow_within_their_bounds_and_never_reach_the_deadline(attempts, 
 
 def test_delays_double():
     policy = RetryPolicy()
-    delays = [policy.next_attempt(n, NOW, NOW + timedelta(days=1), lambda: 0.5) for n in range(1, 5)]
+    delays = [policy.next_attempt(n, n, NOW, NOW + timedelta(days=1), lambda: 0.5) for n in range(1, 5)]
     assert [(moment - NOW).total_seconds() for moment in delays if moment] == [15, 30, 60, 120]
 
 
 def test_an_attempt_that_would_come_too_late_is_not_made():
-    assert RetryPolicy().next_attempt(1, NOW, NOW + timedelta(seconds=15), lambda: 0.5) is None
+    assert RetryPolicy().next_attempt(1, 1, NOW, NOW + timedelta(seconds=15), lambda: 0.5) is None
+
+
+def test_tries_that_count_nothing_go_on_as_long_as_the_message_is_of_use():
+    after = RetryPolicy().next_attempt(500, 29, NOW, NOW + timedelta(days=9), lambda: 0.5)
+    assert after == NOW + timedelta(hours=1)

@@ -135,6 +135,57 @@ async def test_a_code_works_once_and_only_the_last_one(client, mailbox) -> None:
     assert refusal(await verify(client, second)) == (422, "code-wrong")
 
 
+async def test_a_code_that_has_not_left_is_not_counted(client, service, mailbox) -> None:
+    """Greylisting: whoever asks again and again meanwhile has their codes once it is over."""
+    mailbox.faults = ["RCPT 451 4.7.1 greylisted"] * 5
+    for _ in range(5):
+        assert refusal(await send(client)) == (503, "code-not-sent")
+    for _ in range(3):
+        service.at(service.clock.now() + timedelta(seconds=1))
+        values(await send(client))
+    assert refusal(await send(client)) == (429, "too-many-codes")
+    assert (await verify(client, code_in(mailbox.mails[-1]))).status_code == 200
+
+
+@pytest.mark.parametrize("fault", ["RCPT 451 4.7.1 greylisted", "RCPT 550 5.1.1 unknown", "DATA 452 full"])
+async def test_a_code_that_has_not_left_ends_no_earlier_one(client, mailbox, fault) -> None:
+    values(await send(client))
+    mailbox.faults = [fault]
+    assert (await send(client)).status_code in (422, 503)
+    assert (await verify(client, code_in(mailbox.mails[0]))).status_code == 200
+
+
+async def test_a_code_that_may_have_left_is_counted_and_works(client, mailbox) -> None:
+    """The connection was lost after the message: nobody knows, and the person may read it."""
+    values(await send(client))
+    mailbox.faults = ["drop"]
+    assert refusal(await send(client)) == (503, "code-not-sent")
+    first, second = (code_in(mail) for mail in mailbox.mails)
+    assert refusal(await verify(client, first)) == (422, "code-wrong") or first == second
+    assert (await verify(client, second)).status_code == 200
+    values(await send(client))
+    assert refusal(await send(client)) == (429, "too-many-codes")
+
+
+async def test_guesses_are_as_few_where_codes_do_not_leave(client, service, mailbox) -> None:
+    """Whoever guesses while a code is on its way has used the turn, and tries of the earlier code."""
+    values(await send(client))
+    code = code_in(mailbox.mails[0])
+    mailbox.silent = asyncio.Event()
+    mailbox.faults = ["DATA 451 later"]
+    asked = asyncio.create_task(send(client))
+    while not mailbox.waiting:  # noqa: ASYNC110
+        await asyncio.sleep(0)
+    for wrong in range(5):
+        await verify(client, f"{(int(code) + 1 + wrong) % 10**6:06}")
+    mailbox.silent.set()
+    assert refusal(await asked) == (503, "code-not-sent")
+    assert refusal(await verify(client, code)) == (422, "code-wrong")
+    mailbox.silent = None
+    values(await send(client))
+    assert refusal(await send(client)) == (429, "too-many-codes")
+
+
 async def test_a_code_ends_after_ten_minutes(client, service, mailbox) -> None:
     await send(client)
     service.at(service.clock.now() + timedelta(minutes=10))

@@ -49,6 +49,7 @@ def message(kind: Kind, status: Status, recipient: str, reason: str | None) -> M
         superseded=False,
         finished_at=None if status in (Status.PLANNED, Status.SENDING) else ended,
         counted_for=None,
+        spent=0,
     )
 
 

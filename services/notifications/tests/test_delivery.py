@@ -122,7 +122,62 @@ async def test_a_message_between_attempts_is_in_progress(service, mailbox):
     assert (await service.communication(await confirmation_id(service)))["status"] == "in-progress"
 
 
-@pytest.mark.parametrize("fault", ["RCPT 550 5.1.1 no such user", "DATA 554 5.7.1 not wanted"])
+RELAY_REFUSALS = [
+    "RCPT 554 5.7.1 <mail.test[192.0.2.1]>: Relay access denied",
+    "RCPT 553 5.7.1 <ne-pas-repondre@creneau.example>: Sender address rejected: not owned by user",
+    "RCPT 550 5.7.1 Client host rejected",
+    "RCPT 530 5.7.0 Must issue a STARTTLS command first",
+    "RCPT 530 Authentication required",
+    "RCPT 535 Not logged in",
+    "RCPT 554 Client host rejected",
+    "RCPT 550 5.1.8 Sender address rejected: Domain not found",
+    "RCPT 550 5.1.7 Bad sender",
+    "RCPT 501 5.1.7 Bad sender address syntax",
+    "RCPT 504 5.5.2 Helo command rejected: need fully-qualified hostname",
+    "RCPT 503 5.5.1 Sender needed",
+    "RCPT 552 5.3.4 Message size exceeds limit",
+    "DATA 554 5.5.1 No valid recipients",
+    "DATA 554 5.7.8 Not logged in",
+]
+"""what a relay says of whoever hands it messages"""
+
+
+@pytest.mark.parametrize("fault", RELAY_REFUSALS)
+async def test_a_refusal_of_this_deployment_by_its_own_relay_loses_no_message(service, mailbox, fault):
+    """An allow-list that was changed: once it is mended, all that waited leaves."""
+    await service.learn()
+    await service.hear(event())
+    mailbox.faults = [fault]
+    sender = service.smtp_sender(mailbox)
+    await sender.send_due()
+    assert (await service.statuses())["confirmation"] == ("planned", None)
+    service.clock.advance(timedelta(seconds=20))
+    await sender.send_due()
+    assert [(result, code) for result, code, _ in await service.attempts()] == [
+        ("deferred", int(fault[5:8])),
+        ("accepted", None),
+    ]
+    assert len(mailbox.mails) == 1
+
+
+LASTING_REFUSALS = [
+    "RCPT 550 5.1.1 no such user",
+    "RCPT 550 5.1.2 no such domain",
+    "RCPT 501 5.1.3 bad recipient address syntax",
+    "RCPT 556 5.1.10 a null MX",
+    "RCPT 552 5.2.2 mailbox full for good",
+    "RCPT 550 5.4.1 access denied, no such address",
+    "RCPT 550 no such user",
+    "RCPT 553 mailbox name not allowed",
+    "DATA 554 5.7.1 not wanted",
+    "DATA 554 5.6.0 malformed",
+    "DATA 550 5.1.1 no such user",
+    "DATA 554 not wanted",
+]
+"""what is said of a recipient, or of a message"""
+
+
+@pytest.mark.parametrize("fault", LASTING_REFUSALS)
 async def test_a_lasting_refusal_is_final(service, mailbox, fault):
     await service.learn()
     await service.hear(event())
@@ -150,6 +205,49 @@ async def test_a_connection_lost_after_the_data_is_repeated_recognisably(service
     assert len(mailbox.mails) == 2
     assert len({mail["Message-ID"] for mail in mailbox.mails}) == 1
     assert [result for result, _, _ in await service.attempts()] == ["deferred", "accepted"]
+
+
+async def test_tries_that_come_to_no_server_do_not_count(service, mailbox):
+    """Ours is away, or lets us in no more: once that is mended, all that is still of use leaves."""
+    await service.learn()
+    await service.hear(event())
+    async with open_mailbox() as gone:
+        port = gone.port
+    away = service.sender(
+        SmtpTransport(f"smtp://127.0.0.1:{port}", tls="opportunistic", timeout_s=30), attempts_max=3
+    )
+    for _ in range(5):
+        assert await away.send_due() == 1
+        service.clock.advance(timedelta(hours=1, minutes=15))
+    assert len(await service.attempts()) == 5
+    mailbox.faults = ["DATA 451 later"] * 2
+    back = service.smtp_sender(mailbox, attempts_max=3)
+    for _ in range(3):
+        assert await back.send_due() == 1
+        service.clock.advance(timedelta(hours=1, minutes=15))
+    assert len(mailbox.mails) == 1
+
+
+async def test_a_sender_that_is_let_in_no_more_gives_nothing_up(service, mailbox):
+    await service.learn()
+    await service.hear(event())
+    mailbox.faults = ["MAIL 530 5.7.0 Authentication required"] * 5
+    sender = service.smtp_sender(mailbox, attempts_max=3)
+    for _ in range(6):
+        assert await sender.send_due() == 1
+        service.clock.advance(timedelta(hours=1, minutes=15))
+    assert len(mailbox.mails) == 1
+
+
+async def test_a_message_that_may_have_arrived_each_time_is_repeated_a_few_times_only(service, mailbox):
+    await service.learn()
+    await service.hear(event())
+    mailbox.faults = ["drop"] * 40
+    sender = service.smtp_sender(mailbox, attempts_max=30)
+    while await sender.send_due():
+        service.clock.advance(timedelta(hours=1, minutes=15))
+    assert len(mailbox.mails) == 10
+    assert (await service.statuses())["confirmation"] == ("failed", "exhausted")
 
 
 async def test_attempts_end(service, mailbox):
@@ -285,10 +383,39 @@ async def test_a_message_waits_for_its_contact_and_leaves_when_it_comes(service,
     assert row["attempts"] == 1, "waiting is no attempt"
 
 
+async def test_whoever_is_heard_of_hours_later_is_told_all_the_same(service, mailbox):
+    """The contacts are behind: it is looked for now and then, as long as the message is of use."""
+    await service.hear(event())
+    sender = service.smtp_sender(mailbox)
+    for passed in (timedelta(0), timedelta(seconds=60), timedelta(hours=5)):
+        service.clock.advance(passed)
+        assert await sender.send_due() == 1
+        assert (await service.statuses())["confirmation"] == ("planned", None)
+    await service.learn()
+    service.clock.advance(timedelta(minutes=10))
+    await sender.send_due()
+    assert len(mailbox.mails) == 1
+
+
+async def test_a_contact_that_does_not_come_as_long_as_the_message_is_of_use_is_said_to_be_missing(
+    service, mailbox
+):
+    await service.hear(event())
+    sender = service.smtp_sender(mailbox)
+    service.clock.advance(timedelta(hours=72) - timedelta(seconds=1))
+    await sender.send_due()
+    service.clock.advance(timedelta(seconds=1))
+    await sender.send_due()
+    assert (await service.statuses())["confirmation"] == ("failed", "no-contact")
+    communication = await service.communication(await confirmation_id(service))
+    assert communication["statusReason"]["coding"][0]["code"] == "recipient-unavailable"
+    service.clock.advance(timedelta(hours=1))
+    assert await sender.send_due() == 0, "it is not tried again"
+
+
 @pytest.mark.parametrize(
     ("contact", "reason"),
     [
-        (None, "no-contact"),
         (replace(BY_E_MAIL, email=None), "no-address"),
         (replace(CAMILLE, email=None, phone=LOCATION.phone), "no-address"),
         (replace(BY_E_MAIL, email="not an address"), "invalid-address"),

@@ -121,6 +121,17 @@ async def test_whoever_cannot_be_told_is_forgotten_all_the_same_when_the_time_ha
     assert await left(service) == []
 
 
+async def test_whoever_leaves_and_was_never_reached_is_not_kept_for_what_cannot_be_told(
+    service, mailbox, departures
+):
+    """No contact is learnt of somebody who leaves."""
+    await erase(service)
+    await service.hear(event(Change.CANCELLED, 2, version=2, cancelled_by="patient"))
+    await drain(service, mailbox)
+    assert await departures.forget_due() == 1
+    assert await left(service) == []
+
+
 async def test_nothing_but_cancellations_is_planned_for_whoever_leaves(service, mailbox, departures):
     """What happened before arrives after the erasure: appointments and people have topics of their own."""
     await service.learn(contact=CANARY)

@@ -8,10 +8,12 @@ from datetime import timedelta
 
 import pytest
 
-from creneau_notifications.domain.appointment import Change
+from creneau_notifications.domain.appointment import AppointmentEvent, Change
 from creneau_shared.fhir.json import loads
 
-from .factories import CAMILLE, PATIENT, START, event
+from .conftest import Service
+from .factories import CAMILLE, LOCATION, PATIENT, START, event
+from .mailbox import Mailbox
 
 
 async def test_a_booking_is_planned_and_visible_as_communications(service):
@@ -210,3 +212,87 @@ async def test_events_heard_together_end_as_one_by_one(service):
     assert together == await outcome()
     assert {row[1] for row in together} == {event().appointment.id, "another"}
     assert len({row[2] for row in together}) == 2, "some are withdrawn and some are planned"
+
+
+def moved_to(days: int, before: int, version: int) -> AppointmentEvent:
+    """From one day to another, counted from the first."""
+    start, previous = START + timedelta(days=days), START + timedelta(days=before)
+    return event(
+        Change.MOVED, version, version=version, sequence=version - 1, start=start, previous_start=previous
+    )
+
+
+async def said_of_before(service: Service, mailbox: Mailbox) -> str:
+    """What the last mail says of when the visit was before."""
+    sender = service.smtp_sender(mailbox)
+    while await sender.send_due():
+        pass
+    body = mailbox.mails[-1].get_body(("plain",))
+    assert body is not None
+    lines = str(body.get_content()).splitlines()
+    return next((line for line in lines if "Il était prévu" in line), "")
+
+
+async def test_a_move_is_told_from_the_time_that_the_patient_was_told(
+    service: Service, mailbox: Mailbox
+) -> None:
+    """Of the first move nothing had left."""
+    await service.learn()
+    await service.hear(event())
+    await said_of_before(service, mailbox)
+    await service.hear(moved_to(1, 0, version=2))
+    await service.hear(moved_to(2, 1, version=3))
+    assert "mardi 1er décembre" in await said_of_before(service, mailbox)
+    await service.hear(moved_to(3, 2, version=4))
+    assert "jeudi 3 décembre" in await said_of_before(service, mailbox)
+
+
+async def test_another_professional_is_told_with_the_move_that_had_not_left(
+    service: Service, mailbox: Mailbox
+) -> None:
+    await service.learn()
+    await service.hear(event())
+    await said_of_before(service, mailbox)
+    await service.hear(moved_to(1, 0, version=2))
+    other = event(Change.UPDATED, 3, version=3, start=START + timedelta(days=1), actors=(LOCATION.reference,))
+    await service.hear(other)
+    assert "mardi 1er décembre" in await said_of_before(service, mailbox)
+
+
+async def test_a_move_back_before_the_first_has_left_names_no_other_time(
+    service: Service, mailbox: Mailbox
+) -> None:
+    await service.learn()
+    await service.hear(event())
+    await said_of_before(service, mailbox)
+    await service.hear(moved_to(1, 0, version=2))
+    await service.hear(moved_to(0, 1, version=3))
+    assert await said_of_before(service, mailbox) == ""
+    await service.hear(moved_to(2, 0, version=4))
+    assert "mardi 1er décembre" in await said_of_before(service, mailbox)
+
+
+async def test_a_move_before_anything_was_told_names_no_time_before(
+    service: Service, mailbox: Mailbox
+) -> None:
+    await service.learn()
+    await service.hear(event())
+    await service.hear(moved_to(1, 0, version=2))
+    await service.hear(moved_to(2, 1, version=3))
+    assert await said_of_before(service, mailbox) == ""
+
+
+async def test_one_who_cannot_be_reached_takes_the_time_before_from_nobody(
+    service: Service, mailbox: Mailbox
+) -> None:
+    """The other patient of the visit has heard of each move."""
+    other = "Patient/0193a5c0-0003-7000-8000-000000000002"
+    await service.learn()
+    await service.hear(event(others=(other,)))
+    await said_of_before(service, mailbox)
+    first = moved_to(1, 0, version=2)
+    await service.hear(replace(first, appointment=replace(first.appointment, others=(other,))))
+    await said_of_before(service, mailbox)
+    second = moved_to(2, 1, version=3)
+    await service.hear(replace(second, appointment=replace(second.appointment, others=(other,))))
+    assert "mercredi 2 décembre" in await said_of_before(service, mailbox)

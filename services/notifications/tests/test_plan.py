@@ -149,6 +149,33 @@ def test_another_practitioner_is_told_and_reminders_are_planned_anew():
     assert result.messages[0].kind is Kind.CHANGE
 
 
+OTHER = "Patient/0193a5c0-0003-7000-8000-000000000002"
+
+
+@pytest.mark.parametrize("change", [Change.UPDATED, Change.MOVED])
+def test_whoever_gets_a_visit_of_somebody_else_is_told_that_it_is_theirs(change):
+    """The practice has taken one person for another of the same name: to this one nothing has changed."""
+    made = event(change, 2, version=2, patient=OTHER, previous_start=START)
+    result = planned(made, known=appointment())
+    assert result.supersedes
+    assert [m.kind for m in result.messages if m.kind is not Kind.REMINDER] == [Kind.CONFIRMATION]
+    assert {m.recipient for m in result.messages} == {OTHER}
+
+
+@pytest.mark.parametrize("status", ["pending", "proposed", "waitlist"])
+def test_a_visit_whose_booking_was_not_heard_of_is_confirmed_by_what_follows(status):
+    """Its event was buried, or is replayed later, when it has no effect any more."""
+    made = event(Change.UPDATED, 3, version=3)
+    told = planned(made, known=appointment(status=status)).messages
+    assert [m.kind for m in told] == [Kind.CONFIRMATION] + [Kind.REMINDER] * 3
+
+
+@pytest.mark.parametrize("status", ["arrived", "fulfilled", "noshow"])
+def test_a_visit_that_took_place_by_mistake_only_is_not_confirmed_anew(status):
+    result = planned(event(Change.UPDATED, 3, version=3), known=appointment(status=status))
+    assert {m.kind for m in result.messages} == {Kind.REMINDER}
+
+
 @pytest.mark.parametrize("status", ["fulfilled", "noshow", "arrived", "entered-in-error"])
 def test_a_visit_that_is_over_or_under_way_is_not_reminded_of(status):
     result = planned(event(Change.UPDATED, 2, status=status), known=appointment())
@@ -179,6 +206,19 @@ def test_a_confirmation_three_days_late_is_useless_and_never_outlives_the_visit(
     assert planned(event()).messages[0].expires_at == BOOKED_AT + timedelta(hours=72)
     soon = event(time=START - timedelta(hours=1))
     assert planned(soon).messages[0].expires_at == soon.appointment.end
+
+
+@pytest.mark.parametrize("change", [Change.MOVED, Change.CANCELLED])
+def test_news_of_a_change_or_a_cancellation_is_of_use_as_long_as_the_visit_is_to_come(change):
+    """Whoever does not hear of it stands before a closed door."""
+    [told] = [m for m in planned(event(change, 2), known=appointment()).messages if m.rule == ""]
+    assert told.expires_at == START + timedelta(minutes=20)
+
+
+def test_a_move_to_an_earlier_time_is_told_until_the_one_before():
+    made = event(Change.MOVED, 2, start=START - timedelta(days=5), previous_start=START)
+    [told] = [m for m in planned(made, known=appointment()).messages if m.rule == ""]
+    assert told.expires_at == START
 
 
 CLOCK_CHANGES = [

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from email.message import EmailMessage
 
 import pytest
 from icalendar import Calendar
 
+from creneau_notifications.channels.email.transport import LoggedEmails
 from creneau_notifications.channels.registry import CHANNELS
 from creneau_notifications.domain.appointment import AppointmentEvent, Change, Occurrence
 from creneau_notifications.domain.plan import Kind, plan
@@ -17,7 +19,7 @@ from creneau_notifications.rendering.letter import compose
 from creneau_notifications.storage.snapshot import dump_event, load_event
 
 from .conftest import Service
-from .factories import BOOKED_AT, START, event, occasion, visit
+from .factories import BOOKED_AT, CAMILLE, SITE, START, event, occasion, visit
 from .mailbox import Mailbox
 
 BOTH = {name: channel.rules for name, channel in CHANNELS.items()}
@@ -31,9 +33,10 @@ def booked_together(change: Change = Change.BOOKED) -> AppointmentEvent:
     return replace(event(change, id="rdv-0"), together=WEEKS)
 
 
-async def hear_all(service: Service) -> None:
+async def hear_all(service: Service, *, known: bool = False) -> None:
     """The three of the series, one of which tells of all; nothing has left yet."""
-    await service.learn()
+    if not known:
+        await service.learn()
     for number, one in enumerate(WEEKS):
         told = event(number=number + 1, id=one.appointment, start=one.start, end=one.end)
         tells = {"together": WEEKS} if number == 0 else {"told_elsewhere": True}
@@ -137,6 +140,68 @@ def test_the_calendar_file_has_each_under_its_own_uid() -> None:
         assert [one["UID"] for one in events] == [f"rdv-{n}@creneau" for n in range(3)]
         assert [one.decoded("DTSTART") for one in events] == [one.start for one in WEEKS]
         assert {one["STATUS"] for one in events} == {status}
+
+
+def links(file: str) -> dict[str, tuple[bool, bool]]:
+    """Of each entry of a calendar file, by its UID, whether its address and its words lead to a visit."""
+    return {
+        str(one["UID"]): ("/rdv/" in str(one.get("URL")), "/rdv/" in str(one["DESCRIPTION"]))
+        for one in Calendar.from_ical(file).walk("VEVENT")
+    }
+
+
+def text_of(mail: EmailMessage) -> str:
+    body = mail.get_body(("plain",))
+    assert body is not None
+    return str(body.get_content())
+
+
+async def test_a_link_stands_beside_the_visit_that_it_opens_and_no_other(
+    service: Service, mailbox: Mailbox
+) -> None:
+    """It reads, moves and cancels one: that of the event that tells of all."""
+    await hear_all(service)
+    await sent(service, mailbox)
+    [mail] = mailbox.mails
+    assert links(next(mail.iter_attachments()).get_content()) == {
+        "rdv-0@creneau": (True, True),
+        "rdv-1@creneau": (False, False),
+        "rdv-2@creneau": (False, False),
+    }
+    assert f"{SITE}/rdv/" in text_of(mail)
+
+
+async def test_a_message_that_leaves_out_the_visit_of_its_link_leads_to_the_site(
+    service: Service, mailbox: Mailbox
+) -> None:
+    await hear_all(service)
+    await service.hear(event(Change.MOVED, 9, version=2, id="rdv-0", start=START + timedelta(days=40)))
+    await sent(service, mailbox)
+    mail = next(mail for mail in mailbox.mails if "Vos 2" in str(mail["Subject"]))
+    assert set(links(next(mail.iter_attachments()).get_content()).values()) == {(False, False)}
+    text = text_of(mail)
+    assert SITE in text
+    assert "/rdv/" not in text
+
+
+async def test_a_text_that_leaves_out_the_visit_of_its_link_leads_to_the_site(service: Service) -> None:
+    """The last that is left is another than the one whose event told of all."""
+    await service.learn(contact=replace(CAMILLE, email=None))
+    await hear_all(service, known=True)
+    for number in (0, 1):
+        await service.hear(event(Change.CANCELLED, 10 + number, version=2, id=f"rdv-{number}"))
+    texts: list[str] = []
+
+    class Sms:
+        async def send(self, number: str, text: str) -> None:
+            texts.append(text)
+
+    sender = service.sender(LoggedEmails(), Sms())
+    while await sender.send_due():
+        pass
+    confirmed = next(text for text in texts if "15" in text and "annul" not in text.split(".")[0])
+    assert SITE in confirmed
+    assert "/rdv/" not in confirmed
 
 
 def test_what_the_event_says_is_kept() -> None:

@@ -208,7 +208,9 @@ async def test_what_is_no_longer_this_person_s_to_show_is_not_shown(
 ) -> None:
     """An appointment that the practice has given to somebody else, or hidden from those who read the mail."""
     await service.hear(event(Change.UPDATED, 2, version=2, time=BOOKED_AT, **change))
-    assert refusal(await opened(client, token, "1984")) == (410, "link-ended")
+    answer = await opened(client, token, "1984")
+    assert refusal(answer) == (410, "link-ended")
+    assert "n'est plus le vôtre, ou est passé" in answer.text, "which of both is not said"
 
 
 @pytest.mark.parametrize("place", [0, 20, 42])
@@ -237,6 +239,21 @@ async def test_a_new_link_goes_to_where_the_first_went_and_takes_its_place(
     assert renewed != token
     assert values(await opened(client, renewed))["tries-left"] == 5
     assert values(await opened(client, renewed, "ele"))["access-token"]
+    assert refusal(await opened(client, token)) == (410, "link-replaced")
+
+
+async def test_a_new_link_that_has_not_left_ends_no_other_and_is_not_counted(
+    client: httpx.AsyncClient, mailbox: Mailbox, token: str
+) -> None:
+    """Greylisting: the message's own link stays, with the wrong answers that it had."""
+    await opened(client, token, "1900")
+    mailbox.faults = ["RCPT 451 4.7.1 greylisted"] * 5
+    for _ in range(5):
+        assert refusal(await ask(client, "renew-link", token=token)) == (503, "code-not-sent")
+    assert values(await opened(client, token))["tries-left"] == 4
+    for _ in range(3):
+        assert values(await ask(client, "renew-link", token=token)) == {"channel": "email"}
+    assert refusal(await ask(client, "renew-link", token=token)) == (429, "too-many-codes")
     assert refusal(await opened(client, token)) == (410, "link-replaced")
 
 

@@ -5,11 +5,12 @@ Asked for and not agreed to yet; another time that the practice proposes; moved 
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from .conftest import FhirBase, Person, searchset
+from .conftest import NOW, FhirBase, Person, searchset
 from .samples import CAMILLE, PLACE, PRACTITIONER, ROLE, SCHEDULE, SLOT, VISIT, appointment
 from .test_booking import choose
 from .test_visits import booked
@@ -22,13 +23,23 @@ RIGHTS = [
     for name in ("cancelable", "reschedulable")
 ]
 AGREES = {"url": f"{OURS}schedule-confirmation-required", "valueBoolean": True}
-OTHER = {
+OTHER: dict[str, Any] = {
     "url": f"{OURS}counter-proposal",
     "extension": [
         {"url": "response", "valueReference": {"reference": "AppointmentResponse/r-1"}},
         {"url": "by", "valueReference": {"reference": "Practitioner/p-1"}},
         {"url": "start", "valueInstant": "2026-12-02T07:00:00Z"},
         {"url": "end", "valueInstant": "2026-12-02T07:15:00Z"},
+    ],
+}
+
+
+HAS_PASSED = {
+    **OTHER,
+    "extension": [
+        *OTHER["extension"][:2],
+        {"url": "start", "valueInstant": NOW.isoformat()},
+        {"url": "end", "valueInstant": (NOW + timedelta(minutes=15)).isoformat()},
     ],
 }
 
@@ -48,11 +59,9 @@ def asked(**said: Any) -> dict[str, Any]:
     )
 
 
-def proposed(**said: Any) -> dict[str, Any]:
+def proposed(other: dict[str, Any] = OTHER) -> dict[str, Any]:
     """The practice proposes another time for what is booked."""
-    return appointment(
-        "booked", participant=people("needs-action", "tentative"), extension=[OTHER, *RIGHTS], **said
-    )
+    return appointment("booked", participant=people("needs-action", "tentative"), extension=[other, *RIGHTS])
 
 
 @pytest.fixture(autouse=True)
@@ -145,6 +154,46 @@ async def test_another_time_that_the_practice_proposes_is_answered(
     [made] = [one.body for one in fhir.asked if one.path == "/AppointmentResponse"]
     assert (made["participantStatus"], made.get("start")) == (status, start)
     assert made["actor"] == {"reference": "Patient/camille"}
+
+
+async def test_another_time_that_has_passed_is_not_offered_any_more(person: Person, fhir: FhirBase) -> None:
+    """What stands, stands: nothing is left to answer, on no page."""
+    visit = proposed(HAS_PASSED)
+    fhir.on("GET", "/Appointment/a-1", visit)
+    page = (await person.open("/rendez-vous/a-1")).text.replace("\xa0", " ")
+    assert "lundi 30 novembre à 12 h. Il est passé, vous ne pouvez plus l'accepter." in page
+    assert "Votre rendez-vous ne change pas." in page
+    assert "/repondre" not in page
+    assert (await person.open("/rendez-vous/a-1/repondre")).headers["location"] == "/rendez-vous/a-1"
+    fhir.on("POST", "/Appointment/_search", searchset(visit))
+    listed = (await person.open("/mes-rendez-vous")).text
+    assert "/rendez-vous/a-1" in listed
+    assert "attend votre réponse" not in listed
+
+
+async def test_who_has_still_to_agree_keeps_their_time_when_the_other_has_passed(
+    person: Person, fhir: FhirBase
+) -> None:
+    asked_of = people("needs-action", "tentative")
+    waits = appointment("pending", participant=asked_of, extension=[HAS_PASSED, *RIGHTS])
+    fhir.on("GET", "/Appointment/a-1", waits)
+    fhir.on("POST", "/AppointmentResponse", {"resourceType": "AppointmentResponse", "id": "r-2"}, 201)
+    assert "/rendez-vous/a-1/repondre" in (await person.open("/rendez-vous/a-1")).text
+    page = (await person.open("/rendez-vous/a-1/repondre")).text
+    assert 'value="accepter"' not in page
+    assert "Garder mardi 1er décembre à 10 h" in page
+    await person.send("/rendez-vous/a-1/repondre", reponse="garder")
+    [made] = [one.body for one in fhir.asked if one.path == "/AppointmentResponse"]
+    assert (made["participantStatus"], made["start"]) == ("accepted", "2026-12-01T10:00:00+04:00")
+
+
+async def test_what_was_written_down_for_a_time_that_has_come_is_not_offered(
+    person: Person, fhir: FhirBase
+) -> None:
+    waits = appointment("proposed", participant=people("needs-action", "accepted"), start=NOW.isoformat())
+    fhir.on("GET", "/Appointment/a-1", waits)
+    assert "/rendez-vous/a-1/repondre" not in (await person.open("/rendez-vous/a-1")).text
+    assert (await person.open("/rendez-vous/a-1/repondre")).headers["location"] == "/rendez-vous/a-1"
 
 
 async def test_only_the_time_that_was_shown_is_accepted(person: Person, fhir: FhirBase) -> None:

@@ -148,6 +148,9 @@ def test_finding_names_code_and_place(resource: dict[str, Any], expected: tuple[
         (None, [None], {("structure", "Patient.name[0].given[0]")}),
         (["A"], {"id": "x"}, {("structure", "Patient.name[0].given")}),
         (["A"], [], {("structure", "Patient.name[0].given")}),
+        (["A"], [None], {("structure", "Patient.name[0].given")}),
+        (["A", "B"], [None, None], {("structure", "Patient.name[0].given")}),
+        (["A", "B"], [None, {"id": "x"}], set()),
     ],
 )
 def test_lists_of_primitives_run_beside_their_extensions(

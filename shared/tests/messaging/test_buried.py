@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
+from aiokafka import TopicPartition
 from prometheus_client import REGISTRY
 
 from creneau_shared.database.pool import Connection
 from creneau_shared.messaging import buried
+from creneau_shared.messaging.broker.choice import broker_of
+from creneau_shared.messaging.burial import Burial
 from creneau_shared.messaging.buried import Letter
+from creneau_shared.messaging.dead_letter import DeadLetters
 from creneau_shared.messaging.events import ReceivedEvent
 from creneau_shared.messaging.replay import Replayed, replay, replay_one
+from creneau_shared.messaging.topics import dead_letter_topic
 
 from .conftest import TYPE, Bench, eventually, leave_effect, number_of
 
@@ -119,6 +125,62 @@ async def test_who_only_handles_a_letter_again_is_not_measured_as_one_who_polls(
         assert age("runs") is not None
     assert await replay_one(bench.consumer("answers"), letter) == ("lost", None)
     assert age("answers") is None
+
+
+async def test_another_event_at_the_place_of_a_letter_does_not_replace_it(bench: Bench) -> None:
+    """As after a broker that has lost its log, which begins anew at offsets that were given before."""
+
+    async def refuse(connection: Connection, event: ReceivedEvent) -> None:
+        raise ValueError("no")
+
+    dying = bench.consumer(handlers={TYPE: refuse})
+    async with bench.running(bench.relay(), dying):
+        await bench.happen(2, keys=1)
+        one, other = await letters(bench, 2)
+    async with (
+        DeadLetters(bench.settings, dying.group, bench.clock) as dead,
+        broker_of(bench.settings).consumer() as reader,
+    ):
+        place = TopicPartition(other.topic, other.partition)
+        reader.assign([place])
+        reader.seek(place, other.offset)
+        record = await reader.getone(place)
+        burial = Burial(dying.name, dead, bench.database, bench.clock, personal=(), replica=None)
+        for _ in range(2):
+            await burial.bury(replace(record, offset=one.offset), ValueError("no"), 1)
+    first, second, third = await letters(bench, 3)
+    assert {first.id, second.id} == {one.id, other.id}
+    assert (third.partition, third.offset) == (one.partition, one.offset)
+    handling = bench.consumer()
+    assert await replay_one(handling, third) == ("replayed", None)
+    assert [number for _, number in await bench.effects()] == [1]
+    assert await replay_one(handling, one) == ("replayed", None)
+    assert sorted(number for _, number in await bench.effects()) == [0, 1]
+
+
+async def test_a_letter_that_does_not_say_its_id_is_known_by_its_place(bench: Bench) -> None:
+    """As the version before wrote them."""
+
+    async def refuse(connection: Connection, event: ReceivedEvent) -> None:
+        raise ValueError("no")
+
+    consumer = bench.consumer(handlers={TYPE: refuse})
+    async with bench.running(bench.relay(), consumer):
+        await bench.happen(1, keys=1)
+        (letter,) = await letters(bench, 1)
+    dead = TopicPartition(dead_letter_topic(letter.topic, consumer.group).name, 0)
+    async with (
+        broker_of(bench.settings).consumer() as reader,
+        broker_of(bench.settings).producer() as producer,
+    ):
+        reader.assign([dead])
+        reader.seek(dead, letter.dead_offset)
+        record = await reader.getone(dead)
+        headers = [header for header in record.headers if header[0] != "dead_letter"]
+        sent = await producer.send_and_wait(dead.topic, record.value, record.key, headers=headers)
+    id_ = buried.letter_id(letter.consumer, letter.topic, letter.partition, letter.offset)
+    before = replace(letter, id=id_, dead_offset=sent.offset)
+    assert await replay_one(bench.consumer(), before) == ("replayed", None)
 
 
 async def test_waiting_letters_are_counted_and_old_ones_forgotten(bench: Bench) -> None:

@@ -11,6 +11,7 @@ from aiokafka import ConsumerRecord
 
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import Unprocessable
+from creneau_shared.messaging import buried
 from creneau_shared.messaging.broker.choice import broker_of
 from creneau_shared.messaging.dead_letter import DeadLetters
 from creneau_shared.messaging.effects import Together
@@ -366,5 +367,8 @@ async def test_a_letter_whose_record_is_gone_has_nothing_left_to_say(bench: Benc
         await bench.happen(1)
         await bench.published()
     async with DeadLetters(bench.settings, consumer.group, bench.clock) as letters:
-        await letters.bury(letter, ValueError("x"), topic=bench.topic.name, attempts=1, by_reference=True)
+        id_ = buried.letter_of_record(consumer.name, letter, bench.topic.name)
+        await letters.bury(
+            id_, letter, ValueError("x"), topic=bench.topic.name, attempts=1, by_reference=True
+        )
     assert await replay(consumer, bench.topic.name) == Replayed(handled=1, failed=0)

@@ -38,6 +38,10 @@ class FakeIssuer:
     def __init__(self, name: str = ISSUER) -> None:
         self.name = name
         self.key = ECKey.generate_key("P-256", {"use": "sig", "alg": "ES256"}, auto_kid=True)
+        self.beside: list[Any] = []
+        """what stands before the key in the set"""
+        self.keys: object = ...
+        """the answer in place of a set of keys"""
         self.active: bool | None = True
         self.introspected: list[str] = []
         self.silent = False
@@ -54,7 +58,8 @@ class FakeIssuer:
 
     def answer(self, request: httpx.Request) -> httpx.Response:
         if request.url.path.endswith("/jwks"):
-            return httpx.Response(200, json={"keys": [self.key.as_dict(private=False)]})
+            keys = {"keys": [*self.beside, self.key.as_dict(private=False)]}
+            return httpx.Response(200, json=keys if self.keys is ... else self.keys)
         if request.url.path.endswith("/introspect"):
             self.introspected.append(request.headers["authorization"])
             return (

@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from joserfc.jwk import ECKey
 from shared.tests.security.conftest import ISSUER, NOW, FakeIssuer
 
 from creneau_shared.clock import FixedClock
@@ -106,6 +107,51 @@ async def test_a_discovery_document_of_somebody_else_is_not_believed(
     issuer.name = "https://issuer.example/realms/autre"
     with pytest.raises(Unavailable):
         await new_verifier().verify(issuer.token())
+
+
+def other_key(**changed: Any) -> dict[str, Any]:
+    key = ECKey.generate_key("P-256", {"use": "sig"}, auto_kid=True).as_dict(private=False)
+    return {name: value for name, value in {**key, **changed}.items() if value is not ...}
+
+
+UNUSABLE: dict[str, Any] = {
+    "unknown curve": other_key(crv="brainpoolP256r1"),
+    "unknown use": other_key(use="tls"),
+    "another operation": other_key(key_ops=["deriveKey"]),
+    "no type": other_key(kty=...),
+    "unknown type": other_key(kty="AKP"),
+    "a list for a type": other_key(kty=["EC"]),
+    "off the curve": other_key(x="AAAA"),
+    "no base64": other_key(x="é!"),
+    "a number for a name": other_key(kid=5),
+    "too short": {"kty": "OKP", "crv": "Ed25519", "x": "AA"},
+    "text": "x",
+    "nothing": None,
+}
+
+
+@pytest.mark.parametrize("beside", [*([name] for name in UNUSABLE), [*UNUSABLE]], ids=", ".join)
+async def test_a_key_that_is_not_understood_shuts_nobody_out(
+    verifier: TokenVerifier, issuer: FakeIssuer, beside: list[str]
+) -> None:
+    """RFC 7517, section 5: it is ignored. Tokens of the others hold."""
+    issuer.beside = [UNUSABLE[name] for name in beside]
+    await verifier.ping()
+    assert (await verifier.verify(issuer.token())).subject == "camille"
+
+
+@pytest.mark.parametrize(
+    "said", [{"keys": [*UNUSABLE.values()]}, {"keys": []}, {"keys": None}, {}, [], None, "x"]
+)
+async def test_without_any_key_the_issuer_is_away(
+    verifier: TokenVerifier, issuer: FakeIssuer, said: object
+) -> None:
+    """Nobody is let in, and nobody is told of a defect here."""
+    issuer.keys = said
+    with pytest.raises(Unavailable):
+        await verifier.verify(issuer.token())
+    with pytest.raises(Unavailable):
+        await verifier.ping()
 
 
 @pytest.mark.parametrize("typ", ["at+jwt", "application/at+jwt", "AT+JWT", "JWT", ...])

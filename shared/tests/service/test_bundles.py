@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 from shared.tests.service.small import BASE, Small, bundle, urn
@@ -76,6 +77,21 @@ async def test_one_failure_undoes_a_transaction(small: Small) -> None:
     assert await small.count("audit") == before + 1, "the read above"
 
 
+@pytest.mark.parametrize("kind", ["batch", "transaction"])
+async def test_the_link_of_a_search_leads_on_as_an_entry_too(small: Small, kind: str) -> None:
+    """The values of a search that came in a body are sealed in it."""
+    made = bundle("batch", *[("POST", "Patient", PERSON)] * 2)
+    await small.system.ask("POST", "", made)
+    found = await small.system.ask("POST", "Patient/_search?family=Lefèvre&_count=1")
+    (following,) = [one["url"] for one in found.resource["link"] if one["relation"] == "next"]
+    assert "~sealed." in unquote(following)
+    said = await small.system.ask("POST", "", bundle(kind, ("GET", following, None)))
+    page = said.resource["entry"][0]["resource"]
+    assert len(page["entry"]) == 1
+    assert page["entry"][0]["fullUrl"] != found.resource["entry"][0]["fullUrl"]
+    assert "Lef" not in unquote(str(page["link"]))
+
+
 async def test_what_a_caller_may_not_refuses_the_whole_transaction(small: Small) -> None:
     """Also when it stands behind entries that they may."""
     camille = small.patient("camille")
@@ -85,14 +101,25 @@ async def test_what_a_caller_may_not_refuses_the_whole_transaction(small: Small)
     assert await small.count("patient") == 0
 
 
-async def test_a_batch_within_a_batch_is_carried_out(small: Small) -> None:
-    """Each entry takes the very way of a request of its own, a Bundle too."""
-    inner = bundle("batch", ("POST", "Patient", PERSON), ("POST", "Patient", WRONG))
-    said = await small.system.ask("POST", "", bundle("batch", ("POST", "/", inner)))
-    (entry,) = said.resource["entry"]
-    assert entry["response"]["status"] == "200"
-    assert [e["response"]["status"] for e in entry["resource"]["entry"]] == ["201", "400"]
-    assert await small.count("patient") == 1
+@pytest.mark.parametrize("url", ["/", "?", "#", "?_count=1", BASE, f"{BASE}/"])
+@pytest.mark.parametrize("kind", ["batch", "transaction"])
+async def test_a_bundle_within_a_bundle_is_refused_and_nothing_is_done(
+    small: Small, kind: str, url: str
+) -> None:
+    """Its entries would not be counted, and a transaction would be open for as long as they last."""
+    inner = bundle("batch", *[("GET", "Organization", None)] * 9)
+    asked = bundle(kind, ("POST", "Organization", PLACE), ("POST", url, inner))
+    for caller in (small.nobody, small.patient("camille"), small.system):
+        said = await caller.ask("POST", "", asked)
+        assert (said.status, said.code) == (400, "not-supported")
+        assert said.resource["issue"][0]["expression"] == ["Bundle.entry[1].request.url"]
+    assert await small.count("organization") == 0
+
+
+@pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE"])
+async def test_an_entry_writes_at_an_address_below_the_base(small: Small, method: str) -> None:
+    said = await small.nobody.ask("POST", "", bundle("transaction", (method, "/", PERSON)))
+    assert (said.status, said.code) == (400, "not-supported")
 
 
 async def test_a_transaction_that_is_sent_twice_happens_once(small: Small) -> None:
@@ -225,11 +252,3 @@ async def test_a_reference_to_an_entry_leads_to_one(small: Small) -> None:
     (issue,) = said.resource["entry"][2]["response"]["outcome"]["issue"]
     assert issue["expression"] == ["Patient.managingOrganization.reference"]
     assert await small.count("patient") == 1
-
-
-async def test_a_transaction_within_a_batch_knows_its_own_entries(small: Small) -> None:
-    person = {**PERSON, "managingOrganization": {"reference": urn(1)}}
-    inner = bundle("transaction", ("POST", "Patient", person), ("POST", "Organization", PLACE))
-    said = await small.system.ask("POST", "", bundle("batch", ("POST", "/", inner)))
-    (entry,) = said.resource["entry"]
-    assert entry["response"]["status"] == "200"

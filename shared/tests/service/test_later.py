@@ -55,6 +55,8 @@ async def test_what_cannot_succeed_is_refused_at_once(small: Small, runner: Asyn
         ("AuditEvent", PERSON, 405),
         ("Patient/$nothing", PERSON, 501),
         ("", {"resourceType": "Bundle", "type": "searchset"}, 400),
+        ("", bundle("batch", ("POST", "/", bundle("batch", ("GET", "Organization", None)))), 400),
+        ("", bundle("batch", ("GET", "https://elsewhere.example/Organization", None)), 400),
     ):
         said = await camille.ask("POST", address_, body, **LATER)
         assert said.status == status, (address_, said.resource)

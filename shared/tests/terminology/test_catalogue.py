@@ -3,16 +3,15 @@ the lists that it was made from."""
 
 from __future__ import annotations
 
-import ast
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from fhir.resources.R4B.codesystem import CodeSystem as CodeSystemModel
 from fhir.resources.R4B.valueset import ValueSet as ValueSetModel
+from shared.tests.terminology.raised import used_codes
 
 from creneau_shared.fhir import terminology
 from creneau_shared.fhir.definitions import UnknownTypeError, type_definition
@@ -148,42 +147,6 @@ def test_every_required_code_of_ours_can_be_looked_up(name: str) -> None:
 
 
 # --- Our own codes --------------------------------------------------------------------------------
-
-
-def sources() -> Iterator[Path]:
-    for folder in (
-        "shared/src",
-        "services/booking/src",
-        "services/directory/src",
-        "services/notifications/src",
-    ):
-        yield from (ROOT / folder).rglob("*.py")
-
-
-def strings(node: ast.expr) -> Iterator[str]:
-    """The strings that an expression may be; a pattern for what is put together."""
-    match node:
-        case ast.Constant(value=str(text)):
-            yield re.escape(text)
-        case ast.IfExp(body=first, orelse=second):
-            yield from strings(first)
-            yield from strings(second)
-        case ast.JoinedStr(values=parts):
-            yield "".join(
-                re.escape(str(part.value)) if isinstance(part, ast.Constant) else ".+" for part in parts
-            )
-
-
-def used_codes() -> set[str]:
-    """Every code that the source gives as `details_code`, as patterns."""
-    found: set[str] = set()
-    for path in sources():
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.Call):
-                for keyword in node.keywords:
-                    if keyword.arg == "details_code":
-                        found.update(strings(keyword.value))
-    return found
 
 
 def test_every_code_of_our_outcomes_is_in_our_code_system() -> None:

@@ -219,7 +219,7 @@ def test_r4s_own_parameters_are_understood() -> None:
     }
     assert values(ask("ValueSet/$validate-code", **in_set, displayLanguage="fr"))["result"] is True
     names = ("includeDesignations", "excludeNested", "excludeNotForUI", "excludePostCoordinated")
-    quiet: dict[str, Any] = dict.fromkeys(names, "true")
+    quiet: dict[str, Any] = dict.fromkeys(names, "true") | {"designation": "urn:ietf:bcp:47|fr"}
     expanded = ask("ValueSet/$expand", url=BOOKABLE, date="2026", **quiet)
     assert codes(expanded) == codes(ask("ValueSet/$expand", url=BOOKABLE))
 
@@ -240,6 +240,58 @@ def test_a_version_that_is_not_held_is_said() -> None:
         other = {**more, name: "0.0.1"}
         with pytest.raises(NotFound, match=r"0\.0\.1"):
             ask(address, **other)
+
+
+SLOT_STATUS = "http://hl7.org/fhir/ValueSet/slotstatus"
+SLOT_STATUS_CODES = "http://hl7.org/fhir/slotstatus"
+
+
+@pytest.mark.parametrize(
+    ("address", "entries", "named"),
+    [
+        ("ValueSet/$expand", {"url": f"{SLOT_STATUS}|9"}, "url"),
+        ("ValueSet/$expand", {"url": SLOT_STATUS, "valueSetVersion": "9"}, "valueSetVersion"),
+        ("ValueSet/$validate-code", {"url": f"{SLOT_STATUS}|9"}, "url"),
+        ("ValueSet/$validate-code", {"url": SLOT_STATUS, "valueSetVersion": "9"}, "valueSetVersion"),
+        ("CodeSystem/$validate-code", {"url": f"{SLOT_STATUS_CODES}|9"}, "url"),
+        ("CodeSystem/$lookup", {"system": f"{SLOT_STATUS_CODES}|9"}, "system"),
+        *(
+            ("ValueSet/$expand", {"url": SLOT_STATUS, name: f"{SLOT_STATUS_CODES}|9"}, name)
+            for name in ("system-version", "check-system-version", "force-system-version")
+        ),
+    ],
+)
+def test_a_canonical_of_another_version_is_not_answered_from_this_one(
+    address: str, entries: dict[str, Any], named: str
+) -> None:
+    coding: dict[str, Any] = (
+        {} if address.endswith("$expand") else {"system": SLOT_STATUS_CODES, "code": "free"}
+    )
+    with pytest.raises(NotFound) as refused:
+        ask(address, **coding | entries)
+    (issue,) = refused.value.issues
+    assert issue.expression == (named,)
+    assert "4.0.1" in issue.en
+    held = {name: value.replace("|9", "|4.0.1") for name, value in entries.items()}
+    if "valueSetVersion" in held:
+        held["valueSetVersion"] = "4.0.1"
+    assert ask(address, **coding | held)
+
+
+def test_expand_leaves_out_a_system_and_minds_no_version_of_what_it_does_not_use() -> None:
+    whole = codes(ask("ValueSet/$expand", url=SLOT_STATUS))
+    for canonical, left in (
+        (SLOT_STATUS_CODES, []),
+        (f"{SLOT_STATUS_CODES}|4.0.1", []),
+        (f"{SLOT_STATUS_CODES}|9", whole),
+        (REASONS, whole),
+    ):
+        excluding: dict[str, Any] = {"exclude-system": canonical}
+        expanded = ask("ValueSet/$expand", url=SLOT_STATUS, **excluding)
+        assert codes(expanded) == left, canonical
+        assert {"name": "exclude-system", "valueUri": canonical} in expanded["expansion"]["parameter"]
+    of_another: dict[str, Any] = {"system-version": f"{REASONS}|0.0.1"}
+    assert codes(ask("ValueSet/$expand", url=SLOT_STATUS, **of_another)) == whole
 
 
 def test_expand_tells_its_definition_when_asked() -> None:

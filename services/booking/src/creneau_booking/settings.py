@@ -85,7 +85,11 @@ class BookingSettings(ServiceSettings):
         60, ge=0, description="an offer of the waiting list ends so long before its visit, minutes"
     )
     waiting_quiet_from_h: int = Field(
-        21, ge=0, le=23, description="local hour from which the time to answer an offer stands still"
+        20,
+        ge=0,
+        le=23,
+        description="local hour from which the time to answer an offer stands still; from 20 on text messages wait for the "
+        "morning",
     )
     waiting_quiet_until_h: int = Field(8, ge=0, le=23, description="and until which it does")
     waiting_looked_at_once: int = Field(

@@ -471,6 +471,53 @@ class TestCounterProposals:
             assert (refused.status_code, code(refused)) == (422, refusal), refused.text
         assert await read(software, path) == before
 
+    async def test_74_a_proposed_time_that_has_come_is_accepted_no_more(
+        self, callers: Callers, practice: Practice, camille: str
+    ) -> None:
+        """74: the visit stays where it is, and its patient may still keep it."""
+        free = await practice.open_agenda()
+        path = await booked(callers.patient(camille), free, camille, 2)
+        patient, software = callers.answering(camille), callers.software()
+        said = await given(software, path, free.practitioner, "tentative", time_of(free, 0))
+        assert said.status_code == 201, said.text
+        ahead = free.at(0) - practice.clock.now()
+        practice.clock.advance(ahead)
+        try:
+            for at in (None, time_of(free, 0)):
+                late = await given(patient, path, camille, "accepted", at)
+                assert (late.status_code, code(late)) == (422, "proposal-begun"), late.text
+            assert (await read(software, path))["start"] == time_of(free, 2)[0]
+            assert await practice.slot_statuses(free.slots) == ["free", "free", "busy"]
+            kept = await given(patient, path, camille, "accepted", time_of(free, 2))
+        finally:
+            practice.clock.advance(-ahead)
+        assert kept.status_code == 201, kept.text
+        assert proposal(await read(software, path)) == {}
+
+    async def test_74_a_request_whose_time_has_come_is_accepted_no_more(
+        self, callers: Callers, practice: Practice, camille: str
+    ) -> None:
+        """74: no visit is made in the past; the request may be refused."""
+        free = await practice.open_agenda()
+        wanted = appointment(
+            "proposed", slots=free.slots[:1], patient=camille, start=free.at(0), actors=[free.practitioner]
+        )
+        made = await callers.patient(camille).post("Appointment", wanted)
+        assert made.status_code == 201, made.text
+        path, software = f"Appointment/{made.json()['id']}", callers.software()
+        ahead = free.at(0) - practice.clock.now()
+        practice.clock.advance(ahead)
+        try:
+            late = await given(software, path, free.practitioner, "accepted")
+            assert (late.status_code, code(late)) == (422, "already-started"), late.text
+            assert (await read(software, path))["status"] == "proposed"
+            assert await practice.slot_statuses(free.slots) == ["free", "free", "free"]
+            refused = await given(software, path, free.practitioner, "declined")
+        finally:
+            practice.clock.advance(-ahead)
+        assert refused.status_code == 201, refused.text
+        assert (await read(software, path))["status"] == "cancelled"
+
 
 class TestWithdrawing:
     @pytest.mark.parametrize("way", ["delete", "put", "post"])

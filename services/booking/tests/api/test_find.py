@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import Any
+from urllib.parse import urlencode
 
+import httpx
 import pytest
 from services.booking.tests.client import code
 from services.booking.tests.conftest import Callers
@@ -21,6 +23,7 @@ from services.booking.tests.factories import (
 from services.booking.tests.practice import Agenda, Practice
 
 from creneau_booking.operations import find
+from creneau_booking.storage.agendas.access_extensions import AGE_LIMIT, UCUM
 from creneau_booking.storage.availability import agenda_walk
 
 
@@ -108,6 +111,62 @@ async def test_and_between_kinds_or_within(callers: Callers, practice: Practice,
     assert await found(callers, **window(agenda), practitioner=both, location_reference=here) == list(
         agenda.slots
     )
+
+
+SEARCHES = ("Appointment/$find", "Slot/$prefetch", "Slot/$soonest")
+
+
+@pytest.mark.parametrize("way", ["GET", "POST"])
+@pytest.mark.parametrize("operation", SEARCHES)
+async def test_what_is_not_known_is_left_out_and_said_or_refused(
+    callers: Callers, agenda: Agenda, operation: str, way: str
+) -> None:
+    """Whoever wants to know whether all that they ask for counts says `handling=strict`. What is known by the suffix of an
+    identifier, as the criterion of a search, is known."""
+    known = {**window(agenda), "schedule": f"Schedule/{agenda.id}", "practitioner.identifier": "999"}
+
+    async def asked(prefer: str, **more: str) -> httpx.Response:
+        if way == "GET":
+            path = f"{operation}?{urlencode({**known, **more})}"
+            return await callers.nobody().send("GET", path, None, {"Prefer": prefer})
+        return await callers.nobody().post(operation, parameters(**known, **more), Prefer=prefer)
+
+    assert (await asked("handling=strict")).status_code == 200
+    strict = await asked("handling=strict", colour="red")
+    assert strict.status_code == 400, strict.text
+    assert strict.json()["issue"][0]["expression"] == ["http.colour"]
+    for prefer in ("handling=lenient", "return=minimal"):
+        answer = await asked(prefer, colour="red")
+        assert answer.status_code == 200
+        told = [
+            issue["details"]["coding"][0]["code"]
+            for entry in answer.json()["entry"]
+            if entry["resource"]["resourceType"] == "OperationOutcome"
+            for issue in entry["resource"]["issue"]
+            if "coding" in issue["details"]
+        ]
+        assert "ignored" in told
+
+
+@pytest.mark.parametrize("operation", SEARCHES)
+async def test_a_person_who_is_described_is_judged_and_not_left_out(
+    callers: Callers, practice: Practice, operation: str
+) -> None:
+    """Before logging in, pages say how old somebody is; no warning says that this was left aside."""
+    years = {
+        "low": {"value": 0, "system": UCUM, "code": "a"},
+        "high": {"value": 16, "system": UCUM, "code": "a"},
+    }
+    agenda = await practice.open_agenda(extension=[{"url": AGE_LIMIT, "valueRange": years}])
+    for born, found_free in (("1990-01-01", False), ("2020-01-01", True)):
+        described = {"resourceType": "Patient", "birthDate": born}
+        body = parameters(
+            **window(agenda), schedule=ref(f"Schedule/{agenda.id}"), **{"patient-resource": described}
+        )
+        answer = await callers.nobody().post(operation, body, Prefer="handling=strict")
+        assert answer.status_code == 200, answer.text
+        entries = answer.json().get("entry", [])
+        assert any(entry["search"]["mode"] == "match" for entry in entries) is found_free
 
 
 def a_role(practitioner: str, *places: str, **more: Any) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
@@ -298,6 +299,28 @@ class TestRates:
             caller = callers.patient()
             assert (await caller.post("Patient/$validate", patient(100 * KIB))).status_code == 200
             assert (await caller.post("Patient/$validate", patient(100 * KIB))).status_code == 429
+
+    @pytest.mark.parametrize("sent", ["compressed", "in chunks"])
+    async def test_a_body_counts_by_its_length_once_decoded(self, practice: Practice, sent: str) -> None:
+        """A hundred KiB of text are a few hundred bytes on the wire, or of a length that nobody declares."""
+        content = json.dumps(patient(100 * KIB)).encode()
+        headers = {"Content-Type": "application/fhir+json", **from_address("198.51.100.3")}
+
+        async def chunks() -> AsyncIterator[bytes]:
+            for at in range(0, len(content), KIB):
+                yield content[at : at + KIB]
+
+        limits = {"anonymous_requests_burst": 12, "anonymous_requests_per_s": 0.001}
+        async with service(practice, anonymous_body_bytes_max=200 * KIB, **limits) as (callers, _):
+
+            async def post() -> httpx.Response:
+                at = "/fhir/Patient/$validate"
+                if sent == "in chunks":
+                    return await callers.client.post(at, content=chunks(), headers=headers)
+                coded = {**headers, "Content-Encoding": "gzip"}
+                return await callers.client.post(at, content=gzip.compress(content), headers=coded)
+
+            assert [(await post()).status_code for _ in range(2)] == [200, 429]
 
     async def test_trusted_loaders_are_not_counted(self, practice: Practice) -> None:
         async with service(practice, software_requests_burst=1, staff_requests_burst=1) as (callers, _):

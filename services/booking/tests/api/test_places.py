@@ -187,6 +187,63 @@ class TestPlaces:
         assert left(await practice.slot(group.slots[0])) == 2
         await require_one_truth(practice.database.pool)
 
+    @pytest.mark.parametrize("way", ["cancelled", "changed", "moved"])
+    async def test_whom_somebody_brings_leaves_with_them(
+        self, callers: Callers, practice: Practice, group: Agenda, way: str
+    ) -> None:
+        """While others stay: the agenda's people stay with them, and whoever is named by another one too."""
+        x, y = [await practice.open_agenda(1, start=group.start) for _ in range(2)]
+        both = unique("agenda")
+        await practice.put(schedule(both, [x.practitioner, group.practitioner]))
+        _, together = await practice.fill(both, 1, group.start)
+        slots = [*x.slots, *y.slots, *together]
+        software = callers.software()
+        one, two = [await practice.new_patient() for _ in range(2)]
+        brings = place(group, one, actors=[x.practitioner, y.practitioner])
+        first = await software.post("Appointment", brings)
+        assert first.status_code == 201, first.text
+        second = await software.post("Appointment", place(group, two, actors=[y.practitioner]))
+        assert second.status_code == 201, second.text
+        assert await practice.slot_statuses(slots) == ["busy-unavailable"] * 3
+        path = f"Appointment/{first.json()['id']}"
+        if way == "cancelled":
+            left_it = await software.patch(path, CANCELLED)
+        elif way == "moved":
+            to = parameters(slot=ref(f"Slot/{group.slots[2]}"))
+            left_it = await software.post(f"{path}/$reschedule", to)
+        else:
+            people = [p for p in first.json()["participant"] if p["actor"] != ref(x.practitioner)]
+            left_it = await software.put(path, {**first.json(), "participant": people})
+        assert left_it.status_code == 200, left_it.text
+        there = [taken for taken in await practice.occupied(x.practitioner) if taken[0] == group.start]
+        assert there == []
+        assert await practice.slot_statuses(slots) == ["free", "busy-unavailable", "busy-unavailable"]
+        assert [len(await practice.occupied(who)) for who in (y.practitioner, group.practitioner)] == (
+            [2, 2] if way == "moved" else [1, 1]
+        )
+        await require_one_truth(practice.database.pool)
+        assert (await software.patch(f"Appointment/{second.json()['id']}", CANCELLED)).status_code == 200
+        expected = ["free", "busy-unavailable", "busy-unavailable"] if way == "changed" else ["free"] * 3
+        assert await practice.slot_statuses(slots) == expected
+        await require_one_truth(practice.database.pool)
+
+    async def test_who_waits_is_offered_whom_a_group_gives_back(
+        self, callers: Callers, practice: Practice, group: Agenda
+    ) -> None:
+        """The time of whom somebody had brought goes to the first in line, before anybody else can see it."""
+        x = await practice.open_agenda(1, start=group.start)
+        software, waiting = callers.software(), await practice.new_patient()
+        one, two = [await practice.new_patient() for _ in range(2)]
+        first = await software.post("Appointment", place(group, one, actors=[x.practitioner]))
+        await software.post("Appointment", place(group, two))
+        wish = appointment("waitlist", patient=waiting, actors=[x.practitioner])
+        assert (await callers.patient(waiting).post("Appointment", wish)).status_code == 201
+        assert await practice.slot_statuses(x.slots) == ["busy-unavailable"]
+        gone = await software.patch(f"Appointment/{first.json()['id']}", CANCELLED)
+        assert gone.status_code == 200, gone.text
+        assert await practice.slot_statuses(x.slots) == ["busy-tentative"]
+        await require_one_truth(practice.database.pool)
+
     async def test_a_move_takes_a_place_and_leaves_one(
         self, callers: Callers, practice: Practice, group: Agenda
     ) -> None:

@@ -514,7 +514,7 @@ async def test_a_parents_end_is_the_majority_also_when_the_birth_date_comes_late
     them otherwise keeps the period that was stated."""
     practice, parent = people.staff(unique("cabinet")), people.account()
     of = await people.registers(practice, born)
-    statement = await states(practice, of, "PRN", "see", "book", "cancel")
+    statement = await states(practice, of, "PRN", "see", "book", "cancel", "register")
     carer = await states(practice, of, "GRMTH", "see")
     assert (await people.takes_up(practice, statement, parent)).status_code == 200
     assert "period" not in (await practice.get(statement)).json()

@@ -108,7 +108,7 @@ async def test_what_frees_is_offered_to_who_waits(
     )
     assert extension(offer, RESCHEDULABLE_UNTIL) is None
     until = datetime.fromisoformat(extension(offer, HELD_UNTIL))
-    assert until == practice.clock.now() + timedelta(hours=12)
+    assert until == practice.clock.now() + timedelta(hours=24), "twelve hours of which nobody sleeps in any"
     assert await practice.slot_statuses(agenda.slots[:1]) == ["busy-tentative"]
     assert await practice.kinds(wish) == ["offered"]
     accepted = await callers.patient(camille).patch(f"Appointment/{wish}", ACCEPTED)

@@ -83,6 +83,15 @@ def test_nobody_misses_what_has_not_begun() -> None:
         changes.require_missed(BOOKED, NINE - timedelta(seconds=1))
 
 
+def test_who_declines_gives_their_own_time_back_and_who_says_yes_later_takes_it() -> None:
+    two = an_appointment(participants=people("Patient/c", "Patient/d"))
+    one = an_appointment(participants=(*people("Patient/c"), *people("Patient/d", status="declined")))
+    asked = an_appointment(participants=people("Patient/c", "Patient/d", status="needs-action"))
+    assert changes.is_for_others(two, one)
+    assert changes.is_for_others(one, two)
+    assert not changes.is_for_others(two, asked)
+
+
 @pytest.mark.parametrize(
     ("before", "after", "kind"),
     [

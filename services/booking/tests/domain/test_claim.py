@@ -256,6 +256,21 @@ def test_who_is_taken() -> None:
     assert taken.actors == ("Device/d", "Location/room", "Patient/c", "Practitioner/a", "Practitioner/p")
 
 
+def test_who_has_declined_has_no_place() -> None:
+    both = an_appointment(participants=(*people("Patient/c"), *people("Patient/d", status="declined")))
+    taken = claim(both, a_slot(capacity=2), by_patient=False)
+    assert (taken.persons, taken.actors) == (("Patient/c",), ("Patient/c",))
+
+
+def test_a_visit_in_another_ones_slot_takes_its_patients_alone() -> None:
+    """Overbooked: the agenda's people are the first visit's, however the second is changed."""
+    second = an_appointment(participants=people("Patient/c", "Practitioner/p"))
+    other = a_slot(status="busy", taken_by="first")
+    assert claim(second, other, kept={"s0"}, by_patient=False).actors == ("Patient/c",)
+    own = a_slot(status="busy", taken_by=second.id)
+    assert claim(second, own, kept={"s0"}, by_patient=False).actors == ("Patient/c", "Practitioner/p")
+
+
 def test_what_only_the_directory_knows() -> None:
     """Of roles and places: whether somebody, or they themselves, are taken. Who has declined is not asked after."""
     participants = (

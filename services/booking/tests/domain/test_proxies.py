@@ -101,6 +101,16 @@ def test_what_relationships_mean() -> None:
     assert proxy("PRN").may(minor=False) == {"see"}
 
 
+@pytest.mark.parametrize("relationship", ["PRN", "GUARD", "POWATT"])
+def test_who_answers_for_a_minor_may_what_is_stated_and_no_more(relationship: str) -> None:
+    """Somebody who lets a grandmother book, cancel and see under a mandate has not let her decide who else does. All four
+    scopes stated are what a parent who registers a child states: everything."""
+    for stated in ({"see", "book", "cancel"}, {"see", "book", "register"}, {"register"}):
+        may = proxy(relationship, scopes=frozenset(stated)).may(minor=True)
+        assert may == stated | {"see"}
+    assert proxy(relationship, scopes=frozenset(SCOPES)).may(minor=True) == EVERYTHING
+
+
 def test_who_decides() -> None:
     """Nobody decides anything without `manage`; nobody but the person decides of an account that is theirs; nobody
     online decides of a guardian."""

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from creneau_booking.domain.waiting import AnswerTime, Wish, rank_of
+from creneau_booking.settings import BookingSettings
 
 PARIS = ZoneInfo("Europe/Paris")
 RULES = AnswerTime(
@@ -17,8 +18,8 @@ RULES = AnswerTime(
     least=timedelta(minutes=30),
     most=timedelta(hours=12),
     before_start=timedelta(hours=1),
-    quiet_from=time(21),
-    quiet_until=time(8),
+    quiet_from=time(BookingSettings.model_fields["waiting_quiet_from_h"].default),
+    quiet_until=time(BookingSettings.model_fields["waiting_quiet_until_h"].default),
 )
 
 
@@ -29,17 +30,18 @@ def paris(day: int, hour: int, minute: int = 0, month: int = 11) -> datetime:
 @pytest.mark.parametrize(
     ("now", "start", "until"),
     [
-        (paris(16, 9), paris(26, 9), paris(16, 21)),  # far away: the most
+        (paris(16, 9), paris(26, 9), paris(17, 9)),  # far away: the most
         (paris(16, 9), paris(18, 9), paris(16, 13, 48)),  # a tenth of two days
         (paris(16, 9), paris(16, 12), paris(16, 9, 30)),  # near: the least
-        (paris(16, 20), paris(18, 8), paris(17, 10, 36)),  # one hour of the evening, the rest in the morning
+        (paris(16, 19), paris(18, 7), paris(17, 10, 36)),  # one hour of the evening, the rest in the morning
         (paris(16, 23), paris(18, 23), paris(17, 12, 48)),  # nobody is woken
         (paris(16, 9), paris(16, 10, 15), None),  # too near to be offered to anybody
         (paris(16, 22), paris(17, 9, 15), None),  # whoever sleeps could not answer
         (paris(16, 22), paris(17, 9, 30), paris(17, 8, 30)),  # whoever wakes can
+        (paris(16, 20, 31), paris(17, 9, 2), None),  # a text would come at eight, two minutes before the end
         (
-            paris(24, 20, 30, month=10),
-            paris(26, 12, month=10),
+            paris(24, 19, 30, month=10),
+            paris(26, 11, month=10),
             paris(25, 11, 33, month=10),
         ),  # the clock goes back
     ],

@@ -61,6 +61,8 @@ class Negotiating(Visiting):
         """Both sides want it: where one of its slots' agendas has no such time, or somebody else has it, all is as it was."""
         if visit.keeps == "asked" and self.has_run_out(visit):
             return self.no("too late")
+        if counter.start <= self.now:
+            return self.no("has passed")
         if self._is_of_the_line(visit) and not self._give_up_replaced(visit, by_patient=False):
             return False
         agendas = {slot.agenda for slot in self.of(visit)}

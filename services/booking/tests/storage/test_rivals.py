@@ -23,6 +23,7 @@ from creneau_booking.api.schedules import ScheduleStore
 from creneau_booking.app import create_stores
 from creneau_booking.domain.refusals.offering import SlotMadeMeanwhile
 from creneau_booking.handlers.manner import Manner
+from creneau_booking.storage.appointment_mapper import OVERBOOKING_REASON
 from creneau_booking.storage.availability.freshness import SYNCHRONISED_AT
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import Conflict, Unprocessable
@@ -348,6 +349,53 @@ async def test_a_hold_that_has_run_out_does_not_stand_in_its_own_way(practice: P
     moved = await practice.change(held.id, move=True, slot=slot, start=None, end=None)
     assert moved.version == held.version + 1
     assert await practice.slot_statuses([*here.slots, *there.slots]) == ["busy-unavailable", "busy-tentative"]
+
+
+async def overbooked(practice: Practice) -> tuple[Agenda, str]:
+    """An agenda whose first slot has two visits, and the second of them (id)."""
+    agenda = await practice.open_agenda()
+    await practice.create(appointment("booked", slots=agenda.slots[:1], start=agenda.start))
+    urgent = [{"url": OVERBOOKING_REASON, "valueString": "fièvre"}]
+    patient = await practice.new_patient()
+    second = appointment(
+        "booked", slots=agenda.slots[:1], start=agenda.start, patient=patient, extension=urgent
+    )
+    return agenda, (await practice.create(second)).id
+
+
+async def test_a_second_visit_that_moves_ends_a_hold_that_has_run_out(practice: Practice) -> None:
+    """Like any other visit: nobody waits for the sweeper."""
+    agenda, second = await overbooked(practice)
+    there = agenda.slots[1:2]
+    await practice.hold(appointment("proposed", slots=there))
+    practice.clock.advance(timedelta(seconds=practice.settings.hold_duration_s))
+    slot = [{"reference": f"Slot/{there[0]}"}]
+    await practice.change(second, move=True, slot=slot, start=None, end=None)
+    assert await practice.slot_statuses(agenda.slots) == ["busy", "busy", "free"]
+
+
+async def test_who_publishes_while_a_second_visit_moves_learns_who_is_taken(practice: Practice) -> None:
+    """It waits for the same turn as every visit: no slot is free in whose time the professional is taken."""
+    agenda, second = await overbooked(practice)
+    beside = await practice.open_agenda(0, practitioner=agenda.practitioner)
+    id_ = unique("creneau")
+
+    async def publish() -> None:
+        async with practice.database.transaction() as connection:
+            free = slot(id_, beside.id, agenda.at(1))
+            await practice.slots.create(connection, practice.context(), free, id_)
+
+    async with practice.database.transaction() as connection:
+        current = await practice.repository.store.lock(connection, second)
+        assert current is not None
+        to = {"slot": [{"reference": f"Slot/{agenda.slots[1]}"}], "start": None, "end": None}
+        moved = {**practice.repository.resource(current), **to}
+        moved = {name: value for name, value in moved.items() if value is not None}
+        await practice.handlers.change(connection, practice.context(), current, moved, Manner(move=True))
+        publishing = asyncio.create_task(publish())
+        await waiting_for_a_lock(practice, publishing)
+    await publishing
+    assert await practice.slot_statuses([id_]) == ["busy-unavailable"]
 
 
 @pytest.mark.parametrize("kind", ["Schedule", "Schedule of nobody", "Patient"])

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import httpx
 
-from creneau_gateway.api.application import BodyLimits, Entrance, GatewayApplication
+from creneau_gateway.api.application import BodyLimits, GatewayApplication
 from creneau_gateway.conformance.resources import ConformanceResources
 from creneau_gateway.operations.dead_letters import AllDeadLetters
 from creneau_gateway.operations.record import PersonalRecord
+from creneau_gateway.senders import Senders
 from creneau_gateway.settings import GatewaySettings
 from creneau_gateway.upstreams.calls import Upstreams
 from creneau_gateway.upstreams.routing import SERVICE_OF
@@ -18,8 +19,7 @@ from creneau_shared.clock import Clock, SystemClock
 from creneau_shared.fhir.search.registry import REGISTRY
 from creneau_shared.fhir.search.sealing import QuerySeal
 from creneau_shared.heavy.workshop import Workshop
-from creneau_shared.limits.callers import Callers, Limit
-from creneau_shared.limits.leases import Limiter
+from creneau_shared.limits.callers import Limit
 from creneau_shared.metrics import tell_process
 from creneau_shared.security.gateway_headers import GatewayHeaders
 from creneau_shared.security.smart import SmartConfiguration
@@ -57,7 +57,7 @@ def create_app(
         bundles=Bundles(upstreams, own, base_url, settings.batch_parallel, settings.upstream_timeout_s),
         smart=SmartConfiguration(str(settings.oidc_issuer) if settings.oidc_issuer else None, issuer),
         workshop=Workshop(bytes_min=settings.heavy_bytes_min, waiting_max=settings.heavy_waiting_max),
-        entrance=_entrance(settings),
+        senders=_senders(settings),
         bodies=BodyLimits(settings.anonymous_body_bytes_max, settings.request_body_bytes_max),
         timeout_s=settings.upstream_timeout_s + PUTTING_TOGETHER_S,
     )
@@ -73,10 +73,9 @@ def _client(settings: GatewaySettings, transport: httpx.AsyncBaseTransport | Non
     return httpx.AsyncClient(timeout=timeout, limits=limits, transport=transport)
 
 
-def _entrance(settings: GatewaySettings) -> Entrance:
-    anonymous = Limit("anonymous", settings.anonymous_requests_per_s, settings.anonymous_requests_burst)
-    return Entrance(
+def _senders(settings: GatewaySettings) -> Senders:
+    return Senders(
         GatewayHeaders(settings.gateway_secret.get_secret_value()),
-        Callers("", {"anonymous": anonymous}),
-        Limiter(),
+        Limit("anonymous", settings.anonymous_requests_per_s, settings.anonymous_requests_burst),
+        Limit("authorization", settings.authorization_requests_per_s, settings.authorization_requests_burst),
     )

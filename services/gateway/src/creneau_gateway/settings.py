@@ -41,10 +41,19 @@ class GatewaySettings(BaseSettings):
     )
     anonymous_requests_per_s: float = Field(
         30.0,
-        description="requests a second to one gateway process from one address without a token, after the burst; 0: no limit",
+        description="requests a second to one gateway process from one address, after the burst, without an Authorization "
+        "header or for what no service is asked (definitions, terminology, the statement); 0: no limit",
     )
     anonymous_requests_burst: int = Field(
-        600, ge=1, description="requests to one gateway process from one address at once"
+        600, ge=1, description="such requests to one gateway process from one address at once"
+    )
+    authorization_requests_per_s: float = Field(
+        200.0,
+        description="requests a second to one gateway process from one address with an Authorization header, whatever it "
+        "holds, after the burst (a Bundle: 1, and 1 each 16 KiB); 0: no limit",
+    )
+    authorization_requests_burst: int = Field(
+        2_000, ge=1, description="such requests to one gateway process from one address at once"
     )
     batch_parallel: int = Field(8, description="entries of one batch that are asked for at once")
     shutdown_grace_s: float = Field(10.0, description="time to drain after SIGTERM, seconds")

@@ -13,6 +13,7 @@ from creneau_notifications.domain.address import InvalidAddressError
 from creneau_notifications.domain.appointment import AppointmentEvent
 from creneau_notifications.domain.contact import Contact
 from creneau_notifications.domain.plan import Kind, Plan, plan, reminders
+from creneau_notifications.domain.previously import TELLING_A_START, from_what_they_know, may_differ
 from creneau_notifications.domain.rules import ChannelRules
 from creneau_notifications.domain.visit import Fact, visit_of
 from creneau_notifications.storage import (
@@ -57,6 +58,7 @@ class Notifications:
         events = [_without(event, departed.gone) for event in events]
         known = await appointments.lock(connection, [event.appointment.id for event in events])
         events = [event.following(known.get(event.appointment.id)) for event in events]
+        events = await self._from_what_they_know(connection, events, known)
         decided = await self._decide(connection, events, known, departed.leaving)
         kept = [_as_told(event, plan, known.get(event.appointment.id)) for event, plan in decided]
         saved = await appointments.save(connection, kept)
@@ -182,6 +184,18 @@ class Notifications:
         """A rebuild has found nothing of it."""
         await words.forget(connection, "fact", reference)
         await facts.let_go(connection, reference, self._clock.now())
+
+    @staticmethod
+    async def _from_what_they_know(
+        connection: Connection, events: Sequence[AppointmentEvent], known: Mapping[str, AppointmentEvent]
+    ) -> list[AppointmentEvent]:
+        """The events with the starts that patients were told last, where the news of the last event waits still."""
+        asked = [e.appointment.id for e in events if may_differ(e, known.get(e.appointment.id))]
+        waiting = await messages.waiting(connection, asked, TELLING_A_START) if asked else {}
+        return [
+            from_what_they_know(event, known.get(event.appointment.id), waiting.get(event.appointment.id, {}))
+            for event in events
+        ]
 
     async def _decide(
         self,

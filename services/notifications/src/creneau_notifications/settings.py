@@ -48,7 +48,7 @@ class NotificationsSettings(ServiceSettings):
         description="the same while more is due than a sender claims: each time twice as many, up to this",
     )
     delivery_lease_s: float = Field(
-        300.0,
+        480.0,
         description="a message claimed longer ago may be claimed again: its sender is gone; seconds",
     )
     delivery_poll_s: float = Field(
@@ -62,9 +62,15 @@ class NotificationsSettings(ServiceSettings):
         gt=0,
         description="pause between two looks of a worker at overdue messages and dead letters, seconds",
     )
-    delivery_attempts_max: int = Field(30, ge=1, description="tries of one message, at the most")
+    delivery_attempts_max: int = Field(
+        30,
+        ge=1,
+        description="tries of one message, at the most; one that came to no server, or to one that let nobody in, does not count",
+    )
     facts_patience_s: float = Field(
-        60.0, description="how long a due message waits for the contact and the directory's facts, seconds"
+        60.0,
+        description="how long a due message waits for an address and the directory's facts, seconds; for a contact that was "
+        "never heard of, as long as it is of use",
     )
     facts_retry_s: float = Field(2.0, description="pause between two looks for missing facts, seconds")
 

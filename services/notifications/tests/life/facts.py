@@ -106,6 +106,10 @@ class Heard:
     until: datetime | None = None
     of_series: bool = False
     """whether what it is now was told with others"""
+    moved: bool = False
+    """whether what is told of it is that it was moved"""
+    before: datetime | None = None
+    """from when, as far as its patient was told"""
     in_calendar: bool = False
     """whether it was booked for the same person when it was heard of before, whatever is asked since"""
 
@@ -134,7 +138,11 @@ class Owed:
     starts: Mapping[str, datetime] = field(default_factory=dict)
     """of news: when each visit is of which it tells"""
     before: datetime | None = None
-    """of news: when that visit had been before"""
+    """of news: when that visit had been before, as far as its patient was told"""
+    of_several: bool = False
+    """whether it tells of a series"""
+    beside: bool = False
+    """whether another channel repeats it"""
 
 
 @dataclass(frozen=True)

@@ -107,7 +107,7 @@ def require_right_end(model: Model, one: Owed, row: asyncpg.Record, outcomes: Se
     allowed = {
         None: row["status"] == "sent",
         "too-late": model.now >= one.expires,
-        "no-contact": person is None,
+        "no-contact": person is None and model.now >= one.expires,
         "no-address": person is not None and given is None,
         "invalid-address": given in rules.NO_ADDRESSES,
         "no-text-messages": given == rules.LANDLINE,

@@ -53,12 +53,12 @@ class Life(Series, People, Sending):
         self.hear_everything()
 
     def _require_known(self) -> None:
-        """What somebody was told last of a visit is as it is, unless that could not be told."""
+        """What somebody was told last of a visit is as it is, unless that could not be told, or waits for their contact."""
         for visit in self.model.visits.values():
             who = visit.patient
             if who is None or visit.hidden or (visit.id, who) in self.model.untold or who in self.erased:
                 continue
-            if self.model.is_to_come(visit.id, who):
+            if who not in self.model.people or self.model.is_to_come(visit.id, who):
                 continue
             told = self.model.told.get((visit.id, who))
             if visit.status == "booked":

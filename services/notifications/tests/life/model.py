@@ -30,6 +30,7 @@ from services.notifications.tests.life.facts import (
     Said,
 )
 
+CLOCKS_APART = timedelta(seconds=5)
 Settled = tuple[str, int, str, Channel]
 
 
@@ -108,12 +109,13 @@ class Model:
             return
         after = self._read(said)
         after.in_calendar = rules.is_in_calendar(before, after)
+        after.moved, after.before = said.change == "moved", self._told_start(before, after, said)
         kept = {"proposal"} if rules.stays_proposed(before, after) else set()
         if rules.is_anew(before, after, said.change):
             self._withdraw(after, kept)
         elif before is not None:
             after.basis, after.told_at, after.until = before.basis, before.told_at, before.until
-            after.of_series = before.of_series
+            after.of_series, after.moved, after.before = before.of_series, before.moved, before.before
             if before.proposed is not None and not kept:
                 self._take_back_proposal(after.id)
         self.visits[after.id] = after
@@ -143,6 +145,20 @@ class Model:
             of_series="series" in data,
         )
 
+    def _told_start(self, before: Heard | None, after: Heard, said: Said) -> datetime | None:
+        """When the visit was before, as far as its patient was told: what waits has told nobody anything."""
+        previous = datetime.fromisoformat(said.data["previous"]["start"]) if "previous" in said.data else None
+        if before is None or said.change not in ("moved", "updated"):
+            return previous
+        waiting = {
+            o.kind
+            for o in self.owed
+            if after.id in o.tells and o.recipient == after.patient and not o.of_several
+        }
+        if "confirmation" in waiting:
+            return None
+        return before.before if "change" in waiting and (before.moved or before.before) else previous
+
     def _withdraw(self, visit: Heard, kept: set[str]) -> None:
         """What was to be told of earlier versions of it is told no more; of others in the same message it still is."""
         for one in [o for o in self.owed if o.tells.get(visit.id, visit.version) < visit.version]:
@@ -169,15 +185,13 @@ class Model:
             return
         several = series["occurrences"] if series is not None else []
         ends = [after.end, *(datetime.fromisoformat(o["end"]) for o in several)]
-        expires = after.until or min(max(ends), said.time + rules.NOTICE_LIFE)
         tells, starts = {after.id: after.version}, {after.id: after.start}
         for other in several:
             if self._is_as_said(other, kind, after.patient):
                 tells[other["appointment"]] = int(other["sequence"]) + 1
                 starts[other["appointment"]] = datetime.fromisoformat(other["start"])
-        before_that = (
-            datetime.fromisoformat(said.data["previous"]["start"]) if "previous" in said.data else None
-        )
+        before_that = after.before
+        expires = after.until or rules.useless_from(kind, ends, before_that, said.time)
         texts = kind in rules.ASKING and rules.takes_texts(self.people.get(after.patient))
         channels: list[Channel] = ["email", "sms"] if texts else ["email"]
         if self.now >= expires:
@@ -196,6 +210,8 @@ class Model:
                     after,
                     starts,
                     before_that,
+                    bool(several),
+                    len(channels) > 1,
                 )
                 for how in channels
             ]
@@ -231,17 +247,26 @@ class Model:
 
     def meet(self, recipient: str, person: Person, at: datetime) -> None:
         """How somebody is reached now; not what was so before, nor of who has left."""
-        if recipient in self.leaving or at < self.changed_at.get(recipient, at):
+        if recipient in self.leaving or not self._is_last_word(recipient, at):
             return
-        self.people[recipient], self.changed_at[recipient] = person, at
+        self.people[recipient] = person
         for visit in self.visits.values():
             if visit.patient == recipient and visit.end > self.now:
                 self._remind(visit)
 
-    def lose(self, recipient: str) -> None:
+    def _is_last_word(self, recipient: str, at: datetime) -> bool:
+        """Whether nothing later was heard of them: a log may be read again, and clocks are seconds apart."""
+        last = self.changed_at.get(recipient, at)
+        if at < last - CLOCKS_APART:
+            return False
+        self.changed_at[recipient] = max(last, at)
+        return True
+
+    def lose(self, recipient: str, at: datetime) -> None:
         """Nobody is to write to them any more."""
+        if not self._is_last_word(recipient, at):
+            return
         self.people.pop(recipient, None)
-        self.changed_at.pop(recipient, None)
         self.confirmed = {pair for pair in self.confirmed if pair[1] != recipient}
         self._drop(recipient, kept=())
 
@@ -261,7 +286,7 @@ class Model:
 
     def may_be_forgotten(self, recipient: str) -> bool:
         leaving = self.leaving[recipient]
-        waits = [o for o in self.owed if o.recipient == recipient]
+        waits = recipient in self.people and [o for o in self.owed if o.recipient == recipient]
         heard = all((v := self.visits.get(id_)) and v.status == "cancelled" for id_ in leaving.awaited)
         return self.now >= leaving.forget_by or (heard and not waits)
 
@@ -295,8 +320,10 @@ class Model:
         return person.vouched or (given is not None and (given.lower(), one.recipient) in self.confirmed)
 
     def overdue(self) -> list[Owed]:
-        """What should have left by now: what waits for a civil hour waits no longer than that."""
-        return [o for o in self.owed if o.due <= self.now and not self._waits_for_morning(o)]
+        """What should have left by now: what waits for a civil hour waits no longer than that, what is for somebody who is not
+        known until they are."""
+        due = [o for o in self.owed if o.due <= self.now and o.recipient in self.people]
+        return [o for o in due if not self._waits_for_morning(o)]
 
     def is_to_come(self, visit: str, recipient: str) -> bool:
         """Whether something of it waits for the morning."""

@@ -77,7 +77,7 @@ class People(Hearing):
             until = datetime.fromisoformat(data["forgetBy"]) if data else told.time + timedelta(hours=24)
             self.model.erase(who, until, tuple(data["cancelled"]) if data else None)
         elif data is None:
-            self.model.lose(who)
+            self.model.lose(who, told.time)
         else:
             vouched = data["emailVouched"]
             person = Person(data.get("email"), data.get("phone"), vouched, data["language"])

@@ -6,6 +6,7 @@ import asyncio
 import re
 from collections import deque
 from dataclasses import dataclass, field
+from datetime import datetime
 from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import default
@@ -16,7 +17,9 @@ from services.notifications.tests.conftest import ADDRESS_KEY
 from services.notifications.tests.factories import SITE
 from services.notifications.tests.life.facts import Departure
 
-from creneau_notifications.channels.channel import DeliveryError
+from creneau_notifications.channels.channel import DeliveryError, Sent
+from creneau_notifications.channels.sms.channel import SmsCarrier
+from creneau_notifications.rendering.letter import Occasion
 from creneau_notifications.storage.addresses import Keyring
 
 OUTCOMES = ("accept", "later", "never", "hang up")
@@ -55,16 +58,14 @@ class Post:
         if outcome != "accept":
             raise DeliveryError(outcome, permanent=outcome == "never")
 
-    def note_links(self, text: str, address: str, message: UUID | None = None) -> UUID:
-        """What the reader can open; the message that the text is of."""
+    def note_links(self, text: str, address: str, message: UUID) -> None:
+        """What the reader of the message can open."""
         for token in _VISIT.findall(text):
             read = Keyring(ADDRESS_KEY).read_visit_token(token)
             assert read is not None, f"no token of a visit: {token}"
-            assert message in (None, read[0]), "a link of another message"
-            self.links[token] = message = read[0]
-        assert message is not None, "nothing says of which message it is"
+            assert message == read[0], "a link of another message"
+            self.links[token] = message
         self.confirmations |= dict.fromkeys(_CONFIRM.findall(text), (address, message))
-        return message
 
 
 @dataclass
@@ -92,12 +93,30 @@ class Mails:
 
 @dataclass
 class Texts:
-    """An `SmsTransport` to it."""
+    """An `SmsTransport` to it, of one message."""
+
+    post: Post
+    message: UUID
+
+    async def send(self, number: str, text: str) -> None:
+        self.post.note_links(text, number, self.message)
+        await self.post.take(Departure(self.message, "sms", number, text))
+
+
+@dataclass
+class TextCarrier:
+    """The carrier of text messages, of which not each has a link that says which message it is."""
 
     post: Post
 
-    async def send(self, number: str, text: str) -> None:
-        await self.post.take(Departure(self.post.note_links(text, number), "sms", number, text))
+    async def send(self, occasion: Occasion, message: UUID, date: datetime) -> Sent:
+        return await SmsCarrier(Texts(self.post, message)).send(occasion, message, date)
+
+    def message_id(self, message: UUID) -> None:
+        return None
+
+    async def close(self) -> None:
+        """Nothing is held open."""
 
 
 def _entries(mail: EmailMessage) -> list[Component]:

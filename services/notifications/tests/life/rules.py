@@ -21,6 +21,13 @@ LANDLINE = "+33199000001"
 NO_ADDRESSES = ("pas une adresse", "12")
 
 
+def useless_from(kind: str, ends: Iterable[datetime], before: datetime | None, told_at: datetime) -> datetime:
+    """A move or a cancellation helps whoever would go there, at the new time or the one before; other news for three days."""
+    if kind in ("change", "cancellation"):
+        return max([*ends, *([before] if before is not None else [])])
+    return min(max(ends), told_at + NOTICE_LIFE)
+
+
 def is_civil(instant: datetime, zone: ZoneInfo) -> bool:
     return 8 <= instant.astimezone(zone).hour < 20
 
@@ -44,8 +51,9 @@ def takes_texts(person: Person | None) -> bool:
 
 
 def way(one: Owed, person: Person | None) -> Channel:
-    """By which a message leaves: what is told at once by text to whoever has no e-mail address that serves."""
-    if person is None or one.kind not in NEWS or one.channel != "email":
+    """By which a message leaves: what is told at once by text to whoever has no e-mail address that serves, unless another
+    channel repeats it: of whom nothing was known a question is planned by e-mail alone."""
+    if person is None or one.kind == "reminder" or one.beside or one.channel != "email":
         return one.channel
     has_mobile = takes_texts(person) and person.phone not in NO_ADDRESSES
     return "sms" if person.email in (None, *NO_ADDRESSES) and has_mobile else "email"
@@ -83,10 +91,21 @@ def news(before: Heard | None, after: Heard, said: Said) -> str | None:
         return "proposal"
     if said.change == "cancelled":
         return _end(before, after, said)
+    if said.change in ("updated", "moved") and _is_new_to_them(before, after):
+        return "confirmation"
     if said.change == "updated":
         stood = before is not None and before.status == after.status == "booked"
         return "change" if stood and before is not None and before.told != after.told else None
     return {"booked": "confirmation", "moved": "change", "offered": "offer"}.get(said.change)
+
+
+def _is_new_to_them(before: Heard | None, after: Heard) -> bool:
+    """Whether it is booked for somebody who knows nothing of that: it was another's, or its booking was not heard of."""
+    if before is None or after.status != "booked":
+        return False
+    return before.status in ("pending", "waitlist") or (
+        before.status == "booked" and before.patient != after.patient
+    )
 
 
 def is_in_calendar(before: Heard | None, after: Heard) -> bool:

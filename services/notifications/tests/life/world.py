@@ -17,14 +17,13 @@ import httpx
 from services.notifications.tests.conftest import ADDRESS_KEY, LINK_LIFE, Service
 from services.notifications.tests.factories import SITE
 from services.notifications.tests.life.facts import START
-from services.notifications.tests.life.post import Mails, Post, Texts
+from services.notifications.tests.life.post import Mails, Post, TextCarrier
 from services.notifications.tests.serving import serving
 
 from creneau_notifications.app import create_app
 from creneau_notifications.channels.channel import Carrier
 from creneau_notifications.channels.email.channel import EmailCarrier
 from creneau_notifications.channels.registry import CHANNELS, media
-from creneau_notifications.channels.sms.channel import SmsCarrier
 from creneau_notifications.delivery.admission import Admission
 from creneau_notifications.delivery.ledger import Ledger, Outcome
 from creneau_notifications.delivery.sender import DeliveryLimits, Sender, Way
@@ -104,7 +103,7 @@ class Town:
         ledger = Lost if crashing else Ledger
         carriers: dict[str, Carrier] = {
             "email": EmailCarrier(Mails(post), "ne-pas-repondre@creneau.example", "Créneau"),
-            "sms": SmsCarrier(Texts(post)),
+            "sms": TextCarrier(post),
         }
         limits = DeliveryLimits(10, 10, LEASE, 0.01, 0.01, PATIENCE, timedelta(seconds=2), RetryPolicy(1000))
         return Sender(

@@ -52,6 +52,7 @@ class MadeUp:
     tokens: dict[str, Any] = field(default_factory=dict)
     key: RSAKey = field(default_factory=lambda: OLD_KEY)
     published_key: RSAKey = field(default_factory=lambda: OLD_KEY)
+    published_beside: list[dict[str, Any]] = field(default_factory=list)
     signs_userinfo: bool = False
     refuses: str = ""
     silent: bool = False
@@ -67,7 +68,8 @@ class MadeUp:
             case "/.well-known/openid-configuration":
                 return httpx.Response(200, json=self._document())
             case "/jwks":
-                return httpx.Response(200, json={"keys": [self.published_key.as_dict(private=False)]})
+                keys = [*self.published_beside, self.published_key.as_dict(private=False)]
+                return httpx.Response(200, json={"keys": keys})
             case "/token":
                 return self._token()
             case "/userinfo":

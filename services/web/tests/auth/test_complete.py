@@ -119,6 +119,13 @@ async def test_keys_that_the_provider_has_changed_are_fetched(
     assert provider.paths().count("/jwks") == known + 1
 
 
+async def test_a_key_of_another_kind_beside_the_providers_shuts_nobody_out(
+    login: Login, provider: MadeUp
+) -> None:
+    provider.published_beside = [{"kty": "EC", "crv": "brainpoolP256r1", "x": "AA", "y": "AA", "use": "sig"}]
+    assert (await complete(login, provider)).tokens.access_token == "an-access-token"
+
+
 async def test_forged_keys_do_not_make_us_ask_at_each_try(login: Login, provider: MadeUp) -> None:
     provider.sign = by_a_stranger
     for _ in range(5):

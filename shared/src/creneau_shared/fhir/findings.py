@@ -191,6 +191,16 @@ def several_choices(path: str, names: Iterable[str]) -> Issue:
     )
 
 
+def nothing_beside(path: str, name: str) -> Issue:
+    return Issue(
+        code="structure",
+        fr=f"_{name} ne contient que des null à côté de {path} : sans id ni extension, il s'omet.",
+        en=f"_{name} holds nothing but null beside {path}: without an id or an extension, it is left out.",
+        expression=(path,),
+        details_code="null",
+    )
+
+
 def unmatched_arrays(path: str, name: str) -> Issue:
     return Issue(
         code="structure",

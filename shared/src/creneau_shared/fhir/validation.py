@@ -356,6 +356,8 @@ class _Run:
         values = owner.get(name)
         if isinstance(values, list) and len(values) != len(value):
             self.add(findings.unmatched_arrays(_render((path, rule.name, None)), name))
+        if isinstance(values, list) and all(item is None for item in value) and None not in values:
+            self.add(findings.nothing_beside(_render((path, rule.name, None)), name))
         for index, item in enumerate(value):
             has_value = isinstance(values, list) and index < len(values) and values[index] is not None
             # A null beside a null value is reported with the value.

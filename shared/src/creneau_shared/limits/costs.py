@@ -6,7 +6,7 @@
 | an operation (`$find`, `$hold` …) | 1 more |
 | `$send-code`, `$renew-link`, which cost a message | 60 more |
 | `$verify-code`, `$open-link`, which allow guessing | 10 more |
-| each 16 KiB of body after the first | 1 more |
+| each 16 KiB of body after the first | 1 more; what is decoded or has no declared length, once it is read |
 | each entry of a batch or transaction | 1 more, before any is carried out |
 | each 64 KiB of answer after the first | 1 more, afterwards |
 """
@@ -32,6 +32,11 @@ def of_request(path: Sequence[str], body_bytes: int) -> int:
     last = path[-1] if path else ""
     operation = OF_OPERATION.get(last, 1) if last.startswith("$") else 0
     return 1 + operation + body_bytes // BODY_BYTES_A_UNIT
+
+
+def of_undeclared(body_bytes: int, declared_bytes: int) -> int:
+    """The additional cost of a body that turned out longer than declared: it was compressed, or came in chunks."""
+    return max(0, body_bytes // BODY_BYTES_A_UNIT - declared_bytes // BODY_BYTES_A_UNIT)
 
 
 def of_answer(answer_bytes: int) -> int:

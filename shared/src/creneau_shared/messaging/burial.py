@@ -44,11 +44,13 @@ class Burial:
         """Buries a record; it is buried when this returns. Raises KafkaError, OSError, TimeoutError or a database failure
         if it is not, or only partly: then bury it again."""
         topic = record.topic
+        id_ = buried.letter_of_record(self._consumer, record, topic)
         dead_offset = await self._letters.bury(
-            record, error, topic=topic, attempts=attempts, by_reference=topic in self._personal
+            id_, record, error, topic=topic, attempts=attempts, by_reference=topic in self._personal
         )
         async with self._database.transaction() as connection:
             letter = buried.letter_of(
+                id_,
                 self._consumer,
                 record,
                 error,

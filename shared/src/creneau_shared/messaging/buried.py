@@ -83,12 +83,20 @@ class Letter:
     why: str | None = None
 
 
-def letter_id(consumer: str, topic: str, partition: int, offset: int) -> UUID:
-    """The id of the letter of one record; the same when the record is buried again."""
-    return uuid5(NAMESPACE_URL, f"dead-letter/{consumer}/{topic}/{partition}/{offset}")
+def letter_id(consumer: str, topic: str, partition: int, offset: int, event: str = "") -> UUID:
+    """The id of the letter of one record; the same when the record is buried again. `event`: the event's own id, for after
+    a log has been lost another record stands at the same place."""
+    place = f"dead-letter/{consumer}/{topic}/{partition}/{offset}"
+    return uuid5(NAMESPACE_URL, f"{place}/{event}" if event else place)
+
+
+def letter_of_record(consumer: str, record: ConsumerRecord, topic: str) -> UUID:
+    """The id of the letter of a record that has failed for the first time."""
+    return letter_id(consumer, topic, record.partition, record.offset, _header(record, "ce_id"))
 
 
 def letter_of(
+    id_: UUID,
     consumer: str,
     record: ConsumerRecord,
     error: BaseException,
@@ -100,19 +108,24 @@ def letter_of(
 ) -> Letter:
     """The letter of a record of `topic` that could not be handled, with its copy at `dead_offset` of the dead-letter
     topic."""
-    type_ = next((value for name, value in record.headers if name == "ce_type" and value), b"")
     return Letter(
-        letter_id(consumer, topic, record.partition, record.offset),
+        id_,
         consumer,
         topic,
         record.partition,
         record.offset,
         dead_offset,
-        type_.decode("utf-8", "replace")[:TYPE_CHARACTERS_MAX],
+        _header(record, "ce_type")[:TYPE_CHARACTERS_MAX],
         type(error).__name__,
         attempts,
         at,
     )
+
+
+def _header(record: ConsumerRecord, name: str) -> str:
+    """A header of the event; empty when it is missing."""
+    value = next((value for key, value in record.headers if key == name and value), b"")
+    return str(value.decode("utf-8", "replace"))
 
 
 async def keep(connection: Connection, letter: Letter) -> None:

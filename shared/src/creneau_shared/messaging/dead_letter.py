@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+from uuid import UUID
 
 from aiokafka import AIOKafkaProducer, ConsumerRecord
 
@@ -48,6 +49,7 @@ class DeadLetters:
 
     async def bury(
         self,
+        id_: UUID,
         record: ConsumerRecord,
         error: BaseException,
         *,
@@ -56,7 +58,8 @@ class DeadLetters:
         by_reference: bool = False,
         origin: tuple[str, str] | None = None,
     ) -> int:
-        """Puts `record` on the dead-letter topic of `topic` and returns its offset there, once it is stored.
+        """Puts `record` on the dead-letter topic of `topic`, as the letter of this id, and returns its offset there, once it
+        is stored.
 
         `by_reference`: without the value, which names a person and must not be kept elsewhere; the letter then has the
         record's place, and the class of the failure without its text. `origin`: partition and offset of the record that
@@ -74,6 +77,7 @@ class DeadLetters:
                 value=None if by_reference else record.value,
                 key=record.key,
                 headers=dead_headers(
+                    id_,
                     record,
                     error,
                     topic=topic,
@@ -91,6 +95,7 @@ class DeadLetters:
 
 
 def dead_headers(
+    id_: UUID,
     record: ConsumerRecord,
     error: BaseException,
     *,
@@ -100,10 +105,12 @@ def dead_headers(
     by_reference: bool = False,
     origin: tuple[str, str] | None = None,
 ) -> list[tuple[str, bytes]]:
-    """The record's own headers, without those of an earlier burial, plus reason, origin and time of this one."""
+    """The record's own headers, without those of an earlier burial, plus the letter's id, and reason, origin and time of this
+    one."""
     kept = [(name, value) for name, value in record.headers if not name.startswith(PREFIX)]
     partition, offset = origin or (str(record.partition), str(record.offset))
     reason = {
+        "letter": str(id_),
         "reason": type(error).__name__,
         "message": _where(error)[:MESSAGE_CHARACTERS_MAX],
         "topic": topic,

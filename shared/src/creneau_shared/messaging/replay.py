@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from uuid import UUID
 
 import structlog
@@ -84,14 +84,15 @@ async def _again(
         return None
     by_reference = _header(record, "value") == REFERENCE
     origin = (_header(record, "partition") or "-1", _header(record, "offset") or "-1")
+    id_ = _letter_id(consumer, record, topic)
     offset = await letters.bury(
-        found, error, topic=topic, attempts=1, by_reference=by_reference, origin=origin
+        id_, found, error, topic=topic, attempts=1, by_reference=by_reference, origin=origin
     )
     letter = buried.letter_of(
-        consumer.name, found, error, topic=topic, dead_offset=offset, attempts=1, at=consumer.clock.now()
+        id_, consumer.name, found, error, topic=topic, dead_offset=offset, attempts=1, at=consumer.clock.now()
     )
     async with consumer.database.transaction() as connection:
-        await buried.keep(connection, replace(letter, id=_letter_id(consumer, record, topic)))
+        await buried.keep(connection, letter)
     return error
 
 
@@ -101,7 +102,11 @@ async def _meant(broker: Broker, record: ConsumerRecord, topic: str) -> Consumer
 
 
 def _letter_id(consumer: Consumer, record: ConsumerRecord, topic: str) -> UUID:
-    """The id of the letter in this record: made from the place of the record that failed first."""
+    """The id of the letter in this record; letters that do not say it have one made from the place of the record that
+    failed first."""
+    said = _header(record, "letter")
+    if said is not None:
+        return UUID(said)
     partition, offset = _header(record, "partition"), _header(record, "offset")
     return buried.letter_id(consumer.name, topic, int(partition or -1), int(offset or -1))
 

@@ -40,6 +40,8 @@ class OperationRow:
 
 
 OPERATE = "creneau/operate"
+_ALSO_STORED = "for one that is stored, also u of Appointment"
+_ALSO_BROUGHT = "for a patient-resource, also r of Patient, and c for one who is not known"
 
 OPERATIONS: Mapping[str, OperationRow] = {
     "find": OperationRow(("Slot", "s"), "an appointment to ignore counts only if the caller may read it"),
@@ -47,14 +49,15 @@ OPERATIONS: Mapping[str, OperationRow] = {
     "suggest": OperationRow(("PractitionerRole", "s")),
     "prefetch": OperationRow(("Slot", "s")),
     "soonest": OperationRow(("Slot", "s")),
-    "hold": OperationRow(("Appointment", "c")),
+    "hold": OperationRow(("Appointment", "c"), f"{_ALSO_STORED}; {_ALSO_BROUGHT}"),
     "book": OperationRow(
-        ("Appointment", "c"), "an appointment that is changed or replaced must be the caller's"
+        ("Appointment", "c"),
+        f"an appointment that is changed or replaced must be the caller's; {_ALSO_STORED}; {_ALSO_BROUGHT}",
     ),
     "bulk-publish": OperationRow(("Slot", "s"), "open to everybody: what a patient could book", is_open=True),
     "calendar-feed": OperationRow(("Schedule", "u"), "on an agenda of the caller's own practices"),
     "follow-calendar": OperationRow(("Schedule", "u"), "on an agenda of the caller's own practices"),
-    "sync-slots": OperationRow(("Slot", "u"), "on an agenda of the caller's own practices"),
+    "sync-slots": OperationRow(("Slot", "u"), "on an agenda of the caller's own practices; also c of Slot"),
     "reschedule": OperationRow(("Appointment", "u")),
     "wait": OperationRow(
         ("Appointment", "u"), "whoever may move the appointment, by the link of a message too"
@@ -64,7 +67,10 @@ OPERATIONS: Mapping[str, OperationRow] = {
     ),
     "cancel": OperationRow(("Appointment", "u")),
     "preview-slots": OperationRow(("Schedule", "u"), "the practice's own agendas"),
-    "close": OperationRow(("Schedule", "u"), "the practice's own agendas, and the appointments in them"),
+    "close": OperationRow(
+        ("Schedule", "u"),
+        "the practice's own agendas, and the appointments in them; to change these, also u of Appointment",
+    ),
     "validate": OperationRow(
         None,
         "open to everybody: what is sent is checked and not kept; of a stored resource it takes reading it",
@@ -78,7 +84,8 @@ OPERATIONS: Mapping[str, OperationRow] = {
     "messages": OperationRow(("Communication", "r"), "with the voucher that booking gives for one person"),
     "invite": OperationRow(
         ("RelatedPerson", "r"),
-        "whoever decides about it: the person, who answers for them, a practice that registered them or agreed to a visit",
+        "whoever decides about it: the person, who answers for them, a practice that registered them or agreed to a visit;"
+        " also u of RelatedPerson, but for a counsellor",
     ),
     "accept": OperationRow(
         ("RelatedPerson", "u"), "whoever holds the code of an invitation, with an account of their own"
@@ -100,7 +107,9 @@ OPERATIONS: Mapping[str, OperationRow] = {
         None, "whoever has the link of a message; to act, with one fact about the person"
     ),
     "renew-link": OperationRow(None, "whoever has the link of a message: a new one goes to where it went"),
-    "renounce": OperationRow(("RelatedPerson", "u"), "whoever represents the person"),
+    "renounce": OperationRow(
+        ("RelatedPerson", "u"), "whoever represents the person; also r of RelatedPerson"
+    ),
 }
 """Code without `$` (`find`) → the needs of the operation."""
 

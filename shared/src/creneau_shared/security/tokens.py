@@ -23,7 +23,14 @@ from creneau_shared.database.pool import Database
 from creneau_shared.logging import describe
 from creneau_shared.security.claims import UNREADABLE, TokenRules, check_claims, check_type
 from creneau_shared.security.confirmation import Confirmation, Presented
-from creneau_shared.security.discovery import DISCOVERY_FAILURES, PATIENCE, Silence, discover, silent
+from creneau_shared.security.discovery import (
+    DISCOVERY_FAILURES,
+    PATIENCE,
+    Silence,
+    discover,
+    fetch_keys,
+    silent,
+)
 from creneau_shared.security.dpop import Proofs
 from creneau_shared.security.gateway_headers import GatewayHeaders
 from creneau_shared.security.introspection import Introspection
@@ -192,10 +199,8 @@ class TokenVerifier:
     async def _discover(self) -> _Published:
         """Fetches the issuer's document and keys. Tokens must have the issuer's name as the document writes it."""
         document = await discover(self._client, self._issuer)
-        keys = await self._client.get(document["jwks_uri"])
-        keys.raise_for_status()
-        endpoint = document.get("introspection_endpoint")
-        return _Published(str(document["issuer"]), KeySet.import_key_set(keys.json()), endpoint)
+        keys = await fetch_keys(self._client, document)
+        return _Published(str(document["issuer"]), keys, document.get("introspection_endpoint"))
 
 
 def create_verifier(settings: ServiceSettings, clock: Clock, database: Database) -> TokenVerifier | None:

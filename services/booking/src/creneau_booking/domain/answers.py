@@ -17,7 +17,13 @@ from datetime import datetime
 from typing import Literal
 
 from creneau_booking.domain.appointment import OF_PERSONS, Appointment, CounterProposal, Participant
-from creneau_booking.domain.refusals.answers import AnsweredAfterEnd, AnswerOrder, AnswerTimes, ProposalBegun
+from creneau_booking.domain.refusals.answers import (
+    AnsweredAfterEnd,
+    AnsweredAfterStart,
+    AnswerOrder,
+    AnswerTimes,
+    ProposalBegun,
+)
 from creneau_booking.domain.status import AppointmentStatus
 from creneau_booking.domain.times import require_sensible
 
@@ -58,9 +64,9 @@ class Outcome:
 def outcome_of(before: Appointment, answer: Answer, now: datetime, *, held: bool) -> Outcome:
     """How `answer` changes `before`. `held`: somebody holds the appointment, and they alone decide whether it is booked.
 
-    Raises AnsweredAfterEnd if the visit has begun or is over; AnswerOrder, AnswerTimes, OutOfReach or ProposalBegun if the
-    answer's times are wrong. An answer for somebody who is no participant changes nothing: software keeps answers from
-    elsewhere.
+    Raises AnsweredAfterEnd if the visit has begun or is over, AnsweredAfterStart if a request is accepted too late;
+    AnswerOrder, AnswerTimes, OutOfReach or ProposalBegun if the answer's times are wrong. An answer for somebody who is no
+    participant changes nothing: software keeps answers from elsewhere.
     """
     theirs = [p for p in before.participants if p.reference in answer.actors]
     if not theirs:
@@ -79,7 +85,7 @@ def outcome_of(before: Appointment, answer: Answer, now: datetime, *, held: bool
     if own:  # another answer withdraws the actor's own counter-proposal
         after = replace(after, counter=None)
     if answer.status == "accepted":
-        return _accepted(before, after, answer, other, own=own, held=held)
+        return _accepted(before, after, answer, other, now, own=own, held=held)
     if other is not None:
         raise AnswerTimes()
     if answer.status == "declined" and any(map(_is_required, theirs)) and not _one_of_several(before, theirs):
@@ -126,6 +132,7 @@ def _accepted(
     after: Appointment,
     answer: Answer,
     other: tuple[datetime, datetime] | None,
+    now: datetime,
     *,
     own: bool,
     held: bool,
@@ -133,6 +140,8 @@ def _accepted(
     counter = before.counter
     if counter is not None and not own:
         if other == (counter.start, counter.end) or (other is None and answer.start is None):
+            if counter.start <= now:
+                raise ProposalBegun(counter.start)
             both = after.answered_by({counter.by, *answer.proposers}, "accepted")
             return Outcome("move", replace(both, counter=None, start=counter.start, end=counter.end))
         if other is None:  # accepts the current time: the counter-proposal is refused
@@ -146,6 +155,8 @@ def _accepted(
         and after.counter is None
         and all_have_accepted(after)
     ):
+        if takes and before.start is not None and before.start <= now:
+            raise AnsweredAfterStart(before.start)
         return Outcome("book", after)
     return Outcome("nothing" if after == before else "answer", after)
 

@@ -147,6 +147,12 @@ class Appointment:
         return tuple([r for p in self.participants if (r := p.reference) and r.startswith("Patient/")])
 
     @property
+    def coming(self) -> tuple[str, ...]:
+        """Its patients without those who have declined: whose own time it takes."""
+        declined = {p.reference for p in self.participants if p.status == "declined"}
+        return tuple(patient for patient in self.patients if patient not in declined)
+
+    @property
     def names_practice(self) -> bool:
         """Whether a participant belongs to the practice (person, role, place, offer or device of this base)."""
         return any(p.type in OF_PRACTICES for p in self.participants)

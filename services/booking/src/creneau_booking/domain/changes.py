@@ -91,8 +91,8 @@ def takes_others(before: Appointment, after: Appointment) -> bool:
 
 
 def is_for_others(before: Appointment, after: Appointment) -> bool:
-    """Whether the patients change: each has their own time, and their place in a group."""
-    return set(before.patients) != set(after.patients)
+    """Whether other patients come: each has their own time, and their place in a group. Who declines comes no more."""
+    return set(before.coming) != set(after.coming)
 
 
 def _taken_by(appointment: Appointment) -> set[str]:

@@ -23,7 +23,6 @@ SCOPES = ("see", "book", "cancel", "register")
 """what a person lets somebody do for them; `register`: keep the record up to date"""
 EVERYTHING = frozenset({*SCOPES, "manage"})
 """what oneself, a parent or a legal representative may do; `manage`: say who else represents the person"""
-VISITS = frozenset({"see", "book", "cancel"})
 PARENTS = frozenset({"PRN", "MTH", "FTH"})
 """relationships (v3-RoleCode) of those who answer for a minor"""
 GUARDIAN = "GUARD"
@@ -54,9 +53,9 @@ class Proxy:
         return ONESELF in self.relationships
 
     def may(self, *, minor: bool) -> frozenset[str]:
-        """The scopes that it gives. Whoever answers for the person may do everything, unless fewer scopes are stated."""
+        """The scopes that it gives. Whoever answers for the person may do everything if all SCOPES are stated, or none."""
         answers_for = self.relationships & (RESPONSIBLE | PARENTS if minor else RESPONSIBLE)
-        if self.is_oneself or (answers_for and (not self.scopes or self.scopes >= VISITS)):
+        if self.is_oneself or (answers_for and (not self.scopes or self.scopes >= frozenset(SCOPES))):
             return EVERYTHING
         return self.scopes | {"see"}
 

@@ -139,7 +139,7 @@ def claim_for(
             raise ActorsTaken(tuple(sorted(slot.exclusive)), slot.start)
         if slot.status != "free" and not (marked and is_marked(slot, practices)):
             raise SlotTaken(slot.id, slot.start, slot.status)
-    actors = exclusive_actors(appointment, slots, resolved)
+    actors = _actors_of(appointment, slots, resolved, kept)
     if by_patient:
         agendas = [actor for slot in slots for actor in slot.exclusive]
         people = [actor for actor in actors if not actor.startswith("Patient/")]
@@ -160,9 +160,29 @@ def claim_for(
 
 
 def persons_of(appointment: Appointment) -> tuple[str, ...]:
-    """The persons who have a place through the appointment: its patients, or else the appointment itself."""
-    patients = {patient_actor(reference, hidden=appointment.hidden) for reference in appointment.patients}
+    """The persons who have a place through the appointment: its patients who come, or else the appointment itself."""
+    patients = {patient_actor(reference, hidden=appointment.hidden) for reference in appointment.coming}
     return tuple(sorted(patients)) or (f"Appointment/{appointment.id}",)
+
+
+def _actors_of(
+    appointment: Appointment,
+    slots: Sequence[SlotFact],
+    resolved: Mapping[str, str],
+    kept: Collection[str],
+) -> tuple[str, ...]:
+    """The actors whom the appointment takes. Where it has been put into a slot that another one has (overbooking), it takes
+    its patients alone, beside the people of its own slots."""
+    others = [slot for slot in slots if slot.id in kept and _is_anothers(slot, appointment)]
+    if not others:
+        return exclusive_actors(appointment, slots, resolved)
+    own = {actor for slot in slots if slot not in others for actor in slot.exclusive}
+    named = exclusive_actors(appointment, (), resolved)
+    return tuple(sorted(own | {actor for actor in named if actor.startswith("Patient/")}))
+
+
+def _is_anothers(slot: SlotFact, appointment: Appointment) -> bool:
+    return not slot.is_group and slot.taken_by not in (None, appointment.id)
 
 
 def _apart(actors: Sequence[str], slots: Sequence[SlotFact]) -> tuple[tuple[str, ...], tuple[str, ...]]:

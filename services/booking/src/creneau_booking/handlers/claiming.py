@@ -45,6 +45,8 @@ class LockedSlots:
     """how many live holds the holder has"""
     marked: bool = False
     """whether slots that their agenda has marked may be taken (`rules.claim_for`)"""
+    came: frozenset[str] = frozenset()
+    """the patients (Patient ids) who came to it before"""
     own_holds: Sequence[str] = ()
     """ids of the holder's other held appointments that have one of the slots"""
 
@@ -93,6 +95,7 @@ class Claiming:
             named,
             holder,
             by=wanted.id,
+            had=had,
             now=now,
             marked=marked,
         )
@@ -112,6 +115,7 @@ class Claiming:
             locked.patients,
             locked.holds,
             marked,
+            _patients(before) if before is not None and has_time else frozenset(),
             locked.own_holds,
         )
 
@@ -181,7 +185,8 @@ class Claiming:
         result = await storage.take(connection, wanted, claim, context.now, marked=locked.marked)
         if result.others:
             raise AgendaChangesHands()
-        _require_available(result.unavailable_patients)
+        stay = frozenset() if claim.new_slots else locked.came
+        _require_available([id_ for id_ in result.unavailable_patients if id_ not in stay])
         missing = result.missing_actors
         if missing:
             in_the_way = await expired_holds_on_actors(
@@ -233,6 +238,11 @@ def _named(facts: Sequence[SlotFact], ids: Sequence[str]) -> tuple[SlotFact, ...
 
 def _actors(slots: Sequence[SlotFact]) -> frozenset[str]:
     return frozenset(actor for slot in slots for actor in slot.actors)
+
+
+def _patients(appointment: Appointment) -> frozenset[str]:
+    """The patients (ids) who come to an appointment."""
+    return frozenset(reference.removeprefix("Patient/") for reference in appointment.coming)
 
 
 def _require_available(unavailable: Sequence[str]) -> None:

@@ -107,22 +107,20 @@ class Exchange:
     ) -> tuple[Appointment, Whose]:
         """Gives back and takes the difference between two versions. Returns the new facts, the agendas taken and owners."""
         time = TRANSITIONS[before.status, after.status].time
+        same = not changes.is_moved(before, after) and not changes.takes_others(before, after)
         if time == "gives back":
             return after, Whose(await self.give_back(connection, context, before))
         if time == "none":
             after = await self._word.with_asked_company(connection, context, after, before)
             return after, NOBODY_ELSE
-        if (
-            time == "keeps"
-            and not changes.is_moved(before, after)
-            and not changes.takes_others(before, after)
-            and not changes.is_for_others(before, after)
-        ):
+        if time == "keeps" and same and not changes.is_for_others(before, after):
             if SLOT_STATUS_OF[before.status] != SLOT_STATUS_OF[after.status]:
                 status = SLOT_STATUS_OF[after.status]
                 schedules = await set_status(connection, before.id, after.slots, status, context.now)
                 return after, Whose(schedules)
             return after, NOBODY_ELSE
+        if time == "keeps" and same and context.patient_ids is not None:
+            context = context.unlimited()  # their own answer, which has been judged, and no booking
         reach = await self.reach(connection, context, after, before)
         locked = await self._cleared(connection, context, after, reach, before)
         after = self._as_its_practice_has_it(context, after, locked)

@@ -36,7 +36,7 @@ class Overbooking:
             rules.is_overbookable(slot, context.organizations) for slot in slots
         ):
             return None
-        patients = [patient_actor(p, hidden=wanted.hidden) for p in wanted.patients]
+        patients = [patient_actor(p, hidden=wanted.hidden) for p in wanted.coming]
         people = sorted({*patients, *(actor for slot in slots for actor in slot.exclusive)})
         await wait_for_turn(connection, people=people)
         if not await are_taken(connection, wanted.slots):

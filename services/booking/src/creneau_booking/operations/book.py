@@ -85,7 +85,7 @@ class BookOperation:
         self._desk = desk
 
     def declare(self) -> Operation:
-        return Operation(DEFINITION, self.handle)
+        return Operation(DEFINITION, self.handle, keyed=True, creates=True)
 
     async def handle(self, call: OperationCall) -> Answer:
         given = OperationInput.of(call.request, bare=BARE, read_as=with_contained_slots)

@@ -35,7 +35,7 @@ class ConfirmOperation:
         self._desk = desk
 
     def declare(self) -> Operation:
-        return Operation(DEFINITION, self.handle)
+        return Operation(DEFINITION, self.handle, keyed=True)
 
     async def handle(self, call: OperationCall) -> Answer:
         given = OperationInput.of(call.request, bare="appointment")

@@ -93,7 +93,7 @@ class EraseOperation:
         self._erasure = erasure
 
     def declare(self) -> Operation:
-        return Operation(DEFINITION, self.handle)
+        return Operation(DEFINITION, self.handle, keyed=True)
 
     async def handle(self, call: OperationCall) -> Answer:
         call.request.access("Patient", "u")

@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from creneau_booking.domain.times import REACH
 from creneau_booking.operations.definitions import operation_definition, parameter
 from creneau_booking.operations.person import access_to_person
-from creneau_booking.operations.unknown_names import known_names, unknown_names
+from creneau_booking.operations.unknown_names import known_names, refuse_if_strict, unknown_names
 from creneau_booking.storage.people.erasures import named_in
 from creneau_booking.storage.people.record import TYPES as KEPT_HERE
 from creneau_booking.storage.people.record import sources
@@ -169,8 +169,7 @@ def _remarks(request: FhirRequest) -> list[Entry]:
 def _wanted(request: FhirRequest) -> _Wanted:
     """Returns the call's input, from the query or Parameters. Raises BadRequest if a value cannot be read."""
     given = OperationInput.of(request)
-    if request.prefer.strict:
-        given.refuse_unknown(_KNOWN, "$everything")
+    refuse_if_strict(request, given, _KNOWN, "$everything")
     types = _allowed(request.principal, _types(given))
     start, end = _day(given, "start"), _day(given, "end")
     period = None

@@ -34,7 +34,7 @@ from creneau_booking.operations.named_agendas import meant_by, of_those_named
 from creneau_booking.operations.references import id_of, last_part, with_literal
 from creneau_booking.operations.services import conditions_of
 from creneau_booking.operations.soonest_query import CURSORS, pairs_of
-from creneau_booking.operations.unknown_names import known_names, unknown_names
+from creneau_booking.operations.unknown_names import known_names, refuse_if_strict, unknown_names
 from creneau_booking.storage.agendas.joint import visits_of, zones_of
 from creneau_booking.storage.agendas.slots_of_agendas import actors_of_schedules
 from creneau_booking.storage.finding.candidates import Period
@@ -132,6 +132,7 @@ class FindOperation:
         """Searches the free slots that could be booked, and proposes them."""
         request, service = call.request, call.service
         given = OperationInput.of(request)
+        refuse_if_strict(request, given, KNOWN, "$find")
         start, end = self._window(given)
         asked = _Asked(
             call,

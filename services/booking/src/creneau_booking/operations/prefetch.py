@@ -1,7 +1,7 @@
 """`Slot/$prefetch`: the free slots of a period, for callers who fetch them all beforehand (Argonaut's use case 3).
 
-It is called as `$find` is, and answers the slots themselves, page by page. `$bulk-publish` has the free slots of all
-agendas as files.
+It is called as `$find` is for one visit with one agenda, and answers the slots themselves, page by page. `$bulk-publish`
+has the free slots of all agendas as files.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from creneau_booking.operations.named_agendas import of_those_named
 from creneau_booking.operations.references import with_literal
 from creneau_booking.operations.services import conditions_of
 from creneau_booking.operations.soonest_query import CURSORS, count_of, pairs_of
-from creneau_booking.operations.unknown_names import known_names, unknown_names
+from creneau_booking.operations.unknown_names import known_names, refuse_if_strict, unknown_names
 from creneau_booking.storage.slot_table import SlotTable
 from creneau_shared.clock import PARIS
 from creneau_shared.fhir.audit import Event
@@ -52,10 +52,13 @@ DEFINITION = operation_definition(
         parameter("location-reference", "Reference", maximum="*"),
         parameter("location-string", "string", maximum="*"),
         parameter("service-type-reference", "Reference", maximum="*"),
+        parameter("device", "Reference", maximum="*"),
         parameter("schedule", "Reference", maximum="*"),
         parameter("specialty", "CodeableConcept", maximum="*"),
         parameter("visit-type", "CodeableConcept", maximum="*"),
+        parameter("service-type", "CodeableConcept", maximum="*"),
         parameter("patient-reference", "Reference", maximum="*"),
+        parameter("patient-resource", "Patient"),
         parameter("_count", "integer"),
         parameter("cursor", "string"),
         parameter("return", "Bundle", use="out", minimum=1),
@@ -64,9 +67,7 @@ DEFINITION = operation_definition(
     base="http://fhir.org/guides/argonaut-scheduling/OperationDefinition/slot-prefetch",
     resource="Slot",
 )
-KNOWN = known_names(
-    DEFINITION, *(name for names in ACTORS for name in names), *PATIENTS, "service-type", *CURSORS
-)
+KNOWN = known_names(DEFINITION, *(name for names in ACTORS for name in names), *PATIENTS, *CURSORS)
 
 
 class PrefetchOperation:
@@ -83,6 +84,7 @@ class PrefetchOperation:
         """Answers a page of the free slots."""
         request, service = call.request, call.service
         given = OperationInput.of(request)
+        refuse_if_strict(request, given, KNOWN, "$prefetch")
         access = request.access("Slot", "s")
         start, end = self._window(given, request.now)
         pairs = [*times(start, end), *codes(given)]

@@ -25,7 +25,7 @@ from creneau_booking.operations.soonest_query import (
     pairs_of,
     sought,
 )
-from creneau_booking.operations.unknown_names import unknown_names
+from creneau_booking.operations.unknown_names import refuse_if_strict, unknown_names
 from creneau_booking.storage.finding.soonest.conditions import Sought
 from creneau_booking.storage.finding.soonest.heads import First
 from creneau_booking.storage.finding.soonest.search import Soonest, SoonestSearch
@@ -89,6 +89,7 @@ DEFINITION = operation_definition(
         parameter("sort", "code"),
         parameter("facets", "boolean"),
         parameter("patient-reference", "string", maximum="*"),
+        parameter("patient-resource", "Patient"),
         parameter("per-agenda", "positiveInt"),
         parameter("_include", "string", maximum="*"),
         parameter("_count", "integer"),
@@ -176,8 +177,9 @@ class SoonestOperation:
         """Searches the first slots, and answers a page of them."""
         request = call.request
         access = request.access("Slot", "s")
+        sent = OperationInput.of(request)
+        refuse_if_strict(request, sent, KNOWN, "$soonest")
         async with call.service.connection() as connection:
-            sent = OperationInput.of(request)
             asked = _Asked.of(call, await with_literal(connection, request, sent, PATIENTS, strict=False))
             looked = await self._look(connection, call, access, asked)
         return _page_of(call, asked, looked)

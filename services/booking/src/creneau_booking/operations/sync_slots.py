@@ -96,7 +96,7 @@ class SyncSlotsOperation:
 
     def declare(self) -> Operation:
         # `secret`: runs at once, whatever Prefer says. Thousands of slots are not recorded to be read again later.
-        return Operation(DEFINITION, self.handle, secret=True)
+        return Operation(DEFINITION, self.handle, secret=True, more_media=("application/fhir+ndjson",))
 
     async def handle(self, call: OperationCall) -> Answer:
         assert call.id is not None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from creneau_booking.domain.refusals.answers import (
     AnsweredAfterEnd,
+    AnsweredAfterStart,
     AnswererUnknown,
     AnswerForAnotherPractice,
     AnswerOrder,
@@ -66,6 +67,16 @@ def _(r: AnsweredAfterEnd) -> CreneauError:
     )
 
 
+@WORDS.says(AnsweredAfterStart)
+def _(r: AnsweredAfterStart) -> CreneauError:
+    return Unprocessable(
+        f"L'heure de cette demande ({shown(r.start)}) est passée : elle ne peut plus être acceptée.",
+        f"The time of this request ({shown(r.start)}) has passed: it can no longer be accepted.",
+        expression="AppointmentResponse.appointment",
+        details_code="already-started",
+    )
+
+
 @WORDS.says(AnswerOrder)
 def _(_: AnswerOrder) -> CreneauError:
     return Unprocessable(
@@ -90,8 +101,8 @@ def _(_: AnswerTimes) -> CreneauError:
 @WORDS.says(ProposalBegun)
 def _(_: ProposalBegun) -> CreneauError:
     return Unprocessable(
-        "Cette heure est passée : proposez-en une qui est à venir.",
-        "This time has passed: propose one that is to come.",
+        "Cette heure est passée : seule une heure à venir peut être proposée ou acceptée.",
+        "This time has passed: only a time that is to come can be proposed or accepted.",
         expression="AppointmentResponse.start",
         details_code="proposal-begun",
     )

@@ -11,6 +11,7 @@ from typing import Any, cast
 from creneau_gateway.conformance.resources import ConformanceResources
 from creneau_gateway.operations.dead_letters import AllDeadLetters
 from creneau_gateway.operations.record import ZIP, PersonalRecord
+from creneau_gateway.senders import Sender, Senders
 from creneau_gateway.upstreams.asking import Query, RefusedError
 from creneau_gateway.upstreams.calls import Upstreams
 from creneau_gateway.whole.bundles import Bundles
@@ -31,10 +32,6 @@ from creneau_shared.http import health as health_http
 from creneau_shared.http.edge import EdgeMiddleware
 from creneau_shared.http.health import Health
 from creneau_shared.limits import costs
-from creneau_shared.limits.callers import Callers
-from creneau_shared.limits.leases import Limiter
-from creneau_shared.security.gateway_headers import GatewayHeaders
-from creneau_shared.security.principal import ANONYMOUS
 from creneau_shared.security.smart import SmartConfiguration
 
 MEASURED = frozenset({"metadata", "_history", "_search", "_async", "AuditEvent", *ConformanceResources.types})
@@ -47,15 +44,6 @@ class BodyLimits:
 
     anonymous: int
     others: int
-
-
-@dataclass(frozen=True, slots=True)
-class Entrance:
-    """What counts anonymous callers."""
-
-    headers: GatewayHeaders
-    callers: Callers
-    limiter: Limiter
 
 
 class GatewayApplication:
@@ -72,7 +60,7 @@ class GatewayApplication:
         bundles: Bundles,
         smart: SmartConfiguration,
         workshop: Workshop,
-        entrance: Entrance,
+        senders: Senders,
         bodies: BodyLimits,
         timeout_s: float,
     ) -> None:
@@ -85,7 +73,7 @@ class GatewayApplication:
         self._bundles = bundles
         self._smart = smart
         self._workshop = workshop
-        self._entrance = entrance
+        self._senders = senders
         self._bodies = bodies
         self._timeout_s = timeout_s
         self._app = EdgeMiddleware(self._http, MEASURED)
@@ -115,14 +103,17 @@ class GatewayApplication:
         try:
             query = read_query(scope["query_string"])
             parts = tuple(part for part in path.removeprefix("/fhir").split("/") if part)
+            sender = self._senders.sender(scope["headers"], authorization="authorization" in headers)
             async with asyncio.timeout(self._timeout_s):
-                body = await self._body(scope, headers, parts, receive)
+                body = await self._body(sender, headers, parts, receive)
                 if parts[-1:] == ("_search",) and scope["method"] == "POST":
                     query += read_form(headers, body)
                 asked = next((value for name, value in reversed(query) if name == "_format"), None)
                 output = accepted_format(headers.get("accept"), asked)
-                answer = await self._answer(scope["method"], parts, query, headers, body, language)
+                answer = await self._answer(scope["method"], parts, query, headers, body, language, sender)
                 content = await self._encode(answer, output)
+                if parts:  # the entries of a Bundle were charged one by one
+                    sender.charge(costs.of_answer(len(content)), asks_nobody=self._own.asks_nobody(parts))
         except Exception as error:
             # What a service refuses is its answer, not a failure here.
             answer = error.answer if isinstance(error, RefusedError) else failure(error, language)
@@ -130,16 +121,17 @@ class GatewayApplication:
         await _send(send, scope["method"], answer, content, output)
 
     async def _body(
-        self, scope: dict[str, Any], headers: dict[str, str], parts: tuple[str, ...], receive: Any
+        self, sender: Sender, headers: dict[str, str], parts: tuple[str, ...], receive: Any
     ) -> bytes:
-        """The body, as long as the caller may send. The services count callers with a token, whose owner they can tell.
-        Callers without one are counted here by address: some answers here ask no service."""
-        if "authorization" in headers:
-            return await read_body(headers, receive, self._bodies.others)
-        handed = self._entrance.headers.read(scope["headers"])
-        caller = self._entrance.callers.caller(ANONYMOUS, handed.address if handed else None)
-        await self._entrance.limiter.take(caller.counted, costs.of_request(parts, declared_bytes(headers)))
-        return await read_body(headers, receive, self._bodies.anonymous)
+        """The body, decoded, as long as the sender may send. The request is counted before it is read, by the length that it
+        declares."""
+        asks_nobody, declared = self._own.asks_nobody(parts), declared_bytes(headers)
+        await sender.take(costs.of_request(parts, declared), asks_nobody=asks_nobody)
+        longest = self._bodies.others if "authorization" in headers else self._bodies.anonymous
+        body = await read_body(headers, receive, longest)
+        if undeclared := costs.of_undeclared(len(body), declared):
+            await sender.take(undeclared, asks_nobody=asks_nobody)
+        return body
 
     async def _resource(self, headers: dict[str, str], body: bytes) -> Resource:
         format_ = body_format(headers.get("content-type"))
@@ -165,11 +157,13 @@ class GatewayApplication:
         headers: dict[str, str],
         body: bytes,
         language: Language,
+        sender: Sender,
     ) -> Answer:
         reading = method in ("GET", "HEAD")
         match parts:
             case () if method == "POST":
-                return await self._bundles.process(await self._resource(headers, body), headers, language)
+                bundle = await self._resource(headers, body)
+                return await self._bundles.process(bundle, headers, language, sender)
             case _ if reading and self._own.is_of_the_whole(parts):
                 return await self._own.of_the_whole(parts, query, headers)
             case ("_search",) if method == "POST":

@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import orjson
 
+from creneau_gateway.senders import Sender
 from creneau_gateway.upstreams.asking import FORWARDED, RefusedError, at_once, passed_on, refusal
 from creneau_gateway.upstreams.calls import Upstreams
 from creneau_gateway.upstreams.routing import Service, service_of
@@ -19,11 +20,17 @@ from creneau_shared.errors import BadRequest, NotFound
 from creneau_shared.fhir.json import dumps
 from creneau_shared.fhir.outcome import Language
 from creneau_shared.fhir.rest.batch import response_bundle
-from creneau_shared.fhir.rest.bundle_entries import check_bundle, refuse_key, split_url
+from creneau_shared.fhir.rest.bundle_entries import (
+    check_bundle,
+    read_address,
+    refuse_key,
+    split_url,
+)
 from creneau_shared.fhir.rest.exchange import Answer
 from creneau_shared.fhir.rest.failure import failure
 from creneau_shared.fhir.rest.provenance import HEADER as PROVENANCE
 from creneau_shared.fhir.storage.store import Resource
+from creneau_shared.limits import costs
 
 
 class Bundles:
@@ -39,8 +46,11 @@ class Bundles:
         self._parallel = parallel
         self._timeout_s = timeout_s
 
-    async def process(self, bundle: Resource, headers: Mapping[str, str], language: Language) -> Answer:
-        """The answer to a batch or transaction Bundle."""
+    async def process(
+        self, bundle: Resource, headers: Mapping[str, str], language: Language, sender: Sender
+    ) -> Answer:
+        """The answer to a batch or transaction Bundle. Services count the entries that they are asked for; those for which
+        none is asked are counted here, before any is carried out."""
         check_bundle(bundle)
         _refuse_provenance(headers)
         forwarded = {name: headers[name] for name in (*FORWARDED, "idempotency-key") if name in headers}
@@ -51,7 +61,9 @@ class Bundles:
         if bundle["type"] == "transaction" or (of_one and not any(map(self._is_own, entries))):
             return await self._whole(bundle, services, forwarded)
         refuse_key(headers)
-        return Answer(200, await self._split(entries, services, at_once(forwarded), language))
+        if here := sum(self._own.asks_nobody(self._path(entry)) for entry in entries):
+            await sender.take(here, asks_nobody=True)
+        return Answer(200, await self._split(entries, services, at_once(forwarded), language, sender))
 
     async def _whole(
         self, bundle: Resource, services: list[Service | None], headers: Mapping[str, str]
@@ -71,6 +83,7 @@ class Bundles:
         services: list[Service | None],
         headers: Mapping[str, str],
         language: Language,
+        sender: Sender,
     ) -> bytes:
         """Sends each service's entries as one batch; the answers are in the order of the entries. What has no answer in
         time is told as such: others may have written, and a batch has no key by which it could be sent again."""
@@ -88,7 +101,7 @@ class Bundles:
 
         async def answer(index: int) -> None:
             async with places:
-                parts[index] = await self._answer(entries[index], index, headers, language)
+                parts[index] = await self._answer(entries[index], index, headers, language, sender)
 
         async def ask(service: Service, indexes: list[int]) -> None:
             async with places:
@@ -111,20 +124,24 @@ class Bundles:
         return response_bundle("batch", [part or _failed(TimeoutError(), language) for part in parts])
 
     async def _answer(
-        self, entry: Resource, index: int, headers: Mapping[str, str], language: Language
+        self, entry: Resource, index: int, headers: Mapping[str, str], language: Language, sender: Sender
     ) -> dict[str, Any]:
-        """The gateway's own answer to an entry, also when it fails: other entries may have written."""
+        """The gateway's own answer to an entry, also when it fails: other entries may have written. Large answers are charged
+        before the next one is made, so that a Bundle asks for no more of them than requests could."""
         wanted = entry["request"]
         path, query = split_url(wanted["url"], self._base_url, index)
         query = self._own.as_of_an_entry(path, query)
         asked = {**headers, "if-none-match": wanted["ifNoneMatch"]} if "ifNoneMatch" in wanted else headers
+        asks_nobody = self._own.asks_nobody(path)
         try:
+            await sender.take(0, asks_nobody=asks_nobody)
             if self._own.is_of_the_whole(path):
                 answer = await self._own.of_the_whole(path, query, asked)
             else:
                 answer = await self._own.answer(
                     wanted["method"], path, query, asked, entry.get("resource"), language
                 )
+            sender.charge(costs.of_answer(len(answer.content or b"")), asks_nobody=asks_nobody)
         except RefusedError as refused:
             answer = refused.answer
         except Exception as error:
@@ -133,12 +150,16 @@ class Bundles:
 
     def _is_own(self, entry: Resource) -> bool:
         """Whether the gateway answers the entry itself."""
-        path = split_url(entry["request"]["url"], self._base_url, 0)[0]
+        path = self._path(entry)
         reads = entry["request"]["method"] in ("GET", "HEAD")
         return self._own.answers(path) or (reads and self._own.is_of_the_whole(path))
 
+    def _path(self, entry: Resource) -> tuple[str, ...]:
+        """The path of an entry whose address was found good."""
+        return split_url(entry["request"]["url"], self._base_url, 0)[0]
+
     def _service(self, entry: Resource, index: int) -> Service | None:
-        return service_of(split_url(entry["request"]["url"], self._base_url, index)[0])
+        return service_of(read_address(entry["request"], self._base_url, index)[0])
 
     def _type(self, entry: Resource, index: int) -> str:
         path, _ = split_url(entry["request"]["url"], self._base_url, index)

@@ -29,6 +29,11 @@ class OwnTypes:
             return False
         return path[0] in self._conformance.types or (path[0] == TRAIL and not path[-1].startswith("$"))
 
+    def asks_nobody(self, path: Sequence[str]) -> bool:
+        """Whether this address is answered without a service, that would judge the token: definitions, terminology, and the
+        statement, which is kept."""
+        return path[:1] == ("metadata",) or (bool(path) and path[0] in self._conformance.types)
+
     def is_of_the_whole(self, path: Sequence[str]) -> bool:
         """Whether this address is read from all services together."""
         return tuple(path) in ((), ("metadata",), ("_history",))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Protocol
 from uuid import UUID
 
@@ -17,13 +18,38 @@ PARTICIPATION_MODE = "http://terminology.hl7.org/CodeSystem/v3-ParticipationMode
 """where the codes of Communication.medium come from"""
 
 
+class Reached(StrEnum):
+    """How far a try came that failed."""
+
+    NOBODY = "nobody"
+    """the far end was not asked to take anything: it could not be reached, or refused whoever speaks to it"""
+    REFUSAL = "refusal"
+    """the far end was asked, and has not taken it"""
+    SILENCE = "silence"
+    """all of it was handed over, and the far end did not say whether it has taken it"""
+    UNKNOWN = "unknown"
+
+
 class DeliveryError(Exception):
     """A message was not accepted. `permanent`: trying again would not help."""
 
-    def __init__(self, text: str, *, permanent: bool, smtp_code: int | None = None) -> None:
+    def __init__(
+        self,
+        text: str,
+        *,
+        permanent: bool,
+        smtp_code: int | None = None,
+        reached: Reached = Reached.UNKNOWN,
+    ) -> None:
         super().__init__(text)
         self.permanent = permanent
         self.smtp_code = smtp_code
+        self.reached = Reached.REFUSAL if permanent else reached
+
+    @property
+    def has_not_left(self) -> bool:
+        """Whether it is certain that nobody gets this message."""
+        return self.reached in (Reached.NOBODY, Reached.REFUSAL)
 
 
 @dataclass(frozen=True, slots=True)

@@ -129,10 +129,11 @@ class Admission:
         )
 
     async def _said(self, connection: Connection, one: _Addressed, now: datetime, *, known: bool) -> Occasion:
-        occasion = one.candidate.occasion
+        message, occasion = one.candidate.message, one.candidate.occasion
         return replace(
             occasion,
-            visit_token=self._keyring.visit_token(one.candidate.message.id),
+            visit_token=self._keyring.visit_token(message.id),
+            linked=message.appointment,
             contact=one.candidate.channel.reached_at(occasion.contact, one.address),
             confirm_url=None if known else await self._link(connection, one, now),
         )

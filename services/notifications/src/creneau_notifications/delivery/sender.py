@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 
 import structlog
 
-from creneau_notifications.channels.channel import Carrier, Channel, DeliveryError, Sent
+from creneau_notifications.channels.channel import Carrier, Channel, DeliveryError, Reached, Sent
 from creneau_notifications.delivery import metrics
 from creneau_notifications.delivery.admission import Admission, Admitted, Answer, Candidate, Withheld
 from creneau_notifications.delivery.ledger import Ledger, Outcome, count
@@ -46,6 +46,9 @@ FRESH_FOR = timedelta(seconds=0.2)
 """How long a check of a message holds: the lanes' next messages are checked together, and a lane may be slow."""
 LEASE_SHARE = 4
 """A message that waits longer than lease / this renews its lease."""
+LOOK_SHARE = 10
+"""A message that has waited for its contact looks for it again after a wait / this."""
+LOOK_PAUSE_MAX = timedelta(minutes=10)
 
 
 @dataclass(frozen=True, slots=True)
@@ -305,18 +308,21 @@ class Sender:
         if message.superseded:
             return _SUPERSEDED
         if now >= message.expires_at:
-            return Closing(Status.EXPIRED, "too-late")
+            return _NO_CONTACT if contact is None else Closing(Status.EXPIRED, "too-late")
+        waited = now - max(message.due_at, message.planned_at)
+        if contact is None:
+            return Later(min(now + self._until_next_look(waited), message.expires_at))
         visit = visit_of(message.event.appointment, known)
-        patient_until = max(message.due_at, message.planned_at) + self._limits.facts_patience
-        given = self._channels[message.channel].given(contact) if contact is not None else None
-        if contact is None or given is None or not visit.complete:
-            if now < patient_until:
-                return Later(now + self._limits.facts_retry)
-            if contact is None:
-                return Closing(Status.FAILED, "no-contact")
-            if given is None:
-                return Closing(Status.FAILED, "no-address")
+        given = self._channels[message.channel].given(contact)
+        if (given is None or not visit.complete) and waited < self._limits.facts_patience:
+            return Later(now + self._limits.facts_retry)
+        if given is None:
+            return Closing(Status.FAILED, "no-address")
         return self._at_a_civil_hour(message, contact, visit, now)
+
+    def _until_next_look(self, waited: timedelta) -> timedelta:
+        """The pause before a contact is looked for again: a share of the wait so far, since the contacts may be far behind."""
+        return max(self._limits.facts_retry, min(waited / LOOK_SHARE, LOOK_PAUSE_MAX))
 
     def _at_a_civil_hour(self, message: Message, contact: Contact, visit: Visit, now: datetime) -> Decision:
         """At night, delays a reminder, and any message of a channel that wakes people, until the morning unless that is too
@@ -401,11 +407,13 @@ class Sender:
         attempt = self._attempt(message, "refused" if error.permanent else "deferred", error)
         if error.permanent:
             return Outcome(message, Closing(Status.FAILED, "refused"), attempt)
-        now = self._clock.now()
-        again = self._limits.retry.next_attempt(message.attempts, now, message.expires_at, self._chance)
+        now, spends = self._clock.now(), _SPENDS[error.reached]
+        again = self._limits.retry.next_attempt(
+            message.attempts, message.spent + spends, now, message.expires_at, self._chance
+        )
         if again is None:
             return Outcome(message, Closing(Status.FAILED, "exhausted"), attempt)
-        return Outcome(message, Postponement(again), attempt)
+        return Outcome(message, Postponement(again, spends), attempt)
 
     def _attempt(
         self, message: Message, result: str, error: DeliveryError | None = None, sent: Sent | None = None
@@ -422,7 +430,10 @@ class Sender:
         )
 
 
+_SPENDS = {Reached.NOBODY: 0, Reached.REFUSAL: 1, Reached.UNKNOWN: 1, Reached.SILENCE: 3}
+"""what a failed try counts: one after which the message may have arrived counts as several"""
 _SUPERSEDED = Closing(Status.CANCELLED, "superseded")
+_NO_CONTACT = Closing(Status.FAILED, "no-contact")
 
 
 def _admitted(answer: Answer) -> Closing | Admitted:

@@ -34,6 +34,8 @@ ASKING = frozenset({Kind.OFFER, Kind.PROPOSAL})
 """what waits for an answer"""
 ANSWERABLE = frozenset({"pending", "booked"})
 """statuses that allow a proposal of time"""
+BEFORE_BOOKING = frozenset({"proposed", "pending", "waitlist"})
+"""statuses of a visit that has not been booked yet, or has to be agreed to again"""
 NOTICES = frozenset({Kind.CONFIRMATION, Kind.CHANGE, Kind.CANCELLATION})
 """kinds that tell at once what happened"""
 OF_SEVERAL = NOTICES
@@ -153,9 +155,17 @@ def _message(
         rule=rule,
         channel=channel,
         due_at=event.time,
-        expires_at=event.held_until
-        or min(max([event.appointment.end, *(o.end for o in event.together)]), event.time + NOTICE_LIFE),
+        expires_at=event.held_until or _useless_from(event, kind),
     )
+
+
+def _useless_from(event: AppointmentEvent, kind: Kind) -> datetime:
+    """From when nobody is helped by the message. Who is not told of a change or a cancellation goes to where nobody waits for
+    them, at the new time or the one before."""
+    end = max([event.appointment.end, *(o.end for o in event.together)])
+    if kind in (Kind.CHANGE, Kind.CANCELLATION):
+        return max(end, *event.moments)
+    return min(end, event.time + NOTICE_LIFE)
 
 
 def _joined(
@@ -179,19 +189,26 @@ def _notice_kind(event: AppointmentEvent, known: Appointment | None, to: str | N
         case Change.BOOKED:
             return Kind.CONFIRMATION
         case Change.MOVED:
-            return Kind.CHANGE
+            return Kind.CONFIRMATION if _is_first_heard(event.appointment, known, to) else Kind.CHANGE
         case Change.CANCELLED:
             return Kind.CANCELLATION if _is_end_told(event, known) else None
         case Change.UPDATED:
-            if known is None or not known.status == event.appointment.status == "booked":
-                return None
-            if _is_otherwise(event.appointment, known):
-                return Kind.CHANGE
-            return Kind.CONFIRMATION if to not in known.patients else None
+            if _is_first_heard(event.appointment, known, to):
+                return Kind.CONFIRMATION
+            stood = known is not None and known.status == event.appointment.status == "booked"
+            return Kind.CHANGE if stood and known and _is_otherwise(event.appointment, known) else None
         case Change.OFFERED:
             return Kind.OFFER
         case Change.HELD | Change.HOLD_EXPIRED:
             return None
+
+
+def _is_first_heard(after: Appointment, known: Appointment | None, to: str | None) -> bool:
+    """Whether `to` was told nothing of the visit that is booked for them: it was another's, or the event of its booking was
+    not heard of (buried, or behind)."""
+    if known is None or after.status != "booked":
+        return False
+    return known.status in BEFORE_BOOKING or (known.status == "booked" and to not in known.patients)
 
 
 def _is_end_told(event: AppointmentEvent, known: Appointment | None) -> bool:

@@ -12,10 +12,12 @@ class RetryPolicy:
     """Exponential back-off with jitter, bounded in number and by the message's own deadline.
 
     With these defaults the delays are 15 s, 30 s, 1 min … 1 h, 1 h …: the last try comes about a day after
-    the first.
+    the first. A try that came to nobody, since no server could be reached or none let this deployment in, counts nothing:
+    its message waits as long as it is of use.
     """
 
     attempts_max: int = 30
+    """the most that the tries of a message count together"""
     delay_first: timedelta = timedelta(seconds=15)
     delay_max: timedelta = timedelta(hours=1)
     factor: float = 2.0
@@ -23,13 +25,14 @@ class RetryPolicy:
     """a delay is spread over ± this part of itself, so that what failed together does not return together"""
 
     def next_attempt(
-        self, attempts: int, now: datetime, deadline: datetime, random: Callable[[], float]
+        self, attempts: int, spent: int, now: datetime, deadline: datetime, random: Callable[[], float]
     ) -> datetime | None:
-        """When to try again after `attempts` tries (≥ 1); None when it is not worth it any more.
+        """When to try again after `attempts` tries (≥ 1), which together count `spent`; None when it is not worth it any
+        more.
 
         `random` gives a number in [0, 1).
         """
-        if attempts >= self.attempts_max:
+        if spent >= self.attempts_max:
             return None
         # The exponent is bounded so that a long life cannot overflow the float.
         growth = self.factor ** min(attempts - 1, 64)

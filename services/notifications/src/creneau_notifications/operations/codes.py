@@ -93,12 +93,21 @@ class SendCodeOperation:
         hashed = desk.keyring.hashed(address)
         code = f"{secrets.randbelow(10**DIGITS):0{DIGITS}}"
         expires = request.now + desk.limits.lifetime
+        digest = desk.keyring.code(hashed, code)
         async with call.service.transaction() as connection:
             await take_turn(connection, desk.limits, hashed, request.now, at("telecom"))
-            await codes.keep(connection, hashed, desk.keyring.code(hashed, code), expires)
+            earlier = await codes.keep(connection, hashed, digest, expires)
+
+        async def take_back() -> None:
+            """The earlier code works again. A turn in which somebody guessed stays counted: guesses are as few as turns."""
+            async with call.service.transaction() as connection:
+                sent = await codes.lock_sent(connection, hashed)
+                if await codes.take_back(connection, hashed, digest, earlier):
+                    await codes.uncount(connection, hashed, sent, request.now)
+
         minutes = math.floor(desk.limits.lifetime / timedelta(minutes=1))
         note = code_note(code, minutes, _language(given, request), desk.site_url)
-        await send(desk.post, way, address, note, at("telecom"))
+        await send(desk.post, way, address, note, at("telecom"), take_back)
         return answered({"name": "expires", "valueInstant": instant(expires)})
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import datetime
 from typing import Literal
@@ -89,8 +90,16 @@ async def take_turn(
     await codes.put_down(connection, address, limits.remembered(sent, now))
 
 
-async def send(post: NotePost, way: NoteWay, address: Address, note: Note, expression: str) -> None:
-    """Return once the note has left; Unprocessable or Unavailable, in words, otherwise."""
+async def send(
+    post: NotePost,
+    way: NoteWay,
+    address: Address,
+    note: Note,
+    expression: str,
+    take_back: Callable[[], Awaitable[None]],
+) -> None:
+    """Return once the note has left; Unprocessable or Unavailable, in words, otherwise. `take_back`: called when it is
+    certain that it has not left, to undo what was put down before."""
     try:
         await post.send(way, address, note)
     except DeliveryError as error:
@@ -98,6 +107,8 @@ async def send(post: NotePost, way: NoteWay, address: Address, note: Note, expre
         log.warning(
             "note not sent", channel=address.channel, permanent=error.permanent, smtp_code=error.smtp_code
         )
+        if error.has_not_left:
+            await take_back()
         raise _refused(expression) if error.permanent else _not_sent() from None
 
 

@@ -28,7 +28,7 @@ from creneau_notifications.operations.notes import (
     send,
     take_turn,
 )
-from creneau_notifications.storage import facts, recipients, visit_links
+from creneau_notifications.storage import codes, facts, recipients, visit_links
 from creneau_notifications.storage.addresses import Keyring
 from creneau_notifications.storage.visit_links import VisitLink
 from creneau_shared.database.pool import Connection
@@ -180,11 +180,19 @@ class RenewLinkOperation:
             way, address, contact = await self._reached(connection, link)
             hashed = desk.keyring.hashed(address)
             await take_turn(connection, desk.limits, hashed, request.now, at("token"))
-            number = await visit_links.renew(connection, link)
-        url = f"{desk.site_url}/rdv/{desk.keyring.visit_token(link.message, number)}"
+            newer = await visit_links.renew(connection, link)
+
+        async def take_back() -> None:
+            """The earlier link is the newest again."""
+            async with call.service.transaction() as connection:
+                sent = await codes.lock_sent(connection, hashed)
+                if await visit_links.take_back(connection, newer):
+                    await codes.uncount(connection, hashed, sent, request.now)
+
+        url = f"{desk.site_url}/rdv/{desk.keyring.visit_token(link.message, newer.number)}"
         said = given.first("language")
         language = contact.writes_in if not isinstance(said, str) else ("en" if said[:2] == "en" else "fr")
-        await send(desk.post, way, address, link_note(url, language), at("token"))
+        await send(desk.post, way, address, link_note(url, language), at("token"), take_back)
         return answered({"name": "channel", "valueCode": link.channel})
 
     async def _reached(self, connection: Connection, link: VisitLink) -> tuple[NoteWay, Address, Contact]:
@@ -269,8 +277,8 @@ def _closed(situation: Situation) -> CreneauError | None:
     match situation:
         case "ended":
             return Gone(
-                "Ce lien ne fonctionne plus : le rendez-vous est passé.",
-                "This link works no longer: the appointment is over.",
+                "Ce lien ne fonctionne plus : le rendez-vous n'est plus le vôtre, ou est passé.",
+                "This link works no longer: the appointment is no longer yours, or is over.",
                 code="expired",
                 expression=at("token"),
                 details_code="link-ended",

@@ -78,7 +78,9 @@ def _event(
     yield _organizer(organizer, organizer_name)
     yield text_line("STATUS", "CANCELLED" if occasion.kind is Kind.CANCELLATION else "CONFIRMED")
     yield b"TRANSP:OPAQUE\r\n"
-    yield raw_line("URL", occasion.page_url)
+    url = occasion.url_of(appointment)
+    if url is not None:
+        yield raw_line("URL", url)
 
 
 def _times(appointment: Occurrence, zone: ZoneInfo) -> tuple[datetime, datetime]:
@@ -112,8 +114,9 @@ def _description(occasion: Occasion, appointment: Occurrence, wording: Wording) 
         # The calendar shows its user's clock; a traveller to the visit wants the place's.
         when = occasion.told(appointment.start)
         lines.append(f"{wording.when}{wording.colon}{when}")
-    if occasion.kind is not Kind.CANCELLATION:
-        lines.append(f"{wording.manage}{wording.colon}{occasion.page_url}")
+    url = occasion.url_of(appointment)
+    if url is not None and occasion.kind is not Kind.CANCELLATION:
+        lines.append(f"{wording.manage}{wording.colon}{url}")
     return "\n".join(lines)
 
 

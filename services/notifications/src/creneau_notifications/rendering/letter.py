@@ -50,6 +50,8 @@ class Occasion:
     """pages for the public, no trailing slash"""
     visit_token: str = ""
     """token of the link to the visit; set as the message leaves"""
+    linked: str = ""
+    """id of the visit that the link opens, where that may be another one than the first told"""
     confirm_url: str | None = None
     """where the reader says whether the address is theirs, when nobody has said so yet"""
     reader_zone: ZoneInfo = PARIS
@@ -80,8 +82,13 @@ class Occasion:
 
     @property
     def page_url(self) -> str:
-        """Where the appointment can be seen, moved and cancelled."""
-        return f"{self.site_url}/rdv/{self.visit_token}"
+        """Where the appointment can be seen, moved and cancelled; the site, where the link opens none of those told."""
+        return next((url for one in self.occurrences if (url := self.url_of(one))), self.site_url)
+
+    def url_of(self, one: Occurrence) -> str | None:
+        """The link to one of the visits told; None: the message has none to it."""
+        linked = self.linked or self.event.appointment.id
+        return f"{self.site_url}/rdv/{self.visit_token}" if one.appointment == linked else None
 
     @property
     def is_elsewhere(self) -> bool:
@@ -145,7 +152,8 @@ def _lead(occasion: Occasion, wording: Wording) -> tuple[str, ...]:
     leads = wording.lead if len(occasion.occurrences) == 1 else wording.lead_of_several
     event, ended = occasion.event, _ended(occasion, wording)
     sentences = [leads[occasion.kind] if ended is None else ended.lead]
-    if occasion.kind is Kind.CHANGE and event.previous_start is not None and not event.together:
+    was_elsewhen = event.previous_start not in (None, event.appointment.start)
+    if occasion.kind is Kind.CHANGE and event.previous_start and was_elsewhen and not event.together:
         sentences.append(wording.previously.format(when=occasion.told(event.previous_start)))
     if occasion.kind is Kind.CANCELLATION:
         sentences += [] if ended is not None else _cancelled_by(event, wording)

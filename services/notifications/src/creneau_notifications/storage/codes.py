@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from creneau_notifications.storage.addresses import Hashed
@@ -38,8 +39,36 @@ async def put_down(connection: Connection, address: Hashed, sent: Sequence[datet
     )
 
 
-async def keep(connection: Connection, address: Hashed, digest: bytes, expires_at: datetime) -> None:
-    """Make this the one code of the contact; an earlier one works no more."""
+async def uncount(
+    connection: Connection, address: Hashed, sent: Sequence[datetime], counted_at: datetime
+) -> None:
+    """Forget what was counted for this letter box, which is locked, at that moment: it has not left."""
+    left = list(sent)
+    left.remove(counted_at)
+    await connection.execute(
+        "UPDATE contact_code_sent SET sent = $3 WHERE channel = $1 AND mailbox = $2",
+        address.channel,
+        address.mailbox,
+        left,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """A live code of a contact."""
+
+    digest: bytes
+    expires_at: datetime
+    tries: int
+
+
+async def keep(connection: Connection, address: Hashed, digest: bytes, expires_at: datetime) -> Code | None:
+    """Make this the one code of the contact; an earlier one, which is answered, works no more."""
+    row = await connection.fetchrow(
+        "SELECT digest, expires_at, tries FROM contact_code WHERE channel = $1 AND address = $2 FOR UPDATE",
+        address.channel,
+        address.exact,
+    )
     await connection.execute(
         "INSERT INTO contact_code (channel, address, digest, expires_at) VALUES ($1, $2, $3, $4)"
         " ON CONFLICT (channel, address) DO UPDATE SET digest = $3, expires_at = $4, tries = 0",
@@ -48,6 +77,28 @@ async def keep(connection: Connection, address: Hashed, digest: bytes, expires_a
         digest,
         expires_at,
     )
+    return Code(**row) if row is not None else None
+
+
+async def take_back(connection: Connection, address: Hashed, digest: bytes, earlier: Code | None) -> bool:
+    """Put the earlier code in the place of this one, which has not left; tries of this one count as tries of it. Returns
+    whether nobody has tried this one, and it was still the contact's."""
+    given = (address.channel, address.exact, digest)
+    if earlier is None:
+        tries = await connection.fetchval(
+            "DELETE FROM contact_code WHERE channel = $1 AND address = $2 AND digest = $3 RETURNING tries",
+            *given,
+        )
+    else:
+        tries = await connection.fetchval(
+            "UPDATE contact_code SET digest = $4, expires_at = $5, tries = tries + $6"
+            " WHERE channel = $1 AND address = $2 AND digest = $3 RETURNING tries - $6",
+            *given,
+            earlier.digest,
+            earlier.expires_at,
+            earlier.tries,
+        )
+    return bool(tries == 0)
 
 
 async def use(connection: Connection, address: Hashed, digest: bytes, now: datetime, tries_max: int) -> bool:

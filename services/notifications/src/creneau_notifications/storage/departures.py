@@ -16,13 +16,15 @@ WHERE done_at IS NULL AND recipient <> ALL($3::text[])
   AND NOT EXISTS (SELECT FROM message WHERE message.recipient = leaving.recipient
                   AND status = 'sending' AND lease_until > $1)
   AND (forget_by <= $1 OR (
-    NOT EXISTS (SELECT FROM message WHERE message.recipient = leaving.recipient AND status IN ('planned', 'sending'))
+    NOT EXISTS (SELECT FROM message JOIN recipient AS reached ON reached.reference = message.recipient
+                WHERE message.recipient = leaving.recipient AND status IN ('planned', 'sending'))
     AND NOT EXISTS (SELECT FROM unnest(awaited) AS expected (appointment)
                     WHERE NOT EXISTS (SELECT FROM appointment_state AS known
                                       WHERE known.appointment = expected.appointment
                                       AND known.event -> 'appointment' ->> 'status' = 'cancelled'))))
 ORDER BY asked_at LIMIT $2 FOR UPDATE SKIP LOCKED"""
-"""Recipients who have been told everything, or can wait no longer; waits for a message that is being sent."""
+"""Recipients who have been told everything, cannot be told (no contact is learnt of them any more), or can wait no longer;
+waits for a message that is being sent."""
 
 
 async def begin(

@@ -67,6 +67,8 @@ class Message:
     finished_at: datetime | None
     counted_for: bytes | None
     """the letter box (a keyed hash) whose allowance it has been counted against"""
+    spent: int
+    """how much its failed tries count together (`domain.retry`)"""
 
     @property
     def tells_of(self) -> tuple[Occurrence, ...]:
@@ -121,9 +123,10 @@ class Closing:
 
 @dataclass(frozen=True, slots=True)
 class Postponement:
-    """When a message is tried again."""
+    """When a message is tried again; `spends`: how much the try that failed counts."""
 
     at: datetime
+    spends: int = 1
 
 
 _FIELDS = (
@@ -142,6 +145,7 @@ _FIELDS = (
     "superseded",
     "finished_at",
     "counted_for",
+    "spent",
 )
 _COLUMNS = ", ".join(_FIELDS)
 _OF_MESSAGE = ", ".join(f"message.{name}" for name in _FIELDS)
@@ -225,6 +229,23 @@ async def plan(connection: Connection, planned: Sequence[Planned], now: datetime
         [wanted[row["id"]] for row in rows if row["is_new"]],
         [wanted[row["id"]] for row in rows if not row["is_new"]],
     )
+
+
+async def waiting(
+    connection: Connection, appointments: Collection[str], kinds: Collection[Kind]
+) -> Mapping[str, Mapping[str, Kind]]:
+    """The messages of these kinds that wait, or are in a sender's hands, by appointment and recipient; without those on
+    several visits of a series."""
+    rows = await connection.fetch(
+        "SELECT appointment, recipient, kind FROM message WHERE appointment = ANY($1::text[])"
+        " AND kind = ANY($2::text[]) AND finished_at IS NULL AND NOT superseded AND of_several IS NULL",
+        list(appointments),
+        list(kinds),
+    )
+    found: dict[str, dict[str, Kind]] = {}
+    for row in rows:
+        found.setdefault(row["appointment"], {})[row["recipient"]] = Kind(row["kind"])
+    return found
 
 
 async def supersede(
@@ -438,11 +459,12 @@ async def finish(
     rows = await connection.fetch(
         f"WITH {_CLAIMED}"
         " UPDATE message SET lease_until = NULL, next_attempt_at = coalesce(given.again_at, next_attempt_at),"
+        " spent = spent + given.spends,"
         f" status = CASE WHEN {_GIVEN_UP} THEN 'cancelled' ELSE given.status END,"
         f" reason = CASE WHEN {_GIVEN_UP} THEN 'superseded' ELSE given.reason END,"
         f" finished_at = CASE WHEN given.again_at IS NULL OR superseded THEN $1::timestamptz END"
-        " FROM locked JOIN unnest($2::uuid[], $3::integer[], $4::text[], $5::text[], $6::timestamptz[])"
-        " AS given (id, attempts, status, reason, again_at) USING (id)"
+        " FROM locked JOIN unnest($2::uuid[], $3::integer[], $4::text[], $5::text[], $6::timestamptz[],"
+        " $7::integer[]) AS given (id, attempts, status, reason, again_at, spends) USING (id)"
         f" WHERE {_STILL_CLAIMED} RETURNING message.id, message.status, message.reason, message.finished_at",
         now,
         [message.id for message, _ in finished],
@@ -450,6 +472,7 @@ async def finish(
         [end.status if isinstance(end, Closing) else Status.PLANNED for end in ends],
         [end.reason if isinstance(end, Closing) else None for end in ends],
         [None if isinstance(end, Closing) else end.at for end in ends],
+        [0 if isinstance(end, Closing) else end.spends for end in ends],
     )
     return [
         replace(
@@ -527,6 +550,7 @@ def _as_planned(planned: Planned, now: datetime) -> Message:
         superseded=False,
         finished_at=None,
         counted_for=None,
+        spent=0,
     )
 
 

@@ -154,6 +154,8 @@ message = Table(
     # The event of a message about several visits of a series; others tell of their appointment's last event.
     Column("of_several", JSONB),
     Column("attempts", Integer, nullable=False, server_default=text("0")),
+    # What its tries count together: none that came to nobody.
+    Column("spent", Integer, nullable=False, server_default=text("0")),
     Column("next_attempt_at", DateTime(timezone=True), nullable=False),
     Column("lease_until", DateTime(timezone=True)),
     Column("superseded", Boolean, nullable=False, server_default=text("false")),

@@ -66,14 +66,37 @@ async def take_back_try(connection: Connection, link: VisitLink) -> None:
     await connection.execute("UPDATE visit_link SET tries = tries - 1 WHERE message = $1", link.message)
 
 
-async def renew(connection: Connection, link: VisitLink) -> int:
-    """Let only a new link of the message work; returns its number."""
+@dataclass(frozen=True, slots=True)
+class Newer:
+    """A new link of a message, in the place of one that was answered wrongly so often (`tries_before`)."""
+
+    message: UUID
+    number: int
+    tries_before: int
+
+
+async def renew(connection: Connection, link: VisitLink) -> Newer:
+    """Let only a new link of the message work."""
+    tries = await connection.fetchval(
+        "SELECT tries FROM visit_link WHERE message = $1 FOR UPDATE", link.message
+    )
     number: int = await connection.fetchval(
         "INSERT INTO visit_link AS kept (message, number) VALUES ($1, 1) ON CONFLICT (message) DO UPDATE"
         " SET number = kept.number + 1, tries = 0 RETURNING number",
         link.message,
     )
-    return number
+    return Newer(link.message, number, tries or 0)
+
+
+async def take_back(connection: Connection, newer: Newer) -> bool:
+    """Let the link before this one, which has not left, work again; returns whether it was still the newest."""
+    status: str = await connection.execute(
+        "UPDATE visit_link SET number = number - 1, tries = tries + $3 WHERE message = $1 AND number = $2",
+        newer.message,
+        newer.number,
+        newer.tries_before,
+    )
+    return status != "UPDATE 0"
 
 
 async def sent_to(connection: Connection, message: UUID) -> str | None:

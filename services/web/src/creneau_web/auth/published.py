@@ -10,11 +10,10 @@ from typing import Any, Literal
 
 import httpx
 import structlog
-from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 
 from creneau_shared.logging import describe
-from creneau_shared.security.discovery import DISCOVERY_FAILURES, Silence, discover
+from creneau_shared.security.discovery import DISCOVERY_FAILURES, Silence, discover, fetch_keys
 from creneau_web.auth.checks import Claims, UnknownKeyError, signed_claims
 from creneau_web.auth.failure import LoginError
 
@@ -103,10 +102,8 @@ class Publication:
             raise LoginError("silent", "discovery")
         try:
             document = await discover(self._client, self._issuer)
-            answer = await self._client.get(str(document["jwks_uri"]))
-            answer.raise_for_status()
-            return Published(document, KeySet.import_key_set(answer.json()))
-        except (*DISCOVERY_FAILURES, JoseError) as error:
+            return Published(document, await fetch_keys(self._client, document))
+        except DISCOVERY_FAILURES as error:
             log.warning("login.provider_silent", issuer=self._issuer, error=describe(error))
             if self._known is not None:
                 return self._known

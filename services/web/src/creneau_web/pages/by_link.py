@@ -128,7 +128,7 @@ async def _is_their_own(page: Page, appointment: str) -> bool:
 
 
 async def _to_the_visit(page: Page, appointment: str) -> RedirectResponse:
-    asked = await waits_for_answer(page.fhir, appointment)
+    asked = await waits_for_answer(page.fhir, appointment, page.site.clock.now())
     return page.go(f"/rendez-vous/{appointment}{'/repondre' if asked else ''}")
 
 

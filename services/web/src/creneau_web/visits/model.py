@@ -88,7 +88,7 @@ class Visit:
     asked_until: datetime | None = None
     """until when it may"""
     asks_patient: bool = False
-    """whether the patient has still to agree"""
+    """whether the patient has still to agree to the visit, whatever other time the practice proposes"""
     other_time: OtherTime | None = None
     moved_because: str | None = None
     """why the practice has moved it, in its words"""
@@ -112,11 +112,15 @@ class Visit:
         several patients share it."""
         return self.is_live(now) and until is not None and until > now
 
-    @property
-    def waits_for_answer(self) -> bool:
-        """Whether the patient has something to answer: to the visit, or to another time for it."""
-        proposed = self.other_time is not None and self.other_time.by_practice
-        return self.status in LIVE and (proposed or self.asks_patient)
+    def waits_for_answer(self, now: datetime) -> bool:
+        """Whether the patient has something to answer that is to come: to the visit, or to another time for it."""
+        standing = self.standing(now)
+        proposed = standing is not None and standing.by_practice
+        return self.status in LIVE and (proposed or (self.asks_patient and self.start > now))
+
+    def standing(self, now: datetime) -> OtherTime | None:
+        """The other time that is proposed, while it may be accepted."""
+        return self.other_time if self.other_time is not None and self.other_time.start > now else None
 
     def is_live(self, now: datetime) -> bool:
         """Whether it is still to come."""

@@ -143,8 +143,9 @@ def _professional(references: Sequence[str], professionals: Sequence[Professiona
 def _asked(appointment: Mapping[str, Any]) -> tuple[bool, bool]:
     """Whether the practice has still to agree, and whether the patient has."""
     said = _said(appointment)
-    renegotiated = extension(appointment, COUNTER_PROPOSAL) is not None
-    return (False, "needs-action") in said, (True, "needs-action") in said and not renegotiated
+    other = _other_time(appointment, PARIS)
+    asks_patient = (True, "needs-action") in said and (other is None or other.by_practice)
+    return (False, "needs-action") in said, asks_patient
 
 
 def _is_hold(appointment: Mapping[str, Any]) -> bool:

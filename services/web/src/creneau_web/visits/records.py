@@ -68,7 +68,7 @@ async def patient_of(fhir: Fhir, id_: str) -> str | None:
     return next(iter(ids([str(actor.get("reference", "")) for actor in actors], "Patient")), None)
 
 
-async def waits_for_answer(fhir: Fhir, id_: str) -> bool:
+async def waits_for_answer(fhir: Fhir, id_: str, now: datetime) -> bool:
     """Whether the practice waits for the patient's answer to an appointment; not where it cannot be read."""
     try:
         read = await fhir.read("Appointment", id_)
@@ -77,7 +77,7 @@ async def waits_for_answer(fhir: Fhir, id_: str) -> bool:
     if "start" not in read.resource:
         return False
     found = visit_of(read.resource, Company())
-    return found.waits_for_answer and not found.offered
+    return found.waits_for_answer(now) and not found.offered
 
 
 async def _with_reason_of_slot(fhir: Fhir, visit: Visit) -> Visit:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from creneau_shared.errors import BadRequest
 from creneau_shared.fhir.rest.asynchronous import PATH
-from creneau_shared.fhir.rest.bundle_entries import check_bundle, split_url
+from creneau_shared.fhir.rest.bundle_entries import check_bundle, read_address, split_url
 from creneau_shared.fhir.rest.exchange import FhirRequest, json_object
 from creneau_shared.fhir.rest.operation import Operation
 from creneau_shared.fhir.rest.provenance import provenance_of
@@ -35,13 +35,17 @@ def check_at_once(service: FhirService, request: FhirRequest, route: Route) -> N
     """Refuses now what would be refused later anyway. The route has checked the address and the right to it. This checks
     the Provenance, the body, and what an operation can say of its input without looking anything up.
 
-    A Bundle's entries fail one by one, and a search over the system asks type by type: both later.
+    Of a Bundle's entries it checks the addresses; they fail one by one for other reasons, and a search over the system asks
+    type by type: both later.
     """
     provenance_of(service, request, writes=route.write is not None)
     if request.method in ("POST", "PUT") and "_search" not in request.path and request.body.strip():
         request.resource()
     if request.method == "POST" and not request.path:
-        check_bundle(request.resource())
+        bundle = request.resource()
+        check_bundle(bundle)
+        for index, entry in enumerate(bundle.get("entry", ())):
+            read_address(entry["request"], request.base_url, index)
     if route.check is not None:
         route.check()
 

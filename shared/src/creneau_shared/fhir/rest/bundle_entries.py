@@ -103,7 +103,7 @@ def _bare(entry: Any) -> Any:
 def read_entry(outer: FhirRequest, index: int, entry: Resource) -> RequestEntry:
     """Reads the entry as a request of the Bundle's sender; BadRequest for an unusable address or header."""
     wanted = entry["request"]
-    path, query = split_url(wanted["url"], outer.base_url, index)
+    path, query = read_address(wanted, outer.base_url, index)
     headers = {
         name: value
         for name, value in outer.headers.items()
@@ -188,6 +188,24 @@ def split_url(url: str, base_url: str, index: int) -> tuple[tuple[str, ...], lis
             code="value",
         ) from error
     return tuple(unquote(part) for part in parts.path.split("/") if part), query
+
+
+def read_address(
+    wanted: Mapping[str, Any], base_url: str, index: int
+) -> tuple[tuple[str, ...], list[tuple[str, str]]]:
+    """As `split_url`, of an entry's `request`; BadRequest for a Bundle within the Bundle, and for whatever else is not
+    a read of the base itself: a Bundle is counted, and carried out, by its own entries alone."""
+    path, query = split_url(wanted["url"], base_url, index)
+    if not path and wanted["method"] not in ("GET", "HEAD"):
+        raise BadRequest(
+            f"L'entrée {index} s'adresse à la base elle-même : un Bundle n'en contient pas d'autre, et seul GET y lit."
+            " Rien n'a été fait.",
+            f"Entry {index} is addressed to the base itself: a Bundle holds no other Bundle, and only GET reads there."
+            " Nothing was done.",
+            code="not-supported",
+            expression=f"Bundle.entry[{index}].request.url",
+        )
+    return path, query
 
 
 def located(error: CreneauError, index: int) -> CreneauError:

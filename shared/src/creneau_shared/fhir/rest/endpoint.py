@@ -7,7 +7,7 @@ into an OperationOutcome.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import cache
 from typing import Any
 from urllib.parse import unquote
@@ -39,6 +39,7 @@ from creneau_shared.fhir.rest.returning import as_preferred
 from creneau_shared.fhir.rest.server import FhirServer
 from creneau_shared.fhir.xml import to_xml
 from creneau_shared.limits import costs
+from creneau_shared.limits.callers import Caller
 from creneau_shared.security.access import COMPARTMENT, PUBLIC
 from creneau_shared.security.certificates import Regulators
 from creneau_shared.security.confirmation import Presented
@@ -91,14 +92,14 @@ class FhirEndpoint:
                 path = _segments(scope)
                 handed = self._service.limits.gateway.read(scope["headers"])
                 caller = self._callers.caller(principal, handed.address if handed else None)
-                await self._limiter.take(caller.counted, costs.of_request(path, declared_bytes(headers)))
+                body = await self._body(headers, receive, caller, path)
                 request = FhirRequest(
                     method=scope["method"],
                     path=path,
                     query=query,
                     raw_query=scope["query_string"].decode("ascii"),
                     headers=headers,
-                    body=await read_body(headers, receive, self._bodies.bytes_max(caller.standing, path)),
+                    body=body,
                     principal=principal,
                     now=self._service.clock.now(),
                     base_url=self._service.base_url,
@@ -113,12 +114,23 @@ class FhirEndpoint:
                     await self._limiter.take(caller.counted, entry_count(request.resource()))
                 answer = await self._server.answer(request)
                 as_preferred(answer, request)
-                body = await self._encode(answer.content, output)
-                self._limiter.charge(caller.counted, costs.of_answer(len(body)))
+                content = await self._encode(answer.content, output)
+                self._limiter.charge(caller.counted, costs.of_answer(len(content)))
         except Exception as error:
             answer = failure(error, language)
-            body = await self._encode(answer.content, output)
-        await _send(send, scope["method"], answer, body, output, _cache_control(request))
+            content = await self._encode(answer.content, output)
+        await _send(send, scope["method"], answer, content, output, _cache_control(request))
+
+    async def _body(
+        self, headers: Mapping[str, str], receive: Receive, caller: Caller, path: Sequence[str]
+    ) -> bytes:
+        """The body, decoded. The request is counted before it is read, by the length that it declares."""
+        declared = declared_bytes(headers)
+        await self._limiter.take(caller.counted, costs.of_request(path, declared))
+        body = await read_body(headers, receive, self._bodies.bytes_max(caller.standing, path))
+        if undeclared := costs.of_undeclared(len(body), declared):
+            await self._limiter.take(caller.counted, undeclared)
+        return body
 
     async def _read_large(self, request: FhirRequest) -> None:
         """Has a large resource read in the process beside; for `$validate`, it is read and judged there later."""

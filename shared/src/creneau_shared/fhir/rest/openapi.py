@@ -181,7 +181,10 @@ def _accepted() -> Schema:
         "Retry-After": "when to come for it, seconds",
     }
     return {
-        **_answer("With Prefer: respond-async, recorded; to be carried out.", "OperationOutcome"),
+        **_answer(
+            "With Prefer: respond-async (bulk data without it, too), recorded; to be carried out.",
+            "OperationOutcome",
+        ),
         "headers": {
             name: {"description": text, "schema": {"type": "string"}} for name, text in headers.items()
         },
@@ -246,17 +249,30 @@ def _system(server: FhirServer) -> Iterator[tuple[str, Schema]]:
         yield _polling(server.asynchronous.service)
     for operation in server.operations:
         if operation.allows(None, None):
-            yield f"/${operation.code}", {"post": _system_operation(operation)}
+            yield f"/${operation.code}", _system_operation(operation)
         for name in operation.types if operation.definition["type"] else ():
             if name not in server.service.types:
-                yield f"/{name}/${operation.code}", {"post": _system_operation(operation)}
+                yield f"/{name}/${operation.code}", _system_operation(operation)
 
 
 def _system_operation(operation: Operation) -> Schema:
     title = str(operation.definition["title"])
     name = str(operation.definition["name"])
-    answers = {"200": _answer("The answer of the operation.", "Resource")}
-    return _call(title, f"system{name}", answers, tag="system", body=_body("Parameters"), later=False)
+    answers = _answers_of(operation)
+    post = _call(title, f"system{name}", answers, tag="system", body=_body("Parameters"), later=False)
+    if operation.definition.get("affectsState"):
+        return {"post": post}
+    parameters = list(_primitive_inputs(operation.definition))
+    get = _call(title, f"system{name}ByGet", answers, tag="system", parameters=parameters, later=False)
+    return {"post": post, "get": get}
+
+
+def _answers_of(operation: Operation) -> dict[str, Schema]:
+    """The statuses of its success, but for 202 of what may be answered later."""
+    if operation.later:
+        return {"202": {"$ref": "#/components/responses/Accepted"}}
+    created = {"201": _answer("What the operation has made.", "Resource")} if operation.creates else {}
+    return {"200": _answer("The answer of the operation.", "Resource"), **created}
 
 
 def _polling(service: str) -> tuple[str, Schema]:
@@ -383,7 +399,8 @@ def _compartments(server: FhirServer, name: str) -> Iterator[tuple[str, Schema]]
 def _operation(operation: Operation, name: str) -> Iterator[tuple[str, Schema]]:
     definition = operation.definition
     code, title = operation.code, str(definition.get("title", definition["name"]))
-    answers = {"200": _answer("The answer of the operation.", "Resource")}
+    answers, later = _answers_of(operation), not operation.secret
+    media = (JSON, XML, *operation.more_media)
     for level, path, given in (
         ("type", f"/{name}/${code}", ()),
         ("instance", f"/{name}/{{id}}/${code}", ("id",)),
@@ -392,12 +409,20 @@ def _operation(operation: Operation, name: str) -> Iterator[tuple[str, Schema]]:
             continue
         identity = f"{level}{code.title()}{name}"
         post = _call(
-            title, f"{identity}ByPost", answers, tag=name, parameters=_refs(*given), body=_body("Resource")
+            title,
+            f"{identity}ByPost",
+            answers,
+            tag=name,
+            parameters=_refs(*given, *(("Idempotency-Key",) if operation.keyed else ())),
+            body=_body("Resource", media),
+            later=later,
         )
         methods = {"post": post}
         if not definition.get("affectsState"):
             parameters = [*_refs(*given), *_primitive_inputs(definition)]
-            methods["get"] = _call(title, f"{identity}ByGet", answers, tag=name, parameters=parameters)
+            methods["get"] = _call(
+                title, f"{identity}ByGet", answers, tag=name, parameters=parameters, later=later
+            )
         yield path, methods
 
 

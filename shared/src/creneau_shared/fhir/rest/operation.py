@@ -32,6 +32,12 @@ class Operation:
     """whether what it takes or answers must be kept nowhere: it is carried out at once, never recorded"""
     later: bool = False
     """whether it is answered later whatever the client prefers (bulk data)"""
+    keyed: bool = False
+    """whether it is carried out once for each Idempotency-Key"""
+    creates: bool = False
+    """whether it answers 201 with what it has made"""
+    more_media: tuple[str, ...] = ()
+    """media types that its body may have beside FHIR's JSON and XML"""
     check: Callable[[OperationCall], object] | None = field(default=None, repr=False)
     """raises the refusals that are known before a call is recorded for later; `handler` checks them again"""
 

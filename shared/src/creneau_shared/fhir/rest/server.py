@@ -85,6 +85,7 @@ class FhirServer:
 
     async def take_part(self, connection: Connection, request: FhirRequest) -> Answer:
         """Carry out one request, whose rights are known, as a part of the transaction of `connection`."""
+        self.service.unseal(request)
         route = self._route(request)
         with self.service.in_words():
             if route.read is not None:

@@ -42,8 +42,9 @@ OPENINGS: Final[Mapping[str, tuple[str, str]]] = {
         "Slot.appointmentType of the slots of this opening, or of all.",
     ),
     "opening-new-patients": (
-        "Si l'ouverture est pour de nouveaux patients (true), ou pour ceux que le cabinet connaît (false).",
-        "Whether the opening is for new patients (true), or for those whom the practice knows (false).",
+        "Si l'ouverture est pour tous, même si l'agenda ne l'est pas (true), ou pour ceux que le cabinet connaît (false).",
+        "Whether the opening is for everybody, even where the agenda is not (true), or for those whom the practice knows"
+        " (false).",
     ),
     "opening-mode": (
         "Comment on vient : on-site (au cabinet), home (à domicile) ou video.",
@@ -58,8 +59,9 @@ OPENINGS: Final[Mapping[str, tuple[str, str]]] = {
         "The opening holds in the school holidays of the place only (only), or only outside of them (except).",
     ),
     "slot-new-patients": (
-        "Si le créneau est pour de nouveaux patients (true), ou pour ceux que le cabinet connaît (false).",
-        "Whether the slot is for new patients (true), or for those whom the practice knows (false).",
+        "Si le créneau est pour tous, même si l'agenda ne l'est pas (true), ou pour ceux que le cabinet connaît (false).",
+        "Whether the slot is for everybody, even where the agenda is not (true), or for those whom the practice knows"
+        " (false).",
     ),
     "reschedule-reason": (
         "Pourquoi le cabinet a déplacé ce rendez-vous.",

@@ -46,8 +46,10 @@ _OWN_MEANINGS: Final[Mapping[str, tuple[str, str]]] = {
         " afternoon (until 18:00) or evening; several: one of them.",
     ),
     "waiting-near": (
-        "Autour de quel point : latitude|longitude|distance|km, comme le paramètre de recherche near ; 100 km au plus.",
-        "Around which point: latitude|longitude|distance|km, as the search parameter near has it; 100 km at most.",
+        "Autour de quel point : latitude|longitude|distance|km, comme l'écrit le paramètre de recherche near ; 10 km si"
+        " aucune distance n'est dite, 100 km au plus.",
+        "Around which point: latitude|longitude|distance|km, as the search parameter near writes it; 10 km without a"
+        " distance, 100 km at most.",
     ),
     "double-booking-reason": (
         "Pourquoi le patient peut avoir un autre rendez-vous à la même heure ; dit par un cabinet, jamais par le patient.",
@@ -169,6 +171,18 @@ _OWN_MEANINGS: Final[Mapping[str, tuple[str, str]]] = {
         " est corrigée.",
         "The period ends as the patient comes of age: the server writes it, and moves it when the birth date is"
         " corrected.",
+    ),
+    "accessibility": (
+        "Ce que ce lieu ou cette offre permet : wheelchair (fauteuil roulant) et d'autres codes du cabinet ; les recherches"
+        " trouvent par ce code ($find-care, $soonest).",
+        "What this place or offer allows for: wheelchair, and other codes of the practice's; searches find by the code"
+        " ($find-care, $soonest).",
+    ),
+    "new-patients": (
+        "Si ce professionnel, cette offre ou cet agenda accueille de nouveaux patients ; dit à qui cherche, ne refuse"
+        " personne (schedule-known-patients-only refuse).",
+        "Whether this professional, offer or agenda takes new patients; tells those who search, refuses nobody"
+        " (schedule-known-patients-only does).",
     ),
     "proxy-accepted-on": (
         "Quand un compte a repris cette représentation par son invitation ; le serveur l'écrit.",

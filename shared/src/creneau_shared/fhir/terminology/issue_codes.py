@@ -313,7 +313,10 @@ ISSUE_CODES: Final[Mapping[str, tuple[str, str]]] = {
     "no-codes-by-email": ("Pas de courriels ici", "No e-mails from here"),
     "link-required": ("Lien absent", "Link missing"),
     "link-unknown": ("Lien qui ne mène à rien", "Link that leads nowhere"),
-    "link-ended": ("Lien d'un rendez-vous passé", "Link of an appointment that is over"),
+    "link-ended": (
+        "Lien d'un rendez-vous passé, ou qui n'est plus celui de la personne",
+        "Link of an appointment that is over, or no longer the person's",
+    ),
     "link-replaced": ("Lien remplacé par un plus récent", "Link with a newer one in its place"),
     "link-blocked": ("Lien fermé par trop de réponses inexactes", "Link ended by too many wrong answers"),
     "link-cancelled": ("Lien d'un rendez-vous annulé", "Link of a cancelled appointment"),

@@ -9,18 +9,20 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from creneau_shared.errors import BadRequest, NotFound
 from creneau_shared.fhir.datatypes import whole_number
 from creneau_shared.fhir.outcome import Language
 from creneau_shared.fhir.terminology import questions
 from creneau_shared.fhir.terminology.catalogue import catalogue, value_set_catalogue
+from creneau_shared.fhir.terminology.expansion import sources
 from creneau_shared.fhir.terminology.model import CodeSystem, ValueSet
 from creneau_shared.fhir.terminology.questions import Coding
 
 Resource = dict[str, Any]
 Entries = Sequence[tuple[str, Any]]
+Published = TypeVar("Published", CodeSystem, ValueSet)
 
 HL7: Final = "http://hl7.org/fhir/OperationDefinition/"
 IGNORED: Final = frozenset({"_format", "_pretty"})
@@ -48,6 +50,13 @@ class Call:
         if value is not None and not isinstance(value, str):
             raise _wrong(name, "un texte", "a text")
         return value or None
+
+    def texts(self, name: str) -> list[str]:
+        """All string values of a parameter that repeats; BadRequest when one is no string."""
+        found = [value for key, value in self.entries if key == name]
+        if not all(isinstance(value, str) for value in found):
+            raise _wrong(name, "des textes", "texts")
+        return found
 
     def required(self, name: str) -> str:
         """As `text`; BadRequest when the parameter is missing."""
@@ -124,37 +133,55 @@ def _wrong(name: str, fr: str, en: str) -> BadRequest:
 
 
 def _value_set(call: Call) -> ValueSet:
-    """The value set of the instance, or of `url`."""
+    """The value set of the instance, or of `url`; NotFound when another version is requested than is held."""
     if call.id is not None:
         found = next((v for v in value_set_catalogue().values() if v.id == call.id), None)
         if found is None:
             raise _unknown(call)
-        return found
-    return questions.value_set(call.required("url"))
+    else:
+        url = call.required("url")
+        found = _held(questions.value_set(url), url.partition("|")[2], "url")
+    return _held(found, call.text("valueSetVersion"), "valueSetVersion")
 
 
-def _code_system(call: Call, url: str | None) -> CodeSystem:
-    """The code system of the instance, or of a URL; BadRequest when neither is given."""
+def _code_system(call: Call, url: str | None, name: str = "system") -> CodeSystem:
+    """The code system of the instance, or of a URL; BadRequest when neither is given, NotFound when another version is
+    requested than is held."""
     if call.id is not None:
         found = next((s for s in catalogue().values() if s.id == call.id), None)
         if found is None:
             raise _unknown(call)
-        return found
-    return questions.code_system(url or call.required("system"))
+    else:
+        url = url or call.required("system")
+        found = _held(questions.code_system(url), url.partition("|")[2], name)
+    return _held(found, call.text("version"), "version")
 
 
-def _in_version(call: Call, system: CodeSystem, name: str = "version") -> CodeSystem:
-    """The code system, of which one version is held; NotFound when another version is requested."""
-    asked = call.text(name)
-    if asked is not None and asked != system.version:
-        held = system.version or "–"
-        raise NotFound(
-            f"{system.url} n'est pas tenu ici dans la version {asked}, mais dans celle-ci : {held}.",
-            f"{system.url} is not held here in version {asked}, but in this one: {held}.",
-            expression=name,
-            details_code="unknown-code-system",
-        )
-    return system
+def _held(found: Published, asked: str | None, name: str) -> Published:
+    """What is held, in one version; NotFound when another version is requested by the parameter `name`."""
+    if asked and asked != found.version:
+        details = "unknown-code-system" if isinstance(found, CodeSystem) else "unknown-value-set"
+        raise _another_version(found.url, asked, found.version, name, details)
+    return found
+
+
+def _another_version(url: str, asked: str, held: str | None, name: str, details: str) -> NotFound:
+    return NotFound(
+        f"{url} n'est pas tenu ici dans la version {asked}, mais dans celle-ci : {held or '–'}.",
+        f"{url} is not held here in version {asked}, but in this one: {held or '–'}.",
+        expression=name,
+        details_code=details,
+    )
+
+
+def _require_systems(call: Call, of: ValueSet) -> None:
+    """NotFound when a code system of the value set is requested in another version than is held."""
+    held = dict(canonical.partition("|")[::2] for canonical in sources(of.url)[0])
+    for name in _SYSTEM_VERSIONS:
+        for canonical in call.texts(name):
+            url, _, asked = canonical.partition("|")
+            if asked and asked != held.get(url, asked):
+                raise _another_version(url, asked, held[url], name, "unknown-code-system")
 
 
 def _unknown(call: Call) -> NotFound:
@@ -162,8 +189,10 @@ def _unknown(call: Call) -> NotFound:
 
 
 def _expand(call: Call) -> Resource:
+    of = _value_set(call)
+    _require_systems(call, of)
     return questions.expand(
-        _value_set(call),
+        of,
         now=call.now,
         text=call.text("filter") or "",
         offset=call.number("offset") or 0,
@@ -171,20 +200,22 @@ def _expand(call: Call) -> Resource:
         active_only=call.flag("activeOnly"),
         language=call.shown_in(),
         definition=call.flag("includeDefinition"),
+        without=call.texts("exclude-system"),
     )
 
 
 def _lookup(call: Call) -> Resource:
     coding = call.codings()[0]
     properties = {str(value) for name, value in call.entries if name == "property"}
-    system = _in_version(call, _code_system(call, coding.system))
+    system = _code_system(call, coding.system)
     return questions.lookup(system, coding.code, properties, call.shown_in())
 
 
 def _validate_in_system(call: Call) -> Resource:
     codings = call.codings()
     call.flag("abstract")
-    system = _in_version(call, _code_system(call, call.text("url") or codings[0].system))
+    url = call.text("url")
+    system = _code_system(call, url or codings[0].system, "url" if url else "system")
     own = next((coding for coding in codings if coding.system in (None, system.url)), None)
     if own is None:
         raise BadRequest(
@@ -200,7 +231,7 @@ def _validate_in_set(call: Call) -> Resource:
     if call.first("code") is not None:
         system = call.required("system")
         if call.text("systemVersion") is not None:
-            _in_version(call, questions.code_system(system), "systemVersion")
+            _held(questions.code_system(system), call.text("systemVersion"), "systemVersion")
     call.flag("abstract")
     return questions.validate_in_set(_value_set(call), codings, call.shown_in())
 
@@ -215,9 +246,9 @@ def _subsumes(call: Call) -> Resource:
                 "codingA and codingB must be of the same system.",
                 expression="codingB",
             )
-        system = _in_version(call, _code_system(call, first.system))
+        system = _code_system(call, first.system)
         return questions.subsumes(system, first.code, second.code)
-    system = _in_version(call, _code_system(call, call.text("system")))
+    system = _code_system(call, call.text("system"))
     return questions.subsumes(system, call.required("codeA"), call.required("codeB"))
 
 
@@ -284,9 +315,11 @@ def _definition(
 _ASKED = ("code:code", "system:uri", "display:string", "coding:Coding", "codeableConcept:CodeableConcept")
 _OF_VERDICT = ("displayLanguage:code", "abstract:boolean")
 _WITHOUT_EFFECT = ("date:dateTime",)
-"""a parameter of R4 that changes no answer here. Nor do `abstract` and, of `$expand`, `includeDesignations`,
-`excludeNested` and similar: one version of each system and value set is held, flat, without abstract codes, with one
-label for each code"""
+"""a parameter of R4 that changes no answer here. Nor do `abstract` and, of `$expand`, `designation`,
+`includeDesignations`, `excludeNested` and similar: one version of each system and value set is held, flat, without
+abstract codes, with one label for each code"""
+_SYSTEM_VERSIONS = ("system-version", "check-system-version", "force-system-version")
+"""parameters of `$expand` that name the version of a code system (`system|version`)"""
 _VERDICT = [_out("result", "boolean", 1), _out("message", "string", 0), _out("display", "string", 0)]
 
 _ALL: Final = (
@@ -297,6 +330,7 @@ _ALL: Final = (
             "Codes d'un jeu de valeurs / Codes of a value set",
             _in(
                 "url:uri",
+                "valueSetVersion:string",
                 "filter:string",
                 "offset:integer",
                 "count:integer",
@@ -305,9 +339,13 @@ _ALL: Final = (
                 "includeDefinition:boolean",
                 *_WITHOUT_EFFECT,
                 "includeDesignations:boolean",
+                "designation:string",
                 "excludeNested:boolean",
                 "excludeNotForUI:boolean",
                 "excludePostCoordinated:boolean",
+                "exclude-system:canonical",
+                *(f"{name}:canonical" for name in _SYSTEM_VERSIONS),
+                many=("designation", "exclude-system", *_SYSTEM_VERSIONS),
             ),
             [_out("return", "ValueSet", 1)],
             instance=True,
@@ -319,7 +357,14 @@ _ALL: Final = (
             "ValueSet",
             "validate-code",
             "Code d'un jeu de valeurs ? / Code of a value set?",
-            _in("url:uri", *_ASKED, "systemVersion:string", *_OF_VERDICT, *_WITHOUT_EFFECT),
+            _in(
+                "url:uri",
+                "valueSetVersion:string",
+                *_ASKED,
+                "systemVersion:string",
+                *_OF_VERDICT,
+                *_WITHOUT_EFFECT,
+            ),
             _VERDICT,
             instance=True,
         ),

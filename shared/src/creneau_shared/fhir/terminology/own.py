@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from creneau_shared.fhir.datatypes import PRIMITIVES
 from creneau_shared.fhir.invariants import all_invariants
 from creneau_shared.fhir.outcome import ISSUE_SYSTEM
+from creneau_shared.fhir.terminology.extension_codes import EXTENSION_CODES
 from creneau_shared.fhir.terminology.issue_codes import ISSUE_CODES
 from creneau_shared.fhir.terminology.model import CodeSystem, Concept, ValueSet
 
@@ -18,6 +19,7 @@ DELEGATIONS = BASE + "CodeSystem/delegation"
 CONFIDENTIALITY = BASE + "CodeSystem/confidentiality"
 SPECIALTIES = "https://mos.esante.gouv.fr/NOS/TRE_R38-SpecialiteOrdinale/FHIR/TRE-R38-SpecialiteOrdinale"
 VISIT_TYPES = "http://terminology.hl7.org/CodeSystem/v3-ActCode"
+SLOT_TYPES = "https://mos.esante.gouv.fr/NOS/TRE_R314-TypeCreneau/FHIR/TRE-R314-TypeCreneau"
 BOOKABLE_VISITS = ("AMB", "HH", "VR")
 USED_WITH: Mapping[str, tuple[str, ...]] = {
     SPECIALTIES: ("Appointment", "HealthcareService", "Schedule", "Slot"),
@@ -61,7 +63,7 @@ def _issue_concepts() -> Iterable[tuple[str, str, str]]:
 
 
 def own_code_systems() -> tuple[CodeSystem, ...]:
-    """Our code systems: of OperationOutcomes, of the audit trail, of labels and of delegations."""
+    """Our code systems: of OperationOutcomes, of the audit trail, of labels, of delegations and of our extensions."""
     return (
         CodeSystem(
             ISSUE_SYSTEM,
@@ -146,11 +148,48 @@ def own_code_systems() -> tuple[CodeSystem, ...]:
             language="fr",
             contexts=("OrganizationAffiliation",),
         ),
+        *_extension_systems(),
+    )
+
+
+def _extension_systems() -> Iterable[CodeSystem]:
+    for id_, said in EXTENSION_CODES.items():
+        yield CodeSystem(
+            f"{BASE}CodeSystem/{id_}",
+            f"Creneau{said.name}",
+            PUBLISHER,
+            _concepts((code, fr, en) for code, (fr, en) in said.codes.items()),
+            VERSION,
+            f"Créneau : {said.title}",
+            language="fr",
+            contexts=(said.context,),
+        )
+
+
+def _extension_value_sets() -> Iterable[ValueSet]:
+    for id_, said in EXTENSION_CODES.items():
+        yield ValueSet(
+            f"{BASE}ValueSet/{id_}",
+            f"Creneau{said.name}Codes",
+            PUBLISHER,
+            {"include": [{"system": f"{BASE}CodeSystem/{id_}"}]},
+            VERSION,
+            f"Créneau : {said.title}",
+            contexts=(said.context,),
+        )
+    yield ValueSet(
+        f"{BASE}ValueSet/opening-visibility",
+        "CreneauOpeningVisibilityCodes",
+        PUBLISHER,
+        {"include": [{"system": SLOT_TYPES}]},
+        VERSION,
+        "Créneau : à qui les créneaux sont montrés",
+        contexts=("Schedule",),
     )
 
 
 def own_value_sets() -> tuple[ValueSet, ...]:
-    """Our value sets for booking: specialties, and ways of meeting."""
+    """Our value sets: specialties and ways of meeting that can be booked, and the codes of our extensions."""
     return (
         ValueSet(
             BASE + "ValueSet/bookable-specialty",
@@ -170,4 +209,5 @@ def own_value_sets() -> tuple[ValueSet, ...]:
             "Créneau : cabinet, domicile ou téléconsultation",
             contexts=USED_WITH[VISIT_TYPES],
         ),
+        *_extension_value_sets(),
     )

@@ -5,7 +5,7 @@ Each function takes plain values and returns the resource that answers; raises N
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -80,13 +80,17 @@ def expand(
     active_only: bool = False,
     language: Language = "fr",
     definition: bool = False,
+    without: Sequence[str] = (),
 ) -> Resource:
     """`$expand`: the ValueSet with the codes that match `text`, `count` of them from `offset`.
 
     A code is found when each word of `text` begins a word of its label (accents and case do not count), or when
-    the code itself begins with `text`. `definition`: includes the composition of the value set.
+    the code itself begins with `text`. `definition`: includes the composition of the value set. `without`: code systems
+    whose codes are left out, as canonicals; one in another version than is used leaves out nothing.
     """
-    members = expansion(of.url) or ()
+    systems, value_sets = sources(of.url)
+    left_out = {used.partition("|")[0] for used in systems if {used, used.partition("|")[0]} & set(without)}
+    members = [member for member in expansion(of.url) or () if member.system not in left_out]
     kept = [m for m in members if _finds(text, m) and not (active_only and m.closed)]
     page = kept[offset:] if count is None else kept[offset : offset + count]
     asked: list[Resource] = []
@@ -103,11 +107,12 @@ def expand(
         asked.append({"name": "activeOnly", "valueBoolean": True})
     if definition:
         asked.append({"name": "includeDefinition", "valueBoolean": True})
-    systems, value_sets = sources(of.url)
+    asked += [{"name": "exclude-system", "valueUri": canonical} for canonical in without]
     asked += [{"name": "used-codesystem", "valueUri": canonical} for canonical in systems]
     asked += [{"name": "used-valueset", "valueUri": canonical} for canonical in value_sets]
+    content = "|".join((of.url, text, str(active_only), *without))
     expanded: Resource = {
-        "identifier": f"urn:uuid:{uuid5(NAMESPACE_URL, f'{of.url}|{text}|{active_only}')}",
+        "identifier": f"urn:uuid:{uuid5(NAMESPACE_URL, content)}",
         "timestamp": now.isoformat(timespec="seconds"),
         "total": len(kept),
         **paging,

@@ -28,6 +28,13 @@ class AnsweredAfterEnd(Refusal):
 
 
 @dataclass(eq=False)
+class AnsweredAfterStart(Refusal):
+    """An acceptance would book a request whose time (`start`) has come."""
+
+    start: datetime
+
+
+@dataclass(eq=False)
 class AnswerOrder(Refusal):
     """An answer says only one end of a time, or its end is not after its start."""
 
@@ -46,7 +53,7 @@ class ProposalNotInAgenda(Refusal):
 
 @dataclass(eq=False)
 class ProposalBegun(Refusal):
-    """The proposed time has begun or is over."""
+    """The time that is proposed, or accepted, has begun or is over."""
 
     start: datetime
 

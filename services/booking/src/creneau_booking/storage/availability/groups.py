@@ -2,8 +2,9 @@
 
 A slot that has several places is claimed place by place: the UPDATE takes what is left and never more, under the lock of
 the slot's row. The first who comes opens the group, and with it takes the time of the agenda's people, who are occupied
-once, by the group (`Slot/` and the slot's id), however many come; the last who leaves gives it back. Each patient's own
-time is taken by their own appointment.
+once, by the group (`Slot/` and the slot's id), however many come; the last who leaves gives it back. Whom an appointment
+names beside them is taken by the group too, until nobody who stays names them. Each patient's own time is taken by their
+own appointment.
 """
 
 from __future__ import annotations
@@ -15,10 +16,14 @@ from uuid import UUID
 
 from creneau_booking.domain.appointment import SlotFact
 from creneau_booking.domain.refusals.slots import GroupFull, PlaceTaken
+from creneau_booking.domain.rules import exclusive_actors, to_resolve
+from creneau_booking.storage.appointment_mapper import facts
+from creneau_booking.storage.availability.actors import resolve
 from creneau_booking.storage.freed import note_agendas
 from creneau_booking.storage.places import GROUP, balance_sql, left_sql, status_sql
-from creneau_booking.storage.slot_rows import SUPERSEDE, SUPERSEDED, slot_key
+from creneau_booking.storage.slot_rows import KEY_SQL, SUPERSEDE, SUPERSEDED, slot_key
 from creneau_shared.database.pool import Connection
+from creneau_shared.fhir.json import loads
 
 _FULL_KEY = "(slot.schedule_key, slot.start, slot.id) = (place.schedule_key, place.start, place.id)"
 _LEFT = left_sql("slot", "slot.kind_key")
@@ -50,6 +55,18 @@ WITH gone AS (
 )
 SELECT gone + come = 0 OR EXISTS (SELECT FROM claimed) FROM turn
 """
+# The actors whom the group (`slot`) takes beside its agenda's.
+_BESIDE = f"""ARRAY(
+  SELECT actor FROM occupancy WHERE appointment_id = '{GROUP}' || slot.id AND actor NOT IN (
+    SELECT actor FROM agenda_actor WHERE agenda_actor.schedule_key = slot.schedule_key) ORDER BY 1)"""
+_BESIDE_OF = f"SELECT {_BESIDE} FROM slot WHERE id = $1"
+# Whoever has a slot alone takes whom they name themselves (see `rules.claim_for`).
+_OTHERS = f"""
+SELECT content FROM slot_place JOIN appointment ON appointment.id = slot_place.appointment_id
+WHERE slot_id = $1 AND appointment.id <> $2 AND NOT EXISTS (
+  SELECT FROM slot WHERE taken_by = appointment.id AND slot.id = ANY(ARRAY(
+    SELECT {KEY_SQL.format(id="substr(t, 11)")} FROM unnest(terms) AS t WHERE t ~ '^slot=Slot/[^/]+$')))
+"""
 _LOCK = """
 SELECT slot.id FROM slot WHERE slot.id = ANY($2::uuid[])
   AND EXISTS (SELECT FROM slot_place WHERE slot_id = slot.id AND appointment_id = $1)
@@ -74,7 +91,8 @@ WITH gone AS (
 ), superseded AS (
   {SUPERSEDE} SELECT * FROM changed
 )
-SELECT coalesce(slot.name, slot.id::text) AS id, slot.id AS key, slot.start, place.empty, 'Schedule/' || schedule.id AS schedule
+SELECT coalesce(slot.name, slot.id::text) AS id, slot.id AS key, slot.start, place.empty,
+  'Schedule/' || schedule.id AS schedule, {_BESIDE} AS beside
 FROM place JOIN slot ON {_FULL_KEY} JOIN schedule ON schedule.key = place.schedule_key
 """
 _RESIZE = f"""
@@ -94,13 +112,15 @@ WITH place AS MATERIALIZED (
 
 @dataclass(frozen=True, slots=True)
 class Released:
-    """A slot in which an appointment had places: its agenda (a reference), and whether nobody has one any more."""
+    """A slot in which an appointment had places: its agenda (a reference), whether nobody has one any more, and whom its
+    group takes beside the agenda's people."""
 
     id: str
     key: UUID
     start: datetime
     schedule: str
     empty: bool
+    beside: Sequence[str]
 
 
 def group_of(slot: SlotFact) -> str:
@@ -141,6 +161,21 @@ async def release_places(
         return []
     rows = await connection.fetch(_RELEASE, appointment_id, keys, now)
     return [Released(**row) for row in rows]
+
+
+async def beside_agenda(connection: Connection, group: UUID) -> Sequence[str]:
+    """The actors whom the group of a slot (its key) takes beside those of the agenda."""
+    beside: Sequence[str] = await connection.fetchval(_BESIDE_OF, group) or ()
+    return beside
+
+
+async def named_by_others(connection: Connection, group: UUID, appointment_id: str) -> frozenset[str]:
+    """The actors whom the group of a slot (its key) takes for others than this appointment: whom they name."""
+    rows = await connection.fetch(_OTHERS, group, appointment_id)
+    visits = [facts(loads(row["content"]), "") for row in rows]
+    named = sorted({reference for visit in visits for reference in to_resolve(visit)})
+    resolved = await resolve(connection, named) if named else {}
+    return frozenset(actor for visit in visits for actor in exclusive_actors(visit, (), resolved))
 
 
 async def groups_of(connection: Connection, appointments: Sequence[str]) -> dict[str, list[str]]:

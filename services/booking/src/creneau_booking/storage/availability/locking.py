@@ -23,10 +23,11 @@ from creneau_shared.security.rights import OWNER
 
 # The values are hidden from the planner: see `taking`.
 # A slot is out of reach if another appointment has it and its hold has not run out, or if its agenda does not offer it:
-# whoever wants it is refused whatever happens meanwhile, and so need not wait for their turn.
+# whoever wants it is refused whatever happens meanwhile, and so need not wait for their turn. What the appointment names
+# already is not judged anew: an overbooked slot is another one's.
 _FOUND = """
 WITH found AS MATERIALIZED (
-  SELECT schedule_key, start, id, taken_by, CASE
+  SELECT schedule_key, start, id, taken_by, id <> ALL((SELECT $11::uuid[])::uuid[]) AND CASE
     WHEN taken_by IS NULL THEN said <> 'free' AND NOT ($10 AND said = 'busy-tentative')
     WHEN places IS NOT NULL THEN status <> 'free' AND NOT EXISTS (
       SELECT FROM slot_place LEFT JOIN hold USING (appointment_id)
@@ -133,12 +134,14 @@ async def lock_slots(
     holder: Holder | None,
     *,
     by: str,
+    had: Sequence[str] = (),
     now: datetime,
     marked: bool = False,
 ) -> Locked:
     """Locks these slots for the appointment `by` (id), and with them the time of their agendas' people and of `people`
     (actors that are in one place only). Returns the slots' facts; slots that do not exist are missing. If somebody else has
-    one of them, nothing is locked, and the facts are as they are: so a thousand who want one slot are refused side by side.
+    one of them that is not among those it `had`, nothing is locked, and the facts are as they are: so a thousand who want
+    one slot are refused side by side.
     Also looks up `patients` (ids), who is taken with the roles and places `named` (references), how many slots the `holder`
     holds, and whether it is these. `marked`: slots that their agenda says to be `busy-tentative` are within reach.
 
@@ -158,6 +161,7 @@ async def lock_slots(
         *by_kind(named),
         *(holder or (None, None)),
         marked,
+        [slot_key(id_) for id_ in had],
     )
     month = month_of(connection, "slot", near, near, now) if near is not None else "slot"
     rows: Sequence[Any] = []

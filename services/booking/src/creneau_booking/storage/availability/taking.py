@@ -6,14 +6,21 @@ makes the slots of others in that time unavailable, or free again.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from uuid import UUID
 
 from creneau_booking.domain.appointment import Appointment
 from creneau_booking.domain.rules import Claim, Cut
 from creneau_booking.domain.status import SlotStatus
-from creneau_booking.storage.availability.groups import claim_places, group_of, release_places
+from creneau_booking.storage.availability.groups import (
+    beside_agenda,
+    claim_places,
+    group_of,
+    named_by_others,
+    release_places,
+)
 from creneau_booking.storage.availability.rule import JUDGED, KEEP_CLOSED, UNDER_CLOSURES
 from creneau_booking.storage.freed import IS_AWAITED, note_freed
 from creneau_booking.storage.overbookings import left
@@ -47,6 +54,7 @@ ON CONFLICT ON CONSTRAINT ex_occupancy DO NOTHING RETURNING actor
 # first few calls one plan serves them all. Planned anew over all months, each takes 3 to 5 ms.
 _BEGIN, _UNTIL = "(SELECT $2::timestamptz)", "(SELECT $3::timestamptz)"
 _PEOPLE = "unnest((SELECT $4::text[])) AS person (actor)"
+_GONE = "unnest($1::text[]) AS person (actor)"
 _DISPLACE = f"""
   UPDATE {{slots}} AS slot SET status = 'busy-unavailable', version = slot.version + 1, last_updated = $7
   FROM (
@@ -169,6 +177,25 @@ SELECT {_AGENDAS}, ARRAY(SELECT id FROM awaited ORDER BY start, id) AS awaited,
 ) AS overbooked,
   EXISTS (SELECT FROM slot_place WHERE appointment_id = $1) AS shares
 """
+_LEAVE_GROUP = """
+DELETE FROM occupancy WHERE appointment_id = $1 AND actor = ANY($2::text[])
+RETURNING lower(period) AS begin, upper(period) AS until
+"""
+_FREE_AGAIN = f"""
+WITH replaced AS (
+  UPDATE slot SET status = 'free', version = slot.version + 1, last_updated = $4
+  FROM (SELECT DISTINCT schedule_key, start, id FROM (
+      {_IN_THAT_TIME.format(people=_GONE, begin=_BEGIN, until=_UNTIL, status="busy-unavailable", slots="slot")}
+    ) AS near) AS near
+  WHERE {_FULL_KEY.format(row="near")} AND {JUDGED.format(slot="slot", besides="''")} = 'free'
+  RETURNING {SUPERSEDED}
+), superseded AS (
+  {SUPERSEDE} SELECT * FROM replaced
+)
+SELECT free.id, free.start FROM replaced AS free
+JOIN schedule ON schedule.key = free.schedule_key JOIN slot_kind AS kind ON kind.key = free.kind_key
+WHERE {IS_AWAITED} ORDER BY free.start, free.id
+"""
 _SET_STATUS = f"""
 WITH own AS MATERIALIZED (
   SELECT schedule_key, start, id FROM slot
@@ -240,6 +267,10 @@ async def take(
     if claim.groups:
         await claim_places(connection, wanted.id, claim.groups, claim.persons, now)
         missing |= await occupy_for_groups(connection, claim, now)
+        for group in (group for group in claim.groups if group.id in claim.kept):
+            key = slot_key(group.id)
+            beside = set(await beside_agenda(connection, key)) - set(claim.shared)
+            await _leave_group(connection, key, beside, wanted.id, now)
     return Taken(
         all_slots=row["claimed"] == len(alone),
         missing_actors=tuple(sorted(missing)),
@@ -349,7 +380,22 @@ async def give_back(
             group = await connection.fetchrow(_GIVE_BACK, f"{GROUP}{place.key}", [place.key], now)
             assert group is not None
             note_freed(connection, zip(group["awaited"], group["starts"], strict=True), now)
+        else:
+            await _leave_group(connection, place.key, place.beside, appointment_id, now)
     return tuple(sorted(schedules))
+
+
+async def _leave_group(
+    connection: Connection, group: UUID, people: Collection[str], appointment_id: str, now: datetime
+) -> None:
+    """Gives back those whom the group of a slot (its key) took for this appointment, unless another one names them."""
+    gone = sorted(set(people) - await named_by_others(connection, group, appointment_id)) if people else []
+    if not gone:
+        return
+    given_back = await connection.fetch(_LEAVE_GROUP, f"{GROUP}{group}", gone)
+    begin, until = min(row["begin"] for row in given_back), max(row["until"] for row in given_back)
+    freed = await connection.fetch(_FREE_AGAIN, gone, begin, until, now)
+    note_freed(connection, ((row["id"], row["start"]) for row in freed), now)
 
 
 async def set_status(

@@ -39,6 +39,19 @@ LOTS, SMALL_LOTS = 64, 256
 PLAIN = "x:plain"
 KM_PER_DEGREE = 111.195
 
+_OWN = "https://creneau.sante.fr/fhir/StructureDefinition/"
+ACCESSIBILITY = _OWN + "accessibility"
+"""code: what a role, an offer or a place allows for. Others' extensions are read, too, if their name holds this word."""
+NEW_PATIENTS = _OWN + "new-patients"
+"""boolean: whether new patients are taken"""
+
+
+def _last(url: str) -> str:
+    """The name of an extension: the last part of its canonical."""
+    return url.rpartition("/")[2]
+
+
+_TAKES_NEW_PATIENTS = frozenset({_last(NEW_PATIENTS), "newpatients", "accepts-new-patients"})
 _NOMENCLATURE = re.compile(r"TRE[_-]([GR]\d+)[_-]")
 _OIDS = {
     "urn:oid:1.2.250.1.213.2.28": "R38",
@@ -327,13 +340,13 @@ def _extensions(resources: Iterable[Resource]) -> Iterator[str]:
     """Traits from our extensions, and from others with the same meaning: new patients, accessibility."""
     for resource in resources:
         for extension in resource.get("extension", ()):
-            name = str(extension.get("url", "")).rpartition("/")[2]
-            if name in ("new-patients", "newpatients", "accepts-new-patients"):
+            name = _last(str(extension.get("url", "")))
+            if name in _TAKES_NEW_PATIENTS:
                 said = [extension, *extension.get("extension", ())]
                 codes = {code for _, code in codes_of(said)}
                 if any(one.get("valueBoolean") is True for one in said) or "newpt" in codes:
                     yield "new-patient:true"
-            elif "accessibility" in name:
+            elif _last(ACCESSIBILITY) in name:
                 stated = [code for _, code in codes_of(extension)]
                 stated += [one[key] for one in (extension,) for key in ("valueCode",) if key in one]
                 if extension.get("valueBoolean") is True:

@@ -26,11 +26,18 @@ _ADDRESS = re.compile(r"[!#-;=?-~]+@[!#-;=?-~]+")
 _TAKEN = (SMTPStatus.completed, SMTPStatus.will_forward)
 
 
-async def hand_over(client: SMTP, sender: str, recipient: str, content: bytes) -> None:
-    """Return once the server has taken responsibility for `content` (7-bit lines that end by CRLF).
+class UnansweredError(SMTPException):
+    """All of a message was handed over, and the server did not say whether it has taken it."""
 
-    Raises the library's errors (SMTPRecipientRefused and SMTPDataError concern this message), and ValueError for an address
-    or lines that cannot be sent unchanged.
+
+async def hand_over(
+    client: SMTP, sender: str, recipient: str, content: bytes, *, final_timeout_s: float
+) -> None:
+    """Return once the server has taken responsibility for `content` (7-bit lines that end by CRLF). `final_timeout_s`: longest
+    wait for its answer to the whole message.
+
+    Raises the library's errors (SMTPRecipientRefused and SMTPDataError concern this message; before UnansweredError the
+    server cannot have taken it), and ValueError for an address or lines that cannot be sent unchanged.
     """
     text = as_it_travels(content)
     paths = _path(sender), _path(recipient)
@@ -45,7 +52,7 @@ async def hand_over(client: SMTP, sender: str, recipient: str, content: bytes) -
         answer = await client.execute_command(b"DATA")
         if answer.code != SMTPStatus.start_input:
             raise SMTPDataError(answer.code, answer.message)
-        answer = await _written(client, text)
+        answer = await _written(client, text, final_timeout_s)
         if answer.code != SMTPStatus.completed:
             raise SMTPDataError(answer.code, answer.message)
     except SMTPResponseException:
@@ -65,11 +72,15 @@ def as_it_travels(content: bytes) -> bytes:
     return first + content.replace(b"\r\n.", b"\r\n..") + last + b".\r\n"
 
 
-async def _written(client: SMTP, text: bytes) -> SMTPResponse:
+async def _written(client: SMTP, text: bytes, timeout_s: float) -> SMTPResponse:
+    """The answer to the message. A server may deliver it, or check it, before it answers (RFC 5321 §4.5.3.2.6)."""
     if client.protocol is None:
         raise SMTPServerDisconnected("Connection lost")
-    client.protocol.write(text)
-    return await client.protocol.read_response(timeout=client.timeout)
+    try:
+        client.protocol.write(text)
+        return await client.protocol.read_response(timeout=timeout_s)
+    except (SMTPException, OSError) as error:
+        raise UnansweredError(f"{type(error).__name__}: {error}") from error
 
 
 def _path(address: str) -> bytes:

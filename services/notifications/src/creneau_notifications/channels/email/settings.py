@@ -27,6 +27,11 @@ class EmailSettings(BaseSettings):
         None, description="file of the CAs (PEM) that vouch for the mail server; none: the system's"
     )
     smtp_timeout_s: float = Field(20.0, description="longest wait for one answer of the SMTP server, seconds")
+    smtp_final_timeout_s: float = Field(
+        120.0,
+        description="longest wait for its answer to a whole message, which is sent again without one, seconds; with it one "
+        "sending (seven answers more at most) must end within three quarters of DELIVERY_LEASE_S",
+    )
     mail_from: str = Field(
         "ne-pas-repondre@creneau.example",
         description="sender of e-mails; its domain is in Message-ID",

@@ -16,9 +16,12 @@ from aiosmtplib import (
     SMTPResponseException,
 )
 
-from creneau_notifications.channels.channel import DeliveryError
-from creneau_notifications.channels.email.envelope import hand_over
+from creneau_notifications.channels.channel import DeliveryError, Reached
+from creneau_notifications.channels.email.envelope import UnansweredError, hand_over
+from creneau_notifications.channels.email.refusals import is_message_refused, is_recipient_refused
 
+FINAL_TIMEOUT_S = 120.0
+"""RFC 5321 §4.5.3.2.6 asks ten minutes, in which a lane would send nothing else"""
 PORTS = {"smtp": 25, "smtps": 465}
 
 
@@ -27,8 +30,9 @@ class SmtpTransport:
 
     `url`: smtp://user:password@host:port, encrypted by STARTTLS as `tls` says, or smtps:// (encrypted from the first byte).
     With encryption the server is verified, by the system's CAs or those of the file `ca`: no message or password goes to an
-    unknown server. Only a refusal of the recipient or the content is permanent (5xx to RCPT or DATA). A refused login or
-    sender is the deployment's fault, and the message is worth another try.
+    unknown server. Only a refusal of the recipient or the message is permanent (`refusals`). A refused client, login or
+    sender is the deployment's fault, and the message is worth another try. `timeout_s`: of each answer; `final_timeout_s`: of
+    that to the whole message.
     """
 
     def __init__(
@@ -37,6 +41,7 @@ class SmtpTransport:
         *,
         tls: Literal["required", "opportunistic", "off"],
         timeout_s: float,
+        final_timeout_s: float = FINAL_TIMEOUT_S,
         ca: Path | None = None,
     ) -> None:
         parts = urlsplit(url)
@@ -50,21 +55,29 @@ class SmtpTransport:
         self._username = unquote(parts.username) if parts.username else None
         self._password = unquote(parts.password) if parts.password else None
         self._timeout_s = timeout_s
+        self._final_timeout_s = final_timeout_s
         self._client: SMTP | None = None
 
     async def send(self, sender: str, recipient: str, content: bytes) -> None:
         client = await self._connected()
         try:
-            await hand_over(client, sender, recipient, content)
-        except (SMTPRecipientRefused, SMTPDataError) as error:
-            raise _refused(error) from error
+            await hand_over(client, sender, recipient, content, final_timeout_s=self._final_timeout_s)
+        except SMTPRecipientRefused as error:
+            raise _refused(error, final=is_recipient_refused(error.code, error.message)) from error
+        except SMTPDataError as error:
+            raise _refused(error, final=is_message_refused(error.code, error.message)) from error
         except SMTPResponseException as error:
             await self.close()
-            raise DeliveryError(error.message, permanent=False, smtp_code=error.code) from error
-        except (SMTPException, OSError, TimeoutError) as error:
+            raise DeliveryError(
+                error.message, permanent=False, smtp_code=error.code, reached=Reached.NOBODY
+            ) from error
+        except UnansweredError as error:
             # Nobody knows whether the server took the message: it goes again, with the same Message-ID.
             await self.close()
-            raise DeliveryError(_said(error), permanent=False) from error
+            raise DeliveryError(str(error), permanent=False, reached=Reached.SILENCE) from error
+        except (SMTPException, OSError, TimeoutError) as error:
+            await self.close()
+            raise DeliveryError(_said(error), permanent=False, reached=Reached.REFUSAL) from error
 
     async def close(self) -> None:
         client, self._client = self._client, None
@@ -92,7 +105,9 @@ class SmtpTransport:
             client.close()
             code = error.code if isinstance(error, SMTPResponseException) else None
             prefix = "" if isinstance(error, SMTPConnectError) else "connecting: "
-            raise DeliveryError(f"{prefix}{_said(error)}", permanent=False, smtp_code=code) from error
+            raise DeliveryError(
+                f"{prefix}{_said(error)}", permanent=False, smtp_code=code, reached=Reached.NOBODY
+            ) from error
         self._client = client
         return client
 
@@ -104,8 +119,8 @@ async def _greet(client: SMTP) -> None:
         await client.helo()
 
 
-def _refused(error: SMTPResponseException) -> DeliveryError:
-    return DeliveryError(error.message, permanent=500 <= error.code < 600, smtp_code=error.code)
+def _refused(error: SMTPResponseException, *, final: bool) -> DeliveryError:
+    return DeliveryError(error.message, permanent=final, smtp_code=error.code, reached=Reached.REFUSAL)
 
 
 def _said(error: Exception) -> str:

@@ -39,5 +39,9 @@ def create_transport(settings: EmailSettings) -> EmailTransport:
     if not settings.smtp_url:
         return LoggedEmails()
     return SmtpTransport(
-        settings.smtp_url, tls=settings.smtp_tls, ca=settings.smtp_ca, timeout_s=settings.smtp_timeout_s
+        settings.smtp_url,
+        tls=settings.smtp_tls,
+        ca=settings.smtp_ca,
+        timeout_s=settings.smtp_timeout_s,
+        final_timeout_s=settings.smtp_final_timeout_s,
     )

@@ -69,7 +69,7 @@ def _said(visit: Visit, answer: Answer) -> tuple[str, tuple[datetime, datetime] 
 async def _asked(page: Page, id_: str) -> Visit | None:
     """The appointment, if its practice waits for the patient's answer to it."""
     visit = await read_visit(page.fhir, page.site.directory, id_)
-    return visit if visit.waits_for_answer and not visit.offered else None
+    return visit if visit.waits_for_answer(page.site.clock.now()) and not visit.offered else None
 
 
 async def _show(page: Page, id_: str, problem: str | None, status: int) -> HTMLResponse | RedirectResponse:
@@ -81,6 +81,7 @@ async def _show(page: Page, id_: str, problem: str | None, status: int) -> HTMLR
         status,
         visit=visit,
         moment=shown(visit),
+        passed=visit.other_time is not None and visit.standing(page.site.clock.now()) is None,
         by_link=is_by_link(page),
         acting=await acting_for(page, visit),
         problem=problem,

@@ -68,6 +68,7 @@ async def appointment(page: VisitPage, id_: str) -> HTMLResponse | RedirectRespo
         "mine/appointment.html",
         visit=visit,
         live=live,
+        now=now,
         cancelable=visit.may_still(visit.cancelable_until, now),
         movable=movable,
         late_to_move=visit.reschedulable_until is not None and visit.reschedulable_until <= now,

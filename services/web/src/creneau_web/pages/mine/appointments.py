@@ -57,6 +57,7 @@ async def appointments(page: SignedInPage, wanted: Annotated[Wanted, Query()]) -
         patient=patient,
         wanted=wanted,
         coming=live,
+        now=now,
         waits=waits,
         whom={one.id: await whom_of(page, one) for one in waits},
         places=await _places(page, waits, coming.visits),

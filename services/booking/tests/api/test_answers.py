@@ -519,6 +519,28 @@ class TestCounterProposals:
         assert (await read(software, path))["status"] == "cancelled"
 
 
+@pytest.mark.parametrize("by_practice", [True, False], ids=["practice", "patient"])
+async def test_74_a_hold_that_is_extended_keeps_what_is_proposed(
+    callers: Callers, practice: Practice, by_practice: bool
+) -> None:
+    """74: whoever needs longer to decide has not answered a proposal by that; whose hold it is makes no difference."""
+    agenda, person = await practice.open_agenda(), await practice.new_patient()
+    holder = callers.software() if by_practice else callers.patient(person)
+    wanted = appointment("proposed", slots=agenda.slots[:1], patient=person, actors=[agenda.practitioner])
+    held = await holder.post("Appointment/$hold", wanted)
+    assert held.status_code == 201, held.text
+    path = f"Appointment/{held.json()['id']}"
+    proposed = await given(
+        callers.software(), path, agenda.practitioner, "tentative", time_of(agenda, 1), comment="plutôt"
+    )
+    assert proposed.status_code == 201, proposed.text
+    before = proposal(await read(holder, path))
+    extended = await holder.post(f"{path}/$hold", parameters())
+    assert (extended.status_code, proposal(extended.json())) == (200, before), extended.text
+    assert (await given(callers.answering(person), path, person, "accepted")).status_code == 201
+    assert (await read(holder, path))["start"] == time_of(agenda, 1)[0]
+
+
 class TestWithdrawing:
     @pytest.mark.parametrize("way", ["delete", "put", "post"])
     async def test_74_the_practice_withdraws_its_yes(

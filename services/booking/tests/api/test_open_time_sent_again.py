@@ -177,6 +177,34 @@ async def test_software_that_knows_of_the_visit_says_what_is_left(
     assert counted(await sync(software, agenda, slots, OPEN)) == counts(unchanged=3)
 
 
+@pytest.mark.parametrize("known_by", ["id", "identifier"])
+async def test_software_that_cuts_its_open_time_itself_keeps_what_is_left(
+    callers: Callers, practice: Practice, known_by: str
+) -> None:
+    """It calls the first of what is left what it called the whole; here the visit has that name. Once the visit is given back
+    there is what its software says, under its names."""
+    agenda, software = await practice.open_agenda(0), callers.software()
+    await sync(software, agenda, [whole(agenda, known_by)], OPEN)
+    patient, visit = await book(callers, practice, agenda, 3)
+    before = await in_agenda(software, agenda)
+    visits = {"start": utc(agenda.at(3)), "end": utc(agenda.at(4)), "status": "busy"}
+    first = whole(agenda, known_by, end=utc(agenda.at(3)))
+    sent = [first, whole(agenda, **visits), whole(agenda, start=utc(agenda.at(4)))]
+    for _ in range(2):
+        answer = await sync(software, agenda, sent, OPEN)
+        assert (counted(answer)["deleted"], answer["told"]) == (0, {})
+        assert await shown(software, agenda) == [(0, 3, "free"), (3, 4, "busy"), (4, 12, "free")]
+        after = await in_agenda(software, agenda)
+        assert {start: one["id"] for start, one in after.items()} == {
+            start: one["id"] for start, one in before.items()
+        }
+    await patient.put(f"Appointment/{visit['id']}", {**visit, "status": "cancelled"})
+    await sync(software, agenda, sent, OPEN)
+    assert await shown(software, agenda) == [(0, 3, "free"), (3, 4, "busy"), (4, 12, "free")]
+    if known_by == "id":
+        assert (await in_agenda(software, agenda))[utc(agenda.start)]["id"] == first["id"]
+
+
 async def test_a_time_that_is_closed_closes_the_part_that_lies_in_it(
     callers: Callers, practice: Practice
 ) -> None:

@@ -559,6 +559,24 @@ class TestAnOffer:
         waits = await read(callers, patient, wish)
         assert (waits["status"], COUNTER_PROPOSAL in str(waits)) == ("waitlist", False)
 
+    @pytest.mark.parametrize("by_practice", [True, False])
+    async def test_what_was_proposed_instead_ends_with_it(
+        self, callers: Callers, practice: Practice, agenda: Agenda, by_practice: bool
+    ) -> None:
+        """Who has not answered waits on, and no yes of later moves them to what was proposed in the place of that time."""
+        patient = await practice.new_patient()
+        wish = await join(callers, patient, extension=[agenda_wish(agenda.id)])
+        await cancel(callers, practice, agenda)
+        path, later = f"Appointment/{wish}", (utc(agenda.at(1)), utc(agenda.at(2)))
+        caller = callers.software() if by_practice else callers.answering(patient)
+        who = agenda.practitioner if by_practice else patient
+        proposed = await given(caller, path, who, "tentative", later)
+        assert proposed.status_code == 201, proposed.text
+        practice.clock.advance(timedelta(days=1))
+        await practice.jobs().expire_holds()
+        waits = await read(callers, patient, wish)
+        assert (waits["status"], COUNTER_PROPOSAL in str(waits)) == ("waitlist", False)
+
     async def test_it_is_booked_by_the_operation_and_neither_moved_nor_extended(
         self, callers: Callers, practice: Practice, agenda: Agenda
     ) -> None:

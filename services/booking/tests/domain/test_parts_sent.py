@@ -112,6 +112,80 @@ def test_what_stays_whole(known: list[Known], sent: list[Sent]) -> None:
     assert parts_around_taken(known, sent) == {}
 
 
+def cut_by_software(
+    *, visit: str | None, first: SaidSlot | None = None, at: SaidSlot | None = None
+) -> list[Sent]:
+    """Software that has the visit (a part of what it knew as `n`) itself, and calls the first of what is left that."""
+    status = visit or "free"
+    return [
+        Sent(first or said(0, 4, name="n"), "n"),
+        *([Sent(replace(at or said(4, 5, name="m"), status=status), "m")] if visit else []),
+        Sent(said(5, 8, name="o"), "o"),
+    ]
+
+
+def taken_from_four_to_five(*, by_id: bool) -> list[Known]:
+    whole = Known("n", said(0, 8, name="" if by_id else "n"), named=by_id)
+    return cut([whole], 0, EIGHT + 4 * HOUR, EIGHT + 5 * HOUR, "a")
+
+
+@pytest.mark.parametrize("by_id", [True, False])
+@pytest.mark.parametrize(
+    ("visit", "reason"),
+    [("busy", None), ("busy-unavailable", None), ("free", "said-free"), (None, "missing")],
+)
+def test_the_name_of_what_is_taken_may_be_that_of_what_is_left(
+    by_id: bool, visit: str | None, reason: str | None
+) -> None:
+    """Its software cuts open time itself: nothing of what is left goes, and no second slot lies over the visit."""
+    known = taken_from_four_to_five(by_id=by_id)
+    for _ in range(2):
+        sent = cut_by_software(visit=visit)
+        sent = [replace(one, id=None) for one in sent] if not by_id else sent
+        parts = as_sent(sent, parts_around_taken(known, sent))
+        found = difference(known, parts, whole=True)
+        assert (found.created, found.deleted) == ([], [])
+        assert [one.reason for one in found.conflicts] == ([reason] if reason else [])
+        for at, index in found.updated:
+            known[at] = replace(known[at], said=parts[index].said)
+
+
+def test_what_is_left_may_be_taken_in_part_as_well() -> None:
+    """Software that has heard of the one visit and not of the other."""
+    known = taken_from_four_to_five(by_id=True)
+    first = next(at for at, one in enumerate(known) if one.said.start == EIGHT)
+    known = cut(known, first, EIGHT + HOUR, EIGHT + 2 * HOUR, "b")
+    sent = cut_by_software(visit="busy")
+    parts = parts_around_taken(known, sent)
+    assert hours(parts[0]) == [(0, 1, False), (1, 2, False), (2, 4, False)]
+    found = difference(known, as_sent(sent, parts), whole=True)
+    assert (found.created, found.deleted) == ([], [])
+    assert [(one.slot.taken_by, one.reason) for one in found.conflicts] == [("b", "said-free")]
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        cut_by_software(visit="busy", first=replace(said(10, 11), status="busy")),
+        cut_by_software(visit=None, first=said(10, 11)),
+        cut_by_software(visit=None, first=replace(said(3, 5), end=EIGHT + 4.5 * HOUR)),
+    ],
+    ids=["busy elsewhere", "free where nothing was", "over a part of it"],
+)
+def test_what_its_software_moves_is_told_as_moved(sent: list[Sent]) -> None:
+    known = taken_from_four_to_five(by_id=True)
+    found = difference(known, as_sent(sent, parts_around_taken(known, sent)), whole=True)
+    assert [(one.slot.id, one.reason) for one in found.conflicts] == [("n", "moved")]
+
+
+def test_another_line_at_the_time_of_the_visit_is_not_the_visit() -> None:
+    """What is sent at that time is what was there beside it: nothing says where the visit is."""
+    known = [*taken_from_four_to_five(by_id=True), Known("k", said(4, 5), named=False)]
+    sent = cut_by_software(visit="free", first=said(10, 11), at=said(4, 5))
+    found = difference(known, as_sent(sent, parts_around_taken(known, sent)), whole=True)
+    assert [(one.slot.id, one.reason) for one in found.conflicts] == [("n", "moved")]
+
+
 def test_what_bears_the_name_is_a_part_whatever_its_kind() -> None:
     """Its practice does something else in that time from now on; the visit stays in it."""
     known = [Known("id", said(4, 5), taken_by="a"), Known("r", said(0, 4))]

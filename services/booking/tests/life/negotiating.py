@@ -18,6 +18,8 @@ class Negotiating(Visiting):
         visit = self.visits[id_]
         if visit.status not in ("pending", "booked"):
             return self.no("has begun, or is over")
+        if start <= self.now:
+            return self.no("has passed")
         said = Counter(by, start, end)
         if visit.counter == said:
             return True

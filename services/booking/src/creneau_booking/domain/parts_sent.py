@@ -4,23 +4,26 @@ A booking cuts open time into what it takes and what is left. Software that has 
 sends the whole again. Compared as a whole it would be another slot, over the visit, and what is left would be missing. An
 absence over visits is taken apart as well: it holds for the time of each once that is given back, and until then is told as a
 contradiction (`Sent.in_absence`).
+
+Software that has heard of it cuts its open time itself, and may call a part of what is left what it called the whole: the name
+that the taken part has here.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
 from collections import Counter, defaultdict
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from creneau_booking.domain.synchronising import Known, SaidSlot, Sent
+from creneau_booking.domain.synchronising import ECHOES, Known, SaidSlot, Sent
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
     """One of the parts of a slot that is sent. `bears_name`: it has the id, the identifiers and all else that the slot alone
-    bears; one part does."""
+    bears; one part does, unless what is taken beside the slot has that name here."""
 
     start: datetime
     end: datetime
@@ -29,7 +32,7 @@ class Part:
 
 def parts_around_taken(known: Sequence[Known], sent: Sequence[Sent]) -> dict[int, list[Part]]:
     """Returns the parts, in the order of time, of each sent slot (index) in which known slots are taken: these, and what is
-    left around them.
+    left around them. A slot that is sent under the name of what is taken beside it is its one part, without the name.
 
     A taken slot is a part of the sent one that bears its name, if that encloses it. Else, unless a slot of its kind is sent
     at its very time, it is a part of one of its kind that encloses it and is not there as a whole. No group is a part.
@@ -42,6 +45,7 @@ def parts_around_taken(known: Sequence[Known], sent: Sequence[Sent]) -> dict[int
     within: dict[int, list[Known]] = defaultdict(list)
     unnamed: list[Known] = []
     elsewhere: set[int] = set()
+    beside: list[tuple[Known, int]] = []
     for there in taken:
         index = next((bearing[name] for name in _names(there.id, there.said) if name in bearing), None)
         if index is None:
@@ -50,7 +54,14 @@ def parts_around_taken(known: Sequence[Known], sent: Sequence[Sent]) -> dict[int
         elif _encloses(sent[index].said, there.said):
             within[index].append(there)
         else:
+            beside.append((there, index))
+    given_on = _given_on(known, sent, bearing, beside) if beside else frozenset[int]()
+    for there, index in beside:
+        if index not in given_on:
             elsewhere.add(index)
+        elif _time_and_kind(there.said) not in sent_exactly:
+            unnamed.append(there)
+    within |= {index: [] for index in given_on - within.keys()}
     if unnamed:
         wholes = _Wholes(known, sent, elsewhere)
         for there in sorted(unnamed, key=lambda one: (one.said.start, one.id)):
@@ -58,7 +69,35 @@ def parts_around_taken(known: Sequence[Known], sent: Sequence[Sent]) -> dict[int
             if index is not None:
                 within[index].append(there)
     named = {name: one for one in known for name in _names(one.id, one.said)} if within else {}
-    return {index: _parts(sent[index], there, named) for index, there in within.items()}
+    return {
+        index: _parts(sent[index], there, named, bears_name=index not in given_on)
+        for index, there in within.items()
+    }
+
+
+def _given_on(
+    known: Sequence[Known],
+    sent: Sequence[Sent],
+    bearing: Mapping[str, int],
+    beside: Iterable[tuple[Known, int]],
+) -> frozenset[int]:
+    """Returns those of the sent slots (indexes), each with the taken slot of its name and at another time, that are not that
+    one: no visit's time, apart from it, and either what is left there already, or something else is sent at the visit's time.
+    """
+    names = {name for one in known for name in _names(one.id, one.said)}
+    new = Counter(_time(one.said) for one in sent if names.isdisjoint(_names(one.id, one.said)))
+    left = Counter(
+        _time(one.said)
+        for one in known
+        if one.in_window and bearing.keys().isdisjoint(_names(one.id, one.said))
+    )
+    return frozenset(
+        index
+        for there, index in beside
+        if (one := sent[index].said).status not in ECHOES
+        and not _meet(one, there.said)
+        and (left[_time(one)] > new[_time(one)] or new[_time(there.said)] > left[_time(there.said)])
+    )
 
 
 class _Wholes:
@@ -100,7 +139,7 @@ class _Wholes:
         return self._sent[index].said.start
 
 
-def _parts(sent: Sent, taken: Sequence[Known], named: dict[str, Known]) -> list[Part]:
+def _parts(sent: Sent, taken: Sequence[Known], named: Mapping[str, Known], *, bears_name: bool) -> list[Part]:
     whole, low = sent.said, sent.said.start
     times: list[tuple[datetime, datetime]] = []
     for start, end in sorted((one.said.start, one.said.end) for one in taken):
@@ -112,10 +151,10 @@ def _parts(sent: Sent, taken: Sequence[Known], named: dict[str, Known]) -> list[
         times.append((low, whole.end))
     bearer = _bearer(sent, taken, named)
     at = 0 if bearer is None else _place(times, bearer)
-    return [Part(start, end, index == at) for index, (start, end) in enumerate(times)]
+    return [Part(start, end, bears_name and index == at) for index, (start, end) in enumerate(times)]
 
 
-def _bearer(sent: Sent, taken: Sequence[Known], named: dict[str, Known]) -> SaidSlot | None:
+def _bearer(sent: Sent, taken: Sequence[Known], named: Mapping[str, Known]) -> SaidSlot | None:
     """Returns the known slot that bears the sent one's name already, or all else that it alone bears."""
     for name in _names(sent.id, sent.said):
         if name in named:
@@ -137,6 +176,10 @@ def _names(id_: str | None, said: SaidSlot) -> Iterable[str]:
 
 def _time_and_kind(said: SaidSlot) -> Hashable:
     return said.start, said.end, said.kind
+
+
+def _time(said: SaidSlot) -> tuple[datetime, datetime]:
+    return said.start, said.end
 
 
 def _encloses(whole: SaidSlot, part: SaidSlot) -> bool:

@@ -92,7 +92,8 @@ class Holding:
                 connection, context, after.held(until), reach, before, holding=True
             )
         else:
-            after = replace(after.held(until), confirmation=hold.confirmation if hold is not None else None)
+            confirmation = hold.confirmation if hold is not None else None
+            after = replace(after.held(until), confirmation=confirmation, counter=before.counter)
             self._policy.require_extensible(await extensions_of(connection, current.id))
         stored = await self._repository.update(connection, context, current, resource, after, whose)
         await self._keep_hold(connection, context, after, until, whose, extensions)

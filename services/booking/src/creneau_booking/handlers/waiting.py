@@ -176,9 +176,11 @@ class WaitingList:
     async def put_back(
         self, connection: Connection, context: WriteContext, current: Stored, before: Appointment
     ) -> Appointment:
-        """Stores an Appointment whose offer has ended, and whose time is given back, as a wish again."""
+        """Stores an Appointment whose offer has ended, and whose time is given back, as a wish again. What was proposed in the
+        place of that time ends with it."""
         resource = await self.wish_again(connection, self._repository.resource(current), before.id)
-        after = replace(self._repository.next(current, resource), waiting_since=before.waiting_since)
+        wish = self._repository.next(current, resource)
+        after = replace(wish, waiting_since=before.waiting_since, counter=None)
         await self._repository.update(connection, context, current, resource, after)
         return replace(after, start=before.start, end=before.end, slots=before.slots)
 

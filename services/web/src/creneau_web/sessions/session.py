@@ -18,6 +18,7 @@ PATIENT = "patient"
 BY_LINK = "link"
 """provider of an account that is for one visit: its person came by the link of a message"""
 
+FORM_KEY_BYTES = 16
 KEY_BYTES = 24
 """192 random bits in the cookie (OWASP asks for 64, frontends.md §5 for 128)"""
 
@@ -157,6 +158,18 @@ class Session:
         self.read = content
         """what is stored, as this request saw it last"""
         self.key = key
+
+    @classmethod
+    def new(cls, content: Content) -> Session:
+        """A session under a key that nobody has yet."""
+        key = new_key()
+        return cls(Seal(key), secrets.token_urlsafe(FORM_KEY_BYTES), content, key)
+
+    def renew(self, other: Session) -> Session:
+        """Takes the keys and the content of another, under which it is stored now. Returns itself."""
+        self.content = self.read = other.content
+        self.seal, self.form_key, self.key = other.seal, other.form_key, other.key
+        return self
 
     def changes(self) -> dict[str, Any]:
         """Fields that this request has changed and not stored yet → new values."""

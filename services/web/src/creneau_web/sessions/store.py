@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
@@ -16,7 +15,7 @@ from creneau_shared.clock import Clock
 from creneau_shared.database.pool import Connection, Database
 from creneau_web.sessions.entering import Entered, SentForm
 from creneau_web.sessions.seal import Seal
-from creneau_web.sessions.session import Account, Content, Session, new_key
+from creneau_web.sessions.session import Account, Content, Session
 
 SEEN_EVERY = timedelta(minutes=1)
 """how old the time of the last request may be: not every page writes a row"""
@@ -92,18 +91,20 @@ class Sessions:
 
     async def begin(self, content: Content | None = None) -> Session:
         """A new session; its cookie goes out with the answer."""
-        key = new_key()
-        session = Session(Seal(key), secrets.token_urlsafe(16), content or Content(), key)
+        session = Session.new(content or Content())
         async with self._database.connection() as connection:
-            await connection.execute(
-                BEGIN,
-                session.key_hash,
-                session.form_key,
-                self._clock.now(),
-                _sealed(session.seal, session.content),
-                _provider_session(session.content),
-            )
+            await self._insert(connection, session)
         return session
+
+    async def _insert(self, connection: Connection, session: Session) -> None:
+        await connection.execute(
+            BEGIN,
+            session.key_hash,
+            session.form_key,
+            self._clock.now(),
+            _sealed(session.seal, session.content),
+            _provider_session(session.content),
+        )
 
     async def save(self, session: Session) -> None:
         """Stores the fields that this request has changed; what another one has changed meanwhile stays."""
@@ -137,25 +138,32 @@ class Sessions:
         """Returns the session after a log-in, under a new key, with what was begun before. If that was another person's,
         their session ends and only the language stays. `sent`: the log-in form, which may be sent once more under the old
         key."""
-        seal, form_key, language = session.seal, session.form_key, session.content.language
-        entered = sent and Entered(path=sent.path, back=sent.back, form_key=form_key)
-        if session.content.whose in (None, account.whose):
-            back = {"account": account, "former": None, "leave": None, "entered": entered}
-            session.content = session.content.model_copy(update=back)
-            await self.rotate(session)
-        else:
-            session = await self.begin_anew(session, account=account, entered=entered)
-        if sent is not None:
-            assert session.key is not None
-            await self._leave(seal, form_key, Content(language=language, entered=sent.left(session.key)))
-        return session
+        before, language = session, session.content.language
+        entered = sent and Entered(path=sent.path, back=sent.back, form_key=session.form_key)
+        is_theirs = session.content.whose in (None, account.whose)
+        content = Content(language=language, account=account, entered=entered)
+        became = Session.new(content)
+        # In one transaction: a second press of the form finds its session under the old key at any moment.
+        async with self._database.transaction() as connection:
+            if is_theirs:
+                back = {"account": account, "former": None, "leave": None, "entered": entered}
+                session.content = session.content.model_copy(update=back)
+                became.content = await self._rotate(connection, session, became)
+            else:
+                await connection.execute(END, session.key_hash)
+                await self._insert(connection, became)
+            if sent is not None:
+                assert became.key is not None
+                left = Content(language=language, entered=sent.left(became.key))
+                await self._leave(connection, before, left)
+        return session.renew(became) if is_theirs else became
 
-    async def _leave(self, seal: Seal, form_key: str, content: Content) -> None:
+    async def _leave(self, connection: Connection, session: Session, content: Content) -> None:
         """Stores this content alone under a session's old key, for a moment."""
         now = self._clock.now()
-        async with self._database.connection() as connection:
-            began = now - self._longest + LEFT_FOR
-            await connection.execute(LEAVE, seal.key_hash, form_key, began, now, _sealed(seal, content))
+        began = now - self._longest + LEFT_FOR
+        sealed = _sealed(session.seal, content)
+        await connection.execute(LEAVE, session.key_hash, session.form_key, began, now, sealed)
 
     async def begin_anew(self, session: Session, **kept: Any) -> Session:
         """Ends a session and begins another, in the same language."""
@@ -165,27 +173,29 @@ class Sessions:
     async def rotate(self, session: Session) -> None:
         """Gives the session, with its drafts, a new key and form key: what was known before the log-in opens nothing
         afterwards."""
-        key = new_key()
-        before, seal, form_key = session.seal, Seal(key), secrets.token_urlsafe(16)
-        changes = session.changes()
+        became = Session.new(session.content)
         async with self._database.transaction() as connection:
-            content = (await _locked(connection, session)).model_copy(update=changes)
-            drafts = await connection.fetch(DRAFTS_OF, before.key_hash)
-            await connection.execute(
-                ROTATE,
-                before.key_hash,
-                seal.key_hash,
-                form_key,
-                self._clock.now(),
-                _sealed(seal, content),
-                _provider_session(content),
-            )
-            for draft in drafts:
-                opened = before.open(draft["content"], draft["id"])
-                if opened is not None:
-                    await connection.execute(SEAL_DRAFT, draft["id"], seal.close(opened, draft["id"]))
-        session.content = session.read = content
-        session.seal, session.form_key, session.key = seal, form_key, key
+            became.content = await self._rotate(connection, session, became)
+        session.renew(became)
+
+    async def _rotate(self, connection: Connection, session: Session, became: Session) -> Content:
+        """Stores the session, with its drafts, under the key of another. Returns its content."""
+        content = (await _locked(connection, session)).model_copy(update=session.changes())
+        drafts = await connection.fetch(DRAFTS_OF, session.key_hash)
+        await connection.execute(
+            ROTATE,
+            session.key_hash,
+            became.key_hash,
+            became.form_key,
+            self._clock.now(),
+            _sealed(became.seal, content),
+            _provider_session(content),
+        )
+        for draft in drafts:
+            opened = session.seal.open(draft["content"], draft["id"])
+            if opened is not None:
+                await connection.execute(SEAL_DRAFT, draft["id"], became.seal.close(opened, draft["id"]))
+        return content
 
     async def end(self, session: Session) -> None:
         """Removes the session and its drafts."""

@@ -9,6 +9,7 @@ from starlette.requests import Request
 
 from creneau_shared.clock import FixedClock
 from creneau_web.page import Page, local_path
+from creneau_web.sessions.entering import SentForm
 from creneau_web.sessions.session import Account, Content
 from creneau_web.sessions.unsent import Unsent
 
@@ -81,6 +82,41 @@ async def test_a_rotated_session_opens_by_its_new_key_only(person: Person, clock
     found = await sessions.find(session.key)
     assert found is not None
     assert await sessions.find_draft(found, "d") == {"a": 1}
+
+
+@pytest.mark.parametrize("is_anothers", [False, True])
+async def test_a_log_in_changes_the_keys_altogether_or_not_at_all(
+    person: Person, monkeypatch: pytest.MonkeyPatch, is_anothers: bool
+) -> None:
+    """A second press finds its session under the old key at any moment: what breaks off before the old key has its word
+    leaves the session as it was, and lets nobody in."""
+    sessions = person.app.site.sessions
+    other = account_with("r1") if is_anothers else None
+    session = await sessions.begin(Content(account=other))
+    await sessions.keep_draft(session, "d", {"a": 1})
+    before = session.key
+    assert before is not None
+
+    async def break_off(*_: object) -> None:
+        raise ConnectionResetError
+
+    account = Account(subject="email:a@exemple.fr", access_token="t", expires_at=NOW, provider="code")
+    sent = SentForm(before, "/connexion/code/saisir", {"code": "123456"})
+    with monkeypatch.context() as broken:
+        broken.setattr(sessions, "_leave", break_off)
+        with pytest.raises(ConnectionResetError):
+            await sessions.let_in(session, account, sent)
+    await sessions.save(session)
+    found = await sessions.find(before)
+    assert found is not None
+    assert found.account == other
+    assert await sessions.find_draft(found, "d") == {"a": 1}
+    became = await sessions.let_in(found, account, sent)
+    left = await sessions.find(before)
+    assert left is not None
+    assert left.account is None
+    assert left.content.entered is not None
+    assert became.account == account
 
 
 async def test_the_database_alone_tells_nothing(person: Person) -> None:

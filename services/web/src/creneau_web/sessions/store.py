@@ -138,24 +138,22 @@ class Sessions:
         """Returns the session after a log-in, under a new key, with what was begun before. If that was another person's,
         their session ends and only the language stays. `sent`: the log-in form, which may be sent once more under the old
         key."""
-        before, language = session, session.content.language
+        language = session.content.language
         entered = sent and Entered(path=sent.path, back=sent.back, form_key=session.form_key)
         is_theirs = session.content.whose in (None, account.whose)
-        content = Content(language=language, account=account, entered=entered)
-        became = Session.new(content)
+        became = Session.new(Content(language=language, account=account, entered=entered))
         # In one transaction: a second press of the form finds its session under the old key at any moment.
         async with self._database.transaction() as connection:
             if is_theirs:
                 back = {"account": account, "former": None, "leave": None, "entered": entered}
-                session.content = session.content.model_copy(update=back)
-                became.content = await self._rotate(connection, session, became)
+                became.content = await self._rotate(connection, session, became, back)
             else:
                 await connection.execute(END, session.key_hash)
                 await self._insert(connection, became)
             if sent is not None:
                 assert became.key is not None
                 left = Content(language=language, entered=sent.left(became.key))
-                await self._leave(connection, before, left)
+                await self._leave(connection, session, left)
         return session.renew(became) if is_theirs else became
 
     async def _leave(self, connection: Connection, session: Session, content: Content) -> None:
@@ -175,12 +173,15 @@ class Sessions:
         afterwards."""
         became = Session.new(session.content)
         async with self._database.transaction() as connection:
-            became.content = await self._rotate(connection, session, became)
+            became.content = await self._rotate(connection, session, became, {})
         session.renew(became)
 
-    async def _rotate(self, connection: Connection, session: Session, became: Session) -> Content:
-        """Stores the session, with its drafts, under the key of another. Returns its content."""
-        content = (await _locked(connection, session)).model_copy(update=session.changes())
+    async def _rotate(
+        self, connection: Connection, session: Session, became: Session, known: Mapping[str, Any]
+    ) -> Content:
+        """Stores the session, with its drafts and what is `known` since (fields of its content), under the key of another.
+        Returns its content; the session itself is as it was, until that is committed."""
+        content = (await _locked(connection, session)).model_copy(update={**session.changes(), **known})
         drafts = await connection.fetch(DRAFTS_OF, session.key_hash)
         await connection.execute(
             ROTATE,

@@ -23,6 +23,8 @@ BIRTH_DATE_LENGTH = 10
 PEOPLE_MAX = "50"
 NOT_THERE = 404
 NUMBERS = ("phone", "sms")
+MOBILE = "mobile"
+"""use of a ContactPoint"""
 
 
 async def people_of(fhir: Fhir) -> list[Person]:
@@ -144,9 +146,16 @@ def _with_contact(telecom: list[Any], at: datetime, system: str, value: str) -> 
     """The contacts, with the present one of a system replaced, added or removed."""
     held = next((t for t in current(telecom, at) if t.get("system") == system and t.get("value")), None)
     if held is None:
-        return [*telecom, {"system": system, "value": value}] if value else telecom
-    instead = [{**held, "value": value}] if value else []
+        return [*telecom, _contact(system, value)] if value else telecom
+    kept = {n: v for n, v in held.items() if not (n == "use" and v == MOBILE)}
+    instead = [{**kept, **_contact(system, value)}] if value else []
     return [one for t in telecom for one in (instead if t is held else [t])]
+
+
+def _contact(system: str, value: str) -> dict[str, Any]:
+    """A contact as it was typed, `mobile` if its number takes text messages: a person is not asked what it is for."""
+    contact = {"system": system, "value": value}
+    return {**contact, "use": MOBILE} if _gets_texts(contact) else contact
 
 
 def _spoken(language: str) -> dict[str, Any]:
@@ -202,8 +211,8 @@ def patient(
     if usual_name and usual_name != birth_name:
         names.append({"use": "usual", "family": usual_name, "given": [given]})
     telecom = [
-        *([{"system": "email", "value": email}] if email else []),
-        *([{"system": "phone", "value": phone, "use": "mobile"}] if phone else []),
+        *([_contact("email", email)] if email else []),
+        *([_contact("phone", phone)] if phone else []),
     ]
     return {
         "resourceType": "Patient",

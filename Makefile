@@ -38,11 +38,15 @@ scale-data: $(RUN) ## a fictional France into a directory: DATABASE_URL, [PROFES
 	@$(BIN)/python -m deploy.scale $(if $(PROFESSIONALS),--professionals $(PROFESSIONALS)) \
 	  $(if $(SITUATIONS),--situations $(SITUATIONS)) $(if $(TOWN),--town $(TOWN)) $(if $(SEED),--seed $(SEED))
 
+# Loading a region takes longer than most tests: it is done once for those who look at it.
+ON_THE_DEMONSTRATION := tests/e2e/test_demo.py tests/walks tests/browser
+
 test: $(DEV) ## every test but the slow ones
 	$(BIN)/pytest -n 4 --dist loadfile --no-loadscope-reorder -m "not slow" $(addprefix --ignore=tests/,e2e resilience load browser walks)
-	@echo "Two whole systems side by side: what crosses services, and the pages in a browser …"
-	@$(BIN)/pytest -m "not slow" tests/browser & pages=$$!; \
-	  $(BIN)/pytest -m "not slow" tests/e2e tests/resilience tests/walks; code=$$?; wait $$pages && exit $$code
+	@echo "Whole systems side by side: the pages in a browser on the demonstration's data, and what crosses services without …"
+	@$(BIN)/pytest -m "not slow" $(ON_THE_DEMONSTRATION) & pages=$$!; \
+	  DEMONSTRATION=off $(BIN)/pytest -m "not slow" $(addprefix --ignore=,$(ON_THE_DEMONSTRATION)) tests/e2e tests/resilience; \
+	  code=$$?; wait $$pages && exit $$code
 
 test-slow: $(DEV) ## long resilience and load tests
 	$(BIN)/pytest -m slow

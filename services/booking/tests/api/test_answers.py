@@ -170,6 +170,27 @@ class TestAccepting:
         assert (await given(answering, theirs, camille, "accepted")).status_code == 201
         assert (await read(caller, theirs))["status"] == "booked"
 
+    async def test_74_what_the_practice_accepted_is_not_another_time(
+        self, callers: Callers, practice: Practice, camille: str
+    ) -> None:
+        """74: a request that the practice has accepted and the patient then changes waits for the practice again."""
+        free = await practice.open_agenda()
+        caller, software = callers.patient(camille), callers.software()
+        wanted = appointment("proposed", slots=free.slots[:1], patient=camille, start=free.at(0))
+        wanted["participant"][0]["status"] = "needs-action"
+        path = f"Appointment/{(await caller.post('Appointment', wanted)).json()['id']}"
+        assert (await given(software, path, free.practitioner, "accepted")).status_code == 201
+        start, end = time_of(free, 1)
+        other = {"slot": [ref(f"Slot/{free.slots[1]}")], "start": start, "end": end}
+        changes = [{"op": "replace", "path": f"/{name}", "value": value} for name, value in other.items()]
+        changed = await caller.patch(path, changes)
+        assert changed.status_code == 200, changed.text
+        assert answers(changed.json())[free.practitioner] == "needs-action"
+        for who, status in ((camille, "proposed"), (free.practitioner, "booked")):
+            given_by = callers.answering(camille) if who == camille else software
+            assert (await given(given_by, path, who, "accepted")).status_code == 201
+            assert (await read(software, path))["status"] == status
+
 
 class TestDeclining:
     async def test_74_the_practice_declines(

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
-from services.booking.tests.domain.facts import an_appointment, people
+from services.booking.tests.domain.facts import LENGTH, NINE, an_appointment, people
 from services.booking.tests.telling import in_words
 
 from creneau_booking.domain import participants as rules
@@ -109,3 +110,24 @@ def test_a_patient_answers_for_nobody_else(actor: str | None) -> None:
     with pytest.raises(Forbidden) as refused, in_words():
         rules.require_answerable(actor, {"Patient/c"})
     assert code(refused) == "participant-not-yours"
+
+
+@pytest.mark.parametrize(
+    ("changed", "answer"),
+    [
+        ({}, "accepted"),
+        ({"version": 2}, "accepted"),
+        ({"start": NINE + LENGTH, "end": NINE + 2 * LENGTH}, "needs-action"),
+        ({"slots": ("s1",)}, "needs-action"),
+        ({"visit": {"serviceType": frozenset({"|other"})}}, "needs-action"),
+    ],
+    ids=["nothing", "a new version", "time", "slot", "purpose"],
+)
+@pytest.mark.parametrize("status", ["proposed", "waitlist"])
+def test_what_was_accepted_is_the_time_and_purpose_of_then(
+    status: str, changed: dict[str, Any], answer: str
+) -> None:
+    both = (*people("Patient/c"), *people("Practitioner/p"))
+    before = an_appointment(status=status, start=NINE, end=NINE + LENGTH, participants=both)
+    after = replace(before, **changed).with_people(["Practitioner/p"], {"Practitioner/p"}, before)
+    assert [p.status for p in after.participants] == ["accepted", answer]

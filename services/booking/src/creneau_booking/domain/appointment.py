@@ -250,9 +250,12 @@ class Appointment:
         """With the agenda's people as required participants, whose answer follows the appointment's status.
 
         `people` are all whom the appointment may name on the practice's side; the sender's statements about them are
-        ignored. A participant of the last version (`before`) stays as there, until they agree.
+        ignored. A participant of the last version (`before`) stays as there, until they agree; what they had accepted was
+        that version's time and purpose, so for another they are asked anew.
         """
         agreed = "needs-action" if self.confirmation == "asked" else AGREED.get(self.status)
+        if agreed is None and before is not None and self._asks_for_else(before):
+            agreed = "needs-action"
         kept = {p.reference: p for p in before.participants} if before is not None else {}
 
         def settled(p: Participant) -> Participant:
@@ -266,6 +269,11 @@ class Appointment:
         present = {p.reference for p in self.participants}
         added = [required(actor, agreed or "needs-action") for actor in agenda if actor not in present]
         return replace(self, participants=(*map(settled, self.participants), *added))
+
+    def _asks_for_else(self, before: Appointment) -> bool:
+        """Whether the time, the slots or the purpose is another than in `before`."""
+        asked = (self.start, self.end, set(self.slots), self.visit)
+        return asked != (before.start, before.end, set(before.slots), before.visit)
 
 
 def required(reference: str, status: str) -> Participant:

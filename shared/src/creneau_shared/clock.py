@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from importlib.resources import files
 from typing import Protocol
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo
 
 PARIS = ZoneInfo("Europe/Paris")
 """The zone of a query date that names none (FHIR R4 search: the server's local time zone)."""
-ZONES = frozenset(available_timezones())
+ZONES = frozenset(files("tzdata").joinpath("zones").read_text("utf-8").split()) - {"Factory", "localtime"}
+"""The zones of the IANA database in the pinned release of `tzdata`: a machine's own list has names that PostgreSQL does not
+know, and those of its links. `Factory` means that no zone was set."""
 CLOCKS_APART = timedelta(seconds=5)
 """how far the clocks of a service's machines may be apart"""
 

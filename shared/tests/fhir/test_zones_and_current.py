@@ -5,9 +5,11 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import asyncpg
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.fixtures.postgres import NewDatabase
 
 from creneau_shared.clock import ZONES
 from creneau_shared.fhir.current import current, current_name, next_change, spoken
@@ -71,6 +73,9 @@ def test_a_postal_code_in_any_spelling_is_that_code(spelled: str) -> None:
         ("98412", "Indian/Kerguelen"),
         ("98414", "Antarctica/DumontDUrville"),
         ("98799", "Etc/GMT+8"),
+        ("97054", "America/Marigot"),
+        ("97098", "America/St_Barthelemy"),
+        ("98000", "Europe/Paris"),
     ],
 )
 def test_every_french_place_has_its_clock(code: str, zone: str) -> None:
@@ -100,6 +105,8 @@ def test_every_french_place_has_its_clock(code: str, zone: str) -> None:
         ({"country": "St. Martin", "postalCode": "97150"}, "America/Marigot"),
         ({"country": "Saint-Barth"}, "America/St_Barthelemy"),
         ({"country": "St-Barth", "postalCode": "97133"}, "America/St_Barthelemy"),
+        ({"country": "RE", "postalCode": "00200"}, "Indian/Reunion"),
+        ({"state": "Mayotte", "postalCode": "97001"}, "Indian/Mayotte"),
         ({"country": "FR"}, None),
         ({"postalCode": "1000"}, None),
         ({"state": "Bretagne"}, None),
@@ -116,13 +123,23 @@ def test_every_zone_of_the_table_exists() -> None:
     assert TERRITORIES.keys() <= OVERSEAS.keys()
 
 
+async def test_postgresql_knows_every_zone(new_database: NewDatabase) -> None:
+    """What is accepted is used in SQL (`AT TIME ZONE`): one unknown name there would fail every search that meets it."""
+    connection = await asyncpg.connect(new_database())
+    known = await connection.fetch("SELECT name FROM pg_timezone_names")
+    await connection.close()
+    assert {row["name"] for row in known} >= ZONES
+
+
 @given(st.text(max_size=20))
 def test_any_text_is_a_postal_code_or_none(text: str) -> None:
     code = postal_code(text)
     assert code is None or (len(code) == 5 and code.isdigit())
 
 
-@pytest.mark.parametrize("name", ["Europe/Parys", "../../etc/passwd", "UTC+4", "", None, "europe/paris "])
+@pytest.mark.parametrize(
+    "name", ["Europe/Parys", "../../etc/passwd", "UTC+4", "localtime", "Factory", "", None, "europe/paris "]
+)
 @pytest.mark.parametrize("url", [TIME_ZONE, *sorted(READ_TOO)])
 def test_a_zone_that_does_not_exist_is_refused_and_never_used(name: object, url: str) -> None:
     """In ours and in HL7's spelling; where it was accepted before, the postal code decides."""

@@ -149,6 +149,47 @@ async def test_an_offer_is_gone_with_the_last_of_its_places(
     assert await offered(callers, who, agenda) == (True, True, 201, "")
 
 
+async def test_a_role_is_gone_with_the_last_of_its_offers(callers: Callers, practice: Practice) -> None:
+    """Whichever is heard first, the role or that its offer is closed."""
+    one, other, role = unique("offre"), unique("offre"), unique("role")
+    offers = {"healthcareService": [{"reference": f"HealthcareService/{offer}"} for offer in (one, other)]}
+    person = {"practitioner": {"reference": f"Practitioner/{unique('prat')}"}}
+    await hear(practice, said("HealthcareService", one, 1, active=False))
+    await hear(practice, said("PractitionerRole", role, 1, active=True, **person, **offers))
+    id_, who = unique("agenda"), await practice.new_patient()
+    await practice.put(schedule(id_, [f"PractitionerRole/{role}"]))
+    start, slots = await practice.fill(id_, 1)
+    agenda = Agenda(id_, f"PractitionerRole/{role}", "", start, slots)
+    await hear(practice, said("HealthcareService", other, 1, active=False))
+    assert await offered(callers, who, agenda) == (False, False, 422, "schedule-inactive")
+    await hear(practice, said("HealthcareService", other, 2, active=True))
+    assert await offered(callers, who, agenda) == (True, True, 201, "")
+
+
+@pytest.mark.parametrize("gone", ["inactive", "entered-in-error", "deleted", "Organization", "Location"])
+async def test_a_device_out_of_use_closes_its_agenda(callers: Callers, practice: Practice, gone: str) -> None:
+    """An ultrasound machine, beside whoever works with it; gone with its owner and with its place, too."""
+    device, owner, place = unique("echo"), unique("cabinet"), unique("lieu")
+    of = {
+        "owner": {"reference": f"Organization/{owner}"},
+        "location": {"reference": f"Location/{place}"},
+    }
+    await hear(practice, said("Device", device, 1, status="active", **of))
+    person, id_ = f"Practitioner/{unique('prat')}", unique("agenda")
+    await practice.put(schedule(id_, [person, f"Device/{device}"]))
+    start, slots = await practice.fill(id_, 1)
+    agenda, who = Agenda(id_, person, "", start, slots), await practice.new_patient()
+    if gone == "deleted":
+        await deliver(practice, f"Device/{device}", None)
+    elif gone == "Organization":
+        await hear(practice, said("Organization", owner, 1, active=False))
+    elif gone == "Location":
+        await hear(practice, said("Location", place, 1, status="inactive"))
+    else:
+        await hear(practice, said("Device", device, 2, status=gone, **of))
+    assert await offered(callers, who, agenda) == (False, False, 422, "schedule-inactive")
+
+
 async def test_who_works_elsewhere_too_is_there_when_one_place_is_closed(
     callers: Callers, practice: Practice
 ) -> None:

@@ -28,7 +28,9 @@ OVERSEAS = {
     "975": "America/Miquelon",
     "976": "Indian/Mayotte",
     "97133": "America/St_Barthelemy",
+    "9705": "America/Marigot",
     "97150": "America/Marigot",
+    "9709": "America/St_Barthelemy",
     "97123": "America/St_Barthelemy",
     "97127": "America/Marigot",
     "977": "America/St_Barthelemy",
@@ -59,22 +61,21 @@ district; 989 and 98799: Clipperton, which has no zone of its own in the IANA da
 
 def zone_of_code(code: str) -> str:
     """The IANA zone of a French postal code or commune code (five characters)."""
-    return OVERSEAS.get(code) or OVERSEAS.get(code[:3], METROPOLITAN)
+    return next((OVERSEAS[code[:n]] for n in (5, 4, 3) if code[:n] in OVERSEAS), METROPOLITAN)
 
 
 def zone_of_address(address: dict[str, Any]) -> str | None:
     """The IANA zone of an address, by the most precise part that it has: postal code, commune, overseas country, department
-    (`state`). None for an address abroad, or with none of these."""
+    (`state`). A code of metropolitan France says nothing where the country or the department is overseas (CEDEX and military
+    post have codes of their own). None for an address abroad, or with none of these."""
     country = str(address.get("country") or "")
     if is_abroad(country):
         return None
-    code = (
-        postal_code(str(address.get("postalCode", "")))
-        or _commune(address)
-        or territory_of(country)
-        or territory_of(str(address.get("state") or ""))
-    )
-    return zone_of_code(code) if code is not None else None
+    code = postal_code(str(address.get("postalCode", ""))) or _commune(address)
+    territory = territory_of(country) or territory_of(str(address.get("state") or ""))
+    if code is not None and (territory is None or zone_of_code(code) != METROPOLITAN):
+        return zone_of_code(code)
+    return zone_of_code(territory) if territory is not None else None
 
 
 def _commune(address: dict[str, Any]) -> str | None:

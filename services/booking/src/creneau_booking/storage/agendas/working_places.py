@@ -38,13 +38,15 @@ WHERE NOT place.deleted AND place.content IS NOT NULL ORDER BY around.depth, aro
 """
 _ROLES = {
     "PractitionerRole": "SELECT id, terms FROM practitioner_role WHERE id = $1",
+    "HealthcareService": "SELECT id, terms FROM practitioner_role WHERE terms && ARRAY['service=HealthcareService/' || $1]",
     "Location": """SELECT id, terms FROM practitioner_role
       WHERE id IN (SELECT role FROM role_place WHERE place IN (SELECT id FROM parts))""",
 }
-"""SQL by type: the role itself, or the roles of a place and its rooms"""
-_OFFERS_THERE = """
+"""SQL by type: the role itself, or the roles of an offer, or of a place and its rooms"""
+_ALSO_THERE = """
 UNION SELECT 'HealthcareService/' || id FROM healthcare_service
   WHERE terms && ARRAY(SELECT 'location=Location/' || id FROM parts)
+UNION SELECT 'Device/' || id FROM device WHERE terms && ARRAY(SELECT 'location=Location/' || id FROM parts)
 """
 _NAMED_WITH = """
 WITH RECURSIVE parts (id) AS (
@@ -73,11 +75,11 @@ async def working_places(
 
 
 async def named_with(connection: Connection, reference: str) -> list[str]:
-    """Returns the references by which agendas may name a role or a place (`Location/12`): itself, its rooms, their roles,
-    the professionals of these roles, and the offers there."""
+    """Returns the references by which agendas may depend on a role, an offer or a place (`Location/12`): itself, its rooms,
+    the roles there or with that offer, the professionals of these roles, and the offers and devices there."""
     kind, _, id_ = reference.partition("/")
     if kind not in _ROLES:
         return [reference]
-    sql = _NAMED_WITH.format(roles=_ROLES[kind], kind=kind) + (_OFFERS_THERE if kind == "Location" else "")
+    sql = _NAMED_WITH.format(roles=_ROLES[kind], kind=kind) + (_ALSO_THERE if kind == "Location" else "")
     rows = await connection.fetch(sql, id_)
     return sorted(row["reference"] for row in rows)

@@ -30,7 +30,8 @@ from creneau_shared.security.rights import OWNER
 STATED = ("Practitioner", "PractitionerRole", "HealthcareService", "Location", "Organization", "Device")
 """Types of the directory whose state an agenda depends on."""
 
-_INACTIVE = "({row}.deleted OR {row}.terms && ARRAY['active=false', 'status=inactive', 'status=suspended'])"
+_INACTIVE = """({row}.deleted OR {row}.terms && ARRAY[
+    'active=false', 'status=inactive', 'status=suspended', 'status=entered-in-error'])"""
 _ORGANIZATION_GONE = f"""EXISTS (
     SELECT FROM organization WHERE {_INACTIVE.format(row="organization")} AND organization.id IN (
       SELECT substr(t, 27) FROM unnest({{row}}.terms) AS t WHERE starts_with(t, 'organization=Organization/')))"""
@@ -46,9 +47,13 @@ _PLACE_GONE = f"""EXISTS (
 _NOWHERE = f"""coalesce((
     SELECT bool_and({_PLACE_GONE.format(id="substr(t, 19)")}) FROM unnest({{row}}.terms) AS t
     WHERE starts_with(t, 'location=Location/')), false)"""
+_NO_OFFER_LEFT = f"""coalesce((
+    SELECT bool_and(EXISTS (
+      SELECT FROM healthcare_service AS offer WHERE offer.id = substr(t, 27) AND {_INACTIVE.format(row="offer")}))
+    FROM unnest({{row}}.terms) AS t WHERE starts_with(t, 'service=HealthcareService/')), false)"""
 ROLE_GONE = f"""({_INACTIVE.format(row="role")} OR {_PRACTITIONER_GONE.format(row="role")}
-  OR {_ORGANIZATION_GONE.format(row="role")} OR {_NOWHERE.format(row="role")})"""
-"""SQL: a situation (`role`) is out of use, or its professional, its organisation or all its places are."""
+  OR {_ORGANIZATION_GONE.format(row="role")} OR {_NOWHERE.format(row="role")} OR {_NO_OFFER_LEFT.format(row="role")})"""
+"""SQL: a situation (`role`) is out of use, or its professional, its organisation, all its places or all its offers are."""
 PLACE_GONE = _PLACE_GONE.format(id="place.id")
 """SQL: a place (`place`) is out of use, or the building that it is part of."""
 IN_PERIOD = """NOT EXISTS (SELECT FROM practitioner_role_date AS period WHERE period.key = role.key
@@ -64,6 +69,9 @@ _GONE = f"""CASE named.type
       AND ({_INACTIVE.format(row="offer")} OR {_ORGANIZATION_GONE.format(row="offer")} OR {_NOWHERE.format(row="offer")}))
   WHEN 'Location' THEN {_PLACE_GONE.format(id="named.id")} OR EXISTS (
     SELECT FROM location AS place WHERE place.id = named.id AND {_ORGANIZATION_GONE.format(row="place")})
+  WHEN 'Device' THEN EXISTS (
+    SELECT FROM device WHERE device.id = named.id
+      AND ({_INACTIVE.format(row="device")} OR {_ORGANIZATION_GONE.format(row="device")} OR {_NOWHERE.format(row="device")}))
   ELSE false END"""
 _NAMED = """named AS MATERIALIZED (
   SELECT schedule.key, split_part(substr(t, 7), '/', 1) AS type, split_part(substr(t, 7), '/', 2) AS id
@@ -172,6 +180,7 @@ SELECT key FROM schedule WHERE terms && (
       WHERE role.terms && $2 AND starts_with(t, 'practitioner=Practitioner/')
     UNION ALL SELECT 'HealthcareService/' || id FROM healthcare_service WHERE terms && $2
     UNION ALL SELECT 'Location/' || id FROM location WHERE terms && $2
+    UNION ALL SELECT 'Device/' || id FROM device WHERE terms && $2
   ) AS named) ORDER BY key
 """
 
@@ -189,6 +198,7 @@ SELECT key FROM schedule WHERE terms && (
         AND starts_with(t, 'practitioner=Practitioner/')
     UNION ALL SELECT 'HealthcareService/' || id FROM healthcare_service
       WHERE terms && ARRAY(SELECT 'location=Location/' || id FROM parts)
+    UNION ALL SELECT 'Device/' || id FROM device WHERE terms && ARRAY(SELECT 'location=Location/' || id FROM parts)
   ) AS named) ORDER BY key
 """
 """The agendas at a place, or in a part of it ($1: reference)."""

@@ -63,6 +63,47 @@ async def test_what_is_cancelled_is_not_amended(
     assert (await software.patch(path, [why])).status_code == 200
 
 
+@pytest.mark.parametrize("how", ["patch", "put"])
+@pytest.mark.parametrize("status", ["cancelled", "entered-in-error"])
+@pytest.mark.parametrize(
+    ("element", "value"),
+    [
+        ("start", "2030-01-01T09:00:00Z"),
+        ("end", "2030-01-01T10:00:00Z"),
+        ("slot", [{"reference": "Slot/un-autre"}]),
+        ("participant", []),
+    ],
+)
+async def test_a_cancellation_changes_nothing_else(
+    callers: Callers,
+    practice: Practice,
+    booked: Stored,
+    camille: str,
+    how: str,
+    status: str,
+    element: str,
+    value: object,
+) -> None:
+    """Else the mail tells a time that never was, or goes to somebody who had no visit. What is left out is not changed."""
+    path, software = f"Appointment/{booked.id}", callers.software()
+    kept = (await software.get(path)).json()
+    if element == "participant":
+        other = await practice.new_patient()
+        value = [
+            {**p, "actor": ref(other)} if p["actor"]["reference"] == camille else p for p in kept[element]
+        ]
+    said = {**kept, "status": status, element: value}
+    if how == "patch":
+        steps = [{"op": "replace", "path": f"/{name}", "value": said[name]} for name in ("status", element)]
+        answer = await software.patch(path, steps)
+    else:
+        answer = await software.put(path, said)
+    assert (answer.status_code, code(answer)) == (422, "cancelled-otherwise"), answer.text
+    assert (await software.get(path)).json() == kept
+    bare = {name: v for name, v in kept.items() if name not in ("start", "end", "slot")}
+    assert (await software.put(path, {**bare, "status": "cancelled"})).status_code == 200
+
+
 class TestReschedule:
     async def test_to_another_slot(
         self, callers: Callers, practice: Practice, agenda: Agenda, booked: Stored, camille: str

@@ -9,6 +9,7 @@ from creneau_booking.domain.appointment import EXCLUSIVE_TYPES, Appointment
 from creneau_booking.domain.refusals.changes import (
     AlreadyEnded,
     AlreadyStarted,
+    CancelledOtherwise,
     HoldExpired,
     HoldNotTheirs,
     IllegalTransition,
@@ -63,6 +64,20 @@ def require_unended(
     ]
     if touched:
         raise AlreadyEnded(status, tuple(touched))
+
+
+def require_cancelled_as_it_stands(before: Appointment, after: Appointment) -> None:
+    """Refuses a cancellation that says another time, slot or patient: whom it concerns would be told of a visit that never
+    was, or not at all (GP Connect: a cancellation changes status and reason). Times and slots may be left out."""
+    if before.status in ENDED or after.status not in ("cancelled", "entered-in-error"):
+        return
+    stands = {"start": before.start, "end": before.end, "slot": set(before.slots)}
+    said = {"start": after.start, "end": after.end, "slot": set(after.slots)}
+    otherwise = [name for name, value in said.items() if value and value != stands[name]]
+    if set(after.patients) != set(before.patients):
+        otherwise.append("participant")
+    if otherwise:
+        raise CancelledOtherwise(tuple(otherwise))
 
 
 def require_movable(status: AppointmentStatus) -> None:

@@ -249,6 +249,7 @@ class AppointmentHandlers:
         after = self._repository.next(current, resource)
         self._require_allowed(context, before, after, move=how.move)
         changes.require_unended(before.status, without_ours(said_before), without_ours(resource))
+        changes.require_cancelled_as_it_stands(before, after)
         hold = None
         if before.status == "pending":
             hold = await (forget_hold if after.status != "pending" else hold_of)(connection, before.id)

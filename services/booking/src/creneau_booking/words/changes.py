@@ -6,6 +6,7 @@ from creneau_booking.domain.refusals.changes import (
     AlreadyEnded,
     AlreadyStarted,
     AnsweredTooLate,
+    CancelledOtherwise,
     HoldExpired,
     HoldNotExtensible,
     HoldNotTheirs,
@@ -53,6 +54,18 @@ def _(r: AlreadyEnded) -> CreneauError:
         f"An appointment that is “{r.status}” is not amended any more ({', '.join(r.elements)}): book another one.",
         expression=[f"Appointment.{name}" for name in r.elements],
         details_code="already-ended",
+    )
+
+
+@WORDS.says(CancelledOtherwise)
+def _(r: CancelledOtherwise) -> CreneauError:
+    return Unprocessable(
+        f"Une annulation ne change ni l'horaire ni le patient ({', '.join(r.elements)}) : annulez le rendez-vous tel qu'il"
+        " est.",
+        f"A cancellation changes neither the time nor the patient ({', '.join(r.elements)}): cancel the appointment as it"
+        " stands.",
+        expression=[f"Appointment.{name}" for name in r.elements],
+        details_code="cancelled-otherwise",
     )
 
 

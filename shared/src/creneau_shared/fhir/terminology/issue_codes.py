@@ -226,6 +226,10 @@ ISSUE_CODES: Final[Mapping[str, tuple[str, str]]] = {
     "status-not-yours": ("Statut que seul le cabinet peut donner", "Status that only the practice can give"),
     "use-reschedule": ("Déplacement à demander par $reschedule", "Move to be asked for by $reschedule"),
     "not-movable": ("Rendez-vous qui ne peut être déplacé", "Appointment that cannot be moved"),
+    "cancelled-otherwise": (
+        "Annulation qui change le rendez-vous",
+        "Cancellation that changes the appointment",
+    ),
     "already-ended": ("Rendez-vous terminé ou annulé", "Appointment ended or cancelled"),
     "already-started": ("Rendez-vous déjà commencé", "Appointment already started"),
     "not-started": ("Rendez-vous pas encore commencé", "Appointment not started yet"),

@@ -32,6 +32,13 @@ class AlreadyEnded(Refusal):
 
 
 @dataclass(eq=False)
+class CancelledOtherwise(Refusal):
+    """A cancellation says these elements otherwise than the appointment that it ends."""
+
+    elements: tuple[str, ...]
+
+
+@dataclass(eq=False)
 class NotMovable(Refusal):
     """An appointment of this status is not moved."""
 

@@ -278,6 +278,9 @@ async def test_80_missed_only_after_it_began(
     path = await booked(caller, agenda, camille)
     early = await software.patch(path, status_of("noshow"))
     assert (early.status_code, code(early)) == (422, "not-started"), early.text
+    entered = appointment("noshow", slots=agenda.slots[1:2], patient=camille, start=agenda.at(1))
+    answer = await software.post("Appointment", entered)
+    assert (answer.status_code, code(answer)) == (422, "not-started"), answer.text
     for status in ("arrived", "checked-in", "fulfilled", "noshow"):
         refused = await caller.patch(path, status_of(status))
         assert (refused.status_code, code(refused)) == (403, "status-not-yours"), reason(refused)

@@ -392,7 +392,7 @@ async def test_the_hours_of_a_role_where_the_agenda_says_so(callers: Callers, pr
         {"daysOfWeek": ["tue"], "availableStartTime": "09:00:00", "availableEndTime": "09:40:00"},
         {"daysOfWeek": ["wed"], "availableStartTime": "23:40:00", "availableEndTime": "00:20:00"},
     ]
-    away = [{"description": "Congrès", "during": {"start": "2026-11-18", "end": "2026-12-31"}}]
+    away = [{"description": "Congrès", "during": {"start": "2026-11-18", "end": "2026-12"}}]
     await hear(practice, role_resource(role, practitioner, organization, availableTime=hours))
     software = callers.software()
     agenda = ruled(

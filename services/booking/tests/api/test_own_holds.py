@@ -84,9 +84,13 @@ async def test_the_same_hold_is_answered_as_it_is(practice: Practice, agenda: Ag
     assert await family.hold(agenda.slots[:1], family.child) == first
     practice.clock.advance(-timedelta(minutes=1))
     assert await practice.kinds(first["id"]) == ["held"]
-    spoken = appointment("proposed", slots=agenda.slots[:1], patient=family.child, comment="en fauteuil")
-    answer = await family.caller.post("Appointment/$hold", parameters(appointment=spoken))
-    assert (answer.json()["id"] != first["id"], answer.json()["comment"]) == (True, "en fauteuil")
+    referred = [{"identifier": {"system": "urn:oid:1.2.3", "value": unique("adressage")}}]
+    held = {first["id"]}
+    for element, value in (("comment", "en fauteuil"), ("basedOn", referred)):
+        said = appointment("proposed", slots=agenda.slots[:1], patient=family.child, **{element: value})
+        answer = (await family.caller.post("Appointment/$hold", parameters(appointment=said))).json()
+        assert (answer["id"] in held, answer[element]) == (False, value)
+        held.add(answer["id"])
 
 
 async def test_changing_ones_mind_holds_no_longer_than_asking_again(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -78,9 +79,13 @@ def test_a_patient_cancels_only_what_is_to_come() -> None:
 
 
 def test_nobody_misses_what_has_not_begun() -> None:
-    changes.require_missed(BOOKED, NINE)
-    with pytest.raises(Unprocessable), in_words():
-        changes.require_missed(BOOKED, NINE - timedelta(seconds=1))
+    """Whether it becomes missed or is entered as such; what is missed already stays so."""
+    missed, early = replace(BOOKED, status="noshow"), NINE - timedelta(seconds=1)
+    for before in (None, "booked"):
+        changes.require_missed(before, missed, NINE)
+        with pytest.raises(Unprocessable), in_words():
+            changes.require_missed(before, missed, early)
+    changes.require_missed("noshow", missed, early)
 
 
 def test_who_declines_gives_their_own_time_back_and_who_says_yes_later_takes_it() -> None:

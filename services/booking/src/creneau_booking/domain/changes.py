@@ -143,9 +143,10 @@ def require_to_come(before: Appointment, now: datetime, *, by_patient: bool) -> 
         raise AlreadyStarted()
 
 
-def require_missed(after: Appointment, now: datetime) -> None:
-    """Refuses `noshow` for an appointment that has not begun."""
-    if after.start is not None and now < after.start:
+def require_missed(before: AppointmentStatus | None, after: Appointment, now: datetime) -> None:
+    """Refuses that an appointment becomes, or is entered as, `noshow` before it has begun."""
+    becomes_missed = after.status == "noshow" != before
+    if becomes_missed and after.start is not None and now < after.start:
         raise NotStarted()
 
 

@@ -149,6 +149,7 @@ class AppointmentHandlers:
         wanted = await self._in_place_of.as_hidden(connection, context, wanted)
         require_may_hide(context, wanted)
         changes.require_allowed_status(wanted.status, by_patient=context.patient_ids is not None)
+        changes.require_missed(None, wanted, context.now)
         participants.require_somebody_comes(None, wanted)
         takes = TRANSITIONS[None, wanted.status].time == "takes"
         await self._word.hear_new(connection, context, resource, wanted, "booked" if takes else "asked")
@@ -282,8 +283,7 @@ class AppointmentHandlers:
                 changes.require_unmoved(before, after)
         if claims(before.status) and (after.status == "cancelled" or changes.is_moved(before, after)):
             changes.require_to_come(before, context.now, by_patient=by_patient)
-        if after.status == "noshow" and before.status != "noshow":
-            changes.require_missed(after, context.now)
+        changes.require_missed(before.status, after, context.now)
 
     async def _next(
         self, connection: Connection, context: WriteContext, change: Heard, how: Manner

@@ -24,7 +24,7 @@ from creneau_booking.storage.holds import HeldAppointment, forget_hold, lock_liv
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.storage.store import Resource, Stored, WriteContext
 
-SAID_OF_A_HOLD = (*SAID_BY_SLOT, "reasonCode", "description", "comment")
+SAID_OF_A_HOLD = (*SAID_BY_SLOT, "reasonCode", "basedOn", "description", "comment")
 """the elements that a patient states in a held appointment, beside time and participants"""
 
 

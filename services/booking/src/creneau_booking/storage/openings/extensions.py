@@ -22,7 +22,6 @@ from creneau_booking.domain.openings.rules import (
 )
 from creneau_booking.storage.openings.recurrences import recurrence
 from creneau_booking.storage.openings.values import (
-    DATED,
     DAYS,
     UnreadError,
     boolean,
@@ -32,7 +31,7 @@ from creneau_booking.storage.openings.values import (
     lasts,
     moment,
     order,
-    read_moment,
+    read_day,
 )
 from creneau_booking.storage.slot_visibility import SLOT_TYPE_SYSTEM
 from creneau_shared.fhir.datatypes import time_of
@@ -336,5 +335,4 @@ def _not_available(role: Resource) -> Iterator[Period]:
         if not isinstance(during, dict):
             continue
         start, end = str(during.get("start", "1970-01-01")), str(during.get("end", "9000-01-01"))
-        if len(start) >= DATED and len(end) >= DATED:
-            yield Period(read_moment(start), read_moment(end))
+        yield Period(read_day(start, last=False), read_day(end, last=True))

@@ -81,6 +81,14 @@ def read_moment(said: str) -> Moment:
     return date.fromisoformat(said) if len(said) == DATED else instant_of(said)
 
 
+def read_day(said: str, *, last: bool) -> Moment:
+    """Like `read_moment`; of a year or a month (R4 dateTime) the first day, or the last."""
+    if len(said) >= DATED:
+        return read_moment(said)
+    low, high = parse_interval(said, UTC)
+    return (high - timedelta(days=1)).date() if last else low.date()
+
+
 def order(moment: Moment, *, last: bool = False) -> datetime:
     """Returns a time that is exact enough to compare moments."""
     if isinstance(moment, datetime):

@@ -51,6 +51,12 @@ def test_the_search_of_schedule_is_one_of_slots_whose_criteria_hold_together() -
     ]
 
 
+def test_14_nothing_between_two_commas_asks_for_no_centre() -> None:
+    """A system without a number would mean every structure that has one of it."""
+    asked = dict(of_slots(pairs(f"{OFFICIAL},, ")))[f"schedule.{STRUCTURES}"]
+    assert asked == dict(of_slots(pairs()))[f"schedule.{STRUCTURES}"]
+
+
 @pytest.mark.parametrize(
     "query",
     [

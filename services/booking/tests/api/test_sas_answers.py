@@ -60,7 +60,7 @@ async def test_what_there_is_is_one_answer(
     assert (set(shown), len(shown), bundle["total"]) == (slots, 7, 7)
     assert [link["relation"] for link in bundle["link"]] == ["self"]
     entries = [entry["fullUrl"] for entry in bundle["entry"]]
-    assert len(entries) == len(set(entries)) == 7 + 2 + 1 + 1
+    assert len(entries) == len(set(entries)) == 7 + 1 + 1 + 1
     found: list[str] = []
     following: str | None = f"{query}&_count=2"
     while following is not None:

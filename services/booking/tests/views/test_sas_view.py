@@ -91,12 +91,14 @@ PERSON: Resource = {
 ROLE: Resource = {
     "resourceType": "PractitionerRole",
     "id": "r",
+    "practitioner": {"reference": "Practitioner/p"},
     "organization": {"reference": f"{BASE}/Organization/o"},
-    "location": [{"reference": "Location/other"}, {"reference": "Location/l"}],
+    "location": [{"reference": f"{BASE}/Location/l"}, {"reference": "Location/other"}],
 }
 ADDRESS = {"line": ["3 rue des Exemples"], "city": "Rennes", "postalCode": "35000"}
 PLACE: Resource = {"resourceType": "Location", "id": "l", "address": ADDRESS}
-OTHER: Resource = {"resourceType": "Location", "id": "other", "address": ADDRESS}
+BREST = {"line": ["7 quai des Exemples"], "city": "Brest", "postalCode": "29200"}
+OTHER: Resource = {"resourceType": "Location", "id": "other", "address": BREST}
 OWNER: Resource = {
     "resourceType": "Organization",
     "id": "o",
@@ -127,7 +129,7 @@ def names(bundle: Resource) -> list[str]:
 
 
 def test_a_place_where_nobody_is_received_any_more_is_not_where_a_caller_is_sent() -> None:
-    shut = {**OTHER, "status": "suspended", "address": {**ADDRESS, "city": "Quimper", "postalCode": "29000"}}
+    shut = {**OTHER, "status": "suspended"}
     situation = {**ROLE, "location": [{"reference": "Location/other"}, {"reference": "Location/l"}]}
     graph = (agenda("Practitioner/p", "PractitionerRole/r"), PERSON, situation, PLACE, shut, OWNER)
     found = {e["resource"]["resourceType"]: e["resource"] for e in answer([slot("1")], graph)["entry"]}
@@ -220,10 +222,58 @@ def test_the_graph_is_drawn_once_in_the_order_of_the_slots() -> None:
     assert bundle["total"] == 2
 
 
+def roles(bundle: Resource) -> dict[str, str]:
+    """The town of each role of an answer, by the reference to the role."""
+    found = [e["resource"] for e in bundle["entry"] if e["resource"]["resourceType"] == "PractitionerRole"]
+    return {f"PractitionerRole/{one['id']}": one["contained"][0]["address"]["city"] for one in found}
+
+
+def towns(bundle: Resource) -> dict[str, str]:
+    """Where the slots of an answer are, by way of their Schedule and its role."""
+    found = [entry["resource"] for entry in bundle["entry"]]
+    agendas = {f"Schedule/{one['id']}": one for one in found if one["resourceType"] == "Schedule"}
+    at = roles(bundle)
+    return {
+        one["id"]: at[agendas[one["schedule"]["reference"]]["actor"][1]["reference"]]
+        for one in found
+        if one["resourceType"] == "Slot"
+    }
+
+
 def test_the_place_is_that_of_the_agenda_when_the_role_has_several() -> None:
     role = answer([slot("1")])["entry"][3]["resource"]
     assert [place["id"] for place in role["contained"]] == ["l"]
     assert role["organization"]["identifier"]["value"] == "1810004421"
+
+
+def test_31_two_agendas_of_one_role_at_two_places_are_two_roles() -> None:
+    """In any order, and with the same ids from one answer to the next: one role would send the caller to the wrong town."""
+    at_brest = agenda("Practitioner/p", "PractitionerRole/r", "Location/other", id="b")
+    graph = (*GRAPH, at_brest)
+    both = answer([slot("1"), slot("2", "b")], graph)
+    assert towns(both) == {"1": "Rennes", "2": "Brest"}
+    assert roles(both) == {**roles(answer([slot("1")], graph)), **roles(answer([slot("2", "b")], graph))}
+    assert towns(answer([slot("2", "b"), slot("1")], graph)) == {"1": "Rennes", "2": "Brest"}
+    assert "PractitionerRole/r" in roles(both)
+    assert names(both).count("Practitioner/p") == 1
+
+
+def test_two_people_in_one_role_are_two_roles() -> None:
+    """Somebody stands in for a colleague, in their role."""
+    deputy = {**PERSON, "id": "q"}
+    graph = (*GRAPH, deputy, agenda("Practitioner/q", "PractitionerRole/r", id="b"))
+    found = [e["resource"] for e in answer([slot("1"), slot("2", "b")], graph)["entry"]]
+    whose = {f"PractitionerRole/{one['id']}": one["practitioner"] for one in found if "practitioner" in one}
+    agendas = [one for one in found if one["resourceType"] == "Schedule"]
+    assert [whose[one["actor"][1]["reference"]] for one in agendas] == [one["actor"][0] for one in agendas]
+    assert len(agendas) == len(whose) == 2
+
+
+def test_30_two_agendas_in_one_role_at_one_place_are_one() -> None:
+    bundle = answer([slot("1"), slot("2", "b")], (*GRAPH, {**AGENDA, "id": "b"}))
+    assert names(bundle) == ["Slot/1", "Schedule/a", "Practitioner/p", "PractitionerRole/r", "Slot/2"]
+    slots = [e["resource"] for e in bundle["entry"] if e["search"]["mode"] == "match"]
+    assert [one["schedule"]["reference"] for one in slots] == ["Schedule/a"] * 2
 
 
 def test_22_a_slot_to_book_leads_to_our_page_where_the_practice_names_none() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
+from uuid import NAMESPACE_URL, uuid5
 
 import orjson
 
@@ -73,11 +74,20 @@ def _are_several(stored: Resource, name: str) -> bool:
 
 @dataclass(frozen=True)
 class Agenda:
-    """The resources of one Schedule, rendered."""
+    """The resources of one Schedule, rendered. `page`: our page (id) of the professional in this role."""
 
     schedule: Resource
     practitioner: Resource
     role: Resource
+    page: str
+
+
+@dataclass(frozen=True)
+class _Place:
+    """A place, rendered; `reference`: as its role or its agenda names it, relative, or `#id` if the role contains it."""
+
+    reference: str
+    rendered: Resource
 
 
 @dataclass(frozen=True)
@@ -99,11 +109,13 @@ class SlotGraph:
 
 @dataclass
 class Graph:
-    """Renders one answer: each Schedule and each CPTS once."""
+    """Renders one answer: each Schedule and each CPTS once. A professional's Schedules in one role at one place are one, the
+    first that is met: the SAS wants one Schedule for each role."""
 
     facts: Facts
     cpts: bool = False
     _agendas: dict[str, Agenda | None] = field(default_factory=dict)
+    _by_role: dict[str, Agenda] = field(default_factory=dict)
     _services: dict[str, Service | None] = field(default_factory=dict)
 
     def slot(self, stored: Resource) -> SlotGraph | None:
@@ -118,7 +130,7 @@ class Graph:
         rendered = cpts_slot(stored, list(services)) if self.cpts else slot(stored)
         if rendered is None:
             return None
-        rendered["schedule"] = {"reference": name}
+        rendered["schedule"] = {"reference": f"Schedule/{agenda.schedule['id']}"}
         if "comment" not in rendered and rendered["appointmentType"]["coding"][0]["code"] == "ROUTINE":
             rendered["comment"] = self._own_page(agenda)
         return SlotGraph(rendered, agenda, tuple(services.values()))
@@ -127,7 +139,7 @@ class Graph:
         """Returns our page of the professional, for a practice that names none: a slot to be booked needs a link. It has a
         query, as the platform adds to it."""
         site = self.facts.base_url.rstrip("/").removesuffix("/fhir")
-        return f"{site}/soignants/{agenda.role['id']}?vue=agenda"
+        return f"{site}/soignants/{agenda.page}?vue=agenda"
 
     def _agenda(self, name: str) -> Agenda | None:
         """Returns the agenda of one professional in one role (the role may be named alone); None for any other agenda."""
@@ -146,26 +158,35 @@ class Graph:
         person = self.facts.find(people[0])
         rendered = practitioner(person) if person is not None else None
         exercise = self._role(situation, people[0], stored) if situation is not None else None
-        if rendered is None or exercise is None:
+        if situation is None or rendered is None or exercise is None:
             return None
-        return Agenda(schedule(stored, people[0], roles[0]), rendered, exercise)
+        named = schedule(stored, people[0], f"PractitionerRole/{exercise['id']}")
+        agenda = Agenda(named, rendered, exercise, page=situation["id"])
+        return self._by_role.setdefault(exercise["id"], agenda)
 
     def _role(self, stored: Resource, person: str, agenda: Resource) -> Resource | None:
+        """Returns the role of a person at the agenda's place. A role has one person and one place in this family: where the
+        agenda has others than the stored role, it is another one, with an id of its own."""
         place = self._place(stored, agenda)
         if place is None:
             return None
+        own = self._place(stored, {})
+        is_own = own is not None and own.reference == place.reference
+        whose = self.facts.named([stored.get("practitioner", {})], "Practitioner")
+        if not is_own or whose != [person]:
+            stored = {**stored, "id": str(uuid5(NAMESPACE_URL, f"{stored['id']} {person} {place.reference}"))}
         organization = self.facts.find(stored.get("organization", {}).get("reference", ""))
-        return role(stored, person, place, organization)
+        return role(stored, person, place.rendered, organization)
 
-    def _place(self, stored: Resource, agenda: Resource) -> Resource | None:
+    def _place(self, stored: Resource, agenda: Resource) -> _Place | None:
         """Returns the agenda's place: the first of its actors' places that can be rendered, else of its role's."""
         system = f"{self.facts.base_url.rstrip('/')}/Location"
         own = {f"#{inner['id']}": inner for inner in stored.get("contained", []) if "id" in inner}
-        of_role = [place.get("reference", "") for place in stored.get("location", [])]
+        of_role = [self.facts.relative(place.get("reference", "")) for place in stored.get("location", [])]
         for reference in [*self.facts.named(agenda.get("actor", []), "Location"), *of_role]:
             place = own.get(reference) or self.facts.find(reference)
             if place is not None and (rendered := location(place, system)) is not None:
-                return rendered
+                return _Place(reference, rendered)
         return None
 
     def _of_cpts(self, stored: Resource) -> dict[str, Service]:

@@ -276,6 +276,36 @@ def test_30_two_agendas_in_one_role_at_one_place_are_one() -> None:
     assert [one["schedule"]["reference"] for one in slots] == ["Schedule/a"] * 2
 
 
+RULES = "https://creneau.sante.fr/fhir/StructureDefinition/"
+KNOWN_ONLY = {"extension": [{"url": f"{RULES}schedule-known-patients-only", "valueBoolean": True}]}
+ANYBODY = {"extension": [{"url": f"{RULES}schedule-known-patients-only", "valueBoolean": False}]}
+OFFER: Resource = {"resourceType": "HealthcareService", "id": "h"}
+
+
+def for_new_patients(value: bool) -> Resource:
+    return {"extension": [{"url": f"{RULES}slot-new-patients", "valueBoolean": value}]}
+
+
+@pytest.mark.parametrize(
+    ("of_slot", "of_agenda", "of_offer", "sent"),
+    [
+        ({}, {}, {}, True),
+        (for_new_patients(False), {}, {}, False),
+        ({}, KNOWN_ONLY, {}, False),
+        ({}, {}, KNOWN_ONLY, False),
+        ({}, ANYBODY, KNOWN_ONLY, True),
+        (for_new_patients(True), KNOWN_ONLY, KNOWN_ONLY, True),
+        (for_new_patients(False), ANYBODY, {}, False),
+    ],
+)
+def test_19_what_is_kept_for_known_patients_is_not_sent(
+    of_slot: Resource, of_agenda: Resource, of_offer: Resource, sent: bool
+) -> None:
+    """The slot's word, else its agenda's, else its offers': whom a regulator sends is new there."""
+    graph = (AGENDA | of_agenda, OFFER | of_offer, *GRAPH[1:])
+    assert answer([slot("1", **of_slot)], graph)["total"] == int(sent)
+
+
 def test_22_a_slot_to_book_leads_to_our_page_where_the_practice_names_none() -> None:
     """A note is no address; a slot to walk into needs none. The platform adds `&origin=sas` to what it finds."""
     walked_into: dict[str, Any] = {

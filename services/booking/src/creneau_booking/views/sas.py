@@ -15,7 +15,8 @@ import orjson
 
 from creneau_booking.views import sas_codes as codes
 from creneau_booking.views import sas_query
-from creneau_booking.views.sas_graph import Facts, Graph, SlotGraph
+from creneau_booking.views.sas_facts import Facts
+from creneau_booking.views.sas_graph import Graph, SlotGraph
 from creneau_shared.fhir.rest.exchange import FhirRequest
 from creneau_shared.fhir.search.bundle import query_url
 from creneau_shared.fhir.search.execute import SearchResult

@@ -2,74 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import datetime
 from uuid import NAMESPACE_URL, uuid5
 
-import orjson
-
 from creneau_booking.views.sas_cpts import cpts_organization, cpts_service, cpts_slot, service_references
+from creneau_booking.views.sas_facts import Facts
 from creneau_booking.views.sas_resources import location, practitioner, role, schedule, slot
-from creneau_shared.fhir.current import current
-from creneau_shared.fhir.search.includes import Row
 from creneau_shared.fhir.storage.store import Resource
-
-
-@dataclass(frozen=True)
-class Facts:
-    """The included rows by relative reference, parsed on demand. Of names, numbers and addresses only those valid at `now`
-    are kept: the rendered resources cannot say that one is a former one."""
-
-    rows: Iterable[Row]
-    base_url: str
-    now: datetime
-    _by_reference: dict[str, Row] = field(init=False, default_factory=dict)
-    _read: dict[str, Resource] = field(init=False, default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self._by_reference.update({f"{row.type}/{row.id}": row for row in self.rows})
-
-    def find(self, reference: str) -> Resource | None:
-        """Returns the resource that a reference names; None if it is not among the rows."""
-        name = self.relative(reference)
-        if name not in self._read and name in self._by_reference:
-            self._read[name] = self._as_it_is(orjson.loads(self._by_reference[name].content))
-        return self._read.get(name)
-
-    def _as_it_is(self, stored: Resource) -> Resource:
-        held: Resource = {
-            name: current(stored[name], self.now)
-            for name in ("identifier", "telecom", "name")
-            if _are_several(stored, name)
-        }
-        if "name" in held:
-            held["name"] = held["name"] or stored["name"]
-        if "contained" in stored:
-            held["contained"] = [self._as_it_is(inner) for inner in stored["contained"]]
-        if "organization" in stored:
-            held["organization"] = self._without_former(stored["organization"], "identifier")
-        return self._without_former({**stored, **held}, "address")
-
-    def _without_former(self, stored: Resource, name: str) -> Resource:
-        """Removes the single identifier or address `name`, unless it is valid now."""
-        one = stored.get(name)
-        holds = not isinstance(one, dict) or current([one], self.now)
-        return stored if holds else {key: value for key, value in stored.items() if key != name}
-
-    def relative(self, reference: str) -> str:
-        """Returns `Type/id` for a reference to a resource of this base, however it is written."""
-        return reference.removeprefix(self.base_url.rstrip("/") + "/").split("/_history/")[0]
-
-    def named(self, references: Iterable[Resource], resource_type: str) -> list[str]:
-        """Returns the references to resources of a type, relative, each once."""
-        names = (self.relative(reference.get("reference", "")) for reference in references)
-        return list(dict.fromkeys(name for name in names if name.startswith(f"{resource_type}/")))
-
-
-def _are_several(stored: Resource, name: str) -> bool:
-    """Whether it is a list: a person has names, a place or an organisation one."""
-    return isinstance(stored.get(name), list)
 
 
 @dataclass(frozen=True)
@@ -119,7 +58,10 @@ class Graph:
     _services: dict[str, Service | None] = field(default_factory=dict)
 
     def slot(self, stored: Resource) -> SlotGraph | None:
-        """Returns the slot with its graph; None if a part of it cannot meet the profiles."""
+        """Returns the slot with its graph; None if a part of it cannot meet the profiles, or if it is for patients whom the
+        practice knows."""
+        if not self.facts.takes_new_patients(stored):
+            return None
         name = self.facts.relative(stored["schedule"].get("reference", ""))
         if name not in self._agendas:
             self._agendas[name] = self._agenda(name)

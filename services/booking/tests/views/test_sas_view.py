@@ -276,6 +276,31 @@ def test_30_two_agendas_in_one_role_at_one_place_are_one() -> None:
     assert [one["schedule"]["reference"] for one in slots] == ["Schedule/a"] * 2
 
 
+def phone(number: str, **more: str) -> dict[str, Any]:
+    return {"telecom": [{"system": "phone", "value": number, **more}]}
+
+
+@pytest.mark.parametrize(
+    ("of_role", "of_place", "sent"),
+    [
+        ({}, phone("02 99 00 00 01"), "+33299000001"),
+        (phone("02 99 00 00 02"), phone("02 99 00 00 01"), "+33299000002"),
+        (phone("02 99 00 00 02", use="old"), phone("02 99 00 00 01"), "+33299000001"),
+        (phone("15"), phone("02 99 00 00 01"), "+33299000001"),
+        ({}, phone("02 99 00 00 01", use="old"), None),
+        ({}, {}, None),
+    ],
+)
+def test_39_the_telephone_is_the_role_s_or_else_its_place_s(
+    of_role: Resource, of_place: Resource, sent: str | None
+) -> None:
+    """The Annuaire Santé has it with the place alone. No other place's, and never an empty list."""
+    graph = (AGENDA, PERSON, ROLE | of_role, PLACE | of_place, OTHER | phone("02 98 00 00 01"), OWNER)
+    role = answer([slot("1")], graph)["entry"][3]["resource"]
+    assert role.get("telecom") == ([{"system": "phone", "value": sent}] if sent else None)
+    assert "telecom" not in role["contained"][0]
+
+
 RULES = "https://creneau.sante.fr/fhir/StructureDefinition/"
 KNOWN_ONLY = {"extension": [{"url": f"{RULES}schedule-known-patients-only", "valueBoolean": True}]}
 ANYBODY = {"extension": [{"url": f"{RULES}schedule-known-patients-only", "valueBoolean": False}]}

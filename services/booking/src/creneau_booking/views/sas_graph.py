@@ -7,7 +7,7 @@ from uuid import NAMESPACE_URL, uuid5
 
 from creneau_booking.views.sas_cpts import cpts_organization, cpts_service, cpts_slot, service_references
 from creneau_booking.views.sas_facts import Facts
-from creneau_booking.views.sas_resources import location, practitioner, role, schedule, slot
+from creneau_booking.views.sas_resources import location, phones, practitioner, role, schedule, slot
 from creneau_shared.fhir.storage.store import Resource
 
 
@@ -23,10 +23,12 @@ class Agenda:
 
 @dataclass(frozen=True)
 class _Place:
-    """A place, rendered; `reference`: as its role or its agenda names it, relative, or `#id` if the role contains it."""
+    """A place, rendered; `reference`: as its role or its agenda names it, relative, or `#id` if the role contains it;
+    `phones`: its telephone numbers."""
 
     reference: str
     rendered: Resource
+    phones: list[Resource]
 
 
 @dataclass(frozen=True)
@@ -118,7 +120,7 @@ class Graph:
         if not is_own or whose != [person]:
             stored = {**stored, "id": str(uuid5(NAMESPACE_URL, f"{stored['id']} {person} {place.reference}"))}
         organization = self.facts.find(stored.get("organization", {}).get("reference", ""))
-        return role(stored, person, place.rendered, organization)
+        return role(stored, person, place.rendered, organization, place.phones)
 
     def _place(self, stored: Resource, agenda: Resource) -> _Place | None:
         """Returns the agenda's place: the first of its actors' places that can be rendered, else of its role's."""
@@ -128,7 +130,7 @@ class Graph:
         for reference in [*self.facts.named(agenda.get("actor", []), "Location"), *of_role]:
             place = own.get(reference) or self.facts.find(reference)
             if place is not None and (rendered := location(place, system)) is not None:
-                return _Place(reference, rendered)
+                return _Place(reference, rendered, phones(place))
         return None
 
     def _of_cpts(self, stored: Resource) -> dict[str, Service]:

@@ -85,12 +85,17 @@ def practitioner(stored: Resource) -> Resource | None:
 
 
 def role(
-    stored: Resource, practitioner: str, place: Resource, organization: Resource | None
+    stored: Resource,
+    practitioner: str,
+    place: Resource,
+    organization: Resource | None,
+    phones_there: Sequence[Resource] = (),
 ) -> Resource | None:
     """Returns FrPractitionerRoleExerciceAgregateur with `place`, a FrLocationAgregateur, contained; None if inactive.
 
     `organization` is the Organization that the role refers to, if it is known; an identifier in the reference
-    itself comes first.
+    itself comes first. `phones_there`: the place's telephone numbers, sent if the role has none: the Annuaire Santé gives
+    them with the place alone, whose profile takes none.
     """
     if stored.get("active") is False:
         return None
@@ -102,7 +107,7 @@ def role(
         organization=_structure(stored.get("organization", {}), organization),
         specialty=specialties(stored),
         location=[{"reference": f"#{place['id']}"}],
-        telecom=phones(stored),
+        telecom=phones(stored) or list(phones_there),
     )
 
 

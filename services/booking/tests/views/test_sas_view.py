@@ -202,13 +202,14 @@ def test_numbers_that_have_ended_are_not_sent() -> None:
 def test_the_search_goes_further_than_what_is_asked_for() -> None:
     """Nothing that has begun, every place and structure; a cursor stays valid while time goes on."""
     wanted = VIEW.widen(asked(), NOW)
-    followed = [(include.source, include.parameters[0].name) for include in wanted.includes]
+    followed = [(include.source, include.parameters[0].name, include.reverse) for include in wanted.includes]
     assert followed == [
-        ("Slot", "schedule"),
-        ("Schedule", "actor"),
-        ("PractitionerRole", "practitioner"),
-        ("PractitionerRole", "location"),
-        ("PractitionerRole", "organization"),
+        ("Slot", "schedule", False),
+        ("Schedule", "actor", False),
+        ("PractitionerRole", "practitioner", False),
+        ("PractitionerRole", "practitioner", True),
+        ("PractitionerRole", "location", False),
+        ("PractitionerRole", "organization", False),
     ]
     assert wanted.count == 1000
     assert len(wanted.conditions) == len(asked().conditions) + 1
@@ -362,6 +363,47 @@ def test_an_agenda_of_a_role_alone_is_its_professional_s() -> None:
     assert [actor["reference"] for actor in actors] == ["Practitioner/p", "PractitionerRole/r"]
 
 
+HERE: Resource = ROLE | {"location": [{"reference": "Location/l"}]}
+ELSEWHERE: Resource = ROLE | {"id": "s", "location": [{"reference": f"{BASE}/Location/other"}]}
+OVER = {"period": {"end": "2020-01-01"}}
+
+
+@pytest.mark.parametrize(
+    ("actors", "known", "sent"),
+    [
+        ([], [HERE], "r"),
+        ([], [HERE, HERE | {"id": "q"}], "q"),
+        ([], [HERE, ELSEWHERE], None),
+        ([], [ROLE], None),
+        ([], [HERE, ELSEWHERE | {"active": False}], "r"),
+        ([], [HERE, ELSEWHERE | OVER], "r"),
+        ([], [HERE, ELSEWHERE | {"organization": {"reference": "Organization/gone"}}], "r"),
+        ([], [HERE, ELSEWHERE | {"location": [{"reference": "Location/shut"}]}], "r"),
+        ([], [HERE, ELSEWHERE | {"practitioner": {"reference": "Practitioner/other"}}], "r"),
+        ([], [HERE | {"location": []}], None),
+        ([], [HERE | OVER], None),
+        ([], [], None),
+        (["Location/l"], [HERE, ELSEWHERE], "r"),
+        (["Location/other"], [HERE, ELSEWHERE], "s"),
+        (["Location/l"], [ELSEWHERE], None),
+    ],
+)
+def test_15_an_agenda_of_a_person_alone_is_where_their_roles_are(
+    actors: list[str], known: list[Resource], sent: str | None
+) -> None:
+    """As on the pages: at the place that it names, else at the one place of all roles that hold; unclear is left out."""
+    gone: Resource = {"resourceType": "Organization", "id": "gone", "active": False}
+    shut = PLACE | {"id": "shut", "status": "inactive"}
+    graph = (agenda("Practitioner/p", *actors), PERSON, *known, PLACE, OTHER, shut, OWNER, gone)
+    bundle = answer([slot("1")], graph)
+    expected = ["Slot/1", "Schedule/a", "Practitioner/p", f"PractitionerRole/{sent}"]
+    assert names(bundle) == (expected if sent else [])
+    if sent:
+        named = bundle["entry"][1]["resource"]["actor"]
+        assert [actor["reference"] for actor in named] == ["Practitioner/p", f"PractitionerRole/{sent}"]
+        assert bundle["entry"][0]["resource"]["comment"].endswith(f"/soignants/{sent}?vue=agenda")
+
+
 @pytest.mark.parametrize(
     "graph",
     [
@@ -372,7 +414,7 @@ def test_an_agenda_of_a_role_alone_is_its_professional_s() -> None:
         (AGENDA, PERSON | {"active": False}, ROLE, PLACE),
         (AGENDA, PERSON, ROLE | {"active": False}, PLACE),
         (AGENDA, PERSON | {"identifier": []}, ROLE, PLACE),
-        (agenda("Practitioner/p", "Location/l"), PERSON, ROLE, PLACE),
+        (agenda("Practitioner/p", "Location/l"), PERSON, PLACE),
         (agenda("Practitioner/p", "Practitioner/q", "PractitionerRole/r"), PERSON, ROLE, PLACE),
         (),
     ],
@@ -384,7 +426,7 @@ def test_an_agenda_of_a_role_alone_is_its_professional_s() -> None:
         "person has left",
         "role has ended",
         "no number",
-        "agenda without a role",
+        "agenda of a person without a role",
         "agenda of two",
         "no agenda",
     ],

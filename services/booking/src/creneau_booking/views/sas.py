@@ -55,11 +55,12 @@ class SasView:
 
     def widen(self, asked: SearchRequest, now: datetime) -> SearchRequest:
         """Returns the search without slots that have begun, also in agendas that name a role alone, with the includes that
-        the answer is rendered from."""
+        the answer is rendered from: also all roles of the professionals, whose agendas may name them alone."""
         needed = [
             including("Slot", "schedule"),
             including("Schedule", "actor"),
             including("PractitionerRole", "practitioner"),
+            replace(including("PractitionerRole", "practitioner"), reverse=True),
             including("PractitionerRole", "location"),
             including("PractitionerRole", "organization"),
         ]

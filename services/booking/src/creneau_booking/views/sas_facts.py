@@ -38,6 +38,11 @@ class Facts:
             self._read[name] = self._as_it_is(orjson.loads(self._by_reference[name].content))
         return self._read.get(name)
 
+    def all(self, resource_type: str) -> list[Resource]:
+        """Returns the resources of a type among the rows."""
+        names = [name for name in self._by_reference if name.startswith(f"{resource_type}/")]
+        return [found for name in names if (found := self.find(name)) is not None]
+
     def _as_it_is(self, stored: Resource) -> Resource:
         held: Resource = {
             name: current(stored[name], self.now)

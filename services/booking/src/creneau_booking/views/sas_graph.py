@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from uuid import NAMESPACE_URL, uuid5
 
+from creneau_booking.views.sas_alone import role_alone
 from creneau_booking.views.sas_cpts import cpts_organization, cpts_service, cpts_slot, service_references
 from creneau_booking.views.sas_facts import Facts
 from creneau_booking.views.sas_resources import location, phones, practitioner, role, schedule, slot
@@ -86,27 +87,31 @@ class Graph:
         return f"{site}/soignants/{agenda.page}?vue=agenda"
 
     def _agenda(self, name: str) -> Agenda | None:
-        """Returns the agenda of one professional in one role (the role may be named alone); None for any other agenda."""
+        """Returns the agenda of one professional in one role; None for any other agenda."""
         stored = self.facts.find(name)
         if stored is None or stored.get("active") is False:
             return None
-        people = self.facts.named(stored.get("actor", []), "Practitioner")
-        roles = self.facts.named(stored.get("actor", []), "PractitionerRole")
-        if len(roles) != 1:
-            return None
-        situation = self.facts.find(roles[0])
-        if not people and situation is not None:
-            people = self.facts.named([situation.get("practitioner", {})], "Practitioner")
-        if len(people) != 1:
-            return None
-        person = self.facts.find(people[0])
-        rendered = practitioner(person) if person is not None else None
-        exercise = self._role(situation, people[0], stored) if situation is not None else None
+        person, situation = self._whose(stored)
+        known = self.facts.find(person)
+        rendered = practitioner(known) if known is not None else None
+        exercise = self._role(situation, person, stored) if situation is not None else None
         if situation is None or rendered is None or exercise is None:
             return None
-        named = schedule(stored, people[0], f"PractitionerRole/{exercise['id']}")
+        named = schedule(stored, person, f"PractitionerRole/{exercise['id']}")
         agenda = Agenda(named, rendered, exercise, page=situation["id"])
         return self._by_role.setdefault(exercise["id"], agenda)
+
+    def _whose(self, agenda: Resource) -> tuple[str, Resource | None]:
+        """Returns whose agenda it is (reference) and their role. An agenda may name the role alone, or the person alone; "" and
+        None: it is of nobody, of several, or it is not clear in which role."""
+        people = self.facts.named(agenda.get("actor", []), "Practitioner")
+        roles = self.facts.named(agenda.get("actor", []), "PractitionerRole")
+        if len(people) == 1 and not roles:
+            return people[0], role_alone(self.facts, people[0], agenda)
+        situation = self.facts.find(roles[0]) if len(roles) == 1 else None
+        if situation is not None and not people:
+            people = self.facts.named([situation.get("practitioner", {})], "Practitioner")
+        return (people[0], situation) if len(people) == 1 else ("", None)
 
     def _role(self, stored: Resource, person: str, agenda: Resource) -> Resource | None:
         """Returns the role of a person at the agenda's place. A role has one person and one place in this family: where the

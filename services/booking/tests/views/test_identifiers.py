@@ -31,7 +31,6 @@ def known(system: str, value: str) -> dict[str, str]:
         ([known(NATIONAL_PERSON, "899000000016")], "899000000016"),
         ([known(NATIONAL_PERSON, "99000000016")], "899000000016"),
         ([known(RPPS, "99000000016")], "899000000016"),
-        ([known("http://rpps.fr", "99000000016")], "899000000016"),
         ([known(ADELI, "759912345")], "0759912345"),
         ([known(NATIONAL_PERSON, "759912345")], "0759912345"),
         ([known(ADELI, "759912345"), known(RPPS, "99000000016")], "899000000016"),
@@ -51,7 +50,6 @@ def test_a_query_with_or_without_prefix_finds_every_stored_form(asked: str) -> N
         f"{NATIONAL_PERSON}|899000000016",
         f"{NATIONAL_PERSON}|99000000016",
         f"{RPPS}|99000000016",
-        "http://rpps.fr|99000000016",
     ]
 
 

@@ -122,7 +122,7 @@ def test_the_neutral_query_has_no_profile_and_every_form_of_a_number() -> None:
         "urn:oid:1.2.250.1.71.4.2.1|810101288385",
         "urn:oid:1.2.250.1.71.4.2.1|10101288385",
         "https://rpps.esante.gouv.fr|10101288385",
-        "http://rpps.fr|10101288385",
+        "urn:oid:1.2.250.1.71.4.2.1|800001288385",
     ]
     assert dict(neutral(pairs(f"{OFFICIAL}&_count=7")))["_count"] == "7"
 

@@ -1,8 +1,8 @@
 """National identifiers of professionals and structures: the prefixed form that SAS exchanges, and the plain ones.
 
 A value of the national system is a digit for the register, then the number in that register
-(CI-SIS; SAS FAQ, « préfixes »). Stored values and queries may have either form, under every system that the directory
-takes for a register's (`tests/contract/test_structures.py` compares).
+(CI-SIS; SAS FAQ, « préfixes »). Stored values and queries may have either form. Those of structures are read in every
+spelling that the directory takes (`tests/contract/test_structures.py` compares).
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ SIRENE_OF_ROR = "http://sirene.fr"
 RPPS_RANG = "https://rppsrang.esante.gouv.fr"
 ADELI_RANG = "https://adelirang.esante.gouv.fr"
 
-_PERSON_PREFIX = {RPPS: "8", "http://rpps.fr": "8", ADELI: "0"}
+_PERSON_PREFIX = {RPPS: "8", ADELI: "0"}
+_PERSON_SYSTEM = {prefix: system for system, prefix in _PERSON_PREFIX.items()}
 _PERSON = re.compile(r"8[0-9]{11}|0[0-9A-Z]{9}", re.ASCII)
 _BARE_PERSON = {11: "8", 9: "0"}
 """Length of a number without prefix → the prefix that it lacks: RPPS or ADELI."""
@@ -73,8 +74,7 @@ def person_tokens(value: str) -> list[str]:
     tokens = [f"{NATIONAL_PERSON}|{full}"]
     if _PERSON.fullmatch(full):
         bare = full[1:]
-        systems = [system for system, prefix in _PERSON_PREFIX.items() if prefix == full[0]]
-        tokens += [f"{system}|{bare}" for system in (NATIONAL_PERSON, *systems)]
+        tokens += [f"{NATIONAL_PERSON}|{bare}", f"{_PERSON_SYSTEM[full[0]]}|{bare}"]
     return tokens
 
 

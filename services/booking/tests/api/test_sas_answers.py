@@ -60,7 +60,7 @@ async def test_what_there_is_is_one_answer(
     assert (set(shown), len(shown), bundle["total"]) == (slots, 7, 7)
     assert [link["relation"] for link in bundle["link"]] == ["self"]
     entries = [entry["fullUrl"] for entry in bundle["entry"]]
-    assert len(entries) == len(set(entries)) == 7 + 2 + 1 + 1
+    assert len(entries) == len(set(entries)) == 7 + 1 + 1 + 1
     found: list[str] = []
     following: str | None = f"{query}&_count=2"
     while following is not None:
@@ -72,14 +72,16 @@ async def test_what_there_is_is_one_answer(
     assert found == shown
 
 
-async def test_an_agenda_of_a_role_alone_is_in_the_answer(callers: Callers, practice: Practice) -> None:
-    """It is its professional's; beside one that names both, each slot comes once."""
+async def test_an_agenda_of_a_role_or_a_person_alone_is_in_the_answer(
+    callers: Callers, practice: Practice
+) -> None:
+    """It is its professional's, in their role; beside one that names both, each slot comes once."""
     number = f"{uuid4().int % 10**11:011}"
     person, role = await professional(practice, number)
     _, others = await professional(practice, f"{uuid4().int % 10**11:011}")
     label = {"meta": {"security": [{"system": SLOT_TYPE_SYSTEM, "code": "PUBLIC"}]}}
     day, expected = practice.clock.now().replace(hour=9, minute=0) + timedelta(days=7), set[str]()
-    for number_of_days, actors in enumerate(([role], [person, role], [others])):
+    for number_of_days, actors in enumerate(([role], [person, role], [person], [others])):
         id_ = unique("agenda")
         await practice.put(schedule(id_, actors))
         _, ids = await practice.fill(id_, 2, day + timedelta(days=number_of_days), **label)
@@ -91,6 +93,6 @@ async def test_an_agenda_of_a_role_alone_is_in_the_answer(callers: Callers, prac
     )
     bundle = (await callers.nobody().get(query)).json()
     shown = [e["resource"]["id"] for e in bundle["entry"] if e["resource"]["resourceType"] == "Slot"]
-    assert (len(shown), set(shown)) == (4, expected)
+    assert (len(shown), set(shown)) == (6, expected)
     found = {f"{e['resource']['resourceType']}/{e['resource']['id']}" for e in bundle["entry"]}
     assert {person, role} <= found

@@ -6,6 +6,7 @@ import pytest
 
 from creneau_booking.views.identifiers import (
     ADELI,
+    ADELI_RANG,
     FINESS,
     NATIONAL_PERSON,
     NATIONAL_STRUCTURE,
@@ -54,7 +55,9 @@ def test_a_query_with_or_without_prefix_finds_every_stored_form(asked: str) -> N
 
 @pytest.mark.parametrize("asked", ["377480085838565", "77480085838565"])
 def test_a_siret_is_found_as_it_is_usually_written_too(asked: str) -> None:
-    assert f"{SIRENE}|774 800 858 38565" in siret_tokens(asked)
+    tokens = siret_tokens(asked)
+    for system in (SIRENE, "http://sirene.fr"):
+        assert {f"{system}|774 800 858 38565", f"{system}|77480085838565"} <= set(tokens)
 
 
 def test_a_number_of_another_shape_is_searched_as_it_is() -> None:
@@ -66,9 +69,18 @@ def test_a_number_of_another_shape_is_searched_as_it_is() -> None:
     ("stored", "number"),
     [
         ([known(NATIONAL_STRUCTURE, "1810004421")], "1810004421"),
+        ([known(NATIONAL_STRUCTURE, "810004421")], "1810004421"),
+        ([known(NATIONAL_STRUCTURE, "2A0004421")], "12A0004421"),
         ([known(FINESS, "810004421")], "1810004421"),
         ([known(FINESS, "2A0004421")], "12A0004421"),
         ([known(SIRENE, "26670005200012")], "326670005200012"),
+        ([known("http://sirene.fr", "26670005200012")], "326670005200012"),
+        ([known("http://sirene.fr", "266 700 052 00012")], "326670005200012"),
+        ([known(NATIONAL_STRUCTURE, "77480085838565")], "377480085838565"),
+        ([known(NATIONAL_STRUCTURE, "35600000000048")], "335600000000048"),  # La Poste
+        ([known(NATIONAL_STRUCTURE, "99000000010001")], "499000000010001"),
+        ([known(NATIONAL_STRUCTURE, "26670005200013")], "326670005200013"),  # no key holds
+        ([known(ADELI_RANG, "75991234501")], "075991234501"),
         ([known(SIRENE, "266700052")], None),  # a SIREN is no place of practice
         ([known(RPPS_RANG, "99000000016001")], "499000000016001"),
         ([known(RPPS_RANG, "99000000016001"), known(SIRENE, "26670005200012")], "326670005200012"),

@@ -125,3 +125,12 @@ def test_the_neutral_query_has_no_profile_and_every_form_of_a_number() -> None:
         "urn:oid:1.2.250.1.71.4.2.1|800001288385",
     ]
     assert dict(neutral(pairs(f"{OFFICIAL}&_count=7")))["_count"] == "7"
+
+
+@pytest.mark.parametrize("more", [",", ", ", ",,", " , "])
+def test_nothing_between_two_commas_asks_for_nobody(more: str) -> None:
+    """`system|` alone would mean everybody who has a number of that system."""
+    for query in (OFFICIAL.replace("&status", f"{more}&status"), OFFICIAL.replace("er=urn", f"er={more}urn")):
+        numbers = dict(neutral(pairs(query)))[PRACTITIONERS].split(",")
+        assert all(token.partition("|")[2] for token in numbers)
+        assert numbers == dict(neutral(pairs(OFFICIAL)))[PRACTITIONERS].split(",")

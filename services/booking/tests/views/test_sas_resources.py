@@ -330,6 +330,38 @@ def test_a_slot_of_cpts_names_each_of_them() -> None:
     assert cpts_slot(stored, []) is None, "a CPTS that is not held here cannot be named"
 
 
+CATEGORY = "https://mos.esante.gouv.fr/NOS/TRE_R66-CategorieEtablissement/FHIR/TRE-R66-CategorieEtablissement"
+CPTS = {
+    "system": CATEGORY,
+    "code": "604",
+    "display": "Communauté professionnelle territoriale de santé (CPTS)",
+}
+REFERRING = [{"url": EXTENSION, "valueReference": {"reference": "HealthcareService/one"}}]
+HOME = {"system": VISIT, "code": "HH"}
+
+
+def test_a_cpts_is_no_reason_for_a_visit() -> None:
+    """Neither its category nor what stands beside the reference to it is sent in words; visit types are."""
+    types: list[Resource] = [
+        {"text": "Visite"},
+        {"extension": REFERRING, "coding": [CPTS]},
+        {"extension": REFERRING, "coding": [HOME], "text": "CPTS fictive"},
+        {"coding": [CPTS], "text": "CPTS"},
+    ]
+    found = cpts_slot(labelled("PUBLIC", "CPTS", serviceType=types), ["HealthcareService/one"])
+    assert found is not None
+    *own, shared = found["serviceType"]
+    assert own == [{"text": "Visite"}, {"coding": [HOME]}]
+    assert shared["coding"][0]["code"] == "604"
+    alone = rendered(labelled("PUBLIC", serviceType=[{"extension": REFERRING, "coding": [CPTS]}]))
+    assert "serviceType" not in alone
+
+
+def test_what_a_practice_says_beside_its_own_offer_is_a_reason() -> None:
+    said: Resource = {"extension": REFERRING, "text": "Suivi de grossesse"}
+    assert rendered(labelled("PUBLIC", serviceType=[said]))["serviceType"] == [{"text": "Suivi de grossesse"}]
+
+
 def test_a_slot_without_the_label_has_nothing_of_a_cpts() -> None:
     shared = [{"extension": [{"url": EXTENSION, "valueReference": {"reference": "HealthcareService/one"}}]}]
     stored = labelled("PUBLIC", serviceType=shared)

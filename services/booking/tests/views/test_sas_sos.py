@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -10,6 +11,7 @@ import pytest
 from creneau_booking.storage.slot_visibility import SLOT_TYPE_SYSTEM
 from creneau_booking.views.sas_sos import (
     STRUCTURES,
+    SosView,
     check,
     is_sos,
     of_slots,
@@ -18,7 +20,13 @@ from creneau_booking.views.sas_sos import (
     sos_slot,
 )
 from creneau_shared.errors import BadRequest
+from creneau_shared.fhir.json import dumps, loads
 from creneau_shared.fhir.profiles import profile_issues
+from creneau_shared.fhir.rest.exchange import FhirRequest
+from creneau_shared.fhir.search.execute import SearchResult
+from creneau_shared.fhir.search.includes import Row
+from creneau_shared.fhir.search.parse import parse_search
+from creneau_shared.security.principal import ANONYMOUS
 
 NATIONAL = "urn:oid:1.2.250.1.71.4.2.2"
 VISIT = "http://terminology.hl7.org/CodeSystem/v3-ActCode"
@@ -49,6 +57,12 @@ def test_the_search_of_schedule_is_one_of_slots_whose_criteria_hold_together() -
         f"{NATIONAL}|34173748400020",
         "https://sirene.fr|34173748400020",
     ]
+
+
+def test_14_nothing_between_two_commas_asks_for_no_centre() -> None:
+    """A system without a number would mean every structure that has one of it."""
+    asked = dict(of_slots(pairs(f"{OFFICIAL},, ")))[f"schedule.{STRUCTURES}"]
+    assert asked == dict(of_slots(pairs()))[f"schedule.{STRUCTURES}"]
 
 
 @pytest.mark.parametrize(
@@ -142,3 +156,57 @@ def test_12_13_a_centre_has_an_internal_number_and_its_structure_a_siret() -> No
     assert sent is not None
     assert [identifier["value"] for identifier in sent["identifier"]] == ["334173748400020"]
     assert sos_organization(structure | {"identifier": [finess]}) is None
+
+
+NOW = datetime(2026, 12, 1, 6, tzinfo=UTC)
+BASE = "https://creneau.example/fhir"
+AGENDA: dict[str, Any] = {
+    "resourceType": "Schedule",
+    "id": "a",
+    "actor": [{"reference": "Location/l"}],
+}
+CENTRE: dict[str, Any] = {
+    "resourceType": "Location",
+    "id": "l",
+    "name": "Centre",
+    "address": {"line": ["1 rue de l'Essai"], "city": "Rennes", "postalCode": "35000"},
+    "managingOrganization": {"reference": "Organization/o"},
+}
+STRUCTURE: dict[str, Any] = {
+    "resourceType": "Organization",
+    "id": "o",
+    "identifier": [{"system": "https://sirene.fr", "value": "34173748400020"}],
+}
+
+
+def row(resource: dict[str, Any]) -> Row:
+    return Row(resource["resourceType"], resource["id"], 1, NOW, dumps(resource))
+
+
+def answer(*slots: dict[str, Any], graph: tuple[dict[str, Any], ...]) -> dict[str, Any]:
+    view, known = SosView(), ("Slot", "Schedule", "Location", "Organization")
+    request = FhirRequest(
+        method="GET",
+        path=("Schedule",),
+        query=pairs(),
+        raw_query=OFFICIAL,
+        headers={},
+        body=b"",
+        principal=ANONYMOUS,
+        now=NOW,
+        base_url=BASE,
+    )
+    asked = parse_search("Slot", view.pairs(request), known_types=known, now=NOW, base_url=BASE)
+    found = SearchResult(tuple(map(row, slots)), tuple(map(row, graph)), len(slots), None, None, ())
+    bundle: dict[str, Any] = loads(view.bundle(request, asked, found))
+    return bundle
+
+
+def test_what_a_centre_keeps_for_patients_whom_it_knows_is_not_sent() -> None:
+    rules = "https://creneau.sante.fr/fhir/StructureDefinition/"
+    only = {"extension": [{"url": f"{rules}schedule-known-patients-only", "valueBoolean": True}]}
+    for_all = {"extension": [{"url": f"{rules}slot-new-patients", "valueBoolean": True}]}
+    graph = (AGENDA, CENTRE, STRUCTURE)
+    assert answer(slot("SNP"), graph=graph)["total"] == 1
+    assert answer(slot("SNP"), graph=(AGENDA | only, *graph[1:]))["total"] == 0
+    assert answer(slot("SNP", **for_all), graph=(AGENDA | only, *graph[1:]))["total"] == 1

@@ -91,12 +91,14 @@ PERSON: Resource = {
 ROLE: Resource = {
     "resourceType": "PractitionerRole",
     "id": "r",
+    "practitioner": {"reference": "Practitioner/p"},
     "organization": {"reference": f"{BASE}/Organization/o"},
-    "location": [{"reference": "Location/other"}, {"reference": "Location/l"}],
+    "location": [{"reference": f"{BASE}/Location/l"}, {"reference": "Location/other"}],
 }
 ADDRESS = {"line": ["3 rue des Exemples"], "city": "Rennes", "postalCode": "35000"}
 PLACE: Resource = {"resourceType": "Location", "id": "l", "address": ADDRESS}
-OTHER: Resource = {"resourceType": "Location", "id": "other", "address": ADDRESS}
+BREST = {"line": ["7 quai des Exemples"], "city": "Brest", "postalCode": "29200"}
+OTHER: Resource = {"resourceType": "Location", "id": "other", "address": BREST}
 OWNER: Resource = {
     "resourceType": "Organization",
     "id": "o",
@@ -127,7 +129,7 @@ def names(bundle: Resource) -> list[str]:
 
 
 def test_a_place_where_nobody_is_received_any_more_is_not_where_a_caller_is_sent() -> None:
-    shut = {**OTHER, "status": "suspended", "address": {**ADDRESS, "city": "Quimper", "postalCode": "29000"}}
+    shut = {**OTHER, "status": "suspended"}
     situation = {**ROLE, "location": [{"reference": "Location/other"}, {"reference": "Location/l"}]}
     graph = (agenda("Practitioner/p", "PractitionerRole/r"), PERSON, situation, PLACE, shut, OWNER)
     found = {e["resource"]["resourceType"]: e["resource"] for e in answer([slot("1")], graph)["entry"]}
@@ -200,13 +202,14 @@ def test_numbers_that_have_ended_are_not_sent() -> None:
 def test_the_search_goes_further_than_what_is_asked_for() -> None:
     """Nothing that has begun, every place and structure; a cursor stays valid while time goes on."""
     wanted = VIEW.widen(asked(), NOW)
-    followed = [(include.source, include.parameters[0].name) for include in wanted.includes]
+    followed = [(include.source, include.parameters[0].name, include.reverse) for include in wanted.includes]
     assert followed == [
-        ("Slot", "schedule"),
-        ("Schedule", "actor"),
-        ("PractitionerRole", "practitioner"),
-        ("PractitionerRole", "location"),
-        ("PractitionerRole", "organization"),
+        ("Slot", "schedule", False),
+        ("Schedule", "actor", False),
+        ("PractitionerRole", "practitioner", False),
+        ("PractitionerRole", "practitioner", True),
+        ("PractitionerRole", "location", False),
+        ("PractitionerRole", "organization", False),
     ]
     assert wanted.count == 1000
     assert len(wanted.conditions) == len(asked().conditions) + 1
@@ -220,10 +223,113 @@ def test_the_graph_is_drawn_once_in_the_order_of_the_slots() -> None:
     assert bundle["total"] == 2
 
 
+def roles(bundle: Resource) -> dict[str, str]:
+    """The town of each role of an answer, by the reference to the role."""
+    found = [e["resource"] for e in bundle["entry"] if e["resource"]["resourceType"] == "PractitionerRole"]
+    return {f"PractitionerRole/{one['id']}": one["contained"][0]["address"]["city"] for one in found}
+
+
+def towns(bundle: Resource) -> dict[str, str]:
+    """Where the slots of an answer are, by way of their Schedule and its role."""
+    found = [entry["resource"] for entry in bundle["entry"]]
+    agendas = {f"Schedule/{one['id']}": one for one in found if one["resourceType"] == "Schedule"}
+    at = roles(bundle)
+    return {
+        one["id"]: at[agendas[one["schedule"]["reference"]]["actor"][1]["reference"]]
+        for one in found
+        if one["resourceType"] == "Slot"
+    }
+
+
 def test_the_place_is_that_of_the_agenda_when_the_role_has_several() -> None:
     role = answer([slot("1")])["entry"][3]["resource"]
     assert [place["id"] for place in role["contained"]] == ["l"]
     assert role["organization"]["identifier"]["value"] == "1810004421"
+
+
+def test_31_two_agendas_of_one_role_at_two_places_are_two_roles() -> None:
+    """In any order, and with the same ids from one answer to the next: one role would send the caller to the wrong town."""
+    at_brest = agenda("Practitioner/p", "PractitionerRole/r", "Location/other", id="b")
+    graph = (*GRAPH, at_brest)
+    both = answer([slot("1"), slot("2", "b")], graph)
+    assert towns(both) == {"1": "Rennes", "2": "Brest"}
+    assert roles(both) == {**roles(answer([slot("1")], graph)), **roles(answer([slot("2", "b")], graph))}
+    assert towns(answer([slot("2", "b"), slot("1")], graph)) == {"1": "Rennes", "2": "Brest"}
+    assert "PractitionerRole/r" in roles(both)
+    assert names(both).count("Practitioner/p") == 1
+
+
+def test_two_people_in_one_role_are_two_roles() -> None:
+    """Somebody stands in for a colleague, in their role."""
+    deputy = {**PERSON, "id": "q"}
+    graph = (*GRAPH, deputy, agenda("Practitioner/q", "PractitionerRole/r", id="b"))
+    found = [e["resource"] for e in answer([slot("1"), slot("2", "b")], graph)["entry"]]
+    whose = {f"PractitionerRole/{one['id']}": one["practitioner"] for one in found if "practitioner" in one}
+    agendas = [one for one in found if one["resourceType"] == "Schedule"]
+    assert [whose[one["actor"][1]["reference"]] for one in agendas] == [one["actor"][0] for one in agendas]
+    assert len(agendas) == len(whose) == 2
+
+
+def test_30_two_agendas_in_one_role_at_one_place_are_one() -> None:
+    bundle = answer([slot("1"), slot("2", "b")], (*GRAPH, {**AGENDA, "id": "b"}))
+    assert names(bundle) == ["Slot/1", "Schedule/a", "Practitioner/p", "PractitionerRole/r", "Slot/2"]
+    slots = [e["resource"] for e in bundle["entry"] if e["search"]["mode"] == "match"]
+    assert [one["schedule"]["reference"] for one in slots] == ["Schedule/a"] * 2
+
+
+def phone(number: str, **more: str) -> dict[str, Any]:
+    return {"telecom": [{"system": "phone", "value": number, **more}]}
+
+
+@pytest.mark.parametrize(
+    ("of_role", "of_place", "sent"),
+    [
+        ({}, phone("02 99 00 00 01"), "+33299000001"),
+        (phone("02 99 00 00 02"), phone("02 99 00 00 01"), "+33299000002"),
+        (phone("02 99 00 00 02", use="old"), phone("02 99 00 00 01"), "+33299000001"),
+        (phone("15"), phone("02 99 00 00 01"), "+33299000001"),
+        ({}, phone("02 99 00 00 01", use="old"), None),
+        ({}, {}, None),
+    ],
+)
+def test_39_the_telephone_is_the_role_s_or_else_its_place_s(
+    of_role: Resource, of_place: Resource, sent: str | None
+) -> None:
+    """The Annuaire Santé has it with the place alone. No other place's, and never an empty list."""
+    graph = (AGENDA, PERSON, ROLE | of_role, PLACE | of_place, OTHER | phone("02 98 00 00 01"), OWNER)
+    role = answer([slot("1")], graph)["entry"][3]["resource"]
+    assert role.get("telecom") == ([{"system": "phone", "value": sent}] if sent else None)
+    assert "telecom" not in role["contained"][0]
+
+
+RULES = "https://creneau.sante.fr/fhir/StructureDefinition/"
+KNOWN_ONLY = {"extension": [{"url": f"{RULES}schedule-known-patients-only", "valueBoolean": True}]}
+ANYBODY = {"extension": [{"url": f"{RULES}schedule-known-patients-only", "valueBoolean": False}]}
+OFFER: Resource = {"resourceType": "HealthcareService", "id": "h"}
+
+
+def for_new_patients(value: bool) -> Resource:
+    return {"extension": [{"url": f"{RULES}slot-new-patients", "valueBoolean": value}]}
+
+
+@pytest.mark.parametrize(
+    ("of_slot", "of_agenda", "of_offer", "sent"),
+    [
+        ({}, {}, {}, True),
+        (for_new_patients(False), {}, {}, False),
+        ({}, KNOWN_ONLY, {}, False),
+        ({}, {}, KNOWN_ONLY, False),
+        ({}, ANYBODY, KNOWN_ONLY, True),
+        (for_new_patients(True), KNOWN_ONLY, KNOWN_ONLY, True),
+        (for_new_patients(False), ANYBODY, {}, False),
+    ],
+)
+def test_19_what_is_kept_for_known_patients_is_not_sent(
+    of_slot: Resource, of_agenda: Resource, of_offer: Resource, sent: bool
+) -> None:
+    """The slot's word, else its agenda's, else its offers': whom a regulator sends is new there."""
+    graph = (AGENDA | of_agenda, OFFER | of_offer, *GRAPH[1:])
+    assert answer([slot("1", **of_slot)], graph)["total"] == int(sent)
 
 
 def test_22_a_slot_to_book_leads_to_our_page_where_the_practice_names_none() -> None:
@@ -257,6 +363,47 @@ def test_an_agenda_of_a_role_alone_is_its_professional_s() -> None:
     assert [actor["reference"] for actor in actors] == ["Practitioner/p", "PractitionerRole/r"]
 
 
+HERE: Resource = ROLE | {"location": [{"reference": "Location/l"}]}
+ELSEWHERE: Resource = ROLE | {"id": "s", "location": [{"reference": f"{BASE}/Location/other"}]}
+OVER = {"period": {"end": "2020-01-01"}}
+
+
+@pytest.mark.parametrize(
+    ("actors", "known", "sent"),
+    [
+        ([], [HERE], "r"),
+        ([], [HERE, HERE | {"id": "q"}], "q"),
+        ([], [HERE, ELSEWHERE], None),
+        ([], [ROLE], None),
+        ([], [HERE, ELSEWHERE | {"active": False}], "r"),
+        ([], [HERE, ELSEWHERE | OVER], "r"),
+        ([], [HERE, ELSEWHERE | {"organization": {"reference": "Organization/gone"}}], "r"),
+        ([], [HERE, ELSEWHERE | {"location": [{"reference": "Location/shut"}]}], "r"),
+        ([], [HERE, ELSEWHERE | {"practitioner": {"reference": "Practitioner/other"}}], "r"),
+        ([], [HERE | {"location": []}], None),
+        ([], [HERE | OVER], None),
+        ([], [], None),
+        (["Location/l"], [HERE, ELSEWHERE], "r"),
+        (["Location/other"], [HERE, ELSEWHERE], "s"),
+        (["Location/l"], [ELSEWHERE], None),
+    ],
+)
+def test_15_an_agenda_of_a_person_alone_is_where_their_roles_are(
+    actors: list[str], known: list[Resource], sent: str | None
+) -> None:
+    """As on the pages: at the place that it names, else at the one place of all roles that hold; unclear is left out."""
+    gone: Resource = {"resourceType": "Organization", "id": "gone", "active": False}
+    shut = PLACE | {"id": "shut", "status": "inactive"}
+    graph = (agenda("Practitioner/p", *actors), PERSON, *known, PLACE, OTHER, shut, OWNER, gone)
+    bundle = answer([slot("1")], graph)
+    expected = ["Slot/1", "Schedule/a", "Practitioner/p", f"PractitionerRole/{sent}"]
+    assert names(bundle) == (expected if sent else [])
+    if sent:
+        named = bundle["entry"][1]["resource"]["actor"]
+        assert [actor["reference"] for actor in named] == ["Practitioner/p", f"PractitionerRole/{sent}"]
+        assert bundle["entry"][0]["resource"]["comment"].endswith(f"/soignants/{sent}?vue=agenda")
+
+
 @pytest.mark.parametrize(
     "graph",
     [
@@ -267,7 +414,7 @@ def test_an_agenda_of_a_role_alone_is_its_professional_s() -> None:
         (AGENDA, PERSON | {"active": False}, ROLE, PLACE),
         (AGENDA, PERSON, ROLE | {"active": False}, PLACE),
         (AGENDA, PERSON | {"identifier": []}, ROLE, PLACE),
-        (agenda("Practitioner/p", "Location/l"), PERSON, ROLE, PLACE),
+        (agenda("Practitioner/p", "Location/l"), PERSON, PLACE),
         (agenda("Practitioner/p", "Practitioner/q", "PractitionerRole/r"), PERSON, ROLE, PLACE),
         (),
     ],
@@ -279,7 +426,7 @@ def test_an_agenda_of_a_role_alone_is_its_professional_s() -> None:
         "person has left",
         "role has ended",
         "no number",
-        "agenda without a role",
+        "agenda of a person without a role",
         "agenda of two",
         "no agenda",
     ],

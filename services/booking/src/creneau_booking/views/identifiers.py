@@ -1,13 +1,17 @@
 """National identifiers of professionals and structures: the prefixed form that SAS exchanges, and the plain ones.
 
 A value of the national system is a digit for the register, then the number in that register
-(CI-SIS; SAS FAQ, « préfixes »). Stored values and queries may have either form.
+(CI-SIS; SAS FAQ, « préfixes »). Stored values and queries may have either form. Those of structures are read in every
+spelling that the directory takes (`tests/contract/test_structures.py` compares).
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+
+from stdnum import luhn
+from stdnum.fr import siret
 
 from creneau_shared.fhir.storage.store import Resource
 
@@ -17,7 +21,9 @@ RPPS = "https://rpps.esante.gouv.fr"
 ADELI = "https://adeli.esante.gouv.fr"
 FINESS = "https://finess.esante.gouv.fr"
 SIRENE = "https://sirene.fr"
+SIRENE_OF_ROR = "http://sirene.fr"
 RPPS_RANG = "https://rppsrang.esante.gouv.fr"
+ADELI_RANG = "https://adelirang.esante.gouv.fr"
 
 _PERSON_PREFIX = {RPPS: "8", ADELI: "0"}
 _PERSON_SYSTEM = {prefix: system for system, prefix in _PERSON_PREFIX.items()}
@@ -25,9 +31,10 @@ _PERSON = re.compile(r"8[0-9]{11}|0[0-9A-Z]{9}", re.ASCII)
 _BARE_PERSON = {11: "8", 9: "0"}
 """Length of a number without prefix → the prefix that it lacks: RPPS or ADELI."""
 
-_STRUCTURE_PREFIX = {FINESS: "1", SIRENE: "3", RPPS_RANG: "4"}
+_STRUCTURE_PREFIX = {FINESS: "1", SIRENE: "3", SIRENE_OF_ROR: "3", RPPS_RANG: "4", ADELI_RANG: "0"}
 _SIRET = re.compile(r"3[0-9]{14}", re.ASCII)
-_BARE_SIRET = re.compile(r"[0-9]{14}", re.ASCII)
+_BARE_FINESS = re.compile(r"[0-9][0-9AB][0-9]{7}", re.ASCII)
+_BARE_SIRET_OR_RANK = re.compile(r"[0-9]{14}", re.ASCII)
 _FINESS_IN_DIGITS = re.compile(r"1[0-9]{9}", re.ASCII)
 _STRUCTURES_BY_PREFERENCE = (
     re.compile(r"1[0-9][0-9AB][0-9]{7}", re.ASCII),  # FINESS; 2A and 2B are Corsica
@@ -71,6 +78,17 @@ def person_tokens(value: str) -> list[str]:
     return tokens
 
 
+def prefixed_structure(value: str) -> str:
+    """Returns the national `value` with its prefix: 9 characters are a FINESS, 14 digits a SIRET; they are an RPPS number with
+    the rank of a practice if only that one's key holds. Anything else stays."""
+    if _BARE_FINESS.fullmatch(value):
+        return f"1{value}"
+    if not _BARE_SIRET_OR_RANK.fullmatch(value):
+        return value
+    is_rank = luhn.is_valid(value[:11]) and not siret.is_valid(value)
+    return f"{'4' if is_rank else '3'}{value}"
+
+
 def structure_number(identifiers: Sequence[Resource]) -> str | None:
     """Returns a structure's national number, prefixed: FINESS before SIRET before the ranks; None if it has none."""
     return _of_shape(_structure_numbers(identifiers), _STRUCTURES_BY_PREFERENCE)
@@ -93,7 +111,7 @@ def siret_tokens(value: str) -> list[str]:
     bare = full[1:]
     written = f"{bare[:3]} {bare[3:6]} {bare[6:9]} {bare[9:]}"
     national = [f"{NATIONAL_STRUCTURE}|{number}" for number in (full, bare)]
-    return [*national, *(f"{SIRENE}|{number}" for number in (bare, written))]
+    return [*national, *(f"{system}|{one}" for system in (SIRENE, SIRENE_OF_ROR) for one in (bare, written))]
 
 
 def _structure_numbers(identifiers: Sequence[Resource]) -> list[str]:
@@ -101,7 +119,7 @@ def _structure_numbers(identifiers: Sequence[Resource]) -> list[str]:
     for identifier in identifiers:
         system, value = identifier.get("system", NATIONAL_STRUCTURE), identifier.get("value", "")
         if system == NATIONAL_STRUCTURE:
-            found.append(f"3{value}" if _BARE_SIRET.fullmatch(value) else value)
+            found.append(prefixed_structure(value))
         elif system in _STRUCTURE_PREFIX:
             found.append(_STRUCTURE_PREFIX[system] + value.replace(" ", ""))
     return found

@@ -15,7 +15,8 @@ import orjson
 
 from creneau_booking.views import sas_codes as codes
 from creneau_booking.views import sas_query
-from creneau_booking.views.sas_graph import Facts, Graph, SlotGraph
+from creneau_booking.views.sas_facts import Facts
+from creneau_booking.views.sas_graph import Graph, SlotGraph
 from creneau_shared.fhir.rest.exchange import FhirRequest
 from creneau_shared.fhir.search.bundle import query_url
 from creneau_shared.fhir.search.execute import SearchResult
@@ -54,11 +55,12 @@ class SasView:
 
     def widen(self, asked: SearchRequest, now: datetime) -> SearchRequest:
         """Returns the search without slots that have begun, also in agendas that name a role alone, with the includes that
-        the answer is rendered from."""
+        the answer is rendered from: also all roles of the professionals, whose agendas may name them alone."""
         needed = [
             including("Slot", "schedule"),
             including("Schedule", "actor"),
             including("PractitionerRole", "practitioner"),
+            replace(including("PractitionerRole", "practitioner"), reverse=True),
             including("PractitionerRole", "location"),
             including("PractitionerRole", "organization"),
         ]

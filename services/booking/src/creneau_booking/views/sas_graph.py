@@ -2,82 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import datetime
+from uuid import NAMESPACE_URL, uuid5
 
-import orjson
-
+from creneau_booking.views.sas_alone import role_alone
 from creneau_booking.views.sas_cpts import cpts_organization, cpts_service, cpts_slot, service_references
-from creneau_booking.views.sas_resources import location, practitioner, role, schedule, slot
-from creneau_shared.fhir.current import current
-from creneau_shared.fhir.search.includes import Row
+from creneau_booking.views.sas_facts import Facts
+from creneau_booking.views.sas_resources import location, phones, practitioner, role, schedule, slot
 from creneau_shared.fhir.storage.store import Resource
 
 
 @dataclass(frozen=True)
-class Facts:
-    """The included rows by relative reference, parsed on demand. Of names, numbers and addresses only those valid at `now`
-    are kept: the rendered resources cannot say that one is a former one."""
-
-    rows: Iterable[Row]
-    base_url: str
-    now: datetime
-    _by_reference: dict[str, Row] = field(init=False, default_factory=dict)
-    _read: dict[str, Resource] = field(init=False, default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self._by_reference.update({f"{row.type}/{row.id}": row for row in self.rows})
-
-    def find(self, reference: str) -> Resource | None:
-        """Returns the resource that a reference names; None if it is not among the rows."""
-        name = self.relative(reference)
-        if name not in self._read and name in self._by_reference:
-            self._read[name] = self._as_it_is(orjson.loads(self._by_reference[name].content))
-        return self._read.get(name)
-
-    def _as_it_is(self, stored: Resource) -> Resource:
-        held: Resource = {
-            name: current(stored[name], self.now)
-            for name in ("identifier", "telecom", "name")
-            if _are_several(stored, name)
-        }
-        if "name" in held:
-            held["name"] = held["name"] or stored["name"]
-        if "contained" in stored:
-            held["contained"] = [self._as_it_is(inner) for inner in stored["contained"]]
-        if "organization" in stored:
-            held["organization"] = self._without_former(stored["organization"], "identifier")
-        return self._without_former({**stored, **held}, "address")
-
-    def _without_former(self, stored: Resource, name: str) -> Resource:
-        """Removes the single identifier or address `name`, unless it is valid now."""
-        one = stored.get(name)
-        holds = not isinstance(one, dict) or current([one], self.now)
-        return stored if holds else {key: value for key, value in stored.items() if key != name}
-
-    def relative(self, reference: str) -> str:
-        """Returns `Type/id` for a reference to a resource of this base, however it is written."""
-        return reference.removeprefix(self.base_url.rstrip("/") + "/").split("/_history/")[0]
-
-    def named(self, references: Iterable[Resource], resource_type: str) -> list[str]:
-        """Returns the references to resources of a type, relative, each once."""
-        names = (self.relative(reference.get("reference", "")) for reference in references)
-        return list(dict.fromkeys(name for name in names if name.startswith(f"{resource_type}/")))
-
-
-def _are_several(stored: Resource, name: str) -> bool:
-    """Whether it is a list: a person has names, a place or an organisation one."""
-    return isinstance(stored.get(name), list)
-
-
-@dataclass(frozen=True)
 class Agenda:
-    """The resources of one Schedule, rendered."""
+    """The resources of one Schedule, rendered. `page`: our page (id) of the professional in this role."""
 
     schedule: Resource
     practitioner: Resource
     role: Resource
+    page: str
+
+
+@dataclass(frozen=True)
+class _Place:
+    """A place, rendered; `reference`: as its role or its agenda names it, relative, or `#id` if the role contains it;
+    `phones`: its telephone numbers."""
+
+    reference: str
+    rendered: Resource
+    phones: list[Resource]
 
 
 @dataclass(frozen=True)
@@ -99,15 +51,20 @@ class SlotGraph:
 
 @dataclass
 class Graph:
-    """Renders one answer: each Schedule and each CPTS once."""
+    """Renders one answer: each Schedule and each CPTS once. A professional's Schedules in one role at one place are one, the
+    first that is met: the SAS wants one Schedule for each role."""
 
     facts: Facts
     cpts: bool = False
     _agendas: dict[str, Agenda | None] = field(default_factory=dict)
+    _by_role: dict[str, Agenda] = field(default_factory=dict)
     _services: dict[str, Service | None] = field(default_factory=dict)
 
     def slot(self, stored: Resource) -> SlotGraph | None:
-        """Returns the slot with its graph; None if a part of it cannot meet the profiles."""
+        """Returns the slot with its graph; None if a part of it cannot meet the profiles, or if it is for patients whom the
+        practice knows."""
+        if not self.facts.takes_new_patients(stored):
+            return None
         name = self.facts.relative(stored["schedule"].get("reference", ""))
         if name not in self._agendas:
             self._agendas[name] = self._agenda(name)
@@ -118,7 +75,7 @@ class Graph:
         rendered = cpts_slot(stored, list(services)) if self.cpts else slot(stored)
         if rendered is None:
             return None
-        rendered["schedule"] = {"reference": name}
+        rendered["schedule"] = {"reference": f"Schedule/{agenda.schedule['id']}"}
         if "comment" not in rendered and rendered["appointmentType"]["coding"][0]["code"] == "ROUTINE":
             rendered["comment"] = self._own_page(agenda)
         return SlotGraph(rendered, agenda, tuple(services.values()))
@@ -127,45 +84,58 @@ class Graph:
         """Returns our page of the professional, for a practice that names none: a slot to be booked needs a link. It has a
         query, as the platform adds to it."""
         site = self.facts.base_url.rstrip("/").removesuffix("/fhir")
-        return f"{site}/soignants/{agenda.role['id']}?vue=agenda"
+        return f"{site}/soignants/{agenda.page}?vue=agenda"
 
     def _agenda(self, name: str) -> Agenda | None:
-        """Returns the agenda of one professional in one role (the role may be named alone); None for any other agenda."""
+        """Returns the agenda of one professional in one role; None for any other agenda."""
         stored = self.facts.find(name)
         if stored is None or stored.get("active") is False:
             return None
-        people = self.facts.named(stored.get("actor", []), "Practitioner")
-        roles = self.facts.named(stored.get("actor", []), "PractitionerRole")
-        if len(roles) != 1:
+        person, situation = self._whose(stored)
+        known = self.facts.find(person)
+        rendered = practitioner(known) if known is not None else None
+        exercise = self._role(situation, person, stored) if situation is not None else None
+        if situation is None or rendered is None or exercise is None:
             return None
-        situation = self.facts.find(roles[0])
-        if not people and situation is not None:
+        named = schedule(stored, person, f"PractitionerRole/{exercise['id']}")
+        agenda = Agenda(named, rendered, exercise, page=situation["id"])
+        return self._by_role.setdefault(exercise["id"], agenda)
+
+    def _whose(self, agenda: Resource) -> tuple[str, Resource | None]:
+        """Returns whose agenda it is (reference) and their role. An agenda may name the role alone, or the person alone; "" and
+        None: it is of nobody, of several, or it is not clear in which role."""
+        people = self.facts.named(agenda.get("actor", []), "Practitioner")
+        roles = self.facts.named(agenda.get("actor", []), "PractitionerRole")
+        if len(people) == 1 and not roles:
+            return people[0], role_alone(self.facts, people[0], agenda)
+        situation = self.facts.find(roles[0]) if len(roles) == 1 else None
+        if situation is not None and not people:
             people = self.facts.named([situation.get("practitioner", {})], "Practitioner")
-        if len(people) != 1:
-            return None
-        person = self.facts.find(people[0])
-        rendered = practitioner(person) if person is not None else None
-        exercise = self._role(situation, people[0], stored) if situation is not None else None
-        if rendered is None or exercise is None:
-            return None
-        return Agenda(schedule(stored, people[0], roles[0]), rendered, exercise)
+        return (people[0], situation) if len(people) == 1 else ("", None)
 
     def _role(self, stored: Resource, person: str, agenda: Resource) -> Resource | None:
+        """Returns the role of a person at the agenda's place. A role has one person and one place in this family: where the
+        agenda has others than the stored role, it is another one, with an id of its own."""
         place = self._place(stored, agenda)
         if place is None:
             return None
+        own = self._place(stored, {})
+        is_own = own is not None and own.reference == place.reference
+        whose = self.facts.named([stored.get("practitioner", {})], "Practitioner")
+        if not is_own or whose != [person]:
+            stored = {**stored, "id": str(uuid5(NAMESPACE_URL, f"{stored['id']} {person} {place.reference}"))}
         organization = self.facts.find(stored.get("organization", {}).get("reference", ""))
-        return role(stored, person, place, organization)
+        return role(stored, person, place.rendered, organization, place.phones)
 
-    def _place(self, stored: Resource, agenda: Resource) -> Resource | None:
+    def _place(self, stored: Resource, agenda: Resource) -> _Place | None:
         """Returns the agenda's place: the first of its actors' places that can be rendered, else of its role's."""
         system = f"{self.facts.base_url.rstrip('/')}/Location"
         own = {f"#{inner['id']}": inner for inner in stored.get("contained", []) if "id" in inner}
-        of_role = [place.get("reference", "") for place in stored.get("location", [])]
+        of_role = [self.facts.relative(place.get("reference", "")) for place in stored.get("location", [])]
         for reference in [*self.facts.named(agenda.get("actor", []), "Location"), *of_role]:
             place = own.get(reference) or self.facts.find(reference)
             if place is not None and (rendered := location(place, system)) is not None:
-                return rendered
+                return _Place(reference, rendered, phones(place))
         return None
 
     def _of_cpts(self, stored: Resource) -> dict[str, Service]:

@@ -98,15 +98,19 @@ def neutral(query: Pairs) -> list[tuple[str, str]]:
 
 def in_every_form(text: str, tokens_of: Callable[[str], list[str]]) -> str:
     """Returns the tokens of a list of national numbers, each in every form in which it may be stored."""
-    numbers = [part.strip().partition("|")[2] for part in text.split(",")]
+    numbers = [part.partition("|")[2] for part in parts_of(text)]
     return ",".join(dict.fromkeys(token for number in numbers for token in tokens_of(number)))
 
 
 def values_of(query: Pairs, wanted: str) -> list[str]:
     """Returns the values of all occurrences of a parameter, without blanks around them."""
-    return [
-        value for name, text in query if name == wanted for part in text.split(",") if (value := part.strip())
-    ]
+    return [part for name, text in query if name == wanted for part in parts_of(text)]
+
+
+def parts_of(text: str) -> list[str]:
+    """Returns the values of a list with commas, without blanks around them. Nothing between two commas is no value: a system
+    without a number would mean all the numbers that it has."""
+    return [value for part in text.split(",") if (value := part.strip())]
 
 
 def _refuse(parameter: str, fr: str, en: str) -> None:

@@ -31,7 +31,7 @@ _WEB_ADDRESS = re.compile(r"https?://[^\s/]+\S*")
 
 def slot(stored: Resource, visibilities: frozenset[str] = codes.VISIBILITIES) -> Resource | None:
     """Returns FrSlotAgregateur of a free slot; None unless it has visibility labels, all of them in `visibilities`. Visit
-    types stay coded, other service types become words."""
+    types stay coded, other service types become words, unless they name a structure."""
     labels = visibility(stored)
     if not labels or not labels <= visibilities or stored.get("status") != "free":
         return None
@@ -40,7 +40,7 @@ def slot(stored: Resource, visibilities: frozenset[str] = codes.VISIBILITIES) ->
         codes.SLOT,
         security=[{"system": SLOT_TYPE_SYSTEM, "code": label["code"]} for label in _labels(stored)],
         serviceCategory=stored.get("serviceCategory", [])[:1],
-        serviceType=_coded_or_said(stored.get("serviceType", []), codes.VISITS),
+        serviceType=_coded_or_said(_service_types(stored), codes.VISITS),
         specialty=specialties(stored),
         appointmentType=_appointment_type(stored.get("appointmentType", {})),
         schedule=stored["schedule"],
@@ -49,6 +49,22 @@ def slot(stored: Resource, visibilities: frozenset[str] = codes.VISIBILITIES) ->
         end=instant(stored["end"]),
         comment=_agenda_address(stored.get("comment", "")),
     )
+
+
+def _service_types(stored: Resource) -> list[Resource]:
+    """Returns the service types; of those that name a structure, by its category or, of a slot that CPTS share, by a reference,
+    the visit types alone: their words are no reason for a visit."""
+    is_shared = codes.CPTS_VISIBILITY in visibility(stored)
+    return [
+        {"coding": within(concept, codes.VISITS)} if _names_structure(concept, is_shared) else concept
+        for concept in stored.get("serviceType", [])
+    ]
+
+
+def _names_structure(concept: Resource, is_shared: bool) -> bool:
+    has_category = any(one.get("system") == codes.STRUCTURE_CATEGORY for one in concept.get("coding", []))
+    refers = any(one.get("url") == codes.SERVICE_REFERENCE for one in concept.get("extension", []))
+    return has_category or (is_shared and refers)
 
 
 def visibility(stored: Resource) -> frozenset[str]:
@@ -85,12 +101,17 @@ def practitioner(stored: Resource) -> Resource | None:
 
 
 def role(
-    stored: Resource, practitioner: str, place: Resource, organization: Resource | None
+    stored: Resource,
+    practitioner: str,
+    place: Resource,
+    organization: Resource | None,
+    phones_there: Sequence[Resource] = (),
 ) -> Resource | None:
     """Returns FrPractitionerRoleExerciceAgregateur with `place`, a FrLocationAgregateur, contained; None if inactive.
 
     `organization` is the Organization that the role refers to, if it is known; an identifier in the reference
-    itself comes first.
+    itself comes first. `phones_there`: the place's telephone numbers, sent if the role has none: the Annuaire Santé gives
+    them with the place alone, whose profile takes none.
     """
     if stored.get("active") is False:
         return None
@@ -102,7 +123,7 @@ def role(
         organization=_structure(stored.get("organization", {}), organization),
         specialty=specialties(stored),
         location=[{"reference": f"#{place['id']}"}],
-        telecom=phones(stored),
+        telecom=phones(stored) or list(phones_there),
     )
 
 

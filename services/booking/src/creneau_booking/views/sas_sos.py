@@ -16,7 +16,7 @@ import orjson
 from creneau_booking.views import sas_codes as codes
 from creneau_booking.views.identifiers import NATIONAL_STRUCTURE, siret_number, siret_tokens
 from creneau_booking.views.sas import including, links, to_come, whole_up_to
-from creneau_booking.views.sas_graph import Facts
+from creneau_booking.views.sas_facts import Facts
 from creneau_booking.views.sas_query import (
     SLOTS_ON_A_PAGE,
     Pairs,
@@ -140,7 +140,10 @@ class _Graph:
     _centres: dict[str, _Centre | None] = field(default_factory=dict)
 
     def of(self, stored: Resource) -> tuple[Resource, _Centre] | None:
-        """Returns a slot with its centre; None if a part of it cannot meet the profiles."""
+        """Returns a slot with its centre; None if a part of it cannot meet the profiles, or if it is for patients whom the
+        centre knows."""
+        if not self.facts.takes_new_patients(stored):
+            return None
         name = self.facts.relative(stored["schedule"].get("reference", ""))
         if name not in self._centres:
             self._centres[name] = self._centre(name)

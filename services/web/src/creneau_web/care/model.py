@@ -119,6 +119,8 @@ class Availability:
     openings: tuple[Opening, ...] = ()
     known: bool = True
     """False when the agenda could not be asked"""
+    connected: bool = True
+    """whether there is an agenda here at all"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from creneau_shared.clock import FixedClock
+from creneau_web.wording import read_catalogues
 
 from .conftest import SITE, FhirBase, Person, running, searchset
 from .samples import CAMILLE, PLACE, PRACTITIONER, ROLE, SCHEDULE, SLOT, appointment
@@ -175,3 +176,23 @@ async def test_x12_only_what_is_needed_is_asked_and_what_becomes_of_it_is_said(p
     assert 'href="/donnees-personnelles"' in page.text.partition("<main")[2].partition("</main")[0]
     for word in ("INS", "sécurité sociale", "carte vitale"):
         assert not re.search(rf"\b{word}\b", page.text.partition("<main")[2], re.IGNORECASE), word
+
+
+def test_x5_the_title_of_a_numbered_step_says_its_number() -> None:
+    """`Pour qui est le rendez-vous ? – étape 2 sur 4 – Créneau`."""
+    french = read_catalogues()["fr"]
+    numbers = {}
+    for path in (SOURCES / "templates").rglob("*.html"):
+        text = path.read_text()
+        shown = re.search(r"class=\"step\">\{\{ t\('([\w.]+)'\)", text)
+        said = re.search(r"\{% set step = (\d) %\}", text)
+        number = re.match(r"Étape (\d)", french.t(shown[1])) if shown else None
+        assert (number and number[1]) == (said and said[1]), path.name
+        numbers |= {number[1]: path.name} if number else {}
+    assert sorted(numbers) == ["1", "2", "3", "4"]
+
+
+async def test_x5_the_step_stands_in_the_title(person: Person) -> None:
+    page = (await person.open("/soignants/role-1/creneaux")).text
+    assert re.search(r"<title>Créneaux[^<]* – étape 1 sur 4 – Créneau</title>", page)
+    assert "étape" not in (await person.open("/soignants/role-1")).text.partition("</title>")[0]

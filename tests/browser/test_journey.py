@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -21,7 +22,12 @@ ACTIONS_MAX = {"returning": 6, "new": 10}
 
 SMALL = {"width": 320, "height": 256}
 
-SLOW_LINE = {"offline": False, "latency": 150, "downloadThroughput": 64_000, "uploadThroughput": 64_000}
+SLOW_LINE: dict[str, Any] = {
+    "offline": False,
+    "latency": 150,
+    "downloadThroughput": 64_000,
+    "uploadThroughput": 64_000,
+}
 """milliseconds, and bytes a second (512 kbit/s)"""
 FIRST_RENDER_MAX_MS = 3_000
 FIRST_PAINT = """
@@ -350,7 +356,7 @@ def test_x10_a_slow_line_delays_the_first_page_by_less_than_three_seconds(visito
     assert slow - fast < FIRST_RENDER_MAX_MS
 
 
-def _first_render(visitors: Visiting, line: dict[str, object] | None) -> float:
+def _first_render(visitors: Visiting, line: dict[str, Any] | None) -> float:
     """Milliseconds until a new visitor sees the first page."""
     visitor = visitors(java_script_enabled=True)
     if line is not None:

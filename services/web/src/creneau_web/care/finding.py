@@ -61,7 +61,7 @@ class Found:
         return self.told.who or (self.typed if self.told.named else None)
 
     @property
-    def all_taken(self) -> bool:
+    def nobody_free(self) -> bool:
         """Whether people were compared, and none of them is free in the wished way."""
         return bool(self.compared) and not self.people
 

@@ -182,7 +182,7 @@ async def test_x12_only_what_is_needed_is_asked_and_what_becomes_of_it_is_said(p
 def test_x5_the_title_of_a_numbered_step_says_its_number() -> None:
     """`Pour qui est le rendez-vous ? – étape 2 sur 4 – Créneau`."""
     french = read_catalogues()["fr"]
-    numbers = {}
+    numbers: dict[str, str] = {}
     for path in (SOURCES / "templates").rglob("*.html"):
         text = path.read_text()
         shown = re.search(r"class=\"step\">\{\{ t\('([\w.]+)'\)", text)

@@ -73,6 +73,9 @@ def test_the_story_goes_through() -> None:
     assert "peut aller au" in story
     assert "prévu : Rappel d’un rendez-vous (SMS)" in story
     assert "retiré : Rappel d’un rendez-vous (SMS)" in story
+    last = story.partition("━━ 10. ")[2]
+    for path in ("/", "/console", "/dev/mail", "/ops"):
+        assert f" : http://creneau{path}\n" in last, "where a person goes on in a browser"
     assert story.rstrip().endswith("Tout s'est passé comme annoncé.")
 
 

@@ -48,7 +48,7 @@ def of_base(schedule: dict[str, Any], *roles: dict[str, Any], full: bool = False
                 else []
             )
         elif asked.path == "/Schedule":
-            found = [schedule] if query["actor"] in named else []
+            found = [schedule] if named.intersection(query["actor"].split(",")) else []
         elif asked.path == "/PractitionerRole":
             found = [*(roles if "practitioner" in query else roles[:1]), PRACTITIONER, PLACE, *ENDED]
         elif asked.path == "/PractitionerRole/$find-care":
@@ -110,6 +110,23 @@ async def test_where_one_waits_for_a_time_of_it(
     assert ('href="/liste-attente?soignant=role-1"' in text) is shown
 
 
+@pytest.mark.parametrize(("schedule", "roles", "connected"), SHOWN)
+@pytest.mark.parametrize("page", ["/soignants/role-1", "/recherche?quoi=dermato"])
+async def test_who_is_full_and_who_is_not_connected_are_told_apart(
+    person: Person,
+    fhir: FhirBase,
+    page: str,
+    schedule: dict[str, Any],
+    roles: list[dict[str, Any]],
+    connected: bool,
+) -> None:
+    """By results and profile alike: who is full may be free tomorrow, who is not connected never is."""
+    fhir.rules.append(of_base(schedule, *roles, full=True))
+    text = (await person.open(page)).text
+    assert ("Aucun créneau libre en ligne pour le moment" in text) is connected
+    assert ("ne prend pas de rendez-vous en ligne ici" in text) is not connected
+
+
 @pytest.mark.parametrize(
     ("agendas", "shown", "left_out"),
     [([agenda("PractitionerRole/role-3")], "role-3", "role-1"), ([], "role-1", "role-3")],
@@ -125,4 +142,5 @@ async def test_who_has_a_full_agenda_is_found_by_the_role_that_it_names(
     assert f"/soignants/{shown}" in text
     assert f"/soignants/{left_out}" not in text
     [asked] = [dict(a.query) for a in fhir.asked if a.path == "/Schedule"]
-    assert (asked["actor"], asked["active"]) == ("PractitionerRole/role-1,PractitionerRole/role-3", "true")
+    assert asked["active"] == "true"
+    assert asked["actor"] == "PractitionerRole/role-1,PractitionerRole/role-3,Practitioner/p-1"

@@ -14,6 +14,7 @@ from creneau_web.care.finding import once_each
 from creneau_web.care.folding import fold
 from creneau_web.care.model import Professional
 from creneau_web.care.reading import opening_of, professionals_of
+from creneau_web.care.terms import ACCESSIBILITY, CONTRACTED, NEW_PATIENTS, SECTOR
 from creneau_web.care.towns import choices_of
 from creneau_web.care.understood import told_of
 from creneau_web.care.wanted import all_wanted
@@ -126,6 +127,26 @@ def test_a_professional_is_read_with_their_place() -> None:
     assert found.place.address == "83 boulevard de la République, 97400 Saint-Denis"
     assert found.zone.key == "Indian/Reunion"
     assert opening_of(SLOT, found.zone).start.hour == 10
+
+
+@pytest.mark.parametrize(("code", "sector"), [("1", "1"), ("c3", "3"), ("nc", "0"), (None, None)], ids=str)
+def test_the_terms_that_the_directory_states_are_read(code: str | None, sector: str | None) -> None:
+    """What a search filters by can be seen of whom it finds; what nobody states is not made up."""
+    fees = {"url": CONTRACTED, "valueCodeableConcept": {"coding": [{"system": SECTOR, "code": code}]}}
+    new, access = (
+        {"url": NEW_PATIENTS, "valueBoolean": False},
+        {"url": ACCESSIBILITY, "valueCode": "wheelchair"},
+    )
+    role = {**ROLE, "extension": [fees, new] if code else []}
+    room = {"resourceType": "Location", "id": "salle", "partOf": {"reference": f"Location/{PLACE['id']}"}}
+    place = {**PLACE, "extension": [*PLACE["extension"], access]}
+    for where in (PLACE["id"], "salle"):
+        role["location"] = [{"reference": f"Location/{where}"}]
+        [found] = professionals_of(searchset(role, PRACTITIONER, place, room), NOW)
+        assert (found.sector, found.access) == (sector, ("wheelchair",)), where
+        assert found.new_patients is (False if code else None)
+    [found] = professionals_of(searchset(ROLE, PRACTITIONER, PLACE), NOW)
+    assert (found.sector, found.access, found.new_patients) == (None, (), None)
 
 
 def test_who_names_no_place_is_read_with_that_of_their_offer() -> None:

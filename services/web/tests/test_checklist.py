@@ -11,6 +11,8 @@ import httpx
 import pytest
 
 from creneau_shared.clock import FixedClock
+from creneau_web.care.terms import ACCESSIBILITY, CONTRACTED, NEW_PATIENTS, SECTOR
+from creneau_web.wording import read_catalogues
 
 from .conftest import SITE, FhirBase, Person, running, searchset
 from .samples import CAMILLE, PLACE, PRACTITIONER, ROLE, SCHEDULE, SLOT, appointment
@@ -175,3 +177,79 @@ async def test_x12_only_what_is_needed_is_asked_and_what_becomes_of_it_is_said(p
     assert 'href="/donnees-personnelles"' in page.text.partition("<main")[2].partition("</main")[0]
     for word in ("INS", "sécurité sociale", "carte vitale"):
         assert not re.search(rf"\b{word}\b", page.text.partition("<main")[2], re.IGNORECASE), word
+
+
+def test_x5_the_title_of_a_numbered_step_says_its_number() -> None:
+    """`Pour qui est le rendez-vous ? – étape 2 sur 4 – Créneau`."""
+    french = read_catalogues()["fr"]
+    numbers: dict[str, str] = {}
+    for path in (SOURCES / "templates").rglob("*.html"):
+        text = path.read_text()
+        shown = re.search(r"class=\"step\">\{\{ t\('([\w.]+)'\)", text)
+        said = re.search(r"\{% set step = (\d) %\}", text)
+        number = re.match(r"Étape (\d)", french.t(shown[1])) if shown else None
+        assert (number and number[1]) == (said and said[1]), path.name
+        numbers |= {number[1]: path.name} if number else {}
+    assert sorted(numbers) == ["1", "2", "3", "4"]
+
+
+async def test_x5_the_step_stands_in_the_title(person: Person) -> None:
+    page = (await person.open("/soignants/role-1/creneaux")).text
+    assert re.search(r"<title>Créneaux[^<]* – étape 1 sur 4 – Créneau</title>", page)
+    assert "étape" not in (await person.open("/soignants/role-1")).text.partition("</title>")[0]
+
+
+FEES = {"url": CONTRACTED, "valueCodeableConcept": {"coding": [{"system": SECTOR, "code": "3"}]}}
+STEP_FREE = {"url": ACCESSIBILITY, "valueCode": "wheelchair"}
+
+
+async def test_fees_access_and_new_patients_are_shown(person: Person, fhir: FhirBase) -> None:
+    """On the card what one chooses by, on the page all of it; a code that there are no words for is left out."""
+    unheard = {"url": ACCESSIBILITY, "valueCode": "unheard-of"}
+    role = {**ROLE, "extension": [FEES, STEP_FREE, unheard, {"url": NEW_PATIENTS, "valueBoolean": True}]}
+    for path in ("/PractitionerRole", "/PractitionerRole/$find-care"):
+        fhir.on("GET", path, searchset(role, PRACTITIONER, PLACE))
+    fhir.on("GET", "/Slot/$soonest", searchset())
+    card = (await person.open("/recherche?quoi=dermatologue")).text
+    page = (await person.open("/soignants/role-1")).text
+    for words in ("Honoraires libres (secteur 2)", "Accessible en fauteuil roulant"):
+        assert words in card, words
+        assert words in page, words
+    assert "<dt>Nouveaux patients</dt><dd>Acceptés</dd>" in page
+    assert "unheard" not in page + card
+
+
+THERE = {
+    "1.3 1.6 1.7": r"<img[^>]* alt=\"[^\"]|role=\"img\"",
+    "2.1 2.2": r"<i?frame",
+    "4.1 4.2 4.3 4.10": r"<(?:audio|video|object|embed)\b",
+    "7.2": r"<script",
+    "9.4": r"<(?:q|blockquote)\b",
+    "11.8": r"<optgroup",
+}
+"""criteria of RGAA → what they are about, in a template"""
+
+
+@pytest.mark.parametrize("criteria", THERE)
+def test_x1_no_criterion_is_about_nothing_whose_matter_is_there(criteria: str) -> None:
+    """The declaration's rate counts those that apply."""
+    text = files("creneau_web.data").joinpath("rgaa.csv").read_text(encoding="utf-8")
+    state = {number: state for number, state, _ in (row.split(";", 2) for row in text.splitlines())}
+    sources = (path.read_text() for path in (SOURCES / "templates").rglob("*.html"))
+    if any(re.search(THERE[criteria], source) for source in sources):
+        assert "NA" not in {state[one] for one in criteria.split()}
+
+
+async def test_p18_every_page_says_where_people_help(
+    new_database: Any, migrated_web: str, fhir: FhirBase, clock: FixedClock
+) -> None:
+    """Where a counsellor is found, and the operator's number if there is one; /aide has them first."""
+    url = new_database(template=migrated_web)
+    async with (
+        running(url, httpx.MockTransport(fhir), clock, help_phone="+33800000000") as app,
+        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=SITE) as client,
+    ):
+        for path in ("/aide", "/soignants/role-1"):
+            page = (await client.get(path)).text
+            assert '<a href="https://www.france-services.gouv.fr/">www.france-services.gouv.fr</a>' in page
+            assert 'href="tel:+33800000000"' in page

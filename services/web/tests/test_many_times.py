@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -77,3 +78,18 @@ async def test_p1_who_is_left_out_of_a_comparison_is_said_with_a_way_of_meeting_
     for way in ("", "&comment=sur-place"):
         page = (await person.open(f"/recherche?quoi=dermatologue{way}")).text
         assert "précisez la ville pour les voir tous" in page, way
+
+
+async def test_p1_nobody_free_in_the_wished_way_is_not_nobody_found(person: Person, fhir: FhirBase) -> None:
+    """How many fit, who was not compared, and a way to those who can be called."""
+    found = searchset(ROLE, PRACTITIONER, PLACE, total=109)
+    fhir.on("GET", "/PractitionerRole/$find-care", found)
+    fhir.on("GET", "/Slot/$soonest", searchset())
+    page = (await person.open("/recherche?quoi=dermatologue&comment=video&page=2")).text
+    assert "109 professionnels. Aucun créneau libre en vidéo n'a été trouvé." in html.unescape(page)
+    assert "précisez la ville pour les voir tous" in page
+    assert 'href="/recherche?quoi=dermatologue"' in page
+    assert "Qui cherchez-vous" not in page, "the words were understood"
+    fhir.on("GET", "/PractitionerRole/$find-care", searchset())
+    nobody = html.unescape((await person.open("/recherche?quoi=licorne&comment=video")).text)
+    assert "Personne n'a été trouvé." in nobody

@@ -326,7 +326,7 @@ async def test_messages_are_listed_with_their_state(person: Person, fhir: FhirBa
     }
     fhir.on("POST", "/Communication/_search", searchset(sent))
     page = await person.open("/mes-messages")
-    for word in ("envoyé", "par courriel", "10 h 30", "/rendez-vous/a-1"):
+    for word in ("envoyé", "par courriel", "10 h 30", "Heures de Paris", "/rendez-vous/a-1"):
         assert word in page.text
 
 
@@ -461,7 +461,9 @@ async def test_an_invitation_that_is_sent_twice_is_one(person: Person, fhir: Fhi
         "location"
     ] == "/mes-proches/invitation"
     assert sum(a.path.endswith("/$invite") for a in fhir.asked) == given, "the code would work no more"
-    assert f"code-{given}" in (await person.open("/mes-proches/invitation")).text
+    invited = (await person.open("/mes-proches/invitation")).text
+    assert f"code-{given}" in invited
+    assert "décembre à 9 h (heure de Paris)" in invited, "until when it works"
     assert len({a.headers["idempotency-key"] for a in fhir.asked if a.path == "/RelatedPerson"}) == 1
     await person.send("/mes-proches/inviter", **{**fields, "nom": "Aïcha"})
     assert len({a.headers["idempotency-key"] for a in fhir.asked if a.path == "/RelatedPerson"}) == 2

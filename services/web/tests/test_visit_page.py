@@ -89,7 +89,7 @@ async def test_messages_about_it_are_listed(person: Person, fhir: FhirBase) -> N
     sent = searchset(message("a-1", "Confirmation"), message("a-2", "Rappel"))
     fhir.on("POST", "/Communication/_search", sent)
     page = (await person.open("/rendez-vous/a-1")).text
-    assert "envoyé par SMS, lundi 30 novembre à 9 h 05" in page
+    assert "envoyé par SMS, lundi 30 novembre à 12 h 05" in page, "one page has one clock: that of the place"
     assert "Rappel" not in page
 
 

@@ -128,3 +128,31 @@ def test_no_sentence_stands_in_a_template() -> None:
         text = re.sub(r"\{#.*?#\}|\{%.*?%\}|\{\{.*?\}\}|<!--.*?-->", "", path.read_text(), flags=re.DOTALL)
         text = re.sub(r"<[^>]*>", " ", text, flags=re.DOTALL)
         assert re.findall(r"[^\W\d_]{3,}", text) == [], path.name
+
+
+SAYS = {
+    "link.answer": "nom de naissance",
+    "link.answer.hint": "De la personne qui a rendez-vous",
+    "mine.none": "à venir",
+    "journal.role.regulator": "accès aux soins",
+    "legal.operator": "géré par",
+    "privacy.who.text": "géré par",
+    "record.identity": "prénom",
+}
+"""sentence of the simple version → words without which it would say, or ask, something else"""
+
+
+@pytest.mark.parametrize("key", SAYS)
+def test_what_the_simple_version_leaves_out_changes_nothing(key: str) -> None:
+    assert SAYS[key] in WORDINGS["simple"]._messages.gettext(key)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_message_is_what_people_get_and_an_event_what_services_handle(language: str) -> None:
+    """The operator's page tells of both."""
+    told = {k: WORDINGS[language]._messages.gettext(k) for k in WORDINGS["fr"].keys}  # type: ignore[index]
+    events = [
+        k for k in told if k.startswith("ops.letters.") or k in ("ops.section.letters", "ops.line.letters")
+    ]
+    assert len(events) > 10
+    assert [k for k in events if re.search(r"(?i)\bmessages?\b", told[k])] == []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 from urllib.parse import unquote
 
-from pydantic import DirectoryPath, Field, FilePath, PostgresDsn, SecretStr
+from pydantic import DirectoryPath, Field, FilePath, HttpUrl, PostgresDsn, SecretStr
 from pydantic_settings import SettingsConfigDict
 
 from creneau_web.login_settings import LoginSettings
@@ -127,6 +127,13 @@ class WebSettings(LoginSettings):
     )
     operator_contact: str = Field(
         "", description="address to which people write about the pages; empty: none is shown"
+    )
+    help_phone: str = Field(
+        "", description="telephone number that helps people with the pages; empty: none is shown"
+    )
+    counsellor_directory: HttpUrl = Field(
+        HttpUrl("https://www.france-services.gouv.fr"),
+        description="page where people find a counsellor (France services), as every page names it; none asks it",
     )
     data_protection_contact: str = Field(
         "",

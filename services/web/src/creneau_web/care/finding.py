@@ -42,6 +42,7 @@ class Found:
     people: tuple[Professional, ...] = ()
     """by first free time"""
     total: int = 0
+    """of the list, with those beyond who were not compared"""
     known: int = 0
     """how many fit by the directory, free in the wished way or not"""
     compared: int = 0
@@ -58,6 +59,11 @@ class Found:
     def who(self) -> str | None:
         """What the page is about: a kind of care, or a name as it was typed."""
         return self.told.who or (self.typed if self.told.named else None)
+
+    @property
+    def nobody_free(self) -> bool:
+        """Whether people were compared, and none of them is free in the wished way."""
+        return bool(self.compared) and not self.people
 
     @property
     def pages(self) -> int:
@@ -89,8 +95,9 @@ class Finding:
         few = len(found.people) <= PAGE
         try:
             first = await self._free(public, found.people, mode, FIRST if few else 1)
-            fitting = _soonest_first(once_each(found.people, first), first, only_free=bool(mode))
-            shown = await self._with_agendas(public, fitting[begin:end], found.people, first)
+            everybody = once_each(found.people, first)
+            fitting = _soonest_first(everybody, first, only_free=bool(mode))
+            shown, connected = await self._with_agendas(public, fitting[begin:end], found.people, first)
             free = tuple(p for p in shown if p.id in first)
             openings = first if few else await self._free(public, free, mode, FIRST)
         except (UnreachableError, RefusedError) as error:
@@ -100,11 +107,17 @@ class Finding:
             unknown = Availability(known=False)
             people = once_each(found.people, {})
             return replace(found, people=people, cards=tuple(Card(p, unknown) for p in people[begin:end]))
+        known = found.known - len(found.people) + len(everybody)
         return replace(
             found,
             people=fitting,
-            total=len(fitting) if mode else found.total - len(found.people) + len(fitting),
-            cards=tuple(Card(p, Availability(openings.get(p.id, ())[:FIRST])) for p in shown),
+            total=len(fitting) if mode else known,
+            known=known,
+            compared=len(everybody),
+            cards=tuple(
+                Card(p, Availability(openings.get(p.id, ())[:FIRST], connected=p.id in connected))
+                for p in shown
+            ),
         )
 
     async def _free(
@@ -122,22 +135,19 @@ class Finding:
         shown: Sequence[Professional],
         people: Sequence[Professional],
         openings: Mapping[str, Sequence[Opening]],
-    ) -> tuple[Professional, ...]:
-        """Those who are shown; who is so without free times for several roles, as the one that an agenda names, if there is
-        one: only its page lets wait for a time."""
+    ) -> tuple[tuple[Professional, ...], frozenset[str]]:
+        """Those who are shown, and which of them have an agenda (ids). Who is so without free times for several roles, as
+        the first that has an agenda, if there is one: only its page lets wait for a time."""
         same: dict[tuple[str, str], list[Professional]] = defaultdict(list)
         for one in people:
             same[_whom_and_where(one)].append(one)
-        several = {
-            one.id: roles
-            for one in shown
-            if one.id not in openings and len(roles := same[_whom_and_where(one)]) > 1
-        }
-        if not several:
-            return tuple(shown)
-        asked = tuple(role.id for roles in several.values() for role in roles)
-        named = await self._agendas.get(asked, lambda: roles_with_agenda(fhir, asked))
-        return tuple(_by_agenda(one, several.get(one.id, ()), named) for one in shown)
+        full = {one.id: same[_whom_and_where(one)] for one in shown if one.id not in openings}
+        roles = tuple(role for roles in full.values() for role in roles)
+        connected = frozenset(openings)
+        if roles:
+            asked = tuple(role.id for role in roles)
+            connected |= await self._agendas.get(asked, lambda: roles_with_agenda(fhir, roles))
+        return tuple(_by_agenda(one, full.get(one.id, ()), connected) for one in shown), connected
 
     async def _search(self, fhir: Fhir, what: str, where: str) -> Found:
         """Who fits, in the directory's order."""
@@ -181,9 +191,9 @@ def _joined(roles: Sequence[Professional]) -> Professional:
     return replace(roles[0], specialties=tuple(dict.fromkeys(s for one in roles for s in one.specialties)))
 
 
-def _by_agenda(one: Professional, roles: Sequence[Professional], named: Collection[str]) -> Professional:
-    """The first of these roles that an agenda names, with the specialities of all; without one, who stands for them."""
-    role = next((role for role in roles if role.id in named), one)
+def _by_agenda(one: Professional, roles: Sequence[Professional], connected: Collection[str]) -> Professional:
+    """The first of these roles that has an agenda, with the specialities of all; without one, who stands for them."""
+    role = next((role for role in roles if role.id in connected), one)
     return replace(role, specialties=one.specialties)
 
 

@@ -61,6 +61,12 @@ class Professional:
     remarks: str | None = None
     practitioner: str | None = None
     """id of the Practitioner"""
+    sector: str | None = None
+    """of fees: a code of TRE_R282; None if it is not stated"""
+    access: tuple[str, ...] = ()
+    """what the place allows for: `wheelchair`, `hearing` …"""
+    new_patients: bool | None = None
+    """None if it is not stated"""
     clock: ZoneInfo = PARIS
     """time zone if no place is known"""
 
@@ -119,6 +125,8 @@ class Availability:
     openings: tuple[Opening, ...] = ()
     known: bool = True
     """False when the agenda could not be asked"""
+    connected: bool = True
+    """whether there is an agenda here at all"""
 
 
 @dataclass(frozen=True, slots=True)

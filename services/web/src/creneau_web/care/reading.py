@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from creneau_shared.fhir.current import bounds, current, current_name, is_there, titled
 from creneau_shared.fhir.zones import TIME_ZONE, zone_of
 from creneau_web.care.model import PARIS, Hours, Opening, Place, Professional
+from creneau_web.care.terms import access_of, sector_of, takes_new_patients
 from creneau_web.fhir.values import (
     by_reference,
     codes,
@@ -72,6 +73,7 @@ def professional_of(role: Resource, known: Mapping[str, Resource], at: datetime)
     service = known.get(offer or "", {})
     where = reference_to(role.get("location") or service.get("location", ()), "Location")
     place = known.get(where or "")
+    site = known.get(((place or {}).get("partOf") or {}).get("reference", ""), {})
     return Professional(
         id=role["id"],
         name=name_of(person, at)
@@ -88,6 +90,9 @@ def professional_of(role: Resource, known: Mapping[str, Resource], at: datetime)
         hours=tuple(_hours(role)),
         remarks=role.get("availabilityExceptions"),
         practitioner=str(whom.get("reference", "")).partition("/")[2] or None,
+        sector=sector_of(role),
+        access=access_of((role, service, place or {}, site)),
+        new_patients=takes_new_patients((role, service)),
     )
 
 

@@ -122,10 +122,13 @@ async def is_connected(fhir: Fhir, professional: Professional) -> bool:
     return named or bool(await agendas_of_person(fhir, professional))
 
 
-async def roles_with_agenda(fhir: Fhir, roles: Sequence[str]) -> frozenset[str]:
-    """Which of these roles (PractitionerRole ids) an active agenda here names."""
+async def roles_with_agenda(fhir: Fhir, professionals: Sequence[Professional]) -> frozenset[str]:
+    """Which of these have an active agenda here (PractitionerRole ids), by the rule of `is_connected`: asked for together,
+    once more for each whom an agenda may name alone."""
+    roles = [f"PractitionerRole/{one.id}" for one in professionals]
+    people = dict.fromkeys(f"Practitioner/{one.practitioner}" for one in professionals if one.practitioner)
     query = [
-        ("actor", ",".join(f"PractitionerRole/{id_}" for id_ in roles)),
+        ("actor", ",".join([*roles, *people])),
         ("active", "true"),
         ("_count", str(AGENDAS)),
         ("_total", "none"),
@@ -134,9 +137,17 @@ async def roles_with_agenda(fhir: Fhir, roles: Sequence[str]) -> frozenset[str]:
     bundle: Resource | None = await fhir.search("Schedule", query)
     while bundle is not None:
         for agenda in entries(bundle, "Schedule"):
-            named.update(references_of(agenda))
+            actors = references_of(agenda)
+            named.update([a for a in actors if a.startswith("PractitionerRole/")] or actors)
         bundle = await fhir.follow(bundle)
-    return frozenset(id_ for id_ in roles if f"PractitionerRole/{id_}" in named)
+    return frozenset(
+        [
+            one.id
+            for one in professionals
+            if f"PractitionerRole/{one.id}" in named
+            or (f"Practitioner/{one.practitioner}" in named and await agendas_of_person(fhir, one))
+        ]
+    )
 
 
 async def _alone(

@@ -11,7 +11,6 @@ from fastapi import APIRouter
 from fastapi.responses import HTMLResponse, RedirectResponse
 from starlette.responses import Response
 
-from creneau_web.care.model import PARIS
 from creneau_web.page import PERSONAL, Page, VisitPage
 from creneau_web.people.messages import message_of
 from creneau_web.people.model import Person
@@ -85,7 +84,6 @@ async def appointment(page: VisitPage, id_: str) -> HTMLResponse | RedirectRespo
         before=before,
         series=series,
         messages=[one for one in messages if one.appointment == visit.id],
-        zone=PARIS,
     )
 
 

@@ -13,7 +13,9 @@ from fastapi import APIRouter, Form
 from fastapi.responses import HTMLResponse, RedirectResponse
 from pydantic import BaseModel, Field
 
+from creneau_web.care.model import PARIS
 from creneau_web.fhir.refusal import RefusedError
+from creneau_web.fhir.values import instant
 from creneau_web.page import Page, SignedInPage
 from creneau_web.people import proxies
 from creneau_web.people.model import Person, own
@@ -108,11 +110,14 @@ def _with(invited: dict[str, str]) -> Callable[[Content], Content]:
 
 @router.get("/invitation", response_model=None)
 async def invitation(page: SignedInPage) -> HTMLResponse | RedirectResponse:
-    """The code of the invitation that was made last: this session has it, and nobody else."""
+    """The code of the invitation that was made last, and until when it works: this session has it, and nobody else."""
     session = await page.own_session()
     if not session.content.invited:
         return page.go("/mes-proches")
-    return await page.show("mine/invited.html", invited=session.content.invited)
+    invited = session.content.invited
+    expires = invited.get("expires")
+    until = instant(expires).astimezone(PARIS) if expires else None
+    return await page.show("mine/invited.html", invited=invited, until=until)
 
 
 @router.post("/accepter", response_model=None)

@@ -16,6 +16,8 @@ WORDINGS = read_catalogues()
 USED = re.compile(r"""\b(?:t|tn)\(\s*['"]([a-z\d_.\-]+)['"]""")
 QUOTED = re.compile(r"""['"]([\w.\-]+)['"]""")
 BEGUN = re.compile(r"""['"]([a-z\d_\-]+\.(?:[a-z_.\-]+\.)?)(?:['"]|\{)""")
+ENTRIES = r"(?: ?msgid (?:msgstr|msgid_plural(?: msgstr)+))+"
+"""the keywords of a catalogue, in their order"""
 WORDS_MAX = 15
 """of a sentence of the simple version (frontends.md §7)"""
 FILLED = {
@@ -37,6 +39,16 @@ FOR_OPERATORS = ("ops.", "console.", "eco.", "legal.")
 
 def test_every_language_has_every_key() -> None:
     assert WORDINGS["fr"].keys == WORDINGS["en"].keys == WORDINGS["simple"].keys
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_catalogue_is_a_gettext_file(language: str) -> None:
+    """Each key once, with its own sentence: Babel takes the first of two, whatever others (msgfmt, Weblate) say of them."""
+    text = (SOURCES / "locale" / f"{language}.po").read_text()
+    keywords = re.findall(r"^(?:msgid_plural|msgid|msgstr)\b", text, re.MULTILINE)
+    assert re.fullmatch(ENTRIES, " ".join(keywords)) is not None
+    keys = re.findall(r"^msgid .*", text, re.MULTILINE)
+    assert len(keys) == len(set(keys))
 
 
 def test_every_key_that_is_used_is_there() -> None:

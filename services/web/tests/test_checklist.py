@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from html import unescape
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -36,7 +37,8 @@ def directory(fhir: FhirBase) -> None:
 
 
 async def test_p11_a_child_is_registered_by_a_parents_word(person: Person, fhir: FhirBase) -> None:
-    """The relation is stated, no document is asked for; the child's messages go to the parent; nobody is a child at 18."""
+    """The relation is stated, no document is asked for; the child's messages go to the parent; nobody is a child at 18, and
+    who is no parent registers no child: the page says who can."""
     await person.sign_in()
     fhir.on("POST", "/Patient/_search", searchset(CAMILLE))
     check = await choose(person)
@@ -47,6 +49,9 @@ async def test_p11_a_child_is_registered_by_a_parents_word(person: Person, fhir:
     child = {"prenom": "Lou", "nom_de_naissance": "Martin", "jour": "5", "mois": "6", "annee": "2000"}
     grown = await person.follow(await person.send(form.url.path, lien="enfant", **child))
     assert "Erreur" in grown.text
+    nanny = await person.follow(await person.send(form.url.path, lien="proche", **{**child, "annee": "2018"}))
+    assert "seul son parent peut l'inscrire" in unescape(nanny.text)
+    assert "0262 98 01 43" in nanny.text
     assert not [one for one in fhir.asked if (one.method, one.path) == ("POST", "/Patient")]
     fhir.on("POST", "/Patient", {**CAMILLE, "id": "lou"}, 201)
     await person.send(form.url.path, lien="enfant", **{**child, "annee": "2018"})

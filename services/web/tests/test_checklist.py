@@ -180,3 +180,15 @@ async def test_x12_only_what_is_needed_is_asked_and_what_becomes_of_it_is_said(p
     assert 'href="/donnees-personnelles"' in page.text.partition("<main")[2].partition("</main")[0]
     for word in ("INS", "sécurité sociale", "carte vitale"):
         assert not re.search(rf"\b{word}\b", page.text.partition("<main")[2], re.IGNORECASE), word
+
+
+def test_x16_no_title_names_whom_a_page_is_about() -> None:
+    """Titles stand in histories and on shared screens; of people they name professionals alone."""
+    titles = {
+        path.name: title
+        for path in SOURCES.rglob("*.html")
+        for title in re.findall(r"{% block title %}(.*?){% endblock %}", path.read_text())
+    }
+    assert len(titles) > 40
+    named = re.compile(r"(?<!')\b(?:acting|person|oneself|visit|invited)\.|=acting\b")
+    assert {name for name, title in titles.items() if named.search(title)} == set()

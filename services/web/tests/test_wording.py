@@ -16,6 +16,11 @@ WORDINGS = read_catalogues()
 USED = re.compile(r"""\b(?:t|tn)\(\s*['"]([a-z\d_.\-]+)['"]""")
 QUOTED = re.compile(r"""['"]([\w.\-]+)['"]""")
 BEGUN = re.compile(r"""['"]([a-z\d_\-]+\.(?:[a-z_.\-]+\.)?)(?:['"]|\{)""")
+A_WHILE = re.compile(
+    r"(?i)\b(?:(?:pendant|pour|for) (?:une?|an?) |half an |demi-|deux|two|cinq|five|dix|ten|quinze|fifteen|trente|thirty|\d+)"
+    r" ?(?:minutes?|heures?|hours?)\b"
+)
+"""so long: a time said in words or figures"""
 ENTRIES = r"(?: ?msgid (?:msgstr|msgid_plural(?: msgstr)+))+"
 """the keywords of a catalogue, in their order"""
 WORDS_MAX = 15
@@ -114,6 +119,18 @@ def test_the_simple_version_is_simple() -> None:
             assert len(words) <= WORDS_MAX, key
         if not key.startswith(FOR_OPERATORS):
             assert TOO_HARD.findall(text) == [], key
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_how_long_something_lasts_is_filled_in(language: str) -> None:
+    """A lifetime is a setting, and a sentence that names it in words would lie where another is set."""
+    wording = WORDINGS[language]  # type: ignore[index]
+    lasting = {
+        key
+        for key in wording.keys
+        if not key.startswith("ops.") and A_WHILE.search(wording._messages.gettext(key))
+    }
+    assert lasting == set()
 
 
 def test_a_moment_of_another_year_says_which() -> None:

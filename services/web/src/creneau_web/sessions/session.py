@@ -72,6 +72,8 @@ class CodeSent(BaseModel):
     system: Literal["email", "phone"]
     value: str
     back: str = "/"
+    minutes: int | None = None
+    """how long it works, full minutes from its sending"""
 
 
 class Kept(BaseModel):

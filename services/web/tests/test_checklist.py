@@ -182,6 +182,42 @@ async def test_x12_only_what_is_needed_is_asked_and_what_becomes_of_it_is_said(p
         assert not re.search(rf"\b{word}\b", page.text.partition("<main")[2], re.IGNORECASE), word
 
 
+KEEPS_NOTHING = {
+    "visit.html": "an answer that is compared",
+    "code.html": "a code that is compared",
+    "erase.html": "a name that is compared",
+    "report.html": "nothing of oneself, as the page asks",
+}
+"""pages with a field whose words do not become somebody's data → what they are"""
+
+
+def test_x12_the_notice_stands_wherever_data_are_asked() -> None:
+    """RGPD, article 13: at the time when they are obtained."""
+    pages = {path.name: path.read_text() for path in SOURCES.rglob("*.html") if path.parent.name != "parts"}
+    asking = {name for name, page in pages.items() if re.search(r"{{ text\(w|<textarea", page)}
+    assert asking > KEEPS_NOTHING.keys()
+    told = {name for name, page in pages.items() if "parts/notice.html" in page}
+    assert asking - told == KEEPS_NOTHING.keys()
+
+
+async def test_x12_the_notices_name_the_host_and_the_way_to_refuse_messages(
+    new_database: Any, migrated_web: str, fhir: FhirBase, clock: FixedClock, person: Person
+) -> None:
+    for path in ("/mentions-legales", "/donnees-personnelles"):
+        assert "n'a pas nommé son hébergeur" in unescape((await person.open(path)).text)
+    await person.sign_in()
+    fhir.on("GET", "/Patient/camille", CAMILLE, ETag='W/"1"')
+    assert "videz le champ" in (await person.open("/mes-donnees/camille")).text
+    url, name = new_database(template=migrated_web), "Hébergeur de l'exemple"
+    async with (
+        running(url, httpx.MockTransport(fhir), clock, hosting_name=name) as app,
+        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=SITE) as client,
+    ):
+        for path in ("/mentions-legales", "/donnees-personnelles"):
+            page = await Person(client, app).open(path)
+            assert f"hébergées par {name}." in unescape(page.text)
+
+
 def test_x16_no_title_names_whom_a_page_is_about() -> None:
     """Titles stand in histories and on shared screens; of people they name professionals alone."""
     titles = {

@@ -32,6 +32,7 @@ FILLED = {
     "who": "Dr Marie-Claire Dupont",
     "operator": "l'exploitant de cette installation",
     "name": "Camille Martin",
+    "host": "un hébergeur de données de santé",
 }
 """what stands in the places of a sentence, as long as it is in life; one word in any other"""
 TOO_HARD = re.compile(

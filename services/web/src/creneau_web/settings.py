@@ -138,6 +138,11 @@ class WebSettings(LoginSettings):
     operator_contact: str = Field(
         "", description="address to which people write about the pages; empty: none is shown"
     )
+    hosting_name: str = Field(
+        "",
+        description="who hosts the data, as the notices name them (for health data a certified host, HDS); empty: nobody by"
+        " name",
+    )
     data_protection_contact: str = Field(
         "",
         description="address of the operator's data protection officer; empty: the pages say that none is named",

@@ -117,7 +117,8 @@ async def test_x8_a_code_may_be_pasted_and_help_is_always_at_the_same_place(
     person: Person, fhir: FhirBase
 ) -> None:
     """With whatever came along; nothing is to be solved, remembered or copied by hand."""
-    fhir.on("POST", "/$send-code", {"resourceType": "Parameters"})
+    expires = {"name": "expires", "valueInstant": "2026-11-30T08:10:00Z"}
+    fhir.on("POST", "/$send-code", {"resourceType": "Parameters", "parameter": [expires]})
     await person.open("/connexion/code")
     await person.send("/connexion/code", contact="camille@exemple.fr", retour="/")
     page = (await person.open("/connexion/code/saisir")).text

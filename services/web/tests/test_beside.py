@@ -25,6 +25,8 @@ OTHER = {
     "end": "2026-12-03T06:15:00Z",
 }
 LOU = {**CAMILLE, "id": "lou", "name": [{"use": "official", "family": "Martin", "given": ["Lou"]}]}
+ELSEWHERE = {**ROLE, "id": "role-2", "location": [{"reference": "Location/l-2"}]}
+OTHER_PLACE = {**PLACE, "id": "l-2", "telecom": [{"system": "phone", "value": "+262262410099"}]}
 MOTHER: dict[str, Any] = {
     "resourceType": "RelatedPerson",
     "id": "r-1",
@@ -117,10 +119,17 @@ async def test_what_can_no_longer_be_moved_is_not_offered_to_be(person: Person, 
         "url": "https://creneau.sante.fr/fhir/StructureDefinition/reschedulable-until",
         "valueInstant": "2026-11-29T06:00:00Z",
     }
-    fhir.on("POST", "/Appointment/_search", searchset({**OTHER, "extension": [until]}))
+    fhir.on("GET", "/PractitionerRole", searchset(ROLE, PRACTITIONER, PLACE, ELSEWHERE, OTHER_PLACE))
+    with_whom = [OTHER["participant"][0], {"actor": {"reference": "PractitionerRole/role-2"}}]
+    fhir.on(
+        "POST",
+        "/Appointment/_search",
+        searchset({**OTHER, "participant": with_whom, "extension": [until]}),
+    )
     late = await person.open(again.url.path)
-    assert "trop tard" in late.text
     assert 'value="remplacer"' not in late.text
+    told = late.text.partition("trop tard")[2].partition("</p>")[0]
+    assert "0262 41 00 99" in told, "the number of the practice that is to be called, not of the new one"
 
 
 WRITTEN = "En fauteuil"

@@ -249,7 +249,8 @@ async def test_what_was_written_leads_to_no_second_look_where_there_is_none(
 
 
 async def test_what_a_rule_stands_against_says_why_and_what_is_left(person: Person, fhir: FhirBase) -> None:
-    """P11: another time, another person, the telephone; once it is possible, it goes on where it was."""
+    """P11: another time, another person, the telephone; once it is possible, it goes on where it was. P19: in another
+    language, the base's sentence says in which it is."""
     await person.sign_in()
     fhir.refuse("POST", "/Appointment/$hold", 422, "too-old", "Cet agenda reçoit les moins de 16 ans.")
     refused = await choose(person)
@@ -259,6 +260,9 @@ async def test_what_a_rule_stands_against_says_why_and_what_is_left(person: Pers
     draft = refused.url.path.removesuffix("/impossible")
     for way in ("/soignants/role-1/creneaux", f"{draft}/pour-qui", "tel:+262262980143"):
         assert f'href="{way}"' in refused.text
+    english = (await person.follow(await person.open(f"/langue/en?retour={draft}/impossible"))).text
+    assert '<html lang="en">' in english
+    assert '<span lang="fr">Cet agenda reçoit les moins de 16 ans.</span>' in english
     fhir.on("POST", "/Appointment/$hold", appointment(), 201, Expires=EXPIRES)
     found = await person.follow(await person.open(draft))
     assert found.url.path.endswith("/verifier")

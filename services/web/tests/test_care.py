@@ -330,9 +330,21 @@ def test_majority_comes_with_the_birthday() -> None:
     assert age(date(2008, 12, 1), date(2026, 12, 1)) == 18
 
 
-def test_a_grown_up_is_no_child() -> None:
-    form = IdentityForm(prenom="A", nom_de_naissance="B", jour="1", mois="1", annee="1990", lien="enfant")
-    assert problems_of(form, date(2026, 11, 30), first=False) == {"lien": "identity.problem.grown_up"}
+@pytest.mark.parametrize(
+    ("relation", "born", "wrong"),
+    [
+        ("enfant", date(2008, 11, 30), "grown_up"),
+        ("enfant", date(2008, 12, 1), None),
+        ("proche", date(2008, 11, 30), None),
+        ("proche", date(2008, 12, 1), "under_age"),
+    ],
+)
+def test_a_child_is_registered_as_one_and_nobody_else(relation: str, born: date, wrong: str | None) -> None:
+    """The base knows the age alone, and makes whoever registers a minor their parent."""
+    said = {"jour": str(born.day), "mois": str(born.month), "annee": str(born.year), "lien": relation}
+    form = IdentityForm(prenom="A", nom_de_naissance="B", **said)
+    told = {"lien": f"identity.problem.{wrong}"} if wrong else {}
+    assert problems_of(form, date(2026, 11, 30), first=False) == told
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from html import unescape
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -38,7 +39,8 @@ def directory(fhir: FhirBase) -> None:
 
 
 async def test_p11_a_child_is_registered_by_a_parents_word(person: Person, fhir: FhirBase) -> None:
-    """The relation is stated, no document is asked for; the child's messages go to the parent; nobody is a child at 18."""
+    """The relation is stated, no document is asked for; the child's messages go to the parent; nobody is a child at 18, and
+    who is no parent registers no child: the page says who can."""
     await person.sign_in()
     fhir.on("POST", "/Patient/_search", searchset(CAMILLE))
     check = await choose(person)
@@ -49,6 +51,9 @@ async def test_p11_a_child_is_registered_by_a_parents_word(person: Person, fhir:
     child = {"prenom": "Lou", "nom_de_naissance": "Martin", "jour": "5", "mois": "6", "annee": "2000"}
     grown = await person.follow(await person.send(form.url.path, lien="enfant", **child))
     assert "Erreur" in grown.text
+    nanny = await person.follow(await person.send(form.url.path, lien="proche", **{**child, "annee": "2018"}))
+    assert "seul son parent peut l'inscrire" in unescape(nanny.text)
+    assert "0262 98 01 43" in nanny.text
     assert not [one for one in fhir.asked if (one.method, one.path) == ("POST", "/Patient")]
     fhir.on("POST", "/Patient", {**CAMILLE, "id": "lou"}, 201)
     await person.send(form.url.path, lien="enfant", **{**child, "annee": "2018"})
@@ -114,7 +119,8 @@ async def test_x8_a_code_may_be_pasted_and_help_is_always_at_the_same_place(
     person: Person, fhir: FhirBase
 ) -> None:
     """With whatever came along; nothing is to be solved, remembered or copied by hand."""
-    fhir.on("POST", "/$send-code", {"resourceType": "Parameters"})
+    expires = {"name": "expires", "valueInstant": "2026-11-30T08:10:00Z"}
+    fhir.on("POST", "/$send-code", {"resourceType": "Parameters", "parameter": [expires]})
     await person.open("/connexion/code")
     await person.send("/connexion/code", contact="camille@exemple.fr", retour="/")
     page = (await person.open("/connexion/code/saisir")).text
@@ -253,3 +259,51 @@ async def test_p18_every_page_says_where_people_help(
             page = (await client.get(path)).text
             assert '<a href="https://www.france-services.gouv.fr/">www.france-services.gouv.fr</a>' in page
             assert 'href="tel:+33800000000"' in page
+
+
+KEEPS_NOTHING = {
+    "visit.html": "an answer that is compared",
+    "code.html": "a code that is compared",
+    "erase.html": "a name that is compared",
+    "report.html": "nothing of oneself, as the page asks",
+}
+"""pages with a field whose words do not become somebody's data → what they are"""
+
+
+def test_x12_the_notice_stands_wherever_data_are_asked() -> None:
+    """RGPD, article 13: at the time when they are obtained."""
+    pages = {path.name: path.read_text() for path in SOURCES.rglob("*.html") if path.parent.name != "parts"}
+    asking = {name for name, page in pages.items() if re.search(r"{{ text\(w|<textarea", page)}
+    assert asking > KEEPS_NOTHING.keys()
+    told = {name for name, page in pages.items() if "parts/notice.html" in page}
+    assert asking - told == KEEPS_NOTHING.keys()
+
+
+async def test_x12_the_notices_name_the_host_and_the_way_to_refuse_messages(
+    new_database: Any, migrated_web: str, fhir: FhirBase, clock: FixedClock, person: Person
+) -> None:
+    for path in ("/mentions-legales", "/donnees-personnelles"):
+        assert "n'a pas nommé son hébergeur" in unescape((await person.open(path)).text)
+    await person.sign_in()
+    fhir.on("GET", "/Patient/camille", CAMILLE, ETag='W/"1"')
+    assert "videz le champ" in (await person.open("/mes-donnees/camille")).text
+    url, name = new_database(template=migrated_web), "Hébergeur de l'exemple"
+    async with (
+        running(url, httpx.MockTransport(fhir), clock, hosting_name=name) as app,
+        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=SITE) as client,
+    ):
+        for path in ("/mentions-legales", "/donnees-personnelles"):
+            page = await Person(client, app).open(path)
+            assert f"hébergées par {name}." in unescape(page.text)
+
+
+def test_x16_no_title_names_whom_a_page_is_about() -> None:
+    """Titles stand in histories and on shared screens; of people they name professionals alone."""
+    titles = {
+        path.name: title
+        for path in SOURCES.rglob("*.html")
+        for title in re.findall(r"{% block title %}(.*?){% endblock %}", path.read_text())
+    }
+    assert len(titles) > 40
+    named = re.compile(r"(?<!')\b(?:acting|person|oneself|visit|invited)\.|=acting\b")
+    assert {name for name, title in titles.items() if named.search(title)} == set()

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import re
+from datetime import date
 from html import unescape
 from typing import Any
 
 import httpx
 import pytest
+
+from creneau_web.people.model import EVERYTHING
+from creneau_web.people.model import Person as Reader
+from creneau_web.people.proxies import may_invite_to_own
 
 from .conftest import Asked, FhirBase, Person, searchset
 from .samples import CAMILLE
@@ -328,6 +333,66 @@ async def test_messages_are_listed_with_their_state(person: Person, fhir: FhirBa
     page = await person.open("/mes-messages")
     for word in ("envoyé", "par courriel", "10 h 30", "Heures de Paris", "/rendez-vous/a-1"):
         assert word in page.text
+
+
+OWN_OF_LOU = {
+    "resourceType": "RelatedPerson",
+    "id": "r-9",
+    "patient": {"reference": "Patient/lou"},
+    "name": [{"text": "Lou Martin"}],
+    "relationship": [
+        {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/v3-RoleCode", "code": "ONESELF"}]}
+    ],
+}
+TAKEN_UP = {
+    "url": "https://creneau.sante.fr/fhir/StructureDefinition/proxy-accepted-on",
+    "valueDate": "2026-11-30",
+}
+
+
+async def test_a_child_is_invited_to_an_account_of_their_own(person: Person, fhir: FhirBase) -> None:
+    """P11: before majority ends the parent's access; stated once, and not once there is one."""
+    code = {"resourceType": "Parameters", "parameter": [{"name": "code", "valueString": "secret code"}]}
+    fhir.on("POST", "/RelatedPerson", OWN_OF_LOU, 201)
+    fhir.on("POST", "/RelatedPerson/r-9/$invite", code)
+    page = (await person.open("/mes-proches")).text
+    assert "/mes-proches/lou/espace" in page
+    assert "/mes-proches/camille/espace" not in page, "who is there has an account"
+    assert "invitez-le avant à ouvrir son propre espace" in page
+    invited = await person.follow(await person.send("/mes-proches/lou/espace"))
+    assert "secret code" in invited.text
+    assert "Donnez ce code à Lou Martin, qui retrouvera" in invited.text
+    fhir.on("POST", "/RelatedPerson/_search", searchset(OWN_OF_LOU))
+    await person.open("/mes-proches")
+    await person.send("/mes-proches/lou/espace")
+    [stated] = [a.body for a in fhir.asked if (a.method, a.path) == ("POST", "/RelatedPerson")]
+    assert stated["relationship"] == OWN_OF_LOU["relationship"]
+    assert "period" not in stated
+    assert "extension" not in stated
+    fhir.on("POST", "/RelatedPerson/_search", searchset({**OWN_OF_LOU, "extension": [TAKEN_UP]}))
+    page = (await person.open("/mes-proches")).text
+    assert "Lou Martin</strong> – son propre compte" in page
+    assert "/espace" not in page
+    for of in ("lou", "camille", "somebody"):
+        assert (await person.send(f"/mes-proches/{of}/espace")).headers["location"] == "/mes-proches"
+    assert len([a for a in fhir.asked if a.path.endswith("$invite")]) == 2
+
+
+@pytest.mark.parametrize(
+    ("born", "may", "oneself", "invites"),
+    [
+        (date(2008, 12, 1), EVERYTHING, False, True),
+        (date(2008, 11, 30), EVERYTHING, False, False),
+        (None, EVERYTHING, False, False),
+        (date(2018, 9, 20), frozenset({"see", "book"}), False, False),
+        (date(2018, 9, 20), EVERYTHING, True, False),
+    ],
+)
+def test_who_decides_for_a_minor_invites_them(
+    born: date | None, may: frozenset[str], oneself: bool, invites: bool
+) -> None:
+    lou = Reader("lou", "Lou", "Martin", None, born, None, None, oneself=oneself, may=may)
+    assert may_invite_to_own(lou, [], date(2026, 11, 30)) is invites
 
 
 async def test_access_is_given_shown_and_taken_back(person: Person, fhir: FhirBase) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from creneau_shared.clock import FixedClock
 from creneau_web.storage.reports import Report, Reports
 
@@ -29,9 +31,17 @@ async def test_p20_anybody_reports_and_the_operator_reads(person: Person) -> Non
         "their right has ended since they logged in"
     )
     await enter(person)
+    board = (await person.open("/ops")).text
+    assert "1 signalement, le dernier il y a" in board
+    assert 'href="/ops/signalements"' in board
     page = await person.open("/ops/signalements")
     assert "CMU refusée" in page.text
     assert "quoi=x" not in page.text
+
+
+@pytest.mark.parametrize("path", ["/accessibilite", "/aide"])
+async def test_p20_who_cannot_use_a_page_finds_where_to_say_so(person: Person, path: str) -> None:
+    assert f'href="/signaler?page={path}"' in (await person.open(path)).text
 
 
 async def test_when_it_was_reported_is_told_by_the_clock_of_paris(person: Person) -> None:

@@ -227,4 +227,4 @@ async def test_a_link_says_how_long_its_answer_opens_the_page(person: Person, fh
     opening(fhir, "1984")
     person.client.cookies.clear()
     page = await person.follow(await person.open(f"/rdv/{TOKEN}"))
-    assert "pour une demi-heure" in page.text
+    assert "pour 30 minutes" in page.text

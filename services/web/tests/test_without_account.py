@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
 import pytest
 
 from creneau_shared.clock import FixedClock
+from creneau_web.pages.sign_in_code import minutes_until
 
-from .conftest import Asked, FhirBase, Person, searchset
+from .conftest import SITE, Asked, FhirBase, Person, running, searchset
 from .samples import PLACE, PRACTITIONER, ROLE, appointment
 from .test_agreeing import proposed
 from .test_visits import booked
@@ -39,7 +40,7 @@ SHOWN: dict[str, Any] = {
 
 
 async def test_a_code_takes_the_place_of_an_account(person: Person, fhir: FhirBase) -> None:
-    fhir.on("POST", "/$send-code", parameters(expires={"valueInstant": EXPIRES}))
+    fhir.on("POST", "/$send-code", parameters(expires={"valueInstant": "2026-11-30T08:10:00Z"}))
     fhir.on(
         "POST",
         "/$verify-code",
@@ -50,6 +51,7 @@ async def test_a_code_takes_the_place_of_an_account(person: Person, fhir: FhirBa
         await person.send("/connexion/code", contact="camille@exemple.fr", retour="/mes-rendez-vous")
     )
     assert 'autocomplete="one-time-code"' in typed.text
+    assert "pendant 10 minutes" in typed.text
     mine = await person.follow(await person.send("/connexion/code/saisir", code="123 456"))
     assert mine.url.path == "/mes-rendez-vous"
     assert mine.status_code == 200
@@ -87,6 +89,28 @@ async def test_why_no_code_was_sent_stands_beside_the_field(
     assert "Attendez 7 minutes" in answer.text
     assert 'value="02 61 91 00 01"' in answer.text
     assert 'aria-describedby="contact-hint contact-problem"' in answer.text
+
+
+@pytest.mark.parametrize(("seconds", "minutes"), [(600, 10), (594, 10), (300, 5), (90, 1), (5, 1)])
+def test_a_code_is_said_to_work_as_long_as_it_does(seconds: int, minutes: int) -> None:
+    """CODE_LIFETIME_S, less what the answer took on its way."""
+    now = datetime(2026, 11, 30, 8, 0, tzinfo=UTC)
+    assert minutes_until(now + timedelta(seconds=seconds), now) == minutes
+
+
+async def test_where_no_codes_are_sent_none_is_offered(
+    new_database: Any, migrated_web: str, fhir: FhirBase, clock: FixedClock
+) -> None:
+    url = new_database(template=migrated_web)
+    async with (
+        running(url, httpx.MockTransport(fhir), clock, contact_keys="") as app,
+        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=SITE) as client,
+    ):
+        person = Person(client, app)
+        assert "/connexion/code" not in (await person.open("/connexion")).text
+        assert "un code envoyé" not in (await person.open("/aide")).text
+        led = await person.open("/connexion/code?retour=/mes-rendez-vous")
+        assert led.headers["location"] == "/connexion?retour=%2Fmes-rendez-vous"
 
 
 def opening(fhir: FhirBase, right: str) -> None:

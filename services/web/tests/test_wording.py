@@ -16,6 +16,13 @@ WORDINGS = read_catalogues()
 USED = re.compile(r"""\b(?:t|tn)\(\s*['"]([a-z\d_.\-]+)['"]""")
 QUOTED = re.compile(r"""['"]([\w.\-]+)['"]""")
 BEGUN = re.compile(r"""['"]([a-z\d_\-]+\.(?:[a-z_.\-]+\.)?)(?:['"]|\{)""")
+A_WHILE = re.compile(
+    r"(?i)\b(?:(?:pendant|pour|for) (?:une?|an?) |half an |demi-|deux|two|cinq|five|dix|ten|quinze|fifteen|trente|thirty|\d+)"
+    r" ?(?:minutes?|heures?|hours?)\b"
+)
+"""so long: a time said in words or figures"""
+ENTRIES = r"(?: ?msgid (?:msgstr|msgid_plural(?: msgstr)+))+"
+"""the keywords of a catalogue, in their order"""
 WORDS_MAX = 15
 """of a sentence of the simple version (frontends.md §7)"""
 FILLED = {
@@ -25,6 +32,7 @@ FILLED = {
     "who": "Dr Marie-Claire Dupont",
     "operator": "l'exploitant de cette installation",
     "name": "Camille Martin",
+    "host": "un hébergeur de données de santé",
 }
 """what stands in the places of a sentence, as long as it is in life; one word in any other"""
 TOO_HARD = re.compile(
@@ -37,6 +45,16 @@ FOR_OPERATORS = ("ops.", "console.", "eco.", "legal.")
 
 def test_every_language_has_every_key() -> None:
     assert WORDINGS["fr"].keys == WORDINGS["en"].keys == WORDINGS["simple"].keys
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_catalogue_is_a_gettext_file(language: str) -> None:
+    """Each key once, with its own sentence: Babel takes the first of two, whatever others (msgfmt, Weblate) say of them."""
+    text = (SOURCES / "locale" / f"{language}.po").read_text()
+    keywords = re.findall(r"^(?:msgid_plural|msgid|msgstr)\b", text, re.MULTILINE)
+    assert re.fullmatch(ENTRIES, " ".join(keywords)) is not None
+    keys = re.findall(r"^msgid .*", text, re.MULTILINE)
+    assert len(keys) == len(set(keys))
 
 
 def test_every_key_that_is_used_is_there() -> None:
@@ -102,6 +120,18 @@ def test_the_simple_version_is_simple() -> None:
             assert len(words) <= WORDS_MAX, key
         if not key.startswith(FOR_OPERATORS):
             assert TOO_HARD.findall(text) == [], key
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_how_long_something_lasts_is_filled_in(language: str) -> None:
+    """A lifetime is a setting, and a sentence that names it in words would lie where another is set."""
+    wording = WORDINGS[language]  # type: ignore[index]
+    lasting = {
+        key
+        for key in wording.keys
+        if not key.startswith("ops.") and A_WHILE.search(wording._messages.gettext(key))
+    }
+    assert lasting == set()
 
 
 def test_a_moment_of_another_year_says_which() -> None:

@@ -39,7 +39,7 @@ class SignInNeededError(Exception):
 
 
 class LinkTimeOverError(Exception):
-    """The half hour of a message's link is over: who came by the link has no other account."""
+    """The time that a message's link opens is over (LINK_TOKEN_S): who came by the link has no other account."""
 
 
 class NotAPatientError(Exception):

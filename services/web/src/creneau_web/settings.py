@@ -112,6 +112,16 @@ class WebSettings(LoginSettings):
         description="the same as of notifications; off: the pages promise no message to whoever has a telephone alone",
     )
 
+    contact_keys: str = Field(
+        "",
+        description="the same as of the services; empty: the pages offer no code in the place of an account",
+    )
+    link_token_s: float = Field(
+        1800.0,
+        ge=60,
+        description="the same as of notifications: how long the pages say that a message's link opens its visit, seconds",
+    )
+
     theme_folder: DirectoryPath | None = Field(
         None,
         description="folder whose `templates/` and `static/` stand before the package's own: another header, footer, colours",
@@ -134,6 +144,11 @@ class WebSettings(LoginSettings):
     counsellor_directory: HttpUrl = Field(
         HttpUrl("https://www.france-services.gouv.fr"),
         description="page where people find a counsellor (France services), as every page names it; none asks it",
+    )
+    hosting_name: str = Field(
+        "",
+        description="who hosts the data, as the notices name them (for health data a certified host, HDS); empty: nobody by"
+        " name",
     )
     data_protection_contact: str = Field(
         "",
@@ -163,6 +178,16 @@ class WebSettings(LoginSettings):
     def sends_texts(self) -> bool:
         """Whether this deployment sends text messages."""
         return self.sms_sender != "off"
+
+    @property
+    def sends_codes(self) -> bool:
+        """Whether this deployment lets people in by a one-time code."""
+        return bool(self.contact_keys)
+
+    @property
+    def link_minutes(self) -> int:
+        """How long a message's link opens its visit, full minutes."""
+        return int(self.link_token_s // 60)
 
     @property
     def migration_url(self) -> str:

@@ -59,7 +59,7 @@ async def show(page: CurrentPage) -> HTMLResponse | RedirectResponse:
 async def answer(
     page: CurrentPage, reponse: Annotated[str, Form(max_length=TYPED_MAX)] = ""
 ) -> HTMLResponse | RedirectResponse:
-    """The right answer opens this one appointment for half an hour: what it waits for first. Sent twice, it does so once."""
+    """The right answer opens this one appointment for LINK_TOKEN_S: what it waits for first. Sent twice, it does so once."""
     async with page.entering():
         return await _answered(page, reponse)
 

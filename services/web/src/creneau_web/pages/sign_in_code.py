@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Form, Query
@@ -19,11 +20,17 @@ from creneau_web.typed import CODE_MAX, EMAIL_MAX, TYPED_MAX, too_long
 router = APIRouter(prefix="/connexion/code")
 
 SHOWN_BESIDE_THE_FIELD = frozenset({400, 422, 429, 501, 503})
+ON_THE_WAY = timedelta(seconds=10)
+"""longest that the answer to `$send-code` takes in life"""
 
 
-@router.get("", response_class=HTMLResponse)
-async def ask(page: CurrentPage, retour: Annotated[str, Query(max_length=2000)] = "/") -> HTMLResponse:
-    """One field: where the code is to go."""
+@router.get("", response_model=None)
+async def ask(
+    page: CurrentPage, retour: Annotated[str, Query(max_length=2000)] = "/"
+) -> HTMLResponse | RedirectResponse:
+    """One field: where the code is to go; the other ways to log in where no codes are sent."""
+    if not page.site.settings.sends_codes:
+        return page.go("/connexion", retour=local_path(retour))
     unsent = page.unsent
     back, contact = local_path(unsent.text("retour", retour)), unsent.text("contact")
     return await page.show_form("sign_in/contact.html", back=back, contact=contact, problems=unsent.problems)
@@ -48,14 +55,16 @@ async def send(
         {"name": "language", "valueCode": page.wording.tag},
     ]
     try:
-        await page.fhir.as_(None).operation("$send-code", parameters)
+        answered = await page.fhir.as_(None).operation("$send-code", parameters)
     except RefusedError as error:
         if error.refusal.status not in SHOWN_BESIDE_THE_FIELD:
             raise
         return await _asked_again(page, back, given, {"contact": error.refusal.text}, error.refusal.status)
+    expires = instant(value_of(answered.resource, "expires", "valueInstant"))
+    minutes = minutes_until(expires, page.site.clock.now())
     session = await page.own_session()
     session.content = session.content.model_copy(
-        update={"code": CodeSent(system=system, value=given, back=back)}
+        update={"code": CodeSent(system=system, value=given, back=back, minutes=minutes)}
     )
     await page.site.sessions.save(session)
     return page.go("/connexion/code/saisir")
@@ -116,6 +125,11 @@ async def _ask_for_code(
     page: Page, sent: CodeSent, code: str, problems: dict[str, str], status: int
 ) -> HTMLResponse:
     return await page.show_form("sign_in/code.html", status, sent=sent, code=code, problems=problems)
+
+
+def minutes_until(expires: datetime, now: datetime) -> int:
+    """Full minutes that a code works, one at the least; what its answer took on the way is not taken off."""
+    return max(1, (expires - now + ON_THE_WAY) // timedelta(minutes=1))
 
 
 def value_of(parameters: Resource, name: str, type_: str) -> Any:

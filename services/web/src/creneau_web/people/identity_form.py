@@ -76,9 +76,19 @@ def problems_of(form: IdentityForm, today: date, *, first: bool) -> dict[str, st
         found["courriel"] = "identity.problem.contact"
     if not first and form.lien not in ("enfant", "proche"):
         found["lien"] = "identity.problem.relation"
-    if not first and form.lien == "enfant" and born is not None and age(born, today) >= MAJORITY_YEARS:
-        found["lien"] = "identity.problem.grown_up"
+    elif not first and born is not None:
+        found |= _against_relation(form.lien, is_minor=age(born, today) < MAJORITY_YEARS)
     return found | too_long(form.model_dump(), MOST)
+
+
+def _against_relation(relation: str, *, is_minor: bool) -> dict[str, str]:
+    """What the age says against the stated relation. Whoever registers a minor is their parent to the base, with everything
+    that a parent may do (ADR "Proxies"): nobody else is let do so here."""
+    if relation == "enfant" and not is_minor:
+        return {"lien": "identity.problem.grown_up"}
+    if relation == "proche" and is_minor:
+        return {"lien": "identity.problem.under_age"}
+    return {}
 
 
 def age(born: date, today: date) -> int:

@@ -9,6 +9,7 @@ from typing import Any
 
 from creneau_web.fhir.client import Fhir
 from creneau_web.fhir.values import codes, entries
+from creneau_web.people.identity_form import MAJORITY_YEARS, age
 from creneau_web.people.model import Person
 from creneau_web.people.records import person_of
 
@@ -103,17 +104,40 @@ async def invite(
 ) -> Code:
     """States that somebody may act, and returns the code by which they take it up. `key`: the same for the same wish, which
     is stated once; each call gives another code. RefusedError: 403, 409 or 422 by rule."""
-    resource = {
+    said = {
+        "period": {"start": today.isoformat(), "end": until.isoformat()},
+        "extension": [{"url": SCOPE, "valueCode": scope} for scope in scopes],
+    }
+    created = await fhir.create({**_related(patient, name, MEMBER), **said}, key=key)
+    return await new_code(fhir, created.resource["id"])
+
+
+def may_invite_to_own(person: Person, known: Sequence[Proxy], today: date) -> bool:
+    """Whether the account invites this person to an account of their own: a minor for whom it decides, and who has none.
+    `known`: the live representations of the person."""
+    if person.oneself or person.birth_date is None or "manage" not in person.may:
+        return False
+    has_own = any(proxy.oneself and proxy.accepted for proxy in known)
+    return age(person.birth_date, today) < MAJORITY_YEARS and not has_own
+
+
+async def invite_to_own(fhir: Fhir, person: Person, known: Sequence[Proxy]) -> Code:
+    """Returns a code by which somebody represented takes up their record with an account of their own. What has been stated
+    and not taken up is not stated again; its code before works no more. RefusedError: 403 or 409 by rule."""
+    stands = next((proxy.id for proxy in known if proxy.oneself), None)
+    if stands is None:
+        stands = str((await fhir.create(_related(person.id, person.name, ONESELF))).resource["id"])
+    return await new_code(fhir, stands)
+
+
+def _related(patient: str, name: str, relationship: str) -> dict[str, Any]:
+    return {
         "resourceType": "RelatedPerson",
         "active": True,
         "patient": {"reference": f"Patient/{patient}"},
         "name": [{"text": name}],
-        "relationship": [{"coding": [{"system": ROLE_CODE, "code": MEMBER}]}],
-        "period": {"start": today.isoformat(), "end": until.isoformat()},
-        "extension": [{"url": SCOPE, "valueCode": scope} for scope in scopes],
+        "relationship": [{"coding": [{"system": ROLE_CODE, "code": relationship}]}],
     }
-    created = await fhir.create(resource, key=key)
-    return await new_code(fhir, created.resource["id"])
 
 
 async def new_code(fhir: Fhir, id_: str) -> Code:

@@ -72,6 +72,8 @@ class CodeSent(BaseModel):
     system: Literal["email", "phone"]
     value: str
     back: str = "/"
+    minutes: int | None = None
+    """how long it works, full minutes from its sending"""
 
 
 class Kept(BaseModel):
@@ -113,8 +115,8 @@ class Content(BaseModel):
     link: str | None = None
     """the token of a message's link: out of the address as soon as it has been opened"""
     invited: dict[str, str] = Field(default_factory=dict)
-    """the last invitation: for whom (`who`), to whom (`name`), its `code`, which the base tells once, its end (`expires`)
-    and its `wish`"""
+    """the last invitation: for whom (`who`), to whom (`name`; empty: to themselves), its `code`, which the base tells once,
+    its end (`expires`) and its `wish`"""
     taken_up: str | None = None
     """SHA-256 (hexadecimal) of the last invitation code that was taken up: it may be sent once more"""
     console: dict[str, str] = Field(default_factory=dict)

@@ -14,6 +14,7 @@ INSERT INTO report (at, path, reason, text)
 SELECT $1, $2, $3, $4 WHERE (SELECT count(*) FROM report WHERE at > $5) < $6
 """
 LATEST = "SELECT at, path, reason, text FROM report ORDER BY at DESC, id DESC LIMIT $1"
+TALLY = "SELECT count(*) AS number, max(at) AS latest FROM report"
 SWEEP = "DELETE FROM report WHERE at <= $1"
 HOUR = timedelta(hours=1)
 
@@ -26,6 +27,14 @@ class Report:
     path: str
     reason: str
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """How many reports are kept, and when the latest came; None where there are none."""
+
+    number: int
+    latest: datetime | None
 
 
 class Reports:
@@ -52,6 +61,13 @@ class Reports:
         async with self._database.connection() as connection:
             rows = await connection.fetch(LATEST, most)
         return [Report(row["at"], row["path"], row["reason"], row["text"]) for row in rows]
+
+    async def tally(self) -> Tally:
+        """All that are kept, as one number."""
+        async with self._database.connection() as connection:
+            row = await connection.fetchrow(TALLY)
+        assert row is not None, "an aggregate has its row"
+        return Tally(row["number"], row["latest"])
 
     async def sweep(self, now: datetime) -> None:
         """Remove what has been kept long enough."""

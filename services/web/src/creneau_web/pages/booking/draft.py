@@ -89,6 +89,8 @@ class Draft(Chosen):
     """whether its hold had ended when it was to be booked"""
     against: str | None = None
     """why this time is refused for this person: the sentence of the refusal, or a key of ours"""
+    against_language: str | None = None
+    """language of that sentence: the reader may have chosen another since"""
     attempt: int = 0
     """number of changes of slot, person or hold: each makes another wish"""
 

@@ -74,7 +74,7 @@ async def lead_away(page: Page, draft: Draft, error: RefusedError) -> RedirectRe
         return page.go(f"{draft.path}/pris")
     if refusal.status != AGAINST and not is_own(refusal):
         raise error
-    draft.against = words_of(refusal)
+    draft.against, draft.against_language = words_of(refusal), page.wording.tag
     await keep(page, draft)
     return page.go(f"{draft.path}/impossible")
 

@@ -152,6 +152,21 @@ async def _has_taken_up(page: Page, digest: str) -> bool:
     return session.content.taken_up == digest
 
 
+@router.post("/{id_}/espace")
+async def give_own(page: SignedInPage, id_: str) -> RedirectResponse:
+    """Invites a child to an account of their own, before the parent's access ends with majority. Sent twice, the later code
+    works, and is shown."""
+    async with page.one_press():
+        person = next((one for one in await people_of(page.fhir) if one.id == id_), None)
+        known = await proxies.proxies_of(page.fhir, [person.id], page.today) if person else []
+        if person is None or not proxies.may_invite_to_own(person, known, page.today):
+            return page.go("/mes-proches")
+        code = await proxies.invite_to_own(page.fhir, person, known)
+        invited = {"who": person.name, "name": "", "code": code.code, "expires": code.expires}
+        await page.site.sessions.change(await page.own_session(), _with({**invited, "wish": f"own-{id_}"}))
+    return page.go("/mes-proches/invitation")
+
+
 @router.post("/{id_}/retirer")
 async def take_back(page: SignedInPage, id_: str) -> RedirectResponse:
     """One action: from the next request on the other sees nothing any more. What is ended already stays so."""
@@ -191,6 +206,7 @@ async def _show(
         status,
         people=[(person, _of(person, found)) for person in people],
         oneself=oneself.id if oneself else None,
+        invitable={p.id for p in people if proxies.may_invite_to_own(p, _of(p, found), today)},
         givers=givers_of(people),
         form=form,
         fresh=token_hex(16),

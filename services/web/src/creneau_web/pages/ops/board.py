@@ -40,7 +40,8 @@ class GivingUp:
 
 @router.get("/ops", response_class=HTMLResponse)
 async def board(page: OperatorsPage) -> HTMLResponse:
-    """Drawn from what is in memory: it answers also when nothing else does."""
+    """Drawn from what is in memory: it answers also when nothing else does. An operator's session was read from the pages'
+    database, so theirs tells of the reports there too."""
     unsent = page.unsent
     giving_up = GivingUp(unsent.text("id"), unsent.text("reason"), next(iter(unsent.problems.values()), None))
     return await show_board(page, giving_up)
@@ -59,6 +60,7 @@ async def show_board(page: Page, giving_up: GivingUp, status: int = 200) -> HTML
         says=Words(page.wording, report),
         sparkline=sparkline,
         letters=letters,
+        reported=await page.site.reports.tally() if acts else None,
         giving_up=giving_up,
         begun=next((n for n, one in enumerate(letters.letters, 1) if one["id"] == giving_up.letter), 0),
         reason_least=REASON_CHARACTERS_MIN,

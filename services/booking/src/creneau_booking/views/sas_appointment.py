@@ -3,7 +3,7 @@ place and of no professional (SOS Médecins). It contains nothing of the patient
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from creneau_booking.views.identifiers import NATIONAL_PERSON
@@ -29,26 +29,30 @@ STATUSES = {
 """Status of an appointment → one of the four that the platform takes; in other statuses it is not told."""
 SOS_STATUSES = {**STATUSES, "pending": "pending"}
 """For a centre of SOS Médecins: also `pending`, while somebody there has to agree."""
+GIVEN_BACK = frozenset({"proposed", "waitlist"})
+"""Statuses of an appointment without a time of its own. If the platform knows of it, it is told as cancelled."""
 _PEOPLE = ("Practitioner", "PractitionerRole")
 
 Resource = dict[str, Any]
 
 
-def is_sos(appointment: Mapping[str, Any]) -> bool:
-    """Whether the appointment names a place and no professional, as those of a SOS Médecins centre."""
-    named = [str(p.get("actor", {}).get("reference", "")) for p in appointment.get("participant", ())]
-    kinds = {
-        parts[-2] for reference in named if len(parts := reference.split("/_history/")[0].split("/")) > 1
-    }
+def is_sos(actors: Iterable[str]) -> bool:
+    """Whether these references of an appointment, or of its agenda, name a place and no professional, as those of a SOS
+    Médecins centre."""
+    kinds = {parts[-2] for actor in actors if len(parts := actor.split("/_history/")[0].split("/")) > 1}
     return "Location" in kinds and kinds.isdisjoint(_PEOPLE)
 
 
-def told_status(appointment: Mapping[str, Any]) -> str | None:
-    """Returns the status that the platform is told; None if it is not told of an appointment in this state."""
+def told_status(appointment: Mapping[str, Any], *, known: bool = False) -> str | None:
+    """Returns the status that the platform is told; None if it is not told of an appointment in this state. `known`: the
+    platform may know of the appointment."""
     status = appointment.get("status", "")
     if status == "pending" and not _awaits_centre(appointment):
         return None  # a hold: nothing has been asked of anybody yet
-    return (SOS_STATUSES if is_sos(appointment) else STATUSES).get(status)
+    if known and status in GIVEN_BACK:
+        return "cancelled"
+    named = (str(p.get("actor", {}).get("reference", "")) for p in appointment.get("participant", ()))
+    return (SOS_STATUSES if is_sos(named) else STATUSES).get(status)
 
 
 def _awaits_centre(appointment: Mapping[str, Any]) -> bool:
@@ -91,25 +95,38 @@ def sas_appointment(
 ) -> Resource:
     """Returns the appointment, which must have a start and an end, as the platform takes it. `professional`: a national
     number, prefixed; None for a SOS Médecins centre, which names nobody. `system`: that of our own technical ids."""
+    status = told_status(appointment, known=True)
     created = {"created": appointment["created"]} if "created" in appointment else {}
     return {
         "resourceType": "Appointment",
         "meta": {"profile": [PROFILE if professional is not None else SOS_PROFILE]},
         "extension": [{"url": OPERATOR, "valueReference": {"identifier": _identifier(*regulator)}}],
         "identifier": [{"system": system, "value": appointment["id"]}],
-        "status": told_status(appointment),
+        "status": status,
         "start": appointment["start"],
         "end": appointment["end"],
         **created,
-        "participant": [_participant(appointment, professional)],
+        "participant": [_participant(status, professional)],
     }
 
 
-def _participant(appointment: Mapping[str, Any], professional: str | None) -> Resource:
+def regulator_told(report: Mapping[str, Any]) -> tuple[str, str]:
+    """Returns the number (system, value) of the regulator whom a report names."""
+    identifier = report["extension"][0]["valueReference"]["identifier"]
+    return identifier["system"], identifier["value"]
+
+
+def professional_told(report: Mapping[str, Any]) -> str | None:
+    """Returns the national number of the professional whom a report names; None: it is that of a SOS Médecins centre."""
+    number = report["participant"][0].get("actor", {}).get("identifier", {}).get("value")
+    return None if number is None else str(number)
+
+
+def _participant(status: str | None, professional: str | None) -> Resource:
     """Returns who sees the patient; for a centre, that it takes them in (ADM), and whether it has agreed."""
     if professional is not None:
         return {"actor": {"identifier": _identifier(NATIONAL_PERSON, professional)}, "status": "accepted"}
-    agreed = "needs-action" if appointment["status"] == "pending" else "accepted"
+    agreed = "needs-action" if status == "pending" else "accepted"
     return {"type": [{"coding": [{"system": PARTICIPATION, "code": "ADM"}]}], "status": agreed}
 
 

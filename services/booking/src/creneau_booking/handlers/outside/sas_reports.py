@@ -3,6 +3,9 @@
 The transaction that changes an appointment notes the report; a worker sends it. The first report is a POST. If an earlier
 one may have reached the platform, it is a PUT by Créneau's identifier, which also creates. So a report sent twice has the
 effect of one, even after a crash between the platform's answer and the note of it.
+
+Once the platform may know of an appointment, it is told of every change: whom the directory does not know any more, or
+the appointment does not name any more, is named as in the report before.
 """
 
 from __future__ import annotations
@@ -17,6 +20,8 @@ import httpx
 import structlog
 from prometheus_client import Counter
 
+from creneau_booking.storage.agendas.slots_of_agendas import all_agenda_actors
+from creneau_booking.storage.appointment_mapper import facts
 from creneau_booking.storage.outside.sas_reports import (
     DueReport,
     appointment_to_report,
@@ -35,7 +40,9 @@ from creneau_booking.views.sas_appointment import (
     is_begun,
     is_sos,
     operators_of,
+    professional_told,
     regulator_number,
+    regulator_told,
     sas_appointment,
     told_status,
 )
@@ -59,11 +66,11 @@ log = structlog.get_logger(__name__)
 async def appointment_changed(
     connection: Connection, context: WriteContext, kind: ChangeKind, stored: Stored, resource: Resource | None
 ) -> None:
-    """The hook of Appointment: notes a report for an appointment made for a regulator, or for a deleted appointment."""
-    if resource is not None and (not operators_of(resource) or told_status(resource) is None):
-        return
-    new = resource is not None and is_begun(resource)
-    await report_due(connection, stored.id, stored.version, context.now, new=new)
+    """The hook of Appointment: notes a report for an appointment made for a regulator, and for each change of one that is
+    reported, whatever its author's software has kept of it."""
+    new = resource is not None and bool(operators_of(resource)) and is_begun(resource)
+    if new or kind != "create":
+        await report_due(connection, stored.id, stored.version, context.now, new=new)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,10 +105,11 @@ class Platform:
 class SasReports:
     """Sends the reports that are due."""
 
-    def __init__(self, database: Database, platform: Platform, clock: Clock) -> None:
+    def __init__(self, database: Database, platform: Platform, clock: Clock, base_url: str) -> None:
         self._database = database
         self._platform = platform
         self._clock = clock
+        self._base_url = base_url
 
     async def tell_all(self) -> int:
         """Sends all reports that are due now; returns how many."""
@@ -119,29 +127,42 @@ class SasReports:
 
     async def _tell(self, client: httpx.AsyncClient, due: DueReport) -> None:
         async with self._database.transaction() as connection:
-            found = await appointment_to_report(connection, due.appointment)
-            if found is None or (found.deleted and not due.begun):
-                await forget_report(connection, due.appointment)
-                return
-            version, appointment = found.version, loads(found.content)
-            if found.deleted:
-                appointment["status"] = "entered-in-error"
-            report = await self._report(connection, appointment)
-            if report is None:
-                # Without a regulator's or a professional's number, or without times: the platform could not accept it.
-                TOLD.labels("not-reportable").inc()
-                await report_refused(
-                    connection, due.appointment, version, "not-reportable", self._clock.now()
-                )
-                return
-            if not due.begun:
-                await report_begun(connection, due.appointment)
+            made = await self._made(connection, due)
+        if made is None:
+            return
+        version, report = made
         try:
             status = await self._send(client, report, first=not due.begun)
         except httpx.HTTPError as error:
             log.warning("SAS platform not reached", appointment=due.appointment, error=describe(error))
             status = 503
         await self._note(due, version, status)
+
+    async def _made(self, connection: Connection, due: DueReport) -> tuple[int, Resource] | None:
+        """The version to report and the report, which is noted; None, also noted: there is nothing to send now."""
+        now = self._clock.now()
+        found = await appointment_to_report(connection, due.appointment)
+        if found is None:
+            await forget_report(connection, due.appointment, due.version)
+            return None
+        appointment = loads(found.content)
+        if found.deleted:
+            appointment["status"] = "entered-in-error"
+        if not due.begun and (found.deleted or told_status(appointment) is None):
+            await forget_report(connection, due.appointment, found.version)
+            return None
+        if told_status(appointment, known=True) is None:
+            # It waits for an answer and keeps its time: the platform keeps the last word until there is a new one.
+            await report_told(connection, due.appointment, found.version, now)
+            return None
+        report = await self._report(connection, appointment, loads(due.last) if due.last else {})
+        if report is None:
+            # Without a regulator's or a professional's number, or without times: the platform could not accept it.
+            TOLD.labels("not-reportable").inc()
+            await report_refused(connection, due.appointment, found.version, "not-reportable", now)
+            return None
+        await report_begun(connection, due.appointment, dumps(report))
+        return found.version, report
 
     async def _send(self, client: httpx.AsyncClient, report: Resource, *, first: bool) -> int:
         headers = {"Content-Type": FHIR_JSON, "Accept": FHIR_JSON}
@@ -169,17 +190,32 @@ class SasReports:
                 log.error("SAS platform refuses an appointment", appointment=due.appointment, status=status)
                 await report_refused(connection, due.appointment, version, str(status), now)
 
-    async def _report(self, connection: Connection, appointment: Resource) -> Resource | None:
-        regulator = await self._regulator(connection, appointment)
-        if regulator is None or "start" not in appointment or "end" not in appointment:
+    async def _report(self, connection: Connection, appointment: Resource, last: Resource) -> Resource | None:
+        """The report on an appointment. What is not found now is as in the `last` one (empty: there is none). None: it would
+        lack what the platform demands."""
+        timed = {**{name: last[name] for name in ("start", "end") if name in last}, **appointment}
+        regulator = await self._regulator(connection, appointment) or (regulator_told(last) if last else None)
+        if regulator is None or "start" not in timed or "end" not in timed:
             return None
-        named = [p.get("actor", {}).get("reference", "") for p in appointment.get("participant", ())]
-        people = await people_named(connection, _ids(named, "Practitioner"), _ids(named, "PractitionerRole"))
+        actors = await self._actors(connection, appointment)
+        people = await people_named(
+            connection, _ids(actors, "Practitioner"), _ids(actors, "PractitionerRole")
+        )
         numbers = (person_number(loads(person).get("identifier", ())) for person in people)
         professional = next((number for number in numbers if number), None)
-        if professional is None and not is_sos(appointment):
-            return None
-        return sas_appointment(appointment, regulator, professional, self._platform.system)
+        if professional is None and not is_sos(actors):
+            if not last:
+                return None
+            professional = professional_told(last)
+        return sas_appointment(timed, regulator, professional, self._platform.system)
+
+    async def _actors(self, connection: Connection, appointment: Resource) -> list[str]:
+        """Whom the appointment names, as references within the base; of one that names nobody of its practice, the actors of
+        its slots' agendas."""
+        known = facts(appointment, self._base_url)
+        if known.names_practice:
+            return [p.reference for p in known.participants if p.reference]
+        return sorted(await all_agenda_actors(connection, known.slots))
 
     async def _regulator(self, connection: Connection, appointment: Resource) -> tuple[str, str] | None:
         for operator in operators_of(appointment):

@@ -18,7 +18,7 @@ from services.booking.tests.practice import Practice
 from services.booking.tests.surgery import hear, open_surgery
 
 from creneau_booking.app import create_sas_reports
-from creneau_booking.handlers.outside.sas_reports import SasReports
+from creneau_booking.handlers.outside.sas_reports import LOOKS_MAX, SasReports
 from creneau_booking.messaging.directory_replica import RESOURCE_CHANGED
 from creneau_booking.topics import DIRECTORY
 from creneau_booking.views.sas_appointment import OF_PLATFORM, OPERATOR, OPERATOR_OF_CORE, SOS_PROFILE
@@ -31,6 +31,7 @@ from creneau_shared.messaging.events import ReceivedEvent
 RPPS = "10101010107"
 REGULATOR = {"system": "urn:oid:1.2.250.1.71.4.2.1", "value": "3456780581/11242343"}
 ACCOUNT = {"system": OF_PLATFORM, "value": "b6e39355-8a61-4556-b340-36f7b95fec6a"}
+LATER = {"system": REGULATOR["system"], "value": "3456780581/99"}
 MINUTE = timedelta(minutes=1)
 
 
@@ -151,6 +152,10 @@ async def desk(new_database: Callable[..., str], template: str) -> AsyncIterator
             practice,
             {**person, "id": "regulator", "meta": {**meta, "source": OF_PLATFORM}, "identifier": [ACCOUNT]},
         )
+        await hear(
+            practice,
+            {**person, "id": "other", "meta": {**meta, "source": OF_PLATFORM}, "identifier": [REGULATOR]},
+        )
         yield Desk(practice, surgery.slots, surgery.practitioner)
 
 
@@ -215,12 +220,12 @@ async def test_a_regulator_whose_account_has_lost_its_number_is_named_as_before(
         await desk.hear_of("regulator", version=2, source=OF_PLATFORM)
         await desk.practice.change(id_, status="fulfilled")
         await reports.tell_all()
-        await desk.hear_of("regulator", REGULATOR, version=3, source=OF_PLATFORM)
+        await desk.hear_of("regulator", LATER, version=3, source=OF_PLATFORM)
         await desk.practice.change(id_, status="entered-in-error")
         await reports.tell_all()
         assert [said for *_, said in await platform.heard(3)] == ["booked", "fulfilled", "cancelled"]
         regulators = [named_in(word)[0] for word in platform.words]
-        assert regulators == [ACCOUNT["value"], ACCOUNT["value"], REGULATOR["value"]]
+        assert regulators == [ACCOUNT["value"], ACCOUNT["value"], LATER["value"]]
 
 
 async def test_what_the_platform_knows_of_is_followed_whatever_is_sent(desk: Desk) -> None:
@@ -344,6 +349,62 @@ async def test_of_whom_it_is_not_told(desk: Desk) -> None:
         )
         await desk.practice.hold(held)
         assert await reports.tell_all() == 0
+
+
+@pytest.mark.parametrize("extension", [OPERATOR, OPERATOR_OF_CORE])
+async def test_a_regulator_is_who_has_an_account_of_the_regulation(desk: Desk, extension: str) -> None:
+    """Whichever extension names them, by reference or by number; a number that the directory's doctor has is a doctor's."""
+    own = {"system": REGULATOR["system"], "value": f"8{RPPS}"}
+    unknown = {"system": OF_PLATFORM, "value": "00000000-0000-4000-8000-000000000000"}
+    named: list[tuple[Resource, str | None]] = [
+        ({"identifier": REGULATOR}, REGULATOR["value"]),
+        ({"identifier": ACCOUNT}, ACCOUNT["value"]),
+        ({"reference": "Practitioner/regulator"}, ACCOUNT["value"]),
+        ({"identifier": own}, None),
+        ({"identifier": unknown}, None),
+        ({"reference": desk.practitioner, "identifier": {**ACCOUNT, "system": "urn:oid:1.2.3"}}, None),
+    ]
+    async with standing_in() as platform:
+        for index, (operator, _) in enumerate(named):
+            await desk.book(index, {"url": extension, "valueReference": operator})
+            await desk.reports(platform).tell_all()
+        told = [number for _, number in named if number is not None]
+        await platform.heard(len(told))
+        assert [named_in(word)[0] for word in platform.words] == told
+
+
+async def test_the_numbers_are_those_that_hold(desk: Desk) -> None:
+    """A professional's former number, and a regulator's, are not told; by a former one an account is still found."""
+    plain = "https://rpps.esante.gouv.fr"
+    former = {"system": plain, "value": RPPS, "use": "old"}
+    await desk.hear_of(desk.practitioner, former, {"system": plain, "value": "10101010206"}, version=2)
+    ended = {**ACCOUNT, "period": {"end": "2026-10-31"}}
+    await desk.hear_of("regulator", ended, LATER, version=2, source=OF_PLATFORM)
+    async with standing_in() as platform:
+        await desk.book(0, {"url": OPERATOR, "valueReference": {"identifier": ACCOUNT}})
+        await desk.reports(platform).tell_all()
+        await platform.heard(1)
+        assert named_in(platform.words[0]) == (LATER["value"], "810101010206")
+
+
+async def test_a_regulator_of_whom_the_directory_is_heard_later_is_told_then(desk: Desk) -> None:
+    """They log in for the first time, and book before their account has come here."""
+    new = {**LATER, "value": "3456780581/1"}
+    async with standing_in() as platform:
+        reports = desk.reports(platform)
+        await desk.book(0, {"url": OPERATOR, "valueReference": {"identifier": new}})
+        assert await reports.tell_all() == 1
+        await desk.hear_of("new", new, version=1, source=OF_PLATFORM)
+        assert await reports.tell_all() == 0
+        desk.practice.clock.advance(MINUTE)
+        await reports.tell_all()
+        assert await platform.heard(1) == [("POST", 201, "booked")]
+        await desk.book(1, {"url": OPERATOR, "valueReference": {"identifier": {**LATER, "value": "2"}}})
+        looks = 0
+        for _ in range(2 * LOOKS_MAX):
+            looks += await reports.tell_all()
+            desk.practice.clock.advance(60 * MINUTE)
+        assert looks == LOOKS_MAX, "not for ever"
 
 
 async def test_6_4_of_a_centre_it_is_told_in_its_own_form(desk: Desk) -> None:

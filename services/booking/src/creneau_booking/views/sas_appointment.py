@@ -4,9 +4,11 @@ place and of no professional (SOS Médecins). It contains nothing of the patient
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Any
 
-from creneau_booking.views.identifiers import NATIONAL_PERSON
+from creneau_booking.views.identifiers import NATIONAL_PERSON, person_tokens
+from creneau_shared.fhir.current import current
 
 PROFILE = "http://sas.fr/fhir/StructureDefinition/FrAppointmentSAS"
 SOS_PROFILE = "https://interop.esante.gouv.fr/ig/fhir/sas/StructureDefinition/sas-sos-appointment"
@@ -68,7 +70,8 @@ def is_begun(appointment: Mapping[str, Any]) -> bool:
 
 
 def operators_of(appointment: Mapping[str, Any]) -> list[Resource]:
-    """Returns References to the operators who asked for the appointment: by number, or to a Practitioner of this base."""
+    """Returns References to the operators who asked for the appointment, whoever they are: FR Core's extensions name a
+    regulator as they name a referring doctor."""
     return [
         extension["valueReference"]
         for extension in appointment.get("extension", ())
@@ -76,16 +79,22 @@ def operators_of(appointment: Mapping[str, Any]) -> list[Resource]:
     ]
 
 
-def regulator_number(
-    operator: Mapping[str, Any], account: Mapping[str, Any] | None
-) -> tuple[str, str] | None:
-    """Returns the number (system, value) of the regulator whom an operator reference names: that of their `account`, if it
-    names one, else its own identifier. Returns None if the operator is no regulator."""
-    identifiers = [operator["identifier"]] if "identifier" in operator else []
-    if account is not None:
-        if account.get("meta", {}).get("source") != OF_PLATFORM:
-            return None
-        identifiers = list(account.get("identifier", ()))
+def regulator_tokens(operator: Mapping[str, Any]) -> list[str]:
+    """Returns every token (`system|value`) under which the account of the regulator whom an operator reference names by
+    identifier may be stored; none if the identifier cannot be a regulator's."""
+    identifier = operator.get("identifier", {})
+    system, value = identifier.get("system"), identifier.get("value")
+    if system not in _TYPE_OF or not value:
+        return []
+    return person_tokens(value) if system == NATIONAL_PERSON else [f"{system}|{value}"]
+
+
+def regulator_number(practitioner: Mapping[str, Any], now: datetime) -> tuple[str, str] | None:
+    """Returns the number (system, value) that a regulator's account has at `now`, the national one first; None if it has
+    none, or the Practitioner is no such account. The directory writes `meta.source` on every account."""
+    if practitioner.get("meta", {}).get("source") != OF_PLATFORM:
+        return None
+    identifiers = current(practitioner.get("identifier", ()), now)
     numbers = {i["system"]: i["value"] for i in identifiers if i.get("system") in _TYPE_OF and i.get("value")}
     return next(((system, numbers[system]) for system in _TYPE_OF if system in numbers), None)
 

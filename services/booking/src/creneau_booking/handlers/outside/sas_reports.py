@@ -21,12 +21,13 @@ import structlog
 from prometheus_client import Counter
 
 from creneau_booking.storage.agendas.slots_of_agendas import all_agenda_actors
-from creneau_booking.storage.appointment_mapper import facts
+from creneau_booking.storage.appointment_mapper import facts, relative
 from creneau_booking.storage.outside.sas_reports import (
     DueReport,
     appointment_to_report,
     claim_report,
     forget_report,
+    people_identified,
     people_named,
     report_again,
     report_begun,
@@ -36,18 +37,19 @@ from creneau_booking.storage.outside.sas_reports import (
 )
 from creneau_booking.views.identifiers import person_number
 from creneau_booking.views.sas_appointment import (
-    OPERATOR,
     is_begun,
     is_sos,
     operators_of,
     professional_told,
     regulator_number,
+    regulator_tokens,
     regulator_told,
     sas_appointment,
     told_status,
 )
 from creneau_shared.clock import Clock
 from creneau_shared.database.pool import Connection, Database
+from creneau_shared.fhir.current import current
 from creneau_shared.fhir.json import dumps, loads
 from creneau_shared.fhir.storage.store import ChangeKind, Resource, Stored, WriteContext
 from creneau_shared.logging import describe
@@ -59,6 +61,9 @@ KNOWN_ALREADY = frozenset({409, 412})
 """statuses of a POST whose appointment the platform has already"""
 TOLD = Counter("creneau_sas_reports_total", "Words to the SAS platform on appointments", ["outcome"])
 FACTOR, JITTER = 2.0, 0.2
+LOOKS_MAX = 8
+"""how often it is looked up who is to be named in a first report: what the directory says of a regulator who has just
+logged in for the first time may still be on its way"""
 
 log = structlog.get_logger(__name__)
 
@@ -156,6 +161,9 @@ class SasReports:
             await report_told(connection, due.appointment, found.version, now)
             return None
         report = await self._report(connection, appointment, loads(due.last) if due.last else {})
+        if report is None and due.attempts < LOOKS_MAX:
+            await report_again(connection, due.appointment, self._platform.again_at(due.attempts, now))
+            return None
         if report is None:
             # Without a regulator's or a professional's number, or without times: the platform could not accept it.
             TOLD.labels("not-reportable").inc()
@@ -201,7 +209,8 @@ class SasReports:
         people = await people_named(
             connection, _ids(actors, "Practitioner"), _ids(actors, "PractitionerRole")
         )
-        numbers = (person_number(loads(person).get("identifier", ())) for person in people)
+        now = self._clock.now()
+        numbers = (person_number(current(loads(person).get("identifier", ()), now)) for person in people)
         professional = next((number for number in numbers if number), None)
         if professional is None and not is_sos(actors):
             if not last:
@@ -218,20 +227,19 @@ class SasReports:
         return sorted(await all_agenda_actors(connection, known.slots))
 
     async def _regulator(self, connection: Connection, appointment: Resource) -> tuple[str, str] | None:
+        """The number of the regulator for whom the appointment was made: that of the account which one of its operators is,
+        by reference or by number."""
+        now = self._clock.now()
         for operator in operators_of(appointment):
-            ids = _ids([operator.get("reference", "")], "Practitioner")
-            accounts = await people_named(connection, ids, []) if ids else []
-            own = any(
-                e.get("valueReference") == operator and e["url"] == OPERATOR for e in appointment["extension"]
-            )
-            if accounts or own:
-                number = regulator_number(operator, loads(accounts[0]) if accounts else None)
-                if number is not None:
+            ids = _ids([relative(operator.get("reference", ""), self._base_url)], "Practitioner")
+            for person in await people_identified(connection, ids, regulator_tokens(operator)):
+                if (number := regulator_number(loads(person), now)) is not None:
                     return number
         return None
 
 
 def _ids(references: list[str], kind: str) -> list[str]:
-    """The ids of the references of this type."""
-    parts = [reference.split("/_history/")[0].split("/")[-2:] for reference in references]
-    return [part[1] for part in parts if len(part) == 2 and part[0] == kind]
+    """The ids of the references (`Type/id`) of this type."""
+    return [
+        id_ for of_type, _, id_ in (reference.partition("/") for reference in references) if of_type == kind
+    ]

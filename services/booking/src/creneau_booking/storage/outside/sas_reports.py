@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from creneau_shared.database.pool import Connection
+from creneau_shared.fhir.search.terms import bounded, token_term
 
 _DUE = """
 INSERT INTO sas_report AS known (appointment_id, version, due_at)
@@ -46,6 +47,9 @@ SELECT content FROM practitioner WHERE NOT deleted AND (id = ANY($1::text[]) OR 
   SELECT substr(t, 27) FROM practitioner_role, unnest(terms) AS t
   WHERE id = ANY($2::text[]) AND starts_with(t, 'practitioner=Practitioner/')))
 ORDER BY array_position($1::text[], id) NULLS LAST, id
+"""
+_IDENTIFIED = """
+SELECT content FROM practitioner WHERE NOT deleted AND (id = ANY($1::text[]) OR terms && $2::text[]) ORDER BY id
 """
 
 
@@ -119,3 +123,9 @@ async def appointment_to_report(connection: Connection, id_: str) -> ToReport | 
 async def people_named(connection: Connection, practitioners: list[str], roles: list[str]) -> list[bytes]:
     """The Practitioners (JSON) of these ids, and of these roles (ids)."""
     return [row["content"] for row in await connection.fetch(_PEOPLE, practitioners, roles)]
+
+
+async def people_identified(connection: Connection, ids: list[str], tokens: list[str]) -> list[bytes]:
+    """The Practitioners (JSON) of these ids, and those that bear one of these identifiers (`system|value`)."""
+    terms = [bounded(token_term("identifier", *token.split("|", 1))) for token in tokens]
+    return [row["content"] for row in await connection.fetch(_IDENTIFIED, ids, terms)]

@@ -94,8 +94,12 @@ class Desk:
     async def hear_of(self, practitioner: str, *numbers: Resource, version: int, **meta: str) -> None:
         """What the directory says of a person now."""
         stamp = {"versionId": str(version), "lastUpdated": "2026-11-02T08:00:00Z"}
-        person = {"resourceType": "Practitioner", "id": practitioner.removeprefix("Practitioner/")}
-        known = {**person, "meta": {**stamp, **meta}, "identifier": list(numbers)}
+        known = {
+            "resourceType": "Practitioner",
+            "id": practitioner.removeprefix("Practitioner/"),
+            "meta": {**stamp, **meta},
+            "identifier": list(numbers),
+        }
         await hear(self.practice, {name: value for name, value in known.items() if value})
 
     async def hear_that_is_gone(self, key: str) -> None:

@@ -201,22 +201,27 @@ class SasReports:
     async def _report(self, connection: Connection, appointment: Resource, last: Resource) -> Resource | None:
         """The report on an appointment. What is not found now is as in the `last` one (empty: there is none). None: it would
         lack what the platform demands."""
-        timed = {**{name: last[name] for name in ("start", "end") if name in last}, **appointment}
+        timed: Resource = {name: last[name] for name in ("start", "end") if name in last}
+        timed.update(appointment)
         regulator = await self._regulator(connection, appointment) or (regulator_told(last) if last else None)
         if regulator is None or "start" not in timed or "end" not in timed:
             return None
         actors = await self._actors(connection, appointment)
-        people = await people_named(
-            connection, _ids(actors, "Practitioner"), _ids(actors, "PractitionerRole")
-        )
-        now = self._clock.now()
-        numbers = (person_number(current(loads(person).get("identifier", ()), now)) for person in people)
-        professional = next((number for number in numbers if number), None)
+        professional = await self._professional(connection, actors)
         if professional is None and not is_sos(actors):
             if not last:
                 return None
             professional = professional_told(last)
         return sas_appointment(timed, regulator, professional, self._platform.system)
+
+    async def _professional(self, connection: Connection, actors: list[str]) -> str | None:
+        """The national number of the first of these actors who has one now."""
+        people = await people_named(
+            connection, _ids(actors, "Practitioner"), _ids(actors, "PractitionerRole")
+        )
+        now = self._clock.now()
+        numbers = (person_number(current(loads(person).get("identifier", ()), now)) for person in people)
+        return next((number for number in numbers if number), None)
 
     async def _actors(self, connection: Connection, appointment: Resource) -> list[str]:
         """Whom the appointment names, as references within the base; of one that names nobody of its practice, the actors of

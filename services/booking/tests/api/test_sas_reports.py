@@ -361,12 +361,12 @@ async def test_a_regulator_is_who_has_an_account_of_the_regulation(desk: Desk, e
     own = {"system": REGULATOR["system"], "value": f"8{RPPS}"}
     unknown = {"system": OF_PLATFORM, "value": "00000000-0000-4000-8000-000000000000"}
     named: list[tuple[Resource, str | None]] = [
-        ({"identifier": REGULATOR}, REGULATOR["value"]),
-        ({"identifier": ACCOUNT}, ACCOUNT["value"]),
-        ({"reference": "Practitioner/regulator"}, ACCOUNT["value"]),
         ({"identifier": own}, None),
         ({"identifier": unknown}, None),
         ({"reference": desk.practitioner, "identifier": {**ACCOUNT, "system": "urn:oid:1.2.3"}}, None),
+        ({"identifier": REGULATOR}, REGULATOR["value"]),
+        ({"identifier": ACCOUNT}, ACCOUNT["value"]),
+        ({"reference": "Practitioner/regulator"}, ACCOUNT["value"]),
     ]
     async with standing_in() as platform:
         for index, (operator, _) in enumerate(named):

@@ -40,6 +40,7 @@ R335, R337, R338 = (
     nos("TRE_R337-AffectationTemporaire"),
     nos("TRE_R338-ModaliteAccueil"),
 )
+R238 = nos("TRE_R238-OuvertureAnnuelle")
 R343, R283, R200 = (
     nos("TRE_R343-FonctionLieu"),
     nos("TRE_R283-NiveauConfidentialite"),

@@ -14,9 +14,10 @@ from services.directory.tests.conftest import BASE, Directory
 from services.directory.tests.ror import OWN_TAG, RorGraph, offer, patients
 from services.directory.tests.test_directory import unique
 
+from creneau_directory.operations.export import WHOLE_GRAPH
 from creneau_directory.settings import DirectorySettings
 from creneau_directory.storage.bulk import BulkStore
-from creneau_directory.views import indexed
+from creneau_directory.views import OFFERS, ROR_TYPES, indexed
 from creneau_shared.clock import FixedClock
 from creneau_shared.fhir.rest.async_runner import AsyncRunner
 from creneau_shared.fhir.rest.settings import AsyncSettings
@@ -74,7 +75,7 @@ async def files(
 
 
 async def test_6_6_17_the_published_query(directory: Directory, ror: RorGraph) -> None:
-    """The ROR's own example: one type, by a tag; `includeAssociatedData` is left aside, `Prefer` is not needed."""
+    """The ROR's own example: offers by a tag, and whole what they lead to; `Prefer` is not needed."""
     told = await manifest(
         directory,
         "/fhir/$export",
@@ -84,11 +85,38 @@ async def test_6_6_17_the_published_query(directory: Directory, ror: RorGraph) -
         includeAssociatedData="_myCompleteExtract",
     )
     assert {"transactionTime", "request", "requiresAccessToken", "output", "error"} <= told.keys()
-    assert {output["type"] for output in told["output"]} == {"HealthcareService"}
     found = await files(directory, told["output"])
-    assert {one["id"] for one in found} == set(ror.offers.values())
+    assert {one["id"] for one in found if one["resourceType"] == OFFERS} == set(ror.offers.values())
+    led_to = {
+        *(f"Organization/{id_}" for id_ in ror.organizations.values()),
+        *(f"Location/{id_}" for id_ in ror.places.values()),
+        f"PractitionerRole/{ror.role}",
+        f"Practitioner/{ror.person}",
+    }
+    assert led_to <= {f"{one['resourceType']}/{one['id']}" for one in found}
+    assert {one["resourceType"] for one in found} == set(ROR_TYPES)
     read = (await directory.client.get(f"/fhir/HealthcareService/{ror.offers['town']}")).json()
     assert read in found
+
+
+async def test_6_6_17_what_offers_lead_to_can_be_narrowed_and_is_given_where_it_is_asked_for(
+    directory: Directory, ror: RorGraph
+) -> None:
+    """By a `_typeFilter` of its own. Another word is passed over, and refused to who wants to know."""
+    filters = [f"{name}?_tag={ror.tag}" for name in ROR_TYPES]
+    asked: dict[str, Any] = {"_type": OFFERS, "_typeFilter": filters}
+    told = await manifest(directory, "/fhir/$export", includeAssociatedData=WHOLE_GRAPH, **asked)
+    assert OFFERS in {output["type"] for output in told["output"]}
+    tags = [one["meta"].get("tag", []) for one in await files(directory, told["output"])]
+    assert all(ror.tag in [f"{tag['system']}|{tag['code']}" for tag in of_one] for of_one in tags)
+    told = await manifest(directory, "/fhir/$export", includeAssociatedData="_other", **asked)
+    assert {output["type"] for output in told["output"]} == {OFFERS}
+    refused = await directory.client.get(
+        "/fhir/$export",
+        params={"_type": OFFERS, "includeAssociatedData": "_other"},
+        headers={"Prefer": "handling=strict"},
+    )
+    assert refused.status_code == 400
 
 
 async def test_6_6_17_the_whole_and_one_type(directory: Directory, ror: RorGraph) -> None:

@@ -13,7 +13,7 @@ from services.directory.tests.conftest import Directory
 from services.directory.tests.regulators import account, internal, national
 from stdnum import luhn
 
-from creneau_directory.domain.regulators import NATIONAL, SOURCE, account_lacks
+from creneau_directory.domain.regulators import NATIONAL, PROFILE, SOURCE, account_lacks
 
 DROP = None
 EMPTY_NAME = [{"family": " ", "given": ["Camille"]}]
@@ -114,6 +114,15 @@ async def test_06_07_08_it_is_changed_closed_and_opened_by_its_number(directory:
         assert (answer.status_code, answer.json()["active"]) == (200, active)
         assert answer.json()["id"] == created.json()["id"]
         assert answer.json()["name"][0]["family"] == "Autre"
+
+
+@pytest.mark.parametrize("meta", [{"versionId": "1"}, {"profile": [PROFILE]}, {"source": "urn:oid:1.2.3"}])
+async def test_an_account_always_says_that_it_is_one(directory: Directory, meta: dict[str, Any]) -> None:
+    """By its source, whatever the platform sends: by it the other services know an account."""
+    number = national()
+    for _ in range(2):
+        answer = await put(directory, number, account(None, number, meta=meta))
+        assert answer.json()["meta"]["source"] == SOURCE
 
 
 async def test_10_a_number_passes_from_a_closed_account_to_another(directory: Directory) -> None:

@@ -12,6 +12,10 @@ import pytest
 from services.directory.tests.conftest import Directory
 from services.directory.tests.ror import (
     R13,
+    R211,
+    R213,
+    R227,
+    R238,
     R329,
     R330,
     R331,
@@ -130,6 +134,74 @@ def test_6_6_20_facets_of_a_situation() -> None:
         assert [fault.facet for fault in facet_faults(without(role, element))] == [facet]
     twice = {**role, "healthcareService": role["healthcareService"] * 2}
     assert [(f.facet, f.problem) for f in facet_faults(twice)] == [("offreOperationnelle", "repeated")]
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        ({"type": [{"text": "n'importe quoi"}]}, ("champActivite", "unlisted")),
+        ({"type": [concept(R227, "99")]}, ("champActivite", "unlisted")),
+        ({"category": [concept("urn:x", "62")]}, ("typeOffre", "unlisted")),
+        ({"characteristic": [concept(R213, "ZZ")]}, ("modePriseEnCharge", "unlisted")),
+        (
+            {"characteristic": [concept(R213, "32"), concept(R238, "01"), concept(R238, "02")]},
+            ("ouvertureAnnuelle", "repeated"),
+        ),
+    ],
+)
+def test_6_6_20_a_facet_is_a_code_of_its_list(change: dict[str, Any], fault: tuple[str, str]) -> None:
+    """Words alone are none, nor is a code that the list does not have."""
+    assert [(found.facet, found.problem) for found in facet_faults(an_offer() | change)] == [fault]
+
+
+def test_6_6_20_what_is_known_in_part_is_not_refused() -> None:
+    """Activities (TRE_R211) are held in part: a code that is not among them may be a new one."""
+    assert list(facet_faults(an_offer() | {"specialty": [concept(R211, "99999")]})) == []
+
+
+def test_6_6_20_every_contact_says_its_channel_and_its_level() -> None:
+    """Those of an organisation's contacts and of an offer's, too: without a level they would be everybody's."""
+    parts = [{"url": "telecomAddress", "valueString": "0100000001"}]
+    telecom = {"url": f"{ROR}ror-healthcareservice-contact-telecom", "extension": parts}
+    unit = an_offer()
+    unit["extension"].append({"url": f"{ROR}ror-healthcareservice-contact", "extension": [telecom]})
+    assert [fault.facet for fault in facet_faults(unit)] == ["canal", "niveauConfidentialite"]
+    organization = {
+        "resourceType": "Organization",
+        "meta": {"profile": [f"{ROR}ror-organization"]},
+        "extension": unit["extension"][2:3],
+        "contact": [
+            {"purpose": {"text": "Standard"}, "telecom": [{"system": "phone", "value": "0100000001"}]}
+        ],
+    }
+    where = "contact[0].telecom[0].extension"
+    assert [(f.element, f.facet) for f in facet_faults(organization)] == [
+        (where, "canal"),
+        (where, "niveauConfidentialite"),
+    ]
+
+
+def test_6_6_20_what_a_situation_and_a_professional_have_once_or_never() -> None:
+    graph = RorGraph(directory=None)  # type: ignore[arg-type]
+    role = graph.resources()[-1]
+    twice = {"identifier": [{"value": "1"}, {"value": "2"}], "availableTime": [{"allDay": True}] * 2}
+    assert [(f.facet, f.problem) for f in facet_faults(role | twice)] == [
+        ("identifiantSituation", "repeated"),
+        ("horaire", "repeated"),
+    ]
+    assert [(f.facet, f.problem) for f in facet_faults(role | {"code": [{"text": "médecin"}]})] == [
+        ("profession", "unlisted")
+    ]
+    person = {
+        "resourceType": "Practitioner",
+        "meta": {"profile": [f"{ROR}ror-practitioner"]},
+        "extension": [one for one in role["extension"] if one["url"].endswith("creation-date")],
+        "identifier": [
+            {"system": "urn:oid:1.2.250.1.71.4.2.1", "value": "810101010107"},
+            {"system": "https://rpps.esante.gouv.fr", "value": "10101010107"},
+        ],
+    }
+    assert [(f.element, f.problem) for f in facet_faults(person)] == [("identifier[1]", "excluded")]
 
 
 async def test_6_6_20_a_missing_facet_is_refused_and_named(directory: Directory) -> None:

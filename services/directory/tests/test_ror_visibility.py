@@ -157,6 +157,12 @@ async def test_6_6_19_a_sensitive_unit_is_told_without_what_it_does(directory: D
 async def test_6_6_18_where_it_is_demanded_the_ror_knows_who_asks(postgres_server: Any) -> None:
     """With ROR_HEADERS_REQUIRED: 401 without a token, 403 that names what is missing of the four headers, then the answer."""
     url = postgres_server.create_database("directory_ror_headers")
+    leading_there = (
+        "Device?_include=Device:organization",
+        "Device?organization.name=Urgences",
+        "Endpoint?_revinclude=Organization:endpoint",
+        "OrganizationAffiliation?_include=OrganizationAffiliation:primary-organization",
+    )
     await migrate(find_migrations("creneau_directory"), url)
     async with opened(url, ror_headers_required=True) as directory:
         answer = await directory.client.get("/fhir/HealthcareService", headers={"Authorization": ""})
@@ -172,6 +178,10 @@ async def test_6_6_18_where_it_is_demanded_the_ror_knows_who_asks(postgres_serve
             )
         )
         assert (await directory.client.get("/fhir/HealthcareService", headers=said)).status_code == 200
+        for path in leading_there:
+            unknown = await directory.client.get(f"/fhir/{path}", headers={"Authorization": ""})
+            assert unknown.status_code == 401, path
+            assert (await directory.client.get(f"/fhir/{path}", headers=said)).status_code == 200, path
         made = await directory.client.post(
             "/fhir/HealthcareService", json={"resourceType": "HealthcareService", "name": "Urgences"}
         )

@@ -202,7 +202,7 @@ def create_sas_reports(settings: BookingSettings, database: Database, clock: Clo
         settings.sas_platform_certificate,
         settings.sas_platform_key,
     )
-    return SasReports(database, platform, clock)
+    return SasReports(database, platform, clock, settings.public_base_url)
 
 
 def calendar_passwords(settings: BookingSettings) -> CalendarPasswords:

@@ -18,15 +18,20 @@ from services.booking.tests.practice import Practice
 from services.booking.tests.surgery import hear, open_surgery
 
 from creneau_booking.app import create_sas_reports
-from creneau_booking.handlers.outside.sas_reports import SasReports
+from creneau_booking.handlers.outside.sas_reports import LOOKS_MAX, SasReports
+from creneau_booking.messaging.directory_replica import RESOURCE_CHANGED
+from creneau_booking.topics import DIRECTORY
 from creneau_booking.views.sas_appointment import OF_PLATFORM, OPERATOR, OPERATOR_OF_CORE, SOS_PROFILE
 from creneau_shared.clock import FixedClock
 from creneau_shared.database.pool import Database
 from creneau_shared.fhir.profiles import profile_issues
 from creneau_shared.fhir.storage.store import Resource
+from creneau_shared.messaging.events import ReceivedEvent
 
 RPPS = "10101010107"
 REGULATOR = {"system": "urn:oid:1.2.250.1.71.4.2.1", "value": "3456780581/11242343"}
+ACCOUNT = {"system": OF_PLATFORM, "value": "b6e39355-8a61-4556-b340-36f7b95fec6a"}
+LATER = {"system": REGULATOR["system"], "value": "3456780581/99"}
 MINUTE = timedelta(minutes=1)
 
 
@@ -86,6 +91,33 @@ class Desk:
         )
         return (await self.practice.create(wanted)).id
 
+    async def hear_of(self, practitioner: str, *numbers: Resource, version: int, **meta: str) -> None:
+        """What the directory says of a person now."""
+        stamp = {"versionId": str(version), "lastUpdated": "2026-11-02T08:00:00Z"}
+        known = {
+            "resourceType": "Practitioner",
+            "id": practitioner.removeprefix("Practitioner/"),
+            "meta": {**stamp, **meta},
+            "identifier": list(numbers),
+        }
+        await hear(self.practice, {name: value for name, value in known.items() if value})
+
+    async def hear_that_is_gone(self, key: str) -> None:
+        event = ReceivedEvent(
+            topic=DIRECTORY,
+            key=key,
+            type=RESOURCE_CHANGED,
+            subject=key,
+            source="/creneau/directory",
+            data=None,
+            time=self.practice.clock.now(),
+            partition=0,
+            offset=0,
+            raw=None,
+        )
+        async with self.practice.database.transaction() as connection:
+            await self.practice.replica().apply(connection, event)
+
     async def delete(self, id_: str) -> None:
         practice = self.practice
         async with practice.database.transaction() as connection:
@@ -96,6 +128,16 @@ class Desk:
 
 def by_number() -> Resource:
     return {"url": OPERATOR, "valueReference": {"identifier": REGULATOR}}
+
+
+def by_account() -> Resource:
+    return {"url": OPERATOR, "valueReference": {"reference": "Practitioner/regulator"}}
+
+
+def named_in(word: dict[str, Any]) -> tuple[str, str]:
+    """The numbers of the regulator and of the professional."""
+    [operator], [who] = word["body"]["extension"], word["body"]["participant"]
+    return operator["valueReference"]["identifier"]["value"], who["actor"]["identifier"]["value"]
 
 
 @pytest.fixture
@@ -110,10 +152,13 @@ async def desk(new_database: Callable[..., str], template: str) -> AsyncIterator
         await hear(
             practice, {**person, "identifier": [{"system": "https://rpps.esante.gouv.fr", "value": RPPS}]}
         )
-        account = {"system": OF_PLATFORM, "value": "b6e39355-8a61-4556-b340-36f7b95fec6a"}
         await hear(
             practice,
-            {**person, "id": "regulator", "meta": {**meta, "source": OF_PLATFORM}, "identifier": [account]},
+            {**person, "id": "regulator", "meta": {**meta, "source": OF_PLATFORM}, "identifier": [ACCOUNT]},
+        )
+        await hear(
+            practice,
+            {**person, "id": "other", "meta": {**meta, "source": OF_PLATFORM}, "identifier": [REGULATOR]},
         )
         yield Desk(practice, surgery.slots, surgery.practitioner)
 
@@ -156,6 +201,95 @@ async def test_what_is_deleted_is_told_as_cancelled(desk: Desk) -> None:
         booked, cancelled = (word["body"] for word in platform.words)
         assert cancelled == {**booked, "status": "cancelled"}
         assert await reports.tell_all() == 0
+
+
+async def test_whom_the_directory_has_deleted_is_named_as_before(desk: Desk) -> None:
+    """A professional goes, and their visits are cancelled with them: of this the platform is told, too."""
+    async with standing_in() as platform:
+        reports = desk.reports(platform)
+        await desk.book(0, by_number())
+        await reports.tell_all()
+        await desk.hear_that_is_gone(desk.practitioner)
+        await reports.tell_all()
+        assert await platform.heard(2) == [("POST", 201, "booked"), ("PUT", 200, "cancelled")]
+        assert named_in(platform.words[1]) == named_in(platform.words[0])
+
+
+async def test_a_regulator_whose_account_has_lost_its_number_is_named_as_before(desk: Desk) -> None:
+    """INT_R02 gives the number of a closed account to another one. A number that takes its place is told."""
+    async with standing_in() as platform:
+        reports = desk.reports(platform)
+        id_ = await desk.book(0, by_account())
+        await reports.tell_all()
+        await desk.hear_of("regulator", version=2, source=OF_PLATFORM)
+        await desk.practice.change(id_, status="fulfilled")
+        await reports.tell_all()
+        await desk.hear_of("regulator", LATER, version=3, source=OF_PLATFORM)
+        await desk.practice.change(id_, status="entered-in-error")
+        await reports.tell_all()
+        assert [said for *_, said in await platform.heard(3)] == ["booked", "fulfilled", "cancelled"]
+        regulators = [named_in(word)[0] for word in platform.words]
+        assert regulators == [ACCOUNT["value"], ACCOUNT["value"], LATER["value"]]
+
+
+async def test_what_the_platform_knows_of_is_followed_whatever_is_sent(desk: Desk) -> None:
+    """Software that does not keep the operator; an appointment that names its professional no more, or has no time."""
+    async with standing_in() as platform:
+        reports = desk.reports(platform)
+        id_ = await desk.book(0, by_number())
+        await reports.tell_all()
+        arrived = await desk.practice.change(id_, extension=None, status="arrived")
+        await reports.tell_all()
+        [patient, _] = desk.practice.repository.resource(arrived)["participant"]
+        await desk.practice.change(
+            id_, status="cancelled", start=None, end=None, slot=None, participant=[patient]
+        )
+        await reports.tell_all()
+        assert [said for *_, said in await platform.heard(3)] == ["booked", "booked", "cancelled"]
+        booked, cancelled = platform.words[0]["body"], platform.words[2]["body"]
+        assert cancelled == {**booked, "status": "cancelled"}
+
+
+async def test_what_gives_its_time_back_is_told_as_cancelled(desk: Desk) -> None:
+    """Renegotiated, it keeps its time and the platform its word; once it is let go, it is cancelled; booked anew, it is booked.
+    What has given its time back before the platform heard of it is told once it is booked again."""
+    async with standing_in() as platform:
+        reports = desk.reports(platform)
+        known, unknown = await desk.book(0, by_number()), await desk.book(1, by_number())
+        for id_ in (unknown, known):
+            await desk.practice.change(id_, status="pending")
+        await desk.practice.change(unknown, status="proposed")
+        assert await reports.tell_all() == 2
+        await desk.practice.change(known, status="booked")
+        await reports.tell_all()
+        await desk.practice.change(known, status="pending")
+        await reports.tell_all()
+        assert await platform.heard(1) == [("POST", 201, "booked")]
+        for status in ("proposed", "booked"):
+            await desk.practice.change(known, status=status)
+            await reports.tell_all()
+        assert await platform.heard(2) == [("PUT", 200, "cancelled"), ("PUT", 200, "booked")]
+        await desk.practice.change(unknown, status="booked")
+        await reports.tell_all()
+        assert await platform.heard(1) == [("POST", 201, "booked")]
+
+
+async def test_an_appointment_of_its_patient_alone_is_with_the_agendas_people(desk: Desk) -> None:
+    """As events and pages have it; a centre's is told in its own form."""
+    practice, agenda = desk.practice, unique("sos")
+    place = await practice.put({"resourceType": "Location", "id": unique("centre"), "name": "SOS"})
+    await practice.put(schedule(agenda, [place]))
+    _, [of_centre] = await practice.fill(agenda, 1)
+    async with standing_in() as platform:
+        for slot in (desk.slots[0], of_centre):
+            patient = await practice.new_patient()
+            await practice.create(
+                appointment("booked", slots=[slot], patient=patient, extension=[by_number()])
+            )
+            await desk.reports(platform).tell_all()
+        assert [said for *_, said in await platform.heard(2)] == ["booked", "booked"]
+        assert named_in(platform.words[0]) == (REGULATOR["value"], f"8{RPPS}")
+        assert platform.words[1]["body"]["meta"]["profile"] == [SOS_PROFILE]
 
 
 async def test_what_fails_is_told_again_and_what_was_lost_is_not_told_twice(desk: Desk) -> None:
@@ -221,6 +355,62 @@ async def test_of_whom_it_is_not_told(desk: Desk) -> None:
         assert await reports.tell_all() == 0
 
 
+@pytest.mark.parametrize("extension", [OPERATOR, OPERATOR_OF_CORE])
+async def test_a_regulator_is_who_has_an_account_of_the_regulation(desk: Desk, extension: str) -> None:
+    """Whichever extension names them, by reference or by number; a number that the directory's doctor has is a doctor's."""
+    own = {"system": REGULATOR["system"], "value": f"8{RPPS}"}
+    unknown = {"system": OF_PLATFORM, "value": "00000000-0000-4000-8000-000000000000"}
+    named: list[tuple[Resource, str | None]] = [
+        ({"identifier": own}, None),
+        ({"identifier": unknown}, None),
+        ({"reference": desk.practitioner, "identifier": {**ACCOUNT, "system": "urn:oid:1.2.3"}}, None),
+        ({"identifier": REGULATOR}, REGULATOR["value"]),
+        ({"identifier": ACCOUNT}, ACCOUNT["value"]),
+        ({"reference": "Practitioner/regulator"}, ACCOUNT["value"]),
+    ]
+    async with standing_in() as platform:
+        for index, (operator, _) in enumerate(named):
+            await desk.book(index, {"url": extension, "valueReference": operator})
+            await desk.reports(platform).tell_all()
+        told = [number for _, number in named if number is not None]
+        await platform.heard(len(told))
+        assert [named_in(word)[0] for word in platform.words] == told
+
+
+async def test_the_numbers_are_those_that_hold(desk: Desk) -> None:
+    """A professional's former number, and a regulator's, are not told; by a former one an account is still found."""
+    plain = "https://rpps.esante.gouv.fr"
+    former = {"system": plain, "value": RPPS, "use": "old"}
+    await desk.hear_of(desk.practitioner, former, {"system": plain, "value": "10101010206"}, version=2)
+    ended = {**ACCOUNT, "period": {"end": "2026-10-31"}}
+    await desk.hear_of("regulator", ended, LATER, version=2, source=OF_PLATFORM)
+    async with standing_in() as platform:
+        await desk.book(0, {"url": OPERATOR, "valueReference": {"identifier": ACCOUNT}})
+        await desk.reports(platform).tell_all()
+        await platform.heard(1)
+        assert named_in(platform.words[0]) == (LATER["value"], "810101010206")
+
+
+async def test_a_regulator_of_whom_the_directory_is_heard_later_is_told_then(desk: Desk) -> None:
+    """They log in for the first time, and book before their account has come here."""
+    new = {**LATER, "value": "3456780581/1"}
+    async with standing_in() as platform:
+        reports = desk.reports(platform)
+        await desk.book(0, {"url": OPERATOR, "valueReference": {"identifier": new}})
+        assert await reports.tell_all() == 1
+        await desk.hear_of("new", new, version=1, source=OF_PLATFORM)
+        assert await reports.tell_all() == 0
+        desk.practice.clock.advance(MINUTE)
+        await reports.tell_all()
+        assert await platform.heard(1) == [("POST", 201, "booked")]
+        await desk.book(1, {"url": OPERATOR, "valueReference": {"identifier": {**LATER, "value": "2"}}})
+        looks = 0
+        for _ in range(2 * LOOKS_MAX):
+            looks += await reports.tell_all()
+            desk.practice.clock.advance(60 * MINUTE)
+        assert looks == LOOKS_MAX, "not for ever"
+
+
 async def test_6_4_of_a_centre_it_is_told_in_its_own_form(desk: Desk) -> None:
     """sas-sos-appointment of an agenda that is a place's and nobody's: pending until the centre has agreed, then booked; a hold
     is nothing yet."""
@@ -255,9 +445,15 @@ async def test_6_4_of_a_centre_it_is_told_in_its_own_form(desk: Desk) -> None:
             ("PUT", 200, "booked"),
             ("PUT", 200, "cancelled"),
         ]
+        declined = await made("pending", slots[0], "needs-action")
+        await reports.tell_all()
+        await practice.change(declined, status="waitlist")
+        await reports.tell_all()
+        assert await platform.heard(2) == [("POST", 201, "pending"), ("PUT", 200, "cancelled")]
         said = [word["body"] for word in platform.words]
         assert {one["meta"]["profile"][0] for one in said} == {SOS_PROFILE}
-        assert [one["participant"][0]["status"] for one in said] == ["needs-action", "accepted", "accepted"]
+        answers = [one["participant"][0]["status"] for one in said]
+        assert answers == ["needs-action", "accepted", "accepted", "needs-action", "accepted"]
         assert all(not [i for i in profile_issues(one) if i.severity == "error"] for one in said)
 
 

@@ -41,7 +41,8 @@ def served_types(settings: DirectorySettings, names: NameOf) -> list[ServedType]
             shown=shown if name in ROR_TYPES else None,
             in_hindsight=in_hindsight if name in ROR_TYPES else None,
             own_rules=entry_issues,
-            asked_by=require_ror_headers if settings.ror_headers_required and name in ROR_TYPES else None,
+            # Of every type: a search of devices leads to their organisations as well.
+            asked_by=require_ror_headers if settings.ror_headers_required else None,
             search_limits=limits.get(name),
         )
         for name in TYPES

@@ -143,7 +143,7 @@ class PractitionerChanged:
         has faults, RegulatorKnown if another account has one of its numbers."""
         if resource is not None:
             await self._require_theirs_to_say(connection, context, stored, resource)
-        if resource is not None and (context.role == "regulator" or is_account(resource)):
+        if resource is not None and is_account(resource):
             if lacks := tuple(account_lacks(resource)):
                 raise AccountUnfit(lacks)
             await self._take_numbers(connection, context, resource)

@@ -21,6 +21,7 @@ FACETS: Final[Mapping[str, tuple[str, str]]] = {
     "typeOffre": ("le type d'offre (TRE_R244)", "the type of offer (TRE_R244)"),
     "activiteOperationnelle": ("l'activité opérationnelle (TRE_R211)", "the operational activity (TRE_R211)"),
     "modePriseEnCharge": ("le mode de prise en charge (TRE_R213)", "the care mode (TRE_R213)"),
+    "ouvertureAnnuelle": ("l'ouverture annuelle (TRE_R238)", "the annual opening (TRE_R238)"),
     "uniteSensible": ("l'unité sensible (booléen)", "whether it is a sensitive unit (boolean)"),
     "patientele": (
         "la patientèle (ror-healthcareservice-patient-type)",
@@ -39,8 +40,18 @@ FACETS: Final[Mapping[str, tuple[str, str]]] = {
         "l'identifiant national du professionnel (IDNPS)",
         "the national identifier of the professional (IDNPS)",
     ),
+    "numeroSansPrefixe": (
+        "le numéro RPPS ou ADELI sans préfixe (à la place : IDNPS)",
+        "the RPPS or ADELI number without its prefix (instead: IDNPS)",
+    ),
     "professionnel": ("le professionnel", "the professional"),
     "offreOperationnelle": ("l'offre opérationnelle", "the operational offer"),
+    "identifiantSituation": (
+        "l'identifiant de la situation opérationnelle",
+        "the identifier of the situation",
+    ),
+    "telecommunication": ("le moyen de contact", "the contact point"),
+    "horaire": ("l'horaire", "the opening time"),
     "profession": ("la profession (TRE_G15)", "the profession (TRE_G15)"),
     "modeExercice": ("le mode d'exercice (TRE_R23)", "the exercise mode (TRE_R23)"),
     "typeSavoirFaire": ("le type de savoir-faire (TRE_R04)", "the type of expertise (TRE_R04)"),
@@ -56,6 +67,8 @@ _PROBLEMS: Final = {
     "missing": ("required", "doit être indiqué(e)", "must be given"),
     "repeated": ("structure", "ne peut être indiqué(e) qu'une fois", "can be given once only"),
     "unfit": ("value", "n'est pas lisible", "cannot be read"),
+    "unlisted": ("code-invalid", "doit être un code de sa liste", "must be a code of its list"),
+    "excluded": ("structure", "n'a pas sa place ici", "has no place here"),
 }
 
 

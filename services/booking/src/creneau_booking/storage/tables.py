@@ -587,6 +587,8 @@ sas_report = Table(
     Column("attempts", Integer, nullable=False, server_default=text("0")),
     # Whether the platform may know of it already.
     Column("begun", Boolean, nullable=False, server_default=text("false")),
+    # The last report that was sent (JSON), and why the platform did not take it.
+    Column("report", LargeBinary, nullable=True),
     Column("refused", Text, nullable=True),
 )
 """The appointments that were made for a regulator, and what the SAS platform has been told of them (INT_R03)."""

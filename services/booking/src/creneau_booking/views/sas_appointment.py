@@ -3,10 +3,12 @@ place and of no professional (SOS Médecins). It contains nothing of the patient
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Any
 
-from creneau_booking.views.identifiers import NATIONAL_PERSON
+from creneau_booking.views.identifiers import NATIONAL_PERSON, person_tokens
+from creneau_shared.fhir.current import current
 
 PROFILE = "http://sas.fr/fhir/StructureDefinition/FrAppointmentSAS"
 SOS_PROFILE = "https://interop.esante.gouv.fr/ig/fhir/sas/StructureDefinition/sas-sos-appointment"
@@ -29,26 +31,30 @@ STATUSES = {
 """Status of an appointment → one of the four that the platform takes; in other statuses it is not told."""
 SOS_STATUSES = {**STATUSES, "pending": "pending"}
 """For a centre of SOS Médecins: also `pending`, while somebody there has to agree."""
+GIVEN_BACK = frozenset({"proposed", "waitlist"})
+"""Statuses of an appointment without a time of its own. If the platform knows of it, it is told as cancelled."""
 _PEOPLE = ("Practitioner", "PractitionerRole")
 
 Resource = dict[str, Any]
 
 
-def is_sos(appointment: Mapping[str, Any]) -> bool:
-    """Whether the appointment names a place and no professional, as those of a SOS Médecins centre."""
-    named = [str(p.get("actor", {}).get("reference", "")) for p in appointment.get("participant", ())]
-    kinds = {
-        parts[-2] for reference in named if len(parts := reference.split("/_history/")[0].split("/")) > 1
-    }
+def is_sos(actors: Iterable[str]) -> bool:
+    """Whether these references of an appointment, or of its agenda, name a place and no professional, as those of a SOS
+    Médecins centre."""
+    kinds = {parts[-2] for actor in actors if len(parts := actor.split("/_history/")[0].split("/")) > 1}
     return "Location" in kinds and kinds.isdisjoint(_PEOPLE)
 
 
-def told_status(appointment: Mapping[str, Any]) -> str | None:
-    """Returns the status that the platform is told; None if it is not told of an appointment in this state."""
+def told_status(appointment: Mapping[str, Any], *, known: bool = False) -> str | None:
+    """Returns the status that the platform is told; None if it is not told of an appointment in this state. `known`: the
+    platform may know of the appointment."""
     status = appointment.get("status", "")
     if status == "pending" and not _awaits_centre(appointment):
         return None  # a hold: nothing has been asked of anybody yet
-    return (SOS_STATUSES if is_sos(appointment) else STATUSES).get(status)
+    if known and status in GIVEN_BACK:
+        return "cancelled"
+    named = (str(p.get("actor", {}).get("reference", "")) for p in appointment.get("participant", ()))
+    return (SOS_STATUSES if is_sos(named) else STATUSES).get(status)
 
 
 def _awaits_centre(appointment: Mapping[str, Any]) -> bool:
@@ -64,7 +70,8 @@ def is_begun(appointment: Mapping[str, Any]) -> bool:
 
 
 def operators_of(appointment: Mapping[str, Any]) -> list[Resource]:
-    """Returns References to the operators who asked for the appointment: by number, or to a Practitioner of this base."""
+    """Returns References to the operators who asked for the appointment, whoever they are: FR Core's extensions name a
+    regulator as they name a referring doctor."""
     return [
         extension["valueReference"]
         for extension in appointment.get("extension", ())
@@ -72,16 +79,22 @@ def operators_of(appointment: Mapping[str, Any]) -> list[Resource]:
     ]
 
 
-def regulator_number(
-    operator: Mapping[str, Any], account: Mapping[str, Any] | None
-) -> tuple[str, str] | None:
-    """Returns the number (system, value) of the regulator whom an operator reference names: that of their `account`, if it
-    names one, else its own identifier. Returns None if the operator is no regulator."""
-    identifiers = [operator["identifier"]] if "identifier" in operator else []
-    if account is not None:
-        if account.get("meta", {}).get("source") != OF_PLATFORM:
-            return None
-        identifiers = list(account.get("identifier", ()))
+def regulator_tokens(operator: Mapping[str, Any]) -> list[str]:
+    """Returns every token (`system|value`) under which the account of the regulator whom an operator reference names by
+    identifier may be stored; none if the identifier cannot be a regulator's."""
+    identifier = operator.get("identifier", {})
+    system, value = identifier.get("system"), identifier.get("value")
+    if system not in _TYPE_OF or not value:
+        return []
+    return person_tokens(value) if system == NATIONAL_PERSON else [f"{system}|{value}"]
+
+
+def regulator_number(practitioner: Mapping[str, Any], now: datetime) -> tuple[str, str] | None:
+    """Returns the number (system, value) that a regulator's account has at `now`, the national one first; None if it has
+    none, or the Practitioner is no such account. The directory writes `meta.source` on every account."""
+    if practitioner.get("meta", {}).get("source") != OF_PLATFORM:
+        return None
+    identifiers = current(practitioner.get("identifier", ()), now)
     numbers = {i["system"]: i["value"] for i in identifiers if i.get("system") in _TYPE_OF and i.get("value")}
     return next(((system, numbers[system]) for system in _TYPE_OF if system in numbers), None)
 
@@ -91,25 +104,38 @@ def sas_appointment(
 ) -> Resource:
     """Returns the appointment, which must have a start and an end, as the platform takes it. `professional`: a national
     number, prefixed; None for a SOS Médecins centre, which names nobody. `system`: that of our own technical ids."""
+    status = told_status(appointment, known=True)
     created = {"created": appointment["created"]} if "created" in appointment else {}
     return {
         "resourceType": "Appointment",
         "meta": {"profile": [PROFILE if professional is not None else SOS_PROFILE]},
         "extension": [{"url": OPERATOR, "valueReference": {"identifier": _identifier(*regulator)}}],
         "identifier": [{"system": system, "value": appointment["id"]}],
-        "status": told_status(appointment),
+        "status": status,
         "start": appointment["start"],
         "end": appointment["end"],
         **created,
-        "participant": [_participant(appointment, professional)],
+        "participant": [_participant(status, professional)],
     }
 
 
-def _participant(appointment: Mapping[str, Any], professional: str | None) -> Resource:
+def regulator_told(report: Mapping[str, Any]) -> tuple[str, str]:
+    """Returns the number (system, value) of the regulator whom a report names."""
+    identifier = report["extension"][0]["valueReference"]["identifier"]
+    return identifier["system"], identifier["value"]
+
+
+def professional_told(report: Mapping[str, Any]) -> str | None:
+    """Returns the national number of the professional whom a report names; None: it is that of a SOS Médecins centre."""
+    number = report["participant"][0].get("actor", {}).get("identifier", {}).get("value")
+    return None if number is None else str(number)
+
+
+def _participant(status: str | None, professional: str | None) -> Resource:
     """Returns who sees the patient; for a centre, that it takes them in (ADM), and whether it has agreed."""
     if professional is not None:
         return {"actor": {"identifier": _identifier(NATIONAL_PERSON, professional)}, "status": "accepted"}
-    agreed = "needs-action" if appointment["status"] == "pending" else "accepted"
+    agreed = "needs-action" if status == "pending" else "accepted"
     return {"type": [{"coding": [{"system": PARTICIPATION, "code": "ADM"}]}], "status": agreed}
 
 

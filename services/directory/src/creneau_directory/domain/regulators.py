@@ -22,6 +22,11 @@ def is_account(practitioner: Mapping[str, Any]) -> bool:
     return meta.get("source") == SOURCE or PROFILE in meta.get("profile", ())
 
 
+def as_account(practitioner: Mapping[str, Any]) -> dict[str, Any]:
+    """The account with the source that every account has, by which others know it as one."""
+    return {**practitioner, "meta": {**practitioner.get("meta", {}), "source": SOURCE}}
+
+
 def numbers_of(practitioner: Mapping[str, Any]) -> list[tuple[str, str]]:
     """The sorted numbers, national and of SAS, that only this account may have: (system, value)."""
     identifiers = practitioner.get("identifier", ())

@@ -1,7 +1,8 @@
 """`$export` of the directory (FHIR Bulk Data, ROR): asynchronous, a manifest, files of NDJSON.
 
 `Prefer: respond-async` is accepted and not needed. An `_outputFormat` of plain FHIR JSON gives Bundles, as the ROR's own
-server does. `includeAssociatedData` is ignored: everything is always included. Each file has what its reader may see.
+server does. `includeAssociatedData=_myCompleteExtract`, the ROR's word, adds to the requested types all of its graph: an
+offer's organisation, place and roles, whatever `_type` names. Each file has what its reader may see.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from creneau_directory.storage.exports import (
     parts_of,
 )
 from creneau_directory.storage.tables import TYPES
-from creneau_directory.views import OFFERS, OpenOffers, require_ror_headers, shown, viewer_of
+from creneau_directory.views import OFFERS, ROR_TYPES, OpenOffers, require_ror_headers, shown, viewer_of
 from creneau_shared.clock import PARIS
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import BadRequest, Unauthenticated
@@ -57,13 +58,16 @@ _INPUTS: Final = (
     ("_typeFilter", "string", "*"),
     ("includeAssociatedData", "string", "*"),
 )
+WHOLE_GRAPH: Final = "_myCompleteExtract"
+"""the one value of `includeAssociatedData`: all types of the ROR's graph"""
 _NEXT_FILTER: Final = re.compile(r",\s*(?=[A-Z][A-Za-z]+(?:\?|%3[Ff]))")
 """the comma before another query of a `_typeFilter`; any other comma is part of a query (`specialty=SM01,SM02`)"""
 _KNOWN: Final = frozenset({*(name for name, _, _ in _INPUTS), "_format", "_pretty"})
 _DOCUMENTATION: Final = (
     "The directory as files. Answered by 400 for what cannot be given, else by 202 and Content-Location; there, once it"
     " is done, by a manifest: for each type the addresses of its files (NDJSON), and of the entries that were deleted since"
-    " `_since`, or are not shown to the caller any more. DELETE there cancels."
+    " `_since`, or are not shown to the caller any more. DELETE there cancels. includeAssociatedData=_myCompleteExtract adds"
+    f" to `_type` what offers lead to ({', '.join(ROR_TYPES)}), each whole or by its own `_typeFilter`."
 )
 
 
@@ -111,7 +115,8 @@ class _Asked:
         if request.prefer.strict:
             said.refuse_unknown(_KNOWN, "$export")
         form, since = _format(said), _instant(said, "_since")
-        filters = {name: _filters(said, name) for name in _types(call, said)}
+        types = dict.fromkeys((*_types(call, said), *_associated(said, strict=request.prefer.strict)))
+        filters = {name: _filters(said, name) for name in types}
         conditions = {name: _conditions(texts, name, request) for name, texts in filters.items()}
         return _Asked(form, since, filters, conditions)
 
@@ -290,6 +295,20 @@ def _types(call: OperationCall, said: OperationInput) -> list[str]:
     if call.type is not None:
         return [call.type]
     return asked or list(TYPES)
+
+
+def _associated(said: OperationInput, *, strict: bool) -> Sequence[str]:
+    """The types that `includeAssociatedData` adds. Other values than the ROR's add nothing; with `strict`, BadRequest."""
+    asked = said.texts("includeAssociatedData")
+    unknown = [value for value in asked if value != WHOLE_GRAPH]
+    if unknown and strict:
+        raise BadRequest(
+            f"includeAssociatedData vaut « {unknown[0]} » ; possible : {WHOLE_GRAPH}.",
+            f"includeAssociatedData is “{unknown[0]}”; possible: {WHOLE_GRAPH}.",
+            code="not-supported",
+            expression="http.includeAssociatedData",
+        )
+    return ROR_TYPES if WHOLE_GRAPH in asked else ()
 
 
 def _filters(said: OperationInput, name: str) -> list[str]:

@@ -1,6 +1,6 @@
-"""Resolves references by identifier when an entry of the directory is written.
+"""What the directory adds to an entry as it is written: it resolves references by identifier, and marks regulators' accounts.
 
-Otherwise a role that names its professional by number alone would belong to nobody: a search by the professional's name
+A role that names its professional by number alone would otherwise belong to nobody: a search by the professional's name
 would miss it, and it would not prevent another booking at the same time.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+from creneau_directory.domain.regulators import as_account, is_account
 from creneau_directory.domain.ror.visibility import SENSITIVE_TERM
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.search.layout import table_name
@@ -43,6 +44,8 @@ class EntryStore(GenericStore):
     """The generic store of one type of the directory, whose entries name others by their references."""
 
     async def as_known(self, connection: Connection, context: WriteContext, resource: Resource) -> Resource:
+        if self.resource_type == "Practitioner" and (context.role == "regulator" or is_account(resource)):
+            return as_account(resource)
         return await with_known_entries(connection, resource)
 
 

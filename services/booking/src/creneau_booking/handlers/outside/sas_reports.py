@@ -3,6 +3,9 @@
 The transaction that changes an appointment notes the report; a worker sends it. The first report is a POST. If an earlier
 one may have reached the platform, it is a PUT by Créneau's identifier, which also creates. So a report sent twice has the
 effect of one, even after a crash between the platform's answer and the note of it.
+
+Once the platform may know of an appointment, it is told of every change: whom the directory does not know any more, or
+the appointment does not name any more, is named as in the report before.
 """
 
 from __future__ import annotations
@@ -17,11 +20,14 @@ import httpx
 import structlog
 from prometheus_client import Counter
 
+from creneau_booking.storage.agendas.slots_of_agendas import all_agenda_actors
+from creneau_booking.storage.appointment_mapper import facts, relative
 from creneau_booking.storage.outside.sas_reports import (
     DueReport,
     appointment_to_report,
     claim_report,
     forget_report,
+    people_identified,
     people_named,
     report_again,
     report_begun,
@@ -31,16 +37,19 @@ from creneau_booking.storage.outside.sas_reports import (
 )
 from creneau_booking.views.identifiers import person_number
 from creneau_booking.views.sas_appointment import (
-    OPERATOR,
     is_begun,
     is_sos,
     operators_of,
+    professional_told,
     regulator_number,
+    regulator_tokens,
+    regulator_told,
     sas_appointment,
     told_status,
 )
 from creneau_shared.clock import Clock
 from creneau_shared.database.pool import Connection, Database
+from creneau_shared.fhir.current import current
 from creneau_shared.fhir.json import dumps, loads
 from creneau_shared.fhir.storage.store import ChangeKind, Resource, Stored, WriteContext
 from creneau_shared.logging import describe
@@ -52,6 +61,9 @@ KNOWN_ALREADY = frozenset({409, 412})
 """statuses of a POST whose appointment the platform has already"""
 TOLD = Counter("creneau_sas_reports_total", "Words to the SAS platform on appointments", ["outcome"])
 FACTOR, JITTER = 2.0, 0.2
+LOOKS_MAX = 8
+"""how often it is looked up who is to be named in a first report: what the directory says of a regulator who has just
+logged in for the first time may still be on its way"""
 
 log = structlog.get_logger(__name__)
 
@@ -59,11 +71,11 @@ log = structlog.get_logger(__name__)
 async def appointment_changed(
     connection: Connection, context: WriteContext, kind: ChangeKind, stored: Stored, resource: Resource | None
 ) -> None:
-    """The hook of Appointment: notes a report for an appointment made for a regulator, or for a deleted appointment."""
-    if resource is not None and (not operators_of(resource) or told_status(resource) is None):
-        return
-    new = resource is not None and is_begun(resource)
-    await report_due(connection, stored.id, stored.version, context.now, new=new)
+    """The hook of Appointment: notes a report for an appointment made for a regulator, and for each change of one that is
+    reported, whatever its author's software has kept of it."""
+    new = resource is not None and bool(operators_of(resource)) and is_begun(resource)
+    if new or kind != "create":
+        await report_due(connection, stored.id, stored.version, context.now, new=new)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,10 +110,11 @@ class Platform:
 class SasReports:
     """Sends the reports that are due."""
 
-    def __init__(self, database: Database, platform: Platform, clock: Clock) -> None:
+    def __init__(self, database: Database, platform: Platform, clock: Clock, base_url: str) -> None:
         self._database = database
         self._platform = platform
         self._clock = clock
+        self._base_url = base_url
 
     async def tell_all(self) -> int:
         """Sends all reports that are due now; returns how many."""
@@ -119,29 +132,45 @@ class SasReports:
 
     async def _tell(self, client: httpx.AsyncClient, due: DueReport) -> None:
         async with self._database.transaction() as connection:
-            found = await appointment_to_report(connection, due.appointment)
-            if found is None or (found.deleted and not due.begun):
-                await forget_report(connection, due.appointment)
-                return
-            version, appointment = found.version, loads(found.content)
-            if found.deleted:
-                appointment["status"] = "entered-in-error"
-            report = await self._report(connection, appointment)
-            if report is None:
-                # Without a regulator's or a professional's number, or without times: the platform could not accept it.
-                TOLD.labels("not-reportable").inc()
-                await report_refused(
-                    connection, due.appointment, version, "not-reportable", self._clock.now()
-                )
-                return
-            if not due.begun:
-                await report_begun(connection, due.appointment)
+            made = await self._made(connection, due)
+        if made is None:
+            return
+        version, report = made
         try:
             status = await self._send(client, report, first=not due.begun)
         except httpx.HTTPError as error:
             log.warning("SAS platform not reached", appointment=due.appointment, error=describe(error))
             status = 503
         await self._note(due, version, status)
+
+    async def _made(self, connection: Connection, due: DueReport) -> tuple[int, Resource] | None:
+        """The version to report and the report, which is noted; None, also noted: there is nothing to send now."""
+        now = self._clock.now()
+        found = await appointment_to_report(connection, due.appointment)
+        if found is None:
+            await forget_report(connection, due.appointment, due.version)
+            return None
+        appointment = loads(found.content)
+        if found.deleted:
+            appointment["status"] = "entered-in-error"
+        if not due.begun and (found.deleted or told_status(appointment) is None):
+            await forget_report(connection, due.appointment, found.version)
+            return None
+        if told_status(appointment, known=True) is None:
+            # It waits for an answer and keeps its time: the platform keeps the last word until there is a new one.
+            await report_told(connection, due.appointment, found.version, now)
+            return None
+        report = await self._report(connection, appointment, loads(due.last) if due.last else {})
+        if report is None and due.attempts < LOOKS_MAX:
+            await report_again(connection, due.appointment, self._platform.again_at(due.attempts, now))
+            return None
+        if report is None:
+            # Without a regulator's or a professional's number, or without times: the platform could not accept it.
+            TOLD.labels("not-reportable").inc()
+            await report_refused(connection, due.appointment, found.version, "not-reportable", now)
+            return None
+        await report_begun(connection, due.appointment, dumps(report))
+        return found.version, report
 
     async def _send(self, client: httpx.AsyncClient, report: Resource, *, first: bool) -> int:
         headers = {"Content-Type": FHIR_JSON, "Accept": FHIR_JSON}
@@ -169,33 +198,53 @@ class SasReports:
                 log.error("SAS platform refuses an appointment", appointment=due.appointment, status=status)
                 await report_refused(connection, due.appointment, version, str(status), now)
 
-    async def _report(self, connection: Connection, appointment: Resource) -> Resource | None:
-        regulator = await self._regulator(connection, appointment)
-        if regulator is None or "start" not in appointment or "end" not in appointment:
+    async def _report(self, connection: Connection, appointment: Resource, last: Resource) -> Resource | None:
+        """The report on an appointment. What is not found now is as in the `last` one (empty: there is none). None: it would
+        lack what the platform demands."""
+        timed: Resource = {name: last[name] for name in ("start", "end") if name in last}
+        timed.update(appointment)
+        regulator = await self._regulator(connection, appointment) or (regulator_told(last) if last else None)
+        if regulator is None or "start" not in timed or "end" not in timed:
             return None
-        named = [p.get("actor", {}).get("reference", "") for p in appointment.get("participant", ())]
-        people = await people_named(connection, _ids(named, "Practitioner"), _ids(named, "PractitionerRole"))
-        numbers = (person_number(loads(person).get("identifier", ())) for person in people)
-        professional = next((number for number in numbers if number), None)
-        if professional is None and not is_sos(appointment):
-            return None
-        return sas_appointment(appointment, regulator, professional, self._platform.system)
+        actors = await self._actors(connection, appointment)
+        professional = await self._professional(connection, actors)
+        if professional is None and not is_sos(actors):
+            if not last:
+                return None
+            professional = professional_told(last)
+        return sas_appointment(timed, regulator, professional, self._platform.system)
+
+    async def _professional(self, connection: Connection, actors: list[str]) -> str | None:
+        """The national number of the first of these actors who has one now."""
+        people = await people_named(
+            connection, _ids(actors, "Practitioner"), _ids(actors, "PractitionerRole")
+        )
+        now = self._clock.now()
+        numbers = (person_number(current(loads(person).get("identifier", ()), now)) for person in people)
+        return next((number for number in numbers if number), None)
+
+    async def _actors(self, connection: Connection, appointment: Resource) -> list[str]:
+        """Whom the appointment names, as references within the base; of one that names nobody of its practice, the actors of
+        its slots' agendas."""
+        known = facts(appointment, self._base_url)
+        if known.names_practice:
+            return [p.reference for p in known.participants if p.reference]
+        return sorted(await all_agenda_actors(connection, known.slots))
 
     async def _regulator(self, connection: Connection, appointment: Resource) -> tuple[str, str] | None:
+        """The number of the regulator for whom the appointment was made: that of the account which one of its operators is,
+        by reference or by number."""
+        now = self._clock.now()
         for operator in operators_of(appointment):
-            ids = _ids([operator.get("reference", "")], "Practitioner")
-            accounts = await people_named(connection, ids, []) if ids else []
-            own = any(
-                e.get("valueReference") == operator and e["url"] == OPERATOR for e in appointment["extension"]
-            )
-            if accounts or own:
-                number = regulator_number(operator, loads(accounts[0]) if accounts else None)
-                if number is not None:
+            ids = _ids([relative(operator.get("reference", ""), self._base_url)], "Practitioner")
+            for person in await people_identified(connection, ids, regulator_tokens(operator)):
+                if (number := regulator_number(loads(person), now)) is not None:
                     return number
         return None
 
 
 def _ids(references: list[str], kind: str) -> list[str]:
-    """The ids of the references of this type."""
-    parts = [reference.split("/_history/")[0].split("/")[-2:] for reference in references]
-    return [part[1] for part in parts if len(part) == 2 and part[0] == kind]
+    """The ids of the references (`Type/id`) of this type."""
+    return [
+        id_ for of_type, _, id_ in (reference.partition("/") for reference in references) if of_type == kind
+    ]

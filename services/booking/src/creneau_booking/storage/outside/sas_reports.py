@@ -1,7 +1,8 @@
 """Which appointments the SAS platform is to be told of: a row each, written with the appointment, claimed by a worker.
 
-A row says the newest version to tell, and the newest version told. While one version is being told, nobody tells a later
-one: so the platform never hears an older state after a newer.
+A row says the newest version to tell, the newest version told, and the last report itself: later ones take from it what
+cannot be found any more. While one version is being told, nobody tells a later one: so the platform never hears an older
+state after a newer.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from creneau_shared.database.pool import Connection
+from creneau_shared.fhir.search.terms import bounded, token_term
 
 _DUE = """
 INSERT INTO sas_report AS known (appointment_id, version, due_at)
@@ -21,9 +23,9 @@ UPDATE sas_report SET attempts = attempts + 1, sending_until = $2
 WHERE appointment_id = (
   SELECT appointment_id FROM sas_report WHERE due_at <= $1 AND (sending_until IS NULL OR sending_until <= $1)
   ORDER BY due_at LIMIT 1 FOR UPDATE SKIP LOCKED)
-RETURNING appointment_id, version, attempts, reported_version IS NOT NULL OR begun
+RETURNING appointment_id, version, attempts, reported_version IS NOT NULL OR begun, report
 """
-_BEGUN = "UPDATE sas_report SET begun = true WHERE appointment_id = $1"
+_BEGUN = "UPDATE sas_report SET begun = true, report = $2 WHERE appointment_id = $1"
 _TOLD = """
 UPDATE sas_report SET reported_version = $2, sending_until = NULL, refused = NULL,
   due_at = CASE WHEN version > $2 THEN $3::timestamptz END, attempts = CASE WHEN version > $2 THEN 0 ELSE attempts END
@@ -46,16 +48,21 @@ SELECT content FROM practitioner WHERE NOT deleted AND (id = ANY($1::text[]) OR 
   WHERE id = ANY($2::text[]) AND starts_with(t, 'practitioner=Practitioner/')))
 ORDER BY array_position($1::text[], id) NULLS LAST, id
 """
+_IDENTIFIED = """
+SELECT content FROM practitioner WHERE NOT deleted AND (id = ANY($1::text[]) OR terms && $2::text[]) ORDER BY id
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class DueReport:
-    """An appointment (id) to report to the platform, for the `attempts`th time; `begun`: the platform may know of it."""
+    """An appointment (id) to report to the platform, for the `attempts`th time; `begun`: the platform may know of it, by
+    `last` (JSON; None: nothing was sent, or before reports were kept)."""
 
     appointment: str
     version: int
     attempts: int
     begun: bool
+    last: bytes | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +87,9 @@ async def claim_report(connection: Connection, now: datetime, until: datetime) -
     return DueReport(*row) if row is not None else None
 
 
-async def report_begun(connection: Connection, appointment: str) -> None:
-    """Notes that the platform may know of the appointment from now on, whatever it answers."""
-    await connection.execute(_BEGUN, appointment)
+async def report_begun(connection: Connection, appointment: str, report: bytes) -> None:
+    """Notes that the platform may know of the appointment by this report (JSON) from now on, whatever it answers."""
+    await connection.execute(_BEGUN, appointment, report)
 
 
 async def report_told(connection: Connection, appointment: str, version: int, now: datetime) -> None:
@@ -100,8 +107,11 @@ async def report_refused(
     await connection.execute(_REFUSED, appointment, version, why, now)
 
 
-async def forget_report(connection: Connection, appointment: str) -> None:
-    await connection.execute("DELETE FROM sas_report WHERE appointment_id = $1", appointment)
+async def forget_report(connection: Connection, appointment: str, version: int) -> None:
+    """Forgets an appointment that need not be told, unless a version after this one is to be told."""
+    await connection.execute(
+        "DELETE FROM sas_report WHERE appointment_id = $1 AND version <= $2", appointment, version
+    )
 
 
 async def appointment_to_report(connection: Connection, id_: str) -> ToReport | None:
@@ -113,3 +123,9 @@ async def appointment_to_report(connection: Connection, id_: str) -> ToReport | 
 async def people_named(connection: Connection, practitioners: list[str], roles: list[str]) -> list[bytes]:
     """The Practitioners (JSON) of these ids, and of these roles (ids)."""
     return [row["content"] for row in await connection.fetch(_PEOPLE, practitioners, roles)]
+
+
+async def people_identified(connection: Connection, ids: list[str], tokens: list[str]) -> list[bytes]:
+    """The Practitioners (JSON) of these ids, and those that bear one of these identifiers (`system|value`)."""
+    terms = [bounded(token_term("identifier", *token.split("|", 1))) for token in tokens]
+    return [row["content"] for row in await connection.fetch(_IDENTIFIED, ids, terms)]

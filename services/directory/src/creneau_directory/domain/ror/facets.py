@@ -1,31 +1,38 @@
 """The mandatory facets of a resource that claims a ROR profile (`meta.profile`): ROR 0.7 (model 3.0).
 
-Each fault names where (FHIRPath below the type), which facet, and what is wrong with it: missing, repeated, or unfit.
+Each fault names where (FHIRPath below the type), which facet, and what is wrong with it: missing, repeated, unfit, not a code
+of its list, or out of place.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from creneau_directory.domain.ror.capacities import capacity_faults
+from creneau_directory.domain.ror.lists import is_listed
 from creneau_directory.domain.ror.urls import EXTENSION, Resource, codes, extensions, value_of
 
-Problem = Literal["missing", "repeated", "unfit"]
+Problem = Literal["missing", "repeated", "unfit", "unlisted", "excluded"]
 
 _NOS: Final = "https://mos.esante.gouv.fr/NOS/"
 _ACTIVITY: Final = f"{_NOS}TRE_R211-ActiviteOperationnelle/FHIR/TRE-R211-ActiviteOperationnelle"
+_ANNUAL_OPENING: Final = f"{_NOS}TRE_R238-OuvertureAnnuelle/FHIR/TRE-R238-OuvertureAnnuelle"
 _CARE_MODE: Final = f"{_NOS}TRE_R213-ModePriseEnCharge/FHIR/TRE-R213-ModePriseEnCharge"
 _EXPERTISE: Final = f"{_NOS}TRE_R04-TypeSavoirFaire/FHIR/TRE-R04-TypeSavoirFaire"
+_FIELD: Final = f"{_NOS}TRE_R227-ChampActivite/FHIR/TRE-R227-ChampActivite"
+_KIND: Final = f"{_NOS}TRE_R244-CategorieOrganisation/FHIR/TRE-R244-CategorieOrganisation"
+_PROFESSION: Final = f"{_NOS}TRE_G15-ProfessionSante/FHIR/TRE-G15-ProfessionSante"
 _REGION: Final = f"{_NOS}TRE_R30-RegionOM/FHIR/TRE-R30-RegionOM"
 _PERSON: Final = "urn:oid:1.2.250.1.71.4.2.1"
+_BARE_NUMBERS: Final = ("https://rpps.esante.gouv.fr", "https://adeli.esante.gouv.fr")
 _UNIT: Final = "https://oi.esante.gouv.fr"
 
 
 @dataclass(frozen=True, slots=True)
 class FacetFault:
-    """A facet (its name in the ROR) that is missing, repeated or unfit, and the element where it belongs."""
+    """A facet (its name in the ROR) with a problem, and the element where it belongs."""
 
     element: str
     facet: str
@@ -56,9 +63,18 @@ def facet_faults(resource: Resource) -> Iterator[FacetFault]:
 def _of_offers(offer: Resource) -> Iterator[FacetFault]:
     yield from _once(offer.get("identifier", ()), "identifier", "identifiantOffre")
     yield from _once(offer.get("type", ()), "type", "champActivite")
+    yield from _listed(offer.get("type", ()), "type", "champActivite", _FIELD)
     yield from _at_most_once(offer.get("category", ()), "category", "typeOffre")
-    yield from _once(_of_system(offer, "specialty", _ACTIVITY), "specialty", "activiteOperationnelle")
-    yield from _once(_of_system(offer, "characteristic", _CARE_MODE), "characteristic", "modePriseEnCharge")
+    yield from _listed(offer.get("category", ()), "category", "typeOffre", _KIND)
+    yield from _once_of(offer, "specialty", "activiteOperationnelle", _ACTIVITY)
+    yield from _once_of(offer, "characteristic", "modePriseEnCharge", _CARE_MODE)
+    openings = _of_system(offer, "characteristic", _ANNUAL_OPENING)
+    yield from _at_most_once(openings, "characteristic", "ouvertureAnnuelle")
+    for contact in _extensions(offer, "ror-healthcareservice-contact"):
+        for telecom in _extensions(contact, "ror-healthcareservice-contact-telecom"):
+            address = list(extensions(telecom, "telecomAddress"))
+            yield from _once(address, "extension", "adresseTelecom")
+            yield from _channel_and_level(telecom, "extension")
     sensitive = _extensions(offer, "ror-healthcareservice-sensitive-unit")
     yield from _once(sensitive, "extension", "uniteSensible")
     if any(not isinstance(value_of(one), bool) for one in sensitive):
@@ -89,21 +105,30 @@ def _of_organizations(organization: Resource) -> Iterator[FacetFault]:
     for index, contact in enumerate(organization.get("contact", ())):
         if not contact.get("purpose"):
             yield FacetFault(f"contact[{index}].purpose", "natureContact", "missing")
+        for number, telecom in enumerate(contact.get("telecom", ())):
+            yield from _telecom(telecom, f"contact[{index}].telecom[{number}]")
 
 
 def _of_practitioners(person: Resource) -> Iterator[FacetFault]:
     national = [one for one in person.get("identifier", ()) if one.get("system") == _PERSON]
     yield from _once(national, "identifier", "idNatPs")
+    for index, identifier in enumerate(person.get("identifier", ())):
+        if identifier.get("system") in _BARE_NUMBERS:
+            yield FacetFault(f"identifier[{index}]", "numeroSansPrefixe", "excluded")
 
 
 def _of_situations(role: Resource) -> Iterator[FacetFault]:
     if "practitioner" not in role:
         yield FacetFault("practitioner", "professionnel", "missing")
     yield from _once(role.get("healthcareService", ()), "healthcareService", "offreOperationnelle")
+    yield from _at_most_once(role.get("identifier", ()), "identifier", "identifiantSituation")
+    yield from _at_most_once(role.get("telecom", ()), "telecom", "telecommunication")
+    yield from _at_most_once(role.get("availableTime", ()), "availableTime", "horaire")
     yield from _once(role.get("code", ()), "code", "profession")
+    yield from _listed(role.get("code", ()), "code", "profession", _PROFESSION)
     mode = _extensions(role, "ror-practitionerrole-unit-exercise-mode")
     yield from _once(mode, "extension", "modeExercice")
-    yield from _once(_of_system(role, "specialty", _EXPERTISE), "specialty", "typeSavoirFaire")
+    yield from _once_of(role, "specialty", "typeSavoirFaire", _EXPERTISE)
 
 
 _RULES: Final[Mapping[str, Callable[[Resource], Iterator[FacetFault]]]] = {
@@ -118,11 +143,16 @@ _RULES: Final[Mapping[str, Callable[[Resource], Iterator[FacetFault]]]] = {
 def _telecom(contact: Resource, where: str) -> Iterator[FacetFault]:
     if not contact.get("value"):
         yield FacetFault(f"{where}.value", "adresseTelecom", "missing")
+    yield from _channel_and_level(contact, f"{where}.extension")
+
+
+def _channel_and_level(contact: Resource, element: str) -> Iterator[FacetFault]:
+    """Yields what a contact lacks of its channel and its level; without a level, it would be shown to everybody."""
     for name, facet in (
         ("ror-telecom-communication-channel", "canal"),
         ("ror-telecom-confidentiality-level", "niveauConfidentialite"),
     ):
-        yield from _once(_extensions(contact, name), f"{where}.extension", facet)
+        yield from _once(_extensions(contact, name), element, facet)
 
 
 def _extensions(element: Resource, name: str) -> list[Resource]:
@@ -136,6 +166,21 @@ def _of_system(resource: Resource, element: str, system: str) -> list[Resource]:
         for concept in resource.get(element, ())
         if any(coding.get("system") == system and codes(coding) for coding in concept.get("coding", ()))
     ]
+
+
+def _once_of(resource: Resource, element: str, facet: str, system: str) -> Iterator[FacetFault]:
+    """Yields the faults of an element of which exactly one concept is of the system, and has a code of it."""
+    found = _of_system(resource, element, system)
+    yield from _once(found, element, facet)
+    yield from _listed(found, element, facet, system)
+
+
+def _listed(concepts: Iterable[Resource], element: str, facet: str, system: str) -> Iterator[FacetFault]:
+    """Yields a fault for each concept that has no code of the system's list: words alone are none."""
+    for concept in concepts:
+        own = [coding for coding in concept.get("coding", ()) if coding.get("system") == system]
+        if not any(is_listed(system, code) for coding in own for code in codes(coding)):
+            yield FacetFault(element, facet, "unlisted")
 
 
 def _is_range(value: Any) -> bool:

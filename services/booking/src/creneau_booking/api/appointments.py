@@ -6,17 +6,17 @@ from collections.abc import Sequence
 
 from creneau_booking.domain.changes import is_moved
 from creneau_booking.domain.refusals.series import ScopeUnfit
-from creneau_booking.domain.status import SLOT_STATUS_OF, claims
+from creneau_booking.domain.status import claims
 from creneau_booking.handlers.appointments import AppointmentHandlers
 from creneau_booking.handlers.series import Series, Wanted
-from creneau_booking.storage.agendas.slots_of_agendas import period_of
 from creneau_booking.storage.appointments import AppointmentRepository
 from creneau_booking.storage.choreography import appointment_moved_by_itself, is_on_its_way, onto
 from creneau_booking.storage.fellow_patients import with_unseen
+from creneau_booking.storage.known_references import with_time_of_slots
 from creneau_booking.storage.series_mapper import RECURRENCE_TEMPLATE, scope_of, template_of, without_series
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.json import loads
-from creneau_shared.fhir.rest.exchange import http_date, json_object
+from creneau_shared.fhir.rest.exchange import http_date
 from creneau_shared.fhir.storage.store import HistoryQuery, Resource, Stored, WriteContext
 
 
@@ -115,20 +115,7 @@ class AppointmentStore:
 
     async def completed(self, connection: Connection, patched: Resource) -> Resource:
         """Adds the start and end of the slots to a request that a patch gives slots (Oracle: status and slot together)."""
-        slots, status = patched.get("slot"), patched.get("status")
-        if (
-            "start" in patched
-            or "end" in patched
-            or not isinstance(slots, list)
-            or status not in SLOT_STATUS_OF
-        ):
-            return patched
-        named = [str(json_object(slot).get("reference", "")).rpartition("/")[2] for slot in slots]
-        period = await period_of(connection, named)
-        if period is None:
-            return patched
-        start, end = (moment.strftime("%Y-%m-%dT%H:%M:%SZ") for moment in period)
-        return {**patched, "start": start, "end": end}
+        return await with_time_of_slots(connection, patched)
 
     async def rebased(
         self, connection: Connection, current: Stored, version: int, resource: Resource | None

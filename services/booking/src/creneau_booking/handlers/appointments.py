@@ -46,8 +46,6 @@ from creneau_booking.storage.appointment_mapper import with_reason_in_code, with
 from creneau_booking.storage.appointments import AppointmentRepository, Whose
 from creneau_booking.storage.holds import Hold, forget_hold, hold_of
 from creneau_booking.storage.known_references import with_known_references
-from creneau_booking.storage.people.named_people import with_known_people
-from creneau_booking.storage.slot_references import with_known_slots
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.storage.store import Resource, Stored, WriteContext
 
@@ -237,13 +235,9 @@ class AppointmentHandlers:
         """Completes the wanted version, and refuses changes that this caller may not make."""
         said_before = self._repository.resource(current)
         before = self._repository.stored_facts(current)
-        if resource.get("slot") != said_before.get("slot"):
-            resource = await with_known_slots(connection, context, resource, self._repository.base_url)
-        people = said_before["participant"]
-        if resource.get("participant") != people:
-            resource = await with_known_people(
-                connection, context, resource, self._repository.base_url, before=people
-            )
+        resource = await with_known_references(
+            connection, context, resource, self._repository.base_url, before=said_before
+        )
         after = self._repository.next(current, resource)
         resource = heard(context, said_before, before, resource, after, moving=how.move)
         after = self._repository.next(current, resource)

@@ -75,6 +75,9 @@ class Holding:
             raise OfferNotMovable
         until = context.now + self._policy.duration
         said_before = self._repository.resource(current)
+        resource = await with_known_references(
+            connection, context, resource, self._repository.base_url, before=said_before
+        )
         resource = heard(context, said_before, before, resource, self._repository.next(current, resource))
         resource = {**resource, "status": "pending"}
         after = self._repository.next(current, resource)

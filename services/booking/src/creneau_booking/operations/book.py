@@ -21,6 +21,7 @@ from creneau_booking.operations.booking import (
     refused_for_ihe,
 )
 from creneau_booking.operations.definitions import operation_definition, parameter, returned_visits
+from creneau_booking.operations.place import placed, references_to, slots_at
 from creneau_booking.operations.references import id_of
 from creneau_booking.operations.series import (
     BY_TEMPLATE,
@@ -40,13 +41,10 @@ from creneau_booking.operations.subject import (
     with_contained_slots,
     with_patients,
 )
-from creneau_booking.storage.agendas.slots_of_agendas import slots_between
 from creneau_booking.storage.appointment_mapper import said
 from creneau_booking.storage.people.named_people import with_known_people
 from creneau_booking.storage.series_mapper import template_of, without_series
 from creneau_shared.errors import BadRequest, Conflict, Unprocessable
-from creneau_shared.fhir.datatypes import instant_of
-from creneau_shared.fhir.json import loads
 from creneau_shared.fhir.rest.exchange import Answer
 from creneau_shared.fhir.rest.operation import Operation, OperationCall
 from creneau_shared.fhir.rest.parameters import OperationInput
@@ -123,7 +121,7 @@ class BookOperation:
         replaced = await self._cancel_replaced(session, given, by, hidden=hidden)
         if existing is not None and await self._is_held_series(session, existing, subject, given):
             resource = with_patients(self._desk.repository.resource(existing), patients)
-            resource = checked({**_commented(resource, given), "status": "booked"})
+            resource = await session.understood({**_commented(resource, given), "status": "booked"}, resource)
             booked = await self._desk.series.confirm(session.connection, session.context, existing, resource)
             return await answer_with_series(session, Taken(tuple(booked)), created=False)
         if existing is not None and self._begins_series(existing, subject):
@@ -161,7 +159,7 @@ class BookOperation:
         resource = _commented(with_patients(repository.resource(asked), patients), given)
         template = template_of(resource)
         assert template is not None
-        resource = checked({**without_series(resource), "status": "booked"})
+        resource = await session.understood({**without_series(resource), "status": "booked"}, resource)
         require_a_patient(resource)
         session.require_own(resource)
         first = Wanted(said(repository.facts(resource).booked(), resource), BY_TEMPLATE)
@@ -201,14 +199,18 @@ class BookOperation:
         appointment that is already as asked stays as it is."""
         repository = self._desk.repository
         stored, before = repository.resource(current), repository.stored_facts(current)
-        if sent is None or checked(sent)["status"] in ("proposed", "pending"):
+        if sent is not None:
+            sent = await session.understood(sent, stored)
+        if sent is None or sent["status"] in ("proposed", "pending"):
             resource = with_patients(stored, patients)
             require_transition(before.status, "booked", by_patient=session.context.patient_ids is not None)
-            resource = await self._at_another_time(session, _commented(resource, given), sent, before)
+            resource = await self._at_another_time(session, _commented(resource, given), sent, before, given)
             resource = {**resource, "status": "booked"}
         else:
             resource = {**sent, "id": current.id}
-        resource = checked(resource)
+            if sent["status"] != "cancelled":
+                resource = await self._in_agenda(session, resource, given)
+        resource = await session.understood(resource, stored)
         if resource["status"] != "cancelled":
             require_a_patient(resource)
         session.require_own(resource)
@@ -224,21 +226,22 @@ class BookOperation:
         )
 
     async def _at_another_time(
-        self, session: Session, stored: Resource, sent: Resource | None, before: Appointment
+        self,
+        session: Session,
+        stored: Resource,
+        sent: Resource | None,
+        before: Appointment,
+        given: OperationInput,
     ) -> Resource:
-        """Returns the stored resource with the slots and time of the sent one (ISiK: an update in place)."""
+        """Returns the stored resource in the slots and at the time of the sent one (ISiK: an update in place)."""
         if sent is None:
             return stored
         wanted = self._desk.repository.facts(sent)
         to_slots = bool(wanted.slots) and set(wanted.slots) != set(before.slots)
         to_time = wanted.start is not None and (wanted.start, wanted.end) != (before.start, before.end)
-        if not to_slots and not to_time:
+        if not to_slots and not to_time and not given.references("schedule"):
             return stored
-        found = [await self._desk.slots.read(session.connection, id_) for id_ in wanted.slots]
-        slots = [loads(one.content) for one in found if one is not None and one.content is not None]
-        times = {"start": slots[0]["start"], "end": slots[-1]["end"]} if slots else {}
-        named: Resource = {name: sent[name] for name in ("slot", "start", "end") if name in sent}
-        return {**stored, **times, **named}
+        return await placed(session, given, stored, before, sent) or stored
 
     async def _new_resource(
         self, session: Session, subject: Subject, patients: list[Resource], given: OperationInput
@@ -257,24 +260,23 @@ class BookOperation:
             session.connection, session.context, resource, self._desk.repository.base_url
         )
         require_a_patient(resource)
+        resource = await self._in_agenda(session, resource, given)
         if not resource.get("slot"):
-            resource = await self._with_slots(session, resource, given)
-        return said(self._desk.repository.facts(resource).booked(), resource)
-
-    async def _with_slots(self, session: Session, resource: Resource, given: OperationInput) -> Resource:
-        """Adds the slots of the named agenda that cover the period (ISiK). Raises BadRequest without agenda or period."""
-        schedule = next((id_of(reference) for reference in given.references("schedule")), None)
-        if schedule is None or "start" not in resource or "end" not in resource:
             raise BadRequest(
                 "Indiquez le créneau (Appointment.slot), ou l'agenda (schedule) avec un début et une fin.",
                 "Give the slot (Appointment.slot), or the agenda (schedule) with a start and an end.",
                 code="required",
                 expression="Appointment.slot",
             )
-        start, end = (instant_of(resource[name]) for name in ("start", "end"))
-        wanted = self._desk.repository.facts(resource).visit
-        slots = await slots_between(session.connection, schedule, start, end, wanted=wanted)
-        return {**resource, "slot": [{"reference": f"Slot/{id_}"} for id_ in slots]}
+        return said(self._desk.repository.facts(resource).booked(), resource)
+
+    async def _in_agenda(self, session: Session, resource: Resource, given: OperationInput) -> Resource:
+        """Adds the slots of the named agendas that make up the period to an Appointment that names none (ISiK)."""
+        wanted = self._desk.repository.facts(resource)
+        if resource.get("slot") or not given.references("schedule") or not (wanted.start and wanted.end):
+            return resource
+        slots = await slots_at(session, given, (wanted.start, wanted.end), wanted=wanted.visit)
+        return {**resource, "slot": references_to(slots)}
 
     async def _cancel_replaced(
         self, session: Session, given: OperationInput, by: str, *, hidden: bool

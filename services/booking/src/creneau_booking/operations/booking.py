@@ -11,6 +11,7 @@ from creneau_booking.handlers.appointments import AppointmentHandlers
 from creneau_booking.handlers.series import Series
 from creneau_booking.operations.references import with_literal
 from creneau_booking.storage.appointments import AppointmentRepository
+from creneau_booking.storage.known_references import NOTHING, with_known_references, with_time_of_slots
 from creneau_booking.storage.people.patients import is_born_and_named_as, with_identifiers
 from creneau_booking.storage.slots import SlotStore
 from creneau_shared.clock import shown
@@ -111,6 +112,13 @@ class Session:
             if access.patient_ids is None or is_born_and_named_as(patient, loads(stored.content or b"{}")):
                 same.append(id_)
         return same[0] if len(same) == 1 else None
+
+    async def understood(self, appointment: Resource, before: Resource = NOTHING) -> Resource:
+        """Returns an Appointment as the handlers take it: with the time of its slots, valid R4, its slots and people found
+        here. `before`: the stored version that it follows."""
+        whole = checked(await with_time_of_slots(self.connection, appointment))
+        base_url = self.desk.repository.base_url
+        return await with_known_references(self.connection, self.context, whole, base_url, before=before)
 
     def own_patients(self, named: list[Resource]) -> list[Resource]:
         """Returns the patients whom the call names, else the account's Patient if the account has exactly one."""

@@ -11,7 +11,7 @@ from creneau_booking.domain.changes import require_transition
 from creneau_booking.domain.patient_elements import HIDDEN_FROM_PROXIES
 from creneau_booking.domain.transitions import BOOKABLE
 from creneau_booking.handlers.manner import Manner
-from creneau_booking.handlers.series import Taken, Wanted
+from creneau_booking.handlers.series import Taken
 from creneau_booking.operations.booking import (
     Desk,
     Session,
@@ -24,7 +24,6 @@ from creneau_booking.operations.definitions import operation_definition, paramet
 from creneau_booking.operations.place import placed, references_to, slots_at
 from creneau_booking.operations.references import id_of
 from creneau_booking.operations.series import (
-    BY_TEMPLATE,
     answer_with_series,
     scope_in,
     sent_series,
@@ -43,7 +42,6 @@ from creneau_booking.operations.subject import (
 )
 from creneau_booking.storage.appointment_mapper import said
 from creneau_booking.storage.people.named_people import with_known_people
-from creneau_booking.storage.series_mapper import template_of, without_series
 from creneau_shared.errors import BadRequest, Conflict, Unprocessable
 from creneau_shared.fhir.rest.exchange import Answer
 from creneau_shared.fhir.rest.operation import Operation, OperationCall
@@ -124,8 +122,8 @@ class BookOperation:
             resource = await session.understood({**_commented(resource, given), "status": "booked"}, resource)
             booked = await self._desk.series.confirm(session.connection, session.context, existing, resource)
             return await answer_with_series(session, Taken(tuple(booked)), created=False)
-        if existing is not None and self._begins_series(existing, subject):
-            return await self._book_asked_series(session, existing, patients, given)
+        if existing is not None and subject.resource is None and self._template_asked(existing) is not None:
+            return await self._book_asked_series(session, existing, patients, given, replaced)
         if existing is not None:
             stored = await self._book_existing(session, existing, subject.resource, patients, given, replaced)
         else:
@@ -145,26 +143,31 @@ class BookOperation:
             return False
         return scope_in(given) != "this"
 
-    def _begins_series(self, existing: Stored, subject: Subject) -> bool:
-        """Whether the call books a series of which nothing is taken yet (`proposed`, `waitlist`)."""
-        resource = self._desk.repository.resource(existing)
-        asked = resource["status"] in ("proposed", "waitlist") and subject.resource is None
-        return asked and template_of(resource) is not None
+    def _template_asked(self, existing: Stored) -> Resource | None:
+        """Returns the template of the series that a stored request asks for, of which nothing is taken yet."""
+        repository = self._desk.repository
+        return repository.series_begun(existing, {**repository.resource(existing), "status": "booked"})
 
     async def _book_asked_series(
-        self, session: Session, asked: Stored, patients: list[Resource], given: OperationInput
+        self,
+        session: Session,
+        asked: Stored,
+        patients: list[Resource],
+        given: OperationInput,
+        replaced: str | None,
     ) -> Answer:
         """Books the whole series that its first appointment (`asked`) asked for."""
-        repository, series = self._desk.repository, self._desk.series
-        resource = _commented(with_patients(repository.resource(asked), patients), given)
-        template = template_of(resource)
+        template = self._template_asked(asked)
         assert template is not None
-        resource = await session.understood({**without_series(resource), "status": "booked"}, resource)
+        stored = self._desk.repository.resource(asked)
+        resource = _commented(with_patients(stored, patients), given)
+        resource = await session.understood({**resource, "status": "booked"}, stored)
         require_a_patient(resource)
         session.require_own(resource)
-        first = Wanted(said(repository.facts(resource).booked(), resource), BY_TEMPLATE)
-        wanted = await series.expand(session.connection, session.context, first, template)
-        taken = await series.take(session.connection, session.context, wanted, template, asked=asked)
+        how = Manner(book=True, replaces=replaced)
+        taken = await self._desk.series.begin(
+            session.connection, session.context, asked, resource, template, how
+        )
         return await answer_with_series(session, taken, created=True)
 
     async def _lock_both(self, session: Session, subject: Subject, given: OperationInput) -> None:

@@ -178,7 +178,8 @@ async def answer_with(
     action = "C" if created else "U"
     await service.audit(session.connection, session.call.request, action, stored)
     for other in session.context.besides:
-        await service.audit(session.connection, session.call.request, "U", other)
+        step = "C" if other.version == 1 else "U"
+        await service.audit(session.connection, session.call.request, step, other)
     extra = {**(headers or {}), "Location": service.location(stored)}
     undecided = stored.id in session.context.undecided
     seen = service.as_shown(session.access, stored)

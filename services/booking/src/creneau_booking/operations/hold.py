@@ -15,7 +15,7 @@ from creneau_booking.operations.booking import (
     refused_for_ihe,
 )
 from creneau_booking.operations.definitions import operation_definition, parameter, returned_visits
-from creneau_booking.operations.series import sent_series, take_series
+from creneau_booking.operations.series import answer_with_series, sent_series, take_series
 from creneau_booking.operations.subject import (
     BARE,
     Subject,
@@ -104,6 +104,12 @@ class HoldOperation:
         """Holds the slots of an appointment that was stored as a request, or holds again one that is held."""
         current = await session.locked(id_)
         resource = self._desk.repository.resource(current)
+        template = self._desk.repository.series_begun(current, {**resource, "status": "pending"})
+        if template is not None:
+            taken = await self._desk.series.begin(
+                session.connection, session.context, current, resource, template
+            )
+            return await answer_with_series(session, taken, created=True)
         stored, until = await self._desk.handlers.holding.hold_on(
             session.connection, session.context, current, resource
         )

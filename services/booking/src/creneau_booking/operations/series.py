@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 
 from creneau_booking.domain.series import Scope
-from creneau_booking.handlers.series import Series, Taken, Wanted
+from creneau_booking.handlers.series import BY_TEMPLATE, Series, Taken, Wanted
 from creneau_booking.operations.booking import Session
 from creneau_booking.operations.references import id_of
 from creneau_booking.operations.subject import (
@@ -19,7 +19,6 @@ from creneau_booking.operations.subject import (
     is_proposal,
 )
 from creneau_booking.storage.series_mapper import (
-    RECURRENCE_TEMPLATE,
     read_scope,
     template_of,
     without_series,
@@ -32,7 +31,6 @@ from creneau_shared.fhir.storage.store import Resource
 
 Prepare = Callable[[Subject], Awaitable[Resource]]
 """Turns a subject into the resource that its operation takes"""
-BY_TEMPLATE = f"Appointment.extension.where(url='{RECURRENCE_TEMPLATE}')"
 
 
 def sent_series(given: OperationInput) -> list[tuple[Subject, str]] | None:

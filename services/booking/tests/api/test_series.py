@@ -411,7 +411,9 @@ class TestAskedFor:
         assert statuses == [of_slots] * self.COUNT + ["free"] * (WEEKS - self.COUNT)
         await require_one_truth(practice.database.pool)
 
-    @pytest.mark.parametrize("way", ["$book", "the patient's $book", "$confirm", "PATCH", "PUT", "answer"])
+    @pytest.mark.parametrize(
+        "way", ["$book", "the patient's $book", "sent to $book", "$confirm", "PATCH", "PUT", "answer"]
+    )
     async def test_booked(
         self,
         callers: Callers,
@@ -425,6 +427,8 @@ class TestAskedFor:
         match way:
             case "$book" | "$confirm":
                 answer = await software.post(f"{path}/{way}", parameters())
+            case "sent to $book":
+                answer = await software.post("Appointment/$book", parameters(appointment=request_))
             case "the patient's $book":
                 answer = await callers.patient(camille).post(f"{path}/$book", parameters())
             case "PATCH":

@@ -11,14 +11,12 @@ from creneau_booking.domain.changes import require_transition
 from creneau_booking.domain.patient_elements import HIDDEN_FROM_PROXIES
 from creneau_booking.domain.transitions import BOOKABLE
 from creneau_booking.handlers.manner import Manner
-from creneau_booking.handlers.series import Taken
+from creneau_booking.handlers.series import BY_TEMPLATE, Taken
 from creneau_booking.operations.booking import (
     Desk,
     Session,
     answer_with,
     checked,
-    in_transaction,
-    refused_for_ihe,
 )
 from creneau_booking.operations.definitions import operation_definition, parameter, returned_visits
 from creneau_booking.operations.place import placed, references_to, slots_at
@@ -37,12 +35,14 @@ from creneau_booking.operations.subject import (
     patients_of,
     require_a_patient,
     subject_of,
+    take_in_transaction,
     with_contained_slots,
     with_patients,
 )
 from creneau_booking.storage.appointment_mapper import said
 from creneau_booking.storage.people.named_people import with_known_people
-from creneau_shared.errors import BadRequest, Conflict, Unprocessable
+from creneau_booking.storage.series_mapper import template_of, with_template
+from creneau_shared.errors import BadRequest, Unprocessable
 from creneau_shared.fhir.rest.exchange import Answer
 from creneau_shared.fhir.rest.operation import Operation, OperationCall
 from creneau_shared.fhir.rest.parameters import OperationInput
@@ -54,17 +54,17 @@ DEFINITION = operation_definition(
     "Book an appointment",
     "Books an appointment that is held, proposed or sent; cancels the one that it replaces.",
     [
-        parameter("appointment-reference", "Reference"),
-        parameter("appt-id", "uri"),
+        parameter("appointment-reference", "Reference", maximum="*"),
+        parameter("appt-id", "uri", maximum="*"),
         parameter("appt-resource", "Resource", maximum="*"),
         parameter("appointment-resource", "Appointment", maximum="*"),
         parameter("appointment", "Appointment", maximum="*"),
         parameter("scope", "code"),
-        parameter("schedule", "Reference"),
+        parameter("schedule", "Reference", maximum="*"),
         parameter("cancelled-appt-id", "uri"),
         parameter("patient-id", "uri", maximum="*"),
         parameter("patient-reference", "Reference", maximum="*"),
-        parameter("patient-resource", "Patient"),
+        parameter("patient-resource", "Patient", maximum="*"),
         parameter("comment", "string"),
         returned_visits(),
     ],
@@ -84,17 +84,14 @@ class BookOperation:
         return Operation(DEFINITION, self.handle, keyed=True, creates=True)
 
     async def handle(self, call: OperationCall) -> Answer:
-        given = OperationInput.of(call.request, bare=BARE, read_as=with_contained_slots)
-        try:
-            return await in_transaction(call, self._desk, "c", given, self._book)
-        except Conflict as conflict:
-            if given.names & {"appointment-reference", "appointment-resource"}:
-                return refused_for_ihe(conflict, call)
-            raise
+        given = OperationInput.of(
+            call.request, bare=BARE, read_as=with_contained_slots, definition=DEFINITION
+        )
+        return await take_in_transaction(call, self._desk, given, self._book)
 
     async def _book(self, session: Session, given: OperationInput) -> Answer:
         series = sent_series(given) if session.call.id is None else None
-        if series is not None:
+        if series is not None and not await self._is_request_for(session, series):
             patients = await patients_of(session, given)
             first_id = new_id()
             hidden = any(_is_labelled(one.resource) for one, _ in series)
@@ -133,6 +130,12 @@ class BookOperation:
                 session.connection, session.context, resource, replaces=replaced, own_id=own_id
             )
         return await answer_with(session, stored, created=existing is None, wants_bundle=subject.wants_bundle)
+
+    @staticmethod
+    async def _is_request_for(session: Session, series: list[tuple[Subject, str]]) -> bool:
+        """Whether a series is sent as the stored request for it: by a template, in an Appointment whose id is known."""
+        id_ = (series[0][0].resource or {}).get("id")
+        return series[0][1] == BY_TEMPLATE and isinstance(id_, str) and await session.visible(id_)
 
     async def _is_held_series(
         self, session: Session, existing: Stored, subject: Subject, given: OperationInput
@@ -206,6 +209,9 @@ class BookOperation:
             sent = await session.understood(sent, stored)
         if sent is None or sent["status"] in ("proposed", "pending"):
             resource = with_patients(stored, patients)
+            template = template_of(sent or {})
+            if template is not None and template_of(stored) is None:
+                resource = with_template(resource, template)
             require_transition(before.status, "booked", by_patient=session.context.patient_ids is not None)
             resource = await self._at_another_time(session, _commented(resource, given), sent, before, given)
             resource = {**resource, "status": "booked"}

@@ -16,7 +16,7 @@ from creneau_booking.storage.people.patients import is_born_and_named_as, with_i
 from creneau_booking.storage.slots import SlotStore
 from creneau_shared.clock import shown
 from creneau_shared.database.pool import Connection
-from creneau_shared.errors import Conflict, Gone, Issue, NotFound, Unprocessable
+from creneau_shared.errors import CreneauError, Gone, Issue, NotFound, Unprocessable
 from creneau_shared.fhir.json import dumps, loads
 from creneau_shared.fhir.outcome import operation_outcome
 from creneau_shared.fhir.rest.exchange import Answer, http_date
@@ -219,13 +219,13 @@ def _until_entry(session: Session, stored: Stored) -> Entry:
     return outcome_entry(dumps(operation_outcome([issue], session.call.request.language)))
 
 
-def refused_for_ihe(conflict: Conflict, call: OperationCall) -> Answer:
+def refused_for_ihe(refusal: CreneauError, call: OperationCall) -> Answer:
     """Returns IHE's refusal: a Bundle that holds only a fatal OperationOutcome (ITI-116 §4.2.2)."""
     issues = [
         Issue(
             "not-found", issue.fr, issue.en, issue.expression, "fatal", issue.details_code, issue.diagnostics
         )
-        for issue in conflict.issues
+        for issue in refusal.issues
     ]
     outcome = dumps(operation_outcome(issues, call.request.language))
     return Answer(200, write_bundle("searchset", [outcome_entry(outcome)], total=0))

@@ -38,7 +38,7 @@ class ConfirmOperation:
         return Operation(DEFINITION, self.handle, keyed=True)
 
     async def handle(self, call: OperationCall) -> Answer:
-        given = OperationInput.of(call.request, bare="appointment")
+        given = OperationInput.of(call.request, bare="appointment", definition=DEFINITION)
         return await in_transaction(call, self._desk, "u", given, self._confirm)
 
     async def _confirm(self, session: Session, given: OperationInput) -> Answer:

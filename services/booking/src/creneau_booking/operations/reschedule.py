@@ -54,7 +54,9 @@ class RescheduleOperation:
         return Operation(DEFINITION, self.handle, keyed=True)
 
     async def handle(self, call: OperationCall) -> Answer:
-        given = OperationInput.of(call.request, bare=BARE, read_as=with_contained_slots)
+        given = OperationInput.of(
+            call.request, bare=BARE, read_as=with_contained_slots, definition=DEFINITION
+        )
         return await in_transaction(call, self._desk, "u", given, self._move)
 
     async def _move(self, session: Session, given: OperationInput) -> Answer:

@@ -34,7 +34,10 @@ Prepare = Callable[[Subject], Awaitable[Resource]]
 
 
 def sent_series(given: OperationInput) -> list[tuple[Subject, str]] | None:
-    """Returns the appointments of the series that a call sends, each with its place in the input; None if it sends none."""
+    """Returns the appointments of the series that a call sends, each with its place in the input; None if it sends none, or
+    one that is stored (`subject_of`)."""
+    if any(not is_proposal(id_of(reference)) for reference in given.references(*REFERENCE_NAMES)):
+        return None
     sent = list(_sent(given))
     if len(sent) == 1 and sent[0][0].resource is not None and template_of(sent[0][0].resource) is not None:
         return [(sent[0][0], BY_TEMPLATE)]
@@ -63,8 +66,7 @@ def _sent(given: OperationInput) -> Iterator[tuple[Subject, str]]:
     for name in REFERENCE_NAMES:
         proposals = [id_of(reference) for reference in given.references(name)]
         for index, id_ in enumerate(proposals):
-            if is_proposal(id_):
-                yield Subject(id_, None, False), f"Parameters.parameter.where(name='{name}')[{index}]"
+            yield Subject(id_, None, False), f"Parameters.parameter.where(name='{name}')[{index}]"
 
 
 def _is_bundle(value: object) -> bool:

@@ -396,7 +396,8 @@ class TestAskedFor:
         wanted = first_of(agenda, camille, template=weekly(self.COUNT))
         stored = await callers.software().post("Appointment", {**wanted, "status": "proposed"})
         assert stored.status_code == 201, stored.text
-        return stored.json()
+        found: Resource = stored.json()
+        return found
 
     async def require_whole(
         self, callers: Callers, practice: Practice, agenda: Agenda, id_: str, status: str, of_slots: str

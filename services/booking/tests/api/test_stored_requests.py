@@ -53,7 +53,8 @@ async def asked(caller: Caller, agenda: Agenda, patient: str, **members: Any) ->
     request = appointment("proposed", slots=agenda.slots[:1], patient=patient, actors=[agenda.practitioner])
     stored = await caller.post("Appointment", {**request, **members})
     assert stored.status_code == 201, stored.text
-    return stored.json()
+    found: Resource = stored.json()
+    return found
 
 
 def timed(agenda: Agenda, index: int = 0) -> Resource:

@@ -54,10 +54,11 @@ class OperationInput:
                     code="structure",
                 )
         given = OperationInput(entries, request.base_url)
-        given._refuse_repeated(definition)
+        given.refuse_repeated(definition)
         return given
 
-    def _refuse_repeated(self, definition: Resource) -> None:
+    def refuse_repeated(self, definition: Resource) -> None:
+        """BadRequest for a parameter that is given more often than an OperationDefinition allows (`max` 1)."""
         once = {p["name"] for p in definition.get("parameter", ()) if p["use"] == "in" and p["max"] == "1"}
         often = Counter(_plain(name) for name, _ in self._entries)
         for name in sorted(name for name in once if often[name] > 1):

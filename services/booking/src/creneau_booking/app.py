@@ -86,6 +86,12 @@ NAMES = names_in({"Practitioner": "practitioner", "Organization": "organization"
 
 def create_handlers(settings: BookingSettings) -> tuple[AppointmentRepository, AppointmentHandlers]:
     """Makes the commands on appointments, for the API and for the worker alike."""
+    repository, handlers, _ = create_commands(settings)
+    return repository, handlers
+
+
+def create_commands(settings: BookingSettings) -> tuple[AppointmentRepository, AppointmentHandlers, Series]:
+    """Makes the commands on appointments and on series of them."""
     base = settings.public_base_url.rstrip("/")
     repository = AppointmentRepository(
         GenericStore(
@@ -103,15 +109,11 @@ def create_handlers(settings: BookingSettings) -> tuple[AppointmentRepository, A
         settings.holds_per_client_max,
         timedelta(seconds=settings.confirmation_deadline_s),
     )
-    return repository, AppointmentHandlers(repository, holds, quotas_of(settings), settings.patience)
-
-
-def create_series(
-    settings: BookingSettings, repository: AppointmentRepository, handlers: AppointmentHandlers
-) -> Series:
-    """Makes the commands on series."""
+    handlers = AppointmentHandlers(repository, holds, quotas_of(settings), settings.patience)
     limits = SeriesLimits(settings.series_occurrences_max, settings.series_occurrences_per_patient_max)
-    return Series(repository, handlers, limits)
+    series = Series(repository, handlers, limits)
+    handlers.series = handlers.holding.series = series
+    return repository, handlers, series
 
 
 def quotas_of(settings: BookingSettings) -> Quotas:
@@ -124,8 +126,7 @@ def create_stores(settings: BookingSettings) -> Stores:
     base = settings.public_base_url.rstrip("/")
     related_persons = RelatedPersonStore(base)
     people = People(related_persons, quotas_of(settings))
-    repository, handlers = create_handlers(settings)
-    series = create_series(settings, repository, handlers)
+    repository, handlers, series = create_commands(settings)
     return Stores(
         slots=SlotStore(base),
         schedules=ScheduleStore(base, create_openings(settings)),

@@ -189,7 +189,6 @@ async def test_what_stands_on_another_server_is_nothing_of_ours(
     moved = {**one, "slot": [ref(slot)], **timed}
     calls: dict[str, Resource] = {
         f"Appointment/{one['id']}/$reschedule": parameters(slot=ref(slot)),
-        "Appointment/$reschedule": parameters(appointment=moved),
         "Appointment/$cancel": parameters(appointment=ref(f"{ELSEWHERE}/Appointment/{one['id']}")),
         "Appointment/$confirm": parameters(appointment=ref(f"{ELSEWHERE}/Appointment/{one['id']}")),
         "Appointment/$book": parameters(appt_resource=wanted, schedule=ref(diary)),
@@ -204,6 +203,10 @@ async def test_what_stands_on_another_server_is_nothing_of_ours(
     for path, body in calls.items():
         answer = await software.post(path, body)
         assert (answer.status_code, code(answer)) == (422, "foreign-reference"), (path, answer.text)
+    # In an Appointment, a slot is named as in one that is created.
+    for path in ("Appointment/$reschedule", "Appointment/$book"):
+        answer = await software.post(path, parameters(appointment=moved))
+        assert (answer.status_code, code(answer)) == (422, "unknown-slot"), (path, answer.text)
     assert await practice.slot_statuses(agenda.slots[:2]) == ["busy", "free"]
 
 

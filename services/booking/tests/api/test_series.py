@@ -386,6 +386,123 @@ class TestChanging:
         assert (refused.status_code, code(refused)) == (422, "series-scope")
 
 
+class TestAskedFor:
+    """A stored request for a series becomes all of it, or nothing, by whatever takes its time."""
+
+    COUNT = 4
+
+    @pytest.fixture
+    async def request_(self, callers: Callers, agenda: Agenda, camille: str) -> Resource:
+        wanted = first_of(agenda, camille, template=weekly(self.COUNT))
+        stored = await callers.software().post("Appointment", {**wanted, "status": "proposed"})
+        assert stored.status_code == 201, stored.text
+        found: Resource = stored.json()
+        return found
+
+    async def require_whole(
+        self, callers: Callers, practice: Practice, agenda: Agenda, id_: str, status: str, of_slots: str
+    ) -> None:
+        first = (await callers.software().get(f"Appointment/{id_}")).json()
+        assert [e["url"] for e in first["extension"]].count(RECURRENCE_TEMPLATE) == 1
+        [identifier] = [i["value"] for i in first["identifier"] if i["system"] == SERIES]
+        found = resources(await callers.software().get("Appointment", identifier=f"{SERIES}|{identifier}"))
+        assert {one["status"] for one in found} == {status}
+        assert sorted(said(one, RECURRENCE_ID) for one in found) == list(range(1, self.COUNT + 1))
+        statuses = await practice.slot_statuses(agenda.slots[::2])
+        assert statuses == [of_slots] * self.COUNT + ["free"] * (WEEKS - self.COUNT)
+        await require_one_truth(practice.database.pool)
+
+    @pytest.mark.parametrize(
+        "way", ["$book", "the patient's $book", "sent to $book", "$confirm", "PATCH", "PUT", "answer"]
+    )
+    async def test_booked(
+        self,
+        callers: Callers,
+        practice: Practice,
+        agenda: Agenda,
+        camille: str,
+        request_: Resource,
+        way: str,
+    ) -> None:
+        software, path = callers.software(), f"Appointment/{request_['id']}"
+        match way:
+            case "$book" | "$confirm":
+                answer = await software.post(f"{path}/{way}", parameters())
+            case "sent to $book":
+                answer = await software.post("Appointment/$book", parameters(appointment=request_))
+            case "the patient's $book":
+                answer = await callers.patient(camille).post(f"{path}/$book", parameters())
+            case "PATCH":
+                booked: Resource = {"op": "replace", "path": "/status", "value": "booked"}
+                answer = await software.patch(path, [booked])
+            case "PUT":
+                answer = await software.put(path, {**request_, "status": "booked"})
+            case _:
+                accepted = {
+                    "resourceType": "AppointmentResponse",
+                    "appointment": ref(path),
+                    "actor": ref(agenda.practitioner),
+                    "participantStatus": "accepted",
+                }
+                answer = await software.post("AppointmentResponse", accepted)
+        assert answer.status_code in (200, 201), answer.text
+        await self.require_whole(callers, practice, agenda, request_["id"], "booked", "busy")
+
+    @pytest.mark.parametrize("way", ["$hold", "PUT"])
+    async def test_held(
+        self, callers: Callers, practice: Practice, agenda: Agenda, request_: Resource, way: str
+    ) -> None:
+        software, path = callers.software(), f"Appointment/{request_['id']}"
+        if way == "$hold":
+            held = await software.post(f"{path}/$hold", parameters())
+            assert held.json()["total"] == self.COUNT
+            assert "expires" in held.headers
+        else:
+            held = await software.put(path, {**request_, "status": "pending"})
+        assert held.status_code in (200, 201), held.text
+        await self.require_whole(callers, practice, agenda, request_["id"], "pending", "busy-tentative")
+        booked = await software.post(f"{path}/$book", parameters())
+        assert (booked.status_code, booked.json()["total"]) == (200, self.COUNT)
+        await self.require_whole(callers, practice, agenda, request_["id"], "booked", "busy")
+
+    @pytest.mark.parametrize("whose", ["practice", "patient"])
+    async def test_written_as_pending(
+        self, callers: Callers, practice: Practice, agenda: Agenda, camille: str, whose: str
+    ) -> None:
+        """A practice's waits without an end; a patient's is a hold."""
+        caller = callers.software() if whose == "practice" else callers.patient(camille)
+        wanted = {**first_of(agenda, camille, template=weekly(self.COUNT)), "status": "pending"}
+        stored = await caller.post("Appointment", wanted)
+        assert stored.status_code == 201, stored.text
+        assert ("expires" in stored.headers) == (whose == "patient")
+        await self.require_whole(callers, practice, agenda, stored.json()["id"], "pending", "busy-tentative")
+
+    async def test_written_again_where_it_was_deleted(
+        self, callers: Callers, practice: Practice, agenda: Agenda, request_: Resource
+    ) -> None:
+        software, path = callers.software(), f"Appointment/{request_['id']}"
+        assert (await software.delete(path)).status_code == 204
+        again = await software.put(path, {**request_, "status": "booked"})
+        assert again.status_code in (200, 201), again.text
+        await self.require_whole(callers, practice, agenda, request_["id"], "booked", "busy")
+
+    @pytest.mark.parametrize("way", ["$confirm", "$hold", "PATCH"])
+    async def test_one_that_cannot_be_had_is_named_and_nothing_is_taken(
+        self, callers: Callers, practice: Practice, agenda: Agenda, request_: Resource, way: str
+    ) -> None:
+        software, path = callers.software(), f"Appointment/{request_['id']}"
+        other = await practice.new_patient()
+        assert (await software.post("Appointment", first_of(agenda, other, week=2))).status_code == 201
+        if way == "PATCH":
+            booked: Resource = {"op": "replace", "path": "/status", "value": "booked"}
+            refused = await software.patch(path, [booked])
+        else:
+            refused = await software.post(f"{path}/{way}", parameters())
+        assert (refused.status_code, code(refused)) == (409, "slot-taken"), refused.text
+        assert "3" in refused.json()["issue"][0]["diagnostics"]
+        assert (await practice.slot_statuses(agenda.slots[::2])).count("free") == WEEKS - 1
+
+
 async def test_of_two_series_that_meet_one_wins_whole(callers: Callers, practice: Practice) -> None:
     """Many at once, each sharing one occurrence with its rival: never half of one, nobody waits in a circle."""
     people = [await practice.new_patient() for _ in range(8)]

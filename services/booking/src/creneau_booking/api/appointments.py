@@ -6,17 +6,18 @@ from collections.abc import Sequence
 
 from creneau_booking.domain.changes import is_moved
 from creneau_booking.domain.refusals.series import ScopeUnfit
-from creneau_booking.domain.status import SLOT_STATUS_OF, claims
+from creneau_booking.domain.status import claims
 from creneau_booking.handlers.appointments import AppointmentHandlers
-from creneau_booking.handlers.series import Series, Wanted
-from creneau_booking.storage.agendas.slots_of_agendas import period_of
+from creneau_booking.handlers.manner import PLAINLY
+from creneau_booking.handlers.series import BY_TEMPLATE, Series, Wanted
 from creneau_booking.storage.appointments import AppointmentRepository
 from creneau_booking.storage.choreography import appointment_moved_by_itself, is_on_its_way, onto
 from creneau_booking.storage.fellow_patients import with_unseen
-from creneau_booking.storage.series_mapper import RECURRENCE_TEMPLATE, scope_of, template_of, without_series
+from creneau_booking.storage.known_references import with_time_of_slots
+from creneau_booking.storage.series_mapper import scope_of, without_series
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.json import loads
-from creneau_shared.fhir.rest.exchange import http_date, json_object
+from creneau_shared.fhir.rest.exchange import http_date
 from creneau_shared.fhir.storage.store import HistoryQuery, Resource, Stored, WriteContext
 
 
@@ -59,8 +60,8 @@ class AppointmentStore:
     async def create(
         self, connection: Connection, context: WriteContext, resource: Resource, id_: str | None = None
     ) -> Stored:
-        template = template_of(resource)
-        if template is not None and resource["status"] == "booked":
+        template = self._repository.series_begun(None, resource)
+        if template is not None:
             return await self._create_series(connection, context, resource, template, id_)
         if _is_hold(context, resource):
             stored, until = await self._handlers.holding.begin(connection, context, resource, id_)
@@ -76,11 +77,14 @@ class AppointmentStore:
         template: Resource,
         id_: str | None,
     ) -> Stored:
-        """Books the whole series or nothing. Returns its first appointment; the others go to `context.besides`."""
-        first = Wanted(without_series(resource), f"Appointment.extension.where(url='{RECURRENCE_TEMPLATE}')")
+        """Takes the whole series or nothing. Returns its first appointment; the others go to `context.besides`."""
+        first = Wanted(without_series(resource), BY_TEMPLATE)
         wanted = await self._series.expand(connection, context, first, template)
-        taken = await self._series.take(connection, context, wanted, template, first_id=id_)
+        hold = _is_hold(context, resource)
+        taken = await self._series.take(connection, context, wanted, template, hold=hold, first_id=id_)
         context.besides.extend(taken.stored[1:])
+        if taken.until is not None:
+            context.answer["Expires"] = http_date(taken.until)
         return self._until(context, taken.stored[0])
 
     def _until(self, context: WriteContext, stored: Stored) -> Stored:
@@ -95,7 +99,7 @@ class AppointmentStore:
         self, connection: Connection, context: WriteContext, current: Stored, resource: Resource
     ) -> Stored:
         if current.deleted:
-            return self._until(context, await self._handlers.restore(connection, context, current, resource))
+            return self._until(context, await self._restore(connection, context, current, resource))
         if context.patient_ids is not None and current.content is not None:
             resource = with_unseen(context.patient_ids, resource, loads(current.content))
         scope, resource = scope_of(resource)
@@ -113,22 +117,17 @@ class AppointmentStore:
             return stored
         return self._until(context, await self._handlers.change(connection, context, current, resource))
 
+    async def _restore(
+        self, connection: Connection, context: WriteContext, deleted: Stored, resource: Resource
+    ) -> Stored:
+        template = self._repository.series_begun(None, resource)
+        if template is None:
+            return await self._handlers.restore(connection, context, deleted, resource)
+        return await self._series.book(connection, context, deleted, resource, template, PLAINLY)
+
     async def completed(self, connection: Connection, patched: Resource) -> Resource:
         """Adds the start and end of the slots to a request that a patch gives slots (Oracle: status and slot together)."""
-        slots, status = patched.get("slot"), patched.get("status")
-        if (
-            "start" in patched
-            or "end" in patched
-            or not isinstance(slots, list)
-            or status not in SLOT_STATUS_OF
-        ):
-            return patched
-        named = [str(json_object(slot).get("reference", "")).rpartition("/")[2] for slot in slots]
-        period = await period_of(connection, named)
-        if period is None:
-            return patched
-        start, end = (moment.strftime("%Y-%m-%dT%H:%M:%SZ") for moment in period)
-        return {**patched, "start": start, "end": end}
+        return await with_time_of_slots(connection, patched)
 
     async def rebased(
         self, connection: Connection, current: Stored, version: int, resource: Resource | None

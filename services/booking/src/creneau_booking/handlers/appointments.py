@@ -25,6 +25,7 @@ from creneau_booking.domain.transitions import MOVABLE, TRANSITIONS, told
 from creneau_booking.domain.waiting import Patience
 from creneau_booking.handlers.access import require_changeable, require_known_patients
 from creneau_booking.handlers.asking import ask_practice, keep_asking
+from creneau_booking.handlers.beginning import Beginning
 from creneau_booking.handlers.claiming import Claiming
 from creneau_booking.handlers.exchange import Exchange
 from creneau_booking.handlers.expiry import HoldExpiry
@@ -46,8 +47,6 @@ from creneau_booking.storage.appointment_mapper import with_reason_in_code, with
 from creneau_booking.storage.appointments import AppointmentRepository, Whose
 from creneau_booking.storage.holds import Hold, forget_hold, hold_of
 from creneau_booking.storage.known_references import with_known_references
-from creneau_booking.storage.people.named_people import with_known_people
-from creneau_booking.storage.slot_references import with_known_slots
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.storage.store import Resource, Stored, WriteContext
 
@@ -81,7 +80,9 @@ class Heard:
 
 
 class AppointmentHandlers:
-    """The commands on appointments. Stateless; one a process."""
+    """The commands on appointments. Stateless; one a process. A request for a series becomes all of it (`series`)."""
+
+    series: Beginning
 
     def __init__(
         self, repository: AppointmentRepository, holds: HoldPolicy, quotas: Quotas, patience: Patience
@@ -127,12 +128,18 @@ class AppointmentHandlers:
         return stored
 
     async def restore(
-        self, connection: Connection, context: WriteContext, deleted: Stored, resource: Resource
+        self,
+        connection: Connection,
+        context: WriteContext,
+        deleted: Stored,
+        resource: Resource,
+        *,
+        place: InSeries = ALONE,
     ) -> Stored:
         """Stores an appointment under the id of a deleted one, and takes what a new one would take."""
         resource = await self._understood(connection, context, resource)
         resource, wanted = self._repository.new(resource, deleted.id, deleted.version + 1)
-        after, whose = await self._begin(connection, context, resource, wanted)
+        after, whose = await self._begin(connection, context, resource, place.of(wanted))
         stored = await self._repository.update(connection, context, deleted, resource, after, whose)
         await self._tell_begun(connection, context, after, whose)
         return stored
@@ -188,13 +195,17 @@ class AppointmentHandlers:
         resource: Resource,
         how: Manner = PLAINLY,
     ) -> Stored:
-        """Stores the next version of a locked appointment; gives back and takes time as the change requires."""
+        """Stores the next version of a locked appointment; gives back and takes time as the change requires. A request for a
+        series that is to take its time becomes the whole series: the first is returned."""
+        template = self._repository.series_begun(current, resource)
+        if template is not None and how.place is ALONE:
+            return await self.series.book(connection, context, current, resource, template, how)
         if context.patient_ids is not None:
             resource, words = with_reason_in_code(resource)
             how = replace(how, note=how.note or words)
         change = await self._hear(connection, context, current, resource, how)
         before = change.before
-        after = await self._next(connection, context, change, how)
+        after = how.place.of(await self._next(connection, context, change, how))
         replacing = after.replacing(how.replaces)
         await self._in_place_of.require_as_hidden(connection, context, before, replacing)
         moved = changes.is_moved(before, after)
@@ -238,13 +249,9 @@ class AppointmentHandlers:
         """Completes the wanted version, and refuses changes that this caller may not make."""
         said_before = self._repository.resource(current)
         before = self._repository.stored_facts(current)
-        if resource.get("slot") != said_before.get("slot"):
-            resource = await with_known_slots(connection, context, resource, self._repository.base_url)
-        people = said_before["participant"]
-        if resource.get("participant") != people:
-            resource = await with_known_people(
-                connection, context, resource, self._repository.base_url, before=people
-            )
+        resource = await with_known_references(
+            connection, context, resource, self._repository.base_url, before=said_before
+        )
         after = self._repository.next(current, resource)
         resource = heard(context, said_before, before, resource, after, moving=how.move)
         after = self._repository.next(current, resource)

@@ -10,6 +10,7 @@ from creneau_booking.domain.appointment import Appointment
 from creneau_booking.domain.events import AppointmentEvent
 from creneau_booking.domain.refusals.waiting import OfferNotMovable
 from creneau_booking.domain.transitions import TRANSITIONS
+from creneau_booking.handlers.beginning import Beginning
 from creneau_booking.handlers.exchange import Exchange
 from creneau_booking.handlers.hold_policy import HoldPolicy
 from creneau_booking.handlers.in_place_of import InPlaceOf
@@ -25,7 +26,9 @@ from creneau_shared.fhir.storage.store import Resource, Stored, WriteContext
 
 
 class Holding:
-    """Begins and extends holds."""
+    """Begins and extends holds. A request for a series is held as a whole (`series`)."""
+
+    series: Beginning
 
     def __init__(
         self, repository: AppointmentRepository, word: OwnWord, exchange: Exchange, policy: HoldPolicy
@@ -66,15 +69,28 @@ class Holding:
         return stored, until
 
     async def hold_on(
-        self, connection: Connection, context: WriteContext, current: Stored, resource: Resource
+        self,
+        connection: Connection,
+        context: WriteContext,
+        current: Stored,
+        resource: Resource,
+        *,
+        place: InSeries = ALONE,
     ) -> tuple[Stored, datetime]:
-        """Begins a hold for a locked request, or extends its hold. Returns the appointment, and the end of the hold."""
+        """Begins a hold for a locked request, or extends its hold. Returns the appointment, and the end of the hold. A request
+        for a series is held as a whole: the first is returned."""
+        template = self._repository.series_begun(current, {**resource, "status": "pending"})
+        if template is not None and place is ALONE:
+            return await self.series.hold(connection, context, current, resource, template)
         before = self._repository.stored_facts(current)
         changes.require_transition(before.status, "pending", by_patient=context.patient_ids is not None)
         if before.is_offer:
             raise OfferNotMovable
         until = context.now + self._policy.duration
         said_before = self._repository.resource(current)
+        resource = await with_known_references(
+            connection, context, resource, self._repository.base_url, before=said_before
+        )
         resource = heard(context, said_before, before, resource, self._repository.next(current, resource))
         resource = {**resource, "status": "pending"}
         after = self._repository.next(current, resource)
@@ -83,7 +99,7 @@ class Holding:
         hold = await hold_of(connection, current.id) if before.status == "pending" else None
         change = Change(said_before, before, resource, after, hold, moving=False)
         resource = await self._word.hear_hold(connection, context, change)
-        after = self._repository.next(current, resource)
+        after = place.of(self._repository.next(current, resource))
         whose, extensions = NOBODY_ELSE, 0
         if TRANSITIONS[before.status, "pending"].time == "takes":
             reach = await self._exchange.reach(connection, context, after, holding=True)

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from creneau_booking.domain.appointment import Appointment
 from creneau_booking.domain.events import Actor
+from creneau_booking.handlers.in_series import ALONE, InSeries
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +21,8 @@ class Manner:
     """`$book`: everyone in the booked appointment has accepted"""
     with_series: bool = False
     """all appointments of its series change in the same way"""
+    place: InSeries = ALONE
+    """its place in the series that begins with the change"""
     replaces: str | None = None
     """the id of the appointment that was cancelled for it"""
     replaced_by: str | None = None

@@ -28,11 +28,11 @@ from creneau_booking.domain.status import ENDED, claims
 from creneau_booking.handlers.appointments import AppointmentHandlers
 from creneau_booking.handlers.in_place_of import InPlaceOf
 from creneau_booking.handlers.in_series import InSeries
-from creneau_booking.handlers.manner import Manner
+from creneau_booking.handlers.manner import PLAINLY, Manner
 from creneau_booking.handlers.telling import told_together
 from creneau_booking.storage import series_mapper as mapper
 from creneau_booking.storage.actions import account_key, await_account, patient_key
-from creneau_booking.storage.appointment_mapper import labelled
+from creneau_booking.storage.appointment_mapper import labelled, said
 from creneau_booking.storage.appointments import AppointmentRepository
 from creneau_booking.storage.availability.actors import resolve
 from creneau_booking.storage.known_references import with_known_references
@@ -51,6 +51,8 @@ from creneau_shared.ids import new_id
 from creneau_shared.refusal import Refusal
 
 _WHEN = ("start", "end", "slot")
+BY_TEMPLATE = f"Appointment.extension.where(url='{mapper.RECURRENCE_TEMPLATE}')"
+"""where the request says how the series recurs"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +117,60 @@ class Series:
 
     # -- taking ----------------------------------------------------------------------------------------------
 
+    async def book(
+        self,
+        connection: Connection,
+        context: WriteContext,
+        asked: Stored,
+        resource: Resource,
+        template: Resource,
+        how: Manner,
+    ) -> Stored:
+        """See `Beginning`."""
+        taken = await self.begin(connection, context, asked, resource, template, how)
+        context.besides.extend(taken.stored[1:])
+        return taken.stored[0]
+
+    async def hold(
+        self,
+        connection: Connection,
+        context: WriteContext,
+        asked: Stored,
+        resource: Resource,
+        template: Resource,
+    ) -> tuple[Stored, datetime]:
+        """See `Beginning`."""
+        taken = await self.begin(connection, context, asked, resource, template)
+        assert taken.until is not None
+        context.besides.extend(taken.stored[1:])
+        return taken.stored[0], taken.until
+
+    async def begin(
+        self,
+        connection: Connection,
+        context: WriteContext,
+        asked: Stored,
+        resource: Resource,
+        template: Resource,
+        how: Manner | None = None,
+    ) -> Taken:
+        """Takes the whole series that a stored request (locked) asks for; `resource`: its next version. Without `how`, all of
+        it is held."""
+        resource = mapper.without_series(resource)
+        if how is not None and how.book:
+            resource = said(self._repository.facts(resource).booked(), resource)
+        wanted = await self.expand(connection, context, Wanted(resource, BY_TEMPLATE), template)
+        return await self.take(
+            connection,
+            context,
+            wanted,
+            template,
+            hold=how is None,
+            replaces=how.replaces if how is not None else None,
+            asked=asked,
+            how=how or PLAINLY,
+        )
+
     async def expand(
         self, connection: Connection, context: WriteContext, first: Wanted, template: Resource
     ) -> list[Wanted]:
@@ -156,11 +212,12 @@ class Series:
         replaces: str | None = None,
         first_id: str | None = None,
         asked: Stored | None = None,
+        how: Manner = PLAINLY,
     ) -> Taken:
         """Books or holds all of these appointments; refuses all, naming the one, if one of them cannot be taken.
 
         `first_id`: a generated id for the first one, which `replaces` a cancelled appointment (id); `asked`: the first one
-        is this stored request, locked.
+        is this stored request, locked, which becomes it as `how` says.
         """
         most = self._limits.most(by_patient=context.patient_ids is not None)
         if len(wanted) > most:
@@ -180,14 +237,23 @@ class Series:
             )
             with _naming(one, len(planned)), told_together(series, told):
                 if asked is not None and not taken:
-                    assert place.occurrence is not None
-                    resource = mapper.with_occurrence(one.resource, place.occurrence)
-                    stored = await self._handlers.change(
-                        connection, context, asked, resource, Manner(book=True)
-                    )
+                    assert template is not None
+                    resource = mapper.with_template(one.resource, template)
+                    if asked.deleted:
+                        stored = await self._handlers.restore(
+                            connection, context, asked, resource, place=place
+                        )
+                    elif hold:
+                        stored, until = await self._handlers.holding.hold_on(
+                            connection, context, asked, resource, place=place
+                        )
+                    else:
+                        stored = await self._handlers.change(
+                            connection, context, asked, resource, replace(how, place=place)
+                        )
                 elif hold:
                     stored, until = await self._handlers.holding.begin(
-                        connection, context, one.resource, place=place
+                        connection, context, one.resource, None if taken else first_id, place=place
                     )
                 else:
                     stored = await self._handlers.create(

@@ -11,19 +11,17 @@ from creneau_booking.domain.changes import require_transition
 from creneau_booking.domain.patient_elements import HIDDEN_FROM_PROXIES
 from creneau_booking.domain.transitions import BOOKABLE
 from creneau_booking.handlers.manner import Manner
-from creneau_booking.handlers.series import Taken, Wanted
+from creneau_booking.handlers.series import BY_TEMPLATE, Taken
 from creneau_booking.operations.booking import (
     Desk,
     Session,
     answer_with,
     checked,
-    in_transaction,
-    refused_for_ihe,
 )
 from creneau_booking.operations.definitions import operation_definition, parameter, returned_visits
+from creneau_booking.operations.place import placed, references_to, slots_at
 from creneau_booking.operations.references import id_of
 from creneau_booking.operations.series import (
-    BY_TEMPLATE,
     answer_with_series,
     scope_in,
     sent_series,
@@ -37,16 +35,14 @@ from creneau_booking.operations.subject import (
     patients_of,
     require_a_patient,
     subject_of,
+    take_in_transaction,
     with_contained_slots,
     with_patients,
 )
-from creneau_booking.storage.agendas.slots_of_agendas import slots_between
 from creneau_booking.storage.appointment_mapper import said
 from creneau_booking.storage.people.named_people import with_known_people
-from creneau_booking.storage.series_mapper import template_of, without_series
-from creneau_shared.errors import BadRequest, Conflict, Unprocessable
-from creneau_shared.fhir.datatypes import instant_of
-from creneau_shared.fhir.json import loads
+from creneau_booking.storage.series_mapper import template_of, with_template
+from creneau_shared.errors import BadRequest, Unprocessable
 from creneau_shared.fhir.rest.exchange import Answer
 from creneau_shared.fhir.rest.operation import Operation, OperationCall
 from creneau_shared.fhir.rest.parameters import OperationInput
@@ -58,17 +54,17 @@ DEFINITION = operation_definition(
     "Book an appointment",
     "Books an appointment that is held, proposed or sent; cancels the one that it replaces.",
     [
-        parameter("appointment-reference", "Reference"),
-        parameter("appt-id", "uri"),
+        parameter("appointment-reference", "Reference", maximum="*"),
+        parameter("appt-id", "uri", maximum="*"),
         parameter("appt-resource", "Resource", maximum="*"),
         parameter("appointment-resource", "Appointment", maximum="*"),
         parameter("appointment", "Appointment", maximum="*"),
         parameter("scope", "code"),
-        parameter("schedule", "Reference"),
+        parameter("schedule", "Reference", maximum="*"),
         parameter("cancelled-appt-id", "uri"),
         parameter("patient-id", "uri", maximum="*"),
         parameter("patient-reference", "Reference", maximum="*"),
-        parameter("patient-resource", "Patient"),
+        parameter("patient-resource", "Patient", maximum="*"),
         parameter("comment", "string"),
         returned_visits(),
     ],
@@ -88,17 +84,14 @@ class BookOperation:
         return Operation(DEFINITION, self.handle, keyed=True, creates=True)
 
     async def handle(self, call: OperationCall) -> Answer:
-        given = OperationInput.of(call.request, bare=BARE, read_as=with_contained_slots)
-        try:
-            return await in_transaction(call, self._desk, "c", given, self._book)
-        except Conflict as conflict:
-            if given.names & {"appointment-reference", "appointment-resource"}:
-                return refused_for_ihe(conflict, call)
-            raise
+        given = OperationInput.of(
+            call.request, bare=BARE, read_as=with_contained_slots, definition=DEFINITION
+        )
+        return await take_in_transaction(call, self._desk, given, self._book)
 
     async def _book(self, session: Session, given: OperationInput) -> Answer:
         series = sent_series(given) if session.call.id is None else None
-        if series is not None:
+        if series is not None and not await self._is_request_for(session, series):
             patients = await patients_of(session, given)
             first_id = new_id()
             hidden = any(_is_labelled(one.resource) for one, _ in series)
@@ -123,11 +116,11 @@ class BookOperation:
         replaced = await self._cancel_replaced(session, given, by, hidden=hidden)
         if existing is not None and await self._is_held_series(session, existing, subject, given):
             resource = with_patients(self._desk.repository.resource(existing), patients)
-            resource = checked({**_commented(resource, given), "status": "booked"})
+            resource = await session.understood({**_commented(resource, given), "status": "booked"}, resource)
             booked = await self._desk.series.confirm(session.connection, session.context, existing, resource)
             return await answer_with_series(session, Taken(tuple(booked)), created=False)
-        if existing is not None and self._begins_series(existing, subject):
-            return await self._book_asked_series(session, existing, patients, given)
+        if existing is not None and subject.resource is None and self._template_asked(existing) is not None:
+            return await self._book_asked_series(session, existing, patients, given, replaced)
         if existing is not None:
             stored = await self._book_existing(session, existing, subject.resource, patients, given, replaced)
         else:
@@ -138,6 +131,12 @@ class BookOperation:
             )
         return await answer_with(session, stored, created=existing is None, wants_bundle=subject.wants_bundle)
 
+    @staticmethod
+    async def _is_request_for(session: Session, series: list[tuple[Subject, str]]) -> bool:
+        """Whether a series is sent as the stored request for it: by a template, in an Appointment whose id is known."""
+        id_ = (series[0][0].resource or {}).get("id")
+        return series[0][1] == BY_TEMPLATE and isinstance(id_, str) and await session.visible(id_)
+
     async def _is_held_series(
         self, session: Session, existing: Stored, subject: Subject, given: OperationInput
     ) -> bool:
@@ -147,26 +146,31 @@ class BookOperation:
             return False
         return scope_in(given) != "this"
 
-    def _begins_series(self, existing: Stored, subject: Subject) -> bool:
-        """Whether the call books a series of which nothing is taken yet (`proposed`, `waitlist`)."""
-        resource = self._desk.repository.resource(existing)
-        asked = resource["status"] in ("proposed", "waitlist") and subject.resource is None
-        return asked and template_of(resource) is not None
+    def _template_asked(self, existing: Stored) -> Resource | None:
+        """Returns the template of the series that a stored request asks for, of which nothing is taken yet."""
+        repository = self._desk.repository
+        return repository.series_begun(existing, {**repository.resource(existing), "status": "booked"})
 
     async def _book_asked_series(
-        self, session: Session, asked: Stored, patients: list[Resource], given: OperationInput
+        self,
+        session: Session,
+        asked: Stored,
+        patients: list[Resource],
+        given: OperationInput,
+        replaced: str | None,
     ) -> Answer:
         """Books the whole series that its first appointment (`asked`) asked for."""
-        repository, series = self._desk.repository, self._desk.series
-        resource = _commented(with_patients(repository.resource(asked), patients), given)
-        template = template_of(resource)
+        template = self._template_asked(asked)
         assert template is not None
-        resource = checked({**without_series(resource), "status": "booked"})
+        stored = self._desk.repository.resource(asked)
+        resource = _commented(with_patients(stored, patients), given)
+        resource = await session.understood({**resource, "status": "booked"}, stored)
         require_a_patient(resource)
         session.require_own(resource)
-        first = Wanted(said(repository.facts(resource).booked(), resource), BY_TEMPLATE)
-        wanted = await series.expand(session.connection, session.context, first, template)
-        taken = await series.take(session.connection, session.context, wanted, template, asked=asked)
+        how = Manner(book=True, replaces=replaced)
+        taken = await self._desk.series.begin(
+            session.connection, session.context, asked, resource, template, how
+        )
         return await answer_with_series(session, taken, created=True)
 
     async def _lock_both(self, session: Session, subject: Subject, given: OperationInput) -> None:
@@ -201,14 +205,21 @@ class BookOperation:
         appointment that is already as asked stays as it is."""
         repository = self._desk.repository
         stored, before = repository.resource(current), repository.stored_facts(current)
-        if sent is None or checked(sent)["status"] in ("proposed", "pending"):
+        if sent is not None:
+            sent = await session.understood(sent, stored)
+        if sent is None or sent["status"] in ("proposed", "pending"):
             resource = with_patients(stored, patients)
+            template = template_of(sent or {})
+            if template is not None and template_of(stored) is None:
+                resource = with_template(resource, template)
             require_transition(before.status, "booked", by_patient=session.context.patient_ids is not None)
-            resource = await self._at_another_time(session, _commented(resource, given), sent, before)
+            resource = await self._at_another_time(session, _commented(resource, given), sent, before, given)
             resource = {**resource, "status": "booked"}
         else:
             resource = {**sent, "id": current.id}
-        resource = checked(resource)
+            if sent["status"] != "cancelled":
+                resource = await self._in_agenda(session, resource, given)
+        resource = await session.understood(resource, stored)
         if resource["status"] != "cancelled":
             require_a_patient(resource)
         session.require_own(resource)
@@ -224,21 +235,22 @@ class BookOperation:
         )
 
     async def _at_another_time(
-        self, session: Session, stored: Resource, sent: Resource | None, before: Appointment
+        self,
+        session: Session,
+        stored: Resource,
+        sent: Resource | None,
+        before: Appointment,
+        given: OperationInput,
     ) -> Resource:
-        """Returns the stored resource with the slots and time of the sent one (ISiK: an update in place)."""
+        """Returns the stored resource in the slots and at the time of the sent one (ISiK: an update in place)."""
         if sent is None:
             return stored
         wanted = self._desk.repository.facts(sent)
         to_slots = bool(wanted.slots) and set(wanted.slots) != set(before.slots)
         to_time = wanted.start is not None and (wanted.start, wanted.end) != (before.start, before.end)
-        if not to_slots and not to_time:
+        if not to_slots and not to_time and not given.references("schedule"):
             return stored
-        found = [await self._desk.slots.read(session.connection, id_) for id_ in wanted.slots]
-        slots = [loads(one.content) for one in found if one is not None and one.content is not None]
-        times = {"start": slots[0]["start"], "end": slots[-1]["end"]} if slots else {}
-        named: Resource = {name: sent[name] for name in ("slot", "start", "end") if name in sent}
-        return {**stored, **times, **named}
+        return await placed(session, given, stored, before, sent) or stored
 
     async def _new_resource(
         self, session: Session, subject: Subject, patients: list[Resource], given: OperationInput
@@ -257,24 +269,23 @@ class BookOperation:
             session.connection, session.context, resource, self._desk.repository.base_url
         )
         require_a_patient(resource)
+        resource = await self._in_agenda(session, resource, given)
         if not resource.get("slot"):
-            resource = await self._with_slots(session, resource, given)
-        return said(self._desk.repository.facts(resource).booked(), resource)
-
-    async def _with_slots(self, session: Session, resource: Resource, given: OperationInput) -> Resource:
-        """Adds the slots of the named agenda that cover the period (ISiK). Raises BadRequest without agenda or period."""
-        schedule = next((id_of(reference) for reference in given.references("schedule")), None)
-        if schedule is None or "start" not in resource or "end" not in resource:
             raise BadRequest(
                 "Indiquez le créneau (Appointment.slot), ou l'agenda (schedule) avec un début et une fin.",
                 "Give the slot (Appointment.slot), or the agenda (schedule) with a start and an end.",
                 code="required",
                 expression="Appointment.slot",
             )
-        start, end = (instant_of(resource[name]) for name in ("start", "end"))
-        wanted = self._desk.repository.facts(resource).visit
-        slots = await slots_between(session.connection, schedule, start, end, wanted=wanted)
-        return {**resource, "slot": [{"reference": f"Slot/{id_}"} for id_ in slots]}
+        return said(self._desk.repository.facts(resource).booked(), resource)
+
+    async def _in_agenda(self, session: Session, resource: Resource, given: OperationInput) -> Resource:
+        """Adds the slots of the named agendas that make up the period to an Appointment that names none (ISiK)."""
+        wanted = self._desk.repository.facts(resource)
+        if resource.get("slot") or not given.references("schedule") or not (wanted.start and wanted.end):
+            return resource
+        slots = await slots_at(session, given, (wanted.start, wanted.end), wanted=wanted.visit)
+        return {**resource, "slot": references_to(slots)}
 
     async def _cancel_replaced(
         self, session: Session, given: OperationInput, by: str, *, hidden: bool

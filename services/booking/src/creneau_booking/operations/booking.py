@@ -11,11 +11,12 @@ from creneau_booking.handlers.appointments import AppointmentHandlers
 from creneau_booking.handlers.series import Series
 from creneau_booking.operations.references import with_literal
 from creneau_booking.storage.appointments import AppointmentRepository
+from creneau_booking.storage.known_references import NOTHING, with_known_references, with_time_of_slots
 from creneau_booking.storage.people.patients import is_born_and_named_as, with_identifiers
 from creneau_booking.storage.slots import SlotStore
 from creneau_shared.clock import shown
 from creneau_shared.database.pool import Connection
-from creneau_shared.errors import Conflict, Gone, Issue, NotFound, Unprocessable
+from creneau_shared.errors import CreneauError, Gone, Issue, NotFound, Unprocessable
 from creneau_shared.fhir.json import dumps, loads
 from creneau_shared.fhir.outcome import operation_outcome
 from creneau_shared.fhir.rest.exchange import Answer, http_date
@@ -112,6 +113,13 @@ class Session:
                 same.append(id_)
         return same[0] if len(same) == 1 else None
 
+    async def understood(self, appointment: Resource, before: Resource = NOTHING) -> Resource:
+        """Returns an Appointment as the handlers take it: with the time of its slots, valid R4, its slots and people found
+        here. `before`: the stored version that it follows."""
+        whole = checked(await with_time_of_slots(self.connection, appointment))
+        base_url = self.desk.repository.base_url
+        return await with_known_references(self.connection, self.context, whole, base_url, before=before)
+
     def own_patients(self, named: list[Resource]) -> list[Resource]:
         """Returns the patients whom the call names, else the account's Patient if the account has exactly one."""
         own = self.access.patient_ids or frozenset()
@@ -170,7 +178,8 @@ async def answer_with(
     action = "C" if created else "U"
     await service.audit(session.connection, session.call.request, action, stored)
     for other in session.context.besides:
-        await service.audit(session.connection, session.call.request, "U", other)
+        step = "C" if other.version == 1 else "U"
+        await service.audit(session.connection, session.call.request, step, other)
     extra = {**(headers or {}), "Location": service.location(stored)}
     undecided = stored.id in session.context.undecided
     seen = service.as_shown(session.access, stored)
@@ -210,13 +219,13 @@ def _until_entry(session: Session, stored: Stored) -> Entry:
     return outcome_entry(dumps(operation_outcome([issue], session.call.request.language)))
 
 
-def refused_for_ihe(conflict: Conflict, call: OperationCall) -> Answer:
+def refused_for_ihe(refusal: CreneauError, call: OperationCall) -> Answer:
     """Returns IHE's refusal: a Bundle that holds only a fatal OperationOutcome (ITI-116 §4.2.2)."""
     issues = [
         Issue(
             "not-found", issue.fr, issue.en, issue.expression, "fatal", issue.details_code, issue.diagnostics
         )
-        for issue in conflict.issues
+        for issue in refusal.issues
     ]
     outcome = dumps(operation_outcome(issues, call.request.language))
     return Answer(200, write_bundle("searchset", [outcome_entry(outcome)], total=0))

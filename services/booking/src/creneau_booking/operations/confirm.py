@@ -8,7 +8,7 @@ appointment is booked, and nobody is asked again.
 from __future__ import annotations
 
 from creneau_booking.handlers.manner import Manner
-from creneau_booking.operations.booking import Desk, Session, answer_with, checked, in_transaction
+from creneau_booking.operations.booking import Desk, Session, answer_with, in_transaction
 from creneau_booking.operations.definitions import operation_definition, parameter
 from creneau_booking.operations.subject import id_of_subject
 from creneau_shared.fhir.rest.exchange import Answer
@@ -38,7 +38,7 @@ class ConfirmOperation:
         return Operation(DEFINITION, self.handle, keyed=True)
 
     async def handle(self, call: OperationCall) -> Answer:
-        given = OperationInput.of(call.request, bare="appointment")
+        given = OperationInput.of(call.request, bare="appointment", definition=DEFINITION)
         return await in_transaction(call, self._desk, "u", given, self._confirm)
 
     async def _confirm(self, session: Session, given: OperationInput) -> Answer:
@@ -52,7 +52,7 @@ class ConfirmOperation:
             agreed = await self._desk.handlers.agree(session.connection, session.context, current, facts)
             if agreed is not None:
                 return await answer_with(session, agreed, created=False, wants_bundle=False)
-        resource = checked({**resource, "status": "booked"})
+        resource = await session.understood({**resource, "status": "booked"}, before=resource)
         stored = await self._desk.handlers.change(
             session.connection, session.context, current, resource, Manner(book=True)
         )

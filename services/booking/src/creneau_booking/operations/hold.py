@@ -11,11 +11,9 @@ from creneau_booking.operations.booking import (
     Session,
     answer_with,
     checked,
-    in_transaction,
-    refused_for_ihe,
 )
 from creneau_booking.operations.definitions import operation_definition, parameter, returned_visits
-from creneau_booking.operations.series import sent_series, take_series
+from creneau_booking.operations.series import answer_with_series, sent_series, take_series
 from creneau_booking.operations.subject import (
     BARE,
     Subject,
@@ -23,9 +21,9 @@ from creneau_booking.operations.subject import (
     new_resource,
     patients_of,
     subject_of,
+    take_in_transaction,
     with_contained_slots,
 )
-from creneau_shared.errors import Conflict
 from creneau_shared.fhir.rest.exchange import Answer, http_date
 from creneau_shared.fhir.rest.operation import Operation, OperationCall
 from creneau_shared.fhir.rest.parameters import OperationInput
@@ -36,14 +34,14 @@ DEFINITION = operation_definition(
     "Hold an appointment",
     "Keeps the slots of a proposed appointment until a time that the answer states.",
     [
-        parameter("appointment-reference", "Reference"),
-        parameter("appt-id", "uri"),
+        parameter("appointment-reference", "Reference", maximum="*"),
+        parameter("appt-id", "uri", maximum="*"),
         parameter("appt-resource", "Resource", maximum="*"),
         parameter("appointment-resource", "Appointment", maximum="*"),
         parameter("appointment", "Appointment", maximum="*"),
         parameter("patient-id", "uri", maximum="*"),
         parameter("patient-reference", "Reference", maximum="*"),
-        parameter("patient-resource", "Patient"),
+        parameter("patient-resource", "Patient", maximum="*"),
         returned_visits(),
     ],
     affects_state=True,
@@ -62,13 +60,10 @@ class HoldOperation:
         return Operation(DEFINITION, self.handle, keyed=True, creates=True)
 
     async def handle(self, call: OperationCall) -> Answer:
-        given = OperationInput.of(call.request, bare=BARE, read_as=with_contained_slots)
-        try:
-            return await in_transaction(call, self._desk, "c", given, self._hold)
-        except Conflict as conflict:
-            if "appointment-reference" in given.names:
-                return refused_for_ihe(conflict, call)
-            raise
+        given = OperationInput.of(
+            call.request, bare=BARE, read_as=with_contained_slots, definition=DEFINITION
+        )
+        return await take_in_transaction(call, self._desk, given, self._hold)
 
     async def _hold(self, session: Session, given: OperationInput) -> Answer:
         series = sent_series(given) if session.call.id is None else None
@@ -104,6 +99,12 @@ class HoldOperation:
         """Holds the slots of an appointment that was stored as a request, or holds again one that is held."""
         current = await session.locked(id_)
         resource = self._desk.repository.resource(current)
+        template = self._desk.repository.series_begun(current, {**resource, "status": "pending"})
+        if template is not None:
+            taken = await self._desk.series.begin(
+                session.connection, session.context, current, resource, template
+            )
+            return await answer_with_series(session, taken, created=True)
         stored, until = await self._desk.handlers.holding.hold_on(
             session.connection, session.context, current, resource
         )

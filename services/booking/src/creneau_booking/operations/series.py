@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 
 from creneau_booking.domain.series import Scope
-from creneau_booking.handlers.series import Series, Taken, Wanted
+from creneau_booking.handlers.series import BY_TEMPLATE, Series, Taken, Wanted
 from creneau_booking.operations.booking import Session
 from creneau_booking.operations.references import id_of
 from creneau_booking.operations.subject import (
@@ -19,7 +19,6 @@ from creneau_booking.operations.subject import (
     is_proposal,
 )
 from creneau_booking.storage.series_mapper import (
-    RECURRENCE_TEMPLATE,
     read_scope,
     template_of,
     without_series,
@@ -32,11 +31,13 @@ from creneau_shared.fhir.storage.store import Resource
 
 Prepare = Callable[[Subject], Awaitable[Resource]]
 """Turns a subject into the resource that its operation takes"""
-BY_TEMPLATE = f"Appointment.extension.where(url='{RECURRENCE_TEMPLATE}')"
 
 
 def sent_series(given: OperationInput) -> list[tuple[Subject, str]] | None:
-    """Returns the appointments of the series that a call sends, each with its place in the input; None if it sends none."""
+    """Returns the appointments of the series that a call sends, each with its place in the input; None if it sends none, or
+    one that is stored (`subject_of`)."""
+    if any(not is_proposal(id_of(reference)) for reference in given.references(*REFERENCE_NAMES)):
+        return None
     sent = list(_sent(given))
     if len(sent) == 1 and sent[0][0].resource is not None and template_of(sent[0][0].resource) is not None:
         return [(sent[0][0], BY_TEMPLATE)]
@@ -65,8 +66,7 @@ def _sent(given: OperationInput) -> Iterator[tuple[Subject, str]]:
     for name in REFERENCE_NAMES:
         proposals = [id_of(reference) for reference in given.references(name)]
         for index, id_ in enumerate(proposals):
-            if is_proposal(id_):
-                yield Subject(id_, None, False), f"Parameters.parameter.where(name='{name}')[{index}]"
+            yield Subject(id_, None, False), f"Parameters.parameter.where(name='{name}')[{index}]"
 
 
 def _is_bundle(value: object) -> bool:

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from creneau_booking.domain.participants import SAID_BY_SLOT
-from creneau_booking.operations.booking import Session
+from creneau_booking.operations.booking import Desk, Session, Work, in_transaction, refused_for_ihe
 from creneau_booking.operations.find import PROPOSAL_PREFIX
 from creneau_booking.operations.find_together import JOINT_PREFIX, read_joint_id
 from creneau_booking.operations.references import id_of
@@ -22,16 +22,19 @@ from creneau_booking.storage.agendas.joint import slots_covering
 from creneau_booking.storage.agendas.slots_of_agendas import agenda_actors
 from creneau_booking.storage.slots import SlotStore
 from creneau_shared.database.pool import Connection
-from creneau_shared.errors import BadRequest, NotFound, Unprocessable
+from creneau_shared.errors import BadRequest, Conflict, NotFound, Unprocessable
 from creneau_shared.fhir.json import loads
-from creneau_shared.fhir.rest.exchange import FhirRequest, json_object
+from creneau_shared.fhir.rest.exchange import Answer, FhirRequest, json_object
+from creneau_shared.fhir.rest.operation import OperationCall
 from creneau_shared.fhir.rest.parameters import OperationInput
 from creneau_shared.fhir.storage.store import Resource
 
 BARE = "appt-resource"
 RESOURCE_NAMES = (BARE, "appointment-resource", "appointment")
 REFERENCE_NAMES = ("appointment-reference", "appt-id")
-BUNDLE_NAMES = frozenset({"appointment-reference", "appointment-resource", "appt-id"})
+IHE_NAMES = frozenset({"appointment-reference", "appointment-resource"})
+"""IHE's spellings: who uses them is refused as ITI-116 and ITI-117 say."""
+BUNDLE_NAMES = IHE_NAMES | {"appt-id"}
 """Spellings whose guides answer with a Bundle; the others answer with the Appointment itself."""
 
 
@@ -45,10 +48,19 @@ class Subject:
 
 
 def subject_of(given: OperationInput, instance: str | None) -> Subject:
-    """Returns the appointment that the call is about. Raises BadRequest if the call names none."""
+    """Returns the appointment that the call is about. Raises BadRequest if the call names none, or several of which one is
+    stored: only the first would be taken."""
     wants_bundle = bool(given.names & BUNDLE_NAMES)
-    references = given.references(*REFERENCE_NAMES)
-    id_ = instance or next((id_of(reference) for reference in references), None)
+    named = [instance] if instance else []
+    named += [id_of(reference) for reference in given.references(*REFERENCE_NAMES)]
+    if len(set(named)) > 1 or (named and len(given.all(*RESOURCE_NAMES)) > 1):
+        raise BadRequest(
+            "Un seul rendez-vous à la fois s'il est déjà enregistré ; plusieurs propositions ou ressources font une série.",
+            "One appointment at a time if it is stored; several proposals or resources make a series.",
+            code="not-supported",
+            expression="Parameters.parameter",
+        )
+    id_ = next(iter(named), None)
     resource = given.resource("Appointment", *RESOURCE_NAMES)
     if not id_ and resource is None:
         raise BadRequest(
@@ -58,6 +70,16 @@ def subject_of(given: OperationInput, instance: str | None) -> Subject:
             expression="Parameters.parameter",
         )
     return Subject(id_ or None, resource, wants_bundle)
+
+
+async def take_in_transaction(call: OperationCall, desk: Desk, given: OperationInput, work: Work) -> Answer:
+    """`in_transaction`, for what takes time: what is taken or gone is refused as the spelling of the call demands."""
+    try:
+        return await in_transaction(call, desk, "c", given, work)
+    except (Conflict, ProposalGone) as refusal:
+        if given.names & IHE_NAMES:
+            return refused_for_ihe(refusal, call)
+        raise
 
 
 def id_of_subject(session: Session, given: OperationInput) -> str:
@@ -86,8 +108,8 @@ def is_proposal(id_: str) -> bool:
 async def proposed_resource(
     connection: Connection, request: FhirRequest, slots: SlotStore, id_: str
 ) -> Resource:
-    """Returns the appointment that a proposal of `$find` stands for. Raises NotFound if its slot is gone or hidden from the
-    caller."""
+    """Returns the appointment that a proposal of `$find` stands for. Raises ProposalGone if its slot is gone or hidden from
+    the caller."""
     if id_.startswith(JOINT_PREFIX):
         return await _joint_resource(connection, request, slots, id_)
     slot_id = id_.removeprefix(PROPOSAL_PREFIX)
@@ -112,7 +134,7 @@ async def _joint_resource(
 
 
 async def _shown(connection: Connection, request: FhirRequest, slots: SlotStore, slot_id: str) -> Resource:
-    """Returns a proposal's slot. Raises NotFound if it is gone or hidden from the caller."""
+    """Returns a proposal's slot. Raises ProposalGone if it is gone or hidden from the caller."""
     stored = await slots.read(connection, slot_id)
     required = request.access("Slot", "r").required
     shown = required is None or await slots.has_any_term(connection, slot_id, required)
@@ -138,8 +160,12 @@ async def _resource_of(connection: Connection, slots: Sequence[Resource], start:
     }
 
 
-def _no_longer() -> NotFound:
-    return NotFound(
+class ProposalGone(NotFound):
+    """The slot of a proposal is gone, or hidden from the caller."""
+
+
+def _no_longer() -> ProposalGone:
+    return ProposalGone(
         "Cette proposition n'existe plus ; cherchez de nouveau.",
         "This proposal no longer exists; search again.",
         expression="Parameters.parameter",
@@ -210,8 +236,7 @@ async def patients_of(session: Session, given: OperationInput) -> list[Resource]
     """Returns references to the patients whom the call names beside the appointment (Argonaut patient-id, IHE
     patient-reference and patient-resource)."""
     named = given.references("patient-id", "patient-reference")
-    brought = given.resource("Patient", "patient-resource")
-    return named if brought is None else [*named, await session.registered(brought)]
+    return named + [await session.registered(one) for one in given.resources("Patient", "patient-resource")]
 
 
 def require_a_patient(resource: Resource) -> None:

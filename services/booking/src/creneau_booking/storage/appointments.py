@@ -8,9 +8,11 @@ from datetime import datetime
 
 from creneau_booking.domain.appointment import Appointment
 from creneau_booking.domain.status import ENDED, claims
+from creneau_booking.domain.transitions import MOVABLE
 from creneau_booking.domain.waiting import rank_of
 from creneau_booking.storage.agendas.ownership import organizations_of, require_theirs, show_patients
 from creneau_booking.storage.appointment_mapper import REPLACES, WAITING_SINCE, facts, said
+from creneau_booking.storage.series_mapper import template_of
 from creneau_booking.storage.waiting import agendas_of_slots, leave_line, stand_in_line
 from creneau_booking.storage.wishes import wish_of
 from creneau_shared.database.pool import Connection
@@ -110,6 +112,17 @@ class AppointmentRepository:
 
     def stored_facts(self, stored: Stored) -> Appointment:
         return self.facts(self.resource(stored), id_=stored.id, version=stored.version)
+
+    def series_begun(self, current: Stored | None, appointment: Resource) -> Resource | None:
+        """Returns the recurrenceTemplate of a series that begins with this version: it is held or booked, and nothing was taken
+        before (by `current`; None: a new appointment). Returns None for any other: for one that is in a series already, and
+        for a visit that is recorded when it has begun, since the others have not."""
+        template = template_of(appointment)
+        if template is None or appointment["status"] not in MOVABLE:
+            return None
+        before = self.stored_facts(current) if current is not None else None
+        is_new = before is None or not (claims(before.status) or before.occurrence is not None)
+        return template if is_new else None
 
     def is_to_come(self, stored: Stored, now: datetime) -> bool:
         """Whether the appointment takes time that has not begun, and is not over already."""

@@ -66,6 +66,11 @@ def without_series(appointment: Resource) -> Resource:
     return {**rest, "extension": kept} if kept else rest
 
 
+def with_template(appointment: Resource, template: Resource) -> Resource:
+    """Returns the appointment with the extension that says how its series recurs."""
+    return {**appointment, "extension": [*appointment.get("extension", ()), template]}
+
+
 def scope_of(appointment: Resource) -> tuple[Scope, Resource]:
     """Returns how much of its series a sent version is about, and what is left to be stored. Raises ScopeUnfit for an
     unknown scope."""

@@ -6,6 +6,7 @@ them is meant; on GET, the parameters of the address are the input.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Iterable
 from typing import Any
 
@@ -14,6 +15,9 @@ from creneau_shared.fhir.rest.exchange import FhirRequest, json_object
 from creneau_shared.fhir.search.terms import relative_reference
 from creneau_shared.fhir.storage.store import Resource
 from creneau_shared.fhir.validation import check
+
+_ANY: Resource = {}
+"""an OperationDefinition that says nothing of its parameters"""
 
 
 class OperationInput:
@@ -29,9 +33,11 @@ class OperationInput:
         *,
         bare: str | None = None,
         read_as: Callable[[Resource], Resource] = lambda resource: resource,
+        definition: Resource = _ANY,
     ) -> OperationInput:
         """The input of a request; a body that is no Parameters is the value of the parameter `bare`. `read_as` turns each
-        given resource that a guide writes against R4 into what R4 demands, before it is checked."""
+        given resource that a guide writes against R4 into what R4 demands, before it is checked. BadRequest for a parameter
+        that is given more often than `definition` (OperationDefinition) allows, of which only the first would be heard."""
         entries: list[tuple[str, Any]] = list(request.query)
         if request.method == "POST" and (request.body.strip() or request.parsed is not None):
             resource = request.resource()
@@ -47,7 +53,21 @@ class OperationInput:
                     "This operation takes a Parameters resource.",
                     code="structure",
                 )
-        return OperationInput(entries, request.base_url)
+        given = OperationInput(entries, request.base_url)
+        given.refuse_repeated(definition)
+        return given
+
+    def refuse_repeated(self, definition: Resource) -> None:
+        """BadRequest for a parameter that is given more often than an OperationDefinition allows (`max` 1)."""
+        once = {p["name"] for p in definition.get("parameter", ()) if p["use"] == "in" and p["max"] == "1"}
+        often = Counter(_plain(name) for name, _ in self._entries)
+        for name in sorted(name for name in once if often[name] > 1):
+            raise BadRequest(
+                f"« {name} » ne se donne qu'une fois.",
+                f"“{name}” is given once at most.",
+                code="structure",
+                expression=f"Parameters.parameter.where(name='{name}')",
+            )
 
     @property
     def names(self) -> frozenset[str]:
@@ -150,17 +170,19 @@ class OperationInput:
 
     def resource(self, resource_type: str, *names: str) -> Resource | None:
         """The first value that is an object; BadRequest unless it is a resource of this type."""
-        value = next((value for value in self.all(*names) if isinstance(value, dict)), None)
-        if value is None:
-            return None
-        if value.get("resourceType") != resource_type:
+        return next(iter(self.resources(resource_type, *names)), None)
+
+    def resources(self, resource_type: str, *names: str) -> list[Resource]:
+        """The values that are objects, in the order given; BadRequest unless all are resources of this type."""
+        found = [value for value in self.all(*names) if isinstance(value, dict)]
+        if any(value.get("resourceType") != resource_type for value in found):
             raise BadRequest(
                 f"Une ressource {resource_type} est attendue ici.",
                 f"A {resource_type} resource is expected here.",
                 code="structure",
                 expression="Parameters.parameter",
             )
-        return value
+        return found
 
 
 def _plain(name: str) -> str:

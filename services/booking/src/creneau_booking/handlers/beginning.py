@@ -1,0 +1,36 @@
+"""What begins a series, as far as the commands on a single appointment need it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Protocol
+
+from creneau_booking.handlers.manner import Manner
+from creneau_shared.database.pool import Connection
+from creneau_shared.fhir.storage.store import Resource, Stored, WriteContext
+
+
+class Beginning(Protocol):
+    """What begins the series that a stored request asks for (`handlers.series`). `asked`: the request, locked; `resource`: its
+    next version; `template`: how it recurs. Both return the first appointment; the others go to `context.besides`."""
+
+    async def book(
+        self,
+        connection: Connection,
+        context: WriteContext,
+        asked: Stored,
+        resource: Resource,
+        template: Resource,
+        how: Manner,
+    ) -> Stored:
+        """Takes all of it as `how` says."""
+
+    async def hold(
+        self,
+        connection: Connection,
+        context: WriteContext,
+        asked: Stored,
+        resource: Resource,
+        template: Resource,
+    ) -> tuple[Stored, datetime]:
+        """Holds all of it. Returns the end of the hold as well."""

@@ -82,7 +82,7 @@ async def test_what_is_corrected_leaves_the_rest_as_it_was(person: Person, fhir:
     assert sent.body["name"] == [*CAMILLE["name"], {"use": "usual", "family": "Durand", "given": ["Camille"]}]
     assert sent.body["telecom"] == [
         {"system": "email", "value": "autre@exemple.fr"},
-        {"system": "phone", "value": "06 39 98 00 42"},
+        {"system": "phone", "value": "06 39 98 00 42", "use": "mobile"},
     ]
     assert sent.body["birthDate"] == CAMILLE["birthDate"]
 

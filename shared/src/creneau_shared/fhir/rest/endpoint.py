@@ -16,7 +16,7 @@ from creneau_shared.correlation import correlation_id
 from creneau_shared.errors import Unavailable
 from creneau_shared.fhir.json import loads
 from creneau_shared.fhir.outcome import negotiate_language
-from creneau_shared.fhir.rest.bundle_entries import entry_count
+from creneau_shared.fhir.rest.bundle_references import work_in
 from creneau_shared.fhir.rest.exchange import Answer, FhirRequest
 from creneau_shared.fhir.rest.failure import failure
 from creneau_shared.fhir.rest.incoming import (
@@ -111,7 +111,7 @@ class FhirEndpoint:
                     output = accepted_format(headers.get("accept"), request.parameter("_format"))
                 await self._read_large(request)
                 if request.method == "POST" and not path:
-                    await self._limiter.take(caller.counted, entry_count(request.resource()))
+                    await self._limiter.take(caller.counted, work_in(request.resource()))
                 answer = await self._server.answer(request)
                 as_preferred(answer, request)
                 content = await self._encode(answer.content, output)

@@ -91,7 +91,8 @@ class FhirEndpoint:
                 principal = await self._principal(scope, headers)
                 path = _segments(scope)
                 handed = self._service.limits.gateway.read(scope["headers"])
-                caller = self._callers.caller(principal, handed.address if handed else None)
+                address = handed.address if handed else None
+                caller = self._callers.caller(principal, address)
                 body = await self._body(headers, receive, caller, path)
                 request = FhirRequest(
                     method=scope["method"],
@@ -105,6 +106,7 @@ class FhirEndpoint:
                     base_url=self._service.base_url,
                     language=language,
                     correlation_id=correlation_id(),
+                    network=self._callers.network(address),
                 )
                 if request.method == "POST" and "_search" in request.path:
                     request.query = request.query + read_form(headers, request.body)

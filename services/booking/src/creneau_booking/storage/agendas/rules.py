@@ -339,7 +339,7 @@ async def count_requests(
     """How many requests of a patient (id), and of all these people (ids) together, wait to be answered; `besides` (id) is not
     counted, nor what is hidden from whoever represents somebody."""
     terms = [f"patient=Patient/{id_}" for id_ in own] + [f"{SHARED}{id_}" for id_ in represented]
-    row = await connection.fetchrow(
+    [row] = await connection.fetch(
         "SELECT count(*) FILTER (WHERE terms @> ARRAY['patient=Patient/' || $1]) AS of_patient, count(*) AS of_all"
         " FROM appointment WHERE terms && $2::text[] AND terms && $3::text[] AND id <> $4",
         patient,

@@ -20,7 +20,7 @@ TOLD_BY = {
         "future_appointments_per_specialty_max",
         "future_appointments_per_agenda_max",
     ),
-    "too-many-requests": ("requests_per_patient_max",),
+    "too-many-requests": ("requests_per_patient_max", "requests_per_account_max"),
     "too-many-patients": ("patients_per_account_max",),
 }
 """By the (first) code of a row's refusal the settings whose defaults it says, in its order."""

@@ -11,6 +11,7 @@ from email.message import EmailMessage
 
 import httpx
 import pytest
+from pydantic import SecretStr
 
 from creneau_notifications.app import create_app
 from creneau_notifications.channels.channel import DeliveryError, Reached
@@ -19,7 +20,7 @@ from creneau_notifications.channels.email.notes import EmailNotes
 from creneau_notifications.channels.notes import Note, NotePost, code_note
 from creneau_notifications.channels.sms.render import gsm
 from creneau_notifications.domain.address import Address
-from creneau_notifications.domain.codes import CodeLimits
+from creneau_notifications.domain.codes import Pace
 from creneau_notifications.jobs import rules
 from creneau_notifications.operations.codes import SendCodeOperation
 from creneau_notifications.settings import NotificationsSettings
@@ -283,6 +284,32 @@ async def test_nobody_is_sent_more_than_ten_codes_a_day(client, service, mailbox
     assert statuses == [200] * 10 + [429] * 2
 
 
+async def test_nobody_asks_for_codes_to_everybody(service, settings, mailbox) -> None:
+    """So many an hour and a day from one network, to whomever they go; another network asks on."""
+    few = settings.model_copy(
+        update={
+            "codes_per_network_hour_max": 2,
+            "codes_per_network_day_max": 3,
+            "gateway_secret": SecretStr(SECRET),
+        }
+    )
+    telecoms = [{"system": "email", "value": f"p{n}@exemple.test"} for n in range(9)]
+
+    async def ask(opened: httpx.AsyncClient, n: int, address: str = "2001:db8::1") -> httpx.Response:
+        handed = {"X-Gateway-Secret": SECRET, "X-Client-Address": address}
+        return await opened.post("/fhir/$send-code", json=parameters(telecom=telecoms[n]), headers=handed)
+
+    async with serving(create_app(few, service.clock), "http://test") as opened:
+        first = [await ask(opened, n, f"2001:db8::{n}") for n in range(3)]
+        assert [answer.status_code for answer in first] == [200, 200, 429]
+        assert refusal(first[2]) == (429, "too-many-codes")
+        assert "depuis votre connexion : redemandez dans 60 minutes" in first[2].text
+        assert (await ask(opened, 3, "2001:db8:1::1")).status_code == 200
+        service.clock.advance(timedelta(hours=2))
+        assert [(await ask(opened, n)).status_code for n in (4, 5)] == [200, 429]
+    assert len(mailbox.mails) == 4
+
+
 async def test_a_code_by_text_message_is_offered_to_its_page_alone(client) -> None:
     """The last line is what browsers read (origin-bound one-time codes); the number is one that gets texts."""
     assert (await send(client, PHONE)).status_code == 200
@@ -365,7 +392,7 @@ async def test_ended_codes_and_counts_are_forgotten(client, service, settings) -
         if rule.data_class == "one-time-codes"
     )
     now = service.clock.now()
-    for days, left in ((0, 1), (1, 1), (2, 0)):
+    for days, left in ((0, 2), (1, 2), (2, 0)):  # of the letter box, and of the network
         async with service.database.transaction() as connection:
             await rule.remove(connection, now + timedelta(days=days) - rule.kept, 100)
         assert await service.database.pool.fetchval("SELECT count(*) FROM contact_code_sent") == left
@@ -394,7 +421,7 @@ async def test_a_code_is_not_sent_again_because_a_standby_might_have_failed(
 
 def test_the_longer_wait_is_told() -> None:
     """Of the two limits the one that ends later."""
-    limits = CodeLimits(timedelta(minutes=10), 5, timedelta(minutes=10), 2, 3)
+    limits = Pace(timedelta(minutes=10), 2, 3)
     now = datetime(2026, 11, 28, 12, tzinfo=UTC)
     sent = [now - timedelta(hours=23), now - timedelta(minutes=5), now - timedelta(minutes=4)]
     assert limits.again_at(sent, now) == now + timedelta(hours=1)

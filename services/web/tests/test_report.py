@@ -47,7 +47,7 @@ async def test_p20_who_cannot_use_a_page_finds_where_to_say_so(person: Person, p
 async def test_when_it_was_reported_is_told_by_the_clock_of_paris(person: Person) -> None:
     """What somebody has typed is kept whatever it holds."""
     at = datetime(2026, 7, 1, 21, 30, tzinfo=UTC)
-    assert await person.app.site.reports.add(Report(at, "/aide", "other", "Faux\0 numéro"))
+    assert await person.app.site.reports.add(Report(at, "/aide", "other", "Faux\0 numéro"), None)
     await enter(person)
     page = await person.open("/ops/signalements")
     assert "23 h 30" in page.text
@@ -56,17 +56,27 @@ async def test_when_it_was_reported_is_told_by_the_clock_of_paris(person: Person
 
 async def test_a_flood_is_refused(person: Person) -> None:
     """A hundred at once are no more than may come."""
-    reports = Reports(person.app.site.reports._database, keep=timedelta(days=1), most=5)
-    flood = (reports.add(Report(NOW, "/", "other", "")) for _ in range(40))
+    reports = Reports(person.app.site.reports._database, keep=timedelta(days=1), most=5, most_of_one=1)
+    flood = (reports.add(Report(NOW, "/", "other", ""), f"192.0.2.{n}") for n in range(40))
     told = await asyncio.gather(
         *flood, return_exceptions=True
     )  # some find no connection in time, where all wait
     assert [one for one in told if one is True] == [True] * 5
 
 
+async def test_one_person_does_not_use_up_everybodys_reports(person: Person) -> None:
+    """A few from one network, and no more: neither by one request after the other nor by another address of a household."""
+    database = person.app.site.reports._database
+    reports = Reports(database, keep=timedelta(days=1), most=20, most_of_one=3)
+    report = Report(NOW, "/", "other", "")
+    taken = [await reports.add(report, f"2001:db8::{n}") for n in range(9)]
+    assert taken == [True] * 3 + [False] * 6
+    assert await reports.add(report, "192.0.2.1")
+
+
 async def test_what_was_kept_long_enough_goes(person: Person, clock: FixedClock) -> None:
     reports = person.app.site.reports
-    await reports.add(Report(NOW, "/", "other", ""))
+    await reports.add(Report(NOW, "/", "other", ""), None)
     clock.advance(timedelta(days=366))
     await reports.sweep(clock.now())
     assert await reports.latest(5) == []

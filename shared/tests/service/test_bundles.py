@@ -8,6 +8,8 @@ from urllib.parse import unquote
 import pytest
 from shared.tests.service.small import BASE, Small, bundle, urn
 
+from creneau_shared.fhir.rest import bundle_references
+from creneau_shared.fhir.rest.matching import matching_ids
 from creneau_shared.fhir.storage.replica import ReplicaStore
 
 PERSON = {"resourceType": "Patient", "name": [{"family": "Lefèvre"}]}
@@ -99,6 +101,16 @@ async def test_what_a_caller_may_not_refuses_the_whole_transaction(small: Small)
     said = await camille.ask("POST", "", asked)
     assert (said.status, said.code) == (403, "forbidden")
     assert await small.count("patient") == 0
+
+
+@pytest.mark.parametrize("entry", [("POST", "Patient"), ("POST", "Organization"), ("PUT", "Patient?_id=1")])
+async def test_nothing_is_searched_for_whoever_may_not(small: Small, entry: tuple[str, str]) -> None:
+    """Neither what a reference designates, which would be 412, nor a condition that cannot be read (400)."""
+    resource = {"resourceType": entry[1].partition("?")[0], "link": [{"reference": "Patient?_id=nobody"}]}
+    asked = bundle("transaction", ("GET", "Organization?_count=1", None), (*entry, resource))
+    asked["entry"][1]["request"]["ifNoneExist"] = "shoe-size=42"
+    said = await small.nobody.ask("POST", "", asked)
+    assert (said.status, said.resource["issue"][0]["expression"]) == (401, ["Bundle.entry[1]"])
 
 
 @pytest.mark.parametrize("url", ["/", "?", "#", "?_count=1", BASE, f"{BASE}/"])
@@ -223,6 +235,34 @@ async def test_a_conditional_reference_leads_to_what_another_service_holds_and_t
         else:
             where = "Bundle.entry[0].resource.generalPractitioner[0].reference"
             assert said.resource["issue"][0]["expression"] == [where]
+
+
+async def test_equal_conditional_references_are_one_search_and_one_unit(
+    small: Small, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    searched: list[str] = []
+
+    async def counted(*given: Any) -> list[str]:
+        searched.append(given[-1].meaning)
+        return await matching_ids(*given)
+
+    monkeypatch.setattr(bundle_references, "matching_ids", counted)
+    for number in ("1", "2"):
+        await practitioner(small, f"lea{number}", number)
+    doctors = [
+        {"reference": f"Practitioner?identifier=urn:example:rpps|{number}"} for number in ("1", "2", "1")
+    ]
+    asked = bundle("transaction", *[("POST", "Patient", {**PERSON, "generalPractitioner": doctors})] * 3)
+    assert bundle_references.work_in(asked) == 3 + 2
+    assert bundle_references.work_in({**asked, "type": "batch"}) == 3
+    assert (await small.system.ask("POST", "", asked)).status == 200
+    assert len(searched) == 2
+
+
+@pytest.mark.parametrize("entries", [None, "x", {}, [None, "x", {"resource": 5}]])
+def test_a_bundle_that_is_none_is_counted_too(entries: Any) -> None:
+    said = {"resourceType": "Bundle", "type": "transaction", "entry": entries}
+    assert bundle_references.work_in(said) == (len(entries) if isinstance(entries, list) else 0)
 
 
 @pytest.mark.parametrize("condition", ["Observation?code=1", "Practitioner?shoe-size=42"])

@@ -101,7 +101,14 @@ class BookingSettings(ServiceSettings):
     requests_per_patient_max: int = Field(
         10, description="requests (proposed, waiting list) that may wait for one patient"
     )
-    patients_per_account_max: int = Field(20, description="people whom one patient's account may register")
+    requests_per_account_max: int = Field(
+        20,
+        description="requests that may wait for all the people together for whom one patient's account acts",
+    )
+    patients_per_account_max: int = Field(
+        20,
+        description="people whom one patient's account may have, and people whom it may register in 30 days",
+    )
     find_window_days_max: int = Field(93, description="longest window that $find searches, days")
     find_slots_gathered_max: int = Field(
         3_000,

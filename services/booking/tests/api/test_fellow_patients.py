@@ -139,6 +139,19 @@ async def test_nobody_finds_by_a_guess_who_else_comes(couple: Couple, path: str)
         assert matches(await couple.software.get(guess)) != []
 
 
+@pytest.mark.parametrize("key", ["patient", "-patient", "actor", "-actor"])
+async def test_whom_one_does_not_see_gives_no_order(couple: Couple, key: str) -> None:
+    """The shared visit would come before or after one's own as the other's id does: neither the order nor the page says."""
+    answer = await couple.own.get("Appointment", _sort=f"{key},date")
+    assert answer.status_code == 200, answer.text
+    (said,) = [entry["resource"] for entry in answer.json()["entry"] if entry["search"]["mode"] == "outcome"]
+    assert key.removeprefix("-") in said["issue"][0]["details"]["text"]
+    own = next(link["url"] for link in answer.json()["link"] if link["relation"] == "self")
+    assert own.endswith("_sort=date")
+    whole = await couple.software.get("Appointment", _sort=key)
+    assert whole.json()["link"][0]["url"].endswith(f"_sort={key}")
+
+
 async def test_words_find_the_visits_of_oneself_alone(couple: Couple, practice: Practice) -> None:
     """Nothing of them is anybody else's."""
     agenda = await practice.open_agenda()

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 import httpx
 import pytest
@@ -19,8 +20,9 @@ from services.booking.tests.practice import Agenda, Practice
 
 from creneau_booking.app import create_app, create_erasure, create_rehearsal
 from creneau_booking.jobs import Jobs
-from creneau_booking.storage.actions import account_key
+from creneau_booking.storage.actions import account_key, forget_actions
 from creneau_booking.storage.agendas.access_extensions import APPOINTMENTS_MAX
+from creneau_booking.storage.appointment_mapper import CONFIDENTIALITY, HIDDEN
 from creneau_shared.fhir.storage.store import Resource
 
 CANCELLED = [{"op": "replace", "path": "/status", "value": "cancelled"}]
@@ -52,6 +54,7 @@ QUOTAS = {
     "holds_begun_per_account_per_hour_max": 4,
     "cancellations_per_account_per_day_max": 3,
     "requests_per_patient_max": 2,
+    "requests_per_account_max": 3,
     "patients_per_account_max": 3,
     "holds_per_subject_max": 10,
 }
@@ -260,6 +263,44 @@ async def test_requests_that_wait(offices: Offices, camille: str) -> None:
     first = next(answer.json()["id"] for answer in answers if answer.status_code == 201)
     await caller.patch(f"Appointment/{first}", CANCELLED)
     assert (await caller.post("Appointment", wish)).status_code == 201
+
+
+async def test_requests_of_all_the_people_of_an_account(offices: Offices) -> None:
+    """Three wait for two people, and a fourth does not; what one of them hides from the account is not counted."""
+    agenda = await offices.practice.open_agenda()
+    caller = offices.patient(None, unique("parent"))
+    people = [(await caller.post("Patient", patient(f"P{i}"))).json()["id"] for i in range(3)]
+
+    async def ask(who: str, by: Caller = caller, **more: Any) -> httpx.Response:
+        wish = appointment("waitlist", patient=f"Patient/{who}", actors=[agenda.practitioner], **more)
+        return await by.post("Appointment", wish)
+
+    hidden = {"meta": {"security": [{"system": CONFIDENTIALITY, "code": HIDDEN}]}}
+    assert (await ask(people[1], offices.patient(f"Patient/{people[1]}"), **hidden)).status_code == 201
+    assert [(await ask(who)).status_code for who in (people[0], people[1], people[1])] == [201] * 3
+    refused = await ask(people[2])
+    assert (refused.status_code, code(refused)) == (422, "too-many-requests")
+    assert "Les personnes de ce compte ont déjà 3 demandes" in reason(refused)
+
+
+async def test_whom_an_account_lays_down_counts_as_registered(offices: Offices) -> None:
+    """For thirty days: registering, asking and laying down again makes room for nobody."""
+    scope = "patient/Patient.crus patient/RelatedPerson.cruds"
+    caller = Caller(offices.clients[0], offices.issuer.token("patient", unique("parent"), scope=scope))
+    for i in range(3):
+        assert (await caller.post("Patient", patient(f"P{i}"))).status_code == 201
+        stated = (await caller.get("RelatedPerson", active="true")).json().get("entry", ())
+        assert len(stated) == min(i, 1)
+        for one in stated:
+            left = await caller.post(f"RelatedPerson/{one['resource']['id']}/$renounce", parameters())
+            assert left.status_code == 200, left.text
+    assert code(await caller.post("Patient", patient("P3"))) == "too-many-patients"
+    offices.practice.clock.advance(timedelta(days=29))
+    async with offices.practice.database.transaction() as connection:
+        await forget_actions(connection, offices.practice.clock.now())
+    assert code(await caller.post("Patient", patient("P3"))) == "too-many-patients"
+    offices.practice.clock.advance(timedelta(days=2))
+    assert (await caller.post("Patient", patient("P3"))).status_code == 201
 
 
 async def test_people_on_one_account(offices: Offices) -> None:

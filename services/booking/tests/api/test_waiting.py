@@ -149,6 +149,25 @@ async def test_a_refusal_is_the_next_ones_offer(callers: Callers, practice: Prac
     assert (await read(callers, first, wishes[0]))["slot"] == [ref(f"Slot/{agenda.slots[1]}")]
 
 
+async def test_whoever_asks_twice_is_asked_once(callers: Callers, practice: Practice, agenda: Agenda) -> None:
+    """By several requests, and by one that follows another: the slot is the next person's."""
+    first, second = [await practice.new_patient() for _ in range(2)]
+    wishes = [
+        await join(callers, first, actors=[agenda.practitioner]),
+        await join(callers, first, extension=[agenda_wish(agenda.id)]),
+    ]
+    theirs = await join(callers, second, actors=[agenda.practitioner])
+    await cancel(callers, practice, agenda)
+    assert (await read(callers, first, wishes[0]))["status"] == "pending"
+    wishes.append(await join(callers, first, actors=[agenda.practitioner]))
+    left = await callers.patient(first).patch(f"Appointment/{wishes[0]}", CANCELLED)
+    assert left.status_code == 200, left.text
+    assert (await read(callers, second, theirs))["status"] == "pending"
+    assert (await callers.patient(second).patch(f"Appointment/{theirs}", CANCELLED)).status_code == 200
+    assert {(await read(callers, first, wish))["status"] for wish in wishes[1:]} == {"waitlist"}
+    assert await practice.slot_statuses(agenda.slots[:1]) == ["free"]
+
+
 async def test_the_time_of_a_group_that_nobody_comes_to_is_offered(
     callers: Callers, practice: Practice, agenda: Agenda
 ) -> None:

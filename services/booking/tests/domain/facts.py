@@ -61,6 +61,7 @@ def some_quotas(**changed: int) -> Quotas:
         "holds_begun_per_account_per_hour_max": 7,
         "cancellations_per_account_per_day_max": 4,
         "requests_per_patient_max": 2,
+        "requests_per_account_max": 5,
         "patients_per_account_max": 3,
         "adjacent_slots_max": 4,
     }

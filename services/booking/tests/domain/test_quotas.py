@@ -103,9 +103,12 @@ def room(upcoming: list[Upcoming], own: int | None) -> str | None:
 
 
 def test_requests_and_people() -> None:
-    quotas.require_few_requests(Q, 1)
-    quotas.require_few_patients(Q, 3)
-    with pytest.raises(Unprocessable, match="2 requests waiting"), in_words():
-        quotas.require_few_requests(Q, 2)
-    with pytest.raises(Unprocessable, match="3 people"), in_words():
-        quotas.require_few_patients(Q, 4)
+    quotas.require_few_requests(Q, 1, 4)
+    quotas.require_few_patients(Q, 3, Actions(registered=lately(3)))
+    with pytest.raises(Unprocessable, match="This patient has 2 requests waiting"), in_words():
+        quotas.require_few_requests(Q, 2, 4)
+    with pytest.raises(Unprocessable, match="The people of this account have 5 requests waiting"), in_words():
+        quotas.require_few_requests(Q, 1, 5)
+    for linked, registered in ((4, 3), (3, 4)):
+        with pytest.raises(Unprocessable, match="3 people"), in_words():
+            quotas.require_few_patients(Q, linked, Actions(registered=lately(registered)))

@@ -10,7 +10,7 @@ from datetime import timedelta
 from pydantic import Field, SecretStr, field_validator
 
 from creneau_notifications.domain.allowance import Allowance
-from creneau_notifications.domain.codes import CodeLimits
+from creneau_notifications.domain.codes import CodeLimits, Pace
 from creneau_notifications.domain.retry import RetryPolicy
 from creneau_notifications.domain.visit_links import VisitLinkRules
 from creneau_shared.clock import zone_named
@@ -123,6 +123,14 @@ class NotificationsSettings(ServiceSettings):
         3, ge=1, description="codes, or new links, to one address within CODE_WINDOW_S"
     )
     code_day_max: int = Field(10, ge=1, description="codes, or new links, to one address within 24 hours")
+    codes_per_network_hour_max: int = Field(
+        60,
+        ge=1,
+        description="codes, or new links, that one network (an IPv4 address, an IPv6 /64) may ask for in an hour, to whomever",
+    )
+    codes_per_network_day_max: int = Field(
+        300, ge=1, description="codes, or new links, that one network may ask for within 24 hours"
+    )
     note_sendings_max: int = Field(
         10,
         ge=1,
@@ -186,9 +194,12 @@ class NotificationsSettings(ServiceSettings):
         return CodeLimits(
             lifetime=timedelta(seconds=self.code_lifetime_s),
             tries_max=self.code_tries_max,
-            window=timedelta(seconds=self.code_window_s),
-            window_max=self.code_window_max,
-            day_max=self.code_day_max,
+            to_letter_box=Pace(
+                timedelta(seconds=self.code_window_s), self.code_window_max, self.code_day_max
+            ),
+            from_network=Pace(
+                timedelta(hours=1), self.codes_per_network_hour_max, self.codes_per_network_day_max
+            ),
         )
 
     @property

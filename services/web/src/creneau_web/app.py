@@ -142,7 +142,10 @@ def create_site(
         reasons=Reasons(settings.directory_cache_s),
         finding=Finding(clock, directory, settings.results_cache_s),
         reports=Reports(
-            database, keep=timedelta(days=settings.reports_keep_days), most=settings.reports_per_hour_max
+            database,
+            keep=timedelta(days=settings.reports_keep_days),
+            most=settings.reports_per_hour_max,
+            most_of_one=settings.reports_per_network_hour_max,
         ),
         wordings={
             language: wording.at(lambda: clock.now().astimezone(PARIS).year)

@@ -79,15 +79,20 @@ class Page:
     @property
     def fhir(self) -> Fhir:
         """The FHIR base as this person sees it."""
-        handed = self.site.entrance.read(self.request.headers.raw)
         account = self.account
         return Fhir(
             self.site.wire,
             self.site.clock.now(),
             self.wording.tag,
             account.access_token if account else None,
-            handed.address if handed else None,
+            self.address,
         )
+
+    @property
+    def address(self) -> str | None:
+        """The person's IP address as the entrance says it: for limits, and kept nowhere."""
+        handed = self.site.entrance.read(self.request.headers.raw)
+        return handed.address if handed else None
 
     @property
     def today(self) -> date:

@@ -132,6 +132,12 @@ class WebSettings(LoginSettings):
     reports_per_hour_max: int = Field(
         100, ge=1, description="reports that are taken in an hour, of everybody together; more are refused"
     )
+    reports_per_network_hour_max: int = Field(
+        10,
+        ge=1,
+        description="reports that one web process takes from one network (an IPv4 address, an IPv6 /64) at once, and in an hour "
+        "after that",
+    )
     operator_name: str = Field(
         "", description="who runs this deployment, as the legal notices name them; empty: nobody by name"
     )

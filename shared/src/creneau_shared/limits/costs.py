@@ -8,6 +8,7 @@
 | `$verify-code`, `$open-link`, which allow guessing | 10 more |
 | each 16 KiB of body after the first | 1 more; what is decoded or has no declared length, once it is read |
 | each entry of a batch or transaction | 1 more, before any is carried out |
+| each conditional reference of a transaction, equal ones once | 1 more, before any is searched for |
 | each 64 KiB of answer after the first | 1 more, afterwards |
 """
 

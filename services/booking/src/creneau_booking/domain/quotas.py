@@ -23,10 +23,11 @@ from creneau_booking.domain.refusals.quotas import (
 
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
+MONTH = timedelta(days=30)
 
-ActionKind = Literal["booked", "held", "cancelled", "asked"]
-"""The counted actions: an appointment booked or moved, a hold begun, an appointment cancelled after it was booked.
-`asked` is not counted; it only waits its turn."""
+ActionKind = Literal["booked", "held", "cancelled", "registered", "asked"]
+"""The counted actions: an appointment booked or moved, a hold begun, an appointment cancelled after it was booked, a person
+registered. `asked` is not counted; it only waits its turn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,7 @@ class Quotas:
     holds_begun_per_account_per_hour_max: int
     cancellations_per_account_per_day_max: int
     requests_per_patient_max: int
+    requests_per_account_max: int
     patients_per_account_max: int
     adjacent_slots_max: int
     """unless the agenda states its own number"""
@@ -59,11 +61,13 @@ class Quotas:
 
 @dataclass(frozen=True, slots=True)
 class Actions:
-    """The recent actions of one account or patient: their instants in the last hour (cancelled: the last day)."""
+    """The recent actions of one account or patient: their instants in the last hour (cancelled: the last day; registered:
+    the last thirty days)."""
 
     booked: Sequence[datetime] = ()
     held: Sequence[datetime] = ()
     cancelled: Sequence[datetime] = ()
+    registered: Sequence[datetime] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,15 +130,19 @@ def require_room_to_come(
         _require_fewer("agenda", count, quotas.future_appointments_per_agenda_max if most is None else most)
 
 
-def require_few_requests(quotas: Quotas, waiting: int) -> None:
-    """Raises TooManyRequestsWaiting if the patient has the maximum of requests; `waiting` excludes the new one."""
-    if waiting >= quotas.requests_per_patient_max:
-        raise TooManyRequestsWaiting(waiting)
+def require_few_requests(quotas: Quotas, of_patient: int, of_account: int) -> None:
+    """Raises TooManyRequestsWaiting if the patient, or all the people together for whom the account acts, have the maximum of
+    requests; neither number includes the new one."""
+    if of_patient >= quotas.requests_per_patient_max:
+        raise TooManyRequestsWaiting("patient", of_patient)
+    if of_account >= quotas.requests_per_account_max:
+        raise TooManyRequestsWaiting("account", of_account)
 
 
-def require_few_patients(quotas: Quotas, registered: int) -> None:
-    """Raises TooManyPatients if an account has registered more than the maximum; `registered` includes the new one."""
-    if registered > quotas.patients_per_account_max:
+def require_few_patients(quotas: Quotas, linked: int, account: Actions) -> None:
+    """Raises TooManyPatients if an account has more people than the maximum (`linked`), or has registered more lately, whether
+    it still acts for them or not. Both numbers include the new one."""
+    if max(linked, len(account.registered)) > quotas.patients_per_account_max:
         raise TooManyPatients(quotas.patients_per_account_max)
 
 

@@ -308,11 +308,16 @@ class OwnWord:
         )
         if kind == "asked":
             if not counsellor:
-                hidden_too = not context.represents(patient.removeprefix("Patient/"))
+                people = context.patient_ids or frozenset()
+                represented = {id_ for id_ in people if context.represents(id_)}
                 waiting = await count_requests(
-                    connection, patient, besides=appointment.id, hidden_too=hidden_too
+                    connection,
+                    patient.removeprefix("Patient/"),
+                    people - represented,
+                    represented,
+                    besides=appointment.id,
                 )
-                quotas.require_few_requests(self._quotas, waiting)
+                quotas.require_few_requests(self._quotas, *waiting)
             return
         if kind == "cancelled":
             return

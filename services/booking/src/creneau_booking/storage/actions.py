@@ -9,21 +9,23 @@ from __future__ import annotations
 import hashlib
 from datetime import datetime
 
-from creneau_booking.domain.quotas import DAY, HOUR, ActionKind, Actions
+from creneau_booking.domain.quotas import DAY, HOUR, MONTH, ActionKind, Actions
 from creneau_shared.database.pool import Connection
 
 KEY_BYTES = 16
 
+_COUNTED: tuple[ActionKind, ...] = ("booked", "held", "cancelled", "registered")
 _ADD = """
-INSERT INTO booking_action AS known (key, booked, held, cancelled, latest)
-SELECT key, $2::timestamptz[], $3::timestamptz[], $4::timestamptz[], $5
+INSERT INTO booking_action AS known (key, booked, held, cancelled, registered, latest)
+SELECT key, $2::timestamptz[], $3::timestamptz[], $4::timestamptz[], $5::timestamptz[], $6
 FROM unnest($1::bytea[]) AS acting (key) ORDER BY key
 ON CONFLICT (key) DO UPDATE SET
-  booked = ARRAY(SELECT moment FROM unnest(known.booked || excluded.booked) moment WHERE moment > $6),
-  held = ARRAY(SELECT moment FROM unnest(known.held || excluded.held) moment WHERE moment > $6),
-  cancelled = ARRAY(SELECT moment FROM unnest(known.cancelled || excluded.cancelled) moment WHERE moment > $7),
+  booked = ARRAY(SELECT moment FROM unnest(known.booked || excluded.booked) moment WHERE moment > $7),
+  held = ARRAY(SELECT moment FROM unnest(known.held || excluded.held) moment WHERE moment > $7),
+  cancelled = ARRAY(SELECT moment FROM unnest(known.cancelled || excluded.cancelled) moment WHERE moment > $8),
+  registered = ARRAY(SELECT moment FROM unnest(known.registered || excluded.registered) moment WHERE moment > $9),
   latest = greatest(known.latest, excluded.latest)
-RETURNING key, booked, held, cancelled
+RETURNING key, booked, held, cancelled, registered
 """
 
 
@@ -57,9 +59,9 @@ async def act(
 ) -> tuple[Actions, Actions]:
     """Counts an act of an account for a patient; returns the recent acts of each, this one included."""
     keys = [account] if patient is None else [account, patient]
-    moments = {name: [now] if name == kind else [] for name in ("booked", "held", "cancelled")}
-    rows = await connection.fetch(_ADD, keys, *moments.values(), now, now - HOUR, now - DAY)
-    found = {bytes(row["key"]): Actions(row["booked"], row["held"], row["cancelled"]) for row in rows}
+    moments = [[now] if name == kind else [] for name in _COUNTED]
+    rows = await connection.fetch(_ADD, keys, *moments, now, now - HOUR, now - DAY, now - MONTH)
+    found = {bytes(row["key"]): Actions(*(row[name] for name in _COUNTED)) for row in rows}
     return found[account], found[patient] if patient is not None else Actions()
 
 
@@ -71,6 +73,8 @@ async def take_back_hold(connection: Connection, account: bytes, patient: bytes)
 
 
 async def forget_actions(connection: Connection, now: datetime) -> int:
-    """Deletes the rows of those who have not acted for a day; returns how many."""
-    result: str = await connection.execute("DELETE FROM booking_action WHERE latest < $1", now - DAY)
+    """Deletes the rows of those who have not acted for a day, and have registered nobody for thirty; returns how many."""
+    result: str = await connection.execute(
+        "DELETE FROM booking_action WHERE latest < $1 AND NOT $2 < ANY (registered)", now - DAY, now - MONTH
+    )
     return int(result.rsplit(" ", 1)[-1])

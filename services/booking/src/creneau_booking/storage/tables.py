@@ -458,8 +458,11 @@ waiting_offer = Table(
     ),
     Column("slot", Uuid, primary_key=True),
     Column("offered_at", DateTime(timezone=True), nullable=False),
+    # As in `waiting`. Absent: offered before it was kept.
+    Column("patient", Text(collation="C"), nullable=True),
+    Index("ix_waiting_offer_patient_slot", "patient", "slot"),
 )
-"""What was offered to whom: nobody is asked twice about one slot."""
+"""What was offered to whom: nobody is asked twice about one slot, however many requests of theirs it suits."""
 
 booking_action = Table(
     "booking_action",
@@ -469,9 +472,11 @@ booking_action = Table(
     Column("booked", ARRAY(DateTime(timezone=True)), nullable=False),
     Column("held", ARRAY(DateTime(timezone=True)), nullable=False),
     Column("cancelled", ARRAY(DateTime(timezone=True)), nullable=False),
+    Column("registered", ARRAY(DateTime(timezone=True)), nullable=False, server_default=text("'{}'")),
     Column("latest", DateTime(timezone=True), nullable=False),
 )
-"""When an account or a patient last booked, held and cancelled: what the quotas by the hour and the day count.
+"""When an account or a patient last booked, held and cancelled, and an account registered people: what the quotas by the
+hour, the day and the month count.
 
 No index but the key: every act changes its row in place. The row is also a lock: rivals of one account or of one patient
 wait for each other here.

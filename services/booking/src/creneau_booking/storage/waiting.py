@@ -61,7 +61,7 @@ _SUITS = f"""
       AND earth_distance(ll_to_earth(location.latitude, location.longitude),
         ll_to_earth(waiting.latitude, waiting.longitude)) <= waiting.radius_m))
   AND NOT EXISTS (
-    SELECT FROM waiting_offer WHERE waiting_offer.appointment_id = waiting.appointment_id AND waiting_offer.slot = fact.id)
+    SELECT FROM waiting_offer WHERE waiting_offer.patient = waiting.patient AND waiting_offer.slot = fact.id)
   AND NOT EXISTS (
     SELECT FROM occupancy WHERE occupancy.actor = waiting.patient
       AND occupancy.period && tstzrange(fact.start, fact."end"))
@@ -253,7 +253,9 @@ async def note_offer(
 ) -> None:
     """Notes that the slot is offered to the Appointment. `wish`: what it said before, where the offer says otherwise."""
     await connection.execute(
-        "WITH offered AS (INSERT INTO waiting_offer (appointment_id, slot, offered_at) VALUES ($1, $2, $3))"
+        "WITH offered AS (INSERT INTO waiting_offer (appointment_id, slot, offered_at, patient)"
+        " SELECT appointment_id, $2, $3, patient FROM waiting WHERE appointment_id = $1"
+        " ON CONFLICT (appointment_id, slot) DO UPDATE SET offered_at = excluded.offered_at, patient = excluded.patient)"
         " UPDATE waiting SET offered = true, wish = $4::text::jsonb WHERE appointment_id = $1",
         appointment_id,
         slot,

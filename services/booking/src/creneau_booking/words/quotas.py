@@ -51,6 +51,10 @@ _TO_COME = {
         "This patient has {} to come in this agenda already, the most that it takes online.",
     ),
 }
+_WAITING = {
+    "patient": ("Ce patient a", "This patient has"),
+    "account": ("Les personnes de ce compte ont", "The people of this account have"),
+}
 
 
 @WORDS.says(TooManyBookings)
@@ -119,9 +123,10 @@ def _(r: TooManyToCome) -> CreneauError:
 @WORDS.says(TooManyRequestsWaiting)
 def _(r: TooManyRequestsWaiting) -> CreneauError:
     fr, en = counted(r.waiting, "demande", "request")
+    who_fr, who_en = _WAITING[r.whose]
     return Unprocessable(
-        f"Ce patient a déjà {fr} en attente (proposées ou en liste d'attente) : retirez-en une d'abord.",
-        f"This patient has {en} waiting already (proposed or on a waiting list): withdraw one first.",
+        f"{who_fr} déjà {fr} en attente (proposées ou en liste d'attente) : retirez-en une d'abord.",
+        f"{who_en} {en} waiting already (proposed or on a waiting list): withdraw one first.",
         expression="Appointment.status",
         details_code="too-many-requests",
     )

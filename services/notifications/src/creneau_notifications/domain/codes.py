@@ -1,4 +1,4 @@
-"""How many codes may go to one letter box: few at once, and not many a day. Pure."""
+"""How many codes may go to one letter box, and be asked for from one network: few at once, and not many a day. Pure."""
 
 from __future__ import annotations
 
@@ -10,19 +10,15 @@ DAY = timedelta(hours=24)
 
 
 @dataclass(frozen=True, slots=True)
-class CodeLimits:
-    """How one-time codes are made and used."""
+class Pace:
+    """How many codes within `window`, and within 24 hours."""
 
-    lifetime: timedelta
-    tries_max: int
     window: timedelta
     window_max: int
-    """codes to one letter box within `window`"""
     day_max: int
-    """codes to one letter box within 24 hours"""
 
     def again_at(self, sent: Sequence[datetime], now: datetime) -> datetime | None:
-        """When another code may be sent, after those `sent` to the letter box (in order); None: now."""
+        """When another code may be sent, after those `sent` (in order); None: now."""
         waits = [
             within[-most] + span
             for span, most in ((self.window, self.window_max), (DAY, self.day_max))
@@ -33,3 +29,13 @@ class CodeLimits:
     def remembered(self, sent: Sequence[datetime], now: datetime) -> list[datetime]:
         """The times in `sent` that still count, with `now` added."""
         return [*(at for at in sent if at > now - max(DAY, self.window)), now]
+
+
+@dataclass(frozen=True, slots=True)
+class CodeLimits:
+    """How one-time codes are made and used."""
+
+    lifetime: timedelta
+    tries_max: int
+    to_letter_box: Pace
+    from_network: Pace

@@ -95,7 +95,7 @@ class SendCodeOperation:
         expires = request.now + desk.limits.lifetime
         digest = desk.keyring.code(hashed, code)
         async with call.service.transaction() as connection:
-            await take_turn(connection, desk.limits, hashed, request.now, at("telecom"))
+            await take_turn(connection, desk.limits, hashed, request, at("telecom"))
             earlier = await codes.keep(connection, hashed, digest, expires)
 
         async def take_back() -> None:

@@ -80,14 +80,20 @@ def answered(*parameters: Resource) -> Answer:
 
 
 async def take_turn(
-    connection: Connection, limits: CodeLimits, address: Hashed, now: datetime, expression: str
+    connection: Connection, limits: CodeLimits, address: Hashed, request: FhirRequest, expression: str
 ) -> None:
-    """Count one thing sent to the letter box of an address; TooManyRequests when it has had enough."""
-    sent = await codes.lock_sent(connection, address)
-    again_at = limits.again_at(sent, now)
-    if again_at is not None:
-        raise _too_many(again_at, now, expression)
-    await codes.put_down(connection, address, limits.remembered(sent, now))
+    """Count one thing sent to the letter box of an address, and asked for from a network; TooManyRequests when either has
+    had enough. What has not left stays counted for the network."""
+    now, network = request.now, codes.asked_from(request.network)
+    for counted, pace, words in (
+        (network, limits.from_network, _FROM_NETWORK),
+        (address, limits.to_letter_box, _TO_LETTER_BOX),
+    ):
+        sent = await codes.lock_sent(connection, counted)
+        again_at = pace.again_at(sent, now)
+        if again_at is not None:
+            raise _too_many(words, again_at, now, expression)
+        await codes.put_down(connection, counted, pace.remembered(sent, now))
 
 
 async def send(
@@ -112,13 +118,24 @@ async def send(
         raise _refused(expression) if error.permanent else _not_sent() from None
 
 
-def _too_many(again_at: datetime, now: datetime, expression: str) -> TooManyRequests:
+_TO_LETTER_BOX = (
+    "Plusieurs messages ont déjà été envoyés : utilisez le dernier reçu, ou redemandez {after}."
+    " Vous pouvez aussi téléphoner au cabinet.",
+    "Several messages have been sent already: use the last one, or ask again {after}. You can also telephone the practice.",
+)
+_FROM_NETWORK = (
+    "Trop de messages ont été demandés depuis votre connexion : redemandez {after}. Vous pouvez aussi téléphoner au"
+    " cabinet.",
+    "Too many messages have been asked for from your connection: ask again {after}. You can also telephone the practice.",
+)
+
+
+def _too_many(words: tuple[str, str], again_at: datetime, now: datetime, expression: str) -> TooManyRequests:
     wait_s = max(1, math.ceil((again_at - now).total_seconds()))
+    french, english = words
     return TooManyRequests(
-        f"Plusieurs messages ont déjà été envoyés : utilisez le dernier reçu, ou redemandez {_after(wait_s, 'fr')}."
-        " Vous pouvez aussi téléphoner au cabinet.",
-        f"Several messages have been sent already: use the last one, or ask again {_after(wait_s, 'en')}. You can also"
-        " telephone the practice.",
+        french.format(after=_after(wait_s, "fr")),
+        english.format(after=_after(wait_s, "en")),
         expression=expression,
         details_code="too-many-codes",
         headers={"Retry-After": str(wait_s)},

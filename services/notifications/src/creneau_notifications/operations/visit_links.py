@@ -179,7 +179,7 @@ class RenewLinkOperation:
                 raise _closed(situation) or _cancelled()
             way, address, contact = await self._reached(connection, link)
             hashed = desk.keyring.hashed(address)
-            await take_turn(connection, desk.limits, hashed, request.now, at("token"))
+            await take_turn(connection, desk.limits, hashed, request, at("token"))
             newer = await visit_links.renew(connection, link)
 
         async def take_back() -> None:

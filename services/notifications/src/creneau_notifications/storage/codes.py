@@ -1,4 +1,4 @@
-"""One-time codes: one live code a contact, and when codes were sent to a letter box.
+"""One-time codes: one live code a contact, and when codes were sent to a letter box, and asked for from a network.
 
 Contacts and codes are stored as keyed hashes (see `addresses.Keyring`): a plain hash of six digits is broken in a moment.
 """
@@ -15,6 +15,11 @@ from creneau_shared.database.pool import Connection
 from creneau_shared.retention.rules import removing
 
 _ENDED = (removing("contact_code", "expires_at"), removing("contact_code_sent", "last_at"))
+
+
+def asked_from(network: bytes) -> Hashed:
+    """What is asked for from a network (`FhirRequest.network`) is counted as what is sent to a letter box is."""
+    return Hashed("network", network, network)
 
 
 async def lock_sent(connection: Connection, address: Hashed) -> list[datetime]:

@@ -51,7 +51,7 @@ async def report(
         problems["texte"] = "report.problem.text"
     if not problems:
         kept = Report(page.site.clock.now(), _path(page_), raison, texte.strip())
-        if await page.site.reports.add(kept):
+        if await page.site.reports.add(kept, page.address):
             await page.say_next("report.done")
             return page.go(_path(page_))
         problems["raison"] = "report.problem.many"

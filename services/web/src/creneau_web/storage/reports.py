@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from creneau_shared.database.pool import Database
+from creneau_shared.errors import TooManyRequests
+from creneau_shared.limits.callers import Callers, Counted, Limit
+from creneau_shared.limits.leases import Limiter
 
 # One at a time, so that a hundred at once see each other's rows and keep to the limit.
 TURN = "SELECT pg_advisory_xact_lock(hashtext('creneau_web.report'))"
@@ -38,15 +41,22 @@ class Tally:
 
 
 class Reports:
-    """The store. `keep`: how long; `most`: how many in an hour."""
+    """The store. `keep`: how long; `most`: how many in an hour; `most_of_one`: of one network, counted by this process in its
+    memory."""
 
-    def __init__(self, database: Database, *, keep: timedelta, most: int) -> None:
+    def __init__(self, database: Database, *, keep: timedelta, most: int, most_of_one: int) -> None:
         self._database = database
         self._keep = keep
         self._most = most
+        self._of_one = Limit("reports", most_of_one / HOUR.total_seconds(), most_of_one)
+        self._networks, self._limiter = Callers("", {}), Limiter()
 
-    async def add(self, report: Report) -> bool:
-        """Keep a report; False when too many have come within the hour."""
+    async def add(self, report: Report, address: str | None) -> bool:
+        """Keep a report; False when too many have come within the hour, in all or from the network of this address."""
+        try:
+            await self._limiter.take((Counted(self._networks.network(address), self._of_one),), 1)
+        except TooManyRequests:
+            return False
         # A text column holds every character but this one.
         text = report.text.replace("\0", "")
         async with self._database.transaction() as connection:

@@ -8,7 +8,8 @@ between them are rewritten to the ids that were given, and one failure undoes it
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 import orjson
@@ -46,6 +47,10 @@ GIVING_RIGHTS = frozenset({"Patient", "RelatedPerson"})
 
 class Carrier(Protocol):
     """Carries out the entries: the server that received the Bundle."""
+
+    def judge(self, request: FhirRequest) -> None:
+        """Raise what forbids an entry to its author, whose rights are known. Nothing is read or written."""
+        ...
 
     async def handle(self, request: FhirRequest) -> Answer:
         """Carry out an entry of a batch, as a request of its own."""
@@ -129,6 +134,7 @@ async def _transaction(
     """All or nothing, once for each Idempotency-Key."""
     _require_distinct(entries)
     _require_held(service, entries)
+    _require_allowed(carrier, outer, entries)
     key, said = outer.headers.get("idempotency-key"), outer.resource()
     async with service.transaction() as connection:
         if key is not None:
@@ -154,12 +160,10 @@ async def _all(
 ) -> list[Answer]:
     """Carry out the entries of a transaction; their answers, in the order in which they were sent."""
     answers: list[Answer | None] = [None] * len(entries)
-    for entry in entries:
-        entry.request.rights = outer.rights
-    given = await give_ids(service, connection, entries)
+    given, found = await give_ids(service, connection, entries), dict[str, str]()
     for entry in entries:
         if entry.request.parsed is not None:
-            await rewrite(service, connection, entry, given)
+            await rewrite(service, connection, entry, given, found)
     written: dict[tuple[str, str], int] = {}
     ordered = _in_order(entries, given)
     for part in runs(service, [entry.request for entry in ordered]):
@@ -167,7 +171,7 @@ async def _all(
         for entry, answer in zip(ordered[part], done, strict=True):
             answers[entry.index] = answer or await _take_part(carrier, connection, outer, entry)
             _require_once(entry, answers[entry.index], written)
-            if entry.request.method == "POST" and entry.request.path[0] in GIVING_RIGHTS:
+            if _may_give_rights(entry):
                 await service.resolve_again(connection, outer)
                 for other in entries:
                     other.request.rights = outer.rights
@@ -210,11 +214,22 @@ def _told_of(service: FhirService, answered: Resource) -> set[tuple[str, str]]:
 async def _take_part(
     carrier: Carrier, connection: Connection, outer: FhirRequest, entry: RequestEntry
 ) -> Answer:
-    try:
+    with _of_entry(outer, entry):
         return await carrier.take_part(connection, entry.request)
+
+
+@contextmanager
+def _of_entry(outer: FhirRequest, entry: RequestEntry) -> Iterator[None]:
+    """A refusal within is located in this entry, and traced as its refusal."""
+    try:
+        yield
     except CreneauError as error:
         outer.refused = entry.request
         raise located(error, entry.index) from error
+
+
+def _may_give_rights(entry: RequestEntry) -> bool:
+    return entry.request.method == "POST" and entry.request.path[0] in GIVING_RIGHTS
 
 
 def _in_order(entries: list[RequestEntry], given: Mapping[str, str]) -> list[RequestEntry]:
@@ -286,6 +301,16 @@ def _require_held(service: FhirService, entries: list[RequestEntry]) -> None:
             code="not-supported",
             expression="Bundle.entry",
         )
+
+
+def _require_allowed(carrier: Carrier, outer: FhirRequest, entries: list[RequestEntry]) -> None:
+    """Refuses what the author may not do before anything is searched or locked for it. Where an entry may give them more
+    rights, only such entries are judged now, and the others when their turn comes."""
+    for entry in entries:
+        entry.request.rights = outer.rights
+    for entry in [entry for entry in entries if _may_give_rights(entry)] or entries:
+        with _of_entry(outer, entry):
+            carrier.judge(entry.request)
 
 
 def _refused_in_batch(entry: RequestEntry) -> Answer | None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import BadRequest, CreneauError, PreconditionFailed
-from creneau_shared.fhir.rest.bundle_entries import RequestEntry, located
+from creneau_shared.fhir.rest.bundle_entries import RequestEntry, entry_count, located
 from creneau_shared.fhir.rest.conditions import asked_condition
 from creneau_shared.fhir.rest.exchange import json_object
 from creneau_shared.fhir.rest.matching import Criteria, Query, matching_ids, read_criteria, take_turn
@@ -124,12 +124,37 @@ def _texts(resource: Resource) -> Iterator[tuple[str, Resource, str, str]]:
                     pending.append((f"{where}.{name}", value))
 
 
+def work_in(bundle: Resource) -> int:
+    """What a Bundle costs beside its request, in units: its entries, and the searches for a transaction's conditional
+    references, of which equal ones are one. Whatever else is wrong with it."""
+    count = entry_count(bundle)
+    if not count or bundle.get("type") != "transaction":
+        return count
+    found: set[str] = set()
+    pending: list[Any] = [json_object(entry).get("resource") for entry in bundle["entry"][:count]]
+    while pending:
+        node = pending.pop()
+        if isinstance(node, list):
+            pending += node
+        elif isinstance(node, dict):
+            reference = node.get("reference")
+            if isinstance(reference, str) and _CONDITIONAL_REFERENCE.match(reference):
+                found.add(reference)
+            pending += (value for value in node.values() if isinstance(value, list | dict))
+    return count + len(found)
+
+
 async def rewrite(
-    service: FhirService, connection: Connection, entry: RequestEntry, given: Mapping[str, str]
+    service: FhirService,
+    connection: Connection,
+    entry: RequestEntry,
+    given: Mapping[str, str],
+    found: dict[str, str],
 ) -> None:
     """Rewrite, in place, the references to other entries and the conditional references of one resource.
 
-    A relative reference names the entry whose fullUrl it completes (FHIR R4 bundle.html#references).
+    A relative reference names the entry whose fullUrl it completes (FHIR R4 bundle.html#references). `found` has what the
+    conditional references of the Bundle designate: each is searched for once.
     """
     root = _RESTFUL.match(entry.full_url or "")
     resource = json_object(entry.request.parsed)
@@ -142,7 +167,9 @@ async def rewrite(
             entry.refers_to.add(node[name])
         elif name == "reference" and (match := _CONDITIONAL_REFERENCE.match(value)):
             try:
-                node[name] = await _resolve_condition(service, connection, entry, match[1], match[2])
+                if value not in found:
+                    found[value] = await _resolve_condition(service, connection, entry, match[1], match[2])
+                node[name] = found[value]
             except CreneauError as error:
                 issues = [replace(issue, expression=(where,)) for issue in error.issues]
                 raise located(type(error)(issues=issues, headers=error.headers), entry.index) from error

@@ -16,7 +16,7 @@ from creneau_shared.correlation import correlation_id
 from creneau_shared.errors import Unavailable
 from creneau_shared.fhir.json import loads
 from creneau_shared.fhir.outcome import negotiate_language
-from creneau_shared.fhir.rest.bundle_entries import entry_count
+from creneau_shared.fhir.rest.bundle_references import work_in
 from creneau_shared.fhir.rest.exchange import Answer, FhirRequest
 from creneau_shared.fhir.rest.failure import failure
 from creneau_shared.fhir.rest.incoming import (
@@ -91,7 +91,8 @@ class FhirEndpoint:
                 principal = await self._principal(scope, headers)
                 path = _segments(scope)
                 handed = self._service.limits.gateway.read(scope["headers"])
-                caller = self._callers.caller(principal, handed.address if handed else None)
+                address = handed.address if handed else None
+                caller = self._callers.caller(principal, address)
                 body = await self._body(headers, receive, caller, path)
                 request = FhirRequest(
                     method=scope["method"],
@@ -105,13 +106,14 @@ class FhirEndpoint:
                     base_url=self._service.base_url,
                     language=language,
                     correlation_id=correlation_id(),
+                    network=self._callers.network(address),
                 )
                 if request.method == "POST" and "_search" in request.path:
                     request.query = request.query + read_form(headers, request.body)
                     output = accepted_format(headers.get("accept"), request.parameter("_format"))
                 await self._read_large(request)
                 if request.method == "POST" and not path:
-                    await self._limiter.take(caller.counted, entry_count(request.resource()))
+                    await self._limiter.take(caller.counted, work_in(request.resource()))
                 answer = await self._server.answer(request)
                 as_preferred(answer, request)
                 content = await self._encode(answer.content, output)

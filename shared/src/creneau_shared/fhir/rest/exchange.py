@@ -35,6 +35,8 @@ class FhirRequest:
     base_url: str
     language: Language = "fr"
     correlation_id: str | None = None
+    network: bytes = b""
+    """whose network asks, as a key that does not reveal it (`limits.callers`); empty where nobody asks over HTTP"""
     parsed: Resource | None = None
     """the resource of a Bundle entry, already read"""
     raw_query: str = ""

@@ -12,7 +12,7 @@ from creneau_shared.errors import Issue
 from creneau_shared.fhir.audit import Event, Touched
 from creneau_shared.fhir.json import dumps
 from creneau_shared.fhir.outcome import Language, operation_outcome
-from creneau_shared.fhir.rest.declaration import Pairs
+from creneau_shared.fhir.rest.declaration import Pairs, ServedType
 from creneau_shared.fhir.rest.exchange import Answer, FhirRequest
 from creneau_shared.fhir.rest.service import FhirService
 from creneau_shared.fhir.rest.several_types import Part, SeveralTypes, understood
@@ -25,7 +25,7 @@ from creneau_shared.fhir.search.parse import parse_search
 from creneau_shared.fhir.search.request import Or, SearchRequest, asked_of
 from creneau_shared.fhir.search.sql import AsSeen, Catalog, SearchScope
 from creneau_shared.fhir.summary import cut_down
-from creneau_shared.security.rights import Access
+from creneau_shared.security.rights import Access, Rights
 from creneau_shared.type_table import COMPARTMENT_PARAMETERS, RECORDED, TYPES
 
 KNOWN_TYPES = frozenset(TYPES)
@@ -127,6 +127,15 @@ def parse(
         strict=request.prefer.strict if strict is None else strict,
         base_url=service.base_url,
         limits=service.types[resource_type].search_limits if resource_type in service.types else None,
+        in_part=_sees_in_part(service, request, resource_type),
+    )
+
+
+def _sees_in_part(service: FhirService, request: FhirRequest, resource_type: str) -> bool:
+    """Whether the caller sees resources of the type without some of what is stored."""
+    served = service.types.get(resource_type)
+    return (
+        served is not None and request.rights is not None and _as_seen_of(served, request.rights) is not None
     )
 
 
@@ -146,15 +155,14 @@ def scope_of(service: FhirService, access: Access) -> SearchScope:
 
 def _as_seen_by(service: FhirService, access: Access) -> Mapping[str, AsSeen]:
     """For each type that the caller sees in part only, how its conditions hold of that part."""
-    found: dict[str, AsSeen] = {}
-    for name, served in service.types.items():
-        reach = None if served.searched_as_seen is None else access.rights.reach(name, "s")
-        if served.searched_as_seen is None or reach is None:
-            continue
-        as_seen = served.searched_as_seen(Access(access.rights, name, "s", reach))
-        if as_seen is not None:
-            found[name] = as_seen
-    return found
+    found = {name: _as_seen_of(served, access.rights) for name, served in service.types.items()}
+    return {name: as_seen for name, as_seen in found.items() if as_seen is not None}
+
+
+def _as_seen_of(served: ServedType, rights: Rights) -> AsSeen | None:
+    if served.searched_as_seen is None or (reach := rights.reach(served.name, "s")) is None:
+        return None
+    return served.searched_as_seen(Access(rights, served.name, "s", reach))
 
 
 async def _run_on(

@@ -83,6 +83,10 @@ class FhirServer:
             await audit_refusal(self.service, request.refused or request, refusal)
             raise
 
+    def judge(self, request: FhirRequest) -> None:
+        """Raises what forbids a request to its caller, whose rights are known. Nothing is read or written."""
+        self._route(request)
+
     async def take_part(self, connection: Connection, request: FhirRequest) -> Answer:
         """Carry out one request, whose rights are known, as a part of the transaction of `connection`."""
         self.service.unseal(request)

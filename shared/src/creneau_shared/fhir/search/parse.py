@@ -91,12 +91,14 @@ def parse_search(
     zone: tzinfo = PARIS,
     base_url: str = "",
     limits: Limits | None = None,
+    in_part: bool = False,
 ) -> SearchRequest:
     """Understand the decoded `pairs` of a query on `resource_type`.
 
     `known_types` are the types of the whole system; `strict` (Prefer: handling=strict) refuses names that are not
     known, which are otherwise ignored and reported in `issues`; `zone` holds for dates without one; `now` is what `ap`
-    approximates from. Raises BadRequest with an issue that names the parameter.
+    approximates from; `in_part`: the caller sees resources of the type without people whom it names, so that these give
+    no order. Raises BadRequest with an issue that names the parameter.
 
     Names are everything before `=` except the modifier and, after it, the parameters and types of an include, the
     keys of `_sort` and the elements of `_elements`. A modifier is never ignored (FHIR R4 search.html#modifiers: a
@@ -105,7 +107,7 @@ def parse_search(
     reading = Reading(
         zone=zone, now=now, base_url=base_url, known_types=known_types, limits=limits or Limits()
     )
-    return _Parser(resource_type, reading, strict=strict).parse(pairs)
+    return _Parser(resource_type, reading, strict=strict, in_part=in_part).parse(pairs)
 
 
 def understands(resource_type: str, name: str, text: str, *, known_types: Collection[str]) -> bool:
@@ -148,6 +150,7 @@ class _Parser:
     resource_type: str
     reading: Reading
     strict: bool
+    in_part: bool = False
     conditions: list[Condition] = field(default_factory=list)
     includes: list[Include] = field(default_factory=list)
     sort: list[SortKey] = field(default_factory=list)
@@ -430,7 +433,7 @@ class _Parser:
             if not code:
                 continue
             parameter = find_parameter(self.resource_type, code)
-            if parameter is None or not parameter.sortable:
+            if parameter is None or not parameter.sortable or (self.in_part and parameter.names_people):
                 self._ignore("_sort", _UnknownNameError(f"Tri inconnu : {code}", f"Unknown sort: {code}"))
                 continue
             self.sort.append(SortKey(parameter, key.startswith("-")))

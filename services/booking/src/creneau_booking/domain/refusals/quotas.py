@@ -50,8 +50,9 @@ class TooManyToCome(Refusal):
 
 @dataclass(eq=False)
 class TooManyRequestsWaiting(Refusal):
-    """The patient has `waiting` requests already."""
+    """The patient, or all the people together for whom the account acts, have `waiting` requests already."""
 
+    whose: Literal["patient", "account"]
     waiting: int
 
 

@@ -9,6 +9,7 @@ from creneau_booking.domain.quotas import Quotas, require_few_patients
 from creneau_booking.domain.refusals.registered import BirthDateSettled
 from creneau_booking.handlers.people.accounts import tell
 from creneau_booking.handlers.people.proxies import RelatedPersonStore
+from creneau_booking.storage.actions import account_key, act
 from creneau_booking.storage.agendas.rules import births_of
 from creneau_booking.storage.people import accounts
 from creneau_booking.storage.people.accounts import Account, Link
@@ -67,9 +68,10 @@ class People:
     ) -> None:
         """Links a Patient that an account registers to that account; ends all links of a deleted one."""
         if kind == "create" and context.role == "patient":
+            account = Account(context.issuer, context.subject)
+            acts, _ = await act(connection, "registered", account_key(*account), None, context.now)
             await self._link(connection, context, stored.id)
-            registered = await accounts.count_patients(connection, Account(context.issuer, context.subject))
-            require_few_patients(self._quotas, registered)
+            require_few_patients(self._quotas, await accounts.count_patients(connection, account), acts)
         if kind == "update":
             await self._related_persons.end_at_majority_of(connection, context, stored.id)
         if kind == "delete":

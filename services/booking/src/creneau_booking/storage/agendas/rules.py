@@ -8,7 +8,7 @@ other has changed.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -333,16 +333,18 @@ async def upcoming_of(
     ]
 
 
-async def count_requests(connection: Connection, patient: str, *, besides: str, hidden_too: bool) -> int:
-    """How many requests of a patient (reference) wait to be answered, `besides` not counted; `hidden_too`: see
-    `upcoming_of`."""
-    count = await connection.fetchval(
-        "SELECT count(*) FROM appointment WHERE terms @> ARRAY['patient=' || $1] AND terms && $2::text[] AND id <> $3"
-        " AND ($4 OR terms @> ARRAY[$5 || substr($1, 9)])",
+async def count_requests(
+    connection: Connection, patient: str, own: Collection[str], represented: Collection[str], *, besides: str
+) -> tuple[int, int]:
+    """How many requests of a patient (id), and of all these people (ids) together, wait to be answered; `besides` (id) is not
+    counted, nor what is hidden from whoever represents somebody."""
+    terms = [f"patient=Patient/{id_}" for id_ in own] + [f"{SHARED}{id_}" for id_ in represented]
+    [row] = await connection.fetch(
+        "SELECT count(*) FILTER (WHERE terms @> ARRAY['patient=Patient/' || $1]) AS of_patient, count(*) AS of_all"
+        " FROM appointment WHERE terms && $2::text[] AND terms && $3::text[] AND id <> $4",
         patient,
+        terms,
         ["status=proposed", "status=waitlist"],
         besides,
-        hidden_too,
-        SHARED,
     )
-    return int(count)
+    return int(row["of_patient"]), int(row["of_all"])

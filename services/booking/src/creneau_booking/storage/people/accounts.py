@@ -72,7 +72,7 @@ async def keep_link(connection: Connection, account: Account, link: Link) -> lis
 
 
 async def count_patients(connection: Connection, account: Account) -> int:
-    """Returns for how many Patients the account acts, or did until the link ended."""
+    """Returns for how many Patients the account acts, or did until its time was over. What was ended before is not counted."""
     count = await connection.fetchval(
         "SELECT count(*) FROM patient_account WHERE issuer = $1 AND subject = $2", *account
     )

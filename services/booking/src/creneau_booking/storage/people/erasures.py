@@ -141,9 +141,12 @@ async def mark_sealed(connection: Connection, patient_ids: Sequence[str], at: da
 
 
 async def forget_occupancies(connection: Connection, patient_id: str) -> None:
-    """Deletes when the person was where."""
+    """Deletes when the person was where, and which times they were offered."""
     await connection.execute(
         "DELETE FROM occupancy WHERE actor IN ($1, $1 || '#hidden')", f"Patient/{patient_id}"
+    )
+    await connection.execute(
+        "DELETE FROM waiting_offer WHERE patient IN ($1, $1 || '#hidden')", f"Patient/{patient_id}"
     )
     await forget_person(connection, [f"Patient/{patient_id}", f"Patient/{patient_id}#hidden"])
 

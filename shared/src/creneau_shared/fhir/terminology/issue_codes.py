@@ -65,6 +65,7 @@ ISSUE_CODES: Final[Mapping[str, tuple[str, str]]] = {
     "includes-cut": ("Ressources liées incomplètes", "Related resources incomplete"),
     "patch-malformed": ("Correctif illisible", "Unreadable patch"),
     "patch-inapplicable": ("Correctif inapplicable", "Patch that does not apply"),
+    "patch-too-costly": ("Correctif trop coûteux", "Patch that is too costly"),
     "patch-identity": ("Identité changée par un correctif", "Identity changed by a patch"),
     "body-too-large": ("Contenu trop volumineux", "Body too large"),
     "resource-too-large": ("Ressource trop volumineuse", "Resource too large"),

@@ -19,10 +19,12 @@ _LONG_BY_NATURE = frozenset({"div", "data"})
 
 @dataclass(frozen=True, slots=True)
 class ResourceBounds:
-    """`bytes_max` of a resource as JSON, `text_characters_max` of any one text in it."""
+    """`bytes_max` of a resource as JSON, `text_characters_max` of any one text in it, `bundle_answer_bytes_max` of the answers
+    to one Bundle together."""
 
     bytes_max: int
     text_characters_max: int
+    bundle_answer_bytes_max: int
 
     def check_size(self, resource: Resource) -> int:
         """The bytes of the resource; TooLarge when there are too many."""

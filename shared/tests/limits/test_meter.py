@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from creneau_shared.errors import TooLarge, TooManyRequests
-from creneau_shared.fhir.rest.bundle_answers import BundleAnswers
+from creneau_shared.fhir.rest.bounds import BundleAnswers
 from creneau_shared.limits.callers import Counted, Limit
 from creneau_shared.limits.costs import ANSWER_BYTES_A_UNIT
 from creneau_shared.limits.leases import Limiter

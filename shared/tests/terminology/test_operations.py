@@ -52,10 +52,9 @@ def test_expand_finds_by_words_without_accents_or_case() -> None:
 
 def test_a_question_of_great_length_is_refused() -> None:
     """A filter was folded anew for each code of the value set."""
-    for asked in ({"filter": "aa " * 20_000}, {"exclude-system": "x" * 1_001}):
-        with pytest.raises(BadRequest) as refused:
-            ask("ValueSet/$expand", url=BOOKABLE, **asked)
-        assert refused.value.issues[0].code == "too-costly"
+    with pytest.raises(BadRequest) as refused:
+        ask("ValueSet/$expand", url=BOOKABLE, filter="aa " * 20_000)
+    assert refused.value.issues[0].code == "too-costly"
     many = [("url", BOOKABLE), *[("exclude-system", "x")] * 256]
     with pytest.raises(BadRequest, match="256 values at most"):
         OPERATIONS["ValueSet", "expand"].answer(Call("ValueSet", None, many, "fr", NOW))

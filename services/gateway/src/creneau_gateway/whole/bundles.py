@@ -20,7 +20,7 @@ from creneau_shared.errors import BadRequest, NotFound
 from creneau_shared.fhir.json import dumps
 from creneau_shared.fhir.outcome import Language
 from creneau_shared.fhir.rest.batch import response_bundle
-from creneau_shared.fhir.rest.bundle_answers import BundleAnswers
+from creneau_shared.fhir.rest.bounds import BundleAnswers
 from creneau_shared.fhir.rest.bundle_entries import (
     check_bundle,
     read_address,

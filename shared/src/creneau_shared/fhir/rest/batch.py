@@ -17,7 +17,7 @@ from creneau_shared import functions
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import BadRequest, CreneauError
 from creneau_shared.fhir.json import loads
-from creneau_shared.fhir.rest.bundle_answers import BundleAnswers
+from creneau_shared.fhir.rest.bounds import BundleAnswers
 from creneau_shared.fhir.rest.bundle_entries import (
     RequestEntry,
     check_bundle,

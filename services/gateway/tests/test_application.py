@@ -107,6 +107,37 @@ async def test_a_stranger_sends_little_and_asks_a_limited_number_of_times(servic
         assert statuses[-1] == 429
 
 
+async def test_where_nobody_judges_a_token_it_allows_no_longer_body(services: Services) -> None:
+    services.answer("booking", "/fhir", bundle("batch-response"))
+    headers = {"Authorization": "Bearer x", "Content-Type": "application/x-www-form-urlencoded"}
+    async with stranger(services, anonymous_body_bytes_max=2_000) as client:
+        form = b"code=" + b"z" * 2_000
+        search = await client.post("/fhir/CodeSystem/_search", content=form, headers=headers)
+        assert search.status_code == 413
+        json_ = {**headers, "Content-Type": "application/fhir+json"}
+        assert (await client.post("/fhir", content=padded(3_000), headers=json_)).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        {"code": ",".join(["z"] * 300)},
+        {"code": "z", "_sort": ",".join(["description"] * 5)},
+        {f"code{n}": "z" for n in range(17)},
+        {"_sort": ",".join(f"unknown{n}" for n in range(1_000))},
+        {"description": "a" * 20_000},
+    ],
+    ids=["values", "sort keys", "parameters", "unknown sort keys", "characters"],
+)
+async def test_a_search_of_definitions_asks_for_as_much_as_one_of_the_services(
+    client: httpx.AsyncClient, form: dict[str, str]
+) -> None:
+    """The gateway answers it on its only loop; what is over the limits is refused before anything is compared."""
+    answer = await client.post("/CodeSystem/_search", data=form)
+    assert answer.status_code == 400, answer.text
+    assert answer.json()["issue"][0]["code"] in ("too-costly", "too-long")
+
+
 SECRET = "the deployment's"
 SLOW = {"anonymous_requests_per_s": 0.001, "authorization_requests_per_s": 0.001}
 

@@ -254,6 +254,19 @@ async def test_a_bundle_is_given_no_more_large_answers_than_requests_would_be(se
         assert (await client.get("/CodeSystem/nothing")).status_code == 429
 
 
+async def test_a_batch_is_given_the_gateways_answers_until_they_are_too_large(services: Services) -> None:
+    given = settings(bundle_answer_bytes_max=1_000_000, anonymous_requests_per_s=0)
+    app = create_app(given, FixedClock(NOW), httpx.MockTransport(services.handle))
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://gateway/fhir") as client:
+        answer = await post(client, *[get("StructureDefinition?_count=1000")] * 50)
+    entries = answer.json()["entry"]
+    statuses = [entry["response"]["status"] for entry in entries]
+    assert statuses[0] == "200"
+    assert statuses[-1] == "413"
+    assert entries[-1]["response"]["outcome"]["issue"][0]["code"] == "too-costly"
+
+
 def limited(services: Services, burst: int) -> httpx.AsyncClient:
     """The base, where an address may read so much of what no service is asked for, with a token that nobody has judged."""
     given = settings(anonymous_requests_burst=burst, anonymous_requests_per_s=0.001)

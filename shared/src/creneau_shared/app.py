@@ -163,7 +163,9 @@ def create_fhir_server(
         cursor_secret=settings.cursor_secret,
         workshop=Workshop(bytes_min=settings.heavy_bytes_min, waiting_max=settings.heavy_waiting_max),
         limits=DeploymentLimits.of(settings, f"{service}-limits"),
-        bounds=ResourceBounds(settings.resource_bytes_max, settings.text_characters_max),
+        bounds=ResourceBounds(
+            settings.resource_bytes_max, settings.text_characters_max, settings.bundle_answer_bytes_max
+        ),
         words=words,
         observer=observer,
     )

@@ -177,6 +177,11 @@ class ServiceSettings(BaseSettings):
         le=800_000,
         description="largest resource that is stored, or judged within a Bundle, bytes",
     )
+    bundle_answer_bytes_max: int = Field(
+        8 * 1024 * 1024,
+        ge=1,
+        description="answers to the entries of one batch or transaction together, bytes; entries after that are 413",
+    )
     text_characters_max: int = Field(
         10_000,
         description="longest text of one element that is stored, narratives and files apart, characters",

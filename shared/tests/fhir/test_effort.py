@@ -6,10 +6,13 @@ when the test's time is over.
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
-from creneau_shared.errors import BadRequest
+from creneau_shared.errors import BadRequest, Unprocessable
 from creneau_shared.fhir import json, narrative, xml
+from creneau_shared.fhir.patch import apply_patch
 from creneau_shared.fhir.search.words import words_vector
 
 pytestmark = pytest.mark.timeout(120)
@@ -69,3 +72,36 @@ def test_a_comment_is_no_text() -> None:
     assert "'jardin'" in vector
     assert "'clos'" in vector
     assert "secret" not in vector
+
+
+def crowded() -> dict[str, Any]:
+    """A Patient of 200 KB: forty thousand given names."""
+    return {"resourceType": "Patient", "gender": "female", "name": [{"given": ["a"] * 40_000}]}
+
+
+def test_a_selector_asks_for_no_more_than_one_look_at_what_is_there() -> None:
+    """Each level of XPath's `//*[count(//*[…])>0]` would look at everything once more for everything that is there."""
+    everything = "//*"
+    for _ in range(60):
+        everything = f"//*[count({everything})>0]"
+    patch = f'<diff><replace sel="/Patient/gender[count({everything})>0]/@value">other</replace></diff>'
+    with pytest.raises(BadRequest) as refused:
+        apply_patch("application/xml-patch+xml", patch.encode(), crowded())
+    assert refused.value.issues[0].details_code == "patch-malformed"
+
+
+def test_conditions_on_many_elements_again_and_again() -> None:
+    named = "Patient/name/given" + "[@value='a']" * 70
+    removals = f'<remove sel="{named}[last()]"/>' * 200
+    in_xml = f"<diff>{removals}</diff>".encode()
+    path = "Patient.name.given.where(id = 'x')"
+    parts = [{"name": "type", "valueCode": "delete"}, {"name": "path", "valueString": path}]
+    operations = [{"name": "operation", "part": parts}] * 200
+    in_json = json.dumps({"resourceType": "Parameters", "parameter": operations})
+    for format_, body in (("application/xml-patch+xml", in_xml), ("application/fhir+json", in_json)):
+        with pytest.raises(Unprocessable) as refused:
+            apply_patch(format_, body, crowded())
+        assert (refused.value.issues[0].code, refused.value.issues[0].details_code) == (
+            "too-costly",
+            "patch-too-costly",
+        )

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from shared.tests.fhir.resources import patient
 
+from creneau_shared.fhir.paths.effort import Effort
 from creneau_shared.fhir.paths.elements import select
 from creneau_shared.fhir.paths.extraction import compile_expression
 from creneau_shared.fhir.paths.grammar import PathError, parse_path
@@ -42,7 +43,7 @@ def test_path(path: str, values: list[str] | None) -> None:
         with pytest.raises(PathError):
             parse_path(path)
     else:
-        assert [node.value for node in select(patient(), parse_path(path))] == values
+        assert [node.value for node in select(patient(), parse_path(path), Effort())] == values
 
 
 def test_a_path_may_begin_at_an_extension() -> None:
@@ -51,7 +52,7 @@ def test_a_path_may_begin_at_an_extension() -> None:
         "extension": [{"url": "urn:a", "valueCode": "x"}, {"url": "urn:b", "valueCode": "y"}],
     }
     for path in ("extension('urn:b').value", "Patient.extension('urn:b').value"):
-        assert [node.value for node in select(resource, parse_path(path))] == ["y"]
+        assert [node.value for node in select(resource, parse_path(path), Effort())] == ["y"]
 
 
 @pytest.mark.parametrize("path", ["a.where(resolve() is Patient)", "(Patient.deceased as boolean)", "a | b"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 from urllib.parse import unquote
 
@@ -9,6 +10,7 @@ import pytest
 from shared.tests.service.small import BASE, Small, bundle, urn
 
 from creneau_shared.fhir.rest import bundle_references
+from creneau_shared.fhir.rest.batch import BATCH_PARALLEL
 from creneau_shared.fhir.rest.matching import matching_ids
 from creneau_shared.fhir.storage.replica import ReplicaStore
 
@@ -189,6 +191,56 @@ async def test_a_batch_takes_no_key_that_could_not_be_kept(small: Small) -> None
     )
     assert (said.status, said.code) == (400, "not-supported")
     assert await small.count("patient") == 0
+
+
+async def test_a_transaction_that_only_reads_is_not_kept(small: Small) -> None:
+    """A key is for what changes something: an answer that is only read could be kept a thousand times."""
+    asked = bundle("transaction", ("GET", "Organization", None), ("GET", "Organization?_count=1", None))
+    for _ in range(2):
+        said = await small.system.ask("POST", "", asked, Idempotency_Key="six")
+        assert said.status == 200
+        assert "Idempotency-Replayed" not in said.headers
+    assert await small.count("idempotency") == 0
+
+
+async def test_nobodys_transaction_takes_no_key(small: Small) -> None:
+    asked = bundle("transaction", ("GET", "Organization", None))
+    said = await small.nobody.ask("POST", "", asked, Idempotency_Key="seven")
+    assert (said.status, said.code) == (400, "not-supported")
+
+
+@pytest.fixture
+async def wordy(small: Small) -> Small:
+    """The service with an organisation of 4 KB, that answers a Bundle with 10 KB."""
+    alias = [f"Cabinet des Lilas {n:03}" for n in range(180)]
+    await small.system.ask("PUT", "Organization/lilas", {**PLACE, "id": "lilas", "alias": alias})
+    small.server.service.bounds = replace(small.server.service.bounds, bundle_answer_bytes_max=10_000)
+    return small
+
+
+async def test_a_batch_is_answered_until_its_answers_are_too_large(wordy: Small) -> None:
+    """Entry by entry: what is answered is told, and what comes after is not done."""
+    reads = [("GET", "Organization/lilas", None)] * 20
+    said = await wordy.nobody.ask("POST", "", bundle("batch", *reads))
+    entries = said.resource["entry"]
+    statuses = [entry["response"]["status"] for entry in entries]
+    assert statuses == sorted(statuses)
+    assert 3 <= statuses.count("200") <= 3 + BATCH_PARALLEL
+    assert statuses[-1] == "413"
+    (issue,) = entries[-1]["response"]["outcome"]["issue"]
+    assert (issue["code"], issue["details"]["coding"][0]["code"]) == ("too-costly", "answers-too-large")
+    written = await wordy.system.ask("POST", "", bundle("batch", *reads, ("POST", "Organization", PLACE)))
+    assert written.resource["entry"][-1]["response"]["status"] == "413"
+    assert await wordy.count("organization") == 1
+
+
+async def test_a_transaction_whose_answers_are_too_large_is_refused_whole(wordy: Small) -> None:
+    reads = [("GET", "Organization/lilas", None)] * 20
+    said = await wordy.system.ask("POST", "", bundle("transaction", ("POST", "Organization", PLACE), *reads))
+    assert (said.status, said.code) == (413, "too-costly")
+    assert await wordy.count("organization") == 1
+    few = bundle("transaction", ("POST", "Organization", PLACE), *reads[:2])
+    assert (await wordy.system.ask("POST", "", few)).status == 200
 
 
 async def test_who_wants_little_back_gets_what_they_read(small: Small) -> None:

@@ -50,6 +50,16 @@ def test_expand_finds_by_words_without_accents_or_case() -> None:
     assert "SM54" in codes(ask("ValueSet/$expand", url=BOOKABLE, filter="sm5")), "or the code"
 
 
+def test_a_question_of_great_length_is_refused() -> None:
+    """A filter was folded anew for each code of the value set."""
+    with pytest.raises(BadRequest) as refused:
+        ask("ValueSet/$expand", url=BOOKABLE, filter="aa " * 20_000)
+    assert refused.value.issues[0].code == "too-costly"
+    many = [("url", BOOKABLE), *[("exclude-system", "x")] * 256]
+    with pytest.raises(BadRequest, match="256 values at most"):
+        OPERATIONS["ValueSet", "expand"].answer(Call("ValueSet", None, many, "fr", NOW))
+
+
 def test_expand_pages_without_gap_or_overlap() -> None:
     whole = codes(ask("ValueSet/$expand", url=BOOKABLE))
     pages: list[str] = []

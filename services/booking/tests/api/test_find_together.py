@@ -197,6 +197,37 @@ async def test_agendas_of_several_kinds_are_joint(
     assert found == [[doctor.slots[0], other.slots[0]] for doctor in doctors]
 
 
+@pytest.mark.parametrize(
+    ("operation", "everybody"),
+    [("Appointment/$find", False), ("Appointment/$find", True), ("Slot/$prefetch", False)],
+)
+async def test_more_together_than_a_proposal_has_is_refused(
+    callers: Callers, practice: Practice, monday: datetime, operation: str, everybody: bool
+) -> None:
+    """Before anything is searched: whoever names hundreds has nothing looked through."""
+    rooms = [await room(practice, monday) for _ in range(7)]
+    given: dict[str, Any] = (
+        {"location_reference": [ref(one.location) for one in rooms], "all_required": "true"}
+        if everybody
+        else {"schedule": [ref(f"Schedule/{one.id}") for one in rooms]}
+    )
+    answer = await callers.nobody().post(operation, parameters(**window(monday), **given))
+    assert answer.status_code == 422, answer.text
+    (issue,) = answer.json()["issue"]
+    assert (issue["code"], issue["details"]["coding"][0]["code"]) == ("too-costly", "too-many-agendas")
+
+
+async def test_who_is_named_twice_is_wanted_once(
+    callers: Callers, practice: Practice, monday: datetime
+) -> None:
+    rooms = [await room(practice, monday) for _ in range(6)]
+    twice = [ref(one.location) for one in rooms] * 2
+    bundle = await bundle_of(
+        callers.nobody(), **window(monday), location_reference=twice, all_required="true"
+    )
+    assert slots_of(bundle) == [[one.slots[0] for one in rooms]]
+
+
 async def test_patients_who_are_elsewhere(callers: Callers, practice: Practice, monday: datetime) -> None:
     """Of a group everybody's other visits count (38), for the practice that may see them; the appointment to move does not,
     and its own slot is free with it (45). Somebody unknown, or described, keeps nothing from being proposed (41)."""

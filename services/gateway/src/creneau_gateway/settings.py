@@ -33,6 +33,11 @@ class GatewaySettings(BaseSettings):
     )
     anonymous_body_bytes_max: int = Field(64 * 1024, description="longest body without a token, bytes")
     request_body_bytes_max: int = Field(4 * 1024 * 1024, description="longest body with a token, bytes")
+    bundle_answer_bytes_max: int = Field(
+        8 * 1024 * 1024,
+        ge=1,
+        description="answers to the entries of one batch together, bytes; the gateway's own entries after that are 413",
+    )
     heavy_bytes_min: int = Field(
         16 * 1024, description="bodies and answers from this size on are worked on in a process beside, bytes"
     )

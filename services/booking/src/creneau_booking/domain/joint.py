@@ -48,7 +48,7 @@ def by_patient(free: FreeTime, start: datetime, end: datetime) -> bool:
 @dataclass(frozen=True, slots=True)
 class Requirement:
     """The agendas (ids → rank of preference) of which one has to take part, and the free time of all of them.
-    `agendas` None: any. `own`: agendas that may be chosen for this requirement. Others answer it only in addition to their
+    `agendas` None: any. `own`: those of them that may be chosen for this requirement. Others answer it only in addition to their
     own: a doctor's agenda says where the doctor is, but is not the agenda of the place."""
 
     free: Sequence[FreeTime]
@@ -73,27 +73,63 @@ class Together:
 
 
 def together(requirements: Sequence[Requirement], usable: Usable) -> list[Together]:
-    """Every common period that is usable, in order."""
-    covers = [_Cover(requirement) for requirement in requirements]
+    """Every common period that is usable, in order.
+
+    The work is that of the free times, the periods that they are and what covers these: a requirement looks once for what
+    covers a period, however many anchors have it.
+    """
+    covers = [_Cover(requirement, usable) for requirement in requirements]
     found: dict[tuple[datetime, datetime, frozenset[str]], Together] = {}
     for anchor in dict.fromkeys(free for requirement in requirements for free in requirement.free):
-        one = _around(anchor, covers, usable)
+        one = _around(anchor, covers)
         if one is not None:
             found.setdefault((one.start, one.end, frozenset(one.slots)), one)
     return sorted(found.values())
 
 
 class _Cover:
-    """The free time of a requirement, by start."""
+    """What may be chosen for a requirement: the free times of its own agendas, by how long they last."""
 
-    def __init__(self, requirement: Requirement) -> None:
+    def __init__(self, requirement: Requirement, usable: Usable) -> None:
         self.requirement = requirement
-        self._free = sorted(requirement.free, key=lambda free: (free.start, free.slot))
-        self._starts = [free.start for free in self._free]
-        self._longest = max((free.end - free.start for free in self._free), default=timedelta(0))
+        self._usable = usable
+        self._best: dict[tuple[datetime, datetime], FreeTime | None] = {}
+        by_length: dict[int, list[FreeTime]] = {}
+        for free in requirement.free:
+            if free.agenda in requirement.own:
+                by_length.setdefault(_length_class(free), []).append(free)
+        self._alike = [_Alike(some) for some in by_length.values()]
 
-    def of(self, start: datetime, end: datetime) -> Iterable[FreeTime]:
-        """The free times that cover a period."""
+    def best(self, start: datetime, end: datetime) -> FreeTime | None:
+        """The free time out of which the period is best taken: one that is the period, then by preference."""
+        if (start, end) not in self._best:
+            self._best[start, end] = self._looked_for(start, end)
+        return self._best[start, end]
+
+    def _looked_for(self, start: datetime, end: datetime) -> FreeTime | None:
+        def order(free: FreeTime) -> tuple[bool, int, str]:
+            rank = self.requirement.rank(free.agenda)
+            return (free.start, free.end) != (start, end), rank or 0, free.slot
+
+        covering = (free for alike in self._alike for free in alike.covering(start, end))
+        return min((free for free in covering if self._usable(free, start, end)), key=order, default=None)
+
+
+def _length_class(free: FreeTime) -> int:
+    """Free times of one class last at most twice as long as each other."""
+    return (int((free.end - free.start).total_seconds()) // 60).bit_length()
+
+
+class _Alike:
+    """Free times of about the same length: one long one among many short ones would have all of them looked through."""
+
+    def __init__(self, free: Sequence[FreeTime]) -> None:
+        self._free = sorted(free, key=lambda one: (one.start, one.slot))
+        self._starts = [one.start for one in self._free]
+        self._longest = max(one.end - one.start for one in self._free)
+
+    def covering(self, start: datetime, end: datetime) -> Iterable[FreeTime]:
+        """Those that cover a period."""
         place = bisect_right(self._starts, start)
         while place and self._starts[place - 1] >= end - self._longest:
             place -= 1
@@ -101,7 +137,7 @@ class _Cover:
                 yield self._free[place]
 
 
-def _around(anchor: FreeTime, covers: Sequence[_Cover], usable: Usable) -> Together | None:
+def _around(anchor: FreeTime, covers: Sequence[_Cover]) -> Together | None:
     answered = [cover.requirement for cover in covers if cover.requirement.rank(anchor.agenda) is not None]
     if len(answered) < len(covers) and not any(anchor.agenda in one.own for one in answered):
         return None  # for example another doctor's agenda, which says at which place that doctor is
@@ -112,24 +148,12 @@ def _around(anchor: FreeTime, covers: Sequence[_Cover], usable: Usable) -> Toget
         if known:
             ranks.append(min(known))
             continue
-        agendas = {one.agenda for one in chosen}
-        fitting = [
-            (
-                (free.start, free.end) != (anchor.start, anchor.end),
-                cover.requirement.rank(free.agenda) or 0,
-                free,
-            )
-            for free in cover.of(anchor.start, anchor.end)
-            if free.agenda in cover.requirement.own
-            and free.agenda not in agendas
-            and usable(free, anchor.start, anchor.end)
-        ]
-        if not fitting:
+        best = cover.best(anchor.start, anchor.end)
+        if best is None:
             return None
-        _, rank, best = min(fitting, key=lambda one: (one[0], one[1], one[2].slot))
         chosen.append(best)
-        ranks.append(rank)
-    if any(_does_without(one, chosen, covers) for one in chosen):
+        ranks.append(cover.requirement.rank(best.agenda) or 0)
+    if len(_needed(chosen, covers)) < len(chosen):
         return None  # the smaller combination is found from its own anchor
     order = sorted(chosen, key=lambda one: _first_answered(one, covers))
     return Together(
@@ -137,12 +161,14 @@ def _around(anchor: FreeTime, covers: Sequence[_Cover], usable: Usable) -> Toget
     )
 
 
-def _does_without(one: FreeTime, chosen: Sequence[FreeTime], covers: Sequence[_Cover]) -> bool:
-    """Whether the other chosen slots answer every requirement without this one."""
-    others = [other for other in chosen if other is not one]
-    return bool(others) and all(
-        any(cover.requirement.rank(other.agenda) is not None for other in others) for cover in covers
-    )
+def _needed(chosen: Sequence[FreeTime], covers: Sequence[_Cover]) -> set[str]:
+    """The agendas without which the others would leave a requirement unanswered."""
+    needed = set()
+    for cover in covers:
+        answering = [one.agenda for one in chosen if cover.requirement.rank(one.agenda) is not None]
+        if len(answering) == 1:
+            needed.add(answering[0])
+    return needed
 
 
 def _first_answered(free: FreeTime, covers: Sequence[_Cover]) -> int:

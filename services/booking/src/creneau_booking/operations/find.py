@@ -260,8 +260,8 @@ class FindOperation:
 
     @staticmethod
     def _proposed(one: Together, common: Common, patients: Sequence[Resource]) -> Resource:
-        slot = common.slots[one.slots[0]]
         if len(one.slots) == 1:
+            slot = loads(common.slots[one.slots[0]])
             return _proposal(slot, common.actors.get(one.agendas[0], ()), patients)
         return proposal_of(one, common, patients)
 

@@ -61,6 +61,8 @@ PARTS_OF_DAY = {
 """`when` (FHIR's event-timing, without the part after a dot) → the hours in which a visit begins"""
 OCCURRENCES_MAX = 12
 WEEKS_MAX = 8
+TOGETHER_MAX = 6
+"""Agendas of one proposal: its id names them"""
 KINDS_OF_AGENDA = ("Practitioner", "PractitionerRole", "Patient", "Device", "HealthcareService", "Location")
 """An agenda counts as the first of these kinds that it names"""
 
@@ -83,10 +85,28 @@ class Named:
 
 def named_in(given: OperationInput) -> list[Named]:
     """Returns each named kind with its references, in the order of preference. Values of `schedule` are wanted together
-    (Medplum); a value with commas asks for one agenda of each kind that it names."""
+    (Medplum); a value with commas asks for one agenda of each kind that it names. Raises Unprocessable if more are wanted
+    together than a proposal has."""
     found = [Named(kind, tuple(given.references(*names))) for names, kind in ACTORS.items()]
     agendas = {str(some): Named("Schedule", tuple(some)) for some in given.alternatives("schedule")}
+    require_few_together(len(agendas))
     return [*(named for named in found if named.references), *agendas.values()]
+
+
+def require_few_together(wanted: int) -> None:
+    """Raises Unprocessable if more are wanted at one time than a proposal can have agendas."""
+    if wanted > TOGETHER_MAX:
+        raise too_many_agendas(
+            f"Une proposition réunit au plus {TOGETHER_MAX} agendas ; demandez-en moins ensemble.",
+            f"A proposal has at most {TOGETHER_MAX} agendas; ask for fewer together.",
+        )
+
+
+def too_many_agendas(fr: str, en: str) -> Unprocessable:
+    """The refusal of a call that asks for too many agendas."""
+    return Unprocessable(
+        fr, en, code="too-costly", expression="Parameters.parameter", details_code="too-many-agendas"
+    )
 
 
 def all_required(given: OperationInput) -> bool:

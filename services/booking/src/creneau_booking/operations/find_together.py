@@ -29,7 +29,9 @@ from creneau_booking.operations.find_query import (
     Pairs,
     codes,
     named_in,
+    require_few_together,
     times,
+    too_many_agendas,
 )
 from creneau_booking.operations.named_agendas import meant_by
 from creneau_booking.operations.references import last_part
@@ -37,7 +39,6 @@ from creneau_booking.storage.agendas.by_actor import agendas_of_actors
 from creneau_booking.storage.agendas.joint import cutting_of, keys_of_agendas, zones_of
 from creneau_booking.storage.agendas.slots_of_agendas import actors_of_schedules
 from creneau_shared.database.pool import Connection
-from creneau_shared.errors import Unprocessable
 from creneau_shared.fhir.datatypes import WHOLE_NUMBER_MAX, instant_of
 from creneau_shared.fhir.json import loads
 from creneau_shared.fhir.rest import searching
@@ -51,8 +52,6 @@ from creneau_shared.fhir.storage.store import Resource
 JOINT_PREFIX = "joint."
 AGENDAS_MAX = 200
 """Agendas of one requirement"""
-TOGETHER_MAX = 6
-"""Agendas of one proposal: its id names them"""
 READ_AT_ONCE = 1_000
 """Slots that one page of the search reads"""
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
@@ -60,11 +59,11 @@ _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 @dataclass(frozen=True)
 class Common:
-    """Result of a search for common times: series of visits (mostly of one), with their slots and actors. `cut`: there were
-    more free slots than one search reads."""
+    """Result of a search for common times: series of visits (mostly of one), with their slots (as stored) and actors. `cut`:
+    there were more free slots than one search reads."""
 
     found: Sequence[tuple[Together, ...]]
-    slots: Mapping[str, Resource]
+    slots: Mapping[str, bytes]
     actors: Mapping[str, tuple[str, ...]]
     keys: Mapping[str, int]
     cut: bool
@@ -97,7 +96,7 @@ class TogetherSearch:
         self._all_required = all_required
         self._bookable = bookable
         self._gathered_max = gathered_max
-        self._slots: dict[str, Resource] = {}
+        self._slots: dict[str, bytes] = {}
         self._cut = False
 
     async def run(
@@ -115,7 +114,6 @@ class TogetherSearch:
             for number, (kind, agendas) in enumerate(await self._required())
         ]
         found = without(together(requirements, by_patient if self._bookable else by_practice), elsewhere)
-        found = [one for one in found if len(one.agendas) <= TOGETHER_MAX]
         if series is None:
             visits: list[tuple[Together, ...]] = [(one,) for one in found]
         else:
@@ -132,14 +130,18 @@ class TogetherSearch:
 
     async def _required(self) -> list[tuple[str, Mapping[str, int] | None]]:
         """Returns each requirement's kind and its agendas: id → rank of the agenda's actor in the order in which the call
-        names them. None: any agenda will do."""
-        found: list[tuple[str, Mapping[str, int] | None]] = []
+        names them. None: any agenda will do. Equal requirements are one. Raises Unprocessable if there are more than one
+        proposal can meet, before anything is searched."""
+        wanted: dict[tuple[str, tuple[tuple[str, ...], ...]], None] = {}
         for kind, references in await self._by_kind():
-            if self._all_required:
-                found += [(kind, await self._ranked([one])) for one in references]
-            else:
-                found.append((kind, await self._ranked(references)))
-        return found or [("", None)]
+            named = tuple(tuple(some) for some in references)
+            wanted |= (
+                dict.fromkeys((kind, (one,)) for one in named)
+                if self._all_required
+                else {(kind, named): None}
+            )
+        require_few_together(len(wanted))
+        return [(kind, await self._ranked(named)) for kind, named in wanted] or [("", None)]
 
     async def _by_kind(self) -> list[tuple[str, list[list[str]]]]:
         """Returns each kind with the named references, in order. Agendas of one value are grouped by their actor's kind."""
@@ -169,12 +171,9 @@ class TogetherSearch:
             for id_ in await agendas_of_actors(self._connection, some) if some else ():
                 ranks.setdefault(id_, place)
         if len(ranks) > AGENDAS_MAX:
-            raise Unprocessable(
+            raise too_many_agendas(
                 f"Plus de {AGENDAS_MAX} agendas conviennent ; précisez avec qui ou où.",
                 f"More than {AGENDAS_MAX} agendas fit; say more closely with whom or where.",
-                code="too-costly",
-                expression="Parameters.parameter",
-                details_code="too-many-agendas",
             )
         return ranks
 
@@ -203,7 +202,7 @@ class TogetherSearch:
             pairs.append(("bookable", "true"))
         pairs.append(("_total", "none"))
         service, request = self._call.service, self._call.request
-        found: list[Resource] = []
+        found: dict[str, bytes] = {}
         cursor: str | None = None
         while True:
             page = pairs if cursor is None else [*pairs, ("_cursor", cursor)]
@@ -214,12 +213,12 @@ class TogetherSearch:
             result = await run_search(
                 self._connection, self._catalog, wanted, cursor_codec=service.cursors, scope=self._scope
             )
-            found += [loads(row.content) for row in result.matches]
+            found |= {row.id: row.content for row in result.matches}
             cursor = result.next_cursor
             if cursor is None or len(found) >= self._gathered_max:
                 self._cut = self._cut or cursor is not None
-                self._slots |= {slot["id"]: slot for slot in found}
-                return found
+                self._slots |= found
+                return [loads(content) for content in found.values()]
 
 
 def _kind(actors: Sequence[str]) -> str:
@@ -242,7 +241,7 @@ def _free(slot: Resource, cutting: Mapping[str, tuple[bool | None, bool]]) -> Fr
 def proposal_of(one: Together, common: Common, patients: Sequence[Resource]) -> Resource:
     """Returns the proposed Appointment; it may be held or booked by its id or as a resource."""
     actors = list(dict.fromkeys(a for agenda in one.agendas for a in common.actors.get(agenda, ())))
-    first = common.slots[one.slots[0]]
+    first = loads(common.slots[one.slots[0]])
     start, end = _instant(one.start), _instant(one.end)
     participants = [{"reference": actor} for actor in actors] + list(patients)
     return {

@@ -40,7 +40,7 @@ MEASURED = frozenset({"metadata", "_history", "_search", "_async", "AuditEvent",
 
 @dataclass(frozen=True, slots=True)
 class BodyLimits:
-    """The longest body without a token and with one, bytes."""
+    """The longest body without a token that a service judges, and with one, bytes."""
 
     anonymous: int
     others: int
@@ -123,11 +123,12 @@ class GatewayApplication:
     async def _body(
         self, sender: Sender, headers: dict[str, str], parts: tuple[str, ...], receive: Any
     ) -> bytes:
-        """The body, decoded, as long as the sender may send. The request is counted before it is read, by the length that it
-        declares."""
+        """The body, decoded, as long as the sender may send: where no service judges a token, having one changes nothing. The
+        request is counted before it is read, by the length that it declares."""
         asks_nobody, declared = self._own.asks_nobody(parts), declared_bytes(headers)
         await sender.take(costs.of_request(parts, declared), asks_nobody=asks_nobody)
-        longest = self._bodies.others if "authorization" in headers else self._bodies.anonymous
+        judged = "authorization" in headers and not asks_nobody
+        longest = self._bodies.others if judged else self._bodies.anonymous
         body = await read_body(headers, receive, longest)
         if undeclared := costs.of_undeclared(len(body), declared):
             await sender.take(undeclared, asks_nobody=asks_nobody)

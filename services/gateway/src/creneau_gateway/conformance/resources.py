@@ -9,8 +9,8 @@ from typing import Any, Final
 from creneau_gateway.conformance.search import (
     PARAMETERS,
     Query,
-    check_criteria,
-    matches,
+    check_limits,
+    criterion,
     sorted_by,
     unknown_names,
 )
@@ -96,6 +96,7 @@ class ConformanceResources:
         """One resource by its id, or a searchset of those that match; `strict`: nothing that is unknown is left out."""
         resources = self._fixed.get(kind) or self.with_own(operations)
         if not rest:
+            check_limits(query)
             remarks: list[Entry] = []
             if not strict:
                 query, remarks = _understood(kind, query, language)
@@ -110,8 +111,8 @@ class ConformanceResources:
         self, kind: str, resources: Sequence[Resource], query: Query, remarks: Sequence[Entry]
     ) -> bytes:
         criteria = _criteria(query)
-        check_criteria(kind, criteria)
-        found = [r for r in resources if all(matches(r, name, value) for name, value in criteria)]
+        fulfilled = [criterion(kind, name, value) for name, value in criteria]
+        found = [r for r in resources if all(fulfils(r) for fulfils in fulfilled)]
         found = sorted_by(found, kind, _last(query, "_sort") or "")
         count, start = asked_count(query, COUNT_DEFAULT, COUNT_MAX), _start(query)
         counted = _last(query, "_summary") == "count" or count == 0

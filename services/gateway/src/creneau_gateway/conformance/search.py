@@ -8,11 +8,21 @@ from typing import Any, Final, Literal
 
 from creneau_shared.errors import BadRequest
 from creneau_shared.fhir.search.parameters import HL7_CANONICAL
+from creneau_shared.fhir.search.parse import check_at_most, refuse
+from creneau_shared.fhir.search.request import Limits
 from creneau_shared.fhir.storage.store import Resource
 from creneau_shared.spelling import fold
 
 Query = Sequence[tuple[str, str]]
 Kind = Literal["token", "string", "uri", "reference", "composite"]
+Criterion = Callable[[Resource], bool]
+Fits = Callable[[Sequence[Any]], bool]
+"""Whether the values that a resource has for a parameter fulfil it"""
+
+LIMITS: Final = Limits(parameters_max=16)
+"""Fewer parameters than the services take: here each goes through all the codes of all code systems."""
+NAME_MAX: Final = 512
+"""characters of a parameter's name"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,20 +120,45 @@ _MODIFIERS: Final[Mapping[Kind, frozenset[str]]] = {
 _INCLUDES: Final = ("_include", "_revinclude")
 
 
-def matches(resource: Resource, name: str, value: str) -> bool:
-    """Whether a resource fulfils one `name[:modifier]=value`, whose alternatives commas separate.
+def check_limits(query: Query) -> None:
+    """BadRequest for a search that asks for more than the services would take of one."""
+    check_at_most("*", len(query), LIMITS.parameters_max, "paramètres", "parameters")
+    total = 0
+    for name, value in query:
+        if len(value) > LIMITS.value_characters_max or len(name) > NAME_MAX:
+            refuse(name[:64], "Valeur trop longue", "Value too long", "too-long")
+        values = value.count(",") + 1
+        if name == "_sort":
+            check_at_most(name, values, LIMITS.sort_keys_max, "clés de tri", "sort keys")
+        else:
+            total += values
+            check_at_most(name, values, LIMITS.values_max, "valeurs", "values")
+    check_at_most("*", total, LIMITS.values_total_max, "valeurs en tout", "values in all")
 
-    BadRequest for a parameter or a modifier that the type does not have.
+
+def criterion(type_: str, name: str, value: str) -> Criterion:
+    """Whether a resource of the type fulfils one `name[:modifier]=value`, whose alternatives commas separate.
+
+    BadRequest for a parameter or a modifier that the type does not have, even when it has no resource at all.
     """
-    parameter, modifier = _parameter(str(resource["resourceType"]), name)
-    found = [item for path in parameter.paths for item in values_at(resource, path)]
-    if modifier == "missing":
-        return bool(found) is (value == "false")
-    alternatives = value.split(",")
-    if modifier == "not":
-        return not any(_has_token(found, wanted) for wanted in alternatives)
-    fits = _COMPARE[parameter.kind]
-    return any(fits(found, wanted, modifier) for wanted in alternatives)
+    parameter, modifier = _parameter(type_, name)
+    fits = _missing(type_, name, value) if modifier == "missing" else _fits(parameter.kind, value, modifier)
+
+    def fulfils(resource: Resource) -> bool:
+        return fits([item for path in parameter.paths for item in values_at(resource, path)])
+
+    return fulfils
+
+
+def _missing(type_: str, name: str, value: str) -> Fits:
+    if value not in ("true", "false"):
+        raise _refused(type_, name, "true ou false", "true or false")
+    return lambda found: bool(found) is (value == "false")
+
+
+def _fits(kind: Kind, value: str, modifier: str) -> Fits:
+    fits = _COMPARE[kind](value.split(","), modifier)
+    return (lambda found: not fits(found)) if modifier == "not" else fits
 
 
 def unknown_names(type_: str, criteria: Query, keys: str) -> list[str]:
@@ -132,14 +167,6 @@ def unknown_names(type_: str, criteria: Query, keys: str) -> list[str]:
     named = [name for name, _ in criteria if not name.startswith("_") or name.startswith(_INCLUDES)]
     named += [key.removeprefix("-") for key in keys.split(",") if key]
     return list(dict.fromkeys(name for name in named if name.partition(":")[0] not in PARAMETERS[type_]))
-
-
-def check_criteria(type_: str, criteria: Query) -> None:
-    """BadRequest for what the type cannot be searched by, even when it has no resource at all."""
-    for name, value in criteria:
-        _, modifier = _parameter(type_, name)
-        if modifier == "missing" and value not in ("true", "false"):
-            raise _refused(type_, name, "true ou false", "true or false")
 
 
 def sorted_by(resources: Sequence[Resource], type_: str, keys: str) -> list[Resource]:
@@ -197,60 +224,80 @@ def values_at(value: Any, path: str) -> Iterator[Any]:
             yield item
 
 
-def _has_token(found: Sequence[Any], wanted: str) -> bool:
-    """`code`, `system|code`, `system|` or `|code`; a code of an element without a system answers to any but one."""
-    system, bar, code = wanted.rpartition("|")
-    for item in found:
+def _token(alternatives: Sequence[str], modifier: str = "") -> Fits:
+    """`code`, `system|code`, `system|` or `|code`; a code of an element without a system answers to any but none."""
+    wanted: dict[str, set[str | None]] = {}
+    for alternative in alternatives:
+        system, bar, code = alternative.rpartition("|")
+        wanted.setdefault(code, set()).add(system if bar else None)
+
+    def fits(item: Any) -> bool:
         if isinstance(item, dict):
-            own_system, own_code = item.get("system", ""), item.get("code")
+            system, code = item.get("system", ""), item.get("code", "")
         else:
-            own_system, own_code = "", str(item).lower() if isinstance(item, bool) else str(item)
-        if code and own_code != code:
-            continue
-        if not bar or own_system == system or (system and not isinstance(item, dict)):
-            return True
-    return False
+            system, code = "", str(item).lower() if isinstance(item, bool) else str(item)
+        return any(
+            None in systems or system in systems or (not isinstance(item, dict) and systems != {""})
+            for systems in (wanted.get(code), wanted.get(""))
+            if systems
+        )
+
+    return lambda found: any(map(fits, found))
 
 
-def _token(found: Sequence[Any], wanted: str, modifier: str) -> bool:
-    return _has_token(found, wanted)
-
-
-def _string(found: Sequence[Any], wanted: str, modifier: str) -> bool:
+def _string(alternatives: Sequence[str], modifier: str) -> Fits:
     if modifier == "exact":
-        return wanted in found
-    text = fold(wanted)
-    folded = (fold(str(item)) for item in found)
-    return any(text in item if modifier == "contains" else item.startswith(text) for item in folded)
+        exact = frozenset(alternatives)
+        return lambda found: not exact.isdisjoint(found)
+    wanted = tuple(dict.fromkeys(map(fold, alternatives)))
+
+    def fits(item: str) -> bool:
+        return any(text in item for text in wanted) if modifier == "contains" else item.startswith(wanted)
+
+    return lambda found: any(fits(fold(str(item))) for item in found)
 
 
-def _uri(found: Sequence[Any], wanted: str, modifier: str) -> bool:
-    if modifier == "below":
-        return any(item == wanted or str(item).startswith(wanted.rstrip("/") + "/") for item in found)
-    if modifier == "above":
-        return any(item == wanted or wanted.startswith(str(item).rstrip("/") + "/") for item in found)
-    return wanted in found
+def _uri(alternatives: Sequence[str], modifier: str) -> Fits:
+    wanted = frozenset(alternatives)
+    below = tuple(uri.rstrip("/") + "/" for uri in wanted)
+
+    def fits(item: Any) -> bool:
+        if item in wanted:
+            return True
+        if modifier == "below":
+            return str(item).startswith(below)
+        above = str(item).rstrip("/") + "/"
+        return modifier == "above" and any(uri.startswith(above) for uri in wanted)
+
+    return lambda found: any(map(fits, found))
 
 
-def _reference(found: Sequence[Any], wanted: str, modifier: str) -> bool:
+def _reference(alternatives: Sequence[str], modifier: str) -> Fits:
     """A canonical, with its version or without."""
-    return any(wanted in (item, str(item).partition("|")[0]) for item in found)
+    wanted = frozenset(alternatives)
+    return lambda found: any(not wanted.isdisjoint((item, str(item).partition("|")[0])) for item in found)
 
 
-def _composite(found: Sequence[Any], wanted: str, modifier: str) -> bool:
+def _composite(alternatives: Sequence[str], modifier: str) -> Fits:
     """`context-type$value`, both of one usage context."""
-    kind, dollar, value = wanted.partition("$")
-    return bool(dollar) and any(
-        _has_token([context.get("code", {})], kind)
-        and _has_token(list(values_at(context, "valueCodeableConcept.coding")), value)
+    pairs = [
+        (_token([kind]), _token([value]))
+        for kind, dollar, value in (wanted.partition("$") for wanted in alternatives)
+        if dollar
+    ]
+    return lambda found: any(
+        kind([context.get("code", {})]) and value(list(values_at(context, "valueCodeableConcept.coding")))
         for context in found
+        for kind, value in pairs
     )
 
 
-_COMPARE: Final[Mapping[Kind, Callable[[Sequence[Any], str, str], bool]]] = {
+_COMPARE: Final[Mapping[Kind, Callable[[Sequence[str], str], Fits]]] = {
     "token": _token,
     "string": _string,
     "uri": _uri,
     "reference": _reference,
     "composite": _composite,
 }
+"""From the alternatives and the modifier: whether one of the values that a resource has is one of them. The alternatives are
+read once, not for every value."""

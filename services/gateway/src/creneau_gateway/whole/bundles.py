@@ -20,6 +20,7 @@ from creneau_shared.errors import BadRequest, NotFound
 from creneau_shared.fhir.json import dumps
 from creneau_shared.fhir.outcome import Language
 from creneau_shared.fhir.rest.batch import response_bundle
+from creneau_shared.fhir.rest.bounds import BundleAnswers
 from creneau_shared.fhir.rest.bundle_entries import (
     check_bundle,
     read_address,
@@ -31,20 +32,30 @@ from creneau_shared.fhir.rest.failure import failure
 from creneau_shared.fhir.rest.provenance import HEADER as PROVENANCE
 from creneau_shared.fhir.storage.store import Resource
 from creneau_shared.limits import costs
+from creneau_shared.limits.meter import uncounted
 
 
 class Bundles:
     """Carries out Bundles that are POSTed to the base. `timeout_s`: longest that the entries of a batch over several
-    services may take together; those that are done by then are told."""
+    services may take together; those that are done by then are told. `answer_bytes_max`: of the answers together, before no
+    further ones are made."""
 
     def __init__(
-        self, upstreams: Upstreams, own: OwnTypes, base_url: str, parallel: int, timeout_s: float
+        self,
+        upstreams: Upstreams,
+        own: OwnTypes,
+        base_url: str,
+        *,
+        parallel: int,
+        timeout_s: float,
+        answer_bytes_max: int,
     ) -> None:
         self._upstreams = upstreams
         self._own = own
         self._base_url = base_url
         self._parallel = parallel
         self._timeout_s = timeout_s
+        self._answer_bytes_max = answer_bytes_max
 
     async def process(
         self, bundle: Resource, headers: Mapping[str, str], language: Language, sender: Sender
@@ -98,10 +109,11 @@ class Bundles:
             else:
                 by_service.setdefault(service, []).append(index)
         places = asyncio.Semaphore(self._parallel)
+        told = BundleAnswers(self._answer_bytes_max, uncounted())
 
         async def answer(index: int) -> None:
             async with places:
-                parts[index] = await self._answer(entries[index], index, headers, language, sender)
+                parts[index] = await self._answer(entries[index], index, headers, language, sender, told)
 
         async def ask(service: Service, indexes: list[int]) -> None:
             async with places:
@@ -110,6 +122,7 @@ class Bundles:
                     answer = await self._upstreams.call(
                         service, "POST", "/fhir", headers=headers, content=dumps(bundle)
                     )
+                    told.add(answer.content)
                     answered = _answered(service, answer, len(indexes))
                 except Exception as error:
                     answered = [_failed(error, language)] * len(indexes)
@@ -124,7 +137,13 @@ class Bundles:
         return response_bundle("batch", [part or _failed(TimeoutError(), language) for part in parts])
 
     async def _answer(
-        self, entry: Resource, index: int, headers: Mapping[str, str], language: Language, sender: Sender
+        self,
+        entry: Resource,
+        index: int,
+        headers: Mapping[str, str],
+        language: Language,
+        sender: Sender,
+        told: BundleAnswers,
     ) -> dict[str, Any]:
         """The gateway's own answer to an entry, also when it fails: other entries may have written. Large answers are charged
         before the next one is made, so that a Bundle asks for no more of them than requests could."""
@@ -134,6 +153,7 @@ class Bundles:
         asked = {**headers, "if-none-match": wanted["ifNoneMatch"]} if "ifNoneMatch" in wanted else headers
         asks_nobody = self._own.asks_nobody(path)
         try:
+            told.require_room()
             await sender.take(0, asks_nobody=asks_nobody)
             if self._own.is_of_the_whole(path):
                 answer = await self._own.of_the_whole(path, query, asked)
@@ -142,6 +162,7 @@ class Bundles:
                     wanted["method"], path, query, asked, entry.get("resource"), language
                 )
             sender.charge(costs.of_answer(len(answer.content or b"")), asks_nobody=asks_nobody)
+            told.add(answer.content)
         except RefusedError as refused:
             answer = refused.answer
         except Exception as error:

@@ -10,6 +10,7 @@ from typing import Any, Final
 from creneau_shared.errors import CreneauError
 from creneau_shared.fhir.definitions import ElementDefinition, TypeDefinition, type_definition
 from creneau_shared.fhir.patch.result import check_count, inapplicable, malformed
+from creneau_shared.fhir.paths.effort import Effort
 from creneau_shared.fhir.paths.elements import Node, select
 from creneau_shared.fhir.paths.grammar import Name, PathError, Step, parse_path
 
@@ -19,10 +20,11 @@ Item = tuple[Any, Any]
 
 @dataclass(frozen=True, slots=True)
 class _Operation:
-    """One operation: its parts by name, and its errors."""
+    """One operation: its parts by name, its errors, and what it looks at."""
 
     number: int
     parts: Mapping[str, dict[str, Any]]
+    effort: Effort
 
     def malformed(self, fr: str, en: str) -> CreneauError:
         return malformed(fr, en, self.number)
@@ -56,6 +58,12 @@ class _Operation:
                 f"the path is not understood from character {at} on",
             ) from None
 
+    def items(self, owner: dict[str, Any], element: ElementDefinition) -> list[Item]:
+        """The items of an element; one item if it does not repeat."""
+        found = _items(owner, element)
+        self.effort.spend(len(found))
+        return found
+
     def value(self) -> dict[str, Any]:
         part = self.parts.get("value")
         if part is None:
@@ -71,12 +79,12 @@ def apply(parameters: dict[str, Any], resource: dict[str, Any]) -> dict[str, Any
         )
     operations = _dicts(parameters.get("parameter"))
     check_count(len(operations))
-    result = copy.deepcopy(resource)
+    result, effort = copy.deepcopy(resource), Effort()
     for number, parameter in enumerate(operations):
         if parameter.get("name") != "operation":
             raise malformed("seul « operation » est attendu", "only “operation” is expected", number)
         parts = {str(part.get("name")): part for part in _dicts(parameter.get("part"))}
-        operation = _Operation(number, parts)
+        operation = _Operation(number, parts, effort)
         perform = _PERFORM.get(operation.text("type"))
         if perform is None:
             raise operation.malformed(
@@ -93,8 +101,10 @@ def _add(operation: _Operation, resource: dict[str, Any]) -> None:
     if content is None or definition is None:
         raise operation.inapplicable("rien ne peut être ajouté là", "nothing can be added there")
     element, item = _resolve(operation, definition, operation.text("name"), operation.value())
-    items = _items(content, element)
-    taken = items or any(_items(content, other) for other in definition.choices.get(element.choice or "", ()))
+    items = operation.items(content, element)
+    taken = items or any(
+        operation.items(content, other) for other in definition.choices.get(element.choice or "", ())
+    )
     if taken and not element.is_list:
         raise operation.inapplicable(f"{element.name} existe déjà", f"{element.name} exists already")
     _store(content, element, [*items, item])
@@ -103,7 +113,7 @@ def _add(operation: _Operation, resource: dict[str, Any]) -> None:
 def _insert(operation: _Operation, resource: dict[str, Any]) -> None:
     """Inserts an item into the list at `path`, at the place `index`."""
     content, element, definition = _list_at(operation, resource)
-    items = _items(content, element)
+    items = operation.items(content, element)
     index = operation.number_of("index")
     if index > len(items):
         raise operation.inapplicable(
@@ -116,12 +126,12 @@ def _insert(operation: _Operation, resource: dict[str, Any]) -> None:
 
 def _delete(operation: _Operation, resource: dict[str, Any]) -> None:
     """Deletes the one element at `path`; does nothing if there is none."""
-    nodes = select(resource, operation.path())
+    nodes = select(resource, operation.path(), operation.effort)
     if not nodes:
         return
     node = _single(operation, nodes)
     element = _not_root(operation, node)
-    items = _items(node.owner, element)
+    items = operation.items(node.owner, element)
     del items[node.index or 0]
     _store(node.owner, element, items)
 
@@ -133,7 +143,7 @@ def _replace(operation: _Operation, resource: dict[str, Any]) -> None:
     part = operation.value()
     if element.choice is None:
         item = _item_for(operation, element, part)
-        items = _items(node.owner, element)
+        items = operation.items(node.owner, element)
         items[node.index or 0] = item
         _store(node.owner, element, items)
         return
@@ -146,7 +156,7 @@ def _replace(operation: _Operation, resource: dict[str, Any]) -> None:
 def _move(operation: _Operation, resource: dict[str, Any]) -> None:
     """Moves an item of the list at `path` from `source` to `destination`."""
     content, element, _ = _list_at(operation, resource)
-    items = _items(content, element)
+    items = operation.items(content, element)
     source, destination = operation.number_of("source"), operation.number_of("destination")
     if max(source, destination) >= len(items):
         raise operation.inapplicable(
@@ -182,7 +192,7 @@ def _single(operation: _Operation, nodes: list[Node]) -> Node:
 
 
 def _the_one(operation: _Operation, resource: dict[str, Any], steps: tuple[Step, ...]) -> Node:
-    return _single(operation, select(resource, steps) if steps else [Node(resource, None)])
+    return _single(operation, select(resource, steps, operation.effort) if steps else [Node(resource, None)])
 
 
 def _not_root(operation: _Operation, node: Node) -> ElementDefinition:

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from creneau_shared.errors import BadRequest, Unprocessable
 from creneau_shared.fhir import json
+from creneau_shared.fhir.paths.effort import ELEMENTS_MAX
 
 OPERATIONS_MAX: Final = 200
 """Most operations in one patch."""
@@ -26,6 +27,16 @@ def inapplicable(fr: str, en: str, operation: int | None = None, path: str | Non
         code="processing",
         expression=(path,) if path else (),
         details_code="patch-inapplicable",
+    )
+
+
+def too_costly() -> Unprocessable:
+    """The patch looks at more elements than it may."""
+    return Unprocessable(
+        f"Les chemins de ce correctif regardent plus de {ELEMENTS_MAX} éléments ; envoyez-en moins à la fois, ou plus précis.",
+        f"The paths of this patch look at more than {ELEMENTS_MAX} elements; send fewer at once, or closer ones.",
+        code="too-costly",
+        details_code="patch-too-costly",
     )
 
 

@@ -1,37 +1,24 @@
-"""XML Patch (RFC 5261) on the XML form of a resource: `add`, `replace` and `remove`, each with an XPath in
-`sel`.
-
-Names without prefix in a selector belong to FHIR's namespace, as with a default namespace in the patch document.
-"""
+"""XML Patch (RFC 5261) on the XML form of a resource: `add`, `replace` and `remove`, each with a selector in
+`sel` (selector.py)."""
 
 from __future__ import annotations
 
 import copy
-import re
-from typing import Any, Final
+from typing import Any
 
 from lxml import etree
 
 from creneau_shared.fhir import xml
-from creneau_shared.fhir.narrative import XHTML_NAMESPACE
 from creneau_shared.fhir.patch.result import check_count, inapplicable, malformed
-
-SELECTOR_LENGTH_MAX: Final = 1000
-"""Longest selector that is read, characters."""
-
-_NAMESPACES: Final = {"f": xml.FHIR_NAMESPACE, "h": XHTML_NAMESPACE}
-_OPERATORS: Final = frozenset({"and", "or", "div", "mod"})
-_TOKEN: Final = re.compile(
-    r"""(?P<literal>"[^"]*"|'[^']*')|(?P<skipped>@?[\w.\-]+(?:::?[\w.\-]+)+|@[\w.\-]+|[\w.\-]+\s*\(|\d[\w.]*)"""
-    r"|(?P<name>[A-Za-z_][\w\-]*)"
-)
+from creneau_shared.fhir.patch.selector import SelectorError, read_selector
+from creneau_shared.fhir.paths.effort import Effort
 
 
 def apply(body: bytes, resource: dict[str, Any]) -> dict[str, Any]:
     """A copy of `resource` changed by the patch document in `body`."""
     operations = list(xml.parse(body))
     check_count(len(operations))
-    root = etree.ElementTree(xml.to_element(resource))
+    root, effort = xml.to_element(resource), Effort()
     for number, operation in enumerate(operations):
         name = etree.QName(operation).localname
         if name not in ("add", "replace", "remove"):
@@ -40,49 +27,38 @@ def apply(body: bytes, resource: dict[str, Any]) -> dict[str, Any]:
                 f"<{name}> is neither add, replace nor remove",
                 number,
             )
-        target = _select(number, operation, root)
-        if isinstance(target, etree._Element):
+        target, attribute = _select(number, operation, root, effort)
+        if attribute is None:
             _on_element(number, name, operation, target)
         else:
-            _on_attribute(number, name, operation, target)
-    return xml.from_element(root.getroot())
+            _on_attribute(number, name, operation, target, attribute)
+    return xml.from_element(root)
 
 
-def _select(number: int, operation: etree._Element, root: etree._ElementTree) -> Any:
-    """The single element or attribute that `sel` points at."""
-    selector = operation.get("sel")
-    if not selector or len(selector) > SELECTOR_LENGTH_MAX:
-        raise malformed("sel manque ou est trop long", "sel is missing or too long", number)
-    namespaces = _NAMESPACES | {
-        prefix: uri for prefix, uri in operation.nsmap.items() if isinstance(prefix, str) and prefix
-    }
-    expression = _prefixed(selector.strip())
+def _select(
+    number: int, operation: etree._Element, root: etree._Element, effort: Effort
+) -> tuple[etree._Element, str | None]:
+    """The single element that `sel` points at, and its attribute if it points at one."""
+    text = operation.get("sel", "")
+    namespaces = {prefix: uri for prefix, uri in operation.nsmap.items() if prefix}
     try:
-        found = root.xpath(
-            expression if expression.startswith("/") else f"/{expression}", namespaces=namespaces
-        )
-    except etree.XPathError:
+        selector = read_selector(text, namespaces)
+    except SelectorError:
         raise malformed(
-            f"« {selector} » n'est pas un XPath", f"“{selector}” is not an XPath expression", number
+            "sel n'est pas un chemin de la racine vers un élément ou un attribut, comme"
+            " Patient/name[use/@value='usual']/given[1]/@value",
+            "sel is not a path from the root to an element or attribute, such as"
+            " Patient/name[use/@value='usual']/given[1]/@value",
+            number,
         ) from None
-    if not isinstance(found, list) or len(found) != 1:
-        count = len(found) if isinstance(found, list) else 0
+    found = selector.select(root, effort)
+    if len(found) != 1:
         raise inapplicable(
-            f"« {selector} » désigne {count} nœuds, un seul est attendu",
-            f"“{selector}” points at {count} nodes, exactly one is expected",
+            f"« {text} » désigne {len(found)} nœuds, un seul est attendu",
+            f"“{text}” points at {len(found)} nodes, exactly one is expected",
             number,
         )
-    return found[0]
-
-
-def _prefixed(selector: str) -> str:
-    """The selector with FHIR's prefix before each element name that has none."""
-
-    def prefix(match: re.Match[str]) -> str:
-        name = match["name"]
-        return match[0] if name is None or name in _OPERATORS else f"f:{name}"
-
-    return _TOKEN.sub(prefix, selector)
+    return found[0], selector.attribute
 
 
 def _on_element(number: int, name: str, operation: etree._Element, target: etree._Element) -> None:
@@ -128,18 +104,15 @@ def _add(number: int, operation: etree._Element, target: etree._Element) -> None
         raise malformed(f"pos « {position} » est inconnu ici", f"pos “{position}” is unknown here", number)
 
 
-def _on_attribute(number: int, name: str, operation: etree._Element, target: Any) -> None:
-    owner = target.getparent() if getattr(target, "is_attribute", False) else None
-    if owner is None or name == "add":
-        raise malformed(
-            "sel doit désigner un élément ou un attribut",
-            "sel must point at an element or an attribute",
-            number,
-        )
+def _on_attribute(
+    number: int, name: str, operation: etree._Element, owner: etree._Element, attribute: str
+) -> None:
+    if name == "add":
+        raise malformed("add attend un élément", "add needs an element", number)
     if name == "replace":
-        owner.set(target.attrname, (operation.text or "").strip())
+        owner.set(attribute, (operation.text or "").strip())
     else:
-        del owner.attrib[target.attrname]
+        del owner.attrib[attribute]
 
 
 def _contents(number: int, operation: etree._Element) -> list[etree._Element]:

@@ -13,6 +13,7 @@ from creneau_shared.fhir.definitions import (
     is_resource_type,
     type_definition,
 )
+from creneau_shared.fhir.paths.effort import Effort
 from creneau_shared.fhir.paths.grammar import Index, Name, OfType, Step, Where
 
 
@@ -69,29 +70,33 @@ def _item(value: Any, index: int | None) -> Any:
     return value[index] if isinstance(value, list) and index < len(value) else None
 
 
-def select(resource: dict[str, Any], steps: tuple[Step, ...]) -> list[Node]:
-    """The nodes of `resource` that a path points at; its first name may be the type of the resource."""
+def select(resource: dict[str, Any], steps: tuple[Step, ...], effort: Effort) -> list[Node]:
+    """The nodes of `resource` that a path points at; its first name may be the type of the resource.
+
+    Raises TooMuchEffortError.
+    """
     root = Node(resource, None)
     if steps[0] == Name(str(resource.get("resourceType"))):
         steps = steps[1:]
-    return _follow([root], steps)
+    return _follow([root], steps, effort)
 
 
-def _follow(nodes: list[Node], steps: tuple[Step, ...]) -> list[Node]:
+def _follow(nodes: list[Node], steps: tuple[Step, ...], effort: Effort) -> list[Node]:
     for step in steps:
+        effort.spend(len(nodes))
         match step:
             case Name(name):
-                nodes = [child for node in nodes for child in children(node, name)]
+                nodes = [child for node in nodes for child in children(node, name, effort)]
             case Index(index):
                 nodes = nodes[index : index + 1 or None]
             case OfType(type_name):
                 nodes = [node for node in nodes if _type_name(node) == type_name]
             case Where(conditions):
-                nodes = [node for node in nodes if all(_equals(node, *each) for each in conditions)]
+                nodes = [node for node in nodes if all(_equals(node, *each, effort) for each in conditions)]
     return nodes
 
 
-def children(node: Node, name: str) -> Iterator[Node]:
+def children(node: Node, name: str, effort: Effort) -> Iterator[Node]:
     """The elements `name` below a node: each item of a list, a choice under its name with or without type."""
     content, definition = node.content(), node.type()
     if content is None or definition is None:
@@ -101,7 +106,9 @@ def children(node: Node, name: str) -> Iterator[Node]:
         values, beside = content.get(candidate.name), content.get(f"_{candidate.name}")
         if candidate.is_list:
             lists = [found for found in (values, beside) if isinstance(found, list)]
-            for index in range(max(map(len, lists), default=0)):
+            length = max(map(len, lists), default=0)
+            effort.spend(length)
+            for index in range(length):
                 yield Node(content, candidate, index)
         elif values is not None or beside is not None:
             yield Node(content, candidate)
@@ -114,8 +121,8 @@ def _type_name(node: Node) -> str:
     return definition.name if definition is not None else ""
 
 
-def _equals(node: Node, path: tuple[Step, ...], literal: Any) -> bool:
-    found = [child.value for child in _follow([node], path)]
+def _equals(node: Node, path: tuple[Step, ...], literal: Any, effort: Effort) -> bool:
+    found = [child.value for child in _follow([node], path, effort)]
     if len(found) != 1 or isinstance(found[0], bool) != isinstance(literal, bool):
         return False
     value = found[0]

@@ -18,6 +18,7 @@ from creneau_shared import functions
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import BadRequest, CreneauError
 from creneau_shared.fhir.json import loads
+from creneau_shared.fhir.rest.bounds import BundleAnswers
 from creneau_shared.fhir.rest.bundle_entries import (
     RequestEntry,
     check_bundle,
@@ -28,7 +29,7 @@ from creneau_shared.fhir.rest.bundle_entries import (
 from creneau_shared.fhir.rest.bundle_references import give_ids, lost_reference, rewrite
 from creneau_shared.fhir.rest.exchange import Answer, FhirRequest, json_object
 from creneau_shared.fhir.rest.failure import failure
-from creneau_shared.fhir.rest.idempotency import remember, remembered
+from creneau_shared.fhir.rest.idempotency import check_key, remember, remembered
 from creneau_shared.fhir.rest.reading import require_visible
 from creneau_shared.fhir.rest.returning import done, is_written
 from creneau_shared.fhir.rest.service import FhirService
@@ -73,46 +74,67 @@ async def process(service: FhirService, carrier: Carrier, request: FhirRequest) 
         return await _transaction(service, carrier, request, entries)
     if not service.in_transaction:  # an asynchronous batch is one, and its key was kept when it was accepted
         refuse_key(request.headers)
-    answers = await _batch(service, carrier, entries)
+    answers = await _batch(service, carrier, request, entries)
     _observe(service, entries, answers)
     return _told("batch", entries, answers)
 
 
-async def _batch(service: FhirService, carrier: Carrier, entries: list[RequestEntry]) -> list[Answer]:
+async def _batch(
+    service: FhirService, carrier: Carrier, outer: FhirRequest, entries: list[RequestEntry]
+) -> list[Answer]:
     refused = {entry.index: answer for entry in entries if (answer := _refused_in_batch(entry)) is not None}
     carried_out = [entry for entry in entries if entry.index not in refused]
-    answers = iter(await _each(service, carrier, carried_out))
+    answers = iter(await _each(service, carrier, outer, carried_out))
     return [refused.get(entry.index) or next(answers) for entry in entries]
 
 
-async def _each(service: FhirService, carrier: Carrier, entries: list[RequestEntry]) -> list[Answer]:
-    """Carry out the entries of a batch, a few at once; their answers, in their order."""
+async def _each(
+    service: FhirService, carrier: Carrier, outer: FhirRequest, entries: list[RequestEntry]
+) -> list[Answer]:
+    """Carry out the entries of a batch, a few at once; their answers, in their order. Those after as much as one Bundle is
+    answered are refused."""
+    told = BundleAnswers(service.bounds.bundle_answer_bytes_max, outer.meter)
     parts = [entries[part] for part in runs(service, [entry.request for entry in entries])]
     if service.in_transaction:
-        return [answer for part in parts for answer in await _run(service, carrier, part)]
+        return [answer for part in parts for answer in await _run(service, carrier, part, told)]
     places = asyncio.Semaphore(BATCH_PARALLEL)
 
     async def one(part: list[RequestEntry]) -> list[Answer]:
         async with places:
-            return await _run(service, carrier, part)
+            return await _run(service, carrier, part, told)
 
     return [answer for answers in await asyncio.gather(*map(one, parts)) for answer in answers]
 
 
-async def _run(service: FhirService, carrier: Carrier, part: list[RequestEntry]) -> list[Answer]:
+async def _run(
+    service: FhirService, carrier: Carrier, part: list[RequestEntry], told: BundleAnswers
+) -> list[Answer]:
     """Carries out successive entries of a batch: together where possible, else one by one."""
     try:
+        await _require_room(service, told)
         answers = await write_together(service, [entry.request for entry in part])
     except Exception as error:
         return [failure(error, entry.request.language) for entry in part]
-    return [
-        answer or await _apart(service, carrier, entry) for entry, answer in zip(part, answers, strict=True)
-    ]
+    given = []
+    for entry, together in zip(part, answers, strict=True):
+        answer = together or await _apart(service, carrier, entry, told)
+        told.add(answer.content)
+        given.append(answer)
+    return given
 
 
-async def _apart(service: FhirService, carrier: Carrier, entry: RequestEntry) -> Answer:
+async def _require_room(service: FhirService, told: BundleAnswers) -> None:
+    """Nobody waits for the count while holding a connection."""
+    if service.in_transaction:
+        told.require_room()
+    else:
+        await told.require_paid()
+
+
+async def _apart(service: FhirService, carrier: Carrier, entry: RequestEntry, told: BundleAnswers) -> Answer:
     """Carries out one entry of a batch; a failure undoes that entry alone, even in a shared transaction."""
     try:
+        await _require_room(service, told)
         if not service.in_transaction:
             return await _handle(service, carrier, entry)
         async with service.transaction():
@@ -131,11 +153,11 @@ async def _handle(service: FhirService, carrier: Carrier, entry: RequestEntry) -
 async def _transaction(
     service: FhirService, carrier: Carrier, outer: FhirRequest, entries: list[RequestEntry]
 ) -> Answer:
-    """All or nothing, once for each Idempotency-Key."""
+    """All or nothing; once for each Idempotency-Key, where something is changed."""
     _require_distinct(entries)
     _require_held(service, entries)
+    key, said = _key(outer, entries), outer.resource()
     _require_allowed(carrier, outer, entries)
-    key, said = outer.headers.get("idempotency-key"), outer.resource()
     async with service.transaction() as connection:
         if key is not None:
             earlier = await remembered(connection, outer, key, said)
@@ -151,6 +173,25 @@ async def _transaction(
     return answer
 
 
+def _key(outer: FhirRequest, entries: list[RequestEntry]) -> str | None:
+    """The key with which the answer is kept. None where only reads are asked for: they can be asked for again.
+
+    BadRequest for a key that cannot be kept, or of nobody: whoever sends the same would be told the same.
+    """
+    key = outer.headers.get("idempotency-key")
+    if key is None:
+        return None
+    check_key(key)
+    if outer.principal.anonymous:
+        raise BadRequest(
+            "Une Idempotency-Key est gardée pour un compte : envoyez-la avec un jeton. Rien n'a été fait.",
+            "An Idempotency-Key is kept for an account: send it with a token. Nothing was done.",
+            code="not-supported",
+            expression="http.idempotency-key",
+        )
+    return None if all(entry.only_reads for entry in entries) else key
+
+
 async def _all(
     service: FhirService,
     carrier: Carrier,
@@ -164,13 +205,16 @@ async def _all(
     for entry in entries:
         if entry.request.parsed is not None:
             await rewrite(service, connection, entry, given, found)
+    told = BundleAnswers(service.bounds.bundle_answer_bytes_max, outer.meter)
     written: dict[tuple[str, str], int] = {}
     ordered = _in_order(entries, given)
     for part in runs(service, [entry.request for entry in ordered]):
         done = await write_together(service, [entry.request for entry in ordered[part]])
         for entry, answer in zip(ordered[part], done, strict=True):
-            answers[entry.index] = answer or await _take_part(carrier, connection, outer, entry)
-            _require_once(entry, answers[entry.index], written)
+            answer = answer or await _take_part(carrier, connection, outer, entry, told)
+            told.add(answer.content)
+            answers[entry.index] = answer
+            _require_once(entry, answer, written)
             if _may_give_rights(entry):
                 await service.resolve_again(connection, outer)
                 for other in entries:
@@ -212,9 +256,10 @@ def _told_of(service: FhirService, answered: Resource) -> set[tuple[str, str]]:
 
 
 async def _take_part(
-    carrier: Carrier, connection: Connection, outer: FhirRequest, entry: RequestEntry
+    carrier: Carrier, connection: Connection, outer: FhirRequest, entry: RequestEntry, told: BundleAnswers
 ) -> Answer:
     with _of_entry(outer, entry):
+        told.require_room()
         return await carrier.take_part(connection, entry.request)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from creneau_shared.errors import TooLarge, Unprocessable
 from creneau_shared.fhir.json import dumps
 from creneau_shared.fhir.storage.store import Resource
+from creneau_shared.limits.meter import Meter
 
 BUNDLE_ENTRIES_MAX = 1000
 """entries of a batch or transaction"""
@@ -19,10 +20,12 @@ _LONG_BY_NATURE = frozenset({"div", "data"})
 
 @dataclass(frozen=True, slots=True)
 class ResourceBounds:
-    """`bytes_max` of a resource as JSON, `text_characters_max` of any one text in it."""
+    """`bytes_max` of a resource as JSON, `text_characters_max` of any one text in it, `bundle_answer_bytes_max` of the answers
+    to one Bundle together."""
 
     bytes_max: int
     text_characters_max: int
+    bundle_answer_bytes_max: int
 
     def check_size(self, resource: Resource) -> int:
         """The bytes of the resource; TooLarge when there are too many."""
@@ -67,3 +70,39 @@ def _texts(resource: Resource) -> Iterator[tuple[str, str]]:
             pending += [
                 (f"{path}.{name}", item) for name, item in value.items() if name not in _LONG_BY_NATURE
             ]
+
+
+class BundleAnswers:
+    """The answers given so far to the entries of one Bundle, which are kept until the last is there: their bytes, and what
+    they are counted for."""
+
+    def __init__(self, bytes_max: int, meter: Meter) -> None:
+        self._bytes_max = bytes_max
+        self._meter = meter
+        self._bytes = 0
+
+    def require_room(self) -> None:
+        """TooLarge once the answers are as much as they may be; asked before an entry is carried out."""
+        if self._bytes >= self._bytes_max:
+            raise answers_too_large(self._bytes_max)
+
+    async def require_paid(self) -> None:
+        """As `require_room`; TooManyRequests while the caller owes for the answers so far. Not within a transaction."""
+        self.require_room()
+        await self._meter.require_no_debt()
+
+    def add(self, content: bytes | None) -> None:
+        """Counts the content of an answer."""
+        self._bytes += len(content or b"")
+        self._meter.answered(self._bytes)
+
+
+def answers_too_large(bytes_max: int) -> TooLarge:
+    """The refusal of an entry that comes after as much as one Bundle is answered."""
+    return TooLarge(
+        f"Les réponses à un Bundle font ensemble au plus {bytes_max // 1024} Kio ; demandez le reste dans un autre.",
+        f"The answers to one Bundle have at most {bytes_max // 1024} KiB together; ask for the rest in another one.",
+        code="too-costly",
+        expression="Bundle.entry",
+        details_code="answers-too-large",
+    )

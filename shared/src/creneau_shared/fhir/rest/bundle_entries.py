@@ -36,6 +36,11 @@ class RequestEntry:
     refers_to: set[str] = field(default_factory=set)
     """references from this entry to other entries' resources, as they will be stored"""
 
+    @property
+    def only_reads(self) -> bool:
+        """Whether the entry changes nothing, whatever it finds. Operations may."""
+        return self.request.method in ("GET", "HEAD") or self.request.path[-1:] == ("_search",)
+
 
 def refuse_key(headers: Mapping[str, str]) -> None:
     """BadRequest for an Idempotency-Key on a batch: its entries are carried out apart, so that no key could be kept

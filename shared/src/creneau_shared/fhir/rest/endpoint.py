@@ -40,6 +40,7 @@ from creneau_shared.fhir.rest.server import FhirServer
 from creneau_shared.fhir.xml import to_xml
 from creneau_shared.limits import costs
 from creneau_shared.limits.callers import Caller
+from creneau_shared.limits.meter import Meter
 from creneau_shared.security.access import COMPARTMENT, PUBLIC
 from creneau_shared.security.certificates import Regulators
 from creneau_shared.security.confirmation import Presented
@@ -107,6 +108,7 @@ class FhirEndpoint:
                     language=language,
                     correlation_id=correlation_id(),
                     network=self._callers.network(address),
+                    meter=Meter(self._limiter, caller.counted),
                 )
                 if request.method == "POST" and "_search" in request.path:
                     request.query = request.query + read_form(headers, request.body)
@@ -117,7 +119,7 @@ class FhirEndpoint:
                 answer = await self._server.answer(request)
                 as_preferred(answer, request)
                 content = await self._encode(answer.content, output)
-                self._limiter.charge(caller.counted, costs.of_answer(len(content)))
+                request.meter.answered(len(content))
         except Exception as error:
             answer = failure(error, language)
             content = await self._encode(answer.content, output)

@@ -16,6 +16,7 @@ from creneau_shared.fhir.outcome import Language
 from creneau_shared.fhir.rest.negotiation import Preference, body_format
 from creneau_shared.fhir.storage.store import Resource, Stored
 from creneau_shared.fhir.xml import from_xml
+from creneau_shared.limits.meter import Meter, uncounted
 from creneau_shared.security.principal import Action, Principal
 from creneau_shared.security.rights import Access, Rights
 
@@ -51,6 +52,8 @@ class FhirRequest:
     """whether the address had sealed values, which have been opened"""
     rights: Rights | None = None
     """what the principal may do, once it is resolved (`FhirServer.handle`, before anything else)"""
+    meter: Meter = field(default_factory=uncounted)
+    """counts the answers of a Bundle as they are made"""
 
     @property
     def prefer(self) -> Preference:

@@ -28,6 +28,10 @@ HL7: Final = "http://hl7.org/fhir/OperationDefinition/"
 IGNORED: Final = frozenset({"_format", "_pretty"})
 CODE_MAX: Final = 1_000_000
 """largest offset or count that is read"""
+TEXT_MAX: Final = 1_000
+"""longest text of a question, characters: codes, labels and canonicals are shorter"""
+ENTRIES_MAX: Final = 256
+"""most parameters of a question"""
 
 
 @dataclass(frozen=True)
@@ -45,18 +49,13 @@ class Call:
         return next((value for key, value in self.entries if key == name), None)
 
     def text(self, name: str) -> str | None:
-        """A string value; BadRequest when the value is no string."""
+        """A string value; BadRequest when the value is no string or too long."""
         value = self.first(name)
-        if value is not None and not isinstance(value, str):
-            raise _wrong(name, "un texte", "a text")
-        return value or None
+        return _text(name, value) or None if value is not None else None
 
     def texts(self, name: str) -> list[str]:
-        """All string values of a parameter that repeats; BadRequest when one is no string."""
-        found = [value for key, value in self.entries if key == name]
-        if not all(isinstance(value, str) for value in found):
-            raise _wrong(name, "des textes", "texts")
-        return found
+        """All string values of a parameter that repeats; BadRequest when one is no string or too long."""
+        return [_text(name, value) for key, value in self.entries if key == name]
 
     def required(self, name: str) -> str:
         """As `text`; BadRequest when the parameter is missing."""
@@ -113,6 +112,14 @@ class Call:
         return found
 
 
+def _text(name: str, value: Any) -> str:
+    if not isinstance(value, str):
+        raise _wrong(name, "un texte", "a text")
+    if len(value) > TEXT_MAX:
+        raise _too_costly(name, f"{TEXT_MAX} caractères", f"{TEXT_MAX} characters")
+    return value
+
+
 def _coding(value: Any) -> Coding:
     """A Coding, from JSON or from `system|code` in a GET."""
     if isinstance(value, str):
@@ -128,6 +135,15 @@ def _wrong(name: str, fr: str, en: str) -> BadRequest:
         f"Le paramètre {name} attend {fr}.",
         f"The parameter {name} takes {en}.",
         code="value",
+        expression=name,
+    )
+
+
+def _too_costly(name: str, fr: str, en: str) -> BadRequest:
+    return BadRequest(
+        f"Le paramètre {name} attend au plus {fr}.",
+        f"The parameter {name} takes {en} at most.",
+        code="too-costly",
         expression=name,
     )
 
@@ -260,7 +276,9 @@ class TerminologyOperation:
     ask: Callable[[Call], Resource]
 
     def answer(self, call: Call) -> Resource:
-        """The resource that answers; BadRequest for a parameter that the definition does not have."""
+        """The resource that answers; BadRequest for a parameter that the definition does not have, and for too many."""
+        if len(call.entries) > ENTRIES_MAX:
+            raise _too_costly("parameter", f"{ENTRIES_MAX} valeurs", f"{ENTRIES_MAX} values")
         known = {part["name"] for part in self.definition["parameter"] if part["use"] == "in"}
         for name, _ in call.entries:
             if name not in known and name not in IGNORED:

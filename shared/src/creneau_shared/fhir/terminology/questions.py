@@ -5,7 +5,7 @@ Each function takes plain values and returns the resource that answers; raises N
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -91,7 +91,8 @@ def expand(
     systems, value_sets = sources(of.url)
     left_out = {used.partition("|")[0] for used in systems if {used, used.partition("|")[0]} & set(without)}
     members = [member for member in expansion(of.url) or () if member.system not in left_out]
-    kept = [m for m in members if _finds(text, m) and not (active_only and m.closed)]
+    finds = _finder(text)
+    kept = [member for member in members if finds(member) and not (active_only and member.closed)]
     page = kept[offset:] if count is None else kept[offset : offset + count]
     asked: list[Resource] = []
     paging: Resource = {}
@@ -126,15 +127,21 @@ def expand(
     return resource | {"expansion": expanded}
 
 
-def _finds(text: str, member: Member) -> bool:
-    wanted = fold(text).split()
-    if not wanted or member.code.casefold().startswith(text.strip().casefold()):
-        return True
-    labels = (member.display, label(member.system, member.code, "en") or "")
-    return any(
-        all(any(word.startswith(part) for word in words) for part in wanted)
-        for words in (fold(said).split() for said in labels)
-    )
+def _finder(text: str) -> Callable[[Member], bool]:
+    """Whether a member is found by `text`, which is read once."""
+    wanted = frozenset(fold(text).split())
+    code = text.strip().casefold()
+
+    def finds(member: Member) -> bool:
+        if not wanted or member.code.casefold().startswith(code):
+            return True
+        labels = (member.display, label(member.system, member.code, "en") or "")
+        return any(
+            all(any(word.startswith(part) for word in words) for part in wanted)
+            for words in (fold(said).split() for said in labels)
+        )
+
+    return finds
 
 
 def _contained(member: Member, language: Language) -> Resource:

@@ -23,7 +23,6 @@ from creneau_booking.operations.find_query import (
     PATIENTS,
     SERVICE,
     all_required,
-    codes,
     named_in,
     series_of,
     times,
@@ -178,7 +177,7 @@ class FindOperation:
     async def _slots(self, connection: Connection, asked: _Asked, catalog: Catalog) -> _Page:
         """Proposes each slot alone, for calls that one agenda answers."""
         request, service = asked.call.request, asked.call.service
-        pairs = [*times(asked.start, asked.end), *codes(asked.given)]
+        pairs = times(asked.start, asked.end)
         if asked.access.patient_ids is not None:
             pairs.append(("bookable", "true"))
         if asked.cursor:

@@ -254,11 +254,8 @@ async def test_26_the_next_page_is_for_the_person_who_was_described(
         for number in (0, 1)
     ]
     await practice.open_agenda(3, start=monday + SLOT_LENGTH, actor=[ref(role)], extension=limits)
-    born = {
-        "resourceType": "Patient",
-        "birthDate": utc(monday - 3_700 * DAY)[:10],
-        "name": [{"family": "Dupont"}],
-    }
+    birth_date = utc(monday - 3_700 * DAY)[:10]
+    born = {"resourceType": "Patient", "birthDate": birth_date, "name": [{"family": "Dupont"}]}
     body = parameters(
         **window(monday), organization=ref(organization), _count="1", **{"patient-resource": born}
     )
@@ -271,7 +268,7 @@ async def test_26_the_next_page_is_for_the_person_who_was_described(
         if path is None:
             break
         assert "Dupont" not in path
-        assert born["birthDate"] not in path
+        assert birth_date not in path
         answer = await callers.nobody().get(path)
         assert answer.status_code == 200, answer.text
         bundle = answer.json()

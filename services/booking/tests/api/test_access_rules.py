@@ -11,7 +11,16 @@ import httpx
 import pytest
 from services.booking.tests.client import Caller, code, reason
 from services.booking.tests.conftest import Callers
-from services.booking.tests.factories import appointment, parameters, ref, schedule, slot, unique, utc
+from services.booking.tests.factories import (
+    SLOT_LENGTH,
+    appointment,
+    parameters,
+    ref,
+    schedule,
+    slot,
+    unique,
+    utc,
+)
 from services.booking.tests.practice import Agenda, Practice
 from services.booking.tests.storage.test_agenda_rules import age, notice, window
 
@@ -115,6 +124,43 @@ async def test_every_way_to_book_is_held_to_the_rules(
     assert answers[0].json()["issue"][0]["expression"] == ["Appointment.slot"]
     assert await practice.slot_statuses(agenda.slots) == ["free"] * 3
     assert await practice.slot_statuses(other.slots[:1]) == ["busy"]
+
+
+@pytest.mark.parametrize(
+    ("rules", "hours"), [((), 5), ((notice(24),), -23)], ids=["it has begun", "it begins too soon"]
+)
+async def test_of_open_time_a_part_to_come_is_shown_and_booked(
+    callers: Callers, practice: Practice, adult: str, rules: tuple[Resource, ...], hours: int
+) -> None:
+    """From nine to seven in the evening, five hours after it began, or twenty-three before with a notice of a day: a slot
+    says that it is free, and a part that begins in time is to be had; the whole is neither proposed nor booked. A slot that
+    is one visit is over."""
+    begun = practice.clock.now() - timedelta(hours=hours, minutes=2)
+    agenda = await practice.open_agenda(0, start=begun, extension=list(rules))
+    day, visit = unique("journee"), unique("visite")
+    await practice.put(slot(day, agenda.id, agenda.start, timedelta(hours=10)))
+    await practice.put(slot(visit, agenda.id, agenda.start - timedelta(hours=1)))
+    patient = callers.patient(adult)
+    for query in ({"status": "free"}, {"bookable": "true"}):
+        assert await free_slots(patient, agenda, **query) == [day]
+    assert (await patient.get(f"Slot/{day}")).json()["status"] == "free"
+    assert (await patient.get(f"Slot/{visit}")).json()["status"] == "busy-unavailable"
+    assert await proposed(patient, agenda) == []
+    soonest = await patient.get("Slot/$soonest", schedule=agenda.id)
+    assert matches(soonest.json()) == []
+
+    def part(minutes: int, length: timedelta = SLOT_LENGTH) -> Resource:
+        begins = agenda.start + timedelta(minutes=minutes)
+        return appointment("booked", slots=[day], patient=adult, start=begins, length=length)
+
+    refusal = "slot-in-the-past" if hours > 0 else "notice-too-short"
+    whole = await patient.post("Appointment", part(0, timedelta(hours=10)))
+    assert (whole.status_code, code(whole)) == (422, refusal)
+    too_soon = 300 if hours > 0 else 60
+    early = await patient.post("Appointment", part(too_soon))
+    assert (early.status_code, code(early)) == (422, refusal)
+    booked = await patient.post("Appointment", part(too_soon + 5))
+    assert booked.status_code == 201, booked.text
 
 
 @pytest.mark.parametrize(("rule", "days", "refusal"), [NOT_YET, TOO_LATE])

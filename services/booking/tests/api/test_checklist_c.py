@@ -14,6 +14,7 @@ from services.booking.tests.openings import FOLLOW_UP, OWN, minutes, opening, ru
 from services.booking.tests.practice import Agenda, Practice
 from services.booking.tests.surgery import hear, role_resource
 
+from creneau_booking.storage.agendas.access_extensions import AGE_LIMIT, UCUM
 from creneau_booking.storage.agendas.joint import zones_of
 from creneau_shared.fhir.storage.store import Resource
 
@@ -181,6 +182,97 @@ async def test_36_the_preferred_times(
         bundle = (await callers.nobody().post("Appointment/$find", body)).json()
         starts = [e["resource"]["start"] for e in bundle.get("entry", ()) if e["search"]["mode"] == "match"]
         assert starts == [utc(monday + timedelta(hours=hours)) for hours in expected], repeat
+
+
+SEARCHES = ("Appointment/$find", "Slot/$prefetch", "Slot/$soonest")
+
+
+def following(bundle: Resource) -> str | None:
+    """The path of the next page."""
+    urls = [link["url"] for link in bundle["link"] if link["relation"] == "next"]
+    return urls[0].partition("/fhir/")[2] if urls else None
+
+
+@pytest.mark.parametrize("several", [False, True])
+async def test_36_the_next_page_keeps_the_preferred_times(
+    callers: Callers, practice: Practice, monday: datetime, several: bool
+) -> None:
+    """36, 40: `next` is the rest of the same answer. Tuesday's times are in none of the pages."""
+    agenda = await practice.open_agenda(0)
+    for hours in (0, 24, 168):
+        await practice.put(slot(unique("creneau"), agenda.id, monday + timedelta(hours=hours)))
+    whom = [ref(agenda.practitioner), *([ref("Practitioner/nobody")] if several else [])]
+    body = parameters(start=utc(monday), end=utc(monday + 9 * DAY), practitioner=whom, _count="1")
+    body["parameter"].append({"name": "timing", "valueTiming": {"repeat": {"dayOfWeek": ["mon"]}}})
+    bundle = (await callers.nobody().post("Appointment/$find", body)).json()
+    starts = []
+    while True:
+        starts += [e["resource"]["start"] for e in bundle["entry"] if e["search"]["mode"] == "match"]
+        if (path := following(bundle)) is None:
+            break
+        answer = await callers.nobody().get(path)
+        assert answer.status_code == 200, answer.text
+        bundle = answer.json()
+    assert starts == [utc(monday), utc(monday + 7 * DAY)]
+
+
+@pytest.mark.parametrize("several", [False, True])
+async def test_81_the_next_page_is_of_series_as_well(
+    callers: Callers, practice: Practice, monday: datetime, several: bool
+) -> None:
+    """40, 81: how often stands in the same `timing`."""
+    agenda = await practice.open_agenda(2, start=monday)
+    await practice.fill(agenda.id, 2, monday + 7 * DAY)
+    weekly = {"count": 2, "frequency": 1, "period": 1, "periodUnit": "wk"}
+    whom = [ref(agenda.practitioner), *([ref("Practitioner/nobody")] if several else [])]
+    body = parameters(**window(monday), practitioner=whom, _count="1")
+    body["parameter"].append({"name": "timing", "valueTiming": {"repeat": weekly}})
+    first = (await callers.nobody().post("Appointment/$find", body)).json()
+    path = following(first)
+    assert path is not None
+    second = await callers.nobody().get(path)
+    assert second.status_code == 200, second.text
+    for bundle in (first, second.json()):
+        modes = [entry["search"]["mode"] for entry in bundle["entry"]]
+        assert [mode for mode in modes if mode != "outcome"] == ["match", "include"]
+
+
+@pytest.mark.parametrize("operation", SEARCHES)
+async def test_26_the_next_page_is_for_the_person_who_was_described(
+    callers: Callers, practice: Practice, monday: datetime, operation: str
+) -> None:
+    """26, 40: who is ten is offered nothing of an agenda for adults, on whichever page. The link, which is sealed, says the
+    birth date and no more of them."""
+    organization = await practice.put({"resourceType": "Organization", "id": unique("org"), "name": "x"})
+    role = await practice.put(
+        {"resourceType": "PractitionerRole", "id": unique("role"), "organization": ref(organization)}
+    )
+    adults = {"low": {"value": 18, "system": UCUM, "code": "a"}}
+    limits = [{"url": AGE_LIMIT, "valueRange": adults}]
+    for_all = [
+        await practice.open_agenda(1, start=monday + number * SLOT_LENGTH, actor=[ref(role)])
+        for number in (0, 1)
+    ]
+    await practice.open_agenda(3, start=monday + SLOT_LENGTH, actor=[ref(role)], extension=limits)
+    birth_date = utc(monday - 3_700 * DAY)[:10]
+    born = {"resourceType": "Patient", "birthDate": birth_date, "name": [{"family": "Dupont"}]}
+    body = parameters(
+        **window(monday), organization=ref(organization), _count="1", **{"patient-resource": born}
+    )
+    bundle = (await callers.nobody().post(operation, body)).json()
+    slots = []
+    for _ in range(4):
+        matches = [e["resource"] for e in bundle.get("entry", ()) if e["search"]["mode"] == "match"]
+        slots += [one["id"].removeprefix("proposal.") for one in matches]
+        path = following(bundle)
+        if path is None:
+            break
+        assert "Dupont" not in path
+        assert birth_date not in path
+        answer = await callers.nobody().get(path)
+        assert answer.status_code == 200, answer.text
+        bundle = answer.json()
+    assert slots == [agenda.slots[0] for agenda in for_all]
 
 
 async def test_36_a_leap_second_is_a_time_of_day_and_what_is_no_time_prefers_none(

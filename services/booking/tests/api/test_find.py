@@ -11,12 +11,14 @@ import pytest
 from services.booking.tests.client import code
 from services.booking.tests.conftest import Callers
 from services.booking.tests.factories import (
+    CONSULTATION,
     SKIN,
     VIDEO,
     appointment,
     for_professionals,
     parameters,
     ref,
+    slot,
     unique,
     utc,
 )
@@ -39,8 +41,11 @@ async def found(callers: Callers, **given: Any) -> list[str]:
 
 
 def slots_of(bundle: dict[str, Any]) -> list[str]:
-    proposals = [e["resource"] for e in bundle.get("entry", ()) if e["search"]["mode"] == "match"]
-    return [proposal["slot"][0]["reference"].removeprefix("Slot/") for proposal in proposals]
+    return [one["slot"][0]["reference"].removeprefix("Slot/") for one in matches_of(bundle)]
+
+
+def matches_of(bundle: dict[str, Any]) -> list[dict[str, Any]]:
+    return [e["resource"] for e in bundle.get("entry", ()) if e["search"]["mode"] == "match"]
 
 
 async def test_ihe(callers: Callers, agenda: Agenda) -> None:
@@ -269,6 +274,93 @@ async def test_by_specialty_and_visit_type(callers: Callers, practice: Practice)
         ("visit_type", "AMB", ()),
     ):
         assert await found(callers, **narrow, **{name: value}) == list(expected), (name, value)
+
+
+SAID_BY = ("slot", "agenda", "role", "offer")
+
+
+@pytest.mark.parametrize("said_by", SAID_BY)
+@pytest.mark.parametrize("operation", SEARCHES)
+async def test_what_a_slot_does_not_say_its_agenda_says_or_the_directory(
+    callers: Callers, practice: Practice, operation: str, said_by: str
+) -> None:
+    """R4: what a Slot states overrides its Schedule's word, so that without one it has the Schedule's; the operations that
+    search agree with each other. `visit-type` is `serviceType` or `appointmentType`."""
+    words: dict[str, Any] = {"specialty": [SKIN], "serviceType": [VIDEO]}
+    actors: dict[str, Any] = {}
+    if said_by == "role":
+        role = {"resourceType": "PractitionerRole", "id": unique("role"), "specialty": [SKIN]}
+        actors = {"actor": [ref(await practice.put(role))]}
+    elif said_by == "offer":
+        offer = {
+            "resourceType": "HealthcareService",
+            "id": unique("offre"),
+            "specialty": [SKIN],
+            "type": [VIDEO],
+        }
+        actors = {"actor": [ref(await practice.put(offer))]}
+    agenda = await practice.open_agenda(0, **actors, **(words if said_by == "agenda" else {}))
+    bare = slot(unique("creneau"), agenda.id, agenda.start)
+    own = words if said_by == "slot" else {}
+    await practice.put({**{name: bare[name] for name in bare if name not in words}, **own})
+    asked = {**window(agenda), "schedule": ref(f"Schedule/{agenda.id}")}
+    codes = {"specialty": "SM15", "service_type": "VR", "visit_type": "VR"}
+    for name, wanted in codes.items():
+        if said_by == "role" and name != "specialty":
+            continue  # a role says no type of service
+        for value, expected in ((wanted, 1), ("SM54", 0)):
+            answer = await callers.nobody().post(operation, parameters(**asked, **{name: value}))
+            assert answer.status_code == 200, answer.text
+            assert len(matches_of(answer.json())) == expected, (name, value)
+
+
+@pytest.mark.parametrize("by", ["practitioner", "place", "device"])
+@pytest.mark.parametrize("operation", SEARCHES[:2])
+async def test_the_organization_and_the_address_of_an_agenda_that_names_no_role(
+    callers: Callers, practice: Practice, operation: str, by: str
+) -> None:
+    """An agenda of a person alone is where their roles are, and of whom these are; a device's is its owner's."""
+    organization, elsewhere = [
+        await practice.put({"resourceType": "Organization", "id": unique("org"), "name": "Cabinet"})
+        for _ in range(2)
+    ]
+    town, other_town = unique("Ville"), unique("Ville")
+    here, there = [
+        await practice.put({"resourceType": "Location", "id": unique("lieu"), "address": {"city": name}})
+        for name in (town, other_town)
+    ]
+    practitioner = f"Practitioner/{unique('prat')}"
+    owned = {"owner": ref(organization), "location": ref(here)}
+    device = await practice.put({"resourceType": "Device", "id": unique("appareil"), **owned})
+    role = {
+        "resourceType": "PractitionerRole",
+        "id": unique("role"),
+        "practitioner": ref(practitioner),
+        "organization": ref(organization),
+        "location": [ref(here), *([ref(there)] if by == "place" else [])],
+    }
+    await practice.put(role)
+    actors = {"practitioner": [practitioner], "place": [practitioner, here], "device": [device]}[by]
+    agenda = await practice.open_agenda(1, actor=[ref(actor) for actor in actors])
+    offer = await practice.put(
+        {
+            "resourceType": "HealthcareService",
+            "id": unique("offre"),
+            "type": [CONSULTATION],
+            "providedBy": ref(organization),
+        }
+    )
+    for asked, expected in (
+        ({"organization": ref(organization)}, 1),
+        ({"organization": ref(elsewhere)}, 0),
+        ({"location_string": town}, 1),
+        ({"location_string": other_town}, 0),
+        ({"location_string": town, "organization": ref(organization)}, 1),
+        ({"service_type_reference": ref(offer)}, 1),
+    ):
+        answer = await callers.nobody().post(operation, parameters(**window(agenda), **asked))
+        assert answer.status_code == 200, answer.text
+        assert len(matches_of(answer.json())) == expected, asked
 
 
 async def test_what_is_taken_or_held_is_not_offered(

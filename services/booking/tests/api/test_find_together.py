@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from services.booking.tests.client import Caller
+from services.booking.tests.client import Caller, code
 from services.booking.tests.conftest import Callers
 from services.booking.tests.factories import (
     CONSULTATION,
@@ -254,6 +254,24 @@ async def test_patients_who_are_elsewhere(callers: Callers, practice: Practice, 
     unknown = {**asked, "patient_reference": ref("Patient/personne")}
     assert len(slots_of(await bundle_of(callers.software(), **unknown))) == 3
     assert await practice.database.pool.fetchval("SELECT count(*) FROM patient") == before
+
+
+async def test_a_patients_account_looks_for_one_of_its_people(
+    callers: Callers, practice: Practice, monday: datetime
+) -> None:
+    """Several are a joint visit, which patients do not book: they are told before they choose. One is one, however often."""
+    agenda = await practice.open_agenda(1, start=monday)
+    one, other = [await practice.new_patient() for _ in range(2)]
+    asked = {**window(monday), "practitioner": ref(agenda.practitioner)}
+    for caller in (callers.patient(one), callers.nobody()):
+        both = parameters(**asked, patient_reference=[ref(one), ref(other)])
+        refused = await caller.post("Appointment/$find", both)
+        assert (refused.status_code, code(refused)) == (422, "one-patient"), refused.text
+        assert slots_of(await bundle_of(caller, **asked, patient_reference=[ref(one), ref(one)])) == [
+            [agenda.slots[0]]
+        ]
+    for_both = await bundle_of(callers.software(), **asked, patient_reference=[ref(one), ref(other)])
+    assert slots_of(for_both) == [[agenda.slots[0]]]
 
 
 async def test_a_practices_look_at_when_somebody_is_elsewhere_is_in_their_trail(

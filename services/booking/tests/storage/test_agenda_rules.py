@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
+from services.booking.tests.domain.facts import a_slot, an_appointment
 from services.booking.tests.factories import BASE, schedule, unique
 from services.booking.tests.practice import Practice
 from services.booking.tests.telling import in_words
@@ -22,6 +24,7 @@ from creneau_booking.domain.access_rules import (
     Birth,
     BookingWindow,
 )
+from creneau_booking.domain.rules import PART_MIN, claim_for
 from creneau_booking.messaging.directory_replica import RESOURCE_CHANGED
 from creneau_booking.storage.agendas import access_extensions as said
 from creneau_booking.storage.agendas.rules import rules_of_schedules, schedule_changed
@@ -42,8 +45,31 @@ ZONES = ("Europe/Paris", "America/Miquelon", "Indian/Reunion", "Pacific/Noumea")
 CLOCK_CHANGES = (datetime(2026, 3, 29, 1, tzinfo=UTC), datetime(2026, 10, 25, 1, tzinfo=UTC))
 
 
-def cases(seed: int) -> Iterator[tuple[AgendaRules, datetime, datetime, Birth]]:
-    """Rules, a slot's start and a present near what opens or closes it, many of them about the clock changes."""
+@dataclass(frozen=True)
+class Case:
+    """An agenda's rules, a slot of it, and a moment at which a patient wants it."""
+
+    agenda: AgendaRules
+    parts: bool | None
+    start: datetime
+    end: datetime
+    now: datetime
+    birth: Birth
+
+    def allows(self, begins: datetime) -> bool:
+        """Whether the domain lets them take what is left of the slot from a moment on."""
+        slot = a_slot(start=self.start, end=self.end, parts=self.parts)
+        wanted = an_appointment(start=begins, end=self.end)
+        try:
+            claim_for(wanted, [slot], by_patient=True, now=self.now)
+            rules.require_open(self.agenda, self.start, self.now, begins=begins)
+        except Refusal:
+            return False
+        return True
+
+
+def cases(seed: int) -> Iterator[Case]:
+    """Rules, a slot and a present near what opens or closes it, many of them about the clock changes."""
     chance = random.Random(seed)
     for _ in range(CASES):
         near = chance.choice(CLOCK_CHANGES) + timedelta(minutes=chance.randint(-3000, 3000))
@@ -58,42 +84,41 @@ def cases(seed: int) -> Iterator[tuple[AgendaRules, datetime, datetime, Birth]]:
             ZoneInfo(chance.choice(ZONES)),
         )
         start = near + timedelta(days=chance.choice((0, window.days)))
+        length = timedelta(minutes=chance.choice((4, 20, 119, 120, 123, 600, 1500)))
         now = start - timedelta(days=window.days) + timedelta(minutes=chance.randint(-2000, 2000))
         if chance.random() < 0.2:  # the very instant
+            last = start + max(length // PART_MIN - 1, 0) * PART_MIN
             now = chance.choice(
-                (rules.opens(window, start, one.zone), start - (one.rules.minimum_notice or timedelta(0)))
+                (
+                    rules.opens(window, start, one.zone),
+                    *(begins - (one.rules.minimum_notice or timedelta(0)) for begins in (start, last)),
+                )
             )
         born = start.date() - timedelta(days=chance.randint(0, 1300))
-        yield one, start, now, Birth(born, born + timedelta(days=chance.choice((0, 30))))
-
-
-def allowed(one: AgendaRules, start: datetime, now: datetime) -> bool:
-    if start <= now:
-        return False
-    try:
-        rules.require_open(one, start, now)
-    except Refusal:
-        return False
-    return True
+        birth = Birth(born, born + timedelta(days=chance.choice((0, 30))))
+        yield Case(one, chance.choice((None, True, False)), start, start + length, now, birth)
 
 
 async def test_a_search_shows_what_a_booking_allows(practice: Practice) -> None:
-    """Both say the same of every case, to the minute, across both clock changes and overseas."""
+    """Both say the same of every case, to the minute, across both clock changes and overseas: of the whole slot, and of some
+    part of it, of which there is one if the last that may be taken is."""
+    opened = f"{is_open('a', 'a.now', whole=True)} AS whole, {is_open('a', 'a.now')} AS in_part"
     sql = (
-        f"SELECT {is_open('a', 'a.now')} AS opened, {takes_age('a', 'a.first', 'a.last')} AS aged"
-        " FROM (SELECT $2::timestamptz AS start, $3::timestamptz AS now, $4::date AS first, $5::date AS last) AS a,"
+        f"SELECT {opened}, {takes_age('a', 'a.first', 'a.last')} AS aged"
+        " FROM (SELECT $2::timestamptz AS start, $3::timestamptz AS now, $4::date AS first, $5::date AS last,"
+        ' $11::timestamptz AS "end", NULL::int AS places, 0::bigint AS kind_key) AS a,'
         " LATERAL (SELECT 1::bigint AS schedule_key, $1::text AS zone, $6::int AS minimum_notice_min, $7::int AS window_days,"
-        " $8::time AS opens_at, $9::int AS age_from_months, $10::int AS age_below_months) AS a_agenda"
+        " $8::time AS opens_at, $9::int AS age_from_months, $10::int AS age_below_months, $12::boolean AS parts) AS a_agenda"
     )
-    seen: set[tuple[bool, bool]] = set()
+    seen: set[tuple[bool, bool, bool]] = set()
     async with practice.database.connection() as connection:
-        for one, start, now, birth in cases(26):
-            limits = one.rules
+        for case in cases(26):
+            one, limits, birth = case.agenda, case.agenda.rules, case.birth
             row = await connection.fetchrow(
                 sql,
                 str(one.zone),
-                start,
-                now,
+                case.start,
+                case.now,
                 birth.first,
                 birth.last,
                 None if limits.minimum_notice is None else int(limits.minimum_notice.total_seconds()) // 60,
@@ -101,13 +126,18 @@ async def test_a_search_shows_what_a_booking_allows(practice: Practice) -> None:
                 limits.window.opens_at if limits.window else None,
                 limits.age.from_months if limits.age else None,
                 limits.age.below_months if limits.age else None,
+                case.end,
+                case.parts,
             )
             assert row is not None
-            aged = limits.age is None or rules.fits(limits.age, birth, start.astimezone(one.zone).date())
-            expected = (allowed(one, start, now), aged)
-            assert (row["opened"], row["aged"]) == expected, (one, start, now, birth)
+            aged = limits.age is None or rules.fits(limits.age, birth, case.start.astimezone(one.zone).date())
+            whole = case.allows(case.start)
+            steps = range((case.end - case.start) // PART_MIN)
+            some = whole or any(case.allows(case.start + step * PART_MIN) for step in reversed(steps))
+            expected = (whole, some, aged)
+            assert (row["whole"], row["in_part"], row["aged"]) == expected, case
             seen.add(expected)
-    assert len(seen) == 4
+    assert len(seen) == 6  # whoever could have the whole could have a part
 
 
 # -- where they come from ----------------------------------------------------------------------------------------

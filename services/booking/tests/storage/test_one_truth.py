@@ -3,6 +3,9 @@
 Anything happens in a small town (`services.booking.tests.town`). Every now and then somebody looks: by every way of
 looking, they are shown what a booking of theirs would get, slot by slot; each is tried, and undone.
 
+Open time, of which patients take parts, is shown while they could take one of these; who is offered slots at their start
+(WHOLE) is shown it while they could take the whole.
+
 A hold that has run out gives way to whoever wants its time, and the worker ends it within a second. Until then what it
 takes is not shown, although it could be had: less is shown than could be booked, never more.
 """
@@ -31,6 +34,7 @@ from services.booking.tests.telling import in_words
 from services.booking.tests.town import Town, boundless
 
 from creneau_booking.app import create_app
+from creneau_booking.domain.rules import PART_MIN
 from creneau_booking.domain.status import SLOT_STATUS_OF
 from creneau_booking.storage.availability import agenda_walk
 from creneau_booking.storage.availability.rule import JUDGED
@@ -56,6 +60,10 @@ RIVALS, STEPS_OF_A_RIVAL = 12, 20
 HISTORIES = pytest.mark.parametrize(
     "history", ["short", pytest.param("long", marks=[pytest.mark.slow, pytest.mark.timeout(3600)])]
 )
+WHOLE = ("$find", "published in bulk")
+"""Readers that offer slots at their start"""
+BEGUN = ("slot-in-the-past", "notice-too-short")
+"""Why the whole of open time cannot be had, although a part of it may be to come"""
 NOT_THEIRS = ("actor-not-yours", "not-yours")
 Row = Mapping[str, Any]
 Ways = Callable[[], list[tuple[WriteContext, str | None]]]
@@ -122,21 +130,29 @@ async def could_book(connection: Connection, town: Town, who: Onlooker, row: Row
     """
     why = "nobody"
     for context, patient in who.ways():
-        why = await _attempt(connection, town, context, row, patient)
+        why = await _attempt(connection, town, context, patient, row)
         if why in NOT_THEIRS and who.shown(row):
-            why = await _attempt(connection, town, replace(context, organizations=None), row, patient)
+            why = await _attempt(connection, town, replace(context, organizations=None), patient, row)
         if not why:
             break
     return why
 
 
+async def _could_take_a_part(connection: Connection, town: Town, who: Onlooker, row: Row) -> bool:
+    """Whether a booking of the last part of this slot that patients may take would succeed. It is undone."""
+    begins = row["start"] + max((row["end"] - row["start"]) // PART_MIN - 1, 0) * PART_MIN
+    part = {"start": begins, "length": row["end"] - begins}
+    return any([not await _attempt(connection, town, *way, row, **part) for way in who.ways()])
+
+
 async def _attempt(
-    connection: Connection, town: Town, context: WriteContext, row: Row, patient: str | None
+    connection: Connection, town: Town, context: WriteContext, patient: str | None, row: Row, **part: Any
 ) -> str:
+    wanted = town.wanted([row["id"]], patient, **part)
     try:
         with in_words():
             async with connection.transaction():
-                await town.practice.handlers.create(connection, context, town.wanted([row["id"]], patient))
+                await town.practice.handlers.create(connection, context, wanted)
                 raise Undo
     except Undo:
         return ""
@@ -144,16 +160,19 @@ async def _attempt(
         return refused.issues[0].details_code or refused.issues[0].en
 
 
-async def bookable(town: Town, who: Onlooker, rows: list[Row]) -> dict[str, str]:
-    """For each slot: nothing when they could book it, else why not."""
+async def bookable(town: Town, who: Onlooker, rows: list[Row]) -> tuple[dict[str, str], set[str]]:
+    """For each slot: nothing when they could book it, else why not; and those of which they could book a part alone."""
     found: dict[str, str] = {}
+    in_part: set[str] = set()
     try:
         async with town.practice.database.transaction() as connection:
             for row in rows:
-                found[row["id"]] = await could_book(connection, town, who, row)
+                why = found[row["id"]] = await could_book(connection, town, who, row)
+                if why in BEGUN and await _could_take_a_part(connection, town, who, row):
+                    in_part.add(row["id"])
             raise Undo
     except Undo:
-        return found
+        return found, in_part
 
 
 async def shown_free(town: Town, who: Onlooker) -> dict[str, tuple[set[str], Callable[[Row], bool]]]:
@@ -266,9 +285,12 @@ def _free(bundle: Any) -> set[str]:
 async def look(town: Town, who: Onlooker, *, swept: bool) -> int:
     """Compare what they are shown with what they could book; how many slots were free to them."""
     rows = await town.slots()
-    answers = await bookable(town, who, rows)
+    answers, in_part = await bookable(town, who, rows)
     for reader, (shown, concerns) in (await shown_free(town, who)).items():
-        could = {row["id"] for row in rows if concerns(row) and not answers[row["id"]]}
+        parts = set() if reader in WHOLE else in_part
+        could = {
+            row["id"] for row in rows if concerns(row) and (not answers[row["id"]] or row["id"] in parts)
+        }
         wrong = {row["id"]: (dict(row), answers[row["id"]]) for row in rows if row["id"] in shown - could}
         lost = {row["id"]: dict(row) for row in rows if row["id"] in could - shown}
         told = f"{who.name} by {reader} at {town.practice.clock.now()}, {swept=}\n{town.tell()}"

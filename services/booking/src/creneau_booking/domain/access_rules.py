@@ -155,13 +155,17 @@ def fits(age: AgeLimit, birth: Birth, day: date) -> bool:
     return old_enough and (age.below_months is None or day < months_later(birth.last, age.below_months))
 
 
-def require_open(agenda: AgendaRules, start: datetime, now: datetime) -> None:
-    """Refuses a slot that starts at `start` if it is not open to patients yet, or no longer."""
+def require_open(
+    agenda: AgendaRules, start: datetime, now: datetime, *, begins: datetime | None = None
+) -> None:
+    """Refuses a slot that starts at `start` if it is not open to patients yet, or no longer. `begins`: when the part of it
+    begins that the visit takes (None: with the slot), which has the notice; the window is that of the slot's day."""
     window, notice = agenda.rules.window, agenda.rules.minimum_notice
     if window is not None and now < (opening := opens(window, start, agenda.zone)):
         raise NotOpenYet(window.days, start, opening, agenda.zone)
-    if notice is not None and start - now < notice:
-        raise NoticeTooShort(notice, start, agenda.zone)
+    begins = begins or start
+    if notice is not None and begins - now < notice:
+        raise NoticeTooShort(notice, begins, agenda.zone)
 
 
 def require_age(agenda: AgendaRules, birth: Birth | None, start: datetime) -> None:

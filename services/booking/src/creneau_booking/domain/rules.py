@@ -45,6 +45,8 @@ is open time, of which a patient takes what the visit needs."""
 PART_MIN = timedelta(minutes=5)
 """The shortest part of open time that a patient takes or leaves: nobody could use a shorter one. Parts begin and end on
 multiples of it, counted from the start of the slot."""
+OPEN_TIME_MAX = timedelta(days=1)
+"""How long after it has begun patients may take parts of open time: a search looks back no further."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,13 +125,13 @@ def claim_for(
     if by_patient:
         _require_one_patient(appointment)
         _require_slot(slots)
-        _require_open_to_patients(new, now)
         _require_few(slots, adjacent_max)
         _require_up_to_date(new, now)
     _require_of_one_kind(slots)
     start, end = period(appointment, slots)
     cuts = _cuts(new, start, end)
     if by_patient:
+        _require_to_come(new, start, now)
         _require_usable_parts(cuts)
     persons = persons_of(appointment)
     for slot in new:
@@ -377,10 +379,12 @@ def _require_slot(slots: Sequence[SlotFact]) -> None:
         raise NoSlot()
 
 
-def _require_open_to_patients(slots: Sequence[SlotFact], now: datetime) -> None:
+def _require_to_come(slots: Sequence[SlotFact], start: datetime, now: datetime) -> None:
+    """Raises SlotBegun if what a visit from `start` on takes of a slot has begun."""
     for slot in slots:
-        if slot.start <= now:
-            raise SlotBegun(slot.start)
+        begins = max(slot.start, start)
+        if begins <= now or slot.start + OPEN_TIME_MAX <= now:
+            raise SlotBegun(begins)
 
 
 def _require_up_to_date(slots: Sequence[SlotFact], now: datetime) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from creneau_booking.domain import access_rules as rules
 from creneau_booking.domain.access_rules import AgendaRules
-from creneau_booking.domain.appointment import Appointment, SlotFact
+from creneau_booking.domain.appointment import Appointment
 from creneau_booking.domain.quotas import Quotas, require_room_to_come
 from creneau_booking.domain.refusals.agendas import NotOpenToNewPatients, ReferralRequired
+from creneau_booking.domain.rules import Claim
 from creneau_booking.storage.agendas.rules import births_of, rules_of_slots, standing_of, upcoming_of
 from creneau_booking.storage.people.known_patients import known_at
 from creneau_booking.storage.people.patients import require_all, require_registered
@@ -21,10 +22,11 @@ async def require_bookable(
     context: WriteContext,
     quotas: Quotas,
     wanted: Appointment,
-    slots: Sequence[SlotFact],
+    claim: Claim,
 ) -> None:
-    """Refuses the slots that `wanted` newly takes if a rule of their agendas or the patient's quota forbids them. Concurrent
-    bookings of the patient wait already, because the action was counted (`storage.actions`)."""
+    """Refuses the slots that `wanted` newly takes by its claim if a rule of their agendas or the patient's quota forbids them.
+    Concurrent bookings of the patient wait already, because the action was counted (`storage.actions`)."""
+    slots = claim.new_slots
     if context.patient_ids is None or not slots:
         return
     [patient] = set(wanted.patients)
@@ -38,7 +40,8 @@ async def require_bookable(
     )
     for slot in slots:
         if slot.schedule in agendas:
-            rules.require_open(agendas[slot.schedule], slot.start, context.now)
+            begins = max(slot.start, claim.start)
+            rules.require_open(agendas[slot.schedule], slot.start, context.now, begins=begins)
     demanded = [agenda.rules for agenda in agendas.values()]
     if any(r.referral_required for r in demanded) and not wanted.referred:
         raise ReferralRequired()

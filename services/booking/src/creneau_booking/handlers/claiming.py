@@ -223,7 +223,7 @@ class Claiming:
             adjacent_max=self._quotas.adjacent_slots_max,
             marked=locked.marked,
         )
-        await require_bookable(connection, context, self._quotas, wanted, claim.new_slots)
+        await require_bookable(connection, context, self._quotas, wanted, claim)
         return claim
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from creneau_booking.domain.access_rules import Birth
@@ -24,7 +25,8 @@ async def consumer_for(
     per_agenda_max: int,
     besides: str | None = None,
 ) -> Consumer | None:
-    """Returns the consumer for whom the practice's rules hold; None for the practice itself.
+    """Returns the consumer for whom the practice's rules hold, and to whom whole slots are offered; None for the practice
+    itself.
 
     Its patients are those whom the call names and the caller acts for, else all for whom the caller acts. A person whom
     the call describes (`patient-resource`) is judged by the birth date given. `besides`: an appointment (id) that does not
@@ -35,7 +37,7 @@ async def consumer_for(
     named = named_patients(given)
     own = sorted(named & access.patient_ids or access.patient_ids)
     principal = access.principal
-    consumer = await consumer_of(
+    found = await consumer_of(
         connection,
         Account(principal.issuer, principal.subject, access.patient_ids),
         own,
@@ -44,6 +46,7 @@ async def consumer_for(
         besides=besides or "",
         oneself=access.rights.oneself,
     )
+    consumer = replace(found, whole=True)
     described = given.resource("Patient", "patient-resource")
     if described is not None and not named:
         birth = _birth(described)

@@ -23,7 +23,7 @@ from creneau_booking.operations.find_query import (
     PATIENTS,
     SERVICE,
     all_required,
-    codes,
+    identifier_of,
     named_in,
     series_of,
     times,
@@ -148,6 +148,7 @@ class FindOperation:
         async with service.connection() as connection:
             given = await with_literal(connection, request, given, LOOKED_AT, strict=False)
             asked = replace(asked, given=given)
+            _require_one_patient(asked)
             ignored = await _ignored(connection, call, given)
             consumer = await consumer_for(
                 connection,
@@ -178,7 +179,7 @@ class FindOperation:
     async def _slots(self, connection: Connection, asked: _Asked, catalog: Catalog) -> _Page:
         """Proposes each slot alone, for calls that one agenda answers."""
         request, service = asked.call.request, asked.call.service
-        pairs = [*times(asked.start, asked.end), *codes(asked.given)]
+        pairs = times(asked.start, asked.end)
         if asked.access.patient_ids is not None:
             pairs.append(("bookable", "true"))
         if asked.cursor:
@@ -343,6 +344,18 @@ def to_come(now: datetime) -> Clause:
     """Returns the condition that the slot has not begun at `now`."""
     moment = DateValue("ge", now, now + timedelta(microseconds=1))
     return Clause(parameters_of("Slot")["start"], None, ((moment,),))
+
+
+def _require_one_patient(asked: _Asked) -> None:
+    """Raises Unprocessable if a consumer names several patients: what would be proposed for them they could not book."""
+    named = {id_of(reference) or identifier_of(reference) for reference in asked.patients}
+    if asked.access.patient_ids is not None and len(named) > 1:
+        raise Unprocessable(
+            "Un rendez-vous se prend pour une personne : n'en nommez qu'une. Un cabinet en trouve pour plusieurs ensemble.",
+            "An appointment is for one person: name only one. A practice finds some for several together.",
+            expression="Parameters.parameter.where(name='patient-reference')",
+            details_code="one-patient",
+        )
 
 
 async def _why_nothing(connection: Connection, asked: _Asked) -> list[Issue]:

@@ -35,20 +35,19 @@ ACTORS: Mapping[tuple[str, ...], str] = {
 }
 """Operation parameters → the type of actor that they name."""
 PEOPLE = frozenset(ACTORS.values())
-ORGANIZATION = "schedule.actor:PractitionerRole.organization"
-OF_ORGANIZATION = (
-    ORGANIZATION,
-    "schedule.actor:HealthcareService.organization",
-    "schedule.actor:Location.organization",
+OF_ORGANIZATION = tuple(
+    f"schedule.actor:{kind}.organization"
+    for kind in ("PractitionerRole", "HealthcareService", "Location", "Device")
 )
-"""Search paths from a slot to the organisation that owns its agenda"""
-OF_ADDRESS = (
-    "schedule.actor:Location.address",
-    "schedule.actor:PractitionerRole.location.address",
-    "schedule.actor:HealthcareService.location.address",
-)
-"""Search paths from a slot to its address"""
-CODES = {"specialty": "specialty", "visit-type": "service-type", "service-type": "service-type"}
+"""Search paths from a slot to the organisation that owns its agenda, by whom the agenda names"""
+OF_ADDRESS = ("schedule.actor:HealthcareService.location.address", "schedule.actor:Device.location.address")
+"""Search paths from a slot to its address, beside those by the place of its agenda and of roles"""
+CODES: Mapping[str, tuple[str, ...]] = {
+    "specialty": ("specialty",),
+    "service-type": ("service-type",),
+    "visit-type": ("service-type", "appointment-type"),
+}
+"""Operation parameters → the search parameters of Slot of which one is meant"""
 SERVICE = "HealthcareService"
 PATIENTS = ("patient-reference", "patient")
 WEEKDAYS = {name: n for n, name in enumerate(("mon", "tue", "wed", "thu", "fri", "sat", "sun"), 1)}
@@ -119,35 +118,21 @@ def times(start: datetime, end: datetime) -> Pairs:
     return [("status", "free"), ("start", f"ge{start.isoformat()}"), ("end", f"le{end.isoformat()}")]
 
 
-def organization_and_place(given: OperationInput) -> list[list[Pairs]]:
-    """Returns, for each condition (organisation, address), the alternative searches that fulfil it."""
-    found = []
-    if organizations := given.references("organization"):
-        found.append([_by_reference(organizations, path) for path in OF_ORGANIZATION])
-    if places := given.texts("location-string"):
-        found.append([[(path, ",".join(places))] for path in OF_ADDRESS])
-    return found
-
-
-def codes(given: OperationInput) -> Pairs:
-    """Returns the search by what the visit is for."""
+def codes(given: OperationInput) -> list[Pairs]:
+    """Returns, for each parameter of CODES that is given, the alternative criteria on Slot."""
     return [
-        (search_name, ",".join(wanted))
-        for name, search_name in CODES.items()
+        [(search_name, ",".join(wanted)) for search_name in names]
+        for name, names in CODES.items()
         if (wanted := given.codes(name))
     ]
 
 
-def _by_reference(references: Sequence[Resource], path: str) -> Pairs:
-    """Searches literal references by id, logical ones by identifier."""
+def by_reference(references: Sequence[Resource], path: str) -> Pairs:
+    """Returns the alternative criteria: literal references are searched by id, logical ones by identifier."""
     ids = [id_of(reference) for reference in references if "reference" in reference]
     identifiers = [token for reference in references if (token := identifier_of(reference))]
-    pairs = []
-    if ids:
-        pairs.append((path, ",".join(ids)))
-    if identifiers:
-        pairs.append((f"{path}.identifier", ",".join(identifiers)))
-    return pairs
+    alternatives = ((path, ids), (f"{path}.identifier", identifiers))
+    return [(name, ",".join(values)) for name, values in alternatives if values]
 
 
 def identifier_of(reference: Resource) -> str:

@@ -27,7 +27,6 @@ from creneau_booking.operations.find_query import (
     KINDS_OF_AGENDA,
     SERVICE,
     Pairs,
-    codes,
     named_in,
     require_few_together,
     times,
@@ -190,8 +189,7 @@ class TogetherSearch:
         pairs = times(start, until)
         if agendas is not None:
             pairs.append(("schedule", ",".join(sorted(agendas))))
-        if main:  # the other agendas (a room's) need not state what the visit is for
-            pairs += codes(self._given)
+        # The other agendas (a room's) need not state what the visit is for.
         slots = await self._free(pairs, self._conditions if main else ())
         cutting = await cutting_of(self._connection, sorted({last_part(slot["schedule"]) for slot in slots}))
         return Requirement([_free(slot, cutting) for slot in slots], agendas, frozenset(own))

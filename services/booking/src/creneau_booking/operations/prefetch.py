@@ -14,7 +14,7 @@ from creneau_booking.operations.agenda_remarks import remark
 from creneau_booking.operations.consumers import consumer_for, named_patients
 from creneau_booking.operations.definitions import operation_definition, parameter
 from creneau_booking.operations.find import moment_of, require_window, to_come
-from creneau_booking.operations.find_query import ACTORS, PATIENTS, codes, times
+from creneau_booking.operations.find_query import ACTORS, PATIENTS, times
 from creneau_booking.operations.named_agendas import of_those_named
 from creneau_booking.operations.references import with_literal
 from creneau_booking.operations.services import conditions_of
@@ -87,7 +87,7 @@ class PrefetchOperation:
         refuse_if_strict(request, given, KNOWN, "$prefetch")
         access = request.access("Slot", "s")
         start, end = self._window(given, request.now)
-        pairs = [*times(start, end), *codes(given)]
+        pairs = times(start, end)
         own_cursor = str(given.first(*CURSORS) or "")
         if own_cursor:
             pairs.append((CURSOR_PARAMETER, own_cursor))

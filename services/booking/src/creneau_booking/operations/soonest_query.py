@@ -13,7 +13,7 @@ from creneau_booking.storage.finding.soonest.conditions import Sought
 from creneau_shared.clock import PARIS
 from creneau_shared.errors import BadRequest, Unprocessable
 from creneau_shared.fhir.datatypes import parse_interval, whole_number
-from creneau_shared.fhir.rest.parameters import OperationInput
+from creneau_shared.fhir.rest.parameters import OperationInput, part_text
 from creneau_shared.fhir.search.parse import CURSOR_PARAMETER
 from creneau_shared.fhir.search.registry import parameters_of
 from creneau_shared.fhir.search.request import Limits, NearValue
@@ -56,6 +56,8 @@ CODED = {
 }
 AFTER, BEFORE = ("after", "start"), ("before", "end")
 CURSORS = (CURSOR_PARAMETER, "cursor")
+JUDGED_BY = ("resourceType", "birthDate")
+"""What counts of a person whom a call describes (`patient-resource`), and all that a link says of them"""
 OTHERS = (
     *AFTER, *BEFORE, *CURSORS, "service-type", "visit-type", "mode", "new-patient", "near", "days", "times", "time",
     "sort", "_sort", "_count", "per-agenda", "_include", "facets", "patient-reference", "patient", "patient-resource",
@@ -147,24 +149,31 @@ def included_by(given: OperationInput, known: Collection[str]) -> frozenset[str]
 
 
 def pairs_of(given: OperationInput) -> list[tuple[str, str]]:
-    """Returns the call as a query, without its cursor."""
+    """Returns the call as a query, without its cursor: links are made of it, and what their cursors are good for."""
     return [
         (name, text)
-        for name in sorted(given.names - {*CURSORS, "patient-resource"})
+        for name in sorted(given.names.difference(CURSORS))
         for value in given.all(name)
         if (text := _text(value))
     ]
 
 
 def _text(value: Any) -> str:
+    """Returns a value as a query says it; empty for what no search reads."""
     if isinstance(value, bool):
         return str(value).lower()
     if not isinstance(value, dict):
         return str(value)
+    if value.get("resourceType") == "Patient":
+        return part_text(resource={name: value[name] for name in JUDGED_BY if name in value})
+    if "repeat" in value:
+        return part_text(valueTiming=value)
     if "reference" in value:
         return str(value["reference"])
-    if "identifier" in value:
-        return _identifier(value)
+    if isinstance(value.get("identifier"), dict):
+        return part_text(valueReference=value) if "type" in value else _identifier(value)
+    if isinstance(value.get("value"), str):
+        return _identifier({"identifier": value})
     return ",".join(OperationInput([("code", value)]).codes("code"))
 
 

@@ -11,9 +11,11 @@ from datetime import datetime
 
 from creneau_booking.domain.refusals.offering import BookableUnclear, SlotsNotSearchedBy
 from creneau_booking.storage import slot_visibility
+from creneau_booking.storage.agendas.by_actor import agendas_alone_in, agendas_at
 from creneau_booking.storage.availability import agenda_walk
 from creneau_booking.storage.availability.rule import JUDGED, agenda_of, is_free, is_open, takes_age
 from creneau_booking.storage.finding.candidates import Consumer
+from creneau_booking.storage.finding.computed import AT_PLACE, FOUND_BY, RECEIVED_IN
 from creneau_booking.storage.finding.local_times import LocalTimes
 from creneau_booking.storage.slot_rows import KEY_SQL, content_sql, slot_key
 from creneau_booking.storage.tables import SLOT_STATUSES
@@ -34,6 +36,7 @@ from creneau_shared.fhir.search.request import (
     SearchRequest,
     SortKey,
     TokenValue,
+    UriValue,
 )
 from creneau_shared.fhir.search.sql import (
     Arguments,
@@ -48,6 +51,7 @@ from creneau_shared.fhir.search.steps import Steps
 
 STATUS_SYSTEM = "http://hl7.org/fhir/slotstatus"
 _INSTANTS = {"start": "start", "end": '"end"', "_lastUpdated": "last_updated"}
+_FOUND_BY = "{kind}.key IN (SELECT known.kind_key FROM found_by AS known WHERE known.terms && {terms})"
 _ALWAYS = frozenset({"start", "end", "status", "schedule", "bookable", "_id", "_lastUpdated"})
 
 
@@ -136,6 +140,9 @@ class SlotTable:
             return self._schedule(clause, alias, arguments)
         if name == "bookable":
             return self._bookable(clause, alias, arguments)
+        if clause.parameter is FOUND_BY:
+            found_by = arguments.add([value.uri for value in clause.values_as(UriValue)], "text[]")
+            return self._of_kinds(lambda kind: _FOUND_BY.format(kind=kind, terms=found_by), alias)
         if name == "bookable-by" or clause.modifier == "below":
             raise SlotsNotSearchedBy(clause.parameter.name, clause.modifier)
         terms = arguments.add(clause_terms(clause), "text[]")
@@ -148,6 +155,10 @@ class SlotTable:
             return f"{alias}.schedule_key IN ({selection.select(f'{selection.alias}.key')})"
         if parameter.name == "bookable-by":
             return _takes_one_of(selection, alias)
+        if parameter in (AT_PLACE, RECEIVED_IN):
+            ids = selection.select(selection.table.columns(selection.alias).id)
+            agendas = agendas_at(ids) if parameter is AT_PLACE else agendas_alone_in(ids)
+            return f"{alias}.schedule_key IN ({agendas})"
         start = literal(f"{parameter.index_name}={selection.table.resource_type}/")
         target = f"{start} || {selection.table.columns(selection.alias).id}"
         return self._of_kinds(lambda kind: f"{kind}.terms && ARRAY({selection.select(target)})", alias)

@@ -77,7 +77,7 @@ WITH found AS MATERIALIZED (
   FROM slot {agenda_of("slot")} JOIN slot_kind AS kind ON kind.key = slot.kind_key
   JOIN schedule ON schedule.key = slot.schedule_key
   WHERE slot.id = (SELECT $1::uuid) AND slot.start = (SELECT $2::timestamptz)
-    AND {is_free("slot", "$3")} AND {is_open("slot", "$3")} AND {is_public("kind")}
+    AND {is_free("slot", "$3")} AND {is_open("slot", "$3", whole=True)} AND {is_public("kind")}
 ), fact AS MATERIALIZED (
   SELECT *, own_terms || ARRAY(SELECT 'actor=PractitionerRole/' || role FROM unnest(roles) AS role) AS terms,
     CASE WHEN hour < {AFTERNOON_H} THEN 'morning' WHEN hour < {EVENING_H} THEN 'afternoon' ELSE 'evening' END

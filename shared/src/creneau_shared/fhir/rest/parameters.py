@@ -1,7 +1,8 @@
 """The input of an operation, read leniently: the guides' own examples contradict their declared types.
 
 `valueUri`, `valueUrl`, `valueString`, `valueId`, `valueCode` and `valueReference` are all understood where one of
-them is meant; on GET, the parameters of the address are the input.
+them is meant; on GET, the parameters of the address are the input. What no text of an address can say (a Timing, a resource)
+stands in the links that an operation gives as the part of a Parameters resource that says it (`part_text`).
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Awaitable, Callable, Collection, Iterable
 from typing import Any
 
 from creneau_shared.errors import BadRequest
+from creneau_shared.fhir.json import dumps, loads_sent
 from creneau_shared.fhir.rest.exchange import FhirRequest, json_object
 from creneau_shared.fhir.search.terms import relative_reference
 from creneau_shared.fhir.storage.store import Resource
@@ -18,6 +20,8 @@ from creneau_shared.fhir.validation import check
 
 _ANY: Resource = {}
 """an OperationDefinition that says nothing of its parameters"""
+PARTS = ('{"resource":', '{"value')
+"""How texts of `part_text` begin"""
 
 
 class OperationInput:
@@ -38,7 +42,10 @@ class OperationInput:
         """The input of a request; a body that is no Parameters is the value of the parameter `bare`. `read_as` turns each
         given resource that a guide writes against R4 into what R4 demands, before it is checked. BadRequest for a parameter
         that is given more often than `definition` (OperationDefinition) allows, of which only the first would be heard."""
-        entries: list[tuple[str, Any]] = list(request.query)
+        entries: list[tuple[str, Any]] = [
+            _entry(part) if (part := _part_in_link(request, name, text)) else (name, text)
+            for name, text in request.query
+        ]
         if request.method == "POST" and (request.body.strip() or request.parsed is not None):
             resource = request.resource()
             if resource.get("resourceType") == "Parameters":
@@ -164,7 +171,7 @@ class OperationInput:
                 continue
             for coding in json_object(value).get("coding", [value]):
                 system, code = json_object(coding).get("system"), json_object(coding).get("code")
-                if code:
+                if isinstance(code, str) and code:
                     found.append(f"{system}|{code}" if system else str(code))
         return found
 
@@ -183,6 +190,21 @@ class OperationInput:
                 expression="Parameters.parameter",
             )
         return found
+
+
+def part_text(**value: Any) -> str:
+    """A value as a link says it that no text says: `valueTiming={…}`, `resource={…}`. The link must be sealed."""
+    return dumps(value).decode()
+
+
+def _part_in_link(request: FhirRequest, name: str, text: str) -> Resource | None:
+    """The part of a Parameters resource that a value in one of this service's sealed links says (`part_text`); None for any
+    other text. It is checked as one that is sent, because an address may mix what is sealed with what is not."""
+    if not (request.sealed and text.startswith(PARTS)):
+        return None
+    part = {"name": name, **loads_sent(text.encode())}
+    check({"resourceType": "Parameters", "parameter": [part]}, "Parameters")
+    return part
 
 
 def _plain(name: str) -> str:

@@ -165,7 +165,7 @@ class NoSlot(Refusal):
 
 @dataclass(eq=False)
 class SlotBegun(Refusal):
-    """The slot has begun."""
+    """The slot, or the part of it that is wanted, has begun."""
 
     start: datetime
 

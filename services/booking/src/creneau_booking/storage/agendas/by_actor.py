@@ -14,6 +14,12 @@ from creneau_shared.database.pool import Connection
 
 _SAYS_A_PLACE = """EXISTS (
   SELECT FROM agenda_named AS said WHERE said.schedule_key = named.schedule_key AND starts_with(said.reference, 'Location/'))"""
+_OF_A_PERSON_ALONE = f"""
+SELECT named.schedule_key FROM practitioner_role AS role CROSS JOIN unnest(role.terms) AS t
+JOIN agenda_named AS named ON named.reference = substr(t, 14) JOIN schedule ON schedule.key = named.schedule_key
+WHERE NOT role.deleted AND starts_with(t, 'practitioner=Practitioner/')
+  AND EXISTS (SELECT FROM {ROLES_ALONE} AS alone WHERE alone.id = role.id)
+"""
 _OF_ACTORS = f"""
 WITH role AS MATERIALIZED (
   SELECT id, terms, false AS by_place FROM practitioner_role
@@ -37,6 +43,24 @@ WITH role AS MATERIALIZED (
 )
 SELECT id FROM schedule WHERE key = ANY(ARRAY(SELECT schedule_key FROM own)) AND NOT deleted ORDER BY id
 """
+
+
+def agendas_at(places: str) -> str:
+    """SELECT of the agendas (keys) at these places, a SELECT of Locations (ids), by the rule of `agendas_of_actors`."""
+    return f"""
+    WITH place (id) AS MATERIALIZED ({places}),
+    works (id) AS MATERIALIZED (SELECT DISTINCT role_place.role FROM place JOIN role_place ON role_place.place = place.id)
+    SELECT schedule_key FROM place JOIN agenda_named ON agenda_named.reference = 'Location/' || place.id
+    UNION ALL
+    SELECT named.schedule_key FROM works JOIN practitioner_role AS role ON role.id = works.id AND NOT role.deleted
+    JOIN agenda_named AS named ON named.reference = 'PractitionerRole/' || role.id WHERE NOT {_SAYS_A_PLACE}
+    UNION ALL
+    {_OF_A_PERSON_ALONE} AND role.id IN (SELECT id FROM works) AND NOT {_SAYS_A_PLACE}"""
+
+
+def agendas_alone_in(roles: str) -> str:
+    """SELECT of the agendas (keys) of a person alone who is received there in these roles, a SELECT of their ids."""
+    return f"{_OF_A_PERSON_ALONE} AND role.id IN ({roles})"
 
 
 async def agendas_of_actors(connection: Connection, references: Sequence[str]) -> list[str]:

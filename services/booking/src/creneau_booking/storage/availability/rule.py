@@ -7,11 +7,22 @@ The conditions stand on the slot's row and on its agenda's, which `agenda_of` jo
 |---|---|
 | anybody | what is `free` in an open agenda that is up to date, within its horizon: `is_free` |
 | a consumer (patient, counsellor, the public) | of that, what has not begun, within its rules: `storage.finding.candidates` |
+
+Open time, of which patients take parts, is free to them while they may take one of these.
 """
 
 from __future__ import annotations
 
+from datetime import timedelta
+
+from creneau_booking.domain.rules import OPEN_TIME_MAX, PART_MIN, VISIT_MAX
 from creneau_booking.storage.availability.freshness import is_fresh
+
+
+def minutes(length: timedelta) -> int:
+    """A length of the rules in whole minutes, as SQL says it."""
+    return length // timedelta(minutes=1)
+
 
 JUDGED = """CASE WHEN {slot}.said = 'free' AND EXISTS (
     SELECT FROM agenda_actor AS whose JOIN occupancy ON occupancy.actor = whose.actor
@@ -37,11 +48,17 @@ _FREE = (
     "(({nobody_has_it}) AND {a}_agenda.open AND ({a}.start < {a}_agenda.horizon_start) IS NOT TRUE"
     ' AND ({a}."end" > {a}_agenda.horizon_end) IS NOT TRUE AND {fresh})'
 )
-_OPEN = """({now} < {a}.start
-  AND ({now} <= {a}.start - make_interval(mins => {r}.minimum_notice_min)) IS NOT FALSE
-  AND ({now} >= ((({a}.start AT TIME ZONE {r}.zone)::date - {r}.window_days) + {r}.opens_at) AT TIME ZONE {r}.zone)
-    IS NOT FALSE
-)"""
+_IN_TIME = """({now} < {begins}
+  AND ({now} <= {begins} - make_interval(mins => {r}.minimum_notice_min)) IS NOT FALSE)"""
+_WINDOW = """({now} >= ((({a}.start AT TIME ZONE {r}.zone)::date - {r}.window_days) + {r}.opens_at) AT TIME ZONE {r}.zone)
+    IS NOT FALSE"""
+# What a group has is taken whole (`domain.rules.is_usable_part`).
+_IS_OPEN_TIME = f"""coalesce({{r}}.parts, {{a}}."end" - {{a}}.start >= interval '{minutes(VISIT_MAX)} minutes')
+  AND {{a}}.places IS NULL
+  AND NOT EXISTS (SELECT FROM slot_kind AS shared WHERE shared.key = {{a}}.kind_key AND shared.capacity > 1)"""
+_LAST_PART = f"""date_bin('{minutes(PART_MIN)} minutes', {{a}}."end" - interval '{minutes(PART_MIN)} minutes', {{a}}.start)"""
+# The bound on its start is for the index and the months of slots.
+_REACHED = f"{{a}}.start > {{now}} - interval '{minutes(OPEN_TIME_MAX)} minutes'"
 _FITS = """({r}.age_from_months IS NULL OR (
   {first}::date + make_interval(months => {r}.age_from_months) <= ({a}.start AT TIME ZONE {r}.zone)::date
   AND ({r}.age_below_months IS NULL
@@ -61,9 +78,16 @@ def is_free(alias: str, now: str, nobody_has_it: str | None = None) -> str:
     return _FREE.format(a=alias, nobody_has_it=nobody_has_it or f"{alias}.status = 'free'", fresh=fresh)
 
 
-def is_open(alias: str, now: str) -> str:
-    """Condition: at `now` (SQL) the slot has not begun and is within its agenda's booking window and minimum notice."""
-    return _OPEN.format(a=alias, r=f"{alias}_agenda", now=now)
+def is_open(alias: str, now: str, *, whole: bool = False) -> str:
+    """Condition: at `now` (SQL) the slot is within its agenda's booking window, and has not begun and is within the minimum
+    notice. Of open time that has begun, or begins too soon, a part to come is enough, unless it is to be had `whole`."""
+    names = {"a": alias, "r": f"{alias}_agenda", "now": now}
+    in_time = _IN_TIME.format(**names, begins=f"{alias}.start")
+    if not whole:
+        later = _IN_TIME.format(**names, begins=_LAST_PART.format(**names))
+        reached, is_open_time = _REACHED.format(**names), _IS_OPEN_TIME.format(**names)
+        in_time = f"{reached} AND ({in_time} OR ({is_open_time} AND {later}))"
+    return f"({in_time} AND {_WINDOW.format(**names)})"
 
 
 def takes_age(alias: str, first: str, last: str) -> str:

@@ -86,6 +86,8 @@ class Consumer:
     places: tuple[OwnPlace, ...] = ()
     is_new: bool = False
     """they look as somebody whom no practice knows"""
+    whole: bool = False
+    """they look for slots to take whole, from their start on: no part of open time that has begun"""
 
     @property
     def holders(self) -> tuple[str, ...]:
@@ -95,11 +97,12 @@ class Consumer:
 
     def for_anybody(self, candidates: tuple[Candidate, ...]) -> Consumer:
         """Returns the same consumer with other candidates, also for what the consumer holds."""
-        return Consumer(self.now, candidates, tuple(OwnHeld(own.appointment, candidates) for own in self.own))
+        own = tuple(OwnHeld(own.appointment, candidates) for own in self.own)
+        return replace(self, candidates=candidates, own=own, places=())
 
     def condition(self, alias: str, arguments: Arguments) -> str:
         """Condition: the slot could be booked by the consumer, for one of the candidates."""
-        opened = is_open(alias, arguments.add(self.now, "timestamptz"))
+        opened = is_open(alias, arguments.add(self.now, "timestamptz"), whole=self.whole)
         if self.is_new:
             opened += f" AND {NOWHERE.condition(alias, arguments)}"
         ways = _ways(self.candidates, alias, arguments)

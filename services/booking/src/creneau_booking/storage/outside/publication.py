@@ -49,7 +49,7 @@ _TABLES = {
 _SLOTS = f"""
 SELECT slot.schedule_key, {content_sql("slot", "slot_kind")} AS content
 FROM slot JOIN slot_kind ON slot_kind.key = slot.kind_key {agenda_of("slot")}
-WHERE slot.start >= $2 AND slot.start < $3 AND {is_free("slot", "$1")} AND {is_open("slot", "$1")}
+WHERE slot.start >= $2 AND slot.start < $3 AND {is_free("slot", "$1")} AND {is_open("slot", "$1", whole=True)}
   AND {is_public("slot_kind")} AND {real_slot("slot")}
 ORDER BY slot.schedule_key, slot.start, slot.id
 """

@@ -162,7 +162,7 @@ async def test_what_names_no_joint_proposal_is_no_longer_there(
 ) -> None:
     """Times and agendas beyond all that there are: refused as a proposal that has gone, by whoever makes one up."""
     gone = await callers.patient(await practice.new_patient()).post(
-        "Appointment/$hold", parameters(appointment_reference=ref(f"Appointment/{JOINT_PREFIX}{id_}"))
+        "Appointment/$hold", parameters(appt_id=f"Appointment/{JOINT_PREFIX}{id_}")
     )
     assert gone.status_code == 404, gone.text
 

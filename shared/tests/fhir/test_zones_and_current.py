@@ -220,7 +220,10 @@ def test_people_are_addressed_by_the_name_they_use(uses: list[str | None], calle
         ({"given": ["Camille"]}, ["Camille"]),
         ({"given": [None, "Camille"], "family": "\u00a0"}, ["Camille"]),
         ({"given": ["", " "], "family": ""}, []),
-        ({"text": "\u200b", "family": "Dupont", "given": ["\ufeff\u2060 ", "Camille"]}, ["Camille", "Dupont"]),
+        (
+            {"text": "\u200b", "family": "Dupont", "given": ["\ufeff\u2060 ", "Camille"]},
+            ["Camille", "Dupont"],
+        ),
     ],
 )
 def test_of_a_name_what_can_be_seen_is_said(name: dict[str, Any], said: list[str]) -> None:

@@ -35,7 +35,9 @@ def test_a_gzip_of_several_members_is_all_of_them(cut: int) -> None:
     """As bgzip and parallel compressors write it."""
     members = gzip.compress(BODY[:cut], mtime=0) + gzip.compress(BODY[cut:], mtime=0)
     assert read("gzip", members) == BODY
-    assert read("gzip", members * 10, 10 * len(BODY)) == BODY * 10, "its beginnings at any place of what is read at once"
+    assert read("gzip", members * 10, 10 * len(BODY)) == BODY * 10, (
+        "its beginnings at any place of what is read at once"
+    )
 
 
 def test_the_members_of_a_gzip_are_too_large_together() -> None:

@@ -267,6 +267,23 @@ async def test_one_key_books_once(
     assert (answer.status_code, answer.json()["issue"][0]["code"]) == (422, "duplicate")
 
 
+async def test_a_key_knows_the_parameters_of_the_address(
+    callers: Callers, practice: Practice, agenda: Agenda, camille: str
+) -> None:
+    """An operation reads them as its input: another appointment there is another request."""
+    caller, key = callers.patient(camille), str(uuid4())
+    wishes = [appointment("proposed", slots=[slot], patient=camille) for slot in agenda.slots[:2]]
+    first, second = [
+        (await caller.post("Appointment/$hold", parameters(appointment=wish))).json()["id"] for wish in wishes
+    ]
+    for replayed in (None, "true"):
+        answer = await caller.post(f"Appointment/$book?appt-id={first}", parameters(), Idempotency_Key=key)
+        assert [entry["resource"]["id"] for entry in answer.json()["entry"]] == [first]
+        assert answer.headers.get("idempotency-replayed") == replayed
+    other = await caller.post(f"Appointment/$book?appt-id={second}", parameters(), Idempotency_Key=key)
+    assert (other.status_code, other.json()["issue"][0]["code"]) == (422, "duplicate")
+
+
 async def test_a_refusal_is_not_remembered_by_its_key(
     callers: Callers, practice: Practice, agenda: Agenda, camille: str
 ) -> None:

@@ -76,7 +76,8 @@ def current_name(names: Sequence[Json], now: datetime) -> Json:
 
 
 def spoken(name: Json) -> list[str]:
-    """The parts of a HumanName for addressing somebody, none of them blanks or invisible characters alone: its text, else first given name and family name."""
+    """The parts of a HumanName for addressing somebody, none of blanks or invisible characters alone: its text, else first
+    given name and family name."""
     given = [part for part in name.get("given") or () if _is_said(part)][:1]
     whole = [name.get("text")] if _is_said(name.get("text")) else [*given, name.get("family")]
     return [str(part) for part in whole if _is_said(part)]

@@ -17,7 +17,7 @@ from creneau_directory.domain.care.places import gazetteer
 from creneau_directory.domain.care.situation import Situation, situation_of
 from creneau_directory.domain.care.spelling import sound
 from creneau_directory.domain.care.vocabulary import vocabulary
-from creneau_directory.storage.care import COLUMNS, row_of
+from creneau_directory.storage.care import COLUMNS, called, row_of
 from creneau_shared.fhir.json import dumps
 from creneau_shared.fhir.search.index import index_resource
 from creneau_shared.fhir.search.layout import table_name
@@ -49,7 +49,7 @@ class Copier:
 
     async def copy(self, built: Iterable[Built], told: Callable[[int, int], None]) -> None:
         """Copies all; `told` is called with the resources and situations so far at each batch."""
-        known = _Known()
+        known = _Known(self._now)
         for department, batch in _batches(built):
             await self._copy_batch(batch, known.situations(department, batch))
             told(self.copied, self.situations)
@@ -122,7 +122,8 @@ class Copier:
 class _Known:
     """What roles of the current département refer to."""
 
-    def __init__(self) -> None:
+    def __init__(self, now: datetime) -> None:
+        self._now = now
         self._department = ""
         self._by_name: dict[str, Resource] = {}
 
@@ -139,12 +140,14 @@ class _Known:
 
     def _around(self, role: Resource) -> Around:
         known = self._by_name
+        person = known.get(role["practitioner"]["reference"])
         return Around(
             role,
-            known.get(role["practitioner"]["reference"]),
+            person,
             [known[one["reference"]] for one in role["location"]],
             [known[one["reference"]] for one in role["healthcareService"]],
             known.get(role["organization"]["reference"]),
+            called=called(person, self._now),
         )
 
 

@@ -1,8 +1,8 @@
 """Stands in for a service or the FHIR process: answers on PORT, as long as nobody kills it.
 
 `/health/ready` is 200; any other path says who answered and what was asked. `migrate` and `assets` end at once. A POST to
-`…/$vanish` makes the process end in the middle of the request, as a crash would; a path that ends with `$refuse-409`
-is answered with that status.
+`…/$vanish` makes the process end in the middle of the request, as a crash would; a path that ends with `$refuse-409`, or
+with it and a file's ending, is answered with that status.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Handler(BaseHTTPRequestHandler):
             told["total"] = 1
         body = json.dumps(told).encode()
         _, refuses, status = self.path.partition("$refuse-")
-        self.send_response(int(status) if refuses else 200)
+        self.send_response(int(status.partition(".")[0]) if refuses else 200)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()

@@ -442,6 +442,8 @@ def test_what_a_service_refuses_passes_as_it_is(entrance: Entrance, status: int)
         ("GET", "/docs/introuvable", 404),
         ("DELETE", "/style.css", 405),
         ("DELETE", "/confirmer/token", 405),
+        ("GET", "/calendar/$refuse-404.ics", 404),
+        ("POST", "/calendar/secret.ics", 405),
     ],
 )
 @pytest.mark.parametrize("language", ["fr", "en"])

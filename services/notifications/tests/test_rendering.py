@@ -25,6 +25,7 @@ from creneau_notifications.domain.address import InvalidAddressError
 from creneau_notifications.domain.appointment import Change, Mode, Occurrence
 from creneau_notifications.domain.plan import Kind
 from creneau_notifications.domain.visit import visit_of
+from creneau_notifications.rendering.calendar import calendar_file
 from creneau_notifications.rendering.letter import WITHOUT_CALENDAR
 
 from .factories import (
@@ -381,3 +382,27 @@ def test_a_text_message_keeps_to_its_alphabet(text):
 
 def test_letters_outside_the_alphabet_become_their_nearest():
     assert gsm("Cœur à l’hôpital – rêve") == "Coeur à l'hopital - reve"
+
+
+@pytest.mark.parametrize("minute", [0, 30, 60, 90, 120])
+def test_every_instant_of_the_repeated_hour_is_told_apart(minute: int) -> None:
+    """The night of 25 October 2026 in Paris: 02:30 comes twice, and a bare local time means the first of them."""
+    start = datetime(2026, 10, 25, 0, 0, tzinfo=UTC) + timedelta(minutes=minute)
+    told = occasion(event=event(start=start, end=start + timedelta(minutes=20)), visit=visit())
+    calendar = Calendar.from_ical(calendar_file(told, "rdv@example.org", "Créneau"))
+    (component,) = calendar.walk("VEVENT")
+    for name, instant in (("dtstart", start), ("dtend", start + timedelta(minutes=20))):
+        said = component[name].dt
+        read = said if said.tzinfo is UTC or "TZID" not in component[name].params else said.replace(fold=0)
+        assert read.astimezone(UTC) == instant, name
+
+
+@pytest.mark.parametrize(("instant", "which"), [("00:30", "été"), ("01:30", "hiver")])
+def test_what_is_read_tells_the_repeated_hour_apart(instant: str, which: str) -> None:
+    """In the e-mail, its subject and the text message."""
+    start = datetime.fromisoformat(f"2027-10-31T{instant}Z")
+    told = occasion(event=event(start=start, end=start + timedelta(minutes=20)), visit=visit())
+    mail = mail_of(told)
+    said = f"2 h 30 (heure d'{which})"
+    for read in (text_of(mail), mail["subject"], build_sms(told)):
+        assert said in read.replace("\u00a0", " ")

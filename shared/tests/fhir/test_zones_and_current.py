@@ -220,14 +220,19 @@ def test_people_are_addressed_by_the_name_they_use(uses: list[str | None], calle
         ({"given": ["Camille"]}, ["Camille"]),
         ({"given": [None, "Camille"], "family": "\u00a0"}, ["Camille"]),
         ({"given": ["", " "], "family": ""}, []),
+        (
+            {"text": "\u200b", "family": "Dupont", "given": ["\ufeff\u2060 ", "Camille"]},
+            ["Camille", "Dupont"],
+        ),
     ],
 )
-def test_of_a_name_what_is_not_blank_is_said(name: dict[str, Any], said: list[str]) -> None:
+def test_of_a_name_what_can_be_seen_is_said(name: dict[str, Any], said: list[str]) -> None:
     assert spoken(name) == said
 
 
-def test_a_name_that_says_nothing_gives_way_to_one_that_does() -> None:
-    names = [{"use": "usual", "text": " "}, {"use": "official", "family": "Dupont"}]
+@pytest.mark.parametrize("nothing", [" ", "\u200b", "\u00ad\u2028", "\ufeff\t\u3000"])
+def test_a_name_that_says_nothing_gives_way_to_one_that_does(nothing: str) -> None:
+    names = [{"use": "usual", "text": nothing}, {"use": "official", "family": "Dupont"}]
     assert current_name(names, NOW) == names[1]
 
 

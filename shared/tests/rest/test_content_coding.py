@@ -30,6 +30,22 @@ def test_gzip_and_deflate_are_read() -> None:
     assert read("gzip", b"") == b""
 
 
+@pytest.mark.parametrize("cut", [0, 1, 30, len(BODY)])
+def test_a_gzip_of_several_members_is_all_of_them(cut: int) -> None:
+    """As bgzip and parallel compressors write it."""
+    members = gzip.compress(BODY[:cut], mtime=0) + gzip.compress(BODY[cut:], mtime=0)
+    assert read("gzip", members) == BODY
+    assert read("gzip", members * 10, 10 * len(BODY)) == BODY * 10, (
+        "its beginnings at any place of what is read at once"
+    )
+
+
+def test_the_members_of_a_gzip_are_too_large_together() -> None:
+    with pytest.raises(TooLarge):
+        read("gzip", gzip.compress(b" " * 600) * 2)
+    assert len(read("gzip", gzip.compress(b" " * 500) * 2)) == 1000
+
+
 @pytest.mark.parametrize("coding", ["br", "zstd", "compress", "gzip, gzip", "nonsense"])
 def test_another_coding_is_415_and_says_which_are_read(coding: str) -> None:
     with pytest.raises(UnsupportedMedia) as refusal:
@@ -39,11 +55,19 @@ def test_another_coding_is_415_and_says_which_are_read(coding: str) -> None:
 
 @pytest.mark.parametrize(
     "body",
-    [BODY, gzip.compress(BODY, mtime=0)[:-9], gzip.compress(BODY, mtime=0) + b"more", zlib.compress(BODY)],
+    [
+        *(BODY, gzip.compress(BODY, mtime=0)[:-9], zlib.compress(BODY)),
+        *(gzip.compress(BODY, mtime=0) + more for more in (b"more", b"\x1f", gzip.compress(BODY)[:-1])),
+    ],
 )
 def test_what_is_not_in_its_coding_is_400(body: bytes) -> None:
     with pytest.raises(BadRequest):
         read("gzip", body)
+
+
+def test_nothing_follows_what_is_deflated() -> None:
+    with pytest.raises(BadRequest):
+        read("deflate", zlib.compress(BODY) * 2)
 
 
 def test_a_small_body_that_holds_a_large_one_is_too_large() -> None:

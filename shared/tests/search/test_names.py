@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from shared.tests.search.store import Store, ddl, insert
 
-from creneau_shared.fhir.search.name_words import found_by_words, phrases, same_saint, text_starts
+from creneau_shared.fhir.search.name_words import found_by_words, phrases, readings, same_saint, text_starts
 from creneau_shared.fhir.search.registry import REGISTRY, parameters_of
 from creneau_shared.spelling import WAYS_MAX, fold, ways_of_writing
 
@@ -44,6 +44,11 @@ RESOURCES: list[dict[str, Any]] = [
     person("stiller", "Stiller", "Ben"),
     person("delatour", "DELATOUR", "Zia"),
     person("le-roy-de-latour", "Le Roy de Latour", "Zia"),
+    *(
+        {"resourceType": "Practitioner", "id": id_, "name": [{"family": family, "given": given, "prefix": ["DR"]}]}
+        for id_, family, given in (("wang", "WANG", ["LI"]), ("jo", "MARTINET", ["JO"]), ("ly", "LY", ["SOPHIE"]),
+                                   ("riou", "RIOU", ["JEAN-PAUL", "LOUIS"]), ("kerleg", "KERLEG", ["MAI"]))
+    ),
     {
         "resourceType": "Practitioner",
         "id": "noel",
@@ -137,6 +142,21 @@ async def named(postgres_server: Any) -> AsyncIterator[Store]:
         ("Practitioner?name=lou stmartin", "saintmartin stmartin"),
         ("Practitioner?family:exact=LEGOFF", "legoff"),
         ("Practitioner?family:contains=legoff", "legoff"),
+        # a short word that is a name, an initial or a title, beside a particle too
+        ("Practitioner?name=Li Wang", "wang"),
+        ("Practitioner?name=wang li", "wang"),
+        ("Practitioner?name=Dr Wang", "wang"),
+        ("Practitioner?name=Dr. Li Wang", "wang"),
+        ("Practitioner?name=jo martinet", "jo"),
+        ("Practitioner?name=ly sophie", "ly"),
+        ("Practitioner?name=Sophie Ly", "ly"),
+        ("Practitioner?name=j riou", "riou"),
+        ("Practitioner?name=jean l riou", "riou"),
+        ("Practitioner?name=l riou", "riou"),
+        ("Practitioner?name=le riou", ""),
+        ("Practitioner?name=y le goff", "legoff"),
+        ("Practitioner?name=dr mai kerleg", "kerleg"),
+        ("Practitioner?name=dr anne kerleg", ""),
         # Saint
         ("Practitioner?family=saint exupery", "exupery"),
         ("Practitioner?family=St-Exupéry", "exupery"),
@@ -193,6 +213,22 @@ async def test_the_order_is_that_of_whole_names(named: Store) -> None:
 def test_short_words_stay_with_what_they_lead_to(folded: str, expected: list[str]) -> None:
     """`de` alone would be looked for among half of everybody."""
     assert phrases(folded) == expected
+
+
+@pytest.mark.parametrize(
+    ("folded", "expected"),
+    [
+        ("jean dupont", [["jean", "dupont"]]),
+        ("ben ali", [["ben", "ali"], ["ben ali"]]),
+        ("li wang", [["li wang"], ["wang", "li"]]),
+        ("yann le goff", [["yann", "le goff"], ["yann", "goff", "le"]]),
+        ("dr le goff", [["dr le goff"], ["le goff", "dr"], ["goff", "dr", "le"]]),
+        ("d", [["d"]]),
+        ("", [[]]),
+    ],
+)
+def test_a_short_word_may_lead_or_be_a_name(folded: str, expected: list[list[str]]) -> None:
+    assert readings(folded) == expected
 
 
 @pytest.mark.parametrize(

@@ -267,6 +267,23 @@ async def test_one_key_books_once(
     assert (answer.status_code, answer.json()["issue"][0]["code"]) == (422, "duplicate")
 
 
+async def test_a_key_knows_the_parameters_of_the_address(
+    callers: Callers, practice: Practice, agenda: Agenda, camille: str
+) -> None:
+    """An operation reads them as its input: another appointment there is another request."""
+    caller, key = callers.patient(camille), str(uuid4())
+    wishes = [appointment("proposed", slots=[slot], patient=camille) for slot in agenda.slots[:2]]
+    first, second = [
+        (await caller.post("Appointment/$hold", parameters(appointment=wish))).json()["id"] for wish in wishes
+    ]
+    for replayed in (None, "true"):
+        answer = await caller.post(f"Appointment/$book?appt-id={first}", parameters(), Idempotency_Key=key)
+        assert [entry["resource"]["id"] for entry in answer.json()["entry"]] == [first]
+        assert answer.headers.get("idempotency-replayed") == replayed
+    other = await caller.post(f"Appointment/$book?appt-id={second}", parameters(), Idempotency_Key=key)
+    assert (other.status_code, other.json()["issue"][0]["code"]) == (422, "duplicate")
+
+
 async def test_a_refusal_is_not_remembered_by_its_key(
     callers: Callers, practice: Practice, agenda: Agenda, camille: str
 ) -> None:
@@ -321,3 +338,32 @@ async def test_what_was_booked_in_place_of_another_is_not_written_again(
     assert len({answer.json()["meta"]["versionId"] for answer in answers}) == 1
     now = (await patient.get(f"Appointment/{old['id']}")).json()
     assert (now["status"], now["meta"]["versionId"]) == ("cancelled", "2")
+
+
+async def test_the_trail_names_the_transactions_of_ihe(
+    callers: Callers, practice: Practice, agenda: Agenda, camille: str
+) -> None:
+    """IHE ITI Scheduling (BALP): beside the interaction, of $find, $hold and $book on the type and on an appointment; and
+    it is found by it."""
+    caller = callers.patient(camille)
+    window = {"start": agenda.start.isoformat(), "end": (agenda.start + timedelta(days=1)).isoformat()}
+    given = parameters(**window, patient_reference=ref(camille), schedule=ref(f"Schedule/{agenda.id}"))
+    assert (await caller.post("Appointment/$find", given)).status_code == 200
+    wanted = appointment("proposed", slots=agenda.slots[:1], patient=camille)
+    id_ = (await caller.post("Appointment/$hold", parameters(appointment=wanted))).json()["id"]
+    assert (await caller.post(f"Appointment/{id_}/$book", parameters())).status_code == 200
+    assert (await caller.get(f"Appointment/{id_}")).status_code == 200
+
+    async def told(**query: str) -> list[list[str]]:
+        trail = (await callers.software().get("AuditEvent", patient=camille, _sort="date", **query)).json()
+        return [[one["code"] for one in e["resource"]["subtype"]] for e in trail.get("entry", ())]
+
+    hold, book = ["operation", "ITI-116"], ["operation", "ITI-117"]
+    found = await told(subtype="operation")
+    assert found == [["operation", "ITI-115"], hold, book]
+    assert await told(subtype="urn:ihe:event-type-code|ITI-117") == [book]
+    assert await told(subtype="ITI-116,ITI-117") == [hold, book]
+    assert await told(subtype="http://hl7.org/fhir/restful-interaction|ITI-117") == []
+    assert ["read"] in await told(**{"subtype:not": "ITI-117"})
+    assert book not in await told(**{"subtype:not": "ITI-117"})
+    assert await told(subtype="urn:ihe:event-type-code|") == found

@@ -239,6 +239,26 @@ class TestHoweverAnAgendaNamesItsPeople:
                     answer = await us.post(path, sent)
                     assert (answer.status_code, code(answer)) == (status, said), (path, answer.text)
 
+    async def test_software_names_by_a_number_only_whom_the_directory_has(
+        self, callers: Callers, practice: Practice
+    ) -> None:
+        """Nobody would look again, and their time would never be taken; told in a moment, the same agenda is theirs."""
+        surgery = await open_surgery(practice)
+        number = {"system": self.NUMBER, "value": unique("8999")}
+        id_ = surgery.practitioner.removeprefix("Practitioner/")
+        body = {"resourceType": "Schedule", "actor": [{"identifier": number}]}
+        refused = await callers.software().post("Schedule", body)
+        assert (refused.status_code, code(refused)) == (422, "unknown-actor"), refused.text
+        person = {"resourceType": "Practitioner", "id": id_, "meta": META, "identifier": [number]}
+        await hear(practice, person)
+        made = await callers.software().post("Schedule", body)
+        assert made.status_code == 201, made.text
+        assert made.json()["actor"] == [{"identifier": number, "reference": surgery.practitioner}]
+        other = {"identifier": {**number, "value": unique("8999")}}
+        joined = {**made.json(), "actor": [*made.json()["actor"], other]}
+        refused = await callers.software().put(f"Schedule/{joined['id']}", joined)
+        assert (refused.status_code, code(refused)) == (422, "unknown-actor"), refused.text
+
 
 class TestHoweverThePersonIsNamed:
     """A visit is somebody's of this base, who then is in one place and finds it in their list, or it is refused."""

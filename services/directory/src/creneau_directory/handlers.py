@@ -61,7 +61,7 @@ async def resource_changed(
             context.answer["Warning"] = ", ".join(f'199 - "{remark}"' for remark in remarks)
     elif others := await named_by(connection, stored.resource_type, stored.id):
         raise StillNamed(stored.resource_type, stored.id, tuple(others))
-    await care.changed(connection, stored.resource_type, stored.id)
+    await care.changed(connection, stored.resource_type, stored.id, stored.last_updated)
     await append(connection, [resource_event(stored, context.correlation_id)])
 
 

@@ -28,8 +28,9 @@ def retention(database: Database, clock: Clock) -> Retention:
 class CareIndex:
     """Brings people's search up to date with changes that were queued, or written past the API."""
 
-    def __init__(self, database: Database, interval_s: float) -> None:
+    def __init__(self, database: Database, clock: Clock, interval_s: float) -> None:
         self._database = database
+        self._clock = clock
         self._interval_s = interval_s
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -42,7 +43,7 @@ class CareIndex:
         entered, place = 0, care.BEGINNING
         while True:
             async with self._database.transaction() as connection:
-                count, last = await care.refresh_due(connection, place)
+                count, last = await care.refresh_due(connection, self._clock.now(), place)
             entered += count
             if last is None:
                 return entered

@@ -64,7 +64,7 @@ async def _work() -> None:
         tasks = [
             Task("wake-ups", Listening(database, settings.database_listen_check_s).run),
             Task("relay", relay.run),
-            Task("care index", CareIndex(database, settings.care_due_interval_s).run),
+            Task("care index", CareIndex(database, clock, settings.care_due_interval_s).run),
             Task("retention", retention(database, clock).run),
             *AsyncRunner(create_fhir(settings, database, clock), AsyncSettings()).tasks(),
         ]

@@ -23,9 +23,11 @@ from creneau_directory.storage.bulk import BulkStore
 from creneau_directory.storage.entries import EntryStore
 from creneau_directory.storage.ownership import entry_belonging
 from creneau_directory.views import indexed
+from creneau_shared.clock import FixedClock
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.storage.store import WriteContext
 
+CLOCK = FixedClock(NOW)
 R38 = "https://mos.esante.gouv.fr/NOS/TRE_R38-SpecialiteOrdinale/FHIR/TRE-R38-SpecialiteOrdinale"
 R282 = "https://mos.esante.gouv.fr/NOS/TRE_R282-CNAMAmeliSecteurConventionnement/FHIR/TRE-R282-CNAMAmeliSecteurConventionnement"
 
@@ -98,6 +100,32 @@ async def test_found_at_once_and_no_more_when_gone(directory: Directory) -> None
     assert await found(directory, "quivron") == []
 
 
+@pytest.mark.parametrize(
+    "names",
+    [
+        [{"use": "old", "family": "Ancienix"}, {"use": "usual", "family": "Presentix"}],
+        [{"use": "maiden", "family": "Ancienix"}, {"use": "official", "family": "Presentix"}],
+        [{"family": "Ancienix", "period": {"end": "2020-01-31"}}, {"family": "Presentix"}],
+    ],
+)
+async def test_somebody_is_suggested_by_the_name_that_they_bear(
+    directory: Directory, names: list[dict[str, Any]]
+) -> None:
+    """Whatever the role calls them; a former name finds them still."""
+    person, place, role = entries("", practitioner={"display": "Dr Lou Ancienix"})
+    role["practitioner"]["reference"] = f"Practitioner/{person['id']}"
+    await put(directory, person | {"name": [{**name, "given": ["Lou"]} for name in names]}, place, role)
+    answer = await directory.client.get("/fhir/PractitionerRole/$suggest", params={"text": "presentix"})
+    await directory.client.delete(f"/fhir/PractitionerRole/{role['id']}")
+    shown = [
+        part["valueString"]
+        for suggestion in answer.json()["parameter"]
+        for part in suggestion["part"]
+        if part["name"] == "display"
+    ]
+    assert shown == ["Lou Presentix – Dermatologue, Morlaix"]
+
+
 async def test_two_changes_at_once_leave_no_row_of_before(directory: Directory) -> None:
     person, place, role = entries("Avantin")
     await put(directory, person, place, role)
@@ -117,7 +145,7 @@ async def test_what_is_written_past_the_api_is_entered_by_the_worker(directory: 
     await directory.database.pool.execute("DELETE FROM care_situation WHERE role = $1", role["id"])
     await directory.database.pool.execute("INSERT INTO care_due (role) VALUES ($1)", role["id"])
     assert await found(directory, "tardivon") == []
-    assert await CareIndex(directory.database, 1.0).enter_due() >= 1
+    assert await CareIndex(directory.database, CLOCK, 1.0).enter_due() >= 1
     assert await found(directory, "tardivon") == [role["id"]]
 
 
@@ -129,7 +157,7 @@ async def test_a_place_of_many_is_entered_by_the_worker(
     await put(directory, person, place, role, role | {"id": f"{role['id']}-2"})
     await put(directory, place | {"address": {"city": "Brest", "postalCode": "29200"}})
     assert await found(directory, "nombrel brest") == []
-    await CareIndex(directory.database, 1.0).enter_due()
+    await CareIndex(directory.database, CLOCK, 1.0).enter_due()
     assert sorted(await found(directory, "nombrel brest")) == [role["id"], f"{role['id']}-2"]
 
 
@@ -171,10 +199,10 @@ async def test_what_is_put_down_again_while_the_worker_enters_it_is_entered_too(
                 " 'Morlaix', 'Brest'), '29600', '29200'), 'UTF8') WHERE id = $1",
                 place["id"],
             )
-            await care.changed(writer, "Location", place["id"])
-        await CareIndex(directory.database, 1.0).enter_due()
+            await care.changed(writer, "Location", place["id"], CLOCK.now())
+        await CareIndex(directory.database, CLOCK, 1.0).enter_due()
         assert await found(directory, f"{name} morlaix") == [role["id"]]
-    await CareIndex(directory.database, 1.0).enter_due()
+    await CareIndex(directory.database, CLOCK, 1.0).enter_due()
     assert await found(directory, f"{name} brest") == [role["id"]]
     assert await due(directory, role) == []
 
@@ -188,7 +216,7 @@ async def test_a_role_and_its_place_written_at_once_end_as_both_say(directory: D
     await put(directory, person, place)
     moved = place | {"address": {"city": "Brest", "postalCode": "29200"}}
     context = WriteContext(now=NOW, subject="somebody")
-    worker = CareIndex(directory.database, 1.0)
+    worker = CareIndex(directory.database, CLOCK, 1.0)
     async with under_way(directory) as writer:
         if last == "the role":
             roles = EntryStore("PractitionerRole", BASE, resource_changed, entry_belonging, indexed=indexed)
@@ -211,15 +239,15 @@ async def test_the_worker_waits_for_nobody_who_writes(
     person, place, role = entries("Patientin")
     other = role | {"id": f"{role['id']}-2"}
     await put(directory, person, place, role, other)
-    await CareIndex(directory.database, 1.0).enter_due()
+    await CareIndex(directory.database, CLOCK, 1.0).enter_due()
     for one in (role, other):
         await directory.database.pool.execute("INSERT INTO care_due (role) VALUES ($1)", one["id"])
     async with under_way(directory) as writer:
-        await care.refresh(writer, [role["id"]])
-        await CareIndex(directory.database, 1.0).enter_due()
+        await care.refresh(writer, [role["id"]], CLOCK.now())
+        await CareIndex(directory.database, CLOCK, 1.0).enter_due()
         assert await due(directory, role, other) == [role["id"]]
-        await care.refresh(writer, [other["id"]])
-    await CareIndex(directory.database, 1.0).enter_due()
+        await care.refresh(writer, [other["id"]], CLOCK.now())
+    await CareIndex(directory.database, CLOCK, 1.0).enter_due()
     assert await due(directory, role, other) == []
 
 
@@ -227,12 +255,12 @@ async def test_what_is_put_down_by_many_at_once_makes_nobody_wait(directory: Dir
     """Two loads write entries of the same professional before either has committed; they are entered once both have."""
     person, place, role = entries("Doublet")
     await put(directory, person, place, role)
-    await CareIndex(directory.database, 1.0).enter_due()
+    await CareIndex(directory.database, CLOCK, 1.0).enter_due()
     async with under_way(directory) as one, under_way(directory) as two:
         for connection in (one, two):
             await care.put_off(connection, "PractitionerRole", [role["id"]])
     await directory.database.pool.execute("DELETE FROM care_situation WHERE role = $1", role["id"])
-    await CareIndex(directory.database, 1.0).enter_due()
+    await CareIndex(directory.database, CLOCK, 1.0).enter_due()
     assert await found(directory, "doublet") == [role["id"]]
     assert await due(directory, role) == []
 
@@ -340,7 +368,7 @@ async def test_who_no_longer_works_there_is_not_found(directory: Directory) -> N
     room = place | {"partOf": reference(building)}
     await put(directory, person, building, practice, room, role)
     assert await found(directory, "partikan") == [role["id"]]
-    worker = CareIndex(directory.database, 1.0)
+    worker = CareIndex(directory.database, CLOCK, 1.0)
     for out_of_use, before in (
         (practice | {"active": False}, practice),
         (room | {"status": "inactive"}, room),
@@ -463,7 +491,7 @@ async def test_who_names_no_place_moves_with_their_offer(directory: Directory, m
             "offer": made["offer"] | {"location": [reference(elsewhere)]},
         }[moved],
     )
-    await CareIndex(directory.database, 1.0).enter_due()
+    await CareIndex(directory.database, CLOCK, 1.0).enter_due()
     assert await found(directory, f"{family} brest") == [made["role"]["id"]]
     assert await found(directory, f"{family} morlaix") == []
 

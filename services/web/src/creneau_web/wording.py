@@ -17,21 +17,21 @@ from string import Formatter
 from zoneinfo import ZoneInfo
 
 from babel.core import Locale
-from babel.dates import format_date, format_time, get_timezone_location
+from babel.dates import get_timezone_location
 from babel.messages.catalog import Catalog
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from markupsafe import Markup, escape
 
+from creneau_shared import spoken_time
 from creneau_web.sessions.session import Language
 
 LANGUAGES: tuple[Language, ...] = ("fr", "en", "simple")
-TAGS: Mapping[Language, str] = {"fr": "fr", "en": "en", "simple": "fr"}
+TAGS: Mapping[Language, spoken_time.Language] = {"fr": "fr", "en": "en", "simple": "fr"}
 """language of the words, as `lang` says it; the simple version is French"""
 
 WITHOUT_TEXTS = ".without_texts"
 
-_FIRST = re.compile(r"\b1 ")
 _BEFORE = re.compile(r" (?=[:;?!»])")
 
 
@@ -55,13 +55,11 @@ class Wording:
         texts = {key: self._messages.gettext(key) for key in self.keys}
         self._whole = {key: Markup(text.format()) for key, text in texts.items() if "{" not in text}  # noqa: S704 - our own
         self._this_year: Callable[[], int] | None = None
-        self._moment = lru_cache(maxsize=4096)(self._write_moment)
 
     def at(self, this_year: Callable[[], int]) -> Wording:
         """The same words for a reader in that year: a moment in another year names its year."""
         dated = copy(self)
         dated._this_year = this_year
-        dated._moment = lru_cache(maxsize=4096)(dated._write_moment)
         return dated
 
     def t(self, key: str, /, **values: object) -> Markup:
@@ -85,12 +83,12 @@ class Wording:
 
     def day(self, moment: date | datetime, *, year: bool = False) -> str:
         """`jeudi 4 décembre`, `Thursday 4 December`; with its year, as of a birth, `4 décembre 1984`."""
-        pattern = "d MMMM y" if year else "EEEE d MMMM"
-        return _day(moment.date() if isinstance(moment, datetime) else moment, self.tag, pattern)
+        of = moment.date() if isinstance(moment, datetime) else moment
+        return spoken_time.day(of, self.tag, weekday=not year, year=year)
 
     def hour(self, moment: datetime | time) -> str:
-        """`9 h 20`, `9:20 am`; no line ends within it."""
-        return _hour(moment.hour, moment.minute, self.tag)
+        """`9 h 20`, `9:20 am`; no line ends within it. An hour that the clock shows twice says which of both it is."""
+        return spoken_time.hour(moment, self.tag)
 
     def clock(self, text: str) -> str:
         """`09:20` as this language writes it."""
@@ -99,11 +97,7 @@ class Wording:
     def moment(self, moment: datetime) -> str:
         """`jeudi 4 décembre à 9 h 20`; in another year than the present one `jeudi 4 décembre 2025 à 9 h 20`."""
         other_year = self._this_year is not None and moment.year != self._this_year()
-        return self._moment(moment.date(), moment.hour, moment.minute, other_year)
-
-    def _write_moment(self, day: date, hour: int, minute: int, year: bool) -> Markup:
-        written = _day(day, self.tag, "EEEE d MMMM y" if year else "EEEE d MMMM")
-        return self.t("when.moment", day=written, hour=self.hour(time(hour, minute)))
+        return Markup(spoken_time.moment(moment, self.tag, year=other_year))  # noqa: S704 - names of days and months
 
     def city(self, zone: ZoneInfo) -> str:
         """The name of a zone: `La Réunion`."""
@@ -111,8 +105,7 @@ class Wording:
 
     def weekday(self, code: str) -> str:
         """FHIR's day (`mon`) by name."""
-        names = Locale(self.tag).days["format"]["wide"]
-        return str(names[("mon", "tue", "wed", "thu", "fri", "sat", "sun").index(code)])
+        return spoken_time.WEEKDAYS[self.tag][("mon", "tue", "wed", "thu", "fri", "sat", "sun").index(code)]
 
 
 def _filled(text: str, values: Mapping[str, object]) -> Markup:
@@ -145,19 +138,6 @@ def _set_french_spaces(catalog: Catalog) -> None:
 
 def _unbroken(text: str) -> str:
     return _BEFORE.sub("\u00a0", text).replace("« ", "«\u00a0")
-
-
-@lru_cache(maxsize=4096)
-def _hour(hour: int, minute: int, tag: str) -> str:
-    if tag == "fr":
-        return f"{hour}\u00a0h\u00a0{minute:02d}" if minute else f"{hour}\u00a0h"
-    return format_time(time(hour, minute), "h:mm\u00a0a", locale="en").lower()
-
-
-@lru_cache(maxsize=4096)
-def _day(day: date, tag: str, pattern: str) -> str:
-    text = format_date(day, pattern, locale="en_GB" if tag == "en" else tag)
-    return _FIRST.sub("1er ", text, count=1) if tag == "fr" and day.day == 1 else text
 
 
 @cache

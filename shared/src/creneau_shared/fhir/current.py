@@ -3,6 +3,7 @@ whether a role, place or organisation is in use."""
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -18,6 +19,8 @@ an old or anonymous name"""
 
 BLANKS_MAX = 1024
 """a text that begins with at least this many blanks is no name"""
+UNSEEN = frozenset({"Cc", "Cf", "Zl", "Zp", "Zs"})
+"""Unicode categories of blanks and of what is not drawn: controls, marks of format such as U+200B"""
 LONG_AGO = datetime.min.replace(tzinfo=UTC)
 """before every period that says when it began"""
 OUT_OF_USE = frozenset({"inactive", "suspended"})
@@ -73,7 +76,8 @@ def current_name(names: Sequence[Json], now: datetime) -> Json:
 
 
 def spoken(name: Json) -> list[str]:
-    """The parts of a HumanName for addressing somebody, none blank: its text, else first given name and family name."""
+    """The parts of a HumanName for addressing somebody, none of blanks or invisible characters alone: its text, else first
+    given name and family name."""
     given = [part for part in name.get("given") or () if _is_said(part)][:1]
     whole = [name.get("text")] if _is_said(name.get("text")) else [*given, name.get("family")]
     return [str(part) for part in whole if _is_said(part)]
@@ -89,4 +93,4 @@ def titled(name: Json) -> str:
 
 
 def _is_said(part: object) -> bool:
-    return isinstance(part, str) and part[:BLANKS_MAX].strip() != ""
+    return isinstance(part, str) and any(unicodedata.category(c) not in UNSEEN for c in part[:BLANKS_MAX])

@@ -13,7 +13,7 @@ leaves rows that somebody else is rebuilding for later, and waits for nobody's l
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 from creneau_directory.domain.care.around import Around
@@ -27,6 +27,7 @@ from creneau_directory.storage.care_tables import in_period
 from creneau_shared.clock import PARIS
 from creneau_shared.database.closing import ClosingInsert
 from creneau_shared.database.pool import Connection
+from creneau_shared.fhir.current import current_name, spoken
 from creneau_shared.fhir.json import loads
 from creneau_shared.fhir.search.dates import EARLIEST, LATEST, POINT, NotADateError, value_interval
 from creneau_shared.fhir.storage.store import Stored
@@ -115,10 +116,11 @@ INSERT INTO care_name (name, heard) SELECT * FROM unnest($1::text[], $2::text[])
 """
 
 
-async def changed(connection: Connection, resource_type: str, id_: str) -> None:
-    """Rebuilds the rows that depend on a written or deleted entry, unless they are too many; queues the change."""
+async def changed(connection: Connection, resource_type: str, id_: str, now: datetime) -> None:
+    """Rebuilds the rows that depend on an entry that was written or deleted at `now`, unless they are too many; queues the
+    change."""
     if resource_type == "PractitionerRole":
-        await refresh(connection, [id_])
+        await refresh(connection, [id_], now)
     elif resource_type in _PARAMETER:
         rows = await connection.fetch(
             "SELECT id FROM practitioner_role WHERE terms @> ARRAY[$1] AND NOT deleted LIMIT $2",
@@ -126,7 +128,7 @@ async def changed(connection: Connection, resource_type: str, id_: str) -> None:
             AT_ONCE_MAX + 1,
         )
         if 0 < len(rows) <= AT_ONCE_MAX:
-            await refresh(connection, [row["id"] for row in rows])
+            await refresh(connection, [row["id"] for row in rows], now)
     await put_off(connection, resource_type, [id_])
 
 
@@ -136,10 +138,11 @@ async def put_off(connection: Connection, resource_type: str, ids: Sequence[str]
         await _CHANGES.run(connection, [(f"{resource_type}/{id_}",) for id_ in ids])
 
 
-async def refresh(connection: Connection, roles: Sequence[str]) -> None:
-    """Rebuilds the rows of these PractitionerRoles (ids); deletes those of roles that cannot be found any more."""
+async def refresh(connection: Connection, roles: Sequence[str], now: datetime) -> None:
+    """Rebuilds the rows of these PractitionerRoles (ids) as they are at `now`; deletes those of roles that cannot be found any
+    more."""
     await connection.execute(_LOCK, sorted(roles))
-    situations = await situations_of(connection, roles)
+    situations = await situations_of(connection, roles, now)
     made = {situation.role for situation in situations}
     gone = [role for role in roles if role not in made]
     if gone:
@@ -159,8 +162,8 @@ def row_of(situation: Situation) -> tuple[Any, ...]:
     )
 
 
-async def situations_of(connection: Connection, roles: Sequence[str]) -> list[Situation]:
-    """The situations of roles (ids), made from the present entries."""
+async def situations_of(connection: Connection, roles: Sequence[str], now: datetime) -> list[Situation]:
+    """The situations of roles (ids), made from the present entries, with the names that people bear at `now`."""
     found = [_open(loads(row["content"])) for row in await connection.fetch(_ROLES, list(roles))]
     people = await _read(connection, _ENTRIES["Practitioner"], _all(found, "practitioner"))
     offers = await _read(connection, _ENTRIES["HealthcareService"], _all(found, "healthcareService"))
@@ -178,7 +181,7 @@ async def situations_of(connection: Connection, roles: Sequence[str]) -> list[Si
         for kind in ("Organization", "Location")
         for id_, entry in referred[kind].items()
     }
-    made = (situation_of(_around(role, referred, others), vocabulary(), gazetteer()) for role in found)
+    made = (situation_of(_around(role, referred, others, now), vocabulary(), gazetteer()) for role in found)
     return [situation for situation in made if situation is not None]
 
 
@@ -207,23 +210,33 @@ def _open(resource: Resource) -> Resource:
 
 
 def _around(
-    role: Resource, known: Mapping[str, Mapping[str, Resource]], others: Mapping[str, Resource]
+    role: Resource,
+    known: Mapping[str, Mapping[str, Resource]],
+    others: Mapping[str, Resource],
+    now: datetime,
 ) -> Around:
     def there(kind: str) -> list[Resource]:
         ids = _referred(role, _REFERENCES[kind][0])
         return [known[kind][id_] for id_ in ids if id_ in known[kind]]
 
+    person = next(iter(there("Practitioner")), None)
     since, until = _days(role.get("period"))
     return Around(
         role,
-        next(iter(there("Practitioner")), None),
+        person,
         there("Location"),
         there("HealthcareService"),
         next(iter(there("Organization")), None),
         others,
+        called(person, now),
         since,
         until,
     )
+
+
+def called(person: Resource | None, now: datetime) -> str:
+    """The name by which a professional is called at `now`; empty without one."""
+    return " ".join(spoken(current_name((person or {}).get("name", ()), now)))
 
 
 def _days(period: Any) -> tuple[date | None, date | None]:
@@ -262,7 +275,9 @@ def _term(resource_type: str, id_: str) -> str:
     return f"{_PARAMETER[resource_type]}={resource_type}/{id_}"
 
 
-async def refresh_due(connection: Connection, after: Place = BEGINNING) -> tuple[int, Place | None]:
+async def refresh_due(
+    connection: Connection, now: datetime, after: Place = BEGINNING
+) -> tuple[int, Place | None]:
     """Rebuilds a batch of due rows after a position in the queue. Returns how many roles that were, and the last position
     of the batch; None if it was not full. Rows that others rebuild now stay in the queue."""
     waiting = await connection.fetch(_WAITING, *after, BATCH)
@@ -271,7 +286,7 @@ async def refresh_due(connection: Connection, after: Place = BEGINNING) -> tuple
     taken = [row for row in waiting if row["role"] in free]
     if taken:
         await connection.execute(_ENTERED, [row["role"] for row in taken], [row["id"] for row in taken])
-        await refresh(connection, sorted(free))
+        await refresh(connection, sorted(free), now)
     last = waiting[-1] if len(waiting) == BATCH else None
     return len(free), None if last is None else (last["role"], last["id"])
 

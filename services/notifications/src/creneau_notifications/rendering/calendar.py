@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import UTC
 from functools import lru_cache
-from zoneinfo import ZoneInfo
 
 from icalendar import vCalAddress, vText
 from icalendar.parser import Contentline
@@ -16,8 +15,8 @@ from creneau_notifications.domain.contact import Contact, Language
 from creneau_notifications.domain.plan import Kind
 from creneau_notifications.rendering.content_lines import moment_line, raw_line, text_line
 from creneau_notifications.rendering.letter import Occasion
-from creneau_notifications.rendering.timezone import timezone_bytes
 from creneau_notifications.rendering.wording import WORDINGS, Wording
+from creneau_shared.vtimezone import calendar_times, timezone_bytes
 
 PRODID = "-//Creneau//Notifications 1.0//FR"
 _BEGINNING = b"BEGIN:VCALENDAR\r\nVERSION:2.0\r\n" + text_line("PRODID", PRODID) + b"CALSCALE:GREGORIAN\r\n"
@@ -64,7 +63,8 @@ def _event(
     visit = occasion.visit
     wording = WORDINGS[occasion.contact.writes_in]
     yield text_line("SUMMARY", _summary(occasion, wording))
-    for name, moment in zip(("DTSTART", "DTEND"), _times(appointment, visit.zone), strict=True):
+    times = calendar_times(appointment.start, appointment.end, visit.zone)
+    for name, moment in zip(("DTSTART", "DTEND"), times, strict=True):
         yield moment_line(name, moment, visit.zone.key)
     yield moment_line("DTSTAMP", occasion.event.time.astimezone(UTC), "UTC")
     yield text_line("UID", f"{appointment.appointment}@creneau")
@@ -81,15 +81,6 @@ def _event(
     url = occasion.url_of(appointment)
     if url is not None:
         yield raw_line("URL", url)
-
-
-def _times(appointment: Occurrence, zone: ZoneInfo) -> tuple[datetime, datetime]:
-    """Start and end by the clock of the place. In UTC where that clock shows one of them a second time: a local time that
-    occurs twice means its first occurrence (RFC 5545 §3.3.5)."""
-    local = appointment.start.astimezone(zone), appointment.end.astimezone(zone)
-    if any(moment.fold for moment in local):
-        return appointment.start.astimezone(UTC), appointment.end.astimezone(UTC)
-    return local
 
 
 def _place(occasion: Occasion) -> Iterator[bytes]:

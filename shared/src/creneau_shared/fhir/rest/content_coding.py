@@ -10,6 +10,8 @@ from creneau_shared.errors import BadRequest, TooLarge, UnsupportedMedia
 ACCEPTED = "gzip, deflate"
 _GZIP = zlib.MAX_WBITS | 16
 _WINDOWS = {"gzip": _GZIP, "x-gzip": _GZIP, "deflate": zlib.MAX_WBITS}
+PIECE_BYTES = 4096
+"""read at once: zlib copies what is left of a piece after each member, and a body may have a member every 20 bytes"""
 
 
 def decoded(coding: str, body: bytes, too_large: TooLarge, bytes_max: int) -> bytes:
@@ -25,16 +27,33 @@ def decoded(coding: str, body: bytes, too_large: TooLarge, bytes_max: int) -> by
             headers={"Accept-Encoding": ACCEPTED},
             details_code="content-coding",
         )
-    reader = zlib.decompressobj(_WINDOWS[named])
     try:
-        content = reader.decompress(body, bytes_max + 1)
+        content = _read(body, named, bytes_max)
     except zlib.error as error:
         raise _unreadable(named) from error
     if len(content) > bytes_max:
         raise too_large
-    if not reader.eof or reader.unused_data:
-        raise _unreadable(named)
     return content
+
+
+def _read(body: bytes, coding: str, bytes_max: int) -> bytes:
+    """The content, at most one byte more than `bytes_max`; zlib.error when the body is not in its coding or cut short. A gzip
+    is one or more members, whose contents follow each other (RFC 1952 2.2)."""
+    reader = zlib.decompressobj(_WINDOWS[coding])
+    contents, room = [], bytes_max + 1
+    for start in range(0, len(body), PIECE_BYTES):
+        piece = body[start : start + PIECE_BYTES]
+        while piece and room:
+            if reader.eof and coding == "deflate":
+                raise zlib.error("something follows the stream")
+            if reader.eof:
+                reader = zlib.decompressobj(_WINDOWS[coding])
+            contents.append(reader.decompress(piece, room))
+            room -= len(contents[-1])
+            piece = reader.unused_data
+    if room and not reader.eof:
+        raise zlib.error("the stream has no end")
+    return b"".join(contents)
 
 
 def _unreadable(coding: str) -> BadRequest:

@@ -8,6 +8,7 @@ only once the standbys have the commit that gave it.
 from __future__ import annotations
 
 import hashlib
+from urllib.parse import urlencode
 
 from sqlalchemy import Column, DateTime, Index, Integer, LargeBinary, MetaData, Table, Text, func
 
@@ -42,8 +43,11 @@ def idempotency_table(metadata: MetaData) -> Table:
 
 
 def _digest(request: FhirRequest, resource: Resource) -> bytes:
-    target = "/".join((request.method, *request.path)).encode()
-    return hashlib.sha256(target + b"\n" + dumps(resource)).digest()
+    """Tells apart what was asked for under one key: by method, path, parameters of the address (the input of many an
+    operation), and body."""
+    target = "/".join((request.method, *request.path))
+    asked = f"?{urlencode(request.query)}" if request.query else ""
+    return hashlib.sha256(f"{target}{asked}\n".encode() + dumps(resource)).digest()
 
 
 def _account(request: FhirRequest) -> tuple[str, str, str]:

@@ -80,13 +80,17 @@ def phrases(folded: str) -> list[str]:
 
 
 def readings(folded: str) -> list[list[str]]:
-    """The `phrases` of a name; if a longer word may be a particle, also the phrases in which it is one: `"ben ali"` may be
-    two names or one."""
-    either = (
+    """The ways to read a name as phrases, the first of them `phrases`. A longer word may be a particle: `"ben ali"` may be
+    two names or one. A short one may be a name, an initial or a title instead: `"li wang"`, `"dr le goff"`, `"jean l martin"`;
+    alone it selects little, so what is longer is looked for first."""
+    ways = [
         phrases(folded),
         _led_by(folded, lambda word: len(word) <= _PARTICLE_CHARACTERS or word in PARTICLES),
-    )
-    return [either[0]] if either[0] == either[1] else list(either)
+    ]
+    if any(len(word) <= _PARTICLE_CHARACTERS for word in folded.split()):
+        apart = _led_by(folded, PARTICLES.__contains__), folded.split()
+        ways += [sorted(way, key=len, reverse=True) for way in apart]
+    return [way for number, way in enumerate(ways) if sorted(way) not in map(sorted, ways[:number])]
 
 
 def _led_by(folded: str, leads: Callable[[str], bool]) -> list[str]:

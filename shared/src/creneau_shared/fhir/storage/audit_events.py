@@ -35,6 +35,7 @@ from creneau_shared.fhir.storage.store import HistoryQuery, Resource, Stored, Wr
 TYPE = "AuditEvent"
 EVENT_TYPES = "http://terminology.hl7.org/CodeSystem/audit-event-type"
 INTERACTIONS = "http://hl7.org/fhir/restful-interaction"
+TRANSACTIONS = "urn:ihe:event-type-code"
 ACTIONS = "http://hl7.org/fhir/audit-event-action"
 OUTCOMES = "http://hl7.org/fhir/audit-event-outcome"
 RESOURCE_TYPES = "http://hl7.org/fhir/resource-types"
@@ -46,16 +47,19 @@ NameOf = Callable[[str], str]
 """From the SQL of a reference (`Practitioner/12`) to the SQL of the name behind it, NULL where it is not known."""
 
 _RECORDED = """to_char({a}.recorded AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')"""
+_TRANSACTION = """(CASE substring({a}.asked from '^[A-Z]+ Appointment/(?:[^/?]+/)?[$]([a-z]+)(?:[?]|$)')
+  WHEN 'find' THEN 'ITI-115' WHEN 'hold' THEN 'ITI-116' WHEN 'book' THEN 'ITI-117' ELSE '' END)"""
+"""SQL: the transaction of IHE ITI Scheduling that an interaction was, by its address; empty for any other."""
 _CODES = {
-    "action": ("{a}.action", ACTIONS),
-    "agent-role": ("{a}.role", ROLES),
-    "altid": ("{a}.agent", ""),
-    "entity-type": ("{a}.resource_type", RESOURCE_TYPES),
-    "outcome": ("{a}.outcome", OUTCOMES),
-    "subtype": ("{a}.interaction", INTERACTIONS),
-    "type": ("'rest'", EVENT_TYPES),
+    "action": (("{a}.action", ACTIONS),),
+    "agent-role": (("{a}.role", ROLES),),
+    "altid": (("{a}.agent", ""),),
+    "entity-type": (("{a}.resource_type", RESOURCE_TYPES),),
+    "outcome": (("{a}.outcome", OUTCOMES),),
+    "subtype": (("{a}.interaction", INTERACTIONS), (_TRANSACTION, TRANSACTIONS)),
+    "type": (("'rest'", EVENT_TYPES),),
 }
-"""Token parameters that every row answers: SQL expression and system."""
+"""Token parameters that every row answers: SQL expressions, none NULL, and their systems; sorted by the first of them."""
 _REFERENCES = {"agent": AGENT, "entity": ENTITY, "patient": "patient="}
 """Reference parameter → the beginning of the terms that answer it."""
 _INSTANTS = ("date", "_lastUpdated")
@@ -94,6 +98,15 @@ def _coding(system: str, code: str) -> str:
 
 def _concepts(system: str, code: str) -> str:
     return f"json_build_array(json_build_object('coding', json_build_array({_coding(system, code)})))"
+
+
+def _subtypes(a: str) -> str:
+    """SQL: the interaction, and which transaction of IHE it was, if one (IHE demands it of $find, $hold and $book)."""
+    interaction, transaction = _coding(INTERACTIONS, f"{a}.interaction"), _TRANSACTION.format(a=a)
+    return (
+        f"CASE WHEN {transaction} = '' THEN json_build_array({interaction})"
+        f" ELSE json_build_array({interaction}, {_coding(TRANSACTIONS, transaction)}) END"
+    )
 
 
 def _agents(a: str, name_of: NameOf) -> str:
@@ -166,7 +179,7 @@ def _content(alias: str, source: str, name_of: NameOf) -> str:
         f"convert_to(json_strip_nulls(json_build_object('resourceType', 'AuditEvent', 'id', {a}.id::text,"
         f" 'meta', json_build_object('versionId', '1', 'lastUpdated', {recorded}),"
         f" 'type', {_coding(EVENT_TYPES, literal('rest'))},"
-        f" 'subtype', json_build_array({_coding(INTERACTIONS, f'{a}.interaction')}),"
+        f" 'subtype', {_subtypes(a)},"
         f" 'action', {a}.action, 'recorded', {recorded}, 'outcome', {a}.outcome,"
         f" 'purposeOfEvent', CASE WHEN {a}.purpose IS NOT NULL THEN {_concepts(PURPOSES, f'{a}.purpose')} END,"
         f" 'agent', {_agents(a, name_of)},"
@@ -282,7 +295,7 @@ class AuditEventTable:
             return SortValue(f"{alias}.recorded", "timestamptz", nullable=False, descending=key.descending)
         if key.parameter.name == "_id":
             return SortValue(f"{alias}.id::text", "text", nullable=False, descending=key.descending)
-        expression, _ = _CODES.get(key.parameter.name, ("NULL", ""))
+        expression, _ = _CODES.get(key.parameter.name, (("NULL", ""),))[0]
         return SortValue(f"({expression.format(a=alias)})::text", "text", descending=key.descending)
 
     def walk(
@@ -332,12 +345,18 @@ def _matches(clause: Clause, alias: str, arguments: Arguments) -> str:
             else found
         )
     if name in _CODES and clause.modifier in (None, "not"):
-        expression, system = _CODES[name]
-        own = [value for value in tokens if value.system in (None, system)]
-        if any(not value.code for value in own):
-            return "true"
-        return f"({expression.format(a=alias)}) = ANY({arguments.add([v.code for v in own], 'text[]')})"
+        return any_of(
+            _bears(expression.format(a=alias), [v for v in tokens if v.system in (None, system)], arguments)
+            for expression, system in _CODES[name]
+        )
     return "false"
+
+
+def _bears(expression: str, tokens: Sequence[TokenValue], arguments: Arguments) -> str:
+    """Condition: the code is one of these; any, where one names the system alone."""
+    if any(not value.code for value in tokens):
+        return f"({expression}) <> ''"
+    return f"({expression}) = ANY({arguments.add([value.code for value in tokens], 'text[]')})"
 
 
 def _uuid(text: str) -> UUID | None:

@@ -18,6 +18,7 @@ from creneau_booking.storage.availability.actors import stop_taking
 from creneau_booking.storage.availability.agendas import IN_PERIOD, alone, beside_others
 from creneau_booking.storage.outside.followed_calendars import handed_over
 from creneau_shared.database.pool import Connection
+from creneau_shared.fhir.json import loads
 from creneau_shared.fhir.search.layout import table_name
 from creneau_shared.fhir.storage.generic import owned_by
 from creneau_shared.fhir.storage.store import Resource, Stored, WriteContext
@@ -110,7 +111,9 @@ async def schedule_belonging(
     base_url: str, connection: Connection, context: WriteContext, resource: Resource, current: Stored | None
 ) -> list[str]:
     """Returns the internal terms of a Schedule. A practice may only keep agendas of its own people, offers and places.
-    Raises ActorOfOthers for somebody else's actor, ActorOfNobody for one that the directory does not know (yet)."""
+    Raises ActorOfOthers for somebody else's actor, ActorOfNobody for one that the directory does not know (yet). The
+    deployment's software may name by reference whom the directory does not know yet; whom it names by an identifier must be
+    known, as nobody would look again, and their time would never be taken."""
     actors = actors_named(resource, base_url)
     # A writer of an agenda, and a consumer that learns of one of its actors, wait for each other.
     await beside_others(connection)
@@ -122,19 +125,27 @@ async def schedule_belonging(
     opened = _openers_among(had)
     if context.organizations is not None:
         belonging = _without_claims(belonging, had)
-        require_theirs([*actors, *_unknown(resource, base_url)], belonging, context.organizations, "schedule")
+        unknown = [*_borne_by_nobody(resource), *_elsewhere(resource, base_url)]
+        require_theirs([*actors, *unknown], belonging, context.organizations, "schedule")
         owners = context.owners(owners_of_agenda(actors, belonging))
         return [*owned_by(owners), *_opened_by(owners | owners_among(had) | opened)]
+    stored = _borne_by_nobody(loads(current.content)) if current is not None and current.content else []
+    if unknown := [one for one in _borne_by_nobody(resource) if one not in stored]:
+        raise ActorOfNobody(unknown[0], "schedule")
     return [*owned_by(owners_of_agenda(actors, belonging, opened)), *_opened_by(opened)]
 
 
-def _unknown(schedule: Resource, base_url: str) -> list[str]:
-    """Returns the actors that a Schedule names by an identifier (`system|value`) that nobody here has, or on another
-    server."""
-    actors = schedule.get("actor", ())
-    named = [a["identifier"] for a in actors if "identifier" in a and "reference" not in a]
-    elsewhere = [a["reference"] for a in actors if "://" in relative(a.get("reference", ""), base_url)]
-    return [*(f"{one.get('system', '')}|{one.get('value', '')}" for one in named), *elsewhere]
+def _borne_by_nobody(schedule: Resource) -> list[str]:
+    """Returns the identifiers (`system|value`) by which a Schedule still names actors once those who bear one here are named
+    by reference (`with_known_actors`)."""
+    named = [a["identifier"] for a in schedule.get("actor", ()) if "identifier" in a and "reference" not in a]
+    return [f"{one.get('system', '')}|{one.get('value', '')}" for one in named]
+
+
+def _elsewhere(schedule: Resource, base_url: str) -> list[str]:
+    """Returns the references to actors on another server."""
+    references = [a["reference"] for a in schedule.get("actor", ()) if "reference" in a]
+    return [reference for reference in references if "://" in relative(reference, base_url)]
 
 
 def require_theirs(

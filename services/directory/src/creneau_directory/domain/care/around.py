@@ -25,6 +25,8 @@ class Around:
     others: Mapping[str, Resource] = field(default_factory=dict)
     """by reference (`Location/12`): what those named refer to in turn, as far as it exists: the places and organisations of
     offers, the buildings of places"""
+    called: str = ""
+    """the name by which the professional is called now; empty where none is known"""
     since: date | None = None
     until: date | None = None
     """first and last day of the role, in Paris"""

@@ -384,14 +384,9 @@ def _place_words(found: Around) -> list[str]:
 
 
 def _label(found: Around, codes: Sequence[str], words: Vocabulary, town: str) -> str:
-    name = _display(found.role.get("practitioner")) or _person_text(found.practitioner or {})
+    name = found.called or _display(found.role.get("practitioner"))
     care = next((words.by_code[code].french for code in codes if code in words.by_code), "")
     return " – ".join(part for part in (name, ", ".join(filter(None, (care, town)))) if part)
-
-
-def _person_text(person: Resource) -> str:
-    name: Resource = next(iter(person.get("name", ())), {})
-    return name.get("text") or " ".join([*name.get("given", ())[:1], name.get("family", "")]).strip()
 
 
 def _display(reference: Resource | None) -> str:

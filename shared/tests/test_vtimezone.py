@@ -6,12 +6,10 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-from icalendar import Calendar, Timezone
+from icalendar import Timezone
 
-from creneau_notifications.rendering.calendar import calendar_file
-from creneau_notifications.rendering.timezone import changes_between, timezone_bytes
-
-from .factories import event, occasion, visit
+from creneau_shared.clock import ZONES
+from creneau_shared.vtimezone import calendar_times, changes_between, timezone_bytes
 
 STEADY = (
     "Indian/Reunion",
@@ -71,14 +69,26 @@ def test_a_clock_that_never_changes_is_one_offset(zone: str) -> None:
     assert found["STANDARD"][0]["tzoffsetto"].td == offset
 
 
+@pytest.mark.parametrize("year", [2026, 2027])
+def test_what_is_written_of_a_zone_is_read_as_its_clock(year: int) -> None:
+    """By a library, which writes the same lines: the offsets before and after each change of each zone."""
+    for zone in sorted(ZONES):
+        written = timezone_bytes(zone, year)
+        component = Timezone.from_ical(written)
+        assert component.to_ical() == written
+        for part in component.subcomponents:
+            at = (part["dtstart"].dt - part["tzoffsetfrom"].td).replace(tzinfo=UTC)
+            if at.year >= year - 1:
+                before = (at - timedelta(seconds=1)).astimezone(ZoneInfo(zone)).utcoffset()
+                told = (part["tzoffsetfrom"].td, part["tzoffsetto"].td)
+                assert told == (before, at.astimezone(ZoneInfo(zone)).utcoffset()), zone
+
+
 @pytest.mark.parametrize("minute", [0, 30, 60, 90, 120])
 def test_every_instant_of_the_repeated_hour_is_told_apart(minute: int) -> None:
     """The night of 25 October 2026 in Paris: 02:30 comes twice, and a bare local time means the first of them."""
     start = datetime(2026, 10, 25, 0, 0, tzinfo=UTC) + timedelta(minutes=minute)
-    told = occasion(event=event(start=start, end=start + timedelta(minutes=20)), visit=visit())
-    calendar = Calendar.from_ical(calendar_file(told, "rdv@example.org", "Créneau"))
-    (component,) = calendar.walk("VEVENT")
-    for name, instant in (("dtstart", start), ("dtend", start + timedelta(minutes=20))):
-        said = component[name].dt
-        read = said if said.tzinfo is UTC or "TZID" not in component[name].params else said.replace(fold=0)
-        assert read.astimezone(UTC) == instant, name
+    end = start + timedelta(minutes=20)
+    for said, instant in zip(calendar_times(start, end, ZoneInfo("Europe/Paris")), (start, end), strict=True):
+        read = said if said.tzinfo is UTC else said.replace(fold=0)
+        assert read.astimezone(UTC) == instant

@@ -1,5 +1,6 @@
-"""VTIMEZONE as every calendar reads it: each clock change as a yearly rule (RFC 5545 §3.6.5; Outlook reads TZID,
-DTSTART, RRULE and the two offsets, and nothing else: [MS-STANOICAL] 2.2.47)."""
+"""The clock of a place in a calendar file, as every calendar reads it: each clock change as a yearly rule (VTIMEZONE, RFC
+5545 §3.6.5; Outlook reads TZID, DTSTART, RRULE and the two offsets, and nothing else: [MS-STANOICAL] 2.2.47). The files of
+messages and of pages have the same, as one event may come by both."""
 
 from __future__ import annotations
 
@@ -10,10 +11,8 @@ from functools import lru_cache
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
-from icalendar import Timezone, TimezoneDaylight, TimezoneStandard
-from icalendar.prop import vRecur
-
 WEEKDAYS = ("MO", "TU", "WE", "TH", "FR", "SA", "SU")
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 YEARS_BEFORE, YEARS_AFTER = 1, 2
 """A rule must hold in these years around the appointment."""
 
@@ -37,18 +36,21 @@ class Change:
 @lru_cache(maxsize=64)
 def timezone_bytes(zone: str, year: int) -> bytes:
     """The VTIMEZONE of an IANA zone for appointments of `year`, kept as bytes: it is half of every file."""
-    component = Timezone()
-    component.add("tzid", zone)
     info = ZoneInfo(zone)
     changes = list(changes_between(info, year - YEARS_BEFORE, year + YEARS_AFTER))
-    for daylight in (False, True):
-        of_kind = [change for change in changes if change.daylight is daylight]
-        for part in _observances(of_kind):
-            component.add_component(part)
-    if not changes:
-        component.add_component(_steady(info, year))
-    content: bytes = component.to_ical()
-    return content
+    by_kind = ([change for change in changes if change.daylight is daylight] for daylight in (False, True))
+    observances = [part for of_kind in by_kind for part in _observances(of_kind)] or [_steady(info, year)]
+    lines = ["BEGIN:VTIMEZONE", f"TZID:{zone}", *(line for part in observances for line in part)]
+    return "".join(f"{line}\r\n" for line in (*lines, "END:VTIMEZONE")).encode()
+
+
+def calendar_times(start: datetime, end: datetime, zone: ZoneInfo) -> tuple[datetime, datetime]:
+    """Start and end by the clock of the place. In UTC where that clock shows one of them a second time: a local time that
+    occurs twice means its first occurrence (RFC 5545 §3.3.5)."""
+    local = start.astimezone(zone), end.astimezone(zone)
+    if any(moment.fold for moment in local):
+        return start.astimezone(UTC), end.astimezone(UTC)
+    return local
 
 
 def changes_between(zone: ZoneInfo, first: int, last: int) -> Iterator[Change]:
@@ -74,22 +76,28 @@ def _instant_of_change(zone: ZoneInfo, low: datetime, high: datetime) -> datetim
     return high
 
 
-def _observances(changes: Sequence[Change]) -> Iterator[TimezoneStandard | TimezoneDaylight]:
-    """One observance if one yearly rule describes all changes, else one observance for each change."""
+def _observances(changes: Sequence[Change]) -> Iterator[list[str]]:
+    """The lines of one observance if one yearly rule describes all changes, else of one for each change."""
     rule = _yearly(changes)
     for change in changes[:1] if rule is not None else changes:
-        part = TimezoneDaylight() if change.daylight else TimezoneStandard()
-        part.add("dtstart", change.onset)
-        part.add("tzoffsetfrom", change.before)
-        part.add("tzoffsetto", change.after)
-        part.add("tzname", change.name)
-        if rule is not None:
-            part.add("rrule", rule)
-        yield part
+        yield _observance(change, rule)
 
 
-def _yearly(changes: Sequence[Change]) -> vRecur | None:
-    """`BYMONTH=3;BYDAY=-1SU` when every change is on that day at that local time; None when no such rule fits."""
+def _observance(change: Change, rule: str | None = None) -> list[str]:
+    kind = "DAYLIGHT" if change.daylight else "STANDARD"
+    return [
+        f"BEGIN:{kind}",
+        f"DTSTART:{change.onset:%Y%m%dT%H%M%S}",
+        *((f"RRULE:{rule}",) if rule is not None else ()),
+        f"TZNAME:{change.name}",
+        f"TZOFFSETFROM:{_written(change.before)}",
+        f"TZOFFSETTO:{_written(change.after)}",
+        f"END:{kind}",
+    ]
+
+
+def _yearly(changes: Sequence[Change]) -> str | None:
+    """`FREQ=YEARLY;BYDAY=-1SU;BYMONTH=3` when every change is on that day at that local time; None when no such rule fits."""
     if len(changes) < YEARS_BEFORE + YEARS_AFTER + 1:
         return None
     onsets = [change.onset for change in changes]
@@ -104,18 +112,21 @@ def _yearly(changes: Sequence[Change]) -> vRecur | None:
     # In some years the last of a month is also the fourth: what is last every year is written as last.
     place = -1 if -1 in common else min(common)
     onset = onsets[0]
-    return vRecur(freq="YEARLY", bymonth=onset.month, byday=f"{place}{WEEKDAYS[onset.weekday()]}")
+    return f"FREQ=YEARLY;BYDAY={place}{WEEKDAYS[onset.weekday()]};BYMONTH={onset.month}"
 
 
-def _steady(zone: ZoneInfo, year: int) -> TimezoneStandard:
+def _steady(zone: ZoneInfo, year: int) -> list[str]:
     """The one offset of a zone whose clocks do not change."""
     moment = datetime(year, 1, 1, tzinfo=UTC).astimezone(zone)
-    part = TimezoneStandard()
-    part.add("dtstart", datetime(1970, 1, 1))  # noqa: DTZ001 - the local time of an onset has no zone
-    part.add("tzoffsetfrom", _offset(moment))
-    part.add("tzoffsetto", _offset(moment))
-    part.add("tzname", str(moment.tzname()))
-    return part
+    offset = _offset(moment)
+    return _observance(Change(EPOCH - offset, offset, offset, str(moment.tzname()), daylight=False))
+
+
+def _written(offset: timedelta) -> str:
+    """`+0200`, with seconds where there are some (RFC 5545 §3.3.14)."""
+    sign, seconds = ("-" if offset < timedelta() else "+"), abs(int(offset.total_seconds()))
+    minutes, rest = divmod(seconds, 60)
+    return f"{sign}{minutes // 60:02}{minutes % 60:02}{f'{rest:02}' if rest else ''}"
 
 
 def _offset(moment: datetime) -> timedelta:

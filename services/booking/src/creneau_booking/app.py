@@ -161,10 +161,18 @@ def create_erasure(settings: BookingSettings) -> PatientErasure:
     return PatientErasure(stores, handlers, settings.keeping_times, base)
 
 
+def open_booking(settings: BookingSettings, process: str, *, serves: bool = False) -> Database:
+    """Makes the database of a process that changes appointments: what a transaction frees is offered to who waits for it,
+    before it commits. `serves`: as of `open_database`."""
+    database = open_database(settings, f"{SERVICE}-{process}", serves=serves)
+    _, handlers = create_handlers(settings)
+    database.closes_with = handlers.waiting.offer_freed
+    return database
+
+
 def create_consumer(settings: BookingSettings, database: Database, clock: Clock) -> Consumer:
     """Makes the consumer of the directory's events, for the worker and for handling dead letters again."""
     repository, handlers = create_handlers(settings)
-    database.closes_with = handlers.waiting.offer_freed
     departures = Departures(repository, handlers)
     replica = DirectoryReplica(settings.public_base_url.rstrip("/"), departures, clock)
     return Consumer(
@@ -250,7 +258,6 @@ def create_catalog(clock: Clock | None = None) -> Catalog:
 def create_fhir(settings: BookingSettings, database: Database, clock: Clock) -> FhirServer:
     """Makes booking's FHIR interactions, for the API and for the worker alike."""
     stores = create_stores(settings)
-    database.closes_with = stores.handlers.waiting.offer_freed
     openings = create_openings(settings)
     desk = Desk(
         stores.appointments, stores.repository, stores.handlers, stores.series, stores.slots, stores.patients
@@ -315,7 +322,7 @@ def create_fhir(settings: BookingSettings, database: Database, clock: Clock) -> 
 def create_app(settings: BookingSettings | None = None, clock: Clock | None = None) -> ServiceApplication:
     """Makes booking's API."""
     settings = settings or BookingSettings()
-    database = open_database(settings, f"{SERVICE}-api", serves=True)
+    database = open_booking(settings, "api", serves=True)
     clock = clock or SystemClock()
     app = create_service_app(settings, create_fhir(settings, database, clock))
     CalendarFeeds(database, clock, timedelta(days=settings.calendar_feed_days)).serve(app.rest_of_api)

@@ -18,6 +18,7 @@ from creneau_booking.app import (
     create_publication,
     create_rehearsal,
     create_sas_reports,
+    open_booking,
 )
 from creneau_booking.feed_jobs import feed_tasks
 from creneau_booking.handlers.people.patients import tell_all_contacts
@@ -81,7 +82,7 @@ async def _rebuild() -> None:
 
 async def _replay() -> None:
     settings, clock = BookingSettings(), SystemClock()
-    async with open_database(settings, f"{SERVICE}-replay") as database:
+    async with open_booking(settings, "replay") as database:
         done = await replay(create_consumer(settings, database, clock), DIRECTORY)
     typer.echo(f"{done.handled} handled, {done.failed} buried again")
 
@@ -95,7 +96,7 @@ async def _republish() -> None:
 
 async def _work() -> None:
     settings, clock = BookingSettings(), SystemClock()
-    async with open_database(settings, f"{SERVICE}-worker") as database:
+    async with open_booking(settings, "worker") as database:
         relay = Relay(database, settings, [APPOINTMENTS, CONTACTS, ACCOUNTS], clock)
         consumer = create_consumer(settings, database, clock)
         _, handlers = create_handlers(settings)

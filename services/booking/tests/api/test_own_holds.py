@@ -85,9 +85,9 @@ async def test_the_same_hold_is_answered_as_it_is(practice: Practice, agenda: Ag
     practice.clock.advance(-timedelta(minutes=1))
     assert await practice.kinds(first["id"]) == ["held"]
     referred = [{"identifier": {"system": "urn:oid:1.2.3", "value": unique("adressage")}}]
-    held = {first["id"]}
+    plain, held = appointment("proposed", slots=agenda.slots[:1], patient=family.child), {first["id"]}
     for element, value in (("comment", "en fauteuil"), ("basedOn", referred)):
-        said = appointment("proposed", slots=agenda.slots[:1], patient=family.child, **{element: value})
+        said = {**plain, element: value}
         answer = (await family.caller.post("Appointment/$hold", parameters(appointment=said))).json()
         assert (answer["id"] in held, answer[element]) == (False, value)
         held.add(answer["id"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -195,21 +196,19 @@ def test_what_an_appointment_has_already_is_not_judged_anew() -> None:
 def test_of_open_time_that_has_begun_a_patient_takes_a_part_to_come() -> None:
     """From nine to seven, for a day at the most; of a slot that is one visit nothing."""
     now = NINE + timedelta(hours=4, minutes=59)
-    hours = {"start": NINE, "end": NINE + timedelta(hours=10)}
+    day = a_slot(start=NINE, end=NINE + timedelta(hours=10))
 
     def at(minutes: int) -> Appointment:
         begins = NINE + timedelta(minutes=minutes)
         return an_appointment(start=begins, end=begins + timedelta(minutes=30))
 
-    claim(at(300), a_slot(**hours), now=now)
-    assert refusal(Unprocessable, at(295), a_slot(**hours), now=now) == "slot-in-the-past"
-    assert refusal(Unprocessable, an_appointment(), a_slot(**hours), now=now) == "slot-in-the-past"
-    assert refusal(Unprocessable, at(300), a_slot(**hours, parts=False), now=now) == "part-of-slot"
-    days = {"start": NINE, "end": NINE + timedelta(hours=40)}
-    claim(at(1500), a_slot(**days), now=NINE + timedelta(hours=23))
-    assert (
-        refusal(Unprocessable, at(1500), a_slot(**days), now=NINE + timedelta(hours=24)) == "slot-in-the-past"
-    )
+    claim(at(300), day, now=now)
+    assert refusal(Unprocessable, at(295), day, now=now) == "slot-in-the-past"
+    assert refusal(Unprocessable, an_appointment(), day, now=now) == "slot-in-the-past"
+    assert refusal(Unprocessable, at(300), replace(day, parts=False), now=now) == "part-of-slot"
+    days = a_slot(start=NINE, end=NINE + timedelta(hours=40))
+    claim(at(1500), days, now=NINE + timedelta(hours=23))
+    assert refusal(Unprocessable, at(1500), days, now=NINE + timedelta(hours=24)) == "slot-in-the-past"
 
 
 def test_the_past_is_closed_to_patients_only() -> None:

@@ -17,7 +17,7 @@ USED = re.compile(r"""\b(?:t|tn)\(\s*['"]([a-z\d_.\-]+)['"]""")
 QUOTED = re.compile(r"""['"]([\w.\-]+)['"]""")
 BEGUN = re.compile(r"""['"]([a-z\d_\-]+\.(?:[a-z_.\-]+\.)?)(?:['"]|\{)""")
 WORDS_MAX = 15
-"""of a sentence of the simple version (frontends.md §7)"""
+"""of a sentence of the simple version (X17)"""
 FILLED = {
     "moment": "mercredi 23 septembre à 14 h 30",
     "until": "mercredi 23 septembre à 14 h 30",

@@ -221,7 +221,7 @@ async def test_of_whom_it_is_not_told(desk: Desk) -> None:
         assert await reports.tell_all() == 0
 
 
-async def test_6_4_4_of_a_centre_it_is_told_in_its_own_form(desk: Desk) -> None:
+async def test_6_4_of_a_centre_it_is_told_in_its_own_form(desk: Desk) -> None:
     """sas-sos-appointment of an agenda that is a place's and nobody's: pending until the centre has agreed, then booked; a hold
     is nothing yet."""
     practice, agenda = desk.practice, unique("sos")

@@ -41,12 +41,18 @@ scale-data: $(RUN) ## a fictional France into a directory: DATABASE_URL, [PROFES
 # Loading a region takes longer than most tests: it is done once for those who look at it.
 ON_THE_DEMONSTRATION := tests/e2e/test_demo.py tests/walks tests/browser
 
-test: $(DEV) ## every test but the slow ones
-	$(BIN)/pytest -n 4 --dist loadfile --no-loadscope-reorder -m "not slow" $(addprefix --ignore=tests/,e2e resilience load browser walks)
+SIDE_BY_SIDE := -n 4 --dist loadfile --no-loadscope-reorder
+
+test: $(DEV) ## every test but the slow ones (ONLY=services/booking: those of a folder, a file or a test)
+ifdef ONLY
+	$(BIN)/pytest -m "not slow" $(if $(filter-out tests/%,$(ONLY)),$(SIDE_BY_SIDE)) $(ONLY)
+else
+	$(BIN)/pytest $(SIDE_BY_SIDE) -m "not slow" $(addprefix --ignore=tests/,e2e resilience load browser walks)
 	@echo "Whole systems side by side: the pages in a browser on the demonstration's data, and what crosses services without …"
 	@$(BIN)/pytest -m "not slow" $(ON_THE_DEMONSTRATION) & pages=$$!; \
 	  DEMONSTRATION=off $(BIN)/pytest -m "not slow" $(addprefix --ignore=,$(ON_THE_DEMONSTRATION)) tests/e2e tests/resilience; \
 	  code=$$?; wait $$pages && exit $$code
+endif
 
 test-slow: $(DEV) ## long resilience and load tests
 	$(BIN)/pytest -m slow

@@ -24,7 +24,9 @@ class EntranceSettings(BaseSettings):
     gateway_tls_certificate: Path | None = Field(
         None, description="file of the certificate and its chain (PEM): TLS"
     )
-    gateway_tls_key: Path | None = Field(None, description="file of its private key (PEM)")
+    gateway_tls_key: Path | None = Field(
+        None, description="file of the private key (PEM) of GATEWAY_TLS_CERTIFICATE"
+    )
     gateway_client_ca: Path | None = Field(
         None,
         description="file of the CAs (PEM) whose client certificates are accepted, for mTLS; needs TLS; none: no client "
@@ -32,7 +34,8 @@ class EntranceSettings(BaseSettings):
     )
     gateway_client_crl: Path | None = Field(
         None,
-        description="file of the lists of revoked certificates (PEM) of each of these CAs; nginx reads it when it reloads",
+        description="file of the lists of revoked certificates (PEM) of each CA of GATEWAY_CLIENT_CA; nginx "
+        "reads it when it reloads",
     )
     gateway_hsts_max_age_s: int = Field(
         31_536_000, description="with TLS: how long browsers shall insist on it (HSTS), seconds; 0: not said"
@@ -50,7 +53,9 @@ class EntranceSettings(BaseSettings):
         description="memory in which addresses are counted, each limit, MiB: about 16,000 addresses each",
     )
     gateway_trusted_addresses: str = Field(
-        "", description="addresses or networks without these limits, comma between several"
+        "",
+        description="addresses or networks to which no limit of requests and connections applies, comma "
+        "between several",
     )
     gateway_proxies: str = Field(
         "",

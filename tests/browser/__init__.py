@@ -1,1 +1,1 @@
-"""The pages as people meet them: in a real browser, against a running system. Tests are named after the checklist."""
+"""The pages as people meet them: in a real browser, against a running system. Numbers: docs/checklists.md."""

@@ -24,7 +24,7 @@ from tests.browser.visitor import ERROR, Visitor, visiting
 FIRST_VIEW_MAX = 150_000
 FIRST_VIEW_REQUESTS_MAX = 6
 NEXT_VIEW_MAX = 40_000
-"""bytes over the wire (frontends.md §8, 6.1)"""
+"""bytes over the wire (X10)"""
 SCRIPT_MAX = 6_000
 
 ISSUER_PATHS = ("/authorize", "/franceconnect/", "/psc/")

@@ -1,4 +1,4 @@
-"""The checklist, A: core REST (items 1 to 9 and 13 to 19), over HTTP through the gateway of the running system."""
+"""Scheduling (docs/checklists.md), A: core REST (1 to 9 and 13 to 19), over HTTP through the gateway of the running system."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The checklist, item 10: batch and transaction Bundles, through the gateway that splits them."""
+"""Scheduling (docs/checklists.md), 10: batch and transaction Bundles, through the gateway that splits them."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""The checklist, items 11 and 12: every refusal is an OperationOutcome in both languages; the CapabilityStatement is
-what the server does, no more and no less."""
+"""Scheduling (docs/checklists.md), 11 and 12: every refusal is an OperationOutcome in both languages; the
+CapabilityStatement is what the server does, no more and no less."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The checklist, B: search (items 20 to 35), over HTTP through the gateway of the running system."""
+"""Scheduling (docs/checklists.md), B: search (20 to 35), over HTTP through the gateway of the running system."""
 
 from __future__ import annotations
 

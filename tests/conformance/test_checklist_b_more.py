@@ -1,4 +1,4 @@
-"""The checklist, B: full text, `_filter`, value sets, links and refusals, over HTTP through the gateway."""
+"""Scheduling (docs/checklists.md), B: full text, `_filter`, value sets, links and refusals, over HTTP through the gateway."""
 
 from __future__ import annotations
 

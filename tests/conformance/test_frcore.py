@@ -1,4 +1,4 @@
-"""Checks 6.7 of the digest: what conformance to FR Core 2.2.0 demands, one test a number (14 is a rule of
+"""Checks 6.7 of docs/checklists.md: what conformance to FR Core 2.2.0 demands, one test a number (14 is a rule of
 the referential, which FR Core has no invariant for)."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""GAP, the agenda manager and the manager of resources: the numbered checks of specs/french.md 6.5 that are no searches
+"""GAP, the agenda manager and the manager of resources: the checks 6.5 of docs/checklists.md that are no searches
 (these: test_gap.py) and no computed slots (services/booking)."""
 
 from __future__ import annotations

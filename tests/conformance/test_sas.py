@@ -1,6 +1,6 @@
 """SAS, editor's side: the numbered checks of slot search for individual practitioners (INT_R01), one test each.
 
-The numbers are those of the digest of the guide and of its conformance kit that the project works from. Left to
+The numbers are those of docs/checklists.md, 6.1. Left to
 others: 42 (mutual TLS) is the entrance's (`tests/deploy/test_entrance.py`, `test_regulation`), 45 (redirection) the pages'
 (`services/web/tests/auth/test_routes.py`), 46 is declared (`tests/docs/test_declarations.py`).
 """

@@ -1,4 +1,4 @@
-"""SAS, editor's side: what slots shared by professionals of a CPTS add (INT_R04), on the official example."""
+"""SAS, editor's side: what slots shared by professionals of a CPTS add (INT_R04), on the official example: 6.2.1 to 6.2.7."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""SAS, editor's side: free slots of SOS Médecins, on the official example."""
+"""SAS, editor's side: free slots of SOS Médecins, on the official example: 6.2.8 to 6.2.14."""
 
 from __future__ import annotations
 

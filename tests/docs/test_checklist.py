@@ -1,4 +1,4 @@
-"""The checklist of the pages (patients, operators, and what holds for all): each number has a test that names it.
+"""The checklist of the pages (docs/checklists.md): each number has a test that names it.
 
 What needs a person to judge has a line in docs/guides/review-list.md beside its tests.
 """
@@ -10,12 +10,9 @@ import re
 from collections.abc import Iterator
 
 from deploy.local.folder import REPOSITORY
+from tests.docs.checklists import numbers
 
-NUMBERS = {
-    *(f"P{n}" for n in range(1, 23)),
-    *(f"O{n}" for n in range(1, 9)),
-    *(f"X{n}" for n in range(1, 20)),
-}
+NUMBERS = {number for number in numbers() if number[0] in "POX"}
 FOLDERS = ("tests/browser", "tests/e2e", "tests/resilience", "tests/docs", *(f"services/{name}/tests" for name in (
     "booking", "directory", "notifications", "web")))  # fmt: skip
 NAMED = re.compile(r"\b[POX]\d{1,2}\b")

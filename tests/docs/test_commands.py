@@ -55,6 +55,17 @@ def test_every_role_that_is_named_gets_a_token(file: Path) -> None:
 
 
 @pytest.mark.parametrize("service", [*SERVICES, "gateway"])
+def test_the_operators_guide_names_each_command(service: str) -> None:
+    guide = said(Path("docs/guides/operator.md"))
+    unnamed = [
+        name
+        for name in service_commands(service) - {"api", "worker"}  # the first table has them for all
+        if not re.search(rf"\bcreneau-(?:{service}|<service>) {name}\b|`{name}`", guide)
+    ]
+    assert unnamed == []
+
+
+@pytest.mark.parametrize("service", [*SERVICES, "gateway"])
 @pytest.mark.parametrize("file", PAGES, ids=str)
 def test_every_service_command_that_is_named_exists(file: Path, service: str) -> None:
     named = re.findall(rf"creneau-{service} ((?:[a-z][a-z-]*(?: \| )?)+)", said(file))

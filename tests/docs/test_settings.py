@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 from tests.docs.settings_table import TITLES, settings_classes, table, written
+
+LEANING = re.compile(
+    r"^(?:and|as|its|such|that|the same|these|those)\b"
+    r"|\b(?:such|likewise|one of (?:these|them)|of these|two looks|a look)\b|\bfile of its\b"
+)
+"""what cannot be read without the line before: operators meet a setting by itself, in a search or a compose file"""
 
 
 def test_every_class_of_settings_has_its_place() -> None:
@@ -17,6 +25,16 @@ def test_every_setting_says_what_it_is_for() -> None:
         if not info.description
     ]
     assert silent == []
+
+
+def test_every_setting_is_understood_by_itself() -> None:
+    leaning = [
+        f"{name}.{field}: {info.description}"
+        for name, settings in settings_classes().items()
+        for field, info in settings.model_fields.items()
+        if LEANING.search(info.description or "")
+    ]
+    assert leaning == []
 
 
 def test_the_guide_has_the_code_s_table() -> None:

@@ -66,7 +66,7 @@ FACETS = {
         "drop-zone", "closing-type", "period-end", "price-type", "price-amount", "identifier", "name", "type", "partof",
     },
 }  # fmt: skip
-"""What section 2.3 of the digest lists, by type."""
+"""The search parameters that the ROR publishes, by type."""
 
 
 def concept(system: str, code: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Regulators' accounts, the editor's side of SAS INT_R02: the numbered checks of its conformance kit."""
+"""Regulators' accounts, the editor's side of SAS INT_R02: checks 6.3."""
 
 from __future__ import annotations
 

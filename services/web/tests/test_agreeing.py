@@ -1,4 +1,4 @@
-"""What both sides have to agree on, and what a practice does with a visit: each is told, with its way on (issue 11, P16).
+"""What both sides have to agree on, and what a practice does with a visit: each is told, with its way on (P16).
 
 Asked for and not agreed to yet; another time that the practice proposes; moved and cancelled by the practice; series; groups.
 """

@@ -1,4 +1,4 @@
-"""Numbers of the checklist (frontends.md, section 12) that one page by itself can hold."""
+"""Numbers of the pages' checklist (docs/checklists.md) that one page by itself can hold."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SOURCES = Path(str(files("creneau_web")))
 
 INPUT = re.compile(r'<(?:input|textarea|select)[^>]* name="([^"]+)"([^>]*)>')
 ASKED = {"form_key", "prenom", "nom_de_naissance", "nom_utilise", "jour", "mois", "annee"}
-"""who somebody is, and nothing more (frontends.md, section 6)"""
+"""who somebody is (the strict traits of the national rules of identification, RNIV), and nothing more"""
 
 
 @pytest.fixture(autouse=True)

@@ -24,7 +24,7 @@ A_WHILE = re.compile(
 ENTRIES = r"(?: ?msgid (?:msgstr|msgid_plural(?: msgstr)+))+"
 """the keywords of a catalogue, in their order"""
 WORDS_MAX = 15
-"""of a sentence of the simple version (frontends.md §7)"""
+"""of a sentence of the simple version (X17)"""
 FILLED = {
     "moment": "mercredi 23 septembre à 14 h 30",
     "until": "mercredi 23 septembre à 14 h 30",

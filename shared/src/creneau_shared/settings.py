@@ -36,20 +36,29 @@ class ServiceSettings(BaseSettings):
     database_read_lag_max_s: float = Field(
         5.0, gt=0, description="a standby that has applied nothing for longer is not read from, seconds"
     )
-    database_pool_size: int = Field(10, description="connections that one process keeps at the most")
+    database_pool_size: int = Field(
+        10, description="connections to the database that one process keeps at the most"
+    )
     database_pool_wait_s: float = Field(
-        2.0, gt=0, description="longest that a request waits for one of them before 503 `throttled`, seconds"
+        2.0,
+        gt=0,
+        description="longest that a request waits for a connection to the database before 503 `throttled`, "
+        "seconds",
     )
     database_pool_reads: int = Field(
-        3, ge=0, description="of these connections, how many transactions of an api process leave to reads"
+        3,
+        ge=0,
+        description="connections to the database, of DATABASE_POOL_SIZE, that transactions of an api process "
+        "leave to reads",
     )
     database_wakeup_pause_s: float = Field(
         0.1,
         gt=0,
-        description="pause between two words of a process to the workers that it has committed something for them, seconds",
+        description="shortest time between two wake-up notices that a process sends to the workers after "
+        "commits, seconds",
     )
     database_listen_check_s: float = Field(
-        30.0, gt=0, description="pause between two looks whether a worker still hears such words, seconds"
+        30.0, gt=0, description="pause between two checks that a worker still hears wake-up notices, seconds"
     )
     database_statement_timeout_s: float = Field(
         20.0, description="longest that one statement may run, seconds"
@@ -60,20 +69,23 @@ class ServiceSettings(BaseSettings):
         "PLAINTEXT", description="how brokers are spoken to: encrypted (SSL), with a login (SASL), or both"
     )
     kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
-        "SCRAM-SHA-512", description="how one logs in, with SASL"
+        "SCRAM-SHA-512", description="how one logs in to Kafka, with SASL"
     )
-    kafka_sasl_username: str = Field("", description="as whom, with SASL")
-    kafka_sasl_password: SecretStr = Field(SecretStr(""), description="and its password")
+    kafka_sasl_username: str = Field("", description="user who logs in to Kafka, with SASL")
+    kafka_sasl_password: SecretStr = Field(SecretStr(""), description="password of KAFKA_SASL_USERNAME")
     kafka_ssl_ca: FilePath | None = Field(
         None, description="file of the CAs (PEM) that vouch for brokers; none: the system's"
     )
     kafka_ssl_certificate: FilePath | None = Field(
         None, description="file of our certificate (PEM), for brokers that ask for one"
     )
-    kafka_ssl_key: FilePath | None = Field(None, description="file of its private key (PEM)")
+    kafka_ssl_key: FilePath | None = Field(
+        None, description="file of the private key (PEM) of KAFKA_SSL_CERTIFICATE"
+    )
     kafka_broker: Literal["apache", "in-memory"] = Field(
         "apache",
-        description="apache: Kafka, and whoever does as it does; in-memory: the broker of a local run, and it alone",
+        description="apache: Kafka or a broker that behaves like it; in-memory: the broker of a local run "
+        "alone",
     )
     kafka_partitions: int = Field(12, description="partitions of a topic that the relay creates")
     kafka_replication_factor: int = Field(1, description="replicas of a topic that the relay creates")
@@ -96,14 +108,20 @@ class ServiceSettings(BaseSettings):
     oidc_introspection_client_id: str = Field(
         "", description="the client as which the issuer is asked, at introspection"
     )
-    oidc_introspection_client_secret: SecretStr = Field(SecretStr(""), description="that client's secret")
+    oidc_introspection_client_secret: SecretStr = Field(
+        SecretStr(""), description="secret of OIDC_INTROSPECTION_CLIENT_ID"
+    )
     oidc_introspection_cache_s: float = Field(
-        10.0, description="the issuer's word that a token holds is believed for, seconds"
+        10.0, description="how long an introspection answer is cached, seconds"
     )
     revocation_refresh_s: float = Field(
-        5.0, description="tokens taken back (`revoke-tokens`) are refused by every process within, seconds"
+        5.0,
+        description="pause between two checks for tokens that were taken back (`revoke-tokens`): within it "
+        "every process refuses them, seconds",
     )
-    dpop_proof_age_max_s: float = Field(60.0, description="a DPoP proof may be this old, seconds")
+    dpop_proof_age_max_s: float = Field(
+        60.0, description="greatest age of a DPoP proof that is accepted, seconds"
+    )
     gateway_secret: SecretStr = Field(
         SecretStr(""),
         description="shared by nginx and the services: only beside it they believe what nginx says of a request (the "
@@ -187,10 +205,12 @@ class ServiceSettings(BaseSettings):
         description="longest text of one element that is stored, narratives and files apart, characters",
     )
     heavy_bytes_min: int = Field(
-        16 * 1024, description="bodies and answers from this size on are worked on in a process beside, bytes"
+        16 * 1024,
+        description="size from which bodies and answers are worked on in a second process beside the one that"
+        " answers, bytes",
     )
     heavy_waiting_max: int = Field(
-        16, description="large bodies and answers that may wait for that process before 503 `throttled`"
+        16, description="large bodies and answers that may wait for the second process before 503 `throttled`"
     )
 
     anonymous_requests_per_s: float = Field(
@@ -205,7 +225,9 @@ class ServiceSettings(BaseSettings):
         50.0,
         description="requests a second of one professional, counsellor or operator, after the burst; 0: no limit",
     )
-    staff_requests_burst: int = Field(1_000, ge=1, description="requests of one of these at once")
+    staff_requests_burst: int = Field(
+        1_000, ge=1, description="requests of one professional, counsellor or operator at once"
+    )
     software_requests_per_s: float = Field(
         500.0,
         description="requests a second of one software (OAuth client), patients' tokens apart, after the burst; 0: no limit",
@@ -214,7 +236,7 @@ class ServiceSettings(BaseSettings):
     system_requests_per_s: float = Field(
         0.0, description="requests a second of one `system` account (trusted loaders); 0: no limit"
     )
-    system_requests_burst: int = Field(10_000, ge=1, description="requests of one of these at once")
+    system_requests_burst: int = Field(10_000, ge=1, description="requests of one `system` account at once")
     request_timeout_s: float = Field(30.0, description="longest that a request may take, seconds")
     shutdown_grace_s: float = Field(10.0, description="time to drain after SIGTERM, seconds")
 

@@ -57,7 +57,7 @@ BROKEN: tuple[tuple[str, str, Any, str, str], ...] = (
     ("fr-core-slot", "specialty.0", concept(OTHER, "SM54"), "code-invalid", "Slot.specialty[0]"),
     ("fr-core-slot", "specialty.0", concept(SPECIALTY, "none"), "code-invalid", "Slot.specialty[0]"),
     ("fr-core-schedule", "serviceCategory.+", {"text": "x"}, "structure", "Schedule.serviceCategory"),
-    # GAP adds nothing to what it is built on (french.md 6.5, 6 and 7).
+    # GAP adds nothing to what it is built on (docs/checklists.md, 6.5.6 and 6.5.7).
     ("gap-fr-schedule", "serviceType", [{"text": "x"}], "structure", "Schedule.serviceType"),
     ("gap-fr-schedule", "specialty.0", concept(OTHER, "1"), "code-invalid", "Schedule.specialty[0]"),
     ("gap-fr-slot", "specialty.0", concept(OTHER, "SM54"), "code-invalid", "Slot.specialty[0]"),

@@ -24,7 +24,7 @@ class BookingSettings(ServiceSettings):
         description="how long a practice that confirms may take to answer, at most until the visit begins, seconds",
     )
     hold_look_max_s: float = Field(
-        30.0, gt=0, description="longest pause between two looks for the next hold that runs out, seconds"
+        30.0, gt=0, description="longest pause between two checks for the next hold that runs out, seconds"
     )
     holds_per_subject_max: int = Field(
         5, description="appointments that one patient's account may hold at once"
@@ -75,25 +75,39 @@ class BookingSettings(ServiceSettings):
         0.1,
         gt=0,
         le=1,
-        description="how long an offer of the waiting list is kept: this share of what is left until the visit",
+        description="how long an offer of the waiting list is kept: this share of the time left until the "
+        "visit, between WAITING_ANSWER_MIN_MIN and WAITING_ANSWER_MAX_MIN",
     )
     waiting_answer_min_min: int = Field(
-        30, ge=1, description="and no shorter than this, minutes in which nobody is asleep"
+        30,
+        ge=1,
+        description="shortest time to answer an offer of the waiting list, quiet hours not counted, minutes",
     )
-    waiting_answer_max_min: int = Field(720, ge=1, description="and no longer than this, minutes likewise")
+    waiting_answer_max_min: int = Field(
+        720,
+        ge=1,
+        description="longest time to answer an offer of the waiting list, quiet hours not counted, minutes",
+    )
     waiting_before_start_min: int = Field(
-        60, ge=0, description="an offer of the waiting list ends so long before its visit, minutes"
+        60,
+        ge=0,
+        description="how long before the visit an offer of the waiting list ends at the latest, minutes",
     )
     waiting_quiet_from_h: int = Field(
         20,
         ge=0,
         le=23,
-        description="local hour from which the time to answer an offer stands still; from 20 on text messages wait for the "
-        "morning",
+        description="quiet hours: local hour from which the time to answer an offer stands still; from 20 on "
+        "text messages wait for the morning",
     )
-    waiting_quiet_until_h: int = Field(8, ge=0, le=23, description="and until which it does")
+    waiting_quiet_until_h: int = Field(
+        8,
+        ge=0,
+        le=23,
+        description="quiet hours: local hour until which the time to answer an offer stands still",
+    )
     waiting_looked_at_once: int = Field(
-        20, ge=1, description="people on the waiting list whom one look for a slot finds"
+        20, ge=1, description="people on the waiting list whom one search for a slot's next in line finds"
     )
     waiting_tried_max: int = Field(
         100, ge=1, description="people on the waiting list for whom a slot is tried before it is everybody's"
@@ -119,7 +133,10 @@ class BookingSettings(ServiceSettings):
         100_000, ge=1, description="rows that one $soonest reads where too many agendas fit to gather them"
     )
     first_free_kept_s: float = Field(
-        20.0, gt=0, description="pause between two looks at first free starts that have passed, seconds"
+        20.0,
+        gt=0,
+        description="pause between two updates of the index of first free starts for those that have passed, "
+        "seconds",
     )
     slot_months_ahead: int = Field(15, description="months for which slot partitions are kept ready")
     slot_months_kept: int = Field(24, description="months after which past slots are dropped")
@@ -131,22 +148,27 @@ class BookingSettings(ServiceSettings):
     )
     sas_platform_system: str = Field(
         "",
-        description="system of our appointments' identifiers there (an OID or a URL of the operator's); empty: the base's URL",
+        description="system of our appointments' identifiers at the SAS platform (an OID or a URL of the "
+        "operator's); empty: the base's URL",
     )
     sas_platform_certificate: str = Field(
-        "", description="file of the client certificate (PEM) by which the platform knows us; empty: none"
+        "", description="file of the client certificate (PEM) by which the SAS platform knows us; empty: none"
     )
-    sas_platform_key: str = Field("", description="file of its private key (PEM); empty: in the same file")
+    sas_platform_key: str = Field(
+        "", description="file of the private key (PEM) of SAS_PLATFORM_CERTIFICATE; empty: in the same file"
+    )
     sas_platform_timeout_s: float = Field(
-        10.0, gt=0, description="longest that the platform may take, seconds"
+        10.0, gt=0, description="longest that the SAS platform may take, seconds"
     )
     sas_report_interval_s: float = Field(
-        5.0, gt=0, description="pause between two looks for what it is to be told, seconds"
+        5.0, gt=0, description="pause between two checks for appointments to tell the SAS platform, seconds"
     )
     sas_report_delay_first_s: float = Field(
-        15.0, gt=0, description="pause before it is told again what failed, seconds"
+        15.0, gt=0, description="first pause before the SAS platform is told again what failed, seconds"
     )
-    sas_report_delay_max_s: float = Field(3600.0, gt=0, description="the same, at most, seconds")
+    sas_report_delay_max_s: float = Field(
+        3600.0, gt=0, description="longest pause before the SAS platform is told again what failed, seconds"
+    )
 
     calendar_feed_days: int = Field(
         180, ge=1, description="how far ahead an agenda's calendar address shows visits, days"
@@ -160,19 +182,22 @@ class BookingSettings(ServiceSettings):
         " another one practices give them again; empty: only calendars without a password are followed",
     )
     external_calendar_interval_s: float = Field(
-        900.0, gt=0, description="pause between two readings of a calendar, seconds"
+        900.0, gt=0, description="pause between two readings of a practitioner's own calendar, seconds"
     )
     external_calendar_look_s: float = Field(
-        15.0, gt=0, description="pause between two looks for one that is due, seconds"
+        15.0,
+        gt=0,
+        description="pause between two checks for a practitioner's own calendar that is due to be read, "
+        "seconds",
     )
     external_calendar_days: int = Field(
-        93, ge=1, description="how far ahead busy times are taken from a calendar, days"
+        93, ge=1, description="how far ahead busy times are taken from a practitioner's own calendar, days"
     )
     external_calendar_bytes_max: int = Field(
-        2 * 1024 * 1024, description="largest calendar that is read, bytes"
+        2 * 1024 * 1024, description="largest calendar of a practitioner's own that is read, bytes"
     )
     external_calendar_timeout_s: float = Field(
-        15.0, gt=0, description="longest that reading one may take, seconds"
+        15.0, gt=0, description="longest that reading a practitioner's own calendar may take, seconds"
     )
 
     bulk_publish_folder: str = Field(
@@ -195,13 +220,17 @@ class BookingSettings(ServiceSettings):
         400, ge=1, description="days for which slots are made at most, whatever an agenda says"
     )
     openings_at_once_max: int = Field(
-        5000, ge=1, description="slots that are made in one transaction; the others follow"
+        5000,
+        ge=1,
+        description="slots that are made from an agenda's rules in one transaction; the others follow",
     )
     openings_slots_max: int = Field(
         20_000, ge=1, description="slots that the rules of one agenda may ask for (422 too-costly)"
     )
     openings_look_s: float = Field(
-        5.0, gt=0, description="pause between two looks of a worker at agendas whose slots are due, seconds"
+        5.0,
+        gt=0,
+        description="pause between two checks of a worker for agendas whose slots are due to be made, seconds",
     )
     preview_listed_max: int = Field(
         200, ge=1, description="slots and appointments of each kind that $preview-slots lists"
@@ -209,36 +238,40 @@ class BookingSettings(ServiceSettings):
     close_appointments_max: int = Field(
         200, ge=1, description="appointments that one $close lists, moves or cancels"
     )
-    close_days_max: int = Field(366, ge=1, description="days that one $close covers at most")
+    close_days_max: int = Field(366, ge=1, description="days that one $close covers at the most")
 
     rehearsal_hours_ahead: int = Field(
         12,
         ge=0,
         description="hours for which the agenda of the system's own rehearsals has a free slot each; 0: there is none",
     )
-    rehearsal_look_s: float = Field(60.0, gt=0, description="pause between two looks at that agenda, seconds")
+    rehearsal_look_s: float = Field(
+        60.0,
+        gt=0,
+        description="pause between two checks of the agenda of the system's own rehearsals, seconds",
+    )
     rehearsal_kept_s: float = Field(
-        900.0, gt=0, description="a rehearsed appointment is forgotten after its last change, seconds"
+        900.0, gt=0, description="how long a rehearsed appointment is kept after its last change, seconds"
     )
 
     feeds_noted_s: float = Field(
         10.0,
         gt=0,
-        description="pause between two notes of a process on which software has published agendas, seconds",
+        description="pause between two records of a process of which software has published agendas, seconds",
     )
     feeds_told_days: int = Field(
-        7, ge=1, description="software that has published nothing for longer is watched no more, days"
+        7, ge=1, description="days without a publication after which software is watched no more"
     )
     watch_interval_s: float = Field(
         30.0,
         gt=0,
-        description="pause between two looks of a worker at feeds, dead letters and double bookings, seconds",
+        description="pause between two checks of a worker on feeds, dead letters and double bookings, seconds",
     )
 
     contacts_look_s: float = Field(
         60.0,
         gt=0,
-        description="pause between two looks for contacts that a period has changed, seconds",
+        description="pause between two checks for contacts that a period has changed, seconds",
     )
 
     appointment_kept_days: int = Field(
@@ -257,9 +290,14 @@ class BookingSettings(ServiceSettings):
     )
     erasure_sweep_after_s: float = Field(
         120.0,
-        description="an erased person is looked for once more after, seconds: longer than any request may take",
+        description="how long after an erasure what was written meanwhile about the person is looked for once"
+        " more, seconds: longer than any request may take",
     )
-    erasure_sweep_interval_s: float = Field(30.0, description="pause between two such looks, seconds")
+    erasure_sweep_interval_s: float = Field(
+        30.0,
+        description="pause between two checks for erased people who are due to be looked for once more, "
+        "seconds",
+    )
 
     @property
     def opening_limits(self) -> OpeningLimits:

@@ -1,4 +1,4 @@
-"""Section 6.C of the scheduling digest (36-48), as an outsider would ask: the spellings and the corners that `test_find`,
+"""Availability (checklist 36-48), as an outsider would ask: the spellings and the corners that `test_find`,
 `test_find_together`, `test_openings`, `test_soonest`, `test_places` and `tests/conformance` have not."""
 
 from __future__ import annotations

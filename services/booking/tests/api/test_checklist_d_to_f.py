@@ -1,5 +1,5 @@
-"""Sections 6.D–6.F of the scheduling digest, by number, as far as no other file has them: 52 and 75–77 `test_cancel`, 61 and
-72 `test_confirmation`, 69 `test_referrals`, 71 `test_beside_the_agenda`, 74 `test_answers`, 85 `test_choreography`."""
+"""Holding, booking and changing (checklist 49-85), by number, as far as no other file has them: 52 and 75–77 `test_cancel`, 61
+and 72 `test_confirmation`, 69 `test_referrals`, 71 `test_beside_the_agenda`, 74 `test_answers`, 85 `test_choreography`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sections 6.E–6.F of the scheduling digest, by number: the spellings in which an outsider says what is meant."""
+"""Booking and changing (checklist 56-85), by number: the spellings in which an outsider says what is meant."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""HL7's client-driven choreography (scheduling.md 1.2): the scheduler of an agenda writes Slots, answers and Appointments itself,
-and the server's own moves stand in none of its ways."""
+"""HL7's client-driven choreography (R4, Appointment, notes; checklist 85): the scheduler of an agenda writes Slots,
+answers and Appointments itself, and the server's own moves stand in none of its ways."""
 
 from __future__ import annotations
 

@@ -552,7 +552,7 @@ async def test_whoever_writes_a_patient_whose_number_ends_waits_for_nobody(fresh
 
 
 async def test_an_official_ins_is_of_a_validated_identity(callers: Callers) -> None:
-    """french.md, check 6.7.14: a provisional identity (PROV) has none; once validated it may."""
+    """Check 6.7.14: a provisional identity (PROV) has none; once validated it may."""
     reliability = "https://hl7.fr/ig/fhir/core/StructureDefinition/fr-core-identity-reliability"
 
     def stated(status: str) -> Resource:

@@ -1,4 +1,4 @@
-"""The index of first free starts is what a full scan finds, after any sequence of rival writes (issue 12, Finding)."""
+"""The index of first free starts is what a full scan finds, after any sequence of rival writes."""
 
 from __future__ import annotations
 

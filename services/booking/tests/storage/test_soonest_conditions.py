@@ -1,4 +1,4 @@
-"""The squares in which `$soonest` looks for what is near a point hold all of it (issue 12, Finding)."""
+"""The squares in which `$soonest` looks for what is near a point hold all of it."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 """What `$soonest` reads is bounded by what it asks of the database, whatever PostgreSQL makes of the statement: with the values
-or without, and whatever it believes of how many there are (issue 12)."""
+or without, and whatever it believes of how many there are."""
 
 from __future__ import annotations
 

@@ -39,10 +39,12 @@ class GatewaySettings(BaseSettings):
         description="answers to the entries of one batch together, bytes; the gateway's own entries after that are 413",
     )
     heavy_bytes_min: int = Field(
-        16 * 1024, description="bodies and answers from this size on are worked on in a process beside, bytes"
+        16 * 1024,
+        description="size from which bodies and answers are worked on in a second process beside the one that"
+        " answers, bytes",
     )
     heavy_waiting_max: int = Field(
-        16, description="large bodies and answers that may wait for that process before 503 `throttled`"
+        16, description="large bodies and answers that may wait for the second process before 503 `throttled`"
     )
     anonymous_requests_per_s: float = Field(
         30.0,
@@ -50,7 +52,10 @@ class GatewaySettings(BaseSettings):
         "header or for what no service is asked (definitions, terminology, the statement); 0: no limit",
     )
     anonymous_requests_burst: int = Field(
-        600, ge=1, description="such requests to one gateway process from one address at once"
+        600,
+        ge=1,
+        description="requests to one gateway process from one address at once, without an Authorization "
+        "header or for what no service is asked",
     )
     authorization_requests_per_s: float = Field(
         200.0,
@@ -58,7 +63,9 @@ class GatewaySettings(BaseSettings):
         "holds, after the burst (a Bundle: 1, and 1 each 16 KiB); 0: no limit",
     )
     authorization_requests_burst: int = Field(
-        2_000, ge=1, description="such requests to one gateway process from one address at once"
+        2_000,
+        ge=1,
+        description="requests to one gateway process from one address at once, with an Authorization header",
     )
     batch_parallel: int = Field(8, description="entries of one batch that are asked for at once")
     shutdown_grace_s: float = Field(10.0, description="time to drain after SIGTERM, seconds")

@@ -45,23 +45,24 @@ class NotificationsSettings(ServiceSettings):
     delivery_batch_rows_max: int = Field(
         40,
         ge=1,
-        description="the same while more is due than a sender claims: each time twice as many, up to this",
+        description="messages that one sender claims at a time while more is due than it claims: each time "
+        "twice as many, up to this",
     )
     delivery_lease_s: float = Field(
         480.0,
-        description="a message claimed longer ago may be claimed again: its sender is gone; seconds. See "
-        "SMTP_FINAL_TIMEOUT_S",
+        description="time after which a claimed message may be claimed again, because its sender is gone, "
+        "seconds; see SMTP_FINAL_TIMEOUT_S",
     )
     delivery_poll_s: float = Field(
         0.5, description="pause of a sender while what is due is in others' hands, seconds"
     )
     delivery_look_max_s: float = Field(
-        10.0, gt=0, description="longest pause of a sender between two looks for what is due, seconds"
+        10.0, gt=0, description="longest pause of a sender between two checks for due messages, seconds"
     )
     watch_interval_s: float = Field(
         30.0,
         gt=0,
-        description="pause between two looks of a worker at overdue messages and dead letters, seconds",
+        description="pause between two checks of a worker for overdue messages and dead letters, seconds",
     )
     delivery_attempts_max: int = Field(
         30,
@@ -73,7 +74,11 @@ class NotificationsSettings(ServiceSettings):
         description="how long a due message waits for an address and the directory's facts, seconds; for a contact that was "
         "never heard of, as long as it is of use",
     )
-    facts_retry_s: float = Field(2.0, description="pause between two looks for missing facts, seconds")
+    facts_retry_s: float = Field(
+        2.0,
+        description="pause between two checks for an address or facts of the directory that a due message "
+        "lacks, seconds",
+    )
 
     address_secret: str = Field(
         "",
@@ -86,7 +91,9 @@ class NotificationsSettings(ServiceSettings):
         description="messages in all to an address that a patient's account gave and nobody has confirmed",
     )
     unconfirmed_news_reserve: int = Field(
-        1, ge=0, description="how many of these are kept for moves and cancellations"
+        1,
+        ge=0,
+        description="messages, of UNCONFIRMED_MESSAGES_MAX, that are kept for moves and cancellations",
     )
     unconfirmed_count_days: int = Field(
         365,
@@ -97,7 +104,8 @@ class NotificationsSettings(ServiceSettings):
     address_refusal_days: int = Field(
         365,
         ge=1,
-        description="how long an address whose owner said “not me” gets nothing that no practice answers for, days",
+        description="days during which an address whose owner said “not me” receives only messages that a "
+        "practice vouches for",
     )
     messages_per_address_day_max: int = Field(
         20, ge=1, description="messages to one address in one day (UTC), confirmed or not"
@@ -137,7 +145,9 @@ class NotificationsSettings(ServiceSettings):
         description="codes and new links that one api process sends at once, each over a connection of its own",
     )
     note_sending_timeout_s: float = Field(
-        10.0, gt=0, description="longest that a caller waits for one of these to leave before 503, seconds"
+        10.0,
+        gt=0,
+        description="longest that a caller waits for a code or a new link to leave before 503, seconds",
     )
     link_tries_max: int = Field(
         5, ge=1, description="wrong answers to the link of a message, after which it works no more"
@@ -146,11 +156,15 @@ class NotificationsSettings(ServiceSettings):
         24.0, ge=0, description="how long the link of a message works after the visit has begun, hours"
     )
     link_token_s: float = Field(
-        1800.0, gt=0, le=3600, description="how long whoever has answered may move or cancel, seconds"
+        1800.0,
+        gt=0,
+        le=3600,
+        description="lifetime of the token that a correctly answered link gives, by which the person sees, "
+        "moves or cancels the one visit, seconds",
     )
 
     codes_kept_h: float = Field(
-        24.0, ge=24, description="ended codes, and when codes went to an address, are kept for, hours"
+        24.0, ge=24, description="how long ended codes are kept, and when codes went to an address, hours"
     )
     message_retention_days: int = Field(
         730, description="how long messages, their attempts and Communications are kept after the visit, days"
@@ -158,15 +172,16 @@ class NotificationsSettings(ServiceSettings):
     deleted_facts_kept_days: int = Field(
         30,
         ge=1,
-        description="how long what the directory said of who or what was deleted is kept for the last messages, days",
+        description="days for which names and addresses of deleted directory entries are kept, so that the "
+        "last messages can name them",
     )
     erasure_interval_s: float = Field(
-        5.0, gt=0, description="pause between two looks for people who can be forgotten, seconds"
+        5.0, gt=0, description="pause between two checks for people who can be forgotten, seconds"
     )
     erasure_forget_within_h: float = Field(
         24.0,
         gt=0,
-        description="somebody of whom nothing but their erasure is known any more is forgotten within, hours",
+        description="time within which somebody of whom only the erasure is known is forgotten too, hours",
     )
 
     @field_validator("reader_zone")

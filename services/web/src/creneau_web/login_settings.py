@@ -37,7 +37,8 @@ class LoginSettings(BaseSettings):
     login_published_kept_s: float = Field(
         3600.0,
         gt=0,
-        description="what a provider publishes (addresses, keys) is believed for, seconds; an unknown key asks again at once",
+        description="how long what a provider publishes (addresses, keys) is cached, seconds; an unknown key "
+        "asks again at once",
     )
     login_clock_skew_s: float = Field(
         30.0, ge=0, description="by how much a provider's clock may differ from ours, seconds"
@@ -45,16 +46,14 @@ class LoginSettings(BaseSettings):
     logout_token_lasts_s: float = Field(
         120.0,
         gt=0,
-        description="how old a provider's word that somebody has logged out there may be, seconds",
+        description="greatest age of a provider's notice that somebody has logged out there, seconds",
     )
 
     oidc_issuer: AnyHttpUrl | None = Field(
         None, description="issuer whose tokens the services accept; none: nobody can log in"
     )
-    oidc_client_id: str = Field(
-        "creneau-web", description="as which client the pages are known to OIDC_ISSUER"
-    )
-    oidc_client_secret: SecretStr = Field(SecretStr(""), description="that client's secret")
+    oidc_client_id: str = Field("creneau-web", description="client id by which OIDC_ISSUER knows the pages")
+    oidc_client_secret: SecretStr = Field(SecretStr(""), description="secret of OIDC_CLIENT_ID")
     oidc_level: str = Field(
         "",
         description="`acr` values that OIDC_ISSUER must vouch for, blank between several; `eidas1` takes higher ones too; "
@@ -64,16 +63,18 @@ class LoginSettings(BaseSettings):
     franceconnect_issuer: AnyHttpUrl | None = Field(
         None, description="FranceConnect, by the name in its discovery document"
     )
-    franceconnect_client_id: str = Field("", description="as which client the pages are known there")
-    franceconnect_client_secret: SecretStr = Field(SecretStr(""), description="that client's secret")
-    franceconnect_level: str = Field("eidas1", description="`acr` that it must vouch for at least")
+    franceconnect_client_id: str = Field("", description="client id by which FranceConnect knows the pages")
+    franceconnect_client_secret: SecretStr = Field(
+        SecretStr(""), description="secret of FRANCECONNECT_CLIENT_ID"
+    )
+    franceconnect_level: str = Field("eidas1", description="`acr` that FranceConnect must vouch for at least")
 
     psc_issuer: AnyHttpUrl | None = Field(
         None, description="Pro Santé Connect, by the name in its discovery document"
     )
-    psc_client_id: str = Field("", description="as which client the pages are known there")
-    psc_client_secret: SecretStr = Field(SecretStr(""), description="that client's secret")
-    psc_level: str = Field("eidas1", description="`acr` that it must vouch for at least")
+    psc_client_id: str = Field("", description="client id by which Pro Santé Connect knows the pages")
+    psc_client_secret: SecretStr = Field(SecretStr(""), description="secret of PSC_CLIENT_ID")
+    psc_level: str = Field("eidas1", description="`acr` that Pro Santé Connect must vouch for at least")
 
     @property
     def providers(self) -> tuple[ProviderName, ...]:

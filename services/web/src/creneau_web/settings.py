@@ -36,9 +36,11 @@ class WebSettings(LoginSettings):
     database_owner_url: PostgresDsn | None = Field(
         None, description="for `migrate`: the same database as its owner; none: DATABASE_URL's role owns it"
     )
-    database_pool_size: int = Field(10, description="connections that one process keeps at the most")
+    database_pool_size: int = Field(
+        10, description="connections to the database that one process keeps at the most"
+    )
     database_pool_wait_s: float = Field(
-        2.0, gt=0, description="longest that a page waits for one of them, seconds"
+        2.0, gt=0, description="longest that a page waits for a connection to the database, seconds"
     )
     database_statement_timeout_s: float = Field(
         10.0, description="longest that one statement may run, seconds"
@@ -57,10 +59,10 @@ class WebSettings(LoginSettings):
         description="the cookie travels over HTTPS only (or within this machine); off for tests over HTTP",
     )
     session_idle_min: float = Field(
-        30.0, gt=0, description="a session ends when nothing was asked for so long, minutes"
+        30.0, gt=0, description="time without a request after which a session ends, minutes"
     )
     session_max_h: float = Field(
-        12.0, gt=0, description="a session ends after so long whatever is done, hours"
+        12.0, gt=0, description="time after which a session ends whatever is done, hours"
     )
     session_sweep_s: float = Field(
         300.0, gt=0, description="pause between two removals of ended sessions, seconds"
@@ -69,18 +71,20 @@ class WebSettings(LoginSettings):
     results_cache_s: float = Field(
         10.0,
         ge=0,
-        description="who fits the words of a search is kept so long, seconds; when they are free is asked each time",
+        description="how long who fits the words of a search is kept, seconds; when they are free is asked "
+        "each time",
     )
     directory_cache_s: float = Field(
         60.0,
         ge=0,
-        description="what anybody may read of a professional and their place is kept so long, seconds",
+        description="how long what anybody may read of a professional and their place is kept, seconds",
     )
 
     close_visits_days: int = Field(
         6,
         ge=0,
-        description="who books again for the same speciality within so many days is asked whether to keep both; 0: nobody is",
+        description="days within which a second booking of the same speciality is asked about (keep both?); "
+        "0: never",
     )
 
     admission_looking_below: int = Field(
@@ -92,8 +96,8 @@ class WebSettings(LoginSettings):
     admission_finishing_below: int = Field(
         256,
         ge=1,
-        description="all others, and those of whoever holds a time, are made while fewer requests are in progress in one"
-        " process",
+        description="pages that do more than look, and every page of whoever holds a time, are made while "
+        "fewer requests are in progress in one process",
     )
     admission_wait_s: float = Field(
         2.0,
@@ -101,25 +105,32 @@ class WebSettings(LoginSettings):
         description="longest that a request waits to be let in, seconds; then it is asked to come back",
     )
     admission_waiting_max: int = Field(
-        128, ge=0, description="requests of either kind that wait so at once in one process"
+        128,
+        ge=0,
+        description="requests that wait to be let in at once in one process, of those who look and of those "
+        "who finish each",
     )
     admission_retry_s: int = Field(
-        10, ge=1, description="who was asked to come back does so after so long, to twice as long, seconds"
+        10,
+        ge=1,
+        description="shortest time after which whoever was asked to come back does so, seconds; the longest "
+        "is twice that",
     )
 
     sms_sender: Literal["off", "log"] = Field(
         "off",
-        description="the same as of notifications; off: the pages promise no message to whoever has a telephone alone",
+        description="SMS_SENDER of notifications; off: the pages promise no message to whoever has a "
+        "telephone alone",
     )
 
     contact_keys: str = Field(
         "",
-        description="the same as of the services; empty: the pages offer no code in the place of an account",
+        description="CONTACT_KEYS of the services; empty: the pages offer no code in the place of an account",
     )
     link_token_s: float = Field(
         1800.0,
         ge=60,
-        description="the same as of notifications: how long the pages say that a message's link opens its visit, seconds",
+        description="LINK_TOKEN_S of notifications: how long the pages say that a message's link opens its visit, seconds",
     )
 
     theme_folder: DirectoryPath | None = Field(
@@ -127,10 +138,12 @@ class WebSettings(LoginSettings):
         description="folder whose `templates/` and `static/` stand before the package's own: another header, footer, colours",
     )
     reports_keep_days: float = Field(
-        365.0, gt=0, description="what people report of a page is kept so long, days"
+        365.0, gt=0, description="how long what people report of a page is kept, days"
     )
     reports_per_hour_max: int = Field(
-        100, ge=1, description="reports that are taken in an hour, of everybody together; more are refused"
+        100,
+        ge=1,
+        description="reports of pages that are taken in an hour, of everybody together; more are refused",
     )
     reports_per_network_hour_max: int = Field(
         10,
@@ -163,12 +176,14 @@ class WebSettings(LoginSettings):
     appointment_kept_days: int = Field(
         730,
         ge=1,
-        description="the same as of booking: how long the pages say that past appointments are kept, days",
+        description="APPOINTMENT_KEPT_DAYS of booking: how long the pages say that past appointments are "
+        "kept, days",
     )
     audit_kept_days: int = Field(
         1064,
         ge=1,
-        description="the same as of the services: how long the pages say that the trail of accesses is kept, days",
+        description="AUDIT_KEPT_DAYS of the services: how long the pages say that the trail of accesses is "
+        "kept, days",
     )
     demonstration: bool = Field(
         False, description="the pages say on top that this is a demonstration with invented people"

@@ -41,5 +41,8 @@ class RetentionSettings(BaseSettings):
         1000, ge=1, description="rows that are removed in one transaction, at the most"
     )
     retention_pause_s: float = Field(
-        0.05, ge=0, description="pause between two such transactions, so that others get their turn, seconds"
+        0.05,
+        ge=0,
+        description="pause between two transactions that remove what is past keeping, so that others get "
+        "their turn, seconds",
     )

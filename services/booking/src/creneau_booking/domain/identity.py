@@ -73,7 +73,7 @@ def claims_fr_core(patient: Mapping[str, Any]) -> bool:
 
 def unverified_official_ins(patient: Mapping[str, Any]) -> int | None:
     """Index of an INS with use `official` though the identity's stated status is not validated (PROV, VIDE …): the
-    referential allows an INS for a validated identity only (french.md, check 6.7.14)."""
+    referential allows an INS for a validated identity only (docs/checklists.md, 6.7.14)."""
     if not is_stated_unverified(patient):
         return None
     return next(

@@ -23,7 +23,7 @@ class LoadSettings(BaseSettings):
         " more is taken for a truncated file, and nothing is written",
     )
     load_gone_free: int = Field(
-        20, ge=0, description="missing entries up to which the share does not matter (small files)"
+        20, ge=0, description="missing entries up to which LOAD_GONE_SHARE_MAX does not matter (small files)"
     )
     load_refused_share_max: float = Field(
         0.1,
@@ -35,5 +35,9 @@ class LoadSettings(BaseSettings):
     load_refusals_kept_max: int = Field(
         10_000, ge=0, description="refused lines of a load whose reasons are kept"
     )
-    load_line_bytes_max: int = Field(16_777_216, ge=1024, description="bytes of one line or record")
-    load_progress_s: float = Field(5, gt=0, description="seconds between two words on progress")
+    load_line_bytes_max: int = Field(
+        16_777_216, ge=1024, description="longest line or record of a file, bytes"
+    )
+    load_progress_s: float = Field(
+        5, gt=0, description="pause between two reports of a load's progress, seconds"
+    )

@@ -1,4 +1,4 @@
-"""FranceConnect v2: citizens, by their pivot identity (frontends.md, section 5).
+"""FranceConnect v2: citizens, by their pivot identity (FranceConnect's documentation for service providers).
 
 Userinfo is a JWT that it signs. Its access token is for its own userinfo. The level eidas1 is its default; eidas2 and
 eidas3 belong to FranceConnect+, which also encrypts, and is not spoken here.

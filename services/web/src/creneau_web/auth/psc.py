@@ -1,4 +1,4 @@
-"""Pro Santé Connect: professionals, by their national identifier (frontends.md, section 5)."""
+"""Pro Santé Connect: professionals, by their national identifier (`SubjectNameID`)."""
 
 from __future__ import annotations
 

@@ -43,14 +43,20 @@ class OpsSettings(BaseSettings):
     )
     ops_dependencies: str = Field(
         "",
-        description="what they stand on, `name=tcp://host:port` (a connection is made) or `name=http://…` (answers 200),"
-        " comma between several",
+        description="what the processes of OPS_PROCESSES stand on, `name=tcp://host:port` (a connection is "
+        "made) or `name=http://…` (answers 200), comma between several",
     )
-    ops_interval_s: float = Field(10.0, gt=0, description="pause between two looks at everything, seconds")
-    ops_timeout_s: float = Field(4.0, gt=0, description="longest that one answer to a look may take, seconds")
-    ops_kept_min: float = Field(15.0, gt=0, description="what was seen is kept in memory, minutes")
+    ops_interval_s: float = Field(
+        10.0, gt=0, description="pause between two checks of every process and dependency, seconds"
+    )
+    ops_timeout_s: float = Field(
+        4.0, gt=0, description="longest that a process or dependency may take to answer a check, seconds"
+    )
+    ops_kept_min: float = Field(
+        15.0, gt=0, description="how long the numbers of processes are kept in memory, minutes"
+    )
     ops_failures_min: int = Field(
-        2, ge=1, description="looks in a row without an answer after which a process or a dependency is away"
+        2, ge=1, description="checks in a row without an answer after which a process or a dependency is away"
     )
     ops_open: bool = Field(
         False,
@@ -63,7 +69,8 @@ class OpsSettings(BaseSettings):
     ops_requests_min: int = Field(
         20,
         ge=1,
-        description="answers of a function in five minutes from which on a share of them says something",
+        description="answers of a function in five minutes from which on a share of failed ones says "
+        "something",
     )
     ops_slow_s: float = Field(2.5, description="p95 of a function from which on it is bad, seconds")
     ops_messages_late_s: float = Field(
@@ -79,12 +86,12 @@ class OpsSettings(BaseSettings):
     ops_feed_silent_h: float = Field(
         24.0,
         gt=0,
-        description="software that has published agendas before and now nothing for so long is named, hours",
+        description="hours without a publication after which software that has published agendas is named",
     )
     rehearsal_interval_s: float = Field(
         40.0,
         gt=0,
-        description="pause between two rehearsed bookings, seconds: with a look at everything it is to be a minute",
+        description="pause between two rehearsed bookings, seconds: with OPS_INTERVAL_S it is to be a minute",
     )
 
     @property
@@ -110,20 +117,20 @@ class RehearsalSettings(BaseSettings):
     fhir_ca: FilePath | None = Field(
         None, description="file of the CA (PEM) of the entrance, where it is not one of the system's"
     )
-    oidc_issuer: str = Field("", description="issuer that gives the token for it, by client credentials")
+    oidc_issuer: str = Field("", description="issuer that gives the rehearsal's token, by client credentials")
     rehearsal_client_id: str = Field(
         "rehearsal",
         description="client that rehearses: role software, for the Organization creneau-rehearsal alone, with the scopes"
         " system/Slot.rs system/Appointment.cu",
     )
-    rehearsal_client_secret: SecretStr = Field(SecretStr(""), description="that client's secret")
+    rehearsal_client_secret: SecretStr = Field(SecretStr(""), description="secret of REHEARSAL_CLIENT_ID")
     rehearsal_interval_s: float = Field(
         40.0,
         gt=0,
-        description="pause between two rehearsed bookings, seconds: with a look at everything it is to be a minute",
+        description="pause between two rehearsed bookings, seconds: with OPS_INTERVAL_S it is to be a minute",
     )
     rehearsal_timeout_s: float = Field(
-        10.0, gt=0, description="longest that one step of it may take, seconds"
+        10.0, gt=0, description="longest that one step of a rehearsed booking may take, seconds"
     )
     shutdown_grace_s: float = Field(10.0, description="time to drain after SIGTERM, seconds")
     log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR")

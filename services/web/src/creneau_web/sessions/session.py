@@ -20,7 +20,7 @@ BY_LINK = "link"
 
 FORM_KEY_BYTES = 16
 KEY_BYTES = 24
-"""192 random bits in the cookie (OWASP asks for 64, frontends.md §5 for 128)"""
+"""192 random bits in the cookie (OWASP, Session Management, asks for 64)"""
 
 
 class Account(BaseModel):

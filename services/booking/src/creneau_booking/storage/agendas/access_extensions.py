@@ -154,7 +154,7 @@ _READERS: dict[str, tuple[str, Callable[[Resource], Any]]] = {
     AGE_LIMIT: ("age", _age),
     APPOINTMENTS_MAX: ("appointments_max", _most),
     CHANGE_DEADLINE: ("change_deadline", _duration),
-    # The same rules under the names of issue 12; the names above came first.
+    # The same rules under names that begin as those of all other rules of an agenda do; the names above came first.
     _OWN + "schedule-change-deadline": ("change_deadline", _duration),
     _OWN + "schedule-minimum-notice": ("minimum_notice", _duration),
     CONFIRMATION_REQUIRED: ("confirmation_required", _yes_or_no),

@@ -33,9 +33,10 @@ class EmailSettings(BaseSettings):
     smtp_timeout_s: float = Field(20.0, description="longest wait for one answer of the SMTP server, seconds")
     smtp_final_timeout_s: float = Field(
         120.0,
-        description="longest wait for its answer to a whole message, which is sent again without one, seconds; 7 × "
-        "SMTP_TIMEOUT_S (connecting, and the answers before it) + this must stay below three quarters of DELIVERY_LEASE_S, or "
-        "no sender starts",
+        description="longest wait for the SMTP server's answer to a whole message, which is sent again "
+        "without one, seconds; 7 × SMTP_TIMEOUT_S (connecting, and the answers before it) + "
+        "SMTP_FINAL_TIMEOUT_S must stay below three quarters of DELIVERY_LEASE_S, or no sender "
+        "starts",
     )
     mail_from: str = Field(
         "ne-pas-repondre@creneau.example",

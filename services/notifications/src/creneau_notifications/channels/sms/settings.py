@@ -15,5 +15,6 @@ class SmsSettings(BaseSettings):
 
     sms_sender: Literal["off", "log"] = Field(
         "off",
-        description="off: no text message is planned; log: they are planned and logged, not sent. The pages are told the same",
+        description="off: no text message is planned; log: text messages are planned and logged, not sent; "
+        "the pages need the same value",
     )

@@ -17,6 +17,7 @@ from creneau_booking.storage.slots import SlotStore
 from creneau_notifications.domain.contact import Contact
 from creneau_notifications.domain.visit import Fact
 from creneau_notifications.storage import facts, recipients
+from creneau_shared.clock import SystemClock
 from creneau_shared.fhir.storage.generic import GenericStore
 from creneau_shared.fhir.storage.store import WriteContext
 
@@ -208,7 +209,7 @@ async def fill(database: Callable[[str], str]) -> Agenda:
 
 async def _fill_directory(url: str) -> None:
     connection = await asyncpg.connect(url)
-    context = WriteContext(now=datetime.now(UTC))
+    context = WriteContext(now=SystemClock().now())
     async with connection.transaction():
         for name, make, count in (
             ("Practitioner", practitioner, PROFESSIONALS),
@@ -243,7 +244,7 @@ async def _fill_notifications(url: str) -> None:
 
 async def _fill_booking(url: str) -> list[Slot]:
     connection = await asyncpg.connect(url)
-    context = WriteContext(now=datetime.now(UTC))
+    context = WriteContext(now=SystemClock().now())
     patients = GenericStore("Patient", BASE)
     async with connection.transaction():
         for number in range(PATIENTS):

@@ -26,11 +26,16 @@ def shown(moment: datetime) -> str:
     return f"{moment.astimezone(PARIS):%Y-%m-%d %H:%M} (Europe/Paris)"
 
 
+def _in_milliseconds(moment: datetime) -> datetime:
+    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+
+
 class Clock(Protocol):
     """Tells the present instant."""
 
     def now(self) -> datetime:
-        """The present instant, in UTC, with its zone."""
+        """The present instant, in UTC, with its zone, in whole milliseconds: the precision of what a resource shows
+        (`meta.lastUpdated`), so that what is stored, what is shown and the place of a page link are one instant."""
         ...
 
 
@@ -38,7 +43,7 @@ class SystemClock:
     """The machine's clock."""
 
     def now(self) -> datetime:
-        return datetime.now(UTC)
+        return _in_milliseconds(datetime.now(UTC))
 
 
 class FixedClock:
@@ -50,7 +55,7 @@ class FixedClock:
         self.instant = instant.astimezone(UTC)
 
     def now(self) -> datetime:
-        return self.instant
+        return _in_milliseconds(self.instant)
 
     def advance(self, by: timedelta) -> None:
         self.instant += by

@@ -13,17 +13,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from creneau_shared.clock import Clock, FixedClock, SystemClock
 from creneau_shared.errors import BadRequest
+from creneau_shared.fhir.datatypes import instant_of
 from creneau_shared.fhir.rest.history import (
     CURSOR,
     OLDEST,
     Cursor,
     Place,
     asked_period,
+    history_entry,
     one_page,
     page_links,
 )
 from creneau_shared.fhir.search.dates import EARLIEST, LATEST
+from creneau_shared.fhir.storage.generic import instant
+from creneau_shared.fhir.storage.store import Stored
 
 MOMENTS = [datetime(2026, 3, 2, tzinfo=UTC) + timedelta(milliseconds=n) for n in range(2)]
 URL = "https://creneau.test/fhir/_history"
@@ -115,6 +120,20 @@ def test_links_lead_through_all_pages_and_back(count: int) -> None:
     back, at_the_begin = _walked("previous", [*asked, (CURSOR, Cursor(OLDEST, True).encode())], count)
     assert sorted(back, reverse=True) == newest_first, "the last page is where it goes back from"
     assert "previous" not in at_the_begin
+
+
+@pytest.mark.parametrize("microsecond", [0, 123_000, 123_456])
+def test_an_entry_says_its_place_as_exactly_as_it_is_stored(microsecond: int) -> None:
+    """The gateway's page links are made of it: a place before the version's own would pass over those of one moment."""
+    place = Place(MOMENTS[0].replace(microsecond=microsecond), "Slot", "c", 2)
+    response = history_entry(Stored("Slot", "c", 2, place.last_updated, b"{}"), URL).response
+    assert response is not None
+    assert datetime.fromisoformat(response["lastModified"]) == place.last_updated
+
+
+@pytest.mark.parametrize("clock", [SystemClock(), FixedClock(MOMENTS[0].replace(microsecond=123_456))])
+def test_a_clock_tells_what_a_resource_can_show(clock: Clock) -> None:
+    assert all(instant_of(instant(now)) == now for now in (clock.now() for _ in range(20)))
 
 
 PERIODS = {

@@ -14,6 +14,7 @@ import asyncpg
 import httpx
 from deploy.local.tokens import SCOPES
 
+from creneau_shared.clock import SystemClock
 from creneau_shared.fhir.storage.generic import GenericStore, owned_by
 from creneau_shared.fhir.storage.store import WriteContext
 from creneau_shared.security.memberships import DELEGATIONS, MAY
@@ -341,7 +342,7 @@ class World:
                     }
                 )
                 belonging = [*owned_by([practice.id]), *([f"{SHARED}{self[person].id}"] if shared else [])]
-                context = WriteContext(now=datetime.now(UTC))
+                context = WriteContext(now=SystemClock().now())
                 stored = await store.create(connection, context, resource, belonging=belonging)
                 self._keep(
                     name,

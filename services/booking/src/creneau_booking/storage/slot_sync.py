@@ -32,7 +32,7 @@ from creneau_booking.storage.slots_together import (
     keys_of_kinds,
 )
 from creneau_shared.database.pool import Connection
-from creneau_shared.fhir.storage.generic import owned_by, require_owned, to_milliseconds
+from creneau_shared.fhir.storage.generic import owned_by, require_owned
 from creneau_shared.fhir.storage.store import WriteContext
 from creneau_shared.ids import new_uuid
 
@@ -315,7 +315,7 @@ async def _write(
     rows: Sequence[Record],
     found: Difference,
 ) -> None:
-    now = to_milliseconds(context.now)
+    now = context.now
     changed = [_changed(agenda, sent[index], rows[at], now) for at, index in found.updated]
     fresh = await _fresh(connection, context, agenda, [sent[index] for index in found.created], now)
     if not changed and not fresh:

@@ -37,7 +37,7 @@ from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.datatypes import instant_of
 from creneau_shared.fhir.json import loads
 from creneau_shared.fhir.search.sql import Arguments
-from creneau_shared.fhir.storage.generic import require_owned, to_milliseconds
+from creneau_shared.fhir.storage.generic import require_owned
 from creneau_shared.fhir.storage.history_sql import VersionRows, history_statement, total_statement
 from creneau_shared.fhir.storage.store import HistoryQuery, Resource, Stored, Write, WriteContext
 from creneau_shared.ids import new_id
@@ -280,7 +280,7 @@ class SlotStore:
             return await self._insert(connection, context, resource, current.id, version, rivals=True)
         key = slot_key(current.id)
         await self._refuse_if_taken(connection, current.id, key, resource)
-        now = max(to_milliseconds(context.now), current.last_updated)
+        now = max(context.now, current.last_updated)
         row, kind = take_apart(resource, current.id, self._base_url)
         await self._require_room_beside(connection, current, kind)
         keys = await self._keys(connection, context, kind, row.end - row.start)
@@ -316,7 +316,7 @@ class SlotStore:
     async def delete(self, connection: Connection, context: WriteContext, current: Stored) -> Stored:
         key = slot_key(current.id)
         await self._refuse_if_taken(connection, current.id, key, None)
-        now = max(to_milliseconds(context.now), current.last_updated)
+        now = max(context.now, current.last_updated)
         await connection.execute(
             _REMOVE,
             key,
@@ -337,7 +337,7 @@ class SlotStore:
         rivals: bool = False,
     ) -> Stored:
         """`rivals`: somebody else may be making a slot of this id."""
-        now = to_milliseconds(context.now)
+        now = context.now
         row, kind = take_apart(resource, id_, self._base_url)
         # `id` alone is not unique across agendas and months, so rivals with one id wait for each other here, before the
         # statement that looks whether there is one.

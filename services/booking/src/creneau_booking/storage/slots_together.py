@@ -41,7 +41,7 @@ from creneau_shared.database.pool import Connection
 from creneau_shared.errors import CreneauError
 from creneau_shared.fhir.json import dumps
 from creneau_shared.fhir.search.sql import Arguments
-from creneau_shared.fhir.storage.generic import require_owned, to_milliseconds
+from creneau_shared.fhir.storage.generic import require_owned
 from creneau_shared.fhir.storage.store import Stored, Write, WriteContext
 from creneau_shared.refusal import Refusal
 
@@ -225,7 +225,7 @@ async def _acceptable(
     unused = await _claim(
         connection, [slot for slot in named if slot.row.id not in found and slot.write.may_create]
     )
-    moment = to_milliseconds(slots[0].write.context.now)  # all are of one request
+    moment = slots[0].write.context.now  # all are of one request
     accepted = []
     for slot in slots:
         agenda = agendas.get(slot.kind.schedule_id)

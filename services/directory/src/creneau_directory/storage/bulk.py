@@ -17,7 +17,7 @@ from creneau_shared.fhir.json import dumps
 from creneau_shared.fhir.search.index import IndexEntries, index_resource
 from creneau_shared.fhir.search.layout import table_name
 from creneau_shared.fhir.search.registry import storage_needs
-from creneau_shared.fhir.storage.generic import stamp, to_milliseconds
+from creneau_shared.fhir.storage.generic import stamp
 from creneau_shared.fhir.storage.many import ManyStore, Version
 from creneau_shared.fhir.storage.store import Resource, Stored, WriteContext
 
@@ -67,7 +67,7 @@ class BulkStore(ManyStore):
         def lines() -> Iterator[str]:
             """Yields lines while they are sent, so that the server writes earlier ones at the same time."""
             for version, key in zip(versions, keys, strict=True):
-                one, entries = self._new(version, to_milliseconds(context.now))
+                one, entries = self._new(version, context.now)
                 stored.append(one)
                 for kind, records in sides.items():
                     records += [(key, *entry) for entry in getattr(entries, f"{kind}s")]

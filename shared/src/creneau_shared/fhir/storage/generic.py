@@ -34,11 +34,6 @@ def instant(moment: datetime) -> str:
     return moment.isoformat(timespec="milliseconds")[:23] + "Z"  # three times as quick as strftime
 
 
-def to_milliseconds(moment: datetime) -> datetime:
-    """The instant with the precision of `meta.lastUpdated`, so that a search by it finds what it shows."""
-    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
-
-
 def stamp(resource: Resource, id_: str, version: int, now: datetime) -> Resource:
     """The resource with the id, version and time that the server gives; type, id and meta stand first."""
     meta = {
@@ -217,7 +212,7 @@ class GenericStore:
         *,
         rivals: bool,
     ) -> Stored:
-        now = to_milliseconds(context.now)
+        now = context.now
         resource = await self.as_known(connection, context, resource)
         stored_resource = stamp(resource, resource["id"], 1, now)
         stored = Stored(self.resource_type, stored_resource["id"], 1, now, dumps(stored_resource))
@@ -247,7 +242,7 @@ class GenericStore:
     ) -> Stored:
         """`belonging`: the internal terms, if the caller knows them already; with `keeping`, they are added to those that
         say whose it is now."""
-        now = max(to_milliseconds(context.now), current.last_updated)
+        now = max(context.now, current.last_updated)
         resource = await self.as_known(connection, context, resource)
         stored_resource = stamp(resource, current.id, current.version + 1, now)
         stored = Stored(self.resource_type, current.id, current.version + 1, now, dumps(stored_resource))
@@ -265,7 +260,7 @@ class GenericStore:
         return stored
 
     async def delete(self, connection: Connection, context: WriteContext, current: Stored) -> Stored:
-        now = max(to_milliseconds(context.now), current.last_updated)
+        now = max(context.now, current.last_updated)
         stored = Stored(self.resource_type, current.id, current.version + 1, now, None)
         await self._write_version(connection, self._delete_ctes, current, stored, NOTHING)
         await self._changed(connection, context, "delete", stored, None)
@@ -293,7 +288,7 @@ class GenericStore:
 
         Nothing is kept but that the id has been used. The caller decides who is told.
         """
-        now = max(to_milliseconds(context.now), current.last_updated)
+        now = max(context.now, current.last_updated)
         stored = Stored(self.resource_type, current.id, current.version + 1, now, None)
         await self._overwrite(connection, stored, NOTHING)
         await connection.execute(
@@ -359,7 +354,7 @@ class GenericStore:
         after = change(before)
         if after == before:
             return current
-        now = max(to_milliseconds(context.now), current.last_updated)
+        now = max(context.now, current.last_updated)
         resource = stamp(after, current.id, current.version + 1, now)
         stored = Stored(self.resource_type, current.id, current.version + 1, now, dumps(resource))
         entries = index_resource(self.resource_type, resource, base_url=self._base_url)

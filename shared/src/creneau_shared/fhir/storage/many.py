@@ -10,7 +10,7 @@ from typing import Any
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.json import dumps
 from creneau_shared.fhir.search.index import IndexEntries
-from creneau_shared.fhir.storage.generic import GenericStore, compartment, stamp, to_milliseconds
+from creneau_shared.fhir.storage.generic import GenericStore, compartment, stamp
 from creneau_shared.fhir.storage.store import Resource, Stored, WriteContext
 
 _BETWEEN = "\x1e"
@@ -43,7 +43,7 @@ class ManyStore(GenericStore):
         self, connection: Connection, context: WriteContext, versions: Sequence[Version]
     ) -> None:
         """Stores these resources, whose ids nobody has used."""
-        now = to_milliseconds(context.now)
+        now = context.now
         await self._write(connection, self._insert_many, [(version, 1, now) for version in versions])
 
     async def put_many(
@@ -51,7 +51,7 @@ class ManyStore(GenericStore):
     ) -> None:
         """Store each of these as the current version of its id, whether or not there was one."""
         current = await self.lock_many(connection, [version.resource["id"] for version in versions])
-        now = to_milliseconds(context.now)
+        now = context.now
         known = [
             (version, before.version + 1, max(now, before.last_updated))
             for version in versions

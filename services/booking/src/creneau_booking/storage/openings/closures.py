@@ -11,7 +11,6 @@ from creneau_booking.storage.freed import note_freed
 from creneau_booking.storage.openings.saying import SAY
 from creneau_booking.storage.slot_rows import SUPERSEDE, SUPERSEDED
 from creneau_shared.database.pool import Connection
-from creneau_shared.fhir.storage.generic import to_milliseconds
 from creneau_shared.ids import new_uuid
 
 _CLOSE = """
@@ -78,7 +77,7 @@ async def close(
     within, blocked = (key, *period, period[0] - SLOT_LENGTH_MAX), 0
     # A slot that somebody else had locked may be booked in part meanwhile: its rest is a new slot, not looked at yet.
     while await connection.fetchval(_ANY_LEFT, *within):
-        blocked += await connection.fetchval(_BLOCK, *within, to_milliseconds(now))
+        blocked += await connection.fetchval(_BLOCK, *within, now)
     return blocked
 
 
@@ -92,9 +91,8 @@ async def reopen(
     back = await connection.fetch(_CLOSED_NO_MORE, key, now)
     if back:
         ids, starts = [row["id"] for row in back], [row["start"] for row in back]
-        moment = to_milliseconds(now)
-        await connection.execute(SAY, key, ids, starts, "free", moment)
-        await rejudge(connection, [key], moment)
+        await connection.execute(SAY, key, ids, starts, "free", now)
+        await rejudge(connection, [key], now)
         note_freed(connection, list(zip(ids, starts, strict=True)), now)
     return len(rows)
 

@@ -39,7 +39,6 @@ from creneau_shared.database.closing import announce
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.datatypes import parse_interval
 from creneau_shared.fhir.json import loads
-from creneau_shared.fhir.storage.generic import to_milliseconds
 from creneau_shared.fhir.storage.store import Resource
 from creneau_shared.ids import new_uuid
 
@@ -304,18 +303,17 @@ class OpeningStore:
                 # Given back during the wait: left for the next time, rather than locked out of turn.
                 everything = False
                 change = compared([s._replace(generated=False) if s.id in others else s for s in there])
-        moment = to_milliseconds(now)
         if change.vanish:
-            await connection.execute(_REMOVE, key, *_places(change.vanish), moment)
+            await connection.execute(_REMOVE, key, *_places(change.vanish), now)
         if change.withdrawn:
-            await connection.execute(SAY, key, *_places(change.withdrawn), "busy-unavailable", moment)
+            await connection.execute(SAY, key, *_places(change.withdrawn), "busy-unavailable", now)
         if change.reopened:
-            await connection.execute(SAY, key, *_places(change.reopened), "free", moment)
-            await rejudge(connection, [key], moment)
+            await connection.execute(SAY, key, *_places(change.reopened), "free", now)
+            await rejudge(connection, [key], now)
             note_freed(connection, [(UUID(s.id), utc(s.start)) for s in change.reopened], now)
         appear = change.appear[: self._limits.at_once_max]
         if appear:
-            await self._insert(connection, key, plan, appear, moment)
+            await self._insert(connection, key, plan, appear, now)
         everything = everything and len(appear) == len(change.appear)
         return Made(len(appear), len(change.vanish), everything)
 

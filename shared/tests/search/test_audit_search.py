@@ -18,6 +18,7 @@ from creneau_shared.fhir.audit import audit_table
 from creneau_shared.fhir.search.execute import search
 from creneau_shared.fhir.search.pages import compile_matches
 from creneau_shared.fhir.search.parse import parse_search
+from creneau_shared.fhir.search.registry import parameters_of
 from creneau_shared.fhir.search.sql import EVERYTHING, Catalog, RowPlace, Statement
 from creneau_shared.fhir.storage.audit_events import AuditEventTable
 
@@ -56,12 +57,17 @@ async def trail(postgres_server: Any) -> AsyncIterator[asyncpg.Connection]:
     await connection.close()
 
 
-async def numbers(connection: asyncpg.Connection, query: str) -> list[int]:
-    """The rows that are found, by their number."""
+async def events(connection: asyncpg.Connection, query: str) -> list[dict[str, Any]]:
+    """The AuditEvents that are found."""
     request = parse_search("AuditEvent", pairs(query), known_types=KNOWN_TYPES, now=NOW)
     result = await search(connection, CATALOG, request, cursor_codec=CODEC)
-    events = [orjson.loads(row.content) for row in result.matches]
-    return sorted(int(event["entity"][0]["detail"][0]["valueString"][4:]) for event in events)
+    return [orjson.loads(row.content) for row in result.matches]
+
+
+async def numbers(connection: asyncpg.Connection, query: str) -> list[int]:
+    """The rows that are found, by their number."""
+    found = await events(connection, query)
+    return sorted(int(event["entity"][0]["detail"][0]["valueString"][4:]) for event in found)
 
 
 @pytest.mark.parametrize(
@@ -85,6 +91,67 @@ async def numbers(connection: asyncpg.Connection, query: str) -> list[int]:
 async def test_terms_and_filters(trail: asyncpg.Connection, query: str, expected: list[int]) -> None:
     """By whom, about whom, about what; nobody has written anything in a trail that words could be looked for in."""
     assert await numbers(trail, query) == expected
+
+
+async def test_what_an_event_shows_is_found(trail: asyncpg.Connection) -> None:
+    """Each code and reference that is served, by the parameter of its element, for an event of every kind of agent and
+    entity."""
+    columns = {
+        "action": "R", "interaction": "operation", "asked": "GET Appointment/$find", "agent": "shown", "role": "user",
+        "who": "Patient/mother", "represented": "Patient/child", "resource_type": "Slot", "correlation_id": "corr0",
+        "terms": [
+            "altid=shown", "agent=Organization/house", "entity=Appointment/a", "entity=Patient/child",
+            "patient=Patient/child", "patient=Patient/of-the-appointment",
+        ],
+    }  # fmt: skip
+    places = ", ".join(f"${n}" for n in range(1, len(columns) + 1))
+    inserted = trail.transaction()
+    await inserted.start()
+    try:
+        await trail.execute(
+            f"INSERT INTO audit (id, recorded, {', '.join(columns)})"
+            f" VALUES (gen_random_uuid(), '2026-05-05Z', {places})",
+            *columns.values(),
+        )
+        event = (await events(trail, "altid=shown"))[0]
+        sought = list(_shown(event))
+        assert {name for name, _ in sought} == {n for n in parameters_of("AuditEvent") if n[0] != "_"}
+        for name, value in sought:
+            assert await numbers(trail, f"altid=shown&{name}={value}") == [0], (name, value)
+            assert await numbers(trail, f"altid=shown&{name}:missing=true") == [], name
+        for other in (
+            "entity=Patient/mother",
+            "agent=Patient/stranger",
+            "entity-type=Device",
+            "entity-role=2",
+        ):
+            assert await numbers(trail, f"altid=shown&{other}") == [], other
+    finally:
+        await inserted.rollback()
+
+
+def _shown(event: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yields what the event shows, as the value of a search parameter (R4 AuditEvent)."""
+
+    def tokens(coding: dict[str, str]) -> tuple[str, str]:
+        return coding["code"], f"{coding['system']}|{coding['code']}"
+
+    yield from ((name, event[name]) for name in ("action", "outcome"))
+    yield "date", event["recorded"]
+    for name, coding in (("type", event["type"]), *(("subtype", coding) for coding in event["subtype"])):
+        yield from ((name, token) for token in tokens(coding))
+    for agent in event["agent"]:
+        yield from (("agent-role", token) for token in tokens(agent["role"][0]["coding"][0]))
+        yield "agent", agent["who"]["reference"]
+        if "altId" in agent:
+            yield "altid", agent["altId"]
+    for entity in event["entity"]:
+        yield from (("entity-type", token) for token in tokens(entity["type"]))
+        if "role" in entity:
+            yield from (("entity-role", token) for token in tokens(entity["role"]))
+            yield "patient", entity["what"]["reference"]
+        if "what" in entity:
+            yield "entity", entity["what"]["reference"]
 
 
 PLANNED = [

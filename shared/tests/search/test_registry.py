@@ -52,8 +52,7 @@ def test_every_standard_parameter_as_published() -> None:
          "based-on category encounter identifier instantiates-canonical instantiates-uri medium part-of patient "
          "received recipient sender sent status subject"),
         ("AuditEvent",
-         "action address agent agent-name agent-role altid date entity entity-name entity-role entity-type outcome "
-         "patient policy site source subtype type"),
+         "action agent agent-role altid date entity entity-role entity-type outcome patient subtype type"),
         ("Provenance",
          "agent agent-role agent-type entity location patient recorded signature-type target when"),
     ],

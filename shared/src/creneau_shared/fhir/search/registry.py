@@ -485,6 +485,8 @@ def _communication(base: _Base) -> None:
 
 
 def _audit_event(base: _Base) -> None:
+    """Those of R4 by which everything that an event shows is found. It has no address, site, policy or name of an entity;
+    names of agents are looked up when it is read, and its source is a name without a reference."""
     base.codes(
         action=("action", "http://hl7.org/fhir/audit-event-action"),
         outcome=("outcome", "http://hl7.org/fhir/audit-event-outcome"),
@@ -494,16 +496,13 @@ def _audit_event(base: _Base) -> None:
         altid="agent.altId",
         entity_role="entity.role",
         entity_type="entity.type",
-        site="source.site",
         subtype="subtype",
         type="type",
     )
-    base.strings(address="agent.network.address", agent_name="agent.name", entity_name="entity.name")
     base.add("date", "date", "AuditEvent.recorded", instant=True)
     base.references(
         agent=("agent.who", _AGENTS),
         entity=("entity.what", (ANY_TYPE,)),
-        source=("source.observer", _AGENTS),
     )
     base.add(
         "reference",
@@ -512,7 +511,6 @@ def _audit_event(base: _Base) -> None:
         "AuditEvent.entity.what.where(resolve() is Patient)",
         targets=("Patient",),
     )
-    base.add("uri", "policy", "AuditEvent.agent.policy")
 
 
 def _provenance(base: _Base) -> None:

@@ -60,8 +60,11 @@ _CODES = {
     "type": (("'rest'", EVENT_TYPES),),
 }
 """Token parameters that every row answers: SQL expressions, none NULL, and their systems; sorted by the first of them."""
-_REFERENCES = {"agent": AGENT, "entity": ENTITY, "patient": "patient="}
-"""Reference parameter → the beginning of the terms that answer it."""
+_REFERENCES = {"agent": (AGENT,), "entity": (ENTITY, "patient="), "patient": ("patient=",)}
+"""Reference parameter → the beginnings of the terms that answer it: a Patient whose data came with something else stands as
+such alone, and is shown as an entity."""
+_PATIENT_AGENTS = ("who", "represented")
+"""Columns of agents that have no term if they are Patients."""
 _INSTANTS = ("date", "_lastUpdated")
 _UUID_PATTERN = "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
 
@@ -260,19 +263,22 @@ class AuditEventTable:
         return f"NOT ({found})" if clause.modifier == "not" else found
 
     def refers_to(self, parameter: SearchParameter, selection: Selection, alias: str) -> str:
-        start = _REFERENCES.get(parameter.name)
-        if start is None:
-            return "false"
         target = selection.table
-        term = f"{literal(f'{start}{target.resource_type}/')} || {target.columns(selection.alias).id}"
-        return f"{alias}.terms && ARRAY({selection.select(term)})::text[]"
+        id_, kind = target.columns(selection.alias).id, target.resource_type
+        terms = (f"{literal(f'{start}{kind}/')} || {id_}" for start in _REFERENCES.get(parameter.name, ()))
+        ways = [f"{alias}.terms && ARRAY({selection.select(term)})::text[]" for term in terms]
+        if parameter.name == "agent" and kind == "Patient":
+            patients = selection.select(f"'Patient/' || {id_}")
+            ways += [f"{alias}.{column} IN ({patients})" for column in _PATIENT_AGENTS]
+        return any_of(ways)
 
     def referred_ids(self, parameter: SearchParameter, target_type: str, selection: Selection) -> str:
-        start = f"{_REFERENCES.get(parameter.name, '=')}{target_type}/"
-        terms = selection.select("t.term", f"unnest({selection.alias}.terms) AS t (term)")
+        named = selection.select(
+            "n.reference", f"({_named(parameter.name, selection.alias)}) AS n (reference)"
+        )
         return (
-            f"SELECT substr(named.term, {len(start) + 1}) FROM ({terms}) AS named (term)"
-            f" WHERE starts_with(named.term, {literal(start)})"
+            f"SELECT split_part(named.reference, '/', 2) FROM ({named}) AS named (reference)"
+            f" WHERE starts_with(named.reference, {literal(f'{target_type}/')})"
         )
 
     def has_id(self, ids: str, alias: str) -> str:
@@ -284,11 +290,11 @@ class AuditEventTable:
         return f"{alias}.terms && {arguments.add(list(terms), 'text[]')}"
 
     def references(self, parameters: Iterable[SearchParameter], alias: str) -> str:
-        starts = [literal(_REFERENCES[p.name]) for p in parameters if p.name in _REFERENCES]
-        if not starts:
-            return "ARRAY[]::text[]"
-        wanted = any_of(f"starts_with(t.term, {start})" for start in starts)
-        return f"ARRAY(SELECT t.term FROM unnest({alias}.terms) AS t (term) WHERE {wanted})"
+        terms = [
+            f"SELECT {literal(f'{p.name}=')} || n.reference FROM ({_named(p.name, alias)}) AS n (reference)"
+            for p in parameters
+        ]
+        return f"ARRAY({' UNION ALL '.join(terms)})" if terms else "ARRAY[]::text[]"
 
     def sort_value(self, key: SortKey, alias: str, arguments: Arguments) -> SortValue:
         if key.parameter.name in _INSTANTS:
@@ -313,11 +319,12 @@ def _missing(clause: Clause, alias: str) -> str:
         return "true"
     name = clause.parameter.name
     present = "false"
-    if name in _CODES or name in _INSTANTS or name in ("_id", "agent", "source"):
+    if name in _CODES or name in _INSTANTS or name in ("_id", "agent"):
         present = "true"
+    elif name == "entity-role":
+        present = f"cardinality({_entity_roles(alias)}) > 0"
     elif name in _REFERENCES:
-        start = literal(_REFERENCES[name])
-        present = f"EXISTS (SELECT FROM unnest({alias}.terms) AS t (term) WHERE starts_with(t.term, {start}))"
+        present = f"EXISTS ({_named(name, alias)})"
     return f"NOT {present}" if True in wanted else present
 
 
@@ -330,8 +337,14 @@ def _matches(clause: Clause, alias: str, arguments: Arguments) -> str:
         return f"{alias}.id = ANY({arguments.add(ids, 'uuid[]')})"
     if name in _REFERENCES and clause.modifier != "identifier":
         references = [r for v in clause.values if isinstance(v, ReferenceValue) for r in v.references]
-        named = [f"{_REFERENCES[name]}{reference.partition('/_history/')[0]}" for reference in references]
-        return f"{alias}.terms && {arguments.add(named, 'text[]')}"
+        named = [reference.partition("/_history/")[0] for reference in references]
+        terms = [f"{start}{reference}" for start in _REFERENCES[name] for reference in named]
+        ways = [f"{alias}.terms && {arguments.add(terms, 'text[]')}"]
+        patients = [reference for reference in named if reference.startswith("Patient/")]
+        if name == "agent" and patients:
+            those = arguments.add(patients, "text[]")
+            ways += [f"coalesce({alias}.{column} = ANY({those}), false)" for column in _PATIENT_AGENTS]
+        return any_of(ways)
     if (name == "agent" and clause.modifier == "identifier") or (name == "altid" and clause.modifier is None):
         # An agent's identifier has the issuer as its system, and the subject as its value.
         subjects = [
@@ -344,12 +357,60 @@ def _matches(clause: Clause, alias: str, arguments: Arguments) -> str:
             if issuers and name == "agent"
             else found
         )
-    if name in _CODES and clause.modifier in (None, "not"):
-        return any_of(
-            _bears(expression.format(a=alias), [v for v in tokens if v.system in (None, system)], arguments)
-            for expression, system in _CODES[name]
-        )
-    return "false"
+    if clause.modifier not in (None, "not"):
+        return "false"
+    ways = [
+        _bears(expression.format(a=alias), [v for v in tokens if v.system in (None, system)], arguments)
+        for expression, system in _CODES.get(name, ())
+    ]
+    if name in _FURTHER:
+        codes, system = _FURTHER[name]
+        ways.append(_bear(codes(alias), [v for v in tokens if v.system in (None, system)], arguments))
+    return any_of(ways)
+
+
+def _named(parameter: str, alias: str) -> str:
+    """SELECT of the references (`Type/id`) that the event shows in the elements of a reference parameter, each once."""
+    wanted = any_of(f"starts_with(t.term, {literal(start)})" for start in _REFERENCES.get(parameter, ()))
+    parts = [f"SELECT split_part(t.term, '=', 2) FROM unnest({alias}.terms) AS t (term) WHERE {wanted}"]
+    if parameter == "agent":
+        parts += [f"SELECT {alias}.{c} WHERE {alias}.{c} IS NOT NULL" for c in _PATIENT_AGENTS]
+    return " UNION ".join(parts)
+
+
+def _further_agent_roles(alias: str) -> str:
+    """SQL (text[]): the roles of the agents beside the requestor."""
+    agents = f"({_named('agent', alias)}) AS n (reference)"
+    return (
+        f"array_remove(ARRAY[CASE WHEN {alias}.represented IS NOT NULL THEN 'represented' END, CASE WHEN EXISTS"
+        f" (SELECT FROM {agents} WHERE starts_with(n.reference, 'Organization/')) THEN 'practice' END], NULL)"
+    )
+
+
+def _entity_roles(alias: str) -> str:
+    """SQL (text[]): the roles of the entities. Patients alone have one."""
+    entities = f"({_named('entity', alias)}) AS n (reference)"
+    return f"ARRAY(SELECT '1' FROM {entities} WHERE starts_with(n.reference, 'Patient/') LIMIT 1)"
+
+
+def _further_entity_types(alias: str) -> str:
+    """SQL (text[]): the types of the entities that are named, the first of which is shown even if it is not."""
+    return f"ARRAY(SELECT split_part(n.reference, '/', 1) FROM ({_named('entity', alias)}) AS n (reference))"
+
+
+_FURTHER: Mapping[str, tuple[Callable[[str], str], str]] = {
+    "agent-role": (_further_agent_roles, ROLES),
+    "entity-role": (_entity_roles, OBJECT_ROLES),
+    "entity-type": (_further_entity_types, RESOURCE_TYPES),
+}
+"""Token parameters that an event answers by several codes: SQL of them (text[], by the row's alias), and their system."""
+
+
+def _bear(expression: str, tokens: Sequence[TokenValue], arguments: Arguments) -> str:
+    """Condition: one of the codes is one of these; any, where one names the system alone."""
+    if any(not value.code for value in tokens):
+        return f"cardinality({expression}) > 0"
+    return f"{expression} && {arguments.add([value.code for value in tokens], 'text[]')}"
 
 
 def _bears(expression: str, tokens: Sequence[TokenValue], arguments: Arguments) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from base64 import b64decode
 from typing import Any
 
 import httpx
@@ -14,6 +15,7 @@ from creneau_gateway.app import create_app
 from creneau_shared.clock import FixedClock
 
 from .conftest import BASE, FHIR, NOW, Asked, Services, bundle, match, outcome, settings
+from .test_record import keep
 
 
 def get(url: str, **request: str) -> dict[str, Any]:
@@ -210,6 +212,36 @@ async def test_what_one_service_has_done_is_told_though_another_hangs(services: 
     for late in (location, metadata):
         assert late["response"]["status"] == "503"
         assert late["response"]["outcome"]["issue"][0]["code"] == "timeout"
+
+
+async def test_a_person_s_record_is_whole_in_a_batch_too(
+    services: Services, client: httpx.AsyncClient
+) -> None:
+    """Also where all entries are of one service, as when a client makes one Bundle of its reads."""
+    keep(services)
+    services.says["booking", "/fhir"] = says_who
+    answer = await post(client, get("Patient/p/$everything"), get("Patient/p/$archive"), get("Patient/p"))
+    everything, archive, patient = answer.json()["entry"]
+    assert patient["resource"]["id"] == "Patient/p"
+    (following,) = (ln["url"] for ln in everything["resource"]["link"] if ln["relation"] == "next")
+    page = (await client.get(following.removeprefix(BASE))).json()
+    assert [entry["resource"]["id"] for entry in page["entry"]] == ["m"]
+    assert archive["resource"]["resourceType"] == "Binary"
+    assert archive["resource"]["contentType"] == "application/zip"
+    assert b64decode(archive["resource"]["data"]).startswith(b"PK")
+
+
+@pytest.mark.parametrize(
+    "url", ["Patient/1/$everything", "Patient/1/$archive", "AuditEvent?patient=1", "metadata", "?_type=Slot"]
+)
+async def test_what_the_base_puts_together_is_in_no_transaction(
+    services: Services, client: httpx.AsyncClient, url: str
+) -> None:
+    answer = await post(client, get("Slot/1"), get(url), kind="transaction")
+    (issue,) = answer.json()["issue"]
+    assert (answer.status_code, issue["code"]) == (400, "not-supported")
+    assert issue["expression"] == ["Bundle.entry[1].request.url"]
+    assert services.asked == []
 
 
 @pytest.mark.parametrize("url", ["/", "?", "#", BASE])

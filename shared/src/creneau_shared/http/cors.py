@@ -3,18 +3,23 @@ so any origin may be allowed without giving it anybody's session."""
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from creneau_shared.correlation import Headers
 
 _EXPOSED = (
     b"ETag, Location, Content-Location, Last-Modified, Expires, Preference-Applied, Retry-After, X-Progress,"
-    b" Idempotency-Replayed, RateLimit-Policy, WWW-Authenticate, X-Request-Id, X-Correlation-Id"
+    b" Idempotency-Replayed, RateLimit-Policy, WWW-Authenticate, Warning, Allow, Accept-Patch, Content-Disposition,"
+    b" X-Request-Id, X-Correlation-Id"
 )
 _ALLOWED_HEADERS = (
     b"Accept, Accept-Language, Authorization, Content-Type, DPoP, Idempotency-Key, If-Match, If-Modified-Since,"
     b" If-None-Exist, If-None-Match, Prefer, X-Provenance, X-Purpose-Of-Use, X-Request-Id, X-Correlation-Id"
 )
+"""those that mean something here"""
+_NAMES = re.compile(rb"[\w!#$%&'*+.^`|~-]{1,64}(?:[ \t]*,[ \t]*[\w!#$%&'*+.^`|~-]{1,64}){0,31}", re.ASCII)
+"""a list of names of headers (RFC 9110 5.6.2), as browsers send it"""
 
 
 READABLE: Headers = [(b"access-control-allow-origin", b"*"), (b"access-control-expose-headers", _EXPOSED)]
@@ -23,13 +28,15 @@ READABLE: Headers = [(b"access-control-allow-origin", b"*"), (b"access-control-e
 _PREFLIGHT: Headers = [
     (b"access-control-allow-origin", b"*"),
     (b"access-control-allow-methods", b"GET, HEAD, POST, PUT, PATCH, DELETE"),
-    (b"access-control-allow-headers", _ALLOWED_HEADERS),
     (b"access-control-max-age", b"600"),
     (b"content-length", b"0"),
 ]
 
 
-async def answer_preflight(send: Any, extra: Headers) -> None:
-    """Answers a preflight request, with `extra` headers."""
-    await send({"type": "http.response.start", "status": 204, "headers": [*_PREFLIGHT, *extra]})
+async def answer_preflight(send: Any, asked: bytes, extra: Headers) -> None:
+    """Answers a preflight request, with `extra` headers. `asked` are the headers that the page wants to send
+    (Access-Control-Request-Headers): clients add some of their own, which mean nothing here and are let through."""
+    names = b", ".join((_ALLOWED_HEADERS, asked)) if _NAMES.fullmatch(asked) else _ALLOWED_HEADERS
+    headers = [*_PREFLIGHT, (b"access-control-allow-headers", names), *extra]
+    await send({"type": "http.response.start", "status": 204, "headers": headers})
     await send({"type": "http.response.body", "body": b""})

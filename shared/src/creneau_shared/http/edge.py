@@ -34,7 +34,8 @@ class EdgeMiddleware:
         extra = correlation.begin(asked.get(b"x-request-id"), asked.get(b"x-correlation-id"))
         if b"origin" in asked:
             if scope["method"] == "OPTIONS":
-                await cors.answer_preflight(send, protected(extra))
+                wanted = asked.get(b"access-control-request-headers", b"")
+                await cors.answer_preflight(send, wanted, protected(extra))
                 return
             extra += cors.READABLE
 
@@ -51,4 +52,4 @@ class EdgeMiddleware:
             self._meter.count(scope["method"], scope["path"], status, time.perf_counter() - started)
 
 
-_LOOKED_AT = frozenset({b"x-request-id", b"x-correlation-id", b"origin"})
+_LOOKED_AT = frozenset({b"x-request-id", b"x-correlation-id", b"origin", b"access-control-request-headers"})

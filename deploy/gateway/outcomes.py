@@ -10,6 +10,7 @@ from html import escape
 from pathlib import Path
 
 from creneau_shared.fhir.xml import to_xml
+from creneau_shared.http.cors import READABLE
 
 
 @dataclass(frozen=True)
@@ -252,7 +253,7 @@ def error_pages() -> str:
             "    internal;",
             f"    default_type {content_type};",
             '    alias "@OUTCOMES@/$refusal.$outcome_language.$form";',
-            *(f"    {line}" for line in HEADERS),
+            *(f"    {line}" for line in (*HEADERS, *(READABLE_BY_PAGES if form != "html" else ()))),
             "}",
         ]
     return "\n".join(f"        {line}" if line else "" for line in lines)
@@ -266,3 +267,7 @@ HEADERS = (
     # Which of these files is sent depends on these headers.
     'add_header Vary "Accept, Accept-Language" always;',
 )
+READABLE_BY_PAGES = tuple(
+    f'add_header {name.decode().title()} "{value.decode()}" always;' for name, value in READABLE
+)
+"""of what callers of the API are told: pages of any origin read it, as they do what the services answer"""

@@ -359,6 +359,8 @@ def test_what_nginx_refuses_of_the_api_is_an_outcome(
     assert headers["x-content-type-options"] == "nosniff"
     assert headers["referrer-policy"] == "no-referrer"
     assert "content-security-policy" in headers
+    assert headers["access-control-allow-origin"] == "*", "a page of any origin can tell why"
+    assert "Retry-After" in headers["access-control-expose-headers"]
 
 
 @pytest.mark.parametrize(("language", "word"), [("fr", "Il n'y a rien"), ("en-GB", "There is nothing")])
@@ -526,6 +528,7 @@ def test_one_address_has_its_limit(upstream: str, tmp_path: Path) -> None:
         assert refused[0].headers["retry-after"] == "1"
         assert refused[0].headers["content-type"].startswith("application/fhir+json")
         assert refused[0].headers["x-content-type-options"] == "nosniff"
+        assert refused[0].headers.get_list("access-control-allow-origin") == ["*"]
 
 
 def test_one_address_has_its_number_of_connections(upstream: str, tmp_path: Path) -> None:

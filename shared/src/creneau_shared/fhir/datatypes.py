@@ -49,7 +49,8 @@ _INSTANT = re.compile(rf"{_YEAR}-{_MONTH}-{_DAY}T{_TIME}{_ZONE}", re.ASCII)
 _TIME_OF_DAY = re.compile(_TIME, re.ASCII)
 _VISIBLE = r"[^\s\x00-\x1f\ud800-\udfff\ufffe\uffff]"
 _CODE = re.compile(rf"{_VISIBLE}+(?:[ \t\n\r]{_VISIBLE}+)*")
-_ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
+ID: Final = re.compile(r"[A-Za-z0-9\-.]{1,64}")
+"""an id, as a whole (R4 datatypes.html#id)"""
 _URI = re.compile(rf"{_VISIBLE}+")
 _OID = re.compile(r"urn:oid:[0-2](?:\.(?:0|[1-9]\d*))+", re.ASCII)
 _UUID = re.compile(r"urn:uuid:[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
@@ -204,7 +205,7 @@ PRIMITIVES: Final[Mapping[str, Primitive]] = {
         ),
         _text_type(
             "id",
-            _matching(_ID),
+            _matching(ID),
             "un identifiant logique : 1 à 64 lettres sans accent, chiffres, tirets ou points",
             "a logical id: 1 to 64 unaccented letters, digits, hyphens or dots",
         ),

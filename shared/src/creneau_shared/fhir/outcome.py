@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Any, Final, Literal
 
 from creneau_shared.errors import Issue
+from creneau_shared.fhir.datatypes import ID
 
 Language = Literal["fr", "en"]
 
@@ -33,10 +34,10 @@ def operation_outcome(
 
     `details.text` is the sentence in `language`, the other language stands in the translation extension of
     the same element; `details.coding` is our stable code, when there is one. Without issues: one that says
-    all is well (the element is 1..*).
+    all is well (the element is 1..*). `id` is left out where it is no id of FHIR: callers name requests as they like.
     """
     outcome: dict[str, Any] = {"resourceType": "OperationOutcome"}
-    if id is not None:
+    if id is not None and ID.fullmatch(id):
         outcome["id"] = id
     outcome["language"] = language
     outcome["issue"] = [_issue(issue, language) for issue in issues] or [_issue(ALL_WELL, language)]

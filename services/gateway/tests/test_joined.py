@@ -8,10 +8,14 @@ from urllib.parse import parse_qsl, urlsplit
 import httpx
 import pytest
 
+from creneau_gateway.app import create_app
 from creneau_gateway.whole import joined
+from creneau_shared.clock import FixedClock
+from creneau_shared.fhir.validation import validate
+from creneau_shared.security import discovery, smart
 from creneau_shared.type_table import SERVICE_NAMES, TYPES
 
-from .conftest import BASE, FHIR, Asked, Services, bundle, match, outcome
+from .conftest import BASE, FHIR, NOW, Asked, Services, bundle, match, outcome, settings
 
 
 def following(found: dict[str, Any]) -> dict[str, str] | None:
@@ -76,6 +80,36 @@ async def test_while_a_service_is_away_its_types_are_declared_as_they_were(
     monkeypatch.setattr(joined, "METADATA_WITHIN_S", 0.0)
     declare(services)
     assert (await client.get("/metadata")).content == before
+
+
+async def test_the_statement_tells_where_to_log_in_as_long_as_the_issuer_has_said_so(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Clients of SMART 1 read it there alone, and take a base without it for open."""
+    declare(services)
+    published = {"issuer": "https://issuer.example", "token_endpoint": "https://issuer.example/token"}
+    answers = [httpx.Response(500), httpx.Response(200, json=published), httpx.Response(500)]
+    issuer = httpx.AsyncClient(transport=httpx.MockTransport(lambda _: answers.pop(0)))
+    monkeypatch.setattr(joined, "METADATA_KEPT_S", 0.0)
+    monkeypatch.setattr(smart, "KEPT_S", 0.0)
+    monkeypatch.setattr(discovery, "SILENCE_KEPT_S", 0.0)
+    app = create_app(
+        settings(oidc_issuer="https://issuer.example"),
+        FixedClock(NOW),
+        httpx.MockTransport(services.handle),
+        issuer,
+    )
+    told = []
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(app), base_url="http://gateway/fhir"
+    ) as opened:
+        while answers:
+            statement = (await opened.get("/metadata")).json()
+            told.append(statement["rest"][0]["security"].get("extension"))
+    addresses = [{"url": "token", "valueUri": published["token_endpoint"]}]
+    said = [{"url": smart.OAUTH_URIS, "extension": addresses}]
+    assert told == [None, said, said]
+    assert not [issue for issue in validate(statement) if issue.severity in ("error", "fatal")]
 
 
 # -- history -----------------------------------------------------------------------------------------------------

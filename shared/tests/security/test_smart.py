@@ -10,7 +10,7 @@ import pytest
 
 from creneau_shared.errors import NotFound, Unavailable
 from creneau_shared.security import smart
-from creneau_shared.security.smart import SmartConfiguration, smart_configuration
+from creneau_shared.security.smart import SmartConfiguration, oauth_uris, smart_configuration
 
 ISSUER = "https://issuer.example/realms/sante"
 PUBLISHED: dict[str, Any] = {
@@ -48,6 +48,14 @@ def test_what_an_issuer_of_applications_publishes_is_told() -> None:
         "permission-offline",
         "sso-openid-connect",
     }
+
+
+def test_clients_of_smart_1_are_told_the_same_addresses() -> None:
+    (extension,) = oauth_uris(smart_configuration(PUBLISHED))
+    told = {part["url"]: part["valueUri"] for part in extension["extension"]}
+    assert told["authorize"] == PUBLISHED["authorization_endpoint"]
+    assert told["token"] == PUBLISHED["token_endpoint"]
+    assert oauth_uris({}) == []
 
 
 def test_an_issuer_that_lets_nobody_log_in_is_not_said_to() -> None:

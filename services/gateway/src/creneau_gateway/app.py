@@ -45,7 +45,8 @@ def create_app(
     base_url = settings.public_base_url.rstrip("/")
     tell_process(SERVICE, settings)
     upstreams = Upstreams(settings.upstreams, lambda: _client(settings, transport))
-    whole = Whole(upstreams, base_url, QuerySeal(settings.cursor_secret))
+    smart = SmartConfiguration(str(settings.oidc_issuer) if settings.oidc_issuer else None, issuer)
+    whole = Whole(upstreams, base_url, QuerySeal(settings.cursor_secret), smart)
     conformance = ConformanceResources(REGISTRY, tuple(SERVICE_OF), base_url, clock)
     own = OwnTypes(whole, PersonalRecord(upstreams, base_url, clock), conformance)
     return GatewayApplication(
@@ -61,7 +62,7 @@ def create_app(
             timeout_s=settings.upstream_timeout_s,
             answer_bytes_max=settings.bundle_answer_bytes_max,
         ),
-        smart=SmartConfiguration(str(settings.oidc_issuer) if settings.oidc_issuer else None, issuer),
+        smart=smart,
         workshop=Workshop(bytes_min=settings.heavy_bytes_min, waiting_max=settings.heavy_waiting_max),
         senders=_senders(settings),
         bodies=BodyLimits(settings.anonymous_body_bytes_max, settings.request_body_bytes_max),

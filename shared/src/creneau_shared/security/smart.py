@@ -86,6 +86,28 @@ def _capabilities(published: Mapping[str, Any], by_code: bool) -> list[str]:
     return sorted({*found, *_HONOURED})
 
 
+OAUTH_URIS = "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris"
+_URIS = {
+    "authorize": "authorization_endpoint",
+    "token": "token_endpoint",
+    "register": "registration_endpoint",
+    "introspect": "introspection_endpoint",
+    "revoke": "revocation_endpoint",
+}
+"""parts of the extension, and the elements of the document that they repeat"""
+
+
+def oauth_uris(document: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The extension of CapabilityStatement.rest.security by which clients of SMART App Launch 1 (Python's `fhirclient` among
+    them) find where to log in; nothing where no token is given. To them, a statement without it is of an open base."""
+    if "token_endpoint" not in document:
+        return []
+    parts = [
+        {"url": part, "valueUri": document[element]} for part, element in _URIS.items() if element in document
+    ]
+    return [{"url": OAUTH_URIS, "extension": parts}]
+
+
 def _words(published: Mapping[str, Any], name: str, unsaid: tuple[str, ...]) -> list[str]:
     value = published.get(name)
     return [str(word) for word in value] if isinstance(value, list) else list(unsaid)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from itertools import compress
 
@@ -22,7 +23,7 @@ from creneau_gateway.upstreams.asking import (
 from creneau_gateway.upstreams.calls import Upstreams
 from creneau_gateway.upstreams.routing import SERVICE_OF, Service
 from creneau_gateway.whole import audit_trail
-from creneau_shared.errors import Unavailable
+from creneau_shared.errors import NotFound, Unavailable
 from creneau_shared.fhir.json import dumps, loads
 from creneau_shared.fhir.rest.capability import capability_statement, check_mode, with_etag
 from creneau_shared.fhir.rest.exchange import Answer
@@ -30,19 +31,26 @@ from creneau_shared.fhir.rest.history import Cursor, Place, history_count, one_p
 from creneau_shared.fhir.rest.several_types import Part, SeveralTypes, understood
 from creneau_shared.fhir.search.sealing import QuerySeal
 from creneau_shared.fhir.storage.store import Resource
+from creneau_shared.security.smart import SmartConfiguration, oauth_uris
 from creneau_shared.type_table import OPERATION_ADDRESSES
 
 METADATA_KEPT_S = 10.0
 """what the services can do changes with their release only; asking them for each reader would cost 30 ms"""
 METADATA_WITHIN_S = 2.0
 """how long a reader waits for the services when there is an earlier statement"""
+ISSUER_WITHIN_S = 1.0
+"""how long the statement waits for the issuer, which it can do without"""
 
 
 class Whole:
     """Asks each service and joins what they answer."""
 
-    def __init__(self, upstreams: Upstreams, base_url: str, seal: QuerySeal) -> None:
+    def __init__(
+        self, upstreams: Upstreams, base_url: str, seal: QuerySeal, smart: SmartConfiguration
+    ) -> None:
         self._upstreams = upstreams
+        self._smart = smart
+        self._oauth: list[Resource] = []
         self._base_url = base_url
         self.seal = seal
         self.audit_trail = audit_trail.AuditTrail(upstreams, base_url, seal)
@@ -88,7 +96,7 @@ class Whole:
         }
         resources = [_with_others(resource, list(operations.values())) for resource in resources]
         placed = {o["definition"] for resource in resources for o in resource.get("operation", ())}
-        return capability_statement(
+        statement = capability_statement(
             name="creneau",
             base_url=self._base_url,
             resources=sorted(resources, key=lambda resource: str(resource["type"])),
@@ -98,6 +106,16 @@ class Whole:
                 if definition not in placed or f"${o['name']}" in OPERATION_ADDRESSES
             ],
         )
+        if oauth := await self._where_to_log_in():
+            statement["rest"][0]["security"]["extension"] = oauth
+        return statement
+
+    async def _where_to_log_in(self) -> list[Resource]:
+        """The issuer's addresses as it tells them now; as it told them last while it does not answer."""
+        with suppress(NotFound, Unavailable, TimeoutError):
+            async with asyncio.timeout(ISSUER_WITHIN_S):
+                self._oauth = oauth_uris(await self._smart.document())
+        return self._oauth
 
     async def operations(self) -> list[Resource]:
         """The OperationDefinitions that the services have."""

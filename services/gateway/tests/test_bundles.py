@@ -146,6 +146,16 @@ async def test_definitions_are_answered_here_beside_the_rest(
     assert again.json()["entry"][0]["response"] == {"status": "304", "etag": etag}
 
 
+async def test_an_entry_of_the_trail_is_read_if_it_was_modified_since_an_instant(
+    services: Services, client: httpx.AsyncClient
+) -> None:
+    services.answer("booking", "/fhir/AuditEvent/a", b"", 304)
+    answer = await post(client, get("AuditEvent/a", ifModifiedSince="2026-03-29T12:00:00.5+02:00"))
+    assert answer.json()["entry"][0]["response"]["status"] == "304"
+    asked = services.of("booking")[0].headers
+    assert asked["if-modified-since"] == "Sun, 29 Mar 2026 10:00:00 GMT"
+
+
 async def test_a_key_goes_with_a_transaction_and_not_with_a_batch_of_several_services(
     services: Services, client: httpx.AsyncClient
 ) -> None:

@@ -34,6 +34,19 @@ async def test_in_a_batch_what_fails_fails_alone(small: Small) -> None:
     assert (await small.count("patient"), await small.count("organization")) == (1, 1)
 
 
+@pytest.mark.parametrize(
+    ("since", "status"), [("2100-01-01T00:00:00.5+02:00", "304"), ("2000-02-03T00:00:00Z", "200")]
+)
+async def test_an_entry_is_read_if_it_was_modified_since_an_instant(
+    small: Small, since: str, status: str
+) -> None:
+    at = (await small.system.ask("POST", "Patient", PERSON)).resource["id"]
+    asked = bundle("batch", ("GET", f"Patient/{at}", None))
+    asked["entry"][0]["request"]["ifModifiedSince"] = since
+    (entry,) = (await small.system.ask("POST", "", asked)).resource["entry"]
+    assert entry["response"]["status"] == status
+
+
 @pytest.mark.parametrize("data", [5, None, {}, [], "é", "x"])
 async def test_a_patch_in_a_batch_whose_data_is_no_base64_is_a_bad_request(small: Small, data: Any) -> None:
     """Resources of a batch are looked at one by one, each by what it is for: a Binary holds a JSON Patch."""

@@ -24,6 +24,7 @@ from creneau_shared.fhir.rest.batch import response_bundle
 from creneau_shared.fhir.rest.bounds import BundleAnswers
 from creneau_shared.fhir.rest.bundle_entries import (
     check_bundle,
+    preconditions,
     read_address,
     refuse_key,
     split_url,
@@ -154,7 +155,7 @@ class Bundles:
         wanted = entry["request"]
         path, query = split_url(wanted["url"], self._base_url, index)
         query = self._own.as_of_an_entry(path, query)
-        asked = {**headers, "if-none-match": wanted["ifNoneMatch"]} if "ifNoneMatch" in wanted else headers
+        asked = {**headers, **preconditions(wanted, index)}
         asks_nobody = self._own.asks_nobody(path)
         try:
             told.require_room()

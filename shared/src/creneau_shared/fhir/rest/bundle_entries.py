@@ -11,9 +11,10 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from creneau_shared.errors import BadRequest, CreneauError
 from creneau_shared.fhir.audit import PURPOSE_HEADER
+from creneau_shared.fhir.datatypes import instant_of
 from creneau_shared.fhir.rest.bounds import BUNDLE_ENTRIES_MAX
 from creneau_shared.fhir.rest.conditions import EXPRESSION
-from creneau_shared.fhir.rest.exchange import FhirRequest
+from creneau_shared.fhir.rest.exchange import FhirRequest, http_date
 from creneau_shared.fhir.storage.store import Resource
 from creneau_shared.fhir.validation import check
 
@@ -114,11 +115,7 @@ def read_entry(outer: FhirRequest, index: int, entry: Resource) -> RequestEntry:
         for name, value in outer.headers.items()
         if name in ("authorization", "accept-language", "prefer", PURPOSE_HEADER)
     }
-    headers |= {
-        header: _header_value(wanted[name], name, index)
-        for name, header in PRECONDITIONS.items()
-        if name in wanted
-    }
+    headers |= preconditions(wanted, index)
     headers["content-type"] = "application/fhir+json"
     body = b""
     resource = entry.get("resource")
@@ -137,6 +134,15 @@ def read_entry(outer: FhirRequest, index: int, entry: Resource) -> RequestEntry:
         rights=None,
     )
     return RequestEntry(index, entry.get("fullUrl"), request)
+
+
+def preconditions(wanted: Mapping[str, Any], index: int) -> dict[str, str]:
+    """The headers that say what an entry's `request` asks for under a condition: an instant as a date of HTTP, which knows
+    whole seconds. BadRequest for what no header could hold."""
+    said = {name: wanted[name] for name in PRECONDITIONS if name in wanted}
+    if "ifModifiedSince" in said:
+        said["ifModifiedSince"] = http_date(instant_of(said["ifModifiedSince"]))
+    return {PRECONDITIONS[name]: _header_value(value, name, index) for name, value in said.items()}
 
 
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")

@@ -19,7 +19,7 @@ import orjson
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import BadRequest
 from creneau_shared.fhir.audit import Event, Touched
-from creneau_shared.fhir.datatypes import CALENDAR_BEGIN, instant_of, parse_interval
+from creneau_shared.fhir.datatypes import CALENDAR_BEGIN, exact_instant, instant_of, parse_interval
 from creneau_shared.fhir.rest.exchange import Answer, FhirRequest, asked_count
 from creneau_shared.fhir.rest.reading import ID, VERSION_MAX, require_once_visible
 from creneau_shared.fhir.rest.service import FhirService
@@ -393,4 +393,4 @@ def history_entry(stored: Stored, base_url: str, *, again: bool = False) -> Entr
 def _as_stored(moment: datetime) -> str:
     """An instant no less exact than it is stored: whoever joins histories takes the place in their order from it. Slots
     that a booking changed were once stored in microseconds."""
-    return moment.isoformat()[:26] + "Z" if moment.microsecond % 1000 else instant(moment)
+    return exact_instant(moment) if moment.microsecond % 1000 else instant(moment)

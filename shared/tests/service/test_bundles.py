@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import Any
 from urllib.parse import unquote
@@ -11,6 +12,7 @@ from shared.tests.service.small import BASE, Small, bundle, urn
 
 from creneau_shared.fhir.rest import bundle_references
 from creneau_shared.fhir.rest.batch import BATCH_PARALLEL
+from creneau_shared.fhir.rest.bundle_links import rewrite_links
 from creneau_shared.fhir.rest.matching import matching_ids
 from creneau_shared.fhir.storage.replica import ReplicaStore
 
@@ -74,6 +76,71 @@ async def test_a_transaction_refers_to_what_it_creates(small: Small) -> None:
     assert patient["managingOrganization"]["reference"] == f"Organization/{place['id']}"
     found = await small.system.ask("GET", f"Patient?organization=Organization/{place['id']}")
     assert found.resource["total"] == 1
+
+
+@pytest.mark.parametrize(
+    ("reference", "stored"),
+    [
+        (urn(1), "Organization/{id}"),
+        ("http://ex.org/fhir/Organization/9", "Organization/{id}"),
+        ("Organization/9", "Organization/{id}"),
+        ("Organization/9/_history/1", "Organization/{id}"),
+        ("http://ex.org/fhir/Organization/9/_history/3", "Organization/{id}"),
+    ],
+)
+async def test_a_version_that_a_client_gave_an_entry_leads_to_the_entry(
+    small: Small, reference: str, stored: str
+) -> None:
+    person = {**PERSON, "managingOrganization": {"reference": reference}}
+    asked = bundle("transaction", ("POST", "Patient", person), ("POST", "Organization", PLACE))
+    if not reference.startswith("urn:"):
+        asked["entry"][0]["fullUrl"] = "http://ex.org/fhir/Patient/1"
+        asked["entry"][1]["fullUrl"] = "http://ex.org/fhir/Organization/9"
+    said = await small.system.ask("POST", "", asked)
+    patient, place = [entry["resource"] for entry in said.resource["entry"]]
+    assert patient["managingOrganization"]["reference"] == stored.format(id=place["id"])
+
+
+async def test_a_version_of_what_is_there_stays(small: Small) -> None:
+    at = (await small.system.ask("POST", "Organization", PLACE)).resource["id"]
+    person = {**PERSON, "managingOrganization": {"reference": f"Organization/{at}/_history/1"}}
+    place = {**PLACE, "id": at, "active": True}
+    asked = bundle("transaction", ("POST", "Patient", person), ("PUT", f"Organization/{at}", place))
+    asked["entry"][0]["fullUrl"], asked["entry"][1]["fullUrl"] = (
+        f"{BASE}/Patient/1",
+        f"{BASE}/Organization/{at}",
+    )
+    said = await small.system.ask("POST", "", asked)
+    patient = said.resource["entry"][0]["resource"]
+    assert patient["managingOrganization"]["reference"] == f"Organization/{at}/_history/1"
+
+
+def test_links_of_every_type_lead_to_the_entry_and_texts_stay() -> None:
+    """R4 http.html#trules: by the type of the element, whatever it is called, and in the narrative."""
+    link, other = urn(1), "urn:uuid:00000000-0000-0000-0000-000000000000"
+    said = {
+        "resourceType": "Communication",
+        "text": {"status": "generated", "div": f'<div><a href="{link}">x</a><img src=\'{link}\'/>{link}</div>'},
+        "contained": [{"resourceType": "Patient", "photo": [{"url": link, "title": link}]}],
+        "instantiatesUri": [link, other],
+        "_instantiatesUri": [{"extension": [{"url": "http://x.example", "valueUrl": link}]}],
+        "identifier": [{"system": "urn:ietf:rfc:3986", "value": link}],
+        "extension": [
+            {"url": "http://x.example", "valueUuid": link},
+            {"url": "http://x.example", "valueOid": link},
+            {"url": "http://x.example", "valueString": link},
+        ],
+        "nothing": {"url": link},
+        "payload": "wrong",
+    }  # fmt: skip
+    assert rewrite_links(said, {link: "Organization/9"}) == {"Organization/9"}
+    assert said["text"]["div"] == (  # type: ignore[index]
+        f"<div><a href=\"Organization/9\">x</a><img src='Organization/9'/>{link}</div>"
+    )
+    text = json.dumps({**said, "text": None})
+    assert text.count("Organization/9") == 5
+    assert text.count(link) == 4, "titles, values and texts are no links, nor is what is not known"
+    assert said["instantiatesUri"] == ["Organization/9", other]
 
 
 async def test_one_failure_undoes_a_transaction(small: Small) -> None:

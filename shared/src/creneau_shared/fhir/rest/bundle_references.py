@@ -11,6 +11,7 @@ from typing import Any
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import BadRequest, CreneauError, PreconditionFailed
 from creneau_shared.fhir.rest.bundle_entries import RequestEntry, entry_count, located
+from creneau_shared.fhir.rest.bundle_links import rewrite_links
 from creneau_shared.fhir.rest.conditions import asked_condition
 from creneau_shared.fhir.rest.exchange import json_object
 from creneau_shared.fhir.rest.matching import Criteria, Query, matching_ids, read_criteria, take_turn
@@ -105,6 +106,7 @@ _RESTFUL = re.compile(r"^(https?://.+/)[A-Z][A-Za-z]+/[A-Za-z0-9\-.]{1,64}\Z")
 _CONDITIONAL_REFERENCE = re.compile(r"^([A-Z][A-Za-z]+)\?(.+)$")
 
 
+_VERSION = "/_history/"
 _OF_THE_BUNDLE = ("urn:uuid:", "urn:oid:")
 """prefixes of references that can only lead to another entry of the same Bundle"""
 
@@ -158,14 +160,14 @@ async def rewrite(
     """
     root = _RESTFUL.match(entry.full_url or "")
     resource = json_object(entry.request.parsed)
+    entry.refers_to |= rewrite_links(resource, given)
     for where, node, name, value in _texts(resource):
-        if value in given and name in ("reference", "url", "valueUri", "valueUrl", "uri"):
-            node[name] = given[value]
-            entry.refers_to.add(given[value])
-        elif name == "reference" and root and f"{root[1]}{value}" in given:
-            node[name] = given[f"{root[1]}{value}"]
-            entry.refers_to.add(node[name])
-        elif name == "reference" and (match := _CONDITIONAL_REFERENCE.match(value)):
+        if name != "reference":
+            continue
+        if (meant := _entry_meant(value, root[1] if root else None, given)) is not None:
+            node[name] = _of_version(value, meant)
+            entry.refers_to.add(meant)
+        elif match := _CONDITIONAL_REFERENCE.match(value):
             try:
                 if value not in found:
                     found[value] = await _resolve_condition(service, connection, entry, match[1], match[2])
@@ -185,6 +187,19 @@ async def rewrite(
             ),
             entry.index,
         )
+
+
+def _entry_meant(reference: str, root: str | None, given: Mapping[str, str]) -> str | None:
+    """The entry that a reference, of whatever version, leads to, as it will be stored; `root` completes a relative one."""
+    target = reference.partition(_VERSION)[0]
+    return given.get(target) or (given.get(f"{root}{target}") if root else None)
+
+
+def _of_version(reference: str, meant: str) -> str:
+    """The reference as it is stored: a version of a resource that has its id already stays, one of a resource that gets its
+    id here was the client's choice alone."""
+    target, _, version = reference.partition(_VERSION)
+    return f"{meant}{_VERSION}{version}" if version and f"/{target}".endswith(f"/{meant}") else meant
 
 
 def lost_reference(resource: Resource) -> tuple[str, str] | None:

@@ -119,6 +119,16 @@ async def test_6_6_17_what_offers_lead_to_can_be_narrowed_and_is_given_where_it_
     assert refused.status_code == 400
 
 
+async def test_what_is_no_resource_is_the_same_to_who_accepts_xml_first(directory: Directory) -> None:
+    """As HAPI's client does: the manifest is JSON and the files are NDJSON, whatever is accepted; the rest is XML."""
+    await directory.put({"resourceType": "Location", "id": unique("loc"), "name": "Cabinet"})
+    accepting = {"Accept": "application/fhir+xml;q=1.0, application/fhir+json;q=0.9"}
+    told = await manifest(directory, "/fhir/Location/$export", accepting)
+    assert await files(directory, told["output"], accepting)
+    answer = await directory.client.get("/fhir/Location", headers=accepting)
+    assert answer.headers["Content-Type"].startswith("application/fhir+xml")
+
+
 async def test_6_6_17_the_whole_and_one_type(directory: Directory, ror: RorGraph) -> None:
     """System level has every type, type level its own; with `Prefer: respond-async` as without."""
     told = await manifest(directory, "/fhir/$export", {"Prefer": "respond-async"})

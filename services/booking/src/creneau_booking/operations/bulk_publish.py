@@ -8,10 +8,9 @@ from datetime import timedelta
 from creneau_booking.handlers.outside.publication import since
 from creneau_booking.operations.definitions import operation_definition, parameter
 from creneau_booking.storage.outside.publication import last_publication
-from creneau_shared.errors import NotAcceptable, NotFound
+from creneau_shared.errors import NotFound
 from creneau_shared.fhir.json import dumps
 from creneau_shared.fhir.rest.exchange import Answer, http_date, parse_http_date
-from creneau_shared.fhir.rest.negotiation import accepted_format
 from creneau_shared.fhir.rest.operation import Operation, OperationCall
 
 DEFINITION = {
@@ -45,10 +44,6 @@ class BulkPublishOperation:
     async def handle(self, call: OperationCall) -> Answer:
         request = call.request
         request.access("Slot", "s")
-        if accepted_format(request.headers.get("accept"), request.parameter("_format")) == "xml":
-            raise NotAcceptable(
-                "Le manifeste est en JSON.", "The manifest is JSON.", expression="http.accept"
-            )
         moment = request.instant_parameter("_since")
         async with call.service.connection() as connection:
             last = await last_publication(connection)

@@ -10,7 +10,6 @@ from typing import Any, cast
 
 from creneau_gateway.conformance.resources import ConformanceResources
 from creneau_gateway.operations.dead_letters import AllDeadLetters
-from creneau_gateway.operations.record import ZIP
 from creneau_gateway.senders import Sender, Senders
 from creneau_gateway.upstreams.asking import Query, RefusedError
 from creneau_gateway.upstreams.calls import Upstreams
@@ -141,7 +140,7 @@ class GatewayApplication:
 
     async def _encode(self, answer: Answer, output: Format) -> bytes:
         content = answer.content or b""
-        if output == "json" or not content or answer.headers.get("Content-Type") == ZIP:
+        if output == "json" or not answer.has_resource:
             return content
         if len(content) >= self._workshop.bytes_min:
             written: bytes = await self._workshop.do("write xml", content)

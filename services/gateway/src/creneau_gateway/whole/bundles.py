@@ -220,9 +220,9 @@ def _entry(answer: Answer) -> dict[str, Any]:
     response: dict[str, Any] = {"status": str(answer.status)}
     if "ETag" in answer.headers:
         response["etag"] = answer.headers["ETag"]
-    if answer.content is None:
+    if not answer.content:
         return {"response": response}
-    if "Content-Type" in answer.headers:
+    if not answer.has_resource:
         data = b64encode(answer.content).decode()
         binary = {"resourceType": "Binary", "contentType": answer.headers["Content-Type"], "data": data}
         return {"resource": binary, "response": response}

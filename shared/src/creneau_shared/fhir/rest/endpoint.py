@@ -118,11 +118,11 @@ class FhirEndpoint:
                     await self._limiter.take(caller.counted, work_in(request.resource()))
                 answer = await self._server.answer(request)
                 as_preferred(answer, request)
-                content = await self._encode(answer.content, output)
+                content = await self._encode(answer, output)
                 request.meter.answered(len(content))
         except Exception as error:
             answer = failure(error, language)
-            content = await self._encode(answer.content, output)
+            content = await self._encode(answer, output)
         await _send(send, scope["method"], answer, content, output, _cache_control(request))
 
     async def _body(
@@ -149,10 +149,9 @@ class FhirEndpoint:
         format_ = body_format(request.headers.get("content-type"))
         request.parsed = await self._service.workshop.do("read", format_, request.body)
 
-    async def _encode(self, content: bytes | None, output: Format) -> bytes:
-        if content is None:
-            return b""
-        if output == "json":
+    async def _encode(self, answer: Answer, output: Format) -> bytes:
+        content = answer.content or b""
+        if output == "json" or not answer.has_resource:
             return content
         if len(content) >= self._service.workshop.bytes_min:
             written: bytes = await self._service.workshop.do("write xml", content)

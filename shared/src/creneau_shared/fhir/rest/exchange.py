@@ -115,7 +115,8 @@ class FhirRequest:
 
 @dataclass
 class Answer:
-    """What an interaction answers: JSON bytes (rendered in another format at the edge), status and headers."""
+    """What an interaction answers: status, headers, and a resource in JSON, which is written in the format that the caller
+    accepts; or, with a Content-Type of its own, what is no resource (a manifest, a file) and is sent as it is."""
 
     status: int = 200
     content: bytes | None = None
@@ -132,6 +133,11 @@ class Answer:
             {"ETag": stored.etag, "Last-Modified": http_date(stored.last_updated), **headers},
             stored,
         )
+
+    @property
+    def has_resource(self) -> bool:
+        """Whether the content is a resource in JSON."""
+        return bool(self.content) and "Content-Type" not in self.headers
 
     def id_of(self, resource_type: str) -> str | None:
         """The id of the resource of the type that its Location names."""

@@ -19,6 +19,7 @@ from creneau_shared.fhir.rest.exchange import Answer, FhirRequest
 from creneau_shared.fhir.rest.operation import Operation, OperationCall
 from creneau_shared.fhir.rest.reading import ID, unknown_resource, with_small_ids
 from creneau_shared.fhir.rest.service import FhirService
+from creneau_shared.fhir.search.registry import parameters_of
 from creneau_shared.fhir.storage.store import ResourceStore
 from creneau_shared.security.access import Access
 from creneau_shared.security.principal import Action
@@ -101,6 +102,8 @@ class Router:
             return self._of_compartment(request, method, path)
         if len(path) == 2 and self._is_of_another_service(*path):
             return self._operation(request, method, path[0], None, path[1])
+        if len(path) in (3, 4) and path[2] in self._service.types and path[0] not in self._service.types:
+            raise _not_below(*path[:3])
         served = self._service.served(path[0])
         match path[1:]:
             case ():
@@ -127,12 +130,8 @@ class Router:
                 )
             case (id_, code) if code.startswith("$"):
                 return self._operation(request, method, served.name, id_, code)
-            case (_, target) | (_, target, "_search"):
-                raise NotFound(
-                    f"{target} n'est pas dans le compartiment de {served.name}.",
-                    f"{target} is not in the compartment of {served.name}.",
-                    code="not-supported",
-                )
+            case (id_, target) | (id_, target, "_search"):
+                raise _not_below(served.name, id_, target)
         raise _unknown_address(path)
 
     def _of_system(self, request: FhirRequest, method: str, path: Path) -> Route:
@@ -261,6 +260,26 @@ def _require_method(offered: Mapping[str, Interaction], served: ServedType, meth
         return
     allowed = [verb for verb, interaction in offered.items() if interaction in served.interactions]
     raise MethodNotAllowed.at_address(method, ", ".join(["HEAD", *allowed] if "GET" in allowed else allowed))
+
+
+def _not_below(owner: str, id_: str, target: str) -> NotFound:
+    """That a type is not searched in a compartment here, and by which of its parameters it is searched instead."""
+    known = [p for p in parameters_of(target).values() if p.type == "reference" and p.allows_target(owner)]
+    names = sorted(p.name for p in known)
+    name = "patient" if owner == "Patient" and "patient" in names else next(iter(names), None)
+    fr, en = (
+        (
+            f" Cherchez par exemple {target}?{name}={owner}/{id_}.",
+            f" Search {target}?{name}={owner}/{id_} instead.",
+        )
+        if name
+        else ("", "")
+    )
+    return NotFound(
+        f"{target} ne se cherche pas sous {owner}/[id] ici.{fr}",
+        f"{target} is not searched below {owner}/[id] here.{en}",
+        code="not-supported",
+    )
 
 
 def _unknown_address(path: Path) -> NotFound:

@@ -26,6 +26,7 @@ from creneau_booking.handlers.outside.fetching import Outside, is_public, requir
 from creneau_booking.operations.calendars import CalendarOperations
 from creneau_booking.storage.outside.followed_calendars import follow_calendar, leave_calendar
 from creneau_shared.errors import Unavailable
+from creneau_shared.vtimezone import timezone_bytes
 
 HOST = "calendar.exemple.fr"
 
@@ -77,6 +78,15 @@ async def test_a_secret_address_shows_visits_and_no_patient(callers: Callers, pr
         refused = await caller.post(path, {"resourceType": "Parameters"})
         assert refused.status_code == 403
         assert "Schedule" in reason(refused)
+
+
+@pytest.mark.parametrize("zone", ["Europe/Paris", "Indian/Reunion"])
+def test_a_calendar_without_visits_is_one_all_the_same(zone: str) -> None:
+    """RFC 5545 3.6: at least one component. It is what somebody subscribes to on the first day."""
+    content = calendar_feed.calendar_of([], timezone_bytes(zone, 2026), details=False)
+    (component,) = as_calendar(content).subcomponents
+    assert (component.name, str(component["tzid"])) == ("VTIMEZONE", zone)
+    assert b"REFRESH-INTERVAL;VALUE=DURATION:PT5M\r\nX-PUBLISHED-TTL:PT5M\r\n" in content
 
 
 async def test_a_secret_address_ends_with_the_agenda_and_with_the_last_of_its_professionals(

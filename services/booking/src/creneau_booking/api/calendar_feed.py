@@ -9,14 +9,15 @@ from datetime import UTC, timedelta
 from typing import Any
 
 from fastapi import FastAPI, Request
-from icalendar import Calendar, Event
+from icalendar import Calendar, Event, Timezone, vDuration
 from starlette.responses import Response
 
-from creneau_booking.storage.outside.calendars import ShownVisit, feed_of, shown_visits
+from creneau_booking.storage.outside.calendars import ShownVisit, feed_of, shown_visits, zone_of_agenda
 from creneau_shared.clock import Clock
 from creneau_shared.database.pool import Database
 from creneau_shared.fhir.datatypes import instant_of
 from creneau_shared.fhir.json import loads
+from creneau_shared.vtimezone import timezone_bytes
 
 PATH = "/calendar/{secret}.ics"
 PRODID = "-//Creneau//Agenda 1.0//FR"
@@ -54,7 +55,8 @@ class CalendarFeeds:
             if feed is None:
                 return Response(status_code=404, headers=_HEADERS)
             visits = await shown_visits(connection, feed.schedule, now - PAST, now + self.ahead, VISITS_MAX)
-        content = calendar_of(visits, details=feed.details)
+            zone = await zone_of_agenda(connection, feed.schedule)
+        content = calendar_of(visits, timezone_bytes(zone, now.year), details=feed.details)
         tag = f'"{hashlib.sha256(content).hexdigest()[:24]}"'
         headers = {**_HEADERS, "ETag": tag}
         if tag in request.headers.get("if-none-match", ""):
@@ -62,13 +64,17 @@ class CalendarFeeds:
         return Response(content, media_type="text/calendar; charset=utf-8", headers=headers)
 
 
-def calendar_of(visits: list[ShownVisit], *, details: bool) -> bytes:
-    """Returns the visits as an iCalendar file; with `details`, titles say what each is for. It says nothing of patients."""
+def calendar_of(visits: list[ShownVisit], zone: bytes, *, details: bool) -> bytes:
+    """Returns the visits as an iCalendar file; with `details`, titles say what each is for. It says nothing of patients.
+    `zone` is the VTIMEZONE of the agenda: a calendar has one component at least (RFC 5545 3.6), on its first day too."""
     calendar = Calendar()
     calendar.add("prodid", PRODID)
     calendar.add("version", "2.0")
     calendar.add("x-wr-calname", "Créneau")
-    calendar.add("refresh-interval", timedelta(seconds=REFRESH_S), parameters={"value": "DURATION"})
+    often = vDuration(timedelta(seconds=REFRESH_S))
+    calendar.add("refresh-interval", often, parameters={"value": "DURATION"})
+    calendar.add("x-published-ttl", often.to_ical().decode())  # what Outlook reads instead
+    calendar.add_component(Timezone.from_ical(zone))
     for visit in visits:
         event = _event(visit, details=details)
         if event is not None:

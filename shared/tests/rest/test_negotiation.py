@@ -6,11 +6,11 @@ from datetime import UTC, datetime
 
 import pytest
 
-from creneau_shared.errors import BadRequest
+from creneau_shared.errors import BadRequest, NotAcceptable
 from creneau_shared.fhir.datatypes import WHOLE_NUMBER_MAX, whole_number
 from creneau_shared.fhir.rest.exchange import asked_count, parse_http_date
 from creneau_shared.fhir.rest.incoming import read_headers
-from creneau_shared.fhir.rest.negotiation import Preference, entity_versions, names_entity
+from creneau_shared.fhir.rest.negotiation import Preference, accepted_format, entity_versions, names_entity
 
 
 @pytest.mark.parametrize(
@@ -42,6 +42,27 @@ def test_a_count_that_is_none_is_refused(text: str) -> None:
     with pytest.raises(BadRequest):
         asked_count([("_count", text)], 10, 100)
     assert asked_count([("_count", "9" * 5_000)], 10, 100) == 100
+
+
+@pytest.mark.parametrize(
+    ("accept", "written"),
+    [
+        ("*/*", "json"),
+        ("application/fhir+xml;q=1.0, application/fhir+json;q=0.9", "xml"),
+        ("application/fhir+json;q=0, */*", "xml"),
+        ("*/*, application/fhir+json;q=0", "xml"),
+        ("application/fhir+xml;q=0, application/*;q=0.1", "json"),
+        ("application/json, application/fhir+json;q=0", "json"),
+        ("application/fhir+json;q=0, application/fhir+xml;q=0, */*", None),
+        ("*/*;q=0", None),
+    ],
+)
+def test_a_range_means_what_it_does_not_exclude_by_name(accept: str, written: str | None) -> None:
+    if written is not None:
+        assert accepted_format(accept, None) == written
+        return
+    with pytest.raises(NotAcceptable):
+        accepted_format(accept, None)
 
 
 @pytest.mark.parametrize(

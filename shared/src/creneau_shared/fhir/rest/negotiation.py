@@ -94,10 +94,16 @@ def accepted_format(accept: str | None, format_parameter: str | None) -> Format:
     if not accept:
         return "json"
     ranked = sorted((_split_media(part) for part in accept.split(",")), key=lambda part: -_weight(part[1]))
+    excluded = {media for media, parameters in ranked if _weight(parameters) <= 0}
     for media, parameters in ranked:
         version = parameters.get("fhirversion", FHIR_VERSIONS[0])
-        if media in MEDIA_TYPES and _weight(parameters) > 0 and version in FHIR_VERSIONS:
-            return MEDIA_TYPES[media]
+        if media not in MEDIA_TYPES or media in excluded or version not in FHIR_VERSIONS:
+            continue
+        # A range means what it does not exclude by name (RFC 9110 12.5.1: the most specific counts).
+        formats: tuple[Format, ...] = ("json", "xml") if "*" in media else (MEDIA_TYPES[media],)
+        for format_ in formats:
+            if "*" not in media or CONTENT_TYPE[format_].partition(";")[0] not in excluded:
+                return format_
     raise _not_acceptable(accept)
 
 

@@ -9,7 +9,7 @@ from datetime import UTC, timedelta
 from typing import Any
 
 from fastapi import FastAPI, Request
-from icalendar import Calendar, Event, Timezone, vDuration
+from icalendar import Calendar, Event, Timezone
 from starlette.responses import Response
 
 from creneau_booking.storage.outside.calendars import ShownVisit, feed_of, shown_visits, zone_of_agenda
@@ -23,10 +23,10 @@ PATH = "/calendar/{secret}.ics"
 PRODID = "-//Creneau//Agenda 1.0//FR"
 PAST = timedelta(days=30)
 VISITS_MAX = 5_000
-REFRESH_S = 300
+REFRESH_MIN = 5
 _SECRET = re.compile(r"[A-Za-z0-9_-]{43}")
 _HEADERS = {
-    "Cache-Control": f"private, max-age={REFRESH_S}",
+    "Cache-Control": f"private, max-age={REFRESH_MIN * 60}",
     "X-Robots-Tag": "noindex, nofollow",
     "Referrer-Policy": "no-referrer",
 }
@@ -71,9 +71,8 @@ def calendar_of(visits: list[ShownVisit], zone: bytes, *, details: bool) -> byte
     calendar.add("prodid", PRODID)
     calendar.add("version", "2.0")
     calendar.add("x-wr-calname", "Créneau")
-    often = vDuration(timedelta(seconds=REFRESH_S))
-    calendar.add("refresh-interval", often, parameters={"value": "DURATION"})
-    calendar.add("x-published-ttl", often.to_ical().decode())  # what Outlook reads instead
+    calendar.add("refresh-interval", timedelta(minutes=REFRESH_MIN), parameters={"value": "DURATION"})
+    calendar.add("x-published-ttl", f"PT{REFRESH_MIN}M")  # what Outlook reads instead
     calendar.add_component(Timezone.from_ical(zone))
     for visit in visits:
         event = _event(visit, details=details)

@@ -214,15 +214,11 @@ async def test_a_time_that_has_gone_is_said_in_the_words_of_the_refusal(
     fhir.on("GET", "/Appointment/a-1", proposed())
     await person.open("/rendez-vous/a-1/repondre")
     fhir.refuse("POST", "/AppointmentResponse", 409, "slot-taken", "Ce créneau est pris.")
-    gone = await person.send(
-        "/rendez-vous/a-1/repondre", reponse="accepter", version=SHOWN
-    )
+    gone = await person.send("/rendez-vous/a-1/repondre", reponse="accepter", version=SHOWN)
     assert (gone.status_code, "Ce créneau est pris." in gone.text) == (409, True)
     own = "La même personne a déjà un rendez-vous à cette heure."
     fhir.refuse("POST", "/AppointmentResponse", 409, "actor-occupied", own, "Patient/camille")
-    elsewhere = await person.send(
-        "/rendez-vous/a-1/repondre", reponse="accepter", version=SHOWN
-    )
+    elsewhere = await person.send("/rendez-vous/a-1/repondre", reponse="accepter", version=SHOWN)
     assert "déjà un rendez-vous à cette heure" in elsewhere.text
     assert "Patient/camille" not in elsewhere.text
 

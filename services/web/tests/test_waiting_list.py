@@ -138,7 +138,7 @@ async def test_an_offer_is_refused_or_the_list_left(person: Person, fhir: FhirBa
 
 
 @pytest.mark.parametrize("how", ["accepter", "refuser", "quitter"])
-@pytest.mark.parametrize("version", ["W/\"1\"", ""])
+@pytest.mark.parametrize("version", ['W/"1"', ""])
 async def test_only_the_offer_that_was_shown_is_answered(
     person: Person, fhir: FhirBase, how: str, version: str
 ) -> None:

@@ -224,7 +224,7 @@ class Series:
             raise SeriesTooLong(most)
         planned = await self._planned(connection, context, wanted)
         planned = await self._as_hidden(connection, context, planned, replaces)
-        await self._lock(connection, context, [one.facts for one in planned])
+        await self.lock(connection, context, [one.facts for one in planned])
         series, taken, until = new_id(), list[Stored](), None
         own = asked.id if asked is not None else first_id or new_id()
         ids = [own, *(new_id() for _ in planned[1:])]
@@ -324,14 +324,15 @@ class Series:
             for index, (resource, facts, one) in enumerate(found, 1)
         ]
 
-    async def _lock(
+    async def lock(
         self,
         connection: Connection,
         context: WriteContext,
         versions: Sequence[Appointment],
         before: Sequence[Appointment] = (),
     ) -> None:
-        """Locks accounts, then people, then slots, of all appointments at once: the order of a single appointment."""
+        """Locks accounts, then people, then slots, of all appointments at once: the order of a single appointment. `versions`
+        take time, `before` (stored, their rows locked) give it back."""
         everyone = [*versions, *before]
         if context.patient_ids is not None:
             patients = {patient_key(p, hidden=v.hidden) for v in everyone for p in v.patients}
@@ -396,7 +397,7 @@ class Series:
         note: str | None = None,
     ) -> list[Stored]:
         before = [self._repository.stored_facts(member) for _, member in members]
-        await self._lock(connection, context, (), before)
+        await self.lock(connection, context, (), before)
         changed = []
         # Appointments that wait for the practice, or are hidden, are not part of the common event.
         told = [
@@ -455,7 +456,7 @@ class Series:
                 (member, _Planned(own, self._repository.facts(own), number, where, False, when, True))
             )
         had = [self._repository.stored_facts(member) for member, _ in planned]
-        await self._lock(connection, context, [one.facts for _, one in planned], had)
+        await self.lock(connection, context, [one.facts for _, one in planned], had)
         # In this order, each occurrence leaves its time before another one takes it.
         planned.sort(key=lambda each: each[1].number, reverse=start > before.start)
         moved = stay

@@ -6,6 +6,9 @@ that failed. With `cancelled-appt-id`, one transaction takes the new appointment
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 from creneau_booking.domain.appointment import Appointment
 from creneau_booking.domain.changes import require_transition
 from creneau_booking.domain.patient_elements import HIDDEN_FROM_PROXIES
@@ -41,7 +44,7 @@ from creneau_booking.operations.subject import (
 )
 from creneau_booking.storage.appointment_mapper import said
 from creneau_booking.storage.people.named_people import with_known_people
-from creneau_booking.storage.series_mapper import template_of, with_template
+from creneau_booking.storage.series_mapper import template_of, with_template, without_series
 from creneau_shared.errors import BadRequest, Unprocessable
 from creneau_shared.fhir.rest.exchange import Answer
 from creneau_shared.fhir.rest.operation import Operation, OperationCall
@@ -95,6 +98,7 @@ class BookOperation:
             patients = await patients_of(session, given)
             first_id = new_id()
             hidden = any(_is_labelled(one.resource) for one, _ in series)
+            await self._wait_for_all(session, given, [subject for subject, _ in series], patients)
             replaced = await self._cancel_replaced(session, given, first_id, hidden=hidden)
             return await take_series(
                 session,
@@ -113,6 +117,7 @@ class BookOperation:
             by, hidden = existing.id, self._desk.repository.stored_facts(existing).hidden
         else:
             by, hidden = own_id, _is_labelled(subject.resource)
+        await self._wait_for_all(session, given, [subject], patients, existing)
         replaced = await self._cancel_replaced(session, given, by, hidden=hidden)
         if existing is not None and await self._is_held_series(session, existing, subject, given):
             resource = with_patients(self._desk.repository.resource(existing), patients)
@@ -287,6 +292,35 @@ class BookOperation:
         slots = await slots_at(session, given, (wanted.start, wanted.end), wanted=wanted.visit)
         return {**resource, "slot": references_to(slots)}
 
+    async def _wait_for_all(
+        self,
+        session: Session,
+        given: OperationInput,
+        subjects: Sequence[Subject],
+        patients: list[Resource],
+        existing: Stored | None = None,
+    ) -> None:
+        """Waits at once for everybody whose time the visit to be cancelled gives back and the ones to be booked take: two calls
+        that swap visits between two agendas would wait for each other."""
+        id_ = _replaced(given)
+        if not id_:
+            return
+        repository, wanted = self._desk.repository, list[Resource]()
+        for subject in subjects:
+            if existing is None:
+                new = await self._new_resource(session, _without_recurrence(subject), patients, given)
+                wanted.append(await session.understood(new))
+            elif subject.resource is not None:
+                sent = await session.understood(subject.resource, repository.resource(existing))
+                wanted.append(await self._in_agenda(session, sent, given))
+        stored = [await session.locked(id_), *([existing] if existing is not None else [])]
+        await self._desk.series.lock(
+            session.connection,
+            session.context,
+            [repository.facts(resource) for resource in wanted],
+            [repository.stored_facts(one) for one in stored],
+        )
+
     async def _cancel_replaced(
         self, session: Session, given: OperationInput, by: str, *, hidden: bool
     ) -> str | None:
@@ -310,6 +344,13 @@ class BookOperation:
         )
         await session.call.service.audit(session.connection, session.call.request, "U", stored)
         return stored.id
+
+
+def _without_recurrence(subject: Subject) -> Subject:
+    """The first appointment of a series that is sent by its template; another subject as it is."""
+    if subject.resource is None:
+        return subject
+    return replace(subject, resource=without_series(subject.resource))
 
 
 def _is_labelled(sent: Resource | None) -> bool:

@@ -114,7 +114,7 @@ class CloseOperation:
         self._days_max = days_max
 
     def declare(self) -> Operation:
-        return Operation(DEFINITION, self.handle)
+        return Operation(DEFINITION, self.handle, at_once=True)
 
     async def handle(self, call: OperationCall) -> Answer:
         given = OperationInput.of(call.request)

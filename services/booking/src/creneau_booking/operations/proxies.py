@@ -16,11 +16,11 @@ from creneau_booking.handlers.people.accounts import tell
 from creneau_booking.handlers.people.proxies import RelatedPersonStore
 from creneau_booking.operations.definitions import operation_definition, parameter
 from creneau_booking.storage.agendas.rules import births_of
-from creneau_booking.storage.appointment_mapper import fhir_instant
 from creneau_booking.storage.people import accounts, invitations
 from creneau_booking.storage.people.accounts import Account, Link
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import BadRequest, Forbidden, Unprocessable
+from creneau_shared.fhir.datatypes import exact_instant
 from creneau_shared.fhir.json import dumps
 from creneau_shared.fhir.rest.exchange import Answer, FhirRequest
 from creneau_shared.fhir.rest.operation import Operation, OperationCall
@@ -93,7 +93,7 @@ class InviteOperation:
             "resourceType": "Parameters",
             "parameter": [
                 {"name": "code", "valueString": code},
-                {"name": "expires", "valueInstant": fhir_instant(expires)},
+                {"name": "expires", "valueInstant": exact_instant(expires)},
             ],
         }
         return Answer(200, dumps(answer))

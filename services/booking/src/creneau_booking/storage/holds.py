@@ -25,7 +25,8 @@ SELECT appointment.id, appointment.version, appointment.last_updated, appointmen
   hold.confirmation, {_SINCE}
 FROM appointment JOIN hold ON hold.appointment_id = appointment.id
 WHERE appointment.id = $1 AND appointment.terms @> ARRAY['status=pending']"""
-_AT_ONCE = "FOR UPDATE OF appointment SKIP LOCKED"
+_AT_ONCE = "FOR UPDATE OF appointment, hold SKIP LOCKED"
+"""The hold too: of rows that have changed since the statement began, PostgreSQL looks again only at those that it locks."""
 
 
 OFFER = ("urn:creneau:waiting-list", "offer")

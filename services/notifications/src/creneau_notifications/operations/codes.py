@@ -96,18 +96,20 @@ class SendCodeOperation:
         digest = desk.keyring.code(hashed, code)
         async with call.service.transaction() as connection:
             await take_turn(connection, desk.limits, hashed, request, at("telecom"))
-            earlier = await codes.keep(connection, hashed, digest, expires)
+            await codes.keep(connection, hashed, digest, expires)
 
         async def take_back() -> None:
-            """The earlier code works again. A turn in which somebody guessed stays counted: guesses are as few as turns."""
+            """A turn in which somebody guessed stays counted: guesses are as few as turns."""
             async with call.service.transaction() as connection:
                 sent = await codes.lock_sent(connection, hashed)
-                if await codes.take_back(connection, hashed, digest, earlier):
+                if await codes.has_not_left(connection, hashed, digest):
                     await codes.uncount(connection, hashed, sent, request.now)
 
         minutes = math.floor(desk.limits.lifetime / timedelta(minutes=1))
         note = code_note(code, minutes, _language(given, request), desk.site_url)
         await send(desk.post, way, address, note, at("telecom"), take_back)
+        async with call.service.transaction() as connection:
+            await codes.has_left(connection, hashed, digest)
         return answered({"name": "expires", "valueInstant": instant(expires)})
 
 

@@ -180,19 +180,20 @@ class RenewLinkOperation:
             way, address, contact = await self._reached(connection, link)
             hashed = desk.keyring.hashed(address)
             await take_turn(connection, desk.limits, hashed, request, at("token"))
-            newer = await visit_links.renew(connection, link)
+            number = await visit_links.renew(connection, link)
 
         async def take_back() -> None:
-            """The earlier link is the newest again."""
+            """The turn, since nothing was sent; the earlier link works as before."""
             async with call.service.transaction() as connection:
                 sent = await codes.lock_sent(connection, hashed)
-                if await visit_links.take_back(connection, newer):
-                    await codes.uncount(connection, hashed, sent, request.now)
+                await codes.uncount(connection, hashed, sent, request.now)
 
-        url = f"{desk.site_url}/rdv/{desk.keyring.visit_token(link.message, newer.number)}"
+        url = f"{desk.site_url}/rdv/{desk.keyring.visit_token(link.message, number)}"
         said = given.first("language")
         language = contact.writes_in if not isinstance(said, str) else ("en" if said[:2] == "en" else "fr")
         await send(desk.post, way, address, link_note(url, language), at("token"), take_back)
+        async with call.service.transaction() as connection:
+            await visit_links.has_left(connection, link.message, number)
         return answered({"name": "channel", "valueCode": link.channel})
 
     async def _reached(self, connection: Connection, link: VisitLink) -> tuple[NoteWay, Address, Contact]:
@@ -238,7 +239,7 @@ async def _found(
         link.event.appointment,
         recipient=link.recipient,
         tries=link.tries,
-        is_newest=read[1] == link.number,
+        is_newest=read[1] >= link.number,
         now=request.now,
     )
     return link, situation

@@ -30,6 +30,8 @@ class Operation:
     handler: Callable[[OperationCall], Awaitable[Answer]] = field(repr=False)
     secret: bool = False
     """whether what it takes or answers must be kept nowhere: it is carried out at once, never recorded"""
+    at_once: bool = False
+    """whether it is carried out at once whatever the client prefers: it has several transactions, and is no part of another"""
     later: bool = False
     """whether it is answered later whatever the client prefers (bulk data)"""
     keyed: bool = False

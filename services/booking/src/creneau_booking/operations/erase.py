@@ -11,7 +11,7 @@ from creneau_booking.domain.rehearsal import require_not_kept
 from creneau_booking.handlers.people.erasure import Outcome, PatientErasure
 from creneau_booking.operations.definitions import operation_definition, parameter
 from creneau_booking.operations.person import access_to_person
-from creneau_booking.storage.people.erasures import erasure_of, keep_erasure
+from creneau_booking.storage.people.erasures import keep_erasure, receipt_of_erasure
 from creneau_booking.storage.people.patients import family_names
 from creneau_shared.database.barrier import commit_barrier
 from creneau_shared.database.pool import Connection
@@ -121,11 +121,11 @@ class EraseOperation:
             raise unknown_resource("Patient", call.id)
         await require_visible(connection, self._patients, access, call.id)
         if current.deleted:
-            erased = await erasure_of(connection, call.id)
-            if erased is None:
+            receipt = await receipt_of_erasure(connection, call.id)
+            if receipt is None:
                 raise deleted_resource(current)
             await commit_barrier(connection)
-            return Answer(200, dumps(erased.receipt))
+            return Answer(200, dumps(receipt))
         language = call.request.language
         if said is None:
             outcome = await self._erasure.foresee(connection, call.id, call.request.now)

@@ -19,7 +19,7 @@ from creneau_booking.operations.subject import id_of_subject
 from creneau_shared.errors import BadRequest
 from creneau_shared.fhir.rest.exchange import Answer
 from creneau_shared.fhir.rest.operation import Operation, OperationCall
-from creneau_shared.fhir.rest.parameters import OperationInput
+from creneau_shared.fhir.rest.parameters import OperationInput, parameter_named
 from creneau_shared.fhir.storage.store import Resource
 from creneau_shared.fhir.terminology import display
 
@@ -116,6 +116,6 @@ def _note(given: OperationInput) -> str | None:
             "comment (ou note) est un texte.",
             "comment (or note) is a text.",
             code="value",
-            expression="Parameters.parameter.where(name='comment')",
+            expression=parameter_named("comment"),
         )
     return said

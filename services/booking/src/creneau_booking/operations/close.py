@@ -37,7 +37,7 @@ from creneau_shared.fhir.json import dumps, loads
 from creneau_shared.fhir.outcome import operation_outcome
 from creneau_shared.fhir.rest.exchange import Answer
 from creneau_shared.fhir.rest.operation import Operation, OperationCall
-from creneau_shared.fhir.rest.parameters import OperationInput
+from creneau_shared.fhir.rest.parameters import OperationInput, parameter_named
 from creneau_shared.fhir.rest.reading import read_current
 from creneau_shared.fhir.rest.writing import write_context
 from creneau_shared.fhir.storage.store import Resource, Stored
@@ -287,5 +287,5 @@ def _unknown_action(action: str) -> BadRequest:
         f"« {action} » n'est pas une suite possible : move (déplacer), cancel (annuler) ou reopen (rouvrir).",
         f"“{action}” is nothing that can be done: move, cancel or reopen.",
         code="value",
-        expression="Parameters.parameter.where(name='action')",
+        expression=parameter_named("action"),
     )

@@ -27,7 +27,7 @@ from creneau_shared.fhir.datatypes import exact_instant
 from creneau_shared.fhir.json import dumps, loads
 from creneau_shared.fhir.rest.exchange import Answer
 from creneau_shared.fhir.rest.operation import Operation, OperationCall
-from creneau_shared.fhir.rest.parameters import OperationInput
+from creneau_shared.fhir.rest.parameters import OperationInput, parameter_named
 from creneau_shared.fhir.rest.reading import read_current
 from creneau_shared.fhir.rest.writing import write_context
 from creneau_shared.fhir.storage.store import Resource, Stored
@@ -99,7 +99,7 @@ class PreviewSlotsOperation:
                     "Donnez l'agenda à prévoir : une ressource Schedule.",
                     "Give the agenda to be previewed: a Schedule resource.",
                     code="required",
-                    expression="Parameters.parameter.where(name='schedule')",
+                    expression=parameter_named("schedule"),
                 )
             return loads(current.content), current
         schedule = {**sent, "id": id_ or "new"}

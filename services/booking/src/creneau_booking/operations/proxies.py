@@ -24,7 +24,7 @@ from creneau_shared.errors import BadRequest, Forbidden, Unprocessable
 from creneau_shared.fhir.json import dumps
 from creneau_shared.fhir.rest.exchange import Answer, FhirRequest
 from creneau_shared.fhir.rest.operation import Operation, OperationCall
-from creneau_shared.fhir.rest.parameters import OperationInput
+from creneau_shared.fhir.rest.parameters import OperationInput, parameter_named
 from creneau_shared.fhir.rest.reading import read_current
 from creneau_shared.fhir.rest.writing import write_context
 from creneau_shared.fhir.storage.store import Stored, WriteContext
@@ -120,7 +120,7 @@ class AcceptOperation:
                 raise Forbidden(
                     "Ce code vient de vous : donnez-le à la personne que vous invitez.",
                     "This code comes from you: give it to the person whom you invite.",
-                    expression="Parameters.parameter.where(name='code')",
+                    expression=parameter_named("code"),
                     details_code="proxy-own-code",
                 )
             await self._take_up(connection, context, proxy, current, account)
@@ -219,7 +219,7 @@ def _code(request: FhirRequest) -> str:
             "Indiquez le code de l'invitation dans le corps de la requête.",
             "Give the code of the invitation in the body of the request.",
             code="required",
-            expression="Parameters.parameter.where(name='code')",
+            expression=parameter_named("code"),
         )
     return code
 
@@ -242,6 +242,6 @@ def _unusable() -> Unprocessable:
         "Ce code n'est pas utilisable : il est inconnu, déjà utilisé ou expiré. Demandez-en un autre.",
         "This code cannot be used: it is unknown, used already or expired. Ask for another one.",
         code="not-found",
-        expression="Parameters.parameter.where(name='code')",
+        expression=parameter_named("code"),
         details_code="proxy-code",
     )

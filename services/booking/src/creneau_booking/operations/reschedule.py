@@ -20,7 +20,7 @@ from creneau_booking.storage.series import Pattern, slots_named
 from creneau_shared.errors import BadRequest
 from creneau_shared.fhir.rest.exchange import Answer
 from creneau_shared.fhir.rest.operation import Operation, OperationCall
-from creneau_shared.fhir.rest.parameters import OperationInput
+from creneau_shared.fhir.rest.parameters import OperationInput, parameter_named
 from creneau_shared.fhir.storage.store import Resource
 
 DEFINITION = operation_definition(
@@ -70,7 +70,7 @@ class RescheduleOperation:
                 "Indiquez le nouveau créneau : slot, ou start (avec schedule dans un autre agenda).",
                 "Give the new slot: slot, or start (with schedule, in another agenda).",
                 code="required",
-                expression="Parameters.parameter.where(name='slot')",
+                expression=parameter_named("slot"),
             )
         scope = scope_in(given) or "this"
         if scope != "this":

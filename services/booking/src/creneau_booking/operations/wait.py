@@ -26,7 +26,7 @@ from creneau_shared.fhir.datatypes import exact_instant
 from creneau_shared.fhir.json import loads
 from creneau_shared.fhir.rest.exchange import Answer
 from creneau_shared.fhir.rest.operation import Operation, OperationCall
-from creneau_shared.fhir.rest.parameters import OperationInput
+from creneau_shared.fhir.rest.parameters import OperationInput, parameter_named
 from creneau_shared.fhir.rest.reading import read_current
 from creneau_shared.fhir.storage.store import Resource, Stored
 
@@ -139,5 +139,5 @@ def _end_of(given: OperationInput) -> datetime | None:
             f"« until » n'est pas une date FHIR : {said}.",
             f"“until” is not a FHIR date: {said}.",
             code="value",
-            expression="Parameters.parameter.where(name='until')",
+            expression=parameter_named("until"),
         ) from error

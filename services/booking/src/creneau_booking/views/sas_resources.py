@@ -45,8 +45,8 @@ def slot(stored: Resource, visibilities: frozenset[str] = codes.VISIBILITIES) ->
         appointmentType=_appointment_type(stored.get("appointmentType", {})),
         schedule=stored["schedule"],
         status="free",
-        start=instant(stored["start"]),
-        end=instant(stored["end"]),
+        start=sas_instant(stored["start"]),
+        end=sas_instant(stored["end"]),
         comment=_agenda_address(stored.get("comment", "")),
     )
 
@@ -161,7 +161,7 @@ def phones(stored: Resource) -> list[Resource]:
     ]
 
 
-def instant(text: str) -> str:
+def sas_instant(text: str) -> str:
     """Returns an instant as `2021-11-05T09:00:00.000+00:00`: milliseconds always, the offset of UTC in digits."""
     return instant_of(text).astimezone(UTC).isoformat(timespec="milliseconds")
 

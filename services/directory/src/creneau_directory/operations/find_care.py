@@ -24,7 +24,7 @@ from creneau_shared.fhir.datatypes import whole_number
 from creneau_shared.fhir.json import dumps, loads
 from creneau_shared.fhir.rest.exchange import Answer
 from creneau_shared.fhir.rest.operation import Operation, OperationCall
-from creneau_shared.fhir.rest.parameters import OperationInput
+from creneau_shared.fhir.rest.parameters import OperationInput, parameter_named
 from creneau_shared.fhir.rest.service import FhirService
 from creneau_shared.fhir.search.bundle import Entry, Link, outcome_entry, query_url, write_bundle
 from creneau_shared.fhir.search.cursor import Cursor, query_digest
@@ -251,7 +251,7 @@ class FindCareOperation:
                 f"Le texte cherché dépasse {self._text_characters_max} caractères.",
                 f"The searched text is longer than {self._text_characters_max} characters.",
                 code="too-long",
-                expression=_where("text"),
+                expression=parameter_named("text"),
             )
         sort = str(given.first("sort", "_sort") or "relevance")
         if sort not in ("relevance", "distance"):
@@ -300,16 +300,12 @@ def _ids(resource: Resource, element: str, kind: str) -> Iterator[str]:
             yield id_
 
 
-def _where(name: str) -> str:
-    return f"Parameters.parameter.where(name='{name}')"
-
-
 def _wrong(name: str, value: object, expected: str) -> BadRequest:
     return BadRequest(
         f"{name} : « {value} » n'est pas compris ; attendu : {expected}.",
         f"{name}: “{value}” is not understood; expected: {expected}.",
         code="value",
-        expression=_where(name),
+        expression=parameter_named(name),
     )
 
 
@@ -374,6 +370,6 @@ def _count(given: OperationInput) -> int:
             f"_count attend un nombre entier positif ; reçu « {value} ».",
             f"_count takes a positive whole number; got “{value}”.",
             code="value",
-            expression=_where("_count"),
+            expression=parameter_named("_count"),
         )
     return max(1, min(count, COUNT_MAX))

@@ -13,7 +13,7 @@ from creneau_shared.fhir.datatypes import whole_number
 from creneau_shared.fhir.json import dumps
 from creneau_shared.fhir.rest.exchange import Answer
 from creneau_shared.fhir.rest.operation import Operation, OperationCall
-from creneau_shared.fhir.rest.parameters import OperationInput
+from creneau_shared.fhir.rest.parameters import OperationInput, parameter_named
 from creneau_shared.fhir.storage.store import Resource
 
 COUNT_DEFAULT = 5
@@ -98,6 +98,6 @@ def _count(given: OperationInput) -> int:
             f"_count attend un nombre entier positif ; reçu « {value} ».",
             f"_count takes a positive whole number; got “{value}”.",
             code="value",
-            expression="Parameters.parameter.where(name='_count')",
+            expression=parameter_named("_count"),
         )
     return max(1, min(count, COUNT_MAX))

@@ -18,10 +18,8 @@ from creneau_notifications.domain.codes import CodeLimits
 from creneau_notifications.domain.contact import Language
 from creneau_notifications.operations.notes import (
     answered,
-    at,
     body_of,
     definition,
-    instant,
     parameter,
     send,
     take_turn,
@@ -29,9 +27,10 @@ from creneau_notifications.operations.notes import (
 from creneau_notifications.storage import codes
 from creneau_notifications.storage.addresses import Keyring
 from creneau_shared.errors import BadRequest, NotImplementedByServer, Unprocessable
+from creneau_shared.fhir.datatypes import instant_to_the_second
 from creneau_shared.fhir.rest.exchange import Answer, FhirRequest, json_object
 from creneau_shared.fhir.rest.operation import Operation, OperationCall
-from creneau_shared.fhir.rest.parameters import OperationInput
+from creneau_shared.fhir.rest.parameters import OperationInput, parameter_named
 from creneau_shared.security.contact_accounts import ContactAccounts
 from creneau_shared.security.own_tokens import TokenSigner
 
@@ -95,7 +94,7 @@ class SendCodeOperation:
         expires = request.now + desk.limits.lifetime
         digest = desk.keyring.code(hashed, code)
         async with call.service.transaction() as connection:
-            await take_turn(connection, desk.limits, hashed, request, at("telecom"))
+            await take_turn(connection, desk.limits, hashed, request, parameter_named("telecom"))
             earlier = await codes.keep(connection, hashed, digest, expires)
 
         async def take_back() -> None:
@@ -107,8 +106,8 @@ class SendCodeOperation:
 
         minutes = math.floor(desk.limits.lifetime / timedelta(minutes=1))
         note = code_note(code, minutes, _language(given, request), desk.site_url)
-        await send(desk.post, way, address, note, at("telecom"), take_back)
-        return answered({"name": "expires", "valueInstant": instant(expires)})
+        await send(desk.post, way, address, note, parameter_named("telecom"), take_back)
+        return answered({"name": "expires", "valueInstant": instant_to_the_second(expires)})
 
 
 class VerifyCodeOperation:
@@ -136,7 +135,7 @@ class VerifyCodeOperation:
         token, expires = signer.sign(subject, request.now, desk.token_lifetime)
         return answered(
             {"name": "access-token", "valueString": token},
-            {"name": "expires", "valueInstant": instant(expires)},
+            {"name": "expires", "valueInstant": instant_to_the_second(expires)},
         )
 
 
@@ -160,7 +159,7 @@ def _contact(desk: CodeDesk, given: OperationInput) -> tuple[NoteWay, Address]:
             "Indiquez une adresse électronique ou un numéro de téléphone (telecom : system email ou phone, et value).",
             "Give an e-mail address or a telephone number (telecom: system email or phone, and value).",
             code="required",
-            expression=at("telecom"),
+            expression=parameter_named("telecom"),
             details_code="contact-required",
         )
     if not desk.post.offers(way):
@@ -176,7 +175,7 @@ def _code(given: OperationInput) -> str:
             f"Indiquez le code à {DIGITS} chiffres que vous avez reçu.",
             f"Give the code of {DIGITS} digits that you received.",
             code="required",
-            expression=at("code"),
+            expression=parameter_named("code"),
             details_code="code-required",
         )
     return "".join(character for character in code if character.isalnum())
@@ -193,6 +192,6 @@ def _wrong() -> Unprocessable:
     return Unprocessable(
         "Ce code n'est pas le bon, ou ne fonctionne plus : vérifiez-le, ou demandez-en un autre.",
         "This code is not the right one, or works no longer: check it, or ask for another one.",
-        expression=at("code"),
+        expression=parameter_named("code"),
         details_code="code-wrong",
     )

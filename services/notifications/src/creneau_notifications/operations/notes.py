@@ -64,16 +64,6 @@ def body_of(request: FhirRequest) -> OperationInput:
     return OperationInput.of(replace(request, query=[]))
 
 
-def at(name: str) -> str:
-    """The expression of a parameter."""
-    return f"Parameters.parameter.where(name='{name}')"
-
-
-def instant(moment: datetime) -> str:
-    """As FHIR writes an instant, to the second."""
-    return moment.replace(microsecond=0).isoformat().replace("+00:00", "Z")
-
-
 def answered(*parameters: Resource) -> Answer:
     """The answer with these output parameters."""
     return Answer(200, dumps({"resourceType": "Parameters", "parameter": list(parameters)}))

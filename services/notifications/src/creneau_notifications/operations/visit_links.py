@@ -20,10 +20,8 @@ from creneau_notifications.domain.visit import Fact, visit_of
 from creneau_notifications.domain.visit_links import Situation, VisitLinkRules
 from creneau_notifications.operations.notes import (
     answered,
-    at,
     body_of,
     definition,
-    instant,
     parameter,
     send,
     take_turn,
@@ -40,9 +38,10 @@ from creneau_shared.errors import (
     NotImplementedByServer,
     Unprocessable,
 )
+from creneau_shared.fhir.datatypes import instant_to_the_second
 from creneau_shared.fhir.rest.exchange import Answer, FhirRequest
 from creneau_shared.fhir.rest.operation import Operation, OperationCall
-from creneau_shared.fhir.rest.parameters import OperationInput
+from creneau_shared.fhir.rest.parameters import OperationInput, parameter_named
 from creneau_shared.fhir.storage.store import Resource
 from creneau_shared.security.answers import Answers
 from creneau_shared.security.own_tokens import OneAppointment, TokenSigner
@@ -157,7 +156,7 @@ class OpenLinkOperation:
         return [
             {"name": "appointment", "valueReference": {"reference": f"Appointment/{appointment.id}"}},
             {"name": "access-token", "valueString": token},
-            {"name": "expires", "valueInstant": instant(expires)},
+            {"name": "expires", "valueInstant": instant_to_the_second(expires)},
         ], None
 
 
@@ -179,7 +178,7 @@ class RenewLinkOperation:
                 raise _closed(situation) or _cancelled()
             way, address, contact = await self._reached(connection, link)
             hashed = desk.keyring.hashed(address)
-            await take_turn(connection, desk.limits, hashed, request, at("token"))
+            await take_turn(connection, desk.limits, hashed, request, parameter_named("token"))
             newer = await visit_links.renew(connection, link)
 
         async def take_back() -> None:
@@ -192,7 +191,7 @@ class RenewLinkOperation:
         url = f"{desk.site_url}/rdv/{desk.keyring.visit_token(link.message, newer.number)}"
         said = given.first("language")
         language = contact.writes_in if not isinstance(said, str) else ("en" if said[:2] == "en" else "fr")
-        await send(desk.post, way, address, link_note(url, language), at("token"), take_back)
+        await send(desk.post, way, address, link_note(url, language), parameter_named("token"), take_back)
         return answered({"name": "channel", "valueCode": link.channel})
 
     async def _reached(self, connection: Connection, link: VisitLink) -> tuple[NoteWay, Address, Contact]:
@@ -227,7 +226,7 @@ async def _found(
             "Indiquez le jeton du lien reçu, dans le corps de la requête.",
             "Give the token of the link that was received, in the body of the request.",
             code="required",
-            expression=at("token"),
+            expression=parameter_named("token"),
             details_code="link-required",
         )
     read = desk.keyring.read_visit_token(token.strip())
@@ -259,7 +258,7 @@ def _shown(link: VisitLink, known: Mapping[str, Fact]) -> Iterator[Resource]:
             local = moment.astimezone(visit.zone).replace(microsecond=0)
             yield {"name": name, "valueDateTime": local.isoformat()}
     if link.event.held_until is not None:
-        yield {"name": "until", "valueInstant": instant(link.event.held_until)}
+        yield {"name": "until", "valueInstant": instant_to_the_second(link.event.held_until)}
     yield {"name": "timezone", "valueCode": visit.zone.key}
     if visit.mode is Mode.PRACTICE:
         whose = (known[reference].name for reference in sorted(known) if reference.startswith(WHOSE))
@@ -280,7 +279,7 @@ def _closed(situation: Situation) -> CreneauError | None:
                 "Ce lien ne fonctionne plus : le rendez-vous n'est plus le vôtre, ou est passé.",
                 "This link works no longer: the appointment is no longer yours, or is over.",
                 code="expired",
-                expression=at("token"),
+                expression=parameter_named("token"),
                 details_code="link-ended",
             )
         case "replaced":
@@ -288,7 +287,7 @@ def _closed(situation: Situation) -> CreneauError | None:
                 "Un lien plus récent vous a été envoyé : ouvrez celui du dernier message.",
                 "A newer link has been sent to you: open that of the latest message.",
                 code="expired",
-                expression=at("token"),
+                expression=parameter_named("token"),
                 details_code="link-replaced",
             )
         case "blocked":
@@ -296,7 +295,7 @@ def _closed(situation: Situation) -> CreneauError | None:
                 "Trop de réponses inexactes : ce lien ne fonctionne plus. Demandez-en un nouveau, ou téléphonez au cabinet.",
                 "Too many wrong answers: this link works no longer. Ask for a new one, or telephone the practice.",
                 code="expired",
-                expression=at("token"),
+                expression=parameter_named("token"),
                 details_code="link-blocked",
             )
         case "open" | "cancelled":
@@ -308,7 +307,7 @@ def _cancelled() -> Gone:
         "Ce rendez-vous est annulé : il n'y a plus rien à déplacer ni à annuler.",
         "This appointment is cancelled: there is nothing left to move or cancel.",
         code="expired",
-        expression=at("token"),
+        expression=parameter_named("token"),
         details_code="link-cancelled",
     )
 
@@ -317,7 +316,7 @@ def _unknown() -> NotFound:
     return NotFound(
         "Ce lien ne mène à rien : il est peut-être incomplet. Copiez-le en entier, ou téléphonez au cabinet.",
         "This link leads nowhere: it may be incomplete. Copy all of it, or telephone the practice.",
-        expression=at("token"),
+        expression=parameter_named("token"),
         details_code="link-unknown",
     )
 
@@ -330,7 +329,7 @@ def _wrong(left: int) -> Unprocessable:
         f" lettres de son nom de naissance. {fr}.",
         f"This is not what we know of the person: check the year of birth, or the first three letters of the birth name."
         f" {en}.",
-        expression=at("answer"),
+        expression=parameter_named("answer"),
         details_code="link-answer",
     )
 
@@ -339,7 +338,7 @@ def _nothing_to_ask() -> Unprocessable:
     return Unprocessable(
         "Nous n'avons rien à vous demander pour vous reconnaître : téléphonez au cabinet pour déplacer ou annuler.",
         "We have nothing to ask by which to know you: telephone the practice to move or cancel.",
-        expression=at("answer"),
+        expression=parameter_named("answer"),
         details_code="link-no-answer",
     )
 
@@ -358,6 +357,6 @@ def _not_renewable() -> Unprocessable:
         " récent, ou téléphonez au cabinet.",
         "No new link can be sent: the contact of this message is no longer yours. Open a later message, or telephone the"
         " practice.",
-        expression=at("token"),
+        expression=parameter_named("token"),
         details_code="link-not-renewable",
     )

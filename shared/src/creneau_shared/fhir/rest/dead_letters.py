@@ -19,7 +19,7 @@ from creneau_shared.fhir.audit import Event
 from creneau_shared.fhir.json import dumps
 from creneau_shared.fhir.rest.exchange import Answer, FhirRequest
 from creneau_shared.fhir.rest.operation import Operation, OperationCall
-from creneau_shared.fhir.rest.parameters import OperationInput
+from creneau_shared.fhir.rest.parameters import OperationInput, parameter_named
 from creneau_shared.fhir.storage.generic import instant
 from creneau_shared.fhir.storage.store import Resource
 from creneau_shared.messaging import buried
@@ -170,7 +170,7 @@ class DeadLetterOperations:
                 "Dites pourquoi ce message est abandonné (reason).",
                 "Say why this letter is given up (reason).",
                 code="required",
-                expression="Parameters.parameter.where(name='reason')",
+                expression=parameter_named("reason"),
             )
         state: State = "discarded"
         async with call.service.transaction() as connection:
@@ -193,13 +193,13 @@ class DeadLetterOperations:
             raise NotFound(
                 "Ce message mort n'existe pas, ou plus.",
                 "This dead letter does not exist, or no more.",
-                expression="Parameters.parameter.where(name='id')",
+                expression=parameter_named("id"),
             )
         if letter.state != "waiting":
             raise Conflict(
                 f"Ce message mort est déjà traité : {letter.state}.",
                 f"This dead letter has been dealt with: {letter.state}.",
-                expression="Parameters.parameter.where(name='id')",
+                expression=parameter_named("id"),
                 details_code="letter-closed",
             )
         return letter
@@ -239,7 +239,7 @@ def _nobody(letter: Letter) -> Unprocessable:
     return Unprocessable(
         f"Plus rien ne traite les messages de {letter.consumer}.",
         f"Nothing handles the letters of {letter.consumer} any more.",
-        expression="Parameters.parameter.where(name='id')",
+        expression=parameter_named("id"),
         details_code="no-consumer",
     )
 

@@ -13,10 +13,11 @@ from creneau_booking.domain.appointment import CANCELLATION_REASONS
 from creneau_booking.handlers.manner import Manner
 from creneau_booking.handlers.series import Taken
 from creneau_booking.operations.booking import Desk, Session, answer_with, checked, in_transaction
-from creneau_booking.operations.definitions import operation_definition, parameter, returned_visits
+from creneau_booking.operations.definitions import returned_visits
 from creneau_booking.operations.series import answer_with_series, scope_in
 from creneau_booking.operations.subject import id_of_subject
 from creneau_shared.errors import BadRequest
+from creneau_shared.fhir.rest.definitions import operation_definition, parameter
 from creneau_shared.fhir.rest.exchange import Answer
 from creneau_shared.fhir.rest.operation import Operation, OperationCall
 from creneau_shared.fhir.rest.parameters import OperationInput, parameter_named
@@ -40,6 +41,7 @@ DEFINITION = operation_definition(
         returned_visits(),
     ],
     affects_state=True,
+    resources=["Appointment"],
     instance=True,
 )
 

@@ -15,7 +15,6 @@ from creneau_booking.api.schedules import ScheduleStore
 from creneau_booking.domain.openings.refusals import ClosureTooLong, ClosureUnclear
 from creneau_booking.handlers.closing import Closure, ClosureHandlers
 from creneau_booking.operations.booking import Desk
-from creneau_booking.operations.definitions import operation_definition, parameter
 from creneau_booking.operations.moments import window_of
 from creneau_booking.operations.references import id_of, with_literal
 from creneau_booking.storage.agendas.rules import rules_of_schedules
@@ -35,6 +34,7 @@ from creneau_shared.errors import BadRequest, CreneauError, Issue
 from creneau_shared.fhir.datatypes import exact_instant
 from creneau_shared.fhir.json import dumps, loads
 from creneau_shared.fhir.outcome import operation_outcome
+from creneau_shared.fhir.rest.definitions import operation_definition, parameter
 from creneau_shared.fhir.rest.exchange import Answer
 from creneau_shared.fhir.rest.operation import Operation, OperationCall
 from creneau_shared.fhir.rest.parameters import OperationInput, parameter_named
@@ -80,7 +80,7 @@ DEFINITION = operation_definition(
     ],
     affects_state=True,
     instance=True,
-    resource="Schedule",
+    resources=["Schedule"],
 )
 
 

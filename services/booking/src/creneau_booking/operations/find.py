@@ -17,7 +17,6 @@ from creneau_booking.domain.participants import SAID_BY_SLOT
 from creneau_booking.domain.times import require_in_reach
 from creneau_booking.operations.agenda_remarks import remark, remarks_on
 from creneau_booking.operations.consumers import consumer_for, named_patients
-from creneau_booking.operations.definitions import operation_definition, parameter
 from creneau_booking.operations.find_query import (
     ACTORS,
     PATIENTS,
@@ -47,6 +46,7 @@ from creneau_shared.fhir.datatypes import parse_interval, whole_number
 from creneau_shared.fhir.json import dumps, loads
 from creneau_shared.fhir.outcome import operation_outcome
 from creneau_shared.fhir.rest import searching
+from creneau_shared.fhir.rest.definitions import operation_definition, parameter
 from creneau_shared.fhir.rest.exchange import Answer
 from creneau_shared.fhir.rest.operation import Operation, OperationCall
 from creneau_shared.fhir.rest.parameters import OperationInput, parameter_named
@@ -103,6 +103,7 @@ DEFINITION = operation_definition(
         parameter("return", "Bundle", use="out", minimum=1),
     ],
     affects_state=False,
+    resources=["Appointment"],
     base="http://profiles.ihe.net/ITI/Scheduling/OperationDefinition/appointment-find",
 )
 

@@ -12,7 +12,6 @@ from datetime import datetime, timedelta
 from creneau_booking.domain.times import require_in_reach
 from creneau_booking.operations.agenda_remarks import remark
 from creneau_booking.operations.consumers import consumer_for, named_patients
-from creneau_booking.operations.definitions import operation_definition, parameter
 from creneau_booking.operations.find import moment_of, require_window
 from creneau_booking.operations.find_query import ACTORS, PATIENTS, times
 from creneau_booking.operations.named_agendas import of_those_named
@@ -26,6 +25,7 @@ from creneau_shared.fhir.audit import Event
 from creneau_shared.fhir.json import dumps
 from creneau_shared.fhir.outcome import operation_outcome
 from creneau_shared.fhir.rest import searching
+from creneau_shared.fhir.rest.definitions import operation_definition, parameter
 from creneau_shared.fhir.rest.exchange import Answer
 from creneau_shared.fhir.rest.operation import Operation, OperationCall
 from creneau_shared.fhir.rest.parameters import OperationInput
@@ -65,7 +65,7 @@ DEFINITION = operation_definition(
     ],
     affects_state=False,
     base="http://fhir.org/guides/argonaut-scheduling/OperationDefinition/slot-prefetch",
-    resource="Slot",
+    resources=["Slot"],
 )
 KNOWN = known_names(DEFINITION, *(name for names in ACTORS for name in names), *PATIENTS, *CURSORS)
 

@@ -13,7 +13,6 @@ from creneau_booking.api.schedules import ScheduleStore
 from creneau_booking.domain.openings.clock import utc
 from creneau_booking.domain.openings.difference import There
 from creneau_booking.domain.openings.rules import Wanted
-from creneau_booking.operations.definitions import operation_definition, parameter
 from creneau_booking.operations.moments import window_of
 from creneau_booking.operations.references import id_of, with_literal
 from creneau_booking.storage.agendas.access_extensions import rules_of
@@ -25,6 +24,7 @@ from creneau_shared.database.pool import Connection
 from creneau_shared.errors import BadRequest
 from creneau_shared.fhir.datatypes import exact_instant
 from creneau_shared.fhir.json import dumps, loads
+from creneau_shared.fhir.rest.definitions import operation_definition, parameter
 from creneau_shared.fhir.rest.exchange import Answer
 from creneau_shared.fhir.rest.operation import Operation, OperationCall
 from creneau_shared.fhir.rest.parameters import OperationInput, parameter_named
@@ -52,7 +52,7 @@ DEFINITION = operation_definition(
     ],
     affects_state=False,
     instance=True,
-    resource="Schedule",
+    resources=["Schedule"],
 )
 
 

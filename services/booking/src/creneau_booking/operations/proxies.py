@@ -14,7 +14,6 @@ from creneau_booking.domain.access_rules import Birth
 from creneau_booking.domain.proxies import Proxy, is_minor, same_person
 from creneau_booking.handlers.people.accounts import tell
 from creneau_booking.handlers.people.proxies import RelatedPersonStore
-from creneau_booking.operations.definitions import operation_definition, parameter
 from creneau_booking.storage.agendas.rules import births_of
 from creneau_booking.storage.appointment_mapper import fhir_instant
 from creneau_booking.storage.people import accounts, invitations
@@ -22,6 +21,7 @@ from creneau_booking.storage.people.accounts import Account, Link
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import BadRequest, Forbidden, Unprocessable
 from creneau_shared.fhir.json import dumps
+from creneau_shared.fhir.rest.definitions import operation_definition, parameter
 from creneau_shared.fhir.rest.exchange import Answer, FhirRequest
 from creneau_shared.fhir.rest.operation import Operation, OperationCall
 from creneau_shared.fhir.rest.parameters import OperationInput, parameter_named
@@ -43,7 +43,7 @@ INVITE = operation_definition(
     affects_state=True,
     type_level=False,
     instance=True,
-    resource=TYPE,
+    resources=[TYPE],
 )
 ACCEPT = operation_definition(
     "accept",
@@ -51,7 +51,7 @@ ACCEPT = operation_definition(
     "The caller's account takes up what the RelatedPerson states to which the code invites.",
     [parameter("code", "string", minimum=1), parameter("return", TYPE, use="out", minimum=1)],
     affects_state=True,
-    resource=TYPE,
+    resources=[TYPE],
 )
 RENOUNCE = operation_definition(
     "renounce",
@@ -61,7 +61,7 @@ RENOUNCE = operation_definition(
     affects_state=True,
     type_level=False,
     instance=True,
-    resource=TYPE,
+    resources=[TYPE],
 )
 
 

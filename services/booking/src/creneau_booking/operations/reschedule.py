@@ -12,12 +12,13 @@ from creneau_booking.domain.changes import is_there, require_movable
 from creneau_booking.handlers.manner import Manner
 from creneau_booking.handlers.series import Taken
 from creneau_booking.operations.booking import Desk, Session, answer_with, in_transaction
-from creneau_booking.operations.definitions import operation_definition, parameter, returned_visits
+from creneau_booking.operations.definitions import returned_visits
 from creneau_booking.operations.place import placed
 from creneau_booking.operations.series import answer_with_series, scope_in
 from creneau_booking.operations.subject import BARE, RESOURCE_NAMES, id_of_subject, with_contained_slots
 from creneau_booking.storage.series import Pattern, slots_named
 from creneau_shared.errors import BadRequest
+from creneau_shared.fhir.rest.definitions import operation_definition, parameter
 from creneau_shared.fhir.rest.exchange import Answer
 from creneau_shared.fhir.rest.operation import Operation, OperationCall
 from creneau_shared.fhir.rest.parameters import OperationInput, parameter_named
@@ -40,6 +41,7 @@ DEFINITION = operation_definition(
         returned_visits(),
     ],
     affects_state=True,
+    resources=["Appointment"],
     instance=True,
 )
 

@@ -14,7 +14,6 @@ from creneau_directory.domain.care.reading.reader import reader
 from creneau_directory.domain.care.situation import term_of
 from creneau_directory.domain.care.vocabulary import FILTERS, vocabulary
 from creneau_directory.operations.care_answer import outcomes, understood
-from creneau_directory.operations.definitions import parameter, read_operation
 from creneau_directory.storage import care
 from creneau_directory.storage.care_search import Found, find
 from creneau_directory.views import require_ror_headers
@@ -22,6 +21,7 @@ from creneau_shared.database.pool import Connection
 from creneau_shared.errors import BadRequest
 from creneau_shared.fhir.datatypes import whole_number
 from creneau_shared.fhir.json import dumps, loads
+from creneau_shared.fhir.rest.definitions import operation_definition, parameter
 from creneau_shared.fhir.rest.exchange import Answer
 from creneau_shared.fhir.rest.operation import Operation, OperationCall
 from creneau_shared.fhir.rest.parameters import OperationInput, parameter_named
@@ -57,7 +57,7 @@ _MODES = {
     "hh": "HH", "home": "HH", "domicile": "HH", "a domicile": "HH",
 }  # fmt: skip
 
-DEFINITION = read_operation(
+DEFINITION = operation_definition(
     "find-care",
     "People's search",
     "Professionals in their places, found in everyday French and basic English: professions, specialities, complaints,"
@@ -88,7 +88,8 @@ DEFINITION = read_operation(
         parameter("explain", "boolean", "Tell of each match how its score came about."),
         parameter("return", "Bundle", "A searchset.", use="out", minimum=1),
     ],
-    ["PractitionerRole"],
+    affects_state=False,
+    resources=["PractitionerRole"],
 )
 
 

@@ -19,8 +19,6 @@ from creneau_notifications.domain.contact import Language
 from creneau_notifications.operations.notes import (
     answered,
     body_of,
-    definition,
-    parameter,
     send,
     take_turn,
 )
@@ -28,6 +26,7 @@ from creneau_notifications.storage import codes
 from creneau_notifications.storage.addresses import Keyring
 from creneau_shared.errors import BadRequest, NotImplementedByServer, Unprocessable
 from creneau_shared.fhir.datatypes import instant_to_the_second
+from creneau_shared.fhir.rest.definitions import operation_definition, parameter
 from creneau_shared.fhir.rest.exchange import Answer, FhirRequest, json_object
 from creneau_shared.fhir.rest.operation import Operation, OperationCall
 from creneau_shared.fhir.rest.parameters import OperationInput, parameter_named
@@ -37,28 +36,32 @@ from creneau_shared.security.own_tokens import TokenSigner
 DIGITS = 6
 
 
-SEND_CODE = definition(
+SEND_CODE = operation_definition(
     "send-code",
     "Send a one-time code to somebody without an account",
     "Sends six digits to an e-mail address or a mobile telephone. The answer does not tell whether the contact is known."
     " POST with a Parameters body only, and in no Bundle.",
     [
-        parameter("telecom", "ContactPoint"),
-        parameter("language", "code", minimum=0),
-        parameter("expires", "instant", use="out"),
+        parameter("telecom", "ContactPoint", minimum=1),
+        parameter("language", "code"),
+        parameter("expires", "instant", use="out", minimum=1),
     ],
+    affects_state=True,
+    id_="system-send-code",
 )
-VERIFY_CODE = definition(
+VERIFY_CODE = operation_definition(
     "verify-code",
     "Log in with a one-time code",
     "Answers with a bearer token of the account of whoever has this contact, with a patient's rights: the same account each"
     " time. A code works once. POST with a Parameters body only, and in no Bundle.",
     [
-        parameter("telecom", "ContactPoint"),
-        parameter("code", "string"),
-        parameter("access-token", "string", use="out"),
-        parameter("expires", "instant", use="out"),
+        parameter("telecom", "ContactPoint", minimum=1),
+        parameter("code", "string", minimum=1),
+        parameter("access-token", "string", use="out", minimum=1),
+        parameter("expires", "instant", use="out", minimum=1),
     ],
+    affects_state=True,
+    id_="system-verify-code",
 )
 
 

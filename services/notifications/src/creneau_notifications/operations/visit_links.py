@@ -21,8 +21,6 @@ from creneau_notifications.domain.visit_links import Situation, VisitLinkRules
 from creneau_notifications.operations.notes import (
     answered,
     body_of,
-    definition,
-    parameter,
     send,
     take_turn,
 )
@@ -39,6 +37,7 @@ from creneau_shared.errors import (
     Unprocessable,
 )
 from creneau_shared.fhir.datatypes import instant_to_the_second
+from creneau_shared.fhir.rest.definitions import operation_definition, parameter
 from creneau_shared.fhir.rest.exchange import Answer, FhirRequest
 from creneau_shared.fhir.rest.operation import Operation, OperationCall
 from creneau_shared.fhir.rest.parameters import OperationInput, parameter_named
@@ -52,7 +51,7 @@ for"""
 
 WAITS = "waitlist"
 
-OPEN_LINK = definition(
+OPEN_LINK = operation_definition(
     "open-link",
     "Open the link of a message about an appointment",
     "When and where the visit is, and `until` when what the waiting list offers is kept; somebody who waits has no time yet."
@@ -60,34 +59,36 @@ OPEN_LINK = definition(
     " and cancel this one appointment, and to answer what it waits for. Five wrong answers end the link. POST with a"
     " Parameters body only, and in no Bundle.",
     [
-        parameter("token", "string"),
-        parameter("answer", "string", minimum=0),
-        parameter("status", "code", use="out"),
-        parameter("start", "dateTime", use="out", minimum=0),
-        parameter("end", "dateTime", use="out", minimum=0),
-        parameter("until", "instant", use="out", minimum=0),
-        parameter("timezone", "code", use="out"),
-        parameter("place", "string", use="out", minimum=0),
-        parameter("address", "string", use="out", minimum=0),
-        parameter("phone", "ContactPoint", use="out", minimum=0),
-        parameter("tries-left", "integer", use="out", minimum=0),
-        parameter("appointment", "Reference", use="out", minimum=0),
-        parameter("access-token", "string", use="out", minimum=0),
-        parameter("expires", "instant", use="out", minimum=0),
+        parameter("token", "string", minimum=1),
+        parameter("answer", "string"),
+        parameter("status", "code", use="out", minimum=1),
+        parameter("start", "dateTime", use="out"),
+        parameter("end", "dateTime", use="out"),
+        parameter("until", "instant", use="out"),
+        parameter("timezone", "code", use="out", minimum=1),
+        parameter("place", "string", use="out"),
+        parameter("address", "string", use="out"),
+        parameter("phone", "ContactPoint", use="out"),
+        parameter("tries-left", "integer", use="out"),
+        parameter("appointment", "Reference", use="out"),
+        parameter("access-token", "string", use="out"),
+        parameter("expires", "instant", use="out"),
     ],
-    resource="Appointment",
+    affects_state=True,
+    resources=["Appointment"],
 )
-RENEW_LINK = definition(
+RENEW_LINK = operation_definition(
     "renew-link",
     "Ask for a new link in the place of one that was ended",
     "Sends a new link to the contact that the first went to, unless the person has changed it since; the earlier one works"
     " no more. POST with a Parameters body only, and in no Bundle.",
     [
-        parameter("token", "string"),
-        parameter("language", "code", minimum=0),
-        parameter("channel", "code", use="out"),
+        parameter("token", "string", minimum=1),
+        parameter("language", "code"),
+        parameter("channel", "code", use="out", minimum=1),
     ],
-    resource="Appointment",
+    affects_state=True,
+    resources=["Appointment"],
 )
 
 

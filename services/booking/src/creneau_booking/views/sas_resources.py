@@ -174,6 +174,8 @@ def compact(**members: Any) -> Resource:
 def resource(
     stored: Resource, profile: str, *, security: Sequence[Resource] = (), **members: Any
 ) -> Resource:
+    """Returns a resource of the profile with the type and id of `stored`, these labels (meta.security), and the members that
+    are not empty."""
     meta = compact(profile=[profile], security=list(security))
     head = {"resourceType": stored["resourceType"], "id": stored["id"], "meta": meta}
     return head | compact(**members)
@@ -242,5 +244,6 @@ def place_identifier(given: Resource) -> Resource | None:
 
 
 def place_number(code: str, system: str, value: str) -> Resource:
+    """Returns an Identifier of a place, whose `code` (of LOCATION_IDENTIFIER_TYPE) says of which kind it is."""
     kind = {"coding": [{"system": codes.LOCATION_IDENTIFIER_TYPE, "code": code}]}
     return {"type": kind, "system": system, "value": value}

@@ -194,16 +194,16 @@ async def bury(practice: Practice, consumer: str = "booking-directory-replica") 
     """A letter that waits; its id as the API gives it."""
     topic = "creneau.directory.resources"
     letter = Letter(
-        buried.letter_id(consumer, topic, 3, 14),
-        consumer,
-        topic,
-        3,
-        14,
-        0,
-        "fr.creneau.directory.resource.changed.v1",
-        "ValueError",
-        3,
-        practice.clock.now(),
+        id=buried.letter_id(consumer, topic, 3, 14),
+        consumer=consumer,
+        topic=topic,
+        partition=3,
+        offset=14,
+        dead_offset=0,
+        type="fr.creneau.directory.resource.changed.v1",
+        reason="ValueError",
+        attempts=3,
+        buried_at=practice.clock.now(),
     )
     async with practice.database.transaction() as connection:
         await buried.keep(connection, letter)

@@ -103,17 +103,17 @@ class Service:
             self.database,
             self.communications,
             Ledger(self.database, self.communications, self.clock),
-            [
+            lanes=[
                 {name: Way(self.channels[name], carrier) for name, carrier in one.items()}
                 for one in (carriers, *lanes)
             ],
-            carriers if offered is None else offered,
-            SITE,
-            PARIS,
-            limits,
-            admission,
-            self.clock,
-            lambda: 0.5,
+            offered=carriers if offered is None else offered,
+            site_url=SITE,
+            reader_zone=PARIS,
+            limits=limits,
+            admission=admission,
+            clock=self.clock,
+            chance=lambda: 0.5,
         )
 
     def smtp_sender(self, mailbox: Mailbox, **options: Any) -> Sender:

@@ -70,16 +70,17 @@ async def test_a_session_ends_by_itself(person: Person, clock: FixedClock) -> No
     assert (await person.open("/mes-rendez-vous")).headers["location"].startswith("/connexion")
 
 
-async def test_a_rotated_session_opens_by_its_new_key_only(person: Person, clock: FixedClock) -> None:
+async def test_after_a_log_in_a_session_opens_by_its_new_key_only(person: Person) -> None:
     sessions = person.app.site.sessions
     session = await sessions.begin()
     before = session.key
     await sessions.keep_draft(session, "d", {"a": 1})
-    await sessions.rotate(session)
+    account = Account(subject="email:a@exemple.fr", access_token="t", expires_at=NOW, provider="code")
+    entered = await sessions.let_in(session, account)
     assert before is not None
-    assert session.key is not None
+    assert entered.key is not None
     assert await sessions.find(before) is None
-    found = await sessions.find(session.key)
+    found = await sessions.find(entered.key)
     assert found is not None
     assert await sessions.find_draft(found, "d") == {"a": 1}
 

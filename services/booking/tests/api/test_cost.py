@@ -138,7 +138,7 @@ async def feed_and_look(practice: Practice, agenda: Agenda, software: Caller, me
     async with measuring("free week"):
         seen = await software.get("Slot", **week, start=f"ge{start:%Y-%m-%d}")
     expect(seen, 200)
-    public = Caller(software._client, None)
+    public = Caller(software.client, None)
     async with measuring("a free week of the public"):
         seen = await public.get("Slot", **week, start=f"ge{start:%Y-%m-%d}")
     expect(seen, 200)

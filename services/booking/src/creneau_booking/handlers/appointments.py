@@ -258,9 +258,7 @@ class AppointmentHandlers:
         self._require_allowed(context, before, after, move=how.move)
         changes.require_unended(before.status, without_ours(said_before), without_ours(resource))
         changes.require_cancelled_as_it_stands(before, after)
-        hold = None
-        if before.status == "pending":
-            hold = await (forget_hold if after.status != "pending" else hold_of)(connection, before.id)
+        hold = await self._hold_after(connection, before, after)
         change = Heard(current, said_before, before, resource, after, hold)
         from_line = change.was_in_line and before.status != "waitlist"
         if from_line and after.status == "cancelled" and (how.by or acting(context)) != "patient":
@@ -277,6 +275,16 @@ class AppointmentHandlers:
         if change.waits and hold is not None and (after.status == "booked" or how.asks_until is not None):
             confirmation.require_in_time(hold.expires_at, context.now)
         return replace(change, said=said, after=self._repository.next(current, said))
+
+    async def _hold_after(
+        self, connection: Connection, before: Appointment, after: Appointment
+    ) -> Hold | None:
+        """Returns the hold of a pending appointment, and ends it if the appointment is pending no more."""
+        if before.status != "pending":
+            return None
+        if after.status == "pending":
+            return await hold_of(connection, before.id)
+        return await forget_hold(connection, before.id)
 
     def _require_allowed(
         self, context: WriteContext, before: Appointment, after: Appointment, *, move: bool
@@ -378,7 +386,9 @@ class AppointmentHandlers:
     ) -> None:
         """After storing: asks the practice, continues or ends a hold, and publishes the event."""
         before, terms = change.before, change.current.terms
-        owners = whose.told if whose.alone else owners_among(terms) if terms is not None else None
+        owners = owners_among(terms) if terms is not None else None
+        if whose.alone:
+            owners = whose.told
         moved = changes.is_moved(before, after)
         anew = how.asks_until is not None or (moved and context.patient_ids is not None)
         if after.confirmation == "asked" and (anew or not change.waits):

@@ -21,7 +21,7 @@ from creneau_booking.operations.booking import (
     answer_with,
     checked,
 )
-from creneau_booking.operations.definitions import operation_definition, parameter, returned_visits
+from creneau_booking.operations.definitions import returned_visits
 from creneau_booking.operations.place import placed, references_to, slots_at
 from creneau_booking.operations.references import id_of
 from creneau_booking.operations.series import (
@@ -46,6 +46,7 @@ from creneau_booking.storage.appointment_mapper import said
 from creneau_booking.storage.people.named_people import with_known_people
 from creneau_booking.storage.series_mapper import template_of, with_template, without_series
 from creneau_shared.errors import BadRequest, Unprocessable
+from creneau_shared.fhir.rest.definitions import operation_definition, parameter
 from creneau_shared.fhir.rest.exchange import Answer
 from creneau_shared.fhir.rest.operation import Operation, OperationCall
 from creneau_shared.fhir.rest.parameters import OperationInput
@@ -72,6 +73,7 @@ DEFINITION = operation_definition(
         returned_visits(),
     ],
     affects_state=True,
+    resources=["Appointment"],
     instance=True,
     base="http://profiles.ihe.net/ITI/Scheduling/OperationDefinition/appointment-book",
 )

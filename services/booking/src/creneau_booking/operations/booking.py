@@ -22,7 +22,7 @@ from creneau_shared.fhir.outcome import operation_outcome
 from creneau_shared.fhir.rest.exchange import Answer, http_date
 from creneau_shared.fhir.rest.idempotency import remember, remembered
 from creneau_shared.fhir.rest.operation import OperationCall
-from creneau_shared.fhir.rest.parameters import OperationInput
+from creneau_shared.fhir.rest.parameters import OperationInput, parameter_named
 from creneau_shared.fhir.rest.reading import read_current, require_still_visible
 from creneau_shared.fhir.rest.writing import require_compartment, write_context
 from creneau_shared.fhir.search.bundle import Entry, Link, outcome_entry, write_bundle
@@ -86,7 +86,7 @@ class Session:
             raise Unprocessable(
                 "Inscrivez d'abord cette personne (POST Patient), puis donnez sa référence (patient-reference).",
                 "Register that person first (POST Patient), then give a reference (patient-reference).",
-                expression="Parameters.parameter.where(name='patient-resource')",
+                expression=parameter_named("patient-resource"),
                 details_code="unknown-patient",
             )
         check(patient, "Patient")

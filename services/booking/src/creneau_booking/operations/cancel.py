@@ -13,13 +13,14 @@ from creneau_booking.domain.appointment import CANCELLATION_REASONS
 from creneau_booking.handlers.manner import Manner
 from creneau_booking.handlers.series import Taken
 from creneau_booking.operations.booking import Desk, Session, answer_with, checked, in_transaction
-from creneau_booking.operations.definitions import operation_definition, parameter, returned_visits
+from creneau_booking.operations.definitions import returned_visits
 from creneau_booking.operations.series import answer_with_series, scope_in
 from creneau_booking.operations.subject import id_of_subject
 from creneau_shared.errors import BadRequest
+from creneau_shared.fhir.rest.definitions import operation_definition, parameter
 from creneau_shared.fhir.rest.exchange import Answer
 from creneau_shared.fhir.rest.operation import Operation, OperationCall
-from creneau_shared.fhir.rest.parameters import OperationInput
+from creneau_shared.fhir.rest.parameters import OperationInput, parameter_named
 from creneau_shared.fhir.storage.store import Resource
 from creneau_shared.fhir.terminology import display
 
@@ -40,6 +41,7 @@ DEFINITION = operation_definition(
         returned_visits(),
     ],
     affects_state=True,
+    resources=["Appointment"],
     instance=True,
 )
 
@@ -116,6 +118,6 @@ def _note(given: OperationInput) -> str | None:
             "comment (ou note) est un texte.",
             "comment (or note) is a text.",
             code="value",
-            expression="Parameters.parameter.where(name='comment')",
+            expression=parameter_named("comment"),
         )
     return said

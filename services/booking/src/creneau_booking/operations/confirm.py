@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from creneau_booking.handlers.manner import Manner
 from creneau_booking.operations.booking import Desk, Session, answer_with, in_transaction
-from creneau_booking.operations.definitions import operation_definition, parameter
 from creneau_booking.operations.subject import id_of_subject
+from creneau_shared.fhir.rest.definitions import operation_definition, parameter
 from creneau_shared.fhir.rest.exchange import Answer
 from creneau_shared.fhir.rest.operation import Operation, OperationCall
 from creneau_shared.fhir.rest.parameters import OperationInput
@@ -24,6 +24,7 @@ DEFINITION = operation_definition(
         parameter("return", "Appointment", use="out", minimum=1),
     ],
     affects_state=True,
+    resources=["Appointment"],
     instance=True,
 )
 

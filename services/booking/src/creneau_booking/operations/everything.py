@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 
 from creneau_booking.domain.times import REACH
-from creneau_booking.operations.definitions import operation_definition, parameter
 from creneau_booking.operations.person import access_to_person
 from creneau_booking.operations.unknown_names import known_names, refuse_if_strict, unknown_names
 from creneau_booking.storage.people.erasures import named_in
@@ -20,6 +19,7 @@ from creneau_shared.errors import BadRequest
 from creneau_shared.fhir.datatypes import instant_of, parse_interval
 from creneau_shared.fhir.json import dumps
 from creneau_shared.fhir.outcome import operation_outcome
+from creneau_shared.fhir.rest.definitions import operation_definition, parameter
 from creneau_shared.fhir.rest.exchange import Answer, FhirRequest, asked_count
 from creneau_shared.fhir.rest.operation import Operation, OperationCall
 from creneau_shared.fhir.rest.parameters import OperationInput
@@ -56,7 +56,7 @@ EVERYTHING = operation_definition(
         parameter("return", "Bundle", use="out", minimum=1),
     ],
     affects_state=False,
-    resource="Patient",
+    resources=["Patient"],
     type_level=False,
     instance=True,
     base="http://hl7.org/fhir/OperationDefinition/Patient-everything",
@@ -70,7 +70,7 @@ ARCHIVE = operation_definition(
     " itself the Bundle. For the person's own account.",
     [parameter("return", "Binary", use="out", minimum=1)],
     affects_state=False,
-    resource="Patient",
+    resources=["Patient"],
     type_level=False,
     instance=True,
 )

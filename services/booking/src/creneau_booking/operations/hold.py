@@ -12,7 +12,7 @@ from creneau_booking.operations.booking import (
     answer_with,
     checked,
 )
-from creneau_booking.operations.definitions import operation_definition, parameter, returned_visits
+from creneau_booking.operations.definitions import returned_visits
 from creneau_booking.operations.series import answer_with_series, sent_series, take_series
 from creneau_booking.operations.subject import (
     BARE,
@@ -24,6 +24,7 @@ from creneau_booking.operations.subject import (
     take_in_transaction,
     with_contained_slots,
 )
+from creneau_shared.fhir.rest.definitions import operation_definition, parameter
 from creneau_shared.fhir.rest.exchange import Answer, http_date
 from creneau_shared.fhir.rest.operation import Operation, OperationCall
 from creneau_shared.fhir.rest.parameters import OperationInput
@@ -45,6 +46,7 @@ DEFINITION = operation_definition(
         returned_visits(),
     ],
     affects_state=True,
+    resources=["Appointment"],
     instance=True,
     base="http://profiles.ihe.net/ITI/Scheduling/OperationDefinition/appointment-hold",
 )

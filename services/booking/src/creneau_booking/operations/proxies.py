@@ -14,7 +14,6 @@ from creneau_booking.domain.access_rules import Birth
 from creneau_booking.domain.proxies import Proxy, is_minor, same_person
 from creneau_booking.handlers.people.accounts import tell
 from creneau_booking.handlers.people.proxies import RelatedPersonStore
-from creneau_booking.operations.definitions import operation_definition, parameter
 from creneau_booking.storage.agendas.rules import births_of
 from creneau_booking.storage.people import accounts, invitations
 from creneau_booking.storage.people.accounts import Account, Link
@@ -22,9 +21,10 @@ from creneau_shared.database.pool import Connection
 from creneau_shared.errors import BadRequest, Forbidden, Unprocessable
 from creneau_shared.fhir.datatypes import exact_instant
 from creneau_shared.fhir.json import dumps
+from creneau_shared.fhir.rest.definitions import operation_definition, parameter
 from creneau_shared.fhir.rest.exchange import Answer, FhirRequest
 from creneau_shared.fhir.rest.operation import Operation, OperationCall
-from creneau_shared.fhir.rest.parameters import OperationInput
+from creneau_shared.fhir.rest.parameters import OperationInput, parameter_named
 from creneau_shared.fhir.rest.reading import read_current
 from creneau_shared.fhir.rest.writing import write_context
 from creneau_shared.fhir.storage.store import Stored, WriteContext
@@ -43,7 +43,7 @@ INVITE = operation_definition(
     affects_state=True,
     type_level=False,
     instance=True,
-    resource=TYPE,
+    resources=[TYPE],
 )
 ACCEPT = operation_definition(
     "accept",
@@ -51,7 +51,7 @@ ACCEPT = operation_definition(
     "The caller's account takes up what the RelatedPerson states to which the code invites.",
     [parameter("code", "string", minimum=1), parameter("return", TYPE, use="out", minimum=1)],
     affects_state=True,
-    resource=TYPE,
+    resources=[TYPE],
 )
 RENOUNCE = operation_definition(
     "renounce",
@@ -61,7 +61,7 @@ RENOUNCE = operation_definition(
     affects_state=True,
     type_level=False,
     instance=True,
-    resource=TYPE,
+    resources=[TYPE],
 )
 
 
@@ -120,7 +120,7 @@ class AcceptOperation:
                 raise Forbidden(
                     "Ce code vient de vous : donnez-le à la personne que vous invitez.",
                     "This code comes from you: give it to the person whom you invite.",
-                    expression="Parameters.parameter.where(name='code')",
+                    expression=parameter_named("code"),
                     details_code="proxy-own-code",
                 )
             await self._take_up(connection, context, proxy, current, account)
@@ -219,7 +219,7 @@ def _code(request: FhirRequest) -> str:
             "Indiquez le code de l'invitation dans le corps de la requête.",
             "Give the code of the invitation in the body of the request.",
             code="required",
-            expression="Parameters.parameter.where(name='code')",
+            expression=parameter_named("code"),
         )
     return code
 
@@ -242,6 +242,6 @@ def _unusable() -> Unprocessable:
         "Ce code n'est pas utilisable : il est inconnu, déjà utilisé ou expiré. Demandez-en un autre.",
         "This code cannot be used: it is unknown, used already or expired. Ask for another one.",
         code="not-found",
-        expression="Parameters.parameter.where(name='code')",
+        expression=parameter_named("code"),
         details_code="proxy-code",
     )

@@ -25,7 +25,7 @@ from creneau_booking.storage.series_mapper import (
 )
 from creneau_shared.errors import BadRequest
 from creneau_shared.fhir.rest.exchange import Answer, http_date, json_object
-from creneau_shared.fhir.rest.parameters import OperationInput
+from creneau_shared.fhir.rest.parameters import OperationInput, parameter_named
 from creneau_shared.fhir.search.bundle import Entry, Link, write_bundle
 from creneau_shared.fhir.storage.store import Resource
 
@@ -56,7 +56,7 @@ def sent_series(given: OperationInput) -> list[tuple[Subject, str]] | None:
 def _sent(given: OperationInput) -> Iterator[tuple[Subject, str]]:
     for name in RESOURCE_NAMES:
         for index, value in enumerate(given.all(name)):
-            where = f"Parameters.parameter.where(name='{name}')[{index}].resource"
+            where = f"{parameter_named(name)}[{index}].resource"
             if _is_bundle(value):
                 for number, entry in enumerate(value.get("entry", ())):
                     resource = json_object(json_object(entry).get("resource"))
@@ -66,7 +66,7 @@ def _sent(given: OperationInput) -> Iterator[tuple[Subject, str]]:
     for name in REFERENCE_NAMES:
         proposals = [id_of(reference) for reference in given.references(name)]
         for index, id_ in enumerate(proposals):
-            yield Subject(id_, None, False), f"Parameters.parameter.where(name='{name}')[{index}]"
+            yield Subject(id_, None, False), f"{parameter_named(name)}[{index}]"
 
 
 def _is_bundle(value: object) -> bool:

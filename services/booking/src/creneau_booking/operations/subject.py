@@ -26,7 +26,7 @@ from creneau_shared.errors import BadRequest, Conflict, NotFound, Unprocessable
 from creneau_shared.fhir.json import loads
 from creneau_shared.fhir.rest.exchange import Answer, FhirRequest, json_object
 from creneau_shared.fhir.rest.operation import OperationCall
-from creneau_shared.fhir.rest.parameters import OperationInput
+from creneau_shared.fhir.rest.parameters import OperationInput, parameter_named
 from creneau_shared.fhir.storage.store import Resource
 
 BARE = "appt-resource"
@@ -96,7 +96,7 @@ def id_of_subject(session: Session, given: OperationInput) -> str:
             "Dites quel rendez-vous : Appointment/[id]/$…, ou le paramètre appointment.",
             "Say which appointment: Appointment/[id]/$…, or the parameter appointment.",
             code="required",
-            expression="Parameters.parameter.where(name='appointment')",
+            expression=parameter_named("appointment"),
         )
     return named
 

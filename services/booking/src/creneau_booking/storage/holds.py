@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+
+from asyncpg import Record
 
 from creneau_booking.domain.appointment import Confirmation
 from creneau_booking.storage.slot_rows import slot_key
@@ -145,7 +146,7 @@ async def lock_live_hold(
     return _held(row)
 
 
-def _held(row: Any) -> HeldAppointment | None:
+def _held(row: Record | None) -> HeldAppointment | None:
     return HeldAppointment(Stored("Appointment", *row[:4]), *row[4:]) if row is not None else None
 
 

@@ -413,5 +413,5 @@ class SlotStore:
         return row["schedule"], kind_key
 
 
-def _stored(row: Any) -> Stored | None:
+def _stored(row: Sequence[Any] | Record | None) -> Stored | None:
     return Stored("Slot", *row) if row is not None else None

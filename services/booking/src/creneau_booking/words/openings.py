@@ -11,6 +11,7 @@ from creneau_booking.domain.openings.refusals import (
     UnreadOpening,
 )
 from creneau_shared.errors import CreneauError, Issue, Unprocessable
+from creneau_shared.fhir.rest.parameters import parameter_named
 from creneau_shared.words import Theme
 
 WORDS = Theme()
@@ -80,7 +81,7 @@ def _(_: ClosureUnclear) -> CreneauError:
         "Donnez la période à fermer (period, ou start et end) : elle finit après son début, et dans l'avenir.",
         "Give the period to be closed (period, or start and end): it ends after it starts, and is to come.",
         code="required",
-        expression="Parameters.parameter.where(name='period')",
+        expression=parameter_named("period"),
         details_code="closure-period",
     )
 
@@ -91,6 +92,6 @@ def _(r: ClosureTooLong) -> CreneauError:
         f"Une fermeture couvre au plus {r.days} jours : fermez en plusieurs fois.",
         f"A closure covers {r.days} days at most: close in several steps.",
         code="too-costly",
-        expression="Parameters.parameter.where(name='period')",
+        expression=parameter_named("period"),
         details_code="closure-period",
     )

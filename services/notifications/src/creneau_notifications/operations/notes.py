@@ -24,54 +24,13 @@ from creneau_shared.fhir.rest.parameters import OperationInput
 from creneau_shared.fhir.storage.store import Resource
 
 RETRY_AFTER_S = 30
-CANONICAL = "https://creneau.sante.fr/fhir/OperationDefinition/"
 
 log = structlog.get_logger(__name__)
-
-
-def definition(
-    code: str, title: str, description: str, parameters: list[Resource], *, resource: str | None = None
-) -> Resource:
-    """An OperationDefinition, of the base itself or of a type."""
-    id_ = f"{(resource or 'system').lower()}-{code}"
-    return {
-        "resourceType": "OperationDefinition",
-        "id": id_,
-        "url": f"{CANONICAL}{id_}",
-        "version": "1.0.0",
-        "name": (resource or "") + "".join(word.title() for word in code.split("-")),
-        "title": title,
-        "status": "active",
-        "kind": "operation",
-        "description": description,
-        "affectsState": True,
-        "code": code,
-        **({"resource": [resource]} if resource else {}),
-        "system": resource is None,
-        "type": resource is not None,
-        "instance": False,
-        "parameter": parameters,
-    }
-
-
-def parameter(name: str, type_: str, use: str = "in", minimum: int = 1) -> Resource:
-    """One OperationDefinition.parameter."""
-    return {"name": name, "use": use, "min": minimum, "max": "1", "type": type_}
 
 
 def body_of(request: FhirRequest) -> OperationInput:
     """The body's parameters only: those in an address would be kept in logs."""
     return OperationInput.of(replace(request, query=[]))
-
-
-def at(name: str) -> str:
-    """The expression of a parameter."""
-    return f"Parameters.parameter.where(name='{name}')"
-
-
-def instant(moment: datetime) -> str:
-    """As FHIR writes an instant, to the second."""
-    return moment.replace(microsecond=0).isoformat().replace("+00:00", "Z")
 
 
 def answered(*parameters: Resource) -> Answer:

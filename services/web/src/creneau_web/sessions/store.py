@@ -169,19 +169,12 @@ class Sessions:
         await self.end(session)
         return await self.begin(Content(language=session.content.language, **kept))
 
-    async def rotate(self, session: Session) -> None:
-        """Gives the session, with its drafts, a new key and form key: what was known before the log-in opens nothing
-        afterwards."""
-        became = Session.new(session.content)
-        async with self._database.transaction() as connection:
-            became.content = await self._rotate(connection, session, became, {})
-        session.renew(became)
-
     async def _rotate(
         self, connection: Connection, session: Session, became: Session, known: Mapping[str, Any]
     ) -> Content:
-        """Stores the session, with its drafts and what is `known` since (fields of its content), under the key of another.
-        Returns its content; the session itself is as it was, until that is committed."""
+        """Stores the session, with its drafts and what is `known` since (fields of its content), under the keys of another:
+        what was known before the log-in opens nothing afterwards. Returns its content; the session itself is as it was,
+        until that is committed."""
         content = (await _locked(connection, session)).model_copy(update={**session.changes(), **known})
         drafts = await connection.fetch(DRAFTS_OF, session.key_hash)
         await connection.execute(

@@ -9,7 +9,7 @@ from typing import Any
 
 from creneau_web.care.model import Professional
 from creneau_web.fhir.client import Fhir
-from creneau_web.fhir.values import entries, extension, instant
+from creneau_web.fhir.values import entries, extension, instant, instant_in
 from creneau_web.visits.reading import PRACTICES_SIDE, ids
 
 _OURS = "https://creneau.sante.fr/fhir/StructureDefinition/"
@@ -65,7 +65,7 @@ def waiting_of(appointment: Mapping[str, Any], etag: str | None = None) -> Waiti
     named = (a.get("display") for a in actors if "Patient/" not in str(a.get("reference", "")))
     replaced = (extension(appointment, REPLACES) or {}).get("valueReference", {}).get("reference", "")
     said = [e for e in appointment.get("extension", ()) if e.get("url") == TIMES]
-    status, since = appointment["status"], _instant(appointment, SINCE)
+    status, since = appointment["status"], instant_in(appointment, SINCE)
     offered = status == "pending" and since is not None
     return Waiting(
         id=appointment["id"],
@@ -74,7 +74,7 @@ def waiting_of(appointment: Mapping[str, Any], etag: str | None = None) -> Waiti
         whom=next((name for name in named if name), None),
         role=next(iter(ids(references, "PractitionerRole")), None),
         since=since,
-        until=_instant(appointment, HELD_UNTIL) if offered else None,
+        until=instant_in(appointment, HELD_UNTIL) if offered else None,
         start=instant(appointment["start"]) if "start" in appointment else None,
         times=tuple(e["valueCode"] for e in said if e.get("valueCode") in PARTS),
         replaces=replaced.removeprefix("Appointment/") or None,
@@ -159,11 +159,6 @@ def _has_agreed(appointment: Mapping[str, Any]) -> bool:
         if str(p.get("actor", {}).get("reference", "")).startswith(PRACTICES_SIDE)
     ]
     return bool(theirs) and all(status == "accepted" for status in theirs)
-
-
-def _instant(appointment: Mapping[str, Any], url: str) -> datetime | None:
-    found = extension(appointment, url)
-    return instant(found["valueInstant"]) if found and "valueInstant" in found else None
 
 
 def _version(appointment: Mapping[str, Any]) -> str | None:

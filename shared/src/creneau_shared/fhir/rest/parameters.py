@@ -73,7 +73,7 @@ class OperationInput:
                 f"« {name} » ne se donne qu'une fois.",
                 f"“{name}” is given once at most.",
                 code="structure",
-                expression=f"Parameters.parameter.where(name='{name}')",
+                expression=parameter_named(name),
             )
 
     @property
@@ -190,6 +190,11 @@ class OperationInput:
                 expression="Parameters.parameter",
             )
         return found
+
+
+def parameter_named(name: str) -> str:
+    """The FHIRPath of a parameter of an operation, for the `expression` of an issue about it."""
+    return f"Parameters.parameter.where(name='{name}')"
 
 
 def part_text(**value: Any) -> str:

@@ -10,7 +10,7 @@ from functools import cached_property
 from itertools import islice, takewhile
 from operator import itemgetter
 
-from creneau_booking.domain.openings.clock import day_of, instant, seconds_of, wall_of, whole_day
+from creneau_booking.domain.openings.clock import day_of, first_instant, seconds_of, wall_of, whole_day
 from creneau_booking.domain.openings.recurrence import first_day, occurrences
 from creneau_booking.domain.openings.rules import (
     LOWEST_PRIORITY,
@@ -146,7 +146,7 @@ class _Expander:
                 walls = takewhile(lambda wall: wall < last if whole else wall <= last, walls)
             if rule.count is not None:
                 walls = (wall for _, wall in zip(range(rule.count), walls, strict=False))
-            times = ((instant(wall, zone), instant(wall + length, zone)) for wall in walls)
+            times = ((first_instant(wall, zone), first_instant(wall + length, zone)) for wall in walls)
         return ((start, end) for start, end in times if start < self._until and end > self._since)
 
     # -- what is closed --------------------------------------------------------------------------------------
@@ -245,7 +245,7 @@ def _on(hours: Hours, day: date, zone: tzinfo) -> Period:
 
 
 def _at(wall: datetime, zone: tzinfo) -> datetime:
-    return datetime.fromtimestamp(instant(wall, zone), zone)
+    return datetime.fromtimestamp(first_instant(wall, zone), zone)
 
 
 def merged(intervals: Iterable[Interval]) -> list[Interval]:

@@ -15,6 +15,8 @@ from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+from asyncpg import Record
+
 from creneau_booking.domain.openings.clock import day_of, utc, whole_day
 from creneau_booking.domain.openings.difference import Difference, There, difference
 from creneau_booking.domain.openings.expansion import Expansion, expand
@@ -358,7 +360,7 @@ async def _left_out(connection: Connection, key: int, now: datetime) -> list[Int
     return [_interval(row) for row in await connection.fetch(_LEFT_OUT, key, now)]
 
 
-def _interval(row: Any) -> Interval:
+def _interval(row: Record) -> Interval:
     return int(row["start"].timestamp()), int(row["end"].timestamp())
 
 

@@ -152,9 +152,9 @@ async def template(postgres_server: Any) -> str:
 
 
 @pytest.fixture
-async def service(new_database: Callable[..., str], template: str) -> AsyncIterator[Service]:
-    """The service over a fresh database, at the time of the booking."""
-    url = new_database(template=template)
+async def service(emptied_database: Callable[..., str], template: str) -> AsyncIterator[Service]:
+    """The service over an empty database, at the time of the booking."""
+    url = emptied_database(template=template)
     async with Database(url, size=8, statement_timeout_s=60, name="test") as database:
         clock = FixedClock(BOOKED_AT)
         communications = Communications("http://127.0.0.1:8080/fhir", media())

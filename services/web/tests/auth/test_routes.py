@@ -118,13 +118,13 @@ class Visitor:
 
 
 @pytest.fixture
-async def visitor(migrated_web: str, new_database: NewDatabase, tmp_path: Path) -> AsyncIterator[Visitor]:
+async def visitor(migrated_web: str, emptied_database: NewDatabase, tmp_path: Path) -> AsyncIterator[Visitor]:
     clock = FixedClock(datetime.now(UTC))
     issuer = Issuer.of(Folder(tmp_path))
     transport = httpx.ASGITransport(issuer_app(issuer, clock))
     way = Counted(transport)
     settings = WebSettings(
-        database_url=new_database(template=migrated_web),
+        database_url=emptied_database(template=migrated_web),
         **login_settings(issuer),  # type: ignore[arg-type]
     )
     believes: list[Visitor] = []

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from creneau_shared.clock import FixedClock
-from creneau_web.care.terms import ACCESSIBILITY, CONTRACTED, NEW_PATIENTS, SECTOR
+from creneau_web.care.terms import ACCESSIBILITY, NEW_PATIENTS
 from creneau_web.wording import read_catalogues
 
 from .conftest import SITE, FhirBase, Person, running, searchset
@@ -205,7 +205,17 @@ async def test_x5_the_step_stands_in_the_title(person: Person) -> None:
     assert "étape" not in (await person.open("/soignants/role-1")).text.partition("</title>")[0]
 
 
-FEES = {"url": CONTRACTED, "valueCodeableConcept": {"coding": [{"system": SECTOR, "code": "3"}]}}
+FEES = {
+    "url": "https://interop.esante.gouv.fr/ig/fhir/annuaire/StructureDefinition/as-ext-practitionerrole-contracted",
+    "valueCodeableConcept": {
+        "coding": [
+            {
+                "system": "https://mos.esante.gouv.fr/NOS/TRE_R282-CNAMAmeliSecteurConventionnement/FHIR/TRE-R282-CNAMAmeliSecteurConventionnement",
+                "code": "3",
+            }
+        ]
+    },
+}
 STEP_FREE = {"url": ACCESSIBILITY, "valueCode": "wheelchair"}
 
 

@@ -103,9 +103,10 @@ class SendCodeOperation:
         async def take_back() -> None:
             """A turn in which somebody guessed stays counted: guesses are as few as turns."""
             async with call.service.transaction() as connection:
-                sent = await codes.lock_sent(connection, hashed)
+                counted = codes.to_letter_box(hashed)
+                sent = await codes.lock_sent(connection, counted)
                 if await codes.has_not_left(connection, hashed, digest):
-                    await codes.uncount(connection, hashed, sent, request.now)
+                    await codes.uncount(connection, counted, sent, request.now)
 
         minutes = math.floor(desk.limits.lifetime / timedelta(minutes=1))
         note = code_note(code, minutes, _language(given, request), desk.site_url)

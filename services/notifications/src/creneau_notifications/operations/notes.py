@@ -41,13 +41,13 @@ def answered(*parameters: Resource) -> Answer:
 async def take_turn(
     connection: Connection, limits: CodeLimits, address: Hashed, request: FhirRequest, expression: str
 ) -> None:
-    """Count one thing sent to the letter box of an address, and asked for from a network; TooManyRequests when either has
-    had enough. What has not left stays counted for the network."""
-    now, network = request.now, codes.asked_from(request.network)
-    for counted, pace, words in (
-        (network, limits.from_network, _FROM_NETWORK),
-        (address, limits.to_letter_box, _TO_LETTER_BOX),
-    ):
+    """Count one thing sent to the letter box of an address, and asked for from a network, if it is known; TooManyRequests
+    when either has had enough. What has not left stays counted for the network."""
+    now = request.now
+    turns = [(codes.to_letter_box(address), limits.to_letter_box, _TO_LETTER_BOX)]
+    if request.network is not None:
+        turns.insert(0, (codes.from_network(request.network), limits.from_network, _FROM_NETWORK))
+    for counted, pace, words in turns:
         sent = await codes.lock_sent(connection, counted)
         again_at = pace.again_at(sent, now)
         if again_at is not None:

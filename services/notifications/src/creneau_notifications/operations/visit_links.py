@@ -185,8 +185,9 @@ class RenewLinkOperation:
         async def take_back() -> None:
             """The turn, since nothing was sent; the earlier link works as before."""
             async with call.service.transaction() as connection:
-                sent = await codes.lock_sent(connection, hashed)
-                await codes.uncount(connection, hashed, sent, request.now)
+                counted = codes.to_letter_box(hashed)
+                sent = await codes.lock_sent(connection, counted)
+                await codes.uncount(connection, counted, sent, request.now)
 
         url = f"{desk.site_url}/rdv/{desk.keyring.visit_token(link.message, number)}"
         said = given.first("language")

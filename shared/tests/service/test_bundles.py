@@ -203,10 +203,16 @@ async def test_a_transaction_that_only_reads_is_not_kept(small: Small) -> None:
     assert await small.count("idempotency") == 0
 
 
-async def test_nobodys_transaction_takes_no_key(small: Small) -> None:
+async def test_nobodys_transaction_keeps_no_key(small: Small) -> None:
+    """Who reads is answered; who writes has to log in, as without a key."""
     asked = bundle("transaction", ("GET", "Organization", None))
     said = await small.nobody.ask("POST", "", asked, Idempotency_Key="seven")
-    assert (said.status, said.code) == (400, "not-supported")
+    assert said.status == 200
+    written = bundle("transaction", ("POST", "Organization", PLACE))
+    said = await small.nobody.ask("POST", "", written, Idempotency_Key="seven")
+    assert said.status == 401
+    assert "WWW-Authenticate" in said.headers
+    assert await small.count("idempotency") == 0
 
 
 @pytest.fixture

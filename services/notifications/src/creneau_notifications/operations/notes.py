@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from datetime import datetime
 from typing import Literal
 
@@ -20,17 +19,11 @@ from creneau_shared.database.pool import Connection
 from creneau_shared.errors import TooManyRequests, Unavailable, Unprocessable
 from creneau_shared.fhir.json import dumps
 from creneau_shared.fhir.rest.exchange import Answer, FhirRequest
-from creneau_shared.fhir.rest.parameters import OperationInput
 from creneau_shared.fhir.storage.store import Resource
 
 RETRY_AFTER_S = 30
 
 log = structlog.get_logger(__name__)
-
-
-def body_of(request: FhirRequest) -> OperationInput:
-    """The body's parameters only: those in an address would be kept in logs."""
-    return OperationInput.of(replace(request, query=[]))
 
 
 def answered(*parameters: Resource) -> Answer:

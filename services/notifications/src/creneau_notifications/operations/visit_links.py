@@ -20,7 +20,6 @@ from creneau_notifications.domain.visit import Fact, visit_of
 from creneau_notifications.domain.visit_links import Situation, VisitLinkRules
 from creneau_notifications.operations.notes import (
     answered,
-    body_of,
     send,
     take_turn,
 )
@@ -117,7 +116,7 @@ class OpenLinkOperation:
 
     async def handle(self, call: OperationCall) -> Answer:
         desk, request = self._desk, call.request
-        given = body_of(request)
+        given = OperationInput.in_body(call)
         answer = _answer(given)
         async with call.service.transaction() as connection:
             link, situation = await _found(desk, connection, request, given)
@@ -172,7 +171,7 @@ class RenewLinkOperation:
 
     async def handle(self, call: OperationCall) -> Answer:
         desk, request = self._desk, call.request
-        given = body_of(request)
+        given = OperationInput.in_body(call)
         async with call.service.transaction() as connection:
             link, situation = await _found(desk, connection, request, given)
             if situation in ("ended", "cancelled"):

@@ -174,22 +174,15 @@ async def _transaction(
 
 
 def _key(outer: FhirRequest, entries: list[RequestEntry]) -> str | None:
-    """The key with which the answer is kept. None where only reads are asked for: they can be asked for again.
-
-    BadRequest for a key that cannot be kept, or of nobody: whoever sends the same would be told the same.
+    """The key with which the answer is kept. None where only reads are asked for, which can be asked for again, and of
+    nobody, who shares no key with everybody, and may write nothing. BadRequest for a key that cannot be kept.
     """
     key = outer.headers.get("idempotency-key")
     if key is None:
         return None
     check_key(key)
-    if outer.principal.anonymous:
-        raise BadRequest(
-            "Une Idempotency-Key est gardée pour un compte : envoyez-la avec un jeton. Rien n'a été fait.",
-            "An Idempotency-Key is kept for an account: send it with a token. Nothing was done.",
-            code="not-supported",
-            expression="http.idempotency-key",
-        )
-    return None if all(entry.only_reads for entry in entries) else key
+    keeps = not outer.principal.anonymous and not all(entry.only_reads for entry in entries)
+    return key if keeps else None
 
 
 async def _all(

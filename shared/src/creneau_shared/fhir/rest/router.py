@@ -222,7 +222,7 @@ class Router:
                     raise MethodNotAllowed.at_address(method, "POST" if affects_state else "GET, HEAD, POST")
                 if operation.right is not None:
                     request.access(*operation.right)
-                call = OperationCall(self._service, request, resource_type, id_)
+                call = OperationCall(self._service, request, resource_type, id_, operation.definition)
                 check = operation.check and partial(operation.check, call)
                 return Route(read=partial(operation.handler, call), once=affects_state, check=check)
         raise NotImplementedByServer(

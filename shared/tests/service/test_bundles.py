@@ -9,7 +9,7 @@ from urllib.parse import unquote
 import pytest
 from shared.tests.service.small import BASE, Small, bundle, urn
 
-from creneau_shared.fhir.rest import bundle_references
+from creneau_shared.fhir.rest import bundle_references, bundle_work
 from creneau_shared.fhir.rest.batch import BATCH_PARALLEL
 from creneau_shared.fhir.rest.matching import matching_ids
 from creneau_shared.fhir.storage.replica import ReplicaStore
@@ -311,8 +311,8 @@ async def test_equal_conditional_references_are_one_search_and_one_unit(
         {"reference": f"Practitioner?identifier=urn:example:rpps|{number}"} for number in ("1", "2", "1")
     ]
     asked = bundle("transaction", *[("POST", "Patient", {**PERSON, "generalPractitioner": doctors})] * 3)
-    assert bundle_references.work_in(asked) == 3 + 2
-    assert bundle_references.work_in({**asked, "type": "batch"}) == 3
+    assert bundle_work.work_in(asked) == 3 + 2
+    assert bundle_work.work_in({**asked, "type": "batch"}) == 3
     assert (await small.system.ask("POST", "", asked)).status == 200
     assert len(searched) == 2
 
@@ -320,7 +320,7 @@ async def test_equal_conditional_references_are_one_search_and_one_unit(
 @pytest.mark.parametrize("entries", [None, "x", {}, [None, "x", {"resource": 5}]])
 def test_a_bundle_that_is_none_is_counted_too(entries: Any) -> None:
     said = {"resourceType": "Bundle", "type": "transaction", "entry": entries}
-    assert bundle_references.work_in(said) == (len(entries) if isinstance(entries, list) else 0)
+    assert bundle_work.work_in(said) == (len(entries) if isinstance(entries, list) else 0)
 
 
 @pytest.mark.parametrize("condition", ["Observation?code=1", "Practitioner?shoe-size=42"])

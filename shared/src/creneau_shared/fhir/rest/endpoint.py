@@ -141,6 +141,7 @@ class FhirEndpoint:
         """What the Bundle of a request costs beside it; a large one is read and counted in the process beside."""
         if not self._is_large(request):
             return work_in(request.resource())
+        work: int
         request.parsed, work = await self._beside("read bundle", request)
         return work
 

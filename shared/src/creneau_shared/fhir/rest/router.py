@@ -1,7 +1,7 @@
 """Finds the interaction that a request asks for (FHIR R4 http.html#summary), and whether the caller may have it.
 
 Nothing is read or written here. The rights were looked up before; the route says what to do. Bundles are not routed, but
-the requests in them are (`batch.py`).
+the requests in them are (`batch.py`, `transaction.py`).
 """
 
 from __future__ import annotations

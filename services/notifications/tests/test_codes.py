@@ -360,6 +360,17 @@ async def test_nobody_asks_for_codes_to_everybody(service, settings, mailbox) ->
     assert len(mailbox.mails) == 4
 
 
+async def test_whose_network_nobody_knows_is_not_one_network(service, settings, mailbox) -> None:
+    """Without the secret of the entrance everybody would share one count."""
+    few = settings.model_copy(update={"codes_per_network_hour_max": 1, "gateway_secret": SecretStr("")})
+    async with serving(create_app(few, service.clock), "http://test") as opened:
+        for n in range(3):
+            telecom = {"system": "email", "value": f"p{n}@exemple.test"}
+            answer = await opened.post("/fhir/$send-code", json=parameters(telecom=telecom))
+            assert answer.status_code == 200, answer.text
+    assert len(mailbox.mails) == 3
+
+
 async def test_a_code_by_text_message_is_offered_to_its_page_alone(client) -> None:
     """The last line is what browsers read (origin-bound one-time codes); the number is one that gets texts."""
     assert (await send(client, PHONE)).status_code == 200
@@ -442,7 +453,7 @@ async def test_ended_codes_and_counts_are_forgotten(client, service, settings) -
         if rule.data_class == "one-time-codes"
     )
     now = service.clock.now()
-    for days, left in ((0, 2), (1, 2), (2, 0)):  # of the letter box, and of the network
+    for days, left in ((0, 1), (1, 1), (2, 0)):
         async with service.database.transaction() as connection:
             await rule.remove(connection, now + timedelta(days=days) - rule.kept, 100)
         assert await service.database.pool.fetchval("SELECT count(*) FROM contact_code_sent") == left

@@ -19,7 +19,7 @@ from creneau_shared.fhir.audit import Auditor
 from creneau_shared.fhir.outcome import negotiate_language
 from creneau_shared.fhir.rest import well_known
 from creneau_shared.fhir.rest.asynchronous import AsyncRequests
-from creneau_shared.fhir.rest.bounds import ResourceBounds
+from creneau_shared.fhir.rest.bounds import Bounds
 from creneau_shared.fhir.rest.declaration import ServedType
 from creneau_shared.fhir.rest.endpoint import BASE_PATH, FhirEndpoint
 from creneau_shared.fhir.rest.failure import failure
@@ -163,7 +163,7 @@ def create_fhir_server(
         cursor_secret=settings.cursor_secret,
         workshop=Workshop(bytes_min=settings.heavy_bytes_min, waiting_max=settings.heavy_waiting_max),
         limits=DeploymentLimits.of(settings, f"{service}-limits"),
-        bounds=ResourceBounds(
+        bounds=Bounds(
             settings.resource_bytes_max, settings.text_characters_max, settings.bundle_answer_bytes_max
         ),
         words=words,

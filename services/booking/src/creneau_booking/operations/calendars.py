@@ -103,7 +103,7 @@ class CalendarOperations:
         return [Operation(FEED, self.feed, secret=True), Operation(FOLLOW, self.follow, secret=True)]
 
     async def feed(self, call: OperationCall) -> Answer:
-        given = OperationInput.of(call.request)
+        given = OperationInput.of(call)
         revoke, details = given.flag("revoke"), given.flag("details") is True
         async with call.service.transaction() as connection:
             schedule = await self._own(connection, call)
@@ -115,7 +115,7 @@ class CalendarOperations:
         return _answer({"name": "url", "valueUrl": f"{self._site_url}/calendar/{token}.ics"})
 
     async def follow(self, call: OperationCall) -> Answer:
-        given = OperationInput.of(call.request)
+        given = OperationInput.of(call)
         _require_unlogged(call)
         remove = given.flag("remove")
         async with call.service.transaction() as connection:

@@ -56,7 +56,7 @@ class CancelOperation:
         return Operation(DEFINITION, self.handle, keyed=True)
 
     async def handle(self, call: OperationCall) -> Answer:
-        given = OperationInput.of(call.request, bare="appointment", definition=DEFINITION)
+        given = OperationInput.of(call, bare="appointment")
         return await in_transaction(call, self._desk, "u", given, self._cancel)
 
     async def _cancel(self, session: Session, given: OperationInput) -> Answer:

@@ -117,7 +117,7 @@ class CloseOperation:
         return Operation(DEFINITION, self.handle, at_once=True)
 
     async def handle(self, call: OperationCall) -> Answer:
-        given = OperationInput.of(call.request)
+        given = OperationInput.of(call)
         action = str(given.first("action", "mode") or "move")
         if action not in ("move", "cancel", "reopen"):
             raise _unknown_action(action)

@@ -39,7 +39,7 @@ class ConfirmOperation:
         return Operation(DEFINITION, self.handle, keyed=True)
 
     async def handle(self, call: OperationCall) -> Answer:
-        given = OperationInput.of(call.request, bare="appointment", definition=DEFINITION)
+        given = OperationInput.of(call, bare="appointment")
         return await in_transaction(call, self._desk, "u", given, self._confirm)
 
     async def _confirm(self, session: Session, given: OperationInput) -> Answer:

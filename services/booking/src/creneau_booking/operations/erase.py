@@ -97,7 +97,7 @@ class EraseOperation:
 
     async def handle(self, call: OperationCall) -> Answer:
         call.request.access("Patient", "u")
-        given = OperationInput.of(call.request)
+        given = OperationInput.of(call)
         said, key = given.first("confirm"), call.request.headers.get("idempotency-key")
         sent = call.request.resource() if call.request.body.strip() or call.request.parsed else {}
         async with call.service.transaction() as connection:

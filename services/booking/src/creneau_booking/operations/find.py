@@ -131,7 +131,7 @@ class FindOperation:
     async def handle(self, call: OperationCall) -> Answer:
         """Searches the free slots that could be booked, and proposes them."""
         request, service = call.request, call.service
-        given = OperationInput.of(request)
+        given = OperationInput.of(call)
         refuse_if_strict(request, given, KNOWN, "$find")
         start, end = self._window(given)
         asked = _Asked(

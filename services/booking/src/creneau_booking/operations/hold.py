@@ -62,9 +62,7 @@ class HoldOperation:
         return Operation(DEFINITION, self.handle, keyed=True, creates=True)
 
     async def handle(self, call: OperationCall) -> Answer:
-        given = OperationInput.of(
-            call.request, bare=BARE, read_as=with_contained_slots, definition=DEFINITION
-        )
+        given = OperationInput.of(call, bare=BARE, read_as=with_contained_slots)
         return await take_in_transaction(call, self._desk, given, self._hold)
 
     async def _hold(self, session: Session, given: OperationInput) -> Answer:

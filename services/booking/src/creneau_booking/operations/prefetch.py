@@ -83,7 +83,7 @@ class PrefetchOperation:
     async def handle(self, call: OperationCall) -> Answer:
         """Answers a page of the free slots."""
         request, service = call.request, call.service
-        given = OperationInput.of(request)
+        given = OperationInput.of(call)
         refuse_if_strict(request, given, KNOWN, "$prefetch")
         access = request.access("Slot", "s")
         start, end = self._window(given, request.now)

@@ -71,7 +71,7 @@ class PreviewSlotsOperation:
         return Operation(DEFINITION, self.handle)
 
     async def handle(self, call: OperationCall) -> Answer:
-        given = OperationInput.of(call.request, bare="schedule")
+        given = OperationInput.of(call, bare="schedule")
         window = window_of(given)
         with call.service.in_words():
             async with call.service.transaction() as connection:

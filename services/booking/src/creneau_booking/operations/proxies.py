@@ -7,7 +7,6 @@ that sends it to `$accept` acts by the RelatedPerson from then on. The code is s
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from datetime import timedelta
 
 from creneau_booking.domain.access_rules import Birth
@@ -111,7 +110,7 @@ class AcceptOperation:
     async def handle(self, call: OperationCall) -> Answer:
         request, service = call.request, call.service
         access = _persons_access(request)
-        code = _code(request)
+        code = _code(call)
         context = write_context(request, access)
         async with service.transaction() as connection:
             current, giver = await self._invitation(connection, code, context)
@@ -211,9 +210,9 @@ def _account_of(request: FhirRequest) -> Account:
     return Account(request.principal.issuer, request.principal.subject)
 
 
-def _code(request: FhirRequest) -> str:
+def _code(call: OperationCall) -> str:
     """Returns the code from the body. One in the query does not count: addresses are logged."""
-    code = OperationInput.of(replace(request, query=[])).first("code")
+    code = OperationInput.in_body(call).first("code")
     if not isinstance(code, str) or not code:
         raise BadRequest(
             "Indiquez le code de l'invitation dans le corps de la requête.",

@@ -56,9 +56,7 @@ class RescheduleOperation:
         return Operation(DEFINITION, self.handle, keyed=True)
 
     async def handle(self, call: OperationCall) -> Answer:
-        given = OperationInput.of(
-            call.request, bare=BARE, read_as=with_contained_slots, definition=DEFINITION
-        )
+        given = OperationInput.of(call, bare=BARE, read_as=with_contained_slots)
         return await in_transaction(call, self._desk, "u", given, self._move)
 
     async def _move(self, session: Session, given: OperationInput) -> Answer:

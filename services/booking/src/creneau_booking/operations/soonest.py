@@ -177,7 +177,7 @@ class SoonestOperation:
         """Searches the first slots, and answers a page of them."""
         request = call.request
         access = request.access("Slot", "s")
-        sent = OperationInput.of(request)
+        sent = OperationInput.of(call)
         refuse_if_strict(request, sent, KNOWN, "$soonest")
         async with call.service.connection() as connection:
             asked = _Asked.of(call, await with_literal(connection, request, sent, PATIENTS, strict=False))

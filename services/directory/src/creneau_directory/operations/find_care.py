@@ -129,12 +129,12 @@ class FindCareOperation:
         access = request.access("PractitionerRole", "s")
         if self._headers_required:
             require_ror_headers(request)
-        asked = self._asked(OperationInput.of(request))
+        asked = self._asked(OperationInput.of(call))
         url = f"{service.base_url}/PractitionerRole/$find-care"
         digest = query_digest("PractitionerRole/$find-care of a day", asked.pairs)
         day = day_of(service.clock.now())
         begin: tuple[int, int] | None = None
-        cursor = OperationInput.of(request).first(CURSOR_PARAMETER)
+        cursor = OperationInput.of(call).first(CURSOR_PARAMETER)
         if cursor:
             day, at, offset = map(int, service.cursors.decode(str(cursor), digest).place.values)
             begin = at, offset

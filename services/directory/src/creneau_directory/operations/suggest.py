@@ -50,7 +50,7 @@ class SuggestOperation:
         call.request.access("PractitionerRole", "s")
         if self._headers_required:
             require_ror_headers(call.request)
-        given = OperationInput.of(call.request)
+        given = OperationInput.of(call)
         text = str(given.first("text", "q") or "")[: self._text_characters_max].strip()
         most = _count(given)
         found = suggestions(text, most) if len(text) >= LETTERS_MIN else []

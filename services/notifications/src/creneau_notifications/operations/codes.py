@@ -18,7 +18,6 @@ from creneau_notifications.domain.codes import CodeLimits
 from creneau_notifications.domain.contact import Language
 from creneau_notifications.operations.notes import (
     answered,
-    body_of,
     send,
     take_turn,
 )
@@ -90,7 +89,7 @@ class SendCodeOperation:
     async def handle(self, call: OperationCall) -> Answer:
         desk, request = self._desk, call.request
         _signer(desk)
-        given = body_of(request)
+        given = OperationInput.in_body(call)
         way, address = _contact(desk, given)
         hashed = desk.keyring.hashed(address)
         code = f"{secrets.randbelow(10**DIGITS):0{DIGITS}}"
@@ -103,9 +102,10 @@ class SendCodeOperation:
         async def take_back() -> None:
             """A turn in which somebody guessed stays counted: guesses are as few as turns."""
             async with call.service.transaction() as connection:
-                sent = await codes.lock_sent(connection, hashed)
+                counted = codes.to_letter_box(hashed)
+                sent = await codes.lock_sent(connection, counted)
                 if await codes.has_not_left(connection, hashed, digest):
-                    await codes.uncount(connection, hashed, sent, request.now)
+                    await codes.uncount(connection, counted, sent, request.now)
 
         minutes = math.floor(desk.limits.lifetime / timedelta(minutes=1))
         note = code_note(code, minutes, _language(given, request), desk.site_url)
@@ -127,7 +127,7 @@ class VerifyCodeOperation:
     async def handle(self, call: OperationCall) -> Answer:
         desk, request = self._desk, call.request
         signer = _signer(desk)
-        given = body_of(request)
+        given = OperationInput.in_body(call)
         way, address = _contact(desk, given)
         hashed, code = desk.keyring.hashed(address), _code(given)
         async with call.service.transaction() as connection:

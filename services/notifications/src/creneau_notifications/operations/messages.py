@@ -5,7 +5,7 @@ from __future__ import annotations
 from creneau_notifications.storage.record import sources
 from creneau_shared.errors import BadRequest, Forbidden
 from creneau_shared.fhir.rest.definitions import operation_definition, parameter
-from creneau_shared.fhir.rest.exchange import Answer, FhirRequest, asked_count
+from creneau_shared.fhir.rest.exchange import Answer, asked_count
 from creneau_shared.fhir.rest.operation import Operation, OperationCall
 from creneau_shared.fhir.rest.parameters import OperationInput
 from creneau_shared.fhir.rest.reading import ID
@@ -48,7 +48,7 @@ class MessagesOperation:
     async def handle(self, call: OperationCall) -> Answer:
         request = call.request
         access = request.access("Communication", "r")
-        patient_id = _patient(request)
+        patient_id = _patient(call)
         rights = access.rights
         own = rights.role == "system" or (
             rights.role == "patient"
@@ -89,8 +89,8 @@ class MessagesOperation:
         return Answer(200, write_bundle("searchset", entries, links=links))
 
 
-def _patient(request: FhirRequest) -> str:
-    given = OperationInput.of(request).references("patient")
+def _patient(call: OperationCall) -> str:
+    given = OperationInput.of(call).references("patient")
     id_ = str(given[0].get("reference", "")).removeprefix("Patient/") if given else ""
     if not ID.match(id_):
         raise BadRequest(

@@ -20,7 +20,6 @@ from creneau_notifications.domain.visit import Fact, visit_of
 from creneau_notifications.domain.visit_links import Situation, VisitLinkRules
 from creneau_notifications.operations.notes import (
     answered,
-    body_of,
     send,
     take_turn,
 )
@@ -117,7 +116,7 @@ class OpenLinkOperation:
 
     async def handle(self, call: OperationCall) -> Answer:
         desk, request = self._desk, call.request
-        given = body_of(request)
+        given = OperationInput.in_body(call)
         answer = _answer(given)
         async with call.service.transaction() as connection:
             link, situation = await _found(desk, connection, request, given)
@@ -172,7 +171,7 @@ class RenewLinkOperation:
 
     async def handle(self, call: OperationCall) -> Answer:
         desk, request = self._desk, call.request
-        given = body_of(request)
+        given = OperationInput.in_body(call)
         async with call.service.transaction() as connection:
             link, situation = await _found(desk, connection, request, given)
             if situation in ("ended", "cancelled"):
@@ -185,8 +184,9 @@ class RenewLinkOperation:
         async def take_back() -> None:
             """The turn, since nothing was sent; the earlier link works as before."""
             async with call.service.transaction() as connection:
-                sent = await codes.lock_sent(connection, hashed)
-                await codes.uncount(connection, hashed, sent, request.now)
+                counted = codes.to_letter_box(hashed)
+                sent = await codes.lock_sent(connection, counted)
+                await codes.uncount(connection, counted, sent, request.now)
 
         url = f"{desk.site_url}/rdv/{desk.keyring.visit_token(link.message, number)}"
         said = given.first("language")

@@ -1,5 +1,5 @@
 """One-time codes: the one that a contact has received last, those on their way to it, and when codes were sent to a letter
-box, and asked for from a network.
+box, and asked for from a network (both in `contact_code_sent`).
 
 A code ends the earlier one when it has left, not when it is made: of one that is lost on the way nobody knows.
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from creneau_notifications.storage.addresses import Hashed
@@ -23,43 +24,57 @@ _ENDED = (
 )
 
 
-def asked_from(network: bytes) -> Hashed:
-    """What is asked for from a network (`FhirRequest.network`) is counted as what is sent to a letter box is."""
-    return Hashed("network", network, network)
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """For whom what is sent is counted: a letter box of a channel, or a network."""
+
+    kind: str
+    """the channel, or `network`"""
+    key: bytes
 
 
-async def lock_sent(connection: Connection, address: Hashed) -> list[datetime]:
-    """When codes were sent to this letter box, locked against every other sender until the transaction ends."""
+def to_letter_box(address: Hashed) -> Counted:
+    """What is sent to an address counts for its letter box."""
+    return Counted(address.channel, address.mailbox)
+
+
+def from_network(network: bytes) -> Counted:
+    """What is asked for from a network (`FhirRequest.network`) counts for it."""
+    return Counted("network", network)
+
+
+async def lock_sent(connection: Connection, counted: Counted) -> list[datetime]:
+    """When codes were sent, locked against every other sender until the transaction ends."""
     sent: list[datetime] = await connection.fetchval(
         "INSERT INTO contact_code_sent AS kept (channel, mailbox) VALUES ($1, $2)"
         " ON CONFLICT (channel, mailbox) DO UPDATE SET channel = kept.channel RETURNING sent",
-        address.channel,
-        address.mailbox,
+        counted.kind,
+        counted.key,
     )
     return sent
 
 
-async def put_down(connection: Connection, address: Hashed, sent: Sequence[datetime]) -> None:
-    """Keep when codes were sent to this letter box, which is locked."""
+async def put_down(connection: Connection, counted: Counted, sent: Sequence[datetime]) -> None:
+    """Keep when codes were sent, of what is locked."""
     await connection.execute(
         "UPDATE contact_code_sent SET sent = $3, last_at = $4 WHERE channel = $1 AND mailbox = $2",
-        address.channel,
-        address.mailbox,
+        counted.kind,
+        counted.key,
         list(sent),
         max(sent),
     )
 
 
 async def uncount(
-    connection: Connection, address: Hashed, sent: Sequence[datetime], counted_at: datetime
+    connection: Connection, counted: Counted, sent: Sequence[datetime], counted_at: datetime
 ) -> None:
-    """Forget what was counted for this letter box, which is locked, at that moment: it has not left."""
+    """Forget what was counted at that moment, of what is locked: it has not left."""
     left = list(sent)
     left.remove(counted_at)
     await connection.execute(
         "UPDATE contact_code_sent SET sent = $3 WHERE channel = $1 AND mailbox = $2",
-        address.channel,
-        address.mailbox,
+        counted.kind,
+        counted.key,
         left,
     )
 

@@ -125,7 +125,7 @@ class DeadLetterOperations:
         operators at once, or one who retries after a process has died, bring about one effect.
         """
         require_operator(call.request)
-        given = OperationInput.of(call.request)
+        given = OperationInput.of(call)
         async with call.service.transaction():
             letter = await self._waiting(call, given)
             await self._trace(call, letter)
@@ -145,7 +145,7 @@ class DeadLetterOperations:
     async def discard(self, call: OperationCall) -> Answer:
         """Give one letter up, for a reason."""
         require_operator(call.request)
-        given = OperationInput.of(call.request)
+        given = OperationInput.of(call)
         why = given.first("reason")
         if not isinstance(why, str) or len(why.strip()) < REASON_CHARACTERS_MIN:
             raise BadRequest(

@@ -20,6 +20,8 @@ class OperationCall:
     request: FhirRequest
     type: str | None
     id: str | None
+    definition: Resource
+    """the OperationDefinition of what is invoked"""
 
 
 @dataclass(frozen=True)

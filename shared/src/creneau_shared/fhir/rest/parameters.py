@@ -9,18 +9,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Iterable
+from dataclasses import replace
 from typing import Any
 
 from creneau_shared.errors import BadRequest
 from creneau_shared.fhir.json import dumps, loads_sent
 from creneau_shared.fhir.rest.exchange import FhirRequest, json_object
+from creneau_shared.fhir.rest.operation import OperationCall
 from creneau_shared.fhir.search.terms import relative_reference
 from creneau_shared.fhir.storage.store import Resource
 from creneau_shared.fhir.validation import check
 
-_ANY: Resource = {}
-"""an OperationDefinition that says nothing of its parameters"""
-PARTS = ('{"resource":', '{"value')
+_PARTS = ('{"resource":', '{"value')
 """How texts of `part_text` begin"""
 
 
@@ -33,15 +33,15 @@ class OperationInput:
 
     @staticmethod
     def of(
-        request: FhirRequest,
+        call: OperationCall,
         *,
         bare: str | None = None,
         read_as: Callable[[Resource], Resource] = lambda resource: resource,
-        definition: Resource = _ANY,
     ) -> OperationInput:
-        """The input of a request; a body that is no Parameters is the value of the parameter `bare`. `read_as` turns each
+        """The input of a call; a body that is no Parameters is the value of the parameter `bare`. `read_as` turns each
         given resource that a guide writes against R4 into what R4 demands, before it is checked. BadRequest for a parameter
-        that is given more often than `definition` (OperationDefinition) allows, of which only the first would be heard."""
+        that is given more often than the OperationDefinition allows, of which only the first would be heard."""
+        request = call.request
         entries: list[tuple[str, Any]] = [
             _entry(part) if (part := _part_in_link(request, name, text)) else (name, text)
             for name, text in request.query
@@ -61,8 +61,13 @@ class OperationInput:
                     code="structure",
                 )
         given = OperationInput(entries, request.base_url)
-        given.refuse_repeated(definition)
+        given.refuse_repeated(call.definition)
         return given
+
+    @staticmethod
+    def in_body(call: OperationCall) -> OperationInput:
+        """The input that stands in the body alone: what is in an address would be kept in logs."""
+        return OperationInput.of(replace(call, request=replace(call.request, query=[])))
 
     def refuse_repeated(self, definition: Resource) -> None:
         """BadRequest for a parameter that is given more often than an OperationDefinition allows (`max` 1)."""
@@ -205,7 +210,7 @@ def part_text(**value: Any) -> str:
 def _part_in_link(request: FhirRequest, name: str, text: str) -> Resource | None:
     """The part of a Parameters resource that a value in one of this service's sealed links says (`part_text`); None for any
     other text. It is checked as one that is sent, because an address may mix what is sealed with what is not."""
-    if not (request.sealed and text.startswith(PARTS)):
+    if not (request.sealed and text.startswith(_PARTS)):
         return None
     part = {"name": name, **loads_sent(text.encode())}
     check({"resourceType": "Parameters", "parameter": [part]}, "Parameters")

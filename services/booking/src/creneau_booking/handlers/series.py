@@ -345,15 +345,34 @@ class Series:
 
     # -- changing --------------------------------------------------------------------------------------------
 
+    async def book_held(
+        self, connection: Connection, context: WriteContext, held: Stored, resource: Resource, how: Manner
+    ) -> Stored:
+        """See `Beginning`."""
+        members = await self._members(connection, context, held, "all")
+        status = {stored.id: self._repository.stored_facts(stored).status for _, stored in members}
+        if any(claims(one) and one != "pending" for one in status.values()):
+            return await self._handlers.change(
+                connection, context, held, resource, replace(how, by_itself=True)
+            )
+        booked = {one.id: one for one in await self.confirm(connection, context, held, resource, how)}
+        asked = booked.pop(held.id)
+        context.besides.extend(booked.values())
+        return asked
+
     async def confirm(
-        self, connection: Connection, context: WriteContext, current: Stored, resource: Resource
+        self,
+        connection: Connection,
+        context: WriteContext,
+        current: Stored,
+        resource: Resource,
+        how: Manner,
     ) -> list[Stored]:
-        """Books all appointments of a held series, of which `current` is one (locked, `resource` its next version)."""
+        """Books all appointments of a held series as `how` says, of which `current` is one (locked, `resource` its next
+        version)."""
         members = await self._members(connection, context, current, "all")
         held = [member for member in members if self._repository.stored_facts(member[1]).status == "pending"]
-        return await self._change_all(
-            connection, context, current, resource, held, {"status": "booked"}, book=True
-        )
+        return await self._change_all(connection, context, current, resource, held, {"status": "booked"}, how)
 
     async def cancel(
         self,
@@ -379,7 +398,9 @@ class Series:
         said = {"status": "cancelled"}
         if "cancelationReason" in resource:
             said["cancelationReason"] = resource["cancelationReason"]
-        changed = await self._change_all(connection, context, current, resource, rest, said, note=note)
+        changed = await self._change_all(
+            connection, context, current, resource, rest, said, Manner(note=note)
+        )
         by_id = {one.id: one for one in changed}
         return [by_id.get(member.id, member) for _, member in members]
 
@@ -391,10 +412,9 @@ class Series:
         resource: Resource,
         members: Sequence[tuple[int, Stored]],
         said: Resource,
-        *,
-        book: bool = False,
-        note: str | None = None,
+        how: Manner,
     ) -> list[Stored]:
+        books = said["status"] == "booked"
         before = [self._repository.stored_facts(member) for _, member in members]
         await self._lock(connection, context, (), before)
         changed = []
@@ -402,16 +422,16 @@ class Series:
         told = [
             ToldOccurrence(f.id, f.start, f.end, f.version)
             for f in before
-            if f.start is not None and f.end is not None and not f.hidden and (book or f.status == "booked")
+            if f.start is not None and f.end is not None and not f.hidden and (books or f.status == "booked")
         ]
         series = next((f.occurrence.series for f in before if f.occurrence is not None), None)
         for (number, member), facts in zip(members, before, strict=True):
             own = resource if member.id == current.id else {**self._repository.resource(member), **said}
-            planned = _Planned(own, facts, number, f"Appointment/{member.id}", False, standing=not book)
+            planned = _Planned(own, facts, number, f"Appointment/{member.id}", False, standing=not books)
             with _naming(planned, len(members)), told_together(series, told):
                 changed.append(
                     await self._handlers.change(
-                        connection, context, member, own, Manner(book=book, note=note, with_series=True)
+                        connection, context, member, own, replace(how, with_series=True)
                     )
                 )
         return changed

@@ -59,13 +59,12 @@ class Session:
         access = self.call.request.access("Appointment", "u")
         return await read_current(self.connection, self.desk.store, access, id_, lock=True)
 
-    async def visible(self, id_: str) -> bool:
-        """Whether an appointment with this id exists and the caller may see it."""
+    async def seen(self, id_: str) -> Stored | None:
+        """Returns the appointment, not locked; None if there is none with this id, or the caller may not see it."""
         try:
-            await read_current(self.connection, self.desk.store, self.access, id_)
+            return await read_current(self.connection, self.desk.store, self.access, id_)
         except (NotFound, Gone):
-            return False
-        return True
+            return None
 
     async def registered(self, patient: Resource) -> Resource:
         """Returns a reference to the Patient that the call brings as a resource: the one that the caller may see with that

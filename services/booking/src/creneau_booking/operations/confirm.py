@@ -19,7 +19,8 @@ from creneau_shared.fhir.rest.parameters import OperationInput
 DEFINITION = operation_definition(
     "confirm",
     "Confirm an appointment",
-    "The practice agrees to an appointment that waits for it (pending, proposed): it is booked, and the patient is told; one of a series that is held, with the others.",
+    "The practice agrees to an appointment that waits for it (pending, proposed): it is booked, and the patient is told. One"
+    " of a series that is held is booked with the others.",
     [
         parameter("appointment", "Reference"),
         parameter("scope", "code"),

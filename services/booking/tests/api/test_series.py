@@ -536,6 +536,31 @@ class TestAskedFor:
         assert (booked.status_code, booked.json()["total"]) == (200, self.COUNT)
         await self.require_whole(callers, practice, agenda, request_["id"], "booked", "busy")
 
+    @pytest.mark.parametrize("way", ["$book", "sent to $book", "$hold", "PATCH"])
+    async def test_what_is_asked_for_is_changed_and_the_others_are_created(
+        self, callers: Callers, practice: Practice, request_: Resource, way: str
+    ) -> None:
+        """So it is answered, and so it is audited."""
+        software, path = callers.software(), f"Appointment/{request_['id']}"
+        if way == "PATCH":
+            booked: Resource = {"op": "replace", "path": "/status", "value": "booked"}
+            answer = await software.patch(path, [booked])
+        elif way == "sent to $book":
+            answer = await software.post("Appointment/$book", parameters(appointment=request_))
+        else:
+            answer = await software.post(f"{path}/{way}", parameters())
+        assert answer.status_code == 200, answer.text
+        stored = (await software.get(path)).json()
+        [series] = [i["value"] for i in stored["identifier"] if i["system"] == SERIES]
+        found = resources(await software.get("Appointment", identifier=f"{SERIES}|{series}"))
+        traces = await practice.database.pool.fetch(
+            "SELECT resource_id, array_agg(action ORDER BY id) AS steps FROM audit"
+            " WHERE resource_id = ANY($1) AND action IN ('C', 'U') GROUP BY 1",
+            [one["id"] for one in found],
+        )
+        steps = {row["resource_id"]: list(row["steps"]) for row in traces}
+        assert steps == {one["id"]: ["C", "U"] if one["id"] == request_["id"] else ["C"] for one in found}
+
     async def test_booked_by_another_template(
         self, callers: Callers, practice: Practice, agenda: Agenda, request_: Resource
     ) -> None:

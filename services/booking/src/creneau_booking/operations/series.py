@@ -118,11 +118,12 @@ async def take_series(
 
 
 async def answer_with_series(session: Session, taken: Taken, *, created: bool) -> Answer:
-    """Returns a Bundle of the series in the order of time: 201 if `created`, else 200; 202 while the practice has still to
-    agree."""
+    """Returns a Bundle of the series in the order of time: 201 if it is `created` with its first, else 200 (of one that is
+    changed, or was asked for by a stored request); 202 while the practice has still to agree."""
     service = session.call.service
     for stored in taken.stored:
-        await service.audit(session.connection, session.call.request, "C" if created else "U", stored)
+        step = "C" if created and stored.version == 1 else "U"
+        await service.audit(session.connection, session.call.request, step, stored)
     entries = [
         Entry(f"{service.base_url}/Appointment/{seen.id}", seen.content or b"", {"mode": "match"})
         for seen in (service.as_shown(session.access, stored) for stored in taken.stored)
@@ -135,7 +136,8 @@ async def answer_with_series(session: Session, taken: Taken, *, created: bool) -
     if ends:
         headers["Expires"] = http_date(min(ends))
     content = write_bundle("searchset", entries, total=len(entries), links=links)
-    return Answer(202 if undecided else 201 if created else 200, content, headers)
+    is_new = created and taken.stored[0].version == 1
+    return Answer(202 if undecided else 201 if is_new else 200, content, headers)
 
 
 def scope_in(given: OperationInput) -> Scope | None:

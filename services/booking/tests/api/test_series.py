@@ -567,7 +567,7 @@ class TestAskedFor:
         longer = {**request_, "extension": [weekly(WEEKS)]}
         booked = await callers.software().post("Appointment/$book", parameters(appointment=longer))
         assert booked.status_code == 200, booked.text
-        assert booked.json()["id"] == request_["id"]
+        assert resources(booked)[0]["id"] == request_["id"]
         assert await practice.slot_statuses(agenda.slots[::2]) == ["busy"] * WEEKS
 
     async def test_a_series_cannot_wait_in_line(

@@ -99,6 +99,10 @@ class AppointmentHandlers:
         self.waiting = WaitingList(repository, claiming, patience)
         self.expiry.line = self.waiting
 
+    def bind(self, series: Beginning) -> None:
+        """Completes the commands: a series is made of them (`handlers.series`), and begins in them."""
+        self.series = self.holding.series = series
+
     # -- new -------------------------------------------------------------------------------------------------
 
     async def create(

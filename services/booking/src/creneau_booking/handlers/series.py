@@ -127,9 +127,8 @@ class Series:
         how: Manner,
     ) -> Stored:
         """See `Beginning`."""
-        taken = await self.begin(connection, context, asked, resource, template, how)
-        context.besides.extend(taken.stored[1:])
-        return taken.stored[0]
+        first, _ = await self._begin(connection, context, asked, resource, template, how, hold=False)
+        return first
 
     async def hold(
         self,
@@ -140,36 +139,32 @@ class Series:
         template: Resource,
     ) -> tuple[Stored, datetime]:
         """See `Beginning`."""
-        taken = await self.begin(connection, context, asked, resource, template)
-        assert taken.until is not None
-        context.besides.extend(taken.stored[1:])
-        return taken.stored[0], taken.until
+        first, until = await self._begin(connection, context, asked, resource, template, PLAINLY, hold=True)
+        assert until is not None
+        return first, until
 
-    async def begin(
+    async def _begin(
         self,
         connection: Connection,
         context: WriteContext,
         asked: Stored,
         resource: Resource,
         template: Resource,
-        how: Manner | None = None,
-    ) -> Taken:
-        """Takes the whole series that a stored request (locked) asks for; `resource`: its next version. Without `how`, all of
-        it is held."""
+        how: Manner,
+        *,
+        hold: bool,
+    ) -> tuple[Stored, datetime | None]:
+        """Takes the whole series that a stored request (locked) asks for; `resource`: its next version. Returns the first, and
+        the end of the hold if all of it is to be held (`hold`); the others go to `context.besides`."""
         resource = mapper.without_series(resource)
-        if how is not None and how.book:
+        if how.book:
             resource = said(self._repository.facts(resource).booked(), resource)
         wanted = await self.expand(connection, context, Wanted(resource, BY_TEMPLATE), template)
-        return await self.take(
-            connection,
-            context,
-            wanted,
-            template,
-            hold=how is None,
-            replaces=how.replaces if how is not None else None,
-            asked=asked,
-            how=how or PLAINLY,
+        taken = await self.take(
+            connection, context, wanted, template, hold=hold, replaces=how.replaces, asked=asked, how=how
         )
+        context.besides.extend(taken.stored[1:])
+        return taken.stored[0], taken.until
 
     async def expand(
         self, connection: Connection, context: WriteContext, first: Wanted, template: Resource

@@ -23,6 +23,7 @@ from creneau_booking.operations.place import placed, references_to, slots_at
 from creneau_booking.operations.references import id_of
 from creneau_booking.operations.series import (
     answer_with_series,
+    begun_series,
     scope_in,
     sent_series,
     take_series,
@@ -116,10 +117,10 @@ class BookOperation:
         replaced = await self._cancel_replaced(session, given, by, hidden=hidden)
         if existing is not None and await self._is_held_series(session, existing, subject, given):
             return await self._book_held_series(session, existing, subject.resource, patients, given)
-        if existing is not None and subject.resource is None and self._template_asked(existing) is not None:
-            return await self._book_asked_series(session, existing, patients, given, replaced)
         if existing is not None:
             stored = await self._book_existing(session, existing, subject.resource, patients, given, replaced)
+            if (begun := begun_series(session, existing, stored)) is not None:
+                return await answer_with_series(session, begun, created=True)
         else:
             resource = await self._new_resource(session, subject, patients, given)
             session.require_own(resource)
@@ -181,33 +182,6 @@ class BookOperation:
             session.connection, session.context, held, resource, Manner(book=True)
         )
         return await answer_with_series(session, Taken(tuple(booked)), created=False)
-
-    def _template_asked(self, existing: Stored) -> Resource | None:
-        """Returns the template of the series that a stored request asks for, of which nothing is taken yet."""
-        repository = self._desk.repository
-        return repository.series_begun(existing, {**repository.resource(existing), "status": "booked"})
-
-    async def _book_asked_series(
-        self,
-        session: Session,
-        asked: Stored,
-        patients: list[Resource],
-        given: OperationInput,
-        replaced: str | None,
-    ) -> Answer:
-        """Books the whole series that its first appointment (`asked`) asked for."""
-        template = self._template_asked(asked)
-        assert template is not None
-        stored = self._desk.repository.resource(asked)
-        resource = _commented(with_patients(stored, patients), given)
-        resource = await session.understood({**resource, "status": "booked"}, stored)
-        require_a_patient(resource)
-        session.require_own(resource)
-        how = Manner(book=True, replaces=replaced)
-        taken = await self._desk.series.begin(
-            session.connection, session.context, asked, resource, template, how
-        )
-        return await answer_with_series(session, taken, created=True)
 
     async def _lock_both(self, session: Session, subject: Subject, given: OperationInput) -> None:
         """Locks the appointment to book and the one that it replaces together, before either is read."""

@@ -7,6 +7,7 @@ appointment with R5's recurrenceTemplate, from which the others follow.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from datetime import datetime
 
 from creneau_booking.domain.series import Scope
 from creneau_booking.handlers.series import BY_TEMPLATE, Series, Taken, Wanted
@@ -27,7 +28,7 @@ from creneau_shared.errors import BadRequest
 from creneau_shared.fhir.rest.exchange import Answer, http_date, json_object
 from creneau_shared.fhir.rest.parameters import OperationInput
 from creneau_shared.fhir.search.bundle import Entry, Link, write_bundle
-from creneau_shared.fhir.storage.store import Resource
+from creneau_shared.fhir.storage.store import Resource, Stored
 
 Prepare = Callable[[Subject], Awaitable[Resource]]
 """Turns a subject into the resource that its operation takes"""
@@ -115,6 +116,17 @@ async def take_series(
         first_id=first_id,
     )
     return await answer_with_series(session, taken, created=True)
+
+
+def begun_series(
+    session: Session, asked: Stored, stored: Stored, until: datetime | None = None
+) -> Taken | None:
+    """Returns the series that the stored request `asked` has become, of which `stored` is the first; None if it has become
+    none. `until`: the end of its hold."""
+    facts = session.desk.repository.stored_facts
+    if facts(asked).occurrence is not None or facts(stored).occurrence is None:
+        return None
+    return Taken((stored, *session.context.besides), until)
 
 
 async def answer_with_series(session: Session, taken: Taken, *, created: bool) -> Answer:

@@ -39,5 +39,5 @@ class Beginning(Protocol):
     async def book_held(
         self, connection: Connection, context: WriteContext, held: Stored, resource: Resource, how: Manner
     ) -> Stored:
-        """Books all that is held of a series if nothing of it is booked yet, else this one; `held`: one of it, locked, which is
-        returned; `resource`: its next version."""
+        """Books all that is held of a series, as far as the caller reaches it; only this one if something of it is booked
+        already. `held`: one of it, locked, which is returned; `resource`: its next version."""

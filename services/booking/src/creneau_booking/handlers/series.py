@@ -346,7 +346,7 @@ class Series:
         """See `Beginning`."""
         members = await self._members(connection, context, held, "all")
         status = {stored.id: self._repository.stored_facts(stored).status for _, stored in members}
-        if any(claims(one) and one != "pending" for one in status.values()):
+        if len(members) == 1 or any(claims(one) and one != "pending" for one in status.values()):
             return await self._handlers.change(
                 connection, context, held, resource, replace(how, by_itself=True)
             )

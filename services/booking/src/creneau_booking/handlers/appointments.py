@@ -99,6 +99,10 @@ class AppointmentHandlers:
         self.waiting = WaitingList(repository, claiming, patience)
         self.expiry.line = self.waiting
 
+    def bind(self, series: Beginning) -> None:
+        """Completes the commands: a series is made of them (`handlers.series`), and begins in them."""
+        self.series = self.holding.series = series
+
     # -- new -------------------------------------------------------------------------------------------------
 
     async def create(
@@ -200,6 +204,8 @@ class AppointmentHandlers:
         template = self._repository.series_begun(current, resource)
         if template is not None and how.place is ALONE:
             return await self.series.book(connection, context, current, resource, template, how)
+        if await self._books_held_series(connection, current, resource, how):
+            return await self.series.book_held(connection, context, current, resource, how)
         if context.patient_ids is not None:
             resource, words = with_reason_in_code(resource)
             how = replace(how, note=how.note or words)
@@ -224,6 +230,21 @@ class AppointmentHandlers:
             await self.waiting.left(connection, after)
         await self._settle(connection, context, change, after, whose, how)
         return stored
+
+    async def _books_held_series(
+        self, connection: Connection, current: Stored, resource: Resource, how: Manner
+    ) -> bool:
+        """Whether the change books one of a held series at its time: then all of it. What waits for the practice's answer is
+        answered visit by visit, as is what an AppointmentResponse names."""
+        before = self._repository.stored_facts(current)
+        if before.occurrence is None or (before.status, resource["status"]) != ("pending", "booked"):
+            return False
+        if how.with_series or how.by_itself or how.answered is not None or how.place is not ALONE:
+            return False
+        if changes.is_moved(before, self._repository.next(current, resource)):
+            return False
+        hold = await hold_of(connection, current.id)
+        return hold is None or hold.confirmation != "asked"
 
     async def _whose_by_now(
         self, connection: Connection, context: WriteContext, change: Heard, after: Appointment, whose: Whose

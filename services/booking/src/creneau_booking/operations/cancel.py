@@ -85,7 +85,7 @@ class CancelOperation:
 
 def _reason(given: OperationInput) -> Resource | None:
     """Returns the reason (CodeableConcept, Coding, code or words) as a CodeableConcept."""
-    said = given.first(*REASONS)
+    said = given.only(*REASONS)
     if isinstance(said, dict):
         concept = dict(said) if {"coding", "text"} & set(said) else {"coding": [said]}
         if "coding" in concept:
@@ -108,7 +108,7 @@ def _with_system(coding: Resource) -> Resource:
 
 def _note(given: OperationInput) -> str | None:
     """Returns the message to the other side, from a string or an Annotation. Raises BadRequest for others."""
-    said: Any = given.first(*NOTES)
+    said: Any = given.only(*NOTES)
     if isinstance(said, dict):
         said = said.get("text")
     if said is None or said == "":

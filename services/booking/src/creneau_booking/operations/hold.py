@@ -13,7 +13,12 @@ from creneau_booking.operations.booking import (
     checked,
 )
 from creneau_booking.operations.definitions import returned_visits
-from creneau_booking.operations.series import answer_with_series, sent_series, take_series
+from creneau_booking.operations.series import (
+    answer_with_series,
+    begun_series,
+    sent_series,
+    take_series,
+)
 from creneau_booking.operations.subject import (
     BARE,
     Subject,
@@ -99,15 +104,11 @@ class HoldOperation:
         """Holds the slots of an appointment that was stored as a request, or holds again one that is held."""
         current = await session.locked(id_)
         resource = self._desk.repository.resource(current)
-        template = self._desk.repository.series_begun(current, {**resource, "status": "pending"})
-        if template is not None:
-            taken = await self._desk.series.begin(
-                session.connection, session.context, current, resource, template
-            )
-            return await answer_with_series(session, taken, created=True)
         stored, until = await self._desk.handlers.holding.hold_on(
             session.connection, session.context, current, resource
         )
+        if (series := begun_series(session, current, stored, until)) is not None:
+            return await answer_with_series(session, series, created=True)
         return await answer_with(
             session, stored, created=False, wants_bundle=wants_bundle, headers={"Expires": http_date(until)}
         )

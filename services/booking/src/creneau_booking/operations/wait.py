@@ -68,7 +68,7 @@ class WaitOperation:
         end = min(last, visit.start or last) if last is not None else None
         for known in await waits_instead(session.connection, visit):
             # The practice of the visit does not learn where else the person waits.
-            if await session.visible(known):
+            if await session.seen(known) is not None:
                 stored = await self._desk.handlers.waiting.say_again(
                     session.connection, session.context, await session.locked(known), times, end
                 )

@@ -61,7 +61,9 @@ class SasView:
             including("PractitionerRole", "practitioner"),
             replace(including("PractitionerRole", "practitioner"), reverse=True),
             including("PractitionerRole", "location"),
+            including("Location", "partof"),
             including("PractitionerRole", "organization"),
+            including("PractitionerRole", "service"),
         ]
         if asks_for(asked, *CPTS):
             needed += [including(*CPTS), including("HealthcareService", "organization")]

@@ -70,13 +70,18 @@ class OperationInput:
         return OperationInput.of(replace(call, request=replace(call.request, query=[])))
 
     def refuse_repeated(self, definition: Resource) -> None:
-        """BadRequest for a parameter that is given more often than an OperationDefinition allows (`max` 1)."""
-        once = {p["name"] for p in definition.get("parameter", ()) if p["use"] == "in" and p["max"] == "1"}
+        """BadRequest for a parameter that is given more often than an OperationDefinition allows (`max`)."""
+        most = {p["name"]: int(p["max"]) for p in definition.get("parameter", ()) if _is_limited(p)}
         often = Counter(_plain(name) for name, _ in self._entries)
-        for name in sorted(name for name in once if often[name] > 1):
+        for name in sorted(name for name in most if often[name] > most[name]):
+            fr, en = (
+                ("qu'une fois", "once")
+                if most[name] == 1
+                else (f"que {most[name]} fois", f"{most[name]} times")
+            )
             raise BadRequest(
-                f"« {name} » ne se donne qu'une fois.",
-                f"“{name}” is given once at most.",
+                f"« {name} » ne se donne {fr}.",
+                f"“{name}” is given {en} at most.",
                 code="structure",
                 expression=parameter_named(name),
             )
@@ -102,6 +107,19 @@ class OperationInput:
 
     def first(self, *names: str) -> Any | None:
         return next(iter(self.all(*names)), None)
+
+    def only(self, *names: str) -> Any | None:
+        """The value under these names, which are spellings of one parameter; None without one. BadRequest if they say
+        different things, of which only the first would be heard."""
+        said = self.all(*names)
+        if any(one != said[0] for one in said):
+            raise BadRequest(
+                f"« {names[0]} » ne se donne qu'une fois, sous un seul de ses noms.",
+                f"“{names[0]}” is given once at most, under one of its names.",
+                code="structure",
+                expression=f"Parameters.parameter.where(name='{names[0]}')",
+            )
+        return next(iter(said), None)
 
     def flag(self, *names: str) -> bool | None:
         """The first value under any of these names, `true` or `false`, in letters of any case; None without one.
@@ -215,6 +233,11 @@ def _part_in_link(request: FhirRequest, name: str, text: str) -> Resource | None
     part = {"name": name, **loads_sent(text.encode())}
     check({"resourceType": "Parameters", "parameter": [part]}, "Parameters")
     return part
+
+
+def _is_limited(parameter: Resource) -> bool:
+    """Whether a parameter of an OperationDefinition is given so often at most, as a number says (not `*`)."""
+    return parameter["use"] == "in" and str(parameter["max"]).isdigit()
 
 
 def _plain(name: str) -> str:

@@ -49,6 +49,30 @@ def test_days_are_the_places_own() -> None:
     assert start.astimezone(PARIS).hour == 0
 
 
+def test_a_time_zone_is_of_its_own_file() -> None:
+    """Outlook gives each of its zones the same name: that of another file counts for nothing, nor that of an earlier one."""
+    event = "BEGIN:VEVENT\r\nUID:1\r\nDTSTART;TZID={name}:20261020T090000\r\nDURATION:PT1H\r\nEND:VEVENT\r\n"
+    zone = (
+        "BEGIN:VTIMEZONE\r\nTZID:{name}\r\nBEGIN:STANDARD\r\nDTSTART:19700101T000000\r\nTZOFFSETFROM:{offset}\r\n"
+        "TZOFFSETTO:{offset}\r\nEND:STANDARD\r\nEND:VTIMEZONE\r\n"
+    )
+
+    def defining(name: str, offset: str) -> bytes:
+        parts = (zone + event).format(name=name, offset=offset)
+        return f"BEGIN:VCALENDAR\r\n{parts}END:VCALENDAR\r\n".encode()
+
+    for name in ("Customized Time Zone", "Romance Standard Time"):
+        assert starts(defining(name, "+1300")) == ["10-19 20:00"]
+        assert starts(defining(name, "+0400")) == ["10-20 05:00"]
+    both = [defining("Customized Time Zone", offset) for offset in ("+1300", "+0400")]
+    assert [f"{start:%m-%d %H:%M}" for start, _ in busy_times(both, WITHIN, PARIS)] == [
+        "10-19 20:00",
+        "10-20 05:00",
+    ]
+    named = event.format(name="Romance Standard Time")
+    assert starts(f"BEGIN:VCALENDAR\r\n{named}END:VCALENDAR\r\n".encode()) == ["10-20 07:00"]
+
+
 @pytest.mark.parametrize(
     "content",
     [

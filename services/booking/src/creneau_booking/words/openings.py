@@ -63,7 +63,9 @@ def _unread(opening: UnreadOpening) -> Issue:
     fr, en = (said.format(opening.detail) for said in _FAULTS[opening.fault])
     where = "Schedule.extension" + (f"[{opening.index}]" if opening.index is not None else "")
     where += f".{opening.element}" if opening.element else ""
-    code = "too-costly" if opening.fault in ("too-many", "too-often", "too-costly", "frequency") else "invalid"
+    code = (
+        "too-costly" if opening.fault in ("too-many", "too-often", "too-costly", "frequency") else "invalid"
+    )
     return Issue(code, fr, en, (where,), details_code="opening-rule")
 
 

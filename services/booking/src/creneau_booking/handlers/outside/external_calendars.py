@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass, replace
 from datetime import timedelta, tzinfo
 from zoneinfo import ZoneInfo
@@ -15,7 +14,7 @@ from creneau_booking.domain.not_read import NotReadError
 from creneau_booking.handlers.outside.caldav_reading import contents, find
 from creneau_booking.handlers.outside.calendar_password import CalendarPasswords
 from creneau_booking.handlers.outside.fetching import Outside
-from creneau_booking.handlers.outside.ics_reading import busy_times
+from creneau_booking.handlers.outside.foreign_text import ForeignText
 from creneau_booking.handlers.outside.known_outside import Known
 from creneau_booking.storage.outside.calendars import keep_busy, zone_of_agenda
 from creneau_booking.storage.outside.followed_calendars import (
@@ -54,14 +53,15 @@ class ExternalCalendars:
     async def read_all(self) -> int:
         """Reads the calendars that are due; returns how many. If one cannot be read, its former busy times stay."""
         count = 0
-        while await self._read_next():
-            count += 1
+        async with ForeignText() as text:
+            while await self._read_next(text):
+                count += 1
         async with self.database.connection() as connection:
             for problem, failing in (await failing_calendars(connection)).items():
                 FAILING.labels(problem).set(failing)
         return count
 
-    async def _read_next(self) -> bool:
+    async def _read_next(self, text: ForeignText) -> bool:
         now = self.clock.now()
         async with self.database.transaction() as connection:
             followed = await next_calendar(connection, now, now + self.interval)
@@ -70,7 +70,7 @@ class ExternalCalendars:
             zone = ZoneInfo(await zone_of_agenda(connection, followed.schedule))
         within = (now, now + self.ahead)
         try:
-            read = await self._read(followed, within, zone)
+            read = await self._read(text, followed, within, zone)
         except NotReadError as error:
             # Logs neither the address, which is a secret, nor the content, which is private.
             log.warning(
@@ -87,22 +87,22 @@ class ExternalCalendars:
         log.info("calendar read", schedule=read.schedule, periods=len(read.busy), changed=changed)
         return True
 
-    async def _read(self, followed: Followed, within: Period, zone: tzinfo) -> Followed:
+    async def _read(self, text: ForeignText, followed: Followed, within: Period, zone: tzinfo) -> Followed:
         """Returns the calendar with its current busy times. Raises NotReadError."""
         if followed.credentials is None:
             content = await self.outside.get(followed.url)
-            return replace(followed, busy=await _busy([content], within, zone))
+            return replace(followed, busy=tuple(await text.busy_times([content], within, zone)))
         credentials = self.passwords.open(followed.credentials, followed.schedule, followed.url)
         async with self.outside.visit(Known(credentials, followed.url)) as visit:
-            calendars = await find(visit, followed.url, followed.homes)
+            calendars = await find(visit, text, followed.url, followed.homes)
             if _is_as_read(followed, calendars.state, within):
                 return replace(followed, busy=tuple(merged(followed.busy, within)))
-            said = await contents(visit, calendars, within)
+            said = await contents(visit, text, calendars, within)
         return replace(
             followed,
             homes=calendars.homes,
             state=calendars.state,
-            busy=await _busy(said, within, zone),
+            busy=tuple(await text.busy_times(said, within, zone)),
             busy_until=within[1],
         )
 
@@ -115,7 +115,3 @@ def _is_as_read(followed: Followed, state: str | None, within: Period) -> bool:
         and followed.busy_until is not None
         and within[1] - followed.busy_until < READ_ANEW
     )
-
-
-async def _busy(said: list[bytes], within: Period, zone: tzinfo) -> tuple[Period, ...]:
-    return tuple(await asyncio.to_thread(busy_times, said, within, zone))

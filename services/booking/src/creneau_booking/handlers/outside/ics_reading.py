@@ -1,7 +1,7 @@
 """Reads busy times from iCalendar files (RFC 5545): times only, never titles.
 
 A foreign file may be hostile: its size, events, repetitions and the work for them are bounded, and no repetition is
-followed beyond the window.
+followed beyond the window. What the library does of itself is bounded where this is called: in `reading_process`.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from itertools import chain
 from typing import Any
 
 from icalendar import Calendar
+from icalendar.timezone import tzp
 
 from creneau_booking.domain.busy_times import Period, merged
 from creneau_booking.domain.not_read import NotReadError, TooLargeError, UnreadableError
@@ -29,13 +30,20 @@ _A_DAY = timedelta(days=1)
 def busy_times(contents: Sequence[bytes], within: Period, zone: tzinfo) -> list[Period]:
     """The busy times in all these files together; `zone`: for times without a zone. Raises NotReadError."""
     try:
-        parts = [part for content in contents for part in Calendar.from_ical(content).walk()]
+        parts = [part for content in contents for part in _parsed(content).walk()]
         return merged(_periods(parts, within, zone), within)
-    except NotReadError:
+    except (NotReadError, MemoryError):
         raise
     except Exception as error:
         # The library raises whatever its parts raise: IndexError, TypeError, OverflowError beside ValueError.
         raise UnreadableError(type(error).__name__) from error
+
+
+def _parsed(content: bytes) -> Any:
+    # icalendar keeps the time zones that a file defines, and takes them for those of the same names in later files. This
+    # makes it forget them: two files may call two zones « Customized Time Zone ».
+    tzp.use_zoneinfo()
+    return Calendar.from_ical(content)
 
 
 @dataclass(frozen=True, slots=True)

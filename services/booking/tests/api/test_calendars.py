@@ -19,12 +19,16 @@ from services.booking.tests.practice import Practice
 from services.booking.tests.surgery import hear
 
 from creneau_booking.api import calendar_feed
-from creneau_booking.domain.not_read import NotPublicError, NotReadError
+from creneau_booking.domain.not_read import PROBLEMS, NotPublicError, NotReadError
 from creneau_booking.handlers.outside.calendar_password import CalendarPasswords
 from creneau_booking.handlers.outside.external_calendars import ExternalCalendars
 from creneau_booking.handlers.outside.fetching import Outside, is_public, require_web_address
 from creneau_booking.operations.calendars import CalendarOperations
-from creneau_booking.storage.outside.followed_calendars import follow_calendar, leave_calendar
+from creneau_booking.storage.outside.followed_calendars import (
+    failing_calendars,
+    follow_calendar,
+    leave_calendar,
+)
 from creneau_shared.errors import Unavailable
 
 HOST = "calendar.exemple.fr"
@@ -226,6 +230,57 @@ async def test_busy_elsewhere_is_busy_here(practice: Practice) -> None:
         await leave_calendar(connection, agenda.id, practice.clock.now())
     assert await practice.slot_statuses(agenda.slots) == ["free", "busy", "free", "free"]
     assert await practice.slot_statuses(beside.slots) == ["free", "busy-unavailable", "free", "free"]
+
+
+async def test_a_slow_server_keeps_no_other_waiting(practice: Practice) -> None:
+    """Its own calendars wait, one after the other; those of other servers are read meanwhile."""
+    agendas = [await practice.open_agenda(2) for _ in range(3)]
+    other_read, asked = asyncio.Event(), 0
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal asked
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        if "slow" in head:
+            asked += 1
+            assert asked == 1, "two calendars of one server at once"
+            await other_read.wait()
+            asked -= 1
+        else:
+            other_read.set()
+        body = CALENDAR.format(first=stamp(agendas[0].at(0)), last=stamp(agendas[0].at(1)))
+        writer.write(f"HTTP/1.1 200 X\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode())
+        await writer.drain()
+        writer.close()
+
+    async def resolve(host: str, _: int) -> list[Any]:
+        return [ipaddress.ip_address("127.0.0.1")]
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    calendars = ExternalCalendars(
+        practice.database,
+        practice.clock,
+        outside(server.sockets[0].getsockname()[1], resolve=resolve),
+        CalendarPasswords(""),
+        timedelta(minutes=15),
+        timedelta(days=60),
+    )
+    now = practice.clock.now()
+    async with practice.database.transaction() as connection:
+        for late, (agenda, host) in enumerate(
+            zip(agendas, ("slow.exemple.fr", "SLOW.exemple.fr", HOST), strict=True)
+        ):
+            due = now - timedelta(minutes=3 - late)
+            await follow_calendar(connection, agenda.id, f"http://{host}/own.ics", due)
+    try:
+        assert await calendars.read_all() == 3
+        async with practice.database.connection() as connection:
+            assert await failing_calendars(connection) == dict.fromkeys(PROBLEMS, 0), "nobody waited too long"
+    finally:
+        server.close()
+        await server.wait_closed()
+        async with practice.database.transaction() as connection:
+            for agenda in agendas:
+                await leave_calendar(connection, agenda.id, now)
 
 
 async def test_no_address_leads_into_our_own_network() -> None:

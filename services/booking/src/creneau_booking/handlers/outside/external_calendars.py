@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from datetime import timedelta, tzinfo
+import asyncio
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta, tzinfo
 from zoneinfo import ZoneInfo
 
 import structlog
@@ -33,10 +34,20 @@ FAILING = Gauge(
     "Calendars of practitioners that could not be read the last time, by why: what they said before still holds",
     ["problem"],
 )
+LANES = 4
+"""calendars that are read at once, no two of one host: a server that is slow keeps only its own waiting"""
 READ_ANEW = timedelta(days=1)
 """an unchanged calendar is read again once this much of the time ahead has not been read yet"""
 
 log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class _Lanes:
+    """The lanes of one sweep: whose turn it is to choose a calendar, and the hosts that are being asked."""
+
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    asked: set[str] = field(default_factory=set)
 
 
 @dataclass(frozen=True)
@@ -52,22 +63,39 @@ class ExternalCalendars:
 
     async def read_all(self) -> int:
         """Reads the calendars that are due; returns how many. If one cannot be read, its former busy times stay."""
-        count = 0
-        async with ForeignText() as text:
-            while await self._read_next(text):
-                count += 1
+        lanes = _Lanes()
+        async with asyncio.TaskGroup() as group:
+            counts = [group.create_task(self._lane(lanes)) for _ in range(LANES)]
         async with self.database.connection() as connection:
             for problem, failing in (await failing_calendars(connection)).items():
                 FAILING.labels(problem).set(failing)
+        return sum(count.result() for count in counts)
+
+    async def _lane(self, lanes: _Lanes) -> int:
+        """Reads one calendar after the other, until none is due whose host no other lane asks."""
+        count = 0
+        async with ForeignText() as text:
+            while found := await self._next(lanes):
+                try:
+                    await self._read_one(text, *found)
+                finally:
+                    lanes.asked.remove(found[0].host)
+                count += 1
         return count
 
-    async def _read_next(self, text: ForeignText) -> bool:
-        now = self.clock.now()
-        async with self.database.transaction() as connection:
-            followed = await next_calendar(connection, now, now + self.interval)
-            if followed is None:
-                return False
-            zone = ZoneInfo(await zone_of_agenda(connection, followed.schedule))
+    async def _next(self, lanes: _Lanes) -> tuple[Followed, ZoneInfo, datetime] | None:
+        """The next calendar, its agenda's zone, and now."""
+        async with lanes.turn:
+            now = self.clock.now()
+            async with self.database.transaction() as connection:
+                followed = await next_calendar(connection, now, now + self.interval, lanes.asked)
+                if followed is None:
+                    return None
+                zone = ZoneInfo(await zone_of_agenda(connection, followed.schedule))
+            lanes.asked.add(followed.host)
+            return followed, zone, now
+
+    async def _read_one(self, text: ForeignText, followed: Followed, zone: ZoneInfo, now: datetime) -> None:
         within = (now, now + self.ahead)
         try:
             read = await self._read(text, followed, within, zone)
@@ -78,14 +106,13 @@ class ExternalCalendars:
             )
             async with self.database.transaction() as connection:
                 await calendar_failed(connection, followed, error.problem, now)
-            return True
+            return
         async with self.database.transaction() as connection:
             if not await still_follows(connection, followed):
-                return True
+                return
             changed = await keep_busy(connection, read.schedule, read.busy, within, self.clock.now())
             await calendar_read(connection, read, now)
         log.info("calendar read", schedule=read.schedule, periods=len(read.busy), changed=changed)
-        return True
 
     async def _read(self, text: ForeignText, followed: Followed, within: Period, zone: tzinfo) -> Followed:
         """Returns the calendar with its current busy times. Raises NotReadError."""

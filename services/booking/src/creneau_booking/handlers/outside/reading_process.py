@@ -28,8 +28,8 @@ READINGS: Mapping[str, Callable[..., Any]] = {
 }
 CLOCK_S_OVER = 6
 """times its time of the processor that a reading may last"""
-MEMORY_MAX = 256 * 1024 * 1024
-"""bytes; an honest calendar of 2 MiB takes 60 MiB"""
+MEMORY_MAX = 128 * 1024 * 1024
+"""bytes of address space; an honest calendar of 2 MiB takes 60 MiB"""
 NICENESS = 5
 
 

@@ -6,7 +6,7 @@ import asyncio
 import ipaddress
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, NoReturn
 
 import pytest
@@ -24,12 +24,15 @@ from creneau_booking.handlers.outside.calendar_password import CalendarPasswords
 from creneau_booking.handlers.outside.external_calendars import ExternalCalendars
 from creneau_booking.handlers.outside.fetching import Outside, is_public, require_web_address
 from creneau_booking.operations.calendars import CalendarOperations
+from creneau_booking.storage.outside.calendars import ShownVisit
 from creneau_booking.storage.outside.followed_calendars import (
     failing_calendars,
     follow_calendar,
     leave_calendar,
 )
 from creneau_shared.errors import Unavailable
+from creneau_shared.fhir.json import dumps
+from creneau_shared.limits.callers import Limit
 
 HOST = "calendar.exemple.fr"
 
@@ -70,6 +73,11 @@ async def test_a_secret_address_shows_visits_and_no_patient(callers: Callers, pr
     assert "Secr" not in shown.text
     again = await callers.client.get(first, headers={"If-None-Match": shown.headers["etag"]})
     assert again.status_code == 304
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(calendar_feed, "shown_visits", None)
+        patched.setattr(calendar_feed, "calendar_of", None)
+        same = await callers.client.get(first, headers={"If-None-Match": shown.headers["etag"]})
+        assert same.status_code == 304, "nothing is read or written for what has not changed"
     second = await opened(details=True)
     assert (await callers.client.get(first)).status_code == 404, "revoked by the next"
     detailed = await callers.client.get(second)
@@ -81,6 +89,45 @@ async def test_a_secret_address_shows_visits_and_no_patient(callers: Callers, pr
         refused = await caller.post(path, {"resourceType": "Parameters"})
         assert refused.status_code == 403
         assert "Schedule" in reason(refused)
+
+
+def visit(number: int, display: str = "Suivi") -> ShownVisit:
+    start = datetime(2026, 11, 2, 8, tzinfo=UTC) + timedelta(minutes=20 * number)
+    said = appointment(
+        "pending" if number % 2 else "booked",
+        start=start,
+        length=timedelta(minutes=20),
+        serviceType=[{"coding": [{"system": "urn:x", "code": "c", "display": display}]}],
+    )
+    return ShownVisit(f"visit-{number}", number + 1, start - timedelta(days=9), dumps(said))
+
+
+def test_what_is_shown_is_read_by_others_as_it_is() -> None:
+    """Lines are folded, and what a text has of commas and breaks stays in it."""
+    display = "Suivi, long; " + "é" * 60 + "\nATTENDEE:mailto:camille@exemple.fr"
+    written = calendar_feed.calendar_of([visit(0), visit(1, display)], details=True)
+    assert all(len(line) <= 75 for line in written.split(b"\r\n"))
+    calendar = as_calendar(written)
+    assert calendar["REFRESH-INTERVAL"].dt == timedelta(minutes=5)
+    first, second = calendar.walk("VEVENT")
+    assert (first["STATUS"], second["STATUS"], second["SEQUENCE"]) == ("CONFIRMED", "TENTATIVE", 1)
+    assert str(second["SUMMARY"]) == f"Rendez-vous à confirmer – {display}"
+    assert "ATTENDEE" not in second
+    assert second["DTEND"].dt == datetime(2026, 11, 2, 8, 40, tzinfo=UTC)
+    assert second["LAST-MODIFIED"].dt == second["DTSTAMP"].dt == datetime(2026, 10, 24, 8, 20, tzinfo=UTC)
+
+
+async def test_an_agenda_is_looked_at_so_often_and_no_more(
+    callers: Callers, practice: Practice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agenda = await practice.open_agenda(1)
+    path = f"Schedule/{agenda.id}/$calendar-feed"
+    answer = await callers.software().post(path, {"resourceType": "Parameters"})
+    address = answer.json()["parameter"][0]["valueUrl"].removeprefix("http://127.0.0.1:8080")
+    monkeypatch.setattr(calendar_feed, "LIMIT", Limit("calendar-feed", 0.001, 3))
+    answers = [await callers.client.get(address) for _ in range(4)]
+    assert [one.status_code for one in answers] == [200, 200, 200, 429]
+    assert int(answers[-1].headers["retry-after"]) > 0
 
 
 async def test_a_secret_address_ends_with_the_agenda_and_with_the_last_of_its_professionals(

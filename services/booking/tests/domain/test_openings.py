@@ -429,8 +429,15 @@ def test_an_absence_is_looked_for_where_the_opening_is() -> None:
             * 10,
             durations={"visit": timedelta(hours=1)},
         ),
+        Statement(
+            tuple(
+                Period(at(PARIS, 2026, 11, 3, 9), at(PARIS, 2026, 11, 3, 10), offer=Offer(traits=str(n)))
+                for n in range(100)
+            ),
+            durations={str(n): timedelta(minutes=50, seconds=n) for n in range(50)},
+        ),
     ],
-    ids=["openings", "absences", "starts in closed time", "days counted from years ago"],
+    ids=["openings", "absences", "starts in closed time", "days counted from years ago", "kinds"],
 )
 def test_rules_that_make_few_slots_and_much_work_are_refused(statement: Statement) -> None:
     began = process_time()

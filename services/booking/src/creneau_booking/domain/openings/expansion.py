@@ -28,9 +28,13 @@ _DAY = timedelta(days=1)
 _TIMES_OVER = 4
 """how many times the wanted number of slots is generated at most, since overlapping ones are dropped afterwards"""
 _STEPS_OVER = 20
-"""how many steps are made at most for each wanted slot: days walked, starts tried, and occurrences"""
+"""how many steps are made at most for each wanted slot: days walked, starts tried, occurrences, and kinds"""
+_STEPS_ALWAYS = 100_000
+"""and this many even if few slots are wanted: a year of some hundred openings is walked in them"""
 _STEPS_OF_AN_OCCURRENCE = 5
 """an occurrence takes about as long as this many days or starts"""
+_STEPS_OF_A_KIND = 100
+"""and a kind of slots, which becomes a resource and a row"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +80,7 @@ class _Steps:
     """Counts what is done for the rules of an agenda."""
 
     def __init__(self, most: int | None) -> None:
-        self._left = float("inf") if most is None else _STEPS_OVER * most
+        self._left = float("inf") if most is None else max(_STEPS_ALWAYS, _STEPS_OVER * most)
 
     def spend(self, steps: int = 1) -> None:
         self._left -= steps
@@ -120,6 +124,7 @@ class _Expander:
             opened_by_rank.setdefault(opened.rank, []).append((opened.start, opened.end))
             if opened.offer not in lanes:
                 lanes[opened.offer] = self._lanes(opened.offer)
+                self._steps.spend(_STEPS_OF_A_KIND * len(lanes[opened.offer]))
             for duration, kind in lanes[opened.offer]:
                 cut = islice(self._cut(opened, duration, closed), looked_at and looked_at - len(found))
                 found += [(start, end, len(found), kind) for start, end in cut]

@@ -15,6 +15,7 @@ from creneau_shared.database.failures import DATABASE_FAILURES
 from creneau_shared.database.pool import Database
 from creneau_shared.database.schema import schema_of
 from creneau_shared.database.standby import Standby
+from creneau_shared.errors import TooManyRequests
 from creneau_shared.fhir.audit import Auditor
 from creneau_shared.fhir.outcome import negotiate_language
 from creneau_shared.fhir.rest import well_known
@@ -79,7 +80,7 @@ class ServiceApplication:
         self.rest_of_api = FastAPI(
             title=f"Créneau – {fhir.service.name}", docs_url=None, redoc_url=None, openapi_url=None
         )
-        for kind in DATABASE_FAILURES:
+        for kind in (*DATABASE_FAILURES, TooManyRequests):
             self.rest_of_api.add_exception_handler(kind, _not_now)
         self._smart = SmartConfiguration(str(settings.oidc_issuer) if settings.oidc_issuer else None)
         self._app = EdgeMiddleware(self._dispatch, frozenset(fhir.service.types))

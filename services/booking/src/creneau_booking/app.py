@@ -328,5 +328,6 @@ def create_app(settings: BookingSettings | None = None, clock: Clock | None = No
     database = open_booking(settings, "api", serves=True)
     clock = clock or SystemClock()
     app = create_service_app(settings, create_fhir(settings, database, clock))
-    CalendarFeeds(database, clock, timedelta(days=settings.calendar_feed_days)).serve(app.rest_of_api)
+    ahead = timedelta(days=settings.calendar_feed_days)
+    CalendarFeeds(database, clock, ahead, app.fhir.service.limits).serve(app.rest_of_api)
     return app

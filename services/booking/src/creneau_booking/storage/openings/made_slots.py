@@ -148,7 +148,8 @@ class OpeningStore:
         strict: bool,
     ) -> Plan:
         """Returns what a Schedule asks for; `key`: its agenda, where it has one already. `strict`: raises OpeningsUnread
-        for what cannot be read, TooManySlots for more slots than the limit."""
+        for what cannot be read, TooManySlots for more slots than the limit. Strict or not: OpeningsUnread for what is too
+        costly to work out."""
         actors = await actors_of(connection, schedule, self._base_url)
         stated = (stated_by if strict else understood)(schedule, actors, now)
         zone, place = place_of(schedule, actors)
@@ -156,7 +157,7 @@ class OpeningStore:
         closed = tuple(_interval(row) for row in rows)
         expansion = Expansion((), (), True)
         if stated.own and _is_active(schedule):
-            # In a thread: to count occurrences from years ago takes seconds, in which the loop answers others.
+            # In a thread: the most that `expand` does takes seconds, in which the loop answers others.
             expansion = await asyncio.to_thread(
                 expand,
                 stated.statement,

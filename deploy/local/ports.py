@@ -54,15 +54,6 @@ def can_bind(port: int, host: str = LOOPBACK) -> bool:
         return True
 
 
-def is_listening(port: int, host: str = LOOPBACK) -> bool:
-    """Whether a connection to this port is accepted."""
-    try:
-        with socket.create_connection((host, port), timeout=1):
-            return True
-    except OSError:
-        return False
-
-
 def wait_until(condition: Callable[[], bool], *, within_s: float, what: str, every_s: float = 0.02) -> None:
     """Poll `condition` until it holds; TimeoutError naming `what` after `within_s` seconds."""
     deadline = time.monotonic() + within_s

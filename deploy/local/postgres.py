@@ -159,10 +159,6 @@ class Postgres:
         if done.returncode:
             raise RuntimeError(f"pg_basebackup failed: {done.stderr.strip()}")
 
-    def promote(self) -> None:
-        """Make a standby a primary; it is one when this returns."""
-        self.execute("SELECT pg_promote()")
-
     def start(self, within_s: float = 30.0) -> None:
         """Prepare, start and wait until it answers."""
         self.prepare()
@@ -217,16 +213,6 @@ class Postgres:
         )
         if done.returncode:
             raise RuntimeError(done.stderr.strip())
-
-    def ensure_database(self, name: str) -> str:
-        """The URL of a database, created when it is not there."""
-        if not self.execute(f"SELECT 1 FROM pg_database WHERE datname = '{name}'"):
-            self.create_database(name)
-        return self.url(name)
-
-    def drop_database(self, name: str) -> None:
-        """Drop a database and whoever is connected to it."""
-        self.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
 
 
 def unprivileged_user() -> str | None:

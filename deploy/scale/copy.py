@@ -143,10 +143,10 @@ class _Known:
         person = known.get(role["practitioner"]["reference"])
         return Around(
             role,
-            person,
-            [known[one["reference"]] for one in role["location"]],
-            [known[one["reference"]] for one in role["healthcareService"]],
-            known.get(role["organization"]["reference"]),
+            practitioner=person,
+            locations=[known[one["reference"]] for one in role["location"]],
+            services=[known[one["reference"]] for one in role["healthcareService"]],
+            organization=known.get(role["organization"]["reference"]),
             called=called(person, self._now),
         )
 

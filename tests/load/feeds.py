@@ -21,7 +21,7 @@ import asyncpg
 from tests.fixtures.postgres import running_postgres
 from tests.load.processes import cpu_s
 
-from creneau_booking.app import create_fhir, create_handlers
+from creneau_booking.app import create_commands, create_fhir
 from creneau_booking.settings import BookingSettings
 from creneau_booking.storage.partitions import ensure_partitions
 from creneau_shared.clock import SystemClock
@@ -74,7 +74,7 @@ async def booking() -> AsyncIterator[tuple[FhirServer, Meter]]:
         async with Database(
             url, size=POOL, statement_timeout_s=60, name="feeds", opened_at_once=POOL
         ) as database:
-            database.closes_with = create_handlers(settings)[1].waiting.offer_freed
+            database.closes_with = create_commands(settings).handlers.waiting.offer_freed
             server = create_fhir(settings, database, SystemClock())
             agendas = [("PUT", f"Schedule/{id_}", _schedule(id_)) for id_ in _agendas()]
             await send(server, "transaction", agendas)

@@ -22,7 +22,7 @@ from tests.fixtures.postgres import running_postgres
 from tests.load.feeds import BASE, POOL, Meter
 from tests.load.soonest import SLOTS_EACH, fill
 
-from creneau_booking.app import create_fhir, create_handlers
+from creneau_booking.app import create_commands, create_fhir
 from creneau_booking.settings import BookingSettings
 from creneau_shared.clock import SystemClock
 from creneau_shared.database.migrations import find_migrations, migrate
@@ -130,7 +130,7 @@ async def measure(url: str, agendas: int, bookings: int = BOOKINGS) -> Cost:
     async with Database(
         url, size=POOL, statement_timeout_s=60, name="growth", opened_at_once=POOL
     ) as database:
-        database.closes_with = create_handlers(settings)[1].waiting.offer_freed
+        database.closes_with = create_commands(settings).handlers.waiting.offer_freed
         software = Software(create_fhir(settings, database, SystemClock()))
         async with database.connection() as connection:
             await connection.execute("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")

@@ -30,6 +30,7 @@ from creneau_directory.settings import DirectorySettings
 from creneau_notifications.app import create_app as create_notifications
 from creneau_notifications.settings import NotificationsSettings
 from creneau_shared.clock import FixedClock
+from tests.fixtures.postgres import drop_database
 
 FOLDER = Path(__file__).parents[1] / "fixtures" / "upgrade"
 NOW = datetime(2026, 11, 28, 5, 1, tzinfo=UTC)
@@ -119,7 +120,7 @@ async def upgraded(postgres_server: Postgres) -> AsyncIterator[Upgraded]:
             )
         await connection.close()
     for service in SERVICES:
-        postgres_server.drop_database(f"upgrade_{service}")
+        drop_database(postgres_server, f"upgrade_{service}")
 
 
 def restore(server: Postgres, url: str, dump: Path) -> None:

@@ -20,13 +20,13 @@ class Caller:
     """One caller: a token, or none."""
 
     def __init__(self, client: httpx.AsyncClient, token: str | None, language: str = "fr") -> None:
-        self._client = client
-        self._headers = {"Accept-Language": language}
+        self.client = client
+        self.headers = {"Accept-Language": language}
         if token is not None:
-            self._headers["Authorization"] = f"Bearer {token}"
+            self.headers["Authorization"] = f"Bearer {token}"
 
     async def get(self, path: str, **query: str) -> httpx.Response:
-        return await self._client.get(f"/fhir/{path}", params=query or None, headers=self._headers)
+        return await self.client.get(f"/fhir/{path}", params=query or None, headers=self.headers)
 
     async def post(self, path: str, resource: Resource, **headers: str) -> httpx.Response:
         return await self.send("POST", path, resource, headers)
@@ -35,7 +35,7 @@ class Caller:
         return await self.send("PUT", path, resource, headers)
 
     async def delete(self, path: str) -> httpx.Response:
-        return await self._client.delete(f"/fhir/{path}", headers=self._headers)
+        return await self.client.delete(f"/fhir/{path}", headers=self.headers)
 
     async def patch(
         self, path: str, body: Any, content_type: str = "application/json-patch+json"
@@ -47,11 +47,11 @@ class Caller:
     ) -> httpx.Response:
         """Any request; of a name of `headers`, `_` is a hyphen."""
         named = {name.replace("_", "-"): value for name, value in headers.items()}
-        return await self._client.request(
+        return await self.client.request(
             method,
             f"/fhir/{path}",
             json=body,
-            headers={**self._headers, "Content-Type": content_type, **named},
+            headers={**self.headers, "Content-Type": content_type, **named},
         )
 
 

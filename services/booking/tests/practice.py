@@ -12,7 +12,7 @@ from asyncpg import Record
 from services.booking.tests.factories import BASE, SLOT_LENGTH, patient, schedule, slot, unique
 from services.booking.tests.telling import in_words
 
-from creneau_booking.app import create_erasure, create_handlers, create_rehearsal
+from creneau_booking.app import create_commands, create_erasure, create_rehearsal
 from creneau_booking.handlers.appointments import AppointmentHandlers
 from creneau_booking.handlers.manner import Manner
 from creneau_booking.handlers.people.departures import Departures
@@ -55,7 +55,8 @@ class Practice:
     handlers: AppointmentHandlers = field(init=False)
 
     def __post_init__(self) -> None:
-        self.repository, self.handlers = create_handlers(self.settings)
+        commands = create_commands(self.settings)
+        self.repository, self.handlers = commands.repository, commands.handlers
         self.database.closes_with = self.handlers.waiting.offer_freed
         self.slots = SlotStore(BASE)
 

@@ -579,6 +579,39 @@ async def test_finess_plus(directory: Directory, source_name: str, tmp_path: Pat
     assert gone["status"] == "inactive"
 
 
+async def test_what_a_higher_source_stops_giving_is_the_next_ones_to_say(
+    directory: Directory, tmp_path: Path
+) -> None:
+    """Left to it while it gives it, also as closed; open again by the next load once its whole file has it no more."""
+    id_, other = unique("org"), unique("org")
+    higher, lower = (replace(FhirFiles(fault_of, 1 << 20), name=name) for name in ("ror", "finess"))
+    free = SETTINGS.model_copy(update={"load_gone_free": 10_000})
+
+    async def given(source: FhirFiles, *resources: dict[str, Any]) -> Load:
+        return await load(
+            directory, source, ndjson(tmp_path / f"{unique('load')}.ndjson", *resources), settings=free
+        )
+
+    async def stands() -> tuple[str, bool]:
+        found = (await directory.client.get(f"/fhir/Organization/{id_}")).json()
+        return found["name"], found["active"]
+
+    said = organization(id_, name="FINESS")
+    await given(lower, said)
+    await given(higher, organization(id_, name="ROR"), organization(other))
+    assert (await given(lower, said)).counts["left to others"] == 1
+    assert await stands() == ("ROR", True)
+    closed = {**organization(id_, name="ROR"), "active": False}
+    await given(higher, closed, organization(other))
+    assert (await given(lower, said)).counts["left to others"] == 1
+    assert await stands() == ("ROR", False)
+    await given(higher, organization(other))
+    assert await stands() == ("ROR", False)
+    assert "left to others" not in (await given(lower, said)).counts
+    assert await stands() == ("FINESS", True)
+    assert (await given(lower, said)).counts["unchanged"] == 1
+
+
 async def test_finess_has_the_last_word_on_its_structures(directory: Directory, tmp_path: Path) -> None:
     """What FINESS gives is not overwritten by what the Annuaire says of the same structure."""
     number, person = finess(), rpps()

@@ -16,6 +16,7 @@ from services.directory.tests.ror import (
     R213,
     R227,
     R238,
+    R283,
     R329,
     R330,
     R331,
@@ -27,6 +28,7 @@ from services.directory.tests.ror import (
     concept,
     offer,
     patients,
+    said,
 )
 from services.directory.tests.test_directory import unique
 from shared.tests.fhir.official import ROOT as OFFICIAL
@@ -179,6 +181,32 @@ def test_6_6_20_every_contact_says_its_channel_and_its_level() -> None:
         (where, "canal"),
         (where, "niveauConfidentialite"),
     ]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"valueCodeableConcept": {"text": "confidentiel"}},
+        {"valueCodeableConcept": {"coding": [{"system": R283, "display": "3"}]}},
+        {"valueCodeableConcept": concept("urn:x", "1")},
+        {"valueInteger": 3},
+    ],
+)
+def test_6_6_20_a_facet_in_an_extension_is_a_code_of_its_list_too(value: dict[str, Any]) -> None:
+    """Of a contact its channel and its level, of a situation its mode of exercise."""
+    names = ("ror-telecom-communication-channel", "ror-telecom-confidentiality-level")
+    unit = an_offer() | {
+        "telecom": [{"value": "0100000001", "extension": [said(name, **value) for name in names]}]
+    }
+    assert [(fault.facet, fault.problem) for fault in facet_faults(unit)] == [
+        ("canal", "unlisted"),
+        ("niveauConfidentialite", "unlisted"),
+    ]
+    graph = RorGraph(directory=None)  # type: ignore[arg-type]
+    role = graph.resources()[-1]
+    others = [one for one in role["extension"] if not one["url"].endswith("exercise-mode")]
+    role["extension"] = [*others, said("ror-practitionerrole-unit-exercise-mode", **value)]
+    assert [(f.facet, f.problem) for f in facet_faults(role)] == [("modeExercice", "unlisted")]
 
 
 def test_6_6_20_what_a_situation_and_a_professional_have_once_or_never() -> None:

@@ -10,6 +10,7 @@ from services.directory.tests.conftest import Directory, opened
 from services.directory.tests.ror import R200, R283, ROR, concept, offer, patients, said
 from services.directory.tests.test_directory import unique
 
+from creneau_directory.domain.ror.visibility import EVERYBODY, Viewer, seen_by
 from creneau_directory.views import ROR_HEADERS
 from creneau_shared.database.migrations import find_migrations, migrate
 
@@ -76,6 +77,23 @@ async def every_page(directory: Directory, path: str, headers: dict[str, str]) -
     for url in following:
         text += await every_page(directory, "/fhir" + url.partition("/fhir")[2], headers)
     return text
+
+
+@pytest.mark.parametrize(
+    "value", [{"valueCodeableConcept": {"text": "confidentiel"}}, {"valueInteger": 1}, {}]
+)
+def test_6_6_19_a_level_that_nobody_can_read_is_the_organisations_own(value: dict[str, Any]) -> None:
+    """Said in words alone, also in what claims no profile."""
+    stated = telecom("0100000001", "1")
+    stated["extension"][1] = said("ror-telecom-confidentiality-level", **value)
+    organization = {
+        "resourceType": "Organization",
+        "id": "o",
+        "telecom": [telecom("0100000002", "1"), stated],
+    }
+    for viewer in (EVERYBODY, Viewer(cares=True)):
+        assert [one["value"] for one in seen_by(viewer, organization)["telecom"]] == ["0100000002"]
+    assert seen_by(Viewer(organizations=frozenset({"o"})), organization) == organization
 
 
 @pytest.mark.parametrize(

@@ -181,7 +181,7 @@ async def test_a_url_that_names_several_servers_follows_the_primary(pair: Pair) 
         assert (await create(directory, "avant")).status_code == 201
         pair.caught_up()
         pair.primary.kill()
-        pair.standby.promote()
+        pair.standby.execute("SELECT pg_promote()")
         answers: list[int] = []
 
         async def written() -> bool:

@@ -27,7 +27,7 @@ SYSTEM: Resource = {
 @pytest.mark.parametrize(
     ("name", "found", "not_found"),
     [
-        ("code", ["rouge", "bleu,vert", "urn:any|vert"], ["bleu", "roug", "|noir"]),
+        ("code", ["rouge", "bleu,vert", "urn:any|vert", "|rouge"], ["bleu", "roug", "|noir"]),
         ("code:not", ["bleu", "bleu,noir"], ["rouge", "bleu,vert"]),
         ("code:missing", ["false"], ["true"]),
         ("context", ["garden", "urn:venues|garden", "urn:venues|"], ["urn:types|garden", "|garden"]),

@@ -103,17 +103,17 @@ class Service:
             self.database,
             self.communications,
             Ledger(self.database, self.communications, self.clock),
-            [
+            lanes=[
                 {name: Way(self.channels[name], carrier) for name, carrier in one.items()}
                 for one in (carriers, *lanes)
             ],
-            carriers if offered is None else offered,
-            SITE,
-            PARIS,
-            limits,
-            admission,
-            self.clock,
-            lambda: 0.5,
+            offered=carriers if offered is None else offered,
+            site_url=SITE,
+            reader_zone=PARIS,
+            limits=limits,
+            admission=admission,
+            clock=self.clock,
+            chance=lambda: 0.5,
         )
 
     def smtp_sender(self, mailbox: Mailbox, **options: Any) -> Sender:
@@ -152,9 +152,9 @@ async def template(postgres_server: Any) -> str:
 
 
 @pytest.fixture
-async def service(new_database: Callable[..., str], template: str) -> AsyncIterator[Service]:
-    """The service over a fresh database, at the time of the booking."""
-    url = new_database(template=template)
+async def service(emptied_database: Callable[..., str], template: str) -> AsyncIterator[Service]:
+    """The service over an empty database, at the time of the booking."""
+    url = emptied_database(template=template)
     async with Database(url, size=8, statement_timeout_s=60, name="test") as database:
         clock = FixedClock(BOOKED_AT)
         communications = Communications("http://127.0.0.1:8080/fhir", media())

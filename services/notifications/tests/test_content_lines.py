@@ -14,7 +14,7 @@ from icalendar.prop import vText
 
 from creneau_notifications.domain.contact import Contact
 from creneau_notifications.rendering.calendar import attendee_line
-from creneau_notifications.rendering.content_lines import moment_line, raw_line, text_line
+from creneau_shared.content_lines import moment_line, raw_line, text_line
 
 texts = st.text(alphabet=st.sampled_from("aé漢😀\\,;:\n\"' ^"), max_size=200)
 

@@ -45,6 +45,7 @@ async def database(service: Service) -> AsyncIterator[Database]:
         await service.database.pool.execute(f'ALTER DATABASE "{name}" SET {setting} = off')
     async with Database(service.url, size=4, statement_timeout_s=WITHIN_S, name="ordered") as database:
         yield database
+    await service.database.pool.execute(f'ALTER DATABASE "{name}" RESET ALL')
 
 
 async def claimed(service: Service) -> list[Message]:

@@ -97,7 +97,18 @@ async def test_the_last_word_of_what_is_gone_stays_while_letters_can_say_otherwi
         await service.notifications.fact_deleted(connection, PRACTITIONER.reference, service.clock.now())
     retention, words = retention_of(service), "SELECT array_agg(key ORDER BY key) FROM last_word"
     there = [PATIENT, LOCATION.reference]
-    letter = Letter(UUID(int=1), "any", "topic", 0, 1, 1, "type", "ValueError", 1, service.clock.now())
+    letter = Letter(
+        id=UUID(int=1),
+        consumer="any",
+        topic="topic",
+        partition=0,
+        offset=1,
+        dead_offset=1,
+        type="type",
+        reason="ValueError",
+        attempts=1,
+        buried_at=service.clock.now(),
+    )
     service.at(service.clock.now() + timedelta(days=29))
     async with service.database.transaction() as connection:
         await buried.keep(connection, replace(letter, buried_at=service.clock.now()))

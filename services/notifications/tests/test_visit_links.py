@@ -257,6 +257,25 @@ async def test_a_new_link_that_has_not_left_ends_no_other_and_is_not_counted(
     assert refusal(await opened(client, token)) == (410, "link-replaced")
 
 
+async def test_new_links_that_fail_beside_each_other_end_no_other(
+    client: httpx.AsyncClient, mailbox: Mailbox, token: str
+) -> None:
+    """Pressed twice while the mail server hesitates: no message says of a later link that is nowhere."""
+    mailbox.silent, mailbox.waiting = asyncio.Event(), 0
+    asked = []
+    for number in (1, 2):
+        asked.append(asyncio.create_task(ask(client, "renew-link", token=token)))
+        while mailbox.waiting < number:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    mailbox.faults = ["DATA 451 later"] * 2
+    mailbox.silent.set()
+    assert [refusal(await one) for one in asked] == [(503, "code-not-sent")] * 2
+    mailbox.silent = None
+    assert values(await opened(client, token))["tries-left"] == 5
+    for _ in range(3):
+        assert values(await ask(client, "renew-link", token=token)) == {"channel": "email"}
+
+
 async def test_new_links_are_few(
     client: httpx.AsyncClient, service: Service, mailbox: Mailbox, token: str
 ) -> None:

@@ -201,9 +201,9 @@ async def running(
 
 @pytest.fixture
 async def app(
-    new_database: Any, migrated_web: str, fhir: FhirBase, clock: FixedClock
+    emptied_database: Any, migrated_web: str, fhir: FhirBase, clock: FixedClock
 ) -> AsyncIterator[WebApplication]:
-    async with running(new_database(template=migrated_web), httpx.MockTransport(fhir), clock) as app:
+    async with running(emptied_database(template=migrated_web), httpx.MockTransport(fhir), clock) as app:
         yield app
 
 

@@ -22,6 +22,8 @@ RIGHTS = [
     {"url": f"{OURS}{name}-until", "valueInstant": "2026-12-01T06:00:00Z"}
     for name in ("cancelable", "reschedulable")
 ]
+SHOWN = 'W/"1"'
+"""version of the visit that the page shows"""
 AGREES = {"url": f"{OURS}schedule-confirmation-required", "valueBoolean": True}
 OTHER: dict[str, Any] = {
     "url": f"{OURS}counter-proposal",
@@ -147,8 +149,8 @@ async def test_another_time_that_the_practice_proposes_is_answered(
     assert "mardi 1er décembre à 10 h" in page
     assert "Accepter mercredi 2 décembre à 11 h" in page
     assert "Ne venir à aucun des deux" in page
-    moment = page.partition('name="moment" value="')[2].partition('"')[0]
-    sent = await person.send("/rendez-vous/a-1/repondre", reponse=button, moment=moment)
+    assert 'name="version" value="W/&#34;1&#34;"' in page
+    sent = await person.send("/rendez-vous/a-1/repondre", reponse=button, version=SHOWN)
     assert sent.headers["location"] == "/rendez-vous/a-1"
     [made] = [one.body for one in fhir.asked if one.path == "/AppointmentResponse"]
     assert (made["participantStatus"], made.get("start")) == (status, start)
@@ -181,7 +183,7 @@ async def test_who_has_still_to_agree_keeps_their_time_when_the_other_has_passed
     page = (await person.open("/rendez-vous/a-1/repondre")).text
     assert 'value="accepter"' not in page
     assert "Garder mardi 1er décembre à 10 h" in page
-    await person.send("/rendez-vous/a-1/repondre", reponse="garder")
+    await person.send("/rendez-vous/a-1/repondre", reponse="garder", version=SHOWN)
     [made] = [one.body for one in fhir.asked if one.path == "/AppointmentResponse"]
     assert (made["participantStatus"], made["start"]) == ("accepted", "2026-12-01T10:00:00+04:00")
 
@@ -195,25 +197,28 @@ async def test_what_was_written_down_for_a_time_that_has_come_is_not_offered(
     assert (await person.open("/rendez-vous/a-1/repondre")).headers["location"] == "/rendez-vous/a-1"
 
 
-async def test_only_the_time_that_was_shown_is_accepted(person: Person, fhir: FhirBase) -> None:
-    """Another proposal meanwhile is shown; a time that has gone is said in the words of the refusal."""
+@pytest.mark.parametrize("button", ["accepter", "garder", "refuser"])
+async def test_only_what_was_shown_is_answered(person: Person, fhir: FhirBase, button: str) -> None:
+    """Another proposal meanwhile, or another time that stands, is shown first, whatever the answer."""
     fhir.on("GET", "/Appointment/a-1", proposed())
     await person.open("/rendez-vous/a-1/repondre")
-    other = await person.send(
-        "/rendez-vous/a-1/repondre", reponse="accepter", moment="2026-12-03T11:00:00+04:00"
-    )
+    fhir.on("GET", "/Appointment/a-1", {**proposed(), "meta": {"versionId": "2"}})
+    other = await person.send("/rendez-vous/a-1/repondre", reponse=button, version=SHOWN)
     assert (other.status_code, "a changé sa proposition" in other.text) == (409, True)
     assert not [one for one in fhir.asked if one.path == "/AppointmentResponse"]
+
+
+async def test_a_time_that_has_gone_is_said_in_the_words_of_the_refusal(
+    person: Person, fhir: FhirBase
+) -> None:
+    fhir.on("GET", "/Appointment/a-1", proposed())
+    await person.open("/rendez-vous/a-1/repondre")
     fhir.refuse("POST", "/AppointmentResponse", 409, "slot-taken", "Ce créneau est pris.")
-    gone = await person.send(
-        "/rendez-vous/a-1/repondre", reponse="accepter", moment="2026-12-02T11:00:00+04:00"
-    )
+    gone = await person.send("/rendez-vous/a-1/repondre", reponse="accepter", version=SHOWN)
     assert (gone.status_code, "Ce créneau est pris." in gone.text) == (409, True)
     own = "La même personne a déjà un rendez-vous à cette heure."
     fhir.refuse("POST", "/AppointmentResponse", 409, "actor-occupied", own, "Patient/camille")
-    elsewhere = await person.send(
-        "/rendez-vous/a-1/repondre", reponse="accepter", moment="2026-12-02T11:00:00+04:00"
-    )
+    elsewhere = await person.send("/rendez-vous/a-1/repondre", reponse="accepter", version=SHOWN)
     assert "déjà un rendez-vous à cette heure" in elsewhere.text
     assert "Patient/camille" not in elsewhere.text
 
@@ -243,9 +248,8 @@ async def test_who_came_by_a_link_answers_without_logging_in(person: Person, fhi
     page = (await person.open("/rendez-vous/a-1")).text
     assert 'href="/rendez-vous/a-1/repondre"' in page
     assert 'href="/liste-attente?rendez-vous=a-1"' in page, "P15: and to wait for something earlier"
-    form = (await person.open("/rendez-vous/a-1/repondre")).text
-    moment = form.partition('name="moment" value="')[2].partition('"')[0]
-    sent = await person.send("/rendez-vous/a-1/repondre", reponse="accepter", moment=moment)
+    await person.open("/rendez-vous/a-1/repondre")
+    sent = await person.send("/rendez-vous/a-1/repondre", reponse="accepter", version=SHOWN)
     assert sent.headers["location"] == "/rendez-vous/a-1"
     [made] = [one for one in fhir.asked if one.path == "/AppointmentResponse"]
     assert made.headers["authorization"] == "Bearer token of link"
@@ -262,7 +266,7 @@ async def test_what_a_link_may_not_answer_is_said_in_the_words_of_the_refusal(
     )
     await person.sign_in("link", provider="link")
     await person.open("/rendez-vous/a-1/repondre")
-    refused = await person.send("/rendez-vous/a-1/repondre", reponse="refuser", moment="")
+    refused = await person.send("/rendez-vous/a-1/repondre", reponse="refuser", version=SHOWN)
     assert (refused.status_code, "ce qui vous concerne" in refused.text) == (403, True)
 
 

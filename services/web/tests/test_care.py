@@ -14,7 +14,7 @@ from creneau_web.care.finding import once_each
 from creneau_web.care.folding import fold
 from creneau_web.care.model import Professional
 from creneau_web.care.reading import opening_of, professionals_of
-from creneau_web.care.terms import ACCESSIBILITY, CONTRACTED, NEW_PATIENTS, SECTOR
+from creneau_web.care.terms import ACCESSIBILITY, NEW_PATIENTS
 from creneau_web.care.towns import choices_of
 from creneau_web.care.understood import told_of
 from creneau_web.care.wanted import all_wanted
@@ -25,6 +25,10 @@ from .conftest import searchset
 from .samples import PLACE, PRACTITIONER, ROLE, SLOT
 
 NOW = datetime(2026, 11, 30, 8, tzinfo=UTC)
+SECTOR = "https://mos.esante.gouv.fr/NOS/TRE_R282-CNAMAmeliSecteurConventionnement/FHIR/TRE-R282-CNAMAmeliSecteurConventionnement"
+CONTRACTED = (
+    "https://interop.esante.gouv.fr/ig/fhir/annuaire/StructureDefinition/as-ext-practitionerrole-contracted"
+)
 
 
 def told(*parameters: dict[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from creneau_shared.clock import FixedClock
-from creneau_web.care.terms import ACCESSIBILITY, CONTRACTED, NEW_PATIENTS, SECTOR
+from creneau_web.care.terms import ACCESSIBILITY, NEW_PATIENTS
 from creneau_web.wording import read_catalogues
 
 from .conftest import SITE, FhirBase, Person, running, searchset
@@ -205,7 +205,17 @@ async def test_x5_the_step_stands_in_the_title(person: Person) -> None:
     assert "étape" not in (await person.open("/soignants/role-1")).text.partition("</title>")[0]
 
 
-FEES = {"url": CONTRACTED, "valueCodeableConcept": {"coding": [{"system": SECTOR, "code": "3"}]}}
+FEES = {
+    "url": "https://interop.esante.gouv.fr/ig/fhir/annuaire/StructureDefinition/as-ext-practitionerrole-contracted",
+    "valueCodeableConcept": {
+        "coding": [
+            {
+                "system": "https://mos.esante.gouv.fr/NOS/TRE_R282-CNAMAmeliSecteurConventionnement/FHIR/TRE-R282-CNAMAmeliSecteurConventionnement",
+                "code": "3",
+            }
+        ]
+    },
+}
 STEP_FREE = {"url": ACCESSIBILITY, "valueCode": "wheelchair"}
 
 
@@ -223,6 +233,23 @@ async def test_fees_access_and_new_patients_are_shown(person: Person, fhir: Fhir
         assert words in page, words
     assert "<dt>Nouveaux patients</dt><dd>Acceptés</dd>" in page
     assert "unheard" not in page + card
+
+
+WRITTEN = ("visit.instructions", "visit.comment", "visit.moved_because", "professional.remarks")
+"""what a practice or the person has written, by its name in a template"""
+
+
+def test_x1_what_somebody_wrote_is_a_blockquote() -> None:
+    """RGAA 9.4."""
+    shown = re.compile(r"([^{}]*)\{\{ (?:french\(w, )?([a-z_.]+)\)? \}\}")
+    found = {
+        name: before
+        for path in (SOURCES / "templates").rglob("*.html")
+        for before, name in shown.findall(path.read_text())
+        if name in WRITTEN
+    }
+    assert found.keys() == set(WRITTEN)
+    assert [name for name, before in found.items() if "<blockquote" not in before] == []
 
 
 THERE = {
@@ -246,7 +273,7 @@ def test_x1_no_criterion_is_about_nothing_whose_matter_is_there(criteria: str) -
         assert "NA" not in {state[one] for one in criteria.split()}
 
 
-async def test_p18_every_page_says_where_people_help(
+async def test_p18_a_page_where_one_may_be_stuck_says_where_people_help(
     new_database: Any, migrated_web: str, fhir: FhirBase, clock: FixedClock
 ) -> None:
     """Where a counsellor is found, and the operator's number if there is one; /aide has them first."""
@@ -259,6 +286,12 @@ async def test_p18_every_page_says_where_people_help(
             page = (await client.get(path)).text
             assert '<a href="https://www.france-services.gouv.fr/">www.france-services.gouv.fr</a>' in page
             assert 'href="tel:+33800000000"' in page
+
+
+def test_p18_people_help_at_every_step_of_a_booking() -> None:
+    """Each page that one goes through, and each that refuses; `choice.html` is a part of them."""
+    pages = (SOURCES / "templates" / "booking").glob("*.html")
+    assert [path.name for path in pages if "{{ human(" not in path.read_text()] == ["choice.html"]
 
 
 KEEPS_NOTHING = {

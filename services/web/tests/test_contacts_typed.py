@@ -37,6 +37,8 @@ def test_only_a_number_that_takes_texts_is_said_to_be_mobile(typed: str, use: di
 
 
 def test_what_else_a_number_is_for_stays_with_the_one_in_its_place() -> None:
+    """Another number, or the same one with another language."""
     held = {"system": "phone", "value": LANDLINE, "use": "work", "rank": 1}
-    [written] = _phones(corrected({"telecom": [held]}, NOW, "", "", "01 99 00 00 02", "fr"))
-    assert written == {**held, "value": "01 99 00 00 02"}
+    for typed in ("01 99 00 00 02", MOBILE, LANDLINE):
+        [written] = _phones(corrected({"telecom": [held]}, NOW, "", "", typed, "en"))
+        assert written == {**held, "value": typed}

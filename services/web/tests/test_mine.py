@@ -11,11 +11,12 @@ from typing import Any
 import httpx
 import pytest
 
+from creneau_shared.clock import FixedClock
 from creneau_web.people.model import EVERYTHING
 from creneau_web.people.model import Person as Reader
 from creneau_web.people.proxies import may_invite_to_own
 
-from .conftest import Asked, FhirBase, Person, searchset
+from .conftest import SITE, Asked, FhirBase, Person, running, searchset
 from .samples import CAMILLE
 from .test_beside import acting_for
 
@@ -468,6 +469,39 @@ async def test_what_is_ended_twice_is_ended_and_no_page_that_is_not_there(
     answers = [await person.send(f"/mes-proches/r-1/{press}") for _ in range(2)]
     assert [answer.headers.get("location") for answer in answers] == ["/mes-proches"] * 2
     assert 'role="status"' in (await person.open("/mes-proches")).text
+
+
+async def test_of_two_invitations_of_one_second_the_code_that_works_is_shown(
+    new_database: Any, migrated_web: str, fhir: FhirBase, clock: FixedClock
+) -> None:
+    """Presses of one form: the answer to the first may come last."""
+    made = 0
+
+    class Hesitant(httpx.AsyncBaseTransport):
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            nonlocal made
+            if not request.url.path.endswith("/$invite"):
+                return fhir(request)
+            made += 1
+            number = made
+            await asyncio.sleep(0.3 / number)
+            said = [
+                {"name": "code", "valueString": f"code-{number}"},
+                {"name": "expires", "valueInstant": "2026-12-01T08:00:00Z"},
+            ]
+            return httpx.Response(200, json={"resourceType": "Parameters", "parameter": said})
+
+    fhir.on("POST", "/RelatedPerson", {**PROXY, "id": "r-2"}, 201)
+    async with (
+        running(new_database(template=migrated_web), Hesitant(), clock) as app,
+        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=SITE) as client,
+    ):
+        person = Person(client, app)
+        await person.sign_in()
+        [cle] = KEY.findall((await person.open("/mes-proches")).text)
+        fields = {"pour": "camille", "nom": "Ana", "etendue": "see", "duree": "3", "cle": cle}
+        await asyncio.gather(*(person.send("/mes-proches/inviter", **fields) for _ in range(2)))
+        assert f"code-{made}" in (await person.open("/mes-proches/invitation")).text
 
 
 async def test_an_invitation_taken_up_twice_is_taken_up(person: Person, fhir: FhirBase) -> None:

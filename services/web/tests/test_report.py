@@ -72,6 +72,7 @@ async def test_one_person_does_not_use_up_everybodys_reports(person: Person) -> 
     taken = [await reports.add(report, f"2001:db8::{n}") for n in range(9)]
     assert taken == [True] * 3 + [False] * 6
     assert await reports.add(report, "192.0.2.1")
+    assert [await reports.add(report, None) for _ in range(9)] == [True] * 9  # from where, nobody knows
 
 
 async def test_what_was_kept_long_enough_goes(person: Person, clock: FixedClock) -> None:

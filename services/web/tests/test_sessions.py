@@ -10,7 +10,7 @@ from starlette.requests import Request
 from creneau_shared.clock import FixedClock
 from creneau_web.page import Page, local_path
 from creneau_web.sessions.entering import SentForm
-from creneau_web.sessions.session import Account, Content
+from creneau_web.sessions.session import Account, Content, SessionOverError
 from creneau_web.sessions.unsent import Unsent
 
 from .conftest import NOW, SITE, FhirBase, Person, searchset
@@ -70,16 +70,17 @@ async def test_a_session_ends_by_itself(person: Person, clock: FixedClock) -> No
     assert (await person.open("/mes-rendez-vous")).headers["location"].startswith("/connexion")
 
 
-async def test_a_rotated_session_opens_by_its_new_key_only(person: Person, clock: FixedClock) -> None:
+async def test_after_a_log_in_a_session_opens_by_its_new_key_only(person: Person) -> None:
     sessions = person.app.site.sessions
     session = await sessions.begin()
     before = session.key
     await sessions.keep_draft(session, "d", {"a": 1})
-    await sessions.rotate(session)
+    account = Account(subject="email:a@exemple.fr", access_token="t", expires_at=NOW, provider="code")
+    entered = await sessions.let_in(session, account)
     assert before is not None
-    assert session.key is not None
+    assert entered.key is not None
     assert await sessions.find(before) is None
-    found = await sessions.find(session.key)
+    found = await sessions.find(entered.key)
     assert found is not None
     assert await sessions.find_draft(found, "d") == {"a": 1}
 
@@ -202,6 +203,24 @@ async def test_nor_does_a_log_in_undo_what_was_kept_meanwhile(person: Person) ->
     kept = await sessions.find(let_in.key)
     assert kept is not None
     assert kept.content == let_in.content
+
+
+@pytest.mark.parametrize("again", [False, True])
+async def test_a_step_that_a_log_in_overtakes_is_not_lost_unsaid(
+    person: Person, fhir: FhirBase, again: bool
+) -> None:
+    """The draft stands under the new key by then; `again`: the old one is left for a second press."""
+    sessions = person.app.site.sessions
+    session = await sessions.begin()
+    assert session.key is not None
+    await sessions.keep_draft(session, "d", {"slot": "slot-1"})
+    slow = await sessions.find(session.key)
+    assert slow is not None
+    form = SentForm(session.key, "/connexion/code/saisir", {"code": ["1"]}) if again else None
+    became = await sessions.let_in(session, Account(subject="camille", access_token="t"), form)
+    with pytest.raises(SessionOverError):
+        await sessions.keep_draft(slow, "d", {"slot": "slot-2"})
+    assert await sessions.find_draft(became, "d") == {"slot": "slot-1"}
 
 
 async def test_a_sentence_that_was_said_takes_no_later_one_along(person: Person) -> None:

@@ -22,6 +22,8 @@ UNTIL_LATER = [
 ]
 REPLACES = "http://hl7.org/fhir/5.0/StructureDefinition/extension-Appointment.replaces"
 A_1 = {"reference": "Appointment/a-1"}
+SHOWN = {"version": 'W/"1"'}
+"""what the form of a page sends beside its key"""
 
 
 def offer(**other: Any) -> dict[str, Any]:
@@ -52,7 +54,7 @@ async def test_p15_an_offer_says_until_when_and_is_accepted_in_one_action(
     assert "mercredi 2 décembre 2026 à 0 h 00" in page or "2 décembre" in page, "by the clock of La Réunion"
     assert "Heures locales (Saint-Denis)" in page
     fhir.on("PATCH", "/Appointment/a-1", appointment("booked"))
-    accepted = await person.send("/liste-attente/a-1/accepter")
+    accepted = await person.send("/liste-attente/a-1/accepter", **SHOWN)
     assert (accepted.status_code, accepted.headers["location"]) == (303, "/rendez-vous/a-1")
     patched = [asked.body for asked in fhir.asked if asked.method == "PATCH"]
     assert patched == [[{"op": "replace", "path": "/status", "value": "booked"}]]
@@ -92,7 +94,7 @@ async def test_an_offer_of_a_practice_that_agrees_to_each_visit_says_so_and_is_a
         {"actor": {"reference": "PractitionerRole/role-1"}, "status": "needs-action"},
     ]
     fhir.on("PATCH", "/Appointment/a-1", appointment("pending", participant=people), 202)
-    sent = await person.send("/liste-attente/a-1/accepter")
+    sent = await person.send("/liste-attente/a-1/accepter", **SHOWN)
     fhir.on("GET", "/Appointment/a-1", appointment("pending", participant=people))
     told = (await person.follow(sent)).text
     assert "Votre demande est envoyée au cabinet." in told
@@ -125,13 +127,64 @@ async def test_an_offer_is_refused_or_the_list_left(person: Person, fhir: FhirBa
     fhir.on("GET", "/Appointment/a-1", offer())
     fhir.on("PATCH", "/Appointment/a-1", wish(id="a-1"))
     await person.open("/liste-attente/a-1")
-    refused = await person.send("/liste-attente/a-1/refuser")
+    refused = await person.send("/liste-attente/a-1/refuser", **SHOWN)
     fhir.on("GET", "/Appointment/a-1", wish(id="a-1"))
     assert "Vous restez sur la liste" in (await person.follow(refused)).text
-    left = await person.send("/liste-attente/a-1/quitter")
+    fhir.on("PATCH", "/Appointment/a-1", wish(id="a-1", status="cancelled"))
+    left = await person.send("/liste-attente/a-1/quitter", **SHOWN)
     assert "êtes plus sur la liste d" in (await person.follow(left)).text
     values = [asked.body[0]["value"] for asked in fhir.asked if asked.method == "PATCH"]
     assert values == ["waitlist", "cancelled"]
+
+
+@pytest.mark.parametrize("how", ["accepter", "refuser", "quitter"])
+@pytest.mark.parametrize("version", ['W/"1"', ""])
+async def test_only_the_offer_that_was_shown_is_answered(
+    person: Person, fhir: FhirBase, how: str, version: str
+) -> None:
+    """The same request has another time by now: it is shown, and nothing is booked, refused or left unseen."""
+    fhir.on("GET", "/Appointment/a-1", offer())
+    page = (await person.open("/liste-attente/a-1")).text
+    assert page.count('name="version" value="W/&#34;1&#34;"') == 3
+    fhir.on("GET", "/Appointment/a-1", offer(meta={"versionId": "3"}, start="2026-12-03T12:30:00Z"))
+    other = await person.send(f"/liste-attente/a-1/{how}", version=version)
+    assert other.status_code == 409
+    assert "a changé entre-temps" in other.text
+    assert "jeudi 3 décembre" in other.text
+    assert not [asked for asked in fhir.asked if asked.method == "PATCH"]
+
+
+async def test_an_offer_that_changes_while_it_is_answered_is_shown(person: Person, fhir: FhirBase) -> None:
+    """Between reading and writing, the base compares the version."""
+    fhir.on("GET", "/Appointment/a-1", offer())
+    fhir.refuse("PATCH", "/Appointment/a-1", 412, "version-conflict")
+    await person.open("/liste-attente/a-1")
+    rival = await person.send("/liste-attente/a-1/accepter", **SHOWN)
+    assert (rival.status_code, "a changé entre-temps" in rival.text) == (409, True)
+    [patched] = [asked for asked in fhir.asked if asked.method == "PATCH"]
+    assert patched.headers["if-match"] == 'W/"1"'
+
+
+@pytest.mark.parametrize(
+    ("how", "stands", "said"),
+    [
+        ("accepter", appointment("booked"), "le rendez-vous est pris"),
+        ("accepter", appointment("pending"), "Votre demande est envoyée au cabinet."),
+        ("refuser", wish(id="a-1"), "Vous restez sur la liste"),
+        ("quitter", wish(id="a-1", status="cancelled"), "êtes plus sur la liste d"),
+    ],
+)
+async def test_an_answer_pressed_twice_is_one(
+    person: Person, fhir: FhirBase, how: str, stands: dict[str, Any], said: str
+) -> None:
+    """Pressed again, a button says what its first press has done."""
+    fhir.on("GET", "/Appointment/a-1", offer())
+    await person.open("/liste-attente/a-1")
+    fhir.on("GET", "/Appointment/a-1", {**stands, "meta": {"versionId": "2"}})
+    again = await person.follow(await person.send(f"/liste-attente/a-1/{how}", **SHOWN))
+    assert said in again.text
+    assert "plus en cours" not in again.text
+    assert not [asked for asked in fhir.asked if asked.method == "PATCH"]
 
 
 async def test_an_offer_that_has_ended_is_said(person: Person, fhir: FhirBase) -> None:
@@ -139,10 +192,10 @@ async def test_an_offer_that_has_ended_is_said(person: Person, fhir: FhirBase) -
     fhir.on("GET", "/Appointment/a-1", offer())
     fhir.refuse("PATCH", "/Appointment/a-1", 422, "hold-expired", "La mise en attente est terminée.")
     await person.open("/liste-attente/a-1")
-    late = await person.send("/liste-attente/a-1/accepter")
+    late = await person.send("/liste-attente/a-1/accepter", **SHOWN)
     assert (late.status_code, "est terminée" in late.text) == (422, True)
     fhir.on("GET", "/Appointment/a-1", wish(id="a-1"))
-    over = await person.follow(await person.send("/liste-attente/a-1/accepter"))
+    over = await person.follow(await person.send("/liste-attente/a-1/accepter", **SHOWN))
     assert "plus en cours" in over.text
 
 

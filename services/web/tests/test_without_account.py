@@ -166,7 +166,7 @@ async def test_a_link_leads_first_to_what_waits_for_an_answer(person: Person, fh
     offered = await person.follow(await person.send("/rdv", reponse="1984"))
     assert offered.url.path == "/liste-attente/a-1"
     fhir.on("PATCH", "/Appointment/a-1", appointment("booked"))
-    accepted = await person.send("/liste-attente/a-1/accepter")
+    accepted = await person.send("/liste-attente/a-1/accepter", version='W/"1"')
     assert accepted.headers["location"] == "/rendez-vous/a-1"
     [patched] = [one for one in fhir.asked if one.method == "PATCH"]
     assert patched.headers["authorization"] == "Bearer for one appointment"

@@ -15,11 +15,12 @@ from creneau_shared.database.failures import DATABASE_FAILURES
 from creneau_shared.database.pool import Database
 from creneau_shared.database.schema import schema_of
 from creneau_shared.database.standby import Standby
+from creneau_shared.errors import TooManyRequests
 from creneau_shared.fhir.audit import Auditor
 from creneau_shared.fhir.outcome import negotiate_language
 from creneau_shared.fhir.rest import well_known
 from creneau_shared.fhir.rest.asynchronous import AsyncRequests
-from creneau_shared.fhir.rest.bounds import ResourceBounds
+from creneau_shared.fhir.rest.bounds import Bounds
 from creneau_shared.fhir.rest.declaration import ServedType
 from creneau_shared.fhir.rest.endpoint import BASE_PATH, FhirEndpoint
 from creneau_shared.fhir.rest.failure import failure
@@ -79,7 +80,7 @@ class ServiceApplication:
         self.rest_of_api = FastAPI(
             title=f"Créneau – {fhir.service.name}", docs_url=None, redoc_url=None, openapi_url=None
         )
-        for kind in DATABASE_FAILURES:
+        for kind in (*DATABASE_FAILURES, TooManyRequests):
             self.rest_of_api.add_exception_handler(kind, _not_now)
         self._smart = SmartConfiguration(str(settings.oidc_issuer) if settings.oidc_issuer else None)
         self._app = EdgeMiddleware(self._dispatch, frozenset(fhir.service.types))
@@ -163,7 +164,7 @@ def create_fhir_server(
         cursor_secret=settings.cursor_secret,
         workshop=Workshop(bytes_min=settings.heavy_bytes_min, waiting_max=settings.heavy_waiting_max),
         limits=DeploymentLimits.of(settings, f"{service}-limits"),
-        bounds=ResourceBounds(
+        bounds=Bounds(
             settings.resource_bytes_max, settings.text_characters_max, settings.bundle_answer_bytes_max
         ),
         words=words,

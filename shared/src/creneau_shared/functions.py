@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextvars import ContextVar
 from typing import Literal, get_args
 
@@ -15,6 +15,7 @@ FUNCTIONS: tuple[Function, ...] = get_args(Function)
 _FOUND = frozenset(
     {"Slot", "Schedule", "HealthcareService", "PractitionerRole", "Practitioner", "Organization", "Location"}
 )
+_WRITTEN: Mapping[str, Function] = {"Appointment": "book", "Slot": "agendas", "Schedule": "agendas"}
 _SEARCHES = frozenset({"_search", "$find", "$prefetch", "$soonest"})
 
 _of_bundle: ContextVar[Function | None] = ContextVar("function_of_bundle", default=None)
@@ -46,4 +47,4 @@ def function_of(method: str, path: str) -> Function | None:
         return "search" if kind in _FOUND or "$find" in rest else None
     if method in ("GET", "HEAD"):
         return None
-    return {"Appointment": "book", "Slot": "agendas", "Schedule": "agendas"}.get(kind)  # type: ignore[return-value]
+    return _WRITTEN.get(kind)

@@ -13,6 +13,7 @@ from creneau_shared.fhir.datatypes import (
     PRIMITIVES,
     LiteralReference,
     instant_of,
+    instant_to_the_second,
     parse_interval,
     parse_reference,
     time_of,
@@ -188,3 +189,8 @@ def test_no_interval(value: str) -> None:
 )
 def test_reference_forms(text: str, expected: LiteralReference | None) -> None:
     assert parse_reference(text) == expected
+
+
+def test_an_instant_to_the_second_is_in_utc_and_never_later_than_it_was() -> None:
+    moment = datetime(2026, 3, 29, 10, 0, 59, 999_999, tzinfo=ZoneInfo("Europe/Paris"))
+    assert instant_to_the_second(moment) == "2026-03-29T08:00:59Z"

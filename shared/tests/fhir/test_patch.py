@@ -353,6 +353,23 @@ def test_xml_patch(content: str, expected: list[str]) -> None:
     assert xml_patch(patient(), content)["name"][0]["given"] == expected
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        '<remove sel="Patient/text/h:div/*"/>',
+        '<remove sel="Patient/text/h:div/*[1]"/>',
+        '<remove sel="Patient/text/*/*[last()]"/>',
+    ],
+)
+def test_what_an_xml_patch_means_by_any_is_an_element(content: str) -> None:
+    """A comment and a processing instruction are none."""
+    xhtml = "http://www.w3.org/1999/xhtml"
+    narrative = f'<div xmlns="{xhtml}"><!-- c --><p>a</p><?x y?></div>'
+    said = {**patient(), "text": {"status": "generated", "div": narrative}}
+    root = f'<diff xmlns="http://hl7.org/fhir" xmlns:h="{xhtml}">'
+    assert xml_patch(said, content, root=root)["text"]["div"] == narrative.replace("<p>a</p>", "")
+
+
 def test_xml_patch_in_a_document_without_namespace() -> None:
     changed = xml_patch(patient(), '<add sel="Patient/name"><given value="Zoé"/></add>', root="<diff>")
     assert changed["name"][0]["given"][-1] == "Zoé"

@@ -64,6 +64,10 @@ async def test_jobs_give_what_they_would_give_here(workshop: Workshop) -> None:
     read = await workshop.do("read", "json", body)
     assert read["position"]["longitude"].as_tuple() == Decimal("1.10").as_tuple()
     assert await workshop.do("read", "xml", to_xml(PATIENT)) == PATIENT
+    named = {"reference": "Practitioner?identifier=urn:x|1"}
+    entry = {"resource": {**PATIENT, "generalPractitioner": [named, named]}}
+    bundle = {"resourceType": "Bundle", "type": "transaction", "entry": [entry, entry]}
+    assert await workshop.do("read bundle", "json", dumps(bundle)) == (bundle, 3)
     assert await workshop.do("write xml", dumps(PATIENT)) == to_xml(PATIENT)
     wrong = {**PATIENT, "gender": "x"}
     assert await workshop.do("validate", "json", dumps(wrong), QUESTION) == judge_body(wrong, QUESTION)

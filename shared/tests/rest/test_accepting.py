@@ -20,6 +20,7 @@ async def never(call: OperationCall) -> Answer:
 
 
 INVITE = Operation({"code": "invite", "resource": ["RelatedPerson"], "instance": True}, never, secret=True)
+CLOSE = Operation({"code": "close", "resource": ["Schedule"], "instance": True}, never, at_once=True)
 
 
 @pytest.mark.parametrize(
@@ -33,10 +34,12 @@ INVITE = Operation({"code": "invite", "resource": ["RelatedPerson"], "instance":
         ("RelatedPerson/1/$invite#x", False),
         (f"{BASE}/RelatedPerson/1/$invi%74e", False),
         ("https://elsewhere.exemple/RelatedPerson/1", True),
+        ("Schedule/1/$close", False),
     ],
 )
-def test_a_bundle_that_calls_a_secret_operation_is_not_recorded(url: str, waits: bool) -> None:
-    """Its answer, a code that is shown once, would stand in a table for hours."""
+def test_a_bundle_that_calls_what_is_carried_out_at_once_is_not_recorded(url: str, waits: bool) -> None:
+    """The answer of a secret operation, a code that is shown once, would stand in a table for hours. One of several
+    transactions would become one long one."""
     batch = {
         "resourceType": "Bundle",
         "type": "batch",
@@ -52,4 +55,4 @@ def test_a_bundle_that_calls_a_secret_operation_is_not_recorded(url: str, waits:
         now=datetime(2026, 11, 29, tzinfo=UTC),
         base_url=BASE,
     )
-    assert can_wait(request, [INVITE]) is waits
+    assert can_wait(request, [INVITE, CLOSE]) is waits

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
 from creneau_shared.errors import CreneauError
 from creneau_shared.fhir.rest.exchange import FhirRequest
+from creneau_shared.fhir.rest.operation import OperationCall
 from creneau_shared.fhir.rest.parameters import OperationInput, part_text
 from creneau_shared.security.principal import ANONYMOUS
 
 TIMING = {"repeat": {"dayOfWeek": ["mon"], "timeOfDay": ["09:00:00"]}}
 
 
-def a_get(text: str, *, sealed: bool) -> FhirRequest:
+def a_get(text: str, *, sealed: bool) -> OperationCall:
     now = datetime(2027, 1, 1, tzinfo=UTC)
     request = FhirRequest("GET", ("Slot", "$x"), [("timing", text)], {}, b"", ANONYMOUS, now, "http://a/fhir")
     request.sealed = sealed
-    return request
+    service: Any = None
+    return OperationCall(service, request, None, None, {})
 
 
 def test_a_part_is_what_it_was() -> None:

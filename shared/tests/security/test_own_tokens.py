@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from creneau_shared.clock import FixedClock
 from creneau_shared.database.pool import Database
 from creneau_shared.errors import Unauthenticated
-from creneau_shared.fhir.rest.packing import _packed, _unpacked
+from creneau_shared.fhir.rest.packing import packed_principal, unpacked_principal
 from creneau_shared.security.confirmation import Presented
 from creneau_shared.security.contact_accounts import ISSUER, ContactAccounts
 from creneau_shared.security.issuers import Issuers
@@ -89,7 +89,7 @@ async def test_a_token_for_one_appointment_is_for_nothing_else(issuers: Issuers)
     principal = await issuers.verify(token)
     assert (principal.appointment, principal.patient) == ("visit-1", "12")
     assert {s.resource_type for s in principal.scopes} == {"Appointment", "AppointmentResponse", *PUBLIC}
-    assert _unpacked(json.loads(json.dumps(_packed(principal)))) == principal
+    assert unpacked_principal(json.loads(json.dumps(packed_principal(principal)))) == principal
     # Whoever leaves the limit out, or makes it unreadable, has no more by it.
     for appointment in ("", None, 12, "a b"):
         with pytest.raises(Unauthenticated):

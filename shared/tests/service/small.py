@@ -161,12 +161,16 @@ def patient_principal(id_: str, subject: str = "camille") -> Principal:
     return Principal("https://issuer.example", subject, scopes, patient=id_, role="patient", client="app")
 
 
-@asynccontextmanager
-async def running(url: str) -> AsyncIterator[Small]:
-    """The service over a fresh database, made and opened."""
+async def make(url: str) -> None:
+    """Makes the service's tables in an empty database."""
     connection = await asyncpg.connect(url)
     await connection.execute(ddl())
     await connection.close()
+
+
+@asynccontextmanager
+async def running(url: str) -> AsyncIterator[Small]:
+    """The service over a database that has its tables (`make`), opened."""
     async with Database(url, size=6, statement_timeout_s=60, name=SERVICE) as database:
         server = small_server(url, database)
         async with server.service.limits.database:

@@ -10,7 +10,7 @@ from urllib.parse import unquote
 import pytest
 from shared.tests.service.small import BASE, Small, bundle, urn
 
-from creneau_shared.fhir.rest import bundle_references
+from creneau_shared.fhir.rest import bundle_references, bundle_work
 from creneau_shared.fhir.rest.batch import BATCH_PARALLEL
 from creneau_shared.fhir.rest.bundle_links import rewrite_links
 from creneau_shared.fhir.rest.matching import matching_ids
@@ -283,10 +283,16 @@ async def test_a_transaction_that_only_reads_is_not_kept(small: Small) -> None:
     assert await small.count("idempotency") == 0
 
 
-async def test_nobodys_transaction_takes_no_key(small: Small) -> None:
+async def test_nobodys_transaction_keeps_no_key(small: Small) -> None:
+    """Who reads is answered; who writes has to log in, as without a key."""
     asked = bundle("transaction", ("GET", "Organization", None))
     said = await small.nobody.ask("POST", "", asked, Idempotency_Key="seven")
-    assert (said.status, said.code) == (400, "not-supported")
+    assert said.status == 200
+    written = bundle("transaction", ("POST", "Organization", PLACE))
+    said = await small.nobody.ask("POST", "", written, Idempotency_Key="seven")
+    assert said.status == 401
+    assert "WWW-Authenticate" in said.headers
+    assert await small.count("idempotency") == 0
 
 
 @pytest.fixture
@@ -385,8 +391,8 @@ async def test_equal_conditional_references_are_one_search_and_one_unit(
         {"reference": f"Practitioner?identifier=urn:example:rpps|{number}"} for number in ("1", "2", "1")
     ]
     asked = bundle("transaction", *[("POST", "Patient", {**PERSON, "generalPractitioner": doctors})] * 3)
-    assert bundle_references.work_in(asked) == 3 + 2
-    assert bundle_references.work_in({**asked, "type": "batch"}) == 3
+    assert bundle_work.work_in(asked) == 3 + 2
+    assert bundle_work.work_in({**asked, "type": "batch"}) == 3
     assert (await small.system.ask("POST", "", asked)).status == 200
     assert len(searched) == 2
 
@@ -394,7 +400,7 @@ async def test_equal_conditional_references_are_one_search_and_one_unit(
 @pytest.mark.parametrize("entries", [None, "x", {}, [None, "x", {"resource": 5}]])
 def test_a_bundle_that_is_none_is_counted_too(entries: Any) -> None:
     said = {"resourceType": "Bundle", "type": "transaction", "entry": entries}
-    assert bundle_references.work_in(said) == (len(entries) if isinstance(entries, list) else 0)
+    assert bundle_work.work_in(said) == (len(entries) if isinstance(entries, list) else 0)
 
 
 @pytest.mark.parametrize("condition", ["Observation?code=1", "Practitioner?shoe-size=42"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlalchemy as sa
 from alembic import op
 
 revision = "0043"
@@ -12,21 +11,18 @@ depends_on = None
 
 
 def upgrade() -> None:
-    op.add_column(
-        "booking_action",
-        sa.Column(
-            "registered",
-            sa.ARRAY(sa.DateTime(timezone=True)),
-            server_default=sa.text("'{}'"),
-            nullable=False,
-        ),
-    )
-    op.add_column("waiting_offer", sa.Column("patient", sa.Text(collation="C"), nullable=True))
+    op.execute('ALTER TABLE waiting_offer ADD COLUMN IF NOT EXISTS patient text COLLATE "C"')
     op.execute(
-        "UPDATE waiting_offer SET patient = waiting.patient FROM waiting"
-        " WHERE waiting.appointment_id = waiting_offer.appointment_id"
+        "ALTER TABLE booking_action ADD COLUMN IF NOT EXISTS registered timestamptz[] NOT NULL DEFAULT '{}'"
     )
-    op.create_index("ix_waiting_offer_patient_slot", "waiting_offer", ["patient", "slot"])
+    # The block commits first: who books or cancels does not wait until all offers are written.
+    with op.get_context().autocommit_block():
+        op.execute(
+            "UPDATE waiting_offer SET patient = waiting.patient FROM waiting"
+            " WHERE waiting.appointment_id = waiting_offer.appointment_id AND waiting_offer.patient IS NULL"
+        )
+        op.execute("DROP INDEX IF EXISTS ix_waiting_offer_patient_slot")
+        op.execute("CREATE INDEX CONCURRENTLY ix_waiting_offer_patient_slot ON waiting_offer (patient, slot)")
 
 
 def downgrade() -> None:

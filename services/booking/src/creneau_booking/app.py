@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -84,14 +84,17 @@ NAMES = names_in({"Practitioner": "practitioner", "Organization": "organization"
 """Names that the trail can show: those of people and practices in the replica of the directory, and of patients."""
 
 
-def create_handlers(settings: BookingSettings) -> tuple[AppointmentRepository, AppointmentHandlers]:
+@dataclass(frozen=True)
+class Commands:
+    """The commands on appointments and on series of them, and what they read and write."""
+
+    repository: AppointmentRepository
+    handlers: AppointmentHandlers
+    series: Series
+
+
+def create_commands(settings: BookingSettings) -> Commands:
     """Makes the commands on appointments, for the API and for the worker alike."""
-    repository, handlers, _ = create_commands(settings)
-    return repository, handlers
-
-
-def create_commands(settings: BookingSettings) -> tuple[AppointmentRepository, AppointmentHandlers, Series]:
-    """Makes the commands on appointments and on series of them."""
     base = settings.public_base_url.rstrip("/")
     repository = AppointmentRepository(
         GenericStore(
@@ -112,8 +115,8 @@ def create_commands(settings: BookingSettings) -> tuple[AppointmentRepository, A
     handlers = AppointmentHandlers(repository, holds, quotas_of(settings), settings.patience)
     limits = SeriesLimits(settings.series_occurrences_max, settings.series_occurrences_per_patient_max)
     series = Series(repository, handlers, limits)
-    handlers.series = handlers.holding.series = series
-    return repository, handlers, series
+    handlers.bind(series)
+    return Commands(repository, handlers, series)
 
 
 def quotas_of(settings: BookingSettings) -> Quotas:
@@ -126,7 +129,8 @@ def create_stores(settings: BookingSettings) -> Stores:
     base = settings.public_base_url.rstrip("/")
     related_persons = RelatedPersonStore(base)
     people = People(related_persons, quotas_of(settings))
-    repository, handlers, series = create_commands(settings)
+    commands = create_commands(settings)
+    repository, handlers, series = commands.repository, commands.handlers, commands.series
     return Stores(
         slots=SlotStore(base),
         schedules=ScheduleStore(base, create_openings(settings)),
@@ -150,30 +154,29 @@ def contact_secrets(settings: BookingSettings) -> ContactSecrets:
 def create_erasure(settings: BookingSettings) -> PatientErasure:
     """Makes the command that erases a person, for the API and for the worker alike."""
     base = settings.public_base_url.rstrip("/")
-    repository, handlers = create_handlers(settings)
+    commands = create_commands(settings)
     stores = PersonalStores(
         patients=GenericStore("Patient", base),
         related_persons=GenericStore("RelatedPerson", base),
         responses=GenericStore("AppointmentResponse", base),
         provenances=GenericStore("Provenance", base),
-        repository=repository,
+        repository=commands.repository,
     )
-    return PatientErasure(stores, handlers, settings.keeping_times, base)
+    return PatientErasure(stores, commands.handlers, settings.keeping_times, base)
 
 
 def open_booking(settings: BookingSettings, process: str, *, serves: bool = False) -> Database:
     """Makes the database of a process that changes appointments: what a transaction frees is offered to who waits for it,
     before it commits. `serves`: as of `open_database`."""
     database = open_database(settings, f"{SERVICE}-{process}", serves=serves)
-    _, handlers = create_handlers(settings)
-    database.closes_with = handlers.waiting.offer_freed
+    database.closes_with = create_commands(settings).handlers.waiting.offer_freed
     return database
 
 
 def create_consumer(settings: BookingSettings, database: Database, clock: Clock) -> Consumer:
     """Makes the consumer of the directory's events, for the worker and for handling dead letters again."""
-    repository, handlers = create_handlers(settings)
-    departures = Departures(repository, handlers)
+    commands = create_commands(settings)
+    departures = Departures(commands.repository, commands.handlers)
     replica = DirectoryReplica(settings.public_base_url.rstrip("/"), departures, clock)
     return Consumer(
         REPLICA,
@@ -195,7 +198,7 @@ def create_openings(settings: BookingSettings) -> OpeningStore:
 
 def create_rehearsal(settings: BookingSettings) -> Rehearsal:
     """Makes the command that keeps the rehearsals' agenda, for the worker."""
-    return Rehearsal(create_handlers(settings)[0], settings.rehearsal_hours_ahead)
+    return Rehearsal(create_commands(settings).repository, settings.rehearsal_hours_ahead)
 
 
 def create_sas_reports(settings: BookingSettings, database: Database, clock: Clock) -> SasReports | None:
@@ -325,5 +328,6 @@ def create_app(settings: BookingSettings | None = None, clock: Clock | None = No
     database = open_booking(settings, "api", serves=True)
     clock = clock or SystemClock()
     app = create_service_app(settings, create_fhir(settings, database, clock))
-    CalendarFeeds(database, clock, timedelta(days=settings.calendar_feed_days)).serve(app.rest_of_api)
+    ahead = timedelta(days=settings.calendar_feed_days)
+    CalendarFeeds(database, clock, ahead, app.fhir.service.limits).serve(app.rest_of_api)
     return app

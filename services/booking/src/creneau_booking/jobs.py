@@ -53,6 +53,8 @@ from creneau_shared.tasks import Task
 
 log = structlog.get_logger(__name__)
 
+Expire = Callable[[Connection, datetime, list[str]], Awaitable[int]]
+"""Ends expired holds of these appointments, as `HoldExpiry.expire`"""
 HOLD_SWEEP_S = 1.0
 """Pause, in seconds, before another look at holds that have run out and could not be ended"""
 HOUSEKEEPING_S = 3600.0
@@ -136,22 +138,33 @@ class Jobs:
         return min(left_s, longest_s) if left_s > 0 else HOLD_SWEEP_S
 
     async def expire_holds(self) -> int:
-        """Cancels the appointments whose hold has run out, each in a transaction of its own; returns how many.
+        """Cancels the appointments whose hold has run out, each in a transaction of its own; returns how many. Those that nobody
+        is in the way of come first; only then others are waited for, until one wait fails.
 
         One that cannot be cancelled is logged, and does not stop the others.
         """
-        now, expired = self._clock.now(), 0
+        now = self._clock.now()
         async with self._database.connection() as connection:
             due = await expired_holds(connection, now, HOLDS_PER_SWEEP_MAX)
-        for appointment_id in due:
-            try:
-                async with self._database.transaction() as connection:
-                    expired += await self._expiry.expire(connection, now, [appointment_id])
-            except (CreneauError, Refusal) as error:
-                log.error("hold not expired", appointment=appointment_id, error=describe(error))
-        if expired:
-            log.info("holds expired", count=expired)
-        return expired
+        ended = {id_ for id_ in due if await self._end_hold(self._expiry.expire_at_once, now, id_)}
+        for id_ in due:
+            done = 0 if id_ in ended else await self._end_hold(self._expiry.expire, now, id_)
+            if done is None:
+                break  # the next look tries all the others at once, before it waits again
+            if done:
+                ended.add(id_)
+        if ended:
+            log.info("holds expired", count=len(ended))
+        return len(ended)
+
+    async def _end_hold(self, expire: Expire, now: datetime, appointment_id: str) -> int | None:
+        """Returns how many it ended (0 or 1); None, logged, if it failed."""
+        try:
+            async with self._database.transaction() as connection:
+                return await expire(connection, now, [appointment_id])
+        except NOT_SWEPT as error:
+            log.error("hold not expired", appointment=appointment_id, error=describe(error))
+            return None
 
     async def finish_erasures(self) -> None:
         await self.sweep_erased()

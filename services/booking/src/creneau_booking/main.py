@@ -10,11 +10,11 @@ from creneau_booking.app import (
     REPLICA,
     SERVICE,
     create_app,
+    create_commands,
     create_consumer,
     create_erasure,
     create_external_calendars,
     create_fhir,
-    create_handlers,
     create_publication,
     create_rehearsal,
     create_sas_reports,
@@ -99,7 +99,7 @@ async def _work() -> None:
     async with open_booking(settings, "worker") as database:
         relay = Relay(database, settings, [APPOINTMENTS, CONTACTS, ACCOUNTS], clock)
         consumer = create_consumer(settings, database, clock)
-        _, handlers = create_handlers(settings)
+        handlers = create_commands(settings).handlers
         jobs = Jobs(
             database, settings, handlers.expiry, create_erasure(settings), create_rehearsal(settings), clock
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from creneau_booking.domain.appointment import CANCELLATION_REASONS, Appointment
@@ -14,7 +14,7 @@ from creneau_booking.storage.people.accounts import Account, Link
 from creneau_booking.topics import ACCOUNTS, APPOINTMENTS, CONTACTS
 from creneau_shared.contact_points import email_address, mended, phone_of
 from creneau_shared.fhir.current import current, current_name, next_change, spoken
-from creneau_shared.fhir.datatypes import exact_instant
+from creneau_shared.fhir.datatypes import exact_instant, instant_to_the_second
 from creneau_shared.fhir.storage.store import Resource
 from creneau_shared.fhir.terminology import display
 from creneau_shared.fhir.zones import zone_of_address
@@ -29,10 +29,6 @@ EMAIL_LENGTH_MAX = 254
 PHONE_LENGTH_MAX = 64
 _REFERENCE = re.compile(r"^(?:https?://[^\s?#@]+/)?[A-Z][A-Za-z]{0,63}/[A-Za-z0-9.-]{1,64}\Z")
 _LANGUAGE = re.compile(r"^[a-z]{2,3}$")
-
-
-def instant(moment: datetime | None) -> str | None:
-    return moment.astimezone(UTC).isoformat(timespec="seconds")[:19] + "Z" if moment else None
 
 
 def _exact(moment: datetime | None) -> str | None:
@@ -78,7 +74,7 @@ def appointment_event(event: AppointmentEvent, correlation_id: str | None) -> Ev
         ended = {"recordEnded": True} if event.record_ended else {}
         data["cancellation"] = {**reason, "by": event.by, **ended}
     if event.held_until is not None:
-        data["heldUntil"] = instant(event.held_until)
+        data["heldUntil"] = instant_to_the_second(event.held_until)
     if (counter := appointment.counter) is not None:
         data["proposal"] = {
             "by": counter.by,
@@ -172,7 +168,7 @@ def account_event(account: Account, links: Sequence[Link], correlation_id: str |
             "may": sorted(link.may),
             "oneself": link.oneself,
             **{
-                name: instant(moment)
+                name: instant_to_the_second(moment)
                 for name, moment in (("since", link.since), ("until", link.until))
                 if moment is not None
             },
@@ -199,9 +195,9 @@ def erasure_event(
     """
     told = {
         "patient": f"Patient/{patient_id}",
-        "erasedAt": instant(at),
+        "erasedAt": instant_to_the_second(at),
         "cancelled": list(cancelled),
-        "forgetBy": instant(forget_by),
+        "forgetBy": instant_to_the_second(forget_by),
     }
     return _erased(patient_id, told, correlation_id)
 

@@ -83,6 +83,66 @@ async def test_what_can_be_given_once_is_not_given_twice(
     assert await practice.slot_statuses(agenda.slots) == ["busy", "free", "free"]
 
 
+@pytest.mark.parametrize("operation", ["$cancel", "$confirm", "$reschedule", "$wait"])
+@pytest.mark.parametrize("beside", ["instance", "reference", "spelling", "resource"])
+async def test_several_stored_ones_are_not_changed_by_the_first(
+    callers: Callers, practice: Practice, agenda: Agenda, camille: str, operation: str, beside: str
+) -> None:
+    first, second = [
+        await practice.create(appointment("booked", slots=[slot], patient=camille, start=agenda.at(index)))
+        for index, slot in enumerate(agenda.slots[:2])
+    ]
+    path, ids = f"Appointment/{operation}", [f"Appointment/{one.id}" for one in (first, second)]
+    call = {
+        "instance": parameters(appointment=ref(ids[1])),
+        "reference": parameters(appt_id=ids),
+        "spelling": parameters(appt_id=ids[0], appointment_reference=ref(ids[1])),
+        "resource": parameters(
+            appt_id=ids[0],
+            appointment_resource=appointment(
+                "booked", id=second.id, slots=agenda.slots[1:2], patient=camille, start=agenda.at(1)
+            ),
+        ),
+    }[beside]
+    if beside == "instance":
+        path = f"{ids[0]}/{operation}"
+    refused = await callers.software().post(path, call)
+    assert (refused.status_code, refused.json()["issue"][0]["code"]) == (400, "not-supported"), refused.text
+    assert await practice.slot_statuses(agenda.slots) == ["busy", "busy", "free"]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"reason": "pat", "cancelationReason": "prov"},
+        {"comment": "Je suis malade.", "note": "Je suis guérie."},
+    ],
+)
+async def test_a_reason_in_two_spellings_is_one_reason(
+    callers: Callers, practice: Practice, agenda: Agenda, camille: str, given: dict[str, str]
+) -> None:
+    booked = await practice.create(
+        appointment("booked", slots=agenda.slots[:1], patient=camille, start=agenda.start)
+    )
+    path = f"Appointment/{booked.id}/$cancel"
+    refused = await callers.software().post(path, parameters(**given))
+    assert refused.status_code == 400, refused.text
+    same = dict.fromkeys(given, next(iter(given.values())))
+    assert (await callers.software().post(path, parameters(**same))).status_code == 200
+
+
+async def test_no_more_times_than_wait_allows(
+    callers: Callers, practice: Practice, agenda: Agenda, camille: str
+) -> None:
+    booked = await practice.create(
+        appointment("booked", slots=agenda.slots[:1], patient=camille, start=agenda.start)
+    )
+    times = ["morning", "afternoon", "evening", "morning"]
+    refused = await callers.software().post(f"Appointment/{booked.id}/$wait", parameters(times=times))
+    assert refused.status_code == 400, refused.text
+    assert "times" in refused.json()["issue"][0]["expression"][0]
+
+
 @pytest.mark.parametrize("operation", ["$book", "$hold"])
 @pytest.mark.parametrize("spelling", ["appointment_resource", "appointment_reference"])
 async def test_whoever_asks_in_ihes_spelling_is_refused_in_it(

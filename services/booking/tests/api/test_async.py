@@ -256,7 +256,7 @@ async def test_an_answer_is_not_given_once_the_right_to_it_has_ended(
 
     async def later(who: Caller, method: str, path: str, body: Resource | None = None) -> str:
         sent = await callers.client.request(
-            method, f"/fhir/{path}", json=body, headers={**who._headers, **ASYNC}
+            method, f"/fhir/{path}", json=body, headers={**who.headers, **ASYNC}
         )
         at = address(sent)
         assert await runner.run_next()

@@ -6,7 +6,7 @@ import asyncio
 import ipaddress
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, NoReturn
 
 import pytest
@@ -19,13 +19,20 @@ from services.booking.tests.practice import Practice
 from services.booking.tests.surgery import hear
 
 from creneau_booking.api import calendar_feed
-from creneau_booking.domain.not_read import NotPublicError, NotReadError
+from creneau_booking.domain.not_read import PROBLEMS, NotPublicError, NotReadError
 from creneau_booking.handlers.outside.calendar_password import CalendarPasswords
 from creneau_booking.handlers.outside.external_calendars import ExternalCalendars
 from creneau_booking.handlers.outside.fetching import Outside, is_public, require_web_address
 from creneau_booking.operations.calendars import CalendarOperations
-from creneau_booking.storage.outside.followed_calendars import follow_calendar, leave_calendar
+from creneau_booking.storage.outside.calendars import ShownVisit
+from creneau_booking.storage.outside.followed_calendars import (
+    failing_calendars,
+    follow_calendar,
+    leave_calendar,
+)
 from creneau_shared.errors import Unavailable
+from creneau_shared.fhir.json import dumps
+from creneau_shared.limits.callers import Limit
 from creneau_shared.vtimezone import timezone_bytes
 
 HOST = "calendar.exemple.fr"
@@ -67,6 +74,11 @@ async def test_a_secret_address_shows_visits_and_no_patient(callers: Callers, pr
     assert "Secr" not in shown.text
     again = await callers.client.get(first, headers={"If-None-Match": shown.headers["etag"]})
     assert again.status_code == 304
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(calendar_feed, "shown_visits", None)
+        patched.setattr(calendar_feed, "calendar_of", None)
+        same = await callers.client.get(first, headers={"If-None-Match": shown.headers["etag"]})
+        assert same.status_code == 304, "nothing is read or written for what has not changed"
     second = await opened(details=True)
     assert (await callers.client.get(first)).status_code == 404, "revoked by the next"
     detailed = await callers.client.get(second)
@@ -80,13 +92,54 @@ async def test_a_secret_address_shows_visits_and_no_patient(callers: Callers, pr
         assert "Schedule" in reason(refused)
 
 
+def visit(number: int, display: str = "Suivi") -> ShownVisit:
+    start = datetime(2026, 11, 2, 8, tzinfo=UTC) + timedelta(minutes=20 * number)
+    said = appointment(
+        "pending" if number % 2 else "booked",
+        start=start,
+        length=timedelta(minutes=20),
+        serviceType=[{"coding": [{"system": "urn:x", "code": "c", "display": display}]}],
+    )
+    return ShownVisit(f"visit-{number}", number + 1, start - timedelta(days=9), dumps(said))
+
+
+def test_what_is_shown_is_read_by_others_as_it_is() -> None:
+    """Lines are folded, and what a text has of commas and breaks stays in it."""
+    display = "Suivi, long; " + "é" * 60 + "\nATTENDEE:mailto:camille@exemple.fr"
+    written = calendar_feed.calendar_of(
+        [visit(0), visit(1, display)], timezone_bytes("Europe/Paris", 2026), details=True
+    )
+    assert all(len(line) <= 75 for line in written.split(b"\r\n"))
+    calendar = as_calendar(written)
+    assert calendar["REFRESH-INTERVAL"].dt == timedelta(minutes=5)
+    first, second = calendar.walk("VEVENT")
+    assert (first["STATUS"], second["STATUS"], second["SEQUENCE"]) == ("CONFIRMED", "TENTATIVE", 1)
+    assert str(second["SUMMARY"]) == f"Rendez-vous à confirmer – {display}"
+    assert "ATTENDEE" not in second
+    assert second["DTEND"].dt == datetime(2026, 11, 2, 8, 40, tzinfo=UTC)
+    assert second["LAST-MODIFIED"].dt == second["DTSTAMP"].dt == datetime(2026, 10, 24, 8, 20, tzinfo=UTC)
+
+
 @pytest.mark.parametrize("zone", ["Europe/Paris", "Indian/Reunion"])
 def test_a_calendar_without_visits_is_one_all_the_same(zone: str) -> None:
     """RFC 5545 3.6: at least one component. It is what somebody subscribes to on the first day."""
-    content = calendar_feed.calendar_of([], timezone_bytes(zone, 2026), details=False)
-    (component,) = as_calendar(content).subcomponents
+    calendar = as_calendar(calendar_feed.calendar_of([], timezone_bytes(zone, 2026), details=False))
+    (component,) = calendar.subcomponents
     assert (component.name, str(component["tzid"])) == ("VTIMEZONE", zone)
-    assert b"REFRESH-INTERVAL;VALUE=DURATION:PT5M\r\nX-PUBLISHED-TTL:PT5M\r\n" in content
+    assert calendar["X-PUBLISHED-TTL"] == "PT300S"
+
+
+async def test_an_agenda_is_looked_at_so_often_and_no_more(
+    callers: Callers, practice: Practice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agenda = await practice.open_agenda(1)
+    path = f"Schedule/{agenda.id}/$calendar-feed"
+    answer = await callers.software().post(path, {"resourceType": "Parameters"})
+    address = answer.json()["parameter"][0]["valueUrl"].removeprefix("http://127.0.0.1:8080")
+    monkeypatch.setattr(calendar_feed, "LIMIT", Limit("calendar-feed", 0.001, 3))
+    answers = [await callers.client.get(address) for _ in range(4)]
+    assert [one.status_code for one in answers] == [200, 200, 200, 429]
+    assert int(answers[-1].headers["retry-after"]) > 0
 
 
 async def test_a_secret_address_ends_with_the_agenda_and_with_the_last_of_its_professionals(
@@ -236,6 +289,57 @@ async def test_busy_elsewhere_is_busy_here(practice: Practice) -> None:
         await leave_calendar(connection, agenda.id, practice.clock.now())
     assert await practice.slot_statuses(agenda.slots) == ["free", "busy", "free", "free"]
     assert await practice.slot_statuses(beside.slots) == ["free", "busy-unavailable", "free", "free"]
+
+
+async def test_a_slow_server_keeps_no_other_waiting(practice: Practice) -> None:
+    """Its own calendars wait, one after the other; those of other servers are read meanwhile."""
+    agendas = [await practice.open_agenda(2) for _ in range(3)]
+    other_read, asked = asyncio.Event(), 0
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal asked
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        if "slow" in head:
+            asked += 1
+            assert asked == 1, "two calendars of one server at once"
+            await other_read.wait()
+            asked -= 1
+        else:
+            other_read.set()
+        body = CALENDAR.format(first=stamp(agendas[0].at(0)), last=stamp(agendas[0].at(1)))
+        writer.write(f"HTTP/1.1 200 X\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode())
+        await writer.drain()
+        writer.close()
+
+    async def resolve(host: str, _: int) -> list[Any]:
+        return [ipaddress.ip_address("127.0.0.1")]
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    calendars = ExternalCalendars(
+        practice.database,
+        practice.clock,
+        outside(server.sockets[0].getsockname()[1], resolve=resolve),
+        CalendarPasswords(""),
+        timedelta(minutes=15),
+        timedelta(days=60),
+    )
+    now = practice.clock.now()
+    async with practice.database.transaction() as connection:
+        for late, (agenda, host) in enumerate(
+            zip(agendas, ("slow.exemple.fr", "SLOW.exemple.fr", HOST), strict=True)
+        ):
+            due = now - timedelta(minutes=3 - late)
+            await follow_calendar(connection, agenda.id, f"http://{host}/own.ics", due)
+    try:
+        assert await calendars.read_all() == 3
+        async with practice.database.connection() as connection:
+            assert await failing_calendars(connection) == dict.fromkeys(PROBLEMS, 0), "nobody waited too long"
+    finally:
+        server.close()
+        await server.wait_closed()
+        async with practice.database.transaction() as connection:
+            for agenda in agendas:
+                await leave_calendar(connection, agenda.id, now)
 
 
 async def test_no_address_leads_into_our_own_network() -> None:

@@ -375,6 +375,58 @@ class TestEndedPatients:
             refused = await caller.post("Appointment", late)
             assert (refused.status_code, code(refused)) == (422, "patient-unavailable")
 
+    async def test_84_the_record_that_replaces_it_may_be_named_by_an_identifier(
+        self, callers: Callers, practice: Practice, agenda: Agenda, camille: str
+    ) -> None:
+        """84: also by one that both records bear; or, of this base, by its address or one version."""
+        path, software = await booked(callers.patient(camille), agenda, camille), callers.software()
+        own = {"system": "https://cabinet.example/dossiers", "value": unique("dossier")}
+        other = await practice.new_patient(given="Camille", identifier=[own])
+        stored = (await software.get(camille)).json()
+        link = {"other": {"identifier": own}, "type": "replaced-by"}
+        answer = await software.put(camille, {**stored, "identifier": [own], "link": [link]})
+        assert answer.status_code == 200, answer.text
+        assert answer.json()["link"][0]["other"] == {"identifier": own, **ref(other)}
+        seen = await read(callers.patient(other), path)
+        assert (seen["status"], seen["participant"][0]["actor"]) == ("booked", ref(other))
+
+    async def test_84_visits_go_to_the_last_of_the_records_that_replace_each_other(
+        self, callers: Callers, practice: Practice, agenda: Agenda, camille: str
+    ) -> None:
+        """84: the second record had been replaced before the first was."""
+        path, software = await booked(callers.patient(camille), agenda, camille), callers.software()
+        second, last = [await practice.new_patient(given="Camille") for _ in range(2)]
+        for old, new in ((second, last), (camille, second)):
+            stored = (await software.get(old)).json()
+            merged = {**stored, "link": [{"other": ref(new), "type": "replaced-by"}]}
+            assert (await software.put(old, merged)).status_code == 200
+        seen = await read(callers.patient(last), path)
+        assert (seen["status"], seen["participant"][0]["actor"]) == ("booked", ref(last))
+
+    @pytest.mark.parametrize(
+        "other",
+        [
+            {"reference": "https://elsewhere.example/fhir/Patient/b"},
+            {"identifier": {"system": "https://elsewhere.example/dossiers", "value": "b"}},
+            {"reference": "Patient/nobody"},
+            {"reference": "itself"},
+        ],
+    )
+    async def test_84_a_record_with_visits_is_replaced_by_none_that_is_not_known_here(
+        self, callers: Callers, practice: Practice, agenda: Agenda, camille: str, other: Resource
+    ) -> None:
+        """84: its visits would be cancelled, and nobody told. Without visits to come nothing is lost by it."""
+        path, software = await booked(callers.patient(camille), agenda, camille), callers.software()
+        stored = (await software.get(camille)).json()
+        other = ref(camille) if other.get("reference") == "itself" else other
+        merged = {**stored, "link": [{"other": other, "type": "replaced-by"}]}
+        refused = await software.put(camille, merged)
+        assert (refused.status_code, code(refused)) == (422, "unknown-patient"), refused.text
+        assert (await read(software, path))["status"] == "booked"
+        cancelled = [{"op": "replace", "path": "/status", "value": "cancelled"}]
+        assert (await software.patch(path, cancelled)).status_code == 200
+        assert (await software.put(camille, merged)).status_code == 200
+
     async def test_84_records_with_two_visits_at_one_time_are_merged(
         self, callers: Callers, practice: Practice, agenda: Agenda, camille: str
     ) -> None:

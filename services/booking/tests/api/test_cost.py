@@ -48,6 +48,8 @@ WAL_GROWTH_MAX = 1.1
 WAL_NOISE_BYTES = 100
 """a read leaves next to none, so a tenth of it is nothing"""
 ROUNDS = 6
+ROUNDS_MAX = 24
+"""on a busy machine the limiter and the vacuum write to the same log meanwhile, not in every round"""
 ABOUT_TYPES = ("typeinfo", "'jit'")
 """within what a connection asks before it first sees a type, and no other"""
 CANCELLED = [{"op": "replace", "path": "/status", "value": "cancelled"}]
@@ -138,7 +140,7 @@ async def feed_and_look(practice: Practice, agenda: Agenda, software: Caller, me
     async with measuring("free week"):
         seen = await software.get("Slot", **week, start=f"ge{start:%Y-%m-%d}")
     expect(seen, 200)
-    public = Caller(software._client, None)
+    public = Caller(software.client, None)
     async with measuring("a free week of the public"):
         seen = await public.get("Slot", **week, start=f"ge{start:%Y-%m-%d}")
     expect(seen, 200)
@@ -184,18 +186,29 @@ async def test_no_call_costs_more_than_it_did(fresh: Practice, meter: Meter, met
     costs: Mapping[str, list[Cost]] = defaultdict(list)
     patient = await fresh.new_patient()
     software, someone = metered.software(), metered.patient(patient)
-    for _ in range(ROUNDS):
+    for number in range(ROUNDS_MAX):
         agenda = await fresh.open_agenda(4)
         await life(fresh, agenda, software, someone, patient, lambda name: meter.measuring(costs[name]))
-    least = {
+        if number + 1 >= ROUNDS and not _grown(_least(costs)):
+            break
+    least = _least(costs)
+    said = "\n".join(f"    {name!r}: {cost}," for name, cost in least.items())
+    assert {n: c.round_trips for n, c in least.items()} == {n: c.round_trips for n, c in COSTS.items()}, said
+    assert not _grown(least), said
+
+
+def _least(costs: Mapping[str, list[Cost]]) -> dict[str, Cost]:
+    """Of each operation, without the first time: what else writes to the log meanwhile only adds."""
+    return {
         name: Cost(min(c.round_trips for c in several[1:]), min(c.wal_bytes for c in several[1:]))
         for name, several in costs.items()
     }
-    said = "\n".join(f"    {name!r}: {cost}," for name, cost in least.items())
-    assert {n: c.round_trips for n, c in least.items()} == {n: c.round_trips for n, c in COSTS.items()}, said
-    grown = {
+
+
+def _grown(least: Mapping[str, Cost]) -> dict[str, tuple[int, int]]:
+    """Operations that write more than they may: bytes now and before."""
+    return {
         name: (cost.wal_bytes, COSTS[name].wal_bytes)
         for name, cost in least.items()
         if cost.wal_bytes > COSTS[name].wal_bytes * WAL_GROWTH_MAX + WAL_NOISE_BYTES
     }
-    assert not grown, said

@@ -145,7 +145,7 @@ async def test_whom_one_does_not_see_gives_no_order(couple: Couple, key: str) ->
     answer = await couple.own.get("Appointment", _sort=f"{key},date")
     assert answer.status_code == 200, answer.text
     (said,) = [entry["resource"] for entry in answer.json()["entry"] if entry["search"]["mode"] == "outcome"]
-    assert key.removeprefix("-") in said["issue"][0]["details"]["text"]
+    assert f"{key.removeprefix('-')} ne trie pas pour vous" in said["issue"][0]["details"]["text"]
     own = next(link["url"] for link in answer.json()["link"] if link["relation"] == "self")
     assert own.endswith("_sort=date")
     whole = await couple.software.get("Appointment", _sort=key)

@@ -93,11 +93,11 @@ async def test_a_name_that_was_anothers_is_not_taken_by_synchronising(
     async def sync(by: Caller, agenda: str) -> httpx.Response:
         at = theirs.start + timedelta(days=1)
         one = slot(ours.slots[0], agenda, at)
-        return await by._client.post(
+        return await by.client.post(
             f"/fhir/Schedule/{agenda}/$sync-slots",
             params={"from": utc(at), "to": utc(at + timedelta(hours=1))},
             content=json.dumps(one).encode() + b"\n",
-            headers={**by._headers, "Content-Type": "application/fhir+ndjson"},
+            headers={**by.headers, "Content-Type": "application/fhir+ndjson"},
         )
 
     stolen = slot(ours.slots[0], theirs.agenda, theirs.start + timedelta(days=1))

@@ -118,6 +118,24 @@ async def test_and_between_kinds_or_within(callers: Callers, practice: Practice,
     )
 
 
+@pytest.mark.parametrize(
+    ("address", "name"),
+    [
+        ("Appointment/$find", "start"),
+        ("Slot/$prefetch", "start"),
+        ("Slot/$soonest", "near"),
+    ],
+)
+async def test_what_is_said_once_at_most_is_not_heard_half(callers: Callers, address: str, name: str) -> None:
+    """Every operation refuses a parameter that its definition allows once, and is given twice."""
+    answer = await callers.nobody().get(f"{address}?{name}=2027-01-01&{name}=2027-01-02")
+    [issue] = answer.json()["issue"]
+    assert (answer.status_code, issue["expression"]) == (
+        400,
+        [f"Parameters.parameter.where(name='{name}')"],
+    )
+
+
 SEARCHES = ("Appointment/$find", "Slot/$prefetch", "Slot/$soonest")
 
 

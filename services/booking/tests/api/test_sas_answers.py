@@ -11,6 +11,7 @@ from services.booking.tests.factories import schedule, unique
 from services.booking.tests.practice import Practice
 from services.booking.tests.surgery import hear
 
+from creneau_booking.storage.availability.alone import ROLES_ALONE
 from creneau_booking.storage.slot_visibility import SLOT_TYPE_SYSTEM
 from creneau_booking.views import sas_query
 from creneau_shared.fhir.storage.store import Resource
@@ -96,3 +97,71 @@ async def test_an_agenda_of_a_role_or_a_person_alone_is_in_the_answer(
     assert (len(shown), set(shown)) == (6, expected)
     found = {f"{e['resource']['resourceType']}/{e['resource']['id']}" for e in bundle["entry"]}
     assert {person, role} <= found
+
+
+@pytest.mark.parametrize(
+    ("gone", "is_gone"),
+    [
+        ("nothing", False),
+        ("an offer of two", False),
+        ("the offers", True),
+        ("the building", True),
+        ("the structure", True),
+        ("the situation", True),
+        ("the period", True),
+    ],
+)
+@pytest.mark.parametrize("names_the_place", [False, True])
+async def test_the_sas_is_told_of_the_role_that_everything_else_knows(
+    callers: Callers, practice: Practice, gone: str, is_gone: bool, names_the_place: bool
+) -> None:
+    """Somebody works in two places; what of the one is gone closes it for the SAS as in `ROLES_ALONE`."""
+    number = f"{uuid4().int % 10**11:011}"
+    person, role = await professional(practice, number)
+    other, building, place, structure = (unique(name) for name in ("role", "site", "lieu", "cabinet"))
+    offers = [unique("offre"), unique("offre")]
+    closed = {"nothing": 0, "an offer of two": 1, "the offers": 2}.get(gone, 0)
+    for index, offer in enumerate(offers):
+        await hear(practice, said("HealthcareService", offer, active=index >= closed))
+    status = "inactive" if gone == "the building" else "active"
+    await hear(practice, said("Location", building, status=status))
+    address = {"line": ["5 rue des Exemples"], "city": "Rennes", "postalCode": "35000"}
+    part = {"reference": f"Location/{building}"}
+    await hear(practice, said("Location", place, status="active", address=address, partOf=part))
+    await hear(practice, said("Organization", structure, active=gone != "the structure"))
+    over = {"end": f"{practice.clock.now() - timedelta(days=2):%Y-%m-%d}"} if gone == "the period" else None
+    beside = said(
+        "PractitionerRole",
+        other,
+        active=gone != "the situation",
+        practitioner={"reference": person},
+        organization={"reference": f"Organization/{structure}"},
+        location=[{"reference": f"Location/{place}"}],
+        healthcareService=[{"reference": f"HealthcareService/{offer}"} for offer in offers],
+        **({"period": over} if over else {}),
+    )
+    await hear(practice, beside)
+    label = {"meta": {"security": [{"system": SLOT_TYPE_SYSTEM, "code": "PUBLIC"}]}}
+    day, id_ = practice.clock.now().replace(hour=9, minute=0) + timedelta(days=7), unique("agenda")
+    await practice.put(schedule(id_, [person, *([f"Location/{place}"] if names_the_place else [])]))
+    await practice.fill(id_, 2, day, **label)
+    query = (
+        "Slot?_include=Slot:schedule&_include:iterate=Schedule:actor&status=free"
+        f"&start=ge{day:%Y-%m-%d}&start=le{day + timedelta(days=1):%Y-%m-%d}"
+        f"&schedule.actor:Practitioner.identifier=urn:oid:1.2.250.1.71.4.2.1|8{number}"
+    )
+    bundle = (await callers.nobody().get(query)).json()
+    kinds = [e["resource"]["resourceType"] for e in bundle.get("entry", [])]
+    told = {
+        e["resource"]["id"]
+        for e in bundle.get("entry", [])
+        if e["resource"]["resourceType"] == "PractitionerRole"
+    }
+    rows = await practice.database.pool.fetch(
+        f"SELECT alone.id FROM schedule CROSS JOIN LATERAL {ROLES_ALONE} AS alone WHERE schedule.id = $1", id_
+    )
+    known = {row["id"] for row in rows}
+    here = {other} if names_the_place else {role.removeprefix("PractitionerRole/")}
+    assert known == (here if is_gone != names_the_place else set())
+    assert told == known
+    assert ("Slot" in kinds) == bool(known)

@@ -457,5 +457,26 @@ async def test_6_4_of_a_centre_it_is_told_in_its_own_form(desk: Desk) -> None:
         assert all(not [i for i in profile_issues(one) if i.severity == "error"] for one in said)
 
 
+async def test_6_4_of_a_centre_that_only_its_agenda_names_it_is_told_alike(desk: Desk) -> None:
+    """Software may name the patient alone; with an end it is a hold."""
+    practice, agenda = desk.practice, unique("sos")
+    place = await practice.put({"resourceType": "Location", "id": unique("centre"), "name": "SOS"})
+    await practice.put(schedule(agenda, [place]))
+    _, slots = await practice.fill(agenda, 2)
+
+    def wanted(slot: str, patient: str) -> Resource:
+        return appointment("pending", slots=[slot], patient=patient, extension=[by_number()])
+
+    async with standing_in() as platform:
+        reports = desk.reports(platform)
+        id_ = (await practice.create(wanted(slots[0], await practice.new_patient()))).id
+        await practice.hold(wanted(slots[1], await practice.new_patient()))
+        await reports.tell_all()
+        await practice.change(id_, status="booked")
+        await reports.tell_all()
+        assert await platform.heard(2) == [("POST", 201, "pending"), ("PUT", 200, "booked")]
+        assert {word["body"]["meta"]["profile"][0] for word in platform.words} == {SOS_PROFILE}
+
+
 def test_by_default_it_is_told_nothing(practice: Practice) -> None:
     assert create_sas_reports(practice.settings, practice.database, practice.clock) is None

@@ -204,6 +204,77 @@ class TestTaking:
         assert await practice.slot_statuses(agenda.slots[::2][:4]) == ["busy"] * 4
         await require_one_truth(practice.database.pool)
 
+    @pytest.mark.parametrize("status", ["pending", "proposed", "booked"])
+    @pytest.mark.parametrize("place", [0, 1])
+    async def test_one_of_a_held_series_that_is_sent_as_it_is_held_books_all_of_it(
+        self, callers: Callers, practice: Practice, agenda: Agenda, camille: str, place: int, status: str
+    ) -> None:
+        someone = callers.patient(camille, subject=unique("citoyen"))
+        wanted = first_of(agenda, camille, template=weekly(4))
+        held = resources(await someone.post("Appointment/$hold", parameters(appt_resource=wanted)))
+        sent = {**held[place], "status": status}
+        booked = await someone.post("Appointment/$book", parameters(appt_resource=sent))
+        assert booked.status_code == 200, booked.text
+        assert [one["id"] for one in resources(booked)] == [one["id"] for one in held]
+        assert await practice.slot_statuses(agenda.slots[::2][:4]) == ["busy"] * 4
+        await require_one_truth(practice.database.pool)
+
+    async def test_another_series_under_the_id_of_a_held_one_is_booked_as_it_is_sent(
+        self, callers: Callers, practice: Practice, agenda: Agenda, camille: str
+    ) -> None:
+        someone = callers.patient(camille, subject=unique("citoyen"))
+        wanted = first_of(agenda, camille, template=weekly(4))
+        held = resources(await someone.post("Appointment/$hold", parameters(appt_resource=wanted)))
+        longer = {**first_of(agenda, camille, template=weekly(6)), "id": held[0]["id"]}
+        booked = await someone.post("Appointment/$book", parameters(appt_resource=longer))
+        assert (booked.status_code, booked.json()["total"]) == (201, 6), booked.text
+        assert await practice.slot_statuses(agenda.slots[::2]) == ["busy"] * 6
+        await require_one_truth(practice.database.pool)
+
+    @pytest.mark.parametrize("way", ["$confirm", "PATCH", "PUT"])
+    @pytest.mark.parametrize("scope", [None, "this"])
+    async def test_what_a_practice_holds_as_a_whole_is_agreed_to_as_a_whole(
+        self,
+        callers: Callers,
+        practice: Practice,
+        agenda: Agenda,
+        camille: str,
+        way: str,
+        scope: str | None,
+    ) -> None:
+        """Unless it says that it means that one."""
+        software = callers.software()
+        wanted = {**first_of(agenda, camille, template=weekly(4)), "status": "pending"}
+        held = (await software.post("Appointment", wanted)).json()
+        path = f"Appointment/{held['id']}"
+        only = [{"url": SERIES_SCOPE, "valueCode": scope}] if scope else []
+        if way == "$confirm":
+            given = parameters(scope=scope) if scope else parameters()
+            answer = await software.post(f"{path}/$confirm", given)
+        elif way == "PUT":
+            meant = {**held, "status": "booked", "extension": [*held["extension"], *only]}
+            answer = await software.put(path, meant)
+        else:
+            steps: list[Resource] = [{"op": "replace", "path": "/status", "value": "booked"}]
+            steps += [{"op": "add", "path": "/extension/-", "value": one} for one in only]
+            answer = await software.patch(path, steps)
+        assert answer.status_code == 200, answer.text
+        others = "busy-tentative" if scope else "busy"
+        assert await practice.slot_statuses(agenda.slots[::2][:4]) == ["busy", *[others] * 3]
+        await require_one_truth(practice.database.pool)
+
+    async def test_who_agrees_again_to_one_that_was_booked_agrees_to_that_one(
+        self, callers: Callers, practice: Practice, agenda: Agenda, camille: str
+    ) -> None:
+        software = callers.software()
+        wanted = parameters(appt_resource=first_of(agenda, camille, template=weekly(3)))
+        ids = [one["id"] for one in resources(await software.post("Appointment/$book", wanted))]
+        for id_, status in ((ids[0], "pending"), (ids[1], "pending"), (ids[0], "booked")):
+            step: Resource = {"op": "replace", "path": "/status", "value": status}
+            answer = await software.patch(f"Appointment/{id_}", [step])
+            assert answer.status_code == 200, answer.text
+        assert await practice.slot_statuses(agenda.slots[::2][:3]) == ["busy", "busy-tentative", "busy"]
+
     async def test_a_series_that_is_held_again_is_answered_as_it_is(
         self, callers: Callers, practice: Practice, agenda: Agenda, camille: str
     ) -> None:
@@ -464,6 +535,53 @@ class TestAskedFor:
         booked = await software.post(f"{path}/$book", parameters())
         assert (booked.status_code, booked.json()["total"]) == (200, self.COUNT)
         await self.require_whole(callers, practice, agenda, request_["id"], "booked", "busy")
+
+    @pytest.mark.parametrize("way", ["$book", "sent to $book", "$hold", "PATCH"])
+    async def test_what_is_asked_for_is_changed_and_the_others_are_created(
+        self, callers: Callers, practice: Practice, request_: Resource, way: str
+    ) -> None:
+        """So it is answered, and so it is audited."""
+        software, path = callers.software(), f"Appointment/{request_['id']}"
+        if way == "PATCH":
+            booked: Resource = {"op": "replace", "path": "/status", "value": "booked"}
+            answer = await software.patch(path, [booked])
+        elif way == "sent to $book":
+            answer = await software.post("Appointment/$book", parameters(appointment=request_))
+        else:
+            answer = await software.post(f"{path}/{way}", parameters())
+        assert answer.status_code == 200, answer.text
+        stored = (await software.get(path)).json()
+        [series] = [i["value"] for i in stored["identifier"] if i["system"] == SERIES]
+        found = resources(await software.get("Appointment", identifier=f"{SERIES}|{series}"))
+        traces = await practice.database.pool.fetch(
+            "SELECT resource_id, array_agg(action ORDER BY id) AS steps FROM audit"
+            " WHERE resource_id = ANY($1) AND action IN ('C', 'U') GROUP BY 1",
+            [one["id"] for one in found],
+        )
+        steps = {row["resource_id"]: list(row["steps"]) for row in traces}
+        assert steps == {one["id"]: ["C", "U"] if one["id"] == request_["id"] else ["C"] for one in found}
+
+    async def test_booked_by_another_template(
+        self, callers: Callers, practice: Practice, agenda: Agenda, request_: Resource
+    ) -> None:
+        longer = {**request_, "extension": [weekly(WEEKS)]}
+        booked = await callers.software().post("Appointment/$book", parameters(appointment=longer))
+        assert booked.status_code == 200, booked.text
+        assert resources(booked)[0]["id"] == request_["id"]
+        assert await practice.slot_statuses(agenda.slots[::2]) == ["busy"] * WEEKS
+
+    async def test_a_series_cannot_wait_in_line(
+        self, callers: Callers, agenda: Agenda, camille: str, request_: Resource
+    ) -> None:
+        """What is freed is one time: it would be taken alone."""
+        software = callers.software()
+        wanted = {**first_of(agenda, camille, template=weekly(2)), "status": "waitlist"}
+        waits: Resource = {"op": "replace", "path": "/status", "value": "waitlist"}
+        for refused in (
+            await software.post("Appointment", wanted),
+            await software.patch(f"Appointment/{request_['id']}", [waits]),
+        ):
+            assert (refused.status_code, code(refused)) == (422, "series-not-awaited"), refused.text
 
     @pytest.mark.parametrize("whose", ["practice", "patient"])
     async def test_written_as_pending(

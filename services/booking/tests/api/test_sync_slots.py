@@ -41,11 +41,11 @@ async def ndjson(
     caller: Caller, agenda: Agenda, slots: Sequence[Resource], query: dict[str, str]
 ) -> httpx.Response:
     body = "\n".join(json.dumps(one) for one in slots) + "\n"
-    return await caller._client.post(
+    return await caller.client.post(
         f"/fhir/Schedule/{agenda.id}/$sync-slots",
         params=query,
         content=body.encode(),
-        headers={**caller._headers, "Content-Type": "application/fhir+ndjson"},
+        headers={**caller.headers, "Content-Type": "application/fhir+ndjson"},
     )
 
 
@@ -198,10 +198,10 @@ async def test_all_of_it_or_nothing(callers: Callers, practice: Practice) -> Non
         assert (refused.status_code, code(refused)) == (status, wrong), refused.text
     body = await ndjson(software, agenda, [said(agenda, 0)], {"from": times["to"], "to": times["from"]})
     assert (body.status_code, code(body)) == (400, "window-order")
-    unreadable = await software._client.post(
+    unreadable = await software.client.post(
         f"/fhir/Schedule/{agenda.id}/$sync-slots",
         content=b'{"resourceType": "Slot"\n',
-        headers={**software._headers, "Content-Type": "application/ndjson"},
+        headers={**software.headers, "Content-Type": "application/ndjson"},
     )
     assert (unreadable.status_code, code(unreadable)) == (400, "feed-unreadable")
     assert "Line 1" in reason(unreadable)

@@ -168,6 +168,21 @@ async def test_whoever_asks_twice_is_asked_once(callers: Callers, practice: Prac
     assert await practice.slot_statuses(agenda.slots[:1]) == ["free"]
 
 
+async def test_what_the_version_before_offered_is_not_offered_again(
+    callers: Callers, practice: Practice, agenda: Agenda
+) -> None:
+    """Its processes note no person beside the offer, while they are being replaced."""
+    first, second = [await practice.new_patient() for _ in range(2)]
+    declines = await join(callers, first, actors=[agenda.practitioner])
+    waits = await join(callers, second, actors=[agenda.practitioner])
+    await cancel(callers, practice, agenda)
+    await practice.database.pool.execute("UPDATE waiting_offer SET patient = NULL")
+    declined = await callers.patient(first).post(f"Appointment/{declines}/$cancel", parameters())
+    assert declined.status_code == 200, declined.text
+    assert (await read(callers, first, declines))["status"] == "waitlist"
+    assert (await read(callers, second, waits))["status"] == "pending"
+
+
 async def test_the_time_of_a_group_that_nobody_comes_to_is_offered(
     callers: Callers, practice: Practice, agenda: Agenda
 ) -> None:

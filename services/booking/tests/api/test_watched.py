@@ -82,10 +82,10 @@ async def test_a_feed_is_told_of_with_since_when_it_is_refused(fresh: Practice, 
     fresh.clock.advance(timedelta(minutes=5))
     entry = {"resource": bad, "request": {"method": "PUT", "url": f"Slot/{good['id']}"}}
     bundle = {"resourceType": "Bundle", "type": "batch", "entry": [entry]}
-    assert (await watched.client.post("/fhir", json=bundle, headers=caller._headers)).status_code == 200
+    assert (await watched.client.post("/fhir", json=bundle, headers=caller.headers)).status_code == 200
     assert await told(fresh, "logiciel-a") == (began.timestamp(), broken.timestamp())
     entry["resource"] = good
-    assert (await watched.client.post("/fhir", json=bundle, headers=caller._headers)).status_code == 200
+    assert (await watched.client.post("/fhir", json=bundle, headers=caller.headers)).status_code == 200
     assert await told(fresh, "logiciel-a") == (fresh.clock.now().timestamp(), 0)
 
 
@@ -123,7 +123,7 @@ async def test_a_bundle_is_counted_as_what_it_is_for(fresh: Practice, watched: C
     for entries, grown in ((written, 1), (read, 0)):
         before = answered("agendas")
         bundle = {"resourceType": "Bundle", "type": "batch", "entry": entries}
-        answer = await watched.client.post("/fhir", json=bundle, headers=caller._headers)
+        answer = await watched.client.post("/fhir", json=bundle, headers=caller.headers)
         assert answer.status_code == 200
         assert answered("agendas") - before == grown
 
@@ -194,16 +194,16 @@ async def bury(practice: Practice, consumer: str = "booking-directory-replica") 
     """A letter that waits; its id as the API gives it."""
     topic = "creneau.directory.resources"
     letter = Letter(
-        buried.letter_id(consumer, topic, 3, 14),
-        consumer,
-        topic,
-        3,
-        14,
-        0,
-        "fr.creneau.directory.resource.changed.v1",
-        "ValueError",
-        3,
-        practice.clock.now(),
+        id=buried.letter_id(consumer, topic, 3, 14),
+        consumer=consumer,
+        topic=topic,
+        partition=3,
+        offset=14,
+        dead_offset=0,
+        type="fr.creneau.directory.resource.changed.v1",
+        reason="ValueError",
+        attempts=3,
+        buried_at=practice.clock.now(),
     )
     async with practice.database.transaction() as connection:
         await buried.keep(connection, letter)
@@ -390,7 +390,7 @@ async def test_a_letter_is_handled_at_once_though_somebody_would_wait(
 ) -> None:
     """What is carried out later is one transaction, and its effect has to be one of its own."""
     id_, caller = await bury(fresh), operator(watched)
-    headers = {**caller._headers, "Prefer": "respond-async"}
+    headers = {**caller.headers, "Prefer": "respond-async"}
     done = await watched.client.post("/fhir/$replay-dead-letter", json=parameters(id=id_), headers=headers)
     assert done.status_code == 200, done.text
     assert await times_known(fresh, letter_says) == 1

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from time import process_time
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -16,7 +18,9 @@ from creneau_booking.domain.not_read import NotReadError
 from creneau_booking.handlers.outside.caldav import calendar_objects, query, resources
 from creneau_booking.handlers.outside.caldav_reading import Calendars, contents, find
 from creneau_booking.handlers.outside.fetching import OutsideAnswer
+from creneau_booking.handlers.outside.foreign_text import ForeignText
 from creneau_booking.handlers.outside.ics_reading import busy_times
+from creneau_booking.handlers.outside.reading_process import READINGS
 
 PARIS = ZoneInfo("Europe/Paris")
 WITHIN = (datetime(2026, 10, 19, tzinfo=UTC), datetime(2026, 11, 9, tzinfo=UTC))
@@ -125,12 +129,19 @@ class Server:
         return OutsideAnswer(url, status, [], content.encode())
 
 
+class ReadHere(ForeignText):
+    """Reads in this process."""
+
+    async def _read(self, reading: str, *arguments: Any) -> Any:
+        return READINGS[reading](*arguments)
+
+
 async def found(server: Server, url: str, *homes: str) -> Calendars:
-    return await find(server, url, homes)  # type: ignore[arg-type]
+    return await find(server, ReadHere(), url, homes)  # type: ignore[arg-type]
 
 
 async def busy(server: Server, calendars: Calendars) -> list[str]:
-    said = await contents(server, calendars, WITHIN)  # type: ignore[arg-type]
+    said = await contents(server, ReadHere(), calendars, WITHIN)  # type: ignore[arg-type]
     return [f"{start:%m-%d %H:%M}" for start, _ in busy_times(said, WITHIN, PARIS)]
 
 
@@ -272,6 +283,22 @@ def test_what_is_deep_or_odd_is_read_or_refused() -> None:
             assert len(resources(body)) == 1
     with pytest.raises(NotReadError):
         resources(b'<?xml version="1.0" encoding="utf-99"?><a/>')
+
+
+def test_properties_belong_to_one_address() -> None:
+    """RFC 4918 §14.24: several addresses share a status alone. Thousands of addresses with thousands of properties each
+    would be looked through for an hour."""
+    said = "<propstat><prop><resourcetype>" + "<a/>" * 20_000 + "</resourcetype></prop></propstat>"
+    began = process_time()
+    with pytest.raises(NotReadError, match="several addresses"):
+        resources(
+            f'<multistatus xmlns="DAV:"><response>{"<href/>" * 20_000}{said}</response></multistatus>'.encode()
+        )
+    one = f"<response><href>/a/</href>{said}</response>"
+    assert len(resources(f'<multistatus xmlns="DAV:">{one}</multistatus>'.encode())) == 1
+    gone = "<response><href>/a</href><href>/b</href><status>HTTP/1.1 403 Forbidden</status></response>"
+    assert len(calendar_objects(f'<multistatus xmlns="DAV:">{gone}</multistatus>'.encode()).missing) == 2
+    assert process_time() - began < 3
 
 
 def test_only_when_is_asked_for() -> None:

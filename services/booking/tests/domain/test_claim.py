@@ -13,7 +13,7 @@ from services.booking.tests.domain.facts import LENGTH, NINE, NOW, a_slot, an_ap
 from services.booking.tests.telling import in_words
 
 from creneau_booking.domain.appointment import Appointment, SlotFact
-from creneau_booking.domain.refusals.slots import AgendaClosed, SlotTaken, UnknownSlots
+from creneau_booking.domain.refusals.slots import AgendaClosed, SlotBegun, SlotTaken, UnknownSlots
 from creneau_booking.domain.rules import Claim, claim_for, not_overruled, to_resolve
 from creneau_shared.clock import shown
 from creneau_shared.errors import Conflict, CreneauError, Forbidden, Unprocessable
@@ -209,6 +209,15 @@ def test_of_open_time_that_has_begun_a_patient_takes_a_part_to_come() -> None:
     days = a_slot(start=NINE, end=NINE + timedelta(hours=40))
     claim(at(1500), days, now=NINE + timedelta(hours=23))
     assert refusal(Unprocessable, at(1500), days, now=NINE + timedelta(hours=24)) == "slot-in-the-past"
+
+
+def test_what_is_past_is_past_as_it_is_told() -> None:
+    """Of open time that began more than a day ago, its beginning is told, and no moment to come."""
+    days, now = {"start": NINE, "end": NINE + timedelta(days=2)}, NINE + timedelta(hours=24, minutes=1)
+    wanted = an_appointment(start=now + timedelta(hours=1), end=now + timedelta(hours=2))
+    with pytest.raises(SlotBegun) as refused:
+        claim(wanted, a_slot(**days), now=now)
+    assert refused.value.start == NINE
 
 
 def test_the_past_is_closed_to_patients_only() -> None:

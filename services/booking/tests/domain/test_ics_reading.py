@@ -28,6 +28,12 @@ def starts(content: bytes) -> list[str]:
     return [f"{start:%m-%d %H:%M}" for start, _ in busy_times([content], WITHIN, PARIS)]
 
 
+def free_and_busy(count: int) -> bytes:
+    first = WITHIN[0]
+    lines = "".join(f"FREEBUSY:{first + timedelta(minutes=n):%Y%m%dT%H%M%SZ}/PT30S\r\n" for n in range(count))
+    return f"BEGIN:VCALENDAR\r\nBEGIN:VFREEBUSY\r\n{lines}END:VFREEBUSY\r\nEND:VCALENDAR\r\n".encode()
+
+
 def test_nine_o_clock_stays_nine_o_clock() -> None:
     weekly = "DTSTART;TZID=Europe/Paris:20260105T090000\r\nDURATION:PT1H\r\nRRULE:FREQ=WEEKLY"
     assert starts(calendar(weekly)) == ["10-19 07:00", "10-26 08:00", "11-02 08:00"]
@@ -49,6 +55,30 @@ def test_days_are_the_places_own() -> None:
     assert start.astimezone(PARIS).hour == 0
 
 
+def test_a_time_zone_is_of_its_own_file() -> None:
+    """Outlook gives each of its zones the same name: that of another file counts for nothing, nor that of an earlier one."""
+    event = "BEGIN:VEVENT\r\nUID:1\r\nDTSTART;TZID={name}:20261020T090000\r\nDURATION:PT1H\r\nEND:VEVENT\r\n"
+    zone = (
+        "BEGIN:VTIMEZONE\r\nTZID:{name}\r\nBEGIN:STANDARD\r\nDTSTART:19700101T000000\r\nTZOFFSETFROM:{offset}\r\n"
+        "TZOFFSETTO:{offset}\r\nEND:STANDARD\r\nEND:VTIMEZONE\r\n"
+    )
+
+    def defining(name: str, offset: str) -> bytes:
+        parts = (zone + event).format(name=name, offset=offset)
+        return f"BEGIN:VCALENDAR\r\n{parts}END:VCALENDAR\r\n".encode()
+
+    for name in ("Customized Time Zone", "Romance Standard Time"):
+        assert starts(defining(name, "+1300")) == ["10-19 20:00"]
+        assert starts(defining(name, "+0400")) == ["10-20 05:00"]
+    both = [defining("Customized Time Zone", offset) for offset in ("+1300", "+0400")]
+    assert [f"{start:%m-%d %H:%M}" for start, _ in busy_times(both, WITHIN, PARIS)] == [
+        "10-19 20:00",
+        "10-20 05:00",
+    ]
+    named = event.format(name="Romance Standard Time")
+    assert starts(f"BEGIN:VCALENDAR\r\n{named}END:VCALENDAR\r\n".encode()) == ["10-20 07:00"]
+
+
 @pytest.mark.parametrize(
     "content",
     [
@@ -57,6 +87,7 @@ def test_days_are_the_places_own() -> None:
         calendar("DTSTART:20261020T090000Z\r\nDURATION:PT1S\r\nRRULE:FREQ=SECONDLY"),
         calendar(*(["DTSTART:20261020T090000Z\r\nDURATION:PT1H\r\nRRULE:FREQ=DAILY"] * 301)),
         calendar(*(["DTSTART:20261020T090000Z"] * 5_001)),
+        free_and_busy(20_001),
     ],
 )
 def test_what_means_harm_is_refused(content: bytes) -> None:
@@ -163,6 +194,18 @@ def test_a_small_file_is_no_long_work(rule: str, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(ics_reading, "LOOKED_AT_MAX", LOOKED_AT_MAX // 10)
     with pytest.raises(TooLargeError):
         busy_times([calendar(f"DTSTART:20120101T000000Z\r\nDURATION:PT1S\r\n{rule}")], WITHIN, PARIS)
+
+
+def test_changes_of_all_later_ones_are_looked_at_once_for_each_event() -> None:
+    """600 events of one UID and 600 changes of all that is later."""
+    later = [
+        f"RECURRENCE-ID;RANGE=THISANDFUTURE:{WITHIN[0] + timedelta(minutes=n):%Y%m%dT%H%M%SZ}\r\n"
+        "DTSTART:20261020T100000Z\r\nDURATION:PT1H"
+        for n in range(600)
+    ]
+    events = [part for one in later for part in (NINE, one)]
+    with pytest.raises(TooLargeError):
+        busy_times([calendar(*events).replace(b"UID:1", b"UID:0")], WITHIN, PARIS)
 
 
 @pytest.mark.parametrize(

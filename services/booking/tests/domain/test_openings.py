@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import pairwise
+from time import process_time
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -18,6 +19,7 @@ from creneau_booking.domain.openings import days_off
 from creneau_booking.domain.openings.difference import There, difference
 from creneau_booking.domain.openings.expansion import Expansion, Place, covers, expand, merged, overlaps
 from creneau_booking.domain.openings.recurrence import occurrences
+from creneau_booking.domain.openings.refusals import OpeningsUnread
 from creneau_booking.domain.openings.rules import (
     Cutting,
     Frequency,
@@ -382,3 +384,72 @@ def test_every_department_of_france_has_one_school_zone_or_none() -> None:
     departments = [f"{n:02}" for n in range(1, 96)]
     zones = {d: days_off.school_zone(f"{d}000") for d in departments}
     assert [d for d, zone in zones.items() if zone is None] == ["20"]
+
+
+def often(minute: int, second: int) -> Period:
+    """Five seconds, twice an hour, every day."""
+    start = at(PARIS, 2026, 11, 1, 0, minute, second)
+    rule = Recurrence("DAILY", hours=tuple(range(24)), minutes=(minute, minute + 30))
+    return Period(start, start + timedelta(seconds=5), rule)
+
+
+HORIZON = seconds(at(PARIS, 2026, 11, 2)), seconds(at(PARIS, 2027, 12, 6))
+
+
+def test_an_absence_is_looked_for_where_the_opening_is() -> None:
+    """Half an hour's opening and absence, each 19,200 times, in which nothing has room: a look at each absence for each
+    opening takes more than twice as long as all the rest may."""
+    statement = Statement((often(0, 0),), (often(1, 0),), durations={"visit": timedelta(hours=1)})
+    began = process_time()
+    assert expand(statement, Place(PARIS), HORIZON, most=20_000).complete
+    assert process_time() - began < 3
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        Statement(tuple(often(0, s) for s in range(50)), durations={"visit": timedelta(hours=1)}),
+        Statement(
+            (often(0, 0),),
+            tuple(often(1, s) for s in range(50)),
+            durations={"visit": timedelta(hours=1)},
+        ),
+        Statement(
+            (Period(date(2026, 11, 1), date(2027, 12, 6)),) * 50,
+            (Period(date(2026, 11, 1), date(2027, 12, 6)),),
+            durations={"visit": timedelta(minutes=1)},
+        ),
+        Statement(
+            tuple(
+                Period(
+                    at(PARIS, 2017, 1, day, 9), at(PARIS, 2017, 1, day, 10), Recurrence("DAILY", 1, 10_000)
+                )
+                for day in range(1, 29)
+            )
+            * 10,
+            durations={"visit": timedelta(hours=1)},
+        ),
+        Statement(
+            tuple(
+                Period(at(PARIS, 2026, 11, 3, 9), at(PARIS, 2026, 11, 3, 10), offer=Offer(traits=str(n)))
+                for n in range(100)
+            ),
+            durations={str(n): timedelta(minutes=50, seconds=n) for n in range(50)},
+        ),
+    ],
+    ids=["openings", "absences", "starts in closed time", "days counted from years ago", "kinds"],
+)
+def test_rules_that_make_few_slots_and_much_work_are_refused(statement: Statement) -> None:
+    began = process_time()
+    with pytest.raises(OpeningsUnread) as refused:
+        expand(statement, Place(PARIS), HORIZON, most=20_000)
+    assert [one.fault for one in refused.value.openings] == ["too-costly"]
+    assert process_time() - began < 15
+
+
+def test_what_has_been_open_for_years_is_cut_from_the_window_on() -> None:
+    always = Period(at(PARIS, 1926, 1, 1), at(PARIS, 2126, 1, 1))
+    window = seconds(at(PARIS, 2026, 1, 5, 9, 30)), seconds(at(PARIS, 2026, 1, 5, 11, 30))
+    made = expand(Statement((always,), durations={"x": timedelta(hours=1)}), Place(PARIS), window, most=3)
+    assert made.complete
+    assert starts(made) == ["05 10:00+0100"]

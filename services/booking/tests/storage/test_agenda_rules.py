@@ -17,7 +17,6 @@ from services.booking.tests.telling import in_words
 
 from creneau_booking.domain import access_rules as rules
 from creneau_booking.domain.access_rules import (
-    NO_RULES,
     AccessRules,
     AgeLimit,
     AgendaRules,
@@ -41,6 +40,7 @@ from creneau_shared.refusal import Refusal
 AFTERWARDS = datetime(2027, 1, 1, tzinfo=UTC)
 """when something is deleted here, unless it is said otherwise"""
 CASES = 4000
+NO_RULES = AccessRules()
 ZONES = ("Europe/Paris", "America/Miquelon", "Indian/Reunion", "Pacific/Noumea")
 CLOCK_CHANGES = (datetime(2026, 3, 29, 1, tzinfo=UTC), datetime(2026, 10, 25, 1, tzinfo=UTC))
 

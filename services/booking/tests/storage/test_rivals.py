@@ -23,8 +23,11 @@ from creneau_booking.api.schedules import ScheduleStore
 from creneau_booking.app import create_stores
 from creneau_booking.domain.refusals.offering import SlotMadeMeanwhile
 from creneau_booking.handlers.manner import Manner
+from creneau_booking.storage import holds
 from creneau_booking.storage.appointment_mapper import OVERBOOKING_REASON
+from creneau_booking.storage.availability.actors import wait_for_turn
 from creneau_booking.storage.availability.freshness import SYNCHRONISED_AT
+from creneau_booking.storage.holds import HeldAppointment, keep_hold, lock_expired_hold
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import Conflict, Unprocessable
 from creneau_shared.fhir.storage.store import Resource
@@ -203,6 +206,69 @@ async def test_sweepers_and_confirmations_race(fresh: Practice) -> None:
     expired = [stored for stored in held if (await fresh.kinds(stored.id))[1] == "hold-expired"]
     assert sum(swept) == len(expired) >= 15
     assert await fresh.database.pool.fetchval("SELECT count(*) FROM hold") == 0
+
+
+async def test_a_hold_that_somebody_is_in_the_way_of_keeps_no_other_from_ending(fresh: Practice) -> None:
+    """A long transaction has the time of one professional; the holds of everybody else end meanwhile."""
+    busy, other = await fresh.open_agenda(1), await fresh.open_agenda(1)
+    held = [await fresh.hold(appointment("proposed", slots=agenda.slots)) for agenda in (busy, other)]
+    fresh.clock.advance(timedelta(seconds=fresh.settings.hold_duration_s))
+    async with fresh.database.transaction() as connection:
+        await wait_for_turn(connection, people=[busy.practitioner])
+        sweep = asyncio.create_task(fresh.jobs().expire_holds())
+        await waiting_for_a_lock(fresh, sweep)
+        assert await fresh.kinds(held[1].id) == ["held", "hold-expired"]
+        assert await fresh.kinds(held[0].id) == ["held"]
+    assert await sweep == 2
+
+
+async def test_a_hold_whose_end_the_database_refuses_is_left_to_the_next_look(
+    fresh: Practice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A statement that waited too long, or the victim of a circle, ends no sweep."""
+    busy, other = await fresh.open_agenda(1), await fresh.open_agenda(1)
+    held = [await fresh.hold(appointment("proposed", slots=agenda.slots)) for agenda in (busy, other)]
+    fresh.clock.advance(timedelta(seconds=fresh.settings.hold_duration_s))
+
+    async def too_long(*_: Any) -> int:
+        raise asyncpg.QueryCanceledError("canceling statement due to statement timeout")
+
+    async with fresh.database.transaction() as connection:
+        await wait_for_turn(connection, people=[busy.practitioner])
+        with monkeypatch.context() as patched:
+            patched.setattr(fresh.handlers.expiry, "expire", too_long)
+            assert await asyncio.create_task(fresh.jobs().expire_holds()) == 1
+    assert await fresh.jobs().expire_holds() == 1
+    assert [await fresh.kinds(one.id) for one in held] == [["held", "hold-expired"]] * 2
+
+
+async def test_a_hold_that_is_extended_at_its_very_end_goes_on(
+    fresh: Practice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The extension commits between the moment at which the sweeper's statement sees the rows and the one at which it locks
+    them: PostgreSQL shows the statement the present row of what it locks, and of nothing else."""
+    agenda = await fresh.open_agenda(1)
+    held = await fresh.hold(appointment("proposed", slots=agenda.slots))
+    fresh.clock.advance(timedelta(seconds=fresh.settings.hold_duration_s))
+    now, until = fresh.clock.now(), fresh.clock.now() + timedelta(minutes=5)
+    pause = "AND pg_advisory_xact_lock_shared(1) IS NOT NULL"
+    monkeypatch.setattr(holds, "_AT_ONCE", f"{pause} {holds._AT_ONCE}")
+
+    async def sweep() -> HeldAppointment | None:
+        async with fresh.database.transaction() as connection:
+            return await lock_expired_hold(connection, held.id, now)
+
+    async def extend() -> None:
+        async with fresh.database.transaction() as connection:
+            await connection.execute("UPDATE appointment SET version = version + 1 WHERE id = $1", held.id)
+            await keep_hold(connection, held.id, until, "test", "cabinet")
+
+    async with fresh.database.transaction() as paused:
+        await paused.execute("SELECT pg_advisory_xact_lock(1)")
+        sweeping = asyncio.create_task(sweep())
+        await waiting_for_a_lock(fresh, sweeping)
+        await asyncio.create_task(extend())
+    assert await sweeping is None
 
 
 class Crash(Exception):  # noqa: N818 - the power goes

@@ -209,7 +209,9 @@ def test_the_search_goes_further_than_what_is_asked_for() -> None:
         ("PractitionerRole", "practitioner", False),
         ("PractitionerRole", "practitioner", True),
         ("PractitionerRole", "location", False),
+        ("Location", "partof", False),
         ("PractitionerRole", "organization", False),
+        ("PractitionerRole", "service", False),
     ]
     assert wanted.count == 1000
     assert len(wanted.conditions) == len(asked().conditions) + 1

@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 from deploy.scale.build import Built, build
 from deploy.scale.copy import Copier, finish
-from deploy.scale.plan import Seat, kinds, one_of_each
+from deploy.scale.plan import Seat, kinds
 from services.directory.tests.conftest import BASE, Directory, opened
 
 from creneau_directory.domain.care.places import gazetteer
@@ -97,13 +97,12 @@ def population() -> Iterator[Built]:
     """The people of the tests; those of `NAMED` bear their names."""
     towns = [gazetteer().communes[code] for code in TOWNS]
     by_kind = {kind.key: kind for kind in kinds()}
+    one_of_each = [Seat(town, kind, 1) for town in towns for kind in kinds()]
     more = [Seat(gazetteer().communes["35238"], by_kind["dermatologie"], 2)]
     named = dict.fromkeys(NAMED)
     commune_of: dict[str, str] = {}
     people: dict[str, dict[str, Any]] = {}
-    seats = sorted(
-        [*one_of_each(towns), *more], key=lambda seat: (seat.commune.department, seat.commune.insee)
-    )
+    seats = sorted([*one_of_each, *more], key=lambda seat: (seat.commune.department, seat.commune.insee))
     for built in build(seats, seed=SEED):
         resource = built.resource
         if resource["resourceType"] == "Location":

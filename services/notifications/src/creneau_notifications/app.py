@@ -167,17 +167,17 @@ def _sender(
         database,
         communications,
         ledger,
-        [
+        lanes=[
             {
                 name: Way(channel, channel.open(within=sending_max(lease)))
                 for name, channel in CHANNELS.items()
             }
             for _ in range(settings.delivery_connections)
         ],
-        offered(),
-        settings.public_site_url.rstrip("/"),
-        ZoneInfo(settings.reader_zone),
-        DeliveryLimits(
+        offered=offered(),
+        site_url=settings.public_site_url.rstrip("/"),
+        reader_zone=ZoneInfo(settings.reader_zone),
+        limits=DeliveryLimits(
             batch_rows=settings.delivery_batch_rows,
             batch_rows_max=max(settings.delivery_batch_rows, settings.delivery_batch_rows_max),
             lease=lease,
@@ -187,10 +187,10 @@ def _sender(
             facts_retry=timedelta(seconds=settings.facts_retry_s),
             retry=settings.retry_policy,
         ),
-        Admission(
+        admission=Admission(
             Keyring(settings.address_key),
             settings.allowance,
             timedelta(days=settings.confirmation_link_days),
         ),
-        clock,
+        clock=clock,
     )

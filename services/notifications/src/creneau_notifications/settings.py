@@ -134,7 +134,8 @@ class NotificationsSettings(ServiceSettings):
     codes_per_network_hour_max: int = Field(
         60,
         ge=1,
-        description="codes, or new links, that one network (an IPv4 address, an IPv6 /64) may ask for in an hour, to whomever",
+        description="codes, or new links, that one network (an IPv4 address, an IPv6 /64) may ask for in an hour, to whomever;"
+        " establishments and mobile operators share addresses; without GATEWAY_SECRET no network is known, nor counted",
     )
     codes_per_network_day_max: int = Field(
         300, ge=1, description="codes, or new links, that one network may ask for within 24 hours"
@@ -164,7 +165,9 @@ class NotificationsSettings(ServiceSettings):
     )
 
     codes_kept_h: float = Field(
-        24.0, ge=24, description="how long ended codes are kept, and when codes went to an address, hours"
+        24.0,
+        ge=24,
+        description="how long ended codes are kept, and when codes went to an address or were asked for from a network, hours",
     )
     message_retention_days: int = Field(
         730, description="how long messages, their attempts and Communications are kept after the visit, days"

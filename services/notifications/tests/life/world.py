@@ -110,14 +110,14 @@ class Town:
             service.database,
             service.communications,
             ledger(service.database, service.communications, service.clock),
-            [{name: Way(CHANNELS[name], carrier) for name, carrier in carriers.items()}],
-            carriers,
-            SITE,
-            PARIS,
-            limits,
-            Admission(Keyring(ADDRESS_KEY), Allowance(day_max=1000), LINK_LIFE),
-            service.clock,
-            lambda: 0.5,
+            lanes=[{name: Way(CHANNELS[name], carrier) for name, carrier in carriers.items()}],
+            offered=carriers,
+            site_url=SITE,
+            reader_zone=PARIS,
+            limits=limits,
+            admission=Admission(Keyring(ADDRESS_KEY), Allowance(day_max=1000), LINK_LIFE),
+            clock=service.clock,
+            chance=lambda: 0.5,
         )
 
     async def look(self, *, crashing: bool = False) -> int:

@@ -122,14 +122,14 @@ class Page:
 
     @asynccontextmanager
     async def entering(self) -> AsyncIterator[None]:
-        """Wraps what a log-in form does, for one press at a time. Raises EnteredAlreadyError if another press of it has
-        logged in."""
+        """Wraps what a log-in form, or the way back from a provider, does, for one press at a time. Raises
+        EnteredAlreadyError if another press of it has logged in."""
         async with self.one_press():
             await self.go_on_where_entered()
             yield
 
     async def go_on_where_entered(self) -> None:
-        """Raises EnteredAlreadyError if this form has logged somebody in before; their session becomes this one."""
+        """Raises EnteredAlreadyError if what was sent has logged somebody in before; their session becomes this one."""
         sent = await self._sent_form()
         found = await self.site.sessions.find(sent.cookie) if sent is not None else None
         left = found.content.entered if found is not None else None
@@ -146,11 +146,12 @@ class Page:
         raise EnteredAlreadyError(left.back)
 
     async def _sent_form(self, back: str = "/") -> SentForm | None:
-        """The form of this request; None if there is no form, or no cookie."""
+        """What this request sends, in a form or in its address (from a provider); None without that, or without a cookie."""
         cookie = self.site.cookie.read(self.request)
-        if cookie is None or self.request.method in READING:
+        if cookie is None:
             return None
-        fields = await typed(self.request)
+        reads = self.request.method in READING
+        fields = dict(self.request.query_params) if reads else await typed(self.request)
         return SentForm(cookie, self.request.url.path, fields, back) if fields else None
 
     async def begin_anew(self, **kept: Any) -> None:

@@ -162,7 +162,7 @@ class WebSettings(LoginSettings):
     )
     counsellor_directory: HttpUrl = Field(
         HttpUrl("https://www.france-services.gouv.fr"),
-        description="page where people find a counsellor (France services), as every page names it; none asks it",
+        description="page where people find a counsellor (France services), named where one may be stuck; none asks it",
     )
     hosting_name: str = Field(
         "",

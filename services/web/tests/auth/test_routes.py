@@ -118,13 +118,13 @@ class Visitor:
 
 
 @pytest.fixture
-async def visitor(migrated_web: str, new_database: NewDatabase, tmp_path: Path) -> AsyncIterator[Visitor]:
+async def visitor(migrated_web: str, emptied_database: NewDatabase, tmp_path: Path) -> AsyncIterator[Visitor]:
     clock = FixedClock(datetime.now(UTC))
     issuer = Issuer.of(Folder(tmp_path))
     transport = httpx.ASGITransport(issuer_app(issuer, clock))
     way = Counted(transport)
     settings = WebSettings(
-        database_url=new_database(template=migrated_web),
+        database_url=emptied_database(template=migrated_web),
         **login_settings(issuer),  # type: ignore[arg-type]
     )
     believes: list[Visitor] = []
@@ -176,10 +176,11 @@ async def test_the_session_has_another_key_after_the_log_in(visitor: Visitor) ->
     form_key = session.form_key
     await visitor.log_in()
     assert visitor.cookie not in ("", before)
-    assert await visitor.session(before) is None
-    after = await visitor.session()
+    left, after = await visitor.session(before), await visitor.session()
     assert after is not None
     assert after.form_key != form_key
+    assert left is not None
+    assert left.account is None, "it leads who comes back once more to the new key, and nobody else anywhere"
 
 
 async def test_what_was_begun_is_kept_through_the_log_in(visitor: Visitor) -> None:
@@ -252,6 +253,30 @@ async def test_the_same_return_twice(visitor: Visitor) -> None:
     assert (await visitor.account()).name == "Camille MARTIN"
     other = visitor.another()
     assert (await other.fails(await other.web.get(link))).status_code == 400
+
+
+async def test_a_return_whose_answer_is_lost_lets_in_the_second_time(visitor: Visitor) -> None:
+    """A reload while the provider is asked, or a mobile without network: the browser comes again with the cookie of before,
+    and what was chosen is there. Another return does not open it."""
+    link = await visitor.to_the_provider_and_back()
+    session, before = await visitor.session(), visitor.cookie
+    assert session is not None
+    await visitor.app.site.sessions.keep_draft(session, "d", {"slot": "slot-1"})
+    answers = await asyncio.gather(*(visitor.web.get(link) for _ in range(2)))
+    assert [answer.headers["location"] for answer in answers] == [SOMEWHERE] * 2
+    visitor.web.cookies.clear()
+    visitor.web.cookies.set(COOKIE, before, domain="site.example")
+    again = await visitor.web.get(link)
+    assert (again.status_code, again.headers["location"]) == (303, SOMEWHERE)
+    assert (await visitor.account()).name == "Camille MARTIN"
+    became = await visitor.session()
+    assert became is not None
+    assert await visitor.app.site.sessions.find_draft(became, "d") == {"slot": "slot-1"}
+    visitor.web.cookies.clear()
+    visitor.web.cookies.set(COOKIE, before, domain="site.example")
+    planted = await visitor.web.get("/auth/retour?state=guessed&code=guessed")
+    assert (await visitor.fails(planted)).status_code == 400
+    assert (await visitor.web.get("/mes-rendez-vous")).headers["location"].startswith("/connexion")
 
 
 async def test_a_return_that_failed_is_not_tried_again(visitor: Visitor) -> None:

@@ -23,8 +23,8 @@ UNSEEN = frozenset({"Cc", "Cf", "Zl", "Zp", "Zs"})
 """Unicode categories of blanks and of what is not drawn: controls, marks of format such as U+200B"""
 LONG_AGO = datetime.min.replace(tzinfo=UTC)
 """before every period that says when it began"""
-OUT_OF_USE = frozenset({"inactive", "suspended"})
-"""Location.status of places where nobody is received"""
+OUT_OF_USE = frozenset({"inactive", "suspended", "entered-in-error"})
+"""status of a Location where nobody is received, or of a Device that nobody uses"""
 
 
 def bounds(period: Json | None) -> tuple[datetime | None, datetime | None]:
@@ -44,7 +44,7 @@ def holds(period: Json | None, now: datetime) -> bool:
 
 
 def is_active(resource: Mapping[str, Any]) -> bool:
-    """Whether the subject of a directory resource is in use, by `active`, or by `status` for a Location."""
+    """Whether the subject of a directory resource is in use, by `active`, or by `status` for a Location or a Device."""
     return resource.get("active") is not False and resource.get("status") not in OUT_OF_USE
 
 

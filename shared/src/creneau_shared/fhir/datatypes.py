@@ -279,6 +279,11 @@ def exact_instant(moment: datetime) -> str:
     return f"{whole}.{fraction}Z" if fraction else f"{whole}Z"
 
 
+def instant_to_the_second(moment: datetime) -> str:
+    """An instant in UTC, without its fraction of a second."""
+    return moment.astimezone(UTC).isoformat(timespec="seconds")[:19] + "Z"
+
+
 def parse_interval(value: str, zone: tzinfo = PARIS) -> tuple[datetime, datetime]:
     """The half-open interval [low, high) that a FHIR date, dateTime or instant means, in UTC.
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from creneau_shared.fhir.json import dumps, loads, loads_sent
 from creneau_shared.fhir.profiles import profile_issues
+from creneau_shared.fhir.rest.bundle_work import work_in
 from creneau_shared.fhir.rest.judging import Judged, Question, judge_body
 from creneau_shared.fhir.rest.negotiation import Format
 from creneau_shared.fhir.storage.store import Resource
@@ -18,6 +19,12 @@ from creneau_shared.fhir.xml import from_xml, to_xml
 def read(format_: Format, body: bytes) -> Resource:
     """The resource in a body; raises the reader's BadRequest."""
     return loads_sent(body) if format_ == "json" else from_xml(body)
+
+
+def read_bundle(format_: Format, body: bytes) -> tuple[Resource, int]:
+    """The Bundle in a body, and what it costs beside its request (`work_in`)."""
+    bundle = read(format_, body)
+    return bundle, work_in(bundle)
 
 
 def validate_body(format_: Format, body: bytes, question: Question) -> Judged:
@@ -37,6 +44,7 @@ def cut_all(contents: Sequence[bytes], elements: Sequence[str], summary: str) ->
 
 JOBS: Mapping[str, Callable[..., Any]] = {
     "read": read,
+    "read bundle": read_bundle,
     "validate": validate_body,
     "write xml": write_xml,
     "cut": cut_all,

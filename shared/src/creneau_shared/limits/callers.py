@@ -105,9 +105,11 @@ class Callers:
             names = {account: self._limits[standing]}
         return Caller(standing, tuple(Counted(self.key(*name), limit) for name, limit in names.items()))
 
-    def network(self, address: str | None) -> bytes:
-        """The key of the network from which a request comes, whatever its token; `address` as in `caller`."""
-        return self.key("address", network_of(address))
+    def network(self, address: str | None) -> bytes | None:
+        """The key of the network from which a request comes, whatever its token; `address` as in `caller`. None where
+        nobody says from where: that is not one network, but everybody's."""
+        network = network_of(address)
+        return None if network == UNKNOWN_ADDRESS else self.key("address", network)
 
     def key(self, *name: str) -> bytes:
         """The keyed hash of a name, for counting and storing: without the secret nobody can tell whose it is."""

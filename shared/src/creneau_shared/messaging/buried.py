@@ -109,16 +109,16 @@ def letter_of(
     """The letter of a record of `topic` that could not be handled, with its copy at `dead_offset` of the dead-letter
     topic."""
     return Letter(
-        id_,
-        consumer,
-        topic,
-        record.partition,
-        record.offset,
-        dead_offset,
-        _header(record, "ce_type")[:TYPE_CHARACTERS_MAX],
-        type(error).__name__,
-        attempts,
-        at,
+        id=id_,
+        consumer=consumer,
+        topic=topic,
+        partition=record.partition,
+        offset=record.offset,
+        dead_offset=dead_offset,
+        type=_header(record, "ce_type")[:TYPE_CHARACTERS_MAX],
+        reason=type(error).__name__,
+        attempts=attempts,
+        buried_at=at,
     )
 
 

@@ -8,12 +8,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from creneau_shared.choices import one_of
 from creneau_shared.roles import EVERY_ROLE
 from creneau_shared.roles import Action as Action
 from creneau_shared.roles import Role as Role
 
 Level = Literal["system", "user", "patient"]
-ROLES: frozenset[str] = frozenset(EVERY_ROLE) - {"public"}
+ROLES: frozenset[Role] = frozenset(EVERY_ROLE) - {"public"}
 
 _SCOPE = re.compile(r"^(patient|user|system)/([A-Z][A-Za-z]*|\*)\.(c?r?u?d?s?|read|write|\*)$")
 _V1 = {"read": "rs", "write": "cud", "*": "cruds"}
@@ -35,9 +36,11 @@ class Scope:
         """The scope in a word; None if it is not about resources (openid, fhirUser …), or is limited by a query, which is
         not evaluated here."""
         match = _SCOPE.match(text)
-        if match is None or not match[3]:
+        level = one_of(_BREADTH, match[1]) if match else None
+        if match is None or level is None or not match[3]:
             return None
-        return Scope(match[1], match[2], frozenset(_V1.get(match[3], match[3])))  # type: ignore[arg-type]
+        letters = _V1.get(match[3], match[3])
+        return Scope(level, match[2], frozenset(letters))
 
     def covers(self, resource_type: str, action: Action) -> bool:
         return self.resource_type in ("*", resource_type) and action in self.actions
@@ -121,9 +124,9 @@ def principal_of(claims: Mapping[str, Any], names: ClaimNames = STANDARD_NAMES) 
 def _role(claims: Mapping[str, Any], names: ClaimNames, scopes: Iterable[Scope]) -> Role:
     """The role that the issuer states; else the role with the fewest rights that fits the token. Scopes alone never give
     `system`."""
-    said = claims.get(names.role)
-    if isinstance(said, str) and said in ROLES:
-        return said  # type: ignore[return-value]
+    stated = one_of(ROLES, claims.get(names.role))
+    if stated is not None:
+        return stated
     if claims.get(names.national_id):
         return "practitioner"
     return "patient" if all(scope.level == "patient" for scope in scopes) else "software"

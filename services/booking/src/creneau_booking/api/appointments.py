@@ -8,7 +8,7 @@ from creneau_booking.domain.changes import is_moved
 from creneau_booking.domain.refusals.series import ScopeUnfit
 from creneau_booking.domain.status import claims
 from creneau_booking.handlers.appointments import AppointmentHandlers
-from creneau_booking.handlers.manner import PLAINLY
+from creneau_booking.handlers.manner import PLAINLY, Manner
 from creneau_booking.handlers.series import BY_TEMPLATE, Series, Wanted
 from creneau_booking.storage.appointments import AppointmentRepository
 from creneau_booking.storage.choreography import appointment_moved_by_itself, is_on_its_way, onto
@@ -103,7 +103,7 @@ class AppointmentStore:
         if context.patient_ids is not None and current.content is not None:
             resource = with_unseen(context.patient_ids, resource, loads(current.content))
         scope, resource = scope_of(resource)
-        if scope != "this":
+        if scope is not None and scope != "this":
             if resource["status"] != "cancelled":
                 raise ScopeUnfit(scope, "neither")
             changed = await self._series.cancel(connection, context, current, resource, scope)
@@ -115,7 +115,8 @@ class AppointmentStore:
             stored, until = await self._handlers.holding.hold_on(connection, context, current, resource)
             context.answer["Expires"] = http_date(until)
             return stored
-        return self._until(context, await self._handlers.change(connection, context, current, resource))
+        how = Manner(by_itself=scope == "this")
+        return self._until(context, await self._handlers.change(connection, context, current, resource, how))
 
     async def _restore(
         self, connection: Connection, context: WriteContext, deleted: Stored, resource: Resource

@@ -21,6 +21,7 @@ from creneau_booking.handlers.people.patients import (
 )
 from creneau_booking.handlers.people.registrations import People
 from creneau_booking.storage.availability.actors import stop_taking
+from creneau_booking.storage.people.named_people import with_known_links
 from creneau_booking.storage.people.patients import require_same_person
 from creneau_booking.storage.unshown import real
 from creneau_booking.storage.upcoming import visits_of
@@ -41,11 +42,12 @@ class PatientStore(GenericStore):
             people.patient_belonging,
             listed=partial(real, "Patient"),
         )
+        self.base_url = base_url
         self._secrets = secrets
         self._visits = visits
 
     async def as_known(self, connection: Connection, context: WriteContext, resource: Resource) -> Resource:
-        return with_plain_ins(resource)
+        return with_plain_ins(await with_known_links(connection, context, resource, self.base_url))
 
     async def create(
         self,
@@ -76,6 +78,7 @@ class PatientStore(GenericStore):
         await require_more_than_asked(connection, context, current.id, "record")
         if current.deleted:
             await require_same_person(connection, current, resource)
+        resource = await with_known_links(connection, context, resource, self.base_url)
         before = None if current.content is None else loads(current.content)
         require_writable(context, before, resource)
         how = ended(before, resource)

@@ -7,7 +7,7 @@ from functools import partial
 
 from creneau_booking.domain.deletion import require_no_visits
 from creneau_booking.domain.rehearsal import require_not_kept
-from creneau_booking.storage.agendas.ownership import agenda_handed_over, schedule_belonging
+from creneau_booking.storage.agendas.ownership import agenda_handed_over, lock_visits, schedule_belonging
 from creneau_booking.storage.agendas.rules import schedule_changed
 from creneau_booking.storage.availability.actors import stop_taking
 from creneau_booking.storage.availability.agendas import beside_others
@@ -79,12 +79,14 @@ class ScheduleStore(GenericStore):
         keeping: bool = False,
     ) -> Stored:
         require_not_kept("Schedule", current.id)
+        # Only these can hand an agenda over.
+        may_hand_over = context.organizations is None or len(context.organizations) > 1
+        if may_hand_over and _names_others(current, resource):
+            await lock_visits(connection, [current.id])  # before its people: writing it waits for them
         stored = await super().replace(
             connection, context, current, resource, belonging=belonging, keeping=keeping
         )
-        if (
-            context.organizations is None or len(context.organizations) > 1
-        ):  # only these can hand an agenda over
+        if may_hand_over:
             had = [term for term in current.terms or () if term.startswith(OWNER)]
             has = await connection.fetchval("SELECT terms FROM schedule WHERE id = $1", stored.id)
             has = [term for term in has if term.startswith(OWNER)]
@@ -120,6 +122,11 @@ class ScheduleStore(GenericStore):
         await stop_taking(connection, schedules=[current.id], now=context.now)
         require_no_visits("Schedule", current.id, await visits_in(connection, current.id, context.now))
         return await super().delete(connection, context, current)
+
+
+def _names_others(current: Stored, resource: Resource) -> bool:
+    """Whether the next version of an agenda names other actors."""
+    return current.content is None or loads(current.content).get("actor") != resource.get("actor")
 
 
 def _unmarked(agenda: Stored | None) -> bytes | None:

@@ -81,9 +81,6 @@ class AccessRules:
         )
 
 
-NO_RULES = AccessRules()
-
-
 @dataclass(frozen=True, slots=True)
 class AgendaRules:
     """The rules of one agenda, in the time zone of its place."""

@@ -12,10 +12,12 @@ DECEASED, NO_LONGER_IN_USE = "pat-dec", "other"
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How a record has ended: why its visits are cancelled, or the Patient (id) to whom they go."""
+    """How a record has ended: why its visits are cancelled, or the record that replaces it, to which they go."""
 
     reason: str
+    replaced: bool = False
     successor: str | None = None
+    """id of the Patient that replaces it; None also if that one is not of this base"""
 
 
 def ended(before: Mapping[str, Any] | None, after: Mapping[str, Any]) -> Ended | None:
@@ -24,19 +26,27 @@ def ended(before: Mapping[str, Any] | None, after: Mapping[str, Any]) -> Ended |
         return None
     if _is_dead(after):
         return Ended(DECEASED)
-    links = [link for link in after.get("link", ()) if link.get("type") == "replaced-by"]
-    others = [str(link.get("other", {}).get("reference", "")) for link in links]
-    successor = next((o.rpartition("/")[2] for o in others if "Patient/" in o), None)
-    return Ended(NO_LONGER_IN_USE, successor)
+    return Ended(NO_LONGER_IN_USE, is_replaced(after), successor_of(after))
+
+
+def is_replaced(patient: Mapping[str, Any]) -> bool:
+    """R4 Patient.link: the record "must no longer be used", even if it does not state that it is inactive."""
+    return bool(_successors(patient))
+
+
+def successor_of(patient: Mapping[str, Any]) -> str | None:
+    """The Patient (id) of this base that replaces a record, whose links are plain (`with_known_links`)."""
+    return next((o.removeprefix("Patient/") for o in _successors(patient) if o.startswith("Patient/")), None)
 
 
 def _is_over(patient: Mapping[str, Any]) -> bool:
-    return patient.get("active") is False or _is_dead(patient) or _is_replaced(patient)
+    return patient.get("active") is False or _is_dead(patient) or is_replaced(patient)
 
 
-def _is_replaced(patient: Mapping[str, Any]) -> bool:
-    """R4 Patient.link: the record "must no longer be used", even if it does not state that it is inactive."""
-    return any(link.get("type") == "replaced-by" for link in patient.get("link", ()))
+def _successors(patient: Mapping[str, Any]) -> list[str]:
+    """What replaces a record: references, empty for those that are named otherwise."""
+    others = (link.get("other", {}) for link in patient.get("link", ()) if link.get("type") == "replaced-by")
+    return [str(other.get("reference", "")) for other in others]
 
 
 def _is_dead(patient: Mapping[str, Any]) -> bool:

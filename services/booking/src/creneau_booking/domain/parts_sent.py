@@ -81,8 +81,13 @@ def _given_on(
     bearing: Mapping[str, int],
     beside: Iterable[tuple[Known, int]],
 ) -> frozenset[int]:
-    """Returns those of the sent slots (indexes), each with the taken slot of its name and at another time, that are not that
-    one: no visit's time, apart from it, and either what is left there already, or something else is sent at the visit's time.
+    """Some software gives the name of a slot on to another time. Returns the sent slots (indexes) that only bear the name of
+    a taken slot: they are not that slot at another time.
+
+    `beside`: taken slots, each with the sent slot of its name, which does not enclose it. The name was given on if the sent
+    slot is no visit, does not overlap the taken one, and either its time is stored already as what is left, or another slot
+    is sent at the time of the visit. For example `a` was 8:00–12:00 and 8:00–9:00 of it is taken, so 9:00–12:00 is stored as
+    what is left: if `a` is sent as 9:00–12:00, it is that, and the visit has not moved.
     """
     names = {name for one in known for name in _names(one.id, one.said)}
     new = Counter(_time(one.said) for one in sent if names.isdisjoint(_names(one.id, one.said)))
@@ -91,13 +96,15 @@ def _given_on(
         for one in known
         if one.in_window and bearing.keys().isdisjoint(_names(one.id, one.said))
     )
-    return frozenset(
-        index
-        for there, index in beside
-        if (one := sent[index].said).status not in ECHOES
-        and not _meet(one, there.said)
-        and (left[_time(one)] > new[_time(one)] or new[_time(there.said)] > left[_time(there.said)])
-    )
+
+    def is_given_on(one: SaidSlot, visit: SaidSlot) -> bool:
+        if one.status in ECHOES or _meet(one, visit):
+            return False
+        is_left_already = left[_time(one)] > new[_time(one)]
+        another_at_visit = new[_time(visit)] > left[_time(visit)]
+        return is_left_already or another_at_visit
+
+    return frozenset(index for there, index in beside if is_given_on(sent[index].said, there.said))
 
 
 class _Wholes:

@@ -380,11 +380,14 @@ def _require_slot(slots: Sequence[SlotFact]) -> None:
 
 
 def _require_to_come(slots: Sequence[SlotFact], start: datetime, now: datetime) -> None:
-    """Raises SlotBegun if what a visit from `start` on takes of a slot has begun."""
+    """Raises SlotBegun if what a visit from `start` on takes of a slot has begun, or the slot so long ago that no part of it
+    is found any more."""
     for slot in slots:
         begins = max(slot.start, start)
-        if begins <= now or slot.start + OPEN_TIME_MAX <= now:
+        if begins <= now:
             raise SlotBegun(begins)
+        if slot.start + OPEN_TIME_MAX <= now:
+            raise SlotBegun(slot.start)
 
 
 def _require_up_to_date(slots: Sequence[SlotFact], now: datetime) -> None:

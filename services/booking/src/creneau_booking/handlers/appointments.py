@@ -99,6 +99,10 @@ class AppointmentHandlers:
         self.waiting = WaitingList(repository, claiming, patience)
         self.expiry.line = self.waiting
 
+    def bind(self, series: Beginning) -> None:
+        """Completes the commands: a series is made of them (`handlers.series`), and begins in them."""
+        self.series = self.holding.series = series
+
     # -- new -------------------------------------------------------------------------------------------------
 
     async def create(
@@ -200,6 +204,8 @@ class AppointmentHandlers:
         template = self._repository.series_begun(current, resource)
         if template is not None and how.place is ALONE:
             return await self.series.book(connection, context, current, resource, template, how)
+        if await self._books_held_series(connection, current, resource, how):
+            return await self.series.book_held(connection, context, current, resource, how)
         if context.patient_ids is not None:
             resource, words = with_reason_in_code(resource)
             how = replace(how, note=how.note or words)
@@ -224,6 +230,21 @@ class AppointmentHandlers:
             await self.waiting.left(connection, after)
         await self._settle(connection, context, change, after, whose, how)
         return stored
+
+    async def _books_held_series(
+        self, connection: Connection, current: Stored, resource: Resource, how: Manner
+    ) -> bool:
+        """Whether the change books one of a held series at its time: then all of it. What waits for the practice's answer is
+        answered visit by visit, as is what an AppointmentResponse names."""
+        before = self._repository.stored_facts(current)
+        if before.occurrence is None or (before.status, resource["status"]) != ("pending", "booked"):
+            return False
+        if how.with_series or how.by_itself or how.answered is not None or how.place is not ALONE:
+            return False
+        if changes.is_moved(before, self._repository.next(current, resource)):
+            return False
+        hold = await hold_of(connection, current.id)
+        return hold is None or hold.confirmation != "asked"
 
     async def _whose_by_now(
         self, connection: Connection, context: WriteContext, change: Heard, after: Appointment, whose: Whose
@@ -258,9 +279,7 @@ class AppointmentHandlers:
         self._require_allowed(context, before, after, move=how.move)
         changes.require_unended(before.status, without_ours(said_before), without_ours(resource))
         changes.require_cancelled_as_it_stands(before, after)
-        hold = None
-        if before.status == "pending":
-            hold = await (forget_hold if after.status != "pending" else hold_of)(connection, before.id)
+        hold = await self._hold_after(connection, before, after)
         change = Heard(current, said_before, before, resource, after, hold)
         from_line = change.was_in_line and before.status != "waitlist"
         if from_line and after.status == "cancelled" and (how.by or acting(context)) != "patient":
@@ -277,6 +296,16 @@ class AppointmentHandlers:
         if change.waits and hold is not None and (after.status == "booked" or how.asks_until is not None):
             confirmation.require_in_time(hold.expires_at, context.now)
         return replace(change, said=said, after=self._repository.next(current, said))
+
+    async def _hold_after(
+        self, connection: Connection, before: Appointment, after: Appointment
+    ) -> Hold | None:
+        """Returns the hold of a pending appointment, and ends it if the appointment is pending no more."""
+        if before.status != "pending":
+            return None
+        if after.status == "pending":
+            return await hold_of(connection, before.id)
+        return await forget_hold(connection, before.id)
 
     def _require_allowed(
         self, context: WriteContext, before: Appointment, after: Appointment, *, move: bool
@@ -378,7 +407,9 @@ class AppointmentHandlers:
     ) -> None:
         """After storing: asks the practice, continues or ends a hold, and publishes the event."""
         before, terms = change.before, change.current.terms
-        owners = whose.told if whose.alone else owners_among(terms) if terms is not None else None
+        owners = owners_among(terms) if terms is not None else None
+        if whose.alone:
+            owners = whose.told
         moved = changes.is_moved(before, after)
         anew = how.asks_until is not None or (moved and context.patient_ids is not None)
         if after.confirmation == "asked" and (anew or not change.waits):

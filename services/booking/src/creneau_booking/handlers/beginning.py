@@ -1,4 +1,4 @@
-"""What begins a series, as far as the commands on a single appointment need it."""
+"""What takes or books a series as a whole, as far as the commands on a single appointment need it."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from creneau_shared.fhir.storage.store import Resource, Stored, WriteContext
 
 
 class Beginning(Protocol):
-    """What begins the series that a stored request asks for (`handlers.series`). `asked`: the request, locked; `resource`: its
-    next version; `template`: how it recurs. Both return the first appointment; the others go to `context.besides`."""
+    """What begins the series that a stored request asks for, and what books one that is held (`handlers.series`). `asked`: the
+    request, locked; `resource`: its next version; `template`: how it recurs. `book` and `hold` return the first appointment;
+    the others go to `context.besides`."""
 
     async def book(
         self,
@@ -34,3 +35,9 @@ class Beginning(Protocol):
         template: Resource,
     ) -> tuple[Stored, datetime]:
         """Holds all of it. Returns the end of the hold as well."""
+
+    async def book_held(
+        self, connection: Connection, context: WriteContext, held: Stored, resource: Resource, how: Manner
+    ) -> Stored:
+        """Books all that is held of a series, as far as the caller reaches it; only this one if something of it is booked
+        already. `held`: one of it, locked, which is returned; `resource`: its next version."""

@@ -27,7 +27,7 @@ from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.storage.store import WriteContext
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LockedSlots:
     """The slots that an appointment wants, and those that it has: all locked, unless somebody else has one of them."""
 
@@ -107,16 +107,16 @@ class Claiming:
         if not locked.out_of_reach:
             facts = await self._undisplaced(connection, wanted, facts)
         return LockedSlots(
-            _named(facts, wanted.slots),
-            _named(facts, had),
-            has_time,
-            locked.resolved or {},
-            named if locked.resolved is not None else (),
-            locked.patients,
-            locked.holds,
-            marked,
-            _patients(before) if before is not None and has_time else frozenset(),
-            locked.own_holds,
+            wanted=_named(facts, wanted.slots),
+            held=_named(facts, had),
+            has_time=has_time,
+            resolved=locked.resolved or {},
+            asked_after=named if locked.resolved is not None else (),
+            patients=locked.patients,
+            holds=locked.holds,
+            marked=marked,
+            came=_patients(before) if before is not None and has_time else frozenset(),
+            own_holds=locked.own_holds,
         )
 
     async def _clear(

@@ -55,8 +55,9 @@ class HoldExpiry:
     async def expire_at_once(
         self, connection: Connection, now: datetime, appointment_ids: Iterable[str]
     ) -> int:
-        """Like `expire`, for a caller who has locked slots already and must not wait: what cannot be locked at once stays.
-        (The lock on its people covers its slots, if it has people; an agenda of a place or an offer has none.)"""
+        """Like `expire`, for a caller who has locked slots already and must not wait: an appointment that cannot be locked at
+        once is left as it is. Its slots are locked, too, since the agenda of a place or an offer has no people whose lock
+        would cover them."""
         expired = 0
         for appointment_id in appointment_ids:
             if not await try_turn(connection, appointment_id):

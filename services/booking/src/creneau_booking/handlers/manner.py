@@ -21,6 +21,8 @@ class Manner:
     """`$book`: everyone in the booked appointment has accepted"""
     with_series: bool = False
     """all appointments of its series change in the same way"""
+    by_itself: bool = False
+    """it leaves the others of its held series when it is booked (scope `this`)"""
     place: InSeries = ALONE
     """its place in the series that begins with the change"""
     replaces: str | None = None

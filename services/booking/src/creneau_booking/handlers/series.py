@@ -127,9 +127,8 @@ class Series:
         how: Manner,
     ) -> Stored:
         """See `Beginning`."""
-        taken = await self.begin(connection, context, asked, resource, template, how)
-        context.besides.extend(taken.stored[1:])
-        return taken.stored[0]
+        first, _ = await self._begin(connection, context, asked, resource, template, how, hold=False)
+        return first
 
     async def hold(
         self,
@@ -140,36 +139,32 @@ class Series:
         template: Resource,
     ) -> tuple[Stored, datetime]:
         """See `Beginning`."""
-        taken = await self.begin(connection, context, asked, resource, template)
-        assert taken.until is not None
-        context.besides.extend(taken.stored[1:])
-        return taken.stored[0], taken.until
+        first, until = await self._begin(connection, context, asked, resource, template, PLAINLY, hold=True)
+        assert until is not None
+        return first, until
 
-    async def begin(
+    async def _begin(
         self,
         connection: Connection,
         context: WriteContext,
         asked: Stored,
         resource: Resource,
         template: Resource,
-        how: Manner | None = None,
-    ) -> Taken:
-        """Takes the whole series that a stored request (locked) asks for; `resource`: its next version. Without `how`, all of
-        it is held."""
+        how: Manner,
+        *,
+        hold: bool,
+    ) -> tuple[Stored, datetime | None]:
+        """Takes the whole series that a stored request (locked) asks for; `resource`: its next version. Returns the first, and
+        the end of the hold if all of it is to be held (`hold`); the others go to `context.besides`."""
         resource = mapper.without_series(resource)
-        if how is not None and how.book:
+        if how.book:
             resource = said(self._repository.facts(resource).booked(), resource)
         wanted = await self.expand(connection, context, Wanted(resource, BY_TEMPLATE), template)
-        return await self.take(
-            connection,
-            context,
-            wanted,
-            template,
-            hold=how is None,
-            replaces=how.replaces if how is not None else None,
-            asked=asked,
-            how=how or PLAINLY,
+        taken = await self.take(
+            connection, context, wanted, template, hold=hold, replaces=how.replaces, asked=asked, how=how
         )
+        context.besides.extend(taken.stored[1:])
+        return taken.stored[0], taken.until
 
     async def expand(
         self, connection: Connection, context: WriteContext, first: Wanted, template: Resource
@@ -224,7 +219,7 @@ class Series:
             raise SeriesTooLong(most)
         planned = await self._planned(connection, context, wanted)
         planned = await self._as_hidden(connection, context, planned, replaces)
-        await self._lock(connection, context, [one.facts for one in planned])
+        await self.lock(connection, context, [one.facts for one in planned])
         series, taken, until = new_id(), list[Stored](), None
         own = asked.id if asked is not None else first_id or new_id()
         ids = [own, *(new_id() for _ in planned[1:])]
@@ -324,14 +319,15 @@ class Series:
             for index, (resource, facts, one) in enumerate(found, 1)
         ]
 
-    async def _lock(
+    async def lock(
         self,
         connection: Connection,
         context: WriteContext,
         versions: Sequence[Appointment],
         before: Sequence[Appointment] = (),
     ) -> None:
-        """Locks accounts, then people, then slots, of all appointments at once: the order of a single appointment."""
+        """Locks accounts, then people, then slots, of all appointments at once: the order of a single appointment. `versions`
+        take time, `before` (stored, their rows locked) give it back."""
         everyone = [*versions, *before]
         if context.patient_ids is not None:
             patients = {patient_key(p, hidden=v.hidden) for v in everyone for p in v.patients}
@@ -345,15 +341,34 @@ class Series:
 
     # -- changing --------------------------------------------------------------------------------------------
 
+    async def book_held(
+        self, connection: Connection, context: WriteContext, held: Stored, resource: Resource, how: Manner
+    ) -> Stored:
+        """See `Beginning`."""
+        members = await self._members(connection, context, held, "all")
+        status = {stored.id: self._repository.stored_facts(stored).status for _, stored in members}
+        if len(members) == 1 or any(claims(one) and one != "pending" for one in status.values()):
+            return await self._handlers.change(
+                connection, context, held, resource, replace(how, by_itself=True)
+            )
+        booked = {one.id: one for one in await self.confirm(connection, context, held, resource, how)}
+        asked = booked.pop(held.id)
+        context.besides.extend(booked.values())
+        return asked
+
     async def confirm(
-        self, connection: Connection, context: WriteContext, current: Stored, resource: Resource
+        self,
+        connection: Connection,
+        context: WriteContext,
+        current: Stored,
+        resource: Resource,
+        how: Manner,
     ) -> list[Stored]:
-        """Books all appointments of a held series, of which `current` is one (locked, `resource` its next version)."""
+        """Books all appointments of a held series as `how` says, of which `current` is one (locked, `resource` its next
+        version)."""
         members = await self._members(connection, context, current, "all")
         held = [member for member in members if self._repository.stored_facts(member[1]).status == "pending"]
-        return await self._change_all(
-            connection, context, current, resource, held, {"status": "booked"}, book=True
-        )
+        return await self._change_all(connection, context, current, resource, held, {"status": "booked"}, how)
 
     async def cancel(
         self,
@@ -379,7 +394,9 @@ class Series:
         said = {"status": "cancelled"}
         if "cancelationReason" in resource:
             said["cancelationReason"] = resource["cancelationReason"]
-        changed = await self._change_all(connection, context, current, resource, rest, said, note=note)
+        changed = await self._change_all(
+            connection, context, current, resource, rest, said, Manner(note=note)
+        )
         by_id = {one.id: one for one in changed}
         return [by_id.get(member.id, member) for _, member in members]
 
@@ -391,27 +408,26 @@ class Series:
         resource: Resource,
         members: Sequence[tuple[int, Stored]],
         said: Resource,
-        *,
-        book: bool = False,
-        note: str | None = None,
+        how: Manner,
     ) -> list[Stored]:
+        books = said["status"] == "booked"
         before = [self._repository.stored_facts(member) for _, member in members]
-        await self._lock(connection, context, (), before)
+        await self.lock(connection, context, (), before)
         changed = []
         # Appointments that wait for the practice, or are hidden, are not part of the common event.
         told = [
             ToldOccurrence(f.id, f.start, f.end, f.version)
             for f in before
-            if f.start is not None and f.end is not None and not f.hidden and (book or f.status == "booked")
+            if f.start is not None and f.end is not None and not f.hidden and (books or f.status == "booked")
         ]
         series = next((f.occurrence.series for f in before if f.occurrence is not None), None)
         for (number, member), facts in zip(members, before, strict=True):
             own = resource if member.id == current.id else {**self._repository.resource(member), **said}
-            planned = _Planned(own, facts, number, f"Appointment/{member.id}", False, standing=not book)
+            planned = _Planned(own, facts, number, f"Appointment/{member.id}", False, standing=not books)
             with _naming(planned, len(members)), told_together(series, told):
                 changed.append(
                     await self._handlers.change(
-                        connection, context, member, own, Manner(book=book, note=note, with_series=True)
+                        connection, context, member, own, replace(how, with_series=True)
                     )
                 )
         return changed
@@ -455,7 +471,7 @@ class Series:
                 (member, _Planned(own, self._repository.facts(own), number, where, False, when, True))
             )
         had = [self._repository.stored_facts(member) for member, _ in planned]
-        await self._lock(connection, context, [one.facts for _, one in planned], had)
+        await self.lock(connection, context, [one.facts for _, one in planned], had)
         # In this order, each occurrence leaves its time before another one takes it.
         planned.sort(key=lambda each: each[1].number, reverse=start > before.start)
         moved = stay

@@ -18,7 +18,12 @@ from creneau_booking.domain import changes
 from creneau_booking.domain.appointment import Appointment, Confirmation, patient_actor
 from creneau_booking.domain.events import AppointmentEvent
 from creneau_booking.domain.participants import SAID_BY_SLOT
-from creneau_booking.domain.refusals.waiting import AwaitedUnknown, ReplacedNotTheirs, WishOver
+from creneau_booking.domain.refusals.waiting import (
+    AwaitedUnknown,
+    ReplacedNotTheirs,
+    SeriesNotAwaited,
+    WishOver,
+)
 from creneau_booking.domain.transitions import MOVABLE
 from creneau_booking.domain.waiting import Patience, Wish
 from creneau_booking.handlers.access import require_changeable
@@ -31,6 +36,7 @@ from creneau_booking.storage.agendas.slots_of_agendas import agendas_of, schedul
 from creneau_booking.storage.appointments import NOBODY_ELSE, AppointmentRepository, Whose
 from creneau_booking.storage.freed import Freed, take_freed
 from creneau_booking.storage.holds import OFFER, keep_hold
+from creneau_booking.storage.series_mapper import RECURRENCE_TEMPLATE, occurrence_of, template_of
 from creneau_booking.storage.waiting import FreeSlot
 from creneau_booking.storage.wishes import WAITING_AGENDA, at_other_times, said_in, wish_of
 from creneau_shared.clock import PARIS, zone_named
@@ -63,8 +69,8 @@ class WaitingList:
     ) -> tuple[Appointment, Whose]:
         """Puts a new appointment on the waiting list from now on. Returns it, and its agendas and owners.
 
-        Raises UnreadableWish, WishOver, AwaitedUnknown; ReplacedNotTheirs if the appointment to be replaced is not the same
-        person's, or its author does not see it.
+        Raises UnreadableWish, WishOver, AwaitedUnknown, SeriesNotAwaited; ReplacedNotTheirs if the appointment to be replaced
+        is not the same person's, or its author does not see it.
         """
         await self._require_own_replaced(connection, context, wanted)
         await self._require_possible(connection, context, None, resource)
@@ -149,8 +155,10 @@ class WaitingList:
     async def _require_possible(
         self, connection: Connection, context: WriteContext, before: Resource | None, said: Resource
     ) -> None:
-        """Raises WishOver if all wanted periods are over, AwaitedUnknown if an agenda does not exist. Values that `before`
-        had already are not checked again."""
+        """Raises WishOver if all wanted periods are over, AwaitedUnknown if an agenda does not exist, SeriesNotAwaited if a
+        series is asked for. Values that `before` had already are not checked again."""
+        if _asks_for_series(said) and not (before is not None and _asks_for_series(before)):
+            raise SeriesNotAwaited(RECURRENCE_TEMPLATE)
         wish = wish_of(said, self._repository.base_url)
         had = wish_of(before, self._repository.base_url) if before is not None else Wish()
         if wish.periods != had.periods and wish.is_over(context.now):
@@ -334,3 +342,8 @@ async def _is_shorter(connection: Connection, slot: FreeSlot, visit: Appointment
         return False
     theirs = await schedules_of(connection, visit.slots)
     return not set(theirs).isdisjoint(await schedules_of(connection, (slot.id,)))
+
+
+def _asks_for_series(said: Resource) -> bool:
+    """Whether a series is asked for that is not taken yet."""
+    return template_of(said) is not None and occurrence_of(said) is None

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from creneau_booking.operations.definitions import operation_definition, parameter
 from creneau_shared.fhir.json import dumps
+from creneau_shared.fhir.rest.definitions import operation_definition, parameter
 from creneau_shared.fhir.rest.exchange import Answer
 from creneau_shared.fhir.rest.operation import Operation, OperationCall
 
@@ -35,7 +35,7 @@ DEFINITION = operation_definition(
         ),
     ],
     affects_state=False,
-    resource=TYPE,
+    resources=[TYPE],
 )
 
 

@@ -6,8 +6,11 @@ that failed. With `cancelled-appt-id`, one transaction takes the new appointment
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 from creneau_booking.domain.appointment import Appointment
-from creneau_booking.domain.changes import require_transition
+from creneau_booking.domain.changes import is_moved, require_transition
 from creneau_booking.domain.patient_elements import HIDDEN_FROM_PROXIES
 from creneau_booking.domain.transitions import BOOKABLE
 from creneau_booking.handlers.manner import Manner
@@ -18,11 +21,12 @@ from creneau_booking.operations.booking import (
     answer_with,
     checked,
 )
-from creneau_booking.operations.definitions import operation_definition, parameter, returned_visits
+from creneau_booking.operations.definitions import returned_visits
 from creneau_booking.operations.place import placed, references_to, slots_at
 from creneau_booking.operations.references import id_of
 from creneau_booking.operations.series import (
     answer_with_series,
+    begun_series,
     scope_in,
     sent_series,
     take_series,
@@ -41,8 +45,9 @@ from creneau_booking.operations.subject import (
 )
 from creneau_booking.storage.appointment_mapper import said
 from creneau_booking.storage.people.named_people import with_known_people
-from creneau_booking.storage.series_mapper import template_of, with_template
+from creneau_booking.storage.series_mapper import template_of, with_template, without_series
 from creneau_shared.errors import BadRequest, Unprocessable
+from creneau_shared.fhir.rest.definitions import operation_definition, parameter
 from creneau_shared.fhir.rest.exchange import Answer
 from creneau_shared.fhir.rest.operation import Operation, OperationCall
 from creneau_shared.fhir.rest.parameters import OperationInput
@@ -69,6 +74,7 @@ DEFINITION = operation_definition(
         returned_visits(),
     ],
     affects_state=True,
+    resources=["Appointment"],
     instance=True,
     base="http://profiles.ihe.net/ITI/Scheduling/OperationDefinition/appointment-book",
 )
@@ -84,17 +90,16 @@ class BookOperation:
         return Operation(DEFINITION, self.handle, keyed=True, creates=True)
 
     async def handle(self, call: OperationCall) -> Answer:
-        given = OperationInput.of(
-            call.request, bare=BARE, read_as=with_contained_slots, definition=DEFINITION
-        )
+        given = OperationInput.of(call, bare=BARE, read_as=with_contained_slots)
         return await take_in_transaction(call, self._desk, given, self._book)
 
     async def _book(self, session: Session, given: OperationInput) -> Answer:
         series = sent_series(given) if session.call.id is None else None
-        if series is not None and not await self._is_request_for(session, series):
+        if series is not None and not await self._is_stored(session, series):
             patients = await patients_of(session, given)
             first_id = new_id()
             hidden = any(_is_labelled(one.resource) for one, _ in series)
+            await self._wait_for_all(session, given, [subject for subject, _ in series], patients)
             replaced = await self._cancel_replaced(session, given, first_id, hidden=hidden)
             return await take_series(
                 session,
@@ -113,16 +118,14 @@ class BookOperation:
             by, hidden = existing.id, self._desk.repository.stored_facts(existing).hidden
         else:
             by, hidden = own_id, _is_labelled(subject.resource)
+        await self._wait_for_all(session, given, [subject], patients, existing)
         replaced = await self._cancel_replaced(session, given, by, hidden=hidden)
         if existing is not None and await self._is_held_series(session, existing, subject, given):
-            resource = with_patients(self._desk.repository.resource(existing), patients)
-            resource = await session.understood({**_commented(resource, given), "status": "booked"}, resource)
-            booked = await self._desk.series.confirm(session.connection, session.context, existing, resource)
-            return await answer_with_series(session, Taken(tuple(booked)), created=False)
-        if existing is not None and subject.resource is None and self._template_asked(existing) is not None:
-            return await self._book_asked_series(session, existing, patients, given, replaced)
+            return await self._book_held_series(session, existing, subject.resource, patients, given)
         if existing is not None:
             stored = await self._book_existing(session, existing, subject.resource, patients, given, replaced)
+            if (begun := begun_series(session, existing, stored)) is not None:
+                return await answer_with_series(session, begun, created=True)
         else:
             resource = await self._new_resource(session, subject, patients, given)
             session.require_own(resource)
@@ -131,47 +134,59 @@ class BookOperation:
             )
         return await answer_with(session, stored, created=existing is None, wants_bundle=subject.wants_bundle)
 
-    @staticmethod
-    async def _is_request_for(session: Session, series: list[tuple[Subject, str]]) -> bool:
-        """Whether a series is sent as the stored request for it: by a template, in an Appointment whose id is known."""
-        id_ = (series[0][0].resource or {}).get("id")
-        return series[0][1] == BY_TEMPLATE and isinstance(id_, str) and await session.visible(id_)
+    async def _is_stored(self, session: Session, series: list[tuple[Subject, str]]) -> bool:
+        """Whether a series is sent as what is stored: by a template, in the Appointment that asks for it, or in one of the held
+        series at its own time."""
+        sent, where = series[0][0].resource or {}, series[0][1]
+        if where != BY_TEMPLATE or not isinstance(sent.get("id"), str):
+            return False
+        stored = await session.seen(sent["id"])
+        if stored is None:
+            return False
+        begun = self._desk.repository.series_begun(stored, {**sent, "status": "booked"})
+        return begun is not None or await self._is_of_held_series(session, stored, sent)
 
     async def _is_held_series(
         self, session: Session, existing: Stored, subject: Subject, given: OperationInput
     ) -> bool:
-        """Whether the call confirms a whole held series: it names one of its appointments, and `scope` is not `this`."""
-        facts = self._desk.repository.stored_facts(existing)
-        if facts.occurrence is None or facts.status != "pending" or subject.resource is not None:
-            return False
-        return scope_in(given) != "this"
+        """Whether the call confirms a whole held series: it names one of its appointments, or sends it as it is held, and
+        `scope` is not `this`."""
+        return scope_in(given) != "this" and await self._is_of_held_series(
+            session, existing, subject.resource
+        )
 
-    def _template_asked(self, existing: Stored) -> Resource | None:
-        """Returns the template of the series that a stored request asks for, of which nothing is taken yet."""
+    async def _is_of_held_series(self, session: Session, stored: Stored, sent: Resource | None) -> bool:
+        """Whether this appointment of a series is held, and is booked in it and at its time if it is `sent`."""
         repository = self._desk.repository
-        return repository.series_begun(existing, {**repository.resource(existing), "status": "booked"})
+        held = repository.stored_facts(stored)
+        if held.occurrence is None or held.status != "pending":
+            return False
+        if sent is None:
+            return True
+        if template_of(sent) not in (None, held.occurrence.template):
+            return False
+        wanted = repository.next(stored, await session.understood(sent, repository.resource(stored)))
+        return wanted.status in BOOKABLE and not is_moved(held, wanted)
 
-    async def _book_asked_series(
+    async def _book_held_series(
         self,
         session: Session,
-        asked: Stored,
+        held: Stored,
+        sent: Resource | None,
         patients: list[Resource],
         given: OperationInput,
-        replaced: str | None,
     ) -> Answer:
-        """Books the whole series that its first appointment (`asked`) asked for."""
-        template = self._template_asked(asked)
-        assert template is not None
-        stored = self._desk.repository.resource(asked)
-        resource = _commented(with_patients(stored, patients), given)
+        """Books the whole series of which `held` is one; only who sends it as `booked` changes what it says."""
+        stored = self._desk.repository.resource(held)
+        meant = {**sent, "id": held.id} if sent is not None and sent["status"] == "booked" else stored
+        resource = _commented(with_patients(meant, patients), given)
         resource = await session.understood({**resource, "status": "booked"}, stored)
         require_a_patient(resource)
         session.require_own(resource)
-        how = Manner(book=True, replaces=replaced)
-        taken = await self._desk.series.begin(
-            session.connection, session.context, asked, resource, template, how
+        booked = await self._desk.series.confirm(
+            session.connection, session.context, held, resource, Manner(book=True)
         )
-        return await answer_with_series(session, taken, created=True)
+        return await answer_with_series(session, Taken(tuple(booked)), created=False)
 
     async def _lock_both(self, session: Session, subject: Subject, given: OperationInput) -> None:
         """Locks the appointment to book and the one that it replaces together, before either is read."""
@@ -188,7 +203,7 @@ class BookOperation:
         if subject.id is not None:
             return None if is_proposal(subject.id) else await session.locked(subject.id)
         id_ = (subject.resource or {}).get("id")
-        if not isinstance(id_, str) or not await session.visible(id_):
+        if not isinstance(id_, str) or await session.seen(id_) is None:
             return None
         return await session.locked(id_)
 
@@ -210,8 +225,8 @@ class BookOperation:
         if sent is None or sent["status"] in ("proposed", "pending"):
             resource = with_patients(stored, patients)
             template = template_of(sent or {})
-            if template is not None and template_of(stored) is None:
-                resource = with_template(resource, template)
+            if template is not None and before.occurrence is None:
+                resource = with_template(without_series(resource), template)
             require_transition(before.status, "booked", by_patient=session.context.patient_ids is not None)
             resource = await self._at_another_time(session, _commented(resource, given), sent, before, given)
             resource = {**resource, "status": "booked"}
@@ -231,7 +246,7 @@ class BookOperation:
             session.context,
             current,
             resource,
-            Manner(move=move, book=True, replaces=replaced),
+            Manner(move=move, book=True, replaces=replaced, by_itself=scope_in(given) == "this"),
         )
 
     async def _at_another_time(
@@ -287,6 +302,35 @@ class BookOperation:
         slots = await slots_at(session, given, (wanted.start, wanted.end), wanted=wanted.visit)
         return {**resource, "slot": references_to(slots)}
 
+    async def _wait_for_all(
+        self,
+        session: Session,
+        given: OperationInput,
+        subjects: Sequence[Subject],
+        patients: list[Resource],
+        existing: Stored | None = None,
+    ) -> None:
+        """Waits at once for everybody whose time the visit to be cancelled gives back and the ones to be booked take: two calls
+        that swap visits between two agendas would wait for each other."""
+        id_ = _replaced(given)
+        if not id_:
+            return
+        repository, wanted = self._desk.repository, list[Resource]()
+        for subject in subjects:
+            if existing is None:
+                new = await self._new_resource(session, _without_recurrence(subject), patients, given)
+                wanted.append(await session.understood(new))
+            elif subject.resource is not None:
+                sent = await session.understood(subject.resource, repository.resource(existing))
+                wanted.append(await self._in_agenda(session, sent, given))
+        stored = [await session.locked(id_), *([existing] if existing is not None else [])]
+        await self._desk.series.lock(
+            session.connection,
+            session.context,
+            [repository.facts(resource) for resource in wanted],
+            [repository.stored_facts(one) for one in stored],
+        )
+
     async def _cancel_replaced(
         self, session: Session, given: OperationInput, by: str, *, hidden: bool
     ) -> str | None:
@@ -310,6 +354,13 @@ class BookOperation:
         )
         await session.call.service.audit(session.connection, session.call.request, "U", stored)
         return stored.id
+
+
+def _without_recurrence(subject: Subject) -> Subject:
+    """The first appointment of a series that is sent by its template; another subject as it is."""
+    if subject.resource is None:
+        return subject
+    return replace(subject, resource=without_series(subject.resource))
 
 
 def _is_labelled(sent: Resource | None) -> bool:

@@ -22,9 +22,9 @@ from creneau_shared.fhir.outcome import operation_outcome
 from creneau_shared.fhir.rest.exchange import Answer, http_date
 from creneau_shared.fhir.rest.idempotency import remember, remembered
 from creneau_shared.fhir.rest.operation import OperationCall
-from creneau_shared.fhir.rest.parameters import OperationInput
+from creneau_shared.fhir.rest.parameters import OperationInput, parameter_named
 from creneau_shared.fhir.rest.reading import read_current, require_still_visible
-from creneau_shared.fhir.rest.writing import require_compartment, write_context
+from creneau_shared.fhir.rest.writing import audit_besides, require_compartment, write_context
 from creneau_shared.fhir.search.bundle import Entry, Link, outcome_entry, write_bundle
 from creneau_shared.fhir.storage.store import Resource, Stored, WriteContext
 from creneau_shared.fhir.validation import check
@@ -59,13 +59,12 @@ class Session:
         access = self.call.request.access("Appointment", "u")
         return await read_current(self.connection, self.desk.store, access, id_, lock=True)
 
-    async def visible(self, id_: str) -> bool:
-        """Whether an appointment with this id exists and the caller may see it."""
+    async def seen(self, id_: str) -> Stored | None:
+        """Returns the appointment, not locked; None if there is none with this id, or the caller may not see it."""
         try:
-            await read_current(self.connection, self.desk.store, self.access, id_)
+            return await read_current(self.connection, self.desk.store, self.access, id_)
         except (NotFound, Gone):
-            return False
-        return True
+            return None
 
     async def registered(self, patient: Resource) -> Resource:
         """Returns a reference to the Patient that the call brings as a resource: the one that the caller may see with that
@@ -86,7 +85,7 @@ class Session:
             raise Unprocessable(
                 "Inscrivez d'abord cette personne (POST Patient), puis donnez sa référence (patient-reference).",
                 "Register that person first (POST Patient), then give a reference (patient-reference).",
-                expression="Parameters.parameter.where(name='patient-resource')",
+                expression=parameter_named("patient-resource"),
                 details_code="unknown-patient",
             )
         check(patient, "Patient")
@@ -177,9 +176,7 @@ async def answer_with(
     service = session.call.service
     action = "C" if created else "U"
     await service.audit(session.connection, session.call.request, action, stored)
-    for other in session.context.besides:
-        step = "C" if other.version == 1 else "U"
-        await service.audit(session.connection, session.call.request, step, other)
+    await audit_besides(service, session.connection, session.call.request, session.context)
     extra = {**(headers or {}), "Location": service.location(stored)}
     undecided = stored.id in session.context.undecided
     seen = service.as_shown(session.access, stored)

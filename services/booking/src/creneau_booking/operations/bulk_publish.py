@@ -6,30 +6,22 @@ import json
 from datetime import timedelta
 
 from creneau_booking.handlers.outside.publication import since
-from creneau_booking.operations.definitions import operation_definition, parameter
 from creneau_booking.storage.outside.publication import last_publication
 from creneau_shared.errors import NotFound
 from creneau_shared.fhir.json import dumps
+from creneau_shared.fhir.rest.definitions import operation_definition, parameter
 from creneau_shared.fhir.rest.exchange import Answer, http_date, parse_http_date
 from creneau_shared.fhir.rest.operation import Operation, OperationCall
 
-DEFINITION = {
-    **operation_definition(
-        "bulk-publish",
-        "Publish free slots in bulk",
-        "The manifest of NDJSON files of every open agenda: Location, PractitionerRole, HealthcareService, Schedule, and Slot"
-        " by week, of what a patient could book when it was made. With ETag and Cache-Control; the files are named by their"
-        " content and never change.",
-        [parameter("_since", "instant", documentation="Only files that have changed after this.")],
-        affects_state=False,
-        type_level=False,
-    ),
-    "id": "bulk-publish",
-    "url": "https://creneau.sante.fr/fhir/OperationDefinition/bulk-publish",
-    "name": "BulkPublish",
-    "system": True,
-}
-del DEFINITION["resource"]
+DEFINITION = operation_definition(
+    "bulk-publish",
+    "Publish free slots in bulk",
+    "The manifest of NDJSON files of every open agenda: Location, PractitionerRole, HealthcareService, Schedule, and Slot"
+    " by week, of what a patient could book when it was made. With ETag and Cache-Control; the files are named by their"
+    " content and never change.",
+    [parameter("_since", "instant", documentation="Only files that have changed after this.")],
+    affects_state=False,
+)
 
 
 class BulkPublishOperation:

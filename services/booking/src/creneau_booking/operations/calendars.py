@@ -11,7 +11,6 @@ from creneau_booking.handlers.outside.calendar_password import CalendarPasswords
 from creneau_booking.handlers.outside.fetching import require_web_address
 from creneau_booking.handlers.outside.known_outside import Credentials
 from creneau_booking.operations.calendar_state import host, told
-from creneau_booking.operations.definitions import operation_definition, parameter
 from creneau_booking.storage.outside.calendars import close_feed, open_feed, people_of
 from creneau_booking.storage.outside.followed_calendars import (
     follow_calendar,
@@ -22,6 +21,7 @@ from creneau_booking.storage.slot_sync import own_agenda
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import BadRequest, Unprocessable
 from creneau_shared.fhir.json import dumps
+from creneau_shared.fhir.rest.definitions import operation_definition, parameter
 from creneau_shared.fhir.rest.exchange import Answer
 from creneau_shared.fhir.rest.operation import Operation, OperationCall
 from creneau_shared.fhir.rest.parameters import OperationInput
@@ -55,7 +55,7 @@ FEED = operation_definition(
     affects_state=True,
     type_level=False,
     instance=True,
-    resource=TYPE,
+    resources=[TYPE],
 )
 FOLLOW = operation_definition(
     "follow-calendar",
@@ -87,7 +87,7 @@ FOLLOW = operation_definition(
     affects_state=True,
     type_level=False,
     instance=True,
-    resource=TYPE,
+    resources=[TYPE],
 )
 
 
@@ -103,7 +103,7 @@ class CalendarOperations:
         return [Operation(FEED, self.feed, secret=True), Operation(FOLLOW, self.follow, secret=True)]
 
     async def feed(self, call: OperationCall) -> Answer:
-        given = OperationInput.of(call.request)
+        given = OperationInput.of(call)
         revoke, details = given.flag("revoke"), given.flag("details") is True
         async with call.service.transaction() as connection:
             schedule = await self._own(connection, call)
@@ -115,7 +115,7 @@ class CalendarOperations:
         return _answer({"name": "url", "valueUrl": f"{self._site_url}/calendar/{token}.ics"})
 
     async def follow(self, call: OperationCall) -> Answer:
-        given = OperationInput.of(call.request)
+        given = OperationInput.of(call)
         _require_unlogged(call)
         remove = given.flag("remove")
         async with call.service.transaction() as connection:

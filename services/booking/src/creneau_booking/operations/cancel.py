@@ -13,13 +13,14 @@ from creneau_booking.domain.appointment import CANCELLATION_REASONS
 from creneau_booking.handlers.manner import Manner
 from creneau_booking.handlers.series import Taken
 from creneau_booking.operations.booking import Desk, Session, answer_with, checked, in_transaction
-from creneau_booking.operations.definitions import operation_definition, parameter, returned_visits
+from creneau_booking.operations.definitions import returned_visits
 from creneau_booking.operations.series import answer_with_series, scope_in
 from creneau_booking.operations.subject import id_of_subject
 from creneau_shared.errors import BadRequest
+from creneau_shared.fhir.rest.definitions import operation_definition, parameter
 from creneau_shared.fhir.rest.exchange import Answer
 from creneau_shared.fhir.rest.operation import Operation, OperationCall
-from creneau_shared.fhir.rest.parameters import OperationInput
+from creneau_shared.fhir.rest.parameters import OperationInput, parameter_named
 from creneau_shared.fhir.storage.store import Resource
 from creneau_shared.fhir.terminology import display
 
@@ -40,6 +41,7 @@ DEFINITION = operation_definition(
         returned_visits(),
     ],
     affects_state=True,
+    resources=["Appointment"],
     instance=True,
 )
 
@@ -54,7 +56,7 @@ class CancelOperation:
         return Operation(DEFINITION, self.handle, keyed=True)
 
     async def handle(self, call: OperationCall) -> Answer:
-        given = OperationInput.of(call.request, bare="appointment", definition=DEFINITION)
+        given = OperationInput.of(call, bare="appointment")
         return await in_transaction(call, self._desk, "u", given, self._cancel)
 
     async def _cancel(self, session: Session, given: OperationInput) -> Answer:
@@ -83,7 +85,7 @@ class CancelOperation:
 
 def _reason(given: OperationInput) -> Resource | None:
     """Returns the reason (CodeableConcept, Coding, code or words) as a CodeableConcept."""
-    said = given.first(*REASONS)
+    said = given.only(*REASONS)
     if isinstance(said, dict):
         concept = dict(said) if {"coding", "text"} & set(said) else {"coding": [said]}
         if "coding" in concept:
@@ -106,7 +108,7 @@ def _with_system(coding: Resource) -> Resource:
 
 def _note(given: OperationInput) -> str | None:
     """Returns the message to the other side, from a string or an Annotation. Raises BadRequest for others."""
-    said: Any = given.first(*NOTES)
+    said: Any = given.only(*NOTES)
     if isinstance(said, dict):
         said = said.get("text")
     if said is None or said == "":
@@ -116,6 +118,6 @@ def _note(given: OperationInput) -> str | None:
             "comment (ou note) est un texte.",
             "comment (or note) is a text.",
             code="value",
-            expression="Parameters.parameter.where(name='comment')",
+            expression=parameter_named("comment"),
         )
     return said

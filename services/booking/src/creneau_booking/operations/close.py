@@ -15,7 +15,6 @@ from creneau_booking.api.schedules import ScheduleStore
 from creneau_booking.domain.openings.refusals import ClosureTooLong, ClosureUnclear
 from creneau_booking.handlers.closing import Closure, ClosureHandlers
 from creneau_booking.operations.booking import Desk
-from creneau_booking.operations.definitions import operation_definition, parameter
 from creneau_booking.operations.moments import window_of
 from creneau_booking.operations.references import id_of, with_literal
 from creneau_booking.storage.agendas.rules import rules_of_schedules
@@ -35,9 +34,10 @@ from creneau_shared.errors import BadRequest, CreneauError, Issue
 from creneau_shared.fhir.datatypes import exact_instant
 from creneau_shared.fhir.json import dumps, loads
 from creneau_shared.fhir.outcome import operation_outcome
+from creneau_shared.fhir.rest.definitions import operation_definition, parameter
 from creneau_shared.fhir.rest.exchange import Answer
 from creneau_shared.fhir.rest.operation import Operation, OperationCall
-from creneau_shared.fhir.rest.parameters import OperationInput
+from creneau_shared.fhir.rest.parameters import OperationInput, parameter_named
 from creneau_shared.fhir.rest.reading import read_current
 from creneau_shared.fhir.rest.writing import write_context
 from creneau_shared.fhir.storage.store import Resource, Stored
@@ -80,7 +80,7 @@ DEFINITION = operation_definition(
     ],
     affects_state=True,
     instance=True,
-    resource="Schedule",
+    resources=["Schedule"],
 )
 
 
@@ -114,10 +114,10 @@ class CloseOperation:
         self._days_max = days_max
 
     def declare(self) -> Operation:
-        return Operation(DEFINITION, self.handle)
+        return Operation(DEFINITION, self.handle, at_once=True)
 
     async def handle(self, call: OperationCall) -> Answer:
-        given = OperationInput.of(call.request)
+        given = OperationInput.of(call)
         action = str(given.first("action", "mode") or "move")
         if action not in ("move", "cancel", "reopen"):
             raise _unknown_action(action)
@@ -287,5 +287,5 @@ def _unknown_action(action: str) -> BadRequest:
         f"« {action} » n'est pas une suite possible : move (déplacer), cancel (annuler) ou reopen (rouvrir).",
         f"“{action}” is nothing that can be done: move, cancel or reopen.",
         code="value",
-        expression="Parameters.parameter.where(name='action')",
+        expression=parameter_named("action"),
     )

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from creneau_booking.handlers.manner import Manner
 from creneau_booking.operations.booking import Desk, Session, answer_with, in_transaction
-from creneau_booking.operations.definitions import operation_definition, parameter
+from creneau_booking.operations.series import scope_in
 from creneau_booking.operations.subject import id_of_subject
+from creneau_shared.fhir.rest.definitions import operation_definition, parameter
 from creneau_shared.fhir.rest.exchange import Answer
 from creneau_shared.fhir.rest.operation import Operation, OperationCall
 from creneau_shared.fhir.rest.parameters import OperationInput
@@ -18,12 +19,15 @@ from creneau_shared.fhir.rest.parameters import OperationInput
 DEFINITION = operation_definition(
     "confirm",
     "Confirm an appointment",
-    "The practice agrees to an appointment that waits for it (pending, proposed): it is booked, and the patient is told.",
+    "The practice agrees to an appointment that waits for it (pending, proposed): it is booked, and the patient is told. One"
+    " of a series that is held is booked with the others.",
     [
         parameter("appointment", "Reference"),
+        parameter("scope", "code"),
         parameter("return", "Appointment", use="out", minimum=1),
     ],
     affects_state=True,
+    resources=["Appointment"],
     instance=True,
 )
 
@@ -38,7 +42,7 @@ class ConfirmOperation:
         return Operation(DEFINITION, self.handle, keyed=True)
 
     async def handle(self, call: OperationCall) -> Answer:
-        given = OperationInput.of(call.request, bare="appointment", definition=DEFINITION)
+        given = OperationInput.of(call, bare="appointment")
         return await in_transaction(call, self._desk, "u", given, self._confirm)
 
     async def _confirm(self, session: Session, given: OperationInput) -> Answer:
@@ -54,6 +58,10 @@ class ConfirmOperation:
                 return await answer_with(session, agreed, created=False, wants_bundle=False)
         resource = await session.understood({**resource, "status": "booked"}, before=resource)
         stored = await self._desk.handlers.change(
-            session.connection, session.context, current, resource, Manner(book=True)
+            session.connection,
+            session.context,
+            current,
+            resource,
+            Manner(book=True, by_itself=scope_in(given) == "this"),
         )
         return await answer_with(session, stored, created=False, wants_bundle=False)

@@ -9,15 +9,15 @@ from typing import Any
 from creneau_booking.domain.erasure import confirms
 from creneau_booking.domain.rehearsal import require_not_kept
 from creneau_booking.handlers.people.erasure import Outcome, PatientErasure
-from creneau_booking.operations.definitions import operation_definition, parameter
 from creneau_booking.operations.person import access_to_person
-from creneau_booking.storage.people.erasures import erasure_of, keep_erasure
+from creneau_booking.storage.people.erasures import keep_erasure, receipt_of_erasure
 from creneau_booking.storage.people.patients import family_names
 from creneau_shared.database.barrier import commit_barrier
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import Unprocessable
 from creneau_shared.fhir.json import dumps, loads
 from creneau_shared.fhir.outcome import Language
+from creneau_shared.fhir.rest.definitions import operation_definition, parameter
 from creneau_shared.fhir.rest.exchange import Answer
 from creneau_shared.fhir.rest.idempotency import remember, remembered
 from creneau_shared.fhir.rest.operation import Operation, OperationCall
@@ -68,7 +68,7 @@ DEFINITION = operation_definition(
         },
     ],
     affects_state=True,
-    resource="Patient",
+    resources=["Patient"],
     type_level=False,
     instance=True,
 )
@@ -97,7 +97,7 @@ class EraseOperation:
 
     async def handle(self, call: OperationCall) -> Answer:
         call.request.access("Patient", "u")
-        given = OperationInput.of(call.request)
+        given = OperationInput.of(call)
         said, key = given.first("confirm"), call.request.headers.get("idempotency-key")
         sent = call.request.resource() if call.request.body.strip() or call.request.parsed else {}
         async with call.service.transaction() as connection:
@@ -121,11 +121,11 @@ class EraseOperation:
             raise unknown_resource("Patient", call.id)
         await require_visible(connection, self._patients, access, call.id)
         if current.deleted:
-            erased = await erasure_of(connection, call.id)
-            if erased is None:
+            receipt = await receipt_of_erasure(connection, call.id)
+            if receipt is None:
                 raise deleted_resource(current)
             await commit_barrier(connection)
-            return Answer(200, dumps(erased.receipt))
+            return Answer(200, dumps(receipt))
         language = call.request.language
         if said is None:
             outcome = await self._erasure.foresee(connection, call.id, call.request.now)

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 
 from creneau_booking.domain.times import REACH
-from creneau_booking.operations.definitions import operation_definition, parameter
 from creneau_booking.operations.person import access_to_person
 from creneau_booking.operations.unknown_names import known_names, refuse_if_strict, unknown_names
 from creneau_booking.storage.people.erasures import named_in
@@ -20,7 +19,8 @@ from creneau_shared.errors import BadRequest
 from creneau_shared.fhir.datatypes import instant_of, parse_interval
 from creneau_shared.fhir.json import dumps
 from creneau_shared.fhir.outcome import operation_outcome
-from creneau_shared.fhir.rest.exchange import Answer, FhirRequest, asked_count
+from creneau_shared.fhir.rest.definitions import operation_definition, parameter
+from creneau_shared.fhir.rest.exchange import Answer, asked_count
 from creneau_shared.fhir.rest.operation import Operation, OperationCall
 from creneau_shared.fhir.rest.parameters import OperationInput
 from creneau_shared.fhir.rest.reading import read_current
@@ -56,7 +56,7 @@ EVERYTHING = operation_definition(
         parameter("return", "Bundle", use="out", minimum=1),
     ],
     affects_state=False,
-    resource="Patient",
+    resources=["Patient"],
     type_level=False,
     instance=True,
     base="http://hl7.org/fhir/OperationDefinition/Patient-everything",
@@ -70,7 +70,7 @@ ARCHIVE = operation_definition(
     " itself the Bundle. For the person's own account.",
     [parameter("return", "Binary", use="out", minimum=1)],
     affects_state=False,
-    resource="Patient",
+    resources=["Patient"],
     type_level=False,
     instance=True,
 )
@@ -103,7 +103,7 @@ class EverythingOperation:
         ]
 
     async def everything(self, call: OperationCall) -> Answer:
-        wanted = _wanted(call.request)
+        wanted = _wanted(call)
         count = max(asked_count(wanted.pairs, COUNT_DEFAULT, COUNT_MAX), 1)
         digest = query_digest(f"Patient/{call.id}/$everything", wanted.pairs)
         text = call.request.parameter(CURSOR_PARAMETER)
@@ -117,7 +117,7 @@ class EverythingOperation:
         if page.following is not None:
             cursor = call.service.cursors.encode(Cursor(RowPlace(page.following)), digest)
             links.append(Link("next", query_url(url, [*wanted.pairs, (CURSOR_PARAMETER, cursor)])))
-        entries = [*entries_of(page.found, call.service.base_url), *_remarks(call.request)]
+        entries = [*entries_of(page.found, call.service.base_url), *_remarks(call)]
         return Answer(200, write_bundle("searchset", entries, links=links), self._voucher(call))
 
     async def archive(self, call: OperationCall) -> Answer:
@@ -160,15 +160,16 @@ class EverythingOperation:
         return page
 
 
-def _remarks(request: FhirRequest) -> list[Entry]:
+def _remarks(call: OperationCall) -> list[Entry]:
     """Returns an entry that names the unknown parameters, if any."""
-    issues = unknown_names(OperationInput.of(request), _KNOWN, "$everything")
+    request = call.request
+    issues = unknown_names(OperationInput.of(call), _KNOWN, "$everything")
     return [outcome_entry(dumps(operation_outcome(issues, request.language)))] if issues else []
 
 
-def _wanted(request: FhirRequest) -> _Wanted:
+def _wanted(call: OperationCall) -> _Wanted:
     """Returns the call's input, from the query or Parameters. Raises BadRequest if a value cannot be read."""
-    given = OperationInput.of(request)
+    request, given = call.request, OperationInput.of(call)
     refuse_if_strict(request, given, _KNOWN, "$everything")
     types = _allowed(request.principal, _types(given))
     start, end = _day(given, "start"), _day(given, "end")

@@ -17,7 +17,6 @@ from creneau_booking.domain.participants import SAID_BY_SLOT
 from creneau_booking.domain.times import require_in_reach
 from creneau_booking.operations.agenda_remarks import remark, remarks_on
 from creneau_booking.operations.consumers import consumer_for, named_patients
-from creneau_booking.operations.definitions import operation_definition, parameter
 from creneau_booking.operations.find_query import (
     ACTORS,
     PATIENTS,
@@ -38,7 +37,7 @@ from creneau_booking.operations.unknown_names import known_names, refuse_if_stri
 from creneau_booking.storage.agendas.joint import visits_of, zones_of
 from creneau_booking.storage.agendas.slots_of_agendas import actors_of_schedules
 from creneau_booking.storage.finding.candidates import Period
-from creneau_booking.storage.slot_table import SlotTable
+from creneau_booking.storage.slot_table import SlotTable, to_come
 from creneau_shared.clock import PARIS
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import BadRequest, Issue, Unprocessable
@@ -47,16 +46,16 @@ from creneau_shared.fhir.datatypes import parse_interval, whole_number
 from creneau_shared.fhir.json import dumps, loads
 from creneau_shared.fhir.outcome import operation_outcome
 from creneau_shared.fhir.rest import searching
+from creneau_shared.fhir.rest.definitions import operation_definition, parameter
 from creneau_shared.fhir.rest.exchange import Answer
 from creneau_shared.fhir.rest.operation import Operation, OperationCall
-from creneau_shared.fhir.rest.parameters import OperationInput
+from creneau_shared.fhir.rest.parameters import OperationInput, parameter_named
 from creneau_shared.fhir.rest.reading import ID
 from creneau_shared.fhir.search.bundle import Entry, Link, outcome_entry, query_url, write_bundle
 from creneau_shared.fhir.search.cursor import Cursor, query_digest
 from creneau_shared.fhir.search.execute import search as run_search
 from creneau_shared.fhir.search.parse import CURSOR_PARAMETER
-from creneau_shared.fhir.search.registry import parameters_of
-from creneau_shared.fhir.search.request import Clause, DateValue, Limits
+from creneau_shared.fhir.search.request import Limits
 from creneau_shared.fhir.search.sql import Catalog, RowPlace
 from creneau_shared.fhir.storage.store import Resource
 from creneau_shared.security.access import Access
@@ -104,6 +103,7 @@ DEFINITION = operation_definition(
         parameter("return", "Bundle", use="out", minimum=1),
     ],
     affects_state=False,
+    resources=["Appointment"],
     base="http://profiles.ihe.net/ITI/Scheduling/OperationDefinition/appointment-find",
 )
 
@@ -131,7 +131,7 @@ class FindOperation:
     async def handle(self, call: OperationCall) -> Answer:
         """Searches the free slots that could be booked, and proposes them."""
         request, service = call.request, call.service
-        given = OperationInput.of(request)
+        given = OperationInput.of(call)
         refuse_if_strict(request, given, KNOWN, "$find")
         start, end = self._window(given)
         asked = _Asked(
@@ -340,12 +340,6 @@ def _place(cursor: Cursor) -> tuple[datetime, tuple[int, ...], tuple[str, ...]]:
     return start, tuple(ranks), tuple(slots)
 
 
-def to_come(now: datetime) -> Clause:
-    """Returns the condition that the slot has not begun at `now`."""
-    moment = DateValue("ge", now, now + timedelta(microseconds=1))
-    return Clause(parameters_of("Slot")["start"], None, ((moment,),))
-
-
 def _require_one_patient(asked: _Asked) -> None:
     """Raises Unprocessable if a consumer names several patients: what would be proposed for them they could not book."""
     named = {id_of(reference) or identifier_of(reference) for reference in asked.patients}
@@ -353,7 +347,7 @@ def _require_one_patient(asked: _Asked) -> None:
         raise Unprocessable(
             "Un rendez-vous se prend pour une personne : n'en nommez qu'une. Un cabinet en trouve pour plusieurs ensemble.",
             "An appointment is for one person: name only one. A practice finds some for several together.",
-            expression="Parameters.parameter.where(name='patient-reference')",
+            expression=parameter_named("patient-reference"),
             details_code="one-patient",
         )
 
@@ -405,7 +399,7 @@ def moment_of(given: OperationInput, name: str, operation: str) -> tuple[datetim
             f"{operation} a besoin de « {name} ».",
             f"{operation} needs “{name}”.",
             code="required",
-            expression=f"Parameters.parameter.where(name='{name}')",
+            expression=parameter_named(name),
         )
     try:
         return parse_interval(value, PARIS)
@@ -414,7 +408,7 @@ def moment_of(given: OperationInput, name: str, operation: str) -> tuple[datetim
             f"« {name} » n'est pas une date FHIR : {value}.",
             f"“{name}” is not a FHIR date: {value}.",
             code="value",
-            expression=f"Parameters.parameter.where(name='{name}')",
+            expression=parameter_named(name),
         ) from error
 
 
@@ -425,7 +419,7 @@ def require_window(start: datetime, end: datetime, days_max: int) -> None:
         raise Unprocessable(
             "La fin de la période cherchée doit suivre son début.",
             "The searched period must end after it starts.",
-            expression="Parameters.parameter.where(name='end')",
+            expression=parameter_named("end"),
             details_code="window-order",
         )
     if end - start > timedelta(days=days_max):
@@ -433,7 +427,7 @@ def require_window(start: datetime, end: datetime, days_max: int) -> None:
             f"La période cherchée dépasse {days_max} jours ; raccourcissez-la.",
             f"The searched period is longer than {days_max} days; shorten it.",
             code="too-costly",
-            expression="Parameters.parameter.where(name='end')",
+            expression=parameter_named("end"),
             details_code="window-too-long",
         )
     for name, moment in (("start", start), ("end", end)):
@@ -450,7 +444,7 @@ def _count(given: OperationInput) -> int:
             f"_count attend un nombre entier ; reçu « {value} ».",
             f"_count takes a whole number; got “{value}”.",
             code="value",
-            expression="Parameters.parameter.where(name='_count')",
+            expression=parameter_named("_count"),
         )
     return min(count, COUNT_MAX)
 

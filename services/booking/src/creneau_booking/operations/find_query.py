@@ -23,7 +23,7 @@ from creneau_booking.operations.references import id_of
 from creneau_booking.storage.finding.local_times import LocalTimes
 from creneau_shared.errors import BadRequest, Unprocessable
 from creneau_shared.fhir.datatypes import time_of, whole_number
-from creneau_shared.fhir.rest.parameters import OperationInput
+from creneau_shared.fhir.rest.parameters import OperationInput, parameter_named
 from creneau_shared.fhir.storage.store import Resource
 
 ACTORS: Mapping[tuple[str, ...], str] = {
@@ -156,7 +156,7 @@ def series_of(given: OperationInput) -> Series | None:
             raise Unprocessable(
                 "Une série est d'une visite toutes les n semaines (frequency 1, periodUnit wk).",
                 "A series is of one visit every n weeks (frequency 1, periodUnit wk).",
-                expression="Parameters.parameter.where(name='timing')",
+                expression=parameter_named("timing"),
                 details_code="series-form",
             )
         count, weeks = repeat["count"], repeat.get("period", 1)
@@ -190,6 +190,6 @@ def _whole(value: Any, name: str, least: int, most: int) -> int:
             f"« {name} » attend un nombre de {least} à {most} ; reçu « {value} ».",
             f"“{name}” takes a number from {least} to {most}; got “{value}”.",
             code="value",
-            expression=f"Parameters.parameter.where(name='{name}')",
+            expression=parameter_named(name),
         )
     return number

@@ -12,8 +12,13 @@ from creneau_booking.operations.booking import (
     answer_with,
     checked,
 )
-from creneau_booking.operations.definitions import operation_definition, parameter, returned_visits
-from creneau_booking.operations.series import answer_with_series, sent_series, take_series
+from creneau_booking.operations.definitions import returned_visits
+from creneau_booking.operations.series import (
+    answer_with_series,
+    begun_series,
+    sent_series,
+    take_series,
+)
 from creneau_booking.operations.subject import (
     BARE,
     Subject,
@@ -24,6 +29,7 @@ from creneau_booking.operations.subject import (
     take_in_transaction,
     with_contained_slots,
 )
+from creneau_shared.fhir.rest.definitions import operation_definition, parameter
 from creneau_shared.fhir.rest.exchange import Answer, http_date
 from creneau_shared.fhir.rest.operation import Operation, OperationCall
 from creneau_shared.fhir.rest.parameters import OperationInput
@@ -45,6 +51,7 @@ DEFINITION = operation_definition(
         returned_visits(),
     ],
     affects_state=True,
+    resources=["Appointment"],
     instance=True,
     base="http://profiles.ihe.net/ITI/Scheduling/OperationDefinition/appointment-hold",
 )
@@ -60,9 +67,7 @@ class HoldOperation:
         return Operation(DEFINITION, self.handle, keyed=True, creates=True)
 
     async def handle(self, call: OperationCall) -> Answer:
-        given = OperationInput.of(
-            call.request, bare=BARE, read_as=with_contained_slots, definition=DEFINITION
-        )
+        given = OperationInput.of(call, bare=BARE, read_as=with_contained_slots)
         return await take_in_transaction(call, self._desk, given, self._hold)
 
     async def _hold(self, session: Session, given: OperationInput) -> Answer:
@@ -99,15 +104,11 @@ class HoldOperation:
         """Holds the slots of an appointment that was stored as a request, or holds again one that is held."""
         current = await session.locked(id_)
         resource = self._desk.repository.resource(current)
-        template = self._desk.repository.series_begun(current, {**resource, "status": "pending"})
-        if template is not None:
-            taken = await self._desk.series.begin(
-                session.connection, session.context, current, resource, template
-            )
-            return await answer_with_series(session, taken, created=True)
         stored, until = await self._desk.handlers.holding.hold_on(
             session.connection, session.context, current, resource
         )
+        if (series := begun_series(session, current, stored, until)) is not None:
+            return await answer_with_series(session, series, created=True)
         return await answer_with(
             session, stored, created=False, wants_bundle=wants_bundle, headers={"Expires": http_date(until)}
         )

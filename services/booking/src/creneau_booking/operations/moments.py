@@ -7,7 +7,7 @@ from datetime import datetime, tzinfo
 from creneau_shared.clock import PARIS
 from creneau_shared.errors import BadRequest
 from creneau_shared.fhir.datatypes import parse_interval
-from creneau_shared.fhir.rest.parameters import OperationInput
+from creneau_shared.fhir.rest.parameters import OperationInput, parameter_named
 
 
 def window_of(given: OperationInput, zone: tzinfo = PARIS) -> tuple[datetime | None, datetime | None]:
@@ -35,5 +35,5 @@ def _read(said: object, name: str, zone: tzinfo, *, last: bool) -> datetime | No
             f"« {name} » n'est pas une date FHIR : {said}.",
             f"“{name}” is not a FHIR date: {said}.",
             code="value",
-            expression=f"Parameters.parameter.where(name='{name}')",
+            expression=parameter_named(name),
         ) from error

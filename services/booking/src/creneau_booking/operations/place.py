@@ -24,7 +24,7 @@ from creneau_shared.clock import PARIS
 from creneau_shared.errors import BadRequest
 from creneau_shared.fhir.datatypes import exact_instant, parse_interval
 from creneau_shared.fhir.json import loads
-from creneau_shared.fhir.rest.parameters import OperationInput
+from creneau_shared.fhir.rest.parameters import OperationInput, parameter_named
 from creneau_shared.fhir.storage.store import Resource
 
 
@@ -119,5 +119,5 @@ def _moment(given: OperationInput, sent: Resource, name: str) -> datetime | None
             f"« {name} » n'est pas une date FHIR : {said}.",
             f"“{name}” is not a FHIR date: {said}.",
             code="value",
-            expression=f"Parameters.parameter.where(name='{name}')",
+            expression=parameter_named(name),
         ) from error

@@ -12,20 +12,20 @@ from datetime import datetime, timedelta
 from creneau_booking.domain.times import require_in_reach
 from creneau_booking.operations.agenda_remarks import remark
 from creneau_booking.operations.consumers import consumer_for, named_patients
-from creneau_booking.operations.definitions import operation_definition, parameter
-from creneau_booking.operations.find import moment_of, require_window, to_come
+from creneau_booking.operations.find import moment_of, require_window
 from creneau_booking.operations.find_query import ACTORS, PATIENTS, times
 from creneau_booking.operations.named_agendas import of_those_named
 from creneau_booking.operations.references import with_literal
 from creneau_booking.operations.services import conditions_of
 from creneau_booking.operations.soonest_query import CURSORS, count_of, pairs_of
 from creneau_booking.operations.unknown_names import known_names, refuse_if_strict, unknown_names
-from creneau_booking.storage.slot_table import SlotTable
+from creneau_booking.storage.slot_table import SlotTable, to_come
 from creneau_shared.clock import PARIS
 from creneau_shared.fhir.audit import Event
 from creneau_shared.fhir.json import dumps
 from creneau_shared.fhir.outcome import operation_outcome
 from creneau_shared.fhir.rest import searching
+from creneau_shared.fhir.rest.definitions import operation_definition, parameter
 from creneau_shared.fhir.rest.exchange import Answer
 from creneau_shared.fhir.rest.operation import Operation, OperationCall
 from creneau_shared.fhir.rest.parameters import OperationInput
@@ -65,7 +65,7 @@ DEFINITION = operation_definition(
     ],
     affects_state=False,
     base="http://fhir.org/guides/argonaut-scheduling/OperationDefinition/slot-prefetch",
-    resource="Slot",
+    resources=["Slot"],
 )
 KNOWN = known_names(DEFINITION, *(name for names in ACTORS for name in names), *PATIENTS, *CURSORS)
 
@@ -83,7 +83,7 @@ class PrefetchOperation:
     async def handle(self, call: OperationCall) -> Answer:
         """Answers a page of the free slots."""
         request, service = call.request, call.service
-        given = OperationInput.of(request)
+        given = OperationInput.of(call)
         refuse_if_strict(request, given, KNOWN, "$prefetch")
         access = request.access("Slot", "s")
         start, end = self._window(given, request.now)

@@ -13,7 +13,6 @@ from creneau_booking.api.schedules import ScheduleStore
 from creneau_booking.domain.openings.clock import utc
 from creneau_booking.domain.openings.difference import There
 from creneau_booking.domain.openings.rules import Wanted
-from creneau_booking.operations.definitions import operation_definition, parameter
 from creneau_booking.operations.moments import window_of
 from creneau_booking.operations.references import id_of, with_literal
 from creneau_booking.storage.agendas.access_extensions import rules_of
@@ -25,9 +24,10 @@ from creneau_shared.database.pool import Connection
 from creneau_shared.errors import BadRequest
 from creneau_shared.fhir.datatypes import exact_instant
 from creneau_shared.fhir.json import dumps, loads
+from creneau_shared.fhir.rest.definitions import operation_definition, parameter
 from creneau_shared.fhir.rest.exchange import Answer
 from creneau_shared.fhir.rest.operation import Operation, OperationCall
-from creneau_shared.fhir.rest.parameters import OperationInput
+from creneau_shared.fhir.rest.parameters import OperationInput, parameter_named
 from creneau_shared.fhir.rest.reading import read_current
 from creneau_shared.fhir.rest.writing import write_context
 from creneau_shared.fhir.storage.store import Resource, Stored
@@ -52,7 +52,7 @@ DEFINITION = operation_definition(
     ],
     affects_state=False,
     instance=True,
-    resource="Schedule",
+    resources=["Schedule"],
 )
 
 
@@ -71,7 +71,7 @@ class PreviewSlotsOperation:
         return Operation(DEFINITION, self.handle)
 
     async def handle(self, call: OperationCall) -> Answer:
-        given = OperationInput.of(call.request, bare="schedule")
+        given = OperationInput.of(call, bare="schedule")
         window = window_of(given)
         with call.service.in_words():
             async with call.service.transaction() as connection:
@@ -99,7 +99,7 @@ class PreviewSlotsOperation:
                     "Donnez l'agenda à prévoir : une ressource Schedule.",
                     "Give the agenda to be previewed: a Schedule resource.",
                     code="required",
-                    expression="Parameters.parameter.where(name='schedule')",
+                    expression=parameter_named("schedule"),
                 )
             return loads(current.content), current
         schedule = {**sent, "id": id_ or "new"}

@@ -7,24 +7,23 @@ that sends it to `$accept` acts by the RelatedPerson from then on. The code is s
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from datetime import timedelta
 
 from creneau_booking.domain.access_rules import Birth
 from creneau_booking.domain.proxies import Proxy, is_minor, same_person
 from creneau_booking.handlers.people.accounts import tell
 from creneau_booking.handlers.people.proxies import RelatedPersonStore
-from creneau_booking.operations.definitions import operation_definition, parameter
 from creneau_booking.storage.agendas.rules import births_of
-from creneau_booking.storage.appointment_mapper import fhir_instant
 from creneau_booking.storage.people import accounts, invitations
 from creneau_booking.storage.people.accounts import Account, Link
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import BadRequest, Forbidden, Unprocessable
+from creneau_shared.fhir.datatypes import exact_instant
 from creneau_shared.fhir.json import dumps
+from creneau_shared.fhir.rest.definitions import operation_definition, parameter
 from creneau_shared.fhir.rest.exchange import Answer, FhirRequest
 from creneau_shared.fhir.rest.operation import Operation, OperationCall
-from creneau_shared.fhir.rest.parameters import OperationInput
+from creneau_shared.fhir.rest.parameters import OperationInput, parameter_named
 from creneau_shared.fhir.rest.reading import read_current
 from creneau_shared.fhir.rest.writing import write_context
 from creneau_shared.fhir.storage.store import Stored, WriteContext
@@ -43,7 +42,7 @@ INVITE = operation_definition(
     affects_state=True,
     type_level=False,
     instance=True,
-    resource=TYPE,
+    resources=[TYPE],
 )
 ACCEPT = operation_definition(
     "accept",
@@ -51,7 +50,7 @@ ACCEPT = operation_definition(
     "The caller's account takes up what the RelatedPerson states to which the code invites.",
     [parameter("code", "string", minimum=1), parameter("return", TYPE, use="out", minimum=1)],
     affects_state=True,
-    resource=TYPE,
+    resources=[TYPE],
 )
 RENOUNCE = operation_definition(
     "renounce",
@@ -61,7 +60,7 @@ RENOUNCE = operation_definition(
     affects_state=True,
     type_level=False,
     instance=True,
-    resource=TYPE,
+    resources=[TYPE],
 )
 
 
@@ -93,7 +92,7 @@ class InviteOperation:
             "resourceType": "Parameters",
             "parameter": [
                 {"name": "code", "valueString": code},
-                {"name": "expires", "valueInstant": fhir_instant(expires)},
+                {"name": "expires", "valueInstant": exact_instant(expires)},
             ],
         }
         return Answer(200, dumps(answer))
@@ -111,7 +110,7 @@ class AcceptOperation:
     async def handle(self, call: OperationCall) -> Answer:
         request, service = call.request, call.service
         access = _persons_access(request)
-        code = _code(request)
+        code = _code(call)
         context = write_context(request, access)
         async with service.transaction() as connection:
             current, giver = await self._invitation(connection, code, context)
@@ -120,7 +119,7 @@ class AcceptOperation:
                 raise Forbidden(
                     "Ce code vient de vous : donnez-le à la personne que vous invitez.",
                     "This code comes from you: give it to the person whom you invite.",
-                    expression="Parameters.parameter.where(name='code')",
+                    expression=parameter_named("code"),
                     details_code="proxy-own-code",
                 )
             await self._take_up(connection, context, proxy, current, account)
@@ -211,15 +210,15 @@ def _account_of(request: FhirRequest) -> Account:
     return Account(request.principal.issuer, request.principal.subject)
 
 
-def _code(request: FhirRequest) -> str:
+def _code(call: OperationCall) -> str:
     """Returns the code from the body. One in the query does not count: addresses are logged."""
-    code = OperationInput.of(replace(request, query=[])).first("code")
+    code = OperationInput.in_body(call).first("code")
     if not isinstance(code, str) or not code:
         raise BadRequest(
             "Indiquez le code de l'invitation dans le corps de la requête.",
             "Give the code of the invitation in the body of the request.",
             code="required",
-            expression="Parameters.parameter.where(name='code')",
+            expression=parameter_named("code"),
         )
     return code
 
@@ -242,6 +241,6 @@ def _unusable() -> Unprocessable:
         "Ce code n'est pas utilisable : il est inconnu, déjà utilisé ou expiré. Demandez-en un autre.",
         "This code cannot be used: it is unknown, used already or expired. Ask for another one.",
         code="not-found",
-        expression="Parameters.parameter.where(name='code')",
+        expression=parameter_named("code"),
         details_code="proxy-code",
     )

@@ -8,7 +8,7 @@ from typing import Any
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import BadRequest, CreneauError, NotFound, Unprocessable
 from creneau_shared.fhir.rest.exchange import FhirRequest, json_object
-from creneau_shared.fhir.rest.parameters import OperationInput
+from creneau_shared.fhir.rest.parameters import OperationInput, parameter_named
 from creneau_shared.fhir.search.layout import table_name
 from creneau_shared.fhir.search.terms import bounded, identifier_key, token_term
 from creneau_shared.fhir.storage.store import Resource
@@ -97,7 +97,7 @@ async def _bearing(
 
 
 def _unclear(name: str, found: list[str] | None) -> CreneauError:
-    where = f"Parameters.parameter.where(name='{name}')"
+    where = parameter_named(name)
     if found is None:
         return BadRequest(
             f"« {name} » ne désigne rien : donnez une référence, ou un identifiant avec sa valeur.",

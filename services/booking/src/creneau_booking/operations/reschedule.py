@@ -12,15 +12,16 @@ from creneau_booking.domain.changes import is_there, require_movable
 from creneau_booking.handlers.manner import Manner
 from creneau_booking.handlers.series import Taken
 from creneau_booking.operations.booking import Desk, Session, answer_with, in_transaction
-from creneau_booking.operations.definitions import operation_definition, parameter, returned_visits
+from creneau_booking.operations.definitions import returned_visits
 from creneau_booking.operations.place import placed
 from creneau_booking.operations.series import answer_with_series, scope_in
 from creneau_booking.operations.subject import BARE, RESOURCE_NAMES, id_of_subject, with_contained_slots
 from creneau_booking.storage.series import Pattern, slots_named
 from creneau_shared.errors import BadRequest
+from creneau_shared.fhir.rest.definitions import operation_definition, parameter
 from creneau_shared.fhir.rest.exchange import Answer
 from creneau_shared.fhir.rest.operation import Operation, OperationCall
-from creneau_shared.fhir.rest.parameters import OperationInput
+from creneau_shared.fhir.rest.parameters import OperationInput, parameter_named
 from creneau_shared.fhir.storage.store import Resource
 
 DEFINITION = operation_definition(
@@ -40,6 +41,7 @@ DEFINITION = operation_definition(
         returned_visits(),
     ],
     affects_state=True,
+    resources=["Appointment"],
     instance=True,
 )
 
@@ -54,9 +56,7 @@ class RescheduleOperation:
         return Operation(DEFINITION, self.handle, keyed=True)
 
     async def handle(self, call: OperationCall) -> Answer:
-        given = OperationInput.of(
-            call.request, bare=BARE, read_as=with_contained_slots, definition=DEFINITION
-        )
+        given = OperationInput.of(call, bare=BARE, read_as=with_contained_slots)
         return await in_transaction(call, self._desk, "u", given, self._move)
 
     async def _move(self, session: Session, given: OperationInput) -> Answer:
@@ -70,7 +70,7 @@ class RescheduleOperation:
                 "Indiquez le nouveau créneau : slot, ou start (avec schedule dans un autre agenda).",
                 "Give the new slot: slot, or start (with schedule, in another agenda).",
                 code="required",
-                expression="Parameters.parameter.where(name='slot')",
+                expression=parameter_named("slot"),
             )
         scope = scope_in(given) or "this"
         if scope != "this":

@@ -7,6 +7,7 @@ appointment with R5's recurrenceTemplate, from which the others follow.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from datetime import datetime
 
 from creneau_booking.domain.series import Scope
 from creneau_booking.handlers.series import BY_TEMPLATE, Series, Taken, Wanted
@@ -25,9 +26,9 @@ from creneau_booking.storage.series_mapper import (
 )
 from creneau_shared.errors import BadRequest
 from creneau_shared.fhir.rest.exchange import Answer, http_date, json_object
-from creneau_shared.fhir.rest.parameters import OperationInput
+from creneau_shared.fhir.rest.parameters import OperationInput, parameter_named
 from creneau_shared.fhir.search.bundle import Entry, Link, write_bundle
-from creneau_shared.fhir.storage.store import Resource
+from creneau_shared.fhir.storage.store import Resource, Stored
 
 Prepare = Callable[[Subject], Awaitable[Resource]]
 """Turns a subject into the resource that its operation takes"""
@@ -56,7 +57,7 @@ def sent_series(given: OperationInput) -> list[tuple[Subject, str]] | None:
 def _sent(given: OperationInput) -> Iterator[tuple[Subject, str]]:
     for name in RESOURCE_NAMES:
         for index, value in enumerate(given.all(name)):
-            where = f"Parameters.parameter.where(name='{name}')[{index}].resource"
+            where = f"{parameter_named(name)}[{index}].resource"
             if _is_bundle(value):
                 for number, entry in enumerate(value.get("entry", ())):
                     resource = json_object(json_object(entry).get("resource"))
@@ -66,7 +67,7 @@ def _sent(given: OperationInput) -> Iterator[tuple[Subject, str]]:
     for name in REFERENCE_NAMES:
         proposals = [id_of(reference) for reference in given.references(name)]
         for index, id_ in enumerate(proposals):
-            yield Subject(id_, None, False), f"Parameters.parameter.where(name='{name}')[{index}]"
+            yield Subject(id_, None, False), f"{parameter_named(name)}[{index}]"
 
 
 def _is_bundle(value: object) -> bool:
@@ -117,12 +118,24 @@ async def take_series(
     return await answer_with_series(session, taken, created=True)
 
 
+def begun_series(
+    session: Session, asked: Stored, stored: Stored, until: datetime | None = None
+) -> Taken | None:
+    """Returns the series that the stored request `asked` has become, of which `stored` is the first; None if it has become
+    none. `until`: the end of its hold."""
+    facts = session.desk.repository.stored_facts
+    if facts(asked).occurrence is not None or facts(stored).occurrence is None:
+        return None
+    return Taken((stored, *session.context.besides), until)
+
+
 async def answer_with_series(session: Session, taken: Taken, *, created: bool) -> Answer:
-    """Returns a Bundle of the series in the order of time: 201 if `created`, else 200; 202 while the practice has still to
-    agree."""
+    """Returns a Bundle of the series in the order of time: 201 if it is `created` with its first, else 200 (of one that is
+    changed, or was asked for by a stored request); 202 while the practice has still to agree."""
     service = session.call.service
     for stored in taken.stored:
-        await service.audit(session.connection, session.call.request, "C" if created else "U", stored)
+        step = "C" if created and stored.version == 1 else "U"
+        await service.audit(session.connection, session.call.request, step, stored)
     entries = [
         Entry(f"{service.base_url}/Appointment/{seen.id}", seen.content or b"", {"mode": "match"})
         for seen in (service.as_shown(session.access, stored) for stored in taken.stored)
@@ -135,7 +148,8 @@ async def answer_with_series(session: Session, taken: Taken, *, created: bool) -
     if ends:
         headers["Expires"] = http_date(min(ends))
     content = write_bundle("searchset", entries, total=len(entries), links=links)
-    return Answer(202 if undecided else 201 if created else 200, content, headers)
+    is_new = created and taken.stored[0].version == 1
+    return Answer(202 if undecided else 201 if is_new else 200, content, headers)
 
 
 def scope_in(given: OperationInput) -> Scope | None:

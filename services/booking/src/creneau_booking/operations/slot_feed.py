@@ -20,7 +20,7 @@ from creneau_shared.errors import BadRequest, CreneauError, Issue, Unprocessable
 from creneau_shared.fhir.datatypes import PRIMITIVES
 from creneau_shared.fhir.json import dumps, loads_sent
 from creneau_shared.fhir.profiles import profile_issues
-from creneau_shared.fhir.rest.bounds import ResourceBounds
+from creneau_shared.fhir.rest.bounds import Bounds
 from creneau_shared.fhir.rest.exchange import FhirRequest, json_object
 from creneau_shared.fhir.rest.negotiation import is_ndjson
 from creneau_shared.fhir.rest.reading import ID
@@ -49,7 +49,7 @@ class SlotFeed:
 
 
 async def read_feed(
-    request: FhirRequest, schedule: str, base_url: str, bounds: ResourceBounds, most: int
+    request: FhirRequest, schedule: str, base_url: str, bounds: Bounds, most: int
 ) -> SlotFeed:
     """Returns the request's slots for the agenda (id), at most `most`. Raises BadRequest if one cannot be read and
     Unprocessable if it is not valid, each with the slot's number; TooManySlots, SlotOfAnotherAgenda or SlotOutsideWindow."""
@@ -147,7 +147,7 @@ def _one(
     number: int,
     schedule: str,
     base_url: str,
-    bounds: ResourceBounds,
+    bounds: Bounds,
     kinds: Kinds,
     forms: dict[bytes, SlotKind],
 ) -> SlotSent:

@@ -13,7 +13,6 @@ from typing import Any
 
 from creneau_booking.operations.agenda_remarks import remark, remarks_on
 from creneau_booking.operations.consumers import consumer_for, named_patients
-from creneau_booking.operations.definitions import operation_definition, parameter
 from creneau_booking.operations.find_query import PATIENTS
 from creneau_booking.operations.references import with_literal
 from creneau_booking.operations.soonest_query import (
@@ -37,6 +36,7 @@ from creneau_shared.fhir.audit import Event
 from creneau_shared.fhir.json import dumps
 from creneau_shared.fhir.outcome import operation_outcome
 from creneau_shared.fhir.rest import searching
+from creneau_shared.fhir.rest.definitions import operation_definition, parameter
 from creneau_shared.fhir.rest.exchange import Answer
 from creneau_shared.fhir.rest.operation import Operation, OperationCall
 from creneau_shared.fhir.rest.parameters import OperationInput
@@ -97,7 +97,7 @@ DEFINITION = operation_definition(
         parameter("return", "Bundle", use="out", minimum=1),
     ],
     affects_state=False,
-    resource="Slot",
+    resources=["Slot"],
 )
 
 INCLUDES = {
@@ -177,7 +177,7 @@ class SoonestOperation:
         """Searches the first slots, and answers a page of them."""
         request = call.request
         access = request.access("Slot", "s")
-        sent = OperationInput.of(request)
+        sent = OperationInput.of(call)
         refuse_if_strict(request, sent, KNOWN, "$soonest")
         async with call.service.connection() as connection:
             asked = _Asked.of(call, await with_literal(connection, request, sent, PATIENTS, strict=False))

@@ -26,7 +26,7 @@ from creneau_shared.errors import BadRequest, Conflict, NotFound, Unprocessable
 from creneau_shared.fhir.json import loads
 from creneau_shared.fhir.rest.exchange import Answer, FhirRequest, json_object
 from creneau_shared.fhir.rest.operation import OperationCall
-from creneau_shared.fhir.rest.parameters import OperationInput
+from creneau_shared.fhir.rest.parameters import OperationInput, parameter_named
 from creneau_shared.fhir.storage.store import Resource
 
 BARE = "appt-resource"
@@ -51,16 +51,7 @@ def subject_of(given: OperationInput, instance: str | None) -> Subject:
     """Returns the appointment that the call is about. Raises BadRequest if the call names none, or several of which one is
     stored: only the first would be taken."""
     wants_bundle = bool(given.names & BUNDLE_NAMES)
-    named = [instance] if instance else []
-    named += [id_of(reference) for reference in given.references(*REFERENCE_NAMES)]
-    if len(set(named)) > 1 or (named and len(given.all(*RESOURCE_NAMES)) > 1):
-        raise BadRequest(
-            "Un seul rendez-vous à la fois s'il est déjà enregistré ; plusieurs propositions ou ressources font une série.",
-            "One appointment at a time if it is stored; several proposals or resources make a series.",
-            code="not-supported",
-            expression="Parameters.parameter",
-        )
-    id_ = next(iter(named), None)
+    id_ = _only_id(given, instance, *REFERENCE_NAMES)
     resource = given.resource("Appointment", *RESOURCE_NAMES)
     if not id_ and resource is None:
         raise BadRequest(
@@ -70,6 +61,23 @@ def subject_of(given: OperationInput, instance: str | None) -> Subject:
             expression="Parameters.parameter",
         )
     return Subject(id_ or None, resource, wants_bundle)
+
+
+def _only_id(given: OperationInput, instance: str | None, *names: str) -> str | None:
+    """Returns the id that a call gives by instance or by a reference under these names; None if it gives none. Raises
+    BadRequest if it gives several, or other resources beside one: only the first would be heard."""
+    named = [instance] if instance else []
+    named += [id_of(reference) for reference in given.references(*names)]
+    sent = _sent(given)
+    others = {str(one["id"]) for one in sent if "id" in one} - set(named)
+    if len(set(named)) > 1 or (named and (len(sent) > 1 or others)):
+        raise BadRequest(
+            "Un seul rendez-vous à la fois s'il est déjà enregistré ; plusieurs propositions ou ressources font une série.",
+            "One appointment at a time if it is stored; several proposals or resources make a series.",
+            code="not-supported",
+            expression="Parameters.parameter",
+        )
+    return next(iter(named), None)
 
 
 async def take_in_transaction(call: OperationCall, desk: Desk, given: OperationInput, work: Work) -> Answer:
@@ -84,21 +92,23 @@ async def take_in_transaction(call: OperationCall, desk: Desk, given: OperationI
 
 def id_of_subject(session: Session, given: OperationInput) -> str:
     """Returns the id of the stored appointment that the call names: by instance, reference or resource. Raises BadRequest
-    if it names none."""
-    if session.call.id:
-        return session.call.id
-    named = next((id_of(r) for r in given.references("appointment", *REFERENCE_NAMES)), "")
-    if not named:
-        brought = given.resource("Appointment", *RESOURCE_NAMES)
-        named = str((brought or {}).get("id") or "")
+    if it names none, or several."""
+    brought = [str(one["id"]) for one in _sent(given) if one["resourceType"] == "Appointment" and "id" in one]
+    own = session.call.id or next(iter(brought), None)
+    named = _only_id(given, own, "appointment", *REFERENCE_NAMES)
     if not named:
         raise BadRequest(
             "Dites quel rendez-vous : Appointment/[id]/$…, ou le paramètre appointment.",
             "Say which appointment: Appointment/[id]/$…, or the parameter appointment.",
             code="required",
-            expression="Parameters.parameter.where(name='appointment')",
+            expression=parameter_named("appointment"),
         )
     return named
+
+
+def _sent(given: OperationInput) -> list[Resource]:
+    """Returns the resources that the call sends; under `appointment` it may give a Reference as well."""
+    return [one for one in given.all(*RESOURCE_NAMES) if json_object(one).get("resourceType")]
 
 
 def is_proposal(id_: str) -> bool:

@@ -6,7 +6,6 @@ from typing import Any
 
 from creneau_booking.api.schedules import ScheduleStore
 from creneau_booking.domain.synchronising import Contradiction, Difference, Reason
-from creneau_booking.operations.definitions import operation_definition, parameter
 from creneau_booking.operations.slot_feed import read_feed
 from creneau_booking.storage.slot_sync import lock_agenda, own_agenda, synchronise
 from creneau_shared.database.pool import Connection
@@ -14,6 +13,7 @@ from creneau_shared.errors import Issue
 from creneau_shared.fhir.datatypes import exact_instant
 from creneau_shared.fhir.json import dumps
 from creneau_shared.fhir.outcome import Language, operation_outcome
+from creneau_shared.fhir.rest.definitions import operation_definition, parameter
 from creneau_shared.fhir.rest.exchange import Answer
 from creneau_shared.fhir.rest.operation import Operation, OperationCall
 from creneau_shared.fhir.rest.reading import unknown_resource
@@ -77,7 +77,7 @@ DEFINITION = operation_definition(
     affects_state=True,
     type_level=False,
     instance=True,
-    resource=TYPE,
+    resources=[TYPE],
 )
 
 _REASONS: dict[Reason, tuple[str, str]] = {

@@ -14,7 +14,6 @@ from creneau_booking.domain.refusals.proxies import MayOnlyCancel
 from creneau_booking.domain.refusals.waiting import NothingEarlier, VisitNotBooked
 from creneau_booking.handlers.access import require_changeable
 from creneau_booking.operations.booking import Desk, Session, answer_with, checked, in_transaction
-from creneau_booking.operations.definitions import operation_definition, parameter
 from creneau_booking.operations.subject import id_of_subject
 from creneau_booking.storage.agendas.slots_of_agendas import schedules_of
 from creneau_booking.storage.appointment_mapper import REPLACES
@@ -24,9 +23,10 @@ from creneau_shared.clock import PARIS
 from creneau_shared.errors import BadRequest
 from creneau_shared.fhir.datatypes import exact_instant
 from creneau_shared.fhir.json import loads
+from creneau_shared.fhir.rest.definitions import operation_definition, parameter
 from creneau_shared.fhir.rest.exchange import Answer
 from creneau_shared.fhir.rest.operation import Operation, OperationCall
-from creneau_shared.fhir.rest.parameters import OperationInput
+from creneau_shared.fhir.rest.parameters import OperationInput, parameter_named
 from creneau_shared.fhir.rest.reading import read_current
 from creneau_shared.fhir.storage.store import Resource, Stored
 
@@ -41,6 +41,7 @@ DEFINITION = operation_definition(
         parameter("return", "Appointment", use="out", minimum=1),
     ],
     affects_state=True,
+    resources=["Appointment"],
     instance=True,
 )
 
@@ -55,7 +56,7 @@ class WaitOperation:
         return Operation(DEFINITION, self.handle, keyed=True, creates=True)
 
     async def handle(self, call: OperationCall) -> Answer:
-        given = OperationInput.of(call.request, bare="appointment", definition=DEFINITION)
+        given = OperationInput.of(call, bare="appointment")
         return await in_transaction(call, self._desk, "u", given, self._wait)
 
     async def _wait(self, session: Session, given: OperationInput) -> Answer:
@@ -67,7 +68,7 @@ class WaitOperation:
         end = min(last, visit.start or last) if last is not None else None
         for known in await waits_instead(session.connection, visit):
             # The practice of the visit does not learn where else the person waits.
-            if await session.visible(known):
+            if await session.seen(known) is not None:
                 stored = await self._desk.handlers.waiting.say_again(
                     session.connection, session.context, await session.locked(known), times, end
                 )
@@ -139,5 +140,5 @@ def _end_of(given: OperationInput) -> datetime | None:
             f"« until » n'est pas une date FHIR : {said}.",
             f"“until” is not a FHIR date: {said}.",
             code="value",
-            expression="Parameters.parameter.where(name='until')",
+            expression=parameter_named("until"),
         ) from error

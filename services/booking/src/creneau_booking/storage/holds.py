@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+
+from asyncpg import Record
 
 from creneau_booking.domain.appointment import Confirmation
 from creneau_booking.storage.slot_rows import slot_key
@@ -25,7 +26,8 @@ SELECT appointment.id, appointment.version, appointment.last_updated, appointmen
   hold.confirmation, {_SINCE}
 FROM appointment JOIN hold ON hold.appointment_id = appointment.id
 WHERE appointment.id = $1 AND appointment.terms @> ARRAY['status=pending']"""
-_AT_ONCE = "FOR UPDATE OF appointment SKIP LOCKED"
+_AT_ONCE = "FOR UPDATE OF appointment, hold SKIP LOCKED"
+"""The hold too: of rows that have changed since the statement began, PostgreSQL looks again only at those that it locks."""
 
 
 OFFER = ("urn:creneau:waiting-list", "offer")
@@ -144,7 +146,7 @@ async def lock_live_hold(
     return _held(row)
 
 
-def _held(row: Any) -> HeldAppointment | None:
+def _held(row: Record | None) -> HeldAppointment | None:
     return HeldAppointment(Stored("Appointment", *row[:4]), *row[4:]) if row is not None else None
 
 

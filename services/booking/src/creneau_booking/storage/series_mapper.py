@@ -71,12 +71,12 @@ def with_template(appointment: Resource, template: Resource) -> Resource:
     return {**appointment, "extension": [*appointment.get("extension", ()), template]}
 
 
-def scope_of(appointment: Resource) -> tuple[Scope, Resource]:
-    """Returns how much of its series a sent version is about, and what is left to be stored. Raises ScopeUnfit for an
-    unknown scope."""
+def scope_of(appointment: Resource) -> tuple[Scope | None, Resource]:
+    """Returns how much of its series a sent version says to be about, and what is left to be stored. Raises ScopeUnfit for
+    an unknown scope."""
     said = [e for e in _extensions(appointment) if e.get("url") == SERIES_SCOPE]
     if not said:
-        return "this", appointment
+        return None, appointment
     kept = [e for e in _extensions(appointment) if e.get("url") != SERIES_SCOPE]
     rest = {name: value for name, value in appointment.items() if name != "extension"}
     scope = read_scope(said[0].get("valueCode", said[0].get("valueString", "")))

@@ -138,8 +138,8 @@ async def own_agenda(connection: Connection, context: WriteContext, schedule: st
 
 async def lock_agenda(connection: Connection, context: WriteContext, agenda: int) -> None:
     """Keeps others from synchronising the agenda (key), and from taking or freeing its people, until the commit."""
-    is_back = await connection.fetchval(_SYNCHRONISED, agenda, context.now)
     await write_beside(connection, [agenda])
+    is_back = await connection.fetchval(_SYNCHRONISED, agenda, context.now)
     await note_agendas(connection, [agenda] if is_back else [], context.now)
 
 

@@ -7,7 +7,7 @@ a range of one agenda's slots, or of one status, by index.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from creneau_booking.domain.refusals.offering import BookableUnclear, SlotsNotSearchedBy
 from creneau_booking.storage import slot_visibility
@@ -371,6 +371,12 @@ class _KindTable(_KindJoined):
 
 _ENDS_BY = {"eq": "high", "le": "high", "lt": "low", "eb": "low"}
 """Prefix of `end` → the bound of its value after which no matching slot begins."""
+
+
+def to_come(now: datetime) -> Clause:
+    """Returns the condition that a slot has not begun at `now`."""
+    moment = DateValue("ge", now, now + timedelta(microseconds=1))
+    return Clause(parameters_of("Slot")["start"], None, ((moment,),))
 
 
 def _instants(clause: Clause, alias: str, arguments: Arguments) -> str:

@@ -60,21 +60,20 @@ FROM locked AS slot LEFT {_OF_KIND.format(row="slot")}
 """
 """`went`: during the wait the slot has moved to another agenda than that whose people were waited for"""
 _KEYS = f"""
-WITH longer AS (
-  UPDATE agenda SET slot_length_max = greatest(slot_length_max, $3),
-    synchronised_at = CASE WHEN {WORD_COUNTS.format(now="$5")} THEN $5 ELSE synchronised_at END FROM schedule
-  WHERE schedule.id = $1 AND agenda.schedule_key = schedule.key
-    AND (slot_length_max < $3 OR {WORD_COUNTS.format(now="$5")})
-  RETURNING agenda.schedule_key, {IS_BACK.format(now="$5")} AS is_back
-), turn AS MATERIALIZED (
+WITH turn AS MATERIALIZED (
   SELECT waited FROM {
-    TURN_BESIDE.format(
-        agendas="schedule_key = (SELECT key FROM schedule WHERE schedule.id = $1) AND (SELECT count(*) FROM longer) >= 0"
-    )
+    TURN_BESIDE.format(agendas="schedule_key = (SELECT key FROM schedule WHERE schedule.id = $1)")
 } AS beside
 ), claimed AS MATERIALIZED (
   SELECT count(pg_advisory_xact_lock(hashtextextended($4::uuid::text, 0))) AS waited FROM turn
   WHERE turn.waited >= 0 AND $4::uuid IS NOT NULL
+), longer AS (
+  UPDATE agenda SET slot_length_max = greatest(slot_length_max, $3),
+    synchronised_at = CASE WHEN {WORD_COUNTS.format(now="$5")} THEN $5 ELSE synchronised_at END
+  FROM schedule CROSS JOIN claimed
+  WHERE claimed.waited >= 0 AND schedule.id = $1 AND agenda.schedule_key = schedule.key
+    AND (slot_length_max < $3 OR {WORD_COUNTS.format(now="$5")})
+  RETURNING agenda.schedule_key, {IS_BACK.format(now="$5")} AS is_back
 )
 SELECT schedule.key AS schedule, schedule.terms, kind.key AS kind, EXISTS (SELECT FROM longer WHERE is_back) AS is_back
 FROM claimed CROSS JOIN schedule
@@ -414,5 +413,5 @@ class SlotStore:
         return row["schedule"], kind_key
 
 
-def _stored(row: Any) -> Stored | None:
+def _stored(row: Sequence[Any] | Record | None) -> Stored | None:
     return Stored("Slot", *row) if row is not None else None

@@ -458,7 +458,8 @@ waiting_offer = Table(
     ),
     Column("slot", Uuid, primary_key=True),
     Column("offered_at", DateTime(timezone=True), nullable=False),
-    # As in `waiting`. Absent: offered before it was kept.
+    # As in `waiting`, so that somebody who is asked for a hidden request is asked for one that is seen as well: nobody who
+    # represents them learns of the hidden one by what is not offered. Absent: a process of the version before offered it.
     Column("patient", Text(collation="C"), nullable=True),
     Index("ix_waiting_offer_patient_slot", "patient", "slot"),
 )

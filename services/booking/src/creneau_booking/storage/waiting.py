@@ -63,6 +63,9 @@ _SUITS = f"""
   AND NOT EXISTS (
     SELECT FROM waiting_offer WHERE waiting_offer.patient = waiting.patient AND waiting_offer.slot = fact.id)
   AND NOT EXISTS (
+    SELECT FROM waiting_offer
+    WHERE waiting_offer.appointment_id = waiting.appointment_id AND waiting_offer.slot = fact.id)
+  AND NOT EXISTS (
     SELECT FROM occupancy WHERE occupancy.actor = waiting.patient
       AND occupancy.period && tstzrange(fact.start, fact."end"))
   AND waiting.appointment_id <> ALL($4::text[])"""

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import orjson
 
+from creneau_booking.storage.slot_table import to_come
 from creneau_booking.views import sas_codes as codes
 from creneau_booking.views import sas_query
 from creneau_booking.views.sas_facts import Facts
@@ -25,9 +26,7 @@ from creneau_shared.fhir.search.registry import parameters_of
 from creneau_shared.fhir.search.request import (
     Branch,
     Chain,
-    Clause,
     Condition,
-    DateValue,
     Include,
     SearchRequest,
 )
@@ -62,7 +61,9 @@ class SasView:
             including("PractitionerRole", "practitioner"),
             replace(including("PractitionerRole", "practitioner"), reverse=True),
             including("PractitionerRole", "location"),
+            including("Location", "partof"),
             including("PractitionerRole", "organization"),
+            including("PractitionerRole", "service"),
         ]
         if asks_for(asked, *CPTS):
             needed += [including(*CPTS), including("HealthcareService", "organization")]
@@ -166,9 +167,3 @@ def with_their_roles(condition: Condition) -> Condition:
 def including(source: str, parameter: str) -> Include:
     """Returns the iterating include of what `source` refers to by `parameter`."""
     return Include(source, (parameters_of(source)[parameter],), iterate=True)
-
-
-def to_come(now: datetime) -> Clause:
-    """Returns the condition that a slot has not begun at `now`."""
-    moment = DateValue("ge", now, now + timedelta(microseconds=1))
-    return Clause(parameters_of("Slot")["start"], None, ((moment,),))

@@ -24,7 +24,7 @@ def role_alone(facts: Facts, person: str, agenda: Resource) -> Resource | None:
 
 
 def _roles_of(facts: Facts, person: str) -> Iterator[Resource]:
-    """Yields the roles of a person that they have now, in a structure and a place that are in use."""
+    """Yields the roles of a person that they have now, in a structure, a place and an offer that are in use."""
     for role in facts.all("PractitionerRole"):
         structure = facts.find(role.get("organization", {}).get("reference", "")) or {}
         is_somewhere = not role.get("location") or bool(_places(facts, role))
@@ -33,6 +33,7 @@ def _roles_of(facts: Facts, person: str) -> Iterator[Resource]:
             and is_there(role, facts.now)
             and is_active(structure)
             and is_somewhere
+            and _offers_something(facts, role)
         ):
             yield role
 
@@ -43,5 +44,20 @@ def _places(facts: Facts, role: Resource) -> frozenset[str]:
     return frozenset(
         f"{role['id']}{one}" if one.startswith("#") else one
         for one in references
-        if is_active(facts.find(one) or {})
+        if all(is_active(whole) for whole in _wholes(facts, one))
     )
+
+
+def _wholes(facts: Facts, place: str) -> Iterator[Resource]:
+    """Yields a place (reference), then what it is part of, as far as it is known."""
+    met: set[str] = set()
+    while place not in met and (found := facts.find(place)) is not None:
+        met.add(place)
+        yield found
+        place = facts.relative(found.get("partOf", {}).get("reference", ""))
+
+
+def _offers_something(facts: Facts, role: Resource) -> bool:
+    """Whether one of the offers that a role names is in use, as far as they are known, or it names none."""
+    offers = [facts.find(one.get("reference", "")) or {} for one in role.get("healthcareService", [])]
+    return not offers or any(map(is_active, offers))

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
+from creneau_booking.domain.appointment import OF_PRACTICES
+from creneau_booking.storage.appointment_mapper import HELD_UNTIL
 from creneau_booking.views.identifiers import NATIONAL_PERSON, person_tokens
 from creneau_shared.fhir.current import current
 
@@ -45,28 +47,35 @@ def is_sos(actors: Iterable[str]) -> bool:
     return "Location" in kinds and kinds.isdisjoint(_PEOPLE)
 
 
-def told_status(appointment: Mapping[str, Any], *, known: bool = False) -> str | None:
-    """Returns the status that the platform is told; None if it is not told of an appointment in this state. `known`: the
-    platform may know of the appointment."""
+def told_status(
+    appointment: Mapping[str, Any], *, of_centre: bool = False, known: bool = False
+) -> str | None:
+    """Returns the status that the platform is told; None if it is not told of an appointment in this state. `of_centre`: it
+    is an SOS Médecins centre's (`is_sos`); `known`: the platform may know of the appointment."""
     status = appointment.get("status", "")
     if status == "pending" and not _awaits_centre(appointment):
         return None  # a hold: nothing has been asked of anybody yet
     if known and status in GIVEN_BACK:
         return "cancelled"
-    named = (str(p.get("actor", {}).get("reference", "")) for p in appointment.get("participant", ()))
-    return (SOS_STATUSES if is_sos(named) else STATUSES).get(status)
+    return (SOS_STATUSES if of_centre else STATUSES).get(status)
 
 
 def _awaits_centre(appointment: Mapping[str, Any]) -> bool:
-    return any(
-        p.get("status") == "needs-action" and "Location/" in str(p.get("actor", {}).get("reference", ""))
+    """Whether a pending appointment asks its place, or is no hold and names nobody who could be asked: its agenda's place is."""
+    people = [
+        (str(p.get("actor", {}).get("reference", "")), p.get("status"))
         for p in appointment.get("participant", ())
-    )
+    ]
+    if any("Location/" in reference and status == "needs-action" for reference, status in people):
+        return True
+    names_practice = any(f"{kind}/" in reference for reference, _ in people for kind in OF_PRACTICES)
+    is_hold = any(extension.get("url") == HELD_UNTIL for extension in appointment.get("extension", ()))
+    return not names_practice and not is_hold
 
 
-def is_begun(appointment: Mapping[str, Any]) -> bool:
-    """Whether the platform is first told of an appointment in this state."""
-    return told_status(appointment) not in (None, "cancelled")
+def may_begin(appointment: Mapping[str, Any]) -> bool:
+    """Whether the platform is first told of an appointment in this state, if its agenda is such that it is told."""
+    return told_status(appointment, of_centre=True) not in (None, "cancelled")
 
 
 def operators_of(appointment: Mapping[str, Any]) -> list[Resource]:
@@ -104,7 +113,7 @@ def sas_appointment(
 ) -> Resource:
     """Returns the appointment, which must have a start and an end, as the platform takes it. `professional`: a national
     number, prefixed; None for a SOS Médecins centre, which names nobody. `system`: that of our own technical ids."""
-    status = told_status(appointment, known=True)
+    status = told_status(appointment, of_centre=professional is None, known=True)
     created = {"created": appointment["created"]} if "created" in appointment else {}
     return {
         "resourceType": "Appointment",

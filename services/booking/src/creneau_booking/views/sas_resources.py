@@ -45,8 +45,8 @@ def slot(stored: Resource, visibilities: frozenset[str] = codes.VISIBILITIES) ->
         appointmentType=_appointment_type(stored.get("appointmentType", {})),
         schedule=stored["schedule"],
         status="free",
-        start=instant(stored["start"]),
-        end=instant(stored["end"]),
+        start=sas_instant(stored["start"]),
+        end=sas_instant(stored["end"]),
         comment=_agenda_address(stored.get("comment", "")),
     )
 
@@ -161,7 +161,7 @@ def phones(stored: Resource) -> list[Resource]:
     ]
 
 
-def instant(text: str) -> str:
+def sas_instant(text: str) -> str:
     """Returns an instant as `2021-11-05T09:00:00.000+00:00`: milliseconds always, the offset of UTC in digits."""
     return instant_of(text).astimezone(UTC).isoformat(timespec="milliseconds")
 
@@ -174,6 +174,8 @@ def compact(**members: Any) -> Resource:
 def resource(
     stored: Resource, profile: str, *, security: Sequence[Resource] = (), **members: Any
 ) -> Resource:
+    """Returns a resource of the profile with the type and id of `stored`, these labels (meta.security), and the members that
+    are not empty."""
     meta = compact(profile=[profile], security=list(security))
     head = {"resourceType": stored["resourceType"], "id": stored["id"], "meta": meta}
     return head | compact(**members)
@@ -242,5 +244,6 @@ def place_identifier(given: Resource) -> Resource | None:
 
 
 def place_number(code: str, system: str, value: str) -> Resource:
+    """Returns an Identifier of a place, whose `code` (of LOCATION_IDENTIFIER_TYPE) says of which kind it is."""
     kind = {"coding": [{"system": codes.LOCATION_IDENTIFIER_TYPE, "code": code}]}
     return {"type": kind, "system": system, "value": value}

@@ -13,9 +13,10 @@ from datetime import datetime
 
 import orjson
 
+from creneau_booking.storage.slot_table import to_come
 from creneau_booking.views import sas_codes as codes
 from creneau_booking.views.identifiers import NATIONAL_STRUCTURE, siret_number, siret_tokens
-from creneau_booking.views.sas import including, links, to_come, whole_up_to
+from creneau_booking.views.sas import including, links, whole_up_to
 from creneau_booking.views.sas_facts import Facts
 from creneau_booking.views.sas_query import (
     SLOTS_ON_A_PAGE,

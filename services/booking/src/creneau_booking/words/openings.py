@@ -11,6 +11,7 @@ from creneau_booking.domain.openings.refusals import (
     UnreadOpening,
 )
 from creneau_shared.errors import CreneauError, Issue, Unprocessable
+from creneau_shared.fhir.rest.parameters import parameter_named
 from creneau_shared.words import Theme
 
 WORDS = Theme()
@@ -37,6 +38,12 @@ _FAULTS: dict[OpeningFault, tuple[str, str]] = {
         "Un agenda énonce au plus {} ouvertures et absences.",
         "An agenda states at most {} openings and absences.",
     ),
+    "too-costly": (
+        "Ces règles demandent trop de calcul : énoncez moins de périodes, qui se répètent moins souvent, ou raccourcissez"
+        " l'horizon (planningHorizon).",
+        "These rules take too much to work out: state fewer periods, that come again less often, or shorten the horizon"
+        " (planningHorizon).",
+    ),
     "frequency": ("La fréquence est l'une de : {}.", "The frequency is one of: {}."),
     "number": ("Nombre attendu : {}.", "Number expected: {}."),
     "day": ("« {} » n'est pas un jour (MO, 1MO, -1FR).", "“{}” is no day (MO, 1MO, -1FR)."),
@@ -57,7 +64,9 @@ def _unread(opening: UnreadOpening) -> Issue:
     fr, en = (said.format(opening.detail) for said in _FAULTS[opening.fault])
     where = "Schedule.extension" + (f"[{opening.index}]" if opening.index is not None else "")
     where += f".{opening.element}" if opening.element else ""
-    code = "too-costly" if opening.fault in ("too-many", "too-often", "frequency") else "invalid"
+    code = (
+        "too-costly" if opening.fault in ("too-many", "too-often", "too-costly", "frequency") else "invalid"
+    )
     return Issue(code, fr, en, (where,), details_code="opening-rule")
 
 
@@ -80,7 +89,7 @@ def _(_: ClosureUnclear) -> CreneauError:
         "Donnez la période à fermer (period, ou start et end) : elle finit après son début, et dans l'avenir.",
         "Give the period to be closed (period, or start and end): it ends after it starts, and is to come.",
         code="required",
-        expression="Parameters.parameter.where(name='period')",
+        expression=parameter_named("period"),
         details_code="closure-period",
     )
 
@@ -91,6 +100,6 @@ def _(r: ClosureTooLong) -> CreneauError:
         f"Une fermeture couvre au plus {r.days} jours : fermez en plusieurs fois.",
         f"A closure covers {r.days} days at most: close in several steps.",
         code="too-costly",
-        expression="Parameters.parameter.where(name='period')",
+        expression=parameter_named("period"),
         details_code="closure-period",
     )

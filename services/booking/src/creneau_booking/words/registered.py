@@ -11,6 +11,7 @@ from creneau_booking.domain.refusals.registered import (
     PatientsNamedIn,
     PatientsUnavailable,
     PatientsUnclear,
+    SuccessorUnclear,
     UnknownPatients,
     UnknownTarget,
 )
@@ -53,6 +54,19 @@ def _unclear(index: int, said: str) -> Issue:
         f"Ce patient n'est pas connu ici : « {said} ». Inscrivez-le (POST Patient), puis nommez-le Patient/[id].",
         f"This patient is not known here: “{said}”. Register them (POST Patient), then name them Patient/[id].",
         (f"Appointment.participant[{index}].actor",),
+        details_code="unknown-patient",
+    )
+
+
+@WORDS.says(SuccessorUnclear)
+def _(_: SuccessorUnclear) -> CreneauError:
+    return Unprocessable(
+        "Ce dossier a des rendez-vous à venir, et le dossier qui le remplace n'est pas connu ici : nommez-le Patient/[id],"
+        " ou par un identifiant qu'il est seul à porter.",
+        "This record has visits to come, and the one that replaces it is not known here: name it Patient/[id], or by an"
+        " identifier that it alone bears.",
+        code="not-found",
+        expression="Patient.link",
         details_code="unknown-patient",
     )
 

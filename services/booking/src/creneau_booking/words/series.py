@@ -16,6 +16,7 @@ from creneau_booking.domain.refusals.series import (
 )
 from creneau_shared.clock import shown
 from creneau_shared.errors import BadRequest, Conflict, CreneauError, Issue, Unprocessable
+from creneau_shared.fhir.rest.parameters import parameter_named
 from creneau_shared.words import Theme
 
 WORDS = Theme()
@@ -131,7 +132,7 @@ def _(r: ScopeUnfit) -> CreneauError:
             f"« {r.scope} » n'est pas une portée : this, this-and-following ou all.",
             f"“{r.scope}” is no scope: this, this-and-following or all.",
             code="value",
-            expression="Parameters.parameter.where(name='scope')",
+            expression=parameter_named("scope"),
             details_code="series-scope",
         )
     fr, en = (

@@ -7,6 +7,7 @@ from creneau_booking.domain.refusals.waiting import (
     NothingEarlier,
     OfferNotMovable,
     ReplacedNotTheirs,
+    SeriesNotAwaited,
     UnreadableWish,
     VisitNotBooked,
     WishOver,
@@ -56,6 +57,16 @@ def _(_: WishOver) -> CreneauError:
         "The period that would do is over: nothing could be offered. Give a date to come.",
         expression="Appointment.requestedPeriod",
         details_code="wish-over",
+    )
+
+
+@WORDS.says(SeriesNotAwaited)
+def _(r: SeriesNotAwaited) -> CreneauError:
+    return Unprocessable(
+        "Une série ne s'attend pas en liste d'attente : les places se libèrent une à une. Demandez un seul rendez-vous.",
+        "A series cannot wait on the waiting list: places are freed one by one. Ask for one appointment.",
+        expression=f"Appointment.extension.where(url='{r.url}')",
+        details_code="series-not-awaited",
     )
 
 

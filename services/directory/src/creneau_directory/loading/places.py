@@ -55,14 +55,10 @@ def a_place(
     found = position or (known.position if known else None)
     if found is not None:
         latitude, longitude = found
-        place["position"] = {
-            **(
-                {}
-                if position
-                else {"extension": [{"url": f"{EXTENSION}ror-coordinate-reliability", "valueBoolean": False}]}
-            ),
-            "longitude": round(longitude, 6),
-            "latitude": round(latitude, 6),
-        }
+        where: dict[str, Any] = {"longitude": round(longitude, 6), "latitude": round(latitude, 6)}
+        if not position:  # the middle of the commune
+            unsure = {"url": f"{EXTENSION}ror-coordinate-reliability", "valueBoolean": False}
+            where = {"extension": [unsure], **where}
+        place["position"] = where
     place["managingOrganization"] = {"reference": f"Organization/{organization}"}
     return place

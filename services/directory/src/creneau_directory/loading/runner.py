@@ -302,7 +302,7 @@ class Loading:
         for one in said:
             resource = await self._resource(connection, one)
             digest = hashlib.sha256(dumps(resource) if resource is not None else b"gone").digest()
-            digests[one.id] = digest
+            digests[one.id] = kept.LEFT if one.id in not_ours else digest
             if one.id in not_ours:
                 load.count("left to others")
             elif before.get(one.id) == digest:
@@ -386,7 +386,7 @@ class Loading:
         await self._store(connection, load, resource_type, changed)
         load.counts["updated"] = updated
         load.count("ended", len(changed))
-        await kept.remember(connection, load, resource_type, dict.fromkeys(ids, b""), frozenset(ids))
+        await kept.remember(connection, load, resource_type, dict.fromkeys(ids, kept.STOPPED), frozenset(ids))
 
     async def _give_up(self, load: Load, why: str) -> None:
         async with self.database.transaction() as connection:

@@ -111,7 +111,7 @@ class _Asked:
     @staticmethod
     def of(call: OperationCall) -> _Asked:
         """Reads the input of a call; BadRequest if it is not understood."""
-        request, said = call.request, OperationInput.of(call.request)
+        request, said = call.request, OperationInput.of(call)
         if request.prefer.strict:
             said.refuse_unknown(_KNOWN, "$export")
         form, since = _format(said), _instant(said, "_since")
@@ -181,7 +181,7 @@ class Exports:
 
     async def file(self, call: OperationCall) -> Answer:
         """Answers with one file: NDJSON, or a Bundle."""
-        request, said = call.request, OperationInput.of(call.request)
+        request, said = call.request, OperationInput.of(call)
         self._require_known(request)
         form, since, at = _format(said), _instant(said, "_since"), _instant(said, "_at")
         [name, *others] = _types(call, said)

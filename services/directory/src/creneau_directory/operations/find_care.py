@@ -14,7 +14,6 @@ from creneau_directory.domain.care.reading.reader import reader
 from creneau_directory.domain.care.situation import term_of
 from creneau_directory.domain.care.vocabulary import FILTERS, vocabulary
 from creneau_directory.operations.care_answer import outcomes, understood
-from creneau_directory.operations.definitions import parameter, read_operation
 from creneau_directory.storage import care
 from creneau_directory.storage.care_search import Found, find
 from creneau_directory.views import require_ror_headers
@@ -22,9 +21,10 @@ from creneau_shared.database.pool import Connection
 from creneau_shared.errors import BadRequest
 from creneau_shared.fhir.datatypes import whole_number
 from creneau_shared.fhir.json import dumps, loads
+from creneau_shared.fhir.rest.definitions import operation_definition, parameter
 from creneau_shared.fhir.rest.exchange import Answer
 from creneau_shared.fhir.rest.operation import Operation, OperationCall
-from creneau_shared.fhir.rest.parameters import OperationInput
+from creneau_shared.fhir.rest.parameters import OperationInput, parameter_named
 from creneau_shared.fhir.rest.service import FhirService
 from creneau_shared.fhir.search.bundle import Entry, Link, outcome_entry, query_url, write_bundle
 from creneau_shared.fhir.search.cursor import Cursor, query_digest
@@ -57,7 +57,7 @@ _MODES = {
     "hh": "HH", "home": "HH", "domicile": "HH", "a domicile": "HH",
 }  # fmt: skip
 
-DEFINITION = read_operation(
+DEFINITION = operation_definition(
     "find-care",
     "People's search",
     "Professionals in their places, found in everyday French and basic English: professions, specialities, complaints,"
@@ -88,7 +88,8 @@ DEFINITION = read_operation(
         parameter("explain", "boolean", "Tell of each match how its score came about."),
         parameter("return", "Bundle", "A searchset.", use="out", minimum=1),
     ],
-    ["PractitionerRole"],
+    affects_state=False,
+    resources=["PractitionerRole"],
 )
 
 
@@ -128,12 +129,12 @@ class FindCareOperation:
         access = request.access("PractitionerRole", "s")
         if self._headers_required:
             require_ror_headers(request)
-        asked = self._asked(OperationInput.of(request))
+        asked = self._asked(OperationInput.of(call))
         url = f"{service.base_url}/PractitionerRole/$find-care"
         digest = query_digest("PractitionerRole/$find-care of a day", asked.pairs)
         day = day_of(service.clock.now())
         begin: tuple[int, int] | None = None
-        cursor = OperationInput.of(request).first(CURSOR_PARAMETER)
+        cursor = OperationInput.of(call).first(CURSOR_PARAMETER)
         if cursor:
             day, at, offset = map(int, service.cursors.decode(str(cursor), digest).place.values)
             begin = at, offset
@@ -251,7 +252,7 @@ class FindCareOperation:
                 f"Le texte cherché dépasse {self._text_characters_max} caractères.",
                 f"The searched text is longer than {self._text_characters_max} characters.",
                 code="too-long",
-                expression=_where("text"),
+                expression=parameter_named("text"),
             )
         sort = str(given.first("sort", "_sort") or "relevance")
         if sort not in ("relevance", "distance"):
@@ -300,16 +301,12 @@ def _ids(resource: Resource, element: str, kind: str) -> Iterator[str]:
             yield id_
 
 
-def _where(name: str) -> str:
-    return f"Parameters.parameter.where(name='{name}')"
-
-
 def _wrong(name: str, value: object, expected: str) -> BadRequest:
     return BadRequest(
         f"{name} : « {value} » n'est pas compris ; attendu : {expected}.",
         f"{name}: “{value}” is not understood; expected: {expected}.",
         code="value",
-        expression=_where(name),
+        expression=parameter_named(name),
     )
 
 
@@ -374,6 +371,6 @@ def _count(given: OperationInput) -> int:
             f"_count attend un nombre entier positif ; reçu « {value} ».",
             f"_count takes a positive whole number; got “{value}”.",
             code="value",
-            expression=_where("_count"),
+            expression=parameter_named("_count"),
         )
     return max(1, min(count, COUNT_MAX))

@@ -5,22 +5,22 @@ from __future__ import annotations
 from creneau_directory.domain.care.criteria import day_of
 from creneau_directory.domain.care.suggestions import GROUPS, Suggestion, endings, suggestions
 from creneau_directory.operations.care_answer import coding_of
-from creneau_directory.operations.definitions import parameter, read_operation
 from creneau_directory.storage.care import professionals_starting
 from creneau_directory.views import require_ror_headers
 from creneau_shared.errors import BadRequest
 from creneau_shared.fhir.datatypes import whole_number
 from creneau_shared.fhir.json import dumps
+from creneau_shared.fhir.rest.definitions import operation_definition, parameter
 from creneau_shared.fhir.rest.exchange import Answer
 from creneau_shared.fhir.rest.operation import Operation, OperationCall
-from creneau_shared.fhir.rest.parameters import OperationInput
+from creneau_shared.fhir.rest.parameters import OperationInput, parameter_named
 from creneau_shared.fhir.storage.store import Resource
 
 COUNT_DEFAULT = 5
 COUNT_MAX = 20
 LETTERS_MIN = 2
 
-DEFINITION = read_operation(
+DEFINITION = operation_definition(
     "suggest",
     "Suggestions while typing",
     "Specialities, motives, professionals and places that go on as the text ends. Each is a parameter “suggestion” with"
@@ -30,7 +30,8 @@ DEFINITION = read_operation(
         parameter("_count", "integer", f"Of each group; {COUNT_DEFAULT} unless said, {COUNT_MAX} at most."),
         parameter("return", "Parameters", "The suggestions.", use="out", minimum=1),
     ],
-    ["PractitionerRole", "HealthcareService"],
+    affects_state=False,
+    resources=["PractitionerRole", "HealthcareService"],
 )
 
 
@@ -49,7 +50,7 @@ class SuggestOperation:
         call.request.access("PractitionerRole", "s")
         if self._headers_required:
             require_ror_headers(call.request)
-        given = OperationInput.of(call.request)
+        given = OperationInput.of(call)
         text = str(given.first("text", "q") or "")[: self._text_characters_max].strip()
         most = _count(given)
         found = suggestions(text, most) if len(text) >= LETTERS_MIN else []
@@ -98,6 +99,6 @@ def _count(given: OperationInput) -> int:
             f"_count attend un nombre entier positif ; reçu « {value} ».",
             f"_count takes a positive whole number; got “{value}”.",
             code="value",
-            expression="Parameters.parameter.where(name='_count')",
+            expression=parameter_named("_count"),
         )
     return max(1, min(count, COUNT_MAX))

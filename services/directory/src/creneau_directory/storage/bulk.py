@@ -5,7 +5,7 @@ The bytes, terms and words are the same as in a single write; only the way into 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from datetime import datetime
 from operator import itemgetter
 
@@ -128,7 +128,7 @@ def _line(stored: Stored, key: int, entries: IndexEntries, *, occurrences: bool,
     return line
 
 
-async def _chunks(lines: Iterator[str]):  # type: ignore[no-untyped-def]
+async def _chunks(lines: Iterator[str]) -> AsyncIterator[bytes]:
     """Yields the lines as bytes, up to 200 at a time."""
     part: list[str] = []
     for line in lines:

@@ -223,14 +223,14 @@ def _around(
     since, until = _days(role.get("period"))
     return Around(
         role,
-        person,
-        there("Location"),
-        there("HealthcareService"),
-        next(iter(there("Organization")), None),
-        others,
-        called(person, now),
-        since,
-        until,
+        practitioner=person,
+        locations=there("Location"),
+        services=there("HealthcareService"),
+        organization=next(iter(there("Organization")), None),
+        others=others,
+        called=called(person, now),
+        since=since,
+        until=until,
     )
 
 

@@ -11,6 +11,8 @@ import orjson
 from creneau_shared.database.pool import Connection
 
 PRECEDENCE = ("ror", "finess", "annuaire")
+STOPPED, LEFT = b"", b"left to others"
+"""In the place of a digest: the source has stopped giving the resource; it gives it, and what a higher source says holds."""
 """sources in order of precedence: the first one that gives an entry decides on it"""
 
 
@@ -171,15 +173,18 @@ async def known_digests(
 async def given_by_others(
     connection: Connection, source: str, resource_type: str, ids: Sequence[str]
 ) -> frozenset[str]:
-    """The ids that a source of higher precedence has given."""
+    """The ids that a source of higher precedence gives: as there, or as closed. What its whole file no longer has is not
+    given by it any more."""
     before = PRECEDENCE[: PRECEDENCE.index(source)] if source in PRECEDENCE else ()
     if not before:
         return frozenset()
     rows = await connection.fetch(
-        "SELECT id FROM load_known WHERE source = ANY($1::text[]) AND resource_type = $2 AND id = ANY($3::text[])",
+        "SELECT id FROM load_known WHERE source = ANY($1::text[]) AND resource_type = $2 AND id = ANY($3::text[])"
+        " AND NOT (gone AND digest = $4)",
         list(before),
         resource_type,
         list(ids),
+        STOPPED,
     )
     return frozenset(row["id"] for row in rows)
 
@@ -187,7 +192,7 @@ async def given_by_others(
 async def remember(
     connection: Connection, load: Load, resource_type: str, digests: Mapping[str, bytes], gone: frozenset[str]
 ) -> None:
-    """Stores the digests of what the source gives now for these resources."""
+    """Stores the digests of what the source gives now for these resources, or STOPPED, or LEFT."""
     await connection.execute(
         "INSERT INTO load_known (source, resource_type, id, digest, load, gone)"
         " SELECT $1, $2, given.id, given.digest, $3, given.gone"

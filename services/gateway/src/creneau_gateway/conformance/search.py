@@ -225,7 +225,8 @@ def values_at(value: Any, path: str) -> Iterator[Any]:
 
 
 def _token(alternatives: Sequence[str], modifier: str = "") -> Fits:
-    """`code`, `system|code`, `system|` or `|code`; a code of an element without a system answers to any but none."""
+    """`code`, `system|code`, `system|` or `|code`; a code of an element without a system answers to any
+    system and to none."""
     wanted: dict[str, set[str | None]] = {}
     for alternative in alternatives:
         system, bar, code = alternative.rpartition("|")
@@ -237,7 +238,7 @@ def _token(alternatives: Sequence[str], modifier: str = "") -> Fits:
         else:
             system, code = "", str(item).lower() if isinstance(item, bool) else str(item)
         return any(
-            None in systems or system in systems or (not isinstance(item, dict) and systems != {""})
+            not isinstance(item, dict) or None in systems or system in systems
             for systems in (wanted.get(code), wanted.get(""))
             if systems
         )

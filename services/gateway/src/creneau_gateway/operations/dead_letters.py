@@ -11,6 +11,7 @@ from creneau_gateway.upstreams.routing import Service
 from creneau_shared.errors import MethodNotAllowed, NotFound, Unavailable
 from creneau_shared.fhir.json import dumps, loads
 from creneau_shared.fhir.rest.exchange import Answer
+from creneau_shared.fhir.rest.parameters import parameter_named
 from creneau_shared.fhir.storage.store import Resource
 
 LISTED = "$dead-letters"
@@ -68,7 +69,7 @@ class AllDeadLetters:
             raise NotFound(
                 "Ce message mort n'existe pas, ou plus.",
                 "This dead letter does not exist, or no more.",
-                expression="Parameters.parameter.where(name='id')",
+                expression=parameter_named("id"),
             )
         sent = {**_forwarded(headers), "content-type": "application/fhir+json"}
         answer = await self._upstreams.call(

@@ -166,8 +166,10 @@ class AuditTrail:
     async def _trails(
         self, pairs: Query, headers: Mapping[str, str], wanted: Mapping[Service, tuple[str, int]]
     ) -> dict[Service, Trail]:
-        """Reads from each service so many events from a cursor on. A service gives nothing if it lacks a type in a chained
-        search, or does not know for whom the caller acts. RefusedError when that is so of all."""
+        """Asks every service of `wanted` for its next events: how many, and from which cursor on (empty: from the first).
+
+        Returns what each gives; NOTHING from a service that lacks a type in a chained search, or to which the caller has no
+        access. Raises RefusedError if all services refuse so, or one for another reason."""
         asked = [
             self._trail(
                 service, [*pairs, ("_count", str(count)), *([(CURSOR_PARAMETER, c)] if c else [])], headers

@@ -12,7 +12,7 @@ import re
 from base64 import b64encode
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Literal
+from typing import Literal, get_args
 from urllib.parse import parse_qs
 
 import structlog
@@ -22,6 +22,7 @@ from starlette.responses import HTMLResponse, Response
 from creneau_notifications.rendering.page import PAGE_STYLE, Situation, Version, page, tag
 from creneau_notifications.storage import addresses
 from creneau_notifications.storage.addresses import Link
+from creneau_shared.choices import one_of
 from creneau_shared.clock import Clock
 from creneau_shared.database.failures import NO_CONNECTION
 from creneau_shared.database.pool import RETRY_AFTER_S, Database
@@ -31,8 +32,8 @@ from creneau_shared.logging import describe
 PATH = "/confirmer/{token}"
 FORM_BYTES_MAX = 256
 Answer = Literal["confirm", "refuse"]
-ANSWERS = ("confirm", "refuse")
-VERSIONS = ("fr", "en", "simple")
+ANSWERS: tuple[Answer, ...] = get_args(Answer)
+VERSIONS: tuple[Version, ...] = get_args(Version)
 
 log = structlog.get_logger(__name__)
 
@@ -115,11 +116,7 @@ class ConfirmationPages:
     def _page(self, request: Request, token: str, language: str | None, situation: Situation) -> Response:
         if language not in (None, *VERSIONS):
             situation = "unknown"
-        chosen: Version = (
-            language  # type: ignore[assignment]
-            if language in VERSIONS
-            else negotiate_language(request.headers.get("accept-language"))
-        )
+        chosen = one_of(VERSIONS, language) or negotiate_language(request.headers.get("accept-language"))
         path = f"/confirmer/{token}" if _TOKEN.fullmatch(token) else "/confirmer/-"
         return HTMLResponse(
             page(situation, chosen, path, self.site_url),
@@ -148,4 +145,4 @@ async def _answer_of(request: Request) -> Answer | None:
         values = parse_qs(body.decode("ascii"), max_num_fields=4).get("answer", [])
     except ValueError:
         return None
-    return values[0] if len(values) == 1 and values[0] in ANSWERS else None  # type: ignore[return-value]
+    return one_of(ANSWERS, values[0]) if len(values) == 1 else None

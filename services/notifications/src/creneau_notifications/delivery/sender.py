@@ -135,6 +135,7 @@ class Sender:
         database: Database,
         communications: Communications,
         ledger: Ledger,
+        *,
         lanes: Sequence[Mapping[str, Way]],
         offered: Collection[str],
         site_url: str,

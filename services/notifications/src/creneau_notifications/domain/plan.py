@@ -160,8 +160,9 @@ def _message(
 
 
 def _useless_from(event: AppointmentEvent, kind: Kind) -> datetime:
-    """From when nobody is helped by the message. Who is not told of a change or a cancellation goes to where nobody waits for
-    them, at the new time or the one before."""
+    """Returns the moment after which the message helps nobody: the end of the visit (of a series the last one), and at the
+    most NOTICE_LIFE after the event. News of a change or a cancellation helps until the last of the times before and after:
+    whoever has not had it goes to where nobody waits for them."""
     end = max([event.appointment.end, *(o.end for o in event.together)])
     if kind in (Kind.CHANGE, Kind.CANCELLATION):
         return max(end, *event.moments)
@@ -171,7 +172,8 @@ def _useless_from(event: AppointmentEvent, kind: Kind) -> datetime:
 def _joined(
     event: AppointmentEvent, known: Appointment | None, basis: AppointmentEvent | None
 ) -> AppointmentEvent | None:
-    """The event for the reminders of a patient who joins an unchanged visit: the event that the others were told."""
+    """Returns the event by which the reminders of a patient are planned who joins a visit: `basis`, the one that the others
+    were told, about this patient. None if nobody was told yet, or the patient was in the visit before (`known`)."""
     if known is None or basis is None or event.appointment.patient in known.patients:
         return None
     return replace(basis, appointment=event.appointment)
@@ -234,8 +236,8 @@ def _is_told_anew(event: AppointmentEvent, known: Appointment | None) -> bool:
 
 
 def _withdrawn(event: AppointmentEvent, known: Appointment | None, *, supersedes: bool) -> frozenset[Kind]:
-    """The kinds to withdraw. A time that is still proposed keeps waiting for its answer; the end of a proposal withdraws
-    nothing else."""
+    """Returns the kinds whose waiting messages are withdrawn. If the event replaces what was told (`supersedes`): all, but
+    not a proposal whose time is proposed still. Otherwise only a proposal that has ended."""
     stands = known is not None and _is_still_proposed(known, event.appointment)
     if supersedes:
         return frozenset(Kind) - {Kind.PROPOSAL} if stands else frozenset(Kind)

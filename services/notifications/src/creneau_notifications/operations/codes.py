@@ -18,48 +18,49 @@ from creneau_notifications.domain.codes import CodeLimits
 from creneau_notifications.domain.contact import Language
 from creneau_notifications.operations.notes import (
     answered,
-    at,
-    body_of,
-    definition,
-    instant,
-    parameter,
     send,
     take_turn,
 )
 from creneau_notifications.storage import codes
 from creneau_notifications.storage.addresses import Keyring
 from creneau_shared.errors import BadRequest, NotImplementedByServer, Unprocessable
+from creneau_shared.fhir.datatypes import instant_to_the_second
+from creneau_shared.fhir.rest.definitions import operation_definition, parameter
 from creneau_shared.fhir.rest.exchange import Answer, FhirRequest, json_object
 from creneau_shared.fhir.rest.operation import Operation, OperationCall
-from creneau_shared.fhir.rest.parameters import OperationInput
+from creneau_shared.fhir.rest.parameters import OperationInput, parameter_named
 from creneau_shared.security.contact_accounts import ContactAccounts
 from creneau_shared.security.own_tokens import TokenSigner
 
 DIGITS = 6
 
 
-SEND_CODE = definition(
+SEND_CODE = operation_definition(
     "send-code",
     "Send a one-time code to somebody without an account",
     "Sends six digits to an e-mail address or a mobile telephone. The answer does not tell whether the contact is known."
     " POST with a Parameters body only, and in no Bundle.",
     [
-        parameter("telecom", "ContactPoint"),
-        parameter("language", "code", minimum=0),
-        parameter("expires", "instant", use="out"),
+        parameter("telecom", "ContactPoint", minimum=1),
+        parameter("language", "code"),
+        parameter("expires", "instant", use="out", minimum=1),
     ],
+    affects_state=True,
+    id_="system-send-code",
 )
-VERIFY_CODE = definition(
+VERIFY_CODE = operation_definition(
     "verify-code",
     "Log in with a one-time code",
     "Answers with a bearer token of the account of whoever has this contact, with a patient's rights: the same account each"
     " time. A code works once. POST with a Parameters body only, and in no Bundle.",
     [
-        parameter("telecom", "ContactPoint"),
-        parameter("code", "string"),
-        parameter("access-token", "string", use="out"),
-        parameter("expires", "instant", use="out"),
+        parameter("telecom", "ContactPoint", minimum=1),
+        parameter("code", "string", minimum=1),
+        parameter("access-token", "string", use="out", minimum=1),
+        parameter("expires", "instant", use="out", minimum=1),
     ],
+    affects_state=True,
+    id_="system-verify-code",
 )
 
 
@@ -88,27 +89,30 @@ class SendCodeOperation:
     async def handle(self, call: OperationCall) -> Answer:
         desk, request = self._desk, call.request
         _signer(desk)
-        given = body_of(request)
+        given = OperationInput.in_body(call)
         way, address = _contact(desk, given)
         hashed = desk.keyring.hashed(address)
         code = f"{secrets.randbelow(10**DIGITS):0{DIGITS}}"
         expires = request.now + desk.limits.lifetime
         digest = desk.keyring.code(hashed, code)
         async with call.service.transaction() as connection:
-            await take_turn(connection, desk.limits, hashed, request, at("telecom"))
-            earlier = await codes.keep(connection, hashed, digest, expires)
+            await take_turn(connection, desk.limits, hashed, request, parameter_named("telecom"))
+            await codes.keep(connection, hashed, digest, expires)
 
         async def take_back() -> None:
-            """The earlier code works again. A turn in which somebody guessed stays counted: guesses are as few as turns."""
+            """A turn in which somebody guessed stays counted: guesses are as few as turns."""
             async with call.service.transaction() as connection:
-                sent = await codes.lock_sent(connection, hashed)
-                if await codes.take_back(connection, hashed, digest, earlier):
-                    await codes.uncount(connection, hashed, sent, request.now)
+                counted = codes.to_letter_box(hashed)
+                sent = await codes.lock_sent(connection, counted)
+                if await codes.has_not_left(connection, hashed, digest):
+                    await codes.uncount(connection, counted, sent, request.now)
 
         minutes = math.floor(desk.limits.lifetime / timedelta(minutes=1))
         note = code_note(code, minutes, _language(given, request), desk.site_url)
-        await send(desk.post, way, address, note, at("telecom"), take_back)
-        return answered({"name": "expires", "valueInstant": instant(expires)})
+        await send(desk.post, way, address, note, parameter_named("telecom"), take_back)
+        async with call.service.transaction() as connection:
+            await codes.has_left(connection, hashed, digest)
+        return answered({"name": "expires", "valueInstant": instant_to_the_second(expires)})
 
 
 class VerifyCodeOperation:
@@ -123,7 +127,7 @@ class VerifyCodeOperation:
     async def handle(self, call: OperationCall) -> Answer:
         desk, request = self._desk, call.request
         signer = _signer(desk)
-        given = body_of(request)
+        given = OperationInput.in_body(call)
         way, address = _contact(desk, given)
         hashed, code = desk.keyring.hashed(address), _code(given)
         async with call.service.transaction() as connection:
@@ -136,7 +140,7 @@ class VerifyCodeOperation:
         token, expires = signer.sign(subject, request.now, desk.token_lifetime)
         return answered(
             {"name": "access-token", "valueString": token},
-            {"name": "expires", "valueInstant": instant(expires)},
+            {"name": "expires", "valueInstant": instant_to_the_second(expires)},
         )
 
 
@@ -160,7 +164,7 @@ def _contact(desk: CodeDesk, given: OperationInput) -> tuple[NoteWay, Address]:
             "Indiquez une adresse électronique ou un numéro de téléphone (telecom : system email ou phone, et value).",
             "Give an e-mail address or a telephone number (telecom: system email or phone, and value).",
             code="required",
-            expression=at("telecom"),
+            expression=parameter_named("telecom"),
             details_code="contact-required",
         )
     if not desk.post.offers(way):
@@ -176,7 +180,7 @@ def _code(given: OperationInput) -> str:
             f"Indiquez le code à {DIGITS} chiffres que vous avez reçu.",
             f"Give the code of {DIGITS} digits that you received.",
             code="required",
-            expression=at("code"),
+            expression=parameter_named("code"),
             details_code="code-required",
         )
     return "".join(character for character in code if character.isalnum())
@@ -193,6 +197,6 @@ def _wrong() -> Unprocessable:
     return Unprocessable(
         "Ce code n'est pas le bon, ou ne fonctionne plus : vérifiez-le, ou demandez-en un autre.",
         "This code is not the right one, or works no longer: check it, or ask for another one.",
-        expression=at("code"),
+        expression=parameter_named("code"),
         details_code="code-wrong",
     )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from creneau_notifications.storage.record import sources
 from creneau_shared.errors import BadRequest, Forbidden
-from creneau_shared.fhir.rest.exchange import Answer, FhirRequest, asked_count
+from creneau_shared.fhir.rest.definitions import operation_definition, parameter
+from creneau_shared.fhir.rest.exchange import Answer, asked_count
 from creneau_shared.fhir.rest.operation import Operation, OperationCall
 from creneau_shared.fhir.rest.parameters import OperationInput
 from creneau_shared.fhir.rest.reading import ID
@@ -13,36 +14,25 @@ from creneau_shared.fhir.search.bundle import Link, query_url, write_bundle
 from creneau_shared.fhir.search.cursor import Cursor, query_digest
 from creneau_shared.fhir.search.parse import CURSOR_PARAMETER
 from creneau_shared.fhir.search.sql import RowPlace, SearchTable
-from creneau_shared.fhir.storage.store import Resource
 from creneau_shared.security.vouching import HEADER, Vouchers
 
 COUNT_DEFAULT = 200
 COUNT_MAX = 1000
 
-DEFINITION: Resource = {
-    "resourceType": "OperationDefinition",
-    "id": "communication-messages",
-    "url": "https://creneau.sante.fr/fhir/OperationDefinition/communication-messages",
-    "version": "1.0.0",
-    "name": "CommunicationMessages",
-    "title": "The messages to one person",
-    "status": "active",
-    "kind": "operation",
-    "description": "What was told and will be told to one person, with the address that was used, and who looked at it."
+DEFINITION = operation_definition(
+    "messages",
+    "The messages to one person",
+    "What was told and will be told to one person, with the address that was used, and who looked at it."
     " For the person's own account; Patient/$everything at the entrance has it too.",
-    "affectsState": False,
-    "code": "messages",
-    "resource": ["Communication"],
-    "system": False,
-    "type": True,
-    "instance": False,
-    "parameter": [
-        {"name": "patient", "use": "in", "min": 1, "max": "1", "type": "Reference"},
-        {"name": "_since", "use": "in", "min": 0, "max": "1", "type": "instant"},
-        {"name": "_count", "use": "in", "min": 0, "max": "1", "type": "integer"},
-        {"name": "return", "use": "out", "min": 1, "max": "1", "type": "Bundle"},
+    [
+        parameter("patient", "Reference", minimum=1),
+        parameter("_since", "instant"),
+        parameter("_count", "integer"),
+        parameter("return", "Bundle", use="out", minimum=1),
     ],
-}
+    affects_state=False,
+    resources=["Communication"],
+)
 
 
 class MessagesOperation:
@@ -58,7 +48,7 @@ class MessagesOperation:
     async def handle(self, call: OperationCall) -> Answer:
         request = call.request
         access = request.access("Communication", "r")
-        patient_id = _patient(request)
+        patient_id = _patient(call)
         rights = access.rights
         own = rights.role == "system" or (
             rights.role == "patient"
@@ -99,8 +89,8 @@ class MessagesOperation:
         return Answer(200, write_bundle("searchset", entries, links=links))
 
 
-def _patient(request: FhirRequest) -> str:
-    given = OperationInput.of(request).references("patient")
+def _patient(call: OperationCall) -> str:
+    given = OperationInput.of(call).references("patient")
     id_ = str(given[0].get("reference", "")).removeprefix("Patient/") if given else ""
     if not ID.match(id_):
         raise BadRequest(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from datetime import datetime
 from typing import Literal
 
@@ -20,58 +19,11 @@ from creneau_shared.database.pool import Connection
 from creneau_shared.errors import TooManyRequests, Unavailable, Unprocessable
 from creneau_shared.fhir.json import dumps
 from creneau_shared.fhir.rest.exchange import Answer, FhirRequest
-from creneau_shared.fhir.rest.parameters import OperationInput
 from creneau_shared.fhir.storage.store import Resource
 
 RETRY_AFTER_S = 30
-CANONICAL = "https://creneau.sante.fr/fhir/OperationDefinition/"
 
 log = structlog.get_logger(__name__)
-
-
-def definition(
-    code: str, title: str, description: str, parameters: list[Resource], *, resource: str | None = None
-) -> Resource:
-    """An OperationDefinition, of the base itself or of a type."""
-    id_ = f"{(resource or 'system').lower()}-{code}"
-    return {
-        "resourceType": "OperationDefinition",
-        "id": id_,
-        "url": f"{CANONICAL}{id_}",
-        "version": "1.0.0",
-        "name": (resource or "") + "".join(word.title() for word in code.split("-")),
-        "title": title,
-        "status": "active",
-        "kind": "operation",
-        "description": description,
-        "affectsState": True,
-        "code": code,
-        **({"resource": [resource]} if resource else {}),
-        "system": resource is None,
-        "type": resource is not None,
-        "instance": False,
-        "parameter": parameters,
-    }
-
-
-def parameter(name: str, type_: str, use: str = "in", minimum: int = 1) -> Resource:
-    """One OperationDefinition.parameter."""
-    return {"name": name, "use": use, "min": minimum, "max": "1", "type": type_}
-
-
-def body_of(request: FhirRequest) -> OperationInput:
-    """The body's parameters only: those in an address would be kept in logs."""
-    return OperationInput.of(replace(request, query=[]))
-
-
-def at(name: str) -> str:
-    """The expression of a parameter."""
-    return f"Parameters.parameter.where(name='{name}')"
-
-
-def instant(moment: datetime) -> str:
-    """As FHIR writes an instant, to the second."""
-    return moment.replace(microsecond=0).isoformat().replace("+00:00", "Z")
 
 
 def answered(*parameters: Resource) -> Answer:
@@ -82,13 +34,13 @@ def answered(*parameters: Resource) -> Answer:
 async def take_turn(
     connection: Connection, limits: CodeLimits, address: Hashed, request: FhirRequest, expression: str
 ) -> None:
-    """Count one thing sent to the letter box of an address, and asked for from a network; TooManyRequests when either has
-    had enough. What has not left stays counted for the network."""
-    now, network = request.now, codes.asked_from(request.network)
-    for counted, pace, words in (
-        (network, limits.from_network, _FROM_NETWORK),
-        (address, limits.to_letter_box, _TO_LETTER_BOX),
-    ):
+    """Count one thing sent to the letter box of an address, and asked for from a network, if it is known; TooManyRequests
+    when either has had enough. What has not left stays counted for the network."""
+    now = request.now
+    turns = [(codes.to_letter_box(address), limits.to_letter_box, _TO_LETTER_BOX)]
+    if request.network is not None:
+        turns.insert(0, (codes.from_network(request.network), limits.from_network, _FROM_NETWORK))
+    for counted, pace, words in turns:
         sent = await codes.lock_sent(connection, counted)
         again_at = pace.again_at(sent, now)
         if again_at is not None:

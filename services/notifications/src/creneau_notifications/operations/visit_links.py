@@ -20,11 +20,6 @@ from creneau_notifications.domain.visit import Fact, visit_of
 from creneau_notifications.domain.visit_links import Situation, VisitLinkRules
 from creneau_notifications.operations.notes import (
     answered,
-    at,
-    body_of,
-    definition,
-    instant,
-    parameter,
     send,
     take_turn,
 )
@@ -40,9 +35,11 @@ from creneau_shared.errors import (
     NotImplementedByServer,
     Unprocessable,
 )
+from creneau_shared.fhir.datatypes import instant_to_the_second
+from creneau_shared.fhir.rest.definitions import operation_definition, parameter
 from creneau_shared.fhir.rest.exchange import Answer, FhirRequest
 from creneau_shared.fhir.rest.operation import Operation, OperationCall
-from creneau_shared.fhir.rest.parameters import OperationInput
+from creneau_shared.fhir.rest.parameters import OperationInput, parameter_named
 from creneau_shared.fhir.storage.store import Resource
 from creneau_shared.security.answers import Answers
 from creneau_shared.security.own_tokens import OneAppointment, TokenSigner
@@ -53,7 +50,7 @@ for"""
 
 WAITS = "waitlist"
 
-OPEN_LINK = definition(
+OPEN_LINK = operation_definition(
     "open-link",
     "Open the link of a message about an appointment",
     "When and where the visit is, and `until` when what the waiting list offers is kept; somebody who waits has no time yet."
@@ -61,34 +58,36 @@ OPEN_LINK = definition(
     " and cancel this one appointment, and to answer what it waits for. Five wrong answers end the link. POST with a"
     " Parameters body only, and in no Bundle.",
     [
-        parameter("token", "string"),
-        parameter("answer", "string", minimum=0),
-        parameter("status", "code", use="out"),
-        parameter("start", "dateTime", use="out", minimum=0),
-        parameter("end", "dateTime", use="out", minimum=0),
-        parameter("until", "instant", use="out", minimum=0),
-        parameter("timezone", "code", use="out"),
-        parameter("place", "string", use="out", minimum=0),
-        parameter("address", "string", use="out", minimum=0),
-        parameter("phone", "ContactPoint", use="out", minimum=0),
-        parameter("tries-left", "integer", use="out", minimum=0),
-        parameter("appointment", "Reference", use="out", minimum=0),
-        parameter("access-token", "string", use="out", minimum=0),
-        parameter("expires", "instant", use="out", minimum=0),
+        parameter("token", "string", minimum=1),
+        parameter("answer", "string"),
+        parameter("status", "code", use="out", minimum=1),
+        parameter("start", "dateTime", use="out"),
+        parameter("end", "dateTime", use="out"),
+        parameter("until", "instant", use="out"),
+        parameter("timezone", "code", use="out", minimum=1),
+        parameter("place", "string", use="out"),
+        parameter("address", "string", use="out"),
+        parameter("phone", "ContactPoint", use="out"),
+        parameter("tries-left", "integer", use="out"),
+        parameter("appointment", "Reference", use="out"),
+        parameter("access-token", "string", use="out"),
+        parameter("expires", "instant", use="out"),
     ],
-    resource="Appointment",
+    affects_state=True,
+    resources=["Appointment"],
 )
-RENEW_LINK = definition(
+RENEW_LINK = operation_definition(
     "renew-link",
     "Ask for a new link in the place of one that was ended",
     "Sends a new link to the contact that the first went to, unless the person has changed it since; the earlier one works"
     " no more. POST with a Parameters body only, and in no Bundle.",
     [
-        parameter("token", "string"),
-        parameter("language", "code", minimum=0),
-        parameter("channel", "code", use="out"),
+        parameter("token", "string", minimum=1),
+        parameter("language", "code"),
+        parameter("channel", "code", use="out", minimum=1),
     ],
-    resource="Appointment",
+    affects_state=True,
+    resources=["Appointment"],
 )
 
 
@@ -117,7 +116,7 @@ class OpenLinkOperation:
 
     async def handle(self, call: OperationCall) -> Answer:
         desk, request = self._desk, call.request
-        given = body_of(request)
+        given = OperationInput.in_body(call)
         answer = _answer(given)
         async with call.service.transaction() as connection:
             link, situation = await _found(desk, connection, request, given)
@@ -157,7 +156,7 @@ class OpenLinkOperation:
         return [
             {"name": "appointment", "valueReference": {"reference": f"Appointment/{appointment.id}"}},
             {"name": "access-token", "valueString": token},
-            {"name": "expires", "valueInstant": instant(expires)},
+            {"name": "expires", "valueInstant": instant_to_the_second(expires)},
         ], None
 
 
@@ -172,27 +171,29 @@ class RenewLinkOperation:
 
     async def handle(self, call: OperationCall) -> Answer:
         desk, request = self._desk, call.request
-        given = body_of(request)
+        given = OperationInput.in_body(call)
         async with call.service.transaction() as connection:
             link, situation = await _found(desk, connection, request, given)
             if situation in ("ended", "cancelled"):
                 raise _closed(situation) or _cancelled()
             way, address, contact = await self._reached(connection, link)
             hashed = desk.keyring.hashed(address)
-            await take_turn(connection, desk.limits, hashed, request, at("token"))
-            newer = await visit_links.renew(connection, link)
+            await take_turn(connection, desk.limits, hashed, request, parameter_named("token"))
+            number = await visit_links.renew(connection, link)
 
         async def take_back() -> None:
-            """The earlier link is the newest again."""
+            """The turn, since nothing was sent; the earlier link works as before."""
             async with call.service.transaction() as connection:
-                sent = await codes.lock_sent(connection, hashed)
-                if await visit_links.take_back(connection, newer):
-                    await codes.uncount(connection, hashed, sent, request.now)
+                counted = codes.to_letter_box(hashed)
+                sent = await codes.lock_sent(connection, counted)
+                await codes.uncount(connection, counted, sent, request.now)
 
-        url = f"{desk.site_url}/rdv/{desk.keyring.visit_token(link.message, newer.number)}"
+        url = f"{desk.site_url}/rdv/{desk.keyring.visit_token(link.message, number)}"
         said = given.first("language")
         language = contact.writes_in if not isinstance(said, str) else ("en" if said[:2] == "en" else "fr")
-        await send(desk.post, way, address, link_note(url, language), at("token"), take_back)
+        await send(desk.post, way, address, link_note(url, language), parameter_named("token"), take_back)
+        async with call.service.transaction() as connection:
+            await visit_links.has_left(connection, link.message, number)
         return answered({"name": "channel", "valueCode": link.channel})
 
     async def _reached(self, connection: Connection, link: VisitLink) -> tuple[NoteWay, Address, Contact]:
@@ -227,7 +228,7 @@ async def _found(
             "Indiquez le jeton du lien reçu, dans le corps de la requête.",
             "Give the token of the link that was received, in the body of the request.",
             code="required",
-            expression=at("token"),
+            expression=parameter_named("token"),
             details_code="link-required",
         )
     read = desk.keyring.read_visit_token(token.strip())
@@ -238,7 +239,7 @@ async def _found(
         link.event.appointment,
         recipient=link.recipient,
         tries=link.tries,
-        is_newest=read[1] == link.number,
+        is_newest=read[1] >= link.number,
         now=request.now,
     )
     return link, situation
@@ -259,7 +260,7 @@ def _shown(link: VisitLink, known: Mapping[str, Fact]) -> Iterator[Resource]:
             local = moment.astimezone(visit.zone).replace(microsecond=0)
             yield {"name": name, "valueDateTime": local.isoformat()}
     if link.event.held_until is not None:
-        yield {"name": "until", "valueInstant": instant(link.event.held_until)}
+        yield {"name": "until", "valueInstant": instant_to_the_second(link.event.held_until)}
     yield {"name": "timezone", "valueCode": visit.zone.key}
     if visit.mode is Mode.PRACTICE:
         whose = (known[reference].name for reference in sorted(known) if reference.startswith(WHOSE))
@@ -280,7 +281,7 @@ def _closed(situation: Situation) -> CreneauError | None:
                 "Ce lien ne fonctionne plus : le rendez-vous n'est plus le vôtre, ou est passé.",
                 "This link works no longer: the appointment is no longer yours, or is over.",
                 code="expired",
-                expression=at("token"),
+                expression=parameter_named("token"),
                 details_code="link-ended",
             )
         case "replaced":
@@ -288,7 +289,7 @@ def _closed(situation: Situation) -> CreneauError | None:
                 "Un lien plus récent vous a été envoyé : ouvrez celui du dernier message.",
                 "A newer link has been sent to you: open that of the latest message.",
                 code="expired",
-                expression=at("token"),
+                expression=parameter_named("token"),
                 details_code="link-replaced",
             )
         case "blocked":
@@ -296,7 +297,7 @@ def _closed(situation: Situation) -> CreneauError | None:
                 "Trop de réponses inexactes : ce lien ne fonctionne plus. Demandez-en un nouveau, ou téléphonez au cabinet.",
                 "Too many wrong answers: this link works no longer. Ask for a new one, or telephone the practice.",
                 code="expired",
-                expression=at("token"),
+                expression=parameter_named("token"),
                 details_code="link-blocked",
             )
         case "open" | "cancelled":
@@ -308,7 +309,7 @@ def _cancelled() -> Gone:
         "Ce rendez-vous est annulé : il n'y a plus rien à déplacer ni à annuler.",
         "This appointment is cancelled: there is nothing left to move or cancel.",
         code="expired",
-        expression=at("token"),
+        expression=parameter_named("token"),
         details_code="link-cancelled",
     )
 
@@ -317,7 +318,7 @@ def _unknown() -> NotFound:
     return NotFound(
         "Ce lien ne mène à rien : il est peut-être incomplet. Copiez-le en entier, ou téléphonez au cabinet.",
         "This link leads nowhere: it may be incomplete. Copy all of it, or telephone the practice.",
-        expression=at("token"),
+        expression=parameter_named("token"),
         details_code="link-unknown",
     )
 
@@ -330,7 +331,7 @@ def _wrong(left: int) -> Unprocessable:
         f" lettres de son nom de naissance. {fr}.",
         f"This is not what we know of the person: check the year of birth, or the first three letters of the birth name."
         f" {en}.",
-        expression=at("answer"),
+        expression=parameter_named("answer"),
         details_code="link-answer",
     )
 
@@ -339,7 +340,7 @@ def _nothing_to_ask() -> Unprocessable:
     return Unprocessable(
         "Nous n'avons rien à vous demander pour vous reconnaître : téléphonez au cabinet pour déplacer ou annuler.",
         "We have nothing to ask by which to know you: telephone the practice to move or cancel.",
-        expression=at("answer"),
+        expression=parameter_named("answer"),
         details_code="link-no-answer",
     )
 
@@ -358,6 +359,6 @@ def _not_renewable() -> Unprocessable:
         " récent, ou téléphonez au cabinet.",
         "No new link can be sent: the contact of this message is no longer yours. Open a later message, or telephone the"
         " practice.",
-        expression=at("token"),
+        expression=parameter_named("token"),
         details_code="link-not-renewable",
     )

@@ -13,9 +13,9 @@ from icalendar.parser import Contentline
 from creneau_notifications.domain.appointment import Mode, Occurrence
 from creneau_notifications.domain.contact import Contact, Language
 from creneau_notifications.domain.plan import Kind
-from creneau_notifications.rendering.content_lines import moment_line, raw_line, text_line
 from creneau_notifications.rendering.letter import Occasion
 from creneau_notifications.rendering.wording import WORDINGS, Wording
+from creneau_shared.content_lines import moment_line, raw_line, text_line
 from creneau_shared.vtimezone import calendar_times, timezone_bytes
 
 PRODID = "-//Creneau//Notifications 1.0//FR"

@@ -19,7 +19,7 @@ WITHOUT_CALENDAR = frozenset({Kind.REMINDER, *ASKING})
 """what comes without a calendar file: the visit is in the calendar already, or is not to be there yet"""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Letter:
     """One message in the reader's language. Text and HTML both come from it, so neither says more."""
 

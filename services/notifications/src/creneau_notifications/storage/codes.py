@@ -1,4 +1,7 @@
-"""One-time codes: one live code a contact, and when codes were sent to a letter box, and asked for from a network.
+"""One-time codes: the one that a contact has received last, those on their way to it, and when codes were sent to a letter
+box, and asked for from a network (both in `contact_code_sent`).
+
+A code ends the earlier one when it has left, not when it is made: of one that is lost on the way nobody knows.
 
 Contacts and codes are stored as keyed hashes (see `addresses.Keyring`): a plain hash of six digits is broken in a moment.
 """
@@ -14,124 +17,138 @@ from creneau_notifications.storage.addresses import Hashed
 from creneau_shared.database.pool import Connection
 from creneau_shared.retention.rules import removing
 
-_ENDED = (removing("contact_code", "expires_at"), removing("contact_code_sent", "last_at"))
+_ENDED = (
+    removing("contact_code", "expires_at"),
+    removing("contact_code_leaving", "expires_at"),
+    removing("contact_code_sent", "last_at"),
+)
 
 
-def asked_from(network: bytes) -> Hashed:
-    """What is asked for from a network (`FhirRequest.network`) is counted as what is sent to a letter box is."""
-    return Hashed("network", network, network)
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """For whom what is sent is counted: a letter box of a channel, or a network."""
+
+    kind: str
+    """the channel, or `network`"""
+    key: bytes
 
 
-async def lock_sent(connection: Connection, address: Hashed) -> list[datetime]:
-    """When codes were sent to this letter box, locked against every other sender until the transaction ends."""
+def to_letter_box(address: Hashed) -> Counted:
+    """What is sent to an address counts for its letter box."""
+    return Counted(address.channel, address.mailbox)
+
+
+def from_network(network: bytes) -> Counted:
+    """What is asked for from a network (`FhirRequest.network`) counts for it."""
+    return Counted("network", network)
+
+
+async def lock_sent(connection: Connection, counted: Counted) -> list[datetime]:
+    """When codes were sent, locked against every other sender until the transaction ends."""
     sent: list[datetime] = await connection.fetchval(
         "INSERT INTO contact_code_sent AS kept (channel, mailbox) VALUES ($1, $2)"
         " ON CONFLICT (channel, mailbox) DO UPDATE SET channel = kept.channel RETURNING sent",
-        address.channel,
-        address.mailbox,
+        counted.kind,
+        counted.key,
     )
     return sent
 
 
-async def put_down(connection: Connection, address: Hashed, sent: Sequence[datetime]) -> None:
-    """Keep when codes were sent to this letter box, which is locked."""
+async def put_down(connection: Connection, counted: Counted, sent: Sequence[datetime]) -> None:
+    """Keep when codes were sent, of what is locked."""
     await connection.execute(
         "UPDATE contact_code_sent SET sent = $3, last_at = $4 WHERE channel = $1 AND mailbox = $2",
-        address.channel,
-        address.mailbox,
+        counted.kind,
+        counted.key,
         list(sent),
         max(sent),
     )
 
 
 async def uncount(
-    connection: Connection, address: Hashed, sent: Sequence[datetime], counted_at: datetime
+    connection: Connection, counted: Counted, sent: Sequence[datetime], counted_at: datetime
 ) -> None:
-    """Forget what was counted for this letter box, which is locked, at that moment: it has not left."""
+    """Forget what was counted at that moment, of what is locked: it has not left."""
     left = list(sent)
     left.remove(counted_at)
     await connection.execute(
         "UPDATE contact_code_sent SET sent = $3 WHERE channel = $1 AND mailbox = $2",
-        address.channel,
-        address.mailbox,
+        counted.kind,
+        counted.key,
         left,
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Code:
-    """A live code of a contact."""
-
-    digest: bytes
-    expires_at: datetime
-    tries: int
-
-
-async def keep(connection: Connection, address: Hashed, digest: bytes, expires_at: datetime) -> Code | None:
-    """Make this the one code of the contact; an earlier one, which is answered, works no more."""
-    row = await connection.fetchrow(
-        "SELECT digest, expires_at, tries FROM contact_code WHERE channel = $1 AND address = $2 FOR UPDATE",
-        address.channel,
-        address.exact,
-    )
+async def keep(connection: Connection, address: Hashed, digest: bytes, expires_at: datetime) -> None:
+    """Puts down a code of the contact that is about to leave. It works from now on, as the one that they received last does."""
     await connection.execute(
-        "INSERT INTO contact_code (channel, address, digest, expires_at) VALUES ($1, $2, $3, $4)"
-        " ON CONFLICT (channel, address) DO UPDATE SET digest = $3, expires_at = $4, tries = 0",
+        "INSERT INTO contact_code_leaving (channel, address, digest, expires_at) VALUES ($1, $2, $3, $4)"
+        " ON CONFLICT DO NOTHING",
         address.channel,
         address.exact,
         digest,
         expires_at,
     )
-    return Code(**row) if row is not None else None
 
 
-async def take_back(connection: Connection, address: Hashed, digest: bytes, earlier: Code | None) -> bool:
-    """Put the earlier code in the place of this one, which has not left; tries of this one count as tries of it. Returns
-    whether nobody has tried this one, and it was still the contact's."""
-    given = (address.channel, address.exact, digest)
-    if earlier is None:
-        tries = await connection.fetchval(
-            "DELETE FROM contact_code WHERE channel = $1 AND address = $2 AND digest = $3 RETURNING tries",
-            *given,
-        )
-    else:
-        tries = await connection.fetchval(
-            "UPDATE contact_code SET digest = $4, expires_at = $5, tries = tries + $6"
-            " WHERE channel = $1 AND address = $2 AND digest = $3 RETURNING tries - $6",
-            *given,
-            earlier.digest,
-            earlier.expires_at,
-            earlier.tries,
-        )
+async def has_left(connection: Connection, address: Hashed, digest: bytes) -> None:
+    """Makes this the code that the contact received last, in the place of an earlier one, with the tries that it had. Does
+    nothing if it has been used, or forgotten, meanwhile."""
+    await connection.execute(  # first, as `use` does
+        "SELECT FROM contact_code WHERE channel = $1 AND address = $2 FOR UPDATE",
+        address.channel,
+        address.exact,
+    )
+    await connection.execute(
+        "WITH gone AS (DELETE FROM contact_code_leaving WHERE channel = $1 AND address = $2 AND digest = $3 RETURNING *)"
+        " INSERT INTO contact_code (channel, address, digest, tries, expires_at)"
+        " SELECT channel, address, digest, tries, expires_at FROM gone ON CONFLICT (channel, address)"
+        " DO UPDATE SET digest = excluded.digest, tries = excluded.tries, expires_at = excluded.expires_at",
+        address.channel,
+        address.exact,
+        digest,
+    )
+
+
+async def has_not_left(connection: Connection, address: Hashed, digest: bytes) -> bool:
+    """Forgets a code that has not left; returns whether nobody has tried any meanwhile."""
+    tries = await connection.fetchval(
+        "DELETE FROM contact_code_leaving WHERE channel = $1 AND address = $2 AND digest = $3 RETURNING tries",
+        address.channel,
+        address.exact,
+        digest,
+    )
     return bool(tries == 0)
 
 
+_TRIED = """
+UPDATE {table} SET tries = tries + 1 WHERE channel = $1 AND address = $2 AND expires_at > $3 AND tries < $4 RETURNING digest
+"""
+_TRY = f"""
+WITH received AS ({_TRIED.format(table="contact_code")}), leaving AS ({_TRIED.format(table="contact_code_leaving")})
+SELECT digest FROM received UNION ALL SELECT digest FROM leaving
+"""
+
+
 async def use(connection: Connection, address: Hashed, digest: bytes, now: datetime, tries_max: int) -> bool:
-    """Try a code, at most `tries_max` times; returns whether it is the contact's code. A right code is used up.
+    """Try a code: it counts as a try of each code of the contact, of which each has `tries_max`. Returns whether it is one of
+    them. A right code is used up, and ends the others.
 
     Commit the transaction either way: a try that is rolled back does not count.
     """
-    kept = await connection.fetchval(
-        "UPDATE contact_code SET tries = tries + 1"
-        " WHERE channel = $1 AND address = $2 AND expires_at > $3 AND tries < $4 RETURNING digest",
-        address.channel,
-        address.exact,
-        now,
-        tries_max,
-    )
-    if kept is None or not hmac.compare_digest(kept, digest):
+    kept = await connection.fetch(_TRY, address.channel, address.exact, now, tries_max)
+    if not any(hmac.compare_digest(row["digest"], digest) for row in kept):
         return False
-    await connection.execute(
-        "DELETE FROM contact_code WHERE channel = $1 AND address = $2", address.channel, address.exact
-    )
+    await forget(connection, address)
     return True
 
 
 async def forget(connection: Connection, address: Hashed) -> None:
-    """Forget the code of a contact. The times of sending stay: else erasing a record would allow more codes."""
-    await connection.execute(
-        "DELETE FROM contact_code WHERE channel = $1 AND address = $2", address.channel, address.exact
-    )
+    """Forget the codes of a contact. The times of sending stay: else erasing a record would allow more codes."""
+    for table in ("contact_code", "contact_code_leaving"):
+        await connection.execute(
+            f"DELETE FROM {table} WHERE channel = $1 AND address = $2", address.channel, address.exact
+        )
 
 
 async def prune(connection: Connection, before: datetime, limit: int) -> int:

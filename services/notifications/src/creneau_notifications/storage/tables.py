@@ -225,7 +225,19 @@ contact_code = Table(
     Column("tries", Integer, nullable=False, server_default=text("0")),
     Column("expires_at", DateTime(timezone=True), nullable=False),
     Index("ix_contact_code_expires_at", "expires_at"),
-    comment="The one live code of a contact (a keyed hash): a keyed hash of the code, and how often one was tried.",
+    comment="The code that a contact (a keyed hash) received last: a keyed hash of it, and how often one was tried.",
+)
+
+contact_code_leaving = Table(
+    "contact_code_leaving",
+    metadata,
+    Column("channel", Text, primary_key=True),
+    Column("address", LargeBinary, primary_key=True),
+    Column("digest", LargeBinary, primary_key=True),
+    Column("tries", Integer, nullable=False, server_default=text("0")),
+    Column("expires_at", DateTime(timezone=True), nullable=False),
+    Index("ix_contact_code_leaving_expires_at", "expires_at"),
+    comment="Codes on their way to a contact, which end the earlier one once they have left; as contact_code.",
 )
 
 contact_code_sent = Table(
@@ -245,7 +257,8 @@ visit_link = Table(
     Column("message", Uuid, ForeignKey("message.id", ondelete="CASCADE"), primary_key=True),
     Column("number", Integer, nullable=False, server_default=text("0")),
     Column("tries", Integer, nullable=False, server_default=text("0")),
-    comment="Of the links that were used: the number of the one that works, and the wrong answers to it.",
+    Column("made", Integer, nullable=False, server_default=text("0")),
+    comment="Of the links that were used: the number of the one that left last, the wrong answers since, and the highest made.",
 )
 
 attempt = Table(

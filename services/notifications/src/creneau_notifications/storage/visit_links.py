@@ -25,9 +25,9 @@ class VisitLink:
     event: AppointmentEvent
     """the last of the visit"""
     number: int
-    """of the newest link of the message: it alone works"""
+    """of the link that left last: it works, and those that were made after it, which may be on their way"""
     tries: int
-    """wrong answers to that one"""
+    """wrong answers since it left"""
     answers: tuple[str, ...]
     """hashes of the right ones"""
 
@@ -66,37 +66,21 @@ async def take_back_try(connection: Connection, link: VisitLink) -> None:
     await connection.execute("UPDATE visit_link SET tries = tries - 1 WHERE message = $1", link.message)
 
 
-@dataclass(frozen=True, slots=True)
-class Newer:
-    """A new link of a message, in the place of one that was answered wrongly so often (`tries_before`)."""
-
-    message: UUID
-    number: int
-    tries_before: int
-
-
-async def renew(connection: Connection, link: VisitLink) -> Newer:
-    """Let only a new link of the message work."""
-    tries = await connection.fetchval(
-        "SELECT tries FROM visit_link WHERE message = $1 FOR UPDATE", link.message
-    )
+async def renew(connection: Connection, link: VisitLink) -> int:
+    """Returns the number of a new link of the message. The earlier one works until this one has left."""
     number: int = await connection.fetchval(
-        "INSERT INTO visit_link AS kept (message, number) VALUES ($1, 1) ON CONFLICT (message) DO UPDATE"
-        " SET number = kept.number + 1, tries = 0 RETURNING number",
+        "INSERT INTO visit_link AS kept (message, made) VALUES ($1, 1) ON CONFLICT (message) DO UPDATE"
+        " SET made = greatest(kept.made, kept.number) + 1 RETURNING made",
         link.message,
     )
-    return Newer(link.message, number, tries or 0)
+    return number
 
 
-async def take_back(connection: Connection, newer: Newer) -> bool:
-    """Let the link before this one, which has not left, work again; returns whether it was still the newest."""
-    status: str = await connection.execute(
-        "UPDATE visit_link SET number = number - 1, tries = tries + $3 WHERE message = $1 AND number = $2",
-        newer.message,
-        newer.number,
-        newer.tries_before,
+async def has_left(connection: Connection, message: UUID, number: int) -> None:
+    """Ends the links of the message that were made before this one, and begins counting wrong answers anew."""
+    await connection.execute(
+        "UPDATE visit_link SET number = $2, tries = 0 WHERE message = $1", message, number
     )
-    return status != "UPDATE 0"
 
 
 async def sent_to(connection: Connection, message: UUID) -> str | None:

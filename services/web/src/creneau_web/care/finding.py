@@ -136,8 +136,10 @@ class Finding:
         people: Sequence[Professional],
         openings: Mapping[str, Sequence[Opening]],
     ) -> tuple[tuple[Professional, ...], frozenset[str]]:
-        """Those who are shown, and which of them have an agenda (ids). Who is so without free times for several roles, as
-        the first that has an agenda, if there is one: only its page lets wait for a time."""
+        """Returns the professionals as they are shown, and the ids of those who have an agenda.
+
+        A professional without free times who has several roles in a place is shown in the first role that has an agenda,
+        because only that role's page offers the waiting list. `people`: everybody found, with all their roles."""
         same: dict[tuple[str, str], list[Professional]] = defaultdict(list)
         for one in people:
             same[_whom_and_where(one)].append(one)
@@ -172,9 +174,12 @@ class Finding:
 def once_each(
     people: Sequence[Professional], openings: Mapping[str, Sequence[Opening]]
 ) -> tuple[Professional, ...]:
-    """Those who have free times, once for the same ones, and of the others each professional once in a place, with the
-    specialities of all their roles there: the Annuaire Santé has a role for each skill, and an agenda may be of any of them,
-    or of the person alone."""
+    """Returns each professional once in a place, with the specialities of all their roles there. `openings`: role (id) →
+    its free times, soonest first.
+
+    Roles with the same first free slot are one; roles without free times are left out where another role of the
+    professional has some. The Annuaire Santé has a role for each skill, and an agenda may be of any of them, or of the person
+    alone."""
     free = {_whom_and_where(one) for one in people if one.id in openings}
     same: dict[tuple[tuple[str, str], str | None], list[Professional]] = defaultdict(list)
     for one in people:

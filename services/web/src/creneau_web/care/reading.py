@@ -73,7 +73,7 @@ def professional_of(role: Resource, known: Mapping[str, Resource], at: datetime)
     service = known.get(offer or "", {})
     where = reference_to(role.get("location") or service.get("location", ()), "Location")
     place = known.get(where or "")
-    site = known.get(((place or {}).get("partOf") or {}).get("reference", ""), {})
+    stating = [role, *_offers(role, known, at)]
     return Professional(
         id=role["id"],
         name=name_of(person, at)
@@ -90,10 +90,18 @@ def professional_of(role: Resource, known: Mapping[str, Resource], at: datetime)
         hours=tuple(_hours(role)),
         remarks=role.get("availabilityExceptions"),
         practitioner=str(whom.get("reference", "")).partition("/")[2] or None,
-        sector=sector_of(role),
-        access=access_of((role, service, place or {}, site)),
-        new_patients=takes_new_patients((role, service)),
+        sector=sector_of(stating),
+        access=access_of(stating, [place, _site(place, known)] if place else []),
+        new_patients=takes_new_patients(stating),
     )
+
+
+def _offers(role: Resource, known: Mapping[str, Resource], at: datetime) -> Iterator[Resource]:
+    """The offers of a role that are in use at an instant, as far as they are known."""
+    for offer in role.get("healthcareService", ()):
+        service = known.get(offer.get("reference", ""))
+        if service is not None and is_there(service, at):
+            yield service
 
 
 def name_of(person: Resource, at: datetime) -> str | None:
@@ -147,14 +155,26 @@ def _places_of_offer(offer: Resource, known: Mapping[str, Resource], at: datetim
 def _filled(location: Resource, known: Mapping[str, Resource], at: datetime) -> Resource:
     """A place, with the address, the zone and the telephone of what it is part of (a room of a site) if it states none
     itself."""
-    seen, here = [location], location
-    while (here := known.get((here.get("partOf") or {}).get("reference", ""), {})) and here not in seen:
-        seen.append(here)
+    seen = _buildings(location, known)
     address = next((address for one in seen if (address := _address(one, at))), None)
     zone = next((zone for one in seen if (zone := zone_of(dict(one)))), None)
     stated = [{"url": TIME_ZONE, "valueCode": zone.key}] if zone else []
     telecom: Sequence[Resource] = next((one["telecom"] for one in seen if _phone(one, at)), [])
     return {**location, "address": address, "extension": stated, "telecom": telecom}
+
+
+def _site(place: Resource, known: Mapping[str, Resource]) -> Resource:
+    """Where a place is: itself, or the nearest building around it that has an address or a position."""
+    around = _buildings(place, known)
+    return next((one for one in around if "address" in one or "position" in one), place)
+
+
+def _buildings(place: Resource, known: Mapping[str, Resource]) -> list[Resource]:
+    """A place, then what it is part of, up to the whole."""
+    seen, here = [place], place
+    while (here := known.get((here.get("partOf") or {}).get("reference", ""), {})) and here not in seen:
+        seen.append(here)
+    return seen
 
 
 def _address(location: Resource, at: datetime) -> Resource | None:

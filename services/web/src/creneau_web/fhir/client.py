@@ -189,7 +189,7 @@ class Fhir:
             said = {}
         if said.get("resourceType") != "OperationOutcome" or response.status in (502, 504):
             raise UnreachableError(str(response.status))
-        raise RefusedError(refusal_of(response.status, said, response.headers))
+        raise RefusedError(refusal_of(response.status, said))
 
     def _own_headers(self) -> dict[str, str]:
         headers = {"Accept": JSON, "Accept-Language": "en" if self.language == "en" else "fr"}

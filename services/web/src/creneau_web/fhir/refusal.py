@@ -22,7 +22,6 @@ class Refusal:
     diagnostics: str = ""
     """for programs: which records it is about"""
     expressions: tuple[str, ...] = ()
-    retry_after_s: int | None = None
 
 
 class RefusedError(Exception):
@@ -42,18 +41,16 @@ class UnreachableError(Exception):
     """The FHIR base did not answer in time, or not with FHIR: the way to it is broken, or a process behind it."""
 
 
-def refusal_of(status: int, body: Mapping[str, Any], headers: Mapping[str, str]) -> Refusal:
+def refusal_of(status: int, body: Mapping[str, Any]) -> Refusal:
     """Read an OperationOutcome; one that says nothing is a refusal without words."""
     issues = body.get("issue") or [{}]
     first = next((issue for issue in issues if issue.get("severity") in ("error", "fatal")), issues[0])
     details = first.get("details") or {}
     codings = details.get("coding") or [{}]
-    wait = headers.get("retry-after", "")
     return Refusal(
         status,
         codings[0].get("code") or first.get("code") or "unknown",
         details.get("text") or first.get("diagnostics") or "",
         first.get("diagnostics") or "",
         tuple(expression for issue in issues for expression in issue.get("expression", ())),
-        int(wait) if wait.isdigit() else None,
     )

@@ -40,6 +40,12 @@ def extension(resource: Resource, url: str) -> dict[str, Any] | None:
     return next((e for e in resource.get("extension", ()) if e.get("url") == url), None)
 
 
+def instant_in(resource: Resource, url: str) -> datetime | None:
+    """The instant in the first extension of this url; None without one."""
+    found = extension(resource, url)
+    return instant(found["valueInstant"]) if found and "valueInstant" in found else None
+
+
 def codes(concepts: Iterable[Resource], system: str) -> list[str]:
     """The codes of one system in several CodeableConcepts."""
     return [

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
 from math import inf
 
 from creneau_web.ops.memory import Seen
@@ -83,18 +82,3 @@ def span_s(seen: Iterable[Seen], now: float, longest_s: float) -> float:
     """For how long the processes have been looked at, seconds; at most `longest_s`."""
     firsts = [one.looks[0].at for one in seen if one.looks]
     return min(longest_s, now - min(firsts)) if firsts else 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class Total:
-    """A gauge over several processes."""
-
-    values: Sequence[float]
-
-    @property
-    def sum(self) -> float:
-        return sum(self.values)
-
-    @property
-    def max(self) -> float | None:
-        return max(self.values, default=None)

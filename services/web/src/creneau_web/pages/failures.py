@@ -27,6 +27,7 @@ from creneau_web.page import (
 )
 from creneau_web.pages.booking.draft import BookedAlreadyError
 from creneau_web.sessions.forms import comes_from_here
+from creneau_web.sessions.session import SessionOverError
 from creneau_web.site import Site
 from creneau_web.visits.records import NoTimeYetError
 
@@ -49,6 +50,7 @@ def handle(pages: FastAPI) -> None:
     pages.add_exception_handler(RefusedError, _refused)
     pages.add_exception_handler(UnreachableError, _unreachable)
     pages.add_exception_handler(ForeignFormError, _foreign_form)
+    pages.add_exception_handler(SessionOverError, _foreign_form)
     pages.add_exception_handler(NotAPatientError, _not_a_patient)
     pages.add_exception_handler(RequestValidationError, _unreadable)
     pages.add_exception_handler(HTTPException, _http)

@@ -61,7 +61,15 @@ async def leave(
 
 @router.get("/retour")
 async def come_back(page: CurrentPage) -> Response:
-    """From the provider: who it is, then on to where they were going, with a new session key."""
+    """From the provider: who it is, then on to where they were going, with a new session key. Asked for twice, it lets in
+    once."""
+    if page.session is None:
+        return _failed(page, LoginError("stale", "state"), "", "/")
+    async with page.entering():
+        return await _returned(page)
+
+
+async def _returned(page: Page) -> Response:
     returned = dict(page.request.query_params)
     pending = await _take(page, returned.get("state", ""))
     if pending is None:

@@ -143,12 +143,12 @@ def _with_preferred(patient: Mapping[str, Any], language: str) -> list[Mapping[s
 
 
 def _with_contact(telecom: list[Any], at: datetime, system: str, value: str) -> list[Any]:
-    """The contacts, with the present one of a system replaced, added or removed."""
+    """The contacts, with the present one of a system replaced, added or removed. What it was said to be for stays."""
     held = next((t for t in current(telecom, at) if t.get("system") == system and t.get("value")), None)
     if held is None:
         return [*telecom, _contact(system, value)] if value else telecom
     kept = {n: v for n, v in held.items() if not (n == "use" and v == MOBILE)}
-    instead = [{**kept, **_contact(system, value)}] if value else []
+    instead = [{**_contact(system, value), **kept, "value": value}] if value else []
     return [one for t in telecom for one in (instead if t is held else [t])]
 
 

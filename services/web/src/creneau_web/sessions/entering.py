@@ -1,8 +1,10 @@
-"""A log-in form that is sent twice: the person is let in by whichever answer their browser takes.
+"""A log-in form, or a way back from a provider, that is sent twice: the person is let in by whichever answer their browser
+takes.
 
 The first press gives the session a new key. A browser that drops its answer comes again with the old key and the same form.
 For a moment the old key leads to the new one and to nothing else. The new key is sealed by what the form says (the code, the
-answer). Whoever has put that old key into somebody's browser does not know it, and one wrong try ends it.
+answer; what the provider wrote into the address). Whoever has put that old key into somebody's browser does not know it, and
+one wrong try ends it.
 """
 
 from __future__ import annotations
@@ -34,7 +36,8 @@ class Entered(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class SentForm:
-    """A form as it was sent: cookie, path, fields (without the session's key). `back`: where it leads after the log-in."""
+    """A form as it was sent: cookie, path, fields (without the session's key) or the query of a way back. `back`: where it
+    leads after the log-in."""
 
     cookie: str
     path: str

@@ -23,6 +23,10 @@ KEY_BYTES = 24
 """192 random bits in the cookie (OWASP, Session Management, asks for 64)"""
 
 
+class SessionOverError(Exception):
+    """The session has ended, or has another key, since the request was let in."""
+
+
 class Account(BaseModel):
     """Who has logged in, with the tokens for the FHIR base."""
 

@@ -15,7 +15,7 @@ from creneau_shared.clock import Clock
 from creneau_shared.database.pool import Connection, Database
 from creneau_web.sessions.entering import Entered, SentForm
 from creneau_web.sessions.seal import Seal
-from creneau_web.sessions.session import Account, Content, Session
+from creneau_web.sessions.session import Account, Content, Session, SessionOverError
 
 SEEN_EVERY = timedelta(minutes=1)
 """how old the time of the last request may be: not every page writes a row"""
@@ -53,6 +53,7 @@ INSERT INTO draft (id, session, began_at, content) VALUES ($1, $2, $3, $4)
 ON CONFLICT (id) DO UPDATE SET content = excluded.content WHERE draft.session = excluded.session
 """
 FIND_DRAFT = "SELECT content FROM draft WHERE id = $1 AND session = $2"
+HOLD_KEY = "SELECT true FROM session WHERE key_hash = $1 FOR KEY SHARE"
 LOCK_DRAFT = FIND_DRAFT + " FOR UPDATE"
 DRAFTS_OF = "SELECT id, content FROM draft WHERE session = $1 ORDER BY began_at DESC, id"
 SEAL_DRAFT = "UPDATE draft SET content = $2 WHERE id = $1"
@@ -168,19 +169,12 @@ class Sessions:
         await self.end(session)
         return await self.begin(Content(language=session.content.language, **kept))
 
-    async def rotate(self, session: Session) -> None:
-        """Gives the session, with its drafts, a new key and form key: what was known before the log-in opens nothing
-        afterwards."""
-        became = Session.new(session.content)
-        async with self._database.transaction() as connection:
-            became.content = await self._rotate(connection, session, became, {})
-        session.renew(became)
-
     async def _rotate(
         self, connection: Connection, session: Session, became: Session, known: Mapping[str, Any]
     ) -> Content:
-        """Stores the session, with its drafts and what is `known` since (fields of its content), under the key of another.
-        Returns its content; the session itself is as it was, until that is committed."""
+        """Stores the session, with its drafts and what is `known` since (fields of its content), under the keys of another:
+        what was known before the log-in opens nothing afterwards. Returns its content; the session itself is as it was,
+        until that is committed."""
         content = (await _locked(connection, session)).model_copy(update={**session.changes(), **known})
         drafts = await connection.fetch(DRAFTS_OF, session.key_hash)
         await connection.execute(
@@ -210,17 +204,23 @@ class Sessions:
         return int(done.rpartition(" ")[2])
 
     async def keep_draft(self, session: Session, id_: str, content: Mapping[str, Any]) -> None:
-        """Store a draft, new or changed, whatever another request has made of it."""
+        """Store a draft, new or changed, whatever another request has made of it. SessionOverError as `change_draft`."""
         await self.change_draft(session, id_, lambda _: content)
 
     async def change_draft(
         self, session: Session, id_: str, change: Callable[[dict[str, Any] | None], Mapping[str, Any]]
     ) -> None:
-        """Store what `change` makes of the draft as it stands now (None: there is none); what it raises changes nothing."""
+        """Store what `change` makes of the draft as it stands now (None: there is none); what it raises changes nothing.
+        SessionOverError if a log-in or log-out has given the session, with its drafts, another key meanwhile or ended it."""
         async with self._database.transaction() as connection:
+            # The session before its draft: a log-in locks them in this order.
+            if not await connection.fetchval(HOLD_KEY, session.key_hash):
+                raise SessionOverError
             stands = await connection.fetchval(LOCK_DRAFT, id_, session.key_hash)
             sealed = session.seal.close(orjson.dumps(change(_opened(session, id_, stands))), id_)
-            await connection.execute(KEEP_DRAFT, id_, session.key_hash, self._clock.now(), sealed)
+            kept = await connection.execute(KEEP_DRAFT, id_, session.key_hash, self._clock.now(), sealed)
+            if kept.endswith(" 0"):
+                raise SessionOverError
 
     async def find_draft(self, session: Session, id_: str) -> dict[str, Any] | None:
         """A draft of this session; nobody else's is there."""

@@ -52,9 +52,12 @@ class Reports:
         self._networks, self._limiter = Callers("", {}), Limiter()
 
     async def add(self, report: Report, address: str | None) -> bool:
-        """Keep a report; False when too many have come within the hour, in all or from the network of this address."""
+        """Keep a report; False when too many have come within the hour, in all or from the network of this
+        address, if it is known."""
+        network = self._networks.network(address)
+        counted = () if network is None else (Counted(network, self._of_one),)
         try:
-            await self._limiter.take((Counted(self._networks.network(address), self._of_one),), 1)
+            await self._limiter.take(counted, 1)
         except TooManyRequests:
             return False
         # A text column holds every character but this one.

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from functools import reduce
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from creneau_web.care.model import PARIS, Place, Professional
 from creneau_web.care.reading import VISIT
-from creneau_web.fhir.values import codes, extension, first_text, instant
+from creneau_web.fhir.values import codes, extension, first_text, instant, instant_in
 from creneau_web.visits.model import LIVE, Cancellation, OtherTime, Visit
 
 CANCELABLE = "https://creneau.sante.fr/fhir/StructureDefinition/cancelable-until"
@@ -68,8 +67,8 @@ def visit_of(appointment: Mapping[str, Any], company: Company, etag: str | None 
         instructions=appointment.get("patientInstruction"),
         slot=next(iter(slots), None),
         etag=etag or (f'W/"{version}"' if version else None),
-        cancelable_until=_instant(appointment, CANCELABLE),
-        reschedulable_until=_instant(appointment, RESCHEDULABLE),
+        cancelable_until=instant_in(appointment, CANCELABLE),
+        reschedulable_until=instant_in(appointment, RESCHEDULABLE),
         professional_name=_display(actors, "Practitioner"),
         place=place,
         zone=zone,
@@ -82,7 +81,7 @@ def visit_of(appointment: Mapping[str, Any], company: Company, etag: str | None 
         hidden=HIDDEN["code"]
         in [label.get("code") for label in appointment.get("meta", {}).get("security", ())],
         asks_practice=asks_practice,
-        asked_until=_instant(appointment, HELD_UNTIL) if asks_practice else None,
+        asked_until=instant_in(appointment, HELD_UNTIL) if asks_practice else None,
         asks_patient=asks_patient,
         other_time=_other_time(appointment, zone),
         moved_because=(extension(appointment, RESCHEDULE_REASON) or {}).get("valueString"),
@@ -242,8 +241,3 @@ def _display(actors: Iterable[Mapping[str, Any]], kind: str) -> str | None:
         ),
         None,
     )
-
-
-def _instant(appointment: Mapping[str, Any], url: str) -> datetime | None:
-    found = extension(appointment, url)
-    return instant(found["valueInstant"]) if found and "valueInstant" in found else None

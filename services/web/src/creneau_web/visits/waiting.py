@@ -9,7 +9,7 @@ from typing import Any
 
 from creneau_web.care.model import Professional
 from creneau_web.fhir.client import Fhir
-from creneau_web.fhir.values import entries, extension, instant
+from creneau_web.fhir.values import entries, extension, instant, instant_in
 from creneau_web.visits.reading import PRACTICES_SIDE, ids
 
 _OURS = "https://creneau.sante.fr/fhir/StructureDefinition/"
@@ -24,6 +24,8 @@ class Waiting:
     """One request on the waiting list, or what is offered to it."""
 
     id: str
+    status: str
+    """of the Appointment"""
     patient: str | None
     """id of the Patient"""
     whom: str | None
@@ -48,6 +50,13 @@ class Waiting:
     def is_offer(self) -> bool:
         return self.until is not None
 
+    def is_answered(self, status: str) -> bool:
+        """Whether this answer (as of `answer`) stands already. What is accepted is `pending` where the practice has still to
+        agree."""
+        if status == "booked":
+            return not self.waits and self.status in (status, "pending")
+        return self.status == status
+
 
 def waiting_of(appointment: Mapping[str, Any], etag: str | None = None) -> Waiting:
     """What an Appointment that waits says. Pure."""
@@ -56,15 +65,16 @@ def waiting_of(appointment: Mapping[str, Any], etag: str | None = None) -> Waiti
     named = (a.get("display") for a in actors if "Patient/" not in str(a.get("reference", "")))
     replaced = (extension(appointment, REPLACES) or {}).get("valueReference", {}).get("reference", "")
     said = [e for e in appointment.get("extension", ()) if e.get("url") == TIMES]
-    status, since = appointment["status"], _instant(appointment, SINCE)
+    status, since = appointment["status"], instant_in(appointment, SINCE)
     offered = status == "pending" and since is not None
     return Waiting(
         id=appointment["id"],
+        status=status,
         patient=next(iter(ids(references, "Patient")), None),
         whom=next((name for name in named if name), None),
         role=next(iter(ids(references, "PractitionerRole")), None),
         since=since,
-        until=_instant(appointment, HELD_UNTIL) if offered else None,
+        until=instant_in(appointment, HELD_UNTIL) if offered else None,
         start=instant(appointment["start"]) if "start" in appointment else None,
         times=tuple(e["valueCode"] for e in said if e.get("valueCode") in PARTS),
         replaces=replaced.removeprefix("Appointment/") or None,
@@ -133,11 +143,12 @@ async def waits_for_earlier(fhir: Fhir, visit: str, patient: str | None) -> Wait
     return next((one for one in await all_waiting(fhir, patient) if one.replaces == visit), None)
 
 
-async def answer(fhir: Fhir, id_: str, status: str) -> str:
-    """Accept (`booked`), refuse (`waitlist`) or leave (`cancelled`). Gives the status that it has then: what is accepted is
-    `pending` where the practice has still to agree. RefusedError: 422 when the offer has ended."""
-    answered = await fhir.patch("Appointment", id_, [{"op": "replace", "path": "/status", "value": status}])
-    return str(answered.resource.get("status", ""))
+async def answer(fhir: Fhir, shown: Waiting, status: str) -> Waiting:
+    """Accept (`booked`), refuse (`waitlist`) or leave (`cancelled`) what was shown. Returns what stands then. RefusedError:
+    412 when it has changed meanwhile, 422 when the offer has ended."""
+    change = {"op": "replace", "path": "/status", "value": status}
+    answered = await fhir.patch("Appointment", shown.id, [change], etag=shown.etag)
+    return waiting_of(answered.resource, answered.etag)
 
 
 def _has_agreed(appointment: Mapping[str, Any]) -> bool:
@@ -148,11 +159,6 @@ def _has_agreed(appointment: Mapping[str, Any]) -> bool:
         if str(p.get("actor", {}).get("reference", "")).startswith(PRACTICES_SIDE)
     ]
     return bool(theirs) and all(status == "accepted" for status in theirs)
-
-
-def _instant(appointment: Mapping[str, Any], url: str) -> datetime | None:
-    found = extension(appointment, url)
-    return instant(found["valueInstant"]) if found and "valueInstant" in found else None
 
 
 def _version(appointment: Mapping[str, Any]) -> str | None:

@@ -101,7 +101,8 @@ class Selector:
 
 
 def _with_tag(tag: str | None, elements: Iterable[etree._Element]) -> list[etree._Element]:
-    return [element for element in elements if tag is None or element.tag == tag]
+    """The elements of a name, or of any; comments and processing instructions are none, and their `tag` is no text."""
+    return [one for one in elements if isinstance(one.tag, str) and (tag is None or one.tag == tag)]
 
 
 class _Scanner:

@@ -16,11 +16,12 @@ from creneau_shared.fhir.rest.service import FhirService
 
 def can_wait(request: FhirRequest, operations: Sequence[Operation]) -> bool:
     """Whether the request may be recorded for later. Quick reads, requests without a token (nobody could come back for
-    the answer) and operations that leave nothing behind are answered at once: a preference may be ignored."""
+    the answer) and operations that leave nothing behind, or have transactions of their own, are answered at once: a
+    preference may be ignored."""
     return (
         not request.principal.anonymous
         and _is_worth_waiting_for(request)
-        and not _holds_secrets(request, operations)
+        and not _calls_at_once(request, operations)
     )
 
 
@@ -61,14 +62,14 @@ def _is_worth_waiting_for(request: FhirRequest) -> bool:
     return request.method == "GET" and not reads_one and not (len(path) == 4 and path[2] == "_history")
 
 
-def _holds_secrets(request: FhirRequest, operations: Sequence[Operation]) -> bool:
-    """Whether the request, or an entry of its Bundle, calls an operation that leaves nothing behind."""
-    secret = {f"${operation.code}" for operation in operations if operation.secret}
+def _calls_at_once(request: FhirRequest, operations: Sequence[Operation]) -> bool:
+    """Whether the request, or an entry of its Bundle, calls an operation that is carried out at once."""
+    at_once = {f"${one.code}" for one in operations if one.secret or one.at_once}
     if request.path or request.method != "POST":
-        return bool(secret & set(request.path[-1:]))
+        return bool(at_once & set(request.path[-1:]))
     entries = request.resource().get("entry", ())
     urls = [json_object(json_object(entry).get("request")).get("url", "") for entry in entries]
-    return any(secret & set(_path(str(url), request.base_url)[-1:]) for url in urls)
+    return any(at_once & set(_path(str(url), request.base_url)[-1:]) for url in urls)
 
 
 def _path(url: str, base_url: str) -> tuple[str, ...]:

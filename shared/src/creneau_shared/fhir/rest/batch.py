@@ -1,64 +1,33 @@
-"""batch and transaction Bundles (FHIR R4 http.html#transaction).
-
-A batch is a list of requests that know nothing of each other, answered in their order. A transaction is one
-database transaction: its entries run in FHIR's order (DELETE, POST, PUT and PATCH, GET and HEAD), references
-between them are rewritten to the ids that were given, and one failure undoes it all.
-"""
+"""batch Bundles (FHIR R4 http.html#transaction): requests that know nothing of each other, answered in their order; and where
+batches and transactions (`transaction.py`) part."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from typing import Any, Protocol
-
-import orjson
+from dataclasses import dataclass
+from typing import Protocol
 
 from creneau_shared import functions
-from creneau_shared.database.pool import Connection
-from creneau_shared.errors import BadRequest, CreneauError
-from creneau_shared.fhir.json import loads
+from creneau_shared.errors import BadRequest
+from creneau_shared.fhir.rest import transaction
 from creneau_shared.fhir.rest.bounds import BundleAnswers
-from creneau_shared.fhir.rest.bundle_entries import (
-    RequestEntry,
-    check_bundle,
-    located,
-    read_entry,
-    refuse_key,
-)
-from creneau_shared.fhir.rest.bundle_references import give_ids, lost_reference, rewrite
+from creneau_shared.fhir.rest.bundle_entries import RequestEntry, check_bundle, read_entry, refuse_key
+from creneau_shared.fhir.rest.bundle_references import lost_reference
+from creneau_shared.fhir.rest.bundle_response import told
 from creneau_shared.fhir.rest.exchange import Answer, FhirRequest, json_object
 from creneau_shared.fhir.rest.failure import failure
-from creneau_shared.fhir.rest.idempotency import check_key, remember, remembered
-from creneau_shared.fhir.rest.reading import require_visible
-from creneau_shared.fhir.rest.returning import done, is_written
 from creneau_shared.fhir.rest.service import FhirService
 from creneau_shared.fhir.rest.together import runs, write_together
-from creneau_shared.fhir.storage.generic import instant
-from creneau_shared.fhir.storage.store import Resource
-from creneau_shared.ids import new_id
-from creneau_shared.security.principal import Action
 
 BATCH_PARALLEL = 4
 """entries of a batch, or runs of them (`together`), that are carried out at once"""
-METHOD_ORDER = {"DELETE": 0, "POST": 1, "PUT": 2, "PATCH": 2, "GET": 3, "HEAD": 3}
-GIVING_RIGHTS = frozenset({"Patient", "RelatedPerson"})
-"""types whose creation may let its author do more: whoever registers a person acts for them from then on"""
 
 
-class Carrier(Protocol):
+class Carrier(transaction.PartCarrier, Protocol):
     """Carries out the entries: the server that received the Bundle."""
-
-    def judge(self, request: FhirRequest) -> None:
-        """Raise what forbids an entry to its author, whose rights are known. Nothing is read or written."""
-        ...
 
     async def handle(self, request: FhirRequest) -> Answer:
         """Carry out an entry of a batch, as a request of its own."""
-        ...
-
-    async def take_part(self, connection: Connection, request: FhirRequest) -> Answer:
-        """Carry out an entry of a transaction, as a part of it."""
         ...
 
 
@@ -71,295 +40,90 @@ async def process(service: FhirService, carrier: Carrier, request: FhirRequest) 
         e.request.path[0] for e in entries if e.request.method not in ("GET", "HEAD") and e.request.path
     )
     if bundle["type"] == "transaction":
-        return await _transaction(service, carrier, request, entries)
+        return await transaction.process(service, carrier, request, entries)
     if not service.in_transaction:  # an asynchronous batch is one, and its key was kept when it was accepted
         refuse_key(request.headers)
-    answers = await _batch(service, carrier, request, entries)
-    _observe(service, entries, answers)
-    return _told("batch", entries, answers)
+    answers = await _Batch.of(service, carrier, request).answers(entries)
+    for entry, answer in zip(entries, answers, strict=True):
+        service.observe(entry.request, answer.status)
+    return told("batch", entries, answers)
 
 
-async def _batch(
-    service: FhirService, carrier: Carrier, outer: FhirRequest, entries: list[RequestEntry]
-) -> list[Answer]:
-    refused = {entry.index: answer for entry in entries if (answer := _refused_in_batch(entry)) is not None}
-    carried_out = [entry for entry in entries if entry.index not in refused]
-    answers = iter(await _each(service, carrier, outer, carried_out))
-    return [refused.get(entry.index) or next(answers) for entry in entries]
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """One batch under way: who carries it out, and what has been answered so far."""
 
+    service: FhirService
+    carrier: Carrier
+    answered: BundleAnswers
 
-async def _each(
-    service: FhirService, carrier: Carrier, outer: FhirRequest, entries: list[RequestEntry]
-) -> list[Answer]:
-    """Carry out the entries of a batch, a few at once; their answers, in their order. Those after as much as one Bundle is
-    answered are refused."""
-    told = BundleAnswers(service.bounds.bundle_answer_bytes_max, outer.meter)
-    parts = [entries[part] for part in runs(service, [entry.request for entry in entries])]
-    if service.in_transaction:
-        return [answer for part in parts for answer in await _run(service, carrier, part, told)]
-    places = asyncio.Semaphore(BATCH_PARALLEL)
+    @staticmethod
+    def of(service: FhirService, carrier: Carrier, request: FhirRequest) -> _Batch:
+        return _Batch(service, carrier, BundleAnswers(service.bounds.bundle_answer_bytes_max, request.meter))
 
-    async def one(part: list[RequestEntry]) -> list[Answer]:
-        async with places:
-            return await _run(service, carrier, part, told)
+    async def answers(self, entries: list[RequestEntry]) -> list[Answer]:
+        """The answers of the entries, in their order."""
+        refused = {entry.index: answer for entry in entries if (answer := _refused(entry)) is not None}
+        carried_out = [entry for entry in entries if entry.index not in refused]
+        answers = iter(await self._each(carried_out))
+        return [refused.get(entry.index) or next(answers) for entry in entries]
 
-    return [answer for answers in await asyncio.gather(*map(one, parts)) for answer in answers]
+    async def _each(self, entries: list[RequestEntry]) -> list[Answer]:
+        """Carry out the entries, a few at once; their answers, in their order. Those after as much as one Bundle is answered
+        are refused."""
+        parts = [entries[part] for part in runs(self.service, [entry.request for entry in entries])]
+        if self.service.in_transaction:
+            return [answer for part in parts for answer in await self._run(part)]
+        places = asyncio.Semaphore(BATCH_PARALLEL)
 
+        async def one(part: list[RequestEntry]) -> list[Answer]:
+            async with places:
+                return await self._run(part)
 
-async def _run(
-    service: FhirService, carrier: Carrier, part: list[RequestEntry], told: BundleAnswers
-) -> list[Answer]:
-    """Carries out successive entries of a batch: together where possible, else one by one."""
-    try:
-        await _require_room(service, told)
-        answers = await write_together(service, [entry.request for entry in part])
-    except Exception as error:
-        return [failure(error, entry.request.language) for entry in part]
-    given = []
-    for entry, together in zip(part, answers, strict=True):
-        answer = together or await _apart(service, carrier, entry, told)
-        told.add(answer.content)
-        given.append(answer)
-    return given
+        return [answer for answers in await asyncio.gather(*map(one, parts)) for answer in answers]
 
+    async def _run(self, part: list[RequestEntry]) -> list[Answer]:
+        """Carries out successive entries: together where possible, else one by one."""
+        try:
+            await self._require_room()
+            answers = await write_together(self.service, [entry.request for entry in part])
+        except Exception as error:
+            return [failure(error, entry.request.language) for entry in part]
+        given = []
+        for entry, together in zip(part, answers, strict=True):
+            answer = together or await self._apart(entry)
+            self.answered.add(answer.content)
+            given.append(answer)
+        return given
 
-async def _require_room(service: FhirService, told: BundleAnswers) -> None:
-    """Nobody waits for the count while holding a connection."""
-    if service.in_transaction:
-        told.require_room()
-    else:
-        await told.require_paid()
+    async def _require_room(self) -> None:
+        """TooLarge after as much as one Bundle is answered; TooManyRequests while the caller owes for it, but not in a
+        transaction: nobody waits for the count while holding a connection."""
+        if self.service.in_transaction:
+            self.answered.require_room()
+        else:
+            await self.answered.require_paid()
 
+    async def _apart(self, entry: RequestEntry) -> Answer:
+        """Carries out one entry; a failure undoes that entry alone, even in a shared transaction."""
+        try:
+            await self._require_room()
+            if not self.service.in_transaction:
+                return await self._handle(entry)
+            async with self.service.transaction():
+                return await self._handle(entry)
+        except Exception as error:
+            return failure(error, entry.request.language)
 
-async def _apart(service: FhirService, carrier: Carrier, entry: RequestEntry, told: BundleAnswers) -> Answer:
-    """Carries out one entry of a batch; a failure undoes that entry alone, even in a shared transaction."""
-    try:
-        await _require_room(service, told)
-        if not service.in_transaction:
-            return await _handle(service, carrier, entry)
-        async with service.transaction():
-            return await _handle(service, carrier, entry)
-    except Exception as error:
-        return failure(error, entry.request.language)
-
-
-async def _handle(service: FhirService, carrier: Carrier, entry: RequestEntry) -> Answer:
-    """Carries out one entry as a request of its own, with the size limit of such a request."""
-    if entry.request.parsed is not None:
-        service.bounds.check_size(entry.request.parsed)
-    return await carrier.handle(entry.request)
-
-
-async def _transaction(
-    service: FhirService, carrier: Carrier, outer: FhirRequest, entries: list[RequestEntry]
-) -> Answer:
-    """All or nothing; once for each Idempotency-Key, where something is changed."""
-    _require_distinct(entries)
-    _require_held(service, entries)
-    key, said = _key(outer, entries), outer.resource()
-    _require_allowed(carrier, outer, entries)
-    async with service.transaction() as connection:
-        if key is not None:
-            earlier = await remembered(connection, outer, key, said)
-            if earlier is not None:
-                await _require_still_visible(service, connection, outer, earlier)
-                await service.audit_replay(connection, outer, "Bundle", earlier)
-                return earlier
-        answers = await _all(service, carrier, connection, outer, entries)
-        answer = _told("transaction", entries, answers)
-        if key is not None:
-            await remember(connection, outer, key, said, answer)
-    _observe(service, entries, answers)
-    return answer
-
-
-def _key(outer: FhirRequest, entries: list[RequestEntry]) -> str | None:
-    """The key with which the answer is kept. None where only reads are asked for: they can be asked for again.
-
-    BadRequest for a key that cannot be kept, or of nobody: whoever sends the same would be told the same.
-    """
-    key = outer.headers.get("idempotency-key")
-    if key is None:
-        return None
-    check_key(key)
-    if outer.principal.anonymous:
-        raise BadRequest(
-            "Une Idempotency-Key est gardée pour un compte : envoyez-la avec un jeton. Rien n'a été fait.",
-            "An Idempotency-Key is kept for an account: send it with a token. Nothing was done.",
-            code="not-supported",
-            expression="http.idempotency-key",
-        )
-    return None if all(entry.only_reads for entry in entries) else key
-
-
-async def _all(
-    service: FhirService,
-    carrier: Carrier,
-    connection: Connection,
-    outer: FhirRequest,
-    entries: list[RequestEntry],
-) -> list[Answer]:
-    """Carry out the entries of a transaction; their answers, in the order in which they were sent."""
-    answers: list[Answer | None] = [None] * len(entries)
-    given, found = await give_ids(service, connection, entries), dict[str, str]()
-    for entry in entries:
+    async def _handle(self, entry: RequestEntry) -> Answer:
+        """Carries out one entry as a request of its own, with the size limit of such a request."""
         if entry.request.parsed is not None:
-            await rewrite(service, connection, entry, given, found)
-    told = BundleAnswers(service.bounds.bundle_answer_bytes_max, outer.meter)
-    written: dict[tuple[str, str], int] = {}
-    ordered = _in_order(entries, given)
-    for part in runs(service, [entry.request for entry in ordered]):
-        done = await write_together(service, [entry.request for entry in ordered[part]])
-        for entry, answer in zip(ordered[part], done, strict=True):
-            answer = answer or await _take_part(carrier, connection, outer, entry, told)
-            told.add(answer.content)
-            answers[entry.index] = answer
-            _require_once(entry, answer, written)
-            if _may_give_rights(entry):
-                await service.resolve_again(connection, outer)
-                for other in entries:
-                    other.request.rights = outer.rights
-    return [answer for answer in answers if answer is not None]
+            self.service.bounds.check_size(entry.request.parsed)
+        return await self.carrier.handle(entry.request)
 
 
-async def _require_still_visible(
-    service: FhirService, connection: Connection, request: FhirRequest, answer: Answer
-) -> None:
-    """NotFound unless the caller now reaches everything that a kept answer tells of. Rights that the transaction itself
-    gave them count."""
-    await service.resolve_again(connection, request)
-    for resource_type, id_ in sorted(_told_of(service, loads(answer.content or b"{}"))):
-        actions: tuple[Action, ...] = ("r", "c", "u")
-        reached = (request.access_if_any(resource_type, action) for action in actions)
-        access = next((access for access in reached if access is not None), None)
-        store = service.types[resource_type].store
-        await require_visible(connection, store, access or request.access(resource_type, "r"), id_)
-
-
-def _told_of(service: FhirService, answered: Resource) -> set[tuple[str, str]]:
-    """Types and ids of the resources that a response Bundle holds, or says were written."""
-    found: set[tuple[str, str]] = set()
-    pending: list[Any] = [answered]
-    while pending:
-        node = pending.pop()
-        if isinstance(node, list):
-            pending += node
-        elif isinstance(node, dict):
-            if node.get("resourceType") in service.types:
-                found.add((node["resourceType"], str(node.get("id"))))
-                continue
-            if isinstance(location := node.get("location"), str):
-                resource_type, _, id_ = location.partition("/_history/")[0].rpartition("/")
-                found.add((resource_type.rpartition("/")[2], id_))
-            pending += node.values()
-    return {(resource_type, id_) for resource_type, id_ in found if resource_type in service.types}
-
-
-async def _take_part(
-    carrier: Carrier, connection: Connection, outer: FhirRequest, entry: RequestEntry, told: BundleAnswers
-) -> Answer:
-    with _of_entry(outer, entry):
-        told.require_room()
-        return await carrier.take_part(connection, entry.request)
-
-
-@contextmanager
-def _of_entry(outer: FhirRequest, entry: RequestEntry) -> Iterator[None]:
-    """A refusal within is located in this entry, and traced as its refusal."""
-    try:
-        yield
-    except CreneauError as error:
-        outer.refused = entry.request
-        raise located(error, entry.index) from error
-
-
-def _may_give_rights(entry: RequestEntry) -> bool:
-    return entry.request.method == "POST" and entry.request.path[0] in GIVING_RIGHTS
-
-
-def _in_order(entries: list[RequestEntry], given: Mapping[str, str]) -> list[RequestEntry]:
-    """FHIR's order of methods; an entry comes after the entries that it refers to."""
-    named = {given[entry.full_url]: entry for entry in entries if entry.full_url and entry.full_url in given}
-    ordered: list[RequestEntry] = []
-    begun: set[int] = set()
-
-    def place(first: RequestEntry) -> None:
-        pending = [(first, iter(sorted(first.refers_to)))]
-        begun.add(first.index)
-        while pending:
-            entry, needs = pending[-1]
-            needed = next((named[name] for name in needs if named[name].index not in begun), None)
-            if needed is None:
-                ordered.append(entry)
-                pending.pop()
-            else:
-                begun.add(needed.index)
-                pending.append((needed, iter(sorted(needed.refers_to))))
-
-    for entry in sorted(entries, key=lambda entry: METHOD_ORDER.get(entry.request.method, 3)):
-        if entry.index not in begun:
-            place(entry)
-    return ordered
-
-
-def _require_distinct(entries: list[RequestEntry]) -> None:
-    """BadRequest when two writing entries name the same resource."""
-    seen: dict[tuple[str, ...], int] = {}
-    for entry in entries:
-        if entry.request.method in ("PUT", "PATCH", "DELETE") and len(entry.request.path) == 2:
-            earlier = seen.setdefault(entry.request.path, entry.index)
-            if earlier != entry.index:
-                raise _twice(earlier, entry.index)
-
-
-def _require_once(entry: RequestEntry, answer: Answer | None, written: dict[tuple[str, str], int]) -> None:
-    """BadRequest when two entries wrote the same resource. One that a search designated is known only afterwards."""
-    stored = answer.stored if answer is not None else None
-    if stored is None or entry.request.method in ("GET", "HEAD"):
-        return
-    if entry.request.method == "POST" and answer is not None and answer.status != 201:
-        return  # a conditional create that found its match has written nothing
-    earlier = written.setdefault((stored.resource_type, stored.id), entry.index)
-    if earlier != entry.index:
-        raise _twice(earlier, entry.index)
-
-
-def _twice(earlier: int, later: int) -> BadRequest:
-    return BadRequest(
-        f"Les entrées {earlier} et {later} portent sur la même ressource.",
-        f"Entries {earlier} and {later} are about the same resource.",
-        expression=f"Bundle.entry[{later}].request.url",
-    )
-
-
-def _require_held(service: FhirService, entries: list[RequestEntry]) -> None:
-    """BadRequest that names the types of other services: a transaction is one database's. Nothing is done."""
-    elsewhere = sorted(
-        {e.request.path[0] for e in entries if e.request.path and e.request.path[0] not in service.types}
-    )
-    if elsewhere:
-        raise BadRequest(
-            f"Une transaction ne peut porter que sur les types d'un même service ; hors de celui-ci : {', '.join(elsewhere)}."
-            " Envoyez un batch, ou une transaction par service.",
-            f"A transaction can only be about the types of one service; not of this one: {', '.join(elsewhere)}."
-            " Send a batch, or one transaction a service.",
-            code="not-supported",
-            expression="Bundle.entry",
-        )
-
-
-def _require_allowed(carrier: Carrier, outer: FhirRequest, entries: list[RequestEntry]) -> None:
-    """Refuses what the author may not do before anything is searched or locked for it. Where an entry may give them more
-    rights, only such entries are judged now, and the others when their turn comes."""
-    for entry in entries:
-        entry.request.rights = outer.rights
-    for entry in [entry for entry in entries if _may_give_rights(entry)] or entries:
-        with _of_entry(outer, entry):
-            carrier.judge(entry.request)
-
-
-def _refused_in_batch(entry: RequestEntry) -> Answer | None:
-    """The refusal of a batch entry whose reference could only lead to another entry; None when it has none."""
+def _refused(entry: RequestEntry) -> Answer | None:
+    """The refusal of an entry whose reference could only lead to another entry; None when it has none."""
     lost = lost_reference(json_object(entry.request.parsed))
     if lost is None:
         return None
@@ -372,43 +136,3 @@ def _refused_in_batch(entry: RequestEntry) -> Answer | None:
         expression=lost[0],
     )
     return failure(refusal, entry.request.language)
-
-
-def _observe(service: FhirService, entries: list[RequestEntry], answers: list[Answer]) -> None:
-    for entry, answer in zip(entries, answers, strict=True):
-        service.observe(entry.request, answer.status)
-
-
-def _told(kind: str, entries: list[RequestEntry], answers: list[Answer]) -> Answer:
-    """200 with the response Bundle."""
-    told = [_response(entry.request, answer) for entry, answer in zip(entries, answers, strict=True)]
-    return Answer(200, response_bundle(kind, told))
-
-
-def _response(request: FhirRequest, answer: Answer) -> dict[str, Any]:
-    """The response entry, with the stored bytes spliced in. `Prefer: return` applies to writes, not to reads."""
-    response: dict[str, Any] = {"status": str(answer.status)}
-    if location := answer.headers.get("Location"):
-        response["location"] = location
-    if etag := answer.headers.get("ETag"):
-        response["etag"] = etag
-    if answer.stored is not None:
-        response["lastModified"] = instant(answer.stored.last_updated)
-    returning = "representation" if request.method in ("GET", "HEAD") else request.prefer.returning
-    part: dict[str, Any] = {}
-    if answer.content is not None and answer.status >= 400:
-        response["outcome"] = orjson.Fragment(answer.content)
-    elif returning == "OperationOutcome" and is_written(answer):
-        response["outcome"] = orjson.Fragment(done(answer, request.language))
-    elif answer.content is not None and not (returning == "minimal" and answer.stored is not None):
-        part["resource"] = orjson.Fragment(answer.content)
-    part["response"] = response
-    return part
-
-
-def response_bundle(kind: str, parts: list[dict[str, Any]]) -> bytes:
-    """The Bundle of type batch-response or transaction-response."""
-    bundle: dict[str, Any] = {"resourceType": "Bundle", "id": new_id(), "type": f"{kind}-response"}
-    if parts:
-        bundle["entry"] = parts
-    return orjson.dumps(bundle)

@@ -19,7 +19,7 @@ _LONG_BY_NATURE = frozenset({"div", "data"})
 
 
 @dataclass(frozen=True, slots=True)
-class ResourceBounds:
+class Bounds:
     """`bytes_max` of a resource as JSON, `text_characters_max` of any one text in it, `bundle_answer_bytes_max` of the answers
     to one Bundle together."""
 

@@ -59,12 +59,6 @@ def refuse_key(headers: Mapping[str, str]) -> None:
         )
 
 
-def entry_count(bundle: Resource) -> int:
-    """The number of entries of a Bundle, whatever else is wrong with it; at most `BUNDLE_ENTRIES_MAX`."""
-    entries = bundle.get("entry")
-    return min(len(entries), BUNDLE_ENTRIES_MAX) if isinstance(entries, list) else 0
-
-
 def check_bundle(bundle: Resource) -> None:
     """Refuses a Bundle that is no batch or transaction or is too long, and entries without a usable request.
 

@@ -4,14 +4,14 @@ to them (FHIR R4 bundle.html#references, http.html#trules)."""
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import BadRequest, CreneauError, PreconditionFailed
-from creneau_shared.fhir.rest.bundle_entries import RequestEntry, entry_count, located
+from creneau_shared.fhir.rest.bundle_entries import RequestEntry, located
 from creneau_shared.fhir.rest.bundle_links import rewrite_links
+from creneau_shared.fhir.rest.bundle_work import CONDITIONAL_REFERENCE, texts
 from creneau_shared.fhir.rest.conditions import asked_condition
 from creneau_shared.fhir.rest.exchange import json_object
 from creneau_shared.fhir.rest.matching import Criteria, Query, matching_ids, read_criteria, take_turn
@@ -103,47 +103,9 @@ async def _designate(
 _RESTFUL = re.compile(r"^(https?://.+/)[A-Z][A-Za-z]+/[A-Za-z0-9\-.]{1,64}\Z")
 
 
-_CONDITIONAL_REFERENCE = re.compile(r"^([A-Z][A-Za-z]+)\?(.+)$")
-
-
 _VERSION = "/_history/"
 _OF_THE_BUNDLE = ("urn:uuid:", "urn:oid:")
 """prefixes of references that can only lead to another entry of the same Bundle"""
-
-
-def _texts(resource: Resource) -> Iterator[tuple[str, Resource, str, str]]:
-    """Yields every text of a resource: its path, the element that holds it, its name there, and the text."""
-    pending: list[tuple[str, Any]] = [(str(resource.get("resourceType")), resource)]
-    while pending:
-        where, node = pending.pop()
-        if isinstance(node, list):
-            pending += ((f"{where}[{index}]", item) for index, item in enumerate(node))
-        elif isinstance(node, dict):
-            for name, value in node.items():
-                if isinstance(value, str):
-                    yield f"{where}.{name}", node, name, value
-                else:
-                    pending.append((f"{where}.{name}", value))
-
-
-def work_in(bundle: Resource) -> int:
-    """What a Bundle costs beside its request, in units: its entries, and the searches for a transaction's conditional
-    references, of which equal ones are one. Whatever else is wrong with it."""
-    count = entry_count(bundle)
-    if not count or bundle.get("type") != "transaction":
-        return count
-    found: set[str] = set()
-    pending: list[Any] = [json_object(entry).get("resource") for entry in bundle["entry"][:count]]
-    while pending:
-        node = pending.pop()
-        if isinstance(node, list):
-            pending += node
-        elif isinstance(node, dict):
-            reference = node.get("reference")
-            if isinstance(reference, str) and _CONDITIONAL_REFERENCE.match(reference):
-                found.add(reference)
-            pending += (value for value in node.values() if isinstance(value, list | dict))
-    return count + len(found)
 
 
 async def rewrite(
@@ -161,13 +123,13 @@ async def rewrite(
     root = _RESTFUL.match(entry.full_url or "")
     resource = json_object(entry.request.parsed)
     entry.refers_to |= rewrite_links(resource, given)
-    for where, node, name, value in _texts(resource):
+    for where, node, name, value in texts(resource):
         if name != "reference":
             continue
         if (meant := _entry_meant(value, root[1] if root else None, given)) is not None:
             node[name] = _of_version(value, meant)
             entry.refers_to.add(meant)
-        elif match := _CONDITIONAL_REFERENCE.match(value):
+        elif match := CONDITIONAL_REFERENCE.match(value):
             try:
                 if value not in found:
                     found[value] = await _resolve_condition(service, connection, entry, match[1], match[2])
@@ -206,8 +168,8 @@ def lost_reference(resource: Resource) -> tuple[str, str] | None:
     """The first reference that could only lead to an entry: its path and text. None for a Bundle, which has its own."""
     if resource.get("resourceType") == "Bundle":
         return None
-    texts = ((where, value) for where, _, name, value in _texts(resource) if name == "reference")
-    return next(((where, value) for where, value in texts if value.startswith(_OF_THE_BUNDLE)), None)
+    named = ((where, value) for where, _, name, value in texts(resource) if name == "reference")
+    return next(((where, value) for where, value in named if value.startswith(_OF_THE_BUNDLE)), None)
 
 
 async def _resolve_condition(

@@ -17,9 +17,10 @@ from creneau_shared.errors import (
 )
 from creneau_shared.fhir.audit import Event
 from creneau_shared.fhir.json import dumps
+from creneau_shared.fhir.rest.definitions import operation_definition, parameter
 from creneau_shared.fhir.rest.exchange import Answer, FhirRequest
 from creneau_shared.fhir.rest.operation import Operation, OperationCall
-from creneau_shared.fhir.rest.parameters import OperationInput
+from creneau_shared.fhir.rest.parameters import OperationInput, parameter_named
 from creneau_shared.fhir.storage.generic import instant
 from creneau_shared.fhir.storage.store import Resource
 from creneau_shared.messaging import buried
@@ -30,73 +31,54 @@ from creneau_shared.security.role_table import OPERATE
 
 OPERATORS = ("operator", "system")
 REASON_CHARACTERS_MIN = 3
-CANONICAL = "https://creneau.sante.fr/fhir/OperationDefinition/"
 
 Consumers = Callable[[], Sequence[Consumer]]
 """Makes the consumers of a service, whose own handlers handle a letter again."""
 
 
-def _definition(
-    code: str, title: str, description: str, parameters: list[Resource], *, acts: bool
-) -> Resource:
-    return {
-        "resourceType": "OperationDefinition",
-        "id": code,
-        "url": f"{CANONICAL}{code}",
-        "version": "1.0.0",
-        "name": "".join(word.title() for word in code.split("-")),
-        "title": title,
-        "status": "active",
-        "kind": "operation",
-        "description": description,
-        "affectsState": acts,
-        "code": code,
-        "system": True,
-        "type": False,
-        "instance": False,
-        "parameter": parameters,
-    }
-
-
-def _said(name: str, type_: str, use: str = "in", maximum: str = "1", minimum: int = 1) -> Resource:
-    return {"name": name, "use": use, "min": minimum, "max": maximum, "type": type_}
-
-
-_LETTER: Resource = {
-    "name": "letter",
-    "use": "out",
-    "min": 0,
-    "max": "*",
-    "part": [
-        _said("id", "string", "out"),
-        _said("topic", "string", "out"),
-        _said("consumer", "string", "out"),
-        _said("type", "string", "out"),
-        _said("reason", "code", "out"),
-        _said("attempts", "integer", "out"),
-        _said("since", "instant", "out"),
+_LETTER = parameter(
+    "letter",
+    None,
+    use="out",
+    maximum="*",
+    part=[
+        parameter("id", "string", use="out", minimum=1),
+        parameter("topic", "string", use="out", minimum=1),
+        parameter("consumer", "string", use="out", minimum=1),
+        parameter("type", "string", use="out", minimum=1),
+        parameter("reason", "code", use="out", minimum=1),
+        parameter("attempts", "integer", use="out", minimum=1),
+        parameter("since", "instant", use="out", minimum=1),
     ],
-}
-LIST = _definition(
+)
+LIST = operation_definition(
     "dead-letters",
     "Dead letters that wait",
     f"What could not be handled, and why; never what it says. For the scope {OPERATE}.",
-    [_LETTER, _said("unavailable", "string", "out", "*", 0)],
-    acts=False,
+    [_LETTER, parameter("unavailable", "string", use="out", maximum="*")],
+    affects_state=False,
 )
-REPLAY = _definition(
+REPLAY = operation_definition(
     "replay-dead-letter",
     "Handle a dead letter again",
     f"Gives one event its effect, once its cause is corrected. For the scope {OPERATE}; traced by an AuditEvent.",
-    [_said("id", "string"), _said("state", "code", "out"), _said("reason", "code", "out", minimum=0)],
-    acts=True,
+    [
+        parameter("id", "string", minimum=1),
+        parameter("state", "code", use="out", minimum=1),
+        parameter("reason", "code", use="out"),
+    ],
+    affects_state=True,
 )
-DISCARD = _definition(
+DISCARD = operation_definition(
     "discard-dead-letter",
     "Give a dead letter up",
     f"Takes one letter off the list, for a reason that is kept. For the scope {OPERATE}; traced by an AuditEvent.",
-    [_said("id", "string"), _said("reason", "string"), _said("state", "code", "out")],
-    acts=True,
+    [
+        parameter("id", "string", minimum=1),
+        parameter("reason", "string", minimum=1),
+        parameter("state", "code", use="out", minimum=1),
+    ],
+    affects_state=True,
 )
 DEFINITIONS = (LIST, REPLAY, DISCARD)
 
@@ -143,7 +125,7 @@ class DeadLetterOperations:
         operators at once, or one who retries after a process has died, bring about one effect.
         """
         require_operator(call.request)
-        given = OperationInput.of(call.request)
+        given = OperationInput.of(call)
         async with call.service.transaction():
             letter = await self._waiting(call, given)
             await self._trace(call, letter)
@@ -163,14 +145,14 @@ class DeadLetterOperations:
     async def discard(self, call: OperationCall) -> Answer:
         """Give one letter up, for a reason."""
         require_operator(call.request)
-        given = OperationInput.of(call.request)
+        given = OperationInput.of(call)
         why = given.first("reason")
         if not isinstance(why, str) or len(why.strip()) < REASON_CHARACTERS_MIN:
             raise BadRequest(
                 "Dites pourquoi ce message est abandonné (reason).",
                 "Say why this letter is given up (reason).",
                 code="required",
-                expression="Parameters.parameter.where(name='reason')",
+                expression=parameter_named("reason"),
             )
         state: State = "discarded"
         async with call.service.transaction() as connection:
@@ -193,13 +175,13 @@ class DeadLetterOperations:
             raise NotFound(
                 "Ce message mort n'existe pas, ou plus.",
                 "This dead letter does not exist, or no more.",
-                expression="Parameters.parameter.where(name='id')",
+                expression=parameter_named("id"),
             )
         if letter.state != "waiting":
             raise Conflict(
                 f"Ce message mort est déjà traité : {letter.state}.",
                 f"This dead letter has been dealt with: {letter.state}.",
-                expression="Parameters.parameter.where(name='id')",
+                expression=parameter_named("id"),
                 details_code="letter-closed",
             )
         return letter
@@ -239,7 +221,7 @@ def _nobody(letter: Letter) -> Unprocessable:
     return Unprocessable(
         f"Plus rien ne traite les messages de {letter.consumer}.",
         f"Nothing handles the letters of {letter.consumer} any more.",
-        expression="Parameters.parameter.where(name='id')",
+        expression=parameter_named("id"),
         details_code="no-consumer",
     )
 

@@ -16,7 +16,7 @@ from creneau_shared.correlation import correlation_id
 from creneau_shared.errors import Unavailable
 from creneau_shared.fhir.json import loads
 from creneau_shared.fhir.outcome import negotiate_language
-from creneau_shared.fhir.rest.bundle_references import work_in
+from creneau_shared.fhir.rest.bundle_work import work_in
 from creneau_shared.fhir.rest.exchange import Answer, FhirRequest
 from creneau_shared.fhir.rest.failure import failure
 from creneau_shared.fhir.rest.incoming import (
@@ -113,9 +113,10 @@ class FhirEndpoint:
                 if request.method == "POST" and "_search" in request.path:
                     request.query = request.query + read_form(headers, request.body)
                     output = accepted_format(headers.get("accept"), request.parameter("_format"))
-                await self._read_large(request)
                 if request.method == "POST" and not path:
-                    await self._limiter.take(caller.counted, work_in(request.resource()))
+                    await self._limiter.take(caller.counted, await self._work_in_bundle(request))
+                elif _sends_resource(request) and self._is_large(request):
+                    request.parsed = await self._beside("read", request)
                 answer = await self._server.answer(request)
                 as_preferred(answer, request)
                 content = await self._encode(answer, output)
@@ -136,18 +137,22 @@ class FhirEndpoint:
             await self._limiter.take(caller.counted, undeclared)
         return body
 
-    async def _read_large(self, request: FhirRequest) -> None:
-        """Has a large resource read in the process beside; for `$validate`, it is read and judged there later."""
-        large = len(request.body) >= self._service.workshop.bytes_min
-        if (
-            not large
-            or request.method not in ("POST", "PUT")
-            or request.path[-1:] in (("_search",), ("$validate",))
-            or is_ndjson(request.headers.get("content-type"))
-        ):
-            return
+    async def _work_in_bundle(self, request: FhirRequest) -> int:
+        """What the Bundle of a request costs beside it; a large one is read and counted in the process beside."""
+        if not self._is_large(request):
+            return work_in(request.resource())
+        work: int
+        request.parsed, work = await self._beside("read bundle", request)
+        return work
+
+    def _is_large(self, request: FhirRequest) -> bool:
+        ndjson = is_ndjson(request.headers.get("content-type"))
+        return len(request.body) >= self._service.workshop.bytes_min and not ndjson
+
+    async def _beside(self, job: str, request: FhirRequest) -> Any:
+        """The result of a job of the process for heavy work on the body of a request."""
         format_ = body_format(request.headers.get("content-type"))
-        request.parsed = await self._service.workshop.do("read", format_, request.body)
+        return await self._service.workshop.do(job, format_, request.body)
 
     async def _encode(self, answer: Answer, output: Format) -> bytes:
         content = answer.content or b""
@@ -171,6 +176,11 @@ class FhirEndpoint:
             )
         presented = Presented(scheme.lower(), scope["method"], scope["path"], scope["headers"])
         return await self._verifier.verify(token.strip(), presented)
+
+
+def _sends_resource(request: FhirRequest) -> bool:
+    """Whether the body is a resource to be read now; for `$validate`, it is read and judged at once later."""
+    return request.method in ("POST", "PUT") and request.path[-1:] not in (("_search",), ("$validate",))
 
 
 def _segments(scope: AsgiScope) -> tuple[str, ...]:

@@ -36,8 +36,9 @@ class FhirRequest:
     base_url: str
     language: Language = "fr"
     correlation_id: str | None = None
-    network: bytes = b""
-    """whose network asks, as a key that does not reveal it (`limits.callers`); empty where nobody asks over HTTP"""
+    network: bytes | None = None
+    """whose network asks, as a key that does not reveal it (`limits.callers`); None where it is not known, or nobody asks
+    over HTTP"""
     parsed: Resource | None = None
     """the resource of a Bundle entry, already read"""
     raw_query: str = ""

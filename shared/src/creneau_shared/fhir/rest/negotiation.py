@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal
+from typing import Literal, get_args
 
+from creneau_shared.choices import one_of
 from creneau_shared.errors import BadRequest, NotAcceptable, UnsupportedMedia
 from creneau_shared.fhir.datatypes import whole_number
 
 Format = Literal["json", "xml"]
 Return = Literal["minimal", "representation", "OperationOutcome"]
+RETURNS: tuple[Return, ...] = get_args(Return)
 
 CONTENT_TYPE: dict[Format, str] = {
     "json": "application/fhir+json; charset=utf-8",
@@ -57,11 +59,8 @@ class Preference:
         for word in (header or "").replace(";", ",").split(","):
             name, _, value = (part.strip() for part in word.partition("="))
             pairs.setdefault(name.lower(), value.strip('"'))
-        returning = pairs.get("return", "representation")
-        if returning not in ("minimal", "representation", "OperationOutcome"):
-            returning = "representation"
         return Preference(
-            returning,  # type: ignore[arg-type]
+            one_of(RETURNS, pairs.get("return")) or "representation",
             strict=pairs.get("handling") == "strict",
             respond_async="respond-async" in pairs,
         )

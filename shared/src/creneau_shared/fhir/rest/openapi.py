@@ -399,7 +399,7 @@ def _compartments(server: FhirServer, name: str) -> Iterator[tuple[str, Schema]]
 def _operation(operation: Operation, name: str) -> Iterator[tuple[str, Schema]]:
     definition = operation.definition
     code, title = operation.code, str(definition.get("title", definition["name"]))
-    answers, later = _answers_of(operation), not operation.secret
+    answers, later = _answers_of(operation), not (operation.secret or operation.at_once)
     media = (JSON, XML, *operation.more_media)
     for level, path, given in (
         ("type", f"/{name}/${code}", ()),

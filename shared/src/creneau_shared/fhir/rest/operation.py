@@ -20,6 +20,8 @@ class OperationCall:
     request: FhirRequest
     type: str | None
     id: str | None
+    definition: Resource
+    """the OperationDefinition of what is invoked"""
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,8 @@ class Operation:
     handler: Callable[[OperationCall], Awaitable[Answer]] = field(repr=False)
     secret: bool = False
     """whether what it takes or answers must be kept nowhere: it is carried out at once, never recorded"""
+    at_once: bool = False
+    """whether it is carried out at once whatever the client prefers: it has several transactions, and is no part of another"""
     later: bool = False
     """whether it is answered later whatever the client prefers (bulk data)"""
     keyed: bool = False

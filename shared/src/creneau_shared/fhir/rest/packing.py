@@ -38,7 +38,7 @@ def pack(request: FhirRequest) -> bytes:
             "headers": {name: request.headers[name] for name in KEPT_HEADERS if name in request.headers},
             "language": request.language,
             "correlationId": request.correlation_id,
-            "principal": _packed(request.principal),
+            "principal": packed_principal(request.principal),
         }
     )
 
@@ -52,7 +52,7 @@ def unpack(packed: bytes, body: bytes, *, now: datetime, base_url: str) -> FhirR
         query=[(name, value) for name, value in kept["query"]],
         headers=kept["headers"],
         body=body,
-        principal=_unpacked(kept["principal"]),
+        principal=unpacked_principal(kept["principal"]),
         now=now,
         base_url=base_url,
         language=kept["language"],
@@ -63,16 +63,17 @@ def unpack(packed: bytes, body: bytes, *, now: datetime, base_url: str) -> FhirR
 
 def digest(request: FhirRequest) -> bytes:
     """A digest that tells two requests apart: by caller, rights, method, address and body."""
-    target = orjson.dumps([request.method, request.path, request.query, _packed(request.principal)])
+    target = orjson.dumps([request.method, request.path, request.query, packed_principal(request.principal)])
     return hashlib.sha256(target + b"\n" + request.body).digest()
 
 
 def rights_digest(principal: Principal) -> bytes:
     """A digest that tells two tokens of one account apart: by client, role, whom they are for, and scopes."""
-    return hashlib.sha256(orjson.dumps(_packed(principal))).digest()
+    return hashlib.sha256(orjson.dumps(packed_principal(principal))).digest()
 
 
-def _packed(principal: Principal) -> dict[str, Any]:
+def packed_principal(principal: Principal) -> dict[str, Any]:
+    """A caller with their rights as JSON, to be kept with a request."""
     return {
         "issuer": principal.issuer,
         "subject": principal.subject,
@@ -90,7 +91,8 @@ def _packed(principal: Principal) -> dict[str, Any]:
     }
 
 
-def _unpacked(kept: dict[str, Any]) -> Principal:
+def unpacked_principal(kept: dict[str, Any]) -> Principal:
+    """The caller whom `packed_principal` has made JSON of, in this version of the software or in an earlier one."""
     return Principal(
         issuer=kept["issuer"],
         subject=kept["subject"],

@@ -9,18 +9,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Iterable
+from dataclasses import replace
 from typing import Any
 
 from creneau_shared.errors import BadRequest
 from creneau_shared.fhir.json import dumps, loads_sent
 from creneau_shared.fhir.rest.exchange import FhirRequest, json_object
+from creneau_shared.fhir.rest.operation import OperationCall
 from creneau_shared.fhir.search.terms import relative_reference
 from creneau_shared.fhir.storage.store import Resource
 from creneau_shared.fhir.validation import check
 
-_ANY: Resource = {}
-"""an OperationDefinition that says nothing of its parameters"""
-PARTS = ('{"resource":', '{"value')
+_PARTS = ('{"resource":', '{"value')
 """How texts of `part_text` begin"""
 
 
@@ -33,15 +33,15 @@ class OperationInput:
 
     @staticmethod
     def of(
-        request: FhirRequest,
+        call: OperationCall,
         *,
         bare: str | None = None,
         read_as: Callable[[Resource], Resource] = lambda resource: resource,
-        definition: Resource = _ANY,
     ) -> OperationInput:
-        """The input of a request; a body that is no Parameters is the value of the parameter `bare`. `read_as` turns each
+        """The input of a call; a body that is no Parameters is the value of the parameter `bare`. `read_as` turns each
         given resource that a guide writes against R4 into what R4 demands, before it is checked. BadRequest for a parameter
-        that is given more often than `definition` (OperationDefinition) allows, of which only the first would be heard."""
+        that is given more often than the OperationDefinition allows, of which only the first would be heard."""
+        request = call.request
         entries: list[tuple[str, Any]] = [
             _entry(part) if (part := _part_in_link(request, name, text)) else (name, text)
             for name, text in request.query
@@ -61,19 +61,29 @@ class OperationInput:
                     code="structure",
                 )
         given = OperationInput(entries, request.base_url)
-        given.refuse_repeated(definition)
+        given.refuse_repeated(call.definition)
         return given
 
+    @staticmethod
+    def in_body(call: OperationCall) -> OperationInput:
+        """The input that stands in the body alone: what is in an address would be kept in logs."""
+        return OperationInput.of(replace(call, request=replace(call.request, query=[])))
+
     def refuse_repeated(self, definition: Resource) -> None:
-        """BadRequest for a parameter that is given more often than an OperationDefinition allows (`max` 1)."""
-        once = {p["name"] for p in definition.get("parameter", ()) if p["use"] == "in" and p["max"] == "1"}
+        """BadRequest for a parameter that is given more often than an OperationDefinition allows (`max`)."""
+        most = {p["name"]: int(p["max"]) for p in definition.get("parameter", ()) if _is_limited(p)}
         often = Counter(_plain(name) for name, _ in self._entries)
-        for name in sorted(name for name in once if often[name] > 1):
+        for name in sorted(name for name in most if often[name] > most[name]):
+            fr, en = (
+                ("qu'une fois", "once")
+                if most[name] == 1
+                else (f"que {most[name]} fois", f"{most[name]} times")
+            )
             raise BadRequest(
-                f"« {name} » ne se donne qu'une fois.",
-                f"“{name}” is given once at most.",
+                f"« {name} » ne se donne {fr}.",
+                f"“{name}” is given {en} at most.",
                 code="structure",
-                expression=f"Parameters.parameter.where(name='{name}')",
+                expression=parameter_named(name),
             )
 
     @property
@@ -97,6 +107,19 @@ class OperationInput:
 
     def first(self, *names: str) -> Any | None:
         return next(iter(self.all(*names)), None)
+
+    def only(self, *names: str) -> Any | None:
+        """The value under these names, which are spellings of one parameter; None without one. BadRequest if they say
+        different things, of which only the first would be heard."""
+        said = self.all(*names)
+        if any(one != said[0] for one in said):
+            raise BadRequest(
+                f"« {names[0]} » ne se donne qu'une fois, sous un seul de ses noms.",
+                f"“{names[0]}” is given once at most, under one of its names.",
+                code="structure",
+                expression=f"Parameters.parameter.where(name='{names[0]}')",
+            )
+        return next(iter(said), None)
 
     def flag(self, *names: str) -> bool | None:
         """The first value under any of these names, `true` or `false`, in letters of any case; None without one.
@@ -192,6 +215,11 @@ class OperationInput:
         return found
 
 
+def parameter_named(name: str) -> str:
+    """The FHIRPath of a parameter of an operation, for the `expression` of an issue about it."""
+    return f"Parameters.parameter.where(name='{name}')"
+
+
 def part_text(**value: Any) -> str:
     """A value as a link says it that no text says: `valueTiming={…}`, `resource={…}`. The link must be sealed."""
     return dumps(value).decode()
@@ -200,11 +228,16 @@ def part_text(**value: Any) -> str:
 def _part_in_link(request: FhirRequest, name: str, text: str) -> Resource | None:
     """The part of a Parameters resource that a value in one of this service's sealed links says (`part_text`); None for any
     other text. It is checked as one that is sent, because an address may mix what is sealed with what is not."""
-    if not (request.sealed and text.startswith(PARTS)):
+    if not (request.sealed and text.startswith(_PARTS)):
         return None
     part = {"name": name, **loads_sent(text.encode())}
     check({"resourceType": "Parameters", "parameter": [part]}, "Parameters")
     return part
+
+
+def _is_limited(parameter: Resource) -> bool:
+    """Whether a parameter of an OperationDefinition is given so often at most, as a number says (not `*`)."""
+    return parameter["use"] == "in" and str(parameter["max"]).isdigit()
 
 
 def _plain(name: str) -> str:

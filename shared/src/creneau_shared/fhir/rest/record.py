@@ -8,6 +8,8 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
+from asyncpg import Record
+
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.audit import PATIENT
 from creneau_shared.fhir.search.bundle import Entry
@@ -63,7 +65,7 @@ async def record_page(
     return RecordPage(tuple(found), None)
 
 
-def _stored(source: Source, row: Any) -> Stored:
+def _stored(source: Source, row: Record) -> Stored:
     _, id_, version, last_updated, content = row
     shown = content if source.shown is None else source.shown(content)
     return Stored(source.resource_type, id_, version, last_updated, shown)

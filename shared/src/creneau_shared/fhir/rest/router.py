@@ -1,7 +1,7 @@
 """Finds the interaction that a request asks for (FHIR R4 http.html#summary), and whether the caller may have it.
 
 Nothing is read or written here. The rights were looked up before; the route says what to do. Bundles are not routed, but
-the requests in them are (`batch.py`).
+the requests in them are (`batch.py`, `transaction.py`).
 """
 
 from __future__ import annotations
@@ -221,7 +221,7 @@ class Router:
                     raise MethodNotAllowed.at_address(method, "POST" if affects_state else "GET, HEAD, POST")
                 if operation.right is not None:
                     request.access(*operation.right)
-                call = OperationCall(self._service, request, resource_type, id_)
+                call = OperationCall(self._service, request, resource_type, id_, operation.definition)
                 check = operation.check and partial(operation.check, call)
                 return Route(read=partial(operation.handler, call), once=affects_state, check=check)
         raise NotImplementedByServer(

@@ -6,7 +6,7 @@ takes the very same way as a request of its own:
     endpoint.py   bytes → FhirRequest
     server.py     who is this (`FhirService.resolve`) → what do they want, and may they (`router.py`)
                   → one transaction, where something is written → the interaction → Answer
-    reading.py writing.py searching.py history.py capability.py operation.py batch.py   the interactions
+    reading.py writing.py searching.py history.py capability.py operation.py batch.py transaction.py   the interactions
     service.py    what they all work with: types, stores, connections, traces
 """
 

@@ -16,7 +16,7 @@ from creneau_shared.database.standby import may_be_older
 from creneau_shared.database.taking_part import Transactions
 from creneau_shared.errors import CreneauError, NotFound
 from creneau_shared.fhir.audit import Auditor, Event, Touched, patients_answered
-from creneau_shared.fhir.rest.bounds import ResourceBounds
+from creneau_shared.fhir.rest.bounds import Bounds
 from creneau_shared.fhir.rest.declaration import ServedType
 from creneau_shared.fhir.rest.exchange import Answer, FhirRequest
 from creneau_shared.fhir.rest.heavy_work import HeavyWork
@@ -56,7 +56,7 @@ class FhirService:
         cursor_secret: str = "",
         limits: DeploymentLimits,
         workshop: HeavyWork,
-        bounds: ResourceBounds,
+        bounds: Bounds,
         words: Words | None = None,
         observer: Observer = seen_by_nobody,
     ) -> None:

@@ -220,8 +220,8 @@ async def _create(
     require_compartment(access, store, resource, request)
     context = write_context(request, access)
     stored = await store.create(connection, context, resource, request.given_id)
-    for one in (stored, *context.besides):
-        await service.audit(connection, request, "C", one)
+    await service.audit(connection, request, "C", stored)
+    await audit_besides(service, connection, request, context)
     return written(service, access, stored, 201, context)
 
 
@@ -285,9 +285,17 @@ async def _replace(
     require_compartment(access, store, resource, request)
     context = write_context(request, access)
     stored = await store.replace(connection, context, current, resource)
-    for one in (stored, *context.besides):
-        await service.audit(connection, request, "U", one)
+    await service.audit(connection, request, "U", stored)
+    await audit_besides(service, connection, request, context)
     return written(service, access, stored, 200, context)
+
+
+async def audit_besides(
+    service: FhirService, connection: Connection, request: FhirRequest, context: WriteContext
+) -> None:
+    """Leaves the traces of what a write has created and changed besides."""
+    for one in context.besides:
+        await service.audit(connection, request, "C" if one.version == 1 else "U", one)
 
 
 def written(

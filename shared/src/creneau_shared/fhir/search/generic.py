@@ -125,7 +125,8 @@ class GenericTable:
         return f"{alias}.id IN ({ids})"
 
     def bears_no_other(self, terms: Mapping[str, tuple[str, ...]], alias: str, arguments: Arguments) -> str:
-        """Condition: each term of the row that begins with one of the names is one of the terms under that name."""
+        """Returns the condition that no term of the row is hidden from the caller. `terms`: the beginning of a term
+        (`actor=`) → the terms with that beginning that the caller may see."""
         known = arguments.add([term for own in terms.values() for term in own], "text[]")
         named = any_of(f"starts_with(term, {literal(name)})" for name in terms)
         return (

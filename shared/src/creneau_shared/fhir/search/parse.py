@@ -433,7 +433,11 @@ class _Parser:
             if not code:
                 continue
             parameter = find_parameter(self.resource_type, code)
-            if parameter is None or not parameter.sortable or (self.in_part and parameter.names_people):
+            if parameter is not None and self.in_part and parameter.names_people:
+                closed = (f"{code} ne trie pas pour vous", f"{code} does not sort for you")
+                self._ignore("_sort", _UnknownNameError(*closed))
+                continue
+            if parameter is None or not parameter.sortable:
                 self._ignore("_sort", _UnknownNameError(f"Tri inconnu : {code}", f"Unknown sort: {code}"))
                 continue
             self.sort.append(SortKey(parameter, key.startswith("-")))

@@ -232,8 +232,8 @@ class Catalog:
 
 @dataclass(frozen=True, slots=True)
 class SeenClause:
-    """A clause, and of which rows it may be asked: `whole_with` None, of all; else of those that bear, of the terms under
-    the names of these, no others. Such a row the caller sees whole."""
+    """A clause and the rows to which it may be applied. `whole_with` None: every row. Else only the rows that the caller
+    sees whole: of these, each term under one of the names (keys) is one of the terms listed there."""
 
     clause: Clause
     whole_with: Mapping[str, tuple[str, ...]] | None = None

@@ -6,6 +6,8 @@ from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, 
 from datetime import datetime
 from typing import Any
 
+from asyncpg import Record
+
 from creneau_shared.database.closing import LastWrite
 from creneau_shared.database.conditions import any_of
 from creneau_shared.database.pool import Connection
@@ -388,7 +390,7 @@ class GenericStore:
 
     # -- statements ------------------------------------------------------------------------------------------
 
-    def _stored(self, row: Any) -> Stored | None:
+    def _stored(self, row: Record | None) -> Stored | None:
         return Stored(self.resource_type, *row) if row is not None else None
 
     def _entries(self, resource: Resource) -> IndexEntries:

@@ -128,8 +128,11 @@ class MovesByItself(Protocol):
     async def rebased(
         self, connection: Connection, current: Stored, version: int, resource: Resource | None
     ) -> Resource | None:
-        """Returns what to write over `current` for a client that read `version` and sends `resource` (None: a patch, to be
-        applied to the result), if only the store itself has written since; None: others have written meanwhile."""
+        """Carries a client's change over to the current version. The client has read `version`, and sends `resource`, or a
+        patch (`resource` None).
+
+        Returns the resource to write, or for a patch `{}`: it is applied to `current`. None if others than the store itself
+        have written since `version`: the change is refused."""
         ...
 
 

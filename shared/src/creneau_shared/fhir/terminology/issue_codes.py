@@ -110,6 +110,7 @@ ISSUE_CODES: Final[Mapping[str, tuple[str, str]]] = {
         "Premier rendez-vous hors de la série",
         "First appointment on no day of the series",
     ),
+    "series-not-awaited": ("Série demandée en liste d'attente", "Series asked for on the waiting list"),
     "series-busy": ("Série en cours de changement", "Series being changed by someone else"),
     "series-scope": ("Portée qui ne convient pas", "Scope that does not fit"),
     "visit-of-too-many-slots": ("Trop de créneaux pour un rendez-vous", "Too many slots for one appointment"),

@@ -12,7 +12,7 @@ from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from creneau_booking.domain.openings.rules import Moment
 
 
-def instant(wall: datetime, zone: tzinfo) -> int:
+def first_instant(wall: datetime, zone: tzinfo) -> int:
     """The first instant (seconds since 1970) at which the clocks of `zone` show `wall` (without zone) or later."""
     early = wall.replace(tzinfo=zone, fold=0)
     moment = int(early.timestamp())
@@ -44,7 +44,7 @@ def seconds_of(moment: Moment, zone: tzinfo, *, end: bool = False) -> int:
     """The stated moment in seconds since 1970; for a whole day its beginning, or with `end` its end."""
     if isinstance(moment, datetime):
         return int(moment.timestamp())
-    return instant(wall_of(moment, zone, end=end), zone)
+    return first_instant(wall_of(moment, zone, end=end), zone)
 
 
 def day_of(seconds: int, zone: tzinfo) -> date:
@@ -55,7 +55,7 @@ def day_of(seconds: int, zone: tzinfo) -> date:
 def whole_day(day: date, zone: tzinfo) -> tuple[int, int]:
     """The beginning and end of a local day, 23 to 25 hours long."""
     start = datetime.combine(day, time.min)
-    return instant(start, zone), instant(start + timedelta(days=1), zone)
+    return first_instant(start, zone), first_instant(start + timedelta(days=1), zone)
 
 
 def utc(seconds: int) -> datetime:

@@ -10,8 +10,9 @@ from functools import cached_property
 from itertools import islice, takewhile
 from operator import itemgetter
 
-from creneau_booking.domain.openings.clock import day_of, instant, seconds_of, wall_of, whole_day
+from creneau_booking.domain.openings.clock import day_of, first_instant, seconds_of, wall_of, whole_day
 from creneau_booking.domain.openings.recurrence import first_day, occurrences
+from creneau_booking.domain.openings.refusals import OpeningsUnread, UnreadOpening
 from creneau_booking.domain.openings.rules import (
     LOWEST_PRIORITY,
     Hours,
@@ -26,6 +27,14 @@ from creneau_booking.domain.openings.rules import (
 _DAY = timedelta(days=1)
 _TIMES_OVER = 4
 """how many times the wanted number of slots is generated at most, since overlapping ones are dropped afterwards"""
+_STEPS_OVER = 20
+"""how many steps are made at most for each wanted slot: days walked, starts tried, occurrences, and kinds"""
+_STEPS_ALWAYS = 100_000
+"""and this many even if few slots are wanted: a year of some hundred openings is walked in them"""
+_STEPS_OF_AN_OCCURRENCE = 5
+"""an occurrence takes about as long as this many days or starts"""
+_STEPS_OF_A_KIND = 100
+"""and a kind of slots, which becomes a resource and a row"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +68,24 @@ def expand(
 ) -> Expansion:
     """The slots that begin and end within `window` (seconds since 1970), the first `most` of them.
 
-    Slots of one kind never overlap. If the agenda has no actor who can be in one place only, no slots overlap.
+    Slots of one kind never overlap. If the agenda has no actor who can be in one place only, no slots overlap. With `most`,
+    the work is bounded too, however few slots it makes: raises OpeningsUnread (`too-costly`).
     """
     if not statement.states_time:
         return Expansion((), (), True)
-    return _Expander(statement, place, window, closures).expand(most)
+    return _Expander(statement, place, window, closures, _Steps(most)).expand(most)
+
+
+class _Steps:
+    """Counts what is done for the rules of an agenda."""
+
+    def __init__(self, most: int | None) -> None:
+        self._left = float("inf") if most is None else max(_STEPS_ALWAYS, _STEPS_OVER * most)
+
+    def spend(self, steps: int = 1) -> None:
+        self._left -= steps
+        if self._left < 0:
+            raise OpeningsUnread((UnreadOpening(None, "too-costly"),))
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,24 +100,31 @@ class _Opened:
 
 class _Expander:
     def __init__(
-        self, statement: Statement, place: Place, window: Interval, closures: Sequence[Interval]
+        self,
+        statement: Statement,
+        place: Place,
+        window: Interval,
+        closures: Sequence[Interval],
+        steps: _Steps,
     ) -> None:
         self._statement = statement
         self._place = place
         self._since, self._until = window
         self._closures = closures
+        self._steps = steps
         self._closed_for: dict[int, list[Interval]] = {}
 
     def expand(self, most: int | None) -> Expansion:
         found: list[tuple[int, int, int, Kind]] = []
         looked_at = None if most is None else _TIMES_OVER * most + 1
         lanes: dict[Offer, list[tuple[int, Kind]]] = {}
-        open_time: list[Interval] = []
+        opened_by_rank: dict[int, list[Interval]] = {}
         for opened in self._opened():
             closed = self._closed(opened.rank)
-            open_time += _without((opened.start, opened.end), closed)
+            opened_by_rank.setdefault(opened.rank, []).append((opened.start, opened.end))
             if opened.offer not in lanes:
                 lanes[opened.offer] = self._lanes(opened.offer)
+                self._steps.spend(_STEPS_OF_A_KIND * len(lanes[opened.offer]))
             for duration, kind in lanes[opened.offer]:
                 cut = islice(self._cut(opened, duration, closed), looked_at and looked_at - len(found))
                 found += [(start, end, len(found), kind) for start, end in cut]
@@ -103,12 +132,18 @@ class _Expander:
                 break
         wanted = list(self._apart(sorted(found, key=itemgetter(0, 1, 2))))
         complete = most is None or (len(found) != looked_at and len(wanted) <= most)
+        open_time = (
+            part
+            for rank, times in opened_by_rank.items()
+            for time in merged(times)
+            for part in _without(time, self._closed(rank))
+        )
         return Expansion(tuple(wanted[:most]), tuple(merged(open_time)), complete)
 
     # -- when ------------------------------------------------------------------------------------------------
 
     def _opened(self) -> Iterator[_Opened]:
-        periods = self._statement.openings or tuple(self._hours())
+        periods = self._statement.openings or self._hours()
         for period in periods:
             condition = period.offer.school_holidays
             for start, end in self._times(period):
@@ -131,6 +166,7 @@ class _Expander:
     def _times(self, period: Period) -> Iterator[Interval]:
         """The occurrences of a period that reach into the window."""
         zone, rule = self._place.zone, period.recurrence
+        self._steps.spend(_STEPS_OF_AN_OCCURRENCE)
         if rule is None:
             times: Iterable[Interval] = [
                 (seconds_of(period.start, zone), seconds_of(period.end, zone, end=True))
@@ -139,15 +175,25 @@ class _Expander:
             first = wall_of(period.start, zone)
             length = wall_of(period.end, zone, end=True) - first
             since = day_of(self._since, zone) - length - _DAY
-            walls = occurrences(rule, first, first_day(rule, first, since), day_of(self._until, zone))
+            since, until = first_day(rule, first, since), day_of(self._until, zone)
             if rule.until is not None:
                 last = wall_of(rule.until, zone, end=True)
+                until = min(until, last.date())
+            self._steps.spend(max(0, (until - since).days))
+            walls = occurrences(rule, first, since, until)
+            if rule.until is not None:
                 whole = not isinstance(rule.until, datetime)
                 walls = takewhile(lambda wall: wall < last if whole else wall <= last, walls)
             if rule.count is not None:
                 walls = (wall for _, wall in zip(range(rule.count), walls, strict=False))
-            times = ((instant(wall, zone), instant(wall + length, zone)) for wall in walls)
+            times = self._instants(walls, length)
         return ((start, end) for start, end in times if start < self._until and end > self._since)
+
+    def _instants(self, walls: Iterable[datetime], length: timedelta) -> Iterator[Interval]:
+        zone = self._place.zone
+        for wall in walls:
+            self._steps.spend(_STEPS_OF_AN_OCCURRENCE)
+            yield first_instant(wall, zone), first_instant(wall + length, zone)
 
     # -- what is closed --------------------------------------------------------------------------------------
 
@@ -191,10 +237,10 @@ class _Expander:
             return []
         if not self._statement.of_people:
             return [(max(durations.values()), Kind(frozenset(durations), offer.traits))]
-        return [
-            (length, Kind(frozenset(s for s, lasts in durations.items() if lasts == length), offer.traits))
-            for length in sorted(set(durations.values()))
-        ]
+        lanes: dict[int, set[str]] = {}
+        for service, lasts in durations.items():
+            lanes.setdefault(lasts, set()).add(service)
+        return [(lasts, Kind(frozenset(services), offer.traits)) for lasts, services in sorted(lanes.items())]
 
     def _cut(self, opened: _Opened, duration: int, closed: Sequence[Interval]) -> Iterator[Interval]:
         """An opening's slots, one after the other from its start. Slots that reach into closed time are left out; the others
@@ -202,17 +248,22 @@ class _Expander:
         cutting = self._statement.cutting
         before, after = int(cutting.buffer_before.total_seconds()), int(cutting.buffer_after.total_seconds())
         grid, last = int(cutting.grid.total_seconds()), min(opened.end - after, self._until) - duration
+        self._steps.spend()
         starts = self._starts(opened.start + before, last, before + duration + after, grid)
         in_part = overlaps(closed, opened.start, max(opened.end, last + duration + after))
         for start in starts:
+            self._steps.spend()
             if start >= self._since and not (
                 in_part and overlaps(closed, start - before, start + duration + after)
             ):
                 yield start, start + duration
 
     def _starts(self, first: int, last: int, step: int, grid: int) -> Iterable[int]:
-        """The starts from `first` to `last`, each at least a step after the one before, on the grid."""
-        return self._aligned_starts(first, last, step, grid) if grid else range(first, last + 1, step)
+        """The starts from `first` to `last`, each at least a step after the one before, on the grid. Without a grid, those
+        before the window are left out."""
+        if grid:
+            return self._aligned_starts(first, last, step, grid)
+        return range(first + max(0, -((first - self._since) // step)) * step, last + 1, step)
 
     def _aligned_starts(self, first: int, last: int, step: int, grid: int) -> Iterator[int]:
         start = self._aligned(first, grid)
@@ -245,7 +296,7 @@ def _on(hours: Hours, day: date, zone: tzinfo) -> Period:
 
 
 def _at(wall: datetime, zone: tzinfo) -> datetime:
-    return datetime.fromtimestamp(instant(wall, zone), zone)
+    return datetime.fromtimestamp(first_instant(wall, zone), zone)
 
 
 def merged(intervals: Iterable[Interval]) -> list[Interval]:
@@ -275,8 +326,12 @@ def _without(whole: Interval, closed: Sequence[Interval]) -> list[Interval]:
     """The parts of an interval outside `closed`, which is `merged`."""
     start, end = whole
     left: list[Interval] = []
-    for first, last in closed:
-        if last <= start or first >= end:
+    begun = max(0, bisect_left(closed, (start,)) - 1)  # the last that begins before the start
+    for place in range(begun, len(closed)):
+        first, last = closed[place]
+        if first >= end:
+            break
+        if last <= start:
             continue
         if first > start:
             left.append((start, first))

@@ -71,7 +71,7 @@ def _within(rule: Recurrence, day: date) -> bool:
         and (not rule.weeks or not rule.weeks.isdisjoint(_week_numbers(day, rule.week_start)))
         and (not rule.year_days or not rule.year_days.isdisjoint(_from_both_ends(*_of_year(day))))
         and (not rule.month_days or not rule.month_days.isdisjoint(_from_both_ends(*_of_month(day))))
-        and (not rule.weekdays or any(_is_weekday(rule, day, *wanted) for wanted in rule.weekdays))
+        and (not rule.weekdays or not rule.weekdays.isdisjoint(_names(rule, day)))
     )
 
 
@@ -88,14 +88,13 @@ def _on_its_day(rule: Recurrence, first: date, day: date) -> bool:
     return True
 
 
-def _is_weekday(rule: Recurrence, day: date, ordinal: int, weekday: int) -> bool:
-    if day.weekday() != weekday:
-        return False
-    if ordinal == 0:
-        return True
+def _names(rule: Recurrence, day: date) -> Iterator[tuple[int, int]]:
+    """The ways in which `rule.weekdays` may name a day: Mondays, the second Monday, the last but one."""
+    yield 0, day.weekday()
     yearly = rule.frequency == "YEARLY" and not rule.months
     place, length = _of_year(day) if yearly else _of_month(day)
-    return ordinal in ((place - 1) // 7 + 1, -((length - place) // 7 + 1))
+    yield (place - 1) // 7 + 1, day.weekday()
+    yield -((length - place) // 7 + 1), day.weekday()
 
 
 def _of_year(day: date) -> tuple[int, int]:

@@ -17,6 +17,7 @@ OpeningFault = Literal[
     "too-old",
     "too-often",
     "too-many",
+    "too-costly",
     "frequency",
     "number",
     "day",

@@ -28,6 +28,11 @@ class PatientsUnclear(Refusal):
 
 
 @dataclass(eq=False)
+class SuccessorUnclear(Refusal):
+    """A record with visits to come is replaced by one that is not of this base, or that leads to none."""
+
+
+@dataclass(eq=False)
 class PatientsUnavailable(Refusal):
     """Patients (ids) for whom nothing can be booked: deleted, inactive or deceased."""
 

@@ -28,6 +28,13 @@ class WishOver(Refusal):
 
 
 @dataclass(eq=False)
+class SeriesNotAwaited(Refusal):
+    """A series is waited for, as an extension (its url) says: one freed time would be the first of it alone."""
+
+    url: str
+
+
+@dataclass(eq=False)
 class VisitNotBooked(Refusal):
     """An earlier time is waited for instead of an appointment that is not booked (`status`)."""
 

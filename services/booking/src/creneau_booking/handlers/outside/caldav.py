@@ -153,13 +153,18 @@ def _found(content: bytes) -> Iterator[tuple[str, dict[str, ET.Element]]]:
             raise TooLargeError("507")
         if code in (404, 410):
             continue
+        hrefs = response.findall(f"{D}href")
+        if not hrefs:
+            continue
         properties = {
             one.tag: one
             for said in response.iterfind(f"{D}propstat")
             if _code(said.find(f"{D}status")) == 200
             for one in said.iterfind(f"{D}prop/*")
         }
-        for href in response.iterfind(f"{D}href"):
+        if properties and len(hrefs) > 1:  # §14.24: several addresses share a status, never properties
+            raise UnreadableError("several addresses with properties")
+        for href in hrefs:
             yield _text(href), properties
 
 

@@ -17,13 +17,12 @@ from creneau_booking.handlers.outside.caldav import (
     LOOK,
     QUERY,
     DavResource,
-    calendar_objects,
     free_busy,
     multiget,
     query,
-    resources,
 )
 from creneau_booking.handlers.outside.fetching import OutsideAnswer, Visit, named_at, refusal
+from creneau_booking.handlers.outside.foreign_text import ForeignText
 
 CALENDARS_MAX = 25
 WELL_KNOWN = "/.well-known/caldav"
@@ -46,33 +45,34 @@ class Calendars:
         return hashlib.sha256(repr(said).encode()).hexdigest()
 
 
-async def find(visit: Visit, url: str, homes: Sequence[str]) -> Calendars:
+async def find(visit: Visit, text: ForeignText, url: str, homes: Sequence[str]) -> Calendars:
     """Finds the calendars of an address; `homes`: where they were listed the last time. Raises NotReadError."""
     if homes:
         try:
-            return await _listed(visit, homes)
+            return await _listed(visit, text, homes)
         except UnreadableError:  # the calendars have moved
-            return await _discovered(visit, url)
-    return await _discovered(visit, url)
+            return await _discovered(visit, text, url)
+    return await _discovered(visit, text, url)
 
 
-async def contents(visit: Visit, calendars: Calendars, within: Period) -> list[bytes]:
+async def contents(visit: Visit, text: ForeignText, calendars: Calendars, within: Period) -> list[bytes]:
     """The owner's busy times, as iCalendar files. Raises NotReadError."""
     found: list[bytes] = []
     for url, calendar in calendars.by_url.items():
         if FREE_BUSY in calendar.reports and QUERY not in calendar.reports:
             found.append((await _reported(visit, url, free_busy(within), 200)).content)
         else:
-            found += await _objects(visit, url, within)
+            found += await _objects(visit, text, url, within)
     return found
 
 
-async def _objects(visit: Visit, url: str, within: Period) -> list[bytes]:
+async def _objects(visit: Visit, text: ForeignText, url: str, within: Period) -> list[bytes]:
     answer = await _reported(visit, url, query(within), MULTISTATUS)
-    first = calendar_objects(answer.content)
+    first = await text.calendar_objects(answer.content)
     if not first.missing:
         return list(first.contents)
-    second = calendar_objects((await _reported(visit, url, multiget(first.missing), MULTISTATUS)).content)
+    answer = await _reported(visit, url, multiget(first.missing), MULTISTATUS)
+    second = await text.calendar_objects(answer.content)
     if second.missing:
         raise UnreadableError("events without content")
     return [*first.contents, *second.contents]
@@ -85,11 +85,11 @@ async def _reported(visit: Visit, url: str, body: bytes, wanted: int) -> Outside
     return answer
 
 
-async def _listed(visit: Visit, homes: Sequence[str]) -> Calendars:
+async def _listed(visit: Visit, text: ForeignText, homes: Sequence[str]) -> Calendars:
     """The calendars at these URLs whose events make their owner busy."""
     by_url: dict[str, DavResource] = {}
     for home in homes:
-        answer, found = await _look(visit, home, 1)
+        answer, found = await _look(visit, text, home, 1)
         if found is None:
             raise refusal(answer.status)
         by_url |= {
@@ -104,10 +104,10 @@ async def _listed(visit: Visit, homes: Sequence[str]) -> Calendars:
     return Calendars(by_url, tuple(homes))
 
 
-async def _discovered(visit: Visit, url: str) -> Calendars:
+async def _discovered(visit: Visit, text: ForeignText, url: str) -> Calendars:
     forbidden = False
     for start in (url, named_at(url, WELL_KNOWN)):
-        answer, found = await _look(visit, start, 0)
+        answer, found = await _look(visit, text, start, 0)
         if answer.status == 401:
             raise refusal(answer.status)
         forbidden = forbidden or answer.status == 403
@@ -118,25 +118,27 @@ async def _discovered(visit: Visit, url: str) -> Calendars:
             if not one.of_events:
                 raise UnreadableError("no calendar of events")
             return Calendars({answer.url: one})
-        homes = await _homes(visit, answer.url, one)
+        homes = await _homes(visit, text, answer.url, one)
         if homes:
-            return await _listed(visit, homes)
+            return await _listed(visit, text, homes)
     raise NotAllowedError("403") if forbidden else UnreadableError("no calendar")
 
 
-async def _homes(visit: Visit, url: str, one: DavResource) -> list[str]:
+async def _homes(visit: Visit, text: ForeignText, url: str, one: DavResource) -> list[str]:
     """The URLs that list the user's calendars (§6.2.1), from a resource or its principal."""
     if not one.homes and one.principal:
-        answer, found = await _look(visit, named_at(url, one.principal), 0)
+        answer, found = await _look(visit, text, named_at(url, one.principal), 0)
         if found:
             url, one = answer.url, found[0]
     return [named_at(url, home) for home in one.homes]
 
 
-async def _look(visit: Visit, url: str, depth: int) -> tuple[OutsideAnswer, list[DavResource] | None]:
+async def _look(
+    visit: Visit, text: ForeignText, url: str, depth: int
+) -> tuple[OutsideAnswer, list[DavResource] | None]:
     """The description of a resource, with its members if `depth` is 1; None: it is no WebDAV resource."""
     answer = await visit.ask("PROPFIND", url, _headers(depth), LOOK)
-    return answer, resources(answer.content) if answer.status == MULTISTATUS else None
+    return answer, await text.resources(answer.content) if answer.status == MULTISTATUS else None
 
 
 def _headers(depth: int) -> dict[str, str]:

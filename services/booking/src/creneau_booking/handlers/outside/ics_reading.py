@@ -1,11 +1,12 @@
 """Reads busy times from iCalendar files (RFC 5545): times only, never titles.
 
 A foreign file may be hostile: its size, events, repetitions and the work for them are bounded, and no repetition is
-followed beyond the window.
+followed beyond the window. What the library does of itself is bounded where this is called: in `reading_process`.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta, tzinfo
@@ -13,6 +14,7 @@ from itertools import chain
 from typing import Any
 
 from icalendar import Calendar
+from icalendar.timezone import tzp
 
 from creneau_booking.domain.busy_times import Period, merged
 from creneau_booking.domain.not_read import NotReadError, TooLargeError, UnreadableError
@@ -23,19 +25,28 @@ REPEATED_MAX = 300
 OCCURRENCES_MAX = 20_000
 LONGEST = timedelta(days=62)
 """longer occurrences of a repeating event are cut to this: nobody is away for ever by mistake"""
+_LOOKED_AT_FOR_A_CHANGE = 4
+"""a change of all later occurrences takes about as long, for each event that it may change, as this many days"""
 _A_DAY = timedelta(days=1)
 
 
 def busy_times(contents: Sequence[bytes], within: Period, zone: tzinfo) -> list[Period]:
     """The busy times in all these files together; `zone`: for times without a zone. Raises NotReadError."""
     try:
-        parts = [part for content in contents for part in Calendar.from_ical(content).walk()]
+        parts = [part for content in contents for part in _parsed(content).walk()]
         return merged(_periods(parts, within, zone), within)
-    except NotReadError:
+    except (NotReadError, MemoryError):
         raise
     except Exception as error:
         # The library raises whatever its parts raise: IndexError, TypeError, OverflowError beside ValueError.
         raise UnreadableError(type(error).__name__) from error
+
+
+def _parsed(content: bytes) -> Any:
+    # icalendar keeps the time zones that a file defines, and takes them for those of the same names in later files. This
+    # makes it forget them: two files may call two zones « Customized Time Zone ».
+    tzp.use_zoneinfo()
+    return Calendar.from_ical(content)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,16 +80,16 @@ def _periods(parts: Sequence[Any], within: Period, zone: tzinfo) -> Iterator[Per
             of_event.moved.add(instead)
             if str(event["RECURRENCE-ID"].params.get("RANGE", "")).upper() == "THISANDFUTURE":
                 of_event.later.append(_Later(instead, event))
-    budget, left = Budget(LOOKED_AT_MAX), OCCURRENCES_MAX
-    for event in events:
-        for period in _busy(event, within, zone, changed.get(str(event.get("UID", "")), _Changed()), budget):
-            left -= 1
-            if left < 0:
-                raise TooLargeError("too many occurrences")
-            yield period
-    for part in parts:
-        if part.name == "VFREEBUSY":
-            yield from _freebusy(part)
+    budget = Budget(LOOKED_AT_MAX)
+    of_events = (
+        _busy(event, within, zone, changed.get(str(event.get("UID", "")), _Changed()), budget)
+        for event in events
+    )
+    stated = (_freebusy(part) for part in parts if part.name == "VFREEBUSY")
+    for count, period in enumerate(chain.from_iterable(chain(of_events, stated))):
+        if count == OCCURRENCES_MAX:
+            raise TooLargeError("too many occurrences")
+        yield period
 
 
 def _blocks(event: Any) -> bool:
@@ -112,31 +123,27 @@ def _busy(event: Any, within: Period, zone: tzinfo, changed: _Changed, budget: B
         return
     # In the event's own zone: nine o'clock stays nine o'clock across a clock change.
     own = (start.tzinfo if isinstance(start, datetime) else None) or zone
-    later = sorted(
-        (one for one in changed.later if "DTSTART" in one.event), key=lambda one: one.since, reverse=True
-    )
+    budget.spend(_LOOKED_AT_FOR_A_CHANGE * len(changed.later))
+    later = sorted((one for one in changed.later if "DTSTART" in one.event), key=lambda one: one.since)
+    sinces = [one.since for one in later]
     shifts = [_wall(_instant(one.event["DTSTART"].dt, zone), own) - _wall(one.since, own) for one in later]
     lengths = [min(_length(one.event, zone), LONGEST) for one in later]
     around = (
         within[0] - max([min(length, LONGEST), *lengths]) - max([timedelta(0), *shifts]),
         within[1] - min([timedelta(0), *shifts]),
     )
-    skipped = {
-        _instant(one.dt, zone) for dates in _listed(event, "EXDATE") for one in dates.dts
-    } | changed.moved
+    left_out = {_instant(one.dt, zone) for dates in _listed(event, "EXDATE") for one in dates.dts}
     blocks = _blocks(event)
     stated = (
         [(first, length)] if "RRULE" not in event else _by_rules(event, around, own, zone, length, budget)
     )
     for moment, lasts in chain(stated, _further(event, zone, length, budget)):
-        if moment in skipped:
+        if moment in left_out or moment in changed.moved:
             continue
         begin, end, there = moment, moment + lasts, blocks
-        for one, shift, its_length in zip(later, shifts, lengths, strict=True):
-            if moment >= one.since:
-                begin = (_wall(moment, own) + shift).replace(tzinfo=own).astimezone(UTC)
-                end, there = begin + its_length, _blocks(one.event)
-                break
+        if change := bisect_right(sinces, moment):
+            begin = (_wall(moment, own) + shifts[change - 1]).replace(tzinfo=own).astimezone(UTC)
+            end, there = begin + lengths[change - 1], _blocks(later[change - 1].event)
         if there and begin < within[1] and end > max(begin, within[0]):
             yield begin, end
 

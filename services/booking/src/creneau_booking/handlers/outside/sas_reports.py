@@ -37,8 +37,8 @@ from creneau_booking.storage.outside.sas_reports import (
 )
 from creneau_booking.views.identifiers import person_number
 from creneau_booking.views.sas_appointment import (
-    is_begun,
     is_sos,
+    may_begin,
     operators_of,
     professional_told,
     regulator_number,
@@ -72,8 +72,8 @@ async def appointment_changed(
     connection: Connection, context: WriteContext, kind: ChangeKind, stored: Stored, resource: Resource | None
 ) -> None:
     """The hook of Appointment: notes a report for an appointment made for a regulator, and for each change of one that is
-    reported, whatever its author's software has kept of it."""
-    new = resource is not None and bool(operators_of(resource)) and is_begun(resource)
+    reported, whatever its author's software has kept of it. Whether it is told depends on its agenda: the worker decides."""
+    new = resource is not None and bool(operators_of(resource)) and may_begin(resource)
     if new or kind != "create":
         await report_due(connection, stored.id, stored.version, context.now, new=new)
 
@@ -153,14 +153,16 @@ class SasReports:
         appointment = loads(found.content)
         if found.deleted:
             appointment["status"] = "entered-in-error"
-        if not due.begun and (found.deleted or told_status(appointment) is None):
+        actors = await self._actors(connection, appointment)
+        of_centre = is_sos(actors)
+        if not due.begun and (found.deleted or told_status(appointment, of_centre=of_centre) is None):
             await forget_report(connection, due.appointment, found.version)
             return None
-        if told_status(appointment, known=True) is None:
+        if told_status(appointment, of_centre=of_centre, known=True) is None:
             # It waits for an answer and keeps its time: the platform keeps the last word until there is a new one.
             await report_told(connection, due.appointment, found.version, now)
             return None
-        report = await self._report(connection, appointment, loads(due.last) if due.last else {})
+        report = await self._report(connection, appointment, actors, loads(due.last) if due.last else {})
         if report is None and due.attempts < LOOKS_MAX:
             await report_again(connection, due.appointment, self._platform.again_at(due.attempts, now))
             return None
@@ -198,15 +200,16 @@ class SasReports:
                 log.error("SAS platform refuses an appointment", appointment=due.appointment, status=status)
                 await report_refused(connection, due.appointment, version, str(status), now)
 
-    async def _report(self, connection: Connection, appointment: Resource, last: Resource) -> Resource | None:
-        """The report on an appointment. What is not found now is as in the `last` one (empty: there is none). None: it would
-        lack what the platform demands."""
+    async def _report(
+        self, connection: Connection, appointment: Resource, actors: list[str], last: Resource
+    ) -> Resource | None:
+        """The report on an appointment of these actors. What is not found now is as in the `last` one (empty: there is none).
+        None: it would lack what the platform demands."""
         timed: Resource = {name: last[name] for name in ("start", "end") if name in last}
         timed.update(appointment)
         regulator = await self._regulator(connection, appointment) or (regulator_told(last) if last else None)
         if regulator is None or "start" not in timed or "end" not in timed:
             return None
-        actors = await self._actors(connection, appointment)
         professional = await self._professional(connection, actors)
         if professional is None and not is_sos(actors):
             if not last:

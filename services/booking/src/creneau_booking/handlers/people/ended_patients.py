@@ -5,15 +5,18 @@ from __future__ import annotations
 from dataclasses import replace
 
 from creneau_booking.domain.appointment import Appointment, Participant, patient_actor
-from creneau_booking.domain.ended_patients import Ended
+from creneau_booking.domain.ended_patients import Ended, is_replaced, successor_of
+from creneau_booking.domain.refusals.registered import SuccessorUnclear
 from creneau_booking.handlers.appointments import AppointmentHandlers
+from creneau_booking.handlers.people.patients import require_successor
 from creneau_booking.storage.agendas.ownership import owners_of, show_patients
 from creneau_booking.storage.appointment_mapper import DOUBLE_BOOKING_REASON, said
-from creneau_booking.storage.availability.actors import stop_taking
+from creneau_booking.storage.availability.actors import wait_for_turn
 from creneau_booking.storage.availability.taking import hand_over, is_elsewhere
 from creneau_booking.storage.people.patients import IS_OVER
 from creneau_booking.storage.upcoming import visits_of
 from creneau_shared.database.pool import Connection
+from creneau_shared.fhir.json import loads
 from creneau_shared.fhir.storage.generic import owned_by
 from creneau_shared.fhir.storage.store import Stored, WriteContext
 
@@ -31,18 +34,24 @@ class EndedPatients:
     async def look_again(
         self, connection: Connection, context: WriteContext, patient: str, how: Ended
     ) -> None:
-        """Hands over or cancels the visits to come of a Patient (id). For those of several patients the practice decides."""
+        """Hands over or cancels the visits to come of a Patient (id). For those of several patients the practice decides. Raises
+        SuccessorUnclear if there are such visits, and the record is replaced by one that is not known here."""
         people = [patient_actor(f"Patient/{patient}", hidden=hidden) for hidden in (False, True)]
-        await stop_taking(connection, people=people, now=context.now)
-        successor = f"Patient/{how.successor}" if how.successor else None
-        if successor is not None and not await self._can_follow(connection, how.successor):
-            successor = None
-        for id_ in await visits_of(connection, patient, context.now):
+        visits = await visits_of(connection, patient, context.now)
+        await self._repository.lock_all(connection, visits)
+        await wait_for_turn(connection, *visits, people=people)
+        last = await self._last_record(connection, patient, how)
+        if last is not None and last != how.successor:
+            await require_successor(connection, context, last)
+        successor = f"Patient/{last}" if last and await self._can_follow(connection, last) else None
+        for id_ in await visits_of(connection, patient, context.now):  # also what was being booked until now
             current = await self._repository.store.lock(connection, id_)
             if current is None or not self._repository.is_to_come(current, context.now):
                 continue
             if len(set(self._repository.stored_facts(current).patients)) > 1:
                 continue
+            if how.replaced and last is None:
+                raise SuccessorUnclear()
             if successor is None:
                 await self._handlers.withdraw(
                     connection, context, current, by="provider", reason=how.reason, record_ended=True
@@ -50,7 +59,24 @@ class EndedPatients:
             else:
                 await self._hand_over(connection, context, current, f"Patient/{patient}", successor)
 
-    async def _can_follow(self, connection: Connection, patient: str | None) -> bool:
+    async def _last_record(self, connection: Connection, patient: str, how: Ended) -> str | None:
+        """Returns the Patient (id) in whom a chain of replaced records ends. None if it has none, leads to nobody here, or to
+        where it began."""
+        next_, seen = how.successor, {patient}
+        while next_ is not None and next_ not in seen:
+            seen.add(next_)
+            content = await connection.fetchval(
+                "SELECT content FROM patient WHERE id = $1 AND NOT deleted", next_
+            )
+            if content is None:
+                return None
+            record = loads(content)
+            if not is_replaced(record):
+                return next_
+            next_ = successor_of(record)
+        return None
+
+    async def _can_follow(self, connection: Connection, patient: str) -> bool:
         return bool(
             await connection.fetchval(
                 f"SELECT EXISTS (SELECT FROM patient WHERE id = $1 AND NOT {IS_OVER.format(patient='patient')})",

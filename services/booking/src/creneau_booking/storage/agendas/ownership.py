@@ -72,6 +72,15 @@ WHERE terms && ARRAY[$1] RETURNING terms
 """
 
 
+_LOCK_VISITS = "SELECT FROM appointment WHERE terms && $1::text[] ORDER BY id FOR NO KEY UPDATE"
+
+
+async def lock_visits(connection: Connection, schedules: Sequence[str]) -> None:
+    """Locks the appointments of these agendas (ids), in the order of their ids. Whoever changes one of them has locked it
+    before it waits for the agenda's people: who is to hand the agenda over does the same."""
+    await connection.execute(_LOCK_VISITS, [f"{AGENDA}{schedule}" for schedule in sorted(schedules)])
+
+
 async def organizations_of(connection: Connection, references: Iterable[str]) -> Mapping[str, frozenset[str]]:
     """Returns the organisations (ids) to which each actor (`PractitionerRole/12`) belongs. Leaves out unknown actors and
     actors that belong to nobody."""
@@ -208,6 +217,7 @@ async def actor_known(connection: Connection, reference: str, now: datetime) -> 
         if owners and had != set(owned_by(owners)):
             others[row["id"]] = had, owned_by(owners)
     if others:
+        await lock_visits(connection, sorted(others))
         await stop_taking(connection, schedules=sorted(others), now=now)
     for schedule, (had, has) in others.items():
         await connection.execute(_NOW_OF, schedule, has)
@@ -239,6 +249,7 @@ async def agenda_handed_over(
     if set(had) == set(has):
         return
     if has:  # without new owners, its visits keep the old ones
+        await lock_visits(connection, [schedule])
         await stop_taking(connection, schedules=[schedule], now=now)
         await visits_handed_over(connection, schedule, has, now)
     await handed_over(connection, schedule, had, has, now)

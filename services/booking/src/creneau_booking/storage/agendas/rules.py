@@ -112,6 +112,10 @@ async def schedule_changed(
     rules = rules_of(resource) if resource is not None else None
     slots = slots_said(resource) if resource is not None else SlotsSaid()
     await beside_others(connection)
+    if resource is not None and await _has_other_places(connection, stored.id, slots):
+        await stop_taking(
+            connection, schedules=[stored.id], now=context.now
+        )  # before the agenda's row is locked
     key = await connection.fetchval("SELECT key FROM schedule WHERE id = $1", stored.id)
     await keep_agendas(connection, [key], context.now, strict=True)
     if resource is not None and rules is not None:
@@ -120,15 +124,19 @@ async def schedule_changed(
         await keep_freshness(connection, stored.id, resource, context.now)
 
 
+async def _has_other_places(connection: Connection, id_: str, said: SlotsSaid) -> bool:
+    """Whether a stored agenda (id) has been said to have another number of places until now."""
+    row = await connection.fetchrow(_OTHERWISE, id_, said.capacity, said.parts, said.adjacent_max)
+    return row is not None and bool(row["capacity"])
+
+
 async def _keep_slots(connection: Connection, id_: str, said: SlotsSaid, now: datetime) -> None:
-    """Keeps what an agenda says of its slots. If the number of places changes, partly taken ones follow, once nobody takes
-    or frees them."""
+    """Keeps what an agenda says of its slots. If the number of places changes, partly taken ones follow; nobody takes or
+    frees them meanwhile."""
     values = (said.capacity, said.parts, said.adjacent_max)
     row = await connection.fetchrow(_OTHERWISE, id_, *values)
     if row is None or not row["any"]:
         return
-    if row["capacity"]:
-        await stop_taking(connection, schedules=[id_], now=now)
     await connection.execute(_PUT_SLOTS, id_, *values)
     if row["capacity"]:
         await resize(connection, id_, now)

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from asyncpg import Record
+
 from creneau_booking.domain.appointment import SlotFact
 from creneau_booking.storage.appointment_mapper import offered
 from creneau_booking.storage.availability.actors import CONCERNED, RESOLVED, TURN, by_kind
@@ -188,7 +190,7 @@ def _known(patient: str) -> tuple[str, frozenset[str]]:
     return id_, frozenset(owner.removeprefix(OWNER) for owner in owners)
 
 
-def _slot_fact(row: Any) -> SlotFact:
+def _slot_fact(row: Record) -> SlotFact:
     actors = (
         term[6:]
         for term in row["schedule_terms"]

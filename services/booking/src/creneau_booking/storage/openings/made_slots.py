@@ -15,6 +15,8 @@ from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+from asyncpg import Record
+
 from creneau_booking.domain.openings.clock import day_of, utc, whole_day
 from creneau_booking.domain.openings.difference import Difference, There, difference
 from creneau_booking.domain.openings.expansion import Expansion, expand
@@ -145,7 +147,8 @@ class OpeningStore:
         strict: bool,
     ) -> Plan:
         """Returns what a Schedule asks for; `key`: its agenda, where it has one already. `strict`: raises OpeningsUnread
-        for what cannot be read, TooManySlots for more slots than the limit."""
+        for what cannot be read, TooManySlots for more slots than the limit. Strict or not: OpeningsUnread for what is too
+        costly to work out."""
         actors = await actors_of(connection, schedule, self._base_url)
         stated = (stated_by if strict else understood)(schedule, actors, now)
         zone, place = place_of(schedule, actors)
@@ -153,7 +156,7 @@ class OpeningStore:
         closed = tuple(_interval(row) for row in rows)
         expansion = Expansion((), (), True)
         if stated.own and _is_active(schedule):
-            # In a thread: to count occurrences from years ago takes seconds, in which the loop answers others.
+            # In a thread: the most that `expand` does takes seconds, in which the loop answers others.
             expansion = await asyncio.to_thread(
                 expand,
                 stated.statement,
@@ -356,7 +359,7 @@ async def _left_out(connection: Connection, key: int, now: datetime) -> list[Int
     return [_interval(row) for row in await connection.fetch(_LEFT_OUT, key, now)]
 
 
-def _interval(row: Any) -> Interval:
+def _interval(row: Record) -> Interval:
     return int(row["start"].timestamp()), int(row["end"].timestamp())
 
 

@@ -20,12 +20,16 @@ DATED = len("2026-11-28")
 
 
 class UnreadError(Exception):
+    """A value cannot be read; `element` is the path within its extension, `detail` what is possible there."""
+
     def __init__(self, fault: OpeningFault, element: str = "", detail: str = "") -> None:
         super().__init__(fault)
         self.fault, self.element, self.detail = fault, element, detail
 
 
 def code(extension: Resource, known: Iterable[str], where: str) -> str:
+    """Returns the code of an extension (valueCode, valueCoding or valueString), one of `known`. UnreadError, at the path
+    `where`, for any other."""
     code = extension.get("valueCode") or extension.get("valueCoding", {}).get("code")
     if code is None:
         code = extension.get("valueString")
@@ -35,6 +39,8 @@ def code(extension: Resource, known: Iterable[str], where: str) -> str:
 
 
 def concept(extension: Resource, where: str) -> Resource:
+    """Returns the CodeableConcept of an extension (valueCodeableConcept or valueCoding). UnreadError, at the path `where`,
+    without one."""
     concept = extension.get("valueCodeableConcept")
     if isinstance(concept, dict):
         return concept
@@ -44,6 +50,7 @@ def concept(extension: Resource, where: str) -> Resource:
 
 
 def boolean(extension: Resource) -> bool:
+    """Returns the valueBoolean of an extension. UnreadError without one."""
     value = extension.get("valueBoolean")
     if not isinstance(value, bool):
         raise UnreadError("missing", "valueBoolean", "valueBoolean")
@@ -51,7 +58,8 @@ def boolean(extension: Resource) -> bool:
 
 
 def lasts(quantity: object, element: str, *, least: int = 60) -> timedelta:
-    """Reads a Duration: whole seconds, at least `least` of them."""
+    """Reads a Duration (s, min, h or d; minutes without a unit): whole seconds, from `least` to LASTS_MAX_S. UnreadError, at
+    the path `element`, for any other."""
     if not isinstance(quantity, dict) or quantity.get("value") is None:
         raise UnreadError("missing", element, "value")
     said = str(quantity.get("code") or quantity.get("unit") or "min")
@@ -63,6 +71,7 @@ def lasts(quantity: object, element: str, *, least: int = 60) -> timedelta:
 
 
 def dated(part: Resource | None) -> object:
+    """Returns the dateTime, instant or date of a part as it is stated; None without one."""
     return (
         None
         if part is None
@@ -71,6 +80,7 @@ def dated(part: Resource | None) -> object:
 
 
 def moment(part: Resource, name: str) -> Moment:
+    """Returns the day, or the moment with its zone, that the part `name` states. UnreadError if it is less exact than a day."""
     said = str(dated(part))
     if len(said) < DATED:
         raise UnreadError("date", f"extension.where(url='{name}')")
@@ -78,6 +88,7 @@ def moment(part: Resource, name: str) -> Moment:
 
 
 def read_moment(said: str) -> Moment:
+    """Returns the day (`2026-11-28`) or the moment (with time and zone) of a valid date, dateTime or instant."""
     return date.fromisoformat(said) if len(said) == DATED else instant_of(said)
 
 

@@ -17,11 +17,16 @@ from creneau_booking.storage.availability.agendas import rejudge
 from creneau_shared.database.pool import Connection
 from creneau_shared.security.rights import AGENDA
 
-_SHOWN = """
-SELECT appointment.id, version, last_updated, content FROM appointment
+_VISITS = """
+FROM appointment
 JOIN appointment_date ON appointment_date.key = appointment.key AND appointment_date.parameter = 'date'
 WHERE terms @> ARRAY[$1] AND terms && $2::text[] AND NOT deleted AND low >= $3 AND low < $4
 ORDER BY low, appointment.id LIMIT $5
+"""
+_SHOWN = f"SELECT appointment.id, version, last_updated, content {_VISITS}"
+_SHOWN_STATE = f"""
+SELECT encode(sha256(convert_to(coalesce(string_agg(id || ' ' || version, ',' ORDER BY low, id), ''), 'UTF8')), 'hex')
+FROM (SELECT appointment.id, version, low {_VISITS}) AS shown
 """
 _SHOWN_STATUSES = [f"status={s}" for s in ("booked", "pending", "arrived", "checked-in", "fulfilled")]
 _PIECES = """
@@ -97,6 +102,15 @@ async def shown_visits(
     """The visits of the agenda (id) that begin in `[start, end)`."""
     rows = await connection.fetch(_SHOWN, f"{AGENDA}{schedule}", _SHOWN_STATUSES, start, end, most)
     return [ShownVisit(*row) for row in rows]
+
+
+async def state_of_shown_visits(
+    connection: Connection, schedule: str, start: datetime, end: datetime, most: int
+) -> str:
+    """A value that changes whenever what `shown_visits` returns does."""
+    return str(
+        await connection.fetchval(_SHOWN_STATE, f"{AGENDA}{schedule}", _SHOWN_STATUSES, start, end, most)
+    )
 
 
 async def people_of(connection: Connection, schedule: str) -> list[str]:

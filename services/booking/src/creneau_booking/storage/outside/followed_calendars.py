@@ -18,10 +18,12 @@ INSERT INTO external_calendar (schedule, url, credentials, due_at) VALUES ($1, $
 ON CONFLICT (schedule) DO UPDATE SET (url, credentials, due_at, homes, state, busy, busy_until, failing_since, problem)
   = ROW (excluded.url, excluded.credentials, excluded.due_at, excluded.homes, NULL, NULL, NULL, NULL, NULL)
 """
-_DUE = """
+_HOST = "lower(substring(url FROM '//([^/?#]*)'))"
+_DUE = f"""
 UPDATE external_calendar SET due_at = $2 WHERE schedule = (
-  SELECT schedule FROM external_calendar WHERE due_at <= $1 ORDER BY due_at LIMIT 1 FOR UPDATE SKIP LOCKED)
-RETURNING schedule, url, credentials, homes, state, busy, busy_until
+  SELECT schedule FROM external_calendar WHERE due_at <= $1 AND {_HOST} <> ALL ($3::text[])
+  ORDER BY due_at LIMIT 1 FOR UPDATE SKIP LOCKED)
+RETURNING schedule, url, {_HOST} AS host, credentials, homes, state, busy, busy_until
 """
 _READ = """
 UPDATE external_calendar SET (read_at, homes, state, busy, busy_until, failing_since, problem)
@@ -49,6 +51,8 @@ class Followed:
 
     schedule: str
     url: str
+    host: str
+    """the server named in the URL"""
     credentials: str | None
     """sealed credentials to read it over CalDAV; None: it is an iCalendar file"""
     homes: tuple[str, ...] = ()
@@ -105,15 +109,19 @@ async def calendars_of_the_last(connection: Connection, practitioner: str) -> li
     return [row["id"] for row in await connection.fetch(_OF_THE_LAST, practitioner)]
 
 
-async def next_calendar(connection: Connection, now: datetime, again_at: datetime) -> Followed | None:
-    """Returns the calendar to read next; nobody else reads it until `again_at`."""
-    row = await connection.fetchrow(_DUE, now, again_at)
+async def next_calendar(
+    connection: Connection, now: datetime, again_at: datetime, asked: Collection[str] = ()
+) -> Followed | None:
+    """Returns the calendar to read next, of none of the hosts that are `asked` already; nobody else reads it until
+    `again_at`."""
+    row = await connection.fetchrow(_DUE, now, again_at, list(asked))
     if row is None:
         return None
     busy = tuple((period.lower, period.upper) for period in row["busy"] or ())
     return Followed(
         schedule=row["schedule"],
         url=row["url"],
+        host=row["host"],
         credentials=row["credentials"],
         homes=tuple(row["homes"]),
         state=row["state"],

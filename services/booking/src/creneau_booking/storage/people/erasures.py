@@ -76,17 +76,8 @@ async def _ids(connection: Connection, resource_type: str, terms: Sequence[str])
 # -- who was erased ------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Erasure:
-    """One erasure: of whom, when, and the receipt that was given (it names nobody)."""
-
-    patient_id: str
-    erased_at: datetime
-    receipt: Resource
-
-
 async def keep_erasure(connection: Connection, patient_id: str, at: datetime, receipt: Resource) -> None:
-    """Put down that a Patient was erased. An id once erased stays so."""
+    """Put down that a Patient was erased, and the receipt that was given (it names nobody). An id once erased stays so."""
     await connection.execute(
         "INSERT INTO erased_patient (id, erased_at, receipt) VALUES ($1, $2, $3::jsonb) ON CONFLICT DO NOTHING",
         patient_id,
@@ -95,12 +86,11 @@ async def keep_erasure(connection: Connection, patient_id: str, at: datetime, re
     )
 
 
-async def erasure_of(connection: Connection, patient_id: str) -> Erasure | None:
-    """The erasure of a Patient; None when it was not erased."""
-    row = await connection.fetchrow(
-        "SELECT id, erased_at, receipt FROM erased_patient WHERE id = $1", patient_id
-    )
-    return None if row is None else Erasure(row["id"], row["erased_at"], orjson.loads(row["receipt"]))
+async def receipt_of_erasure(connection: Connection, patient_id: str) -> Resource | None:
+    """The receipt (Parameters) that was given when a Patient was erased; None when it was not erased."""
+    row = await connection.fetchrow("SELECT receipt FROM erased_patient WHERE id = $1", patient_id)
+    receipt: Resource | None = None if row is None else orjson.loads(row["receipt"])
+    return receipt
 
 
 async def unswept(

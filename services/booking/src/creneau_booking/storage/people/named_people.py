@@ -1,4 +1,5 @@
-"""Which people an Appointment means by its participants, and an agenda by its actors, however it refers to them.
+"""Which people an Appointment means by its participants, an agenda by its actors, and a Patient by its links, however they
+refer to them.
 
 | actor | who is meant |
 |---|---|
@@ -29,7 +30,7 @@ _FOUND = " UNION ALL ".join(
 )
 _FOUND += """ UNION ALL (SELECT 'Patient/' || id FROM patient
   WHERE terms @> ARRAY[$1] AND NOT deleted AND NOT terms && ARRAY['active=false']
-  AND ($2 OR id = ANY($3::text[]) OR terms && $4::text[]) LIMIT 2)"""
+  AND ($2 OR id = ANY($3::text[]) OR terms && $4::text[]) AND id IS DISTINCT FROM $5 LIMIT 2)"""
 
 
 async def with_known_people(
@@ -80,17 +81,34 @@ async def with_known_answerer(
     return {**response, "actor": await _named_here(connection, context, actor, base_url)}
 
 
-async def _named_here(
-    connection: Connection, context: WriteContext, actor: Resource, base_url: str
+async def with_known_links(
+    connection: Connection, context: WriteContext, patient: Resource, base_url: str
 ) -> Resource:
-    """Returns the actor with a reference of this base, if it has one or bears an identifier of somebody here."""
+    """Returns the Patient whose links name other records of this base as `Type/id`, also those named by an identifier alone:
+    visits go to the record that replaces theirs."""
+    links = [
+        {**link, "other": await _named_here(connection, context, link["other"], base_url, patient.get("id"))}
+        if link.get("other")
+        else link
+        for link in patient.get("link", ())
+    ]
+    return {**patient, "link": links} if links else patient
+
+
+async def _named_here(
+    connection: Connection, context: WriteContext, actor: Resource, base_url: str, besides: str | None = None
+) -> Resource:
+    """Returns the actor with a reference of this base, if it has one or bears an identifier of somebody here. `besides`: the
+    id of a Patient who is not meant."""
     said = actor.get("reference")
-    reference = relative(said, base_url) if said else await _borne_by(connection, context, actor)
+    reference = relative(said, base_url) if said else await _borne_by(connection, context, actor, besides)
     return {**actor, "reference": reference} if reference else actor
 
 
-async def _borne_by(connection: Connection, context: WriteContext, actor: Resource) -> str | None:
-    """Returns the reference of the only one who bears the actor's identifier."""
+async def _borne_by(
+    connection: Connection, context: WriteContext, actor: Resource, besides: str | None
+) -> str | None:
+    """Returns the reference of the only one who bears the actor's identifier, without the Patient (id) `besides`."""
     identifier = actor.get("identifier", {})
     system, value = identifier.get("system"), identifier.get("value")
     if not system or not value:
@@ -101,6 +119,7 @@ async def _borne_by(connection: Connection, context: WriteContext, actor: Resour
         context.patient_ids is None and context.organizations is None,
         list(context.patient_ids or ()),
         owned_by(context.organizations or ()),
+        besides,
     )
     said = actor.get("type")
     found = {row["reference"] for row in rows if said is None or row["reference"].startswith(f"{said}/")}

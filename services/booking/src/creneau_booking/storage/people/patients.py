@@ -13,7 +13,7 @@ from creneau_booking.domain.refusals.registered import (
     PatientsUnavailable,
     UnknownPatients,
 )
-from creneau_booking.storage.people.erasures import erasure_of
+from creneau_booking.storage.people.erasures import receipt_of_erasure
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.json import loads
 from creneau_shared.fhir.storage.generic import owned_by
@@ -70,7 +70,7 @@ def require_all(
 async def require_same_person(connection: Connection, deleted: Stored, resource: Resource) -> None:
     """Raises PatientErased if the Patient was erased, OtherPerson if it was somebody else: a deleted Patient is restored as
     the same person."""
-    if await erasure_of(connection, deleted.id) is not None:
+    if await receipt_of_erasure(connection, deleted.id) is not None:
         raise PatientErased(deleted.id, deleted.version)
     last = await connection.fetchval(
         "SELECT content FROM resource_history WHERE resource_type = 'Patient' AND id = $1"

@@ -43,7 +43,7 @@ _OWN = "https://creneau.sante.fr/fhir/StructureDefinition/"
 ACCESSIBILITY = _OWN + "accessibility"
 """code: what a role, an offer or a place allows for. Others' extensions are read, too, if their name holds this word."""
 NEW_PATIENTS = _OWN + "new-patients"
-"""boolean: whether new patients are taken"""
+"""boolean: whether a role or an offer takes new patients"""
 
 
 def _last(url: str) -> str:
@@ -51,7 +51,7 @@ def _last(url: str) -> str:
     return url.rpartition("/")[2]
 
 
-_TAKES_NEW_PATIENTS = frozenset({_last(NEW_PATIENTS), "newpatients", "accepts-new-patients"})
+_ON_NEW_PATIENTS = frozenset({_last(NEW_PATIENTS), "newpatients", "accepts-new-patients"})
 _NOMENCLATURE = re.compile(r"TRE[_-]([GR]\d+)[_-]")
 _OIDS = {
     "urn:oid:1.2.250.1.213.2.28": "R38",
@@ -67,6 +67,10 @@ _ACT_CODE = "http://terminology.hl7.org/CodeSystem/v3-ActCode"
 _ACT_MODES = {"AMB": "AMB", "VR": "VR", "HH": "HH"}
 _RECEPTION_MODES = {"03": "AMB", "04": "VR", "14": "VR", "05": "HH", "27": "HH"}
 """TRE_R338: on site, by video, at home"""
+_STEP_FREE = frozenset({"15", "16", "17"})
+"""TRE_R338: consultations and theatres for people with a disability"""
+_FOR_NEW_PATIENTS = "471"
+"""TRE_R211"""
 _NAMELESS = frozenset(
     [
         "cabinet",
@@ -316,15 +320,16 @@ def _traits(found: Around) -> Iterator[str]:
     modes = list(dict.fromkeys(_modes(parts)))
     # A role with a place and no stated mode receives patients on site.
     yield from modes or (("mode:AMB",) if found.locations else ())
-    for part in parts:
-        for kind, code in codes_of(part):
-            if kind == "R282":
-                yield f"sector:{_SECTORS.get(code, code)}"
-            elif kind == "R211" and code == "471":
-                yield "new-patient:true"
-            elif kind == "R338" and code in ("15", "16", "17"):
-                yield "accessibility:wheelchair"
-    yield from _extensions([*parts, *found.locations, *found.sites, found.organization or {}])
+    # The role's word goes before its offers': the pages say the same (`creneau_web.care.terms`).
+    sectors = (list(dict.fromkeys(_sectors(part))) for part in parts)
+    yield from (f"sector:{sector}" for sector in next(filter(None, sectors), ()))
+    said = (_takes_new_patients(part) for part in parts)
+    if next((word for word in said if word is not None), False):
+        yield "new-patient:true"
+    if any(kind == "R338" and code in _STEP_FREE for kind, code in codes_of(parts)):
+        yield "accessibility:wheelchair"
+    for resource in (*parts, *found.locations, *found.sites):
+        yield from (f"accessibility:{code}" for code in _access(resource))
 
 
 def _modes(parts: Iterable[Resource]) -> Iterator[str]:
@@ -336,22 +341,31 @@ def _modes(parts: Iterable[Resource]) -> Iterator[str]:
                 yield f"mode:{_RECEPTION_MODES[code]}"
 
 
-def _extensions(resources: Iterable[Resource]) -> Iterator[str]:
-    """Traits from our extensions, and from others with the same meaning: new patients, accessibility."""
-    for resource in resources:
-        for extension in resource.get("extension", ()):
-            name = _last(str(extension.get("url", "")))
-            if name in _TAKES_NEW_PATIENTS:
-                said = [extension, *extension.get("extension", ())]
-                codes = {code for _, code in codes_of(said)}
-                if any(one.get("valueBoolean") is True for one in said) or "newpt" in codes:
-                    yield "new-patient:true"
-            elif _last(ACCESSIBILITY) in name:
-                stated = [code for _, code in codes_of(extension)]
-                stated += [one[key] for one in (extension,) for key in ("valueCode",) if key in one]
-                if extension.get("valueBoolean") is True:
-                    stated.append("wheelchair")
-                yield from (f"accessibility:{code}" for code in stated)
+def _sectors(part: Resource) -> Iterator[str]:
+    return (_SECTORS.get(code, code) for kind, code in codes_of(part) if kind == "R282")
+
+
+def _takes_new_patients(part: Resource) -> bool | None:
+    """What a role or an offer says by our extension or another's of the same meaning, else by an activity; None if
+    nothing."""
+    stated = [one for one in part.get("extension", ()) if _last(str(one.get("url", ""))) in _ON_NEW_PATIENTS]
+    said = [one for extension in stated for one in (extension, *extension.get("extension", ()))]
+    if said:
+        return any(one.get("valueBoolean") is True for one in said) or "newpt" in {
+            c for _, c in codes_of(said)
+        }
+    return True if ("R211", _FOR_NEW_PATIENTS) in codes_of(part) else None
+
+
+def _access(resource: Resource) -> Iterator[str]:
+    """What a resource allows for, by our extension or another's of the same meaning; a bare yes is about wheelchairs."""
+    for extension in resource.get("extension", ()):
+        if _last(ACCESSIBILITY) in _last(str(extension.get("url", ""))):
+            yield from (code for _, code in codes_of(extension))
+            if "valueCode" in extension:
+                yield extension["valueCode"]
+            if extension.get("valueBoolean") is True:
+                yield "wheelchair"
 
 
 # -- names and label -----------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from importlib.resources import files
 from typing import Literal, get_args
 
 from creneau_directory.domain.care.spelling import Alike, content_of
+from creneau_shared.choices import one_of
 from creneau_shared.spelling import fold
 
 TermKind = Literal[
@@ -23,7 +24,7 @@ TermKind = Literal[
 ]  # fmt: skip
 """`aside`: has a meaning that the directory cannot compare (`tiers payant`, `gentil`, `rouge`), and is reported as ignored;
 `skip`: says nothing of whom or how (`je cherche`)"""
-KINDS: tuple[str, ...] = get_args(TermKind)
+KINDS: tuple[TermKind, ...] = get_args(TermKind)
 FILTERS = ("mode", "sector", "gender", "language", "accessibility", "new-patient")
 NEEDS = ("care", "motive", "event", "past")
 """kinds whose targets are cares"""
@@ -129,7 +130,8 @@ def _care(row: dict[str, str]) -> Care:
 
 
 def _term(row: dict[str, str]) -> Term:
-    kind: TermKind = row["kind"]  # type: ignore[assignment]  # a test holds the column to the kinds
+    kind = one_of(KINDS, row["kind"])
+    assert kind is not None, row  # a test holds the column to the kinds
     targets, calls = [], []
     for text in row["targets"].split():
         key, _, value = text.partition(":")

@@ -20,9 +20,12 @@ _NOS: Final = "https://mos.esante.gouv.fr/NOS/"
 _ACTIVITY: Final = f"{_NOS}TRE_R211-ActiviteOperationnelle/FHIR/TRE-R211-ActiviteOperationnelle"
 _ANNUAL_OPENING: Final = f"{_NOS}TRE_R238-OuvertureAnnuelle/FHIR/TRE-R238-OuvertureAnnuelle"
 _CARE_MODE: Final = f"{_NOS}TRE_R213-ModePriseEnCharge/FHIR/TRE-R213-ModePriseEnCharge"
+_CHANNEL: Final = f"{_NOS}TRE_R200-CanalCommunication/FHIR/TRE-R200-CanalCommunication"
 _EXPERTISE: Final = f"{_NOS}TRE_R04-TypeSavoirFaire/FHIR/TRE-R04-TypeSavoirFaire"
+_EXERCISE: Final = f"{_NOS}TRE_R23-ModeExercice/FHIR/TRE-R23-ModeExercice"
 _FIELD: Final = f"{_NOS}TRE_R227-ChampActivite/FHIR/TRE-R227-ChampActivite"
 _KIND: Final = f"{_NOS}TRE_R244-CategorieOrganisation/FHIR/TRE-R244-CategorieOrganisation"
+_LEVEL: Final = f"{_NOS}TRE_R283-NiveauConfidentialite/FHIR/TRE-R283-NiveauConfidentialite"
 _PROFESSION: Final = f"{_NOS}TRE_G15-ProfessionSante/FHIR/TRE-G15-ProfessionSante"
 _REGION: Final = f"{_NOS}TRE_R30-RegionOM/FHIR/TRE-R30-RegionOM"
 _PERSON: Final = "urn:oid:1.2.250.1.71.4.2.1"
@@ -127,7 +130,7 @@ def _of_situations(role: Resource) -> Iterator[FacetFault]:
     yield from _once(role.get("code", ()), "code", "profession")
     yield from _listed(role.get("code", ()), "code", "profession", _PROFESSION)
     mode = _extensions(role, "ror-practitionerrole-unit-exercise-mode")
-    yield from _once(mode, "extension", "modeExercice")
+    yield from _once_coded(mode, "extension", "modeExercice", _EXERCISE)
     yield from _once_of(role, "specialty", "typeSavoirFaire", _EXPERTISE)
 
 
@@ -148,11 +151,11 @@ def _telecom(contact: Resource, where: str) -> Iterator[FacetFault]:
 
 def _channel_and_level(contact: Resource, element: str) -> Iterator[FacetFault]:
     """Yields what a contact lacks of its channel and its level; without a level, it would be shown to everybody."""
-    for name, facet in (
-        ("ror-telecom-communication-channel", "canal"),
-        ("ror-telecom-confidentiality-level", "niveauConfidentialite"),
+    for name, facet, system in (
+        ("ror-telecom-communication-channel", "canal", _CHANNEL),
+        ("ror-telecom-confidentiality-level", "niveauConfidentialite", _LEVEL),
     ):
-        yield from _once(_extensions(contact, name), element, facet)
+        yield from _once_coded(_extensions(contact, name), element, facet, system)
 
 
 def _extensions(element: Resource, name: str) -> list[Resource]:
@@ -175,10 +178,17 @@ def _once_of(resource: Resource, element: str, facet: str, system: str) -> Itera
     yield from _listed(found, element, facet, system)
 
 
-def _listed(concepts: Iterable[Resource], element: str, facet: str, system: str) -> Iterator[FacetFault]:
-    """Yields a fault for each concept that has no code of the system's list: words alone are none."""
+def _once_coded(found: list[Resource], element: str, facet: str, system: str) -> Iterator[FacetFault]:
+    """Yields the faults of an extension that stands there once, with a code of the system as its value."""
+    yield from _once(found, element, facet)
+    yield from _listed(map(value_of, found), element, facet, system)
+
+
+def _listed(concepts: Iterable[Any], element: str, facet: str, system: str) -> Iterator[FacetFault]:
+    """Yields a fault for each value that has no code of the system's list: words alone are none."""
     for concept in concepts:
-        own = [coding for coding in concept.get("coding", ()) if coding.get("system") == system]
+        codings = concept.get("coding", ()) if isinstance(concept, Mapping) else ()
+        own = [coding for coding in codings if coding.get("system") == system]
         if not any(is_listed(system, code) for coding in own for code in codes(coding)):
             yield FacetFault(element, facet, "unlisted")
 

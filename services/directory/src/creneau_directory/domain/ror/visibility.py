@@ -1,15 +1,16 @@
 """Who sees what of the ROR: sensitive units (`uniteSensible`) and contacts by their level of confidentiality (TRE_R283).
 
 Level 1 is open to all. Level 2 (restricted) is for those who give care: professionals, practices and their software, the
-regulators, the deployment. Any other level is for the organisation's own people and the deployment. A sensitive unit is for
-the organisation's own people, the regulators and the deployment; everybody else sees only its id, and no search finds it.
+regulators, the deployment. Any other level, and one without a code, is for the organisation's own people and the deployment.
+A sensitive unit is for the organisation's own people, the regulators and the deployment; everybody else sees only its id,
+and no search finds it.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Set
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -192,7 +193,7 @@ def masked(resource: Resource, keeping: Collection[str] = ()) -> dict[str, Any]:
     }
 
 
-def _without_confidential(value: Any, levels: Collection[str]) -> Any:
+def _without_confidential(value: Any, levels: Set[str]) -> Any:
     """The value without the elements whose level is not in `levels`; lists and elements left empty are removed too."""
     if isinstance(value, Mapping):
         found = {name: _without_confidential(part, levels) for name, part in value.items()}
@@ -208,17 +209,12 @@ def _levels_of(viewer: Viewer) -> set[str]:
     return {_FREE, _RESTRICTED} if viewer.cares or viewer.regulates else {_FREE}
 
 
-def _is_above(part: Any, levels: Collection[str]) -> bool:
-    """Whether an element itself states a level that is not in `levels`."""
+def _is_above(part: Any, levels: Set[str]) -> bool:
+    """Whether an element itself states a level that is not in `levels`, or one without a code, which nobody can read."""
     if not isinstance(part, Mapping):
         return False
-    stated = [
-        code
-        for extension in part.get("extension", ())
-        if _is_level(extension)
-        for code in codes(value_of(extension))
-    ]
-    return any(code not in levels for code in stated)
+    stated = [codes(value_of(one)) for one in part.get("extension", ()) if _is_level(one)]
+    return any(not level or not levels >= set(level) for level in stated)
 
 
 def _is_level(part: Any) -> bool:

@@ -65,7 +65,7 @@ def function_line(memory: Memory, settings: OpsSettings, now: float, name: Funct
     why += ["lost"] if name == "messages" and _lost(seen) else []
     rule = RULES[name if apart else "slow" if why == ["slow"] else "function"]
     state: State = "bad" if why else "well" if memory.processes else "unknown"
-    return Line("functions", rule, name, state, None, {"share": share, "p95": p95}, tuple(why))
+    return Line("functions", rule, name, state, values={"share": share, "p95": p95}, why=tuple(why))
 
 
 def _lost(seen: Sequence[Seen]) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from typing import Literal, get_args
 
 State = Literal["well", "bad", "unknown"]
@@ -72,10 +72,18 @@ class Line:
     rule: Rule
     name: str
     state: State
+    _: KW_ONLY
     since: float | None = None
     values: Mapping[str, object] = field(default_factory=dict)
     why: tuple[str, ...] = ()
     """codes of what is bad about it, for the catalogue"""
+
+    @classmethod
+    def bad(
+        cls, section: Section, rule: str, name: str, why: str, *, since: float | None = None, **values: object
+    ) -> Line:
+        """Something that is bad; `rule` is the code of its rule."""
+        return cls(section, RULES[rule], name, "bad", since=since, values=values, why=(why,))
 
     @property
     def key(self) -> str:

@@ -51,7 +51,7 @@ def other_lines(memory: Memory, now: float) -> list[Line]:
         ("turned-away", grown("creneau_pages_turned_away_total", TURNED_AWAY, now - JUDGED_S)),
     ]
     return [
-        Line("others", RULES[code], ", ".join(sorted(names)), "bad", None, {"named": sorted(names)})
+        Line("others", RULES[code], ", ".join(sorted(names)), "bad", values={"named": sorted(names)})
         for code, names in found
         if names
     ]

@@ -29,15 +29,7 @@ def place_lines(memory: Memory, settings: OpsSettings) -> list[Line]:
         if state == "well" and len(named) >= NAMED_MIN:
             state, reason = "bad", "hangs"
         dependencies.append(
-            Line(
-                "dependencies",
-                RULES["dependency"],
-                name,
-                state,
-                None,
-                {},
-                (reason,) if state == "bad" else (),
-            )
+            Line("dependencies", RULES["dependency"], name, state, why=(reason,) if state == "bad" else ())
         )
     processes = {name: _answering(seen, settings) for name, seen in memory.processes.items()}
     cause_known = "bad" in processes.values() or any(line.state == "bad" for line in dependencies)
@@ -50,7 +42,7 @@ def place_lines(memory: Memory, settings: OpsSettings) -> list[Line]:
         elif failing and not cause_known:
             state, why = "bad", ("not-ready",)
         lines.append(
-            Line("processes", RULES["process"], name, state, None, {"failing": ", ".join(failing)}, why)
+            Line("processes", RULES["process"], name, state, values={"failing": ", ".join(failing)}, why=why)
         )
     return [*lines, *dependencies]
 

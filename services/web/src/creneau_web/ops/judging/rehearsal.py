@@ -30,10 +30,10 @@ def rehearsal_line(memory: Memory, settings: OpsSettings, now: float) -> Iterabl
         "broken": broken,
     }
     if failing:
-        yield Line("rehearsal", rule, "", "bad", min(failing), values, ("fails",))
+        yield Line("rehearsal", rule, "", "bad", since=min(failing), values=values, why=("fails",))
     elif not succeeded:
-        yield Line("rehearsal", rule, "", "unknown", None, values, ("never",))
+        yield Line("rehearsal", rule, "", "unknown", values=values, why=("never",))
     elif now - succeeded > SLACK * settings.rehearsal_interval_s + settings.ops_interval_s:
-        yield Line("rehearsal", rule, "", "bad", succeeded, values, ("silent",))
+        yield Line("rehearsal", rule, "", "bad", since=succeeded, values=values, why=("silent",))
     else:
-        yield Line("rehearsal", rule, "", "well", None, values)
+        yield Line("rehearsal", rule, "", "well", values=values)

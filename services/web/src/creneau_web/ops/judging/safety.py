@@ -34,7 +34,7 @@ def safety_lines(memory: Memory, settings: OpsSettings) -> Iterable[Line]:
     # A process that does not answer has a line of its own.
     without = [service for service in known if sum(leads[service]) < 1]
     state: State = "bad" if without else "well" if known else "unknown"
-    yield Line("safety", RULES["relay"], "", state, None, {"number": float(len(without)), "named": without})
+    yield Line("safety", RULES["relay"], "", state, values={"number": float(len(without)), "named": without})
 
 
 def _nought(
@@ -42,7 +42,7 @@ def _nought(
 ) -> Line:
     number = together(values) if values else None
     state: State = "unknown" if number is None else "bad" if number > most else "well"
-    return Line("safety", RULES[code], "", state, None, {"number": number})
+    return Line("safety", RULES[code], "", state, values={"number": number})
 
 
 def _is_worker_of(service: str, process: str) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from functools import partial
 
 from creneau_web.ops import figures
-from creneau_web.ops.judging.lines import JUDGED_S, RULES, WORST, Line
+from creneau_web.ops.judging.lines import JUDGED_S, WORST, Line
 from creneau_web.ops.judging.looking import series
 from creneau_web.ops.memory import Memory
 from creneau_web.ops.reading import Key
@@ -37,14 +37,14 @@ def _shared(memory: Memory, now: float) -> list[Line]:
         for key, value in series(memory, name):
             counts[key["problem"]] = max(value, counts.get(key["problem"], 0.0))
         if count := sum(counts.values()):
-            lines.append(Line("whom", RULES[rule], f"{count:.0f}", "bad", None, {}, (why,)))
+            lines.append(Line.bad("whom", rule, f"{count:.0f}", why))
     seen = list(memory.processes.values())
     untold = figures.increase(seen, "creneau_sas_reports_total", _is_untold, now - JUDGED_S)
     if untold:
-        lines.append(Line("whom", RULES["sas"], f"{untold:.0f}", "bad", None, {}, ("untold",)))
+        lines.append(Line.bad("whom", "sas", f"{untold:.0f}", "untold"))
     unmade = figures.increase(seen, "creneau_openings_failed_total", lambda _: True, now - JUDGED_S)
     if unmade > UNMADE_MAX:
-        lines.append(Line("whom", RULES["openings"], f"{unmade:.0f}", "bad", None, {}, ("unmade",)))
+        lines.append(Line.bad("whom", "openings", f"{unmade:.0f}", "unmade"))
     return lines
 
 
@@ -68,7 +68,7 @@ def _routes(memory: Memory, settings: OpsSettings, now: float) -> list[Line]:
         if count and failed and failed / count > settings.ops_errors_share_max
     ]
     return [
-        Line("whom", RULES["route"], route, "bad", None, {"share": share, "count": round(count)}, ("fails",))
+        Line.bad("whom", "route", route, "fails", share=share, count=round(count))
         for share, route, count in sorted(broken, reverse=True)[:WORST]
     ]
 
@@ -87,9 +87,7 @@ def _feeds(memory: Memory, settings: OpsSettings, now: float) -> list[Line]:
         if since or silent:
             name = f"{place[0]} ({place[1]})" if place[1] else place[0]
             why = "refused" if since else "silent"
-            lines.append(
-                Line("whom", RULES["feed"], name, "bad", since or last, {"received": last or None}, (why,))
-            )
+            lines.append(Line.bad("whom", "feed", name, why, since=since or last, received=last or None))
     return sorted(lines, key=lambda line: line.since or 0)[:WORST]
 
 
@@ -101,8 +99,8 @@ def _channels(memory: Memory, settings: OpsSettings, now: float) -> list[Line]:
     for channel, count in sorted(tried.items()):
         failed = figures.increase(seen, name, partial(_failed_by, channel), since)
         if count and failed / count > settings.ops_refused_share_max:
-            values = {"share": failed / count, "count": round(count)}
-            lines.append(Line("whom", RULES["channel"], channel, "bad", None, values, ("fails",)))
+            share = failed / count
+            lines.append(Line.bad("whom", "channel", channel, "fails", share=share, count=round(count)))
     return lines[:WORST]
 
 

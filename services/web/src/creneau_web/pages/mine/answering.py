@@ -33,14 +33,14 @@ async def answer(
     page: VisitPage,
     id_: str,
     reponse: Annotated[Answer, Form()],
-    moment: Annotated[str, Form(max_length=40)] = "",
+    version: Annotated[str, Form(max_length=60)] = "",
 ) -> HTMLResponse | RedirectResponse:
-    """Take the other time, keep the one that stands, or give the visit up. `moment`: the time that was shown; another one
-    that is proposed meanwhile is shown first."""
+    """Take the other time, keep the one that stands, or give the visit up. `version`: of the visit that was shown; what has
+    changed meanwhile is shown first."""
     visit = await _asked(page, id_)
     if visit is None:
         return page.go(f"/rendez-vous/{id_}")
-    if reponse == "accepter" and moment != shown(visit).isoformat():
+    if version != visit.etag:
         return await _show(page, id_, "answer.changed", 409)
     try:
         await answer_for(page.fhir, visit, *_said(visit, reponse))
@@ -50,11 +50,6 @@ async def answer(
         return await _show(page, id_, words_of(error.refusal), error.refusal.status)
     await page.say_next(f"answer.done.{reponse}")
     return page.go(f"/rendez-vous/{id_}")
-
-
-def shown(visit: Visit) -> datetime:
-    """The time that an acceptance is about."""
-    return visit.other_time.start if visit.other_time else visit.start
 
 
 def _said(visit: Visit, answer: Answer) -> tuple[str, tuple[datetime, datetime] | None]:
@@ -80,7 +75,7 @@ async def _show(page: Page, id_: str, problem: str | None, status: int) -> HTMLR
         "mine/answer.html",
         status,
         visit=visit,
-        moment=shown(visit),
+        moment=visit.other_time.start if visit.other_time else visit.start,
         passed=visit.other_time is not None and visit.standing(page.site.clock.now()) is None,
         by_link=is_by_link(page),
         acting=await acting_for(page, visit),

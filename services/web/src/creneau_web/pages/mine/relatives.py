@@ -71,6 +71,11 @@ async def relatives(page: SignedInPage) -> HTMLResponse:
 async def give(page: SignedInPage, form: Annotated[Invitation, Form()]) -> HTMLResponse | RedirectResponse:
     """Give access; sent twice, it is given once. By a redirect: a page with the code that is loaded anew makes no second
     invitation."""
+    async with page.one_press():
+        return await _given(page, form)
+
+
+async def _given(page: Page, form: Invitation) -> HTMLResponse | RedirectResponse:
     session = await page.own_session()
     if form.wish is not None and session.content.invited.get("wish") == form.wish:
         return page.go("/mes-proches/invitation")

@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field
 
 from creneau_web.care.agenda import practice_agrees, slot_and_agenda
 from creneau_web.care.model import PARIS, Professional
-from creneau_web.fhir.refusal import RefusedError
+from creneau_web.fhir.refusal import CHANGED_MEANWHILE, RefusedError
 from creneau_web.page import Page, SignInNeededError, VisitPage
 from creneau_web.pages.mine.appointment import acting_for, is_by_link, patient_of
 from creneau_web.people.model import Person, bookable
@@ -22,7 +22,7 @@ from creneau_web.people.reach import Reach, reach_of
 from creneau_web.people.records import people_of
 from creneau_web.typed import TYPED_MAX
 from creneau_web.visits.conflicts import words_of
-from creneau_web.visits.model import ASKED, Visit
+from creneau_web.visits.model import Visit
 from creneau_web.visits.records import visit as read_visit
 from creneau_web.visits.waiting import PARTS, Waiting, answer, join, join_for_earlier, waiting
 
@@ -105,25 +105,46 @@ async def show(page: VisitPage, id_: str) -> HTMLResponse | RedirectResponse:
 
 
 @router.post("/{id_}/{how}", response_model=None)
-async def respond(page: VisitPage, id_: str, how: str) -> HTMLResponse | RedirectResponse:
-    """Accept, refuse or leave. What has ended meanwhile is said, with what is so now."""
+async def respond(
+    page: VisitPage, id_: str, how: str, version: Annotated[str, Form(max_length=60)] = ""
+) -> HTMLResponse | RedirectResponse:
+    """Accept, refuse or leave what was shown; sent twice, it is answered once. What has changed meanwhile is shown first, and
+    what has ended is said."""
     if how not in ANSWERS or ID.fullmatch(id_) is None:
         return page.go("/mes-rendez-vous")
+    status = ANSWERS[how]
     found = await waiting(page.fhir, id_)
-    if not found.waits or (how != "quitter" and not found.is_offer):
-        await page.say_next("waiting.over")
-        return page.go(f"/rendez-vous/{id_}" if found.start else f"/liste-attente/{id_}")
-    try:
-        status = await answer(page.fhir, id_, ANSWERS[how])
-    except RefusedError as error:
-        if error.refusal.status not in BY_RULE:
-            raise
-        return await _show(page, id_, words_of(error.refusal), error.refusal.status)
-    asked = how == "accepter" and status == ASKED
+    if found.etag == version and _may(found, how):
+        try:
+            found = await answer(page.fhir, found, status)
+        except RefusedError as error:
+            if error.refusal.status == CHANGED_MEANWHILE:
+                found = await waiting(page.fhir, id_)
+            elif error.refusal.status in BY_RULE:
+                return await _show(page, id_, words_of(error.refusal), error.refusal.status)
+            else:
+                raise
+    if found.is_answered(status):
+        return await _answered(page, found, how)
+    if _may(found, how):
+        return await _show(page, id_, "cancel.changed", 409)
+    await page.say_next("waiting.over")
+    return page.go(f"/rendez-vous/{id_}" if found.start else f"/liste-attente/{id_}")
+
+
+def _may(found: Waiting, how: str) -> bool:
+    """Whether there is something to answer: an offer, or a request to leave the list."""
+    return found.is_offer or (how == "quitter" and found.waits)
+
+
+async def _answered(page: Page, found: Waiting, how: str) -> RedirectResponse:
+    """Says what stands now, and leads to it."""
+    asked = how == "accepter" and found.status == "pending"
     await page.say_next("done.asked" if asked else f"waiting.done.{how}")
     if how == "accepter":
-        return page.go(f"/rendez-vous/{id_}")
-    return page.go(f"/liste-attente/{id_}" if how == "refuser" or is_by_link(page) else "/mes-rendez-vous")
+        return page.go(f"/rendez-vous/{found.id}")
+    stays = how == "refuser" or is_by_link(page)
+    return page.go(f"/liste-attente/{found.id}" if stays else "/mes-rendez-vous")
 
 
 async def whom_of(page: Page, wish: Waiting) -> str | None:

@@ -1,4 +1,4 @@
-"""Writes the lines of a calendar file (RFC 5545 §3.1) that each message needs: the library takes ten times as long."""
+"""Writes the lines of a calendar file (RFC 5545 §3.1) that messages and agendas need: the library takes ten times as long."""
 
 from __future__ import annotations
 

@@ -55,6 +55,12 @@ ON CONFLICT (id) DO UPDATE SET content = excluded.content WHERE draft.session = 
 FIND_DRAFT = "SELECT content FROM draft WHERE id = $1 AND session = $2"
 LOCK_DRAFT = FIND_DRAFT + " FOR UPDATE"
 DRAFTS_OF = "SELECT id, content FROM draft WHERE session = $1 ORDER BY began_at DESC, id"
+DRAFTS_MAX = 50
+"""drafts of one session; whoever begins more has left the first"""
+FORGET_DRAFTS = """
+DELETE FROM draft WHERE id IN (
+  SELECT id FROM draft WHERE session = $1 ORDER BY began_at DESC, id OFFSET $2 FOR UPDATE SKIP LOCKED)
+"""
 SEAL_DRAFT = "UPDATE draft SET content = $2 WHERE id = $1"
 
 
@@ -216,11 +222,14 @@ class Sessions:
     async def change_draft(
         self, session: Session, id_: str, change: Callable[[dict[str, Any] | None], Mapping[str, Any]]
     ) -> None:
-        """Store what `change` makes of the draft as it stands now (None: there is none); what it raises changes nothing."""
+        """Store what `change` makes of the draft as it stands now (None: there is none); what it raises changes nothing. The
+        session's oldest drafts make room for a new one."""
         async with self._database.transaction() as connection:
             stands = await connection.fetchval(LOCK_DRAFT, id_, session.key_hash)
             sealed = session.seal.close(orjson.dumps(change(_opened(session, id_, stands))), id_)
             await connection.execute(KEEP_DRAFT, id_, session.key_hash, self._clock.now(), sealed)
+            if stands is None:
+                await connection.execute(FORGET_DRAFTS, session.key_hash, DRAFTS_MAX)
 
     async def find_draft(self, session: Session, id_: str) -> dict[str, Any] | None:
         """A draft of this session; nobody else's is there."""

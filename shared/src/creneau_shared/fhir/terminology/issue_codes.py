@@ -271,6 +271,7 @@ ISSUE_CODES: Final[Mapping[str, tuple[str, str]]] = {
         "Proposition de la liste d'attente, ni déplaçable ni prolongeable",
         "Waiting-list offer, neither movable nor extensible",
     ),
+    "too-many-changes": ("Trop de modifications en un jour", "Too many changes in a day"),
     "too-many-patients": ("Trop de personnes enregistrées", "Too many people registered"),
     "participant-not-yours": (
         "Participant que le patient ne peut amener",

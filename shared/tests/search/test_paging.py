@@ -13,6 +13,7 @@ from shared.tests.search.store import Store, insert
 
 from creneau_shared.errors import BadRequest
 from creneau_shared.fhir.search import page_bytes
+from creneau_shared.fhir.search.execute import SearchResult
 from creneau_shared.fhir.search.page_bytes import within
 from creneau_shared.fhir.search.request import Limits
 from creneau_shared.fhir.search.sql import EVERYTHING, SearchScope
@@ -118,7 +119,8 @@ async def test_a_page_ends_when_it_is_full(
     whole = await empty.result(query, limits=limits)
     room = 5 * max(len(row.content) for row in whole.matches)
     monkeypatch.setattr(page_bytes, "PAGE_BYTES_MAX", room)
-    pages, cursor = [], None
+    pages: list[SearchResult] = []
+    cursor = None
     while not pages or cursor:
         pages.append(await empty.result(query, cursor=cursor, limits=limits))
         cursor = pages[-1].next_cursor

@@ -140,7 +140,7 @@ class Whole:
                 bundle = await ask(self._upstreams, SERVICE_OF[name], f"/fhir/{name}/_search", headers, form)
             entries = bundle.get("entry", ())
             matches = sum(entry.get("search", {}).get("mode") == "match" for entry in entries)
-            return Part(entries, matches, bundle.get("total"), next_cursor(bundle))
+            return Part(entries, matches, bundle.get("total"), next_cursor(bundle), len(dumps(bundle)))
 
         page = await asked.page(one)
         shown = list(compress(query, understood(asked.types, self.seal.open(query))))

@@ -22,6 +22,7 @@ TOLD_BY = {
     ),
     "too-many-requests": ("requests_per_patient_max", "requests_per_account_max"),
     "too-many-patients": ("patients_per_account_max",),
+    "too-many-changes": ("patient_changes_per_day_max",),
 }
 """By the (first) code of a row's refusal the settings whose defaults it says, in its order."""
 

@@ -182,6 +182,18 @@ async def test_a_filter_on_what_is_no_type_here_is_refused(directory: Directory,
     assert (answer.status_code, answer.json()["issue"][0]["expression"]) == (400, ["http._typeFilter"])
 
 
+async def test_more_filters_than_an_address_can_say_are_refused(directory: Directory) -> None:
+    """The address of each file says them all; one that is longer could not be fetched."""
+    some = ",".join(f"Organization?_id={n}" for n in range(180))
+    wanted = {"_type": "Organization", "_typeFilter": some}
+    accepted = await directory.client.get("/fhir/$export", params=wanted)
+    assert accepted.status_code == 202
+    await directory.client.delete(accepted.headers["content-location"])
+    wanted["_typeFilter"] += "," + some
+    refused = await directory.client.get("/fhir/$export", params=wanted)
+    assert (refused.status_code, refused.json()["issue"][0]["code"]) == (400, "too-costly")
+
+
 async def test_files_are_parts(directory: Directory, ror: RorGraph) -> None:
     """Many resources are several files; together they are everything, once."""
     tag = await ror.many_offers(23)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -11,6 +12,7 @@ import pytest
 from creneau_gateway.app import create_app
 from creneau_gateway.whole import joined
 from creneau_shared.clock import FixedClock
+from creneau_shared.fhir.rest.history import Cursor, Place
 from creneau_shared.fhir.validation import validate
 from creneau_shared.security import discovery, smart
 from creneau_shared.type_table import SERVICE_NAMES, TYPES
@@ -144,6 +146,27 @@ async def test_histories_are_one_newest_first(services: Services, client: httpx.
     whole = (await client.get("/_history")).json()
     assert ids(whole) == ["a", "c", "b"]
     assert following(whole) is None
+
+
+@pytest.mark.parametrize(
+    ("backward", "relation", "shown"), [(False, "next", ["e", "a"]), (True, "previous", ["a", "c", "d"])]
+)
+async def test_what_lies_beyond_a_page_that_was_full_waits_for_the_next_page(
+    services: Services, client: httpx.AsyncClient, backward: bool, relation: str, shown: list[str]
+) -> None:
+    """A service's page may end before it has as many versions as were asked for."""
+    full = bundle("history", version("Slot", "a", "09:00:05")) | {
+        "link": [{"relation": relation, "url": f"{BASE}/_history?_cursor=x"}]
+    }
+    services.answer("booking", "/fhir/_history", full)
+    places = [version("Location", "e", "09:00:07"), version("Location", "c", "09:00:02")]
+    places.append(version("Location", "d", "09:00:01"))
+    services.answer("directory", "/fhir/_history", bundle("history", *places))
+    services.answer("notifications", "/fhir/_history", outcome("forbidden"), 403)
+    cursor = Cursor(Place(datetime(2026, 11, 28, 8, tzinfo=UTC), "Slot", "z", 1), backward).encode()
+    page = (await client.get("/_history", params={"_cursor": cursor})).json()
+    assert ids(page) == shown
+    assert relation in {link["relation"] for link in page["link"]}
 
 
 async def test_a_history_that_nobody_may_read_is_refused_and_one_that_fails_is_not_cut_short(

@@ -9,6 +9,7 @@ from starlette.requests import Request
 
 from creneau_shared.clock import FixedClock
 from creneau_web.page import Page, local_path
+from creneau_web.sessions import store
 from creneau_web.sessions.entering import SentForm
 from creneau_web.sessions.session import Account, Content, SessionOverError
 from creneau_web.sessions.unsent import Unsent
@@ -186,6 +187,24 @@ async def test_two_requests_of_a_session_keep_each_others_changes(person: Person
         assert session is not None
         assert session.account is not None
         assert (session.account.refresh_token, session.content.said) == ("r2", "done.booked")
+
+
+async def test_a_session_has_so_many_drafts_and_forgets_the_first(
+    person: Person, clock: FixedClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All are read at each choice of a time, and whoever chooses needs no account."""
+    monkeypatch.setattr(store, "DRAFTS_MAX", 3)
+    sessions = person.app.site.sessions
+    own, another = await sessions.begin(), await sessions.begin()
+    await sessions.keep_draft(another, "another", {"slot": "another"})
+    for n in range(5):
+        clock.advance(timedelta(seconds=1))
+        await sessions.keep_draft(own, f"draft-{n}", {"slot": str(n)})
+    await sessions.keep_draft(own, "draft-2", {"slot": "changed"})
+    kept = [(id_, content["slot"]) for id_, content in await sessions.drafts_of(own)]
+    assert kept == [("draft-4", "4"), ("draft-3", "3"), ("draft-2", "changed")]
+    assert await sessions.find_draft(own, "draft-1") is None
+    assert await sessions.find_draft(another, "another") is not None
 
 
 async def test_nor_does_a_log_in_undo_what_was_kept_meanwhile(person: Person) -> None:

@@ -32,9 +32,10 @@ _SOUNDS = tuple(
         (r"x|z", "s"),
         (r"m(?=[bp])", "n"),
         (r"(.)\1+", r"\1"),
-        (r"(?<=..)[estdp]+\b", ""),
     )
 )
+_SILENT_AT_THE_END = "estdp"
+"""letters of a word's end that are not heard, beyond the first two of the text"""
 
 
 SAINTS = ("saint", "sainte", "st", "ste")
@@ -144,7 +145,9 @@ def _hear(text: str) -> str:
     sound = fold(text).replace("ault", "o")
     for pattern, replacement in _SOUNDS:
         sound = pattern.sub(replacement, sound)
-    return sound.lower()
+    # As words, not by a pattern: one that looks for the end of a word from each letter takes quadratic time.
+    heard = " ".join(word.rstrip(_SILENT_AT_THE_END) for word in sound[2:].split(" "))
+    return (sound[:2] + heard).lower()
 
 
 _folded = lru_cache(maxsize=16_384)(_fold)

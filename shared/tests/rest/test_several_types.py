@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from creneau_shared.errors import BadRequest, NotFound
 from creneau_shared.fhir.rest.several_types import PageStart, Part, SeveralTypes, understood
+from creneau_shared.fhir.search import page_bytes
 from creneau_shared.type_table import TYPES
 
 SERVED = ("A", "B", "C", "D")
@@ -32,7 +33,7 @@ class Types:
         rows = [f"{name}{n}" for n in range(begin, min(begin + min(count, self.most), self.sizes[name]))]
         end = begin + len(rows)
         following = str(end) if rows and end < self.sizes[name] else None
-        return Part([*rows, *(f"+{row}" for row in rows)], len(rows), self.sizes[name], following)
+        return Part([*rows, *(f"+{row}" for row in rows)], len(rows), self.sizes[name], following, len(rows))
 
 
 async def pages(types: Types, query: list[tuple[str, str]]) -> list[tuple[list[str], int | None]]:
@@ -72,6 +73,15 @@ async def test_a_short_page_of_one_type_is_gone_on_with_before_the_next_type() -
     types = Types({"A": 3, "B": 1}, most=2)
     found = await pages(types, [("_type", "A,B"), ("_count", "3")])
     assert [rows for rows, _ in found] == [["A0", "A1"], ["A2", "B0"]]
+
+
+async def test_a_page_that_is_full_leaves_the_next_types_to_the_next_page(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(page_bytes, "PAGE_BYTES_MAX", 3)
+    types = Types({"A": 2, "B": 1, "C": 1, "D": 1})
+    found = await pages(types, [("_type", "A,B,C,D"), ("_count", "9")])
+    assert found == [(["A0", "A1", "B0"], 5), (["C0", "D0"], 5)]
 
 
 async def test_counting_alone() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from shared.tests.search.store import Store
 
+from creneau_shared.fhir.search import page_bytes
 from creneau_shared.fhir.search.request import Limits
 
 
@@ -91,6 +92,18 @@ async def test_limits_are_told(graph: Store) -> None:
         "Location",
     }
     assert [issue.code for issue in result.issues] == ["incomplete"]
+
+
+async def test_includes_that_are_large_together_are_cut_and_told(
+    graph: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    query = "Slot?_count=5&_include=Slot:schedule&_include:iterate=Schedule:actor"
+    whole = await graph.result(query)
+    monkeypatch.setattr(page_bytes, "PAGE_BYTES_MAX", 2_000)
+    cut = await graph.result(query)
+    assert 0 < len(cut.included) < len(whole.included)
+    assert sum(len(row.content) for row in cut.included[:-1]) < 2_000
+    assert [issue.details_code for issue in cut.issues] == ["includes-cut"]
 
 
 async def test_includes_follow_the_page_only(graph: Store) -> None:

@@ -12,6 +12,9 @@ from shared.tests.search.graph import appointment
 from shared.tests.search.store import Store, insert
 
 from creneau_shared.errors import BadRequest
+from creneau_shared.fhir.search import page_bytes
+from creneau_shared.fhir.search.execute import SearchResult
+from creneau_shared.fhir.search.page_bytes import within
 from creneau_shared.fhir.search.request import Limits
 from creneau_shared.fhir.search.sql import EVERYTHING, SearchScope
 
@@ -103,6 +106,42 @@ async def test_back_to_the_first_page(empty: Store, sort: str) -> None:
         assert [row.id for row in result.matches] == page
         assert result.next_cursor is not None
     assert result.previous_cursor is None
+
+
+@pytest.mark.parametrize("most", [0, 1_000])
+@pytest.mark.parametrize("sort", SORTS)
+async def test_a_page_ends_when_it_is_full(
+    empty: Store, sort: str, most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many matches may be on it: the pages are as large as they may be, complete, in order and both ways."""
+    await insert(empty.connection, [made(n, priority=n % 3) for n in range(1, 40)])
+    query, limits = f"Appointment?_count=1000{sort}", Limits(sorted_whole_max=most)
+    whole = await empty.result(query, limits=limits)
+    room = 5 * max(len(row.content) for row in whole.matches)
+    monkeypatch.setattr(page_bytes, "PAGE_BYTES_MAX", room)
+    pages: list[SearchResult] = []
+    cursor = None
+    while not pages or cursor:
+        pages.append(await empty.result(query, cursor=cursor, limits=limits))
+        cursor = pages[-1].next_cursor
+    assert [row.id for page in pages for row in page.matches] == [row.id for row in whole.matches]
+    for page in pages[:-1]:
+        *before, last = [len(row.content) for row in page.matches]
+        assert sum(before) < room <= sum(before) + last
+    back = await empty.result(query, cursor=pages[-1].previous_cursor, limits=limits)
+    assert [row.id for row in back.matches] == [row.id for row in whole.matches][
+        -len(pages[-1].matches) - len(back.matches) : -len(pages[-1].matches)
+    ]
+    assert len(back.matches) < 10
+
+
+async def test_no_more_is_read_than_a_page_takes(empty: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    await insert(empty.connection, [made(n) for n in range(1, 40)])
+    monkeypatch.setattr(page_bytes, "PAGE_BYTES_MAX", 1)
+    rows = await empty.connection.fetch(
+        within("SELECT id, content FROM appointment ORDER BY id LIMIT 1000", "id, content")
+    )
+    assert [row["id"] for row in rows] == ["a001", "a002"]
 
 
 @pytest.mark.parametrize("sort", SORTS)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -45,6 +47,22 @@ def test_folding_twice_is_folding_once(text: str) -> None:
 def test_heard_alike(one: str, other: str) -> None:
     """Common French spellings of one sound meet."""
     assert phonetic(one) == phonetic(other)
+
+
+@pytest.mark.parametrize(
+    ("text", "sound"), [("des", "de"), ("ases", "as"), ("a s", "a "), ("le petit prince", "le peti prin")]
+)
+def test_the_silent_end_of_words(text: str, sound: str) -> None:
+    """What ends a word is not heard; the first two letters always are."""
+    assert phonetic(text) == sound
+
+
+@pytest.mark.parametrize("letters", ["se", "gc", "sc", "cqk", "ain", "eau", "h s", "œ", "(.)"])
+def test_hearing_a_long_text_takes_linear_time(letters: str) -> None:
+    """Anybody may search by sound: ten thousand letters that alternate take milliseconds, not seconds."""
+    begun = time.process_time()
+    phonetic(letters * (10_000 // len(letters)) + "a")
+    assert time.process_time() - begun < 0.3
 
 
 @pytest.mark.parametrize(("one", "other"), [("Martin", "Moreau"), ("Durand", "Girard"), ("Petit", "Robert")])

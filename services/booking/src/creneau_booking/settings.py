@@ -123,6 +123,10 @@ class BookingSettings(ServiceSettings):
         20,
         description="people whom one patient's account may have, and people whom it may register in 30 days",
     )
+    patient_changes_per_day_max: int = Field(
+        50,
+        description="changes of one Patient in a day, by whomever, after which accounts change it no more (429)",
+    )
     find_window_days_max: int = Field(93, description="longest window that $find searches, days")
     find_slots_gathered_max: int = Field(
         3_000,

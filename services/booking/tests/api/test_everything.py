@@ -14,7 +14,9 @@ from services.booking.tests.issuer import Issuer, running_issuer
 from services.booking.tests.practice import Practice
 
 from creneau_booking.app import create_app
+from creneau_booking.operations import everything
 from creneau_shared.fhir.json import loads
+from creneau_shared.fhir.search import page_bytes
 from creneau_shared.fhir.storage.store import Resource
 from creneau_shared.fhir.validation import validate
 from creneau_shared.security.principal import Principal
@@ -83,6 +85,37 @@ async def test_everything_as_it_is_now_comes_in_pages_without_a_gap(life: Life) 
     assert of_type(whole, "AuditEvent")
     for bundle in by_pages:
         assert [i for i in validate(bundle, "Bundle") if i.severity in ("error", "fatal")] == []
+
+
+@pytest.mark.parametrize("operation", ["_history", "$everything"])
+async def test_a_page_ends_when_it_is_full(
+    life: Life, operation: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Versions are as large as their writer makes them: a page has as many as it has room for."""
+    path, query = f"Patient/{life.id}/{operation}", {"_count": "1000"}
+    if operation == "$everything":
+        query |= {"versions": "true", "_type": "Patient,Appointment"}
+    [whole] = await pages(life.caller, path, **query)
+    monkeypatch.setattr(page_bytes, "PAGE_BYTES_MAX", 1)
+    one_by_one = await pages(life.caller, path, **query)
+    assert resources(one_by_one) == resources([whole])
+    assert [len(page["entry"]) for page in one_by_one] == [1] * len(whole["entry"])
+    assert len(one_by_one) > 2
+    if operation == "_history":
+        previous = [link["url"] for link in one_by_one[-1]["link"] if link["relation"] == "previous"]
+        back = (await life.caller.get(previous[0].partition("/fhir/")[2])).json()
+        assert resources([back]) == resources([one_by_one[-2]])
+
+
+async def test_a_record_that_is_too_large_for_an_archive_comes_by_pages(
+    life: Life, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(page_bytes, "PAGE_BYTES_MAX", 1_000)
+    assert (await life.caller.get(f"Patient/{life.id}/$archive")).status_code == 200
+    monkeypatch.setattr(everything, "ARCHIVE_BYTES_MAX", 1_500)
+    refused = await life.caller.get(f"Patient/{life.id}/$archive")
+    assert (refused.status_code, code(refused)) == (413, "archive-too-large")
+    assert await pages(life.caller, f"Patient/{life.id}/$everything", versions="true")
 
 
 async def test_what_is_asked_for_is_what_is_given(life: Life) -> None:

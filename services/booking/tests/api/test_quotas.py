@@ -25,6 +25,7 @@ from creneau_booking.storage.agendas.access_extensions import APPOINTMENTS_MAX
 from creneau_booking.storage.appointment_mapper import CONFIDENTIALITY, HIDDEN
 from creneau_shared.fhir.storage.store import Resource
 
+DIV = '<div xmlns="http://www.w3.org/1999/xhtml">{}</div>'
 CANCELLED = [{"op": "replace", "path": "/status", "value": "cancelled"}]
 
 
@@ -56,6 +57,7 @@ QUOTAS = {
     "requests_per_patient_max": 2,
     "requests_per_account_max": 3,
     "patients_per_account_max": 3,
+    "patient_changes_per_day_max": 3,
     "holds_per_subject_max": 10,
 }
 
@@ -317,6 +319,23 @@ async def test_people_on_one_account(offices: Offices) -> None:
         "SELECT count(*) FROM patient_account WHERE subject = $1", subject
     )
     assert rows == 3
+
+
+async def test_changes_of_a_person_in_a_day(offices: Offices) -> None:
+    """Each is kept, whatever it is worth: by the account's own hand so many a day, by a practice's any number."""
+    subject = unique("citoyen")
+    born = (await offices.patient(None, subject).post("Patient", patient("P"))).json()
+    caller, path = offices.patient(born["id"], subject), f"Patient/{born['id']}"
+    for n in range(3):
+        changed = await caller.put(path, born | {"text": {"status": "generated", "div": DIV.format(n)}})
+        assert changed.status_code == 200, changed.text
+    refused = await caller.put(path, born | {"text": {"status": "generated", "div": DIV.format("x")}})
+    assert (refused.status_code, code(refused)) == (429, "too-many-changes")
+    assert 0 < int(refused.headers["retry-after"]) <= 86_400
+    assert (await caller.get(path)).json()["text"]["div"] == DIV.format(2)
+    assert (await offices.software().put(path, born)).status_code == 200
+    offices.practice.clock.advance(timedelta(days=1, seconds=1))
+    assert (await caller.put(path, born | {"language": "fr"})).status_code == 200
 
 
 async def test_a_counsellor_is_limited_by_the_hour_only(offices: Offices) -> None:

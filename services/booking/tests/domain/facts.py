@@ -63,6 +63,7 @@ def some_quotas(**changed: int) -> Quotas:
         "requests_per_patient_max": 2,
         "requests_per_account_max": 5,
         "patients_per_account_max": 3,
+        "patient_changes_per_day_max": 9,
         "adjacent_slots_max": 4,
     }
     return Quotas(**{**numbers, **changed})

@@ -213,10 +213,10 @@ def test_of_open_time_that_has_begun_a_patient_takes_a_part_to_come() -> None:
 
 def test_what_is_past_is_past_as_it_is_told() -> None:
     """Of open time that began more than a day ago, its beginning is told, and no moment to come."""
-    days, now = {"start": NINE, "end": NINE + timedelta(days=2)}, NINE + timedelta(hours=24, minutes=1)
+    days, now = a_slot(start=NINE, end=NINE + timedelta(days=2)), NINE + timedelta(hours=24, minutes=1)
     wanted = an_appointment(start=now + timedelta(hours=1), end=now + timedelta(hours=2))
     with pytest.raises(SlotBegun) as refused:
-        claim(wanted, a_slot(**days), now=now)
+        claim(wanted, days, now=now)
     assert refused.value.start == NINE
 
 

@@ -16,7 +16,8 @@ from services.booking.tests.recorder import Recorder
 from services.booking.tests.storage.test_slot_search import request_for
 
 from creneau_booking.app import create_catalog
-from creneau_booking.storage.agendas.by_actor import agendas_of_actors
+from creneau_booking.storage.agendas.by_actor import agendas_of_actors, ranked_agendas
+from creneau_booking.storage.logical import identified
 from creneau_booking.views.identifiers import NATIONAL_PERSON
 from creneau_booking.views.sas import SasView
 from creneau_booking.views.sas_query import PRACTITIONERS, neutral
@@ -73,6 +74,35 @@ async def test_no_more_is_read_than_is_theirs(
     tables = ("schedule", "agenda_named", "practitioner_role", "role_place")
     read = await rows_read(country, statement, values, generic=generic)
     assert {name: read[name] for name in tables if read[name] > 8 * agendas + 10} == {}
+
+
+@pytest.mark.parametrize("generic", [False, True], ids=["planned anew", "planned once"])
+async def test_many_actors_are_ranked_by_one_statement(country: asyncpg.Connection, generic: bool) -> None:
+    """By whom the call names first; who is named again, or has no agenda, costs nothing more."""
+    recorder = Recorder(country)
+    actors = [["Schedule/a9"], ["Location/none"], ["Practitioner/p8", "Practitioner/p7"], ["Location/l0"]]
+    actors += [[f"Practitioner/p{n}"] for n in range(200)]
+    ranks = await ranked_agendas(recorder, actors)  # type: ignore[arg-type]
+    at_the_place = {f"a{n}": 3 for n in range(AT_A_PLACE)} | {"a9": 0, "a7": 2, "a8": 2}
+    assert ranks == {f"a{n}": 4 + n for n in range(200)} | at_the_place
+    assert list(ranks)[:3] == ["a9", "a7", "a8"]
+    [(statement, values)] = recorder.asked
+    read = await rows_read(country, statement, values, generic=generic)
+    tables = ("schedule", "agenda_named", "practitioner_role", "role_place")
+    assert {name: read[name] for name in tables if read[name] > 8 * len(ranks)} == {}
+
+
+@pytest.mark.parametrize("generic", [False, True], ids=["planned anew", "planned once"])
+async def test_identifiers_are_looked_up_by_one_statement(country: asyncpg.Connection, generic: bool) -> None:
+    recorder = Recorder(country)
+    tokens = [f"{RPPS}|{99000000000 + n}" for n in range(0, PEOPLE, 250)]
+    wanted = [("Practitioner", token) for token in (*tokens, *tokens, f"{RPPS}|1", "|", "|" + "9" * 5_000)]
+    found = await identified(recorder, wanted)  # type: ignore[arg-type]
+    assert [found["Practitioner", token] for token in tokens] == [[f"p{n}"] for n in range(0, PEOPLE, 250)]
+    assert found["Practitioner", f"{RPPS}|1"] == []
+    [(statement, values)] = recorder.asked
+    read = await rows_read(country, statement, values, generic=generic)
+    assert read["practitioner"] <= len(tokens)
 
 
 @pytest.mark.parametrize("generic", [False, True], ids=["planned anew", "planned once"])

@@ -47,6 +47,7 @@ NOT_OF_AN_ELEMENT = {
     "too-many-holds-begun",
     "too-many-cancellations",
     "too-many-holds",
+    "too-many-changes",
     "patient-erased",
 }
 """a rate is about what somebody did, not about what they sent; an erased id about none of its elements"""

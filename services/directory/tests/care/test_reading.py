@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import cache
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from creneau_directory.domain.care.places import gazetteer
+from creneau_directory.domain.care.places import Gazetteer, Place, gazetteer
 from creneau_directory.domain.care.reading.facts import KnownNames
 from creneau_directory.domain.care.reading.reader import Reader, reader
+from creneau_directory.domain.care.reading.towns import MISSPELT_MAX
 from creneau_directory.domain.care.spelling import edit_distance, sound
 from creneau_directory.domain.care.suggestions import suggestions
 from creneau_shared.spelling import fold
@@ -167,6 +171,37 @@ def test_anything_can_be_read(read: Reader, text: str) -> None:
 def test_edit_distance_is_the_same_both_ways(left: str, right: str) -> None:
     assert edit_distance(left, right, 3) == edit_distance(right, left, 3)
     assert (edit_distance(left, right, 3) == 0) == (left == right)
+
+
+@settings(max_examples=300)
+@given(st.text("abc", max_size=7), st.text("abc", max_size=7), st.integers(1, 3))
+def test_edit_distance_is_the_fewest_edits(left: str, right: str, most: int) -> None:
+    @cache
+    def fewest(i: int, j: int) -> int:
+        if min(i, j) == 0:
+            return max(i, j)
+        a, b = left[i - 1], right[j - 1]
+        found = min(fewest(i - 1, j) + 1, fewest(i, j - 1) + 1, fewest(i - 1, j - 1) + (a != b))
+        swapped = i > 1 and j > 1 and (a, left[i - 2]) == (right[j - 2], b)
+        return min(found, fewest(i - 2, j - 2) + 1) if swapped else found
+
+    assert edit_distance(left, right, most) == min(fewest(len(left), len(right)), most + 1)
+
+
+def test_only_some_pieces_of_a_text_are_looked_up_as_misspelt(
+    read: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each is compared with the names of all towns; anybody may type three hundred characters."""
+    looked_up: list[str] = []
+    misspelt = Gazetteer.misspelt
+
+    def noted(places: Gazetteer, words: Sequence[str]) -> tuple[Place, float] | None:
+        looked_up.append(" ".join(words))
+        return misspelt(places, words)
+
+    monkeypatch.setattr(Gazetteer, "misspelt", noted)
+    read.read(" ".join(f"saint-{a}{b}{c}u" for a in "lmn" for b in "aeio" for c in "rst")[:300])
+    assert len(looked_up) == MISSPELT_MAX
 
 
 def test_sounds() -> None:

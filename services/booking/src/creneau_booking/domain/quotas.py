@@ -15,6 +15,7 @@ from creneau_booking.domain.refusals.quotas import (
     Among,
     TooManyBookings,
     TooManyCancellations,
+    TooManyChanges,
     TooManyHoldsBegun,
     TooManyPatients,
     TooManyRequestsWaiting,
@@ -46,6 +47,7 @@ class Quotas:
     requests_per_patient_max: int
     requests_per_account_max: int
     patients_per_account_max: int
+    patient_changes_per_day_max: int
     adjacent_slots_max: int
     """unless the agenda states its own number"""
 
@@ -144,6 +146,14 @@ def require_few_patients(quotas: Quotas, linked: int, account: Actions) -> None:
     it still acts for them or not. Both numbers include the new one."""
     if max(linked, len(account.registered)) > quotas.patients_per_account_max:
         raise TooManyPatients(quotas.patients_per_account_max)
+
+
+def require_few_changes(quotas: Quotas, superseded: Sequence[datetime], now: datetime) -> None:
+    """Raises TooManyChanges if an account changes a Patient of which more versions than the maximum were superseded in the
+    last day, by whomever (`superseded`: when; this change included): each is kept, however large."""
+    most = quotas.patient_changes_per_day_max
+    if (wait := _wait(superseded, most, now, DAY)) is not None:
+        raise TooManyChanges(most, wait)
 
 
 def _require_fewer(among: Among, count: int, most: int) -> None:

@@ -15,7 +15,7 @@ from creneau_booking.storage.people.erasures import named_in
 from creneau_booking.storage.people.record import TYPES as KEPT_HERE
 from creneau_booking.storage.people.record import sources
 from creneau_shared.clock import PARIS
-from creneau_shared.errors import BadRequest
+from creneau_shared.errors import BadRequest, TooLarge
 from creneau_shared.fhir.datatypes import instant_of, parse_interval
 from creneau_shared.fhir.json import dumps
 from creneau_shared.fhir.outcome import operation_outcome
@@ -35,6 +35,8 @@ from creneau_shared.security.vouching import HEADER, Vouchers
 
 COUNT_DEFAULT = 200
 COUNT_MAX = 1000
+ARCHIVE_BYTES_MAX = 32 * 1024 * 1024
+"""Of one archive, before its last page"""
 TYPES = (*KEPT_HERE, "Communication")
 """Types of a person's record; the gateway adds Communication, which the notifications service keeps"""
 _OF_THE_RECORD = frozenset({"Patient", "Person", "Provenance", "AuditEvent"})
@@ -121,11 +123,14 @@ class EverythingOperation:
         return Answer(200, write_bundle("searchset", entries, links=links), self._voucher(call))
 
     async def archive(self, call: OperationCall) -> Answer:
-        """Answers one Bundle of each version of each resource."""
+        """Answers one Bundle of each version of each resource. Raises TooLarge for more than is kept at once until the last is
+        there: such a record comes by the pages of `$everything`."""
         wanted = _Wanted(_allowed(call.request.principal, TYPES), versions=True)
         page = await self._page(call, wanted, (0, ""), COUNT_MAX)
         found = list(page.found)
         while page.following is not None:
+            if sum(len(one.content or b"") for one in found) > ARCHIVE_BYTES_MAX:
+                raise _archive_too_large()
             page = await self._page(call, wanted, page.following, COUNT_MAX)
             found += page.found
         entries = entries_of(found, call.service.base_url, searched=False)
@@ -158,6 +163,18 @@ class EverythingOperation:
             if begin == (0, ""):
                 await call.service.audit(connection, call.request, "E", current)
         return page
+
+
+def _archive_too_large() -> TooLarge:
+    return TooLarge(
+        f"Ces données dépassent {ARCHIVE_BYTES_MAX >> 20} Mio, trop pour une archive : lisez-les page par page"
+        " ($everything?versions=true).",
+        f"These data are more than {ARCHIVE_BYTES_MAX >> 20} MiB, too much for one archive: read them page by page"
+        " ($everything?versions=true).",
+        code="too-costly",
+        expression="Patient",
+        details_code="archive-too-large",
+    )
 
 
 def _remarks(call: OperationCall) -> list[Entry]:

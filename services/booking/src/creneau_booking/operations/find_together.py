@@ -34,7 +34,7 @@ from creneau_booking.operations.find_query import (
 )
 from creneau_booking.operations.named_agendas import meant_by
 from creneau_booking.operations.references import last_part
-from creneau_booking.storage.agendas.by_actor import agendas_of_actors
+from creneau_booking.storage.agendas.by_actor import agendas_of_actors, ranked_agendas
 from creneau_booking.storage.agendas.joint import cutting_of, keys_of_agendas, zones_of
 from creneau_booking.storage.agendas.slots_of_agendas import actors_of_schedules
 from creneau_shared.database.pool import Connection
@@ -165,16 +165,17 @@ class TogetherSearch:
         return [("Schedule", some) for some in groups.values()]
 
     async def _ranked(self, references: Sequence[Sequence[str]]) -> Mapping[str, int]:
-        ranks: dict[str, int] = {}
-        for place, some in enumerate(references):
-            for id_ in await agendas_of_actors(self._connection, some) if some else ():
-                ranks.setdefault(id_, place)
-        if len(ranks) > AGENDAS_MAX:
+        """Counted before they are ranked: a call may name many, who have many agendas."""
+        named = dict.fromkeys(reference for some in references for reference in some)
+        agendas = await agendas_of_actors(self._connection, [*named])
+        if len(agendas) > AGENDAS_MAX:
             raise too_many_agendas(
                 f"Plus de {AGENDAS_MAX} agendas conviennent ; précisez avec qui ou où.",
                 f"More than {AGENDAS_MAX} agendas fit; say more closely with whom or where.",
             )
-        return ranks
+        if len(references) == 1:
+            return dict.fromkeys(agendas, 0)
+        return await ranked_agendas(self._connection, references)
 
     async def _requirement(
         self, agendas: Mapping[str, int] | None, kind: str, start: datetime, until: datetime, *, main: bool

@@ -7,6 +7,7 @@ from datetime import timedelta
 from creneau_booking.domain.refusals.quotas import (
     TooManyBookings,
     TooManyCancellations,
+    TooManyChanges,
     TooManyHolds,
     TooManyHoldsBegun,
     TooManyPatients,
@@ -92,6 +93,17 @@ def _(r: TooManyCancellations) -> CreneauError:
         "too-many-cancellations",
         f"Ce compte a annulé {number_fr} en un jour : il n'en prend plus pour le moment.",
         f"This account has cancelled {number_en} within a day: it can book no more for now.",
+        r.wait,
+    )
+
+
+@WORDS.says(TooManyChanges)
+def _(r: TooManyChanges) -> CreneauError:
+    fr, en = counted(r.number, "fois", "time")
+    return _later(
+        "too-many-changes",
+        f"Ce dossier a été modifié {fr} en un jour, le plus qui soit possible en ligne.",
+        f"This record has been changed {en} within a day, the most that is possible online.",
         r.wait,
     )
 

@@ -42,6 +42,8 @@ from creneau_shared.fhir.storage.generic import instant
 NDJSON: Final = "application/fhir+ndjson"
 GROWN: Final = 2
 """a file may have so many times `file_resources` since its manifest: deleted resources may be there again"""
+FILTERS_CHARACTERS_MAX: Final = 8_000
+"""of the queries on one type, as the address of each of its files says them (RFC 9110 §4.1: servers take addresses of so many)"""
 _FORMATS: Final = {
     "": "ndjson",
     NDJSON: "ndjson",
@@ -242,13 +244,11 @@ class Exports:
 
     def _url(self, pairs: dict[str, str], filters: Sequence[str]) -> str:
         named = [*pairs.items(), *(("_typeFilter", text) for text in filters)]
-        return f"{self.base_url}/$export-file?" + "&".join(
-            f"{name}={quote(text, safe='')}" for name, text in named
-        )
+        return f"{self.base_url}/$export-file?" + "&".join(_as_pair(name, text) for name, text in named)
 
 
 def _address(request: FhirRequest) -> str:
-    query = "&".join(f"{name}={quote(text, safe='')}" for name, text in request.query)
+    query = "&".join(_as_pair(name, text) for name, text in request.query)
     return "/".join((request.base_url, *request.path)) + (f"?{query}" if query else "")
 
 
@@ -313,8 +313,9 @@ def _associated(said: OperationInput, *, strict: bool) -> Sequence[str]:
 
 def _filters(said: OperationInput, name: str) -> list[str]:
     """The queries of `_typeFilter` on a type (`HealthcareService?_tag=…|11`); each is written so that reading it again gives
-    the same. BadRequest for a type that is not the directory's."""
+    the same. BadRequest for a type that is not the directory's, and for more than the address of a file can say."""
     found: list[str] = []
+    size = 0
     for text in said.all("_typeFilter"):
         for part in filter(None, map(str.strip, _NEXT_FILTER.split(str(text)))):
             resource_type, mark, query = (part if "?" in part else unquote(part)).partition("?")
@@ -327,7 +328,23 @@ def _filters(said: OperationInput, name: str) -> list[str]:
                 )
             if resource_type == name:
                 found.append(f"{resource_type}{mark}{query.replace(',', '%2C')}")
+                size += len(_as_pair("_typeFilter", found[-1]))
+                if size > FILTERS_CHARACTERS_MAX:
+                    raise _too_many_filters(name)
     return found
+
+
+def _too_many_filters(name: str) -> BadRequest:
+    return BadRequest(
+        f"Les _typeFilter de {name} font plus de {FILTERS_CHARACTERS_MAX} caractères : demandez plusieurs exports.",
+        f"The _typeFilter of {name} have more than {FILTERS_CHARACTERS_MAX} characters: ask for several exports.",
+        code="too-costly",
+        expression="http._typeFilter",
+    )
+
+
+def _as_pair(name: str, text: str) -> str:
+    return f"{name}={quote(text, safe='')}"
 
 
 def _conditions(filters: Sequence[str], name: str, request: FhirRequest) -> tuple[Any, ...]:

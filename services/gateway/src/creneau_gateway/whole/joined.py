@@ -134,10 +134,10 @@ class Whole:
         """
         cursor = Cursor.of(query)
         bundles = await self._ask_those_that_may(address_of("_history", query), headers)
-        entries = [entry for bundle in bundles for entry in bundle.get("entry", ())]
-        entries.sort(key=_place, reverse=True)
+        backward = cursor is not None and cursor.backward
+        further = "previous" if backward else "next"
+        entries = _known_to_all(bundles, further, backward=backward)
         page, more = one_page(entries, history_count(query), cursor)
-        further = "previous" if cursor is not None and cursor.backward else "next"
         more = more or any(_has_link(bundle, further) for bundle in bundles)
         total = cursor.total if cursor is not None else _sum([bundle.get("total") for bundle in bundles])
         places = [_place(entry) for entry in page]
@@ -158,7 +158,7 @@ class Whole:
                 bundle = await ask(self._upstreams, SERVICE_OF[name], f"/fhir/{name}/_search", headers, form)
             entries = bundle.get("entry", ())
             matches = sum(entry.get("search", {}).get("mode") == "match" for entry in entries)
-            return Part(entries, matches, bundle.get("total"), next_cursor(bundle))
+            return Part(entries, matches, bundle.get("total"), next_cursor(bundle), len(dumps(bundle)))
 
         page = await asked.page(one)
         shown = list(compress(query, understood(asked.types, self.seal.open(query))))
@@ -196,6 +196,20 @@ def _place(entry: Resource) -> Place:
     response = entry["response"]
     moment = datetime.fromisoformat(response["lastModified"])
     return Place(moment, resource_type, id_, int(response["etag"].removeprefix("W/").strip('"')))
+
+
+def _known_to_all(bundles: Sequence[Resource], further: str, *, backward: bool) -> list[Resource]:
+    """The entries, newest first, up to where the first service's page ends that has others beyond it: what lies beyond that
+    place is not known yet. A service's page may end before it has `_count` (`page_bytes`)."""
+    entries = sorted((e for bundle in bundles for e in bundle.get("entry", ())), key=_place, reverse=True)
+    ends = [
+        _place(bundle["entry"][0 if backward else -1])
+        for bundle in bundles
+        if bundle.get("entry") and _has_link(bundle, further)
+    ]
+    if backward:
+        return [entry for entry in entries if all(_place(entry) <= end for end in ends)]
+    return [entry for entry in entries if all(_place(entry) >= end for end in ends)]
 
 
 def _has_link(bundle: Resource, relation: str) -> bool:

@@ -56,6 +56,12 @@ FIND_DRAFT = "SELECT content FROM draft WHERE id = $1 AND session = $2"
 HOLD_KEY = "SELECT true FROM session WHERE key_hash = $1 FOR KEY SHARE"
 LOCK_DRAFT = FIND_DRAFT + " FOR UPDATE"
 DRAFTS_OF = "SELECT id, content FROM draft WHERE session = $1 ORDER BY began_at DESC, id"
+DRAFTS_MAX = 50
+"""drafts of one session; whoever begins more has left the first"""
+FORGET_DRAFTS = """
+DELETE FROM draft WHERE id IN (
+  SELECT id FROM draft WHERE session = $1 ORDER BY began_at DESC, id OFFSET $2 FOR UPDATE SKIP LOCKED)
+"""
 SEAL_DRAFT = "UPDATE draft SET content = $2 WHERE id = $1"
 
 
@@ -210,8 +216,9 @@ class Sessions:
     async def change_draft(
         self, session: Session, id_: str, change: Callable[[dict[str, Any] | None], Mapping[str, Any]]
     ) -> None:
-        """Store what `change` makes of the draft as it stands now (None: there is none); what it raises changes nothing.
-        SessionOverError if a log-in or log-out has given the session, with its drafts, another key meanwhile or ended it."""
+        """Store what `change` makes of the draft as it stands now (None: there is none); what it raises changes nothing. The
+        session's oldest drafts make room for a new one. SessionOverError if a log-in or log-out has given the session, with
+        its drafts, another key meanwhile or ended it."""
         async with self._database.transaction() as connection:
             # The session before its draft: a log-in locks them in this order.
             if not await connection.fetchval(HOLD_KEY, session.key_hash):
@@ -221,6 +228,8 @@ class Sessions:
             kept = await connection.execute(KEEP_DRAFT, id_, session.key_hash, self._clock.now(), sealed)
             if kept.endswith(" 0"):
                 raise SessionOverError
+            if stands is None:
+                await connection.execute(FORGET_DRAFTS, session.key_hash, DRAFTS_MAX)
 
     async def find_draft(self, session: Session, id_: str) -> dict[str, Any] | None:
         """A draft of this session; nobody else's is there."""

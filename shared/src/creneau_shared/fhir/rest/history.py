@@ -25,6 +25,7 @@ from creneau_shared.fhir.rest.reading import ID, VERSION_MAX, require_once_visib
 from creneau_shared.fhir.rest.service import FhirService
 from creneau_shared.fhir.search.bundle import Entry, Link, query_url, write_bundle
 from creneau_shared.fhir.search.dates import EARLIEST, LATEST
+from creneau_shared.fhir.search.page_bytes import fitting
 from creneau_shared.fhir.storage.generic import instant
 from creneau_shared.fhir.storage.store import HistoryQuery, ResourceStore, Stored
 from creneau_shared.ids import is_of_ours
@@ -160,6 +161,12 @@ class _Asked:
             backward=cursor is not None and cursor.backward,
         )
 
+    def on_page(self, versions: Sequence[Stored]) -> int:
+        """How many of the versions, newest first, are on the page next to the cursor, before it is full."""
+        backward = self.cursor is not None and self.cursor.backward
+        nearest = versions[: -self.count - 1 : -1] if backward else versions[: self.count]
+        return fitting(version.content for version in nearest)
+
     @property
     def counted_max(self) -> int | None:
         """The most versions that are counted; None: all."""
@@ -185,7 +192,7 @@ async def history(
             queries.append((store, query))
             versions += await store.history(connection, query)
         versions.sort(key=Place.of, reverse=True)
-        page, more = one_page(versions, asked.count, asked.cursor)
+        page, more = one_page(versions, asked.on_page(versions), asked.cursor)
         total = await _total(connection, asked, queries, None if more else len(page))
         touched = tuple(Touched(v.resource_type, v.id, v.content) for v in page)
         read = next((s.resource_type for s in stores if s.resource_type in RECORDED), "")

@@ -3,6 +3,9 @@
 `valueUri`, `valueUrl`, `valueString`, `valueId`, `valueCode` and `valueReference` are all understood where one of
 them is meant; on GET, the parameters of the address are the input. What no text of an address can say (a Timing, a resource)
 stands in the links that an operation gives as the part of a Parameters resource that says it (`part_text`).
+
+An operation takes as many values as a search does (`Limits`), since it looks each of them up or searches by it: BadRequest
+(too-costly) beyond.
 """
 
 from __future__ import annotations
@@ -16,10 +19,13 @@ from creneau_shared.errors import BadRequest
 from creneau_shared.fhir.json import dumps, loads_sent
 from creneau_shared.fhir.rest.exchange import FhirRequest, json_object
 from creneau_shared.fhir.rest.operation import OperationCall
+from creneau_shared.fhir.search.parse import check_at_most
+from creneau_shared.fhir.search.request import Limits
 from creneau_shared.fhir.search.terms import relative_reference
 from creneau_shared.fhir.storage.store import Resource
 from creneau_shared.fhir.validation import check
 
+_LIMITS = Limits()
 _PARTS = ('{"resource":', '{"value')
 """How texts of `part_text` begin"""
 
@@ -40,7 +46,8 @@ class OperationInput:
     ) -> OperationInput:
         """The input of a call; a body that is no Parameters is the value of the parameter `bare`. `read_as` turns each
         given resource that a guide writes against R4 into what R4 demands, before it is checked. BadRequest for a parameter
-        that is given more often than the OperationDefinition allows, of which only the first would be heard."""
+        that is given more often than the OperationDefinition allows, of which only the first would be heard, and for more
+        parameters than a search may have values."""
         request = call.request
         entries: list[tuple[str, Any]] = [
             _entry(part) if (part := _part_in_link(request, name, text)) else (name, text)
@@ -60,6 +67,7 @@ class OperationInput:
                     "This operation takes a Parameters resource.",
                     code="structure",
                 )
+        check_at_most("*", len(entries), _LIMITS.values_total_max, "paramètres", "parameters")
         given = OperationInput(entries, request.base_url)
         given.refuse_repeated(call.definition)
         return given
@@ -143,6 +151,7 @@ class OperationInput:
         for value in self.all(*names):
             if isinstance(value, str):
                 found += [part.strip() for part in value.split(",") if part.strip()]
+        _check_few(names[0], len(found))
         return found
 
     def references(self, *names: str) -> list[Resource]:
@@ -154,6 +163,7 @@ class OperationInput:
     def alternatives(self, *names: str) -> list[list[Resource]]:
         """As `references`, grouped by the value that gives them (joined by commas)."""
         found = [self._designated(name, value) for name, value in self._entries if _plain(name) in names]
+        _check_few(names[0], sum(map(len, found)))
         return [some for some in found if some]
 
     async def naming(
@@ -161,11 +171,16 @@ class OperationInput:
     ) -> OperationInput:
         """The input with each Reference under these names replaced by the result of `known_as` (name, Reference); resources
         stay as they are."""
+        designated = {
+            place: self._designated(name, value)
+            for place, (name, value) in enumerate(self._entries)
+            if _plain(name) in names and "resourceType" not in json_object(value)
+        }
+        _check_few("*", sum(map(len, designated.values())))
         entries: list[tuple[str, Any]] = []
-        for name, value in self._entries:
-            if _plain(name) in names and "resourceType" not in json_object(value):
-                references = self._designated(name, value)
-                entries += [(_plain(name), await known_as(_plain(name), one)) for one in references]
+        for place, (name, value) in enumerate(self._entries):
+            if place in designated:
+                entries += [(_plain(name), await known_as(_plain(name), one)) for one in designated[place]]
             else:
                 entries.append((name, value))
         return OperationInput(entries, self._base_url)
@@ -186,7 +201,7 @@ class OperationInput:
         return {"identifier": value} if isinstance(value.get("value"), str) else value
 
     def codes(self, *names: str) -> list[str]:
-        """Values that are codes, as search tokens `system|code` or `code`."""
+        """Values that are codes, as search tokens `system|code` or `code`; a text may join several with commas."""
         found: list[str] = []
         for value in self.all(*names):
             if isinstance(value, str):
@@ -196,6 +211,7 @@ class OperationInput:
                 system, code = json_object(coding).get("system"), json_object(coding).get("code")
                 if isinstance(code, str) and code:
                     found.append(f"{system}|{code}" if system else str(code))
+        _check_few(names[0], sum(text.count(",") + 1 for text in found))
         return found
 
     def resource(self, resource_type: str, *names: str) -> Resource | None:
@@ -238,6 +254,11 @@ def _part_in_link(request: FhirRequest, name: str, text: str) -> Resource | None
 def _is_limited(parameter: Resource) -> bool:
     """Whether a parameter of an OperationDefinition is given so often at most, as a number says (not `*`)."""
     return parameter["use"] == "in" and str(parameter["max"]).isdigit()
+
+
+def _check_few(name: str, values: int) -> None:
+    """BadRequest for more values than one parameter of a search may have."""
+    check_at_most(name, values, _LIMITS.values_max, "valeurs", "values")
 
 
 def _plain(name: str) -> str:

@@ -13,9 +13,12 @@ from asyncpg import Record
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.audit import PATIENT
 from creneau_shared.fhir.search.bundle import Entry
+from creneau_shared.fhir.search.page_bytes import fitting, within
 from creneau_shared.fhir.search.sql import SearchTable
 from creneau_shared.fhir.storage.audit_events import as_seen_by
 from creneau_shared.fhir.storage.store import Stored
+
+_COLUMNS = "place, id, version, last_updated, content"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,22 +47,23 @@ class RecordPage:
 async def record_page(
     connection: Connection, sources: Sequence[Source], begin: tuple[int, str], count: int
 ) -> RecordPage:
-    """At most `count` resources from `begin` on; `(0, "")` is the beginning."""
+    """At most `count` resources from `begin` on, and no more than make a page full (`page_bytes`); `(0, "")` is the
+    beginning."""
     found: list[Stored] = []
     first, place = begin
+    size = 0
     for number in range(first, len(sources)):
         source = sources[number]
-        rows = await connection.fetch(
-            f"SELECT * FROM ({source.select}) AS record (place, id, version, last_updated, content)"
-            ' WHERE place COLLATE "C" > $1 ORDER BY place COLLATE "C" LIMIT $2',
-            place,
-            count - len(found) + 1,
-            *source.arguments,
+        in_order = (
+            f"SELECT * FROM ({source.select}) AS record ({_COLUMNS})"
+            ' WHERE place COLLATE "C" > $1 ORDER BY place COLLATE "C" LIMIT $2'
         )
         room = count - len(found)
-        taken = rows[:room]
+        rows = await connection.fetch(within(in_order, _COLUMNS), place, room + 1, *source.arguments)
+        taken = rows[: fitting((row["content"] for row in rows[:room]), size)]
+        size += sum(len(row["content"]) for row in taken)
         found += [_stored(source, row) for row in taken]
-        if len(rows) > room:
+        if len(rows) > len(taken):
             return RecordPage(tuple(found), (number, taken[-1]["place"] if taken else place))
         place = ""
     return RecordPage(tuple(found), None)

@@ -80,7 +80,8 @@ async def search_system(service: FhirService, request: FhirRequest) -> Answer:
         found = await _run(service, request, access, wanted, scope_of(service, access), touched)
         result = await _shown(service, access, wanted, found)
         entries = list(_entries(service, request, result))
-        return Part(entries, len(result.matches), result.total, result.next_cursor)
+        size = sum(len(entry.resource or b"") for entry in entries)
+        return Part(entries, len(result.matches), result.total, result.next_cursor, size)
 
     page = await asked.page(one)
     personal = next((name for name in asked.types if name in RECORDED), "")

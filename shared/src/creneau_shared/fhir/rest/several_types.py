@@ -16,6 +16,7 @@ import orjson
 
 from creneau_shared.errors import BadRequest, NotFound
 from creneau_shared.fhir.rest.exchange import asked_count
+from creneau_shared.fhir.search import page_bytes
 from creneau_shared.fhir.search.bundle import Link, query_url
 from creneau_shared.fhir.search.parse import CURSOR_PARAMETER, has_element, understands
 from creneau_shared.type_table import TYPES
@@ -34,12 +35,13 @@ Pairs = Sequence[tuple[str, str]]
 @dataclass(frozen=True, slots=True)
 class Part:
     """What one type answers: entries (matches, includes, outcome), how many of them are matches, all its matches
-    (None: not told), and where its next page begins."""
+    (None: not told), where its next page begins, and the bytes of the entries."""
 
     entries: Sequence[Any]
     matches: int
     total: int | None
     next_cursor: str | None
+    size: int = 0
 
 
 Ask = Callable[[str, list[tuple[str, str]]], Awaitable[Part]]
@@ -129,8 +131,10 @@ class SeveralTypes:
         )
 
     async def page(self, ask: Ask) -> Page:
-        """One page: each type's part as long as there is room; on the first page the other types' totals too."""
+        """One page: each type's part as long as there is room, by number and by size (`page_bytes`); on the first page the
+        other types' totals too."""
         entries: list[Any] = []
+        size = 0
         left, total, ahead = self.count, self._first_total(), []
         cursor: str | None = None
         for index, name in enumerate(self.start.types):
@@ -142,8 +146,11 @@ class SeveralTypes:
             if shown:
                 entries += part.entries
                 left -= part.matches
+                size += part.size
                 if part.next_cursor is not None:
                     ahead, cursor, left = [name], part.next_cursor, 0
+                elif size >= page_bytes.PAGE_BYTES_MAX:
+                    left = 0
             elif part.matches:
                 ahead.append(name)
             if self.first:

@@ -74,9 +74,12 @@ def _write(
         head["total"] = total
     if links:
         head["link"] = [{"relation": link.relation, "url": link.url} for link in links]
+    parts = [orjson.dumps(head)[:-1]]
     # FHIR JSON has no empty arrays: without entries there is no `entry`.
-    end = b',"entry":[' + b",".join(entries) + b"]}" if entries else b"}"
-    return orjson.dumps(head)[:-1] + end
+    for number, entry in enumerate(entries):
+        parts += (b"," if number else b',"entry":[', entry)
+    parts.append(b"]}" if entries else b"}")
+    return b"".join(parts)  # at once: what is large is copied once
 
 
 def _write_entry(entry: Entry) -> bytes:

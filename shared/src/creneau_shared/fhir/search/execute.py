@@ -124,8 +124,8 @@ async def _page(
         page = await _fetched(connection, queries, request.count)
     else:
         page = await steps.page(connection, place, followed)
-    more = len(page.records) > request.count
-    records = page.records[: request.count]
+    records = page.records[: page.on_page(request.count)]
+    more = len(page.records) > len(records)
     if page.backward:
         records.reverse()
     sort_end = 5 + page.sort_count
@@ -143,11 +143,11 @@ async def _page(
 
 
 async def _fetched(connection: Connection, queries: Sequence[MatchQuery], count: int) -> PageRecords:
-    records: list[Any] = []
+    page = PageRecords([], queries[0].sort_count, queries[0].backward)
     for query in queries:
-        if len(records) <= count:
-            records += await connection.fetch(query.statement.sql, *query.statement.values)
-    return PageRecords(records, query.sort_count, query.backward)
+        if not page.is_full(count):
+            page.records.extend(await connection.fetch(query.statement.sql, *query.statement.values))
+    return page
 
 
 async def _page_total(

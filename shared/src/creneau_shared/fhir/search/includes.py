@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import Issue
+from creneau_shared.fhir.search.page_bytes import fitting, within
 from creneau_shared.fhir.search.parameters import SearchParameter
 from creneau_shared.fhir.search.registry import parameters_of
 from creneau_shared.fhir.search.request import (
@@ -77,9 +78,10 @@ class Includer:
     _missing: set[str] = field(default_factory=set)
 
     async def follow(self, connection: Connection, matches: Sequence[Found]) -> list[Row]:
-        """The included rows, in the order in which they were reached."""
+        """The included rows, in the order in which they were reached; together no more than a page (`page_bytes`)."""
         self._seen = {(found.row.type, found.row.id) for found in matches}
         included: list[Row] = []
+        size = 0
         frontier: Sequence[Found] = matches
         for number in range(self.limits.include_rounds_max):
             wanted = self._wanted(frontier, first=number == 0)
@@ -87,8 +89,11 @@ class Includer:
             statement = self._statement(wanted, room + 1) if wanted else None
             if statement is None:
                 return included
-            frontier = self._new(await connection.fetch(statement.sql, *statement.values))
-            if len(frontier) > room:
+            records = await connection.fetch(statement.sql, *statement.values)
+            taken = records[: fitting((record["content"] for record in records), size)]
+            frontier = self._new(taken)
+            size += sum(len(found.row.content) for found in frontier)
+            if len(frontier) > room or len(taken) < len(records):
                 self._report_cut()
                 return included + [found.row for found in frontier[:room]]
             included += [found.row for found in frontier]
@@ -147,7 +152,8 @@ class Includer:
         if not parts:
             return None
         limit = compiler.arguments.add(most, "bigint")
-        return compiler.statement(" UNION ALL ".join(f"({part} LIMIT {limit})" for part in parts))
+        rows = " UNION ALL ".join(f"({part} LIMIT {limit})" for part in parts)
+        return compiler.statement(within(rows, "type, id, version, last_updated, content, refs"))
 
     def _by_id(self, compiler: Compiler, kind: str, ids: list[str]) -> str:
         tokens = tuple(TokenValue(None, logical_id) for logical_id in ids)

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from creneau_shared.database.conditions import all_of, any_of
+from creneau_shared.fhir.search.page_bytes import fitting, within
 from creneau_shared.fhir.search.parameters import SearchParameter
 from creneau_shared.fhir.search.request import Condition, SearchRequest, near_of
 from creneau_shared.fhir.search.sql import (
@@ -49,6 +50,14 @@ class PageRecords:
     records: list[Any]
     sort_count: int
     backward: bool
+
+    def on_page(self, count: int) -> int:
+        """How many of the rows are on a page of at most `count`."""
+        return fitting(record["content"] for record in self.records[:count])
+
+    def is_full(self, count: int) -> bool:
+        """Whether there are rows beyond a page of at most `count`."""
+        return len(self.records) > self.on_page(count)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +100,8 @@ def compile_matches(
     *,
     walking: bool = False,
 ) -> tuple[MatchQuery, ...]:
-    """One page of matches after (or before) `place`, and one row more that tells whether there is another.
+    """One page of matches after (or before) `place`, and one row more that tells whether there is another. A page ends when
+    it has `count` rows or is full (`page_bytes`).
 
     `walking` only where `can_walk` allows it. The rows of the second statement, when there is one, come after those of
     the first: it is for a page that the first does not fill.
@@ -191,22 +201,24 @@ class _Page:
         ]
         if self._place is not None:
             parts.append(_beyond(order, self._place, arguments))
-        selected = [
-            f"{columns.key} AS key",
-            f"{columns.id} AS id",
-            f"{columns.version} AS version",
-            f"{columns.last_updated} AS last_updated",
-            f"{columns.content} AS content",
-            *(f"{value.expression} AS s{n}" for n, value in enumerate(order[:-1])),
-        ]
+        selected = {
+            "key": columns.key,
+            "id": columns.id,
+            "version": columns.version,
+            "last_updated": columns.last_updated,
+            "content": columns.content,
+            **{f"s{n}": value.expression for n, value in enumerate(order[:-1])},
+        }
         if distance is not None:
-            selected.append(f"{distance} AS distance")
+            selected["distance"] = distance
         if self._references:
-            selected.append(f"{table.references(self._references, alias)} AS refs")
+            selected["refs"] = table.references(self._references, alias)
         ordered = ", ".join(_order_by(v, self._backward) for v in order if v.expression != "NULL")
         limit = arguments.add(request.count + 1, "bigint")
-        page = PageParts(alias, ", ".join(selected), source, all_of(parts), ordered, limit)
-        return MatchQuery(compiler.statement(assemble(page, arguments)), len(order) - 1, self._backward)
+        named = ", ".join(f"{expression} AS {name}" for name, expression in selected.items())
+        page = PageParts(alias, named, source, all_of(parts), ordered, limit)
+        sql = within(assemble(page, arguments), ", ".join(selected))
+        return MatchQuery(compiler.statement(sql), len(order) - 1, self._backward)
 
     def _order(
         self, table: SearchTable, alias: str, walk: Walk | None, distance: str | None

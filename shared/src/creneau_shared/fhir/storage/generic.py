@@ -491,6 +491,19 @@ class GenericStore:
         return ", ".join(parts)
 
 
+async def superseded_since(
+    connection: Connection, resource_type: str, id_: str, since: datetime
+) -> list[datetime]:
+    """When versions of a resource were superseded after `since`."""
+    rows = await connection.fetch(
+        "SELECT superseded_at FROM resource_history WHERE resource_type = $1 AND id = $2 AND superseded_at > $3",
+        resource_type,
+        id_,
+        since,
+    )
+    return [row["superseded_at"] for row in rows]
+
+
 def further_columns(resource_type: str) -> tuple[tuple[str, str], ...]:
     """The columns after the words that only some types have, in their order, each with the cast of its values."""
     traits = (("traits", ""),) if resource_type in NARROW else ()

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from creneau_shared.database.conditions import all_of
+from creneau_shared.fhir.search.page_bytes import within
 from creneau_shared.fhir.search.sql import Arguments, Statement
 from creneau_shared.fhir.storage.store import HistoryQuery
 
@@ -40,7 +41,8 @@ class VersionRows:
 def history_statement(
     query: HistoryQuery, key: Any, key_type: str, current: VersionRows, past: VersionRows
 ) -> Statement:
-    """At most `query.count` versions, newest first. `key` is the value of the column `id` for `query.id`."""
+    """At most `query.count` versions, and no more than one beyond a full page (`page_bytes`), newest first. `key` is the
+    value of the column `id` for `query.id`."""
     wanted = _Wanted(query, key, key_type)
     limit = wanted.arguments.add(query.count, "bigint")
     versions = " UNION ALL ".join(
@@ -52,7 +54,8 @@ def history_statement(
         f"SELECT * FROM ({versions}) AS version (id, version, last_updated, content)"
         f" ORDER BY last_updated {way}, id {way}, version {way} LIMIT {limit}"
     )
-    sql = f"SELECT * FROM ({nearest}) AS page ORDER BY last_updated DESC, id DESC, version DESC"
+    page = within(nearest, "id, version, last_updated, content")
+    sql = f"SELECT * FROM ({page}) AS page ORDER BY last_updated DESC, id DESC, version DESC"
     return Statement(sql, tuple(wanted.arguments.values))
 
 

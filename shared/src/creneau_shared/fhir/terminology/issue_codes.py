@@ -70,6 +70,7 @@ ISSUE_CODES: Final[Mapping[str, tuple[str, str]]] = {
     "body-too-large": ("Contenu trop volumineux", "Body too large"),
     "resource-too-large": ("Ressource trop volumineuse", "Resource too large"),
     "answers-too-large": ("Réponses trop volumineuses ensemble", "Answers too large together"),
+    "archive-too-large": ("Archive trop volumineuse", "Archive too large"),
     "text-too-long": ("Texte trop long", "Text too long"),
     "rate": ("Trop de requêtes à la suite", "Too many requests in a row"),
     "rate-never": ("Plus de travail que ce qui est accordé d'un coup", "More work than is granted at once"),
@@ -271,6 +272,7 @@ ISSUE_CODES: Final[Mapping[str, tuple[str, str]]] = {
         "Proposition de la liste d'attente, ni déplaçable ni prolongeable",
         "Waiting-list offer, neither movable nor extensible",
     ),
+    "too-many-changes": ("Trop de modifications en un jour", "Too many changes in a day"),
     "too-many-patients": ("Trop de personnes enregistrées", "Too many people registered"),
     "participant-not-yours": (
         "Participant que le patient ne peut amener",

@@ -64,6 +64,14 @@ class TooManyPatients(Refusal):
 
 
 @dataclass(eq=False)
+class TooManyChanges(Refusal):
+    """The Patient was changed `number` times within a day."""
+
+    number: int
+    wait: timedelta
+
+
+@dataclass(eq=False)
 class TooManyHolds(Refusal):
     """`held` slots are held already, each for `duration`."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from creneau_booking.domain.proxies import PARENTS, SCOPES, Proxy, is_minor
-from creneau_booking.domain.quotas import Quotas, require_few_patients
+from creneau_booking.domain.quotas import DAY, Quotas, require_few_changes, require_few_patients
 from creneau_booking.domain.refusals.registered import BirthDateSettled
 from creneau_booking.handlers.people.accounts import tell
 from creneau_booking.handlers.people.proxies import RelatedPersonStore
@@ -17,7 +17,7 @@ from creneau_booking.storage.people.known_patients import registered_by
 from creneau_booking.storage.people.related_persons import CARER, PARENT, UNTIL_MAJORITY, resource_of
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.json import loads
-from creneau_shared.fhir.storage.generic import owned_by
+from creneau_shared.fhir.storage.generic import owned_by, superseded_since
 from creneau_shared.fhir.storage.store import ChangeKind, Resource, Stored, WriteContext
 from creneau_shared.security.access import Known
 from creneau_shared.security.memberships import practices_of
@@ -66,12 +66,16 @@ class People:
         stored: Stored,
         resource: Resource | None,
     ) -> None:
-        """Links a Patient that an account registers to that account; ends all links of a deleted one."""
+        """Links a Patient that an account registers to that account; ends all links of a deleted one. Refuses an account's
+        change that is one too many for a day."""
         if kind == "create" and context.role == "patient":
             account = Account(context.issuer, context.subject)
             acts, _ = await act(connection, "registered", account_key(*account), None, context.now)
             await self._link(connection, context, stored.id)
             require_few_patients(self._quotas, await accounts.count_patients(connection, account), acts)
+        if kind == "update" and context.role == "patient":
+            superseded = await superseded_since(connection, "Patient", stored.id, context.now - DAY)
+            require_few_changes(self._quotas, superseded, context.now)
         if kind == "update":
             await self._related_persons.end_at_majority_of(connection, context, stored.id)
         if kind == "delete":

@@ -20,17 +20,22 @@ JOIN agenda_named AS named ON named.reference = substr(t, 14) JOIN schedule ON s
 WHERE NOT role.deleted AND starts_with(t, 'practitioner=Practitioner/')
   AND EXISTS (SELECT FROM {ROLES_ALONE} AS alone WHERE alone.id = role.id)
 """
-_OF_ACTORS = f"""
+
+
+def _of_actors(references: str, people: str, places: str, schedules: str) -> str:
+    """SELECT of the agendas (ids) of these actors, text arrays: `Type/id`, the terms of professionals in their roles, the ids
+    of places and of agendas themselves."""
+    return f"""
 WITH role AS MATERIALIZED (
   SELECT id, terms, false AS by_place FROM practitioner_role
   WHERE NOT deleted AND id = ANY(ARRAY(
-    SELECT substr(r, 18) FROM unnest((SELECT $1::text[])) AS r WHERE starts_with(r, 'PractitionerRole/')))
+    SELECT substr(r, 18) FROM unnest((SELECT {references})) AS r WHERE starts_with(r, 'PractitionerRole/')))
   UNION ALL SELECT id, terms, true FROM practitioner_role
-  WHERE NOT deleted AND id = ANY(ARRAY(SELECT role FROM role_place WHERE place = ANY((SELECT $3::text[])::text[])))
+  WHERE NOT deleted AND id = ANY(ARRAY(SELECT role FROM role_place WHERE place = ANY((SELECT {places})::text[])))
 ), own AS (
   SELECT schedule_key FROM agenda_named WHERE reference = ANY(ARRAY(
-    SELECT unnest((SELECT $1::text[]))
-    UNION ALL SELECT 'PractitionerRole/' || id FROM practitioner_role WHERE terms && (SELECT $2::text[]) AND NOT deleted))
+    SELECT unnest((SELECT {references}))
+    UNION ALL SELECT 'PractitionerRole/' || id FROM practitioner_role WHERE terms && (SELECT {people}) AND NOT deleted))
   UNION ALL
   SELECT named.schedule_key FROM role JOIN agenda_named AS named ON named.reference = 'PractitionerRole/' || role.id
   WHERE role.by_place AND NOT {_SAYS_A_PLACE}
@@ -39,9 +44,23 @@ WITH role AS MATERIALIZED (
     ON named.reference = substr(t, 14) JOIN schedule ON schedule.key = named.schedule_key
   WHERE starts_with(t, 'practitioner=Practitioner/') AND NOT (role.by_place AND {_SAYS_A_PLACE})
     AND EXISTS (SELECT FROM {ROLES_ALONE} AS alone WHERE alone.id = role.id)
-  UNION ALL SELECT key FROM schedule WHERE id = ANY((SELECT $4::text[])::text[])
+  UNION ALL SELECT key FROM schedule WHERE id = ANY((SELECT {schedules})::text[])
 )
 SELECT id FROM schedule WHERE key = ANY(ARRAY(SELECT schedule_key FROM own)) AND NOT deleted ORDER BY id
+"""
+
+
+_OF_THESE = _of_actors("$1::text[]", "$2::text[]", "$3::text[]", "$4::text[]")
+_OF_EACH = f"""
+SELECT id, min(one.place) AS place FROM unnest($1::text[], $2::integer[]) AS one (actor, place) CROSS JOIN LATERAL (
+{
+    _of_actors(
+        "ARRAY[one.actor]",
+        "ARRAY['practitioner=' || one.actor]",
+        "ARRAY[substring(one.actor FROM '^Location/(.*)$')]",
+        "ARRAY[substring(one.actor FROM '^Schedule/(.*)$')]",
+    )
+}) AS own (id) GROUP BY id ORDER BY place, id
 """
 
 
@@ -71,10 +90,18 @@ async def agendas_of_actors(connection: Connection, references: Sequence[str]) -
         kind, _, id_ = reference.partition("/")
         ids.setdefault(kind, []).append(id_)
     rows = await connection.fetch(
-        _OF_ACTORS,
+        _OF_THESE,
         [reference for reference in references if not reference.startswith("Schedule/")],
         [f"practitioner=Practitioner/{id_}" for id_ in ids.get("Practitioner", ())],
         ids.get("Location", []),
         ids.get("Schedule", []),
     )
     return [row["id"] for row in rows]
+
+
+async def ranked_agendas(connection: Connection, actors: Sequence[Sequence[str]]) -> dict[str, int]:
+    """Returns the agendas of at least one of these, each with the place in `actors` of the first that it is of. An element
+    has the references that are meant by one; several where an identifier means several."""
+    places = {reference: place for place, some in reversed([*enumerate(actors)]) for reference in some}
+    rows = await connection.fetch(_OF_EACH, list(places), list(places.values()))
+    return {row["id"]: row["place"] for row in rows}

@@ -155,12 +155,13 @@ class AgendaWalk:
     ) -> PageRecords:
         backward = place is not None and place.backward
         records: list[Any] = []
+        page = PageRecords(records, 1, backward)
         fitting, start = self.fitting, self._start(place)
         if fitting is None:
             if start is not None:
                 records += await self._fetch(connection, self._next_few(place, references, start))
-                if len(records) > self.request.count:
-                    return PageRecords(records, 1, backward)
+                if page.is_full(self.request.count):
+                    return page
             fitting = await _fitting(
                 connection, self.catalog, self.scope, self.asked, self.tables, str(KINDS_MAX)
             )
@@ -172,9 +173,9 @@ class AgendaWalk:
             else:
                 query = self._walk(place, references, fitting, *window)
             records += await self._fetch(connection, query)
-            if len(records) > self.request.count:
+            if page.is_full(self.request.count):
                 break
-        return PageRecords(records, 1, backward)
+        return page
 
     async def count(self, connection: Connection, most: int) -> Counted:
         """Counts through a bounded number of the agendas' slots, or, where many agendas fit, of slots as they come."""

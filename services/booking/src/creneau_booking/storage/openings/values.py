@@ -65,7 +65,8 @@ def lasts(quantity: object, element: str, *, least: int = 60) -> timedelta:
     said = str(quantity.get("code") or quantity.get("unit") or "min")
     unit = _UNITS.get(said) or _UNITS.get(_UNIT_WORDS.get(said.rstrip("s").casefold(), ""))
     seconds = Decimal(str(quantity["value"])) * (unit or 0)
-    if unit is None or seconds % 1 or not least <= seconds <= LASTS_MAX_S:
+    # The bounds first: what is left of a number of more than 28 digits cannot be computed.
+    if unit is None or not least <= seconds <= LASTS_MAX_S or seconds % 1:
         raise UnreadError("duration", element, ", ".join(_UNITS))
     return timedelta(seconds=int(seconds))
 

@@ -79,19 +79,31 @@ def edit_distance(left: str, right: str, most: int) -> int:
     """Counts letters that are wrong, missing, added or swapped with a neighbour; `most` + 1 if there are more."""
     if abs(len(left) - len(right)) > most:
         return most + 1
+    left, right = _where_they_differ(left, right)
     before: list[int] = []
     row = list(range(len(right) + 1))
     for i, a in enumerate(left, 1):
-        above, row = row, [i, *([0] * len(right))]
-        for j, b in enumerate(right, 1):
+        # Further from the diagonal than `most`, there are more edits than that.
+        first, last = max(1, i - most), min(len(right), i + most)
+        above, row = row, [i, *([most + 1] * len(right))]
+        for j in range(first, last + 1):
+            b = right[j - 1]
             cost = min(above[j] + 1, row[j - 1] + 1, above[j - 1] + (a != b))
             if i > 1 and j > 1 and a == right[j - 2] and left[i - 2] == b:
                 cost = min(cost, before[j - 2] + 1)
             row[j] = cost
-        if min(row) > most:
+        if min(row[first - 1 : last + 1]) > most:
             return most + 1
         before = above
     return min(row[-1], most + 1)
+
+
+def _where_they_differ(left: str, right: str) -> tuple[str, str]:
+    """Two words without what they begin and end with in common."""
+    shorter = min(len(left), len(right))
+    begin = next((n for n in range(shorter) if left[n] != right[n]), shorter)
+    end = next((n for n in range(shorter - begin) if left[-1 - n] != right[-1 - n]), shorter - begin)
+    return left[begin : len(left) - end], right[begin : len(right) - end]
 
 
 def _marks(word: str) -> tuple[int, int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from creneau_directory.domain.care.places import Gazetteer
+from creneau_directory.domain.care.places import Gazetteer, Place
 from creneau_directory.domain.care.reading.facts import Piece
 from creneau_directory.domain.care.reading.typed_words import is_counted, says_nothing
 from creneau_directory.domain.care.spelling import SMALL, joined, stem
@@ -19,8 +19,24 @@ ARTICLE_LETTERS_MIN = 5
 """fewest letters of a misspelt name together with its article"""
 NAME_WORDS_MAX = 4
 """most words in a misspelt name of a town"""
+MISSPELT_MAX = 64
+"""most pieces of one text that are looked up as misspelt names; long texts of people have up to fifty that may be"""
 BEFORE_A_NUMBER = frozenset({"dans", "le", "du", "en"})
 AFTER_A_NUMBER = frozenset({"e", "er", "eme", "ieme", "arrondissement", "arr", "ardt", "arrdt", "arrond"})
+
+
+class _Misspelt:
+    """The misspelt names in one text. Each is compared with those of all towns, so only the first are looked up."""
+
+    def __init__(self, places: Gazetteer) -> None:
+        self._places = places
+        self._left = MISSPELT_MAX
+
+    def name(self, words: Sequence[str]) -> tuple[Place, float] | None:
+        if not self._left:
+            return None
+        self._left -= 1
+        return self._places.misspelt(words)
 
 
 class PlacePieces:
@@ -31,10 +47,11 @@ class PlacePieces:
         self._vocabulary = vocabulary
 
     def of(self, words: Sequence[str]) -> Iterator[Piece]:
+        misspelt = _Misspelt(self._places)
         for start in range(len(words)):
-            yield from self._beginning(words, start)
+            yield from self._beginning(words, start, misspelt)
 
-    def _beginning(self, words: Sequence[str], start: int) -> Iterator[Piece]:
+    def _beginning(self, words: Sequence[str], start: int, misspelt: _Misspelt) -> Iterator[Piece]:
         introduced = 0.35 if self._is_introduced(words, start) else 0.0
         if is_counted(words, start):
             yield Piece(start, start + 1, "aside", 0.05)
@@ -71,12 +88,12 @@ class PlacePieces:
                 yield Piece(start, end, "place", worth, place)
                 yield from self._arrondissements(words, content, start, end, worth)
             elif len(content) <= NAME_WORDS_MAX and self._may_be_misspelt(content):
-                alike = self._places.misspelt(content)
+                alike = misspelt.name(content)
                 if alike is not None:
                     worth = _worth_of_misspelt(alike[1], len(content)) + introduced
                     yield Piece(start, end, "place", worth, alike[0], corrected=True)
             if words[start] in ARTICLES and len(content) < NAME_WORDS_MAX:
-                yield from self._with_article(words[start:end], content, start, introduced)
+                yield from self._with_article(words[start:end], content, start, introduced, misspelt)
 
     def _is_introduced(self, words: Sequence[str], at: int) -> bool:
         """Whether the word before introduces a place; `sur` before a common ending does not (`sur marne` is a river)."""
@@ -99,7 +116,12 @@ class PlacePieces:
         return all(term is None or term.kind in IDLE for term in terms)
 
     def _with_article(
-        self, words: Sequence[str], content: Sequence[str], start: int, introduced: float
+        self,
+        words: Sequence[str],
+        content: Sequence[str],
+        start: int,
+        introduced: float,
+        misspelt: _Misspelt,
     ) -> Iterator[Piece]:
         """A name with an article, misspelt or not: `le mans`, `le manss`, `l ail les roses`; only a city if the rest is a word:
         `le man`."""
@@ -107,7 +129,7 @@ class PlacePieces:
             len(content) > 1 and not self._may_be_misspelt(content)
         ):
             return
-        alike = self._places.misspelt(words)
+        alike = misspelt.name(words)
         if alike is None or fold(alike[0].name).split()[0] != words[0]:
             return
         place, sure = alike

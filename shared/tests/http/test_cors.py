@@ -18,7 +18,8 @@ async def api(scope: dict[str, Any], receive: Any, send: Any) -> None:
 
 
 async def preflight(**asked: str) -> httpx.Headers:
-    transport = httpx.ASGITransport(EdgeMiddleware(api, frozenset()))
+    edge: Any = EdgeMiddleware(api, frozenset())
+    transport = httpx.ASGITransport(edge)
     async with httpx.AsyncClient(transport=transport, base_url="http://x") as client:
         headers = {**ORIGIN, **{name.replace("_", "-"): value for name, value in asked.items()}}
         answer = await client.options("/fhir/Slot", headers=headers)
@@ -46,7 +47,8 @@ async def test_what_is_no_list_of_headers_is_not_repeated(asked: str) -> None:
 
 
 async def test_a_page_reads_what_a_refusal_says() -> None:
-    transport = httpx.ASGITransport(EdgeMiddleware(api, frozenset()))
+    edge: Any = EdgeMiddleware(api, frozenset())
+    transport = httpx.ASGITransport(edge)
     async with httpx.AsyncClient(transport=transport, base_url="http://x") as client:
         headers = (await client.get("/fhir/Slot", headers=ORIGIN)).headers
         assert headers["access-control-allow-origin"] == "*"

@@ -186,9 +186,9 @@ class OperationInput:
         return OperationInput(entries, self._base_url)
 
     def _designated(self, name: str, value: Any) -> list[Resource]:
-        """The References in one value: one, or several joined by commas."""
+        """The References in one value: one, or several joined by commas; a resource is none."""
         if isinstance(value, dict):
-            return [self._as_reference(value)]
+            return [] if "resourceType" in value else [self._as_reference(value)]
         if not isinstance(value, str):
             return []
         parts = [part.strip() for part in value.split(",") if part.strip()]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from creneau_shared.database.pool import Database
-from creneau_shared.errors import TooManyRequests
+from creneau_shared.errors import CreneauError
 from creneau_shared.limits.callers import Callers, Counted, Limit
 from creneau_shared.limits.leases import Limiter
 
@@ -58,7 +58,7 @@ class Reports:
         counted = () if network is None else (Counted(network, self._of_one),)
         try:
             await self._limiter.take(counted, 1)
-        except TooManyRequests:
+        except CreneauError:
             return False
         # A text column holds every character but this one.
         text = report.text.replace("\0", "")

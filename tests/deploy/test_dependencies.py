@@ -10,6 +10,7 @@ from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
+from tests.fixtures.source import parsed
 
 ROOT = Path(__file__).parents[2]
 DISTRIBUTIONS = [*sorted(path.parent for path in ROOT.glob("services/*/pyproject.toml")), ROOT / "shared"]
@@ -20,7 +21,7 @@ DATA = {"tzdata", "python-multipart"}
 def imported(folder: Path) -> Iterator[str]:
     """The names at the head of every import below a folder."""
     for path in folder.rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in ast.walk(parsed(path.read_text())):
             if isinstance(node, ast.Import):
                 yield from (alias.name.partition(".")[0] for alias in node.names)
             elif isinstance(node, ast.ImportFrom) and node.module and not node.level:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.fixtures.source import parsed
 
 from creneau_shared import errors
 
@@ -47,7 +48,7 @@ def _called(call: ast.Call) -> str:
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda path: str(path.relative_to(ROOT / "services")))
 def test_what_refuses_has_no_words(module: Path) -> None:
-    assert list(words_in(ast.parse(module.read_text()))) == []
+    assert list(words_in(parsed(module.read_text()))) == []
 
 
 def test_every_service_with_rules_is_looked_at() -> None:
@@ -68,4 +69,4 @@ def test_every_service_with_rules_is_looked_at() -> None:
     ],
 )
 def test_words_are_seen(source: str) -> None:
-    assert list(words_in(ast.parse(source)))
+    assert list(words_in(parsed(source)))

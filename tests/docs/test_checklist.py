@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 from deploy.local.folder import REPOSITORY
 from tests.docs.checklists import numbers
+from tests.fixtures.source import parsed
 
 NUMBERS = {number for number in numbers() if number[0] in "POX"}
 FOLDERS = ("tests/browser", "tests/e2e", "tests/resilience", "tests/docs", *(f"services/{name}/tests" for name in (
@@ -29,7 +30,7 @@ def _named(source: str) -> Iterator[str]:
     """The numbers that the tests of a file name."""
     if NAMED.search(source.upper().replace("_", " ")) is None:
         return
-    for node in ast.walk(ast.parse(source)):
+    for node in ast.walk(parsed(source)):
         if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) or not node.name.startswith("test_"):
             continue
         said = [

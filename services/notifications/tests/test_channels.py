@@ -10,6 +10,7 @@ from typing import ClassVar
 from uuid import UUID
 
 import pytest
+from tests.fixtures.source import parsed
 
 import creneau_notifications
 from creneau_notifications.channels.channel import Sent
@@ -146,7 +147,7 @@ def test_nobody_but_the_folders_names_a_channel():
     named = [
         f"{path.relative_to(SOURCE)}:{node.lineno}"
         for path in elsewhere
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        for node in ast.walk(parsed(path.read_text(encoding="utf-8")))
         if isinstance(node, ast.Constant) and node.value in FOLDERS
     ]
     assert named == []

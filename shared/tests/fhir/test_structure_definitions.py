@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from fhir.resources.R4B.structuredefinition import StructureDefinition
+from tests.fixtures.source import parsed
 
 from creneau_shared.fhir.definitions import type_definition
 from creneau_shared.fhir.profiles import SUPPORTED, profiles_of
@@ -151,7 +152,7 @@ def own_extensions() -> set[str]:
     found: set[str] = set()
     for folder in ("shared/src", "services"):
         for path in (ROOT / folder).rglob("src/**/*.py" if folder == "services" else "*.py"):
-            for text in texts(ast.parse(path.read_text())):
+            for text in texts(parsed(path.read_text())):
                 for part in text.split(OWN)[1:]:
                     name = re.split(r"['\"|]", part)[0].strip()
                     if name:

@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 
+from tests.fixtures.source import parsed
+
 from creneau_shared import errors
 from creneau_shared.errors import CreneauError
 
@@ -23,7 +25,7 @@ def _modules() -> tuple[ast.Module, ...]:
     services = ("booking", "directory", "notifications", "gateway")
     folders = (ROOT / "shared" / "src", *(ROOT / "services" / name / "src" for name in services))
     texts = (path.read_text() for folder in folders for path in sorted(folder.rglob("*.py")))
-    return tuple(ast.parse(text) for text in texts if _KEYWORD in text)
+    return tuple(parsed(text) for text in texts if _KEYWORD in text)
 
 
 def strings(node: ast.expr) -> Iterator[str]:

@@ -63,6 +63,16 @@ async def test_a_text_is_read_beside_and_leaves_no_process() -> None:
     assert not is_there(pid)
 
 
+async def test_a_process_that_was_ended_between_two_texts_is_no_fault_of_the_next() -> None:
+    """The system ends the largest when memory is short: the next practice's calendar is read all the same."""
+    async with ForeignText() as text:
+        await text.busy_times([a_calendar()], WITHIN, PARIS)
+        assert text._process is not None
+        text._process.kill()
+        await text._process.wait()
+        assert await text.busy_times([a_calendar()], WITHIN, PARIS) == FOUND
+
+
 async def test_a_time_zone_without_an_end_ends_with_its_reading() -> None:
     async with ForeignText(processor_s=1) as text:
         with pytest.raises(TooLargeError):

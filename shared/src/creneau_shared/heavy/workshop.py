@@ -12,7 +12,7 @@ import structlog
 from prometheus_client import Counter, Gauge, Histogram
 
 from creneau_shared.errors import Unavailable
-from creneau_shared.heavy.wire import LENGTH, packed, unpacked
+from creneau_shared.heavy.wire import answered, packed, unpacked
 from creneau_shared.logging import describe
 
 END_WITHIN_S = 2.0
@@ -84,13 +84,8 @@ class Workshop:
 
     async def _ask(self, message: bytes) -> bytes:
         process = await self._running()
-        assert process.stdin is not None
-        assert process.stdout is not None
         try:
-            process.stdin.write(message)
-            await process.stdin.drain()
-            (length,) = LENGTH.unpack(await process.stdout.readexactly(LENGTH.size))
-            return await process.stdout.readexactly(length)
+            return await answered(process, message)
         except BaseException as error:
             # The answer to this job must never be taken for the answer to the next.
             ENDED.inc()

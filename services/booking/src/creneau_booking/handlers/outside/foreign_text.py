@@ -16,7 +16,7 @@ from typing import Any, Self
 from creneau_booking.domain.busy_times import Period
 from creneau_booking.domain.not_read import TooLargeError
 from creneau_booking.handlers.outside.caldav import CalendarObjects, DavResource
-from creneau_shared.heavy.wire import LENGTH, packed, unpacked
+from creneau_shared.heavy.wire import answered, packed, unpacked
 
 PROCESSOR_S_MAX = 5
 """an honest calendar of 2 MiB takes one"""
@@ -64,13 +64,8 @@ class ForeignText:
 
     async def _ask(self, message: bytes) -> bytes:
         process = await self._running()
-        assert process.stdin is not None
-        assert process.stdout is not None
         try:
-            process.stdin.write(message)
-            await process.stdin.drain()
-            (length,) = LENGTH.unpack(await process.stdout.readexactly(LENGTH.size))
-            return await process.stdout.readexactly(length)
+            return await answered(process, message)
         except BaseException as error:
             # The answer to this text must never be taken for the answer to the next.
             self._process = None
@@ -80,7 +75,7 @@ class ForeignText:
             raise
 
     async def _running(self) -> Process:
-        if self._process is None:
+        if self._process is None or self._process.returncode is not None:
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable,
                 "-m",

@@ -8,11 +8,11 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import AsyncGenerator, Mapping, Sequence
 
 import httpx
-from tests.load.measures.journey import SEARCHES, STEPS, Journeys, Person, steps
+from tests.load.measures.journey import SEARCHES, STEPS, Journeys, NotAsWantedError, Person, steps
 from tests.load.processes import cpu_ms
 from tests.load.system import System
 
@@ -45,30 +45,58 @@ async def tell_costs(system: System, people: Sequence[Person]) -> None:
         steps(system, person, SEARCHES[number % len(SEARCHES)], Journeys())
         for number, person in enumerate(people)
     ]
-    asked_in_all, used_in_all = Counter[str](), Counter[str]()
+    asked_in_all, used_in_all = defaultdict[str, float](float), defaultdict[str, float](float)
+    ended = Counter[str]()
     for step in STEPS:
+        walking = len(walks)
+        if not walking:
+            break
         asked_before, cpu_before, began = await _asked(system), cpu_ms(system.pids()), time.perf_counter()
-        for walk in walks:
-            await anext(walk)
+        walks = await a_step_further(walks, ended)
         lasted = time.perf_counter() - began
         used = {
             kind: ms - cpu_before.get(kind, 0.0) - idle.get(kind, 0.0) * lasted
             for kind, ms in cpu_ms(system.pids()).items()
         }
-        asked = await _asked(system) - asked_before
-        _line(step, asked, used, len(people))
-        asked_in_all.update(asked)
-        used_in_all.update(used)
+        asked_each = {
+            what: count / walking for what, count in (await _asked(system) - asked_before).items()
+        }
+        used_each = {kind: max(0.0, used.get(kind, 0.0)) / walking for kind in COLUMNS}
+        _line(step, asked_each, used_each)
+        for what, count in asked_each.items():
+            asked_in_all[what] += count
+        for kind, ms in used_each.items():
+            used_in_all[kind] += ms
     for walk in walks:
         await walk.aclose()
-    _line("a journey", asked_in_all, used_in_all, len(people))
+    _line("a journey", asked_in_all, used_in_all)
+    if ended:
+        print(f"{ended.total()} of {len(people)} ended early: {dict(ended)}", flush=True)
 
 
-def _line(name: str, asked: Counter[str], used: Mapping[str, float], people: int) -> None:
-    shares = [max(0.0, used.get(kind, 0.0)) / people for kind in COLUMNS]
-    whom = ", ".join(f"{count / people:.2g} {what}" for what, count in asked.most_common())
+async def a_step_further(
+    walks: Sequence[AsyncGenerator[str]], ended: Counter[str]
+) -> list[AsyncGenerator[str]]:
+    """Those who take their next step, one after the other. Why the others end is counted in `ended`."""
+    further = []
+    for walk in walks:
+        try:
+            await anext(walk)
+        except NotAsWantedError as error:
+            ended[str(error)] += 1
+        else:
+            further.append(walk)
+    return further
+
+
+def _line(name: str, asked: Mapping[str, float], used: Mapping[str, float]) -> None:
+    """One row of the table, of what one page takes: requests by what is asked, and milliseconds by kind of process."""
+    shares = [used.get(kind, 0.0) for kind in COLUMNS]
+    whom = ", ".join(
+        f"{count:.2g} {what}" for what, count in sorted(asked.items(), key=lambda one: one[1], reverse=True)
+    )
     columns = "".join(f"{share:>10.2f}" for share in (*shares, sum(shares)))
-    print(f"{name:<12}{asked.total() / people:>8.2f}{columns}   {whom}", flush=True)
+    print(f"{name:<12}{sum(asked.values()):>8.2f}{columns}   {whom}", flush=True)
 
 
 async def _idle(system: System) -> dict[str, float]:

@@ -38,6 +38,8 @@ PAGE = 200
 DEMONSTRATION = "demo-"
 ROLE = "PractitionerRole/"
 NUMBER = re.compile(r"\d+(?:[ \u00a0]?[h:][ \u00a0]?\d*)?")
+CHECK, TAKEN = "verifier", "pris"
+"""The last part of the address where a held time leads, and of that of one which somebody else has"""
 STEPS = ("home", "results", "times", "choose", "held", "check", "confirm", "done")
 
 
@@ -126,7 +128,7 @@ def _free(system: System, token: str) -> Iterator[tuple[str, str]]:
                 DEMONSTRATION
             ):  # not the agenda on which the service tries itself out
                 roles[f"Schedule/{schedule['id']}"] = own[0]
-        free = f"/fhir/Slot?status=free&_count={PAGE}&_elements=schedule&_total=none"
+        free = f"/fhir/Slot?status=free&bookable=whole&_count={PAGE}&_elements=schedule&_total=none"
         for slot in _every(client, free):
             if role := roles.get(slot["schedule"]["reference"]):
                 by_role[role].append(slot["id"])
@@ -185,7 +187,7 @@ async def steps(
             yield await browser.get("results", f"/recherche?quoi={quote(what)}&ou={quote(where)}", 200)
             yield await browser.get("times", times, 200)
         yield (draft := await browser.post("choose", times, {"creneau": person.slot}))
-        yield (check := await browser.get("held", draft, 303))
+        yield (check := await browser.get("held", draft, 303, leads_to=CHECK))
         yield await browser.get("check", check, 200)
         yield (appointment := await browser.post("confirm", check, {"message": ""}))
         yield await browser.get("done", appointment, 200)
@@ -212,8 +214,8 @@ class _Browser:
     person: Person
     found: Journeys
 
-    async def get(self, step: str, path: str, wanted: int) -> str:
-        return await self._ask(step, f"GET {path} HTTP/1.1\r\n", b"", wanted)
+    async def get(self, step: str, path: str, wanted: int, *, leads_to: str = "") -> str:
+        return await self._ask(step, f"GET {path} HTTP/1.1\r\n", b"", wanted, leads_to)
 
     async def post(self, step: str, path: str, form: dict[str, str]) -> str:
         body = urlencode({**form, "form_key": self.person.form_key}).encode()
@@ -223,8 +225,9 @@ class _Browser:
         )
         return await self._ask(step, head, body, 303)
 
-    async def _ask(self, step: str, head: str, body: bytes, wanted: int) -> str:
-        """The address to which the answer leads, empty for none."""
+    async def _ask(self, step: str, head: str, body: bytes, wanted: int, leads_to: str = "") -> str:
+        """The address to which the answer leads, empty for none. NotAsWantedError names the last part of it where it is not
+        `leads_to`."""
         sent_at = time.perf_counter()
         whole = f"{head}Host: {self.host}\r\nCookie: {COOKIE}={self.person.cookie}\r\n\r\n"
         self.writer.write(whole.encode() + body)
@@ -236,9 +239,10 @@ class _Browser:
         page = await self.reader.readexactly(int(names["content-length"]))
         self.found.seconds[step].append(time.perf_counter() - sent_at)
         status, leads = int(answer[9:12]), names.get("location", "")
-        if status != wanted or leads.endswith("/pris"):
+        led = urlsplit(leads).path.rpartition("/")[2]
+        if status != wanted or led == TAKEN or (leads_to and led != leads_to):
             said = without_numbers(page.decode().partition('class="lead">')[2].partition("<")[0])
-            raise NotAsWantedError(f"{step}: {status} {leads.rpartition('/')[2]} {said}".strip())
+            raise NotAsWantedError(" ".join(filter(None, (f"{step}: {status}", led, said))))
         return leads
 
 

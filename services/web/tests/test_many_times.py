@@ -93,3 +93,21 @@ async def test_p1_nobody_free_in_the_wished_way_is_not_nobody_found(person: Pers
     fhir.on("GET", "/PractitionerRole/$find-care", searchset())
     nobody = html.unescape((await person.open("/recherche?quoi=licorne&comment=video")).text)
     assert "Personne n'a été trouvé." in nobody
+
+
+async def test_p1_who_is_at_two_places_is_one_professional(person: Person, fhir: FhirBase) -> None:
+    """Two cards, each with its place and its times, and one person."""
+    there = {**ROLE, "id": "role-2", "location": [{"reference": "Location/l-2"}]}
+    place = {**PLACE, "id": "l-2", "name": "Clinique des Filaos"}
+    found = searchset(ROLE, there, PRACTITIONER, PLACE, place, total=2)
+    fhir.on("GET", "/PractitionerRole/$find-care", found)
+    elsewhere = {**SLOT, "id": "slot-2", "schedule": {"reference": "Schedule/role-2"}}
+    agenda = {**SCHEDULE, "id": "role-2", "actor": [{"reference": "PractitionerRole/role-2"}]}
+    fhir.on("GET", "/Slot/$soonest", searchset(SLOT, elsewhere, SCHEDULE, agenda))
+    for way in ("", "&comment=sur-place"):
+        page = html.unescape((await person.open(f"/recherche?quoi=dermatologue{way}")).text)
+        assert page.count('<li class="card">') == 2, way
+        assert "1 professionnel." in page, way
+    fhir.refuse("GET", "/Slot/$soonest", 503, "unavailable")
+    page = html.unescape((await person.open("/recherche?quoi=dermatologue")).text)
+    assert "1 professionnel." in page, "nor are there more while the agendas do not answer"

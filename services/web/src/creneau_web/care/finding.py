@@ -40,11 +40,11 @@ class Found:
     """The result of a search: either `choices` (which town is meant?) or people."""
 
     people: tuple[Professional, ...] = ()
-    """by first free time"""
+    """by first free time; who is at several places has several entries"""
     total: int = 0
-    """of the list, with those beyond who were not compared"""
+    """how many people are on the list, with those beyond who were not compared"""
     known: int = 0
-    """how many fit by the directory, free in the wished way or not"""
+    """how many people fit by the directory, free in the wished way or not"""
     compared: int = 0
     """how many people's first free times were compared"""
     told: Told = field(default_factory=Told)
@@ -107,13 +107,10 @@ class Finding:
             unknown = Availability(known=False)
             people = once_each(found.people, {})
             return replace(found, people=people, cards=tuple(Card(p, unknown) for p in people[begin:end]))
-        known = found.known - len(found.people) + len(everybody)
         return replace(
             found,
             people=fitting,
-            total=len(fitting) if mode else known,
-            known=known,
-            compared=len(everybody),
+            total=_how_many(fitting) if mode else found.known,
             cards=tuple(
                 Card(p, Availability(openings.get(p.id, ())[:FIRST], connected=p.id in connected))
                 for p in shown
@@ -167,8 +164,10 @@ class Finding:
             if choices or town is None:
                 return Found(told=told, choices=tuple(choices), town_unknown=not choices)
         people = tuple(professionals_of(bundle, fhir.at))
-        total = bundle.get("total", len(people))
-        return Found(people, total, total, len(people), told, town_of(parameters), typed=what)
+        compared = _how_many(people)
+        # Of those beyond only the number of their roles is known.
+        known = bundle.get("total", len(people)) - len(people) + compared
+        return Found(people, known, known, compared, told, town_of(parameters), typed=what)
 
 
 def once_each(
@@ -200,6 +199,11 @@ def _by_agenda(one: Professional, roles: Sequence[Professional], connected: Coll
     """The first of these roles that has an agenda, with the specialities of all; without one, who stands for them."""
     role = next((role for role in roles if role.id in connected), one)
     return replace(role, specialties=one.specialties)
+
+
+def _how_many(roles: Sequence[Professional]) -> int:
+    """The number of people who have these roles, each once whatever the places; who is not known counts for each role."""
+    return len({one.practitioner or f"PractitionerRole/{one.id}" for one in roles})
 
 
 def _whom_and_where(one: Professional) -> tuple[str, str]:

@@ -111,3 +111,14 @@ async def test_p1_who_is_at_two_places_is_one_professional(person: Person, fhir:
     fhir.refuse("GET", "/Slot/$soonest", 503, "unavailable")
     page = html.unescape((await person.open("/recherche?quoi=dermatologue")).text)
     assert "1 professionnel." in page, "nor are there more while the agendas do not answer"
+
+
+@pytest.mark.parametrize("path", ["", "?du=2026-12-07", "?du=2026-12-01&moment=soir"])
+async def test_p2_only_what_can_be_taken_from_its_start_to_its_end_is_asked_for(
+    person: Person, fhir: FhirBase, path: str
+) -> None:
+    """A page offers each time as it stands: of open time that begins too soon it would offer what is refused."""
+    await person.open(f"/soignants/role-1/creneaux{path}")
+    asked = [dict(one.query) for one in fhir.asked if one.path == "/Slot"]
+    assert asked
+    assert {one.get("bookable") for one in asked} == {"whole"}

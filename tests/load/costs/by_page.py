@@ -58,9 +58,7 @@ async def tell_costs(system: System, people: Sequence[Person]) -> None:
             kind: ms - cpu_before.get(kind, 0.0) - idle.get(kind, 0.0) * lasted
             for kind, ms in cpu_ms(system.pids()).items()
         }
-        asked_each = {
-            what: count / walking for what, count in (await _asked(system) - asked_before).items()
-        }
+        asked_each = {what: count / walking for what, count in (await _asked(system) - asked_before).items()}
         used_each = {kind: max(0.0, used.get(kind, 0.0)) / walking for kind in COLUMNS}
         _line(step, asked_each, used_each)
         for what, count in asked_each.items():

@@ -143,6 +143,11 @@ async def test_of_open_time_a_part_to_come_is_shown_and_booked(
     patient = callers.patient(adult)
     for query in ({"status": "free"}, {"bookable": "true"}):
         assert await free_slots(patient, agenda, **query) == [day]
+    for caller in (patient, callers.nobody()):
+        assert await free_slots(caller, agenda, status="free", bookable="whole") == []
+        assert await free_slots(caller, agenda, **{"status": "free", "bookable:not": "whole"}) == [visit, day]
+        assert await free_slots(caller, agenda, status="free", bookable="true,whole") == [day]
+        assert await free_slots(caller, agenda, status="free", bookable="false,whole") == [visit]
     assert (await patient.get(f"Slot/{day}")).json()["status"] == "free"
     assert (await patient.get(f"Slot/{visit}")).json()["status"] == "busy-unavailable"
     assert await proposed(patient, agenda) == []

@@ -128,6 +128,7 @@ QUERIES = [
     f"specialty=s3&status=free&start=ge{SINCE}",
     f"specialty=u:s|s3&status=free&start=gt{SINCE}&end=le{UNTIL}",
     f"specialty=s1,s2&status=free&bookable=true&start=ge{SINCE}&start=lt{UNTIL}",
+    f"specialty=s2,s4&status=free&bookable=whole&start=ge{SINCE}",
     f"specialty:not=s1&status=free&start=ge{SINCE}&_sort=-start",
     f"schedule.actor:Practitioner=p7,p8&status=free&start=ge{SINCE}",
     f"schedule.actor:Location=l3&specialty=s4&status=free&start=ge{SINCE}&start=le{UNTIL}",

@@ -60,7 +60,7 @@ RIVALS, STEPS_OF_A_RIVAL = 12, 20
 HISTORIES = pytest.mark.parametrize(
     "history", ["short", pytest.param("long", marks=[pytest.mark.slow, pytest.mark.timeout(3600)])]
 )
-WHOLE = ("$find", "published in bulk")
+WHOLE = ("bookable as a whole", "free and bookable as a whole", "$find", "published in bulk")
 """Readers that offer slots at their start"""
 BEGUN = ("slot-in-the-past", "notice-too-short")
 """Why the whole of open time cannot be had, although a part of it may be to come"""
@@ -185,6 +185,8 @@ async def shown_free(town: Town, who: Onlooker) -> dict[str, tuple[set[str], Cal
             "plain": "",
             "not busy": "status:not=busy",
             "bookable": "bookable=true",
+            "bookable as a whole": "bookable=whole",
+            "free and bookable as a whole": "status=free&bookable=whole&_sort=-start",
             "filtered": "_filter=status eq free or status eq busy",
             "with includes": "status=free&_include=Slot:schedule&_include:iterate=Schedule:actor&_sort=-start",
         }

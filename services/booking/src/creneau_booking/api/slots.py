@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from creneau_booking.domain.rehearsal import ORGANIZATION
+from creneau_booking.storage.availability.rule import COULD_BE_BOOKED
 from creneau_booking.storage.finding.candidates import consumer_with
 from creneau_booking.storage.slot_table import SlotTable
 from creneau_booking.storage.tables import SLOT_STATUSES
@@ -48,7 +49,8 @@ class ConsumersSlots:
             "A search without status, _id or identifier gives patients and anonymous callers the free slots only "
             "(link[self] says status=free); every slot can be read by its id. Free slots that a rule of their agenda "
             "(booking window, minimum notice, ages) or a visit of their own at that time keeps them from booking are not "
-            "among them (link[self] says bookable=true), unless the search names bookable. However they come to a slot "
+            "among them (link[self] says bookable=true), unless the search names bookable. Open time is among them while a "
+            "part of it can be booked; bookable=whole finds what can be booked from its start to its end. However they come to a slot "
             "(by its id, an include, a history, a chain), what they could not book is not free to them but busy-unavailable. "
             "Their searches that name both ends of a time span at most "
             f"{self.window_days_max} days (422 too-costly); software with user or system scopes is not limited."
@@ -106,7 +108,7 @@ class ConsumersSlots:
         return any(
             clause.parameter.name == "bookable"
             and clause.modifier is None
-            and {value.code for value in clause.values if isinstance(value, TokenValue)} == {"true"}
+            and {value.code for value in clause.values if isinstance(value, TokenValue)} <= COULD_BE_BOOKED
             for clause in clauses_of(wanted.conditions)
         )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from creneau_booking.operations.agenda_remarks import remarks_on
+from creneau_booking.storage.availability.agenda_walk import FREE
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import Issue
 from creneau_shared.fhir.rest.exchange import FhirRequest
@@ -35,8 +36,8 @@ async def why_nothing_is_free(
 def _wants_free(condition: Condition) -> bool:
     if not isinstance(condition, Clause) or condition.modifier is not None:
         return False
-    wanted = {"status": "free", "bookable": "true"}.get(condition.parameter.name)
-    return any(isinstance(value, TokenValue) and value.code == wanted for value in condition.values)
+    wanted = FREE.get(condition.parameter.name, ())
+    return any(isinstance(value, TokenValue) and value.code in wanted for value in condition.values)
 
 
 def _named(condition: Condition) -> list[str]:

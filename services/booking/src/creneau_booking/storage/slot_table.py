@@ -7,13 +7,21 @@ a range of one agenda's slots, or of one status, by index.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from creneau_booking.domain.refusals.offering import BookableUnclear, SlotsNotSearchedBy
 from creneau_booking.storage import slot_visibility
 from creneau_booking.storage.agendas.by_actor import agendas_alone_in, agendas_at
 from creneau_booking.storage.availability import agenda_walk
-from creneau_booking.storage.availability.rule import JUDGED, agenda_of, is_free, is_open, takes_age
+from creneau_booking.storage.availability.rule import (
+    COULD_BE_BOOKED,
+    JUDGED,
+    agenda_of,
+    is_free,
+    is_open,
+    takes_age,
+)
 from creneau_booking.storage.finding.candidates import Consumer
 from creneau_booking.storage.finding.computed import AT_PLACE, FOUND_BY, RECEIVED_IN
 from creneau_booking.storage.finding.local_times import LocalTimes
@@ -312,19 +320,24 @@ class SlotTable:
         wanted = {value.code for value in clause.values if isinstance(value, TokenValue)}
         if clause.modifier not in (None, "not"):
             raise SlotsNotSearchedBy(clause.parameter.name, clause.modifier)
-        if not wanted <= {"true", "false"}:
+        if not wanted <= {*COULD_BE_BOOKED, "false"}:
             raise BookableUnclear()
-        if len(wanted) == 2:
+        if wanted >= {"true", "false"}:
             return "false" if clause.modifier == "not" else "true"
-        could = self._could(alias, arguments)
-        return could if ("true" in wanted) == (clause.modifier is None) else f"NOT {could}"
+        ways = [
+            f"{'NOT ' if code == 'false' else ''}{self._could(alias, arguments, whole=code == 'whole')}"
+            for code in sorted(wanted)
+        ]
+        found = " OR ".join(ways)
+        return f"({found})" if clause.modifier is None else f"NOT ({found})"
 
-    def _could(self, alias: str, arguments: Arguments) -> str:
-        """Condition: the slot could be booked by the consumer, or, without one, by somebody."""
+    def _could(self, alias: str, arguments: Arguments, *, whole: bool = False) -> str:
+        """Condition: the slot could be booked by the consumer, or, without one, by somebody; `whole`: from its start to its
+        end."""
         if self._consumer is None:
-            opened = is_open(alias, arguments.add(self._clock.now(), "timestamptz"))
+            opened = is_open(alias, arguments.add(self._clock.now(), "timestamptz"), whole=whole)
         else:
-            opened = self._consumer.condition(alias, arguments)
+            opened = replace(self._consumer, whole=whole or self._consumer.whole).condition(alias, arguments)
         return f"({self._free(alias, arguments)} AND {opened})"
 
     def _schedule(self, clause: Clause, alias: str, arguments: Arguments) -> str:

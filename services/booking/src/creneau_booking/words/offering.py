@@ -101,8 +101,8 @@ def _(r: SlotClaimed) -> CreneauError:
 @WORDS.says(BookableUnclear)
 def _(_: BookableUnclear) -> CreneauError:
     return BadRequest(
-        "bookable attend true ou false.",
-        "bookable takes true or false.",
+        "bookable attend true, false ou whole.",
+        "bookable takes true, false or whole.",
         code="value",
         expression="http.bookable",
     )

@@ -183,9 +183,11 @@ async def _pages(
 
 
 def _query(after: datetime, count: int, order: str = "start") -> list[tuple[str, str]]:
-    """Asks for whole Slots: to select elements costs the server more than to send them all."""
+    """Asks for the free Slots that can be booked as they stand, since a page offers each from its start to its end. All
+    elements are asked for: to select some costs the server more than to send them all."""
     return [
         ("status", "free"),
+        ("bookable", "whole"),
         ("start", f"ge{after.isoformat()}"),
         ("_sort", order),
         ("_count", str(count)),

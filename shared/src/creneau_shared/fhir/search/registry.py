@@ -338,8 +338,9 @@ def _slot(base: _Base) -> None:
         system=_BOOLEAN,
         computed=True,
         url=OWN_CANONICAL + "Slot-bookable",
-        description="Slots that the booking window and the minimum notice of their agenda let patients book now; "
-        "computed when it is asked for",
+        description="Slots that the booking window and the minimum notice of their agenda let patients book now (true), "
+        "from their start to their end (whole: of open time a part is not enough), or not (false); computed when it is "
+        "asked for",
     )
     base.add(
         "reference",

@@ -71,7 +71,7 @@ class SlotClaimed(Refusal):
 
 @dataclass(eq=False)
 class BookableUnclear(Refusal):
-    """The search parameter `bookable` is neither true nor false."""
+    """The search parameter `bookable` is neither true nor false nor whole."""
 
 
 @dataclass(eq=False)

@@ -21,6 +21,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from creneau_booking.domain.times import later
+from creneau_booking.storage.availability.rule import COULD_BE_BOOKED
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.search.pages import (
     MatchQuery,
@@ -66,6 +67,8 @@ READ_AS_THEY_COME = 5_000
 ROWS_COUNTED_MAX = 5_000
 """most slots that are looked through for a total that nobody has asked for"""
 
+FREE = {"status": frozenset({"free"}), "bookable": COULD_BE_BOOKED}
+"""Parameters by which free slots are asked for, with their values"""
 _OF_SLOTS = frozenset({"_id", "_lastUpdated", "start", "end", "status", "bookable", "identifier"})
 """Parameters of the slot itself; all others have one value for many slots of an agenda."""
 _FROM, _AFTER = frozenset({"eq", "ge", "ap"}), frozenset({"gt", "sa"})
@@ -371,8 +374,8 @@ def _wants_free(condition: Condition) -> bool:
     """Whether the condition is that slots are free."""
     if not isinstance(condition, Clause) or condition.modifier is not None:
         return False
-    wanted = {"status": "free", "bookable": "true"}.get(condition.parameter.name)
-    return all(isinstance(value, TokenValue) and value.code == wanted for value in condition.values)
+    wanted = FREE.get(condition.parameter.name, ())
+    return all(isinstance(value, TokenValue) and value.code in wanted for value in condition.values)
 
 
 def _is_of_time(condition: Condition) -> bool:

@@ -19,6 +19,11 @@ from creneau_booking.domain.rules import OPEN_TIME_MAX, PART_MIN, VISIT_MAX
 from creneau_booking.storage.availability.freshness import is_fresh
 
 
+COULD_BE_BOOKED = frozenset({"true", "whole"})
+"""Values of the search parameter `bookable` for slots that could be booked: `true`, if only a part of open time; `whole`, as
+they stand, from their start to their end."""
+
+
 def minutes(length: timedelta) -> int:
     """A length of the rules in whole minutes, as SQL says it."""
     return length // timedelta(minutes=1)

@@ -50,9 +50,9 @@ class ConsumersSlots:
             "(link[self] says status=free); every slot can be read by its id. Free slots that a rule of their agenda "
             "(booking window, minimum notice, ages) or a visit of their own at that time keeps them from booking are not "
             "among them (link[self] says bookable=true), unless the search names bookable. Open time is among them while a "
-            "part of it can be booked; bookable=whole finds what can be booked from its start to its end. However they come to a slot "
-            "(by its id, an include, a history, a chain), what they could not book is not free to them but busy-unavailable. "
-            "Their searches that name both ends of a time span at most "
+            "part of it can be booked; bookable=whole finds what can be booked from its start to its end. However they come "
+            "to a slot (by its id, an include, a history, a chain), what they could not book is not free to them but "
+            "busy-unavailable. Their searches that name both ends of a time span at most "
             f"{self.window_days_max} days (422 too-costly); software with user or system scopes is not limited."
         )
 

@@ -18,7 +18,6 @@ from datetime import timedelta
 from creneau_booking.domain.rules import OPEN_TIME_MAX, PART_MIN, VISIT_MAX
 from creneau_booking.storage.availability.freshness import is_fresh
 
-
 COULD_BE_BOOKED = frozenset({"true", "whole"})
 """Values of the search parameter `bookable` for slots that could be booked: `true`, if only a part of open time; `whole`, as
 they stand, from their start to their end."""

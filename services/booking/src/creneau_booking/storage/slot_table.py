@@ -7,7 +7,6 @@ a range of one agenda's slots, or of one status, by index.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 from creneau_booking.domain.refusals.offering import BookableUnclear, SlotsNotSearchedBy
@@ -326,18 +325,18 @@ class SlotTable:
             return "false" if clause.modifier == "not" else "true"
         ways = [
             f"{'NOT ' if code == 'false' else ''}{self._could(alias, arguments, whole=code == 'whole')}"
-            for code in sorted(wanted)
+            for code in sorted(wanted & {*COULD_BE_BOOKED, "false"})
         ]
         found = " OR ".join(ways)
         return f"({found})" if clause.modifier is None else f"NOT ({found})"
 
     def _could(self, alias: str, arguments: Arguments, *, whole: bool = False) -> str:
-        """Condition: the slot could be booked by the consumer, or, without one, by somebody; `whole`: from its start to its
+        """Condition: the slot could be booked by the consumer, or, without one, by somebody; if `whole`, from its start to its
         end."""
         if self._consumer is None:
             opened = is_open(alias, arguments.add(self._clock.now(), "timestamptz"), whole=whole)
         else:
-            opened = replace(self._consumer, whole=whole or self._consumer.whole).condition(alias, arguments)
+            opened = self._consumer.condition(alias, arguments, whole=whole)
         return f"({self._free(alias, arguments)} AND {opened})"
 
     def _schedule(self, clause: Clause, alias: str, arguments: Arguments) -> str:

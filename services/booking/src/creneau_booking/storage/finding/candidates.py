@@ -100,9 +100,10 @@ class Consumer:
         own = tuple(OwnHeld(own.appointment, candidates) for own in self.own)
         return replace(self, candidates=candidates, own=own, places=())
 
-    def condition(self, alias: str, arguments: Arguments) -> str:
-        """Condition: the slot could be booked by the consumer, for one of the candidates."""
-        opened = is_open(alias, arguments.add(self.now, "timestamptz"), whole=self.whole)
+    def condition(self, alias: str, arguments: Arguments, *, whole: bool = False) -> str:
+        """Condition: the slot could be booked by the consumer, for one of the candidates; if `whole`, from its start to its
+        end, whatever they look for."""
+        opened = is_open(alias, arguments.add(self.now, "timestamptz"), whole=whole or self.whole)
         if self.is_new:
             opened += f" AND {NOWHERE.condition(alias, arguments)}"
         ways = _ways(self.candidates, alias, arguments)

@@ -325,7 +325,7 @@ class SlotTable:
             return "false" if clause.modifier == "not" else "true"
         ways = [
             f"{'NOT ' if code == 'false' else ''}{self._could(alias, arguments, whole=code == 'whole')}"
-            for code in sorted(wanted & {*COULD_BE_BOOKED, "false"})
+            for code in sorted({*COULD_BE_BOOKED, "false"} & wanted)
         ]
         found = " OR ".join(ways)
         return f"({found})" if clause.modifier is None else f"NOT ({found})"

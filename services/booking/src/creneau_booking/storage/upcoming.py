@@ -5,15 +5,14 @@ from __future__ import annotations
 from datetime import datetime
 
 from creneau_booking.domain.status import ENDED, SLOT_STATUS_OF
+from creneau_booking.storage.began import BEGAN
 from creneau_shared.database.pool import Connection
 from creneau_shared.security.rights import AGENDA
 
 _TAKING = [f"status={status}" for status in SLOT_STATUS_OF if status not in ENDED]
-_TO_COME = """
-SELECT appointment.id FROM appointment
-JOIN appointment_date AS began ON began.key = appointment.key AND began.parameter = 'date'
-WHERE NOT appointment.deleted AND appointment.terms && $1::text[] AND appointment.terms && $2::text[] AND began.low > $3
-ORDER BY appointment.id
+_TO_COME = f"""
+SELECT id FROM appointment {BEGAN}
+WHERE NOT deleted AND terms && $1::text[] AND terms && $2::text[] AND began.low > $3 ORDER BY id
 """
 
 

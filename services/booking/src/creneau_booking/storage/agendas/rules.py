@@ -33,6 +33,7 @@ from creneau_booking.storage.availability.actors import stop_taking
 from creneau_booking.storage.availability.agendas import alone, beside_others, keep_agendas
 from creneau_booking.storage.availability.freshness import keep_freshness
 from creneau_booking.storage.availability.groups import resize
+from creneau_booking.storage.began import BEGAN
 from creneau_booking.storage.places import SlotsSaid, slots_said
 from creneau_booking.storage.slot_rows import slot_key
 from creneau_shared.clock import PARIS, zone_named
@@ -82,10 +83,10 @@ WHERE named.reference = ANY($1::text[]) AND NOT schedule.deleted
 ORDER BY schedule.id
 """
 """Agendas in another time zone, and those of a person alone, who may work elsewhere as well."""
-_TO_COME = """
-FROM appointment JOIN appointment_date ON appointment_date.key = appointment.key AND appointment_date.parameter = 'date'
-WHERE appointment.terms @> ARRAY['patient=' || $1] AND appointment.terms && $2::text[]
-  AND appointment_date.low > $3 AND appointment.id <> ALL($4::text[]) AND ($5 OR appointment.terms @> ARRAY[$6 || substr($1, 9)])
+_TO_COME = f"""
+FROM appointment {BEGAN}
+WHERE terms @> ARRAY['patient=' || $1] AND terms && $2::text[]
+  AND began.low > $3 AND id <> ALL($4::text[]) AND ($5 OR terms @> ARRAY[$6 || substr($1, 9)])
 """
 _AGENDAS = """
 SELECT slot.id, schedule.id AS schedule,
@@ -310,7 +311,7 @@ async def upcoming_of(
     """Returns the appointments to come of a patient (reference), without `besides` (ids). Without `hidden_too`, only those
     that their representatives see: an answer to them must not tell of others."""
     rows = await connection.fetch(
-        f"SELECT appointment.terms, appointment_date.low {_TO_COME}",
+        f"SELECT terms, low {_TO_COME}",
         patient,
         _TAKING,
         now,

@@ -14,19 +14,19 @@ from datetime import datetime
 from creneau_booking.domain.busy_times import Period
 from creneau_booking.storage.availability.actors import wait_for_turn
 from creneau_booking.storage.availability.agendas import rejudge
+from creneau_booking.storage.began import BEGAN
 from creneau_shared.database.pool import Connection
 from creneau_shared.security.rights import AGENDA
 
-_VISITS = """
-FROM appointment
-JOIN appointment_date ON appointment_date.key = appointment.key AND appointment_date.parameter = 'date'
+_VISITS = f"""
+FROM appointment {BEGAN}
 WHERE terms @> ARRAY[$1] AND terms && $2::text[] AND NOT deleted AND low >= $3 AND low < $4
-ORDER BY low, appointment.id LIMIT $5
+ORDER BY low, id LIMIT $5
 """
-_SHOWN = f"SELECT appointment.id, version, last_updated, content {_VISITS}"
+_SHOWN = f"SELECT id, version, last_updated, content {_VISITS}"
 _SHOWN_STATE = f"""
 SELECT encode(sha256(convert_to(coalesce(string_agg(id || ' ' || version, ',' ORDER BY low, id), ''), 'UTF8')), 'hex')
-FROM (SELECT appointment.id, version, low {_VISITS}) AS shown
+FROM (SELECT id, version, low {_VISITS}) AS shown
 """
 _SHOWN_STATUSES = [f"status={s}" for s in ("booked", "pending", "arrived", "checked-in", "fulfilled")]
 _PIECES = """

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from creneau_booking.domain.appointment import SlotFact
+from creneau_booking.storage.began import BEGAN
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.search.sql import Arguments
 from creneau_shared.fhir.storage.generic import owned_by
@@ -23,7 +24,7 @@ _PRACTITIONER, _ORGANIZATION = "general-practitioner=", "organization="
 _KNOWN_AT = f"""
 SELECT DISTINCT who.id AS person, term
 FROM unnest((SELECT $1::text[])) AS who (id) JOIN appointment ON appointment.terms @> ARRAY['patient=Patient/' || who.id]
-JOIN appointment_date AS began ON began.key = appointment.key AND began.parameter = 'date',
+{BEGAN},
 unnest(appointment.terms) AS term
 WHERE (appointment.terms && (SELECT $2::text[])
     OR (appointment.terms @> ARRAY['status=booked'] AND began.low < (SELECT $3::timestamptz)))

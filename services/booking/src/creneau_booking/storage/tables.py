@@ -459,7 +459,8 @@ waiting_offer = Table(
         primary_key=True,
     ),
     Column("slot", Uuid, primary_key=True),
-    Column("offered_at", DateTime(timezone=True), nullable=False),
+    # Nobody reads it. Processes of the version before 0045 write it; it is dropped a release later.
+    Column("offered_at", DateTime(timezone=True), nullable=True),
     # As in `waiting`, so that somebody who is asked for a hidden request is asked for one that is seen as well: nobody who
     # represents them learns of the hidden one by what is not offered. Absent: a process of the version before offered it.
     Column("patient", Text(collation="C"), nullable=True),

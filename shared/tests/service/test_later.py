@@ -122,7 +122,7 @@ async def test_what_is_kept_for_one_account_is_bounded(
 ) -> None:
     """By number and by size, whichever client asked; what was read can be taken away, and others are not concerned."""
 
-    def at_most(**bound: int) -> None:
+    def at_most(**bound: Any) -> None:
         monkeypatch.setattr(small.server.asynchronous, "_settings", AsyncSettings(**bound))
 
     camille = small.patient("camille")

@@ -3,9 +3,11 @@ versions of slots are told by them. They are removed once no version can be kept
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+
+from asyncpg import Record
 
 from creneau_booking.storage.availability.actors import try_alone
 from creneau_shared.database.pool import Connection, Database
@@ -77,6 +79,6 @@ async def _changed(
     return int(status.rpartition(" ")[2])
 
 
-def _last(rows: Sequence[Mapping[str, Sequence[int]]], most: int) -> int:
+def _last(rows: Sequence[Record], most: int) -> int:
     seen = [key for row in rows for key in row["kinds"]]
     return max(seen) if len(seen) == most else 0

@@ -70,8 +70,11 @@ def _copied_bytes(index: int, operation: Any, document: Any) -> int:
     copied is measured and not what becomes of the document, so that all of them cost no more than what they copy."""
     if not isinstance(operation, dict) or operation.get("op") != "copy":
         return 0
+    source = operation.get("from")
+    if not isinstance(source, str):
+        return 0
     try:
-        value = jsonpatch.JsonPointer(operation.get("from")).resolve(document)
+        value = jsonpatch.JsonPointer(source).resolve(document)
     except (jsonpatch.JsonPointerException, TypeError):
         return 0
     if not isinstance(value, str | dict | list):

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from creneau_shared.http import cors
 from deploy.gateway.certificates import self_signed
 from deploy.gateway.outcomes import error_pages, write_outcomes
 from deploy.gateway.routes import routes
@@ -80,6 +81,9 @@ def render(gateway: Gateway) -> str:
         "CONTRACTS": _path(gateway.contracts),
         "ASSETS": _assets(gateway),
         "REFUSALS": error_pages().replace("@OUTCOMES@", _path(gateway.outcomes)),
+        "NAMES": cors.NAMES.pattern.decode(),
+        "ALLOWED": cors.ALLOWED_HEADERS.decode(),
+        "PREFLIGHT": _preflight(),
         "LISTEN": _listen(gateway),
         "HSTS": _hsts(settings),
         "PROXIES": _proxies(settings),
@@ -233,6 +237,16 @@ def _assets(gateway: Gateway) -> str:
     return f"""            root "{_path(gateway.assets)}";
             try_files $uri @web;
             add_header Cache-Control "public, max-age=31536000, immutable";"""
+
+
+def _preflight() -> str:
+    """The headers of the answer to a preflight."""
+    said = [(name.decode(), value.decode()) for name, value in cors.PREFLIGHT if name != b"content-length"]
+    lines = [
+        *(f'{name.title()} "{value}"' for name, value in said),
+        "Access-Control-Allow-Headers $allowed_headers",
+    ]
+    return "\n".join(f"            add_header {line} always;" for line in lines)
 
 
 def _development(gateway: Gateway) -> str:

@@ -42,6 +42,7 @@ from pydantic import SecretStr, ValidationError
 
 from creneau_shared.fhir.search.bundle import ADDRESS_CHARACTERS_MAX, query_url
 from creneau_shared.fhir.validation import validate
+from creneau_shared.http.cors import ALLOWED_HEADERS, PREFLIGHT
 from creneau_shared.http.protection import POLICY
 from creneau_shared.security.confirmation import certificate_thumbprint
 
@@ -538,6 +539,33 @@ def test_one_address_has_its_limit(upstream: str, tmp_path: Path) -> None:
         assert refused[0].headers["content-type"].startswith("application/fhir+json")
         assert refused[0].headers["x-content-type-options"] == "nosniff"
         assert refused[0].headers.get_list("access-control-allow-origin") == ["*"]
+
+
+def test_a_browser_may_ask_whether_a_page_may_call_however_often_it_calls(
+    upstream: str, tmp_path: Path
+) -> None:
+    """As the services answer it, and without them; a page reads a 429, but of a preflight that was refused nothing at all."""
+    asked = {"Origin": "https://app.example", "Access-Control-Request-Method": "PUT"}
+    with running_entrance(
+        tmp_path / "n", f"{LOOPBACK}:9", gateway_requests_per_s=1, gateway_requests_burst=1
+    ) as strict:
+        assert 429 in {answer.status_code for answer in strict.at_once("/fhir/Slot")}
+        for path, names, echoed in (
+            ("/fhir/Slot?x=1", "If-Match, x-of-the-app", ", If-Match, x-of-the-app"),
+            ("/fhir", 'x"y', ""),
+        ):
+            headers = {**asked, "Access-Control-Request-Headers": names}
+            answers = [httpx.options(f"{strict.url}{path}", headers=headers) for _ in range(6)]
+            assert {answer.status_code for answer in answers} == {204}
+            given = answers[0].headers
+            assert given["access-control-allow-headers"] == ALLOWED_HEADERS.decode() + echoed
+            for name, value in PREFLIGHT:
+                if name != b"content-length":
+                    assert given.get_list(name.decode()) == [value.decode()]
+            assert given["x-request-id"]
+            assert given["x-content-type-options"] == "nosniff"
+        page = httpx.options(f"{strict.url}/rendez-vous", headers=asked)
+        assert page.status_code in (429, 502)
 
 
 def test_one_address_has_its_number_of_connections(upstream: str, tmp_path: Path) -> None:

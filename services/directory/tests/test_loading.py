@@ -347,7 +347,8 @@ class BrokenOffError(Exception):
 async def test_broken_off_it_goes_on(
     directory: Directory, source_name: str, tmp_path: Path, phase: str
 ) -> None:
-    """Broken off after a batch, it is called again and reads only what is left; in the end all is there once."""
+    """Broken off after a batch, it is called again and reads only what is left; in the end all is there once. It is the load
+    that was begun then."""
     numbers = [rpps() for _ in range(8)]
     path = write(tmp_path / "a.txt", HEADER, *map(line, numbers))
 
@@ -358,8 +359,13 @@ async def test_broken_off_it_goes_on(
     settings = SETTINGS.model_copy(update={"load_progress_s": 0.0})
     with pytest.raises(BrokenOffError):
         await load(directory, annuaire(source_name), path, settings=settings, tell=stop)
+    broken_off = await directory.database.pool.fetchval("SELECT now()")
     done = await load(directory, annuaire(source_name), path)
     assert (done.counts["read"], done.counts["created"], done.counts.get("unchanged", 0)) == (8, 32, 0)
+    async with directory.database.connection() as connection:
+        began = await kept.began_at(connection, done.id)
+    assert began is not None
+    assert began < broken_off
     for number in numbers:
         assert await directory.ids("Practitioner", identifier=number) == [f"idnps-8{number}"]
 

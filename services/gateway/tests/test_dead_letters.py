@@ -31,6 +31,24 @@ async def test_letters_of_all_services_are_one_list(client: httpx.AsyncClient, s
     assert len((await client.post("/$dead-letters")).json()["parameter"]) == 1
 
 
+async def test_they_are_asked_for_and_dealt_with_in_a_batch_too(
+    client: httpx.AsyncClient, services: Services
+) -> None:
+    services.answer("booking", "/fhir/$dead-letters", listed("booking-1"))
+    services.answer("notifications", "/fhir/$dead-letters", listed("notifications-2"))
+    services.answer("booking", "/fhir/$replay-dead-letter", {"resourceType": "Parameters"})
+    entries = [
+        {"request": {"method": "GET", "url": "$dead-letters"}},
+        {"resource": of_id("booking-1"), "request": {"method": "POST", "url": "$replay-dead-letter"}},
+    ]
+    asked = {"resourceType": "Bundle", "type": "batch", "entry": entries}
+    answered = (await client.post("", json=asked)).json()["entry"]
+    assert [entry["response"]["status"] for entry in answered] == ["200", "200"]
+    assert len(answered[0]["resource"]["parameter"]) == 2
+    refused = await client.post("", json={**asked, "type": "transaction"})
+    assert refused.status_code == 400
+
+
 async def test_a_service_that_is_away_is_named(client: httpx.AsyncClient, services: Services) -> None:
     """The others' letters can be read just when something is wrong."""
     services.answer("booking", "/fhir/$dead-letters", listed("booking-1"))

@@ -9,8 +9,10 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import httpx
+import pytest
 
 from creneau_gateway.operations.archive import archive_of
+from creneau_shared.fhir.rest import bounds
 from creneau_shared.security.vouching import HEADER
 
 from .conftest import NOW, Services, bundle, match, outcome
@@ -138,6 +140,20 @@ async def test_an_archive_is_whole_or_refused(services: Services, client: httpx.
     answer = await client.get("/Patient/p/$archive")
     assert answer.status_code == 503
     assert answer.json()["resourceType"] == "OperationOutcome"
+
+
+async def test_an_archive_has_a_size_however_many_messages_there_are(
+    services: Services, client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No page is asked for beyond it: such a record is read by the pages of $everything."""
+    keep(services)
+    monkeypatch.setattr(bounds, "ARCHIVE_BYTES_MAX", 4_000)
+    page = bundle("searchset", match({**MESSAGE, "note": [{"text": "x" * 1_500}]}), following="more")
+    services.answer("notifications", "/fhir/Communication/$messages", page)
+    answer = await client.get("/Patient/p/$archive")
+    assert answer.status_code == 413
+    assert answer.json()["issue"][0]["details"]["coding"][0]["code"] == "archive-too-large"
+    assert len(services.of("notifications")) == 2
 
 
 def test_an_archive_of_nothing_is_a_page_all_the_same() -> None:

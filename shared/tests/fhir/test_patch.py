@@ -12,6 +12,7 @@ from shared.tests.fhir.resources import appointment, patient
 from creneau_shared.errors import BadRequest, Unprocessable, UnsupportedMedia
 from creneau_shared.fhir import json
 from creneau_shared.fhir.patch import apply_patch
+from creneau_shared.fhir.patch import json_patch as json_patch_format
 from creneau_shared.fhir.xml import to_xml
 
 
@@ -166,6 +167,28 @@ def test_operation_after_operation_goes_only_so_deep() -> None:
         assert refused.value.issues[0].details_code == "patch-inapplicable"
     with pytest.raises((BadRequest, Unprocessable)):
         fhirpath_patch(patient(), *inwards)
+
+
+def test_what_a_patch_copies_is_bounded_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where each copy is taken away again; and only what is copied is measured, however large the resource is."""
+    once = [{"op": "copy", "from": "/text", "path": "/extension"}, {"op": "remove", "path": "/extension"}]
+    long = patient(text={"div": "x" * (json_patch_format.COPIED_BYTES_MAX // 10)})
+    assert json_patch(long, *once * 9) == long
+    with pytest.raises(Unprocessable) as refused:
+        json_patch(long, *once * 10)
+    assert refused.value.issues[0].details_code == "patch-inapplicable"
+
+    measured: list[int] = []
+    dumps = json.dumps
+
+    def counted(value: Any) -> bytes:
+        measured.append(len(dumps(value)))
+        return dumps(value)
+
+    monkeypatch.setattr(json, "dumps", counted)
+    little = [{"op": "copy", "from": "/id", "path": f"/id{n}"} for n in range(200)]
+    apply_patch("application/json-patch+json", dumps(little), long)
+    assert sum(measured) < len(dumps(long))
 
 
 # FHIRPath Patch

@@ -115,3 +115,28 @@ async def test_a_batch_is_asked_for_once_with_its_key(small: Small, runner: Asyn
     said = await small.system.ask("GET", address(first))
     assert [entry["response"]["status"] for entry in said.resource["entry"]] == ["201"]
     assert await small.count("patient") == 1
+
+
+async def test_what_is_kept_for_one_account_is_bounded(
+    small: Small, runner: AsyncRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By number and by size, whichever client asked; what was read can be taken away, and others are not concerned."""
+
+    def at_most(**bound: Any) -> None:
+        monkeypatch.setattr(small.server.asynchronous, "_settings", AsyncSettings(**bound))
+
+    camille = small.patient("camille")
+    first = address(await camille.ask("POST", "Patient", PERSON, **LATER))
+    address(await camille.ask("POST", "Patient", PERSON, **LATER))
+    while await runner.run_next():
+        pass
+    for bound in ({"async_kept_per_subject_max": 2}, {"async_kept_bytes_per_subject_max": 200}):
+        at_most(**bound)
+        refused = await camille.ask("POST", "Patient", PERSON, **LATER)
+        assert (refused.status, refused.headers["Retry-After"]) == (429, "3600")
+        assert refused.resource["issue"][0]["details"]["coding"][0]["code"] == "answers-kept"
+        assert "24 hours" in refused.resource["issue"][0]["details"]["text"]
+        address(await small.system.ask("POST", "Patient", PERSON, **LATER))
+    at_most(async_kept_per_subject_max=2)
+    assert (await camille.ask("DELETE", first)).status == 202
+    address(await camille.ask("POST", "Patient", PERSON, **LATER))

@@ -14,8 +14,8 @@ from services.booking.tests.issuer import Issuer, running_issuer
 from services.booking.tests.practice import Practice
 
 from creneau_booking.app import create_app
-from creneau_booking.operations import everything
 from creneau_shared.fhir.json import loads
+from creneau_shared.fhir.rest import bounds
 from creneau_shared.fhir.search import page_bytes
 from creneau_shared.fhir.storage.store import Resource
 from creneau_shared.fhir.validation import validate
@@ -112,7 +112,7 @@ async def test_a_record_that_is_too_large_for_an_archive_comes_by_pages(
 ) -> None:
     monkeypatch.setattr(page_bytes, "PAGE_BYTES_MAX", 1_000)
     assert (await life.caller.get(f"Patient/{life.id}/$archive")).status_code == 200
-    monkeypatch.setattr(everything, "ARCHIVE_BYTES_MAX", 1_500)
+    monkeypatch.setattr(bounds, "ARCHIVE_BYTES_MAX", 1_500)
     refused = await life.caller.get(f"Patient/{life.id}/$archive")
     assert (refused.status_code, code(refused)) == (413, "archive-too-large")
     assert await pages(life.caller, f"Patient/{life.id}/$everything", versions="true")

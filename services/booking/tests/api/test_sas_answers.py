@@ -14,6 +14,7 @@ from services.booking.tests.surgery import hear
 from creneau_booking.storage.availability.alone import ROLES_ALONE
 from creneau_booking.storage.slot_visibility import SLOT_TYPE_SYSTEM
 from creneau_booking.views import sas_query
+from creneau_shared.fhir.search import page_bytes
 from creneau_shared.fhir.storage.store import Resource
 
 RPPS = "https://rpps.esante.gouv.fr"
@@ -71,6 +72,10 @@ async def test_what_there_is_is_one_answer(
         next_ = [link["url"] for link in page["link"] if link["relation"] == "next"]
         following = f"Slot?{next_[0].partition('?')[2]}" if next_ else None
     assert found == shown
+    monkeypatch.setattr(page_bytes, "WHOLE_BYTES_MAX", 1)
+    full = (await callers.nobody().get(query)).json()
+    assert [e["resource"]["id"] for e in full["entry"] if e["search"]["mode"] == "match"] == shown[:3]
+    assert ([link["relation"] for link in full["link"]], full.get("total")) == (["self", "next"], None)
 
 
 async def test_an_agenda_of_a_role_or_a_person_alone_is_in_the_answer(

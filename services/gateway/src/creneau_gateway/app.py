@@ -48,12 +48,12 @@ def create_app(
     smart = SmartConfiguration(str(settings.oidc_issuer) if settings.oidc_issuer else None, issuer)
     whole = Whole(upstreams, base_url, QuerySeal(settings.cursor_secret), smart)
     conformance = ConformanceResources(REGISTRY, tuple(SERVICE_OF), base_url, clock)
-    own = OwnTypes(whole, PersonalRecord(upstreams, base_url, clock), conformance)
+    record, letters = PersonalRecord(upstreams, base_url, clock), AllDeadLetters(upstreams)
+    own = OwnTypes(whole, record, letters, conformance)
     return GatewayApplication(
         upstreams=upstreams,
         whole=whole,
         own=own,
-        letters=AllDeadLetters(upstreams),
         bundles=Bundles(
             upstreams,
             own,

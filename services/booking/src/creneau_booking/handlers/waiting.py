@@ -314,7 +314,7 @@ class WaitingList:
         )
         await keep_hold(connection, wanted.id, until, *OFFER, confirmation=confirmation)
         wish = {name: said[name] for name in OF_THE_OFFER if name in said}
-        await storage.note_offer(connection, wanted.id, freed.slot, freed.now, wish)
+        await storage.note_offer(connection, wanted.id, freed.slot, wish)
         event = AppointmentEvent("offered", wanted, claim.schedules, held_until=until, owners=claim.owners)
         await tell(connection, own, event)
 

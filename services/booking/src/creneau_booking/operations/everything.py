@@ -15,10 +15,11 @@ from creneau_booking.storage.people.erasures import named_in
 from creneau_booking.storage.people.record import TYPES as KEPT_HERE
 from creneau_booking.storage.people.record import sources
 from creneau_shared.clock import PARIS
-from creneau_shared.errors import BadRequest, TooLarge
+from creneau_shared.errors import BadRequest
 from creneau_shared.fhir.datatypes import instant_of, parse_interval
 from creneau_shared.fhir.json import dumps
 from creneau_shared.fhir.outcome import operation_outcome
+from creneau_shared.fhir.rest.bounds import require_room_in_archive
 from creneau_shared.fhir.rest.definitions import operation_definition, parameter
 from creneau_shared.fhir.rest.exchange import Answer, asked_count
 from creneau_shared.fhir.rest.operation import Operation, OperationCall
@@ -35,8 +36,6 @@ from creneau_shared.security.vouching import HEADER, Vouchers
 
 COUNT_DEFAULT = 200
 COUNT_MAX = 1000
-ARCHIVE_BYTES_MAX = 32 * 1024 * 1024
-"""Of one archive, before its last page"""
 TYPES = (*KEPT_HERE, "Communication")
 """Types of a person's record; the gateway adds Communication, which the notifications service keeps"""
 _OF_THE_RECORD = frozenset({"Patient", "Person", "Provenance", "AuditEvent"})
@@ -129,8 +128,7 @@ class EverythingOperation:
         page = await self._page(call, wanted, (0, ""), COUNT_MAX)
         found = list(page.found)
         while page.following is not None:
-            if sum(len(one.content or b"") for one in found) > ARCHIVE_BYTES_MAX:
-                raise _archive_too_large()
+            require_room_in_archive(sum(len(one.content or b"") for one in found))
             page = await self._page(call, wanted, page.following, COUNT_MAX)
             found += page.found
         entries = entries_of(found, call.service.base_url, searched=False)
@@ -163,18 +161,6 @@ class EverythingOperation:
             if begin == (0, ""):
                 await call.service.audit(connection, call.request, "E", current)
         return page
-
-
-def _archive_too_large() -> TooLarge:
-    return TooLarge(
-        f"Ces données dépassent {ARCHIVE_BYTES_MAX >> 20} Mio, trop pour une archive : lisez-les page par page"
-        " ($everything?versions=true).",
-        f"These data are more than {ARCHIVE_BYTES_MAX >> 20} MiB, too much for one archive: read them page by page"
-        " ($everything?versions=true).",
-        code="too-costly",
-        expression="Patient",
-        details_code="archive-too-large",
-    )
 
 
 def _remarks(call: OperationCall) -> list[Entry]:

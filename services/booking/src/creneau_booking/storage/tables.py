@@ -122,6 +122,8 @@ slot_kind = Table(
     Column("capacity", SmallInteger, nullable=True),
     # Whether its slots are for new patients (else for known ones), if they say so. A trigger keeps it (migration 0033).
     Column("new_patients", Boolean, nullable=True),
+    # Since when no slot is of it; versions may be (`storage.kinds`).
+    Column("retired_at", DateTime(timezone=True), nullable=True),
     UniqueConstraint("schedule_key", "digest"),
     Index("ix_slot_kind_terms", "terms", postgresql_using="gin"),
     words_index("slot_kind"),
@@ -457,7 +459,8 @@ waiting_offer = Table(
         primary_key=True,
     ),
     Column("slot", Uuid, primary_key=True),
-    Column("offered_at", DateTime(timezone=True), nullable=False),
+    # Nobody reads it. Processes of the version before 0045 write it; it is dropped a release later.
+    Column("offered_at", DateTime(timezone=True), nullable=True),
     # As in `waiting`, so that somebody who is asked for a hidden request is asked for one that is seen as well: nobody who
     # represents them learns of the hidden one by what is not offered. Absent: a process of the version before offered it.
     Column("patient", Text(collation="C"), nullable=True),

@@ -251,18 +251,15 @@ async def leave_line(connection: Connection, appointment_id: str) -> None:
     await connection.execute("DELETE FROM waiting WHERE appointment_id = $1", appointment_id)
 
 
-async def note_offer(
-    connection: Connection, appointment_id: str, slot: UUID, now: datetime, wish: Resource
-) -> None:
+async def note_offer(connection: Connection, appointment_id: str, slot: UUID, wish: Resource) -> None:
     """Notes that the slot is offered to the Appointment. `wish`: what it said before, where the offer says otherwise."""
     await connection.execute(
-        "WITH offered AS (INSERT INTO waiting_offer (appointment_id, slot, offered_at, patient)"
-        " SELECT appointment_id, $2, $3, patient FROM waiting WHERE appointment_id = $1"
-        " ON CONFLICT (appointment_id, slot) DO UPDATE SET offered_at = excluded.offered_at, patient = excluded.patient)"
-        " UPDATE waiting SET offered = true, wish = $4::text::jsonb WHERE appointment_id = $1",
+        "WITH offered AS (INSERT INTO waiting_offer (appointment_id, slot, patient)"
+        " SELECT appointment_id, $2, patient FROM waiting WHERE appointment_id = $1"
+        " ON CONFLICT (appointment_id, slot) DO UPDATE SET patient = excluded.patient)"
+        " UPDATE waiting SET offered = true, wish = $3::text::jsonb WHERE appointment_id = $1",
         appointment_id,
         slot,
-        now,
         json.dumps(wish),
     )
 

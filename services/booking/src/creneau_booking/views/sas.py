@@ -145,8 +145,8 @@ def links(request: FhirRequest, result: SearchResult, resource_type: str) -> Ite
 
 
 def whole_up_to(asked: SearchRequest) -> int:
-    """Returns how many slots one answer may have: SLOTS_MAX, as the SAS follows no next page; 0 (one page) if the search
-    asks for a smaller page or a next one."""
+    """Returns how many slots one answer may have: SLOTS_MAX, as the SAS follows no next page (fewer where these are more than
+    an answer may have in bytes); 0 (one page) if the search asks for a smaller page or a next one."""
     paged = asked.cursor is not None or asked.count < min(sas_query.SLOTS_ON_A_PAGE, asked.limits.count_max)
     return 0 if paged else sas_query.SLOTS_MAX
 

@@ -115,9 +115,11 @@ async def _load(kind: Kind, file: Path, *, whole: bool, accept_gone: bool) -> tu
                 else await connection.fetchval("SELECT max(id) FROM load WHERE source = $1", source.name)
             )
             lines = await kept.refusals(connection, last or 0)
+            began = await kept.began_at(connection, last or 0)
         return status, {
             "source": source.name,
             "file": file.name,
+            "began": began.isoformat() if began else None,
             "outcome": said or "done",
             "counts": summary(done) if done else {},
             "lines": lines,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 import orjson
@@ -97,6 +98,12 @@ async def _is_whole(connection: Connection, load: int, lines: int) -> bool:
     """Whether the fragments of a load are still there: a crash of PostgreSQL empties their table."""
     sql = "SELECT EXISTS (SELECT FROM load_fragment WHERE load = $1)"
     return lines == 0 or bool(await connection.fetchval(sql, load))
+
+
+async def began_at(connection: Connection, load: int) -> datetime | None:
+    """When the load was begun, however often it was broken off since; None if there is none."""
+    began: datetime | None = await connection.fetchval("SELECT started_at FROM load WHERE id = $1", load)
+    return began
 
 
 async def keep(connection: Connection, load: Load) -> None:

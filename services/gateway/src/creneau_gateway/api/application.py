@@ -9,7 +9,6 @@ from functools import partial
 from typing import Any, cast
 
 from creneau_gateway.conformance.resources import ConformanceResources
-from creneau_gateway.operations.dead_letters import AllDeadLetters
 from creneau_gateway.senders import Sender, Senders
 from creneau_gateway.upstreams.asking import Query, RefusedError
 from creneau_gateway.upstreams.calls import Upstreams
@@ -54,7 +53,6 @@ class GatewayApplication:
         upstreams: Upstreams,
         whole: Whole,
         own: OwnTypes,
-        letters: AllDeadLetters,
         bundles: Bundles,
         smart: SmartConfiguration,
         workshop: Workshop,
@@ -66,7 +64,6 @@ class GatewayApplication:
         self._upstreams = upstreams
         self._whole = whole
         self._own = own
-        self._letters = letters
         self._bundles = bundles
         self._smart = smart
         self._workshop = workshop
@@ -166,9 +163,6 @@ class GatewayApplication:
                 return await self._own.of_the_whole(parts, query, headers)
             case ("_search",) if method == "POST":
                 return Answer(200, await self._whole.search(self._whole.seal.close(query), headers))
-            case _ if self._letters.answers(parts):
-                said = await self._resource(headers, body) if method == "POST" and body.strip() else None
-                return await self._letters.answer(method, parts, headers, said)
             case _ if self._own.answers(parts):
                 parameters = None
                 if parts[-1].startswith("$") and method == "POST" and body.strip():

@@ -28,7 +28,8 @@ from creneau_gateway.upstreams.calls import Upstreams
 from creneau_gateway.upstreams.routing import Service
 from creneau_shared.clock import Clock
 from creneau_shared.errors import BadRequest, MethodNotAllowed
-from creneau_shared.fhir.json import loads
+from creneau_shared.fhir.json import dumps, loads
+from creneau_shared.fhir.rest.bounds import require_room_in_archive
 from creneau_shared.fhir.rest.exchange import Answer, asked_count
 from creneau_shared.fhir.search.bundle import query_url
 from creneau_shared.fhir.search.parse import CURSOR_PARAMETER
@@ -111,9 +112,12 @@ class PersonalRecord:
     async def _archive(self, id_: str, headers: Mapping[str, str]) -> Answer:
         bundle, voucher = await self._booking(id_, "$archive", [], "", headers)
         entries: list[Any] = list(bundle.get("entry", ()))
+        size = len(dumps(bundle))
         cursor: str | None = ""
         while cursor is not None:
+            require_room_in_archive(size)
             page = await self._messages(id_, [("_count", str(COUNT_MAX))], cursor, headers, voucher)
+            size += len(dumps(page))
             entries += [{k: v for k, v in entry.items() if k != "search"} for entry in page.get("entry", ())]
             cursor = next_cursor(page)
         whole = {**bundle, "entry": entries}

@@ -1,11 +1,12 @@
 """What the gateway answers for itself, asked alone or as an entry of a Bundle: definitions, terminology, the audit trail
-of the whole, a person's whole record, and the whole base's statement, history and search."""
+of the whole, a person's whole record, the dead letters of all services, and the whole base's statement, history and search."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
 from creneau_gateway.conformance.resources import ConformanceResources
+from creneau_gateway.operations.dead_letters import AllDeadLetters
 from creneau_gateway.operations.record import PersonalRecord
 from creneau_gateway.upstreams.asking import Query
 from creneau_gateway.whole.audit_trail import TYPE as TRAIL
@@ -20,16 +21,19 @@ from creneau_shared.fhir.storage.store import Resource
 class OwnTypes:
     """Answers at the addresses that no service answers alone."""
 
-    def __init__(self, whole: Whole, record: PersonalRecord, conformance: ConformanceResources) -> None:
+    def __init__(
+        self, whole: Whole, record: PersonalRecord, letters: AllDeadLetters, conformance: ConformanceResources
+    ) -> None:
         self._whole = whole
         self._record = record
+        self._letters = letters
         self._conformance = conformance
 
     def answers(self, path: Sequence[str]) -> bool:
         """Whether this address is the gateway's own. An operation on AuditEvent is booking's."""
         if not path:
             return False
-        if self._record.answers(path):
+        if self._record.answers(path) or self._letters.answers(path):
             return True
         return path[0] in self._conformance.types or (path[0] == TRAIL and not path[-1].startswith("$"))
 
@@ -69,6 +73,8 @@ class OwnTypes:
         kind, *rest = path
         if self._record.answers(path):
             return await self._record.answer(method, path, query, headers, parameters)
+        if self._letters.answers(path):
+            return await self._letters.answer(method, path, headers, parameters)
         if kind == TRAIL:
             return await self._whole.audit_trail.answer(method, rest, query, headers)
         if path[-1].startswith("$"):

@@ -199,7 +199,7 @@ address_confirmation = Table(
     Column("recipient", Text(collation="C"), primary_key=True),
     Column("confirmed_at", DateTime(timezone=True), nullable=False),
     Index("ix_address_confirmation_recipient", "recipient"),
-    comment="The owner of the address (a keyed hash) has said that messages for the recipient are for them.",
+    comment="The owner of the address (a keyed hash) has said that messages for the recipient are for them; and when, as proof.",
 )
 
 address_link = Table(
@@ -248,7 +248,7 @@ contact_code_sent = Table(
     Column("sent", ARRAY(DateTime(timezone=True)), nullable=False, server_default=text("'{}'")),
     Column("last_at", DateTime(timezone=True), nullable=False, server_default=text("now()")),
     Index("ix_contact_code_sent_last_at", "last_at"),
-    comment="When codes were sent to a letter box (a keyed hash), as far as it counts.",
+    comment="When codes were sent to a letter box, or asked for from a network (keyed hashes), as far as it counts.",
 )
 
 visit_link = Table(

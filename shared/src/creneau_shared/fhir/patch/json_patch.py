@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import copy
-from typing import Any
+from typing import Any, Final
 
 import jsonpatch
 
 from creneau_shared.fhir import json
 from creneau_shared.fhir.patch.result import (
-    RESULT_BYTES_MAX,
     check_count,
     check_depth,
     inapplicable,
     malformed,
     too_deep,
 )
+
+COPIED_BYTES_MAX: Final = 512 * 1024
+"""What the copies of one patch have together, bytes of JSON: twice the largest resource that is stored unless a setting says
+otherwise. Copies of copies grow fast."""
 
 
 def apply(operations: Any, resource: dict[str, Any]) -> dict[str, Any]:
@@ -26,7 +29,11 @@ def apply(operations: Any, resource: dict[str, Any]) -> dict[str, Any]:
         )
     check_count(len(operations))
     result: Any = copy.deepcopy(resource)
+    copied = 0
     for index, operation in enumerate(operations):
+        copied += _copied_bytes(index, operation, result)
+        if copied > COPIED_BYTES_MAX:
+            raise inapplicable("la ressource devient trop grande", "the resource becomes too large", index)
         result = _apply_one(index, operation, result)
     if not isinstance(result, dict):
         raise inapplicable("le résultat n'est pas une ressource", "the result is not a resource")
@@ -55,8 +62,22 @@ def _apply_one(index: int, operation: Any, document: Any) -> Any:
         raise malformed("l'opération est mal formée", "the operation is malformed", index) from None
     except RecursionError:
         raise too_deep(index) from None
-    if operation.get("op") == "copy":
-        check_depth(result, index)
-        if len(json.dumps(result)) > RESULT_BYTES_MAX:
-            raise inapplicable("la ressource devient trop grande", "the resource becomes too large", index)
     return result
+
+
+def _copied_bytes(index: int, operation: Any, document: Any) -> int:
+    """The bytes of what the operation copies, looked at before it is copied; 0 for what is no copy, or cannot be one. What is
+    copied is measured and not what becomes of the document, so that all of them cost no more than what they copy."""
+    if not isinstance(operation, dict) or operation.get("op") != "copy":
+        return 0
+    source = operation.get("from")
+    if not isinstance(source, str):
+        return 0
+    try:
+        value = jsonpatch.JsonPointer(source).resolve(document)
+    except (jsonpatch.JsonPointerException, TypeError):
+        return 0
+    if not isinstance(value, str | dict | list):
+        return 0
+    check_depth(value, index)
+    return len(json.dumps(value))

@@ -11,9 +11,6 @@ from creneau_shared.fhir.paths.effort import ELEMENTS_MAX
 OPERATIONS_MAX: Final = 200
 """Most operations in one patch."""
 
-RESULT_BYTES_MAX: Final = 4 * 1024 * 1024
-"""Largest resource that a patch may make, bytes of JSON: copies of copies grow fast."""
-
 
 def malformed(fr: str, en: str, operation: int | None = None) -> BadRequest:
     """The patch itself cannot be read; `operation` counts from 0."""

@@ -20,12 +20,14 @@ from creneau_shared.fhir.rest.packing import digest, pack, rights_digest
 from creneau_shared.fhir.rest.service import FhirService
 from creneau_shared.fhir.rest.settings import AsyncSettings
 from creneau_shared.fhir.storage import async_requests
-from creneau_shared.fhir.storage.async_requests import Owner, Progress, Reach, reach_of
+from creneau_shared.fhir.storage.async_requests import Holdings, Owner, Progress, Reach, reach_of
 from creneau_shared.limits.callers import Counted, Limit
 
 PATH = "_async"
 """`[base]/_async/<service>/<id>`: the gateway finds the service by it"""
 POLL_AGAIN_S = 1
+KEPT_AGAIN_S = 3600
+"""as often as answers that are past keeping are removed"""
 
 
 class AsyncRequests:
@@ -97,15 +99,7 @@ class AsyncRequests:
             if earlier is not None:
                 await commit_barrier(connection)
                 return _same(earlier, said)
-        if (
-            await async_requests.unfinished(connection, owner)
-            >= self._settings.async_unfinished_per_subject_max
-        ):
-            raise TooManyRequests(
-                "Trop de vos demandes sont encore en cours ; attendez leurs réponses.",
-                "Too many of your requests are still under way; wait for their answers.",
-                headers={"Retry-After": "5"},
-            )
+        self._require_room(await async_requests.holdings(connection, owner))
         id_ = await async_requests.add(connection, owner, key, said, pack(request), _body(request))
         if id_ is not None:
             return id_
@@ -117,6 +111,29 @@ class AsyncRequests:
                 "The request with the same Idempotency-Key was withdrawn just now; send it again.",
             )
         return _same(rival, said)
+
+    def _require_room(self, holdings: Holdings) -> None:
+        """TooManyRequests once as much is under way, or is kept, as one account may have. Answers of what is under way are
+        kept beyond that: what was done is told."""
+        settings = self._settings
+        if holdings.unfinished >= settings.async_unfinished_per_subject_max:
+            raise TooManyRequests(
+                "Trop de vos demandes sont encore en cours ; attendez leurs réponses.",
+                "Too many of your requests are still under way; wait for their answers.",
+                headers={"Retry-After": "5"},
+            )
+        if (
+            holdings.kept >= settings.async_kept_per_subject_max
+            or holdings.kept_bytes >= settings.async_kept_bytes_per_subject_max
+        ):
+            raise TooManyRequests(
+                "Trop de réponses à vos demandes sont encore gardées ici : retirez (DELETE) celles que vous avez lues ;"
+                f" les autres s'effacent après {settings.async_answer_kept_h:g} heures.",
+                "Too many answers to your requests are still kept here: take away (DELETE) those that you have read;"
+                f" the others go after {settings.async_answer_kept_h:g} hours.",
+                headers={"Retry-After": str(KEPT_AGAIN_S)},
+                details_code="answers-kept",
+            )
 
 
 def _owner(request: FhirRequest) -> Owner:

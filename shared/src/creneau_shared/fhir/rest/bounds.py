@@ -9,11 +9,14 @@ from typing import Any
 
 from creneau_shared.errors import TooLarge, Unprocessable
 from creneau_shared.fhir.json import dumps
+from creneau_shared.fhir.search.page_bytes import WHOLE_BYTES_MAX
 from creneau_shared.fhir.storage.store import Resource
 from creneau_shared.limits.meter import Meter
 
 BUNDLE_ENTRIES_MAX = 1000
 """entries of a batch or transaction"""
+ARCHIVE_BYTES_MAX = WHOLE_BYTES_MAX
+"""of a person's archive, before its last page"""
 _LONG_BY_NATURE = frozenset({"div", "data"})
 """narratives and base64: bounded by the size of the resource alone, and not indexed as they are"""
 
@@ -106,3 +109,18 @@ def answers_too_large(bytes_max: int) -> TooLarge:
         expression="Bundle.entry",
         details_code="answers-too-large",
     )
+
+
+def require_room_in_archive(size: int) -> None:
+    """TooLarge when an archive has so many bytes before its last page that it is not kept until that is there: such a record
+    comes by the pages of `$everything`. Asked before each further page."""
+    if size > ARCHIVE_BYTES_MAX:
+        raise TooLarge(
+            f"Ces données dépassent {ARCHIVE_BYTES_MAX >> 20} Mio, trop pour une archive : lisez-les page par page"
+            " ($everything?versions=true).",
+            f"These data are more than {ARCHIVE_BYTES_MAX >> 20} MiB, too much for one archive: read them page by page"
+            " ($everything?versions=true).",
+            code="too-costly",
+            expression="Patient",
+            details_code="archive-too-large",
+        )

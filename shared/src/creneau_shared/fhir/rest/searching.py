@@ -17,6 +17,7 @@ from creneau_shared.fhir.rest.exchange import Answer, FhirRequest
 from creneau_shared.fhir.rest.service import FhirService
 from creneau_shared.fhir.rest.several_types import Part, SeveralTypes, understood
 from creneau_shared.fhir.rest.views import view_for
+from creneau_shared.fhir.search import page_bytes
 from creneau_shared.fhir.search.bundle import Entry, outcome_entry, searchset, write_bundle
 from creneau_shared.fhir.search.execute import SearchResult
 from creneau_shared.fhir.search.execute import search as run_search
@@ -174,9 +175,10 @@ async def _run_on(
     scope: SearchScope,
     most: int,
 ) -> SearchResult:
-    """The page that is asked for, with the pages after it until there are `most` matches."""
+    """The page that is asked for, with the pages after it until there are `most` matches, or as much as an answer joins
+    (`page_bytes`): its `next` link leads on then."""
     whole = await _run(service, request, access, wanted, scope)
-    while whole.next_cursor is not None and len(whole.matches) < most:
+    while whole.next_cursor is not None and len(whole.matches) < most and _has_room(whole):
         page = await _run(service, request, access, replace(wanted, cursor=whole.next_cursor), scope)
         whole = replace(
             page,
@@ -185,6 +187,12 @@ async def _run_on(
             previous_cursor=whole.previous_cursor,
         )
     return whole
+
+
+def _has_room(result: SearchResult) -> bool:
+    """Whether an answer of these pages takes another one."""
+    rows = (*result.matches, *result.included)
+    return sum(len(row.content) for row in rows) < page_bytes.WHOLE_BYTES_MAX
 
 
 async def _run(

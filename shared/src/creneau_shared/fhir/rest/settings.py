@@ -14,6 +14,16 @@ class AsyncSettings(BaseSettings):
     async_unfinished_per_subject_max: int = Field(
         50, description="unfinished asynchronous requests that one subject may have in one service"
     )
+    async_kept_per_subject_max: int = Field(
+        10_000,
+        ge=1,
+        description="kept answers to asynchronous requests of one subject in one service; then 429",
+    )
+    async_kept_bytes_per_subject_max: int = Field(
+        256 * 1024 * 1024,
+        ge=1,
+        description="kept answers to asynchronous requests of one subject in one service together, bytes; then 429",
+    )
     async_answer_kept_h: float = Field(
         24.0, description="the answer to an asynchronous request is kept after it is finished, hours"
     )

@@ -32,8 +32,8 @@ class SearchView(Protocol):
         """The search that brings everything that the rendering needs, beyond what was asked for."""
 
     def matches_max(self, asked: SearchRequest) -> int:
-        """How many matches one answer is to have: pages are read one after the other until there are so many. 0: the page
-        that was asked for is the answer."""
+        """How many matches one answer is to have: pages are read one after the other until there are so many, or the
+        answer is full (`page_bytes`). 0: the page that was asked for is the answer."""
 
     def bundle(self, request: FhirRequest, asked: SearchRequest, result: SearchResult) -> bytes:
         """The answer to `asked`, as JSON; `result` is that of the widened search."""

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 PAGE_BYTES_MAX = 8 * 1024 * 1024
+WHOLE_BYTES_MAX = 4 * PAGE_BYTES_MAX
+"""of an answer that joins pages, before its last one"""
 
 
 def within(statement: str, columns: str) -> str:

@@ -92,6 +92,15 @@ class Progress:
     answer: Kept | None
 
 
+@dataclass(frozen=True, slots=True)
+class Holdings:
+    """What is held for one account: requests that are not finished, answers that are kept, and the bytes of these."""
+
+    unfinished: int
+    kept: int
+    kept_bytes: int
+
+
 def async_request_table(metadata: MetaData) -> Table:
     """`async_request`: one row a request; its words (`request`, `body`) are erased once it is finished. A row that an
     older version has answered has no `asked_with`, and is given to nobody."""
@@ -120,7 +129,7 @@ def async_request_table(metadata: MetaData) -> Table:
             "finished_at",
             postgresql_where=text("finished_at IS NOT NULL"),
         ),
-        Index("ix_async_request_owner", "issuer", "subject", postgresql_where=text("finished_at IS NULL")),
+        Index("ix_async_request_subject", "issuer", "subject"),
         Index(
             "uq_async_request_idempotency_key",
             "issuer",
@@ -164,14 +173,16 @@ async def find_by_key(connection: Connection, owner: Owner, key: str) -> tuple[U
     return (row["id"], row["digest"]) if row is not None else None
 
 
-async def unfinished(connection: Connection, owner: Owner) -> int:
-    """How many of the owner's requests are not finished."""
-    count: int = await connection.fetchval(
-        "SELECT count(*) FROM async_request WHERE finished_at IS NULL AND issuer = $1 AND subject = $2",
+async def holdings(connection: Connection, owner: Owner) -> Holdings:
+    """What is held here for the owner's account, through whichever client."""
+    row = await connection.fetchrow(
+        "SELECT count(*) - count(finished_at), count(finished_at), coalesce(sum(octet_length(content)), 0)::bigint"
+        " FROM async_request WHERE issuer = $1 AND subject = $2",
         owner.issuer,
         owner.subject,
     )
-    return count
+    assert row is not None
+    return Holdings(*row)
 
 
 async def lease(connection: Connection, lease_s: float) -> Leased | None:

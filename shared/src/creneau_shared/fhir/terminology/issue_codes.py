@@ -70,6 +70,7 @@ ISSUE_CODES: Final[Mapping[str, tuple[str, str]]] = {
     "body-too-large": ("Contenu trop volumineux", "Body too large"),
     "resource-too-large": ("Ressource trop volumineuse", "Resource too large"),
     "answers-too-large": ("Réponses trop volumineuses ensemble", "Answers too large together"),
+    "answers-kept": ("Trop de réponses différées gardées", "Too many deferred answers kept"),
     "archive-too-large": ("Archive trop volumineuse", "Archive too large"),
     "text-too-long": ("Texte trop long", "Text too long"),
     "rate": ("Trop de requêtes à la suite", "Too many requests in a row"),

@@ -234,6 +234,27 @@ async def test_nobody_accepts_what_they_gave(people: People) -> None:
     assert statement
 
 
+@pytest.mark.parametrize("how", ["ended", "left with less", "renounced"])
+async def test_a_code_holds_as_long_as_its_giver_decides(people: People, how: str) -> None:
+    """Else whoever is put out comes back by another account; what a practice gives holds by itself."""
+    organization = unique("cabinet")
+    practice = people.staff(organization)
+    of = await people.registers(practice, CHILD)
+    parents = {side: await states(practice, of, side) for side in ("MTH", "FTH")}
+    mother = people.account()
+    assert (await people.takes_up(practice, parents["MTH"], mother)).status_code == 200
+    aunt, uncle = await states(mother, of, "AUNT", "see"), await states(practice, of, "UNCLE", "see")
+    given, by_practice = await invite(mother, aunt), await invite(practice, uncle)
+    if how == "renounced":
+        changed = await mother.post(f"{parents['MTH']}/$renounce", parameters())
+    else:
+        said = related(of, "MTH", active=False) if how == "ended" else related(of, "MTH", "see")
+        changed = await practice.put(parents["MTH"], {**said, "id": parents["MTH"].partition("/")[2]})
+    assert changed.status_code == 200, changed.text
+    assert code(await accept(people.account(), given)) == "proxy-code"
+    assert (await accept(people.account(), by_practice)).status_code == 200
+
+
 async def test_who_may_invite(people: People) -> None:
     """The person, a practice that knows them, a counsellor with a mandate; not a carer, not a stranger's practice."""
     organization = unique("cabinet")

@@ -551,6 +551,32 @@ async def test_a_parents_end_is_the_majority_also_when_the_birth_date_comes_late
     assert (await parent.post("RelatedPerson", related(of, "FRND", "see"))).status_code == 201
 
 
+@pytest.mark.parametrize("by", ["practice", "account"])
+async def test_who_registers_a_child_without_a_birth_date_acts_until_the_majority_once_it_is_known(
+    people: People, agenda: Agenda, by: str
+) -> None:
+    """Whatever the statement became meanwhile; and of whom is of age, without an end."""
+    parent, practice = people.account(), people.callers.software()
+    await people.registers(parent)
+    child, adult = [await people.registers(parent, None) for _ in range(2)]
+    for of, born, end in ((child, "2008-12-01", "2026-11-30"), (adult, ADULT, None)):
+        [stated] = await statements(parent, of)
+        path = f"RelatedPerson/{stated['id']}"
+        assert "period" not in stated
+        named = {**{n: v for n, v in stated.items() if n != "extension"}, "name": [{"text": "Alix"}]}
+        scopes = [e for e in stated["extension"] if e["url"] == PROXY_SCOPE]
+        assert (await practice.put(path, {**named, "extension": scopes})).status_code == 200
+        put_down = [{"op": "add", "path": "/birthDate", "value": born}]
+        changed = await (practice if by == "practice" else parent).patch(of, put_down)
+        assert changed.status_code == 200, changed.text
+        [stated] = await statements(parent, of)
+        assert stated.get("period", {}).get("end") == end
+    corrected = await practice.patch(adult, [{"op": "replace", "path": "/birthDate", "value": "2008-12-02"}])
+    assert corrected.status_code == 200, corrected.text
+    [stated] = await statements(parent, adult)
+    assert stated["period"]["end"] == "2026-12-01", "put down wrongly first"
+
+
 async def test_nobody_becomes_the_parent_of_a_minor_by_making_them_younger(people: People) -> None:
     """A parent of somebody of age, who may keep their record, would come to decide about them; the person corrects their own
     birth date, until a practice has verified it."""

@@ -56,13 +56,16 @@ def resource_of(proxy: Proxy, codings: list[dict[str, Any]]) -> Resource:
         for name, moment in (("start", proxy.since), ("end", proxy.until))
         if moment is not None
     }
+    extensions = [{"url": PROXY_SCOPE, "valueCode": s} for s in SCOPES if s in proxy.scopes]
+    if proxy.ends_at_majority:
+        extensions.append(_MAJORITY)
     return {
         "resourceType": "RelatedPerson",
         "active": True,
         "patient": {"reference": f"Patient/{proxy.patient}"},
         "relationship": [{"coding": codings}],
         **({"period": period} if period else {}),
-        "extension": [{"url": PROXY_SCOPE, "valueCode": s} for s in SCOPES if s in proxy.scopes],
+        "extension": extensions,
     }
 
 
@@ -70,17 +73,21 @@ PARENT = [{"system": ROLE_CODE, "code": "PRN", "display": "parent"}]
 CARER = [{"system": ROLE_CLASS, "code": "CAREGIVER", "display": "caregiver"}]
 
 
-def with_majority(resource: Resource, end: datetime | None) -> Resource:
-    """Returns the RelatedPerson with a period that ends with the Patient's majority; None: its own period stays.
+_MAJORITY: Resource = {"url": UNTIL_MAJORITY, "valueBoolean": True}
+
+
+def with_majority(resource: Resource, end: datetime | None, *, awaited: bool = False) -> Resource:
+    """Returns the RelatedPerson with a period that ends with the Patient's majority; None: its own period stays. `awaited`: the
+    majority is its end once the birth date is known.
 
     A period's end is its last day: the day before the majority.
     """
     rest = _without(resource, UNTIL_MAJORITY)
     if end is None:
-        return rest
+        return _with(rest, _MAJORITY) if awaited else rest
     last = end.astimezone(PARIS).date() - timedelta(days=1)
     period = {**resource.get("period", {}), "end": last.isoformat()}
-    return _with({**rest, "period": period}, {"url": UNTIL_MAJORITY, "valueBoolean": True})
+    return _with({**rest, "period": period}, _MAJORITY)
 
 
 def with_acceptance_of(resource: Resource, current: Resource | None) -> Resource:

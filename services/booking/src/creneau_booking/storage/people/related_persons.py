@@ -14,9 +14,10 @@ from creneau_shared.fhir.storage.store import Resource
 PROXY_SCOPE = "https://creneau.sante.fr/fhir/StructureDefinition/proxy-scope"
 """code, once for each: see, book, cancel, register. What the person lets this RelatedPerson do for them online."""
 UNTIL_MAJORITY = "https://creneau.sante.fr/fhir/StructureDefinition/proxy-until-majority"
-"""boolean: the end of the period is the Patient's majority. The server's own."""
+"""boolean: the end of the period is the Patient's majority; without an end, once it is known. The server's own."""
 ACCEPTED_ON = "https://creneau.sante.fr/fhir/StructureDefinition/proxy-accepted-on"
 """instant: when an account took it up by an invitation. The server's own."""
+_MAJORITY: Resource = {"url": UNTIL_MAJORITY, "valueBoolean": True}
 ROLE_CODE = "http://terminology.hl7.org/CodeSystem/v3-RoleCode"
 ROLE_CLASS = "http://terminology.hl7.org/CodeSystem/v3-RoleClass"
 
@@ -71,9 +72,6 @@ def resource_of(proxy: Proxy, codings: list[dict[str, Any]]) -> Resource:
 
 PARENT = [{"system": ROLE_CODE, "code": "PRN", "display": "parent"}]
 CARER = [{"system": ROLE_CLASS, "code": "CAREGIVER", "display": "caregiver"}]
-
-
-_MAJORITY: Resource = {"url": UNTIL_MAJORITY, "valueBoolean": True}
 
 
 def with_majority(resource: Resource, end: datetime | None, *, awaited: bool = False) -> Resource:

@@ -6,7 +6,7 @@ import asyncio
 import json
 import re
 from collections.abc import AsyncIterator
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
 
@@ -18,7 +18,7 @@ from creneau_notifications.app import create_app
 from creneau_notifications.channels.channel import DeliveryError, Reached
 from creneau_notifications.channels.email.address import email_address
 from creneau_notifications.channels.email.notes import EmailNotes
-from creneau_notifications.channels.notes import Note, NotePost, code_note
+from creneau_notifications.channels.notes import HandOver, Note, NotePost, code_note
 from creneau_notifications.channels.sms.render import gsm
 from creneau_notifications.domain.address import Address
 from creneau_notifications.domain.codes import Pace
@@ -175,16 +175,52 @@ async def test_a_code_that_found_no_place_in_time_ends_no_earlier_one(
     assert len(mailbox.mails) == 2
 
 
+async def endless(address: Address, note: Note) -> None:
+    await asyncio.Event().wait()
+
+
 @pytest.mark.parametrize(("places", "reached"), [(0, Reached.NOBODY), (1, Reached.UNKNOWN)])
 async def test_it_is_known_whether_a_note_was_being_sent_as_its_time_ended(places, reached) -> None:
     class Endless(EmailNotes):
-        async def send(self, address: Address, note: Note) -> None:
-            await asyncio.Event().wait()
+        @asynccontextmanager
+        async def open(self) -> AsyncIterator[HandOver]:
+            yield endless
 
     post = NotePost({}, places, 0)
     with pytest.raises(DeliveryError) as failed:
         await post.send(Endless(), email_address(CAMILLE["value"]), code_note("123456", 10, "fr", ""))
     assert failed.value.reached is reached
+
+
+async def test_a_code_for_which_no_connection_was_made_in_time_is_not_counted(
+    client, service, settings, mailbox, monkeypatch
+) -> None:
+    """The server accepts connections and says nothing: nobody was handed the code."""
+    values(await send(client))
+    async with silent_server() as port:
+        monkeypatch.setenv("SMTP_URL", f"smtp://127.0.0.1:{port}")
+        short = settings.model_copy(update={"note_sending_timeout_s": 0.2})
+        async with serving(create_app(short, service.clock), "http://test") as unconnected:
+            for _ in range(5):
+                assert refusal(await send(unconnected)) == (503, "code-not-sent")
+        monkeypatch.setenv("SMTP_URL", mailbox.url)
+    assert (await verify(client, code_in(mailbox.mails[0]))).status_code == 200
+    values(await send(client))
+
+
+@asynccontextmanager
+async def silent_server() -> AsyncIterator[int]:
+    """The port of a server that greets nobody."""
+    ended = asyncio.Event()
+
+    async def wait(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await ended.wait()
+        writer.close()
+
+    server = await asyncio.start_server(wait, "127.0.0.1", 0)
+    async with server:
+        yield server.sockets[0].getsockname()[1]
+        ended.set()
 
 
 @pytest.mark.parametrize("typed", [0, 1])

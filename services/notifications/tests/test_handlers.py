@@ -272,6 +272,40 @@ async def test_a_move_back_before_the_first_has_left_names_no_other_time(
     assert "mardi 1er décembre" in await said_of_before(service, mailbox)
 
 
+async def test_a_cancellation_tells_the_time_that_the_patient_was_told(
+    service: Service, mailbox: Mailbox
+) -> None:
+    """Of the moves nothing had left; the subject is what they know, and what came between is said besides."""
+    await service.learn()
+    await service.hear(event())
+    await said_of_before(service, mailbox)
+    await service.hear(moved_to(1, 0, version=2))
+    await service.hear(moved_to(2, 1, version=3))
+    await service.hear(
+        event(Change.CANCELLED, 4, version=4, start=START + timedelta(days=2), cancelled_by="provider")
+    )
+    await said_of_before(service, mailbox)
+    mail = mailbox.mails[-1]
+    assert "mardi 1er décembre" in str(mail["Subject"])
+    body = mail.get_body(("plain",))
+    assert body is not None
+    lines = str(body.get_content()).splitlines()
+    assert any("déplacé au jeudi 3 décembre" in line for line in lines)
+    assert "mardi 1er décembre" in next(line for line in lines if line.startswith("Quand"))
+
+
+async def test_a_cancellation_tells_the_time_of_a_move_that_was_told(
+    service: Service, mailbox: Mailbox
+) -> None:
+    await service.learn()
+    await service.hear(event())
+    await service.hear(moved_to(1, 0, version=2))
+    await said_of_before(service, mailbox)
+    await service.hear(event(Change.CANCELLED, 3, version=3, start=START + timedelta(days=1)))
+    await said_of_before(service, mailbox)
+    assert "mercredi 2 décembre" in str(mailbox.mails[-1]["Subject"])
+
+
 async def test_a_move_before_anything_was_told_names_no_time_before(
     service: Service, mailbox: Mailbox
 ) -> None:

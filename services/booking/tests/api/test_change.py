@@ -63,6 +63,35 @@ async def test_what_is_cancelled_is_not_amended(
     assert (await software.patch(path, [why])).status_code == 200
 
 
+@pytest.mark.parametrize("how", ["$reschedule", "put", "patch"])
+async def test_moved_to_a_time_of_another_length_it_lasts_as_long(
+    callers: Callers, practice: Practice, agenda: Agenda, camille: str, how: str
+) -> None:
+    """`minutesDuration` follows; what a practice states besides stays: a visit may be shorter than its time."""
+    wanted = appointment("booked", slots=agenda.slots[:1], patient=camille, start=agenda.at(0))
+    software = callers.software()
+    stored = (await software.post("Appointment", {**wanted, "minutesDuration": 20})).json()
+    path = f"Appointment/{stored['id']}"
+    two: Resource = {
+        "slot": [ref(f"Slot/{slot}") for slot in agenda.slots[1:3]],
+        "start": utc(agenda.at(1)),
+        "end": utc(agenda.at(3)),
+    }
+    if how == "$reschedule":
+        moved = await software.post(f"{path}/$reschedule", parameters(slot=two["slot"]))
+    elif how == "put":
+        moved = await software.put(path, {**stored, **two})
+    else:
+        steps = [{"op": "replace", "path": f"/{name}", "value": value} for name, value in two.items()]
+        moved = await software.patch(path, steps)
+    assert moved.status_code == 200, moved.text
+    assert (moved.json()["end"], moved.json()["minutesDuration"]) == (two["end"], 40)
+    shorter = await software.put(path, {**moved.json(), "minutesDuration": 30})
+    assert shorter.json()["minutesDuration"] == 30
+    same = {"op": "replace", "path": "/comment", "value": "au fond du couloir"}
+    assert (await software.patch(path, [{**same, "op": "add"}])).json()["minutesDuration"] == 30
+
+
 @pytest.mark.parametrize("how", ["patch", "put"])
 @pytest.mark.parametrize("status", ["cancelled", "entered-in-error"])
 @pytest.mark.parametrize(

@@ -234,6 +234,27 @@ async def test_nobody_accepts_what_they_gave(people: People) -> None:
     assert statement
 
 
+@pytest.mark.parametrize("how", ["ended", "left with less", "renounced"])
+async def test_a_code_holds_as_long_as_its_giver_decides(people: People, how: str) -> None:
+    """Else whoever is put out comes back by another account; what a practice gives holds by itself."""
+    organization = unique("cabinet")
+    practice = people.staff(organization)
+    of = await people.registers(practice, CHILD)
+    parents = {side: await states(practice, of, side) for side in ("MTH", "FTH")}
+    mother = people.account()
+    assert (await people.takes_up(practice, parents["MTH"], mother)).status_code == 200
+    aunt, uncle = await states(mother, of, "AUNT", "see"), await states(practice, of, "UNCLE", "see")
+    given, by_practice = await invite(mother, aunt), await invite(practice, uncle)
+    if how == "renounced":
+        changed = await mother.post(f"{parents['MTH']}/$renounce", parameters())
+    else:
+        said = related(of, "MTH", active=False) if how == "ended" else related(of, "MTH", "see")
+        changed = await practice.put(parents["MTH"], {**said, "id": parents["MTH"].partition("/")[2]})
+    assert changed.status_code == 200, changed.text
+    assert code(await accept(people.account(), given)) == "proxy-code"
+    assert (await accept(people.account(), by_practice)).status_code == 200
+
+
 async def test_who_may_invite(people: People) -> None:
     """The person, a practice that knows them, a counsellor with a mandate; not a carer, not a stranger's practice."""
     organization = unique("cabinet")
@@ -530,6 +551,32 @@ async def test_a_parents_end_is_the_majority_also_when_the_birth_date_comes_late
     assert (await parent.post("RelatedPerson", related(of, "FRND", "see"))).status_code == 201
 
 
+@pytest.mark.parametrize("by", ["practice", "account"])
+async def test_who_registers_a_child_without_a_birth_date_acts_until_the_majority_once_it_is_known(
+    people: People, agenda: Agenda, by: str
+) -> None:
+    """Whatever the statement became meanwhile; and of whom is of age, without an end."""
+    parent, practice = people.account(), people.callers.software()
+    await people.registers(parent)
+    child, adult = [await people.registers(parent, None) for _ in range(2)]
+    for of, born, end in ((child, "2008-12-01", "2026-11-30"), (adult, ADULT, None)):
+        [stated] = await statements(parent, of)
+        path = f"RelatedPerson/{stated['id']}"
+        assert "period" not in stated
+        named = {**{n: v for n, v in stated.items() if n != "extension"}, "name": [{"text": "Alix"}]}
+        scopes = [e for e in stated["extension"] if e["url"] == PROXY_SCOPE]
+        assert (await practice.put(path, {**named, "extension": scopes})).status_code == 200
+        put_down = [{"op": "add", "path": "/birthDate", "value": born}]
+        changed = await (practice if by == "practice" else parent).patch(of, put_down)
+        assert changed.status_code == 200, changed.text
+        [stated] = await statements(parent, of)
+        assert stated.get("period", {}).get("end") == end
+    corrected = await practice.patch(adult, [{"op": "replace", "path": "/birthDate", "value": "2008-12-02"}])
+    assert corrected.status_code == 200, corrected.text
+    [stated] = await statements(parent, adult)
+    assert stated["period"]["end"] == "2026-12-01", "put down wrongly first"
+
+
 async def test_nobody_becomes_the_parent_of_a_minor_by_making_them_younger(people: People) -> None:
     """A parent of somebody of age, who may keep their record, would come to decide about them; the person corrects their own
     birth date, until a practice has verified it."""
@@ -717,7 +764,7 @@ async def test_a_practices_limit_does_not_tell_of_what_is_hidden(people: People,
 async def test_the_other_services_are_told_for_whom_an_account_acts(
     people: People, practice: Practice
 ) -> None:
-    """By a digest; no subject, no name; nobody left: a tombstone."""
+    """By a digest; no subject, no name; also that it did, once that is over; nobody left: a tombstone."""
     subject = unique("compte")
     digest = account_digest(people.callers.issuer.url, subject)
     person, carer = people.account(), people.account(subject)
@@ -725,6 +772,7 @@ async def test_the_other_services_are_told_for_whom_an_account_acts(
     statement = await states(person, of, "SPS", "see")
     await people.takes_up(person, statement, carer)
     await person.patch(statement, [{"op": "add", "path": "/period", "value": {"end": "2027-01-31"}}])
+    await person.patch(statement, [{"op": "add", "path": "/period", "value": {"end": "2026-11-10"}}])
     await person.delete(statement)
     rows = await practice.database.pool.fetch(
         "SELECT topic, type, subject, data FROM outbox WHERE key = $1 ORDER BY position", digest
@@ -733,7 +781,8 @@ async def test_the_other_services_are_told_for_whom_an_account_acts(
     expected = {"patient": of, "may": ["see"], "oneself": False}
     assert told[0] == {"account": digest, "people": [expected]}
     assert told[1] == {"account": digest, "people": [{**expected, "until": "2027-01-31T23:00:00Z"}]}
-    assert told[2:] == [None]
+    assert told[2] == {"account": digest, "people": [{**expected, "until": "2026-11-10T23:00:00Z"}]}
+    assert told[3:] == [None]
     for row, data in zip(rows, told, strict=True):
         assert (row["topic"], row["type"]) == (
             "creneau.booking.accounts",

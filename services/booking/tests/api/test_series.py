@@ -25,6 +25,7 @@ from services.booking.tests.practice import Agenda, Practice
 
 from creneau_booking.app import create_app
 from creneau_booking.operations.find import PROPOSAL_PREFIX
+from creneau_booking.storage.appointment_mapper import REPLACED_BY, REPLACES
 from creneau_booking.storage.series_mapper import (
     OCCURRENCE_CHANGED,
     ORIGINATING,
@@ -203,6 +204,27 @@ class TestTaking:
         assert [one["status"] for one in resources(booked)] == ["booked"] * 4
         assert await practice.slot_statuses(agenda.slots[::2][:4]) == ["busy"] * 4
         await require_one_truth(practice.database.pool)
+
+    @pytest.mark.parametrize("place", [0, 1])
+    async def test_the_one_that_is_named_of_a_held_series_replaces_another_visit(
+        self, callers: Callers, practice: Practice, agenda: Agenda, camille: str, place: int
+    ) -> None:
+        """It alone: the old visit names one in its place."""
+        someone = callers.patient(camille, subject=unique("citoyen"))
+        before = first_of(await open_weeks(practice, start=agenda.start + timedelta(days=1)), camille)
+        old = (await someone.post("Appointment", before)).json()
+        wanted = first_of(agenda, camille, template=weekly(3))
+        held = resources(await someone.post("Appointment/$hold", parameters(appt_resource=wanted)))
+        booked = await someone.post(
+            f"Appointment/{held[place]['id']}/$book", parameters(cancelled_appt_id=old["id"])
+        )
+        assert booked.status_code == 200, booked.text
+        instead = [said(one, REPLACES) for one in resources(booked)]
+        expected = [ref(f"Appointment/{old['id']}") if n == place else None for n in range(3)]
+        assert instead == expected
+        gone = (await someone.get(f"Appointment/{old['id']}")).json()
+        assert gone["status"] == "cancelled"
+        assert said(gone, REPLACED_BY) == ref(f"Appointment/{held[place]['id']}")
 
     @pytest.mark.parametrize("status", ["pending", "proposed", "booked"])
     @pytest.mark.parametrize("place", [0, 1])
@@ -603,6 +625,13 @@ class TestAskedFor:
         again = await software.put(path, {**request_, "status": "booked"})
         assert again.status_code in (200, 201), again.text
         await self.require_whole(callers, practice, agenda, request_["id"], "booked", "busy")
+        [identifier] = [i["value"] for i in again.json()["identifier"] if i["system"] == SERIES]
+        found = resources(await software.get("Appointment", identifier=f"{SERIES}|{identifier}"))
+        traced = await practice.database.pool.fetch(
+            "SELECT DISTINCT resource_id FROM audit WHERE action = 'C' AND resource_id = ANY($1)",
+            [one["id"] for one in found],
+        )
+        assert len(traced) == self.COUNT, "each of them leaves its trace"
 
     @pytest.mark.parametrize("way", ["$confirm", "$hold", "PATCH"])
     async def test_one_that_cannot_be_had_is_named_and_nothing_is_taken(

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 from services.booking.tests.api.test_answers import given
+from services.booking.tests.api.test_series import weekly
 from services.booking.tests.client import Caller, code
 from services.booking.tests.conftest import Callers
 from services.booking.tests.factories import (
@@ -37,6 +39,7 @@ from creneau_booking.storage.appointment_mapper import (
     WAITING_SINCE,
 )
 from creneau_booking.storage.places import SCHEDULE_CAPACITY
+from creneau_booking.storage.series_mapper import RECURRENCE_TEMPLATE
 from creneau_booking.storage.wishes import WAITING_AGENDA, WAITING_NEAR, WAITING_TIMES
 from creneau_booking.topics import DIRECTORY
 from creneau_shared.fhir.storage.store import Resource
@@ -856,3 +859,25 @@ class TestWhatIsOfferedIsGone:
             await practice.replica().apply(connection, gone)
         found = await read(callers, camille, wish)
         assert (found["status"], "slot" in found) == ("waitlist", False)
+
+
+async def test_a_request_for_a_series_that_waits_since_before_that_was_refused_is_offered_one_visit(
+    callers: Callers, practice: Practice, agenda: Agenda
+) -> None:
+    """What is offered, and accepted, does not say that it recurs."""
+    camille = await practice.new_patient()
+    wish = await join(callers, camille, extension=[agenda_wish(agenda.id)])
+    await practice.database.pool.execute(
+        "UPDATE appointment SET content = convert_to(jsonb_insert(convert_from(content, 'UTF8')::jsonb,"
+        " '{extension,0}', $2::text::jsonb)::text, 'UTF8') WHERE id = $1",
+        wish,
+        json.dumps(weekly(6)),
+    )
+    assert extension(await read(callers, camille, wish), RECURRENCE_TEMPLATE) is not None
+    await cancel(callers, practice, agenda)
+    offer = await read(callers, camille, wish)
+    assert offer["status"] == "pending"
+    assert extension(offer, RECURRENCE_TEMPLATE) is None
+    accepted = await callers.patient(camille).post("Appointment/$book", parameters(appointment=offer))
+    assert (accepted.status_code, accepted.json()["id"]) == (200, wish), accepted.text
+    assert extension(accepted.json(), RECURRENCE_TEMPLATE) is None

@@ -45,7 +45,8 @@ class Proxy:
     until: datetime | None
     active: bool = True
     ends_at_majority: bool = False
-    """the end is the patient's majority, and moves if the birth date is corrected"""
+    """the end is the patient's majority, and moves if the birth date is corrected; without an end, the birth date is not
+    known, or is one of somebody of age"""
 
     @property
     def is_oneself(self) -> bool:

@@ -365,7 +365,7 @@ class Series:
         how: Manner,
     ) -> list[Stored]:
         """Books all appointments of a held series as `how` says, of which `current` is one (locked, `resource` its next
-        version)."""
+        version). Only `current` takes the place of what `how` says that it replaces."""
         members = await self._members(connection, context, current, "all")
         held = [member for member in members if self._repository.stored_facts(member[1]).status == "pending"]
         return await self._change_all(connection, context, current, resource, held, {"status": "booked"}, how)
@@ -424,10 +424,11 @@ class Series:
         for (number, member), facts in zip(members, before, strict=True):
             own = resource if member.id == current.id else {**self._repository.resource(member), **said}
             planned = _Planned(own, facts, number, f"Appointment/{member.id}", False, standing=not books)
+            like = how if member.id == current.id else replace(how, replaces=None)
             with _naming(planned, len(members)), told_together(series, told):
                 changed.append(
                     await self._handlers.change(
-                        connection, context, member, own, replace(how, with_series=True)
+                        connection, context, member, own, replace(like, with_series=True)
                     )
                 )
         return changed

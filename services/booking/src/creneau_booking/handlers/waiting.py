@@ -36,7 +36,12 @@ from creneau_booking.storage.agendas.slots_of_agendas import agendas_of, schedul
 from creneau_booking.storage.appointments import NOBODY_ELSE, AppointmentRepository, Whose
 from creneau_booking.storage.freed import Freed, take_freed
 from creneau_booking.storage.holds import OFFER, keep_hold
-from creneau_booking.storage.series_mapper import RECURRENCE_TEMPLATE, occurrence_of, template_of
+from creneau_booking.storage.series_mapper import (
+    RECURRENCE_TEMPLATE,
+    occurrence_of,
+    template_of,
+    without_series,
+)
 from creneau_booking.storage.waiting import FreeSlot
 from creneau_booking.storage.wishes import WAITING_AGENDA, at_other_times, said_in, wish_of
 from creneau_shared.clock import PARIS, zone_named
@@ -321,7 +326,9 @@ class WaitingList:
     def _offered(self, said: Resource, slot: FreeSlot) -> Resource:
         """The Appointment in this slot: with its persons, who have not answered. It takes from the slot what the visit is
         for if the wish states nothing, or several alternatives."""
-        rest = {name: value for name, value in said.items() if name not in ("start", "end", "slot")}
+        # What is offered is one visit: requests for a series that are older than SeriesNotAwaited are still in line.
+        alone = without_series(said) if _asks_for_series(said) else said
+        rest = {name: value for name, value in alone.items() if name not in ("start", "end", "slot")}
         persons = [
             {**one, "status": "needs-action"}
             for one in said["participant"]

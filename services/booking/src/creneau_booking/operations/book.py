@@ -121,7 +121,9 @@ class BookOperation:
         await self._wait_for_all(session, given, [subject], patients, existing)
         replaced = await self._cancel_replaced(session, given, by, hidden=hidden)
         if existing is not None and await self._is_held_series(session, existing, subject, given):
-            return await self._book_held_series(session, existing, subject.resource, patients, given)
+            return await self._book_held_series(
+                session, existing, subject.resource, patients, given, replaced
+            )
         if existing is not None:
             stored = await self._book_existing(session, existing, subject.resource, patients, given, replaced)
             if (begun := begun_series(session, existing, stored)) is not None:
@@ -175,6 +177,7 @@ class BookOperation:
         sent: Resource | None,
         patients: list[Resource],
         given: OperationInput,
+        replaced: str | None,
     ) -> Answer:
         """Books the whole series of which `held` is one; only who sends it as `booked` changes what it says."""
         stored = self._desk.repository.resource(held)
@@ -184,7 +187,7 @@ class BookOperation:
         require_a_patient(resource)
         session.require_own(resource)
         booked = await self._desk.series.confirm(
-            session.connection, session.context, held, resource, Manner(book=True)
+            session.connection, session.context, held, resource, Manner(book=True, replaces=replaced)
         )
         return await answer_with_series(session, Taken(tuple(booked)), created=False)
 

@@ -86,7 +86,8 @@ class InviteOperation:
             current = await read_current(connection, self._store, found_by, call.id, lock=True)
             await self._store.require_may_invite(connection, write_context(request, access), current)
             giver = _account_of(request)
-            await invitations.keep(connection, code, current.id, giver, expires)
+            by_person = request.principal.role == "patient"
+            await invitations.keep(connection, code, current.id, giver, expires, by_person=by_person)
             await service.audit(connection, request, "E", current)
         answer = {
             "resourceType": "Parameters",
@@ -133,9 +134,12 @@ class AcceptOperation:
         """Uses the code up; returns its RelatedPerson, locked, and its giver. Raises Unprocessable if the code is no use."""
         id_ = await invitations.invited_to(connection, code, context.now)
         current = await self._store.lock(connection, id_) if id_ is not None else None
-        if current is None or current.deleted or self._store.proxy(current).has_ended(context.now):
+        if current is None or current.deleted:
             raise _unusable()
-        giver = await invitations.use(connection, code, current.id, context.now)
+        proxy = self._store.proxy(current)
+        if proxy.has_ended(context.now):
+            raise _unusable()
+        giver = await invitations.use(connection, code, current.id, proxy.patient, context.now)
         if giver is None:
             raise _unusable()
         return current, giver
@@ -163,7 +167,7 @@ class AcceptOperation:
         link = Link(proxy.patient, proxy.is_oneself, may, current.id, proxy.since, proxy.until)
         left = await accounts.leave_to(connection, current.id, account)
         await accounts.keep_link(connection, account, link)
-        await tell(connection, left, context.now, context.correlation_id)
+        await tell(connection, left, context.correlation_id)
 
 
 class RenounceOperation:
@@ -236,7 +240,8 @@ def _require_same_person(patient: str, oneself: Iterable[str], births: Mapping[s
 
 
 def _unusable() -> Unprocessable:
-    """Returns the same refusal for a code that is unknown, used or expired, or whose RelatedPerson has ended."""
+    """Returns the same refusal for a code that is unknown, used or expired, whose RelatedPerson has ended, or whose giver acts
+    for the person no more."""
     return Unprocessable(
         "Ce code n'est pas utilisable : il est inconnu, déjà utilisé ou expiré. Demandez-en un autre.",
         "This code cannot be used: it is unknown, used already or expired. Ask for another one.",

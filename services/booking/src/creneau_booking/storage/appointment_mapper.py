@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from creneau_booking.domain.appointment import (
@@ -155,6 +155,25 @@ def said(appointment: Appointment, resource: Resource) -> Resource:
         if appointment.occurrence is None
         else series_mapper.with_occurrence(whole, appointment.occurrence)
     )
+
+
+def lasting(resource: Resource, before: Resource) -> Resource:
+    """Returns a next version whose `minutesDuration` is the length of its time, if that is another than in the version
+    `before` and the sender states the old minutes again. Other minutes stay: a visit may be shorter than its time."""
+    minutes = resource.get("minutesDuration")
+    if minutes is None or minutes != before.get("minutesDuration"):
+        return resource
+    length, had = _length(resource), _length(before)
+    if length is None or had is None or length == had:
+        return resource
+    rest = {name: value for name, value in resource.items() if name != "minutesDuration"}
+    whole, left = divmod(length, timedelta(minutes=1))
+    return rest if left else {**rest, "minutesDuration": whole}
+
+
+def _length(appointment: Resource) -> timedelta | None:
+    start, end = (_instant(appointment.get(name)) for name in ("start", "end"))
+    return None if start is None or end is None else end - start
 
 
 def labelled(resource: Resource) -> Resource:

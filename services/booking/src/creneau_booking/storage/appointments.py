@@ -11,7 +11,13 @@ from creneau_booking.domain.status import ENDED, claims
 from creneau_booking.domain.transitions import MOVABLE
 from creneau_booking.domain.waiting import rank_of
 from creneau_booking.storage.agendas.ownership import organizations_of, require_theirs, show_patients
-from creneau_booking.storage.appointment_mapper import REPLACES, WAITING_SINCE, facts, said
+from creneau_booking.storage.appointment_mapper import (
+    REPLACES,
+    WAITING_SINCE,
+    facts,
+    lasting,
+    said,
+)
 from creneau_booking.storage.series_mapper import template_of
 from creneau_booking.storage.waiting import agendas_of_slots, leave_line, stand_in_line
 from creneau_booking.storage.wishes import wish_of
@@ -176,6 +182,8 @@ class AppointmentRepository:
         await show_patients(connection, whose.strangers(facts.patients), owned_by(whose.owners))
         belonging = appointment_terms(facts, whose)
         written = said(facts, resource)
+        if current.content is not None:
+            written = lasting(written, self.resource(current))
         stored = await self.store.replace(
             connection, context, current, written, belonging=belonging, keeping=not whose.alone
         )

@@ -511,8 +511,10 @@ proxy_invitation = Table(
     # Who gave it, and so cannot take it.
     Column("issuer", Text, nullable=False),
     Column("subject", Text, nullable=False),
+    Column("by_person", Boolean, nullable=False, server_default="false"),
 )
-"""Codes by which another account may take up what a RelatedPerson states; only their digests are kept."""
+"""Codes by which another account may take up what a RelatedPerson states; only their digests are kept. `by_person`: the giver
+acts for the Patient, and the code holds as long as they decide who represents them."""
 
 erased_patient = Table(
     "erased_patient",

@@ -7,7 +7,8 @@ need its plain text stored until then. Each channel's folder has its way of send
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
 from urllib.parse import urlsplit
@@ -111,9 +112,13 @@ class NoteWay(Protocol):
         """The refusal where this deployment sends nothing by it."""
         ...
 
-    async def send(self, address: Address, note: Note) -> None:
-        """Return once somebody else has taken responsibility for it; raise DeliveryError otherwise."""
+    def open(self) -> AbstractAsyncContextManager[HandOver]:
+        """The way out for one note, once there is somebody to hand it to; raise DeliveryError otherwise."""
         ...
+
+
+HandOver = Callable[[Address, Note], Awaitable[None]]
+"""Returns once somebody else has taken responsibility for the note; raises DeliveryError otherwise."""
 
 
 class NotePost:
@@ -130,14 +135,16 @@ class NotePost:
         return way.name in self._ways
 
     async def send(self, way: NoteWay, address: Address, note: Note) -> None:
-        """Return once the note has left; raise DeliveryError otherwise. A note that has waited for a place alone came to
-        nobody."""
+        """Return once the note has left; raise DeliveryError otherwise. A note that has waited for a place, or for a
+        connection, alone came to nobody."""
         begun = False
         try:
-            async with asyncio.timeout(self._timeout_s), self._places:
+            async with asyncio.timeout(self._timeout_s), self._places, way.open() as hand_over:
                 begun = True
-                await way.send(address, note)
+                await hand_over(address, note)
         except TimeoutError as error:
             if begun:
                 raise DeliveryError("no answer in time", permanent=False) from error
-            raise DeliveryError("no place in time", permanent=False, reached=Reached.NOBODY) from error
+            raise DeliveryError(
+                "no place or connection in time", permanent=False, reached=Reached.NOBODY
+            ) from error

@@ -1,4 +1,5 @@
-"""Which start a change is told from: the one that the patients were told last, which is not always the one before."""
+"""Which start a change or a cancellation is told from: the one that the patients were told last, which is not always the one
+before."""
 
 from __future__ import annotations
 
@@ -14,7 +15,7 @@ TELLING_A_START = frozenset({Kind.CONFIRMATION, Kind.CHANGE})
 
 def may_differ(event: AppointmentEvent, known: AppointmentEvent | None) -> bool:
     """Whether what waits has to be looked at to know from which start the event is told."""
-    if known is None or event.change not in (Change.MOVED, Change.UPDATED):
+    if known is None or event.change not in (Change.MOVED, Change.UPDATED, Change.CANCELLED):
         return False
     return event.previous_start is not None or known.previous_start is not None
 

@@ -61,14 +61,29 @@ class Occasion:
     def occurrences(self) -> tuple[Occurrence, ...]:
         """The visits that the message tells of: one or, of a series that changed as a whole, several."""
         told, tells = self.event.appointment, self.event.together and self.kind in OF_SEVERAL
-        own = Occurrence(told.id, told.start, told.end, told.sequence)
+        start = self.known_start or told.start
+        own = Occurrence(told.id, start, start + (told.end - told.start), told.sequence)
         return self.event.together if tells else (own,)
 
     @property
     def start(self) -> datetime:
-        """The start that the message is about: the visit's, or the other time proposed."""
+        """The start that the message is about: the visit's, the other time proposed, or the one that is cancelled for the
+        reader."""
         visit = self.event.appointment
-        return visit.proposed if self.kind is Kind.PROPOSAL and visit.proposed is not None else visit.start
+        proposed = visit.proposed if self.kind is Kind.PROPOSAL else None
+        return proposed or self.known_start or visit.start
+
+    @property
+    def known_start(self) -> datetime | None:
+        """Of a cancelled visit, the start that the reader was told last, where its last move was not told; else None."""
+        if self.kind is not Kind.CANCELLATION or self.event.together:
+            return None
+        return self.event.previous_start if self.was_elsewhen else None
+
+    @property
+    def was_elsewhen(self) -> bool:
+        """Whether the reader was told another start than the visit has."""
+        return self.event.previous_start not in (None, self.event.appointment.start)
 
     @property
     def has_calendar(self) -> bool:
@@ -152,9 +167,10 @@ def _lead(occasion: Occasion, wording: Wording) -> tuple[str, ...]:
     leads = wording.lead if len(occasion.occurrences) == 1 else wording.lead_of_several
     event, ended = occasion.event, _ended(occasion, wording)
     sentences = [leads[occasion.kind] if ended is None else ended.lead]
-    was_elsewhen = event.previous_start not in (None, event.appointment.start)
-    if occasion.kind is Kind.CHANGE and event.previous_start and was_elsewhen and not event.together:
+    if occasion.kind is Kind.CHANGE and event.previous_start and occasion.was_elsewhen and not event.together:
         sentences.append(wording.previously.format(when=occasion.told(event.previous_start)))
+    if occasion.known_start is not None:
+        sentences.append(wording.moved_since.format(when=occasion.told(event.appointment.start)))
     if occasion.kind is Kind.CANCELLATION:
         sentences += [] if ended is not None else _cancelled_by(event, wording)
         sentences += [wording.waits_on] if event.appointment.status == "waitlist" else []

@@ -32,6 +32,8 @@ class Wording:
     greeting_alone: str
     """to someone whose name is not known, not to be repeated, or no name at all"""
     previously: str
+    moved_since: str
+    """`{when}`: the untold time to which a visit was moved before it was cancelled"""
     cancelled_by_patient: str
     cancelled_by_provider: str
     cancelled_unanswered: str
@@ -102,6 +104,7 @@ FRENCH = Wording(
     greeting="Bonjour {name},",
     greeting_alone="Bonjour,",
     previously="Il était prévu le {when}.",
+    moved_since="Il avait entre-temps été déplacé au {when}, qui est annulé aussi.",
     cancelled_by_patient="Il a été annulé à votre demande.",
     cancelled_by_provider="Il a été annulé par le cabinet.",
     cancelled_unanswered="Le cabinet n’a pas répondu à temps.",
@@ -182,6 +185,7 @@ ENGLISH = Wording(
     greeting="Hello {name},",
     greeting_alone="Hello,",
     previously="It had been planned for {when}.",
+    moved_since="It had been moved to {when} meanwhile, which is cancelled too.",
     cancelled_by_patient="It was cancelled at your request.",
     cancelled_by_provider="It was cancelled by the practice.",
     cancelled_unanswered="The practice did not answer in time.",

@@ -270,6 +270,7 @@ async def _put(
         else await store.replace(connection, context, current, resource)
     )
     await service.audit(connection, request, "C", stored)
+    await audit_besides(service, connection, request, context)
     return written(service, access, stored, 201, context)
 
 

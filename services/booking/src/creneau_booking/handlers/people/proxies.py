@@ -117,7 +117,7 @@ class RelatedPersonStore(GenericStore):
             if current is None or current.content is None:
                 continue
             proxy, before = self.proxy(current), loads(current.content)
-            if proxy.ends_at_majority:
+            if proxy.ends_at_majority and (proxy.until is not None or is_minor(birth, context.now)):
                 end: datetime | None = end_of_minority(birth)
             else:
                 end = None if proxy.has_ended(context.now) else majority_ending(proxy, birth, context.now)
@@ -138,7 +138,10 @@ class RelatedPersonStore(GenericStore):
         birth = (await births_of(connection, [proxy.patient])).get(proxy.patient)
         by_parent = context.people is not None and proxy.patient not in context.oneself
         end = majority_ending(proxy, birth, context.now, by_parent=by_parent)
-        return with_majority(with_acceptance_of(resource, stored), end)
+        kept = before or proxy
+        is_open = kept.until is None and proxy.until is None
+        awaited = kept.ends_at_majority and is_open and not is_minor(birth, context.now)
+        return with_majority(with_acceptance_of(resource, stored), end, awaited=awaited)
 
     async def _require_may_decide(
         self, connection: Connection, context: WriteContext, one: Proxy, other: Proxy | None
@@ -191,7 +194,7 @@ class RelatedPersonStore(GenericStore):
             )
         else:
             changed = []
-        await tell(connection, changed, context.now, context.correlation_id)
+        await tell(connection, changed, context.correlation_id)
 
     async def _known_to(
         self, connection: Connection, context: WriteContext, resource: Resource, current: Stored | None

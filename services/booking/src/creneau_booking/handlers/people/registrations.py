@@ -80,7 +80,7 @@ class People:
             await self._related_persons.end_at_majority_of(connection, context, stored.id)
         if kind == "delete":
             ended = await accounts.end_links(connection, stored.id)
-            await tell(connection, ended, context.now, context.correlation_id)
+            await tell(connection, ended, context.correlation_id)
 
     async def patient_belonging(
         self, connection: Connection, context: WriteContext, resource: Resource, current: Stored | None
@@ -108,31 +108,36 @@ class People:
         patient = str(after["id"])
         is_settled = await connection.fetchval(
             "SELECT EXISTS (SELECT FROM related_person WHERE terms @> ARRAY['patient=Patient/' || $1]"
-            " AND NOT deleted AND (terms && $4::text[] OR position(convert_to($2, 'UTF8') IN content) > 0))"
+            " AND NOT deleted AND (terms && $4::text[] OR $5 AND position(convert_to($2, 'UTF8') IN content) > 0))"
             " AND EXISTS (SELECT FROM patient, unnest(terms) AS t WHERE id = $1 AND starts_with(t, $3)"
             " UNION ALL SELECT FROM patient_account WHERE patient_id = $1 AND oneself)",
             patient,
             UNTIL_MAJORITY,
             OWNER,
             [] if oneself else [f"relationship={code}" for code in sorted(PARENTS)],
+            "birthDate" in before,
         )
         if is_settled:
             raise BirthDateSettled()
 
     async def _link(self, connection: Connection, context: WriteContext, patient: str) -> None:
-        """Links a Patient to an account: the first one is its holder; for further ones it creates a RelatedPerson."""
+        """Links a Patient to an account: the first one is its holder; for further ones it creates a RelatedPerson. Of somebody
+        without a birth date, who may be a child, it ends with a majority that is put down later."""
         account = Account(context.issuer, context.subject)
         link = Link(patient)
         if await accounts.has_oneself(connection, account):
             birth = (await births_of(connection, [patient])).get(patient)
             minor = is_minor(birth, context.now)
             kind, codings = ("PRN", PARENT) if minor else ("CAREGIVER", CARER)
-            said = resource_of(Proxy(patient, frozenset({kind}), frozenset(SCOPES), None, None), codings)
+            proxy = Proxy(
+                patient, frozenset({kind}), frozenset(SCOPES), None, None, ends_at_majority=birth is None
+            )
+            said = resource_of(proxy, codings)
             stated = await self._related_persons.create(connection, context.unlimited(), said)
             proxy = self._related_persons.proxy(stated)
             link = Link(patient, False, proxy.may(minor=minor), stated.id, proxy.since, proxy.until)
         linked = await accounts.keep_link(connection, account, link)
-        await tell(connection, linked, context.now, context.correlation_id)
+        await tell(connection, linked, context.correlation_id)
 
 
 def _managing_organization(patient: Resource) -> list[str]:

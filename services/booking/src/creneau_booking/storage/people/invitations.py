@@ -22,18 +22,35 @@ def _digest(code: str) -> bytes:
     return hashlib.sha256(code.encode()).digest()
 
 
+_USE = """
+DELETE FROM proxy_invitation AS given WHERE digest = $1 AND related_person = $2 AND expires_at > $3
+AND (NOT by_person OR EXISTS (SELECT FROM patient_account AS held
+  WHERE (held.issuer, held.subject, held.patient_id) = (given.issuer, given.subject, $4) AND 'manage' = ANY (held.may)
+  AND (held.since IS NULL OR held.since <= $3) AND (held.until IS NULL OR held.until > $3)))
+RETURNING issuer, subject
+"""
+
+
 async def keep(
-    connection: Connection, code: str, related_person: str, giver: Account, expires_at: datetime
+    connection: Connection,
+    code: str,
+    related_person: str,
+    giver: Account,
+    expires_at: datetime,
+    *,
+    by_person: bool,
 ) -> None:
-    """Keep an invitation in the place of an earlier one for the same RelatedPerson (id), which is locked."""
+    """Keep an invitation in the place of an earlier one for the same RelatedPerson (id), which is locked. `by_person`: it holds
+    as long as the giver's account decides who represents the Patient."""
     await connection.execute("DELETE FROM proxy_invitation WHERE related_person = $1", related_person)
     await connection.execute(
-        "INSERT INTO proxy_invitation (digest, related_person, expires_at, issuer, subject)"
-        " VALUES ($1, $2, $3, $4, $5)",
+        "INSERT INTO proxy_invitation (digest, related_person, expires_at, issuer, subject, by_person)"
+        " VALUES ($1, $2, $3, $4, $5, $6)",
         _digest(code),
         related_person,
         expires_at,
         *giver,
+        by_person,
     )
 
 
@@ -47,15 +64,12 @@ async def invited_to(connection: Connection, code: str, now: datetime) -> str | 
     return found
 
 
-async def use(connection: Connection, code: str, related_person: str, now: datetime) -> Account | None:
-    """Uses a code up, once; returns its giver, or None if it holds no more. The RelatedPerson is locked."""
-    row = await connection.fetchrow(
-        "DELETE FROM proxy_invitation WHERE digest = $1 AND related_person = $2 AND expires_at > $3"
-        " RETURNING issuer, subject",
-        _digest(code),
-        related_person,
-        now,
-    )
+async def use(
+    connection: Connection, code: str, related_person: str, patient: str, now: datetime
+) -> Account | None:
+    """Uses a code up, once; returns its giver. None if it holds no more, or if a giver who acted for the Patient (id) decides
+    no more who represents them. The RelatedPerson is locked."""
+    row = await connection.fetchrow(_USE, _digest(code), related_person, now, patient)
     return Account(*row) if row is not None else None
 
 

@@ -14,9 +14,10 @@ from creneau_shared.fhir.storage.store import Resource
 PROXY_SCOPE = "https://creneau.sante.fr/fhir/StructureDefinition/proxy-scope"
 """code, once for each: see, book, cancel, register. What the person lets this RelatedPerson do for them online."""
 UNTIL_MAJORITY = "https://creneau.sante.fr/fhir/StructureDefinition/proxy-until-majority"
-"""boolean: the end of the period is the Patient's majority. The server's own."""
+"""boolean: the end of the period is the Patient's majority; without an end, once it is known. The server's own."""
 ACCEPTED_ON = "https://creneau.sante.fr/fhir/StructureDefinition/proxy-accepted-on"
 """instant: when an account took it up by an invitation. The server's own."""
+_MAJORITY: Resource = {"url": UNTIL_MAJORITY, "valueBoolean": True}
 ROLE_CODE = "http://terminology.hl7.org/CodeSystem/v3-RoleCode"
 ROLE_CLASS = "http://terminology.hl7.org/CodeSystem/v3-RoleClass"
 
@@ -56,13 +57,16 @@ def resource_of(proxy: Proxy, codings: list[dict[str, Any]]) -> Resource:
         for name, moment in (("start", proxy.since), ("end", proxy.until))
         if moment is not None
     }
+    extensions = [{"url": PROXY_SCOPE, "valueCode": s} for s in SCOPES if s in proxy.scopes]
+    if proxy.ends_at_majority:
+        extensions.append(_MAJORITY)
     return {
         "resourceType": "RelatedPerson",
         "active": True,
         "patient": {"reference": f"Patient/{proxy.patient}"},
         "relationship": [{"coding": codings}],
         **({"period": period} if period else {}),
-        "extension": [{"url": PROXY_SCOPE, "valueCode": s} for s in SCOPES if s in proxy.scopes],
+        "extension": extensions,
     }
 
 
@@ -70,17 +74,18 @@ PARENT = [{"system": ROLE_CODE, "code": "PRN", "display": "parent"}]
 CARER = [{"system": ROLE_CLASS, "code": "CAREGIVER", "display": "caregiver"}]
 
 
-def with_majority(resource: Resource, end: datetime | None) -> Resource:
-    """Returns the RelatedPerson with a period that ends with the Patient's majority; None: its own period stays.
+def with_majority(resource: Resource, end: datetime | None, *, awaited: bool = False) -> Resource:
+    """Returns the RelatedPerson with a period that ends with the Patient's majority; None: its own period stays. `awaited`: the
+    majority is its end once the birth date is known.
 
     A period's end is its last day: the day before the majority.
     """
     rest = _without(resource, UNTIL_MAJORITY)
     if end is None:
-        return rest
+        return _with(rest, _MAJORITY) if awaited else rest
     last = end.astimezone(PARIS).date() - timedelta(days=1)
     period = {**resource.get("period", {}), "end": last.isoformat()}
-    return _with({**rest, "period": period}, {"url": UNTIL_MAJORITY, "valueBoolean": True})
+    return _with({**rest, "period": period}, _MAJORITY)
 
 
 def with_acceptance_of(resource: Resource, current: Resource | None) -> Resource:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from email.mime.text import MIMEText
 from email.utils import format_datetime
@@ -12,7 +14,7 @@ from creneau_notifications.channels.email.address import NAME, email_address
 from creneau_notifications.channels.email.frame import POLICY, mailbox, message_id_header
 from creneau_notifications.channels.email.settings import EmailSettings
 from creneau_notifications.channels.email.transport import create_transport
-from creneau_notifications.channels.notes import Note
+from creneau_notifications.channels.notes import HandOver, Note
 from creneau_notifications.domain.address import Address, InvalidAddressError
 from creneau_shared.errors import Unprocessable
 from creneau_shared.ids import new_uuid
@@ -55,12 +57,18 @@ class EmailNotes:
             details_code="no-codes-by-email",
         )
 
-    async def send(self, address: Address, note: Note) -> None:
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[HandOver]:
         settings = EmailSettings()
-        sender, now = settings.mail_from, datetime.now(UTC)
-        content = note_email(note, address.value, sender, settings.mail_from_name, new_uuid(), now)
         transport = create_transport(settings)
-        try:
+
+        async def hand_over(address: Address, note: Note) -> None:
+            sender, now = settings.mail_from, datetime.now(UTC)
+            content = note_email(note, address.value, sender, settings.mail_from_name, new_uuid(), now)
             await transport.send(sender, address.value, content)
+
+        try:
+            await transport.connect()
+            yield hand_over
         finally:
             await transport.close()

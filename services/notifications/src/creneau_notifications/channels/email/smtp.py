@@ -58,6 +58,9 @@ class SmtpTransport:
         self._final_timeout_s = final_timeout_s
         self._client: SMTP | None = None
 
+    async def connect(self) -> None:
+        await self._connected()
+
     async def send(self, sender: str, recipient: str, content: bytes) -> None:
         client = await self._connected()
         try:

@@ -15,6 +15,10 @@ logger = structlog.get_logger(__name__)
 class EmailTransport(Protocol):
     """Hands e-mails to a server."""
 
+    async def connect(self) -> None:
+        """Open the connection, if there is none; raise DeliveryError otherwise. `send` does so by itself."""
+        ...
+
     async def send(self, sender: str, recipient: str, content: bytes) -> None:
         """Return once the server has taken responsibility for the message; raise DeliveryError otherwise."""
         ...
@@ -26,6 +30,9 @@ class EmailTransport(Protocol):
 
 class LoggedEmails:
     """The adapter of a deployment without mail server: says that there was something to send, not to whom."""
+
+    async def connect(self) -> None:
+        """Nothing to connect to."""
 
     async def send(self, sender: str, recipient: str, content: bytes) -> None:
         logger.info("email logged, not sent: no SMTP server is configured", bytes=len(content))

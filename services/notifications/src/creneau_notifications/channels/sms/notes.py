@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Literal
 
-from creneau_notifications.channels.notes import Note
+from creneau_notifications.channels.notes import HandOver, Note
 from creneau_notifications.channels.sms.address import NAME, sms_address
 from creneau_notifications.channels.sms.render import gsm
 from creneau_notifications.channels.sms.transport import LoggedSms, SmsTransport
@@ -35,7 +37,11 @@ class SmsNotes:
             details_code="no-codes-by-text",
         )
 
-    async def send(self, address: Address, note: Note) -> None:
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[HandOver]:
+        yield self._hand_over
+
+    async def _hand_over(self, address: Address, note: Note) -> None:
         await self._transport.send(address.value, gsm(note.brief))
 
 

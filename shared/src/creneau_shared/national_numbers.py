@@ -35,7 +35,9 @@ class _Register:
     def spellings(self, number: str) -> list[tuple[str, str]]:
         in_groups = " ".join((number[:3], number[3:6], number[6:9], number[9:])).rstrip()
         values = (number, in_groups) if self.systems == _SIRENE else (number,)
-        spelled = [(self.national, f"{self.prefix}{number}"), (self.national, number)] if self.national else []
+        spelled = (
+            [(self.national, f"{self.prefix}{number}"), (self.national, number)] if self.national else []
+        )
         return spelled + [(system, value) for system in self.systems for value in values]
 
 

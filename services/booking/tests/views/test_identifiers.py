@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from creneau_booking.views.identifiers import person_number, structure_number
 from creneau_booking.views.phones import international
+from creneau_shared.contact_points import Phone, phone_of
 from creneau_shared.national_numbers import NATIONAL_PERSON, NATIONAL_STRUCTURE
 
 RPPS = "https://rpps.esante.gouv.fr"
@@ -84,6 +87,7 @@ def test_a_structure_is_told_by_finess_before_siret_before_rank(
         ("0692 12 34 56", "+262692123456"),
         ("0263 12 34 56", "+262263123456"),
         ("0800 123 456", "+33800123456"),
+        ("0806 22 48 59", "+33806224859"),
         ("0590 12 34 56", "+590590123456"),
         ("0694 12 34 56", "+594694123456"),
         ("0596 12 34 56", "+596596123456"),
@@ -100,3 +104,10 @@ def test_a_structure_is_told_by_finess_before_siret_before_rank(
 )
 def test_a_telephone_number_is_international_or_left_out(written: str, dialled: str | None) -> None:
     assert international(written) == dialled
+
+
+@given(st.from_regex(r"0[1-9][0-9]{8}", fullmatch=True))
+def test_the_sas_and_messages_dial_one_number(written: str) -> None:
+    read = phone_of(written)
+    assert isinstance(read, Phone)
+    assert international(written) == read.number

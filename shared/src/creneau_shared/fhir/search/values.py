@@ -9,9 +9,9 @@ from datetime import datetime, timedelta, tzinfo
 from decimal import Decimal, InvalidOperation
 from typing import cast
 
+from creneau_shared.fhir.datatypes import CALENDAR_BEGIN, CALENDAR_END, parse_interval
 from creneau_shared.fhir.national import commune_position
 from creneau_shared.fhir.search.coded import UnknownCodesError, hierarchy_tokens, value_set_tokens
-from creneau_shared.fhir.search.dates import EARLIEST, LATEST, NotADateError, interval
 from creneau_shared.fhir.search.parameters import SearchParameter
 from creneau_shared.fhir.search.quantities import in_common_unit
 from creneau_shared.fhir.search.request import (
@@ -255,8 +255,8 @@ def _prefixed(text: str) -> tuple[Prefix, str]:
 def _read_date(parameter: SearchParameter, text: str, reading: Reading) -> DateValue:
     prefix, date = _prefixed(unescape(text))
     try:
-        low, high = interval(date, reading.zone)
-    except NotADateError:
+        low, high = parse_interval(date, reading.zone)
+    except ValueError:
         raise BadValueError(
             f"« {text} » n’est pas une date FHIR (AAAA[-MM[-JJ[Thh:mm[:ss][zone]]]])",
             f"'{text}' is not a FHIR date (YYYY[-MM[-DD[Thh:mm[:ss][zone]]]])",
@@ -272,11 +272,11 @@ def _approximately(low: datetime, high: datetime, now: datetime) -> tuple[dateti
     try:
         widened = low - gap
     except OverflowError:
-        widened = EARLIEST
+        widened = CALENDAR_BEGIN
     try:
         return widened, high + gap
     except OverflowError:
-        return widened, LATEST
+        return widened, CALENDAR_END
 
 
 def number_interval(number: Decimal) -> tuple[Decimal, Decimal]:

@@ -23,6 +23,8 @@ _TEN_DIGITS = frozenset({33, 262, 590, 594, 596})
 """country codes of the French ten-digit numbers; 06 and 07 are mobile, even in ranges not yet assigned"""
 _FRENCH = _TEN_DIGITS | {508, 681, 687, 689}
 """country codes of France and its places overseas"""
+FRENCH_CALLING_CODES = ",".join(map(str, sorted(_FRENCH)))
+"""the same, as a setting is written"""
 _NO_NUMBER = re.compile(r"[^\d\s().+/‐-―-]")
 
 
@@ -32,6 +34,33 @@ class Phone:
 
     number: str
     takes_texts: bool
+
+    @property
+    def calling_code(self) -> int:
+        """The code of its country: 33, or 262 for La Réunion and Mayotte."""
+        return int(phonenumbers.parse(self.number).country_code or 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Countries:
+    """The countries to whose numbers text messages are sent."""
+
+    codes: frozenset[int] | None
+    """calling codes; None: all"""
+
+    def reach(self, phone: Phone) -> bool:
+        """Whether a text message to the number is sent, and arrives."""
+        return phone.takes_texts and (self.codes is None or phone.calling_code in self.codes)
+
+
+def countries_of(text: str) -> Countries:
+    """Reads calling codes with commas between (`33,262`), or `*` for all countries. ValueError for anything else."""
+    if text.strip() == "*":
+        return Countries(None)
+    codes = frozenset(int(code) for code in text.split(","))
+    if unknown := codes - set(phonenumbers.COUNTRY_CODE_TO_REGION_CODE):
+        raise ValueError(f"no calling codes of countries: {sorted(unknown)}")
+    return Countries(codes)
 
 
 def mended(text: str) -> str:

@@ -21,7 +21,7 @@ from typing import Any
 from zlib import crc32
 
 from creneau_directory.domain.care.around import Around, in_use
-from creneau_directory.domain.care.places import Gazetteer
+from creneau_directory.domain.care.places import KM_PER_DEGREE, Gazetteer
 from creneau_directory.domain.care.spelling import SMALL, joined
 from creneau_directory.domain.care.vocabulary import Vocabulary
 from creneau_directory.domain.ror.visibility import is_sensitive
@@ -37,7 +37,6 @@ FINE_KM_MAX = 12.0
 """largest radius that is covered with fine cells"""
 LOTS, SMALL_LOTS = 64, 256
 PLAIN = "x:plain"
-KM_PER_DEGREE = 111.195
 
 _OWN = "https://creneau.sante.fr/fhir/StructureDefinition/"
 ACCESSIBILITY = _OWN + "accessibility"

@@ -36,9 +36,11 @@ def test_every_system_that_the_directory_checks_is_known() -> None:
     """Of structures and people: a new one there is one to be read here."""
     known = {
         directory.RPPS: "99000000010",
+        "http://rpps.fr": "99000000010",
         directory.NATIONAL_PERSON_ID: "899000000010",
         directory.NATIONAL_STRUCTURE_ID: FINESS,
         directory.FINESS: FINESS,
+        "http://finess.sante.gouv.fr": FINESS,
         directory.SIRENE: SIRET,
         "http://sirene.fr": SIRET,
     }
@@ -46,8 +48,3 @@ def test_every_system_that_the_directory_checks_is_known() -> None:
     for system, value in known.items():
         named = [{"system": system, "value": value}]
         assert booking.structure_number(named) or booking.person_number(named)
-
-
-@pytest.mark.parametrize("system", [directory.SIRENE, "http://sirene.fr"])
-def test_a_structure_is_searched_under_every_system_of_its_siret(system: str) -> None:
-    assert f"{system}|{SIRET}" in booking.siret_tokens(f"3{SIRET}")

@@ -53,7 +53,15 @@ STATED: list[tuple[dict[str, dict[str, Any]], set[str]]] = [
     ({"offer": {"specialty": coded("TRE_R211-ActiviteOperationnelle", "471")}}, {"new-patient:true"}),
     ({"role": said("urn:x/accepts-new-patients", valueBoolean=True)}, {"new-patient:true"}),
     ({"place": new_patients(True)}, set()),
-    ({"offer": {"characteristic": coded("TRE_R338-ModaliteAccueil", "15")}}, {"accessibility:wheelchair"}),
+    (
+        {"offer": {"characteristic": coded("TRE_R338-ModaliteAccueil", "15")}},
+        {"accessibility:disability-rooms"},
+    ),
+    ({"role": {"code": coded("TRE_R338-ModaliteAccueil", "16")}}, {"accessibility:disability"}),
+    (
+        {"offer": {"characteristic": coded("TRE_R338-ModaliteAccueil", "17")}},
+        {"accessibility:disability-theatre"},
+    ),
     ({"place": said("accessibility", valueCode="hearing")}, {"accessibility:hearing"}),
     ({"site": said("urn:x/site-accessibility", valueBoolean=True)}, {"accessibility:wheelchair"}),
     ({"organization": said("accessibility", valueCode="hearing")}, set()),

@@ -38,10 +38,10 @@ from creneau_booking.storage.agendas import access_extensions as said
 from creneau_booking.storage.places import PARTS, SCHEDULE_CAPACITY
 from creneau_booking.storage.slot_visibility import SLOT_TYPE_SYSTEM
 from creneau_booking.topics import DIRECTORY
-from creneau_booking.views.identifiers import NATIONAL_PERSON
 from creneau_shared.errors import CreneauError
 from creneau_shared.fhir.storage.store import Resource, WriteContext
 from creneau_shared.messaging.events import ReceivedEvent
+from creneau_shared.national_numbers import NATIONAL_PERSON
 from creneau_shared.security.rights import OWNER
 
 GRID = timedelta(minutes=10)

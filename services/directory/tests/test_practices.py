@@ -11,8 +11,9 @@ from services.directory.tests.conftest import Directory
 from services.directory.tests.regulators import account
 from stdnum import luhn
 
-from creneau_directory.domain.identifiers import NATIONAL_PERSON_SYSTEMS, RPPS
-from creneau_shared.security.memberships import NATIONAL_ID_SYSTEM, RPPS_SYSTEMS
+from creneau_directory.domain.identifiers import RPPS
+from creneau_shared.national_numbers import NATIONAL_PERSON, OF_PERSONS
+from creneau_shared.security.memberships import numbers_named
 
 OWN = {
     "Location": "managingOrganization",
@@ -310,7 +311,7 @@ class TestWhatOthersRelyOn:
         headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json-patch+json"}
         return await directory.client.patch(f"/fhir/{path}", json=operations, headers=headers)
 
-    @pytest.mark.parametrize("system", sorted(NATIONAL_PERSON_SYSTEMS))
+    @pytest.mark.parametrize("system", sorted(OF_PERSONS))
     async def test_a_number_is_not_added_by_whoever_entered_them(
         self, directory: Directory, system: str
     ) -> None:
@@ -423,7 +424,8 @@ class TestWhatOthersRelyOn:
         assert (await directory.put(person, directory.staff(ours))).status_code == 201
 
     def test_all_numbers_are_relied_on_by_which_a_token_finds_somebody(self) -> None:
-        assert {*RPPS_SYSTEMS, NATIONAL_ID_SYSTEM} <= NATIONAL_PERSON_SYSTEMS
+        systems = {system for system, _ in numbers_named("899000000016")}
+        assert {NATIONAL_PERSON, RPPS, "http://rpps.fr"} <= systems <= OF_PERSONS
 
 
 LOCAL = "https://acme.example/annuaire"

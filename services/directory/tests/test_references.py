@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from services.directory.tests.conftest import Directory
-from services.directory.tests.test_practices import MORE, code, unique
+from services.directory.tests.test_practices import MORE, a_number, code, unique
 
 NAMED = [
     ("Organization", "Organization", {"partOf": "{}"}),
@@ -70,3 +70,27 @@ async def test_both_go_in_one_transaction_the_one_that_names_first(directory: Di
         "/fhir", json={"resourceType": "Bundle", "type": "transaction", "entry": entry}
     )
     assert answer.status_code == 200, answer.text
+
+
+@pytest.mark.parametrize(
+    ("kept", "named"),
+    [
+        ("http://rpps.fr|{}", "https://rpps.esante.gouv.fr|{}"),
+        ("http://rpps.fr|{}", "urn:oid:1.2.250.1.71.4.2.1|8{}"),
+        ("urn:oid:1.2.250.1.71.4.2.1|8{}", "http://rpps.fr|{}"),
+    ],
+)
+async def test_a_professional_is_found_by_every_spelling_of_their_number(
+    directory: Directory, kept: str, named: str
+) -> None:
+    number = a_number()
+    (system, value), (asked, said) = (text.format(number).split("|") for text in (kept, named))
+    person = {"resourceType": "Practitioner", "id": unique("prat"), "name": [{"family": "Exemple"}]}
+    person["identifier"] = [{"system": system, "value": value}]
+    assert (await directory.put(person)).status_code == 201
+    found = await directory.client.get("/fhir/Practitioner", params={"identifier": f"{asked}|{said}"})
+    assert [entry["resource"]["id"] for entry in found.json()["entry"]] == [person["id"]]
+    role = {"resourceType": "PractitionerRole", "id": unique("exercice")}
+    role["practitioner"] = {"identifier": {"system": asked, "value": said}}
+    kept_role = (await directory.put(role)).json()
+    assert kept_role["practitioner"]["reference"] == f"Practitioner/{person['id']}"

@@ -33,10 +33,12 @@ from services.directory.tests.ror import (
 from services.directory.tests.test_directory import unique
 from shared.tests.fhir.official import ROOT as OFFICIAL
 
+import creneau_french
 from creneau_directory.domain.communes import StatedCommune, is_commune_code, remark_on
 from creneau_directory.domain.identifiers import finess_key_holds
 from creneau_directory.domain.ror.facets import facet_faults
 from creneau_french.communes import commune_position
+from creneau_shared.fhir.profiles import profile_issues
 
 SHARED = OFFICIAL
 FOLDERS = ("ror/coherent-set", "ror/examples-hand", "annuaire/examples", "frcore-2.2.0/examples")
@@ -451,3 +453,80 @@ def test_an_arrondissement_is_where_it_is() -> None:
     places = {code: commune_position(code) for code in ("75056", "75111", "75115", "13055", "13208", "69389")}
     assert len(set(places.values())) == len(places)
     assert places["75115"] == pytest.approx((48.84, 2.29), abs=0.005)
+
+
+def held_here() -> list[tuple[str, dict[str, Any]]]:
+    """The rows of whole elements that the served definitions leave to the directory: (type, row)."""
+    return [
+        (profile["type"], row)
+        for profile in creneau_french.profiles()
+        if profile["url"].startswith(ROR)
+        for row in profile["elements"]
+        if row.get("heldBy") == "directory" and row["id"].count(".") == 1
+    ]
+
+
+def selected(kind: str, row: dict[str, Any], items: list[Any]) -> list[Any]:
+    """The values that a row is about: an extension by its url, a slice by the system that a row below states."""
+    profiles = [url for type_ in row.get("type", ()) for url in type_.get("profile", ())]
+    if profiles:
+        return [one for one in items if one["url"] == profiles[0]]
+    below = f"{row['id']}."
+    rows = (
+        one for profile in creneau_french.profiles() if profile["type"] == kind for one in profile["elements"]
+    )
+    stated = [one["patternUri"] for one in rows if one["id"].startswith(below) and "patternUri" in one]
+    return [one for one in items if stated[0] in json.dumps(one)] if stated else items
+
+
+@pytest.mark.parametrize(("kind", "row"), held_here(), ids=lambda value: str(value)[:70])
+def test_what_the_served_definition_leaves_to_the_directory_is_refused(
+    kind: str, row: dict[str, Any]
+) -> None:
+    """An element that must stand there is missed, one that may stand there once is not taken twice, one that may not is not
+    taken."""
+    graph = RorGraph(directory=None)  # type: ignore[arg-type]
+    resource = next(one for one in graph.resources() if one["resourceType"] == kind)
+    if kind == "Practitioner":
+        number = {"system": "urn:oid:1.2.250.1.71.4.2.1", "value": "810101010107"}
+        created = said("ror-meta-creation-date", valueDateTime="2025-01-10T09:00:00+01:00")
+        resource |= {
+            "meta": {"profile": [f"{ROR}ror-practitioner"]},
+            "identifier": [number],
+            "extension": [created],
+        }
+    assert not list(facet_faults(resource))
+    element = row["id"].partition(".")[2].partition(":")[0]
+    value = resource.get(element)
+    items = value if isinstance(value, list) else [value] if value else []
+    found = selected(kind, row, items)
+    if row.get("min") == 1:
+        assert found
+        rest = [one for one in items if one not in found]
+        assert list(facet_faults({**resource, element: rest} if rest else without(resource, element)))
+    if row.get("max") == "1" and isinstance(value, list) and found:
+        assert list(facet_faults({**resource, element: [*items, *found]}))
+    if row.get("max") == "0":
+        excluded = {"system": f"https://{row['id'].rpartition(':')[2]}.esante.gouv.fr", "value": "1"}
+        assert list(facet_faults({**resource, element: [*items, excluded]}))
+
+
+@pytest.mark.parametrize(
+    ("members", "where"),
+    [
+        ({"availableTime": [{"daysOfWeek": ["mon", "tue"]}]}, "daysOfWeek"),
+        ({"location": [{"reference": "Organization/1"}]}, "location"),
+        (
+            {"extension": [said("ror-healthcareservice-no-consent-habilitation", valueBoolean=True)] * 2},
+            "extension",
+        ),
+    ],
+)
+def test_what_the_served_definition_demands_beside_is_refused_by_the_platform(
+    members: dict[str, Any], where: str
+) -> None:
+    unit = an_offer()
+    assert not [issue for issue in profile_issues(unit) if issue.severity == "error"]
+    more = {name: [*unit.get(name, []), *value] for name, value in members.items()}
+    broken = [issue for issue in profile_issues({**unit, **more}) if issue.severity == "error"]
+    assert [where in issue.expression[0] for issue in broken] == [True]

@@ -421,6 +421,7 @@ async def test_a_code_by_text_message_is_offered_to_its_page_alone(client) -> No
         ({"system": "email", "value": "camille"}, 422, "no-email-address"),
         ({"system": "phone", "value": "12"}, 422, "no-phone-number"),
         ({"system": "phone", "value": "01 99 00 12 34"}, 422, "no-text-messages"),
+        ({"system": "phone", "value": "+44 7400 123456"}, 422, "no-texts-abroad"),
         ({"system": "fax", "value": "01 99 00 12 34"}, 400, "contact-required"),
         ({"system": "email"}, 400, "contact-required"),
     ],

@@ -507,9 +507,11 @@ async def test_an_address_kept_with_what_was_pasted_around_it_is_written_to(serv
     assert [address.addr_spec for address in mail["To"].addresses] == [CAMILLE.email]
 
 
-@pytest.mark.parametrize("landline", ["01 99 00 00 01", "+33199000001", "0262 12 34 56", "+590590123456"])
-async def test_a_landline_gets_no_text_message_and_its_owner_the_e_mails(service, landline):
-    await service.learn(contact=replace(CAMILLE, phone=landline))
+@pytest.mark.parametrize(
+    "number", ["01 99 00 00 01", "+33199000001", "0262 12 34 56", "+590590123456", "+44 7400 123456"]
+)
+async def test_a_landline_or_a_number_abroad_gets_no_text_message_and_its_owner_the_e_mails(service, number):
+    await service.learn(contact=replace(CAMILLE, phone=number))
     await service.hear(event())
     assert {row["channel"] for row in await service.messages()} == {"email"}
 

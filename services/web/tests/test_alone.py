@@ -12,6 +12,7 @@ from .samples import PLACE, PRACTITIONER, ROLE, SLOT
 
 PERSON = {"reference": "Practitioner/p-1"}
 ELSEWHERE = {**ROLE, "id": "role-2", "location": [{"reference": "Location/l-2"}]}
+AT_WORK_IN_A_ROOM = {**ROLE, "location": [{"reference": "Location/l-salle"}]}
 SAME_PLACE = {**ROLE, "id": "role-3"}
 CLOSED_PRACTICE = {"reference": "Organization/o-ferme"}
 AT_CLOSED_PLACE = {**ROLE, "id": "role-4", "location": [{"reference": "Location/l-ferme"}]}
@@ -25,8 +26,10 @@ def agenda(*actors: str) -> dict[str, Any]:
     return {"resourceType": "Schedule", "id": "seul", "actor": [{"reference": actor} for actor in actors]}
 
 
+ROOM = {"resourceType": "Location", "id": "l-salle", "partOf": {"reference": "Location/l-1"}}
 ALONE = agenda("Practitioner/p-1")
 AT_THEIR_PLACE = agenda("Practitioner/p-1", "Location/l-1")
+IN_A_ROOM = agenda("Practitioner/p-1", "Location/l-salle")
 AT_ANOTHER = agenda("Practitioner/p-1", "Location/l-2")
 OF_ANOTHER_ROLE = agenda("Practitioner/p-1", "PractitionerRole/role-2")
 
@@ -48,11 +51,11 @@ def of_base(schedule: dict[str, Any], *roles: dict[str, Any], full: bool = False
                 else []
             )
         elif asked.path == "/Schedule":
-            found = [schedule] if named.intersection(query["actor"].split(",")) else []
+            found = [schedule, ROOM, PLACE] if named.intersection(query["actor"].split(",")) else []
         elif asked.path == "/PractitionerRole":
-            found = [*(roles if "practitioner" in query else roles[:1]), PRACTITIONER, PLACE, *ENDED]
+            found = [*(roles if "practitioner" in query else roles[:1]), PRACTITIONER, PLACE, ROOM, *ENDED]
         elif asked.path == "/PractitionerRole/$find-care":
-            found = [*roles[:1], PRACTITIONER, PLACE]
+            found = [*roles[:1], PRACTITIONER, PLACE, ROOM]
         else:
             return None
         return httpx.Response(200, json=searchset(*found))
@@ -70,6 +73,8 @@ SHOWN = [
     ),
     pytest.param(ALONE, [ROLE, AT_CLOSED_PLACE], True, id="the other place is closed"),
     pytest.param(AT_THEIR_PLACE, [ROLE, ELSEWHERE], True, id="it says at which place"),
+    pytest.param(IN_A_ROOM, [ROLE, ELSEWHERE], True, id="in a room of their place"),
+    pytest.param(AT_THEIR_PLACE, [AT_WORK_IN_A_ROOM, ELSEWHERE], True, id="it says the site of their room"),
     pytest.param(AT_ANOTHER, [ROLE, ELSEWHERE], False, id="at the other place"),
     pytest.param(OF_ANOTHER_ROLE, [ROLE, ELSEWHERE], False, id="in the other role"),
 ]

@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
+from creneau_shared.contact_points import FRENCH_CALLING_CODES, Countries, Phone, countries_of
 from creneau_web.people.messages import message_of
+from creneau_web.people.model import Person as Reader
 from creneau_web.people.reach import reach_of
 
 from .conftest import FhirBase, Person, searchset
@@ -195,8 +197,25 @@ async def test_that_an_address_is_to_be_confirmed_is_said_where_it_is_given(
 
 def test_a_message_that_left_later_or_by_another_way_reaches_the_person() -> None:
     sent = [message_of(one) for one in (letter("completed", "30"), KEPT_BACK)]
-    assert reach_of(None, hidden=False, sends_texts=True, sent=sent) == "reached"
+    assert reach_of(None, hidden=False, texted=Countries(None), sent=sent) == "reached"
     by_text = [message_of(one) for one in (letter("completed", "20", channel="SMSWRIT"), KEPT_BACK)]
-    assert reach_of(None, hidden=False, sends_texts=True, sent=by_text) == "reached"
-    assert reach_of(None, hidden=False, sends_texts=True, sent=[message_of(KEPT_BACK)]) == "unconfirmed"
-    assert reach_of(None, hidden=True, sends_texts=True) == "hidden"
+    assert reach_of(None, hidden=False, texted=Countries(None), sent=by_text) == "reached"
+    assert reach_of(None, hidden=False, texted=Countries(None), sent=[message_of(KEPT_BACK)]) == "unconfirmed"
+    assert reach_of(None, hidden=True, texted=Countries(None)) == "hidden"
+
+
+@pytest.mark.parametrize(
+    ("texted", "reach"),
+    [
+        (countries_of(FRENCH_CALLING_CODES), "phone_abroad"),
+        (countries_of("33,44"), "reached"),
+        (Countries(None), "reached"),
+        (Countries(frozenset()), "phone_alone"),
+    ],
+)
+def test_whoever_has_a_mobile_number_of_another_country_alone_is_told_so(
+    texted: Countries, reach: str
+) -> None:
+    number = "+44 7400 123456"
+    reader = Reader("camille", "Camille", "Martin", None, None, None, number, (Phone("+447400123456", True),))
+    assert reach_of(reader, hidden=False, texted=texted) == reach

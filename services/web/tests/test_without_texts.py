@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from creneau_shared.clock import FixedClock
+from creneau_shared.contact_points import Countries, Phone
 from creneau_web.app import WebApplication
 from creneau_web.people.messages import message_of
 from creneau_web.people.model import Person as Reader
@@ -119,5 +120,14 @@ def test_whoever_has_a_mobile_alone_and_has_not_confirmed_it_is_said_to(why: str
     """Where texts are sent. The e-mails that never could leave do not speak for it."""
     text = letter("not-done", "28", KEPT_BACK["statusReason"]["text"], channel="SMSWRIT")
     sent = [message_of(one) for one in (text, letter("not-done", "29", why))]
-    reader = Reader("camille", "Camille", "Martin", None, None, None, "06 39 98 00 42", gets_texts=True)
-    assert reach_of(reader, hidden=False, sends_texts=True, sent=sent) == "unconfirmed"
+    reader = Reader(
+        "camille",
+        "Camille",
+        "Martin",
+        None,
+        None,
+        None,
+        "06 39 98 00 42",
+        mobiles=(Phone("+33639980042", True),),
+    )
+    assert reach_of(reader, hidden=False, texted=Countries(None), sent=sent) == "unconfirmed"

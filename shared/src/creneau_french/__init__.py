@@ -1,6 +1,6 @@
 """The French additions to FHIR, as data.
 
-Profiles and extensions: FR Core 2.2.0 (HL7 France), SAS 1.2.0, GAP 3.0.0 and, without its constraints, ROR 0.7.0 (ANS).
+Profiles and extensions: FR Core 2.2.0 (HL7 France), SAS 1.2.0, GAP 3.0.0, ROR 0.7.0 (ANS).
 Code systems and value sets that these bind: FR Core, NOS, SAS.
 
 The rows are as published, in the shape that the platform compiles. The platform uses only the functions of this package
@@ -27,7 +27,8 @@ Row = dict[str, Any]
 
 
 def profiles() -> Iterator[Row]:
-    """Profiles and extensions: url, name, version, publisher, type, base, elements (rows of the differential), context."""
+    """Profiles and extensions: url, name, version, publisher, type, base, elements (rows of the differential), context. A row
+    with `heldBy` is held by that service's own rule."""
     for guide in _GUIDES:
         yield from _read(f"profiles/{guide}.json")
 

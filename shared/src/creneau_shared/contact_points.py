@@ -15,11 +15,16 @@ FRANCE = "FR"
 """the region whose numbers are read without a country code"""
 _OVERSEAS = ("RE", "YT", "GP", "GF", "MQ")
 """departments that write their numbers like metropolitan ones, each with a country code of its own"""
+_OF_A_PLACE = frozenset(
+    {PhoneNumberType.FIXED_LINE, PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE_OR_MOBILE}
+)
 _TAKES_TEXTS = frozenset({PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE_OR_MOBILE})
 _TEN_DIGITS = frozenset({33, 262, 590, 594, 596})
 """country codes of the French ten-digit numbers; 06 and 07 are mobile, even in ranges not yet assigned"""
 _FRENCH = _TEN_DIGITS | {508, 681, 687, 689}
 """country codes of France and its places overseas"""
+FRENCH_CALLING_CODES = ",".join(map(str, sorted(_FRENCH)))
+"""the same, as a setting is written"""
 _NO_NUMBER = re.compile(r"[^\d\s().+/‐-―-]")
 
 
@@ -29,6 +34,33 @@ class Phone:
 
     number: str
     takes_texts: bool
+
+    @property
+    def calling_code(self) -> int:
+        """The code of its country: 33, or 262 for La Réunion and Mayotte."""
+        return int(phonenumbers.parse(self.number).country_code or 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Countries:
+    """The countries to whose numbers text messages are sent."""
+
+    codes: frozenset[int] | None
+    """calling codes; None: all"""
+
+    def reach(self, phone: Phone) -> bool:
+        """Whether a text message to the number is sent, and arrives."""
+        return phone.takes_texts and (self.codes is None or phone.calling_code in self.codes)
+
+
+def countries_of(text: str) -> Countries:
+    """Reads calling codes with commas between (`33,262`), or `*` for all countries. ValueError for anything else."""
+    if text.strip() == "*":
+        return Countries(None)
+    codes = frozenset(int(code) for code in text.split(","))
+    if unknown := codes - set(phonenumbers.COUNTRY_CODE_TO_REGION_CODE):
+        raise ValueError(f"no calling codes of countries: {sorted(unknown)}")
+    return Countries(codes)
 
 
 def mended(text: str) -> str:
@@ -52,7 +84,7 @@ def email_address(text: str) -> str | None:
 def phone_of(text: str) -> Phone | None:
     """Reads a telephone number (`06 39 98 00 01`, `+33 (0)6 39 98 00 01`, `0033…`); None when the text is none.
 
-    A French number without country code that is not valid in metropolitan France is read as one of an overseas department.
+    A number of an overseas department has its country code, however it is written.
     """
     bare = mended(text)
     if _NO_NUMBER.search(bare):
@@ -63,7 +95,7 @@ def phone_of(text: str) -> Phone | None:
         return None
     if not phonenumbers.is_possible_number(read):
         return None
-    read = _overseas(read) or read
+    read = in_its_department(read)
     number = phonenumbers.format_number(read, PhoneNumberFormat.E164)
     return Phone(number, _takes_texts(read))
 
@@ -91,11 +123,15 @@ def _takes_texts(number: PhoneNumber) -> bool:
     return number.country_code not in _TEN_DIGITS or str(number.national_number)[0] in "67"
 
 
-def _overseas(read: PhoneNumber) -> PhoneNumber | None:
-    """The overseas number that was written without its country code; None when `read` is already right."""
-    if read.country_code != phonenumbers.country_code_for_region(FRANCE) or phonenumbers.is_valid_number(
-        read
-    ):
-        return None
-    there = (phonenumbers.parse(f"0{read.national_number}", region) for region in _OVERSEAS)
-    return next((number for number in there if phonenumbers.is_valid_number(number)), None)
+def in_its_department(read: PhoneNumber) -> PhoneNumber:
+    """The number with the country code of the overseas department to whose plan it belongs, or whose own beginning it has
+    (0590 …: Guadeloupe), however it was written; any other as it is. Numbers at a special rate (08) are in every plan."""
+    is_metropolitan = read.country_code == phonenumbers.country_code_for_region(FRANCE)
+    if not is_metropolitan or str(read.national_number).startswith("8"):
+        return read
+    for region in _OVERSEAS:
+        there = phonenumbers.parse(f"0{read.national_number}", region)
+        begins_so = str(there.national_number).startswith(str(there.country_code))
+        if begins_so or phonenumbers.number_type(there) in _OF_A_PLACE:
+            return there
+    return read

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from creneau_shared.clock import Clock, FixedClock, SystemClock
 from creneau_shared.errors import BadRequest
-from creneau_shared.fhir.datatypes import instant_of
+from creneau_shared.fhir.datatypes import CALENDAR_BEGIN, CALENDAR_END, instant_of
 from creneau_shared.fhir.rest.history import (
     CURSOR,
     OLDEST,
@@ -26,7 +26,6 @@ from creneau_shared.fhir.rest.history import (
     one_page,
     page_links,
 )
-from creneau_shared.fhir.search.dates import EARLIEST, LATEST
 from creneau_shared.fhir.storage.generic import instant
 from creneau_shared.fhir.storage.store import Stored
 
@@ -152,7 +151,7 @@ def test_a_prefix_says_on_which_side_of_its_value_the_period_lies(
     text: str, bounds: tuple[str | None, str | None]
 ) -> None:
     low, high = (datetime.fromisoformat(bound) if bound else None for bound in bounds)
-    assert asked_period([text]) == (low or EARLIEST, high or LATEST)
+    assert asked_period([text]) == (low or CALENDAR_BEGIN, high or CALENDAR_END)
 
 
 def test_several_periods_are_what_they_have_in_common() -> None:

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from shared.tests.search.store import Store
 
 from creneau_shared.clock import PARIS
-from creneau_shared.fhir.search.dates import EARLIEST, LATEST, POINT, NotADateError, interval, value_interval
+from creneau_shared.fhir.datatypes import CALENDAR_BEGIN, CALENDAR_END, POINT, parse_interval
+from creneau_shared.fhir.search.dates import value_interval
 from creneau_shared.fhir.search.generic import date_condition, instant_condition
 from creneau_shared.fhir.search.registry import parameters_of
 from creneau_shared.fhir.search.request import DateValue, Prefix
@@ -41,14 +42,14 @@ from creneau_shared.fhir.search.sql import Arguments
 )
 def test_interval(text: str, low: str, hours: float) -> None:
     """As long as the precision says; a local day has 23 or 25 hours when clocks change."""
-    found = interval(text, PARIS)
+    found = parse_interval(text, PARIS)
     assert found[0] == datetime.fromisoformat(low)
     assert (found[1] - found[0]).total_seconds() == pytest.approx(hours * 3600)
 
 
 def test_another_zone() -> None:
     """La Réunion has no clock change and is four hours ahead."""
-    low, high = interval("2026-03-29", ZoneInfo("Indian/Reunion"))
+    low, high = parse_interval("2026-03-29", ZoneInfo("Indian/Reunion"))
     assert (low, high - low) == (datetime(2026, 3, 28, 20, tzinfo=UTC), timedelta(hours=24))
 
 
@@ -60,8 +61,8 @@ def test_another_zone() -> None:
 )  # fmt: skip
 def test_not_a_date(text: str) -> None:
     """Neither half a date nor another calendar's."""
-    with pytest.raises(NotADateError):
-        interval(text, PARIS)
+    with pytest.raises(ValueError, match=r".*"):
+        parse_interval(text, PARIS)
 
 
 _OFFSETS = st.integers(-14 * 60, 14 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes)))
@@ -81,24 +82,24 @@ def test_for_ever_and_since_ever_are_dates(moment: datetime, zone: timezone, pre
         "month": f"{moment.year:04}-{moment.month:02}",
         "day": moment.date().isoformat(),
     }.get(precision) or moment.isoformat(timespec=f"{precision}s") + offset
-    low, high = interval(text, zone)
-    assert EARLIEST <= low < high <= LATEST
+    low, high = parse_interval(text, zone)
+    assert CALENDAR_BEGIN <= low < high <= CALENDAR_END
     assert low.utcoffset() == high.utcoffset() == timedelta(0)
     point = value_interval(text, zone, instant=True)
     assert point is not None
     assert point[0] == low
-    assert low < point[1] <= LATEST
-    assert value_interval({"end": text}, zone, instant=False) == (EARLIEST, high)
+    assert low < point[1] <= CALENDAR_END
+    assert value_interval({"end": text}, zone, instant=False) == (CALENDAR_BEGIN, high)
 
 
 def test_periods_may_be_open() -> None:
     """A Period without start or end reaches for ever; one with neither is no date."""
     assert value_interval({"start": "2026-01-01"}, PARIS, instant=False) == (
         datetime(2025, 12, 31, 23, tzinfo=UTC),
-        LATEST,
+        CALENDAR_END,
     )
     assert value_interval({"end": "2026-01-01"}, PARIS, instant=False) == (
-        EARLIEST,
+        CALENDAR_BEGIN,
         datetime(2026, 1, 1, 23, tzinfo=UTC),
     )
     assert value_interval({}, PARIS, instant=False) is None
@@ -110,9 +111,9 @@ def test_periods_may_be_open() -> None:
 def test_a_day_is_covered_by_its_own_day_only(moment: datetime) -> None:
     """The days of Paris leave no gap and do not overlap."""
     local = moment.astimezone(PARIS)
-    low, high = interval(local.date().isoformat(), PARIS)
+    low, high = parse_interval(local.date().isoformat(), PARIS)
     assert low <= moment < high
-    assert interval((local.date() + timedelta(days=1)).isoformat(), PARIS)[0] == high
+    assert parse_interval((local.date() + timedelta(days=1)).isoformat(), PARIS)[0] == high
 
 
 _ZERO = datetime(2026, 1, 1, tzinfo=UTC)

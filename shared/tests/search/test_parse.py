@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from shared.tests.search.store import BASE_URL, KNOWN_TYPES, NOW, pairs
 
 from creneau_shared.errors import BadRequest
+from creneau_shared.fhir.search.normal_form import normal_form
 from creneau_shared.fhir.search.parse import parse_search
 from creneau_shared.fhir.search.registry import REGISTRY, parameters_of
 from creneau_shared.fhir.search.request import (
@@ -69,12 +70,8 @@ def test_sas_query_verbatim() -> None:
     ]
     identifiers = inner.branches[0].condition
     assert isinstance(identifiers, Clause)
-    assert [value.code for value in identifiers.values] == [  # type: ignore[union-attr]
-        "810101288385",
-        "800001288385",
-        "810106738385",
-    ]
-    assert {value.system for value in identifiers.values} == {"urn:oid:1.2.250.1.71.4.2.1"}  # type: ignore[union-attr]
+    for number in ("810101288385", "800001288385", "810106738385"):
+        assert TokenValue("urn:oid:1.2.250.1.71.4.2.1", number) in identifiers.values
     assert [(i.source, i.iterate) for i in request.includes] == [("Slot", False), ("Schedule", True)]
     assert request.count == 1000
     assert request.issues == ()
@@ -107,6 +104,27 @@ def test_cpts_offset_with_a_blank_for_its_plus() -> None:
 def test_token_forms_and_escapes(text: str, expected: list[TokenValue]) -> None:
     """R4 search.html: comma is OR, a backslash takes `,` `$` `|` `\\` literally."""
     assert list(clause(f"Slot?identifier={text}").values) == expected
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "Practitioner?identifier={}",
+        "Practitioner?identifier:not={}",
+        "PractitionerRole?practitioner:identifier={}",
+        "PractitionerRole?practitioner.identifier={}",
+    ],
+)
+def test_a_national_number_is_one_in_all_its_spellings(query: str) -> None:
+    spelled = (
+        "urn:oid:1.2.250.1.71.4.2.1|899000000016",
+        "urn:oid:1.2.250.1.71.4.2.1|99000000016",
+        "https://rpps.esante.gouv.fr|99000000016",
+        "http://rpps.fr|99000000016",
+    )
+    meant = {normal_form(parse(query.format(number)).conditions) for number in spelled}
+    assert len(meant) == 1
+    assert all(repr(number.partition("|")[0]) in text for text in meant for number in spelled)
 
 
 def test_references() -> None:

@@ -193,7 +193,8 @@ def create_consumer(settings: BookingSettings, database: Database, clock: Clock)
 
 def create_openings(settings: BookingSettings) -> OpeningStore:
     """Makes the store that makes slots from the rules of agendas, for the API and for the worker alike."""
-    return OpeningStore(settings.public_base_url.rstrip("/"), settings.opening_limits)
+    base = settings.public_base_url.rstrip("/")
+    return OpeningStore(base, settings.opening_limits, settings.school_days())
 
 
 def create_rehearsal(settings: BookingSettings) -> Rehearsal:

@@ -96,7 +96,9 @@ class Jobs:
         self._rehearsal = rehearsal
         self._clock = clock
         base = settings.public_base_url.rstrip("/")
-        self.openings = OpeningsJob(database, OpeningStore(base, settings.opening_limits), clock)
+        calendar = settings.school_days()
+        openings = OpeningStore(base, settings.opening_limits, calendar)
+        self.openings = OpeningsJob(database, openings, clock, calendar.until)
         self._messaging = MessagingSettings()
         self._watched_at: datetime | None = None
         self._contacts_seen_at: datetime | None = None

@@ -12,7 +12,7 @@ from creneau_booking.domain.events import AppointmentEvent, Together
 from creneau_booking.domain.identity import AddressKind, address_digest, spelled
 from creneau_booking.storage.people.accounts import Account, Link
 from creneau_booking.topics import ACCOUNTS, APPOINTMENTS, CONTACTS
-from creneau_shared.contact_points import email_address, mended, phone_of
+from creneau_shared.contact_points import FRENCH_CALLING_CODES, countries_of, email_address, mended, phone_of
 from creneau_shared.fhir.current import current, current_name, next_change, spoken
 from creneau_shared.fhir.datatypes import exact_instant, instant_to_the_second
 from creneau_shared.fhir.storage.store import Resource
@@ -29,6 +29,7 @@ EMAIL_LENGTH_MAX = 254
 PHONE_LENGTH_MAX = 64
 _REFERENCE = re.compile(r"^(?:https?://[^\s?#@]+/)?[A-Z][A-Za-z]{0,63}/[A-Za-z0-9.-]{1,64}\Z")
 _LANGUAGE = re.compile(r"^[a-z]{2,3}$")
+_FRANCE = countries_of(FRENCH_CALLING_CODES)
 
 
 def _exact(moment: datetime | None) -> str | None:
@@ -224,9 +225,9 @@ def _contact(
     patient_id: str, patient: Resource, vouched: Collection[bytes], answers: Answers | None, now: datetime
 ) -> dict[str, Any]:
     telecoms = [t for t in current(patient.get("telecom", ()), now) if t.get("value")]
-    email = _first(telecoms, ("email",), EMAIL_LENGTH_MAX, lambda text: email_address(text) is not None)
+    email = _first(telecoms, ("email",), EMAIL_LENGTH_MAX, (lambda text: email_address(text) is not None,))
     email = (mended(email) or None) if email is not None else None
-    phone = _first(telecoms, ("phone", "sms"), PHONE_LENGTH_MAX, _takes_texts)
+    phone = _first(telecoms, ("phone", "sms"), PHONE_LENGTH_MAX, (_takes_texts_here, _takes_texts))
     data = {
         "recipient": f"Patient/{patient_id}",
         "name": _display_name(patient, now),
@@ -250,12 +251,22 @@ def _vouched(
 
 
 def _first(
-    telecoms: Sequence[Resource], systems: tuple[str, ...], length_max: int, serves: Callable[[str], bool]
+    telecoms: Sequence[Resource],
+    systems: tuple[str, ...],
+    length_max: int,
+    serves: Sequence[Callable[[str], bool]],
 ) -> str | None:
-    """Returns the first address of these systems at which messages arrive, else the first one: each message then says why
-    nothing arrives there. Skips values longer than an address: they are remarks."""
+    """Returns the first address of these systems at which messages arrive (`serves`: how well, the best first), else the
+    first one: each message then says why nothing arrives there. Skips values longer than an address: they are remarks."""
     found = [t["value"] for t in telecoms if t.get("system") in systems and len(t["value"]) <= length_max]
-    return next((address for address in found if serves(address)), found[0] if found else None)
+    best = (address for arrives in serves for address in found if arrives(address))
+    return next(best, found[0] if found else None)
+
+
+def _takes_texts_here(number: str) -> bool:
+    """Whether it is a French number: to other countries there may be no text messages (`SMS_CALLING_CODES`)."""
+    phone = phone_of(number)
+    return phone is not None and _FRANCE.reach(phone)
 
 
 def _takes_texts(number: str) -> bool:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from datetime import time, timedelta
+from pathlib import Path
 
 from pydantic import Field, SecretStr
 
 from creneau_booking.domain.erasure import KeepingTimes
+from creneau_booking.domain.openings.days_off import SCHOOL_CALENDAR, SchoolCalendar
 from creneau_booking.domain.openings.rules import OpeningLimits
 from creneau_booking.domain.waiting import AnswerTime, Patience
 from creneau_shared.retention.rules import WHOLE_MONTH
@@ -236,6 +238,12 @@ class BookingSettings(ServiceSettings):
         gt=0,
         description="pause between two checks of a worker for agendas whose slots are due to be made, seconds",
     )
+    school_calendar: str = Field(
+        "",
+        description="file with further school years, or with what a decree has changed: lines "
+        "`known;2027-09-01;2028-09-01`, then `ABC;2027-10-16;2027-11-02` (zones, first day without school, day on "
+        "which it begins again); empty: only those of the release",
+    )
     preview_listed_max: int = Field(
         200, ge=1, description="slots and appointments of each kind that $preview-slots lists"
     )
@@ -302,6 +310,13 @@ class BookingSettings(ServiceSettings):
         description="pause between two checks for erased people who are due to be looked for once more, "
         "seconds",
     )
+
+    def school_days(self) -> SchoolCalendar:
+        """Reads when there is no school: what the release knows and what the operator has added. ValueError or OSError for a
+        file that cannot be read."""
+        if not self.school_calendar:
+            return SCHOOL_CALENDAR
+        return SCHOOL_CALENDAR.read(Path(self.school_calendar).read_text(encoding="utf-8"))
 
     @property
     def opening_limits(self) -> OpeningLimits:

@@ -311,14 +311,18 @@ class TestWhatIsWaitedFor:
         assert await self.offered(callers, practice, agenda, **at_place) == ids[0]
         assert await self.offered(callers, practice, agenda, **{**at_place, "specialty": [SKIN]}) is None
 
-    @pytest.mark.parametrize("at", ["nowhere", "their place"])
+    @pytest.mark.parametrize("at", ["nowhere", "their place", "a room of it"])
     @pytest.mark.parametrize("named", ["the role", "the person", "the place", "a speciality there"])
     async def test_an_agenda_of_a_person_alone_is_waited_for_by_their_role_too(
         self, callers: Callers, practice: Practice, at: str, named: str
     ) -> None:
         """As the pages name it: the situation of who is received at the agenda's place, or in one place only."""
         role, person, place = await self.somebody_at_work(practice)
-        agenda = await self.agenda_of(practice, person, *([place] if at == "their place" else []))
+        room = f"Location/{unique('salle')}"
+        of_it = {"resourceType": "Location", "id": room.partition("/")[2], "partOf": {"reference": place}}
+        await practice.put(of_it)
+        where = {"their place": [place], "a room of it": [room]}.get(at, [])
+        agenda = await self.agenda_of(practice, person, *where)
         wish: Resource = {"actors": [{"the role": role, "the person": person}.get(named, place)]}
         if named == "a speciality there":
             wish["specialty"] = [GENERAL]

@@ -39,8 +39,9 @@ def test_what_was_pasted_with_an_address_is_not_part_of_it(form):
 
 
 def test_of_several_addresses_the_first_at_which_messages_arrive_is_told():
-    """By rank; a landline before a mobile number must not cost the reminder."""
+    """By rank; a landline, or a number abroad, before a French mobile number must not cost the reminder."""
     telecom = [
+        {"system": "phone", "value": "+44 7400 123456", "rank": 1},
         {"system": "phone", "value": "01 99 00 00 01", "rank": 1, "use": "home"},
         {"system": "phone", "value": "06 39 98 00 01", "rank": 2},
         {"system": "phone", "value": "06 39 98 00 02", "rank": 3},

@@ -358,7 +358,9 @@ def test_school_holidays_as_a_condition() -> None:
         ("20000", []),
     ):
         school = days_off.school_zone(code)
-        place = Place(PARIS, is_school_holiday=lambda day, zone=school: days_off.is_school_holiday(zone, day))  # type: ignore[misc]
+        place = Place(
+            PARIS, is_school_holiday=lambda day, zone=school: days_off.SCHOOL_CALENDAR.is_holiday(zone, day)
+        )  # type: ignore[misc]
         found = {}
         for condition in ("only", "except"):
             offer = Offer(school_holidays=condition)
@@ -376,8 +378,47 @@ def test_school_holidays_as_a_condition() -> None:
 @pytest.mark.parametrize("thursday", [date(2026, 5, 14), date(2027, 5, 6)])
 def test_schools_are_closed_after_ascension_until_monday(zone: str, thursday: date) -> None:
     """The Thursday is a public holiday, and no more."""
-    days = [days_off.is_school_holiday(zone, thursday + timedelta(days=n)) for n in range(-1, 5)]
+    days = [days_off.SCHOOL_CALENDAR.is_holiday(zone, thursday + timedelta(days=n)) for n in range(-1, 5)]
     assert days == [False, False, True, True, True, False]
+
+
+FURTHER = """# invented
+known;2027-09-01;2028-09-01
+ABC;2027-10-16;2027-11-02
+
+B;2028-02-12;2028-02-28
+"""
+
+
+def test_an_operator_adds_school_years() -> None:
+    calendar = days_off.SCHOOL_CALENDAR.read(FURTHER)
+    assert calendar.until == date(2028, 9, 1)
+    assert [calendar.is_holiday(zone, date(2028, 2, 12)) for zone in "ABC"] == [False, True, False]
+    assert [calendar.is_holiday("A", date(2027, 11, day)) for day in (1, 2)] == [True, False]
+    assert calendar.is_holiday("A", date(2027, 2, 13)), "what the release knows stays"
+    assert calendar.is_holiday("A", date(2028, 9, 1)) is None
+    assert days_off.SCHOOL_CALENDAR.is_holiday("A", date(2027, 9, 1)) is None
+
+
+def test_a_decree_that_changes_a_year_takes_the_place_of_what_was_known() -> None:
+    calendar = days_off.SCHOOL_CALENDAR.read("known;2026-09-01;2027-09-01\nABC;2026-10-24;2026-11-09\n")
+    assert [calendar.is_holiday("A", date(2026, 10, day)) for day in (17, 24)] == [False, True]
+    assert calendar.is_holiday("A", date(2026, 2, 7))
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("known;2028-09-01;2029-09-01", "leaves out"),
+        ("\nD;2027-10-16;2027-11-02", "line 2"),
+        ("A;2027-10-16", "line 1"),
+        ("A;2027-11-02;2027-10-16", "line 1"),
+        ("A;le 16;2027-11-02", "line 1"),
+    ],
+)
+def test_a_school_calendar_that_cannot_be_read_is_told(text: str, why: str) -> None:
+    with pytest.raises(ValueError, match=why):
+        days_off.SCHOOL_CALENDAR.read(text)
 
 
 def test_every_department_of_france_has_one_school_zone_or_none() -> None:

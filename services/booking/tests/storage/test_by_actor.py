@@ -18,11 +18,11 @@ from services.booking.tests.storage.test_slot_search import request_for
 from creneau_booking.app import create_catalog
 from creneau_booking.storage.agendas.by_actor import agendas_of_actors, ranked_agendas
 from creneau_booking.storage.logical import identified
-from creneau_booking.views.identifiers import NATIONAL_PERSON
 from creneau_booking.views.sas import SasView
 from creneau_booking.views.sas_query import PRACTITIONERS, neutral
 from creneau_shared.fhir.search.request import Chain
 from creneau_shared.fhir.search.sql import EVERYTHING, compile_count
+from creneau_shared.national_numbers import NATIONAL_PERSON
 
 AGENDAS, AT_A_PLACE, PEOPLE = 5_000, 40, 50_000
 RPPS = "https://rpps.esante.gouv.fr"

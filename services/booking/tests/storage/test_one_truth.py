@@ -40,12 +40,12 @@ from creneau_booking.storage.availability import agenda_walk
 from creneau_booking.storage.availability.rule import JUDGED
 from creneau_booking.storage.outside.publication import published_agendas, published_slots
 from creneau_booking.views import sas_codes
-from creneau_booking.views.identifiers import NATIONAL_PERSON
 from creneau_shared.clock import FixedClock
 from creneau_shared.database.pool import Connection, Database
 from creneau_shared.errors import CreneauError
 from creneau_shared.fhir.json import loads
 from creneau_shared.fhir.storage.store import WriteContext
+from creneau_shared.national_numbers import NATIONAL_PERSON
 
 STEPS = {"short": 44, "long": int(os.environ.get("TRUTH_STEPS", "200"))}
 """of a history: as many as `make test` has time for, or many (`-m slow`)"""

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from creneau_booking.views.identifiers import (
-    ADELI,
-    ADELI_RANG,
-    FINESS,
-    NATIONAL_PERSON,
-    NATIONAL_STRUCTURE,
-    RPPS,
-    RPPS_RANG,
-    SIRENE,
-    person_number,
-    person_tokens,
-    siret_tokens,
-    structure_number,
-)
+from creneau_booking.views.identifiers import person_number, structure_number
 from creneau_booking.views.phones import international
+from creneau_shared.contact_points import Phone, phone_of
+from creneau_shared.national_numbers import NATIONAL_PERSON, NATIONAL_STRUCTURE
+
+RPPS = "https://rpps.esante.gouv.fr"
+ADELI = "https://adeli.esante.gouv.fr"
+FINESS = "https://finess.esante.gouv.fr"
+SIRENE = "https://sirene.fr"
+RPPS_RANG = "https://rppsrang.esante.gouv.fr"
+ADELI_RANG = "https://adelirang.esante.gouv.fr"
 
 
 def known(system: str, value: str) -> dict[str, str]:
@@ -31,7 +29,9 @@ def known(system: str, value: str) -> dict[str, str]:
         ([known(NATIONAL_PERSON, "899000000016")], "899000000016"),
         ([known(NATIONAL_PERSON, "99000000016")], "899000000016"),
         ([known(RPPS, "99000000016")], "899000000016"),
+        ([known("http://rpps.fr", "99000000016")], "899000000016"),
         ([known(ADELI, "759912345")], "0759912345"),
+        ([known("http://adeli.fr", "759912345")], "0759912345"),
         ([known(NATIONAL_PERSON, "759912345")], "0759912345"),
         ([known(ADELI, "759912345"), known(RPPS, "99000000016")], "899000000016"),
         ([known(NATIONAL_PERSON, "3456780581/11242343")], "3456780581/11242343"),
@@ -44,27 +44,6 @@ def test_a_professional_has_one_prefixed_number(stored: list[dict[str, str]], nu
     assert person_number(stored) == number
 
 
-@pytest.mark.parametrize("asked", ["899000000016", "99000000016"])
-def test_a_query_with_or_without_prefix_finds_every_stored_form(asked: str) -> None:
-    assert person_tokens(asked) == [
-        f"{NATIONAL_PERSON}|899000000016",
-        f"{NATIONAL_PERSON}|99000000016",
-        f"{RPPS}|99000000016",
-    ]
-
-
-@pytest.mark.parametrize("asked", ["377480085838565", "77480085838565"])
-def test_a_siret_is_found_as_it_is_usually_written_too(asked: str) -> None:
-    tokens = siret_tokens(asked)
-    for system in (SIRENE, "http://sirene.fr"):
-        assert {f"{system}|774 800 858 38565", f"{system}|77480085838565"} <= set(tokens)
-
-
-def test_a_number_of_another_shape_is_searched_as_it_is() -> None:
-    assert person_tokens("3456780581/11242343") == [f"{NATIONAL_PERSON}|3456780581/11242343"]
-    assert person_tokens("") == [f"{NATIONAL_PERSON}|"]
-
-
 @pytest.mark.parametrize(
     ("stored", "number"),
     [
@@ -73,6 +52,7 @@ def test_a_number_of_another_shape_is_searched_as_it_is() -> None:
         ([known(NATIONAL_STRUCTURE, "2A0004421")], "12A0004421"),
         ([known(FINESS, "810004421")], "1810004421"),
         ([known(FINESS, "2A0004421")], "12A0004421"),
+        ([known("http://finess.sante.gouv.fr", "810004421")], "1810004421"),
         ([known(SIRENE, "26670005200012")], "326670005200012"),
         ([known("http://sirene.fr", "26670005200012")], "326670005200012"),
         ([known("http://sirene.fr", "266 700 052 00012")], "326670005200012"),
@@ -107,6 +87,7 @@ def test_a_structure_is_told_by_finess_before_siret_before_rank(
         ("0692 12 34 56", "+262692123456"),
         ("0263 12 34 56", "+262263123456"),
         ("0800 123 456", "+33800123456"),
+        ("0806 22 48 59", "+33806224859"),
         ("0590 12 34 56", "+590590123456"),
         ("0694 12 34 56", "+594694123456"),
         ("0596 12 34 56", "+596596123456"),
@@ -123,3 +104,10 @@ def test_a_structure_is_told_by_finess_before_siret_before_rank(
 )
 def test_a_telephone_number_is_international_or_left_out(written: str, dialled: str | None) -> None:
     assert international(written) == dialled
+
+
+@given(st.from_regex(r"0[1-9][0-9]{8}", fullmatch=True))
+def test_the_sas_and_messages_dial_one_number(written: str) -> None:
+    read = phone_of(written)
+    assert isinstance(read, Phone)
+    assert international(written) == read.number

@@ -367,6 +367,7 @@ def test_an_agenda_of_a_role_alone_is_its_professional_s() -> None:
 
 HERE: Resource = ROLE | {"location": [{"reference": "Location/l"}]}
 ELSEWHERE: Resource = ROLE | {"id": "s", "location": [{"reference": f"{BASE}/Location/other"}]}
+ROOM: Resource = {"resourceType": "Location", "id": "room", "partOf": {"reference": "Location/l"}}
 OVER = {"period": {"end": "2020-01-01"}}
 
 
@@ -388,6 +389,8 @@ OVER = {"period": {"end": "2020-01-01"}}
         (["Location/l"], [HERE, ELSEWHERE], "r"),
         (["Location/other"], [HERE, ELSEWHERE], "s"),
         (["Location/l"], [ELSEWHERE], None),
+        (["Location/room"], [HERE, ELSEWHERE], "r"),
+        (["Location/room"], [ELSEWHERE], None),
     ],
 )
 def test_15_an_agenda_of_a_person_alone_is_where_their_roles_are(
@@ -396,7 +399,7 @@ def test_15_an_agenda_of_a_person_alone_is_where_their_roles_are(
     """As on the pages: at the place that it names, else at the one place of all roles that hold; unclear is left out."""
     gone: Resource = {"resourceType": "Organization", "id": "gone", "active": False}
     shut = PLACE | {"id": "shut", "status": "inactive"}
-    graph = (agenda("Practitioner/p", *actors), PERSON, *known, PLACE, OTHER, shut, OWNER, gone)
+    graph = (agenda("Practitioner/p", *actors), PERSON, *known, PLACE, OTHER, shut, ROOM, OWNER, gone)
     bundle = answer([slot("1")], graph)
     expected = ["Slot/1", "Schedule/a", "Practitioner/p", f"PractitionerRole/{sent}"]
     assert names(bundle) == (expected if sent else [])
@@ -404,6 +407,14 @@ def test_15_an_agenda_of_a_person_alone_is_where_their_roles_are(
         named = bundle["entry"][1]["resource"]["actor"]
         assert [actor["reference"] for actor in named] == ["Practitioner/p", f"PractitionerRole/{sent}"]
         assert bundle["entry"][0]["resource"]["comment"].endswith(f"/soignants/{sent}?vue=agenda")
+
+
+def test_15_an_agenda_may_name_the_site_of_the_room_where_its_person_works() -> None:
+    in_a_room = ROLE | {"location": [{"reference": "Location/room"}]}
+    graph = (agenda("Practitioner/p", "Location/l"), PERSON, in_a_room, ELSEWHERE, PLACE, OTHER, ROOM, OWNER)
+    bundle = answer([slot("1")], graph)
+    assert bundle["entry"][0]["resource"]["comment"].endswith("/soignants/r?vue=agenda")
+    assert bundle["entry"][3]["resource"]["location"] == [{"reference": "#l"}]
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from creneau_directory.domain.identifiers import (
     FINESS,
     REGISTER_PROFILES,
     RPPS,
+    RPPS_OF_BEFORE,
     finess_key_holds,
     has_form,
     is_finess,
@@ -185,6 +186,7 @@ def wrong_numbers(resource: Resource) -> Iterator[WrongNumber]:
     for index, identifier in enumerate(resource.get("identifier", ())):
         check = CHECKS.get(identifier.get("system", ""))
         value = identifier.get("value")
-        is_situation = resource["resourceType"] == "PractitionerRole" and identifier.get("system") == RPPS
+        of_rpps = identifier.get("system") in (RPPS, RPPS_OF_BEFORE)
+        is_situation = resource["resourceType"] == "PractitionerRole" and of_rpps
         if check is not None and value is not None and not is_situation and not check[1](value):
             yield WrongNumber(index, value, check[0])

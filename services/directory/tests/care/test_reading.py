@@ -516,6 +516,16 @@ def test_islands_and_quarters_are_not_taken_for_what_sounds_alike(
         ("dentiste lourdes pyrénées atlantiques", "c:65286"),
         ("dentiste la montagne réunion", "d:974"),
         ("dentiste montgaillard réunion", "d:974"),
+        ("dentiste saint etienne 69", "c:42218"),
+        ("dentiste st etienne rhône", "c:42218"),
+        ("dentiste saint etienne 88", "c:88415"),
+        ("dentiste lehavre calvados", "c:76351"),
+        ("dentiste lemans orne", "c:72181"),
+        ("dentiste stnazaire morbihan", "c:44184"),
+        ("dentiste lehavrre calvados", "d:14"),
+        ("dentiste saint cyprien 31", "c:31555"),
+        ("dentiste saint cyprien 66", "c:66171"),
+        ("dentiste saint cyprien loire", "c:42211"),
     ],
 )
 def test_a_commune_is_in_the_area_that_is_named_too(read: Reader, text: str, key: str) -> None:

@@ -8,6 +8,7 @@ from urllib.parse import unquote
 from pydantic import DirectoryPath, Field, FilePath, HttpUrl, PostgresDsn, SecretStr
 from pydantic_settings import SettingsConfigDict
 
+from creneau_shared.contact_points import FRENCH_CALLING_CODES, Countries, countries_of
 from creneau_web.login_settings import LoginSettings
 
 
@@ -122,6 +123,10 @@ class WebSettings(LoginSettings):
         description="SMS_SENDER of notifications; off: the pages promise no message to whoever has a "
         "telephone alone",
     )
+    sms_calling_codes: str = Field(
+        FRENCH_CALLING_CODES,
+        description="SMS_CALLING_CODES of notifications; the pages promise no message to a number of another country",
+    )
 
     contact_keys: str = Field(
         "",
@@ -199,6 +204,11 @@ class WebSettings(LoginSettings):
     def sends_texts(self) -> bool:
         """Whether this deployment sends text messages."""
         return self.sms_sender != "off"
+
+    @property
+    def texted(self) -> Countries:
+        """To which countries this deployment sends text messages."""
+        return countries_of(self.sms_calling_codes) if self.sends_texts else Countries(frozenset())
 
     @property
     def sends_codes(self) -> bool:

@@ -32,6 +32,8 @@ CALENDAR_BEGIN: Final = datetime(1, 1, 2, tzinfo=UTC)
 CALENDAR_END: Final = datetime(9999, 12, 30, tzinfo=UTC)
 """First and last moment that R4, Python and PostgreSQL can all express, in every zone. A date of R4 beyond them means the
 nearer one (many write `9999-12-31` for “for ever”)."""
+POINT: Final = timedelta(microseconds=1)
+"""The length of an instant: the finest that PostgreSQL keeps."""
 
 _WHOLE_DIGITS: Final = 18
 WHOLE_NUMBER_MAX: Final = 10**_WHOLE_DIGITS
@@ -250,7 +252,7 @@ PRIMITIVES: Final[Mapping[str, Primitive]] = {
 
 _QUERY_DATE = re.compile(
     r"(?P<year>\d{4})(?:-(?P<month>\d\d)(?:-(?P<day>\d\d)"
-    r"(?:T(?P<hour>\d\d):(?P<minute>\d\d)(?::(?P<second>\d\d)(?:\.(?P<fraction>\d{1,9}))?)?"
+    r"(?:T(?P<hour>\d\d):(?P<minute>\d\d)(?::(?P<second>\d\d)(?:\.(?P<fraction>\d+))?)?"
     r"(?P<zone>Z|[+\- ]\d\d:\d\d)?)?)?)?",
     re.ASCII,
 )
@@ -263,7 +265,7 @@ def instant_of(said: str) -> datetime:
     except ValueError:
         moment = datetime.fromisoformat(said.replace(":60", ":59"))
     told = moment.tzinfo is not None and moment.year in (date.min.year, date.max.year)
-    return _within_calendar(moment) if told else moment
+    return within_calendar(moment) if told else moment
 
 
 def time_of(said: str) -> time:
@@ -285,58 +287,68 @@ def instant_to_the_second(moment: datetime) -> str:
 
 
 def parse_interval(value: str, zone: tzinfo = PARIS) -> tuple[datetime, datetime]:
-    """The half-open interval [low, high) that a FHIR date, dateTime or instant means, in UTC.
+    """The half-open interval [low, high) that a FHIR date, dateTime or instant means, in UTC (FHIR R4 search.html#date).
 
     Its length is the value's precision: `2026` a year, `2026-03-29` the day in `zone` (23 hours in Paris), a
     time its minute, second, millisecond or microsecond. A value with an offset is read in it, any other in
-    `zone`. Minutes without seconds are accepted, as in a search value. So is a blank in place of the offset's `+`,
-    since form decoding replaces it. A leap second counts as the second before it; a date beyond the calendar counts as
-    its first or last moment. Raises ValueError.
+    `zone`; a time that occurs twice at a clock change is the first of the two. Minutes without seconds are accepted, as in
+    a search value. So is a blank in place of the offset's `+`, since form decoding replaces it. A leap second counts as the
+    second before it; a date beyond the calendar counts as its first or last moment. Raises ValueError.
     """
     match = _QUERY_DATE.fullmatch(value)
     if match is None:
         raise ValueError(f"not a FHIR date or dateTime: {value!r}")
-    part = match.groupdict()
-    year, month, day = int(part["year"]), int(part["month"] or 1), int(part["day"] or 1)
-    if part["hour"] is None:
-        return _days(year, month, day, "day" if part["day"] else "month" if part["month"] else "year", zone)
-    fraction = (part["fraction"] or "")[:6]
-    low = _within_calendar(
-        datetime(
-            year,
-            month,
-            day,
-            int(part["hour"]),
-            int(part["minute"]),
-            min(int(part["second"] or 0), 59),
-            int(fraction.ljust(6, "0")),
-            tzinfo=_offset(part["zone"]) if part["zone"] else zone,
-        )
-    )
-    return low, low + _precision(part["second"], fraction)
+    return _days(match, zone) if match["hour"] is None else _moment(match, zone)
 
 
-def _days(year: int, month: int, day: int, precision: str, zone: tzinfo) -> tuple[datetime, datetime]:
+def _days(match: re.Match[str], zone: tzinfo) -> tuple[datetime, datetime]:
     """The interval of a whole day, month or year: from local midnight to local midnight."""
+    year, month, day = int(match["year"]), int(match["month"] or 1), int(match["day"] or 1)
     low = date(year, month, day)
-    if precision == "day":
-        high = low + timedelta(days=1) if low < date.max else low
-    elif (year, month) == (date.max.year, 12) or (precision, year) == ("year", date.max.year):
-        high = date.max
-    elif precision == "month":
-        high = date(year + month // 12, month % 12 + 1, 1)
+    if match["day"]:
+        following = low + timedelta(days=1) if low < date.max else None
+    elif match["month"]:
+        following = _first_of(year + month // 12, month % 12 + 1)
     else:
-        high = date(year + 1, 1, 1)
-    return _midnight(low, zone), _midnight(high, zone)
+        following = _first_of(year + 1, 1)
+    return _span(_midnight(low, zone), _midnight(following, zone) if following else CALENDAR_END)
+
+
+def _first_of(year: int, month: int) -> date | None:
+    """The first day of a month; None after the end of the calendar."""
+    return date(year, month, 1) if year <= date.max.year else None
 
 
 def _midnight(day: date, zone: tzinfo) -> datetime:
-    return _within_calendar(datetime(day.year, day.month, day.day, tzinfo=zone))
+    return datetime(day.year, day.month, day.day, tzinfo=zone)
 
 
-def _within_calendar(moment: datetime) -> datetime:
-    """The moment in UTC; if it is beyond the calendar, the first or last moment of the calendar."""
-    return min(max(moment, CALENDAR_BEGIN), CALENDAR_END).astimezone(UTC)
+def _moment(match: re.Match[str], zone: tzinfo) -> tuple[datetime, datetime]:
+    second, fraction = int(match["second"] or 0), (match["fraction"] or "")[:6]
+    low = within_calendar(
+        datetime(
+            int(match["year"]),
+            int(match["month"]),
+            int(match["day"]),
+            int(match["hour"]),
+            int(match["minute"]),
+            59 if second == 60 else second,
+            int(fraction.ljust(6, "0")),
+            tzinfo=_offset(match["zone"]) if match["zone"] else zone,
+        )
+    )
+    return _span(low, low + _precision(match["second"], fraction))
+
+
+def _span(low: datetime, high: datetime) -> tuple[datetime, datetime]:
+    """The interval as far as the calendar reaches: a point of it at the least."""
+    low = within_calendar(low)
+    return low, max(min(high, CALENDAR_END).astimezone(UTC), low + POINT)
+
+
+def within_calendar(moment: datetime) -> datetime:
+    """The moment in UTC; beyond the calendar, its first or last moment, which is before its end."""
+    return min(max(moment, CALENDAR_BEGIN), CALENDAR_END - POINT).astimezone(UTC)
 
 
 def _precision(second: str | None, fraction: str) -> timedelta:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from creneau_shared.database.pool import Connection
+from creneau_shared.national_numbers import NATIONAL_PERSON, spellings
 from creneau_shared.security.principal import Principal
 from creneau_shared.security.rights import MAY_ALL
 
@@ -23,10 +24,6 @@ MAY: dict[str, frozenset[str]] = {
     "book": frozenset({"see", "book", "cancel", "register"}),
     "manage": MAY_ALL,
 }
-
-RPPS_SYSTEMS = ("https://rpps.esante.gouv.fr", "http://rpps.fr")
-NATIONAL_ID_SYSTEM = "urn:oid:1.2.250.1.71.4.2.1"
-"""IDNPS: the national identifier of a professional, a digit for its kind (8: RPPS) before the number"""
 
 _ORGANIZATION = "organization=Organization/"
 _PRIMARY = "primary-organization=Organization/"
@@ -102,6 +99,4 @@ async def practices_of(connection: Connection, principal: Principal, now: dateti
 
 def numbers_named(national_id: str) -> frozenset[tuple[str, str]]:
     """The identifiers (system, value) that the directory may have for the professional with this national id."""
-    numbers = {national_id, national_id[1:] if len(national_id) == 12 else national_id}
-    of_rpps = {(system, number) for system in RPPS_SYSTEMS for number in numbers}
-    return frozenset({(NATIONAL_ID_SYSTEM, national_id), *of_rpps})
+    return frozenset(spellings(NATIONAL_PERSON, national_id))

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import time
+from datetime import date
 
 import structlog
 from prometheus_client import Counter, Gauge
 
+from creneau_booking.domain.openings.days_off import SCHOOL_CALENDAR
 from creneau_booking.storage.availability.agendas import beside_others
 from creneau_booking.storage.openings.made_slots import Made, OpeningStore, due
 from creneau_booking.storage.openings.whose import DUE_CHANNEL
-from creneau_shared.clock import Clock
+from creneau_shared.clock import PARIS, Clock
 from creneau_shared.database.pool import Database
 from creneau_shared.logging import describe
 
 DUE = Gauge("creneau_openings_due", "Agendas whose slots are to be made from their rules and are not yet")
 AGENDAS = Counter("creneau_openings_agendas_total", "Agendas whose slots were made from their rules")
 SLOTS = Counter("creneau_openings_slots_total", "Slots that rules have made and taken away", ["change"])
+SCHOOL_DAYS = Gauge(
+    "creneau_school_calendar_days", "Days from today for which it is known when there is no school"
+)
 FAILED = Counter("creneau_openings_failed_total", "Agendas whose slots could not be made, by times")
 TOLD_EVERY_S = 10.0
 """the time between two progress lines in the log"""
@@ -27,12 +32,20 @@ log = structlog.get_logger(__name__)
 
 class OpeningsJob:
     """Makes the slots of the agendas that are due, each in a transaction of its own: an agenda stays due if its transaction
-    fails. Several workers may run it at once: the agenda's row shows whose turn it is."""
+    fails. Several workers may run it at once: the agenda's row shows whose turn it is. `school_known_until`: from when on
+    nobody has said when there is no school."""
 
-    def __init__(self, database: Database, openings: OpeningStore, clock: Clock) -> None:
+    def __init__(
+        self,
+        database: Database,
+        openings: OpeningStore,
+        clock: Clock,
+        school_known_until: date = SCHOOL_CALENDAR.until,
+    ) -> None:
         self._database = database
         self._openings = openings
         self._clock = clock
+        self._school_known_until = school_known_until
         self._due_now = database.bells.of(DUE_CHANNEL)
 
     async def run(self, stop: asyncio.Event, pause_s: float) -> None:
@@ -57,6 +70,7 @@ class OpeningsJob:
                 told_at = time.monotonic()
                 await self._tell(done, began)
         DUE.set(await self._due())
+        SCHOOL_DAYS.set((self._school_known_until - self._clock.now().astimezone(PARIS).date()).days)
         if done:
             log.info("slots made from rules", agendas=done, seconds=round(time.monotonic() - began, 1))
         return done

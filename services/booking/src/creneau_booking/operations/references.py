@@ -10,7 +10,7 @@ from creneau_shared.errors import BadRequest, CreneauError, NotFound, Unprocessa
 from creneau_shared.fhir.rest.exchange import FhirRequest, json_object
 from creneau_shared.fhir.rest.parameters import OperationInput, parameter_named
 from creneau_shared.fhir.search.layout import table_name
-from creneau_shared.fhir.search.terms import bounded, identifier_key, token_term
+from creneau_shared.fhir.search.terms import identifier_terms
 from creneau_shared.fhir.storage.store import Resource
 
 KINDS: Mapping[str, str] = {
@@ -22,7 +22,7 @@ KINDS: Mapping[str, str] = {
 }
 """Parameters whose References have one type → that type"""
 _BEARING = """
-SELECT id FROM {table} WHERE terms @> ARRAY[$1] AND NOT deleted
+SELECT id FROM {table} WHERE terms && $1::text[] AND NOT deleted
   AND ($2::text[] IS NULL OR terms && $2 OR '_id=' || id = ANY($2))
   AND NOT ($3 AND terms && ARRAY['active=false']) ORDER BY id LIMIT 2
 """
@@ -89,7 +89,7 @@ async def _bearing(
     required = list(access.required) if access.required is not None else None
     rows = await connection.fetch(
         _BEARING.format(table=table_name(kind)),
-        bounded(token_term("identifier", system, identifier_key(system, value))),
+        identifier_terms(system, value),
         required,
         kind == "Patient",
     )

@@ -17,14 +17,13 @@ from creneau_booking.storage.slot_rows import Kinds, SlotKind, kind_of, row_of
 from creneau_booking.storage.slot_sync import SlotSent, Window
 from creneau_shared.clock import PARIS
 from creneau_shared.errors import BadRequest, CreneauError, Issue, Unprocessable
-from creneau_shared.fhir.datatypes import PRIMITIVES
+from creneau_shared.fhir.datatypes import CALENDAR_END, PRIMITIVES, parse_interval
 from creneau_shared.fhir.json import dumps, loads_sent
 from creneau_shared.fhir.profiles import profile_issues
 from creneau_shared.fhir.rest.bounds import Bounds
 from creneau_shared.fhir.rest.exchange import FhirRequest, json_object
 from creneau_shared.fhir.rest.negotiation import is_ndjson
 from creneau_shared.fhir.rest.reading import ID
-from creneau_shared.fhir.search.dates import LATEST, interval
 from creneau_shared.fhir.storage.store import Resource
 from creneau_shared.fhir.validation import check
 from creneau_shared.refusal import Refusal
@@ -87,7 +86,7 @@ def _window(
     latest = max((one.row.end for one in slots), default=now)
     if not whole:
         return Window(earliest, max(latest, earliest), whole=False)
-    return Window(start or min(now, earliest), end or LATEST, whole=True)
+    return Window(start or min(now, earliest), end or CALENDAR_END, whole=True)
 
 
 def _sent(request: FhirRequest) -> tuple[list[tuple[str, Any]], Iterator[Resource]]:
@@ -231,7 +230,7 @@ def _bound(given: list[tuple[str, Any]], names: tuple[str, ...], *, last: bool) 
     for name, value in given:
         if name in names and isinstance(value, str) and value:
             try:
-                low, high = interval(value.strip(), PARIS)
+                low, high = parse_interval(value.strip(), PARIS)
             except ValueError as error:
                 raise BadRequest(
                     f"{name} attend une date ou un instant ; reçu « {value} ».",

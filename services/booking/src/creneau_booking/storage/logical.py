@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from creneau_booking.storage.tables import OWN_TYPES, REPLICA_TYPES
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.search.layout import table_name
-from creneau_shared.fhir.search.terms import bounded, escape
+from creneau_shared.fhir.search.terms import identifier_terms
 
 Identified = Mapping[tuple[str, str], Sequence[str]]
 """type, identifier (`system|value`) → ids"""
@@ -21,25 +21,26 @@ WHERE terms && (SELECT $1::text[]) AND NOT deleted ORDER BY id
 
 
 async def identified(connection: Connection, wanted: Iterable[tuple[str, str]]) -> Identified:
-    """Returns the ids of those who bear these identifiers (type, `system|value`; without a system, of any system), by one
-    statement a type."""
-    asked: dict[str, dict[str, str]] = {}
+    """Returns the ids of those who bear these identifiers (type, `system|value`; without a system, of any system), in any
+    spelling of a national number, by one statement a type."""
+    asked: dict[str, dict[str, list[str]]] = {}
     for kind, token in wanted:
-        if kind in (*REPLICA_TYPES, *OWN_TYPES) and (term := _term(token)):
-            asked.setdefault(kind, {})[token] = term
+        if kind in (*REPLICA_TYPES, *OWN_TYPES) and (terms := _terms(token)):
+            asked.setdefault(kind, {})[token] = terms
     found: dict[tuple[str, str], list[str]] = {}
-    for kind, terms in asked.items():
-        bearing: dict[str, list[str]] = {term: [] for term in terms.values()}
+    for kind, tokens in asked.items():
+        bearing: dict[str, list[str]] = {term: [] for terms in tokens.values() for term in terms}
         for row in await connection.fetch(_BEARERS.format(table=table_name(kind)), list(bearing)):
             for term in row["terms"]:
                 bearing[term].append(row["id"])
-        found |= {(kind, token): bearing[term] for token, term in terms.items()}
+        found |= {
+            (kind, token): sorted({id_ for term in terms for id_ in bearing[term]})
+            for token, terms in tokens.items()
+        }
     return found
 
 
-def _term(token: str) -> str:
-    """Returns the term of an identifier; empty for one without a value."""
+def _terms(token: str) -> list[str]:
+    """Returns the terms of an identifier; none for one without a value."""
     system, _, value = token.rpartition("|")
-    if not value:
-        return ""
-    return bounded(f"identifier={system}|{escape(value)}" if system else f"identifier={escape(value)}")
+    return identifier_terms(system or None, value) if value else []

@@ -1,8 +1,9 @@
 """National identifiers of professionals and structures: the prefixed form that SAS exchanges, and the plain ones.
 
 A value of the national system is a digit for the register, then the number in that register
-(CI-SIS; SAS FAQ, « préfixes »). Stored values and queries may have either form. Those of structures are read in every
-spelling that the directory takes (`tests/contract/test_structures.py` compares).
+(CI-SIS; SAS FAQ, « préfixes »). Stored values may have either form, and searches find both
+(`creneau_shared.national_numbers`). They are read in every spelling that the directory takes
+(`tests/contract/test_structures.py` compares).
 """
 
 from __future__ import annotations
@@ -14,24 +15,12 @@ from stdnum import luhn
 from stdnum.fr import siret
 
 from creneau_shared.fhir.storage.store import Resource
+from creneau_shared.national_numbers import NATIONAL_PERSON, NATIONAL_STRUCTURE, PREFIXES
 
-NATIONAL_PERSON = "urn:oid:1.2.250.1.71.4.2.1"
-NATIONAL_STRUCTURE = "urn:oid:1.2.250.1.71.4.2.2"
-RPPS = "https://rpps.esante.gouv.fr"
-ADELI = "https://adeli.esante.gouv.fr"
-FINESS = "https://finess.esante.gouv.fr"
-SIRENE = "https://sirene.fr"
-SIRENE_OF_ROR = "http://sirene.fr"
-RPPS_RANG = "https://rppsrang.esante.gouv.fr"
-ADELI_RANG = "https://adelirang.esante.gouv.fr"
-
-_PERSON_PREFIX = {RPPS: "8", ADELI: "0"}
-_PERSON_SYSTEM = {prefix: system for system, prefix in _PERSON_PREFIX.items()}
 _PERSON = re.compile(r"8[0-9]{11}|0[0-9A-Z]{9}", re.ASCII)
 _BARE_PERSON = {11: "8", 9: "0"}
 """Length of a number without prefix → the prefix that it lacks: RPPS or ADELI."""
 
-_STRUCTURE_PREFIX = {FINESS: "1", SIRENE: "3", SIRENE_OF_ROR: "3", RPPS_RANG: "4", ADELI_RANG: "0"}
 _SIRET = re.compile(r"3[0-9]{14}", re.ASCII)
 _BARE_FINESS = re.compile(r"[0-9][0-9AB][0-9]{7}", re.ASCII)
 _BARE_SIRET_OR_RANK = re.compile(r"[0-9]{14}", re.ASCII)
@@ -57,8 +46,8 @@ def person_number(identifiers: Iterable[Resource]) -> str | None:
         system, value = identifier.get("system"), identifier.get("value", "")
         if value and system == NATIONAL_PERSON:
             found.append(prefixed_person(value))
-        elif value and system in _PERSON_PREFIX:
-            found.append(_PERSON_PREFIX[system] + value)
+        elif value and system in PREFIXES[NATIONAL_PERSON]:
+            found.append(PREFIXES[NATIONAL_PERSON][system] + value)
     return min(found, key=_person_rank, default=None)
 
 
@@ -66,16 +55,6 @@ def _person_rank(value: str) -> int:
     if _PERSON.fullmatch(value) is None:
         return 2
     return 0 if value.startswith("8") else 1
-
-
-def person_tokens(value: str) -> list[str]:
-    """Returns every token (`system|value`) under which a person with the national `value` may be stored."""
-    full = prefixed_person(value)
-    tokens = [f"{NATIONAL_PERSON}|{full}"]
-    if _PERSON.fullmatch(full):
-        bare = full[1:]
-        tokens += [f"{NATIONAL_PERSON}|{bare}", f"{_PERSON_SYSTEM[full[0]]}|{bare}"]
-    return tokens
 
 
 def prefixed_structure(value: str) -> str:
@@ -104,24 +83,14 @@ def cpts_number(identifiers: Sequence[Resource]) -> str | None:
     return _of_shape(_structure_numbers(identifiers), (_FINESS_IN_DIGITS,))
 
 
-def siret_tokens(value: str) -> list[str]:
-    """Returns every token (`system|value`) under which a structure with the SIRET `value` (prefixed or not) may be stored,
-    also the usual spelling with blanks."""
-    full = value if _SIRET.fullmatch(value) else f"3{value}"
-    bare = full[1:]
-    written = f"{bare[:3]} {bare[3:6]} {bare[6:9]} {bare[9:]}"
-    national = [f"{NATIONAL_STRUCTURE}|{number}" for number in (full, bare)]
-    return [*national, *(f"{system}|{one}" for system in (SIRENE, SIRENE_OF_ROR) for one in (bare, written))]
-
-
 def _structure_numbers(identifiers: Sequence[Resource]) -> list[str]:
     found: list[str] = []
     for identifier in identifiers:
         system, value = identifier.get("system", NATIONAL_STRUCTURE), identifier.get("value", "")
         if system == NATIONAL_STRUCTURE:
             found.append(prefixed_structure(value))
-        elif system in _STRUCTURE_PREFIX:
-            found.append(_STRUCTURE_PREFIX[system] + value.replace(" ", ""))
+        elif system in PREFIXES[NATIONAL_STRUCTURE]:
+            found.append(PREFIXES[NATIONAL_STRUCTURE][system] + value.replace(" ", ""))
     return found
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from creneau_booking.views.sas_facts import Facts
 from creneau_shared.fhir.current import is_active, is_there
@@ -11,12 +11,13 @@ from creneau_shared.fhir.storage.store import Resource
 
 def role_alone(facts: Facts, person: str, agenda: Resource) -> Resource | None:
     """Returns the role in which a person (reference) is received at the place of an agenda that names no role: at the place
-    that it names, else at the only place where they work; the first by id if there are several roles. Returns None if the
-    place is not clear: a wrong address is worse than none. (SQL: `availability.alone.ROLES_ALONE`.)"""
+    that it names (a room and its site are one), else at the only place where they work; the first by id if there are several
+    roles. Returns None if the place is not clear: a wrong address is worse than none. (SQL: `availability.alone.ROLES_ALONE`.)
+    """
     at = {role["id"]: _places(facts, role) for role in _roles_of(facts, person)}
-    named = set(facts.named(agenda.get("actor", []), "Location"))
+    named = facts.named(agenda.get("actor", []), "Location")
     if named:
-        here = [id_ for id_, places in at.items() if places & named]
+        here = [id_ for id_, places in at.items() if _meet(facts, places, named)]
     else:
         everywhere = set(at.values())
         here = list(at) if len(everywhere) == 1 and all(len(places) == 1 for places in everywhere) else []
@@ -44,17 +45,28 @@ def _places(facts: Facts, role: Resource) -> frozenset[str]:
     return frozenset(
         f"{role['id']}{one}" if one.startswith("#") else one
         for one in references
-        if all(is_active(whole) for whole in _wholes(facts, one))
+        if all(is_active(facts.find(whole) or {}) for whole in _wholes(facts, one))
     )
 
 
-def _wholes(facts: Facts, place: str) -> Iterator[Resource]:
-    """Yields a place (reference), then what it is part of, as far as it is known."""
-    met: set[str] = set()
-    while place not in met and (found := facts.find(place)) is not None:
-        met.add(place)
-        yield found
-        place = facts.relative(found.get("partOf", {}).get("reference", ""))
+def _meet(facts: Facts, places: Iterable[str], others: Sequence[str]) -> bool:
+    """Whether one of the places (references) is one of the others, part of it, or its whole."""
+    return any(
+        place in _wholes(facts, other) or other in _wholes(facts, place)
+        for place in places
+        for other in others
+    )
+
+
+def _wholes(facts: Facts, place: str) -> list[str]:
+    """Returns a place (reference) and what it is part of, as far as it is known."""
+    met = [place]
+    while (found := facts.find(met[-1])) is not None:
+        whole = facts.relative(found.get("partOf", {}).get("reference", ""))
+        if not whole or whole in met:
+            break
+        met.append(whole)
+    return met
 
 
 def _offers_something(facts: Facts, role: Resource) -> bool:

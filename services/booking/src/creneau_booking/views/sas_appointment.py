@@ -9,8 +9,8 @@ from typing import Any
 
 from creneau_booking.domain.appointment import OF_PRACTICES
 from creneau_booking.storage.appointment_mapper import HELD_UNTIL
-from creneau_booking.views.identifiers import NATIONAL_PERSON, person_tokens
 from creneau_shared.fhir.current import current
+from creneau_shared.national_numbers import NATIONAL_PERSON, spellings
 
 PROFILE = "http://sas.fr/fhir/StructureDefinition/FrAppointmentSAS"
 SOS_PROFILE = "https://interop.esante.gouv.fr/ig/fhir/sas/StructureDefinition/sas-sos-appointment"
@@ -88,14 +88,12 @@ def operators_of(appointment: Mapping[str, Any]) -> list[Resource]:
     ]
 
 
-def regulator_tokens(operator: Mapping[str, Any]) -> list[str]:
-    """Returns every token (`system|value`) under which the account of the regulator whom an operator reference names by
-    identifier may be stored; none if the identifier cannot be a regulator's."""
+def regulators_named(operator: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Returns the identifier (system, value) by which an operator reference names a regulator; none if it cannot be a
+    regulator's."""
     identifier = operator.get("identifier", {})
-    system, value = identifier.get("system"), identifier.get("value")
-    if system not in _TYPE_OF or not value:
-        return []
-    return person_tokens(value) if system == NATIONAL_PERSON else [f"{system}|{value}"]
+    system, value = identifier.get("system", ""), identifier.get("value", "")
+    return [(system, value)] if any(spelled in _TYPE_OF for spelled, _ in spellings(system, value)) else []
 
 
 def regulator_number(practitioner: Mapping[str, Any], now: datetime) -> tuple[str, str] | None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from creneau_booking.views import sas_codes as codes
-from creneau_booking.views.identifiers import NATIONAL_STRUCTURE, cpts_number
+from creneau_booking.views.identifiers import cpts_number
 from creneau_booking.views.sas_resources import compact, phones, slot, visibility
 from creneau_shared.fhir.storage.store import Resource
+from creneau_shared.national_numbers import NATIONAL_STRUCTURE
 
 VISIBILITIES = codes.VISIBILITIES | {codes.CPTS_VISIBILITY}
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from creneau_booking.views import sas_codes as codes
-from creneau_booking.views.identifiers import NATIONAL_PERSON, person_tokens
 from creneau_shared.errors import BadRequest
+from creneau_shared.national_numbers import NATIONAL_PERSON
 
 Pairs = Sequence[tuple[str, str]]
 
@@ -86,20 +86,11 @@ def check_numbers(query: Pairs, parameter: str, example: str, whom: tuple[str, s
 
 
 def neutral(query: Pairs) -> list[tuple[str, str]]:
-    """Returns the query over stored resources: without the profile, with each national number in every form."""
-    pairs = [
-        (name, in_every_form(text, person_tokens) if name == PRACTITIONERS else text) for name, text in query
-    ]
-    pairs = [(name, text) for name, text in pairs if name != "_profile"]
+    """Returns the query over stored resources: without the profile."""
+    pairs = [(name, text) for name, text in query if name != "_profile"]
     if not any(name == "_count" for name, _ in pairs):
         pairs.append(("_count", str(SLOTS_ON_A_PAGE)))
     return pairs
-
-
-def in_every_form(text: str, tokens_of: Callable[[str], list[str]]) -> str:
-    """Returns the tokens of a list of national numbers, each in every form in which it may be stored."""
-    numbers = [part.partition("|")[2] for part in parts_of(text)]
-    return ",".join(dict.fromkeys(token for number in numbers for token in tokens_of(number)))
 
 
 def values_of(query: Pairs, wanted: str) -> list[str]:

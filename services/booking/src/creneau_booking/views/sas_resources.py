@@ -14,8 +14,6 @@ from typing import Any
 from creneau_booking.storage.slot_visibility import SLOT_TYPE_SYSTEM
 from creneau_booking.views import sas_codes as codes
 from creneau_booking.views.identifiers import (
-    NATIONAL_PERSON,
-    NATIONAL_STRUCTURE,
     person_number,
     structure_number,
 )
@@ -24,6 +22,7 @@ from creneau_shared.fhir.current import is_active
 from creneau_shared.fhir.datatypes import instant_of
 from creneau_shared.fhir.storage.store import Resource
 from creneau_shared.fhir.terminology import value_set_codes
+from creneau_shared.national_numbers import NATIONAL_PERSON, NATIONAL_STRUCTURE
 from creneau_shared.postal_codes import postal_code
 
 _WEB_ADDRESS = re.compile(r"https?://[^\s/]+\S*")

@@ -15,7 +15,7 @@ import orjson
 
 from creneau_booking.storage.slot_table import to_come
 from creneau_booking.views import sas_codes as codes
-from creneau_booking.views.identifiers import NATIONAL_STRUCTURE, siret_number, siret_tokens
+from creneau_booking.views.identifiers import siret_number
 from creneau_booking.views.sas import including, links, whole_up_to
 from creneau_booking.views.sas_facts import Facts
 from creneau_booking.views.sas_query import (
@@ -23,7 +23,6 @@ from creneau_booking.views.sas_query import (
     Pairs,
     check_free_slots,
     check_numbers,
-    in_every_form,
     values_of,
 )
 from creneau_booking.views.sas_resources import (
@@ -40,6 +39,7 @@ from creneau_shared.fhir.search.execute import SearchResult
 from creneau_shared.fhir.search.request import SearchRequest
 from creneau_shared.fhir.storage.store import Resource
 from creneau_shared.ids import new_id
+from creneau_shared.national_numbers import NATIONAL_STRUCTURE
 
 STRUCTURES = "actor:Location.organization.identifier"
 _HAS = "_has:Slot:schedule:"
@@ -65,13 +65,9 @@ def check(query: Pairs) -> None:
 
 
 def of_slots(query: Pairs) -> list[tuple[str, str]]:
-    """Returns the search of Slot that is meant: its criteria, and the structures in every form that may be stored."""
+    """Returns the search of Slot that is meant: its criteria, and the structures."""
     pairs = [(name.removeprefix(_HAS), text) for name, text in query if name.startswith(_HAS)]
-    pairs += [
-        (f"schedule.{STRUCTURES}", in_every_form(text, siret_tokens))
-        for name, text in query
-        if name == STRUCTURES
-    ]
+    pairs += [(f"schedule.{STRUCTURES}", text) for name, text in query if name == STRUCTURES]
     pairs += [(name, text) for name, text in query if name in _PASSED_ON]
     if "_count" not in (name for name, _ in pairs):
         pairs.append(("_count", str(SLOTS_ON_A_PAGE)))

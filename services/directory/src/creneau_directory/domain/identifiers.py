@@ -20,12 +20,10 @@ from stdnum import luhn
 from stdnum.fr import siren, siret
 
 RPPS = "https://rpps.esante.gouv.fr"
+RPPS_OF_BEFORE = "http://rpps.fr"
+"""the system that the RPPS has in FR Core 1.1 and in the Annuaire Santé's first versions"""
 NATIONAL_PERSON_ID = "urn:oid:1.2.250.1.71.4.2.1"
 NATIONAL_STRUCTURE_ID = "urn:oid:1.2.250.1.71.4.2.2"
-NATIONAL_PERSON_SYSTEMS = frozenset(
-    {RPPS, "http://rpps.fr", "https://adeli.esante.gouv.fr", NATIONAL_PERSON_ID}
-)
-"""the systems of national numbers of professionals"""
 FINESS = "https://finess.esante.gouv.fr"
 SIRENE = "https://sirene.fr"
 
@@ -107,9 +105,11 @@ REGISTER_PROFILES = (
 
 CHECKS: Mapping[str, tuple[str, Callable[[str], bool]]] = {
     RPPS: ("RPPS", is_rpps),
+    RPPS_OF_BEFORE: ("RPPS", is_rpps),
     NATIONAL_PERSON_ID: ("IDNPS", is_national_person_id),
     NATIONAL_STRUCTURE_ID: ("IDNST", is_national_structure_id),
     FINESS: ("FINESS", is_finess),
+    "http://finess.sante.gouv.fr": ("FINESS", is_finess),
     SIRENE: ("SIREN/SIRET", is_sirene),
     "http://sirene.fr": ("SIREN/SIRET", is_sirene),
 }

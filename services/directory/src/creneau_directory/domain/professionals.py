@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
-from creneau_directory.domain.identifiers import NATIONAL_PERSON_SYSTEMS
+from creneau_shared.national_numbers import OF_PERSONS
 
 ReliedOn = Literal["identifier", "active"]
 """the elements of Practitioner that decide rights"""
@@ -17,7 +17,7 @@ def national_numbers(practitioner: Mapping[str, Any]) -> frozenset[tuple[str, st
     return frozenset(
         (identifier["system"], str(identifier.get("value", "")))
         for identifier in practitioner.get("identifier", ())
-        if identifier.get("system") in NATIONAL_PERSON_SYSTEMS
+        if identifier.get("system") in OF_PERSONS
     )
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from creneau_directory.domain.refusals import AccountLacks
+from creneau_shared.national_numbers import spellings
 
 SOURCE = "urn:oid:1.2.250.1.213.3.6"
 """`meta.source` of every account, and the system of SAS's own numbers"""
@@ -28,11 +29,10 @@ def as_account(practitioner: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def numbers_of(practitioner: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """The sorted numbers, national and of SAS, that only this account may have: (system, value)."""
+    """The sorted numbers, national and of SAS, that only this account may have: (system, value), in every spelling."""
     identifiers = practitioner.get("identifier", ())
-    return sorted(
-        {(i["system"], i["value"]) for i in identifiers if i.get("system") in TYPES and i.get("value")}
-    )
+    own = ((i["system"], i["value"]) for i in identifiers if i.get("system") in TYPES and i.get("value"))
+    return sorted({spelled for number in own for spelled in spellings(*number)})
 
 
 def without_numbers(practitioner: Mapping[str, Any], numbers: Iterable[tuple[str, str]]) -> dict[str, Any]:

@@ -27,13 +27,13 @@ from creneau_directory.views import OFFERS, ROR_TYPES, OpenOffers, require_ror_h
 from creneau_shared.clock import PARIS
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import BadRequest, Unauthenticated
+from creneau_shared.fhir.datatypes import parse_interval
 from creneau_shared.fhir.json import dumps, loads
 from creneau_shared.fhir.rest.exchange import Answer, FhirRequest
 from creneau_shared.fhir.rest.operation import Operation, OperationCall
 from creneau_shared.fhir.rest.parameters import OperationInput
 from creneau_shared.fhir.rest.searching import KNOWN_TYPES
 from creneau_shared.fhir.search.bundle import Entry, write_bundle
-from creneau_shared.fhir.search.dates import NotADateError, interval
 from creneau_shared.fhir.search.generic import GenericTable
 from creneau_shared.fhir.search.parse import parse_search
 from creneau_shared.fhir.search.sql import Catalog
@@ -270,8 +270,8 @@ def _instant(said: OperationInput, name: str) -> datetime | None:
     if text is None or not str(text).strip():
         return None
     try:
-        low, _ = interval(str(text).strip().replace(" ", "+"), PARIS)
-    except NotADateError:
+        low, _ = parse_interval(str(text).strip().replace(" ", "+"), PARIS)
+    except ValueError:
         raise BadRequest(
             f"{name} attend un instant (2026-11-28T08:00:00Z) ; reçu « {text} ».",
             f"{name} takes an instant (2026-11-28T08:00:00Z); got “{text}”.",

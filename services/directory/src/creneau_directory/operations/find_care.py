@@ -75,7 +75,12 @@ DEFINITION = operation_definition(
         parameter("language", "code", "A language that is spoken there (BCP 47).", maximum="*"),
         parameter("sector", "code", "1, 2, 0 (TRE_R282; c1, c2, c3, nc too).", maximum="*"),
         parameter("gender", "code", "Of the professional: female, male."),
-        parameter("accessibility", "code", "wheelchair, hearing … as the places say it.", maximum="*"),
+        parameter(
+            "accessibility",
+            "code",
+            "wheelchair, hearing … as the places say it; disability, disability-rooms, disability-theatre: TRE_R338 16, 15, 17.",
+            maximum="*",
+        ),
         parameter("new-patient", "boolean", "Only who takes new patients."),
         parameter(
             "specialty",

@@ -28,8 +28,9 @@ from creneau_shared.clock import PARIS
 from creneau_shared.database.closing import ClosingInsert
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.current import current_name, spoken
+from creneau_shared.fhir.datatypes import CALENDAR_BEGIN, CALENDAR_END, POINT
 from creneau_shared.fhir.json import loads
-from creneau_shared.fhir.search.dates import EARLIEST, LATEST, POINT, NotADateError, value_interval
+from creneau_shared.fhir.search.dates import value_interval
 from creneau_shared.fhir.storage.store import Stored
 
 Resource = dict[str, Any]
@@ -242,12 +243,12 @@ def called(person: Resource | None, now: datetime) -> str:
 def _days(period: Any) -> tuple[date | None, date | None]:
     """First and last day of a Period, in Paris; None for an open end, and for what is no date."""
     try:
-        low, high = value_interval(period, PARIS, instant=False) or (EARLIEST, LATEST)
-    except NotADateError:
+        low, high = value_interval(period, PARIS, instant=False) or (CALENDAR_BEGIN, CALENDAR_END)
+    except ValueError:
         return None, None
     return (
-        low.astimezone(PARIS).date() if low > EARLIEST else None,
-        (high - POINT).astimezone(PARIS).date() if high < LATEST else None,
+        low.astimezone(PARIS).date() if low > CALENDAR_BEGIN else None,
+        (high - POINT).astimezone(PARIS).date() if high < CALENDAR_END else None,
     )
 
 

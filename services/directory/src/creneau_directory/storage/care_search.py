@@ -13,9 +13,9 @@ from math import cos, radians
 from typing import Any
 
 from creneau_directory.domain.care.criteria import Criteria, Order
+from creneau_directory.domain.care.places import KM_PER_DEGREE
 from creneau_directory.domain.care.situation import (
     FACETS,
-    KM_PER_DEGREE,
     LOTS,
     PLAIN,
     cells_around,

@@ -13,7 +13,7 @@ from creneau_directory.domain.regulators import as_account, is_account
 from creneau_directory.domain.ror.visibility import SENSITIVE_TERM
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.search.layout import table_name
-from creneau_shared.fhir.search.terms import bounded, token_term
+from creneau_shared.fhir.search.terms import identifier_terms
 from creneau_shared.fhir.storage.generic import GenericStore, owned_by
 from creneau_shared.fhir.storage.store import Resource, WriteContext
 from creneau_shared.security.rights import REGULATION
@@ -73,8 +73,8 @@ async def _bearers(connection: Connection, kind: str, system: str, value: str) -
     """The ids of entries with an identifier, at most two. Sensitive units and regulators' accounts are left out."""
     unfound: Collection[str] = (SENSITIVE_TERM, *owned_by([REGULATION]))
     rows = await connection.fetch(
-        f"SELECT id FROM {table_name(kind)} WHERE terms @> ARRAY[$1] AND NOT terms && $2::text[] AND NOT deleted LIMIT 2",
-        bounded(token_term("identifier", system, value)),
+        f"SELECT id FROM {table_name(kind)} WHERE terms && $1::text[] AND NOT terms && $2::text[] AND NOT deleted LIMIT 2",
+        identifier_terms(system, value),
         list(unfound),
     )
     return [row["id"] for row in rows]

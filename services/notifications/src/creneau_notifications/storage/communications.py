@@ -50,6 +50,7 @@ REASONS = {
         "Ce qui est enregistré n’est pas une adresse : rien ne peut y être envoyé",
     ),
     "no-text-messages": ("recipient-unavailable", "Ce numéro (ligne fixe) ne reçoit pas de SMS"),
+    "no-texts-abroad": ("recipient-unavailable", "Aucun SMS n’est envoyé vers le pays de ce numéro"),
     "address-unconfirmed": (
         "recipient-unavailable",
         "L’adresse n’a pas été confirmée par la personne qui la lit",

@@ -25,6 +25,8 @@ class Place:
     latitude: float | None = None
     longitude: float | None = None
     phone: str | None = None
+    within: tuple[str, ...] = ()
+    """the ids of the buildings that it is part of, the nearest first"""
 
     @property
     def address(self) -> str:

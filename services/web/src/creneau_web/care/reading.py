@@ -81,7 +81,7 @@ def professional_of(role: Resource, known: Mapping[str, Resource], at: datetime)
         or (role.get("organization") or {}).get("display")
         or "–",
         specialties=tuple(_specialties(role, service)),
-        place=place_of(_filled(place, known, at), at) if place else None,
+        place=place_of(_filled(place, known, at), at, within(place, known)) if place else None,
         phone=_phone(role, at) or (_phone(_filled(place, known, at), at) if place else None),
         languages=tuple(_displays(person.get("communication", ()))),
         organization=(role.get("organization") or {}).get("display"),
@@ -113,8 +113,8 @@ def _phone(resource: Resource, at: datetime) -> str | None:
     return contact(current(resource.get("telecom", ()), at), "phone")
 
 
-def place_of(location: Resource, at: datetime) -> Place:
-    """A Location as a page shows it."""
+def place_of(location: Resource, at: datetime, within: tuple[str, ...] = ()) -> Place:
+    """A Location as a page shows it. `within`: the ids of the buildings that it is part of."""
     address = _address(location, at) or {}
     position = location.get("position") or {}
     return Place(
@@ -127,7 +127,13 @@ def place_of(location: Resource, at: datetime) -> Place:
         latitude=position.get("latitude"),
         longitude=position.get("longitude"),
         phone=_phone(location, at),
+        within=within,
     )
+
+
+def within(place: Resource, known: Mapping[str, Resource]) -> tuple[str, ...]:
+    """The ids of the buildings that a place is part of, as far as they are known, the nearest first."""
+    return tuple(building["id"] for building in _buildings(place, known)[1:])
 
 
 def places_of(bundle: Resource, at: datetime) -> dict[str, tuple[Place, ...]]:

@@ -17,8 +17,9 @@ _NOMENCLATURE = re.compile(r"TRE[_-](R\d+)[_-]")
 _OIDS = {"urn:oid:1.2.250.1.213.3.3.12": "R211"}
 _SECTORS = {"nc": "0", "c1": "1", "c2": "2", "c3": "3"}
 """replaced codes of TRE_R282 → those of its present version"""
-_STEP_FREE = frozenset({"15", "16", "17"})
-"""TRE_R338: consultations and theatres for people with a disability"""
+_FOR_DISABLED = {"15": "disability-rooms", "16": "disability", "17": "disability-theatre"}
+"""TRE_R338: consultations for people with a disability in rooms of their own, or without these, and operating theatres. They
+say nothing of a wheelchair."""
 _FOR_NEW_PATIENTS = "471"
 """TRE_R211"""
 
@@ -40,10 +41,9 @@ def sector_of(parts: Iterable[Resource]) -> str | None:
 
 
 def access_of(parts: Iterable[Resource], places: Iterable[Resource]) -> tuple[str, ...]:
-    """What a role and its offers (`parts`) and its places allow for (`wheelchair`, `hearing` …)."""
+    """What a role and its offers (`parts`) and its places allow for (`wheelchair`, `hearing`, `disability` …)."""
     parts = list(parts)
-    received = any(kind == "R338" and code in _STEP_FREE for kind, code in _codes(parts))
-    found = ["wheelchair"] if received else []
+    found = [_FOR_DISABLED[code] for kind, code in _codes(parts) if kind == "R338" and code in _FOR_DISABLED]
     found += (code for resource in (*parts, *places) for code in _access(resource))
     return tuple(dict.fromkeys(found))
 

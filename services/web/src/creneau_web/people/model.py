@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Protocol, TypeVar
 
+from creneau_shared.contact_points import Phone
+
 EVERYTHING = frozenset({"see", "book", "cancel", "register", "manage"})
 
 
@@ -52,8 +54,8 @@ class Person:
     birth_date: date | None
     email: str | None
     phone: str | None
-    gets_texts: bool = False
-    """whether text messages reach one of their numbers: a landline gets none"""
+    mobiles: tuple[Phone, ...] = ()
+    """those of their numbers that take text messages: a landline takes none"""
     etag: str | None = None
     language: str = "fr"
     """of messages"""

@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from creneau_shared.contact_points import phone_of
+from creneau_shared.contact_points import Phone, phone_of
 from creneau_shared.fhir.current import current
 from creneau_web.fhir.client import Fhir
 from creneau_web.fhir.refusal import RefusedError
@@ -155,7 +155,7 @@ def _with_contact(telecom: list[Any], at: datetime, system: str, value: str) -> 
 def _contact(system: str, value: str) -> dict[str, Any]:
     """A contact as it was typed, `mobile` if its number takes text messages: a person is not asked what it is for."""
     contact = {"system": system, "value": value}
-    return {**contact, "use": MOBILE} if _gets_texts(contact) else contact
+    return {**contact, "use": MOBILE} if _mobile(contact) is not None else contact
 
 
 def _spoken(language: str) -> dict[str, Any]:
@@ -177,15 +177,16 @@ def person_of(patient: Mapping[str, Any], at: datetime, etag: str | None = None)
         birth_date=date.fromisoformat(born) if len(born) == BIRTH_DATE_LENGTH else None,
         email=contact(telecom, "email"),
         phone=contact(telecom, "phone"),
-        gets_texts=any(_gets_texts(one) for one in telecom),
+        mobiles=tuple(phone for one in telecom if (phone := _mobile(one)) is not None),
         etag=etag,
         language=_language(patient),
     )
 
 
-def _gets_texts(telecom: Mapping[str, Any]) -> bool:
+def _mobile(telecom: Mapping[str, Any]) -> Phone | None:
+    """The number of a contact, if it takes text messages."""
     phone = phone_of(telecom.get("value", "")) if telecom.get("system") in NUMBERS else None
-    return phone is not None and phone.takes_texts
+    return phone if phone is not None and phone.takes_texts else None
 
 
 def _language(patient: Mapping[str, Any]) -> str:

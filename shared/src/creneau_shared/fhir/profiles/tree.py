@@ -9,6 +9,8 @@ from typing import Any, Final
 
 from creneau_shared.fhir.profiles.catalogue import Profile, profile_catalogue, profile_of, target_type
 
+HELD_BY: Final = "heldBy"
+"""in a row: the service whose own rule holds it; the row is only read by clients"""
 _VALUE_KEYS: Final = ("fixed", "pattern")
 _ABSENT: Final = object()
 _BY_URL: Final = (("value", "url"),)
@@ -62,6 +64,8 @@ def tree_of(url: str) -> Node:
 def _compile(profile: Profile) -> Node:
     root = Node(profile.type)
     for element in _rows(profile):
+        if HELD_BY in element:
+            continue  # that service's own rule names what is wrong in the words of the guide
         _demand(_place(root, element["id"]), element)
     return root
 

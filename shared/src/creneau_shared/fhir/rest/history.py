@@ -19,12 +19,17 @@ import orjson
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import BadRequest
 from creneau_shared.fhir.audit import Event, Touched
-from creneau_shared.fhir.datatypes import CALENDAR_BEGIN, exact_instant, instant_of, parse_interval
+from creneau_shared.fhir.datatypes import (
+    CALENDAR_BEGIN,
+    CALENDAR_END,
+    exact_instant,
+    instant_of,
+    parse_interval,
+)
 from creneau_shared.fhir.rest.exchange import Answer, FhirRequest, asked_count
 from creneau_shared.fhir.rest.reading import ID, VERSION_MAX, require_once_visible
 from creneau_shared.fhir.rest.service import FhirService
 from creneau_shared.fhir.search.bundle import Entry, Link, query_url, write_bundle
-from creneau_shared.fhir.search.dates import EARLIEST, LATEST
 from creneau_shared.fhir.search.page_bytes import fitting
 from creneau_shared.fhir.storage.generic import instant
 from creneau_shared.fhir.storage.store import HistoryQuery, ResourceStore, Stored
@@ -285,7 +290,7 @@ def page_links(
 
 
 _AT = re.compile(r"(eq|ge|gt|le|lt)?(.+)", re.DOTALL)
-_EVER = (EARLIEST, LATEST)
+_EVER = (CALENDAR_BEGIN, CALENDAR_END)
 
 
 def asked_period(values: Sequence[str]) -> tuple[datetime, datetime] | None:

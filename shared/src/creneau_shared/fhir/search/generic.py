@@ -229,7 +229,9 @@ class GenericTable:
         keys = [key_of(term) for term in spelled] if self._narrow else spelled
         wanted = arguments.add(spelled, "text[]")
         if keys == spelled:
-            return f"({alias}.terms && {wanted})"
+            # Nearly nobody bears an identifier: from its many spellings PostgreSQL would guess that most rows bear one.
+            named = len(spelled) > 1 and all(term.startswith("identifier=") for term in spelled)
+            return f"({alias}.terms && (SELECT {wanted}))" if named else f"({alias}.terms && {wanted})"
         known = [key for key in keys if key is not None]
         bearing = f"{self._terms(alias)} && {wanted}"
         beginnings = [b for term in spelled if (b := beginning_of(term)) is not None]

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from creneau_shared.clock import PARIS
 from creneau_shared.fhir.paths.extraction import Path, compile_expression, referenced_type
-from creneau_shared.fhir.search.dates import NotADateError, value_interval
+from creneau_shared.fhir.search.dates import value_interval
 from creneau_shared.fhir.search.layout import NARROW, SEPARATOR, keys_and_others
 from creneau_shared.fhir.search.name_words import START, found_by_words, text_starts
 from creneau_shared.fhir.search.occurrences import Occurrence, occurrences_of, within
@@ -368,7 +368,7 @@ def _date(name: str, *, instant: bool) -> _Emit:
     def emit(collector: _Collector, value: Any) -> None:
         try:
             covered = value_interval(value, collector.zone, instant=instant)
-        except NotADateError:
+        except ValueError:
             return
         if covered is not None:
             collector.terms[name] = None

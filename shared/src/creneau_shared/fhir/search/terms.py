@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 
 from creneau_shared.ins import INS_SYSTEMS, plain_ins
+from creneau_shared.national_numbers import spellings
 
 _TERM_CHARACTERS_MAX = 500
 
@@ -24,6 +25,13 @@ def token_term(parameter: str, system: str | None, code: str | None) -> str:
 def identifier_key(system: str | None, value: str) -> str:
     """The value of an identifier as it is kept: all spellings of an INS become one."""
     return plain_ins(value) if system in INS_SYSTEMS else value
+
+
+def identifier_terms(system: str | None, value: str, parameter: str = "identifier") -> list[str]:
+    """The terms of which whoever has this identifier bears one: a national number is the same in each of its spellings. A
+    system of None is any, "" is none."""
+    spelled = spellings(system, identifier_key(system, value)) if system else [(system, value)]
+    return [bounded(token_term(parameter, *one)) for one in spelled]
 
 
 def bounded(term: str) -> str:

@@ -9,9 +9,9 @@ from datetime import datetime, timedelta, tzinfo
 from decimal import Decimal, InvalidOperation
 from typing import cast
 
+from creneau_shared.fhir.datatypes import CALENDAR_BEGIN, CALENDAR_END, parse_interval
 from creneau_shared.fhir.national import commune_position
 from creneau_shared.fhir.search.coded import UnknownCodesError, hierarchy_tokens, value_set_tokens
-from creneau_shared.fhir.search.dates import EARLIEST, LATEST, NotADateError, interval
 from creneau_shared.fhir.search.parameters import SearchParameter
 from creneau_shared.fhir.search.quantities import in_common_unit
 from creneau_shared.fhir.search.request import (
@@ -32,6 +32,7 @@ from creneau_shared.fhir.search.request import (
 from creneau_shared.fhir.search.terms import identifier_key, relative_reference
 from creneau_shared.fhir.search.words import WordsError, words_query
 from creneau_shared.fhir.text import contact_key, string_key
+from creneau_shared.national_numbers import spellings
 from creneau_shared.spelling import fold
 
 CONTACTS = frozenset({"telecom", "email", "phone", "contact"})
@@ -118,7 +119,8 @@ def read_clause_values(
     values: dict[Value, None] = {}
     if parameter.type != "token" or modifier not in _CODED:
         for text in texts:
-            values[read_value(parameter, modifier or target, text, reading)] = None
+            value = read_value(parameter, modifier or target, text, reading)
+            values |= dict.fromkeys(_spelled(value) if _is_identifier(parameter, modifier) else (value,))
         return modifier, tuple(values)
     for text in texts:
         values |= dict.fromkeys(_coded(parameter, modifier, text, reading))
@@ -126,6 +128,17 @@ def read_clause_values(
     if len(values) > most:
         raise BadValueError(f"Plus de {most} codes", f"More than {most} codes", "too-costly")
     return _CODED[modifier], tuple(values)
+
+
+def _is_identifier(parameter: SearchParameter, modifier: str | None) -> bool:
+    return modifier == "identifier" or (parameter.name == "identifier" and modifier in (None, "not"))
+
+
+def _spelled(value: Value) -> Iterable[Value]:
+    """An identifier in every spelling of its number; any other value alone."""
+    if not isinstance(value, TokenValue) or not value.system or not value.code:
+        return (value,)
+    return [TokenValue(system, number) for system, number in spellings(value.system, value.code)]
 
 
 _CODED = {"in": None, "not-in": "not", "above": None, "below": None}
@@ -242,8 +255,8 @@ def _prefixed(text: str) -> tuple[Prefix, str]:
 def _read_date(parameter: SearchParameter, text: str, reading: Reading) -> DateValue:
     prefix, date = _prefixed(unescape(text))
     try:
-        low, high = interval(date, reading.zone)
-    except NotADateError:
+        low, high = parse_interval(date, reading.zone)
+    except ValueError:
         raise BadValueError(
             f"« {text} » n’est pas une date FHIR (AAAA[-MM[-JJ[Thh:mm[:ss][zone]]]])",
             f"'{text}' is not a FHIR date (YYYY[-MM[-DD[Thh:mm[:ss][zone]]]])",
@@ -259,11 +272,11 @@ def _approximately(low: datetime, high: datetime, now: datetime) -> tuple[dateti
     try:
         widened = low - gap
     except OverflowError:
-        widened = EARLIEST
+        widened = CALENDAR_BEGIN
     try:
         return widened, high + gap
     except OverflowError:
-        return widened, LATEST
+        return widened, CALENDAR_END
 
 
 def number_interval(number: Decimal) -> tuple[Decimal, Decimal]:

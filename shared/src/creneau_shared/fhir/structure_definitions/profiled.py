@@ -9,6 +9,7 @@ from typing import Any, Final
 from creneau_shared.fhir.definitions import type_definition
 from creneau_shared.fhir.profiles.catalogue import Profile, profile_catalogue, profile_of
 from creneau_shared.fhir.profiles.constraints import CONSTRAINTS
+from creneau_shared.fhir.profiles.tree import HELD_BY
 from creneau_shared.fhir.structure_definitions.base import FHIR_VERSION, base_definition
 from creneau_shared.fhir.structure_definitions.openings import OPENINGS
 from creneau_shared.fhir.structure_definitions.snapshot import Snapshot, path_of
@@ -237,7 +238,7 @@ def _change(row: Any) -> Resource:
     last = row["id"].rpartition(".")[2]
     if ":" in last:
         element["sliceName"] = last.partition(":")[2]
-    element |= {name: value for name, value in row.items() if name not in ("id", "constraint")}
+    element |= {name: value for name, value in row.items() if name not in ("id", "constraint", HELD_BY)}
     if "constraint" in row:
         element["constraint"] = [_constraint(rule) for rule in row["constraint"]]
     return element

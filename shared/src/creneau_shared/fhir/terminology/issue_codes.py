@@ -312,6 +312,10 @@ ISSUE_CODES: Final[Mapping[str, tuple[str, str]]] = {
     "id-of-another-person": ("Identifiant d'une autre personne", "Id of another person"),
     "no-phone-number": ("Pas un numéro de téléphone", "No telephone number"),
     "no-text-messages": ("Numéro qui ne reçoit pas de SMS", "Number that gets no text messages"),
+    "no-texts-abroad": (
+        "Pays vers lequel aucun SMS n'est envoyé",
+        "Country to which no text messages are sent",
+    ),
     "contact-required": ("Contact absent", "Contact missing"),
     "code-required": ("Code absent", "Code missing"),
     "code-wrong": ("Code inexact ou qui ne fonctionne plus", "Code that is wrong or works no longer"),

@@ -1,12 +1,14 @@
 """Days on which a place is closed by the calendar: French public holidays, and the school holidays of the three zones.
 
 Public holidays: Code du travail L3133-1, with Alsace-Moselle (L3134-13) and those of each overseas territory, by law or by
-custom. School holidays: the decrees of the Ministry of Education (2025-2026, 2026-2027); elsewhere and later they are
-unknown.
+custom. School holidays: the decrees of the Ministry of Education, those of the release and further ones that the operator
+gives (`SchoolCalendar.read`); elsewhere and later they are unknown.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import cache
 from typing import Any
@@ -70,7 +72,7 @@ _SCHOOL_ZONES = {
     for zone, departments in (("A", _ZONE_A), ("B", _ZONE_B), ("C", _ZONE_C))
     for department in departments.split()
 }
-_EVERYWHERE = (
+_NO_SCHOOL_ANYWHERE = (
     (date(2025, 10, 18), date(2025, 11, 3)),
     (date(2025, 12, 20), date(2026, 1, 5)),
     (date(2026, 5, 15), date(2026, 5, 18)),
@@ -81,7 +83,7 @@ _EVERYWHERE = (
     (date(2027, 7, 3), date(2027, 9, 1)),
 )
 """From the first day without school to the day on which it begins again: holidays, and the days after Ascension Thursday."""
-_BY_ZONE = {
+_NO_SCHOOL = {
     "A": (
         (date(2026, 2, 7), date(2026, 2, 23)),
         (date(2026, 4, 4), date(2026, 4, 20)),
@@ -101,8 +103,69 @@ _BY_ZONE = {
         (date(2027, 4, 3), date(2027, 4, 19)),
     ),
 }
-SCHOOL_KNOWN = (date(2025, 9, 1), date(2027, 9, 1))
-"""The half-open period for which the school calendar is known."""
+Days = tuple[date, date]
+"""From the first day without school to the day on which it begins again."""
+
+
+@dataclass(frozen=True, slots=True)
+class SchoolCalendar:
+    """Days without school in the zones A, B and C, within the half-open period for which they are known."""
+
+    since: date
+    until: date
+    without: Mapping[str, tuple[Days, ...]]
+    """zone → holidays"""
+
+    def is_holiday(self, zone: str | None, day: date) -> bool | None:
+        """Whether there is no school; None if it is unknown."""
+        if zone is None or not self.since <= day < self.until:
+            return None
+        return any(first <= day < again for first, again in self.without[zone])
+
+    def read(self, text: str) -> SchoolCalendar:
+        """The calendar with further school years, or with what a decree has changed: lines `known;2027-09-01;2028-09-01` (the
+        period of which the text tells all), then `ABC;2027-10-16;2027-11-02` (zones; first day without school; day on which
+        it begins again). Blank lines and those that begin with `#` say nothing. ValueError names the line that is wrong."""
+        since, until = self.until, self.until
+        told: dict[str, list[Days]] = {zone: [] for zone in self.without}
+        for number, line in enumerate(text.splitlines(), 1):
+            if not line.strip() or line.startswith("#"):
+                continue
+            try:
+                zones, first, again = _row(line, told)
+            except ValueError as error:
+                raise ValueError(f"line {number} of the school calendar: {error}") from None
+            if zones == "known":
+                since, until = first, again
+                continue
+            for zone in zones:
+                told[zone].append((first, again))
+        if not self.since <= since <= self.until:
+            raise ValueError(f"the school calendar leaves out what is before {since}, from {self.until} on")
+        kept = {zone: [d for d in days if not since <= d[0] < until] for zone, days in self.without.items()}
+        return SchoolCalendar(
+            self.since,
+            max(until, self.until),
+            {zone: tuple(sorted([*days, *told[zone]])) for zone, days in kept.items()},
+        )
+
+
+def _row(line: str, zones: Mapping[str, Sequence[Days]]) -> tuple[str, date, date]:
+    what, first, again = (part.strip() for part in line.split(";"))
+    if what != "known" and (not what or not set(what) <= zones.keys()):
+        raise ValueError(f"no zones: {what!r}")
+    days = date.fromisoformat(first), date.fromisoformat(again)
+    if days[0] >= days[1]:
+        raise ValueError(f"{again} is not after {first}")
+    return what, *days
+
+
+SCHOOL_CALENDAR = SchoolCalendar(
+    date(2025, 9, 1),
+    date(2027, 9, 1),
+    {zone: (*_NO_SCHOOL_ANYWHERE, *days) for zone, days in _NO_SCHOOL.items()},
+)
+"""What the release knows."""
 
 
 def part_of_france(code: str | None, zone: str) -> str | None:
@@ -154,13 +217,6 @@ def easter(year: int) -> date:
 def school_zone(code: str | None) -> str | None:
     """The zone (A, B, C) of the school calendar for a postal or commune code; None if there is none."""
     return _SCHOOL_ZONES.get(code[:2]) if code is not None else None
-
-
-def is_school_holiday(zone: str | None, day: date) -> bool | None:
-    """Whether there is no school; None if it is unknown."""
-    if zone is None or not SCHOOL_KNOWN[0] <= day < SCHOOL_KNOWN[1]:
-        return None
-    return any(first <= day < again for first, again in (*_EVERYWHERE, *_BY_ZONE[zone]))
 
 
 def code_of(address: Any) -> str | None:

@@ -42,8 +42,8 @@ from creneau_booking.views.sas_appointment import (
     operators_of,
     professional_told,
     regulator_number,
-    regulator_tokens,
     regulator_told,
+    regulators_named,
     sas_appointment,
     told_status,
 )
@@ -240,7 +240,7 @@ class SasReports:
         now = self._clock.now()
         for operator in operators_of(appointment):
             ids = _ids([relative(operator.get("reference", ""), self._base_url)], "Practitioner")
-            for person in await people_identified(connection, ids, regulator_tokens(operator)):
+            for person in await people_identified(connection, ids, regulators_named(operator)):
                 if (number := regulator_number(loads(person), now)) is not None:
                     return number
         return None

@@ -4,6 +4,12 @@ from __future__ import annotations
 
 from creneau_booking.storage.availability.agendas import IN_PERIOD, PLACE_GONE, ROLE_GONE
 
+_WHOLES = """(
+        WITH RECURSIVE whole (id) AS (
+          SELECT {id} COLLATE "C"
+          UNION SELECT substr(t, 17) FROM whole JOIN location AS part ON part.id = whole.id
+            CROSS JOIN unnest(part.terms) AS t WHERE starts_with(t, 'partof=Location/'))
+        SELECT id FROM whole)"""
 ROLES_ALONE = f"""(
   SELECT works.id FROM (
     SELECT role.id, at.places, min(at.places) OVER own = max(at.places) OVER own AS always_there
@@ -15,7 +21,10 @@ ROLES_ALONE = f"""(
     WINDOW own AS (PARTITION BY t)) AS works
   WHERE NOT EXISTS (SELECT FROM unnest(schedule.terms) AS t WHERE starts_with(t, 'actor=PractitionerRole/'))
     AND CASE WHEN EXISTS (SELECT FROM unnest(schedule.terms) AS t WHERE starts_with(t, 'actor=Location/'))
-      THEN schedule.terms && ARRAY(SELECT 'actor=Location/' || place FROM unnest(works.places) AS place)
+      THEN EXISTS (
+        SELECT FROM unnest(schedule.terms) AS t, unnest(works.places) AS place
+        WHERE starts_with(t, 'actor=Location/') AND (
+          place IN {_WHOLES.format(id="substr(t, 16)")} OR substr(t, 16) IN {_WHOLES.format(id="place")}))
       ELSE works.always_there END)"""
 """FROM item: the roles (ids) in which the people of an agenda (a row `schedule`) that names no role are received there:
-roles at the place that it names, or else roles of people who have one place only."""
+roles at the place that it names (a room and its site are one), or else roles of people who have one place only."""

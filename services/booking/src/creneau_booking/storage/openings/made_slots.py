@@ -18,6 +18,7 @@ from zoneinfo import ZoneInfo
 from asyncpg import Record
 
 from creneau_booking.domain.openings.clock import day_of, utc, whole_day
+from creneau_booking.domain.openings.days_off import SCHOOL_CALENDAR, SchoolCalendar
 from creneau_booking.domain.openings.difference import Difference, There, difference
 from creneau_booking.domain.openings.expansion import Expansion, expand
 from creneau_booking.domain.openings.refusals import TooManySlots
@@ -131,9 +132,15 @@ class Made:
 class OpeningStore:
     """Makes slots from what agendas state."""
 
-    def __init__(self, base_url: str, limits: OpeningLimits | None = None) -> None:
+    def __init__(
+        self,
+        base_url: str,
+        limits: OpeningLimits | None = None,
+        calendar: SchoolCalendar = SCHOOL_CALENDAR,
+    ) -> None:
         self._base_url = base_url
         self._limits = limits or OpeningLimits()
+        self._calendar = calendar
 
     # -- what is asked for -----------------------------------------------------------------------------------
 
@@ -151,7 +158,7 @@ class OpeningStore:
         costly to work out."""
         actors = await actors_of(connection, schedule, self._base_url)
         stated = (stated_by if strict else understood)(schedule, actors, now)
-        zone, place = place_of(schedule, actors)
+        zone, place = place_of(schedule, actors, self._calendar)
         rows = await connection.fetch(_CLOSED, key, now) if key is not None else []
         closed = tuple(_interval(row) for row in rows)
         expansion = Expansion((), (), True)

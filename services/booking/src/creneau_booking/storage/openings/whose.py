@@ -79,7 +79,7 @@ async def actors_of(connection: Connection, schedule: Resource, base_url: str) -
     )
 
 
-def place_of(schedule: Resource, actors: Actors) -> tuple[ZoneInfo, Place]:
+def place_of(schedule: Resource, actors: Actors, calendar: days_off.SchoolCalendar) -> tuple[ZoneInfo, Place]:
     """Returns an agenda's place: by what it states, else by its offers and places, else by its people's clock."""
     resources = (schedule, *actors.offers, *actors.places, *actors.roles, *actors.people)
     zone = next((zone for zone in map(zone_of, resources) if zone is not None), PARIS)
@@ -89,5 +89,5 @@ def place_of(schedule: Resource, actors: Actors) -> tuple[ZoneInfo, Place]:
     return zone, Place(
         zone,
         lambda day: days_off.is_public_holiday(part, day),
-        lambda day: days_off.is_school_holiday(school, day),
+        lambda day: calendar.is_holiday(school, day),
     )

@@ -7,11 +7,12 @@ state after a newer.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from creneau_shared.database.pool import Connection
-from creneau_shared.fhir.search.terms import bounded, token_term
+from creneau_shared.fhir.search.terms import identifier_terms
 
 _DUE = """
 INSERT INTO sas_report AS known (appointment_id, version, due_at)
@@ -125,7 +126,9 @@ async def people_named(connection: Connection, practitioners: list[str], roles: 
     return [row["content"] for row in await connection.fetch(_PEOPLE, practitioners, roles)]
 
 
-async def people_identified(connection: Connection, ids: list[str], tokens: list[str]) -> list[bytes]:
-    """The Practitioners (JSON) of these ids, and those that bear one of these identifiers (`system|value`)."""
-    terms = [bounded(token_term("identifier", *token.split("|", 1))) for token in tokens]
+async def people_identified(
+    connection: Connection, ids: list[str], identifiers: Sequence[tuple[str, str]]
+) -> list[bytes]:
+    """The Practitioners (JSON) of these ids, and those that bear one of these identifiers (system, value)."""
+    terms = [term for identifier in identifiers for term in identifier_terms(*identifier)]
     return [row["content"] for row in await connection.fetch(_IDENTIFIED, ids, terms)]

@@ -18,18 +18,18 @@ from creneau_booking.domain.refusals.registered import PatientsUnclear
 from creneau_booking.storage.appointment_mapper import relative
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.search.layout import table_name
-from creneau_shared.fhir.search.terms import bounded, identifier_key, token_term
+from creneau_shared.fhir.search.terms import identifier_terms
 from creneau_shared.fhir.storage.generic import owned_by
 from creneau_shared.fhir.storage.store import Resource, WriteContext
 
 DIRECTORY = ("Practitioner", "PractitionerRole", "HealthcareService", "Location", "Device")
 """types of actors of whom the directory tells"""
 _FOUND = " UNION ALL ".join(
-    f"(SELECT '{name}/' || id AS reference FROM {table_name(name)} WHERE terms @> ARRAY[$1] AND NOT deleted LIMIT 2)"
+    f"(SELECT '{name}/' || id AS reference FROM {table_name(name)} WHERE terms && $1::text[] AND NOT deleted LIMIT 2)"
     for name in DIRECTORY
 )
 _FOUND += """ UNION ALL (SELECT 'Patient/' || id FROM patient
-  WHERE terms @> ARRAY[$1] AND NOT deleted AND NOT terms && ARRAY['active=false']
+  WHERE terms && $1::text[] AND NOT deleted AND NOT terms && ARRAY['active=false']
   AND ($2 OR id = ANY($3::text[]) OR terms && $4::text[]) AND id IS DISTINCT FROM $5 LIMIT 2)"""
 
 
@@ -115,7 +115,7 @@ async def _borne_by(
         return None
     rows = await connection.fetch(
         _FOUND,
-        bounded(token_term("identifier", system, identifier_key(system, value))),
+        identifier_terms(system, value),
         context.patient_ids is None and context.organizations is None,
         list(context.patient_ids or ()),
         owned_by(context.organizations or ()),

@@ -14,6 +14,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
+from math import cos, hypot, inf, radians
 from typing import Literal
 
 from creneau_directory.domain.care.spelling import (
@@ -48,6 +49,9 @@ WHOLE_ELSEWHERE_FROM = 2_000
 one is rather a quarter, or a surname."""
 SHORT_ELSEWHERE_FROM = 8_000
 """the same by the beginning of its name: `Chamonix Savoie`"""
+KM_PER_DEGREE = 111.195
+BESIDE_KM = 100.0
+"""how far a town may be from a village that is called so in short for the town to be meant"""
 NAMESAKE_FROM = 5_000
 """fewest inhabitants of a commune that is meant rather than the département around it that is called so: `Mayenne 53`, but not
 `Corrèze 19`"""
@@ -342,6 +346,15 @@ class Gazetteer:
         is_whole = _key_of_typed(" ".join(typed)) == place_key(place.name)
         return place.population >= (WHOLE_ELSEWHERE_FROM if is_whole else SHORT_ELSEWHERE_FROM)
 
+    def is_town_beside(self, place: Place, other: Place) -> bool:
+        """Whether a commune is meant by its name rather than the one in the area that is named, which is called so in short: a
+        town (`TOWN_FROM`) near it, with much more inhabitants. People err in the département of a town that they know."""
+        return (
+            place_key(place.name) != place_key(other.name)
+            and place.population >= max(TOWN_FROM, _MUCH_LARGER * other.population)
+            and _km_between(place, other) <= BESIDE_KM
+        )
+
     def namesake(self, department: Place, typed: Sequence[str], area: Place) -> Place | None:
         """The commune in an area that is called as this département, if its name is typed and not its number: `Vienne` in
         Isère. One in the département itself only if it is a town (`NAMESAKE_FROM`)."""
@@ -504,6 +517,14 @@ def _without_abbreviated_saint(name: str) -> str:
 def _bare_letters(name: str) -> str:
     """A name without doubled letters and the silent ones at its end: `rennes`, `rene` → `ren`."""
     return re.sub(r"(?<=..)e?s?$", "", undoubled(name))
+
+
+def _km_between(one: Place, other: Place) -> float:
+    """Roughly, in kilometres; infinite where a position is not known."""
+    if one.position is None or other.position is None:
+        return inf
+    north, east = (here - there for here, there in zip(one.position, other.position, strict=True))
+    return KM_PER_DEGREE * hypot(north, east * cos(radians(one.position[0])))
 
 
 def place_key(name: str) -> str:

@@ -21,7 +21,7 @@ from typing import Any
 from zlib import crc32
 
 from creneau_directory.domain.care.around import Around, in_use
-from creneau_directory.domain.care.places import Gazetteer
+from creneau_directory.domain.care.places import KM_PER_DEGREE, Gazetteer
 from creneau_directory.domain.care.spelling import SMALL, joined
 from creneau_directory.domain.care.vocabulary import Vocabulary
 from creneau_directory.domain.ror.visibility import is_sensitive
@@ -37,7 +37,6 @@ FINE_KM_MAX = 12.0
 """largest radius that is covered with fine cells"""
 LOTS, SMALL_LOTS = 64, 256
 PLAIN = "x:plain"
-KM_PER_DEGREE = 111.195
 
 _OWN = "https://creneau.sante.fr/fhir/StructureDefinition/"
 ACCESSIBILITY = _OWN + "accessibility"
@@ -67,8 +66,9 @@ _ACT_CODE = "http://terminology.hl7.org/CodeSystem/v3-ActCode"
 _ACT_MODES = {"AMB": "AMB", "VR": "VR", "HH": "HH"}
 _RECEPTION_MODES = {"03": "AMB", "04": "VR", "14": "VR", "05": "HH", "27": "HH"}
 """TRE_R338: on site, by video, at home"""
-_STEP_FREE = frozenset({"15", "16", "17"})
-"""TRE_R338: consultations and theatres for people with a disability"""
+_FOR_DISABLED = {"15": "disability-rooms", "16": "disability", "17": "disability-theatre"}
+"""TRE_R338: consultations for people with a disability in rooms of their own, or without these, and operating theatres. They
+say nothing of a wheelchair."""
 _FOR_NEW_PATIENTS = "471"
 """TRE_R211"""
 _NAMELESS = frozenset(
@@ -326,8 +326,9 @@ def _traits(found: Around) -> Iterator[str]:
     said = (_takes_new_patients(part) for part in parts)
     if next((word for word in said if word is not None), False):
         yield "new-patient:true"
-    if any(kind == "R338" and code in _STEP_FREE for kind, code in codes_of(parts)):
-        yield "accessibility:wheelchair"
+    for kind, code in codes_of(parts):
+        if kind == "R338" and code in _FOR_DISABLED:
+            yield f"accessibility:{_FOR_DISABLED[code]}"
     for resource in (*parts, *found.locations, *found.sites):
         yield from (f"accessibility:{code}" for code in _access(resource))
 

@@ -9,7 +9,7 @@ from typing import ClassVar
 from uuid import UUID
 
 from creneau_notifications.channels.channel import PARTICIPATION_MODE, Carrier, Sent
-from creneau_notifications.channels.sms.address import NAME, is_landline, sms_address
+from creneau_notifications.channels.sms.address import NAME, gets_no_texts, sms_address
 from creneau_notifications.channels.sms.render import build_sms
 from creneau_notifications.channels.sms.settings import SmsSettings
 from creneau_notifications.channels.sms.transport import LoggedSms, SmsTransport
@@ -38,7 +38,8 @@ class SmsCarrier:
 
 
 class SmsChannel:
-    """On offer where the settings say so. Planned once a telephone number is known that is no landline.
+    """On offer where the settings say so. Planned once a telephone number is known that is no landline, of a country to which
+    text messages are sent.
 
     An invalid number is planned for too, so that the failure is seen, with its reason.
     """
@@ -57,7 +58,7 @@ class SmsChannel:
         return SmsSettings().sms_sender != "off"
 
     def is_planned_for(self, contact: Contact | None) -> bool:
-        return contact is not None and contact.phone is not None and not is_landline(contact.phone)
+        return contact is not None and contact.phone is not None and not gets_no_texts(contact.phone)
 
     def given(self, contact: Contact) -> str | None:
         return contact.phone

@@ -28,7 +28,7 @@ class SmsNotes:
         try:
             return sms_address(given)
         except InvalidAddressError as error:
-            raise _no_texts() if error.reason == "no-text-messages" else _no_number() from None
+            raise _REFUSED.get(error.reason, _no_number)() from None
 
     def not_offered(self) -> Unprocessable:
         return Unprocessable(
@@ -54,9 +54,21 @@ def _no_texts() -> Unprocessable:
     )
 
 
+def _not_there() -> Unprocessable:
+    return Unprocessable(
+        "Aucun SMS n'est envoyé vers le pays de ce numéro : donnez une adresse électronique, ou téléphonez au cabinet.",
+        "No text messages are sent to the country of this number: give an e-mail address, or telephone the practice.",
+        details_code="no-texts-abroad",
+    )
+
+
 def _no_number() -> Unprocessable:
     return Unprocessable(
         "Ce numéro de téléphone n'en est pas un : corrigez-le, par exemple 06 39 98 00 01.",
         "This is no telephone number: correct it, for example +33 6 39 98 00 01.",
         details_code="no-phone-number",
     )
+
+
+_REFUSED = {"no-text-messages": _no_texts, "no-texts-abroad": _not_there}
+"""why a number is none for text messages → what is said of it"""

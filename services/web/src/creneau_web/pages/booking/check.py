@@ -205,7 +205,7 @@ async def _show(page: Page, draft: Draft) -> HTMLResponse | RedirectResponse:
         draft=draft,
         professional=professional,
         person=person,
-        reach=reach_of(person, hidden=draft.hidden, sends_texts=page.site.settings.sends_texts),
+        reach=reach_of(person, hidden=draft.hidden, texted=page.site.settings.texted),
         registers="register" in whom.may,
         acting=None if whom.oneself else person,
         proxies=[proxy.name for proxy in proxies if proxy.accepted and not proxy.oneself],

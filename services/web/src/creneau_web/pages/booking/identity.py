@@ -79,7 +79,7 @@ async def answer(page: SignedInPage, id_: str, form: Annotated[IdentityForm, For
 
 
 def _reach(page: Page, person: Person | None) -> Reach:
-    return reach_of(person, hidden=False, sends_texts=page.site.settings.sends_texts)
+    return reach_of(person, hidden=False, texted=page.site.settings.texted)
 
 
 def _field(error: RefusedError) -> str | None:

@@ -76,9 +76,7 @@ async def appointment(page: VisitPage, id_: str) -> HTMLResponse | RedirectRespo
         whom=whom.name,
         acting=whom.name if whom.acting else None,
         person=whom.person,
-        reach=reach_of(
-            whom.person, hidden=visit.hidden, sends_texts=page.site.settings.sends_texts, sent=messages
-        ),
+        reach=reach_of(whom.person, hidden=visit.hidden, texted=page.site.settings.texted, sent=messages),
         is_told=TOLD,
         by_link=by_link,
         before=before,

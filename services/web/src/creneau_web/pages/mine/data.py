@@ -237,7 +237,7 @@ async def _is_reached(page: Page, id_: str) -> bool:
         if error.refusal.status not in GONE:
             raise
         return False
-    return reach_of(person, hidden=False, sends_texts=page.site.settings.sends_texts) == "reached"
+    return reach_of(person, hidden=False, texted=page.site.settings.texted) == "reached"
 
 
 async def _keep_receipt(page: Page, receipt: Erased) -> None:

@@ -134,7 +134,7 @@ async def _check(
         chosen=await _chosen(page, visit, slot),
         acting=whom.name if whom.acting else None,
         by_link=is_by_link(page),
-        reach=reach_of(whom.person, hidden=visit.hidden, sends_texts=page.site.settings.sends_texts),
+        reach=reach_of(whom.person, hidden=visit.hidden, texted=page.site.settings.texted),
         problem=problem,
     )
 

@@ -89,9 +89,7 @@ async def join_list(page: VisitPage, wish: Annotated[Wish, Form()]) -> HTMLRespo
             raise
         return await _ask(page, wish, {_field(error): error.refusal.text}, error.refusal.status)
     person = next((one for one in people if one.id == (visit.patient if visit else wish.qui)), None)
-    reach = reach_of(
-        person, hidden=visit is not None and visit.hidden, sends_texts=page.site.settings.sends_texts
-    )
+    reach = reach_of(person, hidden=visit is not None and visit.hidden, texted=page.site.settings.texted)
     joined = _JOINED.get(reach, "waiting.joined.untold")
     is_other = reach == "reached" and person is not None and not person.oneself
     await page.say_next("waiting.joined.other" if is_other else joined)
@@ -237,7 +235,7 @@ async def _show(page: Page, id_: str, problem: str | None, status: int) -> HTMLR
         visit=visit,
         asks_practice=asks_practice,
         acting=acting,
-        reach=reach_of(patient.person, hidden=visit.hidden, sends_texts=page.site.settings.sends_texts)
+        reach=reach_of(patient.person, hidden=visit.hidden, texted=page.site.settings.texted)
         if patient and visit
         else None,
         until=found.until.astimezone(zone) if found.until else None,

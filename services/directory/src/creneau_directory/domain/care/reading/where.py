@@ -8,6 +8,7 @@ from dataclasses import replace
 from creneau_directory.domain.care.places import Gazetteer, Place
 from creneau_directory.domain.care.reading.facts import Piece
 from creneau_directory.domain.care.reading.towns import AFTER_A_NUMBER, ARTICLES
+from creneau_directory.domain.care.spelling import as_one, joined
 from creneau_shared.spelling import fold
 
 NARROWEST_FIRST = {"arrondissement": 0, "postal-code": 1, "commune": 2, "department": 3, "region": 4}
@@ -62,7 +63,9 @@ def place_of(pieces: Sequence[Piece]) -> tuple[Place | None, bool]:
 
 def within_areas(words: Sequence[str], pieces: Sequence[Piece], places: Gazetteer) -> Sequence[Piece]:
     """Reads a name as the commune of that name in the area that is named too: `Saint-Pierre`, `Réunion`; `Vienne`, `Isère`.
-    Where there is none, a commune counts only if it is surely meant: `nantes bretagne`, but not `kemper réunion`."""
+    Where there is none, a commune counts only if it is surely meant: `nantes bretagne`, `lehavre calvados`, but not `kemper
+    réunion`. A town in the next département is rather meant than a village here that is called so in short: `saint etienne 69`.
+    """
     return [_within(piece, words, _areas_beside(piece, pieces), places) for piece in pieces]
 
 
@@ -82,10 +85,12 @@ def _within(piece: Piece, words: Sequence[str], areas: Sequence[Place], places: 
         return _namesake(piece, place, words, areas, places)
     if place.kind != "commune" or any(places.contains(area, place) for area in areas):
         return piece
+    is_spelt = not piece.corrected or joined(typed) in as_one(fold(place.name))
     other = next((found for area in areas if (found := places.within(place, area))), None)
     if other is not None:
-        return replace(piece, meaning=other)
-    is_sure = not piece.corrected and all(places.is_sure(place, typed, area) for area in areas)
+        is_town = is_spelt and places.is_town_beside(place, other)
+        return piece if is_town else replace(piece, meaning=other)
+    is_sure = is_spelt and all(places.is_sure(place, typed, area) for area in areas)
     return piece if is_sure else replace(piece, kind="aside", meaning=None)
 
 

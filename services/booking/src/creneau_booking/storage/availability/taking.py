@@ -29,6 +29,7 @@ from creneau_booking.storage.places import GROUP
 from creneau_booking.storage.slot_rows import IS_OVERBOOKED, SUPERSEDE, SUPERSEDED, slot_key
 from creneau_shared.database.partitions import add_months, month_of
 from creneau_shared.database.pool import Connection
+from creneau_shared.fhir.search.terms import after
 from creneau_shared.ids import new_id
 from creneau_shared.security.rights import OWNER
 
@@ -275,7 +276,7 @@ async def take(
         all_slots=row["claimed"] == len(alone),
         missing_actors=tuple(sorted(missing)),
         unavailable_patients=tuple(row["unavailable"]),
-        owners=frozenset(owner.removeprefix(OWNER) for owner in row["owners"]),
+        owners=frozenset(after(OWNER, row["owners"])),
         others=set(row["people"]) != {actor for slot in claim.slots for actor in slot.exclusive},
     )
 

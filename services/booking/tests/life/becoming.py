@@ -25,6 +25,7 @@ from services.booking.tests.life.world import (
     BLOCKS,
 )
 
+from creneau_booking.domain.status import SLOT_STATUS_OF
 from creneau_booking.storage.appointment_mapper import OVERBOOKING_REASON
 
 AGENDAS = ("cabinet", "annexe", "salle", "groupe", "confirme", "flux", "regles")
@@ -44,7 +45,7 @@ class Becoming(Comparing):
         by = "patient" if by_patient else "practice"
 
         def then(model: Model, _: Any) -> bool:
-            if how == "$confirm":
+            if how == "$confirm" and visit.series is None:
                 return model.confirm(visit.id)
             return all(model.book(id_, by_patient=by_patient) for id_ in self._booked_with(model, visit, how))
 
@@ -52,11 +53,17 @@ class Becoming(Comparing):
 
     @staticmethod
     def _booked_with(model: Model, visit: Visit, how: str) -> list[str]:
-        """Of a series that is held, `$book` means all."""
-        if how != "$book" or visit.series is None:
+        """Of a series that is held, whatever books one of it means all; a write and `$confirm` only this one if a part of it
+        is booked already, or if it waits for an answer."""
+        if visit.series is None:
             return [visit.id]
-        members = [v for v in model.visits.values() if v.series == visit.series and v.status == "pending"]
-        return [v.id for v in sorted(members, key=lambda v: v.number)]
+        members = sorted(
+            (v for v in model.visits.values() if v.series == visit.series), key=lambda v: v.number
+        )
+        begun = any(v.status in SLOT_STATUS_OF and v.status != "pending" for v in members)
+        if how != "$book" and (begun or visit.keeps == "asked"):
+            return [visit.id]
+        return [v.id for v in members if v.status == "pending"]
 
     @precondition(lambda self: self.order)
     @rule(which=picks, by_patient=sides, how=st.sampled_from(["$cancel", "patch"]))

@@ -70,14 +70,18 @@ class Taking(State):
         return agenda.parts or not by_patient
 
     def _exchange(self, visit: Visit, slots: Sequence[Slot], start: datetime, end: datetime) -> None:
-        note = self._watch()
+        note, had = self._watch(), set(visit.slots)
         self._leave(visit, [slot for slot in self.of(visit) if slot not in slots])
         visit.slots, visit.start, visit.end = [slot.uid for slot in slots], start, end
         rests: list[int] = []
         for slot in slots:
+            if slot.uid in had and not self.agendas[slot.agenda].parts:
+                self._claim(visit, slot)  # what one visit leaves of its slot is of no use to anybody
+                continue
             for low, high in ((slot.start, start), (end, slot.end)):
                 if low < high:
-                    rests.append(self.add_slot(slot.agenda, low, high, slot.said).uid)
+                    rest = self.add_slot(slot.agenda, low, high, slot.said).uid
+                    rests += [] if slot.uid in had else [rest]
             slot.by_rule = slot.by_rule and (slot.start, slot.end) == (
                 max(slot.start, start),
                 min(slot.end, end),

@@ -19,6 +19,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from traceback import format_exception
 from typing import Any
 
 import asyncpg
@@ -430,11 +431,11 @@ async def test_what_is_shown_can_be_booked_after_rivals(
 
 
 async def _live(town: Town) -> list[str]:
-    """Many steps, one after the other; the circles that PostgreSQL had to break."""
+    """Many steps, one after the other; the circles that PostgreSQL had to break, and what was on its way there."""
     circles = []
     for _ in range(STEPS_OF_A_RIVAL):
         try:
             await town.step()
         except asyncpg.DeadlockDetectedError as circle:
-            circles.append(f"{circle} {circle.detail} {circle.context}")
+            circles.append("".join(format_exception(circle)) + f"{circle.detail} {circle.context}")
     return circles

@@ -51,7 +51,8 @@ OPEN_TIME_MAX = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """A slot of which only a part is taken: it becomes `[start, end)`, and the rest of its time becomes further slots."""
+    """A slot of which only a part is taken, or kept: it becomes `[start, end)`, and the rest of its time becomes further
+    slots."""
 
     slot: SlotFact
     start: datetime
@@ -147,6 +148,7 @@ def claim_for(
         people = [actor for actor in actors if not actor.startswith("Patient/")]
         require_only_agendas_people(appointment, people, agendas, resolved)
         require_said_by_slots(appointment, new)
+    had = [slot for slot in slots if slot.id in kept and slot.taken_by == appointment.id]
     own, shared = _apart(actors, slots)
     return Claim(
         slots=tuple(slots),
@@ -155,7 +157,7 @@ def claim_for(
         actors=own,
         start=start,
         end=end,
-        cuts=cuts,
+        cuts=(*cuts, *_no_longer_needed(appointment, had, start, end)),
         persons=persons,
         shared=shared,
     )
@@ -261,6 +263,23 @@ def _cuts(slots: Sequence[SlotFact], start: datetime, end: datetime) -> tuple[Cu
             raise NoPartOfSlot(slot.id, slot.start, start, end)
     parts = [Cut(slot, max(slot.start, start), min(slot.end, end)) for slot in slots]
     return tuple(part for part in parts if (part.start, part.end) != (part.slot.start, part.slot.end))
+
+
+def _no_longer_needed(
+    appointment: Appointment, had: Sequence[SlotFact], start: datetime, end: datetime
+) -> tuple[Cut, ...]:
+    """The open time of which a visit to come needs only `[start, end)` any more: the rest is open again. A slot that is one
+    visit stays whole: nobody could use what is left of it."""
+    if appointment.status not in ("pending", "booked"):
+        return ()
+    cuts = _cuts(
+        [slot for slot in had if slot.start < end and slot.end > start and not slot.is_group], start, end
+    )
+    return tuple(
+        cut
+        for cut in cuts
+        if is_usable_part(cut.slot.start, cut.slot.end, cut.slot.parts, cut.start, cut.end)
+    )
 
 
 def _require_usable_parts(cuts: Sequence[Cut]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 
 from creneau_shared.ins import INS_SYSTEMS, plain_ins
 from creneau_shared.national_numbers import spellings
@@ -40,6 +41,12 @@ def bounded(term: str) -> str:
         return term
     name, _, value = term.partition("=")
     return f"{name}=sha256:{hashlib.sha256(value.encode()).hexdigest()}"
+
+
+def after(beginning: str, terms: Iterable[str]) -> list[str]:
+    """What stands after `beginning` in the terms that begin so, in their order: of `patient=` the references of patients,
+    of `slot=Slot/` the ids of slots."""
+    return [term.removeprefix(beginning) for term in terms if term.startswith(beginning)]
 
 
 def relative_reference(literal: str, base_url: str) -> str:

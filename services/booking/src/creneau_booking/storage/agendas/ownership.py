@@ -20,6 +20,7 @@ from creneau_booking.storage.outside.followed_calendars import handed_over
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.json import loads
 from creneau_shared.fhir.search.layout import table_name
+from creneau_shared.fhir.search.terms import after
 from creneau_shared.fhir.storage.generic import owned_by
 from creneau_shared.fhir.storage.store import Resource, Stored, WriteContext
 from creneau_shared.security.rights import AGENDA, OWNER
@@ -180,7 +181,7 @@ async def owners_of(connection: Connection, appointment: str) -> frozenset[str]:
 
 def owners_among(terms: Iterable[str]) -> frozenset[str]:
     """The organisations (ids) that internal terms name as owners."""
-    return frozenset(term.removeprefix(OWNER) for term in terms if term.startswith(OWNER))
+    return frozenset(after(OWNER, terms))
 
 
 def _openers_among(terms: Iterable[str]) -> frozenset[str]:
@@ -196,12 +197,10 @@ async def actor_known(connection: Connection, reference: str, now: datetime) -> 
     Their appointments and patients follow, also those that are being booked at this moment."""
     named = [f"actor={reference}"]
     if reference.startswith("PractitionerRole/"):
-        person = await connection.fetchval(
-            "SELECT t FROM practitioner_role, unnest(terms) AS t"
-            " WHERE id = $1 AND starts_with(t, 'practitioner=Practitioner/')",
-            reference.partition("/")[2],
+        terms = await connection.fetchval(
+            "SELECT terms FROM practitioner_role WHERE id = $1", reference.partition("/")[2]
         )
-        named += [f"actor={person.partition('=')[2]}"] if person else []
+        named += [f"actor=Practitioner/{id_}" for id_ in after("practitioner=Practitioner/", terms or ())]
     await alone(connection)
     await connection.execute(_LOCK.format(shared=""), sorted(named))
     rows = await connection.fetch(
@@ -210,7 +209,7 @@ async def actor_known(connection: Connection, reference: str, now: datetime) -> 
     )
     others: dict[str, tuple[set[str], list[str]]] = {}
     for row in rows:
-        actors = [t.partition("=")[2] for t in row["terms"] if t.startswith("actor=") and t.count("/") == 1]
+        actors = [actor for actor in after("actor=", row["terms"]) if actor.count("/") == 1]
         had = {t for t in row["terms"] if t.startswith(OWNER)}
         belonging = _without_claims(await organizations_of(connection, actors), row["terms"])
         owners = owners_of_agenda(actors, belonging, _openers_among(row["terms"]))
@@ -261,7 +260,7 @@ async def visits_handed_over(
     """Hands the visits of an agenda (id) to its new owners. Booked or held visits to come leave their old owners; other
     visits get the new owners as well. The new owners see the patients."""
     rows = await connection.fetch(_HAND_OVER, f"{AGENDA}{schedule}", list(owners), now)
-    patients = {t.partition("=")[2] for row in rows for t in row["terms"] if t.startswith("patient=Patient/")}
+    patients = {f"Patient/{id_}" for row in rows for id_ in after("patient=Patient/", row["terms"])}
     await show_patients(connection, sorted(patients), owners)
 
 

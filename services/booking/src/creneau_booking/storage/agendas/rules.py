@@ -39,6 +39,7 @@ from creneau_booking.storage.slot_rows import slot_key
 from creneau_shared.clock import PARIS, zone_named
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.json import loads
+from creneau_shared.fhir.search.terms import after
 from creneau_shared.fhir.storage.store import ChangeKind, Resource, Stored, WriteContext
 from creneau_shared.fhir.zones import unknown_zones, zone_of
 from creneau_shared.security.rights import SHARED
@@ -319,10 +320,7 @@ async def upcoming_of(
         hidden_too,
         SHARED,
     )
-    of_each = [
-        [slot_key(t.removeprefix("slot=Slot/")) for t in row["terms"] if t.startswith("slot=Slot/")]
-        for row in rows
-    ]
+    of_each = [[slot_key(id_) for id_ in after("slot=Slot/", row["terms"])] for row in rows]
     if not any(of_each):
         return [Upcoming(frozenset(), frozenset()) for _ in rows]
     starts = [row["low"] for row in rows]

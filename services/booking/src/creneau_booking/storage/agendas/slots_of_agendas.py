@@ -16,6 +16,7 @@ from creneau_booking.domain.times import require_sensible
 from creneau_booking.storage.slot_rows import slot_key
 from creneau_booking.storage.slot_visibility import is_public
 from creneau_shared.database.pool import Connection
+from creneau_shared.fhir.search.terms import after
 from creneau_shared.fhir.storage.generic import owned_by
 from creneau_shared.fhir.storage.store import WriteContext
 from creneau_shared.security.rights import OWNER
@@ -134,7 +135,7 @@ async def agendas_of(
         context.patient_ids is None and context.organizations is None,
         owned_by(context.organizations or ()),
     )
-    owners = frozenset(term.removeprefix(OWNER) for row in rows for term in row["owners"])
+    owners = frozenset(after(OWNER, (term for row in rows for term in row["owners"])))
     return tuple(f"Schedule/{row['id']}" for row in rows), owners
 
 

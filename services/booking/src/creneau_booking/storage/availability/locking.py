@@ -21,6 +21,7 @@ from creneau_booking.storage.slot_rows import slot_key
 from creneau_booking.storage.slot_visibility import VISIBILITY_TERM
 from creneau_shared.database.partitions import month_of
 from creneau_shared.database.pool import Connection
+from creneau_shared.fhir.search.terms import after
 from creneau_shared.security.rights import OWNER
 
 # The values are hidden from the planner: see `taking`.
@@ -187,14 +188,14 @@ async def lock_slots(
 def _known(patient: str) -> tuple[str, frozenset[str]]:
     """Returns the id, and the owners that the terms after it name."""
     id_, *owners = patient.split()
-    return id_, frozenset(owner.removeprefix(OWNER) for owner in owners)
+    return id_, frozenset(after(OWNER, owners))
 
 
 def _slot_fact(row: Record) -> SlotFact:
     actors = (
-        term[6:]
-        for term in row["schedule_terms"]
-        if term.startswith("actor=") and "/" in term and "/_history/" not in term
+        actor
+        for actor in after("actor=", row["schedule_terms"])
+        if "/" in actor and "/_history/" not in actor
     )
     return SlotFact(
         id=row["id"],
@@ -221,9 +222,7 @@ def _slot_fact(row: Record) -> SlotFact:
         )
         - {""},
         offers=offered(json.loads("{" + row["kind_members"] + "}")),
-        owners=frozenset(
-            term.removeprefix(OWNER) for term in row["schedule_terms"] if term.startswith(OWNER)
-        ),
+        owners=frozenset(after(OWNER, row["schedule_terms"])),
         confirmed_by_practice=row["confirmed"],
         known_only=row["known_only"],
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import compress
 from uuid import UUID
 
 from creneau_booking.domain.appointment import Appointment
@@ -29,6 +30,7 @@ from creneau_booking.storage.places import GROUP
 from creneau_booking.storage.slot_rows import IS_OVERBOOKED, SUPERSEDE, SUPERSEDED, slot_key
 from creneau_shared.database.partitions import add_months, month_of
 from creneau_shared.database.pool import Connection
+from creneau_shared.fhir.search.terms import after
 from creneau_shared.ids import new_id
 from creneau_shared.security.rights import OWNER
 
@@ -136,10 +138,13 @@ WITH whole AS MATERIALIZED (
   {SUPERSEDE} SELECT * FROM part
 )
 INSERT INTO slot (id, start, "end", schedule_key, kind_key, last_updated, version, status, said)
-SELECT rest.id, rest.start, rest.until, schedule_key, kind_key, $7, 1, status, said
-FROM whole CROSS JOIN LATERAL (
-  VALUES (before, whole.start, begin), (after, whole.until, whole."end")) AS rest (id, start, until)
-WHERE rest.start < rest.until
+SELECT id, start, "end", schedule_key, kind_key, $7, 1,
+  CASE WHEN taken_by IS NULL THEN status ELSE {JUDGED.format(slot="rest", besides="rest.taken_by")} END, said
+FROM (
+  SELECT part.*, schedule_key, kind_key, status, said, taken_by FROM whole CROSS JOIN LATERAL (
+    VALUES (before, whole.start, begin), (after, whole.until, whole."end")) AS part (id, start, "end")
+) AS rest WHERE start < "end"
+RETURNING id, start
 """
 _AGENDAS = """ARRAY(
   SELECT DISTINCT 'Schedule/' || schedule.id FROM own JOIN schedule ON schedule.key = own.schedule_key ORDER BY 1
@@ -275,23 +280,28 @@ async def take(
         all_slots=row["claimed"] == len(alone),
         missing_actors=tuple(sorted(missing)),
         unavailable_patients=tuple(row["unavailable"]),
-        owners=frozenset(owner.removeprefix(OWNER) for owner in row["owners"]),
+        owners=frozenset(after(OWNER, row["owners"])),
         others=set(row["people"]) != {actor for slot in claim.slots for actor in slot.exclusive},
     )
 
 
 async def _cut(connection: Connection, cuts: Sequence[Cut], now: datetime) -> None:
-    """Shorten locked slots to the parts that are taken; the rest of their time becomes slots of its own."""
-    await connection.execute(
+    """Shorten locked slots to the parts that are taken; the rest of their time becomes slots of its own. What its visit no
+    longer needs goes first to those who wait for it."""
+    befores, afters = [new_id() for _ in cuts], [new_id() for _ in cuts]
+    rests = await connection.fetch(
         _CUT,
         [slot_key(cut.slot.id) for cut in cuts],
         [cut.slot.start for cut in cuts],
         [cut.start for cut in cuts],
         [cut.end for cut in cuts],
-        [new_id() for _ in cuts],
-        [new_id() for _ in cuts],
+        befores,
+        afters,
         now,
     )
+    kept = [cut.slot.taken_by is not None for cut in cuts]
+    freed = {*compress(befores, kept), *compress(afters, kept)}
+    note_freed(connection, ((row["id"], row["start"]) for row in rests if str(row["id"]) in freed), now)
 
 
 async def occupy(

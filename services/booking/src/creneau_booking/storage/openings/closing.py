@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from creneau_booking.storage.agendas.slots_of_agendas import SLOT_LENGTH_MAX, schedules_of
 from creneau_booking.storage.slot_rows import IS_OVERBOOKED
 from creneau_shared.database.pool import Connection
+from creneau_shared.fhir.search.terms import after
 
 LOOKED_AROUND = timedelta(days=93)
 """how far from an appointment's time another time is looked for"""
@@ -131,5 +132,4 @@ async def nearest_free(
 async def agendas_of_appointment(connection: Connection, appointment: str) -> tuple[str, ...]:
     """The agendas (references) in which an appointment (id) has slots."""
     terms = await connection.fetchval("SELECT terms FROM appointment WHERE id = $1", appointment)
-    slots = [t.removeprefix("slot=Slot/") for t in terms or () if t.startswith("slot=Slot/")]
-    return await schedules_of(connection, slots)
+    return await schedules_of(connection, after("slot=Slot/", terms or ()))

@@ -3,7 +3,7 @@ patients only: by the slot's own word (`slot-new-patients`), else by its agenda'
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -11,6 +11,7 @@ from creneau_booking.domain.appointment import SlotFact
 from creneau_booking.storage.began import BEGAN
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.search.sql import Arguments
+from creneau_shared.fhir.search.terms import after
 from creneau_shared.fhir.storage.generic import owned_by
 from creneau_shared.security.rights import AGENDA, OWNER, REGISTERED, SHARED
 
@@ -127,14 +128,10 @@ async def known_at(
 
 
 def _known_at(terms: Collection[str]) -> KnownAt:
-    people = _after(_PRACTITIONER, terms)
-    stated = _after("Organization/", {*people, *_after(_ORGANIZATION, terms)})
+    people = after(_PRACTITIONER, terms)
+    stated = after("Organization/", {*people, *after(_ORGANIZATION, terms)})
     return KnownAt(
-        frozenset(_after(AGENDA, terms)),
-        frozenset(_after(OWNER, terms) | stated),
+        frozenset(after(AGENDA, terms)),
+        frozenset([*after(OWNER, terms), *stated]),
         frozenset(who for who in people if "/" in who and not who.startswith("Organization/")),
     )
-
-
-def _after(beginning: str, terms: Iterable[str]) -> set[str]:
-    return {term.removeprefix(beginning) for term in terms if term.startswith(beginning)}

@@ -8,6 +8,8 @@ import pytest
 from services.directory.tests.conftest import Directory
 from services.directory.tests.test_practices import MORE, a_number, code, unique
 
+from creneau_shared.fhir.storage.store import Resource
+
 NAMED = [
     ("Organization", "Organization", {"partOf": "{}"}),
     ("Organization", "PractitionerRole", {"organization": "{}"}),
@@ -90,7 +92,7 @@ async def test_a_professional_is_found_by_every_spelling_of_their_number(
     assert (await directory.put(person)).status_code == 201
     found = await directory.client.get("/fhir/Practitioner", params={"identifier": f"{asked}|{said}"})
     assert [entry["resource"]["id"] for entry in found.json()["entry"]] == [person["id"]]
-    role = {"resourceType": "PractitionerRole", "id": unique("exercice")}
+    role: Resource = {"resourceType": "PractitionerRole", "id": unique("exercice")}
     role["practitioner"] = {"identifier": {"system": asked, "value": said}}
     kept_role = (await directory.put(role)).json()
     assert kept_role["practitioner"]["reference"] == f"Practitioner/{person['id']}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta
+from functools import partial
 from itertools import pairwise
 from time import process_time
 from typing import Any
@@ -358,9 +359,8 @@ def test_school_holidays_as_a_condition() -> None:
         ("20000", []),
     ):
         school = days_off.school_zone(code)
-        place = Place(
-            PARIS, is_school_holiday=lambda day, zone=school: days_off.SCHOOL_CALENDAR.is_holiday(zone, day)
-        )  # type: ignore[misc]
+        is_holiday = partial(days_off.SCHOOL_CALENDAR.is_holiday, school)
+        place = Place(PARIS, is_school_holiday=is_holiday)
         found = {}
         for condition in ("only", "except"):
             offer = Offer(school_holidays=condition)

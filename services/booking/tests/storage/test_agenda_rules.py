@@ -23,6 +23,7 @@ from creneau_booking.domain.access_rules import (
     Birth,
     BookingWindow,
 )
+from creneau_booking.domain.openings.days_off import SCHOOL_CALENDAR
 from creneau_booking.domain.rules import PART_MIN, claim_for
 from creneau_booking.messaging.directory_replica import RESOURCE_CHANGED
 from creneau_booking.storage.agendas import access_extensions as said
@@ -320,7 +321,7 @@ async def test_an_agenda_of_a_person_alone_lives_where_the_site_of_their_room_is
 
     async def clocks() -> set[str]:
         async with practice.database.transaction() as connection:
-            openings = place_of(agenda, await actors_of(connection, agenda, BASE))[0].key
+            openings = place_of(agenda, await actors_of(connection, agenda, BASE), SCHOOL_CALENDAR)[0].key
         return {str((await stored(practice, id_)).zone), openings}  # type: ignore[union-attr]
 
     await write(practice, agenda)
@@ -353,7 +354,7 @@ async def test_an_agenda_of_a_room_lives_where_its_site_is(practice: Practice) -
     async def openings() -> str:
         async with practice.database.transaction() as connection:
             agenda = schedule(id_, [f"Location/{room}"])
-            return place_of(agenda, await actors_of(connection, agenda, BASE))[0].key
+            return place_of(agenda, await actors_of(connection, agenda, BASE), SCHOOL_CALENDAR)[0].key
 
     await write(practice, schedule(id_, [f"Location/{room}"]))
     await hear(practice, "Location", site, 1, zone("Indian/Reunion"))
@@ -379,7 +380,7 @@ async def test_an_agenda_of_an_offer_lives_where_its_place_is(practice: Practice
 
     async def lives() -> tuple[str, str, bool]:
         async with practice.database.transaction() as connection:
-            zone_, place = place_of(agenda, await actors_of(connection, agenda, BASE))
+            zone_, place = place_of(agenda, await actors_of(connection, agenda, BASE), SCHOOL_CALENDAR)
         abolition = place.is_public_holiday(date(2026, 12, 20))
         return str((await stored(practice, id_)).zone), zone_.key, abolition  # type: ignore[union-attr]
 

@@ -15,10 +15,6 @@ logger = structlog.get_logger(__name__)
 class EmailTransport(Protocol):
     """Hands e-mails to a server."""
 
-    async def connect(self) -> None:
-        """Open the connection, if there is none; raise DeliveryError otherwise. `send` does so by itself."""
-        ...
-
     async def send(self, sender: str, recipient: str, content: bytes) -> None:
         """Return once the server has taken responsibility for the message; raise DeliveryError otherwise."""
         ...
@@ -41,7 +37,7 @@ class LoggedEmails:
         """Nothing to let go of."""
 
 
-def create_transport(settings: EmailSettings) -> EmailTransport:
+def create_transport(settings: EmailSettings) -> SmtpTransport | LoggedEmails:
     """SMTP where a server is named, else the adapter that only logs."""
     if not settings.smtp_url:
         return LoggedEmails()

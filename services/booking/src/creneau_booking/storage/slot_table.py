@@ -7,6 +7,7 @@ a range of one agenda's slots, or of one status, by index.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
+from copy import copy
 from datetime import datetime, timedelta
 
 from creneau_booking.domain.refusals.offering import BookableUnclear, SlotsNotSearchedBy
@@ -83,6 +84,14 @@ class SlotTable:
         self._rehearsal = rehearsal
         self._times = times
         self._as_shown = as_shown
+        self._told: str | None = None
+
+    def telling(self, told: str) -> SlotTable:
+        """Returns a copy whose rows have `told` for their content, and no version: SQL (bytea) of the slot `{row}` and its
+        kind `{row}_kind`."""
+        other = copy(self)
+        other._told = told
+        return other
 
     @property
     def _now(self) -> datetime:
@@ -98,9 +107,12 @@ class SlotTable:
         return f"slot AS {alias} {kind} {agenda_of(alias)}"
 
     def columns(self, alias: str) -> Columns:
+        key, id_ = f"{alias}.id", f"coalesce({alias}.name, {alias}.id::text)"
+        if self._told is not None:
+            return Columns(key, id_, "NULL", "NULL", self._told.format(row=alias))
         return Columns(
-            key=f"{alias}.id",
-            id=f"coalesce({alias}.name, {alias}.id::text)",
+            key=key,
+            id=id_,
             version=f"{alias}.version",
             last_updated=f"{alias}.last_updated",
             content=content_sql(alias, f"{alias}_kind", self._shown_status(alias)),
@@ -121,6 +133,7 @@ class SlotTable:
             times=self._times,
             as_shown=self._as_shown,
         )
+        joined._told = self._told
         tables = agenda_walk.Tables(_KindTable(self._clock, rehearsal=self._rehearsal), joined)
         return await agenda_walk.steps_of(connection, catalog, scope, request, tables)
 

@@ -121,6 +121,16 @@ class SlotTable:
     def live(self, alias: str) -> str:
         return "true" if self._rehearsal else real_slot(alias)
 
+    def has_one_plan(self, conditions: Sequence[Condition]) -> bool:
+        """Slots that are named are found by the index on their ids in each month, whichever they are. With the ids in sight,
+        PostgreSQL would plan over all months at each call."""
+        return any(
+            isinstance(condition, Clause)
+            and condition.parameter.index_name == "_id"
+            and condition.modifier is None
+            for condition in conditions
+        )
+
     async def steps(
         self, connection: Connection, catalog: Catalog, scope: SearchScope, request: SearchRequest
     ) -> Steps | None:

@@ -186,6 +186,15 @@ class HasTerms(Protocol):
 
 
 @runtime_checkable
+class KnowsOnePlan(Protocol):
+    """A SearchTable of which some searches have one plan that is best for whatever values."""
+
+    def has_one_plan(self, conditions: Sequence[Condition]) -> bool:
+        """Whether a search with these conditions is planned once, its values hidden (`Arguments`)."""
+        ...
+
+
+@runtime_checkable
 class HasTrees(Protocol):
     """A SearchTable whose resources have others above them, or elements searched within one occurrence."""
 

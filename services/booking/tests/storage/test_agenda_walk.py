@@ -3,22 +3,24 @@ that costs is bounded by what is asked, not by how much there is."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Any
 from urllib.parse import parse_qsl
 
 import asyncpg
-import orjson
 import pytest
 from services.booking.tests.factories import BASE, NOW
+from services.booking.tests.plans import nodes, plan_of
 from services.booking.tests.recorder import Recorder
 
 from creneau_booking.app import create_catalog
 from creneau_booking.domain.access_rules import Birth
 from creneau_booking.storage.availability import agenda_walk
 from creneau_booking.storage.finding.candidates import Candidate, Consumer
+from creneau_booking.storage.finding.soonest.conditions import Sought
+from creneau_booking.storage.finding.soonest.search import SoonestSearch
 from creneau_booking.storage.slot_table import SlotTable
 from creneau_booking.storage.slot_visibility import VISIBILITY_TERM
 from creneau_shared.clock import FixedClock
@@ -253,37 +255,20 @@ async def region(postgres_server: Any, template: str) -> AsyncIterator[asyncpg.C
     await connection.close()
 
 
-def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    yield plan
-    for child in plan.get("Plans", ()):
-        yield from nodes(child)
-
-
-def said(value: Any) -> str:
-    """A value as SQL says it."""
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        members = ",".join(f'"{one}"' for one in value)
-        return f"'{{{members}}}'"
-    return f"'{value}'"
-
-
 async def price(connection: asyncpg.Connection, query: str, *, generic: bool) -> tuple[int, int, list[str]]:
-    """Slots that are read, pages of the database that are touched, and the parts of slot that are read from end to end.
-    `generic`: by the plan that is made once, for whatever values. (EXPLAIN of a statement with values makes one for these.)"""
+    """What a search costs, as in `price_of`."""
     recorder = Recorder(connection)
-    await search(
-        recorder, catalog_of(SlotTable), request_for(query, _total="none"), cursor_codec=CODEC, scope=PUBLIC
-    )  # type: ignore[arg-type]
-    mode = "force_generic_plan" if generic else "force_custom_plan"
+    request = request_for(query, _total="none")
+    await search(recorder, catalog_of(SlotTable), request, cursor_codec=CODEC, scope=PUBLIC)  # type: ignore[arg-type]
+    return await price_of(recorder, generic=generic)
+
+
+async def price_of(recorder: Recorder, *, generic: bool) -> tuple[int, int, list[str]]:
+    """Of what was asked: slots that are read, pages of the database that are touched, and the parts of slot that are read
+    from end to end."""
     read, pages_touched, whole = 0, 0, []
-    await connection.execute(f"SET plan_cache_mode = {mode}")
     for sql, values in recorder.asked:
-        await connection.execute(f"PREPARE priced AS {sql}")
-        explained = await connection.fetchval(
-            f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) EXECUTE priced ({', '.join(map(said, values))})"
-        )
-        await connection.execute("DEALLOCATE priced")
-        plan = orjson.loads(explained)[0]["Plan"]
+        plan = await plan_of(recorder.connection, sql, values, generic=generic)
         pages_touched += plan["Shared Hit Blocks"] + plan["Shared Read Blocks"]
         for node in nodes(plan):
             if not node.get("Relation Name", "").startswith("slot_20"):
@@ -291,7 +276,6 @@ async def price(connection: asyncpg.Connection, query: str, *, generic: bool) ->
             rows = round((node["Actual Rows"] + node.get("Rows Removed by Filter", 0)) * node["Actual Loops"])
             read += rows
             whole += [node["Relation Name"]] if rows and node["Node Type"] == "Seq Scan" else []
-    await connection.execute("RESET plan_cache_mode")
     return read, pages_touched, whole
 
 
@@ -333,6 +317,33 @@ async def test_what_is_planned_once_reads_a_page_of_one_agenda(region: asyncpg.C
     read, touched, whole = await price(region, query, generic=True)
     assert whole == []
     assert (read <= 26, touched <= 160) == (True, True), (read, touched)
+
+
+@pytest.mark.parametrize("generic", [False, True], ids=["planned anew", "planned once"])
+async def test_the_next_of_each_agenda_are_read_and_no_more(
+    region: asyncpg.Connection, generic: bool
+) -> None:
+    """`$soonest` with several slots of each agenda (`per-agenda`): not all that each has."""
+    recorder, catalog = Recorder(region), catalog_of(SlotTable)
+    free = request_for("status=free").conditions
+    sought = Sought(NOW, terms=(("specialty=s7",),), specialties=("s7",))
+    search_ = SoonestSearch(
+        recorder,
+        catalog,
+        PUBLIC,
+        free,
+        None,
+        sought,
+        now=NOW,
+        read_max=100_000,
+        counting=False,  # type: ignore[arg-type]
+    )
+    firsts = (await search_.page(20, None)).found
+    recorder.asked.clear()
+    assert len(await search_.following(firsts, 3)) == 20 * 3
+    read, touched, whole = await price_of(recorder, generic=generic)
+    assert whole == []
+    assert (read <= 20 * 6, touched <= 3_000) == (True, True), (read, touched)
 
 
 async def test_the_text_is_the_same_whoever_asks_for_whom_and_when(region: asyncpg.Connection) -> None:

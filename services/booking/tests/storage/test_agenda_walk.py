@@ -328,7 +328,7 @@ async def test_the_next_of_each_agenda_are_read_and_no_more(
     free = request_for("status=free").conditions
     sought = Sought(NOW, terms=(("specialty=s7",),), specialties=("s7",))
     search_ = SoonestSearch(
-        recorder,
+        recorder,  # type: ignore[arg-type]
         catalog,
         PUBLIC,
         free,
@@ -336,7 +336,7 @@ async def test_the_next_of_each_agenda_are_read_and_no_more(
         sought,
         now=NOW,
         read_max=100_000,
-        counting=False,  # type: ignore[arg-type]
+        counting=False,
     )
     firsts = (await search_.page(20, None)).found
     recorder.asked.clear()

@@ -35,7 +35,7 @@ from creneau_booking.operations.named_agendas import meant_by
 from creneau_booking.storage.agendas.by_actor import agendas_of_actors, ranked_agendas
 from creneau_booking.storage.agendas.joint import cutting_of, keys_of_agendas, zones_of
 from creneau_booking.storage.agendas.slots_of_agendas import actors_of_schedules
-from creneau_booking.storage.finding.free_times import free_times
+from creneau_booking.storage.free_times import free_times
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.datatypes import WHOLE_NUMBER_MAX
 from creneau_shared.fhir.rest import searching

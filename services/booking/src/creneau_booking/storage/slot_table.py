@@ -14,6 +14,7 @@ from creneau_booking.domain.refusals.offering import BookableUnclear, SlotsNotSe
 from creneau_booking.storage import slot_visibility
 from creneau_booking.storage.agendas.by_actor import agendas_alone_in, agendas_at
 from creneau_booking.storage.availability import agenda_walk
+from creneau_booking.storage.availability.asked import Tables
 from creneau_booking.storage.availability.rule import JUDGED, agenda_of, is_free, is_open, takes_age
 from creneau_booking.storage.finding.candidates import Consumer
 from creneau_booking.storage.finding.computed import AT_PLACE, FOUND_BY, RECEIVED_IN
@@ -144,7 +145,7 @@ class SlotTable:
             as_shown=self._as_shown,
         )
         joined._told = self._told
-        tables = agenda_walk.Tables(_KindTable(self._clock, rehearsal=self._rehearsal), joined)
+        tables = Tables(_KindTable(self._clock, rehearsal=self._rehearsal), joined)
         return await agenda_walk.steps_of(connection, catalog, scope, request, tables)
 
     def predicate(self, clause: Clause, alias: str, arguments: Arguments) -> str:

@@ -365,3 +365,17 @@ async def test_the_text_is_the_same_whoever_asks_for_whom_and_when(region: async
         texts.append([sql for sql, _ in recorder.asked])
     assert texts[0] == texts[1]
     assert len(texts[0]) == 3
+
+
+async def test_slots_that_are_named_are_planned_once(region: asyncpg.Connection) -> None:
+    """Every month has to be looked into, whichever they are: with their ids in sight, that would be planned at each call."""
+    recorder, catalog = Recorder(region), catalog_of(SlotTable)
+    ids = [row["id"] for row in await region.fetch("SELECT id::text FROM slot LIMIT 8")]
+    for id_ in ids:
+        result = await look(recorder, catalog, PUBLIC, f"_id={id_}", _total="none")
+        assert [row.id for row in result.matches] == [id_]
+    (text,) = {sql for sql, _ in recorder.asked}
+    plans = await region.fetch(
+        "SELECT custom_plans, generic_plans FROM pg_prepared_statements WHERE statement = $1", text
+    )
+    assert [tuple(plan) for plan in plans] == [(5, 3)]

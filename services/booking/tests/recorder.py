@@ -24,3 +24,7 @@ class Recorder:
     async def fetchrow(self, sql: str, *values: Any) -> Any:
         self.asked.append((sql, values))
         return await self.connection.fetchrow(sql, *values)
+
+    async def fetchval(self, sql: str, *values: Any) -> Any:
+        self.asked.append((sql, values))
+        return await self.connection.fetchval(sql, *values)

@@ -41,6 +41,7 @@ COSTS = {
     "an agenda with its slots": Cost(round_trips=3, wal_bytes=0),
     "free week": Cost(round_trips=1, wal_bytes=0),
     "$find": Cost(round_trips=4, wal_bytes=0),
+    "$find of two together": Cost(round_trips=7, wal_bytes=0),
 }
 """The least of some calls of each, after the first: what else goes on in the server only adds to the WAL."""
 
@@ -150,14 +151,18 @@ async def feed_and_look(practice: Practice, agenda: Agenda, software: Caller, me
     async with measuring("an agenda with its slots"):
         seen = await public.get("Schedule", _id=agenda.id, _revinclude="Slot:schedule")
     expect(seen, 200)
-    window = parameters(
-        start=f"{start:%Y-%m-%dT%H:%M:%SZ}",
-        end=f"{end:%Y-%m-%dT%H:%M:%SZ}",
-        practitioner=ref(agenda.practitioner),
-    )
+    span = {"start": utc(start), "end": utc(end)}
+    window = parameters(**span, practitioner=ref(agenda.practitioner))
     async with measuring("$find"):
         found = await software.post("Appointment/$find", window)
     expect(found, 200)
+    beside = await practice.open_agenda(1, start=agenda.at(10))
+    both = parameters(
+        **span, practitioner=[ref(a.practitioner) for a in (agenda, beside)], all_required="true"
+    )
+    async with measuring("$find of two together"):
+        found = await software.post("Appointment/$find", both)
+    assert expect(found, 200).json()["total"] == 1
 
 
 async def test_find_is_asked_in_the_same_words_at_another_time(

@@ -24,6 +24,7 @@ from services.booking.tests.factories import (
 from services.booking.tests.practice import Agenda, Practice
 from services.booking.tests.surgery import open_surgery
 
+from creneau_booking.operations import find_together
 from creneau_booking.operations.find_together import JOINT_PREFIX
 from creneau_shared.fhir.storage.store import Resource
 
@@ -183,6 +184,27 @@ async def test_preference_is_the_order_of_who_is_named(
         all_required="true",
     )
     assert slots_of(together) == [[agendas[0].slots[at], agendas[1].slots[at]] for at in range(2)]
+
+
+@pytest.mark.parametrize("together", ["true", "false"])
+async def test_however_few_slots_are_read_at_once(
+    callers: Callers,
+    practice: Practice,
+    monday: datetime,
+    monkeypatch: pytest.MonkeyPatch,
+    together: str,
+) -> None:
+    """Free times are read page by page, of one agenda and of several: nothing is left out between two pages, or told twice."""
+    agendas = [await practice.open_agenda(5, start=monday) for _ in range(2)]
+    asked = {
+        **window(monday),
+        "practitioner": [ref(a.practitioner) for a in agendas],
+        "all_required": together,
+    }
+    at_once = await bundle_of(callers.nobody(), **asked)
+    assert at_once["total"] == (5 if together == "true" else 10)
+    monkeypatch.setattr(find_together, "READ_AT_ONCE", 2)
+    assert proposals_of(await bundle_of(callers.nobody(), **asked)) == proposals_of(at_once)
 
 
 async def test_agendas_of_several_kinds_are_joint(

@@ -10,15 +10,17 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 import asyncpg
-import orjson
 import pytest
 from services.booking.tests.factories import BASE, NOW
+from services.booking.tests.plans import nodes, plan_of
 from services.booking.tests.recorder import Recorder
 
 from creneau_booking.app import create_catalog
 from creneau_booking.domain.access_rules import Birth
 from creneau_booking.storage.availability import agenda_walk
 from creneau_booking.storage.finding.candidates import Candidate, Consumer
+from creneau_booking.storage.finding.soonest.conditions import Sought
+from creneau_booking.storage.finding.soonest.search import SoonestSearch
 from creneau_booking.storage.slot_table import SlotTable
 from creneau_booking.storage.slot_visibility import VISIBILITY_TERM
 from creneau_shared.clock import FixedClock
@@ -124,6 +126,7 @@ WAYS = [
 ]  # fmt: skip
 SINCE = NOW.strftime("%Y-%m-%dT%H:%M:%SZ")
 UNTIL = (NOW + timedelta(days=6)).strftime("%Y-%m-%dT%H:%M:%SZ")
+IN_A_MONTH = (NOW + timedelta(days=30)).strftime("%Y-%m-%dT%H:%M:%SZ")
 QUERIES = [
     f"specialty=s3&status=free&start=ge{SINCE}",
     f"specialty=u:s|s3&status=free&start=gt{SINCE}&end=le{UNTIL}",
@@ -133,6 +136,8 @@ QUERIES = [
     f"schedule.actor:Practitioner=p7,p8&status=free&start=ge{SINCE}",
     f"schedule.actor:Location=l3&specialty=s4&status=free&start=ge{SINCE}&start=le{UNTIL}",
     f"schedule=w1,w2,w3,w4,w9&status=free&start=ge{SINCE}",
+    f"schedule=w1&status=free&start=ge{SINCE}",
+    f"schedule=w24&specialty:not=s1&status=free&bookable=true&_sort=-start&start=lt{UNTIL}",
     "specialty=s5&status=free",
     f"_filter=specialty eq s1 or specialty eq s6&status=free&start=ge{SINCE}",
     f"specialty=none&status=free&start=ge{SINCE}",
@@ -251,22 +256,20 @@ async def region(postgres_server: Any, template: str) -> AsyncIterator[asyncpg.C
     await connection.close()
 
 
-def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    yield plan
-    for child in plan.get("Plans", ()):
-        yield from nodes(child)
-
-
 async def price(connection: asyncpg.Connection, query: str, *, generic: bool) -> tuple[int, int, list[str]]:
-    """Slots that are read, pages of the database that are touched, and the parts of slot that are read from end to end."""
+    """What a search costs, as in `price_of`."""
     recorder = Recorder(connection)
-    await search(recorder, catalog_of(SlotTable), request_for(query, _total="none"), cursor_codec=CODEC)  # type: ignore[arg-type]
-    mode = "force_generic_plan" if generic else "force_custom_plan"
+    request = request_for(query, _total="none")
+    await search(recorder, catalog_of(SlotTable), request, cursor_codec=CODEC, scope=PUBLIC)  # type: ignore[arg-type]
+    return await price_of(recorder, generic=generic)
+
+
+async def price_of(recorder: Recorder, *, generic: bool) -> tuple[int, int, list[str]]:
+    """Of what was asked: slots that are read, pages of the database that are touched, and the parts of slot that are read
+    from end to end."""
     read, pages_touched, whole = 0, 0, []
-    await connection.execute(f"SET plan_cache_mode = {mode}")
     for sql, values in recorder.asked:
-        explained = await connection.fetchval(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {sql}", *values)
-        plan = orjson.loads(explained)[0]["Plan"]
+        plan = await plan_of(recorder.connection, sql, values, generic=generic)
         pages_touched += plan["Shared Hit Blocks"] + plan["Shared Read Blocks"]
         for node in nodes(plan):
             if not node.get("Relation Name", "").startswith("slot_20"):
@@ -274,7 +277,6 @@ async def price(connection: asyncpg.Connection, query: str, *, generic: bool) ->
             rows = round((node["Actual Rows"] + node.get("Rows Removed by Filter", 0)) * node["Actual Loops"])
             read += rows
             whole += [node["Relation Name"]] if rows and node["Node Type"] == "Seq Scan" else []
-    await connection.execute("RESET plan_cache_mode")
     return read, pages_touched, whole
 
 
@@ -282,7 +284,8 @@ async def price(connection: asyncpg.Connection, query: str, *, generic: bool) ->
 @pytest.mark.parametrize(
     ("query", "slots_max", "pages_max"),
     [
-        # Of one agenda: the page, and what is taken before it.
+        # Of one agenda, named by itself or by whose it is: the page, and what is taken before it.
+        ("schedule=r7&status=free&start=ge{since}&_count=20", 26, 160),
         ("schedule.actor:Practitioner=p7&status=free&start=ge{since}&_count=20", 26, 160),
         # Of fifty: what the page takes of each.
         ("specialty=s7&status=free&start=ge{since}&_count=20", 50 * 26, 3_000),
@@ -309,6 +312,41 @@ async def test_a_page_reads_what_it_shows_and_little_more(
     assert (read <= slots_max, touched <= pages_max) == (True, True), (read, touched)
 
 
+async def test_what_is_planned_once_reads_a_page_of_one_agenda(region: asyncpg.Connection) -> None:
+    """Whatever is asked beside: PostgreSQL takes each further condition for one that hardly any slot fulfils."""
+    query = f"schedule=r7&status=free&bookable=true&start=ge{SINCE}&end=le{IN_A_MONTH}&_count=20"
+    read, touched, whole = await price(region, query, generic=True)
+    assert whole == []
+    assert (read <= 26, touched <= 160) == (True, True), (read, touched)
+
+
+@pytest.mark.parametrize("generic", [False, True], ids=["planned anew", "planned once"])
+async def test_the_next_of_each_agenda_are_read_and_no_more(
+    region: asyncpg.Connection, generic: bool
+) -> None:
+    """`$soonest` with several slots of each agenda (`per-agenda`): not all that each has."""
+    recorder, catalog = Recorder(region), catalog_of(SlotTable)
+    free = request_for("status=free").conditions
+    sought = Sought(NOW, terms=(("specialty=s7",),), specialties=("s7",))
+    search_ = SoonestSearch(
+        recorder,  # type: ignore[arg-type]
+        catalog,
+        PUBLIC,
+        free,
+        None,
+        sought,
+        now=NOW,
+        read_max=100_000,
+        counting=False,
+    )
+    firsts = (await search_.page(20, None)).found
+    recorder.asked.clear()
+    assert len(await search_.following(firsts, 3)) == 20 * 3
+    read, touched, whole = await price_of(recorder, generic=generic)
+    assert whole == []
+    assert (read <= 20 * 6, touched <= 3_000) == (True, True), (read, touched)
+
+
 async def test_the_text_is_the_same_whoever_asks_for_whom_and_when(region: asyncpg.Connection) -> None:
     """What is prepared once is used again: neither the clock nor the agendas nor a person stand in it."""
     texts = []
@@ -328,3 +366,17 @@ async def test_the_text_is_the_same_whoever_asks_for_whom_and_when(region: async
         texts.append([sql for sql, _ in recorder.asked])
     assert texts[0] == texts[1]
     assert len(texts[0]) == 3
+
+
+async def test_slots_that_are_named_are_planned_once(region: asyncpg.Connection) -> None:
+    """Every month has to be looked into, whichever they are: with their ids in sight, that would be planned at each call."""
+    recorder, catalog = Recorder(region), catalog_of(SlotTable)
+    ids = [row["id"] for row in await region.fetch("SELECT id::text FROM slot LIMIT 8")]
+    for id_ in ids:
+        result = await look(recorder, catalog, PUBLIC, f"_id={id_}", _total="none")
+        assert [row.id for row in result.matches] == [id_]
+    (text,) = {sql for sql, _ in recorder.asked}
+    plans = await region.fetch(
+        "SELECT custom_plans, generic_plans FROM pg_prepared_statements WHERE statement = $1", text
+    )
+    assert [tuple(plan) for plan in plans] == [(5, 3)]

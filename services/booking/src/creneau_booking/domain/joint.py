@@ -2,47 +2,62 @@
 
 One agenda has to answer each requirement; an agenda may answer several. The common time is that of one slot (the
 *anchor*), which slots of the other agendas cover.
+
+A call has thousands of free times of a few agendas. So what is said of agendas alone is worked out once for each group of
+them, and what covers a period is looked up by the period where a free time is the period itself, as most are.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cached_property
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from creneau_booking.domain.rules import is_usable_part
 
 
-@dataclass(frozen=True, slots=True)
-class FreeTime:
+class FreeTime(NamedTuple):
     """A free slot of an agenda (ids). Instants carry their zone."""
 
     slot: str
     agenda: str
     start: datetime
     end: datetime
+
+
+class Cutting(NamedTuple):
+    """What may be taken out of an agenda's slots."""
+
     parts: bool | None = None
     """as `SlotFact.parts`"""
     whole: bool = False
-    """whether it is a group slot, of which no part is taken"""
+    """whether some are groups', of which no part is taken"""
 
 
-Usable = Callable[[FreeTime, datetime, datetime], bool]
-"""Whether the period, which the slot covers, may be taken out of it."""
+_AS_ANY = Cutting()
 
 
-def by_practice(free: FreeTime, start: datetime, end: datetime) -> bool:
-    """Whether a practice may take the period: any part of a slot, except of a group's."""
-    return (free.start, free.end) == (start, end) or not free.whole
+MayCut = Callable[[FreeTime, datetime, datetime], bool]
+"""Whether the period, a part of the slot, may be taken out of it. All of a slot always may."""
 
 
-def by_patient(free: FreeTime, start: datetime, end: datetime) -> bool:
-    """Whether a patient may take the period: a whole slot, or a usable part of open time (`domain.rules`)."""
-    if (free.start, free.end) == (start, end):
-        return True
-    return not free.whole and is_usable_part(free.start, free.end, free.parts, start, end)
+def by_practice(cutting: Mapping[str, Cutting]) -> MayCut:
+    """A practice may take any part, except of a group's slot. `cutting`: by agenda (id)."""
+    return lambda free, start, end: not cutting.get(free.agenda, _AS_ANY).whole
+
+
+def by_patient(cutting: Mapping[str, Cutting]) -> MayCut:
+    """A patient may take a usable part of open time (`domain.rules`). `cutting`: by agenda (id)."""
+
+    def may_cut(free: FreeTime, start: datetime, end: datetime) -> bool:
+        of_agenda = cutting.get(free.agenda, _AS_ANY)
+        return not of_agenda.whole and is_usable_part(free.start, free.end, of_agenda.parts, start, end)
+
+    return may_cut
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,59 +75,72 @@ class Requirement:
         return 0 if self.agendas is None else self.agendas.get(agenda)
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Together:
+class Together(NamedTuple):
     """One period, and the slots that cover it; ordered by time, then by preference."""
 
     start: datetime
     ranks: tuple[int, ...]
     slots: tuple[str, ...]
-    end: datetime = field(compare=False)
-    agendas: tuple[str, ...] = field(compare=False)
+    end: datetime
+    agendas: tuple[str, ...]
     """the agendas of `slots`, in the same order"""
 
 
-def together(requirements: Sequence[Requirement], usable: Usable) -> list[Together]:
+def together(requirements: Sequence[Requirement], may_cut: MayCut) -> list[Together]:
     """Every common period that is usable, in order.
 
     The work is that of the free times, the periods that they are and what covers these: a requirement looks once for what
     covers a period, however many anchors have it.
     """
-    covers = [_Cover(requirement, usable) for requirement in requirements]
-    found: dict[tuple[datetime, datetime, frozenset[str]], Together] = {}
-    for anchor in dict.fromkeys(free for requirement in requirements for free in requirement.free):
-        one = _around(anchor, covers)
+    covers = [_Cover(requirement, may_cut) for requirement in requirements]
+    agendas = _Agendas(requirements)
+    found: dict[frozenset[str], Together] = {}
+    for anchor in {free.slot: free for requirement in requirements for free in requirement.free}.values():
+        one = _around(anchor, covers, agendas)
         if one is not None:
-            found.setdefault((one.start, one.end, frozenset(one.slots)), one)
+            found.setdefault(frozenset(one.slots), one)  # other anchors of these slots are the same period
     return sorted(found.values())
 
 
 class _Cover:
-    """What may be chosen for a requirement: the free times of its own agendas, by how long they last."""
+    """What may be chosen for a requirement: the free times of its own agendas, by their period and by how long they last."""
 
-    def __init__(self, requirement: Requirement, usable: Usable) -> None:
-        self.requirement = requirement
-        self._usable = usable
-        self._best: dict[tuple[datetime, datetime], FreeTime | None] = {}
-        by_length: dict[int, list[FreeTime]] = {}
-        for free in requirement.free:
-            if free.agenda in requirement.own:
-                by_length.setdefault(_length_class(free), []).append(free)
-        self._alike = [_Alike(some) for some in by_length.values()]
+    def __init__(self, requirement: Requirement, may_cut: MayCut) -> None:
+        self._requirement = requirement
+        self._may_cut = may_cut
+        self._own = [free for free in requirement.free if free.agenda in requirement.own]
+        self._parts: dict[tuple[datetime, datetime], FreeTime | None] = {}
+        self._whole: dict[tuple[datetime, datetime], FreeTime] = {}
+        for free in self._own:
+            known = self._whole.setdefault((free.start, free.end), free)
+            if known is not free and self._order(free) < self._order(known):
+                self._whole[free.start, free.end] = free
 
     def best(self, start: datetime, end: datetime) -> FreeTime | None:
         """The free time out of which the period is best taken: one that is the period, then by preference."""
-        if (start, end) not in self._best:
-            self._best[start, end] = self._looked_for(start, end)
-        return self._best[start, end]
+        period = (start, end)
+        whole = self._whole.get(period)
+        if whole is not None:
+            return whole
+        if period not in self._parts:
+            self._parts[period] = self._part(start, end)
+        return self._parts[period]
 
-    def _looked_for(self, start: datetime, end: datetime) -> FreeTime | None:
-        def order(free: FreeTime) -> tuple[bool, int, str]:
-            rank = self.requirement.rank(free.agenda)
-            return (free.start, free.end) != (start, end), rank or 0, free.slot
-
+    def _part(self, start: datetime, end: datetime) -> FreeTime | None:
         covering = (free for alike in self._alike for free in alike.covering(start, end))
-        return min((free for free in covering if self._usable(free, start, end)), key=order, default=None)
+        return min(
+            (free for free in covering if self._may_cut(free, start, end)), key=self._order, default=None
+        )
+
+    def _order(self, free: FreeTime) -> tuple[int, str]:
+        return self._requirement.rank(free.agenda) or 0, free.slot
+
+    @cached_property
+    def _alike(self) -> Sequence[_Alike]:
+        by_length: dict[int, list[FreeTime]] = {}
+        for free in self._own:
+            by_length.setdefault(_length_class(free), []).append(free)
+        return [_Alike(some) for some in by_length.values()]
 
 
 def _length_class(free: FreeTime) -> int:
@@ -137,44 +165,89 @@ class _Alike:
                 yield self._free[place]
 
 
-def _around(anchor: FreeTime, covers: Sequence[_Cover]) -> Together | None:
-    answered = [cover.requirement for cover in covers if cover.requirement.rank(anchor.agenda) is not None]
-    if len(answered) < len(covers) and not any(anchor.agenda in one.own for one in answered):
-        return None  # for example another doctor's agenda, which says at which place that doctor is
-    chosen = [anchor]
-    ranks: list[int] = []
-    for cover in covers:
-        known = [rank for one in chosen if (rank := cover.requirement.rank(one.agenda)) is not None]
-        if known:
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """Agendas that meet all requirements together: how much each requirement prefers them, and their order (places among the
+    agendas as they were chosen): that of the requirements."""
+
+    ranks: tuple[int, ...]
+    order: tuple[int, ...]
+
+
+class _Agendas:
+    """What agendas are to the requirements, whatever their slots; worked out once for each that is asked for."""
+
+    def __init__(self, requirements: Sequence[Requirement]) -> None:
+        self._requirements = requirements
+        self._answered: dict[str, frozenset[int]] = {}
+        self._left_open: dict[str, frozenset[int] | None] = {}
+        self._groups: dict[tuple[str, ...], _Group | None] = {}
+
+    def answered_by(self, agenda: str) -> frozenset[int]:
+        """The requirements (their numbers) that an agenda answers."""
+        known = self._answered.get(agenda)
+        if known is None:
+            known = self._answered[agenda] = frozenset(
+                n for n, one in enumerate(self._requirements) if one.rank(agenda) is not None
+            )
+        return known
+
+    def left_open_by(self, anchor: str) -> frozenset[int] | None:
+        """The requirements that others have to answer beside the agenda of an anchor; None: it is no anchor, for example
+        another doctor's agenda, which says at which place that doctor is."""
+        if anchor not in self._left_open:
+            answered = self.answered_by(anchor)
+            left = frozenset(range(len(self._requirements))) - answered
+            starts = not left or any(anchor in self._requirements[n].own for n in answered)
+            self._left_open[anchor] = left if starts else None
+        return self._left_open[anchor]
+
+    def group(self, chosen: tuple[str, ...]) -> _Group | None:
+        """Returns the agendas, in the order in which they were chosen, as a group; None: some would do."""
+        if chosen not in self._groups:
+            needed = self._needed(chosen)
+            self._groups[chosen] = self._grouped(chosen) if len(needed) == len(chosen) else None
+        return self._groups[chosen]
+
+    def _grouped(self, chosen: tuple[str, ...]) -> _Group:
+        ranks: list[int] = []
+        by_then = 1
+        for requirement in self._requirements:
+            known = [r for agenda in chosen[:by_then] if (r := requirement.rank(agenda)) is not None]
+            if not known:  # the next one was chosen for this requirement
+                known = [requirement.rank(chosen[by_then]) or 0]
+                by_then += 1
             ranks.append(min(known))
-            continue
-        best = cover.best(anchor.start, anchor.end)
+        first = [min(self.answered_by(agenda), default=len(self._requirements)) for agenda in chosen]
+        return _Group(tuple(ranks), tuple(sorted(range(len(chosen)), key=first.__getitem__)))
+
+    def _needed(self, chosen: tuple[str, ...]) -> set[str]:
+        """Those without which the others would leave a requirement unanswered."""
+        answering = [
+            [agenda for agenda in chosen if n in self.answered_by(agenda)]
+            for n in range(len(self._requirements))
+        ]
+        return {some[0] for some in answering if len(some) == 1}
+
+
+def _around(anchor: FreeTime, covers: Sequence[_Cover], agendas: _Agendas) -> Together | None:
+    left = agendas.left_open_by(anchor.agenda)
+    if left is None:
+        return None
+    start, end = anchor.start, anchor.end
+    chosen = [anchor]
+    while left:
+        best = covers[min(left)].best(start, end)
         if best is None:
             return None
         chosen.append(best)
-        ranks.append(cover.requirement.rank(best.agenda) or 0)
-    if len(_needed(chosen, covers)) < len(chosen):
+        left -= agendas.answered_by(best.agenda)
+    group = agendas.group(tuple([one.agenda for one in chosen]))
+    if group is None:
         return None  # the smaller combination is found from its own anchor
-    order = sorted(chosen, key=lambda one: _first_answered(one, covers))
+    ordered = [chosen[place] for place in group.order]
     return Together(
-        anchor.start, tuple(ranks), tuple(o.slot for o in order), anchor.end, tuple(o.agenda for o in order)
-    )
-
-
-def _needed(chosen: Sequence[FreeTime], covers: Sequence[_Cover]) -> set[str]:
-    """The agendas without which the others would leave a requirement unanswered."""
-    needed = set()
-    for cover in covers:
-        answering = [one.agenda for one in chosen if cover.requirement.rank(one.agenda) is not None]
-        if len(answering) == 1:
-            needed.add(answering[0])
-    return needed
-
-
-def _first_answered(free: FreeTime, covers: Sequence[_Cover]) -> int:
-    """Index of the first requirement that a slot's agenda answers: it puts slots in the order of the requirements."""
-    return next(
-        (n for n, cover in enumerate(covers) if cover.requirement.rank(free.agenda) is not None), len(covers)
+        start, group.ranks, tuple([one.slot for one in ordered]), end, tuple([one.agenda for one in ordered])
     )
 
 

@@ -30,19 +30,20 @@ from creneau_booking.operations.find_query import (
 )
 from creneau_booking.operations.find_together import Common, TogetherSearch, proposal_of, with_series
 from creneau_booking.operations.named_agendas import meant_by, of_those_named
-from creneau_booking.operations.references import id_of, last_part, with_literal
+from creneau_booking.operations.references import id_of, with_literal
 from creneau_booking.operations.services import conditions_of
 from creneau_booking.operations.soonest_query import CURSORS, pairs_of
 from creneau_booking.operations.unknown_names import known_names, refuse_if_strict, unknown_names
 from creneau_booking.storage.agendas.joint import visits_of, zones_of
 from creneau_booking.storage.agendas.slots_of_agendas import actors_of_schedules
 from creneau_booking.storage.finding.candidates import Period
+from creneau_booking.storage.slot_rows import last_part
 from creneau_booking.storage.slot_table import SlotTable, to_come
 from creneau_shared.clock import PARIS
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import BadRequest, Issue, Unprocessable
 from creneau_shared.fhir.audit import Event
-from creneau_shared.fhir.datatypes import parse_interval, whole_number
+from creneau_shared.fhir.datatypes import exact_instant, parse_interval, whole_number
 from creneau_shared.fhir.json import dumps, loads
 from creneau_shared.fhir.outcome import operation_outcome
 from creneau_shared.fhir.rest import searching
@@ -262,7 +263,9 @@ class FindOperation:
     @staticmethod
     def _proposed(one: Together, common: Common, patients: Sequence[Resource]) -> Resource:
         if len(one.slots) == 1:
-            slot = loads(common.slots[one.slots[0]])
+            (id_,) = one.slots
+            period = {"start": exact_instant(one.start), "end": exact_instant(one.end)}
+            slot = {**common.said[id_], "id": id_, **period}
             return _proposal(slot, common.actors.get(one.agendas[0], ()), patients)
         return proposal_of(one, common, patients)
 

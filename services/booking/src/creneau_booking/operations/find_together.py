@@ -6,7 +6,7 @@ a requirement. All requirements are met at one time. A proposal is not stored: i
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -26,24 +26,21 @@ from creneau_booking.domain.participants import SAID_BY_SLOT
 from creneau_booking.operations.find_query import (
     KINDS_OF_AGENDA,
     SERVICE,
-    Pairs,
     named_in,
     require_few_together,
     times,
     too_many_agendas,
 )
 from creneau_booking.operations.named_agendas import meant_by
-from creneau_booking.operations.references import last_part
 from creneau_booking.storage.agendas.by_actor import agendas_of_actors, ranked_agendas
 from creneau_booking.storage.agendas.joint import cutting_of, keys_of_agendas, zones_of
 from creneau_booking.storage.agendas.slots_of_agendas import actors_of_schedules
+from creneau_booking.storage.free_times import free_times
 from creneau_shared.database.pool import Connection
-from creneau_shared.fhir.datatypes import WHOLE_NUMBER_MAX, instant_of
-from creneau_shared.fhir.json import loads
+from creneau_shared.fhir.datatypes import WHOLE_NUMBER_MAX
 from creneau_shared.fhir.rest import searching
 from creneau_shared.fhir.rest.operation import OperationCall
 from creneau_shared.fhir.rest.parameters import OperationInput
-from creneau_shared.fhir.search.execute import search as run_search
 from creneau_shared.fhir.search.request import Condition
 from creneau_shared.fhir.search.sql import Catalog, SearchScope
 from creneau_shared.fhir.storage.store import Resource
@@ -58,11 +55,11 @@ _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 @dataclass(frozen=True)
 class Common:
-    """Result of a search for common times: series of visits (mostly of one), with their slots (as stored) and actors. `cut`:
-    there were more free slots than one search reads."""
+    """Result of a search for common times: series of visits (mostly of one), with what their slots say (by id) and actors.
+    `cut`: there were more free slots than one search reads."""
 
     found: Sequence[tuple[Together, ...]]
-    slots: Mapping[str, bytes]
+    said: Mapping[str, Resource]
     actors: Mapping[str, tuple[str, ...]]
     keys: Mapping[str, int]
     cut: bool
@@ -95,7 +92,8 @@ class TogetherSearch:
         self._all_required = all_required
         self._bookable = bookable
         self._gathered_max = gathered_max
-        self._slots: dict[str, bytes] = {}
+        self._said: dict[str, Resource] = {}
+        self._actors: dict[str, tuple[str, ...]] = {}
         self._cut = False
 
     async def run(
@@ -108,11 +106,11 @@ class TogetherSearch:
         """Returns the times within `[start, end)` that are free for all requirements. Later visits of a series may lie
         beyond `end`."""
         until = end + (series.span if series else timedelta(0))
-        requirements = [
-            await self._requirement(agendas, kind, start, until, main=number == 0)
-            for number, (kind, agendas) in enumerate(await self._required())
-        ]
-        found = without(together(requirements, by_patient if self._bookable else by_practice), elsewhere)
+        requirements = await self._requirements(start, until)
+        whose = {free.agenda for requirement in requirements for free in requirement.free}
+        cutting = await cutting_of(self._connection, sorted(whose))
+        may_cut = by_patient(cutting) if self._bookable else by_practice(cutting)
+        found = without(together(requirements, may_cut), elsewhere)
         if series is None:
             visits: list[tuple[Together, ...]] = [(one,) for one in found]
         else:
@@ -121,8 +119,8 @@ class TogetherSearch:
         agendas = sorted({agenda for series_ in visits for one in series_ for agenda in one.agendas})
         return Common(
             visits,
-            self._slots,
-            await actors_of_schedules(self._connection, agendas),
+            self._said,
+            await self._actors_of(agendas),
             await keys_of_agendas(self._connection, agendas),
             self._cut,
         )
@@ -155,7 +153,7 @@ class TogetherSearch:
 
     async def _schedules_by_kind(self, agendas: Sequence[list[str]]) -> list[tuple[str, list[list[str]]]]:
         ids = [reference.removeprefix("Schedule/") for some in agendas for reference in some]
-        actors = await actors_of_schedules(self._connection, ids)
+        actors = await self._actors_of(ids)
         groups: dict[str, list[list[str]]] = {}
         for some in agendas:
             kind = _kind(
@@ -177,47 +175,57 @@ class TogetherSearch:
             return dict.fromkeys(agendas, 0)
         return await ranked_agendas(self._connection, references)
 
-    async def _requirement(
-        self, agendas: Mapping[str, int] | None, kind: str, start: datetime, until: datetime, *, main: bool
-    ) -> Requirement:
+    async def _requirements(self, start: datetime, until: datetime) -> list[Requirement]:
+        required = await self._required()
+        await self._actors_of([agenda for _, agendas in required for agenda in agendas or ()])
+        found = []
+        for number, (kind, agendas) in enumerate(required):
+            own = await self._own(kind, agendas or ())
+            # The other agendas (a room's) need not state what the visit is for.
+            free = await self._free(agendas, start, until, self._conditions if number == 0 else ())
+            found.append(Requirement(free, agendas, own))
+        return found
+
+    async def _own(self, kind: str, agendas: Iterable[str]) -> frozenset[str]:
+        """Returns those of the agendas (ids) that are of the kind of actor that is required."""
+        if kind == "Schedule":
+            return frozenset(agendas)
+        actors = await self._actors_of(agendas)
+        of_people = "Practitioner" if kind == "PractitionerRole" else kind
+        return frozenset(agenda for agenda in agendas if _kind(actors.get(agenda, ())) == of_people)
+
+    async def _actors_of(self, agendas: Iterable[str]) -> Mapping[str, tuple[str, ...]]:
+        """Returns the actors of at least these agendas (ids); each agenda is asked for once."""
+        if missing := [agenda for agenda in agendas if agenda not in self._actors]:
+            self._actors |= dict.fromkeys(missing, ())
+            self._actors |= await actors_of_schedules(self._connection, missing)
+        return self._actors
+
+    async def _free(
+        self,
+        agendas: Mapping[str, int] | None,
+        start: datetime,
+        until: datetime,
+        conditions: tuple[Condition, ...],
+    ) -> list[FreeTime]:
+        """Returns the free slots of these agendas (None: of any) in order of time. Stops reading at `gathered_max`, and notes
+        the cut."""
         if agendas is not None and not agendas:
-            return Requirement((), {})
-        own: list[str] = list(agendas or ())
-        if agendas is not None and kind != "Schedule":
-            actors = await actors_of_schedules(self._connection, own)
-            of_people = "Practitioner" if kind == "PractitionerRole" else kind
-            own = [agenda for agenda in own if _kind(actors.get(agenda, ())) == of_people]
+            return []
         pairs = times(start, until)
         if agendas is not None:
             pairs.append(("schedule", ",".join(sorted(agendas))))
-        # The other agendas (a room's) need not state what the visit is for.
-        slots = await self._free(pairs, self._conditions if main else ())
-        cutting = await cutting_of(self._connection, sorted({last_part(slot["schedule"]) for slot in slots}))
-        return Requirement([_free(slot, cutting) for slot in slots], agendas, frozenset(own))
-
-    async def _free(self, pairs: Pairs, conditions: tuple[Condition, ...]) -> list[Resource]:
-        """Returns the free slots of a search in order of time. Stops reading at `gathered_max`, and notes the cut."""
         if self._bookable:
             pairs.append(("bookable", "true"))
-        pairs.append(("_total", "none"))
         service, request = self._call.service, self._call.request
-        found: dict[str, bytes] = {}
-        cursor: str | None = None
-        while True:
-            page = pairs if cursor is None else [*pairs, ("_cursor", cursor)]
-            wanted = searching.parse(
-                service, request, "Slot", [*page, ("_count", str(READ_AT_ONCE))], strict=True
-            )
-            wanted = replace(wanted, conditions=(*wanted.conditions, *conditions))
-            result = await run_search(
-                self._connection, self._catalog, wanted, cursor_codec=service.cursors, scope=self._scope
-            )
-            found |= {row.id: row.content for row in result.matches}
-            cursor = result.next_cursor
-            if cursor is None or len(found) >= self._gathered_max:
-                self._cut = self._cut or cursor is not None
-                self._slots |= found
-                return [loads(content) for content in found.values()]
+        wanted = searching.parse(service, request, "Slot", pairs, strict=True)
+        wanted = replace(wanted, conditions=(*wanted.conditions, *conditions), count=READ_AT_ONCE)
+        times_ = await free_times(
+            self._connection, self._catalog, self._scope, wanted, most=self._gathered_max
+        )
+        self._cut = self._cut or times_.cut
+        self._said |= times_.said
+        return times_.free
 
 
 def _kind(actors: Sequence[str]) -> str:
@@ -228,19 +236,13 @@ def _kind(actors: Sequence[str]) -> str:
     return "Practitioner" if kind == "PractitionerRole" else kind
 
 
-def _free(slot: Resource, cutting: Mapping[str, tuple[bool | None, bool]]) -> FreeTime:
-    start, end = (instant_of(slot[name]) for name in ("start", "end"))
-    agenda = last_part(slot["schedule"])
-    return FreeTime(slot["id"], agenda, start, end, *cutting.get(agenda, (None, False)))
-
-
 # -- proposals ---------------------------------------------------------------------------------------------------
 
 
 def proposal_of(one: Together, common: Common, patients: Sequence[Resource]) -> Resource:
     """Returns the proposed Appointment; it may be held or booked by its id or as a resource."""
     actors = list(dict.fromkeys(a for agenda in one.agendas for a in common.actors.get(agenda, ())))
-    first = loads(common.slots[one.slots[0]])
+    first = common.said[one.slots[0]]
     start, end = _instant(one.start), _instant(one.end)
     participants = [{"reference": actor} for actor in actors] + list(patients)
     return {

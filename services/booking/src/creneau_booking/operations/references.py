@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from creneau_booking.storage.slot_rows import last_part
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import BadRequest, CreneauError, NotFound, Unprocessable
 from creneau_shared.fhir.rest.exchange import FhirRequest, json_object
@@ -40,12 +41,6 @@ def id_of(reference: Mapping[str, Any]) -> str:
             details_code="foreign-reference",
         )
     return last_part(reference)
-
-
-def last_part(reference: Mapping[str, Any]) -> str:
-    """Returns the id of a literal reference that is known to be of this base, as a stored slot's reference to its agenda."""
-    text = str(reference.get("reference", "")).partition("/_history/")[0]
-    return text.rstrip("/").rsplit("/", 1)[-1]
 
 
 async def with_literal(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -205,6 +205,12 @@ def schedule_id(slot: Resource, base_url: str) -> str:
     if not relative.startswith("Schedule/"):
         raise NoAgendaNamed(reference)
     return relative.removeprefix("Schedule/").split("/_history/")[0]
+
+
+def last_part(reference: Mapping[str, Any]) -> str:
+    """Returns the id of a literal reference that is known to be of this base, as a stored slot's reference to its agenda."""
+    text = str(reference.get("reference", "")).partition("/_history/")[0]
+    return text.rstrip("/").rsplit("/", 1)[-1]
 
 
 _BEGINNING = b'{"resourceType":"Slot","id":"'

@@ -7,12 +7,14 @@ a range of one agenda's slots, or of one status, by index.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
+from copy import copy
 from datetime import datetime, timedelta
 
 from creneau_booking.domain.refusals.offering import BookableUnclear, SlotsNotSearchedBy
 from creneau_booking.storage import slot_visibility
 from creneau_booking.storage.agendas.by_actor import agendas_alone_in, agendas_at
 from creneau_booking.storage.availability import agenda_walk
+from creneau_booking.storage.availability.asked import Tables
 from creneau_booking.storage.availability.rule import (
     COULD_BE_BOOKED,
     JUDGED,
@@ -90,6 +92,14 @@ class SlotTable:
         self._rehearsal = rehearsal
         self._times = times
         self._as_shown = as_shown
+        self._told: str | None = None
+
+    def telling(self, told: str) -> SlotTable:
+        """Returns a copy whose rows have `told` for their content, and no version: SQL (bytea) of the slot `{row}` and its
+        kind `{row}_kind`."""
+        other = copy(self)
+        other._told = told
+        return other
 
     @property
     def _now(self) -> datetime:
@@ -105,9 +115,12 @@ class SlotTable:
         return f"slot AS {alias} {kind} {agenda_of(alias)}"
 
     def columns(self, alias: str) -> Columns:
+        key, id_ = f"{alias}.id", f"coalesce({alias}.name, {alias}.id::text)"
+        if self._told is not None:
+            return Columns(key, id_, "NULL", "NULL", self._told.format(row=alias))
         return Columns(
-            key=f"{alias}.id",
-            id=f"coalesce({alias}.name, {alias}.id::text)",
+            key=key,
+            id=id_,
             version=f"{alias}.version",
             last_updated=f"{alias}.last_updated",
             content=content_sql(alias, f"{alias}_kind", self._shown_status(alias)),
@@ -115,6 +128,16 @@ class SlotTable:
 
     def live(self, alias: str) -> str:
         return "true" if self._rehearsal else real_slot(alias)
+
+    def has_one_plan(self, conditions: Sequence[Condition]) -> bool:
+        """Slots that are named are found by the index on their ids in each month, whichever they are. With the ids in sight,
+        PostgreSQL would plan over all months at each call."""
+        return any(
+            isinstance(condition, Clause)
+            and condition.parameter.index_name == "_id"
+            and condition.modifier is None
+            for condition in conditions
+        )
 
     async def steps(
         self, connection: Connection, catalog: Catalog, scope: SearchScope, request: SearchRequest
@@ -128,7 +151,8 @@ class SlotTable:
             times=self._times,
             as_shown=self._as_shown,
         )
-        tables = agenda_walk.Tables(_KindTable(self._clock, rehearsal=self._rehearsal), joined)
+        joined._told = self._told
+        tables = Tables(_KindTable(self._clock, rehearsal=self._rehearsal), joined)
         return await agenda_walk.steps_of(connection, catalog, scope, request, tables)
 
     def predicate(self, clause: Clause, alias: str, arguments: Arguments) -> str:

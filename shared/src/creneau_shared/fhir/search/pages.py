@@ -21,6 +21,7 @@ from creneau_shared.fhir.search.sql import (
     Arguments,
     Catalog,
     Compiler,
+    KnowsOnePlan,
     RowPlace,
     SearchScope,
     SearchTable,
@@ -163,7 +164,9 @@ class _Page:
         references: Sequence[SearchParameter],
         part: _Part,
     ) -> None:
-        self._compiler = Compiler(catalog, scope)
+        table = catalog.table(request.resource_type)
+        once = isinstance(table, KnowsOnePlan) and table.has_one_plan(request.conditions)
+        self._compiler = Compiler(catalog, scope, planned_once=once)
         self._request = request
         self._references = references
         self._part = part

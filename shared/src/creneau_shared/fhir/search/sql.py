@@ -186,6 +186,15 @@ class HasTerms(Protocol):
 
 
 @runtime_checkable
+class KnowsOnePlan(Protocol):
+    """A SearchTable of which some searches have one plan that is best for whatever values."""
+
+    def has_one_plan(self, conditions: Sequence[Condition]) -> bool:
+        """Whether a search with these conditions is planned once, its values hidden (`Arguments`)."""
+        ...
+
+
+@runtime_checkable
 class HasTrees(Protocol):
     """A SearchTable whose resources have others above them, or elements searched within one occurrence."""
 
@@ -275,14 +284,19 @@ FROM_THE_END = RowPlace((), backward=True)
 
 class Compiler:
     """Compiles conditions for one statement. Use one per statement: it numbers arguments and aliases. `planned_once`: its
-    arguments are hidden (`Arguments`)."""
+    arguments are hidden (`Arguments`). `arguments`: those of a statement of which it compiles a query of its own (WITH)."""
 
     def __init__(
-        self, catalog: Catalog, scope: SearchScope = EVERYTHING, *, planned_once: bool = False
+        self,
+        catalog: Catalog,
+        scope: SearchScope = EVERYTHING,
+        *,
+        planned_once: bool = False,
+        arguments: Arguments | None = None,
     ) -> None:
         self.catalog = catalog
         self.scope = scope
-        self.arguments = Arguments(hidden=planned_once)
+        self.arguments = Arguments(hidden=planned_once) if arguments is None else arguments
         self._aliases = 0
 
     def statement(self, sql: str) -> Statement:

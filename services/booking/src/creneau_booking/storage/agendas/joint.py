@@ -7,6 +7,7 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from creneau_booking.domain.appointment import patient_actor
+from creneau_booking.domain.joint import Cutting
 from creneau_booking.storage.agendas.slots_of_agendas import SLOT_LENGTH_MAX
 from creneau_shared.clock import PARIS, zone_named
 from creneau_shared.database.pool import Connection
@@ -60,12 +61,12 @@ async def visits_of(
     return [(row[0], row[1]) for row in rows]
 
 
-async def cutting_of(connection: Connection, ids: Sequence[str]) -> dict[str, tuple[bool | None, bool]]:
-    """Whether patients take parts of slots (None: of long ones), and whether some are groups', by agenda (id)."""
+async def cutting_of(connection: Connection, ids: Sequence[str]) -> dict[str, Cutting]:
+    """What may be taken out of the slots of each of these agendas (ids)."""
     rows = await connection.fetch(
         "SELECT schedule.id, agenda.parts, EXISTS (SELECT FROM slot_kind AS kind"
         " WHERE kind.schedule_key = schedule.key AND kind.capacity > 1) AS groups"
         " FROM schedule JOIN agenda ON agenda.schedule_key = schedule.key WHERE schedule.id = ANY($1::text[])",
         list(ids),
     )
-    return {row["id"]: (row["parts"], row["groups"]) for row in rows}
+    return {row["id"]: Cutting(row["parts"], row["groups"]) for row in rows}

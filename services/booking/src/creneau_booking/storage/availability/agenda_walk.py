@@ -21,7 +21,18 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from creneau_booking.domain.times import later
-from creneau_booking.storage.availability.rule import COULD_BE_BOOKED
+from creneau_booking.storage.availability.asked import (
+    Asked,
+    Tables,
+    earliest,
+    is_of_time,
+    met_by_kinds,
+    of_kinds,
+    selected_kinds,
+    taken_apart,
+)
+from creneau_booking.storage.availability.one_agenda import OneAgenda
+from creneau_booking.storage.availability.rule import agenda_of
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.search.pages import (
     MatchQuery,
@@ -31,27 +42,15 @@ from creneau_shared.fhir.search.pages import (
     compile_page,
 )
 from creneau_shared.fhir.search.parameters import SearchParameter
-from creneau_shared.fhir.search.request import (
-    And,
-    Chain,
-    Clause,
-    Condition,
-    DateValue,
-    Not,
-    Or,
-    SearchRequest,
-    TokenValue,
-    clauses_of,
-)
+from creneau_shared.fhir.search.request import SearchRequest, clauses_of
 from creneau_shared.fhir.search.sql import (
     Arguments,
     Catalog,
     Compiler,
     RowPlace,
     SearchScope,
-    SearchTable,
 )
-from creneau_shared.fhir.search.steps import Counted
+from creneau_shared.fhir.search.steps import Counted, Steps
 
 KINDS_MAX = 50_000
 """most kinds of slots whose agendas are walked; a search that more of them fit is as any other"""
@@ -67,43 +66,6 @@ READ_AS_THEY_COME = 5_000
 ROWS_COUNTED_MAX = 5_000
 """most slots that are looked through for a total that nobody has asked for"""
 
-FREE = {"status": frozenset({"free"}), "bookable": COULD_BE_BOOKED}
-"""Parameters by which free slots are asked for, with their values"""
-_OF_SLOTS = frozenset({"_id", "_lastUpdated", "start", "end", "status", "bookable", "identifier"})
-"""Parameters of the slot itself; all others have one value for many slots of an agenda."""
-_FROM, _AFTER = frozenset({"eq", "ge", "ap"}), frozenset({"gt", "sa"})
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """A search taken apart: its conditions on agendas and kinds, and those on their slots."""
-
-    of_agendas: tuple[Condition, ...]
-    of_slots: tuple[Condition, ...]
-
-
-def taken_apart(request: SearchRequest) -> Asked | None:
-    """Takes a search apart. Returns None if it is not for free slots of some agendas in the order of time, or if it names
-    the one agenda itself, whose index gives the answer in one statement."""
-    keys = [key.parameter.name for key in request.sort]
-    if request.count_only or keys not in ([], ["start"]):
-        return None
-    of_agendas = tuple(c for c in request.conditions if _is_of_agendas(c))
-    if any(map(_names_one_agenda, of_agendas)):
-        return None
-    of_slots = tuple(c for c in request.conditions if not _is_of_agendas(c))
-    if not of_agendas or not any(map(_wants_free, of_slots)) or not all(map(_goes_with_free, of_slots)):
-        return None
-    return Asked(of_agendas, of_slots)
-
-
-@dataclass(frozen=True, slots=True)
-class Tables:
-    """Slot as a search of it is compiled: over the kinds alone, and over slots whose kind is joined."""
-
-    kinds: SearchTable
-    slots: SearchTable
-
 
 @dataclass(frozen=True, slots=True)
 class Fitting:
@@ -115,11 +77,13 @@ class Fitting:
 
 async def steps_of(
     connection: Connection, catalog: Catalog, scope: SearchScope, request: SearchRequest, tables: Tables
-) -> AgendaWalk | None:
+) -> Steps | None:
     """Returns the steps that find the matches of a Slot search; None: those of any other search."""
     asked = taken_apart(request)
     if asked is None:
         return None
+    if asked.names_one_agenda:
+        return OneAgenda(catalog, scope, request, asked, tables)
     fitting = await _fitting(connection, catalog, scope, asked, tables, MANY)
     return AgendaWalk(catalog, scope, request, asked, tables, fitting)
 
@@ -128,15 +92,15 @@ async def _fitting(
     connection: Connection, catalog: Catalog, scope: SearchScope, asked: Asked, tables: Tables, most: str
 ) -> Fitting | None:
     """Returns what fits; None: there are `most` (SQL of a number) kinds or more."""
-    compiler = Compiler(catalog.with_table(tables.kinds), scope)
-    selection = compiler.select("Slot", asked.of_agendas)
-    found = selection.select(f"{selection.alias}.schedule_key, {selection.alias}.kind_key")
-    statement = compiler.statement(
+    arguments = Arguments()
+    selected = selected_kinds(catalog, scope, asked, tables, arguments)
+    found = selected.select(f"{selected.alias}.schedule_key, {selected.alias}.kind_key")
+    row = await connection.fetchrow(
         f"WITH room AS MATERIALIZED (SELECT {most} AS most)"
         " SELECT array_agg(schedule_key) AS agendas, array_agg(kind_key) AS kinds, (SELECT most FROM room)"
-        f" FROM ({found} LIMIT (SELECT most FROM room)) AS fitting"
+        f" FROM ({found} LIMIT (SELECT most FROM room)) AS fitting",
+        *arguments.values,
     )
-    row = await connection.fetchrow(statement.sql, *statement.values)
     assert row is not None
     kinds = row["kinds"] or []
     return Fitting(sorted(set(row["agendas"] or ())), kinds) if len(kinds) < row["most"] else None
@@ -184,40 +148,44 @@ class AgendaWalk:
         """Counts through a bounded number of the agendas' slots, or, where many agendas fit, of slots as they come."""
         if self.fitting is None or len(self.fitting.agendas) > ROWS_COUNTED_MAX:
             return await self._counted(connection, most, *self._as_they_come())
-        compiler = Compiler(self.catalog, self._judged())
+        compiler = Compiler(self.catalog, met_by_kinds(self.scope))
         row, arguments, table = compiler.alias(), compiler.arguments, self.catalog.table("Slot")
-        in_time = compiler.where(table, filter(_is_of_time, self.asked.of_slots), row)
-        matching = compiler.where(table, (c for c in self.asked.of_slots if not _is_of_time(c)), row)
+        in_time = compiler.where(table, filter(is_of_time, self.asked.of_slots), row)
+        matching = compiler.where(table, (c for c in self.asked.of_slots if not is_of_time(c)), row)
         agendas, of_kind = (
             arguments.add(self.fitting.agendas, "bigint[]"),
             _of_kind(row, self.fitting, arguments),
         )
-        walked = _walked(row, in_time, agendas, "", f"({of_kind} AND {matching}) AS fits")
+        slots = _walked(row, in_time, agendas, "", f"({of_kind} AND {matching}) AS fits")
         limit = arguments.add(ROWS_COUNTED_MAX + 1, "bigint")
         return await self._counted(
             connection,
             most,
             compiler,
-            f"SELECT count(*) AS walked, count(*) FILTER (WHERE fits) AS matching FROM ({walked} LIMIT {limit}) AS slots",
+            f"SELECT count(*) AS walked, count(*) FILTER (WHERE fits) AS matching FROM ({slots} LIMIT {limit}) AS slots",
         )
 
     def _as_they_come(self) -> tuple[Compiler, str]:
-        compiler = Compiler(self.catalog.with_table(self.tables.slots), self.scope)
-        table, row = self.catalog.table("Slot"), compiler.alias()
+        compiler = Compiler(self.catalog, met_by_kinds(self.scope))
+        arguments, table = compiler.arguments, self.catalog.table("Slot")
+        row, judged = compiler.alias(), compiler.alias()
         in_time = " AND ".join(
-            table.predicate(clause, row, compiler.arguments)
+            table.predicate(clause, row, arguments)
             for clause in clauses_of(self.asked.of_slots)
-            if _is_of_time(clause)
+            if is_of_time(clause)
         )
-        limit = compiler.arguments.add(ROWS_COUNTED_MAX + 1, "bigint")
-        selection = compiler.select("Slot", self.request.conditions)
-        matching = selection.select("count(*)").replace(
-            f"slot AS {selection.alias} ", f"next AS {selection.alias} ", 1
-        )
+        limit = arguments.add(ROWS_COUNTED_MAX + 1, "bigint")
+        # Each kind is judged once, not with each of its slots.
+        kinds = selected_kinds(self.catalog, self.scope, self.asked, self.tables, arguments)
+        fitting = kinds.select(f"{kinds.alias}.kind_key")
+        matching = compiler.where(table, self.asked.of_slots, judged)
         return compiler, (
             f"WITH next AS MATERIALIZED (SELECT {row}.* FROM slot AS {row} WHERE {in_time or 'true'}"
-            f" ORDER BY {row}.start LIMIT {limit})"
-            f" SELECT (SELECT count(*) FROM next) AS walked, ({matching}) AS matching"
+            f" ORDER BY {row}.start LIMIT {limit}), fitting AS MATERIALIZED ({fitting}"
+            f" AND {kinds.alias}.kind_key IN (SELECT kind_key FROM next))"
+            " SELECT (SELECT count(*) FROM next) AS walked,"
+            f" (SELECT count(*) FROM next AS {judged} {agenda_of(judged)}"
+            f" WHERE {of_kinds(judged, 'SELECT kind_key FROM fitting')} AND {matching}) AS matching"
         )
 
     @staticmethod
@@ -235,13 +203,6 @@ class AgendaWalk:
         rows: Sequence[Any] = await connection.fetch(query.statement.sql, *query.statement.values)
         return rows
 
-    def _judged(self) -> SearchScope:
-        """Returns the scope without its conditions on Slot, which the kinds already meet."""
-        required = self.scope.required
-        return replace(
-            self.scope, required={name: terms for name, terms in required.items() if name != "Slot"}
-        )
-
     def _start(self, place: RowPlace | None) -> datetime | None:
         """Returns where a page begins that is read forward in time; None: it is read backward, or has no beginning."""
         if any(key.descending for key in self.request.sort) or (place is not None and place.backward):
@@ -249,7 +210,7 @@ class AgendaWalk:
         if place is not None and place.values:
             start: datetime = place.values[0]
             return start
-        return _earliest(self.asked.of_slots)
+        return earliest(self.asked.of_slots)
 
     def _walk(
         self,
@@ -282,7 +243,7 @@ class AgendaWalk:
             )
 
         request = replace(self.request, conditions=self.asked.of_slots)
-        return compile_page(self.catalog, self._judged(), request, place, references, assemble)
+        return compile_page(self.catalog, met_by_kinds(self.scope), request, place, references, assemble)
 
     def _up_to_the_last_head(self, place: RowPlace | None, limit: str) -> str:
         """SQL of a comparison: the heads that a page takes are a page already, and nothing after them is on it."""
@@ -333,8 +294,7 @@ def _windows(
 
 
 def _of_kind(row: str, fitting: Fitting, arguments: Arguments) -> str:
-    # IS TRUE: PostgreSQL then checks each slot against a set. It would read a joined table in another order.
-    return f"({row}.kind_key IN (SELECT unnest({arguments.add(fitting.kinds, 'bigint[]')}))) IS TRUE"
+    return of_kinds(row, f"SELECT unnest({arguments.add(fitting.kinds, 'bigint[]')})")
 
 
 def _walked(row: str, where: str, agendas: str, of_each: str, columns: str = "") -> str:
@@ -345,58 +305,3 @@ def _walked(row: str, where: str, agendas: str, of_each: str, columns: str = "")
         f" WHERE {row}.schedule_key = {row}_agenda.schedule_key AND {where} {of_each}) AS {row}"
         f" WHERE {row}_agenda.schedule_key = ANY({agendas})"
     )
-
-
-# -- what is asked -----------------------------------------------------------------------------------------------
-
-
-def _is_of_agendas(condition: Condition) -> bool:
-    """Whether the condition depends on an agenda and a kind alone."""
-    if isinstance(condition, Clause):
-        return condition.parameter.name not in _OF_SLOTS and not condition.parameter.full_text
-    if isinstance(condition, Chain):
-        return condition.parameter.name != "bookable-by"
-    if isinstance(condition, And | Or):
-        return all(map(_is_of_agendas, condition.conditions))
-    return isinstance(condition, Not) and _is_of_agendas(condition.condition)
-
-
-def _names_one_agenda(condition: Condition) -> bool:
-    return (
-        isinstance(condition, Clause)
-        and condition.parameter.name == "schedule"
-        and condition.modifier is None
-        and len(condition.values) == 1
-    )
-
-
-def _wants_free(condition: Condition) -> bool:
-    """Whether the condition is that slots are free."""
-    if not isinstance(condition, Clause) or condition.modifier is not None:
-        return False
-    wanted = FREE.get(condition.parameter.name, ())
-    return all(isinstance(value, TokenValue) and value.code in wanted for value in condition.values)
-
-
-def _is_of_time(condition: Condition) -> bool:
-    return isinstance(condition, Clause) and condition.parameter.name in ("start", "end")
-
-
-def _goes_with_free(condition: Condition) -> bool:
-    """Whether many free slots may be expected to fulfil the condition."""
-    return _wants_free(condition) or _is_of_time(condition) or isinstance(condition, Chain)
-
-
-def _earliest(conditions: tuple[Condition, ...]) -> datetime | None:
-    """Returns the moment before which no slot begins that fulfils the conditions."""
-    values = [
-        group[0]
-        for clause in clauses_of(conditions)
-        if clause.parameter.name == "start" and clause.modifier is None
-        for group in clause.groups
-        if len(group) == 1
-    ]
-    dates = [value for value in values if isinstance(value, DateValue)]
-    lows = [value.low for value in dates if value.prefix in _FROM]
-    lows += [value.high for value in dates if value.prefix in _AFTER]
-    return max(lows, default=None)

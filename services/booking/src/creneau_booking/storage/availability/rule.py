@@ -54,8 +54,9 @@ _FREE = (
 )
 _IN_TIME = """({now} < {begins}
   AND ({now} <= {begins} - make_interval(mins => {r}.minimum_notice_min)) IS NOT FALSE)"""
-_WINDOW = """({now} >= ((({a}.start AT TIME ZONE {r}.zone)::date - {r}.window_days) + {r}.opens_at) AT TIME ZONE {r}.zone)
-    IS NOT FALSE"""
+# Most agendas have no window: their slots need no look at what day it is in their zone.
+_WINDOW = """({r}.window_days IS NULL OR ({now} >= ((({a}.start AT TIME ZONE {r}.zone)::date - {r}.window_days) + {r}.opens_at)
+    AT TIME ZONE {r}.zone) IS NOT FALSE)"""
 # What a group has is taken whole (`domain.rules.is_usable_part`).
 _IS_OPEN_TIME = f"""coalesce({{r}}.parts, {{a}}."end" - {{a}}.start >= interval '{minutes(VISIT_MAX)} minutes')
   AND {{a}}.places IS NULL

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from creneau_booking.storage.availability.asked import met_by_kinds
 from creneau_booking.storage.finding.candidates import Consumer
 from creneau_booking.storage.finding.soonest.heads import First, Head, first_of, head_of
 from creneau_booking.storage.finding.soonest.question import KIND, Question
@@ -38,7 +39,9 @@ class FirstSlots:
     async def following(self, firsts: Sequence[First], most: int) -> list[First]:
         """Returns up to `most` slots of each of these agendas that the caller could book, `firsts` among them, in order."""
         heads = [Head(one.schedule, one.start, one.row.distance_m) for one in firsts]
-        return await self._probe(heads, ">=", most)
+        places = {head.schedule: place for place, head in enumerate(heads)}
+        found = await self._probe(heads, ">=", most)
+        return sorted(found, key=lambda one: (places[one.schedule], one.start))
 
     async def own_heads(self) -> list[Head]:
         """Returns the agendas in which the caller's own account holds slots: these are free to it."""
@@ -76,7 +79,7 @@ class FirstSlots:
     async def _probe(self, heads: Sequence[Head], compared: str, most: int = 1) -> list[First]:
         if not heads:
             return []
-        compiler = Compiler(self.catalog, self.scope, planned_once=True)
+        compiler = Compiler(self.catalog, met_by_kinds(self.scope), planned_once=True)
         arguments, table, row = compiler.arguments, self.catalog.table("Slot"), compiler.alias()
         where = compiler.where(table, self.conditions, row)
         columns = table.columns(row)
@@ -84,19 +87,33 @@ class FirstSlots:
         since = arguments.add(
             [max(head.start, self.question.sought.start) for head in heads], "timestamptz[]"
         )
+        # Kinds are judged first, and each agenda is looked up once: what is left is read along the agenda's index, and no
+        # further than to the slots that are wanted.
         statement = compiler.statement(
-            f"SELECT head.schedule_key, schedule.id AS agenda, found.*"
+            f"SELECT head.schedule_key, schedule.id AS agenda, {row}.start, {columns.id} AS id, {columns.version} AS version,"
+            f" {columns.last_updated} AS last_updated, {columns.content} AS content"
             f" FROM unnest({keys}, {since}) AS head (schedule_key, since)"
-            f" CROSS JOIN LATERAL (SELECT {row}.start, {columns.id} AS id, {columns.version} AS version,"
-            f" {columns.last_updated} AS last_updated, {columns.content} AS content FROM {table.source(row)}"
-            f" WHERE {row}.schedule_key = head.schedule_key AND {row}.start {compared} head.since"
-            f" AND {where} AND {self.question.where.in_time(row, arguments)} AND EXISTS (SELECT FROM found_by AS k"
-            f" WHERE k.kind_key = {row}.kind_key AND {self.question.where.fits('k', arguments)})"
-            f" ORDER BY {row}.start, {row}.id LIMIT {most}) AS found"
             " JOIN schedule ON schedule.key = head.schedule_key"
+            f" JOIN agenda AS {row}_agenda ON {row}_agenda.schedule_key = head.schedule_key"
+            f" CROSS JOIN LATERAL (SELECT ARRAY({self._kinds(row, arguments)}) AS kinds OFFSET 0) AS fitting"
+            f" CROSS JOIN LATERAL (SELECT {row}.* FROM slot AS {row} WHERE {row}.schedule_key = head.schedule_key"
+            f" AND {row}.start {compared} head.since AND ({row}.kind_key = ANY(fitting.kinds)) IS TRUE"
+            f" AND {where} AND {self.question.where.in_time(row, arguments)}"
+            f" ORDER BY {row}.start, {row}.id LIMIT {most}) AS {row}"
+            f" JOIN slot_kind AS {row}_kind ON {row}_kind.key = {row}.kind_key"
         )
         distances = {head.schedule: head.distance_m for head in heads}
         return [
             first_of(record, distances)
             for record in await self.question.connection.fetch(statement.sql, *statement.values)
         ]
+
+    def _kinds(self, row: str, arguments: Arguments) -> str:
+        """SELECT of the kinds (keys) of the agenda `head` whose slots may be the caller's."""
+        required = self.scope.required.get("Slot")
+        seen = "true" if required is None else self.catalog.table("Slot").bears(required, row, arguments)
+        return (
+            "SELECT k.kind_key FROM (SELECT * FROM found_by WHERE found_by.schedule_key = head.schedule_key OFFSET 0) AS k"
+            f" JOIN slot_kind AS {row}_kind ON {row}_kind.key = k.kind_key"
+            f" WHERE {self.question.where.fits('k', arguments)} AND {seen}"
+        )

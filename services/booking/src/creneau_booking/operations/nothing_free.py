@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from creneau_booking.operations.agenda_remarks import remarks_on
-from creneau_booking.storage.availability.agenda_walk import FREE
+from creneau_booking.storage.availability.asked import FREE
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import Issue
 from creneau_shared.fhir.rest.exchange import FhirRequest

@@ -24,7 +24,7 @@ from creneau_shared.fhir.search.request import (
 )
 from creneau_shared.fhir.search.sql import Arguments, Catalog, Compiler, SearchScope, SearchTable, Selection
 
-_FREE = {"status": frozenset({"free"}), "bookable": COULD_BE_BOOKED}
+FREE = {"status": frozenset({"free"}), "bookable": COULD_BE_BOOKED}
 """Parameters by which free slots are asked for, with their values"""
 _OF_SLOTS = frozenset({"_id", "_lastUpdated", "start", "end", "status", "bookable", "identifier"})
 """Parameters of the slot itself; all others have one value for many slots of an agenda."""
@@ -111,7 +111,7 @@ def _wants_free(condition: Condition) -> bool:
     """Whether the condition is that slots are free."""
     if not isinstance(condition, Clause) or condition.modifier is not None:
         return False
-    wanted = _FREE.get(condition.parameter.name, ())
+    wanted = FREE.get(condition.parameter.name, ())
     return all(isinstance(value, TokenValue) and value.code in wanted for value in condition.values)
 
 

@@ -22,7 +22,8 @@ FROM (SELECT taken_by FROM slot WHERE id = ANY($1) ORDER BY schedule_key, start,
 """
 _MARK = f"""
 WITH marked AS (
-  UPDATE slot SET extra = {{extra}}, version = slot.version + 1, last_updated = $2
+  UPDATE slot SET extra = {{extra}}, version = slot.version + 1,
+    last_updated = greatest(slot.last_updated, $2)
   WHERE id = ANY($1::uuid[]) AND {{still}} {IS_OVERBOOKED.format(slot="slot")}
   RETURNING {SUPERSEDED}
 )
@@ -40,7 +41,8 @@ WHERE terms @> ARRAY['slot=Slot/' || $1] AND terms && $2::text[] AND id <> $3 AN
 """
 _INHERIT = f"""
 WITH inherited AS (
-  UPDATE slot SET taken_by = $4, status = $5::slot_status, version = slot.version + 1, last_updated = $6
+  UPDATE slot SET taken_by = $4, status = $5::slot_status, version = slot.version + 1,
+    last_updated = greatest(slot.last_updated, $6)
   WHERE (schedule_key, start, id) = ($1, $2, $3)
   RETURNING {SUPERSEDED}
 )

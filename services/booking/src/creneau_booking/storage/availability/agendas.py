@@ -161,7 +161,8 @@ WITH judged AS MATERIALIZED (
   SELECT slot.schedule_key, slot.start, slot.id, judged.status FROM slot JOIN judged USING (schedule_key, start, id)
   WHERE slot.status <> judged.status ORDER BY 1, 2, 3 FOR UPDATE OF slot
 ), changed AS (
-  UPDATE slot SET status = stale.status, version = slot.version + 1, last_updated = $2
+  UPDATE slot SET status = stale.status, version = slot.version + 1,
+    last_updated = greatest(slot.last_updated, $2)
   FROM stale WHERE (slot.schedule_key, slot.start, slot.id) = (stale.schedule_key, stale.start, stale.id)
   RETURNING {SUPERSEDED}, {AWAITED.format(slot="new")} AS awaited, new.start AS starts
 ), superseded AS (

@@ -46,7 +46,8 @@ WITH gone AS (
     AND (slot.taken_by IS NULL OR slot.places IS NOT NULL)
 ), claimed AS (
   UPDATE slot SET places = greatest(0, place.left), taken_by = '{GROUP}' || slot.id,
-    status = {status_sql("slot.said", "place.left")}, version = slot.version + 1, last_updated = $6
+    status = {status_sql("slot.said", "place.left")}, version = slot.version + 1,
+    last_updated = greatest(slot.last_updated, $6)
   FROM place CROSS JOIN turn WHERE {_FULL_KEY} AND (turn.come = 0 OR place.left >= 0
     AND EXISTS (SELECT FROM agenda WHERE agenda.schedule_key = place.schedule_key AND agenda.open))
   RETURNING {SUPERSEDED}
@@ -86,7 +87,7 @@ WITH gone AS (
     SELECT (SELECT count(*) FROM slot_place WHERE slot_place.slot_id = slot.id) - fewer.places AS places) AS stay
 ), changed AS (
   UPDATE slot SET places = place.left, status = {status_sql("slot.said", "place.left")}, version = slot.version + 1,
-    last_updated = $3
+    last_updated = greatest(slot.last_updated, $3)
   FROM place WHERE {_FULL_KEY} AND NOT place.empty
   RETURNING {SUPERSEDED}
 ), superseded AS (
@@ -103,7 +104,7 @@ WITH place AS MATERIALIZED (
   ORDER BY 1, 2, 3 FOR UPDATE OF slot
 ), changed AS (
   UPDATE slot SET places = place.left, status = {status_sql("slot.said", "place.left")}, version = slot.version + 1,
-    last_updated = $2
+    last_updated = greatest(slot.last_updated, $2)
   FROM place WHERE {_FULL_KEY} AND slot.places <> place.left
   RETURNING {SUPERSEDED}
 )

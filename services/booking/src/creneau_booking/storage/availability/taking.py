@@ -58,7 +58,8 @@ _BEGIN, _UNTIL = "(SELECT $2::timestamptz)", "(SELECT $3::timestamptz)"
 _PEOPLE = "unnest((SELECT $4::text[])) AS person (actor)"
 _GONE = "unnest($1::text[]) AS person (actor)"
 _DISPLACE = f"""
-  UPDATE {{slots}} AS slot SET status = 'busy-unavailable', version = slot.version + 1, last_updated = $7
+  UPDATE {{slots}} AS slot SET status = 'busy-unavailable', version = slot.version + 1,
+    last_updated = greatest(slot.last_updated, $7)
   FROM (
     SELECT DISTINCT schedule_key, start, id FROM (
       {_IN_THAT_TIME.format(people=_PEOPLE, begin=_BEGIN, until=_UNTIL, status="free", slots="{slots}")}
@@ -80,7 +81,8 @@ WITH wanted AS MATERIALIZED (
   JOIN unnest((SELECT $5::uuid[]), (SELECT $8::timestamptz[])) AS named (id, start)
     ON slot.id = named.id AND slot.start = named.start
 ), claimed AS (
-  UPDATE {{slots}} AS slot SET status = $6, taken_by = $1, version = slot.version + 1, last_updated = $7,
+  UPDATE {{slots}} AS slot SET status = $6, taken_by = $1, version = slot.version + 1,
+    last_updated = greatest(slot.last_updated, $7),
     said = CASE WHEN slot.said = 'busy-tentative' THEN {_MARK_ENDED.format(row="slot")} ELSE slot.said END
   FROM wanted WHERE {_FULL_KEY.format(row="wanted")}
     AND (slot.status = 'free' OR ($11 AND slot.status = 'busy-tentative' AND slot.taken_by IS NULL))
@@ -111,7 +113,8 @@ WITH wanted AS MATERIALIZED (
 """
 _OCCUPY_TOO = f"""
 WITH taken AS ({_OCCUPY}), displaced AS (
-  UPDATE slot SET status = 'busy-unavailable', version = slot.version + 1, last_updated = $5
+  UPDATE slot SET status = 'busy-unavailable', version = slot.version + 1,
+    last_updated = greatest(slot.last_updated, $5)
   FROM (
     SELECT DISTINCT schedule_key, start, id FROM (
       {_IN_THAT_TIME.format(people="taken", begin="$2", until="$3", status="free", slots="slot")}
@@ -130,7 +133,8 @@ WITH whole AS MATERIALIZED (
     AS cut (id, start, begin, until, before, after)
   JOIN slot ON slot.id = cut.id AND slot.start = cut.start
 ), part AS (
-  UPDATE slot SET start = whole.begin, "end" = whole.until, version = slot.version + 1, last_updated = $7,
+  UPDATE slot SET start = whole.begin, "end" = whole.until, version = slot.version + 1,
+    last_updated = greatest(slot.last_updated, $7),
     generated = NULL
   FROM whole WHERE {_FULL_KEY.format(row="whole")}
   RETURNING {SUPERSEDED}
@@ -155,13 +159,15 @@ WITH own AS MATERIALIZED (
   ORDER BY 1, 2, 3 FOR UPDATE
 ), freed AS (
   UPDATE slot SET status = {JUDGED.format(slot="slot", besides="$1")}, taken_by = NULL, places = NULL,
-    version = slot.version + 1, last_updated = $3
+    version = slot.version + 1,
+    last_updated = greatest(slot.last_updated, $3)
   FROM own WHERE {_FULL_KEY.format(row="own")}
   RETURNING {SUPERSEDED}
 ), time AS MATERIALIZED (
   SELECT actor, lower(period) AS begin, upper(period) AS until FROM occupancy WHERE appointment_id = $1
 ), replaced AS (
-  UPDATE slot SET status = 'free', version = slot.version + 1, last_updated = $3
+  UPDATE slot SET status = 'free', version = slot.version + 1,
+    last_updated = greatest(slot.last_updated, $3)
   FROM (SELECT DISTINCT schedule_key, start, id FROM (
       {_IN_THAT_TIME.format(people="time", begin="time.begin", until="time.until", status="busy-unavailable", slots="slot")}
     ) AS near) AS near
@@ -188,7 +194,8 @@ RETURNING lower(period) AS begin, upper(period) AS until
 """
 _FREE_AGAIN = f"""
 WITH replaced AS (
-  UPDATE slot SET status = 'free', version = slot.version + 1, last_updated = $4
+  UPDATE slot SET status = 'free', version = slot.version + 1,
+    last_updated = greatest(slot.last_updated, $4)
   FROM (SELECT DISTINCT schedule_key, start, id FROM (
       {_IN_THAT_TIME.format(people=_GONE, begin=_BEGIN, until=_UNTIL, status="busy-unavailable", slots="slot")}
     ) AS near) AS near
@@ -207,7 +214,8 @@ WITH own AS MATERIALIZED (
   WHERE id = ANY((SELECT $1::uuid[])::uuid[]) AND taken_by = $4 AND status <> (SELECT $2::slot_status)
   ORDER BY 1, 2, 3 FOR UPDATE
 ), changed AS (
-  UPDATE slot SET status = $2::slot_status, version = slot.version + 1, last_updated = $3
+  UPDATE slot SET status = $2::slot_status, version = slot.version + 1,
+    last_updated = greatest(slot.last_updated, $3)
   FROM own WHERE {_FULL_KEY.format(row="own")}
   RETURNING {SUPERSEDED}
 ), superseded AS (

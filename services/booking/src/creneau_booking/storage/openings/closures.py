@@ -38,7 +38,7 @@ WITH closed AS MATERIALIZED (
 ), blocked AS (
   UPDATE slot SET said = 'busy-unavailable',
     status = CASE WHEN taken_by IS NULL OR places IS NOT NULL THEN 'busy-unavailable'::slot_status ELSE status END,
-    version = slot.version + 1, last_updated = $5
+    version = slot.version + 1, last_updated = greatest(slot.last_updated, $5)
   FROM closed WHERE (slot.schedule_key, slot.start, slot.id) = (closed.schedule_key, closed.start, closed.id)
   RETURNING {SUPERSEDED}
 ), kept AS (

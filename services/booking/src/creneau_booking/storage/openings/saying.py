@@ -11,7 +11,7 @@ WITH told AS (
     status = CASE WHEN places IS NULL THEN slot.status
       ELSE {status_sql("$4::slot_status", left_sql("slot", "slot.kind_key"))} END,
     version = slot.version + (places IS NOT NULL)::integer,
-    last_updated = CASE WHEN places IS NULL THEN slot.last_updated ELSE $5 END
+    last_updated = CASE WHEN places IS NULL THEN slot.last_updated ELSE greatest(slot.last_updated, $5) END
   FROM unnest($2::uuid[], $3::timestamptz[]) AS named (id, start)
   WHERE slot.schedule_key = $1 AND slot.start = named.start AND slot.id = named.id
   RETURNING {SUPERSEDED}, new.version > old.version AS is_new

@@ -24,11 +24,10 @@ from creneau_notifications.domain.allowance import Allowance
 from creneau_notifications.domain.appointment import Change
 from creneau_notifications.settings import NotificationsSettings
 from creneau_notifications.storage import addresses
-from creneau_notifications.storage.accounts import Person
 from creneau_shared.errors import Unavailable
 
 from .conftest import ADDRESS_KEY, LINK_LIFE
-from .factories import BOOKED_AT, CAMILLE, PATIENT, SITE, START, VISIT_TOKEN, event
+from .factories import CAMILLE, PATIENT, SITE, START, VISIT_TOKEN, event
 from .serving import serving
 from .test_rendering import GOLDEN, calendar_of, html_of, text_of
 
@@ -492,34 +491,3 @@ def test_each_channel_has_its_own_count():
     assert keyring.hashed(Address("sms", "x", "x", "x")).mailbox not in {
         addresses.Keyring("b").hashed(Address("sms", "x", "x", "x")).mailbox
     }
-
-
-GROWN = START - timedelta(days=3)
-"""the recipient's eighteenth birthday, before a visit that was booked before it"""
-
-
-@pytest.mark.parametrize(("vouched", "own", "told"), [(False, False, 1), (True, False, 2), (False, True, 2)])
-async def test_from_the_majority_on_an_address_that_a_parent_gave_is_told_nothing(
-    service, mailbox, vouched, own, told
-):
-    """Planned before or not, confirmed by the parent or not. What a practice, or the person's own account, answers for is."""
-    contact = replace(UNCONFIRMED, email_vouched=vouched)
-    person = PATIENT.removeprefix("Patient/")
-    accounts = {"a" * 64: Person(person, ("see", "book", "manage"), False, until=GROWN)}
-    if own:
-        accounts["b" * 64] = Person(person, ("see", "book", "manage"), True)
-    async with service.database.transaction() as connection:
-        for account, acts in accounts.items():
-            await service.notifications.account_changed(connection, account, [acts], BOOKED_AT)
-    await service.learn(contact=contact)
-    await book(service, 1)
-    await deliver(service, mailbox)
-    assert len(mailbox.mails) == 1, "until then it is the parent's to know"
-    service.at(GROWN)
-    await deliver(service, mailbox)
-    assert len(mailbox.mails) == told
-    if told == 1:
-        reason = await service.database.pool.fetchval(
-            "SELECT reason FROM message WHERE kind = 'reminder' AND finished_at IS NOT NULL"
-        )
-        assert reason == "address-unconfirmed"

@@ -764,7 +764,7 @@ async def test_a_practices_limit_does_not_tell_of_what_is_hidden(people: People,
 async def test_the_other_services_are_told_for_whom_an_account_acts(
     people: People, practice: Practice
 ) -> None:
-    """By a digest; no subject, no name; also that it did, once that is over; nobody left: a tombstone."""
+    """By a digest; no subject, no name; nobody left: a tombstone."""
     subject = unique("compte")
     digest = account_digest(people.callers.issuer.url, subject)
     person, carer = people.account(), people.account(subject)
@@ -772,7 +772,6 @@ async def test_the_other_services_are_told_for_whom_an_account_acts(
     statement = await states(person, of, "SPS", "see")
     await people.takes_up(person, statement, carer)
     await person.patch(statement, [{"op": "add", "path": "/period", "value": {"end": "2027-01-31"}}])
-    await person.patch(statement, [{"op": "add", "path": "/period", "value": {"end": "2026-11-10"}}])
     await person.delete(statement)
     rows = await practice.database.pool.fetch(
         "SELECT topic, type, subject, data FROM outbox WHERE key = $1 ORDER BY position", digest
@@ -781,8 +780,7 @@ async def test_the_other_services_are_told_for_whom_an_account_acts(
     expected = {"patient": of, "may": ["see"], "oneself": False}
     assert told[0] == {"account": digest, "people": [expected]}
     assert told[1] == {"account": digest, "people": [{**expected, "until": "2027-01-31T23:00:00Z"}]}
-    assert told[2] == {"account": digest, "people": [{**expected, "until": "2026-11-10T23:00:00Z"}]}
-    assert told[3:] == [None]
+    assert told[2:] == [None]
     for row, data in zip(rows, told, strict=True):
         assert (row["topic"], row["type"]) == (
             "creneau.booking.accounts",

@@ -167,7 +167,7 @@ class AcceptOperation:
         link = Link(proxy.patient, proxy.is_oneself, may, current.id, proxy.since, proxy.until)
         left = await accounts.leave_to(connection, current.id, account)
         await accounts.keep_link(connection, account, link)
-        await tell(connection, left, context.correlation_id)
+        await tell(connection, left, context.now, context.correlation_id)
 
 
 class RenounceOperation:

@@ -7,7 +7,7 @@ never adds one.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -15,8 +15,8 @@ from creneau_notifications.channels.channel import Channel
 from creneau_notifications.domain.address import Address, InvalidAddressError
 from creneau_notifications.domain.allowance import UNCONFIRMED, Allowance, Standing, withheld
 from creneau_notifications.rendering.letter import Occasion
-from creneau_notifications.storage import accounts, addresses
-from creneau_notifications.storage.addresses import Box, Hashed, Keyring, Link, Reader
+from creneau_notifications.storage import addresses
+from creneau_notifications.storage.addresses import Box, Hashed, Keyring, Link
 from creneau_notifications.storage.messages import Message
 from creneau_shared.database.pool import Connection
 
@@ -58,7 +58,7 @@ class _Addressed:
         return self.hashed.channel, self.hashed.mailbox
 
     @property
-    def reader(self) -> Reader:
+    def reader(self) -> tuple[Hashed, str]:
         return self.hashed, self.candidate.message.recipient
 
     @property
@@ -85,18 +85,15 @@ class Admission:
         known = [one for one in addressed if isinstance(one, _Addressed)]
         if not known:
             return [one for one in addressed if isinstance(one, InvalidAddressError)]
-        unvouched = {one.reader for one in known if not one.vouched}
-        confirmed = await addresses.confirmed_among(connection, unvouched)
-        unanswered = await self._of_nobody_any_more(connection, unvouched, now)
+        confirmed = await addresses.confirmed_among(
+            connection, {one.reader for one in known if not one.vouched}
+        )
         standings = dict(await addresses.lock_standings(connection, {one.box for one in known}, now))
         counted: dict[Box, Standing] = {}
         found: list[Answer] = []
         for one in addressed:
             if isinstance(one, InvalidAddressError):
                 found.append(one)
-                continue
-            if one.reader in unanswered:
-                found.append(Withheld(UNCONFIRMED))
                 continue
             sure = one.vouched or one.reader in confirmed
             judged = self._judge(one, standings[one.box], known=sure)
@@ -109,16 +106,6 @@ class Admission:
                 found.append(Admitted(await self._said(connection, one, now, known=sure), mailbox))
         await addresses.count(connection, counted, now)
         return found
-
-    async def _of_nobody_any_more(
-        self, connection: Connection, unvouched: Collection[Reader], now: datetime
-    ) -> frozenset[Reader]:
-        """The readers at addresses that accounts gave whose time to act for the recipient is over: a parent's, since the
-        majority. They answer for no address any more, not even for one that they confirmed."""
-        if not unvouched:
-            return frozenset()
-        left = await accounts.no_longer_acted_for(connection, {recipient for _, recipient in unvouched}, now)
-        return frozenset(reader for reader in unvouched if reader[1] in left)
 
     def _addressed(self, candidate: Candidate) -> _Addressed | InvalidAddressError:
         channel = candidate.channel

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -30,19 +30,6 @@ async def save(connection: Connection, account: str, people: Sequence[Person]) -
         "INSERT INTO account_person (account, patient, may, oneself, since, until) VALUES ($1, $2, $3, $4, $5, $6)",
         [(account, p.patient, list(p.may), p.oneself, p.since, p.until) for p in people],
     )
-
-
-async def no_longer_acted_for(
-    connection: Connection, recipients: Collection[str], now: datetime
-) -> frozenset[str]:
-    """Those of the recipients (references) for whom accounts acted whose time is over, and for whom none acts any more."""
-    rows = await connection.fetch(
-        "SELECT 'Patient/' || patient AS recipient FROM account_person WHERE patient = ANY($1::text[])"
-        " GROUP BY patient HAVING bool_and(coalesce(until <= $2, false))",
-        [recipient.removeprefix("Patient/") for recipient in recipients],
-        now,
-    )
-    return frozenset(row["recipient"] for row in rows)
 
 
 async def known(connection: Connection, principal: Principal, now: datetime) -> Known:

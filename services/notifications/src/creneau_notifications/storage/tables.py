@@ -95,7 +95,7 @@ account_person = Table(
     "account_person",
     metadata,
     Column("account", Text(collation="C"), primary_key=True),
-    Column("patient", Text(collation="C"), primary_key=True, index=True),
+    Column("patient", Text(collation="C"), primary_key=True),
     Column("may", ARRAY(Text), nullable=False),
     Column("oneself", Boolean, nullable=False),
     Column("since", DateTime(timezone=True)),

@@ -78,7 +78,7 @@ class PatientErasure:
         """Erases the Patient `current`, whom the caller has locked."""
         outcome = await self._erase_resources(connection, context, current)
         ended = await end_links(connection, current.id)
-        await tell(connection, ended, context.correlation_id)
+        await tell(connection, ended, context.now, context.correlation_id)
         accounts = [account for account, oneself in ended.items() if oneself]
         await erasures.forget_accounts(connection, current.id, accounts)
         await erasures.forget_trail_agents(connection, current.id, accounts)
@@ -114,7 +114,7 @@ class PatientErasure:
         await self._erase_said(connection, context, named, gone)
         for id_ in named.related_persons:
             left = await end_proxy(connection, id_)
-            await tell(connection, left, context.correlation_id)
+            await tell(connection, left, context.now, context.correlation_id)
             await _erase(self._stores.related_persons, connection, context, id_)
         if not current.deleted:
             await self._stores.patients.erase(connection, context, current)

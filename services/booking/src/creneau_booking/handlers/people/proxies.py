@@ -194,7 +194,7 @@ class RelatedPersonStore(GenericStore):
             )
         else:
             changed = []
-        await tell(connection, changed, context.correlation_id)
+        await tell(connection, changed, context.now, context.correlation_id)
 
     async def _known_to(
         self, connection: Connection, context: WriteContext, resource: Resource, current: Stored | None

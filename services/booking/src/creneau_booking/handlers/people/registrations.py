@@ -80,7 +80,7 @@ class People:
             await self._related_persons.end_at_majority_of(connection, context, stored.id)
         if kind == "delete":
             ended = await accounts.end_links(connection, stored.id)
-            await tell(connection, ended, context.correlation_id)
+            await tell(connection, ended, context.now, context.correlation_id)
 
     async def patient_belonging(
         self, connection: Connection, context: WriteContext, resource: Resource, current: Stored | None
@@ -137,7 +137,7 @@ class People:
             proxy = self._related_persons.proxy(stated)
             link = Link(patient, False, proxy.may(minor=minor), stated.id, proxy.since, proxy.until)
         linked = await accounts.keep_link(connection, account, link)
-        await tell(connection, linked, context.correlation_id)
+        await tell(connection, linked, context.now, context.correlation_id)
 
 
 def _managing_organization(patient: Resource) -> list[str]:

@@ -37,19 +37,17 @@ class Link:
 
 async def links_of(connection: Connection, issuer: str, subject: str, now: datetime) -> list[Link]:
     """The links of an account that hold at `now`."""
-    links = await all_links(connection, Account(issuer, subject))
-    return [
-        link
-        for link in links
-        if (link.since is None or link.since <= now) and (link.until is None or now < link.until)
-    ]
+    links = await links_to_come(connection, Account(issuer, subject), now)
+    return [link for link in links if link.since is None or link.since <= now]
 
 
-async def all_links(connection: Connection, account: Account) -> list[Link]:
-    """The links of an account, by patient: those that hold, those that will, and those whose time is over."""
+async def links_to_come(connection: Connection, account: Account, now: datetime) -> list[Link]:
+    """The links of an account that hold at `now` or will, by patient."""
     rows = await connection.fetch(
-        f"SELECT {_COLUMNS} FROM patient_account WHERE issuer = $1 AND subject = $2 ORDER BY patient_id",
+        f"SELECT {_COLUMNS} FROM patient_account WHERE issuer = $1 AND subject = $2"
+        " AND (until IS NULL OR until > $3) ORDER BY patient_id",
         *account,
+        now,
     )
     return [Link(row[0], row[1], frozenset(row[2]), row[3], row[4], row[5]) for row in rows]
 

@@ -21,7 +21,6 @@ from creneau_booking.storage.availability.freshness import measure_stale
 from creneau_booking.storage.doubles import DOUBLES, doubled
 from creneau_booking.storage.finding import first_free
 from creneau_booking.storage.holds import expired_holds, next_expiry
-from creneau_booking.storage.kinds import clear_kinds
 from creneau_booking.storage.openings.made_slots import OpeningStore, forget_past_openings
 from creneau_booking.storage.outside.feeds import measure_feeds
 from creneau_booking.storage.partitions import drop_old_partitions, ensure_partitions
@@ -65,9 +64,6 @@ SWEPT_TOGETHER_MAX = 20
 """Erased people for whom the kept answers are looked through at once"""
 FIRST_FREE_MAX = 2_000
 DAYS_A_MONTH = 31
-KINDS_A_LOOK = 1_000
-KINDS_MAX = 50_000
-"""Kinds of slots that one housekeeping looks at; the next one goes on behind them"""
 NOT_SWEPT: tuple[type[Exception], ...] = (CreneauError, Refusal, *DATABASE_FAILURES)
 WATCHED_AT_FIRST = timedelta(days=1)
 """How far back a worker that begins looks for double bookings"""
@@ -103,7 +99,6 @@ class Jobs:
         self._watched_at: datetime | None = None
         self._contacts_seen_at: datetime | None = None
         self._doubled: frozenset[str] = frozenset()
-        self._kinds_seen = 0
         self.retention = Retention(database, clock, rules(settings, RetentionSettings()))
 
     def tasks(self) -> list[Task]:
@@ -273,9 +268,9 @@ class Jobs:
             log.error("double bookings", appointments=sorted(self._doubled)[:20])
 
     async def keep_house(self) -> None:
-        """Removes invitations that have ended, counts of callers who have not acted for a day, past openings, and kinds of which
-        no slot is any more. Makes the coming months' partitions, drops those past keeping. A month that cannot be made or
-        dropped at once is left to the next time: each try holds up everybody who books."""
+        """Removes invitations that have ended, counts of callers who have not acted for a day, and past openings. Makes the
+        coming months' partitions, drops those past keeping. A month that cannot be made or dropped at once is left to the
+        next time: each try holds up everybody who books."""
         now = self._clock.now()
         async with self._database.connection() as connection:
             await forget_expired(connection, now)
@@ -283,27 +278,7 @@ class Jobs:
             await forget_past_openings(connection, now)
         made = await self._keep_months(ensure_partitions, self._settings.slot_months_ahead)
         dropped = await self._keep_months(drop_old_partitions, self._settings.slot_months_kept)
-        await self.clear_kinds()
         log.info("house kept", partitions_made=made, partitions_dropped=dropped)
-
-    async def clear_kinds(self) -> None:
-        """Retires and removes kinds of which no slot is any more. A version of a slot is kept as many months as past slots are,
-        and until its month is dropped whole; one month more is for a month that could not be dropped at once."""
-        now = self._clock.now()
-        kept = timedelta(days=(self._settings.slot_months_kept + 2) * DAYS_A_MONTH)
-        for _ in range(KINDS_MAX // KINDS_A_LOOK):
-            try:
-                done = await clear_kinds(
-                    self._database, self._kinds_seen, KINDS_A_LOOK, now, retired_before=now - kept
-                )
-            except DATABASE_FAILURES as error:
-                log.warning("kinds left to the next time", error=type(error).__name__)
-                return
-            self._kinds_seen = done.last
-            if done.retired or done.removed:
-                log.info("kinds cleared", retired=done.retired, removed=done.removed)
-            if not done.last:
-                return
 
     async def _keep_months(
         self, step: Callable[[Connection, datetime, int], Awaitable[int]], months: int

@@ -59,7 +59,6 @@ SELECT {_COLUMNS}, slot.schedule_key <> (SELECT seen.schedule_key FROM slot AS s
 FROM locked AS slot LEFT {_OF_KIND.format(row="slot")}
 """
 """`went`: during the wait the slot has moved to another agenda than that whose people were waited for"""
-# The kind is locked, so that one which is retired during the wait (`kinds`) is not taken.
 _KEYS = f"""
 WITH turn AS MATERIALIZED (
   SELECT waited FROM {
@@ -75,13 +74,10 @@ WITH turn AS MATERIALIZED (
   WHERE claimed.waited >= 0 AND schedule.id = $1 AND agenda.schedule_key = schedule.key
     AND (slot_length_max < $3 OR {WORD_COUNTS.format(now="$5")})
   RETURNING agenda.schedule_key, {IS_BACK.format(now="$5")} AS is_back
-), known AS MATERIALIZED (
-  SELECT kind.key FROM claimed CROSS JOIN schedule JOIN slot_kind AS kind ON kind.schedule_key = schedule.key
-  WHERE claimed.waited >= 0 AND schedule.id = $1 AND kind.digest = $2 FOR KEY SHARE OF kind
 )
-SELECT schedule.key AS schedule, schedule.terms, (SELECT key FROM known) AS kind,
-  EXISTS (SELECT FROM longer WHERE is_back) AS is_back
+SELECT schedule.key AS schedule, schedule.terms, kind.key AS kind, EXISTS (SELECT FROM longer WHERE is_back) AS is_back
 FROM claimed CROSS JOIN schedule
+LEFT JOIN slot_kind kind ON kind.schedule_key = schedule.key AND kind.digest = $2
 WHERE schedule.id = $1 AND NOT schedule.deleted AND claimed.waited >= 0
 """
 LEFT = "coalesce(places, (SELECT capacity FROM slot_kind WHERE slot_kind.key = kind_key))"

@@ -122,8 +122,6 @@ slot_kind = Table(
     Column("capacity", SmallInteger, nullable=True),
     # Whether its slots are for new patients (else for known ones), if they say so. A trigger keeps it (migration 0033).
     Column("new_patients", Boolean, nullable=True),
-    # Since when no slot is of it; versions may be (`storage.kinds`).
-    Column("retired_at", DateTime(timezone=True), nullable=True),
     UniqueConstraint("schedule_key", "digest"),
     Index("ix_slot_kind_terms", "terms", postgresql_using="gin"),
     words_index("slot_kind"),

@@ -106,7 +106,6 @@ SELECT coalesce(bool_and(CASE WHEN awaited THEN pg_try_advisory_xact_lock({TURN.
   WHERE schedule_key = (SELECT key FROM schedule WHERE id = $1)
   UNION ALL SELECT {_AGENDA}, false FROM agenda WHERE schedule_key = (SELECT key FROM schedule WHERE id = $1)) AS people
 """
-_TRY_ALONE = f"SELECT pg_try_advisory_xact_lock({TURN.format(actor=_AGENDA)}) FROM (SELECT $1::bigint AS schedule_key) AS own"
 _OF_AGENDA = f"SELECT waited FROM {TURN_BESIDE.format(agendas='schedule_key = ANY($1)')} AS turn"
 _OF_AGENDA_ALONE = (
     f"SELECT waited FROM {_TURN_OF_AGENDAS.format(agendas='schedule_key = $1', closing='true')} AS turn"
@@ -177,9 +176,3 @@ async def write_beside(connection: Connection, schedules: Sequence[int]) -> None
 async def write_alone(connection: Connection, schedule: int) -> None:
     """Does the same for one agenda (key), and keeps others from writing its slots: those who wait then see the result."""
     await connection.execute(_OF_AGENDA_ALONE, schedule)
-
-
-async def try_alone(connection: Connection, schedule: int) -> bool:
-    """Tries to keep others, until this transaction ends, from writing the slots of an agenda (key) as it says them. Its people
-    are taken and freed meanwhile."""
-    return bool(await connection.fetchval(_TRY_ALONE, schedule))

@@ -1,4 +1,4 @@
-"""A kind of slots says since when no slot is of it. When a time was offered, which nobody reads, need not be written any more"""
+"""When a time was offered, which nobody reads, need not be written any more"""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ depends_on = None
 
 
 def upgrade() -> None:
-    op.execute("ALTER TABLE slot_kind ADD COLUMN IF NOT EXISTS retired_at timestamptz")
     # For processes of the version before, which still write it, the column stays until a later release.
     op.execute("ALTER TABLE waiting_offer ALTER COLUMN offered_at DROP NOT NULL")
 
@@ -19,4 +18,3 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.execute("UPDATE waiting_offer SET offered_at = now() WHERE offered_at IS NULL")
     op.execute("ALTER TABLE waiting_offer ALTER COLUMN offered_at SET NOT NULL")
-    op.drop_column("slot_kind", "retired_at")

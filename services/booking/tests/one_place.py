@@ -61,7 +61,8 @@ UNTRUE = {
     "a full slot is free": "SELECT id FROM slot WHERE places = 0 AND status = 'free'",
     "a taken slot is free": "SELECT id FROM slot WHERE places IS NULL AND taken_by IS NOT NULL AND status = 'free'",
     "a slot is free whose people are taken": """
-      SELECT slot.id FROM slot JOIN agenda_actor USING (schedule_key) JOIN occupancy USING (actor)
+      SELECT slot.id, schedule_key, slot.start, slot.version, slot.last_updated, actor, appointment_id, period::text
+      FROM slot JOIN agenda_actor USING (schedule_key) JOIN occupancy USING (actor)
       WHERE slot.status = 'free' AND period && tstzrange(slot.start, slot."end")
       AND appointment_id <> 'Slot/' || slot.id""",
 }

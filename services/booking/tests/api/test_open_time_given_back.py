@@ -10,8 +10,10 @@ from services.booking.tests.api.test_open_time_sent_again import OPEN, shown, wh
 from services.booking.tests.api.test_sync_slots import in_agenda, said, sync
 from services.booking.tests.client import Caller, code
 from services.booking.tests.conftest import Callers
-from services.booking.tests.factories import appointment, utc
+from services.booking.tests.factories import appointment, parameters, utc
 from services.booking.tests.practice import Agenda, Practice
+
+from creneau_booking.storage.appointment_mapper import OVERBOOKING_REASON
 
 
 async def with_all_of_it(
@@ -78,6 +80,50 @@ async def test_a_slot_that_is_one_visit_stays_whole(callers: Callers, practice: 
     _, visit = await with_all_of_it(practice, software, agenda, **one)
     await shorten(software, visit, agenda, 0, 2)
     assert await shown(software, agenda) == [(0, 3, "busy")]
+
+
+async def cancel(software: Caller, visit: dict[str, Any]) -> None:
+    answer = await software.post(f"Appointment/{visit['id']}/$cancel", parameters())
+    assert answer.status_code == 200, answer.text
+
+
+async def test_a_visit_beside_it_keeps_the_whole(callers: Callers, practice: Practice) -> None:
+    """Somebody else is expected in that time."""
+    agenda, software = await practice.open_agenda(0), callers.software()
+    _, visit = await with_all_of_it(practice, software, agenda)
+    [there] = (await in_agenda(software, agenda)).values()
+    other = await practice.new_patient()
+    beside = appointment("booked", slots=[there["id"]], patient=other, start=agenda.at(6))
+    beside["extension"] = [{"url": OVERBOOKING_REASON, "valueString": "urgence"}]
+    answer = await software.post("Appointment", beside)
+    assert answer.status_code == 201, answer.text
+    await shorten(software, visit, agenda, 0, 1)
+    assert await shown(software, agenda) == [(0, 12, "busy")]
+    await cancel(software, visit)
+    assert await shown(software, agenda) == [(0, 12, "busy")]
+
+
+async def test_what_its_agenda_does_not_offer_stays_whole(callers: Callers, practice: Practice) -> None:
+    """It is given back as it was before the visit had it, and can be opened again as a whole."""
+    agenda, software = await practice.open_agenda(0), callers.software()
+    _, visit = await with_all_of_it(practice, software, agenda)
+    await sync(software, agenda, [whole(agenda) | {"status": "busy-unavailable"}], OPEN)
+    await shorten(software, visit, agenda, 0, 1)
+    assert await shown(software, agenda) == [(0, 12, "busy")]
+    await cancel(software, visit)
+    assert await shown(software, agenda) == [(0, 12, "busy-unavailable")]
+
+
+async def test_nothing_is_cut_beside_a_slot_outside(callers: Callers, practice: Practice) -> None:
+    """A visit that keeps a slot which it does not need can be moved as before."""
+    agenda, software = await practice.open_agenda(0), callers.software()
+    later = {**said(agenda, OPEN), "end": utc(agenda.at(OPEN + 2))}
+    await sync(software, agenda, [whole(agenda), later], OPEN + 2)
+    slots = [one["id"] for one in (await in_agenda(software, agenda)).values()]
+    wanted = appointment("booked", slots=slots, patient=await practice.new_patient(), start=agenda.start)
+    visit = (await software.post("Appointment", wanted | {"end": utc(agenda.at(OPEN + 2))})).json()
+    await shorten(software, visit, agenda, 0, 3)
+    await shorten(software, visit, agenda, 0, OPEN + 2)
 
 
 async def test_who_waits_is_offered_it_first(callers: Callers, practice: Practice) -> None:

@@ -75,8 +75,8 @@ class Taking(State):
         visit.slots, visit.start, visit.end = [slot.uid for slot in slots], start, end
         rests: list[int] = []
         for slot in slots:
-            if slot.uid in had and not self.agendas[slot.agenda].parts:
-                self._claim(visit, slot)  # what one visit leaves of its slot is of no use to anybody
+            if slot.uid in had and not self._gives_back(slot):
+                self._claim(visit, slot)
                 continue
             for low, high in ((slot.start, start), (end, slot.end)):
                 if low < high:
@@ -91,6 +91,10 @@ class Taking(State):
         note()
         for uid in rests:
             self.freed.pop(uid, None)  # as free as it was before
+
+    def _gives_back(self, slot: Slot) -> bool:
+        """Whether what a visit no longer needs of its slot is open again: of open time, if nobody else comes then."""
+        return self.agendas[slot.agenda].parts and slot.said == "free" and not slot.over
 
     def _make_way(self, visit: Visit, slots: Iterable[Slot], start: datetime, end: datetime) -> None:
         """What has run out gives way, and is first offered to those who wait for it."""

@@ -157,7 +157,7 @@ def claim_for(
         actors=own,
         start=start,
         end=end,
-        cuts=(*cuts, *_no_longer_needed(appointment, had, start, end)),
+        cuts=(*cuts, *_no_longer_needed(appointment, had, start, end, now)),
         persons=persons,
         shared=shared,
     )
@@ -266,20 +266,17 @@ def _cuts(slots: Sequence[SlotFact], start: datetime, end: datetime) -> tuple[Cu
 
 
 def _no_longer_needed(
-    appointment: Appointment, had: Sequence[SlotFact], start: datetime, end: datetime
+    appointment: Appointment, had: Sequence[SlotFact], start: datetime, end: datetime, now: datetime
 ) -> tuple[Cut, ...]:
     """The open time of which a visit to come needs only `[start, end)` any more: the rest is open again. A slot that is one
-    visit stays whole: nobody could use what is left of it."""
-    if appointment.status not in ("pending", "booked"):
+    visit stays whole, since nobody could use what is left of it; so does everything where the visit keeps a slot outside of
+    its time, as its slots would follow each other no more."""
+    if appointment.status not in ("pending", "booked") or end <= now:
         return ()
-    cuts = _cuts(
-        [slot for slot in had if slot.start < end and slot.end > start and not slot.is_group], start, end
-    )
-    return tuple(
-        cut
-        for cut in cuts
-        if is_usable_part(cut.slot.start, cut.slot.end, cut.slot.parts, cut.start, cut.end)
-    )
+    if any(slot.end <= start or slot.start >= end for slot in had):
+        return ()
+    open_time = [slot for slot in had if not slot.is_group and is_open_time(slot.start, slot.end, slot.parts)]
+    return _cuts(open_time, start, end)
 
 
 def _require_usable_parts(cuts: Sequence[Cut]) -> None:
@@ -294,10 +291,14 @@ def is_usable_part(
 ) -> bool:
     """Whether a patient may take `[start, end)` out of a longer free slot; `parts`: as `SlotFact.parts`."""
     lengths = (end - start, start - slot_start, slot_end - end)
-    one_visit = slot_end - slot_start < VISIT_MAX if parts is None else not parts
     edges = [start - slot_start] + ([end - slot_start] if end < slot_end else [])
     short = any(timedelta(0) < length < PART_MIN for length in lengths)
-    return not (one_visit or short or any(edge % PART_MIN for edge in edges))
+    return is_open_time(slot_start, slot_end, parts) and not (short or any(edge % PART_MIN for edge in edges))
+
+
+def is_open_time(slot_start: datetime, slot_end: datetime, parts: bool | None) -> bool:
+    """Whether patients take parts of a slot; `parts`: as `SlotFact.parts`."""
+    return slot_end - slot_start >= VISIT_MAX if parts is None else parts
 
 
 def _agenda_order(slot: SlotFact) -> tuple[str, datetime]:

@@ -132,6 +132,8 @@ WITH whole AS MATERIALIZED (
   FROM unnest($1::uuid[], $2::timestamptz[], $3::timestamptz[], $4::timestamptz[], $5::uuid[], $6::uuid[])
     AS cut (id, start, begin, until, before, after)
   JOIN slot ON slot.id = cut.id AND slot.start = cut.start
+  -- Of what a visit has: a visit beside it keeps the whole, and what its agenda does not offer would be nobody's to give.
+  WHERE slot.taken_by IS NULL OR (slot.said = 'free' AND NOT {IS_OVERBOOKED.format(slot="slot")})
 ), part AS (
   UPDATE slot SET start = whole.begin, "end" = whole.until, version = slot.version + 1,
     last_updated = greatest(slot.last_updated, $7),

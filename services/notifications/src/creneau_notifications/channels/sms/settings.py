@@ -24,7 +24,7 @@ class SmsSettings(BaseSettings):
     sms_calling_codes: CallingCodes = Field(
         FRENCH_CALLING_CODES,
         description="calling codes of the countries to whose numbers text messages are sent, with commas "
-        "between; * for all; the pages need the same value",
+        "between; * for all; booking and the pages need the same value",
     )
 
 

@@ -244,8 +244,8 @@ class BookingSettings(ServiceSettings):
     school_calendar: str = Field(
         "",
         description="file with further school years, or with what a decree has changed: lines "
-        "`known;2027-09-01;2028-09-01`, then `ABC;2027-10-16;2027-11-02` (zones, first day without school, day on "
-        "which it begins again); empty: only those of the release",
+        "`known;2027-09-01;2028-09-01` (for each year), then `ABC;2027-10-16;2027-11-02` (zones, first day without school, "
+        "day on which it begins again); empty: only those of the release",
     )
     preview_listed_max: int = Field(
         200, ge=1, description="slots and appointments of each kind that $preview-slots lists"

@@ -123,6 +123,14 @@ def test_a_deaf_process_is_alerted_on_wherever_it_does_its_work() -> None:
         assert re.fullmatch(roles, role_of(host) or ""), host
 
 
+@pytest.mark.parametrize("rule", RULES, ids=[rule["alert"] for rule in RULES])
+def test_an_alert_on_too_little_looks_at_whoever_measures(rule: dict[str, Any]) -> None:
+    """A gauge without labels is 0 in every process that knows of it, and in the one that measures until it has begun."""
+    for metric, selector in re.findall(r"\b(creneau_[a-z_]+)\b([^<]*\)) < ", rule["expr"]):
+        if metric in series() and not series()[metric] and not metric.endswith("_total"):
+            assert "role=" in selector, metric
+
+
 def test_panels_do_not_cover_each_other() -> None:
     taken: dict[tuple[int, int], int] = {}
     for panel in DASHBOARD["panels"]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+import pytest
+from pydantic import ValidationError
 from tests.docs.settings_table import TITLES, settings_classes, table, written
 
 LEANING = re.compile(
@@ -40,3 +42,13 @@ def test_every_setting_is_understood_by_itself() -> None:
 def test_the_guide_has_the_code_s_table() -> None:
     """When this fails: python -m tests.docs.settings_table."""
     assert written() == table(settings_classes())
+
+
+def test_no_process_starts_with_calling_codes_that_are_none() -> None:
+    """Nor does it find out at a page or a message: whoever reads the setting checks it."""
+    readers = [s for s in settings_classes().values() if "sms_calling_codes" in s.model_fields]
+    for settings in readers:
+        for wrong in ("33;262", "", "33,0"):
+            with pytest.raises(ValidationError) as refused:
+                settings(sms_calling_codes=wrong)
+            assert ("sms_calling_codes",) in [error["loc"] for error in refused.value.errors()], settings

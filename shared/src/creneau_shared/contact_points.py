@@ -6,10 +6,12 @@ import re
 import unicodedata
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Annotated
 
 import phonenumbers
 from email_validator import EmailNotValidError, validate_email
 from phonenumbers import NumberParseException, PhoneNumber, PhoneNumberFormat, PhoneNumberType
+from pydantic import AfterValidator
 
 FRANCE = "FR"
 """the region whose numbers are read without a country code"""
@@ -61,6 +63,15 @@ def countries_of(text: str) -> Countries:
     if unknown := codes - set(phonenumbers.COUNTRY_CODE_TO_REGION_CODE):
         raise ValueError(f"no calling codes of countries: {sorted(unknown)}")
     return Countries(codes)
+
+
+def _checked(text: str) -> str:
+    countries_of(text)
+    return text
+
+
+CallingCodes = Annotated[str, AfterValidator(_checked)]
+"""a setting that `countries_of` reads: a process with another value does not start"""
 
 
 def mended(text: str) -> str:

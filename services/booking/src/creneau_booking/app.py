@@ -26,7 +26,7 @@ from creneau_booking.handlers.outside.sas_reports import Platform, SasReports, a
 from creneau_booking.handlers.people.departures import Departures
 from creneau_booking.handlers.people.ended_patients import EndedPatients
 from creneau_booking.handlers.people.erasure import PatientErasure, PersonalStores
-from creneau_booking.handlers.people.patients import ContactSecrets
+from creneau_booking.handlers.people.patients import ContactSettings
 from creneau_booking.handlers.people.proxies import RelatedPersonStore
 from creneau_booking.handlers.people.registrations import People, known
 from creneau_booking.handlers.series import Series
@@ -74,7 +74,6 @@ from creneau_shared.fhir.search.sql import Catalog
 from creneau_shared.fhir.storage.audit_events import AuditEventTable, names_in
 from creneau_shared.fhir.storage.generic import GenericStore, nothing_more
 from creneau_shared.messaging.consumer import Consumer
-from creneau_shared.security.answers import Answers
 from creneau_shared.security.contact_accounts import ContactAccounts
 from creneau_shared.security.vouching import Vouchers
 
@@ -135,7 +134,7 @@ def create_stores(settings: BookingSettings) -> Stores:
         slots=SlotStore(base),
         schedules=ScheduleStore(base, create_openings(settings)),
         responses=ResponseStore(base, Answering(handlers)),
-        patients=PatientStore(base, people, contact_secrets(settings), EndedPatients(handlers)),
+        patients=PatientStore(base, people, contact_settings(settings), EndedPatients(handlers)),
         related_persons=related_persons,
         provenances=GenericStore("Provenance", base, belonging=provenance_belonging),
         repository=repository,
@@ -145,10 +144,10 @@ def create_stores(settings: BookingSettings) -> Stores:
     )
 
 
-def contact_secrets(settings: BookingSettings) -> ContactSecrets:
-    """Makes the keys that identify people who come without an account."""
+def contact_settings(settings: BookingSettings) -> ContactSettings:
+    """Makes the keys that identify people who come without an account, and says how people are told."""
     accounts = ContactAccounts(settings.contact_secret.get_secret_value())
-    return ContactSecrets(accounts, Answers(settings.vouching_secret))
+    return ContactSettings(accounts, settings.contact_rules)
 
 
 def create_erasure(settings: BookingSettings) -> PatientErasure:

@@ -48,7 +48,6 @@ from creneau_shared.retention.rules import (
     removing,
 )
 from creneau_shared.retention.settings import RetentionSettings
-from creneau_shared.security.answers import Answers
 from creneau_shared.tasks import Task
 
 log = structlog.get_logger(__name__)
@@ -247,11 +246,11 @@ class Jobs:
 
     async def tell_contacts(self) -> int:
         """Publishes the contacts that a period has changed; returns how many."""
-        answers, now = Answers(self._settings.vouching_secret), self._clock.now()
+        now = self._clock.now()
         since = self._contacts_seen_at or now - CONTACTS_SEEN_AT_FIRST
         await expect_missed_changes(self._database, since - WATCHED_TWICE)
         self._contacts_seen_at = now
-        return await tell_changed_contacts(self._database, answers, now)
+        return await tell_changed_contacts(self._database, self._settings.contact_rules, now)
 
     async def watch(self) -> None:
         """Measures what an operator watches: feeds, dead letters, and double bookings (two appointments in one slot)."""

@@ -36,7 +36,6 @@ from creneau_shared.messaging.broker.clients import check_kafka
 from creneau_shared.messaging.rebuild import rebuild
 from creneau_shared.messaging.relay import Relay
 from creneau_shared.messaging.replay import replay
-from creneau_shared.security.answers import Answers
 from creneau_shared.tasks import Task
 from creneau_shared.worker import run, run_worker
 
@@ -89,9 +88,9 @@ async def _replay() -> None:
 
 async def _republish() -> None:
     settings = BookingSettings()
-    answers = Answers(settings.vouching_secret)
     async with open_database(settings, f"{SERVICE}-republish") as database:
-        typer.echo(f"{await tell_all_contacts(database, answers, SystemClock().now())} patients")
+        told = await tell_all_contacts(database, settings.contact_rules, SystemClock().now())
+    typer.echo(f"{told} patients")
 
 
 async def _work() -> None:

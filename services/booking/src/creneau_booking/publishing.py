@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -12,7 +13,14 @@ from creneau_booking.domain.events import AppointmentEvent, Together
 from creneau_booking.domain.identity import AddressKind, address_digest, spelled
 from creneau_booking.storage.people.accounts import Account, Link
 from creneau_booking.topics import ACCOUNTS, APPOINTMENTS, CONTACTS
-from creneau_shared.contact_points import FRENCH_CALLING_CODES, countries_of, email_address, mended, phone_of
+from creneau_shared.contact_points import (
+    FRENCH_CALLING_CODES,
+    Countries,
+    countries_of,
+    email_address,
+    mended,
+    phone_of,
+)
 from creneau_shared.fhir.current import current, current_name, next_change, spoken
 from creneau_shared.fhir.datatypes import exact_instant, instant_to_the_second
 from creneau_shared.fhir.storage.store import Resource
@@ -115,30 +123,47 @@ def _actors(appointment: Appointment) -> list[dict[str, str]]:
     ]
 
 
+@dataclass(frozen=True, slots=True)
+class ContactRules:
+    """What the operator has set of how people are told."""
+
+    answers: Answers
+    """hashes the answers that are asked of people who come by a link"""
+    texted: Countries
+    """to whose numbers text messages are sent"""
+
+
 def contact_event(
     patient_id: str,
-    patient: Resource | None,
+    patient: Resource,
     correlation_id: str | None,
     vouched: Collection[bytes] = frozenset(),
-    answers: Answers | None = None,
     *,
+    rules: ContactRules,
     now: datetime,
 ) -> Event:
     """Returns the event that says how to reach a patient; a tombstone once nobody is to write to them any more.
 
     `vouched`: digests (`address_digest`) of the addresses that somebody other than the patient's account answers for.
-    `answers` hashes the answers that are asked of people who come by a link.
     The only event that names a person: it travels on a compacted topic of its own, keyed by recipient.
     """
+    told = _contact(patient_id, patient, vouched, rules, now) if _is_written_to(patient) else None
+    return _contact_changed(patient_id, told, correlation_id)
+
+
+def contact_tombstone(patient_id: str, correlation_id: str | None) -> Event:
+    """Returns the event that a patient's contact is to be forgotten."""
+    return _contact_changed(patient_id, None, correlation_id)
+
+
+def _contact_changed(patient_id: str, data: dict[str, Any] | None, correlation_id: str | None) -> Event:
     return Event(
         topic=CONTACTS.name,
         key=f"Patient/{patient_id}",
         type="fr.creneau.booking.contact.changed.v1",
         subject=f"Patient/{patient_id}",
         source=SOURCE,
-        data=_contact(patient_id, patient, vouched, answers, now)
-        if patient is not None and _is_written_to(patient)
-        else None,
+        data=data,
         correlation_id=correlation_id,
     )
 
@@ -222,12 +247,12 @@ def _erased(patient_id: str, data: dict[str, Any] | None, correlation_id: str | 
 
 
 def _contact(
-    patient_id: str, patient: Resource, vouched: Collection[bytes], answers: Answers | None, now: datetime
+    patient_id: str, patient: Resource, vouched: Collection[bytes], rules: ContactRules, now: datetime
 ) -> dict[str, Any]:
     telecoms = [t for t in current(patient.get("telecom", ()), now) if t.get("value")]
     email = _first(telecoms, ("email",), EMAIL_LENGTH_MAX, (lambda text: email_address(text) is not None,))
     email = (mended(email) or None) if email is not None else None
-    phone = _first(telecoms, ("phone", "sms"), PHONE_LENGTH_MAX, (_takes_texts_here, _takes_texts))
+    phone = _first(telecoms, ("phone", "sms"), PHONE_LENGTH_MAX, _by_text(rules.texted))
     data = {
         "recipient": f"Patient/{patient_id}",
         "name": _display_name(patient, now),
@@ -237,7 +262,7 @@ def _contact(
         "zone": _zone(patient, now),
         "emailVouched": _vouched(patient_id, "email", email, vouched),
         "phoneVouched": _vouched(patient_id, "phone", phone, vouched),
-        "answers": (answers.right(patient, f"Patient/{patient_id}") if answers is not None else None) or None,
+        "answers": rules.answers.right(patient, f"Patient/{patient_id}") or None,
     }
     return {name: value for name, value in data.items() if value is not None}
 
@@ -263,15 +288,18 @@ def _first(
     return next(best, found[0] if found else None)
 
 
-def _takes_texts_here(number: str) -> bool:
-    """Whether it is a French number: to other countries there may be no text messages (`SMS_CALLING_CODES`)."""
-    phone = phone_of(number)
-    return phone is not None and _FRANCE.reach(phone)
+def _by_text(texted: Countries) -> Sequence[Callable[[str], bool]]:
+    """Which numbers serve for text messages, the best first: of the countries to which they are sent a French one, which
+    costs least, then another; then any mobile number, of which the pages can say that no message goes there."""
 
+    def within(*countries: Countries) -> Callable[[str], bool]:
+        def arrives(number: str) -> bool:
+            phone = phone_of(number)
+            return phone is not None and phone.takes_texts and all(one.reach(phone) for one in countries)
 
-def _takes_texts(number: str) -> bool:
-    phone = phone_of(number)
-    return phone is not None and phone.takes_texts
+        return arrives
+
+    return within(texted, _FRANCE), within(texted), within()
 
 
 def _display_name(patient: Resource, now: datetime) -> str:

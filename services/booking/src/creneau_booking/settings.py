@@ -11,8 +11,11 @@ from creneau_booking.domain.erasure import KeepingTimes
 from creneau_booking.domain.openings.days_off import SCHOOL_CALENDAR, SchoolCalendar
 from creneau_booking.domain.openings.rules import OpeningLimits
 from creneau_booking.domain.waiting import AnswerTime, Patience
+from creneau_booking.publishing import ContactRules
+from creneau_shared.contact_points import FRENCH_CALLING_CODES, CallingCodes, countries_of
 from creneau_shared.retention.rules import WHOLE_MONTH
 from creneau_shared.retention.settings import RetentionSettings
+from creneau_shared.security.answers import Answers
 from creneau_shared.settings import ServiceSettings
 
 
@@ -241,8 +244,8 @@ class BookingSettings(ServiceSettings):
     school_calendar: str = Field(
         "",
         description="file with further school years, or with what a decree has changed: lines "
-        "`known;2027-09-01;2028-09-01`, then `ABC;2027-10-16;2027-11-02` (zones, first day without school, day on "
-        "which it begins again); empty: only those of the release",
+        "`known;2027-09-01;2028-09-01` (for each year), then `ABC;2027-10-16;2027-11-02` (zones, first day without school, "
+        "day on which it begins again); empty: only those of the release",
     )
     preview_listed_max: int = Field(
         200, ge=1, description="slots and appointments of each kind that $preview-slots lists"
@@ -310,6 +313,17 @@ class BookingSettings(ServiceSettings):
         description="pause between two checks for erased people who are due to be looked for once more, "
         "seconds",
     )
+
+    sms_calling_codes: CallingCodes = Field(
+        FRENCH_CALLING_CODES,
+        description="SMS_CALLING_CODES of notifications: of several mobile numbers of a person, one of a country that is"
+        " named here is written to; after a change run `creneau-booking republish`",
+    )
+
+    @property
+    def contact_rules(self) -> ContactRules:
+        """Returns how people are told."""
+        return ContactRules(Answers(self.vouching_secret), countries_of(self.sms_calling_codes))
 
     def school_days(self) -> SchoolCalendar:
         """Reads when there is no school: what the release knows and what the operator has added. ValueError or OSError for a

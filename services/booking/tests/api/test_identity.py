@@ -20,7 +20,6 @@ from creneau_booking.domain.identity import ins_of
 from creneau_booking.handlers.people import patients
 from creneau_booking.handlers.people.patients import tell_all_contacts, tell_changed_contacts
 from creneau_shared.fhir.storage.store import Resource
-from creneau_shared.security.answers import Answers
 
 TEST_INS = "urn:oid:1.2.250.1.213.1.4.10"
 REAL_INS = "urn:oid:1.2.250.1.213.1.4.8"
@@ -489,7 +488,7 @@ async def test_every_contact_can_be_told_again(fresh: Practice) -> None:
     await fresh.database.pool.execute(
         "UPDATE patient SET content = NULL, deleted = true WHERE id = $1", removed.removeprefix("Patient/")
     )
-    assert await tell_all_contacts(fresh.database, Answers("s"), fresh.clock.now()) == 3
+    assert await tell_all_contacts(fresh.database, fresh.settings.contact_rules, fresh.clock.now()) == 3
     for reference in handed:
         assert (await told(fresh, reference))["emailVouched"] is False
 
@@ -502,9 +501,9 @@ async def test_a_number_that_ends_between_booking_and_reminder_is_told_when_it_e
     handed = await fresh.new_patient(telecom=[old, new])
 
     async def look() -> int:
-        return await tell_changed_contacts(fresh.database, Answers("s"), fresh.clock.now())
+        return await tell_changed_contacts(fresh.database, fresh.settings.contact_rules, fresh.clock.now())
 
-    await tell_all_contacts(fresh.database, Answers("s"), fresh.clock.now())
+    await tell_all_contacts(fresh.database, fresh.settings.contact_rules, fresh.clock.now())
     assert ((await told(fresh, handed))["phone"], await look()) == (old["value"], 0)
     fresh.clock.advance(timedelta(days=4))
     assert ((await told(fresh, handed))["phone"], await look()) == (old["value"], 1)
@@ -539,15 +538,15 @@ async def test_whoever_writes_a_patient_whose_number_ends_waits_for_nobody(fresh
     handed = await fresh.new_patient(
         telecom=[{"system": "sms", "value": "06 39 98 00 01", "period": {"end": ends}}]
     )
-    await tell_all_contacts(fresh.database, Answers("s"), fresh.clock.now())
+    await tell_all_contacts(fresh.database, fresh.settings.contact_rules, fresh.clock.now())
     fresh.clock.advance(timedelta(days=4))
     async with fresh.database.transaction() as connection:
         await connection.execute(
             "SELECT FROM patient WHERE id = $1 FOR UPDATE", handed.removeprefix("Patient/")
         )
-        job = tell_changed_contacts(fresh.database, Answers("s"), fresh.clock.now())
+        job = tell_changed_contacts(fresh.database, fresh.settings.contact_rules, fresh.clock.now())
         assert await asyncio.create_task(job) == 0
-    assert await tell_changed_contacts(fresh.database, Answers("s"), fresh.clock.now()) == 1
+    assert await tell_changed_contacts(fresh.database, fresh.settings.contact_rules, fresh.clock.now()) == 1
     assert "phone" not in await told(fresh, handed)
 
 

@@ -8,6 +8,7 @@ import threading
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from services.booking.tests.client import Caller
@@ -29,7 +30,9 @@ from services.booking.tests.practice import Practice
 from services.booking.tests.surgery import hear, open_surgery, role_resource
 
 from creneau_booking.app import create_stores
+from creneau_booking.domain.openings.days_off import SCHOOL_CALENDAR
 from creneau_booking.domain.openings.expansion import Expansion, expand
+from creneau_booking.handlers.openings import SCHOOL_DAYS
 from creneau_booking.storage.openings import made_slots
 from creneau_booking.storage.openings.extensions import MODE, ROLE_HOURS, SERVICE, Actors, understood
 from creneau_shared.fhir.storage.store import Resource
@@ -440,6 +443,16 @@ async def test_the_worker_carries_an_agenda_forward(fresh: Practice) -> None:
     fresh.clock.advance(timedelta(days=2))
     await jobs.openings.sweep()
     assert await fresh.database.pool.fetchval(count) == before + 3
+
+
+async def test_how_long_the_school_calendar_lasts_is_said_before_agendas_are_made(fresh: Practice) -> None:
+    """Of many that are due the first turn takes hours, during which the alert would read 0 days."""
+    today = fresh.clock.now().date()
+    openings = fresh.jobs().openings
+    SCHOOL_DAYS.set(0)
+    with patch.object(openings, "_one", side_effect=ConnectionError), pytest.raises(ConnectionError):
+        await openings.sweep()
+    assert SCHOOL_DAYS._value.get() == (SCHOOL_CALENDAR.until - today).days
 
 
 async def test_two_workers_share_what_is_due(fresh: Practice) -> None:

@@ -577,6 +577,33 @@ async def test_who_registers_a_child_without_a_birth_date_acts_until_the_majorit
     assert stated["period"]["end"] == "2026-12-01", "put down wrongly first"
 
 
+async def test_a_birth_date_of_somebody_of_age_that_was_put_down_late_is_corrected(
+    people: People, agenda: Agenda
+) -> None:
+    """By who registered the person, and by the person: nobody's authority depends on it, although a practice knows them."""
+    neighbour, own = people.account(), people.account()
+    await people.registers(neighbour)
+    of = await people.registers(neighbour, None)
+    put_down = [{"op": "add", "path": "/birthDate", "value": "1946-02-03"}]
+    assert (await neighbour.patch(of, put_down)).status_code == 200
+    assert (await books(neighbour, of, agenda)).status_code == 201
+    statement = await states(people.callers.software(), of, "ONESELF")
+    assert (await people.takes_up(people.callers.software(), statement, own)).status_code == 200
+    for who, born in ((neighbour, "1964-02-03"), (own, "1964-02-04")):
+        corrected = await who.patch(of, [{"op": "replace", "path": "/birthDate", "value": born}])
+        assert corrected.status_code == 200, corrected.text
+
+
+async def test_only_the_server_says_that_somebody_acts_until_the_majority(people: People) -> None:
+    person = people.account()
+    of = await people.registers(person)
+    said = related(of, "FRND", "see")
+    said["extension"].append({"url": UNTIL_MAJORITY, "valueBoolean": True})
+    stated = await person.post("RelatedPerson", said)
+    assert stated.status_code == 201, stated.text
+    assert [e["url"] for e in stated.json()["extension"]] == [PROXY_SCOPE]
+
+
 async def test_nobody_becomes_the_parent_of_a_minor_by_making_them_younger(people: People) -> None:
     """A parent of somebody of age, who may keep their record, would come to decide about them; the person corrects their own
     birth date, until a practice has verified it."""

@@ -6,13 +6,16 @@ from datetime import UTC, datetime
 
 import pytest
 
-from creneau_booking.publishing import contact_changes_at, contact_event
+from creneau_booking.publishing import ContactRules, contact_changes_at, contact_event
+from creneau_shared.contact_points import FRENCH_CALLING_CODES, countries_of
+from creneau_shared.security.answers import Answers
 
 NOW = datetime(2026, 11, 28, tzinfo=UTC)
 
 
-def contact(**members):
-    return contact_event("camille", {"resourceType": "Patient", **members}, None, now=NOW).data
+def contact(texted=FRENCH_CALLING_CODES, **members):
+    rules = ContactRules(Answers(""), countries_of(texted))
+    return contact_event("camille", {"resourceType": "Patient", **members}, None, rules=rules, now=NOW).data
 
 
 @pytest.mark.parametrize(
@@ -50,6 +53,25 @@ def test_of_several_addresses_the_first_at_which_messages_arrive_is_told():
     ]
     told = contact(telecom=telecom)
     assert (told["phone"], told["email"]) == ("06 39 98 00 01", "camille@exemple.fr")
+
+
+@pytest.mark.parametrize(
+    ("texted", "told"),
+    [
+        ("33,41", "+41 79 123 45 67"),
+        ("44,41", "+44 7700 900123"),
+        ("*", "+44 7700 900123"),
+        ("33", "+44 7700 900123"),
+    ],
+)
+def test_of_several_mobile_numbers_one_that_is_written_to_is_told(texted, told):
+    """By the operator's countries, else the pages promise a message that nobody plans."""
+    numbers = ("01 99 00 00 01", "+44 7700 900123", "+41 79 123 45 67")
+    telecom = [{"system": "phone", "value": number} for number in numbers]
+    assert contact(texted, telecom=telecom)["phone"] == told
+    french = {"system": "phone", "value": "06 39 98 00 01"}
+    is_french = texted in ("33,41", "*", "33")
+    assert contact(texted, telecom=[*telecom, french])["phone"] == (french["value"] if is_french else told)
 
 
 def test_where_no_address_serves_the_first_is_told_so_that_its_failure_is_seen():

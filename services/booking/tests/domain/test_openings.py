@@ -406,10 +406,25 @@ def test_a_decree_that_changes_a_year_takes_the_place_of_what_was_known() -> Non
     assert calendar.is_holiday("A", date(2026, 2, 7))
 
 
+def test_several_years_are_each_told_by_a_line() -> None:
+    """In any order, beside a year between them of which the release knows all."""
+    years = ("known;2028-09-01;2029-09-01", "known;2025-09-01;2026-09-01", "known;2027-09-01;2028-09-01")
+    holidays = ("ABC;2025-11-01;2025-11-03", "ABC;2028-10-21;2028-11-06")
+    calendar = days_off.SCHOOL_CALENDAR.read("\n".join((*holidays, *years)))
+    assert calendar.until == date(2029, 9, 1)
+    assert [calendar.is_holiday("A", date(2025, *day)) for day in ((10, 20), (11, 2))] == [False, True]
+    assert calendar.is_holiday("A", date(2026, 10, 20)), "what the release knows stays"
+    assert [calendar.is_holiday("A", date(2028, *day)) for day in ((1, 3), (10, 21))] == [False, True]
+
+
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("known;2028-09-01;2029-09-01", "leaves out"),
+        ("known;2028-09-01;2029-09-01", "line 1"),
+        ("known;2027-09-01;2028-09-01\nknown;2029-09-01;2030-09-01", "line 2"),
+        ("known;2024-09-01;2025-09-01", "line 1"),
+        ("# no period\nABC;2027-10-16;2027-11-02", "line 2"),
+        ("known;2027-09-01;2028-09-01\nABC;2026-10-16;2026-11-02", "line 2"),
         ("\nD;2027-10-16;2027-11-02", "line 2"),
         ("A;2027-10-16", "line 1"),
         ("A;2027-11-02;2027-10-16", "line 1"),

@@ -8,7 +8,7 @@ from urllib.parse import unquote
 from pydantic import DirectoryPath, Field, FilePath, HttpUrl, PostgresDsn, SecretStr
 from pydantic_settings import SettingsConfigDict
 
-from creneau_shared.contact_points import FRENCH_CALLING_CODES, Countries, countries_of
+from creneau_shared.contact_points import FRENCH_CALLING_CODES, CallingCodes, Countries, countries_of
 from creneau_web.login_settings import LoginSettings
 
 
@@ -123,7 +123,7 @@ class WebSettings(LoginSettings):
         description="SMS_SENDER of notifications; off: the pages promise no message to whoever has a "
         "telephone alone",
     )
-    sms_calling_codes: str = Field(
+    sms_calling_codes: CallingCodes = Field(
         FRENCH_CALLING_CODES,
         description="SMS_CALLING_CODES of notifications; the pages promise no message to a number of another country",
     )

@@ -12,7 +12,7 @@ from creneau_booking.domain.identity import with_plain_ins
 from creneau_booking.domain.rehearsal import require_not_kept
 from creneau_booking.handlers.people.ended_patients import EndedPatients
 from creneau_booking.handlers.people.patients import (
-    ContactSecrets,
+    ContactSettings,
     patient_removed,
     patient_written,
     require_more_than_asked,
@@ -34,7 +34,9 @@ from creneau_shared.fhir.storage.store import Resource, Stored, WriteContext
 class PatientStore(GenericStore):
     """The generic store of Patients, with the rules on who may state what."""
 
-    def __init__(self, base_url: str, people: People, secrets: ContactSecrets, visits: EndedPatients) -> None:
+    def __init__(
+        self, base_url: str, people: People, contacts: ContactSettings, visits: EndedPatients
+    ) -> None:
         super().__init__(
             "Patient",
             base_url,
@@ -43,7 +45,7 @@ class PatientStore(GenericStore):
             listed=partial(real, "Patient"),
         )
         self.base_url = base_url
-        self._secrets = secrets
+        self._contacts = contacts
         self._visits = visits
 
     async def as_known(self, connection: Connection, context: WriteContext, resource: Resource) -> Resource:
@@ -61,7 +63,7 @@ class PatientStore(GenericStore):
         require_not_kept("Patient", id_)
         require_writable(context, None, resource)
         stored = await super().create(connection, context, resource, id_, belonging=belonging)
-        await patient_written(connection, context, self._secrets, stored.id, None, resource)
+        await patient_written(connection, context, self._contacts, stored.id, None, resource)
         return stored
 
     async def replace(
@@ -89,7 +91,7 @@ class PatientStore(GenericStore):
         stored = await super().replace(
             connection, context, current, resource, belonging=belonging, keeping=keeping
         )
-        await patient_written(connection, context, self._secrets, stored.id, before, resource)
+        await patient_written(connection, context, self._contacts, stored.id, before, resource)
         return stored
 
     async def delete(self, connection: Connection, context: WriteContext, current: Stored) -> Stored:

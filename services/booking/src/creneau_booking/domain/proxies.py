@@ -49,6 +49,11 @@ class Proxy:
     known, or is one of somebody of age"""
 
     @property
+    def depends_on_birth_date(self) -> bool:
+        """Whether it ends with the majority: not where that end is only awaited, or was never to come."""
+        return self.ends_at_majority and self.until is not None
+
+    @property
     def is_oneself(self) -> bool:
         """Whether it is the person's own account, after somebody else had registered them."""
         return ONESELF in self.relationships

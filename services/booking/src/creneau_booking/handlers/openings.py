@@ -57,6 +57,8 @@ class OpeningsJob:
 
     async def sweep(self, stop: asyncio.Event | None = None) -> int:
         """Makes the slots of all agendas that are due. Returns the number of agendas."""
+        # First, for the alert: making the slots of many agendas may take hours.
+        SCHOOL_DAYS.set((self._school_known_until - self._clock.now().astimezone(PARIS).date()).days)
         done, told_at, began = 0, time.monotonic(), time.monotonic()
         while stop is None or not stop.is_set():
             made = await self._one()
@@ -70,7 +72,6 @@ class OpeningsJob:
                 told_at = time.monotonic()
                 await self._tell(done, began)
         DUE.set(await self._due())
-        SCHOOL_DAYS.set((self._school_known_until - self._clock.now().astimezone(PARIS).date()).days)
         if done:
             log.info("slots made from rules", agendas=done, seconds=round(time.monotonic() - began, 1))
         return done

@@ -7,7 +7,7 @@ gives (`SchoolCalendar.read`); elsewhere and later they are unknown.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import cache
@@ -123,41 +123,77 @@ class SchoolCalendar:
         return any(first <= day < again for first, again in self.without[zone])
 
     def read(self, text: str) -> SchoolCalendar:
-        """The calendar with further school years, or with what a decree has changed: lines `known;2027-09-01;2028-09-01` (the
-        period of which the text tells all), then `ABC;2027-10-16;2027-11-02` (zones; first day without school; day on which
-        it begins again). Blank lines and those that begin with `#` say nothing. ValueError names the line that is wrong."""
-        since, until = self.until, self.until
-        told: dict[str, list[Days]] = {zone: [] for zone in self.without}
-        for number, line in enumerate(text.splitlines(), 1):
-            if not line.strip() or line.startswith("#"):
-                continue
-            try:
-                zones, first, again = _row(line, told)
-            except ValueError as error:
-                raise ValueError(f"line {number} of the school calendar: {error}") from None
-            if zones == "known":
-                since, until = first, again
-                continue
-            for zone in zones:
-                told[zone].append((first, again))
-        if not self.since <= since <= self.until:
-            raise ValueError(f"the school calendar leaves out what is before {since}, from {self.until} on")
-        kept = {zone: [d for d in days if not since <= d[0] < until] for zone, days in self.without.items()}
+        """The calendar with further school years, or with what a decree has changed: lines `known;2027-09-01;2028-09-01` (a
+        period of which the text tells all), and `ABC;2027-10-16;2027-11-02` for the holidays that begin within one (zones;
+        first day without school; day on which it begins again). Blank lines and those that begin with `#` say nothing.
+        ValueError names the line that is wrong."""
+        rows = [
+            _row(number, line, self.without)
+            for number, line in enumerate(text.splitlines(), 1)
+            if line.strip() and not line.startswith("#")
+        ]
+        known = sorted((row for row in rows if row.what == _KNOWN), key=lambda row: row.days)
+        holidays = [row for row in rows if row.what != _KNOWN]
+        for row in holidays:
+            if not _begins_within(row.days, known):
+                raise _wrong(row.number, f"no line `{_KNOWN}` tells of the days from {row.days[0]} on")
         return SchoolCalendar(
             self.since,
-            max(until, self.until),
-            {zone: tuple(sorted([*days, *told[zone]])) for zone, days in kept.items()},
+            self._until(known),
+            {
+                zone: (
+                    *(one for one in days if not _begins_within(one, known)),
+                    *(row.days for row in holidays if zone in row.what),
+                )
+                for zone, days in self.without.items()
+            },
         )
 
+    def _until(self, known: Sequence[_Row]) -> date:
+        """The end of what is known with these periods, the earliest first. ValueError for one that leaves a gap."""
+        until = self.until
+        for row in known:
+            first, again = row.days
+            if not self.since <= first <= until:
+                raise _wrong(
+                    row.number, f"{first} is not between {self.since} and {until}, the end of what is known"
+                )
+            until = max(until, again)
+        return until
 
-def _row(line: str, zones: Mapping[str, Sequence[Days]]) -> tuple[str, date, date]:
-    what, first, again = (part.strip() for part in line.split(";"))
-    if what != "known" and (not what or not set(what) <= zones.keys()):
-        raise ValueError(f"no zones: {what!r}")
-    days = date.fromisoformat(first), date.fromisoformat(again)
+
+_KNOWN = "known"
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """A line of the operator's file."""
+
+    number: int
+    what: str
+    """zones, or `known`"""
+    days: Days
+
+
+def _row(number: int, line: str, zones: Collection[str]) -> _Row:
+    try:
+        what, first, again = (part.strip() for part in line.split(";"))
+        days = date.fromisoformat(first), date.fromisoformat(again)
+    except ValueError as error:
+        raise _wrong(number, str(error)) from None
+    if what != _KNOWN and (not what or not set(what) <= set(zones)):
+        raise _wrong(number, f"no zones: {what!r}")
     if days[0] >= days[1]:
-        raise ValueError(f"{again} is not after {first}")
-    return what, *days
+        raise _wrong(number, f"{again} is not after {first}")
+    return _Row(number, what, days)
+
+
+def _begins_within(days: Days, periods: Collection[_Row]) -> bool:
+    return any(row.days[0] <= days[0] < row.days[1] for row in periods)
+
+
+def _wrong(number: int, why: str) -> ValueError:
+    return ValueError(f"line {number} of the school calendar: {why}")
 
 
 SCHOOL_CALENDAR = SchoolCalendar(

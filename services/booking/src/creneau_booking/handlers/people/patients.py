@@ -21,7 +21,7 @@ from creneau_booking.domain.refusals.people import (
     KnownByRequest,
     OfficialInsUnverified,
 )
-from creneau_booking.publishing import contact_changes_at, contact_event
+from creneau_booking.publishing import ContactRules, contact_changes_at, contact_event, contact_tombstone
 from creneau_booking.storage.people import contact_changes, identities
 from creneau_booking.storage.people.known_patients import is_only_asked
 from creneau_booking.storage.people.patients import require_registered
@@ -30,7 +30,6 @@ from creneau_shared.fhir.json import loads
 from creneau_shared.fhir.storage.generic import owned_by
 from creneau_shared.fhir.storage.store import Resource, WriteContext
 from creneau_shared.messaging.outbox import append
-from creneau_shared.security.answers import Answers
 from creneau_shared.security.contact_accounts import ContactAccounts
 
 TOLD_TOGETHER = 500
@@ -38,12 +37,11 @@ LOOKED_AT_TOGETHER = 1_000
 
 
 @dataclass(frozen=True, slots=True)
-class ContactSecrets:
-    """Secrets for people without an account: which contact somebody has proven, and the answers asked of the holder of a
-    link."""
+class ContactSettings:
+    """What the operator has set of contacts: how one is proven by somebody without an account, and how people are told."""
 
     accounts: ContactAccounts
-    answers: Answers
+    rules: ContactRules
 
 
 def answers_for_addresses(context: WriteContext) -> bool:
@@ -83,7 +81,7 @@ def require_writable(context: WriteContext, before: Resource | None, after: Reso
 async def patient_written(
     connection: Connection,
     context: WriteContext,
-    secrets: ContactSecrets,
+    settings: ContactSettings,
     id_: str,
     before: Resource | None,
     after: Resource,
@@ -99,31 +97,31 @@ async def patient_written(
         added = frozenset(
             address
             for address in added
-            if secrets.accounts.is_proven(context.issuer, context.subject, *address)
+            if settings.accounts.is_proven(context.issuer, context.subject, *address)
         )
     if added:
         await identities.vouch(connection, id_, [address_digest(id_, *address) for address in added])
-    await tell_contact(connection, id_, after, secrets.answers, context.correlation_id, context.now)
+    await tell_contact(connection, id_, after, settings.rules, context.correlation_id, context.now)
 
 
 async def patient_removed(connection: Connection, context: WriteContext, id_: str) -> None:
     """Releases the INS, and publishes that the person's contact is to be forgotten."""
     await identities.forget(connection, id_)
-    await append(connection, [contact_event(id_, None, context.correlation_id, now=context.now)])
+    await append(connection, [contact_tombstone(id_, context.correlation_id)])
 
 
 async def tell_contact(
     connection: Connection,
     id_: str,
     patient: Resource,
-    answers: Answers,
+    rules: ContactRules,
     correlation_id: str | None,
     now: datetime,
 ) -> None:
     """Publishes the contact of a locked patient, and which addresses are vouched for. Plans to publish it again when a
     period changes it."""
     vouched = await identities.vouched(connection, id_)
-    await append(connection, [contact_event(id_, patient, correlation_id, vouched, answers, now=now)])
+    await append(connection, [contact_event(id_, patient, correlation_id, vouched, rules=rules, now=now)])
     if (changes_at := contact_changes_at(patient, now)) is not None:
         await contact_changes.expect(connection, id_, changes_at)
 
@@ -144,27 +142,27 @@ async def expect_missed_changes(database: Database, since: datetime) -> int:
     return expected
 
 
-async def tell_changed_contacts(database: Database, answers: Answers, now: datetime) -> int:
+async def tell_changed_contacts(database: Database, rules: ContactRules, now: datetime) -> int:
     """Publishes the contacts that time has changed, a batch per transaction; returns how many."""
     told = 0
     while True:
         async with database.transaction() as connection:
             due = await contact_changes.take_due(connection, now, TOLD_TOGETHER)
             for id_, content in due:
-                await tell_contact(connection, id_, loads(content), answers, None, now)
+                await tell_contact(connection, id_, loads(content), rules, None, now)
         told += len(due)
         if len(due) < TOLD_TOGETHER:
             return told
 
 
-async def tell_all_contacts(database: Database, answers: Answers, now: datetime) -> int:
+async def tell_all_contacts(database: Database, rules: ContactRules, now: datetime) -> int:
     """Publishes the contact of every Patient again, a batch per transaction; returns how many."""
     told, last = 0, ""
     while True:
         async with database.transaction() as connection:
             batch = await identities.patients_after(connection, last, TOLD_TOGETHER)
             for id_, content in batch:
-                await tell_contact(connection, id_, loads(content), answers, None, now)
+                await tell_contact(connection, id_, loads(content), rules, None, now)
         if not batch:
             return told
         told, last = told + len(batch), batch[-1][0]

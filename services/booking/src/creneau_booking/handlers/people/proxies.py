@@ -54,8 +54,10 @@ class RelatedPersonStore(GenericStore):
         id_: str | None = None,
         *,
         belonging: Sequence[str] | None = None,
+        awaits_majority: bool = False,
     ) -> Stored:
-        said = await self._said(connection, context, resource, None)
+        """`awaits_majority`: of somebody without a birth date, it ends with a majority that is put down later."""
+        said = await self._said(connection, context, resource, None, awaits_majority=awaits_majority)
         return await super().create(connection, context, said, id_, belonging=belonging)
 
     async def replace(
@@ -117,7 +119,7 @@ class RelatedPersonStore(GenericStore):
             if current is None or current.content is None:
                 continue
             proxy, before = self.proxy(current), loads(current.content)
-            if proxy.ends_at_majority and (proxy.until is not None or is_minor(birth, context.now)):
+            if proxy.depends_on_birth_date or (proxy.ends_at_majority and is_minor(birth, context.now)):
                 end: datetime | None = end_of_minority(birth)
             else:
                 end = None if proxy.has_ended(context.now) else majority_ending(proxy, birth, context.now)
@@ -127,8 +129,25 @@ class RelatedPersonStore(GenericStore):
             if after != before:
                 await super().replace(connection, context.unlimited(), current, after)
 
+    async def depends_on_birth_date(
+        self, connection: Connection, patient: str, *, relationships: frozenset[str]
+    ) -> bool:
+        """Whether somebody represents a Patient (id) until the majority, or has one of these relationships."""
+        rows = await connection.fetch(
+            "SELECT content FROM related_person WHERE terms @> ARRAY['patient=Patient/' || $1] AND NOT deleted",
+            patient,
+        )
+        stated = [proxy_of(loads(row["content"]), self._base_url) for row in rows]
+        return any(proxy.depends_on_birth_date or proxy.relationships & relationships for proxy in stated)
+
     async def _said(
-        self, connection: Connection, context: WriteContext, resource: Resource, current: Stored | None
+        self,
+        connection: Connection,
+        context: WriteContext,
+        resource: Resource,
+        current: Stored | None,
+        *,
+        awaits_majority: bool = False,
     ) -> Resource:
         """Returns the resource to store, with the elements that the server states. Refuses a caller who may not write it."""
         stored = loads(current.content) if current is not None and current.content is not None else None
@@ -138,9 +157,9 @@ class RelatedPersonStore(GenericStore):
         birth = (await births_of(connection, [proxy.patient])).get(proxy.patient)
         by_parent = context.people is not None and proxy.patient not in context.oneself
         end = majority_ending(proxy, birth, context.now, by_parent=by_parent)
-        kept = before or proxy
-        is_open = kept.until is None and proxy.until is None
-        awaited = kept.ends_at_majority and is_open and not is_minor(birth, context.now)
+        if before is not None:
+            awaits_majority = before.ends_at_majority and before.until is None
+        awaited = awaits_majority and proxy.until is None and not is_minor(birth, context.now)
         return with_majority(with_acceptance_of(resource, stored), end, awaited=awaited)
 
     async def _require_may_decide(

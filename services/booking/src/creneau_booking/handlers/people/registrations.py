@@ -14,7 +14,7 @@ from creneau_booking.storage.agendas.rules import births_of
 from creneau_booking.storage.people import accounts
 from creneau_booking.storage.people.accounts import Account, Link
 from creneau_booking.storage.people.known_patients import registered_by
-from creneau_booking.storage.people.related_persons import CARER, PARENT, UNTIL_MAJORITY, resource_of
+from creneau_booking.storage.people.related_persons import CARER, PARENT, resource_of
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.json import loads
 from creneau_shared.fhir.storage.generic import owned_by, superseded_since
@@ -100,24 +100,22 @@ class People:
     async def _require_same_majority(
         self, connection: Connection, before: Resource, after: Resource, *, oneself: bool
     ) -> None:
-        """Raises BirthDateSettled if an account corrects a birth date on which a parent's authority depends. It may do so
+        """Raises BirthDateSettled if an account corrects a birth date on which somebody's authority depends. It may do so
         until a practice knows the person, or the person has an own account. Unless the caller is the person (`oneself`),
         every RelatedPerson of a parent counts, even one that does not end at majority."""
         if before.get("birthDate") == after.get("birthDate"):
             return
         patient = str(after["id"])
-        is_settled = await connection.fetchval(
-            "SELECT EXISTS (SELECT FROM related_person WHERE terms @> ARRAY['patient=Patient/' || $1]"
-            " AND NOT deleted AND (terms && $4::text[] OR $5 AND position(convert_to($2, 'UTF8') IN content) > 0))"
-            " AND EXISTS (SELECT FROM patient, unnest(terms) AS t WHERE id = $1 AND starts_with(t, $3)"
+        is_known = await connection.fetchval(
+            "SELECT EXISTS (SELECT FROM patient, unnest(terms) AS t WHERE id = $1 AND starts_with(t, $2)"
             " UNION ALL SELECT FROM patient_account WHERE patient_id = $1 AND oneself)",
             patient,
-            UNTIL_MAJORITY,
             OWNER,
-            [] if oneself else [f"relationship={code}" for code in sorted(PARENTS)],
-            "birthDate" in before,
         )
-        if is_settled:
+        parents = frozenset[str]() if oneself else PARENTS
+        if is_known and await self._related_persons.depends_on_birth_date(
+            connection, patient, relationships=parents
+        ):
             raise BirthDateSettled()
 
     async def _link(self, connection: Connection, context: WriteContext, patient: str) -> None:
@@ -129,11 +127,10 @@ class People:
             birth = (await births_of(connection, [patient])).get(patient)
             minor = is_minor(birth, context.now)
             kind, codings = ("PRN", PARENT) if minor else ("CAREGIVER", CARER)
-            proxy = Proxy(
-                patient, frozenset({kind}), frozenset(SCOPES), None, None, ends_at_majority=birth is None
+            said = resource_of(Proxy(patient, frozenset({kind}), frozenset(SCOPES), None, None), codings)
+            stated = await self._related_persons.create(
+                connection, context.unlimited(), said, awaits_majority=birth is None
             )
-            said = resource_of(proxy, codings)
-            stated = await self._related_persons.create(connection, context.unlimited(), said)
             proxy = self._related_persons.proxy(stated)
             link = Link(patient, False, proxy.may(minor=minor), stated.id, proxy.since, proxy.until)
         linked = await accounts.keep_link(connection, account, link)

@@ -57,16 +57,13 @@ def resource_of(proxy: Proxy, codings: list[dict[str, Any]]) -> Resource:
         for name, moment in (("start", proxy.since), ("end", proxy.until))
         if moment is not None
     }
-    extensions = [{"url": PROXY_SCOPE, "valueCode": s} for s in SCOPES if s in proxy.scopes]
-    if proxy.ends_at_majority:
-        extensions.append(_MAJORITY)
     return {
         "resourceType": "RelatedPerson",
         "active": True,
         "patient": {"reference": f"Patient/{proxy.patient}"},
         "relationship": [{"coding": codings}],
         **({"period": period} if period else {}),
-        "extension": extensions,
+        "extension": [{"url": PROXY_SCOPE, "valueCode": s} for s in SCOPES if s in proxy.scopes],
     }
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from functools import cache
 from typing import Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from creneau_shared.contact_points import FRENCH_CALLING_CODES, Countries, countries_of
+from creneau_shared.contact_points import FRENCH_CALLING_CODES, CallingCodes, Countries, countries_of
 
 
 class SmsSettings(BaseSettings):
@@ -21,17 +21,11 @@ class SmsSettings(BaseSettings):
         description="off: no text message is planned; log: text messages are planned and logged, not sent; "
         "the pages need the same value",
     )
-    sms_calling_codes: str = Field(
+    sms_calling_codes: CallingCodes = Field(
         FRENCH_CALLING_CODES,
         description="calling codes of the countries to whose numbers text messages are sent, with commas "
-        "between; * for all; the pages need the same value",
+        "between; * for all; booking and the pages need the same value",
     )
-
-    @field_validator("sms_calling_codes")
-    @classmethod
-    def _are_codes(cls, value: str) -> str:
-        countries_of(value)
-        return value
 
 
 @cache

@@ -43,4 +43,4 @@ async def identified(connection: Connection, wanted: Iterable[tuple[str, str]]) 
 def _terms(token: str) -> list[str]:
     """Returns the terms of an identifier; none for one without a value."""
     system, _, value = token.rpartition("|")
-    return identifier_terms(system or None, value) if value else []
+    return identifier_terms(system or None, value)

@@ -18,10 +18,13 @@ from services.booking.tests.storage.test_slot_search import request_for
 from creneau_booking.app import create_catalog
 from creneau_booking.storage.agendas.by_actor import agendas_of_actors, ranked_agendas
 from creneau_booking.storage.logical import identified
+from creneau_booking.storage.outside.sas_reports import people_identified
+from creneau_booking.storage.people.named_people import with_known_answerer
 from creneau_booking.views.sas import SasView
 from creneau_booking.views.sas_query import PRACTITIONERS, neutral
 from creneau_shared.fhir.search.request import Chain
 from creneau_shared.fhir.search.sql import EVERYTHING, compile_count
+from creneau_shared.fhir.storage.store import WriteContext
 from creneau_shared.national_numbers import NATIONAL_PERSON
 
 AGENDAS, AT_A_PLACE, PEOPLE = 5_000, 40, 50_000
@@ -103,6 +106,26 @@ async def test_identifiers_are_looked_up_by_one_statement(country: asyncpg.Conne
     [(statement, values)] = recorder.asked
     read = await rows_read(country, statement, values, generic=generic)
     assert read["practitioner"] <= len(tokens)
+
+
+@pytest.mark.parametrize("generic", [False, True], ids=["planned anew", "planned once"])
+async def test_who_bears_an_identifier_is_found_without_looking_at_the_others(
+    country: asyncpg.Connection, generic: bool
+) -> None:
+    """A participant named by number, and the operator of an appointment."""
+    recorder = Recorder(country)
+    number = str(99000000000 + PEOPLE - 1)
+    known = await with_known_answerer(
+        recorder,  # type: ignore[arg-type]
+        WriteContext(now=datetime(2026, 12, 1, tzinfo=UTC)),
+        {"actor": {"identifier": {"system": RPPS, "value": number}}},
+        "https://creneau.example/fhir",
+    )
+    assert known["actor"]["reference"] == f"Practitioner/p{PEOPLE - 1}"
+    await people_identified(recorder, [], [(NATIONAL_PERSON, f"8{number}"), (RPPS, number)])  # type: ignore[arg-type]
+    for statement, values in recorder.asked:
+        read = await rows_read(country, statement, values, generic=generic)
+        assert {name: rows for name, rows in read.items() if name and rows > 2} == {}
 
 
 @pytest.mark.parametrize("generic", [False, True], ids=["planned anew", "planned once"])

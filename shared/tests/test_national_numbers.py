@@ -8,7 +8,13 @@ from hypothesis import strategies as st
 from stdnum import luhn
 from stdnum.fr import siret
 
-from creneau_shared.national_numbers import NATIONAL_PERSON, NATIONAL_STRUCTURE, prefixed, spellings
+from creneau_shared.national_numbers import (
+    NATIONAL_PERSON,
+    NATIONAL_STRUCTURE,
+    prefixed,
+    spellings,
+    without_blanks,
+)
 
 REGISTERS = {
     "https://rpps.esante.gouv.fr": (NATIONAL_PERSON, "8", 11),
@@ -44,9 +50,8 @@ OF_ONE_NUMBER = (
         (NATIONAL_STRUCTURE, "77480085838565"),
         ("https://sirene.fr", "77480085838565"),
         ("http://sirene.fr", "77480085838565"),
-        ("http://sirene.fr", "774 800 858 38565"),
     ],
-    [("https://sirene.fr", "774800858"), ("http://sirene.fr", "774 800 858")],
+    [("https://sirene.fr", "774800858"), ("http://sirene.fr", "774800858")],
     [
         (NATIONAL_STRUCTURE, "499000000010001"),
         (NATIONAL_STRUCTURE, "99000000010001"),
@@ -75,6 +80,17 @@ def test_each_spelling_leads_to_all_others(spelled: list[tuple[str, str]]) -> No
 )
 def test_another_identifier_stands_alone(given: tuple[str, str]) -> None:
     assert spellings(*given) == [given]
+
+
+@pytest.mark.parametrize("value", ["774 800 858 38565", "77 480 085 838 565", "77480085838565"])
+def test_blanks_make_no_other_number(value: str) -> None:
+    """What is stored with blanks is also indexed without them: any way to group the digits leads there."""
+    assert without_blanks("http://sirene.fr", value) == "77480085838565"
+    assert ("https://sirene.fr", "77480085838565") in spellings("http://sirene.fr", value)
+
+
+def test_blanks_of_another_identifier_stay() -> None:
+    assert without_blanks("https://editeur.example", "774 800 858") == "774 800 858"
 
 
 @st.composite

@@ -65,9 +65,7 @@ class _Register:
         return number if self.form.fullmatch(number) else None
 
     def spellings(self, number: str) -> list[tuple[str, str]]:
-        in_groups = " ".join((number[:3], number[3:6], number[6:9], number[9:])).rstrip()
-        values = (number, in_groups) if self.systems == _SIRENE else (number,)
-        spelled = [(system, value) for system in self.systems for value in values]
+        spelled = [(system, number) for system in self.systems]
         if self.national is None:
             return spelled
         without = [(self.national, number)] if self.is_meant(number) else []
@@ -107,6 +105,13 @@ def spellings(system: str, value: str) -> list[tuple[str, str]]:
         if number is not None:
             found += register.spellings(number)
     return list(dict.fromkeys(found))
+
+
+def without_blanks(system: str, value: str) -> str:
+    """A national number without the blanks between its digits; any other value as it is."""
+    if all(register.plain(system, value) is None for register in _REGISTERS):
+        return value
+    return value.replace(" ", "")
 
 
 def prefixed(national: str, system: str, value: str) -> str | None:

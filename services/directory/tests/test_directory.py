@@ -150,3 +150,48 @@ async def test_places_by_distance(directory: Directory) -> None:
     assert (
         await directory.ids("PractitionerRole", **{**through, "location.near": "48.1173|-1.6778|1|km"}) == []
     )
+
+
+def numbered(system: str, value: str) -> dict[str, Any]:
+    return practitioner(identifier=[{"system": system, "value": value}])
+
+
+async def test_of_two_under_one_number_the_one_that_bears_it_as_given_is_meant(directory: Directory) -> None:
+    """Two feeds, each with a spelling of its own: each goes on meaning its own entry; a third spelling means neither."""
+    start = f"{uuid4().int % 10**10:010d}"
+    rpps = start + luhn.calc_check_digit(start)
+    given = [(RPPS, rpps), (NATIONAL_PERSON_ID, f"8{rpps}")]
+    entries = [numbered(*one) for one in given]
+    for one in entries:
+        assert (await directory.put(one)).status_code == 201
+
+    async def asked(system: str, value: str) -> tuple[int, str]:
+        new = {"resourceType": "Practitioner", "identifier": [{"system": system, "value": value}]}
+        headers = {"If-None-Exist": f"identifier={system}|{value}"}
+        answer = await directory.client.post("/fhir/Practitioner", json=new, headers=headers)
+        return answer.status_code, answer.json().get("id", "")
+
+    async def named(system: str, value: str) -> str | None:
+        who = {"type": "Practitioner", "identifier": {"system": system, "value": value}}
+        role = {"resourceType": "PractitionerRole", "id": unique("role"), "practitioner": who}
+        reference: str | None = (await directory.put(role)).json()["practitioner"].get("reference")
+        return reference
+
+    for one, number in zip(entries, given, strict=True):
+        assert await asked(*number) == (200, one["id"])
+        assert await named(*number) == f"Practitioner/{one['id']}"
+    third = ("http://rpps.fr", rpps)
+    assert (await asked(*third))[0] == 412
+    assert await named(*third) is None
+
+
+async def test_whoever_alone_bears_a_number_is_meant_by_each_of_its_spellings(directory: Directory) -> None:
+    start = f"{uuid4().int % 10**10:010d}"
+    rpps = start + luhn.calc_check_digit(start)
+    one = numbered(NATIONAL_PERSON_ID, f"8{rpps}")
+    assert (await directory.put(one)).status_code == 201
+    new = practitioner(identifier=[{"system": RPPS, "value": rpps}])
+    del new["id"]
+    headers = {"If-None-Exist": f"identifier={RPPS}|{rpps}"}
+    answer = await directory.client.post("/fhir/Practitioner", json=new, headers=headers)
+    assert (answer.status_code, answer.json()["id"]) == (200, one["id"])

@@ -1,12 +1,15 @@
 """The spellings of the national numbers of professionals and structures.
 
 One register stands under several systems: that of FR Core 2, those of FR Core 1.1 and of the Annuaire Santé's first versions,
-and the national system, where a digit for the register goes before the number (CI-SIS; SAS FAQ, « préfixes »).
+and the national system, where a digit for the register goes before the number (CI-SIS; SAS FAQ, « préfixes »). Many leave
+the digit out; the length says which register is meant then, and of fourteen digits the key: a SIRET, or the RPPS number of
+a professional with the rank of their practice.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -16,29 +19,57 @@ NATIONAL_STRUCTURE: Final = "urn:oid:1.2.250.1.71.4.2.2"
 """IDNST: the national system of structures"""
 
 
+_LA_POSTE: Final = "356000000"
+"""SIREN whose establishments have a key of their own: their digits add up to a multiple of five (INSEE)"""
+_ITS_SEAT: Final = "35600000000048"
+"""SIRET of La Poste's head office, which has the key of all others"""
+
+
+def _luhn_holds(number: str) -> bool:
+    """Whether the last of these digits is the Luhn key of those before."""
+    digits = [int(digit) for digit in reversed(number)]
+    return (sum(digits[::2]) + sum(sum(divmod(2 * digit, 10)) for digit in digits[1::2])) % 10 == 0
+
+
+def _is_siret(number: str) -> bool:
+    """Whether the keys of a SIRET and of the SIREN in it hold."""
+    if number.startswith(_LA_POSTE) and number != _ITS_SEAT:
+        return sum(map(int, number)) % 5 == 0
+    return _luhn_holds(number[:9]) and _luhn_holds(number)
+
+
+def _is_rank(number: str) -> bool:
+    """Whether fourteen digits without prefix are an RPPS number with a rank: only that one's key holds."""
+    return _luhn_holds(number[:11]) and not _is_siret(number)
+
+
 @dataclass(frozen=True, slots=True)
 class _Register:
     systems: tuple[str, ...]
     """where numbers stand without a prefix, the present one first"""
     form: re.Pattern[str]
-    national: str = ""
+    national: str | None = None
     """the system where they stand with their prefix, if they do"""
     prefix: str = ""
+    is_meant: Callable[[str], bool] = lambda _: True
+    """whether a number of this form that stands in the national system without a prefix is of this register"""
 
     def plain(self, system: str, value: str) -> str | None:
         """A number without prefix and blanks; None if it is none of this register."""
         if system != self.national and system not in self.systems:
             return None
         bare = value.replace(" ", "")
-        return next((one for one in (bare, bare.removeprefix(self.prefix)) if self.form.fullmatch(one)), None)
+        if self.form.fullmatch(bare):
+            return bare if system in self.systems or self.is_meant(bare) else None
+        number = bare.removeprefix(self.prefix)
+        return number if self.form.fullmatch(number) else None
 
     def spellings(self, number: str) -> list[tuple[str, str]]:
-        in_groups = " ".join((number[:3], number[3:6], number[6:9], number[9:])).rstrip()
-        values = (number, in_groups) if self.systems == _SIRENE else (number,)
-        spelled = (
-            [(self.national, f"{self.prefix}{number}"), (self.national, number)] if self.national else []
-        )
-        return spelled + [(system, value) for system in self.systems for value in values]
+        spelled = [(system, number) for system in self.systems]
+        if self.national is None:
+            return spelled
+        without = [(self.national, number)] if self.is_meant(number) else []
+        return [(self.national, f"{self.prefix}{number}"), *without, *spelled]
 
 
 _SIRENE: Final = ("https://sirene.fr", "http://sirene.fr")
@@ -55,9 +86,13 @@ _REGISTERS: Final = (
         NATIONAL_STRUCTURE,
         "1",
     ),
-    _Register(_SIRENE, re.compile(r"[0-9]{14}"), NATIONAL_STRUCTURE, "3"),
+    _Register(
+        _SIRENE, re.compile(r"[0-9]{14}"), NATIONAL_STRUCTURE, "3", lambda number: not _is_rank(number)
+    ),
     _Register(_SIRENE, re.compile(r"[0-9]{9}")),
-    _Register(("https://rppsrang.esante.gouv.fr",), re.compile(r"[0-9]{14}"), NATIONAL_STRUCTURE, "4"),
+    _Register(
+        ("https://rppsrang.esante.gouv.fr",), re.compile(r"[0-9]{14}"), NATIONAL_STRUCTURE, "4", _is_rank
+    ),
     _Register(("https://adelirang.esante.gouv.fr",), re.compile(r"[0-9]{11}"), NATIONAL_STRUCTURE, "0"),
 )
 
@@ -72,15 +107,23 @@ def spellings(system: str, value: str) -> list[tuple[str, str]]:
     return list(dict.fromkeys(found))
 
 
-PREFIXES: Final = {
-    national: {
-        system: register.prefix
-        for register in _REGISTERS
-        if register.national == national
-        for system in register.systems
-    }
-    for national in (NATIONAL_PERSON, NATIONAL_STRUCTURE)
-}
-"""national system → system of a register → the digit for it that goes before a number in the national system"""
-OF_PERSONS: Final = frozenset({NATIONAL_PERSON, *PREFIXES[NATIONAL_PERSON]})
+def without_blanks(system: str, value: str) -> str:
+    """A national number without the blanks between its digits; any other value as it is."""
+    if all(register.plain(system, value) is None for register in _REGISTERS):
+        return value
+    return value.replace(" ", "")
+
+
+def prefixed(national: str, system: str, value: str) -> str | None:
+    """The number as it stands in the `national` system, with the digit of its register; None if it is of none of the
+    registers there."""
+    for register in _REGISTERS:
+        if register.national == national and (number := register.plain(system, value)) is not None:
+            return f"{register.prefix}{number}"
+    return None
+
+
+OF_PERSONS: Final = frozenset(
+    {NATIONAL_PERSON}.union(*(one.systems for one in _REGISTERS if one.national == NATIONAL_PERSON))
+)
 """every system of professionals' national numbers"""

@@ -12,7 +12,7 @@ import pytest
 from creneau_shared.fhir.search.index import IndexEntries, Position, StringEntry, index_resource
 from creneau_shared.fhir.search.layout import key_of
 from creneau_shared.fhir.search.registry import REGISTRY
-from creneau_shared.fhir.search.terms import bounded
+from creneau_shared.fhir.search.terms import bounded, identifier_terms
 
 _OFFICIAL = Path(__file__).parents[4] / "shared" / "fhir"
 
@@ -215,3 +215,21 @@ def test_a_subject_who_is_a_patient_is_found_as_one() -> None:
     assert [term for term in patient.terms if "Patient/1" in term] == ["patient=Patient/1"]
     assert key_of("subject=Patient/1") == "patient=Patient/1"
     assert f"subject={other}" in index("Communication", subject={"reference": other}).terms
+
+
+@pytest.mark.parametrize("system", [None, "", "urn:oid:1.2.250.1.71.4.2.1", "urn:oid:1.2.250.1.213.1.4.8"])
+def test_an_identifier_without_a_value_is_nobodys(system: str | None) -> None:
+    """`system|` is a term of everybody who has a number of that system."""
+    assert identifier_terms(system, "") == []
+
+
+def test_a_national_number_is_found_with_its_blanks_and_without() -> None:
+    siret = {"system": "https://sirene.fr", "value": "77 480 085 838 565"}
+    own = {"system": "urn:cabinet", "value": "12 34"}
+    assert terms("Organization", "identifier", identifier=[siret, own]) >= {
+        "identifier=https://sirene.fr|77 480 085 838 565", "identifier=https://sirene.fr|77480085838565",
+        "identifier=77480085838565", "identifier=urn:cabinet|12 34",
+    }  # fmt: skip
+    assert "identifier=urn:cabinet|1234" not in terms("Organization", "identifier", identifier=[siret, own])
+    named = terms("Location", "organization", managingOrganization={"identifier": siret})
+    assert "organization:identifier=https://sirene.fr|77480085838565" in named

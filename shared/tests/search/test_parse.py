@@ -125,6 +125,8 @@ def test_a_national_number_is_one_in_all_its_spellings(query: str) -> None:
     meant = {normal_form(parse(query.format(number)).conditions) for number in spelled}
     assert len(meant) == 1
     assert all(repr(number.partition("|")[0]) in text for text in meant for number in spelled)
+    as_given = {normal_form(parse(query.format(one), every_spelling=False).conditions) for one in spelled}
+    assert len(as_given) == len(spelled)
 
 
 def test_references() -> None:

@@ -4,7 +4,9 @@ parameter that takes a reference, as far as the caller sees them; what stands on
 from __future__ import annotations
 
 from datetime import timedelta
+from uuid import uuid4
 
+import httpx
 import pytest
 from services.booking.tests.api.test_cancel import said
 from services.booking.tests.client import Caller, code
@@ -15,6 +17,7 @@ from services.booking.tests.surgery import open_surgery
 
 from creneau_booking.storage.appointment_mapper import REPLACED_BY, REPLACES
 from creneau_shared.fhir.storage.store import Resource
+from creneau_shared.national_numbers import NATIONAL_PERSON
 
 ELSEWHERE = "https://other.example/fhir"
 SPELLINGS = ("reference", "identifier", "token")
@@ -142,6 +145,42 @@ async def test_42_a_patient_whom_nobody_here_is_or_whom_the_caller_does_not_see_
         )
         assert (answer.status_code, code(answer)) == (422, "unknown-patient"), answer.text
     assert await practice.slot_statuses(agenda.slots[:1]) == ["free"]
+
+
+async def test_of_two_under_one_number_the_one_that_bears_it_as_given_is_meant(
+    callers: Callers, practice: Practice, agenda: Agenda
+) -> None:
+    """In an operation, and in an Appointment that is written; by a third spelling neither is."""
+    value = f"{uuid4().int % 10**11:011d}"
+    borne = [
+        {"system": "https://rpps.esante.gouv.fr", "value": value},
+        {"system": NATIONAL_PERSON, "value": f"8{value}"},
+    ]
+    people = [await practice.new_patient(identifier=[own]) for own in borne]
+
+    async def book(place: int, own: Resource) -> httpx.Response:
+        proposal = {"valueReference": ref(f"Appointment/proposal.{agenda.slots[place]}")}
+        named = ("patient-reference", spelled("reference", own))
+        return await callers.software().post(
+            "Appointment/$book", calling(("appointment-reference", proposal), named)
+        )
+
+    async def request(own: Resource) -> Resource:
+        wanted = appointment("proposed", slots=agenda.slots[2:3], start=agenda.at(2))
+        actor = {"actor": {"type": "Patient", "identifier": own}, "status": "accepted"}
+        others = wanted.get("participant", [])
+        answer = await callers.software().post("Appointment", {**wanted, "participant": [actor, *others]})
+        said: Resource = answer.json()
+        return said
+
+    for place, (who, own) in enumerate(zip(people, borne, strict=True)):
+        assert patients(await request(own)) == {who}
+        answer = await book(place, own)
+        assert answer.status_code == 200, answer.text
+        assert patients(answer.json()["entry"][0]["resource"]) == {who}
+    third = {"system": "http://rpps.fr", "value": value}
+    assert (await book(2, third)).status_code == 400
+    assert (await request(third))["resourceType"] == "OperationOutcome"
 
 
 @pytest.mark.parametrize("way", SPELLINGS)

@@ -146,7 +146,7 @@ async def desk(new_database: Callable[..., str], template: str) -> AsyncIterator
     async with Database(url, size=8, statement_timeout_s=60, name="test") as database:
         settings = settings_for(url).model_copy(update={"sas_platform_url": "http://127.0.0.1:9/fhir"})
         practice = Practice(database, settings, FixedClock(NOW))
-        surgery = await open_surgery(practice, 6)
+        surgery = await open_surgery(practice, 8)
         meta = {"versionId": "1", "lastUpdated": "2026-11-01T08:00:00Z"}
         person = {"resourceType": "Practitioner", "id": surgery.practitioner.partition("/")[2], "meta": meta}
         await hear(
@@ -357,12 +357,15 @@ async def test_of_whom_it_is_not_told(desk: Desk) -> None:
 
 @pytest.mark.parametrize("extension", [OPERATOR, OPERATOR_OF_CORE])
 async def test_a_regulator_is_who_has_an_account_of_the_regulation(desk: Desk, extension: str) -> None:
-    """Whichever extension names them, by reference or by number; a number that the directory's doctor has is a doctor's."""
+    """Whichever extension names them, by reference or by number; a number that the directory's doctor has is a doctor's,
+    and the system of regulators' numbers alone is nobody's."""
     own = {"system": REGULATOR["system"], "value": f"8{RPPS}"}
     unknown = {"system": OF_PLATFORM, "value": "00000000-0000-4000-8000-000000000000"}
     named: list[tuple[Resource, str | None]] = [
         ({"identifier": own}, None),
         ({"identifier": unknown}, None),
+        ({"identifier": {"system": REGULATOR["system"]}}, None),
+        ({"identifier": {"system": OF_PLATFORM}}, None),
         ({"reference": desk.practitioner, "identifier": {**ACCOUNT, "system": "urn:oid:1.2.3"}}, None),
         ({"identifier": REGULATOR}, REGULATOR["value"]),
         ({"identifier": ACCOUNT}, ACCOUNT["value"]),

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
@@ -16,12 +17,17 @@ from services.booking.tests.recorder import Recorder
 from services.booking.tests.storage.test_slot_search import request_for
 
 from creneau_booking.app import create_catalog
+from creneau_booking.operations.references import with_literal
 from creneau_booking.storage.agendas.by_actor import agendas_of_actors, ranked_agendas
 from creneau_booking.storage.logical import identified
+from creneau_booking.storage.outside.sas_reports import people_identified
+from creneau_booking.storage.people.named_people import with_known_answerer
 from creneau_booking.views.sas import SasView
 from creneau_booking.views.sas_query import PRACTITIONERS, neutral
+from creneau_shared.fhir.rest.parameters import OperationInput
 from creneau_shared.fhir.search.request import Chain
 from creneau_shared.fhir.search.sql import EVERYTHING, compile_count
+from creneau_shared.fhir.storage.store import WriteContext
 from creneau_shared.national_numbers import NATIONAL_PERSON
 
 AGENDAS, AT_A_PLACE, PEOPLE = 5_000, 40, 50_000
@@ -38,6 +44,8 @@ _FILL = (
     "INSERT INTO agenda_named SELECT 'PractitionerRole/r' || substr(id, 2), key FROM schedule",
     "INSERT INTO practitioner (id, version, last_updated, content, terms) SELECT 'p' || n, 1, now(), '{}',"
     f" ARRAY['identifier={RPPS}|' || (99000000000 + n)] FROM generate_series(0, {PEOPLE - 1}) AS n",
+    "INSERT INTO patient (id, version, last_updated, content, terms) SELECT 'p' || n, 1, now(), '{}',"
+    f" ARRAY['identifier={RPPS}|' || (99000000000 + {PEOPLE} + n)] FROM generate_series(0, {PEOPLE - 1}) AS n",
     "SET session_replication_role = origin",
     "VACUUM ANALYZE",
 )
@@ -103,6 +111,32 @@ async def test_identifiers_are_looked_up_by_one_statement(country: asyncpg.Conne
     [(statement, values)] = recorder.asked
     read = await rows_read(country, statement, values, generic=generic)
     assert read["practitioner"] <= len(tokens)
+
+
+@pytest.mark.parametrize("generic", [False, True], ids=["planned anew", "planned once"])
+async def test_who_bears_an_identifier_is_found_without_looking_at_the_others(
+    country: asyncpg.Connection, generic: bool
+) -> None:
+    """A participant named by number, the operator of an appointment, and whom an operation is about."""
+    recorder = Recorder(country)
+    number = str(99000000000 + PEOPLE - 1)
+    known = await with_known_answerer(
+        recorder,  # type: ignore[arg-type]
+        WriteContext(now=datetime(2026, 12, 1, tzinfo=UTC)),
+        {"actor": {"identifier": {"system": RPPS, "value": number}}},
+        "https://creneau.example/fhir",
+    )
+    assert known["actor"]["reference"] == f"Practitioner/p{PEOPLE - 1}"
+    await people_identified(recorder, [], [(NATIONAL_PERSON, f"8{number}"), (RPPS, number)])  # type: ignore[arg-type]
+    everybody = SimpleNamespace(access_if_any=lambda *_: SimpleNamespace(required=None))
+    who = {"identifier": {"system": NATIONAL_PERSON, "value": f"8{99000000000 + 2 * PEOPLE - 1}"}}
+    given = OperationInput([("patient", who)], "https://creneau.example/fhir")
+    named = await with_literal(recorder, everybody, given, ["patient"])  # type: ignore[arg-type]
+    assert named.references("patient") == [{"reference": f"Patient/p{PEOPLE - 1}"}]
+    assert len(recorder.asked) == 3
+    for statement, values in recorder.asked:
+        read = await rows_read(country, statement, values, generic=generic)
+        assert {name: rows for name, rows in read.items() if name and rows > 2} == {}
 
 
 @pytest.mark.parametrize("generic", [False, True], ids=["planned anew", "planned once"])

@@ -10,6 +10,7 @@ from creneau_shared.database.pool import Connection
 from creneau_shared.errors import BadRequest, CreneauError, NotFound, Unprocessable
 from creneau_shared.fhir.rest.exchange import FhirRequest, json_object
 from creneau_shared.fhir.rest.parameters import OperationInput, parameter_named
+from creneau_shared.fhir.search.bearers import as_given, bears, meant
 from creneau_shared.fhir.search.layout import table_name
 from creneau_shared.fhir.search.terms import identifier_terms
 from creneau_shared.fhir.storage.store import Resource
@@ -22,10 +23,10 @@ KINDS: Mapping[str, str] = {
     "slot": "Slot",
 }
 """Parameters whose References have one type → that type"""
-_BEARING = """
-SELECT id FROM {table} WHERE terms && $1::text[] AND NOT deleted
+_BEARING = f"""
+SELECT id, {as_given("$1::text[]")} AS given FROM {{table}} WHERE {bears("$1::text[]")} AND NOT deleted
   AND ($2::text[] IS NULL OR terms && $2 OR '_id=' || id = ANY($2))
-  AND NOT ($3 AND terms && ARRAY['active=false']) ORDER BY id LIMIT 2
+  AND NOT ($3 AND terms && ARRAY['active=false']) ORDER BY given DESC, id LIMIT 2
 """
 
 
@@ -71,8 +72,8 @@ async def with_literal(
 async def _bearing(
     connection: Connection, request: FhirRequest, kind: str, reference: Resource
 ) -> list[str] | None:
-    """Returns at most two ids of resources of the type `kind` that the caller sees and that have the reference's identifier;
-    None if it has none."""
+    """Returns at most two ids of resources of the type `kind` that the caller sees and that have the reference's identifier,
+    those alone that have it as it is given if there are any; None if the reference has none."""
     identifier = json_object(reference.get("identifier"))
     value = identifier.get("value")
     if not isinstance(value, str) or not value:
@@ -88,7 +89,7 @@ async def _bearing(
         required,
         kind == "Patient",
     )
-    return [str(row["id"]) for row in rows]
+    return meant((row["id"], row["given"]) for row in rows)
 
 
 def _unclear(name: str, found: list[str] | None) -> CreneauError:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from creneau_booking.storage.tables import OWN_TYPES, REPLICA_TYPES
 from creneau_shared.database.pool import Connection
+from creneau_shared.fhir.search.bearers import bears
 from creneau_shared.fhir.search.layout import table_name
 from creneau_shared.fhir.search.terms import identifier_terms
 
@@ -13,10 +14,9 @@ Identified = Mapping[tuple[str, str], Sequence[str]]
 """type, identifier (`system|value`) → ids"""
 
 
-# The terms stand in a SELECT so that PostgreSQL does not guess, from many of them, that most rows bear one.
-_BEARERS = """
-SELECT id, ARRAY(SELECT t FROM unnest(terms) AS t WHERE t = ANY($1::text[])) AS terms FROM {table}
-WHERE terms && (SELECT $1::text[]) AND NOT deleted ORDER BY id
+_BEARERS = f"""
+SELECT id, ARRAY(SELECT t FROM unnest(terms) AS t WHERE t = ANY($1::text[])) AS terms FROM {{table}}
+WHERE {bears("$1::text[]")} AND NOT deleted ORDER BY id
 """
 
 
@@ -43,4 +43,4 @@ async def identified(connection: Connection, wanted: Iterable[tuple[str, str]]) 
 def _terms(token: str) -> list[str]:
     """Returns the terms of an identifier; none for one without a value."""
     system, _, value = token.rpartition("|")
-    return identifier_terms(system or None, value) if value else []
+    return identifier_terms(system or None, value)

@@ -12,6 +12,7 @@ from typing import Any
 from creneau_directory.domain.regulators import as_account, is_account
 from creneau_directory.domain.ror.visibility import SENSITIVE_TERM
 from creneau_shared.database.pool import Connection
+from creneau_shared.fhir.search.bearers import as_given, bears, meant
 from creneau_shared.fhir.search.layout import table_name
 from creneau_shared.fhir.search.terms import identifier_terms
 from creneau_shared.fhir.storage.generic import GenericStore, owned_by
@@ -50,7 +51,8 @@ class EntryStore(GenericStore):
 
 
 async def with_known_entries(connection: Connection, resource: Resource) -> Resource:
-    """Adds `Type/id` to references by identifier alone, if exactly one entry has the identifier."""
+    """Adds `Type/id` to references by identifier alone, if exactly one entry has the identifier as it is given, or, where
+    none has, in another spelling of its number."""
     said: dict[str, Any] = dict(resource)
     for element, kind in NAMED.get(resource["resourceType"], {}).items():
         value = said.get(element)
@@ -70,11 +72,12 @@ async def _known(connection: Connection, named: Resource, kind: str) -> Resource
 
 
 async def _bearers(connection: Connection, kind: str, system: str, value: str) -> Sequence[str]:
-    """The ids of entries with an identifier, at most two. Sensitive units and regulators' accounts are left out."""
+    """The ids of entries that an identifier means, at most two. Sensitive units and regulators' accounts are left out."""
     unfound: Collection[str] = (SENSITIVE_TERM, *owned_by([REGULATION]))
     rows = await connection.fetch(
-        f"SELECT id FROM {table_name(kind)} WHERE terms && $1::text[] AND NOT terms && $2::text[] AND NOT deleted LIMIT 2",
+        f"SELECT id, {as_given('$1::text[]')} AS given FROM {table_name(kind)}"
+        f" WHERE {bears('$1::text[]')} AND NOT terms && $2::text[] AND NOT deleted ORDER BY given DESC LIMIT 2",
         identifier_terms(system, value),
         list(unfound),
     )
-    return [row["id"] for row in rows]
+    return meant((row["id"], row["given"]) for row in rows)

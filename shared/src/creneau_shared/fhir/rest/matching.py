@@ -32,6 +32,9 @@ class Criteria:
     """A condition as it was understood."""
 
     wanted: SearchRequest
+    """with identifiers in every spelling of their numbers"""
+    as_given: SearchRequest
+    """with identifiers as they are given"""
 
     @property
     def meaning(self) -> str:
@@ -57,14 +60,19 @@ def read_criteria(service: FhirService, request: FhirRequest, resource_type: str
             code="value",
             expression=f"http.{empty}",
         )
-    wanted = parse(service, request, resource_type, pairs, strict=True)
-    if not wanted.conditions:
+
+    def understood(*, every_spelling: bool) -> SearchRequest:
+        wanted = parse(service, request, resource_type, pairs, strict=True, every_spelling=every_spelling)
+        return replace(wanted, count=MATCHES_MAX, total="none", includes=(), sort=())
+
+    criteria = Criteria(understood(every_spelling=True), understood(every_spelling=False))
+    if not criteria.wanted.conditions:
         raise BadRequest(
             "Une interaction conditionnelle a besoin d'au moins un critère de recherche.",
             "A conditional interaction needs at least one search criterion.",
             code="required",
         )
-    return Criteria(replace(wanted, count=MATCHES_MAX, total="none", includes=(), sort=()))
+    return criteria
 
 
 async def take_turn(connection: Connection, criteria: Iterable[Criteria]) -> None:
@@ -79,15 +87,24 @@ async def matching_ids(
     service: FhirService, connection: Connection, request: FhirRequest, criteria: Criteria
 ) -> list[str]:
     """The ids (none, one or two) of what a condition designates. It finds what the caller's own search of the type finds,
-    so that no answer tells of anything else."""
+    so that no answer tells of anything else. Of several, the only one that bears the identifiers as they are given is
+    meant: another may be the same person's, under another spelling of their number."""
     # Regulators' accounts bear the same national numbers as the entries of the same people in the directory.
     reading = request.principal.role != "regulator"
     access = request.access(criteria.wanted.resource_type, "s" if reading else "u")
     catalog = await catalog_for(service, connection, request, access, criteria.wanted)
-    result = await run_search(
-        connection, catalog, criteria.wanted, cursor_codec=service.cursors, scope=scope_of(service, access)
-    )
-    return [row.id for row in result.matches]
+
+    async def found(wanted: SearchRequest) -> list[str]:
+        result = await run_search(
+            connection, catalog, wanted, cursor_codec=service.cursors, scope=scope_of(service, access)
+        )
+        return [row.id for row in result.matches]
+
+    ids = await found(criteria.wanted)
+    if len(ids) < MATCHES_MAX or criteria.as_given == criteria.wanted:
+        return ids
+    given = await found(criteria.as_given)
+    return given if len(given) == 1 else ids
 
 
 async def designated(

@@ -119,8 +119,9 @@ def parse(
     pairs: Sequence[tuple[str, str]],
     *,
     strict: bool | None = None,
+    every_spelling: bool = True,
 ) -> SearchRequest:
-    """The typed search that the pairs ask for."""
+    """The typed search that the pairs ask for; `every_spelling`: identifiers in every spelling of their numbers."""
     return parse_search(
         resource_type,
         pairs,
@@ -130,6 +131,7 @@ def parse(
         base_url=service.base_url,
         limits=service.types[resource_type].search_limits if resource_type in service.types else None,
         in_part=_sees_in_part(service, request, resource_type),
+        every_spelling=every_spelling,
     )
 
 

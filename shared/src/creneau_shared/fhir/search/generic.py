@@ -8,6 +8,7 @@ from typing import Any, TypeGuard
 
 from creneau_shared.database.conditions import FALSE, TRUE, all_of, any_of
 from creneau_shared.errors import BadRequest
+from creneau_shared.fhir.search.bearers import bears
 from creneau_shared.fhir.search.layout import (
     NARROW,
     SEPARATOR,
@@ -229,9 +230,8 @@ class GenericTable:
         keys = [key_of(term) for term in spelled] if self._narrow else spelled
         wanted = arguments.add(spelled, "text[]")
         if keys == spelled:
-            # Nearly nobody bears an identifier: from its many spellings PostgreSQL would guess that most rows bear one.
             named = len(spelled) > 1 and all(term.startswith("identifier=") for term in spelled)
-            return f"({alias}.terms && (SELECT {wanted}))" if named else f"({alias}.terms && {wanted})"
+            return f"({bears(wanted, f'{alias}.terms')})" if named else f"({alias}.terms && {wanted})"
         known = [key for key in keys if key is not None]
         bearing = f"{self._terms(alias)} && {wanted}"
         beginnings = [b for term in spelled if (b := beginning_of(term)) is not None]

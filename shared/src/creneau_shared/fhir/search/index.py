@@ -21,6 +21,7 @@ from creneau_shared.fhir.search.registry import parameters_of
 from creneau_shared.fhir.search.terms import bounded, escape, relative_reference
 from creneau_shared.fhir.search.words import has_words, words_vector
 from creneau_shared.fhir.text import contact_key, string_key
+from creneau_shared.national_numbers import without_blanks
 from creneau_shared.spelling import fold
 
 
@@ -236,7 +237,7 @@ def _text_of(name: str) -> Callable[[_Collector, Any], None]:
 
 def _token(name: str) -> _Emit:
     text = _text_of(name)
-    add_pair = _pair(name, "")
+    add_pair, add_identifier = _pair(name, ""), _identifier(name, "")
     add_identifier_type = _identifier_type(name)
 
     def emit(collector: _Collector, value: Any) -> None:
@@ -252,7 +253,7 @@ def _token(name: str) -> _Emit:
                 for coding in value.get("coding", ()):
                     emit(collector, coding)
             elif "value" in value:
-                add_pair(collector, value.get("system"), value["value"])
+                add_identifier(collector, value.get("system"), value["value"])
                 add_identifier_type(collector, value)
                 text(collector, value.get("type", {}).get("text"))
             else:
@@ -278,6 +279,18 @@ def _pair(name: str, modifier: str) -> Callable[[_Collector, Any, Any], None]:
             collector.terms[f"{start}{system}|"] = None
         else:
             collector.terms[f"{start}|{code}"] = None
+
+    return add
+
+
+def _identifier(name: str, modifier: str) -> Callable[[_Collector, Any, Any], None]:
+    """Writes the four forms as they stand, and those of a national number without its blanks."""
+    add_pair = _pair(name, modifier)
+
+    def add(collector: _Collector, system: Any, value: Any) -> None:
+        add_pair(collector, system, value)
+        if isinstance(system, str) and isinstance(value, str) and " " in value:
+            add_pair(collector, system, without_blanks(system, value))
 
     return add
 
@@ -409,7 +422,7 @@ def _quantity(name: str, default: str | None) -> _Emit:
 
 
 def _reference(name: str, target: str | None) -> _Emit:
-    add_identifier = _pair(name, ":identifier")
+    add_identifier = _identifier(name, ":identifier")
 
     def emit(collector: _Collector, value: Any) -> None:
         if isinstance(value, str):

@@ -92,20 +92,27 @@ def parse_search(
     base_url: str = "",
     limits: Limits | None = None,
     in_part: bool = False,
+    every_spelling: bool = True,
 ) -> SearchRequest:
     """Understand the decoded `pairs` of a query on `resource_type`.
 
     `known_types` are the types of the whole system; `strict` (Prefer: handling=strict) refuses names that are not
     known, which are otherwise ignored and reported in `issues`; `zone` holds for dates without one; `now` is what `ap`
     approximates from; `in_part`: the caller sees resources of the type without people whom it names, so that these give
-    no order. Raises BadRequest with an issue that names the parameter.
+    no order; `every_spelling`: identifiers are meant in every spelling of their numbers. Raises BadRequest with an issue that
+    names the parameter.
 
     Names are everything before `=` except the modifier and, after it, the parameters and types of an include, the
     keys of `_sort` and the elements of `_elements`. A modifier is never ignored (FHIR R4 search.html#modifiers: a
     server SHALL reject one that it does not support), nor is a value that its parameter does not take.
     """
     reading = Reading(
-        zone=zone, now=now, base_url=base_url, known_types=known_types, limits=limits or Limits()
+        zone=zone,
+        now=now,
+        base_url=base_url,
+        known_types=known_types,
+        limits=limits or Limits(),
+        every_spelling=every_spelling,
     )
     return _Parser(resource_type, reading, strict=strict, in_part=in_part).parse(pairs)
 

@@ -29,8 +29,11 @@ def identifier_key(system: str | None, value: str) -> str:
 
 
 def identifier_terms(system: str | None, value: str, parameter: str = "identifier") -> list[str]:
-    """The terms of which whoever has this identifier bears one: a national number is the same in each of its spellings. A
-    system of None is any, "" is none."""
+    """The terms of which whoever has this identifier bears one, that of the identifier as it is given first: a national
+    number is the same in each of its spellings. A system of None is any, "" is none. Without a value there are none:
+    `system|` is a term of everybody whom the system numbers."""
+    if not value:
+        return []
     spelled = spellings(system, identifier_key(system, value)) if system else [(system, value)]
     return [bounded(token_term(parameter, *one)) for one in spelled]
 

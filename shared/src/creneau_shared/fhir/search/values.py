@@ -77,6 +77,8 @@ class Reading:
     base_url: str
     known_types: Collection[str]
     limits: Limits
+    every_spelling: bool = True
+    """whether an identifier is meant in every spelling of its number, and not as it is given alone"""
 
 
 def split(text: str, separator: str) -> list[str]:
@@ -120,7 +122,8 @@ def read_clause_values(
     if parameter.type != "token" or modifier not in _CODED:
         for text in texts:
             value = read_value(parameter, modifier or target, text, reading)
-            values |= dict.fromkeys(_spelled(value) if _is_identifier(parameter, modifier) else (value,))
+            in_all = reading.every_spelling and _is_identifier(parameter, modifier)
+            values |= dict.fromkeys(_spelled(value) if in_all else (value,))
         return modifier, tuple(values)
     for text in texts:
         values |= dict.fromkeys(_coded(parameter, modifier, text, reading))

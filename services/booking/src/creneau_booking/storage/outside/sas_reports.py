@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from creneau_shared.database.pool import Connection
+from creneau_shared.fhir.search.bearers import bears
 from creneau_shared.fhir.search.terms import identifier_terms
 
 _DUE = """
@@ -49,8 +50,8 @@ SELECT content FROM practitioner WHERE NOT deleted AND (id = ANY($1::text[]) OR 
   WHERE id = ANY($2::text[]) AND starts_with(t, 'practitioner=Practitioner/')))
 ORDER BY array_position($1::text[], id) NULLS LAST, id
 """
-_IDENTIFIED = """
-SELECT content FROM practitioner WHERE NOT deleted AND (id = ANY($1::text[]) OR terms && $2::text[]) ORDER BY id
+_IDENTIFIED = f"""
+SELECT content FROM practitioner WHERE NOT deleted AND (id = ANY($1::text[]) OR {bears("$2::text[]")}) ORDER BY id
 """
 
 

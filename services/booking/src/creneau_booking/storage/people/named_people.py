@@ -4,7 +4,7 @@ refer to them.
 | actor | who is meant |
 |---|---|
 | `Patient/12`, or the same within this base | that Patient, written so; whether they are known is asked with what is taken |
-| an identifier alone, with its system | the person who bears it, of those whom the writer may see |
+| an identifier alone, with its system | who bears it as it is given, else in another spelling, of those whom the writer may see |
 | a Patient contained, of another server, by `urn:uuid:`, or in words | nobody for whom one can book: PatientsUnclear |
 | anybody else | not looked up: no appointment takes their time |
 """
@@ -17,6 +17,7 @@ from typing import Any
 from creneau_booking.domain.refusals.registered import PatientsUnclear
 from creneau_booking.storage.appointment_mapper import relative
 from creneau_shared.database.pool import Connection
+from creneau_shared.fhir.search.bearers import as_given, bears, meant
 from creneau_shared.fhir.search.layout import table_name
 from creneau_shared.fhir.search.terms import identifier_terms
 from creneau_shared.fhir.storage.generic import owned_by
@@ -24,13 +25,16 @@ from creneau_shared.fhir.storage.store import Resource, WriteContext
 
 DIRECTORY = ("Practitioner", "PractitionerRole", "HealthcareService", "Location", "Device")
 """types of actors of whom the directory tells"""
+_BORNE = """(SELECT '{name}/' || id AS reference, {given} AS given FROM {table}
+  WHERE {borne} AND NOT deleted {more} ORDER BY given DESC LIMIT 2)"""
+_SEEN = """AND NOT terms && ARRAY['active=false']
+  AND ($2 OR id = ANY($3::text[]) OR terms && $4::text[]) AND id IS DISTINCT FROM $5"""
 _FOUND = " UNION ALL ".join(
-    f"(SELECT '{name}/' || id AS reference FROM {table_name(name)} WHERE terms && $1::text[] AND NOT deleted LIMIT 2)"
-    for name in DIRECTORY
+    _BORNE.format(
+        name=name, given=as_given("$1::text[]"), table=table_name(name), borne=bears("$1::text[]"), more=more
+    )
+    for name, more in (*((name, "") for name in DIRECTORY), ("Patient", _SEEN))
 )
-_FOUND += """ UNION ALL (SELECT 'Patient/' || id FROM patient
-  WHERE terms && $1::text[] AND NOT deleted AND NOT terms && ARRAY['active=false']
-  AND ($2 OR id = ANY($3::text[]) OR terms && $4::text[]) AND id IS DISTINCT FROM $5 LIMIT 2)"""
 
 
 async def with_known_people(
@@ -108,7 +112,7 @@ async def _named_here(
 async def _borne_by(
     connection: Connection, context: WriteContext, actor: Resource, besides: str | None
 ) -> str | None:
-    """Returns the reference of the only one who bears the actor's identifier, without the Patient (id) `besides`."""
+    """Returns the reference of the only one whom the actor's identifier means, without the Patient (id) `besides`."""
     identifier = actor.get("identifier", {})
     system, value = identifier.get("system"), identifier.get("value")
     if not system or not value:
@@ -122,8 +126,9 @@ async def _borne_by(
         besides,
     )
     said = actor.get("type")
-    found = {row["reference"] for row in rows if said is None or row["reference"].startswith(f"{said}/")}
-    return str(found.pop()) if len(found) == 1 else None
+    bearers = ((row["reference"], row["given"]) for row in rows)
+    found = meant(one for one in bearers if said is None or one[0].startswith(f"{said}/"))
+    return found[0] if len(found) == 1 else None
 
 
 def _is_patient_of_nowhere(actor: Resource, appointment: Resource) -> bool:

@@ -13,34 +13,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from stdnum import luhn
+from stdnum.fr import siret
+
 NATIONAL_PERSON: Final = "urn:oid:1.2.250.1.71.4.2.1"
 """IDNPS: the national system of professionals"""
 NATIONAL_STRUCTURE: Final = "urn:oid:1.2.250.1.71.4.2.2"
 """IDNST: the national system of structures"""
 
 
-_LA_POSTE: Final = "356000000"
-"""SIREN whose establishments have a key of their own: their digits add up to a multiple of five (INSEE)"""
-_ITS_SEAT: Final = "35600000000048"
-"""SIRET of La Poste's head office, which has the key of all others"""
-
-
-def _luhn_holds(number: str) -> bool:
-    """Whether the last of these digits is the Luhn key of those before."""
-    digits = [int(digit) for digit in reversed(number)]
-    return (sum(digits[::2]) + sum(sum(divmod(2 * digit, 10)) for digit in digits[1::2])) % 10 == 0
-
-
-def _is_siret(number: str) -> bool:
-    """Whether the keys of a SIRET and of the SIREN in it hold."""
-    if number.startswith(_LA_POSTE) and number != _ITS_SEAT:
-        return sum(map(int, number)) % 5 == 0
-    return _luhn_holds(number[:9]) and _luhn_holds(number)
-
-
 def _is_rank(number: str) -> bool:
     """Whether fourteen digits without prefix are an RPPS number with a rank: only that one's key holds."""
-    return _luhn_holds(number[:11]) and not _is_siret(number)
+    return bool(luhn.is_valid(number[:11]) and not siret.is_valid(number))
 
 
 @dataclass(frozen=True, slots=True)

@@ -359,16 +359,20 @@ def test_what_is_shared_with_others_is_named() -> None:
         key("creneau_external_calendars_failing", problem="not-reached"): 0.0,
         key("creneau_external_calendars_failing", problem="not-allowed"): 1.0,
         key("creneau_external_calendars_failing", problem="too-large"): 1.0,
+        key("creneau_school_calendar_days"): 120.0,
         **reports,
     }
     world = well().process("booking-worker", {**well().memory.processes["booking-worker"].now(), **numbers})
     told = {**reports, key("creneau_sas_reports_total", outcome="refused"): 4.0}
     unmade = key("creneau_openings_failed_total")
-    world.process("booking-api-1", {**reports, unmade: 0.0}, {**told, unmade: 5.0})
+    unmeasured = {key("creneau_school_calendar_days"): 0.0}
+    world.process("booking-api-1", {**reports, unmade: 0.0}, {**told, **unmeasured, unmade: 5.0})
     whom = {(line.rule.code, line.name) for line in world.lines() if line.section == "whom"}
-    assert {("stale", "3"), ("calendars", "2"), ("sas", "4"), ("openings", "5")} <= whom
+    assert {("stale", "3"), ("calendars", "2"), ("sas", "4"), ("openings", "5"), ("school", "120")} <= whom
     assert [
-        line for line in well().lines() if line.rule.code in ("stale", "calendars", "sas", "openings")
+        line
+        for line in well().lines()
+        if line.rule.code in ("stale", "calendars", "sas", "openings", "school")
     ] == []
 
 

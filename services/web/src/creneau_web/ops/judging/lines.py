@@ -40,6 +40,7 @@ RULES = _rules(
     Rule("route", "answers-are-5xx"),
     Rule("feed", "a-softwares-agendas-are-refused", ("CreneauFeedRefused",)),
     Rule("openings", "slots-are-not-made-from-rules", ("CreneauOpeningsWait",)),
+    Rule("school", "the-school-calendar-ends", ("CreneauSchoolCalendarEnds",)),
     Rule("stale", "agendas-are-not-up-to-date", ("CreneauAgendasStale",)),
     Rule("calendars", "calendars-elsewhere-are-not-read", ("CreneauCalendarsUnread",)),
     Rule("sas", "the-sas-platform-is-not-told", ("CreneauSasRefuses",)),

@@ -35,6 +35,7 @@ WANTED = frozenset(
         "creneau_relay_leads",
         "creneau_retention_failed_total",
         "creneau_sas_reports_total",
+        "creneau_school_calendar_days",
         "creneau_task_crashes_total",
         "creneau_wakeups_heard",
         "process_resident_memory_bytes",

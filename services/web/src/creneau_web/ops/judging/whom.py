@@ -7,7 +7,7 @@ from functools import partial
 
 from creneau_web.ops import figures
 from creneau_web.ops.judging.lines import JUDGED_S, WORST, Line
-from creneau_web.ops.judging.looking import series
+from creneau_web.ops.judging.looking import numbers, series
 from creneau_web.ops.memory import Memory
 from creneau_web.ops.reading import Key
 from creneau_web.ops.settings import OpsSettings
@@ -21,6 +21,10 @@ UNMADE_MAX = 2.0
 """failures to make slots from an agenda's rules that are tolerated: one odd agenda is no trouble of the service"""
 
 
+SCHOOL_DAYS_MIN = 180.0
+"""days for which it is to be known when there is no school: practices open their agendas half a year before"""
+
+
 def whom_lines(memory: Memory, settings: OpsSettings, now: float) -> Iterable[Line]:
     yield from _routes(memory, settings, now)
     yield from _feeds(memory, settings, now)
@@ -30,7 +34,8 @@ def whom_lines(memory: Memory, settings: OpsSettings, now: float) -> Iterable[Li
 
 def _shared(memory: Memory, now: float) -> list[Line]:
     """Agendas that are not offered, as their software has not synchronised them in time; calendars elsewhere that cannot be
-    read; appointments that the SAS platform does not take; agendas whose slots cannot be made from their rules."""
+    read; appointments that the SAS platform does not take; agendas whose slots cannot be made from their rules, or soon
+    cannot, as it is not known when there is no school."""
     lines = []
     for rule, name, why in SHARED:
         counts: dict[str, float] = {}
@@ -45,6 +50,10 @@ def _shared(memory: Memory, now: float) -> list[Line]:
     unmade = figures.increase(seen, "creneau_openings_failed_total", lambda _: True, now - JUDGED_S)
     if unmade > UNMADE_MAX:
         lines.append(Line.bad("whom", "openings", f"{unmade:.0f}", "unmade"))
+    # Processes that make no slots leave it at 0.
+    school_days = [days for days in numbers(memory, "creneau_school_calendar_days") if days]
+    if school_days and min(school_days) < SCHOOL_DAYS_MIN:
+        lines.append(Line.bad("whom", "school", f"{min(school_days):.0f}", "school-ends"))
     return lines
 
 

@@ -16,6 +16,7 @@ from urllib.parse import urlencode
 
 import httpx
 from tests.load.costs.by_page import tell_costs
+from tests.load.draining import Draining
 from tests.load.measures.figures import SECONDS, report, report_alone, telling_cores
 from tests.load.measures.journey import Person, alone, journeys, prepare
 from tests.load.system import System, running
@@ -31,6 +32,8 @@ GOAL = 0.5
 async def measure(system: System) -> None:
     """Single pages first, then people."""
     counts = [int(rate * SECONDS) for rate in RATES]
+    # Agendas follow the rules of their offers once they have heard of them: until then a time for children is anybody's.
+    await (await Draining.of(system)).replicated()
     people = iter(await prepare(system, sum(counts) + WARM_UP + COUNTED))
     await journeys(system, list(_some(people, WARM_UP)), 5.0)
     await tell_costs(system, list(_some(people, COUNTED)))

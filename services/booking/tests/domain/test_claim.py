@@ -14,7 +14,7 @@ from services.booking.tests.telling import in_words
 
 from creneau_booking.domain.appointment import Appointment, SlotFact
 from creneau_booking.domain.refusals.slots import AgendaClosed, SlotBegun, SlotTaken, UnknownSlots
-from creneau_booking.domain.rules import Claim, claim_for, not_overruled, to_resolve
+from creneau_booking.domain.rules import Claim, claim_for, is_usable_part, not_overruled, to_resolve
 from creneau_shared.clock import shown
 from creneau_shared.errors import Conflict, CreneauError, Forbidden, Unprocessable
 from creneau_shared.refusal import Refusal
@@ -191,6 +191,24 @@ def test_what_an_appointment_has_already_is_not_judged_anew() -> None:
     taken = claim(both, own, a_slot(1), kept={"s0"})
     assert [slot.id for slot in taken.new_slots] == ["s1"]
     assert taken.kept == {"s0"}
+
+
+@given(st.integers(0, 240), st.integers(1, 240), st.booleans())
+def test_a_patient_leaves_of_open_time_only_what_could_be_taken(
+    first: int, minutes: int, by_patient: bool
+) -> None:
+    """By moving to and fro within their own slot, nobody cuts a practice's time to pieces of a minute."""
+    start = NINE + timedelta(minutes=first)
+    end = min(start + timedelta(minutes=minutes), NINE + timedelta(hours=4))
+    morning = replace(a_slot(), end=NINE + timedelta(hours=4))
+    had = replace(morning, status="busy", taken_by="v")
+    wanted = replace(an_appointment(), id="v", start=start, end=end)
+    if start >= end:
+        return
+    kept = claim(wanted, had, by_patient=by_patient, kept={had.id}).cuts
+    taken = is_usable_part(had.start, had.end, had.parts, start, end)
+    is_part = (start, end) != (had.start, had.end)
+    assert bool(kept) is (is_part and (taken or not by_patient))
 
 
 def test_of_open_time_that_has_begun_a_patient_takes_a_part_to_come() -> None:

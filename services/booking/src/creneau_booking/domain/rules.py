@@ -157,7 +157,7 @@ def claim_for(
         actors=own,
         start=start,
         end=end,
-        cuts=(*cuts, *_no_longer_needed(appointment, had, start, end, now)),
+        cuts=(*cuts, *_no_longer_needed(appointment, had, start, end, now, by_patient=by_patient)),
         persons=persons,
         shared=shared,
     )
@@ -266,24 +266,35 @@ def _cuts(slots: Sequence[SlotFact], start: datetime, end: datetime) -> tuple[Cu
 
 
 def _no_longer_needed(
-    appointment: Appointment, had: Sequence[SlotFact], start: datetime, end: datetime, now: datetime
+    appointment: Appointment,
+    had: Sequence[SlotFact],
+    start: datetime,
+    end: datetime,
+    now: datetime,
+    *,
+    by_patient: bool,
 ) -> tuple[Cut, ...]:
     """The open time of which a visit to come needs only `[start, end)` any more: the rest is open again. A slot that is one
     visit stays whole, since nobody could use what is left of it; so does everything where the visit keeps a slot outside of
-    its time, as its slots would follow each other no more."""
+    its time, as its slots would follow each other no more. What a patient leaves is cut only where they could have taken
+    that part: nobody cuts a practice's time to pieces by moving to and fro."""
     if appointment.status not in ("pending", "booked") or end <= now:
         return ()
     if any(slot.end <= start or slot.start >= end for slot in had):
         return ()
     open_time = [slot for slot in had if not slot.is_group and is_open_time(slot.start, slot.end, slot.parts)]
-    return _cuts(open_time, start, end)
+    cuts = _cuts(open_time, start, end)
+    return tuple(cut for cut in cuts if not by_patient or _is_usable(cut))
 
 
 def _require_usable_parts(cuts: Sequence[Cut]) -> None:
     for cut in cuts:
-        slot = cut.slot
-        if not is_usable_part(slot.start, slot.end, slot.parts, cut.start, cut.end):
-            raise PartOfSlot(slot.id, slot.start)
+        if not _is_usable(cut):
+            raise PartOfSlot(cut.slot.id, cut.slot.start)
+
+
+def _is_usable(cut: Cut) -> bool:
+    return is_usable_part(cut.slot.start, cut.slot.end, cut.slot.parts, cut.start, cut.end)
 
 
 def is_usable_part(

@@ -39,6 +39,7 @@ EXTENSION_DURATION = "https://hl7.fr/ig/fhir/core/StructureDefinition/fr-core-se
 OWN_EXTENSION = "https://creneau.sante.fr/fhir/StructureDefinition/"
 """The beginning of Créneau's own extensions."""
 EXTENSION_TIME_ZONE = OWN_EXTENSION + "time-zone"
+EXTENSION_CAPACITY = OWN_EXTENSION + "schedule-capacity"
 
 UCUM = "http://unitsofmeasure.org"
 

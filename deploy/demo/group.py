@@ -9,7 +9,7 @@ from deploy.demo import resources
 from deploy.demo.agenda import Session, is_public_holiday
 from deploy.demo.codes import (
     APPOINTMENT_TYPE,
-    OWN_EXTENSION,
+    EXTENSION_CAPACITY,
     SLOT_VISIBILITY,
     VISIT,
     Resource,
@@ -48,7 +48,7 @@ def graph(people: Population, start: datetime, days: int) -> Iterator[Resource]:
     yield role
     yield agenda | {
         "id": ID,
-        "extension": [{"url": f"{OWN_EXTENSION}schedule-capacity", "valuePositiveInt": PLACES}],
+        "extension": [{"url": EXTENSION_CAPACITY, "valuePositiveInt": PLACES}],
         "actor": [
             {**a, "reference": references.get(a["reference"], a["reference"])} for a in agenda["actor"]
         ],

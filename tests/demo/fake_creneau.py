@@ -13,7 +13,7 @@ from typing import Any
 
 import httpx
 import orjson
-from deploy.demo import resources
+from deploy.demo import group, resources
 from deploy.demo.region import DAYS, population
 from deploy.demo.slots import free_slots
 from deploy.demo.story.bus import Event
@@ -27,7 +27,7 @@ PAGE_SLOTS = 3
 
 
 class FakeCreneau:
-    """Slots of a few GPs in Rennes; appointments, events, mails and communications as they come."""
+    """Slots of a few GPs in Rennes and of a workshop, which stay free; the rest as it comes."""
 
     def __init__(self, *faults: str) -> None:
         self.faults = set(faults)
@@ -37,7 +37,12 @@ class FakeCreneau:
             if post.practice.commune.name == "Rennes"
             and post.professional.profession.key == "medecine-generale"
         ][:3]
-        self.slots = {slot["id"]: slot for post in self.posts for slot in free_slots(post, NOW, DAYS)}
+        of_a_group = list(group.graph(population(), NOW, DAYS))
+        self.workshop = {r["resourceType"]: r for r in of_a_group if r["resourceType"] != "Slot"}
+        self.slots = {r["id"]: r for r in of_a_group if r["resourceType"] == "Slot"}
+        first = min(slot["start"] for slot in self.slots.values()) if "workshop first" in self.faults else ""
+        alone = [slot for post in self.posts for slot in free_slots(post, NOW, DAYS)]
+        self.slots |= {slot["id"]: slot for slot in alone if slot["start"] > first}
         self.patients: dict[str, Resource] = {}
         self.appointments: dict[str, Resource] = {}
         self.sequence: dict[str, int] = {}
@@ -100,10 +105,10 @@ class FakeCreneau:
         if "busy slots" in self.faults:
             found[0]["status"] = "busy"
         included = [resources.schedule(post, NOW, DAYS) for post in self.posts]
-        included += [
-            resources.practitioner_role(post, NOW, DAYS) | {"contained": [resources.location(post.practice)]}
-            for post in self.posts
-        ]
+        included.append(self.workshop["Schedule"])
+        roles = [(resources.practitioner_role(post, NOW, DAYS), post.practice) for post in self.posts]
+        roles.append((self.workshop["PractitionerRole"], self.posts[0].practice))
+        included += [role | {"contained": [resources.location(practice)]} for role, practice in roles]
         if "no actors" not in self.faults:
             included += [resources.practitioner(post.professional) for post in self.posts]
         if "stranger" in self.faults:
@@ -300,7 +305,8 @@ class FakeCreneau:
         id_ = f"a{len(self.appointments) + 1}"
         self.appointments[id_] = appointment | {"id": id_, "status": status}
         self.sequence[id_] = 0
-        self._slot_of(appointment)["status"] = slot_status
+        if not appointment["slot"][0]["reference"].startswith(f"Slot/{group.ID}"):
+            self._slot_of(appointment)["status"] = slot_status
         return self.appointments[id_]
 
     def _publish(self, appointment: Resource, change: str, before: Resource | None = None) -> None:

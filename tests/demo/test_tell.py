@@ -79,6 +79,11 @@ def test_the_story_goes_through() -> None:
     assert story.rstrip().endswith("Tout s'est passé comme annoncé.")
 
 
+def test_the_story_takes_no_place_of_a_group() -> None:
+    """On some days the workshop is the first free slot: it stays free when one of its places is taken."""
+    assert "Slot/demo-atelier-diabete" not in told("workshop first")
+
+
 @pytest.mark.parametrize(
     ("fault", "sentence"),
     [

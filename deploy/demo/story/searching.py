@@ -7,7 +7,14 @@ from datetime import datetime, timedelta
 from math import asin, cos, radians, sin, sqrt
 from zoneinfo import ZoneInfo
 
-from deploy.demo.codes import APPOINTMENT_TYPE, EXTENSION_TIME_ZONE, SLOT_VISIBILITY, SPECIALTY, VISIT
+from deploy.demo.codes import (
+    APPOINTMENT_TYPE,
+    EXTENSION_CAPACITY,
+    EXTENSION_TIME_ZONE,
+    SLOT_VISIBILITY,
+    SPECIALTY,
+    VISIT,
+)
 from deploy.demo.identifiers import IDNPS_SYSTEM
 from deploy.demo.story.errors import StoryError
 from deploy.demo.story.narrator import when
@@ -183,7 +190,11 @@ def _milliseconds(moment: datetime) -> str:
 
 
 def _openings(page: Resource, since: datetime, until: datetime) -> Iterator[tuple[tuple[str, str], Opening]]:
-    """What a patient may book, with whom (reference) and where (address); a StoryError for a slot not asked for."""
+    """What a patient may book, with whom (reference) and where (address); a StoryError for a slot not asked for.
+
+    Group visits are left out: their slot stays free while there are places, and the story shows one taken.
+    """
+    groups = {name(schedule) for schedule in entries(page, "Schedule") if _is_of_a_group(schedule)}
     agendas = {name(schedule): schedule.get("actor", []) for schedule in entries(page, "Schedule")}
     places = {name(role): role.get("contained", []) for role in entries(page, "PractitionerRole")}
     for slot in entries(page, "Slot", "match"):
@@ -196,8 +207,12 @@ def _openings(page: Resource, since: datetime, until: datetime) -> Iterator[tupl
         where = [postal_address(place) for role in roles for place in places.get(role, [])]
         if not whom or not where:
             raise StoryError(f"{name(slot)} est venu sans son agenda, qui dit chez qui et où (_include).")
-        if _is_for_patients(slot) and start >= since + AHEAD:
+        if agenda not in groups and _is_for_patients(slot) and start >= since + AHEAD:
             yield (whom[0], where[0]), _opening(slot)
+
+
+def _is_of_a_group(schedule: Resource) -> bool:
+    return any(extension.get("url") == EXTENSION_CAPACITY for extension in schedule.get("extension", []))
 
 
 def _is_for_patients(slot: Resource) -> bool:

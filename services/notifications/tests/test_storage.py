@@ -7,11 +7,16 @@ from datetime import timedelta
 from uuid import UUID
 
 import asyncpg
+import orjson
 import pytest
 
 from creneau_notifications.channels.email.transport import LoggedEmails
+from creneau_notifications.domain.allowance import Standing
+from creneau_notifications.domain.appointment import Occurrence
 from creneau_notifications.jobs import rules
 from creneau_notifications.settings import NotificationsSettings
+from creneau_notifications.storage import addresses
+from creneau_notifications.storage.snapshot import dump_event, load_event
 from creneau_notifications.storage.tables import metadata
 from creneau_shared.database.migrations import check_migrations, find_migrations
 from creneau_shared.fhir.validation import validate
@@ -128,6 +133,42 @@ async def test_what_is_still_to_be_told_is_never_pruned(service):
     service.at(BOOKED_AT + timedelta(days=60))
     await retention.apply()
     assert await service.database.pool.fetchval("SELECT count(*) FROM message WHERE status = 'planned'") == 4
+
+
+def test_an_event_is_kept_without_what_it_does_not_say():
+    """It is written anew at each change of its visit."""
+    booked = event()
+    kept = orjson.loads(dump_event(booked))
+    assert set(kept) == {"id", "change", "time", "appointment", "previous_start", "cancelled_by"}
+    assert not {"others", "organizations", "proposed", "hidden"} & set(kept["appointment"])
+    assert load_event(dump_event(booked)) == booked
+    whole = replace(
+        booked,
+        record_ended=True,
+        held_until=BOOKED_AT,
+        awaited=True,
+        together=(Occurrence("a1", START, START + timedelta(minutes=30), 2),),
+        told_elsewhere=True,
+        was_booked=True,
+        appointment=replace(
+            booked.appointment, others=("Patient/2",), organizations=("o1",), proposed=START, hidden=True
+        ),
+    )
+    assert load_event(dump_event(whole)) == whole
+
+
+async def test_counting_a_further_message_of_a_day_changes_no_index(service):
+    box, now = ("email", b"box"), BOOKED_AT
+    for at, sent, last_at in (
+        (now, 1, now),
+        (now + timedelta(hours=1), 2, now),
+        (now + timedelta(days=1), 3, now + timedelta(days=1)),
+    ):
+        async with service.database.transaction() as connection:
+            await addresses.lock_standings(connection, [box], at)
+            await addresses.count(connection, {box: Standing(sent, sent, False)}, at)
+            row = await connection.fetchrow("SELECT unconfirmed, day_sent, last_at FROM address_standing")
+        assert tuple(row) == (sent, sent, last_at)
 
 
 async def test_every_communication_is_valid_fhir(service, mailbox):

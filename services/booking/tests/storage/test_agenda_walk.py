@@ -380,3 +380,15 @@ async def test_slots_that_are_named_are_planned_once(region: asyncpg.Connection)
         "SELECT custom_plans, generic_plans FROM pg_prepared_statements WHERE statement = $1", text
     )
     assert [tuple(plan) for plan in plans] == [(5, 3)]
+
+
+@pytest.mark.parametrize("generic", [False, True], ids=["planned anew", "planned once"])
+async def test_slots_that_are_named_are_found_by_their_names(town: asyncpg.Connection, generic: bool) -> None:
+    """Not by a walk through everybody's in the order of time, however few they are."""
+    found = await look(Recorder(town), catalog_of(SlotTable), PUBLIC, "status=free&_sort=-start", _count="1")
+    [late] = found.matches
+    recorder = Recorder(town)
+    result = await look(recorder, catalog_of(SlotTable), PUBLIC, f"_id={late.id}", _total="none")
+    assert len(result.matches) == 1
+    read, touched, _ = await price_of(recorder, generic=generic)
+    assert (read, touched <= 200) == (1, True), (read, touched)

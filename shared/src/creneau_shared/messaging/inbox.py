@@ -38,7 +38,7 @@ def inbox_table(metadata: MetaData) -> Table:
         Column("event_id", Uuid, primary_key=True),
         Column("handled_at", DateTime(timezone=True), nullable=False, server_default=text("now()")),
         Index("ix_inbox_handled_at", "handled_at", postgresql_using="brin"),
-        postgresql_with={key: value for key, value in AUTOVACUUM.items() if key != "fillfactor"},
+        postgresql_with=AUTOVACUUM,
     )
     Table(
         "inbox_log",

@@ -36,9 +36,10 @@ AUTOVACUUM = {
     "autovacuum_analyze_scale_factor": "0.0",
     "autovacuum_analyze_threshold": "20000",
     "autovacuum_vacuum_cost_delay": "0",
-    "fillfactor": "80",
 }
-"""Storage parameters for a table whose rows are each updated once: autovacuum by number of rows, not by share."""
+"""Storage parameters for a table that grows and shrinks by the day: autovacuum by number of rows, not by share."""
+FILLFACTOR = "50"
+"""Each event is written once more, when it is published. On its own page only what changes of it is logged."""
 
 OUTBOX_CHANNEL = "creneau_outbox"
 """the channel that wakes the relay; code that writes to the outbox without `append` must announce on it"""
@@ -90,7 +91,7 @@ def outbox_table(metadata: MetaData) -> Table:
         Column("log_offset", BigInteger, nullable=True),
         Index("ix_outbox_unpublished", "position", postgresql_where=text("published_at IS NULL")),
         Index("ix_outbox_key", "topic", "key", "position"),
-        postgresql_with=AUTOVACUUM,
+        postgresql_with={**AUTOVACUUM, "fillfactor": FILLFACTOR},
     )
     Table(
         "outbox_log",

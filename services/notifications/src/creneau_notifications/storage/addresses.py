@@ -129,13 +129,17 @@ async def lock_standings(
 
 
 async def count(connection: Connection, standings: Mapping[Box, Standing], now: datetime) -> None:
-    """Put down how much has gone to these letter boxes, which are locked, by now."""
+    """Put down how much has gone to these letter boxes, which are locked, by now.
+
+    `last_at` is the first time of its day: only then does an index change.
+    """
     if not standings:
         return
     channels, mailboxes = _columns(list(standings))
     await connection.execute(
         "UPDATE address_standing AS kept SET unconfirmed = sent.unconfirmed, day_sent = sent.today, day = $5,"
-        " last_at = $6 FROM unnest($1::text[], $2::bytea[], $3::integer[], $4::integer[])"
+        " last_at = CASE WHEN kept.day = $5 THEN kept.last_at ELSE $6 END"
+        " FROM unnest($1::text[], $2::bytea[], $3::integer[], $4::integer[])"
         " AS sent (channel, mailbox, unconfirmed, today)"
         " WHERE kept.channel = sent.channel AND kept.mailbox = sent.mailbox",
         channels,

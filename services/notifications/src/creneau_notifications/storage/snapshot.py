@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
+from typing import Any
 
 import orjson
 
@@ -14,10 +16,23 @@ from creneau_notifications.domain.appointment import (
     Occurrence,
 )
 
+OF_EVENTS = ("record_ended", "held_until", "awaited", "together", "told_elsewhere", "was_booked")
+OF_APPOINTMENTS = ("others", "organizations", "proposed", "hidden")
+"""What most events have nothing in: left out then, as each event is written once a visit changes."""
+
 
 def dump_event(event: AppointmentEvent) -> str:
     """The event as JSON text; it holds references only, no personal data."""
-    return orjson.dumps(event).decode()
+    values = orjson.loads(orjson.dumps(event))
+    _leave_out(values, OF_EVENTS)
+    _leave_out(values["appointment"], OF_APPOINTMENTS)
+    return orjson.dumps(values).decode()
+
+
+def _leave_out(values: dict[str, Any], names: Iterable[str]) -> None:
+    for name in names:
+        if not values[name]:
+            del values[name]
 
 
 def load_event(content: str) -> AppointmentEvent:

@@ -188,6 +188,7 @@ address_standing = Table(
     Column("last_at", DateTime(timezone=True), nullable=False),
     Column("refused_until", DateTime(timezone=True)),
     Index("ix_address_standing_last_at", "last_at"),
+    postgresql_with={"fillfactor": "80"},
     comment="How many messages have gone to each letter box (a keyed hash), and whether its owner wants none.",
 )
 

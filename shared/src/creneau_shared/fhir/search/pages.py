@@ -84,6 +84,15 @@ def _in_one(parts: PageParts, arguments: Arguments) -> str:
     )
 
 
+def _of_named(parts: PageParts, arguments: Arguments) -> str:
+    """As `_in_one`, of rows that are named: all are found before the page is cut. With a limit in sight, PostgreSQL walks
+    in the order of the page through the rows of everybody to meet them."""
+    return (
+        f"WITH named AS MATERIALIZED (SELECT {parts.selected} FROM {parts.source} WHERE {parts.where} "
+        f"ORDER BY {parts.ordered}) SELECT * FROM named LIMIT {parts.limit}"
+    )
+
+
 def can_walk(catalog: Catalog, scope: SearchScope, request: SearchRequest) -> bool | None:
     """Whether to walk to the matches: False (impossible), True (nothing narrows them), None (only if there are many)."""
     walk = _walk(catalog.table(request.resource_type), request, request.conditions, "r1", Arguments())
@@ -108,7 +117,8 @@ def compile_matches(
     the first: it is for a page that the first does not fill.
     """
     parts = _parts(catalog, request, place) if walking else ("all",)
-    return tuple(_Page(catalog, scope, request, place, references, part).query(_in_one) for part in parts)
+    pages = [_Page(catalog, scope, request, place, references, part) for part in parts]
+    return tuple(page.query(_of_named if page.planned_once else _in_one) for page in pages)
 
 
 def compile_page(
@@ -165,8 +175,8 @@ class _Page:
         part: _Part,
     ) -> None:
         table = catalog.table(request.resource_type)
-        once = isinstance(table, KnowsOnePlan) and table.has_one_plan(request.conditions)
-        self._compiler = Compiler(catalog, scope, planned_once=once)
+        self.planned_once = isinstance(table, KnowsOnePlan) and table.has_one_plan(request.conditions)
+        self._compiler = Compiler(catalog, scope, planned_once=self.planned_once)
         self._request = request
         self._references = references
         self._part = part

@@ -140,7 +140,7 @@ def test_an_event_is_kept_without_what_it_does_not_say():
     booked = event()
     kept = orjson.loads(dump_event(booked))
     assert set(kept) == {"id", "change", "time", "appointment", "previous_start", "cancelled_by"}
-    assert not {"others", "organizations", "proposed", "hidden"} & set(kept["appointment"])
+    assert not {"others", "proposed", "hidden"} & set(kept["appointment"])
     assert load_event(dump_event(booked)) == booked
     whole = replace(
         booked,

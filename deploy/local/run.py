@@ -88,6 +88,7 @@ class Run:
         try:
             await self.supervisor.run_once("demonstration", command, to_terminal=True)
             unfinished.unlink()
+            await asyncio.to_thread(self.topology.count_rows)
         except StartError as error:
             say(f"{error}; going on without the rest of it")
 

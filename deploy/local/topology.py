@@ -148,6 +148,13 @@ class Topology:
             owner, runtime = (self.folder.secret(f"postgres-{role}") for role in roles(service))
             self.postgres.ensure_service(service, owner_password=owner, runtime_password=runtime)
 
+    def count_rows(self) -> None:
+        """Has the embedded PostgreSQL count what its tables hold now. By itself it does within a minute; until then it reads
+        from end to end what has just been loaded."""
+        if self.postgres is not None:
+            for service in WITH_DATABASE:
+                self.postgres.execute("ANALYZE", f"creneau_{service}")
+
     def database_url(self, service: str) -> str:
         """The URL of a service's own database, by the role of its processes."""
         return self._database_url(service, roles(service)[1], self.settings.database_url or "")

@@ -9,13 +9,14 @@ from uuid import UUID
 import asyncpg
 import orjson
 import pytest
+from services.booking.tests.plans import nodes, plan_of
 
 from creneau_notifications.channels.email.transport import LoggedEmails
 from creneau_notifications.domain.allowance import Standing
 from creneau_notifications.domain.appointment import Occurrence
 from creneau_notifications.jobs import rules
 from creneau_notifications.settings import NotificationsSettings
-from creneau_notifications.storage import addresses
+from creneau_notifications.storage import addresses, facts
 from creneau_notifications.storage.snapshot import dump_event, load_event
 from creneau_notifications.storage.tables import metadata
 from creneau_shared.database.migrations import check_migrations, find_migrations
@@ -179,3 +180,32 @@ async def test_every_communication_is_valid_fhir(service, mailbox):
     for row in await service.messages():
         resource = await service.communication(row["id"])
         assert [issue for issue in validate(resource) if issue.severity in ("error", "fatal")] == []
+
+
+@pytest.mark.parametrize("generic", [False, True], ids=["planned anew", "planned once"])
+async def test_the_facts_of_a_visit_are_looked_up_by_their_names(service, generic):
+    """Not by reading the whole replica, at each message, however small it is."""
+    pool = service.database.pool
+    await pool.execute(
+        "INSERT INTO directory_fact (reference, last_updated, practitioner, locations, organization, part_of)"
+        " SELECT 'PractitionerRole/' || n, now(), 'Practitioner/' || n, ARRAY['Location/' || n], 'Organization/' || n, NULL"
+        " FROM generate_series(1, 500) AS n UNION ALL"
+        " SELECT 'Practitioner/' || n, now(), NULL, '{}', NULL, NULL FROM generate_series(1, 500) AS n UNION ALL"
+        " SELECT 'Location/' || n, now(), NULL, '{}', NULL, 'Location/site-' || n FROM generate_series(1, 500) AS n UNION ALL"
+        " SELECT 'Location/site-' || n, now(), NULL, '{}', NULL, NULL FROM generate_series(1, 500) AS n"
+    )
+    await pool.execute("ANALYZE directory_fact")
+    asked: list[tuple[str, list[str]]] = []
+    async with service.database.transaction() as connection:
+
+        class Recorder:
+            async def fetch(self, sql, references):
+                asked.append((sql, references))
+                return await connection.fetch(sql, references)
+
+        found = await facts.find(Recorder(), ["Practitioner/7"], BOOKED_AT)
+        assert set(found) == {"Practitioner/7", "PractitionerRole/7", "Location/7", "Location/site-7"}
+        [(sql, references)] = asked
+        plan = await plan_of(connection, sql, [references], generic=generic)
+    whole = [node for node in nodes(plan) if node["Node Type"] == "Seq Scan"]
+    assert (whole, plan["Shared Hit Blocks"] + plan["Shared Read Blocks"] < 60) == ([], True)

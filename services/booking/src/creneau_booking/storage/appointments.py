@@ -35,11 +35,13 @@ WHERE resource_type = 'Appointment' AND id = $1
 """
 TAKEN_TYPES = ("Practitioner", "PractitionerRole", "Device", "Location", "HealthcareService")
 """types of actors that belong to an organisation"""
+_IDS = "(SELECT $1::text[])::text[]"
+"""hidden from the planner: one plan serves all"""
 _LOCK = f"""
-SELECT id, version, last_updated, content, terms FROM appointment WHERE id = ANY($1::text[] || ARRAY(
+SELECT id, version, last_updated, content, terms FROM appointment WHERE id = ANY({_IDS} || ARRAY(
   SELECT substring(replaced #>> '{{}}' FROM 'Appointment/([^/]+)') FROM appointment AS own CROSS JOIN LATERAL jsonb_path_query(
     convert_from(own.content, 'UTF8')::jsonb, '$.extension[*] ? (@.url == "{REPLACES}").valueReference.reference') AS replaced
-  WHERE own.id = ANY($1::text[]) AND own.terms && ARRAY['status=waitlist', 'status=pending']))
+  WHERE own.id = ANY({_IDS}) AND own.terms && ARRAY['status=waitlist', 'status=pending']))
 ORDER BY id FOR UPDATE
 """
 """Also locks what waiting and pending ones replace: whoever accepts these gives that up."""

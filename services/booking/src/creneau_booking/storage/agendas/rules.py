@@ -272,7 +272,9 @@ async def change_deadlines(
     `first` and `last`: the earliest and the latest start of the slots' appointments."""
     rows = await connection.fetch(
         "SELECT coalesce(slot.name, slot.id::text) AS id, change_deadline_min FROM slot JOIN agenda USING (schedule_key)"
-        " WHERE slot.id = ANY($1::uuid[]) AND slot.start > $2 AND slot.start < $3 AND change_deadline_min IS NOT NULL",
+        # The ids are hidden from the planner: one plan serves all.
+        " WHERE slot.id = ANY((SELECT $1::uuid[])::uuid[]) AND slot.start > $2 AND slot.start < $3"
+        " AND change_deadline_min IS NOT NULL",
         [slot_key(id_) for id_ in slots],
         first - SLOT_LENGTH_MAX,
         last + SLOT_LENGTH_MAX,

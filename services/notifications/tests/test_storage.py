@@ -203,7 +203,7 @@ async def test_the_facts_of_a_visit_are_looked_up_by_their_names(service, generi
                 asked.append((sql, references))
                 return await connection.fetch(sql, references)
 
-        found = await facts.find(Recorder(), ["Practitioner/7"], BOOKED_AT)
+        found = await facts.find(Recorder(), ["Practitioner/7"], BOOKED_AT)  # type: ignore[arg-type]
         assert set(found) == {"Practitioner/7", "PractitionerRole/7", "Location/7", "Location/site-7"}
         [(sql, references)] = asked
         plan = await plan_of(connection, sql, [references], generic=generic)

@@ -38,12 +38,14 @@ async def sample(connection: asyncpg.Connection, seen: Counter[str], stop: async
     return looks
 
 
-async def watch(system: System, connection: asyncpg.Connection, desk: Desk, name: str) -> None:
-    """Bookings by software, and what they waited for."""
+async def watch(
+    system: System, connection: asyncpg.Connection, desk: Desk, name: str, tokens: list[str]
+) -> None:
+    """Bookings by these callers in turn, and what they waited for."""
     seen, stop = Counter[str](), asyncio.Event()
     looking = asyncio.create_task(sample(connection, seen, stop))
     with telling_cores(system):
-        load = await book(desk, [system.token_of("system")])
+        load = await book(desk, tokens)
     stop.set()
     looks = await looking
     report_alone(name, load)
@@ -54,14 +56,19 @@ async def watch(system: System, connection: asyncpg.Connection, desk: Desk, name
 
 
 async def measure(system: System) -> None:
-    """With the workers and without."""
+    """Software and patients, with the workers and without."""
     desk = Desk(system, await data.fill(system.database))
     connection = await asyncpg.connect(system.server())
-    workers = Workers(system, connection)
-    await watch(system, connection, desk, "software books")
+    workers, callers = (
+        Workers(system, connection),
+        (("software books", [system.token_of("system")]), ("patients book", system.patients())),
+    )
+    for name, tokens in callers:
+        await watch(system, connection, desk, name, tokens)
     await workers.stop()
     try:
-        await watch(system, connection, desk, "software books, workers stopped")
+        for name, tokens in callers:
+            await watch(system, connection, desk, f"{name}, workers stopped", tokens)
     finally:
         workers.go_on()
         await connection.close()

@@ -181,8 +181,8 @@ async def test_a_rehearsal_that_cannot_be_made_turns_the_page_before_anybody_com
 
 
 async def test_driven_load_is_read_right(run: LocalRun) -> None:
-    """O3: as many answers as were driven, and the p95 that their client measured, within a tenth; the page adds what the
-    rehearsal searches meanwhile."""
+    """O3: as many answers as were driven, and the p95 that their client measured, within a tenth; the page adds what others
+    searched in its fifteen minutes, as the rehearsal."""
     quiet(run)
     before, times = _row(board(run), "Recherche"), []
     began = time.monotonic()
@@ -202,7 +202,8 @@ async def test_driven_load_is_read_right(run: LocalRun) -> None:
     assert after["minutes"] - before["minutes"] <= DRIVEN * 1.1 + rehearsed
     # What failed while parts were away a moment ago is on the page still; of what was driven nothing failed.
     assert after["failures"] <= before["failures"]
-    measured = sorted(times)[int(0.95 * DRIVEN)]
+    # What others searched in these fifteen minutes, while parts were away, may all have taken longer than what was driven.
+    measured = sorted(times)[min(DRIVEN - 1, int(0.95 * after["minutes"]))]
     print(f"p95: the client {measured * 1000:.1f} ms, the page {after['p95_ms']} ms")
     # The client's own time stands between: the page may say less, never a tenth more.
     assert after["p95_ms"] <= measured * 1000 * 1.1 + 1

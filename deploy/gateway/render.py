@@ -222,8 +222,9 @@ def _resolver(resolvers: Sequence[str]) -> str:
 
 
 def _upstream(name: str, servers: Sequence[str], *, resolved: bool) -> str:
-    """`resolved`: host names are resolved again and again, not once as nginx starts."""
-    lines = [f"    upstream {name} {{", f"        zone {name} 64k;"]
+    """`resolved`: host names are resolved again and again, not once as nginx starts. Each request goes to the process that
+    has the fewest: turn by turn, it waited behind a slow one while another had nothing to do."""
+    lines = [f"    upstream {name} {{", f"        zone {name} 64k;", "        least_conn;"]
     for server in servers:
         again = " resolve" if resolved and not _is_address(server.rpartition(":")[0]) else ""
         lines.append(f"        server {server}{again} max_fails=1 fail_timeout=1s;")

@@ -108,6 +108,27 @@ def is_listening(port: int, host: str = LOOPBACK) -> bool:
 
 
 @contextmanager
+def held_up() -> Iterator[tuple[str, threading.Event, threading.Event]]:
+    """A process (`host:port`) that answers nothing, what is set once it has been asked, and what lets it go."""
+    asked, over = threading.Event(), threading.Event()
+
+    class Silent(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            asked.set()
+            over.wait()
+
+    with socketserver.ThreadingTCPServer((LOOPBACK, 0), Silent) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"{LOOPBACK}:{server.server_address[1]}", asked, over
+        finally:
+            over.set()
+            server.shutdown()
+            thread.join()
+
+
+@contextmanager
 def running_names(address: str) -> Iterator[NameServer]:
     with NameServer(address) as names:
         thread = threading.Thread(target=names.serve_forever)
@@ -132,11 +153,11 @@ def running_standin(folder: Path, host: str, port: int, name: str) -> Iterator[N
 
 
 @contextmanager
-def running_entrance(folder: Path, upstream: str, **settings: Any) -> Iterator[Entrance]:
+def running_entrance(folder: Path, upstream: str, *beside: str, **settings: Any) -> Iterator[Entrance]:
     port = free_port()
     gateway = Gateway(
         f"{LOOPBACK}:{port}",
-        *([upstream],) * 5,
+        *([upstream, *beside],) * 5,
         state=folder,
         outcomes=folder / "outcomes",
         user=own_user_if_root(),
@@ -210,6 +231,25 @@ def test_the_client_behind_a_load_balancer_is_who_it_says(upstream: str, tmp_pat
     with running_entrance(tmp_path / "n", upstream, gateway_proxies=LOOPBACK) as behind:
         sent = {"X-Forwarded-For": "203.0.113.9, 198.51.100.7"}
         assert behind.told("/fhir/Slot", headers=sent)["x-client-address"] == "198.51.100.7"
+
+
+def test_nobody_waits_behind_another_while_a_process_has_nothing_to_do(upstream: str, tmp_path: Path) -> None:
+    """A write: what only asks would be asked of the other process anew."""
+    with held_up() as (slow, asked, over), running_entrance(tmp_path / "n", slow, upstream) as entrance:
+        write = f"{entrance.url}/fhir/Appointment"
+
+        def one_waits() -> None:
+            while not asked.is_set():
+                httpx.post(write, timeout=60)
+
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(one_waits)
+            try:
+                assert asked.wait(10)
+                answers = [httpx.post(write, timeout=5).status_code for _ in range(10)]
+            finally:
+                over.set()
+    assert answers == [200] * 10
 
 
 def test_a_service_that_has_moved_to_another_address_is_found_there(tmp_path: Path) -> None:

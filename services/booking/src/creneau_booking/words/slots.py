@@ -18,6 +18,7 @@ from creneau_booking.domain.refusals.slots import (
     OutsideHorizon,
     OutsideSlots,
     PartOfSlot,
+    PeopleBusy,
     PlaceTaken,
     SlotBegun,
     SlotsNotAdjacent,
@@ -316,6 +317,17 @@ def _(_: AgendaChangesHands) -> CreneauError:
     return Conflict(
         "Cet agenda vient de changer de professionnel ou de salle : recommencez. Rien n'est réservé.",
         "This agenda has just got another professional or room: try again. Nothing is booked.",
+        code="transient",
+        expression="Appointment.slot",
+        details_code="agenda-busy",
+    )
+
+
+@WORDS.says(PeopleBusy)
+def _(_: PeopleBusy) -> CreneauError:
+    return Conflict(
+        "Quelqu'un prend ou rend en ce moment du temps des mêmes personnes : recommencez. Rien n'est réservé.",
+        "Somebody takes or gives back time of the same people at this moment: try again. Nothing is booked.",
         code="transient",
         expression="Appointment.slot",
         details_code="agenda-busy",

@@ -17,6 +17,11 @@ TURN = "hashtextextended('time of ' || {actor}, 0)"
 """The advisory lock of an actor's time: shared for writers of slots as an agenda says them, exclusive for those who take
 or free."""
 
+WAITED = f"count(pg_advisory_xact_lock({TURN.format(actor='actor')})) >= 0"
+"""SQL aggregate over people (rows with `actor`, in order): true, after waiting for the turn of each."""
+TRIED = f"coalesce(bool_and(pg_try_advisory_xact_lock({TURN.format(actor='actor')})), true)"
+"""The same without waiting: whether the turns of all were to be had at once."""
+
 CONCERNED = """(
   SELECT actor FROM {people}
   UNION SELECT beside.actor FROM {people} JOIN agenda_actor AS own USING (actor)
@@ -58,9 +63,7 @@ WITH turn AS MATERIALIZED (
 )
 SELECT waited, (SELECT count(*) FROM locked) FROM turn
 """
-_TRY = (
-    f"SELECT coalesce(bool_and(pg_try_advisory_xact_lock({TURN.format(actor='actor')})), true) FROM {_TAKEN}"
-)
+_TRY = f"SELECT {TRIED} FROM {_TAKEN}"
 _STOP_PEOPLE = f"""
 SELECT count(pg_advisory_xact_lock({TURN.format(actor="actor")})) FROM (
   SELECT unnest($1::text[]) AS actor
@@ -136,9 +139,9 @@ async def wait_for_turn(
     await connection.execute(_WAIT, list(appointments), beside, list(people))
 
 
-async def try_turn(connection: Connection, appointment_id: str) -> bool:
-    """Tries to get the turn at once. Whoever holds slots already must not wait for people as well."""
-    return bool(await connection.fetchval(_TRY, [appointment_id], None, []))
+async def try_turn(connection: Connection, *appointments: str, people: Sequence[str] = ()) -> bool:
+    """Tries to get the turn at once. Whoever has people or slots already must not wait for other people as well."""
+    return bool(await connection.fetchval(_TRY, list(appointments), None, list(people)))
 
 
 async def try_beside(connection: Connection, schedule: str) -> bool:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -162,6 +163,16 @@ async def test_the_turn_of_an_agendas_people_comes_before_its_row(fresh: Practic
             "UPDATE agenda SET age_below_months = NULL WHERE schedule_key = (SELECT key FROM schedule WHERE id = $1)",
             agenda.id,
         )
+
+
+async def test_an_agenda_gets_other_places_and_another_person_at_once(fresh: Practice) -> None:
+    """Its people and whoever joins them are waited for together."""
+    agenda = await fresh.open_agenda(1)
+    joining = f"Practitioner/{unique('a-prat')}"
+    assert joining < agenda.practitioner
+    put = give_more_places(fresh, replace(agenda, practitioner=joining))
+    async with beside(fresh, turn_of(joining), put) as connection:
+        await turn_of(agenda.practitioner)(connection)
 
 
 async def test_ones_own_hold_of_a_place_gives_way_where_the_group_has_taken_somebody_else_too(

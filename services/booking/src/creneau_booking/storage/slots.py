@@ -281,7 +281,7 @@ class SlotStore:
         await self._refuse_if_taken(connection, current.id, key, resource)
         now = max(context.now, current.last_updated)
         row, kind = take_apart(resource, current.id, self._base_url)
-        await self._require_room_beside(connection, current, kind)
+        await self._require_room(connection, kind.schedule_id)
         keys = await self._keys(connection, context, kind, row.end - row.start)
         written = await connection.fetchrow(_REPLACE, key, *row_values(row)[2:], *keys, now, version)
         assert written is not None
@@ -290,22 +290,18 @@ class SlotStore:
         shown = {**resource, "status": written["served"]}
         return as_served(shown, current.id, version, now, written["places_left"])
 
-    async def _require_room_beside(self, connection: Connection, current: Stored, kind: SlotKind) -> None:
-        """Raises NewAgendaBusy if a slot moves to an agenda whose people are being taken or freed. It was locked with the
-        people of the old agenda: to wait for those of the new one could be to wait in a circle."""
-        assert current.content is not None
-        if schedule_id(loads(current.content), self._base_url) != kind.schedule_id:
-            await self._require_room(connection, kind.schedule_id)
-
     async def _require_room_anew(self, connection: Connection, current: Stored, schedule: str) -> None:
-        """The same for a deleted slot that is made anew in another agenda: it may have been deleted while `lock` waited with
-        the people of the old one."""
+        """`_require_room` for a deleted slot that is made anew in another agenda: it may have been deleted while `lock` waited
+        with the people of the old one."""
         former: str | None = await connection.fetchval(_FORMER_AGENDA, slot_key(current.id))
         if former not in (None, schedule):
             await self._require_room(connection, schedule)
 
     @staticmethod
     async def _require_room(connection: Connection, schedule: str) -> None:
+        """Raises NewAgendaBusy if the people of the agenda (id) in which a slot is written are being taken or freed. The slot was
+        locked with the people of its old agenda, or of the same one before it got others: to wait for more could be to wait
+        in a circle."""
         if not await try_beside(connection, schedule):
             raise NewAgendaBusy(schedule)
 

@@ -84,16 +84,16 @@ _LOCK = f"""{_FOUND}, resolved AS MATERIALIZED (
 ), turn AS MATERIALIZED (
   SELECT {{turn}} AS had FROM {CONCERNED.format(people="own_people")} AS people
 ), locked AS MATERIALIZED (
-  {_FACTS.format(out_of_reach="false", known_only=_KNOWN_ONLY, slots="{slots}", more=", turn.had")} CROSS JOIN turn
+  {
+    _FACTS.format(out_of_reach="false", known_only=_KNOWN_ONLY, slots="{slots}", more=", turn.had")
+} CROSS JOIN turn
   WHERE {{whole}} AND turn.had
   ORDER BY slot.schedule_key, slot.start, slot.id
   FOR UPDATE OF slot
 )
 SELECT *, {_BESIDE} FROM locked
 UNION ALL {
-    _FACTS.format(
-        out_of_reach="true", known_only=_KNOWN_ONLY, slots="{slots}", more=f", turn.had, {_BESIDE}"
-    )
+    _FACTS.format(out_of_reach="true", known_only=_KNOWN_ONLY, slots="{slots}", more=f", turn.had, {_BESIDE}")
 } CROSS JOIN turn WHERE {_OUT_OF_REACH} OR NOT turn.had
 """
 # Without a slot nothing would be joined with `turn`, and PostgreSQL would not look at it.

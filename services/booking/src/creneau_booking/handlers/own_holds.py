@@ -95,8 +95,8 @@ class OwnHolds:
     ) -> None:
         """Cancels the holds, so that `wanted` (last version: `before`) can take their slots. Nobody else can before this
         transaction ends, because all people concerned are locked at once. If `locked` has people already, because a group
-        has room beside the hold, the hold's other people are not waited for: raises PeopleBusy. A hold that gives way to a hidden appointment of
-        the same person would reveal its time and place, and becomes hidden too."""
+        has room beside the hold, the hold's other people are not waited for: raises PeopleBusy. A hold that gives way to a
+        hidden appointment of the same person would reveal its time and place, and becomes hidden too."""
         versions = [wanted] if before is None else [wanted, before]
         people = sorted({one for v in versions for one in rules.exclusive_actors(v, (), locked.resolved)})
         ids = [own.stored.id for own in holds] + ([before.id] if before is not None else [])

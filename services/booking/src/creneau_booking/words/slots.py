@@ -326,10 +326,9 @@ def _(_: AgendaChangesHands) -> CreneauError:
 @WORDS.says(PeopleBusy)
 def _(_: PeopleBusy) -> CreneauError:
     return Conflict(
-        "Quelqu'un prend ou rend en ce moment du temps des mêmes personnes : recommencez. Rien n'est réservé.",
-        "Somebody takes or gives back time of the same people at this moment: try again. Nothing is booked.",
+        "Quelqu'un prend ou rend en ce moment du temps des mêmes personnes : recommencez. Rien n'est changé.",
+        "Somebody takes or gives back time of the same people at this moment: try again. Nothing is changed.",
         code="transient",
-        expression="Appointment.slot",
         details_code="agenda-busy",
     )
 

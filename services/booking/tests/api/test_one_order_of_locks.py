@@ -23,6 +23,7 @@ from creneau_booking.handlers.people.ended_patients import EndedPatients
 from creneau_booking.storage.availability.actors import wait_for_turn
 from creneau_booking.storage.places import SCHEDULE_CAPACITY
 from creneau_booking.storage.slot_sync import lock_agenda, own_agenda
+from creneau_booking.storage.wishes import REPLACES
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import Conflict
 
@@ -80,6 +81,20 @@ async def test_a_visit_in_the_place_of_one_in_another_agenda(
 
     async with beside(practice, turn_of(one.practitioner), booked()) as connection:
         await turn_of(two.practitioner)(connection)
+
+
+async def test_a_wish_is_booked_and_the_visit_that_it_replaces_given_up(fresh: Practice) -> None:
+    """The visit is in another agenda: the people of both are waited for together."""
+    agendas = [await fresh.open_agenda(1), await fresh.open_agenda(1)]
+    one, two = sorted(agendas, key=lambda agenda: agenda.practitioner)
+    patient = await fresh.new_patient()
+    visit = await fresh.create(appointment("booked", slots=two.slots, patient=patient))
+    replaces = {"url": REPLACES, "valueReference": {"reference": f"Appointment/{visit.id}"}}
+    wish = await fresh.create(appointment("waitlist", patient=patient, extension=[replaces]))
+    booked = {"status": "booked", "slot": [{"reference": f"Slot/{one.slots[0]}"}]}
+    async with beside(fresh, turn_of(one.practitioner), fresh.change(wish.id, **booked)) as connection:
+        await turn_of(two.practitioner)(connection)
+    assert await fresh.slot_statuses([*one.slots, *two.slots]) == ["busy", "free"]
 
 
 async def put_for_another(practice: Practice, agenda: Agenda) -> None:

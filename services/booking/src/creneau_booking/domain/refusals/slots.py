@@ -68,6 +68,11 @@ class PeopleBusy(Refusal):
 
 
 @dataclass(eq=False)
+class JoinedMeanwhile(Refusal):
+    """Somebody has joined an agenda beside those whose people change, and is being taken or freed at this moment."""
+
+
+@dataclass(eq=False)
 class UnknownSlots(Refusal):
     """Slots (ids, in order) that do not exist, or not for the caller."""
 

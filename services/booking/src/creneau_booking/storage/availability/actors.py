@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from creneau_booking.domain.refusals.slots import PeopleBusy
+from creneau_booking.domain.refusals.slots import JoinedMeanwhile
 from creneau_booking.storage.freed import AGENDA_AWAITED
 from creneau_booking.storage.slot_rows import KEY_SQL
 from creneau_shared.database.pool import Connection
@@ -167,11 +167,11 @@ async def stop_changing(
 ) -> None:
     """Waits until nobody takes or frees time in these agendas (keys), of the people who join them, or of those who share an
     agenda with one of them. Keeps others from it until this transaction ends; those who wait then see that the people have
-    changed (`taking.Taken`). Raises PeopleBusy if somebody has joined one of their agendas during the wait and is being taken
-    or freed now: what is free there would be judged without knowing it."""
+    changed (`taking.Taken`). Raises JoinedMeanwhile if somebody has joined one of their agendas during the wait and is being
+    taken or freed now: what is free there would be judged without knowing it."""
     await connection.execute(_STOP_AGENDAS, list(agendas), list(people))
     if not await connection.fetchval(_STOPPED, list(agendas), list(people)):
-        raise PeopleBusy()
+        raise JoinedMeanwhile()
     await connection.execute(_STOP_IN_AGENDAS, list(agendas), now)
 
 

@@ -18,6 +18,7 @@ from creneau_booking.api.schedules import ScheduleStore
 from creneau_booking.storage.availability.actors import wait_for_turn
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import Conflict
+from creneau_shared.fhir.json import loads
 from creneau_shared.fhir.storage.store import Stored
 
 VISITS, ROUNDS = 6, 8
@@ -128,6 +129,34 @@ async def test_who_has_joined_meanwhile_has_to_be_had_too(fresh: Practice) -> No
             await giving
     assert refused.value.issues[0].details_code == "agenda-busy"
     await give(fresh, agenda.id, shared.practitioner)
+
+
+async def test_who_writes_a_slot_does_not_wait_for_who_has_joined_meanwhile(fresh: Practice) -> None:
+    """They have the agenda's people of before by then."""
+    agenda, joining = await fresh.open_agenda(1), await fresh.open_agenda(1)
+
+    async def push() -> None:
+        with in_words():
+            async with fresh.database.transaction() as connection:
+                current = await fresh.slots.lock(connection, agenda.slots[0])
+                assert current is not None
+                assert current.content is not None
+                said = {**loads(current.content), "status": "busy"}
+                await fresh.slots.replace(connection, fresh.context(), current, said)
+
+    async with fresh.database.pool.acquire() as rival, rival.transaction():
+        async with fresh.database.pool.acquire() as first, first.transaction():
+            await write(fresh, first, agenda.id, agenda.practitioner, joining.practitioner)
+            booking = asyncio.create_task(wait_for_turn(rival, people=[joining.practitioner]))
+            await waiting_for_a_lock(fresh, booking)
+            pushing = asyncio.create_task(push())
+            await waiting_for_a_lock(fresh, pushing, 2)
+        await booking
+        await wait_for_turn(rival, people=[agenda.practitioner])
+        with pytest.raises(Conflict) as refused:
+            await pushing
+    assert refused.value.issues[0].details_code == "agenda-busy"
+    await push()
 
 
 async def test_agendas_that_change_hands_while_all_is_booked_and_cancelled(fresh: Practice) -> None:

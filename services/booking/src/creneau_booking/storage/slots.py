@@ -59,14 +59,15 @@ SELECT {_COLUMNS}, slot.schedule_key <> (SELECT seen.schedule_key FROM slot AS s
 FROM locked AS slot LEFT {_OF_KIND.format(row="slot")}
 """
 """`went`: during the wait the slot has moved to another agenda than that whose people were waited for"""
+# Whether an id is claimed is no condition on `turn`: without one PostgreSQL would not look at it, and nobody be waited for.
 _KEYS = f"""
 WITH turn AS MATERIALIZED (
   SELECT waited FROM {
     TURN_BESIDE.format(agendas="schedule_key = (SELECT key FROM schedule WHERE schedule.id = $1)")
 } AS beside
 ), claimed AS MATERIALIZED (
-  SELECT count(pg_advisory_xact_lock(hashtextextended($4::uuid::text, 0))) AS waited FROM turn
-  WHERE turn.waited >= 0 AND $4::uuid IS NOT NULL
+  SELECT count(CASE WHEN $4::uuid IS NOT NULL THEN pg_advisory_xact_lock(hashtextextended($4::uuid::text, 0)) END) AS waited
+  FROM turn WHERE turn.waited >= 0
 ), longer AS (
   UPDATE agenda SET slot_length_max = greatest(slot_length_max, $3),
     synchronised_at = CASE WHEN {WORD_COUNTS.format(now="$5")} THEN $5 ELSE synchronised_at END

@@ -511,9 +511,9 @@ class Town:
     async def _take_back(self) -> None:
         for name in list(self._facts):
             back: Resource = {"status": "active"} if name.startswith("Location") else {"active": True}
-            if name == "Location.room":
+            if name == "Location.room" and self.hands_change:
                 back["physicalType"] = ROOM
-            if name == "PractitionerRole.two":
+            if name == "PractitionerRole.two" and self.hands_change:
                 back["practitioner"] = self._to("Practitioner.two")
             if name.startswith("PractitionerRole"):
                 back["period"] = None

@@ -359,11 +359,11 @@ async def test_two_at_once_are_not_both_the_last_one(
         await second
 
 
-async def waiting_for_a_lock(practice: Practice, task: asyncio.Task[Any]) -> None:
-    """Until the task's transaction waits for another one, or the task has ended without waiting."""
+async def waiting_for_a_lock(practice: Practice, task: asyncio.Task[Any], number: int = 1) -> None:
+    """Until the task's transaction waits for another one, as the `number`-th that waits, or the task has ended without."""
     deadline = time.monotonic() + 60
     waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-    while not task.done() and not await practice.database.pool.fetchval(waiting):
+    while not task.done() and await practice.database.pool.fetchval(waiting) < number:
         assert time.monotonic() < deadline
         await asyncio.sleep(0.01)
 

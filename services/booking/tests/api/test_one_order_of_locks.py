@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -22,7 +23,9 @@ from creneau_booking.handlers.people.ended_patients import EndedPatients
 from creneau_booking.storage.availability.actors import wait_for_turn
 from creneau_booking.storage.places import SCHEDULE_CAPACITY
 from creneau_booking.storage.slot_sync import lock_agenda, own_agenda
+from creneau_booking.storage.wishes import REPLACES
 from creneau_shared.database.pool import Connection
+from creneau_shared.errors import Conflict
 
 Other = Callable[[Practice, Agenda], Awaitable[None]]
 LONG = timedelta(hours=10)
@@ -78,6 +81,20 @@ async def test_a_visit_in_the_place_of_one_in_another_agenda(
 
     async with beside(practice, turn_of(one.practitioner), booked()) as connection:
         await turn_of(two.practitioner)(connection)
+
+
+async def test_a_wish_is_booked_and_the_visit_that_it_replaces_given_up(fresh: Practice) -> None:
+    """The visit is in another agenda: the people of both are waited for together."""
+    agendas = [await fresh.open_agenda(1), await fresh.open_agenda(1)]
+    one, two = sorted(agendas, key=lambda agenda: agenda.practitioner)
+    patient = await fresh.new_patient()
+    visit = await fresh.create(appointment("booked", slots=two.slots, patient=patient))
+    replaces = {"url": REPLACES, "valueReference": {"reference": f"Appointment/{visit.id}"}}
+    wish = await fresh.create(appointment("waitlist", patient=patient, extension=[replaces]))
+    booked = {"status": "booked", "slot": [{"reference": f"Slot/{one.slots[0]}"}]}
+    async with beside(fresh, turn_of(one.practitioner), fresh.change(wish.id, **booked)) as connection:
+        await turn_of(two.practitioner)(connection)
+    assert await fresh.slot_statuses([*one.slots, *two.slots]) == ["busy", "free"]
 
 
 async def put_for_another(practice: Practice, agenda: Agenda) -> None:
@@ -161,3 +178,60 @@ async def test_the_turn_of_an_agendas_people_comes_before_its_row(fresh: Practic
             "UPDATE agenda SET age_below_months = NULL WHERE schedule_key = (SELECT key FROM schedule WHERE id = $1)",
             agenda.id,
         )
+
+
+async def test_an_agenda_gets_other_places_and_another_person_at_once(fresh: Practice) -> None:
+    """Its people and whoever joins them are waited for together."""
+    agenda = await fresh.open_agenda(1)
+    joining = f"Practitioner/{unique('a-prat')}"
+    assert joining < agenda.practitioner
+    put = give_more_places(fresh, replace(agenda, practitioner=joining))
+    async with beside(fresh, turn_of(joining), put) as connection:
+        await turn_of(agenda.practitioner)(connection)
+
+
+async def test_ones_own_hold_of_a_place_gives_way_where_the_group_has_taken_somebody_else_too(
+    fresh: Practice,
+) -> None:
+    """Whoever books there has the agenda's people already, and waits for nobody beside them."""
+    places = {"url": SCHEDULE_CAPACITY, "valuePositiveInt": 3}
+    agenda = await fresh.open_agenda(1, extension=[places])
+    patient, scanner = await fresh.new_patient(), f"Device/{unique('scanner')}"
+    account = fresh.context("camille", [patient], role="patient")
+    held = await fresh.hold(appointment("proposed", slots=agenda.slots, patient=patient), account)
+    await fresh.create(appointment("booked", slots=agenda.slots, actors=[scanner]))
+
+    async def book() -> None:
+        await fresh.create(appointment("booked", slots=agenda.slots, patient=patient), account)
+
+    async with fresh.database.transaction() as connection:
+        await turn_of(scanner)(connection)
+        booking = asyncio.ensure_future(book())
+        await waiting_for_a_lock(fresh, booking)
+        await turn_of(agenda.practitioner)(connection)
+    assert await refused(booking) == "agenda-busy"
+    await book()
+    assert (await fresh.kinds(held.id))[-1] == "cancelled"
+
+
+async def test_a_slot_that_is_there_only_at_the_second_look(fresh: Practice) -> None:
+    """Whoever books it with another one has that one's people by then, and does not wait for those of the slot."""
+    one, two = await fresh.open_agenda(1), await fresh.open_agenda(1)
+    late = unique("creneau")
+    wanted = appointment("booked", slots=[*one.slots, late])
+    async with fresh.database.pool.acquire() as rival, rival.transaction():
+        async with fresh.database.pool.acquire() as first, first.transaction():
+            await turn_of(one.practitioner)(first)
+            booking = asyncio.ensure_future(fresh.create(wanted))
+            await waiting_for_a_lock(fresh, booking)
+            await fresh.put(slot(late, two.id, one.start + timedelta(days=1)))
+            await turn_of(two.practitioner)(rival)
+        await waiting_for_a_lock(fresh, booking)
+        await turn_of(one.practitioner)(rival)
+    assert await refused(booking) == "agenda-busy"
+
+
+async def refused(command: Awaitable[Any]) -> str | None:
+    with pytest.raises(Conflict) as refusal:
+        await command
+    return refusal.value.issues[0].details_code

@@ -15,8 +15,10 @@ from services.booking.tests.surgery import learn, open_surgery, role_resource
 from services.booking.tests.telling import in_words
 
 from creneau_booking.api.schedules import ScheduleStore
+from creneau_booking.storage.availability.actors import wait_for_turn
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import Conflict
+from creneau_shared.fhir.json import loads
 from creneau_shared.fhir.storage.store import Stored
 
 VISITS, ROUNDS = 6, 8
@@ -28,11 +30,11 @@ async def one_truth(fresh: Practice) -> AsyncIterator[None]:
     await require_one_truth(fresh.database.pool, fresh.clock.now())
 
 
-async def write(practice: Practice, connection: Connection, agenda: str, actor: str) -> None:
+async def write(practice: Practice, connection: Connection, agenda: str, *actors: str) -> None:
     store = ScheduleStore(BASE)
     current = await store.lock(connection, agenda)
     assert current is not None
-    await store.replace(connection, practice.context(), current, schedule(agenda, [actor]))
+    await store.replace(connection, practice.context(), current, schedule(agenda, list(actors)))
 
 
 async def give(practice: Practice, agenda: str, actor: str) -> None:
@@ -109,6 +111,52 @@ async def test_who_has_joined_is_not_booked_elsewhere(fresh: Practice) -> None:
         await rival
     assert refused.value.issues[0].details_code in ("actor-occupied", "slot-taken")
     assert len(await fresh.occupied(other.practitioner)) == 1
+
+
+async def test_who_has_joined_meanwhile_has_to_be_had_too(fresh: Practice) -> None:
+    """Somebody joins an agenda beside those of another one, while that one is to go to a person whom they share: the slots
+    that they share are judged with whoever has joined, or not at all."""
+    shared, joining = await fresh.open_agenda(1), await fresh.open_agenda(1)
+    agenda = await fresh.open_agenda(1)
+    async with fresh.database.pool.acquire() as rival, rival.transaction():
+        async with fresh.database.pool.acquire() as first, first.transaction():
+            await write(fresh, first, shared.id, shared.practitioner, joining.practitioner)
+            booking = asyncio.create_task(wait_for_turn(rival, people=[joining.practitioner]))
+            giving = asyncio.create_task(give(fresh, agenda.id, shared.practitioner))
+            await waiting_for_a_lock(fresh, giving, 2)
+        await booking
+        with pytest.raises(Conflict) as refused:
+            await giving
+    assert refused.value.issues[0].details_code == "agenda-busy"
+    await give(fresh, agenda.id, shared.practitioner)
+
+
+async def test_who_writes_a_slot_does_not_wait_for_who_has_joined_meanwhile(fresh: Practice) -> None:
+    """They have the agenda's people of before by then."""
+    agenda, joining = await fresh.open_agenda(1), await fresh.open_agenda(1)
+
+    async def push() -> None:
+        with in_words():
+            async with fresh.database.transaction() as connection:
+                current = await fresh.slots.lock(connection, agenda.slots[0])
+                assert current is not None
+                assert current.content is not None
+                said = {**loads(current.content), "status": "busy"}
+                await fresh.slots.replace(connection, fresh.context(), current, said)
+
+    async with fresh.database.pool.acquire() as rival, rival.transaction():
+        async with fresh.database.pool.acquire() as first, first.transaction():
+            await write(fresh, first, agenda.id, agenda.practitioner, joining.practitioner)
+            booking = asyncio.create_task(wait_for_turn(rival, people=[joining.practitioner]))
+            await waiting_for_a_lock(fresh, booking)
+            pushing = asyncio.create_task(push())
+            await waiting_for_a_lock(fresh, pushing, 2)
+        await booking
+        await wait_for_turn(rival, people=[agenda.practitioner])
+        with pytest.raises(Conflict) as refused:
+            await pushing
+    assert refused.value.issues[0].details_code == "agenda-busy"
+    await push()
 
 
 async def test_agendas_that_change_hands_while_all_is_booked_and_cancelled(fresh: Practice) -> None:

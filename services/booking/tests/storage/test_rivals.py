@@ -385,6 +385,24 @@ async def test_feeds_that_are_an_agendas_first_are_all_heard(fresh: Practice) ->
     assert content.count(SYNCHRONISED_AT.encode()) == 1
 
 
+async def test_a_slot_that_the_server_names_waits_for_who_takes_its_people(fresh: Practice) -> None:
+    """Else it would be free at a time that is being taken."""
+    agenda = await fresh.open_agenda(1)
+    resource = slot("", agenda.id, agenda.start + timedelta(days=1))
+    del resource["id"]
+
+    async def push() -> None:
+        async with fresh.database.transaction() as connection:
+            await fresh.slots.create(connection, fresh.context(), resource)
+
+    async with fresh.database.transaction() as connection:
+        await wait_for_turn(connection, people=[agenda.practitioner])
+        pushing = asyncio.create_task(push())
+        await waiting_for_a_lock(fresh, pushing)
+        assert not pushing.done()
+    await pushing
+
+
 async def test_a_visit_without_a_slot_waits_for_who_frees_its_people(practice: Practice) -> None:
     """A slot that is given back beside it is not free: the person comes to be taken while it is."""
     agenda = await practice.open_agenda(1)

@@ -217,7 +217,7 @@ class AppointmentHandlers:
         moved = changes.is_moved(before, after)
         await self._require_still_theirs(connection, context, before, after)
         if change.was_in_line:
-            await self._give_up_replaced(connection, context, after)
+            await self._give_up_replaced(connection, context, before, after)
         after, whose = await self._exchange.between(connection, context, before, after, move=how.move)
         require_still_apart(before, after, whose.schedules)
         if not whose.alone:
@@ -376,10 +376,11 @@ class AppointmentHandlers:
             await require_changeable(connection, context, before)
 
     async def _give_up_replaced(
-        self, connection: Connection, context: WriteContext, accepted: Appointment
+        self, connection: Connection, context: WriteContext, before: Appointment, accepted: Appointment
     ) -> None:
-        """Cancels the visit that a booked wish replaces, if it still exists and the practice's deadline allows it. That
-        visit is locked already, together with the wish (`AppointmentRepository.lock`)."""
+        """Cancels the visit that a booked wish (`before`: its last version) replaces, if it still exists and the practice's
+        deadline allows it. That visit is locked already, together with the wish (`AppointmentRepository.lock`). Its people
+        are waited for together with those of the booked time."""
         if accepted.replaces is None or accepted.status != "booked":
             return
         current = await self._repository.store.lock(connection, accepted.replaces)
@@ -392,6 +393,7 @@ class AppointmentHandlers:
             return  # a representative who accepts for the person must not learn of the hidden visit
         changes.require_to_come(replaced, context.now, by_patient=context.patient_ids is not None)
         await require_changeable(connection, context, replaced)
+        await self.series.lock(connection, context, [accepted], [before, replaced])
         # A visible appointment does not name a hidden one.
         by = accepted.id if replaced.hidden or not accepted.hidden else None
         context.besides.append(await self.withdraw(connection, context, current, replaced_by=by))

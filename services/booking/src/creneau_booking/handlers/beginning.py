@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 
+from creneau_booking.domain.appointment import Appointment
 from creneau_booking.handlers.manner import Manner
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.storage.store import Resource, Stored, WriteContext
@@ -14,6 +16,15 @@ class Beginning(Protocol):
     """What begins the series that a stored request asks for, and what books one that is held (`handlers.series`). `asked`: the
     request, locked; `resource`: its next version; `template`: how it recurs. `book` and `hold` return the first appointment;
     the others go to `context.besides`."""
+
+    async def lock(
+        self,
+        connection: Connection,
+        context: WriteContext,
+        versions: Sequence[Appointment],
+        before: Sequence[Appointment] = (),
+    ) -> None:
+        """Waits at once for everybody whose time `versions` take, and `before` (stored, locked) give back."""
 
     async def book(
         self,

@@ -47,6 +47,8 @@ class LockedSlots:
     """whether slots that their agenda has marked may be taken (`rules.claim_for`)"""
     came: frozenset[str] = frozenset()
     """the patients (Patient ids) who came to it before"""
+    out_of_reach: bool = False
+    """whether nothing is locked, because somebody else has one of the slots"""
     own_holds: Sequence[str] = ()
     """ids of the holder's other held appointments that have one of the slots"""
 
@@ -75,9 +77,10 @@ class Claiming:
         holder: Holder | None = None,
         *,
         marked: bool = False,
+        again: bool = False,
     ) -> LockedSlots:
         """Locks the slots of `wanted` and those of `before`, its last version. Slots that somebody else has are only read,
-        to be refused. `holder`: who is to hold them; `marked`: see `rules.claim_for`."""
+        to be refused. `holder`: who is to hold them; `marked`: see `rules.claim_for`; `again`: see `lock_slots`."""
         has_time = before is not None and claims(before.status)
         had = before.slots if before is not None and has_time else ()
         ids = tuple(dict.fromkeys((*wanted.slots, *had)))
@@ -99,10 +102,10 @@ class Claiming:
             now=now,
             marked=marked,
         )
-        locked = await lock()
+        locked = await lock(again=again)
         free_to_take = [slot for slot in locked.slots if slot.id not in had]
         if not locked.out_of_reach and await self._clear(connection, now, free_to_take, wanted.id):
-            locked = await lock()
+            locked = await lock(again=True)
         facts = locked.slots
         if not locked.out_of_reach:
             facts = await self._undisplaced(connection, wanted, facts)
@@ -116,6 +119,7 @@ class Claiming:
             holds=locked.holds,
             marked=marked,
             came=_patients(before) if before is not None and has_time else frozenset(),
+            out_of_reach=locked.out_of_reach,
             own_holds=locked.own_holds,
         )
 

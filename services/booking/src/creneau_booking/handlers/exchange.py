@@ -55,8 +55,10 @@ class Exchange:
         before: Appointment | None = None,
         *,
         holding: bool = False,
+        again: bool = False,
     ) -> Reach:
-        """Locks what an appointment wants and what `before` has; finds the holds of the caller's own account on it."""
+        """Locks what an appointment wants and what `before` has; finds the holds of the caller's own account on it. `again`:
+        see `lock_slots`."""
         holder = (context.issuer, context.subject) if holding or context.patient_ids is not None else None
         # The scheduler of an agenda may have marked the slots of a request or a pending appointment, but of no other.
         asks = (
@@ -65,7 +67,9 @@ class Exchange:
             else wanted.status == "pending"
         )
         marked = asks and not holding and schedules(context)
-        locked = await self._claiming.lock(connection, context.now, wanted, before, holder, marked=marked)
+        locked = await self._claiming.lock(
+            connection, context.now, wanted, before, holder, marked=marked, again=again
+        )
         return Reach(locked, await self._own_holds.among(connection, context, wanted, locked.own_holds))
 
     async def take(
@@ -157,8 +161,9 @@ class Exchange:
         """Gives up the caller's own holds, and returns the locked slots."""
         if not reach.own:
             return reach.locked
-        await self._own_holds.give_up(connection, context, reach.own, wanted, had)
-        return (await self.reach(connection, context, wanted, had, holding=holding)).locked
+        await self._own_holds.give_up(connection, context, reach.own, wanted, had, reach.locked)
+        again = await self.reach(connection, context, wanted, had, holding=holding, again=True)
+        return again.locked
 
     async def count_no_more(
         self, connection: Connection, context: WriteContext, wanted: Appointment, reach: Reach

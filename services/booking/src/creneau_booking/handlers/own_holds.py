@@ -16,9 +16,11 @@ from creneau_booking.domain import rules
 from creneau_booking.domain.appointment import Appointment, Occurrence
 from creneau_booking.domain.events import AppointmentEvent
 from creneau_booking.domain.participants import SAID_BY_SLOT
+from creneau_booking.domain.refusals.slots import PeopleBusy
+from creneau_booking.handlers.claiming import LockedSlots
 from creneau_booking.handlers.telling import acting, tell
 from creneau_booking.storage.appointments import AppointmentRepository, Whose
-from creneau_booking.storage.availability.actors import wait_for_turn
+from creneau_booking.storage.availability.actors import try_turn, wait_for_turn
 from creneau_booking.storage.availability.taking import give_back
 from creneau_booking.storage.holds import HeldAppointment, forget_hold, lock_live_hold
 from creneau_shared.database.pool import Connection
@@ -89,14 +91,19 @@ class OwnHolds:
         holds: Sequence[OwnHold],
         wanted: Appointment,
         before: Appointment | None,
+        locked: LockedSlots,
     ) -> None:
         """Cancels the holds, so that `wanted` (last version: `before`) can take their slots. Nobody else can before this
-        transaction ends, because all people concerned are locked at once. A hold that gives way to a hidden appointment of
-        the same person would reveal its time and place, and becomes hidden too."""
+        transaction ends, because all people concerned are locked at once. If `locked` has people already, because a group
+        has room beside the hold, the hold's other people are not waited for: raises PeopleBusy. A hold that gives way to a
+        hidden appointment of the same person would reveal its time and place, and becomes hidden too."""
         versions = [wanted] if before is None else [wanted, before]
-        people = sorted({person for v in versions for person in rules.exclusive_actors(v, (), {})})
+        people = sorted({one for v in versions for one in rules.exclusive_actors(v, (), locked.resolved)})
         ids = [own.stored.id for own in holds] + ([before.id] if before is not None else [])
-        await wait_for_turn(connection, *ids, people=people)
+        if locked.out_of_reach:
+            await wait_for_turn(connection, *ids, people=people)
+        elif not await try_turn(connection, *ids, people=people):
+            raise PeopleBusy()
         for own in holds:
             schedules = await give_back(connection, own.stored.id, own.facts.slots, context.now)
             await forget_hold(connection, own.stored.id)

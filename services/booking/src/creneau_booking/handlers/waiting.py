@@ -308,7 +308,7 @@ class WaitingList:
         resource = self._offered(said, slot)
         wanted = self._repository.next(current, resource).within(slot.start, slot.end)
         wanted = replace(wanted, held_until=until, waiting_since=before.waiting_since)
-        locked = await self._claiming.lock(connection, freed.now, wanted)
+        locked = await self._claiming.lock(connection, freed.now, wanted, again=True)
         agenda = tuple(dict.fromkeys(actor for one in locked.wanted for actor in one.actors))
         wanted = wanted.with_people(agenda, agenda, None)
         claim = await self._claiming.take(connection, own, wanted, locked)

@@ -59,14 +59,15 @@ SELECT {_COLUMNS}, slot.schedule_key <> (SELECT seen.schedule_key FROM slot AS s
 FROM locked AS slot LEFT {_OF_KIND.format(row="slot")}
 """
 """`went`: during the wait the slot has moved to another agenda than that whose people were waited for"""
+# Whether an id is claimed is no condition on `turn`: without one PostgreSQL would not look at it, and nobody be waited for.
 _KEYS = f"""
 WITH turn AS MATERIALIZED (
   SELECT waited FROM {
     TURN_BESIDE.format(agendas="schedule_key = (SELECT key FROM schedule WHERE schedule.id = $1)")
 } AS beside
 ), claimed AS MATERIALIZED (
-  SELECT count(pg_advisory_xact_lock(hashtextextended($4::uuid::text, 0))) AS waited FROM turn
-  WHERE turn.waited >= 0 AND $4::uuid IS NOT NULL
+  SELECT count(CASE WHEN $4::uuid IS NOT NULL THEN pg_advisory_xact_lock(hashtextextended($4::uuid::text, 0)) END) AS waited
+  FROM turn WHERE turn.waited >= 0
 ), longer AS (
   UPDATE agenda SET slot_length_max = greatest(slot_length_max, $3),
     synchronised_at = CASE WHEN {WORD_COUNTS.format(now="$5")} THEN $5 ELSE synchronised_at END
@@ -281,7 +282,7 @@ class SlotStore:
         await self._refuse_if_taken(connection, current.id, key, resource)
         now = max(context.now, current.last_updated)
         row, kind = take_apart(resource, current.id, self._base_url)
-        await self._require_room_beside(connection, current, kind)
+        await self._require_room(connection, kind.schedule_id)
         keys = await self._keys(connection, context, kind, row.end - row.start)
         written = await connection.fetchrow(_REPLACE, key, *row_values(row)[2:], *keys, now, version)
         assert written is not None
@@ -290,22 +291,18 @@ class SlotStore:
         shown = {**resource, "status": written["served"]}
         return as_served(shown, current.id, version, now, written["places_left"])
 
-    async def _require_room_beside(self, connection: Connection, current: Stored, kind: SlotKind) -> None:
-        """Raises NewAgendaBusy if a slot moves to an agenda whose people are being taken or freed. It was locked with the
-        people of the old agenda: to wait for those of the new one could be to wait in a circle."""
-        assert current.content is not None
-        if schedule_id(loads(current.content), self._base_url) != kind.schedule_id:
-            await self._require_room(connection, kind.schedule_id)
-
     async def _require_room_anew(self, connection: Connection, current: Stored, schedule: str) -> None:
-        """The same for a deleted slot that is made anew in another agenda: it may have been deleted while `lock` waited with
-        the people of the old one."""
+        """`_require_room` for a deleted slot that is made anew in another agenda: it may have been deleted while `lock` waited
+        with the people of the old one."""
         former: str | None = await connection.fetchval(_FORMER_AGENDA, slot_key(current.id))
         if former not in (None, schedule):
             await self._require_room(connection, schedule)
 
     @staticmethod
     async def _require_room(connection: Connection, schedule: str) -> None:
+        """Raises NewAgendaBusy if the people of the agenda (id) in which a slot is written are being taken or freed. The slot was
+        locked with the people of its old agenda, or of the same one before it got others: to wait for more could be to wait
+        in a circle."""
         if not await try_beside(connection, schedule):
             raise NewAgendaBusy(schedule)
 

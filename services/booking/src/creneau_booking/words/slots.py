@@ -8,6 +8,7 @@ from creneau_booking.domain.refusals.slots import (
     AgendaClosed,
     AppointmentOrder,
     GroupFull,
+    JoinedMeanwhile,
     JoiningTaken,
     LastsTooLong,
     NoPartOfSlot,
@@ -18,6 +19,7 @@ from creneau_booking.domain.refusals.slots import (
     OutsideHorizon,
     OutsideSlots,
     PartOfSlot,
+    PeopleBusy,
     PlaceTaken,
     SlotBegun,
     SlotsNotAdjacent,
@@ -318,6 +320,28 @@ def _(_: AgendaChangesHands) -> CreneauError:
         "This agenda has just got another professional or room: try again. Nothing is booked.",
         code="transient",
         expression="Appointment.slot",
+        details_code="agenda-busy",
+    )
+
+
+@WORDS.says(PeopleBusy)
+def _(_: PeopleBusy) -> CreneauError:
+    return Conflict(
+        "Quelqu'un prend ou rend en ce moment du temps des mêmes personnes : recommencez. Rien n'est réservé.",
+        "Somebody takes or gives back time of the same people at this moment: try again. Nothing is booked.",
+        code="transient",
+        expression="Appointment.slot",
+        details_code="agenda-busy",
+    )
+
+
+@WORDS.says(JoinedMeanwhile)
+def _(_: JoinedMeanwhile) -> CreneauError:
+    return Conflict(
+        "Quelqu'un prend ou rend en ce moment du temps des personnes de ces agendas : recommencez. Rien n'est changé.",
+        "Somebody takes or gives back time of these agendas' people at this moment: try again. Nothing is changed.",
+        code="transient",
+        expression="Schedule.actor",
         details_code="agenda-busy",
     )
 

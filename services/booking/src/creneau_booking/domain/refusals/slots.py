@@ -63,6 +63,16 @@ class AgendaChangesHands(Refusal):
 
 
 @dataclass(eq=False)
+class PeopleBusy(Refusal):
+    """Somebody else is taking or freeing the time of people, for whom the caller, who has others already, does not wait."""
+
+
+@dataclass(eq=False)
+class JoinedMeanwhile(Refusal):
+    """Somebody has joined an agenda beside those whose people change, and is being taken or freed at this moment."""
+
+
+@dataclass(eq=False)
 class UnknownSlots(Refusal):
     """Slots (ids, in order) that do not exist, or not for the caller."""
 

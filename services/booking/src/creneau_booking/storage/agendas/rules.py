@@ -29,7 +29,6 @@ from creneau_booking.domain.status import SLOT_STATUS_OF
 from creneau_booking.storage.agendas.access_extensions import rules_of, understood_rules_of
 from creneau_booking.storage.agendas.slots_of_agendas import SLOT_LENGTH_MAX
 from creneau_booking.storage.agendas.working_places import AROUND, working_places
-from creneau_booking.storage.availability.actors import stop_taking
 from creneau_booking.storage.availability.agendas import alone, beside_others, keep_agendas
 from creneau_booking.storage.availability.freshness import keep_freshness
 from creneau_booking.storage.availability.groups import resize
@@ -114,12 +113,9 @@ async def schedule_changed(
     rules = rules_of(resource) if resource is not None else None
     slots = slots_said(resource) if resource is not None else SlotsSaid()
     await beside_others(connection)
-    if resource is not None and await _has_other_places(connection, stored.id, slots):
-        await stop_taking(
-            connection, schedules=[stored.id], now=context.now
-        )  # before the agenda's row is locked
+    resized = resource is not None and await _has_other_places(connection, stored.id, slots)
     key = await connection.fetchval("SELECT key FROM schedule WHERE id = $1", stored.id)
-    await keep_agendas(connection, [key], context.now, strict=True)
+    await keep_agendas(connection, [key], context.now, strict=True, resized=resized)
     if resource is not None and rules is not None:
         await _keep(connection, stored.id, resource, rules)
         await _keep_slots(connection, stored.id, slots, context.now)

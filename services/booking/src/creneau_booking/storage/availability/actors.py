@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
+from creneau_booking.domain.refusals.slots import JoinedMeanwhile
 from creneau_booking.storage.freed import AGENDA_AWAITED
 from creneau_booking.storage.slot_rows import KEY_SQL
 from creneau_shared.database.pool import Connection
@@ -16,6 +17,11 @@ ROOM = """(convert_from({place}.content, 'UTF8')::jsonb @? '$.physicalType.codin
 TURN = "hashtextextended('time of ' || {actor}, 0)"
 """The advisory lock of an actor's time: shared for writers of slots as an agenda says them, exclusive for those who take
 or free."""
+
+WAITED = f"count(pg_advisory_xact_lock({TURN.format(actor='actor')})) >= 0"
+"""SQL aggregate over people (rows with `actor`, in order): true, after waiting for the turn of each."""
+TRIED = f"coalesce(bool_and(pg_try_advisory_xact_lock({TURN.format(actor='actor')})), true)"
+"""The same without waiting: whether the turns of all were to be had at once."""
 
 CONCERNED = """(
   SELECT actor FROM {people}
@@ -58,9 +64,7 @@ WITH turn AS MATERIALIZED (
 )
 SELECT waited, (SELECT count(*) FROM locked) FROM turn
 """
-_TRY = (
-    f"SELECT coalesce(bool_and(pg_try_advisory_xact_lock({TURN.format(actor='actor')})), true) FROM {_TAKEN}"
-)
+_TRY = f"SELECT {TRIED} FROM {_TAKEN}"
 _STOP_PEOPLE = f"""
 SELECT count(pg_advisory_xact_lock({TURN.format(actor="actor")})) FROM (
   SELECT unnest($1::text[]) AS actor
@@ -77,6 +81,7 @@ _CHANGING = CONCERNED.format(
 _STOP_AGENDAS = (
     f"SELECT count(pg_advisory_xact_lock({TURN.format(actor='actor')})) FROM {_CHANGING} AS people"
 )
+_STOPPED = f"SELECT {TRIED} FROM {_CHANGING} AS people"
 _STOP_IN_AGENDAS = """
 SELECT FROM slot WHERE schedule_key = ANY($1::bigint[]) AND "end" > $2 AND (taken_by IS NOT NULL
   OR NOT EXISTS (SELECT FROM agenda_actor WHERE agenda_actor.schedule_key = slot.schedule_key))
@@ -136,9 +141,9 @@ async def wait_for_turn(
     await connection.execute(_WAIT, list(appointments), beside, list(people))
 
 
-async def try_turn(connection: Connection, appointment_id: str) -> bool:
-    """Tries to get the turn at once. Whoever holds slots already must not wait for people as well."""
-    return bool(await connection.fetchval(_TRY, [appointment_id], None, []))
+async def try_turn(connection: Connection, *appointments: str, people: Sequence[str] = ()) -> bool:
+    """Tries to get the turn at once. Whoever has people or slots already must not wait for other people as well."""
+    return bool(await connection.fetchval(_TRY, list(appointments), None, list(people)))
 
 
 async def try_beside(connection: Connection, schedule: str) -> bool:
@@ -162,8 +167,11 @@ async def stop_changing(
 ) -> None:
     """Waits until nobody takes or frees time in these agendas (keys), of the people who join them, or of those who share an
     agenda with one of them. Keeps others from it until this transaction ends; those who wait then see that the people have
-    changed (`taking.Taken`)."""
+    changed (`taking.Taken`). Raises JoinedMeanwhile if somebody has joined one of their agendas during the wait and is being
+    taken or freed now: what is free there would be judged without knowing it."""
     await connection.execute(_STOP_AGENDAS, list(agendas), list(people))
+    if not await connection.fetchval(_STOPPED, list(agendas), list(people)):
+        raise JoinedMeanwhile()
     await connection.execute(_STOP_IN_AGENDAS, list(agendas), now)
 
 

@@ -227,21 +227,22 @@ async def beside_others(connection: Connection) -> None:
 
 
 async def keep_agendas(
-    connection: Connection, schedules: Sequence[int], now: datetime, *, strict: bool
+    connection: Connection, schedules: Sequence[int], now: datetime, *, strict: bool, resized: bool = False
 ) -> None:
     """Brings the rows of these agendas (keys) up to date with their Schedules and the directory. What is taken in them to
     come takes the people and rooms that they have now. `strict`: raises JoiningTaken if one of these is elsewhere then;
-    otherwise logs what cannot be taken, and leaves it."""
+    otherwise logs what cannot be taken, and leaves it. `resized`: the number of places changes too, and nobody takes or frees
+    them from here on: people are waited for once, those of now and those who join."""
     if not schedules:
         return
     keys = sorted(set(schedules))
     changing = await connection.fetch(_CHANGING, keys)
     people = Hands(
-        frozenset(row["key"] for row in changing),
+        frozenset(keys if resized else (row["key"] for row in changing)),
         joining=frozenset(row["actor"] for row in changing if row["joins"]),
         leaving=frozenset(row["actor"] for row in changing if not row["joins"]),
     )
-    if changing:
+    if people.agendas:
         await stop_for(connection, people, now)
     wider = [row["schedule_key"] for row in await connection.fetch(_KEEP_STATE, keys) if row["is_wider"]]
     await note_agendas(connection, wider, now)

@@ -14,8 +14,9 @@ from typing import Any
 from asyncpg import Record
 
 from creneau_booking.domain.appointment import SlotFact
+from creneau_booking.domain.refusals.slots import PeopleBusy
 from creneau_booking.storage.appointment_mapper import offered
-from creneau_booking.storage.availability.actors import CONCERNED, RESOLVED, TURN, by_kind
+from creneau_booking.storage.availability.actors import CONCERNED, RESOLVED, TRIED, WAITED, by_kind
 from creneau_booking.storage.people.known_patients import KNOWN_ONLY
 from creneau_booking.storage.slot_rows import slot_key
 from creneau_booking.storage.slot_visibility import VISIBILITY_TERM
@@ -81,29 +82,37 @@ _LOCK = f"""{_FOUND}, resolved AS MATERIALIZED (
     UNION SELECT unnest($4::text[]) UNION SELECT exclusive FROM resolved
   ) AS named WHERE {{whole}}
 ), turn AS MATERIALIZED (
-  SELECT count(pg_advisory_xact_lock({TURN.format(actor="actor")})) AS waited
-  FROM {CONCERNED.format(people="own_people")} AS people
+  SELECT {{turn}} AS had FROM {CONCERNED.format(people="own_people")} AS people
 ), locked AS MATERIALIZED (
-  {_FACTS.format(out_of_reach="false", known_only=_KNOWN_ONLY, slots="{slots}", more="")} CROSS JOIN turn
-  WHERE {{whole}} AND turn.waited >= 0
+  {
+    _FACTS.format(out_of_reach="false", known_only=_KNOWN_ONLY, slots="{slots}", more=", turn.had")
+} CROSS JOIN turn
+  WHERE {{whole}} AND turn.had
   ORDER BY slot.schedule_key, slot.start, slot.id
   FOR UPDATE OF slot
 )
 SELECT *, {_BESIDE} FROM locked
-UNION ALL {_FACTS.format(out_of_reach="true", known_only=_KNOWN_ONLY, slots="{slots}", more=f", {_BESIDE}")} WHERE {_OUT_OF_REACH}
+UNION ALL {
+    _FACTS.format(out_of_reach="true", known_only=_KNOWN_ONLY, slots="{slots}", more=f", turn.had, {_BESIDE}")
+} CROSS JOIN turn WHERE {_OUT_OF_REACH} OR NOT turn.had
 """
 # Without a slot nothing would be joined with `turn`, and PostgreSQL would not look at it.
 _TURN_ALONE = f"""
 WITH resolved AS ({RESOLVED.format(roles="$2::text[]", places="$3::text[]")}), own_people AS MATERIALIZED (
   SELECT unnest($1::text[]) AS actor UNION SELECT exclusive FROM resolved
 )
-SELECT count(pg_advisory_xact_lock({TURN.format(actor="actor")})) FROM {CONCERNED.format(people="own_people")} AS people
+SELECT {WAITED} FROM {CONCERNED.format(people="own_people")} AS people
 """
-_LOCK_ANYWHERE = _LOCK.format(slots="slot", whole=f"NOT {_OUT_OF_REACH}")
-_LOCK_IN_MONTH = _LOCK.format(
-    slots="{slots}",
-    whole=f"NOT {_OUT_OF_REACH} AND (SELECT count(*) FROM found) = cardinality($1::uuid[])",
-)
+
+
+def _lock(turn: str) -> tuple[str, str]:
+    """The statement in one month (`{slots}`), which looks for all slots or locks none, and the one that looks everywhere."""
+    all_there = "(SELECT count(*) FROM found) = cardinality($1::uuid[])"
+    in_month = _LOCK.format(turn=turn, slots="{slots}", whole=f"NOT {_OUT_OF_REACH} AND {all_there}")
+    return in_month, _LOCK.format(turn=turn, slots="slot", whole=f"NOT {_OUT_OF_REACH}")
+
+
+_FIRST, _AGAIN = _lock(WAITED), _lock(TRIED)
 
 
 Holder = tuple[str, str]
@@ -140,6 +149,7 @@ async def lock_slots(
     had: Sequence[str] = (),
     now: datetime,
     marked: bool = False,
+    again: bool = False,
 ) -> Locked:
     """Locks these slots for the appointment `by` (id), and with them the time of their agendas' people and of `people`
     (actors that are in one place only). Returns the slots' facts; slots that do not exist are missing. If somebody else has
@@ -147,6 +157,9 @@ async def lock_slots(
     one slot are refused side by side.
     Also looks up `patients` (ids), who is taken with the roles and places `named` (references), how many slots the `holder`
     holds, and whether it is these. `marked`: slots that their agenda says to be `busy-tentative` are within reach.
+
+    `again`: this transaction has people already. It does not wait for others, to whom a slot may have gone meanwhile: to
+    wait could be to wait in a circle. Raises PeopleBusy if they are not to be had at once.
 
     `near`, the appointment's own start, lets PostgreSQL look into one month. If it does not find all slots there, it looks
     everywhere.
@@ -169,12 +182,14 @@ async def lock_slots(
     month = month_of(connection, "slot", near, near, now) if near is not None else "slot"
     rows: Sequence[Any] = []
     if month != "slot":
-        rows = await connection.fetch(_LOCK_IN_MONTH.format(slots=month), *arguments)
+        rows = await connection.fetch((_AGAIN if again else _FIRST)[0].format(slots=month), *arguments)
     if len(rows) < len(keys):
-        rows = await connection.fetch(_LOCK_ANYWHERE, *arguments)
+        rows = await connection.fetch((_AGAIN if again or rows else _FIRST)[1], *arguments)
     if len(rows) < len(keys):
         # PostgreSQL locks a slot whose kind or time a feed has written meanwhile, but leaves it out: it joins the old row.
-        rows = await connection.fetch(_LOCK_ANYWHERE, *arguments)
+        rows = await connection.fetch(_AGAIN[1], *arguments)
+    if not all(row["had"] for row in rows):
+        raise PeopleBusy()
     return Locked(
         [_slot_fact(row) for row in rows],
         any(row["out_of_reach"] for row in rows),

@@ -148,7 +148,7 @@ class Model:
     def _told_start(self, before: Heard | None, after: Heard, said: Said) -> datetime | None:
         """When the visit was before, as far as its patient was told: what waits has told nobody anything."""
         previous = datetime.fromisoformat(said.data["previous"]["start"]) if "previous" in said.data else None
-        if before is None or said.change not in ("moved", "updated"):
+        if before is None or said.change not in ("moved", "updated", "cancelled"):
             return previous
         waiting = {
             o.kind

@@ -44,9 +44,19 @@ def _require_later_entries(model: Model, one: Owed, left: Departure) -> None:
     """What comes later counts in a calendar only if its sequence is greater."""
     for visit, sequence in left.sequences.items():
         message, last = model.entries.get((visit, one.recipient), (left.message, sequence))
-        assert sequence > last or (message, sequence) == (left.message, last), f"no later than {last}: {left}"
-        if left.outcome in TAKEN:
+        is_later = sequence > last or (message, sequence) == (left.message, last)
+        assert is_later or _was_told_ahead(model, one, visit, last), f"no later than {last}: {left}"
+        if left.outcome in TAKEN and is_later:
             model.entries[visit, one.recipient] = left.message, sequence
+        elif left.outcome in TAKEN:
+            model.untold.add((visit, one.recipient))
+
+
+def _was_told_ahead(model: Model, one: Owed, visit: str, sequence: int) -> bool:
+    """Whether the event of another of its series told that later version of the visit, whose own event was not heard yet: until
+    then a message of several that waits tells it as before."""
+    known = model.visits.get(visit)
+    return one.of_several and (known is None or known.version <= sequence)
 
 
 def _require_right_times(model: Model, one: Owed, left: Departure, languages: Sequence[str]) -> None:

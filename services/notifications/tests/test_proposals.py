@@ -50,10 +50,11 @@ def test_it_is_told_once_and_anew_when_it_is_another_one() -> None:
 
 
 def test_whoever_takes_over_the_visit_is_asked_as_well() -> None:
-    """Another record has taken the place of theirs (a merge): what was to be told to the former one is not told any more."""
+    """Another record has taken the place of theirs (a merge): they are told of the visit, too, and what was to be told to the
+    former one is not told any more."""
     other = event(Change.UPDATED, number=3, version=3, proposed=OTHER, patient="Patient/other")
     known = proposed().appointment
-    assert {kind for kind, _ in kinds(other, known)} == {Kind.PROPOSAL}
+    assert {kind for kind, _ in kinds(other, known)} == {Kind.CONFIRMATION, Kind.PROPOSAL}
     found = plan(other, known=known, now=other.time, zone=visit().zone, channels=BOTH)
     assert Kind.PROPOSAL in found.withdraws
 
@@ -83,6 +84,28 @@ async def test_a_visit_is_confirmed_and_reminded_of_though_another_time_was_prop
         "2-hours": ("planned", None),
         "proposal": ("cancelled", "superseded"),
     }
+
+
+async def test_whoever_takes_over_the_visit_is_told_of_it_though_the_proposal_is_taken_back(
+    service: Service,
+) -> None:
+    other = replace(CAMILLE, recipient="Patient/other")
+    await service.learn(contact=other)
+    await service.hear(event())
+    await service.hear(proposed())
+    await service.hear(event(Change.UPDATED, 3, version=3, proposed=OTHER, patient=other.recipient))
+    await service.hear(event(Change.UPDATED, 4, version=4, patient=other.recipient))
+    told = await service.database.pool.fetch(
+        "SELECT kind, status FROM message WHERE recipient = $1 AND rule = '' AND channel = 'email' ORDER BY kind",
+        other.recipient,
+    )
+    assert [tuple(row) for row in told] == [("confirmation", "planned"), ("proposal", "cancelled")]
+
+
+def test_a_change_is_told_though_another_time_is_proposed_with_it() -> None:
+    """With another professional, whatever becomes of the proposal."""
+    other = proposed(actors=("Practitioner/other", "Location/lieu-marais"))
+    assert {kind for kind, _ in kinds(other, appointment())} == {Kind.CHANGE, Kind.PROPOSAL}
 
 
 def test_what_still_waits_for_an_answer_outlives_another_change() -> None:

@@ -11,7 +11,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -148,7 +148,7 @@ class Model:
     def _told_start(self, before: Heard | None, after: Heard, said: Said) -> datetime | None:
         """When the visit was before, as far as its patient was told: what waits has told nobody anything."""
         previous = datetime.fromisoformat(said.data["previous"]["start"]) if "previous" in said.data else None
-        if before is None or said.change not in ("moved", "updated"):
+        if before is None or said.change not in ("moved", "updated", "cancelled"):
             return previous
         waiting = {
             o.kind
@@ -174,16 +174,17 @@ class Model:
     def _owe_news(self, before: Heard | None, after: Heard, said: Said) -> None:
         series = said.data.get("series")
         elsewhere = series is not None and "occurrences" not in series
-        kind = None if elsewhere else rules.news(before, after, said)
+        kinds = [] if elsewhere else list(rules.news(before, after, said))
         if after.patient is None or after.hidden:
             return
-        if kind is None:
-            if said.change == "cancelled" and not elsewhere:
-                self.untold.add((after.id, after.patient))  # who has taken back what they asked for knows it
-            return
-        if after.patient in self.leaving and kind != "cancellation":
-            return
-        several = series["occurrences"] if series is not None else []
+        if said.change == "cancelled" and not kinds and not elsewhere:
+            self.untold.add((after.id, after.patient))  # who has taken back what they asked for knows it
+        for kind in kinds:
+            if after.patient not in self.leaving or kind == "cancellation":
+                self._owe(kind, after, said, series["occurrences"] if series is not None else [])
+
+    def _owe(self, kind: str, after: Heard, said: Said, several: Sequence[Mapping[str, str]]) -> None:
+        assert after.patient is not None
         ends = [after.end, *(datetime.fromisoformat(o["end"]) for o in several)]
         tells, starts = {after.id: after.version}, {after.id: after.start}
         for other in several:
@@ -216,7 +217,7 @@ class Model:
                 for how in channels
             ]
 
-    def _is_as_said(self, told: dict[str, str], kind: str, recipient: str) -> bool:
+    def _is_as_said(self, told: Mapping[str, str], kind: str, recipient: str) -> bool:
         """Whether one of a series is still as the news of all of them says, as far as one has heard."""
         known = self.visits.get(told["appointment"])
         if known is None or known.version - 1 <= int(told["sequence"]):

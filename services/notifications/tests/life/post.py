@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections import deque
 from dataclasses import dataclass, field
 from datetime import datetime
 from email import message_from_bytes
@@ -29,10 +28,11 @@ _CONFIRM = re.compile(rf"{re.escape(SITE)}/confirmer/([A-Za-z0-9_-]+)")
 
 @dataclass
 class Post:
-    """What has come so far; `outcomes`: of what comes next, in order, and then all is taken."""
+    """What has come so far; `outcomes`: of what comes next. Each message has its own of these, in whatever order they come:
+    messages due at the same time leave in any. Without any, all is taken."""
 
     came: list[Departure] = field(default_factory=list)
-    outcomes: deque[str] = field(default_factory=deque)
+    outcomes: list[str] = field(default_factory=list)
     held: asyncio.Event | None = None
     """until it is set, nothing is answered"""
     confirmations: dict[str, tuple[str, UUID]] = field(default_factory=dict)
@@ -41,7 +41,8 @@ class Post:
     """tokens of links to visits, and of which message"""
 
     async def take(self, departure: Departure) -> None:
-        outcome = self.outcomes.popleft() if self.outcomes else "accept"
+        own = departure.message.int % len(self.outcomes) if self.outcomes else None
+        outcome = "accept" if own is None else self.outcomes[own]
         self.came.append(
             Departure(
                 departure.message,

@@ -38,6 +38,11 @@ def is_of_request(said: str) -> bool:
     return re.fullmatch(OF_REQUEST, _with_plain_spaces(said), re.DOTALL) is not None
 
 
+def tells_of_several(said: str) -> bool:
+    """Whether it counts visits, by its subject or its text."""
+    return re.match(r"\D*\d+ (?:rendez-vous|appointments)", _with_plain_spaces(said)) is not None
+
+
 def says(said: str, when: str) -> bool:
     """Whether that time stands in it, and no later minute of its hour."""
     return re.search(rf"{re.escape(when)}(?! ?\d)", _with_plain_spaces(said)) is not None

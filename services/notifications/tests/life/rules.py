@@ -88,11 +88,17 @@ def _is_asked_anew(before: Heard | None, after: Heard) -> bool:
     return before is None or (before.patient, before.proposed) != (after.patient, after.proposed)
 
 
-def news(before: Heard | None, after: Heard, said: Said) -> str | None:
-    """What the patient is told at once."""
+def news(before: Heard | None, after: Heard, said: Said) -> Iterator[str]:
+    """What the patient is told at once: of the visit, and that another time is proposed."""
+    kind = _of_visit(before, after, said)
+    if kind is not None:
+        yield kind
     proposed = after.proposed is not None and _is_asked_anew(before, after)
     if said.change in ("held", "updated") and proposed and after.status in STANDS_ASKED:
-        return "proposal"
+        yield "proposal"
+
+
+def _of_visit(before: Heard | None, after: Heard, said: Said) -> str | None:
     if said.change == "cancelled":
         return _end(before, after, said)
     if said.change in ("updated", "moved") and _is_new_to_them(before, after):

@@ -27,7 +27,7 @@ class Sending(Hearing):
         self._drain(outcomes, f"{seconds} seconds have passed", once=True)
 
     def _drain(self, outcomes: list[str], what: str, *, once: bool = False) -> None:
-        """Senders look, and the first that they send has these outcomes."""
+        """Senders look, and what they send has these outcomes."""
         self.town.post.outcomes.extend(outcomes)
         self.loop.run(self.town.look() if once else self.town.drain())
         self.town.post.outcomes.clear()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -130,7 +129,7 @@ class Town:
 
     async def look_slowly(self) -> None:
         """A sender looks; what it sends first is not answered until `answer_slow`."""
-        post = replace(self.post, held=asyncio.Event(), outcomes=deque())
+        post = replace(self.post, held=asyncio.Event(), outcomes=[])
         before = len(post.came)
         task = asyncio.create_task(self.sender(post).send_due())
         while not task.done() and len(post.came) == before:  # noqa: ASYNC110

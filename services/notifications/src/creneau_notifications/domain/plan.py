@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -96,8 +96,8 @@ def plan(
     supersedes = _is_told_anew(event, known)
     to = to or event.appointment.patient
     event_to = event if to is None else event.told_to(to)
-    kind = None if event.told_elsewhere else _notice_kind(event, known, to)
-    messages = _notices(event_to, kind, channels) if kind is not None else []
+    kinds = () if event.told_elsewhere else tuple(_told_at_once(event, known, to))
+    messages = [message for kind in kinds for message in _notices(event_to, kind, channels)]
     reminded_by = event_to if supersedes else _joined(event_to, known, basis)
     if reminded_by is not None and event.appointment.status == "booked":
         messages += reminders(reminded_by, now=now, zone=zone, channels=channels)
@@ -183,10 +183,18 @@ def _leavers(after: Appointment, known: Appointment) -> frozenset[str]:
     return frozenset(known.patients) - frozenset(after.patients)
 
 
-def _notice_kind(event: AppointmentEvent, known: Appointment | None, to: str | None) -> Kind | None:
-    """What to tell at once. A hold that lapses was never announced, so its end is not either."""
+def _told_at_once(event: AppointmentEvent, known: Appointment | None, to: str | None) -> Iterator[Kind]:
+    """What to tell at once: the news of the visit itself, too, where another time is proposed with it. The proposal may be
+    taken back before it has left."""
+    kind = _notice_kind(event, known, to)
+    if kind is not None:
+        yield kind
     if _is_asked_anew(event, known, to):
-        return Kind.PROPOSAL
+        yield Kind.PROPOSAL
+
+
+def _notice_kind(event: AppointmentEvent, known: Appointment | None, to: str | None) -> Kind | None:
+    """What to tell of the visit itself. A hold that lapses was never announced, so its end is not either."""
     match event.change:
         case Change.BOOKED:
             return Kind.CONFIRMATION

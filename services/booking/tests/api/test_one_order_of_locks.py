@@ -20,10 +20,10 @@ from services.booking.tests.surgery import hear, open_surgery, role_resource
 from creneau_booking.api.schedules import ScheduleStore
 from creneau_booking.domain.ended_patients import NO_LONGER_IN_USE, Ended
 from creneau_booking.handlers.people.ended_patients import EndedPatients
+from creneau_booking.storage.appointment_mapper import REPLACES
 from creneau_booking.storage.availability.actors import wait_for_turn
 from creneau_booking.storage.places import SCHEDULE_CAPACITY
 from creneau_booking.storage.slot_sync import lock_agenda, own_agenda
-from creneau_booking.storage.wishes import REPLACES
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import Conflict
 
@@ -91,8 +91,8 @@ async def test_a_wish_is_booked_and_the_visit_that_it_replaces_given_up(fresh: P
     visit = await fresh.create(appointment("booked", slots=two.slots, patient=patient))
     replaces = {"url": REPLACES, "valueReference": {"reference": f"Appointment/{visit.id}"}}
     wish = await fresh.create(appointment("waitlist", patient=patient, extension=[replaces]))
-    booked = {"status": "booked", "slot": [{"reference": f"Slot/{one.slots[0]}"}]}
-    async with beside(fresh, turn_of(one.practitioner), fresh.change(wish.id, **booked)) as connection:
+    booked = fresh.change(wish.id, status="booked", slot=[{"reference": f"Slot/{one.slots[0]}"}])
+    async with beside(fresh, turn_of(one.practitioner), booked) as connection:
         await turn_of(two.practitioner)(connection)
     assert await fresh.slot_statuses([*one.slots, *two.slots]) == ["busy", "free"]
 

@@ -72,8 +72,8 @@ def _require_right_times(model: Model, one: Owed, left: Departure, languages: Se
             known = model.visits.get(id_)
             if known is None or _is_behind(known, one):
                 continue
-            start = _start_told(one, left, id_, known.start)
-            assert start == time, f"tells another time than {start}: {left} of {known}"
+            said = _start_told(one, left, id_, known.start)
+            assert said == time, f"tells another time than {said}: {left} of {known}"
             assert id_ in one.tells or _is_right(known, one), f"{left} tells of {known}"
         return
     [visit] = visits

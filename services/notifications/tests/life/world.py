@@ -25,7 +25,7 @@ from creneau_notifications.channels.email.channel import EmailCarrier
 from creneau_notifications.channels.registry import CHANNELS, media
 from creneau_notifications.delivery.admission import Admission
 from creneau_notifications.delivery.ledger import Ledger, Outcome
-from creneau_notifications.delivery.sender import DeliveryLimits, Sender, Way
+from creneau_notifications.delivery.sender import Decision, DeliveryLimits, Sender, Way
 from creneau_notifications.domain.allowance import Allowance
 from creneau_notifications.domain.retry import RetryPolicy
 from creneau_notifications.domain.visit import PARIS
@@ -35,13 +35,16 @@ from creneau_notifications.messaging.consumers import consumers
 from creneau_notifications.settings import NotificationsSettings
 from creneau_notifications.storage.addresses import Keyring
 from creneau_notifications.storage.communications import Communications
+from creneau_notifications.storage.messages import Message
 from creneau_shared.clock import FixedClock
-from creneau_shared.database.pool import Database
+from creneau_shared.database.pool import Connection, Database
 from creneau_shared.messaging.consumer import Consumer
 from creneau_shared.messaging.events import ReceivedEvent
 
 LEASE = timedelta(minutes=5)
 PATIENCE = timedelta(seconds=60)
+AT_ONCE = 500
+"""more messages than are ever due together in a life: which of them a smaller batch has would be left to the database"""
 _TABLES = """
 SELECT quote_ident(tablename) FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'alembic_version'
 """
@@ -57,6 +60,16 @@ class Lost(Ledger):
 
     async def put_down(self, outcome: Outcome) -> None:
         """Nothing is written."""
+
+
+class InOrder(Sender):
+    """Sends what is due at the same time in the order of its ids. The database gives it in any, and a life that Hypothesis lives
+    again has to be the same."""
+
+    async def _decide(
+        self, connection: Connection, due: Sequence[Message], now: datetime
+    ) -> list[tuple[Message, Decision]]:
+        return await super()._decide(connection, sorted(due, key=lambda one: (one.due_at, one.id)), now)
 
 
 @dataclass
@@ -104,8 +117,10 @@ class Town:
             "email": EmailCarrier(Mails(post), "ne-pas-repondre@creneau.example", "Créneau"),
             "sms": TextCarrier(post),
         }
-        limits = DeliveryLimits(10, 10, LEASE, 0.01, 0.01, PATIENCE, timedelta(seconds=2), RetryPolicy(1000))
-        return Sender(
+        limits = DeliveryLimits(
+            AT_ONCE, AT_ONCE, LEASE, 0.01, 0.01, PATIENCE, timedelta(seconds=2), RetryPolicy(1000)
+        )
+        return InOrder(
             service.database,
             service.communications,
             ledger(service.database, service.communications, service.clock),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from creneau_booking.views import identifiers as booking
+from creneau_booking.views.sas import identifiers as booking
 from creneau_directory.domain import identifiers as directory
 
 FINESS, SIRET, RANK = "350000030", "77480085838565", "99000000010001"

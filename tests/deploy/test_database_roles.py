@@ -13,7 +13,7 @@ from deploy.local.postgres import Postgres
 from deploy.local.topology import roles
 from tests.fixtures.postgres import running_postgres
 
-from creneau_booking.storage.partitions import drop_old_partitions, ensure_partitions
+from creneau_booking.storage.slots.partitions import drop_old_partitions, ensure_partitions
 from creneau_shared.database.migrations import find_migrations, migrate
 
 SERVICES = ("booking", "directory")

@@ -13,7 +13,7 @@ from urllib.parse import quote
 import asyncpg
 
 from creneau_booking.api.schedules import ScheduleStore
-from creneau_booking.storage.slots import SlotStore
+from creneau_booking.storage.slots.store import SlotStore
 from creneau_notifications.domain.contact import Contact
 from creneau_notifications.domain.visit import Fact
 from creneau_notifications.storage import facts, recipients

@@ -23,7 +23,7 @@ from tests.load.processes import cpu_s
 
 from creneau_booking.app import create_commands, create_fhir
 from creneau_booking.settings import BookingSettings
-from creneau_booking.storage.partitions import ensure_partitions
+from creneau_booking.storage.slots.partitions import ensure_partitions
 from creneau_shared.clock import SystemClock
 from creneau_shared.database.migrations import find_migrations, migrate
 from creneau_shared.database.pool import Database

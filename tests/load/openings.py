@@ -25,7 +25,7 @@ from creneau_booking.api.schedules import ScheduleStore
 from creneau_booking.domain.openings.rules import OpeningLimits
 from creneau_booking.handlers.openings import OpeningsJob
 from creneau_booking.storage.openings.made_slots import OpeningStore
-from creneau_booking.storage.partitions import ensure_partitions
+from creneau_booking.storage.slots.partitions import ensure_partitions
 from creneau_shared.clock import FixedClock
 from creneau_shared.database.migrations import find_migrations, migrate
 from creneau_shared.database.pool import Connection, Database

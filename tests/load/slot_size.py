@@ -17,8 +17,8 @@ from datetime import UTC, datetime, timedelta
 import asyncpg
 from tests.fixtures.postgres import running_postgres
 
-from creneau_booking.storage.partitions import ensure_partitions
-from creneau_booking.storage.slot_rows import KEY_SQL
+from creneau_booking.storage.mapping.slot import KEY_SQL
+from creneau_booking.storage.slots.partitions import ensure_partitions
 from creneau_shared.database.migrations import find_migrations, migrate
 
 SLOTS = int(os.environ.get("SLOTS", "240000"))

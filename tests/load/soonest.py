@@ -31,7 +31,7 @@ from tests.load.processes import cpu_s
 
 from creneau_booking.app import create_app
 from creneau_booking.settings import BookingSettings
-from creneau_booking.storage.partitions import ensure_partitions
+from creneau_booking.storage.slots.partitions import ensure_partitions
 from creneau_shared.database.migrations import find_migrations, migrate
 
 AGENDAS = int(os.environ.get("AGENDAS", "20000"))

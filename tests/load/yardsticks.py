@@ -12,7 +12,7 @@ from typing import Any
 
 from tests.load import data
 
-from creneau_booking.storage.slot_rows import SUPERSEDE, SUPERSEDED, SUPERSEDED_COLUMNS, content_sql
+from creneau_booking.storage.mapping.slot import SUPERSEDE, SUPERSEDED, SUPERSEDED_COLUMNS, content_sql
 from creneau_shared.fhir.json import dumps
 from creneau_shared.fhir.search.index import index_resource
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 
-from creneau_booking.storage.appointment_mapper import CANCELABLE_UNTIL, RESCHEDULABLE_UNTIL
+from creneau_booking.storage.mapping.appointment import CANCELABLE_UNTIL, RESCHEDULABLE_UNTIL
 from creneau_shared.app import ServiceApplication
 from creneau_shared.fhir.storage.store import Resource
 

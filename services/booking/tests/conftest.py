@@ -22,7 +22,7 @@ from services.booking.tests.practice import Practice
 
 from creneau_booking.app import create_app
 from creneau_booking.settings import BookingSettings
-from creneau_booking.storage.partitions import ensure_partitions
+from creneau_booking.storage.slots.partitions import ensure_partitions
 from creneau_shared.clock import FixedClock
 from creneau_shared.database.migrations import find_migrations, migrate
 from creneau_shared.database.pool import Database

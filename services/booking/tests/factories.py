@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
-from creneau_booking.storage.slot_visibility import SLOT_TYPE_SYSTEM
+from creneau_booking.storage.mapping.visibility import SLOT_TYPE_SYSTEM
 from creneau_shared.fhir.storage.store import Resource
 
 BASE = "http://127.0.0.1:8080/fhir"

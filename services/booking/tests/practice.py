@@ -20,8 +20,8 @@ from creneau_booking.jobs import Jobs
 from creneau_booking.messaging.directory_replica import DirectoryReplica
 from creneau_booking.settings import BookingSettings
 from creneau_booking.storage.agendas.rules import schedule_changed
-from creneau_booking.storage.appointments import AppointmentRepository
-from creneau_booking.storage.slots import SlotStore
+from creneau_booking.storage.slots.store import SlotStore
+from creneau_booking.storage.visits.appointments import AppointmentRepository
 from creneau_shared.clock import FixedClock
 from creneau_shared.database.pool import Connection, Database
 from creneau_shared.fhir.json import loads

@@ -35,8 +35,8 @@ from creneau_booking.api.schedules import ScheduleStore
 from creneau_booking.messaging.directory_replica import RESOURCE_CHANGED
 from creneau_booking.settings import BookingSettings
 from creneau_booking.storage.agendas import access_extensions as said
-from creneau_booking.storage.places import PARTS, SCHEDULE_CAPACITY
-from creneau_booking.storage.slot_visibility import SLOT_TYPE_SYSTEM
+from creneau_booking.storage.mapping.places import PARTS, SCHEDULE_CAPACITY
+from creneau_booking.storage.mapping.visibility import SLOT_TYPE_SYSTEM
 from creneau_booking.topics import DIRECTORY
 from creneau_shared.errors import CreneauError
 from creneau_shared.fhir.storage.store import Resource, WriteContext

@@ -10,9 +10,10 @@ from urllib.parse import unquote
 import pytest
 from shared.tests.service.small import BASE, Small, bundle, urn
 
-from creneau_shared.fhir.rest import bundle_references, bundle_work
-from creneau_shared.fhir.rest.batch import BATCH_PARALLEL
-from creneau_shared.fhir.rest.bundle_links import rewrite_links
+from creneau_shared.fhir.rest.bundles import references as bundle_references
+from creneau_shared.fhir.rest.bundles import work as bundle_work
+from creneau_shared.fhir.rest.bundles.batch import BATCH_PARALLEL
+from creneau_shared.fhir.rest.bundles.links import rewrite_links
 from creneau_shared.fhir.rest.matching import matching_ids
 from creneau_shared.fhir.storage.replica import ReplicaStore
 

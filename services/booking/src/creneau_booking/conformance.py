@@ -7,12 +7,12 @@ from creneau_booking.api.deadlines import WithDeadlines
 from creneau_booking.api.slots import ConsumersSlots
 from creneau_booking.api.slots_judged import JudgedSlots, is_consumer
 from creneau_booking.domain.own_words import OWN
-from creneau_booking.operations.nothing_free import why_nothing_is_free
+from creneau_booking.operations.finding.nothing_free import why_nothing_is_free
 from creneau_booking.settings import BookingSettings
-from creneau_booking.storage import fellow_patients
+from creneau_booking.storage.mapping import fellow_patients
 from creneau_booking.stores import Stores
-from creneau_booking.views.sas import SasView
-from creneau_booking.views.sas_sos import SosView
+from creneau_booking.views.sas.family import SasView
+from creneau_booking.views.sas.sos import SosView
 from creneau_shared.fhir.profiles import profiles_of
 from creneau_shared.fhir.rest.declaration import READ_ONLY, ServedType
 from creneau_shared.fhir.rest.trail import served_trail

@@ -15,19 +15,19 @@ from creneau_booking.handlers.people.erasure import PatientErasure
 from creneau_booking.handlers.people.patients import expect_missed_changes, tell_changed_contacts
 from creneau_booking.publishing import erasure_tombstone
 from creneau_booking.settings import BookingSettings
-from creneau_booking.storage import retention
 from creneau_booking.storage.actions import forget_actions
 from creneau_booking.storage.availability.freshness import measure_stale
-from creneau_booking.storage.doubles import DOUBLES, doubled
 from creneau_booking.storage.finding import first_free
-from creneau_booking.storage.holds import expired_holds, next_expiry
 from creneau_booking.storage.openings.made_slots import OpeningStore, forget_past_openings
 from creneau_booking.storage.outside.feeds import measure_feeds
-from creneau_booking.storage.partitions import drop_old_partitions, ensure_partitions
 from creneau_booking.storage.people import erasures
 from creneau_booking.storage.people.invitations import forget_expired
 from creneau_booking.storage.rehearsal import Rehearsal
+from creneau_booking.storage.slots.partitions import drop_old_partitions, ensure_partitions
 from creneau_booking.storage.tables import OWN_TYPES
+from creneau_booking.storage.visits import retention
+from creneau_booking.storage.visits.doubles import DOUBLES, doubled
+from creneau_booking.storage.visits.holds import expired_holds, next_expiry
 from creneau_shared.clock import Clock
 from creneau_shared.database.failures import DATABASE_FAILURES
 from creneau_shared.database.pool import Connection, Database

@@ -24,7 +24,7 @@ from creneau_booking.feed_jobs import feed_tasks
 from creneau_booking.handlers.people.patients import tell_all_contacts
 from creneau_booking.jobs import Jobs
 from creneau_booking.settings import BookingSettings
-from creneau_booking.storage.partitions import ensure_partitions
+from creneau_booking.storage.slots.partitions import ensure_partitions
 from creneau_booking.topics import ACCOUNTS, APPOINTMENTS, CONTACTS, DIRECTORY
 from creneau_shared.app import open_database
 from creneau_shared.clock import SystemClock

@@ -11,8 +11,8 @@ from creneau_booking.api.schedules import ScheduleStore
 from creneau_booking.handlers.appointments import AppointmentHandlers
 from creneau_booking.handlers.people.proxies import RelatedPersonStore
 from creneau_booking.handlers.series import Series
-from creneau_booking.storage.appointments import AppointmentRepository
-from creneau_booking.storage.slots import SlotStore
+from creneau_booking.storage.slots.store import SlotStore
+from creneau_booking.storage.visits.appointments import AppointmentRepository
 from creneau_shared.fhir.storage.generic import GenericStore
 
 

@@ -15,9 +15,9 @@ from services.booking.tests.one_place import require_one_truth
 from services.booking.tests.practice import Agenda, Practice
 from services.booking.tests.surgery import hear, open_surgery, role_resource
 
+from creneau_booking.storage.mapping.places import SCHEDULE_CAPACITY
 from creneau_booking.storage.outside.calendars import keep_busy
 from creneau_booking.storage.outside.followed_calendars import follow_calendar
-from creneau_booking.storage.places import SCHEDULE_CAPACITY
 from creneau_shared.fhir.datatypes import instant_of
 from creneau_shared.fhir.storage.store import Resource
 

@@ -15,7 +15,7 @@ from services.booking.tests.conftest import Callers
 from services.booking.tests.factories import appointment, ref
 from services.booking.tests.practice import Agenda, Practice
 
-from creneau_booking.storage.appointment_mapper import REPLACES
+from creneau_booking.storage.mapping.appointment import REPLACES
 from creneau_shared.fhir.storage.store import Resource
 
 CANCEL = [{"op": "replace", "path": "/status", "value": "cancelled"}]

@@ -28,7 +28,7 @@ from services.booking.tests.telling import in_words
 
 from creneau_booking.api.responses import ResponseStore
 from creneau_booking.app import create_stores
-from creneau_booking.storage.appointment_mapper import COUNTER_PROPOSAL
+from creneau_booking.storage.mapping.appointment import COUNTER_PROPOSAL
 from creneau_shared.errors import CreneauError
 from creneau_shared.fhir.storage.store import Resource, WriteContext
 

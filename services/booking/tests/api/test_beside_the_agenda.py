@@ -15,7 +15,7 @@ from services.booking.tests.one_place import require_one_truth
 from services.booking.tests.practice import Practice
 from services.booking.tests.surgery import Surgery, open_surgery
 
-from creneau_booking.storage.appointment_mapper import OVERBOOKING_REASON
+from creneau_booking.storage.mapping.appointment import OVERBOOKING_REASON
 from creneau_shared.fhir.storage.store import Resource
 
 FEVER = [{"url": OVERBOOKING_REASON, "valueString": "fièvre d'un nourrisson"}]

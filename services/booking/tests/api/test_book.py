@@ -12,7 +12,7 @@ from services.booking.tests.conftest import Callers
 from services.booking.tests.factories import appointment, for_professionals, parameters, ref, unique, utc
 from services.booking.tests.practice import Agenda, Practice
 
-from creneau_booking.storage.appointment_mapper import REPLACES
+from creneau_booking.storage.mapping.appointment import REPLACES
 from creneau_shared.clock import shown
 from creneau_shared.fhir.storage.store import Resource
 

@@ -13,8 +13,8 @@ from services.booking.tests.conftest import Callers
 from services.booking.tests.factories import appointment, parameters, patient, ref
 from services.booking.tests.practice import Agenda, Practice
 
-from creneau_booking.storage.appointment_mapper import CONFIDENTIALITY, HIDDEN
-from creneau_booking.storage.series_mapper import OCCURRENCE_CHANGED, SERIES_SCOPE
+from creneau_booking.storage.mapping.appointment import CONFIDENTIALITY, HIDDEN
+from creneau_booking.storage.mapping.series import OCCURRENCE_CHANGED, SERIES_SCOPE
 from creneau_shared.fhir.storage.store import Stored
 
 CANCEL = [{"op": "replace", "path": "/status", "value": "cancelled"}]

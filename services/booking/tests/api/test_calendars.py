@@ -23,7 +23,7 @@ from creneau_booking.domain.not_read import PROBLEMS, NotPublicError, NotReadErr
 from creneau_booking.handlers.outside.calendar_password import CalendarPasswords
 from creneau_booking.handlers.outside.external_calendars import ExternalCalendars
 from creneau_booking.handlers.outside.fetching import Outside, is_public, require_web_address
-from creneau_booking.operations.calendars import CalendarOperations
+from creneau_booking.operations.agendas.calendars import CalendarOperations
 from creneau_booking.storage.outside.calendars import ShownVisit
 from creneau_booking.storage.outside.followed_calendars import (
     failing_calendars,

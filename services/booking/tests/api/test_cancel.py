@@ -17,7 +17,7 @@ from services.booking.tests.practice import Agenda, Practice
 from services.booking.tests.telling import in_words
 
 from creneau_booking.domain.appointment import CANCELLATION_REASONS
-from creneau_booking.storage.appointment_mapper import (
+from creneau_booking.storage.mapping.appointment import (
     CANCELLATION_DATE,
     CANCELLED_BY,
     NOTE,

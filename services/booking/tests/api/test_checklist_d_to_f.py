@@ -18,7 +18,7 @@ from services.booking.tests.practice import Agenda, Practice
 
 from creneau_booking.domain.status import APPOINTMENT_STATUSES
 from creneau_booking.domain.transitions import TRANSITIONS
-from creneau_booking.storage.appointment_mapper import DOUBLE_BOOKING_REASON, REPLACES
+from creneau_booking.storage.mapping.appointment import DOUBLE_BOOKING_REASON, REPLACES
 from creneau_shared.fhir.storage.store import Resource
 
 

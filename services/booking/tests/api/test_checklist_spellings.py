@@ -16,7 +16,7 @@ from services.booking.tests.practice import Agenda, Practice
 from services.booking.tests.surgery import hear, open_surgery
 
 from creneau_booking.domain.appointment import CANCELLATION_REASONS
-from creneau_booking.storage.appointment_mapper import NOTE
+from creneau_booking.storage.mapping.appointment import NOTE
 from creneau_shared.fhir.storage.store import Resource
 
 

@@ -23,9 +23,9 @@ from services.booking.tests.openings import FIRST_VISIT, FOLLOW_UP, opening
 from services.booking.tests.practice import Practice
 from services.booking.tests.surgery import hear, open_surgery, role_resource
 
-from creneau_booking.storage.appointment_mapper import OVERBOOKING_REASON
-from creneau_booking.storage.places import SLOT_CAPACITY
-from creneau_booking.storage.slot_visibility import SLOT_TYPE_SYSTEM
+from creneau_booking.storage.mapping.appointment import OVERBOOKING_REASON
+from creneau_booking.storage.mapping.places import SLOT_CAPACITY
+from creneau_booking.storage.mapping.visibility import SLOT_TYPE_SYSTEM
 from creneau_shared.fhir.storage.store import Resource
 
 TWO_DAYS = opening("2026-11-17T09:00:00+01:00", "2026-11-17T10:00:00+01:00", freq="DAILY", count=2)

@@ -19,7 +19,7 @@ from services.booking.tests.surgery import Surgery, open_surgery
 
 from creneau_booking.handlers.manner import Manner
 from creneau_booking.storage.agendas.access_extensions import CONFIRMATION_REQUIRED
-from creneau_booking.storage.appointment_mapper import HELD_UNTIL
+from creneau_booking.storage.mapping.appointment import HELD_UNTIL
 from creneau_shared.clock import shown
 from creneau_shared.fhir.storage.store import Resource
 

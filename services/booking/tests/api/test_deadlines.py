@@ -11,7 +11,7 @@ from services.booking.tests.conftest import Callers
 from services.booking.tests.factories import utc
 from services.booking.tests.practice import Agenda, Practice
 
-from creneau_booking.storage.appointment_mapper import CANCELABLE_UNTIL, RESCHEDULABLE_UNTIL
+from creneau_booking.storage.mapping.appointment import CANCELABLE_UNTIL, RESCHEDULABLE_UNTIL
 from creneau_shared.fhir.storage.store import Resource
 
 CANCELLED = [{"op": "replace", "path": "/status", "value": "cancelled"}]

@@ -18,8 +18,8 @@ from tests.fixtures.canaries import Canaries
 
 from creneau_booking.app import create_app
 from creneau_booking.handlers.people.erasure import PatientErasure
-from creneau_booking.storage.appointments import NOBODY_ELSE
 from creneau_booking.storage.people import erasures
+from creneau_booking.storage.visits.appointments import NOBODY_ELSE
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.storage.store import Resource, WriteContext
 from creneau_shared.fhir.validation import validate

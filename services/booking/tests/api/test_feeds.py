@@ -36,10 +36,10 @@ from services.booking.tests.surgery import hear, role_resource
 from creneau_booking.api.schedules import ScheduleStore
 from creneau_booking.app import create_app
 from creneau_booking.storage.availability.rule import JUDGED
-from creneau_booking.storage.slots import SlotStore
+from creneau_booking.storage.slots.store import SlotStore
 from creneau_shared.clock import FixedClock
 from creneau_shared.database.pool import Database
-from creneau_shared.fhir.rest import batch, together
+from creneau_shared.fhir.rest.bundles import batch, together
 from creneau_shared.fhir.storage.store import Resource
 
 FIRST = NOW.replace(hour=9, minute=0) + timedelta(days=7)

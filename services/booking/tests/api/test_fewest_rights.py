@@ -15,7 +15,7 @@ from services.booking.tests.practice import Agenda, Practice
 from services.booking.tests.surgery import Surgery, hear, open_surgery, role_resource
 
 from creneau_booking.app import create_fhir
-from creneau_booking.storage.appointment_mapper import REPLACES
+from creneau_booking.storage.mapping.appointment import REPLACES
 from creneau_booking.storage.outside.calendars import keep_busy
 from creneau_booking.storage.outside.followed_calendars import follow_calendar
 from creneau_booking.storage.outside.publication import published_named

@@ -24,7 +24,7 @@ from services.booking.tests.factories import (
 )
 from services.booking.tests.practice import Agenda, Practice
 
-from creneau_booking.operations import find
+from creneau_booking.operations.finding import find
 from creneau_booking.storage.agendas.access_extensions import AGE_LIMIT, UCUM
 from creneau_booking.storage.availability import agenda_walk
 

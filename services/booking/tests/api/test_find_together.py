@@ -24,8 +24,8 @@ from services.booking.tests.factories import (
 from services.booking.tests.practice import Agenda, Practice
 from services.booking.tests.surgery import open_surgery
 
-from creneau_booking.operations import find_together
-from creneau_booking.operations.find_together import JOINT_PREFIX
+from creneau_booking.operations.finding import find_together
+from creneau_booking.operations.finding.find_together import JOINT_PREFIX
 from creneau_shared.fhir.storage.store import Resource
 
 DAY = timedelta(days=1)

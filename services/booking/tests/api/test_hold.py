@@ -13,7 +13,7 @@ from services.booking.tests.factories import appointment, parameters, ref, uniqu
 from services.booking.tests.practice import Agenda, Practice
 
 from creneau_booking import jobs as booking_jobs
-from creneau_booking.storage.appointment_mapper import HELD_UNTIL
+from creneau_booking.storage.mapping.appointment import HELD_UNTIL
 from creneau_shared.errors import TooManyRequests
 from creneau_shared.fhir.storage.store import Resource
 

@@ -17,8 +17,8 @@ from services.booking.tests.factories import appointment, parameters, patient, r
 from services.booking.tests.practice import Practice
 from services.booking.tests.surgery import Surgery, open_surgery
 
-from creneau_booking.storage.retention import remove_appointments
-from creneau_booking.storage.wishes import WAITING_AGENDA
+from creneau_booking.storage.mapping.wishes import WAITING_AGENDA
+from creneau_booking.storage.visits.retention import remove_appointments
 
 CANCELLED = [{"op": "replace", "path": "/status", "value": "cancelled"}]
 Act = Callable[[], Awaitable[httpx.Response]]

@@ -13,7 +13,7 @@ from services.booking.tests.conftest import Callers
 from services.booking.tests.factories import appointment, parameters, ref
 from services.booking.tests.practice import Agenda, Practice
 
-from creneau_booking.storage.appointment_mapper import CONFIDENTIALITY, HIDDEN, REPLACES
+from creneau_booking.storage.mapping.appointment import CONFIDENTIALITY, HIDDEN, REPLACES
 from creneau_shared.fhir.storage.store import Resource, Stored
 
 LABEL = {"system": CONFIDENTIALITY, "code": HIDDEN}

@@ -17,9 +17,9 @@ from services.booking.tests.factories import (
 from services.booking.tests.practice import Practice
 from services.booking.tests.surgery import Surgery, hear, open_surgery, role_resource
 
+from creneau_booking.storage.mapping.wishes import WAITING_AGENDA
 from creneau_booking.storage.outside.calendars import shown_visits
-from creneau_booking.storage.upcoming import visits_with
-from creneau_booking.storage.wishes import WAITING_AGENDA
+from creneau_booking.storage.visits.upcoming import visits_with
 from creneau_shared.fhir.json import loads
 from creneau_shared.fhir.storage.store import Resource
 

@@ -15,7 +15,7 @@ from services.booking.tests.factories import BASE, appointment, parameters, ref,
 from services.booking.tests.practice import Agenda, Practice
 from services.booking.tests.surgery import open_surgery
 
-from creneau_booking.storage.appointment_mapper import REPLACED_BY, REPLACES
+from creneau_booking.storage.mapping.appointment import REPLACED_BY, REPLACES
 from creneau_shared.fhir.storage.store import Resource
 from creneau_shared.national_numbers import NATIONAL_PERSON
 

@@ -20,10 +20,10 @@ from services.booking.tests.surgery import hear, open_surgery, role_resource
 from creneau_booking.api.schedules import ScheduleStore
 from creneau_booking.domain.ended_patients import NO_LONGER_IN_USE, Ended
 from creneau_booking.handlers.people.ended_patients import EndedPatients
-from creneau_booking.storage.appointment_mapper import REPLACES
 from creneau_booking.storage.availability.actors import wait_for_turn
-from creneau_booking.storage.places import SCHEDULE_CAPACITY
-from creneau_booking.storage.slot_sync import lock_agenda, own_agenda
+from creneau_booking.storage.mapping.appointment import REPLACES
+from creneau_booking.storage.mapping.places import SCHEDULE_CAPACITY
+from creneau_booking.storage.slots.sync import lock_agenda, own_agenda
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import Conflict
 

@@ -13,7 +13,7 @@ from services.booking.tests.conftest import Callers
 from services.booking.tests.factories import appointment, parameters, utc
 from services.booking.tests.practice import Agenda, Practice
 
-from creneau_booking.storage.appointment_mapper import OVERBOOKING_REASON
+from creneau_booking.storage.mapping.appointment import OVERBOOKING_REASON
 
 
 async def with_all_of_it(

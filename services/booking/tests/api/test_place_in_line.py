@@ -18,7 +18,7 @@ from services.booking.tests.conftest import Callers
 from services.booking.tests.factories import parameters, ref
 from services.booking.tests.practice import Agenda, Practice
 
-from creneau_booking.storage.appointment_mapper import WAITING_SINCE
+from creneau_booking.storage.mapping.appointment import WAITING_SINCE
 
 
 @pytest.fixture

@@ -15,13 +15,13 @@ from services.booking.tests.one_place import require_one_truth
 from services.booking.tests.practice import Agenda, Practice
 
 from creneau_booking.storage.availability.groups import named_by_others
-from creneau_booking.storage.places import (
+from creneau_booking.storage.mapping.places import (
     PLACES_LEFT,
     SCHEDULE_CAPACITY,
     SLOT_CAPACITY,
     SMART_CAPACITY,
 )
-from creneau_booking.storage.slot_rows import slot_key
+from creneau_booking.storage.mapping.slot import slot_key
 from creneau_shared.database.pool import Database
 from creneau_shared.errors import Conflict
 from creneau_shared.fhir.storage.store import Resource

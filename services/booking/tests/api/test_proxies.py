@@ -20,7 +20,7 @@ from services.booking.tests.practice import Agenda, Practice
 from tests.contract.closing import closed_validator
 
 from creneau_booking.app import create_app
-from creneau_booking.storage.appointment_mapper import CONFIDENTIALITY, HIDDEN
+from creneau_booking.storage.mapping.appointment import CONFIDENTIALITY, HIDDEN
 from creneau_booking.storage.people.related_persons import ACCEPTED_ON, PROXY_SCOPE, ROLE_CODE, UNTIL_MAJORITY
 from creneau_shared.fhir.storage.store import Resource
 from creneau_shared.security.accounts import account_digest

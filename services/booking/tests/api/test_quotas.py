@@ -22,7 +22,7 @@ from creneau_booking.app import create_app, create_erasure, create_rehearsal
 from creneau_booking.jobs import Jobs
 from creneau_booking.storage.actions import account_key, forget_actions
 from creneau_booking.storage.agendas.access_extensions import APPOINTMENTS_MAX
-from creneau_booking.storage.appointment_mapper import CONFIDENTIALITY, HIDDEN
+from creneau_booking.storage.mapping.appointment import CONFIDENTIALITY, HIDDEN
 from creneau_shared.fhir.storage.store import Resource
 
 DIV = '<div xmlns="http://www.w3.org/1999/xhtml">{}</div>'

@@ -12,8 +12,8 @@ from services.booking.tests.practice import Practice
 from services.booking.tests.surgery import hear
 
 from creneau_booking.storage.availability.alone import ROLES_ALONE
-from creneau_booking.storage.slot_visibility import SLOT_TYPE_SYSTEM
-from creneau_booking.views import sas_query
+from creneau_booking.storage.mapping.visibility import SLOT_TYPE_SYSTEM
+from creneau_booking.views.sas import query as sas_query
 from creneau_shared.fhir.search import page_bytes
 from creneau_shared.fhir.storage.store import Resource
 

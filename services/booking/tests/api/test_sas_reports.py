@@ -21,7 +21,7 @@ from creneau_booking.app import create_sas_reports
 from creneau_booking.handlers.outside.sas_reports import LOOKS_MAX, SasReports
 from creneau_booking.messaging.directory_replica import RESOURCE_CHANGED
 from creneau_booking.topics import DIRECTORY
-from creneau_booking.views.sas_appointment import OF_PLATFORM, OPERATOR, OPERATOR_OF_CORE, SOS_PROFILE
+from creneau_booking.views.sas.appointment import OF_PLATFORM, OPERATOR, OPERATOR_OF_CORE, SOS_PROFILE
 from creneau_shared.clock import FixedClock
 from creneau_shared.database.pool import Database
 from creneau_shared.fhir.profiles import profile_issues

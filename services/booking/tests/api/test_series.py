@@ -24,9 +24,9 @@ from services.booking.tests.one_place import require_one_truth
 from services.booking.tests.practice import Agenda, Practice
 
 from creneau_booking.app import create_app
-from creneau_booking.operations.find import PROPOSAL_PREFIX
-from creneau_booking.storage.appointment_mapper import REPLACED_BY, REPLACES
-from creneau_booking.storage.series_mapper import (
+from creneau_booking.operations.finding.find import PROPOSAL_PREFIX
+from creneau_booking.storage.mapping.appointment import REPLACED_BY, REPLACES
+from creneau_booking.storage.mapping.series import (
     OCCURRENCE_CHANGED,
     ORIGINATING,
     RECURRENCE_ID,

@@ -14,8 +14,8 @@ from services.booking.tests.conftest import Callers
 from services.booking.tests.factories import parameters, schedule, utc
 from services.booking.tests.practice import Practice
 
-from creneau_booking.storage.appointment_mapper import CONFIDENTIALITY, HIDDEN
-from creneau_booking.storage.series_mapper import RECURRENCE_ID, RECURRENCE_TEMPLATE, SERIES_SCOPE
+from creneau_booking.storage.mapping.appointment import CONFIDENTIALITY, HIDDEN
+from creneau_booking.storage.mapping.series import RECURRENCE_ID, RECURRENCE_TEMPLATE, SERIES_SCOPE
 
 
 async def last_told(practice: Practice, id_: str) -> tuple[str, Any]:

@@ -13,7 +13,7 @@ from services.booking.tests.factories import appointment, patient, schedule, uni
 from services.booking.tests.practice import Agenda, Practice
 from services.booking.tests.surgery import hear, open_surgery
 
-from creneau_booking.storage.appointment_mapper import CONFIDENTIALITY, DOUBLE_BOOKING_REASON, HIDDEN
+from creneau_booking.storage.mapping.appointment import CONFIDENTIALITY, DOUBLE_BOOKING_REASON, HIDDEN
 from creneau_shared.fhir.storage.store import Resource
 
 PHYSICAL_TYPE = "http://terminology.hl7.org/CodeSystem/location-physical-type"

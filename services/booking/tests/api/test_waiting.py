@@ -31,16 +31,16 @@ from services.booking.tests.practice import Agenda, Practice
 from services.booking.tests.surgery import hear, open_surgery, role_resource
 
 from creneau_booking.storage.agendas.access_extensions import CONFIRMATION_REQUIRED
-from creneau_booking.storage.appointment_mapper import (
+from creneau_booking.storage.mapping.appointment import (
     COUNTER_PROPOSAL,
     HELD_UNTIL,
     REPLACES,
     RESCHEDULABLE_UNTIL,
     WAITING_SINCE,
 )
-from creneau_booking.storage.places import SCHEDULE_CAPACITY
-from creneau_booking.storage.series_mapper import RECURRENCE_TEMPLATE
-from creneau_booking.storage.wishes import WAITING_AGENDA, WAITING_NEAR, WAITING_TIMES
+from creneau_booking.storage.mapping.places import SCHEDULE_CAPACITY
+from creneau_booking.storage.mapping.series import RECURRENCE_TEMPLATE
+from creneau_booking.storage.mapping.wishes import WAITING_AGENDA, WAITING_NEAR, WAITING_TIMES
 from creneau_booking.topics import DIRECTORY
 from creneau_shared.fhir.storage.store import Resource
 from creneau_shared.messaging.events import ReceivedEvent

@@ -27,8 +27,8 @@ from services.booking.tests.openings import FIRST_VISIT, FOLLOW_UP
 from services.booking.tests.practice import Agenda, Practice
 from services.booking.tests.surgery import open_surgery
 
-from creneau_booking.storage.appointment_mapper import CONFIDENTIALITY, HIDDEN, REPLACES, WAITING_SINCE
-from creneau_booking.storage.wishes import WAITING_AGENDA, WAITING_TIMES
+from creneau_booking.storage.mapping.appointment import CONFIDENTIALITY, HIDDEN, REPLACES, WAITING_SINCE
+from creneau_booking.storage.mapping.wishes import WAITING_AGENDA, WAITING_TIMES
 from creneau_shared.fhir.storage.store import Resource, Stored
 
 LABEL = {"system": CONFIDENTIALITY, "code": HIDDEN}

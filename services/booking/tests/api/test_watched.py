@@ -21,7 +21,7 @@ from services.booking.tests.practice import Practice
 from services.booking.tests.surgery import Surgery, open_surgery, role_resource
 
 from creneau_booking.app import create_app
-from creneau_booking.storage.appointment_mapper import OVERBOOKING_REASON
+from creneau_booking.storage.mapping.appointment import OVERBOOKING_REASON
 from creneau_booking.storage.outside.feeds import Feeds, Heard
 from creneau_shared.errors import Unavailable
 from creneau_shared.fhir.json import dumps

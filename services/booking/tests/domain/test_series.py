@@ -9,7 +9,7 @@ import pytest
 
 from creneau_booking.domain.refusals.series import OccurrenceWithoutDay, RecurrenceUnread, SeriesOffPattern
 from creneau_booking.domain.series import LAST, Monthly, Recurrence, occurrences
-from creneau_booking.storage.series_mapper import RECURRENCE_TEMPLATE, recurrence_of
+from creneau_booking.storage.mapping.series import RECURRENCE_TEMPLATE, recurrence_of
 
 PARIS = ZoneInfo("Europe/Paris")
 

@@ -26,7 +26,7 @@ from services.booking.tests.life.world import (
 )
 
 from creneau_booking.domain.status import SLOT_STATUS_OF
-from creneau_booking.storage.appointment_mapper import OVERBOOKING_REASON
+from creneau_booking.storage.mapping.appointment import OVERBOOKING_REASON
 
 AGENDAS = ("cabinet", "annexe", "salle", "groupe", "confirme", "flux", "regles")
 

@@ -27,7 +27,7 @@ from services.booking.tests.life.world import (
 from services.booking.tests.one_place import require_one_truth
 from services.booking.tests.truths import require_found
 
-from creneau_booking.storage.appointment_mapper import COUNTER_PROPOSAL
+from creneau_booking.storage.mapping.appointment import COUNTER_PROPOSAL
 from creneau_shared.fhir.storage.store import Resource
 
 T = TypeVar("T")

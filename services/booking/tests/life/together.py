@@ -19,8 +19,8 @@ from services.booking.tests.life.world import (
     WIDTH,
 )
 
-from creneau_booking.storage.appointment_mapper import REPLACES
-from creneau_booking.storage.wishes import WAITING_AGENDA
+from creneau_booking.storage.mapping.appointment import REPLACES
+from creneau_booking.storage.mapping.wishes import WAITING_AGENDA
 from creneau_shared.fhir.storage.store import Resource
 
 AGENDAS = ("cabinet", "annexe", "salle", "groupe", "confirme", "flux", "regles")

@@ -25,8 +25,8 @@ from services.booking.tests.town import ROOM, boundless
 from creneau_booking.app import create_app
 from creneau_booking.settings import BookingSettings
 from creneau_booking.storage.agendas import access_extensions as said
-from creneau_booking.storage.partitions import ensure_partitions
-from creneau_booking.storage.places import ADJACENT_MAX, PARTS, SCHEDULE_CAPACITY
+from creneau_booking.storage.mapping.places import ADJACENT_MAX, PARTS, SCHEDULE_CAPACITY
+from creneau_booking.storage.slots.partitions import ensure_partitions
 from creneau_shared.clock import FixedClock
 from creneau_shared.database.pool import Database
 from creneau_shared.fhir.storage.store import Resource

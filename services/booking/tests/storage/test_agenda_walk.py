@@ -21,8 +21,8 @@ from creneau_booking.storage.availability import agenda_walk
 from creneau_booking.storage.finding.candidates import Candidate, Consumer
 from creneau_booking.storage.finding.soonest.conditions import Sought
 from creneau_booking.storage.finding.soonest.search import SoonestSearch
-from creneau_booking.storage.slot_table import SlotTable
-from creneau_booking.storage.slot_visibility import VISIBILITY_TERM
+from creneau_booking.storage.mapping.visibility import VISIBILITY_TERM
+from creneau_booking.storage.slots.table import SlotTable
 from creneau_shared.clock import FixedClock
 from creneau_shared.fhir.rest.searching import KNOWN_TYPES
 from creneau_shared.fhir.search.cursor import CursorCodec

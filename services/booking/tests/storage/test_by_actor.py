@@ -22,8 +22,8 @@ from creneau_booking.storage.agendas.by_actor import agendas_of_actors, ranked_a
 from creneau_booking.storage.logical import identified
 from creneau_booking.storage.outside.sas_reports import people_identified
 from creneau_booking.storage.people.named_people import with_known_answerer
-from creneau_booking.views.sas import SasView
-from creneau_booking.views.sas_query import PRACTITIONERS, neutral
+from creneau_booking.views.sas.family import SasView
+from creneau_booking.views.sas.query import PRACTITIONERS, neutral
 from creneau_shared.fhir.rest.parameters import OperationInput
 from creneau_shared.fhir.search.request import Chain
 from creneau_shared.fhir.search.sql import EVERYTHING, compile_count

@@ -14,10 +14,10 @@ from services.booking.tests.practice import Agenda, Practice
 
 from creneau_booking.app import create_stores
 from creneau_booking.storage.availability.actors import write_beside
+from creneau_booking.storage.mapping.slot import take_apart
 from creneau_booking.storage.openings.closures import close, reopen
 from creneau_booking.storage.openings.made_slots import OpeningStore
-from creneau_booking.storage.slot_rows import take_apart
-from creneau_booking.storage.slot_sync import SlotSent, Window, lock_agenda, own_agenda, synchronise
+from creneau_booking.storage.slots.sync import SlotSent, Window, lock_agenda, own_agenda, synchronise
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.storage.store import Write
 

@@ -10,7 +10,7 @@ from services.booking.tests.factories import appointment
 from services.booking.tests.practice import Practice
 from services.booking.tests.surgery import open_surgery
 
-from creneau_booking.storage.doubles import DOUBLED, TOGETHER
+from creneau_booking.storage.visits.doubles import DOUBLED, TOGETHER
 
 APPOINTMENTS = 600
 _OTHERS = """

@@ -22,7 +22,7 @@ from services.booking.tests.first_free import disagreeing
 from services.booking.tests.practice import Practice
 from services.booking.tests.telling import in_words
 
-from creneau_booking.storage.partitions import drop_old_partitions
+from creneau_booking.storage.slots.partitions import drop_old_partitions
 from creneau_shared.clock import FixedClock
 from creneau_shared.database.pool import Connection, Database
 from creneau_shared.errors import CreneauError

@@ -40,7 +40,7 @@ from creneau_booking.domain.status import SLOT_STATUS_OF
 from creneau_booking.storage.availability import agenda_walk
 from creneau_booking.storage.availability.rule import JUDGED
 from creneau_booking.storage.outside.publication import published_agendas, published_slots
-from creneau_booking.views import sas_codes
+from creneau_booking.views.sas import codes as sas_codes
 from creneau_shared.clock import FixedClock
 from creneau_shared.database.pool import Connection, Database
 from creneau_shared.errors import CreneauError

@@ -8,7 +8,7 @@ from datetime import timedelta
 from services.booking.tests.factories import NOW, slot, unique
 from services.booking.tests.practice import Practice
 
-from creneau_booking.storage.partitions import drop_old_partitions, ensure_partitions
+from creneau_booking.storage.slots.partitions import drop_old_partitions, ensure_partitions
 
 NAMES = "SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'slot'::regclass ORDER BY 1"
 

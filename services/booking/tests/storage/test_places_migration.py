@@ -12,7 +12,7 @@ from services.booking.tests.conftest import settings_for
 from services.booking.tests.factories import NOW
 from services.booking.tests.practice import Practice
 
-from creneau_booking.storage.places import PLACES_LEFT, SCHEDULE_CAPACITY
+from creneau_booking.storage.mapping.places import PLACES_LEFT, SCHEDULE_CAPACITY
 from creneau_shared.clock import FixedClock
 from creneau_shared.database.migrations import find_migrations
 from creneau_shared.database.pool import Database

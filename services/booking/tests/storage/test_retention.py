@@ -14,7 +14,7 @@ from services.booking.tests.practice import Practice
 from creneau_booking.jobs import DAYS_A_MONTH, rules
 from creneau_booking.settings import BookingSettings
 from creneau_booking.storage.outside.sas_reports import report_due
-from creneau_booking.storage.retention import UNDATED
+from creneau_booking.storage.visits.retention import UNDATED
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.storage.generic import GenericStore
 from creneau_shared.retention.job import Retention

@@ -23,11 +23,11 @@ from creneau_booking.api.schedules import ScheduleStore
 from creneau_booking.app import create_stores
 from creneau_booking.domain.refusals.offering import SlotMadeMeanwhile
 from creneau_booking.handlers.manner import Manner
-from creneau_booking.storage import holds
-from creneau_booking.storage.appointment_mapper import OVERBOOKING_REASON
 from creneau_booking.storage.availability.actors import wait_for_turn
 from creneau_booking.storage.availability.freshness import SYNCHRONISED_AT
-from creneau_booking.storage.holds import HeldAppointment, keep_hold, lock_expired_hold
+from creneau_booking.storage.mapping.appointment import OVERBOOKING_REASON
+from creneau_booking.storage.visits import holds
+from creneau_booking.storage.visits.holds import HeldAppointment, keep_hold, lock_expired_hold
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import Conflict, Unprocessable
 from creneau_shared.fhir.storage.store import Resource

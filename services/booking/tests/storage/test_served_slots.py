@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from creneau_booking.storage.slot_rows import id_of_served, says_free, with_status
+from creneau_booking.storage.mapping.slot import id_of_served, says_free, with_status
 
 
 def served(status: str, **extra: Any) -> bytes:

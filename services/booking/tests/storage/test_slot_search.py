@@ -17,7 +17,7 @@ from services.booking.tests.telling import in_words
 
 from creneau_booking.app import create_catalog
 from creneau_booking.storage.finding.candidates import Candidate, Consumer
-from creneau_booking.storage.slot_table import SlotTable
+from creneau_booking.storage.slots.table import SlotTable
 from creneau_shared.errors import BadRequest
 from creneau_shared.fhir.rest.searching import KNOWN_TYPES
 from creneau_shared.fhir.search.cursor import CursorCodec

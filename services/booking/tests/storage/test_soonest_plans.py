@@ -18,7 +18,7 @@ from creneau_booking.app import create_catalog
 from creneau_booking.storage.finding.soonest import bounds
 from creneau_booking.storage.finding.soonest.conditions import Sought
 from creneau_booking.storage.finding.soonest.search import SoonestSearch
-from creneau_booking.storage.slot_table import SlotTable
+from creneau_booking.storage.slots.table import SlotTable
 from creneau_shared.clock import FixedClock
 from creneau_shared.fhir.rest.searching import KNOWN_TYPES
 from creneau_shared.fhir.search.parse import parse_search

@@ -12,7 +12,7 @@ import pytest
 from creneau_booking.storage.agendas.rules import standing_of, upcoming_of
 from creneau_booking.storage.outside.calendars import shown_visits
 from creneau_booking.storage.people.known_patients import known_at
-from creneau_booking.storage.upcoming import visits_in, visits_of
+from creneau_booking.storage.visits.upcoming import visits_in, visits_of
 
 OTHERS, OWN = 3_000, 2
 PLANNED_AFTER = 6

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from creneau_booking.views.identifiers import person_number, structure_number
-from creneau_booking.views.phones import international
+from creneau_booking.views.sas.identifiers import person_number, structure_number
+from creneau_booking.views.sas.phones import international
 from creneau_shared.contact_points import Phone, phone_of
 from creneau_shared.national_numbers import NATIONAL_PERSON, NATIONAL_STRUCTURE
 

@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl
 
 import pytest
 
-from creneau_booking.views.sas_query import PRACTITIONERS, check, is_sas, neutral
+from creneau_booking.views.sas.query import PRACTITIONERS, check, is_sas, neutral
 from creneau_shared.errors import BadRequest
 from creneau_shared.fhir.search.normal_form import normal_form
 from creneau_shared.fhir.search.parse import parse_search

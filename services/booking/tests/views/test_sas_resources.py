@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from creneau_booking.storage.slot_visibility import SLOT_TYPE_SYSTEM
-from creneau_booking.views.sas_cpts import cpts_organization, cpts_slot, service_references
-from creneau_booking.views.sas_resources import location, practitioner, role, schedule, slot
+from creneau_booking.storage.mapping.visibility import SLOT_TYPE_SYSTEM
+from creneau_booking.views.sas.cpts import cpts_organization, cpts_slot, service_references
+from creneau_booking.views.sas.resources import location, practitioner, role, schedule, slot
 from creneau_shared.fhir.profiles import profile_issues
 from creneau_shared.fhir.storage.store import Resource
 

@@ -8,8 +8,8 @@ from urllib.parse import parse_qsl
 
 import pytest
 
-from creneau_booking.storage.slot_visibility import SLOT_TYPE_SYSTEM
-from creneau_booking.views.sas_sos import (
+from creneau_booking.storage.mapping.visibility import SLOT_TYPE_SYSTEM
+from creneau_booking.views.sas.sos import (
     STRUCTURES,
     SosView,
     check,

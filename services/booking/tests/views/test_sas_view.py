@@ -10,8 +10,8 @@ from urllib.parse import parse_qsl
 
 import pytest
 
-from creneau_booking.storage.slot_visibility import SLOT_TYPE_SYSTEM
-from creneau_booking.views.sas import SasView
+from creneau_booking.storage.mapping.visibility import SLOT_TYPE_SYSTEM
+from creneau_booking.views.sas.family import SasView
 from creneau_shared.fhir.rest.exchange import FhirRequest
 from creneau_shared.fhir.search.execute import SearchResult
 from creneau_shared.fhir.search.includes import Row

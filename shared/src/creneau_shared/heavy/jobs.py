@@ -7,7 +7,7 @@ from typing import Any
 
 from creneau_shared.fhir.json import dumps, loads, loads_sent
 from creneau_shared.fhir.profiles import profile_issues
-from creneau_shared.fhir.rest.bundle_work import work_in
+from creneau_shared.fhir.rest.bundles.work import work_in
 from creneau_shared.fhir.rest.judging import Judged, Question, judge_body
 from creneau_shared.fhir.rest.negotiation import Format
 from creneau_shared.fhir.storage.store import Resource

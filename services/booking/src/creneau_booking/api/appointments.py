@@ -10,11 +10,11 @@ from creneau_booking.domain.status import claims
 from creneau_booking.handlers.appointments import AppointmentHandlers
 from creneau_booking.handlers.manner import PLAINLY, Manner
 from creneau_booking.handlers.series import BY_TEMPLATE, Series, Wanted
-from creneau_booking.storage.appointments import AppointmentRepository
-from creneau_booking.storage.choreography import appointment_moved_by_itself, is_on_its_way, onto
-from creneau_booking.storage.fellow_patients import with_unseen
-from creneau_booking.storage.known_references import with_time_of_slots
-from creneau_booking.storage.series_mapper import scope_of, without_series
+from creneau_booking.storage.mapping.fellow_patients import with_unseen
+from creneau_booking.storage.mapping.series import scope_of, without_series
+from creneau_booking.storage.slots.choreography import appointment_moved_by_itself, is_on_its_way, onto
+from creneau_booking.storage.visits.appointments import AppointmentRepository
+from creneau_booking.storage.visits.known_references import with_time_of_slots
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.json import loads
 from creneau_shared.fhir.rest.exchange import http_date

@@ -13,8 +13,8 @@ from creneau_booking.domain.appointment import Appointment
 from creneau_booking.domain.deadlines import Deadlines, deadlines_of
 from creneau_booking.domain.transitions import MOVABLE
 from creneau_booking.storage.agendas.rules import change_deadlines
-from creneau_booking.storage.appointment_mapper import CANCELABLE_UNTIL, RESCHEDULABLE_UNTIL, fhir_instant
-from creneau_booking.storage.appointments import AppointmentRepository
+from creneau_booking.storage.mapping.appointment import CANCELABLE_UNTIL, RESCHEDULABLE_UNTIL, fhir_instant
+from creneau_booking.storage.visits.appointments import AppointmentRepository
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.json import dumps, loads
 from creneau_shared.fhir.storage.store import Resource

@@ -24,7 +24,7 @@ from creneau_booking.storage.availability.actors import stop_taking
 from creneau_booking.storage.people.named_people import with_known_links
 from creneau_booking.storage.people.patients import require_same_person
 from creneau_booking.storage.unshown import real
-from creneau_booking.storage.upcoming import visits_of
+from creneau_booking.storage.visits.upcoming import visits_of
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.json import loads
 from creneau_shared.fhir.storage.generic import GenericStore

@@ -10,7 +10,7 @@ from creneau_booking.domain.refusals.answers import AnswererUnknown
 from creneau_booking.domain.refusals.registered import AppointmentUnknown
 from creneau_booking.handlers.answers import Answering, Given
 from creneau_booking.handlers.statements import response_belonging
-from creneau_booking.storage.appointment_mapper import relative
+from creneau_booking.storage.mapping.appointment import relative
 from creneau_booking.storage.people.named_people import with_known_answerer
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.datatypes import instant_of

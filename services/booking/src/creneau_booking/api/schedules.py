@@ -16,7 +16,7 @@ from creneau_booking.storage.openings.made_slots import OpeningStore
 from creneau_booking.storage.outside.followed_calendars import leave_calendars
 from creneau_booking.storage.people.named_people import with_known_actors
 from creneau_booking.storage.unshown import real
-from creneau_booking.storage.upcoming import visits_in
+from creneau_booking.storage.visits.upcoming import visits_in
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.datatypes import exact_instant
 from creneau_shared.fhir.json import loads

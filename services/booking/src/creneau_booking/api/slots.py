@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from creneau_booking.domain.rehearsal import ORGANIZATION
 from creneau_booking.storage.availability.rule import COULD_BE_BOOKED
 from creneau_booking.storage.finding.candidates import consumer_with
-from creneau_booking.storage.slot_table import SlotTable
+from creneau_booking.storage.slots.table import SlotTable
 from creneau_booking.storage.tables import SLOT_STATUSES
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import Unprocessable

@@ -14,8 +14,8 @@ from datetime import datetime
 from typing import NamedTuple
 
 from creneau_booking.storage.finding.candidates import consumer_with
-from creneau_booking.storage.slot_rows import id_of_served, says_free, with_status
-from creneau_booking.storage.slot_table import SlotTable
+from creneau_booking.storage.mapping.slot import id_of_served, says_free, with_status
+from creneau_booking.storage.slots.table import SlotTable
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.search.registry import parameters_of
 from creneau_shared.fhir.search.request import Clause, TokenValue

@@ -34,9 +34,9 @@ from creneau_booking.storage.agendas.slots_of_agendas import (
     schedules_of,
     slots_between,
 )
-from creneau_booking.storage.appointment_mapper import said
 from creneau_booking.storage.availability.actors import resolve
-from creneau_booking.storage.holds import hold_of
+from creneau_booking.storage.mapping.appointment import said
+from creneau_booking.storage.visits.holds import hold_of
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.storage.generic import owned_by
 from creneau_shared.fhir.storage.store import Resource, Stored, WriteContext

@@ -42,11 +42,11 @@ from creneau_booking.handlers.telling import acting, tell
 from creneau_booking.handlers.waiting import WaitingList
 from creneau_booking.storage.agendas.ownership import owners_among
 from creneau_booking.storage.agendas.slots_of_agendas import agendas_of
-from creneau_booking.storage.appointment_mapper import said as said_over
-from creneau_booking.storage.appointment_mapper import with_reason_in_code, without_ours
-from creneau_booking.storage.appointments import AppointmentRepository, Whose
-from creneau_booking.storage.holds import Hold, forget_hold, hold_of
-from creneau_booking.storage.known_references import with_known_references
+from creneau_booking.storage.mapping.appointment import said as said_over
+from creneau_booking.storage.mapping.appointment import with_reason_in_code, without_ours
+from creneau_booking.storage.visits.appointments import AppointmentRepository, Whose
+from creneau_booking.storage.visits.holds import Hold, forget_hold, hold_of
+from creneau_booking.storage.visits.known_references import with_known_references
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.storage.store import Resource, Stored, WriteContext
 

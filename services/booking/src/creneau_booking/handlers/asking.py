@@ -6,8 +6,8 @@ from creneau_booking.domain.appointment import Appointment
 from creneau_booking.domain.events import AppointmentEvent
 from creneau_booking.domain.transitions import EventKind
 from creneau_booking.handlers.telling import tell
-from creneau_booking.storage.appointments import Whose
-from creneau_booking.storage.holds import Hold, await_practice, forget_hold, set_confirmation
+from creneau_booking.storage.visits.appointments import Whose
+from creneau_booking.storage.visits.holds import Hold, await_practice, forget_hold, set_confirmation
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.storage.store import WriteContext
 

@@ -22,7 +22,7 @@ from creneau_booking.handlers.expiry import HoldExpiry
 from creneau_booking.storage.availability import taking as storage
 from creneau_booking.storage.availability.actors import resolve
 from creneau_booking.storage.availability.locking import Holder, lock_slots
-from creneau_booking.storage.holds import expired_holds_on_actors, expired_holds_on_slots
+from creneau_booking.storage.visits.holds import expired_holds_on_actors, expired_holds_on_slots
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.storage.store import WriteContext
 

@@ -9,9 +9,9 @@ from typing import Literal
 from creneau_booking.domain.participants import SAID_BY_SLOT
 from creneau_booking.handlers.appointments import AppointmentHandlers
 from creneau_booking.handlers.manner import Manner
-from creneau_booking.storage.appointments import AppointmentRepository
 from creneau_booking.storage.openings.closing import FreeTime
-from creneau_booking.storage.slots import SlotStore
+from creneau_booking.storage.slots.store import SlotStore
+from creneau_booking.storage.visits.appointments import AppointmentRepository
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.datatypes import exact_instant
 from creneau_shared.fhir.json import loads

@@ -18,9 +18,9 @@ from creneau_booking.handlers.claiming import Claiming, LockedSlots, schedules
 from creneau_booking.handlers.hold_policy import HoldPolicy
 from creneau_booking.handlers.own_holds import OwnHold, OwnHolds
 from creneau_booking.handlers.own_word import OwnWord
-from creneau_booking.storage.appointments import NOBODY_ELSE, Whose
 from creneau_booking.storage.availability.actors import wait_for_turn
 from creneau_booking.storage.availability.taking import give_back, release_persons, set_status
+from creneau_booking.storage.visits.appointments import NOBODY_ELSE, Whose
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.storage.store import Resource, WriteContext
 

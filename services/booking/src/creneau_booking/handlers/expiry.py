@@ -11,12 +11,12 @@ from creneau_booking.domain.appointment import Appointment, Cancellation
 from creneau_booking.domain.events import AppointmentEvent
 from creneau_booking.domain.transitions import EventKind
 from creneau_booking.handlers.telling import tell
-from creneau_booking.storage.appointment_mapper import UNANSWERED, UNANSWERED_CODE
-from creneau_booking.storage.appointments import AppointmentRepository
 from creneau_booking.storage.availability.actors import try_turn, wait_for_turn
 from creneau_booking.storage.availability.taking import give_back
-from creneau_booking.storage.holds import HeldAppointment, forget_hold, lock_expired_hold
-from creneau_booking.storage.slot_locks import lock_at_once
+from creneau_booking.storage.mapping.appointment import UNANSWERED, UNANSWERED_CODE
+from creneau_booking.storage.visits.appointments import AppointmentRepository
+from creneau_booking.storage.visits.holds import HeldAppointment, forget_hold, lock_expired_hold
+from creneau_booking.storage.visits.slot_locks import lock_at_once
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.storage.store import Stored, WriteContext
 

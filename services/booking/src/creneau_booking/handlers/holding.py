@@ -18,9 +18,9 @@ from creneau_booking.handlers.in_series import ALONE, InSeries
 from creneau_booking.handlers.own_word import Change, OwnWord
 from creneau_booking.handlers.proxys_word import heard, require_may_hide
 from creneau_booking.handlers.telling import tell
-from creneau_booking.storage.appointments import NOBODY_ELSE, AppointmentRepository, Whose
-from creneau_booking.storage.holds import extensions_of, hold_of, keep_hold
-from creneau_booking.storage.known_references import with_known_references
+from creneau_booking.storage.visits.appointments import NOBODY_ELSE, AppointmentRepository, Whose
+from creneau_booking.storage.visits.holds import extensions_of, hold_of, keep_hold
+from creneau_booking.storage.visits.known_references import with_known_references
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.storage.store import Resource, Stored, WriteContext
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from creneau_booking.domain.appointment import Appointment
 from creneau_booking.domain.refusals.proxies import HiddenLate
 from creneau_booking.handlers.statements import is_seen
-from creneau_booking.storage.appointments import AppointmentRepository
+from creneau_booking.storage.visits.appointments import AppointmentRepository
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.storage.store import WriteContext
 

@@ -8,11 +8,11 @@ from creneau_booking.domain.refusals.slots import ActorsTaken
 from creneau_booking.handlers.access import require_known_patients
 from creneau_booking.handlers.claiming import Claiming
 from creneau_booking.storage.agendas.slots_of_agendas import agendas_of
-from creneau_booking.storage.appointments import Whose
 from creneau_booking.storage.availability.actors import wait_for_turn
+from creneau_booking.storage.availability.overbookings import are_taken, mark
 from creneau_booking.storage.availability.taking import occupy_for
-from creneau_booking.storage.overbookings import are_taken, mark
 from creneau_booking.storage.people.patients import require_available
+from creneau_booking.storage.visits.appointments import Whose
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.storage.store import WriteContext
 

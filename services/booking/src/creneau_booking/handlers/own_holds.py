@@ -19,10 +19,10 @@ from creneau_booking.domain.participants import SAID_BY_SLOT
 from creneau_booking.domain.refusals.slots import PeopleBusy
 from creneau_booking.handlers.claiming import LockedSlots
 from creneau_booking.handlers.telling import acting, tell
-from creneau_booking.storage.appointments import AppointmentRepository, Whose
 from creneau_booking.storage.availability.actors import try_turn, wait_for_turn
 from creneau_booking.storage.availability.taking import give_back
-from creneau_booking.storage.holds import HeldAppointment, forget_hold, lock_live_hold
+from creneau_booking.storage.visits.appointments import AppointmentRepository, Whose
+from creneau_booking.storage.visits.holds import HeldAppointment, forget_hold, lock_live_hold
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.storage.store import Resource, Stored, WriteContext
 

@@ -18,20 +18,20 @@ from creneau_booking.domain.refusals.registered import AppointmentUnknown
 from creneau_booking.domain.refusals.slots import UnknownSlots
 from creneau_booking.domain.status import claims
 from creneau_booking.handlers.access import require_known_patients
-from creneau_booking.storage import appointment_mapper as mapper
 from creneau_booking.storage.actions import account_key, act, patient_key, take_back_hold
 from creneau_booking.storage.agendas import belonging
 from creneau_booking.storage.agendas.ownership import owners_among
 from creneau_booking.storage.agendas.rules import count_requests
 from creneau_booking.storage.agendas.slots_of_agendas import agenda_actors
 from creneau_booking.storage.agendas.with_an_agenda import with_an_agenda
-from creneau_booking.storage.appointments import AppointmentRepository
 from creneau_booking.storage.availability.actors import resolve
-from creneau_booking.storage.holds import Hold, holds_all
+from creneau_booking.storage.mapping import appointment as mapper
+from creneau_booking.storage.mapping.wishes import wish_of, without_wishes
 from creneau_booking.storage.people.related import relatives_of
 from creneau_booking.storage.people.true_words import without_true_words
-from creneau_booking.storage.waiting import agendas_named
-from creneau_booking.storage.wishes import wish_of, without_wishes
+from creneau_booking.storage.visits.appointments import AppointmentRepository
+from creneau_booking.storage.visits.holds import Hold, holds_all
+from creneau_booking.storage.visits.waiting import agendas_named
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.storage.store import Resource, WriteContext
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from creneau_booking.domain.appointment import Appointment
 from creneau_booking.domain.refusals.proxies import HiddenLate, HidingNotTheirs, MayOnlyCancel
-from creneau_booking.storage.appointment_mapper import labelled
+from creneau_booking.storage.mapping.appointment import labelled
 from creneau_shared.fhir.storage.store import Resource, WriteContext
 
 CANCELLATION = ("status", "cancelationReason")

@@ -30,13 +30,13 @@ from creneau_booking.handlers.in_place_of import InPlaceOf
 from creneau_booking.handlers.in_series import InSeries
 from creneau_booking.handlers.manner import PLAINLY, Manner
 from creneau_booking.handlers.telling import told_together
-from creneau_booking.storage import series_mapper as mapper
 from creneau_booking.storage.actions import account_key, await_account, patient_key
-from creneau_booking.storage.appointment_mapper import labelled, said
-from creneau_booking.storage.appointments import AppointmentRepository
 from creneau_booking.storage.availability.actors import resolve
-from creneau_booking.storage.known_references import with_known_references
-from creneau_booking.storage.series import (
+from creneau_booking.storage.mapping import series as mapper
+from creneau_booking.storage.mapping.appointment import labelled, said
+from creneau_booking.storage.visits.appointments import AppointmentRepository
+from creneau_booking.storage.visits.known_references import with_known_references
+from creneau_booking.storage.visits.series import (
     Pattern,
     keep_series,
     lock_members,

@@ -1,8 +1,8 @@
 """The waiting list: freed time is offered to the first in line, in the transaction that frees it.
 
-Code that frees time notes it (`storage.freed`). Before the transaction commits, each slot is held for the first wish that
-it suits, until the offer ends. An ended offer frees its time again. The offer never waits for a lock: a wish that is being
-changed at this moment is passed over, and keeps its place.
+Code that frees time notes it (`storage.availability.freed`). Before the transaction commits, each slot is held for the first
+wish that it suits, until the offer ends. An ended offer frees its time again. The offer never waits for a lock: a wish that is
+being changed at this moment is passed over, and keeps its place.
 """
 
 from __future__ import annotations
@@ -30,20 +30,20 @@ from creneau_booking.handlers.access import require_changeable
 from creneau_booking.handlers.claiming import Claiming
 from creneau_booking.handlers.statements import is_seen
 from creneau_booking.handlers.telling import tell
-from creneau_booking.storage import waiting as storage
 from creneau_booking.storage.agendas.ownership import owners_among
 from creneau_booking.storage.agendas.slots_of_agendas import agendas_of, schedules_of
-from creneau_booking.storage.appointments import NOBODY_ELSE, AppointmentRepository, Whose
-from creneau_booking.storage.freed import Freed, take_freed
-from creneau_booking.storage.holds import OFFER, keep_hold
-from creneau_booking.storage.series_mapper import (
+from creneau_booking.storage.availability.freed import Freed, take_freed
+from creneau_booking.storage.mapping.series import (
     RECURRENCE_TEMPLATE,
     occurrence_of,
     template_of,
     without_series,
 )
-from creneau_booking.storage.waiting import FreeSlot
-from creneau_booking.storage.wishes import WAITING_AGENDA, at_other_times, said_in, wish_of
+from creneau_booking.storage.mapping.wishes import WAITING_AGENDA, at_other_times, said_in, wish_of
+from creneau_booking.storage.visits import waiting as storage
+from creneau_booking.storage.visits.appointments import NOBODY_ELSE, AppointmentRepository, Whose
+from creneau_booking.storage.visits.holds import OFFER, keep_hold
+from creneau_booking.storage.visits.waiting import FreeSlot
 from creneau_shared.clock import PARIS, zone_named
 from creneau_shared.database.closing import Savepoint
 from creneau_shared.database.pool import Connection

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from creneau_booking.storage.slot_rows import last_part
+from creneau_booking.storage.mapping.slot import last_part
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import BadRequest, CreneauError, NotFound, Unprocessable
 from creneau_shared.fhir.rest.exchange import FhirRequest, json_object

@@ -7,12 +7,12 @@ from uuid import NAMESPACE_URL, uuid5
 
 from creneau_booking.domain.rehearsal import DEVICE, ORGANIZATION, PATIENT, SCHEDULE
 from creneau_booking.storage.agendas.rules import schedule_changed
-from creneau_booking.storage.appointments import AppointmentRepository
 from creneau_booking.storage.availability.actors import wait_for_turn
 from creneau_booking.storage.availability.taking import give_back
-from creneau_booking.storage.retention import remove_appointments
-from creneau_booking.storage.slot_visibility import SLOT_TYPE_SYSTEM
-from creneau_booking.storage.slots import SlotStore
+from creneau_booking.storage.mapping.visibility import SLOT_TYPE_SYSTEM
+from creneau_booking.storage.slots.store import SlotStore
+from creneau_booking.storage.visits.appointments import AppointmentRepository
+from creneau_booking.storage.visits.retention import remove_appointments
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.storage.generic import GenericStore, owned_by
 from creneau_shared.fhir.storage.store import Resource, WriteContext

@@ -130,7 +130,7 @@ slot_kind = Table(
 slot = Table(
     "slot",
     metadata,
-    # The FHIR id, or derived from it if it is no UUID (`storage.slot_rows`).
+    # The FHIR id, or derived from it if it is no UUID (`storage.mapping.slot`).
     Column("id", Uuid, nullable=False),
     Column("start", DateTime(timezone=True), nullable=False),
     Column("end", DateTime(timezone=True), nullable=False),

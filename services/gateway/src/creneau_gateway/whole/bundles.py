@@ -21,14 +21,14 @@ from creneau_shared.errors import BadRequest, NotFound
 from creneau_shared.fhir.json import dumps
 from creneau_shared.fhir.outcome import Language
 from creneau_shared.fhir.rest.bounds import BundleAnswers
-from creneau_shared.fhir.rest.bundle_entries import (
+from creneau_shared.fhir.rest.bundles.entries import (
     check_bundle,
     preconditions,
     read_address,
     refuse_key,
     split_url,
 )
-from creneau_shared.fhir.rest.bundle_response import response_bundle
+from creneau_shared.fhir.rest.bundles.response import response_bundle
 from creneau_shared.fhir.rest.exchange import Answer
 from creneau_shared.fhir.rest.failure import failure
 from creneau_shared.fhir.rest.provenance import HEADER as PROVENANCE

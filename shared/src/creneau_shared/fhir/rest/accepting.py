@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from creneau_shared.errors import BadRequest
 from creneau_shared.fhir.rest.asynchronous import PATH
-from creneau_shared.fhir.rest.bundle_entries import check_bundle, read_address, split_url
+from creneau_shared.fhir.rest.bundles.entries import check_bundle, read_address, split_url
 from creneau_shared.fhir.rest.exchange import FhirRequest, json_object
 from creneau_shared.fhir.rest.operation import Operation
 from creneau_shared.fhir.rest.provenance import provenance_of

@@ -16,7 +16,7 @@ from creneau_shared.correlation import correlation_id
 from creneau_shared.errors import Unavailable
 from creneau_shared.fhir.json import loads
 from creneau_shared.fhir.outcome import negotiate_language
-from creneau_shared.fhir.rest.bundle_work import work_in
+from creneau_shared.fhir.rest.bundles.work import work_in
 from creneau_shared.fhir.rest.exchange import Answer, FhirRequest
 from creneau_shared.fhir.rest.failure import failure
 from creneau_shared.fhir.rest.incoming import (

@@ -21,8 +21,9 @@ from creneau_shared.database.pool import Connection
 from creneau_shared.database.standby import STANDBY_FAILURES, older_state_will_do
 from creneau_shared.errors import CreneauError
 from creneau_shared.fhir.audit import check_purpose
-from creneau_shared.fhir.rest import accepting, batch
+from creneau_shared.fhir.rest import accepting
 from creneau_shared.fhir.rest.asynchronous import AsyncRequests
+from creneau_shared.fhir.rest.bundles import batch
 from creneau_shared.fhir.rest.exchange import Answer, FhirRequest
 from creneau_shared.fhir.rest.operation import Operation
 from creneau_shared.fhir.rest.provenance import keep_provenance, provenance_of

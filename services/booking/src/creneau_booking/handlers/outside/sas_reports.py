@@ -21,7 +21,7 @@ import structlog
 from prometheus_client import Counter
 
 from creneau_booking.storage.agendas.slots_of_agendas import all_agenda_actors
-from creneau_booking.storage.appointment_mapper import facts, relative
+from creneau_booking.storage.mapping.appointment import facts, relative
 from creneau_booking.storage.outside.sas_reports import (
     DueReport,
     appointment_to_report,
@@ -35,8 +35,7 @@ from creneau_booking.storage.outside.sas_reports import (
     report_refused,
     report_told,
 )
-from creneau_booking.views.identifiers import person_number
-from creneau_booking.views.sas_appointment import (
+from creneau_booking.views.sas.appointment import (
     is_sos,
     may_begin,
     operators_of,
@@ -47,6 +46,7 @@ from creneau_booking.views.sas_appointment import (
     sas_appointment,
     told_status,
 )
+from creneau_booking.views.sas.identifiers import person_number
 from creneau_shared.clock import Clock
 from creneau_shared.database.pool import Connection, Database
 from creneau_shared.fhir.current import current

@@ -10,12 +10,12 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from creneau_booking.handlers.appointments import AppointmentHandlers
-from creneau_booking.storage.appointments import AppointmentRepository
 from creneau_booking.storage.availability.actors import wait_for_turn
 from creneau_booking.storage.availability.agendas import alone
-from creneau_booking.storage.holds import hold_of
 from creneau_booking.storage.outside.followed_calendars import calendars_of_the_last, leave_calendars
-from creneau_booking.storage.upcoming import visits_with
+from creneau_booking.storage.visits.appointments import AppointmentRepository
+from creneau_booking.storage.visits.holds import hold_of
+from creneau_booking.storage.visits.upcoming import visits_with
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.storage.store import Stored, WriteContext
 from creneau_shared.messaging.progress import moved

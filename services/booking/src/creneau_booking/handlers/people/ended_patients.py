@@ -10,11 +10,11 @@ from creneau_booking.domain.refusals.registered import SuccessorUnclear
 from creneau_booking.handlers.appointments import AppointmentHandlers
 from creneau_booking.handlers.people.patients import require_successor
 from creneau_booking.storage.agendas.ownership import owners_of, show_patients
-from creneau_booking.storage.appointment_mapper import DOUBLE_BOOKING_REASON, said
 from creneau_booking.storage.availability.actors import wait_for_turn
 from creneau_booking.storage.availability.taking import hand_over, is_elsewhere
+from creneau_booking.storage.mapping.appointment import DOUBLE_BOOKING_REASON, said
 from creneau_booking.storage.people.patients import IS_OVER
-from creneau_booking.storage.upcoming import visits_of
+from creneau_booking.storage.visits.upcoming import visits_of
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.json import loads
 from creneau_shared.fhir.storage.generic import owned_by

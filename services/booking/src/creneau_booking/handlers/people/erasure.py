@@ -14,12 +14,12 @@ from creneau_booking.domain.erasure import KeepingTimes, Kept, ends_with_the_per
 from creneau_booking.handlers.appointments import AppointmentHandlers
 from creneau_booking.handlers.people.accounts import tell
 from creneau_booking.publishing import erasure_event, erasure_tombstone
-from creneau_booking.storage.appointments import AppointmentRepository
 from creneau_booking.storage.availability.actors import wait_for_turn
 from creneau_booking.storage.people import erasures, identities
 from creneau_booking.storage.people.accounts import end_links, end_proxy
 from creneau_booking.storage.people.anonymous import Anonymiser
 from creneau_booking.storage.people.erasures import Named, named_in
+from creneau_booking.storage.visits.appointments import AppointmentRepository
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.storage.generic import GenericStore
 from creneau_shared.fhir.storage.store import Resource, Stored, WriteContext

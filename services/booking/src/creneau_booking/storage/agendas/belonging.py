@@ -11,8 +11,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from creneau_booking.storage.availability.agendas import IN_PERIOD
-from creneau_booking.storage.slot_rows import slot_key
-from creneau_booking.storage.slot_visibility import is_public
+from creneau_booking.storage.mapping.slot import slot_key
+from creneau_booking.storage.mapping.visibility import is_public
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.storage.generic import owned_by
 

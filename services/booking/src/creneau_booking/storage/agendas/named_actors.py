@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from creneau_booking.storage.appointment_mapper import relative
+from creneau_booking.storage.mapping.appointment import relative
 from creneau_shared.fhir.storage.store import Resource
 
 

@@ -13,9 +13,9 @@ from datetime import datetime
 
 from creneau_booking.domain.refusals.offering import ActorOfNobody, ActorOfOthers, ActorsNamedIn
 from creneau_booking.storage.agendas.named_actors import actors_named
-from creneau_booking.storage.appointment_mapper import relative
 from creneau_booking.storage.availability.actors import stop_taking
 from creneau_booking.storage.availability.agendas import IN_PERIOD, alone, beside_others
+from creneau_booking.storage.mapping.appointment import relative
 from creneau_booking.storage.outside.followed_calendars import handed_over
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.json import loads

@@ -33,8 +33,8 @@ from creneau_booking.storage.availability.agendas import alone, beside_others, k
 from creneau_booking.storage.availability.freshness import keep_freshness
 from creneau_booking.storage.availability.groups import resize
 from creneau_booking.storage.began import BEGAN
-from creneau_booking.storage.places import SlotsSaid, slots_said
-from creneau_booking.storage.slot_rows import slot_key
+from creneau_booking.storage.mapping.places import SlotsSaid, slots_said
+from creneau_booking.storage.mapping.slot import slot_key
 from creneau_shared.clock import PARIS, zone_named
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.json import loads

@@ -13,8 +13,8 @@ from asyncpg import Record
 from creneau_booking.domain.participants import SAID_BY_SLOT
 from creneau_booking.domain.refusals.slots import NoSlotThen
 from creneau_booking.domain.times import require_sensible
-from creneau_booking.storage.slot_rows import slot_key
-from creneau_booking.storage.slot_visibility import is_public
+from creneau_booking.storage.mapping.slot import slot_key
+from creneau_booking.storage.mapping.visibility import is_public
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.search.terms import after
 from creneau_shared.fhir.storage.generic import owned_by

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from creneau_booking.domain.refusals.slots import JoinedMeanwhile
-from creneau_booking.storage.freed import AGENDA_AWAITED
-from creneau_booking.storage.slot_rows import KEY_SQL
+from creneau_booking.storage.availability.freed import AGENDA_AWAITED
+from creneau_booking.storage.mapping.slot import KEY_SQL
 from creneau_shared.database.pool import Connection
 
 ROOM = """(convert_from({place}.content, 'UTF8')::jsonb @? '$.physicalType.coding[*] ?

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from creneau_booking.storage.availability.actors import ROOM, write_beside
+from creneau_booking.storage.availability.freed import AWAITED, note_agendas, note_awaited
 from creneau_booking.storage.availability.hands import (
     Hands,
     agendas_with,
@@ -22,8 +23,7 @@ from creneau_booking.storage.availability.hands import (
     stop_for,
 )
 from creneau_booking.storage.availability.rule import JUDGED
-from creneau_booking.storage.freed import AWAITED, note_agendas, note_awaited
-from creneau_booking.storage.slot_rows import SUPERSEDE, SUPERSEDED, SUPERSEDED_COLUMNS
+from creneau_booking.storage.mapping.slot import SUPERSEDE, SUPERSEDED, SUPERSEDED_COLUMNS
 from creneau_shared.database.pool import Connection
 from creneau_shared.security.rights import OWNER
 

@@ -18,7 +18,7 @@ from asyncpg import Record
 from prometheus_client import Gauge
 
 from creneau_booking.domain.refusals.offering import RuleFault, RulesUnread, UnreadRule
-from creneau_booking.storage.freed import note_agendas
+from creneau_booking.storage.availability.freed import note_agendas
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.datatypes import instant_of
 from creneau_shared.fhir.storage.store import Resource, WriteContext

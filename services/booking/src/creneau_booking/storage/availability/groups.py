@@ -17,11 +17,11 @@ from uuid import UUID
 from creneau_booking.domain.appointment import SlotFact
 from creneau_booking.domain.refusals.slots import GroupFull, PlaceTaken
 from creneau_booking.domain.rules import exclusive_actors, to_resolve
-from creneau_booking.storage.appointment_mapper import facts
 from creneau_booking.storage.availability.actors import resolve
-from creneau_booking.storage.freed import note_agendas
-from creneau_booking.storage.places import GROUP, balance_sql, left_sql, status_sql
-from creneau_booking.storage.slot_rows import KEY_SQL, SUPERSEDE, SUPERSEDED, slot_key
+from creneau_booking.storage.availability.freed import note_agendas
+from creneau_booking.storage.mapping.appointment import facts
+from creneau_booking.storage.mapping.places import GROUP, balance_sql, left_sql, status_sql
+from creneau_booking.storage.mapping.slot import KEY_SQL, SUPERSEDE, SUPERSEDED, slot_key
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.json import loads
 

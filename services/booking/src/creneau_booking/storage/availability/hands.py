@@ -18,10 +18,10 @@ from asyncpg import Record
 from creneau_booking.domain.appointment import Appointment
 from creneau_booking.domain.refusals.slots import JoiningTaken
 from creneau_booking.domain.rules import exclusive_actors, to_resolve
-from creneau_booking.storage.appointment_mapper import facts
 from creneau_booking.storage.availability.actors import resolve, stop_changing
-from creneau_booking.storage.places import GROUP
-from creneau_booking.storage.slot_rows import slot_key
+from creneau_booking.storage.mapping.appointment import facts
+from creneau_booking.storage.mapping.places import GROUP
+from creneau_booking.storage.mapping.slot import slot_key
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.json import loads
 

@@ -15,11 +15,11 @@ from asyncpg import Record
 
 from creneau_booking.domain.appointment import SlotFact
 from creneau_booking.domain.refusals.slots import PeopleBusy
-from creneau_booking.storage.appointment_mapper import offered
 from creneau_booking.storage.availability.actors import CONCERNED, RESOLVED, TRIED, WAITED, by_kind
+from creneau_booking.storage.mapping.appointment import offered
+from creneau_booking.storage.mapping.slot import slot_key
+from creneau_booking.storage.mapping.visibility import VISIBILITY_TERM
 from creneau_booking.storage.people.known_patients import KNOWN_ONLY
-from creneau_booking.storage.slot_rows import slot_key
-from creneau_booking.storage.slot_visibility import VISIBILITY_TERM
 from creneau_shared.database.partitions import month_of
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.search.terms import after

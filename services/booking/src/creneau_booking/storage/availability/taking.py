@@ -15,6 +15,7 @@ from uuid import UUID
 from creneau_booking.domain.appointment import Appointment
 from creneau_booking.domain.rules import Claim, Cut
 from creneau_booking.domain.status import SlotStatus
+from creneau_booking.storage.availability.freed import IS_AWAITED, note_freed
 from creneau_booking.storage.availability.groups import (
     beside_agenda,
     claim_places,
@@ -22,12 +23,11 @@ from creneau_booking.storage.availability.groups import (
     named_by_others,
     release_places,
 )
+from creneau_booking.storage.availability.overbookings import left
 from creneau_booking.storage.availability.rule import JUDGED, KEEP_CLOSED, UNDER_CLOSURES
-from creneau_booking.storage.freed import IS_AWAITED, note_freed
-from creneau_booking.storage.overbookings import left
+from creneau_booking.storage.mapping.places import GROUP
+from creneau_booking.storage.mapping.slot import IS_OVERBOOKED, SUPERSEDE, SUPERSEDED, slot_key
 from creneau_booking.storage.people.patients import UNAVAILABLE
-from creneau_booking.storage.places import GROUP
-from creneau_booking.storage.slot_rows import IS_OVERBOOKED, SUPERSEDE, SUPERSEDED, slot_key
 from creneau_shared.database.partitions import add_months, month_of
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.search.terms import after
@@ -380,7 +380,7 @@ async def give_back(
 ) -> tuple[str, ...]:
     """Gives back those of the slots that an appointment has, and the time of its people. What their agendas say of them
     holds again; other slots in that time are free again, unless somebody else is taken then. Notes what somebody waits for
-    (`storage.freed`). Returns the agendas (references) of what it gave back."""
+    (`storage.availability.freed`). Returns the agendas (references) of what it gave back."""
     keys = [slot_key(id_) for id_ in slots]
     row = await connection.fetchrow(_GIVE_BACK, appointment_id, keys, now)
     assert row is not None

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from creneau_booking.storage.agendas.slots_of_agendas import SLOT_LENGTH_MAX, schedules_of
-from creneau_booking.storage.slot_rows import IS_OVERBOOKED
+from creneau_booking.storage.mapping.slot import IS_OVERBOOKED
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.search.terms import after
 

@@ -7,9 +7,9 @@ from datetime import datetime
 from creneau_booking.storage.agendas.slots_of_agendas import SLOT_LENGTH_MAX
 from creneau_booking.storage.availability.actors import write_alone
 from creneau_booking.storage.availability.agendas import rejudge
-from creneau_booking.storage.freed import note_freed
+from creneau_booking.storage.availability.freed import note_freed
+from creneau_booking.storage.mapping.slot import SUPERSEDE, SUPERSEDED
 from creneau_booking.storage.openings.saying import SAY
-from creneau_booking.storage.slot_rows import SUPERSEDE, SUPERSEDED
 from creneau_shared.database.pool import Connection
 from creneau_shared.ids import new_uuid
 

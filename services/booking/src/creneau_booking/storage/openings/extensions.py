@@ -20,6 +20,7 @@ from creneau_booking.domain.openings.rules import (
     Period,
     Statement,
 )
+from creneau_booking.storage.mapping.visibility import SLOT_TYPE_SYSTEM
 from creneau_booking.storage.openings.recurrences import recurrence
 from creneau_booking.storage.openings.values import (
     DAYS,
@@ -33,7 +34,6 @@ from creneau_booking.storage.openings.values import (
     order,
     read_day,
 )
-from creneau_booking.storage.slot_visibility import SLOT_TYPE_SYSTEM
 from creneau_shared.fhir.datatypes import time_of
 from creneau_shared.fhir.json import dumps, loads
 from creneau_shared.fhir.storage.store import Resource

@@ -26,17 +26,17 @@ from creneau_booking.domain.openings.rules import Interval, Kind, OpeningLimits,
 from creneau_booking.storage.agendas.slots_of_agendas import SLOT_LENGTH_MAX
 from creneau_booking.storage.availability.actors import write_beside
 from creneau_booking.storage.availability.agendas import rejudge
+from creneau_booking.storage.availability.freed import AWAITED, note_freed
 from creneau_booking.storage.availability.rule import JUDGED
-from creneau_booking.storage.freed import AWAITED, note_freed
-from creneau_booking.storage.openings.extensions import Stated, stated_by, states_rules, understood
-from creneau_booking.storage.openings.saying import SAY
-from creneau_booking.storage.openings.whose import DUE_CHANNEL, actors_of, place_of
-from creneau_booking.storage.places import HOLDER
-from creneau_booking.storage.slot_rows import (
+from creneau_booking.storage.mapping.places import HOLDER
+from creneau_booking.storage.mapping.slot import (
     SUPERSEDE,
     SlotKind,
     kind_of,
 )
+from creneau_booking.storage.openings.extensions import Stated, stated_by, states_rules, understood
+from creneau_booking.storage.openings.saying import SAY
+from creneau_booking.storage.openings.whose import DUE_CHANNEL, actors_of, place_of
 from creneau_shared.clock import PARIS
 from creneau_shared.database.closing import announce
 from creneau_shared.database.pool import Connection

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from creneau_booking.storage.places import left_sql, status_sql
-from creneau_booking.storage.slot_rows import SUPERSEDE, SUPERSEDED, SUPERSEDED_COLUMNS
+from creneau_booking.storage.mapping.places import left_sql, status_sql
+from creneau_booking.storage.mapping.slot import SUPERSEDE, SUPERSEDED, SUPERSEDED_COLUMNS
 
 SAY = f"""
 WITH told AS (

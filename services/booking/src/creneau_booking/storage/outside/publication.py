@@ -13,9 +13,9 @@ from datetime import datetime
 from creneau_booking.storage.availability.alone import ROLES_ALONE
 from creneau_booking.storage.availability.freshness import is_fresh
 from creneau_booking.storage.availability.rule import agenda_of, is_free, is_open
+from creneau_booking.storage.mapping.slot import content_sql
+from creneau_booking.storage.mapping.visibility import is_public
 from creneau_booking.storage.narrow import is_shown
-from creneau_booking.storage.slot_rows import content_sql
-from creneau_booking.storage.slot_visibility import is_public
 from creneau_booking.storage.unshown import real_slot
 from creneau_shared.database.pool import Connection
 

@@ -10,7 +10,7 @@ import re
 from collections.abc import Set
 from typing import Any
 
-from creneau_booking.storage.appointment_mapper import relative
+from creneau_booking.storage.mapping.appointment import relative
 from creneau_shared.fhir.storage.store import Resource
 
 ERASED = {"display": "Patient effacé"}

@@ -8,7 +8,7 @@ from datetime import datetime
 
 import orjson
 
-from creneau_booking.storage.places import forget_person
+from creneau_booking.storage.mapping.places import forget_person
 from creneau_booking.topics import APPOINTMENTS, CONTACTS
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.search.layout import table_name

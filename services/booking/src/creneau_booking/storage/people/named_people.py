@@ -15,7 +15,7 @@ from collections.abc import Collection
 from typing import Any
 
 from creneau_booking.domain.refusals.registered import PatientsUnclear
-from creneau_booking.storage.appointment_mapper import relative
+from creneau_booking.storage.mapping.appointment import relative
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.search.bearers import as_given, bears, meant
 from creneau_shared.fhir.search.layout import table_name

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from datetime import UTC, datetime
 from functools import partial
 
-from creneau_booking.storage.fellow_patients import as_seen_by
+from creneau_booking.storage.mapping.fellow_patients import as_seen_by
 from creneau_booking.storage.people.erasures import Named
 from creneau_shared.fhir.rest.record import Source, trail_of, versions_of
 from creneau_shared.fhir.search.sql import SearchTable

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, time
 
-from creneau_booking.storage import slot_visibility
 from creneau_booking.storage.finding.local_times import LocalTimes
+from creneau_booking.storage.mapping import visibility
 from creneau_booking.storage.unshown import real_slot
 from creneau_shared.fhir.search.request import NearValue
 from creneau_shared.fhir.search.sql import Arguments
@@ -65,7 +65,7 @@ class Conditions:
         parts = [real_slot(alias)]
         parts += [f"{alias}.terms && {arguments.add(group, 'text[]')}" for group in sought.terms]
         if self.required is not None:
-            parts.append(slot_visibility.bears(self.required, alias, arguments))
+            parts.append(visibility.bears(self.required, alias, arguments))
         if sought.never:
             parts.append(f"NOT {alias}.terms && {arguments.add(sought.never, 'text[]')}")
         if sought.near is not None:

@@ -9,7 +9,7 @@ from creneau_booking.storage.availability.asked import met_by_kinds
 from creneau_booking.storage.finding.candidates import Consumer
 from creneau_booking.storage.finding.soonest.heads import First, Head, first_of, head_of
 from creneau_booking.storage.finding.soonest.question import KIND, Question
-from creneau_booking.storage.slot_rows import slot_key
+from creneau_booking.storage.mapping.slot import slot_key
 from creneau_shared.fhir.search.request import Condition
 from creneau_shared.fhir.search.sql import Arguments, Catalog, Compiler, SearchScope
 

@@ -1,0 +1,1 @@
+"""Operations of a practice on its agendas: fed, previewed, closed, followed, published."""

@@ -1,0 +1,1 @@
+"""Operations on an appointment: held, booked, agreed to, moved, cancelled, waited for."""

@@ -1,0 +1,1 @@
+"""Operations that search for free time, and say why there is none."""

@@ -1,0 +1,1 @@
+"""Operations on a person's record, and on who acts for whom."""

@@ -1,0 +1,1 @@
+"""Appointments as they are stored: held, booked, in series, waited for, and kept until they are past keeping."""
